@@ -1,0 +1,333 @@
+//! What a place asks, what a visitor has shown, and whether the one meets the other.
+//!
+//! There is one mechanism for all access: an application's paths, our own pages, the password
+//! asked again before a change, the fresh code before a payment. Each is a [`Requirement`] judged
+//! against [`Evidence`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use minicbor::{Decode, Encode};
+
+use super::device::DeviceId;
+use super::time::Timestamp;
+use super::user::Identity;
+
+/// How much a place asks, from nothing to more than anybody has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// Anybody may enter.
+    Nothing,
+    /// This session's password was shown, at whatever age. Nothing raises it: the pages on which
+    /// people show what is still owed ask for this.
+    Step,
+    /// A signed-in user; raised to [`Level::SecondFactor`] for whoever has one set up.
+    SignIn,
+    /// A signed-in user who has shown a second factor.
+    SecondFactor,
+    /// Nobody may enter.
+    Nobody,
+}
+
+/// What a place asks of whoever wants to enter.
+///
+/// The conditions below `level` bind where the level, once raised for the person at hand, gets
+/// so far: `within` and `trusted_device` speak of a second factor, and are void without one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Requirement {
+    /// How much is asked.
+    pub level: Level,
+    /// The password must have been shown no longer ago than this.
+    pub password_within: Option<Duration>,
+    /// The second factor must have been shown no longer ago than this. Excludes trusted devices.
+    pub within: Option<Duration>,
+    /// Whether a trusted device may stand in for the second factor.
+    pub trusted_device: bool,
+}
+
+impl Requirement {
+    /// Asks nothing.
+    pub const fn nothing() -> Self {
+        Self::of(Level::Nothing)
+    }
+
+    /// Asks what the pages in the middle of a sign-in ask; see [`Level::Step`].
+    pub const fn step() -> Self {
+        Self::of(Level::Step)
+    }
+
+    /// Asks for a signed-in user.
+    pub const fn sign_in() -> Self {
+        Self::of(Level::SignIn)
+    }
+
+    /// Asks for a second factor, or a trusted device in its place.
+    pub const fn second_factor() -> Self {
+        Self::of(Level::SecondFactor)
+    }
+
+    /// Turns everybody away.
+    pub const fn nobody() -> Self {
+        Self::of(Level::Nobody)
+    }
+
+    /// Asks what a change to one's own protection asks: the password shown within `confirm_for`
+    /// and, of whoever has a second factor, that one within the same span, not a trusted device
+    /// (NIST SP 800-63B-4 §4.1: binding an authenticator needs the highest assurance available).
+    pub const fn change(confirm_for: Duration) -> Self {
+        Self {
+            level: Level::SignIn,
+            password_within: Some(confirm_for),
+            within: Some(confirm_for),
+            trusted_device: false,
+        }
+    }
+
+    const fn of(level: Level) -> Self {
+        Self { level, password_within: None, within: None, trusted_device: true }
+    }
+
+    /// What both ask: field by field the stricter.
+    ///
+    /// Where several readings of one request are governed by several rules, this is what the
+    /// request must meet. It is commutative, associative and idempotent, and never lower than
+    /// either side.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        Self {
+            level: self.level.max(other.level),
+            password_within: shorter(self.password_within, other.password_within),
+            within: shorter(self.within, other.within),
+            trusted_device: self.trusted_device && other.trusted_device,
+        }
+    }
+}
+
+fn shorter(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (either, None) | (None, either) => either,
+    }
+}
+
+/// "This kind of thing was shown at this time", for every kind that was.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Proofs {
+    /// The password, last shown at this time.
+    #[n(0)]
+    pub password: Option<Timestamp>,
+    /// A code of an authenticator.
+    #[n(1)]
+    pub totp: Option<Timestamp>,
+    /// A recovery code.
+    #[n(2)]
+    pub recovery_code: Option<Timestamp>,
+    /// A trusted device: which, and when it was presented.
+    #[n(3)]
+    pub trusted_device: Option<TrustShown>,
+    /// A one-time link from an administrator.
+    #[n(4)]
+    pub link: Option<Timestamp>,
+}
+
+/// A trusted device was presented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct TrustShown {
+    /// Which one: the proof is worth nothing once that one is gone.
+    #[n(0)]
+    pub device: DeviceId,
+    /// When.
+    #[n(1)]
+    pub at: Timestamp,
+}
+
+/// One thing that was shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// The password.
+    Password,
+    /// A code of an authenticator.
+    Totp,
+    /// A recovery code.
+    RecoveryCode,
+    /// A trusted device.
+    TrustedDevice(DeviceId),
+    /// A one-time link.
+    Link,
+}
+
+impl Proofs {
+    /// These proofs and `proof`, shown now.
+    #[must_use]
+    pub fn with(mut self, proof: Proof, now: Timestamp) -> Self {
+        match proof {
+            Proof::Password => self.password = Some(now),
+            Proof::Totp => self.totp = Some(now),
+            Proof::RecoveryCode => self.recovery_code = Some(now),
+            Proof::TrustedDevice(device) => {
+                self.trusted_device = Some(TrustShown { device, at: now });
+            }
+            Proof::Link => self.link = Some(now),
+        }
+        self
+    }
+
+    /// When a second factor, or a recovery code instead of one, was last shown.
+    pub fn second_factor(&self) -> Option<Timestamp> {
+        self.totp.max(self.recovery_code)
+    }
+}
+
+/// Who the visitor is, and all their proofs. `None`: a stranger.
+pub type Evidence = Option<Visitor>;
+
+/// A visitor whom we know.
+#[derive(Clone, Debug)]
+pub struct Visitor {
+    /// Who.
+    pub identity: Arc<Identity>,
+    /// What this session has shown. A trusted device that is no longer one has been left out.
+    pub proofs: Proofs,
+    /// Whether this person has a second factor turned on.
+    pub has_second_factor: bool,
+    /// Whether new recovery codes wait for the person to say that they are saved.
+    pub codes_unsaved: bool,
+}
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It goes on.
+    Pass(Permit),
+    /// The visitor must sign in.
+    SignIn,
+    /// The visitor must show the password again.
+    Confirm,
+    /// The visitor must show a second factor.
+    Challenge,
+    /// The visitor must set up a second factor first.
+    SetUp,
+    /// It goes on, but a person who navigates is led to their unsaved recovery codes.
+    SaveCodes(Permit),
+    /// Nobody may enter here.
+    Refused,
+}
+
+/// Leave to send one request upstream, in somebody's name or nobody's.
+///
+/// Only [`judge`] makes one, so a request cannot go upstream unjudged.
+#[derive(Debug)]
+pub struct Permit {
+    identity: Option<Arc<Identity>>,
+    amr: Amr,
+}
+
+impl Permit {
+    /// In whose name the request goes; `None`: nobody's.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.identity.as_deref()
+    }
+
+    /// How that person proved to be who they are.
+    pub fn amr(&self) -> Amr {
+        self.amr
+    }
+}
+
+/// The methods by which somebody was authenticated, in the words of RFC 8176 and two of our own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "four facts that do not depend on each other")]
+pub struct Amr {
+    password: bool,
+    totp: bool,
+    recovery_code: bool,
+    trusted_device: bool,
+}
+
+impl Amr {
+    fn of(proofs: &Proofs) -> Self {
+        Self {
+            password: proofs.password.is_some(),
+            totp: proofs.totp.is_some(),
+            recovery_code: proofs.recovery_code.is_some(),
+            trusted_device: proofs.trusted_device.is_some(),
+        }
+    }
+
+    /// The methods, in a fixed order: `pwd`, `otp`, `recovery-code`, `trusted-device`, and `mfa`
+    /// where the password and something one has were both shown. A trusted device is no
+    /// authenticator (NIST SP 800-63B-4 §3.2.9, "remember my browser") and never makes an `mfa`.
+    pub fn methods(self) -> impl Iterator<Item = &'static str> {
+        let several = self.password && (self.totp || self.recovery_code);
+        [
+            (self.password, "pwd"),
+            (self.totp, "otp"),
+            (self.recovery_code, "recovery-code"),
+            (self.trusted_device, "trusted-device"),
+            (several, "mfa"),
+        ]
+        .into_iter()
+        .filter_map(|(shown, method)| shown.then_some(method))
+    }
+}
+
+/// Judges what `evidence` shows against what `requirement` asks.
+///
+/// The password is asked before the second factor, the second factor before anything else. A
+/// place that asks nothing gives a permit in nobody's name to whoever would not pass `sign-in`.
+pub fn judge(requirement: &Requirement, evidence: &Evidence, now: Timestamp) -> Verdict {
+    match (requirement.level, evidence) {
+        (Level::Nobody, _) => Verdict::Refused,
+        (Level::Nothing, visitor) => Verdict::Pass(permit_for_anybody(visitor.as_ref(), now)),
+        (_, None) => Verdict::SignIn,
+        (Level::Step, Some(visitor)) => match visitor.proofs.password {
+            Some(_) => Verdict::Pass(permit_for(visitor)),
+            None => Verdict::SignIn,
+        },
+        (Level::SignIn | Level::SecondFactor, Some(visitor)) => {
+            judge_visitor(requirement, visitor, now)
+        }
+    }
+}
+
+fn judge_visitor(requirement: &Requirement, visitor: &Visitor, now: Timestamp) -> Verdict {
+    let Some(password) = visitor.proofs.password else {
+        return Verdict::SignIn;
+    };
+    if requirement.password_within.is_some_and(|span| !now.within(span, password)) {
+        return Verdict::Confirm;
+    }
+    if requirement.level == Level::SecondFactor && !visitor.has_second_factor {
+        return Verdict::SetUp;
+    }
+    if visitor.has_second_factor && !shows_second_factor(requirement, &visitor.proofs, now) {
+        return Verdict::Challenge;
+    }
+    if visitor.codes_unsaved {
+        return Verdict::SaveCodes(permit_for(visitor));
+    }
+    Verdict::Pass(permit_for(visitor))
+}
+
+fn shows_second_factor(requirement: &Requirement, proofs: &Proofs, now: Timestamp) -> bool {
+    let fresh = |at| requirement.within.is_none_or(|span| now.within(span, at));
+    let trusts = requirement.trusted_device && requirement.within.is_none();
+    proofs.second_factor().is_some_and(fresh) || (trusts && proofs.trusted_device.is_some())
+}
+
+fn permit_for(visitor: &Visitor) -> Permit {
+    Permit { identity: Some(Arc::clone(&visitor.identity)), amr: Amr::of(&visitor.proofs) }
+}
+
+fn permit_for_anybody(visitor: Option<&Visitor>, now: Timestamp) -> Permit {
+    let nobody = Permit { identity: None, amr: Amr::default() };
+    let Some(visitor) = visitor else { return nobody };
+    match judge_visitor(&Requirement::sign_in(), visitor, now) {
+        Verdict::Pass(permit) | Verdict::SaveCodes(permit) => permit,
+        Verdict::SignIn
+        | Verdict::Confirm
+        | Verdict::Challenge
+        | Verdict::SetUp
+        | Verdict::Refused => nobody,
+    }
+}

@@ -1,0 +1,10 @@
+//! The rules of two-factor authentication, pure.
+//!
+//! No I/O, no clock, no randomness of its own, no HTTP: what is needed comes in as an argument and
+//! what follows goes out as a value.
+
+pub mod assurance;
+pub mod device;
+pub mod secret;
+pub mod time;
+pub mod user;

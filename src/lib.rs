@@ -1,0 +1,7 @@
+//! Doorward: a reverse proxy that brings two-factor authentication to web applications that have
+//! none.
+//!
+//! The modules below stand in the order of their layers; each may name those before it.
+//! `ARCHITECTURE.md` is the map.
+
+pub mod domain;
