@@ -5,6 +5,14 @@
 
 pub mod assurance;
 pub mod device;
+pub mod event;
+pub mod factor;
+pub mod link;
+pub mod lockout;
+pub mod name;
+pub mod password;
 pub mod secret;
+pub mod session;
+pub mod signed;
 pub mod time;
 pub mod user;
