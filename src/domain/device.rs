@@ -39,6 +39,12 @@ macro_rules! random_id {
             }
         }
 
+        impl std::fmt::Display for $id {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&data_encoding::HEXLOWER.encode(self.as_bytes()))
+            }
+        }
+
         impl From<[u8; 16]> for $id {
             fn from(bytes: [u8; 16]) -> Self {
                 Self(ByteArray::from(bytes))
@@ -85,6 +91,8 @@ pub enum Presented {
     Trusted {
         /// The number for the cookie.
         number: u64,
+        /// When its time is over, as from the beginning.
+        expires: Timestamp,
     },
     /// The thirty days are over.
     Expired,
@@ -127,7 +135,7 @@ impl TrustedDevice {
             return Presented::Copied;
         }
         self.last_used = now;
-        Presented::Trusted { number: self.newest }
+        Presented::Trusted { number: self.newest, expires: self.expires }
     }
 
     fn issue(&mut self, from: u64, now: Timestamp) {
@@ -202,7 +210,7 @@ mod tests {
     }
 
     fn trusted(number: u64) -> Presented {
-        Presented::Trusted { number }
+        Presented::Trusted { number, expires: at(0).plus(30 * DAY) }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! what follows goes out as a value.
 
 pub mod assurance;
+pub mod chance;
 pub mod device;
 pub mod event;
 pub mod factor;

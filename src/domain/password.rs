@@ -17,7 +17,7 @@ impl fmt::Debug for PasswordHash {
 
 impl PasswordHash {
     /// Takes a hash in PHC string form.
-    pub fn from_phc(text: String) -> Self {
+    pub fn new(text: String) -> Self {
         Self(text)
     }
 

@@ -93,6 +93,12 @@ impl Session {
             .map(|pending| &pending.key)
     }
 
+    /// This visit with no key waiting.
+    #[must_use]
+    pub fn without_pending(self) -> Self {
+        Self { pending: None, ..self }
+    }
+
     /// Lets `key` wait for its first code, from now.
     pub fn await_first_code(&mut self, key: totp::Key, now: Timestamp) {
         self.pending = Some(Pending { key, since: now });

@@ -385,15 +385,23 @@ impl User {
         new
     }
 
-    /// Trusts a browser, as `id`, from now on. Its cookie carries number one.
-    pub fn trust(&mut self, id: DeviceId, how: Trust, now: Timestamp) {
+    /// Trusts a browser, as `id`, from now on, and says until when. Its cookie carries number one.
+    pub fn trust(&mut self, id: DeviceId, how: Trust, now: Timestamp) -> Timestamp {
         self.devices.retain(|device| device.is_trusted(now));
-        self.devices.push(TrustedDevice::new(id, how.lasting, now));
+        let device = TrustedDevice::new(id, how.lasting, now);
+        let expires = device.expires();
+        self.devices.push(device);
         while self.devices.len() > how.at_most.max(1) {
             let oldest = self.devices.iter().enumerate().min_by_key(|(_, d)| d.last_used());
             let Some((oldest, _)) = oldest else { break };
             self.devices.remove(oldest);
         }
+        expires
+    }
+
+    /// Trusts a device no longer.
+    pub fn forget_device(&mut self, id: DeviceId) {
+        self.devices.retain(|device| device.id() != id);
     }
 
     /// Judges the cookie of a trusted device and counts on; `None` if this user has no such device.
@@ -586,7 +594,7 @@ mod tests {
         let mut ada = ada_with_two_factor();
         ada.trust(DeviceId::from([4; 16]), MONTH, at(100));
         let epoch = ada.epoch();
-        ada.set_password(PasswordHash::from_phc("$argon2id$…".to_owned()));
+        ada.set_password(PasswordHash::new("$argon2id$…".to_owned()));
         assert_ne!(ada.epoch(), epoch);
         assert!(ada.devices().is_empty());
     }
