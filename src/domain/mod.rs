@@ -5,6 +5,8 @@
 
 pub mod assurance;
 pub mod device;
+pub mod name;
+pub mod password;
 pub mod secret;
 pub mod time;
 pub mod user;
