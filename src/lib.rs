@@ -5,4 +5,5 @@
 //! `ARCHITECTURE.md` is the map.
 
 pub mod domain;
+pub mod identity;
 pub mod web;
