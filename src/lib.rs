@@ -5,5 +5,6 @@
 //! `ARCHITECTURE.md` is the map.
 
 pub mod domain;
+pub mod identity;
 pub mod store;
 pub mod web;
