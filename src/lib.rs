@@ -5,6 +5,7 @@
 //! `ARCHITECTURE.md` is the map.
 
 pub mod domain;
+pub mod policy;
 pub mod identity;
 pub mod store;
 pub mod web;
