@@ -9,6 +9,9 @@ mod reading;
 pub mod request;
 pub mod rules;
 
+pub use request::{OwnPage, Request, Unreadable};
+pub use rules::{Policy, Rule, Ruling};
+
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
