@@ -15,6 +15,7 @@ use rstest::rstest;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
+use super::cases;
 use super::overtaken::Overtaken;
 use Adapter::{InFile, InMemory};
 
@@ -430,7 +431,7 @@ async fn does(records: &dyn Records, deed: &Deed) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(cases(64))]
 
     #[test]
     fn all_stores_do_the_same_whatever_is_done_to_them(deeds in deeds()) {

@@ -91,7 +91,8 @@ pub enum OpenError {
 impl Redb {
     /// Opens the store at `path`, or creates it there, readable by this system user only.
     ///
-    /// Every page is verified, so this reads the whole file.
+    /// Every page is verified, so this reads the whole file: less than a second for a quarter of a
+    /// gigabyte. Unverified, a damaged page would be a panic or a wrong answer some day later.
     ///
     /// # Errors
     /// See [`OpenError`].
