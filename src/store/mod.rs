@@ -6,6 +6,7 @@
 //! not the keys. The adapters ([`memory`], [`redb`]) hold them; one conformance suite,
 //! `tests/store.rs`, says what all of them promise.
 
+pub mod batch;
 pub mod directory;
 pub mod keys;
 pub mod memory;
@@ -13,7 +14,8 @@ pub mod records;
 pub mod redb;
 pub mod sealing;
 
+pub use batch::{Batch, Expect, Outcome};
 pub use directory::StateDirectory;
 pub use keys::{Keys, NameKey};
-pub use records::{Batch, Expect, Kind, Outcome, Record, Records, Unavailable, Version};
+pub use records::{Kind, Record, Records, Unavailable, Version};
 pub use sealing::Sealer;

@@ -21,9 +21,10 @@ use redb::{
 use tokio::sync::broadcast;
 
 use self::writer::{Task, Writer};
+use super::batch::{Batch, Outcome};
+use super::directory::sync_directory;
 use super::records::{
-    Batch, CHANGES_KEPT, Change, Entry, KeyRange, Kind, Outcome, Record, Records, Unavailable,
-    Version,
+    CHANGES_KEPT, Change, Entry, KeyRange, Kind, Record, Records, Unavailable, Version,
 };
 use crate::domain::time::Timestamp;
 
@@ -153,7 +154,7 @@ impl Redb {
         }
         fs::rename(draft, path)?;
         if let Some(directory) = path.parent() {
-            File::open(directory)?.sync_all()?;
+            sync_directory(directory)?;
         }
         Ok(store)
     }
