@@ -23,7 +23,7 @@ impl StateDirectory {
         let at = |doing| move |source| StateError::Io { doing, path: path.to_owned(), source };
         if !path.try_exists().map_err(at("look for"))? {
             DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(at("make"))?;
-            if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            if let Some(parent) = path.parent() {
                 sync_directory(parent).map_err(at("make"))?;
             }
         }
@@ -160,7 +160,10 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Waits until what was made or renamed in a directory is on disk.
 pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
+    // The parent of a bare file name.
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     File::open(path)?.sync_all()
 }
 

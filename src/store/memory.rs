@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 
+use super::batch::{Batch, Outcome, Then};
 use super::records::{
-    Batch, CHANGES_KEPT, Change, Entry, KeyRange, Kind, Outcome, Record, Records, SWEEP_AT_MOST,
-    Then, Unavailable, Version,
+    CHANGES_KEPT, Change, Entry, KeyRange, Kind, Record, Records, SWEEP_AT_MOST, Unavailable,
+    Version,
 };
 use crate::domain::time::Timestamp;
 

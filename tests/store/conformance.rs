@@ -5,8 +5,9 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use doorward::domain::time::Timestamp;
+use doorward::store::batch::{Step, Then};
 use doorward::store::memory::Memory;
-use doorward::store::records::{KeyRange, SWEEP_AT_MOST, Step, Then};
+use doorward::store::records::{KeyRange, SWEEP_AT_MOST};
 use doorward::store::redb::{Options, Redb};
 use doorward::store::{Batch, Expect, Kind, Outcome, Record, Records, Version};
 use proptest::prelude::*;
@@ -15,6 +16,7 @@ use rstest::rstest;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
+use super::cases;
 use super::overtaken::Overtaken;
 use Adapter::{InFile, InMemory};
 
@@ -430,7 +432,7 @@ async fn does(records: &dyn Records, deed: &Deed) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(cases(64))]
 
     #[test]
     fn all_stores_do_the_same_whatever_is_done_to_them(deeds in deeds()) {

@@ -7,6 +7,8 @@
     reason = "a test that cannot go on has failed"
 )]
 
+use proptest::test_runner::{Config, RngSeed};
+
 mod conformance;
 mod file;
 mod power_cuts;
@@ -16,3 +18,13 @@ mod sealing;
 mod forgetful;
 #[path = "../support/overtaken.rs"]
 mod overtaken;
+
+/// Properties are tried on the same cases every time.
+fn cases(number: u32) -> Config {
+    Config {
+        cases: number,
+        rng_seed: RngSeed::Fixed(8),
+        failure_persistence: None,
+        ..Config::default()
+    }
+}

@@ -12,9 +12,8 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use doorward::domain::time::Timestamp;
-use doorward::store::records::{
-    Batch, Change, Entry, KeyRange, Kind, Outcome, Record, Records, Unavailable,
-};
+use doorward::store::records::{Change, Entry, KeyRange};
+use doorward::store::{Batch, Kind, Outcome, Record, Records, Unavailable};
 use tokio::sync::broadcast;
 
 type Other = Pin<Box<dyn Future<Output = ()> + Send>>;

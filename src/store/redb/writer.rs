@@ -14,9 +14,8 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::{COMMITS, Due, EXPIRIES, FACTS, FORMAT, KNOWN_FORMAT, Place, RECORDS, Stored};
 use crate::domain::time::Timestamp;
-use crate::store::records::{
-    Batch, Change, Expect, Kind, SWEEP_AT_MOST, Then, Unavailable, Version,
-};
+use crate::store::batch::{Batch, Expect, Then};
+use crate::store::records::{Change, Kind, SWEEP_AT_MOST, Unavailable, Version};
 
 /// How many tasks share one transaction at most.
 const GROUP_AT_MOST: usize = 256;
