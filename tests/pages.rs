@@ -107,6 +107,14 @@ fn a_problem_is_announced_and_tied_to_the_field_that_it_is_about() {
 }
 
 #[test]
+fn where_codes_from_the_app_are_locked_only_the_recovery_code_is_offered() {
+    let locked = html(&challenge(Kind::Totp, Some(Problem::Locked)));
+    assert!(!locked.contains("<form"));
+    assert!(locked.contains("href=\"/.doorward/challenge?kind=recovery-code&amp;return_to="));
+    assert!(html(&challenge(Kind::RecoveryCode, Some(Problem::Locked))).contains("<form"));
+}
+
+#[test]
 fn what_hostile_people_call_themselves_stays_text() {
     for (name, page) in samples() {
         assert!(!page.contains("<script>"), "{name}");
@@ -346,8 +354,7 @@ fn set_up(demanded_by: Option<&str>, problem: Option<Problem>) -> SetUp {
 }
 
 fn codes() -> Vec<String> {
-    let first = "K7QF2 M4XA9 TWB".replace(' ', "-");
-    (0..12).map(|n| first.replace('2', &n.to_string())).collect()
+    ('A'..='L').map(|letter| format!("K7QF{letter}-M4XA-TW2B")).collect()
 }
 
 fn recovery_codes() -> RecoveryCodes {

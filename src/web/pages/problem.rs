@@ -59,10 +59,10 @@ impl Problem {
                 "That code was used already, and each works once. Take another one from your list."
             }
             Self::Wait(_) | Self::WaitOrRecoveryCode(_) => {
-                "Too many tries did not work. You can try again in"
+                "There were too many tries. You can try again in"
             }
             Self::Locked => {
-                "Too many codes did not work, so codes from the app are no longer read here."
+                "There were too many wrong codes, so codes from the app are no longer read."
             }
             Self::TooShort(least) => return format!("Please take at least {least} characters."),
             Self::TooLong(most) => return format!("Please take no more than {most} characters."),

@@ -65,6 +65,13 @@ pub struct Challenge {
     pub problem: Option<Problem>,
 }
 
+impl Challenge {
+    /// Whether the form is of any use: not while codes from the app are locked.
+    fn reads_codes(&self) -> bool {
+        self.kind == Kind::RecoveryCode || self.problem != Some(Problem::Locked)
+    }
+}
+
 /// Shows the secret of a new authenticator and asks for its first code (S1–S6).
 #[derive(Template)]
 #[template(path = "page/set-up.html")]
