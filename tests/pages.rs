@@ -391,11 +391,10 @@ fn home(called: &str, two_factor: TwoFactor) -> Home {
 fn rasterise(qr: &qr::Qr) -> Vec<Vec<bool>> {
     let mut dark = vec![vec![false; qr.size]; qr.size];
     for run in qr.path.split('M').skip(1) {
-        let (x, rest) = run.split_once(' ').unwrap();
-        let (y, rest) = rest.split_once('h').unwrap();
-        let (length, _) = rest.split_once('v').unwrap();
-        let [x, y, length] = [x, y, length].map(|number| number.parse::<usize>().unwrap());
-        dark[y][x..x + length].fill(true);
+        let numbers: Vec<usize> = run.split([' ', 'h', 'v']).flat_map(str::parse).collect();
+        if let [x, y, length, ..] = numbers[..] {
+            dark[y][x..x + length].fill(true);
+        }
     }
     dark
 }

@@ -119,14 +119,14 @@ impl Problem {
 }
 
 /// The attributes that tie a field to the problem and to a `note` (an element's id, or nothing).
-pub(super) fn described(problem: &Option<Problem>, note: &str) -> String {
+pub(super) fn described(problem: Option<&Problem>, note: &str) -> String {
     let ids = match (problem, note) {
         (None, "") => return String::new(),
         (None, note) => note.to_owned(),
         (Some(_), "") => "problem".to_owned(),
         (Some(_), note) => format!("problem {note}"),
     };
-    let invalid = problem.is_some_and(Problem::blames_what_was_typed);
+    let invalid = problem.is_some_and(|problem| problem.blames_what_was_typed());
     let invalid = if invalid { " aria-invalid=\"true\"" } else { "" };
     format!(" aria-describedby=\"{ids}\"{invalid}")
 }

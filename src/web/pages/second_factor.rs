@@ -126,5 +126,5 @@ pub struct RecoveryCodes {
 /// The recovery codes as a text file, for `recovery-codes.txt`.
 pub fn recovery_codes_file(issuer: &str, username: &str, codes: &[String]) -> String {
     let codes = codes.join("\r\n");
-    format!("Recovery codes of {username} for {issuer}. Each works once.\r\n\r\n{codes}\r\n")
+    format!("Recovery codes for {issuer}, user name {username}: each works once\r\n\r\n{codes}\r\n")
 }
