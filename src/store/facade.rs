@@ -11,11 +11,10 @@ use std::time::Duration;
 use minicbor::{Decode, Encode};
 use tokio::sync::{Mutex, MutexGuard};
 
+use super::batch::{Batch, Expect, Outcome};
 use super::cache::{Cache, Snapshot};
 use super::keys::{Keys, NameKey};
-use super::records::{
-    Batch, Expect, KeyRange, Kind, Outcome, Record, Records, Unavailable, Version,
-};
+use super::records::{KeyRange, Kind, Record, Records, Unavailable, Version};
 use super::sealing::Sealer;
 use crate::domain::chance::Chance;
 use crate::domain::event::{Event, Whom};
