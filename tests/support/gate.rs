@@ -236,7 +236,8 @@ impl Protected {
             .map(|s| Timestamp::from_secs(gate.now().seconds() + s - 30))
             .map(|at| self.key.code_at(at).expose().to_owned())
             .collect();
-        (0..).map(|n| format!("{n:06}")).find(|code| !near.contains(code)).unwrap()
+        let all = (0..1_000_000).map(|n| format!("{n:06}"));
+        all.into_iter().find(|code| !near.contains(code)).unwrap()
     }
 }
 
