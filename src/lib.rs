@@ -4,5 +4,6 @@
 //! The modules below stand in the order of their layers; each may name those before it.
 //! `ARCHITECTURE.md` is the map.
 
+pub mod config;
 pub mod domain;
 pub mod policy;

@@ -1,0 +1,178 @@
+//! The configuration: one YAML file, validated into types, or every problem at once with its
+//! line, column, key and cure.
+//!
+//! `tree` is the file as written, `schema` the table of all keys, `read` what they mean. A new
+//! key is a line in the table, a line in `read`, and a line in `config/example.yaml`, which a
+//! test asks for.
+
+mod origin;
+mod problem;
+mod read;
+mod schema;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::policy::rules::Policy;
+
+pub use origin::{Malformed, Origin, Upstream};
+pub use problem::{Place, Problem, Problems};
+
+/// A valid configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where visitors are listened for; at least one address, in file order.
+    pub listen: Vec<SocketAddr>,
+    /// The directory of the store, its keys and its socket.
+    pub state: PathBuf,
+    /// Where people sign in: the one application's host.
+    pub portal: Origin,
+    /// The protected applications; exactly one.
+    pub apps: Vec<App>,
+    /// How authenticators and recovery codes are made.
+    pub second_factor: SecondFactor,
+    /// How long, and how many, browsers may be trusted.
+    pub trusted_devices: TrustedDevices,
+    /// How long a visit lasts.
+    pub sessions: Sessions,
+    /// How long a password that was shown is good for changes to one's own protection.
+    pub confirm_for: Duration,
+    /// What the log looks like.
+    pub log: Log,
+    /// Where operators are listened for (`/healthz`, `/readyz`); nowhere if empty.
+    pub operators: Vec<SocketAddr>,
+    /// How long open requests may take to end once we are told to.
+    pub shutdown_within: Duration,
+    /// Whom people should turn to: a sentence or an address, shown on pages.
+    pub support: Option<String>,
+    warnings: Vec<Problem>,
+}
+
+/// One protected application.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// Its name in logs: lower-case letters, digits and hyphens.
+    pub name: String,
+    /// As which hosts browsers see it; exactly one.
+    pub hosts: Vec<Origin>,
+    /// Where it listens itself.
+    pub upstream: Upstream,
+    /// Which of its paths ask what.
+    pub policy: Policy,
+}
+
+/// How second factors are made.
+#[derive(Clone, Debug)]
+pub struct SecondFactor {
+    /// Under which name authenticators show their codes; no colon.
+    pub issuer: String,
+    /// How many thirty-second steps on either side of now are accepted; 0 to 2.
+    pub skew: u8,
+    /// How many recovery codes a person gets; 8 to 24.
+    pub recovery_codes: usize,
+}
+
+/// Browsers that may skip the second factor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrustedDevices {
+    /// For how long after the challenge.
+    pub lifetime: Duration,
+    /// How many of one person; 1 to 100.
+    pub at_most: usize,
+}
+
+/// How long a visit lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sessions {
+    /// Without a request.
+    pub idle: Duration,
+    /// In all; no less than `idle`.
+    pub at_most: Duration,
+}
+
+/// What the log looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// Lines for people or for machines.
+    pub format: LogFormat,
+    /// The least important line that is written.
+    pub level: LogLevel,
+}
+
+/// How a log line is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// How important a log line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// We are broken.
+    Error,
+    /// Somebody should look.
+    Warn,
+    /// What happened.
+    Info,
+    /// Why.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl LogLevel {
+    /// The level's name, as in the file and in a `tracing` filter.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+impl Config {
+    /// Reads `text`, which is called `file` in problems.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, in the order of the file.
+    pub fn read(file: &str, text: &str) -> Result<Self, Problems> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        read::read(text).map_err(|problems| Problems { file: file.to_owned(), problems })
+    }
+
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    /// As [`Config::read`]; a file that cannot be read is one problem without a place.
+    pub fn load(path: &Path) -> Result<Self, Problems> {
+        let file = path.display().to_string();
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::read(&file, &text),
+            Err(error) => Err(Problems {
+                file,
+                problems: vec![Problem {
+                    place: None,
+                    key: String::new(),
+                    what: format!("cannot be read: {error}"),
+                    cure: None,
+                }],
+            }),
+        }
+    }
+
+    /// What is allowed but unwise, in the order of the file, for `check` and the start of `serve`.
+    pub fn warnings(&self) -> &[Problem] {
+        &self.warnings
+    }
+}
