@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
+#[allow(dead_code, reason = "each binary uses what it needs")]
 #[path = "support/gate.rs"]
 mod gate;
 
@@ -16,14 +17,14 @@ use http::{Method, StatusCode};
 /// Who stands at a door.
 const VISITORS: [&str; 9] = [
     "stranger",
-    "simple",    // a password, and no second factor
+    "simple",      // a password, and no second factor
     "unconfirmed", // the same, a quarter of an hour later
-    "half",      // a password, and a second factor that was not shown
-    "unsaved",   // has just set up two-factor
-    "device",    // came by a trusted device
-    "full",      // has shown the second factor
-    "stale",     // the same, a quarter of an hour later
-    "recovered", // came by a recovery code
+    "half",        // a password, and a second factor that was not shown
+    "unsaved",     // has just set up two-factor
+    "device",      // came by a trusted device
+    "full",        // has shown the second factor
+    "stale",       // the same, a quarter of an hour later
+    "recovered",   // came by a recovery code
 ];
 
 /// What each gets: `page` is the page itself, a word is the step that is owed, `on` leads onward.
