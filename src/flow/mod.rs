@@ -5,6 +5,7 @@
 
 pub mod admit;
 pub mod challenge;
+pub mod clock;
 pub mod confirm;
 pub mod env;
 pub mod link;
