@@ -5,3 +5,4 @@
 //! `ARCHITECTURE.md` is the map.
 
 pub mod domain;
+pub mod proxy;
