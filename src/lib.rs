@@ -5,4 +5,6 @@
 //! `ARCHITECTURE.md` is the map.
 
 pub mod domain;
+pub mod web;
+
 pub mod proxy;

@@ -331,3 +331,199 @@ fn permit_for_anybody(visitor: Option<&Visitor>, now: Timestamp) -> Permit {
         | Verdict::Refused => nobody,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::user::UserId;
+
+    const NOW: Timestamp = Timestamp::from_secs(100_000);
+    const QUARTER: Duration = Duration::from_mins(15);
+
+    fn ago(seconds: u64) -> Timestamp {
+        Timestamp::from_secs(100_000 - seconds)
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "evidence is a visitor or a stranger")]
+    fn visitor(proofs: Proofs, has_second_factor: bool) -> Evidence {
+        let identity = Identity {
+            user: UserId::from([1; 16]),
+            name: "ada".to_owned(),
+            full_name: None,
+            email: None,
+            groups: BTreeSet::new(),
+        };
+        Some(Visitor {
+            identity: Arc::new(identity),
+            proofs,
+            has_second_factor,
+            codes_unsaved: false,
+        })
+    }
+
+    fn password(seconds_ago: u64) -> Proofs {
+        Proofs::default().with(Proof::Password, ago(seconds_ago))
+    }
+
+    fn trusted(proofs: Proofs) -> Proofs {
+        proofs.with(Proof::TrustedDevice(DeviceId::from([1; 16])), ago(1))
+    }
+
+    fn verdict(requirement: &Requirement, evidence: &Evidence) -> &'static str {
+        match judge(requirement, evidence, NOW) {
+            Verdict::Pass(permit) if permit.identity().is_some() => "pass as somebody",
+            Verdict::Pass(_) => "pass as nobody",
+            Verdict::SignIn => "sign in",
+            Verdict::Confirm => "confirm",
+            Verdict::Challenge => "challenge",
+            Verdict::SetUp => "set up",
+            Verdict::SaveCodes(_) => "save codes",
+            Verdict::Refused => "refused",
+        }
+    }
+
+    fn fresh_code() -> Requirement {
+        Requirement { within: Some(Duration::from_mins(5)), ..Requirement::second_factor() }
+    }
+
+    fn no_trusted_device() -> Requirement {
+        Requirement { trusted_device: false, ..Requirement::second_factor() }
+    }
+
+    #[test]
+    fn what_is_asked_meets_what_was_shown() {
+        let stranger = None;
+        let simple = visitor(password(60), false);
+        let half = visitor(password(60), true);
+        let full = visitor(password(60).with(Proof::Totp, ago(50)), true);
+        let stale = visitor(password(2_000).with(Proof::Totp, ago(2_000)), true);
+        let by_device = visitor(trusted(password(60)), true);
+        let recovered = visitor(password(60).with(Proof::RecoveryCode, ago(50)), true);
+        let (nothing, step) = (Requirement::nothing(), Requirement::step());
+        let (sign_in, second) = (Requirement::sign_in(), Requirement::second_factor());
+        let (nobody, change) = (Requirement::nobody(), Requirement::change(QUARTER));
+
+        for (requirement, evidence, expected) in [
+            (&nothing, &stranger, "pass as nobody"),
+            (&nothing, &simple, "pass as somebody"),
+            (&nothing, &half, "pass as nobody"),
+            (&nothing, &full, "pass as somebody"),
+            (&nobody, &full, "refused"),
+            (&nobody, &stranger, "refused"),
+            (&step, &stranger, "sign in"),
+            (&step, &half, "pass as somebody"),
+            (&sign_in, &stranger, "sign in"),
+            (&sign_in, &simple, "pass as somebody"),
+            (&sign_in, &half, "challenge"),
+            (&sign_in, &full, "pass as somebody"),
+            (&sign_in, &by_device, "pass as somebody"),
+            (&second, &stranger, "sign in"),
+            (&second, &simple, "set up"),
+            (&second, &half, "challenge"),
+            (&second, &by_device, "pass as somebody"),
+            (&second, &recovered, "pass as somebody"),
+            (&second, &stale, "pass as somebody"),
+            (&no_trusted_device(), &by_device, "challenge"),
+            (&no_trusted_device(), &full, "pass as somebody"),
+            (&fresh_code(), &full, "pass as somebody"),
+            (&fresh_code(), &stale, "challenge"),
+            (&fresh_code(), &by_device, "challenge"),
+            (&fresh_code(), &simple, "set up"),
+            (&change, &simple, "pass as somebody"),
+            (&change, &visitor(password(1_000), false), "confirm"),
+            (&change, &stale, "confirm"),
+            (&change, &half, "challenge"),
+            (&change, &by_device, "challenge"),
+            (&change, &full, "pass as somebody"),
+            (&change, &recovered, "pass as somebody"),
+        ] {
+            assert_eq!(verdict(requirement, evidence), expected, "{requirement:?} {evidence:?}");
+        }
+    }
+
+    #[test]
+    fn without_the_password_nothing_else_counts() {
+        let odd = visitor(Proofs::default().with(Proof::Totp, ago(1)), true);
+        for requirement in [Requirement::step(), Requirement::sign_in(), fresh_code()] {
+            assert_eq!(verdict(&requirement, &odd), "sign in");
+        }
+    }
+
+    #[test]
+    fn unsaved_codes_come_back_wherever_one_is_signed_in() {
+        let proofs = password(60).with(Proof::Totp, ago(50));
+        let unsaved =
+            visitor(proofs, true).map(|visitor| Visitor { codes_unsaved: true, ..visitor });
+        assert_eq!(verdict(&Requirement::sign_in(), &unsaved), "save codes");
+        assert_eq!(verdict(&Requirement::step(), &unsaved), "pass as somebody");
+        assert_eq!(verdict(&Requirement::nothing(), &unsaved), "pass as somebody");
+    }
+
+    #[test]
+    fn a_trusted_device_is_told_as_one_and_makes_no_mfa() {
+        let amr = |proofs: &Proofs| Amr::of(proofs).methods().collect::<Vec<_>>().join(",");
+        assert_eq!(amr(&password(1)), "pwd");
+        assert_eq!(amr(&trusted(password(1))), "pwd,trusted-device");
+        assert_eq!(amr(&password(1).with(Proof::Totp, ago(1))), "pwd,otp,mfa");
+        assert_eq!(amr(&password(1).with(Proof::RecoveryCode, ago(1))), "pwd,recovery-code,mfa");
+    }
+
+    fn requirements() -> impl Strategy<Value = Requirement> {
+        let levels = prop_oneof![
+            Just(Level::Nothing),
+            Just(Level::Step),
+            Just(Level::SignIn),
+            Just(Level::SecondFactor),
+            Just(Level::Nobody),
+        ];
+        let spans = || proptest::option::of((0_u64..100).prop_map(Duration::from_secs));
+        (levels, spans(), spans(), any::<bool>()).prop_map(
+            |(level, password_within, within, trusted_device)| Requirement {
+                level,
+                password_within,
+                within,
+                trusted_device,
+            },
+        )
+    }
+
+    fn evidences() -> impl Strategy<Value = Evidence> {
+        let times = || proptest::option::of((0_u64..120).prop_map(ago));
+        (times(), times(), times(), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+            |(password, totp, recovery_code, device, two_factor, known)| {
+                let proofs = Proofs { password, totp, recovery_code, ..Proofs::default() };
+                let proofs = if device { trusted(proofs) } else { proofs };
+                known.then(|| visitor(proofs, two_factor)).flatten()
+            },
+        )
+    }
+
+    fn passes(requirement: &Requirement, evidence: &Evidence) -> bool {
+        matches!(judge(requirement, evidence, NOW), Verdict::Pass(_))
+    }
+
+    proptest! {
+        #[test]
+        fn whoever_meets_both_meets_each(
+            (a, b, evidence) in (requirements(), requirements(), evidences())
+        ) {
+            if passes(&a.and(&b), &evidence) {
+                prop_assert!(passes(&a, &evidence));
+                prop_assert!(passes(&b, &evidence));
+            }
+        }
+
+        #[test]
+        fn joining_is_commutative_associative_and_idempotent(
+            (a, b, c) in (requirements(), requirements(), requirements())
+        ) {
+            prop_assert_eq!(a.and(&b), b.and(&a));
+            prop_assert_eq!(a.and(&b).and(&c), a.and(&b.and(&c)));
+            prop_assert_eq!(a.and(&a), a);
+        }
+    }
+}

@@ -1,9 +1,271 @@
-//! Trusted devices.
+//! Browsers that we know again: trusted devices, and known browsers.
+//!
+//! A trusted device may skip the second factor until a date that never moves. Its cookie carries a
+//! number that every use replaces; so a copied cookie shows itself as soon as both the copy and
+//! the original have been used.
+
+use std::time::Duration;
 
 use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
+use rand_core::CryptoRng;
+
+use super::lockout::Failures;
+use super::time::Timestamp;
 
 /// Names one trusted device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
 #[cbor(transparent)]
 pub struct DeviceId(#[n(0)] ByteArray<16>);
+
+/// Names one known browser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
+#[cbor(transparent)]
+pub struct BrowserId(#[n(0)] ByteArray<16>);
+
+macro_rules! random_id {
+    ($id:ident) => {
+        impl $id {
+            /// A new one: 128 random bits.
+            pub fn random(rng: &mut dyn CryptoRng) -> Self {
+                let mut bytes = [0; 16];
+                rng.fill_bytes(&mut bytes);
+                Self::from(bytes)
+            }
+
+            /// The sixteen bytes.
+            pub fn as_bytes(&self) -> &[u8; 16] {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Display for $id {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&data_encoding::HEXLOWER.encode(self.as_bytes()))
+            }
+        }
+
+        impl From<[u8; 16]> for $id {
+            fn from(bytes: [u8; 16]) -> Self {
+                Self(ByteArray::from(bytes))
+            }
+        }
+    };
+}
+
+pub(super) use random_id;
+
+random_id!(DeviceId);
+random_id!(BrowserId);
+
+/// A browser that may skip the second factor until a date.
+///
+/// It is the series; the number in its cookie grows with every use. Three numbers can be alive at
+/// once, because answers get lost and requests run side by side: the newest, the one whose use
+/// issued it, and, for [`TrustedDevice::OVERLAP`], the one before that.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct TrustedDevice {
+    #[n(0)]
+    id: DeviceId,
+    #[n(1)]
+    made: Timestamp,
+    #[n(2)]
+    expires: Timestamp,
+    #[n(3)]
+    newest: u64,
+    /// When the newest was first issued: the moment at which `from` was first presented.
+    #[n(4)]
+    issued: Timestamp,
+    #[n(5)]
+    from: Option<u64>,
+    #[n(6)]
+    before: Option<u64>,
+    #[n(7)]
+    last_used: Timestamp,
+}
+
+/// What a presented number turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presented {
+    /// The device is trusted; its cookie now carries this number.
+    Trusted {
+        /// The number for the cookie.
+        number: u64,
+        /// When its time is over, as from the beginning.
+        expires: Timestamp,
+    },
+    /// The thirty days are over.
+    Expired,
+    /// The number was replaced long ago: two browsers use one cookie. The series is to die.
+    Copied,
+}
+
+impl TrustedDevice {
+    /// How long a number that was replaced is still taken: requests run side by side.
+    pub const OVERLAP: Duration = Duration::from_mins(1);
+
+    /// Trusts a browser for `lasting`, from now. Its cookie carries number one.
+    pub fn new(id: DeviceId, lasting: Duration, now: Timestamp) -> Self {
+        Self {
+            id,
+            made: now,
+            expires: now.plus(lasting),
+            newest: 1,
+            issued: now,
+            from: None,
+            before: None,
+            last_used: now,
+        }
+    }
+
+    /// Judges the `number` of a cookie of this series, and counts on.
+    pub fn present(&mut self, number: u64, now: Timestamp) -> Presented {
+        if !self.is_trusted(now) {
+            return Presented::Expired;
+        }
+        let overlaps = now.within(Self::OVERLAP, self.issued);
+        if number == self.newest {
+            self.before = self.from;
+            self.issue(number, now);
+        } else if Some(number) == self.from && !overlaps {
+            // The answer that carried the newest never arrived; that number is void from now on.
+            self.before = None;
+            self.issue(number, now);
+        } else if Some(number) != self.from && !(Some(number) == self.before && overlaps) {
+            return Presented::Copied;
+        }
+        self.last_used = now;
+        Presented::Trusted { number: self.newest, expires: self.expires }
+    }
+
+    fn issue(&mut self, from: u64, now: Timestamp) {
+        self.from = Some(from);
+        self.newest = self.newest.saturating_add(1);
+        self.issued = now;
+    }
+
+    /// Which one.
+    pub fn id(&self) -> DeviceId {
+        self.id
+    }
+
+    /// The number that its cookie carries.
+    pub fn number(&self) -> u64 {
+        self.newest
+    }
+
+    /// Whether its time is not over yet.
+    pub fn is_trusted(&self, now: Timestamp) -> bool {
+        now < self.expires
+    }
+
+    /// When its time is over.
+    pub fn expires(&self) -> Timestamp {
+        self.expires
+    }
+
+    /// When it was last used.
+    pub fn last_used(&self) -> Timestamp {
+        self.last_used
+    }
+}
+
+/// A browser that has completed a sign-in of this user before.
+///
+/// It proves nothing; but its failures are counted apart, so that those who guess elsewhere cannot
+/// lock its owner out (OWASP, "Slow Down Online Guessing Attacks with Device Cookies").
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct KnownBrowser {
+    #[n(0)]
+    pub(super) id: BrowserId,
+    #[n(1)]
+    pub(super) last_seen: Timestamp,
+    #[n(2)]
+    pub(super) tries: Tries,
+}
+
+/// The failures of one class of browser, for both factors.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Tries {
+    /// Of the password.
+    #[n(0)]
+    pub password: Failures,
+    /// Of all second factors together.
+    #[n(1)]
+    pub second_factor: Failures,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_hours(24);
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_secs(seconds)
+    }
+
+    fn device() -> TrustedDevice {
+        TrustedDevice::new(DeviceId::from([1; 16]), 30 * DAY, at(0))
+    }
+
+    fn trusted(number: u64) -> Presented {
+        Presented::Trusted { number, expires: at(0).plus(30 * DAY) }
+    }
+
+    #[test]
+    fn every_use_counts_on_and_the_expiry_never_moves() {
+        let mut device = device();
+        let expires = device.expires();
+        assert_eq!(device.present(1, at(1_000)), trusted(2));
+        assert_eq!(device.present(2, at(2_000)), trusted(3));
+        assert_eq!(device.expires(), expires);
+        assert_eq!(device.present(3, expires), Presented::Expired);
+    }
+
+    #[test]
+    fn parallel_requests_get_the_same_next_number() {
+        let mut device = device();
+        assert_eq!(device.present(1, at(1_000)), trusted(2));
+        assert_eq!(device.present(1, at(1_060)), trusted(2));
+    }
+
+    #[test]
+    fn a_request_overtaken_by_its_successor_raises_no_alarm_for_a_minute() {
+        let mut device = device();
+        assert_eq!(device.present(1, at(1_000)), trusted(2));
+        assert_eq!(device.present(2, at(1_010)), trusted(3));
+        assert_eq!(device.present(1, at(1_070)), trusted(3));
+        assert_eq!(device.present(1, at(1_071)), Presented::Copied);
+    }
+
+    #[test]
+    fn a_lost_answer_gets_a_new_number_and_voids_the_lost_one() {
+        let mut device = device();
+        assert_eq!(device.present(1, at(1_000)), trusted(2));
+        assert_eq!(device.present(1, at(5_000)), trusted(3));
+        assert_eq!(device.present(2, at(5_001)), Presented::Copied);
+        assert_eq!(device.present(3, at(9_000)), trusted(4));
+    }
+
+    #[test]
+    fn a_copied_cookie_shows_itself_at_the_second_use() {
+        let mut device = device();
+        assert_eq!(device.present(1, at(1_000)), trusted(2), "the thief");
+        assert_eq!(device.present(2, at(2_000)), trusted(3), "the thief again");
+        assert_eq!(device.present(1, at(3_000)), Presented::Copied, "the owner");
+    }
+
+    #[test]
+    fn the_owner_who_comes_second_voids_the_number_of_the_thief() {
+        let mut device = device();
+        assert_eq!(device.present(1, at(1_000)), trusted(2), "the thief");
+        assert_eq!(device.present(1, at(2_000)), trusted(3), "the owner");
+        assert_eq!(device.present(2, at(3_000)), Presented::Copied, "the thief");
+    }
+
+    #[test]
+    fn a_number_that_was_never_issued_is_a_copy() {
+        assert_eq!(device().present(7, at(1_000)), Presented::Copied);
+    }
+}

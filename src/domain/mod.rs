@@ -4,7 +4,16 @@
 //! what follows goes out as a value.
 
 pub mod assurance;
+pub mod chance;
 pub mod device;
+pub mod event;
+pub mod factor;
+pub mod link;
+pub mod lockout;
+pub mod name;
+pub mod password;
 pub mod secret;
+pub mod session;
+pub mod signed;
 pub mod time;
 pub mod user;

@@ -1,14 +1,70 @@
-//! A person we know.
+//! A person we know, and what may be done to them.
+//!
+//! A user is one record, decided upon as a whole: whatever is shown, counted, used up or set up is a
+//! method here, pure, and the store writes the result back only if nobody wrote in between. That is
+//! what makes a one-time code one-time, and a hundred guesses at once no more than a hundred in a
+//! row.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
 
 use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
+use rand_core::CryptoRng;
+
+use super::assurance::{Proof, Visitor};
+use super::device::{
+    BrowserId, DeviceId, KnownBrowser, Presented, Tries, TrustedDevice, random_id,
+};
+use super::factor::recovery::RecoveryCodes;
+use super::factor::totp::{self, Skew, Totp};
+use super::factor::{Answer, Rejection};
+use super::lockout::{Charge, Failures};
+use super::name::{Email, Group, Name};
+use super::password::PasswordHash;
+use super::session::Session;
+use super::time::Timestamp;
 
 /// Names one user, for ever; never shown to applications.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
 #[cbor(transparent)]
 pub struct UserId(#[n(0)] ByteArray<16>);
+
+random_id!(UserId);
+
+/// A person: who they are, what they can show, and how often somebody failed in their name.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct User {
+    #[n(0)]
+    id: UserId,
+    #[n(1)]
+    name: Name,
+    #[n(2)]
+    full_name: Option<String>,
+    #[n(3)]
+    email: Option<Email>,
+    #[n(4)]
+    groups: BTreeSet<Group>,
+    #[n(5)]
+    made: Timestamp,
+    #[n(6)]
+    password: Option<PasswordHash>,
+    #[n(7)]
+    authenticators: Vec<Totp>,
+    #[n(8)]
+    recovery_codes: Option<RecoveryCodes>,
+    #[n(9)]
+    devices: Vec<TrustedDevice>,
+    #[n(10)]
+    known: Vec<KnownBrowser>,
+    /// Failures from browsers that are not known ones.
+    #[n(11)]
+    strangers: Tries,
+    /// Sessions carry it, and end when it moves on.
+    #[n(12)]
+    epoch: u64,
+}
 
 /// What applications are told about a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,4 +79,565 @@ pub struct Identity {
     pub email: Option<String>,
     /// The groups this person belongs to.
     pub groups: BTreeSet<String>,
+}
+
+/// What an operator says of a new user.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// The user name.
+    pub name: Name,
+    /// The full name.
+    pub full_name: Option<String>,
+    /// The e-mail address.
+    pub email: Option<Email>,
+    /// The groups.
+    pub groups: BTreeSet<Group>,
+}
+
+/// What became of turning two-factor on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TurnedOn {
+    /// It is on, and recovery codes were made.
+    Now,
+    /// It was on already; nothing changed.
+    Already,
+    /// The first code was wrong; nothing is counted, for there is nothing to guess yet.
+    Wrong,
+}
+
+/// How trusted devices are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trust {
+    /// For how long a device is trusted, from the challenge that made it.
+    pub lasting: Duration,
+    /// How many a person may have; the least recently used goes.
+    pub at_most: usize,
+}
+
+impl User {
+    /// How many known browsers a person may have; the one seen longest ago goes.
+    pub const KNOWN_AT_MOST: usize = 10;
+
+    /// Somebody new, without a password.
+    pub fn new(id: UserId, profile: Profile, now: Timestamp) -> Self {
+        let Profile { name, full_name, email, groups } = profile;
+        Self {
+            id,
+            name,
+            full_name,
+            email,
+            groups,
+            made: now,
+            password: None,
+            authenticators: Vec::new(),
+            recovery_codes: None,
+            devices: Vec::new(),
+            known: Vec::new(),
+            strangers: Tries::default(),
+            epoch: 0,
+        }
+    }
+
+    /// Who.
+    pub fn id(&self) -> UserId {
+        self.id
+    }
+
+    /// The user name.
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// The e-mail address.
+    pub fn email(&self) -> Option<&Email> {
+        self.email.as_ref()
+    }
+
+    /// When an operator made this user.
+    pub fn made(&self) -> Timestamp {
+        self.made
+    }
+
+    /// The epoch of sessions that are alive.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// What applications are told.
+    pub fn identity(&self) -> Identity {
+        Identity {
+            user: self.id,
+            name: self.name.as_str().to_owned(),
+            full_name: self.full_name.clone(),
+            email: self.email.as_ref().map(|email| email.as_str().to_owned()),
+            groups: self.groups.iter().map(|group| group.as_str().to_owned()).collect(),
+        }
+    }
+
+    /// This user as the visitor of `session`. A trusted device counts only while it is one.
+    pub fn visitor(&self, session: &Session, identity: Arc<Identity>, now: Timestamp) -> Visitor {
+        let mut proofs = session.proofs.clone();
+        proofs.trusted_device = proofs.trusted_device.filter(|shown| {
+            self.devices.iter().any(|device| device.id() == shown.device && device.is_trusted(now))
+        });
+        Visitor {
+            identity,
+            proofs,
+            has_second_factor: self.has_second_factor(),
+            codes_unsaved: self.recovery_codes.as_ref().is_some_and(|codes| !codes.are_saved()),
+        }
+    }
+}
+
+/// The password.
+impl User {
+    /// The hash to verify against, where a password was set.
+    pub fn password(&self) -> Option<&PasswordHash> {
+        self.password.as_ref()
+    }
+
+    /// Counts a try of the password, before it is known whether it is right.
+    ///
+    /// # Errors
+    /// The moment at which the next try from this class of browser is read; nothing is counted.
+    pub fn charge_password(
+        &mut self,
+        browser: Option<BrowserId>,
+        now: Timestamp,
+    ) -> Result<Charge, Timestamp> {
+        self.tries(browser).password.charge(now)
+    }
+
+    /// The password of `charge` was right. That alone forgets no other failure.
+    pub fn refund_password(&mut self, browser: Option<BrowserId>, charge: &Charge) {
+        self.tries(browser).password.refund(charge);
+    }
+
+    /// Replaces the hash by one of the same password with today's parameters.
+    pub fn rehash_password(&mut self, hash: PasswordHash) {
+        self.password = Some(hash);
+    }
+
+    /// Sets a new password: every session ends, no device is trusted any longer, and whoever
+    /// guessed at the old one is forgotten.
+    pub fn set_password(&mut self, hash: PasswordHash) {
+        self.password = Some(hash);
+        self.epoch += 1;
+        self.devices.clear();
+        self.strangers.password.clear();
+        for browser in &mut self.known {
+            browser.tries.password.clear();
+        }
+    }
+}
+
+/// The second factor.
+impl User {
+    /// Whether two-factor is on.
+    pub fn has_second_factor(&self) -> bool {
+        !self.authenticators.is_empty()
+    }
+
+    /// The authenticators.
+    pub fn authenticators(&self) -> &[Totp] {
+        &self.authenticators
+    }
+
+    /// The recovery codes, where two-factor was ever on.
+    pub fn recovery_codes(&self) -> Option<&RecoveryCodes> {
+        self.recovery_codes.as_ref()
+    }
+
+    /// Judges an answer to a challenge, uses it up if it is right and counts it if it is wrong.
+    ///
+    /// All kinds share one count per class of browser. During a wait or a lock nothing but a
+    /// recovery code is read; a right one ends it, a wrong one is not counted: sixty-five bits
+    /// cannot be guessed. A code that was used already is no failure either.
+    ///
+    /// # Errors
+    /// The [`Rejection`], for the page to explain.
+    pub fn answer(
+        &mut self,
+        answer: &Answer,
+        browser: Option<BrowserId>,
+        skew: Skew,
+        now: Timestamp,
+    ) -> Result<Proof, Rejection> {
+        if !self.has_second_factor() {
+            return Err(Rejection::NotSetUp);
+        }
+        let closed = closed(&self.tries(browser).second_factor, now);
+        let judged = match (answer, closed) {
+            (Answer::RecoveryCode(code), _) => match &mut self.recovery_codes {
+                Some(codes) => codes.check(code, now).map(|()| Proof::RecoveryCode),
+                None => Err(Rejection::Wrong),
+            },
+            (Answer::Totp(_), Some(rejection)) => Err(rejection),
+            (Answer::Totp(code), None) => self.check_totp(code, skew, now).map(|()| Proof::Totp),
+        };
+        match (judged, closed) {
+            (Ok(_), _) => self.tries(browser).second_factor.clear(),
+            (Err(Rejection::Wrong), None) => self.tries(browser).second_factor.fail(now),
+            (Err(Rejection::Wrong), Some(rejection)) => return Err(rejection),
+            (Err(_), _) => {}
+        }
+        judged
+    }
+
+    fn check_totp(
+        &mut self,
+        code: &totp::Code,
+        skew: Skew,
+        now: Timestamp,
+    ) -> Result<(), Rejection> {
+        let mut best = Err(Rejection::Wrong);
+        for authenticator in &mut self.authenticators {
+            match authenticator.check(code, skew, now) {
+                Ok(()) => return Ok(()),
+                Err(Rejection::Used) => best = Err(Rejection::Used),
+                Err(_) => {}
+            }
+        }
+        best
+    }
+
+    /// Until when answers from this class of browser are not read, or that they never are.
+    pub fn answers_closed(&self, browser: Option<BrowserId>, now: Timestamp) -> Option<Rejection> {
+        let known = browser.and_then(|id| self.known.iter().find(|known| known.id == id));
+        closed(&known.map_or(&self.strangers, |known| &known.tries).second_factor, now)
+    }
+
+    /// Turns two-factor on: `key` becomes an authenticator by its first right code, and recovery
+    /// codes are made.
+    pub fn turn_on(
+        &mut self,
+        key: totp::Key,
+        code: &totp::Code,
+        how: TurnOn,
+        rng: &mut dyn CryptoRng,
+        now: Timestamp,
+    ) -> TurnedOn {
+        if self.has_second_factor() {
+            return TurnedOn::Already;
+        }
+        let Ok(authenticator) = Totp::set_up(key, code, how.skew, now) else {
+            return TurnedOn::Wrong;
+        };
+        self.authenticators.push(authenticator);
+        self.recovery_codes = Some(RecoveryCodes::random(rng, how.recovery_codes, now));
+        TurnedOn::Now
+    }
+
+    /// The person says that the recovery codes are saved. Says whether that is news.
+    pub fn save_recovery_codes(&mut self, now: Timestamp) -> bool {
+        match &mut self.recovery_codes {
+            Some(codes) if !codes.are_saved() => {
+                codes.save(now);
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+/// How two-factor is turned on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TurnOn {
+    /// How much an authenticator's clock may be off.
+    pub skew: Skew,
+    /// How many recovery codes are made.
+    pub recovery_codes: usize,
+}
+
+fn closed(failures: &Failures, now: Timestamp) -> Option<Rejection> {
+    if failures.are_locking() {
+        return Some(Rejection::Locked);
+    }
+    failures.closed_until(now).map(|until| Rejection::Waiting { until })
+}
+
+/// Browsers.
+impl User {
+    /// Whether this is one of the user's known browsers.
+    pub fn knows(&self, browser: BrowserId) -> bool {
+        self.known.iter().any(|known| known.id == browser)
+    }
+
+    /// Everything that was owed was shown: failures from this class of browser are forgotten, and
+    /// the browser is known from now on, as `browser` or, if it is none of ours, as `new`.
+    pub fn succeed(
+        &mut self,
+        browser: Option<BrowserId>,
+        new: BrowserId,
+        now: Timestamp,
+    ) -> BrowserId {
+        *self.tries(browser) = Tries::default();
+        if let Some(known) = self.known.iter_mut().find(|known| Some(known.id) == browser) {
+            known.last_seen = now;
+            return known.id;
+        }
+        self.known.push(KnownBrowser { id: new, last_seen: now, tries: Tries::default() });
+        while self.known.len() > Self::KNOWN_AT_MOST {
+            let oldest = self.known.iter().enumerate().min_by_key(|(_, known)| known.last_seen);
+            let Some((oldest, _)) = oldest else { break };
+            self.known.remove(oldest);
+        }
+        new
+    }
+
+    /// Trusts a browser, as `id`, from now on, and says until when. Its cookie carries number one.
+    pub fn trust(&mut self, id: DeviceId, how: Trust, now: Timestamp) -> Timestamp {
+        self.devices.retain(|device| device.is_trusted(now));
+        let device = TrustedDevice::new(id, how.lasting, now);
+        let expires = device.expires();
+        self.devices.push(device);
+        while self.devices.len() > how.at_most.max(1) {
+            let oldest = self.devices.iter().enumerate().min_by_key(|(_, d)| d.last_used());
+            let Some((oldest, _)) = oldest else { break };
+            self.devices.remove(oldest);
+        }
+        expires
+    }
+
+    /// Trusts a device no longer.
+    pub fn forget_device(&mut self, id: DeviceId) {
+        self.devices.retain(|device| device.id() != id);
+    }
+
+    /// Judges the cookie of a trusted device and counts on; `None` if this user has no such device.
+    /// A copied one is trusted no longer.
+    pub fn present_device(
+        &mut self,
+        id: DeviceId,
+        number: u64,
+        now: Timestamp,
+    ) -> Option<Presented> {
+        let device = self.devices.iter_mut().find(|device| device.id() == id)?;
+        let presented = device.present(number, now);
+        if presented == Presented::Copied {
+            self.devices.retain(|device| device.id() != id);
+        }
+        Some(presented)
+    }
+
+    /// The trusted devices, those whose time is over among them until the next is added.
+    pub fn devices(&self) -> &[TrustedDevice] {
+        &self.devices
+    }
+
+    /// An operator forgets all failures, of both factors and all browsers.
+    pub fn unlock(&mut self) {
+        self.strangers = Tries::default();
+        for browser in &mut self.known {
+            browser.tries = Tries::default();
+        }
+    }
+
+    /// The most failures in a row that any class of browser has: of the password, of the second
+    /// factor.
+    pub fn most_failures(&self) -> (u32, u32) {
+        let all = || self.known.iter().map(|known| &known.tries).chain([&self.strangers]);
+        let most = |count: fn(&Tries) -> u32| all().map(count).max().unwrap_or(0);
+        (most(|t| t.password.count()), most(|t| t.second_factor.count()))
+    }
+
+    fn tries(&mut self, browser: Option<BrowserId>) -> &mut Tries {
+        match self.known.iter_mut().find(|known| Some(known.id) == browser) {
+            Some(known) => &mut known.tries,
+            None => &mut self.strangers,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    use super::*;
+
+    const HOW: TurnOn = TurnOn { skew: ONE, recovery_codes: 12 };
+    const ONE: Skew = Skew::new(1).unwrap();
+    const MONTH: Trust = Trust { lasting: Duration::from_hours(30 * 24), at_most: 10 };
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_secs(seconds)
+    }
+
+    fn rng() -> StdRng {
+        StdRng::seed_from_u64(7)
+    }
+
+    fn key() -> totp::Key {
+        totp::Key::from_bytes(&[5; 20]).unwrap()
+    }
+
+    fn ada() -> User {
+        let profile = Profile {
+            name: Name::parse("ada").unwrap(),
+            full_name: None,
+            email: None,
+            groups: BTreeSet::new(),
+        };
+        User::new(UserId::from([1; 16]), profile, at(0))
+    }
+
+    fn ada_with_two_factor() -> User {
+        let mut ada = ada();
+        let code = key().code_at(at(30));
+        assert_eq!(ada.turn_on(key(), &code, HOW, &mut rng(), at(30)), TurnedOn::Now);
+        ada
+    }
+
+    fn right_code(now: Timestamp) -> Answer {
+        Answer::Totp(key().code_at(now))
+    }
+
+    fn wrong_code(now: Timestamp) -> Answer {
+        let right = key().code_at(now);
+        let wrong = if right.expose() == "000000" { "000001" } else { "000000" };
+        Answer::Totp(wrong.parse().unwrap())
+    }
+
+    fn recovery_code(user: &User) -> Answer {
+        Answer::RecoveryCode(user.recovery_codes().unwrap().unused().next().unwrap().clone())
+    }
+
+    fn fail(user: &mut User, times: u32) -> Timestamp {
+        let mut now = at(1_000_000);
+        for _ in 0..times {
+            assert_eq!(user.answer(&wrong_code(now), None, ONE, now), Err(Rejection::Wrong));
+            now = now.plus(Duration::from_hours(2));
+        }
+        now
+    }
+
+    #[test]
+    fn two_factor_is_on_only_after_a_first_right_code() {
+        let mut ada = ada();
+        let Answer::Totp(wrong) = wrong_code(at(30)) else { unreachable!() };
+        assert_eq!(ada.turn_on(key(), &wrong, HOW, &mut rng(), at(30)), TurnedOn::Wrong);
+        assert!(!ada.has_second_factor());
+        assert!(ada_with_two_factor().has_second_factor());
+    }
+
+    #[test]
+    fn turning_it_on_twice_changes_nothing() {
+        let mut ada = ada_with_two_factor();
+        let before = ada.clone();
+        let code = key().code_at(at(90));
+        assert_eq!(ada.turn_on(key(), &code, HOW, &mut rng(), at(90)), TurnedOn::Already);
+        assert_eq!(ada, before);
+    }
+
+    #[test]
+    fn a_recovery_code_works_once_in_place_of_the_authenticator() {
+        let mut ada = ada_with_two_factor();
+        let code = recovery_code(&ada);
+        assert_eq!(ada.answer(&code, None, ONE, at(99)), Ok(Proof::RecoveryCode));
+        assert_eq!(ada.answer(&code, None, ONE, at(99)), Err(Rejection::Used));
+        assert_eq!(ada.most_failures(), (0, 0));
+    }
+
+    #[test]
+    fn during_a_wait_a_right_code_is_not_read_and_a_recovery_code_is() {
+        let mut ada = ada_with_two_factor();
+        let now = at(5_000);
+        for _ in 0..5 {
+            assert_eq!(ada.answer(&wrong_code(now), None, ONE, now), Err(Rejection::Wrong));
+        }
+        let waiting = Err(Rejection::Waiting { until: at(5_030) });
+        assert_eq!(ada.answer(&right_code(now), None, ONE, now), waiting);
+        let wrong = Answer::RecoveryCode("AAAA-AAAA-AAAAA".parse().unwrap());
+        assert_eq!(ada.answer(&wrong, None, ONE, now), waiting);
+        assert_eq!(ada.most_failures(), (0, 5));
+        let code = recovery_code(&ada);
+        assert_eq!(ada.answer(&code, None, ONE, now), Ok(Proof::RecoveryCode));
+        assert_eq!(ada.answer(&right_code(now), None, ONE, now), Ok(Proof::Totp));
+    }
+
+    #[test]
+    fn fifty_failures_lock_until_a_recovery_code_or_an_unlock() {
+        let mut ada = ada_with_two_factor();
+        let now = fail(&mut ada, 50);
+        assert_eq!(ada.answer(&right_code(now), None, ONE, now), Err(Rejection::Locked));
+        assert_eq!(ada.answers_closed(None, now), Some(Rejection::Locked));
+        let mut unlocked = ada.clone();
+        unlocked.unlock();
+        assert_eq!(unlocked.answer(&right_code(now), None, ONE, now), Ok(Proof::Totp));
+        let code = recovery_code(&ada);
+        assert_eq!(ada.answer(&code, None, ONE, now), Ok(Proof::RecoveryCode));
+    }
+
+    #[test]
+    fn guessers_elsewhere_do_not_lock_a_known_browser_out() {
+        let mut ada = ada_with_two_factor();
+        let mine = ada.succeed(None, BrowserId::from([3; 16]), at(100));
+        let now = fail(&mut ada, 50);
+        assert_eq!(ada.answer(&right_code(now), None, ONE, now), Err(Rejection::Locked));
+        assert_eq!(ada.answer(&right_code(now), Some(mine), ONE, now), Ok(Proof::Totp));
+    }
+
+    #[test]
+    fn a_right_password_alone_forgets_no_failure_of_the_second_factor() {
+        let mut ada = ada_with_two_factor();
+        let now = fail(&mut ada, 3);
+        let charge = ada.charge_password(None, now).unwrap();
+        ada.refund_password(None, &charge);
+        assert_eq!(ada.most_failures(), (0, 3));
+        ada.succeed(None, BrowserId::from([3; 16]), now);
+        assert_eq!(ada.most_failures(), (0, 0));
+    }
+
+    #[test]
+    fn a_new_password_ends_sessions_and_trusted_devices() {
+        let mut ada = ada_with_two_factor();
+        ada.trust(DeviceId::from([4; 16]), MONTH, at(100));
+        let epoch = ada.epoch();
+        ada.set_password(PasswordHash::new("$argon2id$…".to_owned()));
+        assert_ne!(ada.epoch(), epoch);
+        assert!(ada.devices().is_empty());
+    }
+
+    #[test]
+    fn a_proof_by_a_device_that_is_trusted_no_longer_is_left_out() {
+        let mut ada = ada_with_two_factor();
+        let device = DeviceId::from([4; 16]);
+        ada.trust(device, MONTH, at(100));
+        let proofs = crate::domain::assurance::Proofs::default()
+            .with(Proof::Password, at(200))
+            .with(Proof::TrustedDevice(device), at(200));
+        let session = Session::begin(ada.id(), ada.epoch(), proofs, at(200));
+        let identity = Arc::new(ada.identity());
+        let shown = |ada: &User, now| {
+            ada.visitor(&session, Arc::clone(&identity), now).proofs.trusted_device.is_some()
+        };
+        assert!(shown(&ada, at(300)));
+        assert!(!shown(&ada, at(100).plus(MONTH.lasting)));
+        assert_eq!(ada.present_device(device, 9, at(300)), Some(Presented::Copied));
+        assert!(!shown(&ada, at(300)));
+    }
+
+    #[test]
+    fn the_least_recently_used_of_too_many_devices_goes() {
+        let mut ada = ada_with_two_factor();
+        for n in 0..10_u8 {
+            ada.trust(DeviceId::from([n; 16]), MONTH, at(100 + u64::from(n)));
+        }
+        ada.present_device(DeviceId::from([0; 16]), 1, at(500));
+        ada.trust(DeviceId::from([99; 16]), MONTH, at(600));
+        assert_eq!(ada.devices().len(), 10);
+        assert_eq!(ada.present_device(DeviceId::from([1; 16]), 1, at(700)), None);
+        assert!(ada.present_device(DeviceId::from([0; 16]), 2, at(700)).is_some());
+    }
+
+    #[test]
+    fn a_person_has_ten_known_browsers_at_most() {
+        let mut ada = ada();
+        for n in 0..11_u8 {
+            ada.succeed(None, BrowserId::from([n; 16]), at(u64::from(n)));
+        }
+        assert!(!ada.knows(BrowserId::from([0; 16])));
+        assert!(ada.knows(BrowserId::from([10; 16])));
+    }
 }

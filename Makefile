@@ -1,0 +1,19 @@
+# What people type. Each target first installs what is missing to do it (see .ci/needs).
+
+.PHONY: demo test check
+
+# A legacy application behind a gateway, on http://localhost:8080.
+demo:
+	@.ci/needs build
+	cargo run --locked -- demo
+
+test:
+	@.ci/needs build test
+	cargo test --locked
+
+# Form, lints and documentation.
+check:
+	@.ci/needs build
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps

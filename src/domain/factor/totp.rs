@@ -1,0 +1,266 @@
+//! Codes of an authenticator app (RFC 6238).
+//!
+//! SHA-1, six digits, thirty seconds: what every app understands. Each step is accepted once, and
+//! none before the last accepted.
+
+use std::fmt;
+use std::str::FromStr;
+
+use data_encoding::BASE32_NOPAD;
+use minicbor::{Decode, Encode};
+use rand_core::CryptoRng;
+
+use super::Rejection;
+use crate::domain::secret::Secret;
+use crate::domain::time::Timestamp;
+
+/// An authenticator that has shown a first right code.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Totp {
+    #[n(0)]
+    key: Key,
+    /// The last accepted step: `seconds / 30`.
+    #[n(1)]
+    used: u64,
+    #[n(2)]
+    added: Timestamp,
+    #[n(3)]
+    last_used: Timestamp,
+}
+
+impl Totp {
+    /// Turns `key` into an authenticator by its first right code, which is used up.
+    ///
+    /// # Errors
+    /// [`Rejection::Wrong`] if no step in the window has this code.
+    pub fn set_up(key: Key, code: &Code, skew: Skew, now: Timestamp) -> Result<Self, Rejection> {
+        let used = key.step_of(code, skew, now).ok_or(Rejection::Wrong)?;
+        Ok(Self { key, used, added: now, last_used: now })
+    }
+
+    /// Judges `code` and, if it is right, uses it up (RFC 6238 §5.2: accepted once).
+    ///
+    /// Accepts the thirty-second step of `now` and `skew` on either side. Constant time in `code`.
+    ///
+    /// # Errors
+    /// [`Rejection::Wrong`] if no step in the window has this code, [`Rejection::Used`] if its
+    /// step, or a later one, was accepted before.
+    pub fn check(&mut self, code: &Code, skew: Skew, now: Timestamp) -> Result<(), Rejection> {
+        let step = self.key.step_of(code, skew, now).ok_or(Rejection::Wrong)?;
+        if step <= self.used {
+            return Err(Rejection::Used);
+        }
+        self.used = step;
+        self.last_used = now;
+        Ok(())
+    }
+
+    /// When it was set up.
+    pub fn added(&self) -> Timestamp {
+        self.added
+    }
+
+    /// When one of its codes was last accepted.
+    pub fn last_used(&self) -> Timestamp {
+        self.last_used
+    }
+}
+
+/// The secret that an authenticator and we share.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(transparent)]
+pub struct Key(#[n(0)] Secret);
+
+impl Key {
+    /// Twenty random bytes: the length of an HMAC-SHA-1 (RFC 4226 §4, R6: 160 bits recommended).
+    pub fn random(rng: &mut dyn CryptoRng) -> Self {
+        Self(Secret::random(rng, 20))
+    }
+
+    /// A key made elsewhere, at least 128 bits long (RFC 4226 §4, R6).
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        (bytes.len() >= 16).then(|| Self(Secret::new(bytes.to_vec())))
+    }
+
+    /// The key as people type it: base32 without padding (RFC 4648 §6).
+    pub fn expose_base32(&self) -> String {
+        BASE32_NOPAD.encode(self.0.expose())
+    }
+
+    /// The `otpauth` URL that an authenticator reads from a QR code.
+    ///
+    /// `issuer` and `user` must hold no `:`; a name that does gives `None`.
+    pub fn expose_url(&self, issuer: &str, user: &str) -> Option<String> {
+        totp_rs::Builder::new()
+            .with_secret(self.0.expose())
+            .with_issuer(Some(issuer))
+            .with_account_name(user)
+            .build()
+            .and_then(|totp| totp.to_url())
+            .ok()
+    }
+
+    /// The code of the step that holds `now`.
+    pub fn code_at(&self, now: Timestamp) -> Code {
+        Code(self.generator(Skew::default()).generate(now.seconds()).to_string())
+    }
+
+    fn step_of(&self, code: &Code, skew: Skew, now: Timestamp) -> Option<u64> {
+        self.generator(skew).check(&code.0, now.seconds())
+    }
+
+    fn generator(&self, skew: Skew) -> totp_rs::Totp {
+        totp_rs::Builder::new().with_secret(self.0.expose()).with_skew(skew.0).build_noncompliant()
+    }
+}
+
+/// How many steps on either side of the present one are accepted: phones drift.
+///
+/// None to two; one unless configured otherwise (RFC 6238 §5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Skew(u16);
+
+impl Skew {
+    /// This many steps, if there are at most two.
+    pub const fn new(steps: u16) -> Option<Self> {
+        if steps <= 2 { Some(Self(steps)) } else { None }
+    }
+}
+
+impl Default for Skew {
+    fn default() -> Self {
+        Self(1)
+    }
+}
+
+/// Six digits, as typed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Code(String);
+
+impl Code {
+    /// The six digits.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Code {
+    type Err = Rejection;
+
+    /// Reads six digits; spaces, which apps put in the middle, do not count.
+    fn from_str(typed: &str) -> Result<Self, Rejection> {
+        let digits: String = typed.chars().filter(|c| !c.is_whitespace()).collect();
+        let six = digits.len() == 6 && digits.bytes().all(|b| b.is_ascii_digit());
+        if six { Ok(Self(digits)) } else { Err(Rejection::Wrong) }
+    }
+}
+
+impl fmt::Debug for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Code(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The secret of RFC 4226 appendix D and RFC 6238 appendix B.
+    const RFC_KEY: &[u8] = b"12345678901234567890";
+
+    fn rfc_key() -> Key {
+        Key::from_bytes(RFC_KEY).unwrap()
+    }
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_secs(seconds)
+    }
+
+    fn authenticator_set_up_at(seconds: u64) -> Totp {
+        let code = rfc_key().code_at(at(seconds));
+        Totp::set_up(rfc_key(), &code, Skew::default(), at(seconds)).unwrap()
+    }
+
+    #[test]
+    fn the_vectors_of_rfc_4226_hold() {
+        let codes = [
+            "755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583",
+            "399871", "520489",
+        ];
+        for (counter, code) in (0..).zip(codes) {
+            assert_eq!(rfc_key().code_at(at(counter * 30)).expose(), code);
+        }
+    }
+
+    #[test]
+    fn the_vectors_of_rfc_6238_hold() {
+        // The RFC prints eight digits; six are their last six.
+        for (seconds, eight) in [
+            (59, "94287082"),
+            (1_111_111_109, "07081804"),
+            (1_111_111_111, "14050471"),
+            (1_234_567_890, "89005924"),
+            (2_000_000_000, "69279037"),
+            (20_000_000_000, "65353130"),
+        ] {
+            assert_eq!(rfc_key().code_at(at(seconds)).expose(), &eight[2..]);
+        }
+    }
+
+    #[test]
+    fn the_same_code_twice_is_refused() {
+        let mut totp = authenticator_set_up_at(30_000);
+        let code = rfc_key().code_at(at(30_090));
+        assert_eq!(totp.check(&code, Skew::default(), at(30_090)), Ok(()));
+        assert_eq!(totp.check(&code, Skew::default(), at(30_091)), Err(Rejection::Used));
+    }
+
+    #[test]
+    fn the_first_code_counts_as_used() {
+        let mut totp = authenticator_set_up_at(30_000);
+        let code = rfc_key().code_at(at(30_000));
+        assert_eq!(totp.check(&code, Skew::default(), at(30_001)), Err(Rejection::Used));
+    }
+
+    #[test]
+    fn a_step_before_the_last_used_is_refused() {
+        let mut totp = authenticator_set_up_at(29_000);
+        let (earlier, later) = (rfc_key().code_at(at(29_970)), rfc_key().code_at(at(30_000)));
+        assert_eq!(totp.check(&later, Skew::default(), at(30_000)), Ok(()));
+        assert_eq!(totp.check(&earlier, Skew::default(), at(30_000)), Err(Rejection::Used));
+    }
+
+    #[test]
+    fn one_step_of_drift_is_forgiven_and_two_are_not() {
+        let now = at(30_000);
+        for (drift, accepted) in [(-60_i64, false), (-30, true), (30, true), (60, false)] {
+            let mut totp = authenticator_set_up_at(10_000);
+            let code = rfc_key().code_at(at(30_000_u64.saturating_add_signed(drift)));
+            assert_eq!(totp.check(&code, Skew::default(), now).is_ok(), accepted, "{drift}");
+        }
+    }
+
+    #[test]
+    fn without_skew_only_the_present_step_counts() {
+        let none = Skew::new(0).unwrap();
+        let mut totp = authenticator_set_up_at(10_000);
+        let late = rfc_key().code_at(at(29_970));
+        assert_eq!(totp.check(&late, none, at(30_000)), Err(Rejection::Wrong));
+        assert_eq!(Skew::new(3), None);
+    }
+
+    #[test]
+    fn a_code_is_six_digits_with_or_without_a_space() {
+        assert_eq!("123 456".parse::<Code>().unwrap().expose(), "123456");
+        for odd in ["12345", "1234567", "12345a", "١٢٣٤٥٦", "", "-12345"] {
+            assert_eq!(odd.parse::<Code>(), Err(Rejection::Wrong), "{odd}");
+        }
+    }
+
+    #[test]
+    fn the_url_names_issuer_and_user() {
+        let url = rfc_key().expose_url("Example Inc.", "ada").unwrap();
+        assert!(url.starts_with("otpauth://totp/Example%20Inc.:ada?secret="), "{url}");
+        assert!(url.contains("issuer=Example%20Inc."), "{url}");
+    }
+}

@@ -1,0 +1,310 @@
+//! How people and groups are called, and what visitors type to say who they are.
+//!
+//! Every name gets one spelling at the door (RFC 8265 §3.3, `UsernameCaseMapped`: width, case and
+//! composition folded), so that `Ada`, `ADA` and `ａｄａ` are one person with one count of failures.
+//! User names and e-mail addresses share one namespace: either finds the user.
+
+use std::fmt;
+use std::str::FromStr;
+
+use minicbor::{Decode, Encode};
+use precis_core::profile::PrecisFastInvocation;
+use precis_profiles::{OpaqueString, UsernameCaseMapped};
+use serde::{Deserialize, Serialize};
+
+/// A user name, in its one spelling: 1 to 64 characters, no `:`, `,`, `/` or space.
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize,
+)]
+#[cbor(transparent)]
+#[serde(try_from = "String", into = "String")]
+pub struct Name(#[n(0)] String);
+
+impl Name {
+    /// The most characters in a name.
+    pub const AT_MOST: usize = 64;
+
+    /// Brings `text` into the one spelling of RFC 8265 §3.3.
+    ///
+    /// # Errors
+    /// Says for the operator what is wrong with the name.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        if text.is_empty() {
+            return Err(NameError::Empty);
+        }
+        if text.len() > MAPPED_AT_MOST {
+            return Err(NameError::TooLong { at_most: Self::AT_MOST });
+        }
+        if let Some(found) = text.chars().find(|c| matches!(c, ':' | ',' | '/') || blank(*c)) {
+            return Err(NameError::Character(found));
+        }
+        let mapped = one_spelling(text).ok_or(NameError::NotAName)?;
+        // Full-width forms become the very marks that are refused above.
+        if let Some(found) = mapped.chars().find(|c| matches!(c, ':' | ',' | '/')) {
+            return Err(NameError::Character(found));
+        }
+        if mapped.chars().count() > Self::AT_MOST {
+            return Err(NameError::TooLong { at_most: Self::AT_MOST });
+        }
+        Ok(Self(mapped))
+    }
+
+    /// The name in its one spelling; also the key under which it is found.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// An e-mail address: kept as it was given, found in one spelling.
+#[derive(Clone, Debug, Encode, Decode, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Email {
+    #[n(0)]
+    given: String,
+    #[n(1)]
+    key: String,
+}
+
+impl Email {
+    /// The most characters in an address (RFC 5321 §4.5.3.1.3, less the angle brackets).
+    pub const AT_MOST: usize = 254;
+
+    /// Reads an address, strictly: one `@`, before it 1 to 64 bytes without double quotes, commas,
+    /// brackets, spaces or control characters, after it a domain of letters, digits and
+    /// hyphens (RFC 5321 §4.1.2, without the quoted form and address literals).
+    ///
+    /// # Errors
+    /// Says for the operator what is wrong with the address.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        if text.is_empty() {
+            return Err(NameError::Empty);
+        }
+        if text.len() > Self::AT_MOST {
+            return Err(NameError::TooLong { at_most: Self::AT_MOST });
+        }
+        if let Some(found) = text.chars().find(|c| "\",;:<>()[]\\".contains(*c) || blank(*c)) {
+            return Err(NameError::Character(found));
+        }
+        let (local, domain) = text.split_once('@').ok_or(NameError::NotAnAddress)?;
+        if !is_local_part(local) || !is_domain(domain) {
+            return Err(NameError::NotAnAddress);
+        }
+        let key = one_spelling(text).ok_or(NameError::NotAnAddress)?;
+        // Folding may turn a full-width form into a second `@`, or a mark that was refused above.
+        match key.split_once('@') {
+            Some((local, folded)) if is_local_part(local) && is_domain(folded) => {
+                Ok(Self { given: text.to_owned(), key })
+            }
+            _ => Err(NameError::NotAnAddress),
+        }
+    }
+
+    /// The address as it was given; this is what mail goes to.
+    pub fn as_str(&self) -> &str {
+        &self.given
+    }
+
+    /// The address in its one spelling, in one namespace with user names.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+}
+
+/// Two addresses are the same if they are found under the same key.
+impl PartialEq for Email {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+impl Eq for Email {}
+
+/// The name of a group: 1 to 64 characters, no comma, no control characters, no space at its ends.
+///
+/// Groups come from directories too, which tell letter case apart: so do we. Composition and kinds
+/// of space are folded (RFC 8265 §4.2, `OpaqueString`).
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize,
+)]
+#[cbor(transparent)]
+#[serde(try_from = "String", into = "String")]
+pub struct Group(#[n(0)] String);
+
+impl Group {
+    /// The most characters in the name of a group.
+    pub const AT_MOST: usize = 64;
+
+    /// Reads the name of a group.
+    ///
+    /// # Errors
+    /// Says for the operator what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        if text.is_empty() {
+            return Err(NameError::Empty);
+        }
+        if text.len() > MAPPED_AT_MOST {
+            return Err(NameError::TooLong { at_most: Self::AT_MOST });
+        }
+        if let Some(found) = text.chars().find(|c| *c == ',' || c.is_control()) {
+            return Err(NameError::Character(found));
+        }
+        let mapped = OpaqueString::enforce(text).map_err(|_| NameError::NotAName)?;
+        if mapped.trim() != mapped {
+            return Err(NameError::Character(' '));
+        }
+        if mapped.chars().count() > Self::AT_MOST {
+            return Err(NameError::TooLong { at_most: Self::AT_MOST });
+        }
+        Ok(Self(mapped.into_owned()))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What a visitor typed to say who they are: a user name, an e-mail address, or anything else.
+///
+/// Whatever it is, it has a key, so that what nobody is called is looked up, charged and refused
+/// like the name of somebody. It does not print: people type passwords there.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Login(String);
+
+impl Login {
+    /// Reads what was typed; never fails. Spaces around it are not part of it.
+    pub fn typed(text: &str) -> Self {
+        let text = text.trim();
+        let mapped = if text.len() > MAPPED_AT_MOST {
+            None
+        } else {
+            one_spelling(text).filter(|key| key.len() <= MAPPED_AT_MOST)
+        };
+        Self(mapped.unwrap_or_else(|| {
+            // The space in front keeps it out of the keys of real names, which have none.
+            std::iter::once(' ').chain(text.chars().take(Email::AT_MOST)).collect()
+        }))
+    }
+
+    /// The key to look up: that of [`Name::as_str`] or [`Email::key`] where it is one of these.
+    /// At most 1,024 bytes.
+    pub fn key(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Login(…)")
+    }
+}
+
+/// What is wrong with a name, a group or an address; for the operator.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// There is nothing.
+    #[error("it is empty")]
+    Empty,
+    /// There is too much.
+    #[error("it is longer than {at_most} characters")]
+    TooLong {
+        /// How much there may be.
+        at_most: usize,
+    },
+    /// This character may not stand in it.
+    #[error("it may not contain {}", spoken(*.0))]
+    Character(char),
+    /// Some other rule of RFC 8265 is broken: symbols, unassigned characters, mixed directions.
+    #[error(
+        "it contains a character, or a mix of writing directions, that names do not have (RFC 8265)"
+    )]
+    NotAName,
+    /// It is not of the form `somebody@example.com`.
+    #[error("it is not of the form `somebody@example.com`")]
+    NotAnAddress,
+}
+
+fn spoken(c: char) -> String {
+    match c {
+        ',' => "a comma".to_owned(),
+        ':' => "a colon".to_owned(),
+        '/' => "a slash".to_owned(),
+        c if c.is_control() => "control characters".to_owned(),
+        c if c.is_whitespace() => "spaces (here, or at its ends)".to_owned(),
+        c => format!("`{c}`"),
+    }
+}
+
+/// RFC 8265 §3.3, applied until nothing changes (RFC 8264 §7: four times at most).
+fn one_spelling(text: &str) -> Option<String> {
+    let mut now = UsernameCaseMapped::enforce(text).ok()?.into_owned();
+    for _ in 0..3 {
+        let next = UsernameCaseMapped::enforce(now.as_str()).ok()?.into_owned();
+        if next == now {
+            return Some(now);
+        }
+        now = next;
+    }
+    None
+}
+
+fn blank(c: char) -> bool {
+    c.is_whitespace() || c.is_control()
+}
+
+fn is_local_part(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && !text.starts_with('.')
+        && !text.ends_with('.')
+        && !text.contains("..")
+        && !text.contains(['@', '"', ',', ';', ':', '<', '>', '(', ')', '[', ']', '\\'])
+}
+
+fn is_domain(text: &str) -> bool {
+    text.len() <= 253 && text.split('.').all(is_label)
+}
+
+fn is_label(text: &str) -> bool {
+    (1..=63).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+/// No more bytes than these are mapped, which takes time in proportion. Names that fit stay far
+/// below, decomposed ones included.
+const MAPPED_AT_MOST: usize = 1024;
+
+macro_rules! text {
+    ($($type:ident),*) => {$(
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = NameError;
+
+            fn from_str(text: &str) -> Result<Self, NameError> {
+                Self::parse(text)
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = NameError;
+
+            fn try_from(text: String) -> Result<Self, NameError> {
+                Self::parse(&text)
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(name: $type) -> Self {
+                name.as_str().to_owned()
+            }
+        }
+    )*};
+}
+
+text!(Name, Email, Group);

@@ -1,0 +1,68 @@
+//! The style, the script and the icon of our own pages, named by what they contain.
+//!
+//! A new release changes the names, so that browsers may keep what they have for ever.
+
+use std::sync::LazyLock;
+
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
+
+/// How long a browser may keep an asset: a year, unasked, since another content has another name.
+pub const CACHE_CONTROL: &str = "public, max-age=31536000, immutable";
+
+/// One file that our pages load.
+pub struct Asset {
+    /// The last segment of its address, such as `style-0123456789abcdef.css`.
+    pub file_name: String,
+    /// Its whole path on every host of ours, from `/.doorward/` on.
+    pub url: String,
+    /// For the `Content-Type` header.
+    pub content_type: &'static str,
+    /// What the file says.
+    pub body: &'static str,
+}
+
+impl Asset {
+    fn new(stem: &str, suffix: &str, content_type: &'static str, body: &'static str) -> Self {
+        let digest = HEXLOWER.encode(&Sha256::digest(body)[..8]);
+        let file_name = format!("{stem}-{digest}.{suffix}");
+        Self { url: format!("/.doorward/assets/{file_name}"), file_name, content_type, body }
+    }
+}
+
+/// All assets.
+pub struct Assets {
+    /// How the pages look.
+    pub style: Asset,
+    /// What a browser with script does better: copy, print, count down, send a whole code.
+    pub script: Asset,
+    /// The door, in the browser's tab and at the head of each page.
+    pub icon: Asset,
+}
+
+static ASSETS: LazyLock<Assets> = LazyLock::new(|| Assets {
+    style: Asset::new(
+        "style",
+        "css",
+        "text/css; charset=utf-8",
+        include_str!("../../templates/style.css"),
+    ),
+    script: Asset::new(
+        "script",
+        "js",
+        "text/javascript; charset=utf-8",
+        include_str!("../../templates/script.js"),
+    ),
+    icon: Asset::new("icon", "svg", "image/svg+xml", include_str!("../../templates/icon.svg")),
+});
+
+/// The assets of this build; their names are computed once.
+pub fn all() -> &'static Assets {
+    &ASSETS
+}
+
+/// The asset with this name, as it stands in an address below `/.doorward/assets/`.
+pub fn find(file_name: &str) -> Option<&'static Asset> {
+    let Assets { style, script, icon } = all();
+    [style, script, icon].into_iter().find(|asset| asset.file_name == file_name)
+}

@@ -1,0 +1,93 @@
+//! What a visitor sees: each page a struct of plain words, and the template that shows them.
+//!
+//! The sentences live here and in `templates/`, so that a handler only names the case. Nothing here
+//! decides, and nothing is read from anywhere: a page is made of its fields alone.
+
+mod home;
+mod notice;
+mod problem;
+mod second_factor;
+mod sign_in;
+mod words;
+
+use askama::Template;
+use tracing::error;
+
+use super::assets;
+
+pub use home::{Home, TwoFactor};
+pub use notice::{Notice, NoticePage, Owed};
+pub use problem::Problem;
+pub use second_factor::{Challenge, Kind, RecoveryCodes, SetUp, Trust, recovery_codes_file};
+pub use sign_in::{Confirm, SetPassword, SignIn, SignOut};
+
+/// What stands around every page.
+#[derive(Clone, Default)]
+pub struct Frame {
+    /// Whose door this is: the name of the application, or of the portal.
+    pub site: String,
+    /// Whom to ask for help, as the operator wrote it: a mail address, an `https://` page, or words.
+    pub support: Option<String>,
+    /// The name of the user, where the visitor is signed in.
+    pub user: Option<String>,
+}
+
+impl Frame {
+    /// Where a click on [`Frame::support`] leads: mail for an address, the page for an `https://`
+    /// URL, nowhere for words.
+    pub fn support_href(&self) -> Option<String> {
+        let support = self.support.as_deref()?;
+        let one_word = !support.contains(char::is_whitespace);
+        if one_word && support.starts_with("https://") {
+            Some(support.to_owned())
+        } else if one_word && support.contains('@') {
+            Some(format!("mailto:{support}"))
+        } else {
+            None
+        }
+    }
+
+    fn style(&self) -> &'static str {
+        &assets::all().style.url
+    }
+
+    fn script(&self) -> &'static str {
+        &assets::all().script.url
+    }
+
+    fn icon(&self) -> &'static str {
+        &assets::all().icon.url
+    }
+}
+
+/// The two hidden fields that every form of ours carries.
+#[derive(Clone, Default)]
+pub struct Form {
+    /// The signed token that binds the form to the browser or the session.
+    pub csrf: String,
+    /// Where the visitor was going. Checked already: a URL of a configured origin, or a path.
+    pub return_to: String,
+}
+
+/// A place that a page points to.
+#[derive(Clone)]
+pub struct Link {
+    /// What the visitor reads.
+    pub name: String,
+    /// Where it leads. Checked already.
+    pub url: String,
+}
+
+/// The page as HTML.
+///
+/// Rendering writes to memory and cannot fail in practice; should it fail all the same, that is
+/// logged, and the visitor is told in one plain line.
+pub fn html(page: &impl Template) -> String {
+    page.render().unwrap_or_else(|why| {
+        error!(%why, "a page could not be rendered");
+        String::from(BROKEN)
+    })
+}
+
+const BROKEN: &str = "<!doctype html><html lang=\"en\"><title>Please try again</title>\
+    <h1>Please try again</h1><p>This page could not be shown. Please reload it in a moment.</html>";

@@ -1,0 +1,132 @@
+//! Why a form is shown again, in the visitor's words: what happened, and what to do next.
+//!
+//! No sentence says which part was wrong, nor whether a user name exists.
+
+use std::time::Duration;
+
+use super::words::in_words;
+
+/// Why a form comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// User name and password do not fit, or nobody has that name.
+    SignIn,
+    /// The password, asked again, was not right.
+    Password,
+    /// An authenticator code was not right, or not readable.
+    Code,
+    /// A right authenticator code that was used before.
+    CodeUsed,
+    /// A recovery code was not right, or not readable.
+    RecoveryCode,
+    /// A right recovery code that was used before.
+    RecoveryCodeUsed,
+    /// Too many tries: nothing is read for this long. A recovery code is, at the challenge.
+    Wait(Duration),
+    /// The same, said at a challenge by authenticator code, where a recovery code ends the wait.
+    WaitOrRecoveryCode(Duration),
+    /// Too many wrong codes in a row: only a recovery code, or support, opens this again.
+    Locked,
+    /// A new password with too few characters; this many are needed.
+    TooShort(usize),
+    /// A new password with more characters than this.
+    TooLong(usize),
+    /// A new password that many people use.
+    TooCommon,
+    /// A new password with characters that cannot be typed the same way everywhere.
+    Untypable,
+    /// The form did not fit this browser or session; it was too old, or came from elsewhere.
+    Expired,
+    /// We have too much to do just now; nothing was tried.
+    Busy,
+}
+
+impl Problem {
+    /// What happened, in one or two sentences. That of a wait is completed by its length.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::SignIn => "That did not work. Check the name and the password and try again.",
+            Self::Password => "That did not work. Check the password and try again.",
+            Self::Code => "That code did not work. Wait for the next one and try again.",
+            Self::CodeUsed => {
+                "That code was used already, and each works once. \
+                 Wait for the next one and try again."
+            }
+            Self::RecoveryCode => {
+                "That code did not work. Check it and try again, or take another one."
+            }
+            Self::RecoveryCodeUsed => {
+                "That code was used already, and each works once. Take another one from your list."
+            }
+            Self::Wait(_) | Self::WaitOrRecoveryCode(_) => {
+                "Too many tries did not work. You can try again in"
+            }
+            Self::Locked => {
+                "Too many codes did not work, so codes from the app are no longer read here."
+            }
+            Self::TooShort(least) => return format!("Please take at least {least} characters."),
+            Self::TooLong(most) => return format!("Please take no more than {most} characters."),
+            Self::TooCommon => {
+                "Too many people use that password, so it is guessed first. \
+                 Please take another one."
+            }
+            Self::Untypable => {
+                "That password has characters that not every keyboard can type. \
+                 Please take another one."
+            }
+            Self::Expired => "This page was open for too long. Please send it again.",
+            Self::Busy => "There is much to do just now. Please try again in a moment.",
+        }
+        .to_owned()
+    }
+
+    /// A further hint, where there is one.
+    pub fn advice(&self) -> Option<&'static str> {
+        match self {
+            Self::Code => Some(
+                "If it goes on like this, the clock of your phone may be wrong: let it set date \
+                 and time automatically.",
+            ),
+            Self::WaitOrRecoveryCode(_) => Some("A recovery code works at once."),
+            Self::Locked => Some("Use a recovery code. If you have none, ask for help."),
+            _ => None,
+        }
+    }
+
+    /// How many seconds the form is of no use, for the countdown.
+    pub fn wait(&self) -> Option<u64> {
+        self.span().map(|span| span.as_secs() + u64::from(span.subsec_nanos() > 0))
+    }
+
+    pub(super) fn wait_in_words(&self) -> String {
+        self.span().map(in_words).unwrap_or_default()
+    }
+
+    fn span(&self) -> Option<Duration> {
+        match self {
+            Self::Wait(span) | Self::WaitOrRecoveryCode(span) => Some(*span),
+            _ => None,
+        }
+    }
+
+    /// Whether what was typed is to blame, rather than the time or the load.
+    fn blames_what_was_typed(self) -> bool {
+        !matches!(
+            self,
+            Self::Wait(_) | Self::WaitOrRecoveryCode(_) | Self::Locked | Self::Expired | Self::Busy
+        )
+    }
+}
+
+/// The attributes that tie a field to the problem and to a `note` (an element's id, or nothing).
+pub(super) fn described(problem: &Option<Problem>, note: &str) -> String {
+    let ids = match (problem, note) {
+        (None, "") => return String::new(),
+        (None, note) => note.to_owned(),
+        (Some(_), "") => "problem".to_owned(),
+        (Some(_), note) => format!("problem {note}"),
+    };
+    let invalid = problem.is_some_and(Problem::blames_what_was_typed);
+    let invalid = if invalid { " aria-invalid=\"true\"" } else { "" };
+    format!(" aria-describedby=\"{ids}\"{invalid}")
+}
