@@ -1,1 +1,63 @@
+// Everything here works without it; this saves a few movements of the hand.
 "use strict";
+
+const all = (selector) => document.querySelectorAll(selector);
+
+// Buttons that copy what stands in another element.
+for (const button of all("[data-copy]")) {
+  if (!navigator.clipboard) continue;
+  button.hidden = false;
+  const label = button.textContent;
+  button.addEventListener("click", async () => {
+    const lines = document.getElementById(button.dataset.copy).querySelectorAll("li");
+    const text = lines.length
+      ? Array.from(lines, (line) => line.textContent).join("\n")
+      : document.getElementById(button.dataset.copy).textContent;
+    try {
+      await navigator.clipboard.writeText(text);
+      button.textContent = "Copied";
+    } catch {
+      button.textContent = "Please copy by hand";
+    }
+    setTimeout(() => { button.textContent = label; }, 3000);
+  });
+}
+
+for (const button of all("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => window.print());
+}
+
+// A code is sent when its last digit is there: once, so that whoever comes back can correct it.
+for (const field of all("[data-digits]")) {
+  const form = field.form;
+  let sent = false;
+  for (const note of all("[data-sends-itself]")) note.hidden = false;
+  form.addEventListener("submit", () => { sent = true; });
+  field.addEventListener("input", () => {
+    const digits = field.value.replace(/\s/g, "");
+    const whole = digits.length === Number(field.dataset.digits) && !/\D/.test(digits);
+    if (whole && !sent && !form.querySelector("button:disabled")) form.requestSubmit();
+  });
+}
+
+// A wait is counted down, and the form rests until it is over.
+for (const wait of all("[data-wait]")) {
+  const end = Date.now() + wait.dataset.wait * 1000;
+  const timer = wait.querySelector("[role=timer]");
+  const buttons = all("form > button[type=submit]");
+  for (const button of buttons) button.disabled = true;
+  const tick = () => {
+    const left = Math.ceil((end - Date.now()) / 1000);
+    if (left > 0) {
+      const minutes = Math.floor(left / 60);
+      const seconds = String(left % 60).padStart(2, "0");
+      timer.textContent = minutes ? `${minutes}:${seconds} minutes` : `${left} seconds`;
+      setTimeout(tick, 250);
+    } else {
+      wait.textContent = "You can try again now.";
+      for (const button of buttons) button.disabled = false;
+    }
+  };
+  tick();
+}

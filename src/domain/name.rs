@@ -308,3 +308,116 @@ macro_rules! text {
 }
 
 text!(Name, Email, Group);
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("Ada", "ada")]
+    #[case("ＡＤＡ", "ada")]
+    #[case("Zoe\u{308}", "zo\u{eb}")]
+    #[case("ada.lovelace-2+x@example", "ada.lovelace-2+x@example")]
+    #[case("ΑΔΑ", "αδα")]
+    #[case("יוסף", "יוסף")]
+    fn a_name_has_one_spelling(#[case] typed: &str, #[case] name: &str) {
+        assert_eq!(Name::parse(typed).unwrap().as_str(), name);
+        assert_eq!(Login::typed(&format!(" {typed} ")).key(), name);
+    }
+
+    #[rstest]
+    #[case("")]
+    #[case("ada lovelace")]
+    #[case("ada\u{3000}lovelace")]
+    #[case("ada,root")]
+    #[case("ada，root")]
+    #[case("ada:x")]
+    #[case("../etc/passwd")]
+    #[case("ada\r\nRemote-User: root")]
+    #[case("ada\u{0}")]
+    #[case("ada\u{200b}")]
+    #[case("ada\u{202e}")]
+    #[case("👩")]
+    #[case("aא")]
+    fn what_is_no_name_is_refused(#[case] typed: &str) {
+        assert!(Name::parse(typed).is_err());
+    }
+
+    #[test]
+    fn a_name_has_at_most_64_characters() {
+        assert!(Name::parse(&"ä".repeat(64)).is_ok());
+        assert_eq!(Name::parse(&"a".repeat(65)), Err(NameError::TooLong { at_most: 64 }));
+        assert_eq!(Name::parse(&"a".repeat(100_000)), Err(NameError::TooLong { at_most: 64 }));
+    }
+
+    #[test]
+    fn an_address_is_kept_as_given_and_found_in_any_case() {
+        let email = Email::parse("Ada.Lovelace@Example.COM").unwrap();
+        assert_eq!(email.as_str(), "Ada.Lovelace@Example.COM");
+        assert_eq!(email.key(), "ada.lovelace@example.com");
+        assert_eq!(Login::typed("ADA.lovelace@example.com").key(), email.key());
+    }
+
+    #[rstest]
+    #[case("ada")]
+    #[case("@example.com")]
+    #[case("ada@")]
+    #[case("a@evil@corp.com")]
+    #[case("a＠evil@corp.com")]
+    #[case("\"a@evil\"@corp.com")]
+    #[case("ada@corp.com,eve@evil.com")]
+    #[case("ada@corp.com\r\nBcc: eve@evil.com")]
+    #[case("ada @corp.com")]
+    #[case("Ada <ada@corp.com>")]
+    #[case("ada@[127.0.0.1]")]
+    #[case("ada@corp..com")]
+    #[case("ada@-corp.com")]
+    #[case("ada@corp_x.com")]
+    #[case("ada@cörp.com")]
+    #[case(".ada@corp.com")]
+    fn what_is_no_address_is_refused(#[case] typed: &str) {
+        assert!(Email::parse(typed).is_err());
+    }
+
+    #[test]
+    fn a_group_tells_letter_case_apart_and_holds_no_comma() {
+        assert_eq!(Group::parse("Staff (Head Office)").unwrap().as_str(), "Staff (Head Office)");
+        assert_ne!(Group::parse("Staff").unwrap(), Group::parse("staff").unwrap());
+        for text in ["", "a,b", "a\nb", " staff", "staff ", &"g".repeat(65)] {
+            assert!(Group::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_is_called_has_a_key_that_no_name_has() {
+        let typed = Login::typed("my pass phrase");
+        assert_eq!(typed, Login::typed("my pass phrase"));
+        assert!(typed.key().starts_with(' '));
+        assert_eq!(format!("{typed:?}"), "Login(…)");
+        assert!(Login::typed(&"x".repeat(100_000)).key().len() <= 1_024);
+        assert_eq!(Login::typed("").key(), " ");
+    }
+
+    #[test]
+    fn errors_say_what_is_wrong() {
+        let wrong = |text| Name::parse(text).unwrap_err().to_string();
+        assert_eq!(wrong("a,b"), "it may not contain a comma");
+        assert_eq!(wrong("a b"), "it may not contain spaces (here, or at its ends)");
+        assert_eq!(wrong("a\tb"), "it may not contain control characters");
+    }
+
+    proptest! {
+        #[test]
+        fn the_one_spelling_is_its_own(text in "\\PC{0,80}") {
+            if let Ok(name) = Name::parse(&text) {
+                prop_assert_eq!(Name::parse(name.as_str()), Ok(name.clone()));
+                let typed = Login::typed(&text);
+                prop_assert_eq!(typed.key(), name.as_str());
+            }
+            prop_assert!(Login::typed(&text).key().len() <= 1_024);
+        }
+    }
+}

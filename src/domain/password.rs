@@ -1,13 +1,125 @@
-//! Passwords.
+//! What people type as a password, and which ones may be chosen.
+//!
+//! Every password is prepared as RFC 8265 §4.2 says (`OpaqueString`: one kind of space, one
+//! composition, letter case kept), so that it is the same on every keyboard. A new one is long
+//! enough and not among the first that guessers try; nothing else is asked of it (NIST SP 800-63B-4
+//! §3.1.1.2: no rules of composition, a block-list).
 
+use std::collections::HashSet;
 use std::fmt;
+use std::sync::LazyLock;
 
 use minicbor::{Decode, Encode};
+use precis_core::profile::PrecisFastInvocation;
+use precis_profiles::OpaqueString;
+use zeroize::Zeroizing;
 
-/// A password as it is kept: an Argon2 hash in PHC string form.
+use super::secret::Secret;
+
+/// A password in its prepared form. Does not print; wiped from memory when dropped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Password(Secret);
+
+impl Password {
+    /// The fewest code points in a new password. NIST SP 800-63B-4 §3.1.1.2 allows 8 where the
+    /// password is one of two factors.
+    pub const AT_LEAST: usize = 8;
+
+    /// The most code points in a new password (the same section asks for at least 64).
+    pub const AT_MOST: usize = 256;
+
+    /// What somebody typed to sign in: prepared, but not judged.
+    ///
+    /// What cannot be prepared is nobody's password, and is taken as it is, so that it costs the
+    /// same as any other.
+    pub fn typed(text: &str) -> Self {
+        Self(prepared(text).unwrap_or_else(|| Secret::from(text.to_owned())))
+    }
+
+    /// Judges what somebody wants for a new password.
+    ///
+    /// `known` are words that a guesser would think of with this person at this site: the user
+    /// name, the e-mail address, the full name, the host.
+    ///
+    /// # Errors
+    /// Says for the visitor why another should be chosen.
+    pub fn chosen(text: &str, known: &[&str]) -> Result<Self, WeakPassword> {
+        // Preparing takes time in proportion; four bytes make a code point at most, and
+        // composition makes one of three at most.
+        if text.len() > Self::AT_MOST * 4 * 3 {
+            return Err(WeakPassword::TooLong);
+        }
+        if text.is_empty() {
+            return Err(WeakPassword::TooShort);
+        }
+        let secret = prepared(text).ok_or(WeakPassword::Unusable)?;
+        let plain = secret.expose_str();
+        match plain.chars().count() {
+            ..Self::AT_LEAST => return Err(WeakPassword::TooShort),
+            Self::AT_LEAST..=Self::AT_MOST => {}
+            _ => return Err(WeakPassword::TooLong),
+        }
+        let folded = folded(plain);
+        if is_personal(&folded, known) {
+            return Err(WeakPassword::Personal);
+        }
+        if is_run(&folded) || is_repetition(&folded) || is_common(&folded) {
+            return Err(WeakPassword::Common);
+        }
+        Ok(Self(secret))
+    }
+
+    /// The prepared bytes; search for this word when reviewing.
+    pub fn expose(&self) -> &[u8] {
+        self.0.expose()
+    }
+}
+
+/// Why a password may not be chosen; a sentence for the visitor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WeakPassword {
+    /// Fewer than [`Password::AT_LEAST`] code points.
+    #[error("Please choose a password of at least {} characters.", Password::AT_LEAST)]
+    TooShort,
+    /// More than [`Password::AT_MOST`] code points.
+    #[error("Please choose a password of at most {} characters.", Password::AT_MOST)]
+    TooLong,
+    /// It holds what RFC 8265 does not allow in a password, such as control characters.
+    #[error(
+        "That password contains a character that cannot be typed everywhere. Please choose another."
+    )]
+    Unusable,
+    /// It is on the list, a run or a repetition.
+    #[error(
+        "That password is among the first that a guesser tries. Please choose another: three or \
+         four words that have nothing to do with each other are good."
+    )]
+    Common,
+    /// It is made of what is known about this person and this site.
+    #[error(
+        "That password is made of your name, your address or the name of this site. Please choose \
+         another: three or four words that have nothing to do with each other are good."
+    )]
+    Personal,
+}
+
+/// What we keep of a password: a string in the PHC format, which says how it was made. Does not
+/// print.
 #[derive(Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(transparent)]
 pub struct PasswordHash(#[n(0)] String);
+
+impl PasswordHash {
+    /// Takes a PHC string, as an adapter of hashing made it.
+    pub fn new(phc: String) -> Self {
+        Self(phc)
+    }
+
+    /// The PHC string; search for this word when reviewing.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
 
 impl fmt::Debug for PasswordHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -15,14 +127,248 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
-impl PasswordHash {
-    /// Takes a hash in PHC string form.
-    pub fn new(text: String) -> Self {
-        Self(text)
+fn prepared(text: &str) -> Option<Secret> {
+    OpaqueString::enforce(text).ok().map(|mapped| Secret::from(mapped.into_owned()))
+}
+
+type Folded = Zeroizing<Vec<char>>;
+
+/// Lower case, and without what people put between words.
+fn folded(text: &str) -> Folded {
+    let small = Zeroizing::new(text.to_lowercase());
+    Zeroizing::new(small.chars().filter(|c| !matches!(c, ' ' | '-' | '_' | '.')).collect())
+}
+
+/// Whether it is a listed word, as it stands or with letters for digits, perhaps with digits and
+/// marks around it: six at most on each side (a date), or a run of any length.
+fn is_common(folded: &[char]) -> bool {
+    listed(folded) || core(folded).is_some_and(listed)
+}
+
+fn listed(word: &[char]) -> bool {
+    static LIST: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
+        include_str!("common-passwords.txt").lines().filter(|l| !l.starts_with('#')).collect()
+    });
+    let plain: Zeroizing<String> = Zeroizing::new(word.iter().collect());
+    let spelled = |one: char| {
+        let letters = word.iter().map(|c| letter_for(*c, one)).collect();
+        Zeroizing::new(letters)
+    };
+    [plain, spelled('i'), spelled('l')]
+        .iter()
+        .any(|word: &Zeroizing<String>| LIST.contains(word.as_str()))
+}
+
+/// The letter that people write `c` for; a `1` is written for two.
+fn letter_for(c: char, one: char) -> char {
+    match c {
+        '0' => 'o',
+        '1' | '!' | '|' => one,
+        '3' | '€' => 'e',
+        '4' | '@' => 'a',
+        '5' | '$' => 's',
+        '7' | '+' => 't',
+        '8' => 'b',
+        '9' => 'g',
+        other => other,
+    }
+}
+
+/// What is left without the digits and marks at both ends, if these add little.
+fn core(folded: &[char]) -> Option<&[char]> {
+    let start = folded.iter().position(|c| c.is_alphabetic())?;
+    let end = folded.iter().rposition(|c| c.is_alphabetic())? + 1;
+    let little = |ends: &[char]| ends.len() <= 6 || is_run(ends);
+    (little(&folded[..start]) && little(&folded[end..])).then(|| &folded[start..end])
+}
+
+/// Whether hardly anything remains once the known words are taken out.
+fn is_personal(folded_password: &[char], known: &[&str]) -> bool {
+    let letters: Zeroizing<String> =
+        Zeroizing::new(core(folded_password).unwrap_or(folded_password).iter().collect());
+    let mut words: Vec<String> = known
+        .iter()
+        .flat_map(|text| {
+            let whole = folded(text).iter().collect::<String>();
+            let parts = text.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase);
+            parts.chain([whole]).collect::<Vec<_>>()
+        })
+        .filter(|word| word.chars().count() >= 3)
+        .collect();
+    // The long ones first: `ada` must not spoil `adalovelace`.
+    words.sort_by_key(|word| std::cmp::Reverse(word.len()));
+    let mut rest = letters.clone();
+    for word in &words {
+        rest = Zeroizing::new(rest.replace(word.as_str(), ""));
+    }
+    rest.len() < letters.len() && rest.chars().count() <= 3
+}
+
+/// Whether one short or listed word is repeated, and that is all.
+fn is_repetition(folded: &[char]) -> bool {
+    let length = folded.len();
+    (1..=length / 2).filter(|unit| length.is_multiple_of(*unit)).any(|unit| {
+        let (first, rest) = folded.split_at(unit);
+        rest.chunks(unit).all(|chunk| chunk == first) && (unit <= 4 || listed(first))
+    })
+}
+
+/// Whether it is made of runs, or of two runs in turns (`1q2w3e4r`).
+fn is_run(folded: &[char]) -> bool {
+    let every_second = |from: usize| -> Folded {
+        folded.iter().skip(from).step_by(2).copied().collect::<Vec<_>>().into()
+    };
+    runs_make(folded) || (runs_make(&every_second(0)) && runs_make(&every_second(1)))
+}
+
+/// Whether runs of four and more, on average, make up `text`.
+fn runs_make(text: &[char]) -> bool {
+    let (mut rest, mut runs) = (text, 0);
+    while !rest.is_empty() {
+        rest = &rest[longest_run(rest)..];
+        runs += 1;
+    }
+    runs > 0 && runs * 4 <= text.len()
+}
+
+fn longest_run(text: &[char]) -> usize {
+    let same = text.iter().take_while(|c| **c == text[0]).count();
+    let along = |row: &[char]| {
+        let matching =
+            |from: usize| row[from..].iter().zip(text).take_while(|(a, b)| a == b).count();
+        row.iter().position(|c| *c == text[0]).map_or(0, matching)
+    };
+    ROWS.iter().fold(same, |longest, row| {
+        let forth: Vec<char> = row.chars().collect();
+        let back: Vec<char> = row.chars().rev().collect();
+        longest.max(along(&forth)).max(along(&back))
+    })
+}
+
+/// The orders in which fingers run: the alphabet, the digits, the rows of three keyboards, and the
+/// columns of one.
+const ROWS: [&str; 13] = [
+    "abcdefghijklmnopqrstuvwxyz",
+    "1234567890",
+    "0123456789",
+    "qwertyuiop",
+    "qwertzuiop",
+    "azertyuiop",
+    "asdfghjkl",
+    "qsdfghjklm",
+    "zxcvbnm",
+    "yxcvbnm",
+    "wxcvbn",
+    "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p",
+    "!@#$%^&*()",
+];
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    const KNOWN: &[&str] = &["ada.lovelace", "Ada Lovelace", "ada@example.org", "crm.example.com"];
+
+    #[rstest]
+    #[case("password")]
+    #[case("PassWord1!")]
+    #[case("p@55w0rd")]
+    #[case("passw0rd2024")]
+    #[case("passwordpassword")]
+    #[case("Summer2024!")]
+    #[case("i love you")]
+    #[case("1234567890")]
+    #[case("87654321")]
+    #[case("qwertyuiop")]
+    #[case("qwerty123456")]
+    #[case("1q2w3e4r")]
+    #[case("1qaz2wsx3edc")]
+    #[case("aaaaaaaaaaaa")]
+    #[case("abcabcabc")]
+    #[case("12121212")]
+    #[case("password123456789")]
+    #[case("DragonDragon")]
+    #[case("anna290585")]
+    fn what_guessers_try_first_is_refused(#[case] password: &str) {
+        assert_eq!(Password::chosen(password, KNOWN), Err(WeakPassword::Common));
     }
 
-    /// The hash in PHC string form; search for this word when reviewing.
-    pub fn expose(&self) -> &str {
-        &self.0
+    #[rstest]
+    #[case("Lovelace1815")]
+    #[case("ada.lovelace")]
+    #[case("adaadaada")]
+    #[case("AdaExample1")]
+    #[case("crm.example.com")]
+    #[case("ada@example.org")]
+    fn what_is_known_about_a_person_and_the_site_is_refused(#[case] password: &str) {
+        assert_eq!(Password::chosen(password, KNOWN), Err(WeakPassword::Personal));
+    }
+
+    #[rstest]
+    #[case("correct horse battery staple")]
+    #[case("kiwi rosetta plinth")]
+    #[case("xk7wq2pz")]
+    #[case("lovelace was no cook")]
+    #[case("contraseña del vecino")]
+    #[case("пароль-соседа-кота")]
+    #[case("Look behind you, a three-headed monkey!🐒")]
+    fn nothing_else_is_asked_of_a_password(#[case] password: &str) {
+        assert!(Password::chosen(password, KNOWN).is_ok());
+    }
+
+    #[rstest]
+    #[case("", Err(WeakPassword::TooShort))]
+    #[case("xk7wq2p", Err(WeakPassword::TooShort))]
+    #[case("äöüßéèêë", Ok(()))]
+    #[case("xk7wq2pz\u{7}", Err(WeakPassword::Unusable))]
+    fn length_is_counted_in_code_points(
+        #[case] password: &str,
+        #[case] answer: Result<(), WeakPassword>,
+    ) {
+        assert_eq!(Password::chosen(password, &[]).map(drop), answer);
+    }
+
+    #[test]
+    fn a_password_has_at_most_256_code_points() {
+        let long: String = ('a'..='z').cycle().step_by(7).take(256).collect();
+        assert!(Password::chosen(&long, &[]).is_ok());
+        assert_eq!(Password::chosen(&format!("{long}x"), &[]), Err(WeakPassword::TooLong));
+        assert_eq!(Password::chosen(&"x".repeat(100_000), &[]), Err(WeakPassword::TooLong));
+    }
+
+    #[test]
+    fn a_password_is_the_same_on_every_keyboard() {
+        let composed = Password::typed("Zo\u{eb} se\u{f1}or");
+        let decomposed = Password::typed("Zoe\u{308}\u{a0}sen\u{303}or");
+        assert_eq!(composed, decomposed);
+        assert_ne!(composed, Password::typed("zo\u{eb} se\u{f1}or"));
+    }
+
+    #[test]
+    fn what_cannot_be_prepared_is_still_typed() {
+        assert_eq!(Password::typed("a\u{0}b").expose(), b"a\0b");
+        assert_eq!(Password::typed("").expose(), b"");
+    }
+
+    #[test]
+    fn neither_a_password_nor_its_hash_is_printed() {
+        let hash = PasswordHash::new("$argon2id$…".to_owned());
+        assert_eq!(
+            format!("{:?} {hash:?}", Password::typed("hunter42")),
+            "Password(Secret(…)) PasswordHash(…)"
+        );
+    }
+
+    #[test]
+    fn the_list_is_spelled_as_it_is_looked_up() {
+        let list = include_str!("common-passwords.txt");
+        let words = || list.lines().filter(|line| !line.starts_with('#'));
+        assert!(words().count() > 2_000);
+        for word in words() {
+            assert_eq!(folded(word).iter().collect::<String>(), word);
+        }
+        assert!(words().is_sorted(), "sorted, so that changes read well");
     }
 }

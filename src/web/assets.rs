@@ -4,8 +4,14 @@
 
 use std::sync::LazyLock;
 
+use axum::extract::{Path, State};
+use axum::response::Response;
 use data_encoding::HEXLOWER;
+use http::header::{self, CONTENT_TYPE, HeaderMap, HeaderValue};
 use sha2::{Digest, Sha256};
+
+use super::pages::Notice;
+use super::{Desk, headers};
 
 /// How long a browser may keep an asset: a year, unasked, since another content has another name.
 pub const CACHE_CONTROL: &str = "public, max-age=31536000, immutable";
@@ -65,4 +71,19 @@ pub fn all() -> &'static Assets {
 pub fn find(file_name: &str) -> Option<&'static Asset> {
     let Assets { style, script, icon } = all();
     [style, script, icon].into_iter().find(|asset| asset.file_name == file_name)
+}
+
+/// Serves the asset with this name.
+pub(super) async fn serve(
+    State(desk): State<Desk>,
+    Path(file): Path<String>,
+    request: HeaderMap,
+) -> Response {
+    let Some(asset) = find(&file) else { return desk.notice(Notice::NotFound, &request) };
+    let mut response = Response::new(asset.body.into());
+    let headers = response.headers_mut();
+    headers::harden(headers);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(asset.content_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(CACHE_CONTROL));
+    response
 }

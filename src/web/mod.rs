@@ -1,5 +1,179 @@
 //! Our own pages: a request comes in as text, a flow decides, a page goes out.
+//!
+//! The proxy knows this module by three verbs: [`Web::answer`] serves a page of ours,
+//! [`Web::admit`] gives the permit for an application or the answer instead of it, and
+//! [`Web::notice`] says that something is wrong.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use http::header::HeaderMap;
+use http::request::Parts;
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+
+use crate::domain::assurance::{Permit, Verdict};
+use crate::flow::{self, Caller, Env};
+use crate::policy;
+use crate::store::Unavailable;
 
 pub mod assets;
+mod challenge;
+mod confirm;
+pub mod cookies;
+pub mod doors;
+mod form;
+mod guard;
+mod headers;
+mod home;
+mod link;
 pub mod pages;
 pub mod qr;
+pub mod refusal;
+mod return_to;
+mod set_up;
+mod sign_in;
+mod sign_out;
+
+pub use cookies::{Jar, Ours};
+pub use return_to::ReturnTo;
+
+use pages::{Frame, Notice};
+
+/// Serves our own pages and guards the applications.
+#[derive(Clone, Debug)]
+pub struct Web {
+    env: Arc<Env>,
+    router: Router,
+}
+
+/// From which address a request came; set by the proxy on every request that it hands over.
+#[derive(Clone, Copy, Debug)]
+struct Peer(IpAddr);
+
+impl Web {
+    /// Serves and guards with what `env` holds.
+    pub fn new(env: Arc<Env>) -> Self {
+        let desk = Desk { env: Arc::clone(&env) };
+        Self { env, router: doors::router(&desk) }
+    }
+
+    /// Answers a request for one of our own pages. The body is complete, and no longer than a form.
+    pub async fn answer(
+        &self,
+        request: http::Request<Bytes>,
+        address: IpAddr,
+    ) -> http::Response<Bytes> {
+        let mut request = request.map(Body::from);
+        request.extensions_mut().insert(Peer(address));
+        // A router has nothing to fail with.
+        let Ok(response) = self.router.clone().oneshot(request).await;
+        whole(response).await
+    }
+
+    /// Gives leave to send a request to the application, or says what the visitor gets instead.
+    ///
+    /// # Errors
+    /// The answer: a redirect to what is owed, a page, or JSON for a script.
+    pub async fn admit(
+        &self,
+        request: &policy::Request,
+        head: &Parts,
+        address: IpAddr,
+    ) -> Result<Permit, http::Response<Bytes>> {
+        let desk = Desk { env: Arc::clone(&self.env) };
+        match desk.admit(request, head, address).await {
+            Ok(permit) => Ok(permit),
+            Err(response) => Err(whole(*response).await),
+        }
+    }
+
+    /// Says that something is wrong: as a page to people, as JSON to scripts.
+    pub async fn notice(&self, notice: Notice, headers: &HeaderMap) -> http::Response<Bytes> {
+        let desk = Desk { env: Arc::clone(&self.env) };
+        whole(desk.notice(notice, headers)).await
+    }
+
+    /// Says that the request has no single meaning, and logs why under the reference that it shows.
+    pub async fn misread(&self, why: &str, headers: &HeaderMap) -> http::Response<Bytes> {
+        let desk = Desk { env: Arc::clone(&self.env) };
+        let reference = desk.reference();
+        tracing::info!(reference, why, "request refused: no single meaning");
+        whole(desk.notice(Notice::BadRequest { reference }, headers)).await
+    }
+}
+
+async fn whole(response: Response) -> http::Response<Bytes> {
+    let (head, body) = response.into_parts();
+    // Our pages are made in memory; reading them back cannot fail.
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    Response::from_parts(head, body)
+}
+
+/// What every handler works with.
+#[derive(Clone, Debug)]
+struct Desk {
+    env: Arc<Env>,
+}
+
+impl Desk {
+    /// Who sends this request, from where, with what; and what time it is.
+    fn caller(&self, headers: &HeaderMap, address: IpAddr) -> Caller {
+        let carried = self.jar().carried(headers);
+        Caller { now: (self.env.clock)(), address, carried }
+    }
+
+    fn jar(&self) -> Jar<'_> {
+        Jar::new(&self.env.signer, &self.env.config.app.origin)
+    }
+
+    fn return_to(&self, text: &str) -> ReturnTo {
+        ReturnTo::read(text, &self.env.config.app.origin)
+    }
+
+    /// What stands around a page for a visitor whom we do not name.
+    fn frame(&self) -> Frame {
+        Frame {
+            site: self.env.config.app.name.clone(),
+            support: self.env.config.support.clone(),
+            user: None,
+        }
+    }
+
+    async fn admit(
+        &self,
+        request: &policy::Request,
+        head: &Parts,
+        address: IpAddr,
+    ) -> Result<Permit, Box<Response>> {
+        let now = (self.env.clock)();
+        let session = self.jar().session(&head.headers);
+        let admission = flow::admit(&self.env, request, session.as_ref(), now)
+            .await
+            .map_err(|error| Box::new(self.unavailable(&error, &head.headers)))?;
+        let ruling = &admission.ruling;
+        match admission.verdict {
+            Verdict::Pass(permit) => Ok(permit),
+            Verdict::SaveCodes(permit) if !refusal::is_navigation(head) => Ok(permit),
+            verdict => Err(Box::new(self.refuse(&verdict, ruling, head, address))),
+        }
+    }
+
+    /// The store is away: nobody is let through, and nobody is told more than that.
+    fn unavailable(&self, error: &Unavailable, headers: &HeaderMap) -> Response {
+        let why = error as &dyn std::error::Error;
+        tracing::error!(error = why, "a request was refused: the store is unavailable");
+        self.notice(Notice::Unavailable, headers)
+    }
+
+    /// A name for one refusal, by which an operator finds out why.
+    fn reference(&self) -> String {
+        let mut bytes = [0; 10];
+        self.env.chance.draw(|rng| rng.fill_bytes(&mut bytes));
+        data_encoding::BASE32_NOPAD.encode(&bytes).to_ascii_lowercase()
+    }
+}

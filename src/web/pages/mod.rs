@@ -13,8 +13,6 @@ mod words;
 use askama::Template;
 use tracing::error;
 
-use super::assets;
-
 pub use home::{Home, TwoFactor};
 pub use notice::{Notice, NoticePage, Owed};
 pub use problem::Problem;
@@ -45,18 +43,6 @@ impl Frame {
         } else {
             None
         }
-    }
-
-    fn style(&self) -> &'static str {
-        &assets::all().style.url
-    }
-
-    fn script(&self) -> &'static str {
-        &assets::all().script.url
-    }
-
-    fn icon(&self) -> &'static str {
-        &assets::all().icon.url
     }
 }
 

@@ -130,8 +130,8 @@ impl Notice {
             }
             Self::Unsent { owed, .. } => said(&[
                 owed.reason(),
-                "Do that in a new tab, then come back to this one and reload it. \
-                 Your browser offers to send everything again.",
+                "The button opens a new tab. Come back to this one afterwards and reload it: your \
+                 browser offers to send everything again.",
             ]),
             Self::Framed { .. } => said(&["This part of the page needs you to sign in, \
                  and nobody should type a password into a page within a page."]),

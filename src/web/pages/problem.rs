@@ -59,10 +59,10 @@ impl Problem {
                 "That code was used already, and each works once. Take another one from your list."
             }
             Self::Wait(_) | Self::WaitOrRecoveryCode(_) => {
-                "Too many tries did not work. You can try again in"
+                "There were too many tries. You can try again in"
             }
             Self::Locked => {
-                "Too many codes did not work, so codes from the app are no longer read here."
+                "There were too many wrong codes, so codes from the app are no longer read."
             }
             Self::TooShort(least) => return format!("Please take at least {least} characters."),
             Self::TooLong(most) => return format!("Please take no more than {most} characters."),
@@ -119,14 +119,14 @@ impl Problem {
 }
 
 /// The attributes that tie a field to the problem and to a `note` (an element's id, or nothing).
-pub(super) fn described(problem: &Option<Problem>, note: &str) -> String {
+pub(super) fn described(problem: Option<&Problem>, note: &str) -> String {
     let ids = match (problem, note) {
         (None, "") => return String::new(),
         (None, note) => note.to_owned(),
         (Some(_), "") => "problem".to_owned(),
         (Some(_), note) => format!("problem {note}"),
     };
-    let invalid = problem.is_some_and(Problem::blames_what_was_typed);
+    let invalid = problem.is_some_and(|problem| problem.blames_what_was_typed());
     let invalid = if invalid { " aria-invalid=\"true\"" } else { "" };
     format!(" aria-describedby=\"{ids}\"{invalid}")
 }

@@ -65,6 +65,13 @@ pub struct Challenge {
     pub problem: Option<Problem>,
 }
 
+impl Challenge {
+    /// Whether the form is of any use: not while codes from the app are locked.
+    fn reads_codes(&self) -> bool {
+        self.kind == Kind::RecoveryCode || self.problem != Some(Problem::Locked)
+    }
+}
+
 /// Shows the secret of a new authenticator and asks for its first code (S1–S6).
 #[derive(Template)]
 #[template(path = "page/set-up.html")]
@@ -119,5 +126,5 @@ pub struct RecoveryCodes {
 /// The recovery codes as a text file, for `recovery-codes.txt`.
 pub fn recovery_codes_file(issuer: &str, username: &str, codes: &[String]) -> String {
     let codes = codes.join("\r\n");
-    format!("Recovery codes of {username} for {issuer}. Each works once.\r\n\r\n{codes}\r\n")
+    format!("Recovery codes for {issuer}, user name {username}: each works once\r\n\r\n{codes}\r\n")
 }

@@ -1,0 +1,90 @@
+//! Whether a request may go on: cookie, session, evidence, requirement, verdict.
+
+use std::sync::Arc;
+
+use super::env::Env;
+use crate::domain::assurance::{Requirement, Verdict, Visitor, judge};
+use crate::domain::secret::{Token, TokenHash};
+use crate::domain::session::Session;
+use crate::domain::time::Timestamp;
+use crate::policy::{Request, Ruling};
+use crate::store::{Snapshot, Unavailable};
+
+/// A live session and whose it is.
+#[derive(Clone, Debug)]
+pub struct Visit {
+    /// Under what the session is kept.
+    pub hash: TokenHash,
+    /// The session.
+    pub session: Arc<Session>,
+    /// Whose it is.
+    pub user: Arc<Snapshot>,
+}
+
+impl Visit {
+    /// Who the visitor is, and all their proofs.
+    pub fn visitor(&self, now: Timestamp) -> Visitor {
+        self.user.user.visitor(&self.session, Arc::clone(&self.user.identity), now)
+    }
+}
+
+/// What is decided of a request to an application.
+#[derive(Debug)]
+pub struct Admission {
+    /// What becomes of it.
+    pub verdict: Verdict,
+    /// What was asked, and by which rule.
+    pub ruling: Ruling,
+}
+
+/// Judges a request to the application.
+///
+/// # Errors
+/// [`Unavailable`] if the store cannot be read; the request is to be refused then.
+pub async fn admit(
+    env: &Env,
+    request: &Request,
+    session: Option<&Token>,
+    now: Timestamp,
+) -> Result<Admission, Unavailable> {
+    let ruling = env.config.app.policy.requirement(request);
+    let visit = visit(env, session, now).await?;
+    let verdict = judge_visit(&ruling.requirement, visit.as_ref(), now);
+    Ok(Admission { verdict, ruling })
+}
+
+/// Judges what `visit` has shown, or that there is none, against `requirement`.
+pub fn judge_visit(requirement: &Requirement, visit: Option<&Visit>, now: Timestamp) -> Verdict {
+    judge(requirement, &visit.map(|visit| visit.visitor(now)), now)
+}
+
+/// The live session with this id, if there is one; its use is noted, at most once a minute.
+///
+/// # Errors
+/// [`Unavailable`] if the store cannot be read.
+pub async fn visit(
+    env: &Env,
+    session: Option<&Token>,
+    now: Timestamp,
+) -> Result<Option<Visit>, Unavailable> {
+    let Some(hash) = session.map(Token::hash) else { return Ok(None) };
+    let Some(session) = env.store.session(hash).await? else { return Ok(None) };
+    let Some(user) = env.store.user(session.user).await? else { return Ok(None) };
+    if !session.is_alive(user.user.epoch(), env.config.sessions, now) {
+        return Ok(None);
+    }
+    if session.is_worth_touching(now) {
+        note_use(env, hash, now);
+    }
+    Ok(Some(Visit { hash, session, user }))
+}
+
+/// Nobody waits for this: a use that is not noted shortens the visit, and the next one is noted.
+fn note_use(env: &Env, hash: TokenHash, now: Timestamp) {
+    let store = Arc::clone(&env.store);
+    tokio::spawn(async move {
+        if let Err(error) = store.touch(hash, now).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a visit was not noted");
+        }
+    });
+}

@@ -1,0 +1,68 @@
+//! Showing the password again, before a change to one's own protection.
+
+use super::admit::Visit;
+use super::challenge::{go_on, live_session};
+use super::env::{Caller, Env, Given};
+use super::sign_in::{broken, charge};
+use crate::domain::assurance::Proof;
+use crate::domain::event::What;
+use crate::domain::password::Password;
+use crate::domain::secret::Token;
+use crate::domain::time::Timestamp;
+use crate::store::{Reads, Unavailable};
+
+/// What became of it.
+#[derive(Debug)]
+pub enum Confirm {
+    /// The password was right; the visit goes on under a new id.
+    Confirmed(Given),
+    /// It was wrong; counted as at sign-in.
+    Refused,
+    /// Too many failures: nothing is read before this moment.
+    Waiting {
+        /// When the next try is read.
+        until: Timestamp,
+    },
+    /// Too many tries from this address, or too many people sign in at once; nothing was counted.
+    Busy,
+    /// The visit is over.
+    Over,
+}
+
+/// Confirms that whoever sits there still knows the password.
+///
+/// # Errors
+/// [`Unavailable`] if the store cannot be read or written.
+pub async fn confirm(
+    env: &Env,
+    caller: &Caller,
+    visit: &Visit,
+    password: Password,
+) -> Result<Confirm, Unavailable> {
+    if !env.limit.admits(caller.address, caller.now) {
+        return Ok(Confirm::Busy);
+    }
+    let Ok(place) = env.hashing.place(caller.address) else { return Ok(Confirm::Busy) };
+    let user = visit.session.user;
+    let charged = match charge(env, caller, user).await? {
+        Ok(charged) => charged,
+        Err(until) => return Ok(Confirm::Waiting { until }),
+    };
+    let verified = place.verify(password, charged.hash.clone()).await.map_err(broken)?;
+    let token = env.chance.draw(|rng| Token::random(rng));
+    let reads = Reads { session: Some(visit.hash), ..Reads::user(user) };
+    let confirmed = env
+        .store
+        .update(reads, |held| {
+            if !verified.right || held.user.password() != charged.hash.as_ref() {
+                held.tell(caller.event(user, What::PasswordRefused));
+                return Confirm::Refused;
+            }
+            held.user.refund_password(charged.browser, &charged.charge);
+            let Some(session) = live_session(env, caller, held) else { return Confirm::Over };
+            held.tell(caller.event(user, What::Confirmed));
+            Confirm::Confirmed(go_on(env, caller, held, &session, Proof::Password, &token))
+        })
+        .await?;
+    Ok(confirmed.unwrap_or(Confirm::Over))
+}

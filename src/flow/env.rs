@@ -1,0 +1,125 @@
+//! What flows work with, and who calls them.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::domain::chance::Chance;
+use crate::domain::device::{BrowserId, DeviceId};
+use crate::domain::event::{Event, What, Whom};
+use crate::domain::secret::Token;
+use crate::domain::signed::Signer;
+use crate::domain::time::Timestamp;
+use crate::domain::user::{User, UserId};
+use crate::identity::{Hashing, SignInLimit};
+use crate::store::Store;
+
+/// Tells the time. The real one is the system's; a test moves its own by hand.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Everything that outlives a request.
+pub struct Env {
+    /// What the operator wants.
+    pub config: Arc<Config>,
+    /// Where people, visits and links are kept.
+    pub store: Arc<Store>,
+    /// Where passwords are hashed.
+    pub hashing: Arc<dyn Hashing>,
+    /// How often one address may try to sign in.
+    pub limit: SignInLimit,
+    /// Who signs what browsers carry.
+    pub signer: Signer,
+    /// What time it is; read once for each request.
+    pub clock: Clock,
+    /// Where random bits come from.
+    pub chance: Chance,
+}
+
+impl fmt::Debug for Env {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Env").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// Who sends this request, and when.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// When it came.
+    pub now: Timestamp,
+    /// From where.
+    pub address: IpAddr,
+    /// With what.
+    pub carried: Carried,
+}
+
+/// What a browser carries for us. Each was signed by us for this host, or is absent here.
+#[derive(Clone, Debug, Default)]
+pub struct Carried {
+    /// The id of its session.
+    pub session: Option<Token>,
+    /// The trusted device that it is.
+    pub device: Option<DeviceCookie>,
+    /// The known browser that it is.
+    pub known: Option<KnownCookie>,
+    /// Its name before sign-in.
+    pub browser: Option<[u8; 16]>,
+}
+
+/// What a flow gives the browser to carry from now on; the rest it keeps.
+#[derive(Clone, Debug, Default)]
+pub struct Given {
+    /// The id of a new session.
+    pub session: Option<Token>,
+    /// The trusted device that it now is, with its number.
+    pub device: Option<DeviceCookie>,
+    /// The known browser that it now is.
+    pub known: Option<KnownCookie>,
+}
+
+/// What the cookie of a trusted device says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceCookie {
+    /// Whose device it is.
+    pub user: UserId,
+    /// Which.
+    pub id: DeviceId,
+    /// The number that the next use replaces.
+    pub number: u64,
+    /// When its time is over. Only what we give says so; what comes back is judged by the record.
+    pub expires: Timestamp,
+}
+
+/// What the cookie of a known browser says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownCookie {
+    /// Who has signed in here.
+    pub user: UserId,
+    /// Which browser of theirs.
+    pub id: BrowserId,
+}
+
+impl Caller {
+    /// The class of this browser towards `user`: one of their known ones, or a stranger's.
+    ///
+    /// A cookie for another user says nothing, nor does one that the user has forgotten.
+    pub fn known_to(&self, user: &User) -> Option<BrowserId> {
+        let known = self.carried.known.filter(|known| known.user == user.id())?;
+        user.knows(known.id).then_some(known.id)
+    }
+
+    /// The trusted device of `user` that this browser claims to be.
+    pub fn device_of(&self, user: UserId) -> Option<DeviceCookie> {
+        self.carried.device.filter(|device| device.user == user)
+    }
+
+    /// That this caller did something to `user`.
+    pub fn event(&self, user: UserId, what: What) -> Event {
+        self.event_about(Whom::User(user), what)
+    }
+
+    /// That this caller did something.
+    pub fn event_about(&self, whom: Whom, what: What) -> Event {
+        Event { at: self.now, whom, what, from: Some(self.address), by: None }
+    }
+}

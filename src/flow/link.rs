@@ -1,0 +1,110 @@
+//! What a one-time link leads to: setting a password, and being signed in with it.
+
+use super::env::{Caller, Env, Given, KnownCookie};
+use super::sign_in::broken;
+use crate::domain::assurance::{Proof, Proofs};
+use crate::domain::device::BrowserId;
+use crate::domain::event::What;
+use crate::domain::link::Purpose;
+use crate::domain::password::Password;
+use crate::domain::secret::Token;
+use crate::domain::session::Session;
+use crate::store::{Reads, Unavailable};
+
+/// Whom a good link is for.
+#[derive(Clone, Debug)]
+pub struct Addressee {
+    /// The user name.
+    pub name: String,
+    /// The e-mail address, where known.
+    pub email: Option<String>,
+    /// Whether this person has a password already.
+    pub has_password: bool,
+}
+
+/// What became of setting a password.
+#[derive(Debug)]
+pub enum PasswordSet {
+    /// It is set, the link is used up, and a visit has begun.
+    Set(Given),
+    /// The link was used, or is too old, or never was one.
+    Dead,
+    /// Too many tries from this address, or too many people sign in at once.
+    Busy,
+}
+
+/// Whom the link with this token is for, if it is good. Looking uses nothing up.
+///
+/// # Errors
+/// [`Unavailable`] if the store cannot be read.
+pub async fn look(
+    env: &Env,
+    caller: &Caller,
+    token: &Token,
+) -> Result<Option<Addressee>, Unavailable> {
+    let Some(link) = env.store.link(token.hash()).await? else { return Ok(None) };
+    let Some(snapshot) = env.store.user(link.user).await? else { return Ok(None) };
+    let user = &snapshot.user;
+    Ok(link.is_good(user.epoch(), caller.now).then(|| Addressee {
+        name: snapshot.identity.name.clone(),
+        email: snapshot.identity.email.clone(),
+        has_password: user.password().is_some(),
+    }))
+}
+
+/// Sets the password of whom the link is for, uses the link up and begins a visit. Every other
+/// visit of this user ends, no device is trusted any longer, and every other such link is dead.
+///
+/// # Errors
+/// [`Unavailable`] if the store cannot be read or written; the link still works then.
+pub async fn set_password(
+    env: &Env,
+    caller: &Caller,
+    token: &Token,
+    password: Password,
+) -> Result<PasswordSet, Unavailable> {
+    if !env.limit.admits(caller.address, caller.now) {
+        return Ok(PasswordSet::Busy);
+    }
+    let Some(link) = env.store.link(token.hash()).await? else { return Ok(PasswordSet::Dead) };
+    let Ok(place) = env.hashing.place(caller.address) else { return Ok(PasswordSet::Busy) };
+    let hash = place.hash(password).await.map_err(broken)?;
+    let now = caller.now;
+    let user = link.user;
+    let (session, new_browser) =
+        env.chance.draw(|rng| (Token::random(rng), BrowserId::random(rng)));
+    let reads = Reads {
+        session: caller.carried.session.as_ref().map(Token::hash),
+        link: Some(token.hash()),
+        ..Reads::user(user)
+    };
+    let set = env
+        .store
+        .update(reads, |held| {
+            let good = held.link.take_if(|link| {
+                link.user == user
+                    && link.purpose == Purpose::SetPassword
+                    && link.is_good(held.user.epoch(), now)
+            });
+            if good.is_none() {
+                return PasswordSet::Dead;
+            }
+            held.user.set_password(hash.clone());
+            held.tell(caller.event(user, What::PasswordSet));
+            held.tell(caller.event(user, What::SignedIn));
+
+            let mut given = Given { session: Some(session.clone()), ..Given::default() };
+            if !held.user.has_second_factor() {
+                let browser = caller.known_to(&held.user);
+                let id = held.user.succeed(browser, new_browser, now);
+                given.known = Some(KnownCookie { user, id });
+            }
+            let proofs = Proofs::default().with(Proof::Password, now).with(Proof::Link, now);
+            let begun = Session::begin(user, held.user.epoch(), proofs, now);
+            held.session = None;
+            held.begin(session.hash(), begun, now.plus(env.config.sessions.at_most));
+            PasswordSet::Set(given)
+        })
+        .await?;
+    Ok(set.unwrap_or(PasswordSet::Dead))
+}

@@ -1,0 +1,16 @@
+//! What people do, one file per deed: load, decide, write, tell.
+//!
+//! A flow knows no HTTP and makes no page. It takes what was typed and what the browser carries,
+//! lets the domain decide, has the decision written, and says what came of it.
+
+pub mod admit;
+pub mod challenge;
+pub mod confirm;
+pub mod env;
+pub mod link;
+pub mod set_up;
+pub mod sign_in;
+pub mod sign_out;
+
+pub use admit::{Admission, Visit, admit, visit};
+pub use env::{Caller, Carried, Clock, DeviceCookie, Env, Given, KnownCookie};

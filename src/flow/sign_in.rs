@@ -1,0 +1,179 @@
+//! Signing in with a user name and a password.
+//!
+//! Limit, place, charge, hash, and on success one batch. A name that no user has, and a user who has
+//! no password, take the same way with the same writes, so that nobody can tell.
+
+use super::env::{Caller, DeviceCookie, Env, Given, KnownCookie};
+use crate::domain::assurance::{Proof, Proofs};
+use crate::domain::device::{BrowserId, Presented};
+use crate::domain::event::What;
+use crate::domain::lockout::Charge;
+use crate::domain::name::Login;
+use crate::domain::password::{Password, PasswordHash};
+use crate::domain::secret::Token;
+use crate::domain::session::Session;
+use crate::domain::time::Timestamp;
+use crate::domain::user::UserId;
+use crate::identity::{Broken, Place};
+use crate::store::{Held, Reads, Unavailable};
+
+/// What became of a try to sign in.
+#[derive(Debug)]
+pub enum SignIn {
+    /// The password was right, and a visit has begun.
+    Begun(Given),
+    /// Name or password is wrong; nobody is told which.
+    Refused,
+    /// Too many failures: nothing is read before this moment.
+    Waiting {
+        /// When the next try is read.
+        until: Timestamp,
+    },
+    /// Too many tries from this address, or too many people sign in at once; nothing was counted.
+    Busy,
+}
+
+/// Signs somebody in.
+///
+/// # Errors
+/// [`Unavailable`] if the store cannot be read or written.
+pub async fn sign_in(
+    env: &Env,
+    caller: &Caller,
+    login: &Login,
+    password: Password,
+) -> Result<SignIn, Unavailable> {
+    if !env.limit.admits(caller.address, caller.now) {
+        return Ok(SignIn::Busy);
+    }
+    let Ok(place) = env.hashing.place(caller.address) else { return Ok(SignIn::Busy) };
+    match env.store.user_named(login).await? {
+        Some(user) => sign_in_user(env, caller, user, password, place).await,
+        None => refuse_stranger(env, caller, login, password, place).await,
+    }
+}
+
+async fn sign_in_user(
+    env: &Env,
+    caller: &Caller,
+    user: UserId,
+    password: Password,
+    place: Place,
+) -> Result<SignIn, Unavailable> {
+    let charged = match charge(env, caller, user).await? {
+        Ok(charged) => charged,
+        Err(until) => return Ok(SignIn::Waiting { until }),
+    };
+    let verified = place.verify(password, charged.hash.clone()).await.map_err(broken)?;
+    let (token, new_browser) = env.chance.draw(|rng| (Token::random(rng), BrowserId::random(rng)));
+    let reads =
+        Reads { session: caller.carried.session.as_ref().map(Token::hash), ..Reads::user(user) };
+    let signed_in = env
+        .store
+        .update(reads, |held| {
+            if !verified.right || held.user.password() != charged.hash.as_ref() {
+                held.tell(caller.event(user, What::PasswordRefused));
+                return SignIn::Refused;
+            }
+            held.user.refund_password(charged.browser, &charged.charge);
+            if let Some(hash) = &verified.rehashed {
+                held.user.rehash_password(hash.clone());
+            }
+            SignIn::Begun(begin(env, caller, held, &token, new_browser))
+        })
+        .await?;
+    Ok(signed_in.unwrap_or(SignIn::Refused))
+}
+
+/// The visit that a right password begins. Whatever visit this browser had is over.
+fn begin(
+    env: &Env,
+    caller: &Caller,
+    held: &mut Held,
+    token: &Token,
+    new_browser: BrowserId,
+) -> Given {
+    let now = caller.now;
+    let user = held.user.id();
+    let mut proofs = Proofs::default().with(Proof::Password, now);
+    let mut given = Given { session: Some(token.clone()), ..Given::default() };
+
+    given.device = present_device(caller, held);
+    if let Some(device) = given.device {
+        proofs = proofs.with(Proof::TrustedDevice(device.id), now);
+    }
+    if !held.user.has_second_factor() || given.device.is_some() {
+        let browser = caller.known_to(&held.user);
+        let id = held.user.succeed(browser, new_browser, now);
+        given.known = Some(KnownCookie { user, id });
+    }
+    held.session = None;
+    let session = Session::begin(user, held.user.epoch(), proofs, now);
+    held.begin(token.hash(), session, now.plus(env.config.sessions.at_most));
+    held.tell(caller.event(user, What::SignedIn));
+    given
+}
+
+/// The trusted device that this browser turns out to be, with its next number.
+fn present_device(caller: &Caller, held: &mut Held) -> Option<DeviceCookie> {
+    let user = held.user.id();
+    let device = caller.device_of(user).filter(|_| held.user.has_second_factor())?;
+    match held.user.present_device(device.id, device.number, caller.now)? {
+        Presented::Trusted { number, expires } => {
+            held.tell(caller.event(user, What::DeviceUsed));
+            Some(DeviceCookie { number, expires, ..device })
+        }
+        Presented::Copied => {
+            held.tell(caller.event(user, What::DeviceCopied));
+            None
+        }
+        Presented::Expired => None,
+    }
+}
+
+/// A try that has been counted, and what it is verified against.
+pub(super) struct Charged {
+    pub(super) browser: Option<BrowserId>,
+    pub(super) charge: Charge,
+    pub(super) hash: Option<PasswordHash>,
+}
+
+/// Counts a try of the password of `user`, in a commit of its own.
+pub(super) async fn charge(
+    env: &Env,
+    caller: &Caller,
+    user: UserId,
+) -> Result<Result<Charged, Timestamp>, Unavailable> {
+    let charged = env
+        .store
+        .update(Reads::user(user), |held| {
+            let browser = caller.known_to(&held.user);
+            let charge = held.user.charge_password(browser, caller.now)?;
+            Ok(Charged { browser, charge, hash: held.user.password().cloned() })
+        })
+        .await?;
+    charged.ok_or(Unavailable::new("a name leads to a user who is not there"))
+}
+
+/// A password that cannot be hashed is as bad as a store that cannot be read.
+pub(super) fn broken(why: Broken) -> Unavailable {
+    Unavailable::because("passwords cannot be hashed", why)
+}
+
+async fn refuse_stranger(
+    env: &Env,
+    caller: &Caller,
+    login: &Login,
+    password: Password,
+    place: Place,
+) -> Result<SignIn, Unavailable> {
+    let now = caller.now;
+    let charged =
+        env.store.update_stranger(login, now, |failures, _| (failures.charge(now), vec![])).await?;
+    if let Err(until) = charged {
+        return Ok(SignIn::Waiting { until });
+    }
+    place.verify(password, None).await.map_err(broken)?;
+    let refused = |whom| vec![caller.event_about(whom, What::PasswordRefused)];
+    env.store.update_stranger(login, now, |_, whom| (SignIn::Refused, refused(whom))).await
+}

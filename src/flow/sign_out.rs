@@ -1,0 +1,23 @@
+//! Ending a visit.
+
+use super::admit::Visit;
+use super::env::{Caller, Env};
+use crate::domain::event::What;
+use crate::store::{Reads, Unavailable};
+
+/// Ends this visit; its id is worth nothing from now on. Other visits of the user go on.
+///
+/// # Errors
+/// [`Unavailable`] if the store cannot be read or written; the visit goes on then.
+pub async fn sign_out(env: &Env, caller: &Caller, visit: &Visit) -> Result<(), Unavailable> {
+    let user = visit.session.user;
+    let reads = Reads { session: Some(visit.hash), ..Reads::user(user) };
+    env.store
+        .update(reads, |held| {
+            if held.session.take().is_some() {
+                held.tell(caller.event(user, What::SignedOut));
+            }
+        })
+        .await
+        .map(|_| ())
+}

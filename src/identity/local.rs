@@ -1,0 +1,297 @@
+//! Local users: Argon2id in a bounded pool of threads.
+//!
+//! The pool has threads of its own, fewer than there are cores, so that a flood of sign-ins cannot
+//! slow what is proxied. Each thread keeps its memory between jobs, wipes it when there is nothing
+//! to do, and gives it back when that lasts.
+
+mod argon;
+mod places;
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use std::{fmt, io, thread};
+
+use argon::Argon;
+pub use argon::Cost;
+use places::{Places, Seat};
+
+use super::{Full, Hashing, Place, Work, Worker};
+use crate::domain::chance::Chance;
+
+/// How much may go on at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// How many passwords are hashed at a time.
+    pub threads: NonZeroUsize,
+    /// How many are hashed or wait for it.
+    pub places: usize,
+    /// How many of these places one address may have (IPv4, IPv6 /64).
+    pub places_of_one: usize,
+    /// How long a thread without work keeps its memory.
+    pub idle: Duration,
+}
+
+impl Room {
+    /// Half the cores: the others serve. Thirty-two places for each thread, which at twenty
+    /// milliseconds a hash is a wait of two thirds of a second, and a quarter of them for one
+    /// address.
+    pub fn beside(cores: NonZeroUsize) -> Self {
+        let threads = NonZeroUsize::new(cores.get() / 2).unwrap_or(NonZeroUsize::MIN);
+        let places = threads.get() * 32;
+        Self { threads, places, places_of_one: places / 4, idle: Duration::from_secs(5) }
+    }
+}
+
+/// Hashes passwords with Argon2id. Its threads end when it is dropped.
+pub struct Pool {
+    shared: Arc<Shared>,
+    places: Arc<Places>,
+}
+
+struct Shared {
+    argon: Argon,
+    idle: Duration,
+    queue: Mutex<Queue>,
+    news: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<(Work, Seat)>,
+    closed: bool,
+}
+
+impl Pool {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// If the system gives us no thread.
+    pub fn start(cost: Cost, room: Room, chance: Chance) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            argon: Argon::new(cost, chance),
+            idle: room.idle,
+            queue: Mutex::default(),
+            news: Condvar::new(),
+        });
+        let pool = Self {
+            shared: Arc::clone(&shared),
+            places: Arc::new(Places::new(room.places, room.places_of_one)),
+        };
+        for number in 0..room.threads.get() {
+            let shared = Arc::clone(&shared);
+            let name = format!("passwords-{number}");
+            thread::Builder::new().name(name).spawn(move || {
+                // Whoever waited for the job that panicked is told that we are broken; the next
+                // finds a thread with fresh memory.
+                while catch_unwind(AssertUnwindSafe(|| shared.work())).is_err() {}
+            })?;
+        }
+        Ok(pool)
+    }
+}
+
+impl Hashing for Pool {
+    fn place(&self, address: IpAddr) -> Result<Place, Full> {
+        let seat = Places::take(&self.places, address).ok_or(Full { retry_after: RETRY_AFTER })?;
+        Ok(Place::new(Turn { shared: Arc::clone(&self.shared), seat }))
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shared.queue().closed = true;
+        self.shared.news.notify_all();
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("places", &self.places).finish_non_exhaustive()
+    }
+}
+
+/// A place that is held, before there is work for it.
+struct Turn {
+    shared: Arc<Shared>,
+    seat: Seat,
+}
+
+impl Worker for Turn {
+    fn begin(self: Box<Self>, work: Work) {
+        let Turn { shared, seat } = *self;
+        shared.queue().waiting.push_back((work, seat));
+        shared.news.notify_one();
+    }
+}
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        // Nothing that can panic happens under the lock.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Works until the pool is closed and nothing waits.
+    fn work(&self) {
+        let mut memory = argon::Memory::default();
+        while let Some((work, seat)) = self.next(&mut memory) {
+            self.argon.work(work, &mut memory);
+            drop(seat);
+        }
+    }
+
+    /// Waits for work, and looks after the memory while there is none.
+    fn next(&self, memory: &mut argon::Memory) -> Option<(Work, Seat)> {
+        let mut queue = self.queue();
+        loop {
+            if let Some(next) = queue.waiting.pop_front() {
+                return Some(next);
+            }
+            if queue.closed {
+                return None;
+            }
+            if memory.is_empty() {
+                queue = self.news.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            } else if memory.is_dirty() {
+                drop(queue);
+                memory.wipe();
+                queue = self.queue();
+            } else {
+                let waited = self.news.wait_timeout(queue, self.idle);
+                let (held, outcome) = waited.unwrap_or_else(PoisonError::into_inner);
+                queue = held;
+                if outcome.timed_out() && queue.waiting.is_empty() {
+                    memory.give_back();
+                }
+            }
+        }
+    }
+}
+
+/// By then a full queue has been worked off.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::domain::password::{Password, PasswordHash};
+    use crate::identity::Verified;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn chance() -> Chance {
+        Chance::new(StdRng::seed_from_u64(3))
+    }
+
+    fn room(threads: usize, places: usize) -> Room {
+        let threads = NonZeroUsize::new(threads).unwrap();
+        Room { threads, places, places_of_one: places, idle: Duration::ZERO }
+    }
+
+    fn pool() -> Pool {
+        Pool::start(Cost::LEAST, room(1, 4), chance()).unwrap()
+    }
+
+    async fn hash(pool: &Pool, password: &str) -> PasswordHash {
+        pool.place(HERE).unwrap().hash(Password::typed(password)).await.unwrap()
+    }
+
+    async fn verify(pool: &Pool, password: &str, stored: Option<&PasswordHash>) -> Verified {
+        let place = pool.place(HERE).unwrap();
+        place.verify(Password::typed(password), stored.cloned()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_right_password_is_told_from_a_wrong_one() {
+        let pool = pool();
+        let hash = hash(&pool, "plinth kiwi").await;
+        assert!(verify(&pool, "plinth kiwi", Some(&hash)).await.right);
+        assert!(!verify(&pool, "plinth kiw", Some(&hash)).await.right);
+        assert!(!verify(&pool, "plinth kiwi", None).await.right);
+    }
+
+    #[tokio::test]
+    async fn the_same_password_is_never_kept_the_same_way_twice() {
+        let pool = pool();
+        assert_ne!(hash(&pool, "plinth kiwi").await, hash(&pool, "plinth kiwi").await);
+    }
+
+    #[tokio::test]
+    async fn a_hash_with_lesser_parameters_is_replaced_when_the_right_password_comes() {
+        let old = pool();
+        let hash = hash(&old, "plinth kiwi").await;
+        let new = Pool::start(Cost::new(16, 2, 1).unwrap(), room(1, 4), chance()).unwrap();
+        assert_eq!(verify(&new, "wrong", Some(&hash)).await.rehashed, None);
+        let rehashed = verify(&new, "plinth kiwi", Some(&hash)).await.rehashed.unwrap();
+        let again = verify(&new, "plinth kiwi", Some(&rehashed)).await;
+        assert_eq!(again, Verified { right: true, rehashed: None });
+        let lowered = verify(&old, "plinth kiwi", Some(&rehashed)).await;
+        assert_eq!(lowered, Verified { right: true, rehashed: None });
+    }
+
+    #[tokio::test]
+    async fn what_is_no_hash_is_our_trouble_and_not_a_wrong_password() {
+        let pool = pool();
+        for stored in ["", "plain text", "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ", "$2b$12$abc"] {
+            let place = pool.place(HERE).unwrap();
+            let stored = Some(PasswordHash::new(stored.to_owned()));
+            assert!(place.verify(Password::typed("x"), stored).await.is_err());
+        }
+        assert!(!verify(&pool, "x", None).await.right, "and the pool goes on");
+    }
+
+    #[tokio::test]
+    async fn a_place_is_given_back_when_its_work_is_done_and_when_there_was_none() {
+        let pool = Pool::start(Cost::LEAST, room(1, 1), chance()).unwrap();
+        let held = pool.place(HERE).unwrap();
+        assert_eq!(pool.place(HERE).unwrap_err(), Full { retry_after: RETRY_AFTER });
+        drop(held);
+        for _ in 0..3 {
+            // The answer comes just before the place does.
+            while pool.places.taken() > 0 {
+                thread::yield_now();
+            }
+            verify(&pool, "x", None).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_visitor_who_hangs_up_leaves_no_place_taken() {
+        let pool = Pool::start(Cost::LEAST, room(1, 1), chance()).unwrap();
+        let (answer, waiting) = oneshot::channel();
+        let Place(worker) = pool.place(HERE).unwrap();
+        drop(waiting);
+        worker.begin(Work::Hash { password: Password::typed("x"), answer });
+        while pool.places.taken() > 0 {
+            thread::yield_now();
+        }
+    }
+
+    #[tokio::test]
+    async fn what_waits_when_the_pool_is_dropped_is_still_done() {
+        let pool = pool();
+        let waiting = [(); 3].map(|()| {
+            let (answer, waiting) = oneshot::channel();
+            let Place(worker) = pool.place(HERE).unwrap();
+            worker.begin(Work::Hash { password: Password::typed("x"), answer });
+            waiting
+        });
+        drop(pool);
+        for answer in waiting {
+            assert!(answer.await.unwrap().is_ok());
+        }
+    }
+
+    #[test]
+    fn some_cores_are_left_to_serve() {
+        let threads = |cores| Room::beside(NonZeroUsize::new(cores).unwrap()).threads.get();
+        assert_eq!([threads(1), threads(2), threads(3), threads(16)], [1, 1, 1, 8]);
+    }
+}

@@ -1,0 +1,275 @@
+//! Argon2id (RFC 9106), with memory that is used again.
+
+use argon2::password_hash::phc::{self, Output, ParamsString, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::domain::chance::Chance;
+use crate::domain::password::{Password, PasswordHash};
+use crate::identity::{Broken, Verified, Work};
+
+/// What one hash costs.
+#[derive(Clone, Debug)]
+pub struct Cost(Params);
+
+impl Cost {
+    /// 19 MiB, two passes, one lane: what OWASP's Password Storage Cheat Sheet asks at least.
+    pub const OWASP: Self = Self(Params::DEFAULT);
+
+    /// As little as there can be: 8 KiB, one pass. For tests, whose passwords are no secrets.
+    pub const LEAST: Self = match Params::new(8, 1, 1, None) {
+        Ok(params) => Self(params),
+        Err(_) => Self::OWASP,
+    };
+
+    /// `memory` KiB, this many passes over it, in this many lanes. `None` if RFC 9106 §3.1 does not
+    /// allow it.
+    pub fn new(memory: u32, passes: u32, lanes: u32) -> Option<Self> {
+        Params::new(memory, passes, lanes, None).ok().map(Self)
+    }
+}
+
+/// Does the work of one job at a time in each thread.
+pub(super) struct Argon {
+    cost: Params,
+    /// What is verified against where nothing is stored: a hash of nothing, made like any other.
+    nobodys: PasswordHash,
+    chance: Chance,
+}
+
+impl Argon {
+    pub(super) fn new(Cost(cost): Cost, chance: Chance) -> Self {
+        let (salt, output) = chance.draw(|rng| {
+            let mut bytes = ([0; SALT], [0; OUTPUT]);
+            rng.fill_bytes(&mut bytes.0);
+            rng.fill_bytes(&mut bytes.1);
+            bytes
+        });
+        let nobodys = PasswordHash::new(phc_string(&cost, &salt, &output).unwrap_or_default());
+        Self { cost, nobodys, chance }
+    }
+
+    /// Does `work`, unless nobody waits for it any longer, and answers.
+    pub(super) fn work(&self, work: Work, memory: &mut Memory) {
+        // Where nobody waits any longer, the answer goes nowhere, and that is well.
+        match work {
+            Work::Verify { answer, .. } if answer.is_closed() => {}
+            Work::Hash { answer, .. } if answer.is_closed() => {}
+            Work::Verify { password, stored, answer } => {
+                let _ = answer.send(self.verify(&password, stored.as_ref(), memory));
+            }
+            Work::Hash { password, answer } => {
+                let _ = answer.send(self.hash(&password, memory));
+            }
+        }
+    }
+
+    fn verify(
+        &self,
+        password: &Password,
+        stored: Option<&PasswordHash>,
+        memory: &mut Memory,
+    ) -> Result<Verified, Broken> {
+        let kept = Kept::parse(stored.unwrap_or(&self.nobodys)).ok_or(NO_HASH)?;
+        let mut output = Zeroizing::new(vec![0; kept.output.as_bytes().len()]);
+        let argon = Argon2::new(kept.algorithm, kept.version, kept.cost.clone());
+        fill(&argon, password, &kept.salt, &mut output, memory)?;
+        let same: bool = output.ct_eq(kept.output.as_bytes()).into();
+        let right = same && stored.is_some();
+        let rehashed = if right && kept.is_less_than(&self.cost) {
+            Some(self.hash(password, memory)?)
+        } else {
+            None
+        };
+        Ok(Verified { right, rehashed })
+    }
+
+    fn hash(&self, password: &Password, memory: &mut Memory) -> Result<PasswordHash, Broken> {
+        let salt: [u8; SALT] = self.chance.draw(|rng| {
+            let mut salt = [0; SALT];
+            rng.fill_bytes(&mut salt);
+            salt
+        });
+        let mut output = Zeroizing::new([0; OUTPUT]);
+        let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, self.cost.clone());
+        fill(&argon, password, &salt, output.as_mut_slice(), memory)?;
+        phc_string(&self.cost, &salt, output.as_slice()).map(PasswordHash::new).ok_or(UNFIT)
+    }
+}
+
+fn fill(
+    argon: &Argon2<'_>,
+    password: &Password,
+    salt: &[u8],
+    output: &mut [u8],
+    memory: &mut Memory,
+) -> Result<(), Broken> {
+    let blocks = memory.blocks(argon.params().block_count());
+    argon.hash_password_into_with_memory(password.expose(), salt, output, blocks).map_err(|_| UNFIT)
+}
+
+/// What stands in a PHC string of ours.
+struct Kept {
+    algorithm: Algorithm,
+    version: Version,
+    cost: Params,
+    salt: Salt,
+    output: Output,
+}
+
+impl Kept {
+    fn parse(stored: &PasswordHash) -> Option<Self> {
+        let parsed = phc::PasswordHash::new(stored.expose()).ok()?;
+        Some(Self {
+            algorithm: Algorithm::try_from(parsed.algorithm.as_str()).ok()?,
+            version: Version::try_from(parsed.version?).ok()?,
+            cost: Params::try_from(&parsed).ok()?,
+            salt: parsed.salt?,
+            output: parsed.hash?,
+        })
+    }
+
+    fn is_less_than(&self, cost: &Params) -> bool {
+        self.algorithm != Algorithm::Argon2id
+            || self.version != Version::V0x13
+            || self.cost.m_cost() < cost.m_cost()
+            || self.cost.t_cost() < cost.t_cost()
+            || self.output.as_bytes().len() < OUTPUT
+    }
+}
+
+fn phc_string(cost: &Params, salt: &[u8], output: &[u8]) -> Option<String> {
+    let hash = phc::PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(cost).ok()?,
+        salt: Some(Salt::new(salt).ok()?),
+        hash: Some(Output::new(output).ok()?),
+    };
+    Some(hash.to_string())
+}
+
+/// The memory of one thread.
+#[derive(Default)]
+pub(super) struct Memory {
+    blocks: Vec<Block>,
+    dirty: bool,
+}
+
+impl Memory {
+    fn blocks(&mut self, count: usize) -> &mut [Block] {
+        if self.blocks.len() < count {
+            self.give_back();
+            // More is reserved than is touched: allocations of more than 32 MiB are always mapped
+            // by themselves, and so go back to the system when freed.
+            self.blocks.reserve_exact(count.max(MAPPED));
+            self.blocks.resize(count, Block::new());
+        }
+        self.dirty = true;
+        &mut self.blocks[..count]
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
+    }
+
+    /// Whether it holds what was made of a password.
+    pub(super) fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+
+    /// Forgets what was made of passwords.
+    pub(super) fn wipe(&mut self) {
+        self.blocks.iter_mut().for_each(Zeroize::zeroize);
+        self.dirty = false;
+    }
+
+    /// Gives the memory back to the system.
+    pub(super) fn give_back(&mut self) {
+        self.wipe();
+        self.blocks = Vec::new();
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        self.wipe();
+    }
+}
+
+const NO_HASH: Broken = Broken("what is kept of a password is no Argon2 hash");
+const UNFIT: Broken = Broken("Argon2 refused its parameters");
+
+/// Bytes of salt (RFC 9106 §3.1: 16 are recommended).
+const SALT: usize = 16;
+
+/// Bytes of output.
+const OUTPUT: usize = 32;
+
+/// Blocks, of 1 KiB each, above which an allocation is always mapped by itself.
+const MAPPED: usize = 33 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    use super::*;
+
+    fn argon(cost: Cost) -> Argon {
+        Argon::new(cost, Chance::new(StdRng::seed_from_u64(5)))
+    }
+
+    #[test]
+    fn the_parameters_are_those_of_owasp() {
+        let hash = argon(Cost::OWASP).nobodys;
+        assert!(hash.expose().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", hash.expose());
+    }
+
+    /// The string is what the reference command makes: `echo -n password | argon2 somesalt -id -t 2
+    /// -m 16 -p 1 -l 32 -e`.
+    #[test]
+    fn hashes_made_elsewhere_are_understood() {
+        let stored = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$\
+                      CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+        let stored = PasswordHash::new(stored.to_owned());
+        let argon = argon(Cost::LEAST);
+        let mut memory = Memory::default();
+        let mut right = |text: &str| {
+            argon.verify(&Password::typed(text), Some(&stored), &mut memory).unwrap().right
+        };
+        assert!(right("password"));
+        assert!(!right("Password"));
+    }
+
+    #[test]
+    fn what_nobody_has_is_verified_like_what_somebody_has() {
+        let argon = argon(Cost::LEAST);
+        let mut memory = Memory::default();
+        let somebodys = argon.hash(&Password::typed("x"), &mut memory).unwrap();
+        let form = |hash: &PasswordHash| {
+            let kept = Kept::parse(hash).unwrap();
+            (kept.cost.block_count(), kept.cost.t_cost(), kept.salt.len(), kept.output.len())
+        };
+        assert_eq!(form(&argon.nobodys), form(&somebodys));
+    }
+
+    #[test]
+    fn memory_is_used_again_wiped_and_given_back() {
+        let mut memory = Memory::default();
+        let argon = argon(Cost::LEAST);
+        argon.hash(&Password::typed("x"), &mut memory).unwrap();
+        let place = memory.blocks.as_ptr();
+        argon.hash(&Password::typed("y"), &mut memory).unwrap();
+        assert_eq!(memory.blocks.as_ptr(), place);
+        assert!(memory.is_dirty());
+        let left =
+            |memory: &Memory| memory.blocks.iter().any(|b| b.as_ref().iter().any(|w| *w != 0));
+        assert!(left(&memory));
+        memory.wipe();
+        assert!(!left(&memory));
+        memory.give_back();
+        assert!(memory.is_empty());
+    }
+}

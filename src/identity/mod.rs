@@ -1,0 +1,123 @@
+//! Who says who somebody is: the port of password hashing, and how often one address may try.
+//!
+//! Hashing is slow by design, so that room for it is scarce. Whoever wants a password hashed takes
+//! a [`Place`] first, and charges the attempt once there is one: a visitor who is turned away for
+//! want of room has lost nothing.
+
+pub mod limit;
+pub mod local;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+pub use limit::SignInLimit;
+
+use crate::domain::password::{Password, PasswordHash};
+
+/// Where passwords are hashed.
+pub trait Hashing: Send + Sync {
+    /// A place for one piece of work, for a visitor from `address`. It is given back when the work
+    /// is done, or when the place is dropped.
+    ///
+    /// # Errors
+    /// [`Full`] if there is none, or if this address has its share already.
+    fn place(&self, address: IpAddr) -> Result<Place, Full>;
+}
+
+/// There is no place: the visitor should try again in a moment (503), and is charged nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("every place for hashing passwords is taken")]
+pub struct Full {
+    /// When it is worth trying again.
+    pub retry_after: Duration,
+}
+
+/// A place for one piece of work.
+///
+/// The work outlives whoever waits for it only as far as it has begun: what must follow it (the
+/// refund of a charge) belongs into a task that no closed connection drops.
+pub struct Place(Box<dyn Worker>);
+
+/// Does one piece of work, then gives its place back.
+pub trait Worker: Send {
+    /// Begins, or queues, `work`; never blocks.
+    fn begin(self: Box<Self>, work: Work);
+}
+
+/// One piece of work. Whoever drops it unanswered is broken.
+#[derive(Debug)]
+pub enum Work {
+    /// Compare a password with what we keep.
+    Verify {
+        /// What was typed.
+        password: Password,
+        /// What is kept; `None`: nothing, and the work is the same.
+        stored: Option<PasswordHash>,
+        /// Where the answer goes.
+        answer: oneshot::Sender<Result<Verified, Broken>>,
+    },
+    /// Make what we keep of a new password.
+    Hash {
+        /// What was chosen.
+        password: Password,
+        /// Where the answer goes.
+        answer: oneshot::Sender<Result<PasswordHash, Broken>>,
+    },
+}
+
+/// What became of comparing a password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// Whether it was the right one.
+    pub right: bool,
+    /// The same password with today's parameters, where it was right and they have risen.
+    pub rehashed: Option<PasswordHash>,
+}
+
+/// Hashing does not work at all: a worker is gone, or what is kept is no hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("passwords cannot be hashed: {0}")]
+pub struct Broken(pub &'static str);
+
+impl Place {
+    /// A place whose work `worker` does.
+    pub fn new(worker: impl Worker + 'static) -> Self {
+        Self(Box::new(worker))
+    }
+
+    /// Compares `password` with `stored`. Takes the same time whether there is something stored or
+    /// not, if it was made with today's parameters.
+    ///
+    /// # Errors
+    /// [`Broken`] if it cannot be said.
+    pub async fn verify(
+        self,
+        password: Password,
+        stored: Option<PasswordHash>,
+    ) -> Result<Verified, Broken> {
+        let (answer, waiting) = oneshot::channel();
+        self.0.begin(Work::Verify { password, stored, answer });
+        waiting.await.unwrap_or(Err(GONE))
+    }
+
+    /// Makes what we keep of `password`, with a new salt.
+    ///
+    /// # Errors
+    /// [`Broken`] if it cannot be made.
+    pub async fn hash(self, password: Password) -> Result<PasswordHash, Broken> {
+        let (answer, waiting) = oneshot::channel();
+        self.0.begin(Work::Hash { password, answer });
+        waiting.await.unwrap_or(Err(GONE))
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Place")
+    }
+}
+
+const GONE: Broken = Broken("the worker is gone");

@@ -1,0 +1,18 @@
+//! Which rule governs a request, and what it asks: pure.
+//!
+//! A request comes in as the bytes that were sent; [`request::Request`] finds every way in which
+//! an application might read them, [`rules::Policy`] finds the rule that governs each reading and
+//! joins what they ask. So an odd spelling can only raise.
+
+pub mod pattern;
+mod reading;
+pub mod request;
+pub mod rules;
+
+pub use request::{OwnPage, Request, Unreadable};
+pub use rules::{Policy, Rule, Ruling};
+
+#[cfg(test)]
+mod corpus;
+#[cfg(test)]
+mod hostile;

@@ -1,0 +1,227 @@
+//! Paths as operators write them: `/admin/`, `/health`, `/files/*/edit`, `/**/private/`.
+//!
+//! A last slash means the place and everything below it, with or without the slash; without one
+//! the path is meant exactly. `*` stands for one segment, `**` for any number of them. Matching is
+//! on bytes; a byte that is no UTF-8 is written as it is sent, `%E9`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::reading;
+use super::request::OWN;
+
+/// One path of a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern {
+    written: Box<str>,
+    segments: Box<[Segment]>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Segment {
+    /// This one, as written and with its letter case folded.
+    Literal { exact: Box<[u8]>, folded: Box<[u8]> },
+    /// Any one, as long as something is there.
+    One,
+    /// Any number, none included.
+    Any,
+}
+
+/// How letter case counts when a path is matched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Case {
+    /// As written, on both sides.
+    Exact,
+    /// Folded on both sides; the path that is matched must be [`fold`]ed.
+    Folded,
+}
+
+impl Pattern {
+    /// Whether this pattern takes `path`, one reading of a request's.
+    pub fn matches(&self, path: &[u8], case: Case) -> bool {
+        let mut pattern: &[Segment] = &self.segments;
+        let mut rest = Some(path.strip_prefix(b"/").unwrap_or(path));
+        let mut retry = None;
+        loop {
+            match (pattern, rest) {
+                ([], None) | ([Segment::Any], _) => return true,
+                ([Segment::Any, after @ ..], _) => {
+                    retry = rest.map(|path| (pattern, split(path).1));
+                    pattern = after;
+                }
+                ([segment, after @ ..], Some(path)) if segment.takes(split(path).0, case) => {
+                    pattern = after;
+                    rest = split(path).1;
+                }
+                _ => match retry.take() {
+                    Some((from, skipped)) => (pattern, rest) = (from, skipped),
+                    None => return false,
+                },
+            }
+        }
+    }
+
+    /// Whether every path that `other` takes is taken by this pattern, as far as that is simple
+    /// to see: `false` may also mean that it is not simple.
+    pub fn covers(&self, other: &Self) -> bool {
+        let starts =
+            |place: &[Segment]| !place.contains(&Segment::Any) && other.segments.starts_with(place);
+        self.segments == other.segments
+            || matches!(&*self.segments, [place @ .., Segment::Any] if starts(place))
+    }
+
+    /// Whether the letter case it is written in makes a difference.
+    pub fn is_cased(&self) -> bool {
+        self.segments
+            .iter()
+            .any(|segment| matches!(segment, Segment::Literal { exact, folded } if exact != folded))
+    }
+}
+
+impl Segment {
+    fn takes(&self, segment: &[u8], case: Case) -> bool {
+        match (self, case) {
+            (Self::Literal { exact, .. }, Case::Exact) => **exact == *segment,
+            (Self::Literal { folded, .. }, Case::Folded) => **folded == *segment,
+            (Self::One, _) => !segment.is_empty(),
+            (Self::Any, _) => true,
+        }
+    }
+}
+
+/// The first segment, and what comes after its slash; `None` where there is no slash.
+fn split(path: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match path.iter().position(|byte| *byte == b'/') {
+        Some(slash) => (&path[..slash], Some(&path[slash + 1..])),
+        None => (path, None),
+    }
+}
+
+/// `path` with its letter case folded, segment by segment: as Unicode where that is what a
+/// segment is, else as Latin-1. `None` if nothing changes.
+pub fn fold(path: &[u8]) -> Option<Vec<u8>> {
+    if !path.iter().any(|byte| byte.is_ascii_uppercase() || *byte >= 0x80) {
+        return None;
+    }
+    let mut out = Vec::with_capacity(path.len());
+    for (index, segment) in path.split(|byte| *byte == b'/').enumerate() {
+        if index > 0 {
+            out.push(b'/');
+        }
+        match str::from_utf8(segment) {
+            // Up and down again, so that letters meet which share only their capital: ſ, s.
+            Ok(text) => out.extend(text.to_uppercase().to_lowercase().bytes()),
+            Err(_) => out.extend(segment.iter().map(|byte| match byte {
+                0xC0..=0xD6 | 0xD8..=0xDE => byte + 0x20,
+                byte => byte.to_ascii_lowercase(),
+            })),
+        }
+    }
+    (out != path).then_some(out)
+}
+
+/// Why a pattern is none. `Display` is for the operator.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// It does not begin with a slash.
+    #[error("a path begins with `/`")]
+    NotRooted,
+    /// It contains `?` or `#`.
+    #[error("a path ends before `?` and `#`; rules do not see what comes after")]
+    QueryOrFragment,
+    /// It contains `;`.
+    #[error("a path is written without `;`: parameters do not tell places apart")]
+    Parameters,
+    /// It contains a backslash.
+    #[error("a path is written with `/`, not `\\`")]
+    Backslash,
+    /// It contains an empty segment.
+    #[error("a path has no empty segment: write one `/`, not `//`")]
+    EmptySegment,
+    /// It contains a dot segment.
+    #[error("a path is written without `.` and `..` segments")]
+    DotSegment,
+    /// A segment ends in a dot or a space.
+    #[error("the segment `{0}` ends in a dot or a space, which some applications do not see")]
+    TrailingDotOrSpace(String),
+    /// A star is only part of a segment.
+    #[error("`*` stands for a whole segment and `**` for any number: `{0}` is neither")]
+    PartialStar(String),
+    /// A `%` is not followed by two hexadecimal digits.
+    #[error("`%` is followed by two hexadecimal digits")]
+    BrokenEscape,
+    /// An escape stands for a byte that can be written as it is, or not at all.
+    #[error("`%{0:02X}` is not written as an escape here: only spaces and bytes from %80 on are")]
+    NeedlessEscape(u8),
+    /// It contains a control character.
+    #[error("a path has no control characters")]
+    Control,
+    /// It is a place of our own pages, which no application's rule governs.
+    #[error("`/.doorward/` is for Doorward's own pages, which no rule governs")]
+    Own,
+}
+
+impl FromStr for Pattern {
+    type Err = Malformed;
+
+    fn from_str(written: &str) -> Result<Self, Malformed> {
+        let path = written.strip_prefix('/').ok_or(Malformed::NotRooted)?;
+        for (found, why) in [
+            (path.contains(['?', '#']), Malformed::QueryOrFragment),
+            (path.contains(';'), Malformed::Parameters),
+            (path.contains('\\'), Malformed::Backslash),
+            (path.contains(char::is_control), Malformed::Control),
+            (path.contains("//") || path.starts_with('/'), Malformed::EmptySegment),
+            (is_own(written), Malformed::Own),
+        ] {
+            if found {
+                return Err(why);
+            }
+        }
+        let (place, below) = match path.strip_suffix('/') {
+            Some(place) => (place, true),
+            None => (path, path.is_empty()),
+        };
+        let named = place.split('/').filter(|segment| !segment.is_empty());
+        let mut segments = named.map(segment).collect::<Result<Vec<_>, _>>()?;
+        if below && segments.last() != Some(&Segment::Any) {
+            segments.push(Segment::Any);
+        }
+        Ok(Self { written: written.into(), segments: segments.into() })
+    }
+}
+
+fn segment(written: &str) -> Result<Segment, Malformed> {
+    match written {
+        "*" => return Ok(Segment::One),
+        "**" => return Ok(Segment::Any),
+        "." | ".." => return Err(Malformed::DotSegment),
+        _ if written.contains('*') => return Err(Malformed::PartialStar(written.to_owned())),
+        _ => {}
+    }
+    let bytes = written.as_bytes();
+    for at in (0..bytes.len()).filter(|at| bytes[*at] == b'%') {
+        match reading::escape(&bytes[at..]) {
+            None => return Err(Malformed::BrokenEscape),
+            Some(b' ' | 0x80..) => {}
+            Some(byte) => return Err(Malformed::NeedlessEscape(byte)),
+        }
+    }
+    let exact = reading::decode_where(bytes, |_| true).unwrap_or_else(|| bytes.to_vec());
+    if reading::trims(&exact) {
+        return Err(Malformed::TrailingDotOrSpace(written.to_owned()));
+    }
+    let folded = fold(&exact).unwrap_or_else(|| exact.clone());
+    Ok(Segment::Literal { exact: exact.into(), folded: folded.into() })
+}
+
+fn is_own(written: &str) -> bool {
+    let own = OWN.trim_matches('/');
+    written.split('/').nth(1).is_some_and(|first| first.eq_ignore_ascii_case(own))
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.written)
+    }
+}

@@ -1,0 +1,202 @@
+//! The request as policy sees it: one target, and every way in which an application may read it.
+//!
+//! The path is read with all its plausible decodings, and whoever asks must meet what each of
+//! them asks. The bytes that are forwarded stay those that were received: nothing is normalised
+//! on anybody's behalf. What no application should see is refused here.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::reading::{self, MOST_READINGS};
+
+/// Where our own pages are.
+pub const OWN: &str = "/.doorward/";
+
+/// A request's path, with every plausible reading of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    own: Own,
+    /// The plain reading first; one with a last slash is followed by itself without it.
+    readings: Readings,
+}
+
+/// The ordinary path has one reading and costs one allocation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Readings {
+    Plain(Box<[u8]>),
+    Several(Vec<Vec<u8>>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Own {
+    No,
+    Page,
+    Odd,
+}
+
+/// Whether a request is for one of our own pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnPage<'a> {
+    /// It is for the application.
+    No,
+    /// It is for the page with this path below [`OWN`], canonically spelt: no escapes, no upper
+    /// case. Empty for `/.doorward/` itself, and for `/.doorward`, which people type.
+    Page(&'a str),
+    /// It might be read as one of our pages but is not spelt as one: a 400.
+    Odd,
+}
+
+impl Request {
+    /// Reads a request target in origin form (RFC 9112 §3.2.1), as it was received. The query is
+    /// not looked at, but for bytes that must not be in any target.
+    ///
+    /// # Errors
+    /// [`Unreadable`] if no application should see this target: answer 400.
+    pub fn read(target: &[u8]) -> Result<Self, Unreadable> {
+        let path = path_of(target)?;
+        let plain = plain(path);
+        let request = if is_ordinary(&plain) {
+            Self { own: own_page(path, [&*plain]), readings: Readings::Plain(plain.into()) }
+        } else {
+            let readings =
+                reading::closure(plain.into_owned()).map_err(|_| Unreadable::TooManyReadings)?;
+            if readings.iter().flatten().any(u8::is_ascii_control) {
+                return Err(Unreadable::HiddenControl);
+            }
+            Self {
+                own: own_page(path, readings.iter().map(Vec::as_slice)),
+                readings: Readings::Several(readings),
+            }
+        };
+        Ok(request)
+    }
+
+    /// The path as an application reads it that follows RFC 3986 and decodes nothing but what
+    /// cannot be sent otherwise (`%20`, `%C3%A9`): bytes, in no particular character set.
+    pub fn path(&self) -> &[u8] {
+        match &self.readings {
+            Readings::Plain(path) => path,
+            Readings::Several(readings) => readings.first().map_or(&[], Vec::as_slice),
+        }
+    }
+
+    /// Every reading of the path, the plain one first, none twice. At most 513.
+    pub fn readings(&self) -> impl Iterator<Item = &[u8]> {
+        let (plain, several): (_, &[Vec<u8>]) = match &self.readings {
+            Readings::Plain(path) => (Some(&**path), &[]),
+            Readings::Several(readings) => (None, readings),
+        };
+        plain
+            .into_iter()
+            .chain(plain.and_then(reading::without_last_slash))
+            .chain(several.iter().map(Vec::as_slice))
+    }
+
+    /// Whether this is for one of our own pages, which are below [`OWN`] on every host.
+    pub fn own_page(&self) -> OwnPage<'_> {
+        let below = || str::from_utf8(self.path()).ok()?.strip_prefix(OWN).or(Some(""));
+        match self.own {
+            Own::No => OwnPage::No,
+            Own::Page => below().map_or(OwnPage::Odd, OwnPage::Page),
+            Own::Odd => OwnPage::Odd,
+        }
+    }
+}
+
+/// Why a target is refused. `Display` is for the log; the visitor is told 400.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// There is no target.
+    #[error("the request target is empty")]
+    Empty,
+    /// It does not begin with `/` (`*`, `host:port`, or an absolute URL of another kind).
+    #[error("the request target does not begin with `/`")]
+    NotOriginForm,
+    /// NUL, a control byte or a space was sent as it is (RFC 9112 §3.2 allows none).
+    #[error("the request target contains a space, NUL or another control byte")]
+    Control,
+    /// NUL or a control byte comes out of an escape in the path, perhaps decoded twice.
+    #[error("the path contains an escaped NUL or control byte")]
+    HiddenControl,
+    /// `#` was sent as it is; fragments are the browser's own (RFC 9110 §4.2.5).
+    #[error("the path contains `#`, which is never sent")]
+    Fragment,
+    /// A `%` in the path is not followed by two hexadecimal digits.
+    #[error("the path contains a `%` that is no escape")]
+    BrokenEscape,
+    /// There are more than 512 ways to read the path, or they are very long.
+    #[error("the path can be read in more than {MOST_READINGS} ways")]
+    TooManyReadings,
+}
+
+fn path_of(target: &[u8]) -> Result<&[u8], Unreadable> {
+    match target.first() {
+        None => return Err(Unreadable::Empty),
+        Some(b'/') => {}
+        Some(_) => return Err(Unreadable::NotOriginForm),
+    }
+    if target.iter().any(|byte| byte.is_ascii_control() || *byte == b' ') {
+        return Err(Unreadable::Control);
+    }
+    let path = target.split(|byte| *byte == b'?').next().unwrap_or(target);
+    if path.contains(&b'#') {
+        return Err(Unreadable::Fragment);
+    }
+    let broken = |at: usize| path[at] == b'%' && reading::escape(&path[at..]).is_none();
+    if (0..path.len()).any(broken) {
+        return Err(Unreadable::BrokenEscape);
+    }
+    Ok(path)
+}
+
+/// Some bytes can only be sent as escapes (RFC 3986 §2: they are neither reserved nor
+/// unreserved). Such an escape is the plain spelling, not an odd one.
+fn plain(path: &[u8]) -> Cow<'_, [u8]> {
+    let only_escaped = |byte: u8| byte >= 0x80 || b" \"<>^`{|}".contains(&byte);
+    reading::decode_where(path, only_escaped).map_or(Cow::Borrowed(path), Cow::Owned)
+}
+
+/// Whether no step of `reading` but the cut of a last slash changes this path.
+fn is_ordinary(path: &[u8]) -> bool {
+    let odd = |byte: u8| matches!(byte, b'%' | b'\\' | b';' | 0xC0 | 0xC1 | 0xE0 | 0xF0);
+    let last_slash = reading::without_last_slash(path).unwrap_or(path);
+    let odd_segment = |segment: &[u8]| {
+        segment.is_empty() || reading::trims(segment) || segment == b"." || segment == b".."
+    };
+    path == b"/"
+        || !path.iter().copied().any(odd) && !reading::segments(last_slash).any(odd_segment)
+}
+
+fn own_page<'a>(sent: &[u8], readings: impl IntoIterator<Item = &'a [u8]>) -> Own {
+    let canonical =
+        |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"/-._~".contains(byte);
+    let ours = |path: &[u8]| {
+        let place = OWN.trim_end_matches('/').as_bytes();
+        path.get(..place.len()).is_some_and(|start| start.eq_ignore_ascii_case(place))
+            && matches!(path.get(place.len()), None | Some(b'/'))
+    };
+    let mut readings = readings.into_iter();
+    if !readings.any(ours) {
+        Own::No
+    } else if sent.iter().all(canonical) && is_ordinary(sent) {
+        Own::Page
+    } else {
+        Own::Odd
+    }
+}
+
+/// A path in a log line: what is not printable ASCII is escaped.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown<'a>(pub &'a [u8]);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for byte in self.0 {
+            match byte {
+                b' '..=b'~' => write!(f, "{}", char::from(*byte))?,
+                byte => write!(f, "\\x{byte:02x}")?,
+            }
+        }
+        Ok(())
+    }
+}

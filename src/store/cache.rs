@@ -1,0 +1,139 @@
+//! What the way of a request reads, kept in memory.
+//!
+//! The cache never serves what somebody was told is gone: it takes in every change that was
+//! announced before it looks, and keeps nothing whose reading began before a change it has heard
+//! of since.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::TryRecvError;
+
+use super::records::{Change, Kind};
+use crate::domain::secret::TokenHash;
+use crate::domain::session::Session;
+use crate::domain::user::{Identity, User, UserId};
+
+/// A user as of some moment, with what applications are told, made once.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The record.
+    pub user: User,
+    /// What applications are told.
+    pub identity: Arc<Identity>,
+}
+
+impl Snapshot {
+    pub(super) fn of(user: User) -> Self {
+        let identity = Arc::new(user.identity());
+        Self { user, identity }
+    }
+}
+
+/// Users and sessions in memory; at most [`Cache::AT_MOST`] of each.
+#[derive(Debug)]
+pub(super) struct Cache {
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    changes: Receiver<Arc<Change>>,
+    /// How often something was heard: whoever reads remembers it, to know whether it still holds.
+    heard: u64,
+    users: HashMap<UserId, Arc<Snapshot>>,
+    sessions: HashMap<TokenHash, Arc<Session>>,
+}
+
+/// When a reading began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Moment(u64);
+
+impl Cache {
+    const AT_MOST: usize = 100_000;
+
+    pub(super) fn new(changes: Receiver<Arc<Change>>) -> Self {
+        let kept = Kept { changes, heard: 0, users: HashMap::new(), sessions: HashMap::new() };
+        Self { kept: Mutex::new(kept) }
+    }
+
+    /// The user, if kept; otherwise the moment to hand to [`Cache::keep_user`] after reading.
+    pub(super) fn user(&self, id: UserId) -> Result<Arc<Snapshot>, Moment> {
+        let kept = self.up_to_date();
+        kept.users.get(&id).map(Arc::clone).ok_or(Moment(kept.heard))
+    }
+
+    /// The session, if kept; otherwise the moment to hand to [`Cache::keep_session`].
+    pub(super) fn session(&self, hash: TokenHash) -> Result<Arc<Session>, Moment> {
+        let kept = self.up_to_date();
+        kept.sessions.get(&hash).map(Arc::clone).ok_or(Moment(kept.heard))
+    }
+
+    pub(super) fn keep_user(&self, id: UserId, user: Arc<Snapshot>, since: Moment) {
+        let mut kept = self.up_to_date();
+        if Moment(kept.heard) == since {
+            keep(&mut kept.users, id, user);
+        }
+    }
+
+    pub(super) fn keep_session(&self, hash: TokenHash, session: Arc<Session>, since: Moment) {
+        let mut kept = self.up_to_date();
+        if Moment(kept.heard) == since {
+            keep(&mut kept.sessions, hash, session);
+        }
+    }
+
+    fn up_to_date(&self) -> MutexGuard<'_, Kept> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.hear();
+        kept
+    }
+}
+
+fn keep<K: Eq + std::hash::Hash, V>(map: &mut HashMap<K, V>, key: K, value: V) {
+    if map.len() >= Cache::AT_MOST {
+        map.clear();
+    }
+    map.insert(key, value);
+}
+
+impl Kept {
+    fn hear(&mut self) {
+        loop {
+            match self.changes.try_recv() {
+                Ok(change) => self.forget(&change),
+                Err(TryRecvError::Lagged(_)) => self.forget_all(),
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Closed) => {
+                    // Nobody tells us of changes any more: remember nothing.
+                    self.forget_all();
+                    return;
+                }
+            }
+        }
+    }
+
+    fn forget(&mut self, change: &Change) {
+        self.heard += 1;
+        for (kind, key) in &change.touched {
+            match kind {
+                Kind::User => {
+                    <[u8; 16]>::try_from(key.as_slice())
+                        .map(|id| self.users.remove(&UserId::from(id)))
+                        .ok();
+                }
+                Kind::Session => {
+                    TokenHash::from_bytes(key).map(|hash| self.sessions.remove(&hash));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn forget_all(&mut self) {
+        self.heard += 1;
+        self.users.clear();
+        self.sessions.clear();
+    }
+}

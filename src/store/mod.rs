@@ -1,0 +1,26 @@
+//! What is remembered: users, sessions, tokens, settings, events, on disk and sealed.
+//!
+//! Four parts lie on top of one another. The façade ([`Store`]) knows people, visits and links, and
+//! writes what was decided about them as a whole. The record port ([`Records`]) keeps opaque bytes
+//! under a kind and a key, and changes them only while their versions are what the writer believes.
+//! The sealing ([`Sealer`]) makes those bytes unreadable, and unmovable, to whoever holds the file
+//! but not the keys. The adapters ([`memory`], [`redb`]) hold them; one conformance suite,
+//! `tests/store`, says what all of them promise.
+
+pub mod batch;
+mod cache;
+pub mod directory;
+mod facade;
+pub mod keys;
+pub mod memory;
+pub mod records;
+pub mod redb;
+pub mod sealing;
+
+pub use batch::{Batch, Expect, Outcome};
+pub use cache::Snapshot;
+pub use directory::StateDirectory;
+pub use facade::{Added, Held, Reads, Store};
+pub use keys::{Keys, NameKey};
+pub use records::{Kind, Record, Records, Unavailable, Version};
+pub use sealing::Sealer;

@@ -1,0 +1,273 @@
+//! Records in one redb file.
+//!
+//! Reads are answered inline, from a snapshot of the last commit. Writes go to one thread, which
+//! carries out everything that waits in a single transaction: a durable commit costs two waits
+//! for the disk, and many can share them. The file belongs to one process at a time.
+
+mod writer;
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::ops::Bound;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use redb::backends::FileBackend;
+use redb::{
+    Database, DatabaseError, ReadableDatabase, StorageBackend, StorageError, TableDefinition,
+};
+use tokio::sync::broadcast;
+
+use self::writer::{Task, Writer};
+use super::batch::{Batch, Outcome};
+use super::directory::sync_directory;
+use super::records::{
+    CHANGES_KEPT, Change, Entry, KeyRange, Kind, Record, Records, Unavailable, Version,
+};
+use crate::domain::time::Timestamp;
+
+/// The tag of a kind, and a key.
+type Place = (u8, &'static [u8]);
+/// Version, expiry in milliseconds, body.
+type Stored = (u64, Option<u64>, &'static [u8]);
+/// Expiry in milliseconds, and whose it is.
+type Due = (u64, u8, &'static [u8]);
+
+const RECORDS: TableDefinition<Place, Stored> = TableDefinition::new("records");
+/// Every record that expires, in the order in which they do.
+const EXPIRIES: TableDefinition<Due, ()> = TableDefinition::new("expiries");
+/// What the store knows about itself: [`FORMAT`] and [`COMMITS`].
+const FACTS: TableDefinition<&str, u64> = TableDefinition::new("facts");
+/// How the tables are to be read.
+const FORMAT: &str = "format";
+/// The number of the last commit.
+const COMMITS: &str = "commits";
+
+const KNOWN_FORMAT: u64 = 1;
+
+/// Keeps records in a redb file. Dropping it closes the file.
+#[derive(Debug)]
+pub struct Redb {
+    writer: Writer,
+    database: Arc<Database>,
+    changes: broadcast::Sender<Arc<Change>>,
+}
+
+/// How a file is kept open.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// How much of the file is kept in memory at most, in bytes.
+    pub cache: usize,
+}
+
+impl Default for Options {
+    /// 32 MiB: room for the inner pages of a million records.
+    fn default() -> Self {
+        Self { cache: 32 << 20 }
+    }
+}
+
+/// Why a store was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A process has it open, perhaps this one.
+    #[error("the store is open already; a store belongs to one running doorward at a time")]
+    Locked,
+    /// It is no store, or what holds it together is broken.
+    #[error("the store is damaged, or no store of doorward's; restore it from a backup")]
+    Damaged(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It was written by a version of doorward that this one does not know.
+    #[error("the store has format {found}; this doorward reads format {KNOWN_FORMAT}")]
+    Format {
+        /// The format it has.
+        found: u64,
+    },
+    /// The system did not let us.
+    #[error("the store cannot be opened")]
+    Io(#[from] io::Error),
+}
+
+impl Redb {
+    /// Opens the store at `path`, or creates it there, readable by this system user only.
+    ///
+    /// Every page is verified, so this reads the whole file: less than a second for a quarter of a
+    /// gigabyte. Unverified, a damaged page would be a panic or a wrong answer some day later.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open(path: &Path, options: Options) -> Result<Self, OpenError> {
+        match OpenOptions::new().read(true).write(true).open(path) {
+            Ok(file) => Self::over_file(file, options),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::create(path, options),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Opens the store that `backend` holds, or creates it there if it holds nothing at all.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn over(backend: impl StorageBackend, options: Options) -> Result<Self, OpenError> {
+        let fresh = backend.len()? == 0;
+        let database = Database::builder()
+            .set_cache_size(options.cache)
+            .set_check_integrity_on_open(!fresh)
+            .create_with_backend(backend)?;
+        if fresh {
+            writer::lay_out(&database)?;
+        }
+        match format_of(&database)? {
+            Some(KNOWN_FORMAT) => Ok(Self::run(database)?),
+            Some(found) => Err(OpenError::Format { found }),
+            None => Err(OpenError::Damaged("it names no format".into())),
+        }
+    }
+
+    fn over_file(file: File, options: Options) -> Result<Self, OpenError> {
+        if file.metadata()?.len() == 0 {
+            return Err(OpenError::Damaged("the file is empty".into()));
+        }
+        Self::over(FileBackend::new(file)?, options)
+    }
+
+    /// Makes the store under another name first, so that what bears its name is always whole.
+    fn create(path: &Path, options: Options) -> Result<Self, OpenError> {
+        let mut draft = path.as_os_str().to_owned();
+        draft.push(".new");
+        let draft = Path::new(&draft);
+        let store = match Self::over(FileBackend::new(private_file(draft)?)?, options) {
+            // Left by a crash on an earlier first start; nothing in it was promised to anybody.
+            Err(OpenError::Damaged(_)) => {
+                fs::remove_file(draft)?;
+                Self::over(FileBackend::new(private_file(draft)?)?, options)?
+            }
+            store => store?,
+        };
+        // Whoever holds the draft's lock decides. If another process was done before we had the
+        // lock, this draft is a second one.
+        if path.try_exists()? {
+            drop(store);
+            fs::remove_file(draft)?;
+            return Self::open(path, options);
+        }
+        fs::rename(draft, path)?;
+        if let Some(directory) = path.parent() {
+            sync_directory(directory)?;
+        }
+        Ok(store)
+    }
+
+    fn run(database: Database) -> io::Result<Self> {
+        let database = Arc::new(database);
+        let changes = broadcast::Sender::new(CHANGES_KEPT);
+        let writer = Writer::start(Arc::clone(&database), changes.clone())?;
+        Ok(Self { writer, database, changes })
+    }
+
+    fn read(&self, kind: Kind, key: &[u8]) -> Result<Option<Record>, redb::Error> {
+        let table = self.database.begin_read()?.open_table(RECORDS)?;
+        Ok(table.get((kind.tag(), key))?.map(|found| record(found.value())))
+    }
+
+    fn read_range(
+        &self,
+        kind: Kind,
+        range: &KeyRange,
+        limit: usize,
+    ) -> Result<Vec<Entry>, redb::Error> {
+        let tag = kind.tag();
+        let from = match &range.from {
+            Bound::Unbounded => Bound::Included((tag, [].as_slice())),
+            bound => bound.as_ref().map(|key| (tag, key.as_slice())),
+        };
+        let to = match &range.to {
+            Bound::Unbounded => Bound::Excluded((tag + 1, [].as_slice())),
+            bound => bound.as_ref().map(|key| (tag, key.as_slice())),
+        };
+        let table = self.database.begin_read()?.open_table(RECORDS)?;
+        let mut entries = Vec::new();
+        for found in table.range::<(u8, &[u8])>((from, to))?.take(limit) {
+            let (key, value) = found?;
+            entries.push(Entry { key: key.value().1.to_vec(), record: record(value.value()) });
+        }
+        Ok(entries)
+    }
+}
+
+#[async_trait]
+impl Records for Redb {
+    async fn get(&self, kind: Kind, key: &[u8]) -> Result<Option<Record>, Unavailable> {
+        self.read(kind, key).map_err(unreadable)
+    }
+
+    async fn scan(
+        &self,
+        kind: Kind,
+        range: KeyRange,
+        limit: usize,
+    ) -> Result<Vec<Entry>, Unavailable> {
+        if range.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.read_range(kind, &range, limit).map_err(unreadable)
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Outcome, Unavailable> {
+        let change = self.writer.carry_out(Task::Commit(batch)).await?;
+        Ok(change.map_or(Outcome::Overtaken, |change| Outcome::Committed(change.version)))
+    }
+
+    fn watch(&self) -> broadcast::Receiver<Arc<Change>> {
+        self.changes.subscribe()
+    }
+
+    async fn sweep(&self, now: Timestamp) -> Result<usize, Unavailable> {
+        let change = self.writer.carry_out(Task::Sweep(now)).await?;
+        Ok(change.map_or(0, |change| change.touched.len()))
+    }
+}
+
+fn record((version, expires, body): (u64, Option<u64>, &[u8])) -> Record {
+    Record {
+        version: Version::of_commit(version),
+        expires: expires.map(Timestamp::from_millis),
+        body: body.to_vec(),
+    }
+}
+
+fn unreadable(error: redb::Error) -> Unavailable {
+    Unavailable::because("its file cannot be read", error)
+}
+
+fn format_of(database: &Database) -> Result<Option<u64>, OpenError> {
+    let read = || -> Result<Option<u64>, redb::Error> {
+        let facts = database.begin_read()?.open_table(FACTS)?;
+        Ok(facts.get(FORMAT)?.map(|found| found.value()))
+    };
+    read().map_err(|error| OpenError::Damaged(error.into()))
+}
+
+fn private_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+impl From<DatabaseError> for OpenError {
+    fn from(error: DatabaseError) -> Self {
+        match error {
+            DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
+                Self::Locked
+            }
+            DatabaseError::Storage(StorageError::Io(error)) if !tells_of_damage(&error) => {
+                Self::Io(error)
+            }
+            error => Self::Damaged(error.into()),
+        }
+    }
+}
+
+/// The file could be read, and was not what it should be.
+fn tells_of_damage(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
+}

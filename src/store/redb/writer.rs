@@ -1,0 +1,258 @@
+//! The one thread that writes.
+//!
+//! Tasks that arrive while a transaction is waiting for the disk go into the next one together.
+//! Each is held against what those before it have written; one that was overtaken leaves nothing
+//! behind. Nobody is answered before the transaction is on disk, and if that fails, nobody is told
+//! that anything is so.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use redb::{Database, Durability, ReadableTable, Table, WriteTransaction};
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use super::{COMMITS, Due, EXPIRIES, FACTS, FORMAT, KNOWN_FORMAT, Place, RECORDS, Stored};
+use crate::domain::time::Timestamp;
+use crate::store::batch::{Batch, Expect, Then};
+use crate::store::records::{Change, Kind, SWEEP_AT_MOST, Unavailable, Version};
+
+/// How many tasks share one transaction at most.
+const GROUP_AT_MOST: usize = 256;
+/// How many tasks may wait; further ones wait for their turn to wait.
+const WAITING_AT_MOST: usize = 1024;
+
+/// Something to write.
+#[derive(Debug)]
+pub(super) enum Task {
+    /// Carry out a batch, if what it expects is so.
+    Commit(Batch),
+    /// Delete what has expired by then.
+    Sweep(Timestamp),
+}
+
+/// What a task changed; `None`: it was overtaken, or there was nothing to sweep.
+type Changed = Option<Arc<Change>>;
+
+struct Job {
+    task: Task,
+    answer: oneshot::Sender<Result<Changed, Unavailable>>,
+}
+
+/// The thread, from outside. Dropping it waits for the thread to end.
+#[derive(Debug)]
+pub(super) struct Writer {
+    jobs: Option<mpsc::Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    pub(super) fn start(
+        database: Arc<Database>,
+        changes: broadcast::Sender<Arc<Change>>,
+    ) -> io::Result<Self> {
+        let (jobs, waiting) = mpsc::channel(WAITING_AT_MOST);
+        let thread = thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || work_off(&database, &changes, waiting))?;
+        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
+    }
+
+    pub(super) async fn carry_out(&self, task: Task) -> Result<Changed, Unavailable> {
+        const STOPPED: Unavailable = Unavailable::new("its writer has stopped");
+        let (answer, answered) = oneshot::channel();
+        let jobs = self.jobs.as_ref().ok_or(STOPPED)?;
+        jobs.send(Job { task, answer }).await.map_err(|_| STOPPED)?;
+        answered.await.map_err(|_| STOPPED)?
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            // It panicked: those who waited were told, and the next open looks after the file.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn work_off(
+    database: &Database,
+    changes: &broadcast::Sender<Arc<Change>>,
+    mut waiting: mpsc::Receiver<Job>,
+) {
+    while let Some(first) = waiting.blocking_recv() {
+        let mut group = vec![first];
+        while group.len() < GROUP_AT_MOST {
+            let Ok(next) = waiting.try_recv() else { break };
+            group.push(next);
+        }
+        let (tasks, answers): (Vec<_>, Vec<_>) =
+            group.into_iter().map(|job| (job.task, job.answer)).unzip();
+        match carry_out(database, &tasks) {
+            Ok(done) => {
+                for change in done.iter().flatten() {
+                    let _ = changes.send(Arc::clone(change));
+                }
+                for (answer, change) in answers.into_iter().zip(done) {
+                    let _ = answer.send(Ok(change));
+                }
+            }
+            Err(error) => {
+                let unavailable = Unavailable::because("its file cannot be written", error);
+                for answer in answers {
+                    let _ = answer.send(Err(unavailable.clone()));
+                }
+            }
+        }
+    }
+}
+
+/// Carries out all tasks in one transaction, which is on disk when this returns.
+fn carry_out(database: &Database, tasks: &[Task]) -> Result<Vec<Changed>, redb::Error> {
+    let transaction = begin(database)?;
+    let mut tables = Tables::open(&transaction)?;
+    let changed: Vec<Changed> = tasks
+        .iter()
+        .map(|task| {
+            let change = match task {
+                Task::Commit(batch) => tables.commit(batch),
+                Task::Sweep(now) => tables.sweep(*now),
+            };
+            Ok(change?.map(Arc::new))
+        })
+        .collect::<Result<_, redb::Error>>()?;
+    drop(tables);
+    if changed.iter().any(Option::is_some) {
+        transaction.commit()?;
+    } else {
+        transaction.abort()?;
+    }
+    Ok(changed)
+}
+
+/// Makes the tables of a new store.
+pub(super) fn lay_out(database: &Database) -> Result<(), super::OpenError> {
+    let lay = || -> Result<(), redb::Error> {
+        let transaction = begin(database)?;
+        let mut tables = Tables::open(&transaction)?;
+        tables.facts.insert(FORMAT, KNOWN_FORMAT)?;
+        drop(tables);
+        Ok(transaction.commit()?)
+    };
+    lay().map_err(|error| io::Error::other(error).into())
+}
+
+fn begin(database: &Database) -> Result<WriteTransaction, redb::Error> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_durability(Durability::Immediate)?;
+    // With it, commits have two phases: what a crash leaves of a transaction is all or nothing
+    // whatever the order in which the disk wrote its pages.
+    transaction.set_quick_repair(true);
+    Ok(transaction)
+}
+
+struct Tables<'txn> {
+    records: Table<'txn, Place, Stored>,
+    expiries: Table<'txn, Due, ()>,
+    facts: Table<'txn, &'static str, u64>,
+}
+
+impl<'txn> Tables<'txn> {
+    fn open(transaction: &'txn WriteTransaction) -> Result<Self, redb::Error> {
+        Ok(Self {
+            records: transaction.open_table(RECORDS)?,
+            expiries: transaction.open_table(EXPIRIES)?,
+            facts: transaction.open_table(FACTS)?,
+        })
+    }
+
+    fn commit(&mut self, batch: &Batch) -> Result<Option<Change>, redb::Error> {
+        for step in batch.steps() {
+            if !self.meets(step.kind, &step.key, step.expect)? {
+                return Ok(None);
+            }
+        }
+        let version = self.next_version()?;
+        for step in batch.steps() {
+            match &step.then {
+                Then::Keep => {}
+                Then::Put { expires, body } => {
+                    self.put(step.kind.tag(), &step.key, version, *expires, body)?;
+                }
+                Then::Delete => self.delete(step.kind.tag(), &step.key)?,
+            }
+        }
+        Ok(Some(batch.change(version)))
+    }
+
+    fn sweep(&mut self, now: Timestamp) -> Result<Option<Change>, redb::Error> {
+        let mut touched = Vec::new();
+        for due in self.expiries.range(..=(now.millis(), u8::MAX, [].as_slice()))? {
+            let (due, ()) = due.map(|(place, _)| (place, ()))?;
+            let (_, tag, key) = due.value();
+            if let Some(kind) = Kind::from_tag(tag) {
+                touched.push((kind, key.to_vec()));
+            }
+            if touched.len() == SWEEP_AT_MOST {
+                break;
+            }
+        }
+        if touched.is_empty() {
+            return Ok(None);
+        }
+        for (kind, key) in &touched {
+            self.delete(kind.tag(), key)?;
+        }
+        Ok(Some(Change { version: self.next_version()?, touched }))
+    }
+
+    fn meets(&self, kind: Kind, key: &[u8], expect: Expect) -> Result<bool, redb::Error> {
+        let found = self.records.get((kind.tag(), key))?;
+        Ok(expect.met_by(found.map(|found| Version::of_commit(found.value().0))))
+    }
+
+    fn put(
+        &mut self,
+        tag: u8,
+        key: &[u8],
+        version: Version,
+        expires: Option<Timestamp>,
+        body: &[u8],
+    ) -> Result<(), redb::Error> {
+        let expires = expires.map(Timestamp::millis);
+        let before = self
+            .records
+            .insert((tag, key), (version.commit(), expires, body))?
+            .and_then(|before| before.value().1);
+        self.expires_no_more(tag, key, before)?;
+        if let Some(expires) = expires {
+            self.expiries.insert((expires, tag, key), ())?;
+        }
+        Ok(())
+    }
+
+    fn delete(&mut self, tag: u8, key: &[u8]) -> Result<(), redb::Error> {
+        let before = self.records.remove((tag, key))?.and_then(|before| before.value().1);
+        self.expires_no_more(tag, key, before)
+    }
+
+    fn expires_no_more(
+        &mut self,
+        tag: u8,
+        key: &[u8],
+        before: Option<u64>,
+    ) -> Result<(), redb::Error> {
+        if let Some(before) = before {
+            self.expiries.remove((before, tag, key))?;
+        }
+        Ok(())
+    }
+
+    fn next_version(&mut self) -> Result<Version, redb::Error> {
+        let number = self.facts.get(COMMITS)?.map_or(0, |found| found.value()) + 1;
+        self.facts.insert(COMMITS, number)?;
+        Ok(Version::of_commit(number))
+    }
+}

@@ -1,0 +1,136 @@
+//! The challenge: a code of the authenticator or, by a visible switch, a recovery code.
+
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use serde::Deserialize;
+
+use super::form::{Asked, Form, Trouble};
+use super::guard::Guest;
+use super::pages::{self, Kind, Problem, Trust};
+use super::return_to::ReturnTo;
+use super::{Desk, headers};
+use crate::domain::factor::{Answer, Rejection};
+use crate::domain::time::Timestamp;
+use crate::flow::Visit;
+use crate::flow::challenge::{Challenge, answer};
+
+/// What is typed into it.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Typed {
+    kind: String,
+    code: String,
+    trust_device: String,
+}
+
+pub(super) async fn show(
+    State(desk): State<Desk>,
+    guest: Guest,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let asked = Asked::of(query.as_deref());
+    let return_to = asked.return_to(&desk);
+    let Some(visit) = &guest.visit else {
+        return headers::see_other(&return_to.through("sign-in"));
+    };
+    let user = &visit.user.user;
+    if !user.has_second_factor() {
+        return headers::see_other(&return_to.through("set-up"));
+    }
+    let kind = kind_of(&asked.kind);
+    // During a wait or a lock, recovery codes are read all the same.
+    let closed = match kind {
+        Kind::Totp => user.answers_closed(guest.caller.known_to(user), guest.caller.now),
+        Kind::RecoveryCode => None,
+    };
+    let problem = closed.map(|rejection| problem(rejection, kind, guest.caller.now));
+    page(&desk, &guest, &return_to, kind, false, problem)
+}
+
+pub(super) async fn submit(
+    State(desk): State<Desk>,
+    guest: Guest,
+    form: Form<Typed>,
+) -> Result<Response, Trouble> {
+    let Form { typed, is_genuine, return_to } = form;
+    let to_sign_in = || headers::see_other(&return_to.through("sign-in"));
+    let Some(visit) = guest.visit.clone() else { return Ok(to_sign_in()) };
+    let kind = kind_of(&typed.kind);
+    let trust = !typed.trust_device.is_empty();
+    let again = |problem| page(&desk, &guest, &return_to, kind, trust, Some(problem));
+    if !is_genuine {
+        return Ok(again(Problem::Expired));
+    }
+    let Ok(typed) = read(kind, &typed.code) else {
+        return Ok(again(problem(Rejection::Wrong, kind, guest.caller.now)));
+    };
+    Ok(match answered(&desk, &guest, visit, typed, trust).await? {
+        Challenge::Proven(given) => {
+            let mut response = headers::see_other(return_to.as_str());
+            desk.jar().set_given(&given, guest.caller.now, response.headers_mut());
+            response
+        }
+        Challenge::Rejected(Rejection::NotSetUp) => {
+            headers::see_other(&return_to.through("set-up"))
+        }
+        Challenge::Rejected(rejection) => again(problem(rejection, kind, guest.caller.now)),
+        Challenge::Over => to_sign_in(),
+    })
+}
+
+async fn answered(
+    desk: &Desk,
+    guest: &Guest,
+    visit: Visit,
+    typed: Answer,
+    trust: bool,
+) -> Result<Challenge, Trouble> {
+    let (env, caller) = (desk.env.clone(), guest.caller.clone());
+    let deed = async move { answer(&env, &caller, &visit, &typed, trust).await };
+    Ok(desk.outlive(deed).await?)
+}
+
+/// What has not the shape of a code is no guess, and is not counted as one.
+fn read(kind: Kind, code: &str) -> Result<Answer, Rejection> {
+    match kind {
+        Kind::Totp => code.parse().map(Answer::Totp),
+        Kind::RecoveryCode => code.parse().map(Answer::RecoveryCode),
+    }
+}
+
+fn kind_of(text: &str) -> Kind {
+    if text == Kind::RecoveryCode.value() { Kind::RecoveryCode } else { Kind::Totp }
+}
+
+fn problem(rejection: Rejection, kind: Kind, now: Timestamp) -> Problem {
+    match (rejection, kind) {
+        (Rejection::Wrong | Rejection::NotSetUp, Kind::Totp) => Problem::Code,
+        (Rejection::Wrong | Rejection::NotSetUp, Kind::RecoveryCode) => Problem::RecoveryCode,
+        (Rejection::Used, Kind::Totp) => Problem::CodeUsed,
+        (Rejection::Used, Kind::RecoveryCode) => Problem::RecoveryCodeUsed,
+        (Rejection::Waiting { until }, Kind::Totp) => Problem::WaitOrRecoveryCode(now.until(until)),
+        // Recovery codes are read during a wait: what did not work was the code.
+        (Rejection::Waiting { .. } | Rejection::Locked, Kind::RecoveryCode) => {
+            Problem::RecoveryCode
+        }
+        (Rejection::Locked, Kind::Totp) => Problem::Locked,
+    }
+}
+
+fn page(
+    desk: &Desk,
+    guest: &Guest,
+    return_to: &ReturnTo,
+    kind: Kind,
+    trust: bool,
+    problem: Option<Problem>,
+) -> Response {
+    let page = pages::Challenge {
+        frame: desk.frame_for(guest),
+        form: desk.form(guest, return_to),
+        kind,
+        trust: Some(Trust { lasts: desk.env.config.trusted_devices.lasting, ticked: trust }),
+        problem,
+    };
+    desk.form_page(&page, problem)
+}

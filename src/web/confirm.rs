@@ -1,0 +1,69 @@
+//! The page that asks for the password again.
+
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use serde::Deserialize;
+
+use super::form::{Asked, Form, Trouble};
+use super::guard::Guest;
+use super::pages::{self, Problem};
+use super::return_to::ReturnTo;
+use super::{Desk, headers};
+use crate::domain::password::Password;
+use crate::flow::confirm::{Confirm, confirm};
+
+/// What is typed into it.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Typed {
+    password: String,
+}
+
+pub(super) async fn show(
+    State(desk): State<Desk>,
+    guest: Guest,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let return_to = Asked::of(query.as_deref()).return_to(&desk);
+    page(&desk, &guest, &return_to, None)
+}
+
+pub(super) async fn submit(
+    State(desk): State<Desk>,
+    guest: Guest,
+    form: Form<Typed>,
+) -> Result<Response, Trouble> {
+    let Form { typed: Typed { password }, is_genuine, return_to } = form;
+    let again = |problem| page(&desk, &guest, &return_to, Some(problem));
+    if !is_genuine {
+        return Ok(again(Problem::Expired));
+    }
+    let to_sign_in = || headers::see_other(&return_to.through("sign-in"));
+    let Some(visit) = guest.visit.clone() else { return Ok(to_sign_in()) };
+    let password = Password::typed(&password);
+    let (env, caller) = (desk.env.clone(), guest.caller.clone());
+    let deed = async move { confirm(&env, &caller, &visit, password).await };
+    Ok(match desk.outlive(deed).await? {
+        Confirm::Confirmed(given) => {
+            let mut response = headers::see_other(return_to.as_str());
+            desk.jar().set_given(&given, guest.caller.now, response.headers_mut());
+            response
+        }
+        Confirm::Refused => again(Problem::Password),
+        Confirm::Waiting { until } => again(Problem::Wait(guest.caller.now.until(until))),
+        Confirm::Busy => again(Problem::Busy),
+        Confirm::Over => to_sign_in(),
+    })
+}
+
+fn page(desk: &Desk, guest: &Guest, return_to: &ReturnTo, problem: Option<Problem>) -> Response {
+    let name = guest.visit.as_ref().map(|visit| visit.user.identity.name.clone());
+    let page = pages::Confirm {
+        frame: desk.frame_for(guest),
+        form: desk.form(guest, return_to),
+        username: name.unwrap_or_default(),
+        lasts: desk.env.config.confirm_for,
+        problem,
+    };
+    desk.form_page(&page, problem)
+}

@@ -1,0 +1,257 @@
+//! The cookies that are ours: their names, what they say, and how they are read and set.
+//!
+//! Every value is signed for its kind and host. A cookie that is not ours to believe, or that came
+//! twice, is as good as none.
+
+use cookie::{Cookie, SameSite};
+use http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
+
+use crate::config::Origin;
+use crate::domain::device::{BrowserId, DeviceId};
+use crate::domain::secret::Token;
+use crate::domain::signed::{Kind, Signer};
+use crate::domain::time::Timestamp;
+use crate::domain::user::UserId;
+use crate::flow::{Carried, DeviceCookie, Given, KnownCookie};
+
+/// One of our cookies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ours {
+    /// Names the session.
+    Session,
+    /// Names the trusted device.
+    Device,
+    /// Names the known browser.
+    Known,
+    /// Names the browser before sign-in.
+    Browser,
+}
+
+impl Ours {
+    /// Every one.
+    pub const ALL: [Self; 4] = [Self::Session, Self::Device, Self::Known, Self::Browser];
+
+    /// The name over TLS. The prefix binds it to this host, to `/` and to TLS
+    /// (RFC 6265bis §4.1.3.2), so that no neighbour can plant one.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Session => "__Host-doorward-session",
+            Self::Device => "__Host-doorward-device",
+            Self::Known => "__Host-doorward-known",
+            Self::Browser => "__Host-doorward-browser",
+        }
+    }
+
+    /// The name on plain HTTP, where browsers refuse the prefix.
+    pub const fn plain_name(self) -> &'static str {
+        match self {
+            Self::Session => "doorward-session",
+            Self::Device => "doorward-device",
+            Self::Known => "doorward-known",
+            Self::Browser => "doorward-browser",
+        }
+    }
+
+    fn name_at(self, origin: &Origin) -> &'static str {
+        if origin.is_secure() { self.name() } else { self.plain_name() }
+    }
+
+    const fn kind(self) -> Kind {
+        match self {
+            Self::Session => Kind::Session,
+            Self::Device => Kind::Device,
+            Self::Known => Kind::Known,
+            Self::Browser => Kind::Browser,
+        }
+    }
+}
+
+/// Reads and sets our cookies for one origin.
+#[derive(Clone, Copy, Debug)]
+pub struct Jar<'a> {
+    signer: &'a Signer,
+    origin: &'a Origin,
+}
+
+/// A year, in which a known browser stays known.
+const YEAR: cookie::time::Duration = cookie::time::Duration::days(365);
+
+impl<'a> Jar<'a> {
+    /// The cookies of `origin`, signed by `signer`.
+    pub const fn new(signer: &'a Signer, origin: &'a Origin) -> Self {
+        Self { signer, origin }
+    }
+
+    /// The id of the session; all that a request to an application needs.
+    pub fn session(&self, headers: &HeaderMap) -> Option<Token> {
+        self.open::<{ Token::LENGTH }>(Ours::Session, headers)
+            .and_then(|bytes| Token::from_bytes(&bytes))
+    }
+
+    /// Everything that a browser carries for us.
+    pub fn carried(&self, headers: &HeaderMap) -> Carried {
+        Carried {
+            session: self.session(headers),
+            device: self.device(headers),
+            known: self.known(headers),
+            browser: self.open(Ours::Browser, headers),
+        }
+    }
+
+    fn device(&self, headers: &HeaderMap) -> Option<DeviceCookie> {
+        let bytes = self.open::<40>(Ours::Device, headers)?;
+        let (user, rest) = bytes.split_first_chunk::<16>()?;
+        let (id, number) = rest.split_first_chunk::<16>()?;
+        Some(DeviceCookie {
+            user: UserId::from(*user),
+            id: DeviceId::from(*id),
+            number: u64::from_be_bytes(number.try_into().ok()?),
+            expires: Timestamp::default(),
+        })
+    }
+
+    fn known(&self, headers: &HeaderMap) -> Option<KnownCookie> {
+        let bytes = self.open::<32>(Ours::Known, headers)?;
+        let (user, id) = bytes.split_first_chunk::<16>()?;
+        let id = BrowserId::from(<[u8; 16]>::try_from(id).ok()?);
+        Some(KnownCookie { user: UserId::from(*user), id })
+    }
+
+    /// Sets what a flow has given.
+    pub fn set_given(&self, given: &Given, now: Timestamp, headers: &mut HeaderMap) {
+        if let Some(session) = &given.session {
+            self.set(Ours::Session, session.expose(), None, headers);
+        }
+        if let Some(device) = &given.device {
+            let number = device.number.to_be_bytes();
+            let parts = [&device.user.as_bytes()[..], device.id.as_bytes(), &number];
+            let left = now.until(device.expires).as_secs();
+            let left = cookie::time::Duration::seconds(i64::try_from(left).unwrap_or(i64::MAX));
+            self.set(Ours::Device, &parts.concat(), Some(left), headers);
+        }
+        if let Some(known) = &given.known {
+            let parts = [&known.user.as_bytes()[..], known.id.as_bytes()];
+            self.set(Ours::Known, &parts.concat(), Some(YEAR), headers);
+        }
+    }
+
+    /// Names the browser before sign-in.
+    pub fn set_browser(&self, id: [u8; 16], headers: &mut HeaderMap) {
+        self.set(Ours::Browser, &id, None, headers);
+    }
+
+    fn set(
+        &self,
+        ours: Ours,
+        payload: &[u8],
+        max_age: Option<cookie::time::Duration>,
+        headers: &mut HeaderMap,
+    ) {
+        let value = self.signer.sign(ours.kind(), self.origin.host(), payload);
+        let mut cookie = Cookie::build((ours.name_at(self.origin), value))
+            .path("/")
+            .http_only(true)
+            .same_site(SameSite::Lax)
+            .secure(self.origin.is_secure());
+        if let Some(max_age) = max_age {
+            cookie = cookie.max_age(max_age);
+        }
+        // Names and base64 are always a header value.
+        if let Ok(line) = HeaderValue::from_str(&cookie.build().to_string()) {
+            headers.append(SET_COOKIE, line);
+        }
+    }
+
+    fn open<const N: usize>(&self, ours: Ours, headers: &HeaderMap) -> Option<[u8; N]> {
+        let value = only_value(headers, ours.name_at(self.origin))?;
+        self.signer.open(ours.kind(), self.origin.host(), value)
+    }
+}
+
+/// The value of the cookie `name`, over all `Cookie` headers (HTTP/2 splits them); none if it is
+/// there twice, for nobody knows then which one was planted.
+fn only_value<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    let mut found = None;
+    for header in headers.get_all(COOKIE) {
+        for pair in header.as_bytes().split(|byte| *byte == b';') {
+            let Some(at) = pair.iter().position(|byte| *byte == b'=') else { continue };
+            let (key, value) = pair.split_at(at);
+            if key.trim_ascii() == name.as_bytes() {
+                if found.is_some() {
+                    return None;
+                }
+                found = std::str::from_utf8(&value[1..]).ok().map(str::trim_ascii);
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::secret::Secret;
+
+    fn signer() -> Signer {
+        Signer::new([(1, &Secret::new(vec![1; 32]))]).unwrap()
+    }
+
+    fn sent(lines: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(COOKIE, HeaderValue::from_str(line).unwrap());
+        }
+        headers
+    }
+
+    fn origin(text: &str) -> Origin {
+        text.parse().unwrap()
+    }
+
+    fn set_session(origin: &Origin) -> String {
+        let given = Given { session: Token::from_bytes(&[7; 16]), ..Given::default() };
+        let mut headers = HeaderMap::new();
+        Jar::new(&signer(), origin).set_given(&given, Timestamp::default(), &mut headers);
+        headers[SET_COOKIE].to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_session_cookie_is_bound_to_its_host_and_ends_with_the_browser() {
+        let line = set_session(&origin("https://crm.example.com"));
+        assert!(line.starts_with("__Host-doorward-session="), "{line}");
+        for attribute in ["; HttpOnly", "; SameSite=Lax", "; Secure", "; Path=/"] {
+            assert!(line.contains(attribute), "{line}");
+        }
+        assert!(!line.contains("Max-Age") && !line.contains("Domain"), "{line}");
+    }
+
+    #[test]
+    fn on_plain_http_the_name_has_no_prefix() {
+        let line = set_session(&origin("http://localhost:8080"));
+        assert!(line.starts_with("doorward-session=") && !line.contains("Secure"), "{line}");
+    }
+
+    #[test]
+    fn what_was_set_is_read_and_what_came_twice_is_not() {
+        let (signer, origin) = (signer(), origin("https://crm.example.com"));
+        let line = set_session(&origin);
+        let pair = line.split(';').next().unwrap();
+        let jar = Jar::new(&signer, &origin);
+        let read = |lines: &[&str]| jar.session(&sent(lines)).is_some();
+        assert!(read(&[pair]));
+        assert!(read(&["a=1; b", &format!(" {pair} ;c=2")]));
+        assert!(!read(&[&format!("{pair}; {pair}")]));
+        assert!(!read(&[pair, "__Host-doorward-session=x"]));
+        assert!(!read(&[&pair.replace("__Host-", "")]));
+    }
+
+    #[test]
+    fn junk_in_place_of_a_cookie_is_a_stranger() {
+        let (signer, origin) = (signer(), origin("https://crm.example.com"));
+        let jar = Jar::new(&signer, &origin);
+        for junk in ["", "=", "\"\"", "a", &"A".repeat(5_000), "AQ", "%00", "Zm9v"] {
+            let headers = sent(&[&format!("__Host-doorward-session={junk}")]);
+            assert!(jar.session(&headers).is_none(), "{junk}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Every URL of ours, what it asks and who answers: one table, of which the router is made and which
+//! `tests/doors.rs` walks.
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{MethodRouter, get};
+
+use super::form::StoreAway;
+use super::guard::guard;
+use super::pages::Notice;
+use super::{Desk, assets, challenge, confirm, headers, home, link, set_up, sign_in, sign_out};
+use crate::config::Config;
+use crate::domain::assurance::Requirement;
+
+/// One URL of ours.
+#[derive(Debug)]
+pub struct Door {
+    /// The path, with its parameters in braces.
+    pub path: &'static str,
+    /// What it asks of whoever opens it.
+    pub asks: Asks,
+    /// What it serves.
+    pub serves: Serves,
+    /// Whether something can be posted to it.
+    pub takes_posts: bool,
+    answers: fn() -> MethodRouter<Desk>,
+}
+
+/// What a door asks; see "Own pages" in the design.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asks {
+    /// Nothing.
+    Nothing,
+    /// That the password was shown in this session.
+    Step,
+    /// A signed-in user, with a second factor if they have one.
+    SignIn,
+    /// What a change to one's own protection asks.
+    Change,
+}
+
+/// What a door serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Serves {
+    /// Pages with forms or secrets, for a person's window and nothing else.
+    Page,
+    /// What scripts and pages may load.
+    Data,
+}
+
+impl Asks {
+    /// What that means in this configuration.
+    pub fn requirement(self, config: &Config) -> Requirement {
+        match self {
+            Self::Nothing => Requirement::nothing(),
+            Self::Step => Requirement::step(),
+            Self::SignIn => Requirement::sign_in(),
+            Self::Change => Requirement::change(config.confirm_for),
+        }
+    }
+}
+
+/// Every URL of ours.
+pub static DOORS: &[Door] = &[
+    page("/.doorward/", Asks::SignIn, || get(home::show)),
+    form("/.doorward/sign-in", Asks::Nothing, || get(sign_in::show).post(sign_in::submit)),
+    form("/.doorward/challenge", Asks::Step, || get(challenge::show).post(challenge::submit)),
+    form("/.doorward/set-up", Asks::Change, || get(set_up::show).post(set_up::submit)),
+    form("/.doorward/set-up/recovery-codes", Asks::Change, || {
+        get(set_up::show_codes).post(set_up::submit_codes)
+    }),
+    page("/.doorward/recovery-codes.txt", Asks::Change, || get(set_up::codes_file)),
+    form("/.doorward/confirm", Asks::Step, || get(confirm::show).post(confirm::submit)),
+    form("/.doorward/link/{token}", Asks::Nothing, || get(link::show).post(link::submit)),
+    form("/.doorward/sign-out", Asks::Nothing, || get(sign_out::show).post(sign_out::submit)),
+    data("/.doorward/whoami", Asks::SignIn, || get(home::whoami)),
+    data("/.doorward/assets/{file}", Asks::Nothing, || get(assets::serve)),
+];
+
+const fn page(path: &'static str, asks: Asks, answers: fn() -> MethodRouter<Desk>) -> Door {
+    Door { path, asks, serves: Serves::Page, takes_posts: false, answers }
+}
+
+const fn form(path: &'static str, asks: Asks, answers: fn() -> MethodRouter<Desk>) -> Door {
+    Door { path, asks, serves: Serves::Page, takes_posts: true, answers }
+}
+
+const fn data(path: &'static str, asks: Asks, answers: fn() -> MethodRouter<Desk>) -> Door {
+    Door { path, asks, serves: Serves::Data, takes_posts: false, answers }
+}
+
+/// The router over all doors. Each has the guard before it; what is no door is not found.
+pub(super) fn router(desk: &Desk) -> Router {
+    let mut router = Router::new();
+    for door in DOORS {
+        let guard = middleware::from_fn_with_state((desk.clone(), door), guard);
+        router = router.route(door.path, (door.answers)().route_layer(guard));
+    }
+    router
+        .route("/.doorward", get(|| async { headers::see_other("/.doorward/") }))
+        .fallback(|State(desk): State<Desk>, request: Request| async move {
+            desk.notice(Notice::NotFound, request.headers())
+        })
+        .method_not_allowed_fallback(|State(desk): State<Desk>, request: Request| async move {
+            desk.notice(Notice::NotAllowed, request.headers())
+        })
+        .layer(middleware::from_fn_with_state(desk.clone(), say_unavailable))
+        .with_state(desk.clone())
+}
+
+/// A handler that met a store that is away says so in one way.
+async fn say_unavailable(State(desk): State<Desk>, request: Request, next: Next) -> Response {
+    let asked = request.headers().clone();
+    let response = next.run(request).await;
+    if response.extensions().get::<StoreAway>().is_some() {
+        return desk.notice(Notice::Unavailable, &asked);
+    }
+    response
+}

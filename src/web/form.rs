@@ -1,0 +1,175 @@
+//! What is posted to our pages: fields that came from a form of ours, or did not.
+//!
+//! Every form carries a signed field that binds it to this browser and this user, and browsers say
+//! where a post comes from (OWASP Cross-Site Request Forgery Prevention Cheat Sheet, "Signed Double
+//! -Submit Cookie" and "Fetch Metadata"). A handler cannot overlook the answer: what was typed comes
+//! out as genuine or as stale.
+
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, ORIGIN};
+use http::request::Parts;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+use super::guard::Guest;
+use super::pages::{self, Notice};
+use super::return_to::ReturnTo;
+use super::{Desk, headers};
+use crate::config::Origin;
+use crate::domain::signed::Kind;
+use crate::store::Unavailable;
+
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// What was typed, and whether it was typed into a form of ours, here, by this user.
+pub(super) struct Form<T> {
+    /// The fields.
+    pub(super) typed: T,
+    /// Whether to believe them. If not, the form is shown again, with all but the secrets.
+    pub(super) is_genuine: bool,
+    /// Where the visitor was going.
+    pub(super) return_to: ReturnTo,
+}
+
+#[derive(Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+struct Hidden {
+    csrf: String,
+    return_to: String,
+}
+
+impl<T: DeserializeOwned + Send> FromRequest<Desk> for Form<T> {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, desk: &Desk) -> Result<Self, Response> {
+        let bad = |headers: &HeaderMap| {
+            desk.notice(Notice::BadRequest { reference: desk.reference() }, headers)
+        };
+        let (mut parts, body) = request.into_parts();
+        let guest = Guest::from_request_parts(&mut parts, desk).await?;
+        let headers = &parts.headers;
+        if !is_form(headers) {
+            return Err(bad(headers));
+        }
+        let request = Request::from_parts(parts.clone(), body);
+        let Ok(body) = Bytes::from_request(request, &()).await else { return Err(bad(headers)) };
+        let hidden = serde_html_form::from_bytes::<Hidden>(&body).map_err(|_| bad(headers))?;
+        let typed = serde_html_form::from_bytes(&body).map_err(|_| bad(headers))?;
+        let is_genuine = came_from_us(headers, &desk.env.config.app.origin)
+            && desk.csrf_fits(&guest, &hidden.csrf);
+        Ok(Self { typed, is_genuine, return_to: desk.return_to(&hidden.return_to) })
+    }
+}
+
+impl FromRequestParts<Desk> for Guest {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, desk: &Desk) -> Result<Self, Response> {
+        // The guard stands before every door; a handler without one answers nobody.
+        let guest = parts.extensions.get::<Self>().cloned();
+        guest.ok_or_else(|| desk.notice(Notice::Unavailable, &parts.headers))
+    }
+}
+
+/// The query of a page: where the visitor was going, and which way of the page is meant.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Asked {
+    return_to: String,
+    /// Which kind of answer the challenge asks for.
+    pub(super) kind: String,
+}
+
+impl Asked {
+    /// Reads the query; what cannot be read counts as absent.
+    pub(super) fn of(query: Option<&str>) -> Self {
+        serde_html_form::from_str(query.unwrap_or_default()).unwrap_or_default()
+    }
+
+    pub(super) fn return_to(&self, desk: &Desk) -> ReturnTo {
+        desk.return_to(&self.return_to)
+    }
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let named = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = named.and_then(|text| text.split(';').next()).map(str::trim);
+    essence.is_some_and(|text| text.eq_ignore_ascii_case("application/x-www-form-urlencoded"))
+}
+
+/// Whether the browser says that a page of this origin posts: `Sec-Fetch-Site`, or, where it does
+/// not send that, `Origin`. A post that says neither, or `null`, did not come from us.
+fn came_from_us(headers: &HeaderMap, ours: &Origin) -> bool {
+    if let Some(site) = headers.get(FETCH_SITE) {
+        return site == "same-origin";
+    }
+    let ours = ours.to_string();
+    headers.get(ORIGIN).is_some_and(|origin| origin == ours.as_str())
+}
+
+impl Desk {
+    /// The hidden fields of a form for this guest.
+    pub(super) fn form(&self, guest: &Guest, return_to: &ReturnTo) -> pages::Form {
+        let host = self.env.config.app.origin.host();
+        pages::Form {
+            csrf: self.env.signer.sign(Kind::Csrf, host, &binding(guest)),
+            return_to: return_to.as_str().to_owned(),
+        }
+    }
+
+    fn csrf_fits(&self, guest: &Guest, text: &str) -> bool {
+        let host = self.env.config.app.origin.host();
+        self.env.signer.open(Kind::Csrf, host, text) == Some(binding(guest))
+    }
+
+    /// A page for this guest, by name where it is known.
+    pub(super) fn page(&self, status: StatusCode, page: &impl askama::Template) -> Response {
+        headers::page(status, page, &self.env.config.app.origin)
+    }
+
+    /// What stands around a page for this guest.
+    pub(super) fn frame_for(&self, guest: &Guest) -> pages::Frame {
+        let user = guest.visit.as_ref().map(|visit| visit.user.identity.name.clone());
+        pages::Frame { user, ..self.frame() }
+    }
+}
+
+/// Binds a form to the browser that was given it, and to who was signed in there: one that was
+/// opened as somebody else, or as nobody, is not sent in a new person's name.
+fn binding(guest: &Guest) -> [u8; 16] {
+    let mut digest = Sha256::new();
+    digest.update(guest.browser);
+    if let Some(visit) = &guest.visit {
+        digest.update(visit.session.user.as_bytes());
+    }
+    let bytes: [u8; 32] = digest.finalize().into();
+    std::array::from_fn(|i| bytes[i])
+}
+
+/// Why a handler could not finish; shown as a page that says no more than the visitor needs.
+pub(super) struct Trouble(Unavailable);
+
+impl From<Unavailable> for Trouble {
+    fn from(error: Unavailable) -> Self {
+        Self(error)
+    }
+}
+
+impl IntoResponse for Trouble {
+    fn into_response(self) -> Response {
+        let why = &self.0 as &dyn std::error::Error;
+        tracing::error!(error = why, "a page was not served: the store is unavailable");
+        let mut response = StatusCode::SERVICE_UNAVAILABLE.into_response();
+        response.extensions_mut().insert(StoreAway);
+        response
+    }
+}
+
+/// Marks an answer whose page the outermost layer is to make.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StoreAway;

@@ -1,0 +1,99 @@
+//! What stands before every page of ours: the same judging as before the applications.
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::Method;
+use http::header::HeaderMap;
+
+use super::doors::{Asks, Door, Serves};
+use super::pages::Notice;
+use super::refusal::{self, FETCH_DEST, Step};
+use super::return_to::ReturnTo;
+use super::{Desk, Peer, headers};
+use crate::domain::assurance::Verdict;
+use crate::flow::{self, Caller, Visit};
+
+/// Whoever has been let through to a page.
+#[derive(Clone, Debug)]
+pub(super) struct Guest {
+    /// Who sends this request.
+    pub(super) caller: Caller,
+    /// Their visit; always there where the page asks for more than nothing.
+    pub(super) visit: Option<Visit>,
+    /// The name of this browser, to which forms are bound.
+    pub(super) browser: [u8; 16],
+}
+
+/// Judges whether this visitor may open this door.
+pub(super) async fn guard(
+    State((desk, door)): State<(Desk, &'static Door)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let headers = request.headers();
+    if door.serves == Serves::Page && is_fetched(headers) {
+        return desk.not_in_a_window(&request);
+    }
+    // The proxy says where a request comes from; without that it did not come through the proxy.
+    let Some(Peer(address)) = request.extensions().get::<Peer>().copied() else {
+        return desk.notice(Notice::Unavailable, headers);
+    };
+    let caller = desk.caller(headers, address);
+    let session = caller.carried.session.as_ref();
+    let visit = match flow::visit(&desk.env, session, caller.now).await {
+        Ok(visit) => visit,
+        Err(error) => return desk.unavailable(&error, headers),
+    };
+
+    let requirement = door.asks.requirement(&desk.env.config);
+    let (head, body) = request.into_parts();
+    let here = desk.return_to(head.uri.path_and_query().map_or("/", |target| target.as_str()));
+    let verdict = flow::admit::judge_visit(&requirement, visit.as_ref(), caller.now);
+    let leads_to_codes = door.asks == Asks::SignIn && refusal::is_navigation(&head);
+    match (refusal::owed(&verdict), verdict) {
+        (None, Verdict::Pass(_)) => {}
+        (Some(Step::SaveCodes), _) if !leads_to_codes => {}
+        (Some(Step::SaveCodes), _) => {
+            return headers::see_other(&ReturnTo::root().through(refusal::SAVE_CODES));
+        }
+        (Some(Step::Owed(owed)), _) => return desk.ask(owed, &requirement, &here, &head),
+        (None, _) => {
+            return desk.notice(Notice::Refused { reference: desk.reference() }, &head.headers);
+        }
+    }
+
+    let is_new = caller.carried.browser.is_none();
+    let browser = caller.carried.browser.unwrap_or_else(|| desk.new_browser());
+    let names_it = is_new && door.serves == Serves::Page && head.method == Method::GET;
+    request = Request::from_parts(head, body);
+    request.extensions_mut().insert(Guest { caller, visit, browser });
+    let mut response = next.run(request).await;
+    if names_it {
+        desk.jar().set_browser(browser, response.headers_mut());
+    }
+    response
+}
+
+/// Whether something else than a person's window wants this page: a frame, a script, a style sheet.
+fn is_fetched(headers: &HeaderMap) -> bool {
+    headers.get(FETCH_DEST).is_some_and(|dest| dest != "document")
+}
+
+impl Desk {
+    fn not_in_a_window(&self, request: &Request) -> Response {
+        let headers = request.headers();
+        let notice = if refusal::is_framed(headers) {
+            Notice::Framed { url: request.uri().to_string() }
+        } else {
+            Notice::Refused { reference: self.reference() }
+        };
+        self.notice(notice, headers)
+    }
+
+    fn new_browser(&self) -> [u8; 16] {
+        let mut id = [0; 16];
+        self.env.chance.draw(|rng| rng.fill_bytes(&mut id));
+        id
+    }
+}

@@ -1,0 +1,63 @@
+//! What every answer of ours says in its headers.
+
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::LOCATION;
+
+use super::pages;
+use crate::config::Origin;
+
+const COOP: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
+/// A page with this status. It is never stored, never framed, and runs nothing but our own script
+/// (OWASP Secure Headers Project; CSP3).
+pub(super) fn page(status: StatusCode, page: &impl askama::Template, origin: &Origin) -> Response {
+    let mut response = (status, pages::html(page)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    harden(headers);
+    // Browsers hold `form-action` against the redirect after a post, too.
+    let policy = format!(
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+         form-action 'self' {origin}; frame-ancestors 'none'; base-uri 'none'"
+    );
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        headers.insert(CONTENT_SECURITY_POLICY, policy);
+    }
+    response
+}
+
+/// JSON for a script, with this status.
+pub(super) fn json(status: StatusCode, value: &serde_json::Value) -> Response {
+    let mut response = (status, value.to_string()).into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    harden(headers);
+    response
+}
+
+/// See Other: whatever was asked, go there with a GET (RFC 9110 §15.4.4).
+pub(super) fn see_other(location: &str) -> Response {
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    // Locations are made of parsed URLs, which hold no control bytes.
+    if let Ok(location) = HeaderValue::from_str(location) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    harden(response.headers_mut());
+    response
+}
+
+/// What holds for every answer, whatever its kind.
+pub(super) fn harden(headers: &mut HeaderMap) {
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(COOP, HeaderValue::from_static("same-origin"));
+    headers.insert(CORP, HeaderValue::from_static("same-origin"));
+}

@@ -1,0 +1,62 @@
+//! Where things are, for people and for scripts.
+
+use axum::extract::State;
+use axum::response::Response;
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+
+use super::guard::Guest;
+use super::pages::{self, TwoFactor};
+use super::return_to::ReturnTo;
+use super::{Desk, headers};
+use crate::domain::assurance::Proofs;
+use crate::domain::time::Timestamp;
+
+pub(super) async fn show(State(desk): State<Desk>, guest: Guest) -> Response {
+    let Some(visit) = &guest.visit else { return headers::see_other("/.doorward/sign-in") };
+    let app = &desk.env.config.app;
+    let has_second_factor = visit.user.user.has_second_factor();
+    let page = pages::Home {
+        frame: desk.frame_for(&guest),
+        form: desk.form(&guest, &ReturnTo::root()),
+        username: visit.user.identity.name.clone(),
+        two_factor: if has_second_factor { TwoFactor::On } else { TwoFactor::Off },
+        apps: vec![pages::Link { name: app.name.clone(), url: "/".to_owned() }],
+    };
+    desk.page(StatusCode::OK, &page)
+}
+
+/// Who is signed in here and how, as JSON.
+pub(super) async fn whoami(State(desk): State<Desk>, guest: Guest) -> Response {
+    let Some(visit) = &guest.visit else {
+        return desk.notice(pages::Notice::NotFound, &http::HeaderMap::new());
+    };
+    let identity = &visit.user.identity;
+    let proofs = visit.visitor(guest.caller.now).proofs;
+    let body = json!({
+        "user": identity.name,
+        "name": identity.full_name,
+        "email": identity.email,
+        "groups": identity.groups,
+        "proofs": shown(&proofs),
+    });
+    headers::json(StatusCode::OK, &body)
+}
+
+fn shown(proofs: &Proofs) -> Map<String, Value> {
+    [
+        ("password", proofs.password),
+        ("totp", proofs.totp),
+        ("recovery-code", proofs.recovery_code),
+        ("trusted-device", proofs.trusted_device.map(|shown| shown.at)),
+        ("link", proofs.link),
+    ]
+    .into_iter()
+    .filter_map(|(kind, at)| Some((kind.to_owned(), Value::String(rfc_3339(at?)))))
+    .collect()
+}
+
+fn rfc_3339(at: Timestamp) -> String {
+    let millis = i64::try_from(at.millis()).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX).to_string()
+}

@@ -1,0 +1,211 @@
+//! What a visitor gets instead of what they asked for.
+//!
+//! A navigation is led to the step that is owed and back again; a frame gets a page with a link that
+//! opens at the top; a form that was sent to an application is not kept, and its sender is told so;
+//! everything else is a script, and gets JSON.
+
+use std::net::IpAddr;
+
+use axum::response::Response;
+use http::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::request::Parts;
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::pages::{Notice, NoticePage, Owed};
+use super::return_to::ReturnTo;
+use super::{Desk, headers};
+use crate::domain::assurance::{Level, Requirement, Verdict};
+use crate::policy::Ruling;
+
+/// What the browser wants the answer for (Fetch Metadata); absent in old browsers and in tools.
+pub(super) const FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+/// How the browser came to ask.
+pub(super) const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+
+/// Whether a person sees the answer, as a page of its own or in a frame.
+pub fn shows_a_page(headers: &HeaderMap) -> bool {
+    let html = headers
+        .get_all(ACCEPT)
+        .iter()
+        .any(|value| value.to_str().is_ok_and(|text| text.contains("text/html")));
+    html && headers.get(FETCH_MODE).is_none_or(|mode| mode == "navigate")
+}
+
+/// Whether this is a person going somewhere: a GET whose answer is shown.
+pub fn is_navigation(head: &Parts) -> bool {
+    matches!(head.method, Method::GET | Method::HEAD) && shows_a_page(&head.headers)
+}
+
+/// Whether the answer would be shown within another page.
+pub(super) fn is_framed(headers: &HeaderMap) -> bool {
+    const FRAMES: [&str; 5] = ["iframe", "frame", "object", "embed", "fencedframe"];
+    headers.get(FETCH_DEST).is_some_and(|dest| FRAMES.iter().any(|frame| dest == frame))
+}
+
+impl Desk {
+    /// The answer to a request to an application that may not pass.
+    pub(super) fn refuse(
+        &self,
+        verdict: &Verdict,
+        ruling: &Ruling,
+        head: &Parts,
+        address: IpAddr,
+    ) -> Response {
+        let here = self.return_to(head.uri.path_and_query().map_or("/", |target| target.as_str()));
+        let rule = ruling.raised_by;
+        match owed(verdict) {
+            Some(Step::Owed(owed)) => {
+                tracing::debug!(%address, %rule, ?owed, path = head.uri.path(), "something is owed");
+                self.ask(owed, &ruling.requirement, &here, head)
+            }
+            Some(Step::SaveCodes) => headers::see_other(&here.through(SAVE_CODES)),
+            None => {
+                let reference = self.reference();
+                tracing::info!(reference, %address, %rule, path = head.uri.path(), "request refused");
+                self.notice(Notice::Refused { reference }, &head.headers)
+            }
+        }
+    }
+
+    /// Leads to the step that is owed, and from there to `back`.
+    pub(super) fn ask(
+        &self,
+        owed: Owed,
+        requirement: &Requirement,
+        back: &ReturnTo,
+        head: &Parts,
+    ) -> Response {
+        let url = back.through(page_of(owed));
+        if !shows_a_page(&head.headers) {
+            return self.unauthorised_script(owed, requirement);
+        }
+        if is_framed(&head.headers) {
+            self.notice(Notice::Framed { url }, &head.headers)
+        } else if is_navigation(head) {
+            headers::see_other(&url)
+        } else {
+            self.notice(Notice::Unsent { owed, url }, &head.headers)
+        }
+    }
+
+    /// 401 with a body that names the cure (RFC 9110 §15.5.2). Where a script was going is nowhere
+    /// to lead a person to afterwards, so there is no `return_to`.
+    fn unauthorised_script(&self, owed: Owed, requirement: &Requirement) -> Response {
+        let page = page_of(owed);
+        let body = json!({
+            "error": page,
+            "message": message_of(owed),
+            "url": format!("{}/.doorward/{page}", self.env.config.app.origin),
+            "asks": asks(requirement),
+        });
+        let mut response = headers::json(StatusCode::UNAUTHORIZED, &body);
+        challenge(response.headers_mut());
+        response
+    }
+
+    /// Says what is wrong: as a page to people, as JSON to scripts.
+    pub(super) fn notice(&self, notice: Notice, request: &HeaderMap) -> Response {
+        let status = notice.status();
+        let mut response = if shows_a_page(request) {
+            let page = NoticePage { frame: self.frame(), notice };
+            headers::page(status, &page, &self.env.config.app.origin)
+        } else {
+            headers::json(status, &notice_json(&notice))
+        };
+        match status {
+            StatusCode::UNAUTHORIZED => challenge(response.headers_mut()),
+            StatusCode::SERVICE_UNAVAILABLE => {
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("10"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+/// Where people are led until their recovery codes are saved.
+pub(super) const SAVE_CODES: &str = "set-up/recovery-codes";
+
+/// What a verdict that is not a pass leads to; `None` where it leads nowhere.
+pub(super) enum Step {
+    /// Something must be shown.
+    Owed(Owed),
+    /// The recovery codes must be saved.
+    SaveCodes,
+}
+
+pub(super) fn owed(verdict: &Verdict) -> Option<Step> {
+    match verdict {
+        Verdict::SignIn => Some(Step::Owed(Owed::SignIn)),
+        Verdict::Confirm => Some(Step::Owed(Owed::Confirm)),
+        Verdict::Challenge => Some(Step::Owed(Owed::Challenge)),
+        Verdict::SetUp => Some(Step::Owed(Owed::SetUp)),
+        Verdict::SaveCodes(_) => Some(Step::SaveCodes),
+        Verdict::Pass(_) | Verdict::Refused => None,
+    }
+}
+
+const fn page_of(owed: Owed) -> &'static str {
+    match owed {
+        Owed::SignIn => "sign-in",
+        Owed::Challenge => "challenge",
+        Owed::Confirm => "confirm",
+        Owed::SetUp => "set-up",
+    }
+}
+
+const fn message_of(owed: Owed) -> &'static str {
+    match owed {
+        Owed::SignIn => "sign in first, in a browser",
+        Owed::Challenge => "show a second factor first, in a browser",
+        Owed::Confirm => "show the password again first, in a browser",
+        Owed::SetUp => "set up a second factor first, in a browser",
+    }
+}
+
+fn challenge(headers: &mut HeaderMap) {
+    headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Doorward"));
+}
+
+fn asks(requirement: &Requirement) -> Value {
+    let level = match requirement.level {
+        Level::Nothing => "nothing",
+        Level::Step | Level::SignIn => "sign-in",
+        Level::SecondFactor => "second-factor",
+        Level::Nobody => "nobody",
+    };
+    let mut asks = json!({ "level": level });
+    if let Some(within) = requirement.within {
+        asks["second_factor_within_seconds"] = within.as_secs().into();
+    }
+    if let Some(within) = requirement.password_within {
+        asks["password_within_seconds"] = within.as_secs().into();
+    }
+    if requirement.level == Level::SecondFactor {
+        let accepted = requirement.trusted_device && requirement.within.is_none();
+        asks["trusted_device"] = accepted.into();
+    }
+    asks
+}
+
+fn notice_json(notice: &Notice) -> Value {
+    let (error, reference) = match notice {
+        Notice::Refused { reference } => ("refused", Some(reference)),
+        Notice::BadRequest { reference } => ("bad-request", Some(reference)),
+        Notice::NotFound => ("not-found", None),
+        Notice::NotAllowed => ("method-not-allowed", None),
+        Notice::Unsent { .. } | Notice::Framed { .. } => ("sign-in", None),
+        Notice::Unreachable { .. } => ("application-unreachable", None),
+        Notice::Late { .. } => ("application-late", None),
+        Notice::Unavailable => ("unavailable", None),
+        Notice::WrongHost => ("wrong-host", None),
+        Notice::TooLarge => ("too-large", None),
+        Notice::SpentLink => ("spent-link", None),
+        Notice::SignedOut { .. } => ("signed-out", None),
+    };
+    match reference {
+        Some(reference) => json!({ "error": error, "reference": reference }),
+        None => json!({ "error": error }),
+    }
+}

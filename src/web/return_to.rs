@@ -1,0 +1,126 @@
+//! Where a visitor was going, carried through every step of a sign-in.
+//!
+//! It is a URL of a configured origin and nothing else, checked by parsing it as a browser does
+//! (WHATWG URL), not by looking at how it begins.
+
+use url::Url;
+
+use crate::config::Origin;
+
+/// A place to go back to: a path on our origin, with its query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReturnTo(String);
+
+/// The longest that is carried, in bytes.
+const AT_MOST: usize = 2048;
+
+impl ReturnTo {
+    /// Reads what came from outside; whatever is not a URL of `origin` leads to `/`.
+    ///
+    /// A fragment is dropped: it never reached us, so nobody meant it.
+    pub fn read(text: &str, origin: &Origin) -> Self {
+        Self::parse(text, origin).unwrap_or_else(Self::root)
+    }
+
+    fn parse(text: &str, origin: &Origin) -> Option<Self> {
+        if text.is_empty() || text.len() > AT_MOST || text.bytes().any(is_odd) {
+            return None;
+        }
+        let base = Url::parse(&origin.to_string()).ok()?;
+        let url = base.join(text).ok()?;
+        let ours = url.origin() == base.origin() && url.username().is_empty();
+        if !ours || url.password().is_some() {
+            return None;
+        }
+        let target = match url.query() {
+            Some(query) => format!("{}?{query}", url.path()),
+            None => url.path().to_owned(),
+        };
+        // What is a path to the parser must stay one to the next parser: `//host` is not.
+        (!target.starts_with("//") && target.len() <= AT_MOST).then_some(Self(target))
+    }
+
+    /// The front door.
+    pub fn root() -> Self {
+        Self("/".to_owned())
+    }
+
+    /// The path and query: what `Location` says.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The address of `page`, below `/.doorward/`, that leads here afterwards.
+    pub fn through(&self, page: &str) -> String {
+        let query: String = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("return_to", &self.0)
+            .finish();
+        let mark = if page.contains('?') { '&' } else { '?' };
+        if self.0 == "/" {
+            format!("/.doorward/{page}")
+        } else {
+            format!("/.doorward/{page}{mark}{query}")
+        }
+    }
+}
+
+/// Control bytes, spaces and backslashes have no place in a URL; browsers disagree about them.
+fn is_odd(byte: u8) -> bool {
+    byte <= b' ' || byte == b'\\' || byte == 0x7f
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> String {
+        let origin = "https://crm.example.com".parse().unwrap();
+        ReturnTo::read(text, &origin).as_str().to_owned()
+    }
+
+    #[test]
+    fn a_url_of_ours_is_kept() {
+        assert_eq!(read("/bank/pay?id=7&x=%20y"), "/bank/pay?id=7&x=%20y");
+        assert_eq!(read("https://crm.example.com/a?b"), "/a?b");
+        assert_eq!(read("https://CRM.example.com:443/a#b"), "/a");
+    }
+
+    #[test]
+    fn whatever_leads_elsewhere_leads_to_the_front_door() {
+        for elsewhere in [
+            "",
+            "//evil.example",
+            "///evil.example",
+            "/\\evil.example",
+            "\\\\evil.example",
+            "https://evil.example/",
+            "https:evil.example",
+            "http://crm.example.com/",
+            "https://crm.example.com.evil.example/",
+            "https://crm.example.com@evil.example/",
+            "https://user@crm.example.com/",
+            "https://crm.example.com:8443/",
+            "https://crmXexample.com/",
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "/\t/evil.example",
+            "/%09/../\\evil",
+            " /a",
+            "/a\r\nSet-Cookie: x=y",
+            "https://crm.example.com//evil.example",
+            "/.//evil.example",
+            "/a/..//evil.example",
+        ] {
+            assert_eq!(read(elsewhere), "/", "{elsewhere:?}");
+        }
+        assert_eq!(read(&format!("/{}", "a".repeat(3_000))), "/");
+    }
+
+    #[test]
+    fn steps_lead_back() {
+        let origin = "https://crm.example.com".parse().unwrap();
+        let place = ReturnTo::read("/a?b=c&d", &origin);
+        assert_eq!(place.through("sign-in"), "/.doorward/sign-in?return_to=%2Fa%3Fb%3Dc%26d");
+        assert_eq!(ReturnTo::root().through("sign-in"), "/.doorward/sign-in");
+    }
+}

@@ -1,0 +1,60 @@
+//! Signing out: a page with one button, for a link must not do it.
+
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use serde::Deserialize;
+
+use super::form::{Asked, Form, Trouble};
+use super::guard::Guest;
+use super::pages::{self, Notice, Problem};
+use super::return_to::ReturnTo;
+use super::{Desk, headers};
+use crate::flow::sign_out::sign_out;
+
+const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
+
+/// The form has only a button.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Pressed {}
+
+pub(super) async fn show(
+    State(desk): State<Desk>,
+    guest: Guest,
+    RawQuery(query): RawQuery,
+    request: HeaderMap,
+) -> Response {
+    if guest.visit.is_none() {
+        return signed_out(&desk, &request);
+    }
+    let return_to = Asked::of(query.as_deref()).return_to(&desk);
+    page(&desk, &guest, &return_to, None)
+}
+
+pub(super) async fn submit(
+    State(desk): State<Desk>,
+    guest: Guest,
+    request: HeaderMap,
+    form: Form<Pressed>,
+) -> Result<Response, Trouble> {
+    let Some(visit) = &guest.visit else { return Ok(signed_out(&desk, &request)) };
+    if !form.is_genuine {
+        return Ok(page(&desk, &guest, &form.return_to, Some(Problem::Expired)));
+    }
+    sign_out(&desk.env, &guest.caller, visit).await?;
+    // The session is gone; its cookie, worth nothing now, ends with the browser.
+    let mut response = headers::see_other("/.doorward/sign-out");
+    response.headers_mut().insert(CLEAR_SITE_DATA, HeaderValue::from_static("\"cache\""));
+    Ok(response)
+}
+
+fn signed_out(desk: &Desk, request: &HeaderMap) -> Response {
+    desk.notice(Notice::SignedOut { url: "/".to_owned() }, request)
+}
+
+fn page(desk: &Desk, guest: &Guest, return_to: &ReturnTo, problem: Option<Problem>) -> Response {
+    let page =
+        pages::SignOut { frame: desk.frame_for(guest), form: desk.form(guest, return_to), problem };
+    desk.form_page(&page, problem)
+}

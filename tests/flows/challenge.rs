@@ -1,0 +1,160 @@
+use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::gate::{Browser, Gate, Protected};
+
+async fn at_the_challenge(gate: &Gate) -> Browser {
+    let mut browser = gate.browser();
+    browser.signs_in("ada").await;
+    browser.follows().await;
+    browser
+}
+
+async fn refused(browser: &mut Browser, code: &str) -> String {
+    browser.sends(&[("code", code)]).await;
+    assert_ne!(browser.status, StatusCode::SEE_OTHER);
+    let from = browser.page.find("role=\"alert\"").expect("an alert");
+    browser.page[from..].to_owned()
+}
+
+#[tokio::test]
+async fn the_same_code_twice_is_refused_and_is_no_failure() {
+    let gate = Gate::new();
+    let ada = gate.protects("ada").await;
+    let code = ada.code(&gate);
+    at_the_challenge(&gate).await.sends(&[("code", &code)]).await;
+    let mut browser = at_the_challenge(&gate).await;
+    for _ in 0..10 {
+        assert!(refused(&mut browser, &code).await.contains("used already"));
+    }
+    gate.waits_for_the_next_code();
+    browser.sends(&[("code", &ada.code(&gate))]).await;
+    assert_eq!(browser.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_rejected_code_says_how_to_mend_the_clock() {
+    let gate = Gate::new();
+    let ada = gate.protects("ada").await;
+    let mut browser = at_the_challenge(&gate).await;
+    let said = refused(&mut browser, &ada.wrong_code(&gate)).await;
+    assert!(said.contains("date and time automatically"), "{said}");
+}
+
+#[tokio::test]
+async fn a_recovery_code_is_taken_instead_by_a_visible_switch_and_works_once() {
+    let gate = Gate::new();
+    let ada = gate.protects("ada").await;
+    let mut browser = at_the_challenge(&gate).await;
+    assert!(browser.page.contains("Use a recovery code instead"));
+    browser.opens("/.doorward/challenge?kind=recovery-code").await;
+    browser.sends(&[("code", &ada.recovery_codes[3])]).await;
+    browser.visits("/strict/").await;
+    assert_eq!(browser.page, "pwd,recovery-code,mfa");
+
+    let mut again = at_the_challenge(&gate).await;
+    again.opens("/.doorward/challenge?kind=recovery-code").await;
+    assert!(refused(&mut again, &ada.recovery_codes[3]).await.contains("used already"));
+}
+
+#[tokio::test]
+async fn after_five_wrong_codes_comes_a_wait_that_only_a_recovery_code_ends() {
+    let gate = Gate::new();
+    let ada = gate.protects("ada").await;
+    let mut browser = at_the_challenge(&gate).await;
+    for _ in 0..5 {
+        refused(&mut browser, &ada.wrong_code(&gate)).await;
+    }
+    browser.sends(&[("code", &ada.code(&gate))]).await;
+    assert_eq!(browser.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(browser.headers["retry-after"], "30");
+    browser.opens("/.doorward/challenge?kind=recovery-code").await;
+    browser.sends(&[("code", &ada.recovery_codes[0])]).await;
+    assert_eq!(browser.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn the_count_goes_on_in_a_new_session_and_is_forgotten_only_by_full_success() {
+    let gate = Gate::new();
+    let ada = gate.protects("ada").await;
+    for _ in 0..5 {
+        let mut browser = at_the_challenge(&gate).await;
+        refused(&mut browser, &ada.wrong_code(&gate)).await;
+    }
+    let mut browser = at_the_challenge(&gate).await;
+    browser.sends(&[("code", &ada.code(&gate))]).await;
+    assert_eq!(browser.status, StatusCode::TOO_MANY_REQUESTS);
+    gate.waits(Duration::from_secs(30));
+    browser.sends(&[("code", &ada.code(&gate))]).await;
+    assert_eq!(browser.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn an_empty_or_crooked_form_moves_nothing() {
+    let gate = Gate::new();
+    gate.protects("ada").await;
+    let mut browser = at_the_challenge(&gate).await;
+    for fields in [
+        vec![],
+        vec![("code", "")],
+        vec![("kind", "recovery-code"), ("code", "")],
+        vec![("kind", "trusted-device"), ("code", "1")],
+        vec![("trust_device", "yes")],
+        vec![("saved", "yes")],
+    ] {
+        browser.sends(&fields).await;
+        assert_eq!(browser.status, StatusCode::UNPROCESSABLE_ENTITY, "{fields:?}");
+    }
+    browser.visits("/").await;
+    assert_eq!(browser.heading(), "Enter your code");
+}
+
+#[tokio::test]
+async fn while_the_challenge_is_owed_nothing_else_answers() {
+    let gate = Gate::new();
+    gate.protects("ada").await;
+    let mut browser = at_the_challenge(&gate).await;
+    for target in [
+        "/",
+        "/.doorward/",
+        "/.doorward/set-up",
+        "/.doorward/set-up/recovery-codes",
+        "/.doorward/recovery-codes.txt",
+        "/.doorward/whoami",
+    ] {
+        browser.visits(target).await;
+        assert_eq!(browser.heading(), "Enter your code", "{target}");
+    }
+    browser.opens("/public/").await;
+    assert_eq!(browser.passed, Some(None), "a public place is told nobody's name");
+}
+
+#[tokio::test]
+async fn a_fresh_code_is_asked_where_the_last_is_too_old() {
+    let gate = Gate::new();
+    let ada = gate.protects("ada").await;
+    let mut browser = gate.browser();
+    browser.signs_in_fully(&gate, "ada", &ada).await;
+    assert!(browser.visits("/bank/").await.passed.is_some());
+    gate.waits(Duration::from_mins(6));
+    assert!(browser.visits("/").await.passed.is_some());
+    browser.visits("/bank/").await;
+    assert_eq!(browser.heading(), "Enter your code");
+    browser.sends(&[("code", &ada.code(&gate))]).await;
+    assert_eq!(browser.location().as_deref(), Some("/bank/"));
+    assert!(browser.visits("/bank/").await.passed.is_some());
+}
+
+#[tokio::test]
+async fn every_rise_gives_a_new_session_and_kills_the_old_one() {
+    let gate = Gate::new();
+    let ada: Protected = gate.protects("ada").await;
+    let mut browser = at_the_challenge(&gate).await;
+    let before = browser.clone();
+    browser.sends(&[("code", &ada.code(&gate))]).await;
+    assert_ne!(browser.session(), before.session());
+    let mut old = before;
+    old.visits("/").await;
+    assert_eq!(old.heading(), "Sign in");
+}

@@ -1,0 +1,17 @@
+//! What people do, told through the pages, without sockets.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
+
+#[path = "../support/gate.rs"]
+mod gate;
+#[path = "../support/overtaken.rs"]
+mod overtaken;
+
+mod challenge;
+mod confirm;
+mod link;
+mod races;
+mod sessions;
+mod set_up;
+mod sign_in;
+mod trust;

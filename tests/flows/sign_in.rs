@@ -1,0 +1,192 @@
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+
+use crate::gate::{Gate, PASSWORD};
+
+#[tokio::test]
+async fn a_stranger_is_led_to_sign_in_and_back_to_where_they_were_going() {
+    let gate = Gate::new();
+    gate.knows("ada").await;
+    let mut browser = gate.browser();
+    browser.visits("/reports?year=2026&x=%20").await;
+    assert_eq!(browser.heading(), "Sign in");
+    browser.sends(&[("username", "ada"), ("password", PASSWORD)]).await;
+    assert_eq!(browser.location().as_deref(), Some("/reports?year=2026&x=%20"));
+    browser.follows().await;
+    assert_eq!(browser.passed, Some(Some("ada".to_owned())));
+}
+
+#[tokio::test]
+async fn the_application_gets_nothing_of_a_stranger() {
+    let gate = Gate::new();
+    let mut browser = gate.browser();
+    assert_eq!(browser.opens("/").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(browser.passed, None);
+    assert_eq!(browser.opens("/closed/").await.status, StatusCode::FORBIDDEN);
+    assert_eq!(browser.opens("/public/").await.passed, Some(None));
+}
+
+#[tokio::test]
+async fn a_wrong_password_and_an_unknown_name_look_the_same() {
+    let gate = Gate::new();
+    gate.knows("ada").await;
+    let (mut known, mut unknown) = (gate.browser(), gate.browser());
+    for _ in 0..7 {
+        known.signs_in_with("ada", "not the password").await;
+        unknown.signs_in_with("bob", "not the password").await;
+        assert_eq!(known.status, unknown.status);
+        let bare = |page: &str, name: &str, csrf: &str| page.replace(name, "").replace(csrf, "");
+        let (a, b) = (known.field("csrf").unwrap(), unknown.field("csrf").unwrap());
+        assert_eq!(bare(&known.page, "ada", &a), bare(&unknown.page, "bob", &b));
+    }
+    assert_eq!(known.status, StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test]
+async fn a_name_is_one_name_in_every_spelling_and_by_its_address() {
+    let gate = Gate::new();
+    gate.knows("ada").await;
+    for login in ["ada", "ADA", "ada@example.com", "Ada@Example.com"] {
+        let mut browser = gate.browser();
+        browser.signs_in(login).await;
+        assert_eq!(browser.visits("/").await.passed, Some(Some("ada".to_owned())), "{login}");
+    }
+}
+
+#[tokio::test]
+async fn spellings_of_one_name_share_one_count() {
+    let gate = Gate::new();
+    gate.knows("ada").await;
+    for login in ["ada", "ADA", "Ada", "ada@example.com", "adA"] {
+        gate.browser().signs_in_with(login, "not the password").await;
+    }
+    let mut browser = gate.browser();
+    browser.signs_in("ada").await;
+    assert_eq!(browser.status, StatusCode::TOO_MANY_REQUESTS);
+    gate.waits(Duration::from_secs(30));
+    browser.signs_in("ada").await;
+    assert_eq!(browser.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_known_browser_is_not_locked_out_by_those_who_guess_elsewhere() {
+    let gate = Gate::new();
+    gate.knows("ada").await;
+    let mut home = gate.browser();
+    home.signs_in("ada").await;
+    home.signs_out().await;
+    for _ in 0..9 {
+        gate.browser().signs_in_with("ada", "not the password").await;
+    }
+    assert_eq!(gate.browser().signs_in("ada").await.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(home.signs_in("ada").await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_failed_form_keeps_what_was_typed_but_the_secret() {
+    let gate = Gate::new();
+    let mut browser = gate.browser();
+    browser.visits("/deep/page").await;
+    browser.sends(&[("username", "ada"), ("password", "hunter2hunter2")]).await;
+    assert_eq!(browser.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(browser.field("return_to").as_deref(), Some("/deep/page"));
+    assert!(browser.page.contains("value=\"ada\""), "{}", browser.page);
+    assert!(!browser.page.contains("hunter2"));
+}
+
+#[tokio::test]
+async fn a_form_that_was_not_ours_is_shown_again_and_nothing_is_tried() {
+    let gate = Gate::new();
+    gate.knows("ada").await;
+    let mut browser = gate.browser();
+    browser.opens("/.doorward/sign-in").await;
+    let genuine = browser.field("csrf").unwrap();
+    let fields =
+        |csrf: &str| format!("username=ada&password={}&csrf={csrf}", PASSWORD.replace(' ', "+"));
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    for (headers, csrf) in [
+        (vec![form, ("sec-fetch-site", "same-origin")], ""),
+        (vec![form, ("sec-fetch-site", "same-origin")], "AQAAAAAAAAAAAAAAAAAAAAAAAA"),
+        (vec![form, ("sec-fetch-site", "cross-site")], genuine.as_str()),
+        (vec![form, ("sec-fetch-site", "same-site")], &genuine),
+        (vec![form, ("sec-fetch-site", "none")], &genuine),
+        (vec![form, ("origin", "https://evil.example")], &genuine),
+        (vec![form, ("origin", "null")], &genuine),
+        (vec![form], &genuine),
+    ] {
+        let body = fields(csrf).into();
+        browser.requests(Method::POST, "/.doorward/sign-in", &headers, body).await;
+        assert_eq!(browser.status, StatusCode::UNPROCESSABLE_ENTITY, "{headers:?} {csrf}");
+        assert_eq!(browser.session(), None);
+    }
+    let headers = [form, ("origin", "https://crm.example.com")];
+    let body = fields(&genuine).into();
+    browser.requests(Method::POST, "/.doorward/sign-in", &headers, body).await;
+    assert_eq!(browser.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn nobody_is_signed_in_by_a_form_that_another_browser_was_given() {
+    let gate = Gate::new();
+    gate.knows("mallory").await;
+    let mut mallory = gate.browser();
+    mallory.opens("/.doorward/sign-in").await;
+    let csrf = mallory.field("csrf").unwrap();
+    let mut victim = gate.browser();
+    victim.opens("/.doorward/sign-in").await;
+    let fields = [("username", "mallory"), ("password", PASSWORD), ("csrf", csrf.as_str())];
+    victim.posts("/.doorward/sign-in", &fields).await;
+    assert_eq!(victim.session(), None);
+}
+
+#[tokio::test]
+async fn a_script_is_told_what_is_asked_in_json() {
+    let gate = Gate::new();
+    let mut browser = gate.browser();
+    let json = [("accept", "application/json")];
+    browser.requests(Method::GET, "/bank/rates", &json, "".into()).await;
+    assert_eq!(browser.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(browser.headers["www-authenticate"], "Doorward");
+    let body: serde_json::Value = serde_json::from_str(&browser.page).unwrap();
+    assert_eq!(body["error"], "sign-in");
+    assert_eq!(body["url"], "https://crm.example.com/.doorward/sign-in");
+    assert_eq!(body["asks"]["level"], "second-factor");
+    assert_eq!(body["asks"]["second_factor_within_seconds"], 300);
+}
+
+#[tokio::test]
+async fn a_form_sent_to_the_application_by_a_stranger_is_not_passed_on_and_says_so() {
+    let gate = Gate::new();
+    let mut browser = gate.browser();
+    browser.posts("/orders", &[("a", "b")]).await;
+    assert_eq!(browser.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(browser.heading(), "Nothing was sent");
+    assert!(browser.page.contains("/.doorward/sign-in?return_to=%2Forders"), "{}", browser.page);
+}
+
+#[tokio::test]
+async fn a_frame_gets_a_page_that_opens_at_the_top() {
+    let gate = Gate::new();
+    let mut browser = gate.browser();
+    let framed = [("sec-fetch-dest", "iframe"), ("sec-fetch-mode", "navigate")];
+    for target in ["/orders", "/.doorward/sign-in"] {
+        browser.requests(Method::GET, target, &framed, "".into()).await;
+        assert_eq!(browser.status, StatusCode::UNAUTHORIZED);
+        assert!(browser.page.contains("target=\"_top\""), "{}", browser.page);
+    }
+}
+
+#[tokio::test]
+async fn scripts_cannot_fetch_pages_with_forms_or_secrets() {
+    let gate = Gate::new();
+    let ada = gate.protects("ada").await;
+    let mut browser = gate.browser();
+    browser.signs_in_fully(&gate, "ada", &ada).await;
+    for target in ["/.doorward/", "/.doorward/recovery-codes.txt", "/.doorward/confirm"] {
+        let fetched = [("sec-fetch-dest", "empty"), ("sec-fetch-mode", "cors")];
+        browser.requests(Method::GET, target, &fetched, "".into()).await;
+        assert_eq!(browser.status, StatusCode::FORBIDDEN, "{target}");
+        assert!(!browser.page.contains(&ada.recovery_codes[0]));
+    }
+}

@@ -1,0 +1,128 @@
+//! Holds the table of incidents to the tests: `tests/incidents.md`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+const TABLE: &str = include_str!("incidents.md");
+
+/// How many incidents we know of. A new one is added to the table first, and here.
+const KNOWN: usize = 52;
+
+/// What brings the tests that are not there yet; a line goes when it has come.
+const TO_COME: &[&str] = &[
+    "the whole way",
+    "policy and several hosts",
+    "the wire",
+    "the security page",
+    "load",
+    "mail",
+    "security keys",
+];
+
+#[derive(Debug, PartialEq)]
+enum Answer<'a> {
+    CoveredBy(Vec<&'a str>),
+    ComesWith(&'a str),
+    DoesNotApply(&'a str),
+}
+
+#[test]
+fn every_incident_is_answered_once_and_every_named_test_exists() {
+    let mut tests = BTreeSet::new();
+    for folder in ["src", "tests"] {
+        test_names(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut tests).unwrap();
+    }
+    let complaints = complaints(TABLE, &tests);
+    assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
+}
+
+#[test]
+fn a_table_that_is_wrong_is_noticed() {
+    let tests = BTreeSet::from(["there_is_one".to_owned()]);
+    let table = |last: &str| {
+        let rows = (1..KNOWN).map(|number| format!("| {number} | a thing | comes with load |\n"));
+        rows.collect::<String>() + last
+    };
+    let right = "| 52 | a thing | covered by `there_is_one` |";
+    assert_eq!(complaints(&table(right), &tests), Vec::<String>::new());
+    for wrong in [
+        "",
+        "| 51 | a thing | comes with load |",
+        "| 53 | a thing | comes with load |",
+        "| 52 | | comes with load |",
+        "| 52 | a thing | covered by `there_is_none` |",
+        "| 52 | a thing | covered by `there_is_one`, `there_is_none` |",
+        "| 52 | a thing | covered by |",
+        "| 52 | a thing | comes with time |",
+        "| 52 | a thing | does not apply: |",
+        "| 52 | a thing | is fine |",
+        "| 52 | a thing |",
+    ] {
+        assert!(!complaints(&table(wrong), &tests).is_empty(), "{wrong}");
+    }
+}
+
+/// What is wrong with `table`, where `tests` are those that exist.
+fn complaints(table: &str, tests: &BTreeSet<String>) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut seen = vec![0; KNOWN + 1];
+    for line in table.lines().filter(|line| line.starts_with("| ")) {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let Ok(number) = cells[0].parse::<usize>() else { continue };
+        match seen.get_mut(number) {
+            Some(times) => *times += 1,
+            None => found.push(format!("incident {number}: is not known")),
+        }
+        match (cells.get(1), cells.get(2).and_then(|cell| answer(cell))) {
+            (_, None) => found.push(format!("incident {number}: is not answered")),
+            (Some(&""), _) => found.push(format!("incident {number}: has no title")),
+            (_, Some(Answer::ComesWith(part))) if !TO_COME.contains(&part) => {
+                found.push(format!("incident {number}: `{part}` is not to come"));
+            }
+            (_, Some(Answer::CoveredBy(names))) => {
+                let missing = names.into_iter().filter(|name| !tests.contains(*name));
+                found.extend(missing.map(|name| format!("incident {number}: no test `{name}`")));
+            }
+            _ => {}
+        }
+    }
+    let wrong = (1..=KNOWN).filter(|number| seen[*number] != 1);
+    found.extend(wrong.map(|number| format!("incident {number}: is there {} times", seen[number])));
+    found
+}
+
+fn answer(cell: &str) -> Option<Answer<'_>> {
+    let answer = if let Some(names) = cell.strip_prefix("covered by ") {
+        Answer::CoveredBy(names.split(", ").map(|name| name.trim_matches('`')).collect())
+    } else if let Some(part) = cell.strip_prefix("comes with ") {
+        Answer::ComesWith(part)
+    } else {
+        Answer::DoesNotApply(cell.strip_prefix("does not apply: ")?)
+    };
+    Some(answer)
+}
+
+/// The functions below `folder` that stand under a `#[test]`, `#[tokio::test]` or `#[rstest]`.
+fn test_names(folder: &Path, to: &mut BTreeSet<String>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            test_names(&path, to)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let mut marked = false;
+            for line in fs::read_to_string(&path)?.lines().map(str::trim_start) {
+                marked |=
+                    ["#[test]", "#[tokio::test", "#[rstest"].iter().any(|m| line.starts_with(m));
+                let line = line.strip_prefix("async ").unwrap_or(line);
+                if let Some((name, _)) = line.strip_prefix("fn ").and_then(|f| f.split_once('('))
+                    && std::mem::take(&mut marked)
+                {
+                    to.insert(name.to_owned());
+                }
+            }
+        }
+    }
+    Ok(())
+}

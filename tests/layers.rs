@@ -1,0 +1,332 @@
+//! Holds the order of the modules, and the purity of those that decide.
+//!
+//! A module may name those of earlier groups, not its siblings and not later ones. The parser below
+//! knows just enough of Rust for that: it blanks comments and literals, reads every path, and
+//! follows `super` through inline modules. The last tests show that it would catch a breach.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+/// The layers of `ARCHITECTURE.md`, earliest first; siblings share a line.
+const GROUPS: &[&[&str]] = &[
+    &["domain"],
+    &["policy"],
+    &["config"],
+    &["store", "identity", "messages", "metrics"],
+    &["flow"],
+    &["web"],
+    &["proxy"],
+    &["edge"], // the real clock and generator: `cli` hands them to all others
+    &["cli"],
+];
+
+/// What decides: values in, values out.
+const PURE: &[&str] = &["domain", "policy"];
+
+/// The crates that a pure module may use: they reckon, and reach for nothing outside.
+const PURE_CRATES: &[&str] = &[
+    "data-encoding",
+    "hmac",
+    "minicbor",
+    "precis-core",
+    "precis-profiles",
+    "rand_core",
+    "serde",
+    "sha2",
+    "subtle",
+    "thiserror",
+    "totp-rs",
+    "zeroize",
+];
+
+/// What a pure module does not touch of the standard library. (An `IpAddr` is only a number.)
+const IMPURE_STD: &[&str] = &["fs", "net", "io", "env", "process", "thread"];
+const IMPURE_WORDS: &[&str] = &["async", "await", "SystemTime", "Instant"];
+
+/// Crates that stay behind a door: who starts so is named in these places only.
+const CONFINED: &[(&str, &[&str])] =
+    &[("pingora", &["proxy/", "cli/serve.rs"]), ("redb", &["store/"])];
+
+#[test]
+fn every_module_names_only_those_of_earlier_layers() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    rust_files(&src, "", &mut files).unwrap();
+    assert!(files.len() > 2, "no sources found in {}", src.display());
+    let breaches: Vec<String> =
+        files.iter().flat_map(|(file, source)| breaches(file, source)).collect();
+    assert!(breaches.is_empty(), "\n{}\n", breaches.join("\n"));
+}
+
+/// Every source file below `folder`: its path from there, and its text.
+fn rust_files(folder: &Path, at: &str, files: &mut Vec<(String, String)>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if path.is_dir() {
+            rust_files(&path, &format!("{at}{name}/"), files)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push((format!("{at}{name}"), fs::read_to_string(&path)?));
+        }
+    }
+    Ok(())
+}
+
+/// What `source` does that its place in the tree, `file` (relative to `src/`), does not allow.
+fn breaches(file: &str, source: &str) -> Vec<String> {
+    let home = module_path(file);
+    let tokens = tokens(source);
+    let mut found = Vec::new();
+    for (prefix, places) in CONFINED {
+        if !places.iter().any(|place| file.starts_with(place)) {
+            let named = tokens.iter().filter(|word| word.starts_with(prefix));
+            found.extend(named.map(|word| format!("{file}: names {word}")));
+        }
+    }
+    let Some(top) = home.first() else { return found };
+    let Some(group) = group_of(top) else {
+        found.push(format!("{file}: the module `{top}` is in no layer"));
+        return found;
+    };
+    let pure = PURE.contains(&top.as_str());
+    let impure_crates = impure_crates();
+    if pure {
+        let words = tokens.iter().filter(|word| IMPURE_WORDS.contains(&word.as_str()));
+        found.extend(words.map(|word| format!("{file}: `{word}` in a pure module")));
+    }
+    for (at, path) in paths(&tokens) {
+        let mut place = [&home[..], &at[..]].concat();
+        let mut rest = &path[..];
+        while let Some((first, after)) = rest.split_first() {
+            match first.as_str() {
+                "crate" => place.clear(),
+                "self" => {}
+                "super" => drop(place.pop()),
+                _ => break,
+            }
+            rest = after;
+        }
+        let named = rest.first().filter(|_| rest.len() < path.len() && place.is_empty());
+        if let Some(named) = named.filter(|named| *named != top) {
+            match group_of(named) {
+                Some(other) if other < group => {}
+                Some(_) => found.push(format!("{file}: `{top}` may not name `{named}`")),
+                None => found.push(format!("{file}: `crate::{named}` is no module of a layer")),
+            }
+        }
+        if pure && path.len() > 1 {
+            let std = path[0] == "std" && IMPURE_STD.contains(&path[1].as_str());
+            let std = std && !path.get(2).is_some_and(|name| name.starts_with("Ip"));
+            if std || impure_crates.contains(&path[0]) {
+                found.push(format!("{file}: `{}` in a pure module", path.join("::")));
+            }
+        }
+    }
+    found
+}
+
+fn group_of(module: &str) -> Option<usize> {
+    GROUPS.iter().position(|group| group.contains(&module))
+}
+
+/// `flow/sign_in.rs` is `flow::sign_in`; `lib.rs` and `main.rs` are the root.
+fn module_path(file: &str) -> Vec<String> {
+    let path = file.trim_end_matches(".rs");
+    let path = path.strip_suffix("/mod").unwrap_or(path);
+    if matches!(path, "lib" | "main") { Vec::new() } else { names(path.split('/')) }
+}
+
+/// Every crate that `Cargo.toml` depends on and that is not known to be pure.
+fn impure_crates() -> Vec<String> {
+    let lines = include_str!("../Cargo.toml").lines().map(str::trim);
+    let dependencies = lines
+        .skip_while(|line| *line != "[dependencies]")
+        .skip(1)
+        .take_while(|line| !line.starts_with('['))
+        .filter_map(|line| Some(line.split_once('=')?.0.trim()));
+    dependencies.filter(|name| !PURE_CRATES.contains(name)).map(|n| n.replace('-', "_")).collect()
+}
+
+/// The words and signs of `source`, without comments, strings and characters.
+fn tokens(source: &str) -> Vec<String> {
+    let chars: Vec<char> = source.chars().collect();
+    let at = |i: usize| chars.get(i).copied().unwrap_or('\0');
+    let mut found = Vec::new();
+    let mut i = 0;
+    while i < chars.len() {
+        let hashes = chars[(i + 1).min(chars.len())..].iter().take_while(|c| **c == '#').count();
+        if at(i) == '/' && at(i + 1) == '/' {
+            i += chars[i..].iter().take_while(|c| **c != '\n').count();
+        } else if at(i) == '/' && at(i + 1) == '*' {
+            let mut depth = 0;
+            loop {
+                match (at(i), at(i + 1)) {
+                    ('/', '*') => (depth, i) = (depth + 1, i + 2),
+                    ('*', '/') => (depth, i) = (depth - 1, i + 2),
+                    _ => i += 1,
+                }
+                if depth == 0 || i >= chars.len() {
+                    break;
+                }
+            }
+        } else if at(i) == 'r' && at(i + 1 + hashes) == '"' {
+            i += hashes + 2;
+            let closed = |i: usize| at(i) == '"' && (1..=hashes).all(|n| at(i + n) == '#');
+            while i < chars.len() && !closed(i) {
+                i += 1;
+            }
+            i += hashes + 1;
+        } else if at(i) == '"' {
+            i += 1;
+            while i < chars.len() && at(i) != '"' {
+                i += if at(i) == '\\' { 2 } else { 1 };
+            }
+            i += 1;
+        } else if at(i) == '\'' && (at(i + 1) == '\\' || at(i + 2) == '\'') {
+            i += if at(i + 1) == '\\' { 3 } else { 2 };
+            i += chars[i.min(chars.len())..].iter().take_while(|c| **c != '\'').count() + 1;
+        } else if at(i).is_alphanumeric() || at(i) == '_' {
+            let word = chars[i..].iter().take_while(|c| c.is_alphanumeric() || **c == '_');
+            let word: String = word.collect();
+            i += word.chars().count();
+            // `r"` and `b"` were looked at where the letter stands alone; `br"` is met at its `r`.
+            if word == "br" && matches!(at(i), '"' | '#') { i -= 1 } else { found.push(word) }
+        } else if at(i) == ':' && at(i + 1) == ':' {
+            found.push("::".to_owned());
+            i += 2;
+        } else {
+            if !at(i).is_whitespace() {
+                found.push(at(i).to_string());
+            }
+            i += 1;
+        }
+    }
+    found
+}
+
+/// Every path in `tokens`, groups spelled out, each with the inline modules around it.
+fn paths(tokens: &[String]) -> Vec<(Vec<String>, Vec<String>)> {
+    let (mut found, mut inline, mut depth) = (Vec::new(), Vec::<(usize, String)>::new(), 0);
+    let mut i = 0;
+    while i < tokens.len() {
+        match tokens[i].as_str() {
+            "{" => depth += 1,
+            "}" => {
+                depth -= 1;
+                inline.retain(|(opened, _)| *opened < depth + 1);
+            }
+            "mod" if tokens.get(i + 2).is_some_and(|sign| sign == "{") => {
+                depth += 1;
+                inline.push((depth, tokens[i + 1].clone()));
+                i += 2;
+            }
+            _ if is_word(&tokens[i]) => {
+                let around: Vec<String> = inline.iter().map(|(_, name)| name.clone()).collect();
+                let mut spelled = Vec::new();
+                i = spell_out(tokens, i, &[], &mut spelled);
+                found.extend(spelled.into_iter().map(|path| (around.clone(), path)));
+                continue;
+            }
+            _ => {}
+        }
+        i += 1;
+    }
+    found
+}
+
+/// Reads `a::b` or `a::{b, c::d}` from `i` on, behind `before`; where it ends.
+fn spell_out(tokens: &[String], i: usize, before: &[String], to: &mut Vec<Vec<String>>) -> usize {
+    let sign = |i: usize| tokens.get(i).map_or("", String::as_str);
+    let path = [before, &tokens[i..=i]].concat();
+    let next = i + 2;
+    if sign(i + 1) != "::" || !(is_word(sign(next)) || matches!(sign(next), "{" | "*")) {
+        to.push(path);
+        return i + 1;
+    }
+    if sign(next) != "{" {
+        return spell_out(tokens, next, &path, to);
+    }
+    let mut i = next + 1;
+    while i < tokens.len() && sign(i) != "}" {
+        i = if sign(i) == "," { i + 1 } else { spell_out(tokens, i, &path, to) };
+    }
+    i + 1
+}
+
+fn is_word(token: &str) -> bool {
+    token.starts_with(|c: char| c.is_alphabetic() || c == '_')
+}
+
+fn names<'a>(of: impl Iterator<Item = &'a str>) -> Vec<String> {
+    of.map(str::to_owned).collect()
+}
+
+#[test]
+fn each_kind_of_breach_is_caught() {
+    let samples = [
+        ("domain/user.rs", "use crate::store::Store;", "may not name `store`"),
+        ("flow/admit.rs", "use crate::{domain::user, web::Page};", "may not name `web`"),
+        ("flow/admit.rs", "use crate::{policy::{self, Rule}, proxy};", "may not name `proxy`"),
+        ("store/mod.rs", "fn f(at: &crate::identity::Local) {}", "may not name `identity`"),
+        ("store/redb.rs", "use super::super::flow::Env;", "may not name `flow`"),
+        ("store.rs", "use super::web;", "may not name `web`"),
+        ("store.rs", "mod tests { mod deep { use super::super::super::web::Page; } }", "`web`"),
+        ("web/page.rs", "mod a { } use super::super::cli::Run;", "may not name `cli`"),
+        ("proxy/mod.rs", "crate::edge::now()", "may not name `edge`"),
+        ("flow/admit.rs", "use crate::*;", "`crate::*` is no module"),
+        ("flow/admit.rs", "use crate::Shortcut;", "`crate::Shortcut` is no module"),
+        ("helpers/mod.rs", "", "`helpers` is in no layer"),
+        ("helpers.rs", "", "`helpers` is in no layer"),
+        ("domain/user.rs", "async fn load() {}", "`async` in a pure module"),
+        ("policy/mod.rs", "let rule = rule.await;", "`await` in a pure module"),
+        ("policy/mod.rs", "use std::{fmt, fs};", "`std::fs` in a pure module"),
+        ("policy/mod.rs", "let name = std::env::var(key);", "`std::env::var` in a pure module"),
+        ("policy/mod.rs", "use std::net::{IpAddr, TcpStream};", "`std::net::TcpStream` in a pure"),
+        ("domain/time.rs", "use std::time::SystemTime;", "`SystemTime` in a pure module"),
+        ("domain/time.rs", "let t = time::Instant::now();", "`Instant` in a pure module"),
+        ("domain/user.rs", "tracing::info!(user);", "`tracing::info` in a pure module"),
+        ("domain/user.rs", "getrandom::fill(&mut id)", "`getrandom::fill` in a pure module"),
+        ("policy/request.rs", "use http::Method;", "`http::Method` in a pure module"),
+        ("domain/user.rs", "tokio::spawn(work)", "`tokio::spawn` in a pure module"),
+        ("web/mod.rs", "use pingora::proxy::Session;", "names pingora"),
+        ("cli/demo.rs", "use pingora_core::Error;", "names pingora_core"),
+        ("main.rs", "fn main() { pingora::run() }", "names pingora"),
+        ("flow/admit.rs", "use redb::Database;", "names redb"),
+        ("flow/admit.rs", "let quote = '\"'; use crate::web::Page; // \"", "may not name `web`"),
+        ("flow/admit.rs", r##"let s = r#"""#; crate::web::page("")"##, "may not name `web`"),
+        ("flow/admit.rs", "/* /* */ */ use crate::web::Page;", "may not name `web`"),
+    ];
+    for (file, source, expected) in samples {
+        let found = breaches(file, source);
+        assert!(
+            found.iter().any(|breach| breach.contains(expected)),
+            "{file}: `{source}` should be a breach ({expected}), found {found:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_allowed_is_left_alone() {
+    let samples = [
+        ("domain/user.rs", "use super::time::Timestamp; use crate::domain::device;"),
+        ("domain/time.rs", "mod tests { use super::*; use std::time::Duration; }"),
+        ("domain/time.rs", "/// Not [`crate::flow::admit`]'s business.\npub(crate) struct T;"),
+        (
+            "domain/time.rs",
+            "let a = \"use crate::web::Page; \\\" async\"; let b = br#\"std::fs\"#;",
+        ),
+        ("domain/time.rs", "impl<'a> T<'a> { const TICK: u8 = b'\\''; const A: char = 'a'; }"),
+        (
+            "policy/mod.rs",
+            "use std::net::{IpAddr, Ipv4Addr}; use crate::domain::{self, user::User};",
+        ),
+        ("flow/admit.rs", "pub(in crate::flow) fn f(at: super::Env) { crate::store::get(at) }"),
+        ("cli/serve.rs", "use crate::{config, edge, proxy, web}; use pingora::server::Fds;"),
+        ("proxy/mod.rs", "use pingora_http::RequestHeader; use crate::web::Page;"),
+        ("lib.rs", "pub mod domain; pub mod web;"),
+    ];
+    for (file, source) in samples {
+        assert_eq!(breaches(file, source), Vec::<String>::new(), "{file}: `{source}`");
+    }
+}

@@ -1,0 +1,493 @@
+//! A whole gateway without sockets: real flows and pages over a store in memory, a clock moved by
+//! hand, seeded chance, and browsers that keep cookies and read forms.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use doorward::config::Config;
+use doorward::domain::chance::Chance;
+use doorward::domain::factor::totp;
+use doorward::domain::link::{Link, Purpose};
+use doorward::domain::name::{Email, Name};
+use doorward::domain::secret::Token;
+use doorward::domain::signed::Signer;
+use doorward::domain::time::Timestamp;
+use doorward::domain::user::{Profile, User, UserId};
+use doorward::flow::Env;
+use doorward::identity::local::{Cost, Pool, Room};
+use doorward::identity::{Full, Hashing, Place, SignInLimit, Work, Worker};
+use doorward::policy::{OwnPage, Request};
+use doorward::store::memory::Memory;
+use doorward::store::{Added, Keys, Records, Store};
+use doorward::web::Web;
+use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
+use http::{HeaderMap, Method, StatusCode};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+/// When every story begins: a moment at which a step of RFC 6238 begins.
+pub(crate) const START: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+/// The configuration of every story that says nothing else.
+pub(crate) const CONFIG: &str = "
+listen: [{ address: 127.0.0.1:0 }]
+state: /nowhere
+apps:
+  - name: crm
+    hosts: [https://crm.example.com]
+    upstream: http://127.0.0.1:9
+    rules:
+      - { paths: [/public/], require: nothing }
+      - { paths: [/strict/], require: second-factor }
+      - { paths: [/untrusting/], require: { second_factor: { trusted_device: false } } }
+      - { paths: [/bank/], require: { second_factor: { within: 5m } } }
+      - { paths: [/closed/], require: nobody }
+    otherwise: sign-in
+";
+
+/// The cheapest hashing there is, that counts what it does.
+struct Counting {
+    pool: Pool,
+    hashed: Arc<AtomicUsize>,
+}
+
+struct CountingWorker {
+    place: Place,
+    hashed: Arc<AtomicUsize>,
+}
+
+impl Counting {
+    fn start(chance: Chance, hashed: Arc<AtomicUsize>) -> Self {
+        let room = Room {
+            threads: 1.try_into().unwrap(),
+            places: 1_000,
+            places_of_one: 1_000,
+            idle: Duration::from_secs(1),
+        };
+        Self { pool: Pool::start(Cost::LEAST, room, chance).unwrap(), hashed }
+    }
+}
+
+impl Hashing for Counting {
+    fn place(&self, address: IpAddr) -> Result<Place, Full> {
+        let place = self.pool.place(address)?;
+        Ok(Place::new(CountingWorker { place, hashed: Arc::clone(&self.hashed) }))
+    }
+}
+
+impl Worker for CountingWorker {
+    fn begin(self: Box<Self>, work: Work) {
+        self.hashed.fetch_add(1, Ordering::SeqCst);
+        tokio::spawn(async move {
+            match work {
+                Work::Verify { password, stored, answer } => {
+                    answer.send(self.place.verify(password, stored).await).ok();
+                }
+                Work::Hash { password, answer } => {
+                    answer.send(self.place.hash(password).await).ok();
+                }
+            }
+        });
+    }
+}
+
+/// A gateway and its clock.
+pub(crate) struct Gate {
+    pub(crate) env: Arc<Env>,
+    /// How many passwords were hashed.
+    pub(crate) hashed: Arc<AtomicUsize>,
+    pub(crate) web: Web,
+    clock: Arc<AtomicU64>,
+    addresses: AtomicU64,
+}
+
+impl Gate {
+    /// A gateway over a store of its own.
+    pub(crate) fn new() -> Self {
+        Self::over(Arc::new(Memory::new()))
+    }
+
+    /// A gateway over `records`.
+    pub(crate) fn over(records: Arc<dyn Records>) -> Self {
+        Self::configured(CONFIG, records)
+    }
+
+    /// A gateway that follows `config`.
+    pub(crate) fn configured(config: &str, records: Arc<dyn Records>) -> Self {
+        static SEED: AtomicU64 = AtomicU64::new(2);
+        // Gateways over one store share their keys, as nodes do.
+        let keys = Keys::random(&mut StdRng::seed_from_u64(1));
+        let seed = SEED.fetch_add(1, Ordering::Relaxed);
+        let chance = Chance::new(StdRng::seed_from_u64(seed));
+        let clock = Arc::new(AtomicU64::new(START.millis()));
+        let told = Arc::clone(&clock);
+        let hashed = Arc::new(AtomicUsize::new(0));
+        let cookie_keys = keys.cookie();
+        let env = Arc::new(Env {
+            config: Arc::new(temporary(config)),
+            store: Arc::new(Store::new(records, &keys, chance.clone())),
+            hashing: Arc::new(Counting::start(chance.clone(), Arc::clone(&hashed))),
+            limit: SignInLimit::a_minute(10_000.try_into().unwrap()),
+            signer: Signer::new(cookie_keys.iter().map(|(id, key)| (*id, key))).unwrap(),
+            clock: Arc::new(move || Timestamp::from_millis(told.load(Ordering::SeqCst))),
+            chance,
+        });
+        Self { web: Web::new(Arc::clone(&env)), env, hashed, clock, addresses: AtomicU64::new(1) }
+    }
+
+    /// What time it is.
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.env.clock)()
+    }
+
+    /// Time passes.
+    pub(crate) fn waits(&self, span: Duration) {
+        let millis = u64::try_from(span.as_millis()).unwrap();
+        self.clock.fetch_add(millis, Ordering::SeqCst);
+    }
+
+    /// The next step of every authenticator begins.
+    pub(crate) fn waits_for_the_next_code(&self) {
+        self.waits(Duration::from_secs(30));
+    }
+
+    /// An operator adds somebody; the one-time link's path.
+    pub(crate) async fn adds(&self, name: &str) -> String {
+        let (id, token) = self.env.chance.draw(|rng| (UserId::random(rng), Token::random(rng)));
+        let profile = Profile {
+            name: Name::parse(name).unwrap(),
+            full_name: Some(format!("{name} Example")),
+            email: Some(Email::parse(&format!("{name}@example.com")).unwrap()),
+            groups: std::iter::once("staff".parse().unwrap()).collect(),
+        };
+        let user = User::new(id, profile, self.now());
+        let link = Link {
+            purpose: Purpose::SetPassword,
+            user: id,
+            epoch: user.epoch(),
+            expires: self.now().plus(Link::LASTS),
+        };
+        let added = self.env.store.add_user(&user, Some((token.hash(), link)), &[]).await;
+        assert_eq!(added.unwrap(), Added::Now);
+        format!("/.doorward/link/{}", token.expose_text())
+    }
+
+    /// Somebody who has set a password, [`PASSWORD`], and signed out again.
+    pub(crate) async fn knows(&self, name: &str) {
+        let link = self.adds(name).await;
+        let mut browser = self.browser();
+        browser.opens(&link).await;
+        browser.sends(&[("password", PASSWORD)]).await;
+        assert_eq!(browser.status, StatusCode::SEE_OTHER, "{}", browser.page);
+    }
+
+    /// Somebody who has two-factor on and their codes saved: their authenticator's key, and the
+    /// recovery codes.
+    pub(crate) async fn protects(&self, name: &str) -> Protected {
+        self.knows(name).await;
+        let mut browser = self.browser();
+        browser.signs_in(name).await;
+        let protected = browser.sets_up(self, "/").await;
+        browser.sends(&[("saved", "yes")]).await;
+        self.waits_for_the_next_code();
+        protected
+    }
+
+    /// A browser that has never been here, somewhere else than all others.
+    pub(crate) fn browser(&self) -> Browser {
+        let n = self.addresses.fetch_add(1, Ordering::SeqCst);
+        let [.., a, b] = n.to_be_bytes();
+        Browser {
+            web: self.web.clone(),
+            address: IpAddr::from([198, 51, a, b]),
+            cookies: BTreeMap::new(),
+            status: StatusCode::OK,
+            headers: HeaderMap::new(),
+            page: String::new(),
+            at: "/".to_owned(),
+            passed: None,
+        }
+    }
+}
+
+/// The password of everybody in these stories.
+pub(crate) const PASSWORD: &str = "three wet umbrellas";
+
+/// What a protected person has.
+pub(crate) struct Protected {
+    pub(crate) key: totp::Key,
+    pub(crate) recovery_codes: Vec<String>,
+}
+
+impl Protected {
+    /// What the authenticator shows now.
+    pub(crate) fn code(&self, gate: &Gate) -> String {
+        self.key.code_at(gate.now()).expose().to_owned()
+    }
+
+    /// Six digits that it does not show in this minute.
+    pub(crate) fn wrong_code(&self, gate: &Gate) -> String {
+        let near: Vec<String> = [0_u64, 30, 60]
+            .iter()
+            .map(|s| Timestamp::from_secs(gate.now().seconds() + s - 30))
+            .map(|at| self.key.code_at(at).expose().to_owned())
+            .collect();
+        (0..).map(|n| format!("{n:06}")).find(|code| !near.contains(code)).unwrap()
+    }
+}
+
+/// A browser: it keeps cookies, follows nothing on its own, and reads the forms it is shown.
+#[derive(Clone)]
+pub(crate) struct Browser {
+    web: Web,
+    pub(crate) address: IpAddr,
+    pub(crate) cookies: BTreeMap<String, String>,
+    /// Of the last answer.
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) page: String,
+    /// Where it is.
+    pub(crate) at: String,
+    /// Whether the application got the last request, and in whose name.
+    pub(crate) passed: Option<Option<String>>,
+}
+
+impl Browser {
+    /// Types an address, and goes where it is sent until there is a page or the application.
+    pub(crate) async fn visits(&mut self, target: &str) -> &mut Self {
+        self.opens(target).await;
+        self.follows().await
+    }
+
+    /// Goes where it is sent.
+    pub(crate) async fn follows(&mut self) -> &mut Self {
+        for _ in 0..10 {
+            let Some(next) = self.location() else { return self };
+            self.opens(&next).await;
+        }
+        panic!("sent round in circles, at last to {}", self.at);
+    }
+
+    /// Types an address.
+    pub(crate) async fn opens(&mut self, target: &str) -> &mut Self {
+        self.requests(Method::GET, target, &[], Bytes::new()).await
+    }
+
+    /// Sends the form on the page, with these fields filled in.
+    pub(crate) async fn sends(&mut self, fields: &[(&str, &str)]) -> &mut Self {
+        let hidden = ["csrf", "return_to", "kind"];
+        let mut all: Vec<(String, String)> = hidden
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), self.field(name)?)))
+            .collect();
+        for (name, value) in fields {
+            all.retain(|(known, _)| known != name);
+            all.push(((*name).to_owned(), (*value).to_owned()));
+        }
+        let target = self.action().unwrap_or_else(|| self.at.clone());
+        self.posts(&target, &all).await
+    }
+
+    /// Posts these fields as a form of this origin.
+    pub(crate) async fn posts<K: AsRef<str>, V: AsRef<str>>(
+        &mut self,
+        target: &str,
+        fields: &[(K, V)],
+    ) -> &mut Self {
+        let body = encoded(fields);
+        let form = [
+            (CONTENT_TYPE.as_str(), "application/x-www-form-urlencoded"),
+            ("sec-fetch-site", "same-origin"),
+        ];
+        self.requests(Method::POST, target, &form, body.into()).await
+    }
+
+    /// Sends any request.
+    pub(crate) async fn requests(
+        &mut self,
+        method: Method,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> &mut Self {
+        let mut request = http::Request::builder().method(method).uri(target);
+        if !headers.iter().any(|(name, _)| *name == ACCEPT.as_str()) {
+            request = request.header(ACCEPT, "text/html,*/*");
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if !self.cookies.is_empty() {
+            let pairs: Vec<_> = self.cookies.iter().map(|(k, v)| format!("{k}={v}")).collect();
+            request = request.header(COOKIE, pairs.join("; "));
+        }
+        let request = request.body(body).unwrap();
+        self.at = target.to_owned();
+        self.passed = None;
+        let read = Request::read(target.as_bytes()).unwrap();
+        let response = if matches!(read.own_page(), OwnPage::Page(_)) {
+            self.web.answer(request, self.address).await
+        } else {
+            let (head, _) = request.into_parts();
+            match self.web.admit(&read, &head, self.address).await {
+                Ok(permit) => {
+                    self.passed = Some(permit.identity().map(|who| who.name.clone()));
+                    let amr = permit.amr().methods().collect::<Vec<_>>().join(",");
+                    http::Response::new(Bytes::from(amr))
+                }
+                Err(response) => response,
+            }
+        };
+        self.takes(response);
+        self
+    }
+
+    fn takes(&mut self, response: http::Response<Bytes>) {
+        let (head, body) = response.into_parts();
+        for line in head.headers.get_all(SET_COOKIE) {
+            let pair = line.to_str().unwrap().split(';').next().unwrap();
+            let (name, value) = pair.split_once('=').unwrap();
+            self.cookies.insert(name.to_owned(), value.to_owned());
+        }
+        self.status = head.status;
+        self.headers = head.headers;
+        self.page = String::from_utf8(body.to_vec()).unwrap();
+    }
+
+    /// Signs in with the password, from the sign-in page.
+    pub(crate) async fn signs_in(&mut self, name: &str) -> &mut Self {
+        self.signs_in_with(name, PASSWORD).await
+    }
+
+    /// Tries a password, from the sign-in page.
+    pub(crate) async fn signs_in_with(&mut self, name: &str, password: &str) -> &mut Self {
+        self.opens("/.doorward/sign-in").await;
+        self.sends(&[("username", name), ("password", password)]).await
+    }
+
+    /// Signs in and answers the challenge.
+    pub(crate) async fn signs_in_fully(
+        &mut self,
+        gate: &Gate,
+        name: &str,
+        with: &Protected,
+    ) -> &mut Self {
+        self.signs_in(name).await;
+        self.follows().await;
+        let code = with.code(gate);
+        self.sends(&[("code", &code)]).await;
+        assert_eq!(self.status, StatusCode::SEE_OTHER, "{}", self.page);
+        self
+    }
+
+    /// Sets up an authenticator, up to the page with the recovery codes.
+    pub(crate) async fn sets_up(&mut self, gate: &Gate, return_to: &str) -> Protected {
+        self.opens(&format!("/.doorward/set-up?return_to={return_to}")).await;
+        let key = self.secret();
+        let code = key.code_at(gate.now()).expose().to_owned();
+        self.sends(&[("code", &code)]).await;
+        assert_eq!(self.status, StatusCode::SEE_OTHER, "{}", self.page);
+        self.follows().await;
+        Protected { key, recovery_codes: self.recovery_codes() }
+    }
+
+    /// Signs out.
+    pub(crate) async fn signs_out(&mut self) -> &mut Self {
+        self.opens("/.doorward/sign-out").await;
+        self.sends(&[]).await;
+        self.follows().await
+    }
+
+    /// Where the last answer leads.
+    pub(crate) fn location(&self) -> Option<String> {
+        Some(self.headers.get(LOCATION)?.to_str().unwrap().to_owned())
+    }
+
+    /// The heading of the page.
+    pub(crate) fn heading(&self) -> String {
+        between(&self.page, "<h1>", "</h1>").unwrap_or_default().to_owned()
+    }
+
+    /// The key on the set-up page.
+    pub(crate) fn secret(&self) -> totp::Key {
+        let marked = between(&self.page, "<code id=\"secret\">", "</code>").unwrap();
+        let symbols = marked.replace("<span>", "").replace("</span>", "");
+        totp::Key::from_bytes(&data_encoding::BASE32_NOPAD.decode(symbols.as_bytes()).unwrap())
+            .unwrap()
+    }
+
+    /// The codes on the page of recovery codes.
+    pub(crate) fn recovery_codes(&self) -> Vec<String> {
+        let mark = "class=\"recovery-code\">";
+        let codes = self.page.split(mark).skip(1);
+        codes.map(|rest| rest.split('<').next().unwrap().to_owned()).collect()
+    }
+
+    /// What is in a hidden field of the form.
+    pub(crate) fn field(&self, name: &str) -> Option<String> {
+        let mark = format!("name=\"{name}\" value=\"");
+        between(&self.page, &mark, "\"").map(|value| value.replace("&#38;", "&"))
+    }
+
+    fn action(&self) -> Option<String> {
+        between(&self.page, "<form method=\"post\" action=\"", "\"").map(str::to_owned)
+    }
+
+    /// The session cookie.
+    pub(crate) fn session(&self) -> Option<&String> {
+        self.cookies.get("__Host-doorward-session")
+    }
+}
+
+fn encoded<K: AsRef<str>, V: AsRef<str>>(fields: &[(K, V)]) -> String {
+    let mut body = url::form_urlencoded::Serializer::new(String::new());
+    body.extend_pairs(fields);
+    body.finish()
+}
+
+fn between<'t>(text: &'t str, from: &str, to: &str) -> Option<&'t str> {
+    let rest = &text[text.find(from)? + from.len()..];
+    Some(&rest[..rest.find(to)?])
+}
+
+fn temporary(_: &str) -> Config {
+    use doorward::domain::assurance::Requirement;
+    use doorward::policy::{Policy, Rule};
+    let rule = |path: &str, require| Rule { paths: vec![path.parse().unwrap()], require };
+    let second = Requirement::second_factor();
+    Config {
+        app: doorward::config::App {
+            name: "crm".into(),
+            origin: "https://crm.example.com".parse().unwrap(),
+            policy: Policy::new(
+                vec![
+                    rule("/public/", Requirement::nothing()),
+                    rule("/strict/", second.clone()),
+                    rule("/untrusting/", Requirement { trusted_device: false, ..second.clone() }),
+                    rule("/bank/", Requirement { within: Some(Duration::from_mins(5)), ..second }),
+                    rule("/closed/", Requirement::nobody()),
+                ],
+                Requirement::sign_in(),
+            ),
+        },
+        sessions: doorward::domain::session::Limits {
+            idle: Duration::from_hours(1),
+            at_most: Duration::from_hours(24),
+        },
+        confirm_for: Duration::from_mins(15),
+        second_factor: doorward::domain::user::TurnOn {
+            skew: Default::default(),
+            recovery_codes: 12,
+        },
+        issuer: "crm.example.com".into(),
+        trusted_devices: doorward::domain::user::Trust {
+            lasting: Duration::from_hours(720),
+            at_most: 10,
+        },
+        support: None,
+    }
+}
