@@ -1,22 +1,16 @@
 //! Which cookies are ours.
 
-/// The names of our cookies, without the `__Host-` that they carry wherever there is TLS.
-const NAMES: [&str; 4] =
-    ["doorward-session", "doorward-device", "doorward-known", "doorward-browser"];
+use crate::web::Ours;
 
 /// Whether `name` is one of our cookies, with or without the prefix.
 ///
-/// Case is folded: names are compared exactly, but `__Host-` is not (RFC 6265bis §5.7), and
-/// nobody else has a use for the others.
+/// Case is folded: browsers fold that of the prefix (RFC 6265bis §5.7), and nobody else has a
+/// use for the rest.
 fn is_ours(name: &[u8]) -> bool {
-    const PREFIX: &[u8] = b"__Host-";
-    let bare = match name.get(..PREFIX.len()) {
-        Some(prefix) if prefix.eq_ignore_ascii_case(PREFIX) => {
-            name.get(PREFIX.len()..).unwrap_or_default()
-        }
-        _ => name,
-    };
-    NAMES.iter().any(|ours| bare.eq_ignore_ascii_case(ours.as_bytes()))
+    Ours::ALL
+        .iter()
+        .flat_map(|ours| [ours.name(), ours.plain_name()])
+        .any(|ours| name.eq_ignore_ascii_case(ours.as_bytes()))
 }
 
 /// The name before the `=` of one cookie. A cookie without a name counts as named by its value:

@@ -12,6 +12,7 @@ use pingora::Result;
 use pingora::http::RequestHeader;
 
 use super::cookies;
+use super::intake::Site;
 use crate::domain::assurance::Permit;
 
 /// What is stamped on one request before it goes upstream.
@@ -19,12 +20,10 @@ pub(super) struct Stamp<'a> {
     /// In whose name it goes.
     pub(super) permit: &'a Permit,
     /// Whom it came from: the peer of the connection.
-    pub(super) peer: Option<IpAddr>,
-    /// `http` or `https`, as the visitor sees it.
-    pub(super) scheme: &'static str,
-    /// Host, and port unless it is the scheme's own, as the visitor sees them. The port is not
-    /// sent a second time as `X-Forwarded-Port`: two sources can disagree.
-    pub(super) host: &'a str,
+    pub(super) peer: IpAddr,
+    /// Where the visitor found us. The port, where it is not the scheme's own, stands beside the
+    /// host and is not sent a second time as `X-Forwarded-Port`: two sources can disagree.
+    pub(super) site: &'a Site,
 }
 
 /// Takes out what visitors may not say, then says what `stamp` says.
@@ -37,11 +36,9 @@ pub(super) fn stamp(request: &mut RequestHeader, stamp: &Stamp<'_>) -> Result<()
     if request.headers.get(REFERER).is_some_and(|referer| is_own_page(referer.as_bytes())) {
         request.remove_header(&REFERER);
     }
-    if let Some(peer) = stamp.peer {
-        request.insert_header("X-Forwarded-For", peer.to_canonical().to_string())?;
-    }
-    request.insert_header("X-Forwarded-Proto", stamp.scheme)?;
-    request.insert_header("X-Forwarded-Host", stamp.host)?;
+    request.insert_header("X-Forwarded-For", stamp.peer.to_string())?;
+    request.insert_header("X-Forwarded-Proto", stamp.site.scheme)?;
+    request.insert_header("X-Forwarded-Host", &stamp.site.authority)?;
     identify(request, stamp.permit)
 }
 
@@ -199,14 +196,18 @@ mod tests {
         }
     }
 
+    fn put(permit: &Permit, request: &mut RequestHeader) -> Result<()> {
+        let peer = "203.0.113.9".parse().unwrap();
+        let site = Site { scheme: "https", authority: "crm.example.com".to_owned() };
+        stamp(request, &Stamp { permit, peer, site: &site })
+    }
+
     fn sent(permit: &Permit, headers: &[(&'static str, &str)]) -> RequestHeader {
         let mut request = RequestHeader::build("GET", b"/", None).unwrap();
         for (name, value) in headers {
             request.append_header(*name, *value).unwrap();
         }
-        let peer = Some("203.0.113.9".parse().unwrap());
-        stamp(&mut request, &Stamp { permit, peer, scheme: "https", host: "crm.example.com" })
-            .unwrap();
+        put(permit, &mut request).unwrap();
         request
     }
 
@@ -290,11 +291,7 @@ mod tests {
         identity.name = "ada\r\nRemote-Groups: admin".to_owned();
         let permit = permit(Some(identity));
         let mut request = RequestHeader::build("GET", b"/", None).unwrap();
-        let stamped = stamp(
-            &mut request,
-            &Stamp { permit: &permit, peer: None, scheme: "https", host: "crm.example.com" },
-        );
-        assert!(stamped.is_err());
+        assert!(put(&permit, &mut request).is_err());
     }
 
     #[test]
