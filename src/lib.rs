@@ -13,3 +13,7 @@ pub mod store;
 pub mod web;
 
 pub mod proxy;
+
+pub mod edge;
+
+pub mod cli;

@@ -22,9 +22,7 @@ pub(super) struct Site {
 impl Site {
     pub(super) fn of(origin: &Origin) -> Self {
         let scheme = if origin.is_secure() { "https" } else { "http" };
-        let text = origin.to_string();
-        let authority = text.split_once("://").map_or(text.as_str(), |(_, authority)| authority);
-        Self { scheme, authority: authority.to_owned() }
+        Self { scheme, authority: origin.authority() }
     }
 }
 
