@@ -11,3 +11,9 @@ pub mod identity;
 pub mod store;
 pub mod flow;
 pub mod web;
+
+pub mod proxy;
+
+pub mod edge;
+
+pub mod cli;

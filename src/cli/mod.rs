@@ -1,0 +1,4 @@
+//! The commands.
+
+mod log;
+pub mod serve;
