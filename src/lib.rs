@@ -4,6 +4,7 @@
 //! The modules below stand in the order of their layers; each may name those before it.
 //! `ARCHITECTURE.md` is the map.
 
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod flow;

@@ -1,0 +1,113 @@
+//! The commands: what is typed, what is printed, and the exit code.
+
+pub mod admin;
+mod api;
+mod client;
+mod failure;
+mod socket;
+mod user;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+pub use failure::Failure;
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(name = "doorward", version, about = ABOUT, long_about = LONG_ABOUT)]
+#[command(after_help = EXAMPLES, arg_required_else_help = true, max_term_width = 100)]
+pub struct Line {
+    /// The configuration; without it ./doorward.yaml, else /etc/doorward/doorward.yaml
+    #[arg(
+        long,
+        value_name = "FILE",
+        global = true,
+        env = "DOORWARD_CONFIG",
+        hide_env_values = true
+    )]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Add people, list them, let them in again
+    #[command(subcommand, after_help = USER_NOTE)]
+    User(user::Command),
+}
+
+/// The configuration meant by `--config`, or found where it usually lies.
+fn configuration(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    if let Some(named) = named {
+        return Ok(named);
+    }
+    let usual = USUAL.map(Path::new);
+    usual.iter().find(|path| path.is_file()).map(|path| path.to_path_buf()).ok_or_else(|| {
+        Failure::new(format!("there is no configuration: neither {} nor {}", USUAL[0], USUAL[1]))
+            .cure("name one with `--config FILE` or in DOORWARD_CONFIG")
+    })
+}
+
+/// Does what `line` says, and prints to `out`, and what is not the answer to `notes`.
+///
+/// The exit code is 0 if it was done, 1 if it was refused or failed, 2 if the line is not
+/// understood.
+pub fn run(
+    line: impl IntoIterator<Item = OsString>,
+    out: &mut dyn Write,
+    notes: &mut dyn Write,
+) -> ExitCode {
+    let line = match Line::try_parse_from(line) {
+        Ok(line) => line,
+        Err(said) => {
+            // Nobody is left to tell if the terminal is gone.
+            said.print().ok();
+            return ExitCode::from(u8::try_from(said.exit_code()).unwrap_or(2));
+        }
+    };
+    match obey(line, out, notes) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            writeln!(notes, "{failure}").ok();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn obey(line: Line, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Failure> {
+    let config = configuration(line.config)?;
+    match line.command {
+        Command::User(command) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.map_err(|error| Failure::new("cannot start").because(error))?;
+            runtime.block_on(user::run(command, &config, out, notes))
+        }
+    }
+}
+
+const USUAL: [&str; 2] = ["./doorward.yaml", "/etc/doorward/doorward.yaml"];
+
+const ABOUT: &str = "Two-factor authentication in front of web applications that have none";
+
+const LONG_ABOUT: &str = "\
+Doorward is a reverse proxy that brings two-factor authentication to web applications that have
+none. It stands in front of them, asks strangers to sign in, remembers trusted devices for thirty
+days, and tells the application who is there in identity headers.";
+
+const EXAMPLES: &str = "\
+Examples:
+  doorward demo                      See it work: an application, a gateway, three people
+  doorward check doorward.yaml       Say everything that is wrong with a configuration
+  doorward serve                     Stand in front of the applications
+  doorward user add ada --group staff
+                                     Add somebody, and print the link to hand them
+
+Exit codes: 0 done, 1 refused or failed, 2 the command line is not understood.";
+
+const USER_NOTE: &str = "\
+These commands ask the running gateway, through the socket in its state directory: run them as the
+system user of the gateway, or as root.";
