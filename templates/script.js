@@ -32,7 +32,10 @@ for (const button of all("[data-print]")) {
 for (const field of all("[data-digits]")) {
   const form = field.form;
   let sent = false;
-  for (const note of all("[data-sends-itself]")) note.hidden = false;
+  for (const note of all("[data-sends-itself]")) {
+    note.hidden = false;
+    field.setAttribute("aria-describedby", `${field.getAttribute("aria-describedby") ?? ""} ${note.id}`);
+  }
   form.addEventListener("submit", () => { sent = true; });
   field.addEventListener("input", () => {
     const digits = field.value.replace(/\s/g, "");

@@ -1,90 +1,151 @@
-//! What the operator wants, validated.
+//! The configuration: one YAML file, validated into types, or every problem at once with its
+//! line, column, key and cure.
 //!
-//! Here are the values that the rest of the house works with; how they are read from YAML, and every
-//! mistake told with its place and its cure, follows.
+//! `tree` is the file as written, `schema` the table of all keys, `read` what they mean. A new
+//! key is a line in the table, a line in `read`, and a line in `config/example.yaml`, which a
+//! test asks for.
 
-use std::fmt;
-use std::str::FromStr;
+mod origin;
+mod problem;
+mod read;
+mod schema;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::domain::session;
 use crate::domain::user::{Trust, TurnOn};
 use crate::policy::Policy;
 
-/// What the operator wants.
+pub use origin::{Malformed, Origin, Upstream};
+pub use problem::{Place, Problem, Problems};
+
+/// A valid configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The application behind us.
+    /// Where visitors are listened for; at least one address, in file order.
+    pub listen: Vec<SocketAddr>,
+    /// The directory of the store, its keys and its socket.
+    pub state: PathBuf,
+    /// The protected application, on whose host people sign in, too.
     pub app: App,
-    /// How long sessions last.
-    pub sessions: session::Limits,
-    /// For how long a password that was shown need not be shown again before a change.
-    pub confirm_for: Duration,
-    /// How two-factor is turned on and checked.
-    pub second_factor: TurnOn,
-    /// The name that an authenticator shows first.
+    /// Under which name authenticators show their codes; no colon.
     pub issuer: String,
-    /// How devices are trusted.
+    /// How two-factor is turned on and checked: drift of 0 to 2 steps, 8 to 24 recovery codes.
+    pub second_factor: TurnOn,
+    /// How long, and how many, browsers may be trusted; 1 to 100 of one person.
     pub trusted_devices: Trust,
-    /// Whom people can ask for help.
+    /// How long a visit lasts; in all no less than without a request.
+    pub sessions: session::Limits,
+    /// How long a password that was shown is good for changes to one's own protection.
+    pub confirm_for: Duration,
+    /// What the log looks like.
+    pub log: Log,
+    /// Where operators are listened for (`/healthz`, `/readyz`); nowhere if empty.
+    pub operators: Vec<SocketAddr>,
+    /// How long open requests may take to end once we are told to.
+    pub shutdown_within: Duration,
+    /// Whom people should turn to: a sentence or an address, shown on pages.
     pub support: Option<String>,
+    warnings: Vec<Problem>,
 }
 
 /// One protected application.
 #[derive(Clone, Debug)]
 pub struct App {
-    /// Its name.
+    /// Its name in logs: lower-case letters, digits and hyphens.
     pub name: String,
-    /// Where people find it.
+    /// As which host browsers see it.
     pub origin: Origin,
-    /// What its places ask.
+    /// Where it listens itself.
+    pub upstream: Upstream,
+    /// Which of its paths ask what.
     pub policy: Policy,
 }
 
-/// Scheme, host and port, as a browser knows a place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
-    secure: bool,
-    host: String,
-    port: Option<u16>,
+/// What the log looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// Lines for people or for machines.
+    pub format: LogFormat,
+    /// The least important line that is written.
+    pub level: LogLevel,
 }
 
-impl Origin {
-    /// The host, in lower case.
-    pub fn host(&self) -> &str {
-        &self.host
-    }
+/// How a log line is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
 
-    /// Whether visitors come over TLS.
-    pub fn is_secure(&self) -> bool {
-        self.secure
+/// How important a log line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// We are broken.
+    Error,
+    /// Somebody should look.
+    Warn,
+    /// What happened.
+    Info,
+    /// Why.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl LogLevel {
+    /// The level's name, as in the file and in a `tracing` filter.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
     }
 }
 
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.secure { "https" } else { "http" };
-        write!(f, "{scheme}://{}", self.host)?;
-        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+impl Config {
+    /// Reads `text`, which is called `file` in problems.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, in the order of the file.
+    pub fn read(file: &str, text: &str) -> Result<Self, Problems> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        read::read(text).map_err(|problems| Problems { file: file.to_owned(), problems })
     }
-}
 
-/// It is no origin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not an origin, such as `https://crm.example.com`")]
-pub struct NoOrigin;
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    /// As [`Config::read`]; a file that cannot be read is one problem without a place.
+    pub fn load(path: &Path) -> Result<Self, Problems> {
+        let file = path.display().to_string();
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::read(&file, &text),
+            Err(error) => Err(Problems {
+                file,
+                problems: vec![Problem {
+                    place: None,
+                    key: String::new(),
+                    what: format!("cannot be read: {error}"),
+                    cure: None,
+                }],
+            }),
+        }
+    }
 
-impl FromStr for Origin {
-    type Err = NoOrigin;
-
-    fn from_str(text: &str) -> Result<Self, NoOrigin> {
-        let url = url::Url::parse(text).map_err(|_| NoOrigin)?;
-        let secure = match url.scheme() {
-            "https" => true,
-            "http" => false,
-            _ => return Err(NoOrigin),
-        };
-        let host = url.host_str().ok_or(NoOrigin)?.to_owned();
-        Ok(Self { secure, host, port: url.port() })
+    /// What is allowed but unwise, in the order of the file, for `check` and the start of `serve`.
+    pub fn warnings(&self) -> &[Problem] {
+        &self.warnings
     }
 }

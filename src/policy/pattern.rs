@@ -70,6 +70,11 @@ impl Pattern {
             || matches!(&*self.segments, [place @ .., Segment::Any] if starts(place))
     }
 
+    /// Whether this pattern takes every path.
+    pub fn takes_all(&self) -> bool {
+        matches!(*self.segments, [Segment::Any])
+    }
+
     /// Whether the letter case it is written in makes a difference.
     pub fn is_cased(&self) -> bool {
         self.segments

@@ -11,7 +11,7 @@ pub(super) const MOST_READINGS: usize = 512;
 
 /// What all steps on the way write is no longer than this, in bytes: it bounds the work that one
 /// long odd target can make.
-const MOST_BYTES: usize = 1024 * 1024;
+const MOST_BYTES: usize = 512 * 1024;
 
 /// How often software decodes: once itself, and once what stands in front of it or behind it.
 const MOST_DECODINGS: u8 = 2;

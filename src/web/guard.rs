@@ -50,7 +50,8 @@ pub(super) async fn guard(
     let (head, body) = request.into_parts();
     let here = desk.return_to(head.uri.path_and_query().map_or("/", |target| target.as_str()));
     let verdict = flow::admit::judge_visit(&requirement, visit.as_ref(), caller.now);
-    let leads_to_codes = door.asks == Asks::SignIn && refusal::is_navigation(&head);
+    let leads_to_codes =
+        door.asks == Asks::SignIn && door.serves == Serves::Page && refusal::is_navigation(&head);
     match (refusal::owed(&verdict), verdict) {
         (None, Verdict::Pass(_)) => {}
         (Some(Step::SaveCodes), _) if !leads_to_codes => {}

@@ -1,5 +1,8 @@
+use std::sync::Arc;
 use std::time::Duration;
 
+use doorward::store::Records;
+use doorward::store::memory::Memory;
 use http::{Method, StatusCode};
 
 use crate::gate::{Gate, PASSWORD};
@@ -75,13 +78,13 @@ async fn a_new_password_ends_every_session() {
 
 #[tokio::test]
 async fn a_session_is_worth_nothing_on_another_host() {
-    let gate = Gate::new();
+    let records: Arc<dyn Records> = Arc::new(Memory::new());
+    let gate = Gate::over(Arc::clone(&records));
     gate.knows("ada").await;
     let mut browser = gate.browser();
     browser.signs_in("ada").await;
     let elsewhere = crate::gate::CONFIG.replace("crm.example.com", "erp.example.com");
-    let other =
-        Gate::configured(&elsewhere, std::sync::Arc::new(doorward::store::memory::Memory::new()));
+    let other = Gate::configured(&elsewhere, records);
     let mut thief = other.browser();
     thief.cookies = browser.cookies;
     assert_eq!(thief.visits("/").await.heading(), "Sign in");

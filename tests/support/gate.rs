@@ -128,7 +128,7 @@ impl Gate {
         let hashed = Arc::new(AtomicUsize::new(0));
         let cookie_keys = keys.cookie();
         let env = Arc::new(Env {
-            config: Arc::new(temporary(config)),
+            config: Arc::new(Config::read("test.yaml", config).unwrap()),
             store: Arc::new(Store::new(records, &keys, chance.clone())),
             hashing: Arc::new(Counting::start(chance.clone(), Arc::clone(&hashed))),
             limit: SignInLimit::a_minute(10_000.try_into().unwrap()),
@@ -236,7 +236,8 @@ impl Protected {
             .map(|s| Timestamp::from_secs(gate.now().seconds() + s - 30))
             .map(|at| self.key.code_at(at).expose().to_owned())
             .collect();
-        (0..).map(|n| format!("{n:06}")).find(|code| !near.contains(code)).unwrap()
+        let all = (0..1_000_000).map(|n| format!("{n:06}"));
+        all.into_iter().find(|code| !near.contains(code)).unwrap()
     }
 }
 
@@ -452,42 +453,4 @@ fn encoded<K: AsRef<str>, V: AsRef<str>>(fields: &[(K, V)]) -> String {
 fn between<'t>(text: &'t str, from: &str, to: &str) -> Option<&'t str> {
     let rest = &text[text.find(from)? + from.len()..];
     Some(&rest[..rest.find(to)?])
-}
-
-fn temporary(_: &str) -> Config {
-    use doorward::domain::assurance::Requirement;
-    use doorward::policy::{Policy, Rule};
-    let rule = |path: &str, require| Rule { paths: vec![path.parse().unwrap()], require };
-    let second = Requirement::second_factor();
-    Config {
-        app: doorward::config::App {
-            name: "crm".into(),
-            origin: "https://crm.example.com".parse().unwrap(),
-            policy: Policy::new(
-                vec![
-                    rule("/public/", Requirement::nothing()),
-                    rule("/strict/", second.clone()),
-                    rule("/untrusting/", Requirement { trusted_device: false, ..second.clone() }),
-                    rule("/bank/", Requirement { within: Some(Duration::from_mins(5)), ..second }),
-                    rule("/closed/", Requirement::nobody()),
-                ],
-                Requirement::sign_in(),
-            ),
-        },
-        sessions: doorward::domain::session::Limits {
-            idle: Duration::from_hours(1),
-            at_most: Duration::from_hours(24),
-        },
-        confirm_for: Duration::from_mins(15),
-        second_factor: doorward::domain::user::TurnOn {
-            skew: Default::default(),
-            recovery_codes: 12,
-        },
-        issuer: "crm.example.com".into(),
-        trusted_devices: doorward::domain::user::Trust {
-            lasting: Duration::from_hours(720),
-            at_most: 10,
-        },
-        support: None,
-    }
 }

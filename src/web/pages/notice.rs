@@ -110,7 +110,7 @@ impl Notice {
             Self::Unreachable { .. } | Self::Late { .. } => "The application does not answer",
             Self::Unavailable => "Please come back in a moment",
             Self::WrongHost => "Nothing is served under this name",
-            Self::TooLarge => "That was too much",
+            Self::TooLarge => "That was too long",
             Self::SpentLink => "This link does not work any more",
             Self::SignedOut { .. } => "You are signed out",
         }
@@ -144,7 +144,7 @@ impl Notice {
                  What you sent may have arrived all the same: look before you send it again."
             )],
             Self::Unavailable => said(&["Nobody can be let in safely just now, so nobody is. \
-                 Nothing of what you did is lost. Reload this page in a minute."]),
+                 Reload this page in a minute."]),
             Self::WrongHost => said(&["Check the address that you typed or the link that you \
                  followed."]),
             Self::TooLarge => said(&["What was sent is longer than any form here needs. \

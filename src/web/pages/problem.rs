@@ -88,6 +88,9 @@ impl Problem {
                  and time automatically.",
             ),
             Self::WaitOrRecoveryCode(_) => Some("A recovery code works at once."),
+            Self::Expired => {
+                Some("If it comes back again, let your browser keep cookies from this address.")
+            }
             Self::Locked => Some("Use a recovery code. If you have none, ask for help."),
             _ => None,
         }

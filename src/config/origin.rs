@@ -1,0 +1,273 @@
+//! Where things are on the network: a host as visitors see it, an upstream, a listening address.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::str::FromStr;
+
+use url::{Host, Url};
+
+/// A host as browsers see it (RFC 6454): scheme, name, port. Links, cookie names and `Secure`
+/// follow it, never the listener and never a `Host` header.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Origin {
+    secure: bool,
+    host: Box<str>,
+    port: u16,
+}
+
+impl Origin {
+    /// Whether it is `https`.
+    pub fn is_secure(&self) -> bool {
+        self.secure
+    }
+
+    /// The name alone: lower case, IDNA as ASCII; an IPv6 address in brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port, default or not.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Name and port as a `Host` header carries them: the default port is left out
+    /// (RFC 9110 §4.2.3).
+    pub fn authority(&self) -> String {
+        let default = if self.secure { 443 } else { 80 };
+        if self.port == default {
+            self.host.to_string()
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+
+    /// Whether browsers treat it as safe even over plain HTTP: `localhost` and `*.localhost`
+    /// (RFC 6761 §6.3).
+    pub fn is_local(&self) -> bool {
+        &*self.host == "localhost" || self.host.ends_with(".localhost")
+    }
+}
+
+/// The origin as a URL without a path: `https://crm.example.com`.
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.secure { "https" } else { "http" };
+        write!(f, "{scheme}://{}", self.authority())
+    }
+}
+
+/// Why something is no place on the network. `Display` is for the operator.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// Not a host name, with or without scheme and port.
+    #[error("`{0}` is no host: write `crm.example.com`, with `http://` or a port if need be")]
+    Host(String),
+    /// A star in a host.
+    #[error("`{0}` has a star: every host is written out")]
+    Wildcard(String),
+    /// A path, a query, a user name: more than an origin has.
+    #[error("`{0}` has more than scheme, host and port")]
+    MoreThanOrigin(String),
+    /// A host ends in a dot.
+    #[error("`{0}` ends in a dot, which browsers take for another host")]
+    TrailingDot(String),
+    /// An upstream that is not `http://host:port`.
+    #[error("`{0}` is no upstream: write `http://127.0.0.1:9000`")]
+    Upstream(String),
+    /// An upstream over TLS.
+    #[error("https to an upstream comes with a later version: write `http://`")]
+    UpstreamTls,
+    /// Not an address to listen on.
+    #[error("`{0}` is no address to listen on: write an IP address and a port, `127.0.0.1:8080`")]
+    Address(String),
+}
+
+impl FromStr for Origin {
+    type Err = Malformed;
+
+    fn from_str(written: &str) -> Result<Self, Malformed> {
+        let malformed = || Malformed::Host(written.to_owned());
+        if written.contains('*') {
+            return Err(Malformed::Wildcard(written.to_owned()));
+        }
+        let absolute =
+            if written.contains("://") { written.to_owned() } else { format!("https://{written}") };
+        let url = Url::parse(&absolute).map_err(|_| malformed())?;
+        let secure = match url.scheme() {
+            "https" => true,
+            "http" => false,
+            _ => return Err(malformed()),
+        };
+        if is_more_than_origin(&url, &absolute) {
+            return Err(Malformed::MoreThanOrigin(written.to_owned()));
+        }
+        let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
+            return Err(malformed());
+        };
+        if host.ends_with('.') {
+            return Err(Malformed::TrailingDot(written.to_owned()));
+        }
+        if port == 0 {
+            return Err(malformed());
+        }
+        Ok(Self { secure, host: host.into(), port })
+    }
+}
+
+/// Whether `url` says anything that an origin does not. A last slash is forgiven.
+fn is_more_than_origin(url: &Url, written: &str) -> bool {
+    let user = !url.username().is_empty() || url.password().is_some() || written.contains('@');
+    let tail = url.query().is_some() || url.fragment().is_some();
+    user || tail || url.path() != "/" || written.contains('\\')
+}
+
+/// Where an application listens: plain HTTP.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Upstream {
+    host: Host,
+    port: u16,
+}
+
+impl Upstream {
+    /// The name or address to resolve, and the port, as `host:port`; IPv6 in brackets.
+    pub fn authority(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    /// The address, where it is written as one and needs no resolving.
+    pub fn address(&self) -> Option<SocketAddr> {
+        let ip = match &self.host {
+            Host::Ipv4(ip) => IpAddr::V4(*ip),
+            Host::Ipv6(ip) => IpAddr::V6(*ip),
+            Host::Domain(_) => return None,
+        };
+        Some(SocketAddr::new(ip, self.port))
+    }
+
+    /// Whether only programs on this machine can reach it.
+    pub fn is_loopback(&self) -> bool {
+        match &self.host {
+            Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
+            Host::Ipv4(ip) => ip.is_loopback(),
+            Host::Ipv6(ip) => ip.is_loopback(),
+        }
+    }
+}
+
+impl FromStr for Upstream {
+    type Err = Malformed;
+
+    fn from_str(written: &str) -> Result<Self, Malformed> {
+        let malformed = || Malformed::Upstream(written.to_owned());
+        let url = Url::parse(written).map_err(|_| malformed())?;
+        match url.scheme() {
+            "http" => {}
+            "https" => return Err(Malformed::UpstreamTls),
+            _ => return Err(malformed()),
+        }
+        if is_more_than_origin(&url, written) {
+            return Err(Malformed::MoreThanOrigin(written.to_owned()));
+        }
+        match (url.host(), url.port_or_known_default()) {
+            (Some(host), Some(port)) if port > 0 => Ok(Self { host: host.to_owned(), port }),
+            _ => Err(malformed()),
+        }
+    }
+}
+
+/// `http://127.0.0.1:9000`.
+impl fmt::Display for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}", self.authority())
+    }
+}
+
+/// Addresses to listen on: an IP address and a port, or `localhost` for both loopback addresses
+/// (a machine without IPv6 has only the first). Port 0 lets the system choose.
+///
+/// # Errors
+/// [`Malformed::Address`] for names, which are not resolved here, and whatever is no address.
+pub(super) fn listening(written: &str) -> Result<Vec<SocketAddr>, Malformed> {
+    let malformed = || Malformed::Address(written.to_owned());
+    if let Some(port) = written.strip_prefix("localhost:") {
+        let port = port.parse().map_err(|_| malformed())?;
+        let (four, six) = (Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into());
+        // A port that the system chooses would be a different one on each.
+        let addresses = if port == 0 { vec![four] } else { vec![four, six] };
+        return Ok(addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect());
+    }
+    written.parse().map(|address| vec![address]).map_err(|_| malformed())
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("crm.example.com", "https://crm.example.com", "crm.example.com")]
+    #[case("CRM.example.com:443", "https://crm.example.com", "crm.example.com")]
+    #[case("crm.example.com:8443", "https://crm.example.com:8443", "crm.example.com:8443")]
+    #[case("http://localhost:8080", "http://localhost:8080", "localhost:8080")]
+    #[case("http://crm.localhost:80/", "http://crm.localhost", "crm.localhost")]
+    #[case("bücher.example", "https://xn--bcher-kva.example", "xn--bcher-kva.example")]
+    #[case("[::1]:8443", "https://[::1]:8443", "[::1]:8443")]
+    fn a_host_is_an_origin(#[case] written: &str, #[case] url: &str, #[case] authority: &str) {
+        let origin: Origin = written.parse().unwrap();
+        assert_eq!((origin.to_string().as_str(), origin.authority().as_str()), (url, authority));
+    }
+
+    #[rstest]
+    #[case("")]
+    #[case("*.example.com")]
+    #[case("crm.example.com/app")]
+    #[case("crm.example.com?x")]
+    #[case("ada@crm.example.com")]
+    #[case("@crm.example.com")]
+    #[case("crm.example.com.")]
+    #[case("crm.example.com:0")]
+    #[case("crm.example.com:99999")]
+    #[case("ftp://crm.example.com")]
+    #[case("crm example.com")]
+    #[case("crm.example.com\\evil")]
+    fn what_is_more_or_less_than_an_origin_is_none(#[case] written: &str) {
+        assert!(Origin::from_str(written).is_err());
+    }
+
+    #[rstest]
+    #[case("http://127.0.0.1:9000", "127.0.0.1:9000", true)]
+    #[case("http://app", "app:80", false)]
+    #[case("http://[::1]:9000/", "[::1]:9000", true)]
+    #[case("http://localhost:9000", "localhost:9000", true)]
+    #[case("http://10.0.0.7:9000", "10.0.0.7:9000", false)]
+    fn an_upstream_is_a_host_and_a_port(
+        #[case] written: &str,
+        #[case] authority: &str,
+        #[case] loopback: bool,
+    ) {
+        let upstream: Upstream = written.parse().unwrap();
+        assert_eq!((upstream.authority().as_str(), upstream.is_loopback()), (authority, loopback));
+    }
+
+    #[rstest]
+    #[case("127.0.0.1:8080", &["127.0.0.1:8080"])]
+    #[case("[::1]:0", &["[::1]:0"])]
+    #[case("localhost:8080", &["127.0.0.1:8080", "[::1]:8080"])]
+    #[case("localhost:0", &["127.0.0.1:0"])]
+    fn an_address_to_listen_on(#[case] written: &str, #[case] addresses: &[&str]) {
+        let found: Vec<_> = listening(written).unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(found, addresses);
+    }
+
+    #[rstest]
+    #[case(":8080")]
+    #[case("8080")]
+    #[case("*:8080")]
+    #[case("example.com:80")]
+    #[case("127.0.0.1")]
+    fn a_name_is_no_address_to_listen_on(#[case] written: &str) {
+        assert!(listening(written).is_err());
+    }
+}

@@ -1,0 +1,237 @@
+//! The shipped files are valid, and a file with many mistakes is told all of them.
+
+use crate::domain::factor::totp::Skew;
+use std::path::Path;
+use std::time::Duration;
+
+use rstest::rstest;
+
+use super::tree::Node;
+use super::{Config, LogFormat, LogLevel, Problems, schema, tree};
+use crate::domain::assurance::{Level, Requirement};
+use crate::policy::request::Request;
+
+const MINIMAL: &str = include_str!("../../config/minimal.yaml");
+const EXAMPLE: &str = include_str!("../../config/example.yaml");
+
+fn problems(text: &str) -> Problems {
+    Config::read("doorward.yaml", text).unwrap_err()
+}
+
+/// A valid file with `extra` at its end.
+fn with(extra: &str) -> String {
+    format!("{MINIMAL}{extra}\n")
+}
+
+#[test]
+fn the_minimal_file_means_what_the_design_says_by_default() {
+    let config = Config::read("minimal.yaml", MINIMAL).unwrap();
+    let app = &config.app;
+    assert_eq!(config.listen, ["127.0.0.1:8080".parse().unwrap()]);
+    assert_eq!(config.app.origin.to_string(), "https://crm.example.com");
+    assert_eq!(app.upstream.authority(), "127.0.0.1:9000");
+    assert_eq!(*app.policy.otherwise(), Requirement::second_factor());
+    assert_eq!(config.issuer, "crm.example.com");
+    assert_eq!(
+        (config.second_factor.skew, config.second_factor.recovery_codes),
+        (Skew::default(), 12)
+    );
+    assert_eq!(config.trusted_devices.lasting, Duration::from_secs(30 * 86_400));
+    assert_eq!(config.trusted_devices.at_most, 10);
+    assert_eq!(config.sessions.idle, Duration::from_secs(3_600));
+    assert_eq!(config.sessions.at_most, Duration::from_secs(86_400));
+    assert_eq!(config.confirm_for, Duration::from_secs(900));
+    assert_eq!(config.shutdown_within, Duration::from_secs(30));
+    assert_eq!((config.log.format, config.log.level), (LogFormat::Text, LogLevel::Info));
+    assert!(config.operators.is_empty() && config.support.is_none());
+}
+
+#[rstest]
+#[case("/health", Level::Nothing, None, true)]
+#[case("/crm/internal/x", Level::Nobody, None, true)]
+#[case("/bank/7/transfer", Level::SecondFactor, Some(300), false)]
+#[case("/admin", Level::SecondFactor, None, false)]
+#[case("/", Level::SecondFactor, None, true)]
+fn the_example_asks_what_its_comments_say(
+    #[case] path: &str,
+    #[case] level: Level,
+    #[case] within: Option<u64>,
+    #[case] trusted_device: bool,
+) {
+    let config = Config::read("example.yaml", EXAMPLE).unwrap();
+    let request = Request::read(path.as_bytes()).unwrap();
+    let asked = config.app.policy.requirement(&request).requirement;
+    assert_eq!(asked.level, level);
+    assert_eq!(asked.within, within.map(Duration::from_secs));
+    assert_eq!(asked.trusted_device, trusted_device);
+}
+
+#[test]
+fn the_example_shows_every_key_of_this_version() {
+    let root = tree::read(EXAMPLE, &mut Vec::new()).unwrap();
+    let mut shown = Vec::new();
+    keys(&root, "", &mut shown);
+    for key in schema::key_paths(&schema::FILE, "") {
+        // What a place may ask is shown once.
+        let key = key.replace("otherwise.", "rules.require.");
+        assert!(shown.contains(&key), "config/example.yaml lacks {key}");
+    }
+}
+
+fn keys(node: &Node, path: &str, all: &mut Vec<String>) {
+    for entry in node.entries() {
+        let path = schema::below(path, &entry.name);
+        keys(&entry.node, &path, all);
+        all.push(path);
+    }
+    node.items().iter().for_each(|item| keys(item, path, all));
+}
+
+#[test]
+fn every_problem_is_told_at_once_with_its_place_and_cure() {
+    insta::assert_snapshot!(problems(
+        "\
+listen:
+  - address: example.com:80
+  - { adress: 127.0.0.1:8080, tls: {} }
+state: yes
+state: /tmp
+portal: https://id.example.com
+apps:
+  - name: The CRM
+    hosts: [http://crm.example.com, crm.example.com/app]
+    upstream: https://127.0.0.1:9000
+    rules:
+      - { paths: [admin, /a?b, /x/*.pdf], require: 2fa }
+      - { paths: /bank/, require: { second_factor: { within: 5m, trusted_device: true } } }
+      - { require: sign_in, methods: [POST] }
+      - { paths: [], require: {} }
+      - paths: [/ok/]
+        require: { second_factor: { within: 5, trusted_devices: false } }
+    otherwise:
+second_factor: { totp: { issuer: 'a:b', skew: 3 }, recovery_codes: twelve }
+trusted_devices: { for: 30, at_most: 0 }
+sessions: { idle: 48h }
+confirm: [15m]
+log: { format: xml, level: warning }
+wombat: 1
+"
+    ));
+}
+
+#[rstest]
+#[case::not_yaml("listen: [")]
+#[case::tab("listen:\n\t- a")]
+#[case::empty("")]
+#[case::only_a_comment("# nothing\n")]
+#[case::a_list("- a\n")]
+fn what_is_no_configuration_at_all_is_one_problem_or_two(#[case] text: &str) {
+    let problems = problems(text);
+    assert!(problems.problems.len() <= 2, "{problems}");
+    assert!(problems.problems[0].place.is_some());
+}
+
+#[rstest]
+#[case::anchor("log: &log { format: text }", "11:11: anchors are not read")]
+#[case::merge("log: { <<: { format: text } }", "merges are not read")]
+#[case::tag("support: !!str a", "tags are not read")]
+#[case::second_document("---\nlog: {}", "a second document begins here")]
+#[case::duplicate("state: /tmp", "`state` is written twice: first on line 4")]
+#[case::key("log: { [a]: b }", "a key must be a word")]
+#[case::switch("support: on", "`on` means `true` in YAML 1.1")]
+#[case::norway("log: { format: no }", "`no` means `false` in YAML 1.1")]
+#[case::quoted_number("second_factor: { recovery_codes: '12' }", "`12` is not a whole number")]
+#[case::empty_text("support: ''", "nothing stands where a text belongs")]
+#[case::later("mail: {}", "mail: this version does not support this key yet; remove it")]
+#[case::typo("sesions: {}", "sesions: unknown key; did you mean `sessions`?")]
+#[case::long("sessions: { idle: 2d }", "2d is longer than a session may last, which is 1d")]
+#[case::taken("operators: { address: '127.0.0.1:8080' }", "visitors are listened for on this")]
+fn what_yaml_would_let_pass_is_refused(#[case] line: &str, #[case] says: &str) {
+    let problems = problems(&with(line)).to_string();
+    assert!(problems.contains(says), "{problems}");
+    assert_eq!(problems.lines().count(), 1, "{problems}");
+}
+
+#[test]
+fn an_alias_is_refused_as_its_anchor_is() {
+    let problems = problems(&with("log: { format: &a text, level: *a }")).to_string();
+    assert!(problems.contains("11:32: aliases are not read; write the value out"), "{problems}");
+    assert_eq!(problems.lines().count(), 2, "{problems}");
+}
+
+#[test]
+fn an_upstream_that_is_the_gateway_itself_is_refused() {
+    let text = MINIMAL.replace(":9000", ":8080");
+    assert!(problems(&text).to_string().contains("where Doorward itself listens"));
+}
+
+#[test]
+fn two_applications_are_for_a_later_version() {
+    let app = MINIMAL.split_once("apps:\n").unwrap().1;
+    assert!(problems(&with(app)).to_string().contains("this version protects one application"));
+}
+
+#[test]
+fn what_is_allowed_but_unwise_is_a_warning() {
+    let text = "\
+listen: [{ address: localhost:8080 }]
+state: /tmp
+apps:
+  - name: crm
+    insecure: true
+    hosts: [http://crm.example.com]
+    upstream: http://10.0.0.7:9000
+    rules:
+      - { paths: [/admin/, /admin/users], require: nobody }
+      - { paths: [/admin/export/, /login], require: sign-in }
+      - { paths: [/], require: nothing }
+      - { paths: [/late], require: nobody }
+    otherwise: nobody
+";
+    let config = Config::read("doorward.yaml", text).unwrap();
+    let warnings: Vec<_> = config.warnings().iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(warnings.join("\n"));
+}
+
+#[test]
+fn https_on_localhost_is_asked_about() {
+    let text = MINIMAL.replace("crm.example.com", "'localhost:8080'");
+    let config = Config::read("doorward.yaml", &text).unwrap();
+    let says = "apps[0].hosts[0]: means https://localhost:8080; for plain HTTP write `http://localhost:8080`";
+    assert!(config.warnings().iter().any(|warning| warning.to_string().contains(says)));
+}
+
+#[test]
+fn plain_http_on_localhost_needs_no_leave() {
+    let text = MINIMAL.replace("crm.example.com", "'http://crm.localhost:8080'");
+    let config = Config::read("doorward.yaml", &text).unwrap();
+    assert_eq!(config.app.origin.to_string(), "http://crm.localhost:8080");
+}
+
+#[test]
+fn a_file_with_a_piece_missing_is_valid_or_told_why_it_is_not() {
+    let lines: Vec<_> = EXAMPLE.split_inclusive('\n').collect();
+    let without =
+        (0..lines.len()).map(|line| [&lines[..line], &lines[line + 1..]].concat().concat());
+    let cut = (0..EXAMPLE.len()).map(|end| EXAMPLE[..end].to_owned());
+    for text in without.chain(cut) {
+        if let Err(problems) = Config::read("doorward.yaml", &text) {
+            assert!(!problems.problems.is_empty(), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_says_so_without_a_place() {
+    let problems = Config::load(Path::new("no/such/file.yaml")).unwrap_err().to_string();
+    assert!(problems.starts_with("no/such/file.yaml: cannot be read: "), "{problems}");
+}
+
+#[test]
+fn problems_are_facts_for_machines_too() {
+    let json = serde_json::to_value(problems(&with("wombat: 1"))).unwrap();
+    assert_eq!(json["file"], "doorward.yaml");
+    assert_eq!(json["problems"][0]["line"], 11);
+    assert_eq!(json["problems"][0]["column"], 1);
+    assert_eq!(json["problems"][0]["key"], "wombat");
+}

@@ -1,0 +1,193 @@
+//! The YAML as it was written: every key and value with its place.
+//!
+//! One parser reads the file, once, so that nothing is judged in one way and used in another.
+//! What YAML offers beyond plain maps, lists and scalars (anchors, aliases, merges, tags, several
+//! documents) is refused: a configuration that decides who may enter must be read as it looks.
+
+use granit_parser::{Event, Marker, Parser, ScalarStyle, Span};
+
+use super::problem::{Place, Problem};
+
+/// A value in its place.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) place: Place,
+    pub(super) value: Value,
+}
+
+#[derive(Debug)]
+pub(super) enum Value {
+    Map(Vec<Entry>),
+    List(Vec<Node>),
+    /// A scalar; `plain` if it stands without quotes.
+    Scalar {
+        text: String,
+        plain: bool,
+    },
+    /// Something that was refused already.
+    Refused,
+}
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) name: String,
+    pub(super) place: Place,
+    pub(super) node: Node,
+}
+
+impl Node {
+    /// The entries; none for whatever is no map.
+    pub(super) fn entries(&self) -> &[Entry] {
+        if let Value::Map(entries) = &self.value { entries } else { &[] }
+    }
+
+    /// The items; none for whatever is no list.
+    pub(super) fn items(&self) -> &[Node] {
+        if let Value::List(items) = &self.value { items } else { &[] }
+    }
+
+    /// What is written here, unless it is a map, a list or nothing.
+    pub(super) fn scalar(&self) -> Option<&str> {
+        match &self.value {
+            Value::Scalar { text, .. } if !self.is_empty() => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing is written here, an empty text, or YAML's words for nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        match &self.value {
+            Value::Scalar { text, plain } => {
+                text.is_empty() || *plain && matches!(text.as_str(), "~" | "null" | "Null" | "NULL")
+            }
+            Value::Map(_) | Value::List(_) | Value::Refused => false,
+        }
+    }
+}
+
+/// Reads `text`; what is wrong with it goes to `problems`. `None` if it is no YAML at all.
+pub(super) fn read(text: &str, problems: &mut Vec<Problem>) -> Option<Node> {
+    let mut builder = Builder { problems, open: Vec::new(), root: None };
+    for event in Parser::new_from_str(text) {
+        match event {
+            Ok((event, span)) => builder.take(event, &span),
+            Err(error) => {
+                let what = format!("this is not YAML: {}", error.info());
+                builder.refuse(place(error.marker()), what, "check indentation and quotes");
+                return None;
+            }
+        }
+    }
+    if builder.root.is_none() {
+        let start = Place { line: 1, column: 1 };
+        builder.refuse(start, "the file is empty", "start from config/minimal.yaml");
+    }
+    builder.root
+}
+
+struct Builder<'a> {
+    problems: &'a mut Vec<Problem>,
+    /// Collections that have begun and not ended.
+    open: Vec<Open>,
+    root: Option<Node>,
+}
+
+struct Open {
+    node: Node,
+    /// In a map: the key whose value comes next; no name where the key was refused.
+    key: Option<(Option<String>, Place)>,
+}
+
+impl Builder<'_> {
+    fn take(&mut self, event: Event<'_>, span: &Span) {
+        let at = place(&span.start);
+        let (value, anchor, tag) = match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let plain = style == ScalarStyle::Plain;
+                (Value::Scalar { text: text.into_owned(), plain }, anchor, tag)
+            }
+            Event::MappingStart(_, anchor, tag) => (Value::Map(Vec::new()), anchor, tag),
+            Event::SequenceStart(_, anchor, tag) => (Value::List(Vec::new()), anchor, tag),
+            Event::Alias(_) => {
+                self.refuse(at, "aliases are not read", "write the value out");
+                (Value::Refused, 0, None)
+            }
+            Event::MappingEnd | Event::SequenceEnd => {
+                if let Some(ended) = self.open.pop() {
+                    self.place(ended.node);
+                }
+                return;
+            }
+            _ => return,
+        };
+        if anchor > 0 {
+            self.refuse(
+                at,
+                "anchors are not read",
+                "remove the `&…`, and write the value out where it is used",
+            );
+        }
+        if tag.is_some() {
+            self.refuse(at, "tags are not read", "remove the `!…`");
+        }
+        let node = Node { place: at, value };
+        if matches!(node.value, Value::Map(_) | Value::List(_)) {
+            self.open.push(Open { node, key: None });
+        } else {
+            self.place(node);
+        }
+    }
+
+    /// Puts a finished node where it belongs.
+    fn place(&mut self, node: Node) {
+        let Some(parent) = self.open.last_mut() else {
+            if self.root.is_some() {
+                self.refuse(
+                    node.place,
+                    "a second document begins here",
+                    "keep one document in a file",
+                );
+            } else {
+                self.root = Some(node);
+            }
+            return;
+        };
+        match (&mut parent.node.value, parent.key.take()) {
+            (Value::List(items), _) => items.push(node),
+            (Value::Map(entries), Some((Some(name), place))) => {
+                let first =
+                    entries.iter().find(|entry| entry.name == name).map(|entry| entry.place);
+                if let Some(first) = first {
+                    let what = format!("`{name}` is written twice: first on line {}", first.line);
+                    self.refuse(place, what, "keep one of them");
+                } else if name == "<<" {
+                    self.refuse(place, "merges are not read", "write the keys out");
+                } else {
+                    entries.push(Entry { name, place, node });
+                }
+            }
+            (_, Some(_)) => {}
+            (_, None) => {
+                let place = node.place;
+                let name =
+                    if let Value::Scalar { text, .. } = node.value { Some(text) } else { None };
+                if name.is_none() {
+                    self.refuse(place, "a key must be a word", "write `key: value`");
+                }
+                // Looked up again: `refuse` needed all of us.
+                if let Some(parent) = self.open.last_mut() {
+                    parent.key = Some((name, place));
+                }
+            }
+        }
+    }
+
+    fn refuse(&mut self, place: Place, what: impl Into<String>, cure: &str) {
+        let (what, cure) = (what.into(), Some(cure.to_owned()));
+        self.problems.push(Problem { place: Some(place), key: String::new(), what, cure });
+    }
+}
+
+fn place(marker: &Marker) -> Place {
+    Place { line: marker.line().max(1), column: marker.col() + 1 }
+}
