@@ -134,8 +134,7 @@ async fn password_link(
 impl Desk {
     /// The name of the operator: nobody but root and the owner of the socket is one.
     fn admits(&self, peer: Peer) -> Result<String, Refused> {
-        let is_operator = peer.0.is_some_and(|user| user == 0 || user == self.owner);
-        peer.name().filter(|_| is_operator).ok_or_else(|| Refused {
+        peer.name().filter(|_| is_operator(peer, self.owner)).ok_or_else(|| Refused {
             status: StatusCode::FORBIDDEN,
             problem: "only root and the system user of the gateway may ask for this".to_owned(),
         })
@@ -149,6 +148,10 @@ impl Desk {
             expires: written(link.expires),
         }
     }
+}
+
+fn is_operator(Peer(user): Peer, owner: u32) -> bool {
+    user.is_some_and(|user| user == 0 || user == owner)
 }
 
 fn person(user: &User) -> Person {
@@ -212,5 +215,18 @@ impl IntoResponse for Refused {
         let mut response = json(&Refusal { problem: self.problem });
         *response.status_mut() = self.status;
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_root_and_the_owner_of_the_socket_are_operators() {
+        assert!(is_operator(Peer(Some(0)), 1000));
+        assert!(is_operator(Peer(Some(1000)), 1000));
+        assert!(!is_operator(Peer(Some(1001)), 1000));
+        assert!(!is_operator(Peer(None), 1000));
     }
 }

@@ -58,3 +58,58 @@ pub(super) fn run(path: &Path, json: bool, out: &mut dyn Write) -> Result<(), Fa
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn checked(yaml: &str, json: bool) -> (String, Option<String>) {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("doorward.yaml");
+        fs::write(&file, yaml).unwrap();
+        let mut out = Vec::new();
+        let failed = run(&file, json, &mut out).err().map(|failure| failure.to_string());
+        let out = String::from_utf8(out).unwrap();
+        (out.replace(&home.path().display().to_string(), "/etc"), failed)
+    }
+
+    const GOOD: &str = "
+listen: [{ address: 127.0.0.1:8080 }]
+state: /var/lib/doorward
+apps:
+  - { name: crm, hosts: [crm.example.com], upstream: 'http://127.0.0.1:9000' }
+";
+
+    #[test]
+    fn a_valid_configuration_is_called_valid() {
+        let (out, failed) = checked(GOOD, false);
+        assert_eq!(failed, None, "{out}");
+        assert!(out.starts_with("/etc/doorward.yaml is valid") || out.contains("(a warning)"));
+        assert!(out.ends_with(".\n"), "{out}");
+    }
+
+    #[test]
+    fn every_problem_is_told_at_once_each_with_its_place() {
+        let bad = GOOD.replace("state", "stat").replace("127.0.0.1:8080", "everywhere");
+        let (out, failed) = checked(&bad, false);
+        assert!(out.lines().count() >= 2, "{out}");
+        assert!(out.lines().all(|line| line.starts_with("/etc/doorward.yaml:")), "{out}");
+        assert!(failed.unwrap().starts_with("doorward: the configuration has "));
+    }
+
+    #[test]
+    fn machines_are_told_the_same() {
+        let told = |yaml: &str| -> (serde_json::Value, Option<String>) {
+            let (out, failed) = checked(yaml, true);
+            (serde_json::from_str(&out).unwrap(), failed)
+        };
+        let (good, failed) = told(GOOD);
+        assert_eq!((&good["valid"], failed), (&true.into(), None));
+        let (bad, failed) = told("listen: 7");
+        assert_eq!(bad["valid"], false);
+        assert!(bad["problems"][0]["line"].is_u64(), "{bad}");
+        assert!(failed.is_some());
+    }
+}

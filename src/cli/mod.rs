@@ -2,6 +2,7 @@
 
 pub mod admin;
 mod api;
+mod check;
 mod client;
 mod failure;
 mod socket;
@@ -14,6 +15,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 pub use failure::Failure;
+
+use crate::config::Config;
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -35,12 +38,21 @@ pub struct Line {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Say everything that is wrong with a configuration, at once
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check {
+        /// The file to check; without it, the one that `serve` would take
+        file: Option<PathBuf>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Add people, list them, let them in again
     #[command(subcommand, after_help = USER_NOTE)]
     User(user::Command),
 }
 
-/// The configuration meant by `--config`, or found where it usually lies.
+/// The file meant by `--config`, or found where it usually lies.
 fn configuration(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
     if let Some(named) = named {
         return Ok(named);
@@ -79,14 +91,24 @@ pub fn run(
 }
 
 fn obey(line: Line, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Failure> {
-    let config = configuration(line.config)?;
     match line.command {
+        Command::Check { file, json } => {
+            check::run(&configuration(file.or(line.config))?, json, out)
+        }
         Command::User(command) => {
+            let state = loaded(line.config)?.state;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.map_err(|error| Failure::new("cannot start").because(error))?;
-            runtime.block_on(user::run(command, &config, out, notes))
+            runtime.block_on(user::run(command, &state, out, notes))
         }
     }
+}
+
+/// The configuration meant by `--config`, or found where it usually lies, if it is valid.
+fn loaded(named: Option<PathBuf>) -> Result<Config, Failure> {
+    let file = configuration(named)?;
+    Config::load(&file)
+        .map_err(|problems| Failure::new(format!("the configuration is not valid\n{problems}")))
 }
 
 const USUAL: [&str; 2] = ["./doorward.yaml", "/etc/doorward/doorward.yaml"];
@@ -111,3 +133,52 @@ Exit codes: 0 done, 1 refused or failed, 2 the command line is not understood.";
 const USER_NOTE: &str = "\
 These commands ask the running gateway, through the socket in its state directory: run them as the
 system user of the gateway, or as root.";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  doorward check
+  doorward check doorward.yaml
+  doorward check new.yaml --json | jq -r '.problems[].what'
+
+Each line names the file, the line and column, the key, what is wrong, and what to do about it.
+Exit codes: 0 valid, perhaps with warnings, 1 not valid.";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn help(path: &[&str]) -> String {
+        let mut command = Line::command().term_width(100);
+        command.build();
+        let command = path
+            .iter()
+            .fold(&mut command, |command, name| command.find_subcommand_mut(name).unwrap());
+        command.render_long_help().to_string()
+    }
+
+    #[test]
+    fn the_command_line_hangs_together() {
+        Line::command().debug_assert();
+    }
+
+    #[test]
+    fn help_teaches() {
+        insta::assert_snapshot!("help", help(&[]));
+        insta::assert_snapshot!("help_check", help(&["check"]));
+        insta::assert_snapshot!("help_user", help(&["user"]));
+        insta::assert_snapshot!("help_user_add", help(&["user", "add"]));
+        insta::assert_snapshot!("help_user_list", help(&["user", "list"]));
+        insta::assert_snapshot!("help_user_unlock", help(&["user", "unlock"]));
+        insta::assert_snapshot!("help_user_passwd", help(&["user", "passwd"]));
+    }
+
+    #[test]
+    fn a_name_that_is_none_is_told_before_anybody_is_asked() {
+        let line = ["doorward", "user", "add", "ada,root"];
+        let said = Line::try_parse_from(line).unwrap_err();
+        assert_eq!(said.exit_code(), 2);
+        assert!(said.to_string().contains("it may not contain a comma"), "{said}");
+    }
+}

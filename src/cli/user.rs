@@ -233,7 +233,12 @@ mod tests {
             second_factor_failures: 3,
             ..person("ada")
         };
-        insta::assert_snapshot!(table(&[ada, person("żółw")]), @"");
+        let listed = "\
+NAME  FULL NAME     E-MAIL           GROUPS         PASSWORD  TWO-FACTOR  FAILURES
+ada   Ada Lovelace  ada@example.com  engine, staff  set       on          3 second factor
+żółw  –             –                –              not yet   off         –
+";
+        assert_eq!(table(&[ada, person("żółw")]), listed);
     }
 
     #[test]
