@@ -4,11 +4,11 @@
 //! The modules below stand in the order of their layers; each may name those before it.
 //! `ARCHITECTURE.md` is the map.
 
-pub mod cli;
-pub mod config;
 pub mod domain;
-pub mod flow;
-pub mod identity;
 pub mod policy;
+pub mod config;
+pub mod identity;
 pub mod store;
+pub mod flow;
 pub mod web;
+pub mod cli;

@@ -202,7 +202,8 @@ fn answer(browser: &Browser) -> String {
 }
 
 fn row(cells: &[&str]) -> String {
-    cells.iter().map(|cell| format!("{cell:<12}")).collect::<String>().trim_end().to_owned()
+    let padded: Vec<_> = cells.iter().map(|cell| format!("{cell:<11}")).collect();
+    padded.join(" ").trim_end().to_owned()
 }
 
 fn words(line: &str) -> Vec<String> {

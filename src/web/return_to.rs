@@ -94,7 +94,6 @@ mod tests {
             "/\\evil.example",
             "\\\\evil.example",
             "https://evil.example/",
-            "https:evil.example",
             "http://crm.example.com/",
             "https://crm.example.com.evil.example/",
             "https://crm.example.com@evil.example/",

@@ -9,6 +9,7 @@
 
 use proptest::test_runner::{Config, RngSeed};
 
+mod golden;
 mod conformance;
 mod file;
 mod power_cuts;

@@ -254,6 +254,7 @@ pub(crate) struct Browser {
     /// Where it is.
     pub(crate) at: String,
     /// Whether the application got the last request, and in whose name.
+    #[expect(clippy::option_option, reason = "not passed on, passed on as nobody, as somebody")]
     pub(crate) passed: Option<Option<String>>,
 }
 
@@ -327,7 +328,7 @@ impl Browser {
             request = request.header(COOKIE, pairs.join("; "));
         }
         let request = request.body(body).unwrap();
-        self.at = target.to_owned();
+        target.clone_into(&mut self.at);
         self.passed = None;
         let read = Request::read(target.as_bytes()).unwrap();
         let response = if matches!(read.own_page(), OwnPage::Page(_)) {

@@ -102,11 +102,12 @@ impl Key {
 
     /// The code of the step that holds `now`.
     pub fn code_at(&self, now: Timestamp) -> Code {
-        Code(self.generator(Skew::default()).generate(now.seconds()).to_string())
+        let code = self.generator(Skew::default()).generate(now.seconds());
+        Code(Secret::from(code.to_string()))
     }
 
     fn step_of(&self, code: &Code, skew: Skew, now: Timestamp) -> Option<u64> {
-        self.generator(skew).check(&code.0, now.seconds())
+        self.generator(skew).check(code.expose(), now.seconds())
     }
 
     fn generator(&self, skew: Skew) -> totp_rs::Totp {
@@ -135,12 +136,12 @@ impl Default for Skew {
 
 /// Six digits, as typed.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Code(String);
+pub struct Code(Secret);
 
 impl Code {
     /// The six digits.
     pub fn expose(&self) -> &str {
-        &self.0
+        self.0.expose_str()
     }
 }
 
@@ -151,7 +152,7 @@ impl FromStr for Code {
     fn from_str(typed: &str) -> Result<Self, Rejection> {
         let digits: String = typed.chars().filter(|c| !c.is_whitespace()).collect();
         let six = digits.len() == 6 && digits.bytes().all(|b| b.is_ascii_digit());
-        if six { Ok(Self(digits)) } else { Err(Rejection::Wrong) }
+        if six { Ok(Self(Secret::from(digits))) } else { Err(Rejection::Wrong) }
     }
 }
 

@@ -1,0 +1,180 @@
+//! Records as they lie on disk, beneath the seal: what an older doorward wrote is read for ever.
+//!
+//! A record here never changes. When a type gains a field, write a new one beside the old.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use data_encoding::HEXLOWER;
+use doorward::domain::assurance::{Proof, Proofs};
+use doorward::domain::device::{BrowserId, DeviceId};
+use doorward::domain::event::{Event, What, Whom};
+use doorward::domain::factor::Answer;
+use doorward::domain::factor::totp::{Key, Skew};
+use doorward::domain::link::{Link, Purpose};
+use doorward::domain::lockout::Failures;
+use doorward::domain::name::{Email, Group, Name};
+use doorward::domain::password::PasswordHash;
+use doorward::domain::session::Session;
+use doorward::domain::time::Timestamp;
+use doorward::domain::user::{Profile, Trust, TurnOn, TurnedOn, User, UserId};
+use minicbor::{Decode, Encode};
+
+const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_123);
+
+fn key() -> Key {
+    Key::from_bytes(&[5; 20]).unwrap()
+}
+
+/// Somebody of whom everything there is to keep is kept.
+fn ada() -> User {
+    let profile = Profile {
+        name: Name::parse("ada").unwrap(),
+        full_name: Some("Ada Lovelace".to_owned()),
+        email: Some(Email::parse("Ada@example.com").unwrap()),
+        groups: BTreeSet::from([Group::parse("staff").unwrap()]),
+    };
+    let mut ada = User::new(UserId::from([1; 16]), profile, NOW);
+    ada.set_password(PasswordHash::new("$argon2id$v=19$m=8,t=1,p=1$c2FsdA$aGFzaA".to_owned()));
+    let how = TurnOn { skew: Skew::default(), recovery_codes: 2 };
+    // The codes are not what is looked at here; they only have to be the same ones each time.
+    let turned_on = ada.turn_on(key(), &key().code_at(NOW), how, &mut Counting(0), NOW);
+    assert_eq!(turned_on, TurnedOn::Now);
+    ada.save_recovery_codes(NOW);
+    let code = ada.recovery_codes().unwrap().unused().next().unwrap().clone();
+    ada.answer(&Answer::RecoveryCode(code), None, Skew::default(), NOW).unwrap();
+    ada.succeed(None, BrowserId::from([2; 16]), NOW);
+    let trust = Trust { lasting: Duration::from_hours(720), at_most: 10 };
+    ada.trust(DeviceId::from([3; 16]), trust, NOW);
+    ada.present_device(DeviceId::from([3; 16]), 1, NOW);
+    ada.present_device(DeviceId::from([3; 16]), 2, NOW);
+    ada.charge_password(None, NOW).unwrap();
+    ada
+}
+
+fn session() -> Session {
+    let proofs = Proofs::default()
+        .with(Proof::Password, NOW)
+        .with(Proof::Totp, NOW)
+        .with(Proof::RecoveryCode, NOW)
+        .with(Proof::TrustedDevice(DeviceId::from([3; 16])), NOW)
+        .with(Proof::Link, NOW);
+    let mut session = Session::begin(UserId::from([1; 16]), 7, proofs, NOW);
+    session.await_first_code(key(), NOW);
+    session
+}
+
+fn link() -> Link {
+    let (purpose, user) = (Purpose::SetPassword, UserId::from([1; 16]));
+    Link { purpose, user, epoch: 7, expires: NOW }
+}
+
+fn event(whom: Whom, from: Option<&str>, by: Option<&str>) -> Event {
+    let from = from.map(|address| address.parse::<IpAddr>().unwrap());
+    Event { at: NOW, whom, what: What::DeviceCopied, from, by: by.map(str::to_owned) }
+}
+
+fn failures() -> Failures {
+    let mut failures = Failures::default();
+    failures.fail(NOW);
+    failures
+}
+
+/// Bytes that count up: chance that stays the same whatever becomes of generators.
+struct Counting(u8);
+
+impl rand::TryRng for Counting {
+    type Error = std::convert::Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        let mut bytes = [0; 4];
+        self.try_fill_bytes(&mut bytes)?;
+        Ok(u32::from_le_bytes(bytes))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        let mut bytes = [0; 8];
+        self.try_fill_bytes(&mut bytes)?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        for byte in bytes {
+            *byte = self.0;
+            self.0 = self.0.wrapping_add(1);
+        }
+        Ok(())
+    }
+}
+
+impl rand::TryCryptoRng for Counting {}
+
+fn is_as_it_was<T>(value: &T, golden: &str)
+where
+    T: Encode<()> + for<'b> Decode<'b, ()> + PartialEq + std::fmt::Debug,
+{
+    let golden: String = golden.split_whitespace().collect();
+    let bytes = HEXLOWER.decode(golden.as_bytes()).unwrap();
+    let read: T = minicbor::decode(&bytes).unwrap();
+    assert_eq!(read, *value, "an old record is read");
+    assert_eq!(HEXLOWER.encode(&minicbor::to_vec(value).unwrap()), golden, "and written so");
+}
+
+#[test]
+fn a_user_is_read_as_it_was_written() {
+    is_as_it_was(&ada(), include_str!("golden/user-1.hex"));
+}
+
+#[test]
+fn a_session_is_read_as_it_was_written() {
+    is_as_it_was(&session(), include_str!("golden/session-1.hex"));
+}
+
+#[test]
+fn a_link_is_read_as_it_was_written() {
+    is_as_it_was(&link(), include_str!("golden/link-1.hex"));
+}
+
+#[test]
+fn an_event_is_read_as_it_was_written() {
+    let user = event(Whom::User(UserId::from([1; 16])), Some("192.0.2.1"), None);
+    is_as_it_was(&user, include_str!("golden/event-user-1.hex"));
+    let nobody = event(Whom::Nobody(9), Some("2001:db8::1"), Some("root"));
+    is_as_it_was(&nobody, include_str!("golden/event-nobody-1.hex"));
+}
+
+#[test]
+fn failures_are_read_as_they_were_written() {
+    is_as_it_was(&failures(), include_str!("golden/failures-1.hex"));
+}
+
+#[test]
+fn every_event_has_a_name_and_a_number_of_its_own() {
+    let numbers: Vec<_> =
+        (0..=15_u8).map(|number| minicbor::decode::<What>(&[number]).unwrap().name()).collect();
+    let distinct: BTreeSet<_> = numbers.iter().collect();
+    assert_eq!(distinct.len(), 16);
+    assert_eq!((numbers[0], numbers[15]), ("user-added", "device-copied"));
+    assert!(minicbor::decode::<What>(&[16]).is_err());
+}
+
+/// Prints every record as it is written today, for a new golden file.
+#[test]
+#[ignore = "a tool: run it to write a new golden record"]
+fn print_records() {
+    let user = Whom::User(UserId::from([1; 16]));
+    for (name, bytes) in [
+        ("user", minicbor::to_vec(ada()).unwrap()),
+        ("session", minicbor::to_vec(session()).unwrap()),
+        ("link", minicbor::to_vec(link()).unwrap()),
+        ("event-user", minicbor::to_vec(event(user, Some("192.0.2.1"), None)).unwrap()),
+        (
+            "event-nobody",
+            minicbor::to_vec(event(Whom::Nobody(9), Some("2001:db8::1"), Some("root"))).unwrap(),
+        ),
+        ("failures", minicbor::to_vec(failures()).unwrap()),
+    ] {
+        println!("{name} {}", HEXLOWER.encode(&bytes));
+    }
+}
