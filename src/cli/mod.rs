@@ -4,7 +4,10 @@ pub mod admin;
 mod api;
 mod check;
 mod client;
+mod demo;
 mod failure;
+mod log;
+pub mod serve;
 mod socket;
 mod user;
 
@@ -38,6 +41,9 @@ pub struct Line {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Stand in front of the application, until SIGTERM or Ctrl-C
+    #[command(after_help = SERVE_EXAMPLES)]
+    Serve,
     /// Say everything that is wrong with a configuration, at once
     #[command(after_help = CHECK_EXAMPLES)]
     Check {
@@ -50,6 +56,13 @@ enum Command {
     /// Add people, list them, let them in again
     #[command(subcommand, after_help = USER_NOTE)]
     User(user::Command),
+    /// See it work: an old application, a gateway before it, and three people
+    #[command(after_help = DEMO_NOTE)]
+    Demo {
+        /// Where to listen on this machine
+        #[arg(long, default_value_t = 8080)]
+        port: u16,
+    },
 }
 
 /// The file meant by `--config`, or found where it usually lies.
@@ -92,6 +105,12 @@ pub fn run(
 
 fn obey(line: Line, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Failure> {
     match line.command {
+        Command::Serve => {
+            let config = loaded(line.config)?;
+            serve::run(config)
+                .map_err(|error| Failure::new("the gateway does not run").because_of(&error))
+        }
+        Command::Demo { port } => demo::run(port, out),
         Command::Check { file, json } => {
             check::run(&configuration(file.or(line.config))?, json, out)
         }
@@ -134,6 +153,20 @@ const USER_NOTE: &str = "\
 These commands ask the running gateway, through the socket in its state directory: run them as the
 system user of the gateway, or as root.";
 
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  doorward serve
+  doorward serve --config /etc/doorward/doorward.yaml
+
+It runs in the foreground and logs to standard error. On SIGTERM it takes no new requests, and ends
+when those under way are answered, or after `shutdown: { within }`.
+Exit codes: 0 told to end, 1 could not start.";
+
+const DEMO_NOTE: &str = "\
+It needs no configuration and leaves nothing behind. It prints where to go, who lives there with
+which password, and where the configuration lies that it uses. Enter prints the code that one of
+them would read from a phone; Ctrl-C ends it.";
+
 const CHECK_EXAMPLES: &str = "\
 Examples:
   doorward check
@@ -166,6 +199,8 @@ mod tests {
     #[test]
     fn help_teaches() {
         insta::assert_snapshot!("help", help(&[]));
+        insta::assert_snapshot!("help_serve", help(&["serve"]));
+        insta::assert_snapshot!("help_demo", help(&["demo"]));
         insta::assert_snapshot!("help_check", help(&["check"]));
         insta::assert_snapshot!("help_user", help(&["user"]));
         insta::assert_snapshot!("help_user_add", help(&["user", "add"]));

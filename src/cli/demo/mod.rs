@@ -4,7 +4,6 @@ mod intranet;
 mod people;
 
 use std::fs::DirBuilder;
-use std::future::Future;
 use std::io::{self, BufRead, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt;
@@ -42,10 +41,10 @@ pub(super) fn run(port: u16, out: &mut dyn Write) -> Result<(), Failure> {
     fs::write(&file, configuration(port, &home.0.join("state"), intranet)).map_err(system)?;
     let config = Config::load(&file)
         .map_err(|problems| Failure::new("the demo's configuration is wrong").because(problems))?;
-    log::begin(config.log);
+    log::start(config.log);
     let gateway = Gateway::start(config, world).map_err(|error| {
         Failure::new("the gateway of the demo does not start")
-            .because(error)
+            .because_of(&error)
             .cure("if the port is taken, choose another: doorward demo --port 8081")
     })?;
     let alan = runtime.block_on(people::move_in(gateway.env()))?;
@@ -76,11 +75,9 @@ async fn wait(alan: &Alan, gateway: &Gateway, out: &mut dyn Write) -> io::Result
 }
 
 /// The next line that is typed; never, if nobody can type.
-fn next(enter: &mut mpsc::Receiver<()>) -> impl Future<Output = ()> + '_ {
-    async {
-        if enter.recv().await.is_none() {
-            std::future::pending::<()>().await;
-        }
+async fn next(enter: &mut mpsc::Receiver<()>) {
+    if enter.recv().await.is_none() {
+        std::future::pending::<()>().await;
     }
 }
 
@@ -149,10 +146,9 @@ log: {{ level: warn }}
 
 fn welcome(port: u16, file: &Path) -> String {
     let origin = format!("http://localhost:{port}");
-    let people: String = people::EVERYBODY
-        .iter()
-        .map(|person| format!("  {:6} {:24} {}\n", person.name, person.password, person.story))
-        .collect();
+    let people = people::EVERYBODY
+        .map(|person| format!("  {:6} {:24} {}\n", person.name, person.password, person.story));
+    let people = people.concat();
     let file = file.display();
     format!(
         "

@@ -102,9 +102,9 @@ async fn add(env: &Env, person: &Person, alan: &Alan) -> Result<(), Failure> {
 /// Turns two-factor on with the code of the step before, so that the present one is still unused.
 fn set_up(env: &Env, user: &mut User, Alan(key): &Alan, now: Timestamp) {
     let step = Duration::from_secs(30);
-    let before = Timestamp::from_millis(now.millis().saturating_sub(
-        u64::try_from(step.as_millis()).unwrap_or_default(),
-    ));
+    let before = Timestamp::from_millis(
+        now.millis().saturating_sub(u64::try_from(step.as_millis()).unwrap_or_default()),
+    );
     let code = key.code_at(before);
     let how = env.config.second_factor;
     env.chance.draw(|rng| user.turn_on(key.clone(), &code, how, rng, now));

@@ -1,0 +1,30 @@
+//! The log: lines for people, or one JSON object each for machines, on standard error.
+
+use std::io;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Log, LogFormat};
+
+/// Starts the log. Whoever has started one already keeps theirs.
+pub(super) fn start(log: Log) {
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter(log))
+        .with_writer(io::stderr)
+        .with_target(false);
+    let started = match log.format {
+        LogFormat::Text => lines.try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    };
+    // A test or a library around us may log in its own way.
+    drop(started);
+}
+
+/// Pingora's own lines quote what visitors sent, cookies and all; what matters of them is said
+/// again in ours. Only that connections cannot be accepted is left to it.
+fn filter(log: Log) -> EnvFilter {
+    EnvFilter::new(format!(
+        "{},pingora_core=off,pingora_proxy=off,pingora_core::services=error",
+        log.level.name()
+    ))
+}

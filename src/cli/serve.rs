@@ -1,0 +1,291 @@
+//! `doorward serve`: puts the parts together and runs them until told to stop.
+//!
+//! The one place that knows which store, which clock and which generator there are. Sockets are
+//! bound before anything else is started, so that a port that is taken is a plain error.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use http::StatusCode;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
+
+use super::admin::Admin;
+use super::log;
+use crate::config::Config;
+use crate::domain::chance::Chance;
+use crate::domain::signed::Signer;
+use crate::edge;
+use crate::flow::{Clock, Env};
+use crate::identity::SignInLimit;
+use crate::identity::local::{Cost, Pool, Room};
+use crate::proxy::{self, Upstream};
+use crate::store::directory::StateError;
+use crate::store::redb::{self, Redb};
+use crate::store::{Keys, StateDirectory, Store};
+use crate::web::Web;
+
+/// What comes from outside the process besides requests. A test hands in its own.
+#[derive(Clone)]
+pub struct World {
+    /// What time it is.
+    pub clock: Clock,
+    /// Where random bits come from.
+    pub chance: Chance,
+    /// How much work hashing a password is.
+    pub cost: Cost,
+}
+
+impl World {
+    /// The real one: the system's clock and generator, and the cost that OWASP asks for.
+    pub fn real() -> Self {
+        Self { clock: edge::clock(), chance: edge::chance(), cost: Cost::OWASP }
+    }
+}
+
+/// Why a gateway did not start. Each says what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum NotStarted {
+    /// Somebody else has the port, or it may not be had.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The state directory or its keys cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] redb::OpenError),
+    /// The socket for operators' commands cannot be made.
+    #[error("cannot make the socket for commands in {}", state.display())]
+    Socket {
+        /// The state directory.
+        state: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// There is no key to sign cookies with.
+    #[error("the file of keys holds none for cookies")]
+    NoCookieKey,
+    /// The system gives us no threads or timers.
+    #[error("the system does not let us start: {0}")]
+    System(#[from] io::Error),
+}
+
+/// A gateway that runs, in this process.
+pub struct Gateway {
+    runtime: Runtime,
+    running: proxy::Running,
+    operators: Vec<SocketAddr>,
+    env: Arc<Env>,
+    ready: Arc<AtomicBool>,
+    admin: (oneshot::Sender<()>, JoinHandle<()>),
+    _background: JoinSet<()>,
+}
+
+impl Gateway {
+    /// Starts what `config` describes. Returns once visitors are answered.
+    ///
+    /// # Errors
+    /// See [`NotStarted`]; nothing is left running then.
+    pub fn start(config: Config, world: World) -> Result<Self, NotStarted> {
+        let sockets = config.listen.iter().copied().map(bind).collect::<Result<Vec<_>, _>>()?;
+        let desks = config.operators.iter().copied().map(bind).collect::<Result<Vec<_>, _>>()?;
+        let env = Arc::new(furnish(config, world)?);
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let within = runtime.enter();
+
+        // The store is open, and its lock ours: whose socket lies there is dead.
+        let admin = serve_commands(&env)?;
+        let app = &env.config.app;
+        let upstream = Arc::new(Upstream::new(&app.upstream.authority()));
+        if let Err(error) = runtime.block_on(upstream.look_up()) {
+            tracing::warn!(app = app.name, %error, "the application cannot be found yet");
+        }
+        let web = Web::new(Arc::clone(&env));
+        let gateway = proxy::Gateway::new(web, &app.name, &app.origin, Arc::clone(&upstream));
+        let running = gateway.serve(sockets)?;
+
+        let ready = Arc::new(AtomicBool::new(true));
+        let mut background = JoinSet::new();
+        background.spawn(async move { upstream.keep_looking_up().await });
+        background.spawn(sweep(Arc::clone(&env)));
+        let operators = desks
+            .into_iter()
+            .map(|desk| answer_operators(&mut background, desk, &env, Arc::clone(&ready)))
+            .collect::<io::Result<Vec<_>>>()?;
+        drop(within);
+        Ok(Self { runtime, running, operators, env, ready, admin, _background: background })
+    }
+
+    /// Where visitors are answered, with the ports that were found where any would do.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        self.running.addresses()
+    }
+
+    /// Where operators are answered.
+    pub fn operators(&self) -> &[SocketAddr] {
+        &self.operators
+    }
+
+    /// What the gateway works with.
+    pub fn env(&self) -> &Arc<Env> {
+        &self.env
+    }
+
+    /// Takes no more requests, waits for those under way as long as `shutdown.within` says, and
+    /// ends. Says whether all were answered.
+    pub fn stop(self) -> bool {
+        self.ready.store(false, Ordering::Relaxed);
+        let within = self.env.config.shutdown_within;
+        let all = self.runtime.block_on(self.running.drain(within));
+        let (end, serving) = self.admin;
+        end.send(()).ok();
+        self.runtime.block_on(async { timeout(LAST_WORDS, serving).await.ok() });
+        self.runtime.shutdown_timeout(LAST_WORDS);
+        all
+    }
+}
+
+/// Runs what `config` describes until SIGTERM or SIGINT, then lets requests under way end.
+///
+/// # Errors
+/// See [`NotStarted`].
+pub fn run(config: Config) -> Result<(), NotStarted> {
+    log::start(config.log);
+    for warning in config.warnings() {
+        tracing::warn!("the configuration: {warning}");
+    }
+    let gateway = Gateway::start(config, World::real())?;
+    let origin = gateway.env.config.app.origin.to_string();
+    for address in gateway.addresses() {
+        tracing::info!(%address, origin, "listening");
+    }
+    for address in gateway.operators() {
+        tracing::info!(%address, "listening for operators");
+    }
+    gateway.runtime.block_on(told_to_stop())?;
+    tracing::info!("stopping: requests under way are answered first");
+    if !gateway.stop() {
+        tracing::warn!("some requests were cut off");
+    }
+    Ok(())
+}
+
+async fn told_to_stop() -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+fn bind(address: SocketAddr) -> Result<TcpListener, NotStarted> {
+    TcpListener::bind(address).map_err(|source| NotStarted::Listen { address, source })
+}
+
+fn furnish(config: Config, world: World) -> Result<Env, NotStarted> {
+    let state = StateDirectory::open(&config.state)?;
+    let keys = world.chance.draw(|rng| Keys::of(&state, rng))?;
+    let records = Arc::new(Redb::open(&state.store_file(), redb::Options::default())?);
+    let cookie_keys = keys.cookie();
+    let signer = Signer::new(cookie_keys.iter().map(|(id, key)| (*id, key)))
+        .ok_or(NotStarted::NoCookieKey)?;
+    let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let pool = Pool::start(world.cost, Room::beside(cores), world.chance.clone())?;
+    Ok(Env {
+        limit: SignInLimit::a_minute(SIGN_INS),
+        store: Arc::new(Store::new(records, &keys, world.chance.clone())),
+        hashing: Arc::new(pool),
+        signer,
+        clock: world.clock,
+        chance: world.chance,
+        config: Arc::new(config),
+    })
+}
+
+/// Takes out what has run out, now and every hour.
+async fn sweep(env: Arc<Env>) {
+    loop {
+        match env.store.sweep((env.clock)()).await {
+            Ok(gone) => tracing::debug!(gone, "swept"),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "what has run out is still there");
+            }
+        }
+        tokio::time::sleep(SWEEP_EVERY).await;
+    }
+}
+
+/// Answers operators' commands from now on, until the sender says so or is dropped.
+fn serve_commands(env: &Arc<Env>) -> Result<(oneshot::Sender<()>, JoinHandle<()>), NotStarted> {
+    let state = &env.config.state;
+    let admin =
+        Admin::bind(state).map_err(|source| NotStarted::Socket { state: state.clone(), source })?;
+    let (end, ended) = oneshot::channel();
+    let env = Arc::clone(env);
+    let serving = tokio::spawn(async move {
+        if let Err(error) = admin.serve(env, async { drop(ended.await) }).await {
+            tracing::error!(%error, "operators' commands are not answered any more");
+        }
+    });
+    Ok((end, serving))
+}
+
+fn answer_operators(
+    background: &mut JoinSet<()>,
+    socket: TcpListener,
+    env: &Arc<Env>,
+    ready: Arc<AtomicBool>,
+) -> io::Result<SocketAddr> {
+    socket.set_nonblocking(true)?;
+    let address = socket.local_addr()?;
+    let socket = tokio::net::TcpListener::from_std(socket)?;
+    let router = Router::new()
+        .route("/healthz", get(async || "alive\n"))
+        .route("/readyz", get(readiness))
+        .with_state((Arc::clone(env), ready));
+    background.spawn(async move {
+        if let Err(error) = axum::serve(socket, router).await {
+            tracing::error!(%error, "operators are not answered any more");
+        }
+    });
+    Ok(address)
+}
+
+/// Whether requests should be sent here: not while we stop, nor while the store is away.
+async fn readiness(
+    State((env, ready)): State<(Arc<Env>, Arc<AtomicBool>)>,
+) -> (StatusCode, &'static str) {
+    if !ready.load(Ordering::Relaxed) {
+        return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
+    }
+    match env.store.probe().await {
+        Ok(()) => (StatusCode::OK, "ready\n"),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the store is unavailable\n"),
+    }
+}
+
+/// How many sign-in posts one address may send in a minute.
+const SIGN_INS: NonZeroU32 = NonZeroU32::new(30).unwrap();
+const SWEEP_EVERY: Duration = Duration::from_hours(1);
+/// How long threads get to notice the end, after the requests.
+const LAST_WORDS: Duration = Duration::from_millis(500);

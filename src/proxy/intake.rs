@@ -1,0 +1,250 @@
+//! One request, one host, one meaning; or none.
+//!
+//! Pingora forwards much that two servers in a row could read differently. What reaches the
+//! rest of Doorward has been read here in the one way in which it will also go upstream.
+
+use http::Method;
+use http::header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
+use pingora::http::RequestHeader;
+use pingora::http::authority::{RawTargetAuthority, raw_target_authority};
+
+use crate::config::Origin;
+
+/// Where visitors find us, as it stands in a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Site {
+    /// `http` or `https`.
+    pub(super) scheme: &'static str,
+    /// Host in lower case, and port unless it is the scheme's own.
+    pub(super) authority: String,
+}
+
+impl Site {
+    pub(super) fn of(origin: &Origin) -> Self {
+        let scheme = if origin.is_secure() { "https" } else { "http" };
+        Self { scheme, authority: origin.authority() }
+    }
+}
+
+/// Why a request is not looked at any further. `Display` is for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refusal {
+    /// There is not exactly one host, or it is none (RFC 9112 §3.2: 400).
+    #[error("there is not exactly one valid Host")]
+    Host,
+    /// Nothing is served under this host and port (RFC 9110 §15.5.20: 421).
+    #[error("the Host is not one of ours")]
+    Misdirected,
+    /// The method opens tunnels or echoes headers (RFC 9110 §9.3.6, §9.3.8: 405).
+    #[error("the method is CONNECT, TRACE or TRACK")]
+    Method,
+    /// The target is no path on this host, or was not understood as it was sent.
+    #[error("the request target is not a path on this host")]
+    Target,
+    /// It is unclear where the body ends (RFC 9112 §6.3).
+    #[error("the framing of the body is not clear")]
+    Framing,
+}
+
+/// Reads `request`, which must be for `site`, and puts it into the one form that goes on:
+/// target in origin form, one `Content-Length` at most.
+///
+/// `raw` is the head as it came, of which Pingora has by then dropped or changed some.
+///
+/// # Errors
+/// [`Refusal`] if the request has no single meaning, or is not for `site`.
+pub(super) fn read(request: &mut RequestHeader, raw: &[u8], site: &Site) -> Result<(), Refusal> {
+    if [Method::CONNECT, Method::TRACE].contains(&request.method)
+        || request.method.as_str().eq_ignore_ascii_case("TRACK")
+    {
+        return Err(Refusal::Method);
+    }
+    let host = one_host(request)?;
+    if !is_at(host.as_bytes(), site) {
+        return Err(Refusal::Misdirected);
+    }
+    take_path(request, raw, host.as_bytes())?;
+    frame(request, raw)
+}
+
+fn one_host(request: &RequestHeader) -> Result<HeaderValue, Refusal> {
+    let mut hosts = request.headers.get_all(HOST).iter();
+    let host = hosts.next().cloned().ok_or(Refusal::Host)?;
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(byte);
+    if hosts.next().is_some() || host.is_empty() || !host.as_bytes().iter().all(plain) {
+        return Err(Refusal::Host);
+    }
+    Ok(host)
+}
+
+/// Whether `host` names `site`; the port may be written out where it is the scheme's own.
+fn is_at(host: &[u8], site: &Site) -> bool {
+    let own_port: &[u8] = if site.scheme == "https" { b":443" } else { b":80" };
+    let ours = site.authority.as_bytes();
+    host.eq_ignore_ascii_case(ours)
+        || host.strip_suffix(own_port).is_some_and(|name| name.eq_ignore_ascii_case(ours))
+}
+
+/// Turns an absolute target into its path, after the host in it was found to be the same as
+/// `Host` (RFC 9112 §3.2.2 would let it win; two words for one thing are refused here).
+fn take_path(request: &mut RequestHeader, raw: &[u8], host: &[u8]) -> Result<(), Refusal> {
+    // Pingora drops a fragment and escapes stray bytes; an application should see neither.
+    let sent = raw.split(|&byte| byte == b' ').nth(1).ok_or(Refusal::Target)?;
+    if sent != request.raw_path() {
+        return Err(Refusal::Target);
+    }
+    if sent.first() == Some(&b'/') {
+        return Ok(());
+    }
+    let RawTargetAuthority::Absolute { scheme, authority, path_and_query } =
+        raw_target_authority(sent)
+    else {
+        return Err(Refusal::Target);
+    };
+    let web = scheme.eq_ignore_ascii_case(b"http") || scheme.eq_ignore_ascii_case(b"https");
+    if !web || !authority.eq_ignore_ascii_case(host) {
+        return Err(Refusal::Target);
+    }
+    let path = match path_and_query.first() {
+        Some(b'/') => path_and_query.to_vec(),
+        _ => [b"/", path_and_query].concat(),
+    };
+    request.set_raw_path(&path).map_err(|_| Refusal::Target)
+}
+
+fn frame(request: &mut RequestHeader, raw: &[u8]) -> Result<(), Refusal> {
+    let mut codings = request.headers.get_all(TRANSFER_ENCODING).iter();
+    if let Some(coding) = codings.next() {
+        let chunked = coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+        // Pingora takes a Content-Length out that stood beside it, so the head as sent is asked.
+        if !chunked || codings.next().is_some() || mentions_length(raw) {
+            return Err(Refusal::Framing);
+        }
+    }
+    let lengths: Vec<HeaderValue> =
+        request.headers.get_all(CONTENT_LENGTH).iter().cloned().collect();
+    let Some(first) = lengths.first() else { return Ok(()) };
+    // RFC 9110 §8.6 lets equal ones be taken for one, and a list of equal ones, too.
+    let mut said = lengths.iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
+    let length = first.as_bytes().split(|&byte| byte == b',').next().unwrap_or_default();
+    let length = length.trim_ascii();
+    let digits = !length.is_empty() && length.iter().all(u8::is_ascii_digit);
+    if !digits || !said.all(|other| other.trim_ascii() == length) {
+        return Err(Refusal::Framing);
+    }
+    if lengths.len() > 1 || first.as_bytes() != length {
+        request.insert_header(CONTENT_LENGTH, length).map_err(|_| Refusal::Framing)?;
+    }
+    Ok(())
+}
+
+fn mentions_length(raw: &[u8]) -> bool {
+    let name = b"content-length";
+    raw.split(|&byte| byte == b'\n')
+        .any(|line| line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn site(scheme: &'static str, authority: &str) -> Site {
+        Site { scheme, authority: authority.to_owned() }
+    }
+
+    /// Reads a head as Pingora hands it over.
+    fn arrives(head: &str, site: &Site) -> Result<RequestHeader, Refusal> {
+        let mut lines = head.lines();
+        let mut first = lines.next().unwrap().split(' ');
+        let (method, target) = (first.next().unwrap(), first.next().unwrap());
+        let mut request = RequestHeader::build(method, target.as_bytes(), None).unwrap();
+        for line in lines {
+            let (name, value) = line.split_once(": ").unwrap();
+            request.append_header(name.to_owned(), value).unwrap();
+        }
+        if request.headers.contains_key(TRANSFER_ENCODING) {
+            request.remove_header(&CONTENT_LENGTH);
+        }
+        read(&mut request, head.as_bytes(), site)?;
+        Ok(request)
+    }
+
+    #[rstest]
+    #[case("crm.example.com", None)]
+    #[case("CRM.Example.com:443", None)]
+    #[case("crm.example.com:80", Some(Refusal::Misdirected))]
+    #[case("crm.example.com.", Some(Refusal::Misdirected))]
+    #[case("evil.example.com", Some(Refusal::Misdirected))]
+    #[case("crm.example.com:443:443", Some(Refusal::Misdirected))]
+    #[case("crm.example.com, evil", Some(Refusal::Host))]
+    #[case("crm.example.com/", Some(Refusal::Host))]
+    #[case("me@crm.example.com", Some(Refusal::Host))]
+    #[case("", Some(Refusal::Host))]
+    fn a_request_is_for_the_configured_host(#[case] host: &str, #[case] refused: Option<Refusal>) {
+        let head = format!("GET / HTTP/1.1\nHost: {host}\n");
+        let read = arrives(&head, &site("https", "crm.example.com"));
+        assert_eq!(read.err(), refused);
+    }
+
+    #[test]
+    fn a_port_of_ones_own_has_to_be_said() {
+        let ours = site("http", "localhost:8080");
+        assert!(arrives("GET / HTTP/1.1\nHost: localhost:8080\n", &ours).is_ok());
+        let without = arrives("GET / HTTP/1.1\nHost: localhost\n", &ours);
+        assert_eq!(without.err(), Some(Refusal::Misdirected));
+    }
+
+    #[rstest]
+    #[case("GET / HTTP/1.1\n", Refusal::Host)]
+    #[case("GET / HTTP/1.1\nHost: a.test\nHost: a.test\n", Refusal::Host)]
+    #[case("TRACE / HTTP/1.1\nHost: a.test\n", Refusal::Method)]
+    #[case("CONNECT / HTTP/1.1\nHost: a.test\n", Refusal::Method)]
+    #[case("track / HTTP/1.1\nHost: a.test\n", Refusal::Method)]
+    #[case("OPTIONS * HTTP/1.1\nHost: a.test\n", Refusal::Target)]
+    #[case("GET @evil/a HTTP/1.1\nHost: a.test\n", Refusal::Target)]
+    #[case("GET ?a HTTP/1.1\nHost: a.test\n", Refusal::Target)]
+    #[case("GET /admin#/../public HTTP/1.1\nHost: a.test\n", Refusal::Target)]
+    #[case("GET http://evil.test/ HTTP/1.1\nHost: a.test\n", Refusal::Target)]
+    #[case("GET ftp://a.test/ HTTP/1.1\nHost: a.test\n", Refusal::Target)]
+    #[case("GET http://x@a.test/ HTTP/1.1\nHost: a.test\n", Refusal::Target)]
+    #[case(
+        "POST / HTTP/1.1\nHost: a.test\nContent-Length: 1\nContent-Length: 2\n",
+        Refusal::Framing
+    )]
+    #[case("POST / HTTP/1.1\nHost: a.test\nContent-Length: +1\n", Refusal::Framing)]
+    #[case("POST / HTTP/1.1\nHost: a.test\nContent-Length: 1, 2\n", Refusal::Framing)]
+    #[case(
+        "POST / HTTP/1.1\nHost: a.test\nContent-Length: 1\nTransfer-Encoding: chunked\n",
+        Refusal::Framing
+    )]
+    #[case("POST / HTTP/1.1\nHost: a.test\nTransfer-Encoding: gzip, chunked\n", Refusal::Framing)]
+    #[case(
+        "POST / HTTP/1.1\nHost: a.test\nTransfer-Encoding: chunked\nTransfer-Encoding: chunked\n",
+        Refusal::Framing
+    )]
+    fn what_has_no_single_meaning_goes_no_further(#[case] head: &str, #[case] why: Refusal) {
+        assert_eq!(arrives(head, &site("http", "a.test")).err(), Some(why));
+    }
+
+    #[rstest]
+    #[case("/a/../b?c=%zz&d=http://x/", "/a/../b?c=%zz&d=http://x/")]
+    #[case("http://a.test/a%2fb?c", "/a%2fb?c")]
+    #[case("http://A.test?c", "/?c")]
+    #[case("http://a.test", "/")]
+    #[case("//evil.test/a", "//evil.test/a")]
+    fn a_target_goes_on_as_a_path(#[case] sent: &str, #[case] goes_on: &str) {
+        let head = format!("GET {sent} HTTP/1.1\nHost: a.test\n");
+        let request = arrives(&head, &site("http", "a.test")).unwrap();
+        assert_eq!(request.raw_path(), goes_on.as_bytes());
+    }
+
+    #[test]
+    fn a_length_said_twice_goes_on_once() {
+        let head = "POST / HTTP/1.1\nHost: a.test\nContent-Length: 3\nContent-Length: 3, 3\n";
+        let request = arrives(head, &site("http", "a.test")).unwrap();
+        let lengths: Vec<_> = request.headers.get_all(CONTENT_LENGTH).iter().collect();
+        assert_eq!(lengths, ["3"]);
+    }
+}

@@ -1,0 +1,20 @@
+//! The way through: from a visitor's request to the application and back.
+//!
+//! The one place, with the composition root, that names Pingora. A request is read once
+//! ([`intake`]), is answered by our own pages or judged by [`Web::admit`](crate::web::Web::admit),
+//! and goes on only with a [`Permit`](crate::domain::assurance::Permit) in hand, which is then
+//! stamped on it ([`headers`]). Whatever fails on the way stops it.
+
+mod answers;
+mod cookies;
+mod gateway;
+mod headers;
+mod intake;
+mod own;
+mod patient;
+mod serving;
+mod upstream;
+
+pub use gateway::{Gateway, Passage};
+pub use serving::Running;
+pub use upstream::Upstream;

@@ -1,0 +1,101 @@
+//! A connection to an application for one request that wants to become a tunnel.
+//!
+//! Pingora 0.9.1 watches two things at once: that the visitor's (empty) body ends, and what the
+//! application answers. If an application has switched protocols before the end of the body is
+//! looked at, Pingora takes that end for the end of the tunnel and closes it at birth; with both
+//! at hand it chooses by chance. On a machine with few cores the application often runs between
+//! our sending and our next look. So the first look at an answer finds nothing, once.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pingora::connectors::l4::Connect;
+use pingora::protocols::l4::socket::SocketAddr;
+use pingora::protocols::l4::stream::Stream;
+use pingora::protocols::l4::virt::{VirtualSockOpt, VirtualSocket, VirtualSocketStream};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorType, OrErr, Result};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// Has `peer` reached over a connection of its own, which nobody else is given afterwards:
+/// Pingora tells pooled connections apart by a number that this kind does not have.
+pub(super) fn alone(peer: &mut HttpPeer, connect_within: Duration) {
+    static REQUESTS: AtomicU64 = AtomicU64::new(1);
+    peer.group_key = REQUESTS.fetch_add(1, Ordering::Relaxed);
+    peer.options.idle_timeout = Some(Duration::from_secs(1));
+    peer.options.custom_l4 = Some(Arc::new(Patience { connect_within }));
+}
+
+#[derive(Debug)]
+struct Patience {
+    connect_within: Duration,
+}
+
+#[async_trait]
+impl Connect for Patience {
+    async fn connect(&self, address: &SocketAddr) -> Result<Stream> {
+        let address = address.as_inet().ok_or_else(|| {
+            Error::explain(ErrorType::InternalError, "an application without an IP address")
+        })?;
+        let stream = tokio::time::timeout(self.connect_within, TcpStream::connect(address))
+            .await
+            .or_err(ErrorType::ConnectTimedout, "while connecting for a tunnel")?
+            .or_err(ErrorType::ConnectError, "while connecting for a tunnel")?;
+        let patient = Patient { stream, has_waited: false };
+        Ok(Stream::from(VirtualSocketStream::new(Box::new(patient))))
+    }
+}
+
+#[derive(Debug)]
+struct Patient {
+    stream: TcpStream,
+    has_waited: bool,
+}
+
+impl AsyncRead for Patient {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        read: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.has_waited {
+            self.has_waited = true;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Pin::new(&mut self.stream).poll_read(context, read)
+    }
+}
+
+impl AsyncWrite for Patient {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+impl VirtualSocket for Patient {
+    fn set_socket_option(&self, option: VirtualSockOpt) -> io::Result<()> {
+        match option {
+            VirtualSockOpt::NoDelay => self.stream.set_nodelay(true),
+            _ => Ok(()),
+        }
+    }
+}

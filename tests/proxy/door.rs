@@ -1,0 +1,170 @@
+//! A whole gateway on a socket, with a clock moved by hand and a state directory of its own.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use doorward::cli::serve::{Gateway, World};
+use doorward::config::Config;
+use doorward::domain::chance::Chance;
+use doorward::domain::factor::totp;
+use doorward::domain::link::{Link, Purpose};
+use doorward::domain::name::Name;
+use doorward::domain::secret::Token;
+use doorward::domain::time::Timestamp;
+use doorward::domain::user::{Profile, User, UserId};
+use doorward::identity::local::Cost;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use tempfile::TempDir;
+
+use crate::window::Window;
+
+/// What visitors have in their address line.
+pub(crate) const HOST: &str = "crm.localhost:8080";
+/// The password of everybody here.
+pub(crate) const PASSWORD: &str = "three wet umbrellas";
+
+/// When every story begins: a moment at which a step of RFC 6238 begins.
+const START: u64 = 1_800_000_000;
+
+pub(crate) struct Door {
+    pub address: SocketAddr,
+    pub operators: SocketAddr,
+    gateway: Option<Gateway>,
+    config: Config,
+    clock: Arc<AtomicU64>,
+    _state: TempDir,
+}
+
+impl Door {
+    /// A gateway before the application at `upstream`, that lets requests end for ten seconds.
+    pub(crate) fn before(upstream: SocketAddr) -> Self {
+        Self::that_stops_within(upstream, "10s")
+    }
+
+    /// A gateway before an application at `upstream`, which is a name.
+    pub(crate) fn before_name(upstream: &str) -> Self {
+        Self::opens(|state| config("127.0.0.1:0", upstream, state, "10s"))
+    }
+
+    /// A gateway that lets requests end for `within`.
+    pub(crate) fn that_stops_within(upstream: SocketAddr, within: &str) -> Self {
+        Self::opens(|state| config("127.0.0.1:0", &upstream.to_string(), state, within))
+    }
+
+    /// Why a gateway at `address` does not start.
+    pub(crate) fn refused(address: SocketAddr) -> String {
+        let state = tempfile::tempdir().unwrap();
+        let config = config(&address.to_string(), "127.0.0.1:9", &state, "10s");
+        let world = world(Arc::new(AtomicU64::new(START)));
+        match Gateway::start(Config::read("doorward.yaml", &config).unwrap(), world) {
+            Ok(_) => panic!("it started"),
+            Err(why) => why.to_string(),
+        }
+    }
+
+    fn opens(config: impl FnOnce(&TempDir) -> String) -> Self {
+        let state = tempfile::tempdir().unwrap();
+        let config = Config::read("doorward.yaml", &config(&state)).unwrap();
+        let clock = Arc::new(AtomicU64::new(START));
+        let gateway = Gateway::start(config.clone(), world(Arc::clone(&clock))).unwrap();
+        Self {
+            address: gateway.addresses()[0],
+            operators: gateway.operators()[0],
+            gateway: Some(gateway),
+            config,
+            clock,
+            _state: state,
+        }
+    }
+
+    /// Starts again over the same state.
+    pub(crate) fn starts_again(&mut self) {
+        let gateway = Gateway::start(self.config.clone(), world(Arc::clone(&self.clock))).unwrap();
+        self.address = gateway.addresses()[0];
+        self.gateway = Some(gateway);
+    }
+
+    /// Stops it. Says whether all requests were answered.
+    pub(crate) fn stops(&mut self) -> bool {
+        self.gateway.take().unwrap().stop()
+    }
+
+    pub(crate) fn waits(&self, span: Duration) {
+        self.clock.fetch_add(span.as_secs(), Ordering::SeqCst);
+    }
+
+    /// What an authenticator with this secret shows now.
+    pub(crate) fn code(&self, secret: &[u8]) -> String {
+        let now = Timestamp::from_secs(self.clock.load(Ordering::SeqCst));
+        totp::Key::from_bytes(secret).unwrap().code_at(now).expose().to_owned()
+    }
+
+    pub(crate) fn window(&self) -> Window {
+        Window::new(self.address, HOST)
+    }
+
+    /// An operator adds somebody; the one-time link's path.
+    pub(crate) fn adds(&self, name: &str) -> String {
+        let env = self.gateway.as_ref().unwrap().env();
+        let (id, token) = env.chance.draw(|rng| (UserId::random(rng), Token::random(rng)));
+        let profile = Profile {
+            name: Name::parse(name).unwrap(),
+            full_name: None,
+            email: None,
+            groups: std::iter::once("staff".parse().unwrap()).collect(),
+        };
+        let now = (env.clock)();
+        let user = User::new(id, profile, now);
+        let link = Link {
+            purpose: Purpose::SetPassword,
+            user: id,
+            epoch: user.epoch(),
+            expires: now.plus(Link::LASTS),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let link = Some((token.hash(), link));
+        runtime.block_on(env.store.add_user(&user, link, &[])).unwrap();
+        format!("/.doorward/link/{}", token.expose_text())
+    }
+
+    /// The cookie of somebody who has just signed in.
+    pub(crate) fn session(&self) -> String {
+        let mut window = self.window();
+        let link = self.adds("ada");
+        window.visits(&link).posts(&[("password", PASSWORD)]);
+        let session = &window.cookies["doorward-session"];
+        format!("doorward-session={session}")
+    }
+}
+
+fn world(clock: Arc<AtomicU64>) -> World {
+    World {
+        clock: Arc::new(move || Timestamp::from_secs(clock.load(Ordering::SeqCst))),
+        chance: Chance::new(StdRng::seed_from_u64(1)),
+        cost: Cost::LEAST,
+    }
+}
+
+fn config(listen: &str, upstream: &str, state: &TempDir, within: &str) -> String {
+    format!(
+        "
+listen: [{{ address: '{listen}' }}]
+operators: {{ address: 127.0.0.1:0 }}
+state: {}
+shutdown: {{ within: {within} }}
+apps:
+  - name: crm
+    hosts: ['http://{HOST}']
+    upstream: http://{upstream}
+    rules:
+      - {{ paths: [/open/, /marked, /held, /parts, /back], require: nothing }}
+      - {{ paths: [/strict/], require: second-factor }}
+      - {{ paths: [/bank/], require: {{ second_factor: {{ trusted_device: false }} }} }}
+    otherwise: sign-in
+",
+        state.path().join("state").display(),
+    )
+}

@@ -1,0 +1,15 @@
+//! The gateway on real sockets, in front of an application that says what it received.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
+
+#[path = "../support/upstream.rs"]
+mod upstream;
+#[path = "../support/window.rs"]
+mod window;
+#[path = "../support/wire.rs"]
+mod wire;
+
+mod door;
+mod main_job;
+mod passing;
+mod running;

@@ -1,0 +1,126 @@
+//! HTTP/1.1 as bytes, for what no ordinary client would send.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// One connection.
+pub(crate) struct Wire {
+    stream: TcpStream,
+    read: Vec<u8>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl Answer {
+    /// The values of a header, in order.
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
+        let named = |(said, _): &&(String, String)| said.eq_ignore_ascii_case(name);
+        self.headers.iter().filter(named).map(|(_, value)| value.as_str()).collect()
+    }
+
+    /// The value of a header, or nothing.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.all(name).first().copied().unwrap_or_default()
+    }
+
+    /// What the application says it received.
+    pub(crate) fn received(&self) -> serde_json::Value {
+        assert_eq!(self.status, 200, "{self:?}");
+        serde_json::from_str(&self.body).unwrap()
+    }
+}
+
+impl Wire {
+    pub(crate) fn to(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        // Far longer than anything here takes: a test that hangs says where.
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        Self { stream, read: Vec::new() }
+    }
+
+    pub(crate) fn sends(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.write_all(bytes.as_ref()).unwrap();
+    }
+
+    /// Sends a request and reads its answer.
+    pub(crate) fn asks(&mut self, request: impl AsRef<[u8]>) -> Answer {
+        self.sends(request);
+        self.answer()
+    }
+
+    /// Reads until `end` has come, and gives everything up to there.
+    pub(crate) fn until(&mut self, end: &str) -> String {
+        loop {
+            let at = self.read.windows(end.len()).position(|read| read == end.as_bytes());
+            if let Some(at) = at {
+                let rest = self.read.split_off(at + end.len());
+                return String::from_utf8(std::mem::replace(&mut self.read, rest)).unwrap();
+            }
+            let read = String::from_utf8_lossy(&self.read).into_owned();
+            assert!(self.reads(), "closed before {end:?}, after {read:?}");
+        }
+    }
+
+    /// Reads the head of an answer: its status and its headers.
+    pub(crate) fn head(&mut self) -> Answer {
+        let head = self.until("\r\n\r\n");
+        let mut lines = head.trim_end().split("\r\n");
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let headers = lines
+            .map(|line| line.split_once(':').unwrap())
+            .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
+            .collect();
+        Answer { status, headers, body: String::new() }
+    }
+
+    /// Reads an answer with its body.
+    pub(crate) fn answer(&mut self) -> Answer {
+        let mut answer = self.head();
+        if answer.header("transfer-encoding").eq_ignore_ascii_case("chunked") {
+            while let Some(chunk) = self.chunk() {
+                answer.body.push_str(&chunk);
+            }
+        } else if let Ok(length) = answer.header("content-length").parse::<usize>() {
+            while self.read.len() < length && self.reads() {}
+            let rest = self.read.split_off(length);
+            answer.body = String::from_utf8(std::mem::replace(&mut self.read, rest)).unwrap();
+        }
+        answer
+    }
+
+    /// Reads one chunk; none after the last.
+    pub(crate) fn chunk(&mut self) -> Option<String> {
+        let size = self.until("\r\n");
+        let size = usize::from_str_radix(size.trim(), 16).unwrap();
+        while self.read.len() < size + 2 {
+            assert!(self.reads(), "closed within a chunk");
+        }
+        let rest = self.read.split_off(size + 2);
+        let chunk = std::mem::replace(&mut self.read, rest);
+        (size > 0).then(|| String::from_utf8(chunk[..size].to_vec()).unwrap())
+    }
+
+    /// Whether the other side has closed, and sent nothing more.
+    pub(crate) fn is_closed(&mut self) -> bool {
+        self.read.is_empty() && !self.reads()
+    }
+
+    fn reads(&mut self) -> bool {
+        let mut read = [0; 4096];
+        match self.stream.read(&mut read) {
+            Ok(length) => {
+                self.read.extend_from_slice(&read[..length]);
+                length > 0
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => false,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
