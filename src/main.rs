@@ -1,3 +1,8 @@
 //! The `doorward` command.
 
-fn main() {}
+use std::io;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    doorward::cli::run(std::env::args_os(), &mut io::stdout(), &mut io::stderr())
+}

@@ -1,4 +1,226 @@
-//! The commands.
+//! The commands: what is typed, what is printed, and the exit code.
 
+pub mod admin;
+mod api;
+mod check;
+mod client;
+mod demo;
+mod failure;
 mod log;
 pub mod serve;
+mod socket;
+mod user;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+pub use failure::Failure;
+
+use crate::config::Config;
+use serve::World;
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(name = "doorward", version, about = ABOUT, long_about = LONG_ABOUT)]
+#[command(after_help = EXAMPLES, arg_required_else_help = true, max_term_width = 100)]
+pub struct Line {
+    /// The configuration; without it ./doorward.yaml, else /etc/doorward/doorward.yaml
+    #[arg(
+        long,
+        value_name = "FILE",
+        global = true,
+        env = "DOORWARD_CONFIG",
+        hide_env_values = true
+    )]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Stand in front of the application, until SIGTERM or Ctrl-C
+    #[command(after_help = SERVE_EXAMPLES)]
+    Serve {
+        /// Start although an earlier run has seen a much later time: say so once, after the clock
+        /// was set
+        #[arg(long)]
+        accept_clock: bool,
+    },
+    /// Say everything that is wrong with a configuration, at once
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check {
+        /// The file to check; without it, the one that `serve` would take
+        file: Option<PathBuf>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Add people, list them, let them in again
+    #[command(subcommand, after_help = USER_NOTE)]
+    User(user::Command),
+    /// See it work: an old application, a gateway before it, and three people
+    #[command(after_help = DEMO_NOTE)]
+    Demo {
+        /// Where to listen on this machine
+        #[arg(long, default_value_t = 8080)]
+        port: u16,
+    },
+}
+
+/// The file meant by `--config`, or found where it usually lies.
+fn configuration(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    if let Some(named) = named {
+        return Ok(named);
+    }
+    let usual = USUAL.map(Path::new);
+    usual.iter().find(|path| path.is_file()).map(|path| path.to_path_buf()).ok_or_else(|| {
+        Failure::new(format!("there is no configuration: neither {} nor {}", USUAL[0], USUAL[1]))
+            .cure("name one with `--config FILE` or in DOORWARD_CONFIG")
+    })
+}
+
+/// Does what `line` says, and prints to `out`, and what is not the answer to `notes`.
+///
+/// The exit code is 0 if it was done, 1 if it was refused or failed, 2 if the line is not
+/// understood.
+pub fn run(
+    line: impl IntoIterator<Item = OsString>,
+    out: &mut dyn Write,
+    notes: &mut dyn Write,
+) -> ExitCode {
+    let line = match Line::try_parse_from(line) {
+        Ok(line) => line,
+        Err(said) => {
+            // Nobody is left to tell if the terminal is gone.
+            said.print().ok();
+            return ExitCode::from(u8::try_from(said.exit_code()).unwrap_or(2));
+        }
+    };
+    match obey(line, out, notes) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            writeln!(notes, "{failure}").ok();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn obey(line: Line, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Failure> {
+    match line.command {
+        Command::Serve { accept_clock } => {
+            let config = loaded(line.config)?;
+            let world = World { accept_clock, ..World::real() };
+            serve::run(config, world)
+                .map_err(|error| Failure::new("the gateway does not run").because_of(&error))
+        }
+        Command::Demo { port } => demo::run(port, out),
+        Command::Check { file, json } => {
+            check::run(&configuration(file.or(line.config))?, json, out)
+        }
+        Command::User(command) => {
+            let state = loaded(line.config)?.state;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.map_err(|error| Failure::new("cannot start").because(error))?;
+            runtime.block_on(user::run(command, &state, out, notes))
+        }
+    }
+}
+
+/// The configuration meant by `--config`, or found where it usually lies, if it is valid.
+fn loaded(named: Option<PathBuf>) -> Result<Config, Failure> {
+    let file = configuration(named)?;
+    Config::load(&file)
+        .map_err(|problems| Failure::new(format!("the configuration is not valid\n{problems}")))
+}
+
+const USUAL: [&str; 2] = ["./doorward.yaml", "/etc/doorward/doorward.yaml"];
+
+const ABOUT: &str = "Two-factor authentication in front of web applications that have none";
+
+const LONG_ABOUT: &str = "\
+Doorward is a reverse proxy that brings two-factor authentication to web applications that have
+none. It stands in front of them, asks strangers to sign in, remembers trusted devices for thirty
+days, and tells the application who is there in identity headers.";
+
+const EXAMPLES: &str = "\
+Examples:
+  doorward demo                      See it work: an application, a gateway, three people
+  doorward check doorward.yaml       Say everything that is wrong with a configuration
+  doorward serve                     Stand in front of the applications
+  doorward user add ada --group staff
+                                     Add somebody, and print the link to hand them
+
+Exit codes: 0 done, 1 refused or failed, 2 the command line is not understood.";
+
+const USER_NOTE: &str = "\
+These commands ask the running gateway, through the socket in its state directory: run them as the
+system user of the gateway, or as root.";
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  doorward serve
+  doorward serve --config /etc/doorward/doorward.yaml
+
+It runs in the foreground and logs to standard error. On SIGTERM it takes no new requests, and ends
+when those under way are answered, or after `shutdown: { within }`.
+Exit codes: 0 told to end, 1 could not start.";
+
+const DEMO_NOTE: &str = "\
+It needs no configuration and leaves nothing behind. It prints where to go, who lives there with
+which password, and where the configuration lies that it uses. Enter prints the code that one of
+them would read from a phone; Ctrl-C ends it.";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  doorward check
+  doorward check doorward.yaml
+  doorward check new.yaml --json | jq -r '.problems[].what'
+
+Each line names the file, the line and column, the key, what is wrong, and what to do about it.
+Exit codes: 0 valid, perhaps with warnings, 1 not valid.";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn help(path: &[&str]) -> String {
+        let mut command = Line::command().term_width(100);
+        command.build();
+        let command = path
+            .iter()
+            .fold(&mut command, |command, name| command.find_subcommand_mut(name).unwrap());
+        command.render_long_help().to_string()
+    }
+
+    #[test]
+    fn the_command_line_hangs_together() {
+        Line::command().debug_assert();
+    }
+
+    #[test]
+    fn help_teaches() {
+        insta::assert_snapshot!("help", help(&[]));
+        insta::assert_snapshot!("help_serve", help(&["serve"]));
+        insta::assert_snapshot!("help_demo", help(&["demo"]));
+        insta::assert_snapshot!("help_check", help(&["check"]));
+        insta::assert_snapshot!("help_user", help(&["user"]));
+        insta::assert_snapshot!("help_user_add", help(&["user", "add"]));
+        insta::assert_snapshot!("help_user_list", help(&["user", "list"]));
+        insta::assert_snapshot!("help_user_unlock", help(&["user", "unlock"]));
+        insta::assert_snapshot!("help_user_passwd", help(&["user", "passwd"]));
+    }
+
+    #[test]
+    fn a_name_that_is_none_is_told_before_anybody_is_asked() {
+        let line = ["doorward", "user", "add", "ada,root"];
+        let said = Line::try_parse_from(line).unwrap_err();
+        assert_eq!(said.exit_code(), 2);
+        assert!(said.to_string().contains("it may not contain a comma"), "{said}");
+    }
+}

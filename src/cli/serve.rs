@@ -6,7 +6,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::process::ExitCode;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -17,8 +17,11 @@ use axum::routing::get;
 use http::StatusCode;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::JoinSet;
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
 
+use super::admin::Admin;
 use super::log;
 use crate::config::Config;
 use crate::domain::chance::Chance;
@@ -85,6 +88,14 @@ pub enum NotStarted {
          once with --accept-clock"
     )]
     ClockPutBack,
+    /// The socket for operators' commands cannot be made.
+    #[error("cannot make the socket for commands in {}", state.display())]
+    Socket {
+        /// The state directory.
+        state: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// There is no key to sign cookies with.
     #[error("the file of keys holds none for cookies")]
     NoCookieKey,
@@ -100,6 +111,7 @@ pub struct Gateway {
     operators: Vec<SocketAddr>,
     env: Arc<Env>,
     ready: Arc<AtomicBool>,
+    admin: (oneshot::Sender<()>, JoinHandle<()>),
     _background: JoinSet<()>,
 }
 
@@ -117,6 +129,8 @@ impl Gateway {
         let within = runtime.enter();
         runtime.block_on(believe_clock(&env, accept_clock))?;
 
+        // The store is open, and its lock ours: whose socket lies there is dead.
+        let admin = serve_commands(&env)?;
         let app = &env.config.app;
         let upstream = Arc::new(Upstream::new(&app.upstream.authority()));
         if let Err(error) = runtime.block_on(upstream.look_up()) {
@@ -136,7 +150,7 @@ impl Gateway {
             .map(|desk| answer_operators(&mut background, desk, &env, Arc::clone(&ready)))
             .collect::<io::Result<Vec<_>>>()?;
         drop(within);
-        Ok(Self { runtime, running, operators, env, ready, _background: background })
+        Ok(Self { runtime, running, operators, env, ready, admin, _background: background })
     }
 
     /// Where visitors are answered, with the ports that were found where any would do.
@@ -160,25 +174,24 @@ impl Gateway {
         self.ready.store(false, Ordering::Relaxed);
         let within = self.env.config.shutdown_within;
         let all = self.runtime.block_on(self.running.drain(within));
+        let (end, serving) = self.admin;
+        end.send(()).ok();
+        self.runtime.block_on(async { timeout(LAST_WORDS, serving).await.ok() });
         self.runtime.shutdown_timeout(LAST_WORDS);
         all
     }
 }
 
 /// Runs what `config` describes until SIGTERM or SIGINT, then lets requests under way end.
-pub fn run(config: Config) -> ExitCode {
-    match until_told(config) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
-            tracing::error!("{why}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn until_told(config: Config) -> Result<(), NotStarted> {
+///
+/// # Errors
+/// See [`NotStarted`].
+pub fn run(config: Config, world: World) -> Result<(), NotStarted> {
     log::start(config.log);
-    let gateway = Gateway::start(config, World::real())?;
+    for warning in config.warnings() {
+        tracing::warn!("the configuration: {warning}");
+    }
+    let gateway = Gateway::start(config, world)?;
     let origin = gateway.env.config.app.origin.to_string();
     for address in gateway.addresses() {
         tracing::info!(%address, origin, "listening");
@@ -269,6 +282,21 @@ async fn sweep(env: Arc<Env>) {
         }
         tokio::time::sleep(SWEEP_EVERY).await;
     }
+}
+
+/// Answers operators' commands from now on, until the sender says so or is dropped.
+fn serve_commands(env: &Arc<Env>) -> Result<(oneshot::Sender<()>, JoinHandle<()>), NotStarted> {
+    let state = &env.config.state;
+    let admin =
+        Admin::bind(state).map_err(|source| NotStarted::Socket { state: state.clone(), source })?;
+    let (end, ended) = oneshot::channel();
+    let env = Arc::clone(env);
+    let serving = tokio::spawn(async move {
+        if let Err(error) = admin.serve(env, async { drop(ended.await) }).await {
+            tracing::error!(%error, "operators' commands are not answered any more");
+        }
+    });
+    Ok((end, serving))
 }
 
 fn answer_operators(

@@ -164,6 +164,41 @@ impl Group {
     }
 }
 
+/// The full name of a person, as it is written: 1 to 128 characters, no control characters.
+///
+/// It is shown and sent to applications, never looked up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct FullName(String);
+
+impl FullName {
+    /// The most characters in a full name.
+    pub const AT_MOST: usize = 128;
+
+    /// Reads a full name; spaces around it are not part of it.
+    ///
+    /// # Errors
+    /// Says for the operator what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(NameError::Empty);
+        }
+        if let Some(found) = text.chars().find(|c| c.is_control()) {
+            return Err(NameError::Character(found));
+        }
+        if text.chars().count() > Self::AT_MOST {
+            return Err(NameError::TooLong { at_most: Self::AT_MOST });
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// What a visitor typed to say who they are: a user name, an e-mail address, or anything else.
 ///
 /// Whatever it is, it has a key, so that what nobody is called is looked up, charged and refused
@@ -307,7 +342,7 @@ macro_rules! text {
     )*};
 }
 
-text!(Name, Email, Group);
+text!(Name, Email, Group, FullName);
 
 #[cfg(test)]
 mod tests {
@@ -388,6 +423,14 @@ mod tests {
         assert_ne!(Group::parse("Staff").unwrap(), Group::parse("staff").unwrap());
         for text in ["", "a,b", "a\nb", " staff", "staff ", &"g".repeat(65)] {
             assert!(Group::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_full_name_is_written_as_it_is_written() {
+        assert_eq!(FullName::parse(" Ada, Countess 👑 ").unwrap().as_str(), "Ada, Countess 👑");
+        for text in ["", " ", "Ada\r\nRemote-User: root", &"x".repeat(129)] {
+            assert!(FullName::parse(text).is_err(), "{text:?}");
         }
     }
 

@@ -3,6 +3,7 @@
 //! A flow knows no HTTP and makes no page. It takes what was typed and what the browser carries,
 //! lets the domain decide, has the decision written, and says what came of it.
 
+pub mod administer;
 pub mod admit;
 pub mod challenge;
 pub mod clock;

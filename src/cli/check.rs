@@ -1,0 +1,115 @@
+//! `doorward check`: everything that is wrong with a configuration, at once.
+
+use std::io::Write;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::failure::{Failure, unwritten};
+use crate::config::{Config, Problem, Problems};
+
+/// What `check --json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    file: String,
+    valid: bool,
+    problems: &'a [Problem],
+    warnings: &'a [Problem],
+}
+
+/// Checks the file at `path`, and prints what there is to say.
+///
+/// # Errors
+/// If the configuration is not valid.
+pub(super) fn run(path: &Path, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+    let read = Config::load(path);
+    let file = path.display().to_string();
+    if json {
+        let report = match &read {
+            Ok(config) => Report { file, valid: true, problems: &[], warnings: config.warnings() },
+            Err(Problems { problems, .. }) => {
+                Report { file, valid: false, problems, warnings: &[] }
+            }
+        };
+        let text = serde_json::to_string_pretty(&report)
+            .map_err(|error| Failure::new("the answer cannot be written as JSON").because(error))?;
+        writeln!(out, "{text}").map_err(unwritten)?;
+        return read.map(drop).map_err(|_| Failure::new("the configuration is not valid"));
+    }
+    match read {
+        Ok(config) => {
+            for warning in config.warnings() {
+                writeln!(out, "{file}:{warning} (a warning)").map_err(unwritten)?;
+            }
+            let count = config.warnings().len();
+            let but = match count {
+                0 => String::new(),
+                1 => ", with one warning".to_owned(),
+                count => format!(", with {count} warnings"),
+            };
+            writeln!(out, "{file} is valid{but}.").map_err(unwritten)
+        }
+        Err(problems) => {
+            writeln!(out, "{problems}").map_err(unwritten)?;
+            Err(Failure::new(match problems.problems.len() {
+                1 => "the configuration has a problem".to_owned(),
+                count => format!("the configuration has {count} problems"),
+            }))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn checked(yaml: &str, json: bool) -> (String, Option<String>) {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("doorward.yaml");
+        fs::write(&file, yaml).unwrap();
+        let mut out = Vec::new();
+        let failed = run(&file, json, &mut out).err().map(|failure| failure.to_string());
+        let out = String::from_utf8(out).unwrap();
+        (out.replace(&home.path().display().to_string(), "/etc"), failed)
+    }
+
+    const GOOD: &str = "
+listen: [{ address: 127.0.0.1:8080 }]
+state: /var/lib/doorward
+apps:
+  - { name: crm, hosts: [crm.example.com], upstream: 'http://127.0.0.1:9000' }
+";
+
+    #[test]
+    fn a_valid_configuration_is_called_valid() {
+        let (out, failed) = checked(GOOD, false);
+        assert_eq!(failed, None, "{out}");
+        assert!(out.starts_with("/etc/doorward.yaml is valid") || out.contains("(a warning)"));
+        assert!(out.ends_with(".\n"), "{out}");
+    }
+
+    #[test]
+    fn every_problem_is_told_at_once_each_with_its_place() {
+        let bad = GOOD.replace("state", "stat").replace("127.0.0.1:8080", "everywhere");
+        let (out, failed) = checked(&bad, false);
+        assert!(out.lines().count() >= 2, "{out}");
+        assert!(out.lines().all(|line| line.starts_with("/etc/doorward.yaml:")), "{out}");
+        assert!(failed.unwrap().starts_with("doorward: the configuration has "));
+    }
+
+    #[test]
+    fn machines_are_told_the_same() {
+        let told = |yaml: &str| -> (serde_json::Value, Option<String>) {
+            let (out, failed) = checked(yaml, true);
+            (serde_json::from_str(&out).unwrap(), failed)
+        };
+        let (good, failed) = told(GOOD);
+        assert_eq!((&good["valid"], failed), (&true.into(), None));
+        let (bad, failed) = told("listen: 7");
+        assert_eq!(bad["valid"], false);
+        assert!(bad["problems"][0]["line"].is_u64(), "{bad}");
+        assert!(failed.is_some());
+    }
+}

@@ -1,0 +1,143 @@
+//! Who lives in the demo, in which state each of them is, and what Alan's phone shows.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use crate::cli::failure::Failure;
+use crate::domain::factor::totp::Key;
+use crate::domain::name::{Email, FullName, Group, Login, Name};
+use crate::domain::password::Password;
+use crate::domain::time::Timestamp;
+use crate::domain::user::{Profile, User};
+use crate::flow::Env;
+use crate::flow::administer::{self, Adding};
+use crate::store::Reads;
+
+/// Somebody in the demo.
+pub(super) struct Person {
+    pub(super) name: &'static str,
+    full_name: &'static str,
+    group: &'static str,
+    pub(super) password: &'static str,
+    /// In which state they are, for the reader.
+    pub(super) story: &'static str,
+}
+
+/// One who has to set up two-factor, one who has, one who need not.
+pub(super) const EVERYBODY: [Person; 3] = [
+    Person {
+        name: "ada",
+        full_name: "Ada Lovelace",
+        group: "payroll",
+        password: "teapot orbit lantern",
+        story: "works at Payroll, which demands a second factor: she has to set one up",
+    },
+    Person {
+        name: ALAN,
+        full_name: "Alan Turing",
+        group: "board",
+        password: "marble canoe thunder",
+        story: "has a second factor, and is asked for it everywhere; Enter shows his code",
+    },
+    Person {
+        name: "grace",
+        full_name: "Grace Hopper",
+        group: "harbour",
+        password: "pepper velvet signpost",
+        story: "needs none for the home page; she can set one up at /.doorward/set-up",
+    },
+];
+
+const ALAN: &str = "alan";
+
+/// What Alan has in his pocket.
+pub(super) struct Alan(Key);
+
+impl Alan {
+    /// What the phone shows at `now`, and for how long.
+    pub(super) fn shows(&self, now: Timestamp) -> String {
+        let left = 30 - now.seconds() % 30;
+        format!("Alan's code: {}  (for {left} more seconds)", self.0.code_at(now).expose())
+    }
+}
+
+/// Adds everybody, each with a password, and Alan with his authenticator.
+///
+/// # Errors
+/// If the store or the hashing does not work.
+pub(super) async fn move_in(env: &Env) -> Result<Alan, Failure> {
+    let alan = Alan(env.chance.draw(Key::random));
+    for person in &EVERYBODY {
+        add(env, person, &alan).await?;
+    }
+    Ok(alan)
+}
+
+async fn add(env: &Env, person: &Person, alan: &Alan) -> Result<(), Failure> {
+    let stuck = || Failure::new(format!("{} cannot move into the demo", person.full_name));
+    let broken = |error: &dyn std::error::Error| stuck().because(error);
+
+    let profile = profile(person).map_err(|error| broken(&error))?;
+    let added = administer::add(env, "demo", profile).await.map_err(|error| broken(&error))?;
+    let Adding::Added(_) = added else { return Err(stuck()) };
+    let login = Login::typed(person.name);
+    let id = env.store.user_named(&login).await.map_err(|error| broken(&error))?;
+    let id = id.ok_or_else(stuck)?;
+
+    let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let place = env.hashing.place(here).map_err(|error| broken(&error))?;
+    let hash = place.hash(Password::typed(person.password)).await;
+    let hash = hash.map_err(|error| broken(&error))?;
+    let now = env.now().map_err(|error| broken(&error))?;
+    let settled = env.store.update(Reads::user(id), |held| {
+        held.user.set_password(hash.clone());
+        if person.name == ALAN {
+            set_up(env, &mut held.user, alan, now);
+        }
+    });
+    settled.await.map_err(|error| broken(&error))?.ok_or_else(stuck)
+}
+
+/// Turns two-factor on with the code of the step before, so that the present one is still unused.
+fn set_up(env: &Env, user: &mut User, Alan(key): &Alan, now: Timestamp) {
+    let step = Duration::from_secs(30);
+    let before = Timestamp::from_millis(
+        now.millis().saturating_sub(u64::try_from(step.as_millis()).unwrap_or_default()),
+    );
+    let code = key.code_at(before);
+    let how = env.config.second_factor;
+    env.chance.draw(|rng| user.turn_on(key.clone(), &code, how, rng, now));
+    user.save_recovery_codes(now);
+}
+
+fn profile(person: &Person) -> Result<Profile, crate::domain::name::NameError> {
+    Ok(Profile {
+        name: Name::parse(person.name)?,
+        full_name: Some(FullName::parse(person.full_name)?.into()),
+        email: Some(Email::parse(&format!("{}@harbour.example", person.name))?),
+        groups: BTreeSet::from([Group::parse(person.group)?]),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everybody_has_a_password_that_could_be_chosen() {
+        for person in &EVERYBODY {
+            let known = [person.name, person.full_name, "localhost"];
+            assert!(Password::chosen(person.password, &known).is_ok(), "{}", person.name);
+            assert!(profile(person).is_ok());
+        }
+    }
+
+    #[test]
+    fn the_code_comes_with_the_time_it_has_left() {
+        let alan = Alan(Key::from_bytes(b"12345678901234567890").unwrap());
+        // RFC 6238 appendix B, six digits of the first vector.
+        let shown = alan.shows(Timestamp::from_secs(59));
+        assert_eq!(shown, "Alan's code: 287082  (for 1 more seconds)");
+    }
+}

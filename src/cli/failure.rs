@@ -1,0 +1,83 @@
+//! Why a command failed, in plain sentences.
+
+use std::error::Error;
+use std::{fmt, io};
+
+/// What went wrong, why, and what to do: one line each on standard error, and exit code 1.
+#[derive(Debug)]
+pub struct Failure {
+    what: String,
+    why: Vec<String>,
+    cure: Option<String>,
+}
+
+impl Failure {
+    /// `what` starts small and ends without a full stop.
+    pub(super) fn new(what: impl Into<String>) -> Self {
+        Self { what: what.into(), why: Vec::new(), cure: None }
+    }
+
+    /// Adds what the system, or another part of ours, says of it.
+    pub(super) fn because(mut self, error: impl fmt::Display) -> Self {
+        self.why.push(error.to_string());
+        self
+    }
+
+    /// Adds what `error` says, and what was behind it, and so on.
+    pub(super) fn because_of(mut self, error: &(dyn Error + 'static)) -> Self {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            self.why.push(error.to_string());
+            next = error.source();
+        }
+        // A cause that its effect quotes already is told once.
+        self.why.dedup_by(|cause, effect| effect.ends_with(cause.as_str()));
+        self
+    }
+
+    /// Adds what to do about it.
+    pub(super) fn cure(mut self, cure: impl Into<String>) -> Self {
+        self.cure = Some(cure.into());
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "doorward: {}", self.what)?;
+        for why in &self.why {
+            write!(f, ": {why}")?;
+        }
+        match &self.cure {
+            Some(cure) => write!(f, "\n  {cure}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What is printed went nowhere.
+pub(super) fn unwritten(error: io::Error) -> Failure {
+    Failure::new("the answer cannot be printed").because(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot open the store{}", if self.quotes { format!(": {}", self.source) } else { String::new() })]
+    struct Away {
+        quotes: bool,
+        source: io::Error,
+    }
+
+    #[test]
+    fn every_cause_is_told_once() {
+        let told = |quotes| {
+            let away = Away { quotes, source: io::Error::other("disk on fire") };
+            Failure::new("cannot start").because_of(&away).cure("put it out").to_string()
+        };
+        let whole = "doorward: cannot start: cannot open the store: disk on fire\n  put it out";
+        assert_eq!([told(false), told(true)], [whole, whole]);
+    }
+}
