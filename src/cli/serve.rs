@@ -192,6 +192,8 @@ pub fn run(config: Config, world: World) -> Result<(), NotStarted> {
         tracing::warn!("the configuration: {warning}");
     }
     let gateway = Gateway::start(config, world)?;
+    // Before anybody is told that we listen: whoever is told may stop us.
+    let told = gateway.runtime.block_on(async { told_to_stop() })?;
     let origin = gateway.env.config.app.origin.to_string();
     for address in gateway.addresses() {
         tracing::info!(%address, origin, "listening");
@@ -199,7 +201,7 @@ pub fn run(config: Config, world: World) -> Result<(), NotStarted> {
     for address in gateway.operators() {
         tracing::info!(%address, "listening for operators");
     }
-    gateway.runtime.block_on(told_to_stop())?;
+    gateway.runtime.block_on(told);
     tracing::info!("stopping: requests under way are answered first");
     if !gateway.stop() {
         tracing::warn!("some requests were cut off");
@@ -207,14 +209,16 @@ pub fn run(config: Config, world: World) -> Result<(), NotStarted> {
     Ok(())
 }
 
-async fn told_to_stop() -> io::Result<()> {
+/// What ends with SIGTERM or SIGINT. From now on these do not end the process by themselves.
+fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
 
 fn bind(address: SocketAddr) -> Result<TcpListener, NotStarted> {

@@ -153,7 +153,7 @@ impl ProxyHttp for Gateway {
                 Ok(false)
             }
             Onward::Answered(response) => {
-                own::answer(session, response).await?;
+                own::answer(session, response).await.map_err(Error::into_down)?;
                 Ok(true)
             }
             Onward::Gone => {
