@@ -11,6 +11,6 @@ pub mod identity;
 pub mod store;
 pub mod flow;
 pub mod web;
-pub mod proxy;
 pub mod edge;
+pub mod proxy;
 pub mod cli;

@@ -20,6 +20,7 @@ use clap::{Parser, Subcommand};
 pub use failure::Failure;
 
 use crate::config::Config;
+use serve::World;
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -43,7 +44,12 @@ pub struct Line {
 enum Command {
     /// Stand in front of the application, until SIGTERM or Ctrl-C
     #[command(after_help = SERVE_EXAMPLES)]
-    Serve,
+    Serve {
+        /// Start although an earlier run has seen a much later time: say so once, after the clock
+        /// was set
+        #[arg(long)]
+        accept_clock: bool,
+    },
     /// Say everything that is wrong with a configuration, at once
     #[command(after_help = CHECK_EXAMPLES)]
     Check {
@@ -105,9 +111,10 @@ pub fn run(
 
 fn obey(line: Line, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Failure> {
     match line.command {
-        Command::Serve => {
+        Command::Serve { accept_clock } => {
             let config = loaded(line.config)?;
-            serve::run(config)
+            let world = World { accept_clock, ..World::real() };
+            serve::run(config, world)
                 .map_err(|error| Failure::new("the gateway does not run").because_of(&error))
         }
         Command::Demo { port } => demo::run(port, out),

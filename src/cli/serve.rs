@@ -26,6 +26,7 @@ use super::log;
 use crate::config::Config;
 use crate::domain::chance::Chance;
 use crate::domain::signed::Signer;
+use crate::domain::time::Timestamp;
 use crate::edge;
 use crate::flow::{Clock, Env};
 use crate::identity::SignInLimit;
@@ -33,14 +34,16 @@ use crate::identity::local::{Cost, Pool, Room};
 use crate::proxy::{self, Upstream};
 use crate::store::directory::StateError;
 use crate::store::redb::{self, Redb};
-use crate::store::{Keys, StateDirectory, Store};
+use crate::store::{Keys, StateDirectory, Store, Unavailable};
 use crate::web::Web;
 
 /// What comes from outside the process besides requests. A test hands in its own.
 #[derive(Clone)]
 pub struct World {
-    /// What time it is.
-    pub clock: Clock,
+    /// Reads the clock.
+    pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// Whether to believe the clock even where an earlier run has seen it much later.
+    pub accept_clock: bool,
     /// Where random bits come from.
     pub chance: Chance,
     /// How much work hashing a password is.
@@ -50,7 +53,12 @@ pub struct World {
 impl World {
     /// The real one: the system's clock and generator, and the cost that OWASP asks for.
     pub fn real() -> Self {
-        Self { clock: edge::clock(), chance: edge::chance(), cost: Cost::OWASP }
+        Self {
+            clock: Arc::new(edge::system_time),
+            accept_clock: false,
+            chance: edge::chance(),
+            cost: Cost::OWASP,
+        }
     }
 }
 
@@ -71,6 +79,15 @@ pub enum NotStarted {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] redb::OpenError),
+    /// The store was found, but what it holds cannot be read.
+    #[error("the store cannot be read; was its keys file replaced?")]
+    Unreadable(#[source] Unavailable),
+    /// The clock is far behind what an earlier run has seen: waits and one-time codes rest on it.
+    #[error(
+        "the clock is more than five minutes behind what an earlier run has seen; set it, or start \
+         once with --accept-clock"
+    )]
+    ClockPutBack,
     /// The socket for operators' commands cannot be made.
     #[error("cannot make the socket for commands in {}", state.display())]
     Socket {
@@ -106,9 +123,11 @@ impl Gateway {
     pub fn start(config: Config, world: World) -> Result<Self, NotStarted> {
         let sockets = config.listen.iter().copied().map(bind).collect::<Result<Vec<_>, _>>()?;
         let desks = config.operators.iter().copied().map(bind).collect::<Result<Vec<_>, _>>()?;
+        let accept_clock = world.accept_clock;
         let env = Arc::new(furnish(config, world)?);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let within = runtime.enter();
+        runtime.block_on(believe_clock(&env, accept_clock))?;
 
         // The store is open, and its lock ours: whose socket lies there is dead.
         let admin = serve_commands(&env)?;
@@ -125,6 +144,7 @@ impl Gateway {
         let mut background = JoinSet::new();
         background.spawn(async move { upstream.keep_looking_up().await });
         background.spawn(sweep(Arc::clone(&env)));
+        background.spawn(note_time(Arc::clone(&env)));
         let operators = desks
             .into_iter()
             .map(|desk| answer_operators(&mut background, desk, &env, Arc::clone(&ready)))
@@ -166,12 +186,12 @@ impl Gateway {
 ///
 /// # Errors
 /// See [`NotStarted`].
-pub fn run(config: Config) -> Result<(), NotStarted> {
+pub fn run(config: Config, world: World) -> Result<(), NotStarted> {
     log::start(config.log);
     for warning in config.warnings() {
         tracing::warn!("the configuration: {warning}");
     }
-    let gateway = Gateway::start(config, World::real())?;
+    let gateway = Gateway::start(config, world)?;
     let origin = gateway.env.config.app.origin.to_string();
     for address in gateway.addresses() {
         tracing::info!(%address, origin, "listening");
@@ -215,16 +235,45 @@ fn furnish(config: Config, world: World) -> Result<Env, NotStarted> {
         store: Arc::new(Store::new(records, &keys, world.chance.clone())),
         hashing: Arc::new(pool),
         signer,
-        clock: world.clock,
+        clock: Clock::new(move || (world.clock)()),
         chance: world.chance,
         config: Arc::new(config),
     })
 }
 
+/// Holds the clock against the latest moment that an earlier run has noted.
+async fn believe_clock(env: &Env, accept: bool) -> Result<(), NotStarted> {
+    let seen = env.store.time_seen().await.map_err(NotStarted::Unreadable)?;
+    if let Some(seen) = seen.filter(|_| !accept) {
+        env.clock.has_seen(seen);
+    }
+    let now = env.now().map_err(|_| NotStarted::ClockPutBack)?;
+    env.store.note_time(now).await.map_err(NotStarted::Unreadable)
+}
+
+/// Notes every minute how late it is.
+async fn note_time(env: Arc<Env>) {
+    loop {
+        tokio::time::sleep(NOTE_TIME_EVERY).await;
+        let noted = match env.now() {
+            Ok(now) => env.store.note_time(now).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = noted {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "how late it is was not noted");
+        }
+    }
+}
+
 /// Takes out what has run out, now and every hour.
 async fn sweep(env: Arc<Env>) {
     loop {
-        match env.store.sweep((env.clock)()).await {
+        let swept = match env.now() {
+            Ok(now) => env.store.sweep(now).await,
+            Err(error) => Err(error),
+        };
+        match swept {
             Ok(gone) => tracing::debug!(gone, "swept"),
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
@@ -278,14 +327,16 @@ async fn readiness(
     if !ready.load(Ordering::Relaxed) {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
     }
-    match env.store.probe().await {
-        Ok(()) => (StatusCode::OK, "ready\n"),
-        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the store is unavailable\n"),
+    match (env.now(), env.store.probe().await) {
+        (Ok(_), Ok(())) => (StatusCode::OK, "ready\n"),
+        (Err(_), _) => (StatusCode::SERVICE_UNAVAILABLE, "the clock was put back\n"),
+        (_, Err(_)) => (StatusCode::SERVICE_UNAVAILABLE, "the store is unavailable\n"),
     }
 }
 
 /// How many sign-in posts one address may send in a minute.
 const SIGN_INS: NonZeroU32 = NonZeroU32::new(30).unwrap();
 const SWEEP_EVERY: Duration = Duration::from_hours(1);
+const NOTE_TIME_EVERY: Duration = Duration::from_mins(1);
 /// How long threads get to notice the end, after the requests.
 const LAST_WORDS: Duration = Duration::from_millis(500);

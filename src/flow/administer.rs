@@ -36,7 +36,7 @@ pub enum Adding {
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written; nobody was added then.
 pub async fn add(env: &Env, by: &str, profile: Profile) -> Result<Adding, Unavailable> {
-    let now = (env.clock)();
+    let now = env.now()?;
     let (id, token) = env.chance.draw(|rng| (UserId::random(rng), Token::random(rng)));
     let user = User::new(id, profile, now);
     let link = link_for(&user, now);
@@ -74,7 +74,7 @@ pub async fn list(env: &Env) -> Result<Vec<User>, Unavailable> {
 /// [`Unavailable`] if the store cannot be read or written.
 pub async fn unlock(env: &Env, by: &str, whom: &Login) -> Result<Option<Name>, Unavailable> {
     let Some(id) = env.store.user_named(whom).await? else { return Ok(None) };
-    let now = (env.clock)();
+    let now = env.now()?;
     let unlocked = env.store.update(Reads::user(id), |held| {
         held.user.unlock();
         held.tell(event(by, id, What::Unlocked, now));
@@ -94,7 +94,7 @@ pub async fn password_link(
     whom: &Login,
 ) -> Result<Option<NewLink>, Unavailable> {
     let Some(id) = env.store.user_named(whom).await? else { return Ok(None) };
-    let now = (env.clock)();
+    let now = env.now()?;
     let token = env.chance.draw(Token::random);
     let made = env.store.update(Reads::user(id), |held| {
         let link = link_for(&held.user, now);

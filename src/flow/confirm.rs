@@ -9,6 +9,7 @@ use crate::domain::event::What;
 use crate::domain::password::Password;
 use crate::domain::secret::Token;
 use crate::domain::time::Timestamp;
+use crate::identity::SignInLimit;
 use crate::store::{Reads, Unavailable};
 
 /// What became of it.
@@ -18,12 +19,12 @@ pub enum Confirm {
     Confirmed(Given),
     /// It was wrong; counted as at sign-in.
     Refused,
-    /// Too many failures: nothing is read before this moment.
+    /// Too many failures, or too many tries from this address: nothing is read before this moment.
     Waiting {
         /// When the next try is read.
         until: Timestamp,
     },
-    /// Too many tries from this address, or too many people sign in at once; nothing was counted.
+    /// Too many people sign in at once; nothing was counted.
     Busy,
     /// The visit is over.
     Over,
@@ -40,7 +41,7 @@ pub async fn confirm(
     password: Password,
 ) -> Result<Confirm, Unavailable> {
     if !env.limit.admits(caller.address, caller.now) {
-        return Ok(Confirm::Busy);
+        return Ok(Confirm::Waiting { until: caller.now.plus(SignInLimit::ONE_MORE) });
     }
     let Ok(place) = env.hashing.place(caller.address) else { return Ok(Confirm::Busy) };
     let user = visit.session.user;

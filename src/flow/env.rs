@@ -13,10 +13,9 @@ use crate::domain::signed::Signer;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{User, UserId};
 use crate::identity::{Hashing, SignInLimit};
-use crate::store::Store;
+use crate::store::{Store, Unavailable};
 
-/// Tells the time. The real one is the system's; a test moves its own by hand.
-pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+pub use super::clock::Clock;
 
 /// Everything that outlives a request.
 pub struct Env {
@@ -34,6 +33,16 @@ pub struct Env {
     pub clock: Clock,
     /// Where random bits come from.
     pub chance: Chance,
+}
+
+impl Env {
+    /// What time it is.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the clock cannot be believed; nobody is let through then.
+    pub fn now(&self) -> Result<Timestamp, Unavailable> {
+        self.clock.now()
+    }
 }
 
 impl fmt::Debug for Env {

@@ -6,6 +6,7 @@
 pub mod administer;
 pub mod admit;
 pub mod challenge;
+pub mod clock;
 pub mod confirm;
 pub mod env;
 pub mod link;

@@ -14,7 +14,7 @@ use crate::domain::secret::Token;
 use crate::domain::session::Session;
 use crate::domain::time::Timestamp;
 use crate::domain::user::UserId;
-use crate::identity::{Broken, Place};
+use crate::identity::{Broken, Place, SignInLimit};
 use crate::store::{Held, Reads, Unavailable};
 
 /// What became of a try to sign in.
@@ -24,12 +24,12 @@ pub enum SignIn {
     Begun(Given),
     /// Name or password is wrong; nobody is told which.
     Refused,
-    /// Too many failures: nothing is read before this moment.
+    /// Too many failures, or too many tries from this address: nothing is read before this moment.
     Waiting {
         /// When the next try is read.
         until: Timestamp,
     },
-    /// Too many tries from this address, or too many people sign in at once; nothing was counted.
+    /// Too many people sign in at once; nothing was counted.
     Busy,
 }
 
@@ -44,7 +44,7 @@ pub async fn sign_in(
     password: Password,
 ) -> Result<SignIn, Unavailable> {
     if !env.limit.admits(caller.address, caller.now) {
-        return Ok(SignIn::Busy);
+        return Ok(SignIn::Waiting { until: caller.now.plus(SignInLimit::ONE_MORE) });
     }
     let Ok(place) = env.hashing.place(caller.address) else { return Ok(SignIn::Busy) };
     match env.store.user_named(login).await? {

@@ -29,6 +29,9 @@ impl SignInLimit {
     /// The sign-in posts of one address in a minute, unless the operator says otherwise.
     pub const A_MINUTE: NonZeroU32 = NonZeroU32::new(30).unwrap();
 
+    /// How soon one more post is taken of an address that has had its share.
+    pub const ONE_MORE: Duration = Duration::from_secs(2);
+
     /// As many addresses are known at a time; each costs about a hundred bytes.
     const KNOWN_AT_MOST: usize = 100_000;
 

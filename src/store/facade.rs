@@ -40,6 +40,9 @@ pub struct Store {
 
 const LINES: usize = 64;
 
+/// The setting that says how late it was when it was last noted.
+const TIME_SEEN: &[u8] = b"time-seen";
+
 /// How often a decision is made again because somebody wrote first. Other nodes are few, and our
 /// own writers stand in line.
 const TRIES: usize = 256;
@@ -397,12 +400,29 @@ impl Store {
         Ok(surplus)
     }
 
+    /// The highest moment that was seen before this run, if there was one.
+    ///
+    /// # Errors
+    /// As [`Store::user`]. A store that was sealed with other keys shows itself here, at the start.
+    pub async fn time_seen(&self) -> Result<Option<Timestamp>, Unavailable> {
+        Ok(self.read(Kind::Setting, TIME_SEEN).await?.value)
+    }
+
+    /// Notes that this moment was seen.
+    ///
+    /// # Errors
+    /// As [`Store::update`].
+    pub async fn note_time(&self, now: Timestamp) -> Result<(), Unavailable> {
+        let batch = self.put(Batch::new(), Kind::Setting, TIME_SEEN, Expect::Any, None, &now)?;
+        self.commit(batch, &[]).await.map(|_| ())
+    }
+
     /// Whether the store can be read.
     ///
     /// # Errors
     /// [`Unavailable`] if it cannot.
     pub async fn probe(&self) -> Result<(), Unavailable> {
-        self.records.get(Kind::Setting, b"probe").await.map(|_| ())
+        self.records.get(Kind::Setting, TIME_SEEN).await.map(|_| ())
     }
 
     async fn line(&self, key: &[u8]) -> MutexGuard<'_, ()> {

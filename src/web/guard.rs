@@ -3,7 +3,6 @@
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::Method;
 use http::header::HeaderMap;
 
 use super::doors::{Asks, Door, Serves};
@@ -39,7 +38,10 @@ pub(super) async fn guard(
     let Some(Peer(address)) = request.extensions().get::<Peer>().copied() else {
         return desk.notice(Notice::Unavailable, headers);
     };
-    let caller = desk.caller(headers, address);
+    let caller = match desk.caller(headers, address) {
+        Ok(caller) => caller,
+        Err(error) => return desk.unavailable(&error, headers),
+    };
     let session = caller.carried.session.as_ref();
     let visit = match flow::visit(&desk.env, session, caller.now).await {
         Ok(visit) => visit,
@@ -66,7 +68,7 @@ pub(super) async fn guard(
 
     let is_new = caller.carried.browser.is_none();
     let browser = caller.carried.browser.unwrap_or_else(|| desk.new_browser());
-    let names_it = is_new && door.serves == Serves::Page && head.method == Method::GET;
+    let names_it = is_new && door.serves == Serves::Page;
     request = Request::from_parts(head, body);
     request.extensions_mut().insert(Guest { caller, visit, browser });
     let mut response = next.run(request).await;

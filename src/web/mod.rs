@@ -122,9 +122,9 @@ struct Desk {
 
 impl Desk {
     /// Who sends this request, from where, with what; and what time it is.
-    fn caller(&self, headers: &HeaderMap, address: IpAddr) -> Caller {
+    fn caller(&self, headers: &HeaderMap, address: IpAddr) -> Result<Caller, Unavailable> {
         let carried = self.jar().carried(headers);
-        Caller { now: (self.env.clock)(), address, carried }
+        Ok(Caller { now: self.env.now()?, address, carried })
     }
 
     fn jar(&self) -> Jar<'_> {
@@ -150,11 +150,11 @@ impl Desk {
         head: &Parts,
         address: IpAddr,
     ) -> Result<Permit, Box<Response>> {
-        let now = (self.env.clock)();
+        let unavailable = |error| Box::new(self.unavailable(&error, &head.headers));
+        let now = self.env.now().map_err(unavailable)?;
         let session = self.jar().session(&head.headers);
-        let admission = flow::admit(&self.env, request, session.as_ref(), now)
-            .await
-            .map_err(|error| Box::new(self.unavailable(&error, &head.headers)))?;
+        let admission =
+            flow::admit(&self.env, request, session.as_ref(), now).await.map_err(unavailable)?;
         let ruling = &admission.ruling;
         match admission.verdict {
             Verdict::Pass(permit) => Ok(permit),

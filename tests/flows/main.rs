@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
 
+#[path = "../support/away.rs"]
+mod away;
 #[path = "../support/gate.rs"]
 mod gate;
 #[path = "../support/overtaken.rs"]
@@ -15,3 +17,4 @@ mod sessions;
 mod set_up;
 mod sign_in;
 mod trust;
+mod unavailable;

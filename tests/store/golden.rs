@@ -49,7 +49,7 @@ fn ada() -> User {
     ada.trust(DeviceId::from([3; 16]), trust, NOW);
     ada.present_device(DeviceId::from([3; 16]), 1, NOW);
     ada.present_device(DeviceId::from([3; 16]), 2, NOW);
-    ada.charge_password(None, NOW).unwrap();
+    let _charge = ada.charge_password(None, NOW).unwrap();
     ada
 }
 

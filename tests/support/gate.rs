@@ -17,7 +17,7 @@ use doorward::domain::secret::Token;
 use doorward::domain::signed::Signer;
 use doorward::domain::time::Timestamp;
 use doorward::domain::user::{Profile, User, UserId};
-use doorward::flow::Env;
+use doorward::flow::{Clock, Env};
 use doorward::identity::local::{Cost, Pool, Room};
 use doorward::identity::{Full, Hashing, Place, SignInLimit, Work, Worker};
 use doorward::policy::{OwnPage, Request};
@@ -133,7 +133,7 @@ impl Gate {
             hashing: Arc::new(Counting::start(chance.clone(), Arc::clone(&hashed))),
             limit: SignInLimit::a_minute(10_000.try_into().unwrap()),
             signer: Signer::new(cookie_keys.iter().map(|(id, key)| (*id, key))).unwrap(),
-            clock: Arc::new(move || Timestamp::from_millis(told.load(Ordering::SeqCst))),
+            clock: Clock::new(move || Timestamp::from_millis(told.load(Ordering::SeqCst))),
             chance,
         });
         Self { web: Web::new(Arc::clone(&env)), env, hashed, clock, addresses: AtomicU64::new(1) }
@@ -141,13 +141,19 @@ impl Gate {
 
     /// What time it is.
     pub(crate) fn now(&self) -> Timestamp {
-        (self.env.clock)()
+        Timestamp::from_millis(self.clock.load(Ordering::SeqCst))
     }
 
     /// Time passes.
     pub(crate) fn waits(&self, span: Duration) {
         let millis = u64::try_from(span.as_millis()).unwrap();
         self.clock.fetch_add(millis, Ordering::SeqCst);
+    }
+
+    /// The clock is put back.
+    pub(crate) fn is_put_back(&self, span: Duration) {
+        let millis = u64::try_from(span.as_millis()).unwrap();
+        self.clock.fetch_sub(millis, Ordering::SeqCst);
     }
 
     /// The next step of every authenticator begins.

@@ -68,8 +68,10 @@ async fn wait(alan: &Alan, gateway: &Gateway, out: &mut dyn Write) -> io::Result
             _ = interrupt.recv() => return Ok(()),
             _ = terminate.recv() => return Ok(()),
             () = next(&mut enter) => {
-                let now = (gateway.env().clock)();
-                writeln!(out, "{}", alan.shows(now))?;
+                match gateway.env().now() {
+                    Ok(now) => writeln!(out, "{}", alan.shows(now))?,
+                    Err(error) => writeln!(out, "No code: {error}.")?,
+                }
             }
         }
     }

@@ -89,7 +89,7 @@ async fn add(env: &Env, person: &Person, alan: &Alan) -> Result<(), Failure> {
     let place = env.hashing.place(here).map_err(|error| broken(&error))?;
     let hash = place.hash(Password::typed(person.password)).await;
     let hash = hash.map_err(|error| broken(&error))?;
-    let now = (env.clock)();
+    let now = env.now().map_err(|error| broken(&error))?;
     let settled = env.store.update(Reads::user(id), |held| {
         held.user.set_password(hash.clone());
         if person.name == ALAN {

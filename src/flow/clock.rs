@@ -1,0 +1,84 @@
+//! What time it is, as far as the clock can be believed.
+//!
+//! Waits, sessions and one-time codes rest on a clock that does not go back. So `now` is never below
+//! the highest that was seen, and a clock that is far behind it is not believed at all.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::domain::time::Timestamp;
+use crate::store::Unavailable;
+
+/// Tells the time.
+pub struct Clock {
+    read: Box<dyn Fn() -> Timestamp + Send + Sync>,
+    highest: AtomicU64,
+}
+
+impl Clock {
+    /// How far the clock may be behind the highest moment that was seen.
+    pub const SLACK: Duration = Duration::from_mins(5);
+
+    /// A clock that shows what `read` reads: the system's time, or one that a test moves by hand.
+    pub fn new(read: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self { read: Box::new(read), highest: AtomicU64::new(0) }
+    }
+
+    /// A moment that was seen before this run.
+    pub fn has_seen(&self, moment: Timestamp) {
+        self.highest.fetch_max(moment.millis(), Ordering::Relaxed);
+    }
+
+    /// What time it is; never earlier than it was.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the clock is more than [`Clock::SLACK`] behind the highest moment seen.
+    pub fn now(&self) -> Result<Timestamp, Unavailable> {
+        let read = (self.read)();
+        let highest = self.highest.fetch_max(read.millis(), Ordering::Relaxed);
+        let highest = Timestamp::from_millis(highest).max(read);
+        if read.plus(Self::SLACK) < highest {
+            return Err(Unavailable::new("the clock was put back by more than five minutes"));
+        }
+        Ok(highest)
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clock").field("highest", &self.highest).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn clock_at(seconds: u64) -> (Arc<AtomicU64>, Clock) {
+        let hand = Arc::new(AtomicU64::new(seconds));
+        let read = Arc::clone(&hand);
+        (hand, Clock::new(move || Timestamp::from_secs(read.load(Ordering::SeqCst))))
+    }
+
+    #[test]
+    fn time_never_goes_back() {
+        let (hand, clock) = clock_at(1_000);
+        assert_eq!(clock.now().unwrap(), Timestamp::from_secs(1_000));
+        hand.store(900, Ordering::SeqCst);
+        assert_eq!(clock.now().unwrap(), Timestamp::from_secs(1_000));
+        hand.store(1_001, Ordering::SeqCst);
+        assert_eq!(clock.now().unwrap(), Timestamp::from_secs(1_001));
+    }
+
+    #[test]
+    fn a_clock_far_behind_is_not_believed_until_it_has_caught_up() {
+        let (hand, clock) = clock_at(10_000);
+        clock.has_seen(Timestamp::from_secs(10_301));
+        assert!(clock.now().is_err());
+        hand.store(10_001, Ordering::SeqCst);
+        assert_eq!(clock.now().unwrap(), Timestamp::from_secs(10_301));
+    }
+}
