@@ -66,7 +66,7 @@ enum Command {
     #[command(after_help = DEMO_NOTE)]
     Demo {
         /// Where to listen on this machine
-        #[arg(long, default_value_t = 8080)]
+        #[arg(long, default_value_t = 8080, value_parser = clap::value_parser!(u16).range(1..))]
         port: u16,
     },
 }

@@ -49,7 +49,8 @@ pub(super) fn run(port: u16, out: &mut dyn Write) -> Result<(), Failure> {
     })?;
     let alan = runtime.block_on(people::move_in(gateway.env()))?;
 
-    write!(out, "{}", welcome(port, &file)).map_err(unwritten)?;
+    let command = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("doorward"));
+    write!(out, "{}", welcome(port, &file, &command)).map_err(unwritten)?;
     out.flush().map_err(unwritten)?;
     let end = runtime.block_on(wait(&alan, &gateway, out));
     writeln!(out, "\nThe demo ends, and takes what it made with it.").ok();
@@ -146,12 +147,12 @@ log: {{ level: warn }}
     )
 }
 
-fn welcome(port: u16, file: &Path) -> String {
+fn welcome(port: u16, file: &Path, command: &Path) -> String {
     let origin = format!("http://localhost:{port}");
     let people = people::EVERYBODY
         .map(|person| format!("  {:6} {:24} {}\n", person.name, person.password, person.story));
     let people = people.concat();
-    let file = file.display();
+    let (file, command) = (file.display(), command.display());
     format!(
         "
 An intranet of the old kind, behind Doorward:
@@ -167,10 +168,15 @@ What to try:
   {origin}/           asks to sign in, and shows what the application is told
   {origin}/payroll/   demands a second factor, or a trusted device
   {origin}/bank/      demands a code from the last minute, trusted device or not
-  {origin}/.doorward/ where people look after their sign-in
+  {origin}/.doorward/ where people see who they are, and sign out
 
-The configuration: {file}
-The people, from another terminal: doorward user list --config {file}
+The configuration:
+
+  {file}
+
+Operators' commands, from another terminal:
+
+  {command} user list --config {file}
 
 Press Enter for the code that Alan's phone shows now, Ctrl-C to end.
 "
@@ -190,6 +196,10 @@ mod tests {
 
     #[test]
     fn the_welcome_names_people_places_and_the_configuration() {
-        insta::assert_snapshot!(welcome(8080, Path::new("/tmp/doorward-demo-0/doorward.yaml")));
+        insta::assert_snapshot!(welcome(
+            8080,
+            Path::new("/tmp/doorward-demo-0/doorward.yaml"),
+            Path::new("doorward")
+        ));
     }
 }

@@ -31,21 +31,21 @@ pub(super) const EVERYBODY: [Person; 3] = [
         full_name: "Ada Lovelace",
         group: "payroll",
         password: "teapot orbit lantern",
-        story: "works at Payroll, which demands a second factor: she has to set one up",
+        story: "opens Payroll, and has to set up two-factor there",
     },
     Person {
         name: ALAN,
         full_name: "Alan Turing",
         group: "board",
         password: "marble canoe thunder",
-        story: "has a second factor, and is asked for it everywhere; Enter shows his code",
+        story: "has two-factor on: a code is asked everywhere",
     },
     Person {
         name: "grace",
         full_name: "Grace Hopper",
         group: "harbour",
         password: "pepper velvet signpost",
-        story: "needs none for the home page; she can set one up at /.doorward/set-up",
+        story: "may do without it, on the home page",
     },
 ];
 
