@@ -36,11 +36,11 @@ fn the_minimal_file_means_what_the_design_says_by_default() {
         (config.second_factor.skew, config.second_factor.recovery_codes),
         (Skew::default(), 12)
     );
-    assert_eq!(config.trusted_devices.lasting, Duration::from_secs(30 * 86_400));
+    assert_eq!(config.trusted_devices.lasting, Duration::from_hours(30 * 24));
     assert_eq!(config.trusted_devices.at_most, 10);
-    assert_eq!(config.sessions.idle, Duration::from_secs(3_600));
-    assert_eq!(config.sessions.at_most, Duration::from_secs(86_400));
-    assert_eq!(config.confirm_for, Duration::from_secs(900));
+    assert_eq!(config.sessions.idle, Duration::from_hours(1));
+    assert_eq!(config.sessions.at_most, Duration::from_hours(24));
+    assert_eq!(config.confirm_for, Duration::from_mins(15));
     assert_eq!(config.shutdown_within, Duration::from_secs(30));
     assert_eq!((config.log.format, config.log.level), (LogFormat::Text, LogLevel::Info));
     assert!(config.operators.is_empty() && config.support.is_none());

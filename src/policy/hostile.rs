@@ -19,7 +19,7 @@ fn rule(paths: &[&str], require: Requirement) -> Rule {
 
 pub(super) fn fresh() -> Requirement {
     Requirement {
-        within: Some(Duration::from_secs(300)),
+        within: Some(Duration::from_mins(5)),
         trusted_device: false,
         ..Requirement::second_factor()
     }
