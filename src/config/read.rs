@@ -45,3 +45,117 @@ fn refused(error: &serde_yaml::Error) -> Problem {
         cure: Some("write it more plainly".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::config::{Config, tree};
+
+    const MINIMAL: &str = include_str!("../../config/minimal.yaml");
+
+    fn with(extra: &str) -> String {
+        format!("{MINIMAL}{extra}\n")
+    }
+
+    /// What is said of `text` if the tree takes it for `seen`.
+    fn said(text: &str, seen: &str) -> Vec<String> {
+        let mut problems = Vec::new();
+        let root = tree::read(seen, &mut problems).unwrap();
+        let file = read(text, &root, &mut problems);
+        assert_eq!(file.is_some(), problems.is_empty());
+        problems.iter().map(ToString::to_string).collect()
+    }
+
+    #[rstest]
+    #[case::same("", "", true)]
+    #[case::more_for_serde("support: a", "", false)]
+    #[case::more_for_the_tree("", "support: a", false)]
+    #[case::another_text("support: a", "support: b", false)]
+    #[case::open_instead_of_closed(
+        "      - { paths: [/a], require: nothing }",
+        "      - { paths: [/a], require: nobody }",
+        false
+    )]
+    #[case::a_comment_for_one("# a\u{2028}support: a", "# a", false)]
+    #[case::a_default_written_out("log: { format: text }", "", true)]
+    fn a_file_that_means_two_things_is_refused(
+        #[case] text: &str,
+        #[case] seen: &str,
+        #[case] same: bool,
+    ) {
+        let said = said(&with(text), &with(seen));
+        assert_eq!(said.is_empty(), same, "{said:?}");
+    }
+
+    #[rstest]
+    #[case::unknown(
+        "sate: /tmp",
+        "11:1: not every reader of YAML takes this: unknown field `sate`"
+    )]
+    #[case::twice("state: /tmp", "duplicate field `state`")]
+    #[case::documents("---\nlog: {}", "more than one document")]
+    #[case::type_of_value("log: 3", "log: invalid type")]
+    fn what_serde_alone_refuses_is_refused(#[case] extra: &str, #[case] says: &str) {
+        let said = said(&with(extra), MINIMAL);
+        assert!(said.len() == 1 && said[0].contains(says), "{said:?}");
+    }
+
+    #[rstest]
+    #[case::lone_tab("\t", "11:1: not every reader of YAML takes this: found character")]
+    #[case::surrogates("support: \"\\ud83d\\ude00\"", "11:13: not every reader of YAML takes this")]
+    #[case::key_at_a_question_mark(
+        "      - { paths: [?/a], require: nobody }",
+        "11:19: not every reader of YAML takes this: apps[0].rules[1].paths[0]: invalid type: map"
+    )]
+    #[case::colon(
+        "      - { paths: [:/a], require: nobody }",
+        "not every reader of YAML takes this"
+    )]
+    fn real_differences_between_the_readers_are_told(#[case] extra: &str, #[case] says: &str) {
+        let said = Config::read("doorward.yaml", &with(extra)).unwrap_err().to_string();
+        assert!(said.contains(says), "{said}");
+    }
+
+    #[rstest]
+    #[case::octal("0o14", "0o14")]
+    #[case::old_octal("010", "010")]
+    #[case::underscore("1_000", "1_000")]
+    #[case::infinity(".inf", ".inf")]
+    #[case::exponent("1e3", "1e3")]
+    #[case::base_sixty("1:30", "1:30")]
+    #[case::date("2001-01-01", "2001-01-01")]
+    #[case::quoted_null("'~'", "~")]
+    #[case::quoted_number("\"1\"", "1")]
+    #[case::comment("a # b", "a")]
+    #[case::no_comment("a#b", "a#b")]
+    #[case::comment_before("# b\n  a", "a")]
+    #[case::literal("|\n  a #b\n  c\n", "a #b\nc\n")]
+    #[case::folded(">-\n  a\n  b\n\n  c", "a b\nc")]
+    #[case::kept("|+\n  a\n\n\n", "a\n\n\n\n")]
+    #[case::over_lines("\"a\n  b\"", "a b")]
+    #[case::escapes("\"\\x41\\u0042\\tc\"", "AB\tc")]
+    #[case::doubled_quote("'a''b'", "a'b")]
+    fn a_text_is_read_as_it_looks(#[case] written: &str, #[case] read: &str) {
+        let config = Config::read("doorward.yaml", &with(&format!("support: {written}"))).unwrap();
+        assert_eq!(config.support.as_deref(), Some(read));
+    }
+
+    #[rstest]
+    #[case("0o14")]
+    #[case("012")]
+    #[case("1_2")]
+    #[case("+12")]
+    #[case("12.0")]
+    #[case("1.2e1")]
+    #[case("0b1100")]
+    #[case("'12'")]
+    #[case("~")]
+    #[case(".inf")]
+    fn a_number_has_one_spelling(#[case] written: &str) {
+        let text = with(&format!("second_factor: {{ recovery_codes: {written} }}"));
+        let problems = Config::read("doorward.yaml", &text).unwrap_err().to_string();
+        assert!(problems.contains("is not a whole number; write a number from 8"), "{problems}");
+    }
+}

@@ -85,7 +85,7 @@ impl Node {
 /// Reads `text`; what is wrong with it goes to `problems`. `None` if it is no YAML at all.
 pub(super) fn read(text: &str, problems: &mut Vec<Problem>) -> Option<Node> {
     let mut builder = Builder { problems, open: Vec::new(), root: None };
-    builder.refuse_old_breaks(text);
+    builder.refuse_odd_breaks(text);
     for event in Parser::new_from_str(text) {
         match event {
             Ok((event, span)) => builder.take(event, &span),
@@ -200,13 +200,14 @@ impl Builder<'_> {
         }
     }
 
-    /// Line breaks of YAML 1.1 that are none in 1.2: what looks like a comment might be a key.
-    fn refuse_old_breaks(&mut self, text: &str) {
+    /// Line breaks that YAML 1.1 knows and 1.2 does not, and the lone carriage return, which few
+    /// editors show: what looks like a comment might be a key.
+    fn refuse_odd_breaks(&mut self, text: &str) {
         for (line, text) in (1..).zip(text.lines()) {
             for (column, character) in (1..).zip(text.chars()) {
-                if matches!(character, '\u{85}' | '\u{2028}' | '\u{2029}') {
+                if matches!(character, '\r' | '\u{85}' | '\u{2028}' | '\u{2029}') {
                     let code = u32::from(character);
-                    let what = format!("U+{code:04X} ends a line in YAML 1.1 and not in 1.2");
+                    let what = format!("U+{code:04X} ends a line for some readers, not for others");
                     self.refuse(Place { line, column }, what, "replace it with a space");
                 }
             }

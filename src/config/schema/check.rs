@@ -176,8 +176,8 @@ fn whole(node: &Node) -> Option<u64> {
 }
 
 fn is_text(node: &Node, plain: bool) -> bool {
-    let is_switch = plain && switch(node).is_some();
-    !node.is_empty() && !is_switch
+    let is = |word: &str| node.scalar().is_some_and(|text| text.eq_ignore_ascii_case(word));
+    !node.is_empty() && !(plain && (is("true") || is("false")))
 }
 
 fn old_switch(text: &str) -> Option<bool> {
