@@ -164,6 +164,10 @@ fn what_yaml_would_let_pass_is_refused(#[case] line: &str, #[case] says: &str) {
 #[rstest]
 #[case::type_first("sessions: { idle: 2d, at_most: sixty }", "sessions.at_most: `sixty`")]
 #[case::range_first("sessions: { idle: 2d, at_most: 99d }", "sessions.at_most: `99d` is out of")]
+#[case::empty_but_for_a_mistake(
+    "      - { paths: [/a], require: { second_facter: {} } }",
+    "second_facter: unknown key"
+)]
 #[case::a_text_of_two_lines(
     "log: { format: \"json\\n\" }",
     "11:16: log.format: `json ` is not one"
@@ -171,6 +175,14 @@ fn what_yaml_would_let_pass_is_refused(#[case] line: &str, #[case] says: &str) {
 fn what_follows_from_a_mistake_is_not_told(#[case] line: &str, #[case] says: &str) {
     let problems = problems(&with(line)).to_string();
     assert!(problems.contains(says), "{problems}");
+    assert_eq!(problems.lines().count(), 1, "{problems}");
+}
+
+#[test]
+fn leave_for_plain_http_that_is_misspelt_is_not_asked_for_again() {
+    let text = MINIMAL.replace("crm.example.com]", "http://crm.example.com]\n    insecure: yes");
+    let problems = problems(&text).to_string();
+    assert!(problems.contains("apps[0].insecure: `yes` means `true`"), "{problems}");
     assert_eq!(problems.lines().count(), 1, "{problems}");
 }
 
