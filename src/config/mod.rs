@@ -1,15 +1,20 @@
 //! The configuration: one YAML file, validated into types, or every problem at once with its
 //! line, column, key and cure.
 //!
-//! `tree` is the file as written, `schema` the table of all keys, `read` what they mean. A new
-//! key is a line in the table, a line in `read`, and a line in `config/example.yaml`, which a
-//! test asks for.
+//! `tree` knows where everything stands and holds it against the table in `schema`; serde reads
+//! the file into `written`, and `read` sees that both say the same; `validate` makes of it what is
+//! meant, naming key paths, which the tree turns into places. A new key is a line in the table, a
+//! field in `written`, a use in `validate`, and a line in `config/example.yaml`, which a test asks
+//! for.
 
 mod origin;
 mod problem;
 mod read;
 mod schema;
+mod span;
 mod tree;
+mod validate;
+mod written;
 
 #[cfg(test)]
 mod tests;
@@ -17,6 +22,8 @@ mod tests;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use serde::Deserialize;
 
 use crate::domain::session;
 use crate::domain::user::{Trust, TurnOn};
@@ -69,7 +76,8 @@ pub struct App {
 }
 
 /// What the log looks like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Log {
     /// Lines for people or for machines.
     pub format: LogFormat,
@@ -78,22 +86,26 @@ pub struct Log {
 }
 
 /// How a log line is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// For people.
+    #[default]
     Text,
     /// One JSON object a line.
     Json,
 }
 
 /// How important a log line is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum LogLevel {
     /// We are broken.
     Error,
     /// Somebody should look.
     Warn,
     /// What happened.
+    #[default]
     Info,
     /// Why.
     Debug,
@@ -121,7 +133,18 @@ impl Config {
     /// Everything that is wrong with it, in the order of the file.
     pub fn read(file: &str, text: &str) -> Result<Self, Problems> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        read::read(text).map_err(|problems| Problems { file: file.to_owned(), problems })
+        let mut problems = Vec::new();
+        let config = tree::read(text, &mut problems).and_then(|root| {
+            let written = read::read(text, &root, &mut problems)?;
+            validate::validate(&written, &root, &mut problems)
+        });
+        match config {
+            Some(config) if problems.is_empty() => Ok(config),
+            _ => {
+                problems.sort_by_key(|problem| problem.place);
+                Err(Problems { file: file.to_owned(), problems })
+            }
+        }
     }
 
     /// Reads the file at `path`.

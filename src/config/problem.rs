@@ -18,7 +18,7 @@ pub struct Place {
 /// `Display` is for the operator, without the file: `12:5: apps[0].rules[2].require: … ; …`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
-    /// Where; `None` if the file could not be read at all.
+    /// Where; `None` if the file could not be read at all, or is wrong as a whole.
     #[serde(flatten)]
     pub place: Option<Place>,
     /// The key path (`apps[0].rules[2].require`); empty for the file as a whole.
@@ -29,16 +29,19 @@ pub struct Problem {
     pub cure: Option<String>,
 }
 
+impl Problem {
+    /// `12:5: key: what`, without the cure.
+    fn named(&self) -> String {
+        let place = self.place.map(|Place { line, column }| format!("{line}:{column}: "));
+        let key = if self.key.is_empty() { String::new() } else { format!("{}: ", self.key) };
+        format!("{}{key}{}", place.unwrap_or_default(), on_one_line(&self.what))
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(Place { line, column }) = self.place {
-            write!(f, "{line}:{column}: ")?;
-        }
-        if !self.key.is_empty() {
-            write!(f, "{}: ", self.key)?;
-        }
-        f.write_str(&self.what)?;
-        self.cure.iter().try_for_each(|cure| write!(f, "; {cure}"))
+        f.write_str(&self.named())?;
+        self.cure.iter().try_for_each(|cure| write!(f, "; {}", on_one_line(cure)))
     }
 }
 
@@ -53,12 +56,67 @@ pub struct Problems {
     pub problems: Vec<Problem>,
 }
 
+impl Problems {
+    /// The problems as `check` shows them to people: each with its line of `text`, which is the
+    /// file's, carets under what is meant, and the cure. Plain text; no line break at the end.
+    pub fn shown(&self, text: &str) -> String {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let each = self.problems.iter().map(|problem| {
+            let excerpt = problem.place.and_then(|place| excerpt(place, text));
+            let cure = problem.cure.as_ref().map(|cure| format!("\n  {}", on_one_line(cure)));
+            let named = problem.named();
+            let (excerpt, cure) = (excerpt.unwrap_or_default(), cure.unwrap_or_default());
+            format!("{}{named}{excerpt}{cure}", self.prefix(problem))
+        });
+        each.collect::<Vec<_>>().join("\n\n")
+    }
+
+    fn prefix(&self, problem: &Problem) -> String {
+        let space = if problem.place.is_some() { "" } else { " " };
+        format!("{}:{space}", self.file)
+    }
+}
+
+/// What the file holds must not move the cursor of whoever reads about it.
+fn on_one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
+/// The line with `place` in it, and a line with carets under what begins there.
+fn excerpt(place: Place, text: &str) -> Option<String> {
+    let line = text.lines().nth(place.line.checked_sub(1)?)?;
+    let line = on_one_line(line);
+    let (number, before) = (place.line.to_string(), place.column.checked_sub(1)?);
+    let width = extent(line.chars().skip(before)).max(1);
+    let (gutter, before, carets) =
+        (" ".repeat(number.len()), " ".repeat(before), "^".repeat(width));
+    Some(format!("\n  {number} | {line}\n  {gutter} | {before}{carets}"))
+}
+
+/// How many characters the key or value at the start of `rest` has, as far as that is simple to
+/// see; one for a list or a map.
+fn extent(rest: impl Iterator<Item = char>) -> usize {
+    let rest: Vec<char> = rest.collect();
+    let ends = |at: &usize| match (rest[*at], rest.get(at + 1)) {
+        (',' | ']' | '}', _) => true,
+        (':', next) | (' ', next @ Some('#')) => next.is_none_or(|next| " #".contains(*next)),
+        _ => false,
+    };
+    match rest.first() {
+        Some('[' | '{' | '-') => 1,
+        Some(quote @ ('"' | '\'')) => {
+            let closing = rest.iter().skip(1).position(|character| character == quote);
+            closing.map_or(rest.len(), |closing| closing + 2)
+        }
+        _ => (0..rest.len()).find(ends).unwrap_or(rest.len()),
+    }
+}
+
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, problem) in self.problems.iter().enumerate() {
             let line = if index > 0 { "\n" } else { "" };
-            let colon = if problem.place.is_some() { ":" } else { ": " };
-            write!(f, "{line}{}{colon}{problem}", self.file)?;
+            write!(f, "{line}{}{problem}", self.prefix(problem))?;
         }
         Ok(())
     }

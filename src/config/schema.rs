@@ -1,13 +1,14 @@
 //! Every key that this version knows, and what is written under it: one table.
 //!
-//! The table finds unknown, missing and ill-typed keys and numbers out of range. What a text
-//! means is for `read` to judge.
+//! `check` holds a file against it. What a text means is for `validate` to judge.
+
+mod check;
 
 use std::ops::RangeInclusive;
-use std::time::Duration;
 
-use super::problem::{Problem, listed, meant};
-use super::tree::{Node, Value};
+use super::span::{DAY, HOUR, MINUTE};
+
+pub(super) use check::check;
 
 /// What may be written under a key.
 #[derive(Debug)]
@@ -52,10 +53,6 @@ const fn needed(name: &'static str, kind: Kind, cure: &'static str) -> Key {
 const fn later(name: &'static str) -> Key {
     key(name, Kind::Later)
 }
-
-pub(super) const MINUTE: u64 = 60;
-pub(super) const HOUR: u64 = 60 * MINUTE;
-pub(super) const DAY: u64 = 24 * HOUR;
 
 const REQUIREMENTS: Words = Words {
     names: &["nothing", "sign-in", "second-factor", "nobody"],
@@ -169,206 +166,9 @@ pub(super) const FILE: Kind = Kind::Map(&[
     later("tests"),
 ]);
 
-/// Checks `node`, which stands at `path`, against `kind`.
-pub(super) fn check(kind: &Kind, node: &Node, path: &str, problems: &mut Vec<Problem>) {
-    let mut refuse = |what: String, cure: Option<String>| {
-        problems.push(Problem { place: Some(node.place), key: path.to_owned(), what, cure });
-    };
-    if let Value::Scalar { text, plain: true } = &node.value
-        && let Some(switch) = old_switch(text)
-    {
-        let cure = match kind {
-            Kind::Switch => format!("write `{switch}`"),
-            _ => format!("write `\"{text}\"` if it is meant as text"),
-        };
-        return refuse(
-            format!("`{text}` means `{switch}` in YAML 1.1 and text in YAML 1.2"),
-            Some(cure),
-        );
-    }
-    match (kind, &node.value) {
-        (Kind::Later, _) | (_, Value::Refused) => {}
-        (Kind::Map(keys) | Kind::WordOr(_, keys), Value::Map(_)) => {
-            check_map(keys, node, path, problems);
-        }
-        (Kind::List(kind), Value::List(items)) => {
-            for (index, item) in items.iter().enumerate() {
-                check(kind, item, &format!("{path}[{index}]"), problems);
-            }
-        }
-        (Kind::Text, Value::Scalar { plain, .. }) if is_text(node, *plain) => {}
-        (Kind::Switch, _) if switch(node).is_some() => {}
-        (Kind::Whole(range), _) => match whole(node) {
-            Some(number) if range.contains(&number) => {}
-            number => {
-                let what = number.map_or_else(
-                    || format!("{} is not a whole number", shown(node)),
-                    |number| format!("{number} is out of range"),
-                );
-                let (least, most) = (range.start(), range.end());
-                refuse(what, Some(format!("write a number from {least} to {most}")));
-            }
-        },
-        (Kind::Span(range), _) => match span(node) {
-            Some(span) if range.contains(&span.as_secs()) && span.subsec_nanos() == 0 => {}
-            found => {
-                let fault = if found.is_some() { "out of range" } else { "not a span of time" };
-                let [least, most] = [range.start(), range.end()]
-                    .map(|seconds| written(Duration::from_secs(*seconds)));
-                let cure = format!(
-                    "write whole seconds with a unit, such as 30s, 15m, 1h or 30d, from {least} to {most}"
-                );
-                refuse(format!("{} is {fault}", shown(node)), Some(cure));
-            }
-        },
-        (Kind::Word(words) | Kind::WordOr(words, _), Value::Scalar { text, .. })
-            if !node.is_empty() =>
-        {
-            if !words.names.contains(&text.as_str()) {
-                let also = words.also.iter().find(|(other, _)| other.eq_ignore_ascii_case(text));
-                let meant = also
-                    .map(|(_, name)| *name)
-                    .or_else(|| meant(text, words.names.iter().copied()));
-                refuse(
-                    format!("`{text}` is not one of {}", listed(words.names.iter().copied())),
-                    meant.map(|name| format!("did you mean `{name}`?")),
-                );
-            }
-        }
-        (kind, _) => refuse(
-            format!("{} stands where {} belongs", shown(node), wanted(kind)),
-            cure_for(kind, node),
-        ),
-    }
-}
-
-fn check_map(keys: &[Key], node: &Node, path: &str, problems: &mut Vec<Problem>) {
-    for entry in node.entries() {
-        let path = below(path, &entry.name);
-        let mut refuse = |what: &str, cure: String| {
-            let (what, cure) = (what.to_owned(), Some(cure));
-            problems.push(Problem { place: Some(entry.place), key: path.clone(), what, cure });
-        };
-        match keys.iter().find(|key| key.name == entry.name) {
-            Some(Key { kind: Kind::Later, .. }) => {
-                refuse("this version does not support this key yet", "remove it".to_owned());
-            }
-            Some(key) => check(&key.kind, &entry.node, &path, problems),
-            None => {
-                let known = || keys.iter().filter(|key| !matches!(key.kind, Kind::Later));
-                let cure = match meant(&entry.name, keys.iter().map(|key| key.name)) {
-                    Some(name) => format!("did you mean `{name}`?"),
-                    None => format!("known here: {}", listed(known().map(|key| key.name))),
-                };
-                refuse("unknown key", cure);
-            }
-        }
-    }
-    for key in keys {
-        let there = node.entries().iter().any(|entry| entry.name == key.name);
-        if let (Some(cure), false) = (key.needed, there) {
-            let (key, what) = (below(path, key.name), "missing".to_owned());
-            let cure = Some(cure.to_owned());
-            problems.push(Problem { place: Some(node.place), key, what, cure });
-        }
-    }
-}
-
 /// The path of a key below another.
 pub(super) fn below(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
-}
-
-/// The switch that is written here: YAML 1.2 knows two spellings that nobody misreads.
-pub(super) fn switch(node: &Node) -> Option<bool> {
-    match &node.value {
-        Value::Scalar { text, plain: true } => text.parse().ok(),
-        _ => None,
-    }
-}
-
-/// The whole number that is written here.
-pub(super) fn whole(node: &Node) -> Option<u64> {
-    match &node.value {
-        Value::Scalar { text, plain: true } if text.bytes().all(|byte| byte.is_ascii_digit()) => {
-            text.parse().ok()
-        }
-        _ => None,
-    }
-}
-
-/// The span of time that is written here.
-pub(super) fn span(node: &Node) -> Option<Duration> {
-    humantime::parse_duration(node.scalar()?).ok()
-}
-
-/// A span as one would write it: in the largest unit that leaves no rest.
-pub(super) fn written(span: Duration) -> String {
-    let seconds = span.as_secs();
-    match seconds {
-        0 => "0s".to_owned(),
-        _ if seconds.is_multiple_of(DAY) => format!("{}d", seconds / DAY),
-        _ if seconds.is_multiple_of(HOUR) => format!("{}h", seconds / HOUR),
-        _ if seconds.is_multiple_of(MINUTE) => format!("{}m", seconds / MINUTE),
-        _ => format!("{seconds}s"),
-    }
-}
-
-fn is_text(node: &Node, plain: bool) -> bool {
-    let is_switch = plain && switch(node).is_some();
-    !node.is_empty() && !is_switch
-}
-
-fn old_switch(text: &str) -> Option<bool> {
-    match text.to_ascii_lowercase().as_str() {
-        "yes" | "on" | "y" => Some(true),
-        "no" | "off" | "n" => Some(false),
-        _ => None,
-    }
-}
-
-fn shown(node: &Node) -> String {
-    match &node.value {
-        _ if node.is_empty() => "nothing".to_owned(),
-        Value::Scalar { text, .. } => format!("`{text}`"),
-        Value::List(_) => "a list".to_owned(),
-        Value::Map(_) => "a map".to_owned(),
-        Value::Refused => "something unread".to_owned(),
-    }
-}
-
-fn wanted(kind: &Kind) -> &'static str {
-    match kind {
-        Kind::Map(_) => "a map",
-        Kind::List(_) => "a list",
-        Kind::Text => "a text",
-        Kind::Whole(_) => "a whole number",
-        Kind::Switch => "`true` or `false`",
-        Kind::Span(_) => "a span of time",
-        Kind::Word(_) => "a word",
-        Kind::WordOr(..) => "a word or a map",
-        Kind::Later => "nothing",
-    }
-}
-
-fn cure_for(kind: &Kind, node: &Node) -> Option<String> {
-    match kind {
-        Kind::Map(keys) => {
-            let known = keys.iter().filter(|key| !matches!(key.kind, Kind::Later));
-            Some(format!("write the keys of a map: {}", listed(known.map(|key| key.name))))
-        }
-        Kind::List(_) => Some(match node.scalar() {
-            Some(text) => format!("write `[{text}]`"),
-            None => "write `[…]`, or one line with `- ` for each".to_owned(),
-        }),
-        Kind::Text => {
-            node.scalar().map(|text| format!("write `\"{text}\"` if it is meant as text"))
-        }
-        Kind::Word(words) | Kind::WordOr(words, _) => {
-            Some(format!("write one of {}", listed(words.names.iter().copied())))
-        }
-        Kind::Switch | Kind::Whole(_) | Kind::Span(_) | Kind::Later => None,
-    }
 }
 
 /// Every key path of this version, without list positions.

@@ -36,11 +36,11 @@ fn the_minimal_file_means_what_the_design_says_by_default() {
         (config.second_factor.skew, config.second_factor.recovery_codes),
         (Skew::default(), 12)
     );
-    assert_eq!(config.trusted_devices.lasting, Duration::from_secs(30 * 86_400));
+    assert_eq!(config.trusted_devices.lasting, Duration::from_hours(30 * 24));
     assert_eq!(config.trusted_devices.at_most, 10);
-    assert_eq!(config.sessions.idle, Duration::from_secs(3_600));
-    assert_eq!(config.sessions.at_most, Duration::from_secs(86_400));
-    assert_eq!(config.confirm_for, Duration::from_secs(900));
+    assert_eq!(config.sessions.idle, Duration::from_hours(1));
+    assert_eq!(config.sessions.at_most, Duration::from_hours(24));
+    assert_eq!(config.confirm_for, Duration::from_mins(15));
     assert_eq!(config.shutdown_within, Duration::from_secs(30));
     assert_eq!((config.log.format, config.log.level), (LogFormat::Text, LogLevel::Info));
     assert!(config.operators.is_empty() && config.support.is_none());
@@ -145,11 +145,72 @@ fn what_is_no_configuration_at_all_is_one_problem_or_two(#[case] text: &str) {
 #[case::later("mail: {}", "mail: this version does not support this key yet; remove it")]
 #[case::typo("sesions: {}", "sesions: unknown key; did you mean `sessions`?")]
 #[case::long("sessions: { idle: 2d }", "2d is longer than a session may last, which is 1d")]
+#[case::old_break(
+    "# a\u{2028}log: {}",
+    "11:4: U+2028 ends a line for some readers, not for others"
+)]
+#[case::lone_return("# a\rlog: {}", "11:4: U+000D ends a line for some readers")]
+#[case::quoted_duplicate("'state': /tmp", "11:1: `state` is written twice: first on line 4")]
+#[case::number_as_key("1: a", "11:1: 1: unknown key")]
+#[case::switch_as_text("support: True", "11:10: support: `True` stands where a text belongs")]
+#[case::nothing("support: ~", "11:10: support: nothing stands where a text belongs")]
 #[case::taken("operators: { address: '127.0.0.1:8080' }", "visitors are listened for on this")]
 fn what_yaml_would_let_pass_is_refused(#[case] line: &str, #[case] says: &str) {
     let problems = problems(&with(line)).to_string();
     assert!(problems.contains(says), "{problems}");
     assert_eq!(problems.lines().count(), 1, "{problems}");
+}
+
+#[rstest]
+#[case::type_first("sessions: { idle: 2d, at_most: sixty }", "sessions.at_most: `sixty`")]
+#[case::range_first("sessions: { idle: 2d, at_most: 99d }", "sessions.at_most: `99d` is out of")]
+#[case::empty_but_for_a_mistake(
+    "      - { paths: [/a], require: { second_facter: {} } }",
+    "second_facter: unknown key"
+)]
+#[case::a_text_of_two_lines(
+    "log: { format: \"json\\n\" }",
+    "11:16: log.format: `json ` is not one"
+)]
+fn what_follows_from_a_mistake_is_not_told(#[case] line: &str, #[case] says: &str) {
+    let problems = problems(&with(line)).to_string();
+    assert!(problems.contains(says), "{problems}");
+    assert_eq!(problems.lines().count(), 1, "{problems}");
+}
+
+#[test]
+fn leave_for_plain_http_that_is_misspelt_is_not_asked_for_again() {
+    let text = MINIMAL.replace("crm.example.com]", "http://crm.example.com]\n    insecure: yes");
+    let problems = problems(&text).to_string();
+    assert!(problems.contains("apps[0].insecure: `yes` means `true`"), "{problems}");
+    assert_eq!(problems.lines().count(), 1, "{problems}");
+}
+
+#[test]
+fn a_value_of_the_wrong_type_hides_no_other_problem() {
+    let text = with("sessions: 3\noperators: { address: '127.0.0.1:8080' }")
+        .replace("crm.example.com", "[], '*.example.com'");
+    let problems = problems(&text).to_string();
+    for says in ["apps[0].hosts[0]: a list", "apps[0].hosts[1]: `*.ex", "sessions: `3`", "visitors"]
+    {
+        assert!(problems.contains(says), "{says}: {problems}");
+    }
+}
+
+#[test]
+fn people_are_shown_the_line_of_every_problem() {
+    let text = MINIMAL
+        .replace("crm.example.com", "crm.example.com/app")
+        .replace("require: nothing", "require: \"2fa\"")
+        .replace("state:", "sate:")
+        + "log: { levle: info } # not yet\nconfirm: [15m]\n";
+    insta::assert_snapshot!(problems(&text).shown(&text));
+}
+
+#[test]
+fn a_problem_without_a_place_is_shown_without_a_line() {
+    let problems = Config::load(Path::new("no/such/file.yaml")).unwrap_err();
+    assert_eq!(problems.shown(""), problems.to_string());
 }
 
 #[test]

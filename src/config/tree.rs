@@ -1,6 +1,5 @@
 //! The YAML as it was written: every key and value with its place.
 //!
-//! One parser reads the file, once, so that nothing is judged in one way and used in another.
 //! What YAML offers beyond plain maps, lists and scalars (anchors, aliases, merges, tags, several
 //! documents) is refused: a configuration that decides who may enter must be read as it looks.
 
@@ -36,6 +35,24 @@ pub(super) struct Entry {
 }
 
 impl Node {
+    /// The place of what `path` names (`apps[0].hosts[1]`), or of the nearest thing around it.
+    pub(super) fn place_of(&self, path: &str) -> Place {
+        let mut node = self;
+        for step in path.split(['.', '[']) {
+            let next = match step.strip_suffix(']').map(str::parse::<usize>) {
+                Some(index) => index.ok().and_then(|index| node.items().get(index)),
+                None => {
+                    node.entries().iter().find(|entry| entry.name == step).map(|entry| &entry.node)
+                }
+            };
+            match next {
+                Some(next) => node = next,
+                None => break,
+            }
+        }
+        node.place
+    }
+
     /// The entries; none for whatever is no map.
     pub(super) fn entries(&self) -> &[Entry] {
         if let Value::Map(entries) = &self.value { entries } else { &[] }
@@ -68,6 +85,7 @@ impl Node {
 /// Reads `text`; what is wrong with it goes to `problems`. `None` if it is no YAML at all.
 pub(super) fn read(text: &str, problems: &mut Vec<Problem>) -> Option<Node> {
     let mut builder = Builder { problems, open: Vec::new(), root: None };
+    builder.refuse_odd_breaks(text);
     for event in Parser::new_from_str(text) {
         match event {
             Ok((event, span)) => builder.take(event, &span),
@@ -177,6 +195,20 @@ impl Builder<'_> {
                 // Looked up again: `refuse` needed all of us.
                 if let Some(parent) = self.open.last_mut() {
                     parent.key = Some((name, place));
+                }
+            }
+        }
+    }
+
+    /// Line breaks that YAML 1.1 knows and 1.2 does not, and the lone carriage return, which few
+    /// editors show: what looks like a comment might be a key.
+    fn refuse_odd_breaks(&mut self, text: &str) {
+        for (line, text) in (1..).zip(text.lines()) {
+            for (column, character) in (1..).zip(text.chars()) {
+                if matches!(character, '\r' | '\u{85}' | '\u{2028}' | '\u{2029}') {
+                    let code = u32::from(character);
+                    let what = format!("U+{code:04X} ends a line for some readers, not for others");
+                    self.refuse(Place { line, column }, what, "replace it with a space");
                 }
             }
         }

@@ -1,0 +1,64 @@
+//! A span of time as the file writes it.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+pub(super) const MINUTE: u64 = 60;
+pub(super) const HOUR: u64 = 60 * MINUTE;
+pub(super) const DAY: u64 = 24 * HOUR;
+
+/// A span of time: `30s`, `15m`, `1h`, `30d`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Span(Duration);
+
+impl Span {
+    pub(super) const fn seconds(seconds: u64) -> Self {
+        Self(Duration::from_secs(seconds))
+    }
+
+    /// Whether it is whole seconds, as many as `range` allows.
+    pub(super) fn is_within(self, range: &RangeInclusive<u64>) -> bool {
+        self.0.subsec_nanos() == 0 && range.contains(&self.0.as_secs())
+    }
+}
+
+impl FromStr for Span {
+    type Err = humantime::DurationError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        humantime::parse_duration(text).map(Self)
+    }
+}
+
+impl TryFrom<String> for Span {
+    type Error = humantime::DurationError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Span> for Duration {
+    fn from(span: Span) -> Self {
+        span.0
+    }
+}
+
+/// As one would write it: in the largest unit that leaves no rest.
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        match seconds {
+            0 => f.write_str("0s"),
+            _ if seconds.is_multiple_of(DAY) => write!(f, "{}d", seconds / DAY),
+            _ if seconds.is_multiple_of(HOUR) => write!(f, "{}h", seconds / HOUR),
+            _ if seconds.is_multiple_of(MINUTE) => write!(f, "{}m", seconds / MINUTE),
+            _ => write!(f, "{seconds}s"),
+        }
+    }
+}
