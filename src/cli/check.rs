@@ -50,7 +50,7 @@ pub(super) fn run(path: &Path, json: bool, out: &mut dyn Write) -> Result<(), Fa
             writeln!(out, "{file} is valid{but}.").map_err(unwritten)
         }
         Err(problems) => {
-            writeln!(out, "{problems}").map_err(unwritten)?;
+            writeln!(out, "{}\n", problems.shown()).map_err(unwritten)?;
             Err(Failure::new(match problems.problems.len() {
                 1 => "the configuration has a problem".to_owned(),
                 count => format!("the configuration has {count} problems"),
@@ -94,8 +94,15 @@ apps:
     fn every_problem_is_told_at_once_each_with_its_place() {
         let bad = GOOD.replace("state", "stat").replace("127.0.0.1:8080", "everywhere");
         let (out, failed) = checked(&bad, false);
-        assert!(out.lines().count() >= 2, "{out}");
-        assert!(out.lines().all(|line| line.starts_with("/etc/doorward.yaml:")), "{out}");
+        for told in [
+            "/etc/doorward.yaml:3:1: stat: unknown key\n",
+            "  did you mean `state`?\n",
+            "/etc/doorward.yaml:2:1: state: missing\n",
+            "/etc/doorward.yaml:2:21: listen[0].address: `everywhere` is no address",
+        ] {
+            assert!(out.contains(told), "{told}: {out}");
+        }
+        assert!(out.contains("^^^^^^^^^^"), "the place is underlined: {out}");
         assert!(failed.unwrap().starts_with("doorward: the configuration has "));
     }
 

@@ -142,7 +142,7 @@ impl Config {
             Some(config) if problems.is_empty() => Ok(config),
             _ => {
                 problems.sort_by_key(|problem| problem.place);
-                Err(Problems { file: file.to_owned(), problems })
+                Err(Problems { file: file.to_owned(), problems, text: text.to_owned() })
             }
         }
     }
@@ -163,6 +163,7 @@ impl Config {
                     what: format!("cannot be read: {error}"),
                     cure: None,
                 }],
+                text: String::new(),
             }),
         }
     }

@@ -54,15 +54,17 @@ pub struct Problems {
     pub file: String,
     /// What is wrong with it.
     pub problems: Vec<Problem>,
+    /// What stands in it, to quote from; empty if it could not be read.
+    #[serde(skip)]
+    pub text: String,
 }
 
 impl Problems {
-    /// The problems as `check` shows them to people: each with its line of `text`, which is the
-    /// file's, carets under what is meant, and the cure. Plain text; no line break at the end.
-    pub fn shown(&self, text: &str) -> String {
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    /// The problems as `check` shows them to people: each with its line of the file, carets
+    /// under what is meant, and the cure. Plain text; no line break at the end.
+    pub fn shown(&self) -> String {
         let each = self.problems.iter().map(|problem| {
-            let excerpt = problem.place.and_then(|place| excerpt(place, text));
+            let excerpt = problem.place.and_then(|place| excerpt(place, &self.text));
             let cure = problem.cure.as_ref().map(|cure| format!("\n  {}", on_one_line(cure)));
             let named = problem.named();
             let (excerpt, cure) = (excerpt.unwrap_or_default(), cure.unwrap_or_default());

@@ -204,13 +204,13 @@ fn people_are_shown_the_line_of_every_problem() {
         .replace("require: nothing", "require: \"2fa\"")
         .replace("state:", "sate:")
         + "log: { levle: info } # not yet\nconfirm: [15m]\n";
-    insta::assert_snapshot!(problems(&text).shown(&text));
+    insta::assert_snapshot!(problems(&text).shown());
 }
 
 #[test]
 fn a_problem_without_a_place_is_shown_without_a_line() {
     let problems = Config::load(Path::new("no/such/file.yaml")).unwrap_err();
-    assert_eq!(problems.shown(""), problems.to_string());
+    assert_eq!(problems.shown(), problems.to_string());
 }
 
 #[test]
