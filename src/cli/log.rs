@@ -11,6 +11,9 @@ pub(super) fn start(log: Log) {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter(log))
         .with_writer(io::stderr)
+        // It would say on standard error that standard error is gone, and panic in the middle of
+        // a deed.
+        .log_internal_errors(false)
         .with_target(false);
     let started = match log.format {
         LogFormat::Text => lines.try_init(),

@@ -128,19 +128,36 @@ apps:
         (code, process.said())
     }
 
+    /// Starts a gateway whose log is closed to it once it listens, as when whoever reads it dies.
+    pub(crate) fn opens_unheard(&self) -> Process {
+        let last = "\"message\":\"listening for operators\"";
+        let mut process = self.starts_heard_until(&[], Some(last));
+        process.address = process.listens("listening");
+        process.operators = process.listens("listening for operators");
+        assert!(process.lines.recv_timeout(LONG).is_err(), "somebody listens still");
+        process
+    }
+
     /// Starts a gateway, and waits for nothing.
     pub(crate) fn starts(&self, more: &[&str]) -> Process {
+        self.starts_heard_until(more, None)
+    }
+
+    fn starts_heard_until(&self, more: &[&str], last: Option<&'static str>) -> Process {
         let mut command = self.command(&[&["serve"], more].concat());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let said = Arc::new(Mutex::new(String::new()));
         let (teller, lines) = channel();
-        let streams: [Box<dyn Read + Send>; 2] =
-            [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
-        for stream in streams {
-            let (said, teller) = (Arc::clone(&said), teller.clone());
-            thread::spawn(move || writes_down(stream, &said, &teller));
-        }
+        let (out, log) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let stenographer = Arc::clone(&said);
+        thread::spawn(move || {
+            writes_down(log, last, &stenographer, &teller);
+            // The rest of it: nothing, or nothing before the end.
+            if last.is_none() {
+                writes_down(out, None, &stenographer, &teller);
+            }
+        });
         Process { child, said, lines, address: NOWHERE, operators: NOWHERE }
     }
 
@@ -153,14 +170,22 @@ apps:
 const NOWHERE: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
 
-fn writes_down(stream: impl Read, said: &Mutex<String>, teller: &Sender<String>) {
+/// Writes down the lines of `stream`, to its end or until `last` was said, and closes it.
+fn writes_down(
+    stream: impl Read,
+    last: Option<&str>,
+    said: &Mutex<String>,
+    teller: &Sender<String>,
+) {
     for line in BufReader::new(stream).lines() {
         let line = line.unwrap();
-        let mut said = said.lock().unwrap();
-        said.push_str(&line);
-        said.push('\n');
+        said.lock().unwrap().extend([&line, "\n"]);
+        let was_last = last.is_some_and(|last| line.contains(last));
         // Whoever has heard enough listens no more.
         teller.send(line).ok();
+        if was_last {
+            break;
+        }
     }
 }
 

@@ -100,6 +100,21 @@ fn every_line_is_a_json_object_and_no_secret_is_in_any() {
     secrets.are_not_in(&log);
 }
 
+#[test]
+fn where_nobody_reads_the_log_people_are_served_all_the_same() {
+    let house = House::new();
+    let mut process = house.opens_unheard();
+    let mut ada = process.window();
+    ada.visits(&house.adds("ada")).posts(&[("password", PASSWORD)]);
+    assert_eq!(ada.answer.status, 200, "{:?}", ada.answer);
+    ada.visits("/.doorward/sign-out").posts(&[]);
+    ada.visits("/").posts(&[("username", "ada"), ("password", PASSWORD)]);
+    assert_eq!(ada.answer.status, 200, "{:?}", ada.answer);
+    assert_eq!(process.tells_operators("/readyz").status, 200);
+    process.signals("TERM");
+    assert_eq!(process.ends().code(), Some(0));
+}
+
 fn goes_the_whole_way(house: &House, process: &Process, secrets: &mut Secrets) {
     let link = house.adds("ada");
     secrets.keep("the token of a link", link.rsplit('/').next().unwrap());

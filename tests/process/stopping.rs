@@ -1,5 +1,6 @@
 //! Being told to end.
 
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use crate::house::{House, Process};
@@ -82,4 +83,21 @@ fn an_idle_gateway_ends_at_once_whoever_is_connected() {
     assert_eq!(process.ends().code(), Some(0), "{}", process.said());
     assert!(!process.said().contains("cut off"), "{}", process.said());
     assert!(visitor.is_closed() && silent.is_closed() && operator.is_closed());
+}
+
+#[test]
+fn who_connects_and_says_nothing_whole_does_not_keep_it() {
+    let house = House::new();
+    let mut process = house.opens();
+    let mut half = Wire::to(process.address);
+    half.sends("GET / HTTP/1.1\r\nHost: crm.loc");
+    let _operator = UnixStream::connect(house.state().join("socket")).unwrap();
+    let mut desk = Wire::to(process.operators);
+    desk.sends("GET /healthz HT");
+    // Those before have been accepted, too.
+    assert_eq!(process.window().opens("/").answer.status, 303);
+    assert_eq!(house.types(&["user", "list"]).code, Some(0));
+    process.signals("TERM");
+    assert_eq!(process.ends().code(), Some(0), "{}", process.said());
+    assert!(!process.said().contains("cut off"), "{}", process.said());
 }
