@@ -62,14 +62,16 @@ impl House {
         house
     }
 
-    /// Writes the configuration.
+    /// Writes the configuration. Unless `more` says otherwise, the log is JSON and hides nothing.
     pub(crate) fn configures(&self, listen: &str, more: &str) {
+        let talkative = "log: { format: json, level: trace }";
+        let log = if more.contains("log:") { "" } else { talkative };
         let yaml = format!(
             "
 listen: [{{ address: '{listen}' }}]
 operators: {{ address: 127.0.0.1:0 }}
 state: {}
-log: {{ format: json, level: trace }}
+{log}
 {more}
 apps:
   - name: crm

@@ -101,6 +101,18 @@ fn every_line_is_a_json_object_and_no_secret_is_in_any() {
 }
 
 #[test]
+fn lines_for_people_have_no_colours_where_they_go_to_a_file() {
+    let house = House::with("log: { format: text }");
+    let mut process = house.starts(&[]);
+    let line = process.hears(" listening ");
+    process.hears("listening for operators");
+    assert!(line.contains(" INFO ") && line.contains("address=127.0.0.1:"), "{line}");
+    process.signals("TERM");
+    assert_eq!(process.ends().code(), Some(0));
+    assert!(!process.said().contains('\u{1b}'), "{:?}", process.said());
+}
+
+#[test]
 fn where_nobody_reads_the_log_people_are_served_all_the_same() {
     let house = House::new();
     let mut process = house.opens_unheard();
