@@ -1,6 +1,6 @@
 //! The log: lines for people, or one JSON object each for machines, on standard error.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;
 
@@ -11,7 +11,12 @@ pub(super) fn start(log: Log) {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter(log))
         .with_writer(io::stderr)
+        // It would say on standard error that standard error is gone, and panic in the middle of
+        // a deed.
+        .log_internal_errors(false)
         .with_target(false);
+    // On a terminal it is as NO_COLOR says; in a file, colours are dirt.
+    let lines = if io::stderr().is_terminal() { lines } else { lines.with_ansi(false) };
     let started = match log.format {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),

@@ -54,6 +54,11 @@ impl Window {
 
     /// Sends the form on the page with these fields filled in, and goes where it is sent.
     pub(crate) fn posts(&mut self, fields: &[(&str, &str)]) -> &mut Self {
+        self.sends(fields).follows()
+    }
+
+    /// Sends the form on the page with these fields filled in, and goes nowhere else.
+    pub(crate) fn sends(&mut self, fields: &[(&str, &str)]) -> &mut Self {
         let action = between(&self.answer.body, "action=\"", "\"").unwrap_or(&self.at).to_owned();
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         for name in ["csrf", "return_to", "kind"] {
@@ -65,7 +70,7 @@ impl Window {
         let more = "Content-Type: application/x-www-form-urlencoded\r\n\
                     Sec-Fetch-Dest: document\r\nSec-Fetch-Mode: navigate\r\n\
                     Sec-Fetch-Site: same-origin\r\n";
-        self.asks("POST", &action, more, &form.finish()).follows()
+        self.asks("POST", &action, more, &form.finish())
     }
 
     fn asks(&mut self, method: &str, target: &str, more: &str, body: &str) -> &mut Self {

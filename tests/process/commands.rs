@@ -1,0 +1,147 @@
+//! What operators type while the gateway runs, and while it does not.
+
+use std::fs;
+
+use crate::house::{House, PASSWORD, Said};
+
+#[test]
+fn somebody_is_added_and_the_printed_link_works_once() {
+    let house = House::new();
+    let process = house.opens();
+    let words = ["user", "add", "ada", "--email", "ada@example.com", "--group", "staff"];
+    let said = house.types(&words);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.notes.starts_with("Give this link to ada: "), "{said:?}");
+    let link = said.out.trim_end().strip_prefix("http://crm.localhost:8080").unwrap();
+
+    // Looking uses nothing up: not that of others either.
+    for _ in 0..2 {
+        assert_eq!(process.window().opens(link).answer.status, 200);
+    }
+    let mut ada = process.window();
+    let mut eve = process.window();
+    eve.opens(link);
+    ada.opens(link).posts(&[("password", PASSWORD)]);
+    assert!(ada.answer.received().to_string().contains("[\"remote-user\",\"ada\"]"));
+    assert_eq!(eve.sends(&[("password", "four dry umbrellas")]).answer.status, 410);
+    assert_eq!(process.window().opens(link).answer.status, 410);
+
+    let listed = house.types(&["user", "list", "--json"]).json();
+    assert_eq!(listed[0]["name"], "ada");
+    assert_eq!(listed[0]["has_password"], true);
+    assert_eq!(listed[0]["groups"][0], "staff");
+}
+
+#[test]
+fn a_new_password_ends_what_the_old_one_opened() {
+    let house = House::new();
+    let process = house.opens();
+    let mut ada = process.window();
+    ada.visits(&house.adds("ada")).posts(&[("password", PASSWORD)]);
+    let link = house.types(&["user", "passwd", "ada", "--json"]).link();
+    // The old password works until the link is used.
+    assert_eq!(ada.opens("/").answer.status, 200);
+    process.window().visits(&link).posts(&[("password", "four dry umbrellas")]);
+    assert_eq!(ada.opens("/").answer.status, 303);
+    ada.follows().sends(&[("username", "ada"), ("password", PASSWORD)]);
+    assert_eq!(ada.answer.status, 422);
+    ada.posts(&[("username", "ada"), ("password", "four dry umbrellas")]);
+    assert_eq!(ada.answer.status, 200);
+    assert_eq!(process.window().opens(&link).answer.status, 410);
+}
+
+#[test]
+fn whoever_has_to_wait_is_let_in_again() {
+    let house = House::new();
+    let process = house.opens();
+    process.window().visits(&house.adds("ada")).posts(&[("password", PASSWORD)]);
+    let tries = |password| {
+        let mut window = process.window();
+        window.visits("/.doorward/sign-in");
+        window.sends(&[("username", "ada"), ("password", password)]).answer.status
+    };
+    for _ in 0..5 {
+        assert_eq!(tries("wrong"), 422);
+    }
+    assert_eq!(tries(PASSWORD), 429);
+    assert_eq!(house.types(&["user", "list", "--json"]).json()[0]["password_failures"], 5);
+    let said = house.types(&["user", "unlock", "ada", "--json"]);
+    assert_eq!(said.json()["name"], "ada");
+    assert_eq!(tries(PASSWORD), 303);
+}
+
+#[test]
+fn what_is_refused_says_why_and_ends_with_1() {
+    let house = House::new();
+    let _process = house.opens();
+    house.adds("ada");
+    let refused = |words: &[&str]| {
+        let Said { code, out, notes } = house.types(words);
+        assert_eq!((code, out.as_str()), (Some(1), ""), "{words:?}: {notes}");
+        notes
+    };
+    let again = "doorward: somebody signs in as ada already; nobody was added\n";
+    assert_eq!(refused(&["user", "add", "Ada"]), again);
+    for deed in ["unlock", "passwd"] {
+        let nobody = "doorward: nobody signs in as eve\n";
+        assert_eq!(refused(&["user", deed, "eve", "--json"]), nobody);
+    }
+}
+
+#[test]
+fn a_line_that_is_not_understood_ends_with_2() {
+    let house = House::new();
+    let lines: [&[&str]; 4] =
+        [&[], &["user", "add"], &["user", "add", "a,b"], &["serve", "--accept-everything"]];
+    for line in lines {
+        assert_eq!(house.types(line).code, Some(2), "{line:?}");
+    }
+    assert_eq!(house.types(&["--version"]).out, "doorward 0.1.0\n");
+}
+
+#[test]
+fn without_a_gateway_a_command_says_so() {
+    let house = House::new();
+    let nobody = || {
+        let said = house.types(&["user", "list"]);
+        assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{said:?}");
+        assert!(said.notes.starts_with("doorward: no gateway is running"), "{said:?}");
+        assert!(said.notes.contains("doorward serve"), "{said:?}");
+    };
+    nobody();
+    // One that was killed leaves its socket behind; nobody answers there.
+    let mut process = house.opens();
+    process.is_killed();
+    assert!(house.state().join("socket").exists());
+    nobody();
+    let _process = house.opens();
+    assert_eq!(house.types(&["user", "list"]).code, Some(0));
+}
+
+#[test]
+fn a_configuration_is_checked() {
+    let house = House::new();
+    let file = house.file().display().to_string();
+    let good = house.types(&["check"]);
+    assert_eq!(good.code, Some(0), "{good:?}");
+    assert!(good.out.contains("doorward.yaml is valid"), "{good:?}");
+    assert_eq!(house.types(&["check", &file, "--json"]).json()["valid"], true);
+
+    fs::write(house.file(), "listen: [{ address: everywhere }]\nstate: here\napp: []\n").unwrap();
+    let bad = house.types(&["check", &file]);
+    assert_eq!(bad.code, Some(1), "{bad:?}");
+    assert!(
+        bad.out.contains("doorward.yaml:1:") && bad.out.contains("doorward.yaml:3:"),
+        "{bad:?}"
+    );
+    assert!(bad.notes.starts_with("doorward: the configuration has "), "{bad:?}");
+    let json = house.types(&["check", &file, "--json"]);
+    assert_eq!(json.code, Some(1));
+    let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(json["valid"], false);
+    assert_eq!(json["problems"][0]["line"], 1);
+
+    let none = house.types(&["check", "nowhere.yaml"]);
+    assert_eq!(none.code, Some(1));
+    assert!(format!("{none:?}").contains("nowhere.yaml"), "{none:?}");
+}

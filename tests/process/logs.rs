@@ -1,0 +1,239 @@
+//! What the log says, and what it never does.
+
+use serde_json::Value;
+
+use crate::house::{HOST, House, PASSWORD, Process};
+use crate::person::{code, now};
+use crate::window::Window;
+use crate::wire::Wire;
+
+/// What must not be in the log, each with its name.
+#[derive(Default)]
+struct Secrets(Vec<(&'static str, String)>);
+
+impl Secrets {
+    fn keep(&mut self, what: &'static str, secret: impl Into<String>) {
+        let secret = secret.into();
+        assert!(secret.len() >= 6, "{what} is too short to be looked for: {secret}");
+        self.0.push((what, secret));
+    }
+
+    /// What a browser has now: its cookies, and what is hidden in the form that it shows.
+    fn keep_of(&mut self, window: &Window) {
+        for (name, value) in &window.cookies {
+            assert!(name.starts_with("doorward-"), "{name}");
+            self.keep("a cookie", value);
+            // The parts that tell: the payload and the signature.
+            for part in value.split('.').filter(|part| part.len() > 16) {
+                self.keep("part of a cookie", part);
+            }
+        }
+        if let Some((_, rest)) = window.answer.body.split_once("name=\"csrf\" value=\"") {
+            self.keep("a csrf field", rest.split('"').next().unwrap());
+        }
+    }
+
+    /// Asserts that none is in `log`, in whatever form.
+    fn are_not_in(&self, log: &str) {
+        let folded = log.to_lowercase();
+        for (what, secret) in &self.0 {
+            let form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+            let listed = format!("{:?}", secret.as_bytes());
+            let listed = listed.trim_matches(['[', ']']);
+            let forms = [
+                secret.to_lowercase(),
+                form.to_lowercase(),
+                form.replace('+', "%20").to_lowercase(),
+                listed.to_owned(),
+                data_encoding::HEXLOWER.encode(secret.as_bytes()),
+                data_encoding::BASE64_NOPAD.encode(secret.as_bytes()).to_lowercase(),
+            ];
+            for form in forms {
+                let found = folded.match_indices(&form).find(|(at, _)| {
+                    // Six digits may be part of some number; alone they are a code.
+                    secret.len() > 6 || stands_alone(&folded, *at, form.len())
+                });
+                if let Some((at, _)) = found {
+                    let line = folded[..at].rfind('\n').map_or(0, |end| end + 1);
+                    panic!("{what} is in the log: {}", folded[line..].lines().next().unwrap());
+                }
+            }
+        }
+    }
+}
+
+fn stands_alone(text: &str, at: usize, length: usize) -> bool {
+    let part = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    let bytes = text.as_bytes();
+    let before = at.checked_sub(1).and_then(|at| bytes.get(at));
+    !part(before) && !part(bytes.get(at + length))
+}
+
+#[test]
+fn every_line_is_a_json_object_and_no_secret_is_in_any() {
+    let house = House::new();
+    let mut process = house.opens();
+    let mut secrets = Secrets::default();
+    goes_the_whole_way(&house, &process, &mut secrets);
+    says_nonsense(&process, &mut secrets);
+    process.signals("TERM");
+    assert_eq!(process.ends().code(), Some(0));
+
+    let said = process.said();
+    let lines = said.lines().map(|line| {
+        let mut line: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
+        let line_said = line.as_object_mut().unwrap();
+        // An event says what happened, everything else is told in words.
+        assert!(
+            ["message", "what"].iter().any(|key| line_said.contains_key(*key)),
+            "{line_said:?}"
+        );
+        assert!(line_said.contains_key("level"), "{line_said:?}");
+        // A moment ends with six digits that could be anything.
+        assert!(line_said.remove("timestamp").is_some());
+        line.to_string()
+    });
+    let log = lines.collect::<Vec<_>>().join("\n");
+    for what in ["listening", "signed-in", "two-factor-on", "recovery-code-used", "stopping"] {
+        assert!(log.contains(what), "the log does not tell of {what}");
+    }
+    secrets.are_not_in(&log);
+}
+
+#[test]
+fn lines_for_people_have_no_colours_where_they_go_to_a_file() {
+    let house = House::with("log: { format: text }");
+    let mut process = house.starts(&[]);
+    let line = process.hears(" listening ");
+    process.hears("listening for operators");
+    assert!(line.contains(" INFO ") && line.contains("address=127.0.0.1:"), "{line}");
+    process.signals("TERM");
+    assert_eq!(process.ends().code(), Some(0));
+    assert!(!process.said().contains('\u{1b}'), "{:?}", process.said());
+}
+
+#[test]
+fn where_nobody_reads_the_log_people_are_served_all_the_same() {
+    let house = House::new();
+    let mut process = house.opens_unheard();
+    let mut ada = process.window();
+    ada.visits(&house.adds("ada")).posts(&[("password", PASSWORD)]);
+    assert_eq!(ada.answer.status, 200, "{:?}", ada.answer);
+    ada.visits("/.doorward/sign-out").posts(&[]);
+    ada.visits("/").posts(&[("username", "ada"), ("password", PASSWORD)]);
+    assert_eq!(ada.answer.status, 200, "{:?}", ada.answer);
+    assert_eq!(process.tells_operators("/readyz").status, 200);
+    process.signals("TERM");
+    assert_eq!(process.ends().code(), Some(0));
+}
+
+fn goes_the_whole_way(house: &House, process: &Process, secrets: &mut Secrets) {
+    let link = house.adds("ada");
+    secrets.keep("the token of a link", link.rsplit('/').next().unwrap());
+    secrets.keep("a password", PASSWORD);
+    let mut ada = process.window();
+    ada.visits(&link);
+    secrets.keep_of(&ada);
+    // A link that is opened while something else is owed, or is broken, is told of no more.
+    Wire::to(process.address).asks(format!("POST {link} HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
+    ada.posts(&[("password", PASSWORD)]);
+    secrets.keep_of(&ada);
+
+    ada.visits("/.doorward/set-up");
+    secrets.keep_of(&ada);
+    let secret = ada.secret();
+    secrets.keep("the key of an authenticator", data_encoding::BASE32_NOPAD.encode(&secret));
+    secrets.keep("the key of an authenticator", data_encoding::HEXLOWER.encode(&secret));
+    secrets.keep("the key of an authenticator", data_encoding::BASE64_NOPAD.encode(&secret));
+    let listed = format!("{secret:?}");
+    secrets.keep("the key of an authenticator", listed.trim_matches(['[', ']']));
+    let (first, second) = (now(), now() + 1);
+    for step in first - 1..=second + 1 {
+        secrets.keep("a code", code(&secret, step));
+    }
+    ada.posts(&[("code", &code(&secret, first))]);
+    secrets.keep_of(&ada);
+    let codes: Vec<_> = ada.recovery_codes().into_iter().map(str::to_owned).collect();
+    assert_eq!(codes.len(), 12);
+    for code in &codes {
+        secrets.keep("a recovery code", code);
+        secrets.keep("a recovery code", code.replace('-', ""));
+    }
+    ada.opens("/.doorward/recovery-codes.txt");
+    assert!(ada.answer.body.contains(&codes[0]));
+    ada.visits("/").posts(&[("saved", "yes")]);
+
+    passes_secrets_of_their_own(&mut ada, secrets);
+
+    ada.visits("/.doorward/sign-out").posts(&[]);
+    let mut ada = process.window();
+    ada.visits("/page?reset=key-of-the-application");
+    // People type passwords where user names belong.
+    for (name, password) in [("ada", "not three umbrellas"), ("five sad umbrellas", "anything")] {
+        secrets.keep("a wrong password", if name == "ada" { password } else { name });
+        ada.sends(&[("username", name), ("password", password)]);
+        assert_eq!(ada.answer.status, 422);
+        secrets.keep_of(&ada);
+    }
+    ada.posts(&[("username", "ada"), ("password", PASSWORD)]);
+    assert!(ada.at.starts_with("/.doorward/challenge"), "{}", ada.at);
+    secrets.keep_of(&ada);
+    ada.sends(&[("code", &code(&secret, first))]);
+    assert_eq!(ada.answer.status, 422);
+    secrets.keep("a wrong recovery code", "AAAA-BBBB-CCCCC");
+    for (code, status) in [("AAAA-BBBB-CCCCC", 422), (codes[0].as_str(), 303)] {
+        ada.opens("/.doorward/challenge?kind=recovery-code");
+        ada.sends(&[("code", code), ("trust_device", "yes")]);
+        assert_eq!(ada.answer.status, status);
+    }
+    secrets.keep_of(&ada);
+    // A trusted device, of which a copy turns up: with its number used twice it says so.
+    ada.visits("/.doorward/sign-out").posts(&[]);
+    ada.visits("/").posts(&[("username", "ada"), ("password", PASSWORD)]);
+    assert_eq!(ada.answer.status, 200);
+    secrets.keep_of(&ada);
+    ada.visits("/.doorward/confirm").posts(&[("password", PASSWORD)]);
+    secrets.keep_of(&ada);
+    let link = house.types(&["user", "passwd", "ada", "--json"]).link();
+    secrets.keep("the token of a link", link.rsplit('/').next().unwrap());
+    secrets.keep("a password", "four dry umbrellas");
+    ada.visits(&link).sends(&[("password", "four dry umbrellas")]);
+    assert_eq!(ada.answer.status, 303);
+    secrets.keep_of(&ada);
+}
+
+/// What is between a visitor and the application is nobody's business either.
+fn passes_secrets_of_their_own(ada: &mut Window, secrets: &mut Secrets) {
+    secrets.keep("a password of the application", "Basic b3BlbiBzZXNhbWU=");
+    secrets.keep("a cookie of the application", "crumbs-of-the-application");
+    secrets.keep("a query of the application", "key-of-the-application");
+    let own = "Authorization: Basic b3BlbiBzZXNhbWU=\r\nX-Key: crumbs-of-the-application\r\n";
+    ada.opens_with("/page?reset=key-of-the-application", own);
+    assert_eq!(ada.answer.received()["target"], "/page?reset=key-of-the-application");
+    ada.opens_with("/closed?reset=key-of-the-application", own);
+    assert_eq!(ada.answer.status, 403);
+}
+
+/// Requests that make no sense, each with a secret in it.
+fn says_nonsense(process: &Process, secrets: &mut Secrets) {
+    secrets.keep("a cookie that came with nonsense", "found-in-nonsense");
+    let cookie = "Cookie: doorward-session=found-in-nonsense\r\n";
+    let ours = format!("Host: {HOST}\r\n{cookie}");
+    for nonsense in [
+        format!("GET /page?found-in-nonsense HTTP/1.1\r\nHost: elsewhere.test\r\n{cookie}\r\n"),
+        format!("GET /page HTTP/1.1\r\nHost : {HOST}\r\n{cookie}\r\n"),
+        format!("GET /page\0 HTTP/1.1\r\n{ours}\r\n"),
+        format!("GET /%2e%2edoorward/%00found-in-nonsense HTTP/1.1\r\n{ours}\r\n"),
+        format!("GET /page HTTP/1.1\r\n{ours}{ours}\r\n"),
+        format!("GET /page HTTP/1.1\r\n{ours}Broken\u{1}found-in-nonsense\r\n\r\n"),
+        format!("POST /page HTTP/1.1\r\n{ours}Content-Length: found-in-nonsense\r\n\r\n"),
+        format!("POST /page HTTP/1.1\r\n{ours}Transfer-Encoding: found-in-nonsense\r\n\r\n"),
+        format!(
+            "POST /.doorward/sign-in HTTP/1.1\r\n{ours}Content-Length: 17\r\n\r\nfound-in-nonsense"
+        ),
+        "found-in-nonsense\r\n\r\n".to_owned(),
+    ] {
+        let answer = Wire::to(process.address).asks(&nonsense);
+        assert!((400..=499).contains(&answer.status), "{nonsense}: {answer:?}");
+    }
+}

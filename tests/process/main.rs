@@ -1,0 +1,19 @@
+//! The real process: `doorward` as it is installed, with the real clock and the real cost of a
+//! password, started, asked, stopped and killed.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
+
+#[path = "../support/upstream.rs"]
+mod upstream;
+#[path = "../support/window.rs"]
+mod window;
+#[path = "../support/wire.rs"]
+mod wire;
+
+mod commands;
+mod house;
+mod killed;
+mod logs;
+mod person;
+mod starting;
+mod stopping;

@@ -1,0 +1,68 @@
+//! Starting, and why it does not.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use doorward::cli::serve::{Gateway, World};
+use doorward::config::Config;
+use doorward::edge;
+
+use crate::house::{House, PASSWORD};
+
+#[test]
+fn a_second_gateway_over_one_state_says_that_it_is_taken_and_disturbs_nobody() {
+    let house = House::new();
+    let process = house.opens();
+    let (code, said) = house.does_not_open(&[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("the store is open already"), "{said}");
+    let mut ada = process.window();
+    ada.visits(&house.adds("ada")).posts(&[("password", PASSWORD)]);
+    assert_eq!(ada.answer.status, 200);
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let house = House::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    house.configures(&address, "");
+    let (code, said) = house.does_not_open(&[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains(&format!("cannot listen on {address}")), "{said}");
+    assert!(!house.state().exists(), "nothing was made");
+    drop(taken);
+    house.opens();
+}
+
+#[test]
+fn a_configuration_that_is_not_valid_is_not_served() {
+    let house = House::with("shutdown: { withn: 1s }");
+    let (code, said) = house.does_not_open(&[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("withn"), "{said}");
+    let (code, said) = house.does_not_open(&["--config", "nowhere.yaml"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("nowhere.yaml"), "{said}");
+}
+
+#[test]
+fn a_clock_that_was_put_back_is_accepted_once_for_good() {
+    let house = House::new();
+    let config = Config::load(&house.file()).unwrap();
+    let tomorrow = Arc::new(|| edge::system_time().plus(Duration::from_hours(24)));
+    let world = World { clock: tomorrow, ..World::real() };
+    assert!(Gateway::start(config, world).unwrap().stop());
+
+    let (code, said) = house.does_not_open(&[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("the clock is more than five minutes behind"), "{said}");
+    assert!(said.contains("--accept-clock"), "{said}");
+
+    let mut process = house.opens_with(&["--accept-clock"]);
+    process.window().visits(&house.adds("ada")).posts(&[("password", PASSWORD)]);
+    process.is_killed();
+    let process = house.opens();
+    assert_eq!(process.tells_operators("/readyz").status, 200);
+}

@@ -1,0 +1,103 @@
+//! Being told to end.
+
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use crate::house::{House, Process};
+use crate::wire::Wire;
+
+const HELD: &str = "GET /held HTTP/1.1\r\nHost: crm.localhost:8080\r\n\r\n";
+
+/// Somebody whose request the application does not answer yet.
+fn is_held(house: &House, process: &Process) -> Wire {
+    let mut wire = Wire::to(process.address);
+    wire.sends(HELD);
+    house.upstream.is_reached();
+    wire
+}
+
+#[test]
+fn told_to_end_it_answers_what_is_under_way_and_leaves_nothing_behind() {
+    for signal in ["TERM", "INT"] {
+        let house = House::new();
+        let mut process = house.opens();
+        let mut wire = is_held(&house, &process);
+        process.signals(signal);
+        process.hears("stopping");
+        let no_more = |_| process.tells_operators("/readyz").status == 503;
+        assert!((0..10_000).any(no_more), "more requests are asked for");
+        assert_eq!(process.tells_operators("/healthz").status, 200);
+        house.upstream.releases();
+        assert_eq!(wire.answer().body, "released");
+        assert_eq!(process.ends().code(), Some(0), "{}", process.said());
+        assert!(!process.said().contains("cut off"), "{}", process.said());
+        assert!(!house.state().join("socket").exists());
+    }
+}
+
+#[test]
+fn told_to_end_it_reads_the_form_that_is_being_sent() {
+    let house = House::new();
+    let mut process = house.opens();
+    let mut wire = Wire::to(process.address);
+    wire.sends(
+        "POST /.doorward/sign-in HTTP/1.1\r\nHost: crm.localhost:8080\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\n\
+         Expect: 100-continue\r\nContent-Length: 12\r\n\r\n",
+    );
+    assert_eq!(wire.head().status, 100);
+    process.signals("TERM");
+    process.hears("stopping");
+    wire.sends("username=ada");
+    // It came from no page of ours, and is told so.
+    assert_eq!(wire.answer().status, 422);
+    assert_eq!(process.ends().code(), Some(0), "{}", process.said());
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "how long a process takes is what is asked here")]
+fn a_request_that_does_not_end_is_cut_off_in_time() {
+    let house = House::with("shutdown: { within: 1s }");
+    let mut process = house.opens();
+    let mut wire = is_held(&house, &process);
+    let told = Instant::now();
+    process.signals("TERM");
+    assert!(wire.is_closed());
+    assert_eq!(process.ends().code(), Some(0), "{}", process.said());
+    let took = told.elapsed();
+    assert!(took >= Duration::from_secs(1), "it was not waited for: {took:?}");
+    assert!(took < Duration::from_secs(4), "{took:?}");
+    assert!(process.said().contains("some requests were cut off"), "{}", process.said());
+}
+
+#[test]
+fn an_idle_gateway_ends_at_once_whoever_is_connected() {
+    let house = House::new();
+    let mut process = house.opens();
+    let mut visitor = Wire::to(process.address);
+    assert_eq!(visitor.asks("GET / HTTP/1.1\r\nHost: crm.localhost:8080\r\n\r\n").status, 401);
+    let mut silent = Wire::to(process.address);
+    let mut operator = Wire::to(process.operators);
+    assert_eq!(operator.asks("GET /healthz HTTP/1.1\r\nHost: operators\r\n\r\n").status, 200);
+    process.signals("TERM");
+    assert_eq!(process.ends().code(), Some(0), "{}", process.said());
+    assert!(!process.said().contains("cut off"), "{}", process.said());
+    assert!(visitor.is_closed() && silent.is_closed() && operator.is_closed());
+}
+
+#[test]
+fn who_connects_and_says_nothing_whole_does_not_keep_it() {
+    let house = House::new();
+    let mut process = house.opens();
+    let mut half = Wire::to(process.address);
+    half.sends("GET / HTTP/1.1\r\nHost: crm.loc");
+    let _operator = UnixStream::connect(house.state().join("socket")).unwrap();
+    let mut desk = Wire::to(process.operators);
+    desk.sends("GET /healthz HT");
+    // Those before have been accepted, too.
+    assert_eq!(process.window().opens("/").answer.status, 303);
+    assert_eq!(house.types(&["user", "list"]).code, Some(0));
+    process.signals("TERM");
+    assert_eq!(process.ends().code(), Some(0), "{}", process.said());
+    assert!(!process.said().contains("cut off"), "{}", process.said());
+}
