@@ -84,6 +84,11 @@ impl Cache {
         }
     }
 
+    /// Nothing that is kept can be trusted any longer, nor what is being read.
+    pub(super) fn forget_everything(&self) {
+        self.up_to_date().forget_all();
+    }
+
     fn up_to_date(&self) -> MutexGuard<'_, Kept> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.hear();

@@ -208,7 +208,7 @@ impl Store {
         entries.iter().map(|entry| self.open(Kind::User, &entry.key, &entry.record)).collect()
     }
 
-    /// The last `limit` events at most, the oldest of them first.
+    /// The first `limit` events at most, the oldest first.
     ///
     /// # Errors
     /// As [`Store::user`].
@@ -515,12 +515,18 @@ impl Store {
             let over = Some(event.at.plus(EVENTS_LAST));
             batch = self.put(batch, Kind::Event, &key, Expect::Absent, over, event)?;
         }
-        match self.records.commit(batch).await? {
-            Outcome::Committed(_) => {
+        match self.records.commit(batch).await {
+            Ok(Outcome::Committed(_)) => {
                 events.iter().for_each(log);
                 Ok(true)
             }
-            Outcome::Overtaken => Ok(false),
+            Ok(Outcome::Overtaken) => Ok(false),
+            Err(unavailable) => {
+                // It may have been carried out, and then nobody is told of the change: what is in
+                // memory may be gone.
+                self.cache.forget_everything();
+                Err(unavailable)
+            }
         }
     }
 
