@@ -223,7 +223,8 @@ impl Store {
     /// `decide` may be called several times, each time with what is there then.
     ///
     /// # Errors
-    /// [`Unavailable`] if the store cannot be read or written; nothing is half written.
+    /// [`Unavailable`] if the store cannot be read or written. Nothing is half written, but all of
+    /// it may have been written; see [`Records::commit`].
     pub async fn update<T>(
         &self,
         reads: Reads,

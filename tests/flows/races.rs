@@ -130,3 +130,25 @@ async fn a_code_spent_on_another_node_meanwhile_is_spent_here_too() {
     assert!(overtaken.is_played_out());
     assert!(here.page.contains("used already"), "{}", here.page);
 }
+
+#[tokio::test]
+async fn a_password_that_is_replaced_while_it_is_hashed_opens_nothing() {
+    let records: Arc<dyn Records> = Arc::new(Memory::new());
+    let overtaken = Arc::new(Overtaken::over(Arc::clone(&records)));
+    let gate = Gate::over(Arc::clone(&overtaken) as Arc<dyn Records>);
+    let other = Gate::over(records);
+    gate.knows("ada").await;
+    let link = other.makes_a_link("ada").await;
+    let (mut here, mut there) = (gate.browser(), other.browser());
+    here.opens("/.doorward/sign-in").await;
+    there.opens(&link).await;
+    // The first commit charges the try; the second comes when the password has been hashed.
+    overtaken.by_after(1, async move {
+        there.sends(&[("password", "four dry umbrellas")]).await;
+        assert_eq!(there.status, StatusCode::SEE_OTHER);
+    });
+    here.sends(&[("username", "ada"), ("password", crate::gate::PASSWORD)]).await;
+    assert!(overtaken.is_played_out());
+    assert_eq!(here.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(here.session(), None);
+}

@@ -141,6 +141,21 @@ async fn nobody_is_signed_in_by_a_form_that_another_browser_was_given() {
 }
 
 #[tokio::test]
+async fn a_form_that_was_given_to_somebody_else_here_is_not_sent_in_a_new_persons_name() {
+    let gate = Gate::new();
+    gate.knows("ada").await;
+    gate.knows("bob").await;
+    let mut browser = gate.browser();
+    browser.signs_in("ada").await;
+    let adas = browser.opens("/.doorward/sign-out").await.field("csrf").unwrap();
+    browser.signs_out().await;
+    browser.signs_in("bob").await;
+    browser.posts("/.doorward/sign-out", &[("csrf", &adas)]).await;
+    assert_eq!(browser.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(browser.visits("/").await.passed, Some(Some("bob".to_owned())));
+}
+
+#[tokio::test]
 async fn a_script_is_told_what_is_asked_in_json() {
     let gate = Gate::new();
     let mut browser = gate.browser();

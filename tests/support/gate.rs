@@ -12,12 +12,12 @@ use doorward::config::Config;
 use doorward::domain::chance::Chance;
 use doorward::domain::factor::totp;
 use doorward::domain::link::{Link, Purpose};
-use doorward::domain::name::{Email, Name};
+use doorward::domain::name::{Email, Login, Name};
 use doorward::domain::secret::Token;
 use doorward::domain::signed::Signer;
 use doorward::domain::time::Timestamp;
 use doorward::domain::user::{Profile, User, UserId};
-use doorward::flow::{Clock, Env};
+use doorward::flow::{Clock, Env, administer};
 use doorward::identity::local::{Cost, Pool, Room};
 use doorward::identity::{Full, Hashing, Place, SignInLimit, Work, Worker};
 use doorward::policy::{OwnPage, Request};
@@ -180,6 +180,12 @@ impl Gate {
         let added = self.env.store.add_user(&user, Some((token.hash(), link)), &[]).await;
         assert_eq!(added.unwrap(), Added::Now);
         format!("/.doorward/link/{}", token.expose_text())
+    }
+
+    /// An operator makes a link for somebody who is there already; its path.
+    pub(crate) async fn makes_a_link(&self, name: &str) -> String {
+        let made = administer::password_link(&self.env, "root", &Login::typed(name)).await;
+        format!("/.doorward/link/{}", made.unwrap().unwrap().token.expose_text())
     }
 
     /// Somebody who has set a password, [`PASSWORD`], and signed out again.
