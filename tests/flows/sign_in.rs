@@ -1,3 +1,4 @@
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
@@ -81,6 +82,32 @@ async fn a_known_browser_is_not_locked_out_by_those_who_guess_elsewhere() {
     }
     assert_eq!(gate.browser().signs_in("ada").await.status, StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(home.signs_in("ada").await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn one_address_gets_so_many_passwords_read_wherever_it_types_them() {
+    let gate = Gate::taking(3);
+    let link = gate.adds("ada").await;
+    gate.knows("bob").await;
+    let mut bob = gate.browser();
+    bob.signs_in("bob").await;
+    let mut stranger = gate.browser();
+    stranger.address = bob.address;
+    for name in ["eve", "mallory"] {
+        assert_eq!(stranger.signs_in(name).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+
+    let hashed = gate.hashed.load(Ordering::SeqCst);
+    assert_eq!(stranger.signs_in("trent").await.status, StatusCode::TOO_MANY_REQUESTS);
+    stranger.opens(&link).await.sends(&[("password", PASSWORD)]).await;
+    assert_eq!(stranger.status, StatusCode::SERVICE_UNAVAILABLE);
+    bob.opens("/.doorward/confirm").await.sends(&[("password", PASSWORD)]).await;
+    assert_eq!(bob.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(gate.hashed.load(Ordering::SeqCst), hashed);
+
+    gate.waits(Duration::from_mins(1));
+    bob.sends(&[("password", PASSWORD)]).await;
+    assert_eq!(bob.status, StatusCode::SEE_OTHER);
 }
 
 #[tokio::test]

@@ -118,6 +118,15 @@ impl Gate {
 
     /// A gateway that follows `config`.
     pub(crate) fn configured(config: &str, records: Arc<dyn Records>) -> Self {
+        Self::furnished(config, records, 10_000)
+    }
+
+    /// A gateway that takes so many passwords a minute from one address.
+    pub(crate) fn taking(posts: u32) -> Self {
+        Self::furnished(CONFIG, Arc::new(Memory::new()), posts)
+    }
+
+    fn furnished(config: &str, records: Arc<dyn Records>, posts: u32) -> Self {
         static SEED: AtomicU64 = AtomicU64::new(2);
         // Gateways over one store share their keys, as nodes do.
         let keys = Keys::random(&mut StdRng::seed_from_u64(1));
@@ -131,7 +140,7 @@ impl Gate {
             config: Arc::new(Config::read("test.yaml", config).unwrap()),
             store: Arc::new(Store::new(records, &keys, chance.clone())),
             hashing: Arc::new(Counting::start(chance.clone(), Arc::clone(&hashed))),
-            limit: SignInLimit::a_minute(10_000.try_into().unwrap()),
+            limit: SignInLimit::a_minute(posts.try_into().unwrap()),
             signer: Signer::new(cookie_keys.iter().map(|(id, key)| (*id, key))).unwrap(),
             clock: Clock::new(move || Timestamp::from_millis(told.load(Ordering::SeqCst))),
             chance,
