@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use super::batch::{Batch, Expect, Outcome};
 use super::cache::{Cache, Snapshot};
 use super::keys::{Keys, NameKey};
-use super::records::{KeyRange, Kind, Record, Records, Unavailable, Version};
+use super::records::{KeyRange, Kind, Record, Records, SWEEP_AT_MOST, Unavailable, Version};
 use super::sealing::Sealer;
 use crate::domain::chance::Chance;
 use crate::domain::event::{Event, Whom};
@@ -395,8 +395,12 @@ impl Store {
         }
         let surplus = all.len().saturating_sub(ATTEMPTS_AT_MOST);
         all.sort_unstable();
-        for (_, key) in all.into_iter().take(surplus) {
-            self.records.commit(Batch::new().delete(Kind::Attempts, key, Expect::Any)).await?;
+        // Hundreds at a time: each commit waits for the disk.
+        for some in all[..surplus].chunks(SWEEP_AT_MOST) {
+            let forget = |batch: Batch, (_, key): &(_, Vec<u8>)| {
+                batch.delete(Kind::Attempts, key.clone(), Expect::Any)
+            };
+            self.records.commit(some.iter().fold(Batch::new(), forget)).await?;
         }
         Ok(surplus)
     }
