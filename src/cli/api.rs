@@ -4,6 +4,7 @@
 //! What a command prints with `--json` is what the gateway answered.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -40,13 +41,23 @@ pub(super) struct Whom {
     pub(super) name: String,
 }
 
-/// A one-time link to set a password.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A one-time link to set a password. Whoever has it is that person, so it does not print.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct LinkMade {
     pub(super) name: String,
     pub(super) link: String,
     /// RFC 3339, in UTC.
     pub(super) expires: String,
+}
+
+impl fmt::Debug for LinkMade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, link: _, expires } = self;
+        f.debug_struct("LinkMade")
+            .field("name", name)
+            .field("expires", expires)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Something was done to somebody.

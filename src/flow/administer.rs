@@ -34,7 +34,7 @@ pub enum Adding {
 /// Adds somebody, in the name of the operator `by`, with a link instead of a password.
 ///
 /// # Errors
-/// [`Unavailable`] if the store cannot be read or written; nobody was added then.
+/// [`Unavailable`] if the store cannot be read or written; whether somebody was added is not known then.
 pub async fn add(env: &Env, by: &str, profile: Profile) -> Result<Adding, Unavailable> {
     let now = env.now()?;
     let (id, token) = env.chance.draw(|rng| (UserId::random(rng), Token::random(rng)));

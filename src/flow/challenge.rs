@@ -24,7 +24,8 @@ pub enum Challenge {
 /// Judges `answer`, and, where it is right and the person wishes it, trusts this browser.
 ///
 /// # Errors
-/// [`Unavailable`] if the store cannot be read or written; nothing was used up then.
+/// [`Unavailable`] if the store cannot be read or written; whether the answer was used up is not
+/// known then.
 pub async fn answer(
     env: &Env,
     caller: &Caller,

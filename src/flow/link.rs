@@ -56,7 +56,8 @@ pub async fn look(
 /// visit of this user ends, no device is trusted any longer, and every other such link is dead.
 ///
 /// # Errors
-/// [`Unavailable`] if the store cannot be read or written; the link still works then.
+/// [`Unavailable`] if the store cannot be read or written; whether the link was used up is not known
+/// then.
 pub async fn set_password(
     env: &Env,
     caller: &Caller,

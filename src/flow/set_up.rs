@@ -58,7 +58,7 @@ pub async fn pending_key(
 /// Turns two-factor on by a first right code, and, where the person wishes it, trusts this browser.
 ///
 /// # Errors
-/// [`Unavailable`] if the store cannot be read or written; nothing was turned on then.
+/// [`Unavailable`] if the store cannot be read or written; whether it is on is not known then.
 pub async fn turn_on(
     env: &Env,
     caller: &Caller,

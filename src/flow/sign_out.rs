@@ -8,7 +8,8 @@ use crate::store::{Reads, Unavailable};
 /// Ends this visit; its id is worth nothing from now on. Other visits of the user go on.
 ///
 /// # Errors
-/// [`Unavailable`] if the store cannot be read or written; the visit goes on then.
+/// [`Unavailable`] if the store cannot be read or written; whether the visit is over is not known
+/// then.
 pub async fn sign_out(env: &Env, caller: &Caller, visit: &Visit) -> Result<(), Unavailable> {
     let user = visit.session.user;
     let reads = Reads { session: Some(visit.hash), ..Reads::user(user) };

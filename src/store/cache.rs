@@ -84,6 +84,11 @@ impl Cache {
         }
     }
 
+    /// Nothing that is kept can be trusted any longer, nor what is being read.
+    pub(super) fn forget_everything(&self) {
+        self.up_to_date().forget_all();
+    }
+
     fn up_to_date(&self) -> MutexGuard<'_, Kept> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.hear();
@@ -135,5 +140,66 @@ impl Kept {
         self.heard += 1;
         self.users.clear();
         self.sessions.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::broadcast;
+
+    use super::*;
+    use crate::domain::assurance::Proofs;
+    use crate::domain::time::Timestamp;
+    use crate::store::records::Version;
+
+    const VISIT: [u8; 32] = [7; 32];
+
+    type Changes = Option<broadcast::Sender<Arc<Change>>>;
+
+    fn hash() -> TokenHash {
+        TokenHash::from_bytes(&VISIT).unwrap()
+    }
+
+    fn visit() -> Arc<Session> {
+        let user = UserId::from([1; 16]);
+        Arc::new(Session::begin(user, 0, Proofs::default(), Timestamp::from_secs(1)))
+    }
+
+    fn ended() -> Arc<Change> {
+        let touched = vec![(Kind::Session, VISIT.to_vec())];
+        Arc::new(Change { version: Version::of_commit(1), touched })
+    }
+
+    #[test]
+    fn what_changed_while_it_was_read_is_not_kept() {
+        let changes = broadcast::Sender::new(8);
+        let cache = Cache::new(changes.subscribe());
+        let since = cache.session(hash()).unwrap_err();
+        changes.send(ended()).unwrap();
+        cache.keep_session(hash(), visit(), since);
+        assert!(cache.session(hash()).is_err());
+    }
+
+    #[test]
+    fn whoever_may_have_missed_a_change_forgets_everything() {
+        let misses: [fn(&Cache, &mut Changes); 3] = [
+            |_, changes| {
+                for _ in 0..9 {
+                    let nothing = Change { version: Version::of_commit(1), touched: Vec::new() };
+                    changes.as_ref().unwrap().send(Arc::new(nothing)).unwrap();
+                }
+            },
+            |_, changes| *changes = None,
+            |cache, _| cache.forget_everything(),
+        ];
+        for misses in misses {
+            let mut changes = Some(broadcast::Sender::new(8));
+            let cache = Cache::new(changes.as_ref().unwrap().subscribe());
+            let since = cache.session(hash()).unwrap_err();
+            cache.keep_session(hash(), visit(), since);
+            assert!(cache.session(hash()).is_ok());
+            misses(&cache, &mut changes);
+            assert!(cache.session(hash()).is_err());
+        }
     }
 }

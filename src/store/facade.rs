@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use super::batch::{Batch, Expect, Outcome};
 use super::cache::{Cache, Snapshot};
 use super::keys::{Keys, NameKey};
-use super::records::{KeyRange, Kind, Record, Records, Unavailable, Version};
+use super::records::{KeyRange, Kind, Record, Records, SWEEP_AT_MOST, Unavailable, Version};
 use super::sealing::Sealer;
 use crate::domain::chance::Chance;
 use crate::domain::event::{Event, Whom};
@@ -208,7 +208,7 @@ impl Store {
         entries.iter().map(|entry| self.open(Kind::User, &entry.key, &entry.record)).collect()
     }
 
-    /// The last `limit` events at most, the oldest of them first.
+    /// The first `limit` events at most, the oldest first.
     ///
     /// # Errors
     /// As [`Store::user`].
@@ -223,7 +223,8 @@ impl Store {
     /// `decide` may be called several times, each time with what is there then.
     ///
     /// # Errors
-    /// [`Unavailable`] if the store cannot be read or written; nothing is half written.
+    /// [`Unavailable`] if the store cannot be read or written. Nothing is half written, but all of
+    /// it may have been written; see [`Records::commit`].
     pub async fn update<T>(
         &self,
         reads: Reads,
@@ -394,8 +395,12 @@ impl Store {
         }
         let surplus = all.len().saturating_sub(ATTEMPTS_AT_MOST);
         all.sort_unstable();
-        for (_, key) in all.into_iter().take(surplus) {
-            self.records.commit(Batch::new().delete(Kind::Attempts, key, Expect::Any)).await?;
+        // Hundreds at a time: each commit waits for the disk.
+        for some in all[..surplus].chunks(SWEEP_AT_MOST) {
+            let forget = |batch: Batch, (_, key): &(_, Vec<u8>)| {
+                batch.delete(Kind::Attempts, key.clone(), Expect::Any)
+            };
+            self.records.commit(some.iter().fold(Batch::new(), forget)).await?;
         }
         Ok(surplus)
     }
@@ -515,12 +520,18 @@ impl Store {
             let over = Some(event.at.plus(EVENTS_LAST));
             batch = self.put(batch, Kind::Event, &key, Expect::Absent, over, event)?;
         }
-        match self.records.commit(batch).await? {
-            Outcome::Committed(_) => {
+        match self.records.commit(batch).await {
+            Ok(Outcome::Committed(_)) => {
                 events.iter().for_each(log);
                 Ok(true)
             }
-            Outcome::Overtaken => Ok(false),
+            Ok(Outcome::Overtaken) => Ok(false),
+            Err(unavailable) => {
+                // It may have been carried out, and then nobody is told of the change: what is in
+                // memory may be gone.
+                self.cache.forget_everything();
+                Err(unavailable)
+            }
         }
     }
 

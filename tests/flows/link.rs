@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use doorward::domain::secret::Token;
 use http::StatusCode;
 
 use crate::gate::{Gate, PASSWORD};
@@ -17,6 +18,22 @@ async fn a_link_sets_a_password_once_and_signs_in() {
     let mut late = gate.browser();
     late.opens(&link).await;
     assert_eq!(late.status, StatusCode::GONE);
+    let token = Token::parse(link.rsplit('/').next().unwrap()).unwrap();
+    assert_eq!(gate.env.store.link(token.hash()).await.unwrap(), None, "nothing of it is kept");
+}
+
+#[tokio::test]
+async fn setting_a_password_kills_every_other_link_to_set_one() {
+    let gate = Gate::new();
+    gate.adds("ada").await;
+    let (first, second) = (gate.makes_a_link("ada").await, gate.makes_a_link("ada").await);
+    let (mut early, mut late) = (gate.browser(), gate.browser());
+    early.opens(&first).await;
+    late.opens(&second).await;
+    early.sends(&[("password", PASSWORD)]).await;
+    assert_eq!(early.status, StatusCode::SEE_OTHER);
+    late.sends(&[("password", "four dry umbrellas")]).await;
+    assert_eq!((late.status, late.session()), (StatusCode::GONE, None));
 }
 
 #[tokio::test]

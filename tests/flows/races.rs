@@ -130,3 +130,48 @@ async fn a_code_spent_on_another_node_meanwhile_is_spent_here_too() {
     assert!(overtaken.is_played_out());
     assert!(here.page.contains("used already"), "{}", here.page);
 }
+
+#[tokio::test]
+async fn a_password_that_is_replaced_while_it_is_hashed_opens_nothing() {
+    let records: Arc<dyn Records> = Arc::new(Memory::new());
+    let overtaken = Arc::new(Overtaken::over(Arc::clone(&records)));
+    let gate = Gate::over(Arc::clone(&overtaken) as Arc<dyn Records>);
+    let other = Gate::over(records);
+    gate.knows("ada").await;
+    let link = other.makes_a_link("ada").await;
+    let (mut here, mut there) = (gate.browser(), other.browser());
+    here.opens("/.doorward/sign-in").await;
+    there.opens(&link).await;
+    // The first commit charges the try; the second comes when the password has been hashed.
+    overtaken.by_after(1, async move {
+        there.sends(&[("password", "four dry umbrellas")]).await;
+        assert_eq!(there.status, StatusCode::SEE_OTHER);
+    });
+    here.sends(&[("username", "ada"), ("password", crate::gate::PASSWORD)]).await;
+    assert!(overtaken.is_played_out());
+    assert_eq!(here.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(here.session(), None);
+}
+
+#[tokio::test]
+async fn an_answer_to_a_visit_that_a_new_password_ends_meanwhile_changes_nothing() {
+    let records: Arc<dyn Records> = Arc::new(Memory::new());
+    let overtaken = Arc::new(Overtaken::over(Arc::clone(&records)));
+    let gate = Gate::over(Arc::clone(&overtaken) as Arc<dyn Records>);
+    let other = Gate::over(records);
+    let ada = gate.protects("ada").await;
+    let link = other.makes_a_link("ada").await;
+    let (mut here, mut there) = (gate.browser(), other.browser());
+    here.signs_in("ada").await;
+    here.follows().await;
+    there.opens(&link).await;
+    overtaken.by(async move {
+        there.sends(&[("password", "four dry umbrellas")]).await;
+        assert_eq!(there.status, StatusCode::SEE_OTHER);
+    });
+    here.sends(&[("code", &ada.code(&gate)), ("trust_device", "yes")]).await;
+    assert!(overtaken.is_played_out());
+    assert_eq!(here.location().as_deref(), Some("/.doorward/sign-in"));
+    assert!(here.headers.get("set-cookie").is_none());
+    assert_eq!(events(&gate, What::DeviceTrusted).await, 0);
+}

@@ -21,6 +21,28 @@ async fn signing_out_ends_the_session_for_whoever_has_its_cookie() {
 }
 
 #[tokio::test]
+async fn a_new_sign_in_ends_the_visit_that_the_browser_had() {
+    let gate = Gate::new();
+    gate.knows("ada").await;
+    let link = gate.adds("bob").await;
+    let mut browser = gate.browser();
+    browser.signs_in("ada").await;
+
+    let mut before = browser.clone();
+    let csrf = browser.opens("/.doorward/confirm").await.field("csrf").unwrap();
+    let fields = [("username", "ada"), ("password", PASSWORD), ("csrf", csrf.as_str())];
+    browser.posts("/.doorward/sign-in", &fields).await;
+    assert_eq!(browser.status, StatusCode::SEE_OTHER, "{}", browser.page);
+    assert_eq!(before.visits("/").await.heading(), "Sign in");
+
+    let mut before = browser.clone();
+    browser.opens(&link).await;
+    browser.sends(&[("password", PASSWORD)]).await;
+    assert_eq!(browser.visits("/").await.passed, Some(Some("bob".to_owned())));
+    assert_eq!(before.visits("/").await.heading(), "Sign in");
+}
+
+#[tokio::test]
 async fn a_link_cannot_sign_anybody_out() {
     let gate = Gate::new();
     gate.knows("ada").await;

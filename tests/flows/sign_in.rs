@@ -1,3 +1,4 @@
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
@@ -84,6 +85,32 @@ async fn a_known_browser_is_not_locked_out_by_those_who_guess_elsewhere() {
 }
 
 #[tokio::test]
+async fn one_address_gets_so_many_passwords_read_wherever_it_types_them() {
+    let gate = Gate::taking(3);
+    let link = gate.adds("ada").await;
+    gate.knows("bob").await;
+    let mut bob = gate.browser();
+    bob.signs_in("bob").await;
+    let mut stranger = gate.browser();
+    stranger.address = bob.address;
+    for name in ["eve", "mallory"] {
+        assert_eq!(stranger.signs_in(name).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+
+    let hashed = gate.hashed.load(Ordering::SeqCst);
+    assert_eq!(stranger.signs_in("trent").await.status, StatusCode::TOO_MANY_REQUESTS);
+    stranger.opens(&link).await.sends(&[("password", PASSWORD)]).await;
+    assert_eq!(stranger.status, StatusCode::SERVICE_UNAVAILABLE);
+    bob.opens("/.doorward/confirm").await.sends(&[("password", PASSWORD)]).await;
+    assert_eq!(bob.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(gate.hashed.load(Ordering::SeqCst), hashed);
+
+    gate.waits(Duration::from_mins(1));
+    bob.sends(&[("password", PASSWORD)]).await;
+    assert_eq!(bob.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
 async fn a_failed_form_keeps_what_was_typed_but_the_secret() {
     let gate = Gate::new();
     let mut browser = gate.browser();
@@ -138,6 +165,21 @@ async fn nobody_is_signed_in_by_a_form_that_another_browser_was_given() {
     let fields = [("username", "mallory"), ("password", PASSWORD), ("csrf", csrf.as_str())];
     victim.posts("/.doorward/sign-in", &fields).await;
     assert_eq!(victim.session(), None);
+}
+
+#[tokio::test]
+async fn a_form_that_was_given_to_somebody_else_here_is_not_sent_in_a_new_persons_name() {
+    let gate = Gate::new();
+    gate.knows("ada").await;
+    gate.knows("bob").await;
+    let mut browser = gate.browser();
+    browser.signs_in("ada").await;
+    let adas = browser.opens("/.doorward/sign-out").await.field("csrf").unwrap();
+    browser.signs_out().await;
+    browser.signs_in("bob").await;
+    browser.posts("/.doorward/sign-out", &[("csrf", &adas)]).await;
+    assert_eq!(browser.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(browser.visits("/").await.passed, Some(Some("bob".to_owned())));
 }
 
 #[tokio::test]

@@ -55,6 +55,23 @@ async fn a_deed_that_could_not_be_written_was_not_done() {
 }
 
 #[tokio::test]
+async fn what_was_ended_although_nobody_was_told_so_has_ended() {
+    let away = Arc::new(Away::over(Arc::new(Memory::new())));
+    let gate = Gate::over(Arc::clone(&away) as Arc<dyn Records>);
+    gate.knows("ada").await;
+    let mut browser = gate.browser();
+    browser.signs_in("ada").await;
+    assert!(browser.visits("/").await.passed.is_some());
+    let mut copy = browser.clone();
+    browser.opens("/.doorward/sign-out").await;
+    away.falls_silent();
+    browser.sends(&[]).await;
+    assert_eq!(browser.status, StatusCode::SERVICE_UNAVAILABLE);
+    away.comes_back();
+    assert_eq!(copy.visits("/").await.heading(), "Sign in", "the session is gone from the store");
+}
+
+#[tokio::test]
 async fn a_clock_that_was_put_back_lets_nobody_through() {
     let gate = Gate::new();
     gate.knows("ada").await;

@@ -1,7 +1,7 @@
 //! A store that can be away.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use doorward::domain::time::Timestamp;
@@ -14,15 +14,19 @@ use tokio::sync::broadcast;
 pub(crate) struct Away {
     inner: Arc<dyn Records>,
     state: AtomicU8,
+    changes: Mutex<broadcast::Receiver<Arc<Change>>>,
+    told: broadcast::Sender<Arc<Change>>,
 }
 
 const THERE: u8 = 0;
-const READ_ONLY: u8 = 1;
-const GONE: u8 = 2;
+const SILENT: u8 = 1;
+const READ_ONLY: u8 = 2;
+const GONE: u8 = 3;
 
 impl Away {
     pub(crate) fn over(inner: Arc<dyn Records>) -> Self {
-        Self { inner, state: AtomicU8::new(THERE) }
+        let changes = Mutex::new(inner.watch());
+        Self { inner, state: AtomicU8::new(THERE), changes, told: broadcast::Sender::new(1024) }
     }
 
     pub(crate) fn goes(&self) {
@@ -33,8 +37,23 @@ impl Away {
         self.state.store(READ_ONLY, Ordering::SeqCst);
     }
 
+    /// What is written is carried out, but nobody hears of it: not even whoever wrote it.
+    pub(crate) fn falls_silent(&self) {
+        self.state.store(SILENT, Ordering::SeqCst);
+    }
+
     pub(crate) fn comes_back(&self) {
         self.state.store(THERE, Ordering::SeqCst);
+    }
+
+    /// Tells those who watch of what has changed, or keeps it from them.
+    fn passes_on(&self, tells: bool) {
+        let mut changes = self.changes.lock().unwrap();
+        while let Ok(change) = changes.try_recv() {
+            if tells {
+                self.told.send(change).ok();
+            }
+        }
     }
 
     fn allows(&self, most: u8) -> Result<(), Unavailable> {
@@ -61,16 +80,25 @@ impl Records for Away {
     }
 
     async fn commit(&self, batch: Batch) -> Result<Outcome, Unavailable> {
+        if self.state.load(Ordering::SeqCst) == SILENT {
+            self.inner.commit(batch).await?;
+            self.passes_on(false);
+            return Err(Unavailable::new("silent, as the test says"));
+        }
         self.allows(THERE)?;
-        self.inner.commit(batch).await
+        let outcome = self.inner.commit(batch).await;
+        self.passes_on(true);
+        outcome
     }
 
     fn watch(&self) -> broadcast::Receiver<Arc<Change>> {
-        self.inner.watch()
+        self.told.subscribe()
     }
 
     async fn sweep(&self, now: Timestamp) -> Result<usize, Unavailable> {
         self.allows(THERE)?;
-        self.inner.sweep(now).await
+        let swept = self.inner.sweep(now).await;
+        self.passes_on(true);
+        swept
     }
 }

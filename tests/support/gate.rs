@@ -12,12 +12,12 @@ use doorward::config::Config;
 use doorward::domain::chance::Chance;
 use doorward::domain::factor::totp;
 use doorward::domain::link::{Link, Purpose};
-use doorward::domain::name::{Email, Name};
+use doorward::domain::name::{Email, Login, Name};
 use doorward::domain::secret::Token;
 use doorward::domain::signed::Signer;
 use doorward::domain::time::Timestamp;
 use doorward::domain::user::{Profile, User, UserId};
-use doorward::flow::{Clock, Env};
+use doorward::flow::{Clock, Env, administer};
 use doorward::identity::local::{Cost, Pool, Room};
 use doorward::identity::{Full, Hashing, Place, SignInLimit, Work, Worker};
 use doorward::policy::{OwnPage, Request};
@@ -118,6 +118,15 @@ impl Gate {
 
     /// A gateway that follows `config`.
     pub(crate) fn configured(config: &str, records: Arc<dyn Records>) -> Self {
+        Self::furnished(config, records, 10_000)
+    }
+
+    /// A gateway that takes so many passwords a minute from one address.
+    pub(crate) fn taking(posts: u32) -> Self {
+        Self::furnished(CONFIG, Arc::new(Memory::new()), posts)
+    }
+
+    fn furnished(config: &str, records: Arc<dyn Records>, posts: u32) -> Self {
         static SEED: AtomicU64 = AtomicU64::new(2);
         // Gateways over one store share their keys, as nodes do.
         let keys = Keys::random(&mut StdRng::seed_from_u64(1));
@@ -131,7 +140,7 @@ impl Gate {
             config: Arc::new(Config::read("test.yaml", config).unwrap()),
             store: Arc::new(Store::new(records, &keys, chance.clone())),
             hashing: Arc::new(Counting::start(chance.clone(), Arc::clone(&hashed))),
-            limit: SignInLimit::a_minute(10_000.try_into().unwrap()),
+            limit: SignInLimit::a_minute(posts.try_into().unwrap()),
             signer: Signer::new(cookie_keys.iter().map(|(id, key)| (*id, key))).unwrap(),
             clock: Clock::new(move || Timestamp::from_millis(told.load(Ordering::SeqCst))),
             chance,
@@ -180,6 +189,12 @@ impl Gate {
         let added = self.env.store.add_user(&user, Some((token.hash(), link)), &[]).await;
         assert_eq!(added.unwrap(), Added::Now);
         format!("/.doorward/link/{}", token.expose_text())
+    }
+
+    /// An operator makes a link for somebody who is there already; its path.
+    pub(crate) async fn makes_a_link(&self, name: &str) -> String {
+        let made = administer::password_link(&self.env, "root", &Login::typed(name)).await;
+        format!("/.doorward/link/{}", made.unwrap().unwrap().token.expose_text())
     }
 
     /// Somebody who has set a password, [`PASSWORD`], and signed out again.
