@@ -36,6 +36,10 @@ impl Failures {
     /// (NIST SP 800-63B-4 §3.2.2 allows no more than 100).
     pub const LOCKING: u32 = 50;
 
+    /// How long failures of a password are remembered after the last. Those of names that no user
+    /// has are kept no longer, so that age tells nobody which is which.
+    pub const FORGOTTEN_AFTER: Duration = Duration::from_hours(30 * 24);
+
     const FIRST_WAIT: Duration = Duration::from_secs(30);
     const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
@@ -69,6 +73,9 @@ impl Failures {
     pub fn charge(&mut self, now: Timestamp) -> Result<Charge, Timestamp> {
         if let Some(until) = self.closed_until(now) {
             return Err(until);
+        }
+        if self.last.is_some_and(|last| last.plus(Self::FORGOTTEN_AFTER) <= now) {
+            self.clear();
         }
         let before = self.last;
         self.fail(now);
@@ -147,6 +154,17 @@ mod tests {
         let charge = failures.charge(at(500)).unwrap();
         failures.refund(&charge);
         assert_eq!(failures, before);
+    }
+
+    #[test]
+    fn failures_of_a_month_ago_are_forgotten() {
+        let month = Failures::FORGOTTEN_AFTER;
+        let mut failures = failed(9, at(0));
+        let _charge = failures.charge(at(0).plus(month)).unwrap();
+        assert_eq!(failures.count(), 1);
+        let mut failures = failed(9, at(1));
+        let _charge = failures.charge(at(0).plus(month)).unwrap();
+        assert_eq!(failures.count(), 10);
     }
 
     #[test]

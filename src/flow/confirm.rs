@@ -55,7 +55,7 @@ pub async fn confirm(
     let confirmed = env
         .store
         .update(reads, |held| {
-            if !verified.right || held.user.password() != charged.hash.as_ref() {
+            if !verified.right || held.user.epoch() != charged.epoch {
                 held.tell(caller.event(user, What::PasswordRefused));
                 return Confirm::Refused;
             }

@@ -71,7 +71,7 @@ async fn sign_in_user(
     let signed_in = env
         .store
         .update(reads, |held| {
-            if !verified.right || held.user.password() != charged.hash.as_ref() {
+            if !verified.right || held.user.epoch() != charged.epoch {
                 held.tell(caller.event(user, What::PasswordRefused));
                 return SignIn::Refused;
             }
@@ -136,6 +136,8 @@ pub(super) struct Charged {
     pub(super) browser: Option<BrowserId>,
     pub(super) charge: Charge,
     pub(super) hash: Option<PasswordHash>,
+    /// The user's epoch then: a password that was set since makes a new one.
+    pub(super) epoch: u64,
 }
 
 /// Counts a try of the password of `user`, in a commit of its own.
@@ -149,7 +151,12 @@ pub(super) async fn charge(
         .update(Reads::user(user), |held| {
             let browser = caller.known_to(&held.user);
             let charge = held.user.charge_password(browser, caller.now)?;
-            Ok(Charged { browser, charge, hash: held.user.password().cloned() })
+            Ok(Charged {
+                browser,
+                charge,
+                hash: held.user.password().cloned(),
+                epoch: held.user.epoch(),
+            })
         })
         .await?;
     charged.ok_or(Unavailable::new("a name leads to a user who is not there"))

@@ -50,9 +50,6 @@ const TRIES: usize = 256;
 /// How long events are kept.
 const EVENTS_LAST: Duration = Duration::from_hours(90 * 24);
 
-/// How long failures of a name that no user has are kept after the last.
-const ATTEMPTS_LAST: Duration = Duration::from_hours(30 * 24);
-
 /// How many names that no user has are remembered; those whose time is over soonest go.
 const ATTEMPTS_AT_MOST: usize = 100_000;
 
@@ -299,7 +296,7 @@ impl Store {
             if failures == before && events.is_empty() {
                 return Ok(decided);
             }
-            let (expect, over) = (expect(read.version), Some(now.plus(ATTEMPTS_LAST)));
+            let (expect, over) = (expect(read.version), Some(now.plus(Failures::FORGOTTEN_AFTER)));
             let batch = self.put(Batch::new(), Kind::Attempts, &key, expect, over, &failures)?;
             if self.commit(batch, &events).await? {
                 return Ok(decided);

@@ -40,7 +40,8 @@ impl Totp {
 
     /// Judges `code` and, if it is right, uses it up (RFC 6238 §5.2: accepted once).
     ///
-    /// Accepts the thirty-second step of `now` and `skew` on either side. Constant time in `code`.
+    /// Accepts the thirty-second step of `now` and `skew` on either side. Each step is compared in
+    /// constant time; how many are compared tells which one matched, and nothing of the code.
     ///
     /// # Errors
     /// [`Rejection::Wrong`] if no step in the window has this code, [`Rejection::Used`] if its
