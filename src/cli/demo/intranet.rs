@@ -178,6 +178,7 @@ body { margin: 0; font: 14px Verdana, Geneva, sans-serif; color: #222; backgroun
 #nav a:hover, #nav a:focus { background: #fff; }
 #main { max-width: 760px; margin: 20px; padding: 6px 20px 14px; background: #fff;
   border: 1px solid #b8c4d3; overflow-x: auto; }
+input { max-width: 100%; box-sizing: border-box; }
 h1 { font: 22px Georgia, serif; color: #2f4f7c; border-bottom: 1px solid #d5dde7; }
 table { border-collapse: collapse; }
 th, td { padding: 3px 8px; border: 1px solid #d5dde7; text-align: left; vertical-align: top;
