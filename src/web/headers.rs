@@ -17,14 +17,45 @@ const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy")
 /// A page with this status. It is never stored, never framed, and runs nothing but our own script
 /// (OWASP Secure Headers Project; CSP3).
 pub(super) fn page(status: StatusCode, page: &impl askama::Template, origin: &Origin) -> Response {
+    page_within(&ANCESTORS_NONE, status, page, origin)
+}
+
+/// The same for a page without form or secret that pages of this origin may frame.
+pub(super) fn framed_page(
+    status: StatusCode,
+    page: &impl askama::Template,
+    origin: &Origin,
+) -> Response {
+    page_within(&ANCESTORS_OWN, status, page, origin)
+}
+
+/// Who may show a page in a frame, as CSP says it, and as `X-Frame-Options` does.
+struct Ancestors {
+    policy: &'static str,
+    option: HeaderValue,
+}
+
+const ANCESTORS_NONE: Ancestors =
+    Ancestors { policy: "'none'", option: HeaderValue::from_static("DENY") };
+const ANCESTORS_OWN: Ancestors =
+    Ancestors { policy: "'self'", option: HeaderValue::from_static("SAMEORIGIN") };
+
+fn page_within(
+    ancestors: &Ancestors,
+    status: StatusCode,
+    page: &impl askama::Template,
+    origin: &Origin,
+) -> Response {
     let mut response = (status, pages::html(page)).into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     harden(headers);
+    headers.insert(X_FRAME_OPTIONS, ancestors.option.clone());
     // Browsers hold `form-action` against the redirect after a post, too.
     let policy = format!(
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
-         form-action 'self' {origin}; frame-ancestors 'none'; base-uri 'none'"
+         form-action 'self' {origin}; frame-ancestors {}; base-uri 'none'",
+        ancestors.policy,
     );
     if let Ok(policy) = HeaderValue::from_str(&policy) {
         headers.insert(CONTENT_SECURITY_POLICY, policy);

@@ -108,8 +108,13 @@ impl Desk {
     pub(super) fn notice(&self, notice: Notice, request: &HeaderMap) -> Response {
         let status = notice.status();
         let mut response = if shows_a_page(request) {
+            let dress = match notice {
+                // Who is told to open a page elsewhere must see it in the frame.
+                Notice::Framed { .. } => headers::framed_page,
+                _ => headers::page,
+            };
             let page = NoticePage { frame: self.frame(), notice };
-            headers::page(status, &page, &self.env.config.app.origin)
+            dress(status, &page, &self.env.config.app.origin)
         } else {
             headers::json(status, &notice_json(&notice))
         };

@@ -216,6 +216,10 @@ async fn a_frame_gets_a_page_that_opens_at_the_top() {
         browser.requests(Method::GET, target, &framed, "".into()).await;
         assert_eq!(browser.status, StatusCode::UNAUTHORIZED);
         assert!(browser.page.contains("target=\"_top\""), "{}", browser.page);
+        assert_eq!(browser.headers["x-frame-options"], "SAMEORIGIN");
+        let policy = browser.headers["content-security-policy"].to_str().unwrap();
+        assert!(policy.contains("frame-ancestors 'self'"), "{policy}");
+        assert!(!browser.page.contains("<form"), "nothing to type into: {}", browser.page);
     }
 }
 

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
+#[path = "../support/door.rs"]
+mod door;
 #[path = "../support/upstream.rs"]
 mod upstream;
 #[path = "../support/window.rs"]
@@ -9,7 +11,6 @@ mod window;
 #[path = "../support/wire.rs"]
 mod wire;
 
-mod door;
 mod main_job;
 mod passing;
 mod running;

@@ -12,7 +12,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 /// The notes on the board, the newest first.
 type Board = Arc<Mutex<VecDeque<Note>>>;
@@ -36,18 +36,20 @@ pub(super) fn router() -> Router {
 }
 
 async fn home(headers: HeaderMap) -> Html<String> {
-    let mut rows = String::new();
-    for (name, value) in &headers {
-        let class = if name.as_str().starts_with("remote-") { " class=\"us\"" } else { "" };
+    let row = |class: &str, (name, value): (&HeaderName, &HeaderValue)| {
         let value = escaped(&String::from_utf8_lossy(value.as_bytes()));
-        write!(rows, "<tr{class}><th>{name}</th><td>{value}</td></tr>").ok();
-    }
+        format!("<tr{class}><th>{name}</th><td>{value}</td></tr>")
+    };
+    let (us, others): (Vec<_>, Vec<_>) =
+        headers.iter().partition(|(name, _)| name.as_str().starts_with("remote-"));
+    let us: String = us.into_iter().map(|header| row(" class=\"us\"", header)).collect();
+    let others: String = others.into_iter().map(|header| row("", header)).collect();
     page(
         &headers,
         "Welcome",
         &format!(
             "<p>This application has no sign-in of its own. It believes what the request says, and \
-             this is what the request said:</p><table>{rows}</table><p>The marked lines are from \
+             this is what the request said:</p><table>{us}{others}</table><p>The marked lines are from \
              the gateway. Whatever a visitor sends under these names, it removes.</p>"
         ),
     )
@@ -176,6 +178,7 @@ body { margin: 0; font: 14px Verdana, Geneva, sans-serif; color: #222; backgroun
 #nav a:hover, #nav a:focus { background: #fff; }
 #main { max-width: 760px; margin: 20px; padding: 6px 20px 14px; background: #fff;
   border: 1px solid #b8c4d3; overflow-x: auto; }
+input { max-width: 100%; box-sizing: border-box; }
 h1 { font: 22px Georgia, serif; color: #2f4f7c; border-bottom: 1px solid #d5dde7; }
 table { border-collapse: collapse; }
 th, td { padding: 3px 8px; border: 1px solid #d5dde7; text-align: left; vertical-align: top;

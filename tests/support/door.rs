@@ -98,8 +98,12 @@ impl Door {
 
     /// What an authenticator with this secret shows now.
     pub(crate) fn code(&self, secret: &[u8]) -> String {
-        let now = Timestamp::from_secs(self.clock.load(Ordering::SeqCst));
-        totp::Key::from_bytes(secret).unwrap().code_at(now).expose().to_owned()
+        totp::Key::from_bytes(secret).unwrap().code_at(self.now()).expose().to_owned()
+    }
+
+    /// What the gateway's clock shows.
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from_secs(self.clock.load(Ordering::SeqCst))
     }
 
     pub(crate) fn window(&self) -> Window {

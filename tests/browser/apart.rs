@@ -1,0 +1,75 @@
+//! Own pages share an origin with the application, and keep their secrets from its scripts all the
+//! same: by no road that a browser offers can a script of the application read one.
+
+use serde_json::Value;
+
+use crate::application;
+use crate::browser::Browser;
+use crate::codes::sets_up;
+use crate::door::Door;
+use crate::main_job::joins;
+
+#[test]
+fn a_script_of_the_application_cannot_read_own_pages() {
+    let door = Door::before(application::start());
+    let browser = Browser::before(&door);
+    joins(&browser, &door);
+    browser.visits("/.doorward/set-up").sees("#secret");
+    let secret = browser.texts("#secret span").concat();
+
+    browser.visits("/open/");
+    is_kept_from("/.doorward/set-up", &browser);
+    sets_up(&browser, &door);
+    let code = browser.text(".recovery-code");
+    browser.visits("/open/");
+    is_kept_from("/.doorward/set-up/recovery-codes", &browser);
+    is_kept_from("/.doorward/recovery-codes.txt", &browser);
+
+    let told = browser.runs("return await (await fetch('/.doorward/whoami')).text()");
+    let told = told.as_str().unwrap();
+    assert!(!told.contains(&code) && !told.contains(&secret), "{told}");
+}
+
+/// Asserts that nothing of this page can be fetched, framed, or read through its window.
+fn is_kept_from(page: &str, browser: &Browser) {
+    let fetched = browser.runs(&format!(
+        "const answer = await fetch('{page}', {{ headers: {{ Accept: 'text/html' }} }});
+         return [answer.status, await answer.text()]"
+    ));
+    assert_eq!(fetched[0], 403, "{page}: {fetched}");
+    assert!(tells_nothing(&fetched[1]), "{page}: {fetched}");
+
+    browser.runs(&format!(
+        "const frame = document.createElement('iframe');
+         frame.src = '{page}';
+         document.body.replaceChildren(frame);"
+    ));
+    let framed = browser.until(&format!("see {page} in a frame"), || {
+        let shown = browser.runs("return window[0].document.body?.innerHTML ?? ''");
+        shown.as_str().is_some_and(|shown| shown.contains("Open it there")).then_some(shown)
+    });
+    assert!(tells_nothing(&framed), "{page} in a frame: {framed}");
+
+    browser.runs(&format!("window.opened = window.open('{page}')"));
+    browser.until(&format!("lose hold of {page} in a window"), || {
+        (browser.runs("return window.opened.closed") == true).then_some(())
+    });
+}
+
+fn tells_nothing(shown: &Value) -> bool {
+    let shown = shown.as_str().unwrap();
+    !["id=\"secret\"", "recovery-code\"", "csrf"].iter().any(|telling| shown.contains(telling))
+}
+
+#[test]
+fn a_part_of_a_page_that_needs_a_sign_in_leads_out_of_its_frame() {
+    let door = Door::before(application::start());
+    let browser = Browser::before(&door);
+    browser.visits("/open/").runs(
+        "const frame = document.createElement('iframe');
+         frame.src = '/page';
+         document.body.append(frame);",
+    );
+    browser.enters_frame().presses("Open it there").leaves_frame();
+    browser.comes_to("/.doorward/sign-in?return_to=%2Fpage");
+}

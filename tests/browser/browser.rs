@@ -1,0 +1,314 @@
+//! One browser of one person, with a profile of its own, that knows the way to the gateway.
+//!
+//! It waits until what it is told to see is there, and looks far longer than anything here takes:
+//! a test that hangs says what it waited for.
+
+use std::process::Command;
+use std::time::Duration;
+
+use fantoccini::elements::Element;
+use fantoccini::error::CmdError;
+use fantoccini::key::Key;
+use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
+use fantoccini::{Client, ClientBuilder, Locator};
+use http::Method;
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio::time::Instant;
+
+use crate::door::{Door, HOST};
+use crate::driver::Driver;
+use crate::tools::found;
+
+/// A browser, until it is dropped.
+pub(crate) struct Browser {
+    runtime: Runtime,
+    client: Client,
+    /// The number of its process.
+    process: Option<u64>,
+    origin: String,
+    /// Where it keeps everything, downloads too.
+    profile: TempDir,
+    _driver: Driver,
+}
+
+impl Browser {
+    /// A browser that has never been here.
+    pub(crate) fn before(door: &Door) -> Self {
+        Self::start(&way_to(door), &format!("http://{HOST}"), true)
+    }
+
+    /// One that runs no script of any page.
+    pub(crate) fn without_script(door: &Door) -> Self {
+        Self::start(&way_to(door), &format!("http://{HOST}"), false)
+    }
+
+    /// One for pages at `origin`, wherever that is.
+    pub(crate) fn at_origin(origin: &str) -> Self {
+        Self::start("", origin, true)
+    }
+
+    fn start(way: &str, origin: &str, script: bool) -> Self {
+        let driver = Driver::start();
+        let profile = TempDir::with_prefix("doorward-browser-").unwrap();
+        let wanted = wanted(&profile, way, script);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let mut builder = ClientBuilder::new(HttpConnector::new());
+        let connecting = builder.capabilities(wanted).connect(&driver.url);
+        let client = runtime
+            .block_on(connecting)
+            .unwrap_or_else(|error| panic!("chromium does not start: {error}"));
+        let process = client.capabilities().and_then(|said| said["goog:processID"].as_u64());
+        let origin = origin.to_owned();
+        let browser = Self { runtime, client, process, origin, profile, _driver: driver };
+        let downloads = browser.profile.path().display().to_string();
+        browser.commands(
+            "Browser.setDownloadBehavior",
+            &json!({ "behavior": "allow", "downloadPath": downloads }),
+        );
+        browser
+    }
+
+    /// Types an address, and goes where it is sent.
+    pub(crate) fn visits(&self, target: &str) -> &Self {
+        self.does(self.client.goto(&format!("{}{target}", self.origin)));
+        self
+    }
+
+    /// The path and the query in its address line.
+    pub(crate) fn at(&self) -> String {
+        let url = self.does(self.client.current_url());
+        url.as_str().strip_prefix(&self.origin).unwrap_or(url.as_str()).to_owned()
+    }
+
+    /// Waits until the address begins with `path`, and the page is there.
+    pub(crate) fn comes_to(&self, path: &str) -> &Self {
+        self.until(&format!("be at {path}"), || self.at().starts_with(path).then_some(()));
+        self
+    }
+
+    /// Waits until there is such an element.
+    pub(crate) fn sees(&self, selector: &str) -> &Self {
+        self.handles(Locator::Css(selector), async |_| Ok(()));
+        self
+    }
+
+    /// How many such elements are on the page.
+    pub(crate) fn counts(&self, selector: &str) -> usize {
+        self.does(self.client.find_all(Locator::Css(selector))).len()
+    }
+
+    /// Fills in the field of this name.
+    pub(crate) fn types(&self, field: &str, text: &str) -> &Self {
+        self.handles(Locator::Css(&format!("[name={field}]")), async |element| {
+            element.clear().await?;
+            element.send_keys(text).await
+        });
+        self
+    }
+
+    /// Clicks on the box of this name.
+    pub(crate) fn ticks(&self, field: &str) -> &Self {
+        let field = format!("[name={field}]");
+        self.handles(Locator::Css(&field), async |element| element.click().await);
+        self
+    }
+
+    /// Clicks on the button or link that says this.
+    pub(crate) fn presses(&self, label: &str) -> &Self {
+        let button = format!("//*[(self::button or self::a) and normalize-space()='{label}']");
+        self.handles(Locator::XPath(&button), async |element| element.click().await);
+        self
+    }
+
+    /// Strikes keys, wherever the focus is.
+    pub(crate) fn strikes(&self, keys: &str) -> &Self {
+        let focused = self.does(self.client.active_element());
+        self.does(focused.send_keys(keys));
+        self
+    }
+
+    /// Goes so many elements on with the Tab key.
+    pub(crate) fn tabs(&self, times: usize) -> &Self {
+        (0..times).fold(self, |browser, _| browser.strikes(&Key::Tab))
+    }
+
+    /// Goes so many elements back.
+    pub(crate) fn tabs_back(&self, times: usize) -> &Self {
+        let back = format!("{}{}", Key::Shift, Key::Tab);
+        (0..times).fold(self, |browser, _| browser.strikes(&back))
+    }
+
+    /// What the first such element says.
+    pub(crate) fn text(&self, selector: &str) -> String {
+        self.handles(Locator::Css(selector), async |element| element.text().await)
+    }
+
+    /// What all such elements say.
+    pub(crate) fn texts(&self, selector: &str) -> Vec<String> {
+        let elements = self.does(self.client.find_all(Locator::Css(selector)));
+        elements.iter().map(|element| self.does(element.text())).collect()
+    }
+
+    /// Looks at what is in the first frame of the page.
+    pub(crate) fn enters_frame(&self) -> &Self {
+        self.handles(Locator::Css("iframe"), async |frame| frame.enter_frame().await);
+        self
+    }
+
+    /// Looks at the whole page again.
+    pub(crate) fn leaves_frame(&self) -> &Self {
+        self.does(self.client.enter_parent_frame());
+        self
+    }
+
+    /// What a script of the page it is at comes to.
+    pub(crate) fn runs(&self, script: &str) -> Value {
+        self.does(self.client.execute(&format!("return (async () => {{ {script} }})()"), vec![]))
+    }
+
+    /// Asks Chromium itself for what its driver has no word for.
+    pub(crate) fn commands(&self, command: &str, parameters: &Value) -> Value {
+        let body = json!({ "cmd": command, "params": parameters });
+        self.does(self.client.issue_cmd(Own { path: "goog/cdp/execute", body }))
+    }
+
+    /// How large the page is shown, in which light.
+    pub(crate) fn shows(&self, width: u32, height: u32, scheme: &str) -> &Self {
+        let size = json!({
+            "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600,
+        });
+        self.commands("Emulation.setDeviceMetricsOverride", &size);
+        let light = json!([
+            { "name": "prefers-color-scheme", "value": scheme },
+            { "name": "prefers-reduced-motion", "value": "reduce" },
+        ]);
+        self.commands("Emulation.setEmulatedMedia", &json!({ "features": light }));
+        self
+    }
+
+    /// A picture of what it shows, as PNG.
+    pub(crate) fn picture(&self) -> Vec<u8> {
+        self.does(self.client.screenshot())
+    }
+
+    /// The file of this name, once it is downloaded.
+    pub(crate) fn downloaded(&self, name: &str) -> String {
+        let path = self.profile.path().join(name);
+        self.until(&format!("have {name}"), || std::fs::read_to_string(&path).ok())
+    }
+
+    /// What it complained of in its console since this was last asked: breaches of the content
+    /// policy, scripts that failed, files that could not be had.
+    pub(crate) fn complaints(&self) -> Vec<String> {
+        let log = Own { path: "se/log", body: json!({ "type": "browser" }) };
+        let log = self.does(self.client.issue_cmd(log));
+        let grave = |entry: &&Value| entry["level"] == "SEVERE" || entry["level"] == "WARNING";
+        let said = log.as_array().unwrap().iter().filter(grave);
+        said.map(|entry| entry["message"].to_string()).collect()
+    }
+
+    /// Waits until `look` finds something.
+    pub(crate) fn until<T>(&self, what: &str, look: impl Fn() -> Option<T>) -> T {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            assert!(Instant::now() < end, "waited to {what}, but {}", self.describes());
+            self.runtime.block_on(async { tokio::time::sleep(BLINK).await });
+        }
+    }
+
+    /// Does something with an element once it is there. A page may go while we look at it: then
+    /// with the element of the next.
+    fn handles<T>(
+        &self,
+        which: Locator<'_>,
+        deed: impl AsyncFn(Element) -> Result<T, CmdError>,
+    ) -> T {
+        self.until(&format!("handle {which:?}"), || {
+            let deed = async { deed(self.client.find(which).await?).await };
+            self.runtime.block_on(deed).ok()
+        })
+    }
+
+    fn does<T>(&self, deed: impl Future<Output = Result<T, CmdError>>) -> T {
+        self.runtime.block_on(deed).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn describes(&self) -> String {
+        format!("is at {} and sees: {}", self.at(), self.texts("body").concat())
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let client = self.client.clone();
+        let closed = self
+            .runtime
+            .block_on(async { tokio::time::timeout(Duration::from_secs(5), client.close()).await });
+        if let (Err(_) | Ok(Err(_)), Some(process)) = (closed, self.process) {
+            Command::new("kill").args(["-9", &process.to_string()]).status().ok();
+        }
+    }
+}
+
+/// Leads the address that people type to the port that the gateway has found.
+fn way_to(door: &Door) -> String {
+    format!("MAP {HOST} {}", door.address)
+}
+
+fn wanted(profile: &TempDir, way: &str, script: bool) -> Capabilities {
+    let arguments = [
+        "--headless",
+        // Who runs tests as root, or in a container, has no sandbox to offer.
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--window-size=1280,1400",
+        &format!("--host-resolver-rules={way}"),
+        &format!("--user-data-dir={}", profile.path().display()),
+    ];
+    let javascript = if script { 1 } else { 2 };
+    let wanted = json!({
+        "goog:chromeOptions": {
+            "binary": found(&["chromium", "chromium-browser"]),
+            "args": arguments,
+            "prefs": { "profile.managed_default_content_settings.javascript": javascript },
+        },
+        "goog:loggingPrefs": { "browser": "ALL" },
+    });
+    serde_json::from_value(wanted).unwrap()
+}
+
+/// A command of `chromedriver`'s own.
+#[derive(Debug)]
+struct Own {
+    path: &'static str,
+    body: Value,
+}
+
+impl WebDriverCompatibleCommand for Own {
+    fn endpoint(
+        &self,
+        base_url: &url::Url,
+        session_id: Option<&str>,
+    ) -> Result<url::Url, url::ParseError> {
+        base_url.join(&format!("session/{}/{}", session_id.unwrap_or_default(), self.path))
+    }
+
+    fn method_and_body(&self, _: &url::Url) -> (Method, Option<String>) {
+        (Method::POST, Some(self.body.to_string()))
+    }
+}
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const BLINK: Duration = Duration::from_millis(20);

@@ -1,0 +1,73 @@
+//! What hands do: keys instead of a mouse, and digits that are sent by themselves.
+
+use std::time::Duration;
+
+use fantoccini::key::Key;
+
+use crate::application;
+use crate::browser::Browser;
+use crate::codes::{saves_codes, sets_up};
+use crate::door::{Door, PASSWORD};
+use crate::main_job::{joins, reaches_the_application, signs_in, signs_out};
+use crate::tools::code;
+
+#[test]
+fn the_keyboard_is_enough_to_sign_in_and_to_answer() {
+    let door = Door::before(application::start());
+    let browser = Browser::before(&door);
+    joins(&browser, &door);
+    let secret = sets_up(&browser, &door);
+    let recovery_code = browser.text(".recovery-code");
+    saves_codes(&browser);
+    signs_out(&browser);
+
+    let signs_in_by_keys = || {
+        browser.visits("/page").comes_to("/.doorward/sign-in");
+        browser.strikes("ada").tabs(1).strikes(PASSWORD).strikes(&Key::Enter);
+        browser.comes_to("/.doorward/challenge");
+    };
+    signs_in_by_keys();
+    browser.tabs(2).strikes(&Key::Enter).comes_to("/.doorward/challenge?kind=recovery-code");
+    browser.strikes(&recovery_code).strikes(&Key::Enter);
+    reaches_the_application(&browser, "/page", "pwd,recovery-code,mfa");
+    signs_out(&browser);
+
+    door.waits(Duration::from_secs(30));
+    signs_in_by_keys();
+    browser.tabs_back(1).strikes(" ").tabs(1).strikes(&code(&secret, door.now()));
+    reaches_the_application(&browser, "/page", "pwd,otp,mfa");
+    signs_out(&browser);
+
+    // The box that the space bar ticked counts.
+    signs_in(&browser, "/page");
+    reaches_the_application(&browser, "/page", "pwd,trusted-device");
+}
+
+#[test]
+fn the_sixth_digit_sends_the_code_once() {
+    let door = Door::before(application::start());
+    let browser = Browser::before(&door);
+    joins(&browser, &door);
+    let secret = sets_up(&browser, &door);
+    saves_codes(&browser);
+    signs_out(&browser);
+
+    door.waits(Duration::from_secs(30));
+    signs_in(&browser, "/page");
+    browser.comes_to("/.doorward/challenge").sees("[data-digits]");
+    browser.runs(
+        "const field = document.querySelector('[data-digits]');
+         field.form.addEventListener('submit', () => { sessionStorage.sent += 'once '; });
+         sessionStorage.sent = '';
+         for (const typed of ['00000', '000000', '00000', '000000']) {
+           field.value = typed;
+           field.dispatchEvent(new Event('input'));
+         }",
+    );
+    browser.sees("#problem");
+    assert_eq!(browser.runs("return sessionStorage.sent"), "once ");
+
+    // Whoever comes back types another, and it is sent the same way.
+    browser.types("code", &code(&secret, door.now()));
+    reaches_the_application(&browser, "/page", "pwd,otp,mfa");
+}

@@ -1,0 +1,26 @@
+//! A real browser before a whole gateway: Debian's Chromium, driven by `chromedriver`.
+//!
+//! `cargo test --test browser -- --ignored` writes a picture of every page to
+//! `target/screenshots/`, to be looked at.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
+
+#[path = "../support/door.rs"]
+#[allow(dead_code, reason = "each binary uses what it needs")]
+mod door;
+#[path = "../support/window.rs"]
+#[allow(dead_code, reason = "each binary uses what it needs")]
+mod window;
+#[path = "../support/wire.rs"]
+#[allow(dead_code, reason = "each binary uses what it needs")]
+mod wire;
+
+mod application;
+mod apart;
+mod browser;
+mod codes;
+mod driver;
+mod hands;
+mod main_job;
+mod pictures;
+mod tools;

@@ -1,0 +1,180 @@
+//! A tool: pictures of every page, narrow and wide, in light and dark.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::application;
+use crate::browser::Browser;
+use crate::codes::{saves_codes, sets_up};
+use crate::door::{Door, PASSWORD};
+use crate::main_job::{signs_in, signs_out};
+use crate::tools::code;
+
+/// Takes a picture of the whole page in each of the four ways.
+fn takes(browser: &Browser, name: &str) {
+    for (width, height) in [(360, 740), (1280, 800)] {
+        for light in ["light", "dark"] {
+            browser.shows(width, height, light);
+            let whole = &browser.commands("Page.getLayoutMetrics", &json!({}))["cssContentSize"];
+            let size = |side| u32::try_from(whole[side].as_u64().unwrap()).unwrap();
+            assert!(size("width") <= width, "{name} is wider than its window");
+            let picture = browser.shows(width, size("height"), light).picture();
+            keeps(&format!("{name}-{width}-{light}"), &picture);
+        }
+    }
+    browser.shows(1280, 1400, "light");
+}
+
+/// Takes a picture of the page as it is printed.
+fn prints(browser: &Browser, name: &str) {
+    browser.commands("Emulation.setEmulatedMedia", &json!({ "media": "print" }));
+    keeps(name, &browser.picture());
+    browser.shows(1280, 1400, "light");
+}
+
+fn keeps(name: &str, picture: &[u8]) {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("screenshots");
+    fs::create_dir_all(&directory).unwrap();
+    fs::write(directory.join(format!("{name}.png")), picture).unwrap();
+}
+
+#[test]
+#[ignore = "a tool: writes a picture of every page to target/screenshots/"]
+fn every_page_of_ours() {
+    let door = Door::before(application::start());
+    let browser = Browser::before(&door);
+    let takes = |name| takes(&browser, name);
+
+    let link = door.adds("ada");
+    browser.visits(&link);
+    takes("set-password");
+    browser.types("password", "password").presses("Save the password").sees("#problem");
+    takes("set-password-refused");
+    joins_by(&browser, &link);
+    browser.visits(&link);
+    takes("link-spent");
+    browser.visits("/.doorward/");
+    takes("home-without-two-factor");
+    browser.visits("/.doorward/sign-out");
+    takes("sign-out");
+    signs_out(&browser);
+    takes("signed-out");
+    browser.visits("/strict/");
+    takes("sign-in");
+    browser.types("username", "ada").types("password", "wrong umbrellas").presses("Sign in");
+    browser.sees("#problem");
+    takes("sign-in-refused");
+
+    signs_in(&browser, "/strict/");
+    browser.comes_to("/.doorward/set-up");
+    takes("set-up");
+    browser.types("code", "000000").presses("Turn on two-factor").sees("#problem");
+    takes("set-up-refused");
+    let secret = sets_up(&browser, &door);
+    takes("recovery-codes");
+    prints(&browser, "recovery-codes-printed");
+    saves_codes(&browser);
+    browser.visits("/.doorward/");
+    takes("home");
+    browser.visits("/.doorward/nowhere");
+    takes("not-found");
+    door.waits(Duration::from_mins(16));
+    browser.visits("/.doorward/set-up").comes_to("/.doorward/confirm");
+    takes("confirm");
+    signs_out(&browser);
+
+    signs_in(&browser, "/strict/");
+    browser.comes_to("/.doorward/challenge");
+    takes("challenge");
+    browser.types("code", "000000").sees("#problem");
+    takes("challenge-refused");
+    browser.visits("/.doorward/challenge?kind=recovery-code");
+    takes("challenge-recovery-code");
+    for _ in 0..4 {
+        browser.visits("/.doorward/challenge?return_to=/page").types("code", "000000");
+        browser.sees("#problem");
+    }
+    browser.visits("/.doorward/challenge").sees("[data-wait]");
+    takes("challenge-wait");
+    door.waits(Duration::from_secs(60));
+    browser
+        .visits("/.doorward/challenge?return_to=/page")
+        .types("code", &code(&secret, door.now()));
+    browser.comes_to("/page");
+
+    let sends = "document.body.innerHTML = '<form method=post><button>Order</button></form>'";
+    browser.visits("/page").runs(sends);
+    door.waits(Duration::from_hours(25));
+    browser.presses("Order").sees("h1");
+    takes("unsent");
+}
+
+/// Somebody follows the operator's link.
+fn joins_by(browser: &Browser, link: &str) {
+    browser.visits(link).types("password", PASSWORD).presses("Save the password");
+    browser.comes_to("/").sees("#remote-user");
+}
+
+#[test]
+#[ignore = "a tool: writes a picture of an application that is away to target/screenshots/"]
+fn an_application_that_is_away() {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let door = Door::before(nobody);
+    let browser = Browser::before(&door);
+    browser.visits("/open/");
+    takes(&browser, "unreachable");
+}
+
+/// The demo, as its own process.
+struct Demo(Child);
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        Command::new("kill").arg(self.0.id().to_string()).status().ok();
+        self.0.wait().ok();
+    }
+}
+
+#[test]
+#[ignore = "a tool: writes pictures of the demo's application to target/screenshots/"]
+fn every_page_of_the_demo() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let process = Command::new(env!("CARGO_BIN_EXE_doorward"))
+        .args(["demo", "--port", &port.to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
+    let mut demo = Demo(process.unwrap());
+    let mut typed = demo.0.stdin.take().unwrap();
+    let mut lines = BufReader::new(demo.0.stdout.take().unwrap()).lines().map(Result::unwrap);
+    lines.find(|line| line.starts_with("Press Enter")).unwrap();
+    writeln!(typed).unwrap();
+    let shown = lines.find_map(|line| line.strip_prefix("Alan's code: ").map(str::to_owned));
+    let code = shown.unwrap()[..6].to_owned();
+
+    let browser = Browser::at_origin(&format!("http://localhost:{port}"));
+    browser.visits("/news");
+    takes(&browser, "demo-news");
+    browser.visits("/").comes_to("/.doorward/sign-in");
+    takes(&browser, "demo-sign-in");
+    browser.types("username", "alan").types("password", "marble canoe thunder");
+    browser.presses("Sign in").comes_to("/.doorward/challenge").types("code", &code);
+    browser.until("be let in", || (browser.at() == "/").then_some(()));
+    for (path, name) in [
+        ("/", "demo-welcome"),
+        ("/board", "demo-board"),
+        ("/payroll/", "demo-payroll"),
+        ("/bank/", "demo-bank"),
+        ("/nowhere", "demo-missing"),
+        ("/.doorward/", "demo-home"),
+    ] {
+        browser.visits(path).sees("h1");
+        takes(&browser, name);
+    }
+}
