@@ -51,9 +51,11 @@ fn page_within(
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     harden(headers);
     headers.insert(X_FRAME_OPTIONS, ancestors.option.clone());
-    // Browsers hold `form-action` against the redirect after a post, too.
+    // Our own assets and nothing else: an application on this host may serve files that its users
+    // have uploaded. Browsers hold `form-action` against the redirect after a post, too.
+    let assets = format!("{origin}/.doorward/assets/");
     let policy = format!(
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+        "default-src 'none'; style-src {assets}; script-src {assets}; img-src {assets}; \
          form-action 'self' {origin}; frame-ancestors {}; base-uri 'none'",
         ancestors.policy,
     );
