@@ -3,7 +3,7 @@
 use super::admit::Visit;
 use super::challenge::{go_on, live_session};
 use super::env::{Caller, Env, Given};
-use super::sign_in::{broken, charge};
+use super::sign_in::{broken, charge, tell_refused};
 use crate::domain::assurance::Proof;
 use crate::domain::event::What;
 use crate::domain::password::Password;
@@ -56,7 +56,7 @@ pub async fn confirm(
         .store
         .update(reads, |held| {
             if !verified.right || held.user.password() != charged.hash.as_ref() {
-                held.tell(caller.event(user, What::PasswordRefused));
+                tell_refused(caller, held, charged.browser);
                 return Confirm::Refused;
             }
             held.user.refund_password(charged.browser, &charged.charge);

@@ -45,7 +45,7 @@ pub async fn look(
     let Some(link) = env.store.link(token.hash()).await? else { return Ok(None) };
     let Some(snapshot) = env.store.user(link.user).await? else { return Ok(None) };
     let user = &snapshot.user;
-    Ok(link.is_good(user.epoch(), caller.now).then(|| Addressee {
+    Ok(link.is_good(user.last_link(), caller.now).then(|| Addressee {
         name: snapshot.identity.name.clone(),
         email: snapshot.identity.email.clone(),
         has_password: user.password().is_some(),
@@ -84,7 +84,7 @@ pub async fn set_password(
             let good = held.link.take_if(|link| {
                 link.user == user
                     && link.purpose == Purpose::SetPassword
-                    && link.is_good(held.user.epoch(), now)
+                    && link.is_good(held.user.last_link(), now)
             });
             if good.is_none() {
                 return PasswordSet::Dead;

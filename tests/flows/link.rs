@@ -20,6 +20,26 @@ async fn a_link_sets_a_password_once_and_signs_in() {
 }
 
 #[tokio::test]
+async fn a_new_link_voids_the_earlier_ones() {
+    let gate = Gate::new();
+    let first = gate.adds("ada").await;
+    let second = gate.relinks("ada").await;
+    let third = gate.relinks("ada").await;
+    let mut half_way = gate.browser();
+    half_way.opens(&third).await;
+    let last = gate.relinks("ada").await;
+    half_way.sends(&[("password", PASSWORD)]).await;
+    assert_eq!(half_way.status, StatusCode::GONE, "it was good when the page was opened");
+    for earlier in [first, second, third] {
+        assert_eq!(gate.browser().opens(&earlier).await.status, StatusCode::GONE);
+    }
+    let mut browser = gate.browser();
+    browser.opens(&last).await;
+    browser.sends(&[("password", PASSWORD)]).await;
+    assert_eq!(browser.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
 async fn opening_a_link_uses_nothing_up() {
     let gate = Gate::new();
     let link = gate.adds("ada").await;

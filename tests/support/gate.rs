@@ -10,13 +10,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use doorward::config::Config;
 use doorward::domain::chance::Chance;
+use doorward::domain::event::What;
 use doorward::domain::factor::totp;
 use doorward::domain::link::{Link, Purpose};
-use doorward::domain::name::{Email, Name};
+use doorward::domain::name::{Email, Login, Name};
 use doorward::domain::secret::Token;
 use doorward::domain::signed::Signer;
 use doorward::domain::time::Timestamp;
 use doorward::domain::user::{Profile, User, UserId};
+use doorward::flow::administer::password_link;
 use doorward::flow::{Clock, Env};
 use doorward::identity::local::{Cost, Pool, Room};
 use doorward::identity::{Full, Hashing, Place, SignInLimit, Work, Worker};
@@ -174,12 +176,25 @@ impl Gate {
         let link = Link {
             purpose: Purpose::SetPassword,
             user: id,
-            epoch: user.epoch(),
+            number: user.last_link(),
             expires: self.now().plus(Link::LASTS),
         };
         let added = self.env.store.add_user(&user, Some((token.hash(), link)), &[]).await;
         assert_eq!(added.unwrap(), Added::Now);
         format!("/.doorward/link/{}", token.expose_text())
+    }
+
+    /// An operator makes another link for somebody; its path.
+    pub(crate) async fn relinks(&self, name: &str) -> String {
+        let made = password_link(&self.env, "operator", &Login::typed(name)).await.unwrap();
+        format!("/.doorward/link/{}", made.unwrap().token.expose_text())
+    }
+
+    /// What has happened so far; events of one moment are in the order of their kinds.
+    pub(crate) async fn events(&self) -> Vec<What> {
+        let mut events = self.env.store.events(10_000).await.unwrap();
+        events.sort_by_key(|event| (event.at, event.what as u8));
+        events.into_iter().map(|event| event.what).collect()
     }
 
     /// Somebody who has set a password, [`PASSWORD`], and signed out again.
