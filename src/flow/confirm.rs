@@ -40,7 +40,7 @@ pub async fn confirm(
     visit: &Visit,
     password: Password,
 ) -> Result<Confirm, Unavailable> {
-    if !env.limit.admits(caller.address, caller.now) {
+    if !env.admits(caller) {
         return Ok(Confirm::Waiting { until: caller.now.plus(SignInLimit::ONE_MORE) });
     }
     let Ok(place) = env.hashing.place(caller.address) else { return Ok(Confirm::Busy) };

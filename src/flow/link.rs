@@ -20,6 +20,8 @@ pub struct Addressee {
     pub email: Option<String>,
     /// Whether this person has a password already.
     pub has_password: bool,
+    /// Whether two-factor is on, so that a password alone signs nobody in.
+    pub has_second_factor: bool,
 }
 
 /// What became of setting a password.
@@ -49,6 +51,7 @@ pub async fn look(
         name: snapshot.identity.name.clone(),
         email: snapshot.identity.email.clone(),
         has_password: user.password().is_some(),
+        has_second_factor: user.has_second_factor(),
     }))
 }
 
@@ -63,7 +66,7 @@ pub async fn set_password(
     token: &Token,
     password: Password,
 ) -> Result<PasswordSet, Unavailable> {
-    if !env.limit.admits(caller.address, caller.now) {
+    if !env.admits(caller) {
         return Ok(PasswordSet::Busy);
     }
     let Some(link) = env.store.link(token.hash()).await? else { return Ok(PasswordSet::Dead) };

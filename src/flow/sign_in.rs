@@ -43,7 +43,7 @@ pub async fn sign_in(
     login: &Login,
     password: Password,
 ) -> Result<SignIn, Unavailable> {
-    if !env.limit.admits(caller.address, caller.now) {
+    if !env.admits(caller) {
         return Ok(SignIn::Waiting { until: caller.now.plus(SignInLimit::ONE_MORE) });
     }
     let Ok(place) = env.hashing.place(caller.address) else { return Ok(SignIn::Busy) };

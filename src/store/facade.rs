@@ -524,7 +524,9 @@ impl Store {
         }
         match self.records.commit(batch).await? {
             Outcome::Committed(_) => {
-                events.iter().for_each(|event| log(event, name));
+                for event in events {
+                    log(event, name);
+                }
                 Ok(true)
             }
             Outcome::Overtaken => Ok(false),

@@ -75,6 +75,31 @@ async fn a_weak_password_is_refused_and_the_link_stays_good() {
 }
 
 #[tokio::test]
+async fn a_password_made_of_the_name_is_told_so() {
+    let gate = Gate::new();
+    let link = gate.adds("bob").await;
+    let mut browser = gate.browser();
+    browser.opens(&link).await;
+    browser.sends(&[("password", "bob bob bob bob")]).await;
+    assert!(browser.page.contains("made of your name"), "{}", browser.page);
+    browser.sends(&[("password", "aaaaaaaaaa")]).await;
+    assert!(browser.page.contains("repeats itself"), "{}", browser.page);
+}
+
+#[tokio::test]
+async fn whoever_has_two_factor_is_not_promised_to_be_signed_in_at_once() {
+    let gate = Gate::new();
+    gate.protects("ada").await;
+    let link = gate.relinks("ada").await;
+    let mut browser = gate.browser();
+    browser.opens(&link).await;
+    assert!(!browser.page.contains("signed in at once"));
+    browser.sends(&[("password", "four dry umbrellas")]).await;
+    browser.follows().await;
+    assert_eq!(browser.heading(), "Enter your code");
+}
+
+#[tokio::test]
 async fn a_link_that_never_was_one_says_no_more_than_a_spent_one() {
     let gate = Gate::new();
     let link = gate.adds("ada").await;

@@ -19,7 +19,7 @@ use doorward::domain::signed::Signer;
 use doorward::domain::time::Timestamp;
 use doorward::domain::user::{Profile, User, UserId};
 use doorward::flow::administer::password_link;
-use doorward::flow::{Clock, Env};
+use doorward::flow::{Clock, Env, Lines};
 use doorward::identity::local::{Cost, Pool, Room};
 use doorward::identity::{Full, Hashing, Place, SignInLimit, Work, Worker};
 use doorward::policy::{OwnPage, Request};
@@ -134,6 +134,7 @@ impl Gate {
             store: Arc::new(Store::new(records, &keys, chance.clone())),
             hashing: Arc::new(Counting::start(chance.clone(), Arc::clone(&hashed))),
             limit: SignInLimit::a_minute(10_000.try_into().unwrap()),
+            lines: Lines::default(),
             signer: Signer::new(cookie_keys.iter().map(|(id, key)| (*id, key))).unwrap(),
             clock: Clock::new(move || Timestamp::from_millis(told.load(Ordering::SeqCst))),
             chance,
