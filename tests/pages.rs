@@ -307,6 +307,7 @@ fn notices() -> Vec<(&'static str, Notice)> {
         ("unsent-set-up", unsent(Owed::SetUp)),
         ("framed", Notice::Framed { url: url() }),
         ("unreachable", Notice::Unreachable { app: "CRM".into() }),
+        ("unreadable", Notice::Unreadable { app: "CRM".into() }),
         ("late", Notice::Late { app: "CRM".into() }),
         ("unavailable", Notice::Unavailable),
         ("wrong-host", Notice::WrongHost),
