@@ -10,7 +10,7 @@ use std::time::Duration;
 use doorward::web::assets;
 use doorward::web::pages::{
     Challenge, Confirm, Form, Frame, Home, Kind, Link, Notice, NoticePage, Owed, Problem,
-    RecoveryCodes, SetPassword, SetUp, SignIn, SignOut, Trust, TwoFactor, html,
+    RecoveryCodes, SetPassword, SetUp, SignIn, SignOut, Standing, Trust, TwoFactor, html,
     recovery_codes_file,
 };
 use doorward::web::qr;
@@ -214,6 +214,7 @@ fn samples() -> Vec<(String, String)> {
         ("refused", Problem::SignIn),
         ("wait", Problem::Wait(Duration::from_secs(30))),
         ("expired", Problem::Expired),
+        ("foreign", Problem::Foreign),
         ("busy", Problem::Busy),
     ] {
         add(&format!("sign-in-{name}"), html(&sign_in(Some(problem))));
@@ -237,6 +238,9 @@ fn samples() -> Vec<(String, String)> {
     let nobody = Frame { support: None, ..frame(Some("ada")) };
     let strict = Challenge { trust: None, frame: nobody, ..challenge(Kind::Totp, None) };
     add("challenge-no-trust", html(&strict));
+    let again =
+        Challenge { standing: Standing::AskedAgain, trust: None, ..challenge(Kind::Totp, None) };
+    add("challenge-again", html(&again));
     add("challenge-recovery-code", html(&challenge(Kind::RecoveryCode, None)));
     for (name, problem) in [("refused", Problem::RecoveryCode), ("used", Problem::RecoveryCodeUsed)]
     {
@@ -265,12 +269,17 @@ fn samples() -> Vec<(String, String)> {
         ("too-short", Problem::TooShort(8)),
         ("too-long", Problem::TooLong(256)),
         ("too-common", Problem::TooCommon),
+        ("too-personal", Problem::TooPersonal),
         ("untypable", Problem::Untypable),
     ] {
         add(&format!("set-password-{name}"), html(&set_password(Some(problem))));
     }
+    let protected = SetPassword { has_second_factor: true, ..set_password(None) };
+    add("set-password-two-factor", html(&protected));
 
     add("home", html(&home("ada", TwoFactor::On)));
+    let here = TwoFactor::OnButHere { until: "22 December 2026".into() };
+    add("home-trusted", html(&home("ada", here)));
     add("home-two-factor-off", html(&home("ada", TwoFactor::Off)));
     for (name, called) in [("long", LONG), ("right-to-left", RIGHT_TO_LEFT), ("hostile", HOSTILE)] {
         add(&format!("home-{name}"), html(&home(called, TwoFactor::On)));
@@ -298,6 +307,7 @@ fn notices() -> Vec<(&'static str, Notice)> {
         ("unsent-set-up", unsent(Owed::SetUp)),
         ("framed", Notice::Framed { url: url() }),
         ("unreachable", Notice::Unreachable { app: "CRM".into() }),
+        ("unreadable", Notice::Unreadable { app: "CRM".into() }),
         ("late", Notice::Late { app: "CRM".into() }),
         ("unavailable", Notice::Unavailable),
         ("wrong-host", Notice::WrongHost),
@@ -331,7 +341,8 @@ fn sign_in(problem: Option<Problem>) -> SignIn {
 fn challenge(kind: Kind, problem: Option<Problem>) -> Challenge {
     let ticked = problem.is_some();
     let trust = Some(Trust { ticked, ..trust() });
-    Challenge { frame: frame(Some("ada")), form: form(), kind, trust, problem }
+    let standing = Standing::Outside;
+    Challenge { frame: frame(Some("ada")), form: form(), kind, standing, trust, problem }
 }
 
 fn uri() -> String {
@@ -374,7 +385,14 @@ fn confirm(problem: Option<Problem>) -> Confirm {
 }
 
 fn set_password(problem: Option<Problem>) -> SetPassword {
-    SetPassword { frame: frame(None), form: form(), username: "ada".into(), at_least: 8, problem }
+    SetPassword {
+        frame: frame(None),
+        form: form(),
+        username: "ada".into(),
+        has_second_factor: false,
+        at_least: 8,
+        problem,
+    }
 }
 
 fn home(called: &str, two_factor: TwoFactor) -> Home {

@@ -28,7 +28,7 @@ use crate::domain::chance::Chance;
 use crate::domain::signed::Signer;
 use crate::domain::time::Timestamp;
 use crate::edge;
-use crate::flow::{Clock, Env};
+use crate::flow::{Clock, Env, Lines};
 use crate::identity::SignInLimit;
 use crate::identity::local::{Cost, Pool, Room};
 use crate::proxy::{self, Upstream};
@@ -236,6 +236,7 @@ fn furnish(config: Config, world: World) -> Result<Env, NotStarted> {
     let pool = Pool::start(world.cost, Room::beside(cores), world.chance.clone())?;
     Ok(Env {
         limit: SignInLimit::a_minute(SIGN_INS),
+        lines: Lines::default(),
         store: Arc::new(Store::new(records, &keys, world.chance.clone())),
         hashing: Arc::new(pool),
         signer,

@@ -29,7 +29,7 @@ pub(super) enum Command {
     /// Print a link by which somebody sets a new password
     ///
     /// The old password works until the link is used. Then every session of this person ends, and
-    /// their devices are trusted no longer.
+    /// their devices are trusted no longer. Every earlier link is dead at once.
     #[command(after_help = PASSWD_EXAMPLES)]
     Passwd(One),
 }
@@ -175,7 +175,7 @@ Examples:
   doorward user add ada
   doorward user add ada --email ada@example.com --name 'Ada Lovelace' --group staff
 
-The link works once, for seven days. Whoever opens it chooses a password and is signed in.
+The link works once, for seven days. Whoever opens it chooses a password.
 The gateway must be running: the command reaches it through the socket in its state directory.";
 
 const LIST_EXAMPLES: &str = "\

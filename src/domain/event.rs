@@ -93,6 +93,12 @@ pub enum What {
     /// The cookie of a trusted device was used by two browsers; the device is trusted no longer.
     #[n(15)]
     DeviceCopied,
+    /// There were so many failures in a row that nothing more is read for a while.
+    #[n(16)]
+    WaitBegan,
+    /// There were so many wrong codes in a row that only a recovery code is read from now on.
+    #[n(17)]
+    Locked,
 }
 
 impl What {
@@ -115,6 +121,34 @@ impl What {
             Self::DeviceTrusted => "device-trusted",
             Self::DeviceUsed => "device-used",
             Self::DeviceCopied => "device-copied",
+            Self::WaitBegan => "wait-began",
+            Self::Locked => "locked",
+        }
+    }
+
+    /// This event in words, for people who read logs.
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::UserAdded => "an operator added a user",
+            Self::LinkMade => "an operator made a link to set a password",
+            Self::Unlocked => "an operator forgot all failures of a user",
+            Self::PasswordSet => "a user set a password by a link",
+            Self::PasswordRefused => "a wrong password was shown",
+            Self::SignedIn => "a user showed the right password, and a visit began",
+            Self::Confirmed => "a user showed the password again",
+            Self::SignedOut => "a user ended a visit",
+            Self::TotpShown => "a user showed a code of the authenticator",
+            Self::SecondFactorRefused => "a wrong code was shown",
+            Self::RecoveryCodeUsed => "a user used a recovery code",
+            Self::TwoFactorOn => "a user turned two-factor on",
+            Self::RecoveryCodesSaved => "a user saved the recovery codes",
+            Self::DeviceTrusted => "a user trusted a device",
+            Self::DeviceUsed => "a trusted device stood in for the second factor",
+            Self::DeviceCopied => {
+                "two browsers used one trusted device, so it is trusted no longer"
+            }
+            Self::WaitBegan => "after many failures in a row, nothing is read for a while",
+            Self::Locked => "after many wrong codes in a row, only a recovery code is read",
         }
     }
 }

@@ -17,9 +17,9 @@ pub struct Link {
     /// For whom.
     #[n(1)]
     pub user: UserId,
-    /// The user's epoch when it was made: setting a password ends every other link to set one.
+    /// Its number among the links that were made for this user: only the last one is good.
     #[n(2)]
-    pub epoch: u64,
+    pub number: u64,
     /// When it is over.
     #[n(3)]
     pub expires: Timestamp,
@@ -38,9 +38,9 @@ impl Link {
     /// How long a link from an administrator can be used.
     pub const LASTS: Duration = Duration::from_hours(7 * 24);
 
-    /// Whether it still leads somewhere, for a user of this `epoch`. Judged at use: housekeeping may
-    /// be late.
-    pub fn is_good(&self, epoch: u64, now: Timestamp) -> bool {
-        self.epoch == epoch && now < self.expires
+    /// Whether it still leads somewhere, for a user whose last link is number `last`. Judged at use:
+    /// housekeeping may be late.
+    pub fn is_good(&self, last: u64, now: Timestamp) -> bool {
+        self.number == last && now < self.expires
     }
 }

@@ -64,6 +64,9 @@ pub struct User {
     /// Sessions carry it, and end when it moves on.
     #[n(12)]
     epoch: u64,
+    /// The number of the last link to set a password; those before it are dead.
+    #[n(13)]
+    last_link: u64,
 }
 
 /// What applications are told about a user.
@@ -135,6 +138,7 @@ impl User {
             known: Vec::new(),
             strangers: Tries::default(),
             epoch: 0,
+            last_link: 0,
         }
     }
 
@@ -161,6 +165,17 @@ impl User {
     /// The epoch of sessions that are alive.
     pub fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// The number that a link to set a password must have to be good.
+    pub fn last_link(&self) -> u64 {
+        self.last_link
+    }
+
+    /// The number for a new link to set a password; every earlier link is dead from now on.
+    pub fn next_link(&mut self) -> u64 {
+        self.last_link += 1;
+        self.last_link
     }
 
     /// What applications are told.
@@ -208,6 +223,11 @@ impl User {
         self.tries(browser).password.charge(now)
     }
 
+    /// Until when passwords from this class of browser are not read.
+    pub fn password_closed(&self, browser: Option<BrowserId>, now: Timestamp) -> Option<Timestamp> {
+        self.tries_so_far(browser).password.closed_until(now)
+    }
+
     /// The password of `charge` was right. That alone forgets no other failure.
     pub fn refund_password(&mut self, browser: Option<BrowserId>, charge: &Charge) {
         self.tries(browser).password.refund(charge);
@@ -218,11 +238,12 @@ impl User {
         self.password = Some(hash);
     }
 
-    /// Sets a new password: every session ends, no device is trusted any longer, and whoever
-    /// guessed at the old one is forgotten.
+    /// Sets a new password: every session ends, every link to set one is dead, no device is trusted
+    /// any longer, and whoever guessed at the old one is forgotten.
     pub fn set_password(&mut self, hash: PasswordHash) {
         self.password = Some(hash);
         self.epoch += 1;
+        self.next_link();
         self.devices.clear();
         self.strangers.password.clear();
         for browser in &mut self.known {
@@ -303,8 +324,7 @@ impl User {
 
     /// Until when answers from this class of browser are not read, or that they never are.
     pub fn answers_closed(&self, browser: Option<BrowserId>, now: Timestamp) -> Option<Rejection> {
-        let known = browser.and_then(|id| self.known.iter().find(|known| known.id == id));
-        closed(&known.map_or(&self.strangers, |known| &known.tries).second_factor, now)
+        closed(&self.tries_so_far(browser).second_factor, now)
     }
 
     /// Turns two-factor on: `key` becomes an authenticator by its first right code, and recovery
@@ -439,6 +459,11 @@ impl User {
         let all = || self.known.iter().map(|known| &known.tries).chain([&self.strangers]);
         let most = |count: fn(&Tries) -> u32| all().map(count).max().unwrap_or(0);
         (most(|t| t.password.count()), most(|t| t.second_factor.count()))
+    }
+
+    fn tries_so_far(&self, browser: Option<BrowserId>) -> &Tries {
+        let known = self.known.iter().find(|known| Some(known.id) == browser);
+        known.map_or(&self.strangers, |known| &known.tries)
     }
 
     fn tries(&mut self, browser: Option<BrowserId>) -> &mut Tries {

@@ -83,8 +83,8 @@ pub async fn unlock(env: &Env, by: &str, whom: &Login) -> Result<Option<Name>, U
     unlocked.await
 }
 
-/// Makes a link by which whoever is called so sets a new password; the old one works until then.
-/// `None`: nobody is called so.
+/// Makes a link by which whoever is called so sets a new password; the old one works until then,
+/// and every earlier link is dead. `None`: nobody is called so.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
@@ -97,6 +97,7 @@ pub async fn password_link(
     let now = env.now()?;
     let token = env.chance.draw(Token::random);
     let made = env.store.update(Reads::user(id), |held| {
+        held.user.next_link();
         let link = link_for(&held.user, now);
         let name = held.user.name().clone();
         let new = NewLink { name, token: token.clone(), expires: link.expires };
@@ -111,7 +112,7 @@ fn link_for(user: &User, now: Timestamp) -> Link {
     Link {
         purpose: Purpose::SetPassword,
         user: user.id(),
-        epoch: user.epoch(),
+        number: user.last_link(),
         expires: now.plus(Link::LASTS),
     }
 }

@@ -47,6 +47,11 @@ pub async fn answer(
                 Err(rejection) => {
                     if rejection == Rejection::Wrong {
                         held.tell(caller.event(user, What::SecondFactorRefused));
+                        match held.user.answers_closed(browser, caller.now) {
+                            Some(Rejection::Locked) => held.tell(caller.event(user, What::Locked)),
+                            Some(_) => held.tell(caller.event(user, What::WaitBegan)),
+                            None => {}
+                        }
                     }
                     return Challenge::Rejected(rejection);
                 }

@@ -3,7 +3,7 @@
 use super::admit::Visit;
 use super::challenge::{go_on, live_session};
 use super::env::{Caller, Env, Given};
-use super::sign_in::{broken, charge};
+use super::sign_in::{broken, charge, tell_refused};
 use crate::domain::assurance::Proof;
 use crate::domain::event::What;
 use crate::domain::password::Password;
@@ -40,7 +40,7 @@ pub async fn confirm(
     visit: &Visit,
     password: Password,
 ) -> Result<Confirm, Unavailable> {
-    if !env.limit.admits(caller.address, caller.now) {
+    if !env.admits(caller) {
         return Ok(Confirm::Waiting { until: caller.now.plus(SignInLimit::ONE_MORE) });
     }
     let Ok(place) = env.hashing.place(caller.address) else { return Ok(Confirm::Busy) };
@@ -56,7 +56,7 @@ pub async fn confirm(
         .store
         .update(reads, |held| {
             if !verified.right || held.user.epoch() != charged.epoch {
-                held.tell(caller.event(user, What::PasswordRefused));
+                tell_refused(caller, held, charged.browser);
                 return Confirm::Refused;
             }
             held.user.refund_password(charged.browser, &charged.charge);

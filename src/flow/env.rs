@@ -16,6 +16,7 @@ use crate::identity::{Hashing, SignInLimit};
 use crate::store::{Store, Unavailable};
 
 pub use super::clock::Clock;
+pub use super::lines::{Line, Lines};
 
 /// Everything that outlives a request.
 pub struct Env {
@@ -27,6 +28,8 @@ pub struct Env {
     pub hashing: Arc<dyn Hashing>,
     /// How often one address may try to sign in.
     pub limit: SignInLimit,
+    /// How often a log line is written that a flood could repeat.
+    pub lines: Lines,
     /// Who signs what browsers carry.
     pub signer: Signer,
     /// What time it is; read once for each request.
@@ -42,6 +45,17 @@ impl Env {
     /// [`Unavailable`] if the clock cannot be believed; nobody is let through then.
     pub fn now(&self) -> Result<Timestamp, Unavailable> {
         self.clock.now()
+    }
+}
+
+impl Env {
+    /// Whether one more try from the caller's address is read; if not, the log says so.
+    pub(super) fn admits(&self, caller: &Caller) -> bool {
+        let admitted = self.limit.admits(caller.address, caller.now);
+        if !admitted && let Some(left_out) = self.lines.due(Line::Limit, caller.now) {
+            tracing::info!(address = %caller.address, left_out, "too many tries from one address");
+        }
+        admitted
     }
 }
 

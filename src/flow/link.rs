@@ -20,6 +20,8 @@ pub struct Addressee {
     pub email: Option<String>,
     /// Whether this person has a password already.
     pub has_password: bool,
+    /// Whether two-factor is on, so that a password alone signs nobody in.
+    pub has_second_factor: bool,
 }
 
 /// What became of setting a password.
@@ -45,10 +47,11 @@ pub async fn look(
     let Some(link) = env.store.link(token.hash()).await? else { return Ok(None) };
     let Some(snapshot) = env.store.user(link.user).await? else { return Ok(None) };
     let user = &snapshot.user;
-    Ok(link.is_good(user.epoch(), caller.now).then(|| Addressee {
+    Ok(link.is_good(user.last_link(), caller.now).then(|| Addressee {
         name: snapshot.identity.name.clone(),
         email: snapshot.identity.email.clone(),
         has_password: user.password().is_some(),
+        has_second_factor: user.has_second_factor(),
     }))
 }
 
@@ -64,7 +67,7 @@ pub async fn set_password(
     token: &Token,
     password: Password,
 ) -> Result<PasswordSet, Unavailable> {
-    if !env.limit.admits(caller.address, caller.now) {
+    if !env.admits(caller) {
         return Ok(PasswordSet::Busy);
     }
     let Some(link) = env.store.link(token.hash()).await? else { return Ok(PasswordSet::Dead) };
@@ -85,7 +88,7 @@ pub async fn set_password(
             let good = held.link.take_if(|link| {
                 link.user == user
                     && link.purpose == Purpose::SetPassword
-                    && link.is_good(held.user.epoch(), now)
+                    && link.is_good(held.user.last_link(), now)
             });
             if good.is_none() {
                 return PasswordSet::Dead;

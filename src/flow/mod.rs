@@ -9,10 +9,11 @@ pub mod challenge;
 pub mod clock;
 pub mod confirm;
 pub mod env;
+pub mod lines;
 pub mod link;
 pub mod set_up;
 pub mod sign_in;
 pub mod sign_out;
 
 pub use admit::{Admission, Visit, admit, visit};
-pub use env::{Caller, Carried, Clock, DeviceCookie, Env, Given, KnownCookie};
+pub use env::{Caller, Carried, Clock, DeviceCookie, Env, Given, KnownCookie, Line, Lines};

@@ -43,7 +43,7 @@ pub async fn sign_in(
     login: &Login,
     password: Password,
 ) -> Result<SignIn, Unavailable> {
-    if !env.limit.admits(caller.address, caller.now) {
+    if !env.admits(caller) {
         return Ok(SignIn::Waiting { until: caller.now.plus(SignInLimit::ONE_MORE) });
     }
     let Ok(place) = env.hashing.place(caller.address) else { return Ok(SignIn::Busy) };
@@ -72,7 +72,7 @@ async fn sign_in_user(
         .store
         .update(reads, |held| {
             if !verified.right || held.user.epoch() != charged.epoch {
-                held.tell(caller.event(user, What::PasswordRefused));
+                tell_refused(caller, held, charged.browser);
                 return SignIn::Refused;
             }
             held.user.refund_password(charged.browser, &charged.charge);
@@ -83,6 +83,15 @@ async fn sign_in_user(
         })
         .await?;
     Ok(signed_in.unwrap_or(SignIn::Refused))
+}
+
+/// A wrong password was shown, perhaps one too many.
+pub(super) fn tell_refused(caller: &Caller, held: &mut Held, browser: Option<BrowserId>) {
+    let user = held.user.id();
+    held.tell(caller.event(user, What::PasswordRefused));
+    if held.user.password_closed(browser, caller.now).is_some() {
+        held.tell(caller.event(user, What::WaitBegan));
+    }
 }
 
 /// The visit that a right password begins. Whatever visit this browser had is over.
@@ -181,6 +190,12 @@ async fn refuse_stranger(
         return Ok(SignIn::Waiting { until });
     }
     place.verify(password, None).await.map_err(broken)?;
-    let refused = |whom| vec![caller.event_about(whom, What::PasswordRefused)];
-    env.store.update_stranger(login, now, |_, whom| (SignIn::Refused, refused(whom))).await
+    let refused = env.store.update_stranger(login, now, |failures, whom| {
+        let mut events = vec![caller.event_about(whom.clone(), What::PasswordRefused)];
+        if failures.closed_until(now).is_some() {
+            events.push(caller.event_about(whom, What::WaitBegan));
+        }
+        (SignIn::Refused, events)
+    });
+    refused.await
 }

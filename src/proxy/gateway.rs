@@ -27,6 +27,7 @@ use crate::domain::assurance::Permit;
 use crate::policy::{OwnPage, Request};
 use crate::web::Web;
 use crate::web::pages::Notice;
+use crate::web::refusal::beginning;
 
 /// Stands between visitors and one application.
 pub struct Gateway {
@@ -71,7 +72,7 @@ impl Gateway {
 
     async fn receive(&self, session: &mut Session, from: IpAddr) -> Onward {
         if let Err(refusal) = self.take_in(session) {
-            return Onward::Answered(self.refuse(session, refusal).await);
+            return Onward::Answered(self.refuse(session, refusal, from).await);
         }
         let request = match Request::read(session.req_header().raw_path()) {
             Ok(request) => request,
@@ -96,10 +97,10 @@ impl Gateway {
         intake::read(session.req_header_mut(), &raw, &self.site)
     }
 
-    async fn refuse(&self, session: &Session, refusal: Refusal) -> Response<Bytes> {
+    async fn refuse(&self, session: &Session, refusal: Refusal, from: IpAddr) -> Response<Bytes> {
         let headers = &session.req_header().headers;
         match refusal {
-            Refusal::Misdirected => self.web.notice(Notice::WrongHost, headers).await,
+            Refusal::Misdirected => self.web.misdirected(headers, from).await,
             Refusal::Method => self.web.notice(Notice::NotAllowed, headers).await,
             Refusal::Host | Refusal::Target | Refusal::Framing => {
                 self.web.misread(&refusal.to_string(), headers).await
@@ -228,12 +229,11 @@ impl ProxyHttp for Gateway {
         let begun = session.response_written().is_some_and(|head| !head.status.is_informational());
         let failure = failure(error);
         match failure {
-            Failure::Unreachable | Failure::Late => {
-                tracing::warn!(
-                    app,
-                    why = error.etype().as_str(),
-                    "the application does not answer"
-                );
+            Failure::Unreachable | Failure::Unreadable | Failure::Late => {
+                let head = session.req_header();
+                let (method, path) = (head.method.as_str(), beginning(head.uri.path()));
+                let kind = error.etype().as_str();
+                tracing::warn!(app, method, path, kind, "{}", what_happened(error.etype()));
             }
             Failure::Ours => tracing::error!(%error, "a request was given up"),
             Failure::VisitorGone | Failure::Misread => {
@@ -246,6 +246,7 @@ impl ProxyHttp for Gateway {
             Failure::Unreachable => {
                 Some(self.web.notice(Notice::Unreachable { app }, headers).await)
             }
+            Failure::Unreadable => Some(self.web.notice(Notice::Unreadable { app }, headers).await),
             Failure::Late => Some(self.web.notice(Notice::Late { app }, headers).await),
             Failure::Misread => Some(self.web.misread(&error.to_string(), headers).await),
             Failure::Ours => Some(self.web.notice(Notice::Unavailable, headers).await),
@@ -266,6 +267,7 @@ enum Failure {
     VisitorGone,
     Misread,
     Unreachable,
+    Unreadable,
     Late,
     Ours,
 }
@@ -277,6 +279,7 @@ fn failure(error: &Error) -> Failure {
             ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout => {
                 Failure::Late
             }
+            ErrorType::InvalidHTTPHeader | ErrorType::H1Error => Failure::Unreadable,
             _ => Failure::Unreachable,
         },
         ErrorSource::Downstream => match kind {
@@ -284,6 +287,24 @@ fn failure(error: &Error) -> Failure {
             _ => Failure::VisitorGone,
         },
         ErrorSource::Internal | ErrorSource::Unset => Failure::Ours,
+    }
+}
+
+/// What an application did instead of answering, in words for the log.
+fn what_happened(kind: &ErrorType) -> &'static str {
+    match kind {
+        ErrorType::ConnectRefused => "the application refused the connection",
+        ErrorType::ConnectTimedout => "the application did not take the connection in time",
+        ErrorType::ReadTimedout | ErrorType::WriteTimedout => {
+            "the application took the request and did not answer in time"
+        }
+        ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::WriteError => {
+            "the application broke off the connection"
+        }
+        ErrorType::InvalidHTTPHeader | ErrorType::H1Error => {
+            "the application answered with something that is not HTTP"
+        }
+        _ => "the application cannot be reached",
     }
 }
 

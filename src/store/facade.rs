@@ -266,7 +266,8 @@ impl Store {
                 changed = true;
             }
             changed |= !held.events.is_empty();
-            if !changed || self.commit(batch, &held.events).await? {
+            let name = held.user.name().as_str();
+            if !changed || self.commit(batch, &held.events, Some(name)).await? {
                 return Ok(Some(decided));
             }
         }
@@ -298,7 +299,7 @@ impl Store {
             }
             let (expect, over) = (expect(read.version), Some(now.plus(Failures::FORGOTTEN_AFTER)));
             let batch = self.put(Batch::new(), Kind::Attempts, &key, expect, over, &failures)?;
-            if self.commit(batch, &events).await? {
+            if self.commit(batch, &events, None).await? {
                 return Ok(decided);
             }
         }
@@ -341,7 +342,7 @@ impl Store {
                 let over = Some(link.expires);
                 batch = self.put(batch, Kind::Token, hash.as_bytes(), absent, over, link)?;
             }
-            if self.commit(batch, events).await? {
+            if self.commit(batch, events, Some(user.name().as_str())).await? {
                 return Ok(Added::Now);
             }
         }
@@ -361,7 +362,7 @@ impl Store {
         let mut batch = Batch::new();
         let touched = Session { seen: now, ..session };
         self.step(&mut batch, Kind::Session, hash.as_bytes(), &read, Some(&touched))?;
-        self.commit(batch, &[]).await.map(|_| ())
+        self.commit(batch, &[], None).await.map(|_| ())
     }
 
     /// Deletes what has expired by `now`, and names that no user has beyond the most that are
@@ -416,7 +417,7 @@ impl Store {
     /// As [`Store::update`].
     pub async fn note_time(&self, now: Timestamp) -> Result<(), Unavailable> {
         let batch = self.put(Batch::new(), Kind::Setting, TIME_SEEN, Expect::Any, None, &now)?;
-        self.commit(batch, &[]).await.map(|_| ())
+        self.commit(batch, &[], None).await.map(|_| ())
     }
 
     /// Whether the store can be read.
@@ -510,8 +511,14 @@ impl Store {
         Ok(batch.put(kind, key, expect, expires, sealed))
     }
 
-    /// Commits `batch` with `events`; whether it was carried out.
-    async fn commit(&self, mut batch: Batch, events: &[Event]) -> Result<bool, Unavailable> {
+    /// Commits `batch` with `events`, which are about the user called `name` if any; whether it was
+    /// carried out.
+    async fn commit(
+        &self,
+        mut batch: Batch,
+        events: &[Event],
+        name: Option<&str>,
+    ) -> Result<bool, Unavailable> {
         for event in events {
             let key = self.event_key(event);
             let over = Some(event.at.plus(EVENTS_LAST));
@@ -519,7 +526,9 @@ impl Store {
         }
         match self.records.commit(batch).await {
             Ok(Outcome::Committed(_)) => {
-                events.iter().for_each(log);
+                for event in events {
+                    log(event, name);
+                }
                 Ok(true)
             }
             Ok(Outcome::Overtaken) => Ok(false),
@@ -545,15 +554,17 @@ fn expect(version: Option<Version>) -> Expect {
     version.map_or(Expect::Absent, Expect::Version)
 }
 
-fn log(event: &Event) {
-    let what = event.what.name();
+fn log(event: &Event, name: Option<&str>) {
+    let (what, message) = (event.what.name(), event.what.sentence());
     let from = event.from.map(tracing::field::display);
     let by = event.by.as_deref();
     match &event.whom {
-        Whom::User(user) => tracing::info!(target: "doorward::event", %user, what, from, by),
+        Whom::User(user) => {
+            tracing::info!(target: "doorward::event", name, %user, what, from, by, "{message}");
+        }
         Whom::Nobody(hash) => {
-            let name = tracing::field::display(format_args!("{hash:016x}")).to_string();
-            tracing::info!(target: "doorward::event", unknown_name = name, what, from, by);
+            let unknown_name = format!("{hash:016x}");
+            tracing::info!(target: "doorward::event", unknown_name, what, from, by, "{message}");
         }
     }
 }

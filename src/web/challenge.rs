@@ -6,13 +6,16 @@ use serde::Deserialize;
 
 use super::form::{Asked, Form, Trouble};
 use super::guard::Guest;
-use super::pages::{self, Kind, Problem, Trust};
+use super::pages::{self, Kind, Problem, Standing, Trust};
 use super::return_to::ReturnTo;
-use super::{Desk, headers};
+use super::{Desk, doors, headers};
+use crate::domain::assurance::{Requirement, Verdict};
 use crate::domain::factor::{Answer, Rejection};
 use crate::domain::time::Timestamp;
 use crate::flow::Visit;
+use crate::flow::admit::judge_visit;
 use crate::flow::challenge::{Challenge, answer};
+use crate::policy::{self, OwnPage};
 
 /// What is typed into it.
 #[derive(Deserialize, Default)]
@@ -52,14 +55,14 @@ pub(super) async fn submit(
     guest: Guest,
     form: Form<Typed>,
 ) -> Result<Response, Trouble> {
-    let Form { typed, is_genuine, return_to } = form;
+    let Form { typed, doubt, return_to } = form;
     let to_sign_in = || headers::see_other(&return_to.through("sign-in"));
     let Some(visit) = guest.visit.clone() else { return Ok(to_sign_in()) };
     let kind = kind_of(&typed.kind);
     let trust = !typed.trust_device.is_empty();
     let again = |problem| page(&desk, &guest, &return_to, kind, trust, Some(problem));
-    if !is_genuine {
-        return Ok(again(Problem::Expired));
+    if let Some(problem) = doubt {
+        return Ok(again(problem));
     }
     let Ok(typed) = read(kind, &typed.code) else {
         return Ok(again(problem(Rejection::Wrong, kind, guest.caller.now)));
@@ -129,8 +132,57 @@ fn page(
         frame: desk.frame_for(guest),
         form: desk.form(guest, return_to),
         kind,
-        trust: Some(Trust { lasts: desk.env.config.trusted_devices.lasting, ticked: trust }),
+        standing: desk.standing(guest, return_to),
+        trust: desk.offer_of_trust(guest, return_to, trust),
         problem,
     };
     desk.form_page(&page, problem)
+}
+
+impl Desk {
+    /// Whether this guest is let in without a code, and whether the place that they are going to
+    /// wants one all the same.
+    fn standing(&self, guest: &Guest, place: &ReturnTo) -> Standing {
+        let verdict =
+            |asked: &Requirement| judge_visit(asked, guest.visit.as_ref(), guest.caller.now);
+        match verdict(&Requirement::sign_in()) {
+            Verdict::Pass(_) | Verdict::SaveCodes(_) => {}
+            _ => return Standing::Outside,
+        }
+        match verdict(&self.asked_at(place)) {
+            Verdict::Challenge => Standing::AskedAgain,
+            _ => Standing::Inside,
+        }
+    }
+
+    /// The offer to trust this device. None is made where it would be untrue, because the place
+    /// asks for a code all the same, or pointless, because the device is trusted already.
+    pub(super) fn offer_of_trust(
+        &self,
+        guest: &Guest,
+        place: &ReturnTo,
+        ticked: bool,
+    ) -> Option<Trust> {
+        let asked = self.asked_at(place);
+        let accepted = asked.trusted_device && asked.within.is_none();
+        (accepted && guest.trusted_until().is_none())
+            .then(|| Trust { lasts: self.env.config.trusted_devices.lasting, ticked })
+    }
+
+    /// What the place that somebody is going to asks for, be it an application's or ours.
+    pub(super) fn asked_at(&self, place: &ReturnTo) -> Requirement {
+        let Ok(request) = policy::Request::read(place.as_str().as_bytes()) else {
+            return Requirement::nobody();
+        };
+        match request.own_page() {
+            OwnPage::No => self.env.config.app.policy.requirement(&request).requirement,
+            OwnPage::Page(_) | OwnPage::Odd => {
+                let path = place.as_str().split('?').next().unwrap_or_default();
+                let door = doors::DOORS.iter().find(|door| door.path == path);
+                door.map_or_else(Requirement::nothing, |door| {
+                    door.asks.requirement(&self.env.config)
+                })
+            }
+        }
+    }
 }

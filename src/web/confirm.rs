@@ -33,10 +33,10 @@ pub(super) async fn submit(
     guest: Guest,
     form: Form<Typed>,
 ) -> Result<Response, Trouble> {
-    let Form { typed: Typed { password }, is_genuine, return_to } = form;
+    let Form { typed: Typed { password }, doubt, return_to } = form;
     let again = |problem| page(&desk, &guest, &return_to, Some(problem));
-    if !is_genuine {
-        return Ok(again(Problem::Expired));
+    if let Some(problem) = doubt {
+        return Ok(again(problem));
     }
     let to_sign_in = || headers::see_other(&return_to.through("sign-in"));
     let Some(visit) = guest.visit.clone() else { return Ok(to_sign_in()) };

@@ -3,24 +3,25 @@
 //! Every form carries a signed field that binds it to this browser and this user, and browsers say
 //! where a post comes from (OWASP Cross-Site Request Forgery Prevention Cheat Sheet, "Signed Double
 //! -Submit Cookie" and "Fetch Metadata"). A handler cannot overlook the answer: what was typed comes
-//! out as genuine or as stale.
+//! out as genuine, or with a doubt.
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, ORIGIN};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use http::request::Parts;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::guard::Guest;
-use super::pages::{self, Notice};
+use super::pages::{self, Notice, Problem};
 use super::return_to::ReturnTo;
 use super::{Desk, headers};
 use crate::config::Origin;
 use crate::domain::signed::Kind;
+use crate::flow::Line;
 use crate::store::Unavailable;
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -29,8 +30,8 @@ const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 pub(super) struct Form<T> {
     /// The fields.
     pub(super) typed: T,
-    /// Whether to believe them. If not, the form is shown again, with all but the secrets.
-    pub(super) is_genuine: bool,
+    /// Why not to believe them. The form is shown again then, with all but the secrets.
+    pub(super) doubt: Option<Problem>,
     /// Where the visitor was going.
     pub(super) return_to: ReturnTo,
 }
@@ -60,9 +61,8 @@ impl<T: DeserializeOwned + Send> FromRequest<Desk> for Form<T> {
         let Ok(body) = Bytes::from_request(request, &()).await else { return Err(bad(headers)) };
         let hidden = serde_html_form::from_bytes::<Hidden>(&body).map_err(|_| bad(headers))?;
         let typed = serde_html_form::from_bytes(&body).map_err(|_| bad(headers))?;
-        let is_genuine = came_from_us(headers, &desk.env.config.app.origin)
-            && desk.csrf_fits(&guest, &hidden.csrf);
-        Ok(Self { typed, is_genuine, return_to: desk.return_to(&hidden.return_to) })
+        let doubt = desk.doubt(&guest, headers, &hidden.csrf);
+        Ok(Self { typed, doubt, return_to: desk.return_to(&hidden.return_to) })
     }
 }
 
@@ -122,6 +122,26 @@ impl Desk {
         }
     }
 
+    /// Why a form was not filled in here, by this guest, if anything speaks for that.
+    fn doubt(&self, guest: &Guest, headers: &HeaderMap, csrf: &str) -> Option<Problem> {
+        let (reason, problem) = if !came_from_us(headers, &self.env.config.app.origin) {
+            let named = headers.contains_key(FETCH_SITE);
+            (if named { "Sec-Fetch-Site" } else { "Origin" }, Problem::Foreign)
+        } else if !self.csrf_fits(guest, csrf) {
+            ("csrf", Problem::Expired)
+        } else {
+            return None;
+        };
+        let caller = &guest.caller;
+        if let Some(left_out) = self.env.lines.due(Line::Form, caller.now) {
+            let address = caller.address;
+            let said = |name| headers.get(name).map(shown);
+            let (fetch_site, origin) = (said(&FETCH_SITE), said(&ORIGIN));
+            tracing::info!(%address, reason, fetch_site, origin, left_out, "a form was refused");
+        }
+        Some(problem)
+    }
+
     fn csrf_fits(&self, guest: &Guest, text: &str) -> bool {
         let host = self.env.config.app.origin.host();
         self.env.signer.open(Kind::Csrf, host, text) == Some(binding(guest))
@@ -137,6 +157,12 @@ impl Desk {
         let user = guest.visit.as_ref().map(|visit| visit.user.identity.name.clone());
         pages::Frame { user, ..self.frame() }
     }
+}
+
+/// What a visitor sent, so that a log can show it: short, and without control characters.
+pub(super) fn shown(value: &HeaderValue) -> String {
+    let text = String::from_utf8_lossy(value.as_bytes());
+    text.chars().take(80).flat_map(char::escape_default).collect()
 }
 
 /// Binds a form to the browser that was given it, and to who was signed in there: one that was

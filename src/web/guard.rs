@@ -11,6 +11,7 @@ use super::refusal::{self, FETCH_DEST, Step};
 use super::return_to::ReturnTo;
 use super::{Desk, Peer, headers};
 use crate::domain::assurance::Verdict;
+use crate::domain::time::Timestamp;
 use crate::flow::{self, Caller, Visit};
 
 /// Whoever has been let through to a page.
@@ -22,6 +23,16 @@ pub(super) struct Guest {
     pub(super) visit: Option<Visit>,
     /// The name of this browser, to which forms are bound.
     pub(super) browser: [u8; 16],
+}
+
+impl Guest {
+    /// Until when this browser is a trusted device of whoever is signed in here, if it is one.
+    pub(super) fn trusted_until(&self) -> Option<Timestamp> {
+        let user = &self.visit.as_ref()?.user.user;
+        let cookie = self.caller.device_of(user.id())?;
+        let device = user.devices().iter().find(|device| device.id() == cookie.id)?;
+        device.is_trusted(self.caller.now).then(|| device.expires())
+    }
 }
 
 /// Judges whether this visitor may open this door.

@@ -15,12 +15,16 @@ use crate::domain::time::Timestamp;
 pub(super) async fn show(State(desk): State<Desk>, guest: Guest) -> Response {
     let Some(visit) = &guest.visit else { return headers::see_other("/.doorward/sign-in") };
     let app = &desk.env.config.app;
-    let has_second_factor = visit.user.user.has_second_factor();
+    let two_factor = match guest.trusted_until() {
+        _ if !visit.user.user.has_second_factor() => TwoFactor::Off,
+        Some(until) => TwoFactor::OnButHere { until: date(until) },
+        None => TwoFactor::On,
+    };
     let page = pages::Home {
         frame: desk.frame_for(&guest),
         form: desk.form(&guest, &ReturnTo::root()),
         username: visit.user.identity.name.clone(),
-        two_factor: if has_second_factor { TwoFactor::On } else { TwoFactor::Off },
+        two_factor,
         apps: vec![pages::Link { name: app.name.clone(), url: "/".to_owned() }],
     };
     desk.page(StatusCode::OK, &page)
@@ -56,7 +60,17 @@ fn shown(proofs: &Proofs) -> Map<String, Value> {
     .collect()
 }
 
+/// The day, in UTC, as people write it.
+fn date(at: Timestamp) -> String {
+    let day = in_time(at).to_zoned(jiff::tz::TimeZone::UTC);
+    day.strftime("%-d %B %Y").to_string()
+}
+
 fn rfc_3339(at: Timestamp) -> String {
+    in_time(at).to_string()
+}
+
+fn in_time(at: Timestamp) -> jiff::Timestamp {
     let millis = i64::try_from(at.millis()).unwrap_or(i64::MAX);
-    jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX).to_string()
+    jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX)
 }

@@ -45,8 +45,8 @@ pub(super) async fn submit(
         return Ok(desk.notice(Notice::SpentLink, &headers));
     };
     let again = |problem| page(&desk, &guest, &addressee, Some(problem));
-    if !form.is_genuine {
-        return Ok(again(Problem::Expired));
+    if let Some(problem) = form.doubt {
+        return Ok(again(problem));
     }
     let password = match chosen(&desk, &addressee, &form.typed.password) {
         Ok(password) => password,
@@ -83,7 +83,8 @@ fn problem(weak: WeakPassword) -> Problem {
     match weak {
         WeakPassword::TooShort => Problem::TooShort(Password::AT_LEAST),
         WeakPassword::TooLong => Problem::TooLong(Password::AT_MOST),
-        WeakPassword::Common | WeakPassword::Personal => Problem::TooCommon,
+        WeakPassword::Common => Problem::TooCommon,
+        WeakPassword::Personal => Problem::TooPersonal,
         WeakPassword::Unusable => Problem::Untypable,
     }
 }
@@ -93,6 +94,7 @@ fn page(desk: &Desk, guest: &Guest, addressee: &Addressee, problem: Option<Probl
         frame: desk.frame(),
         form: desk.form(guest, &ReturnTo::root()),
         username: addressee.name.clone(),
+        has_second_factor: addressee.has_second_factor,
         at_least: Password::AT_LEAST,
         problem,
     };

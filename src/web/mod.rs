@@ -11,13 +11,13 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use http::header::HeaderMap;
+use http::header::{HOST, HeaderMap};
 use http::request::Parts;
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
 use crate::domain::assurance::{Permit, Verdict};
-use crate::flow::{self, Caller, Env};
+use crate::flow::{self, Caller, Env, Line};
 use crate::policy;
 use crate::store::Unavailable;
 
@@ -96,6 +96,18 @@ impl Web {
     pub async fn notice(&self, notice: Notice, headers: &HeaderMap) -> http::Response<Bytes> {
         let desk = Desk { env: Arc::clone(&self.env) };
         whole(desk.notice(notice, headers)).await
+    }
+
+    /// Says that nothing is served under the host that `headers` name, and logs which that is.
+    pub async fn misdirected(&self, headers: &HeaderMap, address: IpAddr) -> http::Response<Bytes> {
+        if let Ok(now) = self.env.now()
+            && let Some(left_out) = self.env.lines.due(Line::WrongHost, now)
+        {
+            let host = headers.get(HOST).map(form::shown);
+            let expected = self.env.config.app.origin.authority();
+            tracing::info!(%address, host, expected, left_out, "request refused: wrong host");
+        }
+        self.notice(Notice::WrongHost, headers).await
     }
 
     /// Says that the request has no single meaning, and logs why under the reference that it shows.

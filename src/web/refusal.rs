@@ -37,6 +37,13 @@ pub fn is_navigation(head: &Parts) -> bool {
     matches!(head.method, Method::GET | Method::HEAD) && shows_a_page(&head.headers)
 }
 
+/// As much of a path as a log may hold: its first segment, where more follows. The rest may be a
+/// secret of the application's, such as a link to reset a password.
+pub fn beginning(path: &str) -> &str {
+    let first = path.get(1..).and_then(|rest| rest.find('/')).map_or(1, |end| end + 2);
+    path.get(..first).unwrap_or_default()
+}
+
 /// Whether the answer would be shown within another page.
 pub(super) fn is_framed(headers: &HeaderMap) -> bool {
     const FRAMES: [&str; 5] = ["iframe", "frame", "object", "embed", "fencedframe"];
@@ -56,13 +63,13 @@ impl Desk {
         let rule = ruling.raised_by;
         match owed(verdict) {
             Some(Step::Owed(owed)) => {
-                tracing::debug!(%address, %rule, ?owed, path = head.uri.path(), "something is owed");
+                tracing::debug!(%address, %rule, ?owed, path = beginning(head.uri.path()), "something is owed");
                 self.ask(owed, &ruling.requirement, &here, head)
             }
             Some(Step::SaveCodes) => headers::see_other(&here.through(SAVE_CODES)),
             None => {
                 let reference = self.reference();
-                tracing::info!(reference, %address, %rule, path = head.uri.path(), "request refused");
+                tracing::info!(reference, %address, %rule, path = beginning(head.uri.path()), "request refused");
                 self.notice(Notice::Refused { reference }, &head.headers)
             }
         }
@@ -95,7 +102,7 @@ impl Desk {
         let page = page_of(owed);
         let body = json!({
             "error": page,
-            "message": message_of(owed),
+            "message": message_of(owed, requirement),
             "url": format!("{}/.doorward/{page}", self.env.config.app.origin),
             "asks": asks(requirement),
         });
@@ -160,8 +167,11 @@ const fn page_of(owed: Owed) -> &'static str {
     }
 }
 
-const fn message_of(owed: Owed) -> &'static str {
+fn message_of(owed: Owed, requirement: &Requirement) -> &'static str {
     match owed {
+        Owed::SignIn if requirement.level == Level::SecondFactor => {
+            "sign in first, in a browser, with a second factor"
+        }
         Owed::SignIn => "sign in first, in a browser",
         Owed::Challenge => "show a second factor first, in a browser",
         Owed::Confirm => "show the password again first, in a browser",
@@ -195,22 +205,45 @@ fn asks(requirement: &Requirement) -> Value {
 }
 
 fn notice_json(notice: &Notice) -> Value {
-    let (error, reference) = match notice {
-        Notice::Refused { reference } => ("refused", Some(reference)),
-        Notice::BadRequest { reference } => ("bad-request", Some(reference)),
-        Notice::NotFound => ("not-found", None),
-        Notice::NotAllowed => ("method-not-allowed", None),
-        Notice::Unsent { .. } | Notice::Framed { .. } => ("sign-in", None),
-        Notice::Unreachable { .. } => ("application-unreachable", None),
-        Notice::Late { .. } => ("application-late", None),
-        Notice::Unavailable => ("unavailable", None),
-        Notice::WrongHost => ("wrong-host", None),
-        Notice::TooLarge => ("too-large", None),
-        Notice::SpentLink => ("spent-link", None),
-        Notice::SignedOut { .. } => ("signed-out", None),
+    let (error, message) = match notice {
+        Notice::Refused { .. } => ("refused", "this is not open to you"),
+        Notice::BadRequest { .. } => ("bad-request", "the request has no single meaning"),
+        Notice::NotFound => ("not-found", "there is nothing at this address"),
+        Notice::NotAllowed => ("method-not-allowed", "this address does not take this method"),
+        Notice::Unsent { .. } | Notice::Framed { .. } => ("sign-in", "sign in first, in a browser"),
+        Notice::Unreachable { .. } => {
+            ("application-unreachable", "the application cannot be reached")
+        }
+        Notice::Unreadable { .. } => {
+            ("application-unreadable", "the application's answer cannot be read")
+        }
+        Notice::Late { .. } => ("application-late", "the application took too long"),
+        Notice::Unavailable => ("unavailable", "nobody can be let in just now, try again later"),
+        Notice::WrongHost => ("wrong-host", "nothing is served under this host name"),
+        Notice::TooLarge => ("too-large", "more was sent than any form here needs"),
+        Notice::SpentLink => ("spent-link", "this link does not work any more"),
+        Notice::SignedOut { .. } => ("signed-out", "you are signed out"),
     };
-    match reference {
-        Some(reference) => json!({ "error": error, "reference": reference }),
-        None => json!({ "error": error }),
+    let mut said = json!({ "error": error, "message": message });
+    if let Notice::Refused { reference } | Notice::BadRequest { reference } = notice {
+        said["reference"] = reference.as_str().into();
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_holds_no_more_of_a_path_than_its_first_segment() {
+        assert_eq!(beginning("/reset/0a1b2c"), "/reset/");
+        assert_eq!(beginning("/reset/0a1b2c/done"), "/reset/");
+        assert_eq!(beginning("/0a1b2c"), "/");
+        assert_eq!(beginning("//x/y"), "//");
+        assert_eq!(beginning("/"), "/");
+        assert_eq!(beginning("/ä/x"), "/ä/");
+        assert_eq!(beginning(""), "");
+        assert_eq!(beginning("*"), "*");
     }
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::form::{Asked, Form, Trouble};
 use super::guard::Guest;
-use super::pages::{self, Problem, Trust};
+use super::pages::{self, Problem};
 use super::return_to::ReturnTo;
 use super::{Desk, headers, qr, refusal};
 use crate::domain::assurance::Level;
@@ -16,7 +16,6 @@ use crate::domain::factor::recovery;
 use crate::domain::factor::totp::{Code, Key};
 use crate::flow::Visit;
 use crate::flow::set_up::{SetUp, pending_key, save_codes, turn_on};
-use crate::policy;
 
 /// What is typed into the set-up page.
 #[derive(Deserialize, Default)]
@@ -47,10 +46,10 @@ pub(super) async fn submit(
     guest: Guest,
     form: Form<Typed>,
 ) -> Result<Response, Trouble> {
-    let Form { typed, is_genuine, return_to } = form;
+    let Form { typed, doubt, return_to } = form;
     let trust = !typed.trust_device.is_empty();
-    if !is_genuine {
-        return page(&desk, &guest, &return_to, trust, Some(Problem::Expired)).await;
+    if doubt.is_some() {
+        return page(&desk, &guest, &return_to, trust, doubt).await;
     }
     let Some(visit) = guest.visit.clone() else {
         return Ok(headers::see_other(&return_to.through("sign-in")));
@@ -105,13 +104,14 @@ fn set_up_page(
     pages::SetUp {
         frame: desk.frame_for(guest),
         form: desk.form(guest, return_to),
-        demanded_by: desk.demands_second_factor(return_to).then(|| config.app.name.clone()),
+        demanded_by: (desk.asked_at(return_to).level == Level::SecondFactor)
+            .then(|| config.app.name.clone()),
         qr: qr::svg_path(&uri),
         uri,
         secret: key.expose_base32(),
         issuer: config.issuer.clone(),
         username,
-        trust: Some(Trust { lasts: config.trusted_devices.lasting, ticked: trust }),
+        trust: desk.offer_of_trust(guest, return_to, trust),
         problem,
     }
 }
@@ -130,9 +130,10 @@ pub(super) async fn submit_codes(
     guest: Guest,
     form: Form<Saved>,
 ) -> Result<Response, Trouble> {
-    let Form { typed, is_genuine, return_to } = form;
-    if !is_genuine || typed.saved.is_empty() {
-        return Ok(codes_page(&desk, &guest, &return_to, Some(Problem::Expired)));
+    let Form { typed, doubt, return_to } = form;
+    let problem = doubt.or_else(|| typed.saved.is_empty().then_some(Problem::Expired));
+    if problem.is_some() {
+        return Ok(codes_page(&desk, &guest, &return_to, problem));
     }
     if let Some(visit) = &guest.visit {
         save_codes(&desk.env, &guest.caller, visit).await?;
@@ -180,14 +181,4 @@ pub(super) async fn codes_file(State(desk): State<Desk>, guest: Guest) -> Respon
         headers.insert(CONTENT_DISPOSITION, disposition);
     }
     response
-}
-
-impl Desk {
-    /// Whether the place that somebody was going to asks for a second factor.
-    fn demands_second_factor(&self, place: &ReturnTo) -> bool {
-        policy::Request::read(place.as_str().as_bytes()).is_ok_and(|request| {
-            let asked = self.env.config.app.policy.requirement(&request).requirement;
-            asked.level == Level::SecondFactor
-        })
-    }
 }

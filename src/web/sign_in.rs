@@ -41,10 +41,10 @@ pub(super) async fn submit(
     guest: Guest,
     form: Form<Typed>,
 ) -> Result<Response, Trouble> {
-    let Form { typed: Typed { username, password }, is_genuine, return_to } = form;
+    let Form { typed: Typed { username, password }, doubt, return_to } = form;
     let again = |username, problem| page(&desk, &guest, &return_to, username, Some(problem));
-    if !is_genuine {
-        return Ok(again(username, Problem::Expired));
+    if let Some(problem) = doubt {
+        return Ok(again(username, problem));
     }
     let (login, password) = (Login::typed(&username), Password::typed(&password));
     let (env, caller) = (desk.env.clone(), guest.caller.clone());

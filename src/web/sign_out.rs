@@ -39,8 +39,8 @@ pub(super) async fn submit(
     form: Form<Pressed>,
 ) -> Result<Response, Trouble> {
     let Some(visit) = &guest.visit else { return Ok(signed_out(&desk, &request)) };
-    if !form.is_genuine {
-        return Ok(page(&desk, &guest, &form.return_to, Some(Problem::Expired)));
+    if let Some(problem) = form.doubt {
+        return Ok(page(&desk, &guest, &form.return_to, Some(problem)));
     }
     sign_out(&desk.env, &guest.caller, visit).await?;
     // The session is gone; its cookie, worth nothing now, ends with the browser.

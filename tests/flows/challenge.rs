@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use doorward::domain::event::What;
 use http::StatusCode;
 
 use crate::gate::{Browser, Gate, Protected};
@@ -157,4 +158,24 @@ async fn every_rise_gives_a_new_session_and_kills_the_old_one() {
     let mut old = before;
     old.visits("/").await;
     assert_eq!(old.heading(), "Sign in");
+}
+
+#[tokio::test]
+async fn the_beginning_of_a_wait_and_of_a_lock_is_on_record() {
+    let gate = Gate::new();
+    let ada = gate.protects("ada").await;
+    let mut browser = at_the_challenge(&gate).await;
+    for wrong in 1..=50 {
+        let code = ada.wrong_code(&gate);
+        browser.sends(&[("code", &code)]).await;
+        let told = gate.events().await;
+        let expected = match wrong {
+            1..5 => What::SecondFactorRefused,
+            5..50 => What::WaitBegan,
+            _ => What::Locked,
+        };
+        assert_eq!(told.last(), Some(&expected), "after {wrong}");
+        gate.waits(Duration::from_hours(1));
+        browser = at_the_challenge(&gate).await;
+    }
 }

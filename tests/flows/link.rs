@@ -37,6 +37,26 @@ async fn setting_a_password_kills_every_other_link_to_set_one() {
 }
 
 #[tokio::test]
+async fn a_new_link_voids_the_earlier_ones() {
+    let gate = Gate::new();
+    let first = gate.adds("ada").await;
+    let second = gate.makes_a_link("ada").await;
+    let third = gate.makes_a_link("ada").await;
+    let mut half_way = gate.browser();
+    half_way.opens(&third).await;
+    let last = gate.makes_a_link("ada").await;
+    half_way.sends(&[("password", PASSWORD)]).await;
+    assert_eq!(half_way.status, StatusCode::GONE, "it was good when the page was opened");
+    for earlier in [first, second, third] {
+        assert_eq!(gate.browser().opens(&earlier).await.status, StatusCode::GONE);
+    }
+    let mut browser = gate.browser();
+    browser.opens(&last).await;
+    browser.sends(&[("password", PASSWORD)]).await;
+    assert_eq!(browser.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
 async fn opening_a_link_uses_nothing_up() {
     let gate = Gate::new();
     let link = gate.adds("ada").await;
@@ -69,6 +89,31 @@ async fn a_weak_password_is_refused_and_the_link_stays_good() {
     }
     browser.sends(&[("password", PASSWORD)]).await;
     assert_eq!(browser.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_password_made_of_the_name_is_told_so() {
+    let gate = Gate::new();
+    let link = gate.adds("bob").await;
+    let mut browser = gate.browser();
+    browser.opens(&link).await;
+    browser.sends(&[("password", "bob bob bob bob")]).await;
+    assert!(browser.page.contains("made of your name"), "{}", browser.page);
+    browser.sends(&[("password", "aaaaaaaaaa")]).await;
+    assert!(browser.page.contains("repeats itself"), "{}", browser.page);
+}
+
+#[tokio::test]
+async fn whoever_has_two_factor_is_not_promised_to_be_signed_in_at_once() {
+    let gate = Gate::new();
+    gate.protects("ada").await;
+    let link = gate.makes_a_link("ada").await;
+    let mut browser = gate.browser();
+    browser.opens(&link).await;
+    assert!(!browser.page.contains("signed in at once"));
+    browser.sends(&[("password", "four dry umbrellas")]).await;
+    browser.follows().await;
+    assert_eq!(browser.heading(), "Enter your code");
 }
 
 #[tokio::test]

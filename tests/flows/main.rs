@@ -12,6 +12,7 @@ mod overtaken;
 mod challenge;
 mod confirm;
 mod link;
+mod log;
 mod races;
 mod sessions;
 mod set_up;

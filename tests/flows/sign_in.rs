@@ -236,3 +236,29 @@ async fn scripts_cannot_fetch_pages_with_forms_or_secrets() {
         assert!(!browser.page.contains(&ada.recovery_codes[0]));
     }
 }
+
+#[tokio::test]
+async fn a_form_that_the_browser_does_not_vouch_for_comes_back_and_says_so() {
+    let gate = Gate::new();
+    gate.knows("ada").await;
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    for said in [
+        vec![form],
+        vec![form, ("origin", "null")],
+        vec![form, ("origin", "https://evil.example")],
+        vec![form, ("sec-fetch-site", "cross-site")],
+        vec![form, ("sec-fetch-site", "same-site"), ("origin", "https://evil.example")],
+    ] {
+        let mut browser = gate.browser();
+        browser.opens("/.doorward/sign-in").await;
+        let csrf = browser.field("csrf").unwrap();
+        let body = format!("csrf={csrf}&username=ada&password=three+wet+umbrellas");
+        browser.requests(Method::POST, "/.doorward/sign-in", &said, body.into()).await;
+        assert_eq!(browser.status, StatusCode::UNPROCESSABLE_ENTITY, "{said:?}");
+        assert!(browser.page.contains("did not say that this form came from here"), "{said:?}");
+    }
+    let mut old = gate.browser();
+    old.opens("/.doorward/sign-in").await;
+    old.posts("/.doorward/sign-in", &[("csrf", "old"), ("username", "ada")]).await;
+    assert!(old.page.contains("open for too long"), "the browser is not to blame");
+}

@@ -149,3 +149,64 @@ async fn a_session_by_trusted_device_does_not_outlive_the_trust() {
     browser.visits("/").await;
     assert_eq!(browser.heading(), "Enter your code");
 }
+
+const OFFER: &str = "name=\"trust_device\"";
+
+#[tokio::test]
+async fn trust_is_offered_only_where_it_would_spare_a_code() {
+    let gate = Gate::new();
+    let ada = gate.protects("ada").await;
+    let mut browser = gate.browser();
+    browser.signs_in("ada").await;
+    for place in ["/untrusting/", "/bank/", "/.doorward/recovery-codes.txt"] {
+        browser.visits(place).await;
+        assert_eq!(browser.heading(), "Enter your code", "{place}");
+        assert!(!browser.page.contains(OFFER), "{place} asks all the same");
+    }
+    for place in ["/", "/strict/", "/.doorward/"] {
+        browser.visits(place).await;
+        assert!(browser.page.contains(OFFER), "{place}");
+    }
+
+    let mut trusted = trusted(&gate, &ada).await;
+    trusted.opens("/.doorward/challenge").await;
+    assert!(!trusted.page.contains(OFFER), "this device is trusted already");
+    gate.waits(31 * DAY);
+    trusted.signs_in("ada").await;
+    trusted.follows().await;
+    assert!(trusted.page.contains(OFFER), "it was, but is no longer");
+}
+
+#[tokio::test]
+async fn whoever_is_let_in_already_is_told_why_a_code_is_wanted() {
+    let gate = Gate::new();
+    let ada = gate.protects("ada").await;
+    let said = |browser: &Browser| {
+        let again = browser.page.contains("this place wants a fresh code");
+        (again, browser.page.contains("Signed in as"))
+    };
+    let mut browser = trusted(&gate, &ada).await;
+    browser.signs_out().await;
+    browser.signs_in("ada").await;
+    browser.visits("/untrusting/").await;
+    assert_eq!(said(&browser), (true, true));
+    browser.opens("/.doorward/challenge").await;
+    assert_eq!(said(&browser), (false, true), "nothing is owed");
+    let mut other = gate.browser();
+    other.signs_in("ada").await;
+    other.visits("/untrusting/").await;
+    assert_eq!(said(&other), (false, false), "not let in yet");
+}
+
+#[tokio::test]
+async fn the_first_page_says_until_when_this_device_is_asked_for_no_code() {
+    let gate = Gate::new();
+    let ada = gate.protects("ada").await;
+    let mut browser = trusted(&gate, &ada).await;
+    browser.visits("/.doorward/").await;
+    assert!(browser.page.contains("until 14 February 2027"), "{}", browser.page);
+    let mut other = gate.browser();
+    other.signs_in_fully(&gate, "ada", &ada).await;
+    other.visits("/.doorward/").await;
+    assert!(!other.page.contains("This device is trusted"));
+}

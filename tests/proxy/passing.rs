@@ -1,5 +1,7 @@
 //! What goes through the door, and what does not.
 
+use std::io::{Read, Write};
+
 use rstest::rstest;
 
 use crate::door::Door;
@@ -187,6 +189,22 @@ fn an_application_that_is_away_is_a_plain_page() {
     let answer = Wire::to(door.address).asks(get("/open/", "Accept: text/html\r\n"));
     assert_eq!(answer.status, 502);
     assert!(!answer.body.is_empty());
+}
+
+#[test]
+fn an_application_that_answers_with_nonsense_is_not_called_away() {
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let door = Door::before(socket.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut visitor, _) = socket.accept().unwrap();
+        assert!(visitor.read(&mut [0; 4096]).unwrap() > 0);
+        visitor.write_all(b"SSH-2.0-OpenSSH_9.9\r\n\r\n").unwrap();
+    });
+    let answer = Wire::to(door.address).asks(get("/open/", ""));
+    assert_eq!(answer.status, 502);
+    let said: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!(said["error"], "application-unreadable");
+    assert_eq!(said["message"], "the application's answer cannot be read");
 }
 
 #[test]

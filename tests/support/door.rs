@@ -125,7 +125,7 @@ impl Door {
         let link = Link {
             purpose: Purpose::SetPassword,
             user: id,
-            epoch: user.epoch(),
+            number: user.last_link(),
             expires: now.plus(Link::LASTS),
         };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use doorward::config::Config;
 use doorward::domain::chance::Chance;
+use doorward::domain::event::What;
 use doorward::domain::factor::totp;
 use doorward::domain::link::{Link, Purpose};
 use doorward::domain::name::{Email, Login, Name};
@@ -17,7 +18,7 @@ use doorward::domain::secret::Token;
 use doorward::domain::signed::Signer;
 use doorward::domain::time::Timestamp;
 use doorward::domain::user::{Profile, User, UserId};
-use doorward::flow::{Clock, Env, administer};
+use doorward::flow::{Clock, Env, Lines, administer};
 use doorward::identity::local::{Cost, Pool, Room};
 use doorward::identity::{Full, Hashing, Place, SignInLimit, Work, Worker};
 use doorward::policy::{OwnPage, Request};
@@ -141,6 +142,7 @@ impl Gate {
             store: Arc::new(Store::new(records, &keys, chance.clone())),
             hashing: Arc::new(Counting::start(chance.clone(), Arc::clone(&hashed))),
             limit: SignInLimit::a_minute(posts.try_into().unwrap()),
+            lines: Lines::default(),
             signer: Signer::new(cookie_keys.iter().map(|(id, key)| (*id, key))).unwrap(),
             clock: Clock::new(move || Timestamp::from_millis(told.load(Ordering::SeqCst))),
             chance,
@@ -183,7 +185,7 @@ impl Gate {
         let link = Link {
             purpose: Purpose::SetPassword,
             user: id,
-            epoch: user.epoch(),
+            number: user.last_link(),
             expires: self.now().plus(Link::LASTS),
         };
         let added = self.env.store.add_user(&user, Some((token.hash(), link)), &[]).await;
@@ -195,6 +197,13 @@ impl Gate {
     pub(crate) async fn makes_a_link(&self, name: &str) -> String {
         let made = administer::password_link(&self.env, "root", &Login::typed(name)).await;
         format!("/.doorward/link/{}", made.unwrap().unwrap().token.expose_text())
+    }
+
+    /// What has happened so far; events of one moment are in the order of their kinds.
+    pub(crate) async fn events(&self) -> Vec<What> {
+        let mut events = self.env.store.events(10_000).await.unwrap();
+        events.sort_by_key(|event| (event.at, event.what as u8));
+        events.into_iter().map(|event| event.what).collect()
     }
 
     /// Somebody who has set a password, [`PASSWORD`], and signed out again.

@@ -5,23 +5,32 @@ use askama::Template;
 use super::{Form, Frame, Link};
 
 /// Whether a user has a second factor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TwoFactor {
     /// Set up: every sign-in asks for it.
     On,
+    /// Set up, but this device is trusted: signing in here takes the password alone.
+    OnButHere {
+        /// The day on which the trust ends.
+        until: String,
+    },
     /// Not set up.
     Off,
 }
 
 impl TwoFactor {
-    const fn sentence(self) -> &'static str {
+    fn sentence(&self) -> String {
         match self {
-            Self::On => "On. Signing in takes your password and a code.",
-            Self::Off => "Off. Whoever learns your password can sign in as you.",
+            Self::On => "On. Signing in takes your password and a code.".to_owned(),
+            Self::OnButHere { until } => format!(
+                "On. Signing in takes your password and a code. This device is trusted: until \
+                 {until}, signing in here takes your password alone."
+            ),
+            Self::Off => "Off. Whoever learns your password can sign in as you.".to_owned(),
         }
     }
 
-    const fn can_be_set_up(self) -> bool {
+    const fn can_be_set_up(&self) -> bool {
         matches!(self, Self::Off)
     }
 }

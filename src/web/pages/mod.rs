@@ -16,7 +16,9 @@ use tracing::error;
 pub use home::{Home, TwoFactor};
 pub use notice::{Notice, NoticePage, Owed};
 pub use problem::Problem;
-pub use second_factor::{Challenge, Kind, RecoveryCodes, SetUp, Trust, recovery_codes_file};
+pub use second_factor::{
+    Challenge, Kind, RecoveryCodes, SetUp, Standing, Trust, recovery_codes_file,
+};
 pub use sign_in::{Confirm, SetPassword, SignIn, SignOut};
 
 /// What stands around every page.

@@ -52,6 +52,11 @@ pub enum Notice {
         /// The application's name.
         app: String,
     },
+    /// The application answered, but not as HTTP wants it.
+    Unreadable {
+        /// The application's name.
+        app: String,
+    },
     /// The application took too long.
     Late {
         /// The application's name.
@@ -89,7 +94,7 @@ impl Notice {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::NotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Unsent { .. } | Self::Framed { .. } => StatusCode::UNAUTHORIZED,
-            Self::Unreachable { .. } => StatusCode::BAD_GATEWAY,
+            Self::Unreachable { .. } | Self::Unreadable { .. } => StatusCode::BAD_GATEWAY,
             Self::Late { .. } => StatusCode::GATEWAY_TIMEOUT,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::WrongHost => StatusCode::MISDIRECTED_REQUEST,
@@ -108,6 +113,7 @@ impl Notice {
             Self::Unsent { .. } => "Nothing was sent",
             Self::Framed { .. } => "Please open this in the whole window",
             Self::Unreachable { .. } | Self::Late { .. } => "The application does not answer",
+            Self::Unreadable { .. } => "The application's answer cannot be read",
             Self::Unavailable => "Please come back in a moment",
             Self::WrongHost => "Nothing is served under this name",
             Self::TooLarge => "That was too long",
@@ -138,6 +144,11 @@ impl Notice {
             Self::Unreachable { app } => vec![format!(
                 "You are through the door, but {app} behind it cannot be reached just now. \
                  Reload this page in a minute. If it stays like this, tell whoever looks after it."
+            )],
+            Self::Unreadable { app } => vec![format!(
+                "You are through the door, but what {app} behind it answered makes no sense. \
+                 What you sent has arrived: look before you send it again. If it stays like this, \
+                 tell whoever looks after it."
             )],
             Self::Late { app } => vec![format!(
                 "You are through the door, but {app} behind it took too long. \

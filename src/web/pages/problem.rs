@@ -31,12 +31,16 @@ pub enum Problem {
     TooShort(usize),
     /// A new password with more characters than this.
     TooLong(usize),
-    /// A new password that many people use.
+    /// A new password that is guessed first: many people use it, or it is a run or a repetition.
     TooCommon,
+    /// A new password made of what is known about the user and the site.
+    TooPersonal,
     /// A new password with characters that cannot be typed the same way everywhere.
     Untypable,
-    /// The form did not fit this browser or session; it was too old, or came from elsewhere.
+    /// The form did not fit this browser or session, or it was too old.
     Expired,
+    /// The browser did not say that the form came from a page of ours, or said that it did not.
+    Foreign,
     /// We have too much to do just now; nothing was tried.
     Busy,
 }
@@ -67,14 +71,22 @@ impl Problem {
             Self::TooShort(least) => return format!("Please take at least {least} characters."),
             Self::TooLong(most) => return format!("Please take no more than {most} characters."),
             Self::TooCommon => {
-                "Too many people use that password, so it is guessed first. \
-                 Please take another one."
+                "That password is guessed first: many people use it, or it repeats itself, or its \
+                 characters stand in a row. Please take another one."
+            }
+            Self::TooPersonal => {
+                "That password is made of your name, your address or the name of this site, so it \
+                 is guessed first. Please take another one."
             }
             Self::Untypable => {
                 "That password has characters that not every keyboard can type. \
                  Please take another one."
             }
             Self::Expired => "This page was open for too long. Please send it again.",
+            Self::Foreign => {
+                "Your browser did not say that this form came from here, so it was not taken. \
+                 Please send it again."
+            }
             Self::Busy => "There is much to do just now. Please try again in a moment.",
         }
         .to_owned()
@@ -91,6 +103,10 @@ impl Problem {
             Self::Expired => {
                 Some("If it comes back again, let your browser keep cookies from this address.")
             }
+            Self::Foreign => Some(
+                "If it comes back again, open this address in a new tab, or look for a setting or \
+                 an add-on of your browser that hides where a form comes from.",
+            ),
             Self::Locked => Some("Use a recovery code. If you have none, ask for help."),
             _ => None,
         }
@@ -116,7 +132,12 @@ impl Problem {
     fn blames_what_was_typed(self) -> bool {
         !matches!(
             self,
-            Self::Wait(_) | Self::WaitOrRecoveryCode(_) | Self::Locked | Self::Expired | Self::Busy
+            Self::Wait(_)
+                | Self::WaitOrRecoveryCode(_)
+                | Self::Locked
+                | Self::Expired
+                | Self::Foreign
+                | Self::Busy
         )
     }
 }

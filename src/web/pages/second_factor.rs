@@ -49,6 +49,17 @@ impl Trust {
     }
 }
 
+/// How far a visitor has come who is asked for a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The code is what is missing to be signed in.
+    Outside,
+    /// Signed in, and nothing asks for a code.
+    Inside,
+    /// Signed in, but the place ahead wants a fresh code.
+    AskedAgain,
+}
+
 /// Asks for the second factor: an authenticator code or, by a visible switch, a recovery code (S9).
 #[derive(Template)]
 #[template(path = "page/challenge.html")]
@@ -59,6 +70,8 @@ pub struct Challenge {
     pub form: Form,
     /// Which of the two is asked for.
     pub kind: Kind,
+    /// How far the visitor has come.
+    pub standing: Standing,
     /// The offer to trust this device, where it is made.
     pub trust: Option<Trust>,
     /// Why the page comes back.

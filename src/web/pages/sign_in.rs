@@ -56,6 +56,8 @@ pub struct SetPassword {
     pub form: Form,
     /// The name of the user, for the browser's password manager.
     pub username: String,
+    /// Whether a code is asked for after the password.
+    pub has_second_factor: bool,
     /// How many characters a password needs.
     pub at_least: usize,
     /// Why the page comes back.
