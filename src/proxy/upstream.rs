@@ -61,7 +61,7 @@ impl Upstream {
         Ok(())
     }
 
-    /// Looks the name up again every thirty seconds, for ever.
+    /// Looks the name up now and every thirty seconds, for ever, and logs when it stops working.
     pub async fn keep_looking_up(&self) {
         let mut away = false;
         loop {
@@ -69,7 +69,7 @@ impl Upstream {
                 Ok(()) => away = false,
                 Err(error) if !away => {
                     away = true;
-                    tracing::warn!(application = self.authority, %error, "the application cannot be looked up");
+                    tracing::warn!(upstream = self.authority, %error, "the application cannot be looked up");
                 }
                 Err(_) => {}
             }
