@@ -66,12 +66,15 @@ impl Upstream {
         let mut away = false;
         loop {
             match self.look_up().await {
-                Ok(()) => away = false,
+                Ok(()) if away => {
+                    away = false;
+                    tracing::info!(upstream = self.authority, "the application is found again");
+                }
                 Err(error) if !away => {
                     away = true;
                     tracing::warn!(upstream = self.authority, %error, "the application cannot be looked up");
                 }
-                Err(_) => {}
+                Ok(()) | Err(_) => {}
             }
             tokio::time::sleep(LOOK_UP_EVERY).await;
         }
