@@ -26,7 +26,9 @@ pub(super) fn run(path: &Path, json: bool, out: &mut dyn Write) -> Result<(), Fa
     let file = path.display().to_string();
     if json {
         let report = match &read {
-            Ok(config) => Report { file, valid: true, problems: &[], warnings: config.warnings() },
+            Ok(config) => {
+                Report { file, valid: true, problems: &[], warnings: &config.warnings().problems }
+            }
             Err(Problems { problems, .. }) => {
                 Report { file, valid: false, problems, warnings: &[] }
             }
@@ -38,10 +40,11 @@ pub(super) fn run(path: &Path, json: bool, out: &mut dyn Write) -> Result<(), Fa
     }
     match read {
         Ok(config) => {
-            for warning in config.warnings() {
-                writeln!(out, "{file}:{warning} (a warning)").map_err(unwritten)?;
+            let count = config.warnings().problems.len();
+            if count > 0 {
+                let shown = config.warnings().shown_as_warnings();
+                writeln!(out, "{shown}\n").map_err(unwritten)?;
             }
-            let count = config.warnings().len();
             let but = match count {
                 0 => String::new(),
                 1 => ", with one warning".to_owned(),
@@ -86,8 +89,20 @@ apps:
     fn a_valid_configuration_is_called_valid() {
         let (out, failed) = checked(GOOD, false);
         assert_eq!(failed, None, "{out}");
-        assert!(out.starts_with("/etc/doorward.yaml is valid") || out.contains("(a warning)"));
-        assert!(out.ends_with(".\n"), "{out}");
+        assert_eq!(out, "/etc/doorward.yaml is valid.\n");
+    }
+
+    #[test]
+    fn a_warning_is_called_one_and_shown_in_its_place() {
+        let (out, failed) = checked(&GOOD.replace("127.0.0.1:9000", "10.0.0.7:9000"), false);
+        assert_eq!(failed, None, "{out}");
+        for told in [
+            "/etc/doorward.yaml:5:54: warning: apps[0].upstream: others on the network",
+            "\n  5 |   - { name: crm",
+            "^^^^^\n\n/etc/doorward.yaml is valid, with one warning.\n",
+        ] {
+            assert!(out.contains(told), "{told}: {out}");
+        }
     }
 
     #[test]
@@ -97,11 +112,11 @@ apps:
         for told in [
             "/etc/doorward.yaml:3:1: stat: unknown key\n",
             "  did you mean `state`?\n",
-            "/etc/doorward.yaml:2:1: state: missing\n",
             "/etc/doorward.yaml:2:21: listen[0].address: `everywhere` is no address",
         ] {
             assert!(out.contains(told), "{told}: {out}");
         }
+        assert!(!out.contains("missing"), "{out}");
         assert!(out.contains("^^^^^^^^^^"), "the place is underlined: {out}");
         assert!(failed.unwrap().starts_with("doorward: the configuration has "));
     }

@@ -45,6 +45,8 @@ enum Command {
     /// Stand in front of the application, until SIGTERM or Ctrl-C
     #[command(after_help = SERVE_EXAMPLES)]
     Serve {
+        /// The configuration, as with `--config`
+        file: Option<PathBuf>,
         /// Start although an earlier run has seen a much later time: say so once, after the clock
         /// was set
         #[arg(long)]
@@ -68,6 +70,9 @@ enum Command {
         /// Where to listen on this machine
         #[arg(long, default_value_t = 8080, value_parser = clap::value_parser!(u16).range(1..))]
         port: u16,
+        /// It brings its own; only here to keep the option for all from its help.
+        #[arg(long, hide = true)]
+        config: Option<PathBuf>,
     },
 }
 
@@ -111,13 +116,18 @@ pub fn run(
 
 fn obey(line: Line, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Failure> {
     match line.command {
-        Command::Serve { accept_clock } => {
-            let config = loaded(line.config)?;
+        Command::Serve { file, accept_clock } => {
+            let config = loaded(file.or(line.config))?;
             let world = World { accept_clock, ..World::real() };
-            serve::run(config, world)
-                .map_err(|error| Failure::new("the gateway does not run").because_of(&error))
+            serve::run(config, world).map_err(|error| {
+                let failure = Failure::new("the gateway does not run").because_of(&error);
+                match error.cure() {
+                    Some(cure) => failure.cure(cure),
+                    None => failure,
+                }
+            })
         }
-        Command::Demo { port } => demo::run(port, out),
+        Command::Demo { port, .. } => demo::run(port, out),
         Command::Check { file, json } => {
             check::run(&configuration(file.or(line.config))?, json, out)
         }
@@ -163,7 +173,7 @@ system user of the gateway, or as root.";
 const SERVE_EXAMPLES: &str = "\
 Examples:
   doorward serve
-  doorward serve --config /etc/doorward/doorward.yaml
+  doorward serve /etc/doorward/doorward.yaml
 
 It runs in the foreground and logs to standard error. On SIGTERM it takes no new requests, and ends
 when those under way are answered, or after `shutdown: { within }`.
@@ -214,6 +224,16 @@ mod tests {
         insta::assert_snapshot!("help_user_list", help(&["user", "list"]));
         insta::assert_snapshot!("help_user_unlock", help(&["user", "unlock"]));
         insta::assert_snapshot!("help_user_passwd", help(&["user", "passwd"]));
+    }
+
+    #[test]
+    fn the_configuration_can_be_named_where_it_is_served() {
+        for line in [&["serve", "a.yaml"][..], &["--config", "a.yaml", "serve"]] {
+            let line = ["doorward"].iter().chain(line);
+            let Line { command, config } = Line::try_parse_from(line).unwrap();
+            let Command::Serve { file, .. } = command else { panic!("{command:?}") };
+            assert_eq!(file.or(config).as_deref(), Some(Path::new("a.yaml")));
+        }
     }
 
     #[test]

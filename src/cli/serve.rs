@@ -23,7 +23,7 @@ use tokio::time::timeout;
 
 use super::admin::Admin;
 use super::log;
-use crate::config::Config;
+use crate::config::{Config, Problems};
 use crate::domain::chance::Chance;
 use crate::domain::signed::Signer;
 use crate::domain::time::Timestamp;
@@ -77,8 +77,13 @@ pub enum NotStarted {
     #[error(transparent)]
     State(#[from] StateError),
     /// The store cannot be opened.
-    #[error(transparent)]
-    Store(#[from] redb::OpenError),
+    #[error("cannot use {}", path.display())]
+    Store {
+        /// Its file.
+        path: PathBuf,
+        /// Why not.
+        source: redb::OpenError,
+    },
     /// The store was found, but what it holds cannot be read.
     #[error("the store cannot be read; was its keys file replaced?")]
     Unreadable(#[source] Unavailable),
@@ -102,6 +107,34 @@ pub enum NotStarted {
     /// The system gives us no threads or timers.
     #[error("the system does not let us start: {0}")]
     System(#[from] io::Error),
+}
+
+impl NotStarted {
+    /// What to do about it, where the error does not say so itself.
+    pub(super) fn cure(&self) -> Option<String> {
+        match self {
+            Self::Listen { address, source } => match source.kind() {
+                io::ErrorKind::AddrInUse => Some(format!(
+                    "another program listens on port {}: end it, or choose another port in the \
+                     configuration",
+                    address.port()
+                )),
+                io::ErrorKind::PermissionDenied => Some(
+                    "ports below 1024 are for root: choose another, or grant CAP_NET_BIND_SERVICE"
+                        .to_owned(),
+                ),
+                io::ErrorKind::AddrNotAvailable => Some(format!(
+                    "this machine has no address {}: choose one that it has",
+                    address.ip()
+                )),
+                _ => None,
+            },
+            Self::State(StateError::KeysUnreadable { .. }) | Self::Unreadable(_) => {
+                Some("restore the keys file that belongs to the store from a backup".to_owned())
+            }
+            _ => None,
+        }
+    }
 }
 
 /// A gateway that runs, in this process.
@@ -133,9 +166,8 @@ impl Gateway {
         let admin = serve_commands(&env)?;
         let app = &env.config.app;
         let upstream = Arc::new(Upstream::new(&app.upstream.authority()));
-        if let Err(error) = runtime.block_on(upstream.look_up()) {
-            tracing::warn!(app = app.name, %error, "the application cannot be found yet");
-        }
+        // It is looked up again in a moment, and whatever is wrong told then.
+        runtime.block_on(upstream.look_up()).ok();
         let web = Web::new(Arc::clone(&env));
         let gateway = proxy::Gateway::new(web, &app.name, &app.origin, Arc::clone(&upstream));
         let running = gateway.serve(sockets)?;
@@ -188,8 +220,13 @@ impl Gateway {
 /// See [`NotStarted`].
 pub fn run(config: Config, world: World) -> Result<(), NotStarted> {
     log::start(config.log);
-    for warning in config.warnings() {
-        tracing::warn!("the configuration: {warning}");
+    let Problems { file, problems: warnings, .. } = config.warnings();
+    let version = env!("CARGO_PKG_VERSION");
+    let state = config.state.display();
+    let upstream = &config.app.upstream;
+    tracing::info!(version, configuration = file, %state, %upstream, "starting");
+    for warning in warnings {
+        tracing::warn!("{file}:{warning}");
     }
     let gateway = Gateway::start(config, world)?;
     // Before anybody is told that we listen: whoever is told may stop us.
@@ -206,6 +243,7 @@ pub fn run(config: Config, world: World) -> Result<(), NotStarted> {
     if !gateway.stop() {
         tracing::warn!("some requests were cut off");
     }
+    tracing::info!("ended");
     Ok(())
 }
 
@@ -228,7 +266,9 @@ fn bind(address: SocketAddr) -> Result<TcpListener, NotStarted> {
 fn furnish(config: Config, world: World) -> Result<Env, NotStarted> {
     let state = StateDirectory::open(&config.state)?;
     let keys = world.chance.draw(|rng| Keys::of(&state, rng))?;
-    let records = Arc::new(Redb::open(&state.store_file(), redb::Options::default())?);
+    let path = state.store_file();
+    let records = Redb::open(&path, redb::Options::default())
+        .map_err(|source| NotStarted::Store { path, source })?;
     let cookie_keys = keys.cookie();
     let signer = Signer::new(cookie_keys.iter().map(|(id, key)| (*id, key)))
         .ok_or(NotStarted::NoCookieKey)?;
@@ -237,7 +277,7 @@ fn furnish(config: Config, world: World) -> Result<Env, NotStarted> {
     Ok(Env {
         limit: SignInLimit::a_minute(SIGN_INS),
         lines: Lines::default(),
-        store: Arc::new(Store::new(records, &keys, world.chance.clone())),
+        store: Arc::new(Store::new(Arc::new(records), &keys, world.chance.clone())),
         hashing: Arc::new(pool),
         signer,
         clock: Clock::new(move || (world.clock)()),
@@ -345,3 +385,27 @@ const SWEEP_EVERY: Duration = Duration::from_hours(1);
 const NOTE_TIME_EVERY: Duration = Duration::from_mins(1);
 /// How long threads get to notice the end, after the requests.
 const LAST_WORDS: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_is_taken_is_told_with_its_cure() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        let cure = bind(address).unwrap_err().cure().unwrap();
+        let says = format!("another program listens on port {}: end it", address.port());
+        assert!(cure.starts_with(&says), "{cure}");
+    }
+
+    #[test]
+    fn a_store_that_is_in_use_is_named() {
+        let path = PathBuf::from("/var/lib/doorward/store.redb");
+        let error = NotStarted::Store { path, source: redb::OpenError::Locked };
+        let told = super::super::Failure::new("no").because_of(&error).to_string();
+        let says =
+            "doorward: no: cannot use /var/lib/doorward/store.redb: the store is open already";
+        assert!(told.starts_with(says), "{told}");
+    }
+}

@@ -21,6 +21,7 @@ mod tests;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::string::FromUtf8Error;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -59,13 +60,13 @@ pub struct Config {
     pub shutdown_within: Duration,
     /// Whom people should turn to: a sentence or an address, shown on pages.
     pub support: Option<String>,
-    warnings: Vec<Problem>,
+    warnings: Problems,
 }
 
 /// One protected application.
 #[derive(Clone, Debug)]
 pub struct App {
-    /// Its name in logs: lower-case letters, digits and hyphens.
+    /// Its name on pages and in logs: lower-case letters, digits and hyphens.
     pub name: String,
     /// As which host browsers see it.
     pub origin: Origin,
@@ -127,7 +128,8 @@ impl LogLevel {
 }
 
 impl Config {
-    /// Reads `text`, which is called `file` in problems.
+    /// Reads `text`, which is called `file` in problems. A relative `state` begins where that
+    /// lies.
     ///
     /// # Errors
     /// Everything that is wrong with it, in the order of the file.
@@ -136,13 +138,16 @@ impl Config {
         let mut problems = Vec::new();
         let config = tree::read(text, &mut problems).and_then(|root| {
             let written = read::read(text, &root, &mut problems)?;
-            validate::validate(&written, &root, &mut problems)
+            validate::validate(&written, &root, file, &mut problems)
         });
+        let told = |problems| Problems { file: file.to_owned(), problems, text: text.to_owned() };
         match config {
-            Some(config) if problems.is_empty() => Ok(config),
+            Some((config, warnings)) if problems.is_empty() => {
+                Ok(Self { warnings: told(warnings), ..config })
+            }
             _ => {
                 problems.sort_by_key(|problem| problem.place);
-                Err(Problems { file: file.to_owned(), problems, text: text.to_owned() })
+                Err(told(problems))
             }
         }
     }
@@ -153,23 +158,38 @@ impl Config {
     /// As [`Config::read`]; a file that cannot be read is one problem without a place.
     pub fn load(path: &Path) -> Result<Self, Problems> {
         let file = path.display().to_string();
-        match std::fs::read_to_string(path) {
-            Ok(text) => Self::read(&file, &text),
-            Err(error) => Err(Problems {
-                file,
-                problems: vec![Problem {
-                    place: None,
-                    key: String::new(),
-                    what: format!("cannot be read: {error}"),
-                    cure: None,
-                }],
-                text: String::new(),
-            }),
-        }
+        let (problem, text) = match std::fs::read(path).map(String::from_utf8) {
+            Ok(Ok(text)) => return Self::read(&file, &text),
+            Ok(Err(error)) => {
+                let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+                (not_utf8(&error), text)
+            }
+            Err(error) => {
+                let (key, what) = (String::new(), format!("cannot be read: {error}"));
+                (Problem { place: None, key, what, cure: None }, String::new())
+            }
+        };
+        Err(Problems { file, problems: vec![problem], text })
     }
 
-    /// What is allowed but unwise, in the order of the file, for `check` and the start of `serve`.
-    pub fn warnings(&self) -> &[Problem] {
+    /// What is allowed but unwise, in the order of the file, for `check` and the start of `serve`;
+    /// often nothing.
+    pub fn warnings(&self) -> &Problems {
         &self.warnings
+    }
+}
+
+/// Where the first byte stands that is not UTF-8.
+fn not_utf8(error: &FromUtf8Error) -> Problem {
+    let (good, bad) = error.as_bytes().split_at(error.utf8_error().valid_up_to());
+    let good = String::from_utf8_lossy(good);
+    let line = good.matches('\n').count() + 1;
+    let column = good.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
+    let byte = bad.first().copied().unwrap_or_default();
+    Problem {
+        place: Some(Place { line, column }),
+        key: String::new(),
+        what: format!("the byte {byte:02X} is not UTF-8"),
+        cure: Some("save the file as UTF-8".to_owned()),
     }
 }

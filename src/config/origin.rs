@@ -67,8 +67,13 @@ pub enum Malformed {
     #[error("`{0}` has a star: every host is written out")]
     Wildcard(String),
     /// A path, a query, a user name: more than an origin has.
-    #[error("`{0}` has more than scheme, host and port")]
-    MoreThanOrigin(String),
+    #[error("`{written}` has more than scheme, host and port: write `{enough}`")]
+    MoreThanOrigin {
+        /// What is written.
+        written: String,
+        /// What would do.
+        enough: String,
+    },
     /// A host ends in a dot.
     #[error("`{0}` ends in a dot, which browsers take for another host")]
     TrailingDot(String),
@@ -99,12 +104,13 @@ impl FromStr for Origin {
             "http" => false,
             _ => return Err(malformed()),
         };
-        if is_more_than_origin(&url, &absolute) {
-            return Err(Malformed::MoreThanOrigin(written.to_owned()));
-        }
         let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
             return Err(malformed());
         };
+        if is_more_than_origin(&url, &absolute) {
+            let scheme = if written.contains("://") { url.scheme() } else { "" };
+            return Err(more_than_origin(&url, written, scheme));
+        }
         if host.ends_with('.') {
             return Err(Malformed::TrailingDot(written.to_owned()));
         }
@@ -120,6 +126,16 @@ fn is_more_than_origin(url: &Url, written: &str) -> bool {
     let user = !url.username().is_empty() || url.password().is_some() || written.contains('@');
     let tail = url.query().is_some() || url.fragment().is_some();
     user || tail || url.path() != "/" || written.contains('\\')
+}
+
+/// What is wrong with `written`, which says more than host and port; `scheme` is empty where none
+/// is needed.
+fn more_than_origin(url: &Url, written: &str, scheme: &str) -> Malformed {
+    let separator = if scheme.is_empty() { "" } else { "://" };
+    let host = url.host_str().unwrap_or_default();
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let enough = format!("{scheme}{separator}{host}{port}");
+    Malformed::MoreThanOrigin { written: written.to_owned(), enough }
 }
 
 /// Where an application listens: plain HTTP.
@@ -167,7 +183,7 @@ impl FromStr for Upstream {
             _ => return Err(malformed()),
         }
         if is_more_than_origin(&url, written) {
-            return Err(Malformed::MoreThanOrigin(written.to_owned()));
+            return Err(more_than_origin(&url, written, "http"));
         }
         match (url.host(), url.port_or_known_default()) {
             (Some(host), Some(port)) if port > 0 => Ok(Self { host: host.to_owned(), port }),
@@ -234,6 +250,26 @@ mod tests {
     #[case("crm.example.com\\evil")]
     fn what_is_more_or_less_than_an_origin_is_none(#[case] written: &str) {
         assert!(Origin::from_str(written).is_err());
+    }
+
+    #[rstest]
+    #[case("crm.example.com/app", "crm.example.com")]
+    #[case("http://ada@crm.localhost:80/?x", "http://crm.localhost")]
+    #[case("crm.example.com:8443/#", "crm.example.com:8443")]
+    fn what_is_more_than_an_origin_is_told_what_would_do(
+        #[case] written: &str,
+        #[case] enough: &str,
+    ) {
+        let said = Origin::from_str(written).unwrap_err().to_string();
+        assert!(said.ends_with(&format!(": write `{enough}`")), "{said}");
+    }
+
+    #[test]
+    fn an_upstream_with_a_path_is_told_what_would_do() {
+        let said = Upstream::from_str("http://app:1/x").unwrap_err().to_string();
+        assert!(said.ends_with(
+            "`http://app:1/x` has more than scheme, host and port: write `http://app:1`"
+        ));
     }
 
     #[rstest]

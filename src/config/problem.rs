@@ -30,25 +30,26 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// `12:5: key: what`, without the cure.
-    fn named(&self) -> String {
+    /// `12:5: key: what`, without the cure; `mark` stands after the place.
+    fn named(&self, mark: &str) -> String {
         let place = self.place.map(|Place { line, column }| format!("{line}:{column}: "));
         let key = if self.key.is_empty() { String::new() } else { format!("{}: ", self.key) };
-        format!("{}{key}{}", place.unwrap_or_default(), on_one_line(&self.what))
+        format!("{}{mark}{key}{}", place.unwrap_or_default(), on_one_line(&self.what))
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.named())?;
+        f.write_str(&self.named(""))?;
         self.cure.iter().try_for_each(|cure| write!(f, "; {}", on_one_line(cure)))
     }
 }
 
-/// Everything that is wrong with one file, in the order of the file. Never empty.
+/// Everything that is wrong with one file, or unwise, in the order of the file. As an error it is
+/// never empty.
 ///
 /// `Display` gives one line each, `doorward.yaml:12:5: key: what; cure`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Problems {
     /// The file, as it was named.
     pub file: String,
@@ -63,10 +64,19 @@ impl Problems {
     /// The problems as `check` shows them to people: each with its line of the file, carets
     /// under what is meant, and the cure. Plain text; no line break at the end.
     pub fn shown(&self) -> String {
+        self.marked("")
+    }
+
+    /// The same of warnings, each called one: `doorward.yaml:12:5: warning: key: what`.
+    pub fn shown_as_warnings(&self) -> String {
+        self.marked("warning: ")
+    }
+
+    fn marked(&self, mark: &str) -> String {
         let each = self.problems.iter().map(|problem| {
             let excerpt = problem.place.and_then(|place| excerpt(place, &self.text));
             let cure = problem.cure.as_ref().map(|cure| format!("\n  {}", on_one_line(cure)));
-            let named = problem.named();
+            let named = problem.named(mark);
             let (excerpt, cure) = (excerpt.unwrap_or_default(), cure.unwrap_or_default());
             format!("{}{named}{excerpt}{cure}", self.prefix(problem))
         });

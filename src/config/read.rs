@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::problem::{Place, Problem};
 use super::schema;
-use super::tree::Node;
+use super::tree::{self, Node};
 use super::written::File;
 
 /// The file that `text` describes, whose tree is `root`. What is wrong with it goes to `problems`;
@@ -21,7 +21,7 @@ pub(super) fn read(text: &str, root: &Node, problems: &mut Vec<Problem>) -> Opti
     }
     match (serde_yaml::from_str::<File>(text), seen) {
         (Ok(read), Ok(seen)) if read == seen => return Some(read),
-        (Err(error), _) => problems.push(refused(&error)),
+        (Err(error), _) => problems.push(refused(&error, text)),
         (Ok(_), _) => problems.push(Problem {
             place: None,
             key: String::new(),
@@ -33,16 +33,17 @@ pub(super) fn read(text: &str, root: &Node, problems: &mut Vec<Problem>) -> Opti
 }
 
 /// What serde says, in our words where the place is concerned.
-fn refused(error: &serde_yaml::Error) -> Problem {
+fn refused(error: &serde_yaml::Error, text: &str) -> Problem {
     let place =
         error.location().map(|at| Place { line: at.line().max(1), column: at.column().max(1) });
     let said = error.to_string();
     let what = said.split_once(" at line ").map_or(&*said, |(what, _)| what);
+    let cure = place.and_then(|place| tree::tab_cure(text, place));
     Problem {
         place,
         key: String::new(),
         what: format!("not every reader of YAML takes this: {what}"),
-        cure: Some("write it more plainly".to_owned()),
+        cure: Some(cure.unwrap_or("write it more plainly").to_owned()),
     }
 }
 
@@ -51,7 +52,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::config::{Config, tree};
+    use crate::config::Config;
 
     const MINIMAL: &str = include_str!("../../config/minimal.yaml");
 

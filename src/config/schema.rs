@@ -106,7 +106,7 @@ const RULE: Kind = Kind::Map(&[
 ]);
 
 const APP: Kind = Kind::Map(&[
-    needed("name", Kind::Text, "add a `name` for logs, such as `name: crm`"),
+    needed("name", Kind::Text, "add a `name` for pages and logs, such as `name: crm`"),
     needed("hosts", Kind::List(&Kind::Text), "add `hosts: [crm.example.com]`"),
     needed("upstream", Kind::Text, "add `upstream: http://127.0.0.1:9000`"),
     key("insecure", Kind::Switch),
@@ -116,6 +116,7 @@ const APP: Kind = Kind::Map(&[
     later("sign_out_paths"),
     later("spelling"),
     later("enforce"),
+    later("tls"),
     later("members"),
     later("owners"),
 ]);
@@ -156,6 +157,7 @@ pub(super) const FILE: Kind = Kind::Map(&[
     key("operators", Kind::Map(&[needed("address", Kind::Text, "add `address: 127.0.0.1:9100`")])),
     key("shutdown", Kind::Map(&[key("within", Kind::Span(0..=HOUR))])),
     key("support", Kind::Text),
+    later("tls"),
     later("trusted_proxies"),
     later("portal"),
     later("set_up"),

@@ -220,6 +220,82 @@ fn an_alias_is_refused_as_its_anchor_is() {
     assert_eq!(problems.lines().count(), 2, "{problems}");
 }
 
+#[rstest]
+#[case::for_both_readers("log:\n\tformat: text")]
+#[case::for_one("\t")]
+fn a_tab_is_told_from_spaces(#[case] extra: &str) {
+    let problems = problems(&with(extra)).to_string();
+    assert!(problems.contains("; a tab stands in this line: use spaces"), "{problems}");
+}
+
+#[rstest]
+#[case("'~'", "`~`")]
+#[case("~/doorward", "`~/doorward`")]
+#[case("${STATE}/doorward", "`${STATE}/doorward`")]
+fn a_state_directory_that_only_a_shell_would_find_is_refused(
+    #[case] written: &str,
+    #[case] quoted: &str,
+) {
+    let text = MINIMAL.replace("/var/lib/doorward", written);
+    let problems = problems(&text).to_string();
+    let says = format!("4:8: state: {quoted} is not read as a shell would");
+    assert!(problems.contains(&says), "{problems}");
+}
+
+#[rstest]
+#[case("/etc/doorward.yaml", "state", "/etc/state")]
+#[case("doorward.yaml", "state", "state")]
+#[case("/etc/doorward.yaml", "/var/lib/doorward", "/var/lib/doorward")]
+fn a_state_directory_is_looked_for_beside_the_file(
+    #[case] file: &str,
+    #[case] written: &str,
+    #[case] state: &str,
+) {
+    let text = MINIMAL.replace("/var/lib/doorward", written);
+    assert_eq!(Config::read(file, &text).unwrap().state, Path::new(state));
+}
+
+#[test]
+fn a_file_in_another_encoding_is_told_where() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("doorward.yaml");
+    std::fs::write(&file, b"# caf\xc3\xa9\n# na\xc3\xafve caf\xe9\n").unwrap();
+    let problems = Config::load(&file).unwrap_err();
+    let said = problems.problems[0].to_string();
+    assert_eq!(said, "2:12: the byte E9 is not UTF-8; save the file as UTF-8");
+    assert!(problems.shown().contains("  2 | # naïve caf"), "{}", problems.shown());
+}
+
+#[rstest]
+#[case::needed("state: /var/lib/doorward", "state:", "add `state: /var/lib/doorward`")]
+#[case::not_needed("listen:", "support:\nlisten:", "write a value, or remove the key")]
+fn a_key_without_a_value_is_told_what_to_do(
+    #[case] there: &str,
+    #[case] instead: &str,
+    #[case] cure: &str,
+) {
+    let problems = problems(&MINIMAL.replace(there, instead)).to_string();
+    let says = format!("nothing stands where a text belongs; {cure}");
+    assert!(problems.contains(&says), "{problems}");
+    assert_eq!(problems.lines().count(), 1, "{problems}");
+}
+
+#[rstest]
+#[case::whole("tls: {}")]
+#[case::rule("      - { paths: [/a], require: nobody, groups: [a] }")]
+#[case::app("    tls: {}")]
+fn what_a_later_version_will_know_is_called_that(#[case] line: &str) {
+    let problems = problems(&with(line)).to_string();
+    assert!(problems.contains("this version does not support this key yet"), "{problems}");
+}
+
+#[test]
+fn a_misspelt_key_is_not_missing_as_well() {
+    let problems = problems(&MINIMAL.replace("upstream", "upstraem")).to_string();
+    assert!(problems.contains("unknown key; did you mean `upstream`?"), "{problems}");
+    assert_eq!(problems.lines().count(), 1, "{problems}");
+}
+
 #[test]
 fn an_upstream_that_is_the_gateway_itself_is_refused() {
     let text = MINIMAL.replace(":9000", ":8080");
@@ -250,8 +326,7 @@ apps:
     otherwise: nobody
 ";
     let config = Config::read("doorward.yaml", text).unwrap();
-    let warnings: Vec<_> = config.warnings().iter().map(ToString::to_string).collect();
-    insta::assert_snapshot!(warnings.join("\n"));
+    insta::assert_snapshot!(config.warnings().to_string());
 }
 
 #[test]
@@ -259,7 +334,15 @@ fn https_on_localhost_is_asked_about() {
     let text = MINIMAL.replace("crm.example.com", "'localhost:8080'");
     let config = Config::read("doorward.yaml", &text).unwrap();
     let says = "apps[0].hosts[0]: means https://localhost:8080; for plain HTTP write `http://localhost:8080`";
-    assert!(config.warnings().iter().any(|warning| warning.to_string().contains(says)));
+    assert!(config.warnings().to_string().contains(says));
+}
+
+#[test]
+fn the_shipped_files_are_wise() {
+    for text in [MINIMAL, EXAMPLE] {
+        let config = Config::read("doorward.yaml", text).unwrap();
+        assert!(config.warnings().problems.is_empty(), "{}", config.warnings());
+    }
 }
 
 #[test]

@@ -91,7 +91,9 @@ pub(super) fn read(text: &str, problems: &mut Vec<Problem>) -> Option<Node> {
             Ok((event, span)) => builder.take(event, &span),
             Err(error) => {
                 let what = format!("this is not YAML: {}", error.info());
-                builder.refuse(place(error.marker()), what, "check indentation and quotes");
+                let place = place(error.marker());
+                let cure = tab_cure(text, place).unwrap_or("check indentation and quotes");
+                builder.refuse(place, what, cure);
                 return None;
             }
         }
@@ -101,6 +103,12 @@ pub(super) fn read(text: &str, problems: &mut Vec<Problem>) -> Option<Node> {
         builder.refuse(start, "the file is empty", "start from config/minimal.yaml");
     }
     builder.root
+}
+
+/// The cure where a tab stands in the line that a reader does not take: few editors show one.
+pub(super) fn tab_cure(text: &str, place: Place) -> Option<&'static str> {
+    let line = text.lines().nth(place.line.checked_sub(1)?)?;
+    line.contains('\t').then_some("a tab stands in this line: use spaces")
 }
 
 struct Builder<'a> {

@@ -6,31 +6,38 @@ mod apps;
 mod second_factor;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::domain::session;
 use crate::domain::user::Trust;
 
-use super::problem::Problem;
+use super::problem::{Problem, Problems};
 use super::span::{HOUR, Span};
 use super::tree::Node;
 use super::written::{File, List, Listener};
 use super::{App, Config, origin};
 
-/// The configuration that `file` describes, whose tree is `root`. What is wrong with it goes to
-/// `problems`, which holds what the tree has found already.
-pub(super) fn validate(file: &File, root: &Node, problems: &mut Vec<Problem>) -> Option<Config> {
-    let mut judge = Judge { root, problems, warnings: Vec::new() };
+/// The configuration that `file` describes, whose tree is `root` and which is called `name`, and
+/// what is unwise about it. What is wrong with it goes to `problems`, which holds what the tree
+/// has found already.
+pub(super) fn validate(
+    file: &File,
+    root: &Node,
+    name: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<(Config, Vec<Problem>)> {
+    let mut judge = Judge { root, name, problems, warnings: Vec::new() };
     let config = judge.config(file);
     let mut warnings = judge.warnings;
     warnings.sort_by_key(|warning| warning.place);
-    Some(Config { warnings, ..config? })
+    Some((config?, warnings))
 }
 
 /// Collects what is wrong and what is unwise. `at` is a key path everywhere.
 struct Judge<'a> {
     root: &'a Node,
+    name: &'a str,
     problems: &'a mut Vec<Problem>,
     warnings: Vec<Problem>,
 }
@@ -39,6 +46,7 @@ impl Judge<'_> {
     fn config(&mut self, file: &File) -> Option<Config> {
         let listen = file.listen.as_ref().map(|listen| self.listeners(listen));
         let app = file.apps.as_ref().and_then(|apps| self.apps(apps));
+        let state = file.state.as_deref().and_then(|state| self.state(state));
         let operators = self.listener("operators", &file.operators);
         let issuer = self.issuer(file, app.as_ref().map(|app| &app.origin));
         let sessions = self.sessions(file);
@@ -46,7 +54,7 @@ impl Judge<'_> {
         self.check_addresses(&listen, &operators, app.as_ref());
         Some(Config {
             listen,
-            state: PathBuf::from(file.state.as_ref()?),
+            state: state?,
             app: app?,
             issuer: issuer?,
             second_factor: second_factor::turn_on(&file.second_factor),
@@ -60,7 +68,7 @@ impl Judge<'_> {
             operators,
             shutdown_within: file.shutdown.within.into(),
             support: file.support.clone(),
-            warnings: Vec::new(),
+            warnings: Problems::default(),
         })
     }
 
@@ -87,6 +95,19 @@ impl Judge<'_> {
             self.refuse_as(&below(at, "address"), &error);
             Vec::new()
         })
+    }
+
+    /// Relative to the file, whatever directory we are started in. A shell would read more into
+    /// `~` and `$` than we do.
+    fn state(&mut self, written: &str) -> Option<PathBuf> {
+        if written.starts_with('~') || written.contains('$') {
+            let what =
+                format!("`{written}` is not read as a shell would: `~` and `$` mean nothing");
+            self.refuse("state", what, "write the path out, such as `/var/lib/doorward`");
+            return None;
+        }
+        let beside = Path::new(self.name).parent().unwrap_or(Path::new(""));
+        Some(beside.join(written))
     }
 
     fn sessions(&mut self, file: &File) -> session::Limits {

@@ -338,8 +338,8 @@ fn own_pages_have_one_spelling(#[case] target: &str, #[case] own: OwnPage<'_>) {
 }
 
 #[rstest]
-#[case("admin/", Malformed::NotRooted)]
-#[case("", Malformed::NotRooted)]
+#[case("admin/", Malformed::NotRooted("admin/".to_owned()))]
+#[case("", Malformed::NotRooted(String::new()))]
 #[case("/a?b", Malformed::QueryOrFragment)]
 #[case("/a;b", Malformed::Parameters)]
 #[case("/a\\b", Malformed::Backslash)]

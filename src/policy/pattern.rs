@@ -129,8 +129,8 @@ pub fn fold(path: &[u8]) -> Option<Vec<u8>> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     /// It does not begin with a slash.
-    #[error("a path begins with `/`")]
-    NotRooted,
+    #[error("`{0}` does not begin with a slash: write `/{0}`")]
+    NotRooted(String),
     /// It contains `?` or `#`.
     #[error("a path ends before `?` and `#`; rules do not see what comes after")]
     QueryOrFragment,
@@ -170,7 +170,8 @@ impl FromStr for Pattern {
     type Err = Malformed;
 
     fn from_str(written: &str) -> Result<Self, Malformed> {
-        let path = written.strip_prefix('/').ok_or(Malformed::NotRooted)?;
+        let path =
+            written.strip_prefix('/').ok_or_else(|| Malformed::NotRooted(written.to_owned()))?;
         for (found, why) in [
             (path.contains(['?', '#']), Malformed::QueryOrFragment),
             (path.contains(';'), Malformed::Parameters),

@@ -61,17 +61,20 @@ impl Upstream {
         Ok(())
     }
 
-    /// Looks the name up again every thirty seconds, for ever.
+    /// Looks the name up now and every thirty seconds, for ever, and logs when it stops working.
     pub async fn keep_looking_up(&self) {
         let mut away = false;
         loop {
             match self.look_up().await {
-                Ok(()) => away = false,
+                Ok(()) if away => {
+                    away = false;
+                    tracing::info!(upstream = self.authority, "the application is found again");
+                }
                 Err(error) if !away => {
                     away = true;
-                    tracing::warn!(application = self.authority, %error, "the application cannot be looked up");
+                    tracing::warn!(upstream = self.authority, %error, "the application cannot be looked up");
                 }
-                Err(_) => {}
+                Ok(()) | Err(_) => {}
             }
             tokio::time::sleep(LOOK_UP_EVERY).await;
         }

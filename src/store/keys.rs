@@ -113,10 +113,14 @@ impl Keys {
 
     /// Reads what [`Keys::expose_text`] wrote; else the line at fault, and what is wrong with it.
     fn parse(bytes: &[u8]) -> Result<Self, (usize, &'static str)> {
-        let text = std::str::from_utf8(bytes).map_err(|_| (1, "this is no keys file"))?;
+        let text = std::str::from_utf8(bytes)
+            .map_err(|_| (1, "this is no keys file of doorward's: it is not even text"))?;
         let mut lines = text.split_terminator('\n').zip(1..);
         if lines.next().is_none_or(|(title, _)| title != TITLE) {
-            return Err((1, "this is no keys file of format 1"));
+            return Err((
+                1,
+                "the file does not begin with `doorward keys 1`: this is no keys file of doorward's",
+            ));
         }
         let mut name = None;
         let (mut sealing, mut cookie) = (Vec::new(), Vec::new());

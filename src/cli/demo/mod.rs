@@ -164,11 +164,11 @@ People, and their passwords:
 {people}
 What to try:
 
-  {origin}/news       anybody may read this
-  {origin}/           asks to sign in, and shows what the application is told
-  {origin}/payroll/   demands a second factor, or a trusted device
-  {origin}/bank/      demands a code from the last minute, trusted device or not
-  {origin}/.doorward/ where people see who they are, and sign out
+  {origin}/news        lets anybody read it
+  {origin}/            asks to sign in, and shows what the application is told
+  {origin}/payroll/    demands a second factor, or a trusted device
+  {origin}/bank/       demands a code from the last minute, trusted device or not
+  {origin}/.doorward/  shows people who they are, and lets them sign out
 
 The configuration:
 

@@ -51,14 +51,25 @@ pub(super) const EVERYBODY: [Person; 3] = [
 
 const ALAN: &str = "alan";
 
+/// How many seconds it takes to type a code, at least.
+const IN_TIME: u64 = 5;
+
 /// What Alan has in his pocket.
 pub(super) struct Alan(Key);
 
 impl Alan {
-    /// What the phone shows at `now`, and for how long.
+    /// What the phone shows at `now`, and for how long; also what it shows next where nobody could
+    /// type the first in time.
     pub(super) fn shows(&self, now: Timestamp) -> String {
         let left = 30 - now.seconds() % 30;
-        format!("Alan's code: {}  (for {left} more seconds)", self.0.code_at(now).expose())
+        let code = self.0.code_at(now);
+        let (code, seconds) = (code.expose(), if left == 1 { "second" } else { "seconds" });
+        let shown = format!("Alan's code: {code}  (for {left} more {seconds})");
+        if left >= IN_TIME {
+            return shown;
+        }
+        let next = self.0.code_at(Timestamp::from_secs(now.seconds() + left));
+        format!("{shown}, then: {}", next.expose())
     }
 }
 
@@ -137,7 +148,11 @@ mod tests {
     fn the_code_comes_with_the_time_it_has_left() {
         let alan = Alan(Key::from_bytes(b"12345678901234567890").unwrap());
         // RFC 6238 appendix B, six digits of the first vector.
-        let shown = alan.shows(Timestamp::from_secs(59));
-        assert_eq!(shown, "Alan's code: 287082  (for 1 more seconds)");
+        let at = |seconds| alan.shows(Timestamp::from_secs(seconds));
+        assert_eq!(at(55), "Alan's code: 287082  (for 5 more seconds)");
+        assert!(at(56).starts_with("Alan's code: 287082  (for 4 more seconds), then: "));
+        let next: String = at(60).chars().filter(char::is_ascii_digit).take(6).collect();
+        let last = "Alan's code: 287082  (for 1 more second), then: ";
+        assert_eq!(at(59), format!("{last}{next}"));
     }
 }

@@ -59,6 +59,7 @@ fn check_map(
     problems: &mut Vec<Problem>,
 ) -> Option<Mapping> {
     let mut left = Mapping::new();
+    let mut suggested = Vec::new();
     for entry in node.entries() {
         let path = below(path, &entry.name);
         let mut refuse = |what: &str, cure: String| {
@@ -72,12 +73,21 @@ fn check_map(
             Some(key) => {
                 if let Some(value) = check(&key.kind, &entry.node, &path, problems) {
                     left.insert(key.name.into(), value);
+                } else if entry.node.is_empty()
+                    && let Some(problem) = problems.last_mut()
+                    && problem.cure.is_none()
+                {
+                    let cure = key.needed.unwrap_or("write a value, or remove the key");
+                    problem.cure = Some(cure.to_owned());
                 }
             }
             None => {
                 let known = || keys.iter().filter(|key| !matches!(key.kind, Kind::Later));
                 let cure = match meant(&entry.name, keys.iter().map(|key| key.name)) {
-                    Some(name) => format!("did you mean `{name}`?"),
+                    Some(name) => {
+                        suggested.push(name);
+                        format!("did you mean `{name}`?")
+                    }
                     None => format!("known here: {}", listed(known().map(|key| key.name))),
                 };
                 refuse("unknown key", cure);
@@ -85,7 +95,9 @@ fn check_map(
         }
     }
     for key in keys {
-        let there = node.entries().iter().any(|entry| entry.name == key.name);
+        // A key that is misspelt is not missing as well.
+        let there = suggested.contains(&key.name)
+            || node.entries().iter().any(|entry| entry.name == key.name);
         if let (Some(cure), false) = (key.needed, there) {
             let (key, what) = (below(path, key.name), "missing".to_owned());
             let cure = Some(cure.to_owned());

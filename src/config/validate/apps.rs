@@ -80,11 +80,6 @@ impl Judge<'_> {
                 format!("means {origin}; for plain HTTP write `http://{}`", origin.authority());
             self.warn(at, what);
         }
-        let what = format!(
-            "Doorward's own pages and the application share {origin}: a script that gets into the \
-             application can use them as the person who is signed in"
-        );
-        self.warn(at, what);
         Some(origin)
     }
 
