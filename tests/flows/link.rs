@@ -23,20 +23,6 @@ async fn a_link_sets_a_password_once_and_signs_in() {
 }
 
 #[tokio::test]
-async fn setting_a_password_kills_every_other_link_to_set_one() {
-    let gate = Gate::new();
-    gate.adds("ada").await;
-    let (first, second) = (gate.makes_a_link("ada").await, gate.makes_a_link("ada").await);
-    let (mut early, mut late) = (gate.browser(), gate.browser());
-    early.opens(&first).await;
-    late.opens(&second).await;
-    early.sends(&[("password", PASSWORD)]).await;
-    assert_eq!(early.status, StatusCode::SEE_OTHER);
-    late.sends(&[("password", "four dry umbrellas")]).await;
-    assert_eq!((late.status, late.session()), (StatusCode::GONE, None));
-}
-
-#[tokio::test]
 async fn a_new_link_voids_the_earlier_ones() {
     let gate = Gate::new();
     let first = gate.adds("ada").await;
