@@ -5,7 +5,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -275,7 +275,7 @@ fn furnish(config: Config, world: World) -> Result<Env, NotStarted> {
     let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let pool = Pool::start(world.cost, Room::beside(cores), world.chance.clone())?;
     Ok(Env {
-        limit: SignInLimit::a_minute(SIGN_INS),
+        limit: SignInLimit::default(),
         lines: Lines::default(),
         store: Arc::new(Store::new(Arc::new(records), &keys, world.chance.clone())),
         hashing: Arc::new(pool),
@@ -379,8 +379,6 @@ async fn readiness(
     }
 }
 
-/// How many sign-in posts one address may send in a minute.
-const SIGN_INS: NonZeroU32 = NonZeroU32::new(30).unwrap();
 const SWEEP_EVERY: Duration = Duration::from_hours(1);
 const NOTE_TIME_EVERY: Duration = Duration::from_mins(1);
 /// How long threads get to notice the end, after the requests.

@@ -149,11 +149,6 @@ impl TrustedDevice {
         self.id
     }
 
-    /// The number that its cookie carries.
-    pub fn number(&self) -> u64 {
-        self.newest
-    }
-
     /// Whether its time is not over yet.
     pub fn is_trusted(&self, now: Timestamp) -> bool {
         now < self.expires

@@ -259,11 +259,6 @@ impl User {
         !self.authenticators.is_empty()
     }
 
-    /// The authenticators.
-    pub fn authenticators(&self) -> &[Totp] {
-        &self.authenticators
-    }
-
     /// The recovery codes, where two-factor was ever on.
     pub fn recovery_codes(&self) -> Option<&RecoveryCodes> {
         self.recovery_codes.as_ref()

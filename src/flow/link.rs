@@ -9,6 +9,8 @@ use crate::domain::link::Purpose;
 use crate::domain::password::Password;
 use crate::domain::secret::Token;
 use crate::domain::session::Session;
+use crate::domain::time::Timestamp;
+use crate::identity::SignInLimit;
 use crate::store::{Reads, Unavailable};
 
 /// Whom a good link is for.
@@ -18,8 +20,6 @@ pub struct Addressee {
     pub name: String,
     /// The e-mail address, where known.
     pub email: Option<String>,
-    /// Whether this person has a password already.
-    pub has_password: bool,
     /// Whether two-factor is on, so that a password alone signs nobody in.
     pub has_second_factor: bool,
 }
@@ -31,7 +31,12 @@ pub enum PasswordSet {
     Set(Given),
     /// The link was used, or is too old, or never was one.
     Dead,
-    /// Too many tries from this address, or too many people sign in at once.
+    /// Too many tries from this address: nothing is read before this moment.
+    Waiting {
+        /// When the next try is read.
+        until: Timestamp,
+    },
+    /// Too many people sign in at once.
     Busy,
 }
 
@@ -50,7 +55,6 @@ pub async fn look(
     Ok(link.is_good(user.last_link(), caller.now).then(|| Addressee {
         name: snapshot.identity.name.clone(),
         email: snapshot.identity.email.clone(),
-        has_password: user.password().is_some(),
         has_second_factor: user.has_second_factor(),
     }))
 }
@@ -68,7 +72,7 @@ pub async fn set_password(
     password: Password,
 ) -> Result<PasswordSet, Unavailable> {
     if !env.admits(caller) {
-        return Ok(PasswordSet::Busy);
+        return Ok(PasswordSet::Waiting { until: caller.now.plus(SignInLimit::ONE_MORE) });
     }
     let Some(link) = env.store.link(token.hash()).await? else { return Ok(PasswordSet::Dead) };
     let Ok(place) = env.hashing.place(caller.address) else { return Ok(PasswordSet::Busy) };

@@ -96,7 +96,7 @@ impl Pool {
 
 impl Hashing for Pool {
     fn place(&self, address: IpAddr) -> Result<Place, Full> {
-        let seat = Places::take(&self.places, address).ok_or(Full { retry_after: RETRY_AFTER })?;
+        let seat = Places::take(&self.places, address).ok_or(Full)?;
         Ok(Place::new(Turn { shared: Arc::clone(&self.shared), seat }))
     }
 }
@@ -170,9 +170,6 @@ impl Shared {
         }
     }
 }
-
-/// By then a full queue has been worked off.
-const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {
@@ -251,7 +248,7 @@ mod tests {
     async fn a_place_is_given_back_when_its_work_is_done_and_when_there_was_none() {
         let pool = Pool::start(Cost::LEAST, room(1, 1), chance()).unwrap();
         let held = pool.place(HERE).unwrap();
-        assert_eq!(pool.place(HERE).unwrap_err(), Full { retry_after: RETRY_AFTER });
+        assert_eq!(pool.place(HERE).unwrap_err(), Full);
         drop(held);
         for _ in 0..3 {
             // The answer comes just before the place does.

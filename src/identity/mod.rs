@@ -30,9 +30,11 @@ pub trait Hashing: Send + Sync {
 /// There is no place: the visitor should try again in a moment (503), and is charged nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("every place for hashing passwords is taken")]
-pub struct Full {
-    /// When it is worth trying again.
-    pub retry_after: Duration,
+pub struct Full;
+
+impl Full {
+    /// When it is worth trying again: by then a full queue has been worked off.
+    pub const RETRY_AFTER: Duration = Duration::from_secs(2);
 }
 
 /// A place for one piece of work.

@@ -235,7 +235,9 @@ impl ProxyHttp for Gateway {
                 let kind = error.etype().as_str();
                 tracing::warn!(app, method, path, kind, "{}", what_happened(error.etype()));
             }
-            Failure::Ours => tracing::error!(%error, "a request was given up"),
+            Failure::Ours => {
+                tracing::error!(why = error.etype().as_str(), "a request was given up");
+            }
             Failure::VisitorGone | Failure::Misread => {
                 tracing::debug!(why = error.etype().as_str(), "a visitor's request broke off");
             }
@@ -248,7 +250,7 @@ impl ProxyHttp for Gateway {
             }
             Failure::Unreadable => Some(self.web.notice(Notice::Unreadable { app }, headers).await),
             Failure::Late => Some(self.web.notice(Notice::Late { app }, headers).await),
-            Failure::Misread => Some(self.web.misread(&error.to_string(), headers).await),
+            Failure::Misread => Some(self.web.misread(error.etype().as_str(), headers).await),
             Failure::Ours => Some(self.web.notice(Notice::Unavailable, headers).await),
         };
         session.set_keepalive(None);
@@ -256,7 +258,7 @@ impl ProxyHttp for Gateway {
         if let Some(response) = response
             && let Err(error) = own::answer(session, response).await
         {
-            tracing::debug!(%error, "nobody was there to be told");
+            tracing::debug!(why = error.etype().as_str(), "nobody was there to be told");
         }
         FailToProxy { error_code, can_reuse_downstream: false }
     }

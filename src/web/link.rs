@@ -57,6 +57,7 @@ pub(super) async fn submit(
     Ok(match desk.outlive(deed).await? {
         PasswordSet::Set(given) => desk.onward(&guest, &given, &form.return_to),
         PasswordSet::Dead => desk.notice(Notice::SpentLink, &headers),
+        PasswordSet::Waiting { until } => again(Problem::Wait(guest.caller.now.until(until))),
         PasswordSet::Busy => again(Problem::Busy),
     })
 }

@@ -55,11 +55,10 @@ impl ReturnTo {
         let query: String = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("return_to", &self.0)
             .finish();
-        let mark = if page.contains('?') { '&' } else { '?' };
         if self.0 == "/" {
             format!("/.doorward/{page}")
         } else {
-            format!("/.doorward/{page}{mark}{query}")
+            format!("/.doorward/{page}?{query}")
         }
     }
 }

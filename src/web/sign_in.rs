@@ -14,6 +14,7 @@ use crate::domain::name::Login;
 use crate::domain::password::Password;
 use crate::flow::Given;
 use crate::flow::sign_in::{SignIn, sign_in};
+use crate::identity::Full;
 
 /// What is typed into it.
 #[derive(Deserialize, Default)]
@@ -104,7 +105,7 @@ impl Desk {
         };
         let mut response = self.page(status, page);
         let wait = match problem {
-            Some(Problem::Busy) => Some(5),
+            Some(Problem::Busy) => Some(Full::RETRY_AFTER.as_secs()),
             Some(problem) => problem.wait(),
             None => None,
         };

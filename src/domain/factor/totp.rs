@@ -55,16 +55,6 @@ impl Totp {
         self.last_used = now;
         Ok(())
     }
-
-    /// When it was set up.
-    pub fn added(&self) -> Timestamp {
-        self.added
-    }
-
-    /// When one of its codes was last accepted.
-    pub fn last_used(&self) -> Timestamp {
-        self.last_used
-    }
 }
 
 /// The secret that an authenticator and we share.

@@ -1,0 +1,276 @@
+//! The store as everybody else sees it: people, visits, links, and what happened to them.
+//!
+//! Here is what is read, and how records are opened, sealed and committed. A change is one pure
+//! decision over what was read ([`update`]); names lead to people, and to nobody ([`names`]); the
+//! rest is housekeeping ([`upkeep`]).
+
+pub(super) mod names;
+pub(super) mod update;
+mod upkeep;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use minicbor::{Decode, Encode};
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::batch::{Batch, Expect, Outcome};
+use super::cache::{Cache, Snapshot};
+use super::keys::{Keys, NameKey};
+use super::records::{KeyRange, Kind, Record, Records, Unavailable, Version};
+use super::sealing::Sealer;
+use crate::domain::chance::Chance;
+use crate::domain::event::{Event, Whom};
+use crate::domain::link::Link;
+use crate::domain::secret::TokenHash;
+use crate::domain::session::Session;
+use crate::domain::time::Timestamp;
+use crate::domain::user::{User, UserId};
+
+/// Keeps everything that must outlive a request.
+#[derive(Debug)]
+pub struct Store {
+    records: Arc<dyn Records>,
+    sealer: Sealer,
+    names: NameKey,
+    chance: Chance,
+    cache: Cache,
+    /// Writers of one user stand in line here rather than overtake each other at the store.
+    lines: [Mutex<()>; LINES],
+}
+
+const LINES: usize = 64;
+
+/// How often a decision is made again because somebody wrote first. Other nodes are few, and our
+/// own writers stand in line.
+const TRIES: usize = 256;
+
+/// How long events are kept.
+const EVENTS_LAST: Duration = Duration::from_hours(90 * 24);
+
+/// A record as it was read: what it says, and which commit wrote it.
+struct Read<T> {
+    value: Option<T>,
+    version: Option<Version>,
+    expires: Option<Timestamp>,
+}
+
+impl Store {
+    /// A store over `records`, sealed with `keys`.
+    pub fn new(records: Arc<dyn Records>, keys: &Keys, chance: Chance) -> Self {
+        let cache = Cache::new(records.watch());
+        Self {
+            records,
+            sealer: Sealer::new(keys),
+            names: keys.name().clone(),
+            chance,
+            cache,
+            lines: std::array::from_fn(|_| Mutex::new(())),
+        }
+    }
+
+    /// The user, from memory where possible.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the store cannot be read, or what it holds is no user.
+    pub async fn user(&self, id: UserId) -> Result<Option<Arc<Snapshot>>, Unavailable> {
+        let since = match self.cache.user(id) {
+            Ok(snapshot) => return Ok(Some(snapshot)),
+            Err(since) => since,
+        };
+        let read = self.read::<User>(Kind::User, id.as_bytes()).await?;
+        Ok(read.value.map(|user| {
+            let snapshot = Arc::new(Snapshot::of(user));
+            self.cache.keep_user(id, Arc::clone(&snapshot), since);
+            snapshot
+        }))
+    }
+
+    /// The visit under this hash, from memory where possible; whether it is still alive is for the
+    /// caller to judge.
+    ///
+    /// # Errors
+    /// As [`Store::user`].
+    pub async fn session(&self, hash: TokenHash) -> Result<Option<Arc<Session>>, Unavailable> {
+        let since = match self.cache.session(hash) {
+            Ok(session) => return Ok(Some(session)),
+            Err(since) => since,
+        };
+        let read = self.read::<Session>(Kind::Session, hash.as_bytes()).await?;
+        Ok(read.value.map(|session| {
+            let session = Arc::new(session);
+            self.cache.keep_session(hash, Arc::clone(&session), since);
+            session
+        }))
+    }
+
+    /// What the link under this hash leads to; whether it is still good is for the caller to judge.
+    ///
+    /// # Errors
+    /// As [`Store::user`].
+    pub async fn link(&self, hash: TokenHash) -> Result<Option<Link>, Unavailable> {
+        Ok(self.read(Kind::Token, hash.as_bytes()).await?.value)
+    }
+
+    /// The users whose ids follow `after`, at most `limit`, in the order of their ids.
+    ///
+    /// # Errors
+    /// As [`Store::user`].
+    pub async fn users(
+        &self,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<Vec<User>, Unavailable> {
+        let range = match after {
+            Some(id) => KeyRange::all().behind(id.as_bytes()),
+            None => KeyRange::all(),
+        };
+        let entries = self.records.scan(Kind::User, range, limit).await?;
+        entries.iter().map(|entry| self.open(Kind::User, &entry.key, &entry.record)).collect()
+    }
+
+    /// The first `limit` events at most, the oldest first.
+    ///
+    /// # Errors
+    /// As [`Store::user`].
+    pub async fn events(&self, limit: usize) -> Result<Vec<Event>, Unavailable> {
+        let entries = self.records.scan(Kind::Event, KeyRange::all(), limit).await?;
+        entries.iter().map(|entry| self.open(Kind::Event, &entry.key, &entry.record)).collect()
+    }
+
+    async fn line(&self, key: &[u8]) -> MutexGuard<'_, ()> {
+        let place = key.first().copied().map_or(0, usize::from) % LINES;
+        self.lines[place].lock().await
+    }
+
+    async fn read_some<T>(
+        &self,
+        kind: Kind,
+        hash: Option<TokenHash>,
+    ) -> Result<Read<T>, Unavailable>
+    where
+        T: for<'b> Decode<'b, ()>,
+    {
+        match hash {
+            Some(hash) => self.read(kind, hash.as_bytes()).await,
+            None => Ok(Read { value: None, version: None, expires: None }),
+        }
+    }
+
+    async fn read<T>(&self, kind: Kind, key: &[u8]) -> Result<Read<T>, Unavailable>
+    where
+        T: for<'b> Decode<'b, ()>,
+    {
+        let Some(record) = self.records.get(kind, key).await? else {
+            return Ok(Read { value: None, version: None, expires: None });
+        };
+        Ok(Read {
+            value: Some(self.open(kind, key, &record)?),
+            version: Some(record.version),
+            expires: record.expires,
+        })
+    }
+
+    fn open<T>(&self, kind: Kind, key: &[u8], record: &Record) -> Result<T, Unavailable>
+    where
+        T: for<'b> Decode<'b, ()>,
+    {
+        let body = self.sealer.open(kind, key, &record.body)?;
+        minicbor::decode(body.expose())
+            .map_err(|error| Unavailable::because("a record cannot be read", error))
+    }
+
+    /// Adds to `batch` what makes the record that was `read` into `now`; says whether that is a
+    /// change. Where it is none, the record must still be as it was read.
+    fn step<T: Encode<()> + PartialEq>(
+        &self,
+        batch: &mut Batch,
+        kind: Kind,
+        key: &[u8],
+        read: &Read<T>,
+        now: Option<&T>,
+    ) -> Result<bool, Unavailable> {
+        let expected = expect(read.version);
+        let so_far = std::mem::take(batch);
+        let changed = read.value.as_ref() != now;
+        *batch = match now {
+            _ if !changed => so_far.check(kind, key, expected),
+            Some(value) => self.put(so_far, kind, key, expected, read.expires, value)?,
+            None => so_far.delete(kind, key, expected),
+        };
+        Ok(changed)
+    }
+
+    fn put<T: Encode<()>>(
+        &self,
+        batch: Batch,
+        kind: Kind,
+        key: &[u8],
+        expect: Expect,
+        expires: Option<Timestamp>,
+        value: &T,
+    ) -> Result<Batch, Unavailable> {
+        let body = minicbor::to_vec(value)
+            .map(zeroize::Zeroizing::new)
+            .map_err(|error| Unavailable::because("a record cannot be written", error))?;
+        let sealed = self.chance.draw(|rng| self.sealer.seal(rng, kind, key, &body))?;
+        Ok(batch.put(kind, key, expect, expires, sealed))
+    }
+
+    /// Commits `batch` with `events`, which are about the user called `name` if any; whether it was
+    /// carried out.
+    async fn commit(
+        &self,
+        mut batch: Batch,
+        events: &[Event],
+        name: Option<&str>,
+    ) -> Result<bool, Unavailable> {
+        for event in events {
+            let key = self.event_key(event);
+            let over = Some(event.at.plus(EVENTS_LAST));
+            batch = self.put(batch, Kind::Event, &key, Expect::Absent, over, event)?;
+        }
+        match self.records.commit(batch).await {
+            Ok(Outcome::Committed(_)) => {
+                for event in events {
+                    log(event, name);
+                }
+                Ok(true)
+            }
+            Ok(Outcome::Overtaken) => Ok(false),
+            Err(unavailable) => {
+                // It may have been carried out, and then nobody is told of the change: what is in
+                // memory may be gone.
+                self.cache.forget_everything();
+                Err(unavailable)
+            }
+        }
+    }
+
+    /// In the order of time; eight random bytes keep those of one moment apart.
+    fn event_key(&self, event: &Event) -> [u8; 16] {
+        let mut key = [0; 16];
+        key[..8].copy_from_slice(&event.at.millis().to_be_bytes());
+        self.chance.draw(|rng| rng.fill_bytes(&mut key[8..]));
+        key
+    }
+}
+
+fn expect(version: Option<Version>) -> Expect {
+    version.map_or(Expect::Absent, Expect::Version)
+}
+
+fn log(event: &Event, name: Option<&str>) {
+    let (what, message) = (event.what.name(), event.what.sentence());
+    let from = event.from.map(tracing::field::display);
+    let by = event.by.as_deref();
+    match &event.whom {
+        Whom::User(user) => {
+            tracing::info!(target: "doorward::event", name, %user, what, from, by, "{message}");
+        }
+        Whom::Nobody(hash) => {
+            let unknown_name = format!("{hash:016x}");
+            tracing::info!(target: "doorward::event", unknown_name, what, from, by, "{message}");
+        }
+    }
+}

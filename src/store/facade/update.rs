@@ -1,0 +1,145 @@
+//! Changing what is kept: load, decide, write.
+//!
+//! [`Store::update`] loads, lets `decide` change what it holds, and writes all of it in one batch if
+//! nothing of what was read has been written in between; otherwise it loads and decides again. So
+//! "works once" holds on any backend and any number of nodes.
+
+use super::{Store, TRIES};
+use crate::domain::event::Event;
+use crate::domain::link::Link;
+use crate::domain::secret::TokenHash;
+use crate::domain::session::Session;
+use crate::domain::time::Timestamp;
+use crate::domain::user::{User, UserId};
+use crate::store::batch::{Batch, Expect};
+use crate::store::records::{Kind, Unavailable};
+
+/// What a decision is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Reads {
+    /// Whose record.
+    pub user: UserId,
+    /// A visit, not necessarily of that user.
+    pub session: Option<TokenHash>,
+    /// A one-time link, not necessarily for that user.
+    pub link: Option<TokenHash>,
+}
+
+impl Reads {
+    /// Only the user's record.
+    pub const fn user(user: UserId) -> Self {
+        Self { user, session: None, link: None }
+    }
+}
+
+/// What a decision may look at and change. All of it is written together, or nothing.
+#[derive(Debug)]
+pub struct Held {
+    /// The user.
+    pub user: User,
+    /// The visit, if it is there; taking it ends it.
+    pub session: Option<Session>,
+    /// The link, if it is there; taking it uses it up.
+    pub link: Option<Link>,
+    /// Visits that begin.
+    begun: Vec<(TokenHash, Session, Timestamp)>,
+    /// Links that are made.
+    made: Vec<(TokenHash, Link)>,
+    /// What happened.
+    events: Vec<Event>,
+}
+
+impl Held {
+    /// Begins a visit under `hash`; it is swept from `over` on at the latest.
+    pub fn begin(&mut self, hash: TokenHash, session: Session, over: Timestamp) {
+        self.begun.push((hash, session, over));
+    }
+
+    /// Makes a link.
+    pub fn make_link(&mut self, hash: TokenHash, link: Link) {
+        self.made.push((hash, link));
+    }
+
+    /// Tells what happened.
+    pub fn tell(&mut self, event: Event) {
+        self.events.push(event);
+    }
+}
+
+impl Store {
+    /// Loads, decides, and writes what was decided, with the events that explain it; durable when
+    /// it returns. `None` if there is no such user.
+    ///
+    /// `decide` may be called several times, each time with what is there then.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the store cannot be read or written. Nothing is half written, but all of
+    /// it may have been written; see [`Records::commit`].
+    pub async fn update<T>(
+        &self,
+        reads: Reads,
+        mut decide: impl FnMut(&mut Held) -> T,
+    ) -> Result<Option<T>, Unavailable> {
+        let _line = self.line(reads.user.as_bytes()).await;
+        for _ in 0..TRIES {
+            let user = self.read::<User>(Kind::User, reads.user.as_bytes()).await?;
+            let session = self.read_some::<Session>(Kind::Session, reads.session).await?;
+            let link = self.read_some::<Link>(Kind::Token, reads.link).await?;
+            let Some(before) = user.value.clone() else { return Ok(None) };
+            let mut held = Held {
+                user: before,
+                session: session.value.clone(),
+                link: link.value.clone(),
+                begun: Vec::new(),
+                made: Vec::new(),
+                events: Vec::new(),
+            };
+            let decided = decide(&mut held);
+
+            let mut batch = Batch::new();
+            let mut changed = false;
+            let key = reads.user.as_bytes();
+            changed |= self.step(&mut batch, Kind::User, key, &user, Some(&held.user))?;
+            if let Some(hash) = reads.session {
+                let (key, now) = (hash.as_bytes(), held.session.as_ref());
+                changed |= self.step(&mut batch, Kind::Session, key, &session, now)?;
+            }
+            if let Some(hash) = reads.link {
+                let (key, now) = (hash.as_bytes(), held.link.as_ref());
+                changed |= self.step(&mut batch, Kind::Token, key, &link, now)?;
+            }
+            for (hash, begun, over) in &held.begun {
+                let (key, over) = (hash.as_bytes(), Some(*over));
+                batch = self.put(batch, Kind::Session, key, Expect::Absent, over, begun)?;
+                changed = true;
+            }
+            for (hash, made) in &held.made {
+                let (key, over) = (hash.as_bytes(), Some(made.expires));
+                batch = self.put(batch, Kind::Token, key, Expect::Absent, over, made)?;
+                changed = true;
+            }
+            changed |= !held.events.is_empty();
+            let name = held.user.name().as_str();
+            if !changed || self.commit(batch, &held.events, Some(name)).await? {
+                return Ok(Some(decided));
+            }
+        }
+        Err(Unavailable::new("too many others write to the same user"))
+    }
+
+    /// Notes that a visit was used, if it is still there and nobody else writes to it.
+    ///
+    /// # Errors
+    /// As [`Store::update`].
+    pub async fn touch(&self, hash: TokenHash, now: Timestamp) -> Result<(), Unavailable> {
+        let read = self.read::<Session>(Kind::Session, hash.as_bytes()).await?;
+        let Some(session) = read.value.clone().filter(|session| session.is_worth_touching(now))
+        else {
+            return Ok(());
+        };
+        let mut batch = Batch::new();
+        let touched = Session { seen: now, ..session };
+        self.step(&mut batch, Kind::Session, hash.as_bytes(), &read, Some(&touched))?;
+        self.commit(batch, &[], None).await.map(|_| ())
+    }
+}
