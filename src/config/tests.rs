@@ -379,3 +379,12 @@ fn problems_are_facts_for_machines_too() {
     assert_eq!(json["problems"][0]["column"], 1);
     assert_eq!(json["problems"][0]["key"], "wombat");
 }
+
+#[test]
+fn the_lines_in_the_readme_are_a_valid_configuration() {
+    let readme = include_str!("../../README.md");
+    let block = readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next());
+    let config = Config::read("README.md", block.unwrap()).unwrap();
+    assert!(config.warnings().problems.is_empty(), "{}", config.warnings());
+    assert_eq!(config.app.name, "crm");
+}
