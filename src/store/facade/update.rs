@@ -74,7 +74,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Unavailable`] if the store cannot be read or written. Nothing is half written, but all of
-    /// it may have been written; see [`Records::commit`].
+    /// it may have been written; see [`Records::commit`](crate::store::Records::commit).
     pub async fn update<T>(
         &self,
         reads: Reads,
