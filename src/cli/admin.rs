@@ -220,7 +220,58 @@ impl IntoResponse for Refused {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+    use axum::extract::Request;
+    use rand::SeedableRng;
+    use tower::ServiceExt;
+
     use super::*;
+    use crate::config::Config;
+    use crate::domain::chance::Chance;
+    use crate::domain::signed::Signer;
+    use crate::domain::time::Timestamp;
+    use crate::flow::{Clock, Lines};
+    use crate::identity::SignInLimit;
+    use crate::identity::local::{Cost, Pool, Room};
+    use crate::store::memory::Memory;
+    use crate::store::{Keys, Store};
+
+    fn env() -> Env {
+        let chance = Chance::new(rand::rngs::StdRng::from_seed([1; 32]));
+        let keys = chance.draw(|rng| Keys::random(rng));
+        let cookie_keys = keys.cookie();
+        let config = include_str!("../../config/minimal.yaml");
+        let room = Room::beside(1.try_into().unwrap());
+        Env {
+            config: Arc::new(Config::read("minimal.yaml", config).unwrap()),
+            store: Arc::new(Store::new(Arc::new(Memory::new()), &keys, chance.clone())),
+            hashing: Arc::new(Pool::start(Cost::LEAST, room, chance.clone()).unwrap()),
+            limit: SignInLimit::default(),
+            lines: Lines::default(),
+            signer: Signer::new(cookie_keys.iter().map(|(id, key)| (*id, key))).unwrap(),
+            clock: Clock::new(|| Timestamp::from_secs(1_800_000_000)),
+            chance,
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_else_is_answered_whatever_they_ask() {
+        let desk = Desk { env: Arc::new(env()), owner: 1000 };
+        for (path, body) in [
+            (path::ADD, r#"{"name":"eve","groups":[]}"#),
+            (path::LIST, ""),
+            (path::UNLOCK, r#"{"name":"eve"}"#),
+            (path::PASSWORD_LINK, r#"{"name":"eve"}"#),
+        ] {
+            for peer in [Peer(Some(1001)), Peer(None)] {
+                let mut request = Request::post(path).body(Body::from(body)).unwrap();
+                request.extensions_mut().insert(ConnectInfo(peer));
+                let answer = desks(desk.clone()).oneshot(request).await.unwrap();
+                assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{path}");
+            }
+        }
+        assert!(administer::list(&desk.env).await.unwrap().is_empty());
+    }
 
     #[test]
     fn only_root_and_the_owner_of_the_socket_are_operators() {
