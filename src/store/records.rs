@@ -79,7 +79,8 @@ pub const SWEEP_AT_MOST: usize = 512;
 /// How many changes a receiver may fall behind before it is told to take everything for changed.
 pub(super) const CHANGES_KEPT: usize = 1024;
 
-/// What a record is about. The tags are written to disk and never change their meaning.
+/// What a record is about. The tags are written to disk and never change their meaning; 5 and 9 wait
+/// for indexes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Kind {
@@ -91,30 +92,24 @@ pub enum Kind {
     Attempts = 3,
     /// A session.
     Session = 4,
-    /// The sessions of a user: an index.
-    SessionByUser = 5,
     /// A one-time link or ticket.
     Token = 6,
     /// What is set at run time.
     Setting = 7,
     /// Something that happened.
     Event = 8,
-    /// The events of a user: an index.
-    EventByUser = 9,
 }
 
 impl Kind {
     /// Every kind, in the order of the tags.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 7] = [
         Self::User,
         Self::Name,
         Self::Attempts,
         Self::Session,
-        Self::SessionByUser,
         Self::Token,
         Self::Setting,
         Self::Event,
-        Self::EventByUser,
     ];
 
     /// The byte that stands for this kind on disk and under every seal.
@@ -266,11 +261,9 @@ mod tests {
                 (2, Kind::Name),
                 (3, Kind::Attempts),
                 (4, Kind::Session),
-                (5, Kind::SessionByUser),
                 (6, Kind::Token),
                 (7, Kind::Setting),
                 (8, Kind::Event),
-                (9, Kind::EventByUser),
             ]
         );
         assert!(tags.iter().all(|(tag, kind)| Kind::from_tag(*tag) == Some(*kind)));

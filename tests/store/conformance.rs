@@ -199,10 +199,10 @@ async fn keys_come_in_the_order_of_their_bytes(#[values(InMemory, InFile)] adapt
         .put(Kind::Session, *b"\xff\xff", Expect::Absent, None, "before")
         .put(Kind::Token, *b"", Expect::Absent, None, "behind");
     for key in sorted.iter().rev() {
-        batch = batch.put(Kind::SessionByUser, *key, Expect::Absent, None, "");
+        batch = batch.put(Kind::Session, *key, Expect::Absent, None, "");
     }
     store.commit(batch).await;
-    assert_eq!(store.keys(Kind::SessionByUser, KeyRange::all(), 100).await, sorted);
+    assert_eq!(store.keys(Kind::Session, KeyRange::all(), 100).await, sorted);
 }
 
 #[rstest]
