@@ -10,8 +10,8 @@ use std::time::Duration;
 use minicbor::{Decode, Encode};
 
 use super::device::DeviceId;
+use super::identity::Identity;
 use super::time::Timestamp;
-use super::user::Identity;
 
 /// How much a place asks, from nothing to more than anybody has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -339,7 +339,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::user::UserId;
+    use crate::domain::identity::UserId;
 
     const NOW: Timestamp = Timestamp::from_secs(100_000);
     const QUARTER: Duration = Duration::from_mins(15);

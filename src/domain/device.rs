@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
-use rand_core::CryptoRng;
 
+use super::id::random_id;
 use super::lockout::Failures;
 use super::time::Timestamp;
 
@@ -22,38 +22,6 @@ pub struct DeviceId(#[n(0)] ByteArray<16>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
 #[cbor(transparent)]
 pub struct BrowserId(#[n(0)] ByteArray<16>);
-
-macro_rules! random_id {
-    ($id:ident) => {
-        impl $id {
-            /// A new one: 128 random bits.
-            pub fn random(rng: &mut dyn CryptoRng) -> Self {
-                let mut bytes = [0; 16];
-                rng.fill_bytes(&mut bytes);
-                Self::from(bytes)
-            }
-
-            /// The sixteen bytes.
-            pub fn as_bytes(&self) -> &[u8; 16] {
-                &self.0
-            }
-        }
-
-        impl std::fmt::Display for $id {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(&data_encoding::HEXLOWER.encode(self.as_bytes()))
-            }
-        }
-
-        impl From<[u8; 16]> for $id {
-            fn from(bytes: [u8; 16]) -> Self {
-                Self(ByteArray::from(bytes))
-            }
-        }
-    };
-}
-
-pub(super) use random_id;
 
 random_id!(DeviceId);
 random_id!(BrowserId);

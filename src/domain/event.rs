@@ -7,8 +7,8 @@ use std::net::IpAddr;
 
 use minicbor::{Decode, Encode};
 
+use super::identity::UserId;
 use super::time::Timestamp;
-use super::user::UserId;
 
 /// A fact about what happened.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use minicbor::{Decode, Encode};
 
+use super::identity::UserId;
 use super::time::Timestamp;
-use super::user::UserId;
 
 /// What stands behind the token of a link: purpose and user inside, so that a link for one thing or
 /// person is worth nothing for another.

@@ -8,6 +8,8 @@ pub mod chance;
 pub mod device;
 pub mod event;
 pub mod factor;
+mod id;
+pub mod identity;
 pub mod link;
 pub mod lockout;
 pub mod name;

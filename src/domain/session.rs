@@ -10,8 +10,8 @@ use minicbor::{Decode, Encode};
 
 use super::assurance::{Proof, Proofs};
 use super::factor::totp;
+use super::identity::UserId;
 use super::time::Timestamp;
-use super::user::UserId;
 
 /// One visit.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]

@@ -9,29 +9,20 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
 
 use super::assurance::{Proof, Visitor};
-use super::device::{
-    BrowserId, DeviceId, KnownBrowser, Presented, Tries, TrustedDevice, random_id,
-};
+use super::device::{BrowserId, DeviceId, KnownBrowser, Presented, Tries, TrustedDevice};
 use super::factor::recovery::RecoveryCodes;
 use super::factor::totp::{self, Skew, Totp};
 use super::factor::{Answer, Rejection};
+pub use super::identity::{Identity, UserId};
 use super::lockout::{Charge, Failures};
 use super::name::{Email, Group, Name};
 use super::password::PasswordHash;
 use super::session::Session;
 use super::time::Timestamp;
-
-/// Names one user, for ever; never shown to applications.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
-#[cbor(transparent)]
-pub struct UserId(#[n(0)] ByteArray<16>);
-
-random_id!(UserId);
 
 /// A person: who they are, what they can show, and how often somebody failed in their name.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -67,21 +58,6 @@ pub struct User {
     /// The number of the last link to set a password; those before it are dead.
     #[n(13)]
     last_link: u64,
-}
-
-/// What applications are told about a user.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// Who, to us.
-    pub user: UserId,
-    /// The user name, normalised.
-    pub name: String,
-    /// The full name, where known.
-    pub full_name: Option<String>,
-    /// The e-mail address, where known.
-    pub email: Option<String>,
-    /// The groups this person belongs to.
-    pub groups: BTreeSet<String>,
 }
 
 /// What an operator says of a new user.

@@ -1,0 +1,35 @@
+//! Names made of chance: never guessed, never given twice.
+
+/// Makes a name of sixteen random bytes out of a newtype over `ByteArray<16>` (128 bits from the
+/// generator that is handed in).
+macro_rules! random_id {
+    ($id:ident) => {
+        impl $id {
+            /// A new one: 128 random bits.
+            pub fn random(rng: &mut dyn rand_core::CryptoRng) -> Self {
+                let mut bytes = [0; 16];
+                rng.fill_bytes(&mut bytes);
+                Self::from(bytes)
+            }
+
+            /// The sixteen bytes.
+            pub fn as_bytes(&self) -> &[u8; 16] {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Display for $id {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&data_encoding::HEXLOWER.encode(self.as_bytes()))
+            }
+        }
+
+        impl From<[u8; 16]> for $id {
+            fn from(bytes: [u8; 16]) -> Self {
+                Self(minicbor::bytes::ByteArray::from(bytes))
+            }
+        }
+    };
+}
+
+pub(super) use random_id;
