@@ -6,9 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::{ConnectInfo, FromRequestParts, State};
 use axum::response::{IntoResponse, Response};
 use axum::{Router, routing};
+use http::request::Parts;
 use http::{StatusCode, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -76,12 +77,7 @@ fn desks(desk: Desk) -> Router {
 
 type Answer = Result<Response, Refused>;
 
-async fn add(
-    State(desk): State<Desk>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    body: Bytes,
-) -> Answer {
-    let by = desk.admits(peer)?;
+async fn add(State(desk): State<Desk>, Operator(by): Operator, body: Bytes) -> Answer {
     let new: NewUser = read(&body)?;
     let name = new.name.clone();
     let profile = Profile {
@@ -102,44 +98,41 @@ async fn add(
     }
 }
 
-async fn list(State(desk): State<Desk>, ConnectInfo(peer): ConnectInfo<Peer>) -> Answer {
-    desk.admits(peer)?;
+async fn list(State(desk): State<Desk>, _: Operator) -> Answer {
     let everybody = administer::list(&desk.env).await?;
     Ok(json(&everybody.iter().map(person).collect::<Vec<_>>()))
 }
 
-async fn unlock(
-    State(desk): State<Desk>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    body: Bytes,
-) -> Answer {
-    let by = desk.admits(peer)?;
+async fn unlock(State(desk): State<Desk>, Operator(by): Operator, body: Bytes) -> Answer {
     let Whom { name } = read(&body)?;
     let unlocked = administer::unlock(&desk.env, &by, &Login::typed(&name)).await?;
     let name = unlocked.ok_or_else(|| Refused::nobody(&name))?.into();
     Ok(json(&Done { name }))
 }
 
-async fn password_link(
-    State(desk): State<Desk>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    body: Bytes,
-) -> Answer {
-    let by = desk.admits(peer)?;
+async fn password_link(State(desk): State<Desk>, Operator(by): Operator, body: Bytes) -> Answer {
     let Whom { name } = read(&body)?;
     let made = administer::password_link(&desk.env, &by, &Login::typed(&name)).await?;
     Ok(json(&desk.link_made(&made.ok_or_else(|| Refused::nobody(&name))?)))
 }
 
-impl Desk {
-    /// The name of the operator: nobody but root and the owner of the socket is one.
-    fn admits(&self, peer: Peer) -> Result<String, Refused> {
-        peer.name().filter(|_| is_operator(peer, self.owner)).ok_or_else(|| Refused {
-            status: StatusCode::FORBIDDEN,
-            problem: "only root and the system user of the gateway may ask for this".to_owned(),
-        })
-    }
+/// The name of the operator who asks: nobody but root and the owner of the socket is one. Every
+/// deed takes one, before it reads what is asked.
+struct Operator(String);
 
+impl FromRequestParts<Desk> for Operator {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, desk: &Desk) -> Result<Self, Refused> {
+        let peer = parts.extensions.get::<ConnectInfo<Peer>>().map(|ConnectInfo(peer)| *peer);
+        peer.filter(|peer| is_operator(*peer, desk.owner))
+            .and_then(Peer::name)
+            .map(Self)
+            .ok_or_else(Refused::stranger)
+    }
+}
+
+impl Desk {
     fn link_made(&self, link: &NewLink) -> LinkMade {
         let origin = &self.env.config.app.origin;
         LinkMade {
@@ -193,6 +186,13 @@ struct Refused {
 impl Refused {
     fn nobody(name: &str) -> Self {
         Self { status: StatusCode::NOT_FOUND, problem: format!("nobody signs in as {name}") }
+    }
+
+    fn stranger() -> Self {
+        Self {
+            status: StatusCode::FORBIDDEN,
+            problem: "only root and the system user of the gateway may ask for this".to_owned(),
+        }
     }
 
     fn taken(problem: String) -> Self {

@@ -29,12 +29,7 @@ impl Name {
     /// # Errors
     /// Says for the operator what is wrong with the name.
     pub fn parse(text: &str) -> Result<Self, NameError> {
-        if text.is_empty() {
-            return Err(NameError::Empty);
-        }
-        if text.len() > MAPPED_AT_MOST {
-            return Err(NameError::TooLong { at_most: Self::AT_MOST });
-        }
+        can_be_mapped(text, Self::AT_MOST)?;
         if let Some(found) = text.chars().find(|c| matches!(c, ':' | ',' | '/') || blank(*c)) {
             return Err(NameError::Character(found));
         }
@@ -43,9 +38,7 @@ impl Name {
         if let Some(found) = mapped.chars().find(|c| matches!(c, ':' | ',' | '/')) {
             return Err(NameError::Character(found));
         }
-        if mapped.chars().count() > Self::AT_MOST {
-            return Err(NameError::TooLong { at_most: Self::AT_MOST });
-        }
+        fits(&mapped, Self::AT_MOST)?;
         Ok(Self(mapped))
     }
 
@@ -139,12 +132,7 @@ impl Group {
     /// # Errors
     /// Says for the operator what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, NameError> {
-        if text.is_empty() {
-            return Err(NameError::Empty);
-        }
-        if text.len() > MAPPED_AT_MOST {
-            return Err(NameError::TooLong { at_most: Self::AT_MOST });
-        }
+        can_be_mapped(text, Self::AT_MOST)?;
         if let Some(found) = text.chars().find(|c| *c == ',' || c.is_control()) {
             return Err(NameError::Character(found));
         }
@@ -152,9 +140,7 @@ impl Group {
         if mapped.trim() != mapped {
             return Err(NameError::Character(' '));
         }
-        if mapped.chars().count() > Self::AT_MOST {
-            return Err(NameError::TooLong { at_most: Self::AT_MOST });
-        }
+        fits(&mapped, Self::AT_MOST)?;
         Ok(Self(mapped.into_owned()))
     }
 
@@ -187,9 +173,7 @@ impl FullName {
         if let Some(found) = text.chars().find(|c| c.is_control()) {
             return Err(NameError::Character(found));
         }
-        if text.chars().count() > Self::AT_MOST {
-            return Err(NameError::TooLong { at_most: Self::AT_MOST });
-        }
+        fits(text, Self::AT_MOST)?;
         Ok(Self(text.to_owned()))
     }
 
@@ -281,6 +265,20 @@ fn one_spelling(text: &str) -> Option<String> {
         now = next;
     }
     None
+}
+
+/// That `text` is something, and not so long that mapping it would take long. The answer names what
+/// the name may have `at_most`.
+fn can_be_mapped(text: &str, at_most: usize) -> Result<(), NameError> {
+    if text.is_empty() {
+        return Err(NameError::Empty);
+    }
+    if text.len() > MAPPED_AT_MOST { Err(NameError::TooLong { at_most }) } else { Ok(()) }
+}
+
+/// That `text` has `at_most` so many characters.
+fn fits(text: &str, at_most: usize) -> Result<(), NameError> {
+    if text.chars().count() > at_most { Err(NameError::TooLong { at_most }) } else { Ok(()) }
 }
 
 fn blank(c: char) -> bool {
