@@ -3,13 +3,12 @@
 use super::admit::Visit;
 use super::challenge::{go_on, live_session};
 use super::env::{Caller, Env, Given};
-use super::sign_in::{broken, charge, tell_refused};
+use super::sign_in::{broken, charge};
 use crate::domain::assurance::Proof;
 use crate::domain::event::What;
 use crate::domain::password::Password;
 use crate::domain::secret::Token;
 use crate::domain::time::Timestamp;
-use crate::identity::SignInLimit;
 use crate::store::{Reads, Unavailable};
 
 /// What became of it.
@@ -40,8 +39,8 @@ pub async fn confirm(
     visit: &Visit,
     password: Password,
 ) -> Result<Confirm, Unavailable> {
-    if !env.admits(caller) {
-        return Ok(Confirm::Waiting { until: caller.now.plus(SignInLimit::ONE_MORE) });
+    if let Err(until) = env.admits(caller) {
+        return Ok(Confirm::Waiting { until });
     }
     let Ok(place) = env.hashing.place(caller.address) else { return Ok(Confirm::Busy) };
     let user = visit.session.user;
@@ -55,11 +54,9 @@ pub async fn confirm(
     let confirmed = env
         .store
         .update(reads, |held| {
-            if !verified.right || held.user.epoch() != charged.epoch {
-                tell_refused(caller, held, charged.browser);
+            if !charged.settle(caller, held, &verified) {
                 return Confirm::Refused;
             }
-            held.user.refund_password(charged.browser, &charged.charge);
             let Some(session) = live_session(env, caller, held) else { return Confirm::Over };
             held.tell(caller.event(user, What::Confirmed));
             Confirm::Confirmed(go_on(env, caller, held, &session, Proof::Password, &token))

@@ -46,16 +46,19 @@ impl Env {
     pub fn now(&self) -> Result<Timestamp, Unavailable> {
         self.clock.now()
     }
-}
 
-impl Env {
-    /// Whether one more try from the caller's address is read; if not, the log says so.
-    pub(super) fn admits(&self, caller: &Caller) -> bool {
-        let admitted = self.limit.admits(caller.address, caller.now);
-        if !admitted && let Some(left_out) = self.lines.due(Line::Limit, caller.now) {
+    /// Counts one more try from the caller's address. If it is one too many, the log says so.
+    ///
+    /// # Errors
+    /// The moment at which the next try from there is read.
+    pub(super) fn admits(&self, caller: &Caller) -> Result<(), Timestamp> {
+        if self.limit.admits(caller.address, caller.now) {
+            return Ok(());
+        }
+        if let Some(left_out) = self.lines.due(Line::Limit, caller.now) {
             tracing::info!(address = %caller.address, left_out, "too many tries from one address");
         }
-        admitted
+        Err(caller.now.plus(SignInLimit::ONE_MORE))
     }
 }
 

@@ -10,7 +10,6 @@ use crate::domain::password::Password;
 use crate::domain::secret::Token;
 use crate::domain::session::Session;
 use crate::domain::time::Timestamp;
-use crate::identity::SignInLimit;
 use crate::store::{Reads, Unavailable};
 
 /// Whom a good link is for.
@@ -71,8 +70,8 @@ pub async fn set_password(
     token: &Token,
     password: Password,
 ) -> Result<PasswordSet, Unavailable> {
-    if !env.admits(caller) {
-        return Ok(PasswordSet::Waiting { until: caller.now.plus(SignInLimit::ONE_MORE) });
+    if let Err(until) = env.admits(caller) {
+        return Ok(PasswordSet::Waiting { until });
     }
     let Some(link) = env.store.link(token.hash()).await? else { return Ok(PasswordSet::Dead) };
     let Ok(place) = env.hashing.place(caller.address) else { return Ok(PasswordSet::Busy) };

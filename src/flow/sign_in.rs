@@ -14,7 +14,7 @@ use crate::domain::secret::Token;
 use crate::domain::session::Session;
 use crate::domain::time::Timestamp;
 use crate::domain::user::UserId;
-use crate::identity::{Broken, Place, SignInLimit};
+use crate::identity::{Broken, Place, Verified};
 use crate::store::{Held, Reads, Unavailable};
 
 /// What became of a try to sign in.
@@ -43,8 +43,8 @@ pub async fn sign_in(
     login: &Login,
     password: Password,
 ) -> Result<SignIn, Unavailable> {
-    if !env.admits(caller) {
-        return Ok(SignIn::Waiting { until: caller.now.plus(SignInLimit::ONE_MORE) });
+    if let Err(until) = env.admits(caller) {
+        return Ok(SignIn::Waiting { until });
     }
     let Ok(place) = env.hashing.place(caller.address) else { return Ok(SignIn::Busy) };
     match env.store.user_named(login).await? {
@@ -71,27 +71,13 @@ async fn sign_in_user(
     let signed_in = env
         .store
         .update(reads, |held| {
-            if !verified.right || held.user.epoch() != charged.epoch {
-                tell_refused(caller, held, charged.browser);
+            if !charged.settle(caller, held, &verified) {
                 return SignIn::Refused;
-            }
-            held.user.refund_password(charged.browser, &charged.charge);
-            if let Some(hash) = &verified.rehashed {
-                held.user.rehash_password(hash.clone());
             }
             SignIn::Begun(begin(env, caller, held, &token, new_browser))
         })
         .await?;
     Ok(signed_in.unwrap_or(SignIn::Refused))
-}
-
-/// A wrong password was shown, perhaps one too many.
-pub(super) fn tell_refused(caller: &Caller, held: &mut Held, browser: Option<BrowserId>) {
-    let user = held.user.id();
-    held.tell(caller.event(user, What::PasswordRefused));
-    if held.user.password_closed(browser, caller.now).is_some() {
-        held.tell(caller.event(user, What::WaitBegan));
-    }
 }
 
 /// The visit that a right password begins. Whatever visit this browser had is over.
@@ -142,11 +128,32 @@ fn present_device(caller: &Caller, held: &mut Held) -> Option<DeviceCookie> {
 
 /// A try that has been counted, and what it is verified against.
 pub(super) struct Charged {
-    pub(super) browser: Option<BrowserId>,
-    pub(super) charge: Charge,
+    browser: Option<BrowserId>,
+    charge: Charge,
     pub(super) hash: Option<PasswordHash>,
     /// The user's epoch then: a password that was set since makes a new one.
-    pub(super) epoch: u64,
+    epoch: u64,
+}
+
+impl Charged {
+    /// Says whether the password was right and still is the user's. If so, the charge is given back,
+    /// and the hash is kept with today's parameters; if not, what was charged was a failure, perhaps
+    /// one too many.
+    pub(super) fn settle(&self, caller: &Caller, held: &mut Held, verified: &Verified) -> bool {
+        let user = held.user.id();
+        if !verified.right || held.user.epoch() != self.epoch {
+            held.tell(caller.event(user, What::PasswordRefused));
+            if held.user.password_closed(self.browser, caller.now).is_some() {
+                held.tell(caller.event(user, What::WaitBegan));
+            }
+            return false;
+        }
+        held.user.refund_password(self.browser, &self.charge);
+        if let Some(hash) = &verified.rehashed {
+            held.user.rehash_password(hash.clone());
+        }
+        true
+    }
 }
 
 /// Counts a try of the password of `user`, in a commit of its own.

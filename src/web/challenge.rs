@@ -68,11 +68,7 @@ pub(super) async fn submit(
         return Ok(again(problem(Rejection::Wrong, kind, guest.caller.now)));
     };
     Ok(match answered(&desk, &guest, visit, typed, trust).await? {
-        Challenge::Proven(given) => {
-            let mut response = headers::see_other(return_to.as_str());
-            desk.jar().set_given(&given, guest.caller.now, response.headers_mut());
-            response
-        }
+        Challenge::Proven(given) => desk.goes_on(&guest, &given, return_to.as_str()),
         Challenge::Rejected(Rejection::NotSetUp) => {
             headers::see_other(&return_to.through("set-up"))
         }

@@ -44,11 +44,7 @@ pub(super) async fn submit(
     let (env, caller) = (desk.env.clone(), guest.caller.clone());
     let deed = async move { confirm(&env, &caller, &visit, password).await };
     Ok(match desk.outlive(deed).await? {
-        Confirm::Confirmed(given) => {
-            let mut response = headers::see_other(return_to.as_str());
-            desk.jar().set_given(&given, guest.caller.now, response.headers_mut());
-            response
-        }
+        Confirm::Confirmed(given) => desk.goes_on(&guest, &given, return_to.as_str()),
         Confirm::Refused => again(Problem::Password),
         Confirm::Waiting { until } => again(Problem::Wait(guest.caller.now.until(until))),
         Confirm::Busy => again(Problem::Busy),

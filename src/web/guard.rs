@@ -61,7 +61,6 @@ pub(super) async fn guard(
 
     let requirement = door.asks.requirement(&desk.env.config);
     let (head, body) = request.into_parts();
-    let here = desk.return_to(head.uri.path_and_query().map_or("/", |target| target.as_str()));
     let verdict = flow::admit::judge_visit(&requirement, visit.as_ref(), caller.now);
     let leads_to_codes =
         door.asks == Asks::SignIn && door.serves == Serves::Page && refusal::is_navigation(&head);
@@ -71,7 +70,9 @@ pub(super) async fn guard(
         (Some(Step::SaveCodes), _) => {
             return headers::see_other(&ReturnTo::root().through(refusal::SAVE_CODES));
         }
-        (Some(Step::Owed(owed)), _) => return desk.ask(owed, &requirement, &here, &head),
+        (Some(Step::Owed(owed)), _) => {
+            return desk.ask(owed, &requirement, &desk.place_of(&head), &head);
+        }
         (None, _) => {
             return desk.notice(Notice::Refused { reference: desk.reference() }, &head.headers);
         }

@@ -25,6 +25,7 @@ pub mod assets;
 mod challenge;
 mod confirm;
 pub mod cookies;
+mod deed;
 pub mod doors;
 mod form;
 mod guard;
@@ -47,7 +48,7 @@ use pages::{Frame, Notice};
 /// Serves our own pages and guards the applications.
 #[derive(Clone, Debug)]
 pub struct Web {
-    env: Arc<Env>,
+    desk: Desk,
     router: Router,
 }
 
@@ -58,8 +59,8 @@ struct Peer(IpAddr);
 impl Web {
     /// Serves and guards with what `env` holds.
     pub fn new(env: Arc<Env>) -> Self {
-        let desk = Desk { env: Arc::clone(&env) };
-        Self { env, router: doors::router(&desk) }
+        let desk = Desk { env };
+        Self { router: doors::router(&desk), desk }
     }
 
     /// Answers a request for one of our own pages. The body is complete, and no longer than a form.
@@ -85,8 +86,7 @@ impl Web {
         head: &Parts,
         address: IpAddr,
     ) -> Result<Permit, http::Response<Bytes>> {
-        let desk = Desk { env: Arc::clone(&self.env) };
-        match desk.admit(request, head, address).await {
+        match self.desk.admit(request, head, address).await {
             Ok(permit) => Ok(permit),
             Err(response) => Err(whole(*response).await),
         }
@@ -94,17 +94,17 @@ impl Web {
 
     /// Says that something is wrong: as a page to people, as JSON to scripts.
     pub async fn notice(&self, notice: Notice, headers: &HeaderMap) -> http::Response<Bytes> {
-        let desk = Desk { env: Arc::clone(&self.env) };
-        whole(desk.notice(notice, headers)).await
+        whole(self.desk.notice(notice, headers)).await
     }
 
     /// Says that nothing is served under the host that `headers` name, and logs which that is.
     pub async fn misdirected(&self, headers: &HeaderMap, address: IpAddr) -> http::Response<Bytes> {
-        if let Ok(now) = self.env.now()
-            && let Some(left_out) = self.env.lines.due(Line::WrongHost, now)
+        let env = &self.desk.env;
+        if let Ok(now) = env.now()
+            && let Some(left_out) = env.lines.due(Line::WrongHost, now)
         {
             let host = headers.get(HOST).map(form::shown);
-            let expected = self.env.config.app.origin.authority();
+            let expected = env.config.app.origin.authority();
             tracing::info!(%address, host, expected, left_out, "request refused: wrong host");
         }
         self.notice(Notice::WrongHost, headers).await
@@ -112,10 +112,9 @@ impl Web {
 
     /// Says that the request has no single meaning, and logs why under the reference that it shows.
     pub async fn misread(&self, why: &str, headers: &HeaderMap) -> http::Response<Bytes> {
-        let desk = Desk { env: Arc::clone(&self.env) };
-        let reference = desk.reference();
+        let reference = self.desk.reference();
         tracing::info!(reference, why, "request refused: no single meaning");
-        whole(desk.notice(Notice::BadRequest { reference }, headers)).await
+        whole(self.desk.notice(Notice::BadRequest { reference }, headers)).await
     }
 }
 

@@ -59,7 +59,7 @@ impl Desk {
         head: &Parts,
         address: IpAddr,
     ) -> Response {
-        let here = self.return_to(head.uri.path_and_query().map_or("/", |target| target.as_str()));
+        let here = self.place_of(head);
         let rule = ruling.raised_by;
         match owed(verdict) {
             Some(Step::Owed(owed)) => {
@@ -73,6 +73,11 @@ impl Desk {
                 self.notice(Notice::Refused { reference }, &head.headers)
             }
         }
+    }
+
+    /// What a request asks for, as a place to come back to.
+    pub(super) fn place_of(&self, head: &Parts) -> ReturnTo {
+        self.return_to(head.uri.path_and_query().map_or("/", |target| target.as_str()))
     }
 
     /// Leads to the step that is owed, and from there to `back`.

@@ -12,7 +12,7 @@ use super::pages::{self, Problem};
 use super::return_to::ReturnTo;
 use super::{Desk, headers, qr, refusal};
 use crate::domain::assurance::Level;
-use crate::domain::factor::recovery;
+use crate::domain::factor::recovery::{self, RecoveryCodes};
 use crate::domain::factor::totp::{Code, Key};
 use crate::flow::Visit;
 use crate::flow::set_up::{SetUp, pending_key, save_codes, turn_on};
@@ -61,9 +61,7 @@ pub(super) async fn submit(
     let deed = async move { turn_on(&env, &caller, &visit, &code, trust).await };
     match desk.outlive(deed).await? {
         SetUp::On(given) => {
-            let mut response = headers::see_other(&return_to.through(refusal::SAVE_CODES));
-            desk.jar().set_given(&given, guest.caller.now, response.headers_mut());
-            Ok(response)
+            Ok(desk.goes_on(&guest, &given, &return_to.through(refusal::SAVE_CODES)))
         }
         SetUp::Already => Ok(headers::see_other(return_to.as_str())),
         SetUp::Wrong => page(&desk, &guest, &return_to, trust, Some(Problem::Code)).await,
@@ -153,12 +151,16 @@ fn codes_page(
     let page = pages::RecoveryCodes {
         frame: desk.frame_for(guest),
         form: desk.form(guest, return_to),
-        codes: codes.unused().map(recovery::Code::expose_grouped).collect(),
+        codes: grouped(codes),
         issuer: desk.env.config.issuer.clone(),
         username: visit.user.identity.name.clone(),
         problem,
     };
     desk.form_page(&page, problem)
+}
+
+fn grouped(codes: &RecoveryCodes) -> Vec<String> {
+    codes.unused().map(recovery::Code::expose_grouped).collect()
 }
 
 /// The unused codes as a text file.
@@ -168,8 +170,8 @@ pub(super) async fn codes_file(State(desk): State<Desk>, guest: Guest) -> Respon
     let (Some(user), Some(codes)) = (user, codes) else {
         return headers::see_other("/.doorward/");
     };
-    let codes: Vec<_> = codes.unused().map(recovery::Code::expose_grouped).collect();
-    let text = pages::recovery_codes_file(&desk.env.config.issuer, &user.identity.name, &codes);
+    let text =
+        pages::recovery_codes_file(&desk.env.config.issuer, &user.identity.name, &grouped(codes));
     let mut response = Response::new(text.into());
     *response.status_mut() = StatusCode::OK;
     let headers = response.headers_mut();

@@ -2,7 +2,6 @@
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use http::StatusCode;
 use serde::Deserialize;
 
 use super::form::{Asked, Form, Trouble};
@@ -12,9 +11,7 @@ use super::return_to::ReturnTo;
 use super::{Desk, headers};
 use crate::domain::name::Login;
 use crate::domain::password::Password;
-use crate::flow::Given;
 use crate::flow::sign_in::{SignIn, sign_in};
-use crate::identity::Full;
 
 /// What is typed into it.
 #[derive(Deserialize, Default)]
@@ -73,55 +70,4 @@ fn page(
         problem,
     };
     desk.form_page(&page, problem)
-}
-
-impl Desk {
-    /// Where a right password leads: on, or to what is still owed of whoever has a second factor,
-    /// even where the place that they were going to asks nothing.
-    pub(super) fn onward(&self, guest: &Guest, given: &Given, return_to: &ReturnTo) -> Response {
-        let all_shown = given.known.is_some();
-        let mut response = if all_shown {
-            headers::see_other(return_to.as_str())
-        } else {
-            headers::see_other(&return_to.through("challenge"))
-        };
-        self.jar().set_given(given, guest.caller.now, response.headers_mut());
-        response
-    }
-
-    /// A form, with the status that fits why it comes back.
-    pub(super) fn form_page(
-        &self,
-        page: &impl askama::Template,
-        problem: Option<Problem>,
-    ) -> Response {
-        let status = match problem {
-            None => StatusCode::OK,
-            Some(Problem::Wait(_) | Problem::WaitOrRecoveryCode(_) | Problem::Locked) => {
-                StatusCode::TOO_MANY_REQUESTS
-            }
-            Some(Problem::Busy) => StatusCode::SERVICE_UNAVAILABLE,
-            Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
-        };
-        let mut response = self.page(status, page);
-        let wait = match problem {
-            Some(Problem::Busy) => Some(Full::RETRY_AFTER.as_secs()),
-            Some(problem) => problem.wait(),
-            None => None,
-        };
-        if let Some(seconds) = wait {
-            response.headers_mut().insert(http::header::RETRY_AFTER, seconds.into());
-        }
-        response
-    }
-
-    /// Carries a deed through even if the visitor hangs up in the middle: what was charged is then
-    /// refunded all the same.
-    pub(super) async fn outlive<T: Send + 'static>(
-        &self,
-        deed: impl Future<Output = Result<T, crate::store::Unavailable>> + Send + 'static,
-    ) -> Result<T, crate::store::Unavailable> {
-        let done = tokio::spawn(deed).await;
-        done.unwrap_or(Err(crate::store::Unavailable::new("a deed broke off")))
-    }
 }

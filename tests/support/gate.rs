@@ -62,14 +62,14 @@ struct CountingWorker {
 }
 
 impl Counting {
-    fn start(chance: Chance, hashed: Arc<AtomicUsize>) -> Self {
+    fn start(cost: Cost, chance: Chance, hashed: Arc<AtomicUsize>) -> Self {
         let room = Room {
             threads: 1.try_into().unwrap(),
             places: 1_000,
             places_of_one: 1_000,
             idle: Duration::from_secs(1),
         };
-        Self { pool: Pool::start(Cost::LEAST, room, chance).unwrap(), hashed }
+        Self { pool: Pool::start(cost, room, chance).unwrap(), hashed }
     }
 }
 
@@ -119,15 +119,20 @@ impl Gate {
 
     /// A gateway that follows `config`.
     pub(crate) fn configured(config: &str, records: Arc<dyn Records>) -> Self {
-        Self::furnished(config, records, 10_000)
+        Self::furnished(config, records, 10_000, Cost::LEAST)
     }
 
     /// A gateway that takes so many passwords a minute from one address.
     pub(crate) fn taking(posts: u32) -> Self {
-        Self::furnished(CONFIG, Arc::new(Memory::new()), posts)
+        Self::furnished(CONFIG, Arc::new(Memory::new()), posts, Cost::LEAST)
     }
 
-    fn furnished(config: &str, records: Arc<dyn Records>, posts: u32) -> Self {
+    /// A gateway over `records` that hashes at this cost.
+    pub(crate) fn hashing_at(cost: Cost, records: Arc<dyn Records>) -> Self {
+        Self::furnished(CONFIG, records, 10_000, cost)
+    }
+
+    fn furnished(config: &str, records: Arc<dyn Records>, posts: u32, cost: Cost) -> Self {
         static SEED: AtomicU64 = AtomicU64::new(2);
         // Gateways over one store share their keys, as nodes do.
         let keys = Keys::random(&mut StdRng::seed_from_u64(1));
@@ -140,7 +145,7 @@ impl Gate {
         let env = Arc::new(Env {
             config: Arc::new(Config::read("test.yaml", config).unwrap()),
             store: Arc::new(Store::new(records, &keys, chance.clone())),
-            hashing: Arc::new(Counting::start(chance.clone(), Arc::clone(&hashed))),
+            hashing: Arc::new(Counting::start(cost, chance.clone(), Arc::clone(&hashed))),
             limit: SignInLimit::a_minute(posts.try_into().unwrap()),
             lines: Lines::default(),
             signer: Signer::new(cookie_keys.iter().map(|(id, key)| (*id, key))).unwrap(),
