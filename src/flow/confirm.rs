@@ -1,13 +1,12 @@
 //! Showing the password again, before a change to one's own protection.
 
 use super::admit::Visit;
-use super::challenge::{go_on, live_session};
 use super::env::{Caller, Env, Given};
 use super::sign_in::{broken, charge};
+use super::visits::{Fresh, go_on, live_session};
 use crate::domain::assurance::Proof;
 use crate::domain::event::What;
 use crate::domain::password::Password;
-use crate::domain::secret::Token;
 use crate::domain::time::Timestamp;
 use crate::store::{Reads, Unavailable};
 
@@ -49,7 +48,7 @@ pub async fn confirm(
         Err(until) => return Ok(Confirm::Waiting { until }),
     };
     let verified = place.verify(password, charged.hash.clone()).await.map_err(broken)?;
-    let token = env.chance.draw(|rng| Token::random(rng));
+    let fresh = Fresh::draw(env);
     let reads = Reads { session: Some(visit.hash), ..Reads::user(user) };
     let confirmed = env
         .store
@@ -59,7 +58,7 @@ pub async fn confirm(
             }
             let Some(session) = live_session(env, caller, held) else { return Confirm::Over };
             held.tell(caller.event(user, What::Confirmed));
-            Confirm::Confirmed(go_on(env, caller, held, &session, Proof::Password, &token))
+            Confirm::Confirmed(go_on(env, caller, held, &session, Proof::Password, &fresh))
         })
         .await?;
     Ok(confirmed.unwrap_or(Confirm::Over))

@@ -1,14 +1,13 @@
 //! What a one-time link leads to: setting a password, and being signed in with it.
 
-use super::env::{Caller, Env, Given, KnownCookie};
+use super::env::{Caller, Env, Given};
 use super::sign_in::broken;
+use super::visits::{Fresh, begin};
 use crate::domain::assurance::{Proof, Proofs};
-use crate::domain::device::BrowserId;
 use crate::domain::event::What;
 use crate::domain::link::Purpose;
 use crate::domain::password::Password;
 use crate::domain::secret::Token;
-use crate::domain::session::Session;
 use crate::domain::time::Timestamp;
 use crate::store::{Reads, Unavailable};
 
@@ -78,8 +77,7 @@ pub async fn set_password(
     let hash = place.hash(password).await.map_err(broken)?;
     let now = caller.now;
     let user = link.user;
-    let (session, new_browser) =
-        env.chance.draw(|rng| (Token::random(rng), BrowserId::random(rng)));
+    let fresh = Fresh::draw(env);
     let reads = Reads {
         session: caller.carried.session.as_ref().map(Token::hash),
         link: Some(token.hash()),
@@ -98,19 +96,9 @@ pub async fn set_password(
             }
             held.user.set_password(hash.clone());
             held.tell(caller.event(user, What::PasswordSet));
-            held.tell(caller.event(user, What::SignedIn));
-
-            let mut given = Given { session: Some(session.clone()), ..Given::default() };
-            if !held.user.has_second_factor() {
-                let browser = caller.known_to(&held.user);
-                let id = held.user.succeed(browser, new_browser, now);
-                given.known = Some(KnownCookie { user, id });
-            }
             let proofs = Proofs::default().with(Proof::Password, now).with(Proof::Link, now);
-            let begun = Session::begin(user, held.user.epoch(), proofs, now);
-            held.session = None;
-            held.begin(session.hash(), begun, now.plus(env.config.sessions.at_most));
-            PasswordSet::Set(given)
+            let all_shown = !held.user.has_second_factor();
+            PasswordSet::Set(begin(env, caller, held, proofs, all_shown, &fresh))
         })
         .await?;
     Ok(set.unwrap_or(PasswordSet::Dead))

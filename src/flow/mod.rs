@@ -14,6 +14,7 @@ pub mod link;
 pub mod set_up;
 pub mod sign_in;
 pub mod sign_out;
+mod visits;
 
 pub use admit::{Admission, Visit, admit, visit};
 pub use env::{Caller, Carried, Clock, DeviceCookie, Env, Given, KnownCookie, Line, Lines};

@@ -1,8 +1,8 @@
 //! Setting up the authenticator, and saving the recovery codes that come with it.
 
 use super::admit::Visit;
-use super::challenge::{Fresh, live_session, rise};
 use super::env::{Caller, Env, Given};
+use super::visits::{Fresh, live_session, rise};
 use crate::domain::assurance::Proof;
 use crate::domain::event::What;
 use crate::domain::factor::totp;

@@ -3,7 +3,8 @@
 //! Limit, place, charge, hash, and on success one batch. A name that no user has, and a user who has
 //! no password, take the same way with the same writes, so that nobody can tell.
 
-use super::env::{Caller, DeviceCookie, Env, Given, KnownCookie};
+use super::env::{Caller, DeviceCookie, Env, Given};
+use super::visits::{Fresh, begin};
 use crate::domain::assurance::{Proof, Proofs};
 use crate::domain::device::{BrowserId, Presented};
 use crate::domain::event::What;
@@ -11,7 +12,6 @@ use crate::domain::lockout::Charge;
 use crate::domain::name::Login;
 use crate::domain::password::{Password, PasswordHash};
 use crate::domain::secret::Token;
-use crate::domain::session::Session;
 use crate::domain::time::Timestamp;
 use crate::domain::user::UserId;
 use crate::identity::{Broken, Place, Verified};
@@ -65,7 +65,7 @@ async fn sign_in_user(
         Err(until) => return Ok(SignIn::Waiting { until }),
     };
     let verified = place.verify(password, charged.hash.clone()).await.map_err(broken)?;
-    let (token, new_browser) = env.chance.draw(|rng| (Token::random(rng), BrowserId::random(rng)));
+    let fresh = Fresh::draw(env);
     let reads =
         Reads { session: caller.carried.session.as_ref().map(Token::hash), ..Reads::user(user) };
     let signed_in = env
@@ -74,39 +74,21 @@ async fn sign_in_user(
             if !charged.settle(caller, held, &verified) {
                 return SignIn::Refused;
             }
-            SignIn::Begun(begin(env, caller, held, &token, new_browser))
+            SignIn::Begun(begin_visit(env, caller, held, &fresh))
         })
         .await?;
     Ok(signed_in.unwrap_or(SignIn::Refused))
 }
 
-/// The visit that a right password begins. Whatever visit this browser had is over.
-fn begin(
-    env: &Env,
-    caller: &Caller,
-    held: &mut Held,
-    token: &Token,
-    new_browser: BrowserId,
-) -> Given {
-    let now = caller.now;
-    let user = held.user.id();
-    let mut proofs = Proofs::default().with(Proof::Password, now);
-    let mut given = Given { session: Some(token.clone()), ..Given::default() };
-
-    given.device = present_device(caller, held);
-    if let Some(device) = given.device {
-        proofs = proofs.with(Proof::TrustedDevice(device.id), now);
+/// The visit that a right password begins, with the trusted device that this browser may be.
+fn begin_visit(env: &Env, caller: &Caller, held: &mut Held, fresh: &Fresh) -> Given {
+    let mut proofs = Proofs::default().with(Proof::Password, caller.now);
+    let device = present_device(caller, held);
+    if let Some(device) = device {
+        proofs = proofs.with(Proof::TrustedDevice(device.id), caller.now);
     }
-    if !held.user.has_second_factor() || given.device.is_some() {
-        let browser = caller.known_to(&held.user);
-        let id = held.user.succeed(browser, new_browser, now);
-        given.known = Some(KnownCookie { user, id });
-    }
-    held.session = None;
-    let session = Session::begin(user, held.user.epoch(), proofs, now);
-    held.begin(token.hash(), session, now.plus(env.config.sessions.at_most));
-    held.tell(caller.event(user, What::SignedIn));
-    given
+    let all_shown = !held.user.has_second_factor() || device.is_some();
+    Given { device, ..begin(env, caller, held, proofs, all_shown, fresh) }
 }
 
 /// The trusted device that this browser turns out to be, with its next number.

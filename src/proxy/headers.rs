@@ -104,18 +104,18 @@ const RESERVED_NAMES: [&str; 7] = [
 
 /// Takes our cookies out of `Cookie`, and leaves the others byte for byte.
 fn keep_cookies_back(request: &mut RequestHeader) {
-    if !request
+    let lines: Vec<(HeaderValue, Option<Vec<u8>>)> = request
         .headers
         .get_all(COOKIE)
         .iter()
-        .any(|line| cookies::without_ours(line.as_bytes()).is_some())
-    {
+        .map(|line| (line.clone(), cookies::without_ours(line.as_bytes())))
+        .collect();
+    if lines.iter().all(|(_, without)| without.is_none()) {
         return;
     }
-    let lines: Vec<HeaderValue> = request.headers.get_all(COOKIE).iter().cloned().collect();
     request.remove_header(&COOKIE);
-    for line in lines {
-        let line = match cookies::without_ours(line.as_bytes()) {
+    for (line, without) in lines {
+        let line = match without {
             None => Some(line),
             Some(rest) if rest.is_empty() => None,
             Some(rest) => HeaderValue::from_bytes(&rest).ok(),
