@@ -83,7 +83,7 @@ impl Browser {
         url.as_str().strip_prefix(&self.origin).unwrap_or(url.as_str()).to_owned()
     }
 
-    /// Waits until the address begins with `path`, and the page is there.
+    /// Waits until the address begins with `path`; the page behind it may still be on its way.
     pub(crate) fn comes_to(&self, path: &str) -> &Self {
         self.until(&format!("be at {path}"), || self.at().starts_with(path).then_some(()));
         self

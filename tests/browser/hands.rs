@@ -22,13 +22,14 @@ fn the_keyboard_is_enough_to_sign_in_and_to_answer() {
     signs_out(&browser);
 
     let signs_in_by_keys = || {
-        browser.visits("/page").comes_to("/.doorward/sign-in");
+        // The address is there before the page: keys go where the focus is.
+        browser.visits("/page").comes_to("/.doorward/sign-in").sees("#username:focus");
         browser.strikes("ada").tabs(1).strikes(PASSWORD).strikes(&Key::Enter);
-        browser.comes_to("/.doorward/challenge");
+        browser.comes_to("/.doorward/challenge").sees("#code:focus");
     };
     signs_in_by_keys();
     browser.tabs(2).strikes(&Key::Enter).comes_to("/.doorward/challenge?kind=recovery-code");
-    browser.strikes(&recovery_code).strikes(&Key::Enter);
+    browser.sees("#code:focus").strikes(&recovery_code).strikes(&Key::Enter);
     reaches_the_application(&browser, "/page", "pwd,recovery-code,mfa");
     signs_out(&browser);
 
