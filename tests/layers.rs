@@ -28,6 +28,7 @@ const PURE: &[&str] = &["domain", "policy"];
 const PURE_CRATES: &[&str] = &[
     "data-encoding",
     "hmac",
+    "ipnet",
     "minicbor",
     "precis-core",
     "precis-profiles",

@@ -134,7 +134,7 @@ impl FromRequestParts<Desk> for Operator {
 
 impl Desk {
     fn link_made(&self, link: &NewLink) -> LinkMade {
-        let origin = &self.env.config.app.origin;
+        let origin = &self.env.config.portal;
         LinkMade {
             name: link.name.as_str().to_owned(),
             link: format!("{origin}/.doorward/link/{}", link.token.expose_text()),

@@ -164,12 +164,13 @@ impl Gateway {
 
         // The store is open, and its lock ours: whose socket lies there is dead.
         let admin = serve_commands(&env)?;
-        let app = &env.config.app;
+        let app = &env.config.apps[0];
         let upstream = Arc::new(Upstream::new(&app.upstream.authority()));
         // It is looked up again in a moment, and whatever is wrong told then.
         runtime.block_on(upstream.look_up()).ok();
         let web = Web::new(Arc::clone(&env));
-        let gateway = proxy::Gateway::new(web, &app.name, &app.origin, Arc::clone(&upstream));
+        let gateway =
+            proxy::Gateway::new(web, &app.name, &env.config.portal, Arc::clone(&upstream));
         let running = gateway.serve(sockets)?;
 
         let ready = Arc::new(AtomicBool::new(true));
@@ -223,7 +224,7 @@ pub fn run(config: Config, world: World) -> Result<(), NotStarted> {
     let Problems { file, problems: warnings, .. } = config.warnings();
     let version = env!("CARGO_PKG_VERSION");
     let state = config.state.display();
-    let upstream = &config.app.upstream;
+    let upstream = &config.apps[0].upstream;
     tracing::info!(version, configuration = file, %state, %upstream, "starting");
     for warning in warnings {
         tracing::warn!("{file}:{warning}");
@@ -231,7 +232,7 @@ pub fn run(config: Config, world: World) -> Result<(), NotStarted> {
     let gateway = Gateway::start(config, world)?;
     // Before anybody is told that we listen: whoever is told may stop us.
     let told = gateway.runtime.block_on(async { told_to_stop() })?;
-    let origin = gateway.env.config.app.origin.to_string();
+    let origin = gateway.env.config.portal.to_string();
     for address in gateway.addresses() {
         tracing::info!(%address, origin, "listening");
     }

@@ -19,16 +19,22 @@ mod written;
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::string::FromUtf8Error;
+use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::Deserialize;
 
+use crate::domain::demand::Demands;
+use crate::domain::secret::Secret;
 use crate::domain::session;
 use crate::domain::user::{Trust, TurnOn};
 use crate::policy::Policy;
+use crate::policy::pattern::Pattern;
 
 pub use origin::{Malformed, Origin, Upstream};
 pub use problem::{Place, Problem, Problems};
@@ -40,8 +46,22 @@ pub struct Config {
     pub listen: Vec<SocketAddr>,
     /// The directory of the store, its keys and its socket.
     pub state: PathBuf,
-    /// The protected application, on whose host people sign in, too.
-    pub app: App,
+    /// Where people sign in and look after themselves.
+    pub portal: Origin,
+    /// The protected applications; at least one, in file order. No two share a host.
+    pub apps: Vec<Arc<App>>,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Who must have a second factor.
+    pub demands: Demands,
+    /// How often something may be tried.
+    pub limits: Limits,
+    /// How long applications may take.
+    pub upstream_timeouts: UpstreamTimeouts,
+    /// Where events are written, besides the store and the log.
+    pub events: EventsTo,
+    /// What the policy must decide, by the operator's own word.
+    pub tests: Vec<PolicyTest>,
     /// Under which name authenticators show their codes; no colon.
     pub issuer: String,
     /// How two-factor is turned on and checked: drift of 0 to 2 steps, 8 to 24 recovery codes.
@@ -68,12 +88,140 @@ pub struct Config {
 pub struct App {
     /// Its name on pages and in logs: lower-case letters, digits and hyphens.
     pub name: String,
-    /// As which host browsers see it.
-    pub origin: Origin,
+    /// As which hosts browsers see it; at least one.
+    pub hosts: Vec<Origin>,
     /// Where it listens itself.
     pub upstream: Upstream,
     /// Which of its paths ask what.
     pub policy: Policy,
+    /// Whether what its rules and demands refuse is refused, or only watched.
+    pub enforce: bool,
+    /// In which headers it is told who is there.
+    pub identity_headers: IdentityHeaders,
+    /// What it can tell by that a request came through us.
+    pub upstream_secret: Option<Secret>,
+    /// Its own links that sign out here, too.
+    pub sign_out_paths: Vec<Pattern>,
+}
+
+/// In which headers an application is told who is there; a fact without a name is not told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdentityHeaders {
+    /// The user name.
+    pub user: Option<String>,
+    /// The groups, comma-separated.
+    pub groups: Option<String>,
+    /// The full name.
+    pub name: Option<String>,
+    /// The e-mail address.
+    pub email: Option<String>,
+    /// How the person proved to be who they are (RFC 8176), comma-separated.
+    pub amr: Option<String>,
+}
+
+impl Default for IdentityHeaders {
+    fn default() -> Self {
+        let named = |name: &str| Some(name.to_owned());
+        Self {
+            user: named("Remote-User"),
+            groups: named("Remote-Groups"),
+            name: named("Remote-Name"),
+            email: named("Remote-Email"),
+            amr: named("Remote-Amr"),
+        }
+    }
+}
+
+/// How often something may be tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Sign-ins a minute from one address (IPv6: from one /64).
+    pub sign_in_posts: u32,
+}
+
+/// How long applications may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UpstreamTimeouts {
+    /// To take a connection.
+    pub connect: Duration,
+    /// To send the next bytes of an answer.
+    pub read: Duration,
+    /// To take the next bytes of a request.
+    pub write: Duration,
+}
+
+/// Where events are written as JSON lines.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum EventsTo {
+    /// Nowhere.
+    #[default]
+    Nowhere,
+    /// To standard output.
+    Stdout,
+    /// To this file, appended.
+    File(PathBuf),
+}
+
+/// What the policy must decide of one request, by the operator's own word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyTest {
+    /// Its key path in the file, and where it stands there.
+    pub at: (String, Place),
+    /// Who asks; `None`: a stranger.
+    pub visitor: Option<TestVisitor>,
+    /// From where.
+    pub from: IpAddr,
+    /// The method, in upper case.
+    pub method: String,
+    /// Where to: which application, on which of its hosts, and the request target.
+    pub app: usize,
+    /// Path and query.
+    pub target: String,
+    /// What must come of it.
+    pub expect: Expected,
+}
+
+/// Somebody who asks, in a test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TestVisitor {
+    /// The user name, normalised.
+    pub user: String,
+    /// Their groups.
+    pub groups: BTreeSet<String>,
+    /// Whether they have a second factor.
+    pub has_second_factor: bool,
+    /// What they have shown just now.
+    pub shown: Vec<Shown>,
+}
+
+/// Something that somebody in a test has shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shown {
+    /// The password.
+    Password,
+    /// A code of an authenticator.
+    Totp,
+    /// A recovery code.
+    RecoveryCode,
+    /// A trusted device.
+    TrustedDevice,
+}
+
+/// What must come of a request, in a test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Expected {
+    /// It passes.
+    Pass,
+    /// The visitor must sign in.
+    SignIn,
+    /// The visitor must show a second factor.
+    SecondFactor,
+    /// The visitor must set up a second factor.
+    SetUp,
+    /// The visitor is refused.
+    Refused,
 }
 
 /// What the log looks like.
@@ -170,6 +318,11 @@ impl Config {
             }
         };
         Err(Problems { file, problems: vec![problem], text })
+    }
+
+    /// The application that visitors find under `origin`.
+    pub fn app_at(&self, origin: &Origin) -> Option<&Arc<App>> {
+        self.apps.iter().find(|app| app.hosts.contains(origin))
     }
 
     /// What is allowed but unwise, in the order of the file, for `check` and the start of `serve`;

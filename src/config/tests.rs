@@ -26,9 +26,9 @@ fn with(extra: &str) -> String {
 #[test]
 fn the_minimal_file_means_what_the_design_says_by_default() {
     let config = Config::read("minimal.yaml", MINIMAL).unwrap();
-    let app = &config.app;
+    let app = &config.apps[0];
     assert_eq!(config.listen, ["127.0.0.1:8080".parse().unwrap()]);
-    assert_eq!(config.app.origin.to_string(), "https://crm.example.com");
+    assert_eq!(config.portal.to_string(), "https://crm.example.com");
     assert_eq!(app.upstream.authority(), "127.0.0.1:9000");
     assert_eq!(*app.policy.otherwise(), Requirement::second_factor());
     assert_eq!(config.issuer, "crm.example.com");
@@ -60,7 +60,7 @@ fn the_example_asks_what_its_comments_say(
 ) {
     let config = Config::read("example.yaml", EXAMPLE).unwrap();
     let request = Request::read(path.as_bytes()).unwrap();
-    let asked = config.app.policy.requirement(&request).requirement;
+    let asked = config.apps[0].policy.requirement(&request).requirement;
     assert_eq!(asked.level, level);
     assert_eq!(asked.within, within.map(Duration::from_secs));
     assert_eq!(asked.trusted_device, trusted_device);
@@ -349,7 +349,7 @@ fn the_shipped_files_are_wise() {
 fn plain_http_on_localhost_needs_no_leave() {
     let text = MINIMAL.replace("crm.example.com", "'http://crm.localhost:8080'");
     let config = Config::read("doorward.yaml", &text).unwrap();
-    assert_eq!(config.app.origin.to_string(), "http://crm.localhost:8080");
+    assert_eq!(config.portal.to_string(), "http://crm.localhost:8080");
 }
 
 #[test]
@@ -386,5 +386,5 @@ fn the_lines_in_the_readme_are_a_valid_configuration() {
     let block = readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next());
     let config = Config::read("README.md", block.unwrap()).unwrap();
     assert!(config.warnings().problems.is_empty(), "{}", config.warnings());
-    assert_eq!(config.app.name, "crm");
+    assert_eq!(config.apps[0].name, "crm");
 }

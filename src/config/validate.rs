@@ -8,7 +8,10 @@ mod second_factor;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
 
+use crate::domain::demand::Demands;
 use crate::domain::session;
 use crate::domain::user::Trust;
 
@@ -16,7 +19,7 @@ use super::problem::{Problem, Problems};
 use super::span::{HOUR, Span};
 use super::tree::Node;
 use super::written::{File, List, Listener};
-use super::{App, Config, origin};
+use super::{App, Config, EventsTo, Limits, UpstreamTimeouts, origin};
 
 /// The configuration that `file` describes, whose tree is `root` and which is called `name`, and
 /// what is unwise about it. What is wrong with it goes to `problems`, which holds what the tree
@@ -48,14 +51,26 @@ impl Judge<'_> {
         let app = file.apps.as_ref().and_then(|apps| self.apps(apps));
         let state = file.state.as_deref().and_then(|state| self.state(state));
         let operators = self.listener("operators", &file.operators);
-        let issuer = self.issuer(file, app.as_ref().map(|app| &app.origin));
+        let portal = app.as_ref().and_then(|app| app.hosts.first().cloned());
+        let issuer = self.issuer(file, portal.as_ref());
         let sessions = self.sessions(file);
         let listen = listen?;
         self.check_addresses(&listen, &operators, app.as_ref());
         Some(Config {
             listen,
             state: state?,
-            app: app?,
+            portal: portal?,
+            apps: vec![Arc::new(app?)],
+            trusted_proxies: Vec::new(),
+            demands: Demands::default(),
+            limits: Limits { sign_in_posts: 30 },
+            upstream_timeouts: UpstreamTimeouts {
+                connect: Duration::from_secs(5),
+                read: Duration::from_secs(60),
+                write: Duration::from_secs(60),
+            },
+            events: EventsTo::default(),
+            tests: Vec::new(),
             issuer: issuer?,
             second_factor: second_factor::turn_on(&file.second_factor),
             trusted_devices: Trust {

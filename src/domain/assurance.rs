@@ -4,6 +4,7 @@
 //! asked again before a change, the fresh code before a payment. Each is a [`Requirement`] judged
 //! against [`Evidence`].
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,8 +42,60 @@ pub struct Requirement {
     pub password_within: Option<Duration>,
     /// The second factor must have been shown no longer ago than this. Excludes trusted devices.
     pub within: Option<Duration>,
+    /// Which kinds of second factor count.
+    pub kinds: Kinds,
     /// Whether a trusted device may stand in for the second factor.
     pub trusted_device: bool,
+    /// Who may enter at all: whoever each of these admits; none of them admits everybody.
+    pub only: Option<Arc<[Only]>>,
+}
+
+/// People, by name and by group.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Only {
+    /// These users, by normalised name.
+    pub users: BTreeSet<String>,
+    /// Whoever belongs to one of these groups.
+    pub groups: BTreeSet<String>,
+}
+
+impl Only {
+    /// Whether this person is one of them.
+    pub fn admits(&self, identity: &Identity) -> bool {
+        self.users.contains(&identity.name) || !self.groups.is_disjoint(&identity.groups)
+    }
+}
+
+/// A set of kinds of second factor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Kinds(u8);
+
+impl Kinds {
+    /// None: nobody can show one of these.
+    pub const NONE: Self = Self(0);
+    /// Codes of an authenticator.
+    pub const TOTP: Self = Self(1);
+    /// Recovery codes.
+    pub const RECOVERY_CODE: Self = Self(2);
+    /// Every kind there is.
+    pub const ALL: Self = Self(Self::TOTP.0 | Self::RECOVERY_CODE.0);
+
+    /// The kinds of both sets.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// The kinds that are in both sets.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Whether every kind of `other` is in this set.
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
 }
 
 impl Requirement {
@@ -74,17 +127,25 @@ impl Requirement {
     /// Asks what a change to one's own protection asks: the password shown within `confirm_for`
     /// and, of whoever has a second factor, that one within the same span, not a trusted device
     /// (NIST SP 800-63B-4 §4.1: binding an authenticator needs the highest assurance available).
-    pub const fn change(confirm_for: Duration) -> Self {
+    pub fn change(confirm_for: Duration) -> Self {
         Self {
             level: Level::SignIn,
             password_within: Some(confirm_for),
             within: Some(confirm_for),
             trusted_device: false,
+            ..Self::sign_in()
         }
     }
 
     const fn of(level: Level) -> Self {
-        Self { level, password_within: None, within: None, trusted_device: true }
+        Self {
+            level,
+            password_within: None,
+            within: None,
+            kinds: Kinds::ALL,
+            trusted_device: true,
+            only: None,
+        }
     }
 
     /// What both ask: field by field the stricter.
@@ -98,8 +159,20 @@ impl Requirement {
             level: self.level.max(other.level),
             password_within: shorter(self.password_within, other.password_within),
             within: shorter(self.within, other.within),
+            kinds: self.kinds.and(other.kinds),
             trusted_device: self.trusted_device && other.trusted_device,
+            only: both(self.only.as_ref(), other.only.as_ref()),
         }
+    }
+}
+
+fn both(a: Option<&Arc<[Only]>>, b: Option<&Arc<[Only]>>) -> Option<Arc<[Only]>> {
+    match (a, b) {
+        (Some(a), Some(b)) if a != b => {
+            let all: BTreeSet<&Only> = a.iter().chain(b.iter()).collect();
+            Some(all.into_iter().cloned().collect())
+        }
+        (either, None) | (None, either) | (either, Some(_)) => either.cloned(),
     }
 }
 
@@ -487,6 +560,7 @@ mod tests {
                 password_within,
                 within,
                 trusted_device,
+                ..Requirement::nothing()
             },
         )
     }

@@ -5,6 +5,7 @@
 
 pub mod assurance;
 pub mod chance;
+pub mod demand;
 pub mod device;
 pub mod event;
 pub mod factor;

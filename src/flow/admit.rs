@@ -47,7 +47,7 @@ pub async fn admit(
     session: Option<&Token>,
     now: Timestamp,
 ) -> Result<Admission, Unavailable> {
-    let ruling = env.config.app.policy.requirement(request);
+    let ruling = env.config.apps[0].policy.requirement(request);
     let visit = visit(env, session, now).await?;
     let verdict = judge_visit(&ruling.requirement, visit.as_ref(), now);
     Ok(Admission { verdict, ruling })

@@ -14,7 +14,7 @@ use crate::domain::assurance::{Level, Requirement};
 
 fn rule(paths: &[&str], require: Requirement) -> Rule {
     let paths = paths.iter().map(|path| Pattern::from_str(path).unwrap()).collect();
-    Rule { paths, require }
+    Rule::new(paths, require)
 }
 
 pub(super) fn fresh() -> Requirement {

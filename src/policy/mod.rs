@@ -10,7 +10,7 @@ pub mod request;
 pub mod rules;
 
 pub use request::{OwnPage, Request, Unreadable};
-pub use rules::{Policy, Rule, Ruling};
+pub use rules::{Parameter, Policy, Rule, Ruling};
 
 #[cfg(test)]
 mod corpus;

@@ -3,23 +3,62 @@
 //! The first rule that takes a path governs it, `otherwise` what none takes. Every reading of a
 //! request is governed so, and the request must meet what all of them ask together.
 
+use std::collections::BTreeSet;
 use std::fmt;
+
+use ipnet::IpNet;
 
 use crate::domain::assurance::Requirement;
 
 use super::pattern::{Case, Pattern, fold};
 use super::request::Request;
 
-/// One rule: these paths ask this.
+/// One rule: what is asked where all its conditions are met. A condition that is empty is met.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     /// Where it applies: any of these.
     pub paths: Vec<Pattern>,
+    /// To which methods, in upper case: any of these.
+    pub methods: BTreeSet<String>,
+    /// To visitors from where: any of these.
+    pub networks: Vec<IpNet>,
+    /// To members of which groups: any of these.
+    pub groups: BTreeSet<String>,
+    /// To which parameters of the query: all of these. Such a rule adds to the one that governs
+    /// without it.
+    pub query: Vec<Parameter>,
     /// What it asks.
     pub require: Requirement,
+    /// Whether whoever may enter here must have a second factor, wherever they go.
+    pub demand: bool,
+    /// Whether it is enforced, or only watched.
+    pub enforce: bool,
+}
+
+/// A parameter of the query that a rule looks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    /// Its name.
+    pub name: String,
+    /// Its value is any of these; any at all if there are none.
+    pub values: BTreeSet<String>,
 }
 
 impl Rule {
+    /// A rule without further conditions.
+    pub fn new(paths: Vec<Pattern>, require: Requirement) -> Self {
+        Self {
+            paths,
+            methods: BTreeSet::new(),
+            networks: Vec::new(),
+            groups: BTreeSet::new(),
+            query: Vec::new(),
+            require,
+            demand: false,
+            enforce: true,
+        }
+    }
+
     fn takes(&self, path: &[u8], case: Case) -> bool {
         self.paths.iter().any(|pattern| pattern.matches(path, case))
     }

@@ -171,7 +171,7 @@ impl Desk {
             return Requirement::nobody();
         };
         match request.own_page() {
-            OwnPage::No => self.env.config.app.policy.requirement(&request).requirement,
+            OwnPage::No => self.env.config.apps[0].policy.requirement(&request).requirement,
             OwnPage::Page(_) | OwnPage::Odd => {
                 let path = place.as_str().split('?').next().unwrap_or_default();
                 let door = doors::DOORS.iter().find(|door| door.path == path);

@@ -14,7 +14,7 @@ use crate::domain::time::Timestamp;
 
 pub(super) async fn show(State(desk): State<Desk>, guest: Guest) -> Response {
     let Some(visit) = &guest.visit else { return headers::see_other("/.doorward/sign-in") };
-    let app = &desk.env.config.app;
+    let app = &desk.env.config.apps[0];
     let two_factor = match guest.trusted_until() {
         _ if !visit.user.user.has_second_factor() => TwoFactor::Off,
         Some(until) => TwoFactor::OnButHere { until: date(until) },

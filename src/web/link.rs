@@ -75,7 +75,7 @@ async fn addressee(
 /// A password must not be the name of whom it is for, nor of what it opens.
 fn chosen(desk: &Desk, addressee: &Addressee, typed: &str) -> Result<Password, WeakPassword> {
     let config = &desk.env.config;
-    let mut known = vec![addressee.name.as_str(), &config.app.name, config.app.origin.host()];
+    let mut known = vec![addressee.name.as_str(), &config.apps[0].name, config.portal.host()];
     known.extend(addressee.email.as_deref());
     Password::chosen(typed, &known)
 }

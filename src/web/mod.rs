@@ -104,7 +104,7 @@ impl Web {
             && let Some(left_out) = env.lines.due(Line::WrongHost, now)
         {
             let host = headers.get(HOST).map(form::shown);
-            let expected = env.config.app.origin.authority();
+            let expected = env.config.portal.authority();
             tracing::info!(%address, host, expected, left_out, "request refused: wrong host");
         }
         self.notice(Notice::WrongHost, headers).await
@@ -139,17 +139,17 @@ impl Desk {
     }
 
     fn jar(&self) -> Jar<'_> {
-        Jar::new(&self.env.signer, &self.env.config.app.origin)
+        Jar::new(&self.env.signer, &self.env.config.portal)
     }
 
     fn return_to(&self, text: &str) -> ReturnTo {
-        ReturnTo::read(text, &self.env.config.app.origin)
+        ReturnTo::read(text, &self.env.config.portal)
     }
 
     /// What stands around a page for a visitor whom we do not name.
     fn frame(&self) -> Frame {
         Frame {
-            site: self.env.config.app.name.clone(),
+            site: self.env.config.apps[0].name.clone(),
             support: self.env.config.support.clone(),
             user: None,
         }

@@ -108,7 +108,7 @@ impl Desk {
         let body = json!({
             "error": page,
             "message": message_of(owed, requirement),
-            "url": format!("{}/.doorward/{page}", self.env.config.app.origin),
+            "url": format!("{}/.doorward/{page}", self.env.config.portal),
             "asks": asks(requirement),
         });
         let mut response = headers::json(StatusCode::UNAUTHORIZED, &body);
@@ -126,7 +126,7 @@ impl Desk {
                 _ => headers::page,
             };
             let page = NoticePage { frame: self.frame(), notice };
-            dress(status, &page, &self.env.config.app.origin)
+            dress(status, &page, &self.env.config.portal)
         } else {
             headers::json(status, &notice_json(&notice))
         };

@@ -103,7 +103,7 @@ fn set_up_page(
         frame: desk.frame_for(guest),
         form: desk.form(guest, return_to),
         demanded_by: (desk.asked_at(return_to).level == Level::SecondFactor)
-            .then(|| config.app.name.clone()),
+            .then(|| config.apps[0].name.clone()),
         qr: qr::svg_path(&uri),
         uri,
         secret: key.expose_base32(),
@@ -177,7 +177,7 @@ pub(super) async fn codes_file(State(desk): State<Desk>, guest: Guest) -> Respon
     let headers = response.headers_mut();
     headers::harden(headers);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    let host = desk.env.config.app.origin.host();
+    let host = desk.env.config.portal.host();
     let disposition = format!("attachment; filename=\"recovery-codes-{host}.txt\"");
     if let Ok(disposition) = HeaderValue::from_str(&disposition) {
         headers.insert(CONTENT_DISPOSITION, disposition);

@@ -65,7 +65,7 @@ fn page(
     let page = pages::SignIn {
         frame: desk.frame(),
         form: desk.form(guest, return_to),
-        app: Some(desk.env.config.app.name.clone()),
+        app: Some(desk.env.config.apps[0].name.clone()),
         username,
         problem,
     };

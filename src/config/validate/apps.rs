@@ -1,7 +1,7 @@
 //! The applications and their rules.
 
 use crate::config::written::{self, Asked, Conditions, List, Require, Word};
-use crate::config::{App, Origin, Upstream};
+use crate::config::{App, IdentityHeaders, Origin, Upstream};
 use crate::domain::assurance::Requirement;
 use crate::policy::pattern::Pattern;
 use crate::policy::rules::{Policy, Rule};
@@ -41,7 +41,16 @@ impl Judge<'_> {
             }
         }
         let policy = Policy::new(rules, otherwise.unwrap_or(Requirement::second_factor()));
-        Some(App { name: name?, origin: origin?, upstream: upstream?, policy })
+        Some(App {
+            name: name?,
+            hosts: vec![origin?],
+            upstream: upstream?,
+            policy,
+            enforce: true,
+            identity_headers: IdentityHeaders::default(),
+            upstream_secret: None,
+            sign_out_paths: Vec::new(),
+        })
     }
 
     fn name(&mut self, at: &str, name: &str) -> Option<String> {
@@ -103,10 +112,8 @@ impl Judge<'_> {
             let require = rule.require.as_ref();
             let require = require.and_then(|asked| self.requirement(&below(&at, "require"), asked));
             // What could not be read asks the most, while we look for further problems.
-            read.push(Rule {
-                paths: paths.unwrap_or_default(),
-                require: require.unwrap_or(Requirement::nobody()),
-            });
+            let require = require.unwrap_or(Requirement::nobody());
+            read.push(Rule::new(paths.unwrap_or_default(), require));
         }
         read
     }
