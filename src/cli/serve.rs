@@ -28,8 +28,7 @@ use crate::domain::chance::Chance;
 use crate::domain::signed::Signer;
 use crate::domain::time::Timestamp;
 use crate::edge;
-use crate::flow::{Clock, Env, Lines};
-use crate::identity::SignInLimit;
+use crate::flow::{Clock, Env};
 use crate::identity::local::{Cost, Pool, Room};
 use crate::proxy::{self, Upstream};
 use crate::store::directory::StateError;
@@ -276,12 +275,12 @@ fn furnish(config: Config, world: World) -> Result<Env, NotStarted> {
     let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let pool = Pool::start(world.cost, Room::beside(cores), world.chance.clone())?;
     Ok(Env {
-        limit: SignInLimit::default(),
-        lines: Lines::default(),
+        limit: Arc::default(),
+        lines: Arc::default(),
         store: Arc::new(Store::new(Arc::new(records), &keys, world.chance.clone())),
         hashing: Arc::new(pool),
-        signer,
-        clock: Clock::new(move || (world.clock)()),
+        signer: Arc::new(signer),
+        clock: Arc::new(Clock::new(move || (world.clock)())),
         chance: world.chance,
         config: Arc::new(config),
     })

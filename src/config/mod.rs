@@ -31,7 +31,7 @@ use serde::Deserialize;
 
 use crate::domain::demand::Demands;
 use crate::domain::secret::Secret;
-use crate::domain::session;
+use crate::domain::stay;
 use crate::domain::user::{Trust, TurnOn};
 use crate::policy::Policy;
 use crate::policy::pattern::Pattern;
@@ -69,7 +69,7 @@ pub struct Config {
     /// How long, and how many, browsers may be trusted; 1 to 100 of one person.
     pub trusted_devices: Trust,
     /// How long a visit lasts; in all no less than without a request.
-    pub sessions: session::Limits,
+    pub sessions: stay::Limits,
     /// How long a password that was shown is good for changes to one's own protection.
     pub confirm_for: Duration,
     /// What the log looks like.

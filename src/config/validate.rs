@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::demand::Demands;
-use crate::domain::session;
+use crate::domain::stay;
 use crate::domain::user::Trust;
 
 use super::problem::{Problem, Problems};
@@ -125,14 +125,14 @@ impl Judge<'_> {
         Some(beside.join(written))
     }
 
-    fn sessions(&mut self, file: &File) -> session::Limits {
+    fn sessions(&mut self, file: &File) -> stay::Limits {
         let at_most = file.sessions.at_most;
         let idle = file.sessions.idle.unwrap_or(Span::seconds(HOUR).min(at_most));
         if idle > at_most && !self.has_refused("sessions.at_most") {
             let what = format!("{idle} is longer than a session may last, which is {at_most}");
             self.refuse("sessions.idle", what, "make `idle` shorter or `at_most` longer");
         }
-        session::Limits { idle: idle.into(), at_most: at_most.into() }
+        stay::Limits { idle: idle.into(), at_most: at_most.into() }
     }
 
     /// Two listeners on one address, and an application that is this gateway itself.

@@ -6,6 +6,7 @@ use super::env::Env;
 use crate::domain::assurance::{Requirement, Verdict, Visitor, judge};
 use crate::domain::secret::{Token, TokenHash};
 use crate::domain::session::Session;
+use crate::domain::stay::StayId;
 use crate::domain::time::Timestamp;
 use crate::policy::{Request, Ruling};
 use crate::store::{Snapshot, Unavailable};
@@ -17,6 +18,8 @@ pub struct Visit {
     pub hash: TokenHash,
     /// The session.
     pub session: Arc<Session>,
+    /// The stay that it belongs to.
+    pub stay: StayId,
     /// Whose it is.
     pub user: Arc<Snapshot>,
 }
@@ -69,22 +72,27 @@ pub async fn visit(
 ) -> Result<Option<Visit>, Unavailable> {
     let Some(hash) = session.map(Token::hash) else { return Ok(None) };
     let Some(session) = env.store.session(hash).await? else { return Ok(None) };
+    let Some(id) = session.stay else { return Ok(None) };
+    let Some(stay) = env.store.stay(id).await? else { return Ok(None) };
     let Some(user) = env.store.user(session.user).await? else { return Ok(None) };
-    if !session.is_alive(user.user.epoch(), env.config.sessions, now) {
+    if stay.user != session.user || !stay.is_alive(user.user.epoch(), env.config.sessions, now) {
         return Ok(None);
     }
-    if session.is_worth_touching(now) {
-        note_use(env, hash, now);
+    if stay.is_worth_touching(now) {
+        note_use(env, id, now);
     }
-    Ok(Some(Visit { hash, session, user }))
+    Ok(Some(Visit { hash, session, stay: id, user }))
 }
 
-/// Nobody waits for this: a use that is not noted shortens the visit, and the next one is noted.
-fn note_use(env: &Env, hash: TokenHash, now: Timestamp) {
+/// Nobody waits for this: a use that is not noted shortens the stay, and the next one is noted.
+fn note_use(env: &Env, id: StayId, now: Timestamp) {
     let store = Arc::clone(&env.store);
     tokio::spawn(async move {
-        if let Err(error) = store.touch(hash, now).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "a visit was not noted");
+        if let Err(error) = store.touch(id, now).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the use of a stay was not noted"
+            );
         }
     });
 }

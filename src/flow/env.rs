@@ -18,7 +18,9 @@ use crate::store::{Store, Unavailable};
 pub use super::clock::Clock;
 pub use super::lines::{Line, Lines};
 
-/// Everything that outlives a request.
+/// Everything that outlives a request. A new configuration makes a new one, which shares all the
+/// rest: whoever holds one works with one configuration until the end.
+#[derive(Clone)]
 pub struct Env {
     /// What the operator wants.
     pub config: Arc<Config>,
@@ -27,13 +29,13 @@ pub struct Env {
     /// Where passwords are hashed.
     pub hashing: Arc<dyn Hashing>,
     /// How often one address may try to sign in.
-    pub limit: SignInLimit,
+    pub limit: Arc<SignInLimit>,
     /// How often a log line is written that a flood could repeat.
-    pub lines: Lines,
+    pub lines: Arc<Lines>,
     /// Who signs what browsers carry.
-    pub signer: Signer,
+    pub signer: Arc<Signer>,
     /// What time it is; read once for each request.
-    pub clock: Clock,
+    pub clock: Arc<Clock>,
     /// Where random bits come from.
     pub chance: Chance,
 }

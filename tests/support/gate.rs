@@ -18,7 +18,7 @@ use doorward::domain::secret::Token;
 use doorward::domain::signed::Signer;
 use doorward::domain::time::Timestamp;
 use doorward::domain::user::{Profile, User, UserId};
-use doorward::flow::{Clock, Env, Lines, administer};
+use doorward::flow::{Clock, Env, administer};
 use doorward::identity::local::{Cost, Pool, Room};
 use doorward::identity::{Full, Hashing, Place, SignInLimit, Work, Worker};
 use doorward::policy::{OwnPage, Request};
@@ -146,10 +146,12 @@ impl Gate {
             config: Arc::new(Config::read("test.yaml", config).unwrap()),
             store: Arc::new(Store::new(records, &keys, chance.clone())),
             hashing: Arc::new(Counting::start(cost, chance.clone(), Arc::clone(&hashed))),
-            limit: SignInLimit::a_minute(posts.try_into().unwrap()),
-            lines: Lines::default(),
-            signer: Signer::new(cookie_keys.iter().map(|(id, key)| (*id, key))).unwrap(),
-            clock: Clock::new(move || Timestamp::from_millis(told.load(Ordering::SeqCst))),
+            limit: Arc::new(SignInLimit::a_minute(posts.try_into().unwrap())),
+            lines: Arc::default(),
+            signer: Arc::new(Signer::new(cookie_keys.iter().map(|(id, key)| (*id, key))).unwrap()),
+            clock: Arc::new(Clock::new(move || {
+                Timestamp::from_millis(told.load(Ordering::SeqCst))
+            })),
             chance,
         });
         Self { web: Web::new(Arc::clone(&env)), env, hashed, clock, addresses: AtomicU64::new(1) }
