@@ -11,6 +11,7 @@ mod origin;
 mod problem;
 mod read;
 mod schema;
+mod site;
 mod span;
 mod tree;
 mod validate;
@@ -38,6 +39,7 @@ use crate::policy::pattern::Pattern;
 
 pub use origin::{Malformed, Origin, Upstream};
 pub use problem::{Place, Problem, Problems};
+pub use site::Site;
 
 /// A valid configuration.
 #[derive(Clone, Debug)]

@@ -92,6 +92,16 @@ impl Kinds {
         Self(self.0 & other.0)
     }
 
+    /// The set as bits, one for each kind.
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// The set that [`Kinds::bits`] gave; what is no kind of ours is left out.
+    pub const fn from_bits(bits: u8) -> Self {
+        Self(bits & Self::ALL.0)
+    }
+
     /// Whether every kind of `other` is in this set.
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
@@ -172,7 +182,7 @@ fn both(a: Option<&Arc<[Only]>>, b: Option<&Arc<[Only]>>) -> Option<Arc<[Only]>>
             let all: BTreeSet<&Only> = a.iter().chain(b.iter()).collect();
             Some(all.into_iter().cloned().collect())
         }
-        (either, None) | (None, either) | (either, Some(_)) => either.cloned(),
+        (None, either) | (either, None | Some(_)) => either.cloned(),
     }
 }
 

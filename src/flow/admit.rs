@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::env::Env;
+use crate::config::App;
 use crate::domain::assurance::{Requirement, Verdict, Visitor, judge};
 use crate::domain::secret::{Token, TokenHash};
 use crate::domain::session::Session;
@@ -40,17 +41,18 @@ pub struct Admission {
     pub ruling: Ruling,
 }
 
-/// Judges a request to the application.
+/// Judges a request to `app`.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read; the request is to be refused then.
 pub async fn admit(
     env: &Env,
+    app: &App,
     request: &Request,
     session: Option<&Token>,
     now: Timestamp,
 ) -> Result<Admission, Unavailable> {
-    let ruling = env.config.apps[0].policy.requirement(request);
+    let ruling = app.policy.requirement(request);
     let visit = visit(env, session, now).await?;
     let verdict = judge_visit(&ruling.requirement, visit.as_ref(), now);
     Ok(Admission { verdict, ruling })

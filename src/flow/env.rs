@@ -70,6 +70,22 @@ impl fmt::Debug for Env {
     }
 }
 
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Whoever we heard it from.
+    pub peer: IpAddr,
+    /// The visitor; `None` if a proxy that is trusted did not say.
+    pub visitor: Option<IpAddr>,
+}
+
+impl Source {
+    /// The visitor's address, or the next best.
+    pub fn address(self) -> IpAddr {
+        self.visitor.unwrap_or(self.peer)
+    }
+}
+
 /// Who sends this request, and when.
 #[derive(Clone, Debug)]
 pub struct Caller {

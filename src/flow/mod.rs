@@ -8,6 +8,7 @@ pub mod admit;
 pub mod challenge;
 pub mod clock;
 pub mod confirm;
+pub mod enter;
 pub mod env;
 pub mod lines;
 pub mod link;
@@ -17,4 +18,4 @@ pub mod sign_out;
 mod visits;
 
 pub use admit::{Admission, Visit, admit, visit};
-pub use env::{Caller, Carried, Clock, DeviceCookie, Env, Given, KnownCookie, Line, Lines};
+pub use env::{Caller, Carried, Clock, DeviceCookie, Env, Given, KnownCookie, Line, Lines, Source};

@@ -5,25 +5,23 @@
 //! Pingora's last filter before the wire: a header set any earlier could be taken out again by
 //! the visitor's own `Connection` line (Fabio, CVE-2025-48865).
 
-use std::net::IpAddr;
-
 use http::header::{COOKIE, HeaderName, HeaderValue, REFERER};
 use pingora::Result;
 use pingora::http::RequestHeader;
 
 use super::cookies;
-use super::intake::Site;
+use super::intake::Address;
 use crate::domain::assurance::Permit;
 
 /// What is stamped on one request before it goes upstream.
 pub(super) struct Stamp<'a> {
     /// In whose name it goes.
     pub(super) permit: &'a Permit,
-    /// Whom it came from: the peer of the connection.
-    pub(super) peer: IpAddr,
+    /// Whom it came from: the visitor, and the proxies behind them that are believed.
+    pub(super) forwarded_for: &'a str,
     /// Where the visitor found us. The port, where it is not the scheme's own, stands beside the
     /// host and is not sent a second time as `X-Forwarded-Port`: two sources can disagree.
-    pub(super) site: &'a Site,
+    pub(super) site: &'a Address,
 }
 
 /// Takes out what visitors may not say, then says what `stamp` says.
@@ -36,7 +34,7 @@ pub(super) fn stamp(request: &mut RequestHeader, stamp: &Stamp<'_>) -> Result<()
     if request.headers.get(REFERER).is_some_and(|referer| is_own_page(referer.as_bytes())) {
         request.remove_header(&REFERER);
     }
-    request.insert_header("X-Forwarded-For", stamp.peer.to_string())?;
+    request.insert_header("X-Forwarded-For", stamp.forwarded_for)?;
     request.insert_header("X-Forwarded-Proto", stamp.site.scheme)?;
     request.insert_header("X-Forwarded-Host", &stamp.site.authority)?;
     identify(request, stamp.permit)
@@ -197,9 +195,8 @@ mod tests {
     }
 
     fn put(permit: &Permit, request: &mut RequestHeader) -> Result<()> {
-        let peer = "203.0.113.9".parse().unwrap();
-        let site = Site { scheme: "https", authority: "crm.example.com".to_owned() };
-        stamp(request, &Stamp { permit, peer, site: &site })
+        let site = Address { scheme: "https", authority: "crm.example.com".to_owned() };
+        stamp(request, &Stamp { permit, forwarded_for: "203.0.113.9", site: &site })
     }
 
     fn sent(permit: &Permit, headers: &[(&'static str, &str)]) -> RequestHeader {

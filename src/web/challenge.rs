@@ -1,5 +1,7 @@
 //! The challenge: a code of the authenticator or, by a visible switch, a recovery code.
 
+use std::sync::Arc;
+
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use serde::Deserialize;
@@ -9,6 +11,7 @@ use super::guard::Guest;
 use super::pages::{self, Kind, Problem, Standing, Trust};
 use super::return_to::ReturnTo;
 use super::{Desk, doors, headers};
+use crate::config::App;
 use crate::domain::assurance::{Requirement, Verdict};
 use crate::domain::factor::{Answer, Rejection};
 use crate::domain::time::Timestamp;
@@ -165,13 +168,27 @@ impl Desk {
             .then(|| Trust { lasts: self.env.config.trusted_devices.lasting, ticked })
     }
 
+    /// The application that somebody is going to, if it is one.
+    pub(super) fn app_at(&self, place: &ReturnTo) -> Option<Arc<App>> {
+        match self.destination(place) {
+            Some(destination) => destination.site.app,
+            None => self.site.app.clone(),
+        }
+    }
+
     /// What the place that somebody is going to asks for, be it an application's or ours.
     pub(super) fn asked_at(&self, place: &ReturnTo) -> Requirement {
+        if let Some(destination) = self.destination(place) {
+            return destination.ask.map_or_else(Requirement::sign_in, |ask| ask.requirement);
+        }
         let Ok(request) = policy::Request::read(place.as_str().as_bytes()) else {
             return Requirement::nobody();
         };
         match request.own_page() {
-            OwnPage::No => self.env.config.apps[0].policy.requirement(&request).requirement,
+            OwnPage::No => match &self.site.app {
+                Some(app) => app.policy.requirement(&request).requirement,
+                None => Requirement::nothing(),
+            },
             OwnPage::Page(_) | OwnPage::Odd => {
                 let path = place.as_str().split('?').next().unwrap_or_default();
                 let door = doors::DOORS.iter().find(|door| door.path == path);

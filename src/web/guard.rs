@@ -8,8 +8,7 @@ use http::header::HeaderMap;
 use super::doors::{Asks, Door, Serves};
 use super::pages::Notice;
 use super::refusal::{self, FETCH_DEST, Step};
-use super::return_to::ReturnTo;
-use super::{Desk, Peer, headers};
+use super::{Desk, Peer};
 use crate::domain::assurance::Verdict;
 use crate::domain::time::Timestamp;
 use crate::flow::{self, Caller, Visit};
@@ -46,10 +45,10 @@ pub(super) async fn guard(
         return desk.not_in_a_window(&request);
     }
     // The proxy says where a request comes from; without that it did not come through the proxy.
-    let Some(Peer(address)) = request.extensions().get::<Peer>().copied() else {
+    let Some(Peer(source)) = request.extensions().get::<Peer>().copied() else {
         return desk.notice(Notice::Unavailable, headers);
     };
-    let caller = match desk.caller(headers, address) {
+    let caller = match desk.caller(headers, source) {
         Ok(caller) => caller,
         Err(error) => return desk.unavailable(&error, headers),
     };
@@ -68,7 +67,7 @@ pub(super) async fn guard(
         (None, Verdict::Pass(_)) => {}
         (Some(Step::SaveCodes), _) if !leads_to_codes => {}
         (Some(Step::SaveCodes), _) => {
-            return headers::see_other(&ReturnTo::root().through(refusal::SAVE_CODES));
+            return desk.lead_to_codes(&desk.place_of(&head), &head.headers);
         }
         (Some(Step::Owed(owed)), _) => {
             return desk.ask(owed, &requirement, &desk.place_of(&head), &head);
@@ -106,7 +105,7 @@ impl Desk {
         self.notice(notice, headers)
     }
 
-    fn new_browser(&self) -> [u8; 16] {
+    pub(super) fn new_browser(&self) -> [u8; 16] {
         let mut id = [0; 16];
         self.env.chance.draw(|rng| rng.fill_bytes(&mut id));
         id

@@ -102,8 +102,10 @@ fn set_up_page(
     pages::SetUp {
         frame: desk.frame_for(guest),
         form: desk.form(guest, return_to),
-        demanded_by: (desk.asked_at(return_to).level == Level::SecondFactor)
-            .then(|| config.apps[0].name.clone()),
+        demanded_by: desk
+            .app_at(return_to)
+            .filter(|_| desk.asked_at(return_to).level == Level::SecondFactor)
+            .map(|app| app.name.clone()),
         qr: qr::svg_path(&uri),
         uri,
         secret: key.expose_base32(),

@@ -18,7 +18,7 @@ use doorward::domain::secret::Token;
 use doorward::domain::signed::Signer;
 use doorward::domain::time::Timestamp;
 use doorward::domain::user::{Profile, User, UserId};
-use doorward::flow::{Clock, Env, administer};
+use doorward::flow::{Clock, Env, Source, administer};
 use doorward::identity::local::{Cost, Pool, Room};
 use doorward::identity::{Full, Hashing, Place, SignInLimit, Work, Worker};
 use doorward::policy::{OwnPage, Request};
@@ -154,7 +154,8 @@ impl Gate {
             })),
             chance,
         });
-        Self { web: Web::new(Arc::clone(&env)), env, hashed, clock, addresses: AtomicU64::new(1) }
+        let web = Web::new(Arc::clone(&env), env.config.portal_site());
+        Self { web, env, hashed, clock, addresses: AtomicU64::new(1) }
     }
 
     /// What time it is.
@@ -368,11 +369,12 @@ impl Browser {
         target.clone_into(&mut self.at);
         self.passed = None;
         let read = Request::read(target.as_bytes()).unwrap();
+        let source = Source { peer: self.address, visitor: Some(self.address) };
         let response = if matches!(read.own_page(), OwnPage::Page(_)) {
-            self.web.answer(request, self.address).await
+            self.web.answer(request, source).await
         } else {
             let (head, _) = request.into_parts();
-            match self.web.admit(&read, &head, self.address).await {
+            match self.web.admit(&read, &head, source).await {
                 Ok(permit) => {
                     self.passed = Some(permit.identity().map(|who| who.name.clone()));
                     let amr = permit.amr().methods().collect::<Vec<_>>().join(",");
