@@ -175,6 +175,7 @@ impl User {
             identity,
             proofs,
             has_second_factor: self.has_second_factor(),
+            demanded: false,
             codes_unsaved: self.recovery_codes.as_ref().is_some_and(|codes| !codes.are_saved()),
         }
     }

@@ -186,6 +186,7 @@ mod tests {
             identity: Arc::new(identity),
             proofs: Proofs::default().with(Proof::Password, NOW).with(Proof::Totp, NOW),
             has_second_factor: true,
+            demanded: false,
             codes_unsaved: false,
         });
         match judge(&Requirement::nothing(), &evidence, NOW.plus(Duration::from_secs(1))) {
