@@ -243,6 +243,7 @@ mod tests {
         let room = Room::beside(1.try_into().unwrap());
         Env {
             config: Arc::new(Config::read("minimal.yaml", config).unwrap()),
+            since: Arc::default(),
             store: Arc::new(Store::new(Arc::new(Memory::new()), &keys, chance.clone())),
             hashing: Arc::new(Pool::start(Cost::LEAST, room, chance.clone()).unwrap()),
             limit: Arc::default(),

@@ -281,6 +281,7 @@ fn furnish(config: Config, world: World) -> Result<Env, NotStarted> {
         clock: Arc::new(Clock::new(move || (world.clock)())),
         chance: world.chance,
         config: Arc::new(config),
+        since: Arc::default(),
     })
 }
 

@@ -9,7 +9,7 @@ use rstest::rstest;
 use super::tree::Node;
 use super::{Config, LogFormat, LogLevel, Problems, schema, tree};
 use crate::domain::assurance::{Level, Requirement};
-use crate::policy::request::Request;
+use crate::policy::{Asker, Request};
 
 const MINIMAL: &str = include_str!("../../config/minimal.yaml");
 const EXAMPLE: &str = include_str!("../../config/example.yaml");
@@ -60,7 +60,7 @@ fn the_example_asks_what_its_comments_say(
 ) {
     let config = Config::read("example.yaml", EXAMPLE).unwrap();
     let request = Request::read(path.as_bytes()).unwrap();
-    let asked = config.apps[0].policy.requirement(&request).requirement;
+    let asked = config.apps[0].policy.requirement(&request, &Asker::default()).requirement;
     assert_eq!(asked.level, level);
     assert_eq!(asked.within, within.map(Duration::from_secs));
     assert_eq!(asked.trusted_device, trusted_device);

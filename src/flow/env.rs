@@ -4,8 +4,9 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::config::Config;
+use crate::config::{App, Config};
 use crate::domain::chance::Chance;
+use crate::domain::demand::Since;
 use crate::domain::device::{BrowserId, DeviceId};
 use crate::domain::event::{Event, What, Whom};
 use crate::domain::secret::Token;
@@ -13,7 +14,7 @@ use crate::domain::signed::Signer;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{User, UserId};
 use crate::identity::{Hashing, SignInLimit};
-use crate::store::{Store, Unavailable};
+use crate::store::{Snapshot, Store, Unavailable};
 
 pub use super::clock::Clock;
 pub use super::lines::{Line, Lines};
@@ -24,6 +25,8 @@ pub use super::lines::{Line, Lines};
 pub struct Env {
     /// What the operator wants.
     pub config: Arc<Config>,
+    /// When the demands of that were first loaded.
+    pub since: Arc<Since>,
     /// Where people, visits and links are kept.
     pub store: Arc<Store>,
     /// Where passwords are hashed.
@@ -47,6 +50,13 @@ impl Env {
     /// [`Unavailable`] if the clock cannot be believed; nobody is let through then.
     pub fn now(&self) -> Result<Timestamp, Unavailable> {
         self.clock.now()
+    }
+
+    /// From when on this user must have a second factor in `app`, or, if that is `None`, wherever
+    /// they go; `None`: nothing demands it of them.
+    pub fn due(&self, user: &Snapshot, app: Option<&App>) -> Option<Timestamp> {
+        let app = app.map(|app| app.name.as_str());
+        self.config.demands.due(&user.identity, user.user.made(), app, &self.since)
     }
 
     /// Counts one more try from the caller's address. If it is one too many, the log says so.

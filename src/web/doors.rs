@@ -41,8 +41,9 @@ pub enum Asks {
     Step,
     /// A signed-in user, with a second factor if they have one.
     SignIn,
-    /// What a change to one's own protection asks.
-    Change,
+    /// What a change to one's own protection asks. No demand for a second factor keeps anybody
+    /// out: it is met here.
+    SetUp,
 }
 
 /// On which hosts a door is.
@@ -82,7 +83,7 @@ impl Asks {
             Self::Nothing => Requirement::nothing(),
             Self::Step => Requirement::step(),
             Self::SignIn => Requirement::sign_in(),
-            Self::Change => Requirement::change(config.confirm_for),
+            Self::SetUp => Requirement::change(config.confirm_for),
         }
     }
 }
@@ -94,11 +95,11 @@ pub static DOORS: &[Door] = &[
     Door { on: On::Others, ..page("/.doorward/ticket", Asks::Nothing, || get(enter::take)) },
     form("/.doorward/sign-in", Asks::Nothing, || get(sign_in::show).post(sign_in::submit)),
     form("/.doorward/challenge", Asks::Step, || get(challenge::show).post(challenge::submit)),
-    form("/.doorward/set-up", Asks::Change, || get(set_up::show).post(set_up::submit)),
-    form("/.doorward/set-up/recovery-codes", Asks::Change, || {
+    form("/.doorward/set-up", Asks::SetUp, || get(set_up::show).post(set_up::submit)),
+    form("/.doorward/set-up/recovery-codes", Asks::SetUp, || {
         get(set_up::show_codes).post(set_up::submit_codes)
     }),
-    page("/.doorward/recovery-codes.txt", Asks::Change, || get(set_up::codes_file)),
+    page("/.doorward/recovery-codes.txt", Asks::SetUp, || get(set_up::codes_file)),
     form("/.doorward/confirm", Asks::Step, || get(confirm::show).post(confirm::submit)),
     form("/.doorward/link/{token}", Asks::Nothing, || get(link::show).post(link::submit)),
     Door {

@@ -63,7 +63,8 @@ pub(super) async fn give_out(
     let url = format!("{}{}", site.origin, back.as_str());
     // That host makes an ask of its own, if the visitor still needs one.
     let Some(ask) = ask else { return Ok(headers::see_other(&url)) };
-    let verdict = judge_visit(&ask.requirement, guest.visit.as_ref(), guest.caller.now);
+    let (visit, now) = (guest.visit.as_ref(), guest.caller.now);
+    let verdict = judge_visit(&desk.env, &ask.requirement, visit, site.app.as_deref(), now);
     match refusal::owed(&verdict) {
         Some(refusal::Step::Owed(owed)) => {
             return Ok(desk.ask(owed, &ask.requirement, &here, &head));

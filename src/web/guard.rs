@@ -9,7 +9,7 @@ use super::doors::{Asks, Door, Serves};
 use super::pages::Notice;
 use super::refusal::{self, FETCH_DEST, Step};
 use super::{Desk, Peer};
-use crate::domain::assurance::Verdict;
+use crate::domain::assurance::{Verdict, Visitor, judge};
 use crate::domain::time::Timestamp;
 use crate::flow::{self, Caller, Visit};
 
@@ -60,7 +60,12 @@ pub(super) async fn guard(
 
     let requirement = door.asks.requirement(&desk.env.config);
     let (head, body) = request.into_parts();
-    let verdict = flow::admit::judge_visit(&requirement, visit.as_ref(), caller.now);
+    let visitor = |visit: &Visit| {
+        let visitor = visit.visitor(&desk.env, None, caller.now);
+        let demanded = visitor.demanded && door.asks != Asks::SetUp;
+        Visitor { demanded, ..visitor }
+    };
+    let verdict = judge(&requirement, &visit.as_ref().map(visitor), caller.now);
     let leads_to_codes =
         door.asks == Asks::SignIn && door.serves == Serves::Page && refusal::is_navigation(&head);
     match (refusal::owed(&verdict), verdict) {

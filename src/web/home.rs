@@ -42,7 +42,7 @@ pub(super) async fn whoami(State(desk): State<Desk>, guest: Guest) -> Response {
         return desk.notice(pages::Notice::NotFound, &http::HeaderMap::new());
     };
     let identity = &visit.user.identity;
-    let proofs = visit.visitor(guest.caller.now).proofs;
+    let proofs = visit.visitor(&desk.env, None, guest.caller.now).proofs;
     let body = json!({
         "user": identity.name,
         "name": identity.full_name,

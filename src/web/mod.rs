@@ -118,9 +118,7 @@ impl Web {
 
     /// Says that the request has no single meaning, and logs why under the reference that it shows.
     pub async fn misread(&self, why: &str, headers: &HeaderMap) -> http::Response<Bytes> {
-        let reference = self.desk.reference();
-        tracing::info!(reference, why, "request refused: no single meaning");
-        whole(self.desk.notice(Notice::BadRequest { reference }, headers)).await
+        whole(self.desk.misread(why, headers)).await
     }
 }
 
@@ -182,18 +180,28 @@ impl Desk {
                 self.notice(Notice::NotFound, &head.headers)
             }));
         };
+        if !app.policy.admits_spelling(request) {
+            return Err(Box::new(self.misread("it is not plainly spelt", &head.headers)));
+        }
         let unavailable = |error| Box::new(self.unavailable(&error, &head.headers));
         let now = self.env.now().map_err(unavailable)?;
         let session = self.jar().session(&head.headers);
-        let admission = flow::admit(&self.env, app, request, session.as_ref(), now)
-            .await
-            .map_err(unavailable)?;
+        let (address, session) = (source.visitor, session.as_ref());
+        let admission = flow::admit(&self.env, app, request, address, session, now).await;
+        let admission = admission.map_err(unavailable)?;
         let ruling = &admission.ruling;
         match admission.verdict {
             Verdict::Pass(permit) => Ok(permit),
             Verdict::SaveCodes(permit) if !refusal::is_navigation(head) => Ok(permit),
             verdict => Err(Box::new(self.refuse(&verdict, ruling, head, source.address()))),
         }
+    }
+
+    /// The request has no single meaning: the log says why, under the reference that is shown.
+    fn misread(&self, why: &str, headers: &HeaderMap) -> Response {
+        let reference = self.reference();
+        tracing::info!(reference, why, "request refused: no single meaning");
+        self.notice(Notice::BadRequest { reference }, headers)
     }
 
     /// The store is away: nobody is let through, and nobody is told more than that.

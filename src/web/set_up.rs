@@ -104,7 +104,7 @@ fn set_up_page(
         form: desk.form(guest, return_to),
         demanded_by: desk
             .app_at(return_to)
-            .filter(|_| desk.asked_at(return_to).level == Level::SecondFactor)
+            .filter(|_| desk.asked_at(guest, return_to).level == Level::SecondFactor)
             .map(|app| app.name.clone()),
         qr: qr::svg_path(&uri),
         uri,

@@ -144,6 +144,7 @@ impl Gate {
         let cookie_keys = keys.cookie();
         let env = Arc::new(Env {
             config: Arc::new(Config::read("test.yaml", config).unwrap()),
+            since: Arc::default(),
             store: Arc::new(Store::new(records, &keys, chance.clone())),
             hashing: Arc::new(Counting::start(cost, chance.clone(), Arc::clone(&hashed))),
             limit: Arc::new(SignInLimit::a_minute(posts.try_into().unwrap())),
