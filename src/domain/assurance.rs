@@ -645,9 +645,8 @@ mod tests {
 
     #[test]
     fn whoever_must_have_a_second_factor_is_sent_to_set_it_up_wherever_they_sign_in() {
-        let must = |proofs, has| {
-            visitor(proofs, has).map(|visitor| Visitor { demanded: true, ..visitor })
-        };
+        let must =
+            |proofs, has| visitor(proofs, has).map(|visitor| Visitor { demanded: true, ..visitor });
         let without = must(password(60), false);
         let with = must(password(60).with(Proof::Totp, ago(50)), true);
         for (requirement, evidence, expected) in [

@@ -80,7 +80,8 @@ fn of_app(app: &str) -> String {
 }
 
 fn of_place(parts: &[Only]) -> String {
-    let list = |names: &BTreeSet<String>| names.iter().map(String::as_str).collect::<Vec<_>>().join(",");
+    let list =
+        |names: &BTreeSet<String>| names.iter().map(String::as_str).collect::<Vec<_>>().join(",");
     let part = |only: &Only| format!("[{}/{}]", list(&only.users), list(&only.groups));
     format!("place {}", parts.iter().map(part).collect::<Vec<_>>().concat())
 }

@@ -13,10 +13,8 @@ use super::rules::{Asker, Governor, Policy, Rule};
 use crate::domain::assurance::{Level, Requirement};
 
 /// Somebody somewhere.
-pub(super) const STRANGER: Asker<'static> = Asker {
-    address: Some(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)),
-    known: None,
-};
+pub(super) const STRANGER: Asker<'static> =
+    Asker { address: Some(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)), known: None };
 
 fn rule(paths: &[&str], require: Requirement) -> Rule {
     let paths = paths.iter().map(|path| Pattern::from_str(path).unwrap()).collect();

@@ -69,9 +69,9 @@ pub(super) struct Found {
 
 impl Index {
     /// Lays out those of `rules` whose positions are given.
-    pub(super) fn of(rules: &[Rule], which: impl Iterator<Item = Position> + Clone) -> Self {
-        let tree = |case| Tree::of(rules, which.clone(), case);
-        let has_query = which.clone().any(|at| rules.get(at).is_some_and(Rule::only_adds));
+    pub(super) fn of(rules: &[Rule], which: &[Position]) -> Self {
+        let tree = |case| Tree::of(rules, which, case);
+        let has_query = which.iter().any(|at| rules.get(*at).is_some_and(Rule::only_adds));
         Self { exact: tree(Case::Exact), folded: tree(Case::Folded), has_query }
     }
 
@@ -127,9 +127,9 @@ impl Index {
 }
 
 impl Tree {
-    fn of(rules: &[Rule], which: impl Iterator<Item = Position>, case: Case) -> Self {
+    fn of(rules: &[Rule], which: &[Position], case: Case) -> Self {
         let mut tree = Self(vec![Node::default()]);
-        for position in which {
+        for position in which.iter().copied() {
             let Some(rule) = rules.get(position) else { continue };
             for pattern in &rule.paths {
                 let end = tree.end_of(pattern, case);
@@ -198,12 +198,7 @@ impl Tree {
 
     /// Comes to a node, and to what takes any number of segments behind it: none is one, too.
     /// Where a pattern ends so, it takes whatever follows.
-    fn reach(
-        &self,
-        at: usize,
-        states: &mut SmallVec<[usize; 16]>,
-        each: &mut impl FnMut(&Here),
-    ) {
+    fn reach(&self, at: usize, states: &mut SmallVec<[usize; 16]>, each: &mut impl FnMut(&Here)) {
         if states.contains(&at) {
             return;
         }
@@ -259,13 +254,11 @@ impl Here {
         let mut before = free.unwrap_or(before);
         let Some(conditional) = &self.conditional else { return first };
         conditional.lists(look, |list| {
-            let near = list.iter().take_while(|position| **position < before);
-            let found = near
-                .filter_map(|position| {
-                    let fit = rules.get(*position)?.fits(look)?;
-                    Some(Found { position: *position, fit })
-                })
-                .next();
+            let mut near = list.iter().take_while(|position| **position < before);
+            let found = near.find_map(|position| {
+                let fit = rules.get(*position)?.fits(look)?;
+                Some(Found { position: *position, fit })
+            });
             if let Some(found) = found {
                 before = found.position;
                 first = Some(found);
@@ -281,7 +274,8 @@ impl Conditional {
         match look.network {
             super::rules::Network::At(address) => {
                 for (length, networks) in &self.by_network {
-                    let around = around(address, *length).and_then(|network| networks.get(&network));
+                    let around =
+                        around(address, *length).and_then(|network| networks.get(&network));
                     around.into_iter().for_each(|list| each(list));
                 }
             }
@@ -295,7 +289,9 @@ impl Conditional {
             }
             None => each(&self.grouped),
         }
-        self.by_method.get(look.method).into_iter().for_each(|list| each(list));
+        if let Some(list) = self.by_method.get(look.method) {
+            each(list);
+        }
     }
 }
 

@@ -66,7 +66,8 @@ impl Methods {
 }
 
 fn may_hold_override(query: &[u8]) -> bool {
-    query.contains(&b'%') || query.windows(7).any(|part| part.eq_ignore_ascii_case(b"_method"))
+    query.contains(&b'%')
+        || query.windows(7).any(|part| part.eq_ignore_ascii_case(b"_method"))
         || query.windows(7).any(|part| part.eq_ignore_ascii_case(b".method"))
 }
 

@@ -34,7 +34,8 @@ impl Parameter {
     /// Whether one of `parameters` is meant; letter case counts where `exact`.
     pub(super) fn is_in(&self, parameters: &Parameters, exact: bool) -> bool {
         let name = key(&self.name);
-        let values: Vec<_> = self.values.iter().map(|value| in_case(value.as_bytes(), exact)).collect();
+        let values: Vec<_> =
+            self.values.iter().map(|value| in_case(value.as_bytes(), exact)).collect();
         parameters.read.iter().any(|read| {
             read.names.contains(&name)
                 && (values.is_empty()
@@ -150,7 +151,8 @@ mod tests {
     #[test]
     fn letter_case_of_values_counts_where_it_is_said_to() {
         let parameters = Parameters::read(b"ACTION=Delete");
-        let parameter = |value: &str| Parameter { name: "action".into(), values: [value.into()].into() };
+        let parameter =
+            |value: &str| Parameter { name: "action".into(), values: [value.into()].into() };
         assert!(parameter("Delete").is_in(&parameters, true));
         assert!(!parameter("delete").is_in(&parameters, true));
     }

@@ -147,7 +147,8 @@ impl Request {
         let decoded = reading::decode_where(plain, |_| true);
         let allowed = [Some(plain), decoded.as_deref()];
         let is_allowed = |path: &[u8]| {
-            let same = |other: &[u8]| other == path || reading::without_last_slash(other) == Some(path);
+            let same =
+                |other: &[u8]| other == path || reading::without_last_slash(other) == Some(path);
             allowed.into_iter().flatten().any(same)
         };
         let is_text = |path: &[u8]| str::from_utf8(path).is_ok();

@@ -12,8 +12,8 @@ use ipnet::IpNet;
 
 use super::index::{Found, Index};
 use super::pattern::{Case, Pattern, fold};
-use super::query::Parameters;
 pub use super::query::Parameter;
+use super::query::Parameters;
 use super::request::Request;
 use crate::domain::assurance::{Level, Only, Requirement};
 use crate::domain::identity::Identity;
@@ -147,11 +147,6 @@ impl Rule {
         }
     }
 
-    /// Whether one of its paths takes this reading.
-    pub(super) fn takes(&self, path: &[u8], case: Case) -> bool {
-        self.paths.iter().any(|pattern| pattern.matches(path, case))
-    }
-
     /// Whether it only adds to what another rule asks.
     pub fn only_adds(&self) -> bool {
         !self.query.is_empty()
@@ -191,17 +186,10 @@ impl Rule {
             }
     }
 
-    /// What it asks of whom it fits so.
-    pub(super) fn asks(&self, fit: Fit) -> Requirement {
-        match fit {
-            Fit::Wholly => self.require.clone(),
-            Fit::ButForGroups => Requirement::sign_in(),
-        }
-    }
-
     /// Whoever may enter here; each part admits some, and all of them must. Empty: everybody.
     fn admits(&self) -> Vec<Only> {
-        let mut parts: Vec<Only> = self.require.only.iter().flat_map(|only| only.iter()).cloned().collect();
+        let mut parts: Vec<Only> =
+            self.require.only.iter().flat_map(|only| only.iter()).cloned().collect();
         if !self.groups.is_empty() {
             parts.push(Only { users: BTreeSet::new(), groups: self.groups.clone() });
         }
@@ -230,10 +218,12 @@ impl Policy {
             require.level = require.level.max(Level::SignIn);
         }
         let cased = rules.iter().flat_map(|rule| &rule.paths).any(Pattern::is_cased);
-        let is_enforced = |at: &usize| rules.get(*at).is_some_and(|rule| rule.enforce);
-        let enforced = Index::of(&rules, (0..rules.len()).filter(is_enforced));
-        let watches = rules.iter().any(|rule| !rule.enforce);
-        let watched = watches.then(|| Index::of(&rules, 0..rules.len()));
+        let every: Vec<usize> = (0..rules.len()).collect();
+        let obeyed =
+            every.iter().copied().filter(|at| rules.get(*at).is_some_and(|rule| rule.enforce));
+        let obeyed: Vec<usize> = obeyed.collect();
+        let watched = (obeyed.len() < every.len()).then(|| Index::of(&rules, &every));
+        let enforced = Index::of(&rules, &obeyed);
         Self { rules, otherwise, options, cased, enforced, watched }
     }
 
@@ -346,7 +336,9 @@ impl Judged<'_> {
             let mut added = Vec::new();
             self.index.added(rules, path, case, look, |found| added.push(found));
             added.sort_unstable_by_key(|found| found.position);
-            added.into_iter().for_each(|found| self.join(found));
+            for found in added {
+                self.join(found);
+            }
         }
     }
 

@@ -110,8 +110,10 @@ impl Web {
             && let Some(left_out) = env.lines.due(Line::WrongHost, now)
         {
             let host = headers.get(HOST).map(form::shown);
-            let (address, portal) = (source.address(), env.config.portal.authority());
-            tracing::info!(%address, host, portal, left_out, "request refused: wrong host");
+            let address = source.address();
+            let hosts: Vec<_> = env.config.sites().map(|site| site.origin.authority()).collect();
+            let expected = hosts.join(", ");
+            tracing::info!(%address, host, expected, left_out, "request refused: wrong host");
         }
         self.notice(Notice::WrongHost, headers).await
     }

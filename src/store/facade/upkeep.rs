@@ -68,12 +68,11 @@ impl Store {
         }
         for name in names {
             let key = [DEMAND, name.as_bytes()].concat();
-            let seen = match gone.remove(&key) {
-                Some(seen) => seen,
-                None => {
-                    batch = self.put(batch, Kind::Setting, &key, Expect::Any, None, &now)?;
-                    now
-                }
+            let seen = if let Some(seen) = gone.remove(&key) {
+                seen
+            } else {
+                batch = self.put(batch, Kind::Setting, &key, Expect::Any, None, &now)?;
+                now
             };
             since.insert(name, seen);
         }
