@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::failure::{Failure, unwritten};
 use crate::config::{Config, Problem, Problems};
+use crate::edge;
 
 /// What `check --json` prints.
 #[derive(Serialize)]
@@ -22,7 +23,7 @@ struct Report<'a> {
 /// # Errors
 /// If the configuration is not valid.
 pub(super) fn run(path: &Path, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
-    let read = Config::load(path);
+    let read = Config::load(&edge::environment, path);
     let file = path.display().to_string();
     if json {
         let report = match &read {

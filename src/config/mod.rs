@@ -277,6 +277,14 @@ impl LogLevel {
     }
 }
 
+/// Knows the variables of the environment, by name.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// The JSON Schema of the file, for editors (draft 2020-12).
+pub fn json_schema() -> serde_json::Value {
+    schema::schema()
+}
+
 impl Config {
     /// Reads `text`, which is called `file` in problems. A relative `state` begins where that
     /// lies.
@@ -284,11 +292,19 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with it, in the order of the file.
     pub fn read(file: &str, text: &str) -> Result<Self, Problems> {
+        Self::read_in(&|_| None, file, text)
+    }
+
+    /// The same where `environment` knows variables by name.
+    ///
+    /// # Errors
+    /// As [`Config::read`].
+    pub fn read_in(environment: Environment<'_>, file: &str, text: &str) -> Result<Self, Problems> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut problems = Vec::new();
         let config = tree::read(text, &mut problems).and_then(|root| {
             let written = read::read(text, &root, &mut problems)?;
-            validate::validate(&written, &root, file, &mut problems)
+            validate::validate(&written, &root, file, environment, &mut problems)
         });
         let told = |problems| Problems { file: file.to_owned(), problems, text: text.to_owned() };
         match config {
@@ -302,14 +318,14 @@ impl Config {
         }
     }
 
-    /// Reads the file at `path`.
+    /// Reads the file at `path`; `environment` knows the variables that it names.
     ///
     /// # Errors
     /// As [`Config::read`]; a file that cannot be read is one problem without a place.
-    pub fn load(path: &Path) -> Result<Self, Problems> {
+    pub fn load(environment: Environment<'_>, path: &Path) -> Result<Self, Problems> {
         let file = path.display().to_string();
         let (problem, text) = match std::fs::read(path).map(String::from_utf8) {
-            Ok(Ok(text)) => return Self::read(&file, &text),
+            Ok(Ok(text)) => return Self::read_in(environment, &file, &text),
             Ok(Err(error)) => {
                 let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
                 (not_utf8(&error), text)

@@ -209,7 +209,7 @@ fn people_are_shown_the_line_of_every_problem() {
 
 #[test]
 fn a_problem_without_a_place_is_shown_without_a_line() {
-    let problems = Config::load(Path::new("no/such/file.yaml")).unwrap_err();
+    let problems = Config::load(&|_| None, Path::new("no/such/file.yaml")).unwrap_err();
     assert_eq!(problems.shown(), problems.to_string());
 }
 
@@ -260,7 +260,7 @@ fn a_file_in_another_encoding_is_told_where() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("doorward.yaml");
     std::fs::write(&file, b"# caf\xc3\xa9\n# na\xc3\xafve caf\xe9\n").unwrap();
-    let problems = Config::load(&file).unwrap_err();
+    let problems = Config::load(&|_| None, &file).unwrap_err();
     let said = problems.problems[0].to_string();
     assert_eq!(said, "2:12: the byte E9 is not UTF-8; save the file as UTF-8");
     assert!(problems.shown().contains("  2 | # naïve caf"), "{}", problems.shown());
@@ -367,7 +367,7 @@ fn a_file_with_a_piece_missing_is_valid_or_told_why_it_is_not() {
 
 #[test]
 fn a_file_that_cannot_be_read_says_so_without_a_place() {
-    let problems = Config::load(Path::new("no/such/file.yaml")).unwrap_err().to_string();
+    let problems = Config::load(&|_| None, Path::new("no/such/file.yaml")).unwrap_err().to_string();
     assert!(problems.starts_with("no/such/file.yaml: cannot be read: "), "{problems}");
 }
 

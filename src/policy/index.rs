@@ -285,7 +285,9 @@ impl Conditional {
         match look.known {
             Some(identity) => {
                 let lists = identity.groups.iter().filter_map(|group| self.by_group.get(group));
-                lists.for_each(|list| each(list));
+                for list in lists {
+                    each(list);
+                }
             }
             None => each(&self.grouped),
         }

@@ -147,6 +147,19 @@ impl Rule {
         }
     }
 
+    /// Whether its conditions but the paths are met wherever those of `other` are, as far as that
+    /// is simple to see.
+    pub fn is_no_narrower_than(&self, other: &Self) -> bool {
+        let covers = |net: &IpNet| self.networks.iter().any(|wider| wider.contains(net));
+        let methods = self.methods.is_empty()
+            || !other.methods.is_empty() && other.methods.is_subset(&self.methods);
+        let networks = self.networks.is_empty()
+            || !other.networks.is_empty() && other.networks.iter().all(covers);
+        let groups = self.groups.is_empty()
+            || !other.groups.is_empty() && other.groups.is_subset(&self.groups);
+        methods && networks && groups && self.query.is_empty()
+    }
+
     /// Whether it only adds to what another rule asks.
     pub fn only_adds(&self) -> bool {
         !self.query.is_empty()
