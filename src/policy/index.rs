@@ -274,9 +274,10 @@ impl Conditional {
         match look.network {
             super::rules::Network::At(address) => {
                 for (length, networks) in &self.by_network {
-                    let around =
-                        around(address, *length).and_then(|network| networks.get(&network));
-                    around.into_iter().for_each(|list| each(list));
+                    let around = around(address, *length);
+                    if let Some(list) = around.and_then(|network| networks.get(&network)) {
+                        each(list);
+                    }
                 }
             }
             super::rules::Network::All => each(&self.networked),

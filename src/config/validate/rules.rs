@@ -276,7 +276,7 @@ const fn kind_of(kind: FactorKind) -> Kinds {
     }
 }
 
-/// Those of RFC 9110 §9 and RFC 5789 that applications see, and those of WebDAV (RFC 4918).
+/// Those of RFC 9110 §9 and RFC 5789 that applications see, and those of `WebDAV` (RFC 4918).
 const METHODS: [&str; 13] = [
     "GET",
     "HEAD",

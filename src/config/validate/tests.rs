@@ -72,17 +72,22 @@ impl Judge<'_> {
     fn test_visitor(&mut self, at: &str, user: &TestUser) -> Option<TestVisitor> {
         let name: Name = self.parsed(&below(at, "user"), user.user.as_deref()?)?;
         let groups = self.groups(&below(at, "groups"), &user.groups, false);
-        let shown = match &user.shown {
+        let proofs = match &user.shown {
             Some(shown) => shown.iter().flatten().copied().collect(),
             None => vec![Shown::Password],
         };
         let has_second_factor = user.has.iter().flatten().any(|kind| *kind == FactorKind::Totp);
-        let shows = shown.iter().any(|shown| *shown != Shown::Password);
+        let shows = proofs.iter().any(|shown| *shown != Shown::Password);
         if shows && !has_second_factor {
             let what = "shows a second factor, or a device in its place, without having one";
             self.refuse(&below(at, "shown"), what, "add `has: [totp]`");
         }
-        Some(TestVisitor { user: name.as_str().to_owned(), groups, has_second_factor, shown })
+        Some(TestVisitor {
+            user: name.as_str().to_owned(),
+            groups,
+            has_second_factor,
+            shown: proofs,
+        })
     }
 
     /// Which application a URL leads to, and its path and query, as written.
@@ -92,7 +97,7 @@ impl Judge<'_> {
         written: &str,
         apps: &[Arc<App>],
     ) -> Option<(usize, String)> {
-        let url = Url::parse(written).ok().filter(|url| url.has_host());
+        let url = Url::parse(written).ok().filter(Url::has_host);
         let origin =
             url.as_ref().and_then(|url| url.origin().ascii_serialization().parse::<Origin>().ok());
         let app = origin.and_then(|origin| apps.iter().position(|app| app.hosts.contains(&origin)));
