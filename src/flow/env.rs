@@ -59,6 +59,19 @@ impl Env {
         self.config.demands.due(&user.identity, user.user.made(), app, &self.since)
     }
 
+    /// What this user does next who has shown a password, and a trusted device or not.
+    pub(super) fn next(&self, user: &User, trusted_device: bool, now: Timestamp) -> Next {
+        if user.has_second_factor() {
+            return if trusted_device { Next::Onward } else { Next::Challenge };
+        }
+        let due = self.config.demands.due(&user.identity(), user.made(), None, &self.since);
+        match due {
+            Some(due) if due <= now => Next::SetUp,
+            Some(_) => Next::SetUpSoon,
+            None => Next::Onward,
+        }
+    }
+
     /// Counts one more try from the caller's address. If it is one too many, the log says so.
     ///
     /// # Errors
@@ -129,6 +142,22 @@ pub struct Given {
     pub device: Option<DeviceCookie>,
     /// The known browser that it now is.
     pub known: Option<KnownCookie>,
+    /// What its owner does next.
+    pub next: Next,
+}
+
+/// What somebody does next who has just shown a password.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Next {
+    /// Whatever they wanted.
+    #[default]
+    Onward,
+    /// Show the second factor.
+    Challenge,
+    /// Set up a second factor: it is demanded of them.
+    SetUp,
+    /// Set one up now or later: it will be demanded of them.
+    SetUpSoon,
 }
 
 /// What the cookie of a trusted device says.

@@ -18,4 +18,6 @@ pub mod sign_out;
 mod visits;
 
 pub use admit::{Admission, Visit, admit, visit};
-pub use env::{Caller, Carried, Clock, DeviceCookie, Env, Given, KnownCookie, Line, Lines, Source};
+pub use env::{
+    Caller, Carried, Clock, DeviceCookie, Env, Given, KnownCookie, Line, Lines, Next, Source,
+};

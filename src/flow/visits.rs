@@ -1,6 +1,6 @@
 //! How visits begin, and how they go on under a new id when more has been shown.
 
-use super::env::{Caller, DeviceCookie, Env, Given, KnownCookie};
+use super::env::{Caller, DeviceCookie, Env, Given, KnownCookie, Next};
 use crate::domain::assurance::{Proof, Proofs};
 use crate::domain::device::{BrowserId, DeviceId};
 use crate::domain::event::What;
@@ -97,17 +97,18 @@ pub(super) fn replace(
     Given { session: Some(fresh.session.clone()), ..Given::default() }
 }
 
-/// A stay begins, with a session that has shown `proofs`; whatever stay this browser had is over. If that is all
-/// that is owed of this user (`all_shown`), the browser is known from now on.
+/// A stay begins, with a session that has shown `proofs`; whatever stay this browser had is over. If
+/// nothing more is owed of this user, the browser is known from now on.
 pub(super) fn begin(
     env: &Env,
     caller: &Caller,
     held: &mut Held,
     proofs: Proofs,
-    all_shown: bool,
     fresh: &Fresh,
 ) -> Given {
     let user = held.user.id();
+    let next = env.next(&held.user, proofs.trusted_device.is_some(), caller.now);
+    let all_shown = matches!(next, Next::Onward | Next::SetUpSoon);
     let known = all_shown.then(|| know(caller, held, fresh));
     let over = caller.now.plus(env.config.sessions.at_most);
     held.session = None;
@@ -115,7 +116,7 @@ pub(super) fn begin(
     held.begin_stay(fresh.stay, Stay::begin(user, held.user.epoch(), caller.now), over);
     held.begin(fresh.session.hash(), Session::begin(user, fresh.stay, proofs), over);
     held.tell(caller.event(user, What::SignedIn));
-    Given { session: Some(fresh.session.clone()), known, ..Given::default() }
+    Given { session: Some(fresh.session.clone()), known, next, ..Given::default() }
 }
 
 /// Everything that was owed has been shown: this browser is a known one.

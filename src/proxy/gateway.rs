@@ -204,8 +204,11 @@ impl ProxyHttp for Gateway {
         let (Some(permit), Some(place)) = (&passage.permit, &passage.place) else {
             return Error::e_explain(ErrorType::InternalError, "a request without a permit");
         };
+        let Some(app) = &place.web.site().app else {
+            return Error::e_explain(ErrorType::InternalError, "a request to no application");
+        };
         let forwarded_for = &passage.forwarded_for;
-        headers::stamp(request, &Stamp { permit, forwarded_for, site: &place.address })
+        headers::stamp(request, &Stamp { permit, forwarded_for, site: &place.address, app })
     }
 
     async fn response_filter(

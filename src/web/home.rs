@@ -67,7 +67,7 @@ fn shown(proofs: &Proofs) -> Map<String, Value> {
 }
 
 /// The day, in UTC, as people write it.
-fn date(at: Timestamp) -> String {
+pub(super) fn date(at: Timestamp) -> String {
     let day = in_time(at).to_zoned(jiff::tz::TimeZone::UTC);
     day.strftime("%-d %B %Y").to_string()
 }
