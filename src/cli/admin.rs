@@ -232,6 +232,7 @@ mod tests {
     use crate::domain::time::Timestamp;
     use crate::flow::Clock;
     use crate::identity::local::{Cost, Pool, Room};
+    use crate::metrics::Metrics;
     use crate::store::memory::Memory;
     use crate::store::{Keys, Store};
 
@@ -248,6 +249,8 @@ mod tests {
             hashing: Arc::new(Pool::start(Cost::LEAST, room, chance.clone()).unwrap()),
             limit: Arc::default(),
             lines: Arc::default(),
+            witness: Arc::default(),
+            metrics: Arc::new(Metrics::new("0")),
             signer: Arc::new(Signer::new(cookie_keys.iter().map(|(id, key)| (*id, key))).unwrap()),
             clock: Arc::new(Clock::new(|| Timestamp::from_secs(1_800_000_000))),
             chance,

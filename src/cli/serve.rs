@@ -31,6 +31,7 @@ use crate::domain::time::Timestamp;
 use crate::edge;
 use crate::flow::{Clock, Env};
 use crate::identity::local::{Cost, Pool, Room};
+use crate::metrics::Metrics;
 use crate::proxy::{self, House};
 use crate::store::directory::StateError;
 use crate::store::redb::{self, Redb};
@@ -275,6 +276,8 @@ fn furnish(config: Config, world: World) -> Result<Env, NotStarted> {
     Ok(Env {
         limit: Arc::default(),
         lines: Arc::default(),
+        witness: Arc::default(),
+        metrics: Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))),
         store: Arc::new(Store::new(Arc::new(records), &keys, world.chance.clone())),
         hashing: Arc::new(pool),
         signer: Arc::new(signer),

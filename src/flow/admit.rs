@@ -44,6 +44,13 @@ pub struct Admission {
     pub verdict: Verdict,
     /// What was asked, and by which rule.
     pub ruling: Ruling,
+    /// What would have become of it, and why, were everything enforced that is only watched; where
+    /// that is something else.
+    pub watched: Option<(Verdict, Ruling)>,
+    /// The visitor, and what they have shown.
+    pub evidence: Evidence,
+    /// Their visit.
+    pub visit: Option<Visit>,
 }
 
 /// Judges a request to `app` from this address, where that is known.
@@ -59,11 +66,33 @@ pub async fn admit(
     now: Timestamp,
 ) -> Result<Admission, Unavailable> {
     let visit = visit(env, session, now).await?;
-    let evidence: Evidence = visit.map(|visit| visit.visitor(env, Some(app), now));
+    let evidence: Evidence = visit.as_ref().map(|visit| visit.visitor(env, Some(app), now));
+    Ok(Admission { visit, ..decide(app, request, address, evidence, now) })
+}
+
+/// Decides a request to `app` of whoever has shown this `evidence`.
+pub fn decide(
+    app: &App,
+    request: &Request,
+    address: Option<IpAddr>,
+    evidence: Evidence,
+    now: Timestamp,
+) -> Admission {
     let asker = Asker { address, known: evidence.as_ref().and_then(Visitor::known) };
     let ruling = app.policy.requirement(request, &asker);
-    let verdict = judge(&ruling.requirement, &evidence, now);
-    Ok(Admission { verdict, ruling })
+    let enforced = judge(&ruling.requirement, &evidence, now);
+    let mut watched = app.policy.watched(request, &asker).map(|ruling| {
+        let verdict = judge(&ruling.requirement, &evidence, now);
+        (verdict, ruling)
+    });
+    let verdict = if app.enforce || matches!(enforced, Verdict::Pass(_) | Verdict::SaveCodes(_)) {
+        enforced
+    } else {
+        watched.get_or_insert_with(|| (enforced, ruling.clone()));
+        judge(&Requirement::nothing(), &evidence, now)
+    };
+    let watched = watched.filter(|(watched, _)| watched.name() != verdict.name());
+    Admission { verdict, ruling, watched, evidence, visit: None }
 }
 
 /// Judges what `visit` has shown, or that there is none, against `requirement`, in `app` or, if that

@@ -14,10 +14,12 @@ use crate::domain::signed::Signer;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{User, UserId};
 use crate::identity::{Hashing, SignInLimit};
+use crate::metrics::Metrics;
 use crate::store::{Snapshot, Store, Unavailable};
 
 pub use super::clock::Clock;
 pub use super::lines::{Line, Lines};
+use super::witness::Witness;
 
 /// Everything that outlives a request. A new configuration makes a new one, which shares all the
 /// rest: whoever holds one works with one configuration until the end.
@@ -35,6 +37,10 @@ pub struct Env {
     pub limit: Arc<SignInLimit>,
     /// How often a log line is written that a flood could repeat.
     pub lines: Arc<Lines>,
+    /// What is remembered of decisions.
+    pub witness: Arc<Witness>,
+    /// Numbers about what happens.
+    pub metrics: Arc<Metrics>,
     /// Who signs what browsers carry.
     pub signer: Arc<Signer>,
     /// What time it is; read once for each request.

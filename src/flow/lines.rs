@@ -14,6 +14,8 @@ pub enum Line {
     Form,
     /// More tries from one address than are read.
     Limit,
+    /// What a rule that is only watched would have stopped.
+    Watched,
 }
 
 /// Lets one line of a kind through in a second, and counts the rest.
@@ -22,6 +24,7 @@ pub struct Lines {
     wrong_host: Tally,
     form: Tally,
     limit: Tally,
+    watched: Tally,
 }
 
 #[derive(Debug, Default)]
@@ -41,6 +44,7 @@ impl Lines {
             Line::WrongHost => &self.wrong_host,
             Line::Form => &self.form,
             Line::Limit => &self.limit,
+            Line::Watched => &self.watched,
         };
         let next = now.plus(Self::EVERY).millis();
         let is_due = |was: u64| (was <= now.millis()).then_some(next);

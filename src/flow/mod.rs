@@ -16,6 +16,7 @@ pub mod set_up;
 pub mod sign_in;
 pub mod sign_out;
 mod visits;
+pub mod witness;
 
 pub use admit::{Admission, Visit, admit, visit};
 pub use env::{

@@ -132,6 +132,14 @@ impl Request {
         self.methods.all()
     }
 
+    /// The method and the beginning of the path, as much as a log may hold: the first segment. The
+    /// rest may be a secret of the application's, such as a link to reset a password.
+    pub fn example(&self) -> String {
+        let path = self.path();
+        let end = path.iter().skip(1).position(|byte| *byte == b'/').map_or(1, |end| end + 2);
+        format!("{} {}", self.methods.all().next().unwrap_or_default(), Shown(&path[..end]))
+    }
+
     /// The query, without its `?`; `None` where there is none.
     pub fn query(&self) -> Option<&[u8]> {
         self.query.as_deref()

@@ -27,7 +27,7 @@ use super::source;
 use super::upstream::Length;
 use crate::domain::assurance::Permit;
 use crate::flow::Source;
-use crate::policy::{OwnPage, Request};
+use crate::policy::OwnPage;
 use crate::web::Web;
 use crate::web::pages::Notice;
 use crate::web::refusal::beginning;
@@ -43,6 +43,7 @@ pub struct Gateway {
 pub struct Passage {
     _flight: Flight,
     place: Option<Arc<Place>>,
+    source: Option<Source>,
     forwarded_for: String,
     permit: Option<Permit>,
 }
@@ -74,6 +75,7 @@ impl Gateway {
         let house = self.house.load_full();
         let headers = &session.req_header().headers;
         let (source, chain) = source::read(peer, headers, house.trusted_proxies());
+        passage.source = Some(source);
         passage.forwarded_for = chain;
         let place = match take_in(session, &house) {
             Ok(place) => place,
@@ -83,19 +85,21 @@ impl Gateway {
         };
         let place = &*passage.place.insert(place);
         let web = &place.web;
-        let request = match Request::read(session.req_header().raw_path()) {
+        let request = match intake::request(session.req_header()) {
             Ok(request) => request,
-            Err(why) => return misread(web, session, &why.to_string()).await,
+            Err(why) => return misread(web, session, source, &why.to_string()).await,
         };
         match request.own_page() {
-            OwnPage::Odd => misread(web, session, "an own page in a spelling of its own").await,
+            OwnPage::Odd => {
+                misread(web, session, source, "an own page in a spelling of its own").await
+            }
             OwnPage::Page(_) => own_page(web, session, source).await,
             // Our own pages share this host: see `asks_for_service_worker`.
             OwnPage::No
                 if web.site().is_portal
                     && headers::asks_for_service_worker(session.req_header()) =>
             {
-                misread(web, session, "a service worker next to our own pages").await
+                misread(web, session, source, "a service worker next to our own pages").await
             }
             OwnPage::No => match web.admit(&request, session.req_header(), source).await {
                 Ok(permit) => Onward::Upstream(permit),
@@ -122,7 +126,7 @@ async fn refuse(
         Refusal::Misdirected => web.misdirected(headers, source).await,
         Refusal::Method => web.notice(Notice::NotAllowed, headers).await,
         Refusal::Host | Refusal::Target | Refusal::Framing => {
-            web.misread(&refusal.to_string(), headers).await
+            web.misread(&refusal.to_string(), session.req_header(), source).await
         }
     }
 }
@@ -138,8 +142,8 @@ async fn own_page(web: &Web, session: &mut Session, source: Source) -> Onward {
     }
 }
 
-async fn misread(web: &Web, session: &Session, why: &str) -> Onward {
-    Onward::Answered(web.misread(why, &session.req_header().headers).await)
+async fn misread(web: &Web, session: &Session, source: Source, why: &str) -> Onward {
+    Onward::Answered(web.misread(why, session.req_header(), source).await)
 }
 
 #[async_trait]
@@ -150,6 +154,7 @@ impl ProxyHttp for Gateway {
         Passage {
             _flight: self.flights.begin(),
             place: None,
+            source: None,
             forwarded_for: String::new(),
             permit: None,
         }
@@ -279,7 +284,12 @@ impl ProxyHttp for Gateway {
             Failure::Unreachable => Some(web.notice(Notice::Unreachable { app }, headers).await),
             Failure::Unreadable => Some(web.notice(Notice::Unreadable { app }, headers).await),
             Failure::Late => Some(web.notice(Notice::Late { app }, headers).await),
-            Failure::Misread => Some(web.misread(error.etype().as_str(), headers).await),
+            Failure::Misread => match passage.source {
+                Some(source) => {
+                    Some(web.misread(error.etype().as_str(), session.req_header(), source).await)
+                }
+                None => Some(web.notice(Notice::Unavailable, headers).await),
+            },
             Failure::Ours => Some(web.notice(Notice::Unavailable, headers).await),
         };
         session.set_keepalive(None);

@@ -101,7 +101,7 @@ fn is_reserved(name: &str) -> bool {
 }
 
 /// A byte of a header's name as CGI and its heirs tell it from others.
-fn fold(byte: u8) -> u8 {
+pub(super) fn fold(byte: u8) -> u8 {
     match byte.to_ascii_lowercase() {
         letter if letter.is_ascii_alphanumeric() => letter,
         _ => b'-',

@@ -8,7 +8,9 @@ use http::header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
 use pingora::http::RequestHeader;
 use pingora::http::authority::{RawTargetAuthority, raw_target_authority};
 
+use super::headers;
 use crate::config::Origin;
+use crate::policy::{Request, Sent, Unreadable};
 
 /// Where visitors find us, as it stands in a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +79,27 @@ pub(super) fn read<T>(
     take_path(request, raw, host.as_bytes())?;
     frame(request, raw)?;
     Ok(found)
+}
+
+/// The request as rules see it.
+///
+/// # Errors
+/// [`Unreadable`] if no application should see it.
+pub(super) fn request(request: &RequestHeader) -> Result<Request, Unreadable> {
+    let said = request.headers.iter().filter(|(name, _)| is_override(name.as_str()));
+    let said: Vec<_> = said.map(|(_, value)| String::from_utf8_lossy(value.as_bytes())).collect();
+    let overrides: Vec<&str> = said.iter().map(AsRef::as_ref).collect();
+    let method = request.method.as_str();
+    Request::read_sent(&Sent { target: request.raw_path(), method, overrides: &overrides })
+}
+
+/// Whether frameworks let a header of this name turn one method into another.
+fn is_override(name: &str) -> bool {
+    const NAMES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+    let is = |known: &&str| {
+        name.len() == known.len() && name.bytes().map(headers::fold).eq(known.bytes())
+    };
+    NAMES.iter().any(is)
 }
 
 fn one_host(request: &RequestHeader) -> Result<HeaderValue, Refusal> {

@@ -15,9 +15,13 @@ use http::request::Parts;
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
-use crate::config::Site;
-use crate::domain::assurance::{Permit, Verdict};
-use crate::flow::{self, Caller, Env, Line, Source};
+use crate::config::{App, Site};
+use crate::domain::assurance::{Permit, Verdict, Visitor};
+use crate::domain::time::Timestamp;
+use crate::flow::sign_out::sign_out;
+use crate::flow::witness::{Recent, Refusal, Watched};
+use crate::flow::{self, Admission, Caller, Env, Line, Source};
+use crate::metrics::Verdicts;
 use crate::policy;
 use crate::store::Unavailable;
 
@@ -60,7 +64,9 @@ struct Peer(Source);
 impl Web {
     /// Serves and guards on `site` with what `env` holds.
     pub fn new(env: Arc<Env>, site: Site) -> Self {
-        let desk = Desk { env, site: Arc::new(site) };
+        let app = site.app.as_ref().map_or("", |app| &app.name);
+        let (decided, watched) = (env.metrics.decided(app), env.metrics.watched(app));
+        let desk = Desk { env, site: Arc::new(site), decided, watched };
         Self { router: doors::router(&desk), desk }
     }
 
@@ -119,9 +125,19 @@ impl Web {
     }
 
     /// Says that the request has no single meaning, and logs why under the reference that it shows.
-    pub async fn misread(&self, why: &str, headers: &HeaderMap) -> http::Response<Bytes> {
-        whole(self.desk.misread(why, headers)).await
+    pub async fn misread(&self, why: &str, head: &Parts, source: Source) -> http::Response<Bytes> {
+        whole(self.desk.misread(why, head, source)).await
     }
+}
+
+/// Whether this is the application's own link to sign out, followed within the application: a
+/// page elsewhere must not sign anybody out.
+fn signs_out(app: &App, request: &policy::Request, head: &Parts) -> bool {
+    let elsewhere = head.headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
+    let is_link = |path: &[u8]| {
+        app.sign_out_paths.iter().any(|link| link.matches(path, policy::pattern::Case::Exact))
+    };
+    !elsewhere && !app.sign_out_paths.is_empty() && request.readings().any(is_link)
 }
 
 async fn whole(response: Response) -> http::Response<Bytes> {
@@ -136,6 +152,9 @@ async fn whole(response: Response) -> http::Response<Bytes> {
 struct Desk {
     env: Arc<Env>,
     site: Arc<Site>,
+    /// Count what is decided here, and what would have been.
+    decided: Verdicts,
+    watched: Verdicts,
 }
 
 impl Desk {
@@ -183,7 +202,7 @@ impl Desk {
             }));
         };
         if !app.policy.admits_spelling(request) {
-            return Err(Box::new(self.misread("it is not plainly spelt", &head.headers)));
+            return Err(Box::new(self.misread("it is not plainly spelt", head, source)));
         }
         let unavailable = |error| Box::new(self.unavailable(&error, &head.headers));
         let now = self.env.now().map_err(unavailable)?;
@@ -191,19 +210,85 @@ impl Desk {
         let (address, session) = (source.visitor, session.as_ref());
         let admission = flow::admit(&self.env, app, request, address, session, now).await;
         let admission = admission.map_err(unavailable)?;
-        let ruling = &admission.ruling;
+        self.witness(app, request, source, &admission, now);
+        let signs_out = admission.visit.as_ref().filter(|_| signs_out(app, request, head));
+        if let (Some(visit), Verdict::Pass(_)) = (signs_out, &admission.verdict) {
+            let caller = self.caller(&head.headers, source).map_err(unavailable)?;
+            sign_out(&self.env, &caller, visit).await.map_err(unavailable)?;
+        }
         match admission.verdict {
             Verdict::Pass(permit) => Ok(permit),
             Verdict::SaveCodes(permit) if !refusal::is_navigation(head) => Ok(permit),
-            verdict => Err(Box::new(self.refuse(&verdict, ruling, head, source.address()))),
+            verdict => {
+                let known = admission.evidence.as_ref().and_then(Visitor::known);
+                Err(Box::new(self.refuse(
+                    &verdict,
+                    &admission.ruling,
+                    request,
+                    head,
+                    source,
+                    known,
+                )))
+            }
         }
     }
 
+    /// Counts what was decided, and remembers it.
+    fn witness(
+        &self,
+        app: &App,
+        request: &policy::Request,
+        source: Source,
+        admission: &Admission,
+        now: Timestamp,
+    ) {
+        self.decided.count(&admission.verdict);
+        let witness = &self.env.witness;
+        witness.judged(Recent {
+            at: now,
+            app: app.name.clone(),
+            request: request.clone(),
+            address: source.visitor,
+            evidence: admission.evidence.clone(),
+        });
+        let Some((verdict, ruling)) = &admission.watched else { return };
+        self.watched.count(verdict);
+        let known = admission.evidence.as_ref().and_then(Visitor::known);
+        let user = known.map(|identity| identity.name.clone());
+        let (name, verdict, rule) = (&app.name, verdict.name(), ruling.raised_by.to_string());
+        let example = request.example();
+        if let Some(left_out) = self.env.lines.due(Line::Watched, now) {
+            let address = source.address();
+            tracing::info!(app = name, verdict, rule, user, %address, example, left_out, "only watched: this would have been stopped");
+        }
+        let what = Watched { app: name.clone(), rule, verdict, user };
+        witness.watched(what, || example, now);
+    }
+
     /// The request has no single meaning: the log says why, under the reference that is shown.
-    fn misread(&self, why: &str, headers: &HeaderMap) -> Response {
+    fn misread(&self, why: &str, head: &Parts, source: Source) -> Response {
         let reference = self.reference();
         tracing::info!(reference, why, "request refused: no single meaning");
+        self.remember(&reference, why, head, source);
+        let headers = &head.headers;
         self.notice(Notice::BadRequest { reference }, headers)
+    }
+
+    /// Remembers a refusal that no rule decided.
+    fn remember(&self, reference: &str, why: &str, head: &Parts, source: Source) {
+        let Ok(now) = self.env.now() else { return };
+        self.env.witness.refused(Refusal {
+            reference: reference.to_owned(),
+            at: now,
+            from: source.address(),
+            user: None,
+            app: self.site.app.as_ref().map(|app| app.name.clone()),
+            method: head.method.to_string(),
+            path: head.uri.path().to_owned(),
+            readings: 0,
+            rule: None,
+            reason: why.to_owned(),
+        });
     }
 
     /// The store is away: nobody is let through, and nobody is told more than that.

@@ -4,8 +4,6 @@
 //! opens at the top; a form that was sent to an application is not kept, and its sender is told so;
 //! everything else is a script, and gets JSON.
 
-use std::net::IpAddr;
-
 use axum::response::Response;
 use http::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
@@ -16,7 +14,10 @@ use super::pages::{Notice, NoticePage, Owed};
 use super::return_to::ReturnTo;
 use super::{Desk, headers};
 use crate::domain::assurance::{Level, Requirement, Verdict};
-use crate::policy::Ruling;
+use crate::domain::identity::Identity;
+use crate::flow::Source;
+use crate::flow::witness::Refusal;
+use crate::policy::{self, Ruling};
 
 /// What the browser wants the answer for (Fetch Metadata); absent in old browsers and in tools.
 pub(super) const FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
@@ -56,9 +57,12 @@ impl Desk {
         &self,
         verdict: &Verdict,
         ruling: &Ruling,
+        request: &policy::Request,
         head: &Parts,
-        address: IpAddr,
+        source: Source,
+        known: Option<&Identity>,
     ) -> Response {
+        let address = source.address();
         let here = self.place_of(head);
         let rule = ruling.raised_by;
         match owed(verdict) {
@@ -70,6 +74,20 @@ impl Desk {
             None => {
                 let reference = self.reference();
                 tracing::info!(reference, %address, %rule, path = beginning(head.uri.path()), "request refused");
+                if let Ok(now) = self.env.now() {
+                    self.env.witness.refused(Refusal {
+                        reference: reference.clone(),
+                        at: now,
+                        from: address,
+                        user: known.map(|identity| identity.name.clone()),
+                        app: self.site.app.as_ref().map(|app| app.name.clone()),
+                        method: head.method.to_string(),
+                        path: policy::request::Shown(request.path()).to_string(),
+                        readings: request.readings().count(),
+                        rule: Some(rule.to_string()),
+                        reason: reason(&ruling.requirement).to_owned(),
+                    });
+                }
                 self.notice(Notice::Refused { reference }, &head.headers)
             }
         }
@@ -140,6 +158,14 @@ impl Desk {
             _ => {}
         }
         response
+    }
+}
+
+/// Why somebody is refused, in words for the operator.
+fn reason(requirement: &Requirement) -> &'static str {
+    match requirement.level {
+        Level::Nobody => "nobody may enter here",
+        _ => "only others may enter here",
     }
 }
 

@@ -21,6 +21,7 @@ use doorward::domain::user::{Profile, User, UserId};
 use doorward::flow::{Clock, Env, Source, administer};
 use doorward::identity::local::{Cost, Pool, Room};
 use doorward::identity::{Full, Hashing, Place, SignInLimit, Work, Worker};
+use doorward::metrics::Metrics;
 use doorward::policy::{OwnPage, Request};
 use doorward::store::memory::Memory;
 use doorward::store::{Added, Keys, Records, Store};
@@ -149,6 +150,8 @@ impl Gate {
             hashing: Arc::new(Counting::start(cost, chance.clone(), Arc::clone(&hashed))),
             limit: Arc::new(SignInLimit::a_minute(posts.try_into().unwrap())),
             lines: Arc::default(),
+            witness: Arc::default(),
+            metrics: Arc::new(Metrics::new("0")),
             signer: Arc::new(Signer::new(cookie_keys.iter().map(|(id, key)| (*id, key))).unwrap()),
             clock: Arc::new(Clock::new(move || {
                 Timestamp::from_millis(told.load(Ordering::SeqCst))

@@ -8,7 +8,8 @@ pub(super) mod names;
 pub(super) mod update;
 mod upkeep;
 
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use minicbor::{Decode, Encode};
@@ -37,11 +38,25 @@ pub struct Store {
     names: NameKey,
     chance: Chance,
     cache: Cache,
+    /// Who is told of events once they are durable.
+    told: OnceLock<Told>,
     /// Writers of one user stand in line here rather than overtake each other at the store.
     lines: [Mutex<()>; LINES],
 }
 
 const LINES: usize = 64;
+
+/// Is told of an event that is durable, and of the name of whom it is about.
+type Hear = Box<dyn Fn(&Event, Option<&str>) + Send + Sync>;
+
+/// Somebody who is told.
+struct Told(Hear);
+
+impl fmt::Debug for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Told(…)")
+    }
+}
 
 /// How often a decision is made again because somebody wrote first. Other nodes are few, and our
 /// own writers stand in line.
@@ -67,8 +82,15 @@ impl Store {
             names: keys.name().clone(),
             chance,
             cache,
+            told: OnceLock::new(),
             lines: std::array::from_fn(|_| Mutex::new(())),
         }
+    }
+
+    /// Lets `hear` be told of every event from now on, once it is durable, with the name of the
+    /// user whom it is about. Only the first who asks is told.
+    pub fn tell(&self, hear: impl Fn(&Event, Option<&str>) + Send + Sync + 'static) {
+        self.told.set(Told(Box::new(hear))).ok();
     }
 
     /// The user, from memory where possible.
@@ -258,6 +280,9 @@ impl Store {
             Ok(Outcome::Committed(_)) => {
                 for event in events {
                     log(event, name);
+                    if let Some(Told(hear)) = self.told.get() {
+                        hear(event, name);
+                    }
                 }
                 Ok(true)
             }

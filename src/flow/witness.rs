@@ -1,0 +1,217 @@
+//! What is remembered of decisions, in memory only: for whoever asks why somebody was refused, what
+//! a watched rule would have stopped, and what another configuration would change.
+//!
+//! Each list is bounded, and the oldest goes. No query and no cookie is kept in what is shown.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::domain::assurance::Evidence;
+use crate::domain::time::Timestamp;
+use crate::policy::Request;
+
+/// Remembers decisions.
+#[derive(Debug, Default)]
+pub struct Witness {
+    refusals: Mutex<VecDeque<Refusal>>,
+    watched: Mutex<HashMap<Watched, Seen>>,
+    recent: Mutex<VecDeque<Recent>>,
+}
+
+/// Somebody was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What their page shows.
+    pub reference: String,
+    /// When.
+    pub at: Timestamp,
+    /// From where.
+    pub from: IpAddr,
+    /// Who, if they were known.
+    pub user: Option<String>,
+    /// Which application it was for; `None`: a page of ours, or nothing that could be told.
+    pub app: Option<String>,
+    /// The method.
+    pub method: String,
+    /// The path, without its query.
+    pub path: String,
+    /// How many ways of reading it there are.
+    pub readings: usize,
+    /// The rule that decided, as a key path; `None` where none was asked.
+    pub rule: Option<String>,
+    /// Why, in words for the operator.
+    pub reason: String,
+}
+
+/// What a watched rule, or a watched application, would have done.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Watched {
+    /// In which application.
+    pub app: String,
+    /// By which rule.
+    pub rule: String,
+    /// What would have become of the request: the name of a verdict.
+    pub verdict: &'static str,
+    /// To whom; `None`: whoever nobody knows.
+    pub user: Option<String>,
+}
+
+/// How often, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// How often.
+    pub count: u64,
+    /// For the first time.
+    pub first: Timestamp,
+    /// For the last time.
+    pub last: Timestamp,
+    /// The method and the beginning of the path of the last one.
+    pub example: String,
+}
+
+/// A request that was judged.
+#[derive(Clone, Debug)]
+pub struct Recent {
+    /// When.
+    pub at: Timestamp,
+    /// By the name of its application.
+    pub app: String,
+    /// What was asked for; kept to be judged again, never shown whole.
+    pub request: Request,
+    /// From where, if that is known.
+    pub address: Option<IpAddr>,
+    /// What its visitor had shown.
+    pub evidence: Evidence,
+}
+
+impl Witness {
+    /// How many refusals are remembered.
+    pub const REFUSALS: usize = 10_000;
+    /// How many kinds of watched verdicts are counted.
+    pub const WATCHED: usize = 10_000;
+    /// How many requests are remembered.
+    pub const RECENT: usize = 1_000;
+
+    /// Remembers a refusal.
+    pub fn refused(&self, refusal: Refusal) {
+        push(&mut held(&self.refusals), refusal, Self::REFUSALS);
+    }
+
+    /// The refusal with this reference, if it is remembered.
+    pub fn why(&self, reference: &str) -> Option<Refusal> {
+        let refusals = held(&self.refusals);
+        refusals.iter().rev().find(|refusal| refusal.reference == reference).cloned()
+    }
+
+    /// Counts what would have been.
+    pub fn watched(&self, what: Watched, example: impl FnOnce() -> String, now: Timestamp) {
+        let mut watched = held(&self.watched);
+        if let Some(seen) = watched.get_mut(&what) {
+            seen.count += 1;
+            seen.last = now;
+            return;
+        }
+        // Users come and go; who was seen longest ago makes room.
+        if watched.len() >= Self::WATCHED
+            && let Some(oldest) = watched.iter().min_by_key(|(_, seen)| seen.last)
+        {
+            let oldest = oldest.0.clone();
+            watched.remove(&oldest);
+        }
+        watched.insert(what, Seen { count: 1, first: now, last: now, example: example() });
+    }
+
+    /// Everything that would have been, the most frequent first.
+    pub fn report(&self) -> Vec<(Watched, Seen)> {
+        let watched = held(&self.watched);
+        let mut all: Vec<_> =
+            watched.iter().map(|(what, seen)| (what.clone(), seen.clone())).collect();
+        all.sort_by(|a, b| b.1.count.cmp(&a.1.count).then_with(|| a.0.cmp(&b.0)));
+        all
+    }
+
+    /// Remembers a request.
+    pub fn judged(&self, recent: Recent) {
+        push(&mut held(&self.recent), recent, Self::RECENT);
+    }
+
+    /// The last requests, the oldest first.
+    pub fn recent(&self) -> Vec<Recent> {
+        held(&self.recent).iter().cloned().collect()
+    }
+}
+
+/// What was kept before a panic is as good as before.
+fn held<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn push<T>(list: &mut VecDeque<T>, new: T, at_most: usize) {
+    if list.len() >= at_most {
+        list.pop_front();
+    }
+    list.push_back(new);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(n: usize) -> Refusal {
+        Refusal {
+            reference: format!("r{n}"),
+            at: Timestamp::from_secs(1),
+            from: IpAddr::from([192, 0, 2, 1]),
+            user: None,
+            app: Some("crm".to_owned()),
+            method: "GET".to_owned(),
+            path: "/closed/".to_owned(),
+            readings: 1,
+            rule: Some("rules[0]".to_owned()),
+            reason: "nobody may enter".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_found_by_its_reference_until_ten_thousand_more_have_come() {
+        let witness = Witness::default();
+        (0..=Witness::REFUSALS).for_each(|n| witness.refused(refusal(n)));
+        assert_eq!(witness.why("r0"), None);
+        assert_eq!(witness.why("r1"), Some(refusal(1)));
+        assert_eq!(witness.why("elsewhere"), None);
+    }
+
+    #[test]
+    fn what_would_have_been_is_counted_by_rule_verdict_and_person() {
+        let witness = Witness::default();
+        let what = |user: &str| Watched {
+            app: "crm".to_owned(),
+            rule: "rules[0]".to_owned(),
+            verdict: "challenge",
+            user: Some(user.to_owned()),
+        };
+        for (user, at) in [("ada", 1), ("bob", 2), ("bob", 3)] {
+            witness.watched(what(user), || "GET /".to_owned(), Timestamp::from_secs(at));
+        }
+        let report = witness.report();
+        assert_eq!((&report[0].0, report[0].1.count), (&what("bob"), 2));
+        assert_eq!(report[0].1.last, Timestamp::from_secs(3));
+        assert_eq!((&report[1].0, report[1].1.count), (&what("ada"), 1));
+    }
+
+    #[test]
+    fn the_kinds_that_are_counted_are_bounded() {
+        let witness = Witness::default();
+        for n in 0..Witness::WATCHED + 5 {
+            let user = Some(n.to_string());
+            let what =
+                Watched { app: String::new(), rule: String::new(), verdict: "challenge", user };
+            let now = Timestamp::from_secs(n as u64);
+            witness.watched(what, String::new, now);
+        }
+        let report = witness.report();
+        assert_eq!(report.len(), Witness::WATCHED);
+        assert!(!report.iter().any(|(what, _)| what.user.as_deref() == Some("0")));
+    }
+}

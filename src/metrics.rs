@@ -1,0 +1,225 @@
+//! Numbers about what happens, for Prometheus (`OpenMetrics` text).
+//!
+//! Counters that a request touches are held by whoever counts, so that nothing is looked up on the
+//! way. No label holds what a visitor sent.
+
+use std::fmt;
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+use crate::domain::assurance::Verdict;
+
+/// Every number there is.
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<Decided, Counter>,
+    watched: Family<Decided, Counter>,
+    events: Family<Happened, Counter>,
+    upstream_failures: Family<Failed, Counter>,
+    reloads: Family<Reloaded, Counter>,
+    loaded: Gauge<f64, AtomicU64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Decided {
+    app: String,
+    verdict: Word,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Happened {
+    event: Word,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Failed {
+    app: String,
+    reason: Word,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reloaded {
+    outcome: Word,
+}
+
+/// A word of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Word(&'static str);
+
+impl EncodeLabelValue for Word {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        EncodeLabelValue::encode(&self.0, encoder)
+    }
+}
+
+/// The counters of one application, one for each verdict.
+#[derive(Clone, Debug)]
+pub struct Verdicts {
+    pass: Counter,
+    sign_in: Counter,
+    confirm: Counter,
+    challenge: Counter,
+    set_up: Counter,
+    save_codes: Counter,
+    refused: Counter,
+}
+
+impl Verdicts {
+    fn of(family: &Family<Decided, Counter>, app: &str) -> Self {
+        let counter = |verdict: &'static str| {
+            let labels = Decided { app: app.to_owned(), verdict: Word(verdict) };
+            family.get_or_create(&labels).clone()
+        };
+        Self {
+            pass: counter("pass"),
+            sign_in: counter("sign-in"),
+            confirm: counter("confirm"),
+            challenge: counter("challenge"),
+            set_up: counter("set-up"),
+            save_codes: counter("save-codes"),
+            refused: counter("refused"),
+        }
+    }
+
+    /// Counts one verdict.
+    pub fn count(&self, verdict: &Verdict) {
+        let counter = match verdict {
+            Verdict::Pass(_) => &self.pass,
+            Verdict::SignIn => &self.sign_in,
+            Verdict::Confirm => &self.confirm,
+            Verdict::Challenge => &self.challenge,
+            Verdict::SetUp => &self.set_up,
+            Verdict::SaveCodes(_) => &self.save_codes,
+            Verdict::Refused => &self.refused,
+        };
+        counter.inc();
+    }
+}
+
+impl Metrics {
+    /// All at nought.
+    pub fn new(version: &str) -> Self {
+        let mut registry = Registry::with_prefix("doorward");
+        let (requests, watched, events, upstream_failures, reloads, loaded) = (
+            Family::default(),
+            Family::default(),
+            Family::default(),
+            Family::default(),
+            Family::default(),
+            Gauge::default(),
+        );
+        registry.register(
+            "requests",
+            "Requests to applications, by what was decided",
+            requests.clone(),
+        );
+        registry.register(
+            "watched",
+            "Requests that passed because a rule or an application is only watched, by what would have been decided",
+            watched.clone(),
+        );
+        registry.register("events", "Things that happened to people", events.clone());
+        registry.register(
+            "upstream_failures",
+            "Requests that an application did not answer",
+            upstream_failures.clone(),
+        );
+        registry.register("reloads", "Configurations that were to be reloaded", reloads.clone());
+        registry.register(
+            "configuration_loaded_timestamp_seconds",
+            "When the configuration in force was loaded",
+            loaded.clone(),
+        );
+        let build = Info::new(vec![("version".to_owned(), version.to_owned())]);
+        registry.register("build", "This version", build);
+        Self { registry, requests, watched, events, upstream_failures, reloads, loaded }
+    }
+
+    /// The counters of what is decided of requests to `app`.
+    pub fn decided(&self, app: &str) -> Verdicts {
+        Verdicts::of(&self.requests, app)
+    }
+
+    /// The counters of what would have been decided of requests to `app`.
+    pub fn watched(&self, app: &str) -> Verdicts {
+        Verdicts::of(&self.watched, app)
+    }
+
+    /// Counts an event by its name.
+    pub fn happened(&self, event: &'static str) {
+        self.events.get_or_create(&Happened { event: Word(event) }).inc();
+    }
+
+    /// Counts a request that `app` did not answer.
+    pub fn upstream_failed(&self, app: &str, reason: &'static str) {
+        let labels = Failed { app: app.to_owned(), reason: Word(reason) };
+        self.upstream_failures.get_or_create(&labels).inc();
+    }
+
+    /// Counts a configuration that was swapped in at this time (seconds since 1970), or, if that is
+    /// `None`, kept out.
+    pub fn reloaded(&self, at: Option<u64>) {
+        let outcome = Word(if at.is_some() { "swapped" } else { "kept" });
+        self.reloads.get_or_create(&Reloaded { outcome }).inc();
+        if let Some(at) = at {
+            self.loaded(at);
+        }
+    }
+
+    /// Notes when the configuration in force was loaded, in seconds since 1970.
+    #[expect(clippy::cast_precision_loss, reason = "seconds fit for millions of years")]
+    pub fn loaded(&self, at: u64) {
+        self.loaded.set(at as f64);
+    }
+
+    /// Everything, as `OpenMetrics` text.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to memory cannot fail.
+        encode(&mut text, &self.registry).ok();
+        text
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_named_as_prometheus_names_them() {
+        let metrics = Metrics::new("1.2.3");
+        metrics.decided("crm").count(&Verdict::SignIn);
+        metrics.watched("crm").count(&Verdict::Challenge);
+        metrics.happened("signed-in");
+        metrics.upstream_failed("crm", "unreachable");
+        metrics.reloaded(Some(1_800_000_000));
+        metrics.reloaded(None);
+        let text = metrics.text();
+        for line in [
+            "doorward_requests_total{app=\"crm\",verdict=\"sign-in\"} 1",
+            "doorward_requests_total{app=\"crm\",verdict=\"pass\"} 0",
+            "doorward_watched_total{app=\"crm\",verdict=\"challenge\"} 1",
+            "doorward_events_total{event=\"signed-in\"} 1",
+            "doorward_upstream_failures_total{app=\"crm\",reason=\"unreachable\"} 1",
+            "doorward_reloads_total{outcome=\"kept\"} 1",
+            "doorward_configuration_loaded_timestamp_seconds 1800000000",
+            "doorward_build_info{version=\"1.2.3\"} 1",
+            "# EOF",
+        ] {
+            assert!(text.contains(line), "{line}: {text}");
+        }
+    }
+}
