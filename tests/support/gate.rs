@@ -91,6 +91,9 @@ impl Worker for CountingWorker {
                 Work::Hash { password, answer } => {
                     answer.send(self.place.hash(password).await).ok();
                 }
+                Work::TakeOver { digest, answer } => {
+                    answer.send(self.place.take_over(digest).await).ok();
+                }
             }
         });
     }
