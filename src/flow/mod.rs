@@ -9,6 +9,7 @@ pub mod challenge;
 pub mod clock;
 pub mod confirm;
 pub mod env;
+pub mod import;
 pub mod lines;
 pub mod link;
 pub mod set_up;
