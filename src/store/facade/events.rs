@@ -37,26 +37,33 @@ impl Store {
         Ok(events)
     }
 
-    /// Adds the event to `batch`, and where to find it. A name that no user has takes the same
+    /// Adds the event to `batch`, as the one of this number there, and where to find it. A name that no user has takes the same
     /// writes, so that nobody can tell.
-    pub(super) fn put_event(&self, batch: Batch, event: &Event) -> Result<Batch, Unavailable> {
+    pub(super) fn put_event(
+        &self,
+        batch: Batch,
+        event: &Event,
+        number: usize,
+    ) -> Result<Batch, Unavailable> {
         let over = Some(event.at.plus(EVENTS_LAST));
-        let key = self.event_key(event);
+        let key = self.event_key(event, number);
         let batch = self.put(batch, Kind::Event, &key, Expect::Absent, over, event)?;
         let pointer = pointer(&event.whom, &key);
         self.put(batch, Kind::Happened, &pointer, Expect::Absent, over, &())
     }
 
-    /// In the order of time; eight random bytes keep those of one moment apart.
-    fn event_key(&self, event: &Event) -> [u8; 16] {
+    /// In the order of time, and of one batch in its order; seven random bytes keep those of one
+    /// moment apart.
+    fn event_key(&self, event: &Event, number: usize) -> [u8; 16] {
         let mut key = [0; 16];
         key[..8].copy_from_slice(&event.at.millis().to_be_bytes());
-        self.chance.draw(|rng| rng.fill_bytes(&mut key[8..]));
+        key[8] = u8::try_from(number).unwrap_or(u8::MAX);
+        self.chance.draw(|rng| rng.fill_bytes(&mut key[9..]));
         key
     }
 }
 
-/// Whom the event is about, and its key with the time turned round: the newest comes first.
+/// Whom the event is about, and its key with time and number turned round: the newest comes first.
 fn pointer(whom: &Whom, event: &[u8; 16]) -> [u8; 32] {
     let mut key = [0; 32];
     match whom {
@@ -76,7 +83,7 @@ fn pointed_at(pointer: &[u8]) -> Vec<u8> {
 }
 
 fn turn_round(pointer: &mut [u8]) {
-    pointer.iter_mut().skip(16).take(8).for_each(|byte| *byte = !*byte);
+    pointer.iter_mut().skip(16).take(9).for_each(|byte| *byte = !*byte);
 }
 
 /// Writes the line of the log for `event`, which is about the user called `name` if any.

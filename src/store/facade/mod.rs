@@ -215,8 +215,8 @@ impl Store {
         events: &[Event],
         name: Option<&str>,
     ) -> Result<bool, Unavailable> {
-        for event in events {
-            batch = self.put_event(batch, event)?;
+        for (number, event) in events.iter().enumerate() {
+            batch = self.put_event(batch, event, number)?;
         }
         match self.records.commit(batch).await {
             Ok(Outcome::Committed(_)) => {

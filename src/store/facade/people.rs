@@ -82,8 +82,8 @@ impl Store {
             if taken.is_none() {
                 names.extend(keys);
                 batch = self.with_user(batch, new)?;
-                for event in &new.events {
-                    batch = self.put_event(batch, event)?;
+                for (number, event) in new.events.iter().enumerate() {
+                    batch = self.put_event(batch, event, number)?;
                 }
             }
             all.push(taken.unwrap_or(Added::Now));
