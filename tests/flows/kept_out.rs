@@ -237,3 +237,22 @@ async fn an_imported_password_costs_a_guesser_what_any_other_does() {
     }
     assert_eq!(guesser.signs_in("ada").await.status, StatusCode::TOO_MANY_REQUESTS);
 }
+
+#[tokio::test]
+async fn what_happened_to_somebody_is_told_the_newest_first_and_nothing_of_others() {
+    let gate = Gate::new();
+    gate.adds("ada").await;
+    gate.knows("bob").await;
+    for name in ["ada", "bob", "nobody", "ada"] {
+        gate.waits(std::time::Duration::from_secs(1));
+        gate.browser().signs_in_with(name, "wrong").await;
+    }
+    gate.waits(std::time::Duration::from_secs(1));
+    gate.makes_a_link("ada").await;
+    let shown = administer::show(&gate.env, &Login::typed("ada"), 2).await.unwrap().unwrap();
+    let told: Vec<_> = shown.events.iter().map(|event| (event.what, event.at)).collect();
+    let second_ago = doorward::domain::time::Timestamp::from_secs(gate.now().seconds() - 1);
+    assert_eq!(told, [(What::LinkMade, gate.now()), (What::PasswordRefused, second_ago)]);
+    let all = administer::show(&gate.env, &Login::typed("ada"), 100).await.unwrap().unwrap();
+    assert_eq!(all.events.len(), 3);
+}
