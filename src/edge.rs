@@ -1,4 +1,4 @@
-//! The real clock and the real generator. Everything else is handed them.
+//! The real clock, the real generator, the real environment. Everything else is handed them.
 
 use std::time::SystemTime;
 
@@ -18,4 +18,10 @@ pub fn chance() -> Chance {
 pub fn system_time() -> Timestamp {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// A variable of the environment, if it is set and is text.
+#[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }

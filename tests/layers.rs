@@ -35,6 +35,7 @@ const PURE_CRATES: &[&str] = &[
     "rand_core",
     "serde",
     "sha2",
+    "smallvec",
     "subtle",
     "thiserror",
     "totp-rs",

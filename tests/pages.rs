@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use doorward::web::assets;
 use doorward::web::pages::{
-    Challenge, Confirm, Form, Frame, Home, Kind, Link, Notice, NoticePage, Owed, Problem,
+    Challenge, Confirm, Form, Frame, Home, Kind, Later, Link, Notice, NoticePage, Owed, Problem,
     RecoveryCodes, SetPassword, SetUp, SignIn, SignOut, Standing, Trust, TwoFactor, html,
     recovery_codes_file,
 };
@@ -261,6 +261,8 @@ fn samples() -> Vec<(String, String)> {
         add(&format!("set-up-{name}"), html(&page));
     }
 
+    let later = Some(Later { due: "3 December 2026".into(), url: "/orders".into() });
+    add("set-up-later", html(&SetUp { later, ..set_up(None, None) }));
     add("recovery-codes", html(&recovery_codes()));
     add("confirm", html(&confirm(None)));
     add("confirm-refused", html(&confirm(Some(Problem::Password))));
@@ -354,6 +356,7 @@ fn set_up(demanded_by: Option<&str>, problem: Option<Problem>) -> SetUp {
         frame: frame(Some("ada")),
         form: form(),
         demanded_by: demanded_by.map(Into::into),
+        later: None,
         qr: qr::svg_path(&uri()),
         uri: uri(),
         secret: SECRET.into(),

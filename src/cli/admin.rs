@@ -199,9 +199,8 @@ mod tests {
     use crate::domain::chance::Chance;
     use crate::domain::signed::Signer;
     use crate::domain::time::Timestamp;
+    use crate::flow::Clock;
     use crate::flow::administer;
-    use crate::flow::{Clock, Lines};
-    use crate::identity::SignInLimit;
     use crate::identity::local::{Cost, Pool, Room};
     use crate::store::memory::Memory;
     use crate::store::{Keys, Store};
@@ -214,12 +213,13 @@ mod tests {
         let room = Room::beside(1.try_into().unwrap());
         Env {
             config: Arc::new(Config::read("minimal.yaml", config).unwrap()),
+            since: Arc::default(),
             store: Arc::new(Store::new(Arc::new(Memory::new()), &keys, chance.clone())),
             hashing: Arc::new(Pool::start(Cost::LEAST, room, chance.clone()).unwrap()),
-            limit: SignInLimit::default(),
-            lines: Lines::default(),
-            signer: Signer::new(cookie_keys.iter().map(|(id, key)| (*id, key))).unwrap(),
-            clock: Clock::new(|| Timestamp::from_secs(1_800_000_000)),
+            limit: Arc::default(),
+            lines: Arc::default(),
+            signer: Arc::new(Signer::new(cookie_keys.iter().map(|(id, key)| (*id, key))).unwrap()),
+            clock: Arc::new(Clock::new(|| Timestamp::from_secs(1_800_000_000))),
             chance,
         }
     }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::failure::{Failure, unwritten};
 use crate::config::{Config, Problem, Problems};
+use crate::edge;
 
 /// What `check --json` prints.
 #[derive(Serialize)]
@@ -22,7 +23,7 @@ struct Report<'a> {
 /// # Errors
 /// If the configuration is not valid.
 pub(super) fn run(path: &Path, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
-    let read = Config::load(path);
+    let read = Config::load(&edge::environment, path);
     let file = path.display().to_string();
     if json {
         let report = match &read {
@@ -82,7 +83,7 @@ mod tests {
 listen: [{ address: 127.0.0.1:8080 }]
 state: /var/lib/doorward
 apps:
-  - { name: crm, hosts: [crm.example.com], upstream: 'http://127.0.0.1:9000' }
+  - { name: crm, hosts: ['http://localhost:8080'], upstream: 'http://127.0.0.1:9000' }
 ";
 
     #[test]
@@ -97,7 +98,7 @@ apps:
         let (out, failed) = checked(&GOOD.replace("127.0.0.1:9000", "10.0.0.7:9000"), false);
         assert_eq!(failed, None, "{out}");
         for told in [
-            "/etc/doorward.yaml:5:54: warning: apps[0].upstream: others on the network",
+            "/etc/doorward.yaml:5:62: warning: apps[0].upstream: others on the network",
             "\n  5 |   - { name: crm",
             "^^^^^\n\n/etc/doorward.yaml is valid, with one warning.\n",
         ] {

@@ -21,6 +21,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 pub use failure::Failure;
 
 use crate::config::Config;
+use crate::edge;
 use serve::World;
 
 /// The command line.
@@ -62,6 +63,9 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Print a JSON Schema of the configuration, for editors
+    #[command(after_help = SCHEMA_EXAMPLES)]
+    Schema,
     /// People: add, import, list, show, change, let in again, keep out, remove
     #[command(subcommand, after_help = USER_NOTE)]
     User(user::Command),
@@ -145,6 +149,9 @@ fn obey(line: Line, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Fa
         Command::Check { file, json } => {
             check::run(&configuration(file.or(line.config))?, json, out)
         }
+        Command::Schema => {
+            writeln!(out, "{:#}", crate::config::json_schema()).map_err(failure::unwritten)
+        }
         Command::User(command) => {
             let config = loaded(line.config)?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -159,7 +166,7 @@ fn obey(line: Line, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Fa
 /// The configuration meant by `--config`, or found where it usually lies, if it is valid.
 fn loaded(named: Option<PathBuf>) -> Result<Config, Failure> {
     let file = configuration(named)?;
-    Config::load(&file)
+    Config::load(&edge::environment, &file)
         .map_err(|problems| Failure::new(format!("the configuration is not valid\n{problems}")))
 }
 
@@ -201,6 +208,14 @@ const DEMO_NOTE: &str = "\
 It needs no configuration and leaves nothing behind. It prints where to go, who lives there with
 which password, and where the configuration lies that it uses. Enter prints the code that one of
 them would read from a phone; Ctrl-C ends it.";
+
+const SCHEMA_EXAMPLES: &str = "\
+Examples:
+  doorward schema > doorward.schema.json
+
+An editor with a YAML language server then completes keys, shows what they mean and marks mistakes,
+if the configuration begins with this line:
+  # yaml-language-server: $schema=doorward.schema.json";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
@@ -28,14 +29,12 @@ use crate::domain::chance::Chance;
 use crate::domain::signed::Signer;
 use crate::domain::time::Timestamp;
 use crate::edge;
-use crate::flow::{Clock, Env, Lines};
-use crate::identity::SignInLimit;
+use crate::flow::{Clock, Env};
 use crate::identity::local::{Cost, Pool, Room};
-use crate::proxy::{self, Upstream};
+use crate::proxy::{self, House};
 use crate::store::directory::StateError;
 use crate::store::redb::{self, Redb};
 use crate::store::{Keys, StateDirectory, Store, Unavailable};
-use crate::web::Web;
 
 /// What comes from outside the process besides requests. A test hands in its own.
 #[derive(Clone)]
@@ -169,18 +168,12 @@ impl Gateway {
 
         // The store is open, and its lock ours: whose socket lies there is dead.
         let admin = serve_commands(&env)?;
-        let app = &env.config.apps[0];
-        let upstream = Arc::new(Upstream::new(&app.upstream.authority()));
-        // It is looked up again in a moment, and whatever is wrong told then.
-        runtime.block_on(upstream.look_up()).ok();
-        let web = Web::new(Arc::clone(&env));
-        let gateway =
-            proxy::Gateway::new(web, &app.name, &env.config.portal, Arc::clone(&upstream));
-        let running = gateway.serve(sockets)?;
+        let house = runtime.block_on(House::build(&env, None));
+        let house = Arc::new(ArcSwap::from_pointee(house));
+        let running = proxy::Gateway::new(house).serve(sockets)?;
 
         let ready = Arc::new(AtomicBool::new(true));
         let mut background = JoinSet::new();
-        background.spawn(async move { upstream.keep_looking_up().await });
         background.spawn(sweep(Arc::clone(&env)));
         background.spawn(note_time(Arc::clone(&env)));
         let operators = desks
@@ -229,8 +222,12 @@ pub fn run(config: Config, world: World) -> Result<(), NotStarted> {
     let Problems { file, problems: warnings, .. } = config.warnings();
     let version = env!("CARGO_PKG_VERSION");
     let state = config.state.display();
-    let upstream = &config.apps[0].upstream;
-    tracing::info!(version, configuration = file, %state, %upstream, "starting");
+    tracing::info!(version, configuration = file, %state, "starting");
+    for app in &config.apps {
+        let hosts: Vec<String> = app.hosts.iter().map(ToString::to_string).collect();
+        let (name, upstream, hosts) = (&app.name, &app.upstream, hosts.join(", "));
+        tracing::info!(name, hosts, %upstream, "an application");
+    }
     for warning in warnings {
         tracing::warn!("{file}:{warning}");
     }
@@ -313,14 +310,15 @@ fn furnish(
     let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let pool = Pool::start(world.cost, Room::beside(cores), world.chance.clone())?;
     Ok(Env {
-        limit: SignInLimit::default(),
-        lines: Lines::default(),
+        limit: Arc::default(),
+        lines: Arc::default(),
         store: Arc::new(Store::new(Arc::new(records), &keys, world.chance.clone())),
         hashing: Arc::new(pool),
-        signer,
-        clock: Clock::new(move || (world.clock)()),
+        signer: Arc::new(signer),
+        clock: Arc::new(Clock::new(move || (world.clock)())),
         chance: world.chance,
         config: Arc::new(config),
+        since: Arc::default(),
     })
 }
 

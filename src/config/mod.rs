@@ -11,6 +11,7 @@ mod origin;
 mod problem;
 mod read;
 mod schema;
+mod site;
 mod span;
 mod tree;
 mod validate;
@@ -31,13 +32,14 @@ use serde::Deserialize;
 
 use crate::domain::demand::Demands;
 use crate::domain::secret::Secret;
-use crate::domain::session;
+use crate::domain::stay;
 use crate::domain::user::{Trust, TurnOn};
 use crate::policy::Policy;
 use crate::policy::pattern::Pattern;
 
 pub use origin::{Malformed, Origin, Upstream};
 pub use problem::{Place, Problem, Problems};
+pub use site::Site;
 
 /// A valid configuration.
 #[derive(Clone, Debug)]
@@ -69,7 +71,7 @@ pub struct Config {
     /// How long, and how many, browsers may be trusted; 1 to 100 of one person.
     pub trusted_devices: Trust,
     /// How long a visit lasts; in all no less than without a request.
-    pub sessions: session::Limits,
+    pub sessions: stay::Limits,
     /// How long a password that was shown is good for changes to one's own protection.
     pub confirm_for: Duration,
     /// What the log looks like.
@@ -275,6 +277,14 @@ impl LogLevel {
     }
 }
 
+/// Knows the variables of the environment, by name.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// The JSON Schema of the file, for editors (draft 2020-12).
+pub fn json_schema() -> serde_json::Value {
+    schema::schema()
+}
+
 impl Config {
     /// Reads `text`, which is called `file` in problems. A relative `state` begins where that
     /// lies.
@@ -282,11 +292,19 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with it, in the order of the file.
     pub fn read(file: &str, text: &str) -> Result<Self, Problems> {
+        Self::read_in(&|_| None, file, text)
+    }
+
+    /// The same where `environment` knows variables by name.
+    ///
+    /// # Errors
+    /// As [`Config::read`].
+    pub fn read_in(environment: Environment<'_>, file: &str, text: &str) -> Result<Self, Problems> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut problems = Vec::new();
         let config = tree::read(text, &mut problems).and_then(|root| {
             let written = read::read(text, &root, &mut problems)?;
-            validate::validate(&written, &root, file, &mut problems)
+            validate::validate(&written, &root, file, environment, &mut problems)
         });
         let told = |problems| Problems { file: file.to_owned(), problems, text: text.to_owned() };
         match config {
@@ -300,14 +318,14 @@ impl Config {
         }
     }
 
-    /// Reads the file at `path`.
+    /// Reads the file at `path`; `environment` knows the variables that it names.
     ///
     /// # Errors
     /// As [`Config::read`]; a file that cannot be read is one problem without a place.
-    pub fn load(path: &Path) -> Result<Self, Problems> {
+    pub fn load(environment: Environment<'_>, path: &Path) -> Result<Self, Problems> {
         let file = path.display().to_string();
         let (problem, text) = match std::fs::read(path).map(String::from_utf8) {
-            Ok(Ok(text)) => return Self::read(&file, &text),
+            Ok(Ok(text)) => return Self::read_in(environment, &file, &text),
             Ok(Err(error)) => {
                 let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
                 (not_utf8(&error), text)

@@ -3,26 +3,34 @@
 //! `check` holds a file against it. What a text means is for `validate` to judge.
 
 mod check;
+mod json;
 
 use std::ops::RangeInclusive;
 
 use super::span::{DAY, HOUR, MINUTE};
 
 pub(super) use check::check;
+pub(super) use json::schema;
 
 /// What may be written under a key.
 #[derive(Debug)]
 pub(super) enum Kind {
     Map(&'static [Key]),
+    /// Keys that the operator chooses.
+    Names(&'static Kind),
     List(&'static Kind),
     Text,
     Whole(RangeInclusive<u64>),
     Switch,
     /// A span of time, in seconds from and to.
     Span(RangeInclusive<u64>),
+    /// How often in a minute, from and to.
+    Rate(RangeInclusive<u32>),
     Word(&'static Words),
     /// A word, or a map for those who want more.
     WordOr(&'static Words, &'static [Key]),
+    /// A word, or a list of texts.
+    WordOrTexts(&'static Words),
     /// Known to the design, not to this version.
     Later,
 }
@@ -38,21 +46,25 @@ pub(super) struct Words {
 pub(super) struct Key {
     pub(super) name: &'static str,
     pub(super) kind: Kind,
+    /// What it is for: editors show it.
+    pub(super) about: &'static str,
     /// Where the key must be there: what to add if it is not.
-    needed: Option<&'static str>,
+    pub(super) needed: Option<&'static str>,
 }
 
-const fn key(name: &'static str, kind: Kind) -> Key {
-    Key { name, kind, needed: None }
+const fn key(name: &'static str, kind: Kind, about: &'static str) -> Key {
+    Key { name, kind, about, needed: None }
 }
 
-const fn needed(name: &'static str, kind: Kind, cure: &'static str) -> Key {
-    Key { name, kind, needed: Some(cure) }
+const fn needed(name: &'static str, kind: Kind, about: &'static str, cure: &'static str) -> Key {
+    Key { name, kind, about, needed: Some(cure) }
 }
 
 const fn later(name: &'static str) -> Key {
-    key(name, Kind::Later)
+    key(name, Kind::Later, "")
 }
+
+const TEXTS: Kind = Kind::List(&Kind::Text);
 
 const REQUIREMENTS: Words = Words {
     names: &["nothing", "sign-in", "second-factor", "nobody"],
@@ -78,94 +90,292 @@ const LEVELS: Words = Words {
     names: &["error", "warn", "info", "debug", "trace"],
     also: &[("warning", "warn"), ("verbose", "debug")],
 };
+const FACTORS: Words = Words {
+    names: &["totp", "recovery-code"],
+    also: &[("otp", "totp"), ("authenticator", "totp"), ("recovery_code", "recovery-code")],
+};
+const SPELLINGS: Words =
+    Words { names: &["lenient", "strict"], also: &[("loose", "lenient"), ("exact", "strict")] };
+const REMOTE: Words = Words { names: &["remote"], also: &[] };
+const STRANGER: Words = Words { names: &["stranger"], also: &[("nobody", "stranger")] };
+const ANY: Words = Words { names: &["any"], also: &[("*", "any")] };
+const HAS: Words = Words { names: &["totp"], also: &[("otp", "totp")] };
+const SHOWN: Words = Words {
+    names: &["password", "totp", "recovery-code", "trusted-device"],
+    also: &[("pwd", "password"), ("otp", "totp")],
+};
+const EXPECTED: Words = Words {
+    names: &["pass", "sign-in", "second-factor", "set-up", "refused"],
+    also: &[
+        ("allow", "pass"),
+        ("challenge", "second-factor"),
+        ("deny", "refused"),
+        ("403", "refused"),
+        ("nobody", "refused"),
+    ],
+};
 
 const REQUIREMENT: Kind = Kind::WordOr(
     &REQUIREMENTS,
     &[key(
         "second_factor",
-        Kind::Map(&[key("within", Kind::Span(1..=DAY)), key("trusted_device", Kind::Switch)]),
+        Kind::Map(&[
+            key("within", Kind::Span(1..=DAY), "shown no longer ago than this"),
+            key("kinds", Kind::List(&Kind::Word(&FACTORS)), "which kinds count; all without it"),
+            key("trusted_device", Kind::Switch, "whether a trusted device may stand in for it"),
+        ]),
+        "a second factor, and how it must have been shown",
     )],
 );
 
 const LISTENER: Kind = Kind::Map(&[
-    needed("address", Kind::Text, "add `address: 127.0.0.1:8080`"),
+    needed(
+        "address",
+        Kind::Text,
+        "an IP address, or localhost, and a port",
+        "add `address: 127.0.0.1:8080`",
+    ),
     later("tls"),
     later("redirect"),
 ]);
 
+const PEOPLE: &[Key] = &[
+    key("users", TEXTS, "these users, by name"),
+    key("groups", TEXTS, "the members of these groups"),
+];
+
 const RULE: Kind = Kind::Map(&[
-    needed("paths", Kind::List(&Kind::Text), "add `paths: [/]`"),
-    needed("require", REQUIREMENT, "add `require: second-factor`"),
-    later("methods"),
-    later("networks"),
-    later("groups"),
-    later("query"),
-    later("only"),
-    later("demand"),
-    later("enforce"),
+    needed(
+        "paths",
+        TEXTS,
+        "where it applies: a last slash means everything below, too",
+        "add `paths: [/]`",
+    ),
+    key("methods", TEXTS, "to these methods only"),
+    key("networks", TEXTS, "to visitors from these networks only"),
+    key("groups", TEXTS, "to members of these groups only"),
+    key(
+        "query",
+        Kind::Names(&Kind::WordOrTexts(&ANY)),
+        "adds to what is asked where these parameters are sent",
+    ),
+    key("only", Kind::Map(PEOPLE), "who may enter at all"),
+    needed("require", REQUIREMENT, "what is asked", "add `require: second-factor`"),
+    key("demand", Kind::Switch, "whoever may enter here must have a second factor everywhere"),
+    key("enforce", Kind::Switch, "false: watched and reported, not enforced"),
 ]);
 
 const APP: Kind = Kind::Map(&[
-    needed("name", Kind::Text, "add a `name` for pages and logs, such as `name: crm`"),
-    needed("hosts", Kind::List(&Kind::Text), "add `hosts: [crm.example.com]`"),
-    needed("upstream", Kind::Text, "add `upstream: http://127.0.0.1:9000`"),
-    key("insecure", Kind::Switch),
-    key("rules", Kind::List(&RULE)),
-    key("otherwise", REQUIREMENT),
-    later("identity_headers"),
-    later("sign_out_paths"),
-    later("spelling"),
-    later("enforce"),
+    needed(
+        "name",
+        Kind::Text,
+        "its name on pages and in logs",
+        "add a `name` for pages and logs, such as `name: crm`",
+    ),
+    needed("hosts", TEXTS, "as which hosts browsers see it", "add `hosts: [crm.example.com]`"),
+    needed(
+        "upstream",
+        Kind::Text,
+        "where it listens itself",
+        "add `upstream: http://127.0.0.1:9000`",
+    ),
+    key("insecure", Kind::Switch, "allows http:// for hosts that are not on this machine"),
+    key(
+        "enforce",
+        Kind::Switch,
+        "false: what its rules and demands refuse is let through and reported",
+    ),
+    key(
+        "spelling",
+        Kind::Word(&SPELLINGS),
+        "strict: paths that can be read in several ways are refused",
+    ),
+    key("case_sensitive", Kind::Switch, "true: the application tells letter case apart everywhere"),
+    key(
+        "identity_headers",
+        Kind::WordOr(
+            &REMOTE,
+            &[
+                key("user", Kind::Text, "the header with the user name"),
+                key("groups", Kind::Text, "the header with the groups"),
+                key("name", Kind::Text, "the header with the full name"),
+                key("email", Kind::Text, "the header with the e-mail address"),
+                key("amr", Kind::Text, "the header with what was shown (RFC 8176)"),
+            ],
+        ),
+        "in which headers the application is told who is there",
+    ),
+    key("upstream_secret", Kind::Text, "the same secret from the environment, written ${NAME}"),
+    key(
+        "upstream_secret_file",
+        Kind::Text,
+        "a file with a secret that every request carries to the application",
+    ),
+    key("sign_out_paths", TEXTS, "its own links that sign out here, too"),
+    key("rules", Kind::List(&RULE), "tried in order; the first that fits governs"),
+    key("otherwise", REQUIREMENT, "what is asked where no rule fits"),
     later("tls"),
     later("members"),
     later("owners"),
 ]);
 
+const TEST: Kind = Kind::Map(&[
+    needed(
+        "as",
+        Kind::WordOr(
+            &STRANGER,
+            &[
+                needed("user", Kind::Text, "the user name", "add `user: ada`"),
+                key("groups", TEXTS, "their groups"),
+                key("has", Kind::List(&Kind::Word(&HAS)), "which second factors they have set up"),
+                key(
+                    "shown",
+                    Kind::List(&Kind::Word(&SHOWN)),
+                    "what they have shown; the password without it",
+                ),
+            ],
+        ),
+        "who asks",
+        "add `as: stranger`",
+    ),
+    key("from", Kind::Text, "from which address"),
+    key("get", Kind::Text, "the URL of a GET"),
+    key("post", Kind::Text, "the URL of a POST"),
+    key("put", Kind::Text, "the URL of a PUT"),
+    key("patch", Kind::Text, "the URL of a PATCH"),
+    key("delete", Kind::Text, "the URL of a DELETE"),
+    needed("expect", Kind::Word(&EXPECTED), "what must come of it", "add `expect: sign-in`"),
+]);
+
 /// The whole file.
 pub(super) const FILE: Kind = Kind::Map(&[
-    needed("listen", Kind::List(&LISTENER), "add `listen: [{ address: 127.0.0.1:8080 }]`"),
-    needed("state", Kind::Text, "add `state: /var/lib/doorward`"),
-    needed("apps", Kind::List(&APP), "add an application; config/minimal.yaml shows one"),
+    needed(
+        "listen",
+        Kind::List(&LISTENER),
+        "where visitors are listened for",
+        "add `listen: [{ address: 127.0.0.1:8080 }]`",
+    ),
+    key("trusted_proxies", TEXTS, "whose X-Forwarded-For is believed"),
+    needed(
+        "state",
+        Kind::Text,
+        "the directory of the store, its keys and its socket",
+        "add `state: /var/lib/doorward`",
+    ),
+    key("portal", Kind::Text, "the host where people sign in and look after themselves"),
+    needed(
+        "apps",
+        Kind::List(&APP),
+        "the applications to protect",
+        "add an application; config/minimal.yaml shows one",
+    ),
     key(
         "second_factor",
         Kind::Map(&[
-            key("totp", Kind::Map(&[key("issuer", Kind::Text), key("skew", Kind::Whole(0..=2))])),
-            key("recovery_codes", Kind::Whole(8..=24)),
-            later("demanded_of"),
-            later("grace"),
+            key(
+                "demanded_of",
+                Kind::Map(&[
+                    key("everyone", Kind::Switch, "of everyone"),
+                    key("groups", TEXTS, "of the members of these groups"),
+                    key("users", TEXTS, "of these users"),
+                    key("apps", TEXTS, "of whoever uses one of these applications, there"),
+                ]),
+                "who must have a second factor",
+            ),
+            key("grace", Kind::Span(0..=365 * DAY), "how long they have to set one up"),
+            key(
+                "totp",
+                Kind::Map(&[
+                    key("issuer", Kind::Text, "the name in people's authenticator apps"),
+                    key(
+                        "skew",
+                        Kind::Whole(0..=2),
+                        "steps of thirty seconds accepted on either side",
+                    ),
+                ]),
+                "authenticator apps",
+            ),
+            key("recovery_codes", Kind::Whole(8..=24), "how many a person gets"),
         ]),
+        "second factors",
     ),
     key(
         "trusted_devices",
         Kind::Map(&[
-            key("for", Kind::Span(HOUR..=365 * DAY)),
-            key("at_most", Kind::Whole(1..=100)),
+            key("for", Kind::Span(HOUR..=365 * DAY), "for how long"),
+            key("at_most", Kind::Whole(1..=100), "how many of one person"),
         ]),
+        "browsers that may skip the second factor",
     ),
     key(
         "sessions",
         Kind::Map(&[
-            key("idle", Kind::Span(MINUTE..=30 * DAY)),
-            key("at_most", Kind::Span(MINUTE..=30 * DAY)),
+            key("idle", Kind::Span(MINUTE..=30 * DAY), "without a request"),
+            key("at_most", Kind::Span(MINUTE..=30 * DAY), "in all"),
         ]),
+        "how long people stay signed in",
     ),
-    key("confirm", Kind::Map(&[key("for", Kind::Span(MINUTE..=DAY))])),
+    key(
+        "confirm",
+        Kind::Map(&[key("for", Kind::Span(MINUTE..=DAY), "for how long")]),
+        "how long a password that was shown is good for changes to one's own protection",
+    ),
     key(
         "log",
-        Kind::Map(&[key("format", Kind::Word(&FORMATS)), key("level", Kind::Word(&LEVELS))]),
+        Kind::Map(&[
+            key("format", Kind::Word(&FORMATS), "for people or for machines"),
+            key("level", Kind::Word(&LEVELS), "the least important line that is written"),
+        ]),
+        "the log, on standard error",
     ),
-    key("operators", Kind::Map(&[needed("address", Kind::Text, "add `address: 127.0.0.1:9100`")])),
-    key("shutdown", Kind::Map(&[key("within", Kind::Span(0..=HOUR))])),
-    key("support", Kind::Text),
+    key(
+        "events",
+        Kind::Map(&[needed(
+            "to",
+            Kind::Text,
+            "stdout, or a file that is appended to",
+            "add `to: stdout`",
+        )]),
+        "what happened, as JSON lines",
+    ),
+    key(
+        "operators",
+        Kind::Map(&[needed(
+            "address",
+            Kind::Text,
+            "an IP address and a port",
+            "add `address: 127.0.0.1:9100`",
+        )]),
+        "where /healthz, /readyz and /metrics are",
+    ),
+    key(
+        "limits",
+        Kind::Map(&[key("sign_in_posts", Kind::Rate(1..=10_000), "sign-ins from one address")]),
+        "how often something may be tried",
+    ),
+    key(
+        "upstream_timeouts",
+        Kind::Map(&[
+            key("connect", Kind::Span(1..=MINUTE), "to take a connection"),
+            key("read", Kind::Span(1..=HOUR), "to send the next bytes of an answer"),
+            key("write", Kind::Span(1..=HOUR), "to take the next bytes of a request"),
+        ]),
+        "how long applications may take",
+    ),
+    key(
+        "shutdown",
+        Kind::Map(&[key(
+            "within",
+            Kind::Span(0..=HOUR),
+            "requests under way may take so long to end",
+        )]),
+        "the end",
+    ),
+    key("support", Kind::Text, "whom people should turn to: shown on pages"),
+    key("tests", Kind::List(&TEST), "what the policy must decide; `doorward check` tries each"),
     later("tls"),
-    later("trusted_proxies"),
-    later("portal"),
     later("set_up"),
-    later("events"),
-    later("limits"),
-    later("upstream_timeouts"),
     later("mail"),
-    later("tests"),
 ]);
 
 /// The path of a key below another.
@@ -187,11 +397,14 @@ pub(super) fn key_paths(kind: &Kind, path: &str) -> Vec<String> {
             paths.collect()
         }
         Kind::List(kind) => key_paths(kind, path),
-        Kind::Text
+        Kind::Names(_)
+        | Kind::Text
         | Kind::Whole(_)
         | Kind::Switch
         | Kind::Span(_)
+        | Kind::Rate(_)
         | Kind::Word(_)
+        | Kind::WordOrTexts(_)
         | Kind::Later => Vec::new(),
     }
 }

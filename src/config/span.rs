@@ -1,4 +1,4 @@
-//! A span of time as the file writes it.
+//! Spans of time and rates as the file writes them.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -60,5 +60,43 @@ impl fmt::Display for Span {
             _ if seconds.is_multiple_of(MINUTE) => write!(f, "{}m", seconds / MINUTE),
             _ => write!(f, "{seconds}s"),
         }
+    }
+}
+
+/// How often in a minute: `30/m`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Rate(u32);
+
+/// What is no rate.
+#[derive(Debug, thiserror::Error)]
+#[error("a rate is written as `30/m`")]
+pub(super) struct NoRate;
+
+impl Rate {
+    pub(super) const fn of_a_minute(times: u32) -> Self {
+        Self(times)
+    }
+
+    pub(super) fn a_minute(self) -> u32 {
+        self.0
+    }
+}
+
+impl FromStr for Rate {
+    type Err = NoRate;
+
+    fn from_str(text: &str) -> Result<Self, NoRate> {
+        let times = text.strip_suffix("/m").ok_or(NoRate)?;
+        let plain = !times.starts_with('0') && times.bytes().all(|byte| byte.is_ascii_digit());
+        times.parse().ok().filter(|_| plain).map(Self).ok_or(NoRate)
+    }
+}
+
+impl TryFrom<String> for Rate {
+    type Error = NoRate;
+
+    fn try_from(text: String) -> Result<Self, NoRate> {
+        text.parse()
     }
 }

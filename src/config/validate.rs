@@ -3,23 +3,24 @@
 //! What the tree has refused is not there to be read, so nothing is said twice.
 
 mod apps;
+mod hosts;
+mod rules;
 mod second_factor;
+mod tests;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::domain::demand::Demands;
-use crate::domain::session;
+use crate::domain::stay;
 use crate::domain::user::Trust;
 
-use super::problem::{Problem, Problems};
+use super::problem::{Place, Problem, Problems};
 use super::span::{HOUR, Span};
 use super::tree::Node;
 use super::written::{File, List, Listener};
-use super::{App, Config, EventsTo, Limits, UpstreamTimeouts, origin};
+use super::{App, Config, Environment, EventsTo, Limits, UpstreamTimeouts, origin};
 
 /// The configuration that `file` describes, whose tree is `root` and which is called `name`, and
 /// what is unwise about it. What is wrong with it goes to `problems`, which holds what the tree
@@ -28,9 +29,10 @@ pub(super) fn validate(
     file: &File,
     root: &Node,
     name: &str,
+    environment: Environment<'_>,
     problems: &mut Vec<Problem>,
 ) -> Option<(Config, Vec<Problem>)> {
-    let mut judge = Judge { root, name, problems, warnings: Vec::new() };
+    let mut judge = Judge { root, name, environment, problems, warnings: Vec::new() };
     let config = judge.config(file);
     let mut warnings = judge.warnings;
     warnings.sort_by_key(|warning| warning.place);
@@ -41,6 +43,7 @@ pub(super) fn validate(
 struct Judge<'a> {
     root: &'a Node,
     name: &'a str,
+    environment: Environment<'a>,
     problems: &'a mut Vec<Problem>,
     warnings: Vec<Problem>,
 }
@@ -48,31 +51,27 @@ struct Judge<'a> {
 impl Judge<'_> {
     fn config(&mut self, file: &File) -> Option<Config> {
         let listen = file.listen.as_ref().map(|listen| self.listeners(listen));
-        let app = file.apps.as_ref().and_then(|apps| self.apps(apps));
+        let trusted_proxies = self.networks("trusted_proxies", &file.trusted_proxies, false);
+        let apps = file.apps.as_ref().and_then(|apps| self.apps(apps));
+        let portal = self.portal(file, apps.as_deref());
         let state = file.state.as_deref().and_then(|state| self.state(state));
         let operators = self.listener("operators", &file.operators);
-        let portal = app.as_ref().and_then(|app| app.hosts.first().cloned());
         let issuer = self.issuer(file, portal.as_ref());
+        let demands = self.demands(file, apps.as_deref().unwrap_or_default());
         let sessions = self.sessions(file);
+        let events = self.events(file);
+        let tests = apps.as_deref().map(|apps| self.tests(&file.tests, apps));
         let listen = listen?;
-        self.check_addresses(&listen, &operators, app.as_ref());
+        self.check_addresses(&listen, &operators, apps.as_deref().unwrap_or_default());
         Some(Config {
             listen,
+            trusted_proxies,
             state: state?,
             portal: portal?,
-            apps: vec![Arc::new(app?)],
-            trusted_proxies: Vec::new(),
-            demands: Demands::default(),
-            limits: Limits { sign_in_posts: 30 },
-            upstream_timeouts: UpstreamTimeouts {
-                connect: Duration::from_secs(5),
-                read: Duration::from_secs(60),
-                write: Duration::from_secs(60),
-            },
-            events: EventsTo::default(),
-            tests: Vec::new(),
+            apps: apps?,
             issuer: issuer?,
             second_factor: second_factor::turn_on(&file.second_factor),
+            demands,
             trusted_devices: Trust {
                 lasting: file.trusted_devices.lasting.into(),
                 at_most: file.trusted_devices.at_most,
@@ -80,9 +79,17 @@ impl Judge<'_> {
             sessions,
             confirm_for: file.confirm.lasting.into(),
             log: file.log,
+            events,
             operators,
+            limits: Limits { sign_in_posts: file.limits.sign_in_posts.a_minute() },
+            upstream_timeouts: UpstreamTimeouts {
+                connect: file.upstream_timeouts.connect.into(),
+                read: file.upstream_timeouts.read.into(),
+                write: file.upstream_timeouts.write.into(),
+            },
             shutdown_within: file.shutdown.within.into(),
             support: file.support.clone(),
+            tests: tests?,
             warnings: Problems::default(),
         })
     }
@@ -125,14 +132,14 @@ impl Judge<'_> {
         Some(beside.join(written))
     }
 
-    fn sessions(&mut self, file: &File) -> session::Limits {
+    fn sessions(&mut self, file: &File) -> stay::Limits {
         let at_most = file.sessions.at_most;
         let idle = file.sessions.idle.unwrap_or(Span::seconds(HOUR).min(at_most));
         if idle > at_most && !self.has_refused("sessions.at_most") {
             let what = format!("{idle} is longer than a session may last, which is {at_most}");
             self.refuse("sessions.idle", what, "make `idle` shorter or `at_most` longer");
         }
-        session::Limits { idle: idle.into(), at_most: at_most.into() }
+        stay::Limits { idle: idle.into(), at_most: at_most.into() }
     }
 
     /// Two listeners on one address, and an application that is this gateway itself.
@@ -140,16 +147,36 @@ impl Judge<'_> {
         &mut self,
         listen: &[SocketAddr],
         operators: &[SocketAddr],
-        app: Option<&App>,
+        apps: &[Arc<App>],
     ) {
         let taken = |address: &SocketAddr| address.port() > 0 && listen.contains(address);
         if operators.iter().any(taken) {
             let what = "visitors are listened for on this address";
             self.refuse("operators.address", what, "give operators a port of their own");
         }
-        if app.and_then(|app| app.upstream.address()).is_some_and(|address| taken(&address)) {
-            let what = "this is where Doorward itself listens";
-            self.refuse("apps[0].upstream", what, "name the address of the application");
+        for (index, app) in apps.iter().enumerate() {
+            if app.upstream.address().is_some_and(|address| taken(&address)) {
+                let what = "this is where Doorward itself listens";
+                let at = format!("apps[{index}].upstream");
+                self.refuse(&at, what, "name the address of the application");
+            }
+        }
+    }
+
+    /// To standard output, or to a file beside the configuration.
+    fn events(&mut self, file: &File) -> EventsTo {
+        match file.events.to.as_deref() {
+            None => EventsTo::Nowhere,
+            Some("stdout") => EventsTo::Stdout,
+            Some(path) if path.contains('/') => {
+                let beside = Path::new(self.name).parent().unwrap_or(Path::new(""));
+                EventsTo::File(beside.join(path))
+            }
+            Some(word) => {
+                let what = format!("`{word}` is neither `stdout` nor a path with a slash");
+                self.refuse("events.to", what, &format!("write `stdout` or `./{word}`"));
+                EventsTo::Nowhere
+            }
         }
     }
 
@@ -161,6 +188,15 @@ impl Judge<'_> {
                 None
             }
         }
+    }
+
+    fn place(&self, at: &str) -> Place {
+        self.root.place_of(at)
+    }
+
+    /// Whether one of `keys` is written in the map at `at`, whatever became of it.
+    fn mentions(&self, at: &str, keys: &[&str]) -> bool {
+        keys.iter().any(|key| self.has_refused(&below(at, key)))
     }
 
     fn has_refused(&self, at: &str) -> bool {

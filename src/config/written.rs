@@ -3,14 +3,15 @@
 //! Whatever may be missing has its default, or is `None`: where the file is silent, and where the
 //! tree has refused what it says.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
-use super::Log;
-use super::span::{DAY, HOUR, MINUTE, Span};
+use super::span::{DAY, HOUR, MINUTE, Rate, Span};
+use super::{Expected, Log, Shown};
 
 /// A list. What the tree has refused is `None`, so that the others keep their positions.
 pub(super) type List<T> = Vec<Option<T>>;
@@ -19,16 +20,22 @@ pub(super) type List<T> = Vec<Option<T>>;
 #[serde(default, deny_unknown_fields)]
 pub(super) struct File {
     pub(super) listen: Option<List<Listener>>,
+    pub(super) trusted_proxies: List<String>,
     pub(super) state: Option<String>,
+    pub(super) portal: Option<String>,
     pub(super) apps: Option<List<App>>,
     pub(super) second_factor: SecondFactor,
     pub(super) trusted_devices: TrustedDevices,
     pub(super) sessions: Sessions,
     pub(super) confirm: Confirm,
     pub(super) log: Log,
+    pub(super) events: Events,
     pub(super) operators: Listener,
+    pub(super) limits: Limits,
+    pub(super) upstream_timeouts: UpstreamTimeouts,
     pub(super) shutdown: Shutdown,
     pub(super) support: Option<String>,
+    pub(super) tests: List<Test>,
 }
 
 #[derive(Debug, Default, PartialEq, Deserialize)]
@@ -44,6 +51,13 @@ pub(super) struct App {
     pub(super) hosts: Option<List<String>>,
     pub(super) upstream: Option<String>,
     pub(super) insecure: bool,
+    pub(super) enforce: Option<bool>,
+    pub(super) spelling: Option<Spelling>,
+    pub(super) case_sensitive: bool,
+    pub(super) identity_headers: Option<IdentityHeaders>,
+    pub(super) upstream_secret: Option<String>,
+    pub(super) upstream_secret_file: Option<String>,
+    pub(super) sign_out_paths: List<String>,
     pub(super) rules: List<Rule>,
     pub(super) otherwise: Option<Require>,
 }
@@ -52,7 +66,66 @@ pub(super) struct App {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Rule {
     pub(super) paths: Option<List<String>>,
+    pub(super) methods: Option<List<String>>,
+    pub(super) networks: Option<List<String>>,
+    pub(super) groups: Option<List<String>>,
+    pub(super) query: Option<BTreeMap<String, Option<Values>>>,
+    pub(super) only: Option<People>,
     pub(super) require: Option<Require>,
+    pub(super) demand: bool,
+    pub(super) enforce: Option<bool>,
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct People {
+    pub(super) users: List<String>,
+    pub(super) groups: List<String>,
+}
+
+/// Which values of a parameter are meant.
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Values {
+    Any(Any),
+    These(List<String>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Any {
+    Any,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Spelling {
+    Lenient,
+    Strict,
+}
+
+/// In which headers the application is told who is there.
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub(super) enum IdentityHeaders {
+    Word(Remote),
+    Map(HeaderNames),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Remote {
+    Remote,
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct HeaderNames {
+    pub(super) user: Option<String>,
+    pub(super) groups: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) email: Option<String>,
+    pub(super) amr: Option<String>,
 }
 
 /// What a place asks: a word, or a map for those who want more.
@@ -82,20 +155,44 @@ pub(super) struct Asked {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Conditions {
     pub(super) within: Option<Span>,
+    pub(super) kinds: Option<List<FactorKind>>,
     pub(super) trusted_device: Option<bool>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum FactorKind {
+    Totp,
+    RecoveryCode,
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct SecondFactor {
+    pub(super) demanded_of: DemandedOf,
+    pub(super) grace: Span,
     pub(super) totp: Totp,
     pub(super) recovery_codes: usize,
 }
 
 impl Default for SecondFactor {
     fn default() -> Self {
-        Self { totp: Totp::default(), recovery_codes: 12 }
+        Self {
+            demanded_of: DemandedOf::default(),
+            grace: Span::seconds(0),
+            totp: Totp::default(),
+            recovery_codes: 12,
+        }
     }
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct DemandedOf {
+    pub(super) everyone: bool,
+    pub(super) groups: List<String>,
+    pub(super) users: List<String>,
+    pub(super) apps: List<String>,
 }
 
 #[derive(Debug, Default, PartialEq, Deserialize)]
@@ -156,6 +253,76 @@ impl Default for Shutdown {
     fn default() -> Self {
         Self { within: Span::seconds(30) }
     }
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Events {
+    pub(super) to: Option<String>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Limits {
+    pub(super) sign_in_posts: Rate,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { sign_in_posts: Rate::of_a_minute(30) }
+    }
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct UpstreamTimeouts {
+    pub(super) connect: Span,
+    pub(super) read: Span,
+    pub(super) write: Span,
+}
+
+impl Default for UpstreamTimeouts {
+    fn default() -> Self {
+        let minute = Span::seconds(MINUTE);
+        Self { connect: Span::seconds(5), read: minute, write: minute }
+    }
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Test {
+    #[serde(rename = "as")]
+    pub(super) visitor: Option<TestVisitor>,
+    pub(super) from: Option<String>,
+    pub(super) get: Option<String>,
+    pub(super) post: Option<String>,
+    pub(super) put: Option<String>,
+    pub(super) patch: Option<String>,
+    pub(super) delete: Option<String>,
+    pub(super) expect: Option<Expected>,
+}
+
+/// Who asks, in a test.
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub(super) enum TestVisitor {
+    Word(Stranger),
+    Map(TestUser),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Stranger {
+    Stranger,
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct TestUser {
+    pub(super) user: Option<String>,
+    pub(super) groups: List<String>,
+    pub(super) has: List<FactorKind>,
+    pub(super) shown: Option<List<Shown>>,
 }
 
 impl<'de> Deserialize<'de> for Require {

@@ -92,6 +92,16 @@ impl Kinds {
         Self(self.0 & other.0)
     }
 
+    /// The set as bits, one for each kind.
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// The set that [`Kinds::bits`] gave; what is no kind of ours is left out.
+    pub const fn from_bits(bits: u8) -> Self {
+        Self(bits & Self::ALL.0)
+    }
+
     /// Whether every kind of `other` is in this set.
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
@@ -152,14 +162,16 @@ impl Requirement {
     ///
     /// Where several readings of one request are governed by several rules, this is what the
     /// request must meet. It is commutative, associative and idempotent, and never lower than
-    /// either side.
+    /// either side. Where no kind of second factor would do for both, nobody may enter.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
+        let kinds = self.kinds.and(other.kinds);
+        let level = self.level.max(other.level);
         Self {
-            level: self.level.max(other.level),
+            level: if kinds == Kinds::NONE { Level::Nobody } else { level },
             password_within: shorter(self.password_within, other.password_within),
             within: shorter(self.within, other.within),
-            kinds: self.kinds.and(other.kinds),
+            kinds,
             trusted_device: self.trusted_device && other.trusted_device,
             only: both(self.only.as_ref(), other.only.as_ref()),
         }
@@ -172,7 +184,7 @@ fn both(a: Option<&Arc<[Only]>>, b: Option<&Arc<[Only]>>) -> Option<Arc<[Only]>>
             let all: BTreeSet<&Only> = a.iter().chain(b.iter()).collect();
             Some(all.into_iter().cloned().collect())
         }
-        (either, None) | (None, either) | (either, Some(_)) => either.cloned(),
+        (None, either) | (either, None | Some(_)) => either.cloned(),
     }
 }
 
@@ -245,9 +257,11 @@ impl Proofs {
         self
     }
 
-    /// When a second factor, or a recovery code instead of one, was last shown.
-    pub fn second_factor(&self) -> Option<Timestamp> {
-        self.totp.max(self.recovery_code)
+    /// When a second factor of one of these kinds was last shown.
+    pub fn second_factor(&self, kinds: Kinds) -> Option<Timestamp> {
+        let totp = self.totp.filter(|_| kinds.has(Kinds::TOTP));
+        let recovery_code = self.recovery_code.filter(|_| kinds.has(Kinds::RECOVERY_CODE));
+        totp.max(recovery_code)
     }
 }
 
@@ -263,8 +277,18 @@ pub struct Visitor {
     pub proofs: Proofs,
     /// Whether this person has a second factor turned on.
     pub has_second_factor: bool,
+    /// Whether this person must have one: every place that asks for a sign-in then asks for it.
+    pub demanded: bool,
     /// Whether new recovery codes wait for the person to say that they are saved.
     pub codes_unsaved: bool,
+}
+
+impl Visitor {
+    /// Who this is, if they would pass `sign-in` as they are. Until then they are unknown: to
+    /// rules that ask for a group, and to places that ask for nothing.
+    pub fn known(&self) -> Option<&Identity> {
+        owed_at_sign_in(self).is_none().then_some(&*self.identity)
+    }
 }
 
 /// What becomes of a request.
@@ -284,6 +308,21 @@ pub enum Verdict {
     SaveCodes(Permit),
     /// Nobody may enter here.
     Refused,
+}
+
+impl Verdict {
+    /// Its name in logs, metrics and explanations; stable.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Pass(_) => "pass",
+            Self::SignIn => "sign-in",
+            Self::Confirm => "confirm",
+            Self::Challenge => "challenge",
+            Self::SetUp => "set-up",
+            Self::SaveCodes(_) => "save-codes",
+            Self::Refused => "refused",
+        }
+    }
 }
 
 /// Leave to send one request upstream, in somebody's name or nobody's.
@@ -351,7 +390,7 @@ impl Amr {
 pub fn judge(requirement: &Requirement, evidence: &Evidence, now: Timestamp) -> Verdict {
     match (requirement.level, evidence) {
         (Level::Nobody, _) => Verdict::Refused,
-        (Level::Nothing, visitor) => Verdict::Pass(permit_for_anybody(visitor.as_ref(), now)),
+        (Level::Nothing, visitor) => Verdict::Pass(permit_for_anybody(visitor.as_ref())),
         (_, None) => Verdict::SignIn,
         (Level::Step, Some(visitor)) => match visitor.proofs.password {
             Some(_) => Verdict::Pass(permit_for(visitor)),
@@ -367,10 +406,20 @@ fn judge_visitor(requirement: &Requirement, visitor: &Visitor, now: Timestamp) -
     let Some(password) = visitor.proofs.password else {
         return Verdict::SignIn;
     };
+    if let Some(only) = &requirement.only {
+        // Who they are is not looked at before they have shown it.
+        if let Some(owed) = owed_at_sign_in(visitor) {
+            return owed;
+        }
+        if !only.iter().all(|only| only.admits(&visitor.identity)) {
+            return Verdict::Refused;
+        }
+    }
     if requirement.password_within.is_some_and(|span| !now.within(span, password)) {
         return Verdict::Confirm;
     }
-    if requirement.level == Level::SecondFactor && !visitor.has_second_factor {
+    let asks = requirement.level == Level::SecondFactor || visitor.demanded;
+    if asks && !visitor.has_second_factor {
         return Verdict::SetUp;
     }
     if visitor.has_second_factor && !shows_second_factor(requirement, &visitor.proofs, now) {
@@ -382,26 +431,33 @@ fn judge_visitor(requirement: &Requirement, visitor: &Visitor, now: Timestamp) -
     Verdict::Pass(permit_for(visitor))
 }
 
+/// What this visitor owes where no more is asked than a sign-in; `None`: nothing.
+fn owed_at_sign_in(visitor: &Visitor) -> Option<Verdict> {
+    let Visitor { proofs, has_second_factor, demanded, .. } = visitor;
+    let shown = proofs.second_factor(Kinds::ALL).is_some() || proofs.trusted_device.is_some();
+    match (proofs.password, has_second_factor) {
+        (None, _) => Some(Verdict::SignIn),
+        (Some(_), true) if !shown => Some(Verdict::Challenge),
+        (Some(_), false) if *demanded => Some(Verdict::SetUp),
+        (Some(_), _) => None,
+    }
+}
+
 fn shows_second_factor(requirement: &Requirement, proofs: &Proofs, now: Timestamp) -> bool {
     let fresh = |at| requirement.within.is_none_or(|span| now.within(span, at));
     let trusts = requirement.trusted_device && requirement.within.is_none();
-    proofs.second_factor().is_some_and(fresh) || (trusts && proofs.trusted_device.is_some())
+    proofs.second_factor(requirement.kinds).is_some_and(fresh)
+        || (trusts && proofs.trusted_device.is_some())
 }
 
 fn permit_for(visitor: &Visitor) -> Permit {
     Permit { identity: Some(Arc::clone(&visitor.identity)), amr: Amr::of(&visitor.proofs) }
 }
 
-fn permit_for_anybody(visitor: Option<&Visitor>, now: Timestamp) -> Permit {
-    let nobody = Permit { identity: None, amr: Amr::default() };
-    let Some(visitor) = visitor else { return nobody };
-    match judge_visitor(&Requirement::sign_in(), visitor, now) {
-        Verdict::Pass(permit) | Verdict::SaveCodes(permit) => permit,
-        Verdict::SignIn
-        | Verdict::Confirm
-        | Verdict::Challenge
-        | Verdict::SetUp
-        | Verdict::Refused => nobody,
+fn permit_for_anybody(visitor: Option<&Visitor>) -> Permit {
+    match visitor {
+        Some(visitor) if visitor.known().is_some() => permit_for(visitor),
+        Some(_) | None => Permit { identity: None, amr: Amr::default() },
     }
 }
 
@@ -428,12 +484,13 @@ mod tests {
             name: "ada".to_owned(),
             full_name: None,
             email: None,
-            groups: BTreeSet::new(),
+            groups: ["staff".to_owned()].into(),
         };
         Some(Visitor {
             identity: Arc::new(identity),
             proofs,
             has_second_factor,
+            demanded: false,
             codes_unsaved: false,
         })
     }
@@ -545,6 +602,66 @@ mod tests {
         assert_eq!(amr(&password(1).with(Proof::RecoveryCode, ago(1))), "pwd,recovery-code,mfa");
     }
 
+    fn members(group: &str) -> Only {
+        Only { users: BTreeSet::new(), groups: [group.to_owned()].into() }
+    }
+
+    fn only(of: &[Only]) -> Requirement {
+        Requirement { only: Some(of.into()), ..Requirement::second_factor() }
+    }
+
+    #[test]
+    fn only_whom_all_lists_admit_may_enter_and_nobody_is_told_before_they_have_signed_in() {
+        let user = Only { users: ["ada".to_owned()].into(), groups: BTreeSet::new() };
+        let (staff, clients) = (only(&[members("staff")]), only(&[members("clients")]));
+        let half = visitor(password(60), true);
+        let full = visitor(password(60).with(Proof::Totp, ago(50)), true);
+        let simple = visitor(password(60), false);
+        for (requirement, evidence, expected) in [
+            (&clients, &None, "sign in"),
+            (&clients, &half, "challenge"),
+            (&clients, &full, "refused"),
+            // Nobody sets up anything for a place that they may not enter.
+            (&clients, &simple, "refused"),
+            (&staff, &simple, "set up"),
+            (&staff, &full, "pass as somebody"),
+            (&staff.and(&clients), &full, "refused"),
+            (&staff.and(&only(&[user])), &full, "pass as somebody"),
+        ] {
+            assert_eq!(verdict(requirement, evidence), expected, "{requirement:?} {evidence:?}");
+        }
+    }
+
+    #[test]
+    fn a_kind_that_does_not_count_is_asked_for_again() {
+        let totp = Requirement { kinds: Kinds::TOTP, ..Requirement::second_factor() };
+        let codes = Requirement { kinds: Kinds::RECOVERY_CODE, ..Requirement::second_factor() };
+        let recovered = visitor(password(60).with(Proof::RecoveryCode, ago(50)), true);
+        assert_eq!(verdict(&totp, &recovered), "challenge");
+        assert_eq!(verdict(&codes, &recovered), "pass as somebody");
+        assert_eq!(verdict(&Requirement::sign_in(), &recovered), "pass as somebody");
+        assert_eq!(verdict(&totp.and(&codes), &recovered), "refused");
+    }
+
+    #[test]
+    fn whoever_must_have_a_second_factor_is_sent_to_set_it_up_wherever_they_sign_in() {
+        let must =
+            |proofs, has| visitor(proofs, has).map(|visitor| Visitor { demanded: true, ..visitor });
+        let without = must(password(60), false);
+        let with = must(password(60).with(Proof::Totp, ago(50)), true);
+        for (requirement, evidence, expected) in [
+            (Requirement::sign_in(), &without, "set up"),
+            (Requirement::second_factor(), &without, "set up"),
+            (Requirement::step(), &without, "pass as somebody"),
+            (Requirement::nothing(), &without, "pass as nobody"),
+            (Requirement::nobody(), &without, "refused"),
+            (Requirement::sign_in(), &with, "pass as somebody"),
+            (Requirement::sign_in(), &must(password(60), true), "challenge"),
+        ] {
+            assert_eq!(verdict(&requirement, evidence), expected, "{requirement:?}");
+        }
+    }
+
     fn requirements() -> impl Strategy<Value = Requirement> {
         let levels = prop_oneof![
             Just(Level::Nothing),
@@ -554,24 +671,29 @@ mod tests {
             Just(Level::Nobody),
         ];
         let spans = || proptest::option::of((0_u64..100).prop_map(Duration::from_secs));
-        (levels, spans(), spans(), any::<bool>()).prop_map(
-            |(level, password_within, within, trusted_device)| Requirement {
+        let kinds = prop_oneof![Just(Kinds::ALL), Just(Kinds::TOTP), Just(Kinds::RECOVERY_CODE)];
+        let onlys = prop_oneof![Just(None), Just(Some("staff")), Just(Some("clients"))];
+        (levels, spans(), spans(), any::<bool>(), kinds, onlys).prop_map(
+            |(level, password_within, within, trusted_device, kinds, group)| Requirement {
                 level,
                 password_within,
                 within,
+                kinds,
                 trusted_device,
-                ..Requirement::nothing()
+                only: group.map(|group| [members(group)].into()),
             },
         )
     }
 
     fn evidences() -> impl Strategy<Value = Evidence> {
         let times = || proptest::option::of((0_u64..120).prop_map(ago));
-        (times(), times(), times(), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
-            |(password, totp, recovery_code, device, two_factor, known)| {
+        let shown = (times(), times(), times(), any::<bool>());
+        (shown, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+            |((password, totp, recovery_code, device), two_factor, demanded, known)| {
                 let proofs = Proofs { password, totp, recovery_code, ..Proofs::default() };
                 let proofs = if device { trusted(proofs) } else { proofs };
-                known.then(|| visitor(proofs, two_factor)).flatten()
+                let visitor = visitor(proofs, two_factor);
+                visitor.filter(|_| known).map(|visitor| Visitor { demanded, ..visitor })
             },
         )
     }

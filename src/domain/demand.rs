@@ -1,9 +1,11 @@
 //! Who must have a second factor, wherever the place itself would not ask for one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::assurance::Only;
+use super::identity::Identity;
+use super::time::Timestamp;
 
 /// Every demand of the operator.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,4 +24,139 @@ pub struct Demands {
     /// How long people have to set one up, from when the demand was first loaded, or they were
     /// added.
     pub grace: Duration,
+}
+
+/// When each demand was first loaded, by its name.
+pub type Since = BTreeMap<String, Timestamp>;
+
+impl Demands {
+    /// The name of every demand: the same for as long as it demands the same of the same people.
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        let everyone = self.everyone.then(|| EVERYONE.to_owned());
+        let groups = self.groups.iter().map(|group| of_group(group));
+        let users = self.users.iter().map(|user| of_user(user));
+        let apps = self.apps.iter().map(|app| of_app(app));
+        let places = self.places.iter().map(|parts| of_place(parts));
+        everyone.into_iter().chain(groups).chain(users).chain(apps).chain(places)
+    }
+
+    /// From when on this person, who was added at `made`, must have a second factor in `app`, or, if
+    /// that is `None`, wherever they go; `None`: nothing demands it of them.
+    ///
+    /// A demand that nobody has seen loaded yet counts as an old one.
+    pub fn due(
+        &self,
+        identity: &Identity,
+        made: Timestamp,
+        app: Option<&str>,
+        since: &Since,
+    ) -> Option<Timestamp> {
+        let due = |name: String| {
+            let since = since.get(&name).copied().unwrap_or_default();
+            since.max(made).plus(self.grace)
+        };
+        let everyone = self.everyone.then(|| EVERYONE.to_owned());
+        let groups = self.groups.intersection(&identity.groups).map(|group| of_group(group));
+        let user = self.users.get(&identity.name).map(|user| of_user(user));
+        let app = app.and_then(|app| self.apps.get(app)).map(|app| of_app(app));
+        let admits = |parts: &&Vec<Only>| parts.iter().all(|part| part.admits(identity));
+        let places = self.places.iter().filter(admits).map(|parts| of_place(parts));
+        everyone.into_iter().chain(groups).chain(user).chain(app).chain(places).map(due).min()
+    }
+}
+
+const EVERYONE: &str = "everyone";
+
+fn of_group(group: &str) -> String {
+    format!("group {group}")
+}
+
+fn of_user(user: &str) -> String {
+    format!("user {user}")
+}
+
+fn of_app(app: &str) -> String {
+    format!("app {app}")
+}
+
+fn of_place(parts: &[Only]) -> String {
+    let list =
+        |names: &BTreeSet<String>| names.iter().map(String::as_str).collect::<Vec<_>>().join(",");
+    let part = |only: &Only| format!("[{}/{}]", list(&only.users), list(&only.groups));
+    format!("place {}", parts.iter().map(part).collect::<Vec<_>>().concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::identity::UserId;
+
+    fn ada() -> Identity {
+        Identity {
+            user: UserId::from([1; 16]),
+            name: "ada".to_owned(),
+            full_name: None,
+            email: None,
+            groups: ["staff".to_owned()].into(),
+        }
+    }
+
+    fn one(name: &str) -> BTreeSet<String> {
+        [name.to_owned()].into()
+    }
+
+    fn due(demands: &Demands, app: Option<&str>) -> bool {
+        demands.due(&ada(), Timestamp::default(), app, &Since::new()).is_some()
+    }
+
+    #[test]
+    fn a_demand_is_on_whom_it_names() {
+        let none = Demands::default;
+        let place = |user: &str, group: &str| {
+            vec![vec![
+                Only { users: one(user), groups: BTreeSet::new() },
+                Only { users: BTreeSet::new(), groups: one(group) },
+            ]]
+        };
+        assert!(!due(&none(), Some("crm")));
+        assert!(due(&Demands { everyone: true, ..none() }, None));
+        assert!(due(&Demands { groups: one("staff"), ..none() }, None));
+        assert!(!due(&Demands { groups: one("clients"), ..none() }, None));
+        assert!(due(&Demands { users: one("ada"), ..none() }, None));
+        assert!(!due(&Demands { users: one("grace"), ..none() }, None));
+        assert!(due(&Demands { apps: one("crm"), ..none() }, Some("crm")));
+        assert!(!due(&Demands { apps: one("crm"), ..none() }, Some("wiki")));
+        assert!(!due(&Demands { apps: one("crm"), ..none() }, None));
+        assert!(due(&Demands { places: place("ada", "staff"), ..none() }, None));
+        assert!(!due(&Demands { places: place("ada", "clients"), ..none() }, None));
+        assert!(due(&Demands { places: vec![vec![]], ..none() }, None));
+    }
+
+    #[test]
+    fn grace_counts_from_the_demand_or_from_the_person_whichever_is_later() {
+        let at = Timestamp::from_secs;
+        let grace = Duration::from_secs(100);
+        let demands = Demands { everyone: true, users: one("ada"), grace, ..Demands::default() };
+        let since = |everyone, user| {
+            Since::from([("everyone".to_owned(), at(everyone)), ("user ada".to_owned(), at(user))])
+        };
+        let due = |made, since| demands.due(&ada(), at(made), None, &since);
+        assert_eq!(due(0, since(1_000, 2_000)), Some(at(1_100)));
+        assert_eq!(due(1_500, since(1_000, 2_000)), Some(at(1_600)));
+        assert_eq!(due(0, Since::new()), Some(at(100)));
+    }
+
+    #[test]
+    fn every_demand_has_a_name_of_its_own() {
+        let demands = Demands {
+            everyone: true,
+            groups: one("x"),
+            users: one("x"),
+            apps: one("x"),
+            places: vec![vec![], vec![Only { users: one("x"), groups: one("y") }]],
+            ..Demands::default()
+        };
+        let names: BTreeSet<String> = demands.names().collect();
+        assert_eq!(names.len(), 6);
+    }
 }

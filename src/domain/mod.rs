@@ -19,5 +19,7 @@ pub mod password;
 pub mod secret;
 pub mod session;
 pub mod signed;
+pub mod stay;
+pub mod ticket;
 pub mod time;
 pub mod user;

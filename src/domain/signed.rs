@@ -25,6 +25,8 @@ pub enum Kind {
     Browser,
     /// That a form came from a page of ours, in this browser, for this user.
     Csrf,
+    /// What a host asks the portal for.
+    Ask,
 }
 
 impl Kind {
@@ -35,6 +37,7 @@ impl Kind {
             Self::Known => b"doorward known 1",
             Self::Browser => b"doorward browser 1",
             Self::Csrf => b"doorward csrf 1",
+            Self::Ask => b"doorward ask 1",
         }
     }
 }

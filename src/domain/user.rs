@@ -196,6 +196,7 @@ impl User {
             identity,
             proofs,
             has_second_factor: self.has_second_factor(),
+            demanded: false,
             codes_unsaved: self.recovery_codes.as_ref().is_some_and(|codes| !codes.are_saved()),
         }
     }
@@ -608,7 +609,7 @@ mod tests {
         let proofs = crate::domain::assurance::Proofs::default()
             .with(Proof::Password, at(200))
             .with(Proof::TrustedDevice(device), at(200));
-        let session = Session::begin(ada.id(), ada.epoch(), proofs, at(200));
+        let session = Session::begin(ada.id(), crate::domain::stay::StayId::from([3; 16]), proofs);
         let identity = Arc::new(ada.identity());
         let shown = |ada: &User, now| {
             ada.visitor(&session, Arc::clone(&identity), now).proofs.trusted_device.is_some()

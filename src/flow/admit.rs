@@ -1,13 +1,16 @@
 //! Whether a request may go on: cookie, session, evidence, requirement, verdict.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::env::Env;
-use crate::domain::assurance::{Requirement, Verdict, Visitor, judge};
+use crate::config::App;
+use crate::domain::assurance::{Evidence, Requirement, Verdict, Visitor, judge};
 use crate::domain::secret::{Token, TokenHash};
 use crate::domain::session::Session;
+use crate::domain::stay::StayId;
 use crate::domain::time::Timestamp;
-use crate::policy::{Request, Ruling};
+use crate::policy::{Asker, Request, Ruling};
 use crate::store::{Snapshot, Unavailable};
 
 /// A live session and whose it is.
@@ -17,14 +20,20 @@ pub struct Visit {
     pub hash: TokenHash,
     /// The session.
     pub session: Arc<Session>,
+    /// The stay that it belongs to.
+    pub stay: StayId,
     /// Whose it is.
     pub user: Arc<Snapshot>,
 }
 
 impl Visit {
-    /// Who the visitor is, and all their proofs.
-    pub fn visitor(&self, now: Timestamp) -> Visitor {
-        self.user.user.visitor(&self.session, Arc::clone(&self.user.identity), now)
+    /// Who the visitor is, and all their proofs, in `app` or, if that is `None`, anywhere.
+    pub fn visitor(&self, env: &Env, app: Option<&App>, now: Timestamp) -> Visitor {
+        let identity = Arc::clone(&self.user.identity);
+        let demanded = || env.due(&self.user, app).is_some_and(|due| due <= now);
+        let visitor = self.user.user.visitor(&self.session, identity, now);
+        // Whoever has one needs no demand to be asked for it.
+        Visitor { demanded: !visitor.has_second_factor && demanded(), ..visitor }
     }
 }
 
@@ -37,25 +46,36 @@ pub struct Admission {
     pub ruling: Ruling,
 }
 
-/// Judges a request to the application.
+/// Judges a request to `app` from this address, where that is known.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read; the request is to be refused then.
 pub async fn admit(
     env: &Env,
+    app: &App,
     request: &Request,
+    address: Option<IpAddr>,
     session: Option<&Token>,
     now: Timestamp,
 ) -> Result<Admission, Unavailable> {
-    let ruling = env.config.apps[0].policy.requirement(request);
     let visit = visit(env, session, now).await?;
-    let verdict = judge_visit(&ruling.requirement, visit.as_ref(), now);
+    let evidence: Evidence = visit.map(|visit| visit.visitor(env, Some(app), now));
+    let asker = Asker { address, known: evidence.as_ref().and_then(Visitor::known) };
+    let ruling = app.policy.requirement(request, &asker);
+    let verdict = judge(&ruling.requirement, &evidence, now);
     Ok(Admission { verdict, ruling })
 }
 
-/// Judges what `visit` has shown, or that there is none, against `requirement`.
-pub fn judge_visit(requirement: &Requirement, visit: Option<&Visit>, now: Timestamp) -> Verdict {
-    judge(requirement, &visit.map(|visit| visit.visitor(now)), now)
+/// Judges what `visit` has shown, or that there is none, against `requirement`, in `app` or, if that
+/// is `None`, anywhere.
+pub fn judge_visit(
+    env: &Env,
+    requirement: &Requirement,
+    visit: Option<&Visit>,
+    app: Option<&App>,
+    now: Timestamp,
+) -> Verdict {
+    judge(requirement, &visit.map(|visit| visit.visitor(env, app, now)), now)
 }
 
 /// The live session with this id, if there is one; its use is noted, at most once a minute.
@@ -69,22 +89,27 @@ pub async fn visit(
 ) -> Result<Option<Visit>, Unavailable> {
     let Some(hash) = session.map(Token::hash) else { return Ok(None) };
     let Some(session) = env.store.session(hash).await? else { return Ok(None) };
+    let Some(id) = session.stay else { return Ok(None) };
+    let Some(stay) = env.store.stay(id).await? else { return Ok(None) };
     let Some(user) = env.store.user(session.user).await? else { return Ok(None) };
-    if !session.is_alive(user.user.epoch(), env.config.sessions, now) {
+    if stay.user != session.user || !stay.is_alive(user.user.epoch(), env.config.sessions, now) {
         return Ok(None);
     }
-    if session.is_worth_touching(now) {
-        note_use(env, hash, now);
+    if stay.is_worth_touching(now) {
+        note_use(env, id, now);
     }
-    Ok(Some(Visit { hash, session, user }))
+    Ok(Some(Visit { hash, session, stay: id, user }))
 }
 
-/// Nobody waits for this: a use that is not noted shortens the visit, and the next one is noted.
-fn note_use(env: &Env, hash: TokenHash, now: Timestamp) {
+/// Nobody waits for this: a use that is not noted shortens the stay, and the next one is noted.
+fn note_use(env: &Env, id: StayId, now: Timestamp) {
     let store = Arc::clone(&env.store);
     tokio::spawn(async move {
-        if let Err(error) = store.touch(hash, now).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "a visit was not noted");
+        if let Err(error) = store.touch(id, now).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the use of a stay was not noted"
+            );
         }
     });
 }

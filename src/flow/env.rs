@@ -4,8 +4,9 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::config::Config;
+use crate::config::{App, Config};
 use crate::domain::chance::Chance;
+use crate::domain::demand::Since;
 use crate::domain::device::{BrowserId, DeviceId};
 use crate::domain::event::{Event, What, Whom};
 use crate::domain::secret::Token;
@@ -13,27 +14,31 @@ use crate::domain::signed::Signer;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{User, UserId};
 use crate::identity::{Hashing, SignInLimit};
-use crate::store::{Store, Unavailable};
+use crate::store::{Snapshot, Store, Unavailable};
 
 pub use super::clock::Clock;
 pub use super::lines::{Line, Lines};
 
-/// Everything that outlives a request.
+/// Everything that outlives a request. A new configuration makes a new one, which shares all the
+/// rest: whoever holds one works with one configuration until the end.
+#[derive(Clone)]
 pub struct Env {
     /// What the operator wants.
     pub config: Arc<Config>,
+    /// When the demands of that were first loaded.
+    pub since: Arc<Since>,
     /// Where people, visits and links are kept.
     pub store: Arc<Store>,
     /// Where passwords are hashed.
     pub hashing: Arc<dyn Hashing>,
     /// How often one address may try to sign in.
-    pub limit: SignInLimit,
+    pub limit: Arc<SignInLimit>,
     /// How often a log line is written that a flood could repeat.
-    pub lines: Lines,
+    pub lines: Arc<Lines>,
     /// Who signs what browsers carry.
-    pub signer: Signer,
+    pub signer: Arc<Signer>,
     /// What time it is; read once for each request.
-    pub clock: Clock,
+    pub clock: Arc<Clock>,
     /// Where random bits come from.
     pub chance: Chance,
 }
@@ -45,6 +50,26 @@ impl Env {
     /// [`Unavailable`] if the clock cannot be believed; nobody is let through then.
     pub fn now(&self) -> Result<Timestamp, Unavailable> {
         self.clock.now()
+    }
+
+    /// From when on this user must have a second factor in `app`, or, if that is `None`, wherever
+    /// they go; `None`: nothing demands it of them.
+    pub fn due(&self, user: &Snapshot, app: Option<&App>) -> Option<Timestamp> {
+        let app = app.map(|app| app.name.as_str());
+        self.config.demands.due(&user.identity, user.user.made(), app, &self.since)
+    }
+
+    /// What this user does next who has shown a password, and a trusted device or not.
+    pub(super) fn next(&self, user: &User, trusted_device: bool, now: Timestamp) -> Next {
+        if user.has_second_factor() {
+            return if trusted_device { Next::Onward } else { Next::Challenge };
+        }
+        let due = self.config.demands.due(&user.identity(), user.made(), None, &self.since);
+        match due {
+            Some(due) if due <= now => Next::SetUp,
+            Some(_) => Next::SetUpSoon,
+            None => Next::Onward,
+        }
     }
 
     /// Counts one more try from the caller's address. If it is one too many, the log says so.
@@ -65,6 +90,22 @@ impl Env {
 impl fmt::Debug for Env {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Env").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Whoever we heard it from.
+    pub peer: IpAddr,
+    /// The visitor; `None` if a proxy that is trusted did not say.
+    pub visitor: Option<IpAddr>,
+}
+
+impl Source {
+    /// The visitor's address, or the next best.
+    pub fn address(self) -> IpAddr {
+        self.visitor.unwrap_or(self.peer)
     }
 }
 
@@ -101,6 +142,22 @@ pub struct Given {
     pub device: Option<DeviceCookie>,
     /// The known browser that it now is.
     pub known: Option<KnownCookie>,
+    /// What its owner does next.
+    pub next: Next,
+}
+
+/// What somebody does next who has just shown a password.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Next {
+    /// Whatever they wanted.
+    #[default]
+    Onward,
+    /// Show the second factor.
+    Challenge,
+    /// Set up a second factor: it is demanded of them.
+    SetUp,
+    /// Set one up now or later: it will be demanded of them.
+    SetUpSoon,
 }
 
 /// What the cookie of a trusted device says.

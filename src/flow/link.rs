@@ -99,8 +99,7 @@ pub async fn set_password(
             held.user.set_password(hash.clone());
             held.tell(caller.event(user, What::PasswordSet));
             let proofs = Proofs::default().with(Proof::Password, now).with(Proof::Link, now);
-            let all_shown = !held.user.has_second_factor();
-            PasswordSet::Set(begin(env, caller, held, proofs, all_shown, &fresh))
+            PasswordSet::Set(begin(env, caller, held, proofs, &fresh))
         })
         .await?;
     Ok(set.unwrap_or(PasswordSet::Dead))

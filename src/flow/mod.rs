@@ -8,6 +8,7 @@ pub mod admit;
 pub mod challenge;
 pub mod clock;
 pub mod confirm;
+pub mod enter;
 pub mod env;
 pub mod import;
 pub mod lines;
@@ -18,4 +19,6 @@ pub mod sign_out;
 mod visits;
 
 pub use admit::{Admission, Visit, admit, visit};
-pub use env::{Caller, Carried, Clock, DeviceCookie, Env, Given, KnownCookie, Line, Lines};
+pub use env::{
+    Caller, Carried, Clock, DeviceCookie, Env, Given, KnownCookie, Line, Lines, Next, Source,
+};

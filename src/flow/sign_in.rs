@@ -87,8 +87,7 @@ fn begin_visit(env: &Env, caller: &Caller, held: &mut Held, fresh: &Fresh) -> Gi
     if let Some(device) = device {
         proofs = proofs.with(Proof::TrustedDevice(device.id), caller.now);
     }
-    let all_shown = !held.user.has_second_factor() || device.is_some();
-    Given { device, ..begin(env, caller, held, proofs, all_shown, fresh) }
+    Given { device, ..begin(env, caller, held, proofs, fresh) }
 }
 
 /// The trusted device that this browser turns out to be, with its next number.

@@ -5,7 +5,8 @@ use super::env::{Caller, Env};
 use crate::domain::event::What;
 use crate::store::{Reads, Unavailable};
 
-/// Ends this visit; its id is worth nothing from now on. Other visits of the user go on.
+/// Ends this stay on every host: none of its sessions is worth anything from now on. Other stays
+/// of the user go on.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written; whether the visit is over is not known
@@ -15,7 +16,8 @@ pub async fn sign_out(env: &Env, caller: &Caller, visit: &Visit) -> Result<(), U
     let reads = Reads { session: Some(visit.hash), ..Reads::user(user) };
     env.store
         .update(reads, |held| {
-            if held.session.take().is_some() {
+            held.session = None;
+            if held.stay.take().is_some() {
                 held.tell(caller.event(user, What::SignedOut));
             }
         })

@@ -1,11 +1,12 @@
 //! How visits begin, and how they go on under a new id when more has been shown.
 
-use super::env::{Caller, DeviceCookie, Env, Given, KnownCookie};
+use super::env::{Caller, DeviceCookie, Env, Given, KnownCookie, Next};
 use crate::domain::assurance::{Proof, Proofs};
 use crate::domain::device::{BrowserId, DeviceId};
 use crate::domain::event::What;
 use crate::domain::secret::Token;
 use crate::domain::session::Session;
+use crate::domain::stay::{Stay, StayId};
 use crate::store::Held;
 
 /// The names that a visit may need, drawn before it is decided: a decision may be made twice.
@@ -13,6 +14,7 @@ pub(super) struct Fresh {
     session: Token,
     browser: BrowserId,
     device: DeviceId,
+    stay: StayId,
 }
 
 impl Fresh {
@@ -21,16 +23,23 @@ impl Fresh {
             session: Token::random(rng),
             browser: BrowserId::random(rng),
             device: DeviceId::random(rng),
+            stay: StayId::random(rng),
         })
     }
 }
 
-/// The visit as it is now, if it still goes on.
+/// The session as it is now, if it still goes on.
 pub(super) fn live_session(env: &Env, caller: &Caller, held: &Held) -> Option<Session> {
-    let session = held.session.clone()?;
-    let epoch = held.user.epoch();
-    (session.user == held.user.id() && session.is_alive(epoch, env.config.sessions, caller.now))
-        .then_some(session)
+    let session = held.session.clone().filter(|session| session.user == held.user.id())?;
+    live_stay(env, caller, held).map(|_| session)
+}
+
+/// The stay as it is now, if it still goes on and is the user's.
+pub(super) fn live_stay<'h>(env: &Env, caller: &Caller, held: &'h Held) -> Option<&'h Stay> {
+    let (user, epoch) = (held.user.id(), held.user.epoch());
+    held.stay
+        .as_ref()
+        .filter(|stay| stay.user == user && stay.is_alive(epoch, env.config.sessions, caller.now))
 }
 
 /// A second factor was shown: the visit goes on under a new id with that proof, everything that was
@@ -71,30 +80,43 @@ pub(super) fn go_on(
     proof: Proof,
     fresh: &Fresh,
 ) -> Given {
-    let risen = session.risen(proof, caller.now);
-    let over = risen.began.plus(env.config.sessions.at_most);
+    replace(env, caller, held, session.risen(proof, caller.now), fresh)
+}
+
+/// The stay goes on with `session` in the place of the one before, under a new id.
+pub(super) fn replace(
+    env: &Env,
+    caller: &Caller,
+    held: &mut Held,
+    session: Session,
+    fresh: &Fresh,
+) -> Given {
+    let began = held.stay.as_ref().map_or(caller.now, |stay| stay.began);
     held.session = None;
-    held.begin(fresh.session.hash(), risen, over);
+    held.begin(fresh.session.hash(), session, began.plus(env.config.sessions.at_most));
     Given { session: Some(fresh.session.clone()), ..Given::default() }
 }
 
-/// A visit begins with `proofs`; whatever visit this browser had is over. If that is all
-/// that is owed of this user (`all_shown`), the browser is known from now on.
+/// A stay begins, with a session that has shown `proofs`; whatever stay this browser had is over. If
+/// nothing more is owed of this user, the browser is known from now on.
 pub(super) fn begin(
     env: &Env,
     caller: &Caller,
     held: &mut Held,
     proofs: Proofs,
-    all_shown: bool,
     fresh: &Fresh,
 ) -> Given {
     let user = held.user.id();
+    let next = env.next(&held.user, proofs.trusted_device.is_some(), caller.now);
+    let all_shown = matches!(next, Next::Onward | Next::SetUpSoon);
     let known = all_shown.then(|| know(caller, held, fresh));
-    let session = Session::begin(user, held.user.epoch(), proofs, caller.now);
+    let over = caller.now.plus(env.config.sessions.at_most);
     held.session = None;
-    held.begin(fresh.session.hash(), session, caller.now.plus(env.config.sessions.at_most));
+    held.stay = None;
+    held.begin_stay(fresh.stay, Stay::begin(user, held.user.epoch(), caller.now), over);
+    held.begin(fresh.session.hash(), Session::begin(user, fresh.stay, proofs), over);
     held.tell(caller.event(user, What::SignedIn));
-    Given { session: Some(fresh.session.clone()), known, ..Given::default() }
+    Given { session: Some(fresh.session.clone()), known, next, ..Given::default() }
 }
 
 /// Everything that was owed has been shown: this browser is a known one.

@@ -8,7 +8,7 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 
-use super::hostile::{covers, fresh, open_house};
+use super::hostile::{STRANGER, covers, fresh, open_house};
 use super::reading::MOST_READINGS;
 use super::request::{Request, Unreadable};
 use crate::domain::assurance::Requirement;
@@ -193,7 +193,7 @@ fn what_reaches_a_handler_through_some_decoder_is_governed_as_the_handler_is() {
             .map(|steps| steps.iter().fold(spelling.clone(), |path, step| step(&path)))
             .filter_map(|path| handler(&path).map(|asks| (path, asks)))
             .collect();
-        let ruling = policy.requirement(&request);
+        let ruling = policy.requirement(&request, &STRANGER);
         for (path, asks) in &handlers {
             assert!(covers(&ruling.requirement, asks), "{spelling} reaches {path}: {ruling:?}");
         }

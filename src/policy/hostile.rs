@@ -9,8 +9,12 @@ use rstest::rstest;
 use super::pattern::{Malformed, Pattern};
 use super::reading::closure;
 use super::request::{OwnPage, Request, Shown, Unreadable};
-use super::rules::{Governor, Policy, Rule};
+use super::rules::{Asker, Governor, Policy, Rule};
 use crate::domain::assurance::{Level, Requirement};
+
+/// Somebody somewhere.
+pub(super) const STRANGER: Asker<'static> =
+    Asker { address: Some(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)), known: None };
 
 fn rule(paths: &[&str], require: Requirement) -> Rule {
     let paths = paths.iter().map(|path| Pattern::from_str(path).unwrap()).collect();
@@ -41,7 +45,7 @@ pub(super) fn open_house() -> Policy {
 
 fn asked(policy: &Policy, target: impl AsRef<[u8]>) -> Requirement {
     let request = Request::read(target.as_ref()).unwrap();
-    policy.requirement(&request).requirement
+    policy.requirement(&request, &STRANGER).requirement
 }
 
 /// Whether `have` is at least as strict as `want`.
@@ -202,7 +206,7 @@ fn every_known_hostile_spelling_is_asked_for_what_its_place_asks_or_refused() {
         };
         match Request::read(spelling.as_bytes()) {
             Ok(request) => {
-                let ruling = policy.requirement(&request);
+                let ruling = policy.requirement(&request, &STRANGER);
                 assert!(covers(&ruling.requirement, &want), "{spelling}: {ruling:?}");
             }
             Err(why) => assert_eq!(why, Unreadable::NotOriginForm, "{spelling}"),
@@ -302,7 +306,7 @@ fn letter_case_is_folded_beyond_ascii(#[case] path: &str, #[case] pattern: &str)
 #[test]
 fn a_ruling_says_which_rule_the_plain_path_meets_and_which_raised_it() {
     let request = Request::read(b"/public/..%2fVAULT").unwrap();
-    let ruling = open_house().requirement(&request);
+    let ruling = open_house().requirement(&request, &STRANGER);
     assert_eq!((ruling.plain, ruling.raised_by), (Governor::Rule(0), Governor::Rule(3)));
     assert_eq!(ruling.raised_by.to_string(), "rules[3]");
 }
@@ -393,7 +397,7 @@ proptest! {
     #[test]
     fn a_request_is_asked_at_least_what_its_plain_reading_is(path in odd_path()) {
         let Ok(request) = Request::read(path.as_bytes()) else { return Ok(()) };
-        let ruling = open_house().requirement(&request);
+        let ruling = open_house().requirement(&request, &STRANGER);
         let policy = open_house();
         prop_assert!(covers(&ruling.requirement, policy.asked_by(ruling.plain)));
     }
@@ -402,7 +406,8 @@ proptest! {
     fn another_reading_never_lowers(paths in prop::collection::vec(odd_path(), 1..8)) {
         let policy = open_house();
         let asked = |count: usize| {
-            policy.ruling(b"/public/", paths[..count].iter().map(String::as_bytes)).requirement
+            let readings = paths[..count].iter().map(|path| path.clone().into_bytes()).collect();
+            policy.requirement(&Request::of_readings(readings), &STRANGER).requirement
         };
         for count in 1..paths.len() {
             prop_assert!(covers(&asked(count + 1), &asked(count)));

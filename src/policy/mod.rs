@@ -4,13 +4,16 @@
 //! an application might read them, [`rules::Policy`] finds the rule that governs each reading and
 //! joins what they ask. So an odd spelling can only raise.
 
+mod index;
+mod method;
 pub mod pattern;
+mod query;
 mod reading;
 pub mod request;
 pub mod rules;
 
-pub use request::{OwnPage, Request, Unreadable};
-pub use rules::{Parameter, Policy, Rule, Ruling};
+pub use request::{OwnPage, Request, Sent, Unreadable};
+pub use rules::{Asker, Governor, Options, Parameter, Policy, Rule, Ruling};
 
 #[cfg(test)]
 mod corpus;

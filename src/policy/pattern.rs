@@ -18,7 +18,7 @@ pub struct Pattern {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Segment {
+pub(super) enum Segment {
     /// This one, as written and with its letter case folded.
     Literal { exact: Box<[u8]>, folded: Box<[u8]> },
     /// Any one, as long as something is there.
@@ -61,6 +61,11 @@ impl Pattern {
         }
     }
 
+    /// What it is made of.
+    pub(super) fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
     /// Whether every path that `other` takes is taken by this pattern, as far as that is simple
     /// to see: `false` may also mean that it is not simple.
     pub fn covers(&self, other: &Self) -> bool {
@@ -95,7 +100,7 @@ impl Segment {
 }
 
 /// The first segment, and what comes after its slash; `None` where there is no slash.
-fn split(path: &[u8]) -> (&[u8], Option<&[u8]>) {
+pub(super) fn split(path: &[u8]) -> (&[u8], Option<&[u8]>) {
     match path.iter().position(|byte| *byte == b'/') {
         Some(slash) => (&path[..slash], Some(&path[slash + 1..])),
         None => (path, None),

@@ -7,17 +7,32 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use super::method::Methods;
 use super::reading::{self, MOST_READINGS};
 
 /// Where our own pages are.
 pub const OWN: &str = "/.doorward/";
 
-/// A request's path, with every plausible reading of it.
+/// What was sent, as far as rules look at it.
+#[derive(Clone, Copy, Debug)]
+pub struct Sent<'a> {
+    /// The request target, in origin form.
+    pub target: &'a [u8],
+    /// The method.
+    pub method: &'a str,
+    /// What headers say that turn one method into another: `X-HTTP-Method-Override`,
+    /// `X-HTTP-Method`, `X-Method-Override`, in any spelling.
+    pub overrides: &'a [&'a str],
+}
+
+/// A request's method, path and query, with every plausible reading of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     own: Own,
     /// The plain reading first; one with a last slash is followed by itself without it.
     readings: Readings,
+    methods: Methods,
+    query: Option<Box<[u8]>>,
 }
 
 /// The ordinary path has one reading and costs one allocation.
@@ -47,16 +62,27 @@ pub enum OwnPage<'a> {
 }
 
 impl Request {
-    /// Reads a request target in origin form (RFC 9112 §3.2.1), as it was received. The query is
-    /// not looked at, but for bytes that must not be in any target.
+    /// Reads the target of a GET; see [`Request::read_sent`].
     ///
     /// # Errors
     /// [`Unreadable`] if no application should see this target: answer 400.
     pub fn read(target: &[u8]) -> Result<Self, Unreadable> {
-        let path = path_of(target)?;
+        Self::read_sent(&Sent { target, method: "GET", overrides: &[] })
+    }
+
+    /// Reads a request with a target in origin form (RFC 9112 §3.2.1), as it was received.
+    ///
+    /// # Errors
+    /// [`Unreadable`] if no application should see this request: answer 400.
+    pub fn read_sent(sent: &Sent<'_>) -> Result<Self, Unreadable> {
+        let path = path_of(sent.target)?;
+        let query = sent.target.get(path.len() + 1..).filter(|query| !query.is_empty());
+        let methods = Methods::read(sent.method, sent.overrides, query)?;
+        let query = query.map(Into::into);
         let plain = plain(path);
         let request = if is_ordinary(&plain) {
-            Self { own: own_page(path, [&*plain]), readings: Readings::Plain(plain.into()) }
+            let own = own_page(path, [&*plain]);
+            Self { own, readings: Readings::Plain(plain.into()), methods, query }
         } else {
             let readings =
                 reading::closure(plain.into_owned()).map_err(|_| Unreadable::TooManyReadings)?;
@@ -66,9 +92,18 @@ impl Request {
             Self {
                 own: own_page(path, readings.iter().map(Vec::as_slice)),
                 readings: Readings::Several(readings),
+                methods,
+                query,
             }
         };
         Ok(request)
+    }
+
+    /// A GET whose path has these readings, at least one.
+    #[cfg(test)]
+    pub(super) fn of_readings(readings: Vec<Vec<u8>>) -> Self {
+        let request = Self::read(b"/").unwrap_or_else(|why| panic!("{why}"));
+        Self { readings: Readings::Several(readings), ..request }
     }
 
     /// The path as an application reads it that follows RFC 3986 and decodes nothing but what
@@ -90,6 +125,34 @@ impl Request {
             .into_iter()
             .chain(plain.and_then(reading::without_last_slash))
             .chain(several.iter().map(Vec::as_slice))
+    }
+
+    /// Every reading of the method, the one as sent first, none twice. At most sixteen.
+    pub fn methods(&self) -> impl Iterator<Item = &str> {
+        self.methods.all()
+    }
+
+    /// The query, without its `?`; `None` where there is none.
+    pub fn query(&self) -> Option<&[u8]> {
+        self.query.as_deref()
+    }
+
+    /// Whether every reading of the path is the plain one or that decoded once, but for a last
+    /// slash, and the path is text: what an application needs that reads as the standard says.
+    pub fn is_plainly_spelt(&self) -> bool {
+        let plain = self.path();
+        let Readings::Several(readings) = &self.readings else {
+            return str::from_utf8(plain).is_ok();
+        };
+        let decoded = reading::decode_where(plain, |_| true);
+        let allowed = [Some(plain), decoded.as_deref()];
+        let is_allowed = |path: &[u8]| {
+            let same =
+                |other: &[u8]| other == path || reading::without_last_slash(other) == Some(path);
+            allowed.into_iter().flatten().any(same)
+        };
+        let is_text = |path: &[u8]| str::from_utf8(path).is_ok();
+        readings.iter().all(|path| is_allowed(path) && is_text(path))
     }
 
     /// Whether this is for one of our own pages, which are below [`OWN`] on every host.
@@ -124,6 +187,9 @@ pub enum Unreadable {
     /// A `%` in the path is not followed by two hexadecimal digits.
     #[error("the path contains a `%` that is no escape")]
     BrokenEscape,
+    /// Override headers name more methods than any application knows.
+    #[error("the method can be read in too many ways")]
+    TooManyMethods,
     /// There are more than 512 ways to read the path, or they are very long.
     #[error("the path can be read in more than {MOST_READINGS} ways")]
     TooManyReadings,

@@ -1,17 +1,22 @@
 //! The rules of an application in file order, and what they ask of a request.
 //!
-//! The first rule that takes a path governs it, `otherwise` what none takes. Every reading of a
-//! request is governed so, and the request must meet what all of them ask together.
+//! The first rule that fits governs, `otherwise` where none does; rules that look at the query add
+//! to that. Every reading of a request is governed so, and the request must meet what all of them
+//! ask together.
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::domain::assurance::Requirement;
-
+use super::index::{Found, Index};
 use super::pattern::{Case, Pattern, fold};
+pub use super::query::Parameter;
+use super::query::Parameters;
 use super::request::Request;
+use crate::domain::assurance::{Level, Only, Requirement};
+use crate::domain::identity::Identity;
 
 /// One rule: what is asked where all its conditions are met. A condition that is empty is met.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,46 +40,39 @@ pub struct Rule {
     pub enforce: bool,
 }
 
-/// A parameter of the query that a rule looks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parameter {
-    /// Its name.
-    pub name: String,
-    /// Its value is any of these; any at all if there are none.
-    pub values: BTreeSet<String>,
+/// Who asks, as far as rules look at them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asker<'a> {
+    /// From where; `None`: nobody knows, and every `networks` is read both ways.
+    pub address: Option<IpAddr>,
+    /// Who they are, if they would pass `sign-in` as they are.
+    pub known: Option<&'a Identity>,
 }
 
-impl Rule {
-    /// A rule without further conditions.
-    pub fn new(paths: Vec<Pattern>, require: Requirement) -> Self {
-        Self {
-            paths,
-            methods: BTreeSet::new(),
-            networks: Vec::new(),
-            groups: BTreeSet::new(),
-            query: Vec::new(),
-            require,
-            demand: false,
-            enforce: true,
-        }
-    }
-
-    fn takes(&self, path: &[u8], case: Case) -> bool {
-        self.paths.iter().any(|pattern| pattern.matches(path, case))
-    }
+/// How a policy reads what is left to the application.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The application tells letter case apart, everywhere: only that which is written counts.
+    pub case_sensitive: bool,
+    /// Only what is plainly spelt is let through to it.
+    pub strict_spelling: bool,
 }
 
 /// All rules of one application.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Policy {
     rules: Vec<Rule>,
     otherwise: Requirement,
+    options: Options,
     /// Whether letter case makes a difference to any rule.
     cased: bool,
+    enforced: Index,
+    /// All rules, where some are only watched.
+    watched: Option<Index>,
 }
 
 /// What governs a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Governor {
     /// The rule with this index, from 0, in file order.
     Rule(usize),
@@ -93,11 +91,153 @@ pub struct Ruling {
     pub raised_by: Governor,
 }
 
+/// One reading of everything but the path, to hold rules against.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Look<'a> {
+    pub(super) method: &'a str,
+    pub(super) network: Network,
+    pub(super) known: Option<&'a Identity>,
+    pub(super) parameters: &'a Parameters,
+    /// Whether letter case of parameters counts.
+    pub(super) exact: bool,
+}
+
+/// One reading of where a visitor is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Network {
+    /// At this address.
+    At(IpAddr),
+    /// In every network that a rule names.
+    All,
+    /// In none.
+    None,
+}
+
+impl Network {
+    /// The readings of an address that may not be known.
+    pub(super) fn readings(address: Option<IpAddr>) -> &'static [fn(IpAddr) -> Self] {
+        match address {
+            Some(_) => &[Self::At],
+            None => &[|_| Self::All, |_| Self::None],
+        }
+    }
+}
+
+/// How a rule fits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fit {
+    /// All its conditions are met.
+    Wholly,
+    /// All but its groups, and nobody knows who the visitor is: a sign-in will tell.
+    ButForGroups,
+}
+
+impl Rule {
+    /// A rule without further conditions.
+    pub fn new(paths: Vec<Pattern>, require: Requirement) -> Self {
+        Self {
+            paths,
+            methods: BTreeSet::new(),
+            networks: Vec::new(),
+            groups: BTreeSet::new(),
+            query: Vec::new(),
+            require,
+            demand: false,
+            enforce: true,
+        }
+    }
+
+    /// Whether its conditions but the paths are met wherever those of `other` are, as far as that
+    /// is simple to see.
+    pub fn is_no_narrower_than(&self, other: &Self) -> bool {
+        let covers = |net: &IpNet| self.networks.iter().any(|wider| wider.contains(net));
+        let methods = self.methods.is_empty()
+            || !other.methods.is_empty() && other.methods.is_subset(&self.methods);
+        let networks = self.networks.is_empty()
+            || !other.networks.is_empty() && other.networks.iter().all(covers);
+        let groups = self.groups.is_empty()
+            || !other.groups.is_empty() && other.groups.is_subset(&self.groups);
+        methods && networks && groups && self.query.is_empty()
+    }
+
+    /// Whether it only adds to what another rule asks.
+    pub fn only_adds(&self) -> bool {
+        !self.query.is_empty()
+    }
+
+    /// Whether it has no condition but its paths.
+    pub fn is_free(&self) -> bool {
+        self.methods.is_empty()
+            && self.networks.is_empty()
+            && self.groups.is_empty()
+            && self.query.is_empty()
+    }
+
+    /// How its conditions but the paths fit; `None`: not.
+    pub(super) fn fits(&self, look: &Look<'_>) -> Option<Fit> {
+        let fits = self.fits_method(look.method)
+            && self.fits_network(look.network)
+            && self.query.iter().all(|wanted| wanted.is_in(look.parameters, look.exact));
+        match look.known {
+            _ if !fits => None,
+            _ if self.groups.is_empty() => Some(Fit::Wholly),
+            None => Some(Fit::ButForGroups),
+            Some(identity) => (!self.groups.is_disjoint(&identity.groups)).then_some(Fit::Wholly),
+        }
+    }
+
+    pub(super) fn fits_method(&self, method: &str) -> bool {
+        self.methods.is_empty() || self.methods.contains(method)
+    }
+
+    pub(super) fn fits_network(&self, network: Network) -> bool {
+        self.networks.is_empty()
+            || match network {
+                Network::At(address) => self.networks.iter().any(|net| net.contains(&address)),
+                Network::All => true,
+                Network::None => false,
+            }
+    }
+
+    /// Whoever may enter here; each part admits some, and all of them must. Empty: everybody.
+    fn admits(&self) -> Vec<Only> {
+        let mut parts: Vec<Only> =
+            self.require.only.iter().flat_map(|only| only.iter()).cloned().collect();
+        if !self.groups.is_empty() {
+            parts.push(Only { users: BTreeSet::new(), groups: self.groups.clone() });
+        }
+        parts
+    }
+}
+
 impl Policy {
     /// Rules in file order; `otherwise` is asked where none applies.
     pub fn new(rules: Vec<Rule>, otherwise: Requirement) -> Self {
+        Self::with(rules, otherwise, Options::default())
+    }
+
+    /// The same for an application that reads paths in a way of its own.
+    ///
+    /// A rule with groups, or with a list of those who may enter at all, asks for a sign-in at
+    /// least: without one, nobody knows who somebody is.
+    pub fn with(mut rules: Vec<Rule>, mut otherwise: Requirement, options: Options) -> Self {
+        for rule in &mut rules {
+            if !rule.groups.is_empty() {
+                rule.require.level = rule.require.level.max(Level::SignIn);
+            }
+        }
+        let all = rules.iter_mut().map(|rule| &mut rule.require);
+        for require in all.chain([&mut otherwise]).filter(|require| require.only.is_some()) {
+            require.level = require.level.max(Level::SignIn);
+        }
         let cased = rules.iter().flat_map(|rule| &rule.paths).any(Pattern::is_cased);
-        Self { rules, otherwise, cased }
+        let every: Vec<usize> = (0..rules.len()).collect();
+        let obeyed =
+            every.iter().copied().filter(|at| rules.get(*at).is_some_and(|rule| rule.enforce));
+        let obeyed: Vec<usize> = obeyed.collect();
+        let watched = (obeyed.len() < every.len()).then(|| Index::of(&rules, &every));
+        let enforced = Index::of(&rules, &obeyed);
+        Self { rules, otherwise, options, cased, enforced, watched }
     }
 
     /// The rules, in file order.
@@ -110,46 +250,74 @@ impl Policy {
         &self.otherwise
     }
 
-    /// What `request` must meet: what the governing rules of all its readings ask together.
+    /// How it reads what is left to the application.
+    pub fn options(&self) -> Options {
+        self.options
+    }
+
+    /// Whether `request` is spelt in a way that this application may be shown.
+    pub fn admits_spelling(&self, request: &Request) -> bool {
+        !self.options.strict_spelling || request.is_plainly_spelt()
+    }
+
+    /// Whoever must have a second factor because they may enter a place whose rule demands it. Each
+    /// list is of parts that all must admit somebody; an empty one admits everybody.
+    pub fn demands(&self) -> impl Iterator<Item = Vec<Only>> {
+        self.rules.iter().filter(|rule| rule.enforce && rule.demand).map(Rule::admits)
+    }
+
+    /// What `request` must meet: what the governing rules of all its readings ask together, and
+    /// what rules that look at the query add.
     ///
     /// Letter case is judged both as written and folded on both sides. Another reading never
     /// lowers the answer.
-    pub fn requirement(&self, request: &Request) -> Ruling {
-        self.ruling(request.path(), request.readings())
+    pub fn requirement(&self, request: &Request, asker: &Asker<'_>) -> Ruling {
+        self.rule(&self.enforced, request, asker)
     }
 
-    pub(super) fn ruling<'a>(
-        &self,
-        plain: &[u8],
-        readings: impl Iterator<Item = &'a [u8]>,
-    ) -> Ruling {
-        let plain = self.governor(plain, Case::Exact);
-        let requirement = self.asked_by(plain).clone();
-        let mut ruling = Ruling { requirement, plain, raised_by: plain };
-        for path in readings {
-            self.raise(&mut ruling, path, Case::Exact);
-            match fold(path) {
-                Some(folded) => self.raise(&mut ruling, &folded, Case::Folded),
-                None if self.cased => self.raise(&mut ruling, path, Case::Folded),
-                None => {}
+    /// The same if every rule were enforced; `None` where they all are.
+    pub fn watched(&self, request: &Request, asker: &Asker<'_>) -> Option<Ruling> {
+        self.watched.as_ref().map(|index| self.rule(index, request, asker))
+    }
+
+    fn rule(&self, index: &Index, request: &Request, asker: &Asker<'_>) -> Ruling {
+        let mut judged = Judged { policy: self, index, ruling: None };
+        let query = request.query().filter(|_| index.has_query());
+        let parameters = query.map(Parameters::read).unwrap_or_default();
+        let address = asker.address.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
+        for method in request.methods() {
+            for network in Network::readings(asker.address) {
+                let look = Look {
+                    method,
+                    network: network(address),
+                    known: asker.known,
+                    parameters: &parameters,
+                    exact: self.options.case_sensitive,
+                };
+                for path in request.readings() {
+                    self.cases(path, |path, case| judged.raise(path, case, &look));
+                }
             }
         }
-        ruling
+        judged.ruling.unwrap_or_else(|| Ruling {
+            requirement: Requirement::nobody(),
+            plain: Governor::Otherwise,
+            raised_by: Governor::Otherwise,
+        })
     }
 
-    fn raise(&self, ruling: &mut Ruling, path: &[u8], case: Case) {
-        let governor = self.governor(path, case);
-        let together = ruling.requirement.and(self.asked_by(governor));
-        if together != ruling.requirement {
-            ruling.requirement = together;
-            ruling.raised_by = governor;
+    /// Calls `each` with `path` as it is written and, unless the application tells letter case
+    /// apart, folded.
+    pub(super) fn cases(&self, path: &[u8], mut each: impl FnMut(&[u8], Case)) {
+        each(path, Case::Exact);
+        if self.options.case_sensitive {
+            return;
         }
-    }
-
-    /// What governs one reading of a path; folded ones are matched against folded patterns.
-    pub fn governor(&self, path: &[u8], case: Case) -> Governor {
-        let first = self.rules.iter().position(|rule| rule.takes(path, case));
-        first.map_or(Governor::Otherwise, Governor::Rule)
+        match fold(path) {
+            Some(folded) => each(&folded, Case::Folded),
+            None if self.cased => each(path, Case::Folded),
+            None => {}
+        }
     }
 
     /// What `governor` asks; an index that no rule has asks what is asked otherwise.
@@ -159,6 +327,57 @@ impl Policy {
                 self.rules.get(index).map_or(&self.otherwise, |rule| &rule.require)
             }
             Governor::Otherwise => &self.otherwise,
+        }
+    }
+}
+
+/// A ruling in the making.
+struct Judged<'a> {
+    policy: &'a Policy,
+    index: &'a Index,
+    ruling: Option<Ruling>,
+}
+
+impl Judged<'_> {
+    fn raise(&mut self, path: &[u8], case: Case, look: &Look<'_>) {
+        let rules = &self.policy.rules;
+        match self.index.governor(rules, path, case, look) {
+            Some(found) => self.join(found),
+            None => self.join_with(Governor::Otherwise, &self.policy.otherwise),
+        }
+        if self.index.has_query() {
+            let mut added = Vec::new();
+            self.index.added(rules, path, case, look, |found| added.push(found));
+            added.sort_unstable_by_key(|found| found.position);
+            for found in added {
+                self.join(found);
+            }
+        }
+    }
+
+    fn join(&mut self, found: Found) {
+        let governor = Governor::Rule(found.position);
+        match (self.policy.rules.get(found.position), found.fit) {
+            (Some(rule), Fit::Wholly) => self.join_with(governor, &rule.require),
+            (Some(_), Fit::ButForGroups) => self.join_with(governor, &Requirement::sign_in()),
+            (None, _) => self.join_with(governor, &Requirement::nobody()),
+        }
+    }
+
+    fn join_with(&mut self, governor: Governor, asks: &Requirement) {
+        match &mut self.ruling {
+            None => {
+                let requirement = asks.clone();
+                self.ruling = Some(Ruling { requirement, plain: governor, raised_by: governor });
+            }
+            Some(ruling) if ruling.raised_by != governor => {
+                let together = ruling.requirement.and(asks);
+                if together != ruling.requirement {
+                    ruling.requirement = together;
+                    ruling.raised_by = governor;
+                }
+            }
+            Some(_) => {}
         }
     }
 }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{ACCEPT, UPGRADE};
@@ -18,30 +19,31 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 
 use super::answers;
 use super::headers::{self, Stamp};
-use super::intake::{self, Refusal, Site};
+use super::house::{House, Place};
+use super::intake::{self, Refusal};
 use super::own::{self, Unread};
 use super::serving::{self, Flight, Flights, Running};
-use super::upstream::{Length, Upstream};
-use crate::config::Origin;
+use super::source;
+use super::upstream::Length;
 use crate::domain::assurance::Permit;
+use crate::flow::Source;
 use crate::policy::{OwnPage, Request};
 use crate::web::Web;
 use crate::web::pages::Notice;
 use crate::web::refusal::beginning;
 
-/// Stands between visitors and one application.
+/// Stands between visitors and the applications.
 pub struct Gateway {
-    web: Web,
-    app: String,
-    site: Site,
-    upstream: Arc<Upstream>,
+    house: Arc<ArcSwap<House>>,
     flights: Flights,
 }
 
-/// One request on its way.
+/// One request on its way. It goes through the house in which it arrived, whatever is swapped
+/// meanwhile.
 pub struct Passage {
     _flight: Flight,
-    from: Option<IpAddr>,
+    place: Option<Arc<Place>>,
+    forwarded_for: String,
     permit: Option<Permit>,
 }
 
@@ -54,11 +56,9 @@ enum Onward {
 }
 
 impl Gateway {
-    /// A gateway to the application called `app`, which is at `upstream` and which visitors
-    /// find at `origin`.
-    pub fn new(web: Web, app: &str, origin: &Origin, upstream: Arc<Upstream>) -> Self {
-        let site = Site::of(origin);
-        Self { web, app: app.to_owned(), site, upstream, flights: Flights::new() }
+    /// A gateway to what stands in `house`; whoever swaps that swaps it for the next request.
+    pub fn new(house: Arc<ArcSwap<House>>) -> Self {
+        Self { house, flights: Flights::new() }
     }
 
     /// Serves on `sockets`, which are bound already. Call it within a runtime.
@@ -70,59 +70,76 @@ impl Gateway {
         serving::serve(self, flights, sockets)
     }
 
-    async fn receive(&self, session: &mut Session, from: IpAddr) -> Onward {
-        if let Err(refusal) = self.take_in(session) {
-            return Onward::Answered(self.refuse(session, refusal, from).await);
-        }
+    async fn receive(&self, session: &mut Session, passage: &mut Passage, peer: IpAddr) -> Onward {
+        let house = self.house.load_full();
+        let headers = &session.req_header().headers;
+        let (source, chain) = source::read(peer, headers, house.trusted_proxies());
+        passage.forwarded_for = chain;
+        let place = match take_in(session, &house) {
+            Ok(place) => place,
+            Err(refusal) => {
+                return Onward::Answered(refuse(&house, session, refusal, source).await);
+            }
+        };
+        let place = &*passage.place.insert(place);
+        let web = &place.web;
         let request = match Request::read(session.req_header().raw_path()) {
             Ok(request) => request,
-            Err(why) => return self.misread(session, &why.to_string()).await,
+            Err(why) => return misread(web, session, &why.to_string()).await,
         };
         match request.own_page() {
-            OwnPage::Odd => self.misread(session, "an own page in a spelling of its own").await,
-            OwnPage::Page(_) => self.own_page(session, from).await,
+            OwnPage::Odd => misread(web, session, "an own page in a spelling of its own").await,
+            OwnPage::Page(_) => own_page(web, session, source).await,
             // Our own pages share this host: see `asks_for_service_worker`.
-            OwnPage::No if headers::asks_for_service_worker(session.req_header()) => {
-                self.misread(session, "a service worker next to our own pages").await
+            OwnPage::No
+                if web.site().is_portal
+                    && headers::asks_for_service_worker(session.req_header()) =>
+            {
+                misread(web, session, "a service worker next to our own pages").await
             }
-            OwnPage::No => match self.web.admit(&request, session.req_header(), from).await {
+            OwnPage::No => match web.admit(&request, session.req_header(), source).await {
                 Ok(permit) => Onward::Upstream(permit),
                 Err(response) => Onward::Answered(response),
             },
         }
     }
+}
 
-    fn take_in(&self, session: &mut Session) -> Result<(), Refusal> {
-        let raw = session.as_http1().map(HttpSession::get_headers_raw_bytes).unwrap_or_default();
-        intake::read(session.req_header_mut(), &raw, &self.site)
-    }
+fn take_in(session: &mut Session, house: &House) -> Result<Arc<Place>, Refusal> {
+    let raw = session.as_http1().map(HttpSession::get_headers_raw_bytes).unwrap_or_default();
+    intake::read(session.req_header_mut(), &raw, |host| house.find(host))
+}
 
-    async fn refuse(&self, session: &Session, refusal: Refusal, from: IpAddr) -> Response<Bytes> {
-        let headers = &session.req_header().headers;
-        match refusal {
-            Refusal::Misdirected => self.web.misdirected(headers, from).await,
-            Refusal::Method => self.web.notice(Notice::NotAllowed, headers).await,
-            Refusal::Host | Refusal::Target | Refusal::Framing => {
-                self.web.misread(&refusal.to_string(), headers).await
-            }
+async fn refuse(
+    house: &House,
+    session: &Session,
+    refusal: Refusal,
+    source: Source,
+) -> Response<Bytes> {
+    let headers = &session.req_header().headers;
+    let web = &house.portal().web;
+    match refusal {
+        Refusal::Misdirected => web.misdirected(headers, source).await,
+        Refusal::Method => web.notice(Notice::NotAllowed, headers).await,
+        Refusal::Host | Refusal::Target | Refusal::Framing => {
+            web.misread(&refusal.to_string(), headers).await
         }
     }
+}
 
-    async fn own_page(&self, session: &mut Session, from: IpAddr) -> Onward {
-        match own::take_request(session).await {
-            Ok(request) => Onward::Answered(self.web.answer(request, from).await),
-            Err(Unread::TooLarge) => self.says(session, Notice::TooLarge).await,
-            Err(Unread::Broken) => Onward::Gone,
+async fn own_page(web: &Web, session: &mut Session, source: Source) -> Onward {
+    match own::take_request(session).await {
+        Ok(request) => Onward::Answered(web.answer(request, source).await),
+        Err(Unread::TooLarge) => {
+            let headers = &session.req_header().headers;
+            Onward::Answered(web.notice(Notice::TooLarge, headers).await)
         }
+        Err(Unread::Broken) => Onward::Gone,
     }
+}
 
-    async fn misread(&self, session: &Session, why: &str) -> Onward {
-        Onward::Answered(self.web.misread(why, &session.req_header().headers).await)
-    }
-
-    async fn says(&self, session: &Session, notice: Notice) -> Onward {
-        Onward::Answered(self.web.notice(notice, &session.req_header().headers).await)
-    }
+async fn misread(web: &Web, session: &Session, why: &str) -> Onward {
+    Onward::Answered(web.misread(why, &session.req_header().headers).await)
 }
 
 #[async_trait]
@@ -130,7 +147,12 @@ impl ProxyHttp for Gateway {
     type CTX = Passage;
 
     fn new_ctx(&self) -> Passage {
-        Passage { _flight: self.flights.begin(), from: None, permit: None }
+        Passage {
+            _flight: self.flights.begin(),
+            place: None,
+            forwarded_for: String::new(),
+            permit: None,
+        }
     }
 
     /// None: what an application says is not touched beyond what this module does.
@@ -141,14 +163,11 @@ impl ProxyHttp for Gateway {
             session.set_keepalive(Some(IDLE.as_secs()));
         }
         session.set_write_timeout(Some(STALLED));
-        passage.from = session
-            .client_addr()
-            .and_then(|address| address.as_inet())
-            .map(|address| address.ip().to_canonical());
-        let Some(from) = passage.from else {
+        let peer = session.client_addr().and_then(|address| address.as_inet());
+        let Some(peer) = peer.map(|address| address.ip().to_canonical()) else {
             return Error::e_explain(ErrorType::InternalError, "a visitor without an address");
         };
-        match self.receive(session, from).await {
+        match self.receive(session, passage, peer).await {
             Onward::Upstream(permit) => {
                 passage.permit = Some(permit);
                 Ok(false)
@@ -164,8 +183,13 @@ impl ProxyHttp for Gateway {
         }
     }
 
-    async fn upstream_peer(&self, session: &mut Session, _: &mut Passage) -> Result<Box<HttpPeer>> {
-        self.upstream.peer(length(session.req_header())).ok_or_else(|| {
+    async fn upstream_peer(
+        &self,
+        session: &mut Session,
+        passage: &mut Passage,
+    ) -> Result<Box<HttpPeer>> {
+        let upstream = passage.place.as_ref().and_then(|place| place.upstream.as_ref());
+        upstream.and_then(|known| known.peer(length(session.req_header()))).ok_or_else(|| {
             Error::explain(ErrorType::ConnectError, "the application's address is not known")
                 .into_up()
         })
@@ -177,10 +201,14 @@ impl ProxyHttp for Gateway {
         request: &mut RequestHeader,
         passage: &mut Passage,
     ) -> Result<()> {
-        let (Some(permit), Some(peer)) = (&passage.permit, passage.from) else {
+        let (Some(permit), Some(place)) = (&passage.permit, &passage.place) else {
             return Error::e_explain(ErrorType::InternalError, "a request without a permit");
         };
-        headers::stamp(request, &Stamp { permit, peer, site: &self.site })
+        let Some(app) = &place.web.site().app else {
+            return Error::e_explain(ErrorType::InternalError, "a request to no application");
+        };
+        let forwarded_for = &passage.forwarded_for;
+        headers::stamp(request, &Stamp { permit, forwarded_for, site: &place.address, app })
     }
 
     async fn response_filter(
@@ -222,9 +250,12 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         error: &Error,
-        _: &mut Passage,
+        passage: &mut Passage,
     ) -> FailToProxy {
-        let app = self.app.clone();
+        let house = self.house.load();
+        let place = passage.place.as_ref().unwrap_or(house.portal());
+        let web = &place.web;
+        let app = web.site().app.as_ref().map(|app| app.name.clone()).unwrap_or_default();
         let headers = &session.req_header().headers;
         let begun = session.response_written().is_some_and(|head| !head.status.is_informational());
         let failure = failure(error);
@@ -245,13 +276,11 @@ impl ProxyHttp for Gateway {
         let response = match failure {
             _ if begun => None,
             Failure::VisitorGone => None,
-            Failure::Unreachable => {
-                Some(self.web.notice(Notice::Unreachable { app }, headers).await)
-            }
-            Failure::Unreadable => Some(self.web.notice(Notice::Unreadable { app }, headers).await),
-            Failure::Late => Some(self.web.notice(Notice::Late { app }, headers).await),
-            Failure::Misread => Some(self.web.misread(error.etype().as_str(), headers).await),
-            Failure::Ours => Some(self.web.notice(Notice::Unavailable, headers).await),
+            Failure::Unreachable => Some(web.notice(Notice::Unreachable { app }, headers).await),
+            Failure::Unreadable => Some(web.notice(Notice::Unreadable { app }, headers).await),
+            Failure::Late => Some(web.notice(Notice::Late { app }, headers).await),
+            Failure::Misread => Some(web.misread(error.etype().as_str(), headers).await),
+            Failure::Ours => Some(web.notice(Notice::Unavailable, headers).await),
         };
         session.set_keepalive(None);
         let error_code = response.as_ref().map_or(0, |response| response.status().as_u16());

@@ -5,25 +5,26 @@
 //! Pingora's last filter before the wire: a header set any earlier could be taken out again by
 //! the visitor's own `Connection` line (Fabio, CVE-2025-48865).
 
-use std::net::IpAddr;
-
 use http::header::{COOKIE, HeaderName, HeaderValue, REFERER};
 use pingora::Result;
 use pingora::http::RequestHeader;
 
 use super::cookies;
-use super::intake::Site;
+use super::intake::Address;
+use crate::config::{App, IdentityHeaders};
 use crate::domain::assurance::Permit;
 
 /// What is stamped on one request before it goes upstream.
 pub(super) struct Stamp<'a> {
     /// In whose name it goes.
     pub(super) permit: &'a Permit,
-    /// Whom it came from: the peer of the connection.
-    pub(super) peer: IpAddr,
+    /// Whom it came from: the visitor, and the proxies behind them that are believed.
+    pub(super) forwarded_for: &'a str,
     /// Where the visitor found us. The port, where it is not the scheme's own, stands beside the
     /// host and is not sent a second time as `X-Forwarded-Port`: two sources can disagree.
-    pub(super) site: &'a Site,
+    pub(super) site: &'a Address,
+    /// To which application it goes.
+    pub(super) app: &'a App,
 }
 
 /// Takes out what visitors may not say, then says what `stamp` says.
@@ -31,39 +32,52 @@ pub(super) struct Stamp<'a> {
 /// # Errors
 /// If a value cannot stand in a header. The request must not go on then.
 pub(super) fn stamp(request: &mut RequestHeader, stamp: &Stamp<'_>) -> Result<()> {
-    strip(request);
+    strip(request, &stamp.app.identity_headers);
     keep_cookies_back(request);
     if request.headers.get(REFERER).is_some_and(|referer| is_own_page(referer.as_bytes())) {
         request.remove_header(&REFERER);
     }
-    request.insert_header("X-Forwarded-For", stamp.peer.to_string())?;
+    request.insert_header("X-Forwarded-For", stamp.forwarded_for)?;
     request.insert_header("X-Forwarded-Proto", stamp.site.scheme)?;
     request.insert_header("X-Forwarded-Host", &stamp.site.authority)?;
-    identify(request, stamp.permit)
+    if let Some(secret) = &stamp.app.upstream_secret {
+        request.insert_header(SECRET, secret.expose())?;
+    }
+    identify(request, stamp.permit, &stamp.app.identity_headers)
 }
 
-fn identify(request: &mut RequestHeader, permit: &Permit) -> Result<()> {
+fn identify(request: &mut RequestHeader, permit: &Permit, named: &IdentityHeaders) -> Result<()> {
     let Some(identity) = permit.identity() else { return Ok(()) };
     let groups: Vec<&str> = identity.groups.iter().map(String::as_str).collect();
     let amr: Vec<&str> = permit.amr().methods().collect();
     let words = [
-        ("Remote-User", identity.name.as_str()),
-        ("Remote-Groups", &groups.join(",")),
-        ("Remote-Name", identity.full_name.as_deref().unwrap_or_default()),
-        ("Remote-Email", identity.email.as_deref().unwrap_or_default()),
-        ("Remote-Amr", &amr.join(",")),
+        (&named.user, identity.name.as_str()),
+        (&named.groups, &groups.join(",")),
+        (&named.name, identity.full_name.as_deref().unwrap_or_default()),
+        (&named.email, identity.email.as_deref().unwrap_or_default()),
+        (&named.amr, &amr.join(",")),
     ];
     // A header without a value is absent: an empty one means "nobody" to some applications and
     // "anybody" to others.
     for (name, value) in words.into_iter().filter(|(_, value)| !value.is_empty()) {
-        request.insert_header(name, value.as_bytes())?;
+        if let Some(name) = name {
+            request.insert_header(name.clone(), value.as_bytes())?;
+        }
     }
     Ok(())
 }
 
-fn strip(request: &mut RequestHeader) {
+fn strip(request: &mut RequestHeader, named: &IdentityHeaders) {
+    let named = [&named.user, &named.groups, &named.name, &named.email, &named.amr];
+    let named = || named.iter().filter_map(|name| name.as_deref());
+    let is_ours = |name: &str| {
+        is_reserved(name)
+            || named().any(|ours| {
+                ours.len() == name.len() && ours.bytes().map(fold).eq(name.bytes().map(fold))
+            })
+    };
     let forged: Vec<HeaderName> =
-        request.headers.keys().filter(|name| is_reserved(name.as_str())).cloned().collect();
+        request.headers.keys().filter(|name| is_ours(name.as_str())).cloned().collect();
     for name in &forged {
         request.remove_header(name);
     }
@@ -75,10 +89,6 @@ fn strip(request: &mut RequestHeader) {
 /// (RFC 3875 §4.1.18; oauth2-proxy, CVE-2025-64484), so `rEMOTE_uSER` and `Remote.User` are both
 /// `HTTP_REMOTE_USER` to them. `Proxy` becomes `HTTP_PROXY` (CVE-2016-5385).
 fn is_reserved(name: &str) -> bool {
-    let fold = |byte: u8| match byte.to_ascii_lowercase() {
-        letter if letter.is_ascii_alphanumeric() => letter,
-        _ => b'-',
-    };
     let is = |reserved: &str| {
         name.len() == reserved.len() && name.bytes().map(fold).eq(reserved.bytes())
     };
@@ -90,7 +100,18 @@ fn is_reserved(name: &str) -> bool {
         || RESERVED_NAMES.iter().any(|reserved| is(reserved))
 }
 
-const RESERVED_FAMILIES: [&str; 2] = ["remote-", "x-forwarded-"];
+/// A byte of a header's name as CGI and its heirs tell it from others.
+fn fold(byte: u8) -> u8 {
+    match byte.to_ascii_lowercase() {
+        letter if letter.is_ascii_alphanumeric() => letter,
+        _ => b'-',
+    }
+}
+
+/// The header by which an application can tell that a request came through us.
+const SECRET: &str = "Doorward-Secret";
+
+const RESERVED_FAMILIES: [&str; 3] = ["remote-", "x-forwarded-", "doorward-"];
 
 const RESERVED_NAMES: [&str; 7] = [
     "forwarded",
@@ -164,6 +185,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::config::Config;
     use crate::domain::assurance::{Evidence, Proof, Proofs, Requirement, Verdict, Visitor, judge};
     use crate::domain::time::Timestamp;
     use crate::domain::user::{Identity, UserId};
@@ -188,6 +210,7 @@ mod tests {
             identity: Arc::new(identity),
             proofs: Proofs::default().with(Proof::Password, NOW).with(Proof::Totp, NOW),
             has_second_factor: true,
+            demanded: false,
             codes_unsaved: false,
         });
         match judge(&Requirement::nothing(), &evidence, NOW.plus(Duration::from_secs(1))) {
@@ -196,10 +219,22 @@ mod tests {
         }
     }
 
+    fn app(more: &str) -> Arc<App> {
+        let config = format!(
+            "{{ listen: [{{ address: \"127.0.0.1:1\" }}], state: /tmp, apps: [{{ name: a, \
+             hosts: [crm.example.com], upstream: \"http://127.0.0.1:9\" {more} }}] }}"
+        );
+        let environment = |name: &str| (name == "S").then(|| "s3cret".to_owned());
+        Config::read_in(&environment, "a.yaml", &config).unwrap().apps.remove(0)
+    }
+
     fn put(permit: &Permit, request: &mut RequestHeader) -> Result<()> {
-        let peer = "203.0.113.9".parse().unwrap();
-        let site = Site { scheme: "https", authority: "crm.example.com".to_owned() };
-        stamp(request, &Stamp { permit, peer, site: &site })
+        put_for(&app(""), permit, request)
+    }
+
+    fn put_for(app: &App, permit: &Permit, request: &mut RequestHeader) -> Result<()> {
+        let site = Address { scheme: "https", authority: "crm.example.com".to_owned() };
+        stamp(request, &Stamp { permit, forwarded_for: "203.0.113.9", site: &site, app })
     }
 
     fn sent(permit: &Permit, headers: &[(&'static str, &str)]) -> RequestHeader {
@@ -326,5 +361,20 @@ mod tests {
         assert!(asks("Service-Worker", "script"));
         assert!(asks("Sec-Fetch-Dest", "serviceworker"));
         assert!(!asks("Sec-Fetch-Dest", "script"));
+    }
+
+    #[test]
+    fn an_application_is_told_in_headers_of_its_own_and_nobody_forges_them() {
+        let app = app(", identity_headers: { user: X-User }, upstream_secret: \"${S}\"");
+        let ada = permit(Some(ada()));
+        let mut request = RequestHeader::build("GET", b"/", None).unwrap();
+        for name in ["x_user", "X.User", "Remote-User", "doorward_secret"] {
+            request.append_header(name, "root").unwrap();
+        }
+        put_for(&app, &ada, &mut request).unwrap();
+        let names: Vec<_> = request.headers.keys().map(HeaderName::as_str).collect();
+        assert_eq!(request.headers["x-user"], "ada");
+        assert_eq!(request.headers["doorward-secret"], "s3cret");
+        assert!(!names.iter().any(|name| name.starts_with("remote") || name.contains(['_', '.'])));
     }
 }

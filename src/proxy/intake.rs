@@ -12,17 +12,26 @@ use crate::config::Origin;
 
 /// Where visitors find us, as it stands in a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Site {
+pub(super) struct Address {
     /// `http` or `https`.
     pub(super) scheme: &'static str,
     /// Host in lower case, and port unless it is the scheme's own.
     pub(super) authority: String,
 }
 
-impl Site {
+impl Address {
     pub(super) fn of(origin: &Origin) -> Self {
         let scheme = if origin.is_secure() { "https" } else { "http" };
         Self { scheme, authority: origin.authority() }
+    }
+
+    /// Whether `host` names it; the port may be written out where it is the scheme's own.
+    pub(super) fn is_meant_by(&self, host: &str) -> bool {
+        let own_port = if self.scheme == "https" { ":443" } else { ":80" };
+        host.eq_ignore_ascii_case(&self.authority)
+            || host
+                .strip_suffix(own_port)
+                .is_some_and(|name| name.eq_ignore_ascii_case(&self.authority))
     }
 }
 
@@ -46,25 +55,28 @@ pub(super) enum Refusal {
     Framing,
 }
 
-/// Reads `request`, which must be for `site`, and puts it into the one form that goes on:
-/// target in origin form, one `Content-Length` at most.
+/// Reads `request`, and puts it into the one form that goes on: target in origin form, one
+/// `Content-Length` at most. Gives what `find` finds under the host that it is for.
 ///
 /// `raw` is the head as it came, of which Pingora has by then dropped or changed some.
 ///
 /// # Errors
-/// [`Refusal`] if the request has no single meaning, or is not for `site`.
-pub(super) fn read(request: &mut RequestHeader, raw: &[u8], site: &Site) -> Result<(), Refusal> {
+/// [`Refusal`] if the request has no single meaning, or nothing is found under its host.
+pub(super) fn read<T>(
+    request: &mut RequestHeader,
+    raw: &[u8],
+    find: impl FnOnce(&str) -> Option<T>,
+) -> Result<T, Refusal> {
     if [Method::CONNECT, Method::TRACE].contains(&request.method)
         || request.method.as_str().eq_ignore_ascii_case("TRACK")
     {
         return Err(Refusal::Method);
     }
     let host = one_host(request)?;
-    if !is_at(host.as_bytes(), site) {
-        return Err(Refusal::Misdirected);
-    }
+    let found = host.to_str().ok().and_then(find).ok_or(Refusal::Misdirected)?;
     take_path(request, raw, host.as_bytes())?;
-    frame(request, raw)
+    frame(request, raw)?;
+    Ok(found)
 }
 
 fn one_host(request: &RequestHeader) -> Result<HeaderValue, Refusal> {
@@ -75,14 +87,6 @@ fn one_host(request: &RequestHeader) -> Result<HeaderValue, Refusal> {
         return Err(Refusal::Host);
     }
     Ok(host)
-}
-
-/// Whether `host` names `site`; the port may be written out where it is the scheme's own.
-fn is_at(host: &[u8], site: &Site) -> bool {
-    let own_port: &[u8] = if site.scheme == "https" { b":443" } else { b":80" };
-    let ours = site.authority.as_bytes();
-    host.eq_ignore_ascii_case(ours)
-        || host.strip_suffix(own_port).is_some_and(|name| name.eq_ignore_ascii_case(ours))
 }
 
 /// Turns an absolute target into its path, after the host in it was found to be the same as
@@ -150,12 +154,12 @@ mod tests {
 
     use super::*;
 
-    fn site(scheme: &'static str, authority: &str) -> Site {
-        Site { scheme, authority: authority.to_owned() }
+    fn site(scheme: &'static str, authority: &str) -> Address {
+        Address { scheme, authority: authority.to_owned() }
     }
 
     /// Reads a head as Pingora hands it over.
-    fn arrives(head: &str, site: &Site) -> Result<RequestHeader, Refusal> {
+    fn arrives(head: &str, site: &Address) -> Result<RequestHeader, Refusal> {
         let mut lines = head.lines();
         let mut first = lines.next().unwrap().split(' ');
         let (method, target) = (first.next().unwrap(), first.next().unwrap());
@@ -167,7 +171,7 @@ mod tests {
         if request.headers.contains_key(TRANSFER_ENCODING) {
             request.remove_header(&CONTENT_LENGTH);
         }
-        read(&mut request, head.as_bytes(), site)?;
+        read(&mut request, head.as_bytes(), |host| site.is_meant_by(host).then_some(()))?;
         Ok(request)
     }
 

@@ -9,12 +9,14 @@ mod answers;
 mod cookies;
 mod gateway;
 mod headers;
+mod house;
 mod intake;
 mod own;
 mod patient;
 mod serving;
+mod source;
 mod upstream;
 
 pub use gateway::{Gateway, Passage};
+pub use house::House;
 pub use serving::Running;
-pub use upstream::Upstream;

@@ -13,6 +13,7 @@ use tokio::sync::broadcast::error::TryRecvError;
 use super::records::{Change, Kind};
 use crate::domain::secret::TokenHash;
 use crate::domain::session::Session;
+use crate::domain::stay::{Stay, StayId};
 use crate::domain::user::{Identity, User, UserId};
 
 /// A user as of some moment, with what applications are told, made once.
@@ -31,7 +32,7 @@ impl Snapshot {
     }
 }
 
-/// Users and sessions in memory; at most [`Cache::AT_MOST`] of each.
+/// Users, stays and sessions in memory; at most [`Cache::AT_MOST`] of each.
 #[derive(Debug)]
 pub(super) struct Cache {
     kept: Mutex<Kept>,
@@ -44,6 +45,7 @@ struct Kept {
     heard: u64,
     users: HashMap<UserId, Arc<Snapshot>>,
     sessions: HashMap<TokenHash, Arc<Session>>,
+    stays: HashMap<StayId, Arc<Stay>>,
 }
 
 /// When a reading began.
@@ -54,7 +56,13 @@ impl Cache {
     const AT_MOST: usize = 100_000;
 
     pub(super) fn new(changes: Receiver<Arc<Change>>) -> Self {
-        let kept = Kept { changes, heard: 0, users: HashMap::new(), sessions: HashMap::new() };
+        let kept = Kept {
+            changes,
+            heard: 0,
+            users: HashMap::new(),
+            sessions: HashMap::new(),
+            stays: HashMap::new(),
+        };
         Self { kept: Mutex::new(kept) }
     }
 
@@ -68,6 +76,19 @@ impl Cache {
     pub(super) fn session(&self, hash: TokenHash) -> Result<Arc<Session>, Moment> {
         let kept = self.up_to_date();
         kept.sessions.get(&hash).map(Arc::clone).ok_or(Moment(kept.heard))
+    }
+
+    /// The stay, if kept; otherwise the moment to hand to [`Cache::keep_stay`].
+    pub(super) fn stay(&self, id: StayId) -> Result<Arc<Stay>, Moment> {
+        let kept = self.up_to_date();
+        kept.stays.get(&id).map(Arc::clone).ok_or(Moment(kept.heard))
+    }
+
+    pub(super) fn keep_stay(&self, id: StayId, stay: Arc<Stay>, since: Moment) {
+        let mut kept = self.up_to_date();
+        if Moment(kept.heard) == since {
+            keep(&mut kept.stays, id, stay);
+        }
     }
 
     pub(super) fn keep_user(&self, id: UserId, user: Arc<Snapshot>, since: Moment) {
@@ -131,6 +152,11 @@ impl Kept {
                 Kind::Session => {
                     TokenHash::from_bytes(key).map(|hash| self.sessions.remove(&hash));
                 }
+                Kind::Stay => {
+                    <[u8; 16]>::try_from(key.as_slice())
+                        .map(|id| self.stays.remove(&StayId::from(id)))
+                        .ok();
+                }
                 _ => {}
             }
         }
@@ -140,6 +166,7 @@ impl Kept {
         self.heard += 1;
         self.users.clear();
         self.sessions.clear();
+        self.stays.clear();
     }
 }
 
@@ -149,7 +176,6 @@ mod tests {
 
     use super::*;
     use crate::domain::assurance::Proofs;
-    use crate::domain::time::Timestamp;
     use crate::store::records::Version;
 
     const VISIT: [u8; 32] = [7; 32];
@@ -162,7 +188,7 @@ mod tests {
 
     fn visit() -> Arc<Session> {
         let user = UserId::from([1; 16]);
-        Arc::new(Session::begin(user, 0, Proofs::default(), Timestamp::from_secs(1)))
+        Arc::new(Session::begin(user, StayId::from([3; 16]), Proofs::default()))
     }
 
     fn ended() -> Arc<Change> {

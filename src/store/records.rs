@@ -94,17 +94,21 @@ pub enum Kind {
     Session = 4,
     /// That something happened to somebody: where to find it, the newest first.
     Happened = 5,
-    /// A one-time link or ticket.
+    /// A one-time link.
     Token = 6,
     /// What is set at run time.
     Setting = 7,
     /// Something that happened.
     Event = 8,
+    /// What takes a visitor to another host.
+    Ticket = 10,
+    /// A stay, to which sessions belong.
+    Stay = 11,
 }
 
 impl Kind {
     /// Every kind, in the order of the tags.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::User,
         Self::Name,
         Self::Attempts,
@@ -113,6 +117,8 @@ impl Kind {
         Self::Token,
         Self::Setting,
         Self::Event,
+        Self::Ticket,
+        Self::Stay,
     ];
 
     /// The byte that stands for this kind on disk and under every seal.
@@ -268,6 +274,8 @@ mod tests {
                 (6, Kind::Token),
                 (7, Kind::Setting),
                 (8, Kind::Event),
+                (10, Kind::Ticket),
+                (11, Kind::Stay),
             ]
         );
         assert!(tags.iter().all(|(tag, kind)| Kind::from_tag(*tag) == Some(*kind)));

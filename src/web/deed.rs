@@ -8,7 +8,7 @@ use super::guard::Guest;
 use super::pages::Problem;
 use super::return_to::ReturnTo;
 use super::{Desk, headers};
-use crate::flow::Given;
+use crate::flow::{Given, Next};
 use crate::identity::Full;
 use crate::store::Unavailable;
 
@@ -30,14 +30,15 @@ impl Desk {
         response
     }
 
-    /// Where a right password leads: on, or to what is still owed of whoever has a second factor,
-    /// even where the place that they were going to asks nothing.
+    /// Where a right password leads: on, or to what is still owed of this person, even where the
+    /// place that they were going to asks nothing.
     pub(super) fn onward(&self, guest: &Guest, given: &Given, return_to: &ReturnTo) -> Response {
-        let all_shown = given.known.is_some();
-        if all_shown {
-            self.goes_on(guest, given, return_to.as_str())
-        } else {
-            self.goes_on(guest, given, &return_to.through("challenge"))
+        match given.next {
+            Next::Onward => self.goes_on(guest, given, return_to.as_str()),
+            Next::Challenge => self.goes_on(guest, given, &return_to.through("challenge")),
+            Next::SetUp | Next::SetUpSoon => {
+                self.goes_on(guest, given, &return_to.through("set-up"))
+            }
         }
     }
 

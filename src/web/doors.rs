@@ -10,8 +10,10 @@ use axum::routing::{MethodRouter, get};
 use super::form::StoreAway;
 use super::guard::guard;
 use super::pages::Notice;
-use super::{Desk, assets, challenge, confirm, headers, home, link, set_up, sign_in, sign_out};
-use crate::config::Config;
+use super::{
+    Desk, assets, challenge, confirm, enter, headers, home, link, set_up, sign_in, sign_out,
+};
+use crate::config::{Config, Site};
 use crate::domain::assurance::Requirement;
 
 /// One URL of ours.
@@ -23,6 +25,8 @@ pub struct Door {
     pub asks: Asks,
     /// What it serves.
     pub serves: Serves,
+    /// On which hosts it is.
+    pub on: On,
     /// Whether something can be posted to it.
     pub takes_posts: bool,
     answers: fn() -> MethodRouter<Desk>,
@@ -37,8 +41,30 @@ pub enum Asks {
     Step,
     /// A signed-in user, with a second factor if they have one.
     SignIn,
-    /// What a change to one's own protection asks.
-    Change,
+    /// What a change to one's own protection asks. No demand for a second factor keeps anybody
+    /// out: it is met here.
+    SetUp,
+}
+
+/// On which hosts a door is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum On {
+    /// On the portal; every other host leads there.
+    Portal,
+    /// On every host that is not the portal.
+    Others,
+    /// On every host.
+    All,
+}
+
+impl On {
+    fn includes(self, site: &Site) -> bool {
+        match self {
+            Self::Portal => site.is_portal,
+            Self::Others => !site.is_portal,
+            Self::All => true,
+        }
+    }
 }
 
 /// What a door serves.
@@ -57,7 +83,7 @@ impl Asks {
             Self::Nothing => Requirement::nothing(),
             Self::Step => Requirement::step(),
             Self::SignIn => Requirement::sign_in(),
-            Self::Change => Requirement::change(config.confirm_for),
+            Self::SetUp => Requirement::change(config.confirm_for),
         }
     }
 }
@@ -65,49 +91,58 @@ impl Asks {
 /// Every URL of ours.
 pub static DOORS: &[Door] = &[
     page("/.doorward/", Asks::SignIn, || get(home::show)),
+    page("/.doorward/enter", Asks::SignIn, || get(enter::give_out)),
+    Door { on: On::Others, ..page("/.doorward/ticket", Asks::Nothing, || get(enter::take)) },
     form("/.doorward/sign-in", Asks::Nothing, || get(sign_in::show).post(sign_in::submit)),
     form("/.doorward/challenge", Asks::Step, || get(challenge::show).post(challenge::submit)),
-    form("/.doorward/set-up", Asks::Change, || get(set_up::show).post(set_up::submit)),
-    form("/.doorward/set-up/recovery-codes", Asks::Change, || {
+    form("/.doorward/set-up", Asks::SetUp, || get(set_up::show).post(set_up::submit)),
+    form("/.doorward/set-up/recovery-codes", Asks::SetUp, || {
         get(set_up::show_codes).post(set_up::submit_codes)
     }),
-    page("/.doorward/recovery-codes.txt", Asks::Change, || get(set_up::codes_file)),
+    page("/.doorward/recovery-codes.txt", Asks::SetUp, || get(set_up::codes_file)),
     form("/.doorward/confirm", Asks::Step, || get(confirm::show).post(confirm::submit)),
     form("/.doorward/link/{token}", Asks::Nothing, || get(link::show).post(link::submit)),
-    form("/.doorward/sign-out", Asks::Nothing, || get(sign_out::show).post(sign_out::submit)),
+    Door {
+        on: On::All,
+        ..form("/.doorward/sign-out", Asks::Nothing, || get(sign_out::show).post(sign_out::submit))
+    },
     data("/.doorward/whoami", Asks::SignIn, || get(home::whoami)),
     data("/.doorward/assets/{file}", Asks::Nothing, || get(assets::serve)),
 ];
 
 const fn page(path: &'static str, asks: Asks, answers: fn() -> MethodRouter<Desk>) -> Door {
-    Door { path, asks, serves: Serves::Page, takes_posts: false, answers }
+    Door { path, asks, serves: Serves::Page, on: On::Portal, takes_posts: false, answers }
 }
 
 const fn form(path: &'static str, asks: Asks, answers: fn() -> MethodRouter<Desk>) -> Door {
-    Door { path, asks, serves: Serves::Page, takes_posts: true, answers }
+    Door { path, asks, serves: Serves::Page, on: On::Portal, takes_posts: true, answers }
 }
 
 const fn data(path: &'static str, asks: Asks, answers: fn() -> MethodRouter<Desk>) -> Door {
-    Door { path, asks, serves: Serves::Data, takes_posts: false, answers }
+    Door { path, asks, serves: Serves::Data, on: On::All, takes_posts: false, answers }
 }
 
-/// The router over all doors. Each has the guard before it; what is no door is not found.
+/// The router over the doors of this host. Each has the guard before it; what is no door is not
+/// found, and what is one at the portal is looked for there.
 pub(super) fn router(desk: &Desk) -> Router {
     let mut router = Router::new();
-    for door in DOORS {
+    for door in DOORS.iter().filter(|door| door.on.includes(&desk.site)) {
         let guard = middleware::from_fn_with_state((desk.clone(), door), guard);
         router = router.route(door.path, (door.answers)().route_layer(guard));
     }
+    let elsewhere = if desk.site.is_portal { get(not_found) } else { get(enter::at_the_portal) };
     router
         .route("/.doorward", get(|| async { headers::see_other("/.doorward/") }))
-        .fallback(|State(desk): State<Desk>, request: Request| async move {
-            desk.notice(Notice::NotFound, request.headers())
-        })
+        .fallback_service(elsewhere.fallback(not_found).with_state(desk.clone()))
         .method_not_allowed_fallback(|State(desk): State<Desk>, request: Request| async move {
             desk.notice(Notice::NotAllowed, request.headers())
         })
         .layer(middleware::from_fn_with_state(desk.clone(), say_unavailable))
         .with_state(desk.clone())
+}
+
+async fn not_found(State(desk): State<Desk>, request: Request) -> Response {
+    desk.notice(Notice::NotFound, request.headers())
 }
 
 /// A handler that met a store that is away says so in one way.

@@ -115,7 +115,7 @@ fn came_from_us(headers: &HeaderMap, ours: &Origin) -> bool {
 impl Desk {
     /// The hidden fields of a form for this guest.
     pub(super) fn form(&self, guest: &Guest, return_to: &ReturnTo) -> pages::Form {
-        let host = self.env.config.portal.host();
+        let host = self.site.origin.host();
         pages::Form {
             csrf: self.env.signer.sign(Kind::Csrf, host, &binding(guest)),
             return_to: return_to.as_str().to_owned(),
@@ -124,7 +124,7 @@ impl Desk {
 
     /// Why a form was not filled in here, by this guest, if anything speaks for that.
     fn doubt(&self, guest: &Guest, headers: &HeaderMap, csrf: &str) -> Option<Problem> {
-        let (reason, problem) = if !came_from_us(headers, &self.env.config.portal) {
+        let (reason, problem) = if !came_from_us(headers, &self.site.origin) {
             let named = headers.contains_key(FETCH_SITE);
             (if named { "Sec-Fetch-Site" } else { "Origin" }, Problem::Foreign)
         } else if !self.csrf_fits(guest, csrf) {
@@ -143,13 +143,13 @@ impl Desk {
     }
 
     fn csrf_fits(&self, guest: &Guest, text: &str) -> bool {
-        let host = self.env.config.portal.host();
+        let host = self.site.origin.host();
         self.env.signer.open(Kind::Csrf, host, text) == Some(binding(guest))
     }
 
     /// A page for this guest, by name where it is known.
     pub(super) fn page(&self, status: StatusCode, page: &impl askama::Template) -> Response {
-        headers::page(status, page, &self.env.config.portal)
+        headers::page(status, page, &self.site.origin, &self.env.config)
     }
 
     /// What stands around a page for this guest.

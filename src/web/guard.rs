@@ -8,9 +8,8 @@ use http::header::HeaderMap;
 use super::doors::{Asks, Door, Serves};
 use super::pages::Notice;
 use super::refusal::{self, FETCH_DEST, Step};
-use super::return_to::ReturnTo;
-use super::{Desk, Peer, headers};
-use crate::domain::assurance::Verdict;
+use super::{Desk, Peer};
+use crate::domain::assurance::{Verdict, Visitor, judge};
 use crate::domain::time::Timestamp;
 use crate::flow::{self, Caller, Visit};
 
@@ -46,10 +45,10 @@ pub(super) async fn guard(
         return desk.not_in_a_window(&request);
     }
     // The proxy says where a request comes from; without that it did not come through the proxy.
-    let Some(Peer(address)) = request.extensions().get::<Peer>().copied() else {
+    let Some(Peer(source)) = request.extensions().get::<Peer>().copied() else {
         return desk.notice(Notice::Unavailable, headers);
     };
-    let caller = match desk.caller(headers, address) {
+    let caller = match desk.caller(headers, source) {
         Ok(caller) => caller,
         Err(error) => return desk.unavailable(&error, headers),
     };
@@ -61,14 +60,19 @@ pub(super) async fn guard(
 
     let requirement = door.asks.requirement(&desk.env.config);
     let (head, body) = request.into_parts();
-    let verdict = flow::admit::judge_visit(&requirement, visit.as_ref(), caller.now);
+    let visitor = |visit: &Visit| {
+        let visitor = visit.visitor(&desk.env, None, caller.now);
+        let demanded = visitor.demanded && door.asks != Asks::SetUp;
+        Visitor { demanded, ..visitor }
+    };
+    let verdict = judge(&requirement, &visit.as_ref().map(visitor), caller.now);
     let leads_to_codes =
         door.asks == Asks::SignIn && door.serves == Serves::Page && refusal::is_navigation(&head);
     match (refusal::owed(&verdict), verdict) {
         (None, Verdict::Pass(_)) => {}
         (Some(Step::SaveCodes), _) if !leads_to_codes => {}
         (Some(Step::SaveCodes), _) => {
-            return headers::see_other(&ReturnTo::root().through(refusal::SAVE_CODES));
+            return desk.lead_to_codes(&desk.place_of(&head), &head.headers);
         }
         (Some(Step::Owed(owed)), _) => {
             return desk.ask(owed, &requirement, &desk.place_of(&head), &head);
@@ -106,7 +110,7 @@ impl Desk {
         self.notice(notice, headers)
     }
 
-    fn new_browser(&self) -> [u8; 16] {
+    pub(super) fn new_browser(&self) -> [u8; 16] {
         let mut id = [0; 16];
         self.env.chance.draw(|rng| rng.fill_bytes(&mut id));
         id

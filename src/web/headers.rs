@@ -9,15 +9,20 @@ use http::StatusCode;
 use http::header::LOCATION;
 
 use super::pages;
-use crate::config::Origin;
+use crate::config::{Config, Origin};
 
 const COOP: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// A page with this status. It is never stored, never framed, and runs nothing but our own script
 /// (OWASP Secure Headers Project; CSP3).
-pub(super) fn page(status: StatusCode, page: &impl askama::Template, origin: &Origin) -> Response {
-    page_within(&ANCESTORS_NONE, status, page, origin)
+pub(super) fn page(
+    status: StatusCode,
+    page: &impl askama::Template,
+    origin: &Origin,
+    config: &Config,
+) -> Response {
+    page_within(&ANCESTORS_NONE, status, page, origin, config)
 }
 
 /// The same for a page without form or secret that pages of this origin may frame.
@@ -25,8 +30,9 @@ pub(super) fn framed_page(
     status: StatusCode,
     page: &impl askama::Template,
     origin: &Origin,
+    config: &Config,
 ) -> Response {
-    page_within(&ANCESTORS_OWN, status, page, origin)
+    page_within(&ANCESTORS_OWN, status, page, origin, config)
 }
 
 /// Who may show a page in a frame, as CSP says it, and as `X-Frame-Options` does.
@@ -45,6 +51,7 @@ fn page_within(
     status: StatusCode,
     page: &impl askama::Template,
     origin: &Origin,
+    config: &Config,
 ) -> Response {
     let mut response = (status, pages::html(page)).into_response();
     let headers = response.headers_mut();
@@ -56,13 +63,22 @@ fn page_within(
     let assets = format!("{origin}/.doorward/assets/");
     let policy = format!(
         "default-src 'none'; style-src {assets}; script-src {assets}; img-src {assets}; \
-         form-action 'self' {origin}; frame-ancestors {}; base-uri 'none'",
+         form-action 'self' {}; frame-ancestors {}; base-uri 'none'",
+        targets(config),
         ancestors.policy,
     );
     if let Ok(policy) = HeaderValue::from_str(&policy) {
         headers.insert(CONTENT_SECURITY_POLICY, policy);
     }
     response
+}
+
+/// Every configured origin: a form that is posted leads from the portal to any of them.
+fn targets(config: &Config) -> String {
+    let hosts = config.apps.iter().flat_map(|app| &app.hosts);
+    let others = hosts.filter(|origin| **origin != config.portal);
+    let all = std::iter::once(&config.portal).chain(others);
+    all.map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
 /// JSON for a script, with this status.

@@ -9,12 +9,18 @@ use super::guard::Guest;
 use super::pages::{self, TwoFactor};
 use super::return_to::ReturnTo;
 use super::{Desk, headers};
+use crate::config::App;
 use crate::domain::assurance::Proofs;
 use crate::domain::time::Timestamp;
 
 pub(super) async fn show(State(desk): State<Desk>, guest: Guest) -> Response {
     let Some(visit) = &guest.visit else { return headers::see_other("/.doorward/sign-in") };
-    let app = &desk.env.config.apps[0];
+    let config = &desk.env.config;
+    let url = |app: &App| match app.hosts.first() {
+        Some(host) if *host != config.portal => format!("{host}/"),
+        _ => "/".to_owned(),
+    };
+    let apps = config.apps.iter();
     let two_factor = match guest.trusted_until() {
         _ if !visit.user.user.has_second_factor() => TwoFactor::Off,
         Some(until) => TwoFactor::OnButHere { until: date(until) },
@@ -25,7 +31,7 @@ pub(super) async fn show(State(desk): State<Desk>, guest: Guest) -> Response {
         form: desk.form(&guest, &ReturnTo::root()),
         username: visit.user.identity.name.clone(),
         two_factor,
-        apps: vec![pages::Link { name: app.name.clone(), url: "/".to_owned() }],
+        apps: apps.map(|app| pages::Link { name: app.name.clone(), url: url(app) }).collect(),
     };
     desk.page(StatusCode::OK, &page)
 }
@@ -36,7 +42,7 @@ pub(super) async fn whoami(State(desk): State<Desk>, guest: Guest) -> Response {
         return desk.notice(pages::Notice::NotFound, &http::HeaderMap::new());
     };
     let identity = &visit.user.identity;
-    let proofs = visit.visitor(guest.caller.now).proofs;
+    let proofs = visit.visitor(&desk.env, None, guest.caller.now).proofs;
     let body = json!({
         "user": identity.name,
         "name": identity.full_name,
@@ -61,7 +67,7 @@ fn shown(proofs: &Proofs) -> Map<String, Value> {
 }
 
 /// The day, in UTC, as people write it.
-fn date(at: Timestamp) -> String {
+pub(super) fn date(at: Timestamp) -> String {
     let day = in_time(at).to_zoned(jiff::tz::TimeZone::UTC);
     day.strftime("%-d %B %Y").to_string()
 }

@@ -75,7 +75,8 @@ async fn addressee(
 /// A password must not be the name of whom it is for, nor of what it opens.
 fn chosen(desk: &Desk, addressee: &Addressee, typed: &str) -> Result<Password, WeakPassword> {
     let config = &desk.env.config;
-    let mut known = vec![addressee.name.as_str(), &config.apps[0].name, config.portal.host()];
+    let mut known = vec![addressee.name.as_str(), config.portal.host()];
+    known.extend(config.apps.iter().map(|app| app.name.as_str()));
     known.extend(addressee.email.as_deref());
     Password::chosen(typed, &known)
 }

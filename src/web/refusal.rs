@@ -66,7 +66,7 @@ impl Desk {
                 tracing::debug!(%address, %rule, ?owed, path = beginning(head.uri.path()), "something is owed");
                 self.ask(owed, &ruling.requirement, &here, head)
             }
-            Some(Step::SaveCodes) => headers::see_other(&here.through(SAVE_CODES)),
+            Some(Step::SaveCodes) => self.lead_to_codes(&here, &head.headers),
             None => {
                 let reference = self.reference();
                 tracing::info!(reference, %address, %rule, path = beginning(head.uri.path()), "request refused");
@@ -88,17 +88,19 @@ impl Desk {
         back: &ReturnTo,
         head: &Parts,
     ) -> Response {
-        let url = back.through(page_of(owed));
         if !shows_a_page(&head.headers) {
             return self.unauthorised_script(owed, requirement);
         }
-        if is_framed(&head.headers) {
+        let way = self.way_to(owed, requirement, back, &head.headers);
+        let url = way.url.clone();
+        let response = if is_framed(&head.headers) {
             self.notice(Notice::Framed { url }, &head.headers)
         } else if is_navigation(head) {
             headers::see_other(&url)
         } else {
             self.notice(Notice::Unsent { owed, url }, &head.headers)
-        }
+        };
+        self.sent_on(&way, response)
     }
 
     /// 401 with a body that names the cure (RFC 9110 §15.5.2). Where a script was going is nowhere
@@ -108,7 +110,7 @@ impl Desk {
         let body = json!({
             "error": page,
             "message": message_of(owed, requirement),
-            "url": format!("{}/.doorward/{page}", self.env.config.portal),
+            "url": format!("{}/.doorward/{page}", self.site.origin),
             "asks": asks(requirement),
         });
         let mut response = headers::json(StatusCode::UNAUTHORIZED, &body);
@@ -126,7 +128,7 @@ impl Desk {
                 _ => headers::page,
             };
             let page = NoticePage { frame: self.frame(), notice };
-            dress(status, &page, &self.env.config.portal)
+            dress(status, &page, &self.site.origin, &self.env.config)
         } else {
             headers::json(status, &notice_json(&notice))
         };
@@ -163,7 +165,7 @@ pub(super) fn owed(verdict: &Verdict) -> Option<Step> {
     }
 }
 
-const fn page_of(owed: Owed) -> &'static str {
+pub(super) const fn page_of(owed: Owed) -> &'static str {
     match owed {
         Owed::SignIn => "sign-in",
         Owed::Challenge => "challenge",
@@ -227,6 +229,7 @@ fn notice_json(notice: &Notice) -> Value {
         Notice::WrongHost => ("wrong-host", "nothing is served under this host name"),
         Notice::TooLarge => ("too-large", "more was sent than any form here needs"),
         Notice::SpentLink => ("spent-link", "this link does not work any more"),
+        Notice::SpentTicket => ("spent-ticket", "sign in again, in a browser"),
         Notice::SignedOut { .. } => ("signed-out", "you are signed out"),
     };
     let mut said = json!({ "error": error, "message": message });

@@ -7,12 +7,14 @@ use url::Url;
 
 use crate::config::Origin;
 
-/// A place to go back to: a path on our origin, with its query.
+/// A place to go back to: a path on the origin of this host, with its query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReturnTo(String);
 
 /// The longest that is carried, in bytes.
 const AT_MOST: usize = 2048;
+/// The longest that leads by way of the portal's `enter`, which holds another one, escaped.
+const ENTER_AT_MOST: usize = 8192;
 
 impl ReturnTo {
     /// Reads what came from outside; whatever is not a URL of `origin` leads to `/`.
@@ -22,8 +24,19 @@ impl ReturnTo {
         Self::parse(text, origin).unwrap_or_else(Self::root)
     }
 
+    /// A place of ours, made by ourselves: a path with its query.
+    pub(super) fn own(path: String) -> Self {
+        Self(path)
+    }
+
+    /// Reads a whole URL; `None` if it is none of `origin`.
+    pub(super) fn at(url: &str, origin: &Origin) -> Option<Self> {
+        url.starts_with(&origin.to_string()).then(|| Self::parse(url, origin)).flatten()
+    }
+
     fn parse(text: &str, origin: &Origin) -> Option<Self> {
-        if text.is_empty() || text.len() > AT_MOST || text.bytes().any(is_odd) {
+        let at_most = if text.starts_with("/.doorward/enter?") { ENTER_AT_MOST } else { AT_MOST };
+        if text.is_empty() || text.len() > at_most || text.bytes().any(is_odd) {
             return None;
         }
         let base = Url::parse(&origin.to_string()).ok()?;
@@ -37,7 +50,7 @@ impl ReturnTo {
             None => url.path().to_owned(),
         };
         // What is a path to the parser must stay one to the next parser: `//host` is not.
-        (!target.starts_with("//") && target.len() <= AT_MOST).then_some(Self(target))
+        (!target.starts_with("//") && target.len() <= at_most).then_some(Self(target))
     }
 
     /// The front door.

@@ -10,7 +10,8 @@ use super::form::{Asked, Form, Trouble};
 use super::guard::Guest;
 use super::pages::{self, Problem};
 use super::return_to::ReturnTo;
-use super::{Desk, headers, qr, refusal};
+use super::{Desk, headers, home, qr, refusal};
+use crate::config::App;
 use crate::domain::assurance::Level;
 use crate::domain::factor::recovery::{self, RecoveryCodes};
 use crate::domain::factor::totp::{Code, Key};
@@ -102,8 +103,8 @@ fn set_up_page(
     pages::SetUp {
         frame: desk.frame_for(guest),
         form: desk.form(guest, return_to),
-        demanded_by: (desk.asked_at(return_to).level == Level::SecondFactor)
-            .then(|| config.apps[0].name.clone()),
+        demanded_by: desk.demanded_by(guest, visit, return_to),
+        later: desk.later(guest, visit, return_to),
         qr: qr::svg_path(&uri),
         uri,
         secret: key.expose_base32(),
@@ -111,6 +112,30 @@ fn set_up_page(
         username,
         trust: desk.offer_of_trust(guest, return_to, trust),
         problem,
+    }
+}
+
+impl Desk {
+    /// Who demands a second factor of this guest now: the application that they are going to, or
+    /// the whole site.
+    fn demanded_by(&self, guest: &Guest, visit: &Visit, place: &ReturnTo) -> Option<String> {
+        let app = self.app_at(place);
+        let due = |app: Option<&App>| {
+            self.env.due(&visit.user, app).is_some_and(|due| due <= guest.caller.now)
+        };
+        match app {
+            Some(app) if due(Some(&app)) => Some(app.name.clone()),
+            Some(app) if self.asked_at(guest, place).level == Level::SecondFactor => {
+                Some(app.name.clone())
+            }
+            _ => due(None).then(|| self.site_name()),
+        }
+    }
+
+    /// The way past setting up, for whom it is not demanded yet.
+    fn later(&self, guest: &Guest, visit: &Visit, place: &ReturnTo) -> Option<pages::Later> {
+        let due = self.env.due(&visit.user, None).filter(|due| *due > guest.caller.now)?;
+        Some(pages::Later { due: home::date(due), url: place.as_str().to_owned() })
     }
 }
 

@@ -65,7 +65,7 @@ fn page(
     let page = pages::SignIn {
         frame: desk.frame(),
         form: desk.form(guest, return_to),
-        app: Some(desk.env.config.apps[0].name.clone()),
+        app: desk.app_at(return_to).map(|app| app.name.clone()),
         username,
         problem,
     };

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
+use doorward::flow::Source;
 use http::Method;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
@@ -98,7 +99,8 @@ async fn a_host_that_is_not_ours_is_named_beside_the_one_expected() {
     let (log, _guard) = Log::start();
     let mut headers = http::HeaderMap::new();
     headers.insert("host", "10.0.0.7:8080".parse().unwrap());
-    gate.web.misdirected(&headers, gate.browser().address).await;
+    let address = gate.browser().address;
+    gate.web.misdirected(&headers, Source { peer: address, visitor: Some(address) }).await;
     let lines = log.lines_about("wrong host");
     assert!(lines[0].contains("host=\"10.0.0.7:8080\""), "{lines:?}");
     assert!(lines[0].contains("expected="), "{lines:?}");

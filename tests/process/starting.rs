@@ -50,7 +50,7 @@ fn a_configuration_that_is_not_valid_is_not_served() {
 #[test]
 fn a_clock_that_was_put_back_is_accepted_once_for_good() {
     let house = House::new();
-    let config = Config::load(&house.file()).unwrap();
+    let config = Config::load(&|_| None, &house.file()).unwrap();
     let tomorrow = Arc::new(|| edge::system_time().plus(Duration::from_hours(24)));
     let world = World { clock: tomorrow, ..World::real() };
     assert!(Gateway::start(config, world).unwrap().stop());

@@ -18,6 +18,8 @@ use doorward::domain::lockout::Failures;
 use doorward::domain::name::{Email, Group, Name};
 use doorward::domain::password::PasswordHash;
 use doorward::domain::session::Session;
+use doorward::domain::stay::{Stay, StayId};
+use doorward::domain::ticket::Ticket;
 use doorward::domain::time::Timestamp;
 use doorward::domain::user::{Profile, Trust, TurnOn, TurnedOn, User, UserId};
 use minicbor::{Decode, Encode};
@@ -61,9 +63,25 @@ fn session() -> Session {
         .with(Proof::RecoveryCode, NOW)
         .with(Proof::TrustedDevice(DeviceId::from([3; 16])), NOW)
         .with(Proof::Link, NOW);
-    let mut session = Session::begin(UserId::from([1; 16]), 7, proofs, NOW);
+    let mut session = Session::begin(UserId::from([1; 16]), StayId::from([4; 16]), proofs);
     session.await_first_code(key(), NOW);
     session
+}
+
+fn stay() -> Stay {
+    Stay { seen: NOW, ..Stay::begin(UserId::from([1; 16]), 7, NOW) }
+}
+
+fn ticket() -> Ticket {
+    Ticket {
+        user: UserId::from([1; 16]),
+        stay: StayId::from([4; 16]),
+        host: "crm.example.com".to_owned(),
+        browser: [5; 16].into(),
+        return_to: "/orders?page=2".to_owned(),
+        proofs: session().proofs,
+        expires: NOW,
+    }
 }
 
 fn link() -> Link {
@@ -168,7 +186,25 @@ fn a_password_taken_over_is_read_as_it_was_written() {
 
 #[test]
 fn a_session_is_read_as_it_was_written() {
-    is_as_it_was(&session(), include_str!("golden/session-1.hex"));
+    is_as_it_was(&session(), include_str!("golden/session-2.hex"));
+}
+
+#[test]
+fn a_session_from_before_there_were_stays_belongs_to_none() {
+    let golden: String = include_str!("golden/session-1.hex").split_whitespace().collect();
+    let bytes = HEXLOWER.decode(golden.as_bytes()).unwrap();
+    let read: Session = minicbor::decode(&bytes).unwrap();
+    assert_eq!(read, Session { stay: None, ..session() });
+}
+
+#[test]
+fn a_stay_is_read_as_it_was_written() {
+    is_as_it_was(&stay(), include_str!("golden/stay-1.hex"));
+}
+
+#[test]
+fn a_ticket_is_read_as_it_was_written() {
+    is_as_it_was(&ticket(), include_str!("golden/ticket-1.hex"));
 }
 
 #[test]
@@ -211,6 +247,8 @@ fn print_records() {
         ("user-2", minicbor::to_vec(bob()).unwrap()),
         ("passwords", minicbor::to_vec(taken_over()).unwrap()),
         ("session", minicbor::to_vec(session()).unwrap()),
+        ("stay", minicbor::to_vec(stay()).unwrap()),
+        ("ticket", minicbor::to_vec(ticket()).unwrap()),
         ("link", minicbor::to_vec(link()).unwrap()),
         ("event-user", minicbor::to_vec(event(user, Some("192.0.2.1"), None)).unwrap()),
         (

@@ -19,7 +19,7 @@ use doorward::domain::signed::Signer;
 use doorward::domain::time::Timestamp;
 use doorward::domain::user::{Profile, User, UserId};
 use doorward::flow::administer::{self, Linking};
-use doorward::flow::{Clock, Env, Lines};
+use doorward::flow::{Clock, Env, Source};
 use doorward::identity::local::{Cost, Pool, Room};
 use doorward::identity::{Full, Hashing, Place, SignInLimit, Work, Worker};
 use doorward::policy::{OwnPage, Request};
@@ -148,15 +148,19 @@ impl Gate {
         let cookie_keys = keys.cookie();
         let env = Arc::new(Env {
             config: Arc::new(Config::read("test.yaml", config).unwrap()),
+            since: Arc::default(),
             store: Arc::new(Store::new(records, &keys, chance.clone())),
             hashing: Arc::new(Counting::start(cost, chance.clone(), Arc::clone(&hashed))),
-            limit: SignInLimit::a_minute(posts.try_into().unwrap()),
-            lines: Lines::default(),
-            signer: Signer::new(cookie_keys.iter().map(|(id, key)| (*id, key))).unwrap(),
-            clock: Clock::new(move || Timestamp::from_millis(told.load(Ordering::SeqCst))),
+            limit: Arc::new(SignInLimit::a_minute(posts.try_into().unwrap())),
+            lines: Arc::default(),
+            signer: Arc::new(Signer::new(cookie_keys.iter().map(|(id, key)| (*id, key))).unwrap()),
+            clock: Arc::new(Clock::new(move || {
+                Timestamp::from_millis(told.load(Ordering::SeqCst))
+            })),
             chance,
         });
-        Self { web: Web::new(Arc::clone(&env)), env, hashed, clock, addresses: AtomicU64::new(1) }
+        let web = Web::new(Arc::clone(&env), env.config.portal_site());
+        Self { web, env, hashed, clock, addresses: AtomicU64::new(1) }
     }
 
     /// What time it is.
@@ -371,11 +375,12 @@ impl Browser {
         target.clone_into(&mut self.at);
         self.passed = None;
         let read = Request::read(target.as_bytes()).unwrap();
+        let source = Source { peer: self.address, visitor: Some(self.address) };
         let response = if matches!(read.own_page(), OwnPage::Page(_)) {
-            self.web.answer(request, self.address).await
+            self.web.answer(request, source).await
         } else {
             let (head, _) = request.into_parts();
-            match self.web.admit(&read, &head, self.address).await {
+            match self.web.admit(&read, &head, source).await {
                 Ok(permit) => {
                     self.passed = Some(permit.identity().map(|who| who.name.clone()));
                     let amr = permit.amr().methods().collect::<Vec<_>>().join(",");

@@ -20,6 +20,7 @@ use super::failure::{Failure, unwritten};
 use super::log;
 use super::serve::{Gateway, World};
 use crate::config::Config;
+use crate::edge;
 
 /// Runs the demo on `http://localhost:port` until it is told to end, and leaves nothing behind.
 ///
@@ -39,7 +40,7 @@ pub(super) fn run(port: u16, out: &mut dyn Write) -> Result<(), Failure> {
 
     let file = home.0.join("doorward.yaml");
     fs::write(&file, configuration(port, &home.0.join("state"), intranet)).map_err(system)?;
-    let config = Config::load(&file)
+    let config = Config::load(&edge::environment, &file)
         .map_err(|problems| Failure::new("the demo's configuration is wrong").because(problems))?;
     log::start(config.log);
     let gateway = Gateway::start(config, world).map_err(|error| {

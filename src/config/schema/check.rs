@@ -6,7 +6,7 @@ use serde_yaml::{Mapping, Value as Left};
 
 use super::{Key, Kind, below};
 use crate::config::problem::{Problem, listed, meant};
-use crate::config::span::Span;
+use crate::config::span::{Rate, Span};
 use crate::config::tree::{Node, Value};
 
 /// What is wrong with a value, and how to mend it.
@@ -34,11 +34,17 @@ pub(in crate::config) fn check(
         (Kind::Map(keys) | Kind::WordOr(_, keys), Value::Map(_)) => {
             check_map(keys, node, path, problems).map(Left::Mapping)
         }
-        (Kind::List(kind), Value::List(items)) => {
-            let left = items.iter().enumerate().map(|(index, item)| {
-                check(kind, item, &format!("{path}[{index}]"), problems).unwrap_or_default()
-            });
-            Some(Left::Sequence(left.collect()))
+        (Kind::Names(kind), Value::Map(_)) => {
+            let mut left = Mapping::new();
+            for entry in node.entries() {
+                let value = check(kind, &entry.node, &below(path, &entry.name), problems);
+                left.insert(entry.name.as_str().into(), value.unwrap_or_default());
+            }
+            Some(Left::Mapping(left))
+        }
+        (Kind::List(kind), Value::List(items)) => Some(check_list(kind, items, path, problems)),
+        (Kind::WordOrTexts(_), Value::List(items)) => {
+            Some(check_list(&Kind::Text, items, path, problems))
         }
         _ => match value(kind, node) {
             Ok(value) => Some(value),
@@ -49,6 +55,13 @@ pub(in crate::config) fn check(
             }
         },
     }
+}
+
+fn check_list(kind: &Kind, items: &[Node], path: &str, problems: &mut Vec<Problem>) -> Left {
+    let left = items.iter().enumerate().map(|(index, item)| {
+        check(kind, item, &format!("{path}[{index}]"), problems).unwrap_or_default()
+    });
+    Left::Sequence(left.collect())
 }
 
 /// A map of which nothing is left is nothing.
@@ -147,9 +160,20 @@ fn value(kind: &Kind, node: &Node) -> Result<Left, Fault> {
                 Err(Fault::new(format!("{} is {fault}", shown(node)), cure))
             }
         },
-        (Kind::Word(words) | Kind::WordOr(words, _), Value::Scalar { text, .. })
-            if !node.is_empty() =>
-        {
+        (Kind::Rate(range), _) => match node.scalar().map(|text| (text, text.parse::<Rate>())) {
+            Some((text, Ok(rate))) if range.contains(&rate.a_minute()) => Ok(text.into()),
+            found => {
+                let out = matches!(found, Some((_, Ok(_))));
+                let fault = if out { "out of range" } else { "not a rate" };
+                let (least, most) = (range.start(), range.end());
+                let cure = format!("write how often in a minute, from {least}/m to {most}/m");
+                Err(Fault::new(format!("{} is {fault}", shown(node)), cure))
+            }
+        },
+        (
+            Kind::Word(words) | Kind::WordOr(words, _) | Kind::WordOrTexts(words),
+            Value::Scalar { text, .. },
+        ) if !node.is_empty() => {
             if words.names.contains(&text.as_str()) {
                 return Ok(text.as_str().into());
             }
@@ -157,7 +181,9 @@ fn value(kind: &Kind, node: &Node) -> Result<Left, Fault> {
             let also = words.also.iter().find(|(other, _)| other.eq_ignore_ascii_case(text));
             let meant = also.map(|(_, name)| *name).or_else(|| meant(text, names()));
             let what = format!("`{text}` is not one of {}", listed(names()));
-            Err(Fault::new(what, meant.map(|name| format!("did you mean `{name}`?"))))
+            let cure = meant.map(|name| format!("did you mean `{name}`?"));
+            let list = matches!(kind, Kind::WordOrTexts(_)).then(|| format!("write `[{text}]`"));
+            Err(Fault::new(what, list.or(cure)))
         }
         (kind, _) => {
             let what = format!("{} stands where {} belongs", shown(node), wanted(kind));
@@ -212,14 +238,16 @@ fn shown(node: &Node) -> String {
 
 fn wanted(kind: &Kind) -> &'static str {
     match kind {
-        Kind::Map(_) => "a map",
+        Kind::Map(_) | Kind::Names(_) => "a map",
         Kind::List(_) => "a list",
         Kind::Text => "a text",
         Kind::Whole(_) => "a whole number",
         Kind::Switch => "`true` or `false`",
         Kind::Span(_) => "a span of time",
         Kind::Word(_) => "a word",
+        Kind::Rate(_) => "a rate",
         Kind::WordOr(..) => "a word or a map",
+        Kind::WordOrTexts(_) => "a word or a list",
         Kind::Later => "nothing",
     }
 }
@@ -237,9 +265,10 @@ fn cure_for(kind: &Kind, node: &Node) -> Option<String> {
         Kind::Text => {
             node.scalar().map(|text| format!("write `\"{text}\"` if it is meant as text"))
         }
-        Kind::Word(words) | Kind::WordOr(words, _) => {
+        Kind::Names(_) => Some("write names and what belongs to each".to_owned()),
+        Kind::Word(words) | Kind::WordOr(words, _) | Kind::WordOrTexts(words) => {
             Some(format!("write one of {}", listed(words.names.iter().copied())))
         }
-        Kind::Switch | Kind::Whole(_) | Kind::Span(_) | Kind::Later => None,
+        Kind::Switch | Kind::Whole(_) | Kind::Span(_) | Kind::Rate(_) | Kind::Later => None,
     }
 }

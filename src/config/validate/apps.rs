@@ -1,34 +1,43 @@
-//! The applications and their rules.
+//! The applications, and what each is told.
 
-use crate::config::written::{self, Asked, Conditions, List, Require, Word};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::config::written::{self, HeaderNames, List, Spelling};
 use crate::config::{App, IdentityHeaders, Origin, Upstream};
 use crate::domain::assurance::Requirement;
+use crate::domain::secret::Secret;
 use crate::policy::pattern::Pattern;
-use crate::policy::rules::{Policy, Rule};
+use crate::policy::{Options, Policy, Rule};
 
 use super::{Judge, below, items};
 
 impl Judge<'_> {
-    pub(super) fn apps(&mut self, apps: &List<written::App>) -> Option<App> {
-        match apps.len() {
-            0 => self.refuse_empty("apps", "add one; config/minimal.yaml shows one"),
-            1 => {}
-            _ => {
-                let what = "this version protects one application";
-                self.refuse("apps", what, "run one gateway for each, or keep one");
+    pub(super) fn apps(&mut self, apps: &List<written::App>) -> Option<Vec<Arc<App>>> {
+        if apps.is_empty() {
+            self.refuse_empty("apps", "add one; config/minimal.yaml shows one");
+        }
+        let mut names: BTreeMap<&str, String> = BTreeMap::new();
+        for (at, app) in items("apps", apps) {
+            let Some(name) = app.name.as_deref() else { continue };
+            if let Some(first) = names.insert(name, at.clone()) {
+                let what = format!("{first} is called `{name}`, too");
+                self.refuse(&below(&at, "name"), what, "give each application a name of its own");
             }
         }
         // Every one is read, so that all problems are found.
-        let all: Option<Vec<App>> =
+        let read: Vec<Option<App>> =
             items("apps", apps).map(|(at, app)| self.app(&at, app)).collect();
-        all?.into_iter().next()
+        let all: Option<Vec<_>> = read.into_iter().map(|app| app.map(Arc::new)).collect();
+        all.filter(|apps| !apps.is_empty())
     }
 
     fn app(&mut self, at: &str, app: &written::App) -> Option<App> {
         let name = app.name.as_deref().and_then(|name| self.name(&below(at, "name"), name));
         let hosts = app.hosts.as_ref();
         let insecure = app.insecure || self.has_refused(&below(at, "insecure"));
-        let origin = hosts.and_then(|hosts| self.hosts(&below(at, "hosts"), hosts, insecure));
+        let hosts = hosts.and_then(|hosts| self.hosts(&below(at, "hosts"), hosts, insecure));
         let upstream = app.upstream.as_deref();
         let upstream = upstream.and_then(|written| self.upstream(&below(at, "upstream"), written));
         let rules = self.rules(&below(at, "rules"), &app.rules);
@@ -36,20 +45,39 @@ impl Judge<'_> {
         if let Some(written) = &app.otherwise {
             let at = below(at, "otherwise");
             otherwise = self.requirement(&at, written);
-            if rules.iter().flat_map(|rule| &rule.paths).any(Pattern::takes_all) {
+            let takes_all = |rule: &Rule| {
+                rule.enforce && rule.is_free() && rule.paths.iter().any(Pattern::takes_all)
+            };
+            if rules.iter().any(takes_all) {
                 self.warn(&at, "can never apply: a rule before it takes every path");
             }
         }
-        let policy = Policy::new(rules, otherwise.unwrap_or(Requirement::second_factor()));
+        if app.enforce == Some(false) {
+            let what = "is only watched: what is refused here is let through";
+            self.warn(&below(at, "enforce"), what);
+        }
+        let options = Options {
+            case_sensitive: app.case_sensitive,
+            strict_spelling: app.spelling == Some(Spelling::Strict),
+        };
+        let policy =
+            Policy::with(rules, otherwise.unwrap_or(Requirement::second_factor()), options);
+        let headers = self.identity_headers(&below(at, "identity_headers"), app);
+        let secret = self.upstream_secret(at, app);
+        let sign_out_paths = &app.sign_out_paths;
+        let sign_out_paths = sign_out_paths
+            .is_empty()
+            .then(Vec::new)
+            .unwrap_or_else(|| self.paths(&below(at, "sign_out_paths"), sign_out_paths));
         Some(App {
             name: name?,
-            hosts: vec![origin?],
+            hosts: hosts?,
             upstream: upstream?,
             policy,
-            enforce: true,
-            identity_headers: IdentityHeaders::default(),
-            upstream_secret: None,
-            sign_out_paths: Vec::new(),
+            enforce: app.enforce.unwrap_or(true),
+            identity_headers: headers?,
+            upstream_secret: secret?,
+            sign_out_paths,
         })
     }
 
@@ -63,33 +91,14 @@ impl Judge<'_> {
         Some(name.to_owned())
     }
 
-    fn hosts(&mut self, at: &str, hosts: &List<String>, insecure: bool) -> Option<Origin> {
-        match hosts.len() {
-            0 => self.refuse_empty(at, "add one, such as `crm.example.com`"),
-            1 => {}
-            _ => self.refuse(at, "this version serves one host", "keep one of them"),
+    fn hosts(&mut self, at: &str, hosts: &List<String>, insecure: bool) -> Option<Vec<Origin>> {
+        if hosts.is_empty() {
+            self.refuse_empty(at, "add one, such as `crm.example.com`");
         }
-        let all: Option<Vec<Origin>> =
+        let all: Vec<Option<Origin>> =
             items(at, hosts).map(|(at, host)| self.host(&at, host, insecure)).collect();
-        all?.into_iter().next()
-    }
-
-    fn host(&mut self, at: &str, written: &str, insecure: bool) -> Option<Origin> {
-        let origin: Origin = self.parsed(at, written)?;
-        let local = origin.is_local();
-        if !origin.is_secure() && !local && !insecure {
-            let what =
-                format!("{origin} is not encrypted: passwords and cookies can be read on the way");
-            let cure = "use https, or add `insecure: true` to the application if you must";
-            self.refuse(at, what, cure);
-        } else if !origin.is_secure() && !local {
-            self.warn(at, "not encrypted: passwords and cookies can be read on the way");
-        } else if origin.is_secure() && local {
-            let what =
-                format!("means {origin}; for plain HTTP write `http://{}`", origin.authority());
-            self.warn(at, what);
-        }
-        Some(origin)
+        let all: Option<Vec<Origin>> = all.into_iter().collect();
+        all.filter(|hosts| !hosts.is_empty())
     }
 
     fn upstream(&mut self, at: &str, written: &str) -> Option<Upstream> {
@@ -104,69 +113,160 @@ impl Judge<'_> {
         Some(upstream)
     }
 
-    fn rules(&mut self, at: &str, rules: &List<written::Rule>) -> Vec<Rule> {
-        let mut read: Vec<Rule> = Vec::new();
-        for (at, rule) in items(at, rules) {
-            let paths = rule.paths.as_ref();
-            let paths = paths.map(|paths| self.paths(&below(&at, "paths"), paths, &read));
-            let require = rule.require.as_ref();
-            let require = require.and_then(|asked| self.requirement(&below(&at, "require"), asked));
-            // What could not be read asks the most, while we look for further problems.
-            let require = require.unwrap_or(Requirement::nobody());
-            read.push(Rule::new(paths.unwrap_or_default(), require));
+    fn identity_headers(&mut self, at: &str, app: &written::App) -> Option<IdentityHeaders> {
+        let names = match &app.identity_headers {
+            None | Some(written::IdentityHeaders::Word(_)) => {
+                return Some(IdentityHeaders::default());
+            }
+            Some(written::IdentityHeaders::Map(names)) => names,
+        };
+        let HeaderNames { user, groups, name, email, amr } = names;
+        let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+        let mut sound = true;
+        for (key, header) in
+            [("user", user), ("groups", groups), ("name", name), ("email", email), ("amr", amr)]
+        {
+            let Some(header) = header else { continue };
+            let at = below(at, key);
+            let folded = folded(header);
+            let token = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+            let problem = if header.is_empty() || !header.bytes().all(token) {
+                Some((
+                    format!("`{header}` is no name for a header"),
+                    "write letters, digits and hyphens",
+                ))
+            } else if is_reserved(&folded) {
+                let what = format!("`{header}` means something else to servers");
+                Some((what, "choose a name of its own, such as `X-User`"))
+            } else if let Some(other) = seen.insert(folded, key) {
+                let what = format!("`{header}` is what `{other}` is told in, to some applications");
+                Some((what, "give each fact a header of its own"))
+            } else {
+                None
+            };
+            if let Some((what, cure)) = problem {
+                self.refuse(&at, what, cure);
+                sound = false;
+            }
         }
-        read
+        let [user, groups, name, email, amr] = [user, groups, name, email, amr].map(Clone::clone);
+        sound.then_some(IdentityHeaders { user, groups, name, email, amr })
     }
 
-    fn paths(&mut self, at: &str, paths: &List<String>, earlier: &[Rule]) -> Vec<Pattern> {
-        if paths.is_empty() {
-            self.refuse_empty(at, "add a path, such as `/` for all");
-        }
-        let mut read: Vec<Pattern> = Vec::new();
-        for (at, path) in items(at, paths) {
-            let Some(pattern) = self.parsed::<Pattern>(&at, path) else { continue };
-            let taker = |rule: &Rule| rule.paths.iter().any(|other| other.covers(&pattern));
-            if let Some(index) = earlier.iter().position(taker) {
-                let what = format!(
-                    "`{pattern}` can never apply: rules[{index}] before it takes all its paths"
-                );
-                self.warn(&at, what);
-            } else if read.iter().any(|other| other.covers(&pattern)) {
-                self.warn(&at, format!("`{pattern}` is not needed: a path before it covers it"));
+    /// By what the application can tell that a request came through us: never written here.
+    #[expect(clippy::option_option, reason = "no secret is meant, or one that cannot be had")]
+    fn upstream_secret(&mut self, at: &str, app: &written::App) -> Option<Option<Secret>> {
+        let (named, file) = (app.upstream_secret.as_deref(), app.upstream_secret_file.as_deref());
+        match (named, file) {
+            (None, None) => Some(None),
+            (None, Some(file)) => {
+                self.secret_in_file(&below(at, "upstream_secret_file"), file).map(Some)
             }
-            read.push(pattern);
-        }
-        read
-    }
-
-    fn requirement(&mut self, at: &str, require: &Require) -> Option<Requirement> {
-        match require {
-            Require::Word(Word::Nothing) => Some(Requirement::nothing()),
-            Require::Word(Word::SignIn) => Some(Requirement::sign_in()),
-            Require::Word(Word::SecondFactor) => Some(Requirement::second_factor()),
-            Require::Word(Word::Nobody) => Some(Requirement::nobody()),
-            Require::Map(Asked { second_factor: Some(conditions) }) => {
-                Some(self.conditions(&below(at, "second_factor"), conditions))
+            (Some(named), None) => {
+                self.secret_in_environment(&below(at, "upstream_secret"), named).map(Some)
             }
-            Require::Map(Asked { second_factor: None }) => {
-                let cure = "write `{ second_factor: { within: 5m } }`, or a word";
-                self.refuse(at, "an empty map asks nothing in particular", cure);
+            (Some(_), Some(_)) => {
+                let what = "there is an `upstream_secret_file`, too";
+                self.refuse(&below(at, "upstream_secret"), what, "keep one of them");
                 None
             }
         }
     }
 
-    /// A second factor, and how it must have been shown.
-    fn conditions(&mut self, at: &str, conditions: &Conditions) -> Requirement {
-        let Conditions { within, trusted_device } = *conditions;
-        if within.is_some() && trusted_device == Some(true) {
-            let what = "a trusted device shows no second factor, so it is never within any time";
-            self.refuse(&below(at, "trusted_device"), what, "remove it, or remove `within`");
-        }
-        Requirement {
-            within: within.map(Into::into),
-            trusted_device: trusted_device.unwrap_or(within.is_none()),
-            ..Requirement::second_factor()
-        }
+    fn secret_in_environment(&mut self, at: &str, written: &str) -> Option<Secret> {
+        let name = written.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
+        let Some(name) = name.filter(|name| !name.is_empty()) else {
+            let what = "a secret does not stand in the configuration";
+            self.refuse(
+                at,
+                what,
+                "write `${NAME}` for a variable of the environment, or name a file",
+            );
+            return None;
+        };
+        let Some(value) = (self.environment)(name) else {
+            let what = format!("the environment has no variable `{name}`");
+            self.refuse(at, what, "set it where Doorward is started");
+            return None;
+        };
+        self.sound_secret(at, &format!("`{name}`"), &value)
     }
+
+    /// What stands in a file beside the configuration, but for the line break at its end.
+    fn secret_in_file(&mut self, at: &str, file: &str) -> Option<Secret> {
+        let beside = Path::new(self.name).parent().unwrap_or(Path::new(""));
+        let path = beside.join(file);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) => {
+                let what = format!("{} cannot be read: {error}", path.display());
+                self.refuse(at, what, "write a secret into it: openssl rand -base64 32");
+                return None;
+            }
+        };
+        self.sound_secret(at, &path.display().to_string(), &text)
+    }
+
+    fn sound_secret(&mut self, at: &str, holder: &str, text: &str) -> Option<Secret> {
+        let secret = text.trim_end_matches(['\n', '\r']);
+        let visible = !secret.is_empty() && secret.bytes().all(|byte| byte.is_ascii_graphic());
+        if !visible || secret.len() > 4096 {
+            let what = format!("{holder} holds no secret that a header can carry");
+            self.refuse(at, what, "write 1 to 4096 visible ASCII characters on one line");
+            return None;
+        }
+        Some(Secret::new(secret.as_bytes().to_vec()))
+    }
+}
+
+/// A header name as CGI and its heirs read it.
+fn folded(name: &str) -> String {
+    name.to_ascii_lowercase().replace(['_', '.'], "-")
+}
+
+/// Headers with a meaning of their own: framing and routing (RFC 9110 §7, RFC 9112 §6), hop by hop
+/// (RFC 9110 §7.6.1), credentials, and those that proxies set.
+fn is_reserved(folded: &str) -> bool {
+    const NAMES: [&str; 27] = [
+        "host",
+        "cookie",
+        "set-cookie",
+        "authorization",
+        "proxy-authorization",
+        "connection",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "content-length",
+        "content-type",
+        "content-encoding",
+        "expect",
+        "range",
+        "accept",
+        "date",
+        "via",
+        "forwarded",
+        "x-real-ip",
+        "origin",
+        "referer",
+        "user-agent",
+        "proxy",
+        "proxy-connection",
+        "upgrade-insecure-requests",
+    ];
+    NAMES.contains(&folded)
+        || [
+            "x-forwarded",
+            "x-original-",
+            "x-rewrite-",
+            "sec-",
+            "if-",
+            "doorward-",
+            "x-http-method",
+            "x-method-",
+        ]
+        .iter()
+        .any(|family| folded.starts_with(family))
 }

@@ -1,11 +1,14 @@
 //! The second factor: what is asked of whoever turns it on, and under which name.
 
-use crate::config::Origin;
+use std::sync::Arc;
+
 use crate::config::written::{File, SecondFactor};
+use crate::config::{App, Origin};
+use crate::domain::demand::Demands;
 use crate::domain::factor::totp::Skew;
 use crate::domain::user::TurnOn;
 
-use super::Judge;
+use super::{Judge, below, items};
 
 pub(super) fn turn_on(written: &SecondFactor) -> TurnOn {
     TurnOn {
@@ -15,6 +18,23 @@ pub(super) fn turn_on(written: &SecondFactor) -> TurnOn {
 }
 
 impl Judge<'_> {
+    /// Who must have one.
+    pub(super) fn demands(&mut self, file: &File, apps: &[Arc<App>]) -> Demands {
+        let of = &file.second_factor.demanded_of;
+        let at = "second_factor.demanded_of";
+        let places = apps.iter().filter(|app| app.enforce);
+        Demands {
+            everyone: of.everyone,
+            groups: self.groups(&below(at, "groups"), &of.groups, false),
+            users: self.users(&below(at, "users"), &of.users),
+            apps: items(&below(at, "apps"), &of.apps)
+                .filter_map(|(at, name)| self.app_named(&at, name, apps))
+                .collect(),
+            places: places.flat_map(|app| app.policy.demands()).collect(),
+            grace: file.second_factor.grace.into(),
+        }
+    }
+
     /// The issuer as written, else the host of the application.
     pub(super) fn issuer(&mut self, file: &File, origin: Option<&Origin>) -> Option<String> {
         let issuer = file.second_factor.totp.issuer.as_deref();

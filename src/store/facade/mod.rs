@@ -26,6 +26,8 @@ use crate::domain::event::Event;
 use crate::domain::link::Link;
 use crate::domain::secret::TokenHash;
 use crate::domain::session::Session;
+use crate::domain::stay::{Stay, StayId};
+use crate::domain::ticket::Ticket;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{User, UserId};
 
@@ -103,6 +105,32 @@ impl Store {
         }))
     }
 
+    /// This stay, from memory where possible; whether it is still alive is for the caller to
+    /// judge.
+    ///
+    /// # Errors
+    /// As [`Store::user`].
+    pub async fn stay(&self, id: StayId) -> Result<Option<Arc<Stay>>, Unavailable> {
+        let since = match self.cache.stay(id) {
+            Ok(stay) => return Ok(Some(stay)),
+            Err(since) => since,
+        };
+        let read = self.read::<Stay>(Kind::Stay, id.as_bytes()).await?;
+        Ok(read.value.map(|stay| {
+            let stay = Arc::new(stay);
+            self.cache.keep_stay(id, Arc::clone(&stay), since);
+            stay
+        }))
+    }
+
+    /// The ticket under this hash; whether it is still good is for the caller to judge.
+    ///
+    /// # Errors
+    /// As [`Store::user`].
+    pub async fn ticket(&self, hash: TokenHash) -> Result<Option<Ticket>, Unavailable> {
+        Ok(self.read(Kind::Ticket, hash.as_bytes()).await?.value)
+    }
+
     /// What the link under this hash leads to; whether it is still good is for the caller to judge.
     ///
     /// # Errors
@@ -133,16 +161,12 @@ impl Store {
         self.lines[place].lock().await
     }
 
-    async fn read_some<T>(
-        &self,
-        kind: Kind,
-        hash: Option<TokenHash>,
-    ) -> Result<Read<T>, Unavailable>
+    async fn read_some<T>(&self, kind: Kind, key: Option<&[u8]>) -> Result<Read<T>, Unavailable>
     where
         T: for<'b> Decode<'b, ()>,
     {
-        match hash {
-            Some(hash) => self.read(kind, hash.as_bytes()).await,
+        match key {
+            Some(key) => self.read(kind, key).await,
             None => Ok(Read { value: None, version: None, expires: None }),
         }
     }

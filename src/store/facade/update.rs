@@ -9,6 +9,8 @@ use crate::domain::event::Event;
 use crate::domain::link::Link;
 use crate::domain::secret::TokenHash;
 use crate::domain::session::Session;
+use crate::domain::stay::{Stay, StayId};
+use crate::domain::ticket::Ticket;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{User, UserId};
 use crate::store::batch::{Batch, Expect};
@@ -23,12 +25,14 @@ pub struct Reads {
     pub session: Option<TokenHash>,
     /// A one-time link, not necessarily for that user.
     pub link: Option<TokenHash>,
+    /// A ticket, not necessarily for that user.
+    pub ticket: Option<TokenHash>,
 }
 
 impl Reads {
     /// Only the user's record.
     pub const fn user(user: UserId) -> Self {
-        Self { user, session: None, link: None }
+        Self { user, session: None, link: None, ticket: None }
     }
 }
 
@@ -37,12 +41,21 @@ impl Reads {
 pub struct Held {
     /// The user.
     pub user: User,
-    /// The visit, if it is there; taking it ends it.
+    /// The session, if it is there; taking it ends it.
     pub session: Option<Session>,
+    /// The stay that the ticket comes from, else the one that the session belongs to, if it is
+    /// there; taking it ends it on every host.
+    pub stay: Option<Stay>,
+    /// The ticket, if it is there; taking it uses it up.
+    pub ticket: Option<Ticket>,
     /// The link, if it is there; taking it uses it up.
     pub link: Option<Link>,
-    /// Visits that begin.
+    /// Sessions that begin.
     begun: Vec<(TokenHash, Session, Timestamp)>,
+    /// Stays that begin.
+    stays: Vec<(StayId, Stay, Timestamp)>,
+    /// Tickets that are given out.
+    tickets: Vec<(TokenHash, Ticket)>,
     /// Links that are made.
     made: Vec<(TokenHash, Link)>,
     /// What happened.
@@ -50,7 +63,17 @@ pub struct Held {
 }
 
 impl Held {
-    /// Begins a visit under `hash`; it is swept from `over` on at the latest.
+    /// Begins a stay; it is swept from `over` on at the latest.
+    pub fn begin_stay(&mut self, id: StayId, stay: Stay, over: Timestamp) {
+        self.stays.push((id, stay, over));
+    }
+
+    /// Gives out a ticket.
+    pub fn give_out(&mut self, hash: TokenHash, ticket: Ticket) {
+        self.tickets.push((hash, ticket));
+    }
+
+    /// Begins a session under `hash`; it is swept from `over` on at the latest.
     pub fn begin(&mut self, hash: TokenHash, session: Session, over: Timestamp) {
         self.begun.push((hash, session, over));
     }
@@ -83,14 +106,29 @@ impl Store {
         let _line = self.line(reads.user.as_bytes()).await;
         for _ in 0..TRIES {
             let user = self.read::<User>(Kind::User, reads.user.as_bytes()).await?;
-            let session = self.read_some::<Session>(Kind::Session, reads.session).await?;
-            let link = self.read_some::<Link>(Kind::Token, reads.link).await?;
+            let hash = reads.session.as_ref().map(|hash| &hash.as_bytes()[..]);
+            let session = self.read_some::<Session>(Kind::Session, hash).await?;
+            let hash = reads.link.as_ref().map(|hash| &hash.as_bytes()[..]);
+            let link = self.read_some::<Link>(Kind::Token, hash).await?;
+            let hash = reads.ticket.as_ref().map(|hash| &hash.as_bytes()[..]);
+            let ticket = self.read_some::<Ticket>(Kind::Ticket, hash).await?;
+            let stay_id = match (&ticket.value, &session.value) {
+                (Some(ticket), _) => Some(ticket.stay),
+                (None, Some(session)) => session.stay,
+                (None, None) => None,
+            };
+            let key = stay_id.as_ref().map(|id| &id.as_bytes()[..]);
+            let stay = self.read_some::<Stay>(Kind::Stay, key).await?;
             let Some(before) = user.value.clone() else { return Ok(None) };
             let mut held = Held {
                 user: before,
                 session: session.value.clone(),
                 link: link.value.clone(),
+                stay: stay.value.clone(),
+                ticket: ticket.value.clone(),
                 begun: Vec::new(),
+                stays: Vec::new(),
+                tickets: Vec::new(),
                 made: Vec::new(),
                 events: Vec::new(),
             };
@@ -107,6 +145,24 @@ impl Store {
             if let Some(hash) = reads.link {
                 let (key, now) = (hash.as_bytes(), held.link.as_ref());
                 changed |= self.step(&mut batch, Kind::Token, key, &link, now)?;
+            }
+            if let Some(hash) = reads.ticket {
+                let (key, now) = (hash.as_bytes(), held.ticket.as_ref());
+                changed |= self.step(&mut batch, Kind::Ticket, key, &ticket, now)?;
+            }
+            if let Some(id) = stay_id {
+                let (key, now) = (id.as_bytes(), held.stay.as_ref());
+                changed |= self.step(&mut batch, Kind::Stay, key, &stay, now)?;
+            }
+            for (id, begun, over) in &held.stays {
+                let (key, over) = (id.as_bytes(), Some(*over));
+                batch = self.put(batch, Kind::Stay, key, Expect::Absent, over, begun)?;
+                changed = true;
+            }
+            for (hash, given) in &held.tickets {
+                let (key, over) = (hash.as_bytes(), Some(given.expires));
+                batch = self.put(batch, Kind::Ticket, key, Expect::Absent, over, given)?;
+                changed = true;
             }
             for (hash, begun, over) in &held.begun {
                 let (key, over) = (hash.as_bytes(), Some(*over));
@@ -127,19 +183,18 @@ impl Store {
         Err(Unavailable::new("too many others write to the same user"))
     }
 
-    /// Notes that a visit was used, if it is still there and nobody else writes to it.
+    /// Notes that a stay goes on, if it is still there and nobody else writes to it.
     ///
     /// # Errors
     /// As [`Store::update`].
-    pub async fn touch(&self, hash: TokenHash, now: Timestamp) -> Result<(), Unavailable> {
-        let read = self.read::<Session>(Kind::Session, hash.as_bytes()).await?;
-        let Some(session) = read.value.clone().filter(|session| session.is_worth_touching(now))
-        else {
+    pub async fn touch(&self, id: StayId, now: Timestamp) -> Result<(), Unavailable> {
+        let read = self.read::<Stay>(Kind::Stay, id.as_bytes()).await?;
+        let Some(stay) = read.value.clone().filter(|stay| stay.is_worth_touching(now)) else {
             return Ok(());
         };
         let mut batch = Batch::new();
-        let touched = Session { seen: now, ..session };
-        self.step(&mut batch, Kind::Session, hash.as_bytes(), &read, Some(&touched))?;
+        let touched = Stay { seen: now, ..stay };
+        self.step(&mut batch, Kind::Stay, id.as_bytes(), &read, Some(&touched))?;
         self.commit(batch, &[], None).await.map(|_| ())
     }
 }

@@ -1,12 +1,17 @@
 //! Housekeeping, and whether the store is there at all.
 
+use std::collections::BTreeMap;
+
 use super::Store;
+use crate::domain::demand::Since;
 use crate::domain::time::Timestamp;
 use crate::store::batch::{Batch, Expect};
-use crate::store::records::{Kind, Unavailable};
+use crate::store::records::{KeyRange, Kind, Unavailable};
 
 /// The setting that says how late it was when it was last noted.
 const TIME_SEEN: &[u8] = b"time-seen";
+/// What settings begin with that say when a demand was first seen; its name follows.
+const DEMAND: &[u8] = b"demand ";
 
 impl Store {
     /// Deletes what has expired by `now`, and names that no user has beyond the most that are
@@ -41,6 +46,43 @@ impl Store {
     pub async fn note_time(&self, now: Timestamp) -> Result<(), Unavailable> {
         let batch = self.put(Batch::new(), Kind::Setting, TIME_SEEN, Expect::Any, None, &now)?;
         self.commit(batch, &[], None).await.map(|_| ())
+    }
+
+    /// When each demand of `names` was first seen, by name; one that is new is seen now, and one
+    /// that is gone is forgotten, so that it begins anew should it come back.
+    ///
+    /// # Errors
+    /// As [`Store::update`].
+    pub async fn demands_seen(
+        &self,
+        names: impl Iterator<Item = String>,
+        now: Timestamp,
+    ) -> Result<Since, Unavailable> {
+        let mut since = Since::new();
+        let mut batch = Batch::new();
+        let kept = self.records.scan(Kind::Setting, KeyRange::prefix(DEMAND), usize::MAX).await?;
+        let mut gone: BTreeMap<Vec<u8>, Timestamp> = BTreeMap::new();
+        for entry in kept {
+            let seen = self.open(Kind::Setting, &entry.key, &entry.record)?;
+            gone.insert(entry.key, seen);
+        }
+        for name in names {
+            let key = [DEMAND, name.as_bytes()].concat();
+            let seen = if let Some(seen) = gone.remove(&key) {
+                seen
+            } else {
+                batch = self.put(batch, Kind::Setting, &key, Expect::Any, None, &now)?;
+                now
+            };
+            since.insert(name, seen);
+        }
+        for key in gone.into_keys() {
+            batch = batch.delete(Kind::Setting, key, Expect::Any);
+        }
+        if !batch.steps().is_empty() {
+            self.commit(batch, &[], None).await?;
+        }
+        Ok(since)
     }
 
     /// Whether the store can be read.

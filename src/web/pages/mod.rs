@@ -17,7 +17,7 @@ pub use home::{Home, TwoFactor};
 pub use notice::{Notice, NoticePage, Owed};
 pub use problem::Problem;
 pub use second_factor::{
-    Challenge, Kind, RecoveryCodes, SetUp, Standing, Trust, recovery_codes_file,
+    Challenge, Kind, Later, RecoveryCodes, SetUp, Standing, Trust, recovery_codes_file,
 };
 pub use sign_in::{Confirm, SetPassword, SignIn, SignOut};
 

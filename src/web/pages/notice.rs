@@ -70,6 +70,8 @@ pub enum Notice {
     TooLarge,
     /// A one-time link that was used, replaced or has run out, or never was one.
     SpentLink,
+    /// A ticket that was used, is too late, or belongs to another browser or host.
+    SpentTicket,
     /// The visit is over.
     SignedOut {
         /// Where to sign in again.
@@ -99,7 +101,7 @@ impl Notice {
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::WrongHost => StatusCode::MISDIRECTED_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::SpentLink => StatusCode::GONE,
+            Self::SpentLink | Self::SpentTicket => StatusCode::GONE,
             Self::SignedOut { .. } => StatusCode::OK,
         }
     }
@@ -118,6 +120,7 @@ impl Notice {
             Self::WrongHost => "Nothing is served under this name",
             Self::TooLarge => "That was too long",
             Self::SpentLink => "This link does not work any more",
+            Self::SpentTicket => "Please come in again",
             Self::SignedOut { .. } => "You are signed out",
         }
     }
@@ -162,6 +165,10 @@ impl Notice {
                  Go back and shorten it."]),
             Self::SpentLink => said(&["Each link works once, and only for a while. \
                  If you have used it, sign in as usual; otherwise ask for a new one."]),
+            Self::SpentTicket => {
+                said(&["The way in here from the sign-in page took too long, was \
+                 taken before, or began in another browser. One more click starts it anew."])
+            }
             Self::SignedOut { .. } => said(&["Close the browser as well if others use this \
                  computer."]),
         }
@@ -174,6 +181,7 @@ impl Notice {
             Self::Unsent { owed, url } => way(url, owed.label(), Some("_blank")),
             Self::Framed { url } => way(url, "Open it there", Some("_top")),
             Self::SpentLink => way("/.doorward/sign-in", "Sign in", None),
+            Self::SpentTicket => way("/", "Come in", None),
             Self::SignedOut { url } => way(url, "Sign in again", None),
             _ => None,
         }

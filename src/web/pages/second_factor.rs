@@ -85,6 +85,14 @@ impl Challenge {
     }
 }
 
+/// Two-factor will be demanded, and can be left for later until then.
+pub struct Later {
+    /// The day from which on it is demanded.
+    pub due: String,
+    /// Where to go without it.
+    pub url: String,
+}
+
 /// Shows the secret of a new authenticator and asks for its first code (S1–S6).
 #[derive(Template)]
 #[template(path = "page/set-up.html")]
@@ -95,6 +103,8 @@ pub struct SetUp {
     pub form: Form,
     /// Who asks for two-factor; nobody, where it is the user's own choice.
     pub demanded_by: Option<String>,
+    /// The way past this page for as long as nothing demands it yet.
+    pub later: Option<Later>,
     /// The `otpauth://` URL as a picture; missing where it is too long for one.
     pub qr: Option<Qr>,
     /// The `otpauth://` URL, for an app on the same device.

@@ -1,0 +1,157 @@
+//! Hosts, the portal among them, and networks.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use crate::config::written::{File, List};
+use crate::config::{App, Origin};
+
+use super::{Judge, items};
+
+impl Judge<'_> {
+    pub(super) fn host(&mut self, at: &str, written: &str, insecure: bool) -> Option<Origin> {
+        let origin: Origin = self.parsed(at, written)?;
+        let local = origin.is_local();
+        if !origin.is_secure() && !local && !insecure {
+            let what =
+                format!("{origin} is not encrypted: passwords and cookies can be read on the way");
+            let cure = "use https, or add `insecure: true` to the application if you must";
+            self.refuse(at, what, cure);
+        } else if !origin.is_secure() && !local {
+            self.warn(at, "not encrypted: passwords and cookies can be read on the way");
+        } else if origin.is_secure() && local {
+            let what =
+                format!("means {origin}; for plain HTTP write `http://{}`", origin.authority());
+            self.warn(at, what);
+        }
+        Some(origin)
+    }
+
+    /// Where people sign in: as written or, with a single host, that one.
+    pub(super) fn portal(&mut self, file: &File, apps: Option<&[Arc<App>]>) -> Option<Origin> {
+        let insecure = file.apps.iter().flatten().flatten().any(|app| app.insecure);
+        let written = file.portal.as_deref();
+        let portal = written.map(|written| self.host("portal", written, insecure));
+        let apps = apps?;
+        let hosts: Vec<&Origin> = apps.iter().flat_map(|app| &app.hosts).collect();
+        self.tell_hosts_apart(apps, portal.as_ref().and_then(Option::as_ref));
+        match (portal, hosts.as_slice()) {
+            (Some(portal), _) => {
+                let portal = portal?;
+                if hosts.contains(&&portal) {
+                    self.recommend_portal(&portal, "portal");
+                }
+                let plain = |host: &&Origin| host.is_secure() != portal.is_secure();
+                if !portal.is_secure() && hosts.iter().copied().any(|host| plain(&host)) {
+                    let what = "is plain HTTP, while applications are not";
+                    self.refuse("portal", what, "use https for the portal, too");
+                }
+                Some(portal)
+            }
+            (None, [only]) => {
+                self.recommend_portal(only, "apps[0].hosts[0]");
+                Some((*only).clone())
+            }
+            (None, _) => {
+                let what = "missing: with more than one host, people sign in at one of their own";
+                self.refuse("portal", what, "add `portal: https://id.example.com`");
+                None
+            }
+        }
+    }
+
+    /// Own pages on an application's host share its cross-site scripting.
+    fn recommend_portal(&mut self, host: &Origin, at: &str) {
+        if !host.is_local() {
+            self.warn(
+                at,
+                "people sign in on the host of an application, whose pages can reach ours there: \
+                 give the portal a host of its own, `portal: https://id.example.com`",
+            );
+        }
+    }
+
+    /// Cookies ignore schemes and ports.
+    fn tell_hosts_apart(&mut self, apps: &[Arc<App>], portal: Option<&Origin>) {
+        let mut seen: BTreeMap<&str, (&Origin, String, bool)> = BTreeMap::new();
+        if let Some(portal) = portal {
+            seen.insert(portal.host(), (portal, "portal".to_owned(), true));
+        }
+        for (index, app) in apps.iter().enumerate() {
+            for (number, host) in app.hosts.iter().enumerate() {
+                let at = format!("apps[{index}].hosts[{number}]");
+                let Some((other, first, is_portal)) = seen.get(host.host()).cloned() else {
+                    seen.insert(host.host(), (host, at, false));
+                    continue;
+                };
+                if other != host {
+                    let what = format!("{host} and {other} ({first}) share their cookies");
+                    self.refuse(&at, what, "hosts that differ only in scheme or port are one to browsers: give each a name");
+                } else if is_portal {
+                    seen.insert(host.host(), (host, at, false));
+                } else {
+                    let what = format!("{host} is {first} already");
+                    self.refuse(
+                        &at,
+                        what,
+                        "one host leads to one application: remove it here or there",
+                    );
+                }
+            }
+        }
+    }
+
+    /// Networks; `needed`: at least one.
+    pub(super) fn networks(
+        &mut self,
+        at: &str,
+        networks: &List<String>,
+        needed: bool,
+    ) -> Vec<IpNet> {
+        if needed && networks.is_empty() {
+            self.refuse_empty(at, "add a network, such as `10.0.0.0/8`, or remove the key");
+        }
+        let read = items(at, networks);
+        read.filter_map(|(at, written)| self.network(&at, written)).collect()
+    }
+
+    fn network(&mut self, at: &str, written: &str) -> Option<IpNet> {
+        let network = written
+            .parse::<IpNet>()
+            .ok()
+            .or_else(|| written.parse::<IpAddr>().ok().map(IpNet::from));
+        let Some(network) = network else {
+            let what = format!("`{written}` is no network");
+            self.refuse(
+                at,
+                what,
+                "write one such as `10.0.0.0/8` or `2001:db8::/32`, or an address",
+            );
+            return None;
+        };
+        let around = network.trunc();
+        if around != network {
+            let what = format!("`{written}` is an address in the network {around}");
+            self.refuse(at, what, &format!("write `{around}`, or the address without `/`"));
+            return None;
+        }
+        Some(network)
+    }
+
+    /// Who must have a second factor, and by which applications.
+    pub(super) fn app_named(&mut self, at: &str, name: &str, apps: &[Arc<App>]) -> Option<String> {
+        if apps.iter().any(|app| app.name == name) {
+            return Some(name.to_owned());
+        }
+        let names = apps.iter().map(|app| app.name.as_str());
+        let cure = match crate::config::problem::meant(name, names.clone()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("there are {}", crate::config::problem::listed(names)),
+        };
+        self.refuse(at, format!("no application is called `{name}`"), &cure);
+        None
+    }
+}

@@ -1,0 +1,294 @@
+//! The rules of an application: their conditions, and what they ask.
+
+use std::collections::BTreeSet;
+
+use crate::config::problem::meant;
+use crate::config::written::{self, Asked, Conditions, FactorKind, List, Require, Values, Word};
+use crate::domain::assurance::{Kinds, Level, Only, Requirement};
+use crate::domain::name::{Group, Name};
+use crate::policy::pattern::Pattern;
+use crate::policy::{Parameter, Rule};
+
+use super::{Judge, below, items};
+
+impl Judge<'_> {
+    pub(super) fn rules(&mut self, at: &str, rules: &List<written::Rule>) -> Vec<Rule> {
+        let mut read: Vec<Rule> = Vec::new();
+        for (at, rule) in items(at, rules) {
+            let rule = self.rule(&at, rule);
+            self.warn_of_rule(&at, &rule, &read);
+            read.push(rule);
+        }
+        read
+    }
+
+    fn rule(&mut self, at: &str, rule: &written::Rule) -> Rule {
+        let paths = rule.paths.as_ref();
+        let paths = paths.map(|paths| self.paths(&below(at, "paths"), paths));
+        let methods = rule.methods.as_ref();
+        let methods = methods.map(|methods| self.methods(&below(at, "methods"), methods));
+        let networks = rule.networks.as_ref();
+        let networks = networks.map(|nets| self.networks(&below(at, "networks"), nets, true));
+        let groups = rule.groups.as_ref();
+        let groups = groups.map(|groups| self.groups(&below(at, "groups"), groups, true));
+        let query = rule.query.as_ref().map(|query| {
+            if query.is_empty() {
+                self.refuse_empty(
+                    &below(at, "query"),
+                    "add a parameter, such as `action: [delete]`",
+                );
+            }
+            query.iter().filter_map(|(name, values)| parameter(name, values.as_ref()?)).collect()
+        });
+        let require = rule.require.as_ref();
+        let require = require.and_then(|asked| self.requirement(&below(at, "require"), asked));
+        // What could not be read asks the most, while we look for further problems.
+        let mut require = require.unwrap_or(Requirement::nobody());
+        if let Some(only) = &rule.only {
+            require.only = self.only(&below(at, "only"), only).map(|only| [only].into());
+        }
+        let knows =
+            require.only.is_some() || groups.as_ref().is_some_and(|groups| !groups.is_empty());
+        if require.level == Level::Nothing && knows {
+            let what = "asks nothing, but only a sign-in tells who somebody is";
+            self.refuse(&below(at, "require"), what, "write `sign-in`");
+        }
+        if require.level == Level::Nobody && require.only.is_some() && rule.require.is_some() {
+            let what = "nobody may enter, so nobody is let in by `only`";
+            self.refuse(
+                &below(at, "only"),
+                what,
+                "remove it, or ask for something else than `nobody`",
+            );
+        }
+        if rule.demand && matches!(require.level, Level::Nothing | Level::Nobody) {
+            let what = "a demand is made of whoever may enter, and nobody signs in here";
+            self.refuse(
+                &below(at, "demand"),
+                what,
+                "remove it, or require `sign-in` or `second-factor`",
+            );
+        }
+        Rule {
+            methods: methods.unwrap_or_default(),
+            networks: networks.unwrap_or_default(),
+            groups: groups.unwrap_or_default(),
+            query: query.unwrap_or_default(),
+            demand: rule.demand,
+            enforce: rule.enforce.unwrap_or(true),
+            ..Rule::new(paths.unwrap_or_default(), require)
+        }
+    }
+
+    pub(super) fn paths(&mut self, at: &str, paths: &List<String>) -> Vec<Pattern> {
+        if paths.is_empty() {
+            self.refuse_empty(at, "add a path, such as `/` for all");
+        }
+        let mut read: Vec<Pattern> = Vec::new();
+        for (at, path) in items(at, paths) {
+            let Some(pattern) = self.parsed::<Pattern>(&at, path) else { continue };
+            if read.iter().any(|other| other.covers(&pattern)) {
+                self.warn(&at, format!("`{pattern}` is not needed: a path before it covers it"));
+            }
+            read.push(pattern);
+        }
+        read
+    }
+
+    /// Methods are told apart by letter case (RFC 9110 §9.1), but nobody means anything by that.
+    fn methods(&mut self, at: &str, methods: &List<String>) -> BTreeSet<String> {
+        if methods.is_empty() {
+            self.refuse_empty(at, "add a method, such as `POST`, or remove the key for all");
+        }
+        let mut read = BTreeSet::new();
+        for (at, written) in items(at, methods) {
+            let method = written.to_ascii_uppercase();
+            let token =
+                |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+            let known = || METHODS.iter().copied().find(|known| **known == method);
+            if method.is_empty() || !method.bytes().all(token) {
+                self.refuse(&at, format!("`{written}` is no method"), "write one such as `POST`");
+            } else if matches!(method.as_str(), "CONNECT" | "TRACE" | "TRACK") {
+                let what = format!("`{method}` is never let in");
+                self.refuse(&at, what, "remove it");
+            } else if known().is_none() {
+                match meant(&method, METHODS.iter().copied()) {
+                    Some(near) if near.len().abs_diff(method.len()) <= 1 => {
+                        let what = format!("`{written}` is no method that is in use");
+                        self.refuse(&at, what, &format!("did you mean `{near}`?"));
+                    }
+                    _ => self.warn(&at, format!("`{method}` is no method that is in use")),
+                }
+                read.insert(method);
+            } else if !read.insert(method) {
+                self.warn(&at, format!("`{written}` is there already"));
+            }
+        }
+        let tunnelled = ["PUT", "PATCH", "DELETE"].iter().any(|method| read.contains(*method));
+        if tunnelled && !read.contains("POST") {
+            self.warn(
+                at,
+                "PUT, PATCH and DELETE without POST: forms send them as a POST that says in its \
+                 body what it means, which is not read",
+            );
+        }
+        read
+    }
+
+    /// Names of groups; `needed`: at least one.
+    pub(super) fn groups(
+        &mut self,
+        at: &str,
+        groups: &List<String>,
+        needed: bool,
+    ) -> BTreeSet<String> {
+        if needed && groups.is_empty() {
+            self.refuse_empty(at, "add a group, or remove the key");
+        }
+        let read = items(at, groups);
+        read.filter_map(|(at, group)| Some(self.parsed::<Group>(&at, group)?.as_str().to_owned()))
+            .collect()
+    }
+
+    /// Names of users, in their one spelling.
+    pub(super) fn users(&mut self, at: &str, users: &List<String>) -> BTreeSet<String> {
+        let read = items(at, users);
+        read.filter_map(|(at, user)| Some(self.parsed::<Name>(&at, user)?.as_str().to_owned()))
+            .collect()
+    }
+
+    fn only(&mut self, at: &str, only: &written::People) -> Option<Only> {
+        if only.users.is_empty() && only.groups.is_empty() {
+            self.refuse(at, "admits nobody", "name users or groups, or remove the key");
+            return None;
+        }
+        let users = self.users(&below(at, "users"), &only.users);
+        Some(Only { users, groups: self.groups(&below(at, "groups"), &only.groups, false) })
+    }
+
+    pub(super) fn requirement(&mut self, at: &str, require: &Require) -> Option<Requirement> {
+        match require {
+            Require::Word(Word::Nothing) => Some(Requirement::nothing()),
+            Require::Word(Word::SignIn) => Some(Requirement::sign_in()),
+            Require::Word(Word::SecondFactor) => Some(Requirement::second_factor()),
+            Require::Word(Word::Nobody) => Some(Requirement::nobody()),
+            Require::Map(Asked { second_factor: Some(conditions) }) => {
+                Some(self.conditions(&below(at, "second_factor"), conditions))
+            }
+            Require::Map(Asked { second_factor: None }) => {
+                let cure = "write `{ second_factor: { within: 5m } }`, or a word";
+                self.refuse(at, "an empty map asks nothing in particular", cure);
+                None
+            }
+        }
+    }
+
+    /// A second factor, and how it must have been shown.
+    fn conditions(&mut self, at: &str, conditions: &Conditions) -> Requirement {
+        let Conditions { within, kinds, trusted_device } = conditions;
+        if within.is_some() && *trusted_device == Some(true) {
+            let what = "a trusted device shows no second factor, so it is never within any time";
+            self.refuse(&below(at, "trusted_device"), what, "remove it, or remove `within`");
+        }
+        let kinds = kinds.as_ref().map(|list| {
+            if list.is_empty() {
+                let cure = "name kinds, such as `totp`, or remove the key for all";
+                self.refuse_empty(&below(at, "kinds"), cure);
+            }
+            list.iter().flatten().map(|kind| kind_of(*kind)).fold(Kinds::NONE, Kinds::or)
+        });
+        Requirement {
+            within: within.map(Into::into),
+            kinds: kinds.unwrap_or(Kinds::ALL),
+            trusted_device: trusted_device.unwrap_or(within.is_none()),
+            ..Requirement::second_factor()
+        }
+    }
+
+    /// What is unwise about a rule, in the light of those before it.
+    fn warn_of_rule(&mut self, at: &str, rule: &Rule, earlier: &[Rule]) {
+        if !rule.enforce {
+            self.warn(&below(at, "enforce"), "is only watched: what it refuses is let through");
+        }
+        if rule.only_adds() {
+            self.warn(
+                &below(at, "query"),
+                "the query is looked at, bodies are not: a form that is posted may say the same there",
+            );
+            return;
+        }
+        for (index, pattern) in rule.paths.iter().enumerate() {
+            let at = format!("{}[{index}]", below(at, "paths"));
+            let takers =
+                earlier.iter().enumerate().filter(|(_, other)| other.enforce && !other.only_adds());
+            let mut taken = takers.filter(|(_, other)| {
+                other.paths.iter().any(|path| path.covers(pattern))
+                    && other.is_no_narrower_than(rule)
+            });
+            if let Some((taker, _)) = taken.next() {
+                let what = format!(
+                    "`{pattern}` can never apply: rules[{taker}] before it takes all its paths"
+                );
+                self.warn(&at, what);
+            }
+        }
+        self.warn_of_weakness(at, rule, earlier);
+    }
+
+    /// A rule lets in with less those whom a narrower one before it does not take.
+    fn warn_of_weakness(&mut self, at: &str, rule: &Rule, earlier: &[Rule]) {
+        let narrower = earlier.iter().enumerate().find(|(_, other)| {
+            let asks_more = other.require.and(&rule.require) == other.require
+                && other.require.level > rule.require.level
+                && other.require.level != Level::Nobody;
+            let same_places =
+                other.paths.iter().any(|path| rule.paths.iter().any(|wider| wider.covers(path)));
+            let by_whom =
+                !other.methods.is_empty() || !other.networks.is_empty() || !other.groups.is_empty();
+            other.enforce && !other.only_adds() && by_whom && asks_more && same_places
+        });
+        if let Some((index, _)) = narrower {
+            let what = format!(
+                "whoever rules[{index}] does not take because of its other conditions enters the \
+                 same place here with less"
+            );
+            self.warn(at, what);
+        }
+    }
+}
+
+fn parameter(name: &str, values: &Values) -> Option<Parameter> {
+    let values: BTreeSet<String> = match values {
+        Values::Any(_) => BTreeSet::new(),
+        Values::These(these) => {
+            let these: BTreeSet<String> = these.iter().flatten().cloned().collect();
+            // An empty list means no value, not any.
+            (!these.is_empty()).then_some(these)?
+        }
+    };
+    Some(Parameter { name: name.to_owned(), values })
+}
+
+const fn kind_of(kind: FactorKind) -> Kinds {
+    match kind {
+        FactorKind::Totp => Kinds::TOTP,
+        FactorKind::RecoveryCode => Kinds::RECOVERY_CODE,
+    }
+}
+
+/// Those of RFC 9110 §9 and RFC 5789 that applications see, and those of `WebDAV` (RFC 4918).
+const METHODS: [&str; 13] = [
+    "GET",
+    "HEAD",
+    "POST",
+    "PUT",
+    "PATCH",
+    "DELETE",
+    "OPTIONS",
+    "PROPFIND",
+    "PROPPATCH",
+    "MKCOL",
+    "COPY",
+    "MOVE",
+    "LOCK",
+];

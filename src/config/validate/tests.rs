@@ -1,0 +1,131 @@
+//! The operator's own tests of the policy.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use url::Url;
+
+use crate::config::problem::listed;
+use crate::config::written::{self, FactorKind, List, TestUser};
+use crate::config::{App, Origin, PolicyTest, Shown, TestVisitor};
+use crate::domain::name::Name;
+use crate::policy::{OwnPage, Request};
+
+use super::{Judge, below, items};
+
+/// Where somebody is who is not said to be anywhere (RFC 5737: an address for documentation).
+const SOMEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+
+impl Judge<'_> {
+    pub(super) fn tests(
+        &mut self,
+        tests: &List<written::Test>,
+        apps: &[Arc<App>],
+    ) -> Vec<PolicyTest> {
+        let read = items("tests", tests);
+        read.filter_map(|(at, test)| self.test(&at, test, apps)).collect()
+    }
+
+    fn test(&mut self, at: &str, test: &written::Test, apps: &[Arc<App>]) -> Option<PolicyTest> {
+        let written::Test { visitor, from, get, post, put, patch, delete, expect } = test;
+        let ways =
+            [("get", get), ("post", post), ("put", put), ("patch", patch), ("delete", delete)];
+        let mut ways = ways.into_iter().filter_map(|(key, url)| Some((key, url.as_deref()?)));
+        let way = ways.next();
+        if let Some((key, _)) = ways.next() {
+            self.refuse(
+                &below(at, key),
+                "one request is tried by one test",
+                "write a test for each",
+            );
+        }
+        let from = from.as_deref().map(|from| {
+            let parsed = from.parse::<IpAddr>().ok();
+            if parsed.is_none() {
+                let what = format!("`{from}` is no address");
+                self.refuse(&below(at, "from"), what, "write one such as `192.0.2.1`");
+            }
+            parsed
+        });
+        let visitor = match visitor.as_ref()? {
+            written::TestVisitor::Word(_) => None,
+            written::TestVisitor::Map(user) => Some(self.test_visitor(&below(at, "as"), user)?),
+        };
+        let Some((method, url)) = way else {
+            if !self.mentions(at, &["get", "post", "put", "patch", "delete"]) {
+                self.refuse(at, "nothing is asked for", "add `get: https://crm.example.com/`");
+            }
+            return None;
+        };
+        let (app, target) = self.test_target(&below(at, method), url, apps)?;
+        Some(PolicyTest {
+            at: (at.to_owned(), self.place(at)),
+            visitor,
+            from: from.unwrap_or(Some(SOMEWHERE))?,
+            method: method.to_ascii_uppercase(),
+            app,
+            target,
+            expect: (*expect)?,
+        })
+    }
+
+    fn test_visitor(&mut self, at: &str, user: &TestUser) -> Option<TestVisitor> {
+        let name: Name = self.parsed(&below(at, "user"), user.user.as_deref()?)?;
+        let groups = self.groups(&below(at, "groups"), &user.groups, false);
+        let proofs = match &user.shown {
+            Some(shown) => shown.iter().flatten().copied().collect(),
+            None => vec![Shown::Password],
+        };
+        let has_second_factor = user.has.iter().flatten().any(|kind| *kind == FactorKind::Totp);
+        let shows = proofs.iter().any(|shown| *shown != Shown::Password);
+        if shows && !has_second_factor {
+            let what = "shows a second factor, or a device in its place, without having one";
+            self.refuse(&below(at, "shown"), what, "add `has: [totp]`");
+        }
+        Some(TestVisitor {
+            user: name.as_str().to_owned(),
+            groups,
+            has_second_factor,
+            shown: proofs,
+        })
+    }
+
+    /// Which application a URL leads to, and its path and query, as written.
+    fn test_target(
+        &mut self,
+        at: &str,
+        written: &str,
+        apps: &[Arc<App>],
+    ) -> Option<(usize, String)> {
+        let url = Url::parse(written).ok().filter(Url::has_host);
+        let origin =
+            url.as_ref().and_then(|url| url.origin().ascii_serialization().parse::<Origin>().ok());
+        let app = origin.and_then(|origin| apps.iter().position(|app| app.hosts.contains(&origin)));
+        let Some(app) = app else {
+            let hosts: Vec<String> =
+                apps.iter().flat_map(|app| &app.hosts).map(ToString::to_string).collect();
+            let what = format!("`{written}` is no URL of an application");
+            let cure =
+                format!("write one that begins with {}", listed(hosts.iter().map(String::as_str)));
+            self.refuse(at, what, &cure);
+            return None;
+        };
+        let after = written.split_once("://").map_or("", |(_, rest)| rest);
+        let target = after.find('/').map_or("/", |slash| &after[slash..]);
+        match Request::read(target.as_bytes()) {
+            Ok(request) if request.own_page() == OwnPage::No => Some((app, target.to_owned())),
+            Ok(_) => {
+                self.refuse(
+                    at,
+                    "is a page of ours, which no rule governs",
+                    "test a path of the application",
+                );
+                None
+            }
+            Err(why) => {
+                self.refuse(at, format!("is always refused: {why}"), "test another path");
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! One stay of one browser, over all hosts: from a sign-in at the portal until it is over everywhere.
+//!
+//! Every host has a session of its own, and each of them belongs to a stay: where that is over, so
+//! are they, at once. Using any of them is using the stay.
+
+use std::time::Duration;
+
+use minicbor::bytes::ByteArray;
+use minicbor::{Decode, Encode};
+
+use super::id::random_id;
+use super::identity::UserId;
+use super::time::Timestamp;
+
+/// Names one stay; never leaves us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
+#[cbor(transparent)]
+pub struct StayId(#[n(0)] ByteArray<16>);
+
+random_id!(StayId);
+
+/// One stay.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Stay {
+    /// Whose.
+    #[n(0)]
+    pub user: UserId,
+    /// The user's epoch when it began: it is over once that has moved on.
+    #[n(1)]
+    pub epoch: u64,
+    /// When it began.
+    #[n(2)]
+    pub began: Timestamp,
+    /// When it was last used, on whatever host; at most a minute late.
+    #[n(3)]
+    pub seen: Timestamp,
+}
+
+/// How long stays last, and the sessions with them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Without use.
+    pub idle: Duration,
+    /// In all.
+    pub at_most: Duration,
+}
+
+impl Stay {
+    /// How late `seen` may be written.
+    pub const SEEN_EVERY: Duration = Duration::from_mins(1);
+
+    /// A stay that begins now.
+    pub fn begin(user: UserId, epoch: u64, now: Timestamp) -> Self {
+        Self { user, epoch, began: now, seen: now }
+    }
+
+    /// Whether it still goes on, for a user of this `epoch`.
+    pub fn is_alive(&self, epoch: u64, limits: Limits, now: Timestamp) -> bool {
+        let in_time = now < self.expires(limits);
+        self.epoch == epoch && in_time
+    }
+
+    /// When it is over if it is not used again.
+    pub fn expires(&self, limits: Limits) -> Timestamp {
+        self.seen.plus(limits.idle).min(self.began.plus(limits.at_most))
+    }
+
+    /// Whether `seen` is so old that this use is worth writing down.
+    pub fn is_worth_touching(&self, now: Timestamp) -> bool {
+        self.seen.plus(Self::SEEN_EVERY) <= now
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits =
+        Limits { idle: Duration::from_hours(1), at_most: Duration::from_hours(24) };
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_stay_ends_when_idle_or_old_or_when_its_user_moved_on() {
+        let stay = || Stay::begin(UserId::from([1; 16]), 3, at(0));
+        assert!(stay().is_alive(3, LIMITS, at(3_599)));
+        assert!(!stay().is_alive(3, LIMITS, at(3_600)));
+        assert!(!stay().is_alive(4, LIMITS, at(0)));
+        let busy = Stay { seen: at(86_000), ..stay() };
+        assert!(busy.is_alive(3, LIMITS, at(86_399)));
+        assert!(!busy.is_alive(3, LIMITS, at(86_400)));
+    }
+}

@@ -1,0 +1,106 @@
+//! A request's method, in every way in which an application may read it.
+
+use std::borrow::Cow;
+
+use super::query::Parameters;
+use super::request::Unreadable;
+
+/// The readings of one method, the one as sent first, none twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Methods {
+    sent: Cow<'static, str>,
+    others: Vec<String>,
+}
+
+/// More readings than this are not plausible but hostile.
+const MOST: usize = 16;
+
+/// The ordinary ones cost no allocation.
+const ORDINARY: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+impl Methods {
+    /// As sent; with its letter case folded; `HEAD` also as `GET`; and as the override headers
+    /// and the query's `_method` say.
+    pub(super) fn read(
+        sent: &str,
+        overrides: &[&str],
+        query: Option<&[u8]>,
+    ) -> Result<Self, Unreadable> {
+        let known = ORDINARY.into_iter().find(|known| *known == sent);
+        let mut methods = Self {
+            sent: known.map_or_else(|| Cow::Owned(sent.to_owned()), Cow::Borrowed),
+            others: Vec::new(),
+        };
+        if known.is_none() {
+            methods.add(sent)?;
+        }
+        for said in overrides {
+            for method in said.split(',') {
+                methods.add(method)?;
+            }
+        }
+        if let Some(query) = query.filter(|query| may_hold_override(query)) {
+            for method in Parameters::read(query).values("_method") {
+                if let Ok(method) = str::from_utf8(method) {
+                    methods.add(method)?;
+                }
+            }
+        }
+        if methods.all().any(|method| method == "HEAD") {
+            methods.add("GET")?;
+        }
+        Ok(methods)
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&*self.sent).chain(self.others.iter().map(String::as_str))
+    }
+
+    fn add(&mut self, method: &str) -> Result<(), Unreadable> {
+        let method = method.trim().to_ascii_uppercase();
+        if !method.is_empty() && !self.all().any(|known| known == method) {
+            self.others.push(method);
+        }
+        if self.others.len() < MOST { Ok(()) } else { Err(Unreadable::TooManyMethods) }
+    }
+}
+
+fn may_hold_override(query: &[u8]) -> bool {
+    query.contains(&b'%')
+        || query.windows(7).any(|part| part.eq_ignore_ascii_case(b"_method"))
+        || query.windows(7).any(|part| part.eq_ignore_ascii_case(b".method"))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("GET", &[], None, "GET")]
+    #[case("get", &[], None, "get GET")]
+    #[case("HEAD", &[], None, "HEAD GET")]
+    #[case("POST", &["delete"], None, "POST DELETE")]
+    #[case("POST", &[" put , PATCH"], None, "POST PUT PATCH")]
+    #[case("POST", &["POST", ""], None, "POST")]
+    #[case("GET", &["head"], None, "GET HEAD")]
+    #[case("POST", &[], Some("a=1&_method=delete"), "POST DELETE")]
+    #[case("POST", &[], Some("%5fmethod=%44ELETE"), "POST %44ELETE DELETE")]
+    #[case("POST", &[], Some("method=delete"), "POST")]
+    fn a_method_is_also_what_headers_and_query_make_of_it(
+        #[case] sent: &str,
+        #[case] overrides: &[&str],
+        #[case] query: Option<&str>,
+        #[case] read: &str,
+    ) {
+        let methods = Methods::read(sent, overrides, query.map(str::as_bytes)).unwrap();
+        assert_eq!(methods.all().collect::<Vec<_>>().join(" "), read);
+    }
+
+    #[test]
+    fn hundreds_of_methods_are_none() {
+        let many = (0..20).map(|n| format!("M{n}")).collect::<Vec<_>>().join(",");
+        assert_eq!(Methods::read("POST", &[&many], None), Err(Unreadable::TooManyMethods));
+    }
+}

@@ -1,0 +1,103 @@
+//! Where a request comes from, as far as the proxies before us can be believed.
+//!
+//! `X-Forwarded-For` grows to the right: each proxy adds whom it heard the request from. So it is
+//! read from the right, past the proxies that the operator trusts; the first address that is none of
+//! theirs is the visitor's. Whatever stands further left, the visitor may have written.
+
+use std::net::IpAddr;
+
+use http::header::{HeaderMap, HeaderName};
+use ipnet::IpNet;
+
+use crate::flow::Source;
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// Where a request comes from that was heard from `peer`, and what an application is told of that
+/// in `X-Forwarded-For`.
+pub(super) fn read(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> (Source, String) {
+    let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
+    if !is_trusted(&peer) {
+        return (Source { peer, visitor: Some(peer) }, peer.to_string());
+    }
+    let mut chain = peer.to_string();
+    let mut visitor = None;
+    for hop in hops(headers) {
+        // Whoever is behind an address that cannot be read is not known.
+        let Some(address) = hop.and_then(address) else {
+            visitor = None;
+            break;
+        };
+        chain = format!("{address}, {chain}");
+        visitor = Some(address);
+        if !is_trusted(&address) {
+            break;
+        }
+    }
+    (Source { peer, visitor }, chain)
+}
+
+/// What the header says, over all its lines, from the right; `None` for what is no text.
+fn hops(headers: &HeaderMap) -> impl Iterator<Item = Option<&str>> {
+    let lines: Vec<_> = headers.get_all(FORWARDED_FOR).iter().collect();
+    lines.into_iter().rev().flat_map(|line| match line.to_str() {
+        Ok(text) => text.rsplit(',').map(Some).collect::<Vec<_>>(),
+        Err(_) => vec![None],
+    })
+}
+
+/// An address as proxies write it: some add the port.
+fn address(hop: &str) -> Option<IpAddr> {
+    let hop = hop.trim();
+    let bare = hop.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    let parsed = match bare {
+        Some((bare, "")) => bare.parse().ok(),
+        Some(_) => hop.parse().ok().map(|socket: std::net::SocketAddr| socket.ip()),
+        None => hop
+            .parse()
+            .ok()
+            .or_else(|| hop.parse().ok().map(|socket: std::net::SocketAddr| socket.ip())),
+    };
+    parsed.map(|address: IpAddr| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::no_proxy("203.0.113.9", &["198.51.100.1"], Some("203.0.113.9"), "203.0.113.9")]
+    #[case::one("10.0.0.1", &["203.0.113.9"], Some("203.0.113.9"), "203.0.113.9, 10.0.0.1")]
+    #[case::forged("10.0.0.1", &["127.0.0.1, 203.0.113.9"], Some("203.0.113.9"), "203.0.113.9, 10.0.0.1")]
+    #[case::two("10.0.0.1", &["203.0.113.9, 10.0.0.2"], Some("203.0.113.9"), "203.0.113.9, 10.0.0.2, 10.0.0.1")]
+    #[case::lines("10.0.0.1", &["127.0.0.1", "203.0.113.9", "10.0.0.2"], Some("203.0.113.9"), "203.0.113.9, 10.0.0.2, 10.0.0.1")]
+    #[case::inside("10.0.0.1", &["10.0.0.3"], Some("10.0.0.3"), "10.0.0.3, 10.0.0.1")]
+    #[case::port("10.0.0.1", &["203.0.113.9:5123"], Some("203.0.113.9"), "203.0.113.9, 10.0.0.1")]
+    #[case::six("10.0.0.1", &["[2001:db8::1]:5123"], Some("2001:db8::1"), "2001:db8::1, 10.0.0.1")]
+    #[case::bare_six("10.0.0.1", &["2001:db8::1"], Some("2001:db8::1"), "2001:db8::1, 10.0.0.1")]
+    #[case::mapped("10.0.0.1", &["::ffff:203.0.113.9"], Some("203.0.113.9"), "203.0.113.9, 10.0.0.1")]
+    #[case::nothing("10.0.0.1", &[], None, "10.0.0.1")]
+    #[case::empty("10.0.0.1", &[""], None, "10.0.0.1")]
+    #[case::junk("10.0.0.1", &["a"], None, "10.0.0.1")]
+    #[case::junk_behind("10.0.0.1", &["203.0.113.9, unknown"], None, "10.0.0.1")]
+    #[case::junk_before_a_trusted("10.0.0.1", &["a, 10.0.0.2"], None, "10.0.0.2, 10.0.0.1")]
+    #[case::junk_further_left("10.0.0.1", &["a, 203.0.113.9"], Some("203.0.113.9"), "203.0.113.9, 10.0.0.1")]
+    fn the_first_address_from_the_right_that_is_not_trusted_is_the_visitors(
+        #[case] peer: &str,
+        #[case] lines: &[&str],
+        #[case] visitor: Option<&str>,
+        #[case] told: &str,
+    ) {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(FORWARDED_FOR, line.parse().unwrap());
+        }
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        let peer = peer.parse().unwrap();
+        let visitor = visitor.map(|address| address.parse().unwrap());
+        let (source, chain) = read(peer, &headers, &trusted);
+        assert_eq!((source, chain.as_str()), (Source { peer, visitor }, told));
+    }
+}

@@ -1,0 +1,212 @@
+//! The way between the hosts: from an application's to the portal, and back with a ticket.
+//!
+//! The host says, signed, which browser asks and what the place demands. The portal asks its visitor
+//! for whatever of that is missing, then sends them back with a ticket for that browser alone. So a
+//! stolen ticket, or a link made by somebody else, signs nobody in.
+
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use http::header::HeaderMap;
+use http::request::Parts;
+use serde::Deserialize;
+use url::form_urlencoded::Serializer;
+
+use super::form::{Asked, Trouble};
+use super::guard::Guest;
+use super::pages::{Notice, Owed};
+use super::return_to::ReturnTo;
+use super::{Desk, headers, refusal};
+use crate::config::Site;
+use crate::domain::assurance::{Level, Requirement};
+use crate::domain::secret::Token;
+use crate::domain::signed::Kind;
+use crate::domain::ticket::{Ask, digest};
+use crate::flow::admit::judge_visit;
+use crate::flow::enter::{self, Entered};
+
+/// Where somebody is led who owes something, and the name that their browser needs for the way.
+pub(super) struct Way {
+    pub(super) url: String,
+    /// A new name for this browser, where it had none.
+    browser: Option<[u8; 16]>,
+}
+
+/// What comes with a visitor whom another host has sent.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Sent {
+    /// The URL to which they were going.
+    return_to: String,
+    /// What the host asks for: an [`Ask`], signed.
+    ask: String,
+}
+
+/// What comes back from the portal.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Presented {
+    ticket: String,
+}
+
+/// Gives out a ticket to the host that sent this visitor, once everything has been shown that the
+/// host asks for.
+pub(super) async fn give_out(
+    State(desk): State<Desk>,
+    guest: Guest,
+    head: Parts,
+) -> Result<Response, Trouble> {
+    let here = desk.place_of(&head);
+    let Some(destination) = desk.destination(&here) else {
+        return Ok(headers::see_other("/.doorward/"));
+    };
+    let Destination { site, back, ask } = destination;
+    let url = format!("{}{}", site.origin, back.as_str());
+    // That host makes an ask of its own, if the visitor still needs one.
+    let Some(ask) = ask else { return Ok(headers::see_other(&url)) };
+    let (visit, now) = (guest.visit.as_ref(), guest.caller.now);
+    let verdict = judge_visit(&desk.env, &ask.requirement, visit, site.app.as_deref(), now);
+    match refusal::owed(&verdict) {
+        Some(refusal::Step::Owed(owed)) => {
+            return Ok(desk.ask(owed, &ask.requirement, &here, &head));
+        }
+        Some(refusal::Step::SaveCodes) => return Ok(desk.lead_to_codes(&here, &head.headers)),
+        None => {}
+    }
+    let to_sign_in = || headers::see_other(&here.through("sign-in"));
+    let Some(visit) = &guest.visit else { return Ok(to_sign_in()) };
+    let (host, return_to) = (site.origin.host(), back.as_str());
+    let ticket =
+        enter::give_out(&desk.env, &guest.caller, visit, host, return_to, ask.browser).await?;
+    Ok(match ticket {
+        Some(ticket) => {
+            let (origin, ticket) = (&site.origin, ticket.expose_text());
+            headers::see_other(&format!("{origin}/.doorward/ticket?ticket={ticket}"))
+        }
+        None => to_sign_in(),
+    })
+}
+
+/// Takes a ticket: this host's session begins, and the visitor is where they were going.
+pub(super) async fn take(
+    State(desk): State<Desk>,
+    guest: Guest,
+    RawQuery(query): RawQuery,
+    request: HeaderMap,
+) -> Result<Response, Trouble> {
+    let presented: Presented =
+        serde_html_form::from_str(query.as_deref().unwrap_or_default()).unwrap_or_default();
+    let Some(token) = Token::parse(&presented.ticket) else {
+        return Ok(desk.notice(Notice::SpentTicket, &request));
+    };
+    let (env, caller) = (desk.env.clone(), guest.caller.clone());
+    let host = desk.site.origin.host().to_owned();
+    let deed = async move { enter::take(&env, &caller, &host, &token).await };
+    Ok(match desk.outlive(deed).await? {
+        Entered::Begun { given, return_to } => desk.goes_on(&guest, &given, &return_to),
+        Entered::Refused => {
+            tracing::info!(address = %guest.caller.address, "a ticket was refused");
+            desk.notice(Notice::SpentTicket, &request)
+        }
+    })
+}
+
+/// Leads whoever looks here for a page of the portal to where it is: by way of a ticket, where
+/// they come to show something.
+pub(super) async fn at_the_portal(State(desk): State<Desk>, head: Parts) -> Response {
+    if !refusal::is_navigation(&head) {
+        return desk.notice(Notice::NotFound, &head.headers);
+    }
+    let portal = &desk.env.config.portal;
+    let page = head.uri.path().strip_prefix("/.doorward/").unwrap_or_default();
+    let steps = [Owed::SignIn, Owed::Challenge, Owed::Confirm, Owed::SetUp];
+    if !steps.map(refusal::page_of).contains(&page) {
+        return headers::see_other(&format!("{portal}{}", head.uri.path()));
+    }
+    let back = Asked::of(head.uri.query()).return_to(&desk);
+    let (enter, browser) = desk.enter(&Requirement::sign_in(), &back, &head.headers);
+    let way = Way { url: format!("{portal}{}", enter.through(page)), browser };
+    let response = headers::see_other(&way.url);
+    desk.sent_on(&way, response)
+}
+
+/// Where a visitor of the portal is going.
+pub(super) struct Destination {
+    /// On which host.
+    pub(super) site: Site,
+    /// To which place there.
+    pub(super) back: ReturnTo,
+    /// What that host asks for, if it was that host that sent them.
+    pub(super) ask: Option<Ask>,
+}
+
+impl Desk {
+    /// The way to the page where `owed` is shown, and from there to `back`.
+    pub(super) fn way_to(
+        &self,
+        owed: Owed,
+        requirement: &Requirement,
+        back: &ReturnTo,
+        headers: &HeaderMap,
+    ) -> Way {
+        if self.site.is_portal {
+            return Way { url: back.through(refusal::page_of(owed)), browser: None };
+        }
+        let mut asked = requirement.clone();
+        if owed == Owed::SetUp {
+            asked.level = Level::SecondFactor;
+        }
+        let (enter, browser) = self.enter(&asked, back, headers);
+        Way { url: format!("{}{}", self.env.config.portal, enter.as_str()), browser }
+    }
+
+    /// Leads a person to their unsaved recovery codes, and from there to `back`.
+    pub(super) fn lead_to_codes(&self, back: &ReturnTo, headers: &HeaderMap) -> Response {
+        if self.site.is_portal {
+            return headers::see_other(&back.through(refusal::SAVE_CODES));
+        }
+        let (enter, browser) = self.enter(&Requirement::sign_in(), back, headers);
+        let way = Way { url: format!("{}{}", self.env.config.portal, enter.as_str()), browser };
+        let response = headers::see_other(&way.url);
+        self.sent_on(&way, response)
+    }
+
+    /// Names the browser that is sent on, where it had no name.
+    pub(super) fn sent_on(&self, way: &Way, mut response: Response) -> Response {
+        if let Some(browser) = way.browser {
+            self.jar().set_browser(browser, response.headers_mut());
+        }
+        response
+    }
+
+    /// The portal's page that gives out a ticket to here, and the browser's new name.
+    fn enter(
+        &self,
+        requirement: &Requirement,
+        back: &ReturnTo,
+        headers: &HeaderMap,
+    ) -> (ReturnTo, Option<[u8; 16]>) {
+        let known = self.jar().carried(headers).browser;
+        let browser = known.unwrap_or_else(|| self.new_browser());
+        let ask = Ask { browser: digest(browser), requirement: requirement.clone() };
+        let origin = &self.site.origin;
+        let ask = self.env.signer.sign(Kind::Ask, origin.host(), &ask.to_bytes());
+        let query = Serializer::new(String::new())
+            .append_pair("return_to", &format!("{origin}{}", back.as_str()))
+            .append_pair("ask", &ask)
+            .finish();
+        let enter = ReturnTo::own(format!("/.doorward/enter?{query}"));
+        (enter, known.is_none().then_some(browser))
+    }
+
+    /// Where a visitor of the portal is going whose `return_to` leads to another host.
+    pub(super) fn destination(&self, return_to: &ReturnTo) -> Option<Destination> {
+        let query = return_to.as_str().strip_prefix("/.doorward/enter?")?;
+        let sent: Sent = serde_html_form::from_str(query).ok()?;
+        let (site, back) = self.env.config.other_sites().find_map(|site| {
+            let back = ReturnTo::at(&sent.return_to, &site.origin)?;
+            Some((site, back))
+        })?;
+        let ask = self.env.signer.open(Kind::Ask, site.origin.host(), &sent.ask);
+        Some(Destination { site, back, ask: ask.map(Ask::from_bytes) })
+    }
+}
