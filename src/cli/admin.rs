@@ -1,14 +1,19 @@
 //! What the gateway does for operators' commands, over its socket.
+//!
+//! Where none runs, a command does the same for itself, over the same paths.
 
+mod deeds;
+mod view;
+
+use std::error::Error as _;
 use std::future::Future;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{ConnectInfo, FromRequestParts, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequestParts};
 use axum::response::{IntoResponse, Response};
-use axum::{Router, routing};
+use axum::{Extension, Router, routing};
 use http::request::Parts;
 use http::{StatusCode, header};
 use serde::Serialize;
@@ -16,12 +21,10 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixListener;
 use tracing::warn;
 
-use super::api::{Done, LinkMade, NewUser, Person, Refusal, Whom, path, written};
+use super::api::{LinkMade, Refusal, path, written};
 use super::socket::{Peer, Socket};
-use crate::domain::name::Login;
-use crate::domain::user::{Profile, User};
 use crate::flow::Env;
-use crate::flow::administer::{self, Adding, NewLink};
+use crate::flow::administer::NewLink;
 use crate::store::Unavailable;
 
 /// The bound socket, before it is served.
@@ -66,55 +69,35 @@ struct Desk {
     owner: u32,
 }
 
+/// What answers a command in this process, where no gateway runs: the same deeds, asked for by
+/// `peer`, to whom the store belongs.
+pub(super) fn desk_here(env: Arc<Env>, peer: Peer) -> Router {
+    let Peer(owner) = peer;
+    desks(Desk { env, owner: owner.unwrap_or_default() }).layer(Extension(ConnectInfo(peer)))
+}
+
 fn desks(desk: Desk) -> Router {
     Router::new()
-        .route(path::ADD, routing::post(add))
-        .route(path::LIST, routing::post(list))
-        .route(path::UNLOCK, routing::post(unlock))
-        .route(path::PASSWORD_LINK, routing::post(password_link))
+        .route(path::ADD, routing::post(deeds::add))
+        .route(path::LIST, routing::post(deeds::list))
+        .route(path::SHOW, routing::post(deeds::show))
+        .route(path::UNLOCK, routing::post(deeds::unlock))
+        .route(path::PASSWORD_LINK, routing::post(deeds::password_link))
+        .route(path::DISABLE, routing::post(deeds::disable))
+        .route(path::ENABLE, routing::post(deeds::enable))
+        .route(path::RESET_2FA, routing::post(deeds::reset_2fa))
+        .route(path::SET, routing::post(deeds::set))
+        .route(path::REMOVE, routing::post(deeds::remove))
+        .route(path::KNOWN, routing::post(deeds::known))
+        .route(path::IMPORT, routing::post(deeds::import))
+        .layer(DefaultBodyLimit::max(QUESTION_AT_MOST))
         .with_state(desk)
 }
 
 type Answer = Result<Response, Refused>;
 
-async fn add(State(desk): State<Desk>, Operator(by): Operator, body: Bytes) -> Answer {
-    let new: NewUser = read(&body)?;
-    let name = new.name.clone();
-    let profile = Profile {
-        name: new.name,
-        full_name: new.full_name.map(String::from),
-        email: new.email.clone(),
-        groups: new.groups,
-    };
-    match administer::add(&desk.env, &by, profile).await? {
-        Adding::Added(link) => Ok(json(&desk.link_made(&link))),
-        Adding::NameTaken => {
-            Err(Refused::taken(format!("somebody signs in as {name} already; nobody was added")))
-        }
-        Adding::EmailTaken => Err(Refused::taken(format!(
-            "somebody signs in as {} already; nobody was added",
-            new.email.map_or_else(String::new, String::from)
-        ))),
-    }
-}
-
-async fn list(State(desk): State<Desk>, _: Operator) -> Answer {
-    let everybody = administer::list(&desk.env).await?;
-    Ok(json(&everybody.iter().map(person).collect::<Vec<_>>()))
-}
-
-async fn unlock(State(desk): State<Desk>, Operator(by): Operator, body: Bytes) -> Answer {
-    let Whom { name } = read(&body)?;
-    let unlocked = administer::unlock(&desk.env, &by, &Login::typed(&name)).await?;
-    let name = unlocked.ok_or_else(|| Refused::nobody(&name))?.into();
-    Ok(json(&Done { name }))
-}
-
-async fn password_link(State(desk): State<Desk>, Operator(by): Operator, body: Bytes) -> Answer {
-    let Whom { name } = read(&body)?;
-    let made = administer::password_link(&desk.env, &by, &Login::typed(&name)).await?;
-    Ok(json(&desk.link_made(&made.ok_or_else(|| Refused::nobody(&name))?)))
-}
+/// A batch of an import, of people in many groups.
+const QUESTION_AT_MOST: usize = 64 * 1024 * 1024;
 
 /// The name of the operator who asks: nobody but root and the owner of the socket is one. Every
 /// deed takes one, before it reads what is asked.
@@ -147,29 +130,8 @@ fn is_operator(Peer(user): Peer, owner: u32) -> bool {
     user.is_some_and(|user| user == 0 || user == owner)
 }
 
-fn person(user: &User) -> Person {
-    let identity = user.identity();
-    let (password_failures, second_factor_failures) = user.most_failures();
-    Person {
-        name: identity.name,
-        full_name: identity.full_name,
-        email: identity.email,
-        groups: identity.groups,
-        added: written(user.made()),
-        has_password: user.password().is_some(),
-        has_second_factor: user.has_second_factor(),
-        recovery_codes_left: user.recovery_codes().map_or(0, |codes| codes.unused().count()),
-        trusted_devices: user.devices().len(),
-        password_failures,
-        second_factor_failures,
-    }
-}
-
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
-    serde_json::from_slice(body).map_err(|error| Refused {
-        status: StatusCode::BAD_REQUEST,
-        problem: format!("the question is not understood: {error}"),
-    })
+    serde_json::from_slice(body).map_err(|error| Refused::misunderstood(&error))
 }
 
 fn json(answer: &impl Serialize) -> Response {
@@ -195,7 +157,12 @@ impl Refused {
         }
     }
 
-    fn taken(problem: String) -> Self {
+    fn misunderstood(why: &dyn std::fmt::Display) -> Self {
+        let problem = format!("the question is not understood: {why}");
+        Self { status: StatusCode::BAD_REQUEST, problem }
+    }
+
+    fn conflict(problem: String) -> Self {
         Self { status: StatusCode::CONFLICT, problem }
     }
 }
@@ -203,10 +170,12 @@ impl Refused {
 impl From<Unavailable> for Refused {
     fn from(error: Unavailable) -> Self {
         warn!(%error, "an operator's command met a store that is away");
-        Self {
-            status: StatusCode::SERVICE_UNAVAILABLE,
-            problem: "the store is not available; the log of the gateway says why".to_owned(),
+        let (mut problem, mut next) = (error.to_string(), error.source());
+        while let Some(cause) = next {
+            problem = format!("{problem}: {cause}");
+            next = cause.source();
         }
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, problem }
     }
 }
 
@@ -231,6 +200,7 @@ mod tests {
     use crate::domain::signed::Signer;
     use crate::domain::time::Timestamp;
     use crate::flow::Clock;
+    use crate::flow::administer;
     use crate::identity::local::{Cost, Pool, Room};
     use crate::metrics::Metrics;
     use crate::store::memory::Memory;
@@ -265,6 +235,14 @@ mod tests {
             (path::LIST, ""),
             (path::UNLOCK, r#"{"name":"eve"}"#),
             (path::PASSWORD_LINK, r#"{"name":"eve"}"#),
+            (path::SHOW, r#"{"name":"eve"}"#),
+            (path::DISABLE, r#"{"name":"eve"}"#),
+            (path::ENABLE, r#"{"name":"eve"}"#),
+            (path::RESET_2FA, r#"{"name":"eve"}"#),
+            (path::SET, r#"{"name":"eve","no_email":true}"#),
+            (path::REMOVE, r#"{"name":"eve"}"#),
+            (path::KNOWN, r#"[{"name":"eve"}]"#),
+            (path::IMPORT, r#"{"people":[{"who":{"name":"eve"}}],"links":true}"#),
         ] {
             for peer in [Peer(Some(1001)), Peer(None)] {
                 let mut request = Request::post(path).body(Body::from(body)).unwrap();

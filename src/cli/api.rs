@@ -15,12 +15,28 @@ use crate::domain::time::Timestamp;
 pub(super) mod path {
     /// [`super::NewUser`] → [`super::LinkMade`].
     pub(crate) const ADD: &str = "/user/add";
-    /// Nothing → a list of [`super::Person`].
+    /// [`super::Filter`] → a list of [`super::Person`].
     pub(crate) const LIST: &str = "/user/list";
+    /// [`super::Whom`] → [`super::Details`].
+    pub(crate) const SHOW: &str = "/user/show";
     /// [`super::Whom`] → [`super::Done`].
     pub(crate) const UNLOCK: &str = "/user/unlock";
     /// [`super::Whom`] → [`super::LinkMade`].
     pub(crate) const PASSWORD_LINK: &str = "/user/password-link";
+    /// [`super::Whom`] → [`super::Done`].
+    pub(crate) const DISABLE: &str = "/user/disable";
+    /// [`super::Whom`] → [`super::Done`].
+    pub(crate) const ENABLE: &str = "/user/enable";
+    /// [`super::Whom`] → [`super::Done`].
+    pub(crate) const RESET_2FA: &str = "/user/reset-2fa";
+    /// [`super::Changes`] → [`super::Person`].
+    pub(crate) const SET: &str = "/user/set";
+    /// [`super::Whom`] → [`super::Done`].
+    pub(crate) const REMOVE: &str = "/user/remove";
+    /// A list of [`super::Names`] → a list of [`super::Standing`], in the same order.
+    pub(crate) const KNOWN: &str = "/user/known";
+    /// [`super::Import`] → a list of [`super::Imported`], in the same order.
+    pub(crate) const IMPORT: &str = "/user/import";
 }
 
 /// Somebody to be added.
@@ -39,6 +55,90 @@ pub(super) struct NewUser {
 #[serde(deny_unknown_fields)]
 pub(super) struct Whom {
     pub(super) name: String,
+}
+
+/// Who is listed: everybody of whom all of this is so.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Filter {
+    /// In one of these groups; none: in whichever.
+    #[serde(default)]
+    pub(super) groups: BTreeSet<Group>,
+    /// Without a second factor.
+    #[serde(default)]
+    pub(super) without_second_factor: bool,
+}
+
+/// What is to be changed of somebody; what is `None` or empty stays as it is.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Changes {
+    pub(super) name: String,
+    pub(super) full_name: Option<FullName>,
+    pub(super) no_full_name: bool,
+    pub(super) email: Option<Email>,
+    pub(super) no_email: bool,
+    pub(super) groups: Option<BTreeSet<Group>>,
+    pub(super) add_groups: Vec<Group>,
+    pub(super) remove_groups: Vec<Group>,
+}
+
+/// What somebody is to be called.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Names {
+    pub(super) name: Name,
+    pub(super) email: Option<Email>,
+}
+
+/// How the names of somebody stand to those who are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Standing {
+    /// Nobody is called so.
+    New,
+    /// Somebody has this user name.
+    There,
+    /// The name is somebody's e-mail address.
+    NameIsEmail,
+    /// The e-mail address is somebody else's.
+    EmailTaken,
+}
+
+/// People to be taken over.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Import {
+    pub(super) people: Vec<Newcomer>,
+    /// Whether everybody without a password gets a link.
+    pub(super) links: bool,
+}
+
+/// Somebody to be taken over. The digest does not print.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Newcomer {
+    pub(super) who: NewUser,
+    /// As it stands in a file of htpasswd.
+    pub(super) digest: Option<String>,
+}
+
+impl fmt::Debug for Newcomer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { who, digest } = self;
+        let has_digest = digest.is_some();
+        f.debug_struct("Newcomer").field("who", who).field("has_digest", &has_digest).finish()
+    }
+}
+
+/// What became of somebody who was to be taken over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Imported {
+    /// They are there, perhaps with a link.
+    Added(Option<LinkMade>),
+    /// Somebody else took the name, or the address, meanwhile.
+    Taken,
 }
 
 /// A one-time link to set a password. Whoever has it is that person, so it does not print.
@@ -60,10 +160,12 @@ impl fmt::Debug for LinkMade {
     }
 }
 
-/// Something was done to somebody.
+/// Something is so of somebody now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Done {
     pub(super) name: String,
+    /// Whether it was otherwise before.
+    pub(super) changed: bool,
 }
 
 /// A person, as operators see them.
@@ -75,6 +177,8 @@ pub(super) struct Person {
     pub(super) groups: BTreeSet<String>,
     /// RFC 3339, in UTC.
     pub(super) added: String,
+    /// Since when nobody is let in who says to be this person; RFC 3339, in UTC.
+    pub(super) disabled_since: Option<String>,
     /// Whether a password was set.
     pub(super) has_password: bool,
     /// Whether two-factor is on.
@@ -85,6 +189,83 @@ pub(super) struct Person {
     pub(super) password_failures: u32,
     /// The most wrong second factors in a row that any class of browser has.
     pub(super) second_factor_failures: u32,
+}
+
+/// Everything about a person that operators may know. Moments are as RFC 3339 says, in UTC.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Details {
+    #[serde(flatten)]
+    pub(super) person: Person,
+    /// The scheme of the digest that was imported, until the first sign-in.
+    pub(super) imported_password: Option<String>,
+    pub(super) authenticators: Vec<Authenticator>,
+    /// `None`: two-factor was never on, or was reset.
+    pub(super) recovery_codes: Option<Codes>,
+    pub(super) devices: Vec<Device>,
+    /// How many browsers have completed a sign-in before.
+    pub(super) known_browsers: usize,
+    /// Of the classes of browsers from which anything failed.
+    pub(super) failures: Vec<Failed>,
+    /// The last ones, the newest first.
+    pub(super) events: Vec<Happened>,
+}
+
+/// An authenticator of somebody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Authenticator {
+    pub(super) added: String,
+    pub(super) last_used: String,
+}
+
+/// The recovery codes of somebody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Codes {
+    pub(super) left: usize,
+    pub(super) of: usize,
+    pub(super) made: String,
+    /// Whether the person has said that they are saved.
+    pub(super) saved: bool,
+}
+
+/// A trusted device of somebody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Device {
+    pub(super) first_used: String,
+    pub(super) last_used: String,
+    pub(super) expires: String,
+}
+
+/// What failed from one class of browsers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Failed {
+    /// When somebody last completed a sign-in there; `None`: from all browsers that are not known.
+    pub(super) known_browser: Option<String>,
+    pub(super) password: Tally,
+    pub(super) second_factor: Tally,
+}
+
+/// Failures of one factor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Tally {
+    /// In a row.
+    pub(super) failures: u32,
+    /// Until when nothing is read.
+    pub(super) waits_until: Option<String>,
+    /// Whether only a recovery code or an operator leads on.
+    pub(super) locked: bool,
+}
+
+/// Something that happened to somebody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Happened {
+    pub(super) at: String,
+    /// Its name in logs.
+    pub(super) what: String,
+    pub(super) in_words: String,
+    /// From which address.
+    pub(super) from: Option<String>,
+    /// By which operator.
+    pub(super) by: Option<String>,
 }
 
 /// Why a deed was not done, in a sentence for the operator.

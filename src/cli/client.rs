@@ -1,59 +1,160 @@
-//! How a command asks the running gateway: HTTP over its Unix socket.
+//! How a command has something done: it asks the running gateway, by HTTP over its Unix socket, or,
+//! where none runs, does the same itself, over the same paths.
+//!
+//! Who has the store's lock does the deed. A command that finds the store locked and nobody at the
+//! socket waits for either: another command that will be done soon, or a gateway that starts.
 
-use std::io;
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
+use axum::body::Body;
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
+use tower::ServiceExt;
 
-use super::api::Refusal;
-use super::failure::Failure;
-use super::socket;
+use super::admin::desk_here;
+use super::api::{Refusal, path};
+use super::failure::{Failure, unwritten};
+use super::serve::{self, NotStarted};
+use super::socket::{self, Peer};
+use crate::config::Config;
 
-/// Asks the gateway whose state lies in `state` for the deed at `path`.
-///
-/// # Errors
-/// Says for the operator that no gateway runs, or why the deed was not done.
-pub(super) async fn ask<A: DeserializeOwned>(
-    state: &Path,
-    path: &str,
-    question: &impl Serialize,
-) -> Result<A, Failure> {
-    let stream = UnixStream::connect(socket::path_in(state)).await;
-    let stream = stream.map_err(|error| unreachable(state, &error))?;
-    let asked = timeout(PATIENCE, exchange(stream, path, question)).await;
-    let (status, body) =
-        asked.map_err(|_| Failure::new("the gateway did not answer in time"))??;
-    if status == StatusCode::OK {
-        return serde_json::from_slice(&body).map_err(|_| foreign());
-    }
-    let refusal = serde_json::from_slice::<Refusal>(&body).map_err(|_| foreign())?;
-    Err(Failure::new(refusal.problem))
+/// Has deeds done to the people of one configuration.
+pub(super) struct Client {
+    config: Config,
+    /// What does them in this process, from the first time that no gateway was found.
+    here: Option<Router>,
 }
 
-async fn exchange(
-    stream: UnixStream,
-    path: &str,
-    question: &impl Serialize,
-) -> Result<(StatusCode, Bytes), Failure> {
-    let broken =
-        |error: hyper::Error| Failure::new("the gateway broke off its answer").because(error);
+/// Who does a deed.
+enum Way {
+    Gateway(UnixStream),
+    Here(Router),
+}
+
+impl Client {
+    /// Nobody is asked yet, and nothing opened.
+    pub(super) fn new(config: Config) -> Self {
+        Self { config, here: None }
+    }
+
+    /// Has the deed at `path` done. If no gateway runs, `notes` say so, once.
+    ///
+    /// # Errors
+    /// Says for the operator why the deed was not done.
+    pub(super) async fn ask<A: DeserializeOwned>(
+        &mut self,
+        path: &str,
+        question: &impl Serialize,
+        notes: &mut dyn Write,
+    ) -> Result<A, Failure> {
+        let request = request(path, question)?;
+        let way = self.way(path, notes).await?;
+        let (status, body) = match way {
+            Way::Gateway(stream) => timeout(PATIENCE, exchange(stream, request))
+                .await
+                .map_err(|_| Failure::new("the gateway did not answer in time"))??,
+            Way::Here(desk) => do_here(desk, request).await?,
+        };
+        if status == StatusCode::OK {
+            return serde_json::from_slice(&body).map_err(|_| foreign());
+        }
+        let refusal = serde_json::from_slice::<Refusal>(&body).map_err(|_| foreign())?;
+        Err(Failure::new(refusal.problem))
+    }
+
+    /// Whether there can be anybody yet: a gateway runs, or there is a store.
+    pub(super) fn may_know_somebody(&self) -> bool {
+        let state = &self.config.state;
+        socket::is_answered(Some(state)) || store_is_there(state)
+    }
+
+    async fn way(&mut self, path: &str, notes: &mut dyn Write) -> Result<Way, Failure> {
+        if let Some(here) = &self.here {
+            return Ok(Way::Here(here.clone()));
+        }
+        let state = self.config.state.clone();
+        for _ in 0..TRIES {
+            match UnixStream::connect(socket::path_in(&state)).await {
+                Ok(stream) => return Ok(Way::Gateway(stream)),
+                Err(error) if nobody_is_there(&error) => {}
+                Err(error) => return Err(unreachable(&state, &error)),
+            }
+            if !store_is_there(&state) && ![path::ADD, path::IMPORT].contains(&path) {
+                return Err(no_store(&state));
+            }
+            match self.opened().await {
+                Ok(here) => {
+                    let state = state.display();
+                    writeln!(
+                        notes,
+                        "No gateway is running: working on the store in {state} directly."
+                    )
+                    .map_err(unwritten)?;
+                    self.here = Some(here.clone());
+                    return Ok(Way::Here(here));
+                }
+                Err(error) if error.is_in_use() => sleep(PAUSE).await,
+                Err(error) => return Err(not_opened(&error)),
+            }
+        }
+        let state = state.display();
+        Err(Failure::new(format!(
+            "another command has been working on the store in {state} for long"
+        ))
+        .cure("wait until it is done, or start the gateway: it works for many at once"))
+    }
+
+    async fn opened(&self) -> Result<Router, NotStarted> {
+        let env = serve::furnish_a_command(self.config.clone()).await?;
+        // The directory belongs to whom we run as: it was refused otherwise.
+        let owner = fs::metadata(&self.config.state)?.uid();
+        Ok(desk_here(Arc::new(env), Peer(Some(owner))))
+    }
+}
+
+fn store_is_there(state: &Path) -> bool {
+    // What cannot be looked at is there, for all we know: opening it says what is wrong.
+    state.join("store.redb").try_exists().unwrap_or(true)
+}
+
+fn request(path: &str, question: &impl Serialize) -> Result<Request<Body>, Failure> {
     let body = serde_json::to_vec(question)
         .map_err(|error| Failure::new("the question cannot be written down").because(error))?;
-    let request = Request::builder()
+    Request::builder()
         .method(Method::POST)
         .uri(path)
         .header(header::HOST, "doorward")
         .header(header::CONTENT_TYPE, "application/json")
-        .body(Full::new(Bytes::from(body)))
-        .map_err(|error| Failure::new("the question cannot be asked").because(error))?;
+        .body(Body::from(body))
+        .map_err(|error| Failure::new("the question cannot be asked").because(error))
+}
+
+async fn do_here(desk: Router, request: Request<Body>) -> Result<(StatusCode, Bytes), Failure> {
+    let Ok(answer) = desk.oneshot(request).await;
+    let status = answer.status();
+    let body = answer.into_body().collect().await;
+    let body = body.map_err(|error| Failure::new("the answer cannot be read").because(error))?;
+    Ok((status, body.to_bytes()))
+}
+
+async fn exchange(
+    stream: UnixStream,
+    request: Request<Body>,
+) -> Result<(StatusCode, Bytes), Failure> {
+    let broken =
+        |error: hyper::Error| Failure::new("the gateway broke off its answer").because(error);
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
     // It ends with the exchange; what is wrong with it, the exchange says.
@@ -65,18 +166,31 @@ async fn exchange(
     Ok((status, body.to_bytes()))
 }
 
+fn nobody_is_there(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
+}
+
 fn unreachable(state: &Path, error: &io::Error) -> Failure {
     let state = state.display();
-    match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-            Failure::new(format!("no gateway is running with the state directory {state}"))
-                .cure("start one with `doorward serve`, then run this command again")
-        }
-        io::ErrorKind::PermissionDenied => {
-            Failure::new(format!("the state directory {state} belongs to another system user"))
-                .cure("run this command as the user whom the gateway runs as, or as root")
-        }
-        _ => Failure::new(format!("cannot reach the gateway through {state}")).because(error),
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        return Failure::new(format!("the state directory {state} belongs to another system user"))
+            .cure("run this command as the user whom the gateway runs as, or as root");
+    }
+    Failure::new(format!("cannot reach the gateway through {state}")).because(error)
+}
+
+fn no_store(state: &Path) -> Failure {
+    let state = state.display();
+    Failure::new(format!("no gateway is running, and there is no store in {state} yet"))
+        .cure("start one with `doorward serve`, or add somebody with `doorward user add NAME`")
+}
+
+fn not_opened(error: &NotStarted) -> Failure {
+    let failure =
+        Failure::new("no gateway is running, and the store cannot be worked on").because_of(error);
+    match error.cure() {
+        Some(cure) => failure.cure(cure),
+        None => failure,
     }
 }
 
@@ -90,3 +204,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A list of a hundred thousand people fits.
 const ANSWER_AT_MOST: usize = 64 * 1024 * 1024;
+
+/// How often, and how long apart, a store that is locked is asked for: for five seconds.
+const TRIES: usize = 100;
+const PAUSE: Duration = Duration::from_millis(50);

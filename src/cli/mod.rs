@@ -7,6 +7,7 @@ mod client;
 mod demo;
 mod failure;
 mod log;
+mod papers;
 pub mod serve;
 mod socket;
 mod user;
@@ -16,7 +17,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 pub use failure::Failure;
 
 use crate::config::Config;
@@ -65,7 +66,7 @@ enum Command {
     /// Print a JSON Schema of the configuration, for editors
     #[command(after_help = SCHEMA_EXAMPLES)]
     Schema,
-    /// Add people, list them, let them in again
+    /// People: add, import, list, show, change, let in again, keep out, remove
     #[command(subcommand, after_help = USER_NOTE)]
     User(user::Command),
     /// See it work: an old application, a gateway before it, and three people
@@ -77,6 +78,19 @@ enum Command {
         /// It brings its own; only here to keep the option for all from its help.
         #[arg(long, hide = true)]
         config: Option<PathBuf>,
+    },
+    /// Print what makes a shell complete these commands
+    #[command(after_help = papers::COMPLETIONS_EXAMPLES)]
+    Completions {
+        /// For which shell
+        shell: papers::Shell,
+    },
+    /// Print the manual page doorward(1), or write those of all commands
+    #[command(after_help = papers::MAN_EXAMPLES)]
+    Man {
+        /// Where to write a page for each command; made if it is not there
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
     },
 }
 
@@ -139,11 +153,13 @@ fn obey(line: Line, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Fa
             writeln!(out, "{:#}", crate::config::json_schema()).map_err(failure::unwritten)
         }
         Command::User(command) => {
-            let state = loaded(line.config)?.state;
+            let config = loaded(line.config)?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.map_err(|error| Failure::new("cannot start").because(error))?;
-            runtime.block_on(user::run(command, &state, out, notes))
+            runtime.block_on(user::run(command, config, out, notes))
         }
+        Command::Completions { shell } => papers::completions(Line::command(), shell, out),
+        Command::Man { folder } => papers::manual(Line::command(), folder.as_deref(), out),
     }
 }
 
@@ -175,7 +191,9 @@ Exit codes: 0 done, 1 refused or failed, 2 the command line is not understood.";
 
 const USER_NOTE: &str = "\
 These commands ask the running gateway, through the socket in its state directory: run them as the
-system user of the gateway, or as root.";
+system user of the gateway, or as root. Where no gateway runs, they work on its store themselves, as
+the system user to whom it belongs.
+Exit codes: 0 done, 1 refused or failed, 2 the command line is not understood.";
 
 const SERVE_EXAMPLES: &str = "\
 Examples:
@@ -210,8 +228,6 @@ Exit codes: 0 valid, perhaps with warnings, 1 not valid.";
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     fn help(path: &[&str]) -> String {
@@ -239,6 +255,40 @@ mod tests {
         insta::assert_snapshot!("help_user_list", help(&["user", "list"]));
         insta::assert_snapshot!("help_user_unlock", help(&["user", "unlock"]));
         insta::assert_snapshot!("help_user_passwd", help(&["user", "passwd"]));
+        insta::assert_snapshot!("help_user_import", help(&["user", "import"]));
+        insta::assert_snapshot!("help_user_set", help(&["user", "set"]));
+        insta::assert_snapshot!("help_user_remove", help(&["user", "remove"]));
+    }
+
+    #[test]
+    fn every_command_shows_an_example_or_a_note() {
+        let mut all = vec![Line::command()];
+        while let Some(command) = all.pop() {
+            assert!(command.get_after_help().is_some(), "{}", command.get_name());
+            all.extend(command.get_subcommands().cloned());
+        }
+    }
+
+    #[test]
+    fn completions_and_manual_pages_know_every_command() {
+        let made = |words: &[&str]| {
+            let mut out = Vec::new();
+            let line = ["doorward"].iter().chain(words).map(Into::into);
+            assert_eq!(run(line, &mut out, &mut Vec::new()), ExitCode::SUCCESS);
+            String::from_utf8(out).unwrap()
+        };
+        for shell in ["bash", "zsh", "fish"] {
+            assert!(made(&["completions", shell]).contains("reset-2fa"), "{shell}");
+        }
+        assert!(made(&["man"]).starts_with(".ie"), "{}", made(&["man"]));
+        let folder = tempfile::tempdir().unwrap();
+        let pages = folder.path().join("man1");
+        assert_eq!(made(&["man", &pages.display().to_string()]), "");
+        let names: Vec<_> =
+            std::fs::read_dir(&pages).unwrap().map(|e| e.unwrap().file_name()).collect();
+        for page in ["doorward.1", "doorward-serve.1", "doorward-user-import.1"] {
+            assert!(names.contains(&page.into()), "{page}: {names:?}");
+        }
     }
 
     #[test]

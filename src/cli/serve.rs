@@ -6,7 +6,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -23,7 +23,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::admin::Admin;
-use super::log;
+use super::{log, socket};
 use crate::config::{Config, Problems};
 use crate::domain::chance::Chance;
 use crate::domain::signed::Signer;
@@ -110,6 +110,11 @@ pub enum NotStarted {
 }
 
 impl NotStarted {
+    /// Whether another process has the store, which may be done with it in a moment.
+    pub(super) fn is_in_use(&self) -> bool {
+        matches!(self, Self::Store { source: redb::OpenError::Locked, .. })
+    }
+
     /// What to do about it, where the error does not say so itself.
     pub(super) fn cure(&self) -> Option<String> {
         match self {
@@ -157,7 +162,7 @@ impl Gateway {
         let sockets = config.listen.iter().copied().map(bind).collect::<Result<Vec<_>, _>>()?;
         let desks = config.operators.iter().copied().map(bind).collect::<Result<Vec<_>, _>>()?;
         let accept_clock = world.accept_clock;
-        let env = Arc::new(furnish(config, world)?);
+        let env = Arc::new(furnish(config, world, open_once_commands_are_done)?);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let within = runtime.enter();
         runtime.block_on(believe_clock(&env, accept_clock))?;
@@ -262,12 +267,44 @@ fn bind(address: SocketAddr) -> Result<TcpListener, NotStarted> {
     TcpListener::bind(address).map_err(|source| NotStarted::Listen { address, source })
 }
 
-fn furnish(config: Config, world: World) -> Result<Env, NotStarted> {
+/// What a command works with where no gateway runs; the store is locked for this process.
+///
+/// # Errors
+/// See [`NotStarted`].
+pub(super) async fn furnish_a_command(config: Config) -> Result<Env, NotStarted> {
+    let env = furnish(config, World::real(), open)?;
+    believe_clock(&env, false).await?;
+    Ok(env)
+}
+
+fn open(path: &Path) -> Result<Redb, redb::OpenError> {
+    Redb::open(path, redb::Options::default())
+}
+
+/// Lets a command that works on the store itself end first: most are done in a moment. A gateway
+/// that has the store answers at its socket, and does not end because we wait.
+fn open_once_commands_are_done(path: &Path) -> Result<Redb, redb::OpenError> {
+    for _ in 0..PATIENCE {
+        match open(path) {
+            Err(redb::OpenError::Locked) if !socket::is_answered(path.parent()) => {
+                #[expect(clippy::disallowed_methods, reason = "nobody is served yet")]
+                std::thread::sleep(PAUSE);
+            }
+            ended => return ended,
+        }
+    }
+    open(path)
+}
+
+fn furnish(
+    config: Config,
+    world: World,
+    open: impl Fn(&Path) -> Result<Redb, redb::OpenError>,
+) -> Result<Env, NotStarted> {
     let state = StateDirectory::open(&config.state)?;
     let keys = world.chance.draw(|rng| Keys::of(&state, rng))?;
     let path = state.store_file();
-    let records = Redb::open(&path, redb::Options::default())
-        .map_err(|source| NotStarted::Store { path, source })?;
+    let records = open(&path).map_err(|source| NotStarted::Store { path, source })?;
     let cookie_keys = keys.cookie();
     let signer = Signer::new(cookie_keys.iter().map(|(id, key)| (*id, key)))
         .ok_or(NotStarted::NoCookieKey)?;
@@ -381,6 +418,9 @@ async fn readiness(
     }
 }
 
+/// How often, and how long apart, a store that a command has is asked for: for five seconds.
+const PATIENCE: usize = 100;
+const PAUSE: Duration = Duration::from_millis(50);
 const SWEEP_EVERY: Duration = Duration::from_hours(1);
 const NOTE_TIME_EVERY: Duration = Duration::from_mins(1);
 /// How long threads get to notice the end, after the requests.

@@ -16,6 +16,11 @@ pub(super) fn path_in(state: &Path) -> PathBuf {
     state.join("socket")
 }
 
+/// Whether somebody answers at the socket in `state`.
+pub(super) fn is_answered(state: Option<&Path>) -> bool {
+    state.is_some_and(|state| std::os::unix::net::UnixStream::connect(path_in(state)).is_ok())
+}
+
 /// The bound socket. It is unlinked when this is dropped.
 #[derive(Debug)]
 pub(super) struct Socket {

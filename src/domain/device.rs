@@ -127,6 +127,11 @@ impl TrustedDevice {
         self.expires
     }
 
+    /// When it became a trusted device.
+    pub fn made(&self) -> Timestamp {
+        self.made
+    }
+
     /// When it was last used.
     pub fn last_used(&self) -> Timestamp {
         self.last_used
@@ -145,6 +150,18 @@ pub struct KnownBrowser {
     pub(super) last_seen: Timestamp,
     #[n(2)]
     pub(super) tries: Tries,
+}
+
+impl KnownBrowser {
+    /// When somebody last completed a sign-in there.
+    pub fn last_seen(&self) -> Timestamp {
+        self.last_seen
+    }
+
+    /// What failed there.
+    pub fn tries(&self) -> &Tries {
+        &self.tries
+    }
 }
 
 /// The failures of one class of browser, for both factors.

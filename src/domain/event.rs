@@ -99,6 +99,21 @@ pub enum What {
     /// There were so many wrong codes in a row that only a recovery code is read from now on.
     #[n(17)]
     Locked,
+    /// An operator disabled the user: sessions, links and trusted devices are over.
+    #[n(18)]
+    UserDisabled,
+    /// An operator enabled the user again.
+    #[n(19)]
+    UserEnabled,
+    /// An operator turned two-factor off for somebody who lost everything.
+    #[n(20)]
+    TwoFactorReset,
+    /// An operator changed name, address or groups of the user.
+    #[n(21)]
+    UserChanged,
+    /// An operator removed the user.
+    #[n(22)]
+    UserRemoved,
 }
 
 impl What {
@@ -123,6 +138,11 @@ impl What {
             Self::DeviceCopied => "device-copied",
             Self::WaitBegan => "wait-began",
             Self::Locked => "locked",
+            Self::UserDisabled => "user-disabled",
+            Self::UserEnabled => "user-enabled",
+            Self::TwoFactorReset => "two-factor-reset",
+            Self::UserChanged => "user-changed",
+            Self::UserRemoved => "user-removed",
         }
     }
 
@@ -149,6 +169,11 @@ impl What {
             }
             Self::WaitBegan => "after many failures in a row, nothing is read for a while",
             Self::Locked => "after many wrong codes in a row, only a recovery code is read",
+            Self::UserDisabled => "an operator disabled a user",
+            Self::UserEnabled => "an operator enabled a user again",
+            Self::TwoFactorReset => "an operator turned two-factor off for a user",
+            Self::UserChanged => "an operator changed what is known of a user",
+            Self::UserRemoved => "an operator removed a user",
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod assurance;
 pub mod chance;
 pub mod demand;
 pub mod device;
+pub mod digest;
 pub mod event;
 pub mod factor;
 mod id;

@@ -14,6 +14,7 @@ use precis_core::profile::PrecisFastInvocation;
 use precis_profiles::OpaqueString;
 use zeroize::Zeroizing;
 
+use super::digest::Scheme;
 use super::secret::Secret;
 
 /// A password in its prepared form. Does not print; wiped from memory when dropped.
@@ -103,21 +104,84 @@ pub enum WeakPassword {
     Personal,
 }
 
-/// What we keep of a password: a string in the PHC format, which says how it was made. Does not
-/// print.
-#[derive(Clone, PartialEq, Eq, Encode, Decode)]
-#[cbor(transparent)]
-pub struct PasswordHash(#[n(0)] String);
+/// What we keep of a password: a string in the PHC format, which says how it was made, perhaps over
+/// a digest that was made elsewhere. Does not print.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordHash {
+    phc: String,
+    over: Option<Scheme>,
+}
 
 impl PasswordHash {
-    /// Takes a PHC string, as an adapter of hashing made it.
+    /// Takes a PHC string, as an adapter of hashing made it of a password.
     pub fn new(phc: String) -> Self {
-        Self(phc)
+        Self { phc, over: None }
+    }
+
+    /// Takes a PHC string, as an adapter of hashing made it of a digest of this scheme.
+    pub fn over(scheme: Scheme, phc: String) -> Self {
+        Self { phc, over: Some(scheme) }
+    }
+
+    /// The scheme of the digest that was hashed; `None` where it was the password itself.
+    pub fn scheme(&self) -> Option<&Scheme> {
+        self.over.as_ref()
+    }
+
+    /// A hash of the same make that no password has: to verify against it is the same work, and
+    /// never right.
+    #[must_use]
+    pub fn that_nothing_matches(&self) -> Self {
+        let mut phc = self.phc.clone();
+        if let Some(output) = phc.rfind('$').map(|last| last + 1) {
+            let other =
+                if phc.get(output..).is_some_and(|o| o.starts_with('A')) { "B" } else { "A" };
+            if phc.is_char_boundary(output + 1) {
+                phc.replace_range(output..=output, other);
+            }
+        }
+        Self { phc, over: self.over.clone() }
     }
 
     /// The PHC string; search for this word when reviewing.
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.phc
+    }
+}
+
+/// The PHC string alone, or scheme and PHC string.
+impl<C> Encode<C> for PasswordHash {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        e: &mut minicbor::Encoder<W>,
+        context: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        match &self.over {
+            None => e.str(&self.phc)?.ok(),
+            Some(scheme) => {
+                e.array(2)?;
+                scheme.encode(e, context)?;
+                e.str(&self.phc)?.ok()
+            }
+        }
+    }
+}
+
+impl<'b, C> Decode<'b, C> for PasswordHash {
+    fn decode(
+        d: &mut minicbor::Decoder<'b>,
+        context: &mut C,
+    ) -> Result<Self, minicbor::decode::Error> {
+        if d.datatype()? == minicbor::data::Type::String {
+            return d.str().map(|phc| Self::new(phc.to_owned()));
+        }
+        match d.array()? {
+            Some(2) => {
+                let scheme = Scheme::decode(d, context)?;
+                d.str().map(|phc| Self::over(scheme, phc.to_owned()))
+            }
+            _ => Err(minicbor::decode::Error::message("no password hash")),
+        }
     }
 }
 

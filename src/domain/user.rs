@@ -5,6 +5,8 @@
 //! what makes a one-time code one-time, and a hundred guesses at once no more than a hundred in a
 //! row.
 
+mod operated;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +21,7 @@ use super::factor::totp::{self, Skew, Totp};
 use super::factor::{Answer, Rejection};
 pub use super::identity::{Identity, UserId};
 use super::lockout::{Charge, Failures};
-use super::name::{Email, Group, Name};
+use super::name::{Email, FullName, Group, Name};
 use super::password::PasswordHash;
 use super::session::Session;
 use super::time::Timestamp;
@@ -58,6 +60,9 @@ pub struct User {
     /// The number of the last link to set a password; those before it are dead.
     #[n(13)]
     last_link: u64,
+    /// Since when an operator lets nobody in who says to be this user.
+    #[n(14)]
+    disabled: Option<Timestamp>,
 }
 
 /// What an operator says of a new user.
@@ -71,6 +76,21 @@ pub struct Profile {
     pub email: Option<Email>,
     /// The groups.
     pub groups: BTreeSet<Group>,
+}
+
+/// What an operator changes of a user. What is `None` or empty stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// The full name, or that there is none.
+    pub full_name: Option<Option<FullName>>,
+    /// The e-mail address, or that there is none.
+    pub email: Option<Option<Email>>,
+    /// These groups and no others.
+    pub groups: Option<BTreeSet<Group>>,
+    /// These groups, too.
+    pub add_groups: Vec<Group>,
+    /// No longer these groups.
+    pub remove_groups: Vec<Group>,
 }
 
 /// What became of turning two-factor on.
@@ -115,6 +135,7 @@ impl User {
             strangers: Tries::default(),
             epoch: 0,
             last_link: 0,
+            disabled: None,
         }
     }
 
@@ -415,22 +436,6 @@ impl User {
     /// The trusted devices, those whose time is over among them until the next is added.
     pub fn devices(&self) -> &[TrustedDevice] {
         &self.devices
-    }
-
-    /// An operator forgets all failures, of both factors and all browsers.
-    pub fn unlock(&mut self) {
-        self.strangers = Tries::default();
-        for browser in &mut self.known {
-            browser.tries = Tries::default();
-        }
-    }
-
-    /// The most failures in a row that any class of browser has: of the password, of the second
-    /// factor.
-    pub fn most_failures(&self) -> (u32, u32) {
-        let all = || self.known.iter().map(|known| &known.tries).chain([&self.strangers]);
-        let most = |count: fn(&Tries) -> u32| all().map(count).max().unwrap_or(0);
-        (most(|t| t.password.count()), most(|t| t.second_factor.count()))
     }
 
     fn tries_so_far(&self, browser: Option<BrowserId>) -> &Tries {

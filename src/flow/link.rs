@@ -50,7 +50,8 @@ pub async fn look(
     let Some(link) = env.store.link(token.hash()).await? else { return Ok(None) };
     let Some(snapshot) = env.store.user(link.user).await? else { return Ok(None) };
     let user = &snapshot.user;
-    Ok(link.is_good(user.last_link(), caller.now).then(|| Addressee {
+    let good = link.is_good(user.last_link(), caller.now) && user.disabled().is_none();
+    Ok(good.then(|| Addressee {
         name: snapshot.identity.name.clone(),
         email: snapshot.identity.email.clone(),
         has_second_factor: user.has_second_factor(),
@@ -90,6 +91,7 @@ pub async fn set_password(
                 link.user == user
                     && link.purpose == Purpose::SetPassword
                     && link.is_good(held.user.last_link(), now)
+                    && held.user.disabled().is_none()
             });
             if good.is_none() {
                 return PasswordSet::Dead;

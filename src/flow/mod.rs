@@ -10,6 +10,7 @@ pub mod clock;
 pub mod confirm;
 pub mod enter;
 pub mod env;
+pub mod import;
 pub mod lines;
 pub mod link;
 pub mod set_up;

@@ -1,7 +1,7 @@
 //! Signing in with a user name and a password.
 //!
-//! Limit, place, charge, hash, and on success one batch. A name that no user has, and a user who has
-//! no password, take the same way with the same writes, so that nobody can tell.
+//! Limit, place, charge, hash, and on success one batch. A name that no user has, a user who has no
+//! password and one who is disabled take the same way with the same writes, so that nobody can tell.
 
 use super::env::{Caller, DeviceCookie, Env, Given};
 use super::visits::{Fresh, begin};
@@ -122,7 +122,8 @@ impl Charged {
     /// one too many.
     pub(super) fn settle(&self, caller: &Caller, held: &mut Held, verified: &Verified) -> bool {
         let user = held.user.id();
-        if !verified.right || held.user.epoch() != self.epoch {
+        let shut_out = held.user.disabled().is_some() || held.user.epoch() != self.epoch;
+        if !verified.right || shut_out {
             held.tell(caller.event(user, What::PasswordRefused));
             if held.user.password_closed(self.browser, caller.now).is_some() {
                 held.tell(caller.event(user, What::WaitBegan));
@@ -148,12 +149,12 @@ pub(super) async fn charge(
         .update(Reads::user(user), |held| {
             let browser = caller.known_to(&held.user);
             let charge = held.user.charge_password(browser, caller.now)?;
-            Ok(Charged {
-                browser,
-                charge,
-                hash: held.user.password().cloned(),
-                epoch: held.user.epoch(),
-            })
+            let hash = held.user.password().map(|hash| match held.user.disabled() {
+                // The same work as for a wrong password, however right it is.
+                Some(_) => hash.that_nothing_matches(),
+                None => hash.clone(),
+            });
+            Ok(Charged { browser, charge, hash, epoch: held.user.epoch() })
         })
         .await?;
     charged.ok_or(Unavailable::new("a name leads to a user who is not there"))

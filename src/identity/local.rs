@@ -5,6 +5,7 @@
 //! to do, and gives it back when that lasts.
 
 mod argon;
+mod elsewhere;
 mod places;
 
 use std::collections::VecDeque;
@@ -178,6 +179,7 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
+    use crate::domain::digest::{Digest, Scheme};
     use crate::domain::password::{Password, PasswordHash};
     use crate::identity::Verified;
 
@@ -231,6 +233,46 @@ mod tests {
         assert_eq!(again, Verified { right: true, rehashed: None });
         let lowered = verify(&old, "plinth kiwi", Some(&rehashed)).await;
         assert_eq!(lowered, Verified { right: true, rehashed: None });
+    }
+
+    async fn take_over(pool: &Pool, digest: &str) -> PasswordHash {
+        let digest = Digest::parse(digest).unwrap();
+        pool.place(HERE).unwrap().take_over(digest).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_digest_made_elsewhere_is_hashed_once_more_and_replaced_at_the_first_success() {
+        let pool = pool();
+        let stored = take_over(&pool, "{SHA}OYBaeO2HwcCGoTlnV52HQ2SqtxE=").await;
+        assert_eq!(stored.scheme().map(Scheme::name), Some("sha1"));
+        assert!(stored.expose().starts_with("$argon2id$"), "{}", stored.expose());
+        let wrong = verify(&pool, "three wet umbrella", Some(&stored)).await;
+        assert_eq!(wrong, Verified { right: false, rehashed: None });
+        let right = verify(&pool, "three wet umbrellas", Some(&stored)).await;
+        let rehashed = right.rehashed.filter(|_| right.right).unwrap();
+        assert_eq!(rehashed.scheme(), None);
+        let again = verify(&pool, "three wet umbrellas", Some(&rehashed)).await;
+        assert_eq!(again, Verified { right: true, rehashed: None });
+    }
+
+    #[tokio::test]
+    async fn the_digest_of_nothing_lets_nobody_in() {
+        let pool = pool();
+        let nothing = take_over(&pool, "{SHA}2jmj7l5rSw0yVb/vlWAYkK/YBwk=").await;
+        assert!(!verify(&pool, "", Some(&nothing)).await.right);
+    }
+
+    #[tokio::test]
+    async fn against_what_nothing_matches_the_right_password_is_wrong() {
+        let pool = pool();
+        for stored in [
+            hash(&pool, "three wet umbrellas").await,
+            take_over(&pool, "{SHA}OYBaeO2HwcCGoTlnV52HQ2SqtxE=").await,
+        ] {
+            let stored = stored.that_nothing_matches();
+            let wrong = verify(&pool, "three wet umbrellas", Some(&stored)).await;
+            assert_eq!(wrong, Verified { right: false, rehashed: None });
+        }
     }
 
     #[tokio::test]

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 pub use limit::SignInLimit;
 
+use crate::domain::digest::Digest;
 use crate::domain::password::{Password, PasswordHash};
 
 /// Where passwords are hashed.
@@ -68,6 +69,13 @@ pub enum Work {
         /// Where the answer goes.
         answer: oneshot::Sender<Result<PasswordHash, Broken>>,
     },
+    /// Make what we keep of a password that was digested elsewhere.
+    TakeOver {
+        /// What was found.
+        digest: Digest,
+        /// Where the answer goes.
+        answer: oneshot::Sender<Result<PasswordHash, Broken>>,
+    },
 }
 
 /// What became of comparing a password.
@@ -75,7 +83,8 @@ pub enum Work {
 pub struct Verified {
     /// Whether it was the right one.
     pub right: bool,
-    /// The same password with today's parameters, where it was right and they have risen.
+    /// The same password with today's parameters, where it was right and they have risen, or only a
+    /// digest of it was known.
     pub rehashed: Option<PasswordHash>,
 }
 
@@ -91,7 +100,8 @@ impl Place {
     }
 
     /// Compares `password` with `stored`. Takes the same time whether there is something stored or
-    /// not, if it was made with today's parameters.
+    /// not, if it was made with today's parameters; over a digest that was made elsewhere it takes
+    /// as much longer as that digest does.
     ///
     /// # Errors
     /// [`Broken`] if it cannot be said.
@@ -112,6 +122,16 @@ impl Place {
     pub async fn hash(self, password: Password) -> Result<PasswordHash, Broken> {
         let (answer, waiting) = oneshot::channel();
         self.0.begin(Work::Hash { password, answer });
+        waiting.await.unwrap_or(Err(GONE))
+    }
+
+    /// Makes what we keep of a password that was digested elsewhere, with a new salt.
+    ///
+    /// # Errors
+    /// [`Broken`] if it cannot be made.
+    pub async fn take_over(self, digest: Digest) -> Result<PasswordHash, Broken> {
+        let (answer, waiting) = oneshot::channel();
+        self.0.begin(Work::TakeOver { digest, answer });
         waiting.await.unwrap_or(Err(GONE))
     }
 }

@@ -21,7 +21,7 @@ pub use batch::{Batch, Expect, Outcome};
 pub use cache::Snapshot;
 pub use directory::StateDirectory;
 pub use facade::Store;
-pub use facade::names::Added;
+pub use facade::people::{Added, Changed, NewUser};
 pub use facade::update::{Held, Reads};
 pub use keys::{Keys, NameKey};
 pub use records::{Kind, Record, Records, Unavailable, Version};

@@ -79,8 +79,8 @@ pub const SWEEP_AT_MOST: usize = 512;
 /// How many changes a receiver may fall behind before it is told to take everything for changed.
 pub(super) const CHANGES_KEPT: usize = 1024;
 
-/// What a record is about. The tags are written to disk and never change their meaning; 5 and 9 wait
-/// for indexes.
+/// What a record is about. The tags are written to disk and never change their meaning; 9 waits for
+/// another index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Kind {
@@ -92,6 +92,8 @@ pub enum Kind {
     Attempts = 3,
     /// A session.
     Session = 4,
+    /// That something happened to somebody: where to find it, the newest first.
+    Happened = 5,
     /// A one-time link.
     Token = 6,
     /// What is set at run time.
@@ -106,11 +108,12 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of the tags.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::User,
         Self::Name,
         Self::Attempts,
         Self::Session,
+        Self::Happened,
         Self::Token,
         Self::Setting,
         Self::Event,
@@ -267,6 +270,7 @@ mod tests {
                 (2, Kind::Name),
                 (3, Kind::Attempts),
                 (4, Kind::Session),
+                (5, Kind::Happened),
                 (6, Kind::Token),
                 (7, Kind::Setting),
                 (8, Kind::Event),

@@ -11,6 +11,7 @@ mod overtaken;
 
 mod challenge;
 mod confirm;
+mod kept_out;
 mod link;
 mod log;
 mod races;

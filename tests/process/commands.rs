@@ -100,22 +100,32 @@ fn a_line_that_is_not_understood_ends_with_2() {
 }
 
 #[test]
-fn without_a_gateway_a_command_says_so() {
+fn without_a_terminal_and_a_yes_nobody_is_removed() {
     let house = House::new();
-    let nobody = || {
-        let said = house.types(&["user", "list"]);
-        assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{said:?}");
-        assert!(said.notes.starts_with("doorward: no gateway is running"), "{said:?}");
-        assert!(said.notes.contains("doorward serve"), "{said:?}");
-    };
-    nobody();
-    // One that was killed leaves its socket behind; nobody answers there.
-    let mut process = house.opens();
-    process.is_killed();
-    assert!(house.state().join("socket").exists());
-    nobody();
     let _process = house.opens();
-    assert_eq!(house.types(&["user", "list"]).code, Some(0));
+    house.adds("ada");
+    let said = house.types(&["user", "remove", "ada"]);
+    assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{said:?}");
+    assert!(said.notes.contains("ada was not removed\n  say `--yes`"), "{said:?}");
+    assert_eq!(house.types(&["user", "show", "ada"]).code, Some(0));
+    assert_eq!(house.types(&["user", "remove", "ada", "--yes"]).out, "ada is removed.\n");
+    assert_eq!(house.types(&["user", "show", "ada"]).code, Some(1));
+}
+
+#[test]
+fn whoever_is_disabled_loses_what_is_open_in_a_running_gateway() {
+    let house = House::new();
+    let process = house.opens();
+    let mut ada = process.window();
+    ada.visits(&house.adds("ada")).posts(&[("password", PASSWORD)]);
+    assert_eq!(ada.opens("/").answer.status, 200);
+    assert_eq!(house.types(&["user", "disable", "ada"]).code, Some(0));
+    assert_eq!(ada.opens("/").answer.status, 303);
+    ada.follows().sends(&[("username", "ada"), ("password", PASSWORD)]);
+    assert_eq!(ada.answer.status, 422);
+    assert_eq!(house.types(&["user", "enable", "ada"]).code, Some(0));
+    ada.posts(&[("username", "ada"), ("password", PASSWORD)]);
+    assert_eq!(ada.answer.status, 200);
 }
 
 #[test]

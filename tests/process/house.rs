@@ -146,7 +146,16 @@ apps:
     }
 
     fn starts_heard_until(&self, more: &[&str], last: Option<&'static str>) -> Process {
-        let mut command = self.command(&[&["serve"], more].concat());
+        self.begins_heard_until(&[&["serve"], more].concat(), last)
+    }
+
+    /// Types `doorward` and these words, and waits for nothing.
+    pub(crate) fn begins(&self, words: &[&str]) -> Process {
+        self.begins_heard_until(words, None)
+    }
+
+    fn begins_heard_until(&self, words: &[&str], last: Option<&'static str>) -> Process {
+        let mut command = self.command(words);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let said = Arc::new(Mutex::new(String::new()));

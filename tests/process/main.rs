@@ -10,6 +10,7 @@ mod window;
 #[path = "../support/wire.rs"]
 mod wire;
 
+mod alone;
 mod commands;
 mod house;
 mod killed;

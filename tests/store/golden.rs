@@ -9,6 +9,7 @@ use std::time::Duration;
 use data_encoding::HEXLOWER;
 use doorward::domain::assurance::{Proof, Proofs};
 use doorward::domain::device::{BrowserId, DeviceId};
+use doorward::domain::digest::Scheme;
 use doorward::domain::event::{Event, What, Whom};
 use doorward::domain::factor::Answer;
 use doorward::domain::factor::totp::{Key, Skew};
@@ -93,6 +94,35 @@ fn event(whom: Whom, from: Option<&str>, by: Option<&str>) -> Event {
     Event { at: NOW, whom, what: What::DeviceCopied, from, by: by.map(str::to_owned) }
 }
 
+/// Somebody of whom there is what the first records did not have: a password taken over from
+/// elsewhere, and that an operator keeps them out.
+fn bob() -> User {
+    let profile = Profile {
+        name: Name::parse("bob").unwrap(),
+        full_name: None,
+        email: None,
+        groups: BTreeSet::new(),
+    };
+    let phc = "$argon2id$v=19$m=8,t=1,p=1$c2FsdA$aGFzaA".to_owned();
+    let scheme = Scheme::Bcrypt { cost: 10, salt: [9; 16].into() };
+    let bob = User::new(UserId::from([2; 16]), profile, NOW);
+    let mut bob = bob.with_password(PasswordHash::over(scheme, phc));
+    bob.disable(NOW);
+    bob
+}
+
+/// Every other scheme of a password that was taken over.
+fn taken_over() -> Vec<PasswordHash> {
+    let salt = || "salt".to_owned();
+    let schemes = [
+        Scheme::Apr1 { salt: salt() },
+        Scheme::Sha1,
+        Scheme::Sha256Crypt { salt: salt(), rounds: 5_000 },
+        Scheme::Sha512Crypt { salt: salt(), rounds: 656_000 },
+    ];
+    schemes.map(|scheme| PasswordHash::over(scheme, "$argon2id$".to_owned())).into()
+}
+
 fn failures() -> Failures {
     let mut failures = Failures::default();
     failures.fail(NOW);
@@ -145,6 +175,16 @@ fn a_user_is_read_as_it_was_written() {
 }
 
 #[test]
+fn a_user_whom_an_operator_keeps_out_is_read_as_it_was_written() {
+    is_as_it_was(&bob(), include_str!("golden/user-2.hex"));
+}
+
+#[test]
+fn a_password_taken_over_is_read_as_it_was_written() {
+    is_as_it_was(&taken_over(), include_str!("golden/passwords-1.hex"));
+}
+
+#[test]
 fn a_session_is_read_as_it_was_written() {
     is_as_it_was(&session(), include_str!("golden/session-2.hex"));
 }
@@ -188,12 +228,13 @@ fn failures_are_read_as_they_were_written() {
 #[test]
 fn every_event_has_a_name_and_a_number_of_its_own() {
     let numbers: Vec<_> =
-        (0..=17_u8).map(|number| minicbor::decode::<What>(&[number]).unwrap().name()).collect();
+        (0..=22_u8).map(|number| minicbor::decode::<What>(&[number]).unwrap().name()).collect();
     let distinct: BTreeSet<_> = numbers.iter().collect();
-    assert_eq!(distinct.len(), 18);
+    assert_eq!(distinct.len(), 23);
     assert_eq!((numbers[0], numbers[15]), ("user-added", "device-copied"));
     assert_eq!((numbers[16], numbers[17]), ("wait-began", "locked"));
-    assert!(minicbor::decode::<What>(&[18]).is_err());
+    assert_eq!((numbers[18], numbers[22]), ("user-disabled", "user-removed"));
+    assert!(minicbor::decode::<What>(&[23]).is_err());
 }
 
 /// Prints every record as it is written today, for a new golden file.
@@ -203,6 +244,8 @@ fn print_records() {
     let user = Whom::User(UserId::from([1; 16]));
     for (name, bytes) in [
         ("user", minicbor::to_vec(ada()).unwrap()),
+        ("user-2", minicbor::to_vec(bob()).unwrap()),
+        ("passwords", minicbor::to_vec(taken_over()).unwrap()),
         ("session", minicbor::to_vec(session()).unwrap()),
         ("stay", minicbor::to_vec(stay()).unwrap()),
         ("ticket", minicbor::to_vec(ticket()).unwrap()),

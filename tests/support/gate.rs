@@ -18,7 +18,8 @@ use doorward::domain::secret::Token;
 use doorward::domain::signed::Signer;
 use doorward::domain::time::Timestamp;
 use doorward::domain::user::{Profile, User, UserId};
-use doorward::flow::{Clock, Env, Source, administer};
+use doorward::flow::administer::{self, Linking};
+use doorward::flow::{Clock, Env, Source};
 use doorward::identity::local::{Cost, Pool, Room};
 use doorward::identity::{Full, Hashing, Place, SignInLimit, Work, Worker};
 use doorward::metrics::Metrics;
@@ -91,6 +92,9 @@ impl Worker for CountingWorker {
                 }
                 Work::Hash { password, answer } => {
                     answer.send(self.place.hash(password).await).ok();
+                }
+                Work::TakeOver { digest, answer } => {
+                    answer.send(self.place.take_over(digest).await).ok();
                 }
             }
         });
@@ -208,7 +212,8 @@ impl Gate {
     /// An operator makes a link for somebody who is there already; its path.
     pub(crate) async fn makes_a_link(&self, name: &str) -> String {
         let made = administer::password_link(&self.env, "root", &Login::typed(name)).await;
-        format!("/.doorward/link/{}", made.unwrap().unwrap().token.expose_text())
+        let Some(Linking::Made(link)) = made.unwrap() else { panic!("no link for {name}") };
+        format!("/.doorward/link/{}", link.token.expose_text())
     }
 
     /// What has happened so far; events of one moment are in the order of their kinds.

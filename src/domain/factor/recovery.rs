@@ -67,6 +67,11 @@ impl RecoveryCodes {
         self.codes.iter().filter(|entry| entry.used.is_none()).map(|entry| &entry.code)
     }
 
+    /// How many there were, used ones among them.
+    pub fn count(&self) -> usize {
+        self.codes.len()
+    }
+
     /// When the set was made.
     pub fn made(&self) -> Timestamp {
         self.made

@@ -55,6 +55,16 @@ impl Totp {
         self.last_used = now;
         Ok(())
     }
+
+    /// When it was set up.
+    pub fn added(&self) -> Timestamp {
+        self.added
+    }
+
+    /// When a code of it was last accepted.
+    pub fn last_used(&self) -> Timestamp {
+        self.last_used
+    }
 }
 
 /// The secret that an authenticator and we share.

@@ -5,7 +5,9 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
+use super::elsewhere;
 use crate::domain::chance::Chance;
+use crate::domain::digest::Digest;
 use crate::domain::password::{Password, PasswordHash};
 use crate::identity::{Broken, Verified, Work};
 
@@ -56,11 +58,16 @@ impl Argon {
         match work {
             Work::Verify { answer, .. } if answer.is_closed() => {}
             Work::Hash { answer, .. } if answer.is_closed() => {}
+            Work::TakeOver { answer, .. } if answer.is_closed() => {}
             Work::Verify { password, stored, answer } => {
                 let _ = answer.send(self.verify(&password, stored.as_ref(), memory));
             }
             Work::Hash { password, answer } => {
-                let _ = answer.send(self.hash(&password, memory));
+                let _ = answer.send(self.hash(password.expose(), memory).map(PasswordHash::new));
+            }
+            Work::TakeOver { digest: Digest { scheme, digest }, answer } => {
+                let hash = self.hash(digest.expose(), memory);
+                let _ = answer.send(hash.map(|hash| PasswordHash::over(scheme, hash)));
             }
         }
     }
@@ -71,21 +78,26 @@ impl Argon {
         stored: Option<&PasswordHash>,
         memory: &mut Memory,
     ) -> Result<Verified, Broken> {
+        let scheme = stored.and_then(PasswordHash::scheme);
         let kept = Kept::parse(stored.unwrap_or(&self.nobodys)).ok_or(NO_HASH)?;
+        let digested = scheme.map(|scheme| elsewhere::digest(scheme, password));
+        let input = digested.as_ref().map_or(password.expose(), |digest| digest.expose());
         let mut output = Zeroizing::new(vec![0; kept.output.as_bytes().len()]);
         let argon = Argon2::new(kept.algorithm, kept.version, kept.cost.clone());
-        fill(&argon, password, &kept.salt, &mut output, memory)?;
+        fill(&argon, input, &kept.salt, &mut output, memory)?;
         let same: bool = output.ct_eq(kept.output.as_bytes()).into();
-        let right = same && stored.is_some();
-        let rehashed = if right && kept.is_less_than(&self.cost) {
-            Some(self.hash(password, memory)?)
+        // Some of those who made digests made them of nothing, too.
+        let right = same && stored.is_some() && !password.expose().is_empty();
+        let rehashed = if right && (scheme.is_some() || kept.is_less_than(&self.cost)) {
+            Some(PasswordHash::new(self.hash(password.expose(), memory)?))
         } else {
             None
         };
         Ok(Verified { right, rehashed })
     }
 
-    fn hash(&self, password: &Password, memory: &mut Memory) -> Result<PasswordHash, Broken> {
+    /// The PHC string of `input`, with a new salt.
+    fn hash(&self, input: &[u8], memory: &mut Memory) -> Result<String, Broken> {
         let salt: [u8; SALT] = self.chance.draw(|rng| {
             let mut salt = [0; SALT];
             rng.fill_bytes(&mut salt);
@@ -93,20 +105,20 @@ impl Argon {
         });
         let mut output = Zeroizing::new([0; OUTPUT]);
         let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, self.cost.clone());
-        fill(&argon, password, &salt, output.as_mut_slice(), memory)?;
-        phc_string(&self.cost, &salt, output.as_slice()).map(PasswordHash::new).ok_or(UNFIT)
+        fill(&argon, input, &salt, output.as_mut_slice(), memory)?;
+        phc_string(&self.cost, &salt, output.as_slice()).ok_or(UNFIT)
     }
 }
 
 fn fill(
     argon: &Argon2<'_>,
-    password: &Password,
+    input: &[u8],
     salt: &[u8],
     output: &mut [u8],
     memory: &mut Memory,
 ) -> Result<(), Broken> {
     let blocks = memory.blocks(argon.params().block_count());
-    argon.hash_password_into_with_memory(password.expose(), salt, output, blocks).map_err(|_| UNFIT)
+    argon.hash_password_into_with_memory(input, salt, output, blocks).map_err(|_| UNFIT)
 }
 
 /// What stands in a PHC string of ours.
@@ -247,7 +259,7 @@ mod tests {
     fn what_nobody_has_is_verified_like_what_somebody_has() {
         let argon = argon(Cost::LEAST);
         let mut memory = Memory::default();
-        let somebodys = argon.hash(&Password::typed("x"), &mut memory).unwrap();
+        let somebodys = PasswordHash::new(argon.hash(b"x", &mut memory).unwrap());
         let form = |hash: &PasswordHash| {
             let kept = Kept::parse(hash).unwrap();
             (kept.cost.block_count(), kept.cost.t_cost(), kept.salt.len(), kept.output.len())
@@ -259,9 +271,9 @@ mod tests {
     fn memory_is_used_again_wiped_and_given_back() {
         let mut memory = Memory::default();
         let argon = argon(Cost::LEAST);
-        argon.hash(&Password::typed("x"), &mut memory).unwrap();
+        argon.hash(b"x", &mut memory).unwrap();
         let place = memory.blocks.as_ptr();
-        argon.hash(&Password::typed("y"), &mut memory).unwrap();
+        argon.hash(b"y", &mut memory).unwrap();
         assert_eq!(memory.blocks.as_ptr(), place);
         assert!(memory.is_dirty());
         let left =

@@ -1,16 +1,18 @@
 //! The store as everybody else sees it: people, visits, links, and what happened to them.
 //!
 //! Here is what is read, and how records are opened, sealed and committed. A change is one pure
-//! decision over what was read ([`update`]); names lead to people, and to nobody ([`names`]); the
-//! rest is housekeeping ([`upkeep`]).
+//! decision over what was read ([`update`]); people come, go and are called differently ([`people`]);
+//! names lead to people, and to nobody ([`names`]); what happened can be read again ([`events`]);
+//! the rest is housekeeping ([`upkeep`]).
 
-pub(super) mod names;
+mod events;
+mod names;
+pub(super) mod people;
 pub(super) mod update;
 mod upkeep;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use minicbor::{Decode, Encode};
 use tokio::sync::{Mutex, MutexGuard};
@@ -21,7 +23,7 @@ use super::keys::{Keys, NameKey};
 use super::records::{KeyRange, Kind, Record, Records, Unavailable, Version};
 use super::sealing::Sealer;
 use crate::domain::chance::Chance;
-use crate::domain::event::{Event, Whom};
+use crate::domain::event::Event;
 use crate::domain::link::Link;
 use crate::domain::secret::TokenHash;
 use crate::domain::session::Session;
@@ -61,9 +63,6 @@ impl fmt::Debug for Told {
 /// How often a decision is made again because somebody wrote first. Other nodes are few, and our
 /// own writers stand in line.
 const TRIES: usize = 256;
-
-/// How long events are kept.
-const EVENTS_LAST: Duration = Duration::from_hours(90 * 24);
 
 /// A record as it was read: what it says, and which commit wrote it.
 struct Read<T> {
@@ -179,15 +178,6 @@ impl Store {
         entries.iter().map(|entry| self.open(Kind::User, &entry.key, &entry.record)).collect()
     }
 
-    /// The first `limit` events at most, the oldest first.
-    ///
-    /// # Errors
-    /// As [`Store::user`].
-    pub async fn events(&self, limit: usize) -> Result<Vec<Event>, Unavailable> {
-        let entries = self.records.scan(Kind::Event, KeyRange::all(), limit).await?;
-        entries.iter().map(|entry| self.open(Kind::Event, &entry.key, &entry.record)).collect()
-    }
-
     async fn line(&self, key: &[u8]) -> MutexGuard<'_, ()> {
         let place = key.first().copied().map_or(0, usize::from) % LINES;
         self.lines[place].lock().await
@@ -271,15 +261,13 @@ impl Store {
         events: &[Event],
         name: Option<&str>,
     ) -> Result<bool, Unavailable> {
-        for event in events {
-            let key = self.event_key(event);
-            let over = Some(event.at.plus(EVENTS_LAST));
-            batch = self.put(batch, Kind::Event, &key, Expect::Absent, over, event)?;
+        for (number, event) in events.iter().enumerate() {
+            batch = self.put_event(batch, event, number)?;
         }
         match self.records.commit(batch).await {
             Ok(Outcome::Committed(_)) => {
                 for event in events {
-                    log(event, name);
+                    events::log(event, name);
                     if let Some(Told(hear)) = self.told.get() {
                         hear(event, name);
                     }
@@ -295,31 +283,8 @@ impl Store {
             }
         }
     }
-
-    /// In the order of time; eight random bytes keep those of one moment apart.
-    fn event_key(&self, event: &Event) -> [u8; 16] {
-        let mut key = [0; 16];
-        key[..8].copy_from_slice(&event.at.millis().to_be_bytes());
-        self.chance.draw(|rng| rng.fill_bytes(&mut key[8..]));
-        key
-    }
 }
 
 fn expect(version: Option<Version>) -> Expect {
     version.map_or(Expect::Absent, Expect::Version)
-}
-
-fn log(event: &Event, name: Option<&str>) {
-    let (what, message) = (event.what.name(), event.what.sentence());
-    let from = event.from.map(tracing::field::display);
-    let by = event.by.as_deref();
-    match &event.whom {
-        Whom::User(user) => {
-            tracing::info!(target: "doorward::event", name, %user, what, from, by, "{message}");
-        }
-        Whom::Nobody(hash) => {
-            let unknown_name = format!("{hash:016x}");
-            tracing::info!(target: "doorward::event", unknown_name, what, from, by, "{message}");
-        }
-    }
 }

@@ -2,25 +2,12 @@
 
 use super::{Store, TRIES, expect};
 use crate::domain::event::{Event, Whom};
-use crate::domain::link::Link;
 use crate::domain::lockout::Failures;
 use crate::domain::name::Login;
-use crate::domain::secret::TokenHash;
 use crate::domain::time::Timestamp;
-use crate::domain::user::{User, UserId};
+use crate::domain::user::UserId;
 use crate::store::batch::{Batch, Expect};
 use crate::store::records::{KeyRange, Kind, SWEEP_AT_MOST, Unavailable};
-
-/// What became of adding a user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Added {
-    /// The user is there now.
-    Now,
-    /// Somebody has this name, or it is somebody's e-mail address.
-    NameTaken,
-    /// Somebody has this e-mail address, or it is somebody's name.
-    EmailTaken,
-}
 
 /// How many names that no user has are remembered; those whose time is over soonest go.
 const ATTEMPTS_AT_MOST: usize = 100_000;
@@ -34,50 +21,7 @@ impl Store {
         Ok(self.read(Kind::Name, &self.names.of(login.key())).await?.value)
     }
 
-    /// Adds a user, with a first link where there is one; the name and the e-mail address lead to
-    /// this user from now on.
-    ///
-    /// # Errors
-    /// As [`Store::update`].
-    pub async fn add_user(
-        &self,
-        user: &User,
-        link: Option<(TokenHash, Link)>,
-        events: &[Event],
-    ) -> Result<Added, Unavailable> {
-        let name = self.names.of(user.name().as_str());
-        let email = user.email().map(|email| self.names.of(email.key()));
-        let email = email.filter(|email| *email != name);
-        for _ in 0..TRIES {
-            if self.is_taken(&name).await? {
-                return Ok(Added::NameTaken);
-            }
-            if let Some(email) = &email
-                && self.is_taken(email).await?
-            {
-                return Ok(Added::EmailTaken);
-            }
-            let absent = Expect::Absent;
-            let id = user.id();
-            let mut batch =
-                self.put(Batch::new(), Kind::User, id.as_bytes(), absent, None, user)?;
-            for key in [Some(&name), email.as_ref()].into_iter().flatten() {
-                batch = self.put(batch, Kind::Name, key, absent, None, &id)?;
-                // Whoever guessed at this name before there was a user behind it is forgotten.
-                batch = batch.delete(Kind::Attempts, *key, Expect::Any);
-            }
-            if let Some((hash, link)) = &link {
-                let over = Some(link.expires);
-                batch = self.put(batch, Kind::Token, hash.as_bytes(), absent, over, link)?;
-            }
-            if self.commit(batch, events, Some(user.name().as_str())).await? {
-                return Ok(Added::Now);
-            }
-        }
-        Err(Unavailable::new("too many others add the same user"))
-    }
-
-    async fn is_taken(&self, name: &[u8; 32]) -> Result<bool, Unavailable> {
+    pub(super) async fn is_taken(&self, name: &[u8; 32]) -> Result<bool, Unavailable> {
         Ok(self.records.get(Kind::Name, name).await?.is_some())
     }
 

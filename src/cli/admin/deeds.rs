@@ -1,0 +1,191 @@
+//! The deeds, one for each path.
+
+use axum::body::Bytes;
+use axum::extract::State;
+
+use super::view;
+use super::{Answer, Desk, Operator, Refused, json, read};
+use crate::cli::api::{
+    Changes, Done, Filter, Import, Imported, Names, NewUser, Newcomer, Standing, Whom,
+};
+use crate::domain::digest::Digest;
+use crate::domain::name::{Group, Login, Name};
+use crate::domain::user::{Change, Profile};
+use crate::flow::administer::{self, Adding, Changing, Linking, Switched};
+use crate::flow::import::{self, Known, TakenOver};
+
+pub(super) async fn add(State(desk): State<Desk>, Operator(by): Operator, body: Bytes) -> Answer {
+    let new: NewUser = read(&body)?;
+    let (name, email) = (new.name.clone(), new.email.clone());
+    match administer::add(&desk.env, &by, profile(new)).await? {
+        Adding::Added(link) => Ok(json(&desk.link_made(&link))),
+        Adding::NameTaken => {
+            Err(Refused::conflict(format!("somebody signs in as {name} already; nobody was added")))
+        }
+        Adding::EmailTaken => Err(Refused::conflict(format!(
+            "somebody signs in as {} already; nobody was added",
+            email.map_or_else(String::new, String::from)
+        ))),
+    }
+}
+
+pub(super) async fn list(State(desk): State<Desk>, _: Operator, body: Bytes) -> Answer {
+    let filter: Filter = read(&body)?;
+    let groups: Vec<&str> = filter.groups.iter().map(Group::as_str).collect();
+    let mut everybody = administer::list(&desk.env).await?;
+    everybody.retain(|user| {
+        let is_in = |group: &&str| user.identity().groups.contains(*group);
+        (groups.is_empty() || groups.iter().any(is_in))
+            && !(filter.without_second_factor && user.has_second_factor())
+    });
+    Ok(json(&everybody.iter().map(view::person).collect::<Vec<_>>()))
+}
+
+pub(super) async fn show(State(desk): State<Desk>, _: Operator, body: Bytes) -> Answer {
+    let Whom { name } = read(&body)?;
+    let shown = administer::show(&desk.env, &Login::typed(&name), EVENTS).await?;
+    Ok(json(&view::details(&shown.ok_or_else(|| Refused::nobody(&name))?)))
+}
+
+pub(super) async fn unlock(
+    State(desk): State<Desk>,
+    Operator(by): Operator,
+    body: Bytes,
+) -> Answer {
+    let Whom { name } = read(&body)?;
+    let unlocked = administer::unlock(&desk.env, &by, &Login::typed(&name)).await?;
+    done(&name, unlocked)
+}
+
+pub(super) async fn password_link(
+    State(desk): State<Desk>,
+    Operator(by): Operator,
+    body: Bytes,
+) -> Answer {
+    let Whom { name } = read(&body)?;
+    match administer::password_link(&desk.env, &by, &Login::typed(&name)).await? {
+        Some(Linking::Made(link)) => Ok(json(&desk.link_made(&link))),
+        Some(Linking::Disabled(name)) => Err(Refused::conflict(format!(
+            "{name} is disabled, and no link would work; first run: doorward user enable {name}"
+        ))),
+        None => Err(Refused::nobody(&name)),
+    }
+}
+
+pub(super) async fn disable(
+    State(desk): State<Desk>,
+    Operator(by): Operator,
+    body: Bytes,
+) -> Answer {
+    let Whom { name } = read(&body)?;
+    let switched = administer::disable(&desk.env, &by, &Login::typed(&name)).await?;
+    switch(&name, switched)
+}
+
+pub(super) async fn enable(
+    State(desk): State<Desk>,
+    Operator(by): Operator,
+    body: Bytes,
+) -> Answer {
+    let Whom { name } = read(&body)?;
+    let switched = administer::enable(&desk.env, &by, &Login::typed(&name)).await?;
+    switch(&name, switched)
+}
+
+pub(super) async fn reset_2fa(
+    State(desk): State<Desk>,
+    Operator(by): Operator,
+    body: Bytes,
+) -> Answer {
+    let Whom { name } = read(&body)?;
+    let switched = administer::reset_second_factor(&desk.env, &by, &Login::typed(&name)).await?;
+    switch(&name, switched)
+}
+
+pub(super) async fn set(State(desk): State<Desk>, Operator(by): Operator, body: Bytes) -> Answer {
+    let changes: Changes = read(&body)?;
+    let change = Change {
+        full_name: changes.full_name.map(Some).or(changes.no_full_name.then_some(None)),
+        email: changes.email.clone().map(Some).or(changes.no_email.then_some(None)),
+        groups: changes.groups,
+        add_groups: changes.add_groups,
+        remove_groups: changes.remove_groups,
+    };
+    let whom = Login::typed(&changes.name);
+    match administer::change(&desk.env, &by, &whom, &change).await? {
+        Some(Changing::Changed(user)) => Ok(json(&view::person(&user))),
+        Some(Changing::EmailTaken) => Err(Refused::conflict(format!(
+            "somebody else signs in as {}; nothing was changed",
+            changes.email.map_or_else(String::new, String::from)
+        ))),
+        None => Err(Refused::nobody(&changes.name)),
+    }
+}
+
+pub(super) async fn remove(
+    State(desk): State<Desk>,
+    Operator(by): Operator,
+    body: Bytes,
+) -> Answer {
+    let Whom { name } = read(&body)?;
+    let removed = administer::remove(&desk.env, &by, &Login::typed(&name)).await?;
+    done(&name, removed)
+}
+
+pub(super) async fn known(State(desk): State<Desk>, _: Operator, body: Bytes) -> Answer {
+    let asked: Vec<Names> = read(&body)?;
+    let mut all = Vec::with_capacity(asked.len());
+    for Names { name, email } in &asked {
+        all.push(match import::known(&desk.env, name, email.as_ref()).await? {
+            Known::New => Standing::New,
+            Known::There => Standing::There,
+            Known::NameIsEmail => Standing::NameIsEmail,
+            Known::EmailTaken => Standing::EmailTaken,
+        });
+    }
+    Ok(json(&all))
+}
+
+pub(super) async fn import(
+    State(desk): State<Desk>,
+    Operator(by): Operator,
+    body: Bytes,
+) -> Answer {
+    let Import { people, links } = read(&body)?;
+    let newcomers = people.into_iter().map(newcomer).collect::<Result<Vec<_>, _>>()?;
+    let made = import::take_over(&desk.env, &by, newcomers, links).await?;
+    let each = made.into_iter().map(|one| match one {
+        TakenOver::Added(link) => Imported::Added(link.map(|link| desk.link_made(&link))),
+        TakenOver::NameTaken | TakenOver::EmailTaken => Imported::Taken,
+    });
+    Ok(json(&each.collect::<Vec<_>>()))
+}
+
+fn newcomer(Newcomer { who, digest }: Newcomer) -> Result<import::Newcomer, Refused> {
+    let name = who.name.clone();
+    let password = digest.as_deref().map(Digest::parse).transpose();
+    let password = password
+        .map_err(|why| Refused::misunderstood(&format!("the password of {name}: {why}")))?;
+    Ok(import::Newcomer { profile: profile(who), password })
+}
+
+fn profile(new: NewUser) -> Profile {
+    let NewUser { name, full_name, email, groups } = new;
+    Profile { name, full_name: full_name.map(String::from), email, groups }
+}
+
+fn done(asked: &str, name: Option<Name>) -> Answer {
+    switch(asked, name.map(Switched::Now))
+}
+
+fn switch(asked: &str, switched: Option<Switched>) -> Answer {
+    let (name, changed) = match switched {
+        Some(Switched::Now(name)) => (name.into(), true),
+        Some(Switched::Already(name)) => (name.into(), false),
+        None => return Err(Refused::nobody(asked)),
+    };
+    Ok(json(&Done { name, changed }))
+}
+
+/// How many of the last events are shown.
+const EVENTS: usize = 10;

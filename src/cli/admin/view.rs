@@ -1,0 +1,98 @@
+//! People as operators see them.
+
+use crate::cli::api::{
+    Authenticator, Codes, Details, Device, Failed, Happened, Person, Tally, written,
+};
+use crate::domain::device::Tries;
+use crate::domain::digest::Scheme;
+use crate::domain::event::Event;
+use crate::domain::lockout::Failures;
+use crate::domain::password::PasswordHash;
+use crate::domain::time::Timestamp;
+use crate::domain::user::User;
+use crate::flow::administer::Shown;
+
+/// One line of the list.
+pub(super) fn person(user: &User) -> Person {
+    let identity = user.identity();
+    let (password_failures, second_factor_failures) = user.most_failures();
+    Person {
+        name: identity.name,
+        full_name: identity.full_name,
+        email: identity.email,
+        groups: identity.groups,
+        added: written(user.made()),
+        disabled_since: user.disabled().map(written),
+        has_password: user.password().is_some(),
+        has_second_factor: user.has_second_factor(),
+        recovery_codes_left: user.recovery_codes().map_or(0, |codes| codes.unused().count()),
+        trusted_devices: user.devices().len(),
+        password_failures,
+        second_factor_failures,
+    }
+}
+
+/// Everything.
+pub(super) fn details(Shown { user, events, now }: &Shown) -> Details {
+    let devices = user.devices().iter().filter(|device| device.is_trusted(*now));
+    let devices: Vec<Device> = devices
+        .map(|device| Device {
+            first_used: written(device.made()),
+            last_used: written(device.last_used()),
+            expires: written(device.expires()),
+        })
+        .collect();
+    let authenticators = user.authenticators().iter().map(|authenticator| Authenticator {
+        added: written(authenticator.added()),
+        last_used: written(authenticator.last_used()),
+    });
+    let known = user.known_browsers().iter();
+    let classes = std::iter::once((None, user.strangers()))
+        .chain(known.map(|known| (Some(written(known.last_seen())), known.tries())));
+    Details {
+        person: Person { trusted_devices: devices.len(), ..person(user) },
+        imported_password: user
+            .password()
+            .and_then(PasswordHash::scheme)
+            .map(|scheme| Scheme::name(scheme).to_owned()),
+        authenticators: authenticators.collect(),
+        recovery_codes: user.recovery_codes().map(|codes| Codes {
+            left: codes.unused().count(),
+            of: codes.count(),
+            made: written(codes.made()),
+            saved: codes.are_saved(),
+        }),
+        devices,
+        known_browsers: user.known_browsers().len(),
+        failures: classes
+            .filter(|(_, tries)| tries.password.count() + tries.second_factor.count() > 0)
+            .map(|(known_browser, tries)| failed(known_browser, tries, *now))
+            .collect(),
+        events: events.iter().map(happened).collect(),
+    }
+}
+
+fn failed(known_browser: Option<String>, tries: &Tries, now: Timestamp) -> Failed {
+    let tally = |failures: &Failures, locked: bool| Tally {
+        failures: failures.count(),
+        waits_until: failures.closed_until(now).filter(|_| !locked).map(written),
+        locked,
+    };
+    let locked = tries.second_factor.are_locking();
+    Failed {
+        known_browser,
+        // Passwords are never locked.
+        password: tally(&tries.password, false),
+        second_factor: tally(&tries.second_factor, locked),
+    }
+}
+
+fn happened(event: &Event) -> Happened {
+    Happened {
+        at: written(event.at),
+        what: event.what.name().to_owned(),
+        in_words: event.what.sentence().to_owned(),
+        from: event.from.map(|address| address.to_string()),
+        by: event.by.clone(),
+    }
+}

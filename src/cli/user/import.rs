@@ -1,0 +1,297 @@
+//! `doorward user import`: many people at once, from a CSV file or a file of Apache's htpasswd.
+//!
+//! Every line is checked before anybody is added. Then people are added some at a time, each time
+//! whole or not at all, so that an import that was broken off can be run again.
+
+mod lines;
+mod progress;
+
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use super::Office;
+use crate::cli::api::{Import as Batch, Imported, LinkMade, Names, Newcomer, Standing, path};
+use crate::cli::failure::{Failure, unwritten};
+use crate::domain::name::Group;
+use lines::{Line, Problem};
+use progress::Progress;
+
+/// Whom to take over, and how.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub(in crate::cli) struct Import {
+    /// The file; `-` is standard input
+    file: PathBuf,
+    /// What the file is; told by its name or its first line if this is left out
+    #[arg(long)]
+    format: Option<Format>,
+    /// A group for everybody in the file; can be given several times
+    #[arg(long = "group", value_name = "GROUP")]
+    groups: Vec<Group>,
+    /// Leave people out whose user name is there already, rather than refuse the file
+    #[arg(long)]
+    skip_existing: bool,
+    /// Print a link for everybody who is added, by which they set their password: CSV, name and link
+    #[arg(long)]
+    links: bool,
+    /// Only check, and add nobody
+    #[arg(long)]
+    dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// A header line names the columns: name, e-mail, full name, groups (separated by `;`)
+    Csv,
+    /// Lines of name, colon and digest, as Apache's htpasswd writes them
+    Htpasswd,
+}
+
+/// What came of it.
+#[derive(Debug, Default, Serialize)]
+struct Summary {
+    valid: bool,
+    problems: Vec<Problem>,
+    dry_run: bool,
+    /// How many were added, or would have been.
+    added: usize,
+    /// How many were left out, because they are there already.
+    skipped: usize,
+    /// For whom links were asked for.
+    links: Vec<LinkMade>,
+}
+
+/// Takes over who stands in a file.
+///
+/// # Errors
+/// Says for the operator why not everybody was added.
+pub(super) async fn run(import: Import, office: &mut Office<'_>) -> Result<(), Failure> {
+    let file = import.file.display().to_string();
+    let bytes = read(&import.file)?;
+    let format = import.format.or_else(|| lines::format_of(&import.file, &bytes));
+    let Some(format) = format else {
+        return Err(Failure::new(format!("it is not clear what {file} is"))
+            .cure("say `--format csv` or `--format htpasswd`"));
+    };
+    if import.links && format == Format::Htpasswd {
+        return Err(Failure::new("people in a file of htpasswd have a password, and need no link")
+            .cure("leave `--links` out"));
+    }
+    let (mut people, mut problems) = lines::read(format, &bytes);
+    let everybody: BTreeSet<Group> = import.groups.iter().cloned().collect();
+    for line in &mut people {
+        line.who.groups.extend(everybody.iter().cloned());
+    }
+
+    let mut summary = Summary { dry_run: import.dry_run, ..Summary::default() };
+    if office.client.may_know_somebody() {
+        let before = people.len();
+        people = those_who_are_new(people, import.skip_existing, &mut problems, office).await?;
+        summary.skipped = before - people.len();
+    }
+    problems.sort_by_key(|problem| problem.line);
+    summary.valid = problems.is_empty();
+    if !problems.is_empty() {
+        return refuse(&file, problems, import.json, office);
+    }
+    let ended = if import.dry_run {
+        summary.added = people.len();
+        Ok(())
+    } else {
+        add(people, &import, &mut summary, office).await
+    };
+    tell(&summary, import.json, office)?;
+    ended
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let read = if file == Path::new("-") {
+        io::stdin().read_to_end(&mut bytes).map(|_| bytes)
+    } else {
+        fs::read(file)
+    };
+    read.map_err(|error| Failure::new(format!("{} cannot be read", file.display())).because(error))
+}
+
+/// Those of `people` whom nobody is called like. Whoever is in the way is a problem, but for people
+/// of the same name where these are to be skipped.
+async fn those_who_are_new(
+    people: Vec<Line>,
+    skip: bool,
+    problems: &mut Vec<Problem>,
+    office: &mut Office<'_>,
+) -> Result<Vec<Line>, Failure> {
+    let mut new = Vec::with_capacity(people.len());
+    let mut rest = people.into_iter().peekable();
+    while rest.peek().is_some() {
+        let some: Vec<Line> = rest.by_ref().take(CHECKED_AT_ONCE).collect();
+        let names =
+            |line: &Line| Names { name: line.who.name.clone(), email: line.who.email.clone() };
+        let asked: Vec<Names> = some.iter().map(names).collect();
+        let standings: Vec<Standing> = office.ask(path::KNOWN, &asked).await?;
+        for (line, standing) in some.into_iter().zip(standings) {
+            let name = &line.who.name;
+            match standing {
+                Standing::New => new.push(line),
+                Standing::There if skip => {}
+                Standing::There => problems.push(Problem {
+                    line: line.number,
+                    what: format!("{name} is there already"),
+                    cure: "remove the line, or leave out who is there with --skip-existing".into(),
+                }),
+                Standing::NameIsEmail => problems.push(Problem {
+                    line: line.number,
+                    what: format!("{name} is the e-mail address of somebody who is there"),
+                    cure: "choose another name".into(),
+                }),
+                Standing::EmailTaken => problems.push(Problem {
+                    line: line.number,
+                    what: "somebody who is there signs in by this e-mail address".into(),
+                    cure: "remove the address, or take it from the other one with \
+                           `doorward user set NAME --no-email`"
+                        .into(),
+                }),
+            }
+        }
+    }
+    Ok(new)
+}
+
+async fn add(
+    people: Vec<Line>,
+    import: &Import,
+    summary: &mut Summary,
+    office: &mut Office<'_>,
+) -> Result<(), Failure> {
+    let mut progress = Progress::of(people.len());
+    let (mut taken, mut rest) = (Vec::new(), people.into_iter().peekable());
+    if import.links && !import.json {
+        office.row(["name", "link"])?;
+    }
+    while let Some(first) = rest.peek() {
+        let at_once = if first.digest.is_some() { HASHED_AT_ONCE } else { ADDED_AT_ONCE };
+        let newcomer = |line: Line| Newcomer { who: line.who, digest: line.digest };
+        let people: Vec<Newcomer> = rest.by_ref().take(at_once).map(newcomer).collect();
+        let names: Vec<_> = people.iter().map(|newcomer| newcomer.who.name.clone()).collect();
+        let batch = Batch { people, links: import.links };
+        let made: Vec<Imported> = match office.ask(path::IMPORT, &batch).await {
+            Ok(made) => made,
+            Err(failure) => {
+                progress.ends();
+                return Err(failure.cure("run it again with --skip-existing to add the rest"));
+            }
+        };
+        for (name, made) in names.iter().zip(made) {
+            match made {
+                Imported::Added(link) => {
+                    summary.added += 1;
+                    if let Some(link) = link.as_ref().filter(|_| !import.json) {
+                        office.row([&link.name, &link.link])?;
+                    }
+                    summary.links.extend(link);
+                }
+                Imported::Taken => taken.push(name.as_str().to_owned()),
+            }
+        }
+        progress.goes_on(names.len(), office.notes).map_err(unwritten)?;
+    }
+    progress.ends();
+    if import.skip_existing {
+        summary.skipped += taken.len();
+    } else if !taken.is_empty() {
+        let names = taken.join(", ");
+        return Err(Failure::new(format!("somebody else was called so meanwhile: {names}"))
+            .cure("the others were added; give these another name or address"));
+    }
+    Ok(())
+}
+
+impl Office<'_> {
+    /// A line of CSV, as RFC 4180 has it.
+    fn row(&mut self, fields: [&str; 2]) -> Result<(), Failure> {
+        let written = csv::Writer::from_writer(&mut *self.out).write_record(fields);
+        written.map_err(|error| unwritten(error.into()))
+    }
+}
+
+fn refuse(
+    file: &str,
+    problems: Vec<Problem>,
+    json: bool,
+    office: &mut Office<'_>,
+) -> Result<(), Failure> {
+    let count = problems.len();
+    let summary = Summary { problems, ..Summary::default() };
+    office.print(json, &summary, |out| {
+        summary.problems.iter().try_for_each(|Problem { line, what, cure }| {
+            writeln!(out, "{file}:{line}: {what}\n  {cure}")
+        })
+    })?;
+    Err(Failure::new(match count {
+        1 => "the file has a problem; nobody was added".to_owned(),
+        count => format!("the file has {count} problems; nobody was added"),
+    }))
+}
+
+/// Links are alone on standard output, so that they can be piped.
+fn tell(summary: &Summary, json: bool, office: &mut Office<'_>) -> Result<(), Failure> {
+    if json {
+        return office.print(true, summary, |_| Ok(()));
+    }
+    let Summary { dry_run, added, skipped, links, .. } = summary;
+    let people = |count: usize| match count {
+        1 => "one person".to_owned(),
+        count => format!("{count} people"),
+    };
+    let mut text = match (dry_run, added) {
+        (true, added) => format!("the file is good: {} would be added", people(*added)),
+        (false, added) => format!("{} added", people(*added)),
+    };
+    if *skipped > 0 {
+        text = format!("{text}, {} left out who were there already", people(*skipped));
+    }
+    let told = if links.is_empty() {
+        writeln!(office.out, "{text}.")
+    } else {
+        writeln!(office.notes, "{text}. Each link sets a password, once, for seven days.")
+    };
+    told.map_err(unwritten)
+}
+
+/// How many names are looked up at a time.
+const CHECKED_AT_ONCE: usize = 1_000;
+
+/// How many people are written at a time.
+const ADDED_AT_ONCE: usize = 500;
+
+/// How many passwords are hashed at a time: about half a second.
+const HASHED_AT_ONCE: usize = 25;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  doorward user import people.csv --dry-run
+  doorward user import people.csv --group staff --links > links.csv
+  doorward user import /etc/apache2/.htpasswd --skip-existing
+
+A CSV file has a header line, with these columns in any order; only `name` is needed:
+  name,e-mail,full name,groups
+  ada,ada@example.com,Ada Lovelace,staff;engine
+These people have no password until they use a link: `--links` prints one for each.
+
+Of htpasswd, digests by bcrypt (to cost 14), apr1, SHA-1, SHA-256 and SHA-512 crypt are taken over
+and work on. They are never kept as they are: each is hashed once more, which takes about 20 ms, and
+replaced by a hash of the password itself when the person first signs in.
+
+Every line is checked before anybody is added. An import that was broken off is run again with
+`--skip-existing`.
+Exit codes: 0 everybody is there, 1 the file has problems, or not everybody was added.";

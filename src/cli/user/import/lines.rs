@@ -1,0 +1,361 @@
+//! What stands in a file of people, and everything that is wrong with it.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::Format;
+use crate::cli::api::NewUser;
+use crate::domain::digest::{Digest, DigestError};
+use crate::domain::name::{Email, FullName, Group, Name, NameError};
+
+/// Somebody, and the line in which they stand, counted from 1.
+#[derive(Clone)]
+pub(super) struct Line {
+    pub(super) number: u64,
+    pub(super) who: NewUser,
+    /// A digest that can be taken over.
+    pub(super) digest: Option<String>,
+}
+
+/// What is wrong with a line, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Problem {
+    pub(super) line: u64,
+    pub(super) what: String,
+    pub(super) cure: String,
+}
+
+/// What the file is, as its name or else its first line tells.
+pub(super) fn format_of(file: &Path, bytes: &[u8]) -> Option<Format> {
+    let name = file.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    if file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv")) {
+        return Some(Format::Csv);
+    }
+    if name.contains("htpasswd") {
+        return Some(Format::Htpasswd);
+    }
+    let text = String::from_utf8_lossy(bytes);
+    let text = text.trim_start_matches('\u{feff}');
+    let first = text.lines().find(|line| !line.trim().is_empty() && !line.starts_with('#'))?;
+    if columns(first.split(',')).contains(&Some(Column::Name)) {
+        return Some(Format::Csv);
+    }
+    first.contains(':').then_some(Format::Htpasswd)
+}
+
+/// Everybody who stands in `bytes` in good order, and what is wrong with the others.
+pub(super) fn read(format: Format, bytes: &[u8]) -> (Vec<Line>, Vec<Problem>) {
+    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+    let mut sheet = Sheet::default();
+    match format {
+        Format::Csv => sheet.read_csv(bytes),
+        Format::Htpasswd => sheet.read_htpasswd(bytes),
+    }
+    sheet.find_twins();
+    sheet.problems.sort_by_key(|problem| problem.line);
+    (sheet.people, sheet.problems)
+}
+
+#[derive(Default)]
+struct Sheet {
+    people: Vec<Line>,
+    problems: Vec<Problem>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Column {
+    Name,
+    Email,
+    FullName,
+    Groups,
+}
+
+fn columns<'t>(header: impl Iterator<Item = &'t str>) -> Vec<Option<Column>> {
+    let column = |title: &str| {
+        let letters = title.chars().filter(|c| c.is_alphanumeric());
+        match letters.collect::<String>().to_lowercase().as_str() {
+            "name" | "user" | "username" | "login" => Some(Column::Name),
+            "email" | "mail" | "emailaddress" => Some(Column::Email),
+            "fullname" | "displayname" => Some(Column::FullName),
+            "group" | "groups" => Some(Column::Groups),
+            _ => None,
+        }
+    };
+    header.map(column).collect()
+}
+
+impl Sheet {
+    fn is_wrong(&mut self, line: u64, what: impl Into<String>, cure: impl Into<String>) {
+        self.problems.push(Problem { line, what: what.into(), cure: cure.into() });
+    }
+
+    fn read_csv(&mut self, bytes: &[u8]) {
+        let mut reader =
+            csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes);
+        let mut columns = None;
+        for record in reader.byte_records() {
+            // From memory nothing fails, and every number of fields will do.
+            let Ok(record) = record else { continue };
+            let number = number_of(&record, bytes);
+            let fields: Option<Vec<&str>> =
+                record.iter().map(|field| std::str::from_utf8(field).ok().map(str::trim)).collect();
+            match (fields, &columns) {
+                (None, _) => self.is_wrong(number, "it is not UTF-8", "save the file as UTF-8"),
+                (Some(fields), None) => match self.header(number, &fields) {
+                    Some(found) => columns = Some(found),
+                    None => return,
+                },
+                (Some(fields), Some(columns)) => self.row(number, columns, &fields),
+            }
+        }
+        if columns.is_none() && self.problems.is_empty() {
+            self.is_wrong(1, "the file is empty", HEADER);
+        }
+    }
+
+    fn header(&mut self, number: u64, titles: &[&str]) -> Option<Vec<Column>> {
+        let found = columns(titles.iter().copied());
+        if !found.contains(&Some(Column::Name)) {
+            let what = match titles {
+                [one] if one.contains([';', '\t']) => "columns are separated by commas",
+                _ => "this is no header line with a column `name`",
+            };
+            self.is_wrong(number, what, HEADER);
+            return None;
+        }
+        for (place, (title, column)) in titles.iter().zip(&found).enumerate() {
+            if column.is_none() {
+                let what = format!("nothing is known of a column `{title}`");
+                self.is_wrong(
+                    number,
+                    what,
+                    "remove it: name, e-mail, full name and groups are read",
+                );
+            } else if found[..place].contains(column) {
+                self.is_wrong(
+                    number,
+                    format!("there is another column for `{title}`"),
+                    "remove one",
+                );
+            }
+        }
+        // What is wrong with the header is told once, not again in every line.
+        let unknown = found.iter().map(|column| column.unwrap_or(Column::Groups));
+        (self.problems.is_empty()).then(|| unknown.collect())
+    }
+
+    fn row(&mut self, number: u64, columns: &[Column], fields: &[&str]) {
+        if fields.len() != columns.len() {
+            let what = format!("it has {} fields, the header has {}", fields.len(), columns.len());
+            self.is_wrong(number, what, "put a field that holds a comma between double quotes");
+            return;
+        }
+        let field = |column| {
+            let found = columns.iter().position(|one| *one == column);
+            found.and_then(|place| fields.get(place).copied()).filter(|text| !text.is_empty())
+        };
+        let before = self.problems.len();
+        let name = self.value(number, "name", Some(field(Column::Name).unwrap_or("")), Name::parse);
+        let email = self.value(number, "e-mail", field(Column::Email), Email::parse);
+        let full_name = self.value(number, "full name", field(Column::FullName), FullName::parse);
+        let texts = field(Column::Groups).unwrap_or_default().split(';').map(str::trim);
+        let groups = texts
+            .filter(|text| !text.is_empty())
+            .filter_map(|text| self.value(number, "groups", Some(text), Group::parse))
+            .collect();
+        if let Some(name) = name.filter(|_| self.problems.len() == before) {
+            let who = NewUser { name, full_name, email, groups };
+            self.people.push(Line { number, who, digest: None });
+        }
+    }
+
+    fn value<T>(
+        &mut self,
+        number: u64,
+        title: &str,
+        text: Option<&str>,
+        parse: fn(&str) -> Result<T, NameError>,
+    ) -> Option<T> {
+        match parse(text?) {
+            Ok(value) => Some(value),
+            Err(why) => {
+                let what = format!("{title} `{}`: {why}", text.unwrap_or_default().escape_debug());
+                self.is_wrong(number, what, "correct it, or remove the line");
+                None
+            }
+        }
+    }
+
+    fn read_htpasswd(&mut self, bytes: &[u8]) {
+        for (number, line) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {
+            let Ok(line) = std::str::from_utf8(line) else {
+                self.is_wrong(number, "it is not UTF-8", "save the file as UTF-8");
+                continue;
+            };
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let Some((name, digest)) = line.split_once(':') else {
+                self.is_wrong(number, "there is no colon in it", "write name, colon and digest");
+                continue;
+            };
+            let name = self.value(number, "name", Some(name), Name::parse);
+            match (name, Digest::parse(digest)) {
+                (Some(name), Ok(_)) => self.people.push(Line {
+                    number,
+                    who: NewUser { name, full_name: None, email: None, groups: [].into() },
+                    digest: Some(digest.to_owned()),
+                }),
+                (_, Ok(_)) => {}
+                (_, Err(why)) => self.is_wrong(number, why.to_string(), cure(why)),
+            }
+        }
+        if self.people.is_empty() && self.problems.is_empty() {
+            self.is_wrong(1, "the file is empty", "write name, colon and digest in each line");
+        }
+    }
+
+    /// Nobody is called like somebody before them, be it by name or by address.
+    fn find_twins(&mut self) {
+        let mut called: HashMap<String, u64> = HashMap::new();
+        let mut twins = Vec::new();
+        for Line { number, who, .. } in &self.people {
+            let email = who.email.as_ref().map(|email| email.key().to_owned());
+            let name = who.name.as_str().to_owned();
+            let keys = [Some(name.clone()), email.filter(|email| *email != name)];
+            for key in keys.into_iter().flatten() {
+                match called.get(&key) {
+                    Some(first) => twins.push((*number, key, *first)),
+                    None => drop(called.insert(key, *number)),
+                }
+            }
+        }
+        for (number, key, first) in twins {
+            let what = format!("{key} stands in line {first} already");
+            self.is_wrong(
+                number,
+                what,
+                "names and addresses are there once; remove one of the two",
+            );
+        }
+    }
+}
+
+/// The line in which a record begins. The reader counts from the end of the record before it, with
+/// empty lines between.
+fn number_of(record: &csv::ByteRecord, bytes: &[u8]) -> u64 {
+    let Some(position) = record.position() else { return 1 };
+    let start = usize::try_from(position.byte()).unwrap_or(usize::MAX);
+    let blank = bytes.iter().skip(start).take_while(|byte| matches!(byte, b'\r' | b'\n'));
+    position.line() + blank.filter(|byte| **byte == b'\n').count() as u64
+}
+
+const fn cure(why: DigestError) -> &'static str {
+    match why {
+        DigestError::Broken(_) => "copy the whole line again, or remove it",
+        DigestError::Nothing
+        | DigestError::Des
+        | DigestError::Plain
+        | DigestError::Unknown
+        | DigestError::Costly(_)
+        | DigestError::ManyRounds(_) => {
+            "remove the line, and hand this person a link: doorward user add NAME"
+        }
+    }
+}
+
+const HEADER: &str = "begin with the line: name,e-mail,full name,groups";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn people(format: Format, text: &str) -> Vec<Line> {
+        let (people, problems) = read(format, text.as_bytes());
+        assert_eq!(problems, []);
+        people
+    }
+
+    /// Line, what and cure of everything that is wrong.
+    fn wrong(format: Format, bytes: &[u8]) -> String {
+        let problems = read(format, bytes).1;
+        problems.iter().fold(String::new(), |told, Problem { line, what, cure }| {
+            format!(
+                "{told}{line}: {what}
+   {cure}
+"
+            )
+        })
+    }
+
+    #[test]
+    fn columns_stand_in_any_order_and_fields_may_be_quoted() {
+        let text = "\u{feff}Groups,Full Name,E-Mail,Name\r\n\
+                    staff; engine,\"Lovelace, Ada\",ada@example.com,Ada\r\n\r\n,,,bob\r\n";
+        let [ada, bob] = &people(Format::Csv, text)[..] else { panic!("two people") };
+        assert_eq!((ada.number, ada.who.name.as_str()), (2, "ada"));
+        assert_eq!(ada.who.full_name.as_ref().unwrap().as_str(), "Lovelace, Ada");
+        assert_eq!(ada.who.email.as_ref().unwrap().as_str(), "ada@example.com");
+        let groups: Vec<&str> = ada.who.groups.iter().map(Group::as_str).collect();
+        assert_eq!(groups, ["engine", "staff"]);
+        assert_eq!((bob.number, bob.who.name.as_str()), (4, "bob"));
+        assert_eq!((&bob.who.full_name, &bob.who.email), (&None, &None));
+    }
+
+    #[test]
+    fn every_problem_of_a_table_is_told_with_its_line() {
+        let text = b"name,e-mail,full name,groups\n\
+            ada,ada@example.com,Ada,staff\n\
+            a b,nowhere,\"tab\there\",\"a,b;ok\"\n\
+            bob,bob@example.com,Bob\n\
+            Ada,x@example.com,,\n\
+            eve,ADA@example.com,,\n\
+            caf\xe9,,,\n\
+            ,,,\n";
+        insta::assert_snapshot!("import_csv_problems", wrong(Format::Csv, text));
+    }
+
+    #[test]
+    fn a_header_that_is_none_is_the_only_problem() {
+        for text in [
+            "",
+            "ada,x\nbob,y\n",
+            "name;e-mail\nada;x\n",
+            "name,password\nada,x,y\n",
+            "name,user\n",
+        ] {
+            assert_eq!(read(Format::Csv, text.as_bytes()).1.len(), 1, "{text}");
+        }
+        assert!(wrong(Format::Csv, b"name;e-mail\n").contains("separated by commas"));
+    }
+
+    #[test]
+    fn every_problem_of_htpasswd_is_told_and_no_password_repeated() {
+        let text = "# people\n\
+            ada:{SHA}OYBaeO2HwcCGoTlnV52HQ2SqtxE=\n\n\
+            bob:open sesame\n\
+            eve:rqXexS6ZhobKA\n\
+            a,b:{SHA}OYBaeO2HwcCGoTlnV52HQ2SqtxE=\n\
+            no colon\n\
+            ADA:$apr1$saltsalt$wcCrwJ/vlWbVlRUm2Aa0l1\n\
+            max:$2y$15$0123456789abcdefghijkOVADbYVm/zyFr2QSUJsHa7tpbXnXIIPu\n\
+            tim:{SHA}OYBaeO2\n";
+        let told = wrong(Format::Htpasswd, text.as_bytes());
+        assert!(!told.contains("sesame") && !told.contains("rqX"), "{told}");
+        insta::assert_snapshot!("import_htpasswd_problems", told);
+    }
+
+    #[test]
+    fn what_a_file_is_shows_in_its_name_or_its_first_line() {
+        let told = |name: &str, text: &str| format_of(Path::new(name), text.as_bytes());
+        assert_eq!(told("people.CSV", ""), Some(Format::Csv));
+        assert_eq!(told("/etc/apache2/.htpasswd", ""), Some(Format::Htpasswd));
+        assert_eq!(told("-", "\u{feff}E-mail,User name\n"), Some(Format::Csv));
+        assert_eq!(told("-", "\n# people\nada:{SHA}x\n"), Some(Format::Htpasswd));
+        assert_eq!(told("-", "who knows"), None);
+        assert_eq!(told("-", ""), None);
+    }
+}

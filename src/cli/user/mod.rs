@@ -1,0 +1,425 @@
+//! `doorward user`: people, through the running gateway or, where none runs, in its store.
+
+mod import;
+mod list;
+mod show;
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::api::{Changes, Details, Done, Filter, LinkMade, NewUser, Person, Whom, path};
+use super::client::Client;
+use super::failure::{Failure, unwritten};
+use crate::config::Config;
+use crate::domain::name::{Email, FullName, Group, Name};
+
+/// What to do with people.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Add somebody, and print a link by which they set their password
+    #[command(after_help = ADD_EXAMPLES)]
+    Add(Add),
+    /// Take people over from another system: a CSV file, or a file of Apache's htpasswd
+    #[command(after_help = import::EXAMPLES)]
+    Import(import::Import),
+    /// List everybody
+    #[command(after_help = LIST_EXAMPLES)]
+    List {
+        /// Only those in this group; given several times, in one of these
+        #[arg(long = "group", value_name = "GROUP")]
+        groups: Vec<Group>,
+        /// Only those who have no second factor yet
+        #[arg(long)]
+        without_second_factor: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tell everything about somebody: factors, devices, failures, and what happened last
+    #[command(after_help = SHOW_EXAMPLES)]
+    Show(One),
+    /// Change somebody's name, e-mail address or groups
+    ///
+    /// Their sessions go on; the next request is judged by the new groups.
+    #[command(after_help = SET_EXAMPLES)]
+    Set(Set),
+    /// Print a link by which somebody sets a new password
+    ///
+    /// The old password works until the link is used. Then every session of this person ends, and
+    /// their devices are trusted no longer. Every earlier link is dead at once.
+    #[command(after_help = PASSWD_EXAMPLES)]
+    Passwd(One),
+    /// Forget the failures of somebody who has to wait or is locked, so that they can try at once
+    #[command(after_help = UNLOCK_EXAMPLES)]
+    Unlock(One),
+    /// Turn two-factor off for somebody who lost phone and recovery codes
+    ///
+    /// Authenticators, recovery codes and trusted devices go, and every session ends. The password
+    /// stays. Make sure first that it is this person who asks.
+    #[command(name = "reset-2fa", after_help = RESET_EXAMPLES)]
+    Reset2fa(One),
+    /// Keep somebody out: every session, link and trusted device ends at once
+    #[command(after_help = DISABLE_EXAMPLES)]
+    Disable(One),
+    /// Let somebody who was disabled sign in again, with password and factors of before
+    #[command(after_help = ENABLE_EXAMPLES)]
+    Enable(One),
+    /// Remove somebody for good, with password and factors; every session ends at once
+    #[command(after_help = REMOVE_EXAMPLES)]
+    Remove {
+        #[command(flatten)]
+        one: One,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// Somebody new.
+#[derive(Debug, Args)]
+pub(super) struct Add {
+    /// The name to sign in with: 1 to 64 characters, no colon, comma, slash or space
+    #[arg(value_name = "NAME")]
+    user: Name,
+    /// An e-mail address; it can be used to sign in, too
+    #[arg(long, value_name = "ADDRESS")]
+    email: Option<Email>,
+    /// The full name, for applications to show
+    #[arg(long = "name", value_name = "FULL NAME")]
+    full_name: Option<FullName>,
+    /// A group; can be given several times
+    #[arg(long = "group", value_name = "GROUP")]
+    groups: Vec<Group>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Somebody who is there.
+#[derive(Debug, Args)]
+pub(super) struct One {
+    /// The user name or e-mail address
+    #[arg(value_name = "NAME")]
+    user: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is to be changed.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("change").required(true).multiple(true))]
+#[command(override_usage = "doorward user set [OPTIONS] <NAME>")]
+pub(super) struct Set {
+    /// The user name or e-mail address
+    #[arg(value_name = "NAME")]
+    user: String,
+    /// A new e-mail address; the old one cannot be used to sign in any more
+    #[arg(long, value_name = "ADDRESS", group = "change")]
+    email: Option<Email>,
+    /// No e-mail address any more
+    #[arg(long, conflicts_with = "email", group = "change")]
+    no_email: bool,
+    /// A new full name
+    #[arg(long = "name", value_name = "FULL NAME", group = "change")]
+    full_name: Option<FullName>,
+    /// No full name any more
+    #[arg(long = "no-name", conflicts_with = "full_name", group = "change")]
+    no_full_name: bool,
+    /// This group and no other; given several times, these and no others
+    #[arg(long = "group", value_name = "GROUP", group = "change")]
+    groups: Vec<Group>,
+    /// This group, too; can be given several times
+    #[arg(long = "add-group", value_name = "GROUP", group = "change")]
+    add_groups: Vec<Group>,
+    /// This group no longer; can be given several times
+    #[arg(long = "remove-group", value_name = "GROUP", group = "change")]
+    remove_groups: Vec<Group>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Does what `command` says to the people of `config`, and prints what came of it.
+///
+/// # Errors
+/// Says for the operator why it was not done.
+pub(super) async fn run(
+    command: Command,
+    config: Config,
+    out: &mut dyn Write,
+    notes: &mut dyn Write,
+) -> Result<(), Failure> {
+    let mut office = Office { client: Client::new(config), out, notes };
+    match command {
+        Command::Add(add) => office.add(add).await,
+        Command::Import(what) => import::run(what, &mut office).await,
+        Command::List { groups, without_second_factor, json } => {
+            let filter = Filter { groups: groups.into_iter().collect(), without_second_factor };
+            office.list(&filter, json).await
+        }
+        Command::Show(one) => {
+            let details: Details = office.ask(path::SHOW, &one.whom()).await?;
+            office.print(one.json, &details, |out| show::print(&details, out))
+        }
+        Command::Set(set) => office.set(set).await,
+        Command::Passwd(one) => {
+            let made: LinkMade = office.ask(path::PASSWORD_LINK, &one.whom()).await?;
+            office.print_link(&made, one.json)
+        }
+        Command::Unlock(one) => {
+            office
+                .does(path::UNLOCK, &one, |name, _| format!("{name} can try again at once."))
+                .await
+        }
+        Command::Reset2fa(one) => office.does(path::RESET_2FA, &one, reset).await,
+        Command::Disable(one) => office.does(path::DISABLE, &one, disabled).await,
+        Command::Enable(one) => office.does(path::ENABLE, &one, enabled).await,
+        Command::Remove { one, yes } => office.remove(&one, yes).await,
+    }
+}
+
+/// Where commands are carried out, and where they are answered.
+struct Office<'o> {
+    client: Client,
+    out: &'o mut dyn Write,
+    notes: &'o mut dyn Write,
+}
+
+impl One {
+    fn whom(&self) -> Whom {
+        Whom { name: self.user.clone() }
+    }
+}
+
+impl Office<'_> {
+    async fn ask<A: serde::de::DeserializeOwned>(
+        &mut self,
+        path: &str,
+        question: &impl Serialize,
+    ) -> Result<A, Failure> {
+        self.client.ask(path, question, self.notes).await
+    }
+
+    async fn add(&mut self, add: Add) -> Result<(), Failure> {
+        let new = NewUser {
+            name: add.user,
+            full_name: add.full_name,
+            email: add.email,
+            groups: add.groups.into_iter().collect(),
+        };
+        let made: LinkMade = self.ask(path::ADD, &new).await?;
+        self.print_link(&made, add.json)
+    }
+
+    async fn list(&mut self, filter: &Filter, json: bool) -> Result<(), Failure> {
+        let people: Vec<Person> = self.ask(path::LIST, filter).await?;
+        let everybody = *filter == Filter::default();
+        self.print(json, &people, |out| list::print(&people, everybody, out))
+    }
+
+    async fn set(&mut self, set: Set) -> Result<(), Failure> {
+        let groups = (!set.groups.is_empty()).then(|| set.groups.into_iter().collect());
+        let changes = Changes {
+            name: set.user,
+            full_name: set.full_name,
+            no_full_name: set.no_full_name,
+            email: set.email,
+            no_email: set.no_email,
+            groups,
+            add_groups: set.add_groups,
+            remove_groups: set.remove_groups,
+        };
+        let person: Person = self.ask(path::SET, &changes).await?;
+        self.print(set.json, &person, |out| list::print(std::slice::from_ref(&person), false, out))
+    }
+
+    /// Does what there is only one word for, and prints what `says` makes of name and news.
+    async fn does(
+        &mut self,
+        path: &str,
+        one: &One,
+        says: impl Fn(&str, bool) -> String,
+    ) -> Result<(), Failure> {
+        let done: Done = self.ask(path, &one.whom()).await?;
+        self.print(one.json, &done, |out| writeln!(out, "{}", says(&done.name, done.changed)))
+    }
+
+    async fn remove(&mut self, one: &One, yes: bool) -> Result<(), Failure> {
+        if !yes {
+            let Details { person, .. } = self.ask(path::SHOW, &one.whom()).await?;
+            let stdin = io::stdin();
+            let is_sure = stdin.is_terminal() && asks(&person, &mut stdin.lock(), self.notes)?;
+            if !is_sure {
+                return Err(Failure::new(format!("{} was not removed", person.name))
+                    .cure("say `--yes` if you are sure: this cannot be undone"));
+            }
+        }
+        self.does(path::REMOVE, one, |name, _| format!("{name} is removed.")).await
+    }
+
+    /// The link alone on standard output, so that it can be piped; what it is, beside it.
+    fn print_link(&mut self, made: &LinkMade, json: bool) -> Result<(), Failure> {
+        self.print(json, made, |out| writeln!(out, "{}", made.link))?;
+        if json {
+            return Ok(());
+        }
+        let LinkMade { name, expires, .. } = made;
+        writeln!(self.notes, "Give this link to {name}: it sets a password, once, until {expires}.")
+            .map_err(unwritten)
+    }
+
+    fn print(
+        &mut self,
+        json: bool,
+        answer: &impl Serialize,
+        text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), Failure> {
+        if !json {
+            return text(self.out).map_err(unwritten);
+        }
+        let text = serde_json::to_string_pretty(answer)
+            .map_err(|error| Failure::new("the answer cannot be written as JSON").because(error))?;
+        writeln!(self.out, "{text}").map_err(unwritten)
+    }
+}
+
+/// Whether whoever sits at the terminal wants this person removed.
+fn asks(
+    person: &Person,
+    answers: &mut dyn BufRead,
+    notes: &mut dyn Write,
+) -> Result<bool, Failure> {
+    let name = &person.name;
+    let whom = person.full_name.as_ref().map_or(name.clone(), |full| format!("{name} ({full})"));
+    write!(notes, "Remove {whom} for good? Type the user name to say yes: ")
+        .and_then(|()| notes.flush())
+        .map_err(unwritten)?;
+    let mut typed = String::new();
+    answers
+        .read_line(&mut typed)
+        .map_err(|error| Failure::new("the answer cannot be read").because(error))?;
+    Ok(typed.trim() == name)
+}
+
+fn reset(name: &str, changed: bool) -> String {
+    if !changed {
+        return format!("{name} has no second factor: there was nothing to reset.");
+    }
+    format!(
+        "{name} has no second factor any more, and every session has ended.\n\
+         {name} signs in with the password now and sets up a new authenticator: at once where a \
+         second factor is\ndemanded, else on the page /.doorward/set-up. Whoever knows the password \
+         could do so before them: if that\nmay be, hand them a new link, too: doorward user passwd \
+         {name}"
+    )
+}
+
+fn disabled(name: &str, changed: bool) -> String {
+    if changed {
+        format!("{name} is disabled: nobody signs in by this name, and every session has ended.")
+    } else {
+        format!("{name} was disabled already.")
+    }
+}
+
+fn enabled(name: &str, changed: bool) -> String {
+    if changed {
+        format!("{name} can sign in again, with the password and the factors of before.")
+    } else {
+        format!("{name} was not disabled.")
+    }
+}
+
+const ADD_EXAMPLES: &str = "\
+Examples:
+  doorward user add ada
+  doorward user add ada --email ada@example.com --name 'Ada Lovelace' --group staff
+
+The link works once, for seven days. Whoever opens it chooses a password.";
+
+const LIST_EXAMPLES: &str = "\
+Examples:
+  doorward user list
+  doorward user list --group staff --without-second-factor
+                                     Who is not ready for a second factor to be demanded
+  doorward user list --json | jq -r '.[] | select(.disabled_since == null) | .email'";
+
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  doorward user show ada
+  doorward user show ada@example.com --json | jq '.failures'
+
+Moments are in UTC. Of events the last ten of the last ninety days are shown.";
+
+const SET_EXAMPLES: &str = "\
+Examples:
+  doorward user set ada --add-group admins --remove-group interns
+  doorward user set ada --group staff --email ada@example.org
+  doorward user set ada --no-email";
+
+const UNLOCK_EXAMPLES: &str = "\
+Examples:
+  doorward user unlock ada
+  doorward user unlock ada@example.com
+
+After five wrong passwords or codes a person waits, longer each time; fifty wrong codes lock
+until a recovery code or this command.";
+
+const PASSWD_EXAMPLES: &str = "\
+Examples:
+  doorward user passwd ada
+  doorward user passwd ada --json | jq -r .link";
+
+const RESET_EXAMPLES: &str = "\
+Examples:
+  doorward user reset-2fa ada
+
+Afterwards the password alone signs in, until a new authenticator is set up. What was done is
+recorded with your name.";
+
+const DISABLE_EXAMPLES: &str = "\
+Examples:
+  doorward user disable ada
+
+Signing in fails as with a wrong password: nobody can tell the difference. `doorward user enable`
+undoes it, but brings no session, link or trusted device back.";
+
+const ENABLE_EXAMPLES: &str = "\
+Examples:
+  doorward user enable ada";
+
+const REMOVE_EXAMPLES: &str = "\
+Examples:
+  doorward user remove ada
+  doorward user remove ada --yes
+
+On a terminal it asks first; without one it refuses, unless `--yes` is said. To keep somebody out
+for a while, use `doorward user disable`.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn person(name: &str, full_name: Option<&str>) -> Person {
+        Person { full_name: full_name.map(str::to_owned), ..list::nobody_yet(name) }
+    }
+
+    #[test]
+    fn removing_wants_the_name_typed() {
+        let says = |typed: &str, person: &Person| {
+            let mut notes = Vec::new();
+            let sure = asks(person, &mut typed.as_bytes(), &mut notes).unwrap();
+            (sure, String::from_utf8(notes).unwrap())
+        };
+        let ada = person("ada", Some("Ada Lovelace"));
+        let question = "Remove ada (Ada Lovelace) for good? Type the user name to say yes: ";
+        assert_eq!(says("ada\n", &ada), (true, question.to_owned()));
+        for typed in ["", "\n", "yes\n", "bob\n"] {
+            assert!(!says(typed, &ada).0, "{typed}");
+        }
+        assert!(says("", &person("bob", None)).1.starts_with("Remove bob for good?"));
+    }
+}

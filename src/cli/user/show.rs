@@ -1,0 +1,166 @@
+//! One person, in plain words.
+
+use std::io::{self, Write};
+
+use crate::cli::api::{Codes, Details, Failed, Happened, Person, Tally};
+
+/// Prints everything, a line for each thing.
+pub(super) fn print(details: &Details, out: &mut dyn Write) -> io::Result<()> {
+    let person = &details.person;
+    for (label, text) in facts(details) {
+        writeln!(out, "{label:16}{text}")?;
+    }
+    for failed in &details.failures {
+        for line in failures(failed) {
+            writeln!(out, "{:16}{line}", "failures")?;
+        }
+    }
+    if details.events.is_empty() {
+        return writeln!(out, "\nNothing has happened to {} lately.", person.name);
+    }
+    writeln!(out, "\nWhat happened last (UTC):")?;
+    details.events.iter().try_for_each(|event| writeln!(out, "  {}", happened(event)))
+}
+
+fn facts(details: &Details) -> Vec<(&'static str, String)> {
+    let Details { person, imported_password, authenticators, recovery_codes, .. } = details;
+    let groups: Vec<&str> = person.groups.iter().map(String::as_str).collect();
+    let mut facts = vec![("name", person.name.clone())];
+    let mut tell = |label, text: Option<String>| facts.extend(text.map(|text| (label, text)));
+    tell("full name", Some(or_none(person.full_name.as_deref())));
+    tell("e-mail", Some(or_none(person.email.as_deref())));
+    tell("groups", Some(or_none(Some(groups.join(", ")).as_deref().filter(|g| !g.is_empty()))));
+    tell("added", Some(person.added.clone()));
+    tell("disabled", person.disabled_since.as_ref().map(|since| format!("since {since}")));
+    tell("password", Some(password(person, imported_password.as_deref())));
+    tell("two-factor", Some(if person.has_second_factor { "on" } else { "off" }.to_owned()));
+    for authenticator in authenticators {
+        let (added, used) = (&authenticator.added, &authenticator.last_used);
+        tell("authenticator", Some(format!("added {added}, last used {used}")));
+    }
+    tell("recovery codes", recovery_codes.as_ref().map(codes));
+    for device in &details.devices {
+        let (first, last, over) = (&device.first_used, &device.last_used, &device.expires);
+        let text = format!("since {first}, last used {last}, until {over}");
+        tell("trusted device", Some(text));
+    }
+    tell("known browsers", Some(details.known_browsers.to_string()));
+    facts
+}
+
+fn or_none(text: Option<&str>) -> String {
+    text.unwrap_or("–").to_owned()
+}
+
+fn password(person: &Person, imported: Option<&str>) -> String {
+    match imported {
+        Some(scheme) => format!("imported ({scheme}); hashed anew at the first sign-in"),
+        None if person.has_password => "set".to_owned(),
+        None => "not set yet".to_owned(),
+    }
+}
+
+fn codes(codes: &Codes) -> String {
+    let Codes { left, of, made, saved } = codes;
+    let saved = if *saved { "" } else { ", not said to be saved yet" };
+    format!("{left} of {of} left, made {made}{saved}")
+}
+
+fn failures(failed: &Failed) -> impl Iterator<Item = String> {
+    let whence = match &failed.known_browser {
+        Some(seen) => format!("from the known browser last seen {seen}"),
+        None => "from browsers that are not known".to_owned(),
+    };
+    let both = [("password", &failed.password), ("second factor", &failed.second_factor)];
+    both.into_iter().filter(|(_, tally)| tally.failures > 0).map(move |(factor, tally)| {
+        let Tally { failures, waits_until, locked } = tally;
+        let follows = match waits_until {
+            _ if *locked => ", locked until a recovery code or `doorward user unlock`".to_owned(),
+            Some(until) => format!(", nothing is read until {until}"),
+            None => String::new(),
+        };
+        format!("{failures} of the {factor} in a row {whence}{follows}")
+    })
+}
+
+fn happened(event: &Happened) -> String {
+    let Happened { at, in_words, from, by, .. } = event;
+    let from = from.as_ref().map_or(String::new(), |from| format!(", from {from}"));
+    let by = by.as_ref().map_or(String::new(), |by| format!(", by {by}"));
+    format!("{at}  {in_words}{from}{by}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::api::{Authenticator, Device};
+    use crate::cli::user::list::nobody_yet;
+
+    const THEN: &str = "2026-01-02T03:04:05Z";
+
+    fn told(details: &Details) -> String {
+        let mut out = Vec::new();
+        print(details, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    fn nobody_knows() -> Details {
+        Details {
+            person: nobody_yet("bob"),
+            imported_password: None,
+            authenticators: vec![],
+            recovery_codes: None,
+            devices: vec![],
+            known_browsers: 0,
+            failures: vec![],
+            events: vec![],
+        }
+    }
+
+    #[test]
+    fn somebody_new_has_little_to_tell_of() {
+        insta::assert_snapshot!("show_new", told(&nobody_knows()));
+    }
+
+    #[test]
+    fn everything_is_told_in_words() {
+        let then = || THEN.to_owned();
+        let tally = |failures, waits_until, locked| Tally { failures, waits_until, locked };
+        let ada = Details {
+            person: Person {
+                full_name: Some("Ada Lovelace".to_owned()),
+                email: Some("ada@example.com".to_owned()),
+                groups: ["engine".to_owned(), "staff".to_owned()].into(),
+                disabled_since: Some(then()),
+                has_password: true,
+                has_second_factor: true,
+                ..nobody_yet("ada")
+            },
+            imported_password: Some("bcrypt".to_owned()),
+            authenticators: vec![Authenticator { added: then(), last_used: then() }],
+            recovery_codes: Some(Codes { left: 3, of: 12, made: then(), saved: false }),
+            devices: vec![Device { first_used: then(), last_used: then(), expires: then() }],
+            known_browsers: 2,
+            failures: vec![
+                Failed {
+                    known_browser: None,
+                    password: tally(6, Some(then()), false),
+                    second_factor: tally(50, None, true),
+                },
+                Failed {
+                    known_browser: Some(then()),
+                    password: tally(1, None, false),
+                    second_factor: tally(0, None, false),
+                },
+            ],
+            events: vec![Happened {
+                at: then(),
+                what: "user-added".to_owned(),
+                in_words: "an operator added a user".to_owned(),
+                from: Some("192.0.2.1".to_owned()),
+                by: Some("root".to_owned()),
+            }],
+        };
+        insta::assert_snapshot!("show_everything", told(&ada));
+    }
+}

@@ -1,0 +1,281 @@
+//! Passwords that were digested elsewhere: by Apache's htpasswd, or by crypt(3).
+//!
+//! Such a digest is weaker than what we keep, and is never kept as it is: it is hashed once more,
+//! with its scheme and salt beside it, so that the same digest can be made of what somebody types.
+
+use std::fmt;
+
+use data_encoding::{BASE64, BitOrder, Encoding, Specification};
+use minicbor::bytes::ByteArray;
+use minicbor::{Decode, Encode};
+
+use super::secret::Secret;
+
+/// How a digest is made of a password.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Scheme {
+    /// bcrypt (`$2y$`, `$2a$`, `$2b$`). The digest is 23 bytes.
+    #[n(0)]
+    Bcrypt {
+        /// Two to this many rounds, 4 to [`Scheme::BCRYPT_COST_AT_MOST`].
+        #[n(0)]
+        cost: u8,
+        /// The salt.
+        #[n(1)]
+        salt: ByteArray<16>,
+    },
+    /// Apache's MD5 (`$apr1$`). The digest is the 22 symbols behind the salt.
+    #[n(1)]
+    Apr1 {
+        /// 1 to 8 symbols.
+        #[n(0)]
+        salt: String,
+    },
+    /// SHA-1 without a salt (`{SHA}`). The digest is 20 bytes.
+    #[n(2)]
+    Sha1,
+    /// SHA-256 of crypt(3) (`$5$`). The digest is the 43 symbols behind the salt.
+    #[n(3)]
+    Sha256Crypt {
+        /// 1 to 16 symbols.
+        #[n(0)]
+        salt: String,
+        /// 1,000 to [`Scheme::ROUNDS_AT_MOST`].
+        #[n(1)]
+        rounds: u32,
+    },
+    /// SHA-512 of crypt(3) (`$6$`). The digest is the 86 symbols behind the salt.
+    #[n(4)]
+    Sha512Crypt {
+        /// 1 to 16 symbols.
+        #[n(0)]
+        salt: String,
+        /// 1,000 to [`Scheme::ROUNDS_AT_MOST`].
+        #[n(1)]
+        rounds: u32,
+    },
+}
+
+impl Scheme {
+    /// The most that is computed at a sign-in: about a second. One step more doubles it.
+    pub const BCRYPT_COST_AT_MOST: u8 = 14;
+
+    /// The same for the schemes of crypt(3); passlib's default, 656,000, is below it.
+    pub const ROUNDS_AT_MOST: u32 = 1_000_000;
+
+    /// The name of the scheme, for operators.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Bcrypt { .. } => "bcrypt",
+            Self::Apr1 { .. } => "apr1",
+            Self::Sha1 => "sha1",
+            Self::Sha256Crypt { .. } => "sha256-crypt",
+            Self::Sha512Crypt { .. } => "sha512-crypt",
+        }
+    }
+}
+
+/// A digest as it was found, to be hashed once more at once. Does not print.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Digest {
+    /// How it was made.
+    pub scheme: Scheme,
+    /// What came of it; bytes or symbols, as [`Scheme`] says.
+    pub digest: Secret,
+}
+
+impl Digest {
+    /// Reads what stands behind the colon in a line of htpasswd.
+    ///
+    /// # Errors
+    /// Says for the operator why it cannot be taken over. What is there is not repeated: it may be
+    /// a password.
+    pub fn parse(text: &str) -> Result<Self, DigestError> {
+        if let Some(rest) = text.strip_prefix("{SHA}") {
+            let bytes = BASE64.decode(rest.as_bytes()).ok().filter(|bytes| bytes.len() == 20);
+            return Ok(Self::of(Scheme::Sha1, bytes.ok_or(DigestError::Broken("{SHA}"))?));
+        }
+        let Some(rest) = text.strip_prefix('$') else {
+            let symbols = text.bytes().all(|b| CRYPT.contains(&b));
+            return Err(match text.len() {
+                0 => DigestError::Nothing,
+                13 if symbols => DigestError::Des,
+                _ => DigestError::Plain,
+            });
+        };
+        match rest.split('$').collect::<Vec<_>>().as_slice() {
+            ["2y" | "2a" | "2b", cost, both] => bcrypt(cost, both),
+            ["apr1", salt, symbols] => {
+                let salt = salt_of(salt, 8).ok_or(DigestError::Broken("$apr1$"))?;
+                symbols_of(Scheme::Apr1 { salt }, symbols, 22, "$apr1$")
+            }
+            ["5", more @ ..] => {
+                crypt(more, 43, "$5$", |salt, rounds| Scheme::Sha256Crypt { salt, rounds })
+            }
+            ["6", more @ ..] => {
+                crypt(more, 86, "$6$", |salt, rounds| Scheme::Sha512Crypt { salt, rounds })
+            }
+            _ => Err(DigestError::Unknown),
+        }
+    }
+
+    fn of(scheme: Scheme, digest: Vec<u8>) -> Self {
+        Self { scheme, digest: Secret::new(digest) }
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Digest").field("scheme", &self.scheme.name()).finish_non_exhaustive()
+    }
+}
+
+/// Why a digest cannot be taken over; for the operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DigestError {
+    /// There is none.
+    #[error("there is no password digest")]
+    Nothing,
+    /// It begins as one of this scheme does.
+    #[error("what begins with {0} is no whole digest of that scheme")]
+    Broken(&'static str),
+    /// It has the form of crypt(3) with DES, which looks at eight characters only.
+    #[error("it is a DES digest, which anybody can break")]
+    Des,
+    /// It has the form of no digest.
+    #[error("it is no digest but, it seems, a password in plain text")]
+    Plain,
+    /// It begins with a scheme that is not ours.
+    #[error("its scheme is none of bcrypt, apr1, SHA-1, SHA-256 crypt and SHA-512 crypt")]
+    Unknown,
+    /// A sign-in would take too long.
+    #[error("its bcrypt cost is {0}, and above {most} a sign-in takes too long", most = Scheme::BCRYPT_COST_AT_MOST)]
+    Costly(u8),
+    /// A sign-in would take too long.
+    #[error("it has {0} rounds, and above {most} a sign-in takes too long", most = Scheme::ROUNDS_AT_MOST)]
+    ManyRounds(u32),
+}
+
+fn bcrypt(cost: &str, both: &str) -> Result<Digest, DigestError> {
+    const BROKEN: DigestError = DigestError::Broken("$2y$");
+    let cost = Some(cost).filter(|cost| cost.len() == 2).and_then(|cost| cost.parse().ok());
+    let cost = cost.filter(|cost| (4..=31).contains(cost)).ok_or(BROKEN)?;
+    let (salt, digest) = both.split_at_checked(22).ok_or(BROKEN)?;
+    let encoding = bcrypt_encoding().ok_or(BROKEN)?;
+    let bytes = |text: &str| encoding.decode(text.as_bytes()).map_err(|_| BROKEN);
+    let salt: [u8; 16] = bytes(salt)?.try_into().map_err(|_| BROKEN)?;
+    let digest = bytes(digest)?;
+    if digest.len() != 23 {
+        return Err(BROKEN);
+    }
+    if cost > Scheme::BCRYPT_COST_AT_MOST {
+        return Err(DigestError::Costly(cost));
+    }
+    Ok(Digest::of(Scheme::Bcrypt { cost, salt: salt.into() }, digest))
+}
+
+/// bcrypt's own base64; what is left of its last symbols may be anything.
+fn bcrypt_encoding() -> Option<Encoding> {
+    let mut specification = Specification::new();
+    specification
+        .symbols
+        .push_str("./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789");
+    specification.bit_order = BitOrder::MostSignificantFirst;
+    specification.check_trailing_bits = false;
+    specification.encoding().ok()
+}
+
+/// `[rounds=N$]salt$symbols`.
+fn crypt(
+    fields: &[&str],
+    length: usize,
+    scheme: &'static str,
+    made: impl Fn(String, u32) -> Scheme,
+) -> Result<Digest, DigestError> {
+    let broken = DigestError::Broken(scheme);
+    let (rounds, salt, symbols) = match fields {
+        [salt, symbols] => (5_000, salt, symbols),
+        [rounds, salt, symbols] => {
+            let rounds = rounds.strip_prefix("rounds=").and_then(|rounds| rounds.parse().ok());
+            (rounds.filter(|rounds| *rounds >= 1_000).ok_or(broken)?, salt, symbols)
+        }
+        _ => return Err(broken),
+    };
+    let salt = salt_of(salt, 16).ok_or(broken)?;
+    let digest = symbols_of(made(salt, rounds), symbols, length, scheme)?;
+    if rounds > Scheme::ROUNDS_AT_MOST {
+        return Err(DigestError::ManyRounds(rounds));
+    }
+    Ok(digest)
+}
+
+fn salt_of(text: &str, at_most: usize) -> Option<String> {
+    let fits = (1..=at_most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+    fits.then(|| text.to_owned())
+}
+
+fn symbols_of(
+    made: Scheme,
+    symbols: &str,
+    length: usize,
+    scheme: &'static str,
+) -> Result<Digest, DigestError> {
+    if symbols.len() != length || !symbols.bytes().all(|b| CRYPT.contains(&b)) {
+        return Err(DigestError::Broken(scheme));
+    }
+    Ok(Digest::of(made, symbols.as_bytes().to_vec()))
+}
+
+/// The symbols of crypt(3), in their order.
+const CRYPT: &[u8] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("$2y$05$0123456789abcdefghijkOIBFUC2Zsr6cfZVpfPjpxIxDGwbVpLRi", "bcrypt")]
+    #[case("$apr1$saltsalt$ofRGFZ4wXdxSKvAkHIkNC0", "apr1")]
+    #[case("{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=", "sha1")]
+    #[case("$5$saltsalt$QRHzr3EhvHMgVpZuFPB6x.TJS3A0ePGFHE2MOKEsVt2", "sha256-crypt")]
+    fn the_scheme_of_a_digest_is_told_by_its_form(#[case] text: &str, #[case] scheme: &str) {
+        assert_eq!(Digest::parse(text).unwrap().scheme.name(), scheme);
+    }
+
+    #[rstest]
+    #[case("", DigestError::Nothing)]
+    #[case("secret", DigestError::Plain)]
+    #[case("rqXexS6ZhobKA", DigestError::Des)]
+    #[case("$1$saltsalt$ofRGFZ4wXdxSKvAkHIkNC0", DigestError::Unknown)]
+    #[case("$2x$05$0123456789abcdefghijkOIBFUC2Zsr6cfZVpfPjpxIxDGwbVpLRi", DigestError::Unknown)]
+    #[case("$2y$15$0123456789abcdefghijkOIBFUC2Zsr6cfZVpfPjpxIxDGwbVpLRi", DigestError::Costly(15))]
+    #[case(
+        "$2y$05$0123456789abcdefghijkOIBFUC2Zsr6cfZVpfPjpxIxDGwbVpLR",
+        DigestError::Broken("$2y$")
+    )]
+    #[case(
+        "$2y$5$0123456789abcdefghijkOIBFUC2Zsr6cfZVpfPjpxIxDGwbVpLRi",
+        DigestError::Broken("$2y$")
+    )]
+    #[case("$2y$05$0123456789abcdefghijk\u{f6}", DigestError::Broken("$2y$"))]
+    #[case("$apr1$$ofRGFZ4wXdxSKvAkHIkNC0", DigestError::Broken("$apr1$"))]
+    #[case("$apr1$saltsalts$ofRGFZ4wXdxSKvAkHIkNC0", DigestError::Broken("$apr1$"))]
+    #[case("{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9", DigestError::Broken("{SHA}"))]
+    #[case(
+        "$5$rounds=999$salt$QRHzr3EhvHMgVpZuFPB6x.TJS3A0ePGFHE2MOKEsVt2",
+        DigestError::Broken("$5$")
+    )]
+    #[case(
+        "$5$rounds=1000001$salt$QRHzr3EhvHMgVpZuFPB6x.TJS3A0ePGFHE2MOKEsVt2",
+        DigestError::ManyRounds(1_000_001)
+    )]
+    #[case("$6$saltsalt$short", DigestError::Broken("$6$"))]
+    fn what_cannot_be_taken_over_is_refused(#[case] text: &str, #[case] why: DigestError) {
+        assert_eq!(Digest::parse(text), Err(why));
+        if text.len() > 1 {
+            assert!(!why.to_string().contains(text), "it may be a password");
+        }
+    }
+}

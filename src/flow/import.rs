@@ -1,0 +1,123 @@
+//! Many people at once, from another system: with the digests of their passwords, or with links.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use super::administer::{NewLink, event, link_for};
+use super::env::Env;
+use super::sign_in::broken;
+use crate::domain::digest::Digest;
+use crate::domain::event::What;
+use crate::domain::name::{Email, Login, Name};
+use crate::domain::password::PasswordHash;
+use crate::domain::secret::Token;
+use crate::domain::user::{Profile, User, UserId};
+use crate::store::{Added, NewUser, Unavailable};
+
+/// Somebody to be taken over.
+#[derive(Clone, Debug)]
+pub struct Newcomer {
+    /// What is known of them.
+    pub profile: Profile,
+    /// What is known of their password.
+    pub password: Option<Digest>,
+}
+
+/// What became of somebody.
+#[derive(Clone, Debug)]
+pub enum TakenOver {
+    /// They are there; with a link, where links were asked for.
+    Added(Option<NewLink>),
+    /// Somebody has this name, or it is somebody's e-mail address.
+    NameTaken,
+    /// Somebody has this e-mail address, or it is somebody's name.
+    EmailTaken,
+}
+
+/// How the names of a newcomer stand to those who are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// Nobody is called so.
+    New,
+    /// Somebody has this user name: the same person, it seems.
+    There,
+    /// The name is the e-mail address of somebody else.
+    NameIsEmail,
+    /// The e-mail address is somebody else's, or somebody else's name.
+    EmailTaken,
+}
+
+/// How this name and this address stand to those who are there.
+///
+/// # Errors
+/// [`Unavailable`] if the store cannot be read.
+pub async fn known(env: &Env, name: &Name, email: Option<&Email>) -> Result<Known, Unavailable> {
+    if let Some(id) = env.store.user_named(&Login::typed(name.as_str())).await? {
+        let there = env.store.user(id).await?;
+        let same = there.is_some_and(|there| there.user.name() == name);
+        return Ok(if same { Known::There } else { Known::NameIsEmail });
+    }
+    let Some(email) = email else { return Ok(Known::New) };
+    let taken = env.store.user_named(&Login::typed(email.as_str())).await?;
+    Ok(if taken.is_some() { Known::EmailTaken } else { Known::New })
+}
+
+/// Takes people over, in the name of the operator `by`, in one batch; whoever has no password gets
+/// a link if `links` are asked for. Says what became of each, in their order.
+///
+/// Passwords are hashed one after the other, so that visitors who sign in meanwhile find a place.
+///
+/// # Errors
+/// [`Unavailable`] if the store cannot be read or written, or the pool has no place for long. Whether
+/// somebody was added is not known then.
+pub async fn take_over(
+    env: &Env,
+    by: &str,
+    people: Vec<Newcomer>,
+    links: bool,
+) -> Result<Vec<TakenOver>, Unavailable> {
+    let now = env.now()?;
+    let (mut new, mut made) = (Vec::with_capacity(people.len()), Vec::new());
+    for Newcomer { profile, password } in people {
+        let (id, token) = env.chance.draw(|rng| (UserId::random(rng), Token::random(rng)));
+        let user = User::new(id, profile, now);
+        let linked = links && password.is_none();
+        let user = match password {
+            Some(digest) => user.with_password(hashed(env, digest).await?),
+            None => user,
+        };
+        let told = [Some(What::UserAdded), linked.then_some(What::LinkMade)];
+        let events = told.into_iter().flatten().map(|what| event(by, id, what, now)).collect();
+        let link = linked.then(|| link_for(&user, now));
+        made.push(link.as_ref().map(|link| NewLink {
+            name: user.name().clone(),
+            token: token.clone(),
+            expires: link.expires,
+        }));
+        new.push(NewUser { user, link: link.map(|link| (token.hash(), link)), events });
+    }
+    let added = env.store.add_users(&new).await?;
+    let each = added.into_iter().zip(made).map(|(added, link)| match added {
+        Added::Now => TakenOver::Added(link),
+        Added::NameTaken => TakenOver::NameTaken,
+        Added::EmailTaken => TakenOver::EmailTaken,
+    });
+    Ok(each.collect())
+}
+
+async fn hashed(env: &Env, digest: Digest) -> Result<PasswordHash, Unavailable> {
+    for _ in 0..PATIENCE {
+        if let Ok(place) = env.hashing.place(OURS) {
+            return place.take_over(digest).await.map_err(broken);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    Err(Unavailable::new("too many people sign in at once; try again later"))
+}
+
+/// The share of the pool that an import has is that of one address.
+const OURS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// How often a place is asked for: for ten seconds.
+const PATIENCE: usize = 200;
+const PAUSE: Duration = Duration::from_millis(50);

@@ -1,0 +1,199 @@
+//! Digests as others make them, of what somebody types: to be hashed once more and compared.
+
+use data_encoding::{BitOrder, Encoding, Specification};
+use md5::Md5;
+use sha_crypt::{Params, sha256_crypt, sha512_crypt};
+use sha1::Sha1;
+use sha2::Digest as _;
+use zeroize::Zeroizing;
+
+use crate::domain::digest::Scheme;
+use crate::domain::password::Password;
+use crate::domain::secret::Secret;
+
+/// What `scheme` makes of `password`, in the form that [`Scheme`] names.
+///
+/// Of a password longer than [`AT_MOST`] bytes it is made of the beginning, and says so by being no
+/// digest at all.
+pub(super) fn digest(scheme: &Scheme, password: &Password) -> Secret {
+    let (typed, whole) = match password.expose() {
+        typed if typed.len() > AT_MOST => (&typed[..AT_MOST], false),
+        typed => (typed, true),
+    };
+    let digest = match scheme {
+        Scheme::Bcrypt { cost, salt } => bcrypt_of(typed, *cost, **salt),
+        Scheme::Apr1 { salt } => apr1_of(typed, salt.as_bytes()),
+        Scheme::Sha1 => Sha1::digest(typed).to_vec(),
+        Scheme::Sha256Crypt { salt, rounds } => Params::new(*rounds).map_or_else(
+            |_| Vec::new(),
+            |params| symbols(&sha256_crypt(typed, salt.as_bytes(), params), &SHA256_ORDER),
+        ),
+        Scheme::Sha512Crypt { salt, rounds } => Params::new(*rounds).map_or_else(
+            |_| Vec::new(),
+            |params| symbols(&sha512_crypt(typed, salt.as_bytes(), params), &SHA512_ORDER),
+        ),
+    };
+    let digest = Secret::new(digest);
+    if whole { digest } else { Secret::new(Vec::new()) }
+}
+
+/// bcrypt takes 72 bytes at most, the zero at the end among them.
+fn bcrypt_of(typed: &[u8], cost: u8, salt: [u8; 16]) -> Vec<u8> {
+    let mut key = Zeroizing::new(typed.to_vec());
+    key.push(0);
+    key.truncate(72);
+    // A cost that the domain does not let through; the crate would panic.
+    if cost > Scheme::BCRYPT_COST_AT_MOST {
+        return Vec::new();
+    }
+    bcrypt::bcrypt(cost.into(), salt, &key)[..23].to_vec()
+}
+
+/// Apache's variant of Poul-Henning Kamp's MD5 crypt: `apr_md5_encode` of apr-util.
+fn apr1_of(typed: &[u8], salt: &[u8]) -> Vec<u8> {
+    let mut inner = Md5::new();
+    inner.update(typed);
+    inner.update(salt);
+    inner.update(typed);
+    let inner = inner.finalize();
+
+    let mut state = Md5::new();
+    state.update(typed);
+    state.update(b"$apr1$");
+    state.update(salt);
+    for start in (0..typed.len()).step_by(16) {
+        state.update(&inner[..(typed.len() - start).min(16)]);
+    }
+    let mut bits = typed.len();
+    while bits > 0 {
+        // Either a zero or the first letter: an accident of the first implementation, kept by all.
+        let first = typed.first().copied().unwrap_or(0);
+        state.update([if bits & 1 == 1 { 0 } else { first }]);
+        bits >>= 1;
+    }
+    let mut state = state.finalize();
+
+    for round in 0..1_000 {
+        let mut next = Md5::new();
+        let odd = round & 1 == 1;
+        next.update(if odd { typed } else { &state[..] });
+        if round % 3 != 0 {
+            next.update(salt);
+        }
+        if round % 7 != 0 {
+            next.update(typed);
+        }
+        next.update(if odd { &state[..] } else { typed });
+        state = next.finalize();
+    }
+    symbols(&state, &MD5_ORDER)
+}
+
+/// The symbols of crypt(3) for the bytes of `digest` in this order.
+fn symbols(digest: &[u8], order: &[u8]) -> Vec<u8> {
+    let bytes: Vec<u8> =
+        order.iter().filter_map(|place| digest.get(usize::from(*place)).copied()).collect();
+    crypt_encoding().map(|encoding| encoding.encode(&bytes).into_bytes()).unwrap_or_default()
+}
+
+fn crypt_encoding() -> Option<Encoding> {
+    let mut specification = Specification::new();
+    specification
+        .symbols
+        .push_str("./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+    specification.bit_order = BitOrder::LeastSignificantFirst;
+    specification.encoding().ok()
+}
+
+/// htpasswd takes 255 bytes. The schemes take time by the square of the length, so that longer ones
+/// are not digested whole.
+const AT_MOST: usize = 1024;
+
+const MD5_ORDER: [u8; 16] = [12, 6, 0, 13, 7, 1, 14, 8, 2, 15, 9, 3, 5, 10, 4, 11];
+
+/// Ulrich Drepper, "Unix crypt using SHA-256 and SHA-512", step 22.
+const SHA256_ORDER: [u8; 32] = [
+    20, 10, 0, 11, 1, 21, 2, 22, 12, 23, 13, 3, 14, 4, 24, 5, 25, 15, 26, 16, 6, 17, 7, 27, 8, 28,
+    18, 29, 19, 9, 30, 31,
+];
+
+/// The same step for SHA-512.
+const SHA512_ORDER: [u8; 64] = [
+    42, 21, 0, 1, 43, 22, 23, 2, 44, 45, 24, 3, 4, 46, 25, 26, 5, 47, 48, 27, 6, 7, 49, 28, 29, 8,
+    50, 51, 30, 9, 10, 52, 31, 32, 11, 53, 54, 33, 12, 13, 55, 34, 35, 14, 56, 57, 36, 15, 16, 58,
+    37, 38, 17, 59, 60, 39, 18, 19, 61, 40, 41, 20, 62, 63,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::digest::Digest;
+
+    fn makes(password: &str, text: &str) -> bool {
+        let found = Digest::parse(text).unwrap();
+        digest(&found.scheme, &Password::typed(password)) == found.digest
+    }
+
+    /// Made by `openssl passwd -apr1`, `-5` and `-6`, `openssl dgst -sha1`, and crypt(3) of Debian.
+    const MADE_ELSEWHERE: [(&str, [&str; 6]); 3] = [
+        (
+            "three wet umbrellas",
+            [
+                "$apr1$saltsalt$wcCrwJ/vlWbVlRUm2Aa0l1",
+                "$5$saltsalt$49NZi4tA9ulkl2Jr4Tbhs0te3lh0ffdX.t.Ndv4n5pC",
+                "$6$saltsaltsaltsalt$vUWGZp7eENkGlij86rRY7AwoG2gKbPiGrk.3xbryfBZcvG7VxUkvb7Rs2/5p.lvVPCX6hQbk3ECMVufjcwpxl.",
+                "{SHA}OYBaeO2HwcCGoTlnV52HQ2SqtxE=",
+                "$2y$05$0123456789abcdefghijkOVADbYVm/zyFr2QSUJsHa7tpbXnXIIPu",
+                "$5$rounds=1500$pepper$Vq63spGN75ySs2ERXkLwrXysJ0zeTghxDZg3jY8SGE1",
+            ],
+        ),
+        (
+            "żółw",
+            [
+                "$apr1$saltsalt$kEIzeFsDOXFFi.ORx2fID/",
+                "$5$saltsalt$IHl.T1YZkIDLwlxWKEzJvHotFO7vNbTuYOgmE3dvTf/",
+                "$6$saltsaltsaltsalt$2iVo/gWbVMuJVbT8D.MNaXiLLvk2oNbynKk6AHbbDc8tHG42ajMvp4WiMPW1ikQ4uoA26XbmpNOqNY5hpL4yf.",
+                "{SHA}owXv9aVJl8vaTmf4sxislroZS90=",
+                "$2y$05$0123456789abcdefghijkOZ8bAHShSlZ0r.AtZ/26/1Md7wKU5Hbu",
+                "$5$rounds=1500$pepper$ALIleumX2ZkE2BbeGl1YiZ3wQwoeT.7vrqYL470D246",
+            ],
+        ),
+        (
+            "a long one that goes on and on and on, beyond the seventy-two bytes at which bcrypt stops looking at it",
+            [
+                "$apr1$saltsalt$kFYCrBA46u8LAZc7YPCSx1",
+                "$5$saltsalt$S/ftZWDT/gZtCT0nyi8uL3VZ1DZaZzpv1pVOh7VZ9p/",
+                "$6$saltsaltsaltsalt$Bdotqs2dGDtuix/RiWQTKghUDSyImAgfEmU.zCAJCDNndeFkVpRddqWFr9Gz7plYa9PKtCIERzP/strY9aMwH0",
+                "{SHA}GocrXLWEEqfzS1ByWwZvQaWKgFw=",
+                "$2y$05$0123456789abcdefghijkOce/KsKCv6M/834uUzRfhpAS4kbHYdgC",
+                "$5$rounds=1500$pepper$yJDf9JjlMVfVysg6gUfQfG7LjlTTY2RPCh2HJwXZlQA",
+            ],
+        ),
+    ];
+
+    #[test]
+    fn the_same_digest_is_made_as_elsewhere() {
+        for (password, digests) in MADE_ELSEWHERE {
+            for text in digests {
+                assert!(makes(password, text), "{password}: {text}");
+                assert!(!makes("three wet umbrella", text), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn bcrypt_looks_at_the_first_72_bytes_only_as_elsewhere() {
+        let (password, digests) = MADE_ELSEWHERE[2];
+        for text in digests {
+            assert_eq!(makes(&password[..72], text), text.starts_with("$2y$"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_to_be_digested_whole_is_nobodys_password() {
+        let beginning = "x".repeat(AT_MOST);
+        let sha1 = format!("{{SHA}}{}", data_encoding::BASE64.encode(&Sha1::digest(&beginning)));
+        assert!(makes(&beginning, &sha1));
+        assert!(!makes(&format!("{beginning}x"), &sha1));
+    }
+}

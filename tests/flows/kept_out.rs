@@ -1,0 +1,258 @@
+//! What operators do to people, as these and guessers meet it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use doorward::domain::digest::Digest;
+use doorward::domain::event::What;
+use doorward::domain::name::{Email, Login, Name};
+use doorward::domain::user::{Change, Profile};
+use doorward::flow::administer::{self, Linking, Switched};
+use doorward::flow::import::{self, Newcomer, TakenOver};
+use doorward::store::Records;
+use doorward::store::memory::Memory;
+use http::StatusCode;
+
+use crate::gate::{Gate, PASSWORD};
+use crate::overtaken::Overtaken;
+
+impl Gate {
+    async fn disables(&self, name: &str) {
+        let done = administer::disable(&self.env, "root", &Login::typed(name)).await.unwrap();
+        assert!(matches!(done, Some(Switched::Now(_))));
+    }
+
+    async fn enables(&self, name: &str) {
+        administer::enable(&self.env, "root", &Login::typed(name)).await.unwrap().unwrap();
+    }
+
+    /// Somebody comes from another system with this digest.
+    async fn takes_over(&self, name: &str, digest: Option<&str>) -> TakenOver {
+        let profile = Profile {
+            name: Name::parse(name).unwrap(),
+            full_name: None,
+            email: Some(Email::parse(&format!("{name}@example.com")).unwrap()),
+            groups: [].into(),
+        };
+        let password = digest.map(|digest| Digest::parse(digest).unwrap());
+        let people = vec![Newcomer { profile, password }];
+        import::take_over(&self.env, "root", people, true).await.unwrap().remove(0)
+    }
+}
+
+#[tokio::test]
+async fn disabling_somebody_ends_what_they_have_open() {
+    let gate = Gate::new();
+    let link = gate.adds("ada").await;
+    let mut ada = gate.browser();
+    ada.opens(&link).await;
+    ada.sends(&[("password", PASSWORD)]).await;
+    assert_eq!(ada.opens("/").await.passed, Some(Some("ada".to_owned())));
+    let reset = gate.makes_a_link("ada").await;
+
+    gate.disables("ada").await;
+    assert_eq!(ada.opens("/").await.passed, None);
+    assert_eq!(gate.browser().opens(&reset).await.status, StatusCode::GONE);
+    let link = administer::password_link(&gate.env, "root", &Login::typed("ada")).await.unwrap();
+    assert!(matches!(link, Some(Linking::Disabled(_))));
+
+    gate.enables("ada").await;
+    assert_eq!(ada.opens("/").await.passed, None, "what has ended does not come back");
+    assert_eq!(gate.browser().opens(&reset).await.status, StatusCode::GONE);
+    assert_eq!(gate.browser().signs_in("ada").await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn nobody_can_tell_that_somebody_is_disabled() {
+    let gate = Gate::new();
+    gate.knows("ada").await;
+    gate.knows("bob").await;
+    gate.disables("ada").await;
+    let signed_in = async || {
+        let events = gate.events().await;
+        events.iter().filter(|what| **what == What::SignedIn).count()
+    };
+    let before = signed_in().await;
+    let mut told = Vec::new();
+    for (name, password) in [("ada", PASSWORD), ("bob", "wrong"), ("nobody", "wrong")] {
+        let mut browser = gate.browser();
+        let mut said = Vec::new();
+        for _ in 0..6 {
+            let hashed = gate.hashed.load(Ordering::SeqCst);
+            browser.signs_in_with(name, password).await;
+            let page = browser.page.replace(name, "NAME");
+            let csrf = browser.field("csrf").unwrap_or_default();
+            let page = page.replace(&csrf, "");
+            said.push((browser.status, page, gate.hashed.load(Ordering::SeqCst) - hashed));
+        }
+        told.push(said);
+    }
+    assert_eq!(told[0][0].0, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(told[0][5].0, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(told[0], told[1], "the right password of ada is as wrong as any");
+    assert_eq!(told[0], told[2]);
+    assert_eq!(signed_in().await, before);
+    let events = gate.events().await;
+    assert_eq!(events.iter().filter(|what| **what == What::PasswordRefused).count(), 15);
+}
+
+#[tokio::test]
+async fn disabling_overtakes_a_sign_in_that_is_under_way() {
+    let inner: Arc<dyn Records> = Arc::new(Memory::new());
+    let staged = Arc::new(Overtaken::over(Arc::clone(&inner)));
+    let (gate, other) = (Gate::over(staged.clone()), Gate::over(inner));
+    gate.knows("ada").await;
+    let mut ada = gate.browser();
+    ada.opens("/.doorward/sign-in").await;
+    // The charge is our next commit; right before the one that would begin the visit.
+    staged.by_after(1, async move { other.disables("ada").await });
+    ada.sends(&[("username", "ada"), ("password", PASSWORD)]).await;
+    assert!(staged.is_played_out());
+    assert_eq!(ada.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(ada.opens("/").await.passed, None);
+}
+
+#[tokio::test]
+async fn after_a_reset_the_password_alone_signs_in_until_two_factor_is_set_up_anew() {
+    let gate = Gate::new();
+    let with = gate.protects("ada").await;
+    let mut trusted = gate.browser();
+    trusted.signs_in("ada").await;
+    trusted.follows().await;
+    trusted.sends(&[("code", &with.code(&gate)), ("trust_device", "yes")]).await;
+    assert_eq!(trusted.visits("/").await.passed, Some(Some("ada".to_owned())));
+
+    let ada = Login::typed("ada");
+    administer::reset_second_factor(&gate.env, "root", &ada).await.unwrap().unwrap();
+    assert_eq!(trusted.opens("/").await.passed, None, "sessions end");
+    trusted.signs_in("ada").await;
+    assert_eq!(trusted.visits("/").await.passed, Some(Some("ada".to_owned())));
+    trusted.visits("/strict/").await;
+    assert_eq!(trusted.heading(), "Set up two-factor", "where it is demanded, set-up is forced");
+    let anew = trusted.sets_up(&gate, "/strict/").await;
+    assert_ne!(anew.recovery_codes, with.recovery_codes);
+    trusted.sends(&[("saved", "yes")]).await;
+
+    gate.waits_for_the_next_code();
+    let mut again = gate.browser();
+    again.signs_in("ada").await;
+    again.follows().await;
+    again.sends(&[("code", &with.recovery_codes[0])]).await;
+    assert_eq!(again.opens("/").await.passed, None, "nothing of before works");
+    let mut device = trusted.clone();
+    device.signs_out().await;
+    device.signs_in("ada").await;
+    device.follows().await;
+    assert_eq!(device.heading(), "Enter your code", "the device is trusted no longer");
+    let id = gate.env.store.user_named(&ada).await.unwrap().unwrap();
+    let told = gate.env.store.events_of(id, 100).await.unwrap();
+    let reset = told.iter().find(|event| event.what == What::TwoFactorReset).unwrap();
+    assert_eq!(reset.by.as_deref(), Some("root"));
+}
+
+#[tokio::test]
+async fn whoever_is_removed_is_nobody_at_once() {
+    let gate = Gate::new();
+    gate.knows("ada").await;
+    let link = gate.makes_a_link("ada").await;
+    let mut ada = gate.browser();
+    ada.signs_in("ada").await;
+    assert_eq!(ada.opens("/").await.passed, Some(Some("ada".to_owned())));
+    let login = Login::typed("ada@example.com");
+    administer::remove(&gate.env, "root", &login).await.unwrap().unwrap();
+    assert_eq!(ada.opens("/").await.passed, None);
+    assert_eq!(gate.browser().opens(&link).await.status, StatusCode::GONE);
+    assert_eq!(gate.browser().signs_in("ada").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(gate.env.store.user_named(&Login::typed("ada")).await.unwrap(), None);
+    gate.knows("ada").await;
+    assert_eq!(ada.opens("/").await.passed, None, "the next of that name is somebody else");
+}
+
+#[tokio::test]
+async fn a_change_of_groups_lets_sessions_live_and_reaches_their_next_request() {
+    let gate = Gate::new();
+    gate.knows("ada").await;
+    let mut ada = gate.browser();
+    ada.signs_in("ada").await;
+    let change = Change { remove_groups: vec!["staff".parse().unwrap()], ..Change::default() };
+    administer::change(&gate.env, "root", &Login::typed("ada"), &change).await.unwrap().unwrap();
+    assert_eq!(ada.opens("/").await.passed, Some(Some("ada".to_owned())));
+    let id = gate.env.store.user_named(&Login::typed("ada")).await.unwrap().unwrap();
+    let known = gate.env.store.user(id).await.unwrap().unwrap();
+    assert!(known.identity.groups.is_empty(), "applications are told so from now on");
+}
+
+#[tokio::test]
+async fn an_address_that_somebody_takes_meanwhile_is_not_given_twice() {
+    let inner: Arc<dyn Records> = Arc::new(Memory::new());
+    let staged = Arc::new(Overtaken::over(Arc::clone(&inner)));
+    let (gate, other) = (Gate::over(staged.clone()), Gate::over(inner));
+    gate.adds("ada").await;
+    staged.by(async move {
+        other.adds("eve").await;
+    });
+    let email = Some(Some(Email::parse("eve@example.com").unwrap()));
+    let change = Change { email, ..Change::default() };
+    let ada = Login::typed("ada");
+    let changed = administer::change(&gate.env, "root", &ada, &change).await.unwrap().unwrap();
+    assert!(staged.is_played_out());
+    assert!(matches!(changed, administer::Changing::EmailTaken));
+    let shown = administer::show(&gate.env, &Login::typed("ada@example.com"), 9).await.unwrap();
+    assert_eq!(shown.unwrap().user.name().as_str(), "ada", "nothing was changed");
+}
+
+#[tokio::test]
+async fn whoever_was_taken_meanwhile_is_left_out_of_a_batch_and_the_others_are_added() {
+    let inner: Arc<dyn Records> = Arc::new(Memory::new());
+    let staged = Arc::new(Overtaken::over(Arc::clone(&inner)));
+    let (gate, other) = (Gate::over(staged.clone()), Gate::over(inner));
+    staged.by(async move {
+        other.adds("ada").await;
+    });
+    let people = ["ada", "bob", "bob"].map(|name| Newcomer {
+        profile: Profile {
+            name: Name::parse(name).unwrap(),
+            full_name: None,
+            email: None,
+            groups: [].into(),
+        },
+        password: None,
+    });
+    let made = import::take_over(&gate.env, "root", people.into(), true).await.unwrap();
+    assert!(staged.is_played_out());
+    assert!(matches!(
+        &made[..],
+        [TakenOver::NameTaken, TakenOver::Added(Some(_)), TakenOver::NameTaken]
+    ));
+}
+
+#[tokio::test]
+async fn an_imported_password_costs_a_guesser_what_any_other_does() {
+    let gate = Gate::new();
+    gate.takes_over("ada", Some("{SHA}OYBaeO2HwcCGoTlnV52HQ2SqtxE=")).await;
+    let mut guesser = gate.browser();
+    for _ in 0..5 {
+        guesser.signs_in_with("ada", "wrong").await;
+        assert_eq!(guesser.status, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    assert_eq!(guesser.signs_in("ada").await.status, StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test]
+async fn what_happened_to_somebody_is_told_the_newest_first_and_nothing_of_others() {
+    let gate = Gate::new();
+    gate.adds("ada").await;
+    gate.knows("bob").await;
+    for name in ["ada", "bob", "nobody", "ada"] {
+        gate.waits(std::time::Duration::from_secs(1));
+        gate.browser().signs_in_with(name, "wrong").await;
+    }
+    gate.waits(std::time::Duration::from_secs(1));
+    gate.makes_a_link("ada").await;
+    let shown = administer::show(&gate.env, &Login::typed("ada"), 2).await.unwrap().unwrap();
+    let told: Vec<_> = shown.events.iter().map(|event| (event.what, event.at)).collect();
+    let second_ago = doorward::domain::time::Timestamp::from_secs(gate.now().seconds() - 1);
+    assert_eq!(told, [(What::LinkMade, gate.now()), (What::PasswordRefused, second_ago)]);
+    let all = administer::show(&gate.env, &Login::typed("ada"), 100).await.unwrap().unwrap();
+    assert_eq!(all.events.len(), 3);
+}
