@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use doorward::cli;
 use doorward::cli::admin::Admin;
+use doorward::cli::live::Live;
 use doorward::domain::event::What;
 use doorward::domain::name::Login;
 use gate::{CONFIG, Gate, PASSWORD};
@@ -50,7 +51,8 @@ impl Office {
         let (end, ended) = oneshot::channel::<()>();
         let env = Arc::clone(&office.gate.env);
         let serving = tokio::spawn(async move {
-            admin.serve(env, async { drop(ended.await) }).await.unwrap();
+            let live = Arc::new(Live::start(env).await.unwrap());
+            admin.serve(live, async { drop(ended.await) }).await.unwrap();
         });
         office.desk = Some((end, serving));
         office

@@ -3,6 +3,7 @@
 //! Where none runs, a command does the same for itself, over the same paths.
 
 mod deeds;
+mod policy;
 mod view;
 
 use std::error::Error as _;
@@ -22,6 +23,7 @@ use tokio::net::UnixListener;
 use tracing::warn;
 
 use super::api::{LinkMade, Refusal, path, written};
+use super::live::Live;
 use super::socket::{Peer, Socket};
 use crate::flow::Env;
 use crate::flow::administer::NewLink;
@@ -51,11 +53,11 @@ impl Admin {
     /// What the system says.
     pub async fn serve(
         self,
-        env: Arc<Env>,
+        live: Arc<Live>,
         end: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
         let Self { socket, listener } = self;
-        let desk = Desk { env, owner: socket.owner()? };
+        let desk = Desk { runs: Runs::Gateway(live), owner: socket.owner()? };
         let service = desks(desk).into_make_service_with_connect_info::<Peer>();
         axum::serve(listener, service).with_graceful_shutdown(end).await?;
         drop(socket);
@@ -65,15 +67,43 @@ impl Admin {
 
 #[derive(Clone)]
 struct Desk {
-    env: Arc<Env>,
+    runs: Runs,
     owner: u32,
+}
+
+/// What answers.
+#[derive(Clone)]
+enum Runs {
+    /// A gateway.
+    Gateway(Arc<Live>),
+    /// Only this command.
+    Alone(Arc<Env>),
+}
+
+impl Desk {
+    /// What flows work with now.
+    fn env(&self) -> Arc<Env> {
+        match &self.runs {
+            Runs::Gateway(live) => live.env(),
+            Runs::Alone(env) => Arc::clone(env),
+        }
+    }
+
+    /// The gateway that runs here.
+    fn live(&self) -> Result<&Live, Refused> {
+        match &self.runs {
+            Runs::Gateway(live) => Ok(live),
+            Runs::Alone(_) => Err(Refused::no_gateway()),
+        }
+    }
 }
 
 /// What answers a command in this process, where no gateway runs: the same deeds, asked for by
 /// `peer`, to whom the store belongs.
 pub(super) fn desk_here(env: Arc<Env>, peer: Peer) -> Router {
     let Peer(owner) = peer;
-    desks(Desk { env, owner: owner.unwrap_or_default() }).layer(Extension(ConnectInfo(peer)))
+    desks(Desk { runs: Runs::Alone(env), owner: owner.unwrap_or_default() })
+        .layer(Extension(ConnectInfo(peer)))
 }
 
 fn desks(desk: Desk) -> Router {
@@ -90,6 +120,9 @@ fn desks(desk: Desk) -> Router {
         .route(path::REMOVE, routing::post(deeds::remove))
         .route(path::KNOWN, routing::post(deeds::known))
         .route(path::IMPORT, routing::post(deeds::import))
+        .route(path::RELOAD, routing::post(policy::reload))
+        .route(path::WHY, routing::post(policy::why))
+        .route(path::REPORT, routing::post(policy::report))
         .layer(DefaultBodyLimit::max(QUESTION_AT_MOST))
         .with_state(desk)
 }
@@ -117,7 +150,7 @@ impl FromRequestParts<Desk> for Operator {
 
 impl Desk {
     fn link_made(&self, link: &NewLink) -> LinkMade {
-        let origin = &self.env.config.portal;
+        let origin = &self.env().config.portal;
         LinkMade {
             name: link.name.as_str().to_owned(),
             link: format!("{origin}/.doorward/link/{}", link.token.expose_text()),
@@ -148,6 +181,24 @@ struct Refused {
 impl Refused {
     fn nobody(name: &str) -> Self {
         Self { status: StatusCode::NOT_FOUND, problem: format!("nobody signs in as {name}") }
+    }
+
+    fn kept(problem: String) -> Self {
+        Self { status: StatusCode::CONFLICT, problem }
+    }
+
+    fn unknown(reference: &str) -> Self {
+        let problem = format!(
+            "no refusal {reference} is remembered: the last 10,000 are, since the gateway started"
+        );
+        Self { status: StatusCode::NOT_FOUND, problem }
+    }
+
+    fn no_gateway() -> Self {
+        Self {
+            status: StatusCode::CONFLICT,
+            problem: "no gateway is running, and only a running one knows".to_owned(),
+        }
     }
 
     fn stranger() -> Self {
@@ -229,7 +280,7 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_else_is_answered_whatever_they_ask() {
-        let desk = Desk { env: Arc::new(env()), owner: 1000 };
+        let desk = Desk { runs: Runs::Alone(Arc::new(env())), owner: 1000 };
         for (path, body) in [
             (path::ADD, r#"{"name":"eve","groups":[]}"#),
             (path::LIST, ""),
@@ -242,6 +293,9 @@ mod tests {
             (path::SET, r#"{"name":"eve","no_email":true}"#),
             (path::REMOVE, r#"{"name":"eve"}"#),
             (path::KNOWN, r#"[{"name":"eve"}]"#),
+            (path::RELOAD, ""),
+            (path::WHY, r#"{"reference":"a"}"#),
+            (path::REPORT, ""),
             (path::IMPORT, r#"{"people":[{"who":{"name":"eve"}}],"links":true}"#),
         ] {
             for peer in [Peer(Some(1001)), Peer(None)] {
@@ -251,7 +305,7 @@ mod tests {
                 assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{path}");
             }
         }
-        assert!(administer::list(&desk.env).await.unwrap().is_empty());
+        assert!(administer::list(&desk.env()).await.unwrap().is_empty());
     }
 
     #[test]

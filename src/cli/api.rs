@@ -13,6 +13,12 @@ use crate::domain::time::Timestamp;
 
 /// Where deeds are asked for.
 pub(super) mod path {
+    /// Nothing → [`super::super::live::Reloaded`].
+    pub(crate) const RELOAD: &str = "/reload";
+    /// [`super::Which`] → [`super::Why`].
+    pub(crate) const WHY: &str = "/why";
+    /// Nothing → a list of [`super::Stopped`].
+    pub(crate) const REPORT: &str = "/report";
     /// [`super::NewUser`] → [`super::LinkMade`].
     pub(crate) const ADD: &str = "/user/add";
     /// [`super::Filter`] → a list of [`super::Person`].
@@ -48,6 +54,44 @@ pub(super) struct NewUser {
     pub(super) email: Option<Email>,
     #[serde(default)]
     pub(super) groups: BTreeSet<Group>,
+}
+
+/// A refusal, by the reference on its page.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Which {
+    pub(super) reference: String,
+}
+
+/// Why somebody was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Why {
+    pub(super) reference: String,
+    /// RFC 3339, in UTC.
+    pub(super) at: String,
+    pub(super) from: String,
+    pub(super) user: Option<String>,
+    pub(super) app: Option<String>,
+    pub(super) method: String,
+    pub(super) path: String,
+    /// How many ways of reading the path there are; none where it could not be read.
+    pub(super) readings: usize,
+    pub(super) rule: Option<String>,
+    pub(super) reason: String,
+}
+
+/// What would have been stopped, were it not only watched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Stopped {
+    pub(super) app: String,
+    pub(super) rule: String,
+    pub(super) verdict: String,
+    pub(super) user: Option<String>,
+    pub(super) count: u64,
+    /// RFC 3339, in UTC.
+    pub(super) first: String,
+    pub(super) last: String,
+    pub(super) example: String,
 }
 
 /// Somebody, by user name or e-mail address.

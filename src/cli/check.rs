@@ -6,8 +6,8 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::failure::{Failure, unwritten};
-use crate::config::{Config, Problem, Problems};
-use crate::edge;
+use super::loading;
+use crate::config::{Problem, Problems};
 
 /// What `check --json` prints.
 #[derive(Serialize)]
@@ -23,7 +23,7 @@ struct Report<'a> {
 /// # Errors
 /// If the configuration is not valid.
 pub(super) fn run(path: &Path, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
-    let read = Config::load(&edge::environment, path);
+    let read = loading::load(path);
     let file = path.display().to_string();
     if json {
         let report = match &read {
@@ -50,6 +50,11 @@ pub(super) fn run(path: &Path, json: bool, out: &mut dyn Write) -> Result<(), Fa
                 0 => String::new(),
                 1 => ", with one warning".to_owned(),
                 count => format!(", with {count} warnings"),
+            };
+            let but = match config.tests.len() {
+                0 => but,
+                1 => format!(", its test passes{but}"),
+                count => format!(", its {count} tests pass{but}"),
             };
             writeln!(out, "{file} is valid{but}.").map_err(unwritten)
         }

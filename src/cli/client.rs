@@ -37,6 +37,38 @@ pub(super) struct Client {
     here: Option<Router>,
 }
 
+/// Asks the gateway that runs with this state directory for what only a running one knows.
+///
+/// # Errors
+/// Says for the operator that none runs, or why the deed was not done.
+pub(super) async fn ask_gateway<A: DeserializeOwned>(
+    state: &Path,
+    path: &str,
+    question: &impl Serialize,
+) -> Result<A, Failure> {
+    let stream = UnixStream::connect(socket::path_in(state)).await;
+    let stream = stream.map_err(|error| {
+        if nobody_is_there(&error) {
+            let state = state.display();
+            return Failure::new(format!("no gateway is running with the state directory {state}"))
+                .cure("start one with `doorward serve`");
+        }
+        unreachable(state, &error)
+    })?;
+    let asked = timeout(PATIENCE, exchange(stream, request(path, question)?)).await;
+    let (status, body) =
+        asked.map_err(|_| Failure::new("the gateway did not answer in time"))??;
+    answered(status, &body)
+}
+
+fn answered<A: DeserializeOwned>(status: StatusCode, body: &[u8]) -> Result<A, Failure> {
+    if status == StatusCode::OK {
+        return serde_json::from_slice(body).map_err(|_| foreign());
+    }
+    let refusal = serde_json::from_slice::<Refusal>(body).map_err(|_| foreign())?;
+    Err(Failure::new(refusal.problem))
+}
+
 /// Who does a deed.
 enum Way {
     Gateway(UnixStream),
@@ -67,11 +99,7 @@ impl Client {
                 .map_err(|_| Failure::new("the gateway did not answer in time"))??,
             Way::Here(desk) => do_here(desk, request).await?,
         };
-        if status == StatusCode::OK {
-            return serde_json::from_slice(&body).map_err(|_| foreign());
-        }
-        let refusal = serde_json::from_slice::<Refusal>(&body).map_err(|_| foreign())?;
-        Err(Failure::new(refusal.problem))
+        answered(status, &body)
     }
 
     /// Whether there can be anybody yet: a gateway runs, or there is a store.

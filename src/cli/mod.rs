@@ -5,9 +5,14 @@ mod api;
 mod check;
 mod client;
 mod demo;
+mod explain;
 mod failure;
+mod journal;
+pub mod live;
+mod loading;
 mod log;
 mod papers;
+mod policy;
 pub mod serve;
 mod socket;
 mod user;
@@ -59,6 +64,33 @@ enum Command {
     Check {
         /// The file to check; without it, the one that `serve` would take
         file: Option<PathBuf>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what is asked of a request, by which rule, and what would come of it
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain(explain::Question),
+    /// Say why somebody was refused, by the reference on their page
+    #[command(after_help = WHY_EXAMPLES)]
+    Why {
+        /// The reference
+        #[arg(value_name = "REF")]
+        reference: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Sum up what rules with `enforce: false` would have stopped, and for whom
+    #[command(after_help = REPORT_EXAMPLES)]
+    Report {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let the running gateway read its configuration again, and say which decisions change
+    #[command(after_help = RELOAD_EXAMPLES)]
+    Reload {
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -149,6 +181,21 @@ fn obey(line: Line, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Fa
         Command::Check { file, json } => {
             check::run(&configuration(file.or(line.config))?, json, out)
         }
+        Command::Explain(question) => {
+            explain::run(&loaded(line.config)?, &question, edge::system_time(), out)
+        }
+        Command::Why { reference, json } => {
+            let state = loaded(line.config)?.state;
+            waits(policy::why(&state, reference, json, out))
+        }
+        Command::Report { json } => {
+            let state = loaded(line.config)?.state;
+            waits(policy::report(&state, json, out))
+        }
+        Command::Reload { json } => {
+            let state = state_of(line.config)?;
+            waits(policy::reload(&state, json, out))
+        }
         Command::Schema => {
             writeln!(out, "{:#}", crate::config::json_schema()).map_err(failure::unwritten)
         }
@@ -163,10 +210,30 @@ fn obey(line: Line, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Fa
     }
 }
 
+/// Runs a command that asks the gateway.
+fn waits(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new("cannot start").because(error))?;
+    runtime.block_on(command)
+}
+
+/// The state directory that the configuration names, whatever else is wrong with it: the gateway
+/// that runs there says that itself.
+fn state_of(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    let file = configuration(named)?;
+    if let Ok(config) = loading::load(&file) {
+        return Ok(config.state);
+    }
+    Config::state_in(&file).ok_or_else(|| {
+        Failure::new(format!("{} does not say where the state is", file.display()))
+            .cure("run `doorward check`")
+    })
+}
+
 /// The configuration meant by `--config`, or found where it usually lies, if it is valid.
 fn loaded(named: Option<PathBuf>) -> Result<Config, Failure> {
     let file = configuration(named)?;
-    Config::load(&edge::environment, &file)
+    loading::load(&file)
         .map_err(|problems| Failure::new(format!("the configuration is not valid\n{problems}")))
 }
 
@@ -208,6 +275,40 @@ const DEMO_NOTE: &str = "\
 It needs no configuration and leaves nothing behind. It prints where to go, who lives there with
 which password, and where the configuration lies that it uses. Enter prints the code that one of
 them would read from a phone; Ctrl-C ends it.";
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  doorward explain --url https://crm.example.com/admin/
+  doorward explain --url https://crm.example.com/bank/ --method POST --user ada --group staff
+  doorward explain --url 'https://crm.example.com/a/..%2fadmin' --from 10.0.0.9 --json
+
+It reads the configuration alone: nothing is sent, and no gateway need run. Every way in which the
+application may read the request is shown, with every rule that has a path for it.";
+
+const WHY_EXAMPLES: &str = "\
+Examples:
+  doorward why 3kq7x2mwa5yd4c6e
+  doorward why 3kq7x2mwa5yd4c6e --json | jq -r .rule
+
+The running gateway remembers the last 10,000 refusals.";
+
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  doorward report
+  doorward report --json | jq -r '.[] | select(.verdict == \"set-up\") | .user' | sort -u
+
+Set `enforce: false` on a rule or an application, reload, and come back after a day. What is counted
+begins anew when the gateway starts.";
+
+const RELOAD_EXAMPLES: &str = "\
+Examples:
+  doorward reload
+  kill -HUP $(pidof doorward)
+
+The file is checked, and its tests are tried, before anything changes; then all of it changes at
+once. Who is signed in stays so, and is judged anew at the next request. It says which decisions
+change: of the last thousand requests, of the tests, and of an example of each rule.
+Exit codes: 0 reloaded, 1 everything stays as it was.";
 
 const SCHEMA_EXAMPLES: &str = "\
 Examples:

@@ -11,11 +11,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::State;
+use axum::response::IntoResponse;
 use axum::routing::get;
 use http::StatusCode;
+use http::header::CONTENT_TYPE;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
@@ -23,6 +24,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::admin::Admin;
+use super::live::Live;
 use super::{log, socket};
 use crate::config::{Config, Problems};
 use crate::domain::chance::Chance;
@@ -30,9 +32,10 @@ use crate::domain::signed::Signer;
 use crate::domain::time::Timestamp;
 use crate::edge;
 use crate::flow::{Clock, Env};
+use crate::identity::SignInLimit;
 use crate::identity::local::{Cost, Pool, Room};
 use crate::metrics::Metrics;
-use crate::proxy::{self, House};
+use crate::proxy;
 use crate::store::directory::StateError;
 use crate::store::redb::{self, Redb};
 use crate::store::{Keys, StateDirectory, Store, Unavailable};
@@ -147,7 +150,7 @@ pub struct Gateway {
     runtime: Runtime,
     running: proxy::Running,
     operators: Vec<SocketAddr>,
-    env: Arc<Env>,
+    live: Arc<Live>,
     ready: Arc<AtomicBool>,
     admin: (oneshot::Sender<()>, JoinHandle<()>),
     _background: JoinSet<()>,
@@ -166,12 +169,11 @@ impl Gateway {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let within = runtime.enter();
         runtime.block_on(believe_clock(&env, accept_clock))?;
-
+        let env = runtime.block_on(demand(&env))?;
+        let live = Arc::new(runtime.block_on(Live::start(Arc::clone(&env)))?);
         // The store is open, and its lock ours: whose socket lies there is dead.
-        let admin = serve_commands(&env)?;
-        let house = runtime.block_on(House::build(&env, None));
-        let house = Arc::new(ArcSwap::from_pointee(house));
-        let running = proxy::Gateway::new(house).serve(sockets)?;
+        let admin = serve_commands(&live)?;
+        let running = proxy::Gateway::new(live.house()).serve(sockets)?;
 
         let ready = Arc::new(AtomicBool::new(true));
         let mut background = JoinSet::new();
@@ -182,7 +184,7 @@ impl Gateway {
             .map(|desk| answer_operators(&mut background, desk, &env, Arc::clone(&ready)))
             .collect::<io::Result<Vec<_>>>()?;
         drop(within);
-        Ok(Self { runtime, running, operators, env, ready, admin, _background: background })
+        Ok(Self { runtime, running, operators, live, ready, admin, _background: background })
     }
 
     /// Where visitors are answered, with the ports that were found where any would do.
@@ -195,21 +197,31 @@ impl Gateway {
         &self.operators
     }
 
-    /// What the gateway works with.
-    pub fn env(&self) -> &Arc<Env> {
-        &self.env
+    /// What the gateway works with now.
+    pub fn env(&self) -> Arc<Env> {
+        self.live.env()
+    }
+
+    /// Reads the configuration again: all of it is exchanged, or nothing.
+    ///
+    /// # Errors
+    /// Says for the operator why everything stays as it was.
+    pub fn reload(&self) -> Result<(), String> {
+        let reloaded = self.runtime.block_on(self.live.reload());
+        reloaded.map(drop).map_err(|kept| kept.to_string())
     }
 
     /// Takes no more requests, waits for those under way as long as `shutdown.within` says, and
     /// ends. Says whether all were answered.
     pub fn stop(self) -> bool {
         self.ready.store(false, Ordering::Relaxed);
-        let within = self.env.config.shutdown_within;
+        let within = self.live.env().config.shutdown_within;
         let all = self.runtime.block_on(self.running.drain(within));
         let (end, serving) = self.admin;
         end.send(()).ok();
         self.runtime.block_on(async { timeout(LAST_WORDS, serving).await.ok() });
         self.runtime.shutdown_timeout(LAST_WORDS);
+        self.live.end();
         all
     }
 }
@@ -235,7 +247,8 @@ pub fn run(config: Config, world: World) -> Result<(), NotStarted> {
     let gateway = Gateway::start(config, world)?;
     // Before anybody is told that we listen: whoever is told may stop us.
     let told = gateway.runtime.block_on(async { told_to_stop() })?;
-    let origin = gateway.env.config.portal.to_string();
+    gateway.runtime.block_on(async { reload_when_told(&gateway.live) })?;
+    let origin = gateway.env().config.portal.to_string();
     for address in gateway.addresses() {
         tracing::info!(%address, origin, "listening");
     }
@@ -261,6 +274,28 @@ fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
             _ = interrupt.recv() => {}
         }
     })
+}
+
+/// Reads the configuration again at every SIGHUP from now on.
+fn reload_when_told(live: &Arc<Live>) -> io::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let live = Arc::clone(live);
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            // What came of it is logged.
+            live.reload().await.ok();
+        }
+    });
+    Ok(())
+}
+
+/// Notes which demands there are, and since when.
+async fn demand(env: &Env) -> Result<Arc<Env>, NotStarted> {
+    let now = env.now().map_err(|_| NotStarted::ClockPutBack)?;
+    let since = env.store.demands_seen(env.config.demands.names(), now).await;
+    let since = Arc::new(since.map_err(NotStarted::Unreadable)?);
+    env.metrics.loaded(now.seconds());
+    Ok(Arc::new(Env { since, ..env.clone() }))
 }
 
 fn bind(address: SocketAddr) -> Result<TcpListener, NotStarted> {
@@ -311,7 +346,7 @@ fn furnish(
     let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let pool = Pool::start(world.cost, Room::beside(cores), world.chance.clone())?;
     Ok(Env {
-        limit: Arc::default(),
+        limit: Arc::new(SignInLimit::of(config.limits)),
         lines: Arc::default(),
         witness: Arc::default(),
         metrics: Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))),
@@ -369,14 +404,14 @@ async fn sweep(env: Arc<Env>) {
 }
 
 /// Answers operators' commands from now on, until the sender says so or is dropped.
-fn serve_commands(env: &Arc<Env>) -> Result<(oneshot::Sender<()>, JoinHandle<()>), NotStarted> {
-    let state = &env.config.state;
+fn serve_commands(live: &Arc<Live>) -> Result<(oneshot::Sender<()>, JoinHandle<()>), NotStarted> {
+    let state = &live.env().config.state;
     let admin =
         Admin::bind(state).map_err(|source| NotStarted::Socket { state: state.clone(), source })?;
     let (end, ended) = oneshot::channel();
-    let env = Arc::clone(env);
+    let live = Arc::clone(live);
     let serving = tokio::spawn(async move {
-        if let Err(error) = admin.serve(env, async { drop(ended.await) }).await {
+        if let Err(error) = admin.serve(live, async { drop(ended.await) }).await {
             tracing::error!(%error, "operators' commands are not answered any more");
         }
     });
@@ -395,6 +430,7 @@ fn answer_operators(
     let router = Router::new()
         .route("/healthz", get(async || "alive\n"))
         .route("/readyz", get(readiness))
+        .route("/metrics", get(numbers))
         .with_state((Arc::clone(env), ready));
     background.spawn(async move {
         if let Err(error) = axum::serve(socket, router).await {
@@ -402,6 +438,12 @@ fn answer_operators(
         }
     });
     Ok(address)
+}
+
+/// Numbers for Prometheus.
+async fn numbers(State((env, _)): State<(Arc<Env>, Arc<AtomicBool>)>) -> impl IntoResponse {
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(CONTENT_TYPE, kind)], env.metrics.text())
 }
 
 /// Whether requests should be sent here: not while we stop, nor while the store is away.

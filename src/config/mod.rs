@@ -210,6 +210,19 @@ pub enum Shown {
     TrustedDevice,
 }
 
+impl Expected {
+    /// The word for it in the file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::SignIn => "sign-in",
+            Self::SecondFactor => "second-factor",
+            Self::SetUp => "set-up",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 /// What must come of a request, in a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -336,6 +349,15 @@ impl Config {
             }
         };
         Err(Problems { file, problems: vec![problem], text })
+    }
+
+    /// The state directory that the file at `path` names, whatever else is wrong with it.
+    pub fn state_in(path: &Path) -> Option<PathBuf> {
+        let text = std::fs::read_to_string(path).ok()?;
+        let root = tree::read(&text, &mut Vec::new())?;
+        let state = root.entries().iter().find(|entry| entry.name == "state")?;
+        let beside = path.parent().unwrap_or(Path::new(""));
+        Some(beside.join(state.node.scalar()?))
     }
 
     /// The application that visitors find under `origin`.

@@ -5,6 +5,7 @@
 //! against [`Evidence`].
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,6 +64,22 @@ impl Only {
     /// Whether this person is one of them.
     pub fn admits(&self, identity: &Identity) -> bool {
         self.users.contains(&identity.name) || !self.groups.is_disjoint(&identity.groups)
+    }
+}
+
+/// `users ada, bob or groups staff`.
+impl fmt::Display for Only {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |names: &BTreeSet<String>| {
+            names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+        };
+        match (self.users.is_empty(), self.groups.is_empty()) {
+            (false, false) => {
+                write!(f, "users {} or groups {}", list(&self.users), list(&self.groups))
+            }
+            (false, true) => write!(f, "users {}", list(&self.users)),
+            (true, _) => write!(f, "groups {}", list(&self.groups)),
+        }
     }
 }
 

@@ -16,6 +16,7 @@ pub mod link;
 pub mod set_up;
 pub mod sign_in;
 pub mod sign_out;
+pub mod trial;
 mod visits;
 pub mod witness;
 

@@ -13,6 +13,7 @@ use governor::nanos::Nanos;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 
+use crate::config::Limits;
 use crate::domain::time::Timestamp;
 
 /// Counts the posts of each address: so many at once, which come back evenly over a minute.
@@ -34,6 +35,11 @@ impl SignInLimit {
 
     /// As many addresses are known at a time; each costs about a hundred bytes.
     const KNOWN_AT_MOST: usize = 100_000;
+
+    /// As the configuration says.
+    pub fn of(limits: Limits) -> Self {
+        Self::a_minute(NonZeroU32::new(limits.sign_in_posts).unwrap_or(NonZeroU32::MIN))
+    }
 
     /// Allows `posts` a minute.
     pub fn a_minute(posts: NonZeroU32) -> Self {

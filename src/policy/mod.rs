@@ -4,6 +4,7 @@
 //! an application might read them, [`rules::Policy`] finds the rule that governs each reading and
 //! joins what they ask. So an odd spelling can only raise.
 
+pub mod explain;
 mod index;
 mod method;
 pub mod pattern;
@@ -12,6 +13,7 @@ mod reading;
 pub mod request;
 pub mod rules;
 
+pub use explain::{Asks, Explanation};
 pub use request::{OwnPage, Request, Sent, Unreadable};
 pub use rules::{Asker, Governor, Options, Parameter, Policy, Rule, Ruling};
 

@@ -75,6 +75,15 @@ impl Pattern {
             || matches!(&*self.segments, [place @ .., Segment::Any] if starts(place))
     }
 
+    /// A request target that it takes.
+    pub fn example(&self) -> String {
+        let mut path = self.written.replace("/**", "/x").replace("/*", "/x");
+        if path.contains(' ') {
+            path = path.replace(' ', "%20");
+        }
+        path
+    }
+
     /// Whether this pattern takes every path.
     pub fn takes_all(&self) -> bool {
         matches!(*self.segments, [Segment::Any])

@@ -195,6 +195,10 @@ pub enum Unreadable {
     /// A `%` in the path is not followed by two hexadecimal digits.
     #[error("the path contains a `%` that is no escape")]
     BrokenEscape,
+    /// The application is `spelling: strict`, and the path can be read in more ways than the
+    /// standard says.
+    #[error("the path is not plainly spelt")]
+    OddlySpelt,
     /// Override headers name more methods than any application knows.
     #[error("the method can be read in too many ways")]
     TooManyMethods,

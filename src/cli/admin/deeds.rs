@@ -17,7 +17,7 @@ use crate::flow::import::{self, Known, TakenOver};
 pub(super) async fn add(State(desk): State<Desk>, Operator(by): Operator, body: Bytes) -> Answer {
     let new: NewUser = read(&body)?;
     let (name, email) = (new.name.clone(), new.email.clone());
-    match administer::add(&desk.env, &by, profile(new)).await? {
+    match administer::add(&desk.env(), &by, profile(new)).await? {
         Adding::Added(link) => Ok(json(&desk.link_made(&link))),
         Adding::NameTaken => {
             Err(Refused::conflict(format!("somebody signs in as {name} already; nobody was added")))
@@ -32,7 +32,7 @@ pub(super) async fn add(State(desk): State<Desk>, Operator(by): Operator, body: 
 pub(super) async fn list(State(desk): State<Desk>, _: Operator, body: Bytes) -> Answer {
     let filter: Filter = read(&body)?;
     let groups: Vec<&str> = filter.groups.iter().map(Group::as_str).collect();
-    let mut everybody = administer::list(&desk.env).await?;
+    let mut everybody = administer::list(&desk.env()).await?;
     everybody.retain(|user| {
         let is_in = |group: &&str| user.identity().groups.contains(*group);
         (groups.is_empty() || groups.iter().any(is_in))
@@ -43,7 +43,7 @@ pub(super) async fn list(State(desk): State<Desk>, _: Operator, body: Bytes) -> 
 
 pub(super) async fn show(State(desk): State<Desk>, _: Operator, body: Bytes) -> Answer {
     let Whom { name } = read(&body)?;
-    let shown = administer::show(&desk.env, &Login::typed(&name), EVENTS).await?;
+    let shown = administer::show(&desk.env(), &Login::typed(&name), EVENTS).await?;
     Ok(json(&view::details(&shown.ok_or_else(|| Refused::nobody(&name))?)))
 }
 
@@ -53,7 +53,7 @@ pub(super) async fn unlock(
     body: Bytes,
 ) -> Answer {
     let Whom { name } = read(&body)?;
-    let unlocked = administer::unlock(&desk.env, &by, &Login::typed(&name)).await?;
+    let unlocked = administer::unlock(&desk.env(), &by, &Login::typed(&name)).await?;
     done(&name, unlocked)
 }
 
@@ -63,7 +63,7 @@ pub(super) async fn password_link(
     body: Bytes,
 ) -> Answer {
     let Whom { name } = read(&body)?;
-    match administer::password_link(&desk.env, &by, &Login::typed(&name)).await? {
+    match administer::password_link(&desk.env(), &by, &Login::typed(&name)).await? {
         Some(Linking::Made(link)) => Ok(json(&desk.link_made(&link))),
         Some(Linking::Disabled(name)) => Err(Refused::conflict(format!(
             "{name} is disabled, and no link would work; first run: doorward user enable {name}"
@@ -78,7 +78,7 @@ pub(super) async fn disable(
     body: Bytes,
 ) -> Answer {
     let Whom { name } = read(&body)?;
-    let switched = administer::disable(&desk.env, &by, &Login::typed(&name)).await?;
+    let switched = administer::disable(&desk.env(), &by, &Login::typed(&name)).await?;
     switch(&name, switched)
 }
 
@@ -88,7 +88,7 @@ pub(super) async fn enable(
     body: Bytes,
 ) -> Answer {
     let Whom { name } = read(&body)?;
-    let switched = administer::enable(&desk.env, &by, &Login::typed(&name)).await?;
+    let switched = administer::enable(&desk.env(), &by, &Login::typed(&name)).await?;
     switch(&name, switched)
 }
 
@@ -98,7 +98,7 @@ pub(super) async fn reset_2fa(
     body: Bytes,
 ) -> Answer {
     let Whom { name } = read(&body)?;
-    let switched = administer::reset_second_factor(&desk.env, &by, &Login::typed(&name)).await?;
+    let switched = administer::reset_second_factor(&desk.env(), &by, &Login::typed(&name)).await?;
     switch(&name, switched)
 }
 
@@ -112,7 +112,7 @@ pub(super) async fn set(State(desk): State<Desk>, Operator(by): Operator, body: 
         remove_groups: changes.remove_groups,
     };
     let whom = Login::typed(&changes.name);
-    match administer::change(&desk.env, &by, &whom, &change).await? {
+    match administer::change(&desk.env(), &by, &whom, &change).await? {
         Some(Changing::Changed(user)) => Ok(json(&view::person(&user))),
         Some(Changing::EmailTaken) => Err(Refused::conflict(format!(
             "somebody else signs in as {}; nothing was changed",
@@ -128,7 +128,7 @@ pub(super) async fn remove(
     body: Bytes,
 ) -> Answer {
     let Whom { name } = read(&body)?;
-    let removed = administer::remove(&desk.env, &by, &Login::typed(&name)).await?;
+    let removed = administer::remove(&desk.env(), &by, &Login::typed(&name)).await?;
     done(&name, removed)
 }
 
@@ -136,7 +136,7 @@ pub(super) async fn known(State(desk): State<Desk>, _: Operator, body: Bytes) ->
     let asked: Vec<Names> = read(&body)?;
     let mut all = Vec::with_capacity(asked.len());
     for Names { name, email } in &asked {
-        all.push(match import::known(&desk.env, name, email.as_ref()).await? {
+        all.push(match import::known(&desk.env(), name, email.as_ref()).await? {
             Known::New => Standing::New,
             Known::There => Standing::There,
             Known::NameIsEmail => Standing::NameIsEmail,
@@ -153,7 +153,7 @@ pub(super) async fn import(
 ) -> Answer {
     let Import { people, links } = read(&body)?;
     let newcomers = people.into_iter().map(newcomer).collect::<Result<Vec<_>, _>>()?;
-    let made = import::take_over(&desk.env, &by, newcomers, links).await?;
+    let made = import::take_over(&desk.env(), &by, newcomers, links).await?;
     let each = made.into_iter().map(|one| match one {
         TakenOver::Added(link) => Imported::Added(link.map(|link| desk.link_made(&link))),
         TakenOver::NameTaken | TakenOver::EmailTaken => Imported::Taken,

@@ -48,7 +48,7 @@ pub(super) fn run(port: u16, out: &mut dyn Write) -> Result<(), Failure> {
             .because_of(&error)
             .cure("if the port is taken, choose another: doorward demo --port 8081")
     })?;
-    let alan = runtime.block_on(people::move_in(gateway.env()))?;
+    let alan = runtime.block_on(people::move_in(&gateway.env()))?;
 
     let command = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("doorward"));
     write!(out, "{}", welcome(port, &file, &command)).map_err(unwritten)?;

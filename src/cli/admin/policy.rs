@@ -1,0 +1,52 @@
+//! What operators ask of the policy that a gateway enforces.
+
+use axum::body::Bytes;
+use axum::extract::State;
+
+use super::{Answer, Desk, Operator, Refused, json, read};
+use crate::cli::api::{Stopped, Which, Why, written};
+
+/// Reads the configuration again.
+pub(super) async fn reload(State(desk): State<Desk>, Operator(by): Operator) -> Answer {
+    tracing::info!(by, "an operator reloads the configuration");
+    match desk.live()?.reload().await {
+        Ok(reloaded) => Ok(json(&reloaded)),
+        Err(kept) => Err(Refused::kept(kept.to_string())),
+    }
+}
+
+/// Says why somebody was refused.
+pub(super) async fn why(State(desk): State<Desk>, _: Operator, body: Bytes) -> Answer {
+    let Which { reference } = read(&body)?;
+    let reference = reference.trim().to_ascii_lowercase();
+    let refusal = desk.live()?.env().witness.why(&reference);
+    let refusal = refusal.ok_or_else(|| Refused::unknown(&reference))?;
+    Ok(json(&Why {
+        reference: refusal.reference,
+        at: written(refusal.at),
+        from: refusal.from.to_string(),
+        user: refusal.user,
+        app: refusal.app,
+        method: refusal.method,
+        path: refusal.path,
+        readings: refusal.readings,
+        rule: refusal.rule,
+        reason: refusal.reason,
+    }))
+}
+
+/// Sums up what would have been stopped.
+pub(super) async fn report(State(desk): State<Desk>, _: Operator) -> Answer {
+    let report = desk.live()?.env().witness.report();
+    let stopped = report.into_iter().map(|(what, seen)| Stopped {
+        app: what.app,
+        rule: what.rule,
+        verdict: what.verdict.to_owned(),
+        user: what.user,
+        count: seen.count,
+        first: written(seen.first),
+        last: written(seen.last),
+        example: seen.example,
+    });
+    Ok(json(&stopped.collect::<Vec<_>>()))
+}

@@ -1,0 +1,179 @@
+//! Events as JSON lines, for whoever collects them: to a file or to standard output.
+//!
+//! A line is written once its event is durable, by a thread of its own: a disk or a pipe that is slow
+//! delays nobody.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::{self, JoinHandle};
+
+use serde_json::json;
+
+use super::api::written;
+use crate::config::EventsTo;
+use crate::domain::event::{Event, Whom};
+
+/// Writes events.
+#[derive(Debug)]
+pub(super) struct Journal {
+    lines: Mutex<Option<Sender<Order>>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+enum Order {
+    Line(String),
+    /// From now on to there. A file is opened anew, so that it can be moved away before.
+    To(EventsTo),
+}
+
+impl Journal {
+    /// Writes to `to` from now on.
+    ///
+    /// # Errors
+    /// What the system says; a file that cannot be opened is logged, and tried again at a reload.
+    pub(super) fn start(to: &EventsTo) -> io::Result<Self> {
+        let (sender, orders) = channel();
+        let writer =
+            thread::Builder::new().name("events".to_owned()).spawn(move || write(&orders))?;
+        let journal = Self { lines: Mutex::new(Some(sender)), writer: Mutex::new(Some(writer)) };
+        journal.write_to(to);
+        Ok(journal)
+    }
+
+    /// Writes to `to` from now on.
+    pub(super) fn write_to(&self, to: &EventsTo) {
+        self.order(Order::To(to.clone()));
+    }
+
+    /// Writes an event about the user called `name`, if it is about one.
+    pub(super) fn tell(&self, event: &Event, name: Option<&str>) {
+        self.order(Order::Line(line(event, name)));
+    }
+
+    fn order(&self, order: Order) {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = &*lines {
+            // The writer ends with us, not before.
+            sender.send(order).ok();
+        }
+    }
+
+    /// Waits until everything is written.
+    pub(super) fn end(&self) {
+        drop(self.lines.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(writer) = writer {
+            writer.join().ok();
+        }
+    }
+}
+
+fn line(event: &Event, name: Option<&str>) -> String {
+    let mut line = json!({
+        "at": written(event.at),
+        "event": event.what.name(),
+        "message": event.what.sentence(),
+    });
+    match &event.whom {
+        Whom::User(id) => {
+            line["user"] = name.into();
+            line["user_id"] = id.to_string().into();
+        }
+        Whom::Nobody(hash) => line["unknown_name"] = format!("{hash:016x}").into(),
+    }
+    if let Some(from) = event.from {
+        line["from"] = from.to_string().into();
+    }
+    if let Some(by) = &event.by {
+        line["by"] = by.as_str().into();
+    }
+    line.to_string()
+}
+
+enum Sink {
+    Nowhere,
+    Stdout,
+    File(File),
+}
+
+fn write(orders: &Receiver<Order>) {
+    let mut sink = Sink::Nowhere;
+    let mut broken = false;
+    while let Ok(order) = orders.recv() {
+        let done = match order {
+            Order::To(to) => open(&to).map(|opened| sink = opened),
+            Order::Line(line) => match &mut sink {
+                Sink::Nowhere => Ok(()),
+                Sink::Stdout => {
+                    let mut out = io::stdout().lock();
+                    writeln!(out, "{line}").and_then(|()| out.flush())
+                }
+                Sink::File(file) => file.write_all(format!("{line}\n").as_bytes()),
+            },
+        };
+        match done {
+            Ok(()) => broken = false,
+            // Said once, not for every event.
+            Err(error) if !broken => {
+                broken = true;
+                tracing::error!(%error, "events cannot be written");
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+fn open(to: &EventsTo) -> io::Result<Sink> {
+    Ok(match to {
+        EventsTo::Nowhere => Sink::Nowhere,
+        EventsTo::Stdout => Sink::Stdout,
+        EventsTo::File(path) => {
+            Sink::File(OpenOptions::new().append(true).create(true).mode(0o600).open(path)?)
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::event::What;
+    use crate::domain::time::Timestamp;
+    use crate::domain::user::UserId;
+
+    #[test]
+    fn every_event_is_a_line_and_a_file_that_was_moved_away_is_made_anew() {
+        let home = tempfile::tempdir().unwrap();
+        let (file, moved) = (home.path().join("events"), home.path().join("events.1"));
+        let to = EventsTo::File(file.clone());
+        let journal = Journal::start(&to).unwrap();
+        let event = |what| Event {
+            at: Timestamp::from_secs(1_800_000_000),
+            whom: Whom::User(UserId::from([1; 16])),
+            what,
+            from: Some([192, 0, 2, 1].into()),
+            by: None,
+        };
+        journal.tell(&event(What::SignedIn), Some("ada"));
+        // The order in which it is told is the order in which it is done.
+        journal.order(Order::To(EventsTo::Nowhere));
+        journal.end();
+        std::fs::rename(&file, &moved).unwrap();
+        let journal = Journal::start(&to).unwrap();
+        journal.tell(&event(What::SignedOut), Some("ada"));
+        journal.end();
+        let read = |path| -> serde_json::Value {
+            serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+        };
+        assert_eq!(read(&moved)["event"], "signed-in");
+        let line = read(&file);
+        assert_eq!((&line["event"], &line["user"]), (&"signed-out".into(), &"ada".into()));
+        assert_eq!(
+            (&line["from"], &line["at"]),
+            (&"192.0.2.1".into(), &"2027-01-15T08:00:00Z".into())
+        );
+    }
+}

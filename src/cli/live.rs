@@ -1,0 +1,241 @@
+//! What runs now, and how it is exchanged for what a new configuration says.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use serde::{Deserialize, Serialize};
+
+use super::journal::Journal;
+use super::loading;
+use crate::config::{App, Config};
+use crate::domain::assurance::Evidence;
+use crate::domain::time::Timestamp;
+use crate::flow::Env;
+use crate::flow::admit::{Admission, decide};
+use crate::flow::trial;
+use crate::identity::SignInLimit;
+use crate::policy::{Request, Sent};
+use crate::proxy::House;
+use crate::store::Unavailable;
+
+/// Everything that a reload exchanges.
+pub struct Live {
+    env: ArcSwap<Env>,
+    house: Arc<ArcSwap<House>>,
+    journal: Arc<Journal>,
+    /// One reload at a time.
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// What a reload has changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Reloaded {
+    /// The file that was read.
+    pub(super) file: String,
+    /// How many warnings it gives.
+    pub(super) warnings: usize,
+    /// Decisions that came out differently, most frequent first.
+    pub(super) changes: Vec<Change>,
+    /// How many of the last requests were judged again.
+    pub(super) requests: usize,
+}
+
+/// Decisions that changed in one way.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct Change {
+    /// In which application.
+    pub(super) app: String,
+    /// What was decided, and by which rule.
+    pub(super) before: String,
+    /// What is decided now, and by which rule.
+    pub(super) after: String,
+    /// How many decisions.
+    pub(super) count: usize,
+    /// One of them: the method and the beginning of the path, and who.
+    pub(super) example: String,
+}
+
+/// Why everything stayed as it was.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Kept {
+    /// The new file is not valid, or its own tests do not come out.
+    #[error("the configuration stays as it was: the new one is not valid\n{0}")]
+    Problems(crate::config::Problems),
+    /// Something would have to be started anew for it.
+    #[error(
+        "the configuration stays as it was: `{0}` cannot change while the gateway runs; restart it"
+    )]
+    NeedsRestart(&'static str),
+    /// The store could not be asked.
+    #[error("the configuration stays as it was: {0}")]
+    Unavailable(#[from] Unavailable),
+}
+
+impl Live {
+    /// Puts together what `env` says, and writes and counts its events from now on. Call it within
+    /// a runtime.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn start(env: Arc<Env>) -> io::Result<Self> {
+        let house = Arc::new(ArcSwap::from_pointee(House::build(&env, None).await));
+        let journal = Arc::new(Journal::start(&env.config.events)?);
+        let (told, metrics) = (Arc::clone(&journal), Arc::clone(&env.metrics));
+        env.store.tell(move |event, name| {
+            metrics.happened(event.what.name());
+            told.tell(event, name);
+        });
+        let turn = tokio::sync::Mutex::default();
+        Ok(Self { env: ArcSwap::from(env), house, journal, turn })
+    }
+
+    /// What stands under the hosts now.
+    pub(super) fn house(&self) -> Arc<ArcSwap<House>> {
+        Arc::clone(&self.house)
+    }
+
+    /// Writes what is left to be written.
+    pub(super) fn end(&self) {
+        self.journal.end();
+    }
+
+    /// What flows work with now.
+    pub(super) fn env(&self) -> Arc<Env> {
+        self.env.load_full()
+    }
+
+    /// Reads the configuration again. All of it is exchanged, or nothing.
+    pub(super) async fn reload(&self) -> Result<Reloaded, Kept> {
+        let _turn = self.turn.lock().await;
+        let before = self.env();
+        let reloaded = self.exchange(&before).await;
+        let loaded = reloaded.is_ok().then(|| before.now().ok()).flatten();
+        before.metrics.reloaded(loaded.map(Timestamp::seconds));
+        match &reloaded {
+            Ok(Reloaded { file, warnings, changes, .. }) => {
+                let changes = changes.iter().map(|change| change.count).sum::<usize>();
+                tracing::info!(file, warnings, changes, "the configuration was reloaded");
+            }
+            Err(kept) => tracing::warn!("{kept}"),
+        }
+        reloaded
+    }
+
+    async fn exchange(&self, before: &Env) -> Result<Reloaded, Kept> {
+        let file = before.config.warnings().file.clone();
+        let config = loading::load(Path::new(&file)).map_err(Kept::Problems)?;
+        if let Some(key) = needs_restart(&before.config, &config) {
+            return Err(Kept::NeedsRestart(key));
+        }
+        let now = before.now()?;
+        let since = before.store.demands_seen(config.demands.names(), now).await?;
+        let limit = if config.limits == before.config.limits {
+            Arc::clone(&before.limit)
+        } else {
+            Arc::new(SignInLimit::of(config.limits))
+        };
+        let (config, since) = (Arc::new(config), Arc::new(since));
+        let env = Arc::new(Env { config, since, limit, ..before.clone() });
+        let house = House::build(&env, Some(&self.house.load_full())).await;
+        let requests = before.witness.recent();
+        let reloaded = Reloaded {
+            file,
+            warnings: env.config.warnings().problems.len(),
+            changes: changes(before, &env, now),
+            requests: requests.len(),
+        };
+        self.journal.write_to(&env.config.events);
+        self.house.store(Arc::new(house));
+        self.env.store(env);
+        Ok(reloaded)
+    }
+}
+
+/// The first key that differs and cannot be exchanged.
+fn needs_restart(before: &Config, after: &Config) -> Option<&'static str> {
+    [
+        ("listen", before.listen == after.listen),
+        ("state", before.state == after.state),
+        ("operators", before.operators == after.operators),
+        ("log", before.log == after.log),
+    ]
+    .into_iter()
+    .find_map(|(key, same)| (!same).then_some(key))
+}
+
+/// The decisions that come out differently: of the last requests, of the policy tests, and of an
+/// example of each rule.
+fn changes(before: &Env, after: &Env, now: Timestamp) -> Vec<Change> {
+    let mut found: BTreeMap<(String, String, String), (usize, String)> = BTreeMap::new();
+    let mut compare =
+        |name: &str, request: &Request, address, judged: &dyn Fn(&Env, &App) -> Evidence| {
+            let of = |env: &Env| {
+                let app = env.config.apps.iter().find(|app| app.name == name)?;
+                let evidence = judged(env, app);
+                let who =
+                    evidence.as_ref().map_or("a stranger".to_owned(), |v| v.identity.name.clone());
+                Some((decision(&decide(app, request, address, evidence, now)), who))
+            };
+            let gone = || ("no such application".to_owned(), String::new());
+            let ((was, who), (is, _)) =
+                (of(before).unwrap_or_else(gone), of(after).unwrap_or_else(gone));
+            if was != is {
+                let example = || format!("{} by {who}", request.example());
+                let entry =
+                    found.entry((name.to_owned(), was, is)).or_insert_with(|| (0, example()));
+                entry.0 += 1;
+            }
+        };
+    for recent in before.witness.recent() {
+        compare(&recent.app, &recent.request, recent.address, &|env, app| {
+            recent.evidence.clone().map(|visitor| {
+                let due = env.config.demands.due(
+                    &visitor.identity,
+                    Timestamp::default(),
+                    Some(&app.name),
+                    &env.since,
+                );
+                let demanded = !visitor.has_second_factor && due.is_some_and(|due| due <= now);
+                crate::domain::assurance::Visitor { demanded, ..visitor }
+            })
+        });
+    }
+    for config in [&before.config, &after.config] {
+        for test in &config.tests {
+            let Some(app) = config.apps.get(test.app) else { continue };
+            let sent =
+                Sent { target: test.target.as_bytes(), method: &test.method, overrides: &[] };
+            let Ok(request) = Request::read_sent(&sent) else { continue };
+            compare(&app.name, &request, Some(test.from), &|env, app| {
+                trial::evidence(&env.config, app, test.visitor.as_ref(), now)
+            });
+        }
+        for app in &config.apps {
+            for rule in app.policy.rules() {
+                let Some((request, address, visitor)) = trial::example_of(rule) else { continue };
+                compare(&app.name, &request, Some(address), &|env, app| {
+                    trial::evidence(&env.config, app, Some(&visitor), now)
+                });
+            }
+        }
+    }
+    let mut all: Vec<Change> = found
+        .into_iter()
+        .map(|((app, before, after), (count, example))| Change {
+            app,
+            before,
+            after,
+            count,
+            example,
+        })
+        .collect();
+    all.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.cmp(b)));
+    all
+}
+
+fn decision(admission: &Admission) -> String {
+    format!("{} by {}", admission.verdict.name(), admission.ruling.raised_by)
+}

@@ -1,0 +1,117 @@
+//! `doorward why`, `report` and `reload`: what a running gateway knows of its policy.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use super::api::{Stopped, Which, Why, path};
+use super::client::ask_gateway as ask;
+use super::failure::{Failure, unwritten};
+use super::live::Reloaded;
+
+/// Says why somebody was refused.
+///
+/// # Errors
+/// If no gateway runs, or none remembers.
+pub(super) async fn why(
+    state: &Path,
+    reference: String,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let why: Why = ask(state, path::WHY, &Which { reference }).await?;
+    if json {
+        return print(&why, out);
+    }
+    let who = why.user.as_deref().unwrap_or("a visitor whom nobody knew");
+    let app = why.app.as_deref().unwrap_or("Doorward itself");
+    let told = || -> io::Result<()> {
+        writeln!(out, "{}: {} {} of {app}", why.at, why.method, why.path)?;
+        writeln!(out, "{who}, from {}, was refused: {}", why.from, why.reason)?;
+        if let Some(rule) = &why.rule {
+            writeln!(out, "by {rule}, over {} readings of the path", why.readings)?;
+        }
+        Ok(())
+    };
+    let mut told = told;
+    told().map_err(unwritten)
+}
+
+/// Sums up what would have been stopped.
+///
+/// # Errors
+/// If no gateway runs.
+pub(super) async fn report(state: &Path, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+    let stopped: Vec<Stopped> = ask(state, path::REPORT, &()).await?;
+    if json {
+        return print(&stopped, out);
+    }
+    if stopped.is_empty() {
+        let nothing = "Nothing that is only watched would have been stopped.";
+        return writeln!(out, "{nothing}").map_err(unwritten);
+    }
+    let rows = stopped.iter().map(|row| {
+        let user = row.user.clone().unwrap_or_else(|| "(nobody known)".to_owned());
+        [
+            row.count.to_string(),
+            row.app.clone(),
+            row.rule.clone(),
+            row.verdict.clone(),
+            user,
+            row.last.clone(),
+            row.example.clone(),
+        ]
+    });
+    let head =
+        ["COUNT", "APP", "RULE", "WOULD BE", "USER", "LAST", "FOR EXAMPLE"].map(str::to_owned);
+    table(&std::iter::once(head).chain(rows).collect::<Vec<_>>(), out).map_err(unwritten)
+}
+
+/// Lets the gateway read its configuration again.
+///
+/// # Errors
+/// If no gateway runs, or everything stays as it was.
+pub(super) async fn reload(state: &Path, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+    let reloaded: Reloaded = ask(state, path::RELOAD, &()).await?;
+    if json {
+        return print(&reloaded, out);
+    }
+    let Reloaded { file, warnings, changes, requests } = &reloaded;
+    let but = match warnings {
+        0 => String::new(),
+        1 => ", with one warning".to_owned(),
+        count => format!(", with {count} warnings"),
+    };
+    writeln!(out, "{file} is in force{but}.").map_err(unwritten)?;
+    if changes.is_empty() {
+        let said = format!("No decision changes, of {requests} requests, the tests and the rules.");
+        return writeln!(out, "{said}").map_err(unwritten);
+    }
+    let rows = changes.iter().map(|change| {
+        [
+            change.count.to_string(),
+            change.app.clone(),
+            change.before.clone(),
+            change.after.clone(),
+            change.example.clone(),
+        ]
+    });
+    let head = ["COUNT", "APP", "BEFORE", "NOW", "FOR EXAMPLE"].map(str::to_owned);
+    table(&std::iter::once(head).chain(rows).collect::<Vec<_>>(), out).map_err(unwritten)
+}
+
+fn table<const N: usize>(rows: &[[String; N]], out: &mut dyn Write) -> io::Result<()> {
+    let widths: [usize; N] = std::array::from_fn(|column| {
+        rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
+    });
+    for row in rows {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
+    }
+    Ok(())
+}
+
+fn print(answer: &impl serde::Serialize, out: &mut dyn Write) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(answer)
+        .map_err(|error| Failure::new("the answer cannot be written as JSON").because(error))?;
+    writeln!(out, "{text}").map_err(unwritten)
+}

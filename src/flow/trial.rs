@@ -1,0 +1,142 @@
+//! Requests that nobody sent: to try what the policy would decide of them.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use url::form_urlencoded;
+
+use super::admit::{Admission, decide};
+use crate::config::{App, Config, Expected, PolicyTest, Shown, TestVisitor};
+use crate::domain::assurance::{Evidence, Proof, Proofs, Verdict, Visitor};
+use crate::domain::demand::Since;
+use crate::domain::device::DeviceId;
+use crate::domain::identity::{Identity, UserId};
+use crate::domain::time::Timestamp;
+use crate::policy::{Request, Rule, Sent, Unreadable};
+
+/// A test of the operator's that did not come out as it should.
+#[derive(Clone, Debug)]
+pub struct Failed<'a> {
+    /// Which.
+    pub test: &'a PolicyTest,
+    /// What came of the request instead.
+    pub came: Expected,
+    /// What decided that.
+    pub rule: String,
+}
+
+/// Tries every test of `config`, and gives those that failed. No store is read: a demand counts as
+/// old, a person as there for long.
+pub fn failed(config: &Config, now: Timestamp) -> Vec<Failed<'_>> {
+    config.tests.iter().filter_map(|test| fails(config, test, now)).collect()
+}
+
+fn fails<'a>(config: &Config, test: &'a PolicyTest, now: Timestamp) -> Option<Failed<'a>> {
+    let app = config.apps.get(test.app)?;
+    let sent = Sent { target: test.target.as_bytes(), method: &test.method, overrides: &[] };
+    let Ok(request) = read(app, &sent) else {
+        let came = Expected::Refused;
+        let rule = "spelling".to_owned();
+        return (came != test.expect).then_some(Failed { test, came, rule });
+    };
+    let evidence = test.visitor.as_ref().map(|visitor| shown(config, app, visitor, now));
+    let admission = decide(app, &request, Some(test.from), evidence, now);
+    let came = expected(&admission.verdict);
+    let rule = decided_by(&admission);
+    (came != test.expect).then_some(Failed { test, came, rule })
+}
+
+/// Reads a request as `app` lets it be read.
+///
+/// # Errors
+/// [`Unreadable`] if it is refused whatever the rules say.
+pub fn read(app: &App, sent: &Sent<'_>) -> Result<Request, Unreadable> {
+    let request = Request::read_sent(sent)?;
+    if app.policy.admits_spelling(&request) { Ok(request) } else { Err(Unreadable::OddlySpelt) }
+}
+
+/// What somebody in a test has shown, just now.
+pub fn shown(config: &Config, app: &App, visitor: &TestVisitor, now: Timestamp) -> Visitor {
+    let identity = Identity {
+        user: UserId::from([0; 16]),
+        name: visitor.user.clone(),
+        full_name: None,
+        email: None,
+        groups: visitor.groups.clone(),
+    };
+    let due = config.demands.due(&identity, Timestamp::default(), Some(&app.name), &Since::new());
+    let proofs = visitor.shown.iter().fold(Proofs::default(), |proofs, shown| {
+        let proof = match shown {
+            Shown::Password => Proof::Password,
+            Shown::Totp => Proof::Totp,
+            Shown::RecoveryCode => Proof::RecoveryCode,
+            Shown::TrustedDevice => Proof::TrustedDevice(DeviceId::from([0; 16])),
+        };
+        proofs.with(proof, now)
+    });
+    Visitor {
+        identity: Arc::new(identity),
+        proofs,
+        has_second_factor: visitor.has_second_factor,
+        demanded: !visitor.has_second_factor && due.is_some_and(|due| due <= now),
+        codes_unsaved: false,
+    }
+}
+
+/// The same for evidence that may be nobody's.
+pub fn evidence(
+    config: &Config,
+    app: &App,
+    visitor: Option<&TestVisitor>,
+    now: Timestamp,
+) -> Evidence {
+    visitor.map(|visitor| shown(config, app, visitor, now))
+}
+
+/// A verdict in the words of a test.
+pub const fn expected(verdict: &Verdict) -> Expected {
+    match verdict {
+        Verdict::Pass(_) | Verdict::SaveCodes(_) => Expected::Pass,
+        Verdict::SignIn => Expected::SignIn,
+        Verdict::Confirm | Verdict::Challenge => Expected::SecondFactor,
+        Verdict::SetUp => Expected::SetUp,
+        Verdict::Refused => Expected::Refused,
+    }
+}
+
+/// The rule that decided.
+pub fn decided_by(admission: &Admission) -> String {
+    admission.ruling.raised_by.to_string()
+}
+
+/// A request that meets the conditions of `rule`, and somebody who has shown everything and whom it
+/// is meant for; `None` where none can be made up.
+pub fn example_of(rule: &Rule) -> Option<(Request, IpAddr, TestVisitor)> {
+    let target = rule.paths.first()?.example();
+    let query: Vec<String> = rule
+        .query
+        .iter()
+        .map(|wanted| {
+            let value = wanted.values.first().map_or("1", String::as_str);
+            form_urlencoded::Serializer::new(String::new())
+                .append_pair(&wanted.name, value)
+                .finish()
+        })
+        .collect();
+    let target = if query.is_empty() { target } else { format!("{target}?{}", query.join("&")) };
+    let method = rule.methods.first().map_or("GET", String::as_str);
+    let sent = Sent { target: target.as_bytes(), method, overrides: &[] };
+    let request = Request::read_sent(&sent).ok()?;
+    let network = rule.networks.first();
+    let address = network.map_or(IpAddr::from([192, 0, 2, 1]), ipnet::IpNet::addr);
+    let only = rule.require.only.iter().flat_map(|only| only.iter());
+    let groups = rule.groups.iter().take(1).chain(only.clone().flat_map(|only| &only.groups));
+    let user = only.flat_map(|only| &only.users).next().map_or("somebody", String::as_str);
+    let visitor = TestVisitor {
+        user: user.to_owned(),
+        groups: groups.cloned().collect(),
+        has_second_factor: true,
+        shown: vec![Shown::Password, Shown::Totp],
+    };
+    Some((request, address, visitor))
+}

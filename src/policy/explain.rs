@@ -1,0 +1,292 @@
+//! Why a request is asked what it is asked, rule by rule.
+//!
+//! This goes through the file as an operator reads it, from the top, and shares nothing with the
+//! index that decides but the conditions themselves; a test holds the two against each other.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+
+use serde::Serialize;
+
+use super::pattern::Case;
+use super::query::Parameters;
+use super::request::{Request, Shown};
+use super::rules::{Asker, Fit, Governor, Look, Network, Policy, Rule};
+use crate::domain::assurance::{Kinds, Level, Requirement};
+
+/// How a requirement came about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    /// Every reading of the path, the plain one first.
+    pub paths: Vec<String>,
+    /// Every reading of the method, the one as sent first.
+    pub methods: Vec<String>,
+    /// What governs which readings, in the order in which they were found.
+    pub governed: Vec<Governed>,
+    /// What all of them ask together.
+    pub asks: Asks,
+}
+
+/// Readings that take the same way through the rules.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Governed {
+    /// The readings.
+    pub readings: Vec<String>,
+    /// Every rule that was tried, up to the one that governs, and every one that adds to it.
+    pub tried: Vec<Trial>,
+    /// What governs.
+    pub by: String,
+    /// What that asks, and what was added.
+    pub asks: Asks,
+}
+
+/// A rule that was tried.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Trial {
+    /// Which, as a key path.
+    pub rule: String,
+    /// Its conditions, each with whether it is met; the paths first.
+    pub conditions: Vec<Condition>,
+    /// What follows.
+    pub outcome: Outcome,
+}
+
+/// One condition of a rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Condition {
+    /// Its key.
+    pub key: &'static str,
+    /// Whether it is met; `None`: nobody knows who the visitor is.
+    pub met: Option<bool>,
+}
+
+/// What follows from a trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The rule does not apply.
+    DoesNotApply,
+    /// It governs.
+    Governs,
+    /// It governs, and asks for a sign-in: only that tells whether its groups fit.
+    AsksWhoItIs,
+    /// It adds what it asks.
+    Adds,
+    /// It would apply, but is only watched.
+    OnlyWatched,
+}
+
+/// A requirement, in the words of the file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Asks {
+    /// `nothing`, `sign-in`, `second-factor` or `nobody`.
+    pub level: &'static str,
+    /// Within how many seconds the second factor must have been shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub within: Option<u64>,
+    /// Which kinds count, where not all do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub kinds: Vec<&'static str>,
+    /// Whether a trusted device may stand in for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trusted_device: Option<bool>,
+    /// Who may enter at all; each entry admits some, and all must.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<String>,
+}
+
+impl Policy {
+    /// Explains what `request` must meet.
+    pub fn explain(&self, request: &Request, asker: &Asker<'_>) -> Explanation {
+        let parameters = request.query().map(Parameters::read).unwrap_or_default();
+        let address = asker.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let mut governed: Vec<(Governed, Requirement)> = Vec::new();
+        for method in request.methods() {
+            for network in Network::readings(asker.address) {
+                let network = network(address);
+                let look = Look {
+                    method,
+                    network,
+                    known: asker.known,
+                    parameters: &parameters,
+                    exact: self.options().case_sensitive,
+                };
+                for path in request.readings() {
+                    self.cases(path, |path, case| {
+                        let reading = shown(method, path, case, network);
+                        self.try_rules(path, case, &look, reading, &mut governed);
+                    });
+                }
+            }
+        }
+        let together = governed.iter().map(|(_, asks)| asks.clone()).reduce(|a, b| a.and(&b));
+        Explanation {
+            paths: request.readings().map(|path| Shown(path).to_string()).collect(),
+            methods: request.methods().map(str::to_owned).collect(),
+            governed: governed.into_iter().map(|(governed, _)| governed).collect(),
+            asks: Asks::of(&together.unwrap_or(Requirement::nobody())),
+        }
+    }
+
+    fn try_rules(
+        &self,
+        path: &[u8],
+        case: Case,
+        look: &Look<'_>,
+        reading: String,
+        governed: &mut Vec<(Governed, Requirement)>,
+    ) {
+        let mut tried = Vec::new();
+        let mut by = None;
+        let mut added = Vec::new();
+        for (index, rule) in self.rules().iter().enumerate() {
+            if by.is_some() && !rule.only_adds() {
+                continue;
+            }
+            let takes = rule.paths.iter().any(|pattern| pattern.matches(path, case));
+            let fit = rule.fits(look).filter(|_| takes);
+            let outcome = match fit {
+                None => Outcome::DoesNotApply,
+                Some(_) if !rule.enforce => Outcome::OnlyWatched,
+                Some(_) if rule.only_adds() => Outcome::Adds,
+                Some(Fit::Wholly) => Outcome::Governs,
+                Some(Fit::ButForGroups) => Outcome::AsksWhoItIs,
+            };
+            let asks = match fit {
+                Some(Fit::ButForGroups) => Requirement::sign_in(),
+                _ => rule.require.clone(),
+            };
+            match outcome {
+                Outcome::Adds => added.push(asks),
+                Outcome::Governs | Outcome::AsksWhoItIs => by = Some((Governor::Rule(index), asks)),
+                Outcome::DoesNotApply | Outcome::OnlyWatched => {}
+            }
+            // Rules with other paths are many, and say nothing.
+            if takes {
+                let rule_path = Governor::Rule(index).to_string();
+                tried.push(Trial { rule: rule_path, conditions: conditions(rule, look), outcome });
+            }
+        }
+        let (by, asks) = by.unwrap_or((Governor::Otherwise, self.otherwise().clone()));
+        let asks = added.iter().fold(asks, |asks, more| asks.and(more));
+        let by = by.to_string();
+        let alike = governed.iter_mut().find(|(other, _)| other.by == by && other.tried == tried);
+        if let Some((alike, _)) = alike {
+            if !alike.readings.contains(&reading) {
+                alike.readings.push(reading);
+            }
+        } else {
+            let readings = vec![reading];
+            governed.push((Governed { readings, tried, by, asks: Asks::of(&asks) }, asks));
+        }
+    }
+}
+
+fn conditions(rule: &Rule, look: &Look<'_>) -> Vec<Condition> {
+    let mut conditions = vec![Condition { key: "paths", met: Some(true) }];
+    let mut add = |key, is_there: bool, met| {
+        if is_there {
+            conditions.push(Condition { key, met });
+        }
+    };
+    add("methods", !rule.methods.is_empty(), Some(rule.fits_method(look.method)));
+    add("networks", !rule.networks.is_empty(), Some(rule.fits_network(look.network)));
+    let in_groups = look.known.map(|identity| !rule.groups.is_disjoint(&identity.groups));
+    add("groups", !rule.groups.is_empty(), in_groups);
+    let sent = rule.query.iter().all(|wanted| wanted.is_in(look.parameters, look.exact));
+    add("query", !rule.query.is_empty(), Some(sent));
+    conditions
+}
+
+fn shown(method: &str, path: &[u8], case: Case, network: Network) -> String {
+    let case = if case == Case::Folded { " (letter case folded)" } else { "" };
+    let network = match network {
+        Network::At(_) => "",
+        Network::All => " (from within every network)",
+        Network::None => " (from within none)",
+    };
+    format!("{method} {}{case}{network}", Shown(path))
+}
+
+impl Asks {
+    /// What this requirement asks.
+    pub fn of(requirement: &Requirement) -> Self {
+        let Requirement { level, within, kinds, trusted_device, only, .. } = requirement;
+        let has_factor = *level == Level::SecondFactor;
+        let named = [(Kinds::TOTP, "totp"), (Kinds::RECOVERY_CODE, "recovery-code")];
+        let named = named.into_iter().filter(|(kind, _)| kinds.has(*kind)).map(|(_, name)| name);
+        Self {
+            level: match level {
+                Level::Nothing => "nothing",
+                Level::Step | Level::SignIn => "sign-in",
+                Level::SecondFactor => "second-factor",
+                Level::Nobody => "nobody",
+            },
+            within: within.filter(|_| has_factor).map(|span| span.as_secs()),
+            kinds: if has_factor && *kinds != Kinds::ALL { named.collect() } else { Vec::new() },
+            trusted_device: has_factor.then_some(*trusted_device && within.is_none()),
+            only: only.iter().flat_map(|only| only.iter()).map(ToString::to_string).collect(),
+        }
+    }
+}
+
+impl fmt::Display for Asks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.level)?;
+        if let Some(within) = self.within {
+            write!(f, ", shown within {within} s")?;
+        }
+        if !self.kinds.is_empty() {
+            write!(f, ", by {} only", self.kinds.join(" or "))?;
+        }
+        if self.trusted_device == Some(false) {
+            f.write_str(", no trusted device")?;
+        }
+        self.only.iter().try_for_each(|only| write!(f, ", only {only}"))
+    }
+}
+
+impl fmt::Display for Trial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.rule)?;
+        for (index, condition) in self.conditions.iter().enumerate() {
+            let comma = if index > 0 { "," } else { "" };
+            let met = match condition.met {
+                Some(true) => "fits",
+                Some(false) => "does not fit",
+                None => "cannot be told yet",
+            };
+            write!(f, "{comma} {} {met}", condition.key)?;
+        }
+        f.write_str(match self.outcome {
+            Outcome::DoesNotApply => " → does not apply",
+            Outcome::Governs => " → governs",
+            Outcome::AsksWhoItIs => " → asks for a sign-in, to learn who it is",
+            Outcome::Adds => " → adds what it asks",
+            Outcome::OnlyWatched => " → would apply, is only watched",
+        })
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 8;
+        for governed in &self.governed {
+            writeln!(f, "read as")?;
+            for reading in governed.readings.iter().take(SHOWN) {
+                writeln!(f, "    {reading}")?;
+            }
+            if governed.readings.len() > SHOWN {
+                writeln!(f, "    and in {} more ways", governed.readings.len() - SHOWN)?;
+            }
+            for trial in &governed.tried {
+                writeln!(f, "  {trial}")?;
+            }
+            writeln!(f, "  {} asks {}", governed.by, governed.asks)?;
+        }
+        if self.governed.len() > 1 {
+            writeln!(f, "together they ask {}", self.asks)?;
+        }
+        Ok(())
+    }
+}
