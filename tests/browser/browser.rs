@@ -68,6 +68,8 @@ impl Browser {
             "Browser.setDownloadBehavior",
             &json!({ "behavior": "allow", "downloadPath": downloads }),
         );
+        // Nobody clicks into a window that is not there; it counts as the one in front all the same.
+        browser.commands("Emulation.setFocusEmulationEnabled", &json!({ "enabled": true }));
         browser
     }
 
