@@ -11,6 +11,8 @@ mod overtaken;
 
 mod challenge;
 mod confirm;
+mod demands;
+mod hosts;
 mod kept_out;
 mod link;
 mod log;
@@ -20,3 +22,4 @@ mod set_up;
 mod sign_in;
 mod trust;
 mod unavailable;
+mod watched;

@@ -244,6 +244,12 @@ impl Gate {
         protected
     }
 
+    /// The pages of one host.
+    pub(crate) fn at(&self, origin: &str) -> Web {
+        let site = self.env.config.sites().find(|site| site.origin.to_string() == origin);
+        Web::new(Arc::clone(&self.env), site.unwrap())
+    }
+
     /// A browser that has never been here, somewhere else than all others.
     pub(crate) fn browser(&self) -> Browser {
         let n = self.addresses.fetch_add(1, Ordering::SeqCst);
@@ -306,6 +312,11 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
+    /// The same browser at another host: it has other cookies there.
+    pub(crate) fn elsewhere(&self, web: Web) -> Self {
+        Self { web, cookies: BTreeMap::new(), ..self.clone() }
+    }
+
     /// Types an address, and goes where it is sent until there is a page or the application.
     pub(crate) async fn visits(&mut self, target: &str) -> &mut Self {
         self.opens(target).await;

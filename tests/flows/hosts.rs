@@ -1,0 +1,390 @@
+//! Several hosts and one sign-in: the portal, tickets, and the end of it all.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use doorward::store::memory::Memory;
+use http::StatusCode;
+
+use crate::gate::{Browser, Gate, PASSWORD};
+
+const PORTAL: &str = "https://id.example.com";
+const CRM: &str = "https://crm.example.com";
+const WIKI: &str = "https://wiki.example.com";
+
+const CONFIG: &str = "
+listen: [{ address: 127.0.0.1:0 }]
+state: /nowhere
+portal: https://id.example.com
+apps:
+  - name: crm
+    hosts: [crm.example.com]
+    upstream: http://127.0.0.1:9
+    rules: [{ paths: [/public/], require: nothing }]
+    otherwise: sign-in
+    sign_out_paths: [/logout]
+  - name: wiki
+    hosts: [wiki.example.com]
+    upstream: http://127.0.0.1:8
+    rules:
+      - { paths: [/untrusting/], require: { second_factor: { trusted_device: false } } }
+      - { paths: [/bank/], require: { second_factor: { within: 5m } } }
+      - { paths: [/open/], require: sign-in }
+    otherwise: second-factor
+";
+
+fn gate() -> Gate {
+    Gate::configured(CONFIG, Arc::new(Memory::new()))
+}
+
+/// One browser, with the cookies of every host.
+#[derive(Clone)]
+struct Window {
+    at: BTreeMap<&'static str, Browser>,
+    here: &'static str,
+}
+
+impl Window {
+    fn new(gate: &Gate) -> Self {
+        let browser = gate.browser();
+        let at = [PORTAL, CRM, WIKI].map(|origin| (origin, browser.elsewhere(gate.at(origin))));
+        Self { at: at.into(), here: PORTAL }
+    }
+
+    /// Types an address, and goes where it is sent until there is a page or an application.
+    async fn visits(&mut self, url: &str) -> &mut Self {
+        self.opens(url).await;
+        self.follows().await
+    }
+
+    async fn follows(&mut self) -> &mut Self {
+        for _ in 0..12 {
+            let Some(next) = self.now().location() else { return self };
+            self.opens(&next).await;
+        }
+        panic!("sent round in circles, at last to {}", self.now().at);
+    }
+
+    async fn opens(&mut self, url: &str) {
+        let origin = [PORTAL, CRM, WIKI].into_iter().find(|origin| {
+            url.strip_prefix(origin).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        });
+        let target = match origin {
+            Some(origin) => {
+                self.here = origin;
+                &url[origin.len()..]
+            }
+            None => {
+                assert!(url.starts_with('/'), "led away to {url}");
+                url
+            }
+        };
+        let target = if target.is_empty() { "/" } else { target };
+        self.at.get_mut(self.here).unwrap().opens(target).await;
+    }
+
+    async fn sends(&mut self, fields: &[(&str, &str)]) -> &mut Self {
+        self.at.get_mut(self.here).unwrap().sends(fields).await;
+        self
+    }
+
+    fn now(&self) -> &Browser {
+        &self.at[self.here]
+    }
+
+    /// In whose name the application at this place got the request.
+    #[track_caller]
+    fn reaches(&self, origin: &str, target: &str) -> String {
+        let now = self.now();
+        assert_eq!((self.here, now.at.as_str()), (origin, target), "{}", now.page);
+        now.passed.clone().unwrap().unwrap_or_default()
+    }
+
+    async fn signs_in(&mut self, name: &str) -> &mut Self {
+        self.sends(&[("username", name), ("password", PASSWORD)]).await;
+        self.follows().await
+    }
+}
+
+#[tokio::test]
+async fn one_sign_in_is_good_for_every_host_and_leads_to_where_one_was_going() {
+    let gate = gate();
+    gate.knows("ada").await;
+    let mut window = Window::new(&gate);
+    window.visits(&format!("{CRM}/orders/a%2Fb/caf%C3%A9?page=2&x=%26")).await;
+    assert_eq!((window.here, window.now().heading().as_str()), (PORTAL, "Sign in"));
+    assert!(window.now().page.contains("crm"), "{}", window.now().page);
+    window.signs_in("ada").await;
+    assert_eq!(window.reaches(CRM, "/orders/a%2Fb/caf%C3%A9?page=2&x=%26"), "ada");
+    window.visits(&format!("{WIKI}/open/")).await;
+    assert_eq!(window.reaches(WIKI, "/open/"), "ada");
+}
+
+#[tokio::test]
+async fn a_stricter_place_on_another_host_asks_for_what_is_missing_there_and_then() {
+    let gate = gate();
+    gate.knows("ada").await;
+    let mut window = Window::new(&gate);
+    window.visits(&format!("{CRM}/")).await;
+    window.signs_in("ada").await;
+    // Without a second factor: set-up first, then the codes, then on.
+    window.visits(&format!("{WIKI}/page?q=1")).await;
+    assert_eq!((window.here, window.now().heading().as_str()), (PORTAL, "Set up two-factor"));
+    assert!(window.now().page.contains("wiki"), "{}", window.now().page);
+    let key = window.now().secret();
+    let code = key.code_at(gate.now()).expose().to_owned();
+    window.sends(&[("code", &code), ("trust_device", "yes")]).await;
+    window.follows().await;
+    window.sends(&[("saved", "yes")]).await;
+    window.follows().await;
+    assert_eq!(window.reaches(WIKI, "/page?q=1"), "ada");
+    assert_eq!(window.now().page, "pwd,otp,mfa");
+    // What was shown at the portal since, the other host learns when it needs it.
+    window.visits(&format!("{CRM}/")).await;
+    assert_eq!(window.reaches(CRM, "/"), "ada");
+
+    // By a trusted device, at a place that trusts none.
+    window.visits(&format!("{PORTAL}/.doorward/sign-out")).await;
+    window.sends(&[]).await;
+    window.follows().await;
+    gate.waits_for_the_next_code();
+    window.visits(&format!("{WIKI}/page")).await;
+    window.signs_in("ada").await;
+    assert_eq!(window.reaches(WIKI, "/page"), "ada");
+    assert_eq!(window.now().page, "pwd,trusted-device");
+    window.visits(&format!("{WIKI}/untrusting/x")).await;
+    assert!(window.now().at.starts_with("/.doorward/challenge"), "{}", window.now().at);
+    let code = key.code_at(gate.now()).expose().to_owned();
+    window.sends(&[("code", &code)]).await;
+    window.follows().await;
+    assert_eq!(window.reaches(WIKI, "/untrusting/x"), "ada");
+    // A fresh code is asked for again when it is no longer fresh.
+    window.visits(&format!("{WIKI}/bank/")).await;
+    assert_eq!(window.reaches(WIKI, "/bank/"), "ada");
+    gate.waits(Duration::from_secs(301));
+    window.visits(&format!("{WIKI}/bank/")).await;
+    assert_eq!((window.here, window.now().heading().as_str()), (PORTAL, "Enter your code"));
+}
+
+#[tokio::test]
+async fn signing_out_anywhere_is_signing_out_everywhere() {
+    let gate = gate();
+    gate.knows("ada").await;
+    for (origin, path) in [(PORTAL, ""), (CRM, ""), (WIKI, ""), (CRM, "/logout")] {
+        let mut window = Window::new(&gate);
+        window.visits(&format!("{CRM}/")).await;
+        window.signs_in("ada").await;
+        window.visits(&format!("{WIKI}/open/")).await;
+        if path.is_empty() {
+            window.visits(&format!("{origin}/.doorward/sign-out")).await;
+            window.sends(&[]).await;
+        } else {
+            window.opens(&format!("{origin}{path}")).await;
+            assert_eq!(window.reaches(origin, path), "ada", "the application hears of it");
+        }
+        for place in [format!("{CRM}/"), format!("{WIKI}/open/"), format!("{PORTAL}/.doorward/")] {
+            window.visits(&place).await;
+            assert_eq!(window.now().heading(), "Sign in", "{place} after {origin}{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_link_to_sign_out_on_another_site_signs_nobody_out() {
+    let gate = gate();
+    gate.knows("ada").await;
+    let mut window = Window::new(&gate);
+    window.visits(&format!("{CRM}/")).await;
+    window.signs_in("ada").await;
+    let crm = window.at.get_mut(CRM).unwrap();
+    let from_elsewhere = [("sec-fetch-site", "cross-site")];
+    crm.requests(http::Method::GET, "/logout", &from_elsewhere, "".into()).await;
+    crm.opens("/").await;
+    assert_eq!(crm.passed, Some(Some("ada".to_owned())));
+}
+
+#[tokio::test]
+async fn using_one_host_keeps_the_others_alive_and_one_end_comes_for_all() {
+    let gate = gate();
+    gate.knows("ada").await;
+    let mut window = Window::new(&gate);
+    window.visits(&format!("{CRM}/")).await;
+    window.signs_in("ada").await;
+    window.visits(&format!("{WIKI}/open/")).await;
+    for _ in 0..3 {
+        gate.waits(Duration::from_mins(40));
+        window.opens(&format!("{WIKI}/open/")).await;
+        assert_eq!(window.reaches(WIKI, "/open/"), "ada");
+        // Noted by the side.
+        tokio::task::yield_now().await;
+        tokio::task::yield_now().await;
+    }
+    window.opens(&format!("{CRM}/")).await;
+    assert_eq!(window.reaches(CRM, "/"), "ada");
+    gate.waits(Duration::from_mins(61));
+    window.opens(&format!("{CRM}/")).await;
+    assert_eq!(window.now().passed, None);
+}
+
+/// A browser on its way back to the wiki: the URL of its ticket, not opened yet.
+async fn on_its_way(gate: &Gate) -> (Window, String) {
+    let mut window = Window::new(gate);
+    window.opens(&format!("{WIKI}/open/")).await;
+    window.follows().await;
+    window.sends(&[("username", "ada"), ("password", PASSWORD)]).await;
+    for _ in 0..5 {
+        let next = window.now().location().unwrap();
+        if next.contains("/.doorward/ticket") {
+            return (window, next);
+        }
+        window.opens(&next).await;
+    }
+    panic!("no ticket was given");
+}
+
+async fn is_refused(window: &mut Window, ticket: &str) {
+    window.opens(ticket).await;
+    assert_eq!(window.now().status, StatusCode::GONE, "{}", window.now().page);
+    assert_eq!(window.now().heading(), "Please come in again");
+    assert!(!window.now().headers.contains_key("set-cookie") || window.now().session().is_none());
+    window.opens(&format!("{WIKI}/open/")).await;
+    assert_eq!(window.now().passed, None);
+}
+
+#[tokio::test]
+async fn a_ticket_is_good_once_at_once_there_and_in_the_browser_that_asked() {
+    let gate = gate();
+    gate.knows("ada").await;
+
+    let (mut window, ticket) = on_its_way(&gate).await;
+    window.visits(&ticket).await;
+    assert_eq!(window.reaches(WIKI, "/open/"), "ada");
+    let mut replayed = window.clone();
+    replayed.at.get_mut(WIKI).unwrap().cookies.remove("__Host-doorward-session");
+    is_refused(&mut replayed, &ticket).await;
+
+    // In another browser; and after that it is spent for its owner, too.
+    let (mut owner, ticket) = on_its_way(&gate).await;
+    let mut thief = Window::new(&gate);
+    thief.opens(&format!("{WIKI}/open/")).await;
+    is_refused(&mut thief, &ticket).await;
+    is_refused(&mut Window::new(&gate), &ticket).await;
+    is_refused(&mut owner, &ticket).await;
+
+    let (mut late, ticket) = on_its_way(&gate).await;
+    gate.waits(Duration::from_secs(30));
+    is_refused(&mut late, &ticket).await;
+
+    let (mut lost, ticket) = on_its_way(&gate).await;
+    lost.opens(&ticket.replace(WIKI, CRM)).await;
+    assert_eq!(lost.now().status, StatusCode::GONE);
+
+    let (mut ended, ticket) = on_its_way(&gate).await;
+    let mut portal = ended.clone();
+    portal.visits(&format!("{PORTAL}/.doorward/sign-out")).await;
+    portal.sends(&[]).await;
+    is_refused(&mut ended, &ticket).await;
+
+    let (mut outdated, ticket) = on_its_way(&gate).await;
+    let link = gate.makes_a_link("ada").await;
+    let mut elsewhere = gate.browser();
+    elsewhere.opens(&link).await;
+    elsewhere.sends(&[("password", PASSWORD)]).await;
+    is_refused(&mut outdated, &ticket).await;
+
+    let junk = format!("{WIKI}/.doorward/ticket?ticket=aaaaaaaaaaaaaaaaaaaaaaaaaa");
+    is_refused(&mut Window::new(&gate), &junk).await;
+    is_refused(&mut Window::new(&gate), &format!("{WIKI}/.doorward/ticket")).await;
+}
+
+#[tokio::test]
+async fn nobody_is_signed_in_by_a_link_that_somebody_else_made() {
+    let gate = gate();
+    gate.knows("ada").await;
+    gate.knows("eve").await;
+    // Eve asks, and has Ada's browser give out the ticket: it is for Eve's browser, who never sees
+    // it, and worth nothing in Ada's.
+    let mut eve = Window::new(&gate);
+    eve.opens(&format!("{WIKI}/open/")).await;
+    let asks = eve.now().location().unwrap();
+    let (mut ada, _) = on_its_way(&gate).await;
+    ada.opens(&asks).await;
+    let ticket = ada.now().location().unwrap();
+    is_refused(&mut ada, &ticket).await;
+    // And the other way round: Eve's own ticket, opened by Ada.
+    let mut eve = Window::new(&gate);
+    eve.opens(&format!("{WIKI}/open/")).await;
+    eve.follows().await;
+    eve.sends(&[("username", "eve"), ("password", PASSWORD)]).await;
+    let enter = eve.now().location().unwrap();
+    eve.opens(&enter).await;
+    let ticket = eve.now().location().unwrap();
+    is_refused(&mut Window::new(&gate), &ticket).await;
+}
+
+#[tokio::test]
+async fn the_portal_leads_to_configured_hosts_only() {
+    let gate = gate();
+    gate.knows("ada").await;
+    let (mut window, _) = on_its_way(&gate).await;
+    let mut stranger = Window::new(&gate);
+    stranger.opens(&format!("{WIKI}/open/")).await;
+    let good = stranger.now().location().unwrap();
+    let ask = good.split("ask=").nth(1).unwrap().to_owned();
+    for away in [
+        "https%3A%2F%2Fevil.test%2F",
+        "https%3A%2F%2Fwiki.example.com.evil.test%2F",
+        "https%3A%2F%2Fwiki.example.com%40evil.test%2F",
+        "https%3A%2F%2Fme%40wiki.example.com%2F",
+        "http%3A%2F%2Fwiki.example.com%2F",
+        "https%3A%2F%2Fid.example.com%2F",
+        "%2F%2Fwiki.example.com%2F",
+        "javascript%3Aalert(1)",
+        "",
+    ] {
+        let enter = format!("{PORTAL}/.doorward/enter?return_to={away}&ask={ask}");
+        window.opens(&enter).await;
+        assert_eq!(window.now().location().as_deref(), Some("/.doorward/"), "{away}");
+    }
+    // An ask that is forged, or another host's, gets no ticket; that host makes one of its own.
+    let to = "https%3A%2F%2Fcrm.example.com%2Fx";
+    for ask in ["", "AAAA", &ask] {
+        window.opens(&format!("{PORTAL}/.doorward/enter?return_to={to}&ask={ask}")).await;
+        assert_eq!(window.now().location().as_deref(), Some("https://crm.example.com/x"));
+    }
+}
+
+#[tokio::test]
+async fn a_browser_that_keeps_no_cookies_there_ends_at_a_page() {
+    let gate = gate();
+    gate.knows("ada").await;
+    let (mut window, ticket) = on_its_way(&gate).await;
+    window.at.get_mut(WIKI).unwrap().cookies.clear();
+    is_refused(&mut window, &ticket).await;
+}
+
+#[tokio::test]
+async fn what_is_the_portals_is_looked_for_there_and_scripts_are_told_where() {
+    let gate = gate();
+    gate.knows("ada").await;
+    let mut window = Window::new(&gate);
+    for (page, leads) in [
+        ("", "https://id.example.com/.doorward/"),
+        ("link/abc", "https://id.example.com/.doorward/link/abc"),
+        ("nothing", "https://id.example.com/.doorward/nothing"),
+    ] {
+        window.opens(&format!("{WIKI}/.doorward/{page}")).await;
+        assert_eq!(window.now().location().as_deref(), Some(leads));
+    }
+    let wiki = window.at.get_mut(WIKI).unwrap();
+    let json = [("accept", "application/json")];
+    wiki.requests(http::Method::GET, "/open/", &json, "".into()).await;
+    assert_eq!(wiki.status, StatusCode::UNAUTHORIZED);
+    let said: serde_json::Value = serde_json::from_str(&wiki.page).unwrap();
+    let url = said["url"].as_str().unwrap().to_owned();
+    window.visits(&url).await;
+    window.signs_in("ada").await;
+    // The front page of the wiki asks for more than a sign-in.
+    assert_eq!((window.here, window.now().heading().as_str()), (PORTAL, "Set up two-factor"));
+}

@@ -1,0 +1,149 @@
+//! Rules and applications that are only watched: what they would have refused passes, and is told.
+
+use std::sync::Arc;
+
+use doorward::config::Config;
+use doorward::domain::assurance::Verdict;
+use doorward::flow::admit::decide;
+use doorward::flow::trial;
+use doorward::policy::{Request, Sent};
+use doorward::store::memory::Memory;
+use http::StatusCode;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
+
+use crate::gate::{CONFIG, Gate};
+
+fn unenforced() -> String {
+    CONFIG.replace("    upstream:", "    enforce: false\n    upstream:")
+}
+
+#[tokio::test]
+async fn a_watched_application_lets_everybody_through_and_tells_what_would_have_been() {
+    let gate = Gate::configured(&unenforced(), Arc::new(Memory::new()));
+    gate.knows("ada").await;
+    let mut stranger = gate.browser();
+    for place in ["/", "/closed/", "/strict/x"] {
+        stranger.opens(place).await;
+        assert_eq!(stranger.passed, Some(None), "{place}");
+    }
+    let mut ada = gate.browser();
+    ada.signs_in("ada").await;
+    ada.opens("/strict/x").await;
+    assert_eq!(ada.passed, Some(Some("ada".to_owned())));
+    // Our own pages are not loosened.
+    stranger.opens("/.doorward/").await;
+    assert_eq!(stranger.status, StatusCode::SEE_OTHER);
+
+    let report = gate.env.witness.report();
+    let told: Vec<_> = report
+        .iter()
+        .map(|(what, seen)| (what.rule.as_str(), what.verdict, what.user.as_deref(), seen.count))
+        .collect();
+    assert_eq!(told.len(), 4, "{told:?}");
+    for expected in [
+        ("otherwise", "sign-in", None, 1),
+        ("rules[4]", "refused", None, 1),
+        ("rules[1]", "sign-in", None, 1),
+        ("rules[1]", "set-up", Some("ada"), 1),
+    ] {
+        assert!(told.contains(&expected), "{expected:?}: {told:?}");
+    }
+    let metrics = gate.env.metrics.text();
+    assert!(
+        metrics.contains("doorward_watched_total{app=\"crm\",verdict=\"set-up\"} 1"),
+        "{metrics}"
+    );
+}
+
+/// Requests and visitors of all kinds, the same at every run.
+fn thousand() -> Vec<(Request, Option<&'static str>, bool)> {
+    let mut rng = StdRng::seed_from_u64(4);
+    let paths = [
+        "/",
+        "/public/a",
+        "/strict/",
+        "/untrusting/b",
+        "/bank/",
+        "/closed/x",
+        "/a/..%2fclosed/",
+        "/STRICT/x",
+    ];
+    let who = [None, Some("password"), Some("full"), Some("device"), Some("half")];
+    (0..1000)
+        .map(|_| {
+            let target = paths.choose(&mut rng).unwrap().as_bytes();
+            let method = ["GET", "POST", "DELETE"].choose(&mut rng).unwrap();
+            let request = Request::read_sent(&Sent { target, method, overrides: &[] }).unwrap();
+            (request, *who.choose(&mut rng).unwrap(), rng.random())
+        })
+        .collect()
+}
+
+#[test]
+fn what_is_watched_is_exactly_what_enforcement_then_refuses_over_the_same_thousand_requests() {
+    use doorward::config::{Shown, TestVisitor};
+    let demand = "second_factor: { demanded_of: { groups: [staff] } }\n";
+    let configs = [format!("{}{demand}", unenforced()), format!("{CONFIG}{demand}")]
+        .map(|text| Config::read("test.yaml", &text).unwrap());
+    let now = crate::gate::START;
+    let mut stopped = 0;
+    for (request, who, is_staff) in thousand() {
+        let visitor = who.map(|who| TestVisitor {
+            user: "ada".to_owned(),
+            groups: if is_staff { ["staff".to_owned()].into() } else { [].into() },
+            has_second_factor: who != "password",
+            shown: match who {
+                "full" => vec![Shown::Password, Shown::Totp],
+                "device" => vec![Shown::Password, Shown::TrustedDevice],
+                _ => vec![Shown::Password],
+            },
+        });
+        let [watched, enforced] = configs.each_ref().map(|config| {
+            let app = &config.apps[0];
+            let evidence = trial::evidence(config, app, visitor.as_ref(), now);
+            decide(app, &request, Some([192, 0, 2, 1].into()), evidence, now)
+        });
+        assert!(matches!(watched.verdict, Verdict::Pass(_)), "{request:?} {who:?}");
+        let would = watched.watched.as_ref().map_or("pass", |(verdict, _)| verdict.name());
+        assert_eq!(would, enforced.verdict.name(), "{request:?} {who:?}");
+        stopped += usize::from(would != "pass");
+    }
+    assert!((300..1000).contains(&stopped), "{stopped} of a thousand");
+}
+
+#[tokio::test]
+async fn a_watched_rule_is_skipped_and_its_own_verdict_is_only_told() {
+    let rules =
+        "    rules:\n      - { paths: [/orders/], require: second-factor, enforce: false }\n";
+    let config = CONFIG.replacen("    rules:\n", rules, 1);
+    let gate = Gate::configured(&config, Arc::new(Memory::new()));
+    gate.knows("ada").await;
+    let mut ada = gate.browser();
+    ada.signs_in("ada").await;
+    ada.opens("/orders/7").await;
+    assert_eq!(ada.passed, Some(Some("ada".to_owned())));
+    let report = gate.env.witness.report();
+    assert_eq!((report[0].0.rule.as_str(), report[0].0.verdict), ("rules[0]", "set-up"));
+    // Strangers are stopped by what governs without it, and that is no news.
+    gate.browser().opens("/orders/7").await;
+    assert_eq!(gate.env.witness.report().len(), 1);
+}
+
+#[tokio::test]
+async fn a_refusal_is_remembered_under_the_reference_on_its_page() {
+    let gate = Gate::new();
+    let mut browser = gate.browser();
+    browser.opens("/closed/deep/secret?token=1").await;
+    assert_eq!(browser.status, StatusCode::FORBIDDEN);
+    let reference =
+        browser.page.split("id=\"reference\">").nth(1).and_then(|rest| rest.split('<').next());
+    let why = gate.env.witness.why(reference.unwrap()).unwrap();
+    assert_eq!(
+        (why.rule.as_deref(), why.reason.as_str()),
+        (Some("rules[4]"), "nobody may enter here")
+    );
+    assert_eq!(why.path, "/closed/deep/secret");
+    assert!(!format!("{why:?}").contains("token"));
+}
