@@ -13,4 +13,5 @@ mod wire;
 
 mod main_job;
 mod passing;
+mod reloading;
 mod running;

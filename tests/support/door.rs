@@ -67,7 +67,9 @@ impl Door {
 
     fn opens(config: impl FnOnce(&TempDir) -> String) -> Self {
         let state = tempfile::tempdir().unwrap();
-        let config = Config::read("doorward.yaml", &config(&state)).unwrap();
+        let file = state.path().join("doorward.yaml");
+        std::fs::write(&file, config(&state)).unwrap();
+        let config = Config::load(&|_| None, &file).unwrap();
         let clock = Arc::new(AtomicU64::new(START));
         let gateway = Gateway::start(config.clone(), world(Arc::clone(&clock))).unwrap();
         Self {
@@ -78,6 +80,31 @@ impl Door {
             clock,
             _state: state,
         }
+    }
+
+    /// Changes the configuration's file, and has it read again.
+    pub(crate) fn reloads_with(&self, change: impl FnOnce(String) -> String) -> Result<(), String> {
+        let file = self._state.path().join("doorward.yaml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, change(text)).unwrap();
+        self.gateway.as_ref().unwrap().reload()
+    }
+
+    /// A gateway before two applications on hosts of their own, with a portal.
+    pub(crate) fn before_two(crm: SocketAddr, wiki: SocketAddr) -> Self {
+        Self::opens(|state| {
+            let one = config("127.0.0.1:0", &crm.to_string(), state, "10s");
+            one.replace("apps:\n", "portal: http://id.localhost:8080\napps:\n")
+                + &format!(
+                    "  - name: wiki
+    hosts: ['http://wiki.localhost:8080']
+    upstream: http://{wiki}
+    rules:
+      - {{ paths: [/untrusting/], require: {{ second_factor: {{ trusted_device: false }} }} }}
+    otherwise: second-factor
+"
+                )
+        })
     }
 
     /// Starts again over the same state.
