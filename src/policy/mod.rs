@@ -21,3 +21,5 @@ pub use rules::{Asker, Governor, Options, Parameter, Policy, Rule, Ruling};
 mod corpus;
 #[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod properties;

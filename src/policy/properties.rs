@@ -1,0 +1,245 @@
+//! What holds for whatever policy and whatever request: drawn at random, the same at every run.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
+
+use super::hostile::covers;
+use super::{Asker, Asks, Options, Parameter, Policy, Request, Rule, Sent};
+use crate::domain::assurance::{Kinds, Only, Requirement};
+use crate::domain::identity::{Identity, UserId};
+
+const PATTERNS: [&str; 14] = [
+    "/",
+    "/a",
+    "/a/",
+    "/a/b/",
+    "/A/",
+    "/a/*/c",
+    "/*/b",
+    "/**/c/",
+    "/a/**/d",
+    "/**/*",
+    "/b",
+    "/é/",
+    "/a/b/c/d",
+    "/**/b/**/d/",
+];
+const TARGETS: [&str; 24] = [
+    "/",
+    "/a",
+    "/a/",
+    "/A",
+    "/a/b",
+    "/a/b/c",
+    "/a/x/c",
+    "/b",
+    "/x/b",
+    "/x/y/c/z",
+    "/a/x/y/d",
+    "/a/b/c/d",
+    "/a//b",
+    "/a/./b",
+    "/a/../b",
+    "/a%2Fb",
+    "/%61",
+    "/a;x/b",
+    "/%C3%A9/",
+    "/a?q=1",
+    "/b?q=2&r=x",
+    "/a/b?Q=%31",
+    "/x?r",
+    "/a/b/c/d/?q=1;r=3",
+];
+
+struct Draw(StdRng);
+
+impl Draw {
+    fn new(seed: u64) -> Self {
+        Self(StdRng::seed_from_u64(seed))
+    }
+
+    fn one<T: Copy>(&mut self, of: &[T]) -> T {
+        *of.choose(&mut self.0).unwrap()
+    }
+
+    fn often(&mut self, percent: u32) -> bool {
+        self.0.random_range(0..100) < percent
+    }
+
+    fn requirement(&mut self) -> Requirement {
+        let mut requirement = match self.0.random_range(0..5) {
+            0 => Requirement::nothing(),
+            1 | 2 => Requirement::sign_in(),
+            3 => Requirement::second_factor(),
+            _ => Requirement::nobody(),
+        };
+        if requirement == Requirement::second_factor() {
+            if self.often(30) {
+                let minutes = self.0.random_range(1..10);
+                requirement.within = Some(std::time::Duration::from_mins(minutes));
+                requirement.trusted_device = false;
+            }
+            if self.often(30) {
+                requirement.kinds = self.one(&[Kinds::TOTP, Kinds::RECOVERY_CODE]);
+            }
+        }
+        if requirement != Requirement::nobody() && self.often(20) {
+            let groups = [self.one(&["staff", "clients"]).to_owned()].into();
+            requirement.only = Some([Only { users: BTreeSet::new(), groups }].into());
+        }
+        requirement
+    }
+
+    fn rule(&mut self) -> Rule {
+        let paths = (0..self.0.random_range(1..3)).map(|_| self.one(&PATTERNS).parse().unwrap());
+        let mut rule = Rule::new(paths.collect(), self.requirement());
+        if self.often(30) {
+            rule.methods = [self.one(&["GET", "POST", "DELETE"]).to_owned()].into();
+        }
+        if self.often(30) {
+            rule.networks =
+                vec![self.one(&["10.0.0.0/8", "10.1.0.0/16", "2001:db8::/32"]).parse().unwrap()];
+        }
+        if self.often(30) {
+            rule.groups = [self.one(&["staff", "clients"]).to_owned()].into();
+        }
+        if self.often(15) {
+            rule.query = vec![self.parameter()];
+        }
+        rule.enforce = !self.often(15);
+        rule
+    }
+
+    fn parameter(&mut self) -> Parameter {
+        let values = if self.often(50) { ["1".to_owned()].into() } else { BTreeSet::new() };
+        Parameter { name: self.one(&["q", "r"]).to_owned(), values }
+    }
+
+    fn rules(&mut self) -> Vec<Rule> {
+        (0..self.0.random_range(0..8)).map(|_| self.rule()).collect()
+    }
+
+    fn options(&mut self) -> Options {
+        Options { case_sensitive: self.often(20), strict_spelling: false }
+    }
+
+    fn request(&mut self, more: bool) -> [Request; 2] {
+        let target = self.one(&TARGETS).as_bytes();
+        let method = self.one(&["GET", "HEAD", "POST", "post", "DELETE"]);
+        let other = [self.one(&["DELETE", "get", "PUT, POST"])];
+        let overrides: &[&str] = if more || self.often(10) { &other } else { &[] };
+        [&[][..], overrides]
+            .map(|overrides| Request::read_sent(&Sent { target, method, overrides }).unwrap())
+    }
+
+    fn address(&mut self) -> Option<IpAddr> {
+        let known = self.one(&["10.1.2.3", "10.9.9.9", "192.0.2.1", "2001:db8::7"]);
+        (!self.often(15)).then(|| known.parse().unwrap())
+    }
+
+    fn identity(&mut self) -> Option<Identity> {
+        let groups = match self.0.random_range(0..4) {
+            0 => return None,
+            1 => BTreeSet::new(),
+            2 => ["staff".to_owned()].into(),
+            _ => ["staff".to_owned(), "clients".to_owned()].into(),
+        };
+        let (user, name) = (UserId::from([1; 16]), "ada".to_owned());
+        Some(Identity { user, name, full_name: None, email: None, groups })
+    }
+}
+
+#[test]
+fn what_explain_says_is_what_is_decided() {
+    let mut draw = Draw::new(1);
+    for _ in 0..500 {
+        let policy = Policy::with(draw.rules(), draw.requirement(), draw.options());
+        for _ in 0..20 {
+            let [_, request] = draw.request(false);
+            let identity = draw.identity();
+            let asker = Asker { address: draw.address(), known: identity.as_ref() };
+            let decided = policy.requirement(&request, &asker);
+            let explained = policy.explain(&request, &asker);
+            assert_eq!(Asks::of(&decided.requirement), explained.asks, "{policy:#?}\n{explained}");
+        }
+    }
+}
+
+#[test]
+fn another_reading_of_the_method_never_lowers_what_is_asked() {
+    let mut draw = Draw::new(2);
+    for _ in 0..2_000 {
+        let policy = Policy::with(draw.rules(), draw.requirement(), draw.options());
+        let [plain, more] = draw.request(true);
+        let identity = draw.identity();
+        let asker = Asker { address: draw.address(), known: identity.as_ref() };
+        let asked = |request| policy.requirement(request, &asker).requirement;
+        assert!(covers(&asked(&more), &asked(&plain)), "{policy:#?}");
+    }
+}
+
+#[test]
+fn not_to_know_the_address_never_lowers_what_is_asked() {
+    let mut draw = Draw::new(3);
+    for _ in 0..2_000 {
+        // With several networks one address may be in one and not in the other; then neither
+        // reading is its own. One network at most is read exactly both ways.
+        let mut rules = draw.rules();
+        for rule in &mut rules {
+            rule.networks.retain(|network| network.to_string() == "10.0.0.0/8");
+        }
+        let policy = Policy::with(rules, draw.requirement(), draw.options());
+        let [_, request] = draw.request(false);
+        let identity = draw.identity();
+        let asked = |address| {
+            policy.requirement(&request, &Asker { address, known: identity.as_ref() }).requirement
+        };
+        let address = draw.address();
+        assert!(covers(&asked(None), &asked(address)), "{policy:#?}");
+    }
+}
+
+#[test]
+fn a_rule_that_looks_at_the_query_never_lowers_what_is_asked() {
+    let mut draw = Draw::new(4);
+    for _ in 0..2_000 {
+        let (rules, otherwise, options) = (draw.rules(), draw.requirement(), draw.options());
+        let mut more = rules.clone();
+        let query = vec![draw.parameter()];
+        let place = draw.0.random_range(0..=more.len());
+        let rule = draw.rule();
+        more.insert(place, Rule { query, enforce: true, ..rule });
+        let (without, with) = (
+            Policy::with(rules, otherwise.clone(), options),
+            Policy::with(more, otherwise, options),
+        );
+        let [_, request] = draw.request(false);
+        let identity = draw.identity();
+        let asker = Asker { address: draw.address(), known: identity.as_ref() };
+        let asked = |policy: &Policy| policy.requirement(&request, &asker).requirement;
+        assert!(covers(&asked(&with), &asked(&without)), "{with:#?}");
+    }
+}
+
+#[test]
+fn a_rule_that_is_only_watched_decides_as_if_it_were_absent() {
+    let mut draw = Draw::new(5);
+    for _ in 0..2_000 {
+        let (rules, otherwise, options) = (draw.rules(), draw.requirement(), draw.options());
+        let obeyed = rules.iter().filter(|rule| rule.enforce).cloned().collect();
+        let (all, without) = (
+            Policy::with(rules, otherwise.clone(), options),
+            Policy::with(obeyed, otherwise, options),
+        );
+        let [_, request] = draw.request(false);
+        let identity = draw.identity();
+        let asker = Asker { address: draw.address(), known: identity.as_ref() };
+        let asked = |policy: &Policy| policy.requirement(&request, &asker).requirement;
+        assert_eq!(asked(&all), asked(&without), "{all:#?}");
+        assert_eq!(all.demands().count(), without.demands().count());
+    }
+}
