@@ -177,8 +177,8 @@ fn another_reading_of_the_method_never_lowers_what_is_asked() {
         let [plain, more] = draw.request(true);
         let identity = draw.identity();
         let asker = Asker { address: draw.address(), known: identity.as_ref() };
-        let asked = |request| policy.requirement(request, &asker).requirement;
-        assert!(covers(&asked(&more), &asked(&plain)), "{policy:#?}");
+        let asks = |request| policy.requirement(request, &asker).requirement;
+        assert!(covers(&asks(&more), &asks(&plain)), "{policy:#?}");
     }
 }
 
@@ -220,8 +220,8 @@ fn a_rule_that_looks_at_the_query_never_lowers_what_is_asked() {
         let [_, request] = draw.request(false);
         let identity = draw.identity();
         let asker = Asker { address: draw.address(), known: identity.as_ref() };
-        let asked = |policy: &Policy| policy.requirement(&request, &asker).requirement;
-        assert!(covers(&asked(&with), &asked(&without)), "{with:#?}");
+        let asks = |policy: &Policy| policy.requirement(&request, &asker).requirement;
+        assert!(covers(&asks(&with), &asks(&without)), "{with:#?}");
     }
 }
 
@@ -238,8 +238,8 @@ fn a_rule_that_is_only_watched_decides_as_if_it_were_absent() {
         let [_, request] = draw.request(false);
         let identity = draw.identity();
         let asker = Asker { address: draw.address(), known: identity.as_ref() };
-        let asked = |policy: &Policy| policy.requirement(&request, &asker).requirement;
-        assert_eq!(asked(&all), asked(&without), "{all:#?}");
+        let asks = |policy: &Policy| policy.requirement(&request, &asker).requirement;
+        assert_eq!(asks(&all), asks(&without), "{all:#?}");
         assert_eq!(all.demands().count(), without.demands().count());
     }
 }

@@ -70,15 +70,12 @@ impl Window {
         let origin = [PORTAL, CRM, WIKI].into_iter().find(|origin| {
             url.strip_prefix(origin).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         });
-        let target = match origin {
-            Some(origin) => {
-                self.here = origin;
-                &url[origin.len()..]
-            }
-            None => {
-                assert!(url.starts_with('/'), "led away to {url}");
-                url
-            }
+        let target = if let Some(origin) = origin {
+            self.here = origin;
+            &url[origin.len()..]
+        } else {
+            assert!(url.starts_with('/'), "led away to {url}");
+            url
         };
         let target = if target.is_empty() { "/" } else { target };
         self.at.get_mut(self.here).unwrap().opens(target).await;

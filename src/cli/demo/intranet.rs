@@ -134,7 +134,7 @@ async fn style() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/css")], STYLE)
 }
 
-fn who(headers: &HeaderMap) -> String {
+pub(super) fn who(headers: &HeaderMap) -> String {
     let named = headers.get("remote-name").or_else(|| headers.get("remote-user"));
     named.map_or_else(|| "nobody".to_owned(), |n| String::from_utf8_lossy(n.as_bytes()).into())
 }
@@ -153,7 +153,7 @@ fn page(headers: &HeaderMap, title: &str, content: &str) -> Html<String> {
     ))
 }
 
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut safe, c| {
         match c {
             '&' => safe.push_str("&amp;"),

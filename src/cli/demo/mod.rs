@@ -1,7 +1,8 @@
-//! `doorward demo`: a small application, a gateway before it, and three people, in one process.
+//! `doorward demo`: two small applications, a gateway before them, and three people, in one process.
 
 mod intranet;
 mod people;
+mod wiki;
 
 use std::fs::DirBuilder;
 use std::io::{self, BufRead, Write};
@@ -37,9 +38,13 @@ pub(super) fn run(port: u16, out: &mut dyn Write) -> Result<(), Failure> {
     let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).map_err(system)?;
     let intranet = listener.local_addr().map_err(system)?;
     runtime.spawn(async move { axum::serve(listener, intranet::router()).await });
+    let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).map_err(system)?;
+    let wiki = listener.local_addr().map_err(system)?;
+    let router = wiki::router(&format!("http://localhost:{port}"));
+    runtime.spawn(async move { axum::serve(listener, router).await });
 
     let file = home.0.join("doorward.yaml");
-    fs::write(&file, configuration(port, &home.0.join("state"), intranet)).map_err(system)?;
+    fs::write(&file, configuration(port, &home.0.join("state"), intranet, wiki)).map_err(system)?;
     let config = Config::load(&edge::environment, &file)
         .map_err(|problems| Failure::new("the demo's configuration is wrong").because(problems))?;
     log::start(config.log);
@@ -122,7 +127,7 @@ impl Drop for Home {
     }
 }
 
-fn configuration(port: u16, state: &Path, intranet: SocketAddr) -> String {
+fn configuration(port: u16, state: &Path, intranet: SocketAddr, wiki: SocketAddr) -> String {
     // A JSON string is one of YAML's, too.
     let state = serde_json::Value::from(state.display().to_string());
     format!(
@@ -131,6 +136,8 @@ fn configuration(port: u16, state: &Path, intranet: SocketAddr) -> String {
 listen:
   - address: 127.0.0.1:{port}
 state: {state}
+# People sign in on the host of the intranet, once for both.
+portal: http://localhost:{port}
 apps:
   - name: intranet
     hosts: [\"http://localhost:{port}\"]
@@ -140,6 +147,13 @@ apps:
       - {{ paths: [/payroll/], require: second-factor }}
       - paths: [/bank/]
         require: {{ second_factor: {{ within: 1m, trusted_device: false }} }}
+    otherwise: sign-in
+  - name: wiki
+    hosts: [\"http://wiki.localhost:{port}\"]
+    upstream: http://{wiki}
+    rules:
+      - paths: [/plans/]
+        require: {{ second_factor: {{ trusted_device: false }} }}
     otherwise: sign-in
 second_factor:
   totp: {{ issuer: Doorward demo }}
@@ -170,6 +184,7 @@ What to try:
   {origin}/payroll/    demands a second factor, or a trusted device
   {origin}/bank/       demands a code from the last minute, trusted device or not
   {origin}/.doorward/  shows people who they are, and lets them sign out
+  http://wiki.localhost:{port}/  is another application: one sign-in is for both
 
 The configuration:
 
@@ -178,6 +193,8 @@ The configuration:
 Operators' commands, from another terminal:
 
   {command} user list --config {file}
+  {command} explain --url {origin}/bank/ --config {file}
+  {command} reload --config {file}
 
 Press Enter for the code that Alan's phone shows now, Ctrl-C to end.
 "
@@ -190,7 +207,12 @@ mod tests {
 
     #[test]
     fn the_configuration_of_the_demo_is_valid() {
-        let text = configuration(8080, Path::new("/tmp/it's \"here\""), ([127, 0, 0, 1], 9).into());
+        let text = configuration(
+            8080,
+            Path::new("/tmp/it's \"here\""),
+            ([127, 0, 0, 1], 9).into(),
+            ([127, 0, 0, 1], 7).into(),
+        );
         let config = Config::read("demo", &text).unwrap_or_else(|problems| panic!("{problems}"));
         assert_eq!(config.state, Path::new("/tmp/it's \"here\""));
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use crate::config::problem::{listed, meant};
 use crate::config::written::{File, List};
 use crate::config::{App, Origin};
 
@@ -141,15 +142,14 @@ impl Judge<'_> {
         Some(network)
     }
 
-    /// Who must have a second factor, and by which applications.
-    pub(super) fn app_named(&mut self, at: &str, name: &str, apps: &[Arc<App>]) -> Option<String> {
-        if apps.iter().any(|app| app.name == name) {
+    /// The name of an application, if one of `names` is.
+    pub(super) fn app_named(&mut self, at: &str, name: &str, names: &[&str]) -> Option<String> {
+        if names.contains(&name) {
             return Some(name.to_owned());
         }
-        let names = apps.iter().map(|app| app.name.as_str());
-        let cure = match crate::config::problem::meant(name, names.clone()) {
+        let cure = match meant(name, names.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("there are {}", crate::config::problem::listed(names)),
+            None => format!("there are {}", listed(names.iter().copied())),
         };
         self.refuse(at, format!("no application is called `{name}`"), &cure);
         None

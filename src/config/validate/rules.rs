@@ -105,7 +105,7 @@ impl Judge<'_> {
             let method = written.to_ascii_uppercase();
             let token =
                 |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-            let known = || METHODS.iter().copied().find(|known| **known == method);
+            let known = || METHODS.iter().find(|known| known.eq_ignore_ascii_case(&method));
             if method.is_empty() || !method.bytes().all(token) {
                 self.refuse(&at, format!("`{written}` is no method"), "write one such as `POST`");
             } else if matches!(method.as_str(), "CONNECT" | "TRACE" | "TRACK") {
@@ -115,7 +115,11 @@ impl Judge<'_> {
                 match meant(&method, METHODS.iter().copied()) {
                     Some(near) if near.len().abs_diff(method.len()) <= 1 => {
                         let what = format!("`{written}` is no method that is in use");
-                        self.refuse(&at, what, &format!("did you mean `{near}`?"));
+                        self.refuse(
+                            &at,
+                            what,
+                            &format!("did you mean `{}`?", near.to_ascii_uppercase()),
+                        );
                     }
                     _ => self.warn(&at, format!("`{method}` is no method that is in use")),
                 }
@@ -278,17 +282,17 @@ const fn kind_of(kind: FactorKind) -> Kinds {
 
 /// Those of RFC 9110 §9 and RFC 5789 that applications see, and those of `WebDAV` (RFC 4918).
 const METHODS: [&str; 13] = [
-    "GET",
-    "HEAD",
-    "POST",
-    "PUT",
-    "PATCH",
-    "DELETE",
-    "OPTIONS",
-    "PROPFIND",
-    "PROPPATCH",
-    "MKCOL",
-    "COPY",
-    "MOVE",
-    "LOCK",
+    "get",
+    "head",
+    "post",
+    "put",
+    "patch",
+    "delete",
+    "options",
+    "propfind",
+    "proppatch",
+    "mkcol",
+    "copy",
+    "move",
+    "lock",
 ];

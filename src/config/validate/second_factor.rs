@@ -22,13 +22,15 @@ impl Judge<'_> {
     pub(super) fn demands(&mut self, file: &File, apps: &[Arc<App>]) -> Demands {
         let of = &file.second_factor.demanded_of;
         let at = "second_factor.demanded_of";
+        let written = file.apps.iter().flatten().flatten();
+        let names: Vec<&str> = written.filter_map(|app| app.name.as_deref()).collect();
         let places = apps.iter().filter(|app| app.enforce);
         Demands {
             everyone: of.everyone,
             groups: self.groups(&below(at, "groups"), &of.groups, false),
             users: self.users(&below(at, "users"), &of.users),
             apps: items(&below(at, "apps"), &of.apps)
-                .filter_map(|(at, name)| self.app_named(&at, name, apps))
+                .filter_map(|(at, name)| self.app_named(&at, name, &names))
                 .collect(),
             places: places.flat_map(|app| app.policy.demands()).collect(),
             grace: file.second_factor.grace.into(),

@@ -1,0 +1,47 @@
+//! A second application on a host of its own, as simple as the first: one sign-in is for both.
+
+use axum::Router;
+use axum::response::Html;
+use axum::routing::get;
+use http::HeaderMap;
+
+use super::intranet::{escaped, who};
+
+/// The application, with a link back to the `intranet`.
+pub(super) fn router(intranet: &str) -> Router {
+    let front = page_of(
+        intranet,
+        "Front page",
+        "<p>You did not sign in here: the gateway took you along from the intranet, or from its \
+         sign-in page, with a ticket that was good once.</p>\
+         <p><a href=\"/plans/\">The plans</a> ask for a second factor, shown in this visit: whoever \
+         came with less is asked for it there and then.</p>",
+    );
+    let plans = page_of(
+        intranet,
+        "The plans",
+        "<p>A second coffee machine. The rule of this place is <code>{ second_factor: { \
+         trusted_device: false } }</code>.</p>",
+    );
+    Router::new()
+        .route("/", get(move |headers: HeaderMap| async move { front(&headers) }))
+        .route("/plans/", get(move |headers: HeaderMap| async move { plans(&headers) }))
+}
+
+fn page_of(
+    intranet: &str,
+    title: &'static str,
+    content: &'static str,
+) -> impl Fn(&HeaderMap) -> Html<String> + Clone + Send + Sync + 'static {
+    let intranet = intranet.to_owned();
+    move |headers| {
+        let who = escaped(&who(headers));
+        Html(format!(
+            "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" \
+             content=\"width=device-width\"><title>{title} · Wiki</title></head><body><p><b>Wiki</b> \
+             of Harbour &amp; Sons · {who} · <a href=\"/\">Front page</a> · <a \
+             href=\"{intranet}/\">Intranet</a> · <a href=\"/.doorward/sign-out\">Sign out</a></p>\
+             <h1>{title}</h1>{content}</body></html>"
+        ))
+    }
+}
