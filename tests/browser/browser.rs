@@ -45,6 +45,11 @@ impl Browser {
         Self::start(&way_to(door), &format!("http://{HOST}"), false)
     }
 
+    /// One that begins at the portal of several hosts.
+    pub(crate) fn before_several(door: &Door) -> Self {
+        Self::start(&way_to(door), "http://id.localhost:8080", true)
+    }
+
     /// One for pages at `origin`, wherever that is.
     pub(crate) fn at_origin(origin: &str) -> Self {
         Self::start("", origin, true)
@@ -79,7 +84,13 @@ impl Browser {
         self
     }
 
-    /// The path and the query in its address line.
+    /// Types the address of another host.
+    pub(crate) fn goes_to(&self, url: &str) -> &Self {
+        self.does(self.client.goto(url));
+        self
+    }
+
+    /// The path and the query in its address line; the whole address at another host.
     pub(crate) fn at(&self) -> String {
         let url = self.does(self.client.current_url());
         url.as_str().strip_prefix(&self.origin).unwrap_or(url.as_str()).to_owned()
@@ -260,7 +271,8 @@ impl Drop for Browser {
 
 /// Leads the address that people type to the port that the gateway has found.
 fn way_to(door: &Door) -> String {
-    format!("MAP {HOST} {}", door.address)
+    let hosts = [HOST, "id.localhost:8080", "wiki.localhost:8080"];
+    hosts.map(|host| format!("MAP {host} {}", door.address)).join(", ")
 }
 
 fn wanted(profile: &TempDir, way: &str, script: bool) -> Capabilities {

@@ -21,6 +21,7 @@ mod browser;
 mod codes;
 mod driver;
 mod hands;
+mod hosts;
 mod main_job;
 mod pictures;
 mod tools;

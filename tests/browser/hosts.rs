@@ -1,0 +1,48 @@
+//! Two applications on two hosts and a portal: one sign-in, and one end.
+
+use std::time::Duration;
+
+use crate::application;
+use crate::browser::Browser;
+use crate::codes::saves_codes;
+use crate::door::{Door, PASSWORD};
+use crate::main_job::reaches_the_application;
+use crate::tools::code;
+
+const CRM: &str = "http://crm.localhost:8080";
+const WIKI: &str = "http://wiki.localhost:8080";
+
+#[test]
+fn one_sign_in_is_for_both_and_the_stricter_one_asks_for_more() {
+    let door = Door::before_two(application::start(), application::start());
+    let browser = Browser::before_several(&door);
+    let wiki = |path: &str| format!("{WIKI}{path}");
+    browser.visits(&door.adds("ada")).types("password", PASSWORD).presses("Save the password");
+    browser.comes_to("/.doorward/");
+
+    // Signed in at the portal is signed in at the lax one; the strict one sends to set-up.
+    browser.goes_to(&format!("{CRM}/page?a=1"));
+    reaches_the_application(&browser, &format!("{CRM}/page?a=1"), "pwd");
+    browser.goes_to(&wiki("/page?a=%C3%A9")).comes_to("/.doorward/set-up").sees("#secret");
+    let secret = browser.texts("#secret span").concat();
+    browser.ticks("trust_device").types("code", &code(&secret, door.now()));
+    browser.presses("Turn on two-factor");
+    browser.comes_to("/.doorward/set-up/recovery-codes").sees(".recovery-code");
+    saves_codes(&browser);
+    reaches_the_application(&browser, &wiki("/page?a=%C3%A9"), "pwd,otp,mfa");
+
+    // Out on one is out on all.
+    browser.goes_to(&format!("{CRM}/.doorward/sign-out")).presses("Sign out");
+    browser.until("be signed out", || (browser.text("h1") == "You are signed out").then_some(()));
+    browser.goes_to(&format!("{CRM}/page")).comes_to("/.doorward/sign-in");
+    browser.goes_to(&wiki("/page")).comes_to("/.doorward/sign-in");
+
+    // A trusted device is enough there, and is not where no device is trusted.
+    door.waits(Duration::from_secs(30));
+    browser.types("username", "ada").types("password", PASSWORD).presses("Sign in");
+    reaches_the_application(&browser, &wiki("/page"), "pwd,trusted-device");
+    browser.goes_to(&wiki("/untrusting/page")).comes_to("/.doorward/challenge");
+    browser.types("code", &code(&secret, door.now()));
+    reaches_the_application(&browser, &wiki("/untrusting/page"), "pwd,otp,trusted-device,mfa");
+    assert!(browser.complaints().is_empty(), "{:?}", browser.complaints());
+}
