@@ -1,6 +1,6 @@
 //! What comes of 240 requests: rows of requests, columns of visitors.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -72,6 +72,7 @@ GET          out   /watched/../closed/              R R R R R R R R
 GET          out   /orders                          S P C P P P P P
 ";
 
+#[expect(clippy::unnecessary_wraps, reason = "evidence is a visitor or a stranger")]
 fn visitor(groups: &[&str], has_second_factor: bool, proofs: Proofs) -> Evidence {
     let identity = Identity {
         user: UserId::from([1; 16]),
