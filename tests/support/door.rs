@@ -35,7 +35,7 @@ pub(crate) struct Door {
     gateway: Option<Gateway>,
     config: Config,
     clock: Arc<AtomicU64>,
-    _state: TempDir,
+    state: TempDir,
 }
 
 impl Door {
@@ -78,13 +78,13 @@ impl Door {
             gateway: Some(gateway),
             config,
             clock,
-            _state: state,
+            state,
         }
     }
 
     /// Changes the configuration's file, and has it read again.
     pub(crate) fn reloads_with(&self, change: impl FnOnce(String) -> String) -> Result<(), String> {
-        let file = self._state.path().join("doorward.yaml");
+        let file = self.state.path().join("doorward.yaml");
         let text = std::fs::read_to_string(&file).unwrap();
         std::fs::write(&file, change(text)).unwrap();
         self.gateway.as_ref().unwrap().reload()
