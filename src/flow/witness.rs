@@ -85,6 +85,13 @@ pub struct Recent {
     pub evidence: Evidence,
 }
 
+impl Refusal {
+    /// How much of a path is kept, in characters.
+    pub const PATH: usize = 256;
+    /// How much of a method is kept.
+    pub const METHOD: usize = 32;
+}
+
 impl Witness {
     /// How many refusals are remembered.
     pub const REFUSALS: usize = 10_000;

@@ -104,17 +104,11 @@ impl Policy {
         for method in request.methods() {
             for network in Network::readings(asker.address) {
                 let network = network(address);
-                let look = Look {
-                    method,
-                    network,
-                    known: asker.known,
-                    parameters: &parameters,
-                    exact: self.options().case_sensitive,
-                };
+                let look = Look { method, network, known: asker.known };
                 for path in request.readings() {
                     self.cases(path, |path, case| {
                         let reading = shown(method, path, case, network);
-                        self.try_rules(path, case, &look, reading, &mut governed);
+                        self.try_rules(path, case, &look, &parameters, reading, &mut governed);
                     });
                 }
             }
@@ -133,6 +127,7 @@ impl Policy {
         path: &[u8],
         case: Case,
         look: &Look<'_>,
+        parameters: &Parameters,
         reading: String,
         governed: &mut Vec<(Governed, Requirement)>,
     ) {
@@ -144,7 +139,9 @@ impl Policy {
                 continue;
             }
             let takes = rule.paths.iter().any(|pattern| pattern.matches(path, case));
-            let fit = rule.fits(look).filter(|_| takes);
+            let exact = self.options().case_sensitive;
+            let sent = rule.query.iter().all(|wanted| wanted.is_in(parameters, exact));
+            let fit = rule.fits(look).filter(|_| takes && sent);
             let outcome = match fit {
                 None => Outcome::DoesNotApply,
                 Some(_) if !rule.enforce => Outcome::OnlyWatched,
@@ -164,7 +161,11 @@ impl Policy {
             // Rules with other paths are many, and say nothing.
             if takes {
                 let rule_path = Governor::Rule(index).to_string();
-                tried.push(Trial { rule: rule_path, conditions: conditions(rule, look), outcome });
+                tried.push(Trial {
+                    rule: rule_path,
+                    conditions: conditions(rule, look, sent),
+                    outcome,
+                });
             }
         }
         let (by, asks) = by.unwrap_or((Governor::Otherwise, self.otherwise().clone()));
@@ -182,7 +183,7 @@ impl Policy {
     }
 }
 
-fn conditions(rule: &Rule, look: &Look<'_>) -> Vec<Condition> {
+fn conditions(rule: &Rule, look: &Look<'_>, sent: bool) -> Vec<Condition> {
     let mut conditions = vec![Condition { key: "paths", met: Some(true) }];
     let mut add = |key, is_there: bool, met| {
         if is_there {
@@ -193,7 +194,6 @@ fn conditions(rule: &Rule, look: &Look<'_>) -> Vec<Condition> {
     add("networks", !rule.networks.is_empty(), Some(rule.fits_network(look.network)));
     let in_groups = look.known.map(|identity| !rule.groups.is_disjoint(&identity.groups));
     add("groups", !rule.groups.is_empty(), in_groups);
-    let sent = rule.query.iter().all(|wanted| wanted.is_in(look.parameters, look.exact));
     add("query", !rule.query.is_empty(), Some(sent));
     conditions
 }

@@ -4,14 +4,14 @@
 //! end that take it. Each such place keeps its rules by their further conditions: by network, by
 //! group, by method. Of all that apply, the one that stands first in the file governs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use smallvec::SmallVec;
 
 use super::pattern::{Case, Pattern, Segment, split};
-use super::query;
+use super::query::{self, Parameters};
 use super::rules::{Fit, Look, Rule};
 
 /// The position of a rule in the file.
@@ -22,7 +22,11 @@ type Position = usize;
 pub(super) struct Index {
     exact: Tree,
     folded: Tree,
-    has_query: bool,
+    /// Rules that only add, by the name of their first parameter.
+    by_parameter: HashMap<Vec<u8>, Vec<Position>>,
+    /// Whether any rule looks at methods, and at networks.
+    pub(super) looks_at_methods: bool,
+    pub(super) looks_at_networks: bool,
 }
 
 /// Patterns by their segments; the root is the first node.
@@ -45,8 +49,8 @@ struct Here {
     /// The first rule without further conditions: none behind it ever governs here.
     free: Option<Position>,
     conditional: Option<Box<Conditional>>,
-    /// Rules that only add, by the name of their first parameter.
-    by_parameter: HashMap<Vec<u8>, Vec<Position>>,
+    /// Rules that only add.
+    adds: Vec<Position>,
 }
 
 /// Rules with further conditions, each found by the one that tells the most apart.
@@ -71,13 +75,39 @@ impl Index {
     /// Lays out those of `rules` whose positions are given.
     pub(super) fn of(rules: &[Rule], which: &[Position]) -> Self {
         let tree = |case| Tree::of(rules, which, case);
-        let has_query = which.iter().any(|at| rules.get(*at).is_some_and(Rule::only_adds));
-        Self { exact: tree(Case::Exact), folded: tree(Case::Folded), has_query }
+        let laid_out = || which.iter().filter_map(|at| Some((*at, rules.get(*at)?)));
+        let mut by_parameter: HashMap<Vec<u8>, Vec<Position>> = HashMap::new();
+        for (position, rule) in laid_out() {
+            if let Some(parameter) = rule.query.first() {
+                by_parameter.entry(query::key(&parameter.name)).or_default().push(position);
+            }
+        }
+        Self {
+            exact: tree(Case::Exact),
+            folded: tree(Case::Folded),
+            by_parameter,
+            looks_at_methods: laid_out().any(|(_, rule)| !rule.methods.is_empty()),
+            looks_at_networks: laid_out().any(|(_, rule)| !rule.networks.is_empty()),
+        }
     }
 
     /// Whether any rule looks at the query.
     pub(super) fn has_query(&self) -> bool {
-        self.has_query
+        !self.by_parameter.is_empty()
+    }
+
+    /// The rules whose parameters were all sent, in file order: found once for a request, however
+    /// many readings of its path there are.
+    pub(super) fn sent(&self, rules: &[Rule], query: &[u8], exact: bool) -> Vec<Position> {
+        let parameters = Parameters::read(query);
+        let distinct: BTreeSet<&[u8]> = parameters.names().collect();
+        let named = distinct.into_iter().filter_map(|name| self.by_parameter.get(name)).flatten();
+        let positions: BTreeSet<Position> = named.copied().collect();
+        let is_sent = |at: &Position| {
+            let query = rules.get(*at).map(|rule| &rule.query);
+            query.is_some_and(|query| query.iter().all(|wanted| wanted.is_in(&parameters, exact)))
+        };
+        positions.into_iter().filter(is_sent).collect()
     }
 
     /// The rule that governs one reading of a path, if any does.
@@ -98,18 +128,18 @@ impl Index {
         first
     }
 
-    /// Every rule that adds something to one reading of a path, in no particular order.
+    /// Every rule of `sent` that adds something to one reading of a path; some may come twice.
     pub(super) fn added(
         &self,
         rules: &[Rule],
+        sent: &[Position],
         path: &[u8],
         case: Case,
         look: &Look<'_>,
         mut each: impl FnMut(Found),
     ) {
         self.tree(case).walk(path, &mut |here| {
-            let named = look.parameters.names().filter_map(|name| here.by_parameter.get(name));
-            for position in named.flatten() {
+            for position in sent.iter().filter(|at| here.adds.binary_search(at).is_ok()) {
                 let Some(rule) = rules.get(*position) else { continue };
                 if let Some(fit) = rule.fits(look) {
                     each(Found { position: *position, fit });
@@ -221,8 +251,8 @@ impl Here {
                 list.push(position);
             }
         };
-        if let Some(parameter) = rule.query.first() {
-            push(self.by_parameter.entry(query::key(&parameter.name)).or_default());
+        if rule.only_adds() {
+            push(&mut self.adds);
         } else if rule.is_free() {
             self.free.get_or_insert(position);
         } else if self.free.is_none() {

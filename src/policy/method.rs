@@ -13,7 +13,7 @@ pub(super) struct Methods {
 }
 
 /// More readings than this are not plausible but hostile.
-const MOST: usize = 16;
+const MOST: usize = 5;
 
 /// The ordinary ones cost no allocation.
 const ORDINARY: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];

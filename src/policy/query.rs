@@ -44,6 +44,14 @@ impl Parameter {
     }
 }
 
+/// More parameters than this no application reads (PHP's `max_input_vars`).
+pub(super) const MOST_PARAMETERS: usize = 1_000;
+
+/// Whether `query` has more parameters than any application reads.
+pub(super) fn is_overlong(query: &[u8]) -> bool {
+    query.iter().filter(|byte| matches!(byte, b'&' | b';')).count() > MOST_PARAMETERS
+}
+
 impl Parameters {
     /// Reads a query, without the `?` before it.
     pub(super) fn read(query: &[u8]) -> Self {

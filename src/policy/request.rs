@@ -127,7 +127,7 @@ impl Request {
             .chain(several.iter().map(Vec::as_slice))
     }
 
-    /// Every reading of the method, the one as sent first, none twice. At most sixteen.
+    /// Every reading of the method, the one as sent first, none twice. At most five.
     pub fn methods(&self) -> impl Iterator<Item = &str> {
         self.methods.all()
     }
@@ -143,6 +143,13 @@ impl Request {
     /// The query, without its `?`; `None` where there is none.
     pub fn query(&self) -> Option<&[u8]> {
         self.query.as_deref()
+    }
+
+    /// Whether it is worth remembering: as short, and as plainly readable, as what people and
+    /// programs send who mean no harm.
+    pub fn is_modest(&self) -> bool {
+        let query = self.query.as_ref().map_or(0, |query| query.len());
+        self.path().len() <= 1024 && query <= 1024 && self.readings().count() <= 8
     }
 
     /// Whether every reading of the path is the plain one or that decoded once, but for a last

@@ -6,14 +6,14 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 
 use super::index::{Found, Index};
 use super::pattern::{Case, Pattern, fold};
+use super::query;
 pub use super::query::Parameter;
-use super::query::Parameters;
 use super::request::Request;
 use crate::domain::assurance::{Level, Only, Requirement};
 use crate::domain::identity::Identity;
@@ -97,9 +97,6 @@ pub(super) struct Look<'a> {
     pub(super) method: &'a str,
     pub(super) network: Network,
     pub(super) known: Option<&'a Identity>,
-    pub(super) parameters: &'a Parameters,
-    /// Whether letter case of parameters counts.
-    pub(super) exact: bool,
 }
 
 /// One reading of where a visitor is.
@@ -173,11 +170,9 @@ impl Rule {
             && self.query.is_empty()
     }
 
-    /// How its conditions but the paths fit; `None`: not.
+    /// How its conditions but paths and query fit; `None`: not.
     pub(super) fn fits(&self, look: &Look<'_>) -> Option<Fit> {
-        let fits = self.fits_method(look.method)
-            && self.fits_network(look.network)
-            && self.query.iter().all(|wanted| wanted.is_in(look.parameters, look.exact));
+        let fits = self.fits_method(look.method) && self.fits_network(look.network);
         match look.known {
             _ if !fits => None,
             _ if self.groups.is_empty() => Some(Fit::Wholly),
@@ -255,9 +250,13 @@ impl Policy {
         self.options
     }
 
-    /// Whether `request` is spelt in a way that this application may be shown.
+    /// Whether `request` is spelt in a way that this application may be shown, and that its rules
+    /// can be held against.
     pub fn admits_spelling(&self, request: &Request) -> bool {
-        !self.options.strict_spelling || request.is_plainly_spelt()
+        let overlong = || request.query().is_some_and(query::is_overlong);
+        let looks_at_query = self.enforced.has_query() || self.watched.is_some();
+        let plain = !self.options.strict_spelling || request.is_plainly_spelt();
+        plain && !(looks_at_query && overlong())
     }
 
     /// Whoever must have a second factor because they may enter a place whose rule demands it. Each
@@ -281,19 +280,17 @@ impl Policy {
     }
 
     fn rule(&self, index: &Index, request: &Request, asker: &Asker<'_>) -> Ruling {
-        let mut judged = Judged { policy: self, index, ruling: None };
         let query = request.query().filter(|_| index.has_query());
-        let parameters = query.map(Parameters::read).unwrap_or_default();
-        let address = asker.address.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
-        for method in request.methods() {
-            for network in Network::readings(asker.address) {
-                let look = Look {
-                    method,
-                    network: network(address),
-                    known: asker.known,
-                    parameters: &parameters,
-                    exact: self.options.case_sensitive,
-                };
+        let exact = self.options.case_sensitive;
+        let sent = query.map(|query| index.sent(&self.rules, query, exact)).unwrap_or_default();
+        let mut judged = Judged { policy: self, index, sent, ruling: None };
+        let address = asker.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        // What no rule looks at has one reading.
+        let methods = if index.looks_at_methods { usize::MAX } else { 1 };
+        let networks = if index.looks_at_networks { usize::MAX } else { 1 };
+        for method in request.methods().take(methods) {
+            for network in Network::readings(asker.address).iter().take(networks) {
+                let look = Look { method, network: network(address), known: asker.known };
                 for path in request.readings() {
                     self.cases(path, |path, case| judged.raise(path, case, &look));
                 }
@@ -335,6 +332,8 @@ impl Policy {
 struct Judged<'a> {
     policy: &'a Policy,
     index: &'a Index,
+    /// The rules whose parameters were sent.
+    sent: Vec<usize>,
     ruling: Option<Ruling>,
 }
 
@@ -345,9 +344,9 @@ impl Judged<'_> {
             Some(found) => self.join(found),
             None => self.join_with(Governor::Otherwise, &self.policy.otherwise),
         }
-        if self.index.has_query() {
+        if !self.sent.is_empty() {
             let mut added = Vec::new();
-            self.index.added(rules, path, case, look, |found| added.push(found));
+            self.index.added(rules, &self.sent, path, case, look, |found| added.push(found));
             added.sort_unstable_by_key(|found| found.position);
             for found in added {
                 self.join(found);

@@ -244,13 +244,15 @@ impl Desk {
     ) {
         self.decided.count(&admission.verdict);
         let witness = &self.env.witness;
-        witness.judged(Recent {
-            at: now,
-            app: app.name.clone(),
-            request: request.clone(),
-            address: source.visitor,
-            evidence: admission.evidence.clone(),
-        });
+        if request.is_modest() {
+            witness.judged(Recent {
+                at: now,
+                app: app.name.clone(),
+                request: request.clone(),
+                address: source.visitor,
+                evidence: admission.evidence.clone(),
+            });
+        }
         let Some((verdict, ruling)) = &admission.watched else { return };
         self.watched.count(verdict);
         let known = admission.evidence.as_ref().and_then(Visitor::known);
@@ -283,8 +285,8 @@ impl Desk {
             from: source.address(),
             user: None,
             app: self.site.app.as_ref().map(|app| app.name.clone()),
-            method: head.method.to_string(),
-            path: head.uri.path().to_owned(),
+            method: head.method.as_str().chars().take(Refusal::METHOD).collect(),
+            path: head.uri.path().chars().take(Refusal::PATH).collect(),
             readings: 0,
             rule: None,
             reason: why.to_owned(),

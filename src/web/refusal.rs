@@ -81,8 +81,12 @@ impl Desk {
                         from: address,
                         user: known.map(|identity| identity.name.clone()),
                         app: self.site.app.as_ref().map(|app| app.name.clone()),
-                        method: head.method.to_string(),
-                        path: policy::request::Shown(request.path()).to_string(),
+                        method: head.method.as_str().chars().take(Refusal::METHOD).collect(),
+                        path: policy::request::Shown(request.path())
+                            .to_string()
+                            .chars()
+                            .take(Refusal::PATH)
+                            .collect(),
                         readings: request.readings().count(),
                         rule: Some(rule.to_string()),
                         reason: reason(&ruling.requirement).to_owned(),
