@@ -24,6 +24,9 @@ pub struct Metrics {
     events: Family<Happened, Counter>,
     upstream_failures: Family<Failed, Counter>,
     reloads: Family<Reloaded, Counter>,
+    turned_away: Family<TurnedAway, Counter>,
+    ended: Counter,
+    connections: Gauge,
     loaded: Gauge<f64, AtomicU64>,
 }
 
@@ -42,6 +45,11 @@ struct Happened {
 struct Failed {
     app: String,
     reason: Word,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TurnedAway {
+    limit: Word,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -107,6 +115,19 @@ impl Metrics {
     /// All at nought.
     pub fn new(version: &str) -> Self {
         let mut registry = Registry::with_prefix("doorward");
+        let (turned_away, ended, connections) =
+            (Family::default(), Counter::default(), Gauge::default());
+        registry.register(
+            "connections_turned_away",
+            "Connections for which there was no room, by the limit that they met",
+            turned_away.clone(),
+        );
+        registry.register(
+            "requests_ended",
+            "Requests under way that were ended because they were not allowed any more",
+            ended.clone(),
+        );
+        registry.register("connections", "Connections of visitors", connections.clone());
         let (requests, watched, events, upstream_failures, reloads, loaded) = (
             Family::default(),
             Family::default(),
@@ -139,7 +160,18 @@ impl Metrics {
         );
         let build = Info::new(vec![("version".to_owned(), version.to_owned())]);
         registry.register("build", "This version", build);
-        Self { registry, requests, watched, events, upstream_failures, reloads, loaded }
+        Self {
+            registry,
+            requests,
+            watched,
+            events,
+            upstream_failures,
+            reloads,
+            turned_away,
+            ended,
+            connections,
+            loaded,
+        }
     }
 
     /// The counters of what is decided of requests to `app`.
@@ -161,6 +193,21 @@ impl Metrics {
     pub fn upstream_failed(&self, app: &str, reason: &'static str) {
         let labels = Failed { app: app.to_owned(), reason: Word(reason) };
         self.upstream_failures.get_or_create(&labels).inc();
+    }
+
+    /// Counts a connection for which there was no room, by the key of the limit that it met.
+    pub fn turned_away(&self, limit: &'static str) {
+        self.turned_away.get_or_create(&TurnedAway { limit: Word(limit) }).inc();
+    }
+
+    /// Counts requests under way that were ended because they were not allowed any more.
+    pub fn ended(&self, requests: u64) {
+        self.ended.inc_by(requests);
+    }
+
+    /// Notes how many connections there are.
+    pub fn connected(&self, connections: usize) {
+        self.connections.set(i64::try_from(connections).unwrap_or(i64::MAX));
     }
 
     /// Counts a configuration that was swapped in at this time (seconds since 1970), or, if that is

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::journal::Journal;
 use super::loading;
-use crate::config::{App, Config};
+use crate::config::{App, Config, Problem, Problems};
 use crate::domain::assurance::Evidence;
 use crate::domain::time::Timestamp;
 use crate::flow::Env;
@@ -81,7 +81,9 @@ impl Live {
     /// # Errors
     /// What the system says.
     pub async fn start(env: Arc<Env>) -> io::Result<Self> {
-        let house = Arc::new(ArcSwap::from_pointee(House::build(&env, None).await));
+        let house = House::build(&env, None).await;
+        let house = house.map_err(|problems| io::Error::other(told(&env, problems).to_string()))?;
+        let house = Arc::new(ArcSwap::from_pointee(house));
         let journal = Arc::new(Journal::start(&env.config.events)?);
         let (told, metrics) = (Arc::clone(&journal), Arc::clone(&env.metrics));
         env.store.tell(move |event, name| {
@@ -140,6 +142,7 @@ impl Live {
         let (config, since) = (Arc::new(config), Arc::new(since));
         let env = Arc::new(Env { config, since, limit, ..before.clone() });
         let house = House::build(&env, Some(&self.house.load_full())).await;
+        let house = house.map_err(|problems| Kept::Problems(told(&env, problems)))?;
         let requests = before.witness.recent();
         let reloaded = Reloaded {
             file,
@@ -154,10 +157,19 @@ impl Live {
     }
 }
 
+fn addresses(config: &Config) -> impl Iterator<Item = std::net::SocketAddr> {
+    config.listen.iter().map(|listener| listener.address)
+}
+
+/// Problems that were found after the file was read.
+fn told(env: &Env, problems: Vec<Problem>) -> Problems {
+    Problems { problems, ..env.config.warnings().clone() }
+}
+
 /// The first key that differs and cannot be exchanged.
 fn needs_restart(before: &Config, after: &Config) -> Option<&'static str> {
     [
-        ("listen", before.listen == after.listen),
+        ("listen", addresses(before).eq(addresses(after))),
         ("state", before.state == after.state),
         ("operators", before.operators == after.operators),
         ("log", before.log == after.log),

@@ -5,20 +5,27 @@ use std::path::Path;
 use crate::config::{Config, Problem, Problems};
 use crate::edge;
 use crate::flow::trial::{self, Failed};
+use crate::proxy::Certificates;
 
-/// Reads the file at `path` and tries its tests.
+/// Reads the file at `path` and the certificates that it names, and tries its tests.
 ///
 /// # Errors
-/// Everything that is wrong with it; or, if it is valid, every test that does not come out.
+/// Everything that is wrong with it; or, if it is valid, every test that does not come out, and
+/// every certificate that cannot be used.
 pub(super) fn load(path: &Path) -> Result<Config, Problems> {
     let config = Config::load(&edge::environment, path)?;
-    let failed: Vec<Problem> =
-        trial::failed(&config, edge::system_time()).iter().map(problem).collect();
-    if failed.is_empty() {
-        return Ok(config);
+    let now = edge::system_time();
+    let mut problems: Vec<Problem> = trial::failed(&config, now).iter().map(problem).collect();
+    match Certificates::read(&config) {
+        Ok(certificates) if problems.is_empty() => {
+            let warnings = certificates.warnings(&config, now);
+            return Ok(config.with_warnings(warnings));
+        }
+        Ok(_) => {}
+        Err(found) => problems.extend(found),
     }
     let Problems { file, text, .. } = config.warnings().clone();
-    Err(Problems { file, problems: failed, text })
+    Err(Problems { file, problems, text })
 }
 
 fn problem(failed: &Failed<'_>) -> Problem {

@@ -2,6 +2,7 @@
 
 pub mod admin;
 mod api;
+mod cert;
 mod check;
 mod client;
 mod demo;
@@ -98,6 +99,9 @@ enum Command {
     /// Print a JSON Schema of the configuration, for editors
     #[command(after_help = SCHEMA_EXAMPLES)]
     Schema,
+    /// A certificate for the first hour
+    #[command(subcommand)]
+    Cert(cert::Command),
     /// People: add, import, list, show, change, let in again, keep out, remove
     #[command(subcommand, after_help = USER_NOTE)]
     User(user::Command),
@@ -199,6 +203,7 @@ fn obey(line: Line, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Fa
         Command::Schema => {
             writeln!(out, "{:#}", crate::config::json_schema()).map_err(failure::unwritten)
         }
+        Command::Cert(command) => cert::run(command, || configuration(line.config), out),
         Command::User(command) => {
             let config = loaded(line.config)?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -162,7 +162,11 @@ impl Gateway {
     /// # Errors
     /// See [`NotStarted`]; nothing is left running then.
     pub fn start(config: Config, world: World) -> Result<Self, NotStarted> {
-        let sockets = config.listen.iter().copied().map(bind).collect::<Result<Vec<_>, _>>()?;
+        let sockets = config
+            .listen
+            .iter()
+            .map(|listener| bind(listener.address))
+            .collect::<Result<Vec<_>, _>>()?;
         let desks = config.operators.iter().copied().map(bind).collect::<Result<Vec<_>, _>>()?;
         let accept_clock = world.accept_clock;
         let env = Arc::new(furnish(config, world, open_once_commands_are_done)?);
@@ -238,8 +242,9 @@ pub fn run(config: Config, world: World) -> Result<(), NotStarted> {
     tracing::info!(version, configuration = file, %state, "starting");
     for app in &config.apps {
         let hosts: Vec<String> = app.hosts.iter().map(ToString::to_string).collect();
-        let (name, upstream, hosts) = (&app.name, &app.upstream, hosts.join(", "));
-        tracing::info!(name, hosts, %upstream, "an application");
+        let upstreams: Vec<String> = app.upstreams.iter().map(ToString::to_string).collect();
+        let (name, upstream, hosts) = (&app.name, upstreams.join(", "), hosts.join(", "));
+        tracing::info!(name, hosts, upstream, "an application");
     }
     for warning in warnings {
         tracing::warn!("{file}:{warning}");

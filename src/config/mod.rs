@@ -7,6 +7,7 @@
 //! field in `written`, a use in `validate`, and a line in `config/example.yaml`, which a test asks
 //! for.
 
+mod listening;
 mod origin;
 mod problem;
 mod read;
@@ -14,6 +15,7 @@ mod schema;
 mod site;
 mod span;
 mod tree;
+mod upstream;
 mod validate;
 mod written;
 
@@ -37,15 +39,17 @@ use crate::domain::user::{Trust, TurnOn};
 use crate::policy::Policy;
 use crate::policy::pattern::Pattern;
 
-pub use origin::{Malformed, Origin, Upstream};
+pub use listening::{CertificateFile, Deadlines, KeyPair, Limits, Listener, Tls, Way};
+pub use origin::{Malformed, Origin};
 pub use problem::{Place, Problem, Problems};
 pub use site::Site;
+pub use upstream::{Health, Reach, Upstream};
 
 /// A valid configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where visitors are listened for; at least one address, in file order.
-    pub listen: Vec<SocketAddr>,
+    pub listen: Vec<Listener>,
     /// The directory of the store, its keys and its socket.
     pub state: PathBuf,
     /// Where people sign in and look after themselves.
@@ -56,8 +60,12 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// Who must have a second factor.
     pub demands: Demands,
-    /// How often something may be tried.
+    /// How much there may be of something.
     pub limits: Limits,
+    /// How long visitors may take.
+    pub deadlines: Deadlines,
+    /// For how long browsers are told to come by https alone (RFC 6797); not at all if zero.
+    pub hsts: Duration,
     /// How long applications may take.
     pub upstream_timeouts: UpstreamTimeouts,
     /// Where events are written, besides the store and the log.
@@ -92,8 +100,12 @@ pub struct App {
     pub name: String,
     /// As which hosts browsers see it; at least one.
     pub hosts: Vec<Origin>,
-    /// Where it listens itself.
-    pub upstream: Upstream,
+    /// Where it listens itself; at least one place.
+    pub upstreams: Vec<Upstream>,
+    /// How it is reached there.
+    pub reach: Reach,
+    /// The certificate that visitors of its hosts are shown, where it has one of its own.
+    pub certificate: Option<KeyPair>,
     /// Which of its paths ask what.
     pub policy: Policy,
     /// Whether what its rules and demands refuse is refused, or only watched.
@@ -132,13 +144,6 @@ impl Default for IdentityHeaders {
             amr: named("Remote-Amr"),
         }
     }
-}
-
-/// How often something may be tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Sign-ins a minute from one address (IPv6: from one /64).
-    pub sign_in_posts: u32,
 }
 
 /// How long applications may take.
@@ -363,6 +368,14 @@ impl Config {
     /// The application that visitors find under `origin`.
     pub fn app_at(&self, origin: &Origin) -> Option<&Arc<App>> {
         self.apps.iter().find(|app| app.hosts.contains(origin))
+    }
+
+    /// The same, with more that is unwise.
+    #[must_use]
+    pub fn with_warnings(mut self, more: Vec<Problem>) -> Self {
+        self.warnings.problems.extend(more);
+        self.warnings.problems.sort_by_key(|problem| problem.place);
+        self
     }
 
     /// What is allowed but unwise, in the order of the file, for `check` and the start of `serve`;

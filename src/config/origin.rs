@@ -1,10 +1,10 @@
-//! Where things are on the network: a host as visitors see it, an upstream, a listening address.
+//! Where things are on the network: a host as visitors see it, a listening address.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
-use url::{Host, Url};
+use url::Url;
 
 /// A host as browsers see it (RFC 6454): scheme, name, port. Links, cookie names and `Secure`
 /// follow it, never the listener and never a `Host` header.
@@ -78,11 +78,15 @@ pub enum Malformed {
     #[error("`{0}` ends in a dot, which browsers take for another host")]
     TrailingDot(String),
     /// An upstream that is not `http://host:port`.
-    #[error("`{0}` is no upstream: write `http://127.0.0.1:9000`")]
+    #[error(
+        "`{0}` is no upstream: write `http://127.0.0.1:9000`, `https://` or `unix:/run/app.sock`"
+    )]
     Upstream(String),
-    /// An upstream over TLS.
-    #[error("https to an upstream comes with a later version: write `http://`")]
-    UpstreamTls,
+    /// A socket file that is not named from the root, or too long a name for one.
+    #[error(
+        "`{0}` is no socket file: write `unix:` and a path from the root, `unix:/run/app.sock`"
+    )]
+    SocketPath(String),
     /// Not an address to listen on.
     #[error("`{0}` is no address to listen on: write an IP address and a port, `127.0.0.1:8080`")]
     Address(String),
@@ -122,7 +126,7 @@ impl FromStr for Origin {
 }
 
 /// Whether `url` says anything that an origin does not. A last slash is forgiven.
-fn is_more_than_origin(url: &Url, written: &str) -> bool {
+pub(super) fn is_more_than_origin(url: &Url, written: &str) -> bool {
     let user = !url.username().is_empty() || url.password().is_some() || written.contains('@');
     let tail = url.query().is_some() || url.fragment().is_some();
     user || tail || url.path() != "/" || written.contains('\\')
@@ -130,73 +134,12 @@ fn is_more_than_origin(url: &Url, written: &str) -> bool {
 
 /// What is wrong with `written`, which says more than host and port; `scheme` is empty where none
 /// is needed.
-fn more_than_origin(url: &Url, written: &str, scheme: &str) -> Malformed {
+pub(super) fn more_than_origin(url: &Url, written: &str, scheme: &str) -> Malformed {
     let separator = if scheme.is_empty() { "" } else { "://" };
     let host = url.host_str().unwrap_or_default();
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     let enough = format!("{scheme}{separator}{host}{port}");
     Malformed::MoreThanOrigin { written: written.to_owned(), enough }
-}
-
-/// Where an application listens: plain HTTP.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Upstream {
-    host: Host,
-    port: u16,
-}
-
-impl Upstream {
-    /// The name or address to resolve, and the port, as `host:port`; IPv6 in brackets.
-    pub fn authority(&self) -> String {
-        format!("{}:{}", self.host, self.port)
-    }
-
-    /// The address, where it is written as one and needs no resolving.
-    pub fn address(&self) -> Option<SocketAddr> {
-        let ip = match &self.host {
-            Host::Ipv4(ip) => IpAddr::V4(*ip),
-            Host::Ipv6(ip) => IpAddr::V6(*ip),
-            Host::Domain(_) => return None,
-        };
-        Some(SocketAddr::new(ip, self.port))
-    }
-
-    /// Whether only programs on this machine can reach it.
-    pub fn is_loopback(&self) -> bool {
-        match &self.host {
-            Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
-            Host::Ipv4(ip) => ip.is_loopback(),
-            Host::Ipv6(ip) => ip.is_loopback(),
-        }
-    }
-}
-
-impl FromStr for Upstream {
-    type Err = Malformed;
-
-    fn from_str(written: &str) -> Result<Self, Malformed> {
-        let malformed = || Malformed::Upstream(written.to_owned());
-        let url = Url::parse(written).map_err(|_| malformed())?;
-        match url.scheme() {
-            "http" => {}
-            "https" => return Err(Malformed::UpstreamTls),
-            _ => return Err(malformed()),
-        }
-        if is_more_than_origin(&url, written) {
-            return Err(more_than_origin(&url, written, "http"));
-        }
-        match (url.host(), url.port_or_known_default()) {
-            (Some(host), Some(port)) if port > 0 => Ok(Self { host: host.to_owned(), port }),
-            _ => Err(malformed()),
-        }
-    }
-}
-
-/// `http://127.0.0.1:9000`.
-impl fmt::Display for Upstream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}", self.authority())
-    }
 }
 
 /// Addresses to listen on: an IP address and a port, or `localhost` for both loopback addresses
@@ -262,29 +205,6 @@ mod tests {
     ) {
         let said = Origin::from_str(written).unwrap_err().to_string();
         assert!(said.ends_with(&format!(": write `{enough}`")), "{said}");
-    }
-
-    #[test]
-    fn an_upstream_with_a_path_is_told_what_would_do() {
-        let said = Upstream::from_str("http://app:1/x").unwrap_err().to_string();
-        assert!(said.ends_with(
-            "`http://app:1/x` has more than scheme, host and port: write `http://app:1`"
-        ));
-    }
-
-    #[rstest]
-    #[case("http://127.0.0.1:9000", "127.0.0.1:9000", true)]
-    #[case("http://app", "app:80", false)]
-    #[case("http://[::1]:9000/", "[::1]:9000", true)]
-    #[case("http://localhost:9000", "localhost:9000", true)]
-    #[case("http://10.0.0.7:9000", "10.0.0.7:9000", false)]
-    fn an_upstream_is_a_host_and_a_port(
-        #[case] written: &str,
-        #[case] authority: &str,
-        #[case] loopback: bool,
-    ) {
-        let upstream: Upstream = written.parse().unwrap();
-        assert_eq!((upstream.authority().as_str(), upstream.is_loopback()), (authority, loopback));
     }
 
     #[rstest]

@@ -31,6 +31,8 @@ pub(super) enum Kind {
     WordOr(&'static Words, &'static [Key]),
     /// A word, or a list of texts.
     WordOrTexts(&'static Words),
+    /// A text, or a list of texts.
+    TextOrTexts,
     /// Known to the design, not to this version.
     Later,
 }
@@ -85,6 +87,7 @@ const REQUIREMENTS: Words = Words {
     ],
 };
 
+const HTTPS: Words = Words { names: &["https"], also: &[("true", "https"), ("tls", "https")] };
 const FORMATS: Words = Words { names: &["text", "json"], also: &[] };
 const LEVELS: Words = Words {
     names: &["error", "warn", "info", "debug", "trace"],
@@ -135,9 +138,32 @@ const LISTENER: Kind = Kind::Map(&[
         "an IP address, or localhost, and a port",
         "add `address: 127.0.0.1:8080`",
     ),
-    later("tls"),
-    later("redirect"),
+    key(
+        "tls",
+        Kind::Map(&[
+            key("certificate", Kind::Text, "a PEM file: the certificate, then its chain"),
+            key("key", Kind::Text, "a PEM file: the private key"),
+            key(
+                "client_authority",
+                Kind::Text,
+                "a PEM file: whose client certificates let visitors in; without one nobody comes in",
+            ),
+        ]),
+        "how it encrypts; TLS 1.2 and 1.3",
+    ),
+    key(
+        "redirect",
+        Kind::Word(&HTTPS),
+        "https: whoever comes here is sent to the same place under https",
+    ),
 ]);
+
+const OPERATORS: Kind = Kind::Map(&[needed(
+    "address",
+    Kind::Text,
+    "an IP address and a port",
+    "add `address: 127.0.0.1:9100`",
+)]);
 
 const PEOPLE: &[Key] = &[
     key("users", TEXTS, "these users, by name"),
@@ -175,9 +201,45 @@ const APP: Kind = Kind::Map(&[
     needed("hosts", TEXTS, "as which hosts browsers see it", "add `hosts: [crm.example.com]`"),
     needed(
         "upstream",
-        Kind::Text,
-        "where it listens itself",
+        Kind::TextOrTexts,
+        "where it listens itself: http://, https:// or unix:, once or several times",
         "add `upstream: http://127.0.0.1:9000`",
+    ),
+    key(
+        "upstream_tls",
+        Kind::Map(&[
+            key("authority", Kind::Text, "a PEM file: who signs its certificate"),
+            key("name", Kind::Text, "for which name its certificate must be"),
+        ]),
+        "how an upstream under https:// is known",
+    ),
+    key("upstream_host", Kind::Text, "the Host that it is sent; the visitor's without it"),
+    key("upstream_http2", Kind::Switch, "true: it is spoken to in HTTP/2, as gRPC needs"),
+    key(
+        "health",
+        Kind::Map(&[
+            needed("path", Kind::Text, "what is asked for", "add `path: /health`"),
+            key("every", Kind::Span(1..=10 * MINUTE), "how often"),
+        ]),
+        "how each upstream is asked whether it is well",
+    ),
+    key(
+        "tls",
+        Kind::Map(&[
+            needed(
+                "certificate",
+                Kind::Text,
+                "a PEM file: the certificate, then its chain",
+                "add `certificate: /etc/doorward/crm.pem`",
+            ),
+            needed(
+                "key",
+                Kind::Text,
+                "a PEM file: the private key",
+                "add `key: /etc/doorward/crm.key`",
+            ),
+        ]),
+        "the certificate of its hosts",
     ),
     key("insecure", Kind::Switch, "allows http:// for hosts that are not on this machine"),
     key(
@@ -214,7 +276,6 @@ const APP: Kind = Kind::Map(&[
     key("sign_out_paths", TEXTS, "its own links that sign out here, too"),
     key("rules", Kind::List(&RULE), "tried in order; the first that fits governs"),
     key("otherwise", REQUIREMENT, "what is asked where no rule fits"),
-    later("tls"),
     later("members"),
     later("owners"),
 ]);
@@ -254,6 +315,15 @@ pub(super) const FILE: Kind = Kind::Map(&[
         Kind::List(&LISTENER),
         "where visitors are listened for",
         "add `listen: [{ address: 127.0.0.1:8080 }]`",
+    ),
+    key(
+        "tls",
+        Kind::Map(&[key(
+            "hsts",
+            Kind::Span(0..=2 * 365 * DAY),
+            "for how long browsers are told to come by https alone; 0s: not at all",
+        )]),
+        "encryption",
     ),
     key("trusted_proxies", TEXTS, "whose X-Forwarded-For is believed"),
     needed(
@@ -338,20 +408,37 @@ pub(super) const FILE: Kind = Kind::Map(&[
         )]),
         "what happened, as JSON lines",
     ),
-    key(
-        "operators",
-        Kind::Map(&[needed(
-            "address",
-            Kind::Text,
-            "an IP address and a port",
-            "add `address: 127.0.0.1:9100`",
-        )]),
-        "where /healthz, /readyz and /metrics are",
-    ),
+    key("operators", OPERATORS, "where /healthz, /readyz and /metrics are"),
     key(
         "limits",
-        Kind::Map(&[key("sign_in_posts", Kind::Rate(1..=10_000), "sign-ins from one address")]),
-        "how often something may be tried",
+        Kind::Map(&[
+            key("sign_in_posts", Kind::Rate(1..=10_000), "sign-ins from one address"),
+            key("connections", Kind::Whole(10..=1_000_000), "connections in all"),
+            key(
+                "connections_per_address",
+                Kind::Whole(1..=1_000_000),
+                "connections from one address; trusted proxies may have more",
+            ),
+            key("header_bytes", Kind::Whole(4_096..=524_288), "bytes of a request head"),
+            key("headers", Kind::Whole(16..=250), "header lines of a request"),
+            key("streams", Kind::Whole(1..=1_000), "requests at once on one HTTP/2 connection"),
+            key(
+                "stream_resets",
+                Kind::Whole(10..=100_000),
+                "requests on one HTTP/2 connection whose answers were not waited for",
+            ),
+        ]),
+        "how much there may be of something",
+    ),
+    key(
+        "deadlines",
+        Kind::Map(&[
+            key("handshake", Kind::Span(1..=MINUTE), "to negotiate TLS"),
+            key("head", Kind::Span(1..=5 * MINUTE), "to send the head of a request"),
+            key("idle", Kind::Span(1..=HOUR), "between requests"),
+            key("form", Kind::Span(1..=5 * MINUTE), "to send a form of ours"),
+        ]),
+        "how long visitors may take",
     ),
     key(
         "upstream_timeouts",
@@ -373,7 +460,6 @@ pub(super) const FILE: Kind = Kind::Map(&[
     ),
     key("support", Kind::Text, "whom people should turn to: shown on pages"),
     key("tests", Kind::List(&TEST), "what the policy must decide; `doorward check` tries each"),
-    later("tls"),
     later("set_up"),
     later("mail"),
 ]);
@@ -405,6 +491,7 @@ pub(super) fn key_paths(kind: &Kind, path: &str) -> Vec<String> {
         | Kind::Rate(_)
         | Kind::Word(_)
         | Kind::WordOrTexts(_)
+        | Kind::TextOrTexts
         | Kind::Later => Vec::new(),
     }
 }

@@ -33,9 +33,9 @@ fn with(extra: &str) -> String {
 fn the_minimal_file_means_what_the_design_says_by_default() {
     let config = Config::read("minimal.yaml", MINIMAL).unwrap();
     let app = &config.apps[0];
-    assert_eq!(config.listen, ["127.0.0.1:8080".parse().unwrap()]);
+    assert_eq!(config.listen[0].address, "127.0.0.1:8080".parse().unwrap());
     assert_eq!(config.portal.to_string(), "https://crm.example.com");
-    assert_eq!(app.upstream.authority(), "127.0.0.1:9000");
+    assert_eq!(app.upstreams[0].authority().as_deref(), Some("127.0.0.1:9000"));
     assert_eq!(*app.policy.otherwise(), Requirement::second_factor());
     assert_eq!(config.issuer, "crm.example.com");
     assert_eq!(
@@ -292,8 +292,8 @@ fn a_key_without_a_value_is_told_what_to_do(
 }
 
 #[rstest]
-#[case::whole("tls: {}")]
-#[case::app("    tls: {}")]
+#[case::whole("mail: {}")]
+#[case::app("    members: {}")]
 fn what_a_later_version_will_know_is_called_that(#[case] line: &str) {
     let problems = problems(&with(line)).to_string();
     assert!(problems.contains("this version does not support this key yet"), "{problems}");

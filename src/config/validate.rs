@@ -4,12 +4,14 @@
 
 mod apps;
 mod hosts;
+mod listeners;
 mod rules;
 mod second_factor;
 mod tests;
+mod upstreams;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -19,8 +21,8 @@ use crate::domain::user::Trust;
 use super::problem::{Place, Problem, Problems};
 use super::span::{HOUR, Span};
 use super::tree::Node;
-use super::written::{File, List, Listener};
-use super::{App, Config, Environment, EventsTo, Limits, UpstreamTimeouts, origin};
+use super::written::{File, List};
+use super::{App, Config, Environment, EventsTo, Listener, Upstream, UpstreamTimeouts};
 
 /// The configuration that `file` describes, whose tree is `root` and which is called `name`, and
 /// what is unwise about it. What is wrong with it goes to `problems`, which holds what the tree
@@ -55,14 +57,18 @@ impl Judge<'_> {
         let apps = file.apps.as_ref().and_then(|apps| self.apps(apps));
         let portal = self.portal(file, apps.as_deref());
         let state = file.state.as_deref().and_then(|state| self.state(state));
-        let operators = self.listener("operators", &file.operators);
+        let operators = self.addresses("operators", file.operators.address.as_deref());
         let issuer = self.issuer(file, portal.as_ref());
         let demands = self.demands(file, apps.as_deref().unwrap_or_default());
         let sessions = self.sessions(file);
         let events = self.events(file);
         let tests = apps.as_deref().map(|apps| self.tests(&file.tests, apps));
+        let limits = self.limits(file);
         let listen = listen?;
         self.check_addresses(&listen, &operators, apps.as_deref().unwrap_or_default());
+        if let Some(apps) = &apps {
+            self.check_ways(&listen, portal.as_ref(), apps);
+        }
         Some(Config {
             listen,
             trusted_proxies,
@@ -81,7 +87,9 @@ impl Judge<'_> {
             log: file.log,
             events,
             operators,
-            limits: Limits { sign_in_posts: file.limits.sign_in_posts.a_minute() },
+            limits,
+            deadlines: Self::deadlines(file),
+            hsts: file.tls.hsts.into(),
             upstream_timeouts: UpstreamTimeouts {
                 connect: file.upstream_timeouts.connect.into(),
                 read: file.upstream_timeouts.read.into(),
@@ -94,31 +102,6 @@ impl Judge<'_> {
         })
     }
 
-    fn listeners(&mut self, listen: &List<Listener>) -> Vec<SocketAddr> {
-        if listen.is_empty() {
-            self.refuse_empty("listen", "add `{ address: 127.0.0.1:8080 }`");
-        }
-        let mut all: Vec<SocketAddr> = Vec::new();
-        for (at, listener) in items("listen", listen) {
-            for new in self.listener(&at, listener) {
-                if new.port() > 0 && all.contains(&new) {
-                    let what = format!("{new} is listened on twice");
-                    self.refuse(&below(&at, "address"), what, "keep one of them");
-                }
-                all.push(new);
-            }
-        }
-        all
-    }
-
-    fn listener(&mut self, at: &str, listener: &Listener) -> Vec<SocketAddr> {
-        let Some(address) = &listener.address else { return Vec::new() };
-        origin::listening(address).unwrap_or_else(|error| {
-            self.refuse_as(&below(at, "address"), &error);
-            Vec::new()
-        })
-    }
-
     /// Relative to the file, whatever directory we are started in. A shell would read more into
     /// `~` and `$` than we do.
     fn state(&mut self, written: &str) -> Option<PathBuf> {
@@ -128,8 +111,7 @@ impl Judge<'_> {
             self.refuse("state", what, "write the path out, such as `/var/lib/doorward`");
             return None;
         }
-        let beside = Path::new(self.name).parent().unwrap_or(Path::new(""));
-        Some(beside.join(written))
+        Some(self.beside(written))
     }
 
     fn sessions(&mut self, file: &File) -> stay::Limits {
@@ -145,17 +127,19 @@ impl Judge<'_> {
     /// Two listeners on one address, and an application that is this gateway itself.
     fn check_addresses(
         &mut self,
-        listen: &[SocketAddr],
+        listen: &[Listener],
         operators: &[SocketAddr],
         apps: &[Arc<App>],
     ) {
-        let taken = |address: &SocketAddr| address.port() > 0 && listen.contains(address);
+        let taken = |address: &SocketAddr| {
+            address.port() > 0 && listen.iter().any(|listener| listener.address == *address)
+        };
         if operators.iter().any(taken) {
             let what = "visitors are listened for on this address";
             self.refuse("operators.address", what, "give operators a port of their own");
         }
         for (index, app) in apps.iter().enumerate() {
-            if app.upstream.address().is_some_and(|address| taken(&address)) {
+            if app.upstreams.iter().filter_map(Upstream::address).any(|address| taken(&address)) {
                 let what = "this is where Doorward itself listens";
                 let at = format!("apps[{index}].upstream");
                 self.refuse(&at, what, "name the address of the application");
@@ -168,10 +152,7 @@ impl Judge<'_> {
         match file.events.to.as_deref() {
             None => EventsTo::Nowhere,
             Some("stdout") => EventsTo::Stdout,
-            Some(path) if path.contains('/') => {
-                let beside = Path::new(self.name).parent().unwrap_or(Path::new(""));
-                EventsTo::File(beside.join(path))
-            }
+            Some(path) if path.contains('/') => EventsTo::File(self.beside(path)),
             Some(word) => {
                 let what = format!("`{word}` is neither `stdout` nor a path with a slash");
                 self.refuse("events.to", what, &format!("write `stdout` or `./{word}`"));
@@ -201,6 +182,10 @@ impl Judge<'_> {
 
     fn has_refused(&self, at: &str) -> bool {
         self.problems.iter().any(|problem| problem.key == at)
+    }
+
+    fn has_refused_below(&self, at: &str) -> bool {
+        self.problems.iter().any(|problem| problem.key.starts_with(at))
     }
 
     fn refuse(&mut self, at: &str, what: impl Into<String>, cure: &str) {

@@ -20,6 +20,7 @@ pub(super) type List<T> = Vec<Option<T>>;
 #[serde(default, deny_unknown_fields)]
 pub(super) struct File {
     pub(super) listen: Option<List<Listener>>,
+    pub(super) tls: TlsEverywhere,
     pub(super) trusted_proxies: List<String>,
     pub(super) state: Option<String>,
     pub(super) portal: Option<String>,
@@ -30,8 +31,9 @@ pub(super) struct File {
     pub(super) confirm: Confirm,
     pub(super) log: Log,
     pub(super) events: Events,
-    pub(super) operators: Listener,
+    pub(super) operators: Operators,
     pub(super) limits: Limits,
+    pub(super) deadlines: Deadlines,
     pub(super) upstream_timeouts: UpstreamTimeouts,
     pub(super) shutdown: Shutdown,
     pub(super) support: Option<String>,
@@ -42,6 +44,75 @@ pub(super) struct File {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Listener {
     pub(super) address: Option<String>,
+    pub(super) tls: Option<ListenerTls>,
+    pub(super) redirect: Option<Https>,
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Operators {
+    pub(super) address: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Https {
+    Https,
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ListenerTls {
+    pub(super) certificate: Option<String>,
+    pub(super) key: Option<String>,
+    pub(super) client_authority: Option<String>,
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct AppTls {
+    pub(super) certificate: Option<String>,
+    pub(super) key: Option<String>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct TlsEverywhere {
+    pub(super) hsts: Span,
+}
+
+impl Default for TlsEverywhere {
+    fn default() -> Self {
+        Self { hsts: Span::seconds(180 * DAY) }
+    }
+}
+
+/// One text, or several.
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Texts {
+    One(String),
+    Several(List<String>),
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct UpstreamTls {
+    pub(super) authority: Option<String>,
+    pub(super) name: Option<String>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Health {
+    pub(super) path: Option<String>,
+    pub(super) every: Span,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self { path: None, every: Span::seconds(10) }
+    }
 }
 
 #[derive(Debug, Default, PartialEq, Deserialize)]
@@ -49,7 +120,12 @@ pub(super) struct Listener {
 pub(super) struct App {
     pub(super) name: Option<String>,
     pub(super) hosts: Option<List<String>>,
-    pub(super) upstream: Option<String>,
+    pub(super) upstream: Option<Texts>,
+    pub(super) upstream_tls: UpstreamTls,
+    pub(super) upstream_host: Option<String>,
+    pub(super) upstream_http2: bool,
+    pub(super) health: Option<Health>,
+    pub(super) tls: Option<AppTls>,
     pub(super) insecure: bool,
     pub(super) enforce: Option<bool>,
     pub(super) spelling: Option<Spelling>,
@@ -265,11 +341,45 @@ pub(super) struct Events {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Limits {
     pub(super) sign_in_posts: Rate,
+    pub(super) connections: usize,
+    pub(super) connections_per_address: usize,
+    pub(super) header_bytes: usize,
+    pub(super) headers: usize,
+    pub(super) streams: u32,
+    pub(super) stream_resets: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { sign_in_posts: Rate::of_a_minute(30) }
+        let limits = super::Limits::default();
+        Self {
+            sign_in_posts: Rate::of_a_minute(limits.sign_in_posts),
+            connections: limits.connections,
+            connections_per_address: limits.connections_per_address,
+            header_bytes: limits.header_bytes,
+            headers: limits.headers,
+            streams: limits.streams,
+            stream_resets: limits.stream_resets,
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Deadlines {
+    pub(super) handshake: Span,
+    pub(super) head: Span,
+    pub(super) idle: Span,
+    pub(super) form: Span,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        let deadlines = super::Deadlines::default();
+        let [handshake, head, idle, form] =
+            [deadlines.handshake, deadlines.head, deadlines.idle, deadlines.form]
+                .map(|span| Span::seconds(span.as_secs()));
+        Self { handshake, head, idle, form }
     }
 }
 

@@ -107,6 +107,54 @@ pub fn judge_visit(
     judge(requirement, &visit.map(|visit| visit.visitor(env, app, now)), now)
 }
 
+/// Judges a request again that was let through when it `began`, and is still under way. What had to
+/// be shown lately was shown lately then; everything else must be so now.
+///
+/// Its session may have gone on under another id meanwhile: what lasts is the stay. `used`: the
+/// visitor has sent something, so the stay is in use.
+///
+/// # Errors
+/// [`Unavailable`] if the store cannot be read; the request is to be ended then.
+pub async fn admit_still(
+    env: &Env,
+    app: &App,
+    before: &Before,
+    used: bool,
+    now: Timestamp,
+) -> Result<bool, Unavailable> {
+    let evidence = match &before.visit {
+        None => None,
+        Some(visit) => {
+            let (id, session) = (visit.stay, &visit.session);
+            let Some(stay) = env.store.stay(id).await? else { return Ok(false) };
+            let Some(person) = env.store.user(session.user).await? else { return Ok(false) };
+            let lives = stay.is_alive(person.user.epoch(), env.config.sessions, now);
+            if stay.user != session.user || !lives {
+                return Ok(false);
+            }
+            if used && stay.is_worth_touching(now) {
+                note_use(env, id, now);
+            }
+            Some(Visit { user: person, ..visit.clone() }.visitor(env, Some(app), now))
+        }
+    };
+    let decided = decide(app, &before.request, before.address, evidence, before.began);
+    Ok(matches!(decided.verdict, Verdict::Pass(_) | Verdict::SaveCodes(_)))
+}
+
+/// A request that was let through.
+#[derive(Clone, Debug)]
+pub struct Before {
+    /// What was asked for.
+    pub request: Request,
+    /// From where, where that is known.
+    pub address: Option<IpAddr>,
+    /// In which visit, if in one.
+    pub visit: Option<Visit>,
+    /// When.
+    pub began: Timestamp,
+}
+
 /// The live session with this id, if there is one; its use is noted, at most once a minute.
 ///
 /// # Errors

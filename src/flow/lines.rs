@@ -16,6 +16,8 @@ pub enum Line {
     Limit,
     /// What a rule that is only watched would have stopped.
     Watched,
+    /// A connection for which there is no room.
+    TurnedAway,
 }
 
 /// Lets one line of a kind through in a second, and counts the rest.
@@ -25,6 +27,7 @@ pub struct Lines {
     form: Tally,
     limit: Tally,
     watched: Tally,
+    turned_away: Tally,
 }
 
 #[derive(Debug, Default)]
@@ -45,6 +48,7 @@ impl Lines {
             Line::Form => &self.form,
             Line::Limit => &self.limit,
             Line::Watched => &self.watched,
+            Line::TurnedAway => &self.turned_away,
         };
         let next = now.plus(Self::EVERY).millis();
         let is_due = |was: u64| (was <= now.millis()).then_some(next);

@@ -20,7 +20,7 @@ pub mod trial;
 mod visits;
 pub mod witness;
 
-pub use admit::{Admission, Visit, admit, visit};
+pub use admit::{Admission, Before, Visit, admit, admit_still, visit};
 pub use env::{
     Caller, Carried, Clock, DeviceCookie, Env, Given, KnownCookie, Line, Lines, Next, Source,
 };

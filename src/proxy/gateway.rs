@@ -8,8 +8,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{ACCEPT, UPGRADE};
-use http::{Response, StatusCode};
+use http::header::{ACCEPT, CACHE_CONTROL, HOST, LOCATION, STRICT_TRANSPORT_SECURITY, UPGRADE};
+use http::{HeaderValue, Response, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::protocols::http::v1::server::HttpSession;
@@ -17,14 +17,17 @@ use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 
-use super::answers;
+use super::connections::Connections;
 use super::headers::{self, Stamp};
 use super::house::{House, Place};
 use super::intake::{self, Refusal};
+use super::link::{Link, Phase};
 use super::own::{self, Unread};
 use super::serving::{self, Flight, Flights, Running};
 use super::source;
-use super::upstream::Length;
+use super::standing::Standing;
+use super::upstream::{Length, Tried};
+use super::{answers, bound};
 use crate::domain::assurance::Permit;
 use crate::flow::Source;
 use crate::policy::OwnPage;
@@ -35,6 +38,7 @@ use crate::web::refusal::beginning;
 /// Stands between visitors and the applications.
 pub struct Gateway {
     house: Arc<ArcSwap<House>>,
+    connections: Arc<Connections>,
     flights: Flights,
 }
 
@@ -42,10 +46,14 @@ pub struct Gateway {
 /// meanwhile.
 pub struct Passage {
     _flight: Flight,
+    /// The connection or stream that it came over.
+    link: Option<Arc<Link>>,
     place: Option<Arc<Place>>,
     source: Option<Source>,
     forwarded_for: String,
     permit: Option<Permit>,
+    /// Where the application was looked for.
+    tried: Tried,
 }
 
 /// What is to be done with a request.
@@ -59,7 +67,7 @@ enum Onward {
 impl Gateway {
     /// A gateway to what stands in `house`; whoever swaps that swaps it for the next request.
     pub fn new(house: Arc<ArcSwap<House>>) -> Self {
-        Self { house, flights: Flights::new() }
+        Self { house, connections: Arc::default(), flights: Flights::new() }
     }
 
     /// Serves on `sockets`, which are bound already. Call it within a runtime.
@@ -67,17 +75,19 @@ impl Gateway {
     /// # Errors
     /// If a socket has no address or cannot be made non-blocking.
     pub fn serve(self, sockets: Vec<TcpListener>) -> io::Result<Running> {
+        let (house, connections) = (Arc::clone(&self.house), Arc::clone(&self.connections));
         let flights = self.flights.clone();
-        serving::serve(self, flights, sockets)
+        serving::serve(self, house, connections, flights, sockets)
     }
 
-    async fn receive(&self, session: &mut Session, passage: &mut Passage, peer: IpAddr) -> Onward {
+    async fn receive(&self, session: &mut Session, passage: &mut Passage, link: &Link) -> Onward {
+        let peer: IpAddr = link.peer();
         let house = self.house.load_full();
         let headers = &session.req_header().headers;
         let (source, chain) = source::read(peer, headers, house.trusted_proxies());
         passage.source = Some(source);
         passage.forwarded_for = chain;
-        let place = match take_in(session, &house) {
+        let place = match take_in(session, &house, link) {
             Ok(place) => place,
             Err(refusal) => {
                 return Onward::Answered(refuse(&house, session, refusal, source).await);
@@ -90,10 +100,13 @@ impl Gateway {
             Err(why) => return misread(web, session, source, &why.to_string()).await,
         };
         match request.own_page() {
+            _ if link.entrance().redirect => {
+                Onward::Answered(redirect(place, session.req_header().raw_path()))
+            }
             OwnPage::Odd => {
                 misread(web, session, source, "an own page in a spelling of its own").await
             }
-            OwnPage::Page(_) => own_page(web, session, source).await,
+            OwnPage::Page(_) => own_page(web, session, source, house.deadlines().form).await,
             // Our own pages share this host: see `asks_for_service_worker`.
             OwnPage::No
                 if web.site().is_portal
@@ -101,17 +114,46 @@ impl Gateway {
             {
                 misread(web, session, source, "a service worker next to our own pages").await
             }
-            OwnPage::No => match web.admit(&request, session.req_header(), source).await {
-                Ok(permit) => Onward::Upstream(permit),
+            OwnPage::No => match web.admit(request, session.req_header(), source).await {
+                Ok((permit, allowed)) => {
+                    link.stand(Some(Arc::new(Standing::on(place, allowed))));
+                    if bound::binds(&session.req_header().headers) {
+                        link.bind();
+                    }
+                    Onward::Upstream(permit)
+                }
                 Err(response) => Onward::Answered(response),
             },
         }
     }
 }
 
-fn take_in(session: &mut Session, house: &House) -> Result<Arc<Place>, Refusal> {
+fn take_in(session: &mut Session, house: &House, link: &Link) -> Result<Arc<Place>, Refusal> {
     let raw = session.as_http1().map(HttpSession::get_headers_raw_bytes).unwrap_or_default();
-    intake::read(session.req_header_mut(), &raw, |host| house.find(host))
+    let entered = link.entrance();
+    intake::read(session.req_header_mut(), &raw, house.limits(), |host| {
+        let place = if entered.redirect { house.find_under_https(host) } else { house.find(host) }?;
+        let as_let_in = link.only_for().is_none_or(|only| only == place.web.site().origin.host());
+        // What is plain is not meant by whoever came encrypted.
+        let as_encrypted = !entered.secure || place.web.site().origin.is_secure();
+        (as_let_in && as_encrypted).then_some(place)
+    })
+}
+
+/// The same place under https, by the way that keeps the method (RFC 9110 §15.4.9).
+fn redirect(place: &Place, target: &[u8]) -> Response<Bytes> {
+    let mut to = place.web.site().origin.to_string().into_bytes();
+    to.extend_from_slice(target);
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
+    match HeaderValue::from_bytes(&to) {
+        Ok(to) => {
+            response.headers_mut().insert(LOCATION, to);
+            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+        Err(_) => *response.status_mut() = StatusCode::BAD_REQUEST,
+    }
+    response
 }
 
 async fn refuse(
@@ -124,6 +166,7 @@ async fn refuse(
     let web = &house.portal().web;
     match refusal {
         Refusal::Misdirected => web.misdirected(headers, source).await,
+        Refusal::TooLarge => web.notice(Notice::HeadTooLarge, headers).await,
         Refusal::Method => web.notice(Notice::NotAllowed, headers).await,
         Refusal::Host | Refusal::Target | Refusal::Framing => {
             web.misread(&refusal.to_string(), session.req_header(), source).await
@@ -131,8 +174,8 @@ async fn refuse(
     }
 }
 
-async fn own_page(web: &Web, session: &mut Session, source: Source) -> Onward {
-    match own::take_request(session).await {
+async fn own_page(web: &Web, session: &mut Session, source: Source, within: Duration) -> Onward {
+    match own::take_request(session, within).await {
         Ok(request) => Onward::Answered(web.answer(request, source).await),
         Err(Unread::TooLarge) => {
             let headers = &session.req_header().headers;
@@ -151,12 +194,18 @@ impl ProxyHttp for Gateway {
     type CTX = Passage;
 
     fn new_ctx(&self) -> Passage {
+        let link = Link::current();
+        if let Some(link) = &link {
+            link.enter(Phase::Busy, self.connections.now());
+        }
         Passage {
             _flight: self.flights.begin(),
+            link,
             place: None,
             source: None,
             forwarded_for: String::new(),
             permit: None,
+            tried: Tried::new(),
         }
     }
 
@@ -168,16 +217,18 @@ impl ProxyHttp for Gateway {
             session.set_keepalive(Some(IDLE.as_secs()));
         }
         session.set_write_timeout(Some(STALLED));
-        let peer = session.client_addr().and_then(|address| address.as_inet());
-        let Some(peer) = peer.map(|address| address.ip().to_canonical()) else {
-            return Error::e_explain(ErrorType::InternalError, "a visitor without an address");
+        let Some(link) = passage.link.clone() else {
+            return Error::e_explain(ErrorType::InternalError, "a request from nowhere");
         };
-        match self.receive(session, passage, peer).await {
+        match self.receive(session, passage, &link).await {
             Onward::Upstream(permit) => {
                 passage.permit = Some(permit);
                 Ok(false)
             }
-            Onward::Answered(response) => {
+            Onward::Answered(mut response) => {
+                if !link.entrance().redirect {
+                    passage.keep_to_https(response.headers_mut());
+                }
                 own::answer(session, response).await.map_err(Error::into_down)?;
                 Ok(true)
             }
@@ -193,11 +244,44 @@ impl ProxyHttp for Gateway {
         session: &mut Session,
         passage: &mut Passage,
     ) -> Result<Box<HttpPeer>> {
-        let upstream = passage.place.as_ref().and_then(|place| place.upstream.as_ref());
-        upstream.and_then(|known| known.peer(length(session.req_header()))).ok_or_else(|| {
+        let alone = passage.alone();
+        let application = passage.place.as_ref().and_then(|place| place.application.as_ref());
+        let length = length(session.req_header());
+        let peer = application.and_then(|known| known.peer(length, alone, &mut passage.tried));
+        peer.ok_or_else(|| {
             Error::explain(ErrorType::ConnectError, "the application's address is not known")
                 .into_up()
         })
+    }
+
+    /// Nothing was sent to where nobody is: the next place may be asked.
+    fn fail_to_connect(
+        &self,
+        _: &mut Session,
+        _: &HttpPeer,
+        passage: &mut Passage,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        let application = passage.place.as_ref().and_then(|place| place.application.as_ref());
+        error.set_retry(application.is_some_and(|known| known.failed(&passage.tried)));
+        error
+    }
+
+    /// The visitor says something: their stay is in use.
+    async fn request_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        _: bool,
+        passage: &mut Passage,
+    ) -> Result<()> {
+        if let (Some(body), Some(link)) = (body, &passage.link)
+            && !body.is_empty()
+            && !is_pong(body)
+        {
+            link.use_now();
+        }
+        Ok(())
     }
 
     async fn upstream_request_filter(
@@ -213,7 +297,15 @@ impl ProxyHttp for Gateway {
             return Error::e_explain(ErrorType::InternalError, "a request to no application");
         };
         let forwarded_for = &passage.forwarded_for;
-        headers::stamp(request, &Stamp { permit, forwarded_for, site: &place.address, app })
+        headers::stamp(request, &Stamp { permit, forwarded_for, site: &place.address, app })?;
+        if let Some(host) = &app.reach.host {
+            request.insert_header(HOST, host.clone())?;
+            if let Ok(uri) = in_origin_form(&request.uri) {
+                // What HTTP/2 would take the host from otherwise.
+                request.set_uri(uri);
+            }
+        }
+        Ok(())
     }
 
     async fn response_filter(
@@ -222,6 +314,16 @@ impl ProxyHttp for Gateway {
         response: &mut ResponseHeader,
         passage: &mut Passage,
     ) -> Result<()> {
+        if let Some(known) = passage.place.as_ref().and_then(|place| place.application.as_ref()) {
+            known.answered(&passage.tried);
+        }
+        if passage.alone().is_none() && bound::is_bound_by(&response.headers) {
+            return Error::e_explain(
+                ErrorType::InvalidHTTPHeader,
+                "the application signs in a connection that others share",
+            )
+            .map_err(Error::into_up);
+        }
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
             // A quiet WebSocket is not broken.
             session.set_read_timeout(None);
@@ -231,6 +333,11 @@ impl ProxyHttp for Gateway {
         // asked, an answer to somebody may still be about them.
         if passage.permit.as_ref().is_none_or(|permit| permit.identity().is_some()) {
             answers::make_private(response)?;
+        }
+        if let Some(promise) = passage.promise_of_https()
+            && !response.headers.contains_key(STRICT_TRANSPORT_SECURITY)
+        {
+            response.insert_header(STRICT_TRANSPORT_SECURITY, promise)?;
         }
         Ok(())
     }
@@ -275,6 +382,9 @@ impl ProxyHttp for Gateway {
                 tracing::error!(why = error.etype().as_str(), "a request was given up");
             }
             Failure::VisitorGone | Failure::Misread => {
+                if let Some(link) = &passage.link {
+                    link.give_up();
+                }
                 tracing::debug!(why = error.etype().as_str(), "a visitor's request broke off");
             }
         }
@@ -293,6 +403,10 @@ impl ProxyHttp for Gateway {
             Failure::Ours => Some(web.notice(Notice::Unavailable, headers).await),
         };
         session.set_keepalive(None);
+        let response = response.map(|mut response| {
+            passage.keep_to_https(response.headers_mut());
+            response
+        });
         let error_code = response.as_ref().map_or(0, |response| response.status().as_u16());
         if let Some(response) = response
             && let Err(error) = own::answer(session, response).await
@@ -301,6 +415,40 @@ impl ProxyHttp for Gateway {
         }
         FailToProxy { error_code, can_reuse_downstream: false }
     }
+}
+
+impl Passage {
+    /// The number of the connections to the application that serve this visitor alone, if any must.
+    fn alone(&self) -> Option<u64> {
+        let (link, source) = (self.link.as_ref()?, self.source?);
+        let user = self.permit.as_ref().and_then(Permit::identity).map(|identity| identity.user);
+        link.is_bound().then(|| bound::number(link.number(), user, source))
+    }
+
+    /// What tells browsers to come by https alone (RFC 6797 §6.1), where that is so.
+    fn promise_of_https(&self) -> Option<String> {
+        let web = &self.place.as_ref()?.web;
+        let lasting = web.hsts().as_secs();
+        let due = lasting > 0 && web.site().origin.is_secure();
+        due.then(|| format!("max-age={lasting}"))
+    }
+
+    fn keep_to_https(&self, headers: &mut http::HeaderMap) {
+        if let Some(promise) = self.promise_of_https().and_then(|text| text.parse().ok()) {
+            headers.insert(STRICT_TRANSPORT_SECURITY, promise);
+        }
+    }
+}
+
+/// Whether this is a browser's own answer to a ping (RFC 6455 §5.5.3), which nobody has caused who
+/// sits before it.
+fn is_pong(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&0x8a)
+}
+
+fn in_origin_form(uri: &http::Uri) -> std::result::Result<http::Uri, http::Error> {
+    let target = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    http::Uri::builder().path_and_query(target).build()
 }
 
 /// What went wrong on the way, as the visitor needs to know it.

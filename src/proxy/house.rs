@@ -2,13 +2,15 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 
 use super::intake::Address;
-use super::upstream::Upstream;
-use crate::config::Site;
+use super::tls::{Certificates, Entrance};
+use super::upstream::Application;
+use crate::config::{App, Deadlines, Limits, Problem, Site};
 use crate::flow::Env;
 use crate::web::Web;
 
@@ -17,9 +19,11 @@ pub struct House {
     /// By host in lower case, and port unless it is the scheme's own.
     places: HashMap<String, Arc<Place>>,
     portal: Arc<Place>,
-    /// By authority.
-    upstreams: HashMap<String, Arc<Upstream>>,
-    trusted_proxies: Vec<IpNet>,
+    /// By the name of the application.
+    applications: HashMap<String, Arc<Application>>,
+    entrances: Vec<Entrance>,
+    certificates: Arc<Certificates>,
+    env: Arc<Env>,
 }
 
 /// One host.
@@ -27,37 +31,38 @@ pub(super) struct Place {
     pub(super) web: Web,
     pub(super) address: Address,
     /// Where the application is that stands here, if one does.
-    pub(super) upstream: Option<Arc<Upstream>>,
+    pub(super) application: Option<Arc<Application>>,
 }
 
 impl House {
     /// What `env` says. Applications that stood in the house `before` are not looked up again.
     /// Call it within a runtime: new ones are looked up from now on.
-    pub async fn build(env: &Arc<Env>, before: Option<&Self>) -> Self {
-        let mut known = before.map_or_else(HashMap::new, |house| house.upstreams.clone());
-        let timeouts = env.config.upstream_timeouts;
-        known.retain(|_, upstream| upstream.timeouts() == timeouts);
-        let mut upstreams = HashMap::new();
-        for app in &env.config.apps {
-            let authority = app.upstream.authority();
-            let upstream = match known.remove(&authority) {
-                Some(upstream) => upstream,
-                None => Upstream::found(&authority, timeouts).await,
-            };
-            upstreams.insert(authority, upstream);
+    ///
+    /// # Errors
+    /// What is wrong with the certificates, each with its place in the configuration.
+    pub async fn build(env: &Arc<Env>, before: Option<&Self>) -> Result<Self, Vec<Problem>> {
+        let config = &env.config;
+        let certificates = Arc::new(Certificates::read(config)?);
+        let entrances = certificates.entrances(config)?;
+        let mut applications = HashMap::new();
+        for app in &config.apps {
+            let known = before.and_then(|house| house.applications.get(&app.name));
+            let found = Application::found(app, config.upstream_timeouts, known).await;
+            let application = found.map_err(|error| vec![unreachable(app, &error)])?;
+            applications.insert(app.name.clone(), application);
         }
         let place = |site: Site| {
             let app = site.app.as_ref();
-            let upstream = app.and_then(|app| upstreams.get(&app.upstream.authority()));
-            let (address, upstream) = (Address::of(&site.origin), upstream.map(Arc::clone));
-            Arc::new(Place { web: Web::new(Arc::clone(env), site), address, upstream })
+            let application = app.and_then(|app| applications.get(&app.name)).map(Arc::clone);
+            let address = Address::of(&site.origin);
+            Arc::new(Place { web: Web::new(Arc::clone(env), site), address, application })
         };
-        let portal = place(env.config.portal_site());
-        let others = env.config.other_sites().map(place);
+        let portal = place(config.portal_site());
+        let others = config.other_sites().map(place);
         let places = std::iter::once(Arc::clone(&portal)).chain(others);
         let places = places.map(|place| (place.address.authority.clone(), place)).collect();
-        let trusted_proxies = env.config.trusted_proxies.clone();
-        Self { places, portal, upstreams, trusted_proxies }
+        let env = Arc::clone(env);
+        Ok(Self { places, portal, applications, entrances, certificates, env })
     }
 
     /// What stands under this `Host`; the port may be written out where it is the scheme's own.
@@ -72,6 +77,17 @@ impl House {
         place.filter(|place| place.address.is_meant_by(host)).map(Arc::clone)
     }
 
+    /// What stands under this host with https, whatever the port.
+    pub(super) fn find_under_https(&self, host: &str) -> Option<Arc<Place>> {
+        let is_port = |(_, port): &(&str, &str)| port.bytes().all(|byte| byte.is_ascii_digit());
+        let name = host.rsplit_once(':').filter(is_port).map_or(host, |(name, _)| name);
+        let is_meant = |place: &&Arc<Place>| {
+            let origin = &place.web.site().origin;
+            origin.is_secure() && origin.host().eq_ignore_ascii_case(name)
+        };
+        self.places.values().find(is_meant).map(Arc::clone)
+    }
+
     /// The host whose pages answer what is for no other.
     pub(super) fn portal(&self) -> &Arc<Place> {
         &self.portal
@@ -79,6 +95,43 @@ impl House {
 
     /// Whose word about the visitor's address is believed.
     pub(super) fn trusted_proxies(&self) -> &[IpNet] {
-        &self.trusted_proxies
+        &self.env.config.trusted_proxies
     }
+
+    /// Whether `peer` is a proxy whose word is believed.
+    pub(super) fn trusts(&self, peer: IpAddr) -> bool {
+        self.trusted_proxies().iter().any(|network| network.contains(&peer))
+    }
+
+    /// What is done with those who come to a listener, by its number in the configuration.
+    pub(super) fn entrance(&self, listener: usize) -> Option<&Entrance> {
+        self.entrances.get(listener)
+    }
+
+    /// The certificates that visitors are shown.
+    pub fn certificates(&self) -> &Arc<Certificates> {
+        &self.certificates
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.env.config.limits
+    }
+
+    pub(super) fn deadlines(&self) -> Deadlines {
+        self.env.config.deadlines
+    }
+
+    pub(super) fn env(&self) -> &Arc<Env> {
+        &self.env
+    }
+}
+
+fn unreachable(app: &App, error: &std::io::Error) -> Problem {
+    let of_file = app.reach.authority.as_ref().map(|file| file.at.clone());
+    let (key, place) = of_file.map_or_else(
+        || (format!("apps: {}: upstream", app.name), None),
+        |(key, place)| (key, Some(place)),
+    );
+    let what = format!("nobody is believed to be the application: {error}");
+    Problem { place, key, what, cure: None }
 }

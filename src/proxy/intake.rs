@@ -3,13 +3,13 @@
 //! Pingora forwards much that two servers in a row could read differently. What reaches the
 //! rest of Doorward has been read here in the one way in which it will also go upstream.
 
-use http::Method;
-use http::header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderValue, TRANSFER_ENCODING};
+use http::{Method, Version};
 use pingora::http::RequestHeader;
 use pingora::http::authority::{RawTargetAuthority, raw_target_authority};
 
 use super::headers;
-use crate::config::Origin;
+use crate::config::{Limits, Origin};
 use crate::policy::{Request, Sent, Unreadable};
 
 /// Where visitors find us, as it stands in a request.
@@ -55,6 +55,9 @@ pub(super) enum Refusal {
     /// It is unclear where the body ends (RFC 9112 §6.3).
     #[error("the framing of the body is not clear")]
     Framing,
+    /// There is more of the head than is read (RFC 6585 §5: 431).
+    #[error("the head is longer than is read")]
+    TooLarge,
 }
 
 /// Reads `request`, and puts it into the one form that goes on: target in origin form, one
@@ -67,8 +70,15 @@ pub(super) enum Refusal {
 pub(super) fn read<T>(
     request: &mut RequestHeader,
     raw: &[u8],
+    limits: &Limits,
     find: impl FnOnce(&str) -> Option<T>,
 ) -> Result<T, Refusal> {
+    if raw.len() > limits.header_bytes || request.headers.len() > limits.headers {
+        return Err(Refusal::TooLarge);
+    }
+    if request.version == Version::HTTP_2 {
+        as_in_http1(request)?;
+    }
     if [Method::CONNECT, Method::TRACE].contains(&request.method)
         || request.method.as_str().eq_ignore_ascii_case("TRACK")
     {
@@ -76,9 +86,41 @@ pub(super) fn read<T>(
     }
     let host = one_host(request)?;
     let found = host.to_str().ok().and_then(find).ok_or(Refusal::Misdirected)?;
-    take_path(request, raw, host.as_bytes())?;
+    if request.version == Version::HTTP_2 {
+        // Its path arrives as one, and its frames say where the body ends.
+        if request.raw_path().first() != Some(&b'/') {
+            return Err(Refusal::Target);
+        }
+    } else {
+        take_path(request, raw, host.as_bytes())?;
+    }
     frame(request, raw)?;
     Ok(found)
+}
+
+/// Puts into headers what HTTP/2 says in its own ways: the host stands in `:authority` (RFC 9113
+/// §8.3.1), and cookies may come one by one (§8.2.3).
+fn as_in_http1(request: &mut RequestHeader) -> Result<(), Refusal> {
+    let authority = request.uri.authority().map(|authority| authority.as_str().to_owned());
+    match (authority, request.headers.contains_key(HOST)) {
+        (Some(authority), false) => {
+            request.insert_header(HOST, authority).map_err(|_| Refusal::Host)?;
+        }
+        (Some(authority), true) => {
+            let same = |host: &HeaderValue| host.as_bytes() == authority.as_bytes();
+            if !request.headers.get_all(HOST).iter().all(same) {
+                return Err(Refusal::Host);
+            }
+        }
+        (None, _) => {}
+    }
+    let crumbs: Vec<&[u8]> =
+        request.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if crumbs.len() > 1 {
+        let whole = crumbs.join(&b"; "[..]);
+        request.insert_header(COOKIE, whole).map_err(|_| Refusal::Framing)?;
+    }
+    Ok(())
 }
 
 /// The request as rules see it.
@@ -194,7 +236,9 @@ mod tests {
         if request.headers.contains_key(TRANSFER_ENCODING) {
             request.remove_header(&CONTENT_LENGTH);
         }
-        read(&mut request, head.as_bytes(), |host| site.is_meant_by(host).then_some(()))?;
+        read(&mut request, head.as_bytes(), &Limits::default(), |host| {
+            site.is_meant_by(host).then_some(())
+        })?;
         Ok(request)
     }
 

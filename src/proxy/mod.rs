@@ -6,17 +6,23 @@
 //! stamped on it ([`headers`]). Whatever fails on the way stops it.
 
 mod answers;
+mod bound;
+mod connections;
 mod cookies;
 mod gateway;
 mod headers;
 mod house;
 mod intake;
+mod link;
 mod own;
-mod patient;
 mod serving;
 mod source;
+mod standing;
+mod stream;
+mod tls;
 mod upstream;
 
 pub use gateway::{Gateway, Passage};
 pub use house::House;
 pub use serving::Running;
+pub use tls::Certificates;

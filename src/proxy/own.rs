@@ -22,13 +22,15 @@ pub(super) enum Unread {
 ///
 /// # Errors
 /// [`Unread`] if the body is too large or does not arrive.
-pub(super) async fn take_request(session: &mut Session) -> Result<Request<Bytes>, Unread> {
+pub(super) async fn take_request(
+    session: &mut Session,
+    within: Duration,
+) -> Result<Request<Bytes>, Unread> {
     if announced(session).is_some_and(|length| length > LONGEST_FORM) {
         return Err(Unread::TooLarge);
     }
-    let body = tokio::time::timeout(FORM_WITHIN, read_body(session))
-        .await
-        .map_err(|_| Unread::Broken)??;
+    let body =
+        tokio::time::timeout(within, read_body(session)).await.map_err(|_| Unread::Broken)??;
     let head = session.req_header();
     let mut request = Request::new(body);
     *request.method_mut() = head.method.clone();
@@ -86,6 +88,10 @@ pub(super) async fn answer(session: &mut Session, response: Response<Bytes>) -> 
 /// A short body that is under way is taken in, so that the connection can go on. What stays
 /// unread makes Pingora close the connection: nothing of it is ever read as the next request.
 async fn swallow_small_body(session: &mut Session) {
+    if session.is_http2() {
+        // What stays unread of a stream concerns no other.
+        return;
+    }
     let small = announced(session).is_some_and(|length| length <= SWALLOWED);
     if small && !waits_to_be_told(session) {
         session.set_total_drain_timeout(Some(LINGER));
@@ -96,7 +102,7 @@ async fn swallow_small_body(session: &mut Session) {
 /// Reads on for a moment after an early answer: to close at once would make the visitor's system
 /// throw the answer away with the connection (RFC 9112 §9.6).
 async fn linger(session: &mut Session) {
-    if !session.as_mut().is_body_done() && !waits_to_be_told(session) {
+    if !session.is_http2() && !session.as_mut().is_body_done() && !waits_to_be_told(session) {
         session.set_total_drain_timeout(Some(LINGER));
         let _ = session.drain_request_body().await;
     }
@@ -112,6 +118,5 @@ fn waits_to_be_told(session: &Session) -> bool {
 
 /// A form of ours, with room.
 const LONGEST_FORM: usize = 16 * 1024;
-const FORM_WITHIN: Duration = Duration::from_secs(30);
 const SWALLOWED: usize = 64 * 1024;
 const LINGER: Duration = Duration::from_secs(2);

@@ -1,20 +1,35 @@
-//! Taking connections, and letting go of them.
+//! Taking connections, serving them, and letting go of them.
 //!
-//! Pingora's own server sleeps through its whole grace period and panics in the background where
-//! a port is taken. So sockets are bound beforehand, and only its service is run.
+//! Pingora's own server sleeps through its whole grace period, panics in the background where a port
+//! is taken, and knows no limits. So sockets are bound beforehand, connections are taken here, and
+//! Pingora is handed each request as it comes. Between two requests a connection holds nothing of
+//! Pingora's.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::IntoRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pingora::proxy::{ProxyHttp, http_proxy_service};
+use arc_swap::ArcSwap;
+use pingora::apps::HttpServerApp;
+use pingora::protocols::http::ServerSession;
+use pingora::protocols::http::v2::server as http2;
+use pingora::protocols::{ALPN, Digest, GetSocketDigest, Ssl};
+use pingora::proxy::HttpProxy;
 use pingora::server::configuration::ServerConf;
-use pingora::server::{Fds, ListenFds};
-use pingora::services::Service as _;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+use super::connections::{Connections, Full, Open};
+use super::gateway::Gateway;
+use super::house::House;
+use super::link::{Cut, Entered, Link, Phase};
+use super::standing;
+use super::stream::VisitorStream;
+use super::tls::Entrance;
+use crate::flow::Line;
 
 /// How many requests are under way.
 #[derive(Clone, Debug)]
@@ -51,7 +66,9 @@ impl Drop for Flight {
 pub struct Running {
     addresses: Vec<SocketAddr>,
     stop: watch::Sender<bool>,
-    accepting: JoinHandle<()>,
+    accepting: Vec<JoinHandle<()>>,
+    watching: JoinHandle<()>,
+    connections: Arc<Connections>,
     flights: Flights,
 }
 
@@ -65,41 +82,283 @@ impl Running {
     /// all were answered.
     pub async fn drain(self, within: Duration) -> bool {
         let _ = self.stop.send(true);
-        let done = async {
-            let _ = self.accepting.await;
-            self.flights.landed().await;
-        };
-        tokio::time::timeout(within, done).await.is_ok()
+        for accepting in self.accepting {
+            accepting.abort();
+            // It ends by being told to.
+            accepting.await.ok();
+        }
+        self.connections.close();
+        let all = tokio::time::timeout(within, self.flights.landed()).await.is_ok();
+        self.watching.abort();
+        all
     }
 }
 
-/// Serves `gateway` on `sockets`, which are bound already. Call it within a runtime.
+/// What everybody who serves a connection knows.
+struct Hall {
+    proxy: Arc<HttpProxy<Gateway>>,
+    house: Arc<ArcSwap<House>>,
+    connections: Arc<Connections>,
+    stopped: watch::Receiver<bool>,
+}
+
+/// Serves `gateway` on `sockets`, which are bound already, one for each listener of the
+/// configuration, in its order. Call it within a runtime.
 ///
 /// # Errors
 /// If a socket has no address or cannot be made non-blocking.
-pub(super) fn serve<G>(
-    gateway: G,
+pub(super) fn serve(
+    gateway: Gateway,
+    house: Arc<ArcSwap<House>>,
+    connections: Arc<Connections>,
     flights: Flights,
     sockets: Vec<TcpListener>,
-) -> io::Result<Running>
-where
-    G: ProxyHttp + Send + Sync + 'static,
-    G::CTX: Send + Sync + 'static,
-{
-    let mut service = http_proxy_service(&Arc::new(ServerConf::default()), gateway);
-    let mut table = Fds::new();
-    let mut addresses = Vec::with_capacity(sockets.len());
-    for socket in sockets {
-        socket.set_nonblocking(true)?;
-        let address = socket.local_addr()?;
-        // Pingora finds the socket by the same words, and closes it when it is done.
-        service.add_tcp(&address.to_string());
-        table.add(address.to_string(), socket.into_raw_fd());
-        addresses.push(address);
-    }
-    let table: ListenFds = Arc::new(table.into());
+) -> io::Result<Running> {
+    // Pingora would choose another library for TLS if nobody had chosen one.
+    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+    let conf = ServerConf {
+        // Each application names whom it believes; Pingora would end where the system names nobody.
+        ca_file: Some("/dev/null".to_owned()),
+        upstream_keepalive_pool_size: KEPT_TO_APPLICATIONS,
+        ..ServerConf::default()
+    };
+    let mut proxy = HttpProxy::new(gateway, Arc::new(conf));
+    proxy.handle_init_modules();
     let (stop, stopped) = watch::channel(false);
-    let accepting =
-        tokio::spawn(async move { service.start_service(Some(table), stopped, 1).await });
-    Ok(Running { addresses, stop, accepting, flights })
+    let hall = Arc::new(Hall {
+        proxy: Arc::new(proxy),
+        house: Arc::clone(&house),
+        connections: Arc::clone(&connections),
+        stopped,
+    });
+    let mut addresses = Vec::with_capacity(sockets.len());
+    let mut accepting = Vec::with_capacity(sockets.len());
+    for (listener, socket) in sockets.into_iter().enumerate() {
+        socket.set_nonblocking(true)?;
+        addresses.push(socket.local_addr()?);
+        let socket = tokio::net::TcpListener::from_std(socket)?;
+        accepting.push(tokio::spawn(accept(Arc::clone(&hall), listener, socket)));
+    }
+    let watching = standing::watch(house, Arc::clone(&connections));
+    Ok(Running { addresses, stop, accepting, watching, connections, flights })
 }
+
+async fn accept(hall: Arc<Hall>, listener: usize, socket: tokio::net::TcpListener) {
+    loop {
+        match socket.accept().await {
+            Ok((stream, peer)) => hall.take_in(listener, stream, peer),
+            Err(error) => {
+                // No file is left for it, most likely: it waits in the system's queue meanwhile.
+                tracing::warn!(%error, "a connection could not be taken");
+                tokio::time::sleep(BREATH).await;
+            }
+        }
+    }
+}
+
+impl Hall {
+    fn take_in(self: &Arc<Self>, listener: usize, stream: TcpStream, peer: SocketAddr) {
+        let house = self.house.load_full();
+        let Some(entrance) = house.entrance(listener).cloned() else { return };
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        let entered = Entered { redirect: entrance.redirect, secure: entrance.acceptor.is_some() };
+        let is_proxy = house.trusts(peer.ip());
+        match self.connections.admit(peer.ip(), is_proxy, entered, house.limits()) {
+            Ok(open) => {
+                tokio::spawn(Arc::clone(self).serve(open, entrance, stream, peer));
+            }
+            Err(full) => turn_away(&house, full, &stream, peer),
+        }
+    }
+
+    async fn serve(
+        self: Arc<Self>,
+        open: Open,
+        entrance: Entrance,
+        stream: TcpStream,
+        peer: SocketAddr,
+    ) {
+        if let Err(error) = prepare(&stream) {
+            tracing::debug!(%error, "a visitor was gone at once");
+            return;
+        }
+        let longest_head = self.house.load().limits().header_bytes;
+        let link = &open.link;
+        let Some(acceptor) = entrance.acceptor else {
+            let stream = VisitorStream::plain(stream, peer, Arc::clone(link), longest_head);
+            return self.http1(&open, stream).await;
+        };
+        // What it takes to negotiate is given back before the first request.
+        let shaken = Box::pin(link.unless_cut(acceptor.accept(stream))).await;
+        let stream = match shaken {
+            Some(Ok(stream)) => stream,
+            Some(Err(error)) => {
+                tracing::debug!(%error, "TLS was not agreed upon");
+                return;
+            }
+            None => return,
+        };
+        if entrance.asks_for_certificates {
+            link.enters_only_for(stream.get_ref().1.server_name().unwrap_or_default());
+        }
+        let stream = VisitorStream::tls(stream, peer, Arc::clone(link), longest_head);
+        if stream.selected_alpn_proto() == Some(ALPN::H2) {
+            Box::pin(self.http2(&open, stream)).await;
+        } else {
+            self.http1(&open, stream).await;
+        }
+    }
+
+    /// One request after the other.
+    async fn http1(&self, open: &Open, mut stream: VisitorStream) {
+        let link = &open.link;
+        let mut settings = None;
+        loop {
+            link.enter(Phase::Idle, self.connections.now());
+            if self.connections.is_closing()
+                || link.unless_cut(stream.is_spoken_to()).await != Some(true)
+            {
+                return;
+            }
+            link.enter(Phase::Head, self.connections.now());
+            let mut session = ServerSession::new_http1(Box::new(stream));
+            match settings {
+                Some(settings) => {
+                    pingora::apps::HttpPersistentSettings::apply_to_session(settings, &mut session);
+                }
+                None => session.set_keepalive(Some(KEEPALIVE)),
+            }
+            let served = self.proxy.process_new_http(session, &self.stopped);
+            let served = link.serve(served).await;
+            link.stand(None);
+            let Some(reused) = served.flatten() else { return };
+            let (back, kept) = reused.consume();
+            let Ok(back) = back.into_any().downcast::<VisitorStream>() else { return };
+            stream = *back;
+            settings = kept;
+        }
+    }
+
+    /// Many requests at once.
+    async fn http2(&self, open: &Open, stream: VisitorStream) {
+        let link = &open.link;
+        let digest = Arc::new(Digest {
+            ssl_digest: None,
+            timing_digest: Vec::new(),
+            proxy_digest: None,
+            socket_digest: stream.get_socket_digest(),
+        });
+        link.enter(Phase::Head, self.connections.now());
+        let limits = *self.house.load().limits();
+        let shaken = http2::handshake(Box::new(stream), Some(options(&limits)));
+        let Some(Ok(mut connection)) = link.unless_cut(shaken).await else { return };
+        link.enter(Phase::Idle, self.connections.now());
+        let mut stopped = self.stopped.clone();
+        let mut stopping = *stopped.borrow();
+        let mut malformed = 0;
+        loop {
+            let accepted = {
+                let next = http2::HttpSession::from_h2_conn(&mut connection, Arc::clone(&digest));
+                tokio::select! {
+                    biased;
+                    _ = stopped.changed(), if !stopping => None,
+                    accepted = link.unless_cut(next) => Some(accepted),
+                }
+            };
+            let Some(accepted) = accepted else {
+                connection.graceful_shutdown();
+                stopping = true;
+                continue;
+            };
+            match accepted {
+                Some(Ok(Some(http2::H2Accept::Session(session)))) => {
+                    if link.times_given_up() > limits.stream_resets {
+                        tracing::info!(peer = %link.peer(), "a connection was closed: it asks and does not wait for answers");
+                        connection.abrupt_shutdown(h2::Reason::ENHANCE_YOUR_CALM);
+                        return;
+                    }
+                    self.stream(link, session);
+                }
+                Some(Ok(Some(http2::H2Accept::Rejected))) => {
+                    malformed += 1;
+                    if malformed > MALFORMED {
+                        connection.abrupt_shutdown(h2::Reason::ENHANCE_YOUR_CALM);
+                        return;
+                    }
+                }
+                // The end, a broken connection, or it was cut off.
+                Some(Ok(None) | Err(_)) | None => return,
+            }
+        }
+    }
+
+    fn stream(&self, connection: &Arc<Link>, session: http2::HttpSession) {
+        connection.begin_stream();
+        connection.enter(Phase::Busy, self.connections.now());
+        let open = self.connections.stream(connection);
+        let proxy = Arc::clone(&self.proxy);
+        let stopped = self.stopped.clone();
+        let (connection, connections) = (Arc::clone(connection), Arc::clone(&self.connections));
+        tokio::spawn(async move {
+            let session = ServerSession::new_http2(session);
+            let served = open.link.serve(proxy.process_new_http(session, &stopped)).await;
+            if served.is_none() && open.link.is_cut() == Some(Cut::Late) {
+                tracing::debug!("a request was cut off: it was late");
+            }
+            for _ in 0..open.link.times_given_up() {
+                connection.give_up();
+            }
+            if connection.end_stream() == 0 {
+                connection.enter(Phase::Idle, connections.now());
+            }
+        });
+    }
+}
+
+fn turn_away(house: &House, full: Full, stream: &TcpStream, peer: SocketAddr) {
+    // What is not read must not keep the system busy either.
+    SockRef::from(stream).set_linger(Some(Duration::ZERO)).ok();
+    let env = house.env();
+    let reason = match full {
+        Full::InAll => "limits.connections",
+        Full::Address => "limits.connections_per_address",
+    };
+    env.metrics.turned_away(reason);
+    if let Ok(now) = env.now()
+        && let Some(left_out) = env.lines.due(Line::TurnedAway, now)
+    {
+        let peer = peer.ip();
+        tracing::warn!(%peer, reason, left_out, "a connection was turned away: there are too many");
+    }
+}
+
+/// Answers go out at once, and a visitor who has silently gone is noticed in the end.
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let keepalive = TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_EVERY);
+    SockRef::from(stream).set_tcp_keepalive(&keepalive)
+}
+
+fn options(limits: &crate::config::Limits) -> http2::H2Options {
+    let mut options = http2::default_h2_options();
+    options
+        .max_concurrent_streams(limits.streams)
+        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+        .max_send_buffer_size(SEND_BUFFER)
+        .initial_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW_IN_ALL);
+    options
+}
+
+const KEEPALIVE: u64 = 60;
+const BREATH: Duration = Duration::from_millis(50);
+/// How many connections to applications may wait for their next request.
+const KEPT_TO_APPLICATIONS: usize = 1024;
+const PROBE_AFTER: Duration = Duration::from_secs(60);
+const PROBE_EVERY: Duration = Duration::from_secs(15);
+/// Malformed requests after which an HTTP/2 connection is given up; as many as Pingora forgives.
+const MALFORMED: u32 = 32;
+/// What one stream may have waiting to be sent, and to be read by us; and all of one connection.
+const SEND_BUFFER: usize = 64 * 1024;
+const WINDOW: u32 = 64 * 1024;
+const WINDOW_IN_ALL: u32 = 1024 * 1024;

@@ -61,6 +61,10 @@ pub struct Web {
 #[derive(Clone, Copy, Debug)]
 struct Peer(Source);
 
+/// By what a request was let through, so that it can be asked again.
+#[derive(Debug)]
+pub struct Allowed(flow::Before);
+
 impl Web {
     /// Serves and guards on `site` with what `env` holds.
     pub fn new(env: Arc<Env>, site: Site) -> Self {
@@ -73,6 +77,11 @@ impl Web {
     /// On which host.
     pub fn site(&self) -> &Site {
         &self.desk.site
+    }
+
+    /// For how long browsers are told to come by https alone; not at all if zero.
+    pub fn hsts(&self) -> std::time::Duration {
+        self.desk.env.config.hsts
     }
 
     /// Answers a request for one of our own pages. The body is complete, and no longer than a form.
@@ -94,13 +103,31 @@ impl Web {
     /// The answer: a redirect to what is owed, a page, or JSON for a script.
     pub async fn admit(
         &self,
-        request: &policy::Request,
+        request: policy::Request,
         head: &Parts,
         source: Source,
-    ) -> Result<Permit, http::Response<Bytes>> {
+    ) -> Result<(Permit, Allowed), http::Response<Bytes>> {
         match self.desk.admit(request, head, source).await {
-            Ok(permit) => Ok(permit),
+            Ok(allowed) => Ok(allowed),
             Err(response) => Err(whole(*response).await),
+        }
+    }
+
+    /// Whether a request that was allowed, here or by an earlier configuration, would be allowed
+    /// still. `used`: the visitor has sent something since this was asked last.
+    pub async fn still_allows(&self, allowed: &Allowed, used: bool) -> bool {
+        let (env, Some(app)) = (&self.desk.env, &self.desk.site.app) else { return false };
+        let Ok(now) = env.now() else { return false };
+        if !app.policy.admits_spelling(&allowed.0.request) {
+            return false;
+        }
+        match flow::admit_still(env, app, &allowed.0, used, now).await {
+            Ok(still) => still,
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "a request under way was ended: the store is unavailable");
+                false
+            }
         }
     }
 
@@ -189,10 +216,10 @@ impl Desk {
 
     async fn admit(
         &self,
-        request: &policy::Request,
+        request: policy::Request,
         head: &Parts,
         source: Source,
-    ) -> Result<Permit, Box<Response>> {
+    ) -> Result<(Permit, Allowed), Box<Response>> {
         let Some(app) = &self.site.app else {
             let front_door = refusal::is_navigation(head) && head.uri.path() == "/";
             return Err(Box::new(if front_door {
@@ -201,30 +228,35 @@ impl Desk {
                 self.notice(Notice::NotFound, &head.headers)
             }));
         };
-        if !app.policy.admits_spelling(request) {
+        if !app.policy.admits_spelling(&request) {
             return Err(Box::new(self.misread("it is not plainly spelt", head, source)));
         }
         let unavailable = |error| Box::new(self.unavailable(&error, &head.headers));
         let now = self.env.now().map_err(unavailable)?;
         let session = self.jar().session(&head.headers);
         let (address, session) = (source.visitor, session.as_ref());
-        let admission = flow::admit(&self.env, app, request, address, session, now).await;
+        let admission = flow::admit(&self.env, app, &request, address, session, now).await;
         let admission = admission.map_err(unavailable)?;
-        self.witness(app, request, source, &admission, now);
-        let signs_out = admission.visit.as_ref().filter(|_| signs_out(app, request, head));
+        self.witness(app, &request, source, &admission, now);
+        let signs_out = admission.visit.as_ref().filter(|_| signs_out(app, &request, head));
         if let (Some(visit), Verdict::Pass(_)) = (signs_out, &admission.verdict) {
             let caller = self.caller(&head.headers, source).map_err(unavailable)?;
             sign_out(&self.env, &caller, visit).await.map_err(unavailable)?;
         }
+        let visit = admission.visit;
+        let allowed =
+            |request| Allowed(flow::Before { request, address: source.visitor, visit, began: now });
         match admission.verdict {
-            Verdict::Pass(permit) => Ok(permit),
-            Verdict::SaveCodes(permit) if !refusal::is_navigation(head) => Ok(permit),
+            Verdict::Pass(permit) => Ok((permit, allowed(request))),
+            Verdict::SaveCodes(permit) if !refusal::is_navigation(head) => {
+                Ok((permit, allowed(request)))
+            }
             verdict => {
                 let known = admission.evidence.as_ref().and_then(Visitor::known);
                 Err(Box::new(self.refuse(
                     &verdict,
                     &admission.ruling,
-                    request,
+                    &request,
                     head,
                     source,
                     known,

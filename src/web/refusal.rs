@@ -258,6 +258,9 @@ fn notice_json(notice: &Notice) -> Value {
         Notice::Unavailable => ("unavailable", "nobody can be let in just now, try again later"),
         Notice::WrongHost => ("wrong-host", "nothing is served under this host name"),
         Notice::TooLarge => ("too-large", "more was sent than any form here needs"),
+        Notice::HeadTooLarge => {
+            ("head-too-large", "the head of the request is longer than is read")
+        }
         Notice::SpentLink => ("spent-link", "this link does not work any more"),
         Notice::SpentTicket => ("spent-ticket", "sign in again, in a browser"),
         Notice::SignedOut { .. } => ("signed-out", "you are signed out"),

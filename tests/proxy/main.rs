@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
 #[path = "../support/door.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
 mod door;
 #[path = "../support/upstream.rs"]
 mod upstream;

@@ -1,6 +1,7 @@
 //! A whole gateway on a socket, with a clock moved by hand and a state directory of its own.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use doorward::config::Config;
 use doorward::domain::chance::Chance;
 use doorward::domain::factor::totp;
 use doorward::domain::link::{Link, Purpose};
-use doorward::domain::name::Name;
+use doorward::domain::name::{Login, Name};
 use doorward::domain::secret::Token;
 use doorward::domain::time::Timestamp;
 use doorward::domain::user::{Profile, User, UserId};
@@ -88,6 +89,31 @@ impl Door {
         let text = std::fs::read_to_string(&file).unwrap();
         std::fs::write(&file, change(text)).unwrap();
         self.gateway.as_ref().unwrap().reload()
+    }
+
+    /// A gateway with the configuration that `config` writes, whose files lie in that folder.
+    pub(crate) fn with(config: impl FnOnce(&Path) -> String) -> Self {
+        Self::opens(|state| config(state.path()))
+    }
+
+    /// Where else it listens, by the number of the listener.
+    pub(crate) fn listener(&self, number: usize) -> SocketAddr {
+        self.gateway.as_ref().unwrap().addresses()[number]
+    }
+
+    /// The folder of its configuration.
+    pub(crate) fn folder(&self) -> &Path {
+        self.state.path()
+    }
+
+    /// Ends everything that anybody has open, as an operator does with `user disable`.
+    pub(crate) fn disables(&self, name: &str) {
+        let env = self.gateway.as_ref().unwrap().env();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let whom = Login::typed(name);
+            doorward::flow::administer::disable(&env, "root", &whom).await.unwrap().unwrap();
+        });
     }
 
     /// A gateway before two applications on hosts of their own, with a portal.

@@ -394,8 +394,8 @@ impl Browser {
             self.web.answer(request, source).await
         } else {
             let (head, _) = request.into_parts();
-            match self.web.admit(&read, &head, source).await {
-                Ok(permit) => {
+            match self.web.admit(read, &head, source).await {
+                Ok((permit, _)) => {
                     self.passed = Some(permit.identity().map(|who| who.name.clone()));
                     let amr = permit.amr().methods().collect::<Vec<_>>().join(",");
                     http::Response::new(Bytes::from(amr))

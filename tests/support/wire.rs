@@ -1,14 +1,19 @@
 //! HTTP/1.1 as bytes, for what no ordinary client would send.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// One connection.
 pub(crate) struct Wire {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     read: Vec<u8>,
 }
+
+/// What bytes go over.
+pub(crate) trait Stream: Read + Write {}
+
+impl<S: Read + Write> Stream for S {}
 
 /// What came back.
 #[derive(Debug)]
@@ -42,11 +47,16 @@ impl Wire {
         let stream = TcpStream::connect(address).unwrap();
         // Far longer than anything here takes: a test that hangs says where.
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        Self { stream, read: Vec::new() }
+        Self::over(stream)
+    }
+
+    pub(crate) fn over(stream: impl Stream + 'static) -> Self {
+        Self { stream: Box::new(stream), read: Vec::new() }
     }
 
     pub(crate) fn sends(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).unwrap();
+        self.stream.flush().unwrap();
     }
 
     /// Sends a request and reads its answer.
@@ -119,7 +129,12 @@ impl Wire {
                 self.read.extend_from_slice(&read[..length]);
                 length > 0
             }
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => false,
+            Err(error)
+                if [ErrorKind::ConnectionReset, ErrorKind::UnexpectedEof]
+                    .contains(&error.kind()) =>
+            {
+                false
+            }
             Err(error) => panic!("{error}"),
         }
     }

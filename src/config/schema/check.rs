@@ -43,7 +43,7 @@ pub(in crate::config) fn check(
             Some(Left::Mapping(left))
         }
         (Kind::List(kind), Value::List(items)) => Some(check_list(kind, items, path, problems)),
-        (Kind::WordOrTexts(_), Value::List(items)) => {
+        (Kind::WordOrTexts(_) | Kind::TextOrTexts, Value::List(items)) => {
             Some(check_list(&Kind::Text, items, path, problems))
         }
         _ => match value(kind, node) {
@@ -133,7 +133,9 @@ fn value(kind: &Kind, node: &Node) -> Result<Left, Fault> {
         return Err(Fault::new(what, cure));
     }
     match (kind, &node.value) {
-        (Kind::Text, Value::Scalar { text, plain }) if is_text(node, *plain) => {
+        (Kind::Text | Kind::TextOrTexts, Value::Scalar { text, plain })
+            if is_text(node, *plain) =>
+        {
             Ok(text.as_str().into())
         }
         (Kind::Switch, _) if let Some(switch) = switch(node) => Ok(switch.into()),
@@ -248,6 +250,7 @@ fn wanted(kind: &Kind) -> &'static str {
         Kind::Rate(_) => "a rate",
         Kind::WordOr(..) => "a word or a map",
         Kind::WordOrTexts(_) => "a word or a list",
+        Kind::TextOrTexts => "a text or a list",
         Kind::Later => "nothing",
     }
 }
@@ -262,7 +265,7 @@ fn cure_for(kind: &Kind, node: &Node) -> Option<String> {
             Some(text) => format!("write `[{text}]`"),
             None => "write `[…]`, or one line with `- ` for each".to_owned(),
         }),
-        Kind::Text => {
+        Kind::Text | Kind::TextOrTexts => {
             node.scalar().map(|text| format!("write `\"{text}\"` if it is meant as text"))
         }
         Kind::Names(_) => Some("write names and what belongs to each".to_owned()),

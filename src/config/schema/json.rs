@@ -34,6 +34,9 @@ fn of(kind: &Kind) -> Value {
         Kind::WordOrTexts(words) => {
             json!({ "anyOf": [one_of(words), of(&Kind::List(&Kind::Text))] })
         }
+        Kind::TextOrTexts => {
+            json!({ "anyOf": [of(&Kind::Text), of(&Kind::List(&Kind::Text))] })
+        }
         Kind::Later => Value::Bool(false),
     }
 }

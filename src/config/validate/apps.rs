@@ -1,11 +1,10 @@
 //! The applications, and what each is told.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::written::{self, HeaderNames, List, Spelling};
-use crate::config::{App, IdentityHeaders, Origin, Upstream};
+use crate::config::{App, IdentityHeaders, Origin};
 use crate::domain::assurance::Requirement;
 use crate::domain::secret::Secret;
 use crate::policy::pattern::Pattern;
@@ -38,8 +37,13 @@ impl Judge<'_> {
         let hosts = app.hosts.as_ref();
         let insecure = app.insecure || self.has_refused(&below(at, "insecure"));
         let hosts = hosts.and_then(|hosts| self.hosts(&below(at, "hosts"), hosts, insecure));
-        let upstream = app.upstream.as_deref();
-        let upstream = upstream.and_then(|written| self.upstream(&below(at, "upstream"), written));
+        let upstreams = app.upstream.as_ref();
+        let upstreams =
+            upstreams.and_then(|written| self.upstreams(&below(at, "upstream"), written));
+        let reach = self.reach(at, app, upstreams.as_deref());
+        let certificate = app.tls.as_ref().and_then(|tls| {
+            self.key_pair(&below(at, "tls"), tls.certificate.as_deref(), tls.key.as_deref())
+        });
         let rules = self.rules(&below(at, "rules"), &app.rules);
         let mut otherwise = None;
         if let Some(written) = &app.otherwise {
@@ -72,7 +76,9 @@ impl Judge<'_> {
         Some(App {
             name: name?,
             hosts: hosts?,
-            upstream: upstream?,
+            upstreams: upstreams?,
+            reach: reach?,
+            certificate,
             policy,
             enforce: app.enforce.unwrap_or(true),
             identity_headers: headers?,
@@ -99,18 +105,6 @@ impl Judge<'_> {
             items(at, hosts).map(|(at, host)| self.host(&at, host, insecure)).collect();
         let all: Option<Vec<Origin>> = all.into_iter().collect();
         all.filter(|hosts| !hosts.is_empty())
-    }
-
-    fn upstream(&mut self, at: &str, written: &str) -> Option<Upstream> {
-        let upstream: Upstream = self.parsed(at, written)?;
-        if !upstream.is_loopback() {
-            let what = format!(
-                "others on the network may reach {} directly: let it accept only this machine",
-                upstream.authority()
-            );
-            self.warn(at, what);
-        }
-        Some(upstream)
     }
 
     fn identity_headers(&mut self, at: &str, app: &written::App) -> Option<IdentityHeaders> {
@@ -194,8 +188,7 @@ impl Judge<'_> {
 
     /// What stands in a file beside the configuration, but for the line break at its end.
     fn secret_in_file(&mut self, at: &str, file: &str) -> Option<Secret> {
-        let beside = Path::new(self.name).parent().unwrap_or(Path::new(""));
-        let path = beside.join(file);
+        let path = self.beside(file);
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) => {

@@ -68,6 +68,8 @@ pub enum Notice {
     WrongHost,
     /// More was sent than one of our forms can hold.
     TooLarge,
+    /// The head of the request, its cookies above all, is longer than is read.
+    HeadTooLarge,
     /// A one-time link that was used, replaced or has run out, or never was one.
     SpentLink,
     /// A ticket that was used, is too late, or belongs to another browser or host.
@@ -101,6 +103,7 @@ impl Notice {
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::WrongHost => StatusCode::MISDIRECTED_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::SpentLink | Self::SpentTicket => StatusCode::GONE,
             Self::SignedOut { .. } => StatusCode::OK,
         }
@@ -118,7 +121,7 @@ impl Notice {
             Self::Unreadable { .. } => "The application's answer cannot be read",
             Self::Unavailable => "Please come back in a moment",
             Self::WrongHost => "Nothing is served under this name",
-            Self::TooLarge => "That was too long",
+            Self::TooLarge | Self::HeadTooLarge => "That was too long",
             Self::SpentLink => "This link does not work any more",
             Self::SpentTicket => "Please come in again",
             Self::SignedOut { .. } => "You are signed out",
@@ -163,6 +166,11 @@ impl Notice {
                  followed."]),
             Self::TooLarge => said(&["What was sent is longer than any form here needs. \
                  Go back and shorten it."]),
+            Self::HeadTooLarge => {
+                said(&["Your browser sent more than is read before a page, most \
+                 often because an application has left many cookies with it. Remove the cookies of \
+                 this site and try again."])
+            }
             Self::SpentLink => said(&["Each link works once, and only for a while. \
                  If you have used it, sign in as usual; otherwise ask for a new one."]),
             Self::SpentTicket => {

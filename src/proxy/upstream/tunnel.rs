@@ -18,35 +18,38 @@ use pingora::connectors::l4::Connect;
 use pingora::protocols::l4::socket::SocketAddr;
 use pingora::protocols::l4::stream::Stream;
 use pingora::protocols::l4::virt::{VirtualSockOpt, VirtualSocket, VirtualSocketStream};
-use pingora::upstreams::peer::HttpPeer;
-use pingora::{Error, ErrorType, OrErr, Result};
+use pingora::upstreams::peer::{HttpPeer, Scheme};
+use pingora::{Error, ErrorType, Result};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
-/// Has `peer` reached over a connection of its own, which nobody else is given afterwards:
+use super::place::{Connection, Way};
+
+/// Has `peer` reached in this `way` over a connection of its own, which nobody else is given afterwards:
 /// Pingora tells pooled connections apart by a number that this kind does not have.
-pub(super) fn alone(peer: &mut HttpPeer, connect_within: Duration) {
+pub(super) fn alone(peer: &mut HttpPeer, way: Way) {
     static REQUESTS: AtomicU64 = AtomicU64::new(1);
     peer.group_key = REQUESTS.fetch_add(1, Ordering::Relaxed);
     peer.options.idle_timeout = Some(Duration::from_secs(1));
-    peer.options.custom_l4 = Some(Arc::new(Patience { connect_within }));
+    peer.options.custom_l4 = Some(Arc::new(Patience(way)));
+    // Who is there is found out on the way, and only HTTP/1.1 knows `Upgrade`.
+    peer.scheme = Scheme::HTTP;
+    peer.options.set_http_version(1, 1);
 }
 
 #[derive(Debug)]
-struct Patience {
-    connect_within: Duration,
-}
+struct Patience(Way);
 
 #[async_trait]
 impl Connect for Patience {
-    async fn connect(&self, address: &SocketAddr) -> Result<Stream> {
-        let address = address.as_inet().ok_or_else(|| {
-            Error::explain(ErrorType::InternalError, "an application without an IP address")
+    async fn connect(&self, _: &SocketAddr) -> Result<Stream> {
+        let stream = self.0.go().await.map_err(|error| {
+            let kind = match error.kind() {
+                io::ErrorKind::TimedOut => ErrorType::ConnectTimedout,
+                io::ErrorKind::ConnectionRefused => ErrorType::ConnectRefused,
+                _ => ErrorType::ConnectError,
+            };
+            Error::because(kind, "while connecting for a tunnel", error)
         })?;
-        let stream = tokio::time::timeout(self.connect_within, TcpStream::connect(address))
-            .await
-            .or_err(ErrorType::ConnectTimedout, "while connecting for a tunnel")?
-            .or_err(ErrorType::ConnectError, "while connecting for a tunnel")?;
         let patient = Patient { stream, has_waited: false };
         Ok(Stream::from(VirtualSocketStream::new(Box::new(patient))))
     }
@@ -54,7 +57,7 @@ impl Connect for Patience {
 
 #[derive(Debug)]
 struct Patient {
-    stream: TcpStream,
+    stream: Pin<Box<dyn Connection>>,
     has_waited: bool,
 }
 
@@ -69,7 +72,7 @@ impl AsyncRead for Patient {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        Pin::new(&mut self.stream).poll_read(context, read)
+        self.stream.as_mut().poll_read(context, read)
     }
 }
 
@@ -79,23 +82,21 @@ impl AsyncWrite for Patient {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        self.stream.as_mut().poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        self.stream.as_mut().poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        self.stream.as_mut().poll_shutdown(context)
     }
 }
 
 impl VirtualSocket for Patient {
-    fn set_socket_option(&self, option: VirtualSockOpt) -> io::Result<()> {
-        match option {
-            VirtualSockOpt::NoDelay => self.stream.set_nodelay(true),
-            _ => Ok(()),
-        }
+    /// All that matter were set when it was made.
+    fn set_socket_option(&self, _: VirtualSockOpt) -> io::Result<()> {
+        Ok(())
     }
 }

@@ -1,0 +1,199 @@
+//! How visitors reach us.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::config::written::{self, File, List};
+use crate::config::{
+    App, CertificateFile, Deadlines, KeyPair, Limits, Listener, Origin, Tls, Way, origin,
+};
+
+use super::{Judge, below, items};
+
+impl Judge<'_> {
+    pub(super) fn listeners(&mut self, listen: &List<written::Listener>) -> Vec<Listener> {
+        if listen.is_empty() {
+            self.refuse_empty("listen", "add `{ address: 127.0.0.1:8080 }`");
+        }
+        let mut all: Vec<Listener> = Vec::new();
+        for (at, listener) in items("listen", listen) {
+            let way = self.way(&at, listener);
+            for address in self.addresses(&at, listener.address.as_deref()) {
+                if address.port() > 0 && all.iter().any(|other| other.address == address) {
+                    let what = format!("{address} is listened on twice");
+                    self.refuse(&below(&at, "address"), what, "keep one of them");
+                }
+                all.push(Listener { address, way: way.clone() });
+            }
+        }
+        let leads_on = |one: &Listener| matches!(one.way, Way::Redirect);
+        if !all.is_empty() && !self.has_refused_below("listen") && all.iter().all(leads_on) {
+            let what = "everybody is sent to https, where nobody listens";
+            self.refuse("listen", what, "add a listener with `tls`");
+        }
+        all
+    }
+
+    pub(super) fn addresses(
+        &mut self,
+        at: &str,
+        written: Option<&str>,
+    ) -> Vec<std::net::SocketAddr> {
+        let Some(address) = written else { return Vec::new() };
+        origin::listening(address).unwrap_or_else(|error| {
+            self.refuse_as(&below(at, "address"), &error);
+            Vec::new()
+        })
+    }
+
+    fn way(&mut self, at: &str, listener: &written::Listener) -> Way {
+        match (&listener.tls, listener.redirect) {
+            (None, None) => Way::Plain,
+            (None, Some(_)) => Way::Redirect,
+            (Some(_), Some(_)) => {
+                let what = "whoever comes to a listener with `tls` is under https already";
+                self.refuse(&below(at, "redirect"), what, "keep one of them");
+                Way::Redirect
+            }
+            (Some(tls), None) => {
+                let at = below(at, "tls");
+                let certificate =
+                    self.key_pair(&at, tls.certificate.as_deref(), tls.key.as_deref());
+                let client_authority = tls
+                    .client_authority
+                    .as_deref()
+                    .map(|file| self.certificate_file(&below(&at, "client_authority"), file));
+                Way::Tls(Tls { certificate, client_authority })
+            }
+        }
+    }
+
+    /// A certificate and its key: both, or neither.
+    pub(super) fn key_pair(
+        &mut self,
+        at: &str,
+        certificate: Option<&str>,
+        key: Option<&str>,
+    ) -> Option<KeyPair> {
+        match (certificate, key) {
+            (Some(certificate), Some(key)) => Some(KeyPair {
+                certificate: self.beside(certificate),
+                key: self.beside(key),
+                at: (at.to_owned(), self.place(at)),
+            }),
+            (None, None) => None,
+            (Some(_), None) => {
+                self.refuse_half(at, "key", "a certificate is of no use without its key");
+                None
+            }
+            (None, Some(_)) => {
+                self.refuse_half(at, "certificate", "a key is of no use without its certificate");
+                None
+            }
+        }
+    }
+
+    fn refuse_half(&mut self, at: &str, missing: &str, why: &str) {
+        if !self.has_refused(&below(at, missing)) {
+            self.refuse(at, why, &format!("add `{missing}:` and a PEM file"));
+        }
+    }
+
+    pub(super) fn certificate_file(&mut self, at: &str, file: &str) -> CertificateFile {
+        CertificateFile { path: self.beside(file), at: (at.to_owned(), self.place(at)) }
+    }
+
+    /// Relative to the file, whatever directory we are started in.
+    pub(super) fn beside(&self, file: &str) -> PathBuf {
+        Path::new(self.name).parent().unwrap_or(Path::new("")).join(file)
+    }
+
+    /// What does not go together between listeners and hosts.
+    pub(super) fn check_ways(
+        &mut self,
+        listen: &[Listener],
+        portal: Option<&Origin>,
+        apps: &[Arc<App>],
+    ) {
+        let tls = || {
+            listen.iter().filter_map(|listener| match &listener.way {
+                Way::Tls(tls) => Some(tls),
+                Way::Plain | Way::Redirect => None,
+            })
+        };
+        let encrypts = tls().next().is_some();
+        if self.has_refused_below("listen") {
+            return;
+        }
+        if !encrypts {
+            for (index, app) in apps.iter().enumerate() {
+                if app.certificate.is_some() {
+                    let what = "is shown nowhere: no listener has `tls`";
+                    self.warn(&format!("apps[{index}].tls"), what);
+                }
+            }
+            return;
+        }
+        let bare = |app: &&Arc<App>| app.certificate.is_none();
+        let portal_has_none = portal.is_some_and(|portal| {
+            !apps.iter().any(|app| app.certificate.is_some() && app.hosts.contains(portal))
+        });
+        if tls().any(|tls| tls.certificate.is_none())
+            && (apps.iter().any(|app| bare(&app)) || portal_has_none)
+        {
+            let what = "a host without a certificate of its own needs that of the listener";
+            let at = "listen";
+            self.refuse(at, what, "add `certificate` and `key` to each listener with `tls`");
+        }
+        for (index, listener) in listen.iter().enumerate() {
+            if matches!(listener.way, Way::Plain) && !listener.address.ip().is_loopback() {
+                let what = "is not encrypted, while others are: add `redirect: https`";
+                self.warn(&format!("listen[{index}]"), what);
+            }
+        }
+        for (index, app) in apps.iter().enumerate() {
+            for (number, host) in app.hosts.iter().enumerate() {
+                if !host.is_secure() && listen.iter().all(|one| !matches!(one.way, Way::Plain)) {
+                    let what = format!("{host} is plain HTTP, which no listener answers");
+                    self.refuse(
+                        &format!("apps[{index}].hosts[{number}]"),
+                        what,
+                        "write `https://`, or add a listener without `tls`",
+                    );
+                }
+            }
+        }
+    }
+
+    pub(super) fn limits(&mut self, file: &File) -> Limits {
+        let written = &file.limits;
+        if written.connections_per_address > written.connections
+            && file.limits.connections_per_address != Limits::default().connections_per_address
+        {
+            let what = format!(
+                "one address may have {}, while there are {} in all",
+                written.connections_per_address, written.connections
+            );
+            self.warn("limits.connections_per_address", what);
+        }
+        Limits {
+            sign_in_posts: written.sign_in_posts.a_minute(),
+            connections: written.connections,
+            connections_per_address: written.connections_per_address,
+            header_bytes: written.header_bytes,
+            headers: written.headers,
+            streams: written.streams,
+            stream_resets: written.stream_resets,
+        }
+    }
+
+    pub(super) fn deadlines(file: &File) -> Deadlines {
+        let written = &file.deadlines;
+        Deadlines {
+            handshake: written.handshake.into(),
+            head: written.head.into(),
+            idle: written.idle.into(),
+            form: written.form.into(),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Where an application listens, and how it is reached there.
+
+use http::HeaderValue;
+use http::uri::Authority;
+
+use crate::config::written::{self, Texts};
+use crate::config::{Health, Reach, Upstream};
+
+use super::{Judge, below, items};
+
+impl Judge<'_> {
+    pub(super) fn upstreams(&mut self, at: &str, written: &Texts) -> Option<Vec<Upstream>> {
+        let several = match written {
+            Texts::One(one) => return self.upstream(at, one).map(|one| vec![one]),
+            Texts::Several(several) => several,
+        };
+        if several.is_empty() {
+            self.refuse_empty(at, "add one, such as `http://127.0.0.1:9000`");
+        }
+        let mut all: Vec<Option<Upstream>> = Vec::new();
+        for (at, one) in items(at, several) {
+            let upstream = self.upstream(&at, one);
+            if upstream.is_some() && all.contains(&upstream) {
+                self.refuse(&at, format!("`{one}` is named twice"), "keep one of them");
+            }
+            all.push(upstream);
+        }
+        let all: Option<Vec<_>> = all.into_iter().collect();
+        let all = all.filter(|all| !all.is_empty())?;
+        if all.iter().any(|one| one.is_secure() != all[0].is_secure()) {
+            let what = "some of them are reached over TLS, and some are not";
+            self.refuse(at, what, "write `https://` for all of them, or for none");
+            return None;
+        }
+        Some(all)
+    }
+
+    fn upstream(&mut self, at: &str, written: &str) -> Option<Upstream> {
+        let upstream: Upstream = self.parsed(at, written)?;
+        if !upstream.is_loopback() {
+            let what = format!(
+                "others on the network may reach {} directly: let it accept only this machine",
+                upstream.authority().unwrap_or_default()
+            );
+            self.warn(at, what);
+        }
+        Some(upstream)
+    }
+
+    pub(super) fn reach(
+        &mut self,
+        at: &str,
+        app: &written::App,
+        upstreams: Option<&[Upstream]>,
+    ) -> Option<Reach> {
+        let tls = &app.upstream_tls;
+        let secure = upstreams.is_some_and(|all| all.iter().any(Upstream::is_secure));
+        if !secure && upstreams.is_some() && (tls.authority.is_some() || tls.name.is_some()) {
+            let what = "means nothing for an upstream that is not under https://";
+            self.refuse(&below(at, "upstream_tls"), what, "write `https://`, or remove it");
+        }
+        let tls_at = below(at, "upstream_tls");
+        let authority = tls
+            .authority
+            .as_deref()
+            .map(|file| self.certificate_file(&below(&tls_at, "authority"), file));
+        let server_name = match tls.name.as_deref() {
+            None => None,
+            Some(name) => Some(self.server_name(&below(&tls_at, "name"), name)?),
+        };
+        let host = match app.upstream_host.as_deref() {
+            None => None,
+            Some(host) => Some(self.host_header(&below(at, "upstream_host"), host)?),
+        };
+        let health = match &app.health {
+            None => None,
+            Some(health) => self.health(&below(at, "health"), health),
+        };
+        Some(Reach { authority, server_name, host, http2: app.upstream_http2, health })
+    }
+
+    fn server_name(&mut self, at: &str, name: &str) -> Option<String> {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-.:".contains(&byte);
+        if name.is_empty() || !name.bytes().all(fits) {
+            let what = format!("`{name}` is no name that a certificate can be for");
+            self.refuse(at, what, "write a host name, such as `crm.internal`");
+            return None;
+        }
+        Some(name.to_owned())
+    }
+
+    fn host_header(&mut self, at: &str, host: &str) -> Option<HeaderValue> {
+        let authority = host.parse::<Authority>().ok();
+        let sound = authority.is_some_and(|authority| !authority.as_str().contains('@'));
+        let value = HeaderValue::from_str(host).ok().filter(|_| sound);
+        if value.is_none() {
+            let what = format!("`{host}` is no host");
+            self.refuse(at, what, "write a host name, with a port if need be: `crm.internal`");
+        }
+        value
+    }
+
+    fn health(&mut self, at: &str, health: &written::Health) -> Option<Health> {
+        let path = health.path.as_deref()?;
+        let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
+        if !path.starts_with('/') || !path.bytes().all(plain) {
+            let what = format!("`{path}` is no path");
+            self.refuse(&below(at, "path"), what, "write one such as `/health`");
+            return None;
+        }
+        Some(Health { path: path.to_owned(), every: health.every.into() })
+    }
+}

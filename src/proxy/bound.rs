@@ -1,0 +1,93 @@
+//! Applications that sign in the connection instead of the request (NTLM, and Negotiate as
+//! Microsoft extends it: RFC 4559 §6): such a connection serves one visitor and nobody else.
+//!
+//! From the moment at which a visitor sends such credentials, their connection to us has one of its
+//! own to the application. An application that answers with a step of such a sign-in on a connection
+//! that is shared has been told credentials in a way that was not seen: its answer is not passed on.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use http::header::{AUTHORIZATION, HeaderMap, WWW_AUTHENTICATE};
+
+use crate::domain::user::UserId;
+use crate::flow::Source;
+
+/// Whether the visitor signs in the connection. It may do so wrongly; that costs a connection.
+pub(super) fn binds(headers: &HeaderMap) -> bool {
+    headers.get_all(AUTHORIZATION).iter().any(|value| {
+        let value = value.as_bytes().to_ascii_lowercase();
+        SCHEMES.iter().any(|scheme| value.windows(scheme.len()).any(|part| part == *scheme))
+    })
+}
+
+/// Whether the application has signed in the connection, or is about to.
+pub(super) fn is_bound_by(headers: &HeaderMap) -> bool {
+    let persistent = headers
+        .get_all("persistent-auth")
+        .iter()
+        .any(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"true"));
+    let step = |value: &http::HeaderValue| {
+        let value = value.as_bytes().to_ascii_lowercase();
+        // An offer is the bare name; a step carries a token.
+        value.split(|byte| *byte == b',').any(|challenge| {
+            let challenge = challenge.trim_ascii();
+            SCHEMES.iter().any(|scheme| {
+                challenge.strip_prefix(*scheme).is_some_and(|rest| rest.first() == Some(&b' '))
+            })
+        })
+    };
+    persistent || headers.get_all(WWW_AUTHENTICATE).iter().any(step)
+}
+
+/// A number for the connections to applications that serve `user`, or a stranger, who came from
+/// `source` over the connection `link`.
+pub(super) fn number(link: u64, user: Option<UserId>, source: Source) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (link, user, source.visitor).hash(&mut hasher);
+    // Nought is what all others share.
+    hasher.finish() | 1
+}
+
+const SCHEMES: [&[u8]; 2] = [b"ntlm", b"negotiate"];
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn headers(name: &'static str, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(http::HeaderName::from_static(name), value.parse().unwrap())])
+    }
+
+    #[rstest]
+    #[case("NTLM TlRMTVNTUAAB", true)]
+    #[case("nTlM\tTlRMTVNTUAAB", true)]
+    #[case("Negotiate YII", true)]
+    #[case("Basic YTpi", false)]
+    #[case("Bearer x", false)]
+    fn credentials_for_a_connection_are_known(#[case] value: &str, #[case] bound: bool) {
+        assert_eq!(binds(&headers("authorization", value)), bound);
+    }
+
+    #[rstest]
+    #[case("NTLM", false)]
+    #[case("Negotiate, NTLM, Basic realm=\"a\"", false)]
+    #[case("NTLM TlRMTVNTUAAC", true)]
+    #[case("Basic realm=\"ntlm x\"", false)]
+    #[case("Basic realm=\"a\", Negotiate oYG2", true)]
+    fn a_step_is_not_an_offer(#[case] value: &str, #[case] step: bool) {
+        assert_eq!(is_bound_by(&headers("www-authenticate", value)), step);
+    }
+
+    #[test]
+    fn no_two_visitors_of_one_connection_share_a_number() {
+        let from = |last: u8| Source {
+            peer: [10, 0, 0, 1].into(),
+            visitor: Some([192, 0, 2, last].into()),
+        };
+        assert_eq!(number(1, None, from(1)), number(1, None, from(1)));
+        assert_ne!(number(1, None, from(1)), number(1, None, from(2)));
+        assert_ne!(number(1, None, from(1)), number(2, None, from(1)));
+    }
+}

@@ -1,0 +1,326 @@
+//! Who is connected: no more than there is room for, and nobody for longer than they may.
+//!
+//! One task looks at all links four times a second. It ends what is late, and asks again about
+//! whatever has been under way for a while. So no link needs a timer of its own.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::link::{Cut, Entered, Link, Phase};
+use crate::config::{Deadlines, Limits};
+
+/// Everybody who is connected.
+#[derive(Debug, Default)]
+pub(super) struct Connections {
+    tick: AtomicU64,
+    next: AtomicU64,
+    open: AtomicUsize,
+    closing: AtomicBool,
+    /// How many connections each address has; IPv6 by /64, which is one household or less.
+    by_address: Mutex<HashMap<IpAddr, u32>>,
+    links: [Mutex<HashMap<u64, Arc<Link>>>; SHARDS],
+}
+
+/// A link while it is open.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub(super) link: Arc<Link>,
+    connections: Arc<Connections>,
+    /// A stream has no place of its own: its connection has one.
+    is_stream: bool,
+}
+
+/// Why nobody more is let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Full {
+    /// All places are taken by requests under way.
+    InAll,
+    /// This address has all that one address may have.
+    Address,
+}
+
+impl Connections {
+    /// Takes in a connection from `peer`. Where no place is left, those who have waited longest
+    /// without a request make room.
+    ///
+    /// # Errors
+    /// [`Full`] if there is no room.
+    pub(super) fn admit(
+        self: &Arc<Self>,
+        peer: IpAddr,
+        is_proxy: bool,
+        entrance: Entered,
+        limits: &Limits,
+    ) -> Result<Open, Full> {
+        let address = household(peer);
+        if self.open.load(Ordering::Relaxed) >= limits.connections && !self.shed(limits.connections)
+        {
+            return Err(Full::InAll);
+        }
+        {
+            let mut by_address = self.by_address.lock();
+            let count = by_address.entry(address).or_default();
+            if !is_proxy && *count as usize >= limits.connections_per_address {
+                return Err(Full::Address);
+            }
+            *count += 1;
+        }
+        self.open.fetch_add(1, Ordering::Relaxed);
+        Ok(self.enlist(peer, entrance, false))
+    }
+
+    /// A stream of `connection` begins.
+    pub(super) fn stream(self: &Arc<Self>, connection: &Link) -> Open {
+        let open = self.enlist(connection.peer(), connection.entrance(), true);
+        if let Some(host) = connection.only_for() {
+            open.link.enters_only_for(host);
+        }
+        open.link.enter(Phase::Head, self.now());
+        open
+    }
+
+    fn enlist(self: &Arc<Self>, peer: IpAddr, entrance: Entered, is_stream: bool) -> Open {
+        let number = self.next.fetch_add(1, Ordering::Relaxed) + 1;
+        let link = Arc::new(Link::new(number, peer, entrance, self.now()));
+        self.shard(number).lock().insert(number, Arc::clone(&link));
+        Open { link, connections: Arc::clone(self), is_stream }
+    }
+
+    fn shard(&self, number: u64) -> &Mutex<HashMap<u64, Arc<Link>>> {
+        let shard = usize::try_from(number % SHARDS as u64).unwrap_or_default();
+        &self.links[shard]
+    }
+
+    /// How late it is, in ticks.
+    pub(super) fn now(&self) -> u64 {
+        self.tick.load(Ordering::Relaxed)
+    }
+
+    /// How many connections are open.
+    pub(super) fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// Whether nobody is to ask anything more.
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed)
+    }
+
+    /// Ends whatever has no request under way, from now on.
+    pub(super) fn close(&self) {
+        self.closing.store(true, Ordering::Relaxed);
+        for link in self.all(|link| link.phase().0 != Phase::Busy) {
+            link.cut(Cut::Shed);
+        }
+    }
+
+    fn all(&self, mut which: impl FnMut(&Link) -> bool) -> Vec<Arc<Link>> {
+        let mut found = Vec::new();
+        for shard in &self.links {
+            found.extend(shard.lock().values().filter(|link| which(link)).cloned());
+        }
+        found
+    }
+
+    /// Cuts off a hundredth of the connections, those first that have waited longest: idle ones, and
+    /// where there are none, those that have begun to say something long ago. Says whether any was.
+    fn shed(&self, of: usize) -> bool {
+        let mut waiting = self.all(|link| {
+            link.is_cut().is_none()
+                && match link.phase() {
+                    (Phase::Idle, _) => true,
+                    (Phase::Handshake | Phase::Head, since) => self.now() > since + SLOW_TICKS,
+                    (Phase::Busy, _) => false,
+                }
+        });
+        waiting.sort_by_key(|link| (link.phase().0 != Phase::Idle, link.phase().1));
+        waiting.truncate((of / 100).max(1));
+        for link in &waiting {
+            link.cut(Cut::Shed);
+        }
+        !waiting.is_empty()
+    }
+
+    /// A tick later: cuts off what is late, and gives what has been under way for a while.
+    pub(super) fn sweep(&self, deadlines: &Deadlines) -> Vec<Arc<Link>> {
+        let now = self.tick.fetch_add(1, Ordering::Relaxed) + 1;
+        let within = |deadline: Duration| {
+            // Begun ticks count as whole ones: nobody gets less than they are due.
+            u64::try_from(deadline.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX) + 1
+        };
+        let (handshake, idle, head) =
+            (within(deadlines.handshake), within(deadlines.idle), within(deadlines.head));
+        let mut late = 0_u64;
+        let lasting = self.all(|link| {
+            let (phase, since) = link.phase();
+            let age = now.saturating_sub(since);
+            let deadline = match phase {
+                Phase::Handshake => handshake,
+                Phase::Idle => idle,
+                Phase::Head => head,
+                Phase::Busy => return age > LASTING_TICKS,
+            };
+            if age > deadline || (self.is_closing() && phase != Phase::Head) {
+                link.cut(Cut::Late);
+                late += u64::from(phase != Phase::Idle);
+            }
+            false
+        });
+        if late > 0 {
+            tracing::debug!(late, "connections that were slow to say what they want were closed");
+        }
+        lasting
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let Self { link, connections, is_stream } = self;
+        link.stand(None);
+        connections.shard(link.number()).lock().remove(&link.number());
+        if *is_stream {
+            return;
+        }
+        connections.open.fetch_sub(1, Ordering::Relaxed);
+        let address = household(link.peer());
+        let mut by_address = connections.by_address.lock();
+        if let Some(count) = by_address.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                by_address.remove(&address);
+            }
+        }
+    }
+}
+
+fn household(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(six) => Ipv6Addr::from_bits(six.to_bits() & !u128::from(u64::MAX)).into(),
+    }
+}
+
+/// How often all links are looked at.
+pub(super) const TICK: Duration = Duration::from_millis(250);
+/// A request that has been under way for so long is asked about again at every tick.
+const LASTING_TICKS: u64 = 1;
+/// Whoever takes longer than this over a head is slow enough to make room for others.
+const SLOW_TICKS: u64 = 8;
+const SHARDS: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEADLINES: Deadlines = Deadlines {
+        handshake: Duration::from_secs(10),
+        head: Duration::from_secs(15),
+        idle: Duration::from_secs(60),
+        form: Duration::from_secs(30),
+    };
+
+    fn limits(connections: usize, connections_per_address: usize) -> Limits {
+        Limits { connections, connections_per_address, ..Limits::default() }
+    }
+
+    fn from(last: u8) -> IpAddr {
+        [192, 0, 2, last].into()
+    }
+
+    fn after(connections: &Connections, span: Duration) {
+        for _ in 0..span.as_millis() / TICK.as_millis() {
+            connections.sweep(&DEADLINES);
+        }
+    }
+
+    #[test]
+    fn an_address_has_no_more_connections_than_one_address_may_have() {
+        let connections = Arc::new(Connections::default());
+        let comes = |last, proxy| {
+            connections.admit(from(last), proxy, Entered::default(), &limits(9, 2)).map(Some)
+        };
+        let (first, second) = (comes(1, false).unwrap(), comes(1, false).unwrap());
+        assert_eq!(comes(1, false).unwrap_err(), Full::Address);
+        assert!(comes(1, true).is_ok());
+        assert!(comes(2, false).is_ok());
+        drop((first, second));
+        assert!(comes(1, false).is_ok());
+    }
+
+    #[test]
+    fn one_household_counts_as_one_address() {
+        let six = |text: &str| household(text.parse().unwrap());
+        assert_eq!(six("2001:db8::1"), six("2001:db8:0:0:ffff::2"));
+        assert_ne!(six("2001:db8::1"), six("2001:db8:0:1::1"));
+    }
+
+    #[test]
+    fn those_who_wait_longest_make_room_and_requests_under_way_do_not() {
+        let connections = Arc::new(Connections::default());
+        let comes = |last| {
+            connections.admit(from(last), false, Entered::default(), &limits(3, 9)).map(Some)
+        };
+        let busy = comes(1).unwrap().unwrap();
+        busy.link.enter(Phase::Busy, connections.now());
+        let eldest = comes(2).unwrap().unwrap();
+        after(&connections, Duration::from_secs(1));
+        let younger = comes(3).unwrap().unwrap();
+        assert!(comes(4).is_ok());
+        let cut = [&busy, &eldest, &younger].map(|open| open.link.is_cut());
+        assert_eq!(cut, [None, Some(Cut::Shed), None]);
+        eldest.link.enter(Phase::Busy, connections.now());
+        younger.link.enter(Phase::Busy, connections.now());
+        assert_eq!(comes(5).unwrap_err(), Full::InAll);
+    }
+
+    #[test]
+    fn every_phase_has_its_deadline_and_a_request_under_way_has_none() {
+        let connections = Arc::new(Connections::default());
+        let tls = Entered { secure: true, redirect: false };
+        let comes = |entrance, phase: Phase| {
+            let open = connections.admit(from(1), false, entrance, &limits(9, 9)).unwrap();
+            open.link.enter(phase, connections.now());
+            open
+        };
+        let all = [
+            comes(tls, Phase::Handshake),
+            comes(Entered::default(), Phase::Head),
+            comes(Entered::default(), Phase::Idle),
+            comes(Entered::default(), Phase::Busy),
+        ];
+        let cut = || all.each_ref().map(|open| open.link.is_cut().is_some());
+        after(&connections, Duration::from_secs(10));
+        assert_eq!(cut(), [false, false, false, false]);
+        after(&connections, Duration::from_secs(1));
+        assert_eq!(cut(), [true, false, false, false]);
+        after(&connections, Duration::from_secs(5));
+        assert_eq!(cut(), [true, true, false, false]);
+        after(&connections, Duration::from_secs(45));
+        assert_eq!(cut(), [true, true, true, false]);
+    }
+
+    #[test]
+    fn a_request_that_lasts_is_asked_about_again() {
+        let connections = Arc::new(Connections::default());
+        let open = connections.admit(from(1), false, Entered::default(), &limits(9, 9)).unwrap();
+        open.link.enter(Phase::Busy, connections.now());
+        assert!(connections.sweep(&DEADLINES).is_empty());
+        assert_eq!(connections.sweep(&DEADLINES).len(), 1);
+    }
+
+    #[test]
+    fn who_asks_for_nothing_leaves_when_we_stop() {
+        let connections = Arc::new(Connections::default());
+        let comes = || connections.admit(from(1), false, Entered::default(), &limits(9, 9));
+        let (idle, busy) = (comes().unwrap(), comes().unwrap());
+        busy.link.enter(Phase::Busy, 0);
+        connections.close();
+        assert_eq!(idle.link.is_cut(), Some(Cut::Shed));
+        assert_eq!(busy.link.is_cut(), None);
+    }
+}

@@ -1,0 +1,288 @@
+//! One connection of a visitor, or one stream of it: in which phase it is, since when, and how it is
+//! cut off from outside.
+//!
+//! Pingora's filters run only when bytes flow. Whatever must end although nothing moves (a head that
+//! never comes, an idle tunnel whose session is over) is ended here: the future that serves a link
+//! is dropped, and with it both of its sides.
+
+use std::net::IpAddr;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::Poll;
+
+use atomic_waker::AtomicWaker;
+use parking_lot::Mutex;
+
+use super::standing::Standing;
+
+/// A connection of a visitor, or one stream of it.
+#[derive(Debug)]
+pub(super) struct Link {
+    number: u64,
+    peer: IpAddr,
+    entrance: Entered,
+    only_for: OnceLock<Box<str>>,
+    /// When it came into its phase, in ticks, and the phase in the lowest byte.
+    phase: AtomicU64,
+    cut: AtomicU8,
+    waker: AtomicWaker,
+    /// Bytes of the request head that were read so far.
+    head: AtomicUsize,
+    /// Streams that are open, and those that the visitor has given up.
+    streams: AtomicU32,
+    given_up: AtomicU32,
+    /// Whether the visitor has sent something since somebody looked.
+    used: AtomicBool,
+    /// Whether the connection to the application belongs to this visitor alone.
+    bound: AtomicBool,
+    standing: Mutex<Option<Arc<Standing>>>,
+}
+
+/// By which way a visitor came in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Entered {
+    /// Whether everything is answered with the same place under https.
+    pub(super) redirect: bool,
+    /// Whether the connection is encrypted.
+    pub(super) secure: bool,
+}
+
+/// What a link is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// TLS is being negotiated.
+    Handshake,
+    /// It waits for a request.
+    Idle,
+    /// The head of a request is coming.
+    Head,
+    /// A request is under way; of HTTP/2: several may be.
+    Busy,
+}
+
+/// Why a link was cut off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// It was slow, or nobody asked for anything.
+    Late,
+    /// Its place was needed for somebody else, or we are stopping.
+    Shed,
+    /// What it was allowed to do, it is allowed no more.
+    Revoked,
+}
+
+tokio::task_local! {
+    /// The link that the running task serves.
+    static CURRENT: Arc<Link>;
+}
+
+impl Link {
+    pub(super) fn new(number: u64, peer: IpAddr, entrance: Entered, tick: u64) -> Self {
+        let phase = if entrance.secure { Phase::Handshake } else { Phase::Idle };
+        Self {
+            number,
+            peer,
+            entrance,
+            only_for: OnceLock::new(),
+            phase: AtomicU64::new(tick << 8 | phase as u64),
+            cut: AtomicU8::new(0),
+            waker: AtomicWaker::new(),
+            head: AtomicUsize::new(0),
+            streams: AtomicU32::new(0),
+            given_up: AtomicU32::new(0),
+            used: AtomicBool::new(false),
+            bound: AtomicBool::new(false),
+            standing: Mutex::new(None),
+        }
+    }
+
+    /// The link that serves the request under way; `None` outside of one.
+    pub(super) fn current() -> Option<Arc<Self>> {
+        CURRENT.try_with(Arc::clone).ok()
+    }
+
+    /// No two links of this process have the same.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(super) fn peer(&self) -> IpAddr {
+        self.peer
+    }
+
+    pub(super) fn entrance(&self) -> Entered {
+        self.entrance
+    }
+
+    /// The visitor has shown a certificate to the listener as this host; nothing else is for it.
+    pub(super) fn enters_only_for(&self, host: &str) {
+        self.only_for.set(host.into()).ok();
+    }
+
+    /// As which host alone the visitor was let in, where certificates are asked for
+    /// (RFC 9110 §7.4).
+    pub(super) fn only_for(&self) -> Option<&str> {
+        self.only_for.get().map(AsRef::as_ref)
+    }
+
+    /// In which phase it is, and since which tick.
+    pub(super) fn phase(&self) -> (Phase, u64) {
+        let word = self.phase.load(Ordering::Relaxed);
+        let phase = match word & 0xff {
+            0 => Phase::Handshake,
+            1 => Phase::Idle,
+            2 => Phase::Head,
+            _ => Phase::Busy,
+        };
+        (phase, word >> 8)
+    }
+
+    pub(super) fn enter(&self, phase: Phase, tick: u64) {
+        self.head.store(0, Ordering::Relaxed);
+        self.phase.store(tick << 8 | phase as u64, Ordering::Relaxed);
+    }
+
+    /// Counts `read` bytes; gives how many of a request head were read so far, outside of one none.
+    pub(super) fn has_read(&self, read: usize) -> usize {
+        match self.phase().0 {
+            Phase::Head => self.head.fetch_add(read, Ordering::Relaxed) + read,
+            Phase::Handshake | Phase::Idle | Phase::Busy => 0,
+        }
+    }
+
+    /// Ends it as soon as its task looks, which is woken. The first reason stays.
+    pub(super) fn cut(&self, why: Cut) {
+        let first =
+            self.cut.compare_exchange(0, why as u8 + 1, Ordering::AcqRel, Ordering::Acquire);
+        if first.is_ok() {
+            self.waker.wake();
+        }
+    }
+
+    /// Why it was cut off, if it was.
+    pub(super) fn is_cut(&self) -> Option<Cut> {
+        match self.cut.load(Ordering::Acquire) {
+            0 => None,
+            1 => Some(Cut::Late),
+            2 => Some(Cut::Shed),
+            _ => Some(Cut::Revoked),
+        }
+    }
+
+    /// Does `work` in the name of this link until it is done; `None` if it is cut off before.
+    pub(super) async fn serve<W: Future>(self: &Arc<Self>, work: W) -> Option<W::Output> {
+        self.unless_cut(CURRENT.scope(Arc::clone(self), work)).await
+    }
+
+    /// Waits for `work`; `None` if the link is cut off before.
+    pub(super) async fn unless_cut<W: Future>(&self, work: W) -> Option<W::Output> {
+        let mut work = pin!(work);
+        std::future::poll_fn(|context| {
+            self.waker.register(context.waker());
+            if self.is_cut().is_some() {
+                return Poll::Ready(None);
+            }
+            work.as_mut().poll(context).map(Some)
+        })
+        .await
+    }
+
+    /// A stream begins; gives how many are open with it.
+    pub(super) fn begin_stream(&self) -> u32 {
+        self.streams.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// A stream ends; gives how many are still open.
+    pub(super) fn end_stream(&self) -> u32 {
+        self.streams.fetch_sub(1, Ordering::Relaxed) - 1
+    }
+
+    /// The visitor did not wait for an answer; gives how often that was.
+    pub(super) fn give_up(&self) -> u32 {
+        self.given_up.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// How often the visitor did not wait for an answer.
+    pub(super) fn times_given_up(&self) -> u32 {
+        self.given_up.load(Ordering::Relaxed)
+    }
+
+    /// Whether the visitor has sent something since this was asked.
+    pub(super) fn was_used(&self) -> bool {
+        self.used.swap(false, Ordering::Relaxed)
+    }
+
+    /// The visitor has sent something.
+    pub(super) fn use_now(&self) {
+        self.used.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on, connections to applications that serve this link serve no other.
+    pub(super) fn bind(&self) {
+        self.bound.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_bound(&self) -> bool {
+        self.bound.load(Ordering::Relaxed)
+    }
+
+    /// By what the request under way is allowed, so that it can be asked again; or nothing.
+    pub(super) fn stand(&self, on: Option<Arc<Standing>>) {
+        *self.standing.lock() = on;
+    }
+
+    pub(super) fn standing(&self) -> Option<Arc<Standing>> {
+        self.standing.lock().clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link() -> Arc<Link> {
+        Arc::new(Link::new(1, [127, 0, 0, 1].into(), Entered::default(), 7))
+    }
+
+    #[tokio::test]
+    async fn what_is_cut_off_ends_though_nothing_moves() {
+        let link = link();
+        let work = tokio::spawn({
+            let link = Arc::clone(&link);
+            async move { link.serve(std::future::pending::<()>()).await }
+        });
+        tokio::task::yield_now().await;
+        link.cut(Cut::Revoked);
+        assert_eq!(work.await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn whoever_is_served_is_known_to_the_filters() {
+        let link = link();
+        let number = link.serve(async { Link::current().map(|link| link.number()) }).await;
+        assert_eq!(number, Some(Some(1)));
+        assert!(Link::current().is_none());
+    }
+
+    #[test]
+    fn the_first_reason_stays() {
+        let link = link();
+        link.cut(Cut::Shed);
+        link.cut(Cut::Revoked);
+        assert_eq!(link.is_cut(), Some(Cut::Shed));
+    }
+
+    #[test]
+    fn only_the_head_of_a_request_is_counted() {
+        let link = link();
+        assert_eq!(link.has_read(9), 0);
+        link.enter(Phase::Head, 8);
+        assert_eq!((link.has_read(9), link.has_read(2)), (9, 11));
+        link.enter(Phase::Busy, 9);
+        assert_eq!(link.has_read(9), 0);
+        link.use_now();
+        assert_eq!((link.was_used(), link.was_used()), (true, false));
+        assert_eq!(link.phase(), (Phase::Busy, 9));
+    }
+}

@@ -1,0 +1,261 @@
+//! A visitor's connection as Pingora reads and writes it, encrypted or not.
+//!
+//! It holds no buffer while it waits: Pingora's own keeps 64 KiB for each connection. What is
+//! written in small pieces goes out in one, head and body together.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::{Buf, BytesMut};
+use pingora::protocols::l4::socket::SocketAddr as PingoraAddress;
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::{
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
+    TimingDigest, UniqueID, UniqueIDType,
+};
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+use super::link::{Cut, Link};
+
+/// A visitor's connection.
+pub(super) struct VisitorStream {
+    io: Io,
+    peer: SocketAddr,
+    link: Arc<Link>,
+    /// The longest request head, in bytes.
+    longest_head: usize,
+    /// A byte that was read to learn whether there is one.
+    peeked: Option<u8>,
+    /// What was written and not sent.
+    unsent: BytesMut,
+}
+
+enum Io {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl VisitorStream {
+    pub(super) fn plain(
+        stream: TcpStream,
+        peer: SocketAddr,
+        link: Arc<Link>,
+        longest_head: usize,
+    ) -> Self {
+        Self::over(Io::Plain(stream), peer, link, longest_head)
+    }
+
+    pub(super) fn tls(
+        stream: TlsStream<TcpStream>,
+        peer: SocketAddr,
+        link: Arc<Link>,
+        longest_head: usize,
+    ) -> Self {
+        Self::over(Io::Tls(Box::new(stream)), peer, link, longest_head)
+    }
+
+    fn over(io: Io, peer: SocketAddr, link: Arc<Link>, longest_head: usize) -> Self {
+        Self { io, peer, link, longest_head, peeked: None, unsent: BytesMut::new() }
+    }
+
+    /// Waits until there is something to read. Says whether there can be: not after the end.
+    pub(super) async fn is_spoken_to(&mut self) -> bool {
+        std::future::poll_fn(|context| match &mut self.io {
+            Io::Plain(stream) => stream.poll_read_ready(context).map(|ready| ready.is_ok()),
+            Io::Tls(stream) => {
+                if self.peeked.is_some() {
+                    return Poll::Ready(true);
+                }
+                let mut byte = [0; 1];
+                let mut read = ReadBuf::new(&mut byte);
+                let done = ready!(Pin::new(stream).poll_read(context, &mut read)).is_ok();
+                self.peeked = read.filled().first().copied();
+                Poll::Ready(done && self.peeked.is_some())
+            }
+        })
+        .await
+    }
+
+    fn socket(&self) -> &TcpStream {
+        match &self.io {
+            Io::Plain(stream) => stream,
+            Io::Tls(stream) => stream.get_ref().0,
+        }
+    }
+
+    fn read_more(
+        &mut self,
+        context: &mut Context<'_>,
+        read: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.io {
+            Io::Plain(stream) => Pin::new(stream).poll_read(context, read),
+            Io::Tls(stream) => Pin::new(stream).poll_read(context, read),
+        }
+    }
+
+    fn send(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let parts = [io::IoSlice::new(&self.unsent), io::IoSlice::new(bytes)];
+        match &mut self.io {
+            Io::Plain(stream) => Pin::new(stream).poll_write_vectored(context, &parts),
+            Io::Tls(stream) => Pin::new(stream).poll_write_vectored(context, &parts),
+        }
+    }
+
+    /// Sends what was written so far, and `bytes` with it; gives how many of these.
+    fn send_all(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        loop {
+            if self.unsent.is_empty() && bytes.is_empty() {
+                return Poll::Ready(Ok(0));
+            }
+            let sent = ready!(self.send(context, bytes))?;
+            if sent == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            let before = self.unsent.len();
+            self.unsent.advance(sent.min(before));
+            if self.unsent.is_empty() {
+                // Nothing is kept for the next time: most connections wait most of the time.
+                self.unsent = BytesMut::new();
+                if sent > before || bytes.is_empty() {
+                    return Poll::Ready(Ok(sent - before));
+                }
+            }
+        }
+    }
+}
+
+impl AsyncRead for VisitorStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        read: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = read.filled().len();
+        let peeked = self.peeked.filter(|_| read.remaining() > 0);
+        if let Some(byte) = peeked {
+            self.peeked = None;
+            read.put_slice(&[byte]);
+        }
+        match self.read_more(context, read) {
+            Poll::Pending if peeked.is_none() => return Poll::Pending,
+            Poll::Pending => {}
+            Poll::Ready(done) => done?,
+        }
+        if self.link.has_read(read.filled().len() - before) > self.longest_head + ROOM_TO_ANSWER {
+            return Poll::Ready(Err(io::Error::other("the head of the request does not end")));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for VisitorStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.unsent.len() + bytes.len() <= SMALL {
+            self.unsent.extend_from_slice(bytes);
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        self.send_all(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.send_all(context, &[]))?;
+        match &mut self.io {
+            Io::Plain(stream) => Pin::new(stream).poll_flush(context),
+            Io::Tls(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.send_all(context, &[]))?;
+        match &mut self.io {
+            Io::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            Io::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}
+
+/// What the system has not sent yet of an answer that is allowed no more, it throws away.
+impl Drop for VisitorStream {
+    fn drop(&mut self) {
+        if self.link.is_cut() == Some(Cut::Revoked) {
+            // Where that fails, the connection is gone already.
+            SockRef::from(self.socket()).set_linger(Some(Duration::ZERO)).ok();
+        }
+    }
+}
+
+impl fmt::Debug for VisitorStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VisitorStream").field("peer", &self.peer).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Shutdown for VisitorStream {
+    async fn shutdown(&mut self) {
+        if let Err(error) = AsyncWriteExt::shutdown(self).await {
+            tracing::debug!(%error, "a visitor was gone before the end");
+        }
+    }
+}
+
+impl UniqueID for VisitorStream {
+    fn id(&self) -> UniqueIDType {
+        self.socket().as_raw_fd()
+    }
+}
+
+impl Ssl for VisitorStream {
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        match &self.io {
+            Io::Plain(_) => None,
+            Io::Tls(stream) => match stream.get_ref().1.alpn_protocol() {
+                Some(b"h2") => Some(ALPN::H2),
+                _ => Some(ALPN::H1),
+            },
+        }
+    }
+}
+
+impl GetTimingDigest for VisitorStream {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        Vec::new()
+    }
+}
+
+impl GetProxyDigest for VisitorStream {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        None
+    }
+}
+
+impl GetSocketDigest for VisitorStream {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        let digest = SocketDigest::from_raw_fd(self.socket().as_raw_fd());
+        // Known since it was accepted: nobody needs to ask the system.
+        digest.peer_addr.set(Some(PingoraAddress::Inet(self.peer))).ok();
+        Some(Arc::new(digest))
+    }
+}
+
+impl Peek for VisitorStream {}
+
+/// Up to here, writes wait for the next one or for a flush.
+const SMALL: usize = 4 * 1024;
+/// A head that is too long is answered; one that does not end at all is not.
+const ROOM_TO_ANSWER: usize = 32 * 1024;

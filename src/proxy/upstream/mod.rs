@@ -1,0 +1,127 @@
+//! Where an application is: one place or several, each of them well or not.
+//!
+//! Requests take turns among the places that are well. One that cannot be reached is left alone for
+//! a while, and whatever was not sent there yet goes to another.
+
+mod health;
+mod place;
+mod trust;
+mod tunnel;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use pingora::upstreams::peer::HttpPeer;
+use smallvec::SmallVec;
+
+use self::place::Place;
+use self::trust::Trust;
+use crate::config::{App, Health, Upstream, UpstreamTimeouts};
+
+/// An application: everywhere it is.
+pub(super) struct Application {
+    places: Vec<Arc<Place>>,
+    turn: AtomicUsize,
+    made_of: MadeOf,
+}
+
+/// What decides how an application is reached. What is unchanged by a reload stays as it is.
+#[derive(Clone, PartialEq, Eq)]
+struct MadeOf {
+    upstreams: Vec<Upstream>,
+    timeouts: UpstreamTimeouts,
+    host: Option<http::HeaderValue>,
+    http2: bool,
+    health: Option<Health>,
+    trust: Option<Trust>,
+}
+
+/// The places that were tried for one request.
+pub(super) type Tried = SmallVec<[usize; 4]>;
+
+/// How long a request will take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Length {
+    /// It is answered, and done.
+    Ordinary,
+    /// It stays open: a stream of events.
+    Lasting,
+    /// It may become a tunnel: a WebSocket.
+    Tunnel,
+}
+
+impl Application {
+    /// Where `app` is, as it was `before` if nothing has changed. Names are looked up now, and again
+    /// from time to time for as long as somebody holds this; where that fails, nobody knows where
+    /// the place is yet. Call it within a runtime.
+    ///
+    /// # Errors
+    /// If the certificates of the authority cannot be read.
+    pub(super) async fn found(
+        app: &App,
+        timeouts: UpstreamTimeouts,
+        before: Option<&Arc<Self>>,
+    ) -> io::Result<Arc<Self>> {
+        let secure = app.upstreams.iter().any(Upstream::is_secure);
+        let made_of = MadeOf {
+            upstreams: app.upstreams.clone(),
+            timeouts,
+            host: app.reach.host.clone(),
+            http2: app.reach.http2,
+            health: app.reach.health.clone(),
+            trust: if secure { Some(Trust::of(&app.reach)?) } else { None },
+        };
+        if let Some(before) = before.filter(|before| before.made_of == made_of) {
+            return Ok(Arc::clone(before));
+        }
+        let mut places = Vec::with_capacity(made_of.upstreams.len());
+        for upstream in &made_of.upstreams {
+            let place =
+                Place::new(&app.name, upstream, timeouts, made_of.trust.clone(), made_of.http2)?;
+            let place = place.found().await;
+            if let Some(health) = &made_of.health {
+                health::keep_asking(&place, health.clone(), made_of.host.clone());
+            }
+            places.push(place);
+        }
+        Ok(Arc::new(Self { places, turn: AtomicUsize::new(0), made_of }))
+    }
+
+    /// How to get to a place that was not `tried`, which it is from now on; `None` if nobody knows
+    /// where one is. A connection for somebody `alone` serves nobody else.
+    pub(super) fn peer(
+        &self,
+        length: Length,
+        alone: Option<u64>,
+        tried: &mut Tried,
+    ) -> Option<Box<HttpPeer>> {
+        let count = self.places.len();
+        let start = if count > 1 { self.turn.fetch_add(1, Ordering::Relaxed) } else { 0 };
+        let in_turn = || (start..start + count).map(|index| index % count);
+        let fresh = |index: &usize| !tried.contains(index);
+        let well = |index: &usize| self.places.get(*index).is_some_and(|place| place.is_well());
+        // Where nobody is well, somebody is asked all the same: they may have recovered.
+        let index = in_turn()
+            .find(|index| fresh(index) && well(index))
+            .or_else(|| in_turn().find(fresh))
+            .or_else(|| in_turn().next())?;
+        tried.push(index);
+        self.places.get(index)?.peer(length, alone)
+    }
+
+    /// The place that was tried last could not be reached. Says whether another is left.
+    pub(super) fn failed(&self, tried: &Tried) -> bool {
+        if let Some(place) = tried.last().and_then(|index| self.places.get(*index)) {
+            place.failed();
+        }
+        (0..self.places.len()).any(|index| !tried.contains(&index))
+    }
+
+    /// The place that was tried last has answered.
+    pub(super) fn answered(&self, tried: &Tried) {
+        if let Some(place) = tried.last().and_then(|index| self.places.get(*index)) {
+            place.answered();
+        }
+    }
+}

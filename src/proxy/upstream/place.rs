@@ -1,0 +1,361 @@
+//! One place where an application is.
+//!
+//! Names are looked up beforehand and again from time to time: Pingora would do it in the middle of
+//! a request, and panic where it fails.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use pingora::upstreams::peer::{HttpPeer, PeerOptions};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::Instant;
+
+use super::{Length, Trust, tunnel};
+use crate::config::{Upstream, UpstreamTimeouts};
+
+/// One place where an application is, and what is known of it.
+pub(super) struct Place {
+    app: String,
+    upstream: Upstream,
+    timeouts: UpstreamTimeouts,
+    secure: Option<Secure>,
+    http2: bool,
+    peers: ArcSwapOption<Peers>,
+    since: Instant,
+    /// Failures in a row, and until when nobody is sent there for that, in milliseconds.
+    failures: AtomicU32,
+    left_alone_until: AtomicU64,
+    /// What it said when it was asked whether it is well.
+    well: AtomicBool,
+}
+
+/// How it is known to be the right one.
+#[derive(Clone)]
+struct Secure {
+    trust: Trust,
+    name: String,
+}
+
+/// One address, reached in two ways: Pingora copies time-outs when a connection is taken, and they
+/// cannot be raised after that.
+struct Peers {
+    address: Option<SocketAddr>,
+    ordinary: HttpPeer,
+    lasting: HttpPeer,
+}
+
+/// A connection, of whatever kind.
+pub(super) trait Connection:
+    AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug
+{
+}
+
+impl<C: AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug> Connection for C {}
+
+impl Place {
+    pub(super) fn new(
+        app: &str,
+        upstream: &Upstream,
+        timeouts: UpstreamTimeouts,
+        trust: Option<Trust>,
+        http2: bool,
+    ) -> io::Result<Self> {
+        let host = upstream.host().unwrap_or_default();
+        let secure = trust.map(|trust| {
+            let name = trust.server_name().map_or(host, str::to_owned);
+            Secure { trust, name }
+        });
+        let place = Self {
+            app: app.to_owned(),
+            upstream: upstream.clone(),
+            timeouts,
+            secure,
+            http2,
+            peers: ArcSwapOption::empty(),
+            since: Instant::now(),
+            failures: AtomicU32::new(0),
+            left_alone_until: AtomicU64::new(0),
+            well: AtomicBool::new(true),
+        };
+        if let Some(path) = upstream.socket() {
+            place.peers.store(Some(Arc::new(place.peers_in(&path.display().to_string())?)));
+        }
+        Ok(place)
+    }
+
+    /// Looks for it now, and from time to time.
+    pub(super) async fn found(self) -> Arc<Self> {
+        let place = Arc::new(self);
+        let Some(authority) = place.upstream.authority() else { return place };
+        let found = place.look_up(&authority).await;
+        if place.upstream.address().is_none() || found.is_err() {
+            tokio::spawn(keep_looking_up(authority, Arc::downgrade(&place), found));
+        }
+        place
+    }
+
+    /// Looks the name up. What was known before stays where that fails.
+    ///
+    /// # Errors
+    /// If the name cannot be looked up now, or has no address.
+    async fn look_up(&self, authority: &str) -> io::Result<()> {
+        let found: Vec<SocketAddr> = tokio::net::lookup_host(authority).await?.collect();
+        let address = *found.first().ok_or(io::ErrorKind::NotFound)?;
+        // Resolvers shuffle; a connection that works is not given up for that.
+        let known = self.peers.load();
+        let is_known = |known: &Arc<Peers>| known.address.is_some_and(|at| found.contains(&at));
+        if !known.as_ref().is_some_and(is_known) {
+            self.peers.store(Some(Arc::new(self.peers_at(address))));
+        }
+        Ok(())
+    }
+
+    /// How to get there now; `None` if nobody knows where it is.
+    pub(super) fn peer(&self, length: Length, alone: Option<u64>) -> Option<Box<HttpPeer>> {
+        let peers = self.peers.load();
+        let peers = peers.as_ref()?;
+        let mut peer = match length {
+            Length::Ordinary => peers.ordinary.clone(),
+            Length::Lasting | Length::Tunnel => peers.lasting.clone(),
+        };
+        if let Some(alone) = alone {
+            peer.group_key = alone;
+        }
+        if length == Length::Tunnel {
+            tunnel::alone(&mut peer, self.way(peers.address));
+        }
+        Some(Box::new(peer))
+    }
+
+    /// Whether it should be sent requests.
+    pub(super) fn is_well(&self) -> bool {
+        self.well.load(Ordering::Relaxed)
+            && (self.failures.load(Ordering::Relaxed) == 0
+                || self.age() >= self.left_alone_until.load(Ordering::Relaxed))
+    }
+
+    /// It could not be reached: it is left alone for a second, then two, up to half a minute.
+    pub(super) fn failed(&self) {
+        let failures = self.failures.fetch_add(1, Ordering::Relaxed);
+        let pause = LEFT_ALONE.saturating_mul(1 << failures.min(8)).min(LEFT_ALONE_AT_MOST);
+        let until = self.age().saturating_add(millis(pause));
+        self.left_alone_until.store(until, Ordering::Relaxed);
+    }
+
+    /// It has answered a request.
+    pub(super) fn answered(&self) {
+        if self.failures.load(Ordering::Relaxed) > 0 {
+            self.failures.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// It was asked whether it is well; logged when that changes.
+    pub(super) fn says(&self, well: Result<(), String>) {
+        let (app, upstream) = (&self.app, &self.upstream);
+        let was = self.well.swap(well.is_ok(), Ordering::Relaxed);
+        match well {
+            Ok(()) if !was => tracing::info!(app, %upstream, "the application is well again"),
+            Err(why) if was => tracing::warn!(app, %upstream, why, "the application is not well"),
+            Ok(()) | Err(_) => {}
+        }
+    }
+
+    fn age(&self) -> u64 {
+        millis(self.since.elapsed())
+    }
+
+    /// How a connection of our own is made, beside Pingora's.
+    pub(super) fn way_now(&self) -> Option<Way> {
+        Some(self.way(self.peers.load().as_ref()?.address))
+    }
+
+    fn way(&self, address: Option<SocketAddr>) -> Way {
+        Way {
+            upstream: self.upstream.clone(),
+            address,
+            secure: self.secure.clone(),
+            within: self.timeouts.connect,
+        }
+    }
+
+    pub(super) fn speaks_http2(&self) -> bool {
+        self.http2
+    }
+
+    /// The `Host` that it expects where no visitor says one.
+    pub(super) fn host(&self) -> String {
+        match &self.secure {
+            Some(secure) => secure.name.clone(),
+            None => self.upstream.authority().unwrap_or_else(|| "localhost".to_owned()),
+        }
+    }
+
+    fn peers_at(&self, address: SocketAddr) -> Peers {
+        let name = self.secure.as_ref().map_or("", |secure| &secure.name);
+        let peer = HttpPeer::new(address, self.secure.is_some(), name.to_owned());
+        self.peers(Some(address), &peer)
+    }
+
+    fn peers_in(&self, path: &str) -> io::Result<Peers> {
+        let peer = HttpPeer::new_uds(path, false, String::new());
+        let peer = peer.map_err(|error| io::Error::other(error.to_string()))?;
+        Ok(self.peers(None, &peer))
+    }
+
+    fn peers(&self, address: Option<SocketAddr>, peer: &HttpPeer) -> Peers {
+        let timeouts = self.timeouts;
+        let lasting = UpstreamTimeouts {
+            read: timeouts.read.max(LASTING_SILENCE),
+            write: timeouts.write.max(LASTING_SILENCE),
+            ..timeouts
+        };
+        let peer = |timeouts| {
+            let mut peer = peer.clone();
+            peer.options = self.options(timeouts);
+            peer
+        };
+        Peers { address, ordinary: peer(timeouts), lasting: peer(lasting) }
+    }
+
+    fn options(&self, timeouts: UpstreamTimeouts) -> PeerOptions {
+        let mut options = PeerOptions::new();
+        options.connection_timeout = Some(timeouts.connect);
+        options.total_connection_timeout = Some(timeouts.connect);
+        options.read_timeout = Some(timeouts.read);
+        options.write_timeout = Some(timeouts.write);
+        options.idle_timeout = Some(IDLE);
+        options.ca = self.secure.as_ref().map(|secure| secure.trust.for_pingora());
+        if self.http2 {
+            options.set_http_version(2, 2);
+            options.max_h2_streams = STREAMS;
+        }
+        options
+    }
+}
+
+/// How one connection is made.
+#[derive(Clone)]
+pub(super) struct Way {
+    upstream: Upstream,
+    address: Option<SocketAddr>,
+    secure: Option<Secure>,
+    within: Duration,
+}
+
+impl std::fmt::Debug for Way {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Way({})", self.upstream)
+    }
+}
+
+impl Way {
+    /// Goes it.
+    ///
+    /// # Errors
+    /// If nobody answers there in time, or not who should.
+    pub(super) async fn go(&self) -> io::Result<Pin<Box<dyn Connection>>> {
+        let connected = tokio::time::timeout(self.within, self.connect()).await;
+        connected.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+    }
+
+    async fn connect(&self) -> io::Result<Pin<Box<dyn Connection>>> {
+        if let Some(path) = self.upstream.socket() {
+            return Ok(Box::pin(UnixStream::connect(path).await?));
+        }
+        let address = self.address.ok_or(io::ErrorKind::NotFound)?;
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        match &self.secure {
+            None => Ok(Box::pin(stream)),
+            Some(Secure { trust, name }) => Ok(Box::pin(trust.encrypt(name, stream).await?)),
+        }
+    }
+}
+
+/// Looks the name up every thirty seconds for as long as somebody holds the place, and logs when
+/// that stops working, and when it works again. The first time is over.
+async fn keep_looking_up(authority: String, place: Weak<Place>, mut found: io::Result<()>) {
+    let mut away = false;
+    loop {
+        match found {
+            Ok(()) if away => {
+                away = false;
+                tracing::info!(upstream = authority, "the application is found again");
+            }
+            Err(error) if !away => {
+                away = true;
+                tracing::warn!(upstream = authority, %error, "the application cannot be looked up");
+            }
+            Ok(()) | Err(_) => {}
+        }
+        tokio::time::sleep(LOOK_UP_EVERY).await;
+        let Some(place) = place.upgrade() else { return };
+        found = place.look_up(&authority).await;
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+const LOOK_UP_EVERY: Duration = Duration::from_secs(30);
+/// A quiet WebSocket is not broken. Nothing needs to outlast the visit that opened it.
+const LASTING_SILENCE: Duration = Duration::from_hours(24);
+/// How long a connection waits for the next request; shorter than what most servers allow.
+const IDLE: Duration = Duration::from_secs(55);
+/// Requests at once on one HTTP/2 connection to an application: what most servers allow.
+const STREAMS: usize = 100;
+const LEFT_ALONE: Duration = Duration::from_secs(1);
+const LEFT_ALONE_AT_MOST: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMEOUTS: UpstreamTimeouts = UpstreamTimeouts {
+        connect: Duration::from_secs(5),
+        read: Duration::from_secs(60),
+        write: Duration::from_secs(60),
+    };
+
+    fn place(upstream: &str) -> Place {
+        Place::new("crm", &upstream.parse().unwrap(), TIMEOUTS, None, false).unwrap()
+    }
+
+    #[tokio::test]
+    async fn nothing_is_reached_before_it_is_looked_up() {
+        let place = place("http://127.0.0.1:9000");
+        assert!(place.peer(Length::Ordinary, None).is_none());
+        place.look_up("127.0.0.1:9000").await.unwrap();
+        let peer = place.peer(Length::Ordinary, None).unwrap();
+        assert_eq!(peer._address.to_string(), "127.0.0.1:9000");
+        assert_eq!(peer.options.read_timeout, Some(TIMEOUTS.read));
+        let lasting = place.peer(Length::Lasting, None).unwrap();
+        assert_eq!(lasting.options.read_timeout, Some(LASTING_SILENCE));
+    }
+
+    #[test]
+    fn a_socket_file_needs_no_looking_up() {
+        assert!(place("unix:/run/app.sock").peer(Length::Ordinary, None).is_some());
+    }
+
+    #[test]
+    fn whoever_cannot_be_reached_is_left_alone_until_an_answer() {
+        let place = place("unix:/run/app.sock");
+        assert!(place.is_well());
+        place.failed();
+        assert!(!place.is_well());
+        place.answered();
+        assert!(place.is_well());
+        place.says(Err("500".to_owned()));
+        assert!(!place.is_well());
+        place.says(Ok(()));
+        assert!(place.is_well());
+    }
+}

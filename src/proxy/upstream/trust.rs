@@ -1,0 +1,94 @@
+//! How an application under https:// is known to be the right one.
+
+use std::io;
+use std::sync::Arc;
+
+use pingora::protocols::tls::CaType;
+use pingora::utils::tls::{WrappedX509, parse_x509};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use crate::config::Reach;
+
+/// Whose signature is believed, and for which name.
+#[derive(Clone)]
+pub(super) struct Trust {
+    authorities: Vec<CertificateDer<'static>>,
+    server_name: Option<String>,
+    for_pingora: Arc<CaType>,
+    connector: TlsConnector,
+}
+
+impl PartialEq for Trust {
+    fn eq(&self, other: &Self) -> bool {
+        self.authorities == other.authorities && self.server_name == other.server_name
+    }
+}
+
+impl Eq for Trust {}
+
+impl Trust {
+    /// What `reach` says: the authority in its file, or those that the system knows.
+    ///
+    /// # Errors
+    /// If they cannot be read, or there are none.
+    pub(in crate::proxy) fn of(reach: &Reach) -> io::Result<Self> {
+        let found: Vec<CertificateDer<'static>> = match &reach.authority {
+            Some(file) => CertificateDer::pem_file_iter(&file.path)
+                .and_then(Iterator::collect)
+                .map_err(|error| io::Error::other(error.to_string()))?,
+            None => rustls_native_certs::load_native_certs()?,
+        };
+        let mut roots = RootCertStore::empty();
+        let mut authorities = Vec::with_capacity(found.len());
+        for certificate in found {
+            // What the system has collected may hold some that nobody can read; Pingora would end
+            // at one.
+            let sound = X509Certificate::from_der(&certificate).is_ok()
+                && roots.add(certificate.clone()).is_ok();
+            if sound {
+                authorities.push(certificate);
+            } else if reach.authority.is_some() {
+                return Err(io::Error::other("it holds something that is no certificate"));
+            }
+        }
+        if authorities.is_empty() {
+            return Err(io::Error::other("there is no certificate"));
+        }
+        let wrap = |der: &CertificateDer<'_>| WrappedX509::new(der.to_vec(), parse_x509);
+        let for_pingora: Arc<CaType> = authorities.iter().map(wrap).collect();
+        let config = ClientConfig::builder_with_provider(super::super::tls::provider())
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let connector = TlsConnector::from(Arc::new(config));
+        Ok(Self { authorities, server_name: reach.server_name.clone(), for_pingora, connector })
+    }
+
+    pub(super) fn server_name(&self) -> Option<&str> {
+        self.server_name.as_deref()
+    }
+
+    pub(super) fn for_pingora(&self) -> Arc<CaType> {
+        Arc::clone(&self.for_pingora)
+    }
+
+    /// Speaks TLS over `stream` with whoever proves to be `name`.
+    ///
+    /// # Errors
+    /// If they do not.
+    pub(super) async fn encrypt(
+        &self,
+        name: &str,
+        stream: TcpStream,
+    ) -> io::Result<TlsStream<TcpStream>> {
+        let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
+        self.connector.connect(name, stream).await
+    }
+}

@@ -1,0 +1,184 @@
+//! Which certificate is shown, and what the listeners do.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use rustls::{NamedGroup, ProtocolVersion};
+
+use crate::door::Door;
+use crate::means::{
+    HOST, believes, believes_and_shows, certificate, certificates, config, connects, key, read,
+    visitor,
+};
+use crate::upstream::Upstream;
+use crate::wire::Wire;
+
+fn get(path: &str, host: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n")
+}
+
+#[test]
+fn everybody_is_told_to_come_by_https_from_now_on() {
+    let upstream = Upstream::start();
+    let door = crate::means::door(&upstream, "");
+    let mut visitor = visitor(&door, HOST);
+    let passed = visitor.asks(get("/open/a", HOST));
+    assert_eq!(
+        (passed.status, passed.header("strict-transport-security")),
+        (200, "max-age=15552000")
+    );
+    let refused = visitor.asks(get("/orders", HOST));
+    assert_eq!(refused.status, 401);
+    assert_eq!(refused.header("strict-transport-security"), "max-age=15552000");
+}
+
+#[test]
+fn nobody_is_told_so_where_the_operator_does_not_want_it() {
+    let upstream = Upstream::start();
+    let door = crate::means::door(&upstream, "tls: { hsts: 0s }");
+    let answer = visitor(&door, HOST).asks(get("/open/a", HOST));
+    assert_eq!(answer.header("strict-transport-security"), "");
+}
+
+#[test]
+fn what_is_agreed_upon_holds_against_quantum_computers() {
+    let upstream = Upstream::start();
+    let door = crate::means::door(&upstream, "");
+    let config = believes(&certificates(&door), &[b"h2", b"http/1.1"]);
+    let stream = connects(door.address, HOST, config).unwrap();
+    assert_eq!(stream.conn.protocol_version(), Some(ProtocolVersion::TLSv1_3));
+    let group = stream.conn.negotiated_key_exchange_group().unwrap().name();
+    assert_eq!(group, NamedGroup::X25519MLKEM768);
+    assert_eq!(stream.conn.alpn_protocol(), Some(&b"h2"[..]));
+}
+
+#[test]
+fn every_host_shows_a_certificate_of_its_own() {
+    let upstream = Upstream::start();
+    let door = crate::means::door(&upstream, "");
+    let [all, wiki] = <[_; 2]>::try_from(certificates(&door)).unwrap();
+    let meets = |host: &str, whom| connects(door.address, host, believes(&[whom], &[])).is_ok();
+    assert!(meets(HOST, all.clone()) && meets("wiki.example.com", wiki.clone()));
+    assert!(!meets(HOST, wiki) && !meets("wiki.example.com", all));
+}
+
+#[test]
+fn whoever_comes_without_encryption_is_sent_on_with_what_they_asked() {
+    let upstream = Upstream::start();
+    let door = crate::means::door(&upstream, "");
+    let answer = Wire::to(door.listener(1)).asks(get("/open/a?b=//c", HOST));
+    assert_eq!(answer.status, 308);
+    assert_eq!(answer.header("location"), format!("https://{HOST}/open/a?b=//c"));
+    assert_eq!(answer.header("strict-transport-security"), "");
+    let port = Wire::to(door.listener(1)).asks(get("/", "CRM.example.com:8080"));
+    assert_eq!(port.header("location"), format!("https://{HOST}/"));
+    let own = Wire::to(door.listener(1)).asks(get("/.doorward/sign-in", HOST));
+    assert_eq!((own.status, own.all("set-cookie").len()), (308, 0));
+    assert_eq!(Wire::to(door.listener(1)).asks(get("/", "evil.test")).status, 421);
+}
+
+#[test]
+fn a_host_without_encryption_is_not_served_with_it() {
+    let upstream = Upstream::start();
+    let door = Door::with(|folder| {
+        certificate(folder, "all", &[HOST, "old.localhost"]);
+        certificate(folder, "wiki", &["wiki.example.com"]);
+        config(upstream.address, folder, "").replace(
+            "  - name: wiki",
+            &format!(
+                "  - {{ name: old, hosts: ['http://old.localhost'], upstream: 'http://{}', otherwise: \
+                 nothing }}\n  - name: wiki",
+                upstream.address
+            ),
+        )
+    });
+    assert_eq!(Wire::to(door.listener(2)).asks(get("/", "old.localhost")).status, 200);
+    assert_eq!(visitor(&door, "old.localhost").asks(get("/", "old.localhost")).status, 421);
+}
+
+#[test]
+fn certificates_are_replaced_under_load_and_nobody_notices() {
+    let upstream = Upstream::start();
+    let door = crate::means::door(&upstream, "");
+    let before = read(&door.folder().join("all.pem"));
+    let mut steady = visitor(&door, HOST);
+    assert_eq!(steady.asks(get("/open/a", HOST)).status, 200);
+
+    let folder = tempfile::tempdir().unwrap();
+    let after = certificate(folder.path(), "all", &[HOST]);
+    let (done, served) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let both = vec![before.clone(), after.clone()];
+    let load: Vec<_> = (0..2)
+        .map(|_| {
+            let (done, served) = (Arc::clone(&done), Arc::clone(&served));
+            let (address, both) = (door.address, both.clone());
+            std::thread::spawn(move || {
+                while !done.load(Ordering::Relaxed) {
+                    let config = believes(&both, &[b"http/1.1"]);
+                    let stream = connects(address, HOST, config).expect("a handshake failed");
+                    assert_eq!(Wire::over(stream).asks(get("/open/a", HOST)).status, 200);
+                    served.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+
+    // The key of one beside the certificate of the other makes no sense: the old pair is shown.
+    for name in ["all.key", "all.pem"] {
+        std::fs::copy(folder.path().join(name), door.folder().join(name)).unwrap();
+    }
+    let is_new =
+        || connects(door.address, HOST, believes(std::slice::from_ref(&after), &[])).is_ok();
+    while !is_new() {}
+    done.store(true, Ordering::Relaxed);
+    for one in load {
+        one.join().unwrap();
+    }
+    assert!(served.load(Ordering::Relaxed) > 0);
+    assert_eq!(steady.asks(get("/open/a", HOST)).status, 200);
+    assert!(connects(door.address, HOST, believes(&[before], &[])).is_err());
+}
+
+#[test]
+fn a_certificate_that_makes_no_sense_is_no_reason_to_show_none() {
+    let upstream = Upstream::start();
+    let door = crate::means::door(&upstream, "");
+    let believed = certificates(&door);
+    std::fs::write(door.folder().join("all.pem"), "nonsense").unwrap();
+    let kept = door.reloads_with(|text| text);
+    assert!(kept.unwrap_err().contains("holds no certificate"));
+    assert!(connects(door.address, HOST, believes(&believed, &[])).is_ok());
+}
+
+#[test]
+fn nobody_comes_in_without_a_certificate_where_one_is_asked_for() {
+    let upstream = Upstream::start();
+    let door = Door::with(|folder| {
+        certificate(folder, "all", &[HOST, "id.example.com"]);
+        certificate(folder, "wiki", &["wiki.example.com"]);
+        certificate(folder, "ada", &["ada"]);
+        config(upstream.address, folder, "")
+            .replace("key: all.key", "key: all.key, client_authority: ada.pem")
+    });
+    let folder = door.folder();
+    let with = |name: &str| {
+        let file = |end: &str| folder.join(format!("{name}.{end}"));
+        let own = (read(&file("pem")), key(&file("key")));
+        believes_and_shows(&certificates(&door), &[b"http/1.1"], Some(own))
+    };
+    let strangers = [believes(&certificates(&door), &[]), with("wiki")];
+    for config in strangers {
+        // In TLS 1.3 the refusal arrives with the first answer.
+        let refused = match connects(door.address, HOST, config) {
+            Ok(stream) => std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                Wire::over(stream).asks(get("/open/a", HOST))
+            }))
+            .is_err(),
+            Err(_) => true,
+        };
+        assert!(refused);
+    }
+    let mut ada = Wire::over(connects(door.address, HOST, with("ada")).unwrap());
+    assert_eq!(ada.asks(get("/open/a", HOST)).status, 200);
+    assert_eq!(ada.asks(get("/", "wiki.example.com")).status, 421);
+}

@@ -1,0 +1,368 @@
+//! What RFC 9113 asks of a server, frame by frame: one test for a section, with raw bytes under TLS.
+//!
+//! A connection error ends with GOAWAY or the end of the connection (§5.4.1), a stream error with
+//! RST_STREAM, or an answer of 4xx, and the connection goes on (§5.4.2).
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use rstest::rstest;
+use rustls::{ClientConnection, StreamOwned};
+
+use crate::door::Door;
+use crate::means::{HOST, believes, certificates, connects};
+use crate::upstream::Upstream;
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const PRIORITY: u8 = 2;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const PUSH_PROMISE: u8 = 5;
+const PING: u8 = 6;
+const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
+const CONTINUATION: u8 = 9;
+
+const END_STREAM: u8 = 1;
+const ACK: u8 = 1;
+const END_HEADERS: u8 = 4;
+const PADDED: u8 = 8;
+
+/// What a server made of what it was sent.
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    /// The connection is over.
+    ConnectionError,
+    /// This stream is over; the connection goes on.
+    StreamError,
+    /// It was answered, with this status where it could be told.
+    Answered(Option<u16>),
+}
+
+struct Frames {
+    stream: StreamOwned<ClientConnection, TcpStream>,
+}
+
+#[derive(Debug)]
+struct Frame {
+    kind: u8,
+    flags: u8,
+    stream: u32,
+    payload: Vec<u8>,
+}
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let mut bytes = length[1..].to_vec();
+    bytes.extend([kind, flags]);
+    bytes.extend(stream.to_be_bytes());
+    bytes.extend(payload);
+    bytes
+}
+
+/// Header fields as literals without indexing (RFC 7541 §6.2.2).
+fn fields(fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (name, value) in fields {
+        bytes.push(0);
+        for text in [name, value] {
+            bytes.push(u8::try_from(text.len()).unwrap());
+            bytes.extend(text.as_bytes());
+        }
+    }
+    bytes
+}
+
+fn request(path: &str, more: &[(&str, &str)]) -> Vec<u8> {
+    let mut all =
+        vec![(":method", "GET"), (":scheme", "https"), (":authority", HOST), (":path", path)];
+    all.extend(more);
+    fields(&all)
+}
+
+fn get(stream: u32) -> Vec<u8> {
+    frame(HEADERS, END_HEADERS | END_STREAM, stream, &request("/open/a", &[]))
+}
+
+impl Frames {
+    /// A connection on which both sides have said their settings.
+    fn to(door: &Door) -> Self {
+        let mut frames = Self::silent(door);
+        frames.sends(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+        frames.sends(&frame(SETTINGS, 0, 0, &[]));
+        frames
+    }
+
+    fn silent(door: &Door) -> Self {
+        let config = believes(&certificates(door), &[b"h2"]);
+        Self { stream: connects(door.address, HOST, config).unwrap() }
+    }
+
+    /// What cannot be sent any more was not wanted any more.
+    fn sends(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes).and_then(|()| self.stream.flush());
+    }
+
+    /// The next frame; none at the end.
+    fn next(&mut self) -> Option<Frame> {
+        let mut head = [0; 9];
+        self.stream.read_exact(&mut head).ok()?;
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        let mut payload = vec![0; length];
+        self.stream.read_exact(&mut payload).ok()?;
+        let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]) & 0x7fff_ffff;
+        Some(Frame { kind: head[3], flags: head[4], stream, payload })
+    }
+
+    /// Reads until something of this kind has come.
+    fn until(&mut self, kind: u8) -> Option<Frame> {
+        loop {
+            let frame = self.next()?;
+            if frame.kind == kind && !(kind == SETTINGS && frame.flags & ACK != 0) {
+                return Some(frame);
+            }
+        }
+    }
+
+    /// What becomes of stream 1. A ping behind it tells whether the connection goes on.
+    fn outcome(&mut self) -> Outcome {
+        self.sends(&frame(PING, 0, 0, b"outcome?"));
+        let (mut alive, mut stream) = (false, None);
+        while !(alive && stream.is_some()) {
+            let Some(frame) = self.next() else { return Outcome::ConnectionError };
+            match (frame.kind, frame.stream) {
+                (GOAWAY, _) if frame.payload[4..8] != [0; 4] => return Outcome::ConnectionError,
+                (PING, _) if frame.flags & ACK != 0 => {
+                    alive = true;
+                    // Nothing more is to be expected of a stream that is none.
+                    if stream.is_none() {
+                        self.sends(&get(101));
+                    }
+                }
+                (RST_STREAM, 1) => stream = Some(Outcome::StreamError),
+                (HEADERS, 1) => stream = Some(Outcome::Answered(status(&frame.payload))),
+                (HEADERS, 101) if stream.is_none() => stream = Some(Outcome::Answered(None)),
+                _ => {}
+            }
+        }
+        stream.unwrap()
+    }
+}
+
+/// The `:status` at the beginning of a header block: indexed (RFC 7541 appendix A), or a literal with
+/// an indexed name.
+fn status(block: &[u8]) -> Option<u16> {
+    match block.first()? {
+        0x88 => Some(200),
+        0x8c => Some(400),
+        0x8d => Some(404),
+        0x8e => Some(500),
+        0x48 | 0x08 => {
+            let huffman = block.get(1)? & 0x80 != 0;
+            let text = block.get(2..5)?;
+            if huffman { Some(0) } else { std::str::from_utf8(text).ok()?.parse().ok() }
+        }
+        _ => Some(0),
+    }
+}
+
+fn becomes(sent: &[u8]) -> Outcome {
+    let upstream = Upstream::start();
+    let door = crate::means::door(&upstream, "");
+    let mut frames = Frames::to(&door);
+    frames.sends(sent);
+    frames.outcome()
+}
+
+fn refuses(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::ConnectionError | Outcome::StreamError => true,
+        // 2xx would mean that it went through.
+        Outcome::Answered(status) => status.is_some_and(|status| !(200..300).contains(&status)),
+    }
+}
+
+fn joined(parts: &[Vec<u8>]) -> Vec<u8> {
+    parts.concat()
+}
+
+#[test]
+fn section_3_4_a_connection_begins_with_the_preface() {
+    let upstream = Upstream::start();
+    let door = crate::means::door(&upstream, "");
+    let mut frames = Frames::silent(&door);
+    frames.sends(b"GET / HTTP/1.1\r\nHost: crm.example.com\r\n\r\n");
+    while frames.next().is_some() {}
+    let mut frames = Frames::to(&door);
+    assert_eq!(frames.next().unwrap().kind, SETTINGS);
+}
+
+#[test]
+fn section_6_5_3_settings_are_acknowledged() {
+    let upstream = Upstream::start();
+    let door = crate::means::door(&upstream, "");
+    let mut frames = Frames::to(&door);
+    loop {
+        let frame = frames.next().unwrap();
+        if frame.kind == SETTINGS && frame.flags & ACK != 0 {
+            break;
+        }
+    }
+}
+
+#[test]
+fn section_6_7_pings_are_answered_with_what_they_carry() {
+    let upstream = Upstream::start();
+    let door = crate::means::door(&upstream, "");
+    let mut frames = Frames::to(&door);
+    frames.sends(&frame(PING, 0, 0, b"12345678"));
+    let pong = frames.until(PING).unwrap();
+    assert_eq!((pong.flags & ACK, &pong.payload[..]), (ACK, &b"12345678"[..]));
+}
+
+#[test]
+fn section_8_1_a_request_is_answered() {
+    assert_eq!(becomes(&get(1)), Outcome::Answered(Some(200)));
+}
+
+#[test]
+fn section_5_5_frames_that_nobody_knows_are_passed_over() {
+    assert_eq!(
+        becomes(&joined(&[frame(0x42, 0xff, 0, b"?"), get(1)])),
+        Outcome::Answered(Some(200))
+    );
+}
+
+#[test]
+fn section_6_1_padding_is_no_part_of_the_body() {
+    let head = fields(&[
+        (":method", "POST"),
+        (":scheme", "https"),
+        (":authority", HOST),
+        (":path", "/open/a"),
+        ("content-length", "2"),
+    ]);
+    let sent = joined(&[
+        frame(HEADERS, END_HEADERS, 1, &head),
+        frame(DATA, END_STREAM | PADDED, 1, b"\x03hi\0\0\0"),
+    ]);
+    assert_eq!(becomes(&sent), Outcome::Answered(Some(200)));
+}
+
+#[rstest]
+#[case::section_4_2_a_frame_longer_than_allowed(frame(DATA, 0, 1, &vec![0; 16_385]))]
+#[case::section_4_3_a_header_block_that_cannot_be_read(frame(HEADERS, END_HEADERS, 1, &[0xff; 8]))]
+#[case::section_5_1_data_on_a_stream_that_is_idle(frame(DATA, 0, 1, b"x"))]
+#[case::section_5_1_reset_of_a_stream_that_is_idle(frame(RST_STREAM, 0, 1, &[0; 4]))]
+#[case::section_5_1_window_of_a_stream_that_is_idle(frame(WINDOW_UPDATE, 0, 1, &[0, 0, 0, 1]))]
+#[case::section_5_1_continuation_of_nothing(frame(CONTINUATION, END_HEADERS, 1, &request("/", &[])))]
+#[case::section_5_1_1_a_stream_with_an_even_number(get(2))]
+#[case::section_5_1_1_a_stream_that_goes_back(joined(&[get(5), get(3)]))]
+#[case::section_6_1_data_on_no_stream(frame(DATA, 0, 0, b"x"))]
+#[case::section_6_1_padding_longer_than_the_frame(joined(&[
+    frame(HEADERS, END_HEADERS, 1, &request("/open/a", &[])),
+    frame(DATA, PADDED, 1, &[9, 0]),
+]))]
+#[case::section_6_2_headers_on_no_stream(frame(HEADERS, END_HEADERS, 0, &request("/", &[])))]
+#[case::section_6_2_something_between_headers_and_continuation(joined(&[
+    frame(HEADERS, 0, 1, &request("/", &[])),
+    frame(PING, 0, 0, &[0; 8]),
+]))]
+#[case::section_6_4_a_reset_of_no_stream(frame(RST_STREAM, 0, 0, &[0; 4]))]
+#[case::section_6_4_a_reset_of_the_wrong_length(joined(&[get(1), frame(RST_STREAM, 0, 1, &[0; 3])]))]
+#[case::section_6_5_settings_on_a_stream(frame(SETTINGS, 0, 1, &[]))]
+#[case::section_6_5_settings_of_the_wrong_length(frame(SETTINGS, 0, 0, &[0; 5]))]
+#[case::section_6_5_an_acknowledgement_that_says_something(frame(SETTINGS, ACK, 0, &[0; 6]))]
+#[case::section_6_5_2_a_window_larger_than_any(frame(SETTINGS, 0, 0, &[0, 4, 0x80, 0, 0, 0]))]
+#[case::section_6_5_2_frames_smaller_than_any(frame(SETTINGS, 0, 0, &[0, 5, 0, 0, 0, 1]))]
+#[case::section_6_5_2_push_neither_on_nor_off(frame(SETTINGS, 0, 0, &[0, 2, 0, 0, 0, 2]))]
+#[case::section_6_6_a_promise_from_a_visitor(frame(PUSH_PROMISE, END_HEADERS, 1, &[0, 0, 0, 2]))]
+#[case::section_6_7_a_ping_on_a_stream(frame(PING, 0, 1, &[0; 8]))]
+#[case::section_6_7_a_ping_of_the_wrong_length(frame(PING, 0, 0, &[0; 6]))]
+#[case::section_6_8_goaway_on_a_stream(frame(GOAWAY, 0, 1, &[0; 8]))]
+#[case::section_6_9_a_window_that_does_not_grow(frame(WINDOW_UPDATE, 0, 0, &[0; 4]))]
+#[case::section_6_9_a_window_of_the_wrong_length(frame(WINDOW_UPDATE, 0, 0, &[0; 3]))]
+#[case::section_6_9_1_a_window_that_overflows(joined(&[
+    frame(WINDOW_UPDATE, 0, 0, &[0x7f, 0xff, 0xff, 0xff]),
+    frame(WINDOW_UPDATE, 0, 0, &[0x7f, 0xff, 0xff, 0xff]),
+]))]
+#[case::section_6_10_continuation_of_another_stream(joined(&[
+    frame(HEADERS, END_STREAM, 1, &request("/", &[])),
+    frame(CONTINUATION, END_HEADERS, 3, &[]),
+]))]
+fn what_breaks_the_connection_ends_it(#[case] sent: Vec<u8>) {
+    assert_eq!(becomes(&sent), Outcome::ConnectionError);
+}
+
+#[rstest]
+#[case::section_5_3_1_a_stream_that_depends_on_itself(frame(PRIORITY, 0, 1, &[0, 0, 0, 1, 16]))]
+#[case::section_6_3_priority_of_the_wrong_length(frame(PRIORITY, 0, 1, &[0; 4]))]
+fn what_concerns_one_stream_does_no_harm(#[case] sent: Vec<u8>) {
+    // The section lets the server choose between the stream and the connection.
+    becomes(&sent);
+}
+
+#[rstest]
+#[case::section_8_1_1_content_length_that_is_not_kept("POST", &[("content-length", "9")], Some(&b"hi"[..]))]
+#[case::section_8_2_1_upper_case_in_a_name("GET", &[("X-Upper", "a")], None)]
+#[case::section_8_2_1_a_line_break_in_a_value("GET", &[("x-a", "a\r\nb")], None)]
+#[case::section_8_2_2_connection("GET", &[("connection", "close")], None)]
+#[case::section_8_2_2_keep_alive("GET", &[("keep-alive", "1")], None)]
+#[case::section_8_2_2_proxy_connection("GET", &[("proxy-connection", "close")], None)]
+#[case::section_8_2_2_transfer_encoding("POST", &[("transfer-encoding", "chunked")], Some(&b"hi"[..]))]
+#[case::section_8_2_2_upgrade("GET", &[("upgrade", "websocket")], None)]
+#[case::section_8_2_2_te("GET", &[("te", "gzip")], None)]
+#[case::section_8_3_a_pseudo_header_that_nobody_knows("GET", &[(":wombat", "a")], None)]
+#[case::section_8_3_a_pseudo_header_of_answers("GET", &[(":status", "200")], None)]
+#[case::section_8_3_a_pseudo_header_after_others("GET", &[("x-a", "a"), (":path", "/open/b")], None)]
+#[case::section_8_3_1_a_second_path("GET", &[(":path", "/open/b")], None)]
+#[case::section_8_3_1_a_second_method("GET", &[(":method", "POST")], None)]
+#[case::section_8_5_connect("CONNECT", &[], None)]
+fn a_malformed_request_does_not_go_through(
+    #[case] method: &str,
+    #[case] more: &[(&str, &str)],
+    #[case] body: Option<&[u8]>,
+) {
+    let mut all =
+        vec![(":method", method), (":scheme", "https"), (":authority", HOST), (":path", "/open/a")];
+    all.extend(more);
+    let end = if body.is_some() { 0 } else { END_STREAM };
+    let mut sent = frame(HEADERS, END_HEADERS | end, 1, &fields(&all));
+    if let Some(body) = body {
+        sent.extend(frame(DATA, END_STREAM, 1, body));
+    }
+    let outcome = becomes(&sent);
+    assert!(refuses(&outcome), "{outcome:?}");
+}
+
+#[rstest]
+#[case::no_method(&[(":scheme", "https"), (":authority", HOST), (":path", "/open/a")])]
+#[case::no_scheme(&[(":method", "GET"), (":authority", HOST), (":path", "/open/a")])]
+#[case::no_path(&[(":method", "GET"), (":scheme", "https"), (":authority", HOST)])]
+#[case::an_empty_path(&[(":method", "GET"), (":scheme", "https"), (":authority", HOST), (":path", "")])]
+#[case::a_star(&[(":method", "OPTIONS"), (":scheme", "https"), (":authority", HOST), (":path", "*")])]
+#[case::no_host(&[(":method", "GET"), (":scheme", "https"), (":path", "/open/a")])]
+#[case::a_user(&[(":method", "GET"), (":scheme", "https"), (":authority", "me@crm.example.com"), (":path", "/open/a")])]
+#[case::a_line_break_in_the_path(&[(":method", "GET"), (":scheme", "https"), (":authority", HOST), (":path", "/open/a HTTP/1.1\r\nx: y")])]
+fn section_8_3_1_a_request_without_what_it_needs_does_not_go_through(
+    #[case] sent: &[(&str, &str)],
+) {
+    let outcome = becomes(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &fields(sent)));
+    assert!(refuses(&outcome), "{outcome:?}");
+}
+
+#[test]
+fn section_10_5_1_a_head_without_end_is_not_collected() {
+    let upstream = Upstream::start();
+    let door = crate::means::door(&upstream, "");
+    let mut frames = Frames::to(&door);
+    frames.sends(&frame(HEADERS, END_STREAM, 1, &request("/open/a", &[])));
+    let more = frame(CONTINUATION, 0, 1, &fields(&[("x-a", &"a".repeat(100))]).repeat(100));
+    for _ in 0..1_000 {
+        frames.sends(&more);
+    }
+    while let Some(frame) = frames.next() {
+        assert_ne!((frame.kind, frame.stream), (HEADERS, 1), "ten megabytes of headers were read");
+    }
+}

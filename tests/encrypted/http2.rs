@@ -1,0 +1,201 @@
+//! HTTP/2 (RFC 9113) as ordinary visitors speak it.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use h2::client::SendRequest;
+use http::{HeaderMap, Request, Response};
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::door::Door;
+use crate::means::{HOST, believes, certificates, session};
+use crate::upstream::Upstream;
+
+pub(crate) fn runs<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+}
+
+pub(crate) async fn connects(door: &Door) -> SendRequest<Bytes> {
+    let config = believes(&certificates(door), &[b"h2"]);
+    let stream = TcpStream::connect(door.address).await.unwrap();
+    let name = ServerName::try_from(HOST).unwrap();
+    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
+    let (sender, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(async move {
+        // How it ends is each test's own affair.
+        connection.await.ok();
+    });
+    sender
+}
+
+pub(crate) fn get(path: &str) -> http::request::Builder {
+    Request::get(format!("https://{HOST}{path}"))
+}
+
+pub(crate) async fn asks(
+    sender: &mut SendRequest<Bytes>,
+    request: http::request::Builder,
+    body: Option<&str>,
+) -> (Response<()>, String, Option<HeaderMap>) {
+    let mut ready = sender.clone().ready().await.unwrap();
+    let (answer, mut sending) =
+        ready.send_request(request.body(()).unwrap(), body.is_none()).unwrap();
+    if let Some(body) = body {
+        sending.send_data(Bytes::from(body.to_owned()), true).unwrap();
+    }
+    let (head, mut body) = answer.await.unwrap().into_parts();
+    let mut all = Vec::new();
+    while let Some(part) = body.data().await {
+        let part = part.unwrap();
+        body.flow_control().release_capacity(part.len()).unwrap();
+        all.extend_from_slice(&part);
+    }
+    let trailers = body.trailers().await.unwrap();
+    (Response::from_parts(head, ()), String::from_utf8(all).unwrap(), trailers)
+}
+
+fn received(body: &str) -> serde_json::Value {
+    serde_json::from_str(body).unwrap()
+}
+
+fn values(received: &serde_json::Value, name: &str) -> Vec<String> {
+    let all = received["headers"].as_array().unwrap();
+    let named = all.iter().filter(|pair| pair[0] == name);
+    named.map(|pair| pair[1].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn requests_go_through_and_many_at_once() {
+    let upstream = Upstream::start();
+    let door = crate::means::door(&upstream, "");
+    runs(async {
+        let sender = connects(&door).await;
+        let asked = (0..50).map(|number| {
+            let mut sender = sender.clone();
+            async move {
+                let target = format!("/open/{number}?a=%2F");
+                let (answer, body, _) = asks(&mut sender, get(&target), None).await;
+                assert_eq!(answer.status(), 200);
+                assert_eq!(received(&body)["target"], target);
+            }
+        });
+        let mut set = tokio::task::JoinSet::new();
+        asked.for_each(|one| drop(set.spawn(one)));
+        while let Some(done) = set.join_next().await {
+            done.unwrap();
+        }
+    });
+}
+
+#[test]
+fn the_application_learns_the_host_and_whole_cookies_and_who_is_there() {
+    let upstream = Upstream::start();
+    let door = crate::means::door(&upstream, "");
+    let session = session(&door, "ada");
+    runs(async {
+        let mut sender = connects(&door).await;
+        let request = get("/orders")
+            .header("cookie", "a=1")
+            .header("cookie", session)
+            .header("cookie", "b=2")
+            .header("remote-user", "root");
+        let (answer, body, _) = asks(&mut sender, request, None).await;
+        assert_eq!(answer.status(), 200, "{body}");
+        let received = received(&body);
+        assert_eq!(values(&received, "host"), [HOST]);
+        assert_eq!(values(&received, "cookie"), ["a=1; b=2"]);
+        assert_eq!(values(&received, "remote-user"), ["ada"]);
+        assert_eq!(values(&received, "x-forwarded-proto"), ["https"]);
+    });
+}
+
+#[test]
+fn strangers_are_stopped_and_the_connection_goes_on() {
+    let upstream = Upstream::start();
+    let door = crate::means::door(&upstream, "");
+    runs(async {
+        let mut sender = connects(&door).await;
+        let (refused, ..) = asks(&mut sender, get("/orders"), None).await;
+        assert_eq!(refused.status(), 401);
+        let post = Request::post(format!("https://{HOST}/orders"));
+        let (refused, ..) = asks(&mut sender, post, Some(&"x".repeat(60_000))).await;
+        assert_eq!(refused.status(), 401);
+        let (page, body, _) = asks(&mut sender, get("/.doorward/sign-in"), None).await;
+        assert_eq!((page.status().as_u16(), body.contains("name=\"password\"")), (200, true));
+        let (passed, ..) = asks(&mut sender, get("/open/a"), None).await;
+        assert_eq!(passed.status(), 200);
+    });
+}
+
+#[test]
+fn a_request_is_for_one_host() {
+    let upstream = Upstream::start();
+    let door = crate::means::door(&upstream, "");
+    runs(async {
+        let mut sender = connects(&door).await;
+        let two = get("/open/a").header("host", "wiki.example.com");
+        assert!([400, 421].contains(&asks(&mut sender, two, None).await.0.status().as_u16()));
+        let foreign = Request::get("https://evil.test/open/a");
+        assert_eq!(asks(&mut sender, foreign, None).await.0.status(), 421);
+        let same = get("/open/a").header("host", HOST);
+        assert_eq!(asks(&mut sender, same, None).await.0.status(), 200);
+    });
+}
+
+#[test]
+fn bodies_go_both_ways() {
+    let upstream = Upstream::start();
+    let door = crate::means::door(&upstream, "");
+    runs(async {
+        let mut sender = connects(&door).await;
+        let post = Request::post(format!("https://{HOST}/back"));
+        let sent = "0123456789".repeat(6_000);
+        let (answer, body, _) = asks(&mut sender, post, Some(&sent)).await;
+        assert_eq!((answer.status().as_u16(), body == sent), (200, true));
+    });
+}
+
+#[test]
+fn a_head_that_is_too_long_is_told_so() {
+    let upstream = Upstream::start();
+    let door = crate::means::door(&upstream, "limits: { headers: 20 }");
+    runs(async {
+        let mut sender = connects(&door).await;
+        let many = (0..30)
+            .fold(get("/open/a"), |request, number| request.header(format!("x-{number}"), "a"));
+        assert_eq!(asks(&mut sender, many, None).await.0.status(), 431);
+        assert_eq!(asks(&mut sender, get("/open/a"), None).await.0.status(), 200);
+    });
+}
+
+#[test]
+fn whoever_asks_and_does_not_wait_is_sent_away() {
+    let upstream = Upstream::start();
+    let door = crate::means::door(&upstream, "limits: { stream_resets: 10 }");
+    runs(async {
+        let mut sender = connects(&door).await;
+        let mut turned_away = false;
+        for _ in 0..2_000 {
+            let Ok(ready) = sender.clone().ready().await else {
+                turned_away = true;
+                break;
+            };
+            let mut ready = ready;
+            let request = get("/held").body(()).unwrap();
+            let Ok((answer, mut sending)) = ready.send_request(request, true) else {
+                turned_away = true;
+                break;
+            };
+            tokio::task::yield_now().await;
+            sending.send_reset(h2::Reason::CANCEL);
+            drop(answer);
+        }
+        assert!(turned_away);
+        // Others are not concerned.
+        sender = connects(&door).await;
+        assert_eq!(asks(&mut sender, get("/open/a"), None).await.0.status(), 200);
+    });
+}

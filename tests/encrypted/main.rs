@@ -1,0 +1,19 @@
+//! The gateway under TLS, to visitors of HTTP/1.1 and HTTP/2, and to applications.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a test may")]
+#![allow(dead_code, reason = "what other tests need of the shared means")]
+
+#[path = "../support/door.rs"]
+mod door;
+#[path = "../support/upstream.rs"]
+mod upstream;
+#[path = "../support/window.rs"]
+mod window;
+#[path = "../support/wire.rs"]
+mod wire;
+
+mod applications;
+mod certificates;
+mod frames;
+mod http2;
+mod means;
