@@ -33,6 +33,7 @@ mod deed;
 pub mod doors;
 mod enter;
 mod form;
+mod grpc;
 mod guard;
 mod headers;
 mod home;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::pages::{Notice, NoticePage, Owed};
 use super::return_to::ReturnTo;
-use super::{Desk, headers};
+use super::{Desk, grpc, headers};
 use crate::domain::assurance::{Level, Requirement, Verdict};
 use crate::domain::identity::Identity;
 use crate::flow::Source;
@@ -110,6 +110,9 @@ impl Desk {
         back: &ReturnTo,
         head: &Parts,
     ) -> Response {
+        if grpc::is_spoken(&head.headers) {
+            return grpc::refusal(StatusCode::UNAUTHORIZED, message_of(owed, requirement));
+        }
         if !shows_a_page(&head.headers) {
             return self.unauthorised_script(owed, requirement);
         }
@@ -151,6 +154,8 @@ impl Desk {
             };
             let page = NoticePage { frame: self.frame(), notice };
             dress(status, &page, &self.site.origin, &self.env.config)
+        } else if grpc::is_spoken(request) {
+            return grpc::refusal(status, said(&notice).1);
         } else {
             headers::json(status, &notice_json(&notice))
         };
@@ -241,8 +246,9 @@ fn asks(requirement: &Requirement) -> Value {
     asks
 }
 
-fn notice_json(notice: &Notice) -> Value {
-    let (error, message) = match notice {
+/// What is said to a script: a word for it to compare, and a sentence.
+fn said(notice: &Notice) -> (&'static str, &'static str) {
+    match notice {
         Notice::Refused { .. } => ("refused", "this is not open to you"),
         Notice::BadRequest { .. } => ("bad-request", "the request has no single meaning"),
         Notice::NotFound => ("not-found", "there is nothing at this address"),
@@ -264,7 +270,11 @@ fn notice_json(notice: &Notice) -> Value {
         Notice::SpentLink => ("spent-link", "this link does not work any more"),
         Notice::SpentTicket => ("spent-ticket", "sign in again, in a browser"),
         Notice::SignedOut { .. } => ("signed-out", "you are signed out"),
-    };
+    }
+}
+
+fn notice_json(notice: &Notice) -> Value {
+    let (error, message) = said(notice);
     let mut said = json!({ "error": error, "message": message });
     if let Notice::Refused { reference } | Notice::BadRequest { reference } = notice {
         said["reference"] = reference.as_str().into();

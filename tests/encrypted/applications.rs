@@ -1,1 +1,352 @@
+//! How applications are reached: over TLS, in a socket file, in several places, in HTTP/2, and those
+//! that sign in connections.
 
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use crate::door::{Door, HOST};
+use crate::http2::{asks, connects, get, runs};
+use crate::means::{certificate, key, read};
+use crate::wire::Wire;
+
+/// Serves one connection of an application: `answer` makes an answer of the connection's number and
+/// each head.
+fn serve(mut stream: impl Read + Write, number: usize, answer: &dyn Fn(usize, &str) -> String) {
+    let mut head = Vec::new();
+    let mut byte = [0; 1];
+    while let Ok(1) = stream.read(&mut byte) {
+        head.push(byte[0]);
+        if head.ends_with(b"\r\n\r\n") {
+            let answer = answer(number, &String::from_utf8_lossy(&head));
+            if stream.write_all(answer.as_bytes()).and_then(|()| stream.flush()).is_err() {
+                return;
+            }
+            head.clear();
+        }
+    }
+}
+
+fn says(status: &str, more: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status}\r\n{more}Content-Length: {}\r\n\r\n{body}", body.len())
+}
+
+/// An application on a port of its own.
+fn application(answer: impl Fn(usize, &str) -> String + Send + Sync + 'static) -> SocketAddr {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let answer = Arc::new(answer);
+    std::thread::spawn(move || {
+        for (number, stream) in socket.incoming().enumerate() {
+            let answer = Arc::clone(&answer);
+            std::thread::spawn(move || serve(stream.unwrap(), number, &*answer));
+        }
+    });
+    address
+}
+
+/// An application under TLS, with the certificate called `name` in `folder`.
+fn secure(folder: &Path, name: &str) -> SocketAddr {
+    let own = read(&folder.join(format!("{name}.pem")));
+    let key = key(&folder.join(format!("{name}.key")));
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![own], key)
+        .unwrap();
+    let config = Arc::new(config);
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in socket.incoming() {
+            let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+            let stream = StreamOwned::new(connection, stream.unwrap());
+            std::thread::spawn(move || {
+                serve(stream, 0, &|_, head| match head.to_lowercase().contains("upgrade: websocket") {
+                    true => "HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
+                             \r\nhello"
+                        .to_owned(),
+                    false => says("200 OK", "", head),
+                });
+            });
+        }
+    });
+    address
+}
+
+/// A gateway before an application that is described by `lines`.
+fn before(lines: impl FnOnce(&Path) -> String) -> Door {
+    Door::with(|folder| {
+        let lines = lines(folder);
+        let state = folder.join("state");
+        format!(
+            "
+listen: [{{ address: '127.0.0.1:0' }}]
+operators: {{ address: '127.0.0.1:0' }}
+state: {}
+shutdown: {{ within: 1s }}
+apps:
+  - name: crm
+    hosts: ['http://{HOST}']
+    otherwise: nothing
+{lines}
+",
+            state.display()
+        )
+    })
+}
+
+fn ask(door: &Door, path: &str) -> crate::wire::Answer {
+    Wire::to(door.address).asks(format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n"))
+}
+
+#[test]
+fn an_application_under_tls_is_believed_if_its_authority_is_named_and_the_name_is_right() {
+    let door = before(|folder| {
+        certificate(folder, "app", &["crm.internal"]);
+        let address = secure(folder, "app");
+        format!(
+            "    upstream: https://{address}\n    upstream_tls: {{ authority: app.pem, name: \
+             crm.internal }}\n    upstream_host: crm.internal"
+        )
+    });
+    let answer = ask(&door, "/a");
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(answer.body.to_lowercase().contains("\r\nhost: crm.internal\r\n"), "{}", answer.body);
+    let tunnel = format!(
+        "GET /a HTTP/1.1\r\nHost: {HOST}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    );
+    let mut tunnelled = Wire::to(door.address);
+    tunnelled.sends(tunnel);
+    assert_eq!(tunnelled.head().status, 101);
+    assert_eq!(tunnelled.until("hello"), "hello");
+}
+
+#[test]
+fn an_application_under_tls_that_is_somebody_else_gets_nothing() {
+    for (signed_by, name) in [("app", "other.internal"), ("other", "crm.internal")] {
+        let door = before(|folder| {
+            certificate(folder, "app", &["crm.internal"]);
+            certificate(folder, "other", &["crm.internal"]);
+            let address = secure(folder, "app");
+            format!(
+                "    upstream: https://{address}\n    upstream_tls: {{ authority: {signed_by}.pem, \
+                 name: {name} }}"
+            )
+        });
+        assert_eq!(ask(&door, "/a").status, 502);
+        let tunnel = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+        let tunnel = format!("GET /a HTTP/1.1\r\nHost: {HOST}\r\n{tunnel}\r\n");
+        assert_eq!(Wire::to(door.address).asks(tunnel).status, 502);
+    }
+}
+
+#[test]
+fn an_application_may_listen_in_a_socket_file() {
+    let door = before(|folder| {
+        let path = folder.join("app.sock");
+        let socket = UnixListener::bind(&path).unwrap();
+        std::thread::spawn(move || {
+            for stream in socket.incoming() {
+                let stream = stream.unwrap();
+                std::thread::spawn(move || serve(stream, 0, &|_, head| says("200 OK", "", head)));
+            }
+        });
+        format!("    upstream: 'unix:{}'", path.display())
+    });
+    let answer = ask(&door, "/a");
+    assert_eq!(answer.status, 200);
+    assert!(answer.body.starts_with("GET /a HTTP/1.1"), "{}", answer.body);
+}
+
+/// An address where nobody listens.
+fn nobody() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+#[test]
+fn several_places_take_turns_and_one_that_is_away_is_passed_over() {
+    let one = application(|_, _| says("200 OK", "", "one"));
+    let two = application(|_, _| says("200 OK", "", "two"));
+    let door = before(|_| {
+        format!("    upstream: ['http://{one}', 'http://{}', 'http://{two}']", nobody())
+    });
+    let answers: Vec<_> = (0..12).map(|_| ask(&door, "/a")).collect();
+    assert!(answers.iter().all(|answer| answer.status == 200));
+    for name in ["one", "two"] {
+        assert!(answers.iter().filter(|answer| answer.body == name).count() >= 3, "{name}");
+    }
+}
+
+#[test]
+fn what_was_sent_once_is_not_sent_again() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let breaks_off = {
+        let asked = Arc::clone(&asked);
+        move |_: usize, _: &str| {
+            asked.fetch_add(1, Ordering::SeqCst);
+            // An answer that ends before it began.
+            panic!("the application dies")
+        }
+    };
+    let (one, two) = (application(breaks_off.clone()), application(breaks_off));
+    let door = before(|_| format!("    upstream: ['http://{one}', 'http://{two}']"));
+    let post = format!("POST /a HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 2\r\n\r\nhi");
+    assert_eq!(Wire::to(door.address).asks(post).status, 502);
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_place_that_says_it_is_not_well_gets_no_requests() {
+    let ill = Arc::new(AtomicBool::new(false));
+    let says_so = {
+        let ill = Arc::clone(&ill);
+        move |_: usize, head: &str| match head.starts_with("GET /health ") {
+            true if ill.load(Ordering::SeqCst) => says("503 No", "", ""),
+            true => says("200 OK", "", ""),
+            false => says("200 OK", "", "one"),
+        }
+    };
+    let one = application(says_so);
+    let two = application(|_, _| says("200 OK", "", "two"));
+    let door = before(|_| {
+        format!(
+            "    upstream: ['http://{one}', 'http://{two}']\n    health: {{ path: /health, every: 1s }}"
+        )
+    });
+    let in_turn = || -> Vec<String> { (0..4).map(|_| ask(&door, "/a").body).collect() };
+    let until = |wanted: &dyn Fn(&[String]) -> bool| while !wanted(&in_turn()) {};
+    until(&|bodies| bodies.contains(&"one".to_owned()));
+    ill.store(true, Ordering::SeqCst);
+    until(&|bodies| bodies.iter().all(|body| body == "two"));
+    ill.store(false, Ordering::SeqCst);
+    until(&|bodies| bodies.contains(&"one".to_owned()));
+}
+
+#[test]
+fn grpc_goes_through_with_its_trailers_and_strangers_are_told_in_its_words() {
+    let address = speaks_http2();
+    let upstream = crate::upstream::Upstream::start();
+    let door = Door::with(|folder| {
+        certificate(folder, "all", &[crate::means::HOST, "id.example.com"]);
+        certificate(folder, "wiki", &["wiki.example.com"]);
+        crate::means::config(upstream.address, folder, "").replacen(
+            &format!("    upstream: http://{}\n", upstream.address),
+            &format!("    upstream: http://{address}\n    upstream_http2: true\n"),
+            1,
+        )
+    });
+    runs(async {
+        let mut sender = connects(&door).await;
+        let call = |path: &str| {
+            http::Request::post(format!("https://{}{path}", crate::means::HOST))
+                .header("content-type", "application/grpc")
+                .header("te", "trailers")
+        };
+        let (answer, body, trailers) = asks(&mut sender, call("/open/greet"), Some("ping")).await;
+        assert_eq!((answer.status().as_u16(), body.as_str()), (200, "ping"));
+        assert_eq!(trailers.unwrap()["grpc-status"], "0");
+        let (refused, ..) = asks(&mut sender, call("/private"), Some("ping")).await;
+        assert_eq!(refused.headers()["grpc-status"], "16");
+        let (plain, body, _) = asks(&mut sender, get("/open/greet"), None).await;
+        assert_eq!((plain.status().as_u16(), body.as_str()), (200, ""));
+    });
+}
+
+/// An application that says back in HTTP/2 what it hears, and in trailers that all went well.
+fn speaks_http2() -> SocketAddr {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    socket.set_nonblocking(true).unwrap();
+    std::thread::spawn(move || {
+        runs(async {
+            let socket = tokio::net::TcpListener::from_std(socket).unwrap();
+            loop {
+                let (stream, _) = socket.accept().await.unwrap();
+                tokio::spawn(async move {
+                    let mut connection = h2::server::handshake(stream).await.unwrap();
+                    while let Some(Ok((request, mut respond))) = connection.accept().await {
+                        tokio::spawn(async move {
+                            let mut body = request.into_body();
+                            let mut heard = Vec::new();
+                            while let Some(Ok(part)) = body.data().await {
+                                heard.extend_from_slice(&part);
+                            }
+                            let head = http::Response::new(());
+                            let mut sending = respond.send_response(head, false).unwrap();
+                            sending.send_data(Bytes::from(heard), false).unwrap();
+                            let mut trailers = HeaderMap::new();
+                            trailers.insert("grpc-status", "0".parse().unwrap());
+                            sending.send_trailers(trailers).unwrap();
+                        });
+                    }
+                });
+            }
+        });
+    });
+    address
+}
+
+/// An application that signs in connections: after an `Authorization` of NTLM, everything on that
+/// connection comes from that person.
+fn signs_in_connections() -> SocketAddr {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in socket.incoming() {
+            std::thread::spawn(move || {
+                let who = std::cell::RefCell::new(None::<String>);
+                serve(stream.unwrap(), 0, &|_, head| {
+                    let lower = head.to_lowercase();
+                    if let Some((_, token)) = lower.split_once("authorization: ntlm ") {
+                        *who.borrow_mut() =
+                            Some(token.split("\r\n").next().unwrap_or_default().to_owned());
+                    }
+                    match &*who.borrow() {
+                        Some(who) => says("200 OK", "", who),
+                        None => says("401 No", "WWW-Authenticate: NTLM\r\n", "who?"),
+                    }
+                });
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn a_connection_that_was_signed_in_serves_nobody_else() {
+    let address = signs_in_connections();
+    let door = before(|_| format!("    upstream: http://{address}"));
+    let ask = |wire: &mut Wire, more: &str| {
+        wire.asks(format!("GET /a HTTP/1.1\r\nHost: {HOST}\r\n{more}\r\n"))
+    };
+    let (mut ada, mut eve) = (Wire::to(door.address), Wire::to(door.address));
+    assert_eq!(ask(&mut ada, "").status, 401);
+    assert_eq!(ask(&mut ada, "Authorization: NTLM ada\r\n").body, "ada");
+    // What was signed in stays so, for this visitor.
+    assert_eq!(ask(&mut ada, "").body, "ada");
+    for _ in 0..10 {
+        assert_eq!(ask(&mut eve, "").status, 401);
+        assert_eq!(Wire::to(door.address).asks(format!("GET /a HTTP/1.1\r\nHost: {HOST}\r\n\r\n")).status, 401);
+    }
+    assert_eq!(ask(&mut eve, "Authorization: nTLM eve\r\n").body, "eve");
+    assert_eq!(ask(&mut ada, "").body, "ada");
+}
+
+#[test]
+fn an_application_that_signs_in_a_shared_connection_is_not_answered_for() {
+    let address = application(|_, _| says("200 OK", "Persistent-Auth: true\r\n", "secret"));
+    let door = before(|_| format!("    upstream: http://{address}"));
+    let answer = ask(&door, "/a");
+    assert_eq!(answer.status, 502);
+    assert!(!answer.body.contains("secret"));
+}

@@ -189,8 +189,13 @@ impl Door {
 
     /// The cookie of somebody who has just signed in.
     pub(crate) fn session(&self) -> String {
+        self.session_of("ada")
+    }
+
+    /// The cookie of a person who has just been added and signed in.
+    pub(crate) fn session_of(&self, name: &str) -> String {
         let mut window = self.window();
-        let link = self.adds("ada");
+        let link = self.adds(name);
         window.visits(&link).posts(&[("password", PASSWORD)]);
         let session = &window.cookies["doorward-session"];
         format!("doorward-session={session}")

@@ -59,6 +59,31 @@ impl Wire {
         self.stream.flush().unwrap();
     }
 
+    /// Sends what the other side takes of it. Says whether it took all.
+    pub(crate) fn tries(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).and_then(|()| self.stream.flush()).is_ok()
+    }
+
+    /// Reads until the other side ends, and gives what came.
+    pub(crate) fn reads_to_the_end(&mut self) -> String {
+        while self.reads() {}
+        String::from_utf8_lossy(&std::mem::take(&mut self.read)).into_owned()
+    }
+
+    /// Waits for the other side to end, whatever came before.
+    pub(crate) fn is_over(&mut self) -> bool {
+        while self.read.len() < 1 << 24 {
+            let mut read = [0; 4096];
+            match self.stream.read(&mut read) {
+                Ok(0) => return true,
+                Ok(length) => self.read.extend_from_slice(&read[..length]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
+                Err(_) => return true,
+            }
+        }
+        false
+    }
+
     /// Sends a request and reads its answer.
     pub(crate) fn asks(&mut self, request: impl AsRef<[u8]>) -> Answer {
         self.sends(request);

@@ -1,0 +1,113 @@
+//! What attackers send, byte by byte, to a running gateway before an application that notes
+//! everything it receives. The numbers are those of `tests/incidents.md`.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
+#![allow(dead_code, reason = "what other tests need of the shared means")]
+
+#[path = "support/door.rs"]
+mod door;
+#[path = "support/upstream.rs"]
+mod upstream;
+#[path = "support/window.rs"]
+mod window;
+#[path = "support/wire.rs"]
+mod wire;
+
+#[path = "hostile/ended.rs"]
+mod ended;
+#[path = "hostile/framing.rs"]
+mod framing;
+#[path = "hostile/headers.rs"]
+mod headers;
+#[path = "hostile/slow.rs"]
+mod slow;
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use door::Door;
+
+/// What visitors have in their address line.
+const HOST: &str = "crm.localhost:8080";
+
+/// An application that reads whatever comes, notes it, and answers each head that ends.
+struct Notes {
+    address: SocketAddr,
+    heard: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Notes {
+    fn start() -> Self {
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let noting = Arc::clone(&heard);
+        std::thread::spawn(move || {
+            for stream in socket.incoming() {
+                let (mut stream, noting) = (stream.unwrap(), Arc::clone(&noting));
+                std::thread::spawn(move || {
+                    let mut read = [0; 4096];
+                    let mut seen = Vec::new();
+                    while let Ok(length @ 1..) = stream.read(&mut read) {
+                        noting.lock().unwrap().extend_from_slice(&read[..length]);
+                        seen.extend_from_slice(&read[..length]);
+                        // As a naive server does: each blank line is an end.
+                        while let Some(at) = seen.windows(4).position(|four| four == b"\r\n\r\n") {
+                            seen.drain(..at + 4);
+                            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+                            if stream.write_all(answer).is_err() {
+                                return;
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        Self { address, heard }
+    }
+
+    /// Everything that the application has heard.
+    fn heard(&self) -> String {
+        String::from_utf8_lossy(&self.heard.lock().unwrap()).into_owned()
+    }
+
+    /// The request lines that it could have understood, however it reads.
+    fn asked_for(&self, what: &str) -> bool {
+        self.heard().contains(what)
+    }
+}
+
+/// A gateway before the application at `upstream`: everything is open but `/secret/`, which nobody
+/// may enter, and `/private/`, which asks for a sign-in.
+fn before(upstream: SocketAddr) -> Door {
+    before_with(upstream, "")
+}
+
+fn before_with(upstream: SocketAddr, more: &str) -> Door {
+    Door::with(|folder| config(upstream, folder, more))
+}
+
+fn config(upstream: SocketAddr, folder: &Path, more: &str) -> String {
+    format!(
+        "
+listen: [{{ address: '127.0.0.1:0' }}]
+operators: {{ address: '127.0.0.1:0' }}
+state: {}
+shutdown: {{ within: 1s }}
+{more}
+apps:
+  - name: crm
+    hosts: ['http://{HOST}']
+    upstream: http://{upstream}
+    rules:
+      - {{ paths: [/secret/], require: nobody }}
+      - {{ paths: [/private/], require: sign-in }}
+      - {{ paths: [/office/], networks: [10.0.0.0/8], require: nothing }}
+      - {{ paths: [/office/], require: nobody }}
+    otherwise: nothing
+",
+        folder.join("state").display()
+    )
+}

@@ -1,0 +1,130 @@
+//! What is under way ends when it is allowed no more, also where no byte flows (39 of the table).
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
+use rstest::rstest;
+
+use super::{HOST, before};
+use crate::door::Door;
+use crate::wire::Wire;
+
+/// An application that answers with the beginning of something, and goes on for ever or is silent.
+fn application(goes_on: bool) -> std::net::SocketAddr {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in socket.incoming() {
+            let mut stream = stream.unwrap();
+            std::thread::spawn(move || {
+                let mut head = [0; 4096];
+                let length = stream.read(&mut head).unwrap();
+                let head = String::from_utf8_lossy(&head[..length]).to_lowercase();
+                let answer = if head.contains("upgrade: websocket") {
+                    "101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+                } else if head.contains("text/event-stream") {
+                    "200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+                } else {
+                    "200 OK\r\nContent-Length: 1073741824\r\n\r\n"
+                };
+                stream.write_all(format!("HTTP/1.1 {answer}").as_bytes()).unwrap();
+                let chunk = [b'a'; 65_536];
+                while goes_on && stream.write_all(&chunk).is_ok() {}
+                // Silent until the other side has gone.
+                while let Ok(1..) = stream.read(&mut [0; 4096]) {}
+            });
+        }
+    });
+    address
+}
+
+const SOCKET: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+const EVENTS: &str = "Accept: text/event-stream\r\n";
+const DOWNLOAD: &str = "Accept: */*\r\n";
+
+fn opens(door: &Door, cookie: &str, lines: &str) -> Wire {
+    let mut wire = Wire::to(door.address);
+    wire.sends(format!(
+        "GET /private/a HTTP/1.1\r\nHost: {HOST}\r\nCookie: {cookie}\r\n{lines}\r\n"
+    ));
+    assert!([101, 200].contains(&wire.head().status));
+    wire
+}
+
+#[rstest]
+fn whatever_is_under_way_ends_with_what_allowed_it(
+    #[values(SOCKET, EVENTS, DOWNLOAD)] lines: &str,
+    #[values("disabled", "signed out", "idle", "rule")] by: &str,
+) {
+    let door = before(application(false));
+    let cookie = door.session();
+    let mut under_way = opens(&door, &cookie, lines);
+    match by {
+        "disabled" => door.disables("ada"),
+        "signed out" => signs_out(&door, &cookie),
+        "idle" => door.waits(std::time::Duration::from_secs(3_700)),
+        _ => door
+            .reloads_with(|text| {
+                text.replace("[/private/], require: sign-in", "[/private/], require: nobody")
+            })
+            .unwrap(),
+    }
+    assert!(under_way.is_over());
+}
+
+#[test]
+fn a_download_ends_in_the_middle() {
+    let door = before(application(true));
+    let mut under_way = opens(&door, &door.session(), DOWNLOAD);
+    door.disables("ada");
+    let read = under_way.reads_to_the_end().len();
+    assert!(read < 1 << 30, "all of it came");
+}
+
+#[test]
+fn what_others_have_under_way_goes_on() {
+    let door = before(application(false));
+    let (ada, bob) = (door.session(), door.session_of("bob"));
+    let (mut adas, mut bobs) = (opens(&door, &ada, SOCKET), opens(&door, &bob, SOCKET));
+    let mut open = Wire::to(door.address);
+    open.sends(format!("GET /open HTTP/1.1\r\nHost: {HOST}\r\n{SOCKET}\r\n"));
+    assert_eq!(open.head().status, 101);
+    door.disables("ada");
+    assert!(adas.is_over());
+    assert!(bobs.tries(b"still there") && open.tries(b"still there"));
+    // A reload that changes nothing for them ends nothing.
+    door.reloads_with(|text| text.replace("/secret/]", "/secret/, /more/]")).unwrap();
+    let mut carol = opens(&door, &door.session_of("carol"), SOCKET);
+    door.disables("carol");
+    assert!(carol.is_over(), "everybody was asked about again meanwhile");
+    assert!(bobs.tries(b"still there") && open.tries(b"still there"));
+}
+
+#[test]
+fn a_new_session_id_ends_nothing_that_the_same_visit_has_under_way() {
+    let door = before(application(false));
+    let mut window = door.window();
+    let link = door.adds("ada");
+    window.visits(&link).posts(&[("password", crate::door::PASSWORD)]);
+    let cookie = format!("doorward-session={}", window.cookies["doorward-session"]);
+    let mut under_way = opens(&door, &cookie, SOCKET);
+    // A second factor is set up, and the session goes on under another id.
+    window.visits("/.doorward/set-up");
+    let code = door.code(&window.secret());
+    window.posts(&[("code", &code)]);
+    let risen = format!("doorward-session={}", window.cookies["doorward-session"]);
+    assert_ne!(risen, cookie);
+    let mut bobs = opens(&door, &door.session_of("bob"), SOCKET);
+    door.disables("bob");
+    assert!(bobs.is_over(), "everybody was asked about again meanwhile");
+    assert!(under_way.tries(b"still there"));
+    door.disables("ada");
+    assert!(under_way.is_over());
+}
+
+fn signs_out(door: &Door, cookie: &str) {
+    let mut window = door.window();
+    let (name, value) = cookie.split_once('=').unwrap();
+    window.cookies.insert(name.to_owned(), value.to_owned());
+    window.visits("/.doorward/sign-out").posts(&[]);
+}

@@ -1,0 +1,170 @@
+//! Words about the visitor that only we may say, and places that are chosen by a header (parts A and
+//! B of the table).
+
+use rstest::rstest;
+
+use super::{HOST, Notes, before, before_with};
+use crate::door::Door;
+use crate::upstream::Upstream;
+use crate::wire::{Answer, Wire};
+
+fn ask(door: &Door, target: &str, lines: &str) -> Answer {
+    Wire::to(door.address).asks(format!("GET {target} HTTP/1.1\r\nHost: {HOST}\r\n{lines}\r\n"))
+}
+
+/// 1, 2, 10, 11, 12, 14: the request line decides, and nothing else.
+#[rstest]
+#[case("X-Original-URI: /open")]
+#[case("X-Original-URL: /open")]
+#[case("X-Rewrite-URL: /open")]
+#[case("X-Forwarded-Uri: /open")]
+#[case("X-Forwarded-Prefix: /open")]
+#[case("X-Forwarded-Host: open.test")]
+#[case("Forwarded: for=10.0.0.1;host=open.test")]
+#[case("User-Agent: GoogleHC/1.0")]
+#[case("User-Agent: kube-probe/1.30")]
+#[case("Referer: http://crm.localhost:8080/open")]
+#[case("X-HTTP-Method-Override: OPTIONS")]
+fn no_header_opens_a_place(#[case] line: &str) {
+    let notes = Notes::start();
+    let door = before(notes.address);
+    assert_eq!(ask(&door, "/secret/a", &format!("{line}\r\n")).status, 403);
+    assert_eq!(ask(&door, "/private/a", &format!("{line}\r\n")).status, 401);
+    assert!(notes.heard().is_empty(), "{}", notes.heard());
+}
+
+/// 3, 5: no spelling of a reserved name arrives, whatever `Connection` says of it.
+#[rstest]
+#[case("Remote-User")]
+#[case("remote_user")]
+#[case("REMOTE-user")]
+#[case("Remote.User")]
+#[case("Remote~User")]
+#[case("Remote-Groups")]
+#[case("remote_email")]
+#[case("X-Forwarded-User")]
+#[case("X_Forwarded_Email")]
+#[case("X-Forwarded-Anything")]
+#[case("X-Real-IP")]
+#[case("x_real_ip")]
+#[case("Forwarded")]
+#[case("X-Original-URL")]
+#[case("X_Rewrite_Url")]
+#[case("Proxy")]
+#[case("Doorward-Secret")]
+fn no_forged_word_arrives(#[case] name: &str) {
+    let notes = Notes::start();
+    let door = before(notes.address);
+    for lines in [
+        format!("{name}: mallory\r\n"),
+        format!("{name}: mallory\r\n{name}: mallory\r\n"),
+        format!("Connection: keep-alive\r\n{name}:mallory  \r\n"),
+        format!("{name}: mallory\r\nConnection: {name}\r\n"),
+    ] {
+        // Refused or passed on without it.
+        ask(&door, "/open", &lines);
+    }
+    assert!(!notes.heard().contains("mallory"), "{}", notes.heard());
+}
+
+/// 4: what we do not know of somebody, nobody says for us.
+#[test]
+fn a_fact_that_is_not_known_is_absent_and_never_the_visitors() {
+    let upstream = Upstream::start();
+    let door = before(upstream.address);
+    let cookie = door.session();
+    let lines = format!("Cookie: {cookie}\r\nRemote-Email: eve@evil.test\r\nRemote-Name: Eve\r\n");
+    let answer = ask(&door, "/private/a", &lines);
+    assert!(answer.body.contains("\"remote-user\",\"ada\""), "{}", answer.body);
+    assert!(!answer.body.contains("eve") && !answer.body.contains("Eve"), "{}", answer.body);
+}
+
+/// 6: a cookie that is not ours is nobody's, and never an error that lets anybody in.
+#[rstest]
+#[case("doorward-session=")]
+#[case("doorward-session=a")]
+#[case("doorward-session=a.b.c")]
+#[case("doorward-session=\u{fffd}")]
+#[case("doorward-session=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")]
+#[case("doorward-session=\"x; doorward-session=y\"")]
+#[case("doorward-session=x; doorward-session=x")]
+#[case("__Host-doorward-session=x")]
+#[case("=doorward-session=x")]
+#[case(";;;;,,,====")]
+fn a_broken_cookie_is_a_stranger(#[case] cookie: &str) {
+    let notes = Notes::start();
+    let door = before(notes.address);
+    assert_eq!(ask(&door, "/private/a", &format!("Cookie: {cookie}\r\n")).status, 401);
+    assert!(notes.heard().is_empty());
+}
+
+/// 7: an address that cannot be read shuts a place that is open to some addresses.
+/// 8, 9: the visitor is the last one whom no trusted proxy is, and nobody else can say so.
+#[rstest]
+#[case("", "X-Forwarded-For: 10.0.0.1", 403)]
+#[case("", "X-Real-IP: 10.0.0.1", 403)]
+#[case("trusted_proxies: [127.0.0.1]", "X-Forwarded-For: 10.0.0.1", 200)]
+#[case("trusted_proxies: [127.0.0.1]", "X-Forwarded-For: 10.0.0.1, 203.0.113.9", 403)]
+#[case("trusted_proxies: [127.0.0.1]", "X-Forwarded-For: a", 403)]
+#[case("trusted_proxies: [127.0.0.1]", "X-Forwarded-For: 10.0.0.1, a", 403)]
+#[case("trusted_proxies: [127.0.0.1]", "X-Forwarded-For:", 403)]
+#[case("trusted_proxies: [127.0.0.1]", "X-Forwarded-For: 10.0.0.1\r\nX-Forwarded-For: b", 403)]
+#[case("trusted_proxies: [127.0.0.1]", "X_Forwarded_For: 10.0.0.1", 403)]
+fn only_a_trusted_proxy_says_where_somebody_is(
+    #[case] trusted: &str,
+    #[case] line: &str,
+    #[case] status: u16,
+) {
+    let notes = Notes::start();
+    let door = before_with(notes.address, trusted);
+    assert_eq!(ask(&door, "/office/a", &format!("{line}\r\n")).status, status);
+}
+
+/// 13, 14: every reading of a path is judged.
+#[rstest]
+#[case("/secret")]
+#[case("/SECRET/")]
+#[case("/%73ecret/")]
+#[case("/%2573ecret/")]
+#[case("//secret/")]
+#[case("/./secret/")]
+#[case("/open/../secret/")]
+#[case("/open/%2e%2e/secret/")]
+#[case("/open/..%2fsecret/")]
+#[case("/open/..;/secret/")]
+#[case("/open\\..\\secret\\")]
+#[case("/secret;x=1/")]
+#[case("/secret./")]
+#[case("/secret%20/")]
+#[case("/secret/%23/open")]
+#[case("/secret/%3f/open")]
+#[case("/%c0%afsecret/")]
+#[case("http://crm.localhost:8080/secret/")]
+fn no_spelling_opens_a_place(#[case] target: &str) {
+    let notes = Notes::start();
+    let door = before(notes.address);
+    let status = ask(&door, target, "").status;
+    assert!([400, 403].contains(&status), "{target}: {status}");
+    assert!(notes.heard().is_empty());
+}
+
+/// 15, 16: a host is one of ours, in one spelling, or it is nobody's.
+#[rstest]
+#[case("crm.localhost", 421)]
+#[case("CRM.localhost:8080", 200)]
+#[case("crm.localhost.:8080", 421)]
+#[case("crm.localhost:8080.", 421)]
+#[case("crm.localhost:08080", 421)]
+#[case("evil.crm.localhost:8080", 421)]
+#[case("crm.localhost:8080@evil.test", 400)]
+#[case("crm.localhost:8080/x", 400)]
+#[case("[::1]:8080", 421)]
+#[case("127.0.0.1:8080", 421)]
+#[case("xn--crm-.localhost:8080", 421)]
+fn a_host_is_one_of_ours_or_nobodys(#[case] host: &str, #[case] status: u16) {
+    let notes = Notes::start();
+    let door = before(notes.address);
+    let answer =
+        Wire::to(door.address).asks(format!("GET /open HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+    assert_eq!(answer.status, status, "{host}");
+}
