@@ -2,13 +2,13 @@
 
 use rstest::rstest;
 
-use super::{HOST, Notes, before};
+use super::{HOST, Notes, before_with};
 use crate::wire::Wire;
 
 /// Sends `sent`, and everything that a second reading could make a request of ends in `/secret/`.
 fn smuggles_nothing(sent: &[u8]) {
     let notes = Notes::start();
-    let door = before(notes.address);
+    let door = before_with(notes.address, BRIEF);
     let mut wire = Wire::to(door.address);
     wire.tries(sent);
     wire.reads_to_the_end();
@@ -22,6 +22,9 @@ fn smuggles_nothing(sent: &[u8]) {
 fn post(lines: &str, body: &str) -> Vec<u8> {
     format!("POST /a HTTP/1.1\r\nHost: {HOST}\r\n{lines}\r\n{body}").into_bytes()
 }
+
+/// What is left open is closed soon, so that its end can be waited for.
+const BRIEF: &str = "deadlines: { idle: 1s, head: 1s }";
 
 const SECRET: &str = "GET /secret/ HTTP/1.1\r\nHost: crm.localhost:8080\r\n\r\n";
 
@@ -83,7 +86,7 @@ fn no_odd_request_becomes_another(#[case] sent: &[u8]) {
     // A body that is one is no request, though a naive reader takes it for one.
     if sent.starts_with(b"GET /a HTTP/1.1\r\nHost: crm.localhost:8080\r\nContent-Length") {
         let notes = Notes::start();
-        let door = before(notes.address);
+        let door = before_with(notes.address, BRIEF);
         assert_eq!(Wire::to(door.address).asks(sent).status, 200);
         return;
     }
@@ -96,7 +99,7 @@ fn no_odd_request_becomes_another(#[case] sent: &[u8]) {
 #[case::long(1 << 20)]
 fn the_body_behind_an_early_answer_is_no_request(#[case] length: usize) {
     let notes = Notes::start();
-    let door = before(notes.address);
+    let door = before_with(notes.address, BRIEF);
     let mut wire = Wire::to(door.address);
     let filler = "a".repeat(length - SECRET.len());
     let head = format!("POST /private/ HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {length}\r\n\r\n");
