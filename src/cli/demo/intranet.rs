@@ -192,7 +192,7 @@ pub(super) fn escaped(text: &str) -> String {
 
 const STYLE: &str = "\
 body { margin: 0; font: 14px Verdana, Geneva, sans-serif; color: #222; background: #e8ecf1; }
-#top { padding: 14px 20px; color: #fff; background: linear-gradient(#4a6d9c, #2f4f7c); }
+#top { padding: 14px 20px; overflow: hidden; color: #fff; background: linear-gradient(#4a6d9c, #2f4f7c); }
 #top b { font: bold 20px Georgia, serif; margin-right: 8px; }
 #top span { float: right; padding-top: 4px; }
 #nav { margin: 0; padding: 0 14px; list-style: none; background: #c9d4e2; overflow: hidden; }
