@@ -1,11 +1,15 @@
 //! `doorward demo`, as somebody at a terminal meets it.
 
-#![expect(clippy::unwrap_used, reason = "a test may")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use tungstenite::client::IntoClientRequest;
+use tungstenite::{HandshakeError, Message, WebSocket};
 
 const DOORWARD: &str = env!("CARGO_BIN_EXE_doorward");
 
@@ -52,16 +56,59 @@ impl Demo {
     }
 
     fn answers(&self, path: &str) -> String {
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).unwrap();
-        let port = self.port;
-        let head = format!(
-            "GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nAccept: text/html\r\n\
-             Remote-User: root\r\nConnection: close\r\n\r\n"
-        );
-        stream.write_all(head.as_bytes()).unwrap();
+        self.asks("GET", path, "Accept: text/html\r\nRemote-User: root\r\n", "")
+    }
+
+    /// Sends a request with these lines in its head, and reads the answer to its end.
+    fn asks(&self, method: &str, path: &str, lines: &str, body: &str) -> String {
+        let mut stream = self.begins(method, path, &format!("{lines}Connection: close\r\n"), body);
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
+    }
+
+    fn begins(&self, method: &str, path: &str, lines: &str, body: &str) -> TcpStream {
+        let mut stream = self.connection();
+        let (port, length) = (self.port, body.len());
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost:{port}\r\n{lines}Content-Length: {length}\r\n\r\n"
+        );
+        stream.write_all((head + body).as_bytes()).unwrap();
+        stream
+    }
+
+    fn connection(&self) -> TcpStream {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).unwrap();
+        // Far longer than anything here takes: a test that hangs says where.
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream
+    }
+
+    /// Signs somebody in who has no second factor; their cookies, as a line of a head.
+    fn signs_in(&self, name: &str, password: &str) -> String {
+        let page = self.answers("/.doorward/sign-in");
+        let csrf = page.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+        let form =
+            "Sec-Fetch-Site: same-origin\r\nContent-Type: application/x-www-form-urlencoded\r\n";
+        let lines = format!("{}{form}", cookies(&page));
+        let body = format!("csrf={csrf}&username={name}&password={}", password.replace(' ', "+"));
+        let answer = self.asks("POST", "/.doorward/sign-in", &lines, &body);
+        assert!(answer.starts_with("HTTP/1.1 303"), "{answer}");
+        cookies(&answer)
+    }
+
+    /// Opens the chat with these cookies, or none.
+    fn joins_the_chat(&self, cookies: &str) -> Result<WebSocket<TcpStream>, tungstenite::Error> {
+        let url = format!("ws://localhost:{}/chat/ws", self.port);
+        let mut request = url.into_client_request().unwrap();
+        if let Some(pairs) = cookies.strip_prefix("Cookie: ") {
+            request.headers_mut().insert("cookie", pairs.trim_end().parse().unwrap());
+        }
+        match tungstenite::client(request, self.connection()) {
+            Ok((socket, _)) => Ok(socket),
+            Err(HandshakeError::Failure(error)) => Err(error),
+            Err(HandshakeError::Interrupted(_)) => panic!("no answer to the handshake"),
+        }
     }
 
     /// Ctrl-C.
@@ -72,6 +119,20 @@ impl Demo {
         self.said.read_to_string(&mut rest).unwrap();
         (self.child.wait().unwrap().success(), rest)
     }
+}
+
+/// The cookies that an answer gives, as a line of a head.
+fn cookies(answer: &str) -> String {
+    let given = answer.lines().filter_map(|line| {
+        let (name, value) = line.split_once(": ")?;
+        name.eq_ignore_ascii_case("set-cookie").then(|| value.split(';').next().unwrap())
+    });
+    format!("Cookie: {}\r\n", given.collect::<Vec<_>>().join("; "))
+}
+
+/// The next line that somebody in the chat hears.
+fn hears(socket: &mut WebSocket<TcpStream>) -> serde_json::Value {
+    serde_json::from_str(socket.read().unwrap().to_text().unwrap()).unwrap()
 }
 
 #[test]
@@ -107,6 +168,43 @@ fn the_demo_shows_everything_and_leaves_nothing() {
     let (well, rest) = demo.ends();
     assert!(well, "{rest}");
     assert!(!Path::new(config).parent().unwrap().exists());
+}
+
+#[test]
+fn what_stays_open_is_for_those_who_signed_in() {
+    let mut demo = Demo::starts();
+    demo.says_until("Press Enter");
+    let stream = "Accept: text/event-stream\r\n";
+    let Err(tungstenite::Error::Http(refused)) = demo.joins_the_chat("") else {
+        panic!("a stranger is in the chat")
+    };
+    assert_eq!(refused.status(), 401);
+    let refused = demo.asks("GET", "/clock/ticks", stream, "");
+    assert!(refused.starts_with("HTTP/1.1 401"), "{refused}");
+
+    let grace = demo.signs_in("grace", "pepper velvet signpost");
+    for path in ["/chat", "/clock", "/chat.js", "/clock.js"] {
+        let page = demo.asks("GET", path, &grace, "");
+        assert!(page.starts_with("HTTP/1.1 200"), "{path}: {page}");
+    }
+    let mut sockets = [(); 2].map(|()| demo.joins_the_chat(&grace).unwrap());
+    sockets[0].send(Message::text("Mind the bug")).unwrap();
+    for socket in &mut sockets {
+        let heard = hears(socket);
+        assert_eq!(heard, serde_json::json!({ "by": "Grace Hopper", "text": "Mind the bug" }));
+    }
+    let ticks = demo.begins("GET", "/clock/ticks", &format!("{grace}{stream}"), "");
+    let mut ticks = BufReader::new(ticks).lines().map(Result::unwrap);
+    assert_eq!(ticks.next().unwrap(), "HTTP/1.1 200 OK");
+    // Two: the second comes while the stream goes on.
+    for _ in 0..2 {
+        let tick = ticks.find(|line| line.starts_with("data: ")).unwrap();
+        assert_eq!(tick.len(), "data: 08:00:00".len(), "{tick}");
+    }
+
+    // They are still open, and do not keep the demo.
+    let (well, rest) = demo.ends();
+    assert!(well, "{rest}");
 }
 
 #[test]

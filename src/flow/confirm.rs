@@ -41,7 +41,8 @@ pub async fn confirm(
     if let Err(until) = env.admits(caller) {
         return Ok(Confirm::Waiting { until });
     }
-    let Ok(place) = env.hashing.place(caller.address) else { return Ok(Confirm::Busy) };
+    let known = caller.known_to(&visit.user.user);
+    let Ok(place) = env.hashing.place(caller.address, known) else { return Ok(Confirm::Busy) };
     let user = visit.session.user;
     let charged = match charge(env, caller, user).await? {
         Ok(charged) => charged,

@@ -107,7 +107,7 @@ pub async fn take_over(
 
 async fn hashed(env: &Env, digest: Digest) -> Result<PasswordHash, Unavailable> {
     for _ in 0..PATIENCE {
-        if let Ok(place) = env.hashing.place(OURS) {
+        if let Ok(place) = env.hashing.place(OURS, None) {
             return place.take_over(digest).await.map_err(broken);
         }
         tokio::time::sleep(PAUSE).await;

@@ -74,7 +74,7 @@ pub async fn set_password(
         return Ok(PasswordSet::Waiting { until });
     }
     let Some(link) = env.store.link(token.hash()).await? else { return Ok(PasswordSet::Dead) };
-    let Ok(place) = env.hashing.place(caller.address) else { return Ok(PasswordSet::Busy) };
+    let Ok(place) = env.hashing.place(caller.address, None) else { return Ok(PasswordSet::Busy) };
     let hash = place.hash(password).await.map_err(broken)?;
     let now = caller.now;
     let user = link.user;

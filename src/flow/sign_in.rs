@@ -2,6 +2,9 @@
 //!
 //! Limit, place, charge, hash, and on success one batch. A name that no user has, a user who has no
 //! password and one who is disabled take the same way with the same writes, so that nobody can tell.
+//!
+//! Where strangers have taken every place, one is kept for a browser that this user has signed in
+//! with before.
 
 use super::env::{Caller, DeviceCookie, Env, Given};
 use super::visits::{Fresh, begin};
@@ -46,11 +49,30 @@ pub async fn sign_in(
     if let Err(until) = env.admits(caller) {
         return Ok(SignIn::Waiting { until });
     }
-    let Ok(place) = env.hashing.place(caller.address) else { return Ok(SignIn::Busy) };
+    let known = known_browser(env, caller, login).await?;
+    let Ok(place) = env.hashing.place(caller.address, known) else { return Ok(SignIn::Busy) };
     match env.store.user_named(login).await? {
         Some(user) => sign_in_user(env, caller, user, password, place).await,
         None => refuse_stranger(env, caller, login, password, place).await,
     }
+}
+
+/// The known browser that this is, of whoever is called so.
+///
+/// Nothing is read for those who carry no such cookie, which are the many in a flood. Whoever does
+/// carry one learns from a free place that the name is that of the cookie's user, who signed in
+/// there.
+async fn known_browser(
+    env: &Env,
+    caller: &Caller,
+    login: &Login,
+) -> Result<Option<BrowserId>, Unavailable> {
+    let Some(cookie) = caller.carried.known else { return Ok(None) };
+    if env.store.user_named(login).await? != Some(cookie.user) {
+        return Ok(None);
+    }
+    let held = env.store.user(cookie.user).await?;
+    Ok(held.and_then(|held| caller.known_to(&held.user)))
 }
 
 async fn sign_in_user(

@@ -7,8 +7,8 @@
 mod argon;
 mod elsewhere;
 mod places;
+mod queue;
 
-use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,19 +19,24 @@ use std::{fmt, io, thread};
 use argon::Argon;
 pub use argon::Cost;
 use places::{Places, Seat};
+use queue::Queue;
 
 use super::{Full, Hashing, Place, Work, Worker};
 use crate::domain::chance::Chance;
+use crate::domain::device::BrowserId;
 
 /// How much may go on at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room {
     /// How many passwords are hashed at a time.
     pub threads: NonZeroUsize,
-    /// How many are hashed or wait for it.
+    /// How many are hashed or wait for it, whoever sent them.
     pub places: usize,
     /// How many of these places one address may have (IPv4, IPv6 /64).
     pub places_of_one: usize,
+    /// How many places there are besides for known browsers only, one for each of them at a time;
+    /// what is in them is hashed first.
+    pub places_of_known: usize,
     /// How long a thread without work keeps its memory.
     pub idle: Duration,
 }
@@ -40,10 +45,23 @@ impl Room {
     /// Half the cores: the others serve. Thirty-two places for each thread, which at twenty
     /// milliseconds a hash is a wait of two thirds of a second, and a quarter of them for one
     /// address.
+    ///
+    /// Sixteen more for each thread are kept for known browsers. A user has ten of those at most
+    /// ([`User::KNOWN_AT_MOST`]), so that no one person can fill them, not even with every cookie
+    /// they have. Whoever has one is served within a third of a second, however many strangers
+    /// wait; a stranger waits a second where all places of both kinds are taken.
+    ///
+    /// [`User::KNOWN_AT_MOST`]: crate::domain::user::User::KNOWN_AT_MOST
     pub fn beside(cores: NonZeroUsize) -> Self {
         let threads = NonZeroUsize::new(cores.get() / 2).unwrap_or(NonZeroUsize::MIN);
         let places = threads.get() * 32;
-        Self { threads, places, places_of_one: places / 4, idle: Duration::from_secs(5) }
+        Self {
+            threads,
+            places,
+            places_of_one: places / 4,
+            places_of_known: threads.get() * 16,
+            idle: Duration::from_secs(5),
+        }
     }
 }
 
@@ -60,12 +78,6 @@ struct Shared {
     news: Condvar,
 }
 
-#[derive(Default)]
-struct Queue {
-    waiting: VecDeque<(Work, Seat)>,
-    closed: bool,
-}
-
 impl Pool {
     /// Starts the threads.
     ///
@@ -80,7 +92,7 @@ impl Pool {
         });
         let pool = Self {
             shared: Arc::clone(&shared),
-            places: Arc::new(Places::new(room.places, room.places_of_one)),
+            places: Arc::new(Places::new(room.places, room.places_of_one, room.places_of_known)),
         };
         for number in 0..room.threads.get() {
             let shared = Arc::clone(&shared);
@@ -96,8 +108,8 @@ impl Pool {
 }
 
 impl Hashing for Pool {
-    fn place(&self, address: IpAddr) -> Result<Place, Full> {
-        let seat = Places::take(&self.places, address).ok_or(Full)?;
+    fn place(&self, address: IpAddr, known: Option<BrowserId>) -> Result<Place, Full> {
+        let seat = Places::take(&self.places, address, known).ok_or(Full)?;
         Ok(Place::new(Turn { shared: Arc::clone(&self.shared), seat }))
     }
 }
@@ -124,7 +136,7 @@ struct Turn {
 impl Worker for Turn {
     fn begin(self: Box<Self>, work: Work) {
         let Turn { shared, seat } = *self;
-        shared.queue().waiting.push_back((work, seat));
+        shared.queue().push(work, seat);
         shared.news.notify_one();
     }
 }
@@ -139,8 +151,7 @@ impl Shared {
     fn work(&self) {
         let mut memory = argon::Memory::default();
         while let Some((work, seat)) = self.next(&mut memory) {
-            self.argon.work(work, &mut memory);
-            drop(seat);
+            self.argon.work(work, seat, &mut memory);
         }
     }
 
@@ -148,7 +159,7 @@ impl Shared {
     fn next(&self, memory: &mut argon::Memory) -> Option<(Work, Seat)> {
         let mut queue = self.queue();
         loop {
-            if let Some(next) = queue.waiting.pop_front() {
+            if let Some(next) = queue.next() {
                 return Some(next);
             }
             if queue.closed {
@@ -164,7 +175,7 @@ impl Shared {
                 let waited = self.news.wait_timeout(queue, self.idle);
                 let (held, outcome) = waited.unwrap_or_else(PoisonError::into_inner);
                 queue = held;
-                if outcome.timed_out() && queue.waiting.is_empty() {
+                if outcome.timed_out() && queue.is_empty() {
                     memory.give_back();
                 }
             }
@@ -191,7 +202,7 @@ mod tests {
 
     fn room(threads: usize, places: usize) -> Room {
         let threads = NonZeroUsize::new(threads).unwrap();
-        Room { threads, places, places_of_one: places, idle: Duration::ZERO }
+        Room { threads, places, places_of_one: places, places_of_known: 0, idle: Duration::ZERO }
     }
 
     fn pool() -> Pool {
@@ -199,11 +210,11 @@ mod tests {
     }
 
     async fn hash(pool: &Pool, password: &str) -> PasswordHash {
-        pool.place(HERE).unwrap().hash(Password::typed(password)).await.unwrap()
+        pool.place(HERE, None).unwrap().hash(Password::typed(password)).await.unwrap()
     }
 
     async fn verify(pool: &Pool, password: &str, stored: Option<&PasswordHash>) -> Verified {
-        let place = pool.place(HERE).unwrap();
+        let place = pool.place(HERE, None).unwrap();
         place.verify(Password::typed(password), stored.cloned()).await.unwrap()
     }
 
@@ -237,7 +248,7 @@ mod tests {
 
     async fn take_over(pool: &Pool, digest: &str) -> PasswordHash {
         let digest = Digest::parse(digest).unwrap();
-        pool.place(HERE).unwrap().take_over(digest).await.unwrap()
+        pool.place(HERE, None).unwrap().take_over(digest).await.unwrap()
     }
 
     #[tokio::test]
@@ -279,7 +290,7 @@ mod tests {
     async fn what_is_no_hash_is_our_trouble_and_not_a_wrong_password() {
         let pool = pool();
         for stored in ["", "plain text", "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ", "$2b$12$abc"] {
-            let place = pool.place(HERE).unwrap();
+            let place = pool.place(HERE, None).unwrap();
             let stored = Some(PasswordHash::new(stored.to_owned()));
             assert!(place.verify(Password::typed("x"), stored).await.is_err());
         }
@@ -289,14 +300,11 @@ mod tests {
     #[tokio::test]
     async fn a_place_is_given_back_when_its_work_is_done_and_when_there_was_none() {
         let pool = Pool::start(Cost::LEAST, room(1, 1), chance()).unwrap();
-        let held = pool.place(HERE).unwrap();
-        assert_eq!(pool.place(HERE).unwrap_err(), Full);
+        let held = pool.place(HERE, None).unwrap();
+        assert_eq!(pool.place(HERE, None).unwrap_err(), Full);
         drop(held);
         for _ in 0..3 {
-            // The answer comes just before the place does.
-            while pool.places.taken() > 0 {
-                thread::yield_now();
-            }
+            assert_eq!(pool.places.taken(), 0);
             verify(&pool, "x", None).await;
         }
     }
@@ -305,7 +313,7 @@ mod tests {
     async fn a_visitor_who_hangs_up_leaves_no_place_taken() {
         let pool = Pool::start(Cost::LEAST, room(1, 1), chance()).unwrap();
         let (answer, waiting) = oneshot::channel();
-        let Place(worker) = pool.place(HERE).unwrap();
+        let Place(worker) = pool.place(HERE, None).unwrap();
         drop(waiting);
         worker.begin(Work::Hash { password: Password::typed("x"), answer });
         while pool.places.taken() > 0 {
@@ -318,7 +326,7 @@ mod tests {
         let pool = pool();
         let waiting = [(); 3].map(|()| {
             let (answer, waiting) = oneshot::channel();
-            let Place(worker) = pool.place(HERE).unwrap();
+            let Place(worker) = pool.place(HERE, None).unwrap();
             worker.begin(Work::Hash { password: Password::typed("x"), answer });
             waiting
         });

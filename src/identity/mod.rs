@@ -2,7 +2,8 @@
 //!
 //! Hashing is slow by design, so that room for it is scarce. Whoever wants a password hashed takes
 //! a [`Place`] first, and charges the attempt once there is one: a visitor who is turned away for
-//! want of room has lost nothing.
+//! want of room has lost nothing. Some room is kept for browsers that have been here before: however
+//! many strangers come, those who use the place every day still get in.
 
 pub mod limit;
 pub mod local;
@@ -15,17 +16,22 @@ use tokio::sync::oneshot;
 
 pub use limit::SignInLimit;
 
+use crate::domain::device::BrowserId;
 use crate::domain::digest::Digest;
 use crate::domain::password::{Password, PasswordHash};
 
 /// Where passwords are hashed.
 pub trait Hashing: Send + Sync {
-    /// A place for one piece of work, for a visitor from `address`. It is given back when the work
-    /// is done, or when the place is dropped.
+    /// A place for one piece of work, for a visitor from `address`, and for whichever known browser
+    /// of the person whose password it is the visitor was found to be. It is given back when the
+    /// work is done, or when the place is dropped.
+    ///
+    /// What a browser says is not enough for `known`: the user's record must name it. The number of
+    /// those is bounded; that of the cookies which were ever given out is not.
     ///
     /// # Errors
-    /// [`Full`] if there is none, or if this address has its share already.
-    fn place(&self, address: IpAddr) -> Result<Place, Full>;
+    /// [`Full`] if there is none, or if this visitor has their share already.
+    fn place(&self, address: IpAddr, known: Option<BrowserId>) -> Result<Place, Full>;
 }
 
 /// There is no place: the visitor should try again in a moment (503), and is charged nothing.

@@ -169,6 +169,8 @@ fn every_page_of_the_demo() {
     for (path, name) in [
         ("/", "demo-welcome"),
         ("/board", "demo-board"),
+        ("/chat", "demo-chat"),
+        ("/clock", "demo-clock"),
         ("/payroll/", "demo-payroll"),
         ("/bank/", "demo-bank"),
         ("/nowhere", "demo-missing"),

@@ -12,6 +12,7 @@ mod overtaken;
 mod challenge;
 mod confirm;
 mod demands;
+mod flood;
 mod hosts;
 mod kept_out;
 mod link;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use doorward::config::Config;
 use doorward::domain::chance::Chance;
+use doorward::domain::device::BrowserId;
 use doorward::domain::event::What;
 use doorward::domain::factor::totp;
 use doorward::domain::link::{Link, Purpose};
@@ -69,6 +70,7 @@ impl Counting {
             threads: 1.try_into().unwrap(),
             places: 1_000,
             places_of_one: 1_000,
+            places_of_known: 16,
             idle: Duration::from_secs(1),
         };
         Self { pool: Pool::start(cost, room, chance).unwrap(), hashed }
@@ -76,8 +78,8 @@ impl Counting {
 }
 
 impl Hashing for Counting {
-    fn place(&self, address: IpAddr) -> Result<Place, Full> {
-        let place = self.pool.place(address)?;
+    fn place(&self, address: IpAddr, known: Option<BrowserId>) -> Result<Place, Full> {
+        let place = self.pool.place(address, known)?;
         Ok(Place::new(CountingWorker { place, hashed: Arc::clone(&self.hashed) }))
     }
 }

@@ -14,6 +14,9 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
+use super::chat;
+use super::clock::{self, Now};
+
 /// The notes on the board, the newest first.
 type Board = Arc<Mutex<VecDeque<Note>>>;
 
@@ -22,8 +25,8 @@ struct Note {
     text: String,
 }
 
-/// The application.
-pub(super) fn router() -> Router {
+/// The application, and what time it is there.
+pub(super) fn router(now: Now) -> Router {
     Router::new()
         .route("/", get(home))
         .route("/news", get(news))
@@ -33,6 +36,8 @@ pub(super) fn router() -> Router {
         .route("/style.css", get(style))
         .fallback(missing)
         .with_state(Board::default())
+        .merge(chat::router())
+        .merge(clock::router(now))
 }
 
 async fn home(headers: HeaderMap) -> Html<String> {
@@ -50,7 +55,11 @@ async fn home(headers: HeaderMap) -> Html<String> {
         &format!(
             "<p>This application has no sign-in of its own. It believes what the request says, and \
              this is what the request said:</p><table>{us}{others}</table><p>The marked lines are from \
-             the gateway. Whatever a visitor sends under these names, it removes.</p>"
+             the gateway. Whatever a visitor sends under these names, it removes.</p><p>Two pages keep \
+             a connection open: <a href=\"/chat\">the chat</a> is a WebSocket, <a \
+             href=\"/clock\">the clock</a> an event stream. The gateway lets them begin as it lets \
+             any request through, and ends them with your sign-in: open one here, sign out in \
+             another window, and watch.</p>"
         ),
     )
 }
@@ -85,16 +94,24 @@ async fn board(State(board): State<Board>, headers: HeaderMap) -> Html<String> {
 }
 
 async fn pin(State(board): State<Board>, headers: HeaderMap, body: Bytes) -> Redirect {
-    let text = url::form_urlencoded::parse(&body)
-        .find(|(name, _)| name == "text")
-        .map(|(_, text)| text.chars().take(200).collect::<String>())
-        .filter(|text| !text.trim().is_empty());
-    if let Some(text) = text {
+    if let Some(text) = typed(&body) {
         let mut board = board.lock().unwrap_or_else(PoisonError::into_inner);
         board.push_front(Note { by: who(&headers), text });
         board.truncate(20);
     }
     Redirect::to("/board")
+}
+
+/// What was typed into the field `text` of a form, if it is more than nothing.
+pub(super) fn typed(body: &[u8]) -> Option<String> {
+    let (_, text) = url::form_urlencoded::parse(body).find(|(name, _)| name == "text")?;
+    a_line(&text)
+}
+
+/// Not more than a line or two of `text`, if it is more than nothing.
+pub(super) fn a_line(text: &str) -> Option<String> {
+    let line: String = text.trim().chars().take(200).collect();
+    (!line.is_empty()).then_some(line)
 }
 
 async fn payroll(headers: HeaderMap) -> Html<String> {
@@ -139,7 +156,12 @@ pub(super) fn who(headers: &HeaderMap) -> String {
     named.map_or_else(|| "nobody".to_owned(), |n| String::from_utf8_lossy(n.as_bytes()).into())
 }
 
-fn page(headers: &HeaderMap, title: &str, content: &str) -> Html<String> {
+/// A script of this application.
+pub(super) fn script(text: &'static str) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], text)
+}
+
+pub(super) fn page(headers: &HeaderMap, title: &str, content: &str) -> Html<String> {
     let who = escaped(&who(headers));
     Html(format!(
         "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" \
@@ -147,6 +169,7 @@ fn page(headers: &HeaderMap, title: &str, content: &str) -> Html<String> {
          href=\"/style.css\"></head><body><div id=\"top\"><b>Harbour &amp; Sons</b> Intranet \
          <span>{who}</span></div><ul id=\"nav\"><li><a href=\"/\">Home</a></li><li>\
          <a href=\"/news\">News</a></li><li><a href=\"/board\">Notice board</a></li><li>\
+         <a href=\"/chat\">Chat</a></li><li><a href=\"/clock\">Clock</a></li><li>\
          <a href=\"/payroll/\">Payroll</a></li><li><a href=\"/bank/\">Bank</a></li><li>\
          <a href=\"/.doorward/\">Your sign-in</a></li></ul><div id=\"main\"><h1>{title}</h1>\
          {content}</div><p id=\"foot\">Best viewed at 1024 × 768. © 2004</p></body></html>"
@@ -169,7 +192,7 @@ pub(super) fn escaped(text: &str) -> String {
 
 const STYLE: &str = "\
 body { margin: 0; font: 14px Verdana, Geneva, sans-serif; color: #222; background: #e8ecf1; }
-#top { padding: 14px 20px; color: #fff; background: linear-gradient(#4a6d9c, #2f4f7c); }
+#top { padding: 14px 20px; overflow: hidden; color: #fff; background: linear-gradient(#4a6d9c, #2f4f7c); }
 #top b { font: bold 20px Georgia, serif; margin-right: 8px; }
 #top span { float: right; padding-top: 4px; }
 #nav { margin: 0; padding: 0 14px; list-style: none; background: #c9d4e2; overflow: hidden; }
@@ -185,6 +208,9 @@ th, td { padding: 3px 8px; border: 1px solid #d5dde7; text-align: left; vertical
   font-size: 12px; overflow-wrap: anywhere; }
 th { background: #eef2f7; white-space: nowrap; }
 .us th, .us td { background: #fff3c4; font-weight: bold; }
+#said { padding: 0; list-style: none; overflow-wrap: anywhere; }
+#said li { padding: 3px 0; }
+#now { font: 34px Georgia, serif; font-variant-numeric: tabular-nums; }
 #foot { margin: 20px; color: #777; font-size: 11px; }
 ";
 
@@ -195,6 +221,11 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
+    use crate::domain::time::Timestamp;
+
+    fn router() -> Router {
+        super::router(Arc::new(|| Timestamp::from_secs(1_800_000_000)))
+    }
 
     async fn get_page(router: &Router, request: Request<axum::body::Body>) -> String {
         let response = router.clone().oneshot(request).await.unwrap();
@@ -224,5 +255,20 @@ mod tests {
         router.clone().oneshot(request).await.unwrap();
         let request = Request::get("/board").body(axum::body::Body::empty()).unwrap();
         assert!(get_page(&router, request).await.contains("<p><b>ada:</b> Tea at four</p>"));
+    }
+    #[tokio::test]
+    async fn the_chat_and_the_clock_are_of_use_without_a_script() {
+        let router = router();
+        let request = Request::post("/chat")
+            .header("remote-user", "grace")
+            .body(axum::body::Body::from("text=%3Cb%3EMind+the+bug"))
+            .unwrap();
+        let response = router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.headers()[header::LOCATION], "/chat");
+        let request = Request::get("/chat").body(axum::body::Body::empty()).unwrap();
+        let page = get_page(&router, request).await;
+        assert!(page.contains("<li><b>grace:</b> &lt;b&gt;Mind the bug</li>"), "{page}");
+        let request = Request::get("/clock").body(axum::body::Body::empty()).unwrap();
+        assert!(get_page(&router, request).await.contains("08:00:00"));
     }
 }

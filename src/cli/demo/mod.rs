@@ -1,5 +1,7 @@
 //! `doorward demo`: two small applications, a gateway before them, and three people, in one process.
 
+mod chat;
+mod clock;
 mod intranet;
 mod people;
 mod wiki;
@@ -9,6 +11,7 @@ use std::io::{self, BufRead, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::{fs, thread};
 
 use data_encoding::HEXLOWER;
@@ -37,7 +40,8 @@ pub(super) fn run(port: u16, out: &mut dyn Write) -> Result<(), Failure> {
 
     let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).map_err(system)?;
     let intranet = listener.local_addr().map_err(system)?;
-    runtime.spawn(async move { axum::serve(listener, intranet::router()).await });
+    let router = intranet::router(Arc::clone(&world.clock));
+    runtime.spawn(async move { axum::serve(listener, router).await });
     let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).map_err(system)?;
     let wiki = listener.local_addr().map_err(system)?;
     let router = wiki::router(&format!("http://localhost:{port}"));
@@ -60,6 +64,8 @@ pub(super) fn run(port: u16, out: &mut dyn Write) -> Result<(), Failure> {
     out.flush().map_err(unwritten)?;
     let end = runtime.block_on(wait(&alan, &gateway, out));
     writeln!(out, "\nThe demo ends, and takes what it made with it.").ok();
+    // The gateway waits for what is under way, and a chat would be for as long as it may.
+    runtime.shutdown_background();
     gateway.stop();
     end.map_err(system)
 }
@@ -181,6 +187,8 @@ What to try:
 
   {origin}/news        lets anybody read it
   {origin}/            asks to sign in, and shows what the application is told
+  {origin}/chat        talks over a WebSocket: sign out in another window, and it ends
+  {origin}/clock       ticks in an event stream, which ends likewise
   {origin}/payroll/    demands a second factor, or a trusted device
   {origin}/bank/       demands a code from the last minute, trusted device or not
   {origin}/.doorward/  shows people who they are, and lets them sign out

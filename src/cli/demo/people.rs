@@ -97,7 +97,7 @@ async fn add(env: &Env, person: &Person, alan: &Alan) -> Result<(), Failure> {
     let id = id.ok_or_else(stuck)?;
 
     let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let place = env.hashing.place(here).map_err(|error| broken(&error))?;
+    let place = env.hashing.place(here, None).map_err(|error| broken(&error))?;
     let hash = place.hash(Password::typed(person.password)).await;
     let hash = hash.map_err(|error| broken(&error))?;
     let now = env.now().map_err(|error| broken(&error))?;

@@ -6,6 +6,7 @@ use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::elsewhere;
+use super::places::Seat;
 use crate::domain::chance::Chance;
 use crate::domain::digest::Digest;
 use crate::domain::password::{Password, PasswordHash};
@@ -52,21 +53,27 @@ impl Argon {
         Self { cost, nobodys, chance }
     }
 
-    /// Does `work`, unless nobody waits for it any longer, and answers.
-    pub(super) fn work(&self, work: Work, memory: &mut Memory) {
+    /// Does `work`, unless nobody waits for it any longer, gives `seat` back, and answers: whoever
+    /// has their answer and comes again finds their place free.
+    pub(super) fn work(&self, work: Work, seat: Seat, memory: &mut Memory) {
         // Where nobody waits any longer, the answer goes nowhere, and that is well.
         match work {
             Work::Verify { answer, .. } if answer.is_closed() => {}
             Work::Hash { answer, .. } if answer.is_closed() => {}
             Work::TakeOver { answer, .. } if answer.is_closed() => {}
             Work::Verify { password, stored, answer } => {
-                let _ = answer.send(self.verify(&password, stored.as_ref(), memory));
+                let verified = self.verify(&password, stored.as_ref(), memory);
+                drop(seat);
+                let _ = answer.send(verified);
             }
             Work::Hash { password, answer } => {
-                let _ = answer.send(self.hash(password.expose(), memory).map(PasswordHash::new));
+                let hash = self.hash(password.expose(), memory);
+                drop(seat);
+                let _ = answer.send(hash.map(PasswordHash::new));
             }
             Work::TakeOver { digest: Digest { scheme, digest }, answer } => {
                 let hash = self.hash(digest.expose(), memory);
+                drop(seat);
                 let _ = answer.send(hash.map(|hash| PasswordHash::over(scheme, hash)));
             }
         }

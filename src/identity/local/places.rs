@@ -1,53 +1,74 @@
 //! Who has a place in the pool.
+//!
+//! Most places are for whoever comes first, and one address can have a share of them only. That
+//! does not help against many addresses, so that some places are kept for known browsers: a flood
+//! of strangers, from however many addresses, finds them closed. Of these each known browser can
+//! have one at a time; a stolen cookie fills no more than its own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::domain::device::BrowserId;
 use crate::identity::limit::Source;
 
-/// A number of places, of which one address can have a share only.
+/// A number of places for anybody, and a number that are kept for known browsers.
 #[derive(Debug)]
 pub(super) struct Places {
     at_most: usize,
     of_one: usize,
+    kept: usize,
     taken: Mutex<Taken>,
 }
 
 #[derive(Debug, Default)]
 struct Taken {
+    /// How many of those for anybody.
     all: usize,
     by: HashMap<Source, usize>,
+    /// Who has one of those that are kept.
+    known: HashSet<BrowserId>,
 }
 
 /// One place, given back when it is dropped.
 #[derive(Debug)]
 pub(super) struct Seat {
     places: Arc<Places>,
-    source: Source,
+    whose: Whose,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Whose {
+    Anybody(Source),
+    Known(BrowserId),
 }
 
 impl Places {
-    pub(super) fn new(at_most: usize, of_one: usize) -> Self {
-        Self { at_most, of_one: of_one.max(1), taken: Mutex::default() }
+    pub(super) fn new(at_most: usize, of_one: usize, kept: usize) -> Self {
+        Self { at_most, of_one: of_one.max(1), kept, taken: Mutex::default() }
     }
 
-    /// A place for `address`, if one is free and its share is not used up.
-    pub(super) fn take(places: &Arc<Self>, address: IpAddr) -> Option<Seat> {
-        let source = Source::of(address);
+    /// A place for a visitor from `address`: if it is a known browser, one of those that are kept,
+    /// unless it has one already or all are taken; else one that is for anybody, if one is free and
+    /// the share of the address is not used up.
+    pub(super) fn take(
+        places: &Arc<Self>,
+        address: IpAddr,
+        known: Option<BrowserId>,
+    ) -> Option<Seat> {
         let mut taken = places.taken_now();
-        let has = taken.by.get(&source).copied().unwrap_or(0);
-        if taken.all >= places.at_most || has >= places.of_one {
-            return None;
-        }
-        taken.all += 1;
-        taken.by.insert(source, has + 1);
-        Some(Seat { places: Arc::clone(places), source })
+        let known = known.filter(|_| taken.known.len() < places.kept);
+        let whose = match known.filter(|browser| taken.known.insert(*browser)) {
+            Some(browser) => Whose::Known(browser),
+            None => Whose::Anybody(taken.share(Source::of(address), places)?),
+        };
+        Some(Seat { places: Arc::clone(places), whose })
     }
 
     #[cfg(test)]
     pub(super) fn taken(&self) -> usize {
-        self.taken_now().all
+        let taken = self.taken_now();
+        taken.all + taken.known.len()
     }
 
     fn taken_now(&self) -> MutexGuard<'_, Taken> {
@@ -56,14 +77,41 @@ impl Places {
     }
 }
 
+impl Taken {
+    /// Counts one more place for anybody, if there is one and this source has not had its share.
+    fn share(&mut self, source: Source, places: &Places) -> Option<Source> {
+        let has = self.by.get(&source).copied().unwrap_or(0);
+        if self.all >= places.at_most || has >= places.of_one {
+            return None;
+        }
+        self.all += 1;
+        self.by.insert(source, has + 1);
+        Some(source)
+    }
+}
+
+impl Seat {
+    /// Whether it is one of those that are kept for known browsers.
+    pub(super) fn is_kept(&self) -> bool {
+        matches!(self.whose, Whose::Known(_))
+    }
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut taken = self.places.taken_now();
-        taken.all = taken.all.saturating_sub(1);
-        if let Some(has) = taken.by.get_mut(&self.source) {
-            *has = has.saturating_sub(1);
-            if *has == 0 {
-                taken.by.remove(&self.source);
+        match self.whose {
+            Whose::Known(browser) => {
+                taken.known.remove(&browser);
+            }
+            Whose::Anybody(source) => {
+                taken.all = taken.all.saturating_sub(1);
+                if let Some(has) = taken.by.get_mut(&source) {
+                    *has = has.saturating_sub(1);
+                    if *has == 0 {
+                        taken.by.remove(&source);
+                    }
+                }
             }
         }
     }
@@ -73,17 +121,59 @@ impl Drop for Seat {
 mod tests {
     use super::*;
 
+    /// A visitor whose address is `192.0.2.last`.
+    fn take(places: &Arc<Places>, last: u8, known: Option<BrowserId>) -> Option<Seat> {
+        Places::take(places, IpAddr::from([192, 0, 2, last]), known)
+    }
+
+    fn browser(number: u8) -> BrowserId {
+        BrowserId::from([number; 16])
+    }
+
     #[test]
     fn one_address_cannot_take_every_place() {
-        let places = Arc::new(Places::new(4, 2));
-        let from = |address: &str| Places::take(&places, address.parse().unwrap());
-        let flood: Vec<_> = (0..10).filter_map(|_| from("192.0.2.1")).collect();
+        let places = Arc::new(Places::new(4, 2, 0));
+        let flood: Vec<_> = (0..10).filter_map(|_| take(&places, 1, None)).collect();
         assert_eq!(flood.len(), 2);
-        let _another = from("192.0.2.2").expect("a place is left for others");
-        let _third = from("192.0.2.3").expect("and one more");
-        assert!(from("192.0.2.4").is_none(), "but no more than there are");
+        let _another = take(&places, 2, None).expect("a place is left for others");
+        let _third = take(&places, 3, None).expect("and one more");
+        assert!(take(&places, 4, None).is_none(), "but no more than there are");
         drop(flood);
-        assert!(from("192.0.2.4").is_some());
+        assert!(take(&places, 4, None).is_some());
         assert_eq!(places.taken_now().by.len(), 2, "who has no place is forgotten");
+    }
+
+    #[test]
+    fn strangers_from_everywhere_leave_known_browsers_their_places() {
+        let places = Arc::new(Places::new(4, 2, 2));
+        let flood: Vec<_> = (0..=255).filter_map(|from| take(&places, from, None)).collect();
+        assert_eq!(flood.len(), 4);
+        let ada = take(&places, 1, Some(browser(1))).expect("even from the address of a stranger");
+        let _bob = take(&places, 1, Some(browser(2))).expect("and another");
+        assert!(take(&places, 9, Some(browser(3))).is_none(), "but no more than are kept");
+        drop(ada);
+        assert!(take(&places, 9, None).is_none(), "and none of them is for a stranger");
+        assert!(take(&places, 9, Some(browser(3))).is_some());
+    }
+
+    #[test]
+    fn a_stolen_cookie_takes_one_kept_place_and_no_more() {
+        let places = Arc::new(Places::new(4, 2, 3));
+        let thieves: Vec<_> =
+            (0..=255).filter_map(|from| take(&places, from, Some(browser(1)))).collect();
+        assert_eq!(thieves.len(), 1 + 4, "its own, and what anybody could have");
+        assert_eq!(thieves.iter().filter(|seat| seat.is_kept()).count(), 1);
+        assert!(take(&places, 9, Some(browser(2))).is_some());
+        drop(thieves);
+        assert_eq!(places.taken(), 0);
+        assert!(take(&places, 9, Some(browser(1))).is_some_and(|seat| seat.is_kept()));
+    }
+
+    #[test]
+    fn a_known_browser_gets_what_anybody_gets_where_none_is_kept_for_it() {
+        let places = Arc::new(Places::new(4, 2, 1));
+        let _bob = take(&places, 1, Some(browser(2)));
+        let ada = take(&places, 2, Some(browser(1))).expect("there is room for anybody");
+        assert!(!ada.is_kept());
     }
 }

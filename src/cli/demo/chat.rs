@@ -1,0 +1,142 @@
+//! A chat for whoever is signed in, over a WebSocket; without a script, it is a form and a list.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::response::{Html, Redirect, Response};
+use axum::routing::get;
+use http::HeaderMap;
+use tokio::sync::broadcast::{self, error::RecvError};
+
+use super::intranet::{a_line, escaped, page, script, typed, who};
+
+/// The page, its script, and the WebSocket.
+pub(super) fn router() -> Router {
+    Router::new()
+        .route("/chat", get(room).post(post))
+        .route("/chat.js", get(async || script(include_str!("chat.js"))))
+        .route("/chat/ws", get(join))
+        .with_state(Arc::new(Chat::new()))
+}
+
+/// What was said, and who listens.
+struct Chat {
+    /// The last of it, the newest last.
+    said: Mutex<VecDeque<Line>>,
+    news: broadcast::Sender<Line>,
+}
+
+#[derive(Clone)]
+struct Line {
+    by: String,
+    text: String,
+}
+
+impl Chat {
+    /// How much of it is kept, and how far a listener may fall behind.
+    const KEPT: usize = 20;
+
+    fn new() -> Self {
+        Self { said: Mutex::default(), news: broadcast::Sender::new(Self::KEPT) }
+    }
+
+    fn say(&self, by: String, text: String) {
+        let line = Line { by, text };
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.len() == Self::KEPT {
+            said.pop_front();
+        }
+        said.push_back(line.clone());
+        // Nobody may be listening. Told under the lock: whoever joins hears each line once.
+        self.news.send(line).ok();
+    }
+
+    /// What was said so far, and all that will be.
+    fn listen(&self) -> (Vec<Line>, broadcast::Receiver<Line>) {
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        (said.iter().cloned().collect(), self.news.subscribe())
+    }
+}
+
+impl Line {
+    fn message(&self) -> Message {
+        Message::text(serde_json::json!({ "by": self.by, "text": self.text }).to_string())
+    }
+}
+
+async fn room(State(chat): State<Arc<Chat>>, headers: HeaderMap) -> Html<String> {
+    let (said, _) = chat.listen();
+    let said = said.iter().fold(String::new(), |mut all, line| {
+        let (by, text) = (escaped(&line.by), escaped(&line.text));
+        write!(all, "<li><b>{by}:</b> {text}</li>").ok();
+        all
+    });
+    page(
+        &headers,
+        "Chat",
+        &format!(
+            "<ul id=\"said\" role=\"log\">{said}</ul><form method=\"post\" id=\"say\"><p><input \
+             name=\"text\" size=\"40\" maxlength=\"200\" autocomplete=\"off\" aria-label=\"Your \
+             line\"> <button>Say it</button></p></form><p id=\"state\" role=\"status\">Load the page \
+             again to see what others say. With scripts on, a WebSocket brings it.</p>\
+             <p id=\"ended\" hidden>Whoever signs out ends all that they have open: the gateway lets \
+             nothing pass any more, either way. <a href=\"/chat\">Open the chat again</a></p>\
+             <script src=\"/chat.js\"></script>"
+        ),
+    )
+}
+
+async fn post(State(chat): State<Arc<Chat>>, headers: HeaderMap, body: Bytes) -> Redirect {
+    if let Some(text) = typed(&body) {
+        chat.say(who(&headers), text);
+    }
+    Redirect::to("/chat")
+}
+
+async fn join(
+    State(chat): State<Arc<Chat>>,
+    headers: HeaderMap,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    // As with any request, the gateway says once who this is, and holds the connection to it.
+    let by = who(&headers);
+    upgrade.max_message_size(LONGEST).on_upgrade(async move |socket| {
+        // It has ended, one way or another; nobody is left to be told how.
+        talk(&chat, &by, socket).await.ok();
+    })
+}
+
+/// Tells a listener all that is said, and everybody what the listener says, until they leave.
+async fn talk(chat: &Chat, by: &str, mut socket: WebSocket) -> Result<(), axum::Error> {
+    let (said, mut news) = chat.listen();
+    for line in said {
+        socket.send(line.message()).await?;
+    }
+    loop {
+        tokio::select! {
+            heard = socket.recv() => match heard.transpose()? {
+                Some(Message::Text(text)) => {
+                    if let Some(text) = a_line(&text) {
+                        chat.say(by.to_owned(), text);
+                    }
+                }
+                Some(Message::Binary(_) | Message::Ping(_) | Message::Pong(_)) => {}
+                Some(Message::Close(_)) | None => return Ok(()),
+            },
+            line = news.recv() => match line {
+                Ok(line) => socket.send(line.message()).await?,
+                // Too slow to hear everything; the next line is there already.
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return Ok(()),
+            },
+        }
+    }
+}
+
+/// In bytes; a line is two hundred characters at most.
+const LONGEST: usize = 4 * 1024;

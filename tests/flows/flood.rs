@@ -1,0 +1,76 @@
+//! A flood of strangers takes every place in which passwords are hashed.
+
+use std::net::IpAddr;
+use std::sync::atomic::Ordering;
+
+use doorward::identity::Place;
+use http::StatusCode;
+use http::header::RETRY_AFTER;
+
+use crate::gate::{Gate, PASSWORD};
+
+/// Strangers from as many addresses as it takes; their places are theirs until they are dropped.
+fn flood(gate: &Gate) -> Vec<Place> {
+    let everywhere =
+        (0..=u32::from(u16::MAX)).map(|n| IpAddr::from((0x0a00_0000 | n).to_be_bytes()));
+    everywhere.map_while(|address| gate.env.hashing.place(address, None).ok()).collect()
+}
+
+#[tokio::test]
+async fn in_a_flood_a_known_browser_signs_in_and_a_stranger_is_turned_away_for_nothing() {
+    let gate = Gate::new();
+    gate.knows("ada").await;
+    let mut home = gate.browser();
+    home.signs_in("ada").await.signs_out().await;
+
+    let strangers = flood(&gate);
+    let hashed = gate.hashed.load(Ordering::SeqCst);
+    let mut elsewhere = gate.browser();
+    for _ in 0..9 {
+        elsewhere.signs_in_with("ada", "not the password").await;
+        assert_eq!(elsewhere.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(elsewhere.headers.contains_key(RETRY_AFTER));
+    }
+    assert_eq!(gate.hashed.load(Ordering::SeqCst), hashed);
+    assert_eq!(home.signs_in("ada").await.status, StatusCode::SEE_OTHER);
+    home.opens("/.doorward/confirm").await.sends(&[("password", PASSWORD)]).await;
+    assert_eq!(home.status, StatusCode::SEE_OTHER, "and confirms who they are");
+    assert_eq!(gate.hashed.load(Ordering::SeqCst), hashed + 2);
+
+    drop(strangers);
+    elsewhere.signs_in("ada").await;
+    assert_eq!(
+        elsewhere.status,
+        StatusCode::SEE_OTHER,
+        "nine tries that were not read cost nothing"
+    );
+}
+
+#[tokio::test]
+async fn in_a_flood_the_cookie_of_one_person_keeps_no_place_for_another() {
+    let gate = Gate::new();
+    gate.knows("mallory").await;
+    gate.knows("ada").await;
+    let mut browser = gate.browser();
+    browser.signs_in("mallory").await.signs_out().await;
+    let _strangers = flood(&gate);
+    for name in ["ada", "nobody"] {
+        assert_eq!(browser.signs_in(name).await.status, StatusCode::SERVICE_UNAVAILABLE, "{name}");
+    }
+    assert_eq!(browser.signs_in("Mallory@Example.com").await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn in_a_flood_a_cookie_that_the_user_has_forgotten_keeps_no_place() {
+    let gate = Gate::new();
+    gate.knows("ada").await;
+    let mut first = gate.browser();
+    first.signs_in("ada").await.signs_out().await;
+    // Ten are known, and each of these is one more.
+    for _ in 0..10 {
+        gate.waits(std::time::Duration::from_secs(1));
+        gate.browser().signs_in("ada").await;
+    }
+    let _strangers = flood(&gate);
+    assert_eq!(first.signs_in("ada").await.status, StatusCode::SERVICE_UNAVAILABLE);
+}
