@@ -71,11 +71,14 @@ fn secure(folder: &Path, name: &str) -> SocketAddr {
             let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
             let stream = StreamOwned::new(connection, stream.unwrap());
             std::thread::spawn(move || {
-                serve(stream, 0, &|_, head| match head.to_lowercase().contains("upgrade: websocket") {
-                    true => "HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
-                             \r\nhello"
-                        .to_owned(),
-                    false => says("200 OK", "", head),
+                serve(stream, 0, &|_, head| {
+                    if head.to_lowercase().contains("upgrade: websocket") {
+                        "HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
+                         \r\nhello"
+                            .to_owned()
+                    } else {
+                        says("200 OK", "", head)
+                    }
                 });
             });
         }
@@ -281,8 +284,8 @@ fn speaks_http2() -> SocketAddr {
                             while let Some(Ok(part)) = body.data().await {
                                 heard.extend_from_slice(&part);
                             }
-                            let head = http::Response::new(());
-                            let mut sending = respond.send_response(head, false).unwrap();
+                            let answer = http::Response::new(());
+                            let mut sending = respond.send_response(answer, false).unwrap();
                             sending.send_data(Bytes::from(heard), false).unwrap();
                             let mut trailers = HeaderMap::new();
                             trailers.insert("grpc-status", "0".parse().unwrap());
@@ -336,7 +339,10 @@ fn a_connection_that_was_signed_in_serves_nobody_else() {
     assert_eq!(ask(&mut ada, "").body, "ada");
     for _ in 0..10 {
         assert_eq!(ask(&mut eve, "").status, 401);
-        assert_eq!(Wire::to(door.address).asks(format!("GET /a HTTP/1.1\r\nHost: {HOST}\r\n\r\n")).status, 401);
+        assert_eq!(
+            Wire::to(door.address).asks(format!("GET /a HTTP/1.1\r\nHost: {HOST}\r\n\r\n")).status,
+            401
+        );
     }
     assert_eq!(ask(&mut eve, "Authorization: nTLM eve\r\n").body, "eve");
     assert_eq!(ask(&mut ada, "").body, "ada");

@@ -21,7 +21,8 @@ fn application(goes_on: bool) -> std::net::SocketAddr {
                 let length = stream.read(&mut head).unwrap();
                 let head = String::from_utf8_lossy(&head[..length]).to_lowercase();
                 if !head.starts_with("get /private/") && !head.contains("upgrade") {
-                    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+                    let answer =
+                        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
                     stream.write_all(answer).unwrap();
                     return;
                 }
@@ -30,10 +31,13 @@ fn application(goes_on: bool) -> std::net::SocketAddr {
                 } else if head.contains("text/event-stream") {
                     "200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
                 } else {
-                    "200 OK\r\nContent-Length: 1073741824\r\n\r\nbeginning"
+                    "200 OK\r\nContent-Length: 1073741824\r\n\r\n"
                 };
                 stream.write_all(format!("HTTP/1.1 {answer}").as_bytes()).unwrap();
-                let chunk = [b'a'; 65_536];
+                let chunk = vec![b'a'; 65_536];
+                if answer.contains("Content-Length") {
+                    stream.write_all(&chunk).unwrap();
+                }
                 while goes_on && stream.write_all(&chunk).is_ok() {}
                 // Silent until the other side has gone.
                 while let Ok(1..) = stream.read(&mut [0; 4096]) {}

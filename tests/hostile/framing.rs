@@ -52,7 +52,9 @@ const SECRET: &str = "GET /secret/ HTTP/1.1\r\nHost: crm.localhost:8080\r\n\r\n"
 #[case::length_empty("Content-Length:\r\n")]
 // 19: a tunnel that is none yet.
 #[case::upgrade("Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 4\r\n")]
-#[case::upgrade_h2c("Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\nContent-Length: 4\r\n")]
+#[case::upgrade_h2c(
+    "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\nContent-Length: 4\r\n"
+)]
 fn no_second_request_hides_behind_a_body(#[case] lines: &str) {
     for body in [format!("0\r\n\r\n{SECRET}"), format!("3\r\nabc\r\n0\r\n\r\n{SECRET}")] {
         smuggles_nothing(&post(lines, &body));
@@ -64,14 +66,22 @@ fn no_second_request_hides_behind_a_body(#[case] lines: &str) {
 #[case::http_0_9(b"GET /secret/\r\n\r\n")]
 #[case::http_1_2(b"GET /secret/ HTTP/1.2\r\nHost: crm.localhost:8080\r\n\r\n")]
 #[case::bare_lf(b"GET /a HTTP/1.1\nHost: crm.localhost:8080\nX: a\n\nGET /secret/ HTTP/1.1\nHost: crm.localhost:8080\n\n")]
-#[case::bare_cr(b"GET /a HTTP/1.1\rX: y\r\nHost: crm.localhost:8080\r\rGET /secret/ HTTP/1.1\r\r\r\n\r\n")]
+#[case::bare_cr(
+    b"GET /a HTTP/1.1\rX: y\r\nHost: crm.localhost:8080\r\rGET /secret/ HTTP/1.1\r\r\r\n\r\n"
+)]
 #[case::nul_in_name(b"GET /a HTTP/1.1\r\nHost: crm.localhost:8080\r\nX\0: a\r\n\r\n")]
-#[case::line_break_in_target(b"GET /a%0d%0a%0d%0aGET%20/secret/ HTTP/1.1\r\nHost: crm.localhost:8080\r\n\r\n")]
+#[case::line_break_in_target(
+    b"GET /a%0d%0a%0d%0aGET%20/secret/ HTTP/1.1\r\nHost: crm.localhost:8080\r\n\r\n"
+)]
 #[case::space_in_target(b"GET /a /secret/ HTTP/1.1\r\nHost: crm.localhost:8080\r\n\r\n")]
 #[case::tab_in_request_line(b"GET\t/secret/\tHTTP/1.1\r\nHost: crm.localhost:8080\r\n\r\n")]
 #[case::two_hosts(b"GET /secret/ HTTP/1.1\r\nHost: crm.localhost:8080\r\nHost: evil.test\r\n\r\n")]
-#[case::absolute_elsewhere(b"GET http://evil.test/secret/ HTTP/1.1\r\nHost: crm.localhost:8080\r\n\r\n")]
-#[case::absolute_here(b"GET http://crm.localhost:8080/secret/ HTTP/1.1\r\nHost: crm.localhost:8080\r\n\r\n")]
+#[case::absolute_elsewhere(
+    b"GET http://evil.test/secret/ HTTP/1.1\r\nHost: crm.localhost:8080\r\n\r\n"
+)]
+#[case::absolute_here(
+    b"GET http://crm.localhost:8080/secret/ HTTP/1.1\r\nHost: crm.localhost:8080\r\n\r\n"
+)]
 #[case::at(b"GET @crm.localhost/secret/ HTTP/1.1\r\nHost: crm.localhost:8080\r\n\r\n")]
 #[case::star(b"OPTIONS * HTTP/1.1\r\nHost: crm.localhost:8080\r\n\r\n")]
 #[case::lead_blank_lines(b"\r\n\r\nGET /secret/ HTTP/1.1\r\nHost: crm.localhost:8080\r\n\r\n")]
@@ -102,7 +112,8 @@ fn the_body_behind_an_early_answer_is_no_request(#[case] length: usize) {
     let door = before_with(notes.address, BRIEF);
     let mut wire = Wire::to(door.address);
     let filler = "a".repeat(length - SECRET.len());
-    let head = format!("POST /private/ HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {length}\r\n\r\n");
+    let head =
+        format!("POST /private/ HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {length}\r\n\r\n");
     wire.tries(format!("{head}{filler}{SECRET}").as_bytes());
     assert_eq!(wire.answer().status, 401);
     wire.tries(format!("GET /ok HTTP/1.1\r\nHost: {HOST}\r\n\r\n").as_bytes());

@@ -164,7 +164,6 @@ fn no_spelling_opens_a_place(#[case] target: &str) {
 fn a_host_is_one_of_ours_or_nobodys(#[case] host: &str, #[case] status: u16) {
     let notes = Notes::start();
     let door = before(notes.address);
-    let answer =
-        Wire::to(door.address).asks(format!("GET /open HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+    let answer = Wire::to(door.address).asks(format!("GET /open HTTP/1.1\r\nHost: {host}\r\n\r\n"));
     assert_eq!(answer.status, status, "{host}");
 }

@@ -1,7 +1,5 @@
 //! Visitors who are slow, or many.
 
-use std::time::{Duration, Instant};
-
 use super::{HOST, Notes, before_with};
 use crate::wire::Wire;
 
@@ -17,8 +15,7 @@ fn a_head_that_does_not_come_is_not_waited_for() {
     half.sends("GET /open HTTP/1.1\r\nHost: ");
     // One byte at a time does not make it any earlier.
     let mut trickling = Wire::to(door.address);
-    let began = Instant::now();
-    while trickling.tries(b"G") && began.elapsed() < Duration::from_secs(20) {
+    while trickling.tries(b"G") {
         std::thread::yield_now();
     }
     assert!(half.is_over());
@@ -40,7 +37,8 @@ fn a_head_that_is_too_long_is_told_so_and_one_without_end_is_not_collected() {
     assert_eq!(Wire::to(door.address).asks(many).status, 431);
     let mut endless = Wire::to(door.address);
     endless.tries(b"GET /open HTTP/1.1\r\n");
-    let line = b"X: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n".repeat(100);
+    let line =
+        b"X: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n".repeat(100);
     let taken = (0..10_000).take_while(|_| endless.tries(&line)).count();
     assert!(taken < 10_000, "70 megabytes of a head were taken");
     assert!(notes.heard().is_empty());

@@ -8,6 +8,7 @@ mod upstream;
 #[path = "../support/window.rs"]
 mod window;
 #[path = "../support/wire.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
 mod wire;
 
 mod alone;

@@ -10,6 +10,7 @@ mod upstream;
 #[path = "../support/window.rs"]
 mod window;
 #[path = "../support/wire.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
 mod wire;
 
 mod main_job;
