@@ -1,0 +1,5 @@
+//! See `checks::configuration`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| doorward_fuzz::configuration(input));

@@ -1,0 +1,17 @@
+//! The checks of the fuzz targets, which `tests/corpora.rs` shares.
+
+#[path = "../checks.rs"]
+mod checks;
+#[path = "../../spellings/mod.rs"]
+#[allow(dead_code)]
+mod spellings;
+
+macro_rules! targets {
+    ($($name:ident),*) => {$(
+        pub fn $name(input: &[u8]) {
+            checks::$name(input);
+        }
+    )*};
+}
+
+targets!(readings, cookies, configuration, form, record, ticket);
