@@ -314,6 +314,7 @@ fn notices() -> Vec<(&'static str, Notice)> {
         ("unavailable", Notice::Unavailable),
         ("wrong-host", Notice::WrongHost),
         ("too-large", Notice::TooLarge),
+        ("doubled-cookie", Notice::DoubledCookie),
         ("head-too-large", Notice::HeadTooLarge),
         ("spent-link", Notice::SpentLink),
         ("signed-out", Notice::SignedOut { url: url() }),

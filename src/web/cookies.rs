@@ -98,6 +98,21 @@ impl<'a> Jar<'a> {
         }
     }
 
+    /// Whether the session cookie is there twice, so that neither is believed.
+    pub(super) fn is_doubled(&self, headers: &HeaderMap) -> bool {
+        let name = Ours::Session.name_at(self.origin);
+        headers
+            .get_all(COOKIE)
+            .iter()
+            .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
+            .filter(|pair| {
+                let key = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
+                key.trim_ascii() == name.as_bytes()
+            })
+            .nth(1)
+            .is_some()
+    }
+
     fn device(&self, headers: &HeaderMap) -> Option<DeviceCookie> {
         let bytes = self.open::<40>(Ours::Device, headers)?;
         let (user, rest) = bytes.split_first_chunk::<16>()?;

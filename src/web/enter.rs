@@ -95,6 +95,10 @@ pub(super) async fn take(
 ) -> Result<Response, Trouble> {
     let presented: Presented =
         serde_html_form::from_str(query.as_deref().unwrap_or_default()).unwrap_or_default();
+    if desk.jar().is_doubled(&request) {
+        // Whatever session began here would not be believed either: round and round it would go.
+        return Ok(desk.notice(Notice::DoubledCookie, &request));
+    }
     let Some(token) = Token::parse(&presented.ticket) else {
         return Ok(desk.notice(Notice::SpentTicket, &request));
     };

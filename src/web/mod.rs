@@ -161,7 +161,12 @@ impl Web {
 /// Whether this is the application's own link to sign out, followed within the application: a
 /// page elsewhere must not sign anybody out.
 fn signs_out(app: &App, request: &policy::Request, head: &Parts) -> bool {
-    let elsewhere = head.headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
+    // Another host of the same domain is elsewhere, too.
+    let elsewhere = head
+        .headers
+        .get_all("sec-fetch-site")
+        .iter()
+        .any(|site| site != "same-origin" && site != "none");
     let is_link = |path: &[u8]| {
         app.sign_out_paths.iter().any(|link| link.matches(path, policy::pattern::Case::Exact))
     };

@@ -269,6 +269,7 @@ fn said(notice: &Notice) -> (&'static str, &'static str) {
         }
         Notice::SpentLink => ("spent-link", "this link does not work any more"),
         Notice::SpentTicket => ("spent-ticket", "sign in again, in a browser"),
+        Notice::DoubledCookie => ("doubled-cookie", "the session cookie was sent twice"),
         Notice::SignedOut { .. } => ("signed-out", "you are signed out"),
     }
 }

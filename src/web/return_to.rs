@@ -31,7 +31,9 @@ impl ReturnTo {
 
     /// Reads a whole URL; `None` if it is none of `origin`.
     pub(super) fn at(url: &str, origin: &Origin) -> Option<Self> {
-        url.starts_with(&origin.to_string()).then(|| Self::parse(url, origin)).flatten()
+        // What is behind it alone counts as long: so everything that has a place leads back to it.
+        let path = url.strip_prefix(&origin.to_string())?;
+        path.starts_with('/').then(|| Self::parse(path, origin)).flatten()
     }
 
     fn parse(text: &str, origin: &Origin) -> Option<Self> {
@@ -125,6 +127,25 @@ mod tests {
             assert_eq!(read(elsewhere), "/", "{elsewhere:?}");
         }
         assert_eq!(read(&format!("/{}", "a".repeat(3_000))), "/");
+    }
+
+    #[test]
+    fn whatever_has_a_place_leads_back_to_it_from_another_host() {
+        let origin: Origin = "https://crm.example.com".parse().unwrap();
+        let longest = ReturnTo::read(&format!("/{}", "a".repeat(2_047)), &origin);
+        assert_ne!(longest, ReturnTo::root());
+        let at = |url: &str| ReturnTo::at(url, &origin);
+        assert_eq!(at(&format!("{origin}{}", longest.as_str())), Some(longest));
+        for elsewhere in [
+            "https://crm.example.com.evil.test/",
+            "https://crm.example.com@evil.test/",
+            "https://crm.example.com:8443/",
+            "https://crm.example.com\\.evil.test",
+            "https://crm.example.com//evil.test",
+            "/a",
+        ] {
+            assert_eq!(at(elsewhere), None, "{elsewhere}");
+        }
     }
 
     #[test]

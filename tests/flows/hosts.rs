@@ -195,10 +195,23 @@ async fn a_link_to_sign_out_on_another_site_signs_nobody_out() {
     window.visits(&format!("{CRM}/")).await;
     window.signs_in("ada").await;
     let crm = window.at.get_mut(CRM).unwrap();
-    let from_elsewhere = [("sec-fetch-site", "cross-site")];
-    crm.requests(http::Method::GET, "/logout", &from_elsewhere, "".into()).await;
-    crm.opens("/").await;
-    assert_eq!(crm.passed, Some(Some("ada".to_owned())));
+    for site in ["cross-site", "same-site"] {
+        let from_elsewhere = [("sec-fetch-site", site)];
+        crm.requests(http::Method::GET, "/logout", &from_elsewhere, "".into()).await;
+        crm.opens("/").await;
+        assert_eq!(crm.passed, Some(Some("ada".to_owned())), "{site}");
+    }
+}
+
+#[tokio::test]
+async fn a_browser_with_two_session_cookies_is_told_so_and_not_sent_round_in_circles() {
+    let gate = gate();
+    let mut window = Window::new(&gate);
+    let crm = window.at.get_mut(CRM).unwrap();
+    let two = "__Host-doorward-session=planted; __Host-doorward-session=ours";
+    let two = [("cookie", two), ("accept", "text/html")];
+    crm.requests(http::Method::GET, "/.doorward/ticket?ticket=x", &two, "".into()).await;
+    assert_eq!(crm.heading(), "Your browser is not sure who you are");
 }
 
 #[tokio::test]

@@ -74,6 +74,8 @@ pub enum Notice {
     SpentLink,
     /// A ticket that was used, is too late, or belongs to another browser or host.
     SpentTicket,
+    /// The session cookie is there twice, so that neither is believed.
+    DoubledCookie,
     /// The visit is over.
     SignedOut {
         /// Where to sign in again.
@@ -94,7 +96,7 @@ impl Notice {
     pub const fn status(&self) -> StatusCode {
         match self {
             Self::Refused { .. } => StatusCode::FORBIDDEN,
-            Self::BadRequest { .. } => StatusCode::BAD_REQUEST,
+            Self::BadRequest { .. } | Self::DoubledCookie => StatusCode::BAD_REQUEST,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::NotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Unsent { .. } | Self::Framed { .. } => StatusCode::UNAUTHORIZED,
@@ -124,6 +126,7 @@ impl Notice {
             Self::TooLarge | Self::HeadTooLarge => "That was too long",
             Self::SpentLink => "This link does not work any more",
             Self::SpentTicket => "Please come in again",
+            Self::DoubledCookie => "Your browser is not sure who you are",
             Self::SignedOut { .. } => "You are signed out",
         }
     }
@@ -177,6 +180,9 @@ impl Notice {
                 said(&["The way in here from the sign-in page took too long, was \
                  taken before, or began in another browser. One more click starts it anew."])
             }
+            Self::DoubledCookie => said(&["It sends two sign-ins for this site, so neither is \
+                 believed: one of them may have been put there by another site. Remove the \
+                 cookies of this site, then come in again."]),
             Self::SignedOut { .. } => said(&["Close the browser as well if others use this \
                  computer."]),
         }
@@ -189,7 +195,7 @@ impl Notice {
             Self::Unsent { owed, url } => way(url, owed.label(), Some("_blank")),
             Self::Framed { url } => way(url, "Open it there", Some("_top")),
             Self::SpentLink => way("/.doorward/sign-in", "Sign in", None),
-            Self::SpentTicket => way("/", "Come in", None),
+            Self::SpentTicket | Self::DoubledCookie => way("/", "Come in", None),
             Self::SignedOut { url } => way(url, "Sign in again", None),
             _ => None,
         }
