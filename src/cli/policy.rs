@@ -28,7 +28,8 @@ pub(super) async fn why(
         writeln!(out, "{}: {} {} of {app}", why.at, why.method, why.path)?;
         writeln!(out, "{who}, from {}, was refused: {}", why.from, why.reason)?;
         if let Some(rule) = &why.rule {
-            writeln!(out, "by {rule}, over {} readings of the path", why.readings)?;
+            let readings = if why.readings == 1 { "reading" } else { "readings" };
+            writeln!(out, "by {rule}, over {} {readings} of the path", why.readings)?;
         }
         Ok(())
     };

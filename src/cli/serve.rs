@@ -17,6 +17,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
@@ -249,6 +250,7 @@ pub fn run(config: Config, world: World) -> Result<(), NotStarted> {
     for warning in warnings {
         tracing::warn!("{file}:{warning}");
     }
+    take_all_files(config.limits.connections);
     let gateway = Gateway::start(config, world)?;
     // Before anybody is told that we listen: whoever is told may stop us.
     let told = gateway.runtime.block_on(async { told_to_stop() })?;
@@ -267,6 +269,25 @@ pub fn run(config: Config, world: World) -> Result<(), NotStarted> {
     }
     tracing::info!("ended");
     Ok(())
+}
+
+/// Takes as many open files as the system lets us have: each connection is one, and so is the way
+/// from it to an application.
+fn take_all_files(connections: usize) {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::debug!(%error, "the limit of open files stays as it was");
+    }
+    let needed = 2 * connections as u64 + SPARE_FILES;
+    if let Some(files) = getrlimit(Resource::Nofile).current.filter(|files| *files < needed) {
+        tracing::warn!(
+            files,
+            needed,
+            "the system allows fewer open files than `limits.connections` needs: raise its limit \
+             (LimitNOFILE= with systemd), or lower this one"
+        );
+    }
 }
 
 /// What ends with SIGTERM or SIGINT. From now on these do not end the process by themselves.
@@ -468,6 +489,8 @@ async fn readiness(
 /// How often, and how long apart, a store that a command has is asked for: for five seconds.
 const PATIENCE: usize = 100;
 const PAUSE: Duration = Duration::from_millis(50);
+/// For the store, the log, listeners and commands.
+const SPARE_FILES: u64 = 64;
 const SWEEP_EVERY: Duration = Duration::from_hours(1);
 const NOTE_TIME_EVERY: Duration = Duration::from_mins(1);
 /// How long threads get to notice the end, after the requests.

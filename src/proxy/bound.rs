@@ -6,6 +6,7 @@
 //! that is shared has been told credentials in a way that was not seen: its answer is not passed on.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::header::{AUTHORIZATION, HeaderMap, WWW_AUTHENTICATE};
 
@@ -41,9 +42,15 @@ pub(super) fn is_bound_by(headers: &HeaderMap) -> bool {
 
 /// A number for the connections to applications that serve `user`, or a stranger, who came from
 /// `source` over the connection `link`.
+///
+/// Strangers whom a proxy has sent over one connection cannot be told apart: each request of theirs
+/// has a number of its own.
 pub(super) fn number(link: u64, user: Option<UserId>, source: Source) -> u64 {
+    static STRANGERS: AtomicU64 = AtomicU64::new(1);
+    let unknown = user.is_none() && source.visitor != Some(source.peer);
+    let once = if unknown { STRANGERS.fetch_add(1, Ordering::Relaxed) } else { 0 };
     let mut hasher = DefaultHasher::new();
-    (link, user, source.visitor).hash(&mut hasher);
+    (link, user, source.visitor, once).hash(&mut hasher);
     // Nought is what all others share.
     hasher.finish() | 1
 }
@@ -82,12 +89,14 @@ mod tests {
 
     #[test]
     fn no_two_visitors_of_one_connection_share_a_number() {
-        let from = |last: u8| Source {
-            peer: [10, 0, 0, 1].into(),
-            visitor: Some([192, 0, 2, last].into()),
+        let from = |last: u8| {
+            let address = [192, 0, 2, last].into();
+            Source { peer: address, visitor: Some(address) }
         };
         assert_eq!(number(1, None, from(1)), number(1, None, from(1)));
         assert_ne!(number(1, None, from(1)), number(1, None, from(2)));
         assert_ne!(number(1, None, from(1)), number(2, None, from(1)));
+        let sent = Source { peer: [10, 0, 0, 1].into(), ..from(1) };
+        assert_ne!(number(1, None, sent), number(1, None, sent));
     }
 }

@@ -15,7 +15,7 @@ use pingora::modules::http::HttpModules;
 use pingora::protocols::http::v1::server::HttpSession;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
-use pingora::{Error, ErrorSource, ErrorType, Result};
+use pingora::{Error, ErrorSource, ErrorType, OrErr, Result};
 
 use super::connections::Connections;
 use super::headers::{self, Stamp};
@@ -300,9 +300,11 @@ impl ProxyHttp for Gateway {
         headers::stamp(request, &Stamp { permit, forwarded_for, site: &place.address, app })?;
         if let Some(host) = &app.reach.host {
             request.insert_header(HOST, host.clone())?;
-            if let Ok(uri) = in_origin_form(&request.uri) {
-                // What HTTP/2 would take the host from otherwise.
-                request.set_uri(uri);
+            if request.uri.authority().is_some() {
+                // What HTTP/2 would take the host from otherwise. In HTTP/1.1 it is not there, and
+                // the target stays as it came.
+                let uri = in_origin_form(&request.uri);
+                request.set_uri(uri.or_err(ErrorType::InvalidHTTPHeader, "no path")?);
             }
         }
         Ok(())

@@ -129,6 +129,10 @@ impl Link {
     /// In which phase it is, and since which tick.
     pub(super) fn phase(&self) -> (Phase, u64) {
         let word = self.phase.load(Ordering::Relaxed);
+        if self.streams.load(Ordering::Relaxed) > 0 {
+            // Whatever the last of its other streams has left behind.
+            return (Phase::Busy, word >> 8);
+        }
         let phase = match word & 0xff {
             0 => Phase::Handshake,
             1 => Phase::Idle,
@@ -271,6 +275,16 @@ mod tests {
         link.cut(Cut::Shed);
         link.cut(Cut::Revoked);
         assert_eq!(link.is_cut(), Some(Cut::Shed));
+    }
+
+    #[test]
+    fn a_connection_with_a_stream_is_not_idle() {
+        let link = link();
+        link.begin_stream();
+        link.enter(Phase::Idle, 9);
+        assert_eq!(link.phase(), (Phase::Busy, 9));
+        link.end_stream();
+        assert_eq!(link.phase(), (Phase::Idle, 9));
     }
 
     #[test]

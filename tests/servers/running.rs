@@ -16,7 +16,7 @@ pub(crate) const MARK: &str = "this-is-the-protected-handler";
 pub(crate) struct Server {
     pub address: SocketAddr,
     process: Child,
-    _home: TempDir,
+    home: TempDir,
 }
 
 impl Server {
@@ -28,7 +28,7 @@ impl Server {
                 .unwrap()
                 .map(|entry| entry.unwrap().path())
                 .find(|path| path.to_string_lossy().contains("libphp"))
-                .expect("libapache2-mod-php is missing: run .ci/needs test");
+                .unwrap_or_else(|| panic!("PHP for apache2 is missing: run .ci/needs test"));
             let at = home.display();
             let user = if is_root() { "User www-data\nGroup www-data\n" } else { "" };
             let modules = modules.display();
@@ -124,10 +124,10 @@ server.serve_forever()
         // In a group of its own: apache ends with everybody in its group.
         command.process_group(0).stdout(Stdio::null()).stderr(Stdio::null());
         let process = command.spawn().unwrap();
-        let mut server = Self { address, process, _home: home };
+        let mut server = Self { address, process, home };
         while TcpStream::connect(address).is_err() {
             if let Some(ended) = server.process.try_wait().unwrap() {
-                let log = std::fs::read_to_string(server._home.path().join("error.log"));
+                let log = std::fs::read_to_string(server.home.path().join("error.log"));
                 panic!("the server ended: {ended}: {log:?}");
             }
             std::thread::yield_now();

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 /// Software that decodes a path, step by step.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one habit of software")]
 pub(crate) struct Decoder {
     /// How often percent-encoding is undone.
     pub percent: usize,
@@ -25,10 +26,10 @@ impl Decoder {
     pub(crate) fn all() -> impl Iterator<Item = Self> {
         (0..48).map(|bits| Self {
             percent: bits % 3,
-            dots: bits / 3 & 1 == 1,
-            parameters: bits / 6 & 1 == 1,
-            backslash: bits / 12 & 1 == 1,
-            caseless: bits / 24 & 1 == 1,
+            dots: (bits / 3) & 1 == 1,
+            parameters: (bits / 6) & 1 == 1,
+            backslash: (bits / 12) & 1 == 1,
+            caseless: (bits / 24) & 1 == 1,
         })
     }
 
@@ -69,15 +70,12 @@ fn unescape(path: &[u8]) -> Vec<u8> {
     while let [first, more @ ..] = rest {
         let digits = more.get(..2).and_then(|two| std::str::from_utf8(two).ok());
         let byte = digits.and_then(|two| u8::from_str_radix(two, 16).ok());
-        match (first, byte) {
-            (b'%', Some(byte)) => {
-                out.push(byte);
-                rest = &more[2..];
-            }
-            _ => {
-                out.push(*first);
-                rest = more;
-            }
+        if let (b'%', Some(byte)) = (first, byte) {
+            out.push(byte);
+            rest = &more[2..];
+        } else {
+            out.push(*first);
+            rest = more;
         }
     }
     out

@@ -1,0 +1,292 @@
+//! What a crowd costs: ten thousand who wait, a thousand who never finish their question, a hundred
+//! who ask without end, and a flood of wrong passwords; and what an ordinary visitor notices of it.
+//!
+//! `cargo bench --bench crowd`. Everything runs on this machine and disturbs itself: read the ratios.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    reason = "a bench"
+)]
+#![allow(clippy::disallowed_methods, reason = "here time is what is measured")]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+const HOST: &str = "crm.localhost:8080";
+const IDLE: usize = 10_000;
+const HALF: usize = 1_000;
+const FLOODING: usize = 100;
+const GUESSING: usize = 50;
+const ASKED: usize = 2_000;
+
+struct Gateway {
+    process: Child,
+    address: SocketAddr,
+    _home: tempfile::TempDir,
+}
+
+impl Gateway {
+    fn start(upstream: SocketAddr) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let config = format!(
+            "
+listen: [{{ address: '{address}' }}]
+state: {}
+log: {{ level: error }}
+limits: {{ connections_per_address: 1000000, sign_in_posts: 10000/m }}
+deadlines: {{ head: 300s, idle: 1h }}
+apps:
+  - name: crm
+    hosts: ['http://{HOST}']
+    upstream: http://{upstream}
+    rules: [{{ paths: [/open/], require: nothing }}]
+",
+            home.path().join("state").display()
+        );
+        let file = home.path().join("doorward.yaml");
+        std::fs::write(&file, config).unwrap();
+        let process = Command::new(env!("CARGO_BIN_EXE_doorward"))
+            .arg("serve")
+            .arg(&file)
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
+        while TcpStream::connect(address).is_err() {
+            thread::sleep(Duration::from_millis(20));
+        }
+        Self { process, address, _home: home }
+    }
+
+    /// Resident memory in KiB.
+    fn resident(&self) -> usize {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    fn connects(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
+
+/// An application that answers everything with a kilobyte.
+fn application() -> SocketAddr {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in socket.incoming() {
+            let mut stream = stream.unwrap();
+            thread::spawn(move || {
+                let body = "a".repeat(1024);
+                let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 1024\r\n\r\n{body}");
+                let mut read = [0; 8192];
+                while let Ok(1..) = stream.read(&mut read) {
+                    if stream.write_all(answer.as_bytes()).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+/// Sends a request and reads its answer; its status.
+fn ask(stream: &mut TcpStream, request: &str) -> Option<u16> {
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut seen = Vec::new();
+    let mut read = [0; 16_384];
+    loop {
+        let length = stream.read(&mut read).ok().filter(|length| *length > 0)?;
+        seen.extend_from_slice(&read[..length]);
+        let text = String::from_utf8_lossy(&seen);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let lower = head.to_lowercase();
+        let expected = lower
+            .split("content-length: ")
+            .nth(1)
+            .and_then(|rest| rest.split("\r\n").next()?.trim().parse::<usize>().ok());
+        if body.len() >= expected.unwrap_or(0) {
+            return head.split(' ').nth(1)?.parse().ok();
+        }
+    }
+}
+
+fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n")
+}
+
+/// What an ordinary visitor sees: how many requests were answered, and the 50th and 99th percentile.
+fn visitor(gateway: &Gateway, asked: usize) -> (usize, Duration, Duration) {
+    let mut stream = gateway.connects();
+    let mut took = Vec::with_capacity(asked);
+    for _ in 0..asked {
+        let began = Instant::now();
+        match ask(&mut stream, &get("/open/a")) {
+            Some(200) => took.push(began.elapsed()),
+            _ => stream = gateway.connects(),
+        }
+    }
+    took.sort();
+    let at = |percent: usize| took[(took.len() - 1) * percent / 100];
+    (took.len(), at(50), at(99))
+}
+
+fn told(name: &str, (served, half, most): (usize, Duration, Duration)) {
+    println!("{name:<44} {served:>6} of {ASKED} answered   p50 {half:>10.1?}   p99 {most:>10.1?}");
+}
+
+/// A form of the sign-in page: its cookie, and its signed field.
+fn form(gateway: &Gateway) -> (String, String) {
+    let mut stream = gateway.connects();
+    stream
+        .write_all(
+            get("/.doorward/sign-in")
+                .replace("\r\n\r\n", "\r\nAccept: text/html\r\nConnection: close\r\n\r\n")
+                .as_bytes(),
+        )
+        .unwrap();
+    let mut page = String::new();
+    stream.read_to_string(&mut page).unwrap();
+    let between = |start: &str, end: &str| {
+        page.split_once(start).unwrap().1.split_once(end).unwrap().0.to_owned()
+    };
+    (between("doorward-browser=", ";"), between("name=\"csrf\" value=\"", "\""))
+}
+
+fn main() {
+    let most = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most }).unwrap();
+    if most.is_some_and(|most| most < 15_000) {
+        println!("this system allows {most:?} open files, and the crowd needs 15,000");
+        return;
+    }
+    let gateway = Gateway::start(application());
+    visitor(&gateway, 200);
+    let alone = gateway.resident();
+    told("alone", visitor(&gateway, ASKED));
+
+    let fresh: Vec<TcpStream> = (0..IDLE).map(|_| gateway.connects()).collect();
+    thread::sleep(Duration::from_secs(1));
+    let silent = gateway.resident();
+    println!(
+        "{IDLE} connections that have said nothing: {:.1} KiB each",
+        (silent - alone) as f64 / IDLE as f64
+    );
+    drop(fresh);
+    thread::sleep(Duration::from_secs(1));
+    let before = gateway.resident();
+    let idle: Vec<TcpStream> = (0..IDLE)
+        .map(|_| {
+            let mut stream = gateway.connects();
+            assert_eq!(ask(&mut stream, &get("/open/a")), Some(200));
+            stream
+        })
+        .collect();
+    thread::sleep(Duration::from_secs(1));
+    println!(
+        "{IDLE} idle connections after a request: {:.1} KiB each; {} MiB resident in all",
+        gateway.resident().saturating_sub(before.min(alone)) as f64 / IDLE as f64,
+        gateway.resident() / 1024
+    );
+    told("beside them", visitor(&gateway, ASKED));
+
+    let half: Vec<TcpStream> = (0..HALF)
+        .map(|_| {
+            let mut stream = gateway.connects();
+            stream.write_all(b"GET /open/a HTTP/1.1\r\nHost: crm.loc").unwrap();
+            stream
+        })
+        .collect();
+    let done = Arc::new(AtomicBool::new(false));
+    let asked = Arc::new(AtomicUsize::new(0));
+    let flood: Vec<_> = (0..FLOODING)
+        .map(|_| {
+            let (done, asked, mut stream) =
+                (Arc::clone(&done), Arc::clone(&asked), gateway.connects());
+            thread::spawn(move || {
+                while !done.load(Ordering::Relaxed) && ask(&mut stream, &get("/a")).is_some() {
+                    asked.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    let began = Instant::now();
+    told("and 1000 half-sent, and 100 flooding", visitor(&gateway, ASKED));
+    println!(
+        "{:.0} refused requests a second meanwhile; {} MiB resident in all",
+        asked.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64(),
+        gateway.resident() / 1024
+    );
+    done.store(true, Ordering::Relaxed);
+    for one in flood {
+        one.join().unwrap();
+    }
+    drop((idle, half));
+    thread::sleep(Duration::from_secs(1));
+
+    guessed(&gateway);
+}
+
+/// What an ordinary visitor notices of many who guess passwords.
+fn guessed(gateway: &Gateway) {
+    let without = visitor(gateway, ASKED);
+    told("before the flood of sign-ins", without);
+    let done = Arc::new(AtomicBool::new(false));
+    let tried = Arc::new(AtomicUsize::new(0));
+    let guesses: Vec<_> = (0..GUESSING)
+        .map(|number| {
+            let (browser, csrf) = form(gateway);
+            let (done, tried, address) = (Arc::clone(&done), Arc::clone(&tried), gateway.address);
+            thread::spawn(move || {
+                let body = format!("csrf={csrf}&username=nobody{number}&password=wrong+guess");
+                let request = format!(
+                    "POST /.doorward/sign-in HTTP/1.1\r\nHost: {HOST}\r\nSec-Fetch-Site: same-origin\r\n\
+                     Content-Type: application/x-www-form-urlencoded\r\nCookie: \
+                     doorward-browser={browser}\r\nContent-Length: {}\r\n\r\n{body}",
+                    body.len()
+                );
+                while !done.load(Ordering::Relaxed) {
+                    let mut stream = TcpStream::connect(address).unwrap();
+                    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+                    if ask(&mut stream, &request).is_some() {
+                        tried.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            })
+        })
+        .collect();
+    let began = Instant::now();
+    let beside = visitor(gateway, ASKED);
+    told("beside 50 who guess passwords", beside);
+    println!(
+        "{:.0} guesses a second; p99 x {:.2}",
+        tried.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64(),
+        beside.2.as_secs_f64() / without.2.as_secs_f64()
+    );
+    done.store(true, Ordering::Relaxed);
+    for one in guesses {
+        one.join().unwrap();
+    }
+}
