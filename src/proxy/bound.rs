@@ -51,7 +51,7 @@ pub(super) fn number(link: u64, user: Option<UserId>, source: Source) -> u64 {
     let once = if unknown { STRANGERS.fetch_add(1, Ordering::Relaxed) } else { 0 };
     let mut hasher = DefaultHasher::new();
     (link, user, source.visitor, once).hash(&mut hasher);
-    // Nought is what all others share.
+    // Even ones are what all others share.
     hasher.finish() | 1
 }
 

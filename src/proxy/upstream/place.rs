@@ -27,6 +27,9 @@ pub(super) struct Place {
     secure: Option<Secure>,
     http2: bool,
     peers: ArcSwapOption<Peers>,
+    /// Tells its connections from those of all other places: Pingora would take a connection for
+    /// the same whoever was believed when it was made.
+    number: u64,
     since: Instant,
     /// Failures in a row, and until when nobody is sent there for that, in milliseconds.
     failures: AtomicU32,
@@ -66,6 +69,7 @@ impl Place {
         trust: Option<Trust>,
         http2: bool,
     ) -> io::Result<Self> {
+        static PLACES: AtomicU64 = AtomicU64::new(1);
         let host = upstream.host().unwrap_or_default();
         let secure = trust.map(|trust| {
             let name = trust.server_name().map_or(host, str::to_owned);
@@ -78,6 +82,8 @@ impl Place {
             secure,
             http2,
             peers: ArcSwapOption::empty(),
+            // Even: odd ones are for visitors who share with nobody.
+            number: PLACES.fetch_add(1, Ordering::Relaxed) << 1,
             since: Instant::now(),
             failures: AtomicU32::new(0),
             left_alone_until: AtomicU64::new(0),
@@ -217,6 +223,7 @@ impl Place {
         };
         let peer = |timeouts| {
             let mut peer = peer.clone();
+            peer.group_key = self.number;
             peer.options = self.options(timeouts);
             peer
         };
@@ -338,6 +345,14 @@ mod tests {
         assert_eq!(peer.options.read_timeout, Some(TIMEOUTS.read));
         let lasting = place.peer(Length::Lasting, None).unwrap();
         assert_eq!(lasting.options.read_timeout, Some(LASTING_SILENCE));
+    }
+
+    #[test]
+    fn no_two_places_share_connections_even_at_one_address() {
+        let key = |place: &Place| place.peer(Length::Ordinary, None).unwrap().group_key;
+        let (one, two) = (place("unix:/run/app.sock"), place("unix:/run/app.sock"));
+        assert_ne!(key(&one), key(&two));
+        assert_eq!(key(&one), key(&one));
     }
 
     #[test]
