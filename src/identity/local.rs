@@ -98,6 +98,7 @@ impl Pool {
             let shared = Arc::clone(&shared);
             let name = format!("passwords-{number}");
             thread::Builder::new().name(name).spawn(move || {
+                yield_to_requests();
                 // Whoever waited for the job that panicked is told that we are broken; the next
                 // finds a thread with fresh memory.
                 while catch_unwind(AssertUnwindSafe(|| shared.work())).is_err() {}
@@ -106,6 +107,24 @@ impl Pool {
         Ok(pool)
     }
 }
+
+/// Whoever guesses passwords must not slow those who have come in: where both want the processor,
+/// the thread that hashes waits. A system that does not know of such things shares evenly.
+#[cfg(target_os = "linux")]
+fn yield_to_requests() {
+    // On Linux a thread has a priority of its own (sched(7)).
+    let done = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
+    if let Err(error) = done {
+        tracing::debug!(%error, "passwords are hashed at the priority of everything else");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn yield_to_requests() {}
+
+/// Of 19: a ninth of the processor where requests want all of it.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
 
 impl Hashing for Pool {
     fn place(&self, address: IpAddr, known: Option<BrowserId>) -> Result<Place, Full> {

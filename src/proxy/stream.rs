@@ -70,8 +70,19 @@ impl VisitorStream {
 
     /// Waits until there is something to read. Says whether there can be: not after the end.
     pub(super) async fn is_spoken_to(&mut self) -> bool {
+        let mut has_waited = false;
         std::future::poll_fn(|context| match &mut self.io {
-            Io::Plain(stream) => stream.poll_read_ready(context).map(|ready| ready.is_ok()),
+            Io::Plain(stream) => {
+                if has_waited {
+                    return stream.poll_read_ready(context).map(|ready| ready.is_ok());
+                }
+                // The runtime takes a socket for ready until it has looked once.
+                has_waited = true;
+                let mut byte = [0; 1];
+                stream
+                    .poll_peek(context, &mut ReadBuf::new(&mut byte))
+                    .map(|there| there.is_ok_and(|length| length > 0))
+            }
             Io::Tls(stream) => {
                 if self.peeked.is_some() {
                     return Poll::Ready(true);
@@ -259,3 +270,52 @@ impl Peek for VisitorStream {}
 const SMALL: usize = 4 * 1024;
 /// A head that is too long is answered; one that does not end at all is not.
 const ROOM_TO_ANSWER: usize = 32 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::proxy::link::Entered;
+
+    async fn connected() -> (TcpStream, VisitorStream) {
+        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let visitor = TcpStream::connect(socket.local_addr().unwrap()).await.unwrap();
+        let (stream, peer) = socket.accept().await.unwrap();
+        let link = Arc::new(Link::new(1, peer.ip(), Entered::default(), 0));
+        (visitor, VisitorStream::plain(stream, peer, link, 1024))
+    }
+
+    #[tokio::test]
+    async fn silence_is_not_taken_for_a_request() {
+        let (mut visitor, mut stream) = connected().await;
+        let mut waiting = Box::pin(stream.is_spoken_to());
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+        visitor.write_all(b"GET").await.unwrap();
+        assert!(waiting.await);
+        let mut read = [0; 3];
+        stream.read_exact(&mut read).await.unwrap();
+        assert_eq!(&read, b"GET");
+    }
+
+    #[tokio::test]
+    async fn small_writes_go_out_together_and_large_ones_whole() {
+        let (mut visitor, mut stream) = connected().await;
+        let large = vec![b'b'; 3 * SMALL];
+        let sent = async {
+            stream.write_all(b"head").await.unwrap();
+            stream.write_all(&large).await.unwrap();
+            stream.write_all(b"end").await.unwrap();
+            stream.flush().await.unwrap();
+            Shutdown::shutdown(&mut stream).await;
+        };
+        let mut read = Vec::new();
+        let ((), length) = tokio::join!(sent, visitor.read_to_end(&mut read));
+        assert_eq!(length.unwrap(), 4 + large.len() + 3);
+        assert!(read.starts_with(b"headb") && read.ends_with(b"bend"));
+        assert!(stream.unsent.is_empty());
+    }
+}
