@@ -1,7 +1,7 @@
 //! What a crowd costs: ten thousand who wait, a thousand who never finish their question, a hundred
 //! who ask without end, and a flood of wrong passwords; and what an ordinary visitor notices of it.
 //!
-//! `cargo bench --bench crowd`. Everything runs on this machine and disturbs itself: read the ratios.
+//! `cargo bench --bench crowd`, or with `-- guesses` the last of these alone. Everything runs on this machine and disturbs itself: read the ratios.
 
 #![allow(
     clippy::unwrap_used,
@@ -184,6 +184,9 @@ fn main() {
     }
     let gateway = Gateway::start(application());
     visitor(&gateway, 200);
+    if std::env::args().any(|argument| argument == "guesses") {
+        return guessed(&gateway);
+    }
     let alone = gateway.resident();
     told("alone", visitor(&gateway, ASKED));
 

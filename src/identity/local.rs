@@ -122,9 +122,9 @@ fn yield_to_requests() {
 #[cfg(not(target_os = "linux"))]
 fn yield_to_requests() {}
 
-/// Of 19: a ninth of the processor where requests want all of it.
+/// The last in the line: a seventieth of the processor where requests want all of it.
 #[cfg(target_os = "linux")]
-const NICE: i32 = 10;
+const NICE: i32 = 19;
 
 impl Hashing for Pool {
     fn place(&self, address: IpAddr, known: Option<BrowserId>) -> Result<Place, Full> {
