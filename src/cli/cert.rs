@@ -33,6 +33,14 @@ pub(super) enum Command {
     },
 }
 
+/// What stands below the help of `doorward cert`.
+pub(super) const NOTE: &str = "\
+For the months after the first hour, let an ACME client such as certbot or lego fetch certificates:
+files that are replaced are shown to the next visitor.
+
+Example:
+  doorward cert self-signed --to /etc/doorward";
+
 const EXAMPLES: &str = "\
 Browsers warn of it until they are told to believe it. It is meant for trying things out, and for a
 gateway that nobody can reach from outside.

@@ -156,6 +156,7 @@ mod tests {
             what,
             from: Some([192, 0, 2, 1].into()),
             by: None,
+            agent: None,
         };
         journal.tell(&event(What::SignedIn), Some("ada"));
         // The order in which it is told is the order in which it is done.

@@ -100,6 +100,7 @@ enum Command {
     #[command(after_help = SCHEMA_EXAMPLES)]
     Schema,
     /// A certificate for the first hour
+    #[command(after_help = cert::NOTE)]
     #[command(subcommand)]
     Cert(cert::Command),
     /// People: add, import, list, show, change, let in again, keep out, remove
@@ -353,6 +354,7 @@ mod tests {
     #[test]
     fn help_teaches() {
         insta::assert_snapshot!("help", help(&[]));
+        insta::assert_snapshot!("help_cert", help(&["cert"]));
         insta::assert_snapshot!("help_serve", help(&["serve"]));
         insta::assert_snapshot!("help_demo", help(&["demo"]));
         insta::assert_snapshot!("help_check", help(&["check"]));

@@ -164,6 +164,12 @@ impl Requirement {
         }
     }
 
+    /// Asks what a new password asks: the old one shown within `confirm_for`, and, of whoever has a
+    /// second factor, that one or a trusted device.
+    pub fn password(confirm_for: Duration) -> Self {
+        Self { password_within: Some(confirm_for), ..Self::sign_in() }
+    }
+
     const fn of(level: Level) -> Self {
         Self {
             level,
@@ -230,6 +236,10 @@ pub struct Proofs {
     /// A one-time link from an administrator.
     #[n(4)]
     pub link: Option<Timestamp>,
+    /// A code that was mailed to the verified address. It is proof of the mailbox, for a change to
+    /// one's own protection, and no second factor.
+    #[n(5)]
+    pub mailed_code: Option<Timestamp>,
 }
 
 /// A trusted device was presented.
@@ -254,8 +264,10 @@ pub enum Proof {
     RecoveryCode,
     /// A trusted device.
     TrustedDevice(DeviceId),
-    /// A one-time link.
+    /// A one-time link from an administrator.
     Link,
+    /// A code that was mailed to the verified address.
+    MailedCode,
 }
 
 impl Proofs {
@@ -270,6 +282,7 @@ impl Proofs {
                 self.trusted_device = Some(TrustShown { device, at: now });
             }
             Proof::Link => self.link = Some(now),
+            Proof::MailedCode => self.mailed_code = Some(now),
         }
         self
     }

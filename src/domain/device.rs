@@ -4,11 +4,13 @@
 //! number that every use replaces; so a copied cookie shows itself as soon as both the copy and
 //! the original have been used.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
 
+use super::agent::Agent;
 use super::id::random_id;
 use super::lockout::Failures;
 use super::time::Timestamp;
@@ -50,6 +52,19 @@ pub struct TrustedDevice {
     before: Option<u64>,
     #[n(7)]
     last_used: Timestamp,
+    #[n(8)]
+    agent: Option<Agent>,
+    #[n(9)]
+    address: Option<IpAddr>,
+}
+
+/// From where, and with what, somebody came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// The address.
+    pub address: Option<IpAddr>,
+    /// The browser, as it calls itself.
+    pub agent: Option<Agent>,
 }
 
 /// What a presented number turned out to be.
@@ -73,7 +88,7 @@ impl TrustedDevice {
     pub const OVERLAP: Duration = Duration::from_mins(1);
 
     /// Trusts a browser for `lasting`, from now. Its cookie carries number one.
-    pub fn new(id: DeviceId, lasting: Duration, now: Timestamp) -> Self {
+    pub fn new(id: DeviceId, lasting: Duration, seen: &Seen, now: Timestamp) -> Self {
         Self {
             id,
             made: now,
@@ -83,11 +98,13 @@ impl TrustedDevice {
             from: None,
             before: None,
             last_used: now,
+            agent: seen.agent.clone(),
+            address: seen.address,
         }
     }
 
     /// Judges the `number` of a cookie of this series, and counts on.
-    pub fn present(&mut self, number: u64, now: Timestamp) -> Presented {
+    pub fn present(&mut self, number: u64, seen: &Seen, now: Timestamp) -> Presented {
         if !self.is_trusted(now) {
             return Presented::Expired;
         }
@@ -103,6 +120,10 @@ impl TrustedDevice {
             return Presented::Copied;
         }
         self.last_used = now;
+        self.address = seen.address.or(self.address);
+        if seen.agent.is_some() {
+            self.agent.clone_from(&seen.agent);
+        }
         Presented::Trusted { number: self.newest, expires: self.expires }
     }
 
@@ -135,6 +156,16 @@ impl TrustedDevice {
     /// When it was last used.
     pub fn last_used(&self) -> Timestamp {
         self.last_used
+    }
+
+    /// From where it was last used.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
+    /// What it calls itself.
+    pub fn agent(&self) -> Option<&Agent> {
+        self.agent.as_ref()
     }
 }
 
@@ -186,7 +217,7 @@ mod tests {
     }
 
     fn device() -> TrustedDevice {
-        TrustedDevice::new(DeviceId::from([1; 16]), 30 * DAY, at(0))
+        TrustedDevice::new(DeviceId::from([1; 16]), 30 * DAY, &Seen::default(), at(0))
     }
 
     fn trusted(number: u64) -> Presented {
@@ -197,55 +228,55 @@ mod tests {
     fn every_use_counts_on_and_the_expiry_never_moves() {
         let mut device = device();
         let expires = device.expires();
-        assert_eq!(device.present(1, at(1_000)), trusted(2));
-        assert_eq!(device.present(2, at(2_000)), trusted(3));
+        assert_eq!(device.present(1, &Seen::default(), at(1_000)), trusted(2));
+        assert_eq!(device.present(2, &Seen::default(), at(2_000)), trusted(3));
         assert_eq!(device.expires(), expires);
-        assert_eq!(device.present(3, expires), Presented::Expired);
+        assert_eq!(device.present(3, &Seen::default(), expires), Presented::Expired);
     }
 
     #[test]
     fn parallel_requests_get_the_same_next_number() {
         let mut device = device();
-        assert_eq!(device.present(1, at(1_000)), trusted(2));
-        assert_eq!(device.present(1, at(1_060)), trusted(2));
+        assert_eq!(device.present(1, &Seen::default(), at(1_000)), trusted(2));
+        assert_eq!(device.present(1, &Seen::default(), at(1_060)), trusted(2));
     }
 
     #[test]
     fn a_request_overtaken_by_its_successor_raises_no_alarm_for_a_minute() {
         let mut device = device();
-        assert_eq!(device.present(1, at(1_000)), trusted(2));
-        assert_eq!(device.present(2, at(1_010)), trusted(3));
-        assert_eq!(device.present(1, at(1_070)), trusted(3));
-        assert_eq!(device.present(1, at(1_071)), Presented::Copied);
+        assert_eq!(device.present(1, &Seen::default(), at(1_000)), trusted(2));
+        assert_eq!(device.present(2, &Seen::default(), at(1_010)), trusted(3));
+        assert_eq!(device.present(1, &Seen::default(), at(1_070)), trusted(3));
+        assert_eq!(device.present(1, &Seen::default(), at(1_071)), Presented::Copied);
     }
 
     #[test]
     fn a_lost_answer_gets_a_new_number_and_voids_the_lost_one() {
         let mut device = device();
-        assert_eq!(device.present(1, at(1_000)), trusted(2));
-        assert_eq!(device.present(1, at(5_000)), trusted(3));
-        assert_eq!(device.present(2, at(5_001)), Presented::Copied);
-        assert_eq!(device.present(3, at(9_000)), trusted(4));
+        assert_eq!(device.present(1, &Seen::default(), at(1_000)), trusted(2));
+        assert_eq!(device.present(1, &Seen::default(), at(5_000)), trusted(3));
+        assert_eq!(device.present(2, &Seen::default(), at(5_001)), Presented::Copied);
+        assert_eq!(device.present(3, &Seen::default(), at(9_000)), trusted(4));
     }
 
     #[test]
     fn a_copied_cookie_shows_itself_at_the_second_use() {
         let mut device = device();
-        assert_eq!(device.present(1, at(1_000)), trusted(2), "the thief");
-        assert_eq!(device.present(2, at(2_000)), trusted(3), "the thief again");
-        assert_eq!(device.present(1, at(3_000)), Presented::Copied, "the owner");
+        assert_eq!(device.present(1, &Seen::default(), at(1_000)), trusted(2), "the thief");
+        assert_eq!(device.present(2, &Seen::default(), at(2_000)), trusted(3), "the thief again");
+        assert_eq!(device.present(1, &Seen::default(), at(3_000)), Presented::Copied, "the owner");
     }
 
     #[test]
     fn the_owner_who_comes_second_voids_the_number_of_the_thief() {
         let mut device = device();
-        assert_eq!(device.present(1, at(1_000)), trusted(2), "the thief");
-        assert_eq!(device.present(1, at(2_000)), trusted(3), "the owner");
-        assert_eq!(device.present(2, at(3_000)), Presented::Copied, "the thief");
+        assert_eq!(device.present(1, &Seen::default(), at(1_000)), trusted(2), "the thief");
+        assert_eq!(device.present(1, &Seen::default(), at(2_000)), trusted(3), "the owner");
+        assert_eq!(device.present(2, &Seen::default(), at(3_000)), Presented::Copied, "the thief");
     }
 
     #[test]
     fn a_number_that_was_never_issued_is_a_copy() {
-        assert_eq!(device().present(7, at(1_000)), Presented::Copied);
+        assert_eq!(device().present(7, &Seen::default(), at(1_000)), Presented::Copied);
     }
 }

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use minicbor::{Decode, Encode};
 
+use super::agent::Agent;
 use super::identity::UserId;
 use super::time::Timestamp;
 
@@ -28,6 +29,9 @@ pub struct Event {
     /// The operator who did it, where one did.
     #[n(4)]
     pub by: Option<String>,
+    /// The visitor's browser, as it calls itself.
+    #[n(5)]
+    pub agent: Option<Agent>,
 }
 
 /// Whom an event is about.
@@ -114,6 +118,66 @@ pub enum What {
     /// An operator removed the user.
     #[n(22)]
     UserRemoved,
+    /// The user turned two-factor off.
+    #[n(23)]
+    TwoFactorOff,
+    /// The user added another authenticator.
+    #[n(24)]
+    AuthenticatorAdded,
+    /// The user put a new authenticator in the place of the old ones.
+    #[n(25)]
+    AuthenticatorReplaced,
+    /// The user removed one of several authenticators.
+    #[n(26)]
+    AuthenticatorRemoved,
+    /// The user called an authenticator differently.
+    #[n(27)]
+    AuthenticatorRenamed,
+    /// The user made new recovery codes; the old ones are dead.
+    #[n(28)]
+    RecoveryCodesRenewed,
+    /// The user looked at the recovery codes again.
+    #[n(29)]
+    RecoveryCodesViewed,
+    /// The user trusts a device no longer.
+    #[n(30)]
+    DeviceRevoked,
+    /// The user trusts no device any longer.
+    #[n(31)]
+    DevicesRevoked,
+    /// The user ended another visit.
+    #[n(32)]
+    SessionEnded,
+    /// The user ended all other visits.
+    #[n(33)]
+    SessionsEnded,
+    /// The user changed the password.
+    #[n(34)]
+    PasswordChanged,
+    /// Somebody asked for a link to set a new password, and it was mailed.
+    #[n(35)]
+    ResetAsked,
+    /// The user set a password by a mailed link.
+    #[n(36)]
+    PasswordReset,
+    /// The user named a new e-mail address, and a link was mailed there.
+    #[n(37)]
+    EmailAsked,
+    /// The new e-mail address was verified, and is the user's from now on.
+    #[n(38)]
+    EmailChanged,
+    /// Somebody signed in fully in a browser that was not known.
+    #[n(39)]
+    NewBrowser,
+    /// The user said that a factor is not theirs: nothing is read for it until an administrator helps.
+    #[n(40)]
+    Frozen,
+    /// A code was mailed to the user.
+    #[n(41)]
+    CodeMailed,
+    /// A right code that was mailed was shown.
+    #[n(42)]
+    MailedCodeShown,
 }
 
 impl What {
@@ -143,6 +207,26 @@ impl What {
             Self::TwoFactorReset => "two-factor-reset",
             Self::UserChanged => "user-changed",
             Self::UserRemoved => "user-removed",
+            Self::TwoFactorOff => "two-factor-off",
+            Self::AuthenticatorAdded => "authenticator-added",
+            Self::AuthenticatorReplaced => "authenticator-replaced",
+            Self::AuthenticatorRemoved => "authenticator-removed",
+            Self::AuthenticatorRenamed => "authenticator-renamed",
+            Self::RecoveryCodesRenewed => "recovery-codes-renewed",
+            Self::RecoveryCodesViewed => "recovery-codes-viewed",
+            Self::DeviceRevoked => "device-revoked",
+            Self::DevicesRevoked => "devices-revoked",
+            Self::SessionEnded => "session-ended",
+            Self::SessionsEnded => "sessions-ended",
+            Self::PasswordChanged => "password-changed",
+            Self::ResetAsked => "reset-asked",
+            Self::PasswordReset => "password-reset",
+            Self::EmailAsked => "email-asked",
+            Self::EmailChanged => "email-changed",
+            Self::NewBrowser => "new-browser",
+            Self::Frozen => "frozen",
+            Self::CodeMailed => "code-mailed",
+            Self::MailedCodeShown => "mailed-code-shown",
         }
     }
 
@@ -174,6 +258,26 @@ impl What {
             Self::TwoFactorReset => "an operator turned two-factor off for a user",
             Self::UserChanged => "an operator changed what is known of a user",
             Self::UserRemoved => "an operator removed a user",
+            Self::TwoFactorOff => "a user turned two-factor off",
+            Self::AuthenticatorAdded => "a user added another authenticator",
+            Self::AuthenticatorReplaced => "a user replaced the authenticator",
+            Self::AuthenticatorRemoved => "a user removed an authenticator",
+            Self::AuthenticatorRenamed => "a user renamed an authenticator",
+            Self::RecoveryCodesRenewed => "a user made new recovery codes",
+            Self::RecoveryCodesViewed => "a user looked at the recovery codes",
+            Self::DeviceRevoked => "a user revoked a trusted device",
+            Self::DevicesRevoked => "a user revoked all trusted devices",
+            Self::SessionEnded => "a user ended another visit",
+            Self::SessionsEnded => "a user ended all other visits",
+            Self::PasswordChanged => "a user changed the password",
+            Self::ResetAsked => "a link to set a password was mailed",
+            Self::PasswordReset => "a user set a password by a mailed link",
+            Self::EmailAsked => "a user named a new e-mail address",
+            Self::EmailChanged => "a user's new e-mail address was verified",
+            Self::NewBrowser => "a user signed in with a new browser",
+            Self::Frozen => "a user said that a factor is not theirs",
+            Self::CodeMailed => "a code was mailed to a user",
+            Self::MailedCodeShown => "a user showed a code that was mailed",
         }
     }
 }

@@ -24,6 +24,14 @@ macro_rules! random_id {
             }
         }
 
+        impl $id {
+            /// Reads what is written by `Display`.
+            pub fn parse(text: &str) -> Option<Self> {
+                let bytes = data_encoding::HEXLOWER.decode(text.as_bytes()).ok()?;
+                <[u8; 16]>::try_from(bytes).ok().map(Self::from)
+            }
+        }
+
         impl From<[u8; 16]> for $id {
             fn from(bytes: [u8; 16]) -> Self {
                 Self(minicbor::bytes::ByteArray::from(bytes))

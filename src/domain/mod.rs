@@ -3,6 +3,7 @@
 //! No I/O, no clock, no randomness of its own, no HTTP: what is needed comes in as an argument and
 //! what follows goes out as a value.
 
+pub mod agent;
 pub mod assurance;
 pub mod chance;
 pub mod demand;
@@ -14,10 +15,12 @@ mod id;
 pub mod identity;
 pub mod link;
 pub mod lockout;
+pub mod mailed;
 pub mod name;
 pub mod password;
 pub mod secret;
 pub mod session;
+pub mod set_up;
 pub mod signed;
 pub mod stay;
 pub mod ticket;

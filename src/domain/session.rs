@@ -11,6 +11,7 @@ use minicbor::{Decode, Encode};
 use super::assurance::{Proof, Proofs};
 use super::factor::totp;
 use super::identity::UserId;
+use super::mailed::MailedCode;
 use super::stay::StayId;
 use super::time::Timestamp;
 
@@ -29,6 +30,9 @@ pub struct Session {
     /// The stay that it belongs to. One from before there were stays has none, and is over.
     #[n(6)]
     pub stay: Option<StayId>,
+    /// A code that was mailed to whoever sits there.
+    #[n(7)]
+    pub mailed: Option<MailedCode>,
 }
 
 /// A key that waits for its first right code: the same after a reload, a wrong code, a restart.
@@ -43,7 +47,7 @@ pub struct Pending {
 impl Session {
     /// A session that begins with `proofs`.
     pub const fn begin(user: UserId, stay: StayId, proofs: Proofs) -> Self {
-        Self { user, proofs, pending: None, stay: Some(stay) }
+        Self { user, proofs, pending: None, stay: Some(stay), mailed: None }
     }
 
     /// This session with one more thing shown: to be kept under a new id.

@@ -3,16 +3,19 @@
 //! Every host has a session of its own, and each of them belongs to a stay: where that is over, so
 //! are they, at once. Using any of them is using the stay.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
 
+use super::agent::Agent;
+use super::device::Seen;
 use super::id::random_id;
 use super::identity::UserId;
 use super::time::Timestamp;
 
-/// Names one stay; never leaves us.
+/// Names one stay. It opens nothing: whoever knows it can point to the stay, no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
 #[cbor(transparent)]
 pub struct StayId(#[n(0)] ByteArray<16>);
@@ -34,6 +37,12 @@ pub struct Stay {
     /// When it was last used, on whatever host; at most a minute late.
     #[n(3)]
     pub seen: Timestamp,
+    /// The browser in which it began, as it calls itself.
+    #[n(4)]
+    pub agent: Option<Agent>,
+    /// From where it began.
+    #[n(5)]
+    pub address: Option<IpAddr>,
 }
 
 /// How long stays last, and the sessions with them.
@@ -50,8 +59,9 @@ impl Stay {
     pub const SEEN_EVERY: Duration = Duration::from_mins(1);
 
     /// A stay that begins now.
-    pub fn begin(user: UserId, epoch: u64, now: Timestamp) -> Self {
-        Self { user, epoch, began: now, seen: now }
+    pub fn begin(user: UserId, epoch: u64, seen: Seen, now: Timestamp) -> Self {
+        let Seen { address, agent } = seen;
+        Self { user, epoch, began: now, seen: now, agent, address }
     }
 
     /// Whether it still goes on, for a user of this `epoch`.
@@ -84,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_stay_ends_when_idle_or_old_or_when_its_user_moved_on() {
-        let stay = || Stay::begin(UserId::from([1; 16]), 3, at(0));
+        let stay = || Stay::begin(UserId::from([1; 16]), 3, Seen::default(), at(0));
         assert!(stay().is_alive(3, LIMITS, at(3_599)));
         assert!(!stay().is_alive(3, LIMITS, at(3_600)));
         assert!(!stay().is_alive(4, LIMITS, at(0)));

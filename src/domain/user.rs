@@ -6,6 +6,7 @@
 //! row.
 
 mod operated;
+mod protection;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,16 +16,17 @@ use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
 
 use super::assurance::{Proof, Visitor};
-use super::device::{BrowserId, DeviceId, KnownBrowser, Presented, Tries, TrustedDevice};
+use super::device::{BrowserId, DeviceId, KnownBrowser, Presented, Seen, Tries, TrustedDevice};
 use super::factor::recovery::RecoveryCodes;
 use super::factor::totp::{self, Skew, Totp};
-use super::factor::{Answer, Rejection};
+use super::factor::{Answer, FactorId, Rejection};
 pub use super::identity::{Identity, UserId};
 use super::lockout::{Charge, Failures};
 use super::name::{Email, FullName, Group, Name};
 use super::password::PasswordHash;
 use super::session::Session;
 use super::time::Timestamp;
+pub use protection::{Another, FirstFactorAsks};
 
 /// A person: who they are, what they can show, and how often somebody failed in their name.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -63,6 +65,30 @@ pub struct User {
     /// Since when an operator lets nobody in who says to be this user.
     #[n(14)]
     disabled: Option<Timestamp>,
+    /// Since when the address is this one, where the user has changed it.
+    #[n(15)]
+    email_since: Option<Timestamp>,
+    /// The address that waits to be verified.
+    #[n(16)]
+    new_email: Option<Email>,
+    /// The number of the last link to verify an address.
+    #[n(17)]
+    last_verification: Option<u64>,
+    /// The number of the last link to set a password that was mailed.
+    #[n(18)]
+    last_reset: Option<u64>,
+    /// When mails were sent for which anybody can ask.
+    #[n(19)]
+    mailed: Option<Vec<Timestamp>>,
+    /// Since when nothing is read for the factor: the user said that it is not theirs.
+    #[n(20)]
+    frozen: Option<Timestamp>,
+    /// That only a link from an administrator leads to a first factor.
+    #[n(21)]
+    link_only: Option<bool>,
+    /// When the user last declined what is offered after a sign-in.
+    #[n(22)]
+    declined: Option<Timestamp>,
 }
 
 /// What an operator says of a new user.
@@ -136,6 +162,14 @@ impl User {
             epoch: 0,
             last_link: 0,
             disabled: None,
+            email_since: None,
+            new_email: None,
+            last_verification: None,
+            last_reset: None,
+            mailed: None,
+            frozen: None,
+            link_only: None,
+            declined: None,
         }
     }
 
@@ -242,11 +276,19 @@ impl User {
         self.password = Some(hash);
         self.epoch += 1;
         self.next_link();
+        self.last_reset = self.last_reset.map(|last| last + 1);
         self.devices.clear();
         self.strangers.password.clear();
         for browser in &mut self.known {
             browser.tries.password.clear();
         }
+    }
+
+    /// Sets a password by a link from an administrator, who has made sure whom they gave it to: what
+    /// was frozen goes, too.
+    pub fn set_password_by_link(&mut self, hash: PasswordHash) {
+        self.thaw();
+        self.set_password(hash);
     }
 }
 
@@ -279,6 +321,9 @@ impl User {
     ) -> Result<Proof, Rejection> {
         if !self.has_second_factor() {
             return Err(Rejection::NotSetUp);
+        }
+        if self.frozen.is_some() {
+            return Err(Rejection::Frozen);
         }
         let closed = closed(&self.tries(browser).second_factor, now);
         let judged = match (answer, closed) {
@@ -317,6 +362,9 @@ impl User {
 
     /// Until when answers from this class of browser are not read, or that they never are.
     pub fn answers_closed(&self, browser: Option<BrowserId>, now: Timestamp) -> Option<Rejection> {
+        if self.frozen.is_some() {
+            return Some(Rejection::Frozen);
+        }
         closed(&self.tries_so_far(browser).second_factor, now)
     }
 
@@ -333,10 +381,12 @@ impl User {
         if self.has_second_factor() {
             return TurnedOn::Already;
         }
-        let Ok(authenticator) = Totp::set_up(key, code, how.skew, now) else {
+        let id = FactorId::random(rng);
+        let Ok(authenticator) = Totp::set_up(id, key, code, how.skew, now) else {
             return TurnedOn::Wrong;
         };
         self.authenticators.push(authenticator);
+        self.link_only = None;
         self.recovery_codes = Some(RecoveryCodes::random(rng, how.recovery_codes, now));
         TurnedOn::Now
     }
@@ -399,9 +449,9 @@ impl User {
     }
 
     /// Trusts a browser, as `id`, from now on, and says until when. Its cookie carries number one.
-    pub fn trust(&mut self, id: DeviceId, how: Trust, now: Timestamp) -> Timestamp {
+    pub fn trust(&mut self, id: DeviceId, how: Trust, seen: &Seen, now: Timestamp) -> Timestamp {
         self.devices.retain(|device| device.is_trusted(now));
-        let device = TrustedDevice::new(id, how.lasting, now);
+        let device = TrustedDevice::new(id, how.lasting, seen, now);
         let expires = device.expires();
         self.devices.push(device);
         while self.devices.len() > how.at_most.max(1) {
@@ -423,10 +473,11 @@ impl User {
         &mut self,
         id: DeviceId,
         number: u64,
+        seen: &Seen,
         now: Timestamp,
     ) -> Option<Presented> {
         let device = self.devices.iter_mut().find(|device| device.id() == id)?;
-        let presented = device.present(number, now);
+        let presented = device.present(number, seen, now);
         if presented == Presented::Copied {
             self.devices.retain(|device| device.id() != id);
         }
@@ -594,7 +645,7 @@ mod tests {
     #[test]
     fn a_new_password_ends_sessions_and_trusted_devices() {
         let mut ada = ada_with_two_factor();
-        ada.trust(DeviceId::from([4; 16]), MONTH, at(100));
+        ada.trust(DeviceId::from([4; 16]), MONTH, &Seen::default(), at(100));
         let epoch = ada.epoch();
         ada.set_password(PasswordHash::new("$argon2id$…".to_owned()));
         assert_ne!(ada.epoch(), epoch);
@@ -605,7 +656,7 @@ mod tests {
     fn a_proof_by_a_device_that_is_trusted_no_longer_is_left_out() {
         let mut ada = ada_with_two_factor();
         let device = DeviceId::from([4; 16]);
-        ada.trust(device, MONTH, at(100));
+        ada.trust(device, MONTH, &Seen::default(), at(100));
         let proofs = crate::domain::assurance::Proofs::default()
             .with(Proof::Password, at(200))
             .with(Proof::TrustedDevice(device), at(200));
@@ -616,7 +667,10 @@ mod tests {
         };
         assert!(shown(&ada, at(300)));
         assert!(!shown(&ada, at(100).plus(MONTH.lasting)));
-        assert_eq!(ada.present_device(device, 9, at(300)), Some(Presented::Copied));
+        assert_eq!(
+            ada.present_device(device, 9, &Seen::default(), at(300)),
+            Some(Presented::Copied)
+        );
         assert!(!shown(&ada, at(300)));
     }
 
@@ -624,13 +678,15 @@ mod tests {
     fn the_least_recently_used_of_too_many_devices_goes() {
         let mut ada = ada_with_two_factor();
         for n in 0..10_u8 {
-            ada.trust(DeviceId::from([n; 16]), MONTH, at(100 + u64::from(n)));
+            ada.trust(DeviceId::from([n; 16]), MONTH, &Seen::default(), at(100 + u64::from(n)));
         }
-        ada.present_device(DeviceId::from([0; 16]), 1, at(500));
-        ada.trust(DeviceId::from([99; 16]), MONTH, at(600));
+        ada.present_device(DeviceId::from([0; 16]), 1, &Seen::default(), at(500));
+        ada.trust(DeviceId::from([99; 16]), MONTH, &Seen::default(), at(600));
         assert_eq!(ada.devices().len(), 10);
-        assert_eq!(ada.present_device(DeviceId::from([1; 16]), 1, at(700)), None);
-        assert!(ada.present_device(DeviceId::from([0; 16]), 2, at(700)).is_some());
+        assert_eq!(ada.present_device(DeviceId::from([1; 16]), 1, &Seen::default(), at(700)), None);
+        assert!(
+            ada.present_device(DeviceId::from([0; 16]), 2, &Seen::default(), at(700)).is_some()
+        );
     }
 
     #[test]

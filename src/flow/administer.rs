@@ -255,16 +255,11 @@ pub async fn password_link(
 }
 
 pub(super) fn link_for(user: &User, now: Timestamp) -> Link {
-    Link {
-        purpose: Purpose::SetPassword,
-        user: user.id(),
-        number: user.last_link(),
-        expires: now.plus(Link::LASTS),
-    }
+    Link::new(Purpose::SetPassword, user.id(), user.last_link(), now)
 }
 
 pub(super) fn event(by: &str, user: UserId, what: What, at: Timestamp) -> Event {
-    Event { at, whom: Whom::User(user), what, from: None, by: Some(by.to_owned()) }
+    Event { at, whom: Whom::User(user), what, from: None, by: Some(by.to_owned()), agent: None }
 }
 
 /// So many people are read at a time.

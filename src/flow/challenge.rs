@@ -66,6 +66,7 @@ fn shown(proof: Proof) -> What {
         Proof::RecoveryCode => What::RecoveryCodeUsed,
         Proof::Totp => What::TotpShown,
         Proof::TrustedDevice(_) => What::DeviceUsed,
+        Proof::MailedCode => What::MailedCodeShown,
         Proof::Password | Proof::Link => What::Confirmed,
     }
 }

@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::config::{App, Config};
+use crate::domain::agent::Agent;
 use crate::domain::chance::Chance;
 use crate::domain::demand::Since;
-use crate::domain::device::{BrowserId, DeviceId};
+use crate::domain::device::{BrowserId, DeviceId, Seen};
 use crate::domain::event::{Event, What, Whom};
 use crate::domain::secret::Token;
 use crate::domain::signed::Signer;
@@ -122,6 +123,8 @@ pub struct Caller {
     pub now: Timestamp,
     /// From where.
     pub address: IpAddr,
+    /// In what browser, as it calls itself.
+    pub agent: Option<Agent>,
     /// With what.
     pub carried: Carried,
 }
@@ -202,6 +205,11 @@ impl Caller {
         self.carried.device.filter(|device| device.user == user)
     }
 
+    /// From where, and with what.
+    pub fn seen(&self) -> Seen {
+        Seen { address: Some(self.address), agent: self.agent.clone() }
+    }
+
     /// That this caller did something to `user`.
     pub fn event(&self, user: UserId, what: What) -> Event {
         self.event_about(Whom::User(user), what)
@@ -209,6 +217,7 @@ impl Caller {
 
     /// That this caller did something.
     pub fn event_about(&self, whom: Whom, what: What) -> Event {
-        Event { at: self.now, whom, what, from: Some(self.address), by: None }
+        let (from, agent) = (Some(self.address), self.agent.clone());
+        Event { at: self.now, whom, what, from, by: None, agent }
     }
 }

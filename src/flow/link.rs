@@ -50,8 +50,7 @@ pub async fn look(
     let Some(link) = env.store.link(token.hash()).await? else { return Ok(None) };
     let Some(snapshot) = env.store.user(link.user).await? else { return Ok(None) };
     let user = &snapshot.user;
-    let good = link.is_good(user.last_link(), caller.now) && user.disabled().is_none();
-    Ok(good.then(|| Addressee {
+    Ok(user.honours(&link, caller.now).then(|| Addressee {
         name: snapshot.identity.name.clone(),
         email: snapshot.identity.email.clone(),
         has_second_factor: user.has_second_factor(),
@@ -88,15 +87,12 @@ pub async fn set_password(
         .store
         .update(reads, |held| {
             let good = held.link.take_if(|link| {
-                link.user == user
-                    && link.purpose == Purpose::SetPassword
-                    && link.is_good(held.user.last_link(), now)
-                    && held.user.disabled().is_none()
+                link.purpose == Purpose::SetPassword && held.user.honours(link, now)
             });
             if good.is_none() {
                 return PasswordSet::Dead;
             }
-            held.user.set_password(hash.clone());
+            held.user.set_password_by_link(hash.clone());
             held.tell(caller.event(user, What::PasswordSet));
             let proofs = Proofs::default().with(Proof::Password, now).with(Proof::Link, now);
             PasswordSet::Set(begin(env, caller, held, proofs, &fresh))

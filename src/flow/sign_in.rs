@@ -116,7 +116,7 @@ fn begin_visit(env: &Env, caller: &Caller, held: &mut Held, fresh: &Fresh) -> Gi
 fn present_device(caller: &Caller, held: &mut Held) -> Option<DeviceCookie> {
     let user = held.user.id();
     let device = caller.device_of(user).filter(|_| held.user.has_second_factor())?;
-    match held.user.present_device(device.id, device.number, caller.now)? {
+    match held.user.present_device(device.id, device.number, &caller.seen(), caller.now)? {
         Presented::Trusted { number, expires } => {
             held.tell(caller.event(user, What::DeviceUsed));
             Some(DeviceCookie { number, expires, ..device })

@@ -64,7 +64,8 @@ pub(super) fn rise(
         if let Some(device) = caller.device_of(user) {
             held.user.forget_device(device.id);
         }
-        let expires = held.user.trust(fresh.device, env.config.trusted_devices, now);
+        let expires =
+            held.user.trust(fresh.device, env.config.trusted_devices, &caller.seen(), now);
         held.tell(caller.event(user, What::DeviceTrusted));
         given.device = Some(DeviceCookie { user, id: fresh.device, number: 1, expires });
     }
@@ -113,7 +114,11 @@ pub(super) fn begin(
     let over = caller.now.plus(env.config.sessions.at_most);
     held.session = None;
     held.stay = None;
-    held.begin_stay(fresh.stay, Stay::begin(user, held.user.epoch(), caller.now), over);
+    held.begin_stay(
+        fresh.stay,
+        Stay::begin(user, held.user.epoch(), caller.seen(), caller.now),
+        over,
+    );
     held.begin(fresh.session.hash(), Session::begin(user, fresh.stay, proofs), over);
     held.tell(caller.event(user, What::SignedIn));
     Given { session: Some(fresh.session.clone()), known, next, ..Given::default() }

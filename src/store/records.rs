@@ -79,8 +79,7 @@ pub const SWEEP_AT_MOST: usize = 512;
 /// How many changes a receiver may fall behind before it is told to take everything for changed.
 pub(super) const CHANGES_KEPT: usize = 1024;
 
-/// What a record is about. The tags are written to disk and never change their meaning; 9 waits for
-/// another index.
+/// What a record is about. The tags are written to disk and never change their meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Kind {
@@ -100,6 +99,8 @@ pub enum Kind {
     Setting = 7,
     /// Something that happened.
     Event = 8,
+    /// That a user has a stay: where to find it.
+    StayOf = 9,
     /// What takes a visitor to another host.
     Ticket = 10,
     /// A stay, to which sessions belong.
@@ -108,7 +109,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of the tags.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::User,
         Self::Name,
         Self::Attempts,
@@ -117,6 +118,7 @@ impl Kind {
         Self::Token,
         Self::Setting,
         Self::Event,
+        Self::StayOf,
         Self::Ticket,
         Self::Stay,
     ];
@@ -274,6 +276,7 @@ mod tests {
                 (6, Kind::Token),
                 (7, Kind::Setting),
                 (8, Kind::Event),
+                (9, Kind::StayOf),
                 (10, Kind::Ticket),
                 (11, Kind::Stay),
             ]

@@ -116,6 +116,7 @@ fn problem(rejection: Rejection, kind: Kind, now: Timestamp) -> Problem {
             Problem::RecoveryCode
         }
         (Rejection::Locked, Kind::Totp) => Problem::Locked,
+        (Rejection::Frozen, _) => Problem::Frozen,
     }
 }
 

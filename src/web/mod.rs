@@ -10,12 +10,13 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use http::header::{HOST, HeaderMap};
+use http::header::{HOST, HeaderMap, USER_AGENT};
 use http::request::Parts;
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
 use crate::config::{App, Site};
+use crate::domain::agent::Agent;
 use crate::domain::assurance::{Permit, Verdict, Visitor};
 use crate::domain::time::Timestamp;
 use crate::flow::sign_out::sign_out;
@@ -194,7 +195,9 @@ impl Desk {
     /// Who sends this request, from where, with what; and what time it is.
     fn caller(&self, headers: &HeaderMap, source: Source) -> Result<Caller, Unavailable> {
         let carried = self.jar().carried(headers);
-        Ok(Caller { now: self.env.now()?, address: source.address(), carried })
+        let agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
+        let agent = agent.and_then(Agent::read);
+        Ok(Caller { now: self.env.now()?, address: source.address(), agent, carried })
     }
 
     fn jar(&self) -> Jar<'_> {

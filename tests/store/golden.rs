@@ -7,14 +7,16 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
+use doorward::domain::agent::Agent;
 use doorward::domain::assurance::{Proof, Proofs};
-use doorward::domain::device::{BrowserId, DeviceId};
+use doorward::domain::device::{BrowserId, DeviceId, Seen};
 use doorward::domain::digest::Scheme;
 use doorward::domain::event::{Event, What, Whom};
-use doorward::domain::factor::Answer;
 use doorward::domain::factor::totp::{Key, Skew};
+use doorward::domain::factor::{Answer, FactorId, FactorName};
 use doorward::domain::link::{Link, Purpose};
 use doorward::domain::lockout::Failures;
+use doorward::domain::mailed::MailedCode;
 use doorward::domain::name::{Email, Group, Name};
 use doorward::domain::password::PasswordHash;
 use doorward::domain::session::Session;
@@ -49,11 +51,44 @@ fn ada() -> User {
     ada.answer(&Answer::RecoveryCode(code), None, Skew::default(), NOW).unwrap();
     ada.succeed(None, BrowserId::from([2; 16]), NOW);
     let trust = Trust { lasting: Duration::from_hours(720), at_most: 10 };
-    ada.trust(DeviceId::from([3; 16]), trust, NOW);
-    ada.present_device(DeviceId::from([3; 16]), 1, NOW);
-    ada.present_device(DeviceId::from([3; 16]), 2, NOW);
+    let seen = Seen::default();
+    ada.trust(DeviceId::from([3; 16]), trust, &seen, NOW);
+    ada.present_device(DeviceId::from([3; 16]), 1, &seen, NOW);
+    ada.present_device(DeviceId::from([3; 16]), 2, &seen, NOW);
     let _charge = ada.charge_password(None, NOW).unwrap();
     ada
+}
+
+/// Ada with what came later: an authenticator with a name, a second one, a device that says what it
+/// is, an address of her own choice and another that waits, links, and that she declined an offer.
+fn ada_later() -> User {
+    let mut ada = ada();
+    let first = ada.authenticators()[0].id();
+    ada.rename_authenticator(first, FactorName::parse("Phone").unwrap());
+    let (other, skew) = (Key::from_bytes(&[6; 20]).unwrap(), Skew::default());
+    ada.add_authenticator(other.clone(), &other.code_at(NOW), skew, &mut Counting(99), NOW);
+    let trust = Trust { lasting: Duration::from_hours(720), at_most: 10 };
+    ada.trust(DeviceId::from([7; 16]), trust, &seen(), NOW);
+    ada.verification_link(Email::parse("ada@example.org").unwrap(), NOW);
+    ada.take_new_email(NOW);
+    ada.verification_link(Email::parse("ada@example.net").unwrap(), NOW);
+    ada.reset_link(NOW);
+    ada.may_be_mailed(NOW);
+    ada.decline(NOW);
+    ada.freeze(first, NOW);
+    ada
+}
+
+/// Bob after an operator has helped: only a link leads to a first factor.
+fn bob_later() -> User {
+    let mut bob = bob();
+    bob.reset_second_factor();
+    bob
+}
+
+fn seen() -> Seen {
+    let agent = Agent::read("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Firefox/140.0");
+    Seen { address: Some([192, 0, 2, 1].into()), agent }
 }
 
 fn session() -> Session {
@@ -69,7 +104,7 @@ fn session() -> Session {
 }
 
 fn stay() -> Stay {
-    Stay { seen: NOW, ..Stay::begin(UserId::from([1; 16]), 7, NOW) }
+    Stay { seen: NOW, ..Stay::begin(UserId::from([1; 16]), 7, Seen::default(), NOW) }
 }
 
 fn ticket() -> Ticket {
@@ -86,12 +121,20 @@ fn ticket() -> Ticket {
 
 fn link() -> Link {
     let (purpose, user) = (Purpose::SetPassword, UserId::from([1; 16]));
-    Link { purpose, user, number: 7, expires: NOW }
+    Link { number: 7, expires: NOW, ..Link::new(purpose, user, 7, NOW) }
+}
+
+/// The links that people are mailed.
+fn links_later() -> Vec<Link> {
+    let mut ada = ada();
+    let factor = ada.authenticators()[0].id();
+    let verification = ada.verification_link(Email::parse("ada@example.org").unwrap(), NOW);
+    vec![ada.reset_link(NOW), verification, ada.not_me_link(factor, NOW)]
 }
 
 fn event(whom: Whom, from: Option<&str>, by: Option<&str>) -> Event {
     let from = from.map(|address| address.parse::<IpAddr>().unwrap());
-    Event { at: NOW, whom, what: What::DeviceCopied, from, by: by.map(str::to_owned) }
+    Event { at: NOW, whom, what: What::DeviceCopied, from, by: by.map(str::to_owned), agent: None }
 }
 
 /// Somebody of whom there is what the first records did not have: a password taken over from
@@ -171,7 +214,23 @@ where
 
 #[test]
 fn a_user_is_read_as_it_was_written() {
-    is_as_it_was(&ada(), include_str!("golden/user-1.hex"));
+    is_as_it_was(&ada_later(), include_str!("golden/user-3.hex"));
+    is_as_it_was(&bob_later(), include_str!("golden/user-4.hex"));
+}
+
+#[test]
+fn a_user_from_when_authenticators_had_no_name_is_read_and_written_as_before() {
+    let golden: String = include_str!("golden/user-1.hex").split_whitespace().collect();
+    let bytes = HEXLOWER.decode(golden.as_bytes()).unwrap();
+    let read: User = minicbor::decode(&bytes).unwrap();
+    assert_eq!(HEXLOWER.encode(&minicbor::to_vec(&read).unwrap()), golden);
+    let [authenticator] = read.authenticators() else { panic!("one authenticator") };
+    assert_eq!((authenticator.id(), authenticator.name()), (FactorId::from([0; 16]), None));
+    let device = &read.devices()[0];
+    assert_eq!((device.agent(), device.address()), (None, None));
+    let now = ada();
+    assert_eq!(read.recovery_codes(), now.recovery_codes());
+    assert_eq!((read.devices(), read.epoch()), (now.devices(), now.epoch()));
 }
 
 #[test]
@@ -187,6 +246,10 @@ fn a_password_taken_over_is_read_as_it_was_written() {
 #[test]
 fn a_session_is_read_as_it_was_written() {
     is_as_it_was(&session(), include_str!("golden/session-2.hex"));
+    let (_, mailed) = MailedCode::random(&mut Counting(1), NOW);
+    let proofs = session().proofs.with(Proof::MailedCode, NOW);
+    let later = Session { mailed: Some(mailed), proofs, ..session() };
+    is_as_it_was(&later, include_str!("golden/session-3.hex"));
 }
 
 #[test]
@@ -200,6 +263,8 @@ fn a_session_from_before_there_were_stays_belongs_to_none() {
 #[test]
 fn a_stay_is_read_as_it_was_written() {
     is_as_it_was(&stay(), include_str!("golden/stay-1.hex"));
+    let later = Stay::begin(UserId::from([1; 16]), 7, seen(), NOW);
+    is_as_it_was(&later, include_str!("golden/stay-2.hex"));
 }
 
 #[test]
@@ -210,12 +275,15 @@ fn a_ticket_is_read_as_it_was_written() {
 #[test]
 fn a_link_is_read_as_it_was_written() {
     is_as_it_was(&link(), include_str!("golden/link-1.hex"));
+    is_as_it_was(&links_later(), include_str!("golden/links-2.hex"));
 }
 
 #[test]
 fn an_event_is_read_as_it_was_written() {
     let user = event(Whom::User(UserId::from([1; 16])), Some("192.0.2.1"), None);
     is_as_it_was(&user, include_str!("golden/event-user-1.hex"));
+    let agent = seen().agent;
+    is_as_it_was(&Event { agent, ..user }, include_str!("golden/event-user-2.hex"));
     let nobody = event(Whom::Nobody(9), Some("2001:db8::1"), Some("root"));
     is_as_it_was(&nobody, include_str!("golden/event-nobody-1.hex"));
 }
@@ -227,14 +295,16 @@ fn failures_are_read_as_they_were_written() {
 
 #[test]
 fn every_event_has_a_name_and_a_number_of_its_own() {
-    let numbers: Vec<_> =
-        (0..=22_u8).map(|number| minicbor::decode::<What>(&[number]).unwrap().name()).collect();
+    let numbers: Vec<_> = (0..=42_u8)
+        .map(|number| minicbor::decode::<What>(&minicbor::to_vec(number).unwrap()).unwrap().name())
+        .collect();
     let distinct: BTreeSet<_> = numbers.iter().collect();
-    assert_eq!(distinct.len(), 23);
+    assert_eq!(distinct.len(), 43);
     assert_eq!((numbers[0], numbers[15]), ("user-added", "device-copied"));
     assert_eq!((numbers[16], numbers[17]), ("wait-began", "locked"));
     assert_eq!((numbers[18], numbers[22]), ("user-disabled", "user-removed"));
-    assert!(minicbor::decode::<What>(&[23]).is_err());
+    assert_eq!((numbers[23], numbers[42]), ("two-factor-off", "mailed-code-shown"));
+    assert!(minicbor::decode::<What>(&[24, 43]).is_err());
 }
 
 /// Prints every record as it is written today, for a new golden file.
@@ -245,6 +315,22 @@ fn print_records() {
     for (name, bytes) in [
         ("user", minicbor::to_vec(ada()).unwrap()),
         ("user-2", minicbor::to_vec(bob()).unwrap()),
+        ("user-3", minicbor::to_vec(ada_later()).unwrap()),
+        ("user-4", minicbor::to_vec(bob_later()).unwrap()),
+        ("session-3", {
+            let (_, mailed) = MailedCode::random(&mut Counting(1), NOW);
+            let proofs = session().proofs.with(Proof::MailedCode, NOW);
+            minicbor::to_vec(Session { mailed: Some(mailed), proofs, ..session() }).unwrap()
+        }),
+        ("stay-2", {
+            let later = Stay::begin(UserId::from([1; 16]), 7, seen(), NOW);
+            minicbor::to_vec(later).unwrap()
+        }),
+        ("links-2", minicbor::to_vec(links_later()).unwrap()),
+        ("event-user-2", {
+            let user = event(Whom::User(UserId::from([1; 16])), Some("192.0.2.1"), None);
+            minicbor::to_vec(Event { agent: seen().agent, ..user }).unwrap()
+        }),
         ("passwords", minicbor::to_vec(taken_over()).unwrap()),
         ("session", minicbor::to_vec(session()).unwrap()),
         ("stay", minicbor::to_vec(stay()).unwrap()),

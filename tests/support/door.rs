@@ -175,12 +175,7 @@ impl Door {
         };
         let now = env.now().unwrap();
         let user = User::new(id, profile, now);
-        let link = Link {
-            purpose: Purpose::SetPassword,
-            user: id,
-            number: user.last_link(),
-            expires: now.plus(Link::LASTS),
-        };
+        let link = Link::new(Purpose::SetPassword, id, user.last_link(), now);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let link = Some((token.hash(), link));
         runtime.block_on(env.store.add_user(&user, link, &[])).unwrap();

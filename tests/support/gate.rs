@@ -200,12 +200,7 @@ impl Gate {
             groups: std::iter::once("staff".parse().unwrap()).collect(),
         };
         let user = User::new(id, profile, self.now());
-        let link = Link {
-            purpose: Purpose::SetPassword,
-            user: id,
-            number: user.last_link(),
-            expires: self.now().plus(Link::LASTS),
-        };
+        let link = Link::new(Purpose::SetPassword, id, user.last_link(), self.now());
         let added = self.env.store.add_user(&user, Some((token.hash(), link)), &[]).await;
         assert_eq!(added.unwrap(), Added::Now);
         format!("/.doorward/link/{}", token.expose_text())

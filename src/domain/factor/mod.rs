@@ -3,10 +3,48 @@
 //! Adding a factor means adding a variant here; the compiler then leads to every place that must
 //! think about it.
 
+use std::fmt;
+
+use minicbor::bytes::ByteArray;
+use minicbor::{Decode, Encode};
+
+use super::id::random_id;
+
 pub mod recovery;
 pub mod totp;
 
 use super::time::Timestamp;
+
+/// Names one factor of a person; it opens nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
+#[cbor(transparent)]
+pub struct FactorId(#[n(0)] ByteArray<16>);
+
+random_id!(FactorId);
+
+/// What a person calls a factor of theirs: 1 to 64 characters, none of them a control character.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(transparent)]
+pub struct FactorName(#[n(0)] String);
+
+impl FactorName {
+    /// The most characters in a name.
+    pub const AT_MOST: usize = 64;
+
+    /// Reads a name as typed; white space around it does not count. `None` if there is nothing, too
+    /// much, or what does not show.
+    pub fn parse(typed: &str) -> Option<Self> {
+        let name = typed.trim();
+        let fits = (1..=Self::AT_MOST).contains(&name.chars().count());
+        (fits && !name.chars().any(char::is_control)).then(|| Self(name.to_owned()))
+    }
+}
+
+impl fmt::Display for FactorName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// What a visitor offers as a second factor, or instead of one.
 #[derive(Clone, Debug)]
@@ -33,4 +71,7 @@ pub enum Rejection {
     Locked,
     /// This person has no such factor.
     NotSetUp,
+    /// The person said that this factor is not theirs: nothing is read before an administrator has
+    /// helped.
+    Frozen,
 }

@@ -10,7 +10,7 @@ use data_encoding::BASE32_NOPAD;
 use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
 
-use super::Rejection;
+use super::{FactorId, FactorName, Rejection};
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 
@@ -26,16 +26,42 @@ pub struct Totp {
     added: Timestamp,
     #[n(3)]
     last_used: Timestamp,
+    /// Authenticators from when a person could have but one have none.
+    #[n(4)]
+    id: Option<FactorId>,
+    #[n(5)]
+    name: Option<FactorName>,
 }
 
 impl Totp {
-    /// Turns `key` into an authenticator by its first right code, which is used up.
+    /// Turns `key` into an authenticator, as `id`, by its first right code, which is used up.
     ///
     /// # Errors
     /// [`Rejection::Wrong`] if no step in the window has this code.
-    pub fn set_up(key: Key, code: &Code, skew: Skew, now: Timestamp) -> Result<Self, Rejection> {
+    pub fn set_up(
+        id: FactorId,
+        key: Key,
+        code: &Code,
+        skew: Skew,
+        now: Timestamp,
+    ) -> Result<Self, Rejection> {
         let used = key.step_of(code, skew, now).ok_or(Rejection::Wrong)?;
-        Ok(Self { key, used, added: now, last_used: now })
+        Ok(Self { key, used, added: now, last_used: now, id: Some(id), name: None })
+    }
+
+    /// Which one.
+    pub fn id(&self) -> FactorId {
+        self.id.unwrap_or_else(|| FactorId::from([0; 16]))
+    }
+
+    /// What its owner calls it.
+    pub fn name(&self) -> Option<&FactorName> {
+        self.name.as_ref()
+    }
+
+    /// Its owner calls it so from now on.
+    pub fn rename(&mut self, name: FactorName) {
+        self.name = Some(name);
     }
 
     /// Judges `code` and, if it is right, uses it up (RFC 6238 §5.2: accepted once).
@@ -180,7 +206,8 @@ mod tests {
 
     fn authenticator_set_up_at(seconds: u64) -> Totp {
         let code = rfc_key().code_at(at(seconds));
-        Totp::set_up(rfc_key(), &code, Skew::default(), at(seconds)).unwrap()
+        Totp::set_up(FactorId::from([1; 16]), rfc_key(), &code, Skew::default(), at(seconds))
+            .unwrap()
     }
 
     #[test]

@@ -39,6 +39,8 @@ impl User {
         self.authenticators.clear();
         self.recovery_codes = None;
         self.devices.clear();
+        self.frozen = None;
+        self.link_only = Some(true);
         self.epoch += 1;
         for tries in self.all_tries() {
             tries.second_factor.clear();
@@ -61,6 +63,9 @@ impl User {
         }
         if let Some(email) = &change.email {
             self.email.clone_from(email);
+            // What an operator says of an address counts as verified.
+            self.email_since = None;
+            self.new_email = None;
         }
         if let Some(groups) = &change.groups {
             self.groups.clone_from(groups);
@@ -115,7 +120,7 @@ impl User {
 
 #[cfg(test)]
 mod tests {
-    use crate::domain::device::DeviceId;
+    use crate::domain::device::{DeviceId, Seen};
     use crate::domain::factor::totp;
     use crate::domain::name::{Email, FullName, Group, Name};
     use crate::domain::user::{Profile, Trust, TurnOn, UserId};
@@ -142,7 +147,7 @@ mod tests {
         let mut rng = <rand::rngs::StdRng as rand::SeedableRng>::seed_from_u64(7);
         ada.turn_on(key.clone(), &key.code_at(NOW), how, &mut rng, NOW);
         let lasting = std::time::Duration::from_hours(1);
-        ada.trust(DeviceId::from([4; 16]), Trust { lasting, at_most: 10 }, NOW);
+        ada.trust(DeviceId::from([4; 16]), Trust { lasting, at_most: 10 }, &Seen::default(), NOW);
         ada.strangers.password.fail(NOW);
         ada.strangers.second_factor.fail(NOW);
         ada

@@ -2,12 +2,14 @@
 //!
 //! Here is what is read, and how records are opened, sealed and committed. A change is one pure
 //! decision over what was read ([`update`]); people come, go and are called differently ([`people`]);
-//! names lead to people, and to nobody ([`names`]); what happened can be read again ([`events`]);
+//! names lead to people, and to nobody ([`names`]); what happened can be read again ([`events`]), and
+//! so can the stays of a person ([`stays`]);
 //! the rest is housekeeping ([`upkeep`]).
 
 mod events;
 mod names;
 pub(super) mod people;
+mod stays;
 pub(super) mod update;
 mod upkeep;
 

@@ -4,7 +4,7 @@
 //! nothing of what was read has been written in between; otherwise it loads and decides again. So
 //! "works once" holds on any backend and any number of nodes.
 
-use super::{Store, TRIES};
+use super::{Store, TRIES, stays};
 use crate::domain::event::Event;
 use crate::domain::link::Link;
 use crate::domain::secret::TokenHash;
@@ -27,12 +27,14 @@ pub struct Reads {
     pub link: Option<TokenHash>,
     /// A ticket, not necessarily for that user.
     pub ticket: Option<TokenHash>,
+    /// Another stay than that of the session, not necessarily of that user.
+    pub other: Option<StayId>,
 }
 
 impl Reads {
     /// Only the user's record.
     pub const fn user(user: UserId) -> Self {
-        Self { user, session: None, link: None, ticket: None }
+        Self { user, session: None, link: None, ticket: None, other: None }
     }
 }
 
@@ -46,6 +48,9 @@ pub struct Held {
     /// The stay that the ticket comes from, else the one that the session belongs to, if it is
     /// there; taking it ends it on every host.
     pub stay: Option<Stay>,
+    /// The other stay, if it is there; taking it ends it on every host. The same stay as that of the
+    /// session is not there twice.
+    pub other: Option<Stay>,
     /// The ticket, if it is there; taking it uses it up.
     pub ticket: Option<Ticket>,
     /// The link, if it is there; taking it uses it up.
@@ -119,12 +124,16 @@ impl Store {
             };
             let key = stay_id.as_ref().map(|id| &id.as_bytes()[..]);
             let stay = self.read_some::<Stay>(Kind::Stay, key).await?;
+            let other_id = reads.other.filter(|other| Some(*other) != stay_id);
+            let key = other_id.as_ref().map(|id| &id.as_bytes()[..]);
+            let other = self.read_some::<Stay>(Kind::Stay, key).await?;
             let Some(before) = user.value.clone() else { return Ok(None) };
             let mut held = Held {
                 user: before,
                 session: session.value.clone(),
                 link: link.value.clone(),
                 stay: stay.value.clone(),
+                other: other.value.clone(),
                 ticket: ticket.value.clone(),
                 begun: Vec::new(),
                 stays: Vec::new(),
@@ -150,13 +159,16 @@ impl Store {
                 let (key, now) = (hash.as_bytes(), held.ticket.as_ref());
                 changed |= self.step(&mut batch, Kind::Ticket, key, &ticket, now)?;
             }
-            if let Some(id) = stay_id {
-                let (key, now) = (id.as_bytes(), held.stay.as_ref());
-                changed |= self.step(&mut batch, Kind::Stay, key, &stay, now)?;
+            let both = [(stay_id, &stay, &held.stay), (other_id, &other, &held.other)];
+            for (id, read, now) in both {
+                let Some(id) = id else { continue };
+                changed |= self.step(&mut batch, Kind::Stay, id.as_bytes(), read, now.as_ref())?;
+                if let (Some(over), None) = (&read.value, now) {
+                    batch = batch.delete(Kind::StayOf, stays::pointer(over.user, id), Expect::Any);
+                }
             }
             for (id, begun, over) in &held.stays {
-                let (key, over) = (id.as_bytes(), Some(*over));
-                batch = self.put(batch, Kind::Stay, key, Expect::Absent, over, begun)?;
+                batch = self.put_stay(batch, *id, begun, *over)?;
                 changed = true;
             }
             for (hash, given) in &held.tickets {

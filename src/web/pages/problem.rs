@@ -27,6 +27,8 @@ pub enum Problem {
     WaitOrRecoveryCode(Duration),
     /// Too many wrong codes in a row: only a recovery code, or support, opens this again.
     Locked,
+    /// The user said that the factor is not theirs: nothing is read until an administrator helps.
+    Frozen,
     /// A new password with too few characters; this many are needed.
     TooShort(usize),
     /// A new password with more characters than this.
@@ -68,6 +70,9 @@ impl Problem {
             Self::Locked => {
                 "There were too many wrong codes, so codes from the app are no longer read."
             }
+            Self::Frozen => {
+                "You told us that somebody else has set up two-factor here, so no code is read."
+            }
             Self::TooShort(least) => return format!("Please take at least {least} characters."),
             Self::TooLong(most) => return format!("Please take no more than {most} characters."),
             Self::TooCommon => {
@@ -107,6 +112,7 @@ impl Problem {
                 "If it comes back again, open this address in a new tab, or look for a setting or \
                  an add-on of your browser that hides where a form comes from.",
             ),
+            Self::Frozen => Some("Ask for a link by which you start afresh."),
             Self::Locked => Some("Use a recovery code. If you have none, ask for help."),
             _ => None,
         }
@@ -135,6 +141,7 @@ impl Problem {
             Self::Wait(_)
                 | Self::WaitOrRecoveryCode(_)
                 | Self::Locked
+                | Self::Frozen
                 | Self::Expired
                 | Self::Foreign
                 | Self::Busy

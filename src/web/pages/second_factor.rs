@@ -79,9 +79,14 @@ pub struct Challenge {
 }
 
 impl Challenge {
-    /// Whether the form is of any use: not while codes from the app are locked.
+    /// Whether the form is of any use: not while codes from the app are locked, nor while none is
+    /// read at all.
     fn reads_codes(&self) -> bool {
-        self.kind == Kind::RecoveryCode || self.problem != Some(Problem::Locked)
+        match self.problem {
+            Some(Problem::Frozen) => false,
+            Some(Problem::Locked) => self.kind == Kind::RecoveryCode,
+            _ => true,
+        }
     }
 }
 

@@ -1,0 +1,16 @@
+//! What a person must show, besides the password, to set up their first factor.
+
+/// What the operator asks for; see `set_up.proof` in the configuration.
+///
+/// Whoever stole a password could set up a factor of their own before its owner does. So the first
+/// one is bound to something else that the owner has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SetUpProof {
+    /// A code that is mailed to their verified address.
+    Mail,
+    /// A one-time link from an administrator.
+    Link,
+    /// Nothing.
+    #[default]
+    None,
+}

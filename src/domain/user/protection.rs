@@ -1,0 +1,470 @@
+//! What people do about their own protection: factors, recovery codes, devices, sessions, password
+//! and address.
+//!
+//! What ends sessions (S40) moves the epoch on; whoever acts takes their own stay along.
+
+use std::time::Duration;
+
+use rand_core::CryptoRng;
+
+use super::{TurnOn, User};
+use crate::domain::device::{BrowserId, DeviceId};
+use crate::domain::factor::recovery::RecoveryCodes;
+use crate::domain::factor::totp::{self, Skew, Totp};
+use crate::domain::factor::{Answer, FactorId, FactorName, Rejection};
+use crate::domain::link::{Link, Purpose};
+use crate::domain::name::Email;
+use crate::domain::set_up::SetUpProof;
+use crate::domain::time::Timestamp;
+
+/// What became of another authenticator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Another {
+    /// It is there now.
+    Added,
+    /// The code was wrong; nothing is counted.
+    Wrong,
+    /// There are as many as a person may have.
+    TooMany,
+    /// Two-factor is off: there is none to add to.
+    Off,
+}
+
+/// What somebody who has no second factor must show, besides the password, to set up a first one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstFactorAsks {
+    /// Nothing.
+    Nothing,
+    /// A code that is mailed to their verified address.
+    MailedCode,
+    /// A one-time link from an administrator.
+    Link,
+}
+
+/// Factors.
+impl User {
+    /// How many authenticators a person may have.
+    pub const AUTHENTICATORS_AT_MOST: usize = 5;
+
+    /// How long an address must have been somebody's before a code mailed there proves anything.
+    pub const ADDRESS_SETTLES: Duration = Duration::from_hours(72);
+
+    /// Adds an authenticator by its first right code; those of before stay.
+    pub fn add_authenticator(
+        &mut self,
+        key: totp::Key,
+        code: &totp::Code,
+        skew: Skew,
+        rng: &mut dyn CryptoRng,
+        now: Timestamp,
+    ) -> Another {
+        if !self.has_second_factor() {
+            return Another::Off;
+        }
+        if self.authenticators.len() >= Self::AUTHENTICATORS_AT_MOST {
+            return Another::TooMany;
+        }
+        let id = FactorId::random(rng);
+        let Ok(authenticator) = Totp::set_up(id, key, code, skew, now) else {
+            return Another::Wrong;
+        };
+        self.authenticators.push(authenticator);
+        Another::Added
+    }
+
+    /// Puts an authenticator in the place of all others by its first right code: there is no moment
+    /// without one. Every session ends, and, if the person wishes it, no device is trusted any
+    /// longer.
+    pub fn replace_authenticators(
+        &mut self,
+        key: totp::Key,
+        code: &totp::Code,
+        skew: Skew,
+        forget_devices: bool,
+        rng: &mut dyn CryptoRng,
+        now: Timestamp,
+    ) -> Another {
+        if !self.has_second_factor() {
+            return Another::Off;
+        }
+        let id = FactorId::random(rng);
+        let Ok(authenticator) = Totp::set_up(id, key, code, skew, now) else {
+            return Another::Wrong;
+        };
+        self.authenticators = vec![authenticator];
+        if forget_devices {
+            self.devices.clear();
+        }
+        self.end_sessions();
+        Another::Added
+    }
+
+    /// Removes one of several authenticators; every session ends. Says whether there was one to
+    /// remove: the last one is not, that would be turning two-factor off.
+    pub fn remove_authenticator(&mut self, id: FactorId) -> bool {
+        let there = self.authenticators.iter().any(|authenticator| authenticator.id() == id);
+        if !there || self.authenticators.len() < 2 {
+            return false;
+        }
+        self.authenticators.retain(|authenticator| authenticator.id() != id);
+        self.end_sessions();
+        true
+    }
+
+    /// Calls an authenticator so from now on. Says whether there is such a one.
+    pub fn rename_authenticator(&mut self, id: FactorId, name: FactorName) -> bool {
+        let found = self.authenticators.iter_mut().find(|one| one.id() == id);
+        found.map(|authenticator| authenticator.rename(name)).is_some()
+    }
+
+    /// Turns two-factor off by a current code or a recovery code: authenticators, recovery codes and
+    /// trusted devices go, and every session ends. A wrong one is counted as at the challenge.
+    ///
+    /// # Errors
+    /// The [`Rejection`], for the page to explain; nothing is turned off.
+    pub fn turn_off(
+        &mut self,
+        answer: &Answer,
+        browser: Option<BrowserId>,
+        skew: Skew,
+        now: Timestamp,
+    ) -> Result<(), Rejection> {
+        self.answer(answer, browser, skew, now)?;
+        self.authenticators.clear();
+        self.recovery_codes = None;
+        self.devices.clear();
+        self.end_sessions();
+        Ok(())
+    }
+
+    /// Makes a new set of recovery codes; the old one is dead at once. Says whether two-factor is
+    /// on: without it there are none.
+    pub fn renew_recovery_codes(
+        &mut self,
+        how: TurnOn,
+        rng: &mut dyn CryptoRng,
+        now: Timestamp,
+    ) -> bool {
+        if !self.has_second_factor() {
+            return false;
+        }
+        self.recovery_codes = Some(RecoveryCodes::random(rng, how.recovery_codes, now));
+        true
+    }
+
+    /// How many recovery codes are left, where two-factor is on.
+    pub fn recovery_codes_left(&self) -> Option<usize> {
+        self.has_second_factor()
+            .then(|| self.recovery_codes.as_ref().map_or(0, |codes| codes.unused().count()))
+    }
+
+    /// What this person must show, besides the password, to set up a first factor. A thief of
+    /// passwords waits for that moment.
+    ///
+    /// Mail proves nothing where there is no address, or where the person has changed it lately;
+    /// after a reset by an operator only a link does.
+    pub fn first_factor_asks(&self, proof: SetUpProof, now: Timestamp) -> FirstFactorAsks {
+        if self.link_only == Some(true) {
+            return FirstFactorAsks::Link;
+        }
+        let settled = self.email_since.is_none_or(|since| since.plus(Self::ADDRESS_SETTLES) <= now);
+        match proof {
+            SetUpProof::None => FirstFactorAsks::Nothing,
+            SetUpProof::Mail if self.email.is_some() && settled => FirstFactorAsks::MailedCode,
+            SetUpProof::Mail | SetUpProof::Link => FirstFactorAsks::Link,
+        }
+    }
+
+    /// Judges a code that was mailed to somebody without a second factor, and counts a wrong one.
+    ///
+    /// # Errors
+    /// The [`Rejection`], for the page to explain.
+    pub fn answer_mailed(
+        &mut self,
+        right: bool,
+        browser: Option<BrowserId>,
+        now: Timestamp,
+    ) -> Result<(), Rejection> {
+        if let Some(closed) = super::closed(&self.tries(browser).second_factor, now) {
+            return Err(closed);
+        }
+        if right {
+            self.tries(browser).second_factor.clear();
+            return Ok(());
+        }
+        self.tries(browser).second_factor.fail(now);
+        Err(Rejection::Wrong)
+    }
+
+    /// The person says that a factor is not theirs: somebody else has set it up. It counts as a
+    /// factor all the same, but nothing is read for it, every session ends and no device is trusted,
+    /// until a link from an administrator is used. Says whether that is news.
+    pub fn freeze(&mut self, factor: FactorId, now: Timestamp) -> bool {
+        let theirs = self.authenticators.iter().any(|one| one.id() == factor);
+        if self.frozen.is_some() || !theirs {
+            return false;
+        }
+        self.frozen = Some(now);
+        self.devices.clear();
+        self.end_sessions();
+        true
+    }
+
+    /// Since when nothing is read for this person's factor.
+    pub fn frozen(&self) -> Option<Timestamp> {
+        self.frozen
+    }
+
+    /// A link from an administrator was used: a factor that is not this person's goes.
+    pub(super) fn thaw(&mut self) {
+        if self.frozen.take().is_some() {
+            self.authenticators.clear();
+            self.recovery_codes = None;
+        }
+    }
+}
+
+/// Devices, sessions, password.
+impl User {
+    /// Trusts a device no longer. Says whether it was trusted.
+    pub fn revoke_device(&mut self, id: DeviceId) -> bool {
+        let before = self.devices.len();
+        self.forget_device(id);
+        self.devices.len() < before
+    }
+
+    /// Trusts no device any longer. Says how many there were.
+    pub fn revoke_devices(&mut self) -> usize {
+        std::mem::take(&mut self.devices).len()
+    }
+
+    /// Ends every session. A stay that is to go on takes the new epoch.
+    pub fn end_sessions(&mut self) -> u64 {
+        self.epoch += 1;
+        self.epoch
+    }
+
+    /// Whether and when the offer of a second factor, or of new recovery codes, was declined.
+    pub fn declined(&self) -> Option<Timestamp> {
+        self.declined
+    }
+
+    /// The person declines the offer: it is not made again for a while.
+    pub fn decline(&mut self, now: Timestamp) {
+        self.declined = Some(now);
+    }
+}
+
+/// Mail and links.
+impl User {
+    /// How many mails that somebody asks for without being signed in may be sent in an hour.
+    pub const MAILS_AN_HOUR: usize = 3;
+
+    /// Counts one more mail that was asked for. Says whether it may be sent.
+    pub fn may_be_mailed(&mut self, now: Timestamp) -> bool {
+        let mailed = self.mailed.get_or_insert_default();
+        mailed.retain(|at| now.within(Duration::from_hours(1), *at));
+        let may = mailed.len() < Self::MAILS_AN_HOUR;
+        if may {
+            mailed.push(now);
+        }
+        may
+    }
+
+    /// Whether a link is still good. Judged at use: housekeeping may be late.
+    pub fn honours(&self, link: &Link, now: Timestamp) -> bool {
+        let last = match link.purpose {
+            Purpose::SetPassword => link.number == self.last_link,
+            Purpose::ResetPassword => Some(link.number) == self.last_reset,
+            Purpose::VerifyEmail => {
+                link.address.is_some()
+                    && link.address == self.new_email
+                    && Some(link.number) == self.last_verification
+            }
+            Purpose::NotMe => link
+                .factor
+                .is_some_and(|factor| self.authenticators.iter().any(|one| one.id() == factor)),
+        };
+        last && link.user == self.id && now < link.expires && self.disabled.is_none()
+    }
+
+    /// A link to set a password, by mail; every earlier one is dead from now on.
+    pub fn reset_link(&mut self, now: Timestamp) -> Link {
+        let number = self.last_reset.map_or(0, |last| last + 1);
+        self.last_reset = Some(number);
+        Link::new(Purpose::ResetPassword, self.id, number, now)
+    }
+
+    /// A link by which `address` becomes this person's; every earlier one is dead from now on.
+    pub fn verification_link(&mut self, address: Email, now: Timestamp) -> Link {
+        let number = self.last_verification.map_or(0, |last| last + 1);
+        self.last_verification = Some(number);
+        self.new_email = Some(address.clone());
+        let link = Link::new(Purpose::VerifyEmail, self.id, number, now);
+        Link { address: Some(address), ..link }
+    }
+
+    /// A link by which this person says that an authenticator is not theirs.
+    pub fn not_me_link(&self, factor: FactorId, now: Timestamp) -> Link {
+        let link = Link::new(Purpose::NotMe, self.id, 0, now);
+        Link { factor: Some(factor), ..link }
+    }
+
+    /// The address that waits to be verified.
+    pub fn new_email(&self) -> Option<&Email> {
+        self.new_email.as_ref()
+    }
+
+    /// The new address was verified: it is this person's from now on. Says whether there was one.
+    pub fn take_new_email(&mut self, now: Timestamp) -> bool {
+        let Some(address) = self.new_email.take() else { return false };
+        self.email = Some(address);
+        self.email_since = Some(now);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    use super::*;
+    use crate::domain::device::Seen;
+    use crate::domain::name::Name;
+    use crate::domain::user::{Profile, Trust, TurnedOn, UserId};
+
+    const NOW: Timestamp = Timestamp::from_secs(1_000_000);
+    const HOW: TurnOn = TurnOn { skew: Skew::new(1).unwrap(), recovery_codes: 2 };
+
+    fn rng() -> StdRng {
+        StdRng::seed_from_u64(7)
+    }
+
+    fn key(n: u8) -> totp::Key {
+        totp::Key::from_bytes(&[n; 20]).unwrap()
+    }
+
+    fn bare() -> User {
+        let profile = Profile {
+            name: Name::parse("ada").unwrap(),
+            full_name: None,
+            email: Some(Email::parse("ada@example.com").unwrap()),
+            groups: BTreeSet::new(),
+        };
+        User::new(UserId::from([1; 16]), profile, NOW)
+    }
+
+    /// Somebody with an authenticator and a trusted device.
+    fn ada() -> User {
+        let mut ada = bare();
+        let turned = ada.turn_on(key(5), &key(5).code_at(NOW), HOW, &mut rng(), NOW);
+        assert_eq!(turned, TurnedOn::Now);
+        let trust = Trust { lasting: Duration::from_hours(1), at_most: 10 };
+        ada.trust(DeviceId::from([4; 16]), trust, &Seen::default(), NOW);
+        ada
+    }
+
+    fn later(minutes: u64) -> Timestamp {
+        NOW.plus(Duration::from_mins(minutes))
+    }
+
+    #[test]
+    fn the_old_authenticator_works_until_the_new_one_is_proven_and_not_after() {
+        let (mut ada, epoch) = (ada(), 0);
+        let wrong = key(9).code_at(later(1));
+        let replaced =
+            ada.replace_authenticators(key(6), &wrong, HOW.skew, true, &mut rng(), later(1));
+        assert_eq!(replaced, Another::Wrong);
+        let old = Answer::Totp(key(5).code_at(later(1)));
+        assert!(ada.answer(&old, None, HOW.skew, later(1)).is_ok());
+        let right = key(6).code_at(later(2));
+        let replaced =
+            ada.replace_authenticators(key(6), &right, HOW.skew, true, &mut rng(), later(2));
+        assert_eq!(replaced, Another::Added);
+        let old = Answer::Totp(key(5).code_at(later(3)));
+        assert_eq!(ada.answer(&old, None, HOW.skew, later(3)), Err(Rejection::Wrong));
+        assert!(ada.devices().is_empty());
+        assert_ne!(ada.epoch(), epoch);
+    }
+
+    #[test]
+    fn the_last_authenticator_cannot_be_removed() {
+        let mut ada = ada();
+        let first = ada.authenticators()[0].id();
+        assert!(!ada.remove_authenticator(first));
+        let code = key(6).code_at(NOW);
+        let mut other = StdRng::seed_from_u64(8);
+        assert_eq!(ada.add_authenticator(key(6), &code, HOW.skew, &mut other, NOW), Another::Added);
+        assert!(ada.remove_authenticator(first));
+        assert!(ada.has_second_factor());
+    }
+
+    #[test]
+    fn turning_it_off_takes_a_code_and_takes_everything_along() {
+        let mut ada = ada();
+        let wrong = Answer::Totp(key(9).code_at(later(1)));
+        assert_eq!(ada.turn_off(&wrong, None, HOW.skew, later(1)), Err(Rejection::Wrong));
+        assert!(ada.has_second_factor());
+        let code = ada.recovery_codes().unwrap().unused().next().unwrap().clone();
+        let (epoch, code) = (ada.epoch(), Answer::RecoveryCode(code));
+        assert_eq!(ada.turn_off(&code, None, HOW.skew, later(1)), Ok(()));
+        assert!(!ada.has_second_factor() && ada.devices().is_empty());
+        assert_eq!(ada.recovery_codes(), None);
+        assert_ne!(ada.epoch(), epoch);
+    }
+
+    #[test]
+    fn a_frozen_factor_reads_nothing_and_is_a_factor_until_an_administrator_helps() {
+        let mut ada = ada();
+        assert!(!ada.freeze(FactorId::from([9; 16]), NOW), "a factor of somebody else");
+        let factor = ada.authenticators()[0].id();
+        assert!(ada.freeze(factor, NOW));
+        assert!(!ada.freeze(factor, NOW));
+        let right = Answer::Totp(key(5).code_at(later(1)));
+        assert_eq!(ada.answer(&right, None, HOW.skew, later(1)), Err(Rejection::Frozen));
+        let code = ada.recovery_codes().unwrap().unused().next().unwrap().clone();
+        let code = Answer::RecoveryCode(code);
+        assert_eq!(ada.answer(&code, None, HOW.skew, later(1)), Err(Rejection::Frozen));
+        assert!(ada.has_second_factor() && ada.devices().is_empty());
+        ada.thaw();
+        assert!(!ada.has_second_factor());
+    }
+
+    #[test]
+    fn mail_proves_nothing_to_somebody_who_changed_the_address_lately() {
+        let mut ada = bare();
+        assert_eq!(ada.first_factor_asks(SetUpProof::Mail, NOW), FirstFactorAsks::MailedCode);
+        ada.verification_link(Email::parse("new@example.com").unwrap(), NOW);
+        assert!(ada.take_new_email(NOW));
+        assert_eq!(ada.first_factor_asks(SetUpProof::Mail, later(1)), FirstFactorAsks::Link);
+        let settled = NOW.plus(User::ADDRESS_SETTLES);
+        assert_eq!(ada.first_factor_asks(SetUpProof::Mail, settled), FirstFactorAsks::MailedCode);
+        ada.reset_second_factor();
+        assert_eq!(ada.first_factor_asks(SetUpProof::None, settled), FirstFactorAsks::Link);
+    }
+
+    #[test]
+    fn a_link_of_one_purpose_voids_none_of_another() {
+        let mut ada = bare();
+        let number = ada.next_link();
+        let set = Link::new(Purpose::SetPassword, ada.id(), number, NOW);
+        let first = ada.reset_link(NOW);
+        assert!(ada.honours(&set, NOW) && ada.honours(&first, NOW));
+        let second = ada.reset_link(NOW);
+        assert!(!ada.honours(&first, NOW) && ada.honours(&second, NOW));
+        assert!(ada.honours(&set, NOW));
+        assert!(!ada.honours(&second, NOW.plus(Purpose::ResetPassword.lasts())));
+        assert!(!ada.honours(&Link { user: UserId::from([2; 16]), ..second }, NOW));
+    }
+
+    #[test]
+    fn three_mails_an_hour_may_be_asked_for() {
+        let mut ada = bare();
+        assert!((0..3).all(|_| ada.may_be_mailed(NOW)));
+        assert!(!ada.may_be_mailed(later(30)));
+        assert!(ada.may_be_mailed(later(61)));
+    }
+}

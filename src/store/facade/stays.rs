@@ -1,0 +1,59 @@
+//! The stays of a person: found again by whose they are.
+
+use super::Store;
+use crate::domain::stay::{Stay, StayId};
+use crate::domain::time::Timestamp;
+use crate::domain::user::UserId;
+use crate::store::batch::{Batch, Expect};
+use crate::store::records::{KeyRange, Kind, Unavailable};
+
+impl Store {
+    /// The stays of `user`, at most `limit`, in no order that means anything; whether they are still
+    /// alive is for the caller to judge. One that began before there was this index is not found.
+    ///
+    /// # Errors
+    /// As [`Store::user`].
+    pub async fn stays_of(
+        &self,
+        user: UserId,
+        limit: usize,
+    ) -> Result<Vec<(StayId, Stay)>, Unavailable> {
+        let range = KeyRange::prefix(user.as_bytes());
+        let found = self.records.scan(Kind::StayOf, range, limit).await?;
+        let mut stays = Vec::with_capacity(found.len());
+        for entry in found {
+            let Some(id) = pointed_at(&entry.key) else { continue };
+            let read = self.read::<Stay>(Kind::Stay, id.as_bytes()).await?;
+            // One that was swept meanwhile, or is somebody else's, is none of theirs.
+            let theirs = read.value.filter(|stay| stay.user == user);
+            stays.extend(theirs.map(|stay| (id, stay)));
+        }
+        Ok(stays)
+    }
+
+    /// Adds a stay that begins to `batch`, and where to find it; both are swept from `over` on.
+    pub(super) fn put_stay(
+        &self,
+        batch: Batch,
+        id: StayId,
+        stay: &Stay,
+        over: Timestamp,
+    ) -> Result<Batch, Unavailable> {
+        let (absent, over) = (Expect::Absent, Some(over));
+        let batch = self.put(batch, Kind::Stay, id.as_bytes(), absent, over, stay)?;
+        self.put(batch, Kind::StayOf, &pointer(stay.user, id), absent, over, &())
+    }
+}
+
+/// Whose, and which.
+pub(super) fn pointer(user: UserId, stay: StayId) -> [u8; 32] {
+    let mut key = [0; 32];
+    key[..16].copy_from_slice(user.as_bytes());
+    key[16..].copy_from_slice(stay.as_bytes());
+    key
+}
+
+fn pointed_at(pointer: &[u8]) -> Option<StayId> {
+    let id = pointer.get(16..)?;
+    <[u8; 16]>::try_from(id).ok().map(StayId::from)
+}
