@@ -98,6 +98,22 @@ pub(super) fn replace(
     Given { session: Some(fresh.session.clone()), ..Given::default() }
 }
 
+/// Every session of the user has just ended but this one: it goes on under a new id, and so do those
+/// of its stay on other hosts.
+pub(super) fn go_on_alone(
+    env: &Env,
+    caller: &Caller,
+    held: &mut Held,
+    session: Session,
+    fresh: &Fresh,
+) -> Given {
+    let epoch = held.user.epoch();
+    if let Some(stay) = &mut held.stay {
+        stay.epoch = epoch;
+    }
+    replace(env, caller, held, session, fresh)
+}
+
 /// A stay begins, with a session that has shown `proofs`; whatever stay this browser had is over. If
 /// nothing more is owed of this user, the browser is known from now on.
 pub(super) fn begin(

@@ -44,6 +44,10 @@ pub enum Asks {
     /// What a change to one's own protection asks. No demand for a second factor keeps anybody
     /// out: it is met here.
     SetUp,
+    /// What a change to one's own protection asks.
+    Change,
+    /// What a new password asks: the old one shown lately.
+    Password,
 }
 
 /// On which hosts a door is.
@@ -83,7 +87,8 @@ impl Asks {
             Self::Nothing => Requirement::nothing(),
             Self::Step => Requirement::step(),
             Self::SignIn => Requirement::sign_in(),
-            Self::SetUp => Requirement::change(config.confirm_for),
+            Self::SetUp | Self::Change => Requirement::change(config.confirm_for),
+            Self::Password => Requirement::password(config.confirm_for),
         }
     }
 }

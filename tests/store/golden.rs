@@ -229,7 +229,8 @@ fn a_user_from_when_authenticators_had_no_name_is_read_and_written_as_before() {
     let device = &read.devices()[0];
     assert_eq!((device.agent(), device.address()), (None, None));
     let now = ada();
-    assert_eq!(read.recovery_codes(), now.recovery_codes());
+    let codes = |user: &User| user.recovery_codes().map(|codes| (codes.count(), codes.made()));
+    assert_eq!(codes(&read), codes(&now));
     assert_eq!((read.devices(), read.epoch()), (now.devices(), now.epoch()));
 }
 
