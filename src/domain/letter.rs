@@ -94,7 +94,13 @@ impl Letter {
     /// A letter to `user`; `None` if there is no address.
     pub fn to(user: &User, about: About, now: Timestamp) -> Option<Self> {
         let to = user.email()?.clone();
-        Some(Self { user: user.id(), to, name: user.name().as_str().to_owned(), about, written: now })
+        Some(Self {
+            user: user.id(),
+            to,
+            name: user.name().as_str().to_owned(),
+            about,
+            written: now,
+        })
     }
 
     /// The news of `event` to whom it is about, as they were `before` it: whoever changes an address

@@ -167,7 +167,7 @@ impl Judge<'_> {
         }
     }
 
-    fn secret_in_environment(&mut self, at: &str, written: &str) -> Option<Secret> {
+    pub(super) fn secret_in_environment(&mut self, at: &str, written: &str) -> Option<Secret> {
         let name = written.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
         let Some(name) = name.filter(|name| !name.is_empty()) else {
             let what = "a secret does not stand in the configuration";
@@ -187,7 +187,7 @@ impl Judge<'_> {
     }
 
     /// What stands in a file beside the configuration, but for the line break at its end.
-    fn secret_in_file(&mut self, at: &str, file: &str) -> Option<Secret> {
+    pub(super) fn secret_in_file(&mut self, at: &str, file: &str) -> Option<Secret> {
         let path = self.beside(file);
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
