@@ -8,6 +8,7 @@ pub mod admit;
 pub mod challenge;
 pub mod clock;
 pub mod confirm;
+pub mod deliver;
 pub mod enter;
 pub mod env;
 pub mod import;

@@ -24,7 +24,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use super::batch::{Batch, Expect, Outcome};
 use super::cache::{Cache, Snapshot};
 use super::keys::{Keys, NameKey};
-use super::records::{KeyRange, Kind, Record, Records, Unavailable, Version};
+use super::records::{Change, KeyRange, Kind, Record, Records, Unavailable, Version};
 use super::sealing::Sealer;
 use crate::domain::chance::Chance;
 use crate::domain::event::Event;
@@ -97,6 +97,11 @@ impl Store {
     /// user whom it is about. Only the first who asks is told.
     pub fn tell(&self, hear: impl Fn(&Event, Option<&str>) + Send + Sync + 'static) {
         self.told.set(Told(Box::new(hear))).ok();
+    }
+
+    /// Hears of every change from now on; see [`Records::watch`].
+    pub fn watch(&self) -> tokio::sync::broadcast::Receiver<Arc<Change>> {
+        self.records.watch()
     }
 
     /// The user, from memory where possible.

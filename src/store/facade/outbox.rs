@@ -5,7 +5,6 @@
 //! else sends it meanwhile, and so that it is due again if they die.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
@@ -40,9 +39,6 @@ pub struct Waiting {
     key: Vec<u8>,
     version: Version,
 }
-
-/// How long somebody has for sending a letter, before it is anybody's again.
-pub const CLAIM: Duration = Duration::from_mins(10);
 
 impl Store {
     /// Whether people are told of what happens to them by letters from now on.
