@@ -21,7 +21,7 @@ use crate::config::{Config, Mail, MailTls};
 use crate::domain::letter::Letter;
 use crate::domain::name::Email;
 
-pub use words::{Words, words};
+pub use words::{About, Words, words};
 
 /// Sends letters.
 #[async_trait]

@@ -13,16 +13,18 @@ use doorward::domain::chance::Chance;
 use doorward::domain::device::BrowserId;
 use doorward::domain::event::What;
 use doorward::domain::factor::totp;
+use doorward::domain::letter::Letter;
 use doorward::domain::link::{Link, Purpose};
 use doorward::domain::name::{Email, Login, Name};
 use doorward::domain::secret::Token;
 use doorward::domain::signed::Signer;
 use doorward::domain::time::Timestamp;
-use doorward::domain::user::{Profile, User, UserId};
+use doorward::domain::user::{Change, Profile, User, UserId};
 use doorward::flow::administer::{self, Linking};
 use doorward::flow::{Clock, Env, Source};
 use doorward::identity::local::{Cost, Pool, Room};
 use doorward::identity::{Full, Hashing, Place, SignInLimit, Work, Worker};
+use doorward::messages::{About, words};
 use doorward::metrics::Metrics;
 use doorward::policy::{OwnPage, Request};
 use doorward::store::memory::Memory;
@@ -149,10 +151,13 @@ impl Gate {
         let told = Arc::clone(&clock);
         let hashed = Arc::new(AtomicUsize::new(0));
         let cookie_keys = keys.cookie();
+        let config = Config::read("test.yaml", config).unwrap();
+        let store = Store::new(records, &keys, chance.clone());
+        store.set_mails(config.mail.is_some());
         let env = Arc::new(Env {
-            config: Arc::new(Config::read("test.yaml", config).unwrap()),
+            config: Arc::new(config),
             since: Arc::default(),
-            store: Arc::new(Store::new(records, &keys, chance.clone())),
+            store: Arc::new(store),
             hashing: Arc::new(Counting::start(cost, chance.clone(), Arc::clone(&hashed))),
             limit: Arc::new(SignInLimit::a_minute(posts.try_into().unwrap())),
             lines: Arc::default(),
@@ -211,6 +216,42 @@ impl Gate {
         let made = administer::password_link(&self.env, "root", &Login::typed(name)).await;
         let Some(Linking::Made(link)) = made.unwrap() else { panic!("no link for {name}") };
         format!("/.doorward/link/{}", link.token.expose_text())
+    }
+
+    /// The letters that wait to be sent, in the order in which they were written.
+    pub(crate) async fn letters(&self) -> Vec<Letter> {
+        let waiting = self.env.store.letters(1_000).await.unwrap();
+        waiting.into_iter().map(|waiting| waiting.posted.letter).collect()
+    }
+
+    /// The last letter to somebody, in words.
+    pub(crate) async fn mail_to(&self, address: &str) -> String {
+        let letters = self.letters().await;
+        let letter = letters.iter().rev().find(|letter| letter.to.as_str() == address);
+        let letter = letter.unwrap_or_else(|| panic!("no letter to {address}"));
+        words(letter, &About::of(&self.env.config)).text()
+    }
+
+    /// The path of the link in the last letter to somebody.
+    pub(crate) async fn link_mailed_to(&self, address: &str) -> String {
+        let text = self.mail_to(address).await;
+        let (_, link) = text.split_once("/.doorward/link/").unwrap();
+        format!("/.doorward/link/{}", link.split_whitespace().next().unwrap())
+    }
+
+    /// The code in the last letter to somebody.
+    pub(crate) async fn code_mailed_to(&self, address: &str) -> String {
+        let text = self.mail_to(address).await;
+        let six = |word: &&str| word.len() == 6 && word.bytes().all(|byte| byte.is_ascii_digit());
+        text.split_whitespace().find(six).unwrap().to_owned()
+    }
+
+    /// An operator gives somebody another address.
+    pub(crate) async fn lives_at(&self, name: &str, address: &str) {
+        let email = Some(Some(Email::parse(address).unwrap()));
+        let change = Change { email, ..Change::default() };
+        let login = Login::typed(name);
+        administer::change(&self.env, "root", &login, &change).await.unwrap().unwrap();
     }
 
     /// What has happened so far; events of one moment are in the order of their kinds.
