@@ -202,9 +202,11 @@ impl Judge<'_> {
 
     fn sound_secret(&mut self, at: &str, holder: &str, text: &str) -> Option<Secret> {
         let secret = text.trim_end_matches(['\n', '\r']);
-        let visible = !secret.is_empty() && secret.bytes().all(|byte| byte.is_ascii_graphic());
+        let visible = !secret.is_empty()
+            && secret.trim() == secret
+            && secret.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
         if !visible || secret.len() > 4096 {
-            let what = format!("{holder} holds no secret that a header can carry");
+            let what = format!("{holder} holds no secret that can be sent");
             self.refuse(at, what, "write 1 to 4096 visible ASCII characters on one line");
             return None;
         }
