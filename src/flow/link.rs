@@ -23,6 +23,8 @@ pub struct Addressee {
     pub name: String,
     /// The e-mail address, where known.
     pub email: Option<String>,
+    /// The address that the link verifies.
+    pub new_email: Option<String>,
     /// Whether two-factor is on, so that a password alone signs nobody in.
     pub has_second_factor: bool,
 }
@@ -59,6 +61,7 @@ pub async fn look(
         purpose: link.purpose,
         name: snapshot.identity.name.clone(),
         email: snapshot.identity.email.clone(),
+        new_email: link.address.as_ref().map(ToString::to_string),
         has_second_factor: user.has_second_factor(),
     }))
 }

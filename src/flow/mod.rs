@@ -17,6 +17,7 @@ pub mod import;
 pub mod lines;
 pub mod link;
 pub mod mailed_code;
+pub mod not_me;
 pub mod password;
 pub mod set_up;
 pub mod sign_in;

@@ -11,7 +11,8 @@ use super::form::StoreAway;
 use super::guard::guard;
 use super::pages::Notice;
 use super::{
-    Desk, assets, challenge, confirm, enter, headers, home, link, set_up, sign_in, sign_out,
+    Desk, assets, challenge, confirm, email, enter, forgot, headers, home, link, password, set_up,
+    sign_in, sign_out,
 };
 use crate::config::{Config, Site};
 use crate::domain::assurance::Requirement;
@@ -106,6 +107,11 @@ pub static DOORS: &[Door] = &[
     }),
     page("/.doorward/recovery-codes.txt", Asks::SetUp, || get(set_up::codes_file)),
     form("/.doorward/confirm", Asks::Step, || get(confirm::show).post(confirm::submit)),
+    form("/.doorward/forgot", Asks::Nothing, || get(forgot::show).post(forgot::submit)),
+    form("/.doorward/security/password", Asks::Password, || {
+        get(password::show).post(password::submit)
+    }),
+    form("/.doorward/security/email", Asks::Change, || get(email::show).post(email::submit)),
     form("/.doorward/link/{token}", Asks::Nothing, || get(link::show).post(link::submit)),
     Door {
         on: On::All,

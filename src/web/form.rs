@@ -91,6 +91,11 @@ impl Asked {
         serde_html_form::from_str(query.unwrap_or_default()).unwrap_or_default()
     }
 
+    /// Where the visitor was going, or, if nowhere, `home`.
+    pub(super) fn return_to_or(&self, desk: &Desk, home: &str) -> ReturnTo {
+        desk.return_to(if self.return_to.is_empty() { home } else { &self.return_to })
+    }
+
     pub(super) fn return_to(&self, desk: &Desk) -> ReturnTo {
         desk.return_to(&self.return_to)
     }

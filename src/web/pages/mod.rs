@@ -3,6 +3,7 @@
 //! The sentences live here and in `templates/`, so that a handler only names the case. Nothing here
 //! decides, and nothing is read from anywhere: a page is made of its fields alone.
 
+mod access;
 mod home;
 mod notice;
 mod problem;
@@ -13,6 +14,7 @@ mod words;
 use askama::Template;
 use tracing::error;
 
+pub use access::{Ask, ChangeEmail, ChangePassword, Forgot, Mailed, Question};
 pub use home::{Home, TwoFactor};
 pub use notice::{Notice, NoticePage, Owed};
 pub use problem::Problem;
