@@ -218,30 +218,38 @@ impl Gate {
         format!("/.doorward/link/{}", link.token.expose_text())
     }
 
+    /// Whatever follows an answer is done: nothing else runs here.
+    pub(crate) async fn settles(&self) {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// The letters that wait to be sent, in the order in which they were written.
     pub(crate) async fn letters(&self) -> Vec<Letter> {
         let waiting = self.env.store.letters(1_000).await.unwrap();
         waiting.into_iter().map(|waiting| waiting.posted.letter).collect()
     }
 
-    /// The last letter to somebody, in words.
-    pub(crate) async fn mail_to(&self, address: &str) -> String {
+    /// The last letter to somebody that holds `mark`, in words. Those of one moment are in no order.
+    pub(crate) async fn mail_to(&self, address: &str, mark: &str) -> String {
         let letters = self.letters().await;
-        let letter = letters.iter().rev().find(|letter| letter.to.as_str() == address);
-        let letter = letter.unwrap_or_else(|| panic!("no letter to {address}"));
-        words(letter, &About::of(&self.env.config)).text()
+        let to = letters.iter().rev().filter(|letter| letter.to.as_str() == address);
+        let mut texts = to.map(|letter| words(letter, &About::of(&self.env.config)).text());
+        let found = texts.find(|text| text.contains(mark));
+        found.unwrap_or_else(|| panic!("no such letter to {address}"))
     }
 
     /// The path of the link in the last letter to somebody.
     pub(crate) async fn link_mailed_to(&self, address: &str) -> String {
-        let text = self.mail_to(address).await;
+        let text = self.mail_to(address, "/.doorward/link/").await;
         let (_, link) = text.split_once("/.doorward/link/").unwrap();
         format!("/.doorward/link/{}", link.split_whitespace().next().unwrap())
     }
 
     /// The code in the last letter to somebody.
     pub(crate) async fn code_mailed_to(&self, address: &str) -> String {
-        let text = self.mail_to(address).await;
+        let text = self.mail_to(address, "This code lets you").await;
         let six = |word: &&str| word.len() == 6 && word.bytes().all(|byte| byte.is_ascii_digit());
         text.split_whitespace().find(six).unwrap().to_owned()
     }
@@ -303,6 +311,13 @@ impl Gate {
             passed: None,
         }
     }
+}
+
+/// A gateway that sends letters; they wait where [`Gate::letters`] finds them.
+pub(crate) fn mails() -> Gate {
+    let mail = "mail: { server: '127.0.0.1:9', tls: none, from: door@example.com }";
+    let config = format!("{CONFIG}{mail}\nset_up: {{ proof: none }}\n");
+    Gate::configured(&config, Arc::new(Memory::new()))
 }
 
 /// The password of everybody in these stories.
