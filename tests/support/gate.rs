@@ -220,13 +220,14 @@ impl Gate {
         events.into_iter().map(|event| event.what).collect()
     }
 
-    /// Somebody who has set a password, [`PASSWORD`], and signed out again.
+    /// Somebody who has set a password, [`PASSWORD`], and wants no second factor for now.
     pub(crate) async fn knows(&self, name: &str) {
         let link = self.adds(name).await;
         let mut browser = self.browser();
         browser.opens(&link).await;
         browser.sends(&[("password", PASSWORD)]).await;
         assert_eq!(browser.status, StatusCode::SEE_OTHER, "{}", browser.page);
+        browser.follows().await.declines().await;
     }
 
     /// Somebody who has two-factor on and their codes saved: their authenticator's key, and the
@@ -439,6 +440,15 @@ impl Browser {
         let code = with.code(gate);
         self.sends(&[("code", &code)]).await;
         assert_eq!(self.status, StatusCode::SEE_OTHER, "{}", self.page);
+        self
+    }
+
+    /// Says "not now", where something is offered.
+    pub(crate) async fn declines(&mut self) -> &mut Self {
+        if self.page.contains("name=\"not_now\"") {
+            self.sends(&[("not_now", "yes")]).await;
+            assert_eq!(self.status, StatusCode::SEE_OTHER, "{}", self.page);
+        }
         self
     }
 
