@@ -190,41 +190,48 @@ async fn sign_ins_side_by_side_and_a_lost_answer_raise_no_alarm() {
     assert!(!gate.events().await.contains(&What::DeviceCopied));
 }
 
-#[tokio::test]
-async fn what_was_revoked_is_revoked_over_a_reopened_store_too() {
+#[test]
+fn what_was_revoked_is_revoked_over_a_reopened_store_too() {
     let state = tempfile::tempdir().unwrap();
     let open = || -> Arc<dyn Records> {
         let file = state.path().join("store.redb");
         Arc::new(Redb::open(&file, Options { cache: 1 << 20 }).unwrap())
     };
-    let gate = Gate::over(open());
-    let ada = gate.protects("ada").await;
-    let mut phone = trusted(&gate, &ada, SAFARI).await;
-    let desk = trusted(&gate, &ada, FIREFOX).await;
-    let mut cafe = gate.browser();
-    cafe.signs_in_fully(&gate, "ada", &ada).await;
-    gate.waits_for_the_next_code();
-    let mut home = gate.browser();
-    home.signs_in_fully(&gate, "ada", &ada).await;
-    // Listed by last use: the phone was trusted first.
-    let phones = phone.opens("/.doorward/security").await.listed("devices").remove(1);
-    let cafes = cafe.opens("/.doorward/security").await.listed("sessions").remove(0);
-    home.does(&format!("devices/{phones}/revoke")).await;
-    home.does(&format!("sessions/{cafes}/end")).await;
-    let [phones, desks, cafes, homes] = [&phone, &desk, &cafe, &home].map(|b| b.cookies.clone());
-    let later = gate.now().since(crate::gate::START).unwrap();
-    drop((gate, phone, desk, cafe, home));
+    let (later, [phone, cafe, desk, home]) = lives(async {
+        let gate = Gate::over(open());
+        let ada = gate.protects("ada").await;
+        let mut phone = trusted(&gate, &ada, SAFARI).await;
+        let desk = trusted(&gate, &ada, FIREFOX).await;
+        let mut cafe = gate.browser();
+        cafe.signs_in_fully(&gate, "ada", &ada).await;
+        gate.waits_for_the_next_code();
+        let mut home = gate.browser();
+        home.signs_in_fully(&gate, "ada", &ada).await;
+        // Listed by last use: the phone was trusted first.
+        let device = phone.opens("/.doorward/security").await.listed("devices").remove(1);
+        let session = cafe.opens("/.doorward/security").await.listed("sessions").remove(0);
+        home.does(&format!("devices/{device}/revoke")).await;
+        home.does(&format!("sessions/{session}/end")).await;
+        let later = gate.now().since(crate::gate::START).unwrap();
+        (later, [phone, cafe, desk, home].map(|browser| browser.cookies))
+    });
+    lives(async {
+        let gate = Gate::over(open());
+        gate.waits(later);
+        let browser = |cookies| {
+            let mut browser = gate.browser();
+            browser.cookies = cookies;
+            browser
+        };
+        assert!(is_challenged(browser(phone).opens("/").await));
+        assert_eq!(browser(cafe).visits("/").await.heading(), "Sign in");
+        for cookies in [desk, home] {
+            assert!(browser(cookies).opens("/strict/").await.passed.is_some(), "those were kept");
+        }
+    });
+}
 
-    let gate = Gate::over(open());
-    gate.waits(later);
-    let browser = |cookies| {
-        let mut browser = gate.browser();
-        browser.cookies = cookies;
-        browser
-    };
-    assert!(is_challenged(browser(phones).opens("/").await));
-    assert_eq!(browser(cafes).visits("/").await.heading(), "Sign in");
-    for cookies in [desks, homes] {
-        assert!(browser(cookies).opens("/strict/").await.passed.is_some(), "those were kept");
-    }
+/// One life of a process: when it is over, nothing of it holds the store.
+fn lives<T>(story: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(story)
 }
