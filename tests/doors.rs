@@ -50,6 +50,18 @@ GET  /.doorward/recovery-codes.txt       sign-in  home      confirm     challeng
 POST /.doorward/recovery-codes.txt       405      405       405         405       405       405       405       405       405
 GET  /.doorward/confirm                  sign-in  page      page        page      page      page      page      page      page
 POST /.doorward/confirm                  sign-in  again     again       again     again     again     again     again     again
+GET  /.doorward/offer                    sign-in  on        on          challenge codes     on        on        on        page
+POST /.doorward/offer                    sign-in  on        on          challenge on        on        on        on        again
+GET  /.doorward/security                 sign-in  page      page        challenge codes     page      page      page      page
+POST /.doorward/security                 405      405       405         405       405       405       405       405       405
+GET  /.doorward/security/devices/{id}/revoke       405      405       405         405       405       405       405       405       405
+POST /.doorward/security/devices/{id}/revoke       sign-in  again     again       challenge again     again     again     again     again
+GET  /.doorward/security/devices/revoke-all        405      405       405         405       405       405       405       405       405
+POST /.doorward/security/devices/revoke-all        sign-in  again     again       challenge again     again     again     again     again
+GET  /.doorward/security/sessions/{id}/end         405      405       405         405       405       405       405       405       405
+POST /.doorward/security/sessions/{id}/end         sign-in  again     again       challenge again     again     again     again     again
+GET  /.doorward/security/sessions/end-others       405      405       405         405       405       405       405       405       405
+POST /.doorward/security/sessions/end-others       sign-in  again     again       challenge again     again     again     again     again
 GET  /.doorward/link/{token}             410      410       410         410       410       410       410       410       410
 POST /.doorward/link/{token}             410      410       410         410       410       410       410       410       410
 GET  /.doorward/sign-out                 page     page      page        page      page      page      page      page      page
@@ -172,6 +184,7 @@ async fn comes(visitor: &str) -> Browser {
 
 async fn tries(browser: &mut Browser, method: &Method, door: &str) -> String {
     let path = door.replace("{token}", "aaaaaaaaaaaaaaaaaaaaaaaaaa").replace("{file}", "none");
+    let path = path.replace("{id}", &"0".repeat(32));
     if *method == Method::GET {
         browser.opens(&path).await;
     } else {

@@ -26,6 +26,19 @@ pub struct Demands {
     pub grace: Duration,
 }
 
+/// A demand that holds wherever somebody goes, as they are told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Demand {
+    /// On everyone.
+    Everyone,
+    /// On everyone in this group.
+    Group(String),
+    /// On this person.
+    You,
+    /// On whoever may enter a place that this person may enter.
+    Place,
+}
+
 /// When each demand was first loaded, by its name.
 pub type Since = BTreeMap<String, Timestamp>;
 
@@ -38,6 +51,21 @@ impl Demands {
         let apps = self.apps.iter().map(|app| of_app(app));
         let places = self.places.iter().map(|parts| of_place(parts));
         everyone.into_iter().chain(groups).chain(users).chain(apps).chain(places)
+    }
+
+    /// The broadest demand on this person that holds wherever they go, in force or about to be.
+    pub fn on(&self, identity: &Identity) -> Option<Demand> {
+        let admits = |parts: &Vec<Only>| parts.iter().all(|part| part.admits(identity));
+        if self.everyone {
+            return Some(Demand::Everyone);
+        }
+        if let Some(group) = self.groups.intersection(&identity.groups).next() {
+            return Some(Demand::Group(group.clone()));
+        }
+        if self.users.contains(&identity.name) {
+            return Some(Demand::You);
+        }
+        self.places.iter().any(admits).then_some(Demand::Place)
     }
 
     /// From when on this person, who was added at `made`, must have a second factor in `app`, or, if
@@ -130,6 +158,22 @@ mod tests {
         assert!(due(&Demands { places: place("ada", "staff"), ..none() }, None));
         assert!(!due(&Demands { places: place("ada", "clients"), ..none() }, None));
         assert!(due(&Demands { places: vec![vec![]], ..none() }, None));
+    }
+
+    #[test]
+    fn whoever_has_a_demand_on_them_is_told_which() {
+        let mut demands = Demands { apps: one("crm"), ..Demands::default() };
+        assert_eq!(demands.on(&ada()), None, "it holds in there alone");
+        demands.places = vec![vec![]];
+        assert_eq!(demands.on(&ada()), Some(Demand::Place));
+        demands.users = one("ada");
+        assert_eq!(demands.on(&ada()), Some(Demand::You));
+        demands.groups = one("staff");
+        assert_eq!(demands.on(&ada()), Some(Demand::Group("staff".to_owned())));
+        demands.everyone = true;
+        assert_eq!(demands.on(&ada()), Some(Demand::Everyone));
+        let others = Demands { groups: one("clients"), users: one("bob"), ..Demands::default() };
+        assert_eq!(others.on(&ada()), None);
     }
 
     #[test]

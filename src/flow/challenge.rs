@@ -1,11 +1,15 @@
 //! Answering the challenge: a code of the authenticator, or a recovery code.
 
+use std::sync::Arc;
+
 use super::admit::Visit;
-use super::env::{Caller, Env, Given};
+use super::env::{Caller, Env, Given, Next};
 use super::visits::{Fresh, live_session, rise};
 use crate::domain::assurance::Proof;
 use crate::domain::event::What;
 use crate::domain::factor::{Answer, Rejection};
+use crate::domain::session::Session;
+use crate::domain::user::User;
 use crate::store::{Reads, Unavailable};
 
 /// What became of an answer.
@@ -55,10 +59,23 @@ pub async fn answer(
                 }
             };
             held.tell(caller.event(user, shown(proof)));
-            Challenge::Proven(rise(env, caller, held, &session, proof, trust_device, &fresh))
+            let next = next(env, caller, &held.user, &session, proof);
+            let given = rise(env, caller, held, &session, proof, trust_device, &fresh);
+            Challenge::Proven(Given { next, ..given })
         })
         .await?;
     Ok(answered.unwrap_or(Challenge::Over))
+}
+
+/// Whoever comes in by this proof may be made an offer, and so may everybody who had to use a recovery
+/// code; who was in already is not held up.
+fn next(env: &Env, caller: &Caller, user: &User, session: &Session, proof: Proof) -> Next {
+    let now = caller.now;
+    let visitor = user.visitor(session, Arc::new(user.identity()), now);
+    if visitor.known().is_some() && proof != Proof::RecoveryCode {
+        return Next::Onward;
+    }
+    env.next_inside(user, &session.risen(proof, now).proofs, now)
 }
 
 fn shown(proof: Proof) -> What {

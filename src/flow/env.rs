@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::config::{App, Config};
 use crate::domain::agent::Agent;
+use crate::domain::assurance::Proofs;
 use crate::domain::chance::Chance;
 use crate::domain::demand::Since;
 use crate::domain::device::{BrowserId, DeviceId, Seen};
@@ -20,6 +21,7 @@ use crate::store::{Snapshot, Store, Unavailable};
 
 pub use super::clock::Clock;
 pub use super::lines::{Line, Lines};
+use super::offer;
 use super::witness::Witness;
 
 /// Everything that outlives a request. A new configuration makes a new one, which shares all the
@@ -67,14 +69,25 @@ impl Env {
     }
 
     /// What this user does next who has shown a password, and a trusted device or not.
-    pub(super) fn next(&self, user: &User, trusted_device: bool, now: Timestamp) -> Next {
+    pub(super) fn next(&self, user: &User, proofs: &Proofs, now: Timestamp) -> Next {
         if user.has_second_factor() {
-            return if trusted_device { Next::Onward } else { Next::Challenge };
+            return match proofs.trusted_device {
+                Some(_) => self.next_inside(user, proofs, now),
+                None => Next::Challenge,
+            };
         }
         let due = self.config.demands.due(&user.identity(), user.made(), None, &self.since);
         match due {
             Some(due) if due <= now => Next::SetUp,
             Some(_) => Next::SetUpSoon,
+            None => self.next_inside(user, proofs, now),
+        }
+    }
+
+    /// What this user does next who has shown everything that was owed.
+    pub(super) fn next_inside(&self, user: &User, proofs: &Proofs, now: Timestamp) -> Next {
+        match offer::fits(self, user, proofs, now) {
+            Some(_) => Next::Offer,
             None => Next::Onward,
         }
     }
@@ -167,6 +180,8 @@ pub enum Next {
     SetUp,
     /// Set one up now or later: it will be demanded of them.
     SetUpSoon,
+    /// Look at an offer, and go where they wanted.
+    Offer,
 }
 
 /// What the cookie of a trusted device says.

@@ -124,9 +124,7 @@ pub(super) fn begin(
     fresh: &Fresh,
 ) -> Given {
     let user = held.user.id();
-    let next = env.next(&held.user, proofs.trusted_device.is_some(), caller.now);
-    let all_shown = matches!(next, Next::Onward | Next::SetUpSoon);
-    let known = all_shown.then(|| know(caller, held, fresh));
+    let next = env.next(&held.user, &proofs, caller.now);
     let over = caller.now.plus(env.config.sessions.at_most);
     held.session = None;
     held.stay = None;
@@ -137,12 +135,19 @@ pub(super) fn begin(
     );
     held.begin(fresh.session.hash(), Session::begin(user, fresh.stay, proofs), over);
     held.tell(caller.event(user, What::SignedIn));
+    let all_shown = matches!(next, Next::Onward | Next::SetUpSoon | Next::Offer);
+    let known = all_shown.then(|| know(caller, held, fresh));
     Given { session: Some(fresh.session.clone()), known, next, ..Given::default() }
 }
 
-/// Everything that was owed has been shown: this browser is a known one.
+/// Everything that was owed has been shown: this browser is a known one. If it was none before, and
+/// is not the first, that is news to its owner.
 fn know(caller: &Caller, held: &mut Held, fresh: &Fresh) -> KnownCookie {
+    let user = held.user.id();
     let known = caller.known_to(&held.user);
+    if known.is_none() && !held.user.known_browsers().is_empty() {
+        held.tell(caller.event(user, What::NewBrowser));
+    }
     let id = held.user.succeed(known, fresh.browser, caller.now);
-    KnownCookie { user: held.user.id(), id }
+    KnownCookie { user, id }
 }

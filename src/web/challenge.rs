@@ -71,7 +71,7 @@ pub(super) async fn submit(
         return Ok(again(problem(Rejection::Wrong, kind, guest.caller.now)));
     };
     Ok(match answered(&desk, &guest, visit, typed, trust).await? {
-        Challenge::Proven(given) => desk.goes_on(&guest, &given, return_to.as_str()),
+        Challenge::Proven(given) => desk.onward(&guest, &given, &return_to),
         Challenge::Rejected(Rejection::NotSetUp) => {
             headers::see_other(&return_to.through("set-up"))
         }

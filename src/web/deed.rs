@@ -30,7 +30,7 @@ impl Desk {
         response
     }
 
-    /// Where a right password leads: on, or to what is still owed of this person, even where the
+    /// Where whoever has shown something is led: on, or to what is still owed of this person, even where the
     /// place that they were going to asks nothing.
     pub(super) fn onward(&self, guest: &Guest, given: &Given, return_to: &ReturnTo) -> Response {
         match given.next {
@@ -39,6 +39,7 @@ impl Desk {
             Next::SetUp | Next::SetUpSoon => {
                 self.goes_on(guest, given, &return_to.through("set-up"))
             }
+            Next::Offer => self.goes_on(guest, given, &return_to.through("offer")),
         }
     }
 

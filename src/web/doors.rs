@@ -5,14 +5,14 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 
 use super::form::StoreAway;
 use super::guard::guard;
 use super::pages::Notice;
 use super::{
-    Desk, assets, challenge, confirm, email, enter, forgot, headers, home, link, password, set_up,
-    sign_in, sign_out,
+    Desk, assets, challenge, confirm, devices, email, enter, forgot, headers, home, link, offer,
+    password, security, sessions, set_up, sign_in, sign_out,
 };
 use crate::config::{Config, Site};
 use crate::domain::assurance::Requirement;
@@ -112,6 +112,12 @@ pub static DOORS: &[Door] = &[
         get(password::show).post(password::submit)
     }),
     form("/.doorward/security/email", Asks::Change, || get(email::show).post(email::submit)),
+    form("/.doorward/offer", Asks::SignIn, || get(offer::show).post(offer::submit)),
+    page("/.doorward/security", Asks::SignIn, || get(security::show)),
+    form("/.doorward/security/devices/{id}/revoke", Asks::SignIn, || post(devices::revoke)),
+    form("/.doorward/security/devices/revoke-all", Asks::SignIn, || post(devices::revoke_all)),
+    form("/.doorward/security/sessions/{id}/end", Asks::SignIn, || post(sessions::end)),
+    form("/.doorward/security/sessions/end-others", Asks::SignIn, || post(sessions::end_others)),
     form("/.doorward/link/{token}", Asks::Nothing, || get(link::show).post(link::submit)),
     Door {
         on: On::All,

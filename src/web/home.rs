@@ -66,6 +66,13 @@ fn shown(proofs: &Proofs) -> Map<String, Value> {
     .collect()
 }
 
+/// A moment, in UTC, for people and for machines.
+pub(super) fn moment(at: Timestamp) -> pages::Moment {
+    let zoned = in_time(at).to_zoned(jiff::tz::TimeZone::UTC);
+    let words = zoned.strftime("%-d %B %Y, %H:%M UTC").to_string();
+    pages::Moment { machine: zoned.strftime("%Y-%m-%dT%H:%MZ").to_string(), words }
+}
+
 /// The day, in UTC, as people write it.
 pub(super) fn date(at: Timestamp) -> String {
     let day = in_time(at).to_zoned(jiff::tz::TimeZone::UTC);

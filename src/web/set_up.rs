@@ -118,7 +118,12 @@ fn set_up_page(
 impl Desk {
     /// Who demands a second factor of this guest now: the application that they are going to, or
     /// the whole site.
-    fn demanded_by(&self, guest: &Guest, visit: &Visit, place: &ReturnTo) -> Option<String> {
+    pub(super) fn demanded_by(
+        &self,
+        guest: &Guest,
+        visit: &Visit,
+        place: &ReturnTo,
+    ) -> Option<String> {
         let app = self.app_at(place);
         let due = |app: Option<&App>| {
             self.env.due(&visit.user, app).is_some_and(|due| due <= guest.caller.now)

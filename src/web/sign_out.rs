@@ -43,10 +43,14 @@ pub(super) async fn submit(
         return Ok(page(&desk, &guest, &form.return_to, Some(problem)));
     }
     sign_out(&desk.env, &guest.caller, visit).await?;
-    // The session is gone; its cookie, worth nothing now, ends with the browser.
+    Ok(leaves())
+}
+
+/// The session is gone; its cookie, worth nothing now, ends with the browser.
+pub(super) fn leaves() -> Response {
     let mut response = headers::see_other("/.doorward/sign-out");
     response.headers_mut().insert(CLEAR_SITE_DATA, HeaderValue::from_static("\"cache\""));
-    Ok(response)
+    response
 }
 
 fn signed_out(desk: &Desk, request: &HeaderMap) -> Response {

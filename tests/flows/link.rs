@@ -12,7 +12,7 @@ async fn a_link_sets_a_password_once_and_signs_in() {
     let mut browser = gate.browser();
     browser.opens(&link).await;
     browser.sends(&[("password", PASSWORD)]).await;
-    browser.follows().await;
+    browser.follows().await.declines().await.follows().await;
     assert_eq!(browser.passed, Some(Some("ada".to_owned())));
 
     let mut late = gate.browser();

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use doorward::domain::event::What;
 use doorward::store::Records;
 use doorward::store::memory::Memory;
 use http::{Method, StatusCode};
@@ -154,4 +155,133 @@ async fn whoami_tells_scripts_who_is_there_and_how_they_proved_it() {
     assert_eq!(body["user"], "ada");
     assert_eq!(body["groups"], serde_json::json!(["staff"]));
     assert_eq!(body["proofs"]["password"], "2027-01-15T08:00:00Z");
+}
+
+const CHROME: &str = "Mozilla/5.0 (X11; Linux x86_64) Chrome/141.0 Safari/537.36";
+const HERE: &str = "<span class=\"mark\">This session</span>";
+
+#[tokio::test]
+async fn sessions_are_listed_with_browser_place_and_times_and_this_one_first() {
+    let gate = Gate::new();
+    gate.knows("ada").await;
+    let (mut desk, mut phone) = (gate.browser(), gate.browser());
+    desk.agent = Some(CHROME);
+    desk.signs_in("ada").await;
+    gate.waits(Duration::from_mins(20));
+    phone.signs_in("ada").await;
+    for (browser, named) in [(&mut desk, "Chrome on Linux"), (&mut phone, "A browser")] {
+        browser.opens("/.doorward/security").await;
+        assert!(browser.page.contains(&format!("<b>{named}</b> {HERE}")), "{}", browser.page);
+        assert_eq!(browser.page.matches(HERE).count(), 1);
+    }
+    let (desks, phones) = (desk.listed("sessions"), phone.listed("sessions"));
+    assert_eq!((&desks[0], &phones[0]), (&phones[1], &desks[1]));
+    let began = "Began <time datetime=\"2027-01-15T08:00Z\">15 January 2027, 08:00 UTC</time>";
+    assert!(phone.page.contains(&format!("{began} from <bdi>{}</bdi>", desk.address)));
+    // One that is over is not listed, nor one of somebody else.
+    gate.knows("bob").await;
+    gate.browser().signs_in("bob").await;
+    desk.signs_out().await;
+    assert_eq!(phone.opens("/.doorward/security").await.listed("sessions").len(), 2);
+}
+
+#[tokio::test]
+async fn a_session_that_is_ended_elsewhere_is_refused_at_its_next_request() {
+    let gate = Gate::new();
+    gate.knows("ada").await;
+    let (mut here, mut there) = (gate.browser(), gate.browser());
+    here.signs_in("ada").await;
+    there.signs_in("ada").await;
+    let open = there.keeps_open("/stream").await;
+    assert!(there.may_go_on(&open).await);
+    let id = there.opens("/.doorward/security").await.listed("sessions").remove(0);
+
+    here.does(&format!("sessions/{id}/end")).await;
+    assert_eq!(here.location().as_deref(), Some("/.doorward/security#sessions"));
+    assert!(!there.may_go_on(&open).await, "no byte passes any more");
+    assert_eq!(there.visits("/").await.heading(), "Sign in");
+    assert!(here.visits("/").await.passed.is_some());
+    assert!(gate.events().await.contains(&What::SessionEnded));
+    // Once more changes nothing, and tells nothing.
+    here.does(&format!("sessions/{id}/end")).await;
+    let told = gate.events().await;
+    assert_eq!(told.iter().filter(|event| **event == What::SessionEnded).count(), 1);
+}
+
+#[tokio::test]
+async fn ending_this_session_is_signing_out() {
+    let gate = Gate::new();
+    gate.knows("ada").await;
+    let (mut here, mut there) = (gate.browser(), gate.browser());
+    here.signs_in("ada").await;
+    there.signs_in("ada").await;
+    let copy = here.clone();
+    let id = here.opens("/.doorward/security").await.listed("sessions").remove(0);
+    here.does(&format!("sessions/{id}/end")).await.follows().await;
+    assert_eq!(here.heading(), "You are signed out");
+    for mut browser in [here, copy] {
+        assert_eq!(browser.visits("/").await.heading(), "Sign in");
+    }
+    assert!(there.visits("/").await.passed.is_some());
+    assert!(gate.events().await.contains(&What::SignedOut));
+}
+
+#[tokio::test]
+async fn nobody_ends_the_session_of_another_whatever_id_they_name() {
+    let gate = Gate::new();
+    gate.knows("ada").await;
+    gate.knows("mallory").await;
+    let (mut ada, mut mallory) = (gate.browser(), gate.browser());
+    ada.signs_in("ada").await;
+    mallory.signs_in("mallory").await;
+    let id = ada.opens("/.doorward/security").await.listed("sessions").remove(0);
+    for id in [id.as_str(), &"0".repeat(32), "x"] {
+        mallory.does(&format!("sessions/{id}/end")).await;
+        assert_eq!(mallory.location().as_deref(), Some("/.doorward/security#sessions"));
+    }
+    mallory.does("sessions/end-others").await;
+    assert!(ada.visits("/").await.passed.is_some());
+    assert!(mallory.visits("/").await.passed.is_some());
+    assert!(!gate.events().await.contains(&What::SessionEnded));
+}
+
+#[tokio::test]
+async fn all_other_sessions_end_at_once_and_this_one_goes_on_under_a_new_id() {
+    let gate = Gate::new();
+    let ada = gate.protects("ada").await;
+    let (mut here, mut there, mut half) = (gate.browser(), gate.browser(), gate.browser());
+    here.signs_in_fully(&gate, "ada", &ada).await;
+    gate.waits_for_the_next_code();
+    there.signs_in_fully(&gate, "ada", &ada).await;
+    half.signs_in("ada").await;
+    let (mine, theirs) = (here.keeps_open("/stream").await, there.keeps_open("/stream").await);
+    let mut copy = here.clone();
+
+    here.does("sessions/end-others").await;
+    assert_eq!(here.location().as_deref(), Some("/.doorward/security#sessions"));
+    assert_ne!(here.session(), copy.session());
+    assert!(here.visits("/strict/").await.passed.is_some());
+    assert!(here.may_go_on(&mine).await && !there.may_go_on(&theirs).await);
+    for browser in [&mut there, &mut half, &mut copy] {
+        assert_eq!(browser.visits("/").await.heading(), "Sign in");
+    }
+    assert_eq!(here.opens("/.doorward/security").await.listed("sessions").len(), 1);
+    assert!(gate.events().await.contains(&What::SessionsEnded));
+}
+
+#[tokio::test]
+async fn a_session_that_owes_its_second_factor_ends_none() {
+    let gate = Gate::new();
+    let ada = gate.protects("ada").await;
+    let (mut full, mut half) = (gate.browser(), gate.browser());
+    full.signs_in_fully(&gate, "ada", &ada).await;
+    half.signs_in("ada").await;
+    let id = full.opens("/.doorward/security").await.listed("sessions").remove(0);
+    half.opens("/.doorward/challenge").await;
+    let csrf = half.field("csrf").unwrap();
+    for deed in [format!("sessions/{id}/end"), "sessions/end-others".to_owned()] {
+        half.posts(&format!("/.doorward/security/{deed}"), &[("csrf", &csrf)]).await;
+        assert_eq!(half.status, StatusCode::UNAUTHORIZED);
+    }
+    assert!(full.visits("/").await.passed.is_some());
 }

@@ -27,7 +27,11 @@ async fn while_the_store_is_away_nobody_is_let_through_and_nothing_is_lost() {
     assert!(elsewhere.headers.contains_key("retry-after"));
     for door in DOORS.iter().filter(|door| !door.path.contains("{file}") && door.on != On::Others) {
         let path = door.path.replace("{token}", "aaaaaaaaaaaaaaaaaaaaaaaaaa");
+        let path = path.replace("{id}", &"0".repeat(32));
         elsewhere.opens(&path).await;
+        if elsewhere.status == StatusCode::METHOD_NOT_ALLOWED {
+            elsewhere.posts(&path, &[("csrf", "")]).await;
+        }
         assert_eq!(elsewhere.status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
     }
 

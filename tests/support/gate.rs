@@ -29,8 +29,8 @@ use doorward::metrics::Metrics;
 use doorward::policy::{OwnPage, Request};
 use doorward::store::memory::Memory;
 use doorward::store::{Added, Keys, Records, Store};
-use doorward::web::Web;
-use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
+use doorward::web::{Allowed, Web};
+use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE, USER_AGENT};
 use http::{HeaderMap, Method, StatusCode};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -269,13 +269,14 @@ impl Gate {
         events.into_iter().map(|event| event.what).collect()
     }
 
-    /// Somebody who has set a password, [`PASSWORD`], and signed out again.
+    /// Somebody who has set a password, [`PASSWORD`], and wants no second factor for now.
     pub(crate) async fn knows(&self, name: &str) {
         let link = self.adds(name).await;
         let mut browser = self.browser();
         browser.opens(&link).await;
         browser.sends(&[("password", PASSWORD)]).await;
         assert_eq!(browser.status, StatusCode::SEE_OTHER, "{}", browser.page);
+        browser.follows().await.declines().await;
     }
 
     /// Somebody who has two-factor on and their codes saved: their authenticator's key, and the
@@ -303,6 +304,7 @@ impl Gate {
         Browser {
             web: self.web.clone(),
             address: IpAddr::from([198, 51, a, b]),
+            agent: None,
             cookies: BTreeMap::new(),
             status: StatusCode::OK,
             headers: HeaderMap::new(),
@@ -352,6 +354,8 @@ impl Protected {
 pub(crate) struct Browser {
     web: Web,
     pub(crate) address: IpAddr,
+    /// What it says that it is.
+    pub(crate) agent: Option<&'static str>,
     pub(crate) cookies: BTreeMap<String, String>,
     /// Of the last answer.
     pub(crate) status: StatusCode,
@@ -434,6 +438,9 @@ impl Browser {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
+        if let Some(agent) = self.agent {
+            request = request.header(USER_AGENT, agent);
+        }
         if !self.cookies.is_empty() {
             let pairs: Vec<_> = self.cookies.iter().map(|(k, v)| format!("{k}={v}")).collect();
             request = request.header(COOKIE, pairs.join("; "));
@@ -498,6 +505,15 @@ impl Browser {
         self
     }
 
+    /// Says "not now", where something is offered.
+    pub(crate) async fn declines(&mut self) -> &mut Self {
+        if self.page.contains("name=\"not_now\"") {
+            self.sends(&[("not_now", "yes")]).await;
+            assert_eq!(self.status, StatusCode::SEE_OTHER, "{}", self.page);
+        }
+        self
+    }
+
     /// Sets up an authenticator, up to the page with the recovery codes.
     pub(crate) async fn sets_up(&mut self, gate: &Gate, return_to: &str) -> Protected {
         self.opens(&format!("/.doorward/set-up?return_to={return_to}")).await;
@@ -507,6 +523,37 @@ impl Browser {
         assert_eq!(self.status, StatusCode::SEE_OTHER, "{}", self.page);
         self.follows().await;
         Protected { key, recovery_codes: self.recovery_codes() }
+    }
+
+    /// Does this deed of the security page, by its button there.
+    pub(crate) async fn does(&mut self, deed: &str) -> &mut Self {
+        self.opens("/.doorward/security").await;
+        let csrf = self.field("csrf").unwrap();
+        self.posts(&format!("/.doorward/security/{deed}"), &[("csrf", &csrf)]).await
+    }
+
+    /// The ids of what is listed on the security page, by the first word of its deed: `devices` or
+    /// `sessions`.
+    pub(crate) fn listed(&self, kind: &str) -> Vec<String> {
+        let mark = format!("action=\"/.doorward/security/{kind}/");
+        let deeds = self.page.split(&mark).skip(1);
+        let ids = deeds.filter_map(|rest| rest.split('"').next()?.split_once('/'));
+        ids.map(|(id, _)| id.to_owned()).collect()
+    }
+
+    /// Begins something that stays open at the application.
+    pub(crate) async fn keeps_open(&self, target: &str) -> Allowed {
+        let pairs: Vec<_> = self.cookies.iter().map(|(k, v)| format!("{k}={v}")).collect();
+        let request = http::Request::builder().uri(target).header(COOKIE, pairs.join("; "));
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        let source = Source { peer: self.address, visitor: Some(self.address) };
+        let read = Request::read(target.as_bytes()).unwrap();
+        self.web.admit(read, &head, source).await.unwrap().1
+    }
+
+    /// Whether that may go on, as it is asked four times a second.
+    pub(crate) async fn may_go_on(&self, open: &Allowed) -> bool {
+        self.web.still_allows(open, false).await
     }
 
     /// Signs out.

@@ -35,6 +35,9 @@ struct Entry {
 }
 
 impl RecoveryCodes {
+    /// So many left are few: the person is told, on their page and after a sign-in (S22).
+    pub const FEW: usize = 3;
+
     /// A new set of `count` codes, not yet saved by the person.
     pub fn random(rng: &mut dyn CryptoRng, count: usize, now: Timestamp) -> Self {
         let codes = (0..count).map(|_| Entry { code: Code::random(rng), used: None }).collect();

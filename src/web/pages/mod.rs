@@ -4,10 +4,13 @@
 //! decides, and nothing is read from anywhere: a page is made of its fields alone.
 
 mod access;
+mod happened;
 mod home;
 mod notice;
+mod offer;
 mod problem;
 mod second_factor;
+mod security;
 mod sign_in;
 mod words;
 
@@ -15,11 +18,16 @@ use askama::Template;
 use tracing::error;
 
 pub use access::{Ask, ChangeEmail, ChangePassword, Forgot, Mailed, Question};
+pub use happened::Happened;
 pub use home::{Home, TwoFactor};
 pub use notice::{Notice, NoticePage, Owed};
+pub use offer::{Offer, OfferPage};
 pub use problem::Problem;
 pub use second_factor::{
     Challenge, Kind, Later, RecoveryCodes, SetUp, Standing, Trust, recovery_codes_file,
+};
+pub use security::{
+    Authenticator, CodesLeft, Demanded, Device, Protection, Row, Security, Session,
 };
 pub use sign_in::{Confirm, SetPassword, SignIn, SignOut};
 
@@ -66,6 +74,15 @@ pub struct Link {
     pub name: String,
     /// Where it leads. Checked already.
     pub url: String,
+}
+
+/// A moment, in UTC.
+#[derive(Clone)]
+pub struct Moment {
+    /// As `<time datetime>` wants it.
+    pub machine: String,
+    /// As people read it.
+    pub words: String,
 }
 
 /// The page as HTML.

@@ -1,0 +1,83 @@
+//! What is offered to somebody who has just signed in: a choice, which can be declined (S22, S23, S37).
+
+use std::time::Duration;
+
+use super::admit::Visit;
+use super::env::{Caller, Env};
+use super::visits::live_session;
+use crate::domain::assurance::Proofs;
+use crate::domain::factor::recovery::RecoveryCodes;
+use crate::domain::time::Timestamp;
+use crate::domain::user::User;
+use crate::store::{Reads, Unavailable};
+
+/// What is offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offer {
+    /// To set up a second factor.
+    SetUp,
+    /// To replace the authenticator: a recovery code was shown instead of its codes.
+    Replace {
+        /// How many recovery codes are left.
+        codes_left: usize,
+    },
+    /// To make new recovery codes: few are left.
+    NewCodes {
+        /// How many.
+        codes_left: usize,
+    },
+}
+
+impl Offer {
+    /// For how long set-up is not offered again once it was declined.
+    pub const AGAIN_AFTER: Duration = Duration::from_hours(30 * 24);
+}
+
+/// What fits `user`, who has shown `proofs` in this session; `None`: nothing does.
+///
+/// Nobody is offered what is demanded of them, nor what they declined lately.
+pub fn fits(env: &Env, user: &User, proofs: &Proofs, now: Timestamp) -> Option<Offer> {
+    match user.recovery_codes_left() {
+        None => may_set_up(env, user, now).then_some(Offer::SetUp),
+        Some(_) if user.frozen().is_some() => None,
+        Some(codes_left) if has_lost_it(user, proofs) => Some(Offer::Replace { codes_left }),
+        Some(codes_left) => {
+            (codes_left <= RecoveryCodes::FEW).then_some(Offer::NewCodes { codes_left })
+        }
+    }
+}
+
+fn may_set_up(env: &Env, user: &User, now: Timestamp) -> bool {
+    let demanded = || {
+        let demands = &env.config.demands;
+        demands.due(&user.identity(), user.made(), None, &env.since).is_some()
+    };
+    let declined = user.declined().is_some_and(|at| now.within(Offer::AGAIN_AFTER, at));
+    !user.has_second_factor() && !declined && !demanded()
+}
+
+/// Whether a recovery code was the last that was shown, and no authenticator is newer than that.
+fn has_lost_it(user: &User, proofs: &Proofs) -> bool {
+    let Some(shown) = proofs.recovery_code.filter(|_| proofs.recovery_code > proofs.totp) else {
+        return false;
+    };
+    user.authenticators().iter().all(|authenticator| authenticator.added() <= shown)
+}
+
+/// The person declines: set-up is not offered again for a while. All else is offered at the next
+/// sign-in that gives cause.
+///
+/// # Errors
+/// [`Unavailable`] if the store cannot be read or written.
+pub async fn decline(env: &Env, caller: &Caller, visit: &Visit) -> Result<(), Unavailable> {
+    let reads = Reads { session: Some(visit.hash), ..Reads::user(visit.session.user) };
+    env.store
+        .update(reads, |held| {
+            let goes_on = live_session(env, caller, held).is_some();
+            if goes_on && may_set_up(env, &held.user, caller.now) {
+                held.user.decline(caller.now);
+            }
+        })
+        .await
+        .map(|_| ())
+}

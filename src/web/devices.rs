@@ -1,0 +1,52 @@
+//! The deeds of the security page that concern trusted devices.
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use serde::Deserialize;
+
+use super::form::{Form, Trouble};
+use super::guard::Guest;
+use super::{Desk, headers, security};
+use crate::domain::device::DeviceId;
+use crate::flow::devices::{self, Revoked};
+
+/// The form has only a button.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Pressed {}
+
+pub(super) async fn revoke(
+    State(desk): State<Desk>,
+    guest: Guest,
+    Path(id): Path<String>,
+    form: Form<Pressed>,
+) -> Result<Response, Trouble> {
+    if form.doubt.is_some() {
+        return security::page(&desk, &guest, form.doubt).await;
+    }
+    let (Some(visit), Some(id)) = (&guest.visit, DeviceId::parse(&id)) else { return Ok(back()) };
+    Ok(done(devices::revoke(&desk.env, &guest.caller, visit, id).await?))
+}
+
+pub(super) async fn revoke_all(
+    State(desk): State<Desk>,
+    guest: Guest,
+    form: Form<Pressed>,
+) -> Result<Response, Trouble> {
+    if form.doubt.is_some() {
+        return security::page(&desk, &guest, form.doubt).await;
+    }
+    let Some(visit) = &guest.visit else { return Ok(back()) };
+    Ok(done(devices::revoke_all(&desk.env, &guest.caller, visit).await?))
+}
+
+fn done(revoked: Revoked) -> Response {
+    match revoked {
+        Revoked::Done => back(),
+        Revoked::Over => headers::see_other(&security::place().through("sign-in")),
+    }
+}
+
+fn back() -> Response {
+    headers::see_other("/.doorward/security#devices")
+}

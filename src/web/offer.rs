@@ -1,0 +1,89 @@
+//! The offer after a sign-in: to set up two-factor, to replace a lost authenticator, to make new
+//! recovery codes. It can be declined, and whoever has somewhere to go gets there either way.
+
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use serde::Deserialize;
+
+use super::form::{Asked, Form, Trouble};
+use super::guard::Guest;
+use super::pages::{self, Problem};
+use super::return_to::ReturnTo;
+use super::{Desk, headers};
+use crate::flow::Visit;
+use crate::flow::offer::{Offer, decline, fits};
+
+/// The form has only a button.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Pressed {
+    not_now: String,
+}
+
+/// Pages on which people look after their own protection, so that they need no offer.
+const CARE: [&str; 3] = ["/.doorward/security", "/.doorward/set-up", "/.doorward/recovery-codes"];
+
+pub(super) async fn show(
+    State(desk): State<Desk>,
+    guest: Guest,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let return_to = Asked::of(query.as_deref()).return_to(&desk);
+    page(&desk, &guest, &return_to, None)
+}
+
+pub(super) async fn submit(
+    State(desk): State<Desk>,
+    guest: Guest,
+    form: Form<Pressed>,
+) -> Result<Response, Trouble> {
+    let Form { typed, doubt, return_to } = form;
+    let problem = doubt.or_else(|| typed.not_now.is_empty().then_some(Problem::Expired));
+    if problem.is_some() {
+        return Ok(page(&desk, &guest, &return_to, problem));
+    }
+    if let Some(visit) = &guest.visit {
+        decline(&desk.env, &guest.caller, visit).await?;
+    }
+    Ok(headers::see_other(return_to.as_str()))
+}
+
+/// The offer that fits now; if none does, there is nothing to see here.
+fn page(desk: &Desk, guest: &Guest, return_to: &ReturnTo, problem: Option<Problem>) -> Response {
+    let visit = guest.visit.as_ref();
+    let Some(offer) = visit.and_then(|visit| desk.offer(guest, visit, return_to)) else {
+        return headers::see_other(return_to.as_str());
+    };
+    let deed = match offer {
+        Offer::SetUp => "set-up",
+        Offer::Replace { .. } => "security/replace",
+        Offer::NewCodes { .. } => "security/recovery-codes/regenerate",
+    };
+    let page = pages::OfferPage {
+        frame: desk.frame_for(guest),
+        form: desk.form(guest, return_to),
+        offer: match offer {
+            Offer::SetUp => pages::Offer::SetUp,
+            Offer::Replace { codes_left } => pages::Offer::Replace { codes_left },
+            Offer::NewCodes { codes_left } => pages::Offer::NewCodes { codes_left },
+        },
+        url: return_to.through(deed),
+        problem,
+    };
+    desk.form_page(&page, problem)
+}
+
+impl Desk {
+    /// What this guest is offered on their way to `place`. Nothing, where that place leads to the
+    /// same.
+    fn offer(&self, guest: &Guest, visit: &Visit, place: &ReturnTo) -> Option<Offer> {
+        let path = place.as_str().split('?').next().unwrap_or_default();
+        if CARE.iter().any(|page| path.starts_with(page)) {
+            return None;
+        }
+        let proofs = visit.visitor(&self.env, None, guest.caller.now).proofs;
+        let offer = fits(&self.env, &visit.user.user, &proofs, guest.caller.now)?;
+        let demanded = || self.demanded_by(guest, visit, place).is_some();
+        (offer != Offer::SetUp || !demanded()).then_some(offer)
+    }
+}

@@ -1,0 +1,87 @@
+//! What happened, told to the person whom it happened to.
+
+use super::Moment;
+use crate::domain::event::What;
+
+/// One thing that happened.
+pub struct Happened {
+    /// When.
+    pub at: Moment,
+    /// What.
+    pub what: What,
+    /// In which browser, as far as it said so.
+    pub browser: Option<String>,
+    /// From which address, where a visitor did it.
+    pub address: Option<String>,
+}
+
+impl Happened {
+    /// What happened, in one sentence.
+    pub(super) fn sentence(&self) -> &'static str {
+        match self.what {
+            What::UserAdded => "An administrator added you.",
+            What::LinkMade => "An administrator made a link for you to set a password.",
+            What::Unlocked => "An administrator had all failed tries forgotten.",
+            What::PasswordSet => "You set a password by a link.",
+            What::PasswordRefused => "A wrong password was typed.",
+            What::SignedIn => "You signed in with your password.",
+            What::Confirmed => "You typed your password again.",
+            What::SignedOut => "You signed out.",
+            What::TotpShown => "You typed a code from your authenticator app.",
+            What::SecondFactorRefused => "A wrong code was typed.",
+            What::RecoveryCodeUsed => "You used a recovery code.",
+            What::TwoFactorOn => "You turned two-factor on.",
+            What::RecoveryCodesSaved => "You said that your recovery codes are saved.",
+            What::DeviceTrusted => "You trusted a device.",
+            What::DeviceUsed => "You came by a trusted device, without a code.",
+            What::DeviceCopied => {
+                "Two browsers came as one trusted device: its cookie was copied. It is trusted no \
+                 longer."
+            }
+            What::WaitBegan => "There were many wrong tries, so nothing was read for a while.",
+            What::Locked => {
+                "There were many wrong codes, so codes from the app are no longer read, until you \
+                 use a recovery code."
+            }
+            What::UserDisabled => "An administrator let nobody in with your name any more.",
+            What::UserEnabled => "An administrator let you in again.",
+            What::TwoFactorReset => "An administrator turned two-factor off for you.",
+            What::UserChanged => "An administrator changed your name, address or groups.",
+            What::UserRemoved => "An administrator removed you.",
+            What::TwoFactorOff => "You turned two-factor off.",
+            What::AuthenticatorAdded => "You added an authenticator app.",
+            What::AuthenticatorReplaced => "You replaced your authenticator app.",
+            What::AuthenticatorRemoved => "You removed an authenticator app.",
+            What::AuthenticatorRenamed => "You renamed an authenticator app.",
+            What::RecoveryCodesRenewed => "You made new recovery codes; the old ones are dead.",
+            What::RecoveryCodesViewed => "You looked at your recovery codes.",
+            What::DeviceRevoked => "You no longer trusted one of your devices.",
+            What::DevicesRevoked => "You no longer trusted any of your devices.",
+            What::SessionEnded => "You ended another session.",
+            What::SessionsEnded => "You ended all other sessions.",
+            What::PasswordChanged => "You changed your password.",
+            What::ResetAsked => "A link to set a new password was asked for and mailed to you.",
+            What::PasswordReset => "You set a new password by a mailed link.",
+            What::EmailAsked => "You named a new e-mail address, and a link was mailed there.",
+            What::EmailChanged => "Your new e-mail address was verified.",
+            What::NewBrowser => "You signed in with a browser that was not known here.",
+            What::Frozen => "You said that a second factor is not yours, and it was frozen.",
+            What::CodeMailed => "A code was mailed to you.",
+            What::MailedCodeShown => "You typed a code that was mailed to you.",
+        }
+    }
+
+    /// Whether it should be looked at twice: somebody else may have had a hand in it.
+    pub(super) const fn is_grave(&self) -> bool {
+        matches!(self.what, What::DeviceCopied | What::Locked | What::Frozen)
+    }
+
+    /// In which browser and from where, in one line.
+    pub(super) fn from(&self) -> Option<String> {
+        match (&self.browser, &self.address) {
+            (Some(browser), Some(address)) => Some(format!("{browser}, {address}")),
+            (Some(one), None) | (None, Some(one)) => Some(one.clone()),
+            (None, None) => None,
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The security page: what protects a person, where they are signed in, and what happened.
+
+use axum::extract::State;
+use axum::response::Response;
+
+use super::form::Trouble;
+use super::guard::Guest;
+use super::pages::{self, Problem, Row};
+use super::return_to::ReturnTo;
+use super::{Desk, headers, home};
+use crate::domain::agent::Agent;
+use crate::domain::demand;
+use crate::domain::device::TrustedDevice;
+use crate::domain::event::Event;
+use crate::domain::factor::totp::Totp;
+use crate::domain::stay::{Stay, StayId};
+use crate::domain::user::User;
+use crate::flow::{Visit, sessions};
+
+/// How many things that happened are told.
+const TOLD: usize = 30;
+
+/// How many sessions are listed.
+const LISTED: usize = 50;
+
+pub(super) async fn show(State(desk): State<Desk>, guest: Guest) -> Result<Response, Trouble> {
+    page(&desk, &guest, None).await
+}
+
+/// Where this page is.
+pub(super) fn place() -> ReturnTo {
+    ReturnTo::own("/.doorward/security".to_owned())
+}
+
+/// The page; with a problem, if what was posted from it was not taken.
+pub(super) async fn page(
+    desk: &Desk,
+    guest: &Guest,
+    problem: Option<Problem>,
+) -> Result<Response, Trouble> {
+    let Some(visit) = &guest.visit else {
+        return Ok(headers::see_other(&place().through("sign-in")));
+    };
+    let (env, user) = (&desk.env, &visit.user.user);
+    let stays = sessions::of(env, &guest.caller, &visit.user).await?;
+    let happened = env.store.events_of(user.id(), TOLD).await?;
+    let page = pages::Security {
+        frame: desk.frame_for(guest),
+        form: desk.form(guest, &place()),
+        two_factor: desk.protection(guest, visit),
+        authenticators: user.authenticators().iter().map(authenticator).collect(),
+        may_add: user.authenticators().len() < User::AUTHENTICATORS_AT_MOST,
+        codes_left: user.recovery_codes_left().map(pages::CodesLeft),
+        devices: devices(guest, user),
+        more_sessions: stays.len().saturating_sub(LISTED),
+        sessions: listed(visit, &stays),
+        email: user.email().map(|email| email.as_str().to_owned()),
+        new_email: user.new_email().map(|email| email.as_str().to_owned()),
+        happened: happened.iter().map(told).collect(),
+        problem,
+    };
+    Ok(desk.form_page(&page, problem))
+}
+
+impl Desk {
+    /// What protects this guest, and whether they may do without.
+    fn protection(&self, guest: &Guest, visit: &Visit) -> pages::Protection {
+        let user = &visit.user.user;
+        if !user.has_second_factor() {
+            let due = self.env.due(&visit.user, None);
+            return pages::Protection::Off { due: due.map(home::date) };
+        }
+        if let Some(since) = user.frozen() {
+            return pages::Protection::Frozen { since: home::moment(since) };
+        }
+        let demand = self.env.config.demands.on(&visit.user.identity);
+        pages::Protection::On {
+            trusted_until: guest.trusted_until().map(home::date),
+            demanded: demand.map(|demand| match demand {
+                demand::Demand::Everyone => pages::Demanded::OfEveryone,
+                demand::Demand::Group(group) => pages::Demanded::OfGroup(group),
+                demand::Demand::You => pages::Demanded::OfYou,
+                demand::Demand::Place => pages::Demanded::ForAPlace,
+            }),
+        }
+    }
+}
+
+fn authenticator(authenticator: &Totp) -> pages::Authenticator {
+    let name = authenticator.name().map(ToString::to_string);
+    pages::Authenticator {
+        id: authenticator.id().to_string(),
+        name: name.unwrap_or_else(|| "Authenticator app".to_owned()),
+        added: home::moment(authenticator.added()),
+        last_used: home::moment(authenticator.last_used()),
+    }
+}
+
+/// The devices that are trusted now, the one used last first.
+fn devices(guest: &Guest, user: &User) -> Vec<pages::Device> {
+    let here = guest.caller.device_of(user.id()).map(|cookie| cookie.id);
+    let trusted = user.devices().iter().filter(|device| device.is_trusted(guest.caller.now));
+    let mut trusted: Vec<&TrustedDevice> = trusted.collect();
+    trusted.sort_by_key(|device| std::cmp::Reverse((device.last_used(), device.made())));
+    let listed = trusted.into_iter().map(|device| pages::Device {
+        row: Row {
+            id: device.id().to_string(),
+            browser: called(device.agent()),
+            address: device.address().map(|address| address.to_string()),
+            is_this: here == Some(device.id()),
+        },
+        made: home::moment(device.made()),
+        last_used: home::moment(device.last_used()),
+        expires: home::moment(device.expires()),
+    });
+    listed.collect()
+}
+
+/// This session, then the ones used last.
+fn listed(visit: &Visit, stays: &[(StayId, Stay)]) -> Vec<pages::Session> {
+    let (this, others): (Vec<_>, Vec<_>) = stays.iter().partition(|(id, _)| *id == visit.stay);
+    let listed = this.into_iter().chain(others).take(LISTED).map(|(id, stay)| pages::Session {
+        row: Row {
+            id: id.to_string(),
+            browser: called(stay.agent.as_ref()),
+            address: stay.address.map(|address| address.to_string()),
+            is_this: *id == visit.stay,
+        },
+        began: home::moment(stay.began),
+        last_used: home::moment(stay.seen),
+    });
+    listed.collect()
+}
+
+fn called(agent: Option<&Agent>) -> String {
+    agent.map_or_else(|| "A browser".to_owned(), ToString::to_string)
+}
+
+fn told(event: &Event) -> pages::Happened {
+    pages::Happened {
+        at: home::moment(event.at),
+        what: event.what,
+        browser: event.agent.as_ref().map(ToString::to_string),
+        address: event.from.map(|address| address.to_string()),
+    }
+}
