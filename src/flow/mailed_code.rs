@@ -2,6 +2,7 @@
 //! they read that mailbox.
 
 use super::admit::Visit;
+use super::challenge::tell_refused;
 use super::env::{Caller, Env, Given};
 use super::visits::{Fresh, go_on, live_session};
 use crate::domain::assurance::Proof;
@@ -97,9 +98,7 @@ pub async fn show_code(
             let right = session.mailed.as_ref().is_some_and(|mailed| mailed.is(code, caller.now));
             let browser = caller.known_to(&held.user);
             if let Err(rejection) = held.user.answer_mailed(right, browser, caller.now) {
-                if rejection == Rejection::Wrong {
-                    held.tell(caller.event(user, What::SecondFactorRefused));
-                }
+                tell_refused(caller, held, browser, rejection);
                 return Shown::Rejected(rejection);
             }
             session.mailed = None;

@@ -5,6 +5,7 @@
 
 pub mod administer;
 pub mod admit;
+pub mod authenticators;
 pub mod challenge;
 pub mod clock;
 pub mod confirm;
@@ -21,11 +22,13 @@ pub mod mailed_code;
 pub mod not_me;
 pub mod password;
 pub mod offer;
+pub mod recovery_codes;
 pub mod sessions;
 pub mod set_up;
 pub mod sign_in;
 pub mod sign_out;
 pub mod trial;
+pub mod turn_off;
 mod visits;
 pub mod witness;
 

@@ -104,7 +104,7 @@ fn kind_of(text: &str) -> Kind {
     if text == Kind::RecoveryCode.value() { Kind::RecoveryCode } else { Kind::Totp }
 }
 
-fn problem(rejection: Rejection, kind: Kind, now: Timestamp) -> Problem {
+pub(super) fn problem(rejection: Rejection, kind: Kind, now: Timestamp) -> Problem {
     match (rejection, kind) {
         (Rejection::Wrong | Rejection::NotSetUp, Kind::Totp) => Problem::Code,
         (Rejection::Wrong | Rejection::NotSetUp, Kind::RecoveryCode) => Problem::RecoveryCode,

@@ -52,7 +52,8 @@ pub(super) async fn submit(
     let Some(visit) = guest.visit.clone() else { return Ok(to_sign_in()) };
     let here = return_to.through("security/email");
     if desk.asks_old_address(&guest, &visit) {
-        return desk.old_address(&guest, visit, &typed.send, &typed.code, &here, again).await;
+        let typed = (typed.send.as_str(), typed.code.as_str());
+        return desk.by_mail(&guest, visit, WhatFor::ChangeEmail, typed, &here, again).await;
     }
     let Ok(address) = Email::parse(typed.email.trim()) else {
         return Ok(again(Some(Problem::Address)));
@@ -78,19 +79,19 @@ impl Desk {
         !user.has_second_factor() && user.email().is_some() && !shown
     }
 
-    /// Sends a code to the present address, or judges one.
-    async fn old_address(
+    /// Sends a code to the present address, or judges one; then leads `here`.
+    pub(super) async fn by_mail(
         &self,
         guest: &Guest,
         visit: Visit,
-        send: &str,
-        code: &str,
+        what_for: WhatFor,
+        (send, code): (&str, &str),
         here: &str,
         again: impl Fn(Option<Problem>) -> Response,
     ) -> Result<Response, Trouble> {
         let (env, caller) = (self.env.clone(), guest.caller.clone());
         if !send.is_empty() {
-            let deed = async move { send_code(&env, &caller, &visit, WhatFor::ChangeEmail).await };
+            let deed = async move { send_code(&env, &caller, &visit, what_for).await };
             let sent = self.outlive(deed).await?;
             return Ok(self.after_sending(sent, here, again));
         }
@@ -103,7 +104,7 @@ impl Desk {
     }
 
     /// What follows when a code was to be mailed.
-    pub(super) fn after_sending(
+    fn after_sending(
         &self,
         sent: Sent,
         here: &str,
@@ -117,7 +118,7 @@ impl Desk {
     }
 
     /// What follows when a mailed code was shown.
-    pub(super) fn after_showing(
+    fn after_showing(
         &self,
         guest: &Guest,
         shown: Shown,

@@ -76,6 +76,10 @@ impl FromRequestParts<Desk> for Guest {
     }
 }
 
+/// A form with nothing but a button.
+#[derive(Deserialize, Default)]
+pub(super) struct Pressed {}
+
 /// The query of a page: where the visitor was going, and which way of the page is meant.
 #[derive(Deserialize, Default)]
 #[serde(default)]

@@ -27,6 +27,7 @@ use crate::policy;
 use crate::store::Unavailable;
 
 pub mod assets;
+mod authenticators;
 mod challenge;
 mod chosen;
 mod confirm;
@@ -47,6 +48,7 @@ mod offer;
 pub mod pages;
 mod password;
 pub mod qr;
+mod recovery_codes;
 pub mod refusal;
 mod return_to;
 mod security;
@@ -54,6 +56,7 @@ mod sessions;
 mod set_up;
 mod sign_in;
 mod sign_out;
+mod turn_off;
 
 pub use cookies::{Jar, Ours};
 pub use return_to::ReturnTo;

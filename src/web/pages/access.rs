@@ -49,7 +49,7 @@ pub struct Mailed {
 
 impl Mailed {
     /// In how many seconds another may be sent, for the countdown; zero: now.
-    fn again(&self) -> u64 {
+    pub(super) fn again(&self) -> u64 {
         self.again_in.map_or(0, |span| span.as_secs() + u64::from(span.subsec_nanos() > 0))
     }
 }

@@ -24,7 +24,8 @@ pub use notice::{Notice, NoticePage, Owed};
 pub use offer::{Offer, OfferPage};
 pub use problem::Problem;
 pub use second_factor::{
-    Challenge, Kind, Later, RecoveryCodes, SetUp, Standing, Trust, recovery_codes_file,
+    Challenge, Kind, Later, NewAuthenticator, NewPlace, ProveFirst, RecoveryCodes, Rename, Scan,
+    SetUp, Standing, Trust, TurnOff, recovery_codes_file,
 };
 pub use security::{
     Authenticator, CodesLeft, Demanded, Device, Protection, Row, Security, Session,

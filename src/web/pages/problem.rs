@@ -33,6 +33,10 @@ pub enum Problem {
     Frozen,
     /// Too many wrong codes in a row, where no recovery code helps.
     LockedOut,
+    /// There are as many authenticators as a person may have.
+    TooManyAuthenticators,
+    /// What was typed is no name.
+    Name,
     /// A code that was mailed was not right, or too old.
     MailedCode,
     /// There were too many mails in the last hour.
@@ -88,6 +92,10 @@ impl Problem {
                 "You told us that somebody else has set up two-factor here, so no code is read."
             }
             Self::LockedOut => "There were too many wrong codes, so no code is read any longer.",
+            Self::TooManyAuthenticators => {
+                "You have as many authenticators as there may be. Remove one first."
+            }
+            Self::Name => "Please take a name of 1 to 64 characters.",
             Self::MailedCode => "That code did not work. Check it, or have another one sent.",
             Self::TooManyMails => {
                 "There were too many letters in the last hour. Please try again later."
@@ -177,6 +185,7 @@ impl Problem {
                 | Self::Frozen
                 | Self::LockedOut
                 | Self::TooManyMails
+                | Self::TooManyAuthenticators
                 | Self::Expired
                 | Self::Foreign
                 | Self::Busy
