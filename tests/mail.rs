@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use doorward::domain::letter::{About, Letter};
 use doorward::domain::name::{Email, Login};
+use doorward::domain::user::Change;
+use doorward::flow::administer;
 use doorward::flow::deliver::{Round, deliver};
 use doorward::messages::{Post, Smtp, Unsent};
 use doorward::store::memory::Memory;
@@ -43,6 +45,14 @@ fn trial(to: &str) -> Letter {
 
 async fn waiting(gate: &Gate) -> usize {
     gate.env.store.letters(100).await.unwrap().len()
+}
+
+/// An operator gives somebody another address.
+async fn lives_at(gate: &Gate, name: &str, address: &str) {
+    let email = Some(Some(Email::parse(address).unwrap()));
+    let change = Change { email, ..Change::default() };
+    let login = Login::typed(name);
+    administer::change(&gate.env, "root", &login, &change).await.unwrap().unwrap();
 }
 
 /// What people are told, by subject.
@@ -182,7 +192,7 @@ async fn what_is_refused_for_ever_is_given_up_and_holds_nobody_up() {
     let (server, arrived) = opens(None);
     let gate = gate(server);
     gate.knows("ada").await;
-    gate.lives_at("ada", "ada@example.org").await;
+    lives_at(&gate, "ada", "ada@example.org").await;
     gate.knows("bob").await;
     gate.waits_for_the_next_code();
     gate.makes_a_link("ada").await;

@@ -13,6 +13,8 @@ mod challenge;
 mod confirm;
 mod demands;
 mod email;
+mod first_factor;
+mod protection;
 mod forgot;
 mod password;
 mod devices;

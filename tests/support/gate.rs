@@ -19,7 +19,7 @@ use doorward::domain::name::{Email, Login, Name};
 use doorward::domain::secret::Token;
 use doorward::domain::signed::Signer;
 use doorward::domain::time::Timestamp;
-use doorward::domain::user::{Change, Profile, User, UserId};
+use doorward::domain::user::{Profile, User, UserId};
 use doorward::flow::administer::{self, Linking};
 use doorward::flow::{Clock, Env, Source};
 use doorward::identity::local::{Cost, Pool, Room};
@@ -252,14 +252,6 @@ impl Gate {
         let text = self.mail_to(address, "This code lets you").await;
         let six = |word: &&str| word.len() == 6 && word.bytes().all(|byte| byte.is_ascii_digit());
         text.split_whitespace().find(six).unwrap().to_owned()
-    }
-
-    /// An operator gives somebody another address.
-    pub(crate) async fn lives_at(&self, name: &str, address: &str) {
-        let email = Some(Some(Email::parse(address).unwrap()));
-        let change = Change { email, ..Change::default() };
-        let login = Login::typed(name);
-        administer::change(&self.env, "root", &login, &change).await.unwrap().unwrap();
     }
 
     /// What has happened so far; events of one moment are in the order of their kinds.
