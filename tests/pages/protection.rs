@@ -39,7 +39,8 @@ pub(super) fn samples() -> Vec<(String, String)> {
     add("change-email-no-mail", html(&no_mail));
     let again = Some(mailed(Some(Duration::ZERO)));
     add("prove-first-mail", html(&prove_first(Some(mailed(None)), None)));
-    add("prove-first-mail-sent", html(&prove_first(under_way_of(42), None)));
+    let sent = Some(mailed(Some(Duration::from_secs(42))));
+    add("prove-first-mail-sent", html(&prove_first(sent, None)));
     add("prove-first-mail-again", html(&prove_first(again, Some(Problem::TooManyMails))));
     add("prove-first-link", html(&prove_first(None, None)));
 
@@ -76,10 +77,6 @@ pub(super) fn samples() -> Vec<(String, String)> {
     }
     add("recovery-codes-again", html(&RecoveryCodes { to_be_saved: false, ..recovery_codes() }));
     pages
-}
-
-fn under_way_of(seconds: u64) -> Option<Mailed> {
-    Some(mailed(Some(Duration::from_secs(seconds))))
 }
 
 /// A code that goes to Ada: it is under way if there is a time after which another can be sent.
