@@ -5,17 +5,19 @@ use std::path::Path;
 use crate::config::{Config, Problem, Problems};
 use crate::edge;
 use crate::flow::trial::{self, Failed};
+use crate::messages::Smtp;
 use crate::proxy::Certificates;
 
 /// Reads the file at `path` and the certificates that it names, and tries its tests.
 ///
 /// # Errors
 /// Everything that is wrong with it; or, if it is valid, every test that does not come out, and
-/// every certificate that cannot be used.
+/// every certificate that cannot be used, that of the mail server's authority among them.
 pub(super) fn load(path: &Path) -> Result<Config, Problems> {
     let config = Config::load(&edge::environment, path)?;
     let now = edge::system_time();
     let mut problems: Vec<Problem> = trial::failed(&config, now).iter().map(problem).collect();
+    problems.extend(mail_problem(&config));
     match Certificates::read(&config) {
         Ok(certificates) if problems.is_empty() => {
             let warnings = certificates.warnings(&config, now);
@@ -26,6 +28,18 @@ pub(super) fn load(path: &Path) -> Result<Config, Problems> {
     }
     let Problems { file, text, .. } = config.warnings().clone();
     Err(Problems { file, problems, text })
+}
+
+fn mail_problem(config: &Config) -> Option<Problem> {
+    let error = Smtp::of(config).err()?;
+    let authority = config.mail.as_ref()?.authority.as_ref();
+    let (key, place) = match authority {
+        Some(file) => (file.at.0.clone(), Some(file.at.1)),
+        None => ("mail".to_owned(), None),
+    };
+    let cure = "name a PEM file with the certificates of whoever signs the mail server's";
+    let (what, cure) = (error.to_string(), Some(cure.to_owned()));
+    Some(Problem { place, key, what, cure })
 }
 
 fn problem(failed: &Failed<'_>) -> Problem {

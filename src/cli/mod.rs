@@ -12,6 +12,7 @@ mod journal;
 pub mod live;
 mod loading;
 mod log;
+mod mail;
 mod papers;
 mod policy;
 mod post;
@@ -107,6 +108,9 @@ enum Command {
     /// People: add, import, list, show, change, let in again, keep out, remove
     #[command(subcommand, after_help = USER_NOTE)]
     User(user::Command),
+    /// Letters: whether they arrive
+    #[command(subcommand, after_help = mail::NOTE)]
+    Mail(mail::Command),
     /// See it work: an old application, a gateway before it, and three people
     #[command(after_help = DEMO_NOTE)]
     Demo {
@@ -212,12 +216,13 @@ fn obey(line: Line, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Fa
             let runtime = runtime.map_err(|error| Failure::new("cannot start").because(error))?;
             runtime.block_on(user::run(command, config, out, notes))
         }
+        Command::Mail(command) => waits(mail::run(command, &loaded(line.config)?, out)),
         Command::Completions { shell } => papers::completions(Line::command(), shell, out),
         Command::Man { folder } => papers::manual(Line::command(), folder.as_deref(), out),
     }
 }
 
-/// Runs a command that asks the gateway.
+/// Runs a command that waits for somebody else.
 fn waits(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new("cannot start").because(error))?;
@@ -359,6 +364,8 @@ mod tests {
         insta::assert_snapshot!("help_serve", help(&["serve"]));
         insta::assert_snapshot!("help_demo", help(&["demo"]));
         insta::assert_snapshot!("help_check", help(&["check"]));
+        insta::assert_snapshot!("help_mail", help(&["mail"]));
+        insta::assert_snapshot!("help_mail_test", help(&["mail", "test"]));
         insta::assert_snapshot!("help_user", help(&["user"]));
         insta::assert_snapshot!("help_user_add", help(&["user", "add"]));
         insta::assert_snapshot!("help_user_list", help(&["user", "list"]));
