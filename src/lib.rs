@@ -8,6 +8,7 @@ pub mod domain;
 pub mod policy;
 pub mod config;
 pub mod identity;
+pub mod messages;
 pub mod metrics;
 pub mod store;
 pub mod flow;

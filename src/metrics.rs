@@ -24,6 +24,7 @@ pub struct Metrics {
     events: Family<Happened, Counter>,
     upstream_failures: Family<Failed, Counter>,
     reloads: Family<Reloaded, Counter>,
+    letters: Family<Letter, Counter>,
     turned_away: Family<TurnedAway, Counter>,
     ended: Counter,
     connections: Gauge,
@@ -54,6 +55,11 @@ struct TurnedAway {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Reloaded {
+    outcome: Word,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Letter {
     outcome: Word,
 }
 
@@ -128,6 +134,12 @@ impl Metrics {
             ended.clone(),
         );
         registry.register("connections", "Connections of visitors", connections.clone());
+        let letters = Family::<Letter, Counter>::default();
+        registry.register(
+            "letters",
+            "Letters that were to be sent, by what came of each try",
+            letters.clone(),
+        );
         let (requests, watched, events, upstream_failures, reloads, loaded) = (
             Family::default(),
             Family::default(),
@@ -167,6 +179,7 @@ impl Metrics {
             events,
             upstream_failures,
             reloads,
+            letters,
             turned_away,
             ended,
             connections,
@@ -187,6 +200,11 @@ impl Metrics {
     /// Counts an event by its name.
     pub fn happened(&self, event: &'static str) {
         self.events.get_or_create(&Happened { event: Word(event) }).inc();
+    }
+
+    /// Counts a try to send a letter: `sent`, `put-off`, `refused` or `given-up`.
+    pub fn mailed(&self, outcome: &'static str) {
+        self.letters.get_or_create(&Letter { outcome: Word(outcome) }).inc();
     }
 
     /// Counts a request that `app` did not answer.
@@ -254,6 +272,7 @@ mod tests {
         metrics.upstream_failed("crm", "unreachable");
         metrics.reloaded(Some(1_800_000_000));
         metrics.reloaded(None);
+        metrics.mailed("sent");
         let text = metrics.text();
         for line in [
             "doorward_requests_total{app=\"crm\",verdict=\"sign-in\"} 1",
@@ -261,6 +280,7 @@ mod tests {
             "doorward_watched_total{app=\"crm\",verdict=\"challenge\"} 1",
             "doorward_events_total{event=\"signed-in\"} 1",
             "doorward_upstream_failures_total{app=\"crm\",reason=\"unreachable\"} 1",
+            "doorward_letters_total{outcome=\"sent\"} 1",
             "doorward_reloads_total{outcome=\"kept\"} 1",
             "doorward_configuration_loaded_timestamp_seconds 1800000000",
             "doorward_build_info{version=\"1.2.3\"} 1",

@@ -44,6 +44,24 @@ for (const field of all("[data-digits]")) {
   });
 }
 
+// Another code can be sent once the last is a minute old; the button rests until then.
+for (const button of all("[data-again]")) {
+  const end = Date.now() + button.dataset.again * 1000;
+  const note = button.form.querySelector("[data-again-note]");
+  button.disabled = true;
+  const tick = () => {
+    const left = Math.ceil((end - Date.now()) / 1000);
+    if (left > 0) {
+      note.querySelector("[role=timer]").textContent = `${left} seconds`;
+      setTimeout(tick, 250);
+    } else {
+      note.hidden = true;
+      button.disabled = false;
+    }
+  };
+  tick();
+}
+
 // A wait is counted down, and the form rests until it is over.
 for (const wait of all("[data-wait]")) {
   const end = Date.now() + wait.dataset.wait * 1000;

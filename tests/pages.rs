@@ -2,6 +2,9 @@
 //!
 //! `cargo test --test pages -- --ignored` writes them all to `target/pages/`, to be looked at.
 
+#[path = "pages/protection.rs"]
+mod protection;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -12,8 +15,8 @@ use doorward::web::assets;
 use doorward::web::pages::{
     Authenticator, Challenge, CodesLeft, Confirm, Demanded, Device, Form, Frame, Happened, Home,
     Kind, Later, Link, Moment, Notice, NoticePage, Offer, OfferPage, Owed, Problem, Protection,
-    RecoveryCodes, Row, Security, Session, SetPassword, SetUp, SignIn, SignOut, Standing, Trust,
-    TwoFactor, html, recovery_codes_file,
+    RecoveryCodes, Row, Scan, Security, Session, SetPassword, SetUp, SignIn, SignOut, Standing,
+    Trust, TwoFactor, html, recovery_codes_file,
 };
 use doorward::web::qr;
 use fast_qr::{ECL, QRBuilder};
@@ -129,8 +132,10 @@ fn what_hostile_people_call_themselves_stays_text() {
 fn a_password_never_comes_back_to_the_page() {
     for (name, page) in samples() {
         for (tag, attributes) in tags(&page) {
+            let name_of = value(&attributes, "name").unwrap_or_default();
             let secret = value(&attributes, "type").as_deref() == Some("password")
-                || value(&attributes, "name").as_deref() == Some("code");
+                || name_of == "code"
+                || name_of == "mailed_code";
             assert!(tag != "input" || !secret || value(&attributes, "value").is_none(), "{name}");
         }
     }
@@ -162,7 +167,8 @@ fn the_qr_code_has_the_quiet_zone_that_readers_need() {
 #[test]
 fn what_no_qr_code_can_hold_is_shown_as_text_alone() {
     assert!(qr::svg_path(&"x".repeat(3000)).is_none());
-    let page = html(&SetUp { qr: None, ..set_up(None, None) });
+    let scan = Scan { qr: None, ..scan("ada") };
+    let page = html(&SetUp { scan, ..set_up(None, None) });
     assert!(!page.contains("<svg"));
     assert!(page.contains("id=\"secret\""));
 }
@@ -256,8 +262,7 @@ fn samples() -> Vec<(String, String)> {
     for (name, called) in [("long", LONG), ("right-to-left", RIGHT_TO_LEFT), ("hostile", HOSTILE)] {
         let page = SetUp {
             frame: frame(Some(called)),
-            issuer: called.into(),
-            username: called.into(),
+            scan: Scan { issuer: called.into(), ..scan(called) },
             ..set_up(Some(called), None)
         };
         add(&format!("set-up-{name}"), html(&page));
@@ -306,6 +311,7 @@ fn samples() -> Vec<(String, String)> {
         let user = matches!(notice, Notice::Refused { .. }).then_some("ada");
         add(name, html(&NoticePage { frame: frame(user), notice }));
     }
+    pages.extend(protection::samples());
     pages
 }
 
@@ -465,6 +471,7 @@ fn notices() -> Vec<(&'static str, Notice)> {
         ("doubled-cookie", Notice::DoubledCookie),
         ("head-too-large", Notice::HeadTooLarge),
         ("spent-link", Notice::SpentLink),
+        ("frozen", Notice::Frozen),
         ("signed-out", Notice::SignedOut { url: url() }),
     ]
 }
@@ -507,13 +514,19 @@ fn set_up(demanded_by: Option<&str>, problem: Option<Problem>) -> SetUp {
         form: form(),
         demanded_by: demanded_by.map(Into::into),
         later: None,
+        scan: scan("ada"),
+        trust: Some(trust()),
+        problem,
+    }
+}
+
+fn scan(username: &str) -> Scan {
+    Scan {
         qr: qr::svg_path(&uri()),
         uri: uri(),
         secret: SECRET.into(),
         issuer: "Example Inc.".into(),
-        username: "ada".into(),
-        trust: Some(trust()),
-        problem,
+        username: username.into(),
     }
 }
 
@@ -528,6 +541,7 @@ fn recovery_codes() -> RecoveryCodes {
         codes: codes(),
         issuer: "Example Inc.".into(),
         username: "ada".into(),
+        to_be_saved: true,
         problem: None,
     }
 }

@@ -150,6 +150,7 @@ impl Live {
             changes: changes(before, &env, now),
             requests: requests.len(),
         };
+        env.store.set_mails(env.config.mail.is_some());
         self.journal.write_to(&env.config.events);
         self.house.store(Arc::new(house));
         self.env.store(env);

@@ -14,6 +14,7 @@ mod loading;
 mod log;
 mod papers;
 mod policy;
+mod post;
 pub mod serve;
 mod socket;
 mod user;

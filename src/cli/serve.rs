@@ -26,6 +26,7 @@ use tokio::time::timeout;
 
 use super::admin::Admin;
 use super::live::Live;
+use super::post::send_letters;
 use super::{log, socket};
 use crate::config::{Config, Problems};
 use crate::domain::chance::Chance;
@@ -184,6 +185,7 @@ impl Gateway {
         let mut background = JoinSet::new();
         background.spawn(sweep(Arc::clone(&env)));
         background.spawn(note_time(Arc::clone(&env)));
+        background.spawn(send_letters(Arc::clone(&live)));
         let operators = desks
             .into_iter()
             .map(|desk| answer_operators(&mut background, desk, &env, Arc::clone(&ready)))
@@ -371,12 +373,14 @@ fn furnish(
         .ok_or(NotStarted::NoCookieKey)?;
     let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let pool = Pool::start(world.cost, Room::beside(cores), world.chance.clone())?;
+    let store = Store::new(Arc::new(records), &keys, world.chance.clone());
+    store.set_mails(config.mail.is_some());
     Ok(Env {
         limit: Arc::new(SignInLimit::of(config.limits)),
         lines: Arc::default(),
         witness: Arc::default(),
         metrics: Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))),
-        store: Arc::new(Store::new(Arc::new(records), &keys, world.chance.clone())),
+        store: Arc::new(store),
         hashing: Arc::new(pool),
         signer: Arc::new(signer),
         clock: Arc::new(Clock::new(move || (world.clock)())),

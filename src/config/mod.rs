@@ -8,6 +8,7 @@
 //! for.
 
 mod listening;
+mod mail;
 mod origin;
 mod problem;
 mod read;
@@ -34,12 +35,14 @@ use serde::Deserialize;
 
 use crate::domain::demand::Demands;
 use crate::domain::secret::Secret;
+use crate::domain::set_up::SetUpProof;
 use crate::domain::stay;
 use crate::domain::user::{Trust, TurnOn};
 use crate::policy::Policy;
 use crate::policy::pattern::Pattern;
 
 pub use listening::{CertificateFile, Deadlines, KeyPair, Limits, Listener, Tls, Way};
+pub use mail::{Mail, MailTls, Mailbox};
 pub use origin::{Malformed, Origin};
 pub use problem::{Place, Problem, Problems};
 pub use site::Site;
@@ -90,6 +93,10 @@ pub struct Config {
     pub shutdown_within: Duration,
     /// Whom people should turn to: a sentence or an address, shown on pages.
     pub support: Option<String>,
+    /// How letters are sent; not at all if `None`.
+    pub mail: Option<Mail>,
+    /// What somebody's first second factor needs besides the password.
+    pub set_up_proof: SetUpProof,
     warnings: Problems,
 }
 

@@ -97,6 +97,14 @@ const FACTORS: Words = Words {
     names: &["totp", "recovery-code"],
     also: &[("otp", "totp"), ("authenticator", "totp"), ("recovery_code", "recovery-code")],
 };
+const PROOFS: Words = Words {
+    names: &["mail", "link", "none"],
+    also: &[("email", "mail"), ("e-mail", "mail"), ("nothing", "none"), ("admin", "link")],
+};
+const MAIL_TLS: Words = Words {
+    names: &["starttls", "implicit", "none"],
+    also: &[("true", "starttls"), ("tls", "implicit"), ("smtps", "implicit"), ("false", "none")],
+};
 const SPELLINGS: Words =
     Words { names: &["lenient", "strict"], also: &[("loose", "lenient"), ("exact", "strict")] };
 const REMOTE: Words = Words { names: &["remote"], also: &[] };
@@ -460,8 +468,38 @@ pub(super) const FILE: Kind = Kind::Map(&[
     ),
     key("support", Kind::Text, "whom people should turn to: shown on pages"),
     key("tests", Kind::List(&TEST), "what the policy must decide; `doorward check` tries each"),
-    later("set_up"),
-    later("mail"),
+    key(
+        "set_up",
+        Kind::Map(&[key(
+            "proof",
+            Kind::Word(&PROOFS),
+            "what somebody's first second factor needs besides the password",
+        )]),
+        "setting up two-factor",
+    ),
+    key(
+        "mail",
+        Kind::Map(&[
+            needed(
+                "server",
+                Kind::Text,
+                "the mail server: host and port",
+                "add one, such as `server: smtp.example.com:587`",
+            ),
+            key("tls", Kind::Word(&MAIL_TLS), "how the way there is encrypted"),
+            needed(
+                "from",
+                Kind::Text,
+                "from whom letters come: an address, or a name and an address in `<>`",
+                "add one, such as `from: Doorward <doorward@example.com>`",
+            ),
+            key("user", Kind::Text, "the user name that the server wants"),
+            key("password", Kind::Text, "its password: `${NAME}` of the environment"),
+            key("password_file", Kind::Text, "a file that holds its password"),
+            key("authority", Kind::Text, "a PEM file: who signs the server's certificate"),
+        ]),
+        "how letters are sent; without it nobody is told anything by mail",
+    ),
 ]);
 
 /// The path of a key below another.

@@ -5,6 +5,7 @@
 mod apps;
 mod hosts;
 mod listeners;
+mod mail;
 mod rules;
 mod second_factor;
 mod tests;
@@ -64,6 +65,9 @@ impl Judge<'_> {
         let events = self.events(file);
         let tests = apps.as_deref().map(|apps| self.tests(&file.tests, apps));
         let limits = self.limits(file);
+        let mail = self.mail(file.mail.as_ref());
+        let mails = file.mail.is_some();
+        let set_up_proof = self.set_up_proof(&file.set_up, mails, portal.as_ref());
         let listen = listen?;
         self.check_addresses(&listen, &operators, apps.as_deref().unwrap_or_default());
         if let Some(apps) = &apps {
@@ -97,6 +101,8 @@ impl Judge<'_> {
             },
             shutdown_within: file.shutdown.within.into(),
             support: file.support.clone(),
+            mail: mail?,
+            set_up_proof,
             tests: tests?,
             warnings: Problems::default(),
         })

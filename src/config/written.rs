@@ -11,7 +11,8 @@ use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 use super::span::{DAY, HOUR, MINUTE, Rate, Span};
-use super::{Expected, Log, Shown};
+use super::{Expected, Log, MailTls, Shown};
+use crate::domain::set_up::SetUpProof;
 
 /// A list. What the tree has refused is `None`, so that the others keep their positions.
 pub(super) type List<T> = Vec<Option<T>>;
@@ -37,6 +38,8 @@ pub(super) struct File {
     pub(super) upstream_timeouts: UpstreamTimeouts,
     pub(super) shutdown: Shutdown,
     pub(super) support: Option<String>,
+    pub(super) mail: Option<Mail>,
+    pub(super) set_up: SetUp,
     pub(super) tests: List<Test>,
 }
 
@@ -46,6 +49,24 @@ pub(super) struct Listener {
     pub(super) address: Option<String>,
     pub(super) tls: Option<ListenerTls>,
     pub(super) redirect: Option<Https>,
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Mail {
+    pub(super) server: Option<String>,
+    pub(super) tls: MailTls,
+    pub(super) from: Option<String>,
+    pub(super) user: Option<String>,
+    pub(super) password: Option<String>,
+    pub(super) password_file: Option<String>,
+    pub(super) authority: Option<String>,
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct SetUp {
+    pub(super) proof: Option<SetUpProof>,
 }
 
 #[derive(Debug, Default, PartialEq, Deserialize)]

@@ -13,6 +13,7 @@ pub mod event;
 pub mod factor;
 mod id;
 pub mod identity;
+pub mod letter;
 pub mod link;
 pub mod lockout;
 pub mod mailed;

@@ -62,6 +62,13 @@ impl Email {
     /// The most characters in an address (RFC 5321 §4.5.3.1.3, less the angle brackets).
     pub const AT_MOST: usize = 254;
 
+    /// The address for eyes that should recognise it and not learn it: `a…@example.com`.
+    pub fn hinted(&self) -> String {
+        let (local, domain) = self.given.split_once('@').unwrap_or((&self.given, ""));
+        let first: String = local.chars().take(1).collect();
+        format!("{first}…@{domain}")
+    }
+
     /// Reads an address, strictly: one `@`, before it 1 to 64 bytes without double quotes, commas,
     /// brackets, spaces or control characters, after it a domain of letters, digits and
     /// hyphens (RFC 5321 §4.1.2, without the quoted form and address literals).

@@ -77,8 +77,9 @@ impl<'b, C> Decode<'b, C> for Secret {
 /// A name that only its bearer knows: 128 random bits, shown once, kept only as a [`TokenHash`].
 ///
 /// Sessions and one-time links are named so (NIST SP 800-63B-4 §5.1: at least 64 bits).
-#[derive(Clone, PartialEq, Eq)]
-pub struct Token(Secret);
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(transparent)]
+pub struct Token(#[n(0)] Secret);
 
 impl Token {
     /// Bytes in a token.

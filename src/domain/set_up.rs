@@ -1,10 +1,13 @@
 //! What a person must show, besides the password, to set up their first factor.
 
+use serde::Deserialize;
+
 /// What the operator asks for; see `set_up.proof` in the configuration.
 ///
 /// Whoever stole a password could set up a factor of their own before its owner does. So the first
 /// one is bound to something else that the owner has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum SetUpProof {
     /// A code that is mailed to their verified address.
     Mail,

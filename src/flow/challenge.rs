@@ -6,11 +6,12 @@ use super::admit::Visit;
 use super::env::{Caller, Env, Given, Next};
 use super::visits::{Fresh, live_session, rise};
 use crate::domain::assurance::Proof;
+use crate::domain::device::BrowserId;
 use crate::domain::event::What;
 use crate::domain::factor::{Answer, Rejection};
 use crate::domain::session::Session;
 use crate::domain::user::User;
-use crate::store::{Reads, Unavailable};
+use crate::store::{Held, Reads, Unavailable};
 
 /// What became of an answer.
 #[derive(Debug)]
@@ -47,14 +48,7 @@ pub async fn answer(
             let proof = match held.user.answer(answer, browser, skew, caller.now) {
                 Ok(proof) => proof,
                 Err(rejection) => {
-                    if rejection == Rejection::Wrong {
-                        held.tell(caller.event(user, What::SecondFactorRefused));
-                        match held.user.answers_closed(browser, caller.now) {
-                            Some(Rejection::Locked) => held.tell(caller.event(user, What::Locked)),
-                            Some(_) => held.tell(caller.event(user, What::WaitBegan)),
-                            None => {}
-                        }
-                    }
+                    tell_refused(caller, held, browser, rejection);
                     return Challenge::Rejected(rejection);
                 }
             };
@@ -65,6 +59,25 @@ pub async fn answer(
         })
         .await?;
     Ok(answered.unwrap_or(Challenge::Over))
+}
+
+/// Tells of an answer that was a failure, perhaps one too many.
+pub(super) fn tell_refused(
+    caller: &Caller,
+    held: &mut Held,
+    browser: Option<BrowserId>,
+    rejection: Rejection,
+) {
+    if rejection != Rejection::Wrong {
+        return;
+    }
+    let user = held.user.id();
+    held.tell(caller.event(user, What::SecondFactorRefused));
+    match held.user.answers_closed(browser, caller.now) {
+        Some(Rejection::Locked) => held.tell(caller.event(user, What::Locked)),
+        Some(_) => held.tell(caller.event(user, What::WaitBegan)),
+        None => {}
+    }
 }
 
 /// Whoever comes in by this proof may be made an offer, and so may everybody who had to use a recovery

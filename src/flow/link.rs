@@ -1,23 +1,30 @@
 //! What a one-time link leads to: setting a password, and being signed in with it.
+//!
+//! A link from an administrator is proof of who somebody is, besides the password. One that was
+//! mailed to whoever asked is not: what was owed before is owed after it.
 
 use super::env::{Caller, Env, Given};
 use super::sign_in::broken;
 use super::visits::{Fresh, begin};
 use crate::domain::assurance::{Proof, Proofs};
 use crate::domain::event::What;
-use crate::domain::link::Purpose;
+use crate::domain::link::{Link, Purpose};
 use crate::domain::password::Password;
 use crate::domain::secret::Token;
 use crate::domain::time::Timestamp;
 use crate::store::{Reads, Unavailable};
 
-/// Whom a good link is for.
+/// Whom a good link is for, and what it is for.
 #[derive(Clone, Debug)]
 pub struct Addressee {
+    /// What it is for.
+    pub purpose: Purpose,
     /// The user name.
     pub name: String,
     /// The e-mail address, where known.
     pub email: Option<String>,
+    /// The address that the link verifies.
+    pub new_email: Option<String>,
     /// Whether two-factor is on, so that a password alone signs nobody in.
     pub has_second_factor: bool,
 }
@@ -51,8 +58,10 @@ pub async fn look(
     let Some(snapshot) = env.store.user(link.user).await? else { return Ok(None) };
     let user = &snapshot.user;
     Ok(user.honours(&link, caller.now).then(|| Addressee {
+        purpose: link.purpose,
         name: snapshot.identity.name.clone(),
         email: snapshot.identity.email.clone(),
+        new_email: link.address.as_ref().map(ToString::to_string),
         has_second_factor: user.has_second_factor(),
     }))
 }
@@ -72,7 +81,9 @@ pub async fn set_password(
     if let Err(until) = env.admits(caller) {
         return Ok(PasswordSet::Waiting { until });
     }
-    let Some(link) = env.store.link(token.hash()).await? else { return Ok(PasswordSet::Dead) };
+    let link = env.store.link(token.hash()).await?;
+    let sets = |link: &Link| matches!(link.purpose, Purpose::SetPassword | Purpose::ResetPassword);
+    let Some(link) = link.filter(sets) else { return Ok(PasswordSet::Dead) };
     let Ok(place) = env.hashing.place(caller.address, None) else { return Ok(PasswordSet::Busy) };
     let hash = place.hash(password).await.map_err(broken)?;
     let now = caller.now;
@@ -86,15 +97,20 @@ pub async fn set_password(
     let set = env
         .store
         .update(reads, |held| {
-            let good = held.link.take_if(|link| {
-                link.purpose == Purpose::SetPassword && held.user.honours(link, now)
-            });
-            if good.is_none() {
-                return PasswordSet::Dead;
-            }
-            held.user.set_password_by_link(hash.clone());
-            held.tell(caller.event(user, What::PasswordSet));
-            let proofs = Proofs::default().with(Proof::Password, now).with(Proof::Link, now);
+            let good = held.link.take_if(|link| held.user.honours(link, now));
+            let proofs = Proofs::default().with(Proof::Password, now);
+            let (proofs, what) = match good.map(|link| link.purpose) {
+                Some(Purpose::SetPassword) => {
+                    held.user.set_password_by_link(hash.clone());
+                    (proofs.with(Proof::Link, now), What::PasswordSet)
+                }
+                Some(Purpose::ResetPassword) => {
+                    held.user.set_password(hash.clone());
+                    (proofs, What::PasswordReset)
+                }
+                Some(Purpose::VerifyEmail | Purpose::NotMe) | None => return PasswordSet::Dead,
+            };
+            held.tell(caller.event(user, what));
             PasswordSet::Set(begin(env, caller, held, proofs, &fresh))
         })
         .await?;

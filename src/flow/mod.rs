@@ -5,21 +5,30 @@
 
 pub mod administer;
 pub mod admit;
+pub mod authenticators;
 pub mod challenge;
 pub mod clock;
 pub mod confirm;
+pub mod deliver;
+pub mod email;
 pub mod devices;
 pub mod enter;
 pub mod env;
+pub mod forgot;
 pub mod import;
 pub mod lines;
 pub mod link;
+pub mod mailed_code;
+pub mod not_me;
+pub mod password;
 pub mod offer;
+pub mod recovery_codes;
 pub mod sessions;
 pub mod set_up;
 pub mod sign_in;
 pub mod sign_out;
 pub mod trial;
+pub mod turn_off;
 mod visits;
 pub mod witness;
 

@@ -1,13 +1,30 @@
-//! Setting up the authenticator, and saving the recovery codes that come with it.
+//! Setting up the first authenticator, and saving the recovery codes that come with it.
+//!
+//! The password alone may be stolen. So the key of a first authenticator is made and shown, and its
+//! first code read, only where the session has shown what the operator asks for besides.
 
 use super::admit::Visit;
 use super::env::{Caller, Env, Given};
 use super::visits::{Fresh, live_session, rise};
 use crate::domain::assurance::Proof;
 use crate::domain::event::What;
-use crate::domain::factor::totp;
-use crate::domain::user::TurnedOn;
-use crate::store::{Reads, Unavailable};
+use crate::domain::factor::totp::{self, Totp};
+use crate::domain::letter::{About, Letter};
+use crate::domain::secret::Token;
+use crate::domain::session::Session;
+use crate::domain::user::{FirstFactorAsks, TurnedOn, User};
+use crate::store::{Held, Reads, Unavailable};
+
+/// What becomes of asking for the key of a first authenticator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FirstKey {
+    /// It waits for its first code: the same after a reload, a wrong code, a restart.
+    Waits(totp::Key),
+    /// Something must be shown first; never [`FirstFactorAsks::Nothing`].
+    Owes(FirstFactorAsks),
+    /// The visit is over, or two-factor is on already.
+    None,
+}
 
 /// What became of a first code.
 #[derive(Debug)]
@@ -18,14 +35,14 @@ pub enum SetUp {
     Already,
     /// The code was wrong.
     Wrong,
-    /// The key is older than a quarter of an hour, or there is none: show a new one.
+    /// The key is older than a quarter of an hour, or there is none, or something must be shown
+    /// first.
     Late,
     /// The visit is over.
     Over,
 }
 
-/// The key that waits for its first code in this visit: the same after a reload, a wrong code, a
-/// restart. `None`: the visit is over, or two-factor is on already.
+/// The key that waits for its first code in this visit, if everything was shown that is asked for.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
@@ -33,7 +50,7 @@ pub async fn pending_key(
     env: &Env,
     caller: &Caller,
     visit: &Visit,
-) -> Result<Option<totp::Key>, Unavailable> {
+) -> Result<FirstKey, Unavailable> {
     let new = env.chance.draw(|rng| totp::Key::random(rng));
     let reads = Reads { session: Some(visit.hash), ..Reads::user(visit.session.user) };
     let key = env
@@ -41,18 +58,45 @@ pub async fn pending_key(
         .update(reads, |held| {
             // The secret of a factor that is in use is never shown again.
             if held.user.has_second_factor() {
-                return None;
+                return FirstKey::None;
             }
-            let mut session = live_session(env, caller, held)?;
-            if let Some(key) = session.pending(caller.now) {
-                return Some(key.clone());
+            let Some(session) = live_session(env, caller, held) else { return FirstKey::None };
+            match owed(env, caller, &held.user, &session) {
+                FirstFactorAsks::Nothing => FirstKey::Waits(waiting(caller, held, session, &new)),
+                owed => FirstKey::Owes(owed),
             }
-            session.await_first_code(new.clone(), caller.now);
-            held.session = Some(session);
-            Some(new.clone())
         })
         .await?;
-    Ok(key.flatten())
+    Ok(key.unwrap_or(FirstKey::None))
+}
+
+/// The key that waits in `session`, or `new`, which waits from now on.
+pub(super) fn waiting(
+    caller: &Caller,
+    held: &mut Held,
+    mut session: Session,
+    new: &totp::Key,
+) -> totp::Key {
+    if let Some(key) = session.pending(caller.now) {
+        return key.clone();
+    }
+    session.await_first_code(new.clone(), caller.now);
+    held.session = Some(session);
+    new.clone()
+}
+
+/// What `session` must still show before a first factor is set up in it. A link from an administrator
+/// counts as long as the session lasts, a mailed code as long as a password.
+fn owed(env: &Env, caller: &Caller, user: &User, session: &Session) -> FirstFactorAsks {
+    let asks = user.first_factor_asks(env.config.set_up_proof, caller.now);
+    let proofs = &session.proofs;
+    let by_mail = proofs.mailed_code;
+    let lately = by_mail.is_some_and(|at| caller.now.within(env.config.confirm_for, at));
+    match asks {
+        _ if proofs.link.is_some() => FirstFactorAsks::Nothing,
+        FirstFactorAsks::MailedCode if lately => FirstFactorAsks::Nothing,
+        asks => asks,
+    }
 }
 
 /// Turns two-factor on by a first right code, and, where the person wishes it, trusts this browser.
@@ -70,6 +114,7 @@ pub async fn turn_on(
     let user = visit.session.user;
     let reads = Reads { session: Some(visit.hash), ..Reads::user(user) };
     let how = env.config.second_factor;
+    let not_me = env.chance.draw(Token::random);
     let turned = env
         .store
         .update(reads, |held| {
@@ -77,13 +122,16 @@ pub async fn turn_on(
             if held.user.has_second_factor() {
                 return SetUp::Already;
             }
+            if owed(env, caller, &held.user, &session) != FirstFactorAsks::Nothing {
+                return SetUp::Late;
+            }
             let Some(key) = session.pending(caller.now).cloned() else { return SetUp::Late };
             let turned = env.chance.draw(|rng| held.user.turn_on(key, code, how, rng, caller.now));
             match turned {
                 TurnedOn::Already => SetUp::Already,
                 TurnedOn::Wrong => SetUp::Wrong,
                 TurnedOn::Now => {
-                    held.tell(caller.event(user, What::TwoFactorOn));
+                    tell_of_first(env, caller, held, &not_me);
                     let session = session.without_pending();
                     let proof = Proof::Totp;
                     SetUp::On(rise(env, caller, held, &session, proof, trust_device, &fresh))
@@ -92,6 +140,19 @@ pub async fn turn_on(
         })
         .await?;
     Ok(turned.unwrap_or(SetUp::Over))
+}
+
+/// Tells of a first factor, with a link by which its owner says that it is not theirs.
+fn tell_of_first(env: &Env, caller: &Caller, held: &mut Held, not_me: &Token) {
+    let event = caller.event(held.user.id(), What::TwoFactorOn);
+    held.tell(event.clone());
+    let factor = held.user.authenticators().first().map(Totp::id);
+    let about = About::Happened { event, not_me: Some(not_me.clone()) };
+    let letter = Letter::to(&held.user, about, caller.now).filter(|_| env.config.mail.is_some());
+    if let (Some(factor), Some(letter)) = (factor, letter) {
+        held.make_link(not_me.hash(), held.user.not_me_link(factor, caller.now));
+        held.send(letter);
+    }
 }
 
 /// The person says that the recovery codes are saved.

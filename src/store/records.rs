@@ -105,11 +105,13 @@ pub enum Kind {
     Ticket = 10,
     /// A stay, to which sessions belong.
     Stay = 11,
+    /// A letter that waits to be sent.
+    Letter = 12,
 }
 
 impl Kind {
     /// Every kind, in the order of the tags.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::User,
         Self::Name,
         Self::Attempts,
@@ -121,6 +123,7 @@ impl Kind {
         Self::StayOf,
         Self::Ticket,
         Self::Stay,
+        Self::Letter,
     ];
 
     /// The byte that stands for this kind on disk and under every seal.
@@ -279,6 +282,7 @@ mod tests {
                 (9, Kind::StayOf),
                 (10, Kind::Ticket),
                 (11, Kind::Stay),
+                (12, Kind::Letter),
             ]
         );
         assert!(tags.iter().all(|(tag, kind)| Kind::from_tag(*tag) == Some(*kind)));

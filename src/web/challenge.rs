@@ -44,11 +44,9 @@ pub(super) async fn show(
         return headers::see_other(&return_to.through("set-up"));
     }
     let kind = kind_of(&asked.kind);
+    let closed = user.answers_closed(guest.caller.known_to(user), guest.caller.now);
     // During a wait or a lock, recovery codes are read all the same.
-    let closed = match kind {
-        Kind::Totp => user.answers_closed(guest.caller.known_to(user), guest.caller.now),
-        Kind::RecoveryCode => None,
-    };
+    let closed = closed.filter(|why| kind == Kind::Totp || *why == Rejection::Frozen);
     let problem = closed.map(|rejection| problem(rejection, kind, guest.caller.now));
     page(&desk, &guest, &return_to, kind, false, problem)
 }
@@ -104,7 +102,7 @@ fn kind_of(text: &str) -> Kind {
     if text == Kind::RecoveryCode.value() { Kind::RecoveryCode } else { Kind::Totp }
 }
 
-fn problem(rejection: Rejection, kind: Kind, now: Timestamp) -> Problem {
+pub(super) fn problem(rejection: Rejection, kind: Kind, now: Timestamp) -> Problem {
     match (rejection, kind) {
         (Rejection::Wrong | Rejection::NotSetUp, Kind::Totp) => Problem::Code,
         (Rejection::Wrong | Rejection::NotSetUp, Kind::RecoveryCode) => Problem::RecoveryCode,

@@ -51,9 +51,13 @@ impl Desk {
     ) -> Response {
         let status = match problem {
             None => StatusCode::OK,
-            Some(Problem::Wait(_) | Problem::WaitOrRecoveryCode(_) | Problem::Locked) => {
-                StatusCode::TOO_MANY_REQUESTS
-            }
+            Some(
+                Problem::Wait(_)
+                | Problem::WaitOrRecoveryCode(_)
+                | Problem::Locked
+                | Problem::LockedOut
+                | Problem::TooManyMails,
+            ) => StatusCode::TOO_MANY_REQUESTS,
             Some(Problem::Busy) => StatusCode::SERVICE_UNAVAILABLE,
             Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
         };

@@ -11,8 +11,8 @@ use super::form::StoreAway;
 use super::guard::guard;
 use super::pages::Notice;
 use super::{
-    Desk, assets, challenge, confirm, devices, enter, headers, home, link, offer, security,
-    sessions, set_up, sign_in, sign_out,
+    Desk, assets, authenticators, challenge, confirm, devices, email, enter, forgot, headers, home,
+    link, offer, password, recovery_codes, security, sessions, set_up, sign_in, sign_out, turn_off,
 };
 use crate::config::{Config, Site};
 use crate::domain::assurance::Requirement;
@@ -103,10 +103,34 @@ pub static DOORS: &[Door] = &[
     form("/.doorward/challenge", Asks::Step, || get(challenge::show).post(challenge::submit)),
     form("/.doorward/set-up", Asks::SetUp, || get(set_up::show).post(set_up::submit)),
     form("/.doorward/set-up/recovery-codes", Asks::SetUp, || {
-        get(set_up::show_codes).post(set_up::submit_codes)
+        get(recovery_codes::show_codes).post(recovery_codes::submit_codes)
     }),
-    page("/.doorward/recovery-codes.txt", Asks::SetUp, || get(set_up::codes_file)),
+    page("/.doorward/recovery-codes.txt", Asks::SetUp, || get(recovery_codes::codes_file)),
     form("/.doorward/confirm", Asks::Step, || get(confirm::show).post(confirm::submit)),
+    page("/.doorward/recovery-codes", Asks::Change, || get(recovery_codes::view)),
+    form("/.doorward/security/recovery-codes/regenerate", Asks::Change, || {
+        get(recovery_codes::ask_for_new).post(recovery_codes::make_new)
+    }),
+    form("/.doorward/security/turn-off", Asks::Change, || {
+        get(turn_off::show).post(turn_off::submit)
+    }),
+    form("/.doorward/security/replace", Asks::Change, || {
+        get(authenticators::show_replace).post(authenticators::submit_replace)
+    }),
+    form("/.doorward/security/authenticators/add", Asks::Change, || {
+        get(authenticators::show_add).post(authenticators::submit_add)
+    }),
+    form("/.doorward/security/authenticators/{id}/rename", Asks::Change, || {
+        get(authenticators::show_rename).post(authenticators::submit_rename)
+    }),
+    form("/.doorward/security/authenticators/{id}/remove", Asks::Change, || {
+        get(authenticators::show_remove).post(authenticators::submit_remove)
+    }),
+    form("/.doorward/forgot", Asks::Nothing, || get(forgot::show).post(forgot::submit)),
+    form("/.doorward/security/password", Asks::Password, || {
+        get(password::show).post(password::submit)
+    }),
+    form("/.doorward/security/email", Asks::Change, || get(email::show).post(email::submit)),
     form("/.doorward/offer", Asks::SignIn, || get(offer::show).post(offer::submit)),
     page("/.doorward/security", Asks::SignIn, || get(security::show)),
     form("/.doorward/security/devices/{id}/revoke", Asks::SignIn, || post(devices::revoke)),

@@ -76,6 +76,10 @@ impl FromRequestParts<Desk> for Guest {
     }
 }
 
+/// A form with nothing but a button.
+#[derive(Deserialize, Default)]
+pub(super) struct Pressed {}
+
 /// The query of a page: where the visitor was going, and which way of the page is meant.
 #[derive(Deserialize, Default)]
 #[serde(default)]
@@ -89,6 +93,11 @@ impl Asked {
     /// Reads the query; what cannot be read counts as absent.
     pub(super) fn of(query: Option<&str>) -> Self {
         serde_html_form::from_str(query.unwrap_or_default()).unwrap_or_default()
+    }
+
+    /// Where the visitor was going, or, if nowhere, `home`.
+    pub(super) fn return_to_or(&self, desk: &Desk, home: &str) -> ReturnTo {
+        desk.return_to(if self.return_to.is_empty() { home } else { &self.return_to })
     }
 
     pub(super) fn return_to(&self, desk: &Desk) -> ReturnTo {

@@ -268,6 +268,7 @@ fn said(notice: &Notice) -> (&'static str, &'static str) {
             ("head-too-large", "the head of the request is longer than is read")
         }
         Notice::SpentLink => ("spent-link", "this link does not work any more"),
+        Notice::Frozen => ("frozen", "nobody gets in with this second factor any longer"),
         Notice::SpentTicket => ("spent-ticket", "sign in again, in a browser"),
         Notice::DoubledCookie => ("doubled-cookie", "the session cookie was sent twice"),
         Notice::SignedOut { .. } => ("signed-out", "you are signed out"),

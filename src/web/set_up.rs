@@ -1,9 +1,7 @@
-//! Setting up the authenticator, and the recovery codes that come with it.
+//! Setting up the first authenticator, once what the operator asks for besides the password was shown.
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use http::StatusCode;
-use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue};
 use serde::Deserialize;
 
 use super::form::{Asked, Form, Trouble};
@@ -13,10 +11,11 @@ use super::return_to::ReturnTo;
 use super::{Desk, headers, home, qr, refusal};
 use crate::config::App;
 use crate::domain::assurance::Level;
-use crate::domain::factor::recovery::{self, RecoveryCodes};
 use crate::domain::factor::totp::{Code, Key};
+use crate::domain::letter::WhatFor;
+use crate::domain::user::FirstFactorAsks;
 use crate::flow::Visit;
-use crate::flow::set_up::{SetUp, pending_key, save_codes, turn_on};
+use crate::flow::set_up::{FirstKey, SetUp, pending_key, turn_on};
 
 /// What is typed into the set-up page.
 #[derive(Deserialize, Default)]
@@ -24,13 +23,10 @@ use crate::flow::set_up::{SetUp, pending_key, save_codes, turn_on};
 pub(super) struct Typed {
     code: String,
     trust_device: String,
-}
-
-/// What is posted from the page with the codes.
-#[derive(Deserialize, Default)]
-#[serde(default)]
-pub(super) struct Saved {
-    saved: String,
+    /// The code from a letter, where one is asked for first.
+    mailed_code: String,
+    /// That a letter with a code is to be sent.
+    send: String,
 }
 
 pub(super) async fn show(
@@ -55,6 +51,10 @@ pub(super) async fn submit(
     let Some(visit) = guest.visit.clone() else {
         return Ok(headers::see_other(&return_to.through("sign-in")));
     };
+    let owed = pending_key(&desk.env, &guest.caller, &visit).await?;
+    if let FirstKey::Owes(owed) = owed {
+        return prove(&desk, &guest, visit, owed, &typed, &return_to).await;
+    }
     let Ok(code) = typed.code.parse::<Code>() else {
         return page(&desk, &guest, &return_to, trust, Some(Problem::Code)).await;
     };
@@ -81,11 +81,48 @@ async fn page(
     let Some(visit) = &guest.visit else {
         return Ok(headers::see_other(&return_to.through("sign-in")));
     };
-    let Some(key) = pending_key(&desk.env, &guest.caller, visit).await? else {
-        return Ok(headers::see_other(return_to.as_str()));
+    Ok(match pending_key(&desk.env, &guest.caller, visit).await? {
+        FirstKey::None => headers::see_other(return_to.as_str()),
+        FirstKey::Owes(owed) => prove_page(desk, guest, owed, return_to, problem),
+        FirstKey::Waits(key) => {
+            let page = set_up_page(desk, guest, visit, &key, return_to, trust, problem);
+            desk.form_page(&page, problem)
+        }
+    })
+}
+
+/// Sends a code, or judges one, where that is what is owed.
+async fn prove(
+    desk: &Desk,
+    guest: &Guest,
+    visit: Visit,
+    owed: FirstFactorAsks,
+    typed: &Typed,
+    return_to: &ReturnTo,
+) -> Result<Response, Trouble> {
+    let again = |problem| prove_page(desk, guest, owed, return_to, problem);
+    if owed != FirstFactorAsks::MailedCode {
+        return Ok(again(None));
+    }
+    let here = return_to.through("set-up");
+    desk.by_mail(guest, visit, WhatFor::SetUp, (&typed.send, &typed.mailed_code), &here, again)
+        .await
+}
+
+fn prove_page(
+    desk: &Desk,
+    guest: &Guest,
+    owed: FirstFactorAsks,
+    return_to: &ReturnTo,
+    problem: Option<Problem>,
+) -> Response {
+    let page = pages::ProveFirst {
+        frame: desk.frame_for(guest),
+        form: desk.form(guest, return_to),
+        by_mail: (owed == FirstFactorAsks::MailedCode).then(|| desk.mailed(guest)),
+        problem,
     };
-    let page = set_up_page(desk, guest, visit, &key, return_to, trust, problem);
-    Ok(desk.form_page(&page, problem))
+    desk.form_page(&page, problem)
 }
 
 fn set_up_page(
@@ -99,19 +136,26 @@ fn set_up_page(
 ) -> pages::SetUp {
     let config = &desk.env.config;
     let username = visit.user.identity.name.clone();
-    let uri = key.expose_url(&config.issuer, &username).unwrap_or_default();
     pages::SetUp {
         frame: desk.frame_for(guest),
         form: desk.form(guest, return_to),
         demanded_by: desk.demanded_by(guest, visit, return_to),
         later: desk.later(guest, visit, return_to),
+        scan: scan(&config.issuer, username, key),
+        trust: desk.offer_of_trust(guest, return_to, trust),
+        problem,
+    }
+}
+
+/// What an authenticator is shown of `key`.
+pub(super) fn scan(issuer: &str, username: String, key: &Key) -> pages::Scan {
+    let uri = key.expose_url(issuer, &username).unwrap_or_default();
+    pages::Scan {
         qr: qr::svg_path(&uri),
         uri,
         secret: key.expose_base32(),
-        issuer: config.issuer.clone(),
+        issuer: issuer.to_owned(),
         username,
-        trust: desk.offer_of_trust(guest, return_to, trust),
-        problem,
     }
 }
 
@@ -142,75 +186,4 @@ impl Desk {
         let due = self.env.due(&visit.user, None).filter(|due| *due > guest.caller.now)?;
         Some(pages::Later { due: home::date(due), url: place.as_str().to_owned() })
     }
-}
-
-pub(super) async fn show_codes(
-    State(desk): State<Desk>,
-    guest: Guest,
-    RawQuery(query): RawQuery,
-) -> Response {
-    let return_to = Asked::of(query.as_deref()).return_to(&desk);
-    codes_page(&desk, &guest, &return_to, None)
-}
-
-pub(super) async fn submit_codes(
-    State(desk): State<Desk>,
-    guest: Guest,
-    form: Form<Saved>,
-) -> Result<Response, Trouble> {
-    let Form { typed, doubt, return_to } = form;
-    let problem = doubt.or_else(|| typed.saved.is_empty().then_some(Problem::Expired));
-    if problem.is_some() {
-        return Ok(codes_page(&desk, &guest, &return_to, problem));
-    }
-    if let Some(visit) = &guest.visit {
-        save_codes(&desk.env, &guest.caller, visit).await?;
-    }
-    Ok(headers::see_other(return_to.as_str()))
-}
-
-fn codes_page(
-    desk: &Desk,
-    guest: &Guest,
-    return_to: &ReturnTo,
-    problem: Option<Problem>,
-) -> Response {
-    let Some(visit) = &guest.visit else { return headers::see_other(return_to.as_str()) };
-    let unsaved = visit.user.user.recovery_codes().filter(|codes| !codes.are_saved());
-    let Some(codes) = unsaved else { return headers::see_other(return_to.as_str()) };
-    let page = pages::RecoveryCodes {
-        frame: desk.frame_for(guest),
-        form: desk.form(guest, return_to),
-        codes: grouped(codes),
-        issuer: desk.env.config.issuer.clone(),
-        username: visit.user.identity.name.clone(),
-        problem,
-    };
-    desk.form_page(&page, problem)
-}
-
-fn grouped(codes: &RecoveryCodes) -> Vec<String> {
-    codes.unused().map(recovery::Code::expose_grouped).collect()
-}
-
-/// The unused codes as a text file.
-pub(super) async fn codes_file(State(desk): State<Desk>, guest: Guest) -> Response {
-    let user = guest.visit.as_ref().map(|visit| &visit.user);
-    let codes = user.and_then(|snapshot| snapshot.user.recovery_codes());
-    let (Some(user), Some(codes)) = (user, codes) else {
-        return headers::see_other("/.doorward/");
-    };
-    let text =
-        pages::recovery_codes_file(&desk.env.config.issuer, &user.identity.name, &grouped(codes));
-    let mut response = Response::new(text.into());
-    *response.status_mut() = StatusCode::OK;
-    let headers = response.headers_mut();
-    headers::harden(headers);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    let host = desk.env.config.portal.host();
-    let disposition = format!("attachment; filename=\"recovery-codes-{host}.txt\"");
-    if let Ok(disposition) = HeaderValue::from_str(&disposition) {
-        headers.insert(CONTENT_DISPOSITION, disposition);
-    }
-    response
 }

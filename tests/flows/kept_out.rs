@@ -129,6 +129,10 @@ async fn after_a_reset_the_password_alone_signs_in_until_two_factor_is_set_up_an
     assert_eq!(trusted.visits("/").await.passed, Some(Some("ada".to_owned())));
     trusted.visits("/strict/").await;
     assert_eq!(trusted.heading(), "Set up two-factor", "where it is demanded, set-up is forced");
+    assert!(!trusted.page.contains("id=\"secret\""), "and only a link leads to it");
+    let link = gate.makes_a_link("ada").await;
+    trusted.opens(&link).await;
+    trusted.sends(&[("password", PASSWORD)]).await;
     let anew = trusted.sets_up(&gate, "/strict/").await;
     assert_ne!(anew.recovery_codes, with.recovery_codes);
     trusted.sends(&[("saved", "yes")]).await;

@@ -13,6 +13,7 @@ use doorward::domain::chance::Chance;
 use doorward::domain::device::BrowserId;
 use doorward::domain::event::What;
 use doorward::domain::factor::totp;
+use doorward::domain::letter::Letter;
 use doorward::domain::link::{Link, Purpose};
 use doorward::domain::name::{Email, Login, Name};
 use doorward::domain::secret::Token;
@@ -23,6 +24,7 @@ use doorward::flow::administer::{self, Linking};
 use doorward::flow::{Clock, Env, Source};
 use doorward::identity::local::{Cost, Pool, Room};
 use doorward::identity::{Full, Hashing, Place, SignInLimit, Work, Worker};
+use doorward::messages::{About, words};
 use doorward::metrics::Metrics;
 use doorward::policy::{OwnPage, Request};
 use doorward::store::memory::Memory;
@@ -149,10 +151,13 @@ impl Gate {
         let told = Arc::clone(&clock);
         let hashed = Arc::new(AtomicUsize::new(0));
         let cookie_keys = keys.cookie();
+        let config = Config::read("test.yaml", config).unwrap();
+        let store = Store::new(records, &keys, chance.clone());
+        store.set_mails(config.mail.is_some());
         let env = Arc::new(Env {
-            config: Arc::new(Config::read("test.yaml", config).unwrap()),
+            config: Arc::new(config),
             since: Arc::default(),
-            store: Arc::new(Store::new(records, &keys, chance.clone())),
+            store: Arc::new(store),
             hashing: Arc::new(Counting::start(cost, chance.clone(), Arc::clone(&hashed))),
             limit: Arc::new(SignInLimit::a_minute(posts.try_into().unwrap())),
             lines: Arc::default(),
@@ -213,6 +218,42 @@ impl Gate {
         format!("/.doorward/link/{}", link.token.expose_text())
     }
 
+    /// Whatever follows an answer is done: nothing else runs here.
+    pub(crate) async fn settles(&self) {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// The letters that wait to be sent, in the order in which they were written.
+    pub(crate) async fn letters(&self) -> Vec<Letter> {
+        let waiting = self.env.store.letters(1_000).await.unwrap();
+        waiting.into_iter().map(|waiting| waiting.posted.letter).collect()
+    }
+
+    /// The last letter to somebody that holds `mark`, in words. Those of one moment are in no order.
+    pub(crate) async fn mail_to(&self, address: &str, mark: &str) -> String {
+        let letters = self.letters().await;
+        let to = letters.iter().rev().filter(|letter| letter.to.as_str() == address);
+        let mut texts = to.map(|letter| words(letter, &About::of(&self.env.config)).text());
+        let found = texts.find(|text| text.contains(mark));
+        found.unwrap_or_else(|| panic!("no such letter to {address}"))
+    }
+
+    /// The path of the link in the last letter to somebody.
+    pub(crate) async fn link_mailed_to(&self, address: &str) -> String {
+        let text = self.mail_to(address, "/.doorward/link/").await;
+        let (_, link) = text.split_once("/.doorward/link/").unwrap();
+        format!("/.doorward/link/{}", link.split_whitespace().next().unwrap())
+    }
+
+    /// The code in the last letter to somebody.
+    pub(crate) async fn code_mailed_to(&self, address: &str) -> String {
+        let text = self.mail_to(address, "This code lets you").await;
+        let six = |word: &&str| word.len() == 6 && word.bytes().all(|byte| byte.is_ascii_digit());
+        text.split_whitespace().find(six).unwrap().to_owned()
+    }
+
     /// What has happened so far; events of one moment are in the order of their kinds.
     pub(crate) async fn events(&self) -> Vec<What> {
         let mut events = self.env.store.events(10_000).await.unwrap();
@@ -264,6 +305,13 @@ impl Gate {
             passed: None,
         }
     }
+}
+
+/// A gateway that sends letters; they wait where [`Gate::letters`] finds them.
+pub(crate) fn mails() -> Gate {
+    let mail = "mail: { server: '127.0.0.1:9', tls: none, from: door@example.com }";
+    let config = format!("{CONFIG}{mail}\nset_up: {{ proof: none }}\n");
+    Gate::configured(&config, Arc::new(Memory::new()))
 }
 
 /// The password of everybody in these stories.

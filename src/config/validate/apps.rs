@@ -167,7 +167,7 @@ impl Judge<'_> {
         }
     }
 
-    fn secret_in_environment(&mut self, at: &str, written: &str) -> Option<Secret> {
+    pub(super) fn secret_in_environment(&mut self, at: &str, written: &str) -> Option<Secret> {
         let name = written.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
         let Some(name) = name.filter(|name| !name.is_empty()) else {
             let what = "a secret does not stand in the configuration";
@@ -187,7 +187,7 @@ impl Judge<'_> {
     }
 
     /// What stands in a file beside the configuration, but for the line break at its end.
-    fn secret_in_file(&mut self, at: &str, file: &str) -> Option<Secret> {
+    pub(super) fn secret_in_file(&mut self, at: &str, file: &str) -> Option<Secret> {
         let path = self.beside(file);
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
@@ -202,9 +202,11 @@ impl Judge<'_> {
 
     fn sound_secret(&mut self, at: &str, holder: &str, text: &str) -> Option<Secret> {
         let secret = text.trim_end_matches(['\n', '\r']);
-        let visible = !secret.is_empty() && secret.bytes().all(|byte| byte.is_ascii_graphic());
+        let visible = !secret.is_empty()
+            && secret.trim() == secret
+            && secret.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
         if !visible || secret.len() > 4096 {
-            let what = format!("{holder} holds no secret that a header can carry");
+            let what = format!("{holder} holds no secret that can be sent");
             self.refuse(at, what, "write 1 to 4096 visible ASCII characters on one line");
             return None;
         }

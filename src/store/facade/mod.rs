@@ -3,17 +3,19 @@
 //! Here is what is read, and how records are opened, sealed and committed. A change is one pure
 //! decision over what was read ([`update`]); people come, go and are called differently ([`people`]);
 //! names lead to people, and to nobody ([`names`]); what happened can be read again ([`events`]), and
-//! so can the stays of a person ([`stays`]);
+//! so can the stays of a person ([`stays`]); letters wait to be sent ([`outbox`]);
 //! the rest is housekeeping ([`upkeep`]).
 
 mod events;
 mod names;
+pub(super) mod outbox;
 pub(super) mod people;
 mod stays;
 pub(super) mod update;
 mod upkeep;
 
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use minicbor::{Decode, Encode};
@@ -22,7 +24,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use super::batch::{Batch, Expect, Outcome};
 use super::cache::{Cache, Snapshot};
 use super::keys::{Keys, NameKey};
-use super::records::{KeyRange, Kind, Record, Records, Unavailable, Version};
+use super::records::{Change, KeyRange, Kind, Record, Records, Unavailable, Version};
 use super::sealing::Sealer;
 use crate::domain::chance::Chance;
 use crate::domain::event::Event;
@@ -42,6 +44,8 @@ pub struct Store {
     names: NameKey,
     chance: Chance,
     cache: Cache,
+    /// Whether people are told by letters of what happens to them.
+    mails: AtomicBool,
     /// Who is told of events once they are durable.
     told: OnceLock<Told>,
     /// Writers of one user stand in line here rather than overtake each other at the store.
@@ -83,6 +87,7 @@ impl Store {
             names: keys.name().clone(),
             chance,
             cache,
+            mails: AtomicBool::new(false),
             told: OnceLock::new(),
             lines: std::array::from_fn(|_| Mutex::new(())),
         }
@@ -92,6 +97,11 @@ impl Store {
     /// user whom it is about. Only the first who asks is told.
     pub fn tell(&self, hear: impl Fn(&Event, Option<&str>) + Send + Sync + 'static) {
         self.told.set(Told(Box::new(hear))).ok();
+    }
+
+    /// Hears of every change from now on; see [`Records::watch`].
+    pub fn watch(&self) -> tokio::sync::broadcast::Receiver<Arc<Change>> {
+        self.records.watch()
     }
 
     /// The user, from memory where possible.

@@ -6,6 +6,7 @@
 
 use super::{Store, TRIES, stays};
 use crate::domain::event::Event;
+use crate::domain::letter::Letter;
 use crate::domain::link::Link;
 use crate::domain::secret::TokenHash;
 use crate::domain::session::Session;
@@ -63,6 +64,8 @@ pub struct Held {
     tickets: Vec<(TokenHash, Ticket)>,
     /// Links that are made.
     made: Vec<(TokenHash, Link)>,
+    /// Letters that are sent.
+    letters: Vec<Letter>,
     /// What happened.
     events: Vec<Event>,
 }
@@ -86,6 +89,11 @@ impl Held {
     /// Makes a link.
     pub fn make_link(&mut self, hash: TokenHash, link: Link) {
         self.made.push((hash, link));
+    }
+
+    /// Sends a letter, where letters are sent at all. Of what happens, people are told without it.
+    pub fn send(&mut self, letter: Letter) {
+        self.letters.push(letter);
     }
 
     /// Tells what happened.
@@ -139,6 +147,7 @@ impl Store {
                 stays: Vec::new(),
                 tickets: Vec::new(),
                 made: Vec::new(),
+                letters: Vec::new(),
                 events: Vec::new(),
             };
             let decided = decide(&mut held);
@@ -186,7 +195,8 @@ impl Store {
                 batch = self.put(batch, Kind::Token, key, Expect::Absent, over, made)?;
                 changed = true;
             }
-            changed |= !held.events.is_empty();
+            changed |= !held.events.is_empty() || !held.letters.is_empty();
+            batch = self.post(batch, &held.events, user.value.as_ref(), &held.letters)?;
             let name = held.user.name().as_str();
             if !changed || self.commit(batch, &held.events, Some(name)).await? {
                 return Ok(Some(decided));

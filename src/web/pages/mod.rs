@@ -3,6 +3,7 @@
 //! The sentences live here and in `templates/`, so that a handler only names the case. Nothing here
 //! decides, and nothing is read from anywhere: a page is made of its fields alone.
 
+mod access;
 mod happened;
 mod home;
 mod notice;
@@ -16,13 +17,15 @@ mod words;
 use askama::Template;
 use tracing::error;
 
+pub use access::{Ask, ChangeEmail, ChangePassword, Forgot, Mailed, Question};
 pub use happened::Happened;
 pub use home::{Home, TwoFactor};
 pub use notice::{Notice, NoticePage, Owed};
 pub use offer::{Offer, OfferPage};
 pub use problem::Problem;
 pub use second_factor::{
-    Challenge, Kind, Later, RecoveryCodes, SetUp, Standing, Trust, recovery_codes_file,
+    Challenge, Kind, Later, NewAuthenticator, NewPlace, ProveFirst, RecoveryCodes, Rename, Scan,
+    SetUp, Standing, Trust, TurnOff, recovery_codes_file,
 };
 pub use security::{
     Authenticator, CodesLeft, Demanded, Device, Protection, Row, Security, Session,

@@ -76,6 +76,8 @@ pub enum Notice {
     SpentTicket,
     /// The session cookie is there twice, so that neither is believed.
     DoubledCookie,
+    /// The visitor said that a second factor is not theirs; nobody gets in with it.
+    Frozen,
     /// The visit is over.
     SignedOut {
         /// Where to sign in again.
@@ -107,7 +109,7 @@ impl Notice {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::SpentLink | Self::SpentTicket => StatusCode::GONE,
-            Self::SignedOut { .. } => StatusCode::OK,
+            Self::Frozen | Self::SignedOut { .. } => StatusCode::OK,
         }
     }
 
@@ -127,6 +129,7 @@ impl Notice {
             Self::SpentLink => "This link does not work any more",
             Self::SpentTicket => "Please come in again",
             Self::DoubledCookie => "Your browser is not sure who you are",
+            Self::Frozen => "Nobody gets in with it any longer",
             Self::SignedOut { .. } => "You are signed out",
         }
     }
@@ -183,6 +186,12 @@ impl Notice {
             Self::DoubledCookie => said(&["It sends two sign-ins for this site, so neither is \
                  believed: one of them may have been put there by another site. Remove the \
                  cookies of this site, then come in again."]),
+            Self::Frozen => said(&[
+                "The second factor that somebody else has set up opens nothing from now on, and every \
+                 session is over. Your password is known to them, so do not use it elsewhere.",
+                "Ask whoever looks after this site for a link: with it you choose a new password and \
+                 set up two-factor yourself.",
+            ]),
             Self::SignedOut { .. } => said(&["Close the browser as well if others use this \
                  computer."]),
         }

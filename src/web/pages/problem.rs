@@ -2,6 +2,8 @@
 //!
 //! No sentence says which part was wrong, nor whether a user name exists.
 
+use crate::domain::factor::Rejection;
+use crate::domain::time::Timestamp;
 use std::time::Duration;
 
 use super::words::in_words;
@@ -29,6 +31,22 @@ pub enum Problem {
     Locked,
     /// The user said that the factor is not theirs: nothing is read until an administrator helps.
     Frozen,
+    /// Too many wrong codes in a row, where no recovery code helps.
+    LockedOut,
+    /// There are as many authenticators as a person may have.
+    TooManyAuthenticators,
+    /// What was typed is no name.
+    Name,
+    /// A code that was mailed was not right, or too old.
+    MailedCode,
+    /// There were too many mails in the last hour.
+    TooManyMails,
+    /// What was typed is no e-mail address.
+    Address,
+    /// It is the address already.
+    AddressAlready,
+    /// The address cannot be had: somebody has it.
+    AddressTaken,
     /// A new password with too few characters; this many are needed.
     TooShort(usize),
     /// A new password with more characters than this.
@@ -73,6 +91,18 @@ impl Problem {
             Self::Frozen => {
                 "You told us that somebody else has set up two-factor here, so no code is read."
             }
+            Self::LockedOut => "There were too many wrong codes, so no code is read any longer.",
+            Self::TooManyAuthenticators => {
+                "You have as many authenticators as there may be. Remove one first."
+            }
+            Self::Name => "Please take a name of 1 to 64 characters.",
+            Self::MailedCode => "That code did not work. Check it, or have another one sent.",
+            Self::TooManyMails => {
+                "There were too many letters in the last hour. Please try again later."
+            }
+            Self::Address => "That is no e-mail address. Please check it.",
+            Self::AddressAlready => "That is your address already.",
+            Self::AddressTaken => "This address cannot be used here. Please take another one.",
             Self::TooShort(least) => return format!("Please take at least {least} characters."),
             Self::TooLong(most) => return format!("Please take no more than {most} characters."),
             Self::TooCommon => {
@@ -112,9 +142,20 @@ impl Problem {
                 "If it comes back again, open this address in a new tab, or look for a setting or \
                  an add-on of your browser that hides where a form comes from.",
             ),
+            Self::LockedOut => Some("Please ask for help."),
             Self::Frozen => Some("Ask for a link by which you start afresh."),
             Self::Locked => Some("Use a recovery code. If you have none, ask for help."),
             _ => None,
+        }
+    }
+
+    /// Why a code that was mailed was not accepted.
+    pub fn of_mailed_code(rejection: Rejection, now: Timestamp) -> Self {
+        match rejection {
+            Rejection::Waiting { until } => Self::Wait(now.until(until)),
+            Rejection::Locked => Self::LockedOut,
+            Rejection::Frozen => Self::Frozen,
+            Rejection::Wrong | Rejection::Used | Rejection::NotSetUp => Self::MailedCode,
         }
     }
 
@@ -142,6 +183,9 @@ impl Problem {
                 | Self::WaitOrRecoveryCode(_)
                 | Self::Locked
                 | Self::Frozen
+                | Self::LockedOut
+                | Self::TooManyMails
+                | Self::TooManyAuthenticators
                 | Self::Expired
                 | Self::Foreign
                 | Self::Busy

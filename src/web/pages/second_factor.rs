@@ -5,7 +5,7 @@ use std::time::Duration;
 use askama::Template;
 
 use super::words::in_words;
-use super::{Form, Frame, Problem, problem};
+use super::{Form, Frame, Mailed, Problem, problem};
 use crate::web::qr::Qr;
 
 /// What the challenge asks for; the value of its field `kind`.
@@ -110,6 +110,17 @@ pub struct SetUp {
     pub demanded_by: Option<String>,
     /// The way past this page for as long as nothing demands it yet.
     pub later: Option<Later>,
+    /// What the app is shown.
+    pub scan: Scan,
+    /// The offer to trust this device, where it is made.
+    pub trust: Option<Trust>,
+    /// Why the page comes back.
+    pub problem: Option<Problem>,
+}
+
+/// What an authenticator is shown of its new key, as a picture and as text.
+#[derive(Clone)]
+pub struct Scan {
     /// The `otpauth://` URL as a picture; missing where it is too long for one.
     pub qr: Option<Qr>,
     /// The `otpauth://` URL, for an app on the same device.
@@ -120,20 +131,122 @@ pub struct SetUp {
     pub issuer: String,
     /// The user name that the app will show.
     pub username: String,
-    /// The offer to trust this device, where it is made.
-    pub trust: Option<Trust>,
-    /// Why the page comes back.
-    pub problem: Option<Problem>,
 }
 
-impl SetUp {
+impl Scan {
     fn secret_groups(&self) -> Vec<String> {
         let symbols: Vec<char> = self.secret.chars().collect();
         symbols.chunks(4).map(|group| group.iter().collect()).collect()
     }
 }
 
-/// Shows the recovery codes until the user says that they are saved (S19, S20).
+/// Says what must be shown, besides the password, before a first factor is set up.
+#[derive(Template)]
+#[template(path = "page/prove-first.html")]
+pub struct ProveFirst {
+    /// What stands around the page.
+    pub frame: Frame,
+    /// The hidden fields.
+    pub form: Form,
+    /// The code that is mailed; `None`: a link from an administrator is what it takes.
+    pub by_mail: Option<Mailed>,
+    /// Why the page comes back.
+    pub problem: Option<Problem>,
+}
+
+/// Shows the secret of a further authenticator and asks for its first code (S26).
+#[derive(Template)]
+#[template(path = "page/authenticator.html")]
+pub struct NewAuthenticator {
+    /// What stands around the page.
+    pub frame: Frame,
+    /// The hidden fields.
+    pub form: Form,
+    /// Where it goes.
+    pub place: NewPlace,
+    /// What the app is shown.
+    pub scan: Scan,
+    /// What was typed as its name.
+    pub name: String,
+    /// Why the page comes back.
+    pub problem: Option<Problem>,
+}
+
+/// Where a further authenticator goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NewPlace {
+    /// Beside those that are there.
+    Beside,
+    /// In the place of all that are there.
+    Instead {
+        /// How many devices are trusted.
+        devices: usize,
+        /// Whether none of them is to be trusted any longer.
+        forget_devices: bool,
+    },
+}
+
+impl NewPlace {
+    const fn heading(self) -> &'static str {
+        match self {
+            Self::Beside => "Add another authenticator",
+            Self::Instead { .. } => "Replace the authenticator",
+        }
+    }
+
+    const fn lead(self) -> &'static str {
+        match self {
+            Self::Beside => "Codes of each of your authenticators are accepted.",
+            Self::Instead { .. } => {
+                "The old one works until the new one has shown a right code; then it is worth \
+                 nothing, and your sessions in other browsers end."
+            }
+        }
+    }
+
+    const fn button(self) -> &'static str {
+        match self {
+            Self::Beside => "Add it",
+            Self::Instead { .. } => "Replace the old one",
+        }
+    }
+}
+
+/// Asks what an authenticator is to be called.
+#[derive(Template)]
+#[template(path = "page/rename.html")]
+pub struct Rename {
+    /// What stands around the page.
+    pub frame: Frame,
+    /// The hidden fields.
+    pub form: Form,
+    /// What it is called now, or was typed.
+    pub name: String,
+    /// Why the page comes back.
+    pub problem: Option<Problem>,
+}
+
+/// Warns of what turning two-factor off means, and asks for a code (S17).
+#[derive(Template)]
+#[template(path = "page/turn-off.html")]
+pub struct TurnOff {
+    /// What stands around the page.
+    pub frame: Frame,
+    /// The hidden fields.
+    pub form: Form,
+    /// Whether two-factor is demanded of this person, so that it stays on.
+    pub demanded: bool,
+    /// Why the page comes back.
+    pub problem: Option<Problem>,
+}
+
+impl TurnOff {
+    fn reads_codes(&self) -> bool {
+        self.problem != Some(Problem::Frozen)
+    }
+}
+
+/// Shows the recovery codes: until the user says that they are saved (S19, S20), or again (S21).
 #[derive(Template)]
 #[template(path = "page/recovery-codes.html")]
 pub struct RecoveryCodes {
@@ -147,8 +260,16 @@ pub struct RecoveryCodes {
     pub issuer: String,
     /// Whose they are.
     pub username: String,
+    /// Whether they are new, and to be saved.
+    pub to_be_saved: bool,
     /// Why the page comes back.
     pub problem: Option<Problem>,
+}
+
+impl RecoveryCodes {
+    const fn heading(&self) -> &'static str {
+        if self.to_be_saved { "Save your recovery codes" } else { "Your recovery codes" }
+    }
 }
 
 /// The recovery codes as a text file, for `recovery-codes.txt`.

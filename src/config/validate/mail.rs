@@ -1,0 +1,122 @@
+//! Mail, and what a first factor needs besides the password.
+
+use super::{Judge, below};
+use crate::config::Origin;
+use crate::config::mail::{Mail, MailTls, Mailbox};
+use crate::config::written;
+use crate::domain::set_up::SetUpProof;
+
+impl Judge<'_> {
+    /// How letters are sent. `None`: something is wrong with it; `Some(None)`: not at all.
+    #[expect(clippy::option_option, reason = "no mail is meant, or some that cannot be sent")]
+    pub(super) fn mail(&mut self, mail: Option<&written::Mail>) -> Option<Option<Mail>> {
+        let Some(mail) = mail else { return Some(None) };
+        let server = mail.server.as_deref().and_then(|server| self.mail_server(server));
+        let from = mail.from.as_deref().and_then(|from| self.parsed::<Mailbox>("mail.from", from));
+        let credentials = self.mail_credentials(mail);
+        let authority =
+            mail.authority.as_deref().map(|file| self.certificate_file("mail.authority", file));
+        let (host, port) = server?;
+        if mail.tls == MailTls::None && !is_here(&host) {
+            let what = "codes and links to set passwords would cross the network for all to read";
+            self.refuse(
+                "mail.tls",
+                what,
+                "write `starttls` or `implicit`, or use a mail server on \
+                                           this machine",
+            );
+            return None;
+        }
+        let (from, credentials) = (from?, credentials?);
+        Some(Some(Mail { host, port, tls: mail.tls, from, credentials, authority }))
+    }
+
+    fn mail_server(&mut self, server: &str) -> Option<(String, u16)> {
+        let split = server.rsplit_once(':');
+        let found = split.and_then(|(host, port)| Some((host, port.parse().ok()?)));
+        let host = found.map(|(host, port): (&str, u16)| {
+            (host.trim_start_matches('[').trim_end_matches(']').to_owned(), port)
+        });
+        let sound = |host: &str| {
+            let letters = |byte: u8| byte.is_ascii_alphanumeric() || b"-.:".contains(&byte);
+            !host.is_empty() && host.bytes().all(letters)
+        };
+        let host = host.filter(|(host, port)| sound(host) && *port > 0);
+        if host.is_none() {
+            let what = format!("`{server}` is no host with a port");
+            self.refuse("mail.server", what, "write one, such as `smtp.example.com:587`");
+        }
+        host
+    }
+
+    #[expect(clippy::option_option, reason = "none are meant, or some that cannot be had")]
+    fn mail_credentials(
+        &mut self,
+        mail: &written::Mail,
+    ) -> Option<Option<(String, crate::domain::secret::Secret)>> {
+        let written = (mail.password.as_deref(), mail.password_file.as_deref());
+        let password = match written {
+            (None, None) => None,
+            (None, Some(file)) => Some(self.secret_in_file("mail.password_file", file)?),
+            (Some(named), None) => Some(self.secret_in_environment("mail.password", named)?),
+            (Some(_), Some(_)) => {
+                let what = "there is a `password_file`, too";
+                self.refuse("mail.password", what, "keep one of them");
+                return None;
+            }
+        };
+        match (mail.user.clone(), password) {
+            (None, None) => Some(None),
+            (Some(user), Some(password)) => Some(Some((user, password))),
+            (Some(_), None) => {
+                let what = "there is no password for this user";
+                self.refuse("mail.user", what, "add `password_file`, or remove `user`");
+                None
+            }
+            (None, Some(_)) => {
+                let at = if written.0.is_some() { "password" } else { "password_file" };
+                let what = "there is no user to whom this password belongs";
+                self.refuse(&below("mail", at), what, "add `user`");
+                None
+            }
+        }
+    }
+
+    /// What a first factor needs besides the password: as written, else a mailed code where there is
+    /// mail.
+    pub(super) fn set_up_proof(
+        &mut self,
+        written: &written::SetUp,
+        mails: bool,
+        portal: Option<&Origin>,
+    ) -> SetUpProof {
+        match written.proof {
+            Some(SetUpProof::Mail) if !mails => {
+                let what = "no code can be mailed: there is no `mail`";
+                self.refuse("set_up.proof", what, "add `mail`, or write `link`");
+                SetUpProof::Link
+            }
+            Some(SetUpProof::None) => {
+                let what = "whoever steals the password of somebody without a second factor can \
+                            set up one of their own; `mail` or `link` asks for more";
+                self.warn("set_up.proof", what);
+                SetUpProof::None
+            }
+            Some(proof) => proof,
+            None if mails => SetUpProof::Mail,
+            // Nobody but who sits there comes by.
+            None if portal.is_none_or(Origin::is_local) => SetUpProof::None,
+            None => {
+                let what = "there is no `mail`, so whoever steals the password of somebody without \
+                            a second factor can set up one of their own; add `mail`, or \
+                            `set_up: { proof: link }`";
+                self.warn("apps", what);
+                SetUpProof::None
+            }
+        }
+    }
+}
+
+fn is_here(host: &str) -> bool {
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}

@@ -1,0 +1,185 @@
+//! Further authenticators: another one beside those that are there, one in their place, and fewer.
+
+use super::admit::Visit;
+use super::env::{Caller, Env, Given};
+use super::set_up::waiting;
+use super::visits::{Fresh, go_on, go_on_alone, live_session};
+use crate::domain::assurance::Proof;
+use crate::domain::event::What;
+use crate::domain::factor::totp;
+use crate::domain::factor::{FactorId, FactorName};
+use crate::domain::user::Another;
+use crate::store::{Reads, Unavailable};
+
+/// Where a new authenticator goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Beside those that are there.
+    Beside,
+    /// In the place of all that are there. Every other visit ends.
+    Instead {
+        /// Whether no device is trusted any longer.
+        forget_devices: bool,
+    },
+}
+
+/// What became of a new authenticator.
+#[derive(Debug)]
+pub enum Adding {
+    /// It is there; the visit goes on under a new id.
+    Added(Given),
+    /// The code was wrong.
+    Wrong,
+    /// There are as many as a person may have.
+    TooMany,
+    /// The key is older than a quarter of an hour, or there is none: show a new one.
+    Late,
+    /// Two-factor is off.
+    Off,
+    /// The visit is over.
+    Over,
+}
+
+/// The key that waits for its first code in this visit: the same after a reload, a wrong code, a
+/// restart. `None`: the visit is over, or two-factor is off.
+///
+/// # Errors
+/// [`Unavailable`] if the store cannot be read or written.
+pub async fn another_key(
+    env: &Env,
+    caller: &Caller,
+    visit: &Visit,
+) -> Result<Option<totp::Key>, Unavailable> {
+    let new = env.chance.draw(|rng| totp::Key::random(rng));
+    let reads = Reads { session: Some(visit.hash), ..Reads::user(visit.session.user) };
+    let key = env
+        .store
+        .update(reads, |held| {
+            let there = held.user.has_second_factor() && held.user.frozen().is_none();
+            let session = live_session(env, caller, held).filter(|_| there)?;
+            Some(waiting(caller, held, session, &new))
+        })
+        .await?;
+    Ok(key.flatten())
+}
+
+/// Adds an authenticator by its first right code, called `name` if that is something.
+///
+/// # Errors
+/// [`Unavailable`] if the store cannot be read or written.
+pub async fn add(
+    env: &Env,
+    caller: &Caller,
+    visit: &Visit,
+    code: &totp::Code,
+    place: Place,
+    name: Option<&FactorName>,
+) -> Result<Adding, Unavailable> {
+    let fresh = Fresh::draw(env);
+    let user = visit.session.user;
+    let reads = Reads { session: Some(visit.hash), ..Reads::user(user) };
+    let skew = env.config.second_factor.skew;
+    let added = env
+        .store
+        .update(reads, |held| {
+            let Some(session) = live_session(env, caller, held) else { return Adding::Over };
+            if held.user.frozen().is_some() {
+                return Adding::Off;
+            }
+            let Some(key) = session.pending(caller.now).cloned() else { return Adding::Late };
+            let owner = &mut held.user;
+            let another = env.chance.draw(|rng| match place {
+                Place::Beside => owner.add_authenticator(key, code, skew, rng, caller.now),
+                Place::Instead { forget_devices } => {
+                    owner.replace_authenticators(key, code, skew, forget_devices, rng, caller.now)
+                }
+            });
+            match another {
+                Another::Added => {}
+                Another::Wrong => return Adding::Wrong,
+                Another::TooMany => return Adding::TooMany,
+                Another::Off => return Adding::Off,
+            }
+            let newest = held.user.authenticators().last().map(totp::Totp::id);
+            if let (Some(id), Some(name)) = (newest, name) {
+                held.user.rename_authenticator(id, name.clone());
+            }
+            let session = session.without_pending();
+            Adding::Added(match place {
+                Place::Beside => {
+                    held.tell(caller.event(user, What::AuthenticatorAdded));
+                    go_on(env, caller, held, &session, Proof::Totp, &fresh)
+                }
+                Place::Instead { .. } => {
+                    held.tell(caller.event(user, What::AuthenticatorReplaced));
+                    let session = session.risen(Proof::Totp, caller.now);
+                    go_on_alone(env, caller, held, session, &fresh)
+                }
+            })
+        })
+        .await?;
+    Ok(added.unwrap_or(Adding::Over))
+}
+
+/// What became of removing an authenticator.
+#[derive(Debug)]
+pub enum Removing {
+    /// It is gone, every other visit has ended, and this one goes on under a new id.
+    Removed(Given),
+    /// There is no such authenticator, or no other.
+    Not,
+    /// The visit is over.
+    Over,
+}
+
+/// Removes one of several authenticators.
+///
+/// # Errors
+/// [`Unavailable`] if the store cannot be read or written.
+pub async fn remove(
+    env: &Env,
+    caller: &Caller,
+    visit: &Visit,
+    id: FactorId,
+) -> Result<Removing, Unavailable> {
+    let fresh = Fresh::draw(env);
+    let user = visit.session.user;
+    let reads = Reads { session: Some(visit.hash), ..Reads::user(user) };
+    let removed = env
+        .store
+        .update(reads, |held| {
+            let Some(session) = live_session(env, caller, held) else { return Removing::Over };
+            if !held.user.remove_authenticator(id) {
+                return Removing::Not;
+            }
+            held.tell(caller.event(user, What::AuthenticatorRemoved));
+            Removing::Removed(go_on_alone(env, caller, held, session, &fresh))
+        })
+        .await?;
+    Ok(removed.unwrap_or(Removing::Over))
+}
+
+/// Calls an authenticator so from now on. Says whether there is such a one.
+///
+/// # Errors
+/// [`Unavailable`] if the store cannot be read or written.
+pub async fn rename(
+    env: &Env,
+    caller: &Caller,
+    visit: &Visit,
+    id: FactorId,
+    name: &FactorName,
+) -> Result<bool, Unavailable> {
+    let user = visit.session.user;
+    let renamed = env
+        .store
+        .update(Reads::user(user), |held| {
+            let renamed = held.user.rename_authenticator(id, name.clone());
+            if renamed {
+                held.tell(caller.event(user, What::AuthenticatorRenamed));
+            }
+            renamed
+        })
+        .await?;
+    Ok(renamed.unwrap_or(false))
+}

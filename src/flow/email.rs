@@ -1,0 +1,103 @@
+//! Changing one's own e-mail address: a link goes to the new one, and only its use makes it so.
+
+use super::admit::Visit;
+use super::env::{Caller, Env};
+use super::visits::live_session;
+use crate::domain::event::What;
+use crate::domain::letter::{About, Letter};
+use crate::domain::link::Purpose;
+use crate::domain::name::Email;
+use crate::domain::secret::Token;
+use crate::store::{Changed, Reads, Unavailable};
+
+/// What became of naming a new address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// A link is on its way there.
+    Now,
+    /// It is the address already.
+    Already,
+    /// There were too many mails in the last hour.
+    TooMany,
+    /// The visit is over.
+    Over,
+}
+
+/// Names a new address for whoever this visit is; the one of before stays until the new one is
+/// verified, and is told of it.
+///
+/// # Errors
+/// [`Unavailable`] if the store cannot be read or written.
+pub async fn name_email(
+    env: &Env,
+    caller: &Caller,
+    visit: &Visit,
+    address: &Email,
+) -> Result<Named, Unavailable> {
+    let user = visit.session.user;
+    let reads = Reads { session: Some(visit.hash), ..Reads::user(user) };
+    let token = env.chance.draw(Token::random);
+    let named = env
+        .store
+        .update(reads, |held| {
+            if live_session(env, caller, held).is_none() {
+                return Named::Over;
+            }
+            if held.user.email() == Some(address) {
+                return Named::Already;
+            }
+            if !held.user.may_be_mailed(caller.now) {
+                return Named::TooMany;
+            }
+            let link = held.user.verification_link(address.clone(), caller.now);
+            held.make_link(token.hash(), link);
+            held.send(Letter {
+                user,
+                to: address.clone(),
+                name: held.user.name().as_str().to_owned(),
+                about: About::VerifyEmail { token: token.clone() },
+                written: caller.now,
+            });
+            held.tell(caller.event(user, What::EmailAsked));
+            Named::Now
+        })
+        .await?;
+    Ok(named.unwrap_or(Named::Over))
+}
+
+/// What became of a link to verify an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verified {
+    /// The address is the user's from now on.
+    Now,
+    /// The link was used, or is too old, or never was one.
+    Dead,
+    /// Somebody else has this address, or is called so.
+    Taken,
+}
+
+/// Makes the address that the link with this token names the user's.
+///
+/// # Errors
+/// [`Unavailable`] if the store cannot be read or written.
+pub async fn verify_email(
+    env: &Env,
+    caller: &Caller,
+    token: &Token,
+) -> Result<Verified, Unavailable> {
+    let link = env.store.link(token.hash()).await?;
+    let link = link.filter(|link| link.purpose == Purpose::VerifyEmail);
+    let Some(link) = link else { return Ok(Verified::Dead) };
+    let changed = env.store.change_user(link.user, |user| {
+        // The record of the user says what is waited for: once it is taken, nothing is.
+        if !user.honours(&link, caller.now) || !user.take_new_email(caller.now) {
+            return (Verified::Dead, Vec::new());
+        }
+        (Verified::Now, vec![caller.event(link.user, What::EmailChanged)])
+    });
+    Ok(match changed.await? {
+        Some(Changed::Now(verified)) => verified,
+        Some(Changed::EmailTaken) => Verified::Taken,
+        None => Verified::Dead,
+    })
+}

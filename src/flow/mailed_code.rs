@@ -1,0 +1,112 @@
+//! Codes that are mailed to the verified address of somebody without a second factor, to show that
+//! they read that mailbox.
+
+use super::admit::Visit;
+use super::challenge::tell_refused;
+use super::env::{Caller, Env, Given};
+use super::visits::{Fresh, go_on, live_session};
+use crate::domain::assurance::Proof;
+use crate::domain::event::What;
+use crate::domain::factor::Rejection;
+use crate::domain::letter::{About, Letter, WhatFor};
+use crate::domain::mailed::{Code, MailedCode};
+use crate::domain::secret::Secret;
+use crate::domain::time::Timestamp;
+use crate::store::{Reads, Unavailable};
+
+/// What became of asking for a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It is on its way.
+    Now,
+    /// One was sent a moment ago; another is sent from this moment on.
+    Lately {
+        /// When.
+        again: Timestamp,
+    },
+    /// There were too many in the last hour, or there is no address.
+    Not,
+    /// The visit is over.
+    Over,
+}
+
+/// Mails a code to the address of whoever this visit is. One that was mailed before is void.
+///
+/// # Errors
+/// [`Unavailable`] if the store cannot be read or written.
+pub async fn send_code(
+    env: &Env,
+    caller: &Caller,
+    visit: &Visit,
+    what_for: WhatFor,
+) -> Result<Sent, Unavailable> {
+    let user = visit.session.user;
+    let reads = Reads { session: Some(visit.hash), ..Reads::user(user) };
+    let (code, mailed) = env.chance.draw(|rng| MailedCode::random(rng, caller.now));
+    let sent = env
+        .store
+        .update(reads, |held| {
+            let Some(mut session) = live_session(env, caller, held) else { return Sent::Over };
+            let lately = session.mailed.as_ref().map(MailedCode::again);
+            if let Some(again) = lately.filter(|again| caller.now < *again) {
+                return Sent::Lately { again };
+            }
+            if held.user.email().is_none() || !held.user.may_be_mailed(caller.now) {
+                return Sent::Not;
+            }
+            let code = Secret::from(code.expose().to_owned());
+            let letter = Letter::to(&held.user, About::Code { code, what_for }, caller.now);
+            if let Some(letter) = letter {
+                held.send(letter);
+            }
+            session.mailed = Some(mailed.clone());
+            held.session = Some(session);
+            held.tell(caller.event(user, What::CodeMailed));
+            Sent::Now
+        })
+        .await?;
+    Ok(sent.unwrap_or(Sent::Over))
+}
+
+/// What became of showing a code.
+#[derive(Debug)]
+pub enum Shown {
+    /// It was right; the visit goes on under a new id.
+    Proven(Given),
+    /// It was not accepted.
+    Rejected(Rejection),
+    /// The visit is over.
+    Over,
+}
+
+/// Judges a code that was mailed, and uses it up if it is right. Wrong ones are counted with the
+/// failures of the second factor.
+///
+/// # Errors
+/// [`Unavailable`] if the store cannot be read or written.
+pub async fn show_code(
+    env: &Env,
+    caller: &Caller,
+    visit: &Visit,
+    code: &Code,
+) -> Result<Shown, Unavailable> {
+    let user = visit.session.user;
+    let reads = Reads { session: Some(visit.hash), ..Reads::user(user) };
+    let fresh = Fresh::draw(env);
+    let shown = env
+        .store
+        .update(reads, |held| {
+            let Some(mut session) = live_session(env, caller, held) else { return Shown::Over };
+            let right = session.mailed.as_ref().is_some_and(|mailed| mailed.is(code, caller.now));
+            let browser = caller.known_to(&held.user);
+            if let Err(rejection) = held.user.answer_mailed(right, browser, caller.now) {
+                tell_refused(caller, held, browser, rejection);
+                return Shown::Rejected(rejection);
+            }
+            session.mailed = None;
+            held.tell(caller.event(user, What::MailedCodeShown));
+            Shown::Proven(go_on(env, caller, held, &session, Proof::MailedCode, &fresh))
+        })
+        .await?;
+    Ok(shown.unwrap_or(Shown::Over))
+}

@@ -1,0 +1,32 @@
+//! "This was not me": somebody else has set up a second factor in a person's name.
+
+use super::env::{Caller, Env};
+use crate::domain::event::What;
+use crate::domain::link::Purpose;
+use crate::domain::secret::Token;
+use crate::store::{Reads, Unavailable};
+
+/// Freezes the factor that the link with this token names: it counts as one, but nothing is read for
+/// it, every visit ends, and only a link from an administrator leads on. Says whether the link was
+/// good.
+///
+/// # Errors
+/// [`Unavailable`] if the store cannot be read or written.
+pub async fn not_me(env: &Env, caller: &Caller, token: &Token) -> Result<bool, Unavailable> {
+    let link = env.store.link(token.hash()).await?;
+    let Some(link) = link.filter(|link| link.purpose == Purpose::NotMe) else { return Ok(false) };
+    let user = link.user;
+    let reads = Reads { link: Some(token.hash()), ..Reads::user(user) };
+    let frozen = env
+        .store
+        .update(reads, |held| {
+            let good = held.link.take_if(|link| held.user.honours(link, caller.now));
+            let Some(factor) = good.and_then(|link| link.factor) else { return false };
+            if held.user.freeze(factor, caller.now) {
+                held.tell(caller.event(user, What::Frozen));
+            }
+            true
+        })
+        .await?;
+    Ok(frozen.unwrap_or(false))
+}

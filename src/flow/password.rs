@@ -1,0 +1,58 @@
+//! Changing one's own password.
+
+use super::admit::Visit;
+use super::env::{Caller, Env, Given};
+use super::sign_in::broken;
+use super::visits::{Fresh, go_on_alone, live_session};
+use crate::domain::event::What;
+use crate::domain::password::Password;
+use crate::domain::time::Timestamp;
+use crate::store::{Reads, Unavailable};
+
+/// What became of it.
+#[derive(Debug)]
+pub enum Changed {
+    /// It is changed; every other visit has ended, and this one goes on under a new id.
+    Now(Given),
+    /// Too many tries from this address: nothing is read before this moment.
+    Waiting {
+        /// When the next try is read.
+        until: Timestamp,
+    },
+    /// Too many people sign in at once.
+    Busy,
+    /// The visit is over.
+    Over,
+}
+
+/// Sets a new password for whoever this visit is: every other visit ends, and no device is trusted
+/// any longer.
+///
+/// # Errors
+/// [`Unavailable`] if the store cannot be read or written; whether it was changed is not known then.
+pub async fn change_password(
+    env: &Env,
+    caller: &Caller,
+    visit: &Visit,
+    password: Password,
+) -> Result<Changed, Unavailable> {
+    if let Err(until) = env.admits(caller) {
+        return Ok(Changed::Waiting { until });
+    }
+    let known = caller.known_to(&visit.user.user);
+    let Ok(place) = env.hashing.place(caller.address, known) else { return Ok(Changed::Busy) };
+    let hash = place.hash(password).await.map_err(broken)?;
+    let fresh = Fresh::draw(env);
+    let user = visit.session.user;
+    let reads = Reads { session: Some(visit.hash), ..Reads::user(user) };
+    let changed = env
+        .store
+        .update(reads, |held| {
+            let Some(session) = live_session(env, caller, held) else { return Changed::Over };
+            held.user.set_password(hash.clone());
+            held.tell(caller.event(user, What::PasswordChanged));
+            Changed::Now(go_on_alone(env, caller, held, session, &fresh))
+        })
+        .await?;
+    Ok(changed.unwrap_or(Changed::Over))
+}

@@ -1,0 +1,59 @@
+//! Turning two-factor off: by a current code or a recovery code, and never where it is demanded.
+
+use super::admit::Visit;
+use super::challenge::tell_refused;
+use super::env::{Caller, Env, Given};
+use super::visits::{Fresh, go_on_alone, live_session};
+use crate::domain::event::What;
+use crate::domain::factor::{Answer, Rejection};
+use crate::store::{Reads, Unavailable};
+
+/// What became of it.
+#[derive(Debug)]
+pub enum TurnOff {
+    /// It is off; every other visit has ended, and this one goes on under a new id.
+    Off(Given),
+    /// It is demanded of this person, so nothing was read.
+    Demanded,
+    /// The answer was not accepted.
+    Rejected(Rejection),
+    /// The visit is over.
+    Over,
+}
+
+/// Turns two-factor off for whoever this visit is, if `answer` is right.
+///
+/// # Errors
+/// [`Unavailable`] if the store cannot be read or written; whether it is off is not known then.
+pub async fn turn_off(
+    env: &Env,
+    caller: &Caller,
+    visit: &Visit,
+    answer: &Answer,
+) -> Result<TurnOff, Unavailable> {
+    let fresh = Fresh::draw(env);
+    let user = visit.session.user;
+    let reads = Reads { session: Some(visit.hash), ..Reads::user(user) };
+    let skew = env.config.second_factor.skew;
+    let off = env
+        .store
+        .update(reads, |held| {
+            let Some(session) = live_session(env, caller, held) else { return TurnOff::Over };
+            if env.config.demands.on(&held.user.identity()).is_some() {
+                return TurnOff::Demanded;
+            }
+            let browser = caller.known_to(&held.user);
+            if let Err(rejection) = held.user.turn_off(answer, browser, skew, caller.now) {
+                tell_refused(caller, held, browser, rejection);
+                return TurnOff::Rejected(rejection);
+            }
+            if matches!(answer, Answer::RecoveryCode(_)) {
+                held.tell(caller.event(user, What::RecoveryCodeUsed));
+            }
+            held.tell(caller.event(user, What::TwoFactorOff));
+            let session = session.without_pending();
+            TurnOff::Off(go_on_alone(env, caller, held, session, &fresh))
+        })
+        .await?;
+    Ok(off.unwrap_or(TurnOff::Over))
+}

@@ -1,0 +1,254 @@
+//! What letters say: plain words, the same in text and in HTML.
+
+use askama::Template;
+
+use crate::config::Config;
+use crate::domain::event::{Event, What};
+use crate::domain::letter::{About as Matter, Letter, WhatFor};
+use crate::domain::secret::Token;
+use crate::domain::time::Timestamp;
+
+/// What every letter says of us.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// The name of the site.
+    pub site: String,
+    /// Where links begin: the portal's origin.
+    pub portal: String,
+    /// Whom to ask for help.
+    pub support: Option<String>,
+}
+
+impl About {
+    /// What `config` says of us.
+    pub fn of(config: &Config) -> Self {
+        Self {
+            site: config.issuer.clone(),
+            portal: config.portal.to_string(),
+            support: config.support.clone(),
+        }
+    }
+
+    fn page(&self, path: &str) -> String {
+        format!("{}/.doorward/{path}", self.portal)
+    }
+
+    fn link(&self, token: &Token) -> String {
+        self.page(&format!("link/{}", token.expose_text()))
+    }
+}
+
+/// One letter in words. It holds what the letter holds, secrets among it, and does not print.
+#[derive(Clone)]
+pub struct Words {
+    /// The subject.
+    pub subject: String,
+    site: String,
+    name: String,
+    /// What it says first.
+    paragraphs: Vec<String>,
+    /// When and where something happened.
+    facts: Vec<(&'static str, String)>,
+    /// A code to type.
+    code: Option<String>,
+    /// What to do next: words, and where they lead.
+    steps: Vec<(String, String)>,
+    /// What it says last.
+    after: Vec<String>,
+    support: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "mail/letter.txt", escape = "none")]
+struct Text<'a> {
+    words: &'a Words,
+}
+
+#[derive(Template)]
+#[template(path = "mail/letter.html")]
+struct Html<'a> {
+    words: &'a Words,
+}
+
+impl Words {
+    /// As text.
+    pub fn text(&self) -> String {
+        Text { words: self }.render().unwrap_or_default()
+    }
+
+    /// As HTML.
+    pub fn html(&self) -> String {
+        Html { words: self }.render().unwrap_or_default()
+    }
+}
+
+/// What `letter` says.
+pub fn words(letter: &Letter, about: &About) -> Words {
+    let site = &about.site;
+    let words = Words {
+        subject: String::new(),
+        site: site.clone(),
+        name: letter.name.clone(),
+        paragraphs: Vec::new(),
+        facts: Vec::new(),
+        code: None,
+        steps: Vec::new(),
+        after: Vec::new(),
+        support: about.support.clone(),
+    };
+    let nothing = || "If you did not ask for this, there is nothing to do.".to_owned();
+    match &letter.about {
+        Matter::Happened { event, not_me } => happened(words, event, not_me.as_ref(), about),
+        Matter::Code { code, what_for } => {
+            let what = match what_for {
+                WhatFor::SetUp => "set up two-factor",
+                WhatFor::ChangeEmail => "change your e-mail address",
+            };
+            Words {
+                subject: format!("Your code for {site}"),
+                paragraphs: vec![format!("This code lets you {what} at {site}:")],
+                code: Some(code.expose_str().to_owned()),
+                after: vec![
+                    "It is good for ten minutes. Nobody who helps you will ever ask for it."
+                        .to_owned(),
+                    format!(
+                        "If you did not ask for it, somebody knows your password. Please change \
+                         it: {}",
+                        about.page("security/password")
+                    ),
+                ],
+                ..words
+            }
+        }
+        Matter::ResetPassword { token } => Words {
+            subject: format!("Set a new password for {site}"),
+            paragraphs: vec![format!(
+                "Somebody, probably you, asked for a new password for {site}. This link leads to \
+                 it, once, within a day:"
+            )],
+            steps: vec![("Set a new password".to_owned(), about.link(token))],
+            after: vec![nothing()],
+            ..words
+        },
+        Matter::VerifyEmail { token } => Words {
+            subject: format!("Is this your address for {site}?"),
+            paragraphs: vec![format!(
+                "Somebody, probably you, named this address at {site}. If you follow this link \
+                 within a day, it becomes yours there:"
+            )],
+            steps: vec![("This is my address".to_owned(), about.link(token))],
+            after: vec![nothing()],
+            ..words
+        },
+        Matter::Trial => Words {
+            subject: format!("A trial letter from {site}"),
+            paragraphs: vec![format!("Letters from {site} arrive. There is nothing to do.")],
+            ..words
+        },
+    }
+}
+
+fn happened(words: Words, event: &Event, not_me: Option<&Token>, about: &About) -> Words {
+    let (what, sentence) = news(event.what);
+    let from = event.from.map(|address| address.to_string());
+    let place = match (from, &event.agent) {
+        (Some(from), Some(agent)) => Some(format!("{agent}, from {from}")),
+        (Some(from), None) => Some(format!("from {from}")),
+        (None, Some(agent)) => Some(agent.to_string()),
+        (None, None) => None,
+    };
+    let by = event.by.as_ref().map(|_| ("By", "an administrator".to_owned()));
+    let facts = [Some(("When", moment(event.at))), place.map(|place| ("Where", place)), by];
+    let (security, password) = (about.page("security"), about.page("security/password"));
+    let steps = match (event.what, not_me) {
+        (_, Some(token)) => vec![("This was not me".to_owned(), about.link(token))],
+        (What::PasswordChanged | What::PasswordReset | What::PasswordSet, None) => {
+            vec![("Ask for a new password".to_owned(), about.page("forgot"))]
+        }
+        (What::Frozen | What::TwoFactorReset, None) => Vec::new(),
+        _ => vec![
+            ("Change your password".to_owned(), password),
+            ("See what happened".to_owned(), security),
+        ],
+    };
+    let if_not = if steps.is_empty() {
+        "If this was not you, please ask for help."
+    } else {
+        "If this was you, there is nothing to do. If it was not, act now:"
+    };
+    Words {
+        subject: format!("{}: {what}", about.site),
+        paragraphs: vec![format!("{sentence} at {}.", about.site)],
+        facts: facts.into_iter().flatten().collect(),
+        after: vec![if_not.to_owned()],
+        steps,
+        ..words
+    }
+}
+
+/// What is told of `what`: in the subject, and as the beginning of a sentence.
+fn news(what: What) -> (&'static str, &'static str) {
+    match what {
+        What::PasswordSet => ("your password was set", "Your password was set by a link"),
+        What::PasswordChanged => ("your password was changed", "Your password was changed"),
+        What::PasswordReset => {
+            ("your password was changed", "Your password was set anew by a link that was mailed")
+        }
+        What::TwoFactorOn => ("two-factor is on", "Two-factor was turned on for you"),
+        What::TwoFactorOff => ("two-factor is off", "Two-factor was turned off for you"),
+        What::TwoFactorReset => {
+            ("two-factor was reset", "An administrator turned two-factor off for you")
+        }
+        What::AuthenticatorAdded => {
+            ("another authenticator", "Another authenticator was added for you")
+        }
+        What::AuthenticatorReplaced => {
+            ("your authenticator was replaced", "Your authenticator was replaced by another")
+        }
+        What::AuthenticatorRemoved => {
+            ("an authenticator was removed", "One of your authenticators was removed")
+        }
+        What::RecoveryCodeUsed => {
+            ("a recovery code was used", "One of your recovery codes was used")
+        }
+        What::RecoveryCodesRenewed => (
+            "new recovery codes",
+            "New recovery codes were made for you, and the old ones are dead",
+        ),
+        What::DeviceTrusted => (
+            "a device is trusted now",
+            "A device was trusted, on which no code will be asked of you",
+        ),
+        What::DeviceCopied => (
+            "a trusted device was copied",
+            "Two browsers used what makes one device trusted, so it is trusted no longer. Somebody \
+             may have copied it. It was noticed",
+        ),
+        What::EmailAsked => (
+            "another e-mail address",
+            "Another e-mail address was named for you, and waits to be confirmed",
+        ),
+        What::EmailChanged => {
+            ("your e-mail address was changed", "Your e-mail address was changed")
+        }
+        What::NewBrowser => ("a new sign-in", "You signed in with a browser that was new"),
+        What::Frozen => (
+            "two-factor is frozen",
+            "You said that somebody else has set up two-factor for you. Nobody gets in with it, and \
+             an administrator can give you a link to start afresh",
+        ),
+        What::Locked => (
+            "too many wrong codes",
+            "Too many wrong codes were typed after your password, so only a recovery code is read",
+        ),
+        // People are not told of these; were they told, this would be true.
+        other => ("news", other.sentence()),
+    }
+}
+
+/// As people write it, in UTC.
+fn moment(at: Timestamp) -> String {
+    let millis = i64::try_from(at.millis()).unwrap_or(i64::MAX);
+    let at = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
+    at.to_zoned(jiff::tz::TimeZone::UTC).strftime("%-d %B %Y, %H:%M UTC").to_string()
+}

@@ -1,0 +1,147 @@
+//! Letters that wait to be sent: written in the batch of what they tell of, and kept until somebody
+//! has taken them.
+//!
+//! They lie in the order in which they are due. Whoever sends one first puts it off, so that nobody
+//! else sends it meanwhile, and so that it is due again if they die.
+
+use std::sync::atomic::Ordering;
+
+use minicbor::bytes::ByteArray;
+use minicbor::{Decode, Encode};
+
+use super::Store;
+use crate::domain::event::Event;
+use crate::domain::letter::Letter;
+use crate::domain::time::Timestamp;
+use crate::domain::user::User;
+use crate::store::batch::{Batch, Expect};
+use crate::store::records::{KeyRange, Kind, Unavailable, Version};
+
+/// A letter that waits.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Posted {
+    /// The letter.
+    #[n(0)]
+    pub letter: Letter,
+    /// Names it, the same however often it is tried.
+    #[n(1)]
+    pub id: ByteArray<16>,
+    /// How often it was tried.
+    #[n(2)]
+    pub tries: u32,
+}
+
+/// A letter that waits, and where it lies.
+#[derive(Clone, Debug)]
+pub struct Waiting {
+    /// The letter.
+    pub posted: Posted,
+    key: Vec<u8>,
+    version: Version,
+}
+
+impl Store {
+    /// Whether people are told of what happens to them by letters from now on.
+    pub fn set_mails(&self, mails: bool) {
+        self.mails.store(mails, Ordering::Relaxed);
+    }
+
+    /// The letters that are due, the longest due first, at most `limit`.
+    ///
+    /// # Errors
+    /// As [`Store::user`].
+    pub async fn due_letters(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Waiting>, Unavailable> {
+        let found = self.letters(limit).await?;
+        Ok(found.into_iter().take_while(|waiting| due(&waiting.key) <= now).collect())
+    }
+
+    /// The letters that wait, the next due first, at most `limit`.
+    ///
+    /// # Errors
+    /// As [`Store::user`].
+    pub async fn letters(&self, limit: usize) -> Result<Vec<Waiting>, Unavailable> {
+        let found = self.records.scan(Kind::Letter, KeyRange::all(), limit).await?;
+        let opened = found.into_iter().map(|entry| {
+            let posted = self.open(Kind::Letter, &entry.key, &entry.record)?;
+            Ok(Waiting { posted, key: entry.key, version: entry.record.version })
+        });
+        opened.collect()
+    }
+
+    /// Puts a letter off until `until`, one try further. `None`: somebody else has it, or has sent it.
+    ///
+    /// # Errors
+    /// As [`Store::update`].
+    pub async fn put_off(
+        &self,
+        waiting: Waiting,
+        until: Timestamp,
+    ) -> Result<Option<Waiting>, Unavailable> {
+        let tries = waiting.posted.tries.saturating_add(1);
+        let posted = Posted { tries, ..waiting.posted };
+        let batch = Batch::new().delete(
+            Kind::Letter,
+            waiting.key.clone(),
+            Expect::Version(waiting.version),
+        );
+        let key = key(until, &posted.id);
+        let batch = self.put_posted(batch, &key, &posted)?;
+        if !self.commit(batch, &[], None).await? {
+            return Ok(None);
+        }
+        let written = self.records.get(Kind::Letter, &key).await?;
+        Ok(written.map(|record| Waiting { posted, key, version: record.version }))
+    }
+
+    /// A letter was sent, or is given up. Says whether it was still there.
+    ///
+    /// # Errors
+    /// As [`Store::update`].
+    pub async fn forget_letter(&self, waiting: &Waiting) -> Result<bool, Unavailable> {
+        let expected = Expect::Version(waiting.version);
+        let batch = Batch::new().delete(Kind::Letter, waiting.key.clone(), expected);
+        self.commit(batch, &[], None).await
+    }
+
+    /// Adds to `batch` the news of `events` to whoever they are about, as they were `before`, and the
+    /// letters of `written`. What a letter of these tells of is not told twice.
+    pub(super) fn post(
+        &self,
+        mut batch: Batch,
+        events: &[Event],
+        before: Option<&User>,
+        written: &[Letter],
+    ) -> Result<Batch, Unavailable> {
+        if !self.mails.load(Ordering::Relaxed) {
+            return Ok(batch);
+        }
+        let told = |event: &Event| written.iter().any(|one| one.happened() == Some(event));
+        let news = events.iter().filter(|event| !told(event));
+        let news = news.filter_map(|event| Letter::of(event, before?));
+        for letter in news.chain(written.iter().cloned()) {
+            let mut id = [0; 16];
+            self.chance.draw(|rng| rng.fill_bytes(&mut id));
+            let posted = Posted { id: id.into(), tries: 0, letter };
+            batch = self.put_posted(batch, &key(posted.letter.written, &posted.id), &posted)?;
+        }
+        Ok(batch)
+    }
+
+    /// A letter is never swept: whoever sends letters looks at its age.
+    fn put_posted(&self, batch: Batch, key: &[u8], posted: &Posted) -> Result<Batch, Unavailable> {
+        self.put(batch, Kind::Letter, key, Expect::Absent, None, posted)
+    }
+}
+
+fn key(due: Timestamp, id: &ByteArray<16>) -> Vec<u8> {
+    [&due.millis().to_be_bytes()[..], &id[..]].concat()
+}
+
+fn due(key: &[u8]) -> Timestamp {
+    let millis = key.first_chunk().copied().map_or(0, u64::from_be_bytes);
+    Timestamp::from_millis(millis)
+}

@@ -1,0 +1,250 @@
+//! Further authenticators: another, one in the place of those before, other names, fewer.
+
+use axum::extract::{Path, RawQuery, State};
+use axum::response::Response;
+use http::header::HeaderMap;
+use serde::Deserialize;
+
+use super::form::{Asked, Form, Pressed, Trouble};
+use super::guard::Guest;
+use super::pages::{self, NewPlace, Notice, Problem};
+use super::return_to::ReturnTo;
+use super::set_up::scan;
+use super::{Desk, headers, security};
+use crate::domain::factor::totp::{Code, Totp};
+use crate::domain::factor::{FactorId, FactorName};
+use crate::flow::authenticators::{Adding, Place, Removing, add, another_key, remove, rename};
+
+/// What is typed with a new authenticator.
+#[derive(Clone, Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Typed {
+    code: String,
+    name: String,
+    forget_devices: String,
+    /// That the page asked about trusted devices.
+    asked_devices: String,
+}
+
+/// What is typed as the name of one that is there.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Named {
+    name: String,
+}
+
+pub(super) async fn show_replace(
+    State(desk): State<Desk>,
+    guest: Guest,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Trouble> {
+    let typed = Typed { forget_devices: "yes".to_owned(), ..Typed::default() };
+    let place = instead(&guest, &typed);
+    new_page(&desk, &guest, place, &back(&desk, query.as_deref()), typed, None).await
+}
+
+pub(super) async fn show_add(
+    State(desk): State<Desk>,
+    guest: Guest,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Trouble> {
+    let return_to = back(&desk, query.as_deref());
+    new_page(&desk, &guest, NewPlace::Beside, &return_to, Typed::default(), None).await
+}
+
+pub(super) async fn submit_replace(
+    State(desk): State<Desk>,
+    guest: Guest,
+    form: Form<Typed>,
+) -> Result<Response, Trouble> {
+    let place = instead(&guest, &form.typed);
+    submit(&desk, &guest, place, form).await
+}
+
+pub(super) async fn submit_add(
+    State(desk): State<Desk>,
+    guest: Guest,
+    form: Form<Typed>,
+) -> Result<Response, Trouble> {
+    submit(&desk, &guest, NewPlace::Beside, form).await
+}
+
+fn back(desk: &Desk, query: Option<&str>) -> ReturnTo {
+    Asked::of(query).return_to_or(desk, security::place().as_str())
+}
+
+fn instead(guest: &Guest, typed: &Typed) -> NewPlace {
+    let user = guest.visit.as_ref().map(|visit| &visit.user.user);
+    let trusted = user.map_or(0, |user| {
+        user.devices().iter().filter(|device| device.is_trusted(guest.caller.now)).count()
+    });
+    // Where nothing was asked, because no device was trusted, none is to be trusted afterwards.
+    let forget_devices = typed.asked_devices.is_empty() || !typed.forget_devices.is_empty();
+    NewPlace::Instead { devices: trusted, forget_devices }
+}
+
+async fn submit(
+    desk: &Desk,
+    guest: &Guest,
+    place: NewPlace,
+    form: Form<Typed>,
+) -> Result<Response, Trouble> {
+    let Form { typed, doubt, return_to } = form;
+    let to_sign_in = || headers::see_other(&return_to.through("sign-in"));
+    let Some(visit) = guest.visit.clone() else { return Ok(to_sign_in()) };
+    let again = async |problem| {
+        new_page(desk, guest, place, &return_to, typed.clone(), Some(problem)).await
+    };
+    if let Some(problem) = doubt {
+        return again(problem).await;
+    }
+    let Ok(code) = typed.code.parse::<Code>() else { return again(Problem::Code).await };
+    let name = FactorName::parse(&typed.name);
+    if name.is_none() && !typed.name.trim().is_empty() {
+        return again(Problem::Name).await;
+    }
+    let (env, caller) = (desk.env.clone(), guest.caller.clone());
+    let put = match place {
+        NewPlace::Beside => Place::Beside,
+        NewPlace::Instead { forget_devices, .. } => Place::Instead { forget_devices },
+    };
+    let deed = async move { add(&env, &caller, &visit, &code, put, name.as_ref()).await };
+    Ok(match desk.outlive(deed).await? {
+        Adding::Added(given) => desk.goes_on(guest, &given, return_to.as_str()),
+        Adding::Wrong => again(Problem::Code).await?,
+        Adding::TooMany => again(Problem::TooManyAuthenticators).await?,
+        Adding::Late => again(Problem::Expired).await?,
+        Adding::Off => headers::see_other(security::place().as_str()),
+        Adding::Over => to_sign_in(),
+    })
+}
+
+async fn new_page(
+    desk: &Desk,
+    guest: &Guest,
+    place: NewPlace,
+    return_to: &ReturnTo,
+    typed: Typed,
+    problem: Option<Problem>,
+) -> Result<Response, Trouble> {
+    let Some(visit) = &guest.visit else {
+        return Ok(headers::see_other(&return_to.through("sign-in")));
+    };
+    let Some(key) = another_key(&desk.env, &guest.caller, visit).await? else {
+        return Ok(headers::see_other(security::place().as_str()));
+    };
+    let page = pages::NewAuthenticator {
+        frame: desk.frame_for(guest),
+        form: desk.form(guest, return_to),
+        place,
+        scan: scan(&desk.env.config.issuer, visit.user.identity.name.clone(), &key),
+        name: typed.name,
+        problem,
+    };
+    Ok(desk.form_page(&page, problem))
+}
+
+/// The authenticator that a page is about, if this guest has such a one.
+fn named<'g>(guest: &'g Guest, id: &str) -> Option<&'g Totp> {
+    let id = FactorId::parse(id)?;
+    let user = &guest.visit.as_ref()?.user.user;
+    user.authenticators().iter().find(|one| one.id() == id)
+}
+
+fn called(authenticator: &Totp) -> String {
+    authenticator.name().map_or_else(|| "Authenticator app".to_owned(), ToString::to_string)
+}
+
+pub(super) async fn show_rename(
+    State(desk): State<Desk>,
+    guest: Guest,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    match named(&guest, &id) {
+        Some(authenticator) => rename_page(&desk, &guest, called(authenticator), None),
+        None => desk.notice(Notice::NotFound, &headers),
+    }
+}
+
+pub(super) async fn submit_rename(
+    State(desk): State<Desk>,
+    guest: Guest,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    form: Form<Named>,
+) -> Result<Response, Trouble> {
+    let Some(id) = named(&guest, &id).map(Totp::id) else {
+        return Ok(desk.notice(Notice::NotFound, &headers));
+    };
+    let Form { typed, doubt, .. } = form;
+    let name = FactorName::parse(&typed.name);
+    let problem = doubt.or_else(|| name.is_none().then_some(Problem::Name));
+    let (Some(name), Some(visit), None) = (name, guest.visit.clone(), problem) else {
+        return Ok(rename_page(&desk, &guest, typed.name, problem));
+    };
+    let (env, caller) = (desk.env.clone(), guest.caller.clone());
+    let deed = async move { rename(&env, &caller, &visit, id, &name).await };
+    desk.outlive(deed).await?;
+    Ok(headers::see_other(security::place().as_str()))
+}
+
+fn rename_page(desk: &Desk, guest: &Guest, name: String, problem: Option<Problem>) -> Response {
+    let page = pages::Rename {
+        frame: desk.frame_for(guest),
+        form: desk.form(guest, &security::place()),
+        name,
+        problem,
+    };
+    desk.form_page(&page, problem)
+}
+
+pub(super) async fn show_remove(
+    State(desk): State<Desk>,
+    guest: Guest,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    remove_page(&desk, &guest, &id, None, &headers)
+}
+
+pub(super) async fn submit_remove(
+    State(desk): State<Desk>,
+    guest: Guest,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    form: Form<Pressed>,
+) -> Result<Response, Trouble> {
+    let doubt = form.doubt;
+    let (Some(authenticator), Some(visit), None) = (named(&guest, &id), &guest.visit, doubt) else {
+        return Ok(remove_page(&desk, &guest, &id, doubt, &headers));
+    };
+    let (env, caller) = (desk.env.clone(), guest.caller.clone());
+    let (visit, factor) = (visit.clone(), authenticator.id());
+    let removed = desk.outlive(async move { remove(&env, &caller, &visit, factor).await }).await?;
+    Ok(match removed {
+        Removing::Removed(given) => desk.goes_on(&guest, &given, security::place().as_str()),
+        Removing::Not => remove_page(&desk, &guest, &id, None, &headers),
+        Removing::Over => headers::see_other(&security::place().through("sign-in")),
+    })
+}
+
+/// The last one is not removed: that would be turning two-factor off, and is asked there.
+fn remove_page(
+    desk: &Desk,
+    guest: &Guest,
+    id: &str,
+    problem: Option<Problem>,
+    headers: &HeaderMap,
+) -> Response {
+    let Some(authenticator) = named(guest, id) else {
+        return desk.notice(Notice::NotFound, headers);
+    };
+    let user = guest.visit.as_ref().map(|visit| &visit.user.user);
+    if user.is_some_and(|user| user.authenticators().len() < 2) {
+        return headers::see_other("/.doorward/security/turn-off");
+    }
+    let what = pages::Question::RemoveAuthenticator { name: called(authenticator) };
+    let (frame, form) = (desk.frame_for(guest), desk.form(guest, &security::place()));
+    desk.form_page(&pages::Ask { frame, form, what, problem }, problem)
+}

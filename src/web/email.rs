@@ -1,0 +1,151 @@
+//! Changing one's own e-mail address. Whoever has no second factor shows that they read the old one.
+
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use serde::Deserialize;
+
+use super::form::{Asked, Form, Trouble};
+use super::guard::Guest;
+use super::pages::{self, Problem};
+use super::password::SECURITY;
+use super::return_to::ReturnTo;
+use super::{Desk, headers};
+use crate::domain::letter::WhatFor;
+use crate::domain::mailed::Code;
+use crate::domain::name::Email;
+use crate::domain::user::User;
+use crate::flow::Visit;
+use crate::flow::email::{Named, name_email};
+use crate::flow::mailed_code::{Sent, Shown, send_code, show_code};
+
+/// What is typed into it.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Typed {
+    email: String,
+    code: String,
+    /// That a code is to be sent.
+    send: String,
+}
+
+pub(super) async fn show(
+    State(desk): State<Desk>,
+    guest: Guest,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let return_to = Asked::of(query.as_deref()).return_to_or(&desk, SECURITY);
+    page(&desk, &guest, &return_to, String::new(), None)
+}
+
+pub(super) async fn submit(
+    State(desk): State<Desk>,
+    guest: Guest,
+    form: Form<Typed>,
+) -> Result<Response, Trouble> {
+    let Form { typed, doubt, return_to } = form;
+    let typed_address = typed.email.clone();
+    let again = |problem| page(&desk, &guest, &return_to, typed_address.clone(), problem);
+    if doubt.is_some() || desk.env.config.mail.is_none() {
+        return Ok(again(doubt));
+    }
+    let to_sign_in = || headers::see_other(&return_to.through("sign-in"));
+    let Some(visit) = guest.visit.clone() else { return Ok(to_sign_in()) };
+    let here = return_to.through("security/email");
+    if desk.asks_old_address(&guest, &visit) {
+        let typed = (typed.send.as_str(), typed.code.as_str());
+        return desk.by_mail(&guest, visit, WhatFor::ChangeEmail, typed, &here, again).await;
+    }
+    let Ok(address) = Email::parse(typed.email.trim()) else {
+        return Ok(again(Some(Problem::Address)));
+    };
+    let (env, caller) = (desk.env.clone(), guest.caller.clone());
+    let deed = async move { name_email(&env, &caller, &visit, &address).await };
+    Ok(match desk.outlive(deed).await? {
+        Named::Now => headers::see_other(&here),
+        Named::Already => again(Some(Problem::AddressAlready)),
+        Named::TooMany => again(Some(Problem::TooManyMails)),
+        Named::Over => to_sign_in(),
+    })
+}
+
+impl Desk {
+    /// Whether this person must show first that they read their present address: there is one, and
+    /// nothing else that they have shown but the password.
+    fn asks_old_address(&self, guest: &Guest, visit: &Visit) -> bool {
+        let user: &User = &visit.user.user;
+        let shown = visit.session.proofs.mailed_code;
+        let shown =
+            shown.is_some_and(|at| guest.caller.now.within(self.env.config.confirm_for, at));
+        !user.has_second_factor() && user.email().is_some() && !shown
+    }
+
+    /// Sends a code to the present address, or judges one; then leads `here`.
+    pub(super) async fn by_mail(
+        &self,
+        guest: &Guest,
+        visit: Visit,
+        what_for: WhatFor,
+        (send, code): (&str, &str),
+        here: &str,
+        again: impl Fn(Option<Problem>) -> Response,
+    ) -> Result<Response, Trouble> {
+        let (env, caller) = (self.env.clone(), guest.caller.clone());
+        if !send.is_empty() {
+            let deed = async move { send_code(&env, &caller, &visit, what_for).await };
+            return Ok(match self.outlive(deed).await? {
+                Sent::Now | Sent::Lately { .. } => headers::see_other(here),
+                Sent::Not => again(Some(Problem::TooManyMails)),
+                Sent::Over => headers::see_other("/.doorward/sign-in"),
+            });
+        }
+        let Ok(code) = code.parse::<Code>() else {
+            return Ok(again(Some(Problem::MailedCode)));
+        };
+        let deed = async move { show_code(&env, &caller, &visit, &code).await };
+        Ok(match self.outlive(deed).await? {
+            Shown::Proven(given) => self.goes_on(guest, &given, here),
+            Shown::Rejected(rejection) => {
+                again(Some(Problem::of_mailed_code(rejection, guest.caller.now)))
+            }
+            Shown::Over => headers::see_other("/.doorward/sign-in"),
+        })
+    }
+
+    /// The code that is under way to this guest, as a page tells of it.
+    pub(super) fn mailed(&self, guest: &Guest) -> pages::Mailed {
+        let now = guest.caller.now;
+        let visit = guest.visit.as_ref();
+        let mailed = visit.and_then(|visit| visit.session.mailed.as_ref());
+        let mailed = mailed.filter(|mailed| mailed.is_good(now));
+        let email = visit.and_then(|visit| visit.user.user.email());
+        pages::Mailed {
+            to: email.map(Email::hinted).unwrap_or_default(),
+            sent: mailed.is_some(),
+            again_in: mailed.map(|mailed| now.until(mailed.again())),
+        }
+    }
+}
+
+fn page(
+    desk: &Desk,
+    guest: &Guest,
+    return_to: &ReturnTo,
+    typed: String,
+    problem: Option<Problem>,
+) -> Response {
+    let Some(visit) = &guest.visit else {
+        return headers::see_other(&return_to.through("sign-in"));
+    };
+    let user = &visit.user.user;
+    let page = pages::ChangeEmail {
+        frame: desk.frame_for(guest),
+        form: desk.form(guest, return_to),
+        mails: desk.env.config.mail.is_some(),
+        present: user.email().map(ToString::to_string),
+        waiting: user.new_email().map(ToString::to_string),
+        old_address: desk.asks_old_address(guest, visit).then(|| desk.mailed(guest)),
+        typed,
+        problem,
+    };
+    desk.form_page(&page, problem)
+}

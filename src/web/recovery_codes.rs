@@ -1,0 +1,159 @@
+//! The recovery codes: saved when they are new, looked at again, replaced by others.
+
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use http::StatusCode;
+use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue};
+use serde::Deserialize;
+
+use super::form::{Asked, Form, Pressed, Trouble};
+use super::guard::Guest;
+use super::pages::{self, Problem};
+use super::return_to::ReturnTo;
+use super::{Desk, headers, refusal, security};
+use crate::domain::factor::recovery::{self, RecoveryCodes};
+use crate::domain::user::User;
+use crate::flow::recovery_codes::{note_viewed, renew};
+use crate::flow::set_up::save_codes;
+
+/// What is posted from the page with the codes.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Saved {
+    saved: String,
+}
+
+pub(super) async fn show_codes(
+    State(desk): State<Desk>,
+    guest: Guest,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let return_to = Asked::of(query.as_deref()).return_to(&desk);
+    codes_page(&desk, &guest, &return_to, None)
+}
+
+pub(super) async fn submit_codes(
+    State(desk): State<Desk>,
+    guest: Guest,
+    form: Form<Saved>,
+) -> Result<Response, Trouble> {
+    let Form { typed, doubt, return_to } = form;
+    let problem = doubt.or_else(|| typed.saved.is_empty().then_some(Problem::Expired));
+    if problem.is_some() {
+        return Ok(codes_page(&desk, &guest, &return_to, problem));
+    }
+    if let Some(visit) = &guest.visit {
+        save_codes(&desk.env, &guest.caller, visit).await?;
+    }
+    Ok(headers::see_other(return_to.as_str()))
+}
+
+fn codes_page(
+    desk: &Desk,
+    guest: &Guest,
+    return_to: &ReturnTo,
+    problem: Option<Problem>,
+) -> Response {
+    let Some(visit) = &guest.visit else { return headers::see_other(return_to.as_str()) };
+    let unsaved = visit.user.user.recovery_codes().filter(|codes| !codes.are_saved());
+    let Some(codes) = unsaved else { return headers::see_other(return_to.as_str()) };
+    let page = pages::RecoveryCodes {
+        frame: desk.frame_for(guest),
+        form: desk.form(guest, return_to),
+        codes: grouped(codes),
+        issuer: desk.env.config.issuer.clone(),
+        username: visit.user.identity.name.clone(),
+        to_be_saved: true,
+        problem,
+    };
+    desk.form_page(&page, problem)
+}
+
+fn grouped(codes: &RecoveryCodes) -> Vec<String> {
+    codes.unused().map(recovery::Code::expose_grouped).collect()
+}
+
+/// The unused codes as a text file.
+pub(super) async fn codes_file(State(desk): State<Desk>, guest: Guest) -> Response {
+    let user = guest.visit.as_ref().map(|visit| &visit.user);
+    let codes = user.and_then(|snapshot| snapshot.user.recovery_codes());
+    let (Some(user), Some(codes)) = (user, codes) else {
+        return headers::see_other("/.doorward/");
+    };
+    let text =
+        pages::recovery_codes_file(&desk.env.config.issuer, &user.identity.name, &grouped(codes));
+    let mut response = Response::new(text.into());
+    *response.status_mut() = StatusCode::OK;
+    let headers = response.headers_mut();
+    headers::harden(headers);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    let host = desk.env.config.portal.host();
+    let disposition = format!("attachment; filename=\"recovery-codes-{host}.txt\"");
+    if let Ok(disposition) = HeaderValue::from_str(&disposition) {
+        headers.insert(CONTENT_DISPOSITION, disposition);
+    }
+    response
+}
+
+/// The unused codes again.
+pub(super) async fn view(State(desk): State<Desk>, guest: Guest) -> Result<Response, Trouble> {
+    let back = || headers::see_other(security::place().as_str());
+    let Some(visit) = &guest.visit else { return Ok(back()) };
+    let user = &visit.user.user;
+    let Some(codes) = user.recovery_codes().filter(|_| user.has_second_factor()) else {
+        return Ok(back());
+    };
+    if !codes.are_saved() {
+        return Ok(headers::see_other(&security::place().through(refusal::SAVE_CODES)));
+    }
+    note_viewed(&desk.env, &guest.caller, visit).await?;
+    let page = pages::RecoveryCodes {
+        frame: desk.frame_for(&guest),
+        form: desk.form(&guest, &security::place()),
+        codes: grouped(codes),
+        issuer: desk.env.config.issuer.clone(),
+        username: visit.user.identity.name.clone(),
+        to_be_saved: false,
+        problem: None,
+    };
+    Ok(desk.page(StatusCode::OK, &page))
+}
+
+pub(super) async fn ask_for_new(
+    State(desk): State<Desk>,
+    guest: Guest,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let return_to = Asked::of(query.as_deref()).return_to_or(&desk, security::place().as_str());
+    new_page(&desk, &guest, &return_to, None)
+}
+
+pub(super) async fn make_new(
+    State(desk): State<Desk>,
+    guest: Guest,
+    form: Form<Pressed>,
+) -> Result<Response, Trouble> {
+    let Form { doubt, return_to, .. } = form;
+    let Some(visit) = guest.visit.clone().filter(|_| doubt.is_none()) else {
+        return Ok(new_page(&desk, &guest, &return_to, doubt));
+    };
+    let (env, caller) = (desk.env.clone(), guest.caller.clone());
+    let renewed = desk.outlive(async move { renew(&env, &caller, &visit).await }).await?;
+    let to = return_to.through(refusal::SAVE_CODES);
+    Ok(headers::see_other(if renewed { &to } else { return_to.as_str() }))
+}
+
+fn new_page(
+    desk: &Desk,
+    guest: &Guest,
+    return_to: &ReturnTo,
+    problem: Option<Problem>,
+) -> Response {
+    let user = guest.visit.as_ref().map(|visit| &visit.user.user);
+    let Some(left) = user.and_then(User::recovery_codes_left) else {
+        return headers::see_other(return_to.as_str());
+    };
+    let what = pages::Question::NewRecoveryCodes { left };
+    let (frame, form) = (desk.frame_for(guest), desk.form(guest, return_to));
+    desk.form_page(&pages::Ask { frame, form, what, problem }, problem)
+}

@@ -1,0 +1,173 @@
+use std::time::Duration;
+
+use doorward::domain::event::What;
+use doorward::domain::letter::{About, Letter};
+use http::StatusCode;
+
+use crate::gate::{Browser, Gate, mails};
+
+const EMAIL: &str = "/.doorward/security/email";
+
+/// Ada, who has no second factor, has shown that she reads her address.
+async fn ada_reads_her_mail(gate: &Gate) -> Browser {
+    gate.knows("ada").await;
+    let mut browser = gate.browser();
+    browser.signs_in("ada").await;
+    browser.opens(EMAIL).await;
+    browser.sends(&[("send", "yes")]).await;
+    browser.follows().await;
+    let code = gate.code_mailed_to("ada@example.com").await;
+    browser.sends(&[("code", &code)]).await;
+    assert_eq!(browser.status, StatusCode::SEE_OTHER, "{}", browser.page);
+    browser.follows().await;
+    browser
+}
+
+#[tokio::test]
+async fn a_new_address_counts_once_its_link_was_followed_and_the_old_one_is_told() {
+    let gate = mails();
+    let mut browser = ada_reads_her_mail(&gate).await;
+    browser.sends(&[("email", "ada@example.org")]).await;
+    browser.follows().await;
+    assert!(browser.page.contains("ada@example.org"), "it waits");
+    let told = gate.letters().await;
+    let asked =
+        |letter: &&Letter| letter.happened().is_some_and(|event| event.what == What::EmailAsked);
+    assert_eq!(told.iter().find(asked).unwrap().to.as_str(), "ada@example.com");
+    assert_eq!(
+        gate.browser().signs_in("ada@example.org").await.status,
+        StatusCode::UNPROCESSABLE_ENTITY
+    );
+
+    let link = gate.link_mailed_to("ada@example.org").await;
+    let mut elsewhere = gate.browser();
+    assert_eq!(elsewhere.opens(&link).await.heading(), "Is this your address?");
+    elsewhere.opens(&link).await;
+    elsewhere.sends(&[]).await;
+    assert_eq!(elsewhere.location().as_deref(), Some("/.doorward/security"));
+    assert_eq!(elsewhere.session(), None, "it signs nobody in");
+    let told = gate.letters().await;
+    let of_the_change = |letter: &&Letter| matches!(&letter.about, About::Happened { event, .. } if event.what == What::EmailChanged);
+    let changed = told.iter().find(of_the_change).unwrap();
+    assert!(
+        matches!(&changed.about, About::Happened { event, .. } if event.what == What::EmailChanged)
+    );
+    assert_eq!(changed.to.as_str(), "ada@example.com", "the old one is told");
+    assert_eq!(gate.browser().signs_in("ada@example.org").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(
+        gate.browser().signs_in("ada@example.com").await.status,
+        StatusCode::UNPROCESSABLE_ENTITY
+    );
+    assert_eq!(gate.browser().opens(&link).await.status, StatusCode::GONE, "it works once");
+}
+
+#[tokio::test]
+async fn without_a_second_factor_the_old_address_is_asked_first() {
+    let gate = mails();
+    gate.knows("ada").await;
+    let mut browser = gate.browser();
+    browser.signs_in("ada").await;
+    browser.opens(EMAIL).await;
+    assert!(browser.page.contains("a…@example.com"), "{}", browser.page);
+    browser.sends(&[("email", "eve@example.org")]).await;
+    assert_eq!(browser.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(gate.letters().await.iter().all(|letter| letter.to.as_str() == "ada@example.com"));
+}
+
+#[tokio::test]
+async fn wrong_codes_are_counted_and_a_new_code_voids_the_old() {
+    let gate = mails();
+    gate.knows("ada").await;
+    let mut browser = gate.browser();
+    browser.signs_in("ada").await;
+    browser.opens(EMAIL).await;
+    browser.sends(&[("send", "yes")]).await;
+    let first = gate.code_mailed_to("ada@example.com").await;
+    browser.opens(EMAIL).await;
+    browser.sends(&[("send", "yes")]).await;
+    assert_eq!(gate.code_mailed_to("ada@example.com").await, first, "not within a minute");
+    gate.waits(Duration::from_mins(1));
+    browser.opens(EMAIL).await;
+    browser.sends(&[("send", "yes")]).await;
+    let second = gate.code_mailed_to("ada@example.com").await;
+    assert_ne!(first, second);
+    browser.opens(EMAIL).await;
+    for _ in 0..5 {
+        browser.sends(&[("code", &first)]).await;
+        assert_eq!(browser.status, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    browser.sends(&[("code", &second)]).await;
+    assert_eq!(browser.status, StatusCode::TOO_MANY_REQUESTS);
+    gate.waits(Duration::from_secs(30));
+    browser.sends(&[("code", &second)]).await;
+    assert_eq!(browser.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_code_is_good_for_ten_minutes_and_in_no_other_session() {
+    let gate = mails();
+    gate.knows("ada").await;
+    let (mut browser, mut thief) = (gate.browser(), gate.browser());
+    browser.signs_in("ada").await;
+    thief.signs_in("ada").await;
+    browser.opens(EMAIL).await;
+    browser.sends(&[("send", "yes")]).await;
+    let code = gate.code_mailed_to("ada@example.com").await;
+    thief.opens(EMAIL).await;
+    thief.sends(&[("code", &code)]).await;
+    assert_eq!(thief.status, StatusCode::UNPROCESSABLE_ENTITY);
+    gate.waits(Duration::from_secs(601));
+    browser.opens(EMAIL).await;
+    browser.sends(&[("code", &code)]).await;
+    assert_eq!(browser.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
+async fn an_address_that_somebody_has_cannot_be_had() {
+    let gate = mails();
+    gate.knows("bob").await;
+    let mut browser = ada_reads_her_mail(&gate).await;
+    browser.sends(&[("email", "bob@example.com")]).await;
+    assert_eq!(browser.status, StatusCode::SEE_OTHER, "nobody is told who there is");
+    let link = gate.link_mailed_to("bob@example.com").await;
+    let mut elsewhere = gate.browser();
+    elsewhere.opens(&link).await;
+    elsewhere.sends(&[]).await;
+    assert_eq!(elsewhere.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(gate.browser().signs_in("ada@example.com").await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn what_is_no_address_is_not_mailed() {
+    let gate = mails();
+    let mut browser = ada_reads_her_mail(&gate).await;
+    for wrong in
+        ["", "ada", "a@b@c.example", "ada@example.org\r\nBcc: x@example.org", "<a@example.org>"]
+    {
+        browser.sends(&[("email", wrong)]).await;
+        assert_eq!(browser.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn a_newer_address_voids_the_link_of_the_older() {
+    let gate = mails();
+    let mut browser = ada_reads_her_mail(&gate).await;
+    browser.sends(&[("email", "one@example.org")]).await;
+    let first = gate.link_mailed_to("one@example.org").await;
+    browser.opens(EMAIL).await;
+    browser.sends(&[("email", "two@example.org")]).await;
+    assert_eq!(gate.browser().opens(&first).await.status, StatusCode::GONE);
+    let second = gate.link_mailed_to("two@example.org").await;
+    assert_eq!(gate.browser().opens(&second).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn where_no_letters_are_sent_an_administrator_changes_it() {
+    let gate = Gate::new();
+    gate.knows("ada").await;
+    let mut browser = gate.browser();
+    browser.signs_in("ada").await;
+    browser.opens(EMAIL).await;
+    assert!(browser.page.contains("An administrator can change it."), "{}", browser.page);
+}

@@ -1,0 +1,210 @@
+//! The first factor of a person is the moment a thief of passwords waits for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use doorward::domain::event::What;
+use doorward::domain::letter::About;
+use doorward::domain::name::Login;
+use doorward::flow::administer;
+use doorward::store::memory::Memory;
+use http::StatusCode;
+
+use crate::gate::{Browser, CONFIG, Gate, PASSWORD};
+
+const SET_UP: &str = "/.doorward/set-up";
+
+fn gate(proof: &str) -> Gate {
+    let mail = "mail: { server: '127.0.0.1:9', tls: none, from: door@example.com }";
+    let config = format!("{CONFIG}{mail}\nset_up: {{ proof: {proof} }}\n");
+    Gate::configured(&config, Arc::new(Memory::new()))
+}
+
+/// Whether the page shows a secret to set up.
+fn shows_a_secret(browser: &Browser) -> bool {
+    browser.page.contains("id=\"secret\"")
+}
+
+/// Ada with her password, in a browser of hers.
+async fn ada(gate: &Gate) -> Browser {
+    gate.knows("ada").await;
+    let mut browser = gate.browser();
+    browser.signs_in("ada").await;
+    browser
+}
+
+async fn sets_up(gate: &Gate, browser: &mut Browser) {
+    browser.opens(SET_UP).await;
+    let code = browser.secret().code_at(gate.now()).expose().to_owned();
+    browser.sends(&[("code", &code)]).await;
+    assert_eq!(browser.status, StatusCode::SEE_OTHER, "{}", browser.page);
+}
+
+#[tokio::test]
+async fn a_code_from_ones_mailbox_comes_before_the_secret() {
+    let gate = gate("mail");
+    let mut browser = ada(&gate).await;
+    browser.opens(SET_UP).await;
+    assert!(!shows_a_secret(&browser) && browser.page.contains("a…@example.com"));
+    let before = gate.letters().await.len();
+    browser.opens(SET_UP).await;
+    assert_eq!(gate.letters().await.len(), before, "looking sends nothing");
+    browser.sends(&[("send", "yes")]).await;
+    browser.follows().await;
+    let code = gate.code_mailed_to("ada@example.com").await;
+    let wrong = if code == "000000" { "000001" } else { "000000" };
+    browser.sends(&[("mailed_code", wrong)]).await;
+    assert_eq!(browser.status, StatusCode::UNPROCESSABLE_ENTITY);
+    browser.sends(&[("mailed_code", &code)]).await;
+    browser.follows().await;
+    assert!(shows_a_secret(&browser), "{}", browser.page);
+    sets_up(&gate, &mut browser).await;
+}
+
+#[tokio::test]
+async fn a_first_code_is_worth_nothing_where_the_proof_is_missing() {
+    let gate = gate("mail");
+    let mut browser = ada(&gate).await;
+    browser.opens(SET_UP).await;
+    browser.sends(&[("code", "123456")]).await;
+    assert!(!shows_a_secret(&browser));
+    browser.opens(SET_UP).await;
+    browser.sends(&[("send", "yes")]).await;
+    browser.follows().await;
+    browser.sends(&[("mailed_code", &gate.code_mailed_to("ada@example.com").await)]).await;
+    browser.follows().await;
+    let key = browser.secret();
+    gate.waits(Duration::from_mins(16));
+    browser.visits(SET_UP).await;
+    browser.sends(&[("password", PASSWORD)]).await;
+    browser.follows().await;
+    assert!(!shows_a_secret(&browser), "the proof is as old as the password was");
+    browser.sends(&[("code", key.code_at(gate.now()).expose())]).await;
+    browser.opens("/strict/").await;
+    assert_eq!(browser.passed, None);
+}
+
+#[tokio::test]
+async fn a_link_from_an_administrator_is_proof_enough() {
+    for proof in ["mail", "link", "none"] {
+        let gate = gate(proof);
+        let link = gate.adds("ada").await;
+        let mut browser = gate.browser();
+        browser.opens(&link).await;
+        browser.sends(&[("password", PASSWORD)]).await;
+        sets_up(&gate, &mut browser).await;
+    }
+}
+
+#[tokio::test]
+async fn where_a_link_is_asked_for_nothing_else_will_do() {
+    let gate = gate("link");
+    let mut browser = ada(&gate).await;
+    browser.opens(SET_UP).await;
+    assert!(!shows_a_secret(&browser));
+    assert!(browser.page.contains("it takes a link that an administrator makes for you"));
+    let before = gate.letters().await.len();
+    browser.sends(&[("send", "yes"), ("mailed_code", "123456"), ("code", "123456")]).await;
+    assert!(!shows_a_secret(&browser));
+    assert_eq!(gate.letters().await.len(), before);
+}
+
+#[tokio::test]
+async fn without_an_address_or_after_a_reset_it_takes_a_link() {
+    let gate = gate("mail");
+    let mut browser = ada(&gate).await;
+    administer::reset_second_factor(&gate.env, "root", &Login::typed("ada")).await.unwrap();
+    browser.opens(SET_UP).await;
+    assert!(browser.page.contains("a…@example.com"), "nothing was on, nothing was reset");
+    let protected = gate.adds("bob").await;
+    let mut bob = gate.browser();
+    bob.opens(&protected).await;
+    bob.sends(&[("password", PASSWORD)]).await;
+    sets_up(&gate, &mut bob).await;
+    administer::reset_second_factor(&gate.env, "root", &Login::typed("bob")).await.unwrap();
+    bob.signs_in("bob").await;
+    bob.visits(SET_UP).await;
+    assert!(bob.page.contains("it takes a link"), "{}", bob.page);
+}
+
+#[tokio::test]
+async fn whoever_it_was_not_freezes_the_factor_and_an_administrator_leads_on() {
+    let gate = gate("none");
+    let mut thief = ada(&gate).await;
+    thief.opens(SET_UP).await;
+    let key = thief.secret();
+    sets_up(&gate, &mut thief).await;
+    thief.follows().await;
+    let codes = thief.recovery_codes();
+    thief.sends(&[("saved", "yes")]).await;
+
+    let link = gate.link_mailed_to("ada@example.com").await;
+    let mut owner = gate.browser();
+    owner.opens(&link).await;
+    assert_eq!(owner.heading(), "Was this somebody else?");
+    thief.opens("/orders").await;
+    assert!(thief.passed.is_some(), "looking does nothing");
+    owner.sends(&[]).await;
+    assert_eq!(owner.heading(), "Nobody gets in with it any longer");
+    thief.opens("/orders").await;
+    assert_eq!(thief.passed, None, "sessions are over");
+
+    gate.waits_for_the_next_code();
+    thief.signs_in("ada").await;
+    thief.follows().await;
+    let code = key.code_at(gate.now()).expose().to_owned();
+    for (kind, code) in [("totp", code.as_str()), ("recovery-code", codes[0].as_str())] {
+        thief.opens(&format!("/.doorward/challenge?kind={kind}")).await;
+        assert!(thief.page.contains("no code is read"), "{}", thief.page);
+        let csrf = gate_csrf(&gate, &mut thief).await;
+        thief
+            .posts(
+                "/.doorward/challenge",
+                &[("csrf", csrf.as_str()), ("kind", kind), ("code", code)],
+            )
+            .await;
+        assert_ne!(thief.status, StatusCode::SEE_OTHER);
+    }
+    thief.opens("/orders").await;
+    assert_eq!(thief.passed, None);
+    assert_eq!(gate.browser().opens(&link).await.status, StatusCode::GONE, "it works once");
+    assert!(gate.events().await.contains(&What::Frozen));
+
+    owner.opens(&gate.makes_a_link("ada").await).await;
+    owner.sends(&[("password", "four dry sandbanks")]).await;
+    sets_up(&gate, &mut owner).await;
+}
+
+/// The hidden field of some form that this browser may open.
+async fn gate_csrf(_: &Gate, browser: &mut Browser) -> String {
+    browser.opens("/.doorward/sign-out").await;
+    browser.field("csrf").unwrap()
+}
+
+#[tokio::test]
+async fn the_news_of_a_first_factor_is_one_letter_with_a_way_to_say_not_me() {
+    let gate = gate("none");
+    let mut browser = ada(&gate).await;
+    sets_up(&gate, &mut browser).await;
+    let letters = gate.letters().await;
+    let news: Vec<_> = letters
+        .iter()
+        .filter(|letter| letter.happened().is_some_and(|event| event.what == What::TwoFactorOn))
+        .collect();
+    assert_eq!(news.len(), 1);
+    assert!(matches!(&news[0].about, About::Happened { not_me: Some(_), .. }));
+}
+
+#[tokio::test]
+async fn such_a_link_says_nothing_of_a_factor_that_came_later() {
+    let gate = gate("none");
+    let mut browser = ada(&gate).await;
+    sets_up(&gate, &mut browser).await;
+    browser.follows().await;
+    browser.sends(&[("saved", "yes")]).await;
+    let link = gate.link_mailed_to("ada@example.com").await;
+    browser.opens("/.doorward/security/replace").await;
+    let code = browser.secret().code_at(gate.now()).expose().to_owned();
+    browser.sends(&[("code", &code)]).await;
+    assert_eq!(gate.browser().opens(&link).await.status, StatusCode::GONE);
+}

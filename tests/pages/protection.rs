@@ -1,0 +1,119 @@
+//! The pages of changes to one's own protection, in every state.
+
+use std::time::Duration;
+
+use doorward::web::pages::{
+    Ask, ChangeEmail, ChangePassword, Forgot, Mailed, NewAuthenticator, NewPlace, Problem,
+    ProveFirst, Question, RecoveryCodes, Rename, TurnOff, html,
+};
+
+use super::{HOSTILE, LONG, RIGHT_TO_LEFT, form, frame, recovery_codes, scan};
+
+pub(super) fn samples() -> Vec<(String, String)> {
+    let mut pages = Vec::new();
+    let mut add = |name: &str, page: String| pages.push((name.to_owned(), page));
+
+    for (name, mails, asked, problem) in [
+        ("forgot", true, false, None),
+        ("forgot-asked", true, true, None),
+        ("forgot-no-mail", false, false, None),
+        ("forgot-wait", true, false, Some(Problem::Wait(Duration::from_secs(40)))),
+    ] {
+        let (frame, form) = (frame(None), form());
+        add(name, html(&Forgot { frame, form, mails, asked, problem }));
+    }
+    for (name, problem) in
+        [("change-password", None), ("change-password-too-common", Some(Problem::TooCommon))]
+    {
+        let (frame, form) = (frame(Some("ada")), form());
+        let username = "ada".into();
+        add(name, html(&ChangePassword { frame, form, username, at_least: 8, problem }));
+    }
+    add("change-email", html(&change_email(None, None, None)));
+    add("change-email-waiting", html(&change_email(Some("ada@example.org"), None, None)));
+    add("change-email-refused", html(&change_email(None, None, Some(Problem::Address))));
+    add("change-email-old-address", html(&change_email(None, Some(mailed(None)), None)));
+    let under_way = Some(mailed(Some(Duration::from_secs(42))));
+    add("change-email-code", html(&change_email(None, under_way, Some(Problem::MailedCode))));
+    let no_mail = ChangeEmail { mails: false, present: None, ..change_email(None, None, None) };
+    add("change-email-no-mail", html(&no_mail));
+    let again = Some(mailed(Some(Duration::ZERO)));
+    add("prove-first-mail", html(&prove_first(Some(mailed(None)), None)));
+    let sent = Some(mailed(Some(Duration::from_secs(42))));
+    add("prove-first-mail-sent", html(&prove_first(sent, None)));
+    add("prove-first-mail-again", html(&prove_first(again, Some(Problem::TooManyMails))));
+    add("prove-first-link", html(&prove_first(None, None)));
+
+    for (name, place, problem) in [
+        ("authenticator-add", NewPlace::Beside, None),
+        ("authenticator-add-many", NewPlace::Beside, Some(Problem::TooManyAuthenticators)),
+        ("authenticator-replace", instead(0), None),
+        ("authenticator-replace-devices", instead(2), Some(Problem::Code)),
+    ] {
+        add(name, html(&new_authenticator(place, problem)));
+    }
+    for (name, called) in [("long", LONG), ("right-to-left", RIGHT_TO_LEFT), ("hostile", HOSTILE)] {
+        let what = Question::RemoveAuthenticator { name: called.into() };
+        add(&format!("ask-remove-{name}"), html(&ask(what)));
+        let (frame, form, name_now) = (frame(Some(called)), form(), called.into());
+        let page = Rename { frame, form, name: name_now, problem: None };
+        add(&format!("rename-{name}"), html(&page));
+    }
+    for left in [0, 1, 7] {
+        add(&format!("ask-new-codes-{left}"), html(&ask(Question::NewRecoveryCodes { left })));
+    }
+    let username = || "ada".to_owned();
+    add("ask-not-me", html(&ask(Question::NotMe { username: username() })));
+    let address = "ada@example.org".to_owned();
+    add("ask-verify-email", html(&ask(Question::VerifyEmail { address, username: username() })));
+
+    for (name, demanded, problem) in [
+        ("turn-off", false, None),
+        ("turn-off-demanded", true, None),
+        ("turn-off-refused", false, Some(Problem::Code)),
+    ] {
+        let (frame, form) = (frame(Some("ada")), form());
+        add(name, html(&TurnOff { frame, form, demanded, problem }));
+    }
+    add("recovery-codes-again", html(&RecoveryCodes { to_be_saved: false, ..recovery_codes() }));
+    pages
+}
+
+/// A code that goes to Ada: it is under way if there is a time after which another can be sent.
+fn mailed(again_in: Option<Duration>) -> Mailed {
+    Mailed { to: "a…@example.com".into(), sent: again_in.is_some(), again_in }
+}
+
+fn change_email(
+    waiting: Option<&str>,
+    old_address: Option<Mailed>,
+    problem: Option<Problem>,
+) -> ChangeEmail {
+    ChangeEmail {
+        frame: frame(Some("ada")),
+        form: form(),
+        mails: true,
+        present: Some("ada@example.com".into()),
+        waiting: waiting.map(Into::into),
+        old_address,
+        typed: problem.map(|_| "ada@".to_owned()).unwrap_or_default(),
+        problem,
+    }
+}
+
+fn prove_first(by_mail: Option<Mailed>, problem: Option<Problem>) -> ProveFirst {
+    ProveFirst { frame: frame(Some("ada")), form: form(), by_mail, problem }
+}
+
+const fn instead(devices: usize) -> NewPlace {
+    NewPlace::Instead { devices, forget_devices: true }
+}
+
+fn new_authenticator(place: NewPlace, problem: Option<Problem>) -> NewAuthenticator {
+    let (frame, form) = (frame(Some("ada")), form());
+    NewAuthenticator { frame, form, place, scan: scan("ada"), name: String::new(), problem }
+}
+
+fn ask(what: Question) -> Ask {
+    Ask { frame: frame(Some("ada")), form: form(), what, problem: None }
+}
