@@ -112,7 +112,7 @@ impl Desk {
     }
 
     /// The code that is under way to this guest, as a page tells of it.
-    pub(super) fn mailed(&self, guest: &Guest) -> pages::Mailed {
+    pub(super) fn mailed(guest: &Guest) -> pages::Mailed {
         let now = guest.caller.now;
         let visit = guest.visit.as_ref();
         let mailed = visit.and_then(|visit| visit.session.mailed.as_ref());
@@ -143,7 +143,7 @@ fn page(
         mails: desk.env.config.mail.is_some(),
         present: user.email().map(ToString::to_string),
         waiting: user.new_email().map(ToString::to_string),
-        old_address: desk.asks_old_address(guest, visit).then(|| desk.mailed(guest)),
+        old_address: desk.asks_old_address(guest, visit).then(|| Desk::mailed(guest)),
         typed,
         problem,
     };

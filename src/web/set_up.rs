@@ -119,7 +119,7 @@ fn prove_page(
     let page = pages::ProveFirst {
         frame: desk.frame_for(guest),
         form: desk.form(guest, return_to),
-        by_mail: (owed == FirstFactorAsks::MailedCode).then(|| desk.mailed(guest)),
+        by_mail: (owed == FirstFactorAsks::MailedCode).then(|| Desk::mailed(guest)),
         problem,
     };
     desk.form_page(&page, problem)
