@@ -105,12 +105,12 @@ enum Command {
     #[command(after_help = cert::NOTE)]
     #[command(subcommand)]
     Cert(cert::Command),
+    /// Letters: see whether they arrive
+    #[command(subcommand, after_help = mail::NOTE)]
+    Mail(mail::Command),
     /// People: add, import, list, show, change, let in again, keep out, remove
     #[command(subcommand, after_help = USER_NOTE)]
     User(user::Command),
-    /// Letters: whether they arrive
-    #[command(subcommand, after_help = mail::NOTE)]
-    Mail(mail::Command),
     /// See it work: an old application, a gateway before it, and three people
     #[command(after_help = DEMO_NOTE)]
     Demo {

@@ -1,11 +1,12 @@
 //! Own pages share an origin with the application, and keep their secrets from its scripts all the
 //! same: by no road that a browser offers can a script of the application read one.
 
+use doorward::web::doors::{DOORS, On, Serves};
 use serde_json::Value;
 
 use crate::application;
 use crate::browser::Browser;
-use crate::codes::sets_up;
+use crate::codes::{saves_codes, sets_up};
 use crate::door::Door;
 use crate::main_job::joins;
 
@@ -28,6 +29,33 @@ fn a_script_of_the_application_cannot_read_own_pages() {
     let told = browser.runs("return await (await fetch('/.doorward/whoami')).text()");
     let told = told.as_str().unwrap();
     assert!(!told.contains(&code) && !told.contains(&secret), "{told}");
+}
+
+#[test]
+fn no_page_of_ours_is_read_by_a_script_of_the_application_and_none_is_put_in_its_place() {
+    let door = Door::before(application::start());
+    let browser = Browser::before(&door);
+    joins(&browser, &door);
+    sets_up(&browser, &door);
+    saves_codes(&browser);
+    let pages = DOORS.iter().filter(|door| door.serves == Serves::Page && door.on != On::Others);
+    for page in pages {
+        let path = page.path.replace("{token}", "none").replace("{id}", "none");
+        browser.visits("/open/");
+        is_kept_from(&path, &browser);
+        let posted = browser.runs(&format!(
+            "const form = new URLSearchParams({{ csrf: '', code: '000000', saved: 'yes' }});
+             const answer = await fetch('{path}', {{ method: 'POST', body: form }});
+             return [answer.status, await answer.text()]"
+        ));
+        let status = posted[0].as_u64().unwrap();
+        assert!(status == 403 || status == 405, "{path}: {posted}");
+        assert!(tells_nothing(&posted[1]), "{path}: {posted}");
+    }
+    let worker = browser.runs(
+        "return await navigator.serviceWorker.register('/worker.js').then(() => 'in', () => 'out')",
+    );
+    assert_eq!(worker, "out", "a service worker could answer in our place");
 }
 
 /// Asserts that nothing of this page can be fetched, framed, or read through its window.

@@ -8,6 +8,9 @@
 #[path = "../support/door.rs"]
 #[allow(dead_code, reason = "each binary uses what it needs")]
 mod door;
+#[path = "../support/post_office.rs"]
+#[allow(dead_code, reason = "each binary uses what it needs")]
+mod post_office;
 #[path = "../support/window.rs"]
 #[allow(dead_code, reason = "each binary uses what it needs")]
 mod window;
@@ -24,4 +27,5 @@ mod hands;
 mod hosts;
 mod main_job;
 mod pictures;
+mod protection;
 mod tools;

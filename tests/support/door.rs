@@ -11,7 +11,7 @@ use doorward::config::Config;
 use doorward::domain::chance::Chance;
 use doorward::domain::factor::totp;
 use doorward::domain::link::{Link, Purpose};
-use doorward::domain::name::{Login, Name};
+use doorward::domain::name::{Email, Login, Name};
 use doorward::domain::secret::Token;
 use doorward::domain::time::Timestamp;
 use doorward::domain::user::{Profile, User, UserId};
@@ -43,6 +43,11 @@ impl Door {
     /// A gateway before the application at `upstream`, that lets requests end for ten seconds.
     pub(crate) fn before(upstream: SocketAddr) -> Self {
         Self::that_stops_within(upstream, "10s")
+    }
+
+    /// A gateway before the application at `upstream`, with `more` in its configuration.
+    pub(crate) fn with_more(upstream: SocketAddr, more: &str) -> Self {
+        Self::opens(|state| config("127.0.0.1:0", &upstream.to_string(), state, "10s") + more)
     }
 
     /// A gateway before an application at `upstream`, which is a name.
@@ -165,12 +170,21 @@ impl Door {
 
     /// An operator adds somebody; the one-time link's path.
     pub(crate) fn adds(&self, name: &str) -> String {
+        self.adds_at(name, None)
+    }
+
+    /// An operator adds somebody with an address.
+    pub(crate) fn adds_with_address(&self, name: &str, address: &str) -> String {
+        self.adds_at(name, Some(address))
+    }
+
+    fn adds_at(&self, name: &str, address: Option<&str>) -> String {
         let env = self.gateway.as_ref().unwrap().env();
         let (id, token) = env.chance.draw(|rng| (UserId::random(rng), Token::random(rng)));
         let profile = Profile {
             name: Name::parse(name).unwrap(),
             full_name: None,
-            email: None,
+            email: address.map(|address| Email::parse(address).unwrap()),
             groups: std::iter::once("staff".parse().unwrap()).collect(),
         };
         let now = env.now().unwrap();

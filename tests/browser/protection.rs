@@ -1,0 +1,199 @@
+//! Looking after one's own protection in a real browser, with script and without.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use rstest::rstest;
+
+use crate::application;
+use crate::browser::Browser;
+use crate::codes::{saves_codes, sets_up};
+use crate::door::{Door, PASSWORD};
+use crate::main_job::{joins, reaches_the_application, signs_in, signs_out};
+use crate::post_office::{Arrived, opens_on};
+use crate::tools::code;
+
+const SECURITY: &str = "/.doorward/security";
+
+/// A browser, with or without script.
+fn browser(door: &Door, script: bool) -> Browser {
+    if script { Browser::before(door) } else { Browser::without_script(door) }
+}
+
+/// Follows a link of the security page.
+fn follows<'b>(browser: &'b Browser, label: &str) -> &'b Browser {
+    browser.visits(SECURITY).presses(label)
+}
+
+/// The page says this somewhere.
+fn reads(browser: &Browser, words: &str) {
+    browser
+        .until(&format!("read {words:?}"), || browser.text("main").contains(words).then_some(()));
+}
+
+#[rstest]
+#[case::with_script(true)]
+#[case::without_script(false)]
+fn everything_about_the_second_factor_is_done_on_ones_own(#[case] script: bool) {
+    let door = Door::before(application::start());
+    let browser = browser(&door, script);
+    joins(&browser, &door);
+    browser.visits(SECURITY);
+    reads(&browser, "Two-factor is off.");
+    sets_up(&browser, &door);
+    saves_codes(&browser);
+    browser.visits(SECURITY);
+    reads(&browser, "Two-factor is on.");
+
+    // The unused codes again, and then new ones.
+    follows(&browser, "Show them").comes_to("/.doorward/recovery-codes");
+    let old = browser.texts(".recovery-code");
+    assert_eq!(old.len(), 12);
+    follows(&browser, "Make new ones").sees("form").presses("Make new ones");
+    browser.comes_to("/.doorward/set-up/recovery-codes?return_to=%2F.doorward%2Fsecurity");
+    let new = browser.texts(".recovery-code");
+    assert!(new.len() == 12 && !new.contains(&old[0]));
+    browser.presses("I have saved them").comes_to(SECURITY);
+
+    // A tablet beside the phone, under another name, and away again.
+    door.waits(Duration::from_secs(30));
+    follows(&browser, "Add another").sees("#secret");
+    let tablet = browser.texts("#secret span").concat();
+    browser.types("code", &code(&tablet, door.now())).types("name", "Tablet");
+    browser.presses("Add it").comes_to(SECURITY);
+    reads(&browser, "Tablet");
+    browser.presses("Rename").sees("#name");
+    browser.types("name", "Phone").presses("Save the name").comes_to(SECURITY);
+    reads(&browser, "Phone");
+    browser.presses("Remove").sees("form").presses("Remove it").comes_to(SECURITY);
+    assert!(!browser.text("#authenticators ~ .rows").contains("Phone"));
+
+    // A new phone in the place of all before.
+    door.waits(Duration::from_secs(30));
+    follows(&browser, "Replace").sees("#secret");
+    let phone = browser.texts("#secret span").concat();
+    assert_ne!(phone, tablet);
+    browser.types("code", &code(&phone, door.now())).presses("Replace the old one");
+    browser.comes_to(SECURITY);
+
+    // The password is asked again before a change, once it is a quarter of an hour old.
+    door.waits(Duration::from_mins(16));
+    follows(&browser, "Turn two-factor off");
+    browser.sees("#password").types("password", PASSWORD).presses("Confirm");
+    browser.sees("#code").types("code", &code(&phone, door.now()));
+    if !script {
+        browser.presses("Go on");
+    }
+    browser.comes_to("/.doorward/security/turn-off").sees(".warning");
+    door.waits(Duration::from_secs(30));
+    browser.types("code", &code(&phone, door.now())).presses("Turn two-factor off");
+    browser.comes_to(SECURITY);
+    reads(&browser, "Two-factor is off.");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[rstest]
+#[case::with_script(true)]
+#[case::without_script(false)]
+fn what_is_ended_in_one_browser_is_refused_in_the_other_at_its_next_request(#[case] script: bool) {
+    let door = Door::before(application::start());
+    let (here, there) = (browser(&door, script), browser(&door, script));
+    joins(&here, &door);
+    let secret = sets_up(&here, &door);
+    saves_codes(&here);
+    door.waits(Duration::from_secs(30));
+    signs_in(&there, "/page");
+    there.comes_to("/.doorward/challenge").ticks("trust_device");
+    there.types("code", &code(&secret, door.now()));
+    if !script {
+        there.presses("Go on");
+    }
+    reaches_the_application(&there, "/page", "pwd,otp,mfa");
+
+    here.visits(SECURITY).sees("#sessions").presses("End");
+    there.visits("/page").comes_to("/.doorward/sign-in");
+    there.types("username", "ada").types("password", PASSWORD).presses("Sign in");
+    reaches_the_application(&there, "/page", "pwd,trusted-device");
+
+    here.visits(SECURITY).sees("#devices").presses("Revoke");
+    there.visits("/page").comes_to("/.doorward/challenge");
+    assert_eq!(here.complaints(), [""; 0]);
+}
+
+/// A gateway that sends letters to a real mail server, and asks for a mailed code at set-up.
+fn mails() -> (Door, Arrived) {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = socket.local_addr().unwrap();
+    let arrived = opens_on(socket, None);
+    let application = application::start();
+    let mail = format!("mail: {{ server: '{server}', tls: none, from: door@example.com }}\n");
+    let door = Door::with_more(application, &mail);
+    (door, arrived)
+}
+
+/// The last letter with this subject, once it is there, as its text.
+fn letter(arrived: &Arrived, subject: &str) -> String {
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        let found = arrived.letters().into_iter().rev().find(|letter| letter.contains(subject));
+        if let Some(letter) = found {
+            return letter.replace("=\r\n", "");
+        }
+        assert!(std::time::Instant::now() < deadline, "no letter: {subject}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// The path of the link in a letter.
+fn link(letter: &str) -> String {
+    let (_, token) = letter.split_once("/.doorward/link/").unwrap();
+    format!("/.doorward/link/{}", token.split_whitespace().next().unwrap())
+}
+
+#[rstest]
+#[case::with_script(true)]
+#[case::without_script(false)]
+fn letters_lead_to_a_new_password_a_first_factor_and_another_address(#[case] script: bool) {
+    let (door, arrived) = mails();
+    let browser = browser(&door, script);
+    door.adds_with_address("ada", "ada@example.com");
+
+    // Whoever never had a password asks for a letter.
+    browser.visits("/page").presses("Forgot your password, or never had one?");
+    browser.comes_to("/.doorward/forgot").types("email", "ada").presses("Send the letter");
+    reads(&browser, "a letter with a link is on its way");
+    browser.visits(&link(&letter(&arrived, "Set a new password")));
+    browser.types("password", PASSWORD).presses("Save the password");
+
+    // A first factor takes a code from the mailbox.
+    browser.visits("/.doorward/set-up").presses("Send the code").sees("#code");
+    reads(&browser, "a…@example.com");
+    assert_eq!(browser.counts("#secret"), 0);
+    let text = letter(&arrived, "Your code for");
+    let six = text
+        .split_whitespace()
+        .find(|word| word.len() == 6 && word.bytes().all(|byte| byte.is_ascii_digit()));
+    browser.types("code", six.unwrap()).presses("Go on");
+    sets_up(&browser, &door);
+    saves_codes(&browser);
+
+    // Another address counts once its link was followed.
+    browser.visits("/.doorward/security/email");
+    browser.types("email", "lovelace@example.com").presses("Send the letter");
+    reads(&browser, "Waits to be confirmed");
+    browser.visits(&link(&letter(&arrived, "Is this your address")));
+    browser.presses("This is my address").comes_to(SECURITY);
+    reads(&browser, "lovelace@example.com");
+
+    // And it was somebody else after all.
+    browser.visits(&link(&letter(&arrived, "two-factor is on")));
+    reads(&browser, "Was this somebody else?");
+    browser.presses("This was not me");
+    reads(&browser, "Nobody gets in with it any longer");
+    door.waits(Duration::from_secs(30));
+    signs_in(&browser, "/page");
+    browser.comes_to("/.doorward/challenge");
+    reads(&browser, "no code is read");
+    assert_eq!(browser.counts("#code"), 0);
+    assert_eq!(browser.complaints(), [""; 0]);
+}
