@@ -161,6 +161,13 @@ impl Peer {
         peer
     }
 
+    /// Waits until it was told something that begins so.
+    pub(crate) fn has_heard(&self, words: &str) {
+        while !self.was_told(words) {
+            thread::yield_now();
+        }
+    }
+
     /// Whether it was told something that begins so.
     pub(crate) fn was_told(&self, words: &str) -> bool {
         self.heard.lock().unwrap().iter().any(|line| line.starts_with(words))
