@@ -187,10 +187,10 @@ impl Metrics {
             upstream_failures,
             reloads,
             letters,
-            letters_waiting,
             turned_away,
             ended,
             connections,
+            letters_waiting,
             loaded,
         }
     }

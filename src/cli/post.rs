@@ -17,25 +17,26 @@ use crate::store::{Change, Kind};
 
 /// Those who send letters. What waits when they end is sent by the next who open.
 pub(super) struct PostOffice {
-    closes: watch::Sender<bool>,
+    /// Whether it is closed.
+    door: watch::Sender<bool>,
     postmen: JoinSet<()>,
 }
 
 impl PostOffice {
     /// Begins to send letters.
     pub(super) fn open(live: &Arc<Live>) -> Self {
-        let (closes, closed) = watch::channel(false);
+        let (door, closed) = watch::channel(false);
         let mut postmen = JoinSet::new();
         for _ in 0..POSTMEN {
             postmen.spawn(send_letters(Arc::clone(live), closed.clone()));
         }
         postmen.spawn(count_letters(Arc::clone(live), closed));
-        Self { closes, postmen }
+        Self { door, postmen }
     }
 
     /// No letter is begun any more.
     pub(super) fn close(&self) {
-        self.closes.send_replace(true);
+        self.door.send_replace(true);
     }
 
     /// Lets the letters under way arrive, within reason: those that do not are sent again.

@@ -4,6 +4,7 @@
 //! have to fetch ([`words`]). Links are made of the portal's configured origin. How a server is
 //! spoken with, and what each of its answers means for the letter, is in [`way`].
 
+mod connection;
 mod smtp;
 mod trust;
 mod way;

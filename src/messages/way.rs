@@ -1,14 +1,12 @@
 //! The way of one letter: a connection, step by step, and what it means if a step fails.
 //!
-//! The commands and the answers are lettre's. The connection and its encryption are ours: lettre
-//! waits without end for a server that falls silent, and what somebody slips in before the
-//! encryption begins it would read as if it had come after.
+//! The commands and the answers are lettre's. The connection is ours (see
+//! [`connection`](super::connection)), and so is every limit: lettre waits without end for a server
+//! that falls silent.
 
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use lettre::Address;
@@ -18,13 +16,12 @@ use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::{
     ClientId, Extension, MailBodyParameter as Body, MailParameter,
 };
-use rustls::ProtocolVersion;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use super::connection::{Greeted, ask_for_encryption, version};
 use crate::config::MailTls;
 
 /// Where a server is, and how it is spoken with.
@@ -224,7 +221,7 @@ impl Way {
         step: Step,
         done: impl Future<Output = io::Result<T>>,
     ) -> Result<T, Unsent> {
-        within(step, self.patience.step, done, |step, error| away(step, &error)).await
+        within(step, self.patience.step, done, |step, error| away(step, error)).await
     }
 }
 
@@ -232,17 +229,17 @@ async fn within<T, E>(
     step: Step,
     limit: Duration,
     done: impl Future<Output = Result<T, E>>,
-    failed: impl FnOnce(Step, E) -> Unsent,
+    failed: impl FnOnce(Step, &E) -> Unsent,
 ) -> Result<T, Unsent> {
     let late = |_| {
         let why = format!("the server said nothing for {}", humantime::format_duration(limit));
         Unsent { step, outlook: Outlook::Away, why }
     };
-    timeout(limit, done).await.map_err(late)?.map_err(|error| failed(step, error))
+    timeout(limit, done).await.map_err(late)?.map_err(|error| failed(step, &error))
 }
 
 /// What the answer of a server to a step means (RFC 5321 §4.2.1).
-fn outlook(step: Step, error: lettre::transport::smtp::Error) -> Unsent {
+fn outlook(step: Step, error: &lettre::transport::smtp::Error) -> Unsent {
     use std::error::Error;
     let code = error.status().map(|code| code.to_string());
     let said = error.source().map(|said| one_line(&said.to_string()));
@@ -258,11 +255,10 @@ fn outlook(step: Step, error: lettre::transport::smtp::Error) -> Unsent {
     // 421 closes the connection; 530 and its like, and 5.7 in the enhanced code, speak of who sends
     // (RFC 4954 §6, RFC 3463 §3.8): an operator will mend that, and then the letter is taken.
     let outlook = match code.as_deref() {
-        Some("421" | "530" | "534" | "535" | "538") => Outlook::Away,
+        Some("421" | "530" | "534" | "535" | "538") | None => Outlook::Away,
         Some(_) if !about_this_letter => Outlook::Away,
         Some(code) if code.starts_with('5') && !why.contains(" 5.7.") => Outlook::Never,
         Some(_) => Outlook::Later,
-        None => Outlook::Away,
     };
     Unsent { step, outlook, why }
 }
@@ -272,105 +268,9 @@ fn away(step: Step, why: &dyn fmt::Display) -> Unsent {
 }
 
 /// What a server says goes into a line of the log, and no further than that.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     let clean = text.chars().map(|c| if c.is_control() { ' ' } else { c });
     clean.take(SAID_AT_MOST).collect::<String>().trim().to_owned()
-}
-
-/// Speaks in the clear for as long as it takes to be encrypted (RFC 3207).
-async fn ask_for_encryption(stream: &mut TcpStream, hello: &ClientId) -> io::Result<()> {
-    let mut stream = tokio::io::BufReader::new(stream);
-    answer(&mut stream, "220").await?;
-    stream.write_all(format!("EHLO {hello}\r\n").as_bytes()).await?;
-    let offers = answer(&mut stream, "250").await?;
-    if !offers.iter().any(|offer| offer.trim().eq_ignore_ascii_case("STARTTLS")) {
-        return Err(io::Error::other("the server does not offer STARTTLS"));
-    }
-    stream.write_all(b"STARTTLS\r\n").await?;
-    answer(&mut stream, "220").await?;
-    if stream.buffer().is_empty() {
-        Ok(())
-    } else {
-        Err(io::Error::other("something was slipped in before the encryption"))
-    }
-}
-
-/// The lines of an answer without its code, which must be `code`.
-async fn answer(
-    stream: &mut tokio::io::BufReader<&mut TcpStream>,
-    code: &str,
-) -> io::Result<Vec<String>> {
-    let mut lines = Vec::new();
-    let mut stream = stream.take(ANSWER_AT_MOST);
-    loop {
-        let mut line = String::new();
-        if stream.read_line(&mut line).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        let said = one_line(&line);
-        let Some(rest) = said.strip_prefix(code) else { return Err(io::Error::other(said)) };
-        let more = rest.starts_with('-');
-        lines.push(rest.trim_start_matches(['-', ' ']).to_owned());
-        if !more {
-            return Ok(lines);
-        }
-    }
-}
-
-fn version(version: Option<ProtocolVersion>) -> &'static str {
-    match version {
-        Some(ProtocolVersion::TLSv1_3) => "TLS 1.3",
-        Some(ProtocolVersion::TLSv1_2) => "TLS 1.2",
-        _ => "TLS",
-    }
-}
-
-/// An encrypted connection before whose first bytes stand some of ours.
-#[derive(Debug)]
-struct Greeted {
-    greeting: &'static [u8],
-    peer: SocketAddr,
-    stream: tokio_rustls::client::TlsStream<TcpStream>,
-}
-
-impl AsyncTokioStream for Greeted {
-    fn peer_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.peer)
-    }
-}
-
-impl AsyncRead for Greeted {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if self.greeting.is_empty() {
-            return Pin::new(&mut self.stream).poll_read(context, buffer);
-        }
-        let (now, later) = self.greeting.split_at(self.greeting.len().min(buffer.remaining()));
-        buffer.put_slice(now);
-        self.greeting = later;
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Greeted {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
 }
 
 impl fmt::Display for Step {
@@ -387,5 +287,5 @@ impl fmt::Display for Step {
     }
 }
 
+/// How much of what a server says is told.
 const SAID_AT_MOST: usize = 500;
-const ANSWER_AT_MOST: u64 = 16 * 1024;
