@@ -51,6 +51,10 @@ fn no_header_opens_a_place(#[case] line: &str) {
 #[case("X-Original-URL")]
 #[case("X_Rewrite_Url")]
 #[case("Proxy")]
+#[case("SCRIPT_NAME")]
+#[case("Script-Name")]
+#[case("PATH_INFO")]
+#[case("X-Script-Name")]
 #[case("Doorward-Secret")]
 fn no_forged_word_arrives(#[case] name: &str) {
     let notes = Notes::start();
