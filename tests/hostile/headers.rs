@@ -71,6 +71,23 @@ fn no_forged_word_arrives(#[case] name: &str) {
     assert!(!notes.heard().contains("mallory"), "{}", notes.heard());
 }
 
+/// 3: nor behind the body, where some servers read headers, too (RFC 9110 §6.5).
+#[test]
+fn no_forged_word_arrives_in_trailers() {
+    let notes = Notes::start();
+    let door = before(notes.address);
+    let sent = format!(
+        "POST /open HTTP/1.1\r\nHost: {HOST}\r\nTransfer-Encoding: chunked\r\nTE: trailers\r\n\
+         Trailer: Remote-User\r\n\r\n2\r\nhi\r\n0\r\nRemote-User: mallory\r\nHost: evil\r\n\r\n"
+    );
+    Wire::to(door.address).asks(sent);
+    let heard = notes.heard();
+    assert!(
+        heard.contains("hi") && !heard.contains("mallory") && !heard.contains("evil"),
+        "{heard}"
+    );
+}
+
 /// 4: what we do not know of somebody, nobody says for us.
 #[test]
 fn a_fact_that_is_not_known_is_absent_and_never_the_visitors() {
