@@ -34,10 +34,10 @@ fn application(goes_on: bool) -> std::net::SocketAddr {
                     "200 OK\r\nContent-Length: 1073741824\r\n\r\n"
                 };
                 stream.write_all(format!("HTTP/1.1 {answer}").as_bytes()).unwrap();
-                let chunk = vec![b'a'; 65_536];
                 if answer.contains("Content-Length") {
-                    stream.write_all(&chunk).unwrap();
+                    stream.write_all(b"begun").unwrap();
                 }
+                let chunk = vec![b'a'; 65_536];
                 while goes_on && stream.write_all(&chunk).is_ok() {}
                 // Silent until the other side has gone.
                 while let Ok(1..) = stream.read(&mut [0; 4096]) {}
