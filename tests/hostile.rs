@@ -100,7 +100,7 @@ impl Notes {
 }
 
 /// A gateway before the application at `upstream`: everything is open but `/secret/`, which nobody
-/// may enter, and `/private/`, which asks for a sign-in.
+/// may enter, `/private/`, which asks for a sign-in, and `/staff/`, which is for some.
 fn before(upstream: SocketAddr) -> Door {
     before_with(upstream, "")
 }
@@ -124,6 +124,7 @@ apps:
     rules:
       - {{ paths: [/secret/], require: nobody }}
       - {{ paths: [/private/], require: sign-in }}
+      - {{ paths: [/staff/], only: {{ groups: [staff] }}, require: sign-in }}
       - {{ paths: [/office/], networks: [10.0.0.0/8], require: nothing }}
       - {{ paths: [/office/], require: nobody }}
     otherwise: nothing

@@ -188,3 +188,38 @@ fn a_host_is_one_of_ours_or_nobodys(#[case] host: &str, #[case] status: u16) {
     let answer = Wire::to(door.address).asks(format!("GET /open HTTP/1.1\r\nHost: {host}\r\n\r\n"));
     assert_eq!(answer.status, status, "{host}");
 }
+
+/// 15, 16: however many hosts there are, letter case leads to no other's rules.
+#[test]
+fn beyond_a_hundred_hosts_every_host_has_its_own_rules_in_any_letter_case() {
+    let notes = Notes::start();
+    let door = Door::with(|folder| {
+        let apps: String = (0..130)
+            .map(|number| {
+                let require = if number % 2 == 0 { "nothing" } else { "nobody" };
+                format!(
+                    "  - {{ name: a{number}, hosts: ['http://a{number}.b.localhost:8080'], \
+                     upstream: 'http://{}', otherwise: {require} }}\n",
+                    notes.address
+                )
+            })
+            .collect();
+        format!(
+            "listen: [{{ address: '127.0.0.1:0' }}]\noperators: {{ address: '127.0.0.1:0' }}\n\
+             state: {}\nportal: http://id.localhost:8080\napps:\n{apps}",
+            folder.join("state").display()
+        )
+    });
+    let mut wire = Wire::to(door.address);
+    for number in 0..130 {
+        let status = if number % 2 == 0 { 200 } else { 403 };
+        for host in [
+            format!("a{number}.b.localhost:8080"),
+            format!("A{number}.B.LOCALHOST:8080"),
+            format!("a{number}.B.localhost:8080"),
+        ] {
+            let answer = wire.asks(format!("GET /x HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+            assert_eq!(answer.status, status, "{host}");
+        }
+    }
+}
