@@ -302,7 +302,7 @@ mod tests {
     #[test]
     fn every_phase_has_its_deadline_and_a_request_under_way_has_none() {
         let connections = Arc::new(Connections::default());
-        let tls = Entered { secure: true, redirect: false };
+        let tls = Entered { secure: true, ..Entered::default() };
         let comes = |entrance, phase: Phase| {
             let open = connections.admit(from(1), false, entrance, &limits(9, 9)).unwrap();
             open.link.enter(phase, connections.now());

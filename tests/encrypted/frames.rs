@@ -493,3 +493,18 @@ fn section_10_5_1_a_head_without_end_is_not_collected() {
         assert_ne!((frame.kind, frame.stream), (HEADERS, 1), "ten megabytes of headers were read");
     }
 }
+
+/// Not one of the RFC's: nobody keeps a connection for ever on which nothing is asked.
+#[test]
+fn an_idle_connection_is_closed_whatever_it_says_of_itself() {
+    let upstream = Upstream::start();
+    let door = crate::means::door(&upstream, "deadlines: { idle: 1s }");
+    let mut frames = Frames::to(&door);
+    frames.sends(&get(1));
+    assert_eq!(frames.fate(), Fate::Answered(200));
+    while frames.goes_on() {}
+    // Half a head is no request either.
+    let mut frames = Frames::to(&door);
+    frames.sends(&frame(HEADERS, END_STREAM, 1, &request("/open/a", &[])));
+    while frames.next().is_some() {}
+}
