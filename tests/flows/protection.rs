@@ -205,7 +205,8 @@ async fn several_authenticators_work_side_by_side_each_under_its_name() {
     here.follows().await;
     assert!(link(&here, "/remove").is_empty(), "the last one stays");
     here.opens(&rename.replace("/rename", "/remove")).await;
-    assert_eq!(here.location().as_deref(), Some(OFF));
+    assert_eq!(here.heading(), "This is your only authenticator");
+    assert!(here.page.contains(OFF), "that is another deed");
 }
 
 /// The addresses on the page that end so.
