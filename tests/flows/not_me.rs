@@ -138,8 +138,8 @@ async fn a_mailed_link_to_set_a_password_thaws_nothing() {
     freezes(&gate, &link).await;
     let mut owner = gate.browser();
     owner.opens("/.doorward/forgot").await;
-    owner.sends(&[("username", "ada")]).await;
-    tokio::task::yield_now().await;
+    owner.sends(&[("email", "ada")]).await;
+    gate.settles().await;
     let reset = gate.link_mailed_to("ada@example.com").await;
     owner.opens(&reset).await;
     assert!(owner.page.contains("you go on to your second factor"), "{}", owner.page);

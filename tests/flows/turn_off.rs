@@ -129,10 +129,8 @@ async fn of_two_who_turn_it_off_at_once_one_does_and_the_other_is_signed_out() {
     other.waits(Duration::from_secs(60));
     let mut there = other.browser();
     there.signs_in_fully(&other, "ada", &ada).await;
-    gate.waits_for_the_next_code();
-    other.waits_for_the_next_code();
-    here.opens(OFF).await;
-    there.opens(OFF).await;
+    assert_eq!(here.opens(OFF).await.heading(), "Turn two-factor off");
+    assert_eq!(there.opens(OFF).await.heading(), "Turn two-factor off");
     let codes = ada.recovery_codes.clone();
     let theirs = codes[1].clone();
     overtaken.by(async move {
