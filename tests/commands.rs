@@ -215,7 +215,7 @@ async fn somebody_is_shown_with_everything_that_operators_may_know() {
     assert_eq!(shown["recovery_codes"]["left"], 12);
     assert_eq!(shown["known_browsers"], 2);
     assert_eq!(shown["failures"][0]["password"]["failures"], 1);
-    assert_eq!(shown["events"].as_array().unwrap().len(), 6);
+    assert_eq!(shown["events"].as_array().unwrap().len(), 7);
     assert_eq!(shown["events"][0]["what"], "password-refused", "the newest first");
     assert!(shown["events"][0]["from"].is_string());
 }

@@ -1,6 +1,6 @@
 //! Letters, from what they tell of until a mail server has taken them.
 
-#![expect(clippy::unwrap_used, reason = "a test may")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
 #[allow(dead_code, reason = "each binary uses what it needs")]
 #[path = "support/gate.rs"]

@@ -10,11 +10,13 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use doorward::domain::event::What;
 use doorward::web::assets;
 use doorward::web::pages::{
-    Challenge, Confirm, Form, Frame, Home, Kind, Later, Link, Notice, NoticePage, Owed, Problem,
-    RecoveryCodes, Scan, SetPassword, SetUp, SignIn, SignOut, Standing, Trust, TwoFactor, html,
-    recovery_codes_file,
+    Authenticator, Challenge, CodesLeft, Confirm, Demanded, Device, Form, Frame, Happened, Home,
+    Kind, Later, Link, Moment, Notice, NoticePage, Offer, OfferPage, Owed, Problem, Protection,
+    RecoveryCodes, Row, Scan, Security, Session, SetPassword, SetUp, SignIn, SignOut, Standing,
+    Trust, TwoFactor, html, recovery_codes_file,
 };
 use doorward::web::qr;
 use fast_qr::{ECL, QRBuilder};
@@ -299,6 +301,18 @@ fn samples() -> Vec<(String, String)> {
     for (name, called) in [("long", LONG), ("right-to-left", RIGHT_TO_LEFT), ("hostile", HOSTILE)] {
         add(&format!("home-{name}"), html(&home(called, TwoFactor::On)));
     }
+    for (name, page) in securities() {
+        add(name, html(&page));
+    }
+    for (name, offer) in [
+        ("set-up", Offer::SetUp),
+        ("replace", Offer::Replace { codes_left: 11 }),
+        ("new-codes", Offer::NewCodes { codes_left: 1 }),
+        ("no-codes", Offer::NewCodes { codes_left: 0 }),
+    ] {
+        add(&format!("offer-{name}"), html(&OfferPage { offer, ..offer_page(None) }));
+    }
+    add("offer-expired", html(&offer_page(Some(Problem::Expired))));
     add("sign-out", html(&SignOut { frame: frame(Some("ada")), form: form(), problem: None }));
 
     for (name, notice) in notices() {
@@ -307,6 +321,141 @@ fn samples() -> Vec<(String, String)> {
     }
     pages.extend(protection::samples());
     pages
+}
+
+/// The security page in every state.
+fn securities() -> Vec<(&'static str, Security)> {
+    let on = |demanded| Protection::On { trusted_until: None, demanded };
+    let off = |due| Security {
+        two_factor: Protection::Off { due },
+        authenticators: Vec::new(),
+        codes_left: None,
+        devices: Vec::new(),
+        ..security("ada")
+    };
+    let none = Security {
+        devices: Vec::new(),
+        sessions: vec![session("Chrome on Mac", true)],
+        happened: Vec::new(),
+        ..security("ada")
+    };
+    let many = Security {
+        two_factor: Protection::On {
+            trusted_until: Some("22 December 2026".into()),
+            demanded: None,
+        },
+        authenticators: ["Phone", "Tablet", "Authenticator app", "Old phone", "1Password"]
+            .map(authenticator)
+            .into(),
+        may_add: false,
+        devices: (0..10).map(|n| device("Firefox on Windows", n == 0)).collect(),
+        sessions: (0..50).map(|n| session("A browser", n == 0)).collect(),
+        more_sessions: 7,
+        happened: everything(),
+        ..security("ada")
+    };
+    let frozen = Security {
+        two_factor: Protection::Frozen { since: moment() },
+        devices: Vec::new(),
+        ..security("ada")
+    };
+    let forlorn = Security {
+        frame: Frame { support: None, ..frame(Some("ada")) },
+        two_factor: Protection::Frozen { since: moment() },
+        ..security("ada")
+    };
+    let group = |name: &str| on(Some(Demanded::OfGroup(name.into())));
+    let demanded = |of| Security { two_factor: on(Some(of)), ..security("ada") };
+    vec![
+        ("security", security("ada")),
+        ("security-none", none),
+        ("security-many", many),
+        ("security-off", off(None)),
+        ("security-off-for-now", off(Some("3 December 2026".into()))),
+        ("security-frozen", frozen),
+        ("security-frozen-without-support", forlorn),
+        ("security-demanded-of-everyone", demanded(Demanded::OfEveryone)),
+        ("security-demanded-of-group", demanded(Demanded::OfGroup("staff".into()))),
+        ("security-demanded-of-you", demanded(Demanded::OfYou)),
+        ("security-demanded-for-a-place", demanded(Demanded::ForAPlace)),
+        ("security-demanded-in-app", demanded(Demanded::InApp("CRM".into()))),
+        ("security-few-codes", Security { codes_left: Some(CodesLeft(3)), ..security("ada") }),
+        ("security-last-code", Security { codes_left: Some(CodesLeft(1)), ..security("ada") }),
+        ("security-no-codes", Security { codes_left: Some(CodesLeft(0)), ..security("ada") }),
+        ("security-no-mail", Security { email: None, ..security("ada") }),
+        ("security-new-mail", {
+            let new_email = Some("ada@lovelace.example".into());
+            Security { new_email, ..security("ada") }
+        }),
+        ("security-expired", Security { problem: Some(Problem::Expired), ..security("ada") }),
+        ("security-long", Security { two_factor: group(LONG), ..security(LONG) }),
+        ("security-right-to-left", {
+            Security { two_factor: group(RIGHT_TO_LEFT), ..security(RIGHT_TO_LEFT) }
+        }),
+        ("security-hostile", Security { two_factor: group(HOSTILE), ..security(HOSTILE) }),
+    ]
+}
+
+/// The page of somebody who calls everything so.
+fn security(called: &str) -> Security {
+    let authenticators = if called == "ada" { vec!["Phone"] } else { vec![called, called] };
+    Security {
+        frame: frame(Some(called)),
+        form: form(),
+        two_factor: Protection::On { trusted_until: None, demanded: None },
+        authenticators: authenticators.into_iter().map(authenticator).collect(),
+        may_add: true,
+        codes_left: Some(CodesLeft(12)),
+        devices: vec![device("Firefox on Windows", false), device("Safari on iPhone", false)],
+        sessions: vec![session("Chrome on Mac", true), session("Safari on iPhone", false)],
+        more_sessions: 0,
+        email: Some(format!("{called}@example.com")),
+        new_email: None,
+        happened: [What::DeviceCopied, What::SignedIn, What::Unlocked].map(happened).into(),
+        problem: None,
+    }
+}
+
+fn authenticator(called: &str) -> Authenticator {
+    let id = "0".repeat(32);
+    Authenticator { id, name: called.into(), added: moment(), last_used: moment() }
+}
+
+fn device(browser: &str, is_this: bool) -> Device {
+    let row = row(browser, is_this);
+    Device { row, made: moment(), last_used: moment(), expires: moment() }
+}
+
+fn session(browser: &str, is_this: bool) -> Session {
+    Session { row: row(browser, is_this), began: moment(), last_used: moment() }
+}
+
+fn row(browser: &str, is_this: bool) -> Row {
+    // One says nothing of where it came from, one came from afar.
+    let address = (browser != "A browser").then(|| "2001:db8:85a3:8d3:1319:8a2e:370:7348".into());
+    Row { id: "0".repeat(32), browser: browser.into(), address, is_this }
+}
+
+/// Everything that can happen.
+fn everything() -> Vec<Happened> {
+    let what = |n: u8| minicbor::decode(&minicbor::to_vec(n).ok()?).ok();
+    (0..).map_while(what).map(happened).collect()
+}
+
+fn happened(what: What) -> Happened {
+    let visitor = what != What::Unlocked;
+    let browser = visitor.then(|| "Firefox on Windows".into());
+    Happened { at: moment(), what, browser, address: visitor.then(|| "192.0.2.1".into()) }
+}
+
+fn moment() -> Moment {
+    let words = "22 November 2026, 08:00 UTC".into();
+    Moment { machine: "2026-11-22T08:00Z".into(), words }
+}
+
+fn offer_page(problem: Option<Problem>) -> OfferPage {
+    let url = "/.doorward/set-up?return_to=%2Forders".into();
+    OfferPage { frame: frame(Some("ada")), form: form(), offer: Offer::SetUp, url, problem }
 }
 
 fn notices() -> Vec<(&'static str, Notice)> {

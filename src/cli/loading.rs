@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::config::{Config, Problem, Problems};
 use crate::edge;
 use crate::flow::trial::{self, Failed};
+use crate::messages::{Smtp, Unsent};
 use crate::proxy::Certificates;
 
 /// Reads the file at `path` and the certificates that it names, and tries its tests.
@@ -17,6 +18,7 @@ pub(super) fn load(path: &Path) -> Result<Config, Problems> {
     let now = edge::system_time();
     let mut problems: Vec<Problem> = trial::failed(&config, now).iter().map(problem).collect();
     match Certificates::read(&config) {
+        Ok(_) if unusable(&config, &mut problems) => {}
         Ok(certificates) if problems.is_empty() => {
             let warnings = certificates.warnings(&config, now);
             return Ok(config.with_warnings(warnings));
@@ -26,6 +28,18 @@ pub(super) fn load(path: &Path) -> Result<Config, Problems> {
     }
     let Problems { file, text, .. } = config.warnings().clone();
     Err(Problems { file, problems, text })
+}
+
+/// Whether the mail server cannot be used as it is described, which `problems` then say.
+fn unusable(config: &Config, problems: &mut Vec<Problem>) -> bool {
+    let Err(error) = Smtp::of(config) else { return false };
+    let authority = config.mail.as_ref().and_then(|mail| mail.authority.as_ref());
+    let at =
+        authority.map_or(("mail".to_owned(), None), |file| (file.at.0.clone(), Some(file.at.1)));
+    let (Unsent::Away(what) | Unsent::Later(what) | Unsent::Never(what)) = error;
+    let cure = Some("name a PEM file that holds certificates".to_owned());
+    problems.push(Problem { place: at.1, key: at.0, what, cure });
+    true
 }
 
 fn problem(failed: &Failed<'_>) -> Problem {

@@ -11,6 +11,7 @@ mod failure;
 mod journal;
 pub mod live;
 mod loading;
+mod mail;
 mod log;
 mod papers;
 mod policy;
@@ -104,6 +105,9 @@ enum Command {
     #[command(after_help = cert::NOTE)]
     #[command(subcommand)]
     Cert(cert::Command),
+    /// Letters: see whether they arrive
+    #[command(subcommand, after_help = mail::NOTE)]
+    Mail(mail::Command),
     /// People: add, import, list, show, change, let in again, keep out, remove
     #[command(subcommand, after_help = USER_NOTE)]
     User(user::Command),
@@ -206,6 +210,11 @@ fn obey(line: Line, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Fa
             writeln!(out, "{:#}", crate::config::json_schema()).map_err(failure::unwritten)
         }
         Command::Cert(command) => cert::run(command, || configuration(line.config), out),
+        Command::Mail(command) => {
+            let config = loaded(line.config)?;
+            let (chance, now) = (edge::chance(), edge::system_time());
+            waits(mail::run(command, &config, &chance, now, out))
+        }
         Command::User(command) => {
             let config = loaded(line.config)?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -356,6 +365,7 @@ mod tests {
     fn help_teaches() {
         insta::assert_snapshot!("help", help(&[]));
         insta::assert_snapshot!("help_cert", help(&["cert"]));
+        insta::assert_snapshot!("help_mail_test", help(&["mail", "test"]));
         insta::assert_snapshot!("help_serve", help(&["serve"]));
         insta::assert_snapshot!("help_demo", help(&["demo"]));
         insta::assert_snapshot!("help_check", help(&["check"]));

@@ -15,14 +15,14 @@ use crate::store::Kind;
 /// Sends letters until it is dropped. What waits when the process ends is sent by the next.
 pub(super) async fn send_letters(live: Arc<Live>) {
     let mut written = live.env().store.watch();
-    let mut post: Option<(Arc<Config>, Option<Smtp>)> = None;
+    let mut post: Option<(Arc<Config>, Server)> = None;
     loop {
         let env = live.env();
         if post.as_ref().is_none_or(|(config, _)| !Arc::ptr_eq(config, &env.config)) {
-            post = connected(&env).map(|smtp| (Arc::clone(&env.config), smtp));
+            post = server(&env).map(|server| (Arc::clone(&env.config), server));
         }
-        if let Some((_, Some(smtp))) = &post
-            && let Err(error) = deliver(&env, smtp).await
+        if let Some((_, Server::Named(smtp))) = &post
+            && let Err(error) = deliver(&env, smtp.as_ref()).await
         {
             let error = &error as &dyn std::error::Error;
             tracing::error!(error, "letters wait: the store is unavailable");
@@ -41,10 +41,19 @@ pub(super) async fn send_letters(live: Arc<Live>) {
     }
 }
 
-/// The mail server, or that there is none. `None`: it cannot be set up now, and is tried again.
-fn connected(env: &Env) -> Option<Option<Smtp>> {
+/// Where letters go.
+enum Server {
+    /// To this one.
+    Named(Box<Smtp>),
+    /// The configuration names none.
+    Unnamed,
+}
+
+/// The mail server. `None`: it cannot be set up now, and is tried again.
+fn server(env: &Env) -> Option<Server> {
     match Smtp::of(&env.config) {
-        Ok(smtp) => Some(smtp),
+        Ok(Some(smtp)) => Some(Server::Named(Box::new(smtp))),
+        Ok(None) => Some(Server::Unnamed),
         Err(error) => {
             tracing::error!(%error, "no letter can be sent");
             None

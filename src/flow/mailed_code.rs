@@ -56,7 +56,9 @@ pub async fn send_code(
             }
             let code = Secret::from(code.expose().to_owned());
             let letter = Letter::to(&held.user, About::Code { code, what_for }, caller.now);
-            letter.into_iter().for_each(|letter| held.send(letter));
+            if let Some(letter) = letter {
+                held.send(letter);
+            }
             session.mailed = Some(mailed.clone());
             held.session = Some(session);
             held.tell(caller.event(user, What::CodeMailed));

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use super::admit::Visit;
 use super::env::{Caller, Env};
+use super::set_up::owed;
 use super::visits::live_session;
 use crate::domain::assurance::Proofs;
 use crate::domain::factor::recovery::RecoveryCodes;
 use crate::domain::time::Timestamp;
-use crate::domain::user::User;
+use crate::domain::user::{FirstFactorAsks, User};
 use crate::store::{Reads, Unavailable};
 
 /// What is offered.
@@ -35,10 +36,11 @@ impl Offer {
 
 /// What fits `user`, who has shown `proofs` in this session; `None`: nothing does.
 ///
-/// Nobody is offered what is demanded of them, nor what they declined lately.
+/// Nobody is offered what is demanded of them, what they declined lately, nor what takes a link from
+/// an administrator that they have not.
 pub fn fits(env: &Env, user: &User, proofs: &Proofs, now: Timestamp) -> Option<Offer> {
     match user.recovery_codes_left() {
-        None => may_set_up(env, user, now).then_some(Offer::SetUp),
+        None => may_set_up(env, user, proofs, now).then_some(Offer::SetUp),
         Some(_) if user.frozen().is_some() => None,
         Some(codes_left) if has_lost_it(user, proofs) => Some(Offer::Replace { codes_left }),
         Some(codes_left) => {
@@ -47,13 +49,14 @@ pub fn fits(env: &Env, user: &User, proofs: &Proofs, now: Timestamp) -> Option<O
     }
 }
 
-fn may_set_up(env: &Env, user: &User, now: Timestamp) -> bool {
+fn may_set_up(env: &Env, user: &User, proofs: &Proofs, now: Timestamp) -> bool {
     let demanded = || {
         let demands = &env.config.demands;
         demands.due(&user.identity(), user.made(), None, &env.since).is_some()
     };
     let declined = user.declined().is_some_and(|at| now.within(Offer::AGAIN_AFTER, at));
-    !user.has_second_factor() && !declined && !demanded()
+    let barred = owed(env, user, proofs, now) == FirstFactorAsks::Link;
+    !user.has_second_factor() && !declined && !barred && !demanded()
 }
 
 /// Whether a recovery code was the last that was shown, and no authenticator is newer than that.
@@ -73,8 +76,8 @@ pub async fn decline(env: &Env, caller: &Caller, visit: &Visit) -> Result<(), Un
     let reads = Reads { session: Some(visit.hash), ..Reads::user(visit.session.user) };
     env.store
         .update(reads, |held| {
-            let goes_on = live_session(env, caller, held).is_some();
-            if goes_on && may_set_up(env, &held.user, caller.now) {
+            let Some(session) = live_session(env, caller, held) else { return };
+            if may_set_up(env, &held.user, &session.proofs, caller.now) {
                 held.user.decline(caller.now);
             }
         })

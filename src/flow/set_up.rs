@@ -6,7 +6,7 @@
 use super::admit::Visit;
 use super::env::{Caller, Env, Given};
 use super::visits::{Fresh, live_session, rise};
-use crate::domain::assurance::Proof;
+use crate::domain::assurance::{Proof, Proofs};
 use crate::domain::event::What;
 use crate::domain::factor::totp;
 use crate::domain::letter::{About, Letter};
@@ -62,7 +62,7 @@ pub async fn pending_key(
                 return FirstKey::None;
             }
             let Some(session) = live_session(env, caller, held) else { return FirstKey::None };
-            match owed(env, caller, &held.user, &session) {
+            match owed(env, &held.user, &session.proofs, caller.now) {
                 FirstFactorAsks::Nothing => {
                     FirstKey::Waits(waiting(caller, held, session, Becomes::First, &new))
                 }
@@ -89,14 +89,12 @@ pub(super) fn waiting(
     new.clone()
 }
 
-/// What `session` must still show before a first factor is set up in it. A link from an administrator
-/// and a mailed code count for as long as a password does.
-fn owed(env: &Env, caller: &Caller, user: &User, session: &Session) -> FirstFactorAsks {
-    let asks = user.first_factor_asks(env.config.set_up_proof, caller.now);
-    let proofs = &session.proofs;
-    let lately = |shown: Option<Timestamp>| {
-        shown.is_some_and(|at| caller.now.within(env.config.confirm_for, at))
-    };
+/// What a session that has shown `proofs` must still show before a first factor is set up in it. A
+/// link from an administrator and a mailed code count for as long as a password does.
+pub(super) fn owed(env: &Env, user: &User, proofs: &Proofs, now: Timestamp) -> FirstFactorAsks {
+    let asks = user.first_factor_asks(env.config.set_up_proof, now);
+    let lately =
+        |shown: Option<Timestamp>| shown.is_some_and(|at| now.within(env.config.confirm_for, at));
     match asks {
         _ if lately(proofs.link) => FirstFactorAsks::Nothing,
         FirstFactorAsks::MailedCode if lately(proofs.mailed_code) => FirstFactorAsks::Nothing,
@@ -127,7 +125,8 @@ pub async fn turn_on(
             if held.user.has_second_factor() {
                 return SetUp::Already;
             }
-            if owed(env, caller, &held.user, &session) != FirstFactorAsks::Nothing {
+            let owed = owed(env, &held.user, &session.proofs, caller.now);
+            if owed != FirstFactorAsks::Nothing {
                 return SetUp::Late;
             }
             let Some(key) = session.pending(Becomes::First, caller.now).cloned() else {

@@ -76,6 +76,27 @@ impl Words {
         Text { words: self }.render().unwrap_or_default()
     }
 
+    /// What stands between greeting and end, each followed by an empty line.
+    fn blocks(&self) -> Vec<String> {
+        let facts: Vec<String> =
+            self.facts.iter().map(|(name, fact)| format!("{name}: {fact}")).collect();
+        let steps = || self.steps.iter().map(|(what, url)| format!("{what}:\n{url}"));
+        let code = self.code.iter().map(|code| format!("    {code}"));
+        let mut blocks = self.paragraphs.clone();
+        blocks.extend((!facts.is_empty()).then(|| facts.join("\n")));
+        blocks.extend(code);
+        // Of what happened, it is said first what to do if it was somebody else.
+        if facts.is_empty() {
+            blocks.extend(steps());
+            blocks.extend(self.after.clone());
+        } else {
+            blocks.extend(self.after.clone());
+            blocks.extend(steps());
+        }
+        blocks.extend(self.support.iter().map(|support| format!("Need help? {support}")));
+        blocks
+    }
+
     /// As HTML.
     pub fn html(&self) -> String {
         Html { words: self }.render().unwrap_or_default()
@@ -106,7 +127,7 @@ pub fn words(letter: &Letter, about: &About) -> Words {
             };
             Words {
                 subject: format!("Your code for {site}"),
-                paragraphs: vec![format!("This code lets you {what} at {site}:")],
+                paragraphs: vec![format!("This code lets you {what}:")],
                 code: Some(code.expose_str().to_owned()),
                 after: vec![
                     "It is good for ten minutes. Nobody who helps you will ever ask for it."
@@ -122,27 +143,29 @@ pub fn words(letter: &Letter, about: &About) -> Words {
         }
         Matter::ResetPassword { token } => Words {
             subject: format!("Set a new password for {site}"),
-            paragraphs: vec![format!(
-                "Somebody, probably you, asked for a new password for {site}. This link leads to \
-                 it, once, within a day:"
-            )],
+            paragraphs: vec![
+                "Somebody, probably you, wants a new password. This link leads to it, once, within \
+                 a day."
+                    .to_owned(),
+            ],
             steps: vec![("Set a new password".to_owned(), about.link(token))],
             after: vec![nothing()],
             ..words
         },
         Matter::VerifyEmail { token } => Words {
             subject: format!("Is this your address for {site}?"),
-            paragraphs: vec![format!(
-                "Somebody, probably you, named this address at {site}. If you follow this link \
-                 within a day, it becomes yours there:"
-            )],
+            paragraphs: vec![
+                "Somebody, probably you, named this address. If you follow this link within a day, \
+                 it becomes yours here."
+                    .to_owned(),
+            ],
             steps: vec![("This is my address".to_owned(), about.link(token))],
             after: vec![nothing()],
             ..words
         },
         Matter::Trial => Words {
             subject: format!("A trial letter from {site}"),
-            paragraphs: vec![format!("Letters from {site} arrive. There is nothing to do.")],
+            paragraphs: vec!["Letters arrive. There is nothing to do.".to_owned()],
             ..words
         },
     }
@@ -152,13 +175,15 @@ fn happened(words: Words, event: &Event, not_me: Option<&Token>, about: &About) 
     let (what, sentence) = news(event.what);
     let from = event.from.map(|address| address.to_string());
     let place = match (from, &event.agent) {
-        (Some(from), Some(agent)) => Some(format!("{agent}, from {from}")),
-        (Some(from), None) => Some(format!("from {from}")),
+        (Some(from), Some(agent)) => Some(format!("{agent}, {from}")),
+        (Some(from), None) => Some(from),
         (None, Some(agent)) => Some(agent.to_string()),
         (None, None) => None,
     };
     let by = event.by.as_ref().map(|_| ("By", "an administrator".to_owned()));
-    let facts = [Some(("When", moment(event.at))), place.map(|place| ("Where", place)), by];
+    let site = Some(("Site", about.site.clone()));
+    let when = Some(("When", moment(event.at)));
+    let facts = [site, when, place.map(|place| ("From", place)), by];
     let (security, password) = (about.page("security"), about.page("security/password"));
     let steps = match (event.what, not_me) {
         (_, Some(token)) => vec![("This was not me".to_owned(), about.link(token))],
@@ -178,7 +203,7 @@ fn happened(words: Words, event: &Event, not_me: Option<&Token>, about: &About) 
     };
     Words {
         subject: format!("{}: {what}", about.site),
-        paragraphs: vec![format!("{sentence} at {}.", about.site)],
+        paragraphs: vec![sentence.to_owned()],
         facts: facts.into_iter().flatten().collect(),
         after: vec![if_not.to_owned()],
         steps,
@@ -186,60 +211,59 @@ fn happened(words: Words, event: &Event, not_me: Option<&Token>, about: &About) 
     }
 }
 
-/// What is told of `what`: in the subject, and as the beginning of a sentence.
+/// What is told of `what`: in the subject, and as a sentence.
 fn news(what: What) -> (&'static str, &'static str) {
     match what {
-        What::PasswordSet => ("your password was set", "Your password was set by a link"),
-        What::PasswordChanged => ("your password was changed", "Your password was changed"),
+        What::PasswordSet => ("your password was set", "Your password was set by a link."),
+        What::PasswordChanged => ("your password was changed", "Your password was changed."),
         What::PasswordReset => {
-            ("your password was changed", "Your password was set anew by a link that was mailed")
+            ("your password was changed", "Your password was set anew by a link that was mailed.")
         }
-        What::TwoFactorOn => ("two-factor is on", "Two-factor was turned on for you"),
-        What::TwoFactorOff => ("two-factor is off", "Two-factor was turned off for you"),
+        What::TwoFactorOn => ("two-factor is on", "Two-factor was turned on for you."),
+        What::TwoFactorOff => ("two-factor is off", "Two-factor was turned off for you."),
         What::TwoFactorReset => {
-            ("two-factor was reset", "An administrator turned two-factor off for you")
+            ("two-factor was reset", "An administrator turned two-factor off for you.")
         }
         What::AuthenticatorAdded => {
-            ("another authenticator", "Another authenticator was added for you")
+            ("another authenticator", "Another authenticator was added for you.")
         }
         What::AuthenticatorReplaced => {
-            ("your authenticator was replaced", "Your authenticator was replaced by another")
+            ("your authenticator was replaced", "Your authenticator was replaced by another.")
         }
         What::AuthenticatorRemoved => {
-            ("an authenticator was removed", "One of your authenticators was removed")
+            ("an authenticator was removed", "One of your authenticators was removed.")
         }
         What::RecoveryCodeUsed => {
-            ("a recovery code was used", "One of your recovery codes was used")
+            ("a recovery code was used", "One of your recovery codes was used.")
         }
         What::RecoveryCodesRenewed => (
             "new recovery codes",
-            "New recovery codes were made for you, and the old ones are dead",
+            "New recovery codes were made for you, and the old ones are dead.",
         ),
-        What::DeviceTrusted => (
-            "a device is trusted now",
-            "A device was trusted, on which no code will be asked of you",
-        ),
+        What::DeviceTrusted => {
+            ("a device is trusted now", "A device was trusted: no code will be asked of you on it.")
+        }
         What::DeviceCopied => (
             "a trusted device was copied",
             "Two browsers used what makes one device trusted, so it is trusted no longer. Somebody \
-             may have copied it. It was noticed",
+             may have copied it.",
         ),
         What::EmailAsked => (
             "another e-mail address",
-            "Another e-mail address was named for you, and waits to be confirmed",
+            "Another e-mail address was named for you, and waits to be confirmed.",
         ),
         What::EmailChanged => {
-            ("your e-mail address was changed", "Your e-mail address was changed")
+            ("your e-mail address was changed", "Your e-mail address was changed.")
         }
-        What::NewBrowser => ("a new sign-in", "You signed in with a browser that was new"),
+        What::NewBrowser => ("a new sign-in", "You signed in with a browser that was new."),
         What::Frozen => (
             "two-factor is frozen",
             "You said that somebody else has set up two-factor for you. Nobody gets in with it, and \
-             an administrator can give you a link to start afresh",
+             an administrator can give you a link to start afresh.",
         ),
         What::Locked => (
             "too many wrong codes",
-            "Too many wrong codes were typed after your password, so only a recovery code is read",
+            "Too many wrong codes were typed after your password, so only a recovery code is read.",
         ),
         // People are not told of these; were they told, this would be true.
         other => ("news", other.sentence()),
@@ -251,4 +275,122 @@ fn moment(at: Timestamp) -> String {
     let millis = i64::try_from(at.millis()).unwrap_or(i64::MAX);
     let at = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
     at.to_zoned(jiff::tz::TimeZone::UTC).strftime("%-d %B %Y, %H:%M UTC").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::domain::agent::Agent;
+    use crate::domain::event::Whom;
+    use crate::domain::name::Email;
+    use crate::domain::secret::Secret;
+    use crate::domain::user::UserId;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    fn about(site: &str) -> About {
+        About {
+            site: site.to_owned(),
+            portal: "https://id.example.com".to_owned(),
+            support: Some("help@example.com".to_owned()),
+        }
+    }
+
+    fn letter(name: &str, about: Matter) -> Letter {
+        let to = Email::parse("ada@example.com").unwrap();
+        Letter { user: UserId::from([1; 16]), to, name: name.to_owned(), about, written: NOW }
+    }
+
+    fn event(what: What) -> Event {
+        Event {
+            at: NOW,
+            whom: Whom::User(UserId::from([1; 16])),
+            what,
+            from: Some([192, 0, 2, 1].into()),
+            by: None,
+            agent: Agent::read("Mozilla/5.0 (Windows NT 10.0; rv:140.0) Firefox/140.0"),
+        }
+    }
+
+    fn token() -> Token {
+        Token::from_bytes(&[7; 16]).unwrap()
+    }
+
+    /// Every kind of letter, by name.
+    fn letters(name: &str) -> Vec<(String, Letter)> {
+        let mut all: Vec<_> = (0..=u8::MAX)
+            .map_while(|number| {
+                let bytes = minicbor::to_vec(number).unwrap();
+                minicbor::decode::<What>(&bytes).ok()
+            })
+            .filter(|what| what.is_told_by_mail())
+            .map(|what| Matter::Happened { event: event(what), not_me: None })
+            .collect();
+        all.push(Matter::Happened { event: event(What::TwoFactorOn), not_me: Some(token()) });
+        let code = || Secret::from("012345".to_owned());
+        all.push(Matter::Code { code: code(), what_for: WhatFor::SetUp });
+        all.push(Matter::Code { code: code(), what_for: WhatFor::ChangeEmail });
+        all.push(Matter::ResetPassword { token: token() });
+        all.push(Matter::VerifyEmail { token: token() });
+        all.push(Matter::Trial);
+        let letters = all.into_iter().map(|about| letter(name, about));
+        letters.map(|letter| (letter.kind().to_owned(), letter)).collect()
+    }
+
+    #[test]
+    fn every_letter_says_what_it_did() {
+        let told: Vec<String> = letters("ada")
+            .iter()
+            .map(|(_, letter)| {
+                let words = words(letter, &about("Example Inc."));
+                format!("Subject: {}\n\n{}", words.subject, words.text())
+            })
+            .collect();
+        insta::assert_snapshot!("letters", told.join("\n=====\n"));
+        let html = words(&letters("ada")[0].1, &about("Example Inc.")).html();
+        insta::assert_snapshot!("letter_html", html);
+    }
+
+    #[test]
+    fn names_of_every_kind_stay_text() {
+        for name in ["\"><script>alert(1)</script>", "دانيال", &"long".repeat(16)] {
+            for (kind, letter) in letters(name) {
+                let words = words(&letter, &about(name));
+                assert!(!words.html().contains("<script"), "{kind}");
+                assert!(words.html().contains("<bdi>"), "{kind}: it keeps its own direction");
+                assert!(words.text().contains(name), "{kind}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_letter_loads_nothing_and_leads_to_the_portal_alone() {
+        for (kind, letter) in letters("ada") {
+            let words = words(&letter, &about("Example Inc."));
+            let html = words.html();
+            assert!(!html.contains("src=") && !html.contains("url("), "{kind}");
+            for link in html.split("href=\"").skip(1) {
+                assert!(link.starts_with("https://id.example.com/.doorward/"), "{kind}: {link}");
+            }
+            for url in words.text().split_whitespace().filter(|word| word.contains("://")) {
+                assert!(url.starts_with("https://id.example.com/.doorward/"), "{kind}: {url}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_thing_that_is_told_has_words_of_its_own() {
+        let all = letters("ada");
+        let news = all.iter().filter_map(|(_, letter)| letter.happened());
+        let said: Vec<_> = news.map(|event| news_of(event.what)).collect();
+        assert!(said.iter().all(|sentence| *sentence != "news"));
+        let distinct: BTreeSet<_> = said.iter().collect();
+        assert!(distinct.len() > 14, "{distinct:?}");
+    }
+
+    fn news_of(what: What) -> &'static str {
+        super::news(what).0
+    }
 }

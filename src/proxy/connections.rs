@@ -138,7 +138,8 @@ impl Connections {
                     (Phase::Busy, _) => false,
                 }
         });
-        waiting.sort_by_key(|link| (link.phase().0 != Phase::Idle, link.phase().1));
+        // Of those that have waited for as many ticks, the one that came first.
+        waiting.sort_by_key(|link| (link.phase().0 != Phase::Idle, link.phase().1, link.number()));
         waiting.truncate((of / 100).max(1));
         for link in &waiting {
             link.cut(Cut::Shed);

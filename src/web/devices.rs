@@ -2,18 +2,12 @@
 
 use axum::extract::{Path, State};
 use axum::response::Response;
-use serde::Deserialize;
 
-use super::form::{Form, Trouble};
+use super::form::{Form, Pressed, Trouble};
 use super::guard::Guest;
 use super::{Desk, headers, security};
 use crate::domain::device::DeviceId;
 use crate::flow::devices::{self, Revoked};
-
-/// The form has only a button.
-#[derive(Deserialize, Default)]
-#[serde(default)]
-pub(super) struct Pressed {}
 
 pub(super) async fn revoke(
     State(desk): State<Desk>,

@@ -92,50 +92,27 @@ impl Desk {
         let (env, caller) = (self.env.clone(), guest.caller.clone());
         if !send.is_empty() {
             let deed = async move { send_code(&env, &caller, &visit, what_for).await };
-            let sent = self.outlive(deed).await?;
-            return Ok(self.after_sending(sent, here, again));
+            return Ok(match self.outlive(deed).await? {
+                Sent::Now | Sent::Lately { .. } => headers::see_other(here),
+                Sent::Not => again(Some(Problem::TooManyMails)),
+                Sent::Over => headers::see_other("/.doorward/sign-in"),
+            });
         }
         let Ok(code) = code.parse::<Code>() else {
             return Ok(again(Some(Problem::MailedCode)));
         };
         let deed = async move { show_code(&env, &caller, &visit, &code).await };
-        let shown = self.outlive(deed).await?;
-        Ok(self.after_showing(guest, shown, here, again))
-    }
-
-    /// What follows when a code was to be mailed.
-    fn after_sending(
-        &self,
-        sent: Sent,
-        here: &str,
-        again: impl Fn(Option<Problem>) -> Response,
-    ) -> Response {
-        match sent {
-            Sent::Now | Sent::Lately { .. } => headers::see_other(here),
-            Sent::Not => again(Some(Problem::TooManyMails)),
-            Sent::Over => headers::see_other("/.doorward/sign-in"),
-        }
-    }
-
-    /// What follows when a mailed code was shown.
-    fn after_showing(
-        &self,
-        guest: &Guest,
-        shown: Shown,
-        here: &str,
-        again: impl Fn(Option<Problem>) -> Response,
-    ) -> Response {
-        match shown {
+        Ok(match self.outlive(deed).await? {
             Shown::Proven(given) => self.goes_on(guest, &given, here),
             Shown::Rejected(rejection) => {
                 again(Some(Problem::of_mailed_code(rejection, guest.caller.now)))
             }
             Shown::Over => headers::see_other("/.doorward/sign-in"),
-        }
+        })
     }
 
     /// The code that is under way to this guest, as a page tells of it.
-    pub(super) fn mailed(&self, guest: &Guest) -> pages::Mailed {
+    pub(super) fn mailed(guest: &Guest) -> pages::Mailed {
         let now = guest.caller.now;
         let visit = guest.visit.as_ref();
         let mailed = visit.and_then(|visit| visit.session.mailed.as_ref());
@@ -166,7 +143,7 @@ fn page(
         mails: desk.env.config.mail.is_some(),
         present: user.email().map(ToString::to_string),
         waiting: user.new_email().map(ToString::to_string),
-        old_address: desk.asks_old_address(guest, visit).then(|| desk.mailed(guest)),
+        old_address: desk.asks_old_address(guest, visit).then(|| Desk::mailed(guest)),
         typed,
         problem,
     };

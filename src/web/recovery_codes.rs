@@ -12,6 +12,7 @@ use super::pages::{self, Problem};
 use super::return_to::ReturnTo;
 use super::{Desk, headers, refusal, security};
 use crate::domain::factor::recovery::{self, RecoveryCodes};
+use crate::domain::user::User;
 use crate::flow::recovery_codes::{look, renew};
 use crate::flow::set_up::save_codes;
 
@@ -146,7 +147,7 @@ fn new_page(
     problem: Option<Problem>,
 ) -> Response {
     let user = guest.visit.as_ref().map(|visit| &visit.user.user);
-    let Some(left) = user.and_then(|user| user.recovery_codes_left()) else {
+    let Some(left) = user.and_then(User::recovery_codes_left) else {
         return headers::see_other(return_to.as_str());
     };
     let what = pages::Question::NewRecoveryCodes { left };

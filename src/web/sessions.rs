@@ -2,9 +2,8 @@
 
 use axum::extract::{Path, State};
 use axum::response::Response;
-use serde::Deserialize;
 
-use super::form::{Form, Trouble};
+use super::form::{Form, Pressed, Trouble};
 use super::guard::Guest;
 use super::{Desk, headers, security, sign_out};
 use crate::domain::stay::StayId;
@@ -12,11 +11,6 @@ use crate::flow::sessions::{self, Ended};
 
 /// Where the list of sessions is.
 const BACK: &str = "/.doorward/security#sessions";
-
-/// The form has only a button.
-#[derive(Deserialize, Default)]
-#[serde(default)]
-pub(super) struct Pressed {}
 
 pub(super) async fn end(
     State(desk): State<Desk>,

@@ -120,7 +120,7 @@ fn prove_page(
     let page = pages::ProveFirst {
         frame: desk.frame_for(guest),
         form: desk.form(guest, return_to),
-        by_mail: (owed == FirstFactorAsks::MailedCode).then(|| desk.mailed(guest)),
+        by_mail: (owed == FirstFactorAsks::MailedCode).then(|| Desk::mailed(guest)),
         is_demanded: visit.is_some_and(|visit| desk.demanded_by(guest, visit, return_to).is_some()),
         problem,
     };

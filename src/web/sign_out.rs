@@ -3,9 +3,8 @@
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
-use serde::Deserialize;
 
-use super::form::{Asked, Form, Trouble};
+use super::form::{Asked, Form, Pressed, Trouble};
 use super::guard::Guest;
 use super::pages::{self, Notice, Problem};
 use super::return_to::ReturnTo;
@@ -13,11 +12,6 @@ use super::{Desk, headers};
 use crate::flow::sign_out::sign_out;
 
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
-
-/// The form has only a button.
-#[derive(Deserialize, Default)]
-#[serde(default)]
-pub(super) struct Pressed {}
 
 pub(super) async fn show(
     State(desk): State<Desk>,

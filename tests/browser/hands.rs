@@ -30,6 +30,7 @@ fn the_keyboard_is_enough_to_sign_in_and_to_answer() {
     signs_in_by_keys();
     browser.tabs(2).strikes(&Key::Enter).comes_to("/.doorward/challenge?kind=recovery-code");
     browser.sees("#code:focus").strikes(&recovery_code).strikes(&Key::Enter);
+    browser.comes_to("/.doorward/offer?return_to=%2Fpage").presses("I still have it");
     reaches_the_application(&browser, "/page", "pwd,recovery-code,mfa");
     signs_out(&browser);
 

@@ -18,7 +18,7 @@ fn one_sign_in_is_for_both_and_the_stricter_one_asks_for_more() {
     let browser = Browser::before_several(&door);
     let wiki = |path: &str| format!("{WIKI}{path}");
     browser.visits(&door.adds("ada")).types("password", PASSWORD).presses("Save the password");
-    browser.comes_to("/.doorward/");
+    browser.comes_to("/.doorward/offer").presses("Not now").sees(".apps");
 
     // Signed in at the portal is signed in at the lax one; the strict one sends to set-up.
     browser.goes_to(&format!("{CRM}/page?a=1"));

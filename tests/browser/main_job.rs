@@ -27,9 +27,11 @@ pub(crate) fn signs_out(browser: &Browser) {
     browser.until("be signed out", || (browser.text("h1") == "You are signed out").then_some(()));
 }
 
-/// The operator's one-time link sets the password; then everything begins as for anybody.
+/// The operator's one-time link sets the password, and two-factor can wait; then everything begins
+/// as for anybody.
 pub(crate) fn joins(browser: &Browser, door: &Door) {
     browser.visits(&door.adds("ada")).types("password", PASSWORD).presses("Save the password");
+    browser.comes_to("/.doorward/offer").presses("Not now");
     reaches_the_application(browser, "/", "pwd");
 }
 

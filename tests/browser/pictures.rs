@@ -61,6 +61,8 @@ fn every_page_of_ours() {
     takes("link-spent");
     browser.visits("/.doorward/");
     takes("home-without-two-factor");
+    browser.visits("/.doorward/security");
+    takes("security-without-two-factor");
     browser.visits("/.doorward/sign-out");
     takes("sign-out");
     signs_out(&browser);
@@ -78,6 +80,7 @@ fn every_page_of_ours() {
     takes("set-up-refused");
     let secret = sets_up(&browser, &door);
     takes("recovery-codes");
+    let codes = browser.texts(".recovery-code");
     prints(&browser, "recovery-codes-printed");
     saves_codes(&browser);
     browser.visits("/.doorward/");
@@ -105,8 +108,35 @@ fn every_page_of_ours() {
     door.waits(Duration::from_secs(60));
     browser
         .visits("/.doorward/challenge?return_to=/page")
+        .ticks("trust_device")
         .types("code", &code(&secret, door.now()));
     browser.comes_to("/page");
+    let elsewhere = Browser::before(&door);
+    signs_in(&elsewhere, "/page");
+    door.waits(Duration::from_secs(30));
+    elsewhere.comes_to("/.doorward/challenge").types("code", &code(&secret, door.now()));
+    elsewhere.comes_to("/page");
+    browser.visits("/.doorward/security");
+    takes("security");
+
+    let recovers = |recovery_code: &String| {
+        signs_out(&browser);
+        signs_in(&browser, "/page");
+        browser.visits("/.doorward/challenge?kind=recovery-code&return_to=/page");
+        browser.types("code", recovery_code).presses("Go on").comes_to("/.doorward/offer");
+    };
+    browser.visits("/.doorward/security").presses("Revoke");
+    recovers(&codes[0]);
+    takes("offer-replace");
+    codes[1..10].iter().for_each(recovers);
+    door.waits(Duration::from_secs(30));
+    signs_out(&browser);
+    signs_in(&browser, "/page");
+    browser.comes_to("/.doorward/challenge").types("code", &code(&secret, door.now()));
+    browser.comes_to("/.doorward/offer");
+    takes("offer-new-codes");
+    browser.visits("/.doorward/security");
+    takes("security-with-few-codes");
 
     let sends = "document.body.innerHTML = '<form method=post><button>Order</button></form>'";
     browser.visits("/page").runs(sends);
@@ -118,7 +148,9 @@ fn every_page_of_ours() {
 /// Somebody follows the operator's link.
 fn joins_by(browser: &Browser, link: &str) {
     browser.visits(link).types("password", PASSWORD).presses("Save the password");
-    browser.comes_to("/").sees("#remote-user");
+    browser.comes_to("/.doorward/offer").sees("[name=not_now]");
+    takes(browser, "offer-set-up");
+    browser.presses("Not now").comes_to("/").sees("#remote-user");
 }
 
 #[test]

@@ -46,7 +46,7 @@ async fn devices_are_listed_by_browser_system_place_and_time_and_this_one_is_mar
         "<b>Safari on iPhone</b>\n",
         &format!("from <bdi>{}</bdi>", phone.address),
         "<time datetime=\"2027-01-16T08:01Z\">16 January 2027, 08:01 UTC</time>",
-        "until <time datetime=\"2027-02-15T08:01Z\">15 February 2027, 08:01 UTC</time>",
+        "Trusted until <time datetime=\"2027-02-15T08:01Z\">15 February 2027, 08:01 UTC</time>",
     ] {
         assert!(desk.page.contains(said), "{said}: {}", desk.page);
     }

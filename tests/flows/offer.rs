@@ -131,6 +131,17 @@ async fn nobody_is_offered_what_is_demanded_or_where_they_are_going_anyway() {
 }
 
 #[tokio::test]
+async fn what_takes_a_link_is_offered_to_whoever_came_by_one() {
+    let config = format!("{CONFIG}set_up: {{ proof: link }}\n");
+    let gate = Gate::configured(&config, Arc::new(Memory::new()));
+    let link = gate.adds("ada").await;
+    let mut newcomer = gate.browser();
+    newcomer.opens(&link).await.sends(&[("password", PASSWORD)]).await;
+    assert_eq!(newcomer.location().as_deref(), Some("/.doorward/offer"));
+    assert_eq!(signs_in(&mut gate.browser(), "/a").await, "/a");
+}
+
+#[tokio::test]
 async fn whoever_came_by_a_recovery_code_is_led_to_replace_the_authenticator_each_time() {
     let gate = Gate::new();
     let ada = gate.protects("ada").await;
@@ -140,8 +151,12 @@ async fn whoever_came_by_a_recovery_code_is_led_to_replace_the_authenticator_eac
         assert_eq!(next, "/.doorward/offer?return_to=%2Forders");
         browser.follows().await;
         assert_eq!(browser.heading(), "Lost your phone?");
-        let replace = "href=\"/.doorward/security/replace?return_to=%2Forders\"";
-        assert!(browser.page.contains(replace), "{}", browser.page);
+        let replace = "/.doorward/security/replace?return_to=%2Forders";
+        assert!(browser.page.contains(&format!("href=\"{replace}\"")), "{}", browser.page);
+        let mut there = browser.clone();
+        there.opens(replace).await;
+        assert!(!there.secret().expose_base32().is_empty(), "with no further step");
+        assert_eq!(there.field("return_to").as_deref(), Some("/orders"));
         browser.sends(&[("not_now", "yes")]).await;
         assert!(browser.follows().await.passed.is_some());
         assert_eq!(browser.at, "/orders");

@@ -48,10 +48,27 @@ async fn it_says_at_one_glance_whether_two_factor_is_on() {
     ] {
         assert!(page.contains(said), "{said}: {page}");
     }
-    assert!(!page.contains("/remove\""), "the last one cannot be removed");
+    assert!(!page.contains("/remove"), "the last one cannot be removed");
     let secret = ada.key.expose_base32();
     let tells = |secret: &str| page.contains(secret);
     assert!(!tells(&secret) && !ada.recovery_codes.iter().any(|code| tells(code)));
+}
+
+#[tokio::test]
+async fn every_link_on_it_leads_somewhere() {
+    let gate = Gate::new();
+    let ada = gate.protects("ada").await;
+    let mut browser = gate.browser();
+    browser.signs_in_fully(&gate, "ada", &ada).await;
+    let page = shows(&mut browser).await.to_owned();
+    let links =
+        page.split("href=\"/.doorward/").skip(1).map(|rest| rest.split('"').next().unwrap());
+    let links: Vec<_> = links.filter(|link| !link.starts_with("assets/")).collect();
+    assert!(links.len() >= 10, "{links:?}");
+    for link in links {
+        browser.opens(&format!("/.doorward/{link}")).await;
+        assert_eq!(browser.status, http::StatusCode::OK, "{link}");
+    }
 }
 
 #[tokio::test]
@@ -97,7 +114,9 @@ async fn the_last_thirty_things_that_happened_are_told_in_plain_words() {
     let gate = Gate::new();
     gate.knows("ada").await;
     gate.browser().signs_in_with("ada", "not the password").await;
+    gate.waits(Duration::from_secs(1));
     administer::unlock(&gate.env, "root", &Login::typed("ada")).await.unwrap();
+    gate.waits(Duration::from_secs(1));
     let mut browser = gate.browser();
     browser.agent = Some("Mozilla/5.0 (X11; OpenBSD amd64) Firefox/140.0");
     browser.signs_in("ada").await;

@@ -164,6 +164,8 @@ const HERE: &str = "<span class=\"mark\">This session</span>";
 async fn sessions_are_listed_with_browser_place_and_times_and_this_one_first() {
     let gate = Gate::new();
     gate.knows("ada").await;
+    // The session that set the password was used before.
+    gate.waits(Duration::from_secs(1));
     let (mut desk, mut phone) = (gate.browser(), gate.browser());
     desk.agent = Some(CHROME);
     desk.signs_in("ada").await;

@@ -39,15 +39,19 @@ pub(super) fn samples() -> Vec<(String, String)> {
     add("change-email-no-mail", html(&no_mail));
     let again = Some(mailed(Some(Duration::ZERO)));
     add("prove-first-mail", html(&prove_first(Some(mailed(None)), None)));
-    add("prove-first-mail-sent", html(&prove_first(under_way_of(42), None)));
+    let sent = Some(mailed(Some(Duration::from_secs(42))));
+    add("prove-first-mail-sent", html(&prove_first(sent, None)));
     add("prove-first-mail-again", html(&prove_first(again, Some(Problem::TooManyMails))));
     add("prove-first-link", html(&prove_first(None, None)));
     let nobody_named = Frame { support: None, ..frame(Some("ada")) };
     let demanded = ProveFirst { is_demanded: true, frame: nobody_named, ..prove_first(None, None) };
     add("prove-first-link-demanded", html(&demanded));
-    let locked_out = prove_first(under_way_of(0), Some(Problem::LockedOut));
+    let locked_out = prove_first(Some(mailed(Some(Duration::ZERO))), Some(Problem::LockedOut));
     add("prove-first-locked-out", html(&locked_out));
-    let wait = prove_first(under_way_of(10), Some(Problem::Wait(Duration::from_secs(30))));
+    let wait = prove_first(
+        Some(mailed(Some(Duration::from_secs(10)))),
+        Some(Problem::Wait(Duration::from_secs(30))),
+    );
     add("prove-first-wait", html(&wait));
 
     for (name, place, problem) in [
@@ -92,10 +96,6 @@ pub(super) fn samples() -> Vec<(String, String)> {
     }
     add("recovery-codes-again", html(&RecoveryCodes { to_be_saved: false, ..recovery_codes() }));
     pages
-}
-
-fn under_way_of(seconds: u64) -> Option<Mailed> {
-    Some(mailed(Some(Duration::from_secs(seconds))))
 }
 
 /// A code that goes to Ada: it is under way if there is a time after which another can be sent.

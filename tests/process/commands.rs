@@ -21,7 +21,7 @@ fn somebody_is_added_and_the_printed_link_works_once() {
     let mut ada = process.window();
     let mut eve = process.window();
     eve.opens(link);
-    ada.opens(link).posts(&[("password", PASSWORD)]);
+    ada.opens(link).posts(&[("password", PASSWORD)]).posts(&[("not_now", "yes")]);
     assert!(ada.answer.received().to_string().contains("[\"remote-user\",\"ada\"]"));
     assert_eq!(eve.sends(&[("password", "four dry umbrellas")]).answer.status, 410);
     assert_eq!(process.window().opens(link).answer.status, 410);

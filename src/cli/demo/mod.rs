@@ -191,7 +191,7 @@ What to try:
   {origin}/clock       ticks in an event stream, which ends likewise
   {origin}/payroll/    demands a second factor, or a trusted device
   {origin}/bank/       demands a code from the last minute, trusted device or not
-  {origin}/.doorward/  shows people who they are, and lets them sign out
+  {origin}/.doorward/  shows people who they are, and leads to their devices and sessions
   http://wiki.localhost:{port}/  is another application: one sign-in is for both
 
 The configuration:

@@ -45,7 +45,7 @@ pub(super) const EVERYBODY: [Person; 3] = [
         full_name: "Grace Hopper",
         group: "harbour",
         password: "pepper velvet signpost",
-        story: "may do without it, on the home page",
+        story: "may do without it: it is offered, and can wait",
     },
 ];
 
