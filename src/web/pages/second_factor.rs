@@ -81,6 +81,10 @@ pub struct Challenge {
 }
 
 impl Challenge {
+    fn heading(&self) -> &'static str {
+        if self.is_frozen() { "Two-factor is frozen" } else { self.kind.heading() }
+    }
+
     fn is_frozen(&self) -> bool {
         self.problem == Some(Problem::Frozen)
     }
