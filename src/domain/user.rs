@@ -89,6 +89,9 @@ pub struct User {
     /// When the user last declined what is offered after a sign-in.
     #[n(22)]
     declined: Option<Timestamp>,
+    /// The factor with which two-factor was last turned on; it may have been replaced since.
+    #[n(23)]
+    began_with: Option<FactorId>,
 }
 
 /// What an operator says of a new user.
@@ -170,6 +173,7 @@ impl User {
             frozen: None,
             link_only: None,
             declined: None,
+            began_with: None,
         }
     }
 
@@ -386,6 +390,7 @@ impl User {
             return TurnedOn::Wrong;
         };
         self.authenticators.push(authenticator);
+        self.began_with = Some(id);
         self.link_only = None;
         self.recovery_codes = Some(RecoveryCodes::random(rng, how.recovery_codes, now));
         TurnedOn::Now

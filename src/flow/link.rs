@@ -25,7 +25,7 @@ pub struct Addressee {
     pub email: Option<String>,
     /// The address that the link verifies.
     pub new_email: Option<String>,
-    /// Whether two-factor is on, so that a password alone signs nobody in.
+    /// Whether two-factor is on once the link was used, so that a password alone signs nobody in.
     pub has_second_factor: bool,
 }
 
@@ -57,12 +57,13 @@ pub async fn look(
     let Some(link) = env.store.link(token.hash()).await? else { return Ok(None) };
     let Some(snapshot) = env.store.user(link.user).await? else { return Ok(None) };
     let user = &snapshot.user;
+    let thaws = link.purpose == Purpose::SetPassword && user.frozen().is_some();
     Ok(user.honours(&link, caller.now).then(|| Addressee {
         purpose: link.purpose,
         name: snapshot.identity.name.clone(),
         email: snapshot.identity.email.clone(),
         new_email: link.address.as_ref().map(ToString::to_string),
-        has_second_factor: user.has_second_factor(),
+        has_second_factor: user.has_second_factor() && !thaws,
     }))
 }
 

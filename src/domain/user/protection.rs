@@ -164,7 +164,7 @@ impl User {
     /// Mail proves nothing where there is no address, or where the person has changed it lately;
     /// after a reset by an operator only a link does.
     pub fn first_factor_asks(&self, proof: SetUpProof, now: Timestamp) -> FirstFactorAsks {
-        if self.link_only == Some(true) {
+        if self.awaits_a_link() {
             return FirstFactorAsks::Link;
         }
         let settled = self.email_since.is_none_or(|since| since.plus(Self::ADDRESS_SETTLES) <= now);
@@ -173,6 +173,12 @@ impl User {
             SetUpProof::Mail if self.email.is_some() && settled => FirstFactorAsks::MailedCode,
             SetUpProof::Mail | SetUpProof::Link => FirstFactorAsks::Link,
         }
+    }
+
+    /// Whether only a link from an administrator leads to a first factor, since an operator has
+    /// turned two-factor off.
+    pub fn awaits_a_link(&self) -> bool {
+        self.link_only == Some(true)
     }
 
     /// Judges a code that was mailed to somebody without a second factor, and counts a wrong one.
@@ -196,18 +202,29 @@ impl User {
         Err(Rejection::Wrong)
     }
 
-    /// The person says that a factor is not theirs: somebody else has set it up. It counts as a
-    /// factor all the same, but nothing is read for it, every session ends and no device is trusted,
-    /// until a link from an administrator is used. Says whether that is news.
+    /// The person says that the factor with which two-factor was turned on is not theirs: somebody
+    /// else has set it up. It counts as a factor all the same, but nothing is read for it, nor for
+    /// what has come beside it or in its place, every session ends and no device is trusted, until a
+    /// link from an administrator is used. Says whether that is news.
     pub fn freeze(&mut self, factor: FactorId, now: Timestamp) -> bool {
-        let theirs = self.authenticators.iter().any(|one| one.id() == factor);
-        if self.frozen.is_some() || !theirs {
+        if self.frozen.is_some() || !self.rests_on(factor) {
             return false;
         }
         self.frozen = Some(now);
         self.devices.clear();
         self.end_sessions();
         true
+    }
+
+    /// Whether two-factor, as it is on now, was turned on with this factor. Whoever did so may have
+    /// replaced it since: that makes it no other's.
+    fn rests_on(&self, factor: FactorId) -> bool {
+        self.has_second_factor() && self.began_with == Some(factor)
+    }
+
+    /// The factor with which two-factor was turned on, where it is on.
+    pub fn began_with(&self) -> Option<FactorId> {
+        self.began_with.filter(|_| self.has_second_factor())
     }
 
     /// Since when nothing is read for this person's factor.
@@ -281,9 +298,7 @@ impl User {
                     && link.address == self.new_email
                     && Some(link.number) == self.last_verification
             }
-            Purpose::NotMe => link
-                .factor
-                .is_some_and(|factor| self.authenticators.iter().any(|one| one.id() == factor)),
+            Purpose::NotMe => link.factor.is_some_and(|factor| self.rests_on(factor)),
         };
         last && link.user == self.id && now < link.expires && self.disabled.is_none()
     }
@@ -304,7 +319,8 @@ impl User {
         Link { address: Some(address), ..link }
     }
 
-    /// A link by which this person says that an authenticator is not theirs.
+    /// A link by which this person says that the factor with which two-factor was turned on is not
+    /// theirs.
     pub fn not_me_link(&self, factor: FactorId, now: Timestamp) -> Link {
         let link = Link::new(Purpose::NotMe, self.id, 0, now);
         Link { factor: Some(factor), ..link }
@@ -431,6 +447,23 @@ mod tests {
         assert!(ada.has_second_factor() && ada.devices().is_empty());
         ada.thaw();
         assert!(!ada.has_second_factor());
+    }
+
+    #[test]
+    fn who_replaces_a_factor_that_is_not_theirs_is_not_rid_of_the_link_that_says_so() {
+        let mut ada = ada();
+        let factor = ada.began_with().unwrap();
+        let link = ada.not_me_link(factor, NOW);
+        let code = key(6).code_at(NOW);
+        ada.replace_authenticators(key(6), &code, HOW.skew, true, &mut rng(), NOW);
+        assert!(ada.honours(&link, NOW));
+        assert!(ada.freeze(factor, NOW));
+
+        ada.thaw();
+        assert!(!ada.honours(&link, NOW), "two-factor is off");
+        let mut other = StdRng::seed_from_u64(9);
+        ada.turn_on(key(7), &key(7).code_at(NOW), HOW, &mut other, NOW);
+        assert!(!ada.honours(&link, NOW), "two-factor was turned on by something else");
     }
 
     #[test]
