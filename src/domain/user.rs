@@ -274,13 +274,13 @@ impl User {
         self.password = Some(hash);
     }
 
-    /// Sets a new password: every session ends, every link to set one is dead, no device is trusted
-    /// any longer, and whoever guessed at the old one is forgotten.
+    /// Sets a new password: every session ends, every link to set one or to verify an address is
+    /// dead, no device is trusted any longer, and whoever guessed at the old one is forgotten.
     pub fn set_password(&mut self, hash: PasswordHash) {
         self.password = Some(hash);
         self.epoch += 1;
         self.next_link();
-        self.last_reset = self.last_reset.map(|last| last + 1);
+        self.void_mailed_links();
         self.devices.clear();
         self.strangers.password.clear();
         for browser in &mut self.known {

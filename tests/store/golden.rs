@@ -69,13 +69,13 @@ fn ada_later() -> User {
     ada.add_authenticator(other.clone(), &other.code_at(NOW), skew, &mut Counting(99), NOW);
     let trust = Trust { lasting: Duration::from_hours(720), at_most: 10 };
     ada.trust(DeviceId::from([7; 16]), trust, &seen(), NOW);
+    ada.freeze(first, NOW);
     ada.verification_link(Email::parse("ada@example.org").unwrap(), NOW);
     ada.take_new_email(NOW);
     ada.verification_link(Email::parse("ada@example.net").unwrap(), NOW);
     ada.reset_link(NOW);
     ada.may_be_mailed(NOW);
     ada.decline(NOW);
-    ada.freeze(first, NOW);
     ada
 }
 

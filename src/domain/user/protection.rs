@@ -212,6 +212,7 @@ impl User {
         }
         self.frozen = Some(now);
         self.devices.clear();
+        self.void_mailed_links();
         self.end_sessions();
         true
     }
@@ -336,7 +337,15 @@ impl User {
         let Some(address) = self.new_email.take() else { return false };
         self.email = Some(address);
         self.email_since = Some(now);
+        self.void_mailed_links();
         true
+    }
+
+    /// Every link that was mailed to set a password or to verify an address is dead from now on:
+    /// somebody else may have asked for it, or may read the mailbox where it lies.
+    pub(super) fn void_mailed_links(&mut self) {
+        self.last_reset = self.last_reset.map(|last| last + 1);
+        self.new_email = None;
     }
 }
 
@@ -350,7 +359,8 @@ mod tests {
     use super::*;
     use crate::domain::device::Seen;
     use crate::domain::name::Name;
-    use crate::domain::user::{Profile, Trust, TurnedOn, UserId};
+    use crate::domain::password::PasswordHash;
+    use crate::domain::user::{Change, Profile, Trust, TurnedOn, UserId};
 
     const NOW: Timestamp = Timestamp::from_secs(1_000_000);
     const HOW: TurnOn = TurnOn { skew: Skew::new(1).unwrap(), recovery_codes: 2 };
@@ -491,6 +501,42 @@ mod tests {
         assert!(ada.honours(&set, NOW));
         assert!(!ada.honours(&second, NOW.plus(Purpose::ResetPassword.lasts())));
         assert!(!ada.honours(&Link { user: UserId::from([2; 16]), ..second }, NOW));
+    }
+
+    /// Somebody to whom both kinds of link were mailed, and these.
+    fn mailed() -> (User, Link, Link) {
+        let mut ada = ada();
+        let verification = ada.verification_link(Email::parse("eve@example.org").unwrap(), NOW);
+        let reset = ada.reset_link(NOW);
+        assert!(ada.honours(&verification, NOW) && ada.honours(&reset, NOW));
+        (ada, verification, reset)
+    }
+
+    #[test]
+    fn whatever_ends_the_trust_in_a_person_voids_the_links_that_were_mailed() {
+        let ends: [fn(&mut User); 3] = [
+            |ada| ada.set_password(PasswordHash::new("$argon2id$…".to_owned())),
+            |ada| assert!(ada.freeze(ada.authenticators()[0].id(), NOW)),
+            |ada| assert!(ada.disable(NOW) && ada.enable()),
+        ];
+        for end in ends {
+            let (mut ada, verification, reset) = mailed();
+            end(&mut ada);
+            assert!(!ada.honours(&verification, NOW) && !ada.honours(&reset, NOW));
+            assert_eq!(ada.new_email(), None);
+        }
+    }
+
+    #[test]
+    fn a_link_that_was_mailed_to_an_address_dies_with_it() {
+        let (mut ada, _, reset) = mailed();
+        assert!(ada.take_new_email(NOW));
+        assert!(!ada.honours(&reset, NOW), "the person has changed it");
+        let (mut ada, verification, reset) = mailed();
+        let email = Some(Email::parse("ada@example.org").unwrap());
+        assert!(ada.change(&Change { email: Some(email), ..Change::default() }));
+        assert!(!ada.honours(&reset, NOW), "an operator has changed it");
+        assert!(!ada.honours(&verification, NOW));
     }
 
     #[test]
