@@ -28,6 +28,7 @@ pub struct Metrics {
     turned_away: Family<TurnedAway, Counter>,
     ended: Counter,
     connections: Gauge,
+    letters_waiting: Gauge,
     loaded: Gauge<f64, AtomicU64>,
 }
 
@@ -140,6 +141,12 @@ impl Metrics {
             "Letters that were to be sent, by what came of each try",
             letters.clone(),
         );
+        let letters_waiting = Gauge::default();
+        registry.register(
+            "letters_waiting",
+            "Letters that wait to be sent",
+            letters_waiting.clone(),
+        );
         let (requests, watched, events, upstream_failures, reloads, loaded) = (
             Family::default(),
             Family::default(),
@@ -180,6 +187,7 @@ impl Metrics {
             upstream_failures,
             reloads,
             letters,
+            letters_waiting,
             turned_away,
             ended,
             connections,
@@ -205,6 +213,11 @@ impl Metrics {
     /// Counts a try to send a letter: `sent`, `put-off`, `refused` or `given-up`.
     pub fn mailed(&self, outcome: &'static str) {
         self.letters.get_or_create(&Letter { outcome: Word(outcome) }).inc();
+    }
+
+    /// Notes how many letters wait to be sent.
+    pub fn letters_waiting(&self, letters: usize) {
+        self.letters_waiting.set(i64::try_from(letters).unwrap_or(i64::MAX));
     }
 
     /// Counts a request that `app` did not answer.
@@ -273,6 +286,7 @@ mod tests {
         metrics.reloaded(Some(1_800_000_000));
         metrics.reloaded(None);
         metrics.mailed("sent");
+        metrics.letters_waiting(3);
         let text = metrics.text();
         for line in [
             "doorward_requests_total{app=\"crm\",verdict=\"sign-in\"} 1",
@@ -281,6 +295,7 @@ mod tests {
             "doorward_events_total{event=\"signed-in\"} 1",
             "doorward_upstream_failures_total{app=\"crm\",reason=\"unreachable\"} 1",
             "doorward_letters_total{outcome=\"sent\"} 1",
+            "doorward_letters_waiting 3",
             "doorward_reloads_total{outcome=\"kept\"} 1",
             "doorward_configuration_loaded_timestamp_seconds 1800000000",
             "doorward_build_info{version=\"1.2.3\"} 1",

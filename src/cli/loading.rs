@@ -5,20 +5,20 @@ use std::path::Path;
 use crate::config::{Config, Problem, Problems};
 use crate::edge;
 use crate::flow::trial::{self, Failed};
-use crate::messages::{Smtp, Unsent};
+use crate::messages::Smtp;
 use crate::proxy::Certificates;
 
 /// Reads the file at `path` and the certificates that it names, and tries its tests.
 ///
 /// # Errors
 /// Everything that is wrong with it; or, if it is valid, every test that does not come out, and
-/// every certificate that cannot be used.
+/// every certificate that cannot be used, that of the mail server's authority among them.
 pub(super) fn load(path: &Path) -> Result<Config, Problems> {
     let config = Config::load(&edge::environment, path)?;
     let now = edge::system_time();
     let mut problems: Vec<Problem> = trial::failed(&config, now).iter().map(problem).collect();
+    problems.extend(mail_problem(&config));
     match Certificates::read(&config) {
-        Ok(_) if unusable(&config, &mut problems) => {}
         Ok(certificates) if problems.is_empty() => {
             let warnings = certificates.warnings(&config, now);
             return Ok(config.with_warnings(warnings));
@@ -30,16 +30,16 @@ pub(super) fn load(path: &Path) -> Result<Config, Problems> {
     Err(Problems { file, problems, text })
 }
 
-/// Whether the mail server cannot be used as it is described, which `problems` then say.
-fn unusable(config: &Config, problems: &mut Vec<Problem>) -> bool {
-    let Err(error) = Smtp::of(config) else { return false };
-    let authority = config.mail.as_ref().and_then(|mail| mail.authority.as_ref());
-    let at =
-        authority.map_or(("mail".to_owned(), None), |file| (file.at.0.clone(), Some(file.at.1)));
-    let (Unsent::Away(what) | Unsent::Later(what) | Unsent::Never(what)) = error;
-    let cure = Some("name a PEM file that holds certificates".to_owned());
-    problems.push(Problem { place: at.1, key: at.0, what, cure });
-    true
+fn mail_problem(config: &Config) -> Option<Problem> {
+    let error = Smtp::of(config).err()?;
+    let authority = config.mail.as_ref()?.authority.as_ref();
+    let (key, place) = match authority {
+        Some(file) => (file.at.0.clone(), Some(file.at.1)),
+        None => ("mail".to_owned(), None),
+    };
+    let cure = "name a PEM file with the certificates of whoever signs the mail server's";
+    let (what, cure) = (error.to_string(), Some(cure.to_owned()));
+    Some(Problem { place, key, what, cure })
 }
 
 fn problem(failed: &Failed<'_>) -> Problem {

@@ -1,25 +1,23 @@
-//! `doorward mail test`: whether letters arrive, before somebody waits for one.
+//! `doorward mail`: whether letters arrive, before anybody depends on it.
 
 use std::io::Write;
 
 use clap::Subcommand;
-use serde_json::json;
+use serde::Serialize;
 
 use super::failure::{Failure, unwritten};
-use crate::config::{Config, MailTls};
-use crate::domain::chance::Chance;
-use crate::domain::letter::{About, Letter};
+use crate::config::{Config, Mail, MailTls};
+use crate::domain::letter::Letter;
 use crate::domain::name::Email;
-use crate::domain::time::Timestamp;
-use crate::domain::user::UserId;
-use crate::messages::{Post, Smtp, Unsent};
+use crate::edge;
+use crate::messages::{Done, Smtp, Step, Unsent};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Send a trial letter at once, and say what the mail server answers
-    #[command(after_help = EXAMPLES)]
+    /// Send one letter now, and say how far it comes
+    #[command(after_help = TEST_EXAMPLES)]
     Test {
-        /// Where to
+        /// To whom
         address: Email,
         /// Print JSON
         #[arg(long)]
@@ -29,90 +27,127 @@ pub(super) enum Command {
 
 /// What stands below the help of `doorward mail`.
 pub(super) const NOTE: &str = "\
-Letters are sent by the gateway itself, as `mail` in the configuration says. Those that a mail server
-does not take are tried again for three days: doorward_letters_total in /metrics counts the tries.
+Letters go out through the server that `mail` names in the configuration. Those of the gateway wait
+in its store until the server has taken them, for three days if need be.
 
 Example:
-  doorward mail test you@example.com";
+  doorward mail test ada@example.com";
 
-const EXAMPLES: &str = "\
+const TEST_EXAMPLES: &str = "\
 Examples:
-  doorward mail test you@example.com
-  doorward mail test you@example.com --config /etc/doorward/doorward.yaml --json
+  doorward mail test ada@example.com
+  doorward mail test ada@example.com --json | jq -r .failed.cure
 
-It needs no running gateway, and tells nothing to one. The exit code is 0 if the server took the
-letter. Whether it ends among the unwanted ones, only the mailbox shows.";
+It reads the configuration and speaks with the mail server itself: no gateway need run. That the
+server has taken a letter does not say that it arrives: look into the mailbox, too.
+Exit codes: 0 the server has taken it, 1 it has not.";
 
-/// Does what `command` says, as `config` wants letters to be sent.
+/// What `mail test --json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    to: &'a str,
+    server: String,
+    taken: bool,
+    done: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failed: Option<Failed>,
+}
+
+#[derive(Serialize)]
+struct Failed {
+    what: String,
+    why: String,
+    cure: String,
+}
+
+/// Does what `command` says.
 ///
 /// # Errors
-/// If there is no `mail`, or the server does not take the letter.
+/// If there is no mail server, or it does not take the letter.
 pub(super) async fn run(
     command: Command,
     config: &Config,
-    chance: &Chance,
-    now: Timestamp,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let Command::Test { address, json } = command;
-    let Some(mail) = &config.mail else {
-        return Err(Failure::new("the configuration has no `mail`, so nothing can be sent")
-            .cure("add it: mail: { server: smtp.example.com:587, from: doorward@example.com }"));
+    let unset = || {
+        Failure::new("there is no mail server in the configuration")
+            .cure("add `mail: { server, from }`; `config/example.yaml` shows all of it")
     };
-    let server = format!("{}:{}", mail.host, mail.port);
-    let sent = async {
-        let smtp = Smtp::of(config)?.ok_or_else(|| Unsent::Away("there is none".to_owned()))?;
-        let letter = Letter {
-            user: UserId::from([0; 16]),
-            to: address.clone(),
-            name: address.as_str().to_owned(),
-            about: About::Trial,
-            written: now,
-        };
-        let mut id = [0; 16];
-        chance.draw(|rng| rng.fill_bytes(&mut id));
-        smtp.send(&letter, &id).await
-    };
-    let unsent = match sent.await {
-        Ok(()) if json => {
-            return writeln!(
-                out,
-                "{:#}",
-                json!({ "sent": true, "to": address.as_str(), "server": server })
-            )
-            .map_err(unwritten);
-        }
-        Ok(()) => {
-            return writeln!(out, "{server} took a letter to {address}. Look into that mailbox.")
-                .map_err(unwritten);
-        }
-        Err(unsent) => unsent,
-    };
+    let mail = config.mail.as_ref().ok_or_else(unset)?;
+    let smtp = Smtp::of(config).map_err(|error| {
+        Failure::new("the mail server cannot be used").because(error).cure("check `mail.authority`")
+    })?;
+    let smtp = smtp.ok_or_else(unset)?;
+    let to = address.as_str().to_owned();
+    let letter = Letter::trial(address, edge::system_time());
+    let mut id = [0; 16];
+    edge::chance().draw(|rng| rng.fill_bytes(&mut id));
+    let (said, says) = std::sync::mpsc::channel();
+    let sent = smtp.send_and_say(&letter, &id, &mut |done| drop(said.send(done))).await;
+    drop(said);
+    let done: Vec<String> = says.iter().map(|done| sentence(&done, mail, &to)).collect();
     if json {
-        let why = unsent.to_string();
-        let said = json!({ "sent": false, "to": address.as_str(), "server": server, "why": why });
-        writeln!(out, "{said:#}").map_err(unwritten)?;
+        let failed = sent.as_ref().err().map(|unsent| Failed {
+            what: unsent.step.to_string(),
+            why: unsent.why.clone(),
+            cure: cure(unsent, mail),
+        });
+        let server = format!("{}:{}", mail.host, mail.port);
+        let report = Report { to: &to, server, taken: failed.is_none(), done, failed };
+        let text = serde_json::to_string_pretty(&report)
+            .map_err(|error| Failure::new("the answer cannot be written as JSON").because(error))?;
+        writeln!(out, "{text}").map_err(unwritten)?;
+    } else {
+        for line in done {
+            writeln!(out, "{line}").map_err(unwritten)?;
+        }
     }
-    let failure = Failure::new(format!("no letter was sent by {server}")).because(&unsent);
-    Err(match cure(&unsent, mail.tls) {
-        Some(cure) => failure.cure(cure),
-        None => failure,
+    sent.map_err(|unsent| {
+        Failure::new(unsent.step.to_string()).because(&unsent.why).cure(cure(&unsent, mail))
     })
 }
 
-/// What to do about it, where what the server said points to something.
-fn cure(unsent: &Unsent, tls: MailTls) -> Option<&'static str> {
-    let (Unsent::Away(said) | Unsent::Later(said) | Unsent::Never(said)) = unsent;
-    let says = |words: &[&str]| words.iter().any(|word| said.to_lowercase().contains(word));
-    if says(&["invalid peer certificate", "unknownissuer", "certificate"]) {
-        Some("name who signs its certificate as `mail.authority`, and the host as it stands there")
-    } else if says(&["starttls", "not support tls", "tls"]) && tls == MailTls::StartTls {
-        Some("if the port is for TLS from the first byte, as 465 is, write `tls: implicit`")
-    } else if says(&["credential", "auth", "535", "534", "530"]) {
-        Some("check `mail.user` and its password; some servers want one made for applications")
-    } else if says(&["connect", "refused", "dns", "resolve", "lookup", "timed out", "timeout"]) {
-        Some("check `mail.server`, and whether a firewall lets this machine out on that port")
-    } else {
-        None
+fn sentence(done: &Done, mail: &Mail, to: &str) -> String {
+    match done {
+        Done::Reached(peer) => format!("{} is there, at {peer}.", mail.host),
+        Done::Encrypted(version) => format!("The way is encrypted with {version}."),
+        Done::SignedIn => {
+            let user = mail.credentials.as_ref().map_or("", |(user, _)| user);
+            format!("It believes that we are {user}.")
+        }
+        Done::Taken(said) => format!("It has taken the letter to {to}: {said}"),
+    }
+}
+
+/// What an operator can do about it.
+fn cure(unsent: &Unsent, mail: &Mail) -> String {
+    let Mail { host, port, .. } = mail;
+    match unsent.step {
+        Step::Reach => format!(
+            "check `mail.server`, and whether this machine may connect to port {port} of {host}"
+        ),
+        Step::Encrypt if mail.tls == MailTls::StartTls => format!(
+            "if port {port} is encrypted from the first byte, as 465 is, write `tls: implicit`; its \
+             certificate must be for {host}, signed by whom the system believes, or by \
+             `mail.authority`"
+        ),
+        Step::Encrypt => format!(
+            "if port {port} begins in the clear, as 587 and 25 do, write `tls: starttls`; its \
+             certificate must be for {host}, signed by whom the system believes, or by \
+             `mail.authority`"
+        ),
+        Step::Greet => format!("check that a mail server listens on port {port} of {host}"),
+        Step::SignIn => {
+            "check `mail.user` and its password; some services want one made for applications"
+                .to_owned()
+        }
+        Step::Sender => format!("let the server accept {} as a sender", mail.from.address),
+        Step::Recipient if mail.credentials.is_none() => {
+            "check the address; a server that passes letters on may want `mail.user` first"
+                .to_owned()
+        }
+        Step::Recipient => "check the address".to_owned(),
+        Step::Letter => "ask whoever runs the mail server what it has against it".to_owned(),
     }
 }

@@ -11,8 +11,8 @@ mod failure;
 mod journal;
 pub mod live;
 mod loading;
-mod mail;
 mod log;
+mod mail;
 mod papers;
 mod policy;
 mod post;
@@ -210,23 +210,19 @@ fn obey(line: Line, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Fa
             writeln!(out, "{:#}", crate::config::json_schema()).map_err(failure::unwritten)
         }
         Command::Cert(command) => cert::run(command, || configuration(line.config), out),
-        Command::Mail(command) => {
-            let config = loaded(line.config)?;
-            let (chance, now) = (edge::chance(), edge::system_time());
-            waits(mail::run(command, &config, &chance, now, out))
-        }
         Command::User(command) => {
             let config = loaded(line.config)?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.map_err(|error| Failure::new("cannot start").because(error))?;
             runtime.block_on(user::run(command, config, out, notes))
         }
+        Command::Mail(command) => waits(mail::run(command, &loaded(line.config)?, out)),
         Command::Completions { shell } => papers::completions(Line::command(), shell, out),
         Command::Man { folder } => papers::manual(Line::command(), folder.as_deref(), out),
     }
 }
 
-/// Runs a command that asks the gateway.
+/// Runs a command that waits for somebody else.
 fn waits(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new("cannot start").because(error))?;
@@ -365,10 +361,11 @@ mod tests {
     fn help_teaches() {
         insta::assert_snapshot!("help", help(&[]));
         insta::assert_snapshot!("help_cert", help(&["cert"]));
-        insta::assert_snapshot!("help_mail_test", help(&["mail", "test"]));
         insta::assert_snapshot!("help_serve", help(&["serve"]));
         insta::assert_snapshot!("help_demo", help(&["demo"]));
         insta::assert_snapshot!("help_check", help(&["check"]));
+        insta::assert_snapshot!("help_mail", help(&["mail"]));
+        insta::assert_snapshot!("help_mail_test", help(&["mail", "test"]));
         insta::assert_snapshot!("help_user", help(&["user"]));
         insta::assert_snapshot!("help_user_add", help(&["user", "add"]));
         insta::assert_snapshot!("help_user_list", help(&["user", "list"]));

@@ -3,63 +3,119 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 
 use super::live::Live;
 use crate::config::Config;
-use crate::flow::Env;
-use crate::flow::deliver::deliver;
+use crate::flow::deliver::{Came, deliver};
 use crate::messages::Smtp;
-use crate::store::Kind;
+use crate::store::{Change, Kind};
 
-/// Sends letters until it is dropped. What waits when the process ends is sent by the next.
-pub(super) async fn send_letters(live: Arc<Live>) {
+/// Those who send letters. What waits when they end is sent by the next who open.
+pub(super) struct PostOffice {
+    closes: watch::Sender<bool>,
+    postmen: JoinSet<()>,
+}
+
+impl PostOffice {
+    /// Begins to send letters.
+    pub(super) fn open(live: &Arc<Live>) -> Self {
+        let (closes, closed) = watch::channel(false);
+        let mut postmen = JoinSet::new();
+        for _ in 0..POSTMEN {
+            postmen.spawn(send_letters(Arc::clone(live), closed.clone()));
+        }
+        postmen.spawn(count_letters(Arc::clone(live), closed));
+        Self { closes, postmen }
+    }
+
+    /// No letter is begun any more.
+    pub(super) fn close(&self) {
+        self.closes.send_replace(true);
+    }
+
+    /// Lets the letters under way arrive, within reason: those that do not are sent again.
+    pub(super) async fn end(mut self) {
+        self.close();
+        let all = async { while self.postmen.join_next().await.is_some() {} };
+        if timeout(UNDER_WAY, all).await.is_err() {
+            tracing::warn!("a letter was cut off; it is sent again in ten minutes");
+        }
+    }
+}
+
+/// Sends letters until the office is closed, each as the configuration of its moment says.
+async fn send_letters(live: Arc<Live>, mut closed: watch::Receiver<bool>) {
     let mut written = live.env().store.watch();
-    let mut post: Option<(Arc<Config>, Server)> = None;
-    loop {
+    let mut post: Option<(Arc<Config>, Smtp)> = None;
+    while !*closed.borrow() {
+        // What was written so far is found by looking.
+        while !matches!(written.try_recv(), Err(TryRecvError::Empty | TryRecvError::Closed)) {}
         let env = live.env();
         if post.as_ref().is_none_or(|(config, _)| !Arc::ptr_eq(config, &env.config)) {
-            post = server(&env).map(|server| (Arc::clone(&env.config), server));
+            post = server(&env.config).map(|smtp| (Arc::clone(&env.config), smtp));
         }
-        if let Some((_, Server::Named(smtp))) = &post
-            && let Err(error) = deliver(&env, smtp.as_ref()).await
-        {
-            let error = &error as &dyn std::error::Error;
-            tracing::error!(error, "letters wait: the store is unavailable");
-        }
-        let woken = async {
-            loop {
-                match written.recv().await {
-                    Ok(change) if !change.touched.iter().any(|(kind, _)| *kind == Kind::Letter) => {
-                    }
-                    Ok(_) | Err(RecvError::Lagged(_)) => break,
-                    Err(RecvError::Closed) => std::future::pending().await,
-                }
+        let came = match &post {
+            Some((_, smtp)) => deliver(&env, smtp).await.unwrap_or_else(|error| {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "letters wait: the store is unavailable");
+                Came::Away
+            }),
+            None => Came::Nothing,
+        };
+        let again = async {
+            match came {
+                Came::Sent | Came::GivenUp | Came::PutOff => {}
+                Came::Nothing => drop(timeout(AGAIN, is_written(&mut written)).await),
+                Came::Away => sleep(AGAIN).await,
             }
         };
-        tokio::time::timeout(AGAIN, woken).await.ok();
-    }
-}
-
-/// Where letters go.
-enum Server {
-    /// To this one.
-    Named(Box<Smtp>),
-    /// The configuration names none.
-    Unnamed,
-}
-
-/// The mail server. `None`: it cannot be set up now, and is tried again.
-fn server(env: &Env) -> Option<Server> {
-    match Smtp::of(&env.config) {
-        Ok(Some(smtp)) => Some(Server::Named(Box::new(smtp))),
-        Ok(None) => Some(Server::Unnamed),
-        Err(error) => {
-            tracing::error!(%error, "no letter can be sent");
-            None
+        tokio::select! {
+            () = again => {}
+            _ = closed.changed() => {}
         }
     }
 }
 
+/// Waits until a letter is written, or touched by somebody else.
+async fn is_written(changes: &mut Receiver<Arc<Change>>) {
+    loop {
+        match changes.recv().await {
+            Ok(change) if change.touched.iter().all(|(kind, _)| *kind != Kind::Letter) => {}
+            Ok(_) | Err(RecvError::Lagged(_)) => return,
+            Err(RecvError::Closed) => std::future::pending().await,
+        }
+    }
+}
+
+/// The mail server, if there is one that can be used.
+fn server(config: &Config) -> Option<Smtp> {
+    Smtp::of(config).unwrap_or_else(|error| {
+        tracing::error!(%error, "no letter can be sent");
+        None
+    })
+}
+
+/// Notes again and again how many letters wait.
+async fn count_letters(live: Arc<Live>, mut closed: watch::Receiver<bool>) {
+    while !*closed.borrow() {
+        let env = live.env();
+        if let Ok(waiting) = env.store.count_letters(COUNTED).await {
+            env.metrics.letters_waiting(waiting);
+        }
+        timeout(AGAIN, closed.changed()).await.ok();
+    }
+}
+
+/// How many letters are under way at once.
+const POSTMEN: usize = 2;
 /// How often letters that were put off are looked for.
 const AGAIN: Duration = Duration::from_secs(15);
+/// How long the end of the process waits for letters under way.
+const UNDER_WAY: Duration = Duration::from_secs(5);
+/// The most letters that are counted.
+const COUNTED: usize = 100_000;

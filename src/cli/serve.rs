@@ -26,7 +26,7 @@ use tokio::time::timeout;
 
 use super::admin::Admin;
 use super::live::Live;
-use super::post::send_letters;
+use super::post::PostOffice;
 use super::{log, socket};
 use crate::config::{Config, Problems};
 use crate::domain::chance::Chance;
@@ -155,6 +155,7 @@ pub struct Gateway {
     live: Arc<Live>,
     ready: Arc<AtomicBool>,
     admin: (oneshot::Sender<()>, JoinHandle<()>),
+    post: PostOffice,
     _background: JoinSet<()>,
 }
 
@@ -185,13 +186,13 @@ impl Gateway {
         let mut background = JoinSet::new();
         background.spawn(sweep(Arc::clone(&env)));
         background.spawn(note_time(Arc::clone(&env)));
-        background.spawn(send_letters(Arc::clone(&live)));
         let operators = desks
             .into_iter()
             .map(|desk| answer_operators(&mut background, desk, &env, Arc::clone(&ready)))
             .collect::<io::Result<Vec<_>>>()?;
+        let post = PostOffice::open(&live);
         drop(within);
-        Ok(Self { runtime, running, operators, live, ready, admin, _background: background })
+        Ok(Self { runtime, running, operators, live, ready, admin, post, _background: background })
     }
 
     /// Where visitors are answered, with the ports that were found where any would do.
@@ -223,7 +224,9 @@ impl Gateway {
     pub fn stop(self) -> bool {
         self.ready.store(false, Ordering::Relaxed);
         let within = self.live.env().config.shutdown_within;
+        self.post.close();
         let all = self.runtime.block_on(self.running.drain(within));
+        self.runtime.block_on(self.post.end());
         let (end, serving) = self.admin;
         end.send(()).ok();
         self.runtime.block_on(async { timeout(LAST_WORDS, serving).await.ok() });

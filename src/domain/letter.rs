@@ -103,13 +103,22 @@ impl Letter {
         })
     }
 
-    /// The news of `event` to whom it is about, as they were `before` it: whoever changes an address
-    /// does not choose who is told. `None` if people are not told of such a thing, or have no address.
-    pub fn of(event: &Event, before: &User) -> Option<Self> {
+    /// The news of `event` to whom it is about, where they were `before` it: whoever changes an
+    /// address does not choose who is told. Who had none is told where they are `after`. `None` if
+    /// people are not told of such a thing, or there is no address.
+    pub fn of(event: &Event, before: &User, after: &User) -> Option<Self> {
         if !event.what.is_told_by_mail() || event.whom != Whom::User(before.id()) {
             return None;
         }
-        Self::to(before, About::Happened { event: event.clone(), not_me: None }, event.at)
+        let about = About::Happened { event: event.clone(), not_me: None };
+        let whom = if before.email().is_some() { before } else { after };
+        Self::to(whom, about, event.at)
+    }
+
+    /// A letter to `to` by which an operator tries whether letters arrive.
+    pub fn trial(to: Email, now: Timestamp) -> Self {
+        let (user, name) = (UserId::from([0; 16]), to.as_str().to_owned());
+        Self { user, to, name, about: About::Trial, written: now }
     }
 
     /// What this letter tells of, if of something that happened.

@@ -1,91 +1,77 @@
-//! Sending the letters that wait.
+//! Sending the letters that wait, one at a time; several nodes and tasks may do so at once.
 //!
-//! Whoever sends a letter puts it off first, in a commit of its own: so no two send it at once, and
-//! it is due again if they die. It is gone once the server has taken it. A server that dies after it
+//! Whoever sends a letter claims it first, in a commit of its own: so no two send it at once, and it
+//! is due again if they die. It is gone once the server has taken it. A server that dies after it
 //! has taken a letter, and before it says so, gets it again, under the same name (RFC 5321 §4.1.1.4
 //! leaves no better way).
 
 use std::time::Duration;
 
 use super::env::Env;
-use crate::messages::{Post, Unsent};
+use crate::messages::{Outlook, Post};
 use crate::store::{Unavailable, Waiting};
 
-/// What came of one round.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Round {
-    /// Letters that were taken.
-    pub sent: usize,
-    /// Letters that were given up: refused for ever, or too old to be of use.
-    pub given_up: usize,
-    /// Letters that are tried again later.
-    pub put_off: usize,
-    /// Whether the server cannot be used now: the rest was not tried.
-    pub away: bool,
+/// What came of looking for a letter to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Came {
+    /// None is due.
+    Nothing,
+    /// One was sent.
+    Sent,
+    /// One was given up: refused for ever, or too old to be of use.
+    GivenUp,
+    /// One was put off: it is tried again later.
+    PutOff,
+    /// One was put off, for the server cannot be used now: nor would others get through.
+    Away,
 }
 
-/// Sends what is due, one letter after the other.
+/// Sends the letter that is due the longest and that nobody else is sending.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written; a letter that was sent meanwhile may be
 /// sent again.
-pub async fn deliver(env: &Env, post: &dyn Post) -> Result<Round, Unavailable> {
-    let mut round = Round::default();
-    while !round.away {
-        let due = env.store.due_letters(env.now()?, AT_ONCE).await?;
-        let most = due.len();
-        for waiting in due {
-            if round.away {
-                break;
-            }
-            one(env, post, waiting, &mut round).await?;
-        }
-        if most < AT_ONCE {
-            break;
+pub async fn deliver(env: &Env, post: &dyn Post) -> Result<Came, Unavailable> {
+    let now = env.now()?;
+    for waiting in env.store.due_letters(now, AT_ONCE).await? {
+        if let Some(claimed) = env.store.claim(waiting, now.plus(CLAIM)).await? {
+            return send(env, post, claimed).await;
         }
     }
-    Ok(round)
+    Ok(Came::Nothing)
 }
 
-async fn one(
-    env: &Env,
-    post: &dyn Post,
-    waiting: Waiting,
-    round: &mut Round,
-) -> Result<(), Unavailable> {
-    let now = env.now()?;
-    // Names what is put off while it is sent.
-    let Some(claimed) = env.store.put_off(waiting, now.plus(CLAIM)).await? else { return Ok(()) };
+async fn send(env: &Env, post: &dyn Post, claimed: Waiting) -> Result<Came, Unavailable> {
     let (letter, id) = (&claimed.posted.letter, &claimed.posted.id);
     let (user, kind, tries) = (letter.user, letter.kind(), claimed.posted.tries);
-    if letter.stale() <= now {
-        tracing::warn!(%user, kind, tries, "a letter was given up: it waited for too long");
-        round.given_up += 1;
-        env.metrics.mailed("given-up");
-        return env.store.forget_letter(&claimed).await.map(drop);
+    if letter.stale() <= env.now()? {
+        tracing::error!(%user, kind, tries, "a letter was given up: it waited for too long");
+        return give_up(env, &claimed, "given-up").await;
     }
-    match post.send(letter, id).await {
-        Ok(()) => {
-            tracing::info!(%user, kind, tries, "a letter was sent");
-            round.sent += 1;
-            env.metrics.mailed("sent");
-            env.store.forget_letter(&claimed).await.map(drop)
+    let Err(unsent) = post.send(letter, id).await else {
+        env.store.forget_letter(&claimed).await?;
+        tracing::info!(%user, kind, tries, "a letter was sent");
+        env.metrics.mailed("sent");
+        return Ok(Came::Sent);
+    };
+    let came = match unsent.outlook {
+        Outlook::Never => {
+            tracing::warn!(%user, kind, tries, %unsent, "a letter was refused for ever");
+            return give_up(env, &claimed, "refused").await;
         }
-        Err(Unsent::Never(why)) => {
-            tracing::warn!(%user, kind, why, "a letter was refused for ever");
-            round.given_up += 1;
-            env.metrics.mailed("refused");
-            env.store.forget_letter(&claimed).await.map(drop)
-        }
-        Err(unsent) => {
-            round.away = matches!(unsent, Unsent::Away(_));
-            tracing::warn!(%user, kind, tries, %unsent, "a letter is tried again later");
-            round.put_off += 1;
-            env.metrics.mailed("put-off");
-            let until = env.now()?.plus(pause(tries));
-            env.store.put_off(claimed, until).await.map(drop)
-        }
-    }
+        Outlook::Later => Came::PutOff,
+        Outlook::Away => Came::Away,
+    };
+    tracing::warn!(%user, kind, tries, %unsent, "a letter is tried again later");
+    env.metrics.mailed("put-off");
+    env.store.put_off(claimed, env.now()?.plus(pause(tries))).await?;
+    Ok(came)
+}
+
+async fn give_up(env: &Env, claimed: &Waiting, how: &'static str) -> Result<Came, Unavailable> {
+    env.metrics.mailed(how);
+    env.store.forget_letter(claimed).await?;
+    Ok(Came::GivenUp)
 }
 
 /// How long to wait after so many tries: fifteen seconds, doubled each time, to ten minutes.
@@ -96,5 +82,5 @@ fn pause(tries: u32) -> Duration {
 
 /// How long a letter is nobody else's while it is sent; more than all steps of sending may take.
 const CLAIM: Duration = Duration::from_mins(10);
-/// How many letters are looked at in one reading.
-const AT_ONCE: usize = 32;
+/// How many letters are looked at in one reading: others may be sending the first ones.
+const AT_ONCE: usize = 8;

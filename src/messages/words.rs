@@ -71,9 +71,14 @@ struct Html<'a> {
 }
 
 impl Words {
-    /// As text.
+    /// As text. What others have chosen stands apart where it may be written from right to left.
     pub fn text(&self) -> String {
-        Text { words: self }.render().unwrap_or_default()
+        let mut words = self.clone();
+        apart(&mut words.name);
+        apart(&mut words.site);
+        words.facts.iter_mut().for_each(|(_, fact)| apart(fact));
+        words.support.iter_mut().for_each(apart);
+        Text { words: &words }.render().unwrap_or_default()
     }
 
     /// What stands between greeting and end, each followed by an empty line.
@@ -100,6 +105,13 @@ impl Words {
     /// As HTML.
     pub fn html(&self) -> String {
         Html { words: self }.render().unwrap_or_default()
+    }
+}
+
+/// Sets `text` apart from what stands around it (Unicode Annex 9, §2.4), as HTML does by `<bdi>`.
+fn apart(text: &mut String) {
+    if !text.is_ascii() {
+        *text = format!("\u{2068}{text}\u{2069}");
     }
 }
 
@@ -197,7 +209,7 @@ fn happened(words: Words, event: &Event, not_me: Option<&Token>, about: &About) 
         ],
     };
     let if_not = if steps.is_empty() {
-        "If this was not you, please ask for help."
+        "If you did not know of this, please ask for help."
     } else {
         "If this was you, there is nothing to do. If it was not, act now:"
     };

@@ -25,5 +25,5 @@ pub use facade::outbox::{Posted, Waiting};
 pub use facade::people::{Added, Changed, NewUser};
 pub use facade::update::{Held, Reads};
 pub use keys::{Keys, NameKey};
-pub use records::{Kind, Record, Records, Unavailable, Version};
+pub use records::{Change, Kind, Record, Records, Unavailable, Version};
 pub use sealing::Sealer;

@@ -9,7 +9,7 @@ use crate::application;
 use crate::browser::Browser;
 use crate::codes::{saves_codes, sets_up};
 use crate::door::{Door, PASSWORD};
-use crate::main_job::{joins, reaches_the_application, signs_in, signs_out};
+use crate::main_job::{joins, reaches_the_application, signs_in};
 use crate::post_office::{Arrived, opens_on};
 use crate::tools::code;
 

@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
+#[allow(dead_code, reason = "each binary uses what it needs")]
+#[path = "../support/post_office.rs"]
+mod post_office;
 #[path = "../support/upstream.rs"]
 mod upstream;
 #[path = "../support/window.rs"]
@@ -17,5 +20,6 @@ mod house;
 mod killed;
 mod logs;
 mod person;
+mod post;
 mod starting;
 mod stopping;

@@ -14,16 +14,19 @@ use doorward::domain::digest::Scheme;
 use doorward::domain::event::{Event, What, Whom};
 use doorward::domain::factor::totp::{Key, Skew};
 use doorward::domain::factor::{Answer, FactorId, FactorName};
+use doorward::domain::letter::{About, Letter, WhatFor};
 use doorward::domain::link::{Link, Purpose};
 use doorward::domain::lockout::Failures;
 use doorward::domain::mailed::MailedCode;
 use doorward::domain::name::{Email, Group, Name};
 use doorward::domain::password::PasswordHash;
+use doorward::domain::secret::{Secret, Token};
 use doorward::domain::session::{Becomes, Session};
 use doorward::domain::stay::{Stay, StayId};
 use doorward::domain::ticket::Ticket;
 use doorward::domain::time::Timestamp;
 use doorward::domain::user::{Profile, Trust, TurnOn, TurnedOn, User, UserId};
+use doorward::store::Posted;
 use minicbor::{Decode, Encode};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_123);
@@ -130,6 +133,31 @@ fn links_later() -> Vec<Link> {
     let factor = ada.authenticators()[0].id();
     let verification = ada.verification_link(Email::parse("ada@example.org").unwrap(), NOW);
     vec![ada.reset_link(NOW), verification, ada.not_me_link(factor, NOW)]
+}
+
+/// A letter of each kind, as they wait to be sent.
+fn posted() -> Vec<Posted> {
+    let token = || Token::from_bytes(&[7; 16]).unwrap();
+    let code = |what_for| About::Code { code: Secret::from("012345".to_owned()), what_for };
+    let user = Whom::User(UserId::from([1; 16]));
+    let event = Event { agent: seen().agent, ..event(user, Some("192.0.2.1"), Some("root")) };
+    let kinds = [
+        About::Happened { event: event.clone(), not_me: None },
+        About::Happened { event, not_me: Some(token()) },
+        code(WhatFor::SetUp),
+        code(WhatFor::ChangeEmail),
+        About::ResetPassword { token: token() },
+        About::VerifyEmail { token: token() },
+        About::Trial,
+    ];
+    let kinds = kinds.into_iter().zip(0..);
+    let letters = kinds.map(|(about, tries)| {
+        let to = Email::parse("Ada@example.com").unwrap();
+        let (user, name) = (UserId::from([1; 16]), "ada".to_owned());
+        let letter = Letter { user, to, name, about, written: NOW };
+        Posted { letter, id: [8; 16].into(), tries }
+    });
+    letters.collect()
 }
 
 fn event(whom: Whom, from: Option<&str>, by: Option<&str>) -> Event {
@@ -303,6 +331,11 @@ fn an_event_is_read_as_it_was_written() {
 }
 
 #[test]
+fn a_letter_that_waits_is_read_as_it_was_written() {
+    is_as_it_was(&posted(), include_str!("golden/posted-1.hex"));
+}
+
+#[test]
 fn failures_are_read_as_they_were_written() {
     is_as_it_was(&failures(), include_str!("golden/failures-1.hex"));
 }
@@ -345,6 +378,7 @@ fn print_records() {
             let later = Stay::begin(UserId::from([1; 16]), 7, seen(), NOW);
             minicbor::to_vec(later).unwrap()
         }),
+        ("posted", minicbor::to_vec(posted()).unwrap()),
         ("links-2", minicbor::to_vec(links_later()).unwrap()),
         ("event-user-2", {
             let user = event(Whom::User(UserId::from([1; 16])), Some("192.0.2.1"), None);

@@ -1,10 +1,11 @@
 //! Letters that wait to be sent: written in the batch of what they tell of, and kept until somebody
 //! has taken them.
 //!
-//! They lie in the order in which they are due. Whoever sends one first puts it off, so that nobody
-//! else sends it meanwhile, and so that it is due again if they die.
+//! They lie in the order in which they are due. Whoever sends one claims it first, so that nobody
+//! else sends it meanwhile, and it is due again if they die.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
@@ -72,7 +73,30 @@ impl Store {
         opened.collect()
     }
 
-    /// Puts a letter off until `until`, one try further. `None`: somebody else has it, or has sent it.
+    /// How many letters wait; no more than `limit` are counted.
+    ///
+    /// # Errors
+    /// As [`Store::user`].
+    pub async fn count_letters(&self, limit: usize) -> Result<usize, Unavailable> {
+        Ok(self.records.scan(Kind::Letter, KeyRange::all(), limit).await?.len())
+    }
+
+    /// Claims a letter for one try, which must be over at `until`. `None`: somebody else has it, or
+    /// has sent it.
+    ///
+    /// # Errors
+    /// As [`Store::update`].
+    pub async fn claim(
+        &self,
+        waiting: Waiting,
+        until: Timestamp,
+    ) -> Result<Option<Waiting>, Unavailable> {
+        let tries = waiting.posted.tries.saturating_add(1);
+        let posted = Posted { tries, ..waiting.posted };
+        self.put_off(Waiting { posted, ..waiting }, until).await
+    }
+
+    /// Puts a letter off: it is due at `until`. `None`: somebody else has it, or has sent it.
     ///
     /// # Errors
     /// As [`Store::update`].
@@ -81,13 +105,8 @@ impl Store {
         waiting: Waiting,
         until: Timestamp,
     ) -> Result<Option<Waiting>, Unavailable> {
-        let tries = waiting.posted.tries.saturating_add(1);
-        let posted = Posted { tries, ..waiting.posted };
-        let batch = Batch::new().delete(
-            Kind::Letter,
-            waiting.key.clone(),
-            Expect::Version(waiting.version),
-        );
+        let Waiting { posted, key: before, version } = waiting;
+        let batch = Batch::new().delete(Kind::Letter, before, Expect::Version(version));
         let key = key(until, &posted.id);
         let batch = self.put_posted(batch, &key, &posted)?;
         if !self.commit(batch, &[], None).await? {
@@ -107,13 +126,14 @@ impl Store {
         self.commit(batch, &[], None).await
     }
 
-    /// Adds to `batch` the news of `events` to whoever they are about, as they were `before`, and the
-    /// letters of `written`. What a letter of these tells of is not told twice.
+    /// Adds to `batch` the news of `events` to whoever they are about, and the letters of `written`.
+    /// What a letter of these tells of is not told twice.
     pub(super) fn post(
         &self,
         mut batch: Batch,
         events: &[Event],
-        before: Option<&User>,
+        before: &User,
+        after: &User,
         written: &[Letter],
     ) -> Result<Batch, Unavailable> {
         if !self.mails.load(Ordering::Relaxed) {
@@ -121,7 +141,7 @@ impl Store {
         }
         let told = |event: &Event| written.iter().any(|one| one.happened() == Some(event));
         let news = events.iter().filter(|event| !told(event));
-        let news = news.filter_map(|event| Letter::of(event, before?));
+        let news = news.filter_map(|event| Letter::of(event, before, after));
         for letter in news.chain(written.iter().cloned()) {
             let mut id = [0; 16];
             self.chance.draw(|rng| rng.fill_bytes(&mut id));
@@ -131,9 +151,10 @@ impl Store {
         Ok(batch)
     }
 
-    /// A letter is never swept: whoever sends letters looks at its age.
+    /// Whoever sends letters gives up a stale one, and says so. It is swept where nobody does.
     fn put_posted(&self, batch: Batch, key: &[u8], posted: &Posted) -> Result<Batch, Unavailable> {
-        self.put(batch, Kind::Letter, key, Expect::Absent, None, posted)
+        let over = posted.letter.stale().plus(GIVEN_UP_WITHIN);
+        self.put(batch, Kind::Letter, key, Expect::Absent, Some(over), posted)
     }
 }
 
@@ -145,3 +166,6 @@ fn due(key: &[u8]) -> Timestamp {
     let millis = key.first_chunk().copied().map_or(0, u64::from_be_bytes);
     Timestamp::from_millis(millis)
 }
+
+/// More than it takes until a stale letter is looked at: a pause after a try that failed.
+const GIVEN_UP_WITHIN: Duration = Duration::from_hours(1);

@@ -136,7 +136,7 @@ impl Store {
             for key in old.iter().filter(|key| !new.contains(key)) {
                 batch = batch.delete(Kind::Name, *key, Expect::Any);
             }
-            batch = self.post(batch, &events, Some(before), &[])?;
+            batch = self.post(batch, &events, before, &user, &[])?;
             let unchanged = !changed && events.is_empty();
             if unchanged || self.commit(batch, &events, Some(user.name().as_str())).await? {
                 return Ok(Some(Changed::Now(decided)));

@@ -135,9 +135,9 @@ impl Store {
             let other_id = reads.other.filter(|other| Some(*other) != stay_id);
             let key = other_id.as_ref().map(|id| &id.as_bytes()[..]);
             let other = self.read_some::<Stay>(Kind::Stay, key).await?;
-            let Some(before) = user.value.clone() else { return Ok(None) };
+            let Some(before) = &user.value else { return Ok(None) };
             let mut held = Held {
-                user: before,
+                user: before.clone(),
                 session: session.value.clone(),
                 link: link.value.clone(),
                 stay: stay.value.clone(),
@@ -196,7 +196,7 @@ impl Store {
                 changed = true;
             }
             changed |= !held.events.is_empty() || !held.letters.is_empty();
-            batch = self.post(batch, &held.events, user.value.as_ref(), &held.letters)?;
+            batch = self.post(batch, &held.events, before, &held.user, &held.letters)?;
             let name = held.user.name().as_str();
             if !changed || self.commit(batch, &held.events, Some(name)).await? {
                 return Ok(Some(decided));

@@ -1,0 +1,140 @@
+//! The mail server of the configuration, and letters as it reads them (RFC 5322).
+
+use std::net::IpAddr;
+use std::time::Duration;
+use std::{fmt, io};
+
+use async_trait::async_trait;
+use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
+use lettre::message::{Mailbox, MultiPart, SinglePart};
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::extension::ClientId;
+use lettre::{Address, Message};
+
+use super::way::{Done, Outlook, Patience, Sealed, Step, Unsent, Way};
+use super::words::{About, words};
+use super::{Post, trust};
+use crate::config::Config;
+use crate::domain::letter::Letter;
+use crate::domain::name::Email;
+
+/// The mail server of the configuration.
+pub struct Smtp {
+    way: Way,
+    from: Mailbox,
+    host: String,
+    about: About,
+}
+
+impl fmt::Debug for Smtp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Smtp").field("from", &self.from).finish_non_exhaustive()
+    }
+}
+
+impl Smtp {
+    /// The mail server that `config` names; `None` if it names none.
+    ///
+    /// # Errors
+    /// If the certificates that are to be believed cannot be read, or nobody can write in the name
+    /// of `mail.from`.
+    pub fn of(config: &Config) -> io::Result<Option<Self>> {
+        let Some(mail) = &config.mail else { return Ok(None) };
+        let credentials = mail.credentials.as_ref().map(|(user, password)| {
+            Credentials::new(user.clone(), password.expose_str().to_owned())
+        });
+        let host = config.portal.host().to_owned();
+        let hello = match host.trim_matches(['[', ']']).parse() {
+            Ok(IpAddr::V4(ip)) => ClientId::Ipv4(ip),
+            Ok(IpAddr::V6(ip)) => ClientId::Ipv6(ip),
+            Err(_) => ClientId::Domain(host.clone()),
+        };
+        let way = Way {
+            host: mail.host.clone(),
+            port: mail.port,
+            sealed: Sealed::of(mail.tls, || trust::connector(mail))?,
+            credentials,
+            hello,
+            patience: Patience::default(),
+        };
+        let from = mailbox(mail.from.name.clone(), &mail.from.address).map_err(io::Error::other)?;
+        Ok(Some(Self { way, from, host, about: About::of(config) }))
+    }
+
+    /// The same with another patience.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.way.patience = patience;
+        self
+    }
+
+    /// Sends a letter as [`Post::send`] does, and says what was done as it is done.
+    ///
+    /// # Errors
+    /// As [`Post::send`].
+    pub async fn send_and_say(
+        &self,
+        letter: &Letter,
+        id: &[u8; 16],
+        say: &mut (dyn FnMut(Done) + Send),
+    ) -> Result<(), Unsent> {
+        let never = |why: String| Unsent { step: Step::Letter, outlook: Outlook::Never, why };
+        let to = mailbox(Some(letter.name.clone()), &letter.to).map_err(never)?;
+        let address = to.email.clone();
+        let message = self.message(letter, to, id).map_err(|why| never(why.to_string()))?;
+        self.way.hand_over(&self.from.email, &address, &message.formatted(), say).await
+    }
+
+    fn message(
+        &self,
+        letter: &Letter,
+        to: Mailbox,
+        id: &[u8; 16],
+    ) -> Result<Message, lettre::error::Error> {
+        let words = words(letter, &self.about);
+        let id = format!("<{}@{}>", data_encoding::HEXLOWER.encode(id), self.host);
+        let part = |kind, body| SinglePart::builder().header(kind).body(body);
+        let both = MultiPart::alternative()
+            .singlepart(part(ContentType::TEXT_PLAIN, words.text()))
+            .singlepart(part(ContentType::TEXT_HTML, words.html()));
+        let at = Duration::from_millis(letter.written.millis());
+        Message::builder()
+            .from(self.from.clone())
+            .to(to)
+            .subject(words.subject.clone())
+            .date(std::time::SystemTime::UNIX_EPOCH + at)
+            .message_id(Some(id))
+            .header(AutoSubmitted)
+            .multipart(both)
+    }
+}
+
+#[async_trait]
+impl Post for Smtp {
+    async fn send(&self, letter: &Letter, id: &[u8; 16]) -> Result<(), Unsent> {
+        self.send_and_say(letter, id, &mut |_| ()).await
+    }
+}
+
+fn mailbox(name: Option<String>, address: &Email) -> Result<Mailbox, String> {
+    let parsed = address.as_str().parse::<Address>();
+    Ok(Mailbox::new(name, parsed.map_err(|why| format!("{}: {why}", address.hinted()))?))
+}
+
+/// Says that no person has written this, so that none who is away answers (RFC 3834 §5).
+#[derive(Clone)]
+struct AutoSubmitted;
+
+impl Header for AutoSubmitted {
+    fn name() -> HeaderName {
+        HeaderName::new_from_ascii_str("Auto-Submitted")
+    }
+
+    fn parse(_: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self)
+    }
+
+    fn display(&self) -> HeaderValue {
+        HeaderValue::new(Self::name(), "auto-generated".to_owned())
+    }
+}

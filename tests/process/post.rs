@@ -1,0 +1,64 @@
+//! Letters of the real process: they go out at once, and one under way is not cut off.
+
+use crate::house::{House, Process};
+use crate::post_office::{Does, END, Peer, header};
+
+/// A house whose letters go to `server`.
+fn house(server: &Peer) -> House {
+    let address = server.address;
+    let mail = format!("mail: {{ server: '{address}', tls: none, from: door@example.com }}");
+    House::with(&mail)
+}
+
+/// An operator adds ada, and she sets her password, of which she is told by a letter.
+fn somebody_is_written_to(house: &House, process: &Process) {
+    let email = ["--email", "ada@example.com"];
+    let link = house.types(&[&["user", "add", "ada", "--json"][..], &email].concat()).link();
+    let mut window = process.window();
+    window.opens(&link);
+    window.sends(&[("password", crate::house::PASSWORD)]);
+    assert_eq!(window.answer.status, 303);
+}
+
+#[test]
+fn a_letter_goes_out_as_soon_as_it_is_written() {
+    let server = Peer::opens(&[]);
+    let house = house(&server);
+    let process = house.opens();
+    somebody_is_written_to(&house, &process);
+    process.hears("a letter was sent");
+    let letter = server.arrived.letters().pop().unwrap();
+    assert_eq!(header(&letter, "Subject"), Some("crm.localhost: your password was set"));
+    assert!(!process.said().contains("ada@example.com"), "{}", process.said());
+}
+
+#[test]
+fn told_to_end_it_lets_the_letter_under_way_arrive() {
+    let server = Peer::opens(&[(END, Does::Waits)]);
+    let house = house(&server);
+    let mut process = house.opens();
+    somebody_is_written_to(&house, &process);
+    server.has_heard("DATA");
+    process.signals("TERM");
+    process.hears("stopping");
+    server.held.release();
+    process.hears("a letter was sent");
+    assert_eq!(process.ends().code(), Some(0), "{}", process.said());
+    assert_eq!(server.arrived.letters().len(), 1);
+}
+
+#[test]
+fn a_letter_that_was_cut_off_by_a_kill_waits_for_the_next_start() {
+    let server = Peer::opens(&[(END, Does::Waits)]);
+    let house = house(&server);
+    let mut process = house.opens();
+    somebody_is_written_to(&house, &process);
+    server.has_heard("DATA");
+    process.is_killed();
+    let process = house.opens();
+    let waits = |_| {
+        let said = process.tells_operators("/metrics").body;
+        said.contains("doorward_letters_waiting 1\n")
+    };
+    assert!((0..10_000).any(waits), "{}", process.tells_operators("/metrics").body);
+}
