@@ -62,11 +62,11 @@ for (const button of all("[data-again]")) {
   tick();
 }
 
-// A wait is counted down, and the form rests until it is over.
+// A wait is counted down, and the form rests until it is over; not where something else is read in it.
 for (const wait of all("[data-wait]")) {
   const end = Date.now() + wait.dataset.wait * 1000;
   const timer = wait.querySelector("[role=timer]");
-  const buttons = all("form > button[type=submit]");
+  const buttons = all("form > button[type=submit]:not([data-stays])");
   for (const button of buttons) button.disabled = true;
   const tick = () => {
     const left = Math.ceil((end - Date.now()) / 1000);

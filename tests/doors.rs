@@ -46,7 +46,7 @@ GET  /.doorward/set-up                              sign-in     page        conf
 POST /.doorward/set-up                              sign-in     again       confirm     challenge   on          challenge   on          confirm     on
 GET  /.doorward/set-up/recovery-codes               sign-in     on          confirm     challenge   page        challenge   on          confirm     on
 POST /.doorward/set-up/recovery-codes               sign-in     on          confirm     challenge   again       challenge   on          confirm     on
-GET  /.doorward/recovery-codes.txt                  sign-in     home        confirm     challenge   page        challenge   page        confirm     page
+GET  /.doorward/recovery-codes.txt                  sign-in     security    confirm     challenge   page        challenge   page        confirm     page
 POST /.doorward/recovery-codes.txt                  405         405         405         405         405         405         405         405         405
 GET  /.doorward/confirm                             sign-in     page        page        page        page        page        page        page        page
 POST /.doorward/confirm                             sign-in     again       again       again       again       again       again       again       again

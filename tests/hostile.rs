@@ -40,6 +40,26 @@ struct Notes {
 
 impl Notes {
     fn start() -> Self {
+        Self::answering(|_| "200 OK\r\nContent-Length: 2\r\n\r\nok".to_owned())
+    }
+
+    /// An application that agrees to whatever it is asked to speak, and listens.
+    fn agreeing() -> Self {
+        Self::answering(|head| {
+            let asked = head.lines().find_map(|line| {
+                let (name, value) = line.split_once(':')?;
+                name.eq_ignore_ascii_case("upgrade").then(|| value.trim().to_owned())
+            });
+            match asked {
+                Some(asked) => {
+                    format!("101 Agreed\r\nConnection: Upgrade\r\nUpgrade: {asked}\r\n\r\n")
+                }
+                None => "200 OK\r\nContent-Length: 2\r\n\r\nok".to_owned(),
+            }
+        })
+    }
+
+    fn answering(answer: fn(&str) -> String) -> Self {
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
         let heard = Arc::new(Mutex::new(Vec::new()));
@@ -55,9 +75,9 @@ impl Notes {
                         seen.extend_from_slice(&read[..length]);
                         // As a naive server does: each blank line is an end.
                         while let Some(at) = seen.windows(4).position(|four| four == b"\r\n\r\n") {
-                            seen.drain(..at + 4);
-                            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-                            if stream.write_all(answer).is_err() {
+                            let head: Vec<u8> = seen.drain(..at + 4).collect();
+                            let said = answer(&String::from_utf8_lossy(&head));
+                            if stream.write_all(format!("HTTP/1.1 {said}").as_bytes()).is_err() {
                                 return;
                             }
                         }
@@ -80,7 +100,7 @@ impl Notes {
 }
 
 /// A gateway before the application at `upstream`: everything is open but `/secret/`, which nobody
-/// may enter, and `/private/`, which asks for a sign-in.
+/// may enter, `/private/`, which asks for a sign-in, and `/staff/`, which is for some.
 fn before(upstream: SocketAddr) -> Door {
     before_with(upstream, "")
 }
@@ -104,6 +124,7 @@ apps:
     rules:
       - {{ paths: [/secret/], require: nobody }}
       - {{ paths: [/private/], require: sign-in }}
+      - {{ paths: [/staff/], only: {{ groups: [staff] }}, require: sign-in }}
       - {{ paths: [/office/], networks: [10.0.0.0/8], require: nothing }}
       - {{ paths: [/office/], require: nobody }}
     otherwise: nothing

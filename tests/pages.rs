@@ -240,6 +240,7 @@ fn samples() -> Vec<(String, String)> {
         ("used", Problem::CodeUsed),
         ("wait", Problem::WaitOrRecoveryCode(Duration::from_secs(240))),
         ("locked", Problem::Locked),
+        ("frozen", Problem::Frozen),
     ] {
         add(&format!("challenge-{name}"), html(&challenge(Kind::Totp, Some(problem))));
     }
@@ -249,6 +250,13 @@ fn samples() -> Vec<(String, String)> {
     let again =
         Challenge { standing: Standing::AskedAgain, trust: None, ..challenge(Kind::Totp, None) };
     add("challenge-again", html(&again));
+    for (name, standing) in
+        [("challenge-app-alone", Standing::Outside), ("challenge-app-again", Standing::AskedAgain)]
+    {
+        let takes_recovery_codes = false;
+        let page = Challenge { standing, takes_recovery_codes, ..challenge(Kind::Totp, None) };
+        add(name, html(&page));
+    }
     add("challenge-recovery-code", html(&challenge(Kind::RecoveryCode, None)));
     for (name, problem) in [("refused", Problem::RecoveryCode), ("used", Problem::RecoveryCodeUsed)]
     {
@@ -370,6 +378,7 @@ fn securities() -> Vec<(&'static str, Security)> {
         ("security-demanded-of-group", demanded(Demanded::OfGroup("staff".into()))),
         ("security-demanded-of-you", demanded(Demanded::OfYou)),
         ("security-demanded-for-a-place", demanded(Demanded::ForAPlace)),
+        ("security-demanded-in-app", demanded(Demanded::InApp("CRM".into()))),
         ("security-few-codes", Security { codes_left: Some(CodesLeft(3)), ..security("ada") }),
         ("security-last-code", Security { codes_left: Some(CodesLeft(1)), ..security("ada") }),
         ("security-no-codes", Security { codes_left: Some(CodesLeft(0)), ..security("ada") }),
@@ -472,6 +481,7 @@ fn notices() -> Vec<(&'static str, Notice)> {
         ("head-too-large", Notice::HeadTooLarge),
         ("spent-link", Notice::SpentLink),
         ("frozen", Notice::Frozen),
+        ("only-authenticator", Notice::OnlyAuthenticator),
         ("signed-out", Notice::SignedOut { url: url() }),
     ]
 }
@@ -501,7 +511,15 @@ fn challenge(kind: Kind, problem: Option<Problem>) -> Challenge {
     let ticked = problem.is_some();
     let trust = Some(Trust { ticked, ..trust() });
     let standing = Standing::Outside;
-    Challenge { frame: frame(Some("ada")), form: form(), kind, standing, trust, problem }
+    Challenge {
+        frame: frame(Some("ada")),
+        form: form(),
+        kind,
+        standing,
+        trust,
+        takes_recovery_codes: true,
+        problem,
+    }
 }
 
 fn uri() -> String {

@@ -105,6 +105,54 @@ fn ordinary_traffic_arrives_as_it_was_sent(#[case] server: Server) {
     }
 }
 
+/// Forms, uploads, cookies and parameters as such applications use them.
+#[test]
+fn a_page_like_those_of_wordpress_works_as_it_did() {
+    let server = Server::apache();
+    let door = before(&server);
+    let page = "/wp-login.php?action=x&a%5B%5D=1&a[]=2&redirect_to=http%3A%2F%2Fcrm%2Fwp-admin%2F";
+    let proof = door.session();
+    let cookies =
+        format!("Cookie: wp-settings-1=a%3Db; {proof}; wordpress_logged_in_0a=ada%7C1\r\n");
+    let asks = |method: &str, lines: &str, body: &[u8]| {
+        let head = format!(
+            "{method} {page} HTTP/1.1\r\nHost: {HOST}\r\n{cookies}{lines}Content-Length: {}\r\n\r\n",
+            body.len()
+        );
+        Wire::to(door.address).asks([head.as_bytes(), body].concat())
+    };
+    let form =
+        "Content-Type: application/x-www-form-urlencoded\r\nOrigin: http://crm.localhost:8080\r\n";
+    let answer = asks("POST", form, b"log=ad%20a&pwd=%E9+%26&wp-submit=Log+In&meta[k][]=v");
+    assert_eq!(answer.header("set-cookie"), "wordpress_test_cookie=WP%20Cookie%20check");
+    assert_eq!(answer.header("x-redirect-by"), "WordPress");
+    // What is not UTF-8 cannot be told in JSON: PHP says so with nothing.
+    let answer_of = |answer: &Answer| -> serde_json::Value {
+        assert_eq!(answer.status, 200, "{answer:?}");
+        serde_json::from_str(&answer.body).unwrap_or_default()
+    };
+    assert!(answer_of(&answer).is_null());
+    let answer = answer_of(&asks("POST", form, b"log=ad%20a&pwd=%C3%A9+%26&meta[k][]=v"));
+    assert_eq!(answer["user"], "ada");
+    assert_eq!(answer["post"]["pwd"], "\u{e9} &");
+    assert_eq!(answer["post"]["meta"]["k"][0], "v");
+    assert_eq!(answer["get"]["a"], serde_json::json!(["1", "2"]));
+    assert_eq!(answer["get"]["redirect_to"], "http://crm/wp-admin/");
+    assert_eq!(answer["cookie"]["wp-settings-1"], "a=b");
+    assert_eq!(answer["cookie"]["wordpress_logged_in_0a"], "ada|1");
+    assert_eq!(answer["cookie"].as_object().unwrap().len(), 2, "ours stay with us");
+    let upload = "Content-Type: multipart/form-data; boundary=x\r\n";
+    let body = b"--x\r\nContent-Disposition: form-data; name=\"f\"; filename=\"a b;.png\"\r\n\
+                 Content-Type: image/png\r\n\r\nhello\r\n--x--\r\n";
+    let answer = answer_of(&asks("POST", upload, body));
+    assert_eq!(answer["file"], "5d41402abc4b2a76b9719d911017c592");
+    for method in ["PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND"] {
+        let json = "Content-Type: application/json\r\nX-WP-Nonce: 1\r\nX-Requested-With: XMLHttpRequest\r\n";
+        let answer = answer_of(&asks(method, json, b"{}"));
+        assert_eq!((&answer["as"], &answer["type"]), (&method.into(), &"application/json".into()));
+    }
+}
+
 #[rstest]
 #[case::apache(Server::apache())]
 #[case::wsgi(Server::wsgi())]

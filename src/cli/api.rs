@@ -242,6 +242,10 @@ pub(super) struct Details {
     pub(super) person: Person,
     /// The scheme of the digest that was imported, until the first sign-in.
     pub(super) imported_password: Option<String>,
+    /// Since when nothing is read for the second factor: the user said that it is not theirs.
+    pub(super) frozen_since: Option<String>,
+    /// Whether only a link from an operator leads to a new second factor.
+    pub(super) awaits_a_link: bool,
     pub(super) authenticators: Vec<Authenticator>,
     /// `None`: two-factor was never on, or was reset.
     pub(super) recovery_codes: Option<Codes>,

@@ -287,6 +287,12 @@ impl Proofs {
         self
     }
 
+    /// These proofs without those of a second factor that is no more.
+    #[must_use]
+    pub fn without_second_factor(self) -> Self {
+        Self { totp: None, recovery_code: None, trusted_device: None, ..self }
+    }
+
     /// When a second factor of one of these kinds was last shown.
     pub fn second_factor(&self, kinds: Kinds) -> Option<Timestamp> {
         let totp = self.totp.filter(|_| kinds.has(Kinds::TOTP));

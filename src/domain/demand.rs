@@ -26,7 +26,7 @@ pub struct Demands {
     pub grace: Duration,
 }
 
-/// A demand that holds wherever somebody goes, as they are told of it.
+/// A demand that is on somebody, as they are told of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Demand {
     /// On everyone.
@@ -37,6 +37,8 @@ pub enum Demand {
     You,
     /// On whoever may enter a place that this person may enter.
     Place,
+    /// On whoever uses this application, there.
+    App(String),
 }
 
 /// When each demand was first loaded, by its name.
@@ -53,25 +55,36 @@ impl Demands {
         everyone.into_iter().chain(groups).chain(users).chain(apps).chain(places)
     }
 
-    /// The broadest demand on this person that holds wherever they go, in force or about to be.
-    pub fn on(&self, identity: &Identity) -> Option<Demand> {
-        let admits = |parts: &Vec<Only>| parts.iter().all(|part| part.admits(identity));
-        if self.everyone {
-            return Some(Demand::Everyone);
-        }
-        if let Some(group) = self.groups.intersection(&identity.groups).next() {
-            return Some(Demand::Group(group.clone()));
-        }
-        if self.users.contains(&identity.name) {
-            return Some(Demand::You);
-        }
-        self.places.iter().any(admits).then_some(Demand::Place)
+    /// The broadest demand on this person, who was added at `made`, that holds `now`, wherever they
+    /// go or in one application. One whose grace is not over does not hold yet.
+    pub fn on(
+        &self,
+        identity: &Identity,
+        made: Timestamp,
+        since: &Since,
+        now: Timestamp,
+    ) -> Option<Demand> {
+        let admits = |parts: &&Vec<Only>| parts.iter().all(|part| part.admits(identity));
+        let everyone = self.everyone.then(|| (EVERYONE.to_owned(), Demand::Everyone));
+        let groups = self.groups.intersection(&identity.groups);
+        let groups = groups.map(|group| (of_group(group), Demand::Group(group.clone())));
+        let user = self.users.get(&identity.name).map(|user| (of_user(user), Demand::You));
+        let places = self.places.iter().filter(admits);
+        let places = places.map(|parts| (of_place(parts), Demand::Place));
+        let apps = self.apps.iter().map(|app| (of_app(app), Demand::App(app.clone())));
+        let all = everyone.into_iter().chain(groups).chain(user).chain(places).chain(apps);
+        let mut holding = all.filter(|(name, _)| self.from(name, made, since) <= now);
+        holding.next().map(|(_, demand)| demand)
+    }
+
+    /// From when on the demand of this name holds for somebody who was added at `made`. One that
+    /// nobody has seen loaded yet counts as an old one.
+    fn from(&self, name: &str, made: Timestamp, since: &Since) -> Timestamp {
+        since.get(name).copied().unwrap_or_default().max(made).plus(self.grace)
     }
 
     /// From when on this person, who was added at `made`, must have a second factor in `app`, or, if
     /// that is `None`, wherever they go; `None`: nothing demands it of them.
-    ///
-    /// A demand that nobody has seen loaded yet counts as an old one.
     pub fn due(
         &self,
         identity: &Identity,
@@ -79,10 +92,7 @@ impl Demands {
         app: Option<&str>,
         since: &Since,
     ) -> Option<Timestamp> {
-        let due = |name: String| {
-            let since = since.get(&name).copied().unwrap_or_default();
-            since.max(made).plus(self.grace)
-        };
+        let due = |name: String| self.from(&name, made, since);
         let everyone = self.everyone.then(|| EVERYONE.to_owned());
         let groups = self.groups.intersection(&identity.groups).map(|group| of_group(group));
         let user = self.users.get(&identity.name).map(|user| of_user(user));
@@ -162,18 +172,33 @@ mod tests {
 
     #[test]
     fn whoever_has_a_demand_on_them_is_told_which() {
+        let on = |demands: &Demands| {
+            demands.on(&ada(), Timestamp::default(), &Since::new(), Timestamp::default())
+        };
         let mut demands = Demands { apps: one("crm"), ..Demands::default() };
-        assert_eq!(demands.on(&ada()), None, "it holds in there alone");
+        assert_eq!(on(&demands), Some(Demand::App("crm".to_owned())));
         demands.places = vec![vec![]];
-        assert_eq!(demands.on(&ada()), Some(Demand::Place));
+        assert_eq!(on(&demands), Some(Demand::Place));
         demands.users = one("ada");
-        assert_eq!(demands.on(&ada()), Some(Demand::You));
+        assert_eq!(on(&demands), Some(Demand::You));
         demands.groups = one("staff");
-        assert_eq!(demands.on(&ada()), Some(Demand::Group("staff".to_owned())));
+        assert_eq!(on(&demands), Some(Demand::Group("staff".to_owned())));
         demands.everyone = true;
-        assert_eq!(demands.on(&ada()), Some(Demand::Everyone));
+        assert_eq!(on(&demands), Some(Demand::Everyone));
         let others = Demands { groups: one("clients"), users: one("bob"), ..Demands::default() };
-        assert_eq!(others.on(&ada()), None);
+        assert_eq!(on(&others), None);
+    }
+
+    #[test]
+    fn a_demand_holds_when_its_grace_is_over_and_one_that_holds_already_is_told_first() {
+        let at = Timestamp::from_secs;
+        let grace = Duration::from_secs(100);
+        let demands = Demands { everyone: true, apps: one("crm"), grace, ..Demands::default() };
+        let since = Since::from([("everyone".to_owned(), at(50)), ("app crm".to_owned(), at(0))]);
+        let on = |now| demands.on(&ada(), at(0), &since, at(now));
+        assert_eq!(on(99), None);
+        assert_eq!(on(100), Some(Demand::App("crm".to_owned())));
+        assert_eq!(on(150), Some(Demand::Everyone));
     }
 
     #[test]

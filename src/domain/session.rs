@@ -42,6 +42,25 @@ pub struct Pending {
     key: totp::Key,
     #[n(1)]
     since: Timestamp,
+    /// Nothing is written for what is to be the first factor.
+    #[n(2)]
+    becomes: Option<Becomes>,
+}
+
+/// What a key becomes by its first right code. One that waits for one of these is worth nothing for
+/// another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Becomes {
+    /// The first factor of a person.
+    #[n(0)]
+    First,
+    /// A further authenticator.
+    #[n(1)]
+    Another,
+    /// An authenticator in the place of all others.
+    #[n(2)]
+    Replacement,
 }
 
 impl Session {
@@ -56,10 +75,11 @@ impl Session {
         Self { proofs: self.proofs.clone().with(proof, now), ..self.clone() }
     }
 
-    /// The key that waits for its first code, if its time is not over.
-    pub fn pending(&self, now: Timestamp) -> Option<&totp::Key> {
+    /// The key that waits for its first code to become this, if its time is not over.
+    pub fn pending(&self, becomes: Becomes, now: Timestamp) -> Option<&totp::Key> {
         self.pending
             .as_ref()
+            .filter(|pending| pending.becomes.unwrap_or(Becomes::First) == becomes)
             .filter(|pending| now.within(Pending::LASTS, pending.since))
             .map(|pending| &pending.key)
     }
@@ -70,9 +90,10 @@ impl Session {
         Self { pending: None, ..self }
     }
 
-    /// Lets `key` wait for its first code, from now.
-    pub fn await_first_code(&mut self, key: totp::Key, now: Timestamp) {
-        self.pending = Some(Pending { key, since: now });
+    /// Lets `key` wait for its first code, from now; whatever waited before does so no longer.
+    pub fn await_first_code(&mut self, key: totp::Key, becomes: Becomes, now: Timestamp) {
+        let becomes = (becomes != Becomes::First).then_some(becomes);
+        self.pending = Some(Pending { key, since: now, becomes });
     }
 }
 
@@ -104,8 +125,18 @@ mod tests {
     fn a_pending_key_waits_fifteen_minutes() {
         let mut visit = visit();
         let key = totp::Key::from_bytes(&[9; 20]).unwrap();
-        visit.await_first_code(key.clone(), at(0));
-        assert_eq!(visit.pending(at(900)), Some(&key));
-        assert_eq!(visit.pending(at(901)), None);
+        visit.await_first_code(key.clone(), Becomes::First, at(0));
+        assert_eq!(visit.pending(Becomes::First, at(900)), Some(&key));
+        assert_eq!(visit.pending(Becomes::First, at(901)), None);
+    }
+
+    #[test]
+    fn a_key_that_waits_for_one_thing_is_worth_nothing_for_another() {
+        let mut visit = visit();
+        let key = totp::Key::from_bytes(&[9; 20]).unwrap();
+        visit.await_first_code(key.clone(), Becomes::Another, at(0));
+        assert_eq!(visit.pending(Becomes::Another, at(1)), Some(&key));
+        assert_eq!(visit.pending(Becomes::Replacement, at(1)), None);
+        assert_eq!(visit.pending(Becomes::First, at(1)), None);
     }
 }

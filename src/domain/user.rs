@@ -89,6 +89,9 @@ pub struct User {
     /// When the user last declined what is offered after a sign-in.
     #[n(22)]
     declined: Option<Timestamp>,
+    /// The factor with which two-factor was last turned on; it may have been replaced since.
+    #[n(23)]
+    began_with: Option<FactorId>,
 }
 
 /// What an operator says of a new user.
@@ -170,6 +173,7 @@ impl User {
             frozen: None,
             link_only: None,
             declined: None,
+            began_with: None,
         }
     }
 
@@ -270,13 +274,13 @@ impl User {
         self.password = Some(hash);
     }
 
-    /// Sets a new password: every session ends, every link to set one is dead, no device is trusted
-    /// any longer, and whoever guessed at the old one is forgotten.
+    /// Sets a new password: every session ends, every link to set one or to verify an address is
+    /// dead, no device is trusted any longer, and whoever guessed at the old one is forgotten.
     pub fn set_password(&mut self, hash: PasswordHash) {
         self.password = Some(hash);
         self.epoch += 1;
         self.next_link();
-        self.last_reset = self.last_reset.map(|last| last + 1);
+        self.void_mailed_links();
         self.devices.clear();
         self.strangers.password.clear();
         for browser in &mut self.known {
@@ -386,6 +390,7 @@ impl User {
             return TurnedOn::Wrong;
         };
         self.authenticators.push(authenticator);
+        self.began_with = Some(id);
         self.link_only = None;
         self.recovery_codes = Some(RecoveryCodes::random(rng, how.recovery_codes, now));
         TurnedOn::Now

@@ -8,6 +8,7 @@ use crate::domain::assurance::Proof;
 use crate::domain::event::What;
 use crate::domain::factor::totp;
 use crate::domain::factor::{FactorId, FactorName};
+use crate::domain::session::Becomes;
 use crate::domain::user::Another;
 use crate::store::{Reads, Unavailable};
 
@@ -40,8 +41,17 @@ pub enum Adding {
     Over,
 }
 
-/// The key that waits for its first code in this visit: the same after a reload, a wrong code, a
-/// restart. `None`: the visit is over, or two-factor is off.
+impl Place {
+    const fn becomes(self) -> Becomes {
+        match self {
+            Self::Beside => Becomes::Another,
+            Self::Instead { .. } => Becomes::Replacement,
+        }
+    }
+}
+
+/// The key that waits in this visit for its first code, to go to `place`: the same after a reload, a
+/// wrong code, a restart. `None`: the visit is over, or two-factor is off.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
@@ -49,6 +59,7 @@ pub async fn another_key(
     env: &Env,
     caller: &Caller,
     visit: &Visit,
+    place: Place,
 ) -> Result<Option<totp::Key>, Unavailable> {
     let new = env.chance.draw(|rng| totp::Key::random(rng));
     let reads = Reads { session: Some(visit.hash), ..Reads::user(visit.session.user) };
@@ -57,7 +68,7 @@ pub async fn another_key(
         .update(reads, |held| {
             let there = held.user.has_second_factor() && held.user.frozen().is_none();
             let session = live_session(env, caller, held).filter(|_| there)?;
-            Some(waiting(caller, held, session, &new))
+            Some(waiting(caller, held, session, place.becomes(), &new))
         })
         .await?;
     Ok(key.flatten())
@@ -86,7 +97,9 @@ pub async fn add(
             if held.user.frozen().is_some() {
                 return Adding::Off;
             }
-            let Some(key) = session.pending(caller.now).cloned() else { return Adding::Late };
+            let Some(key) = session.pending(place.becomes(), caller.now).cloned() else {
+                return Adding::Late;
+            };
             let owner = &mut held.user;
             let another = env.chance.draw(|rng| match place {
                 Place::Beside => owner.add_authenticator(key, code, skew, rng, caller.now),
@@ -159,7 +172,8 @@ pub async fn remove(
     Ok(removed.unwrap_or(Removing::Over))
 }
 
-/// Calls an authenticator so from now on. Says whether there is such a one.
+/// Calls an authenticator so from now on. Says whether it was done: not where there is no such
+/// authenticator, or the visit is over.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
@@ -171,10 +185,12 @@ pub async fn rename(
     name: &FactorName,
 ) -> Result<bool, Unavailable> {
     let user = visit.session.user;
+    let reads = Reads { session: Some(visit.hash), ..Reads::user(user) };
     let renamed = env
         .store
-        .update(Reads::user(user), |held| {
-            let renamed = held.user.rename_authenticator(id, name.clone());
+        .update(reads, |held| {
+            let goes_on = live_session(env, caller, held).is_some();
+            let renamed = goes_on && held.user.rename_authenticator(id, name.clone());
             if renamed {
                 held.tell(caller.event(user, What::AuthenticatorRenamed));
             }

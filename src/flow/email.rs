@@ -8,6 +8,9 @@ use crate::domain::letter::{About, Letter};
 use crate::domain::link::Purpose;
 use crate::domain::name::Email;
 use crate::domain::secret::Token;
+use crate::domain::session::Session;
+use crate::domain::time::Timestamp;
+use crate::domain::user::User;
 use crate::store::{Changed, Reads, Unavailable};
 
 /// What became of naming a new address.
@@ -17,10 +20,20 @@ pub enum Named {
     Now,
     /// It is the address already.
     Already,
+    /// They must show first that they read their present address.
+    OldAddressFirst,
     /// There were too many mails in the last hour.
     TooMany,
     /// The visit is over.
     Over,
+}
+
+/// Whether `user`, in this session, must show first that they read their present address: there is
+/// one, and nothing else that was shown lately but the password.
+pub fn asks_old_address(env: &Env, user: &User, session: &Session, now: Timestamp) -> bool {
+    let shown = session.proofs.mailed_code;
+    let lately = shown.is_some_and(|at| now.within(env.config.confirm_for, at));
+    !user.has_second_factor() && user.email().is_some() && !lately
 }
 
 /// Names a new address for whoever this visit is; the one of before stays until the new one is
@@ -40,8 +53,9 @@ pub async fn name_email(
     let named = env
         .store
         .update(reads, |held| {
-            if live_session(env, caller, held).is_none() {
-                return Named::Over;
+            let Some(session) = live_session(env, caller, held) else { return Named::Over };
+            if asks_old_address(env, &held.user, &session, caller.now) {
+                return Named::OldAddressFirst;
             }
             if held.user.email() == Some(address) {
                 return Named::Already;

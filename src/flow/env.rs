@@ -8,7 +8,7 @@ use crate::config::{App, Config};
 use crate::domain::agent::Agent;
 use crate::domain::assurance::Proofs;
 use crate::domain::chance::Chance;
-use crate::domain::demand::Since;
+use crate::domain::demand::{Demand, Since};
 use crate::domain::device::{BrowserId, DeviceId, Seen};
 use crate::domain::event::{Event, What, Whom};
 use crate::domain::secret::Token;
@@ -66,6 +66,12 @@ impl Env {
     pub fn due(&self, user: &Snapshot, app: Option<&App>) -> Option<Timestamp> {
         let app = app.map(|app| app.name.as_str());
         self.config.demands.due(&user.identity, user.user.made(), app, &self.since)
+    }
+
+    /// By which demand this user may not be without a second factor now, if by any: be it in one
+    /// application, for nobody is to be in there tomorrow without.
+    pub fn demand_on(&self, user: &User, now: Timestamp) -> Option<Demand> {
+        self.config.demands.on(&user.identity(), user.made(), &self.since, now)
     }
 
     /// What this user does next who has shown a password, and a trusted device or not.

@@ -3,11 +3,14 @@
 //! A link from an administrator is proof of who somebody is, besides the password. One that was
 //! mailed to whoever asked is not: what was owed before is owed after it.
 
+use std::sync::Arc;
+
 use super::env::{Caller, Env, Given};
 use super::sign_in::broken;
 use super::visits::{Fresh, begin};
 use crate::domain::assurance::{Proof, Proofs};
 use crate::domain::event::What;
+use crate::domain::identity::Identity;
 use crate::domain::link::{Link, Purpose};
 use crate::domain::password::Password;
 use crate::domain::secret::Token;
@@ -19,13 +22,11 @@ use crate::store::{Reads, Unavailable};
 pub struct Addressee {
     /// What it is for.
     pub purpose: Purpose,
-    /// The user name.
-    pub name: String,
-    /// The e-mail address, where known.
-    pub email: Option<String>,
+    /// Who that is.
+    pub identity: Arc<Identity>,
     /// The address that the link verifies.
     pub new_email: Option<String>,
-    /// Whether two-factor is on, so that a password alone signs nobody in.
+    /// Whether two-factor is on once the link was used, so that a password alone signs nobody in.
     pub has_second_factor: bool,
 }
 
@@ -57,12 +58,12 @@ pub async fn look(
     let Some(link) = env.store.link(token.hash()).await? else { return Ok(None) };
     let Some(snapshot) = env.store.user(link.user).await? else { return Ok(None) };
     let user = &snapshot.user;
+    let thaws = link.purpose == Purpose::SetPassword && user.frozen().is_some();
     Ok(user.honours(&link, caller.now).then(|| Addressee {
         purpose: link.purpose,
-        name: snapshot.identity.name.clone(),
-        email: snapshot.identity.email.clone(),
+        identity: Arc::clone(&snapshot.identity),
         new_email: link.address.as_ref().map(ToString::to_string),
-        has_second_factor: user.has_second_factor(),
+        has_second_factor: user.has_second_factor() && !thaws,
     }))
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::admit::Visit;
 use super::env::{Caller, Env};
+use super::set_up::owed;
 use super::visits::live_session;
 use crate::domain::assurance::Proofs;
 use crate::domain::factor::recovery::RecoveryCodes;
@@ -54,8 +55,7 @@ fn may_set_up(env: &Env, user: &User, proofs: &Proofs, now: Timestamp) -> bool {
         demands.due(&user.identity(), user.made(), None, &env.since).is_some()
     };
     let declined = user.declined().is_some_and(|at| now.within(Offer::AGAIN_AFTER, at));
-    let asks = user.first_factor_asks(env.config.set_up_proof, now);
-    let barred = asks == FirstFactorAsks::Link && proofs.link.is_none();
+    let barred = owed(env, user, proofs, now) == FirstFactorAsks::Link;
     !user.has_second_factor() && !declined && !barred && !demanded()
 }
 

@@ -6,12 +6,13 @@
 use super::admit::Visit;
 use super::env::{Caller, Env, Given};
 use super::visits::{Fresh, live_session, rise};
-use crate::domain::assurance::Proof;
+use crate::domain::assurance::{Proof, Proofs};
 use crate::domain::event::What;
-use crate::domain::factor::totp::{self, Totp};
+use crate::domain::factor::totp;
 use crate::domain::letter::{About, Letter};
 use crate::domain::secret::Token;
-use crate::domain::session::Session;
+use crate::domain::session::{Becomes, Session};
+use crate::domain::time::Timestamp;
 use crate::domain::user::{FirstFactorAsks, TurnedOn, User};
 use crate::store::{Held, Reads, Unavailable};
 
@@ -61,8 +62,10 @@ pub async fn pending_key(
                 return FirstKey::None;
             }
             let Some(session) = live_session(env, caller, held) else { return FirstKey::None };
-            match owed(env, caller, &held.user, &session) {
-                FirstFactorAsks::Nothing => FirstKey::Waits(waiting(caller, held, session, &new)),
+            match owed(env, &held.user, &session.proofs, caller.now) {
+                FirstFactorAsks::Nothing => {
+                    FirstKey::Waits(waiting(caller, held, session, Becomes::First, &new))
+                }
                 owed => FirstKey::Owes(owed),
             }
         })
@@ -70,31 +73,31 @@ pub async fn pending_key(
     Ok(key.unwrap_or(FirstKey::None))
 }
 
-/// The key that waits in `session`, or `new`, which waits from now on.
+/// The key that waits in `session` to become this, or `new`, which waits from now on.
 pub(super) fn waiting(
     caller: &Caller,
     held: &mut Held,
     mut session: Session,
+    becomes: Becomes,
     new: &totp::Key,
 ) -> totp::Key {
-    if let Some(key) = session.pending(caller.now) {
+    if let Some(key) = session.pending(becomes, caller.now) {
         return key.clone();
     }
-    session.await_first_code(new.clone(), caller.now);
+    session.await_first_code(new.clone(), becomes, caller.now);
     held.session = Some(session);
     new.clone()
 }
 
-/// What `session` must still show before a first factor is set up in it. A link from an administrator
-/// counts as long as the session lasts, a mailed code as long as a password.
-fn owed(env: &Env, caller: &Caller, user: &User, session: &Session) -> FirstFactorAsks {
-    let asks = user.first_factor_asks(env.config.set_up_proof, caller.now);
-    let proofs = &session.proofs;
-    let by_mail = proofs.mailed_code;
-    let lately = by_mail.is_some_and(|at| caller.now.within(env.config.confirm_for, at));
+/// What a session that has shown `proofs` must still show before a first factor is set up in it. A
+/// link from an administrator and a mailed code count for as long as a password does.
+pub(super) fn owed(env: &Env, user: &User, proofs: &Proofs, now: Timestamp) -> FirstFactorAsks {
+    let asks = user.first_factor_asks(env.config.set_up_proof, now);
+    let lately =
+        |shown: Option<Timestamp>| shown.is_some_and(|at| now.within(env.config.confirm_for, at));
     match asks {
-        _ if proofs.link.is_some() => FirstFactorAsks::Nothing,
-        FirstFactorAsks::MailedCode if lately => FirstFactorAsks::Nothing,
+        _ if lately(proofs.link) => FirstFactorAsks::Nothing,
+        FirstFactorAsks::MailedCode if lately(proofs.mailed_code) => FirstFactorAsks::Nothing,
         asks => asks,
     }
 }
@@ -122,10 +125,13 @@ pub async fn turn_on(
             if held.user.has_second_factor() {
                 return SetUp::Already;
             }
-            if owed(env, caller, &held.user, &session) != FirstFactorAsks::Nothing {
+            let owed = owed(env, &held.user, &session.proofs, caller.now);
+            if owed != FirstFactorAsks::Nothing {
                 return SetUp::Late;
             }
-            let Some(key) = session.pending(caller.now).cloned() else { return SetUp::Late };
+            let Some(key) = session.pending(Becomes::First, caller.now).cloned() else {
+                return SetUp::Late;
+            };
             let turned = env.chance.draw(|rng| held.user.turn_on(key, code, how, rng, caller.now));
             match turned {
                 TurnedOn::Already => SetUp::Already,
@@ -146,7 +152,7 @@ pub async fn turn_on(
 fn tell_of_first(env: &Env, caller: &Caller, held: &mut Held, not_me: &Token) {
     let event = caller.event(held.user.id(), What::TwoFactorOn);
     held.tell(event.clone());
-    let factor = held.user.authenticators().first().map(Totp::id);
+    let factor = held.user.began_with();
     let about = About::Happened { event, not_me: Some(not_me.clone()) };
     let letter = Letter::to(&held.user, about, caller.now).filter(|_| env.config.mail.is_some());
     if let (Some(factor), Some(letter)) = (factor, letter) {

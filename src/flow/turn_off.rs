@@ -4,8 +4,10 @@ use super::admit::Visit;
 use super::challenge::tell_refused;
 use super::env::{Caller, Env, Given};
 use super::visits::{Fresh, go_on_alone, live_session};
+use crate::domain::demand::Demand;
 use crate::domain::event::What;
 use crate::domain::factor::{Answer, Rejection};
+use crate::domain::session::Session;
 use crate::store::{Reads, Unavailable};
 
 /// What became of it.
@@ -14,7 +16,7 @@ pub enum TurnOff {
     /// It is off; every other visit has ended, and this one goes on under a new id.
     Off(Given),
     /// It is demanded of this person, so nothing was read.
-    Demanded,
+    Demanded(Demand),
     /// The answer was not accepted.
     Rejected(Rejection),
     /// The visit is over.
@@ -39,8 +41,8 @@ pub async fn turn_off(
         .store
         .update(reads, |held| {
             let Some(session) = live_session(env, caller, held) else { return TurnOff::Over };
-            if env.config.demands.on(&held.user.identity()).is_some() {
-                return TurnOff::Demanded;
+            if let Some(demand) = env.demand_on(&held.user, caller.now) {
+                return TurnOff::Demanded(demand);
             }
             let browser = caller.known_to(&held.user);
             if let Err(rejection) = held.user.turn_off(answer, browser, skew, caller.now) {
@@ -51,7 +53,9 @@ pub async fn turn_off(
                 held.tell(caller.event(user, What::RecoveryCodeUsed));
             }
             held.tell(caller.event(user, What::TwoFactorOff));
-            let session = session.without_pending();
+            // What was shown of a factor that is gone says nothing of one that may come.
+            let proofs = session.proofs.clone().without_second_factor();
+            let session = Session { proofs, ..session.without_pending() };
             TurnOff::Off(go_on_alone(env, caller, held, session, &fresh))
         })
         .await?;

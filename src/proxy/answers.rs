@@ -23,9 +23,10 @@ pub(super) fn drop_our_cookies(response: &mut ResponseHeader) -> Result<()> {
     Ok(())
 }
 
-/// Keeps shared caches from keeping an answer that was meant for one visitor: `public` and
-/// `s-maxage` become `private` (RFC 9111 §5.2.2), and the fields that speak to one cache only
-/// and outrank `Cache-Control` there (RFC 9213) go.
+/// Keeps shared caches from keeping an answer that was meant for one visitor. They may keep whatever
+/// does not forbid it, by their own guess where nothing is said (RFC 9111 §3, §4.2.2): so `public`
+/// and `s-maxage` become `private` (§5.2.2), which also stands where neither it nor `no-store` did,
+/// and the fields that speak to one cache only and outrank `Cache-Control` there (RFC 9213) go.
 ///
 /// # Errors
 /// If a header cannot be written back. The answer must not go on then.
@@ -42,7 +43,9 @@ pub(super) fn make_private(response: &mut ResponseHeader) -> Result<()> {
         response.remove_header(name);
     }
     let lines: Vec<HeaderValue> = response.headers.get_all(CACHE_CONTROL).iter().cloned().collect();
-    if !lines.iter().any(|line| directives(line.as_bytes()).any(is_shared)) {
+    let says =
+        |which: fn(&[u8]) -> bool| lines.iter().any(|line| directives(line.as_bytes()).any(which));
+    if says(forbids) && !says(is_shared) {
         return Ok(());
     }
     response.remove_header(&CACHE_CONTROL);
@@ -57,6 +60,11 @@ pub(super) fn make_private(response: &mut ResponseHeader) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether it keeps all of an answer out of shared caches. `private` with names of fields does not.
+fn forbids(directive: &[u8]) -> bool {
+    directive.eq_ignore_ascii_case(b"private") || directive.eq_ignore_ascii_case(b"no-store")
 }
 
 fn is_shared(directive: &[u8]) -> bool {
@@ -103,10 +111,20 @@ mod tests {
     #[test]
     fn what_is_not_shared_stays_as_it_is() {
         assert_eq!(cached("no-store"), ["no-store"]);
+        assert_eq!(cached("Private, max-age=1"), ["Private, max-age=1"]);
+    }
+
+    #[test]
+    fn what_says_nothing_of_shared_caches_is_kept_out_of_them() {
+        assert_eq!(cached("max-age=3600"), ["private", "max-age=3600"]);
+        assert_eq!(cached("no-cache"), ["private", "no-cache"]);
         assert_eq!(
             cached("private=\"a, public\", max-age=1"),
-            ["private=\"a, public\", max-age=1"]
+            ["private", "private=\"a, public\", max-age=1"]
         );
+        let mut response = answer(&[("Last-Modified", "Sat, 01 Aug 2026 00:00:00 GMT")]);
+        make_private(&mut response).unwrap();
+        assert_eq!(response.headers[CACHE_CONTROL], "private");
     }
 
     #[test]
@@ -114,7 +132,8 @@ mod tests {
         let mut response =
             answer(&[("CDN-Cache-Control", "max-age=60"), ("Surrogate-Control", "x")]);
         make_private(&mut response).unwrap();
-        assert!(response.headers.is_empty());
+        assert_eq!(response.headers.len(), 1);
+        assert_eq!(response.headers[CACHE_CONTROL], "private");
     }
 
     #[test]

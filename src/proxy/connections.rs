@@ -128,17 +128,24 @@ impl Connections {
     }
 
     /// Cuts off a hundredth of the connections, those first that have waited longest: idle ones, and
-    /// where there are none, those that have begun to say something long ago. Says whether any was.
+    /// where there are none, those that have begun to say something long ago. Says whether there is
+    /// room then.
     fn shed(&self, of: usize) -> bool {
-        let mut waiting = self.all(|link| {
-            link.is_cut().is_none()
-                && match link.phase() {
-                    (Phase::Idle, _) => true,
-                    (Phase::Handshake | Phase::Head, since) => self.now() > since + SLOW_TICKS,
-                    (Phase::Busy, _) => false,
-                }
+        let mut leaving = 0;
+        let mut waiting = self.all(|link| match (link.is_cut(), link.phase()) {
+            (Some(Cut::Shed), _) => {
+                leaving += 1;
+                false
+            }
+            (Some(Cut::Late | Cut::Revoked), _) | (None, (Phase::Busy, _)) => false,
+            (None, (Phase::Idle, _)) => true,
+            (None, (Phase::Handshake | Phase::Head, since)) => self.now() > since + SLOW_TICKS,
         });
-        // Of those that have waited for as many ticks, the one that came first.
+        // Who was cut off before and is not gone yet has made room already: many who come at once
+        // must not empty the house.
+        if self.open().saturating_sub(leaving) < of {
+            return true;
+        }
         waiting.sort_by_key(|link| (link.phase().0 != Phase::Idle, link.phase().1, link.number()));
         waiting.truncate((of / 100).max(1));
         for link in &waiting {
@@ -271,18 +278,31 @@ mod tests {
         let eldest = comes(2).unwrap().unwrap();
         after(&connections, Duration::from_secs(1));
         let younger = comes(3).unwrap().unwrap();
-        assert!(comes(4).is_ok());
+        let fourth = comes(4).unwrap().unwrap();
         let cut = [&busy, &eldest, &younger].map(|open| open.link.is_cut());
         assert_eq!(cut, [None, Some(Cut::Shed), None]);
-        eldest.link.enter(Phase::Busy, connections.now());
+        drop(eldest);
+        fourth.link.enter(Phase::Busy, connections.now());
         younger.link.enter(Phase::Busy, connections.now());
         assert_eq!(comes(5).unwrap_err(), Full::InAll);
     }
 
     #[test]
+    fn many_who_come_at_once_do_not_drive_everybody_out() {
+        let connections = Arc::new(Connections::default());
+        let comes = || connections.admit(from(1), false, Entered::default(), &limits(200, 999));
+        let waiting: Vec<_> = (0..200).map(|_| comes().unwrap()).collect();
+        // Nobody of those who are cut off has had a moment to go.
+        let _come: Vec<_> = (0..4).map(|_| comes().unwrap()).collect();
+        let cut = waiting.iter().map(|open| open.link.is_cut().is_some());
+        assert_eq!(cut.clone().filter(|cut| *cut).count(), 4, "as many as came");
+        assert!(cut.take(4).all(|cut| cut), "the eldest first");
+    }
+
+    #[test]
     fn every_phase_has_its_deadline_and_a_request_under_way_has_none() {
         let connections = Arc::new(Connections::default());
-        let tls = Entered { secure: true, redirect: false };
+        let tls = Entered { secure: true, ..Entered::default() };
         let comes = |entrance, phase: Phase| {
             let open = connections.admit(from(1), false, entrance, &limits(9, 9)).unwrap();
             open.link.enter(phase, connections.now());

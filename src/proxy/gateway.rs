@@ -131,12 +131,13 @@ impl Gateway {
 fn take_in(session: &mut Session, house: &House, link: &Link) -> Result<Arc<Place>, Refusal> {
     let raw = session.as_http1().map(HttpSession::get_headers_raw_bytes).unwrap_or_default();
     let entered = link.entrance();
+    let as_now = house.lets_in(entered);
     intake::read(session.req_header_mut(), &raw, house.limits(), |host| {
         let place = if entered.redirect { house.find_under_https(host) } else { house.find(host) }?;
         let as_let_in = link.only_for().is_none_or(|only| only == place.web.site().origin.host());
         // What is plain is not meant by whoever came encrypted.
         let as_encrypted = !entered.secure || place.web.site().origin.is_secure();
-        (as_let_in && as_encrypted).then_some(place)
+        (as_now && as_let_in && as_encrypted).then_some(place)
     })
 }
 

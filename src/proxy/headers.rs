@@ -113,7 +113,9 @@ const SECRET: &str = "Doorward-Secret";
 
 const RESERVED_FAMILIES: [&str; 3] = ["remote-", "x-forwarded-", "doorward-"];
 
-const RESERVED_NAMES: [&str; 7] = [
+/// The last three move a place: gunicorn takes `SCRIPT_NAME` off the path of whoever comes from the
+/// same machine, so that `/public/admin/` behind `SCRIPT_NAME: /public` is `/admin/` there.
+const RESERVED_NAMES: [&str; 10] = [
     "forwarded",
     "x-forwarded",
     "x-real-ip",
@@ -121,6 +123,9 @@ const RESERVED_NAMES: [&str; 7] = [
     "x-original-uri",
     "x-rewrite-url",
     "proxy",
+    "script-name",
+    "path-info",
+    "x-script-name",
 ];
 
 /// Takes our cookies out of `Cookie`, and leaves the others byte for byte.

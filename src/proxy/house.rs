@@ -8,6 +8,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::intake::Address;
+use super::link::Entered;
 use super::tls::{Certificates, Entrance};
 use super::upstream::Application;
 use crate::config::{App, Deadlines, Limits, Problem, Site};
@@ -106,6 +107,13 @@ impl House {
     /// What is done with those who come to a listener, by its number in the configuration.
     pub(super) fn entrance(&self, listener: usize) -> Option<&Entrance> {
         self.entrances.get(listener)
+    }
+
+    /// Whether who comes to a listener now comes in by this way, too: a connection does not outlive
+    /// what it was let in by.
+    pub(super) fn lets_in(&self, entered: Entered) -> bool {
+        let now = self.entrance(entered.listener);
+        now.is_some_and(|entrance| entrance.way_in(entered.listener) == entered)
     }
 
     /// The certificates that visitors are shown.

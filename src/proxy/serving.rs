@@ -25,7 +25,7 @@ use tokio::task::JoinHandle;
 use super::connections::{Connections, Full, Open};
 use super::gateway::Gateway;
 use super::house::House;
-use super::link::{Cut, Entered, Link, Phase};
+use super::link::{Cut, Link, Phase};
 use super::standing;
 use super::stream::VisitorStream;
 use super::tls::Entrance;
@@ -161,7 +161,7 @@ impl Hall {
         let house = self.house.load_full();
         let Some(entrance) = house.entrance(listener).cloned() else { return };
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-        let entered = Entered { redirect: entrance.redirect, secure: entrance.acceptor.is_some() };
+        let entered = entrance.way_in(listener);
         let is_proxy = house.trusts(peer.ip());
         match self.connections.admit(peer.ip(), is_proxy, entered, house.limits()) {
             Ok(open) => {
@@ -198,7 +198,7 @@ impl Hall {
             }
             None => return,
         };
-        if entrance.asks_for_certificates {
+        if link.entrance().asked_for.is_some() {
             link.enters_only_for(stream.get_ref().1.server_name().unwrap_or_default());
         }
         let stream = VisitorStream::tls(stream, peer, Arc::clone(link), longest_head);

@@ -20,7 +20,7 @@ pub(super) fn read(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> (Sou
     if !is_trusted(&peer) {
         return (Source { peer, visitor: Some(peer) }, peer.to_string());
     }
-    let mut chain = peer.to_string();
+    let mut heard = vec![peer];
     let mut visitor = None;
     for hop in hops(headers) {
         // Whoever is behind an address that cannot be read is not known.
@@ -28,13 +28,14 @@ pub(super) fn read(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> (Sou
             visitor = None;
             break;
         };
-        chain = format!("{address}, {chain}");
+        heard.push(address);
         visitor = Some(address);
         if !is_trusted(&address) {
             break;
         }
     }
-    (Source { peer, visitor }, chain)
+    let chain: Vec<String> = heard.iter().rev().map(ToString::to_string).collect();
+    (Source { peer, visitor }, chain.join(", "))
 }
 
 /// What the header says, over all its lines, from the right; `None` for what is no text.

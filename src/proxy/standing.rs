@@ -54,7 +54,8 @@ pub(super) fn watch(house: Arc<ArcSwap<House>>, connections: Arc<Connections>) -
             let mut ended = 0_u64;
             for link in lasting {
                 let Some(standing) = link.standing() else { continue };
-                if !standing.holds_in(&house_now, link.was_used()).await {
+                let lets_in = house_now.lets_in(link.entrance());
+                if !lets_in || !standing.holds_in(&house_now, link.was_used()).await {
                     link.cut(Cut::Revoked);
                     ended += 1;
                 }

@@ -1,7 +1,8 @@
 //! A visitor's connection as Pingora reads and writes it, encrypted or not.
 //!
 //! It holds no buffer while it waits: Pingora's own keeps 64 KiB for each connection. What is
-//! written in small pieces goes out in one, head and body together.
+//! written in small pieces goes out in one, head and body together, but waits for nothing that is
+//! not there yet.
 
 use std::fmt;
 use std::io;
@@ -159,7 +160,15 @@ impl AsyncRead for VisitorStream {
             read.put_slice(&[byte]);
         }
         match self.read_more(context, read) {
-            Poll::Pending if peeked.is_none() => return Poll::Pending,
+            Poll::Pending if peeked.is_none() => {
+                // Whoever waits for the visitor has nothing to add to what was written.
+                if !self.unsent.is_empty()
+                    && let Poll::Ready(sent) = self.as_mut().poll_flush(context)
+                {
+                    sent?;
+                }
+                return Poll::Pending;
+            }
             Poll::Pending => {}
             Poll::Ready(done) => done?,
         }
@@ -299,6 +308,19 @@ mod tests {
         let mut read = [0; 3];
         stream.read_exact(&mut read).await.unwrap();
         assert_eq!(&read, b"GET");
+    }
+
+    #[tokio::test]
+    async fn what_was_written_goes_out_when_there_is_nothing_more_to_do() {
+        let (mut visitor, mut stream) = connected().await;
+        stream.write_all(b"head").await.unwrap();
+        assert_eq!(stream.unsent.len(), 4);
+        let mut answer = [0; 1];
+        let mut waiting = Box::pin(stream.read(&mut answer));
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+        let mut read = [0; 4];
+        visitor.read_exact(&mut read).await.unwrap();
+        assert_eq!(&read, b"head");
     }
 
     #[tokio::test]

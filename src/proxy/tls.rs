@@ -21,6 +21,7 @@ use sha2::{Digest, Sha256};
 use tokio_rustls::TlsAcceptor;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::link::Entered;
 use crate::config::{CertificateFile, Config, KeyPair, Problem, Tls, Way};
 use crate::domain::time::Timestamp;
 
@@ -31,8 +32,8 @@ pub(super) struct Entrance {
     pub(super) acceptor: Option<TlsAcceptor>,
     /// Whether everybody is sent to the same place under https.
     pub(super) redirect: bool,
-    /// Whether it asks for client certificates.
-    pub(super) asks_for_certificates: bool,
+    /// Whose client certificates it asks for, as a digest of their file; `None`: it does not ask.
+    asks_for: Option<[u8; 32]>,
 }
 
 /// The certificates that visitors are shown.
@@ -164,9 +165,12 @@ impl Certificates {
         let builder = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(|error| told(&error))?;
+        let mut asks_for = None;
         let builder = match &tls.client_authority {
             None => builder.with_no_client_auth(),
             Some(file) => {
+                let read = bytes(&file.path).map_err(|what| vec![problem(&file.at, what)])?;
+                asks_for = Some(Sha256::digest(read).into());
                 let roots = roots(file).map_err(|what| vec![problem(&file.at, what)])?;
                 let verifier =
                     WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
@@ -182,7 +186,7 @@ impl Certificates {
         Ok(Entrance {
             acceptor: Some(TlsAcceptor::from(Arc::new(config))),
             redirect: false,
-            asks_for_certificates: tls.client_authority.is_some(),
+            asks_for,
         })
     }
 
@@ -206,7 +210,13 @@ impl Certificates {
 
 impl Entrance {
     fn plain(redirect: bool) -> Self {
-        Self { acceptor: None, redirect, asks_for_certificates: false }
+        Self { acceptor: None, redirect, asks_for: None }
+    }
+
+    /// By which way somebody comes in who comes to it as this listener.
+    pub(super) fn way_in(&self, listener: usize) -> Entered {
+        let secure = self.acceptor.is_some();
+        Entered { listener, redirect: self.redirect, secure, asked_for: self.asks_for }
     }
 }
 

@@ -83,6 +83,13 @@ fn instead(guest: &Guest, typed: &Typed) -> NewPlace {
     NewPlace::Instead { devices: trusted, forget_devices }
 }
 
+const fn put(place: NewPlace) -> Place {
+    match place {
+        NewPlace::Beside => Place::Beside,
+        NewPlace::Instead { forget_devices, .. } => Place::Instead { forget_devices },
+    }
+}
+
 async fn submit(
     desk: &Desk,
     guest: &Guest,
@@ -104,11 +111,8 @@ async fn submit(
         return again(Problem::Name).await;
     }
     let (env, caller) = (desk.env.clone(), guest.caller.clone());
-    let put = match place {
-        NewPlace::Beside => Place::Beside,
-        NewPlace::Instead { forget_devices, .. } => Place::Instead { forget_devices },
-    };
-    let deed = async move { add(&env, &caller, &visit, &code, put, name.as_ref()).await };
+    let goes = put(place);
+    let deed = async move { add(&env, &caller, &visit, &code, goes, name.as_ref()).await };
     Ok(match desk.outlive(deed).await? {
         Adding::Added(given) => desk.goes_on(guest, &given, return_to.as_str()),
         Adding::Wrong => again(Problem::Code).await?,
@@ -130,7 +134,8 @@ async fn new_page(
     let Some(visit) = &guest.visit else {
         return Ok(headers::see_other(&return_to.through("sign-in")));
     };
-    let Some(key) = another_key(&desk.env, &guest.caller, visit).await? else {
+    let goes = put(place);
+    let Some(key) = another_key(&desk.env, &guest.caller, visit, goes).await? else {
         return Ok(headers::see_other(security::place().as_str()));
     };
     let page = pages::NewAuthenticator {
@@ -229,7 +234,7 @@ pub(super) async fn submit_remove(
     })
 }
 
-/// The last one is not removed: that would be turning two-factor off, and is asked there.
+/// The last one is not removed: that would be turning two-factor off, and the page says so.
 fn remove_page(
     desk: &Desk,
     guest: &Guest,
@@ -242,7 +247,7 @@ fn remove_page(
     };
     let user = guest.visit.as_ref().map(|visit| &visit.user.user);
     if user.is_some_and(|user| user.authenticators().len() < 2) {
-        return headers::see_other("/.doorward/security/turn-off");
+        return desk.notice(Notice::OnlyAuthenticator, headers);
     }
     let what = pages::Question::RemoveAuthenticator { name: called(authenticator) };
     let (frame, form) = (desk.frame_for(guest), desk.form(guest, &security::place()));

@@ -12,7 +12,7 @@ use super::pages::{self, Kind, Problem, Standing, Trust};
 use super::return_to::ReturnTo;
 use super::{Desk, doors, headers};
 use crate::config::App;
-use crate::domain::assurance::{Requirement, Verdict, Visitor};
+use crate::domain::assurance::{Kinds, Requirement, Verdict, Visitor};
 use crate::domain::factor::{Answer, Rejection};
 use crate::domain::time::Timestamp;
 use crate::flow::Visit;
@@ -126,13 +126,20 @@ fn page(
     trust: bool,
     problem: Option<Problem>,
 ) -> Response {
+    let standing = desk.standing(guest, return_to);
+    let takes_recovery_codes = desk.asked_at(guest, return_to).kinds.has(Kinds::RECOVERY_CODE);
     let page = pages::Challenge {
         frame: desk.frame_for(guest),
         form: desk.form(guest, return_to),
-        kind,
-        standing: desk.standing(guest, return_to),
+        // Whoever is outside can sign in by one, if not to that place.
+        kind: if takes_recovery_codes || standing == Standing::Outside { kind } else { Kind::Totp },
+        standing,
         trust: desk.offer_of_trust(guest, return_to, trust),
-        problem,
+        takes_recovery_codes,
+        problem: problem.map(|problem| match problem {
+            Problem::WaitOrRecoveryCode(span) if !takes_recovery_codes => Problem::Wait(span),
+            problem => problem,
+        }),
     };
     desk.form_page(&page, problem)
 }
@@ -197,7 +204,7 @@ impl Desk {
             },
             OwnPage::Page(_) | OwnPage::Odd => {
                 let path = place.as_str().split('?').next().unwrap_or_default();
-                let door = doors::DOORS.iter().find(|door| door.path == path);
+                let door = doors::DOORS.iter().find(|door| door.is_at(path));
                 door.map_or_else(Requirement::nothing, |door| {
                     door.asks.requirement(&self.env.config)
                 })

@@ -59,6 +59,7 @@ impl Desk {
                 | Problem::TooManyMails,
             ) => StatusCode::TOO_MANY_REQUESTS,
             Some(Problem::Busy) => StatusCode::SERVICE_UNAVAILABLE,
+            Some(Problem::Frozen) => StatusCode::FORBIDDEN,
             Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
         };
         let mut response = self.page(status, page);

@@ -81,6 +81,20 @@ pub enum Serves {
     Data,
 }
 
+impl Door {
+    /// Whether this is the door at `path`.
+    pub(super) fn is_at(&self, path: &str) -> bool {
+        let (mut ours, mut theirs) = (self.path.split('/'), path.split('/'));
+        loop {
+            match (ours.next(), theirs.next()) {
+                (None, None) => return true,
+                (Some(part), Some(theirs)) if part == theirs || part.starts_with('{') => {}
+                _ => return false,
+            }
+        }
+    }
+}
+
 impl Asks {
     /// What that means in this configuration.
     pub fn requirement(self, config: &Config) -> Requirement {

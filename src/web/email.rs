@@ -13,9 +13,8 @@ use super::{Desk, headers};
 use crate::domain::letter::WhatFor;
 use crate::domain::mailed::Code;
 use crate::domain::name::Email;
-use crate::domain::user::User;
 use crate::flow::Visit;
-use crate::flow::email::{Named, name_email};
+use crate::flow::email::{Named, asks_old_address, name_email};
 use crate::flow::mailed_code::{Sent, Shown, send_code, show_code};
 
 /// What is typed into it.
@@ -51,7 +50,7 @@ pub(super) async fn submit(
     let to_sign_in = || headers::see_other(&return_to.through("sign-in"));
     let Some(visit) = guest.visit.clone() else { return Ok(to_sign_in()) };
     let here = return_to.through("security/email");
-    if desk.asks_old_address(&guest, &visit) {
+    if old_address_first(&desk, &guest, &visit) {
         let typed = (typed.send.as_str(), typed.code.as_str());
         return desk.by_mail(&guest, visit, WhatFor::ChangeEmail, typed, &here, again).await;
     }
@@ -61,7 +60,7 @@ pub(super) async fn submit(
     let (env, caller) = (desk.env.clone(), guest.caller.clone());
     let deed = async move { name_email(&env, &caller, &visit, &address).await };
     Ok(match desk.outlive(deed).await? {
-        Named::Now => headers::see_other(&here),
+        Named::Now | Named::OldAddressFirst => headers::see_other(&here),
         Named::Already => again(Some(Problem::AddressAlready)),
         Named::TooMany => again(Some(Problem::TooManyMails)),
         Named::Over => to_sign_in(),
@@ -69,16 +68,6 @@ pub(super) async fn submit(
 }
 
 impl Desk {
-    /// Whether this person must show first that they read their present address: there is one, and
-    /// nothing else that they have shown but the password.
-    fn asks_old_address(&self, guest: &Guest, visit: &Visit) -> bool {
-        let user: &User = &visit.user.user;
-        let shown = visit.session.proofs.mailed_code;
-        let shown =
-            shown.is_some_and(|at| guest.caller.now.within(self.env.config.confirm_for, at));
-        !user.has_second_factor() && user.email().is_some() && !shown
-    }
-
     /// Sends a code to the present address, or judges one; then leads `here`.
     pub(super) async fn by_mail(
         &self,
@@ -126,6 +115,10 @@ impl Desk {
     }
 }
 
+fn old_address_first(desk: &Desk, guest: &Guest, visit: &Visit) -> bool {
+    asks_old_address(&desk.env, &visit.user.user, &visit.session, guest.caller.now)
+}
+
 fn page(
     desk: &Desk,
     guest: &Guest,
@@ -143,7 +136,7 @@ fn page(
         mails: desk.env.config.mail.is_some(),
         present: user.email().map(ToString::to_string),
         waiting: user.new_email().map(ToString::to_string),
-        old_address: desk.asks_old_address(guest, visit).then(|| Desk::mailed(guest)),
+        old_address: old_address_first(desk, guest, visit).then(|| Desk::mailed(guest)),
         typed,
         problem,
     };

@@ -78,9 +78,7 @@ async fn sets_a_password(
     form: &Form<Typed>,
 ) -> Result<Response, Trouble> {
     let again = |problem| page(desk, guest, addressee, Some(problem));
-    let mut about = vec![addressee.name.as_str()];
-    about.extend(addressee.email.as_deref());
-    let password: Password = match desk.chosen(&about, &form.typed.password) {
+    let password = match desk.chosen(&addressee.identity, &form.typed.password) {
         Ok(password) => password,
         Err(problem) => return Ok(again(problem)),
     };
@@ -131,14 +129,16 @@ fn page(desk: &Desk, guest: &Guest, addressee: &Addressee, problem: Option<Probl
     match addressee.purpose {
         Purpose::VerifyEmail => question(pages::Question::VerifyEmail {
             address: addressee.new_email.clone().unwrap_or_default(),
-            username: addressee.name.clone(),
+            username: addressee.identity.name.clone(),
         }),
-        Purpose::NotMe => question(pages::Question::NotMe { username: addressee.name.clone() }),
+        Purpose::NotMe => {
+            question(pages::Question::NotMe { username: addressee.identity.name.clone() })
+        }
         Purpose::SetPassword | Purpose::ResetPassword => {
             let page = pages::SetPassword {
                 frame: desk.frame(),
                 form: form.clone(),
-                username: addressee.name.clone(),
+                username: addressee.identity.name.clone(),
                 has_second_factor: addressee.has_second_factor,
                 at_least: Password::AT_LEAST,
                 problem,

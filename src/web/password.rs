@@ -40,10 +40,7 @@ pub(super) async fn submit(
     }
     let to_sign_in = || headers::see_other(&return_to.through("sign-in"));
     let Some(visit) = guest.visit.clone() else { return Ok(to_sign_in()) };
-    let identity = &visit.user.identity;
-    let mut about = vec![identity.name.as_str()];
-    about.extend(identity.email.as_deref());
-    let password = match desk.chosen(&about, &typed.new_password) {
+    let password = match desk.chosen(&visit.user.identity, &typed.new_password) {
         Ok(password) => password,
         Err(problem) => return Ok(again(problem)),
     };

@@ -13,7 +13,7 @@ use super::return_to::ReturnTo;
 use super::{Desk, headers, refusal, security};
 use crate::domain::factor::recovery::{self, RecoveryCodes};
 use crate::domain::user::User;
-use crate::flow::recovery_codes::{note_viewed, renew};
+use crate::flow::recovery_codes::{look, renew};
 use crate::flow::set_up::save_codes;
 
 /// What is posted from the page with the codes.
@@ -74,14 +74,15 @@ fn grouped(codes: &RecoveryCodes) -> Vec<String> {
 }
 
 /// The unused codes as a text file.
-pub(super) async fn codes_file(State(desk): State<Desk>, guest: Guest) -> Response {
-    let user = guest.visit.as_ref().map(|visit| &visit.user);
-    let codes = user.and_then(|snapshot| snapshot.user.recovery_codes());
-    let (Some(user), Some(codes)) = (user, codes) else {
-        return headers::see_other("/.doorward/");
-    };
-    let text =
-        pages::recovery_codes_file(&desk.env.config.issuer, &user.identity.name, &grouped(codes));
+pub(super) async fn codes_file(
+    State(desk): State<Desk>,
+    guest: Guest,
+) -> Result<Response, Trouble> {
+    let back = || headers::see_other(security::place().as_str());
+    let Some(visit) = &guest.visit else { return Ok(back()) };
+    let Some(codes) = look(&desk.env, &guest.caller, visit).await? else { return Ok(back()) };
+    let (issuer, name) = (&desk.env.config.issuer, &visit.user.identity.name);
+    let text = pages::recovery_codes_file(issuer, name, &grouped(&codes));
     let mut response = Response::new(text.into());
     *response.status_mut() = StatusCode::OK;
     let headers = response.headers_mut();
@@ -92,25 +93,21 @@ pub(super) async fn codes_file(State(desk): State<Desk>, guest: Guest) -> Respon
     if let Ok(disposition) = HeaderValue::from_str(&disposition) {
         headers.insert(CONTENT_DISPOSITION, disposition);
     }
-    response
+    Ok(response)
 }
 
 /// The unused codes again.
 pub(super) async fn view(State(desk): State<Desk>, guest: Guest) -> Result<Response, Trouble> {
     let back = || headers::see_other(security::place().as_str());
     let Some(visit) = &guest.visit else { return Ok(back()) };
-    let user = &visit.user.user;
-    let Some(codes) = user.recovery_codes().filter(|_| user.has_second_factor()) else {
-        return Ok(back());
-    };
+    let Some(codes) = look(&desk.env, &guest.caller, visit).await? else { return Ok(back()) };
     if !codes.are_saved() {
         return Ok(headers::see_other(&security::place().through(refusal::SAVE_CODES)));
     }
-    note_viewed(&desk.env, &guest.caller, visit).await?;
     let page = pages::RecoveryCodes {
         frame: desk.frame_for(&guest),
         form: desk.form(&guest, &security::place()),
-        codes: grouped(codes),
+        codes: grouped(&codes),
         issuer: desk.env.config.issuer.clone(),
         username: visit.user.identity.name.clone(),
         to_be_saved: false,

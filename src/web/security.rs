@@ -9,7 +9,7 @@ use super::pages::{self, Problem, Row};
 use super::return_to::ReturnTo;
 use super::{Desk, headers, home};
 use crate::domain::agent::Agent;
-use crate::domain::demand;
+use crate::domain::demand::Demand;
 use crate::domain::device::TrustedDevice;
 use crate::domain::event::Event;
 use crate::domain::factor::totp::Totp;
@@ -73,16 +73,21 @@ impl Desk {
         if let Some(since) = user.frozen() {
             return pages::Protection::Frozen { since: home::moment(since) };
         }
-        let demand = self.env.config.demands.on(&visit.user.identity);
         pages::Protection::On {
             trusted_until: guest.trusted_until().map(home::date),
-            demanded: demand.map(|demand| match demand {
-                demand::Demand::Everyone => pages::Demanded::OfEveryone,
-                demand::Demand::Group(group) => pages::Demanded::OfGroup(group),
-                demand::Demand::You => pages::Demanded::OfYou,
-                demand::Demand::Place => pages::Demanded::ForAPlace,
-            }),
+            demanded: self.env.demand_on(user, guest.caller.now).map(demanded),
         }
+    }
+}
+
+/// Of whom two-factor is demanded, as the person is told who therefore cannot turn it off.
+pub(super) fn demanded(demand: Demand) -> pages::Demanded {
+    match demand {
+        Demand::Everyone => pages::Demanded::OfEveryone,
+        Demand::Group(group) => pages::Demanded::OfGroup(group),
+        Demand::You => pages::Demanded::OfYou,
+        Demand::Place => pages::Demanded::ForAPlace,
+        Demand::App(app) => pages::Demanded::InApp(app),
     }
 }
 

@@ -116,10 +116,12 @@ fn prove_page(
     return_to: &ReturnTo,
     problem: Option<Problem>,
 ) -> Response {
+    let visit = guest.visit.as_ref();
     let page = pages::ProveFirst {
         frame: desk.frame_for(guest),
         form: desk.form(guest, return_to),
         by_mail: (owed == FirstFactorAsks::MailedCode).then(|| Desk::mailed(guest)),
+        is_demanded: visit.is_some_and(|visit| desk.demanded_by(guest, visit, return_to).is_some()),
         problem,
     };
     desk.form_page(&page, problem)

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use http::StatusCode;
 use serde::Deserialize;
 
 use super::challenge::problem;
@@ -9,6 +10,7 @@ use super::form::{Form, Trouble};
 use super::guard::Guest;
 use super::pages::{self, Kind, Problem};
 use super::{Desk, headers, security};
+use crate::domain::demand::Demand;
 use crate::domain::factor::{Answer, Rejection};
 use crate::flow::turn_off::{TurnOff, turn_off};
 
@@ -35,26 +37,29 @@ pub(super) async fn submit(
     let Some(visit) = guest.visit.clone() else {
         return Ok(headers::see_other(&security::place().through("sign-in")));
     };
-    let Ok((answer, kind)) = read(&form.typed.code) else {
-        return Ok(again(problem(Rejection::Wrong, Kind::Totp, guest.caller.now)));
-    };
+    let (answer, kind) = read(&form.typed.code);
+    let now = guest.caller.now;
+    let Ok(answer) = answer else { return Ok(again(problem(Rejection::Wrong, kind, now))) };
     let (env, caller) = (desk.env.clone(), guest.caller.clone());
     let deed = async move { turn_off(&env, &caller, &visit, &answer).await };
     Ok(match desk.outlive(deed).await? {
         TurnOff::Off(given) => desk.goes_on(&guest, &given, security::place().as_str()),
-        TurnOff::Demanded => page(&desk, &guest, None),
+        TurnOff::Demanded(demand) => {
+            let page = form_page(&desk, &guest, Some(demand), None);
+            desk.page(StatusCode::FORBIDDEN, &page)
+        }
         TurnOff::Rejected(Rejection::NotSetUp) => headers::see_other(security::place().as_str()),
-        TurnOff::Rejected(rejection) => again(problem(rejection, kind, guest.caller.now)),
+        TurnOff::Rejected(rejection) => again(problem(rejection, kind, now)),
         TurnOff::Over => headers::see_other(&security::place().through("sign-in")),
     })
 }
 
-/// Six digits are a code of the app; whatever else has the shape of one is a recovery code.
-fn read(typed: &str) -> Result<(Answer, Kind), Rejection> {
-    if let Ok(code) = typed.parse() {
-        return Ok((Answer::Totp(code), Kind::Totp));
+/// Digits alone are a code of the app; whatever else is typed is a recovery code.
+fn read(typed: &str) -> (Result<Answer, Rejection>, Kind) {
+    if typed.chars().all(|c| c.is_ascii_digit() || c.is_whitespace()) {
+        return (typed.parse().map(Answer::Totp), Kind::Totp);
     }
-    typed.parse().map(|code| (Answer::RecoveryCode(code), Kind::RecoveryCode))
+    (typed.parse().map(Answer::RecoveryCode), Kind::RecoveryCode)
 }
 
 fn page(desk: &Desk, guest: &Guest, problem: Option<Problem>) -> Response {
@@ -64,11 +69,20 @@ fn page(desk: &Desk, guest: &Guest, problem: Option<Problem>) -> Response {
     if !visit.user.user.has_second_factor() {
         return headers::see_other(security::place().as_str());
     }
-    let page = pages::TurnOff {
+    let demand = desk.env.demand_on(&visit.user.user, guest.caller.now);
+    desk.form_page(&form_page(desk, guest, demand, problem), problem)
+}
+
+fn form_page(
+    desk: &Desk,
+    guest: &Guest,
+    demand: Option<Demand>,
+    problem: Option<Problem>,
+) -> pages::TurnOff {
+    pages::TurnOff {
         frame: desk.frame_for(guest),
         form: desk.form(guest, &security::place()),
-        demanded: desk.env.config.demands.on(&visit.user.identity).is_some(),
+        demanded: demand.map(security::demanded),
         problem,
-    };
-    desk.form_page(&page, problem)
+    }
 }

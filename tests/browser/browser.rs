@@ -210,7 +210,10 @@ impl Browser {
     /// The file of this name, once it is downloaded.
     pub(crate) fn downloaded(&self, name: &str) -> String {
         let path = self.profile.path().join(name);
-        self.until(&format!("have {name}"), || std::fs::read_to_string(&path).ok())
+        self.until(&format!("have {name}"), || {
+            // It is there, under its name, before anything is in it.
+            std::fs::read_to_string(&path).ok().filter(|text| !text.is_empty())
+        })
     }
 
     /// What it complained of in its console since this was last asked: breaches of the content

@@ -145,6 +145,46 @@ fn every_page_of_ours() {
     takes("unsent");
 }
 
+#[test]
+#[ignore = "a tool: writes pictures of the changes to one's own protection to target/screenshots/"]
+fn every_change_to_ones_own_protection() {
+    let door = Door::before(application::start());
+    let browser = Browser::before(&door);
+    let takes = |name| takes(&browser, name);
+    browser.visits(&door.adds("ada")).types("password", PASSWORD).presses("Save the password");
+    browser.comes_to("/.doorward/offer");
+    let secret = sets_up(&browser, &door);
+    saves_codes(&browser);
+    door.waits(Duration::from_secs(30));
+
+    browser.visits("/.doorward/recovery-codes").sees(".recovery-code");
+    takes("recovery-codes-again");
+    prints(&browser, "recovery-codes-again-printed");
+    browser.visits("/.doorward/security/recovery-codes/regenerate").sees("form");
+    takes("new-recovery-codes");
+    browser.visits("/.doorward/security/replace").sees("#secret");
+    takes("replace");
+    browser.types("code", "000000").presses("Replace the old one").sees("#problem");
+    takes("replace-refused");
+    browser.visits("/.doorward/security/authenticators/add").sees("#secret");
+    takes("add");
+    browser.visits("/.doorward/security").presses("Rename").sees("#name");
+    takes("rename");
+    browser.visits(&browser.at().replace("/rename", "/remove")).sees("h1");
+    takes("only-authenticator");
+    browser.visits("/.doorward/security/turn-off").sees("#code");
+    takes("turn-off");
+    for _ in 0..6 {
+        browser.visits("/.doorward/security/turn-off").types("code", "000000");
+        browser.presses("Turn two-factor off").sees("#problem");
+    }
+    takes("turn-off-wait");
+    door.waits(Duration::from_secs(60));
+    browser.visits("/.doorward/security/turn-off").types("code", &code(&secret, door.now()));
+    browser.presses("Turn two-factor off").comes_to("/.doorward/security");
+    takes("security-off");
+}
+
 /// Somebody follows the operator's link.
 fn joins_by(browser: &Browser, link: &str) {
     browser.visits(link).types("password", PASSWORD).presses("Save the password");

@@ -209,6 +209,35 @@ fn what_was_sent_once_is_not_sent_again() {
 }
 
 #[test]
+fn what_was_sent_once_over_a_connection_that_was_used_before_is_not_sent_again() {
+    let posted = Arc::new(AtomicUsize::new(0));
+    let counting = Arc::clone(&posted);
+    let one = application(move |_, head| {
+        if head.starts_with("POST") {
+            counting.fetch_add(1, Ordering::SeqCst);
+            panic!("the application dies")
+        }
+        says("200 OK", "", "kept open")
+    });
+    let door = before(|_| format!("    upstream: 'http://{one}'"));
+    assert_eq!(ask(&door, "/a").body, "kept open");
+    let post = format!("POST /a HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 2\r\n\r\nhi");
+    assert_eq!(Wire::to(door.address).asks(post).status, 502);
+    assert_eq!(posted.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn an_application_that_does_not_answer_is_not_waited_for_for_ever() {
+    let one = application(|_, _| {
+        std::thread::park();
+        String::new()
+    });
+    let door =
+        before(|_| format!("    upstream: 'http://{one}'\nupstream_timeouts: {{ read: 1s }}"));
+    assert_eq!(ask(&door, "/a").status, 504);
+}
+
+#[test]
 fn a_place_that_says_it_is_not_well_gets_no_requests() {
     let ill = Arc::new(AtomicBool::new(false));
     let says_so = {

@@ -182,3 +182,23 @@ fn nobody_comes_in_without_a_certificate_where_one_is_asked_for() {
     assert_eq!(ada.asks(get("/open/a", HOST)).status, 200);
     assert_eq!(ada.asks(get("/", "wiki.example.com")).status, 421);
 }
+
+#[test]
+fn whoever_came_in_before_certificates_were_asked_for_is_out_when_they_are() {
+    let upstream = Upstream::start();
+    let door = crate::means::door(&upstream, "");
+    let tunnel = "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let tunnel = get("/socket", "wiki.example.com").replace("\r\n\r\n", "\r\n") + tunnel;
+    let (mut idle, mut busy) = (visitor(&door, HOST), visitor(&door, "wiki.example.com"));
+    let mut plain = Wire::to(door.listener(2));
+    assert_eq!(idle.asks(get("/open/a", HOST)).status, 200);
+    assert_eq!(plain.asks(get("/open/a", HOST)).status, 200);
+    busy.sends(tunnel);
+    assert_eq!(busy.head().status, 101);
+    let asks =
+        |text: String| text.replace("key: all.key", "key: all.key, client_authority: wiki.pem");
+    door.reloads_with(asks).unwrap();
+    assert_eq!(idle.asks(get("/open/a", HOST)).status, 421);
+    assert!(busy.is_over());
+    assert_eq!(plain.asks(get("/open/a", HOST)).status, 200, "nothing has changed there");
+}

@@ -3,7 +3,7 @@
 //! A connection error ends with GOAWAY or the end of the connection (§5.4.1), a stream error with
 //! `RST_STREAM` or an answer of 4xx (§5.4.2, §8.1.1).
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 
 use rstest::rstest;
@@ -15,6 +15,7 @@ use crate::upstream::Upstream;
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const PRIORITY: u8 = 2;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PUSH_PROMISE: u8 = 5;
@@ -103,13 +104,23 @@ impl Frames {
         let _ = self.stream.write_all(bytes).and_then(|()| self.stream.flush());
     }
 
+    fn fills(&mut self, bytes: &mut [u8]) -> Option<()> {
+        match self.stream.read_exact(bytes) {
+            Ok(()) => Some(()),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                panic!("neither an answer came nor an end")
+            }
+            Err(_) => None,
+        }
+    }
+
     /// The next frame; none at the end.
     fn next(&mut self) -> Option<Frame> {
         let mut head = [0; 9];
-        self.stream.read_exact(&mut head).ok()?;
+        self.fills(&mut head)?;
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
         let mut payload = vec![0; length];
-        self.stream.read_exact(&mut payload).ok()?;
+        self.fills(&mut payload)?;
         let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]) & 0x7fff_ffff;
         Some(Frame { kind: head[3], flags: head[4], stream, payload })
     }
@@ -247,6 +258,123 @@ fn section_6_1_padding_is_no_part_of_the_body() {
     assert_eq!(after(&sent).fate(), Fate::Answered(200));
 }
 
+#[test]
+fn section_5_1_2_no_more_streams_are_open_than_we_say() {
+    let upstream = Upstream::start();
+    let door = crate::means::door(&upstream, "limits: { streams: 4 }");
+    let mut frames = Frames::to(&door);
+    let settings = frames.until(SETTINGS).unwrap().payload;
+    let said = settings.chunks(6).find(|setting| setting[..2] == [0, 3]).unwrap();
+    assert_eq!(said[2..], [0, 0, 0, 4]);
+    for stream in [1, 3, 5, 7, 9] {
+        frames.sends(&frame(HEADERS, END_HEADERS, stream, &request("/open/a", &[])));
+    }
+    let refused = frames.until(RST_STREAM).unwrap();
+    // REFUSED_STREAM (§8.7): nothing was done with it.
+    assert_eq!((refused.stream, &refused.payload[..]), (9, &[0, 0, 0, 7][..]));
+    assert!(frames.goes_on());
+}
+
+#[test]
+fn section_6_9_what_a_visitor_has_no_room_for_is_not_sent() {
+    let upstream = Upstream::start();
+    let door = crate::means::door(&upstream, "");
+    let mut frames = Frames::silent(&door);
+    frames.sends(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    // A window of one byte (§6.9.2), which grows by another (§6.9.1).
+    frames.sends(&frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 1]));
+    frames.sends(&get(1));
+    assert_eq!(frames.until(DATA).unwrap().payload.len(), 1);
+    assert!(frames.goes_on());
+    frames.sends(&frame(WINDOW_UPDATE, 0, 1, &[0, 0, 0, 1]));
+    assert_eq!(frames.until(DATA).unwrap().payload.len(), 1);
+}
+
+#[test]
+fn section_6_9_2_a_window_that_became_negative_is_waited_for() {
+    let upstream = Upstream::start();
+    let door = crate::means::door(&upstream, "");
+    let mut frames = Frames::silent(&door);
+    frames.sends(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    frames.sends(&frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 3]));
+    frames.sends(&get(1));
+    assert_eq!(frames.until(DATA).unwrap().payload.len(), 3);
+    frames.sends(&frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 2]));
+    // It is at minus one: two more make it one.
+    frames.sends(&frame(WINDOW_UPDATE, 0, 1, &[0, 0, 0, 2]));
+    assert_eq!(frames.until(DATA).unwrap().payload.len(), 1);
+}
+
+#[test]
+fn section_6_8_whoever_says_goodbye_is_answered_what_they_asked() {
+    let sent = joined(&[get(1), frame(GOAWAY, 0, 0, &[0; 8])]);
+    assert_eq!(after(&sent).fate(), Fate::Answered(200));
+}
+
+#[test]
+fn section_5_1_window_updates_and_resets_of_what_is_over_are_passed_over() {
+    let mut frames = after(&get(1));
+    assert_eq!(frames.fate(), Fate::Answered(200));
+    frames.sends(&frame(WINDOW_UPDATE, 0, 1, &[0, 0, 0, 1]));
+    frames.sends(&frame(RST_STREAM, 0, 1, &[0, 0, 0, 8]));
+    frames.sends(&frame(PRIORITY, 0, 1, &[0, 0, 0, 0, 16]));
+    assert!(frames.goes_on());
+}
+
+#[test]
+fn section_8_1_trailers_end_a_request() {
+    let head = request("/open/a", &[]);
+    let sent = joined(&[
+        frame(HEADERS, END_HEADERS, 1, &head),
+        frame(DATA, 0, 1, b"hi"),
+        frame(HEADERS, END_HEADERS | END_STREAM, 1, &fields(&[("x-sum", "1")])),
+    ]);
+    assert_eq!(after(&sent).fate(), Fate::Answered(200));
+}
+
+/// They should be refused; they are not read at all.
+#[test]
+fn section_8_1_pseudo_headers_in_trailers_change_nothing() {
+    let sent = joined(&[
+        frame(HEADERS, END_HEADERS, 1, &request("/open/a", &[])),
+        frame(HEADERS, END_HEADERS | END_STREAM, 1, &fields(&[(":path", "/private/")])),
+    ]);
+    let mut frames = after(&sent);
+    assert_eq!(frames.fate(), Fate::Answered(200));
+    let body = String::from_utf8(frames.until(DATA).unwrap().payload).unwrap();
+    assert!(body.contains("/open/a") && !body.contains("/private/"), "{body}");
+}
+
+#[rstest]
+#[case::section_6_3_a_priority_of_the_wrong_length(joined(&[
+    frame(HEADERS, END_HEADERS, 1, &request("/held", &[])),
+    frame(PRIORITY, 0, 1, &[0, 0, 0, 0]),
+]))]
+#[case::section_5_1_data_after_the_end(joined(&[
+    frame(HEADERS, END_HEADERS | END_STREAM, 1, &request("/held", &[])),
+    frame(DATA, END_STREAM, 1, b"x"),
+]))]
+#[case::section_5_1_headers_after_the_end(joined(&[
+    frame(HEADERS, END_HEADERS | END_STREAM, 1, &request("/held", &[])),
+    frame(HEADERS, END_HEADERS | END_STREAM, 1, &request("/held", &[])),
+]))]
+#[case::section_6_9_a_stream_whose_window_does_not_grow(joined(&[
+    frame(HEADERS, END_HEADERS, 1, &request("/held", &[])),
+    frame(WINDOW_UPDATE, 0, 1, &[0; 4]),
+]))]
+#[case::section_6_9_1_a_stream_whose_window_overflows(joined(&[
+    frame(HEADERS, END_HEADERS, 1, &request("/held", &[])),
+    frame(WINDOW_UPDATE, 0, 1, &[0x7f, 0xff, 0xff, 0xff]),
+]))]
+#[case::section_8_1_trailers_that_do_not_end_it(joined(&[
+    frame(HEADERS, END_HEADERS, 1, &request("/held", &[])),
+    frame(HEADERS, END_HEADERS, 1, &fields(&[("x-sum", "1")])),
+]))]
+fn what_breaks_a_stream_ends_it(#[case] sent: Vec<u8>) {
+    let fate = after(&sent).fate();
+    assert!(refuses(&fate), "{fate:?}");
+}
+
 #[rstest]
 #[case::section_4_2_a_frame_longer_than_allowed(frame(DATA, 0, 1, &vec![0; 16_385]))]
 #[case::section_4_3_a_header_block_that_cannot_be_read(frame(HEADERS, END_HEADERS, 1, &[0xff; 8]))]
@@ -266,6 +394,8 @@ fn section_6_1_padding_is_no_part_of_the_body() {
     frame(HEADERS, 0, 1, &request("/", &[])),
     frame(PING, 0, 0, &[0; 8]),
 ]))]
+#[case::section_6_2_padding_longer_than_the_frame(frame(HEADERS, END_HEADERS | PADDED, 1, &[9, 0]))]
+#[case::section_6_3_a_priority_of_no_stream(frame(PRIORITY, 0, 0, &[0, 0, 0, 0, 16]))]
 #[case::section_6_4_a_reset_of_no_stream(frame(RST_STREAM, 0, 0, &[0; 4]))]
 #[case::section_6_4_a_reset_of_the_wrong_length(joined(&[get(1), frame(RST_STREAM, 0, 1, &[0; 3])]))]
 #[case::section_6_5_settings_on_a_stream(frame(SETTINGS, 0, 1, &[]))]
@@ -283,6 +413,14 @@ fn section_6_1_padding_is_no_part_of_the_body() {
 #[case::section_6_9_1_a_window_that_overflows(joined(&[
     frame(WINDOW_UPDATE, 0, 0, &[0x7f, 0xff, 0xff, 0xff]),
     frame(WINDOW_UPDATE, 0, 0, &[0x7f, 0xff, 0xff, 0xff]),
+]))]
+#[case::section_6_10_continuation_after_the_end_of_the_head(joined(&[
+    get(1),
+    frame(CONTINUATION, END_HEADERS, 1, &fields(&[("x-a", "a")])),
+]))]
+#[case::section_6_10_continuation_of_no_stream(joined(&[
+    frame(HEADERS, END_STREAM, 1, &request("/", &[])),
+    frame(CONTINUATION, END_HEADERS, 0, &[]),
 ]))]
 #[case::section_6_10_continuation_of_another_stream(joined(&[
     frame(HEADERS, END_STREAM, 1, &request("/", &[])),
@@ -354,4 +492,19 @@ fn section_10_5_1_a_head_without_end_is_not_collected() {
     while let Some(frame) = frames.next() {
         assert_ne!((frame.kind, frame.stream), (HEADERS, 1), "ten megabytes of headers were read");
     }
+}
+
+/// Not one of the RFC's: nobody keeps a connection for ever on which nothing is asked.
+#[test]
+fn an_idle_connection_is_closed_whatever_it_says_of_itself() {
+    let upstream = Upstream::start();
+    let door = crate::means::door(&upstream, "deadlines: { idle: 1s }");
+    let mut frames = Frames::to(&door);
+    frames.sends(&get(1));
+    assert_eq!(frames.fate(), Fate::Answered(200));
+    while frames.goes_on() {}
+    // Half a head is no request either.
+    let mut frames = Frames::to(&door);
+    frames.sends(&frame(HEADERS, END_STREAM, 1, &request("/open/a", &[])));
+    while frames.next().is_some() {}
 }

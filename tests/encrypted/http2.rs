@@ -199,3 +199,25 @@ fn whoever_asks_and_does_not_wait_is_sent_away() {
         assert_eq!(asks(&mut sender, get("/open/a"), None).await.0.status(), 200);
     });
 }
+
+#[test]
+fn a_stream_ends_with_what_allowed_it_and_its_connection_goes_on() {
+    let upstream = Upstream::start();
+    let door = crate::means::door(&upstream, "");
+    let cookie = session(&door, "ada");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (mut sender, mut events) = runtime.block_on(async {
+        let sender = connects(&door).await;
+        let request = get("/parts").header("accept", "text/event-stream").header("cookie", cookie);
+        let mut ready = sender.clone().ready().await.unwrap();
+        let (answer, _) = ready.send_request(request.body(()).unwrap(), true).unwrap();
+        let mut events = answer.await.unwrap().into_body();
+        assert_eq!(events.data().await.unwrap().unwrap(), "first");
+        (sender, events)
+    });
+    door.disables("ada");
+    runtime.block_on(async {
+        assert!(events.data().await.unwrap().is_err(), "it is silent, and ends");
+        assert_eq!(asks(&mut sender, get("/open/a"), None).await.0.status(), 200);
+    });
+}

@@ -179,3 +179,29 @@ async fn the_beginning_of_a_wait_and_of_a_lock_is_on_record() {
         browser = at_the_challenge(&gate).await;
     }
 }
+
+#[tokio::test]
+async fn a_place_that_takes_no_recovery_code_does_not_offer_one_but_the_way_in_elsewhere() {
+    let rule =
+        "rules:\n      - { paths: [/vault/], require: { second_factor: { kinds: [totp] } } }";
+    let config = crate::gate::CONFIG.replace("rules:", rule);
+    let memory = std::sync::Arc::new(doorward::store::memory::Memory::new());
+    let gate = Gate::configured(&config, memory);
+    let ada = gate.protects("ada").await;
+    let mut browser = gate.browser();
+    browser.signs_in("ada").await;
+    browser.visits("/vault/").await;
+    assert!(!browser.page.contains("Use a recovery code instead"), "{}", browser.page);
+    assert!(browser.page.contains("href=\"/.doorward/challenge?kind=recovery-code\""));
+    browser.opens("/.doorward/challenge?kind=recovery-code").await;
+    browser.sends(&[("code", &ada.recovery_codes[0])]).await;
+    assert_eq!(browser.status, StatusCode::SEE_OTHER, "who lost the phone gets in elsewhere");
+
+    browser.visits("/vault/").await;
+    assert_eq!(browser.heading(), "Enter your code");
+    assert!(!browser.page.contains("kind=recovery-code"), "{}", browser.page);
+    browser.opens("/.doorward/challenge?kind=recovery-code&return_to=%2Fvault%2F").await;
+    assert_eq!(browser.heading(), "Enter your code", "nor by the address");
+    browser.visits("/strict/").await;
+    assert!(browser.passed.is_some());
+}

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use doorward::domain::event::What;
 use doorward::domain::letter::About;
-use doorward::domain::name::Login;
+use doorward::domain::name::{Email, Login};
+use doorward::domain::user::Change;
 use doorward::flow::administer;
 use doorward::store::memory::Memory;
 use http::StatusCode;
@@ -196,15 +197,110 @@ async fn the_news_of_a_first_factor_is_one_letter_with_a_way_to_say_not_me() {
 }
 
 #[tokio::test]
-async fn such_a_link_says_nothing_of_a_factor_that_came_later() {
-    let gate = gate("none");
-    let mut browser = ada(&gate).await;
-    sets_up(&gate, &mut browser).await;
+async fn a_link_from_an_administrator_is_proof_for_as_long_as_a_password() {
+    let gate = gate("link");
+    let link = gate.adds("ada").await;
+    let mut browser = gate.browser();
+    browser.opens(&link).await;
+    browser.sends(&[("password", PASSWORD)]).await;
+    browser.opens(SET_UP).await;
+    assert!(shows_a_secret(&browser));
+    gate.waits(Duration::from_mins(16));
+    browser.visits(SET_UP).await;
+    browser.sends(&[("password", PASSWORD)]).await;
     browser.follows().await;
-    browser.sends(&[("saved", "yes")]).await;
-    let link = gate.link_mailed_to("ada@example.com").await;
-    browser.opens("/.doorward/security/replace").await;
-    let code = browser.secret().code_at(gate.now()).expose().to_owned();
-    browser.sends(&[("code", &code)]).await;
-    assert_eq!(gate.browser().opens(&link).await.status, StatusCode::GONE);
+    assert!(!shows_a_secret(&browser), "{}", browser.page);
+}
+
+#[tokio::test]
+async fn a_code_goes_to_the_stored_address_alone_once_a_minute_and_thrice_an_hour() {
+    let gate = gate("mail");
+    let mut browser = ada(&gate).await;
+    let codes = async || {
+        let letters = gate.letters().await;
+        let codes = letters.iter().filter(|one| matches!(one.about, About::Code { .. }));
+        codes.map(|one| one.to.to_string()).collect::<Vec<_>>()
+    };
+    let chosen = [("send", "yes"), ("email", "thief@example.org"), ("to", "thief@example.org")];
+    browser.opens(SET_UP).await;
+    browser.sends(&chosen).await;
+    assert_eq!(codes().await, ["ada@example.com"]);
+    browser.follows().await;
+    assert!(browser.page.contains("data-again=\"60\""), "{}", browser.page);
+    browser.sends(&[("send", "yes")]).await;
+    assert_eq!(codes().await.len(), 1, "not before a minute is over");
+    for sent in 2..=3 {
+        gate.waits(Duration::from_mins(1));
+        browser.opens(SET_UP).await.sends(&[("send", "yes")]).await;
+        assert_eq!(codes().await.len(), sent);
+    }
+    gate.waits(Duration::from_mins(1));
+    browser.opens(SET_UP).await.sends(&[("send", "yes")]).await;
+    assert_eq!(browser.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(codes().await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_newer_code_voids_the_older_and_wrong_ones_are_counted() {
+    let gate = gate("mail");
+    let mut browser = ada(&gate).await;
+    browser.opens(SET_UP).await.sends(&[("send", "yes")]).await;
+    let first = gate.code_mailed_to("ada@example.com").await;
+    gate.waits(Duration::from_mins(1));
+    browser.opens(SET_UP).await.sends(&[("send", "yes")]).await;
+    let second = gate.code_mailed_to("ada@example.com").await;
+    assert_ne!(first, second);
+    browser.opens(SET_UP).await;
+    for _ in 0..5 {
+        browser.sends(&[("mailed_code", &first)]).await;
+        assert_eq!(browser.status, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    browser.sends(&[("mailed_code", &second)]).await;
+    assert_eq!(browser.status, StatusCode::TOO_MANY_REQUESTS, "unread, though it is right");
+    assert!(gate.events().await.contains(&What::WaitBegan));
+    let mut elsewhere = gate.browser();
+    elsewhere.signs_in("ada").await;
+    elsewhere.opens(SET_UP).await;
+    gate.waits(Duration::from_secs(31));
+    elsewhere
+        .posts(
+            SET_UP,
+            &[("csrf", elsewhere.field("csrf").unwrap()), ("mailed_code", second.clone())],
+        )
+        .await;
+    assert!(!shows_a_secret(&elsewhere), "it is bound to the session that asked");
+    assert_ne!(elsewhere.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_right_code_gives_the_session_a_new_id_and_works_once() {
+    let gate = gate("mail");
+    let mut browser = ada(&gate).await;
+    browser.opens(SET_UP).await.sends(&[("send", "yes")]).await;
+    let code = gate.code_mailed_to("ada@example.com").await;
+    let mut before = browser.clone();
+    browser.opens(SET_UP).await.sends(&[("mailed_code", &code)]).await;
+    assert_eq!(browser.status, StatusCode::SEE_OTHER);
+    before.opens(SET_UP).await;
+    assert!(before.location().unwrap().starts_with("/.doorward/sign-in"), "the old id is dead");
+    assert!(gate.events().await.contains(&What::MailedCodeShown));
+    browser.opens(SET_UP).await;
+    assert!(shows_a_secret(&browser));
+}
+
+#[tokio::test]
+async fn an_address_that_an_operator_gave_counts_and_none_at_all_takes_a_link() {
+    let gate = gate("mail");
+    let mut browser = ada(&gate).await;
+    let lives_at = async |email: Option<Email>| {
+        let change = Change { email: Some(email), ..Change::default() };
+        let login = Login::typed("ada");
+        administer::change(&gate.env, "root", &login, &change).await.unwrap().unwrap();
+    };
+    lives_at(Some(Email::parse("lovelace@example.org").unwrap())).await;
+    browser.opens(SET_UP).await;
+    assert!(browser.page.contains("l…@example.org"), "{}", browser.page);
+    lives_at(None).await;
+    browser.opens(SET_UP).await;
+    assert!(browser.page.contains("it takes a link"), "{}", browser.page);
 }

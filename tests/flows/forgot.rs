@@ -1,11 +1,16 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use doorward::domain::event::What;
 use doorward::domain::name::Login;
+use doorward::domain::user::Change;
 use doorward::flow::administer;
-use http::{HeaderMap, StatusCode};
+use doorward::store::Records;
+use doorward::store::memory::Memory;
+use http::{HeaderMap, Method, StatusCode};
 
-use crate::gate::{Browser, Gate, PASSWORD, mails};
+use crate::gate::{Browser, CONFIG, Gate, MAILS, PASSWORD, mailing, mails};
+use crate::overtaken::Overtaken;
 
 const NEW: &str = "four dry sandbanks";
 
@@ -135,13 +140,8 @@ async fn a_letter_is_good_for_a_day_and_for_nobody_who_is_kept_out() {
 
 #[tokio::test]
 async fn a_mailed_link_is_no_proof_that_sets_up_a_first_factor() {
-    let gate = Gate::configured(
-        &format!(
-            "{}\nset_up: {{ proof: link }}\nmail: {{ server: '127.0.0.1:9', tls: none, from: a@example.com }}\n",
-            crate::gate::CONFIG
-        ),
-        std::sync::Arc::new(doorward::store::memory::Memory::new()),
-    );
+    let config = format!("{CONFIG}{MAILS}\nset_up: {{ proof: link }}\n");
+    let gate = Gate::configured(&config, Arc::new(Memory::new()));
     gate.knows("ada").await;
     asks(&gate, "ada").await;
     let mut browser = gate.browser();
@@ -163,4 +163,150 @@ async fn where_no_letters_are_sent_the_page_says_what_to_do_instead() {
     browser.opens("/.doorward/forgot").await;
     assert!(browser.page.contains("No letters are sent from here"));
     assert!(!browser.page.contains("<form"));
+}
+
+#[tokio::test]
+async fn a_reset_ends_every_session_and_is_told_by_mail() {
+    let gate = mails();
+    gate.knows("ada").await;
+    let mut elsewhere = gate.browser();
+    elsewhere.signs_in("ada").await;
+    elsewhere.visits("/orders").await;
+    assert!(elsewhere.passed.is_some());
+    asks(&gate, "ada").await;
+    let mut browser = gate.browser();
+    browser.opens(&gate.link_mailed_to("ada@example.com").await).await;
+    browser.sends(&[("password", NEW)]).await;
+    assert_eq!(elsewhere.opens("/orders").await.passed, None);
+    gate.mail_to("ada@example.com", "set anew by a link that was mailed").await;
+}
+
+#[tokio::test]
+async fn whoever_said_that_a_factor_is_not_theirs_stays_shut_out_after_a_reset() {
+    let gate = mails();
+    gate.knows("ada").await;
+    let mut thief = gate.browser();
+    thief.signs_in("ada").await;
+    let stolen = thief.sets_up(&gate, "/").await;
+    let mut owner = gate.browser();
+    owner.opens(&gate.link_mailed_to("ada@example.com").await).await;
+    owner.sends(&[]).await;
+    assert_eq!(owner.heading(), "Nobody gets in with it any longer");
+
+    gate.waits(Duration::from_secs(1));
+    asks(&gate, "ada").await;
+    thief.opens(&gate.link_mailed_to("ada@example.com").await).await;
+    thief.sends(&[("password", NEW)]).await;
+    thief.follows().await;
+    let code = stolen.code(&gate);
+    thief.sends(&[("code", &code)]).await;
+    assert_ne!(thief.status, StatusCode::SEE_OTHER);
+    assert_eq!(thief.opens("/orders").await.passed, None);
+}
+
+#[tokio::test]
+async fn one_persons_letter_is_worth_nothing_for_another() {
+    let gate = mails();
+    gate.knows("ada").await;
+    gate.knows("bob").await;
+    asks(&gate, "ada").await;
+    let mut browser = gate.browser();
+    browser.signs_in("bob").await;
+    browser.opens(&gate.link_mailed_to("ada@example.com").await).await;
+    let named = [("username", "bob"), ("user", "bob"), ("email", "bob@example.com")];
+    browser.sends(&[&named[..], &[("password", NEW)]].concat()).await;
+    browser.visits("/orders").await;
+    assert_eq!(browser.passed, Some(Some("ada".to_owned())));
+    let mut bob = gate.browser();
+    assert_eq!(bob.signs_in_with("bob", NEW).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(bob.signs_in("bob").await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_letter_that_is_used_twice_at_once_sets_one_password() {
+    let records: Arc<dyn Records> = Arc::new(Memory::new());
+    let overtaken = Arc::new(Overtaken::over(Arc::clone(&records)));
+    let gate = Gate::configured(&mailing(), Arc::clone(&overtaken) as Arc<dyn Records>);
+    let other = Gate::configured(&mailing(), records);
+    gate.knows("ada").await;
+    asks(&gate, "ada").await;
+    let link = gate.link_mailed_to("ada@example.com").await;
+    let (mut here, mut there) = (gate.browser(), other.browser());
+    here.opens(&link).await;
+    there.opens(&link).await;
+    overtaken.by(async move {
+        there.sends(&[("password", "five calm estuaries")]).await;
+        assert_eq!(there.status, StatusCode::SEE_OTHER);
+    });
+    here.sends(&[("password", NEW)]).await;
+    assert!(overtaken.is_played_out());
+    assert_eq!((here.status, here.session()), (StatusCode::GONE, None));
+    let mut browser = other.browser();
+    browser.signs_in_with("ada", "five calm estuaries").await;
+    assert_eq!(browser.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_letter_leads_where_the_configuration_says_whatever_the_visitor_does() {
+    let gate = mails();
+    gate.knows("ada").await;
+    let mut browser = gate.browser();
+    browser.opens("/.doorward/forgot").await;
+    let csrf = browser.field("csrf").unwrap();
+    let headers = [
+        ("content-type", "application/x-www-form-urlencoded"),
+        ("sec-fetch-site", "same-origin"),
+        ("host", "evil.example"),
+        ("x-forwarded-host", "evil.example"),
+        ("x-forwarded-proto", "http"),
+        ("forwarded", "host=evil.example;proto=http"),
+        ("origin", "https://evil.example"),
+    ];
+    let body = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs([("csrf", csrf.as_str()), ("email", "ada")])
+        .finish();
+    browser.requests(Method::POST, "/.doorward/forgot", &headers, body.into()).await;
+    assert_eq!(browser.status, StatusCode::OK);
+    gate.settles().await;
+    let text = gate.mail_to("ada@example.com", "/.doorward/link/").await;
+    assert!(text.contains("https://crm.example.com/.doorward/link/"), "{text}");
+    assert!(!text.contains("evil") && !text.contains("http://"), "{text}");
+}
+
+#[tokio::test]
+async fn a_new_address_voids_the_letter_that_lies_at_the_old_one() {
+    let gate = mails();
+    gate.knows("ada").await;
+    asks(&gate, "ada").await;
+    let link = gate.link_mailed_to("ada@example.com").await;
+    let email = Some(Some("ada@example.org".parse().unwrap()));
+    let change = Change { email, ..Change::default() };
+    administer::change(&gate.env, "root", &Login::typed("ada"), &change).await.unwrap();
+    assert_eq!(gate.browser().opens(&link).await.status, StatusCode::GONE);
+}
+
+#[tokio::test]
+async fn a_form_that_comes_from_elsewhere_mails_nobody() {
+    let gate = mails();
+    gate.knows("ada").await;
+    let before = gate.letters().await.len();
+    let mut browser = gate.browser();
+    browser.posts("/.doorward/forgot", &[("email", "ada")]).await;
+    assert_eq!(browser.status, StatusCode::UNPROCESSABLE_ENTITY);
+    gate.settles().await;
+    assert_eq!(gate.letters().await.len(), before);
+}
+
+#[tokio::test]
+async fn one_address_asks_so_often_and_no_more_whoever_it_names() {
+    let gate = Gate::mailing_and_taking(3);
+    let mut browser = gate.browser();
+    for name in ["ada", "bob", "nobody"] {
+        browser.opens("/.doorward/forgot").await;
+        browser.sends(&[("email", name)]).await;
+        assert_eq!(browser.status, StatusCode::OK);
+    }
+    browser.opens("/.doorward/forgot").await;
+    browser.sends(&[("email", "ada")]).await;
+    assert_eq!(browser.status, StatusCode::TOO_MANY_REQUESTS);
 }

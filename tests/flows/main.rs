@@ -9,6 +9,7 @@ mod gate;
 #[path = "../support/overtaken.rs"]
 mod overtaken;
 
+mod authenticators;
 mod challenge;
 mod confirm;
 mod demands;
@@ -23,12 +24,15 @@ mod hosts;
 mod kept_out;
 mod link;
 mod log;
+mod not_me;
 mod offer;
 mod races;
+mod recovery_codes;
 mod security;
 mod sessions;
 mod set_up;
 mod sign_in;
 mod trust;
+mod turn_off;
 mod unavailable;
 mod watched;

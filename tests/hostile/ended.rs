@@ -20,7 +20,8 @@ fn application(goes_on: bool) -> std::net::SocketAddr {
                 let mut head = [0; 4096];
                 let length = stream.read(&mut head).unwrap();
                 let head = String::from_utf8_lossy(&head[..length]).to_lowercase();
-                if !head.starts_with("get /private/") && !head.contains("upgrade") {
+                let lasts = ["get /private/", "get /staff/"].map(|place| head.starts_with(place));
+                if lasts == [false, false] && !head.contains("upgrade") {
                     let answer =
                         b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
                     stream.write_all(answer).unwrap();
@@ -34,10 +35,10 @@ fn application(goes_on: bool) -> std::net::SocketAddr {
                     "200 OK\r\nContent-Length: 1073741824\r\n\r\n"
                 };
                 stream.write_all(format!("HTTP/1.1 {answer}").as_bytes()).unwrap();
-                let chunk = vec![b'a'; 65_536];
                 if answer.contains("Content-Length") {
-                    stream.write_all(&chunk).unwrap();
+                    stream.write_all(b"begun").unwrap();
                 }
+                let chunk = vec![b'a'; 65_536];
                 while goes_on && stream.write_all(&chunk).is_ok() {}
                 // Silent until the other side has gone.
                 while let Ok(1..) = stream.read(&mut [0; 4096]) {}
@@ -78,6 +79,20 @@ fn whatever_is_under_way_ends_with_what_allowed_it(
             })
             .unwrap(),
     }
+    assert!(under_way.is_over());
+}
+
+/// 43: what somebody belonged to once opens nothing, and holds nothing open.
+#[test]
+fn groups_of_the_past_open_no_door_and_hold_none_open() {
+    let door = before(application(false));
+    let cookie = door.session();
+    let staff = format!("GET /staff/a HTTP/1.1\r\nHost: {HOST}\r\nCookie: {cookie}\r\n");
+    let mut under_way = Wire::to(door.address);
+    under_way.sends(format!("{staff}{SOCKET}\r\n"));
+    assert_eq!(under_way.head().status, 101);
+    door.takes_out_of_staff("ada");
+    assert_eq!(Wire::to(door.address).asks(format!("{staff}\r\n")).status, 403);
     assert!(under_way.is_over());
 }
 

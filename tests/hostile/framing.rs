@@ -103,6 +103,32 @@ fn no_odd_request_becomes_another(#[case] sent: &[u8]) {
     smuggles_nothing(sent);
 }
 
+/// 19: in a tunnel nobody judges what is said. So it can be had for a WebSocket, which is no way to
+/// another place, and for nothing in which requests could be made.
+#[rstest]
+#[case::h2c("Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n")]
+#[case::http_2("Connection: Upgrade\r\nUpgrade: HTTP/2.0\r\n")]
+#[case::tls("Connection: Upgrade\r\nUpgrade: TLS/1.2\r\n")]
+#[case::beside_a_websocket("Connection: Upgrade\r\nUpgrade: websocket, h2c\r\n")]
+#[case::behind_a_websocket("Connection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n")]
+#[case::before_a_websocket("Connection: Upgrade\r\nUpgrade: h2c, websocket\r\n")]
+fn no_tunnel_leads_to_other_requests(#[case] lines: &str) {
+    let notes = Notes::agreeing();
+    let door = before_with(notes.address, BRIEF);
+    let mut wire = Wire::to(door.address);
+    wire.sends(format!("GET /open HTTP/1.1\r\nHost: {HOST}\r\n{lines}\r\n"));
+    let is_tunnel = wire.head().status == 101;
+    assert!(!is_tunnel || lines.contains("websocket"));
+    if !is_tunnel {
+        wire.tries(SECRET.as_bytes());
+        wire.reads_to_the_end();
+    }
+    let heard = notes.heard().to_ascii_lowercase();
+    for word in ["h2c", "http/2", "tls", "http2-settings", " /secret/"] {
+        assert!(!heard.contains(word), "{heard}");
+    }
+}
+
 /// 21: what follows an answer that came early is never read as a request.
 #[rstest]
 #[case::short(64)]

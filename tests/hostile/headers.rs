@@ -51,6 +51,10 @@ fn no_header_opens_a_place(#[case] line: &str) {
 #[case("X-Original-URL")]
 #[case("X_Rewrite_Url")]
 #[case("Proxy")]
+#[case("SCRIPT_NAME")]
+#[case("Script-Name")]
+#[case("PATH_INFO")]
+#[case("X-Script-Name")]
 #[case("Doorward-Secret")]
 fn no_forged_word_arrives(#[case] name: &str) {
     let notes = Notes::start();
@@ -65,6 +69,23 @@ fn no_forged_word_arrives(#[case] name: &str) {
         ask(&door, "/open", &lines);
     }
     assert!(!notes.heard().contains("mallory"), "{}", notes.heard());
+}
+
+/// 3: nor behind the body, where some servers read headers, too (RFC 9110 §6.5).
+#[test]
+fn no_forged_word_arrives_in_trailers() {
+    let notes = Notes::start();
+    let door = before(notes.address);
+    let sent = format!(
+        "POST /open HTTP/1.1\r\nHost: {HOST}\r\nTransfer-Encoding: chunked\r\nTE: trailers\r\n\
+         Trailer: Remote-User\r\n\r\n2\r\nhi\r\n0\r\nRemote-User: mallory\r\nHost: evil\r\n\r\n"
+    );
+    Wire::to(door.address).asks(sent);
+    let heard = notes.heard();
+    assert!(
+        heard.contains("hi") && !heard.contains("mallory") && !heard.contains("evil"),
+        "{heard}"
+    );
 }
 
 /// 4: what we do not know of somebody, nobody says for us.
@@ -166,4 +187,39 @@ fn a_host_is_one_of_ours_or_nobodys(#[case] host: &str, #[case] status: u16) {
     let door = before(notes.address);
     let answer = Wire::to(door.address).asks(format!("GET /open HTTP/1.1\r\nHost: {host}\r\n\r\n"));
     assert_eq!(answer.status, status, "{host}");
+}
+
+/// 15, 16: however many hosts there are, letter case leads to no other's rules.
+#[test]
+fn beyond_a_hundred_hosts_every_host_has_its_own_rules_in_any_letter_case() {
+    let notes = Notes::start();
+    let door = Door::with(|folder| {
+        let apps: String = (0..130)
+            .map(|number| {
+                let require = if number % 2 == 0 { "nothing" } else { "nobody" };
+                format!(
+                    "  - {{ name: a{number}, hosts: ['http://a{number}.b.localhost:8080'], \
+                     upstream: 'http://{}', otherwise: {require} }}\n",
+                    notes.address
+                )
+            })
+            .collect();
+        format!(
+            "listen: [{{ address: '127.0.0.1:0' }}]\noperators: {{ address: '127.0.0.1:0' }}\n\
+             state: {}\nportal: http://id.localhost:8080\napps:\n{apps}",
+            folder.join("state").display()
+        )
+    });
+    let mut wire = Wire::to(door.address);
+    for number in 0..130 {
+        let status = if number % 2 == 0 { 200 } else { 403 };
+        for host in [
+            format!("a{number}.b.localhost:8080"),
+            format!("A{number}.B.LOCALHOST:8080"),
+            format!("a{number}.B.localhost:8080"),
+        ] {
+            let answer = wire.asks(format!("GET /x HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+            assert_eq!(answer.status, status, "{host}");
+        }
+    }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use doorward::web::pages::{
-    Ask, ChangeEmail, ChangePassword, Forgot, Mailed, NewAuthenticator, NewPlace, Problem,
-    ProveFirst, Question, RecoveryCodes, Rename, TurnOff, html,
+    Ask, ChangeEmail, ChangePassword, Demanded, Forgot, Frame, Mailed, NewAuthenticator, NewPlace,
+    Problem, ProveFirst, Question, RecoveryCodes, Rename, TurnOff, html,
 };
 
 use super::{HOSTILE, LONG, RIGHT_TO_LEFT, form, frame, recovery_codes, scan};
@@ -43,6 +43,16 @@ pub(super) fn samples() -> Vec<(String, String)> {
     add("prove-first-mail-sent", html(&prove_first(sent, None)));
     add("prove-first-mail-again", html(&prove_first(again, Some(Problem::TooManyMails))));
     add("prove-first-link", html(&prove_first(None, None)));
+    let nobody_named = Frame { support: None, ..frame(Some("ada")) };
+    let demanded = ProveFirst { is_demanded: true, frame: nobody_named, ..prove_first(None, None) };
+    add("prove-first-link-demanded", html(&demanded));
+    let locked_out = prove_first(Some(mailed(Some(Duration::ZERO))), Some(Problem::LockedOut));
+    add("prove-first-locked-out", html(&locked_out));
+    let wait = prove_first(
+        Some(mailed(Some(Duration::from_secs(10)))),
+        Some(Problem::Wait(Duration::from_secs(30))),
+    );
+    add("prove-first-wait", html(&wait));
 
     for (name, place, problem) in [
         ("authenticator-add", NewPlace::Beside, None),
@@ -67,13 +77,22 @@ pub(super) fn samples() -> Vec<(String, String)> {
     let address = "ada@example.org".to_owned();
     add("ask-verify-email", html(&ask(Question::VerifyEmail { address, username: username() })));
 
+    let half_a_minute = Duration::from_secs(30);
     for (name, demanded, problem) in [
-        ("turn-off", false, None),
-        ("turn-off-demanded", true, None),
-        ("turn-off-refused", false, Some(Problem::Code)),
+        ("", None, None),
+        ("-refused", None, Some(Problem::Code)),
+        ("-wait", None, Some(Problem::WaitOrRecoveryCode(half_a_minute))),
+        ("-locked", None, Some(Problem::Locked)),
+        ("-demanded", Some(Demanded::OfEveryone), None),
+        ("-demanded-of-you", Some(Demanded::OfYou), None),
+        ("-demanded-for-a-place", Some(Demanded::ForAPlace), None),
+        ("-demanded-in-app", Some(Demanded::InApp("CRM".into())), None),
+        ("-demanded-long", Some(Demanded::OfGroup(LONG.into())), None),
+        ("-demanded-right-to-left", Some(Demanded::OfGroup(RIGHT_TO_LEFT.into())), None),
+        ("-demanded-hostile", Some(Demanded::InApp(HOSTILE.into())), None),
     ] {
         let (frame, form) = (frame(Some("ada")), form());
-        add(name, html(&TurnOff { frame, form, demanded, problem }));
+        add(&format!("turn-off{name}"), html(&TurnOff { frame, form, demanded, problem }));
     }
     add("recovery-codes-again", html(&RecoveryCodes { to_be_saved: false, ..recovery_codes() }));
     pages
@@ -102,7 +121,7 @@ fn change_email(
 }
 
 fn prove_first(by_mail: Option<Mailed>, problem: Option<Problem>) -> ProveFirst {
-    ProveFirst { frame: frame(Some("ada")), form: form(), by_mail, problem }
+    ProveFirst { frame: frame(Some("ada")), form: form(), by_mail, is_demanded: false, problem }
 }
 
 const fn instead(devices: usize) -> NewPlace {

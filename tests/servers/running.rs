@@ -158,6 +158,15 @@ fn site(home: &Path) {
         write(&site, name, &mark);
     }
     write(&site, "echo.php", "<?php echo '[' . $_SERVER['REQUEST_URI'] . ']';");
+    write(
+        &site,
+        "wp-login.php",
+        "<?php setcookie('wordpress_test_cookie', 'WP Cookie check'); header('X-Redirect-By: \
+         WordPress'); echo json_encode(['user' => $_SERVER['HTTP_REMOTE_USER'] ?? null, 'post' => \
+         $_POST, 'get' => $_GET, 'cookie' => $_COOKIE, 'file' => isset($_FILES['f']) ? \
+         md5_file($_FILES['f']['tmp_name']) : null, 'as' => $_SERVER['REQUEST_METHOD'], 'type' => \
+         $_SERVER['CONTENT_TYPE'] ?? null]);",
+    );
 }
 
 fn write(folder: &Path, name: &str, text: &str) -> PathBuf {

@@ -21,7 +21,7 @@ use doorward::domain::mailed::MailedCode;
 use doorward::domain::name::{Email, Group, Name};
 use doorward::domain::password::PasswordHash;
 use doorward::domain::secret::{Secret, Token};
-use doorward::domain::session::Session;
+use doorward::domain::session::{Becomes, Session};
 use doorward::domain::stay::{Stay, StayId};
 use doorward::domain::ticket::Ticket;
 use doorward::domain::time::Timestamp;
@@ -72,13 +72,13 @@ fn ada_later() -> User {
     ada.add_authenticator(other.clone(), &other.code_at(NOW), skew, &mut Counting(99), NOW);
     let trust = Trust { lasting: Duration::from_hours(720), at_most: 10 };
     ada.trust(DeviceId::from([7; 16]), trust, &seen(), NOW);
+    ada.freeze(first, NOW);
     ada.verification_link(Email::parse("ada@example.org").unwrap(), NOW);
     ada.take_new_email(NOW);
     ada.verification_link(Email::parse("ada@example.net").unwrap(), NOW);
     ada.reset_link(NOW);
     ada.may_be_mailed(NOW);
     ada.decline(NOW);
-    ada.freeze(first, NOW);
     ada
 }
 
@@ -102,7 +102,7 @@ fn session() -> Session {
         .with(Proof::TrustedDevice(DeviceId::from([3; 16])), NOW)
         .with(Proof::Link, NOW);
     let mut session = Session::begin(UserId::from([1; 16]), StayId::from([4; 16]), proofs);
-    session.await_first_code(key(), NOW);
+    session.await_first_code(key(), Becomes::First, NOW);
     session
 }
 
@@ -242,8 +242,18 @@ where
 
 #[test]
 fn a_user_is_read_as_it_was_written() {
-    is_as_it_was(&ada_later(), include_str!("golden/user-3.hex"));
+    is_as_it_was(&ada_later(), include_str!("golden/user-5.hex"));
     is_as_it_was(&bob_later(), include_str!("golden/user-4.hex"));
+}
+
+#[test]
+fn a_user_of_whom_it_is_not_known_what_two_factor_began_with_is_read_and_written_as_before() {
+    let golden: String = include_str!("golden/user-3.hex").split_whitespace().collect();
+    let bytes = HEXLOWER.decode(golden.as_bytes()).unwrap();
+    let read: User = minicbor::decode(&bytes).unwrap();
+    assert_eq!(HEXLOWER.encode(&minicbor::to_vec(&read).unwrap()), golden);
+    assert_eq!(read.began_with(), None);
+    assert_eq!(read.authenticators(), ada_later().authenticators());
 }
 
 #[test]
@@ -279,6 +289,9 @@ fn a_session_is_read_as_it_was_written() {
     let proofs = session().proofs.with(Proof::MailedCode, NOW);
     let later = Session { mailed: Some(mailed), proofs, ..session() };
     is_as_it_was(&later, include_str!("golden/session-3.hex"));
+    let mut another = session();
+    another.await_first_code(key(), Becomes::Another, NOW);
+    is_as_it_was(&another, include_str!("golden/session-4.hex"));
 }
 
 #[test]
@@ -349,12 +362,17 @@ fn print_records() {
     for (name, bytes) in [
         ("user", minicbor::to_vec(ada()).unwrap()),
         ("user-2", minicbor::to_vec(bob()).unwrap()),
-        ("user-3", minicbor::to_vec(ada_later()).unwrap()),
+        ("user-5", minicbor::to_vec(ada_later()).unwrap()),
         ("user-4", minicbor::to_vec(bob_later()).unwrap()),
         ("session-3", {
             let (_, mailed) = MailedCode::random(&mut Counting(1), NOW);
             let proofs = session().proofs.with(Proof::MailedCode, NOW);
             minicbor::to_vec(Session { mailed: Some(mailed), proofs, ..session() }).unwrap()
+        }),
+        ("session-4", {
+            let mut another = session();
+            another.await_first_code(key(), Becomes::Another, NOW);
+            minicbor::to_vec(another).unwrap()
         }),
         ("stay-2", {
             let later = Stay::begin(UserId::from([1; 16]), 7, seen(), NOW);

@@ -14,7 +14,8 @@ use doorward::domain::link::{Link, Purpose};
 use doorward::domain::name::{Email, Login, Name};
 use doorward::domain::secret::Token;
 use doorward::domain::time::Timestamp;
-use doorward::domain::user::{Profile, User, UserId};
+use doorward::domain::user::{Change, Profile, User, UserId};
+use doorward::flow::administer;
 use doorward::identity::local::Cost;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -117,7 +118,19 @@ impl Door {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let whom = Login::typed(name);
-            doorward::flow::administer::disable(&env, "root", &whom).await.unwrap().unwrap();
+            administer::disable(&env, "root", &whom).await.unwrap().unwrap();
+        });
+    }
+
+    /// Takes somebody out of `staff`, as an operator does with `user change`.
+    pub(crate) fn takes_out_of_staff(&self, name: &str) {
+        let env = self.gateway.as_ref().unwrap().env();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let whom = Login::typed(name);
+            let change =
+                Change { remove_groups: vec!["staff".parse().unwrap()], ..Change::default() };
+            administer::change(&env, "root", &whom, &change).await.unwrap().unwrap();
         });
     }
 

@@ -136,6 +136,11 @@ impl Gate {
         Self::furnished(CONFIG, Arc::new(Memory::new()), posts, Cost::LEAST)
     }
 
+    /// A gateway that sends letters, and takes so many requests for them a minute from one address.
+    pub(crate) fn mailing_and_taking(posts: u32) -> Self {
+        Self::furnished(&mailing(), Arc::new(Memory::new()), posts, Cost::LEAST)
+    }
+
     /// A gateway over `records` that hashes at this cost.
     pub(crate) fn hashing_at(cost: Cost, records: Arc<dyn Records>) -> Self {
         Self::furnished(CONFIG, records, 10_000, cost)
@@ -309,10 +314,16 @@ impl Gate {
 
 /// A gateway that sends letters; they wait where [`Gate::letters`] finds them.
 pub(crate) fn mails() -> Gate {
-    let mail = "mail: { server: '127.0.0.1:9', tls: none, from: door@example.com }";
-    let config = format!("{CONFIG}{mail}\nset_up: {{ proof: none }}\n");
-    Gate::configured(&config, Arc::new(Memory::new()))
+    Gate::configured(&mailing(), Arc::new(Memory::new()))
 }
+
+/// The configuration of [`mails`].
+pub(crate) fn mailing() -> String {
+    format!("{CONFIG}{MAILS}\nset_up: {{ proof: none }}\n")
+}
+
+/// What is added to [`CONFIG`] where letters are sent.
+pub(crate) const MAILS: &str = "mail: { server: '127.0.0.1:9', tls: none, from: door@example.com }";
 
 /// The password of everybody in these stories.
 pub(crate) const PASSWORD: &str = "three wet umbrellas";

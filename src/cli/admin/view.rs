@@ -55,6 +55,8 @@ pub(super) fn details(Shown { user, events, now }: &Shown) -> Details {
             .password()
             .and_then(PasswordHash::scheme)
             .map(|scheme| Scheme::name(scheme).to_owned()),
+        frozen_since: user.frozen().map(written),
+        awaits_a_link: user.awaits_a_link(),
         authenticators: authenticators.collect(),
         recovery_codes: user.recovery_codes().map(|codes| Codes {
             left: codes.unused().count(),

@@ -310,9 +310,8 @@ fn reset(name: &str, changed: bool) -> String {
     }
     format!(
         "{name} has no second factor any more, and every session has ended.\n\
-         {name} signs in with the password now and sets up a new authenticator: at once where a \
-         second factor is\ndemanded, else on the page /.doorward/set-up. Whoever knows the password \
-         could do so before them: if that\nmay be, hand them a new link, too: doorward user passwd \
+         The password alone signs {name} in now, but sets up no new authenticator: for whoever knows \
+         it could\ndo so before them. That takes a link; hand one to {name}: doorward user passwd \
          {name}"
     )
 }
@@ -377,8 +376,8 @@ const RESET_EXAMPLES: &str = "\
 Examples:
   doorward user reset-2fa ada
 
-Afterwards the password alone signs in, until a new authenticator is set up. What was done is
-recorded with your name.";
+Afterwards the password alone signs in, and a new authenticator is set up by a link alone: make
+one with `doorward user passwd`. What was done is recorded with your name.";
 
 const DISABLE_EXAMPLES: &str = "\
 Examples:

@@ -33,7 +33,7 @@ fn facts(details: &Details) -> Vec<(&'static str, String)> {
     tell("added", Some(person.added.clone()));
     tell("disabled", person.disabled_since.as_ref().map(|since| format!("since {since}")));
     tell("password", Some(password(person, imported_password.as_deref())));
-    tell("two-factor", Some(if person.has_second_factor { "on" } else { "off" }.to_owned()));
+    tell("two-factor", Some(two_factor(details)));
     for authenticator in authenticators {
         let (added, used) = (&authenticator.added, &authenticator.last_used);
         tell("authenticator", Some(format!("added {added}, last used {used}")));
@@ -57,6 +57,22 @@ fn password(person: &Person, imported: Option<&str>) -> String {
         Some(scheme) => format!("imported ({scheme}); hashed anew at the first sign-in"),
         None if person.has_password => "set".to_owned(),
         None => "not set yet".to_owned(),
+    }
+}
+
+fn two_factor(details: &Details) -> String {
+    let Details { person, frozen_since, awaits_a_link, .. } = details;
+    match frozen_since {
+        Some(since) => format!(
+            "frozen since {since}: {0} said that somebody else has set it up; \
+             start afresh by `doorward user passwd {0}`",
+            person.name
+        ),
+        None if person.has_second_factor => "on".to_owned(),
+        None if *awaits_a_link => {
+            format!("off; it is set up by a link alone: `doorward user passwd {}`", person.name)
+        }
+        None => "off".to_owned(),
     }
 }
 
@@ -108,6 +124,8 @@ mod tests {
         Details {
             person: nobody_yet("bob"),
             imported_password: None,
+            frozen_since: None,
+            awaits_a_link: false,
             authenticators: vec![],
             recovery_codes: None,
             devices: vec![],
@@ -120,6 +138,19 @@ mod tests {
     #[test]
     fn somebody_new_has_little_to_tell_of() {
         insta::assert_snapshot!("show_new", told(&nobody_knows()));
+    }
+
+    #[test]
+    fn who_needs_a_link_is_said_with_the_command_that_makes_one() {
+        let reset = Details { awaits_a_link: true, ..nobody_knows() };
+        assert!(
+            told(&reset).contains("off; it is set up by a link alone: `doorward user passwd bob`")
+        );
+        let person = Person { has_second_factor: true, ..nobody_yet("bob") };
+        let frozen = Details { person, frozen_since: Some(THEN.to_owned()), ..nobody_knows() };
+        let said = told(&frozen);
+        assert!(said.contains("frozen since 2026-01-02T03:04:05Z: bob said that somebody else"));
+        assert!(said.contains("`doorward user passwd bob`"), "{said}");
     }
 
     #[test]
@@ -137,6 +168,8 @@ mod tests {
                 ..nobody_yet("ada")
             },
             imported_password: Some("bcrypt".to_owned()),
+            frozen_since: None,
+            awaits_a_link: false,
             authenticators: vec![Authenticator { added: then(), last_used: then() }],
             recovery_codes: Some(Codes { left: 3, of: 12, made: then(), saved: false }),
             devices: vec![Device { first_used: then(), last_used: then(), expires: then() }],

@@ -4,13 +4,14 @@ use super::{Change, User};
 use crate::domain::device::{KnownBrowser, Tries};
 use crate::domain::factor::totp::Totp;
 use crate::domain::lockout::Failures;
+use crate::domain::name::Email;
 use crate::domain::password::PasswordHash;
 use crate::domain::time::Timestamp;
 
 /// What operators do.
 impl User {
-    /// Lets nobody in any longer who says to be this user: sessions end, links are dead, no device
-    /// is trusted. Says whether that is news.
+    /// Lets nobody in any longer who says to be this user: sessions end, links of every kind are
+    /// dead, no device is trusted. Says whether that is news.
     pub fn disable(&mut self, now: Timestamp) -> bool {
         if self.disabled.is_some() {
             return false;
@@ -18,6 +19,7 @@ impl User {
         self.disabled = Some(now);
         self.epoch += 1;
         self.next_link();
+        self.void_mailed_links();
         self.devices.clear();
         true
     }
@@ -57,6 +59,8 @@ impl User {
     /// Changes what is known of this user; sessions live, and their next requests are judged anew.
     /// Says whether anything is different now.
     pub fn change(&mut self, change: &Change) -> bool {
+        // Two addresses are equal if they are found alike; how they are written counts, too.
+        let written = |email: &Option<Email>| email.as_ref().map(ToString::to_string);
         let before = (self.full_name.clone(), self.email.clone(), self.groups.clone());
         if let Some(full_name) = &change.full_name {
             self.full_name = full_name.as_ref().map(|name| name.as_str().to_owned());
@@ -66,14 +70,15 @@ impl User {
             // What an operator says of an address counts as verified.
             self.email_since = None;
             self.new_email = None;
+            if written(&before.1) != written(&self.email) {
+                self.void_mailed_links();
+            }
         }
         if let Some(groups) = &change.groups {
             self.groups.clone_from(groups);
         }
         self.groups.extend(change.add_groups.iter().cloned());
         self.groups.retain(|group| !change.remove_groups.contains(group));
-        // Two addresses are equal if they are found alike; how they are written counts, too.
-        let written = |email: &Option<_>| email.as_ref().map(ToString::to_string);
         written(&before.1) != written(&self.email)
             || (before.0, before.2) != (self.full_name.clone(), self.groups.clone())
     }
@@ -122,7 +127,7 @@ impl User {
 mod tests {
     use crate::domain::device::{DeviceId, Seen};
     use crate::domain::factor::totp;
-    use crate::domain::name::{Email, FullName, Group, Name};
+    use crate::domain::name::{FullName, Group, Name};
     use crate::domain::user::{Profile, Trust, TurnOn, UserId};
 
     use super::*;

@@ -164,7 +164,7 @@ impl User {
     /// Mail proves nothing where there is no address, or where the person has changed it lately;
     /// after a reset by an operator only a link does.
     pub fn first_factor_asks(&self, proof: SetUpProof, now: Timestamp) -> FirstFactorAsks {
-        if self.link_only == Some(true) {
+        if self.awaits_a_link() {
             return FirstFactorAsks::Link;
         }
         let settled = self.email_since.is_none_or(|since| since.plus(Self::ADDRESS_SETTLES) <= now);
@@ -173,6 +173,12 @@ impl User {
             SetUpProof::Mail if self.email.is_some() && settled => FirstFactorAsks::MailedCode,
             SetUpProof::Mail | SetUpProof::Link => FirstFactorAsks::Link,
         }
+    }
+
+    /// Whether only a link from an administrator leads to a first factor, since an operator has
+    /// turned two-factor off.
+    pub fn awaits_a_link(&self) -> bool {
+        self.link_only == Some(true)
     }
 
     /// Judges a code that was mailed to somebody without a second factor, and counts a wrong one.
@@ -196,18 +202,30 @@ impl User {
         Err(Rejection::Wrong)
     }
 
-    /// The person says that a factor is not theirs: somebody else has set it up. It counts as a
-    /// factor all the same, but nothing is read for it, every session ends and no device is trusted,
-    /// until a link from an administrator is used. Says whether that is news.
+    /// The person says that the factor with which two-factor was turned on is not theirs: somebody
+    /// else has set it up. It counts as a factor all the same, but nothing is read for it, nor for
+    /// what has come beside it or in its place, every session ends and no device is trusted, until a
+    /// link from an administrator is used. Says whether that is news.
     pub fn freeze(&mut self, factor: FactorId, now: Timestamp) -> bool {
-        let theirs = self.authenticators.iter().any(|one| one.id() == factor);
-        if self.frozen.is_some() || !theirs {
+        if self.frozen.is_some() || !self.rests_on(factor) {
             return false;
         }
         self.frozen = Some(now);
         self.devices.clear();
+        self.void_mailed_links();
         self.end_sessions();
         true
+    }
+
+    /// Whether two-factor, as it is on now, was turned on with this factor. Whoever did so may have
+    /// replaced it since: that makes it no other's.
+    fn rests_on(&self, factor: FactorId) -> bool {
+        self.has_second_factor() && self.began_with == Some(factor)
+    }
+
+    /// The factor with which two-factor was turned on, where it is on.
+    pub fn began_with(&self) -> Option<FactorId> {
+        self.began_with.filter(|_| self.has_second_factor())
     }
 
     /// Since when nothing is read for this person's factor.
@@ -281,9 +299,7 @@ impl User {
                     && link.address == self.new_email
                     && Some(link.number) == self.last_verification
             }
-            Purpose::NotMe => link
-                .factor
-                .is_some_and(|factor| self.authenticators.iter().any(|one| one.id() == factor)),
+            Purpose::NotMe => link.factor.is_some_and(|factor| self.rests_on(factor)),
         };
         last && link.user == self.id && now < link.expires && self.disabled.is_none()
     }
@@ -304,7 +320,8 @@ impl User {
         Link { address: Some(address), ..link }
     }
 
-    /// A link by which this person says that an authenticator is not theirs.
+    /// A link by which this person says that the factor with which two-factor was turned on is not
+    /// theirs.
     pub fn not_me_link(&self, factor: FactorId, now: Timestamp) -> Link {
         let link = Link::new(Purpose::NotMe, self.id, 0, now);
         Link { factor: Some(factor), ..link }
@@ -320,7 +337,15 @@ impl User {
         let Some(address) = self.new_email.take() else { return false };
         self.email = Some(address);
         self.email_since = Some(now);
+        self.void_mailed_links();
         true
+    }
+
+    /// Every link that was mailed to set a password or to verify an address is dead from now on:
+    /// somebody else may have asked for it, or may read the mailbox where it lies.
+    pub(super) fn void_mailed_links(&mut self) {
+        self.last_reset = self.last_reset.map(|last| last + 1);
+        self.new_email = None;
     }
 }
 
@@ -334,7 +359,8 @@ mod tests {
     use super::*;
     use crate::domain::device::Seen;
     use crate::domain::name::Name;
-    use crate::domain::user::{Profile, Trust, TurnedOn, UserId};
+    use crate::domain::password::PasswordHash;
+    use crate::domain::user::{Change, Profile, Trust, TurnedOn, UserId};
 
     const NOW: Timestamp = Timestamp::from_secs(1_000_000);
     const HOW: TurnOn = TurnOn { skew: Skew::new(1).unwrap(), recovery_codes: 2 };
@@ -434,6 +460,23 @@ mod tests {
     }
 
     #[test]
+    fn who_replaces_a_factor_that_is_not_theirs_is_not_rid_of_the_link_that_says_so() {
+        let mut ada = ada();
+        let factor = ada.began_with().unwrap();
+        let link = ada.not_me_link(factor, NOW);
+        let code = key(6).code_at(NOW);
+        ada.replace_authenticators(key(6), &code, HOW.skew, true, &mut rng(), NOW);
+        assert!(ada.honours(&link, NOW));
+        assert!(ada.freeze(factor, NOW));
+
+        ada.thaw();
+        assert!(!ada.honours(&link, NOW), "two-factor is off");
+        let mut other = StdRng::seed_from_u64(9);
+        ada.turn_on(key(7), &key(7).code_at(NOW), HOW, &mut other, NOW);
+        assert!(!ada.honours(&link, NOW), "two-factor was turned on by something else");
+    }
+
+    #[test]
     fn mail_proves_nothing_to_somebody_who_changed_the_address_lately() {
         let mut ada = bare();
         assert_eq!(ada.first_factor_asks(SetUpProof::Mail, NOW), FirstFactorAsks::MailedCode);
@@ -458,6 +501,42 @@ mod tests {
         assert!(ada.honours(&set, NOW));
         assert!(!ada.honours(&second, NOW.plus(Purpose::ResetPassword.lasts())));
         assert!(!ada.honours(&Link { user: UserId::from([2; 16]), ..second }, NOW));
+    }
+
+    /// Somebody to whom both kinds of link were mailed, and these.
+    fn mailed() -> (User, Link, Link) {
+        let mut ada = ada();
+        let verification = ada.verification_link(Email::parse("eve@example.org").unwrap(), NOW);
+        let reset = ada.reset_link(NOW);
+        assert!(ada.honours(&verification, NOW) && ada.honours(&reset, NOW));
+        (ada, verification, reset)
+    }
+
+    #[test]
+    fn whatever_ends_the_trust_in_a_person_voids_the_links_that_were_mailed() {
+        let ends: [fn(&mut User); 3] = [
+            |ada| ada.set_password(PasswordHash::new("$argon2id$…".to_owned())),
+            |ada| assert!(ada.freeze(ada.authenticators()[0].id(), NOW)),
+            |ada| assert!(ada.disable(NOW) && ada.enable()),
+        ];
+        for end in ends {
+            let (mut ada, verification, reset) = mailed();
+            end(&mut ada);
+            assert!(!ada.honours(&verification, NOW) && !ada.honours(&reset, NOW));
+            assert_eq!(ada.new_email(), None);
+        }
+    }
+
+    #[test]
+    fn a_link_that_was_mailed_to_an_address_dies_with_it() {
+        let (mut ada, _, reset) = mailed();
+        assert!(ada.take_new_email(NOW));
+        assert!(!ada.honours(&reset, NOW), "the person has changed it");
+        let (mut ada, verification, reset) = mailed();
+        let email = Some(Email::parse("ada@example.org").unwrap());
+        assert!(ada.change(&Change { email: Some(email), ..Change::default() }));
+        assert!(!ada.honours(&reset, NOW), "an operator has changed it");
+        assert!(!ada.honours(&verification, NOW));
     }
 
     #[test]

@@ -131,7 +131,8 @@ impl Place {
             Length::Lasting | Length::Tunnel => peers.lasting.clone(),
         };
         if let Some(alone) = alone {
-            peer.group_key = alone;
+            // Odd, as that is; and another number at every place.
+            peer.group_key ^= alone;
         }
         if length == Length::Tunnel {
             tunnel::alone(&mut peer, self.way(peers.address));
@@ -353,6 +354,9 @@ mod tests {
         let (one, two) = (place("unix:/run/app.sock"), place("unix:/run/app.sock"));
         assert_ne!(key(&one), key(&two));
         assert_eq!(key(&one), key(&one));
+        let alone = |place: &Place| place.peer(Length::Ordinary, Some(7)).unwrap().group_key;
+        assert_ne!(alone(&one), alone(&two));
+        assert_eq!((alone(&one) % 2, alone(&one)), (1, alone(&one)));
     }
 
     #[test]

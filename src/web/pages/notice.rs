@@ -76,6 +76,8 @@ pub enum Notice {
     SpentTicket,
     /// The session cookie is there twice, so that neither is believed.
     DoubledCookie,
+    /// The authenticator is the visitor's only one, so that removing it would turn two-factor off.
+    OnlyAuthenticator,
     /// The visitor said that a second factor is not theirs; nobody gets in with it.
     Frozen,
     /// The visit is over.
@@ -108,6 +110,7 @@ impl Notice {
             Self::WrongHost => StatusCode::MISDIRECTED_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::OnlyAuthenticator => StatusCode::CONFLICT,
             Self::SpentLink | Self::SpentTicket => StatusCode::GONE,
             Self::Frozen | Self::SignedOut { .. } => StatusCode::OK,
         }
@@ -129,6 +132,7 @@ impl Notice {
             Self::SpentLink => "This link does not work any more",
             Self::SpentTicket => "Please come in again",
             Self::DoubledCookie => "Your browser is not sure who you are",
+            Self::OnlyAuthenticator => "This is your only authenticator",
             Self::Frozen => "Nobody gets in with it any longer",
             Self::SignedOut { .. } => "You are signed out",
         }
@@ -186,6 +190,9 @@ impl Notice {
             Self::DoubledCookie => said(&["It sends two sign-ins for this site, so neither is \
                  believed: one of them may have been put there by another site. Remove the \
                  cookies of this site, then come in again."]),
+            Self::OnlyAuthenticator => said(&["Without it, two-factor would be off. If that is \
+                 what you want, turn it off. If the phone is lost or new, replace the \
+                 authenticator on your security page instead."]),
             Self::Frozen => said(&[
                 "The second factor that somebody else has set up opens nothing from now on, and every \
                  session is over. Your password is known to them, so do not use it elsewhere.",
@@ -203,6 +210,9 @@ impl Notice {
             Self::NotFound | Self::NotAllowed => way("/.doorward/", "To the first page", None),
             Self::Unsent { owed, url } => way(url, owed.label(), Some("_blank")),
             Self::Framed { url } => way(url, "Open it there", Some("_top")),
+            Self::OnlyAuthenticator => {
+                way("/.doorward/security/turn-off", "Turn two-factor off", None)
+            }
             Self::SpentLink => way("/.doorward/sign-in", "Sign in", None),
             Self::SpentTicket | Self::DoubledCookie => way("/", "Come in", None),
             Self::SignedOut { url } => way(url, "Sign in again", None),

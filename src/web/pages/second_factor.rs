@@ -5,7 +5,7 @@ use std::time::Duration;
 use askama::Template;
 
 use super::words::in_words;
-use super::{Form, Frame, Mailed, Problem, problem};
+use super::{Demanded, Form, Frame, Mailed, Problem, problem};
 use crate::web::qr::Qr;
 
 /// What the challenge asks for; the value of its field `kind`.
@@ -74,11 +74,21 @@ pub struct Challenge {
     pub standing: Standing,
     /// The offer to trust this device, where it is made.
     pub trust: Option<Trust>,
+    /// Whether the place ahead is content with a recovery code.
+    pub takes_recovery_codes: bool,
     /// Why the page comes back.
     pub problem: Option<Problem>,
 }
 
 impl Challenge {
+    fn heading(&self) -> &'static str {
+        if self.is_frozen() { "Two-factor is frozen" } else { self.kind.heading() }
+    }
+
+    fn is_frozen(&self) -> bool {
+        self.problem == Some(Problem::Frozen)
+    }
+
     /// Whether the form is of any use: not while codes from the app are locked, nor while none is
     /// read at all.
     fn reads_codes(&self) -> bool {
@@ -150,6 +160,8 @@ pub struct ProveFirst {
     pub form: Form,
     /// The code that is mailed; `None`: a link from an administrator is what it takes.
     pub by_mail: Option<Mailed>,
+    /// Whether nothing else can be reached without a second factor.
+    pub is_demanded: bool,
     /// Why the page comes back.
     pub problem: Option<Problem>,
 }
@@ -234,8 +246,8 @@ pub struct TurnOff {
     pub frame: Frame,
     /// The hidden fields.
     pub form: Form,
-    /// Whether two-factor is demanded of this person, so that it stays on.
-    pub demanded: bool,
+    /// Why it stays on, where it is demanded of this person.
+    pub demanded: Option<Demanded>,
     /// Why the page comes back.
     pub problem: Option<Problem>,
 }

@@ -37,6 +37,8 @@ pub enum Demanded {
     OfYou,
     /// Of whoever may enter some place.
     ForAPlace,
+    /// Of whoever uses this application.
+    InApp(String),
 }
 
 /// One authenticator.
