@@ -33,6 +33,10 @@ pub(super) enum Command {
     },
 }
 
+pub(super) const NOTE: &str = "\
+A certificate that browsers believe comes from an authority; name its files under `tls` in the
+configuration, and they are read again when they change.";
+
 const EXAMPLES: &str = "\
 Browsers warn of it until they are told to believe it. It is meant for trying things out, and for a
 gateway that nobody can reach from outside.

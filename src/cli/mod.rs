@@ -100,7 +100,7 @@ enum Command {
     #[command(after_help = SCHEMA_EXAMPLES)]
     Schema,
     /// A certificate for the first hour
-    #[command(subcommand)]
+    #[command(subcommand, after_help = cert::NOTE)]
     Cert(cert::Command),
     /// People: add, import, list, show, change, let in again, keep out, remove
     #[command(subcommand, after_help = USER_NOTE)]
