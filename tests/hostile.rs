@@ -75,8 +75,8 @@ impl Notes {
                         seen.extend_from_slice(&read[..length]);
                         // As a naive server does: each blank line is an end.
                         while let Some(at) = seen.windows(4).position(|four| four == b"\r\n\r\n") {
-                            let head: Vec<u8> = seen.drain(..at + 4).collect();
-                            let said = answer(&String::from_utf8_lossy(&head));
+                            let asked: Vec<u8> = seen.drain(..at + 4).collect();
+                            let said = answer(&String::from_utf8_lossy(&asked));
                             if stream.write_all(format!("HTTP/1.1 {said}").as_bytes()).is_err() {
                                 return;
                             }

@@ -102,8 +102,7 @@ enum Command {
     #[command(after_help = SCHEMA_EXAMPLES)]
     Schema,
     /// A certificate for the first hour
-    #[command(after_help = cert::NOTE)]
-    #[command(subcommand)]
+    #[command(subcommand, after_help = cert::NOTE)]
     Cert(cert::Command),
     /// Letters: see whether they arrive
     #[command(subcommand, after_help = mail::NOTE)]

@@ -194,7 +194,7 @@ fn a_host_is_one_of_ours_or_nobodys(#[case] host: &str, #[case] status: u16) {
 fn beyond_a_hundred_hosts_every_host_has_its_own_rules_in_any_letter_case() {
     let notes = Notes::start();
     let door = Door::with(|folder| {
-        let apps: String = (0..130)
+        let apps: Vec<String> = (0..130)
             .map(|number| {
                 let require = if number % 2 == 0 { "nothing" } else { "nobody" };
                 format!(
@@ -206,8 +206,9 @@ fn beyond_a_hundred_hosts_every_host_has_its_own_rules_in_any_letter_case() {
             .collect();
         format!(
             "listen: [{{ address: '127.0.0.1:0' }}]\noperators: {{ address: '127.0.0.1:0' }}\n\
-             state: {}\nportal: http://id.localhost:8080\napps:\n{apps}",
-            folder.join("state").display()
+             state: {}\nportal: http://id.localhost:8080\napps:\n{}",
+            folder.join("state").display(),
+            apps.concat()
         )
     });
     let mut wire = Wire::to(door.address);
