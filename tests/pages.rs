@@ -250,13 +250,6 @@ fn samples() -> Vec<(String, String)> {
     let again =
         Challenge { standing: Standing::AskedAgain, trust: None, ..challenge(Kind::Totp, None) };
     add("challenge-again", html(&again));
-    for (name, standing) in
-        [("challenge-app-alone", Standing::Outside), ("challenge-app-again", Standing::AskedAgain)]
-    {
-        let takes_recovery_codes = false;
-        let page = Challenge { standing, takes_recovery_codes, ..challenge(Kind::Totp, None) };
-        add(name, html(&page));
-    }
     add("challenge-recovery-code", html(&challenge(Kind::RecoveryCode, None)));
     for (name, problem) in [("refused", Problem::RecoveryCode), ("used", Problem::RecoveryCodeUsed)]
     {

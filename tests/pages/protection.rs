@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use doorward::web::pages::{
-    Ask, ChangeEmail, ChangePassword, Demanded, Forgot, Frame, Mailed, NewAuthenticator, NewPlace,
-    Problem, ProveFirst, Question, RecoveryCodes, Rename, TurnOff, html,
+    Ask, Challenge, ChangeEmail, ChangePassword, Demanded, Forgot, Frame, Kind, Mailed,
+    NewAuthenticator, NewPlace, Problem, ProveFirst, Question, RecoveryCodes, Rename, Standing,
+    TurnOff, html,
 };
 
-use super::{HOSTILE, LONG, RIGHT_TO_LEFT, form, frame, recovery_codes, scan};
+use super::{HOSTILE, LONG, RIGHT_TO_LEFT, challenge, form, frame, recovery_codes, scan};
 
 pub(super) fn samples() -> Vec<(String, String)> {
     let mut pages = Vec::new();
@@ -93,6 +94,13 @@ pub(super) fn samples() -> Vec<(String, String)> {
     ] {
         let (frame, form) = (frame(Some("ada")), form());
         add(&format!("turn-off{name}"), html(&TurnOff { frame, form, demanded, problem }));
+    }
+    for (name, standing) in
+        [("challenge-app-alone", Standing::Outside), ("challenge-app-again", Standing::AskedAgain)]
+    {
+        let takes_recovery_codes = false;
+        let page = Challenge { standing, takes_recovery_codes, ..challenge(Kind::Totp, None) };
+        add(name, html(&page));
     }
     add("recovery-codes-again", html(&RecoveryCodes { to_be_saved: false, ..recovery_codes() }));
     pages
