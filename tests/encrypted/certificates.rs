@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use rustls::{NamedGroup, ProtocolVersion};
 
 use crate::door::Door;
+use crate::http2;
 use crate::means::{
     HOST, believes, believes_and_shows, certificate, certificates, config, connects, key, read,
     visitor,
@@ -181,6 +182,15 @@ fn nobody_comes_in_without_a_certificate_where_one_is_asked_for() {
     let mut ada = Wire::over(connects(door.address, HOST, with("ada")).unwrap());
     assert_eq!(ada.asks(get("/open/a", HOST)).status, 200);
     assert_eq!(ada.asks(get("/", "wiki.example.com")).status, 421);
+    // Nor does a stream lead to another host (RFC 9110 §7.4).
+    let mut config = with("ada");
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    http2::runs(async {
+        let mut ada = http2::connects_with(&door, config).await;
+        let to = |host: &str| http::Request::get(format!("https://{host}/open/a"));
+        assert_eq!(http2::asks(&mut ada, to(HOST), None).await.0.status(), 200);
+        assert_eq!(http2::asks(&mut ada, to("wiki.example.com"), None).await.0.status(), 421);
+    });
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use h2::client::SendRequest;
 use http::{HeaderMap, Request, Response};
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -19,7 +20,10 @@ pub(crate) fn runs<T>(work: impl Future<Output = T>) -> T {
 }
 
 pub(crate) async fn connects(door: &Door) -> SendRequest<Bytes> {
-    let config = believes(&certificates(door), &[b"h2"]);
+    connects_with(door, believes(&certificates(door), &[b"h2"])).await
+}
+
+pub(crate) async fn connects_with(door: &Door, config: ClientConfig) -> SendRequest<Bytes> {
     let stream = TcpStream::connect(door.address).await.unwrap();
     let name = ServerName::try_from(HOST).unwrap();
     let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
