@@ -132,16 +132,11 @@ fn mails() -> (Door, Arrived) {
 }
 
 /// The last letter with this subject, once it is there, as its text.
-fn letter(arrived: &Arrived, subject: &str) -> String {
-    let deadline = std::time::Instant::now() + Duration::from_secs(20);
-    loop {
-        let found = arrived.letters().into_iter().rev().find(|letter| letter.contains(subject));
-        if let Some(letter) = found {
-            return letter.replace("=\r\n", "");
-        }
-        assert!(std::time::Instant::now() < deadline, "no letter: {subject}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+fn letter(browser: &Browser, arrived: &Arrived, subject: &str) -> String {
+    browser.until(&format!("have a letter: {subject}"), || {
+        let letters = arrived.letters();
+        letters.iter().rev().find(|one| one.contains(subject)).map(|one| one.replace("=\r\n", ""))
+    })
 }
 
 /// The path of the link in a letter.
@@ -162,14 +157,14 @@ fn letters_lead_to_a_new_password_a_first_factor_and_another_address(#[case] scr
     browser.visits("/page").presses("Forgot your password, or never had one?");
     browser.comes_to("/.doorward/forgot").types("email", "ada").presses("Send the letter");
     reads(&browser, "a letter with a link is on its way");
-    browser.visits(&link(&letter(&arrived, "Set a new password")));
+    browser.visits(&link(&letter(&browser, &arrived, "Set a new password")));
     browser.types("password", PASSWORD).presses("Save the password");
 
     // A first factor takes a code from the mailbox.
     browser.visits("/.doorward/set-up").presses("Send the code").sees("#code");
     reads(&browser, "a…@example.com");
     assert_eq!(browser.counts("#secret"), 0);
-    let text = letter(&arrived, "Your code for");
+    let text = letter(&browser, &arrived, "Your code for");
     let six = text
         .split_whitespace()
         .find(|word| word.len() == 6 && word.bytes().all(|byte| byte.is_ascii_digit()));
@@ -181,12 +176,12 @@ fn letters_lead_to_a_new_password_a_first_factor_and_another_address(#[case] scr
     browser.visits("/.doorward/security/email");
     browser.types("email", "lovelace@example.com").presses("Send the letter");
     reads(&browser, "Waits to be confirmed");
-    browser.visits(&link(&letter(&arrived, "Is this your address")));
+    browser.visits(&link(&letter(&browser, &arrived, "Is this your address")));
     browser.presses("This is my address").comes_to(SECURITY);
     reads(&browser, "lovelace@example.com");
 
     // And it was somebody else after all.
-    browser.visits(&link(&letter(&arrived, "two-factor is on")));
+    browser.visits(&link(&letter(&browser, &arrived, "two-factor is on")));
     reads(&browser, "Was this somebody else?");
     browser.presses("This was not me");
     reads(&browser, "Nobody gets in with it any longer");

@@ -133,11 +133,14 @@ async fn a_server_that_falls_silent_holds_nobody_for_ever() {
     }
 }
 
+/// What a server does at which command, and where that ends, and how.
+type Answered = (&'static [(&'static str, Does)], Step, Outlook);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_means_something_for_the_letter_or_for_all_of_them() {
     use Does::Says;
     use Outlook::{Away, Later, Never};
-    const ANSWERS: [(&[(&str, Does)], Step, Outlook); 13] = [
+    const ANSWERS: [Answered; 13] = [
         (&[(GREETING, Says("554 no service here"))], Step::Greet, Away),
         (&[("MAIL", Says("550 not from you"))], Step::Sender, Away),
         (&[("MAIL", Says("451 not now"))], Step::Sender, Away),

@@ -141,14 +141,15 @@ impl Peer {
         let (arrived, heard) = (Arrived::default(), Arc::default());
         let held = Held(Arc::default());
         let peer = Self { address, arrived, heard, held };
-        let dies = does.iter().any(|(_, does)| matches!(does, Does::Dies | Does::KeepsAndDies));
+        let is_mortal =
+            does.iter().any(|(_, deed)| matches!(deed, Does::Dies | Does::KeepsAndDies));
         let (arrived, heard) = (peer.arrived.clone(), Arc::clone(&peer.heard));
         let held = peer.held.clone();
         let mut socket = Some(socket);
         thread::spawn(move || {
             while let Some(listening) = socket.take() {
                 let (stream, _) = listening.accept().unwrap();
-                socket = Some(listening).filter(|_| !dies);
+                socket = Some(listening).filter(|_| !is_mortal);
                 let conversation = Conversation {
                     does,
                     arrived: arrived.clone(),
