@@ -21,5 +21,6 @@ mod killed;
 mod logs;
 mod person;
 mod post;
+mod revoked;
 mod starting;
 mod stopping;
