@@ -79,6 +79,15 @@ fn whoever_comes_without_encryption_is_sent_on_with_what_they_asked() {
 }
 
 #[test]
+fn the_port_of_another_scheme_is_another_host() {
+    let upstream = Upstream::start();
+    let door = crate::means::door(&upstream, "");
+    let status =
+        |port: &str| visitor(&door, HOST).asks(get("/open/a", &format!("{HOST}{port}"))).status;
+    assert_eq!([status(""), status(":443"), status(":80"), status(":")], [200, 200, 421, 421]);
+}
+
+#[test]
 fn a_host_without_encryption_is_not_served_with_it() {
     let upstream = Upstream::start();
     let door = Door::with(|folder| {
