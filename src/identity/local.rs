@@ -108,23 +108,26 @@ impl Pool {
     }
 }
 
-/// Whoever guesses passwords must not slow those who have come in: where both want the processor,
-/// the thread that hashes waits. A system that does not know of such things shares evenly.
+/// Whoever guesses passwords must not slow those who have come in: a thread that hashes gives the
+/// processor away the moment that a request wants it. A system that does not know of such things
+/// shares evenly.
 #[cfg(target_os = "linux")]
 fn yield_to_requests() {
-    // On Linux a thread has a priority of its own (sched(7)).
-    let done = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
+    use thread_priority::{
+        NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
+        set_thread_priority_and_policy, thread_native_id,
+    };
+    // Niceness is not enough: it says how much of the processor a thread gets, not that it goes at
+    // once when another wakes (sched(7), SCHED_IDLE).
+    let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+    let done = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle);
     if let Err(error) = done {
-        tracing::debug!(%error, "passwords are hashed at the priority of everything else");
+        tracing::debug!(?error, "passwords are hashed at the priority of everything else");
     }
 }
 
 #[cfg(not(target_os = "linux"))]
 fn yield_to_requests() {}
-
-/// The last in the line: a seventieth of the processor where requests want all of it.
-#[cfg(target_os = "linux")]
-const NICE: i32 = 19;
 
 impl Hashing for Pool {
     fn place(&self, address: IpAddr, known: Option<BrowserId>) -> Result<Place, Full> {
