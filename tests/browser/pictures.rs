@@ -146,6 +146,63 @@ fn every_page_of_ours() {
 }
 
 #[test]
+#[ignore = "a tool: writes a picture of every page about password and address to target/screenshots/"]
+fn every_page_about_password_and_address() {
+    let here = application::start();
+    let silent = Door::before(here);
+    let browser = Browser::before(&silent);
+    browser.visits("/.doorward/forgot");
+    takes(&browser, "forgot-no-mail");
+    joins_by(&browser, &silent.adds("ada"));
+    browser.visits("/.doorward/security/email");
+    takes(&browser, "email-no-mail");
+
+    let door = Door::with_more(here, MAILS);
+    let browser = Browser::before(&door);
+    let takes = |name| takes(&browser, name);
+    joins_by(&browser, &door.adds_with_address("ada", "ada@example.com"));
+    browser.visits("/.doorward/security/password");
+    takes("password");
+    browser.types("new_password", "password").presses("Save the password").sees("#problem");
+    takes("password-refused");
+    browser.visits("/.doorward/security/email");
+    takes("email-old-address");
+    browser.presses("Send the code").sees("#code");
+    takes("email-code");
+    browser.types("code", "000000").presses("Go on").sees("#problem");
+    takes("email-code-refused");
+    let text = door.mail_to("ada@example.com", "This code lets you");
+    let six = |word: &&str| word.len() == 6 && word.bytes().all(|byte| byte.is_ascii_digit());
+    browser.types("code", text.split_whitespace().find(six).unwrap()).presses("Go on");
+    browser.sees("#email");
+    takes("email");
+    browser.types("email", "ada@example.com").presses("Send the letter").sees("#problem");
+    takes("email-refused");
+    browser.types("email", "countess.of.lovelace@mathematics.example.org");
+    browser.presses("Send the letter");
+    browser.until("wait for the new address", || {
+        browser.text("dl").contains("mathematics").then_some(())
+    });
+    takes("email-waiting");
+    let link = door.link_mailed_to("countess.of.lovelace@mathematics.example.org");
+    browser.visits(&link);
+    takes("link-verify-email");
+    signs_out(&browser);
+
+    browser.visits("/.doorward/forgot");
+    takes("forgot");
+    browser.types("email", "ada").presses("Send the letter");
+    browser.sees("[role=status]");
+    takes("forgot-asked");
+    browser.visits(&door.link_mailed_to("ada@example.com"));
+    takes("link-reset-password");
+    browser.types("password", "four dry sandbanks").presses("Save the password");
+    browser.comes_to("/");
+    browser.visits(&link);
+    takes("link-voided");
+}
+
+#[test]
 #[ignore = "a tool: writes pictures of the changes to one's own protection to target/screenshots/"]
 fn every_change_to_ones_own_protection() {
     let door = Door::before(application::start());
@@ -184,6 +241,12 @@ fn every_change_to_ones_own_protection() {
     browser.presses("Turn two-factor off").comes_to("/.doorward/security");
     takes("security-off");
 }
+
+/// Letters are sent, to a server that is away: they wait.
+const MAILS: &str = "
+mail: { server: '127.0.0.1:9', tls: none, from: door@example.com }
+set_up: { proof: none }
+";
 
 /// Somebody follows the operator's link.
 fn joins_by(browser: &Browser, link: &str) {

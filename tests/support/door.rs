@@ -17,6 +17,7 @@ use doorward::domain::time::Timestamp;
 use doorward::domain::user::{Change, Profile, User, UserId};
 use doorward::flow::administer;
 use doorward::identity::local::Cost;
+use doorward::messages::{About, words};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tempfile::TempDir;
@@ -207,6 +208,33 @@ impl Door {
         let link = Some((token.hash(), link));
         runtime.block_on(env.store.add_user(&user, link, &[])).unwrap();
         format!("/.doorward/link/{}", token.expose_text())
+    }
+
+    /// What the last letter to this address says that holds `mark`, once it is written.
+    pub(crate) fn mail_to(&self, address: &str, mark: &str) -> String {
+        let env = self.gateway.as_ref().unwrap().env();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let about = About::of(&env.config);
+        for _ in 0..1_000 {
+            let waiting = runtime.block_on(env.store.letters(1_000)).unwrap();
+            let letters = waiting.into_iter().map(|waiting| waiting.posted.letter);
+            let to = letters.filter(|letter| letter.to.as_str() == address);
+            let mut texts: Vec<_> =
+                to.map(|letter| (letter.written, words(&letter, &about).text())).collect();
+            texts.retain(|(_, text)| text.contains(mark));
+            if let Some((_, text)) = texts.into_iter().max_by_key(|(written, _)| *written) {
+                return text;
+            }
+            std::thread::yield_now();
+        }
+        panic!("no such letter to {address}")
+    }
+
+    /// The path of the link in that letter.
+    pub(crate) fn link_mailed_to(&self, address: &str) -> String {
+        let text = self.mail_to(address, "/.doorward/link/");
+        let (_, link) = text.split_once("/.doorward/link/").unwrap();
+        format!("/.doorward/link/{}", link.split_whitespace().next().unwrap())
     }
 
     /// The cookie of somebody who has just signed in.
