@@ -11,10 +11,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use doorward::domain::event::What;
+use doorward::flow::offer::Offer;
 use doorward::web::assets;
 use doorward::web::pages::{
     Authenticator, Challenge, CodesLeft, Confirm, Demanded, Device, Form, Frame, Happened, Home,
-    Kind, Later, Link, Moment, Notice, NoticePage, Offer, OfferPage, Owed, Problem, Protection,
+    Kind, Later, Link, Moment, Notice, NoticePage, OfferPage, Owed, Problem, Protection,
     RecoveryCodes, Row, Scan, Security, Session, SetPassword, SetUp, SignIn, SignOut, Standing,
     Trust, TwoFactor, html, recovery_codes_file,
 };

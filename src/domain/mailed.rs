@@ -13,7 +13,7 @@ use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::factor::Rejection;
+use super::factor::{Rejection, six_digits};
 use super::secret::Secret;
 use super::time::Timestamp;
 
@@ -90,11 +90,9 @@ impl Code {
 impl FromStr for Code {
     type Err = Rejection;
 
-    /// Reads six digits; spaces do not count.
+    /// Reads six digits; see [`six_digits`].
     fn from_str(typed: &str) -> Result<Self, Rejection> {
-        let digits: String = typed.chars().filter(|c| !c.is_whitespace()).collect();
-        let six = digits.len() == 6 && digits.bytes().all(|b| b.is_ascii_digit());
-        if six { Ok(Self(Secret::from(digits))) } else { Err(Rejection::Wrong) }
+        six_digits(typed).map(Self)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::domain::session::Session;
 use crate::domain::stay::StayId;
 use crate::domain::time::Timestamp;
 use crate::policy::{Asker, Request, Ruling};
-use crate::store::{Snapshot, Unavailable};
+use crate::store::{Reads, Snapshot, Unavailable};
 
 /// A live session and whose it is.
 #[derive(Clone, Debug)]
@@ -27,6 +27,11 @@ pub struct Visit {
 }
 
 impl Visit {
+    /// What a decision about whoever this visit is looks at: their record, the session and its stay.
+    pub(super) fn reads(&self) -> Reads {
+        Reads { session: Some(self.hash), ..Reads::user(self.session.user) }
+    }
+
     /// Who the visitor is, and all their proofs, in `app` or, if that is `None`, anywhere.
     pub fn visitor(&self, env: &Env, app: Option<&App>, now: Timestamp) -> Visitor {
         let identity = Arc::clone(&self.user.identity);

@@ -10,7 +10,7 @@ use crate::domain::factor::totp;
 use crate::domain::factor::{FactorId, FactorName};
 use crate::domain::session::Becomes;
 use crate::domain::user::Another;
-use crate::store::{Reads, Unavailable};
+use crate::store::Unavailable;
 
 /// Where a new authenticator goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ pub async fn another_key(
     place: Place,
 ) -> Result<Option<totp::Key>, Unavailable> {
     let new = env.chance.draw(|rng| totp::Key::random(rng));
-    let reads = Reads { session: Some(visit.hash), ..Reads::user(visit.session.user) };
+    let reads = visit.reads();
     let key = env
         .store
         .update(reads, |held| {
@@ -88,7 +88,7 @@ pub async fn add(
 ) -> Result<Adding, Unavailable> {
     let fresh = Fresh::draw(env);
     let user = visit.session.user;
-    let reads = Reads { session: Some(visit.hash), ..Reads::user(user) };
+    let reads = visit.reads();
     let skew = env.config.second_factor.skew;
     let added = env
         .store
@@ -157,7 +157,7 @@ pub async fn remove(
 ) -> Result<Removing, Unavailable> {
     let fresh = Fresh::draw(env);
     let user = visit.session.user;
-    let reads = Reads { session: Some(visit.hash), ..Reads::user(user) };
+    let reads = visit.reads();
     let removed = env
         .store
         .update(reads, |held| {
@@ -185,7 +185,7 @@ pub async fn rename(
     name: &FactorName,
 ) -> Result<bool, Unavailable> {
     let user = visit.session.user;
-    let reads = Reads { session: Some(visit.hash), ..Reads::user(user) };
+    let reads = visit.reads();
     let renamed = env
         .store
         .update(reads, |held| {

@@ -11,7 +11,7 @@ use crate::domain::event::What;
 use crate::domain::factor::{Answer, Rejection};
 use crate::domain::session::Session;
 use crate::domain::user::User;
-use crate::store::{Held, Reads, Unavailable};
+use crate::store::{Held, Unavailable};
 
 /// What became of an answer.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ pub async fn answer(
 ) -> Result<Challenge, Unavailable> {
     let fresh = Fresh::draw(env);
     let user = visit.session.user;
-    let reads = Reads { session: Some(visit.hash), ..Reads::user(user) };
+    let reads = visit.reads();
     let skew = env.config.second_factor.skew;
     let answered = env
         .store

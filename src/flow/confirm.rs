@@ -8,7 +8,7 @@ use crate::domain::assurance::Proof;
 use crate::domain::event::What;
 use crate::domain::password::Password;
 use crate::domain::time::Timestamp;
-use crate::store::{Reads, Unavailable};
+use crate::store::Unavailable;
 
 /// What became of it.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ pub async fn confirm(
     };
     let verified = place.verify(password, charged.hash.clone()).await.map_err(broken)?;
     let fresh = Fresh::draw(env);
-    let reads = Reads { session: Some(visit.hash), ..Reads::user(user) };
+    let reads = visit.reads();
     let confirmed = env
         .store
         .update(reads, |held| {

@@ -8,7 +8,7 @@ use super::env::{Caller, Env};
 use super::visits::live_session;
 use crate::domain::device::DeviceId;
 use crate::domain::event::What;
-use crate::store::{Reads, Unavailable};
+use crate::store::Unavailable;
 
 /// What became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub async fn revoke(
     device: DeviceId,
 ) -> Result<Revoked, Unavailable> {
     let user = visit.session.user;
-    let reads = Reads { session: Some(visit.hash), ..Reads::user(user) };
+    let reads = visit.reads();
     let revoked = env.store.update(reads, |held| {
         if live_session(env, caller, held).is_none() {
             return Revoked::Over;
@@ -49,7 +49,7 @@ pub async fn revoke(
 /// [`Unavailable`] if the store cannot be read or written; whether any is trusted is not known then.
 pub async fn revoke_all(env: &Env, caller: &Caller, visit: &Visit) -> Result<Revoked, Unavailable> {
     let user = visit.session.user;
-    let reads = Reads { session: Some(visit.hash), ..Reads::user(user) };
+    let reads = visit.reads();
     let revoked = env.store.update(reads, |held| {
         if live_session(env, caller, held).is_none() {
             return Revoked::Over;

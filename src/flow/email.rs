@@ -11,7 +11,7 @@ use crate::domain::secret::Token;
 use crate::domain::session::Session;
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
-use crate::store::{Changed, Reads, Unavailable};
+use crate::store::{Changed, Unavailable};
 
 /// What became of naming a new address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub async fn name_email(
     address: &Email,
 ) -> Result<Named, Unavailable> {
     let user = visit.session.user;
-    let reads = Reads { session: Some(visit.hash), ..Reads::user(user) };
+    let reads = visit.reads();
     let token = env.chance.draw(Token::random);
     let named = env
         .store

@@ -37,7 +37,7 @@ pub async fn give_out(
     browser: [u8; 16],
 ) -> Result<Option<Token>, Unavailable> {
     let token = env.chance.draw(|rng| Token::random(rng));
-    let reads = Reads { session: Some(visit.hash), ..Reads::user(visit.session.user) };
+    let reads = visit.reads();
     let given = env
         .store
         .update(reads, |held| {

@@ -12,7 +12,7 @@ use crate::domain::letter::{About, Letter, WhatFor};
 use crate::domain::mailed::{Code, MailedCode};
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
-use crate::store::{Reads, Unavailable};
+use crate::store::Unavailable;
 
 /// What became of asking for a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub async fn send_code(
     what_for: WhatFor,
 ) -> Result<Sent, Unavailable> {
     let user = visit.session.user;
-    let reads = Reads { session: Some(visit.hash), ..Reads::user(user) };
+    let reads = visit.reads();
     let (code, mailed) = env.chance.draw(|rng| MailedCode::random(rng, caller.now));
     let sent = env
         .store
@@ -91,7 +91,7 @@ pub async fn show_code(
     code: &Code,
 ) -> Result<Shown, Unavailable> {
     let user = visit.session.user;
-    let reads = Reads { session: Some(visit.hash), ..Reads::user(user) };
+    let reads = visit.reads();
     let fresh = Fresh::draw(env);
     let shown = env
         .store

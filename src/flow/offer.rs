@@ -10,7 +10,7 @@ use crate::domain::assurance::Proofs;
 use crate::domain::factor::recovery::RecoveryCodes;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{FirstFactorAsks, User};
-use crate::store::{Reads, Unavailable};
+use crate::store::Unavailable;
 
 /// What is offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +73,7 @@ fn has_lost_it(user: &User, proofs: &Proofs) -> bool {
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
 pub async fn decline(env: &Env, caller: &Caller, visit: &Visit) -> Result<(), Unavailable> {
-    let reads = Reads { session: Some(visit.hash), ..Reads::user(visit.session.user) };
+    let reads = visit.reads();
     env.store
         .update(reads, |held| {
             let Some(session) = live_session(env, caller, held) else { return };

@@ -7,7 +7,7 @@ use super::visits::{Fresh, go_on_alone, live_session};
 use crate::domain::event::What;
 use crate::domain::password::Password;
 use crate::domain::time::Timestamp;
-use crate::store::{Reads, Unavailable};
+use crate::store::Unavailable;
 
 /// What became of it.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ pub async fn change_password(
     let hash = place.hash(password).await.map_err(broken)?;
     let fresh = Fresh::draw(env);
     let user = visit.session.user;
-    let reads = Reads { session: Some(visit.hash), ..Reads::user(user) };
+    let reads = visit.reads();
     let changed = env
         .store
         .update(reads, |held| {

@@ -5,7 +5,7 @@ use super::env::{Caller, Env};
 use super::visits::live_session;
 use crate::domain::event::What;
 use crate::domain::factor::recovery::RecoveryCodes;
-use crate::store::{Reads, Unavailable};
+use crate::store::Unavailable;
 
 /// The recovery codes of whoever this visit is. That somebody looks at them again, once they were
 /// saved, is told. `None`: two-factor is off, or the visit is over.
@@ -18,7 +18,7 @@ pub async fn look(
     visit: &Visit,
 ) -> Result<Option<RecoveryCodes>, Unavailable> {
     let user = visit.session.user;
-    let reads = Reads { session: Some(visit.hash), ..Reads::user(user) };
+    let reads = visit.reads();
     let looked = env.store.update(reads, |held| {
         live_session(env, caller, held)?;
         let codes =
@@ -38,7 +38,7 @@ pub async fn look(
 /// [`Unavailable`] if the store cannot be read or written.
 pub async fn renew(env: &Env, caller: &Caller, visit: &Visit) -> Result<bool, Unavailable> {
     let user = visit.session.user;
-    let reads = Reads { session: Some(visit.hash), ..Reads::user(user) };
+    let reads = visit.reads();
     let how = env.config.second_factor;
     let renewed = env
         .store

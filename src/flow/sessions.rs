@@ -54,7 +54,7 @@ pub async fn end(
         return Ok(Ended::This);
     }
     let user = visit.session.user;
-    let reads = Reads { session: Some(visit.hash), other: Some(stay), ..Reads::user(user) };
+    let reads = Reads { other: Some(stay), ..visit.reads() };
     let ended = env.store.update(reads, |held| {
         if live_session(env, caller, held).is_none() {
             return Ended::Over;
@@ -74,7 +74,7 @@ pub async fn end(
 pub async fn end_others(env: &Env, caller: &Caller, visit: &Visit) -> Result<Ended, Unavailable> {
     let fresh = Fresh::draw(env);
     let user = visit.session.user;
-    let reads = Reads { session: Some(visit.hash), ..Reads::user(user) };
+    let reads = visit.reads();
     let ended = env.store.update(reads, |held| {
         let Some(session) = live_session(env, caller, held) else { return Ended::Over };
         held.user.end_sessions();

@@ -53,7 +53,7 @@ pub async fn pending_key(
     visit: &Visit,
 ) -> Result<FirstKey, Unavailable> {
     let new = env.chance.draw(|rng| totp::Key::random(rng));
-    let reads = Reads { session: Some(visit.hash), ..Reads::user(visit.session.user) };
+    let reads = visit.reads();
     let key = env
         .store
         .update(reads, |held| {
@@ -114,8 +114,7 @@ pub async fn turn_on(
     trust_device: bool,
 ) -> Result<SetUp, Unavailable> {
     let fresh = Fresh::draw(env);
-    let user = visit.session.user;
-    let reads = Reads { session: Some(visit.hash), ..Reads::user(user) };
+    let reads = visit.reads();
     let how = env.config.second_factor;
     let not_me = env.chance.draw(Token::random);
     let turned = env

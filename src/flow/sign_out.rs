@@ -3,7 +3,7 @@
 use super::admit::Visit;
 use super::env::{Caller, Env};
 use crate::domain::event::What;
-use crate::store::{Reads, Unavailable};
+use crate::store::Unavailable;
 
 /// Ends this stay on every host: none of its sessions is worth anything from now on. Other stays
 /// of the user go on.
@@ -13,7 +13,7 @@ use crate::store::{Reads, Unavailable};
 /// then.
 pub async fn sign_out(env: &Env, caller: &Caller, visit: &Visit) -> Result<(), Unavailable> {
     let user = visit.session.user;
-    let reads = Reads { session: Some(visit.hash), ..Reads::user(user) };
+    let reads = visit.reads();
     env.store
         .update(reads, |held| {
             held.session = None;

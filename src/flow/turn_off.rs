@@ -8,7 +8,7 @@ use crate::domain::demand::Demand;
 use crate::domain::event::What;
 use crate::domain::factor::{Answer, Rejection};
 use crate::domain::session::Session;
-use crate::store::{Reads, Unavailable};
+use crate::store::Unavailable;
 
 /// What became of it.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub async fn turn_off(
 ) -> Result<TurnOff, Unavailable> {
     let fresh = Fresh::draw(env);
     let user = visit.session.user;
-    let reads = Reads { session: Some(visit.hash), ..Reads::user(user) };
+    let reads = visit.reads();
     let skew = env.config.second_factor.skew;
     let off = env
         .store

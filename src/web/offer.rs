@@ -62,11 +62,7 @@ fn page(desk: &Desk, guest: &Guest, return_to: &ReturnTo, problem: Option<Proble
     let page = pages::OfferPage {
         frame: desk.frame_for(guest),
         form: desk.form(guest, return_to),
-        offer: match offer {
-            Offer::SetUp => pages::Offer::SetUp,
-            Offer::Replace { codes_left } => pages::Offer::Replace { codes_left },
-            Offer::NewCodes { codes_left } => pages::Offer::NewCodes { codes_left },
-        },
+        offer,
         url: return_to.through(deed),
         problem,
     };

@@ -13,6 +13,7 @@ use super::id::random_id;
 pub mod recovery;
 pub mod totp;
 
+use super::secret::Secret;
 use super::time::Timestamp;
 
 /// Names one factor of a person; it opens nothing.
@@ -44,6 +45,16 @@ impl fmt::Display for FactorName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Reads six digits as typed; spaces, which apps put in the middle, do not count.
+///
+/// # Errors
+/// [`Rejection::Wrong`] if it is anything else.
+pub(super) fn six_digits(typed: &str) -> Result<Secret, Rejection> {
+    let digits: String = typed.chars().filter(|c| !c.is_whitespace()).collect();
+    let six = digits.len() == 6 && digits.bytes().all(|b| b.is_ascii_digit());
+    if six { Ok(Secret::from(digits)) } else { Err(Rejection::Wrong) }
 }
 
 /// What a visitor offers as a second factor, or instead of one.

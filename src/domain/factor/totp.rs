@@ -10,7 +10,7 @@ use data_encoding::BASE32_NOPAD;
 use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
 
-use super::{FactorId, FactorName, Rejection};
+use super::{FactorId, FactorName, Rejection, six_digits};
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 
@@ -175,11 +175,9 @@ impl Code {
 impl FromStr for Code {
     type Err = Rejection;
 
-    /// Reads six digits; spaces, which apps put in the middle, do not count.
+    /// Reads six digits; see [`six_digits`].
     fn from_str(typed: &str) -> Result<Self, Rejection> {
-        let digits: String = typed.chars().filter(|c| !c.is_whitespace()).collect();
-        let six = digits.len() == 6 && digits.bytes().all(|b| b.is_ascii_digit());
-        if six { Ok(Self(Secret::from(digits))) } else { Err(Rejection::Wrong) }
+        six_digits(typed).map(Self)
     }
 }
 

@@ -21,7 +21,7 @@ pub use access::{Ask, ChangeEmail, ChangePassword, Forgot, Mailed, Question};
 pub use happened::Happened;
 pub use home::{Home, TwoFactor};
 pub use notice::{Notice, NoticePage, Owed};
-pub use offer::{Offer, OfferPage};
+pub use offer::OfferPage;
 pub use problem::Problem;
 pub use second_factor::{
     Challenge, Kind, Later, NewAuthenticator, NewPlace, ProveFirst, RecoveryCodes, Rename, Scan,
