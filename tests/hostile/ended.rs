@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::time::{Duration, Instant};
 
 use rstest::rstest;
 
@@ -72,7 +73,7 @@ fn whatever_is_under_way_ends_with_what_allowed_it(
     match by {
         "disabled" => door.disables("ada"),
         "signed out" => signs_out(&door, &cookie),
-        "idle" => door.waits(std::time::Duration::from_secs(3_700)),
+        "idle" => door.waits(Duration::from_secs(3_700)),
         _ => door
             .reloads_with(|text| {
                 text.replace("[/private/], require: sign-in", "[/private/], require: nobody")
@@ -80,6 +81,22 @@ fn whatever_is_under_way_ends_with_what_allowed_it(
             .unwrap(),
     }
     assert!(under_way.is_over());
+}
+
+/// It takes a quarter of a second, and a second at most: see `TICK` and `LASTING_TICKS`. What is held
+/// here is ten times that, which the slowest machine keeps.
+#[test]
+fn a_silent_download_ends_soon_after_its_session() {
+    let door = before(application(false));
+    let cookie = door.session();
+    let mut under_way = opens(&door, &cookie, DOWNLOAD);
+    assert_eq!(under_way.until("begun"), "begun", "what was said is not held back in the silence");
+    signs_out(&door, &cookie);
+    let since = Instant::now();
+    assert!(under_way.is_over());
+    let took = since.elapsed();
+    eprintln!("a silent download ended {} ms after its session", took.as_millis());
+    assert!(took < Duration::from_secs(10), "{took:?}");
 }
 
 /// 43: what somebody belonged to once opens nothing, and holds nothing open.

@@ -129,6 +129,24 @@ fn no_tunnel_leads_to_other_requests(#[case] lines: &str) {
     }
 }
 
+/// Nobody speaks HTTP/2 to us who has not agreed upon it under TLS.
+#[test]
+fn http2_without_encryption_is_not_spoken() {
+    let notes = Notes::start();
+    let door = before_with(notes.address, BRIEF);
+    let mut wire = Wire::to(door.address);
+    // The preface, no settings, and `GET /open` on stream 1 (RFC 9113 §3.3, RFC 7541 §6).
+    let mut sent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec();
+    let fields = format!("\x02\x03GET\x06\x04http\x01\x12{HOST}\x04\x05/open");
+    assert_eq!(HOST.len(), 0x12);
+    sent.extend([0, 0, u8::try_from(fields.len()).unwrap(), 1, 5, 0, 0, 0, 1]);
+    sent.extend(fields.as_bytes());
+    wire.tries(&sent);
+    let said = wire.reads_to_the_end();
+    assert!(said.is_empty() || said.starts_with("HTTP/1.1 4"), "{said:?}");
+    assert!(notes.heard().is_empty(), "{}", notes.heard());
+}
+
 /// 21: what follows an answer that came early is never read as a request.
 #[rstest]
 #[case::short(64)]

@@ -1,5 +1,7 @@
 //! Visitors who are slow, or many.
 
+use std::time::{Duration, Instant};
+
 use super::{HOST, Notes, before_with};
 use crate::wire::Wire;
 
@@ -89,4 +91,28 @@ fn a_form_of_ours_that_does_not_come_is_not_waited_for() {
         "POST /.doorward/sign-in HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 100\r\n\r\nusername="
     ));
     assert!(wire.is_over());
+}
+
+/// What is behind an answer that came early is read for a moment, so that the visitor sees the
+/// answer; but whoever never ends is not listened to for ever.
+#[test]
+fn a_body_that_nobody_wanted_and_that_does_not_end_is_not_listened_to() {
+    let notes = Notes::start();
+    let door = before_with(notes.address, "");
+    let post = |lines: &str| {
+        let mut wire = Wire::to(door.address);
+        wire.sends(format!("POST /private/ HTTP/1.1\r\nHost: {HOST}\r\n{lines}\r\n"));
+        wire
+    };
+    // Short enough to be taken in, and it does not come.
+    let mut silent = post("Content-Length: 64\r\n");
+    let mut trickling = post("Transfer-Encoding: chunked\r\n");
+    assert_eq!(trickling.answer().status, 401);
+    let since = Instant::now();
+    while trickling.tries(b"1\r\na\r\n") && since.elapsed() < Duration::from_secs(30) {
+        std::thread::yield_now();
+    }
+    assert!(since.elapsed() < Duration::from_secs(30), "it would be listened to for ever");
+    assert_eq!(silent.answer().status, 401);
+    assert!(silent.is_over());
 }
