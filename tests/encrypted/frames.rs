@@ -148,6 +148,16 @@ impl Frames {
         }
     }
 
+    /// Whether the connection goes on until `done`.
+    fn goes_on_until(&mut self, done: impl Fn() -> bool) -> bool {
+        while !done() {
+            if !self.goes_on() {
+                return false;
+            }
+        }
+        true
+    }
+
     /// What becomes of stream 1.
     fn fate(&mut self) -> Fate {
         loop {
@@ -492,6 +502,32 @@ fn section_10_5_1_a_head_without_end_is_not_collected() {
     while let Some(frame) = frames.next() {
         assert_ne!((frame.kind, frame.stream), (HEADERS, 1), "ten megabytes of headers were read");
     }
+}
+
+/// CVE-2023-44487: each request is on its way to the application before it is given up, so that no
+/// limit of the library beneath counts it.
+#[test]
+fn section_10_5_whoever_gives_up_what_is_under_way_again_and_again_is_sent_away() {
+    let upstream = Upstream::start();
+    let door = crate::means::door(&upstream, "limits: { stream_resets: 10 }");
+    let mut frames = Frames::to(&door);
+    let mut given_up = 0_u32;
+    let ended = loop {
+        assert!(given_up < 500, "they may go on for ever");
+        let stream = 2 * given_up + 1;
+        frames.sends(&frame(HEADERS, END_HEADERS | END_STREAM, stream, &request("/held", &[])));
+        if !frames.goes_on_until(|| upstream.was_reached()) {
+            break frames;
+        }
+        frames.sends(&frame(RST_STREAM, 0, stream, &[0, 0, 0, 8]));
+        given_up += 1;
+    };
+    assert!(given_up > 10, "as many as one may have: {given_up}");
+    drop(ended);
+    // Others are not concerned, and nor is whoever comes again.
+    let mut next = Frames::to(&door);
+    next.sends(&get(1));
+    assert_eq!(next.fate(), Fate::Answered(200));
 }
 
 /// Not one of the RFC's: nobody keeps a connection for ever on which nothing is asked.

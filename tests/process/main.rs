@@ -6,6 +6,7 @@
 #[allow(dead_code, reason = "each binary uses what it needs")]
 #[path = "../support/post_office.rs"]
 mod post_office;
+#[allow(dead_code, reason = "each binary uses what it needs")]
 #[path = "../support/upstream.rs"]
 mod upstream;
 #[path = "../support/window.rs"]

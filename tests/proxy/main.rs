@@ -6,6 +6,7 @@
 #[allow(dead_code, reason = "other tests need more of it")]
 mod door;
 #[path = "../support/upstream.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
 mod upstream;
 #[path = "../support/window.rs"]
 mod window;

@@ -48,6 +48,12 @@ impl Upstream {
         runtime.block_on(self.reached.notified());
     }
 
+    /// Whether one has arrived since somebody asked.
+    pub(crate) fn was_reached(&self) -> bool {
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        std::pin::pin!(self.reached.notified()).poll(&mut context).is_ready()
+    }
+
     /// Lets a request for `/held` be answered to its end.
     pub(crate) fn releases(&self) {
         self.released.notify_one();
