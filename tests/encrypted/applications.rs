@@ -1,12 +1,15 @@
 //! How applications are reached: over TLS, in a socket file, in several places, in HTTP/2, and those
 //! that sign in connections.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -52,8 +55,8 @@ fn application(answer: impl Fn(usize, &str) -> String + Send + Sync + 'static) -
     address
 }
 
-/// An application under TLS, with the certificate called `name` in `folder`.
-fn secure(folder: &Path, name: &str) -> SocketAddr {
+/// How an application under TLS shows the certificate called `name` in `folder`.
+fn serves_with(folder: &Path, name: &str) -> Arc<ServerConfig> {
     let own = read(&folder.join(format!("{name}.pem")));
     let key = key(&folder.join(format!("{name}.key")));
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -63,7 +66,12 @@ fn secure(folder: &Path, name: &str) -> SocketAddr {
         .with_no_client_auth()
         .with_single_cert(vec![own], key)
         .unwrap();
-    let config = Arc::new(config);
+    Arc::new(config)
+}
+
+/// An application under TLS, with the certificate called `name` in `folder`.
+fn secure(folder: &Path, name: &str) -> SocketAddr {
+    let config = serves_with(folder, name);
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
     std::thread::spawn(move || {
@@ -237,6 +245,126 @@ fn an_application_that_does_not_answer_is_not_waited_for_for_ever() {
     assert_eq!(ask(&door, "/a").status, 504);
 }
 
+/// An application under TLS that says of each request by which name its certificate was asked for.
+fn hears_names(folder: &Path, name: &str) -> (SocketAddr, Receiver<(String, Option<String>)>) {
+    let config = serves_with(folder, name);
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let (tell, heard) = channel();
+    std::thread::spawn(move || {
+        for stream in socket.incoming() {
+            let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut stream = StreamOwned::new(connection, stream.unwrap());
+            let tell = tell.clone();
+            std::thread::spawn(move || {
+                while stream.conn.is_handshaking() {
+                    if stream.conn.complete_io(&mut stream.sock).is_err() {
+                        return;
+                    }
+                }
+                let name = stream.conn.server_name().map(str::to_owned);
+                serve(stream, 0, &|_, head| {
+                    let path = head.split(' ').nth(1).unwrap().to_owned();
+                    tell.send((path, name.clone())).ok();
+                    says("200 OK", "", "ok")
+                });
+            });
+        }
+    });
+    (address, heard)
+}
+
+/// A server that has many certificates must know which is meant: requests, tunnels and whoever asks
+/// how it is say so.
+#[test]
+fn an_application_under_tls_is_always_told_who_is_meant() {
+    let (tell, heard) = channel();
+    let door = before(|folder| {
+        certificate(folder, "app", &["crm.internal"]);
+        let (address, hears) = hears_names(folder, "app");
+        tell.send(hears).unwrap();
+        format!(
+            "    upstream: https://{address}\n    upstream_tls: {{ authority: app.pem, name: \
+             crm.internal }}\n    health: {{ path: /health, every: 1s }}"
+        )
+    });
+    assert_eq!(ask(&door, "/request").status, 200);
+    let tunnel = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+    let tunnel = format!("GET /tunnel HTTP/1.1\r\nHost: {HOST}\r\n{tunnel}\r\n");
+    assert_eq!(Wire::to(door.address).asks(tunnel).status, 200);
+    let heard = heard.recv().unwrap();
+    let mut missing = BTreeSet::from(["/request", "/tunnel", "/health"]);
+    while !missing.is_empty() {
+        let (path, name) = heard.recv_timeout(Duration::from_secs(60)).unwrap();
+        assert_eq!(name.as_deref(), Some("crm.internal"), "{path}");
+        missing.remove(path.as_str());
+    }
+}
+
+/// What is meant to be silent for long, a WebSocket and a stream of events, outlives the patience
+/// that others get.
+#[test]
+fn what_lasts_may_be_silent_for_longer_than_an_answer_takes() {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let one = socket.local_addr().unwrap();
+    let (tell, waiting) = channel();
+    std::thread::spawn(move || {
+        for stream in socket.incoming() {
+            let mut stream = stream.unwrap();
+            let length = stream.read(&mut [0; 4096]).unwrap();
+            assert!(length > 0);
+            tell.send(stream).unwrap();
+        }
+    });
+    let door =
+        before(|_| format!("    upstream: 'http://{one}'\nupstream_timeouts: {{ read: 1s }}"));
+    let opens = |lines: &str, begins: &str| {
+        let mut wire = Wire::to(door.address);
+        wire.sends(format!("GET /a HTTP/1.1\r\nHost: {HOST}\r\n{lines}\r\n"));
+        let mut application = waiting.recv().unwrap();
+        application.write_all(begins.as_bytes()).unwrap();
+        (wire, application)
+    };
+    let (mut tunnel, mut talks) = opens(
+        "Connection: Upgrade\r\nUpgrade: websocket\r\n",
+        "HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+    );
+    assert_eq!(tunnel.head().status, 101);
+    let (mut events, mut happens) =
+        opens("Accept: text/event-stream\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
+    assert_eq!(events.head().status, 200);
+    // Begun later than both, and its patience is at an end.
+    let (mut late, _held) = opens("", "");
+    assert_eq!(late.answer().status, 504);
+    happens.write_all(b"event").unwrap();
+    assert_eq!(events.until("event"), "event");
+    talks.write_all(b"there?").unwrap();
+    assert_eq!(tunnel.until("there?"), "there?");
+    tunnel.sends("yes");
+    let mut heard = [0; 3];
+    talks.read_exact(&mut heard).unwrap();
+    assert_eq!(&heard, b"yes");
+}
+
+/// Nor is it waited for to take a request, and then to answer what it did not take.
+#[test]
+fn an_application_that_does_not_listen_is_not_spoken_to_for_ever() {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let one = socket.local_addr().unwrap();
+    let _deaf = std::thread::spawn(move || socket.incoming().collect::<Vec<_>>());
+    let door = before(|_| {
+        format!("    upstream: 'http://{one}'\nupstream_timeouts: {{ read: 1s, write: 1s }}")
+    });
+    let mut stream = TcpStream::connect(door.address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut visitor = Wire::over(stream.try_clone().unwrap());
+    // More than systems keep for whoever does not listen.
+    let length = 32 << 20;
+    visitor.sends(format!("POST /a HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {length}\r\n\r\n"));
+    std::thread::spawn(move || stream.write_all(&vec![b'a'; length]));
+    assert_eq!(visitor.answer().status, 504);
+}
+
 #[test]
 fn a_place_that_says_it_is_not_well_gets_no_requests() {
     let ill = Arc::new(AtomicBool::new(false));
@@ -256,7 +384,12 @@ fn a_place_that_says_it_is_not_well_gets_no_requests() {
         )
     });
     let in_turn = || -> Vec<String> { (0..4).map(|_| ask(&door, "/a").body).collect() };
-    let until = |wanted: &dyn Fn(&[String]) -> bool| while !wanted(&in_turn()) {};
+    let until = |wanted: &dyn Fn(&[String]) -> bool| {
+        let since = Instant::now();
+        while !wanted(&in_turn()) {
+            assert!(since.elapsed() < Duration::from_secs(60), "nobody was asked how it is");
+        }
+    };
     until(&|bodies| bodies.contains(&"one".to_owned()));
     ill.store(true, Ordering::SeqCst);
     until(&|bodies| bodies.iter().all(|body| body == "two"));

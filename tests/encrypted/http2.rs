@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::door::Door;
-use crate::means::{HOST, believes, certificates, session};
+use crate::means::{HOST, WIKI, believes, certificates, session, visitor};
 use crate::upstream::Upstream;
 
 pub(crate) fn runs<T>(work: impl Future<Output = T>) -> T {
@@ -224,4 +224,49 @@ fn a_stream_ends_with_what_allowed_it_and_its_connection_goes_on() {
         assert!(events.data().await.unwrap().is_err(), "it is silent, and ends");
         assert_eq!(asks(&mut sender, get("/open/a"), None).await.0.status(), 200);
     });
+}
+
+#[test]
+fn what_was_said_so_far_goes_out_under_tls_too() {
+    let upstream = Upstream::start();
+    let door = crate::means::door(&upstream, "");
+    let mut visitor = visitor(&door, WIKI);
+    visitor.sends(format!("GET /parts HTTP/1.1\r\nHost: {WIKI}\r\n\r\n"));
+    assert_eq!(visitor.head().status, 200);
+    assert_eq!(visitor.chunk().as_deref(), Some("first"), "the application is silent");
+    upstream.releases();
+    assert_eq!(visitor.chunk().as_deref(), Some("last"));
+    runs(async {
+        let mut sender = connects(&door).await;
+        let request = Request::get(format!("https://{WIKI}/parts")).body(()).unwrap();
+        let mut body = sender.send_request(request, true).unwrap().0.await.unwrap().into_body();
+        assert_eq!(body.data().await.unwrap().unwrap(), "first", "the application is silent");
+        upstream.releases();
+        assert_eq!(body.data().await.unwrap().unwrap(), "last");
+    });
+}
+
+#[test]
+fn no_service_worker_can_be_had_at_the_portal() {
+    let upstream = Upstream::start();
+    let door = crate::means::door(&upstream, "");
+    for line in
+        ["Service-Worker: script", "service-worker:  Script ", "Sec-Fetch-Dest: serviceworker"]
+    {
+        for (host, status) in [(HOST, 400), (WIKI, 200)] {
+            let asked = format!("GET /open/a HTTP/1.1\r\nHost: {host}\r\n{line}\r\n\r\n");
+            assert_eq!(visitor(&door, host).asks(asked).status, status, "{host}: {line}");
+        }
+        let (name, value) = line.split_once(':').unwrap();
+        runs(async {
+            let mut sender = connects(&door).await;
+            let request = get("/open/a").header(name, value.trim());
+            assert_eq!(asks_for(&mut sender, request).await, 400, "{line}");
+            assert_eq!(asks_for(&mut sender, get("/open/a")).await, 200);
+        });
+    }
+}
+
+async fn asks_for(sender: &mut SendRequest<Bytes>, request: http::request::Builder) -> u16 {
+    asks(sender, request, None).await.0.status().as_u16()
 }

@@ -16,6 +16,8 @@ use crate::wire::Wire;
 
 /// What visitors have in their address line.
 pub(crate) const HOST: &str = "crm.example.com";
+/// The same of an application that has a host of its own beside the portal.
+pub(crate) const WIKI: &str = "wiki.example.com";
 
 /// Writes a certificate for `hosts` and its key into `folder`; gives the certificate.
 pub(crate) fn certificate(folder: &Path, name: &str, hosts: &[&str]) -> CertificateDer<'static> {
