@@ -101,7 +101,8 @@ impl Place {
         let Some(authority) = place.upstream.authority() else { return place };
         let found = place.look_up(&authority).await;
         if place.upstream.address().is_none() || found.is_err() {
-            tokio::spawn(keep_looking_up(authority, Arc::downgrade(&place), found));
+            let place = Arc::downgrade(&place);
+            tokio::spawn(keep_looking_up(authority, place, found, LOOK_UP_EVERY));
         }
         place
     }
@@ -286,9 +287,14 @@ impl Way {
     }
 }
 
-/// Looks the name up every thirty seconds for as long as somebody holds the place, and logs when
-/// that stops working, and when it works again. The first time is over.
-async fn keep_looking_up(authority: String, place: Weak<Place>, mut found: io::Result<()>) {
+/// Looks the name up again and again for as long as somebody holds the place, and logs when that
+/// stops working, and when it works again. The first time is over.
+async fn keep_looking_up(
+    authority: String,
+    place: Weak<Place>,
+    mut found: io::Result<()>,
+    every: Duration,
+) {
     let mut away = false;
     loop {
         match found {
@@ -302,7 +308,7 @@ async fn keep_looking_up(authority: String, place: Weak<Place>, mut found: io::R
             }
             Ok(()) | Err(_) => {}
         }
-        tokio::time::sleep(LOOK_UP_EVERY).await;
+        tokio::time::sleep(every).await;
         let Some(place) = place.upgrade() else { return };
         found = place.look_up(&authority).await;
     }
@@ -346,6 +352,42 @@ mod tests {
         assert_eq!(peer.options.read_timeout, Some(TIMEOUTS.read));
         let lasting = place.peer(Length::Lasting, None).unwrap();
         assert_eq!(lasting.options.read_timeout, Some(LASTING_SILENCE));
+    }
+
+    #[tokio::test]
+    async fn a_name_is_looked_up_again_and_what_was_known_stays_where_that_fails() {
+        let place = Arc::new(place("http://127.0.0.1:9000"));
+        let address =
+            |place: &Place| Some(place.peer(Length::Ordinary, None)?._address.to_string());
+        let nobody = Err(io::ErrorKind::NotFound.into());
+        let (authority, watched) = ("127.0.0.1:9000".to_owned(), Arc::downgrade(&place));
+        let looking =
+            tokio::spawn(keep_looking_up(authority, watched, nobody, Duration::from_millis(1)));
+        while address(&place).is_none() {
+            tokio::task::yield_now().await;
+        }
+        assert!(place.look_up("no address at all").await.is_err());
+        assert_eq!(address(&place).as_deref(), Some("127.0.0.1:9000"));
+        place.look_up("127.0.0.1:9001").await.unwrap();
+        assert_eq!(address(&place).as_deref(), Some("127.0.0.1:9001"), "it has moved");
+        drop(place);
+        looking.await.unwrap();
+    }
+
+    #[test]
+    fn nothing_is_waited_for_without_end() {
+        let place = place("unix:/run/app.sock");
+        for length in [Length::Ordinary, Length::Lasting, Length::Tunnel] {
+            let options = place.peer(length, None).unwrap().options.clone();
+            let waits = [
+                options.connection_timeout,
+                options.total_connection_timeout,
+                options.read_timeout,
+                options.write_timeout,
+                options.idle_timeout,
+            ];
+            assert!(waits.iter().all(Option::is_some), "{length:?}: {waits:?}");
+        }
     }
 
     #[test]
