@@ -257,6 +257,34 @@ fn a_websocket_passes_with_proof_and_not_without() {
     assert!([303, 401].contains(&stranger.status), "{stranger:?}");
 }
 
+/// Pingora's own patience with a visitor, a minute, is not what a tunnel gets. What is waited for here
+/// is the end of another visitor's patience, which began later and lasts longer than that.
+#[test]
+#[ignore = "lasts more than a minute"]
+fn a_websocket_may_be_silent_for_longer_than_a_minute() {
+    let upstream = Upstream::start();
+    let door = Door::with_more(upstream.address, "deadlines: { idle: 70s }\n");
+    let mut quiet = Wire::to(door.address);
+    quiet.sends(get("/socket", &format!("{UPGRADE}Cookie: {}\r\n", door.session())));
+    assert_eq!(quiet.head().status, 101);
+    let mut idle = std::net::TcpStream::connect(door.address).unwrap();
+    assert_eq!(idle.read(&mut [0; 1]).unwrap(), 0);
+    quiet.sends("still there?");
+    assert_eq!(quiet.until("?"), "still there?");
+}
+
+#[test]
+fn nobody_keeps_where_we_send_somebody_and_signing_out_empties_the_cache() {
+    let (_upstream, door) = doors();
+    let mut window = door.window();
+    window.opens("/page");
+    assert_eq!((window.answer.status, window.answer.header("cache-control")), (303, "no-store"));
+    window.visits(&door.adds("ada")).posts(&[("password", crate::door::PASSWORD)]);
+    window.visits("/.doorward/sign-out").sends(&[]);
+    assert_eq!((window.answer.status, window.answer.header("cache-control")), (303, "no-store"));
+    assert_eq!(window.answer.header("clear-site-data"), "\"cache\"");
+}
+
 #[test]
 fn nothing_is_a_tunnel_before_the_application_says_so() {
     let (_upstream, door) = doors();
