@@ -1,4 +1,5 @@
-//! Holds the table of incidents to the tests: `tests/incidents.md`.
+//! Holds two tables to the tests: that of incidents, `tests/incidents.md`, and that of what is ours
+//! to do on the wire, `tests/wire.md`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,6 +7,7 @@ use std::io;
 use std::path::Path;
 
 const TABLE: &str = include_str!("incidents.md");
+const WIRE: &str = include_str!("wire.md");
 
 /// How many incidents we know of. A new one is added to the table first, and here.
 const KNOWN: usize = 52;
@@ -22,11 +24,13 @@ enum Answer<'a> {
 
 #[test]
 fn every_incident_is_answered_once_and_every_named_test_exists() {
-    let mut tests = BTreeSet::new();
-    for folder in ["src", "tests"] {
-        test_names(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut tests).unwrap();
-    }
-    let complaints = complaints(TABLE, &tests);
+    let complaints = complaints(TABLE, &tests());
+    assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
+}
+
+#[test]
+fn everything_that_is_ours_on_the_wire_has_a_test_and_every_named_test_exists() {
+    let complaints = wire_complaints(WIRE, &tests());
     assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
 }
 
@@ -54,6 +58,68 @@ fn a_table_that_is_wrong_is_noticed() {
     ] {
         assert!(!complaints(&table(wrong), &tests).is_empty(), "{wrong}");
     }
+}
+
+#[test]
+fn a_table_of_the_wire_that_is_wrong_is_noticed() {
+    let tests = BTreeSet::from(["there_is_one".to_owned()]);
+    let table = |last: &str| "| 1 | a thing | a deed | `there_is_one` |\n".to_owned() + last;
+    let right = "| 2 | a thing | a deed | `there_is_one`, `there_is_one` |";
+    assert_eq!(wire_complaints(&table(right), &tests), Vec::<String>::new());
+    for wrong in [
+        "| 1 | a thing | a deed | `there_is_one` |",
+        "| 3 | a thing | a deed | `there_is_one` |",
+        "| 2 | | a deed | `there_is_one` |",
+        "| 2 | a thing | | `there_is_one` |",
+        "| 2 | a thing | a deed | |",
+        "| 2 | a thing | a deed |",
+        "| 2 | a thing | a deed | there_is_one |",
+        "| 2 | a thing | a deed | `there_is_none` |",
+        "| 2 | a thing | a deed | `there_is_one`, `there_is_none` |",
+    ] {
+        assert!(!wire_complaints(&table(wrong), &tests).is_empty(), "{wrong}");
+    }
+    assert!(!wire_complaints("", &tests).is_empty());
+}
+
+/// The tests that exist.
+fn tests() -> BTreeSet<String> {
+    let mut tests = BTreeSet::new();
+    for folder in ["src", "tests"] {
+        test_names(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut tests).unwrap();
+    }
+    tests
+}
+
+/// What is wrong with the `table` of the wire: its lines are numbered from 1, and say what is left to
+/// us, what we do, and which tests hold that.
+fn wire_complaints(table: &str, tests: &BTreeSet<String>) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut lines = 0;
+    for line in table.lines().filter(|line| line.starts_with("| ")) {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let Ok(number) = cells[0].parse::<usize>() else { continue };
+        lines += 1;
+        if number != lines {
+            found.push(format!("line {lines} of the wire is numbered {number}"));
+        }
+        let [_, left, done, named] = cells[..] else {
+            found.push(format!("wire {number}: is not in four parts"));
+            continue;
+        };
+        if left.is_empty() || done.is_empty() {
+            found.push(format!("wire {number}: does not say what is done about what"));
+        }
+        let quoted = |name: &str| Some(name.strip_prefix('`')?.strip_suffix('`')?.to_owned());
+        let names = named.split(", ").map(|name| (name, quoted(name)));
+        let missing =
+            names.filter(|(_, quoted)| quoted.as_ref().is_none_or(|q| !tests.contains(q)));
+        found.extend(missing.map(|(name, _)| format!("wire {number}: no test {name:?}")));
+    }
+    if lines == 0 {
+        found.push("the table of the wire is empty".to_owned());
+    }
+    found
 }
 
 /// What is wrong with `table`, where `tests` are those that exist.
