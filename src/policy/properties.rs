@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use rand::rngs::StdRng;
-use rand::seq::IndexedRandom;
+use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{RngExt, SeedableRng};
 
 use super::hostile::covers;
@@ -123,6 +123,33 @@ impl Draw {
         (0..self.0.random_range(0..8)).map(|_| self.rule()).collect()
     }
 
+    /// Many rules of few patterns, most of them with conditions of several parts.
+    fn crowd(&mut self) -> Vec<Rule> {
+        let mut patterns = PATTERNS.to_vec();
+        patterns.shuffle(&mut self.0);
+        patterns.truncate(4);
+        let some = |draw: &mut Self, of: &[&str]| -> Vec<String> {
+            of.iter().filter(|_| draw.often(40)).map(|&one| one.to_owned()).collect()
+        };
+        let rule = |draw: &mut Self| {
+            let mut rule = draw.rule();
+            rule.paths = (0..draw.0.random_range(1..4))
+                .map(|_| draw.one(&patterns).parse().unwrap())
+                .collect();
+            rule.methods = some(draw, &["GET", "POST", "DELETE"]).into_iter().collect();
+            // The second and the third are one network, written in two ways.
+            let networks =
+                ["10.0.0.0/8", "10.1.0.0/16", "10.1.2.3/16", "2001:db8::/32", "0.0.0.0/0"];
+            let networks = some(draw, &networks);
+            if draw.often(60) {
+                rule.networks = networks.iter().map(|network| network.parse().unwrap()).collect();
+            }
+            rule.groups = some(draw, &["staff", "clients", "admins"]).into_iter().collect();
+            rule
+        };
+        (0..self.0.random_range(8..40)).map(|_| rule(self)).collect()
+    }
+
     fn options(&mut self) -> Options {
         Options { case_sensitive: self.often(20), strict_spelling: false }
     }
@@ -165,6 +192,34 @@ fn what_explain_says_is_what_is_decided() {
             let decided = policy.requirement(&request, &asker);
             let explained = policy.explain(&request, &asker);
             assert_eq!(Asks::of(&decided.requirement), explained.asks, "{policy:#?}\n{explained}");
+        }
+    }
+}
+
+/// The index is held against reading the file from the top, where many rules share a place and differ
+/// in what else they look at: in several methods, networks and groups each.
+#[test]
+fn many_rules_for_one_place_are_decided_as_if_read_from_the_top() {
+    let mut draw = Draw::new(6);
+    for _ in 0..300 {
+        let rules = draw.crowd();
+        let options = draw.options();
+        let otherwise = draw.requirement();
+        let policy = Policy::with(rules.clone(), otherwise.clone(), options);
+        let obeyed = rules.into_iter().map(|rule| Rule { enforce: true, ..rule }).collect();
+        let all_obeyed = Policy::with(obeyed, otherwise, options);
+        for _ in 0..20 {
+            let [_, request] = draw.request(false);
+            let identity = draw.identity();
+            let asker = Asker { address: draw.address(), known: identity.as_ref() };
+            let decided = policy.requirement(&request, &asker);
+            let explained = policy.explain(&request, &asker);
+            assert_eq!(Asks::of(&decided.requirement), explained.asks, "{policy:#?}\n{explained}");
+            assert_eq!(decided.plain.to_string(), explained.governed[0].by, "{policy:#?}");
+            // What is only watched is told as if it were obeyed.
+            let watched = policy.watched(&request, &asker).unwrap_or(decided);
+            let explained = all_obeyed.explain(&request, &asker);
+            assert_eq!(Asks::of(&watched.requirement), explained.asks, "{policy:#?}\n{explained}");
         }
     }
 }
