@@ -13,13 +13,14 @@ use crate::domain::secret::Secret;
 
 /// What `scheme` makes of `password`, in the form that [`Scheme`] names.
 ///
-/// Of a password longer than [`AT_MOST`] bytes it is made of the beginning, and says so by being no
-/// digest at all.
+/// Of a password that nobody can have had elsewhere, because it is longer than [`AT_MOST`] bytes or
+/// holds a zero, it is made of a beginning, and says so by being no digest at all.
 pub(super) fn digest(scheme: &Scheme, password: &Password) -> Secret {
-    let (typed, whole) = match password.expose() {
-        typed if typed.len() > AT_MOST => (&typed[..AT_MOST], false),
-        typed => (typed, true),
-    };
+    let typed = password.expose();
+    // To those who made the digests a zero is the end. bcrypt would take what repeats itself behind
+    // it, `a\0a`, for the password itself.
+    let whole = typed.len() <= AT_MOST && !typed.contains(&0);
+    let typed = &typed[..typed.len().min(AT_MOST)];
     let digest = match scheme {
         Scheme::Bcrypt { cost, salt } => bcrypt_of(typed, *cost, **salt),
         Scheme::Apr1 { salt } => apr1_of(typed, salt.as_bytes()),
@@ -186,6 +187,32 @@ mod tests {
         let (password, digests) = MADE_ELSEWHERE[2];
         for text in digests {
             assert_eq!(makes(&password[..72], text), text.starts_with("$2y$"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_holds_a_zero_is_nobodys_password() {
+        let (password, digests) = MADE_ELSEWHERE[0];
+        for text in digests {
+            assert!(makes(password, text));
+            for typed in [
+                format!("{password}\0"),
+                format!("{password}\0{password}"),
+                format!("{password}\0x"),
+                format!("\0{password}"),
+            ] {
+                assert!(!makes(&typed, text), "{typed:?}: {text}");
+            }
+        }
+        // Nor does one of its own making: what a scheme makes of a zero is no digest.
+        let sha1 = format!("{{SHA}}{}", data_encoding::BASE64.encode(&Sha1::digest(b"a\0b")));
+        assert!(!makes("a\0b", &sha1));
+    }
+
+    #[test]
+    fn every_scheme_makes_something_of_nothing() {
+        for text in MADE_ELSEWHERE[0].1 {
+            assert!(!makes("", text), "{text}");
         }
     }
 
