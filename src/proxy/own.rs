@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{Method, Request, Response};
 use pingora::http::ResponseHeader;
+use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v1::common::is_expect_continue_req;
 use pingora::proxy::Session;
 use pingora::{ErrorType, OrErr, Result};
@@ -72,6 +73,11 @@ pub(super) async fn answer(session: &mut Session, response: Response<Bytes>) -> 
     }
     swallow_small_body(session).await;
     let end = bodiless || body.is_empty();
+    if end && let ServerSession::H2(stream) = session.as_mut() {
+        // Pingora would end it with an empty frame behind the head, and what is said in the words of
+        // gRPC would not be understood: such a head is all there is ("Trailers-Only").
+        return stream.write_response_header(Box::new(head), true);
+    }
     session.write_response_header(Box::new(head), end).await?;
     if end {
         session.write_response_body(None, true).await?;

@@ -530,6 +530,27 @@ fn section_10_5_whoever_gives_up_what_is_under_way_again_and_again_is_sent_away(
     assert_eq!(next.fate(), Fate::Answered(200));
 }
 
+/// gRPC over HTTP/2, "Trailers-Only": callers do not understand a refusal behind which an empty frame
+/// comes. The same holds for every answer that has no body (§8.1).
+#[test]
+fn section_8_1_a_refusal_in_the_words_of_grpc_is_a_head_and_nothing_else() {
+    let call = [
+        (":method", "POST"),
+        (":scheme", "https"),
+        (":authority", HOST),
+        (":path", "/private.Service/Call"),
+        ("content-type", "application/grpc"),
+        ("te", "trailers"),
+    ];
+    let mut frames = after(&joined(&[
+        frame(HEADERS, END_HEADERS, 1, &fields(&call)),
+        frame(DATA, END_STREAM, 1, &[0; 5]),
+    ]));
+    let head = frames.until(HEADERS).unwrap();
+    assert_eq!((status(&head.payload), head.flags & END_STREAM), (200, END_STREAM));
+    assert!(frames.goes_on());
+}
+
 /// Not one of the RFC's: nobody keeps a connection for ever on which nothing is asked.
 #[test]
 fn an_idle_connection_is_closed_whatever_it_says_of_itself() {
