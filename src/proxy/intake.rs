@@ -242,6 +242,33 @@ mod tests {
         Ok(request)
     }
 
+    /// Pingora refuses two hosts on HTTP/2 before they come here; nobody has to rely on that.
+    #[rstest]
+    #[case(Some("crm.test"), &[], Ok("crm.test"))]
+    #[case(Some("crm.test"), &["crm.test"], Ok("crm.test"))]
+    #[case(Some("crm.test"), &["wiki.test"], Err(Refusal::Host))]
+    #[case(Some("crm.test"), &["crm.test", "wiki.test"], Err(Refusal::Host))]
+    #[case(Some("crm.test"), &["crm.test", "crm.test"], Err(Refusal::Host))]
+    #[case(None, &["crm.test"], Ok("crm.test"))]
+    #[case(None, &["crm.test", "wiki.test"], Err(Refusal::Host))]
+    #[case(None, &[], Err(Refusal::Host))]
+    fn a_stream_is_for_one_host(
+        #[case] authority: Option<&str>,
+        #[case] hosts: &[&str],
+        #[case] is_for: Result<&str, Refusal>,
+    ) {
+        let mut request = RequestHeader::build("GET", b"/a", None).unwrap();
+        request.set_version(Version::HTTP_2);
+        if let Some(authority) = authority {
+            request.set_uri(format!("https://{authority}/a").parse().unwrap());
+        }
+        for host in hosts {
+            request.append_header(HOST, *host).unwrap();
+        }
+        let found = read(&mut request, b"", &Limits::default(), |host| Some(host.to_owned()));
+        assert_eq!(found.as_deref().map_err(|refusal| *refusal), is_for);
+    }
+
     #[rstest]
     #[case("crm.example.com", None)]
     #[case("CRM.Example.com:443", None)]
