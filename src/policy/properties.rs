@@ -145,6 +145,9 @@ impl Draw {
                 rule.networks = networks.iter().map(|network| network.parse().unwrap()).collect();
             }
             rule.groups = some(draw, &["staff", "clients", "admins"]).into_iter().collect();
+            if rule.only_adds() {
+                rule.query.extend((0..draw.0.random_range(0..3)).map(|_| draw.parameter()));
+            }
             rule
         };
         (0..self.0.random_range(8..40)).map(|_| rule(self)).collect()

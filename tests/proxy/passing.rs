@@ -229,6 +229,12 @@ fn bodies_go_through_as_they_come() {
     assert_eq!(wire.chunk().as_deref(), Some("last"));
 
     let mut wire = Wire::to(door.address);
+    wire.sends(get("/counted", &format!("Cookie: {}\r\n", door.session())));
+    wire.until("first");
+    upstream.releases();
+    wire.until("last");
+
+    let mut wire = Wire::to(door.address);
     wire.sends(
         "POST /back HTTP/1.1\r\nHost: crm.localhost:8080\r\nTransfer-Encoding: chunked\r\n\r\n\
          3\r\none\r\n",

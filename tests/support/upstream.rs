@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Frame, Incoming};
@@ -96,6 +96,11 @@ impl Says {
                 Response::new(whole("released"))
             }
             "/parts" => self.parts(),
+            "/counted" => {
+                let mut answer = self.parts();
+                answer.headers_mut().insert("Content-Length", HeaderValue::from_static("9"));
+                answer
+            }
             "/back" => Response::new(request.into_body().boxed()),
             "/marked" => Response::builder()
                 .header("Cache-Control", "public, max-age=60")
