@@ -9,11 +9,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use tokio::time::Instant;
 
 use crate::door::{Door, HOST};
 use crate::http2::{asks, connects, get, runs};
@@ -281,8 +282,8 @@ fn an_application_under_tls_is_always_told_who_is_meant() {
     let (tell, heard) = channel();
     let door = before(|folder| {
         certificate(folder, "app", &["crm.internal"]);
-        let (address, hears) = hears_names(folder, "app");
-        tell.send(hears).unwrap();
+        let (address, names) = hears_names(folder, "app");
+        tell.send(names).unwrap();
         format!(
             "    upstream: https://{address}\n    upstream_tls: {{ authority: app.pem, name: \
              crm.internal }}\n    health: {{ path: /health, every: 1s }}"

@@ -2,9 +2,10 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rstest::rstest;
+use tokio::time::Instant;
 
 use super::{HOST, before};
 use crate::door::Door;
@@ -83,8 +84,8 @@ fn whatever_is_under_way_ends_with_what_allowed_it(
     assert!(under_way.is_over());
 }
 
-/// It takes a quarter of a second, and a second at most: see `TICK` and `LASTING_TICKS`. What is held
-/// here is ten times that, which the slowest machine keeps.
+/// Somebody looks four times a second, so that it ends within one. What is held here is ten times
+/// that: how busy the machine is must not matter.
 #[test]
 fn a_silent_download_ends_soon_after_its_session() {
     let door = before(application(false));

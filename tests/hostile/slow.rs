@@ -1,6 +1,8 @@
 //! Visitors who are slow, or many.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::{HOST, Notes, before_with};
 use crate::wire::Wire;
