@@ -19,7 +19,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use minicbor::{Decode, Encode};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, Semaphore};
 
 use super::batch::{Batch, Expect, Outcome};
 use super::cache::{Cache, Snapshot};
@@ -50,9 +50,13 @@ pub struct Store {
     told: OnceLock<Told>,
     /// Writers of one user stand in line here rather than overtake each other at the store.
     lines: [Mutex<()>; LINES],
+    /// How many more may note that stays go on: where the store writes nothing for a while, they
+    /// would pile up.
+    touches: Semaphore,
 }
 
 const LINES: usize = 64;
+const TOUCHES: usize = 512;
 
 /// Is told of an event that is durable, and of the name of whom it is about.
 type Hear = Box<dyn Fn(&Event, Option<&str>) + Send + Sync>;
@@ -90,6 +94,7 @@ impl Store {
             mails: AtomicBool::new(false),
             told: OnceLock::new(),
             lines: std::array::from_fn(|_| Mutex::new(())),
+            touches: Semaphore::new(TOUCHES),
         }
     }
 
