@@ -79,6 +79,8 @@ struct Read<T> {
     value: Option<T>,
     version: Option<Version>,
     expires: Option<Timestamp>,
+    /// How many bytes it takes in the store.
+    length: usize,
 }
 
 impl Store {
@@ -121,7 +123,7 @@ impl Store {
         let read = self.read::<User>(Kind::User, id.as_bytes()).await?;
         Ok(read.value.map(|user| {
             let snapshot = Arc::new(Snapshot::of(user));
-            self.cache.keep_user(id, Arc::clone(&snapshot), since);
+            self.cache.keep_user(id, Arc::clone(&snapshot), read.length, since);
             snapshot
         }))
     }
@@ -139,7 +141,7 @@ impl Store {
         let read = self.read::<Session>(Kind::Session, hash.as_bytes()).await?;
         Ok(read.value.map(|session| {
             let session = Arc::new(session);
-            self.cache.keep_session(hash, Arc::clone(&session), since);
+            self.cache.keep_session(hash, Arc::clone(&session), read.length, since);
             session
         }))
     }
@@ -157,7 +159,7 @@ impl Store {
         let read = self.read::<Stay>(Kind::Stay, id.as_bytes()).await?;
         Ok(read.value.map(|stay| {
             let stay = Arc::new(stay);
-            self.cache.keep_stay(id, Arc::clone(&stay), since);
+            self.cache.keep_stay(id, Arc::clone(&stay), read.length, since);
             stay
         }))
     }
@@ -206,7 +208,7 @@ impl Store {
     {
         match key {
             Some(key) => self.read(kind, key).await,
-            None => Ok(Read { value: None, version: None, expires: None }),
+            None => Ok(Read { value: None, version: None, expires: None, length: 0 }),
         }
     }
 
@@ -215,12 +217,13 @@ impl Store {
         T: for<'b> Decode<'b, ()>,
     {
         let Some(record) = self.records.get(kind, key).await? else {
-            return Ok(Read { value: None, version: None, expires: None });
+            return Ok(Read { value: None, version: None, expires: None, length: 0 });
         };
         Ok(Read {
             value: Some(self.open(kind, key, &record)?),
             version: Some(record.version),
             expires: record.expires,
+            length: record.body.len(),
         })
     }
 

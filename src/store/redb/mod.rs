@@ -66,9 +66,9 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// 32 MiB: room for the inner pages of a million records.
+    /// 16 MiB: the inner pages of a million records. The rest the system keeps for us as it sees fit.
     fn default() -> Self {
-        Self { cache: 32 << 20 }
+        Self { cache: 16 << 20 }
     }
 }
 

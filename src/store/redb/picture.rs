@@ -6,6 +6,7 @@
 //! writes of its own accord when it closes a file.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 use std::io;
 use std::ops::Bound;
@@ -39,10 +40,10 @@ impl Shared {
     }
 
     fn unguarded(&self) -> io::Result<&dyn StorageBackend> {
-        match self.guarded.load(Ordering::SeqCst) {
-            true => Err(io::Error::other("nothing is written to a file that is not verified")),
-            false => Ok(&*self.file),
+        if self.guarded.load(Ordering::SeqCst) {
+            return Err(io::Error::other("nothing is written to a file that is not verified"));
         }
+        Ok(&*self.file)
     }
 }
 
@@ -83,13 +84,15 @@ impl Picture {
 
     /// A block to draw on.
     fn block<'d>(&self, drawn: &'d mut Drawn, number: u64) -> io::Result<&'d mut Block> {
-        if !drawn.blocks.contains_key(&number) {
-            let mut block = Box::new([0; BLOCK]);
-            let (from, to) = overlap(number, 0, self.file.len()?);
-            self.file.read(number * BLOCK as u64, &mut block[from..to])?;
-            drawn.blocks.insert(number, block);
-        }
-        drawn.blocks.get_mut(&number).ok_or_else(|| io::ErrorKind::NotFound.into())
+        Ok(match drawn.blocks.entry(number) {
+            Entry::Occupied(block) => block.into_mut(),
+            Entry::Vacant(place) => {
+                let mut block = Box::new([0; BLOCK]);
+                let (from, to) = overlap(number, 0, self.file.len()?);
+                self.file.read(number * BLOCK as u64, &mut block[from..to])?;
+                place.insert(block)
+            }
+        })
     }
 }
 
