@@ -92,6 +92,9 @@ pub enum NotStarted {
     /// The store was found, but what it holds cannot be read.
     #[error("the store cannot be read; was its keys file replaced?")]
     Unreadable(#[source] Unavailable),
+    /// What the store holds is damaged, and that showed only when it was read.
+    #[error("the store is damaged; restore it from a backup")]
+    Damaged(#[source] Unavailable),
     /// The clock is far behind what an earlier run has seen: waits and one-time codes rest on it.
     #[error(
         "the clock is more than five minutes behind what an earlier run has seen; set it, or start \
@@ -118,6 +121,10 @@ impl NotStarted {
     /// Whether another process has the store, which may be done with it in a moment.
     pub(super) fn is_in_use(&self) -> bool {
         matches!(self, Self::Store { source: redb::OpenError::Locked, .. })
+    }
+
+    fn unreadable(why: Unavailable) -> Self {
+        if why.is_damage() { Self::Damaged(why) } else { Self::Unreadable(why) }
     }
 
     /// What to do about it, where the error does not say so itself.
@@ -320,13 +327,29 @@ fn reload_when_told(live: &Arc<Live>) -> io::Result<()> {
     Ok(())
 }
 
-/// Notes which demands there are, and since when.
-async fn demand(env: &Env) -> Result<Arc<Env>, NotStarted> {
+/// Finds out which demands there are, and since when, and has that noted.
+async fn demand(env: &Arc<Env>) -> Result<Arc<Env>, NotStarted> {
     let now = env.now().map_err(|_| NotStarted::ClockPutBack)?;
-    let since = env.store.demands_seen(env.config.demands.names(), now).await;
-    let since = Arc::new(since.map_err(NotStarted::Unreadable)?);
+    let since = env.store.demands(env.config.demands.names(), now).await;
+    let since = Arc::new(since.map_err(NotStarted::unreadable)?);
+    let noting = Arc::clone(env);
+    let noted = async move {
+        noting.store.demands_seen(noting.config.demands.names(), now).await.map(drop)
+    };
+    written_in_a_moment(noted).await?;
     env.metrics.loaded(now.seconds());
-    Ok(Arc::new(Env { since, ..env.clone() }))
+    Ok(Arc::new(Env { since, ..Env::clone(env) }))
+}
+
+/// Waits for what is written at the start. A large store writes only once it has verified itself:
+/// then nobody waits, and it is written in good time.
+async fn written_in_a_moment(
+    writing: impl Future<Output = Result<(), Unavailable>> + Send + 'static,
+) -> Result<(), NotStarted> {
+    match timeout(A_MOMENT, tokio::spawn(writing)).await {
+        Ok(written) => written.map_err(io::Error::from)?.map_err(NotStarted::unreadable),
+        Err(_) => Ok(()),
+    }
 }
 
 fn bind(address: SocketAddr) -> Result<TcpListener, NotStarted> {
@@ -338,9 +361,9 @@ fn bind(address: SocketAddr) -> Result<TcpListener, NotStarted> {
 /// # Errors
 /// See [`NotStarted`].
 pub(super) async fn furnish_a_command(config: Config) -> Result<Env, NotStarted> {
-    let env = furnish(config, World::real(), open)?;
+    let env = Arc::new(furnish(config, World::real(), open)?);
     believe_clock(&env, false).await?;
-    Ok(env)
+    Ok(Env::clone(&env))
 }
 
 fn open(path: &Path) -> Result<Redb, redb::OpenError> {
@@ -394,13 +417,14 @@ fn furnish(
 }
 
 /// Holds the clock against the latest moment that an earlier run has noted.
-async fn believe_clock(env: &Env, accept: bool) -> Result<(), NotStarted> {
-    let seen = env.store.time_seen().await.map_err(NotStarted::Unreadable)?;
+async fn believe_clock(env: &Arc<Env>, accept: bool) -> Result<(), NotStarted> {
+    let seen = env.store.time_seen().await.map_err(NotStarted::unreadable)?;
     if let Some(seen) = seen.filter(|_| !accept) {
         env.clock.has_seen(seen);
     }
     let now = env.now().map_err(|_| NotStarted::ClockPutBack)?;
-    env.store.note_time(now).await.map_err(NotStarted::Unreadable)
+    let noting = Arc::clone(env);
+    written_in_a_moment(async move { noting.store.note_time(now).await }).await
 }
 
 /// Notes every minute how late it is.
@@ -496,6 +520,8 @@ async fn readiness(
 /// How often, and how long apart, a store that a command has is asked for: for five seconds.
 const PATIENCE: usize = 100;
 const PAUSE: Duration = Duration::from_millis(50);
+/// In it, a store of a hundred megabytes has verified itself.
+const A_MOMENT: Duration = Duration::from_millis(400);
 /// For the store, the log, listeners and commands.
 const SPARE_FILES: u64 = 64;
 const SWEEP_EVERY: Duration = Duration::from_hours(1);

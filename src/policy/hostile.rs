@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use rstest::rstest;
 
-use super::pattern::{Malformed, Pattern};
+use super::pattern::{Covering, Malformed, Pattern};
 use super::reading::closure;
 use super::request::{OwnPage, Request, Shown, Unreadable};
 use super::rules::{Asker, Governor, Policy, Rule};
@@ -371,6 +371,12 @@ fn a_malformed_pattern_says_why(#[case] pattern: &str, #[case] why: Malformed) {
 fn a_place_covers_what_is_below_it(#[case] one: &str, #[case] other: &str, #[case] covers: bool) {
     let [one, other] = [one, other].map(|path| Pattern::from_str(path).unwrap());
     assert_eq!(one.covers(&other), covers);
+    let mut covering = Covering::default();
+    covering.add(&one, 7);
+    assert_eq!(covering.covering(&other).any(|found| found == 7), covers);
+    let mut covered = Covering::default();
+    covered.add(&other, 7);
+    assert_eq!(covered.covered(&one).any(|found| found == 7), covers);
 }
 
 fn odd_path() -> impl Strategy<Value = String> {

@@ -4,6 +4,7 @@
 //! the path is meant exactly. `*` stands for one segment, `**` for any number of them. Matching is
 //! on bytes; a byte that is no UTF-8 is written as it is sent, `%E9`.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -17,7 +18,7 @@ pub struct Pattern {
     segments: Box<[Segment]>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Segment {
     /// This one, as written and with its letter case folded.
     Literal { exact: Box<[u8]>, folded: Box<[u8]> },
@@ -69,10 +70,16 @@ impl Pattern {
     /// Whether every path that `other` takes is taken by this pattern, as far as that is simple
     /// to see: `false` may also mean that it is not simple.
     pub fn covers(&self, other: &Self) -> bool {
-        let starts =
-            |place: &[Segment]| !place.contains(&Segment::Any) && other.segments.starts_with(place);
         self.segments == other.segments
-            || matches!(&*self.segments, [place @ .., Segment::Any] if starts(place))
+            || self.place().is_some_and(|place| other.segments.starts_with(place))
+    }
+
+    /// Below what it takes everything, where that is simple to say.
+    fn place(&self) -> Option<&[Segment]> {
+        match &*self.segments {
+            [place @ .., Segment::Any] if !place.contains(&Segment::Any) => Some(place),
+            _ => None,
+        }
     }
 
     /// A request target that it takes.
@@ -95,6 +102,44 @@ impl Pattern {
             .iter()
             .any(|segment| matches!(segment, Segment::Literal { exact, folded } if exact != folded))
     }
+}
+
+/// Patterns that are found by what [covers](Pattern::covers) what, however many there are. Each
+/// bears a number.
+#[derive(Debug, Default)]
+pub struct Covering {
+    whole: HashMap<Box<[Segment]>, Vec<usize>>,
+    places: HashMap<Box<[Segment]>, Vec<usize>>,
+    beginnings: HashMap<Box<[Segment]>, Vec<usize>>,
+}
+
+impl Covering {
+    /// Adds a pattern.
+    pub fn add(&mut self, pattern: &Pattern, number: usize) {
+        self.whole.entry(pattern.segments.clone()).or_default().push(number);
+        if let Some(place) = pattern.place() {
+            self.places.entry(place.into()).or_default().push(number);
+        }
+        for beginning in beginnings(pattern) {
+            self.beginnings.entry(beginning.into()).or_default().push(number);
+        }
+    }
+
+    /// The numbers of those that cover `pattern`; one may come twice.
+    pub fn covering(&self, pattern: &Pattern) -> impl Iterator<Item = usize> {
+        let above = beginnings(pattern).filter_map(|place| self.places.get(place));
+        self.whole.get(&pattern.segments).into_iter().chain(above).flatten().copied()
+    }
+
+    /// The numbers of those that `pattern` covers; one may come twice.
+    pub fn covered(&self, pattern: &Pattern) -> impl Iterator<Item = usize> {
+        let below = pattern.place().and_then(|place| self.beginnings.get(place));
+        self.whole.get(&pattern.segments).into_iter().chain(below).flatten().copied()
+    }
+}
+
+fn beginnings(pattern: &Pattern) -> impl Iterator<Item = &[Segment]> {
+    (0..=pattern.segments.len()).map(|length| &pattern.segments[..length])
 }
 
 impl Segment {

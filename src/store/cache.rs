@@ -5,6 +5,7 @@
 //! of since.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::broadcast::Receiver;
@@ -32,7 +33,8 @@ impl Snapshot {
     }
 }
 
-/// Users, stays and sessions in memory; at most [`Cache::AT_MOST`] of each.
+/// Users, stays and sessions in memory, as many as weigh no more than twice
+/// [`Cache::GENERATION`]: those that were used last.
 #[derive(Debug)]
 pub(super) struct Cache {
     kept: Mutex<Kept>,
@@ -43,66 +45,69 @@ struct Kept {
     changes: Receiver<Arc<Change>>,
     /// How often something was heard: whoever reads remembers it, to know whether it still holds.
     heard: u64,
-    users: HashMap<UserId, Arc<Snapshot>>,
-    sessions: HashMap<TokenHash, Arc<Session>>,
-    stays: HashMap<StayId, Arc<Stay>>,
+    /// What was used since the last generation passed, and what was not. Once the young one weighs
+    /// enough, the old one goes and the young one is old.
+    young: Generation,
+    old: Generation,
 }
+
+#[derive(Debug, Default)]
+struct Generation {
+    users: HashMap<UserId, Weighed<Snapshot>>,
+    sessions: HashMap<TokenHash, Weighed<Session>>,
+    stays: HashMap<StayId, Weighed<Stay>>,
+    weight: usize,
+}
+
+/// A record, and about how many bytes of memory it takes.
+type Weighed<T> = (Arc<T>, usize);
 
 /// When a reading began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Moment(u64);
 
 impl Cache {
-    const AT_MOST: usize = 100_000;
+    /// With twice this and what redb keeps, the process stays below a hundred megabytes however many
+    /// people come. Whoever is not kept costs three more reads of the store.
+    const GENERATION: usize = 16 << 20;
 
     pub(super) fn new(changes: Receiver<Arc<Change>>) -> Self {
-        let kept = Kept {
-            changes,
-            heard: 0,
-            users: HashMap::new(),
-            sessions: HashMap::new(),
-            stays: HashMap::new(),
-        };
-        Self { kept: Mutex::new(kept) }
+        let (young, old) = (Generation::default(), Generation::default());
+        Self { kept: Mutex::new(Kept { changes, heard: 0, young, old }) }
     }
 
     /// The user, if kept; otherwise the moment to hand to [`Cache::keep_user`] after reading.
     pub(super) fn user(&self, id: UserId) -> Result<Arc<Snapshot>, Moment> {
-        let kept = self.up_to_date();
-        kept.users.get(&id).map(Arc::clone).ok_or(Moment(kept.heard))
+        self.up_to_date().find(id)
     }
 
     /// The session, if kept; otherwise the moment to hand to [`Cache::keep_session`].
     pub(super) fn session(&self, hash: TokenHash) -> Result<Arc<Session>, Moment> {
-        let kept = self.up_to_date();
-        kept.sessions.get(&hash).map(Arc::clone).ok_or(Moment(kept.heard))
+        self.up_to_date().find(hash)
     }
 
     /// The stay, if kept; otherwise the moment to hand to [`Cache::keep_stay`].
     pub(super) fn stay(&self, id: StayId) -> Result<Arc<Stay>, Moment> {
-        let kept = self.up_to_date();
-        kept.stays.get(&id).map(Arc::clone).ok_or(Moment(kept.heard))
+        self.up_to_date().find(id)
     }
 
-    pub(super) fn keep_stay(&self, id: StayId, stay: Arc<Stay>, since: Moment) {
-        let mut kept = self.up_to_date();
-        if Moment(kept.heard) == since {
-            keep(&mut kept.stays, id, stay);
-        }
+    /// Keeps what was read since that moment; `length`: of its record.
+    pub(super) fn keep_stay(&self, id: StayId, stay: Arc<Stay>, length: usize, since: Moment) {
+        self.up_to_date().keep(id, stay, length, since);
     }
 
-    pub(super) fn keep_user(&self, id: UserId, user: Arc<Snapshot>, since: Moment) {
-        let mut kept = self.up_to_date();
-        if Moment(kept.heard) == since {
-            keep(&mut kept.users, id, user);
-        }
+    pub(super) fn keep_user(&self, id: UserId, user: Arc<Snapshot>, length: usize, since: Moment) {
+        self.up_to_date().keep(id, user, length, since);
     }
 
-    pub(super) fn keep_session(&self, hash: TokenHash, session: Arc<Session>, since: Moment) {
-        let mut kept = self.up_to_date();
-        if Moment(kept.heard) == since {
-            keep(&mut kept.sessions, hash, session);
-        }
+    pub(super) fn keep_session(
+        &self,
+        hash: TokenHash,
+        session: Arc<Session>,
+        length: usize,
+        since: Moment,
+    ) {
+        self.up_to_date().keep(hash, session, length, since);
     }
 
     /// Nothing that is kept can be trusted any longer, nor what is being read.
@@ -117,14 +122,72 @@ impl Cache {
     }
 }
 
-fn keep<K: Eq + std::hash::Hash, V>(map: &mut HashMap<K, V>, key: K, value: V) {
-    if map.len() >= Cache::AT_MOST {
-        map.clear();
-    }
-    map.insert(key, value);
+/// What is kept under a key of this kind.
+trait Keyed: Copy + Eq + Hash {
+    type Record;
+
+    fn shelf(generation: &mut Generation) -> &mut HashMap<Self, Weighed<Self::Record>>;
 }
 
+impl Keyed for UserId {
+    type Record = Snapshot;
+
+    fn shelf(generation: &mut Generation) -> &mut HashMap<Self, Weighed<Snapshot>> {
+        &mut generation.users
+    }
+}
+
+impl Keyed for TokenHash {
+    type Record = Session;
+
+    fn shelf(generation: &mut Generation) -> &mut HashMap<Self, Weighed<Session>> {
+        &mut generation.sessions
+    }
+}
+
+impl Keyed for StayId {
+    type Record = Stay;
+
+    fn shelf(generation: &mut Generation) -> &mut HashMap<Self, Weighed<Stay>> {
+        &mut generation.stays
+    }
+}
+
+/// What a record takes in memory beside its fields, and how much longer these are than the bytes in
+/// which they lie in the store: measured.
+const BESIDE: usize = 300;
+const LONGER: usize = 4;
+
 impl Kept {
+    fn find<K: Keyed>(&mut self, key: K) -> Result<Arc<K::Record>, Moment> {
+        if let Some((found, _)) = K::shelf(&mut self.young).get(&key) {
+            return Ok(Arc::clone(found));
+        }
+        let (found, weight) = self.old.take(key).ok_or(Moment(self.heard))?;
+        self.put(key, Arc::clone(&found), weight);
+        Ok(found)
+    }
+
+    fn keep<K: Keyed>(&mut self, key: K, record: Arc<K::Record>, length: usize, since: Moment) {
+        if Moment(self.heard) == since {
+            self.put(key, record, BESIDE + LONGER * length);
+        }
+    }
+
+    fn put<K: Keyed>(&mut self, key: K, record: Arc<K::Record>, weight: usize) {
+        if self.young.weight + weight > Cache::GENERATION {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.take(key);
+        self.young.weight += weight;
+        K::shelf(&mut self.young).insert(key, (record, weight));
+    }
+
+    fn remove<K: Keyed>(&mut self, key: K) {
+        self.young.take(key);
+        self.old.take(key);
+    }
+
     fn hear(&mut self) {
         loop {
             match self.changes.try_recv() {
@@ -145,17 +208,19 @@ impl Kept {
         for (kind, key) in &change.touched {
             match kind {
                 Kind::User => {
-                    <[u8; 16]>::try_from(key.as_slice())
-                        .map(|id| self.users.remove(&UserId::from(id)))
-                        .ok();
+                    if let Ok(id) = <[u8; 16]>::try_from(key.as_slice()) {
+                        self.remove(UserId::from(id));
+                    }
                 }
                 Kind::Session => {
-                    TokenHash::from_bytes(key).map(|hash| self.sessions.remove(&hash));
+                    if let Some(hash) = TokenHash::from_bytes(key) {
+                        self.remove(hash);
+                    }
                 }
                 Kind::Stay => {
-                    <[u8; 16]>::try_from(key.as_slice())
-                        .map(|id| self.stays.remove(&StayId::from(id)))
-                        .ok();
+                    if let Ok(id) = <[u8; 16]>::try_from(key.as_slice()) {
+                        self.remove(StayId::from(id));
+                    }
                 }
                 _ => {}
             }
@@ -164,9 +229,15 @@ impl Kept {
 
     fn forget_all(&mut self) {
         self.heard += 1;
-        self.users.clear();
-        self.sessions.clear();
-        self.stays.clear();
+        (self.young, self.old) = (Generation::default(), Generation::default());
+    }
+}
+
+impl Generation {
+    fn take<K: Keyed>(&mut self, key: K) -> Option<Weighed<K::Record>> {
+        let taken = K::shelf(self).remove(&key);
+        self.weight -= taken.as_ref().map_or(0, |(_, weight)| *weight);
+        taken
     }
 }
 
@@ -176,9 +247,12 @@ mod tests {
 
     use super::*;
     use crate::domain::assurance::Proofs;
+    use crate::domain::device::Seen;
+    use crate::domain::time::Timestamp;
     use crate::store::records::Version;
 
     const VISIT: [u8; 32] = [7; 32];
+    const NOW: Timestamp = Timestamp::from_secs(1);
 
     type Changes = Option<broadcast::Sender<Arc<Change>>>;
 
@@ -202,7 +276,7 @@ mod tests {
         let cache = Cache::new(changes.subscribe());
         let since = cache.session(hash()).unwrap_err();
         changes.send(ended()).unwrap();
-        cache.keep_session(hash(), visit(), since);
+        cache.keep_session(hash(), visit(), 100, since);
         assert!(cache.session(hash()).is_err());
     }
 
@@ -222,10 +296,37 @@ mod tests {
             let mut changes = Some(broadcast::Sender::new(8));
             let cache = Cache::new(changes.as_ref().unwrap().subscribe());
             let since = cache.session(hash()).unwrap_err();
-            cache.keep_session(hash(), visit(), since);
+            cache.keep_session(hash(), visit(), 100, since);
             assert!(cache.session(hash()).is_ok());
             misses(&cache, &mut changes);
             assert!(cache.session(hash()).is_err());
         }
+    }
+
+    #[test]
+    fn what_is_kept_weighs_no_more_than_it_may_and_what_is_used_stays() {
+        let changes = broadcast::Sender::new(8);
+        let cache = Cache::new(changes.subscribe());
+        let since = cache.session(hash()).unwrap_err();
+        cache.keep_session(hash(), visit(), 100, since);
+        let id = |number: u32| StayId::from(std::array::from_fn(|at| number.to_be_bytes()[at % 4]));
+        let stay = Arc::new(Stay::begin(UserId::from([1; 16]), 0, Seen::default(), NOW));
+        for number in 0..20_000 {
+            cache.keep_stay(id(number), Arc::clone(&stay), 1_000, since);
+            if number % 1_000 == 0 {
+                assert!(cache.session(hash()).is_ok(), "{number}");
+            }
+        }
+        assert!(cache.stay(id(19_999)).is_ok());
+        assert!(cache.stay(id(0)).is_err());
+        let kept = cache.kept.lock().unwrap();
+        let weight = |generation: &Generation| {
+            assert!(generation.weight <= Cache::GENERATION);
+            let stays = generation.stays.values().map(|(_, weight)| weight).sum::<usize>();
+            let sessions = generation.sessions.values().map(|(_, weight)| weight).sum::<usize>();
+            assert_eq!(generation.weight, stays + sessions);
+        };
+        weight(&kept.young);
+        weight(&kept.old);
     }
 }

@@ -255,11 +255,23 @@ impl Unavailable {
         Self { what, source: None }
     }
 
+    /// What the store holds is damaged, as `why` says: it stays unavailable.
+    pub(super) fn damaged(why: impl Error + Send + Sync + 'static) -> Self {
+        Self::because(DAMAGED, why)
+    }
+
+    /// Whether what the store holds is damaged, so that only a backup helps.
+    pub fn is_damage(&self) -> bool {
+        self.what == DAMAGED
+    }
+
     /// `what` went wrong, because of `source`.
     pub fn because(what: &'static str, source: impl Error + Send + Sync + 'static) -> Self {
         Self { what, source: Some(Arc::new(source)) }
     }
 }
+
+const DAMAGED: &str = "it is damaged";
 
 #[cfg(test)]
 mod tests {

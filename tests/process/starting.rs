@@ -1,5 +1,6 @@
 //! Starting, and why it does not.
 
+use std::fs;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,4 +66,23 @@ fn a_clock_that_was_put_back_is_accepted_once_for_good() {
     process.is_killed();
     let process = house.opens();
     assert_eq!(process.tells_operators("/readyz").status, 200);
+}
+
+#[test]
+fn a_damaged_store_is_named_and_nobody_is_let_in() {
+    let house = House::new();
+    let mut process = house.opens();
+    house.adds("ada");
+    process.is_killed();
+    let file = house.state().join("store.redb");
+    let mut bytes = fs::read(&file).unwrap();
+    // What steers redb stands at the beginning of a page: only checksums cover this.
+    for page in bytes.chunks_mut(4096).skip(1) {
+        page[200..].iter_mut().filter(|byte| **byte != 0).for_each(|byte| *byte ^= 1);
+    }
+    fs::write(&file, &bytes).unwrap();
+    let (code, said) = house.does_not_open(&[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("the store is damaged"), "{said}");
+    assert!(said.contains("restore it from a backup"), "{said}");
 }

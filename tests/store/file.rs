@@ -2,16 +2,22 @@
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{FileExt, PermissionsExt};
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::{io, thread};
 
-use doorward::store::records::KeyRange;
+use doorward::domain::time::Timestamp;
+use doorward::store::records::{Entry, KeyRange};
 use doorward::store::redb::{OpenError, Options, Redb};
-use doorward::store::{Batch, Expect, Kind, Outcome, Records};
+use doorward::store::{Batch, Expect, Kind, Outcome, Records, Unavailable};
+use futures_util::future::poll_immediate;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use redb::{Database, TableDefinition};
+use redb::backends::FileBackend;
+use redb::{Database, StorageBackend, TableDefinition};
 use tempfile::TempDir;
+use tokio::sync::broadcast::error::TryRecvError;
 
 struct Home(TempDir);
 
@@ -28,10 +34,20 @@ impl Home {
         Redb::open(&self.file(), Options { cache: 1 << 20 })
     }
 
+    fn changes(&self, offset: usize, byte: u8) {
+        let file = OpenOptions::new().write(true).open(self.file()).unwrap();
+        file.write_all_at(&[byte], offset as u64).unwrap();
+    }
+
     fn files(&self) -> Vec<String> {
         let names = fs::read_dir(self.0.path()).unwrap();
         names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
     }
+}
+
+/// Waits for the turn of a write that changes nothing.
+async fn is_verified(store: &Redb) -> Result<(), Unavailable> {
+    store.sweep(Timestamp::from_secs(0)).await.map(drop)
 }
 
 async fn writes(store: &Redb, key: &str, body: &str) -> Outcome {
@@ -125,14 +141,19 @@ fn a_redb_file_of_somebody_else_is_refused() {
     assert!(matches!(home.open().unwrap_err(), OpenError::Damaged(_)));
 }
 
-#[tokio::test]
-async fn a_file_cut_short_is_refused() {
-    let home = Home::new();
+/// A file of many pages, and what the store held.
+async fn fifty_users(home: &Home) -> Vec<Entry> {
     let store = home.open().unwrap();
     for number in 0..50 {
         writes(&store, &format!("user {number}"), &"x".repeat(3000)).await;
     }
-    drop(store);
+    store.scan(Kind::User, KeyRange::all(), 100).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_file_cut_short_is_refused() {
+    let home = Home::new();
+    fifty_users(&home).await;
     let whole = fs::read(home.file()).unwrap();
     for part in 1..8 {
         fs::write(home.file(), &whole[..whole.len() * part / 8]).unwrap();
@@ -144,29 +165,163 @@ async fn a_file_cut_short_is_refused() {
 #[tokio::test]
 async fn a_changed_byte_is_noticed_or_changes_nothing() {
     let home = Home::new();
-    let store = home.open().unwrap();
-    for number in 0..50 {
-        writes(&store, &format!("user {number}"), &"x".repeat(3000)).await;
-    }
-    let before = store.scan(Kind::User, KeyRange::all(), 100).await.unwrap();
-    drop(store);
+    let before = fifty_users(&home).await;
     let whole = fs::read(home.file()).unwrap();
     let mut chance = StdRng::seed_from_u64(8);
     let mut noticed = 0;
     for _ in 0..100 {
         fs::write(home.file(), &whole).unwrap();
         let offset = chance.random_range(0..whole.len());
-        let file = OpenOptions::new().write(true).open(home.file()).unwrap();
-        file.write_all_at(&[whole[offset] ^ 1 << chance.random_range(0..8)], offset as u64)
-            .unwrap();
-        match home.open() {
-            Err(OpenError::Damaged(_)) => noticed += 1,
-            Err(other) => panic!("at {offset}: {other:?}"),
-            Ok(store) => {
+        home.changes(offset, whole[offset] ^ 1 << chance.random_range(0..8));
+        let store = match home.open() {
+            Err(OpenError::Damaged(_)) => {
+                noticed += 1;
+                continue;
+            }
+            opened => opened.unwrap(),
+        };
+        match is_verified(&store).await {
+            Ok(()) => {
                 let after = store.scan(Kind::User, KeyRange::all(), 100).await.unwrap();
                 assert_eq!(after, before, "at {offset}");
+            }
+            Err(damage) => {
+                assert!(damage.is_damage(), "{damage:?}");
+                noticed += 1;
             }
         }
     }
     assert!(noticed > 0);
+}
+
+#[tokio::test]
+async fn nothing_is_written_to_a_damaged_file_and_no_damage_is_a_panic() {
+    let home = Home::new();
+    let before = fifty_users(&home).await;
+    let whole = fs::read(home.file()).unwrap();
+    let mut chance = StdRng::seed_from_u64(9);
+    let mut noticed = 0;
+    for _ in 0..200 {
+        fs::write(home.file(), &whole).unwrap();
+        // The beginning of a page is what redb steers by. What is zero there means little.
+        let page = chance.random_range(1..whole.len() / 4096) * 4096;
+        for at in (page..page + 64).filter(|at| whole[*at] != 0) {
+            if chance.random_ratio(1, 4) {
+                home.changes(at, chance.random());
+            }
+        }
+        let damaged = fs::read(home.file()).unwrap();
+        let Ok(store) = home.open() else { continue };
+        // Whatever this says: nobody has verified anything yet.
+        let _ = store.scan(Kind::User, KeyRange::all(), 100).await;
+        let batch = Batch::new().put(Kind::User, "user 7", Expect::Any, None, "y".repeat(3000));
+        match store.commit(batch).await {
+            Ok(_) => {
+                // It was a page that nothing uses.
+                let after = store.scan(Kind::User, KeyRange::all(), 100).await.unwrap();
+                assert_eq!(after.len(), before.len());
+            }
+            Err(error) => {
+                assert!(error.is_damage(), "{error:?}");
+                assert!(store.get(Kind::User, b"user 8").await.unwrap_err().is_damage());
+                drop(store);
+                let left = fs::read(home.file()).unwrap();
+                assert!(left[4096..] == damaged[4096..], "the file is left as it was found");
+                noticed += 1;
+            }
+        }
+    }
+    assert!(noticed > 0);
+}
+
+#[tokio::test]
+async fn damage_that_is_found_while_the_store_is_used_ends_its_use() {
+    let home = Home::new();
+    fifty_users(&home).await;
+    let whole = fs::read(home.file()).unwrap();
+    // Within a body: only a checksum tells.
+    let at = whole.windows(9).position(|bytes| bytes == b"xxxxxxxxx").unwrap();
+    home.changes(at, b'y');
+    let store = home.open().unwrap();
+    let mut changes = store.watch();
+    assert!(is_verified(&store).await.unwrap_err().is_damage());
+    assert!(store.get(Kind::User, b"user 7").await.unwrap_err().is_damage());
+    assert!(store.commit(Batch::new()).await.unwrap_err().is_damage());
+    assert!(matches!(changes.try_recv(), Err(TryRecvError::Closed)), "nobody keeps anything");
+    assert!(matches!(store.watch().try_recv(), Err(TryRecvError::Closed)));
+}
+
+#[tokio::test]
+async fn a_store_is_read_before_it_is_verified_and_written_to_afterwards() {
+    let home = Home::new();
+    let before = fifty_users(&home).await;
+    let (disk, writers_may_read) = Held::over(&home.file());
+    let store = Redb::over(disk, Options { cache: 1 << 20 }).unwrap();
+    assert_eq!(store.scan(Kind::User, KeyRange::all(), 100).await.unwrap(), before);
+    let mut written = store.commit(Batch::new().delete(Kind::User, "user 7", Expect::Any));
+    assert!(poll_immediate(&mut written).await.is_none());
+    assert_eq!(store.scan(Kind::User, KeyRange::all(), 100).await.unwrap(), before);
+    writers_may_read.send(()).unwrap();
+    assert!(matches!(written.await.unwrap(), Outcome::Committed(_)));
+    drop(store);
+    assert!(home.open().unwrap().get(Kind::User, b"user 7").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn whoever_closes_a_store_before_it_is_verified_leaves_it_as_it_was() {
+    let home = Home::new();
+    let before = fifty_users(&home).await;
+    let (disk, writers_may_read) = Held::over(&home.file());
+    let store = Redb::over(disk, Options { cache: 1 << 20 }).unwrap();
+    let mut written = store.commit(Batch::new().delete(Kind::User, "user 7", Expect::Any));
+    assert!(poll_immediate(&mut written).await.is_none());
+    drop(written);
+    let closing = thread::spawn(|| drop(store));
+    writers_may_read.send(()).unwrap();
+    closing.join().unwrap();
+    let store = home.open().unwrap();
+    // It may have been verified just before it was closed, and then the batch was carried out.
+    let after = store.scan(Kind::User, KeyRange::all(), 100).await.unwrap();
+    assert!((49..=50).contains(&after.len()) && after.iter().all(|entry| before.contains(entry)));
+}
+
+/// A file that the writer cannot read before it is told to.
+#[derive(Debug)]
+struct Held {
+    file: FileBackend,
+    until: Mutex<Option<Receiver<()>>>,
+}
+
+impl Held {
+    fn over(path: &Path) -> (Self, Sender<()>) {
+        let file = OpenOptions::new().read(true).write(true).open(path).unwrap();
+        let (tell, until) = channel();
+        (Self { file: FileBackend::new(file).unwrap(), until: Mutex::new(Some(until)) }, tell)
+    }
+}
+
+impl StorageBackend for Held {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        if thread::current().name() == Some("store-writer") {
+            let until = self.until.lock().unwrap().take();
+            until.map(|until| until.recv());
+        }
+        self.file.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.file.write(offset, data)
+    }
 }

@@ -6,20 +6,20 @@ use crate::config::problem::meant;
 use crate::config::written::{self, Asked, Conditions, FactorKind, List, Require, Values, Word};
 use crate::domain::assurance::{Kinds, Level, Only, Requirement};
 use crate::domain::name::{Group, Name};
-use crate::policy::pattern::Pattern;
+use crate::policy::pattern::{Covering, Pattern};
 use crate::policy::{Parameter, Rule};
 
 use super::{Judge, below, items};
 
 impl Judge<'_> {
     pub(super) fn rules(&mut self, at: &str, rules: &List<written::Rule>) -> Vec<Rule> {
-        let mut read: Vec<Rule> = Vec::new();
+        let mut earlier = Earlier::default();
         for (at, rule) in items(at, rules) {
             let rule = self.rule(&at, rule);
-            self.warn_of_rule(&at, &rule, &read);
-            read.push(rule);
+            self.warn_of_rule(&at, &rule, &earlier);
+            earlier.add(rule);
         }
-        read
+        earlier.rules
     }
 
     fn rule(&mut self, at: &str, rule: &written::Rule) -> Rule {
@@ -210,7 +210,7 @@ impl Judge<'_> {
     }
 
     /// What is unwise about a rule, in the light of those before it.
-    fn warn_of_rule(&mut self, at: &str, rule: &Rule, earlier: &[Rule]) {
+    fn warn_of_rule(&mut self, at: &str, rule: &Rule, earlier: &Earlier) {
         if !rule.enforce {
             self.warn(&below(at, "enforce"), "is only watched: what it refuses is let through");
         }
@@ -223,13 +223,9 @@ impl Judge<'_> {
         }
         for (index, pattern) in rule.paths.iter().enumerate() {
             let at = format!("{}[{index}]", below(at, "paths"));
-            let takers =
-                earlier.iter().enumerate().filter(|(_, other)| other.enforce && !other.only_adds());
-            let mut taken = takers.filter(|(_, other)| {
-                other.paths.iter().any(|path| path.covers(pattern))
-                    && other.is_no_narrower_than(rule)
-            });
-            if let Some((taker, _)) = taken.next() {
+            let takers = earlier.all.covering(pattern);
+            let takers = takers.filter(|taker| earlier.rules[*taker].is_no_narrower_than(rule));
+            if let Some(taker) = takers.min() {
                 let what = format!(
                     "`{pattern}` can never apply: rules[{taker}] before it takes all its paths"
                 );
@@ -240,24 +236,47 @@ impl Judge<'_> {
     }
 
     /// A rule lets in with less those whom a narrower one before it does not take.
-    fn warn_of_weakness(&mut self, at: &str, rule: &Rule, earlier: &[Rule]) {
-        let narrower = earlier.iter().enumerate().find(|(_, other)| {
-            let asks_more = other.require.and(&rule.require) == other.require
-                && other.require.level > rule.require.level
-                && other.require.level != Level::Nobody;
-            let same_places =
-                other.paths.iter().any(|path| rule.paths.iter().any(|wider| wider.covers(path)));
-            let by_whom =
-                !other.methods.is_empty() || !other.networks.is_empty() || !other.groups.is_empty();
-            other.enforce && !other.only_adds() && by_whom && asks_more && same_places
-        });
-        if let Some((index, _)) = narrower {
+    fn warn_of_weakness(&mut self, at: &str, rule: &Rule, earlier: &Earlier) {
+        let asks_more = |index: &usize| {
+            let other = &earlier.rules[*index].require;
+            other.level > rule.require.level
+                && other.level != Level::Nobody
+                && other.and(&rule.require) == *other
+        };
+        let same_places = rule.paths.iter().flat_map(|wider| earlier.selective.covered(wider));
+        if let Some(index) = same_places.filter(asks_more).min() {
             let what = format!(
                 "whoever rules[{index}] does not take because of its other conditions enters the \
                  same place here with less"
             );
             self.warn(at, what);
         }
+    }
+}
+
+/// The rules that stand before one; those that always govern where they take a request can be found
+/// by their paths.
+#[derive(Default)]
+struct Earlier {
+    rules: Vec<Rule>,
+    all: Covering,
+    /// Those that do not take everybody there.
+    selective: Covering,
+}
+
+impl Earlier {
+    fn add(&mut self, rule: Rule) {
+        let by_whom =
+            !rule.methods.is_empty() || !rule.networks.is_empty() || !rule.groups.is_empty();
+        if rule.enforce && !rule.only_adds() {
+            for path in &rule.paths {
+                self.all.add(path, self.rules.len());
+                if by_whom {
+                    self.selective.add(path, self.rules.len());
+                }
+            }
+        }
+        self.rules.push(rule);
     }
 }
 

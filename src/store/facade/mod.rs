@@ -19,7 +19,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use minicbor::{Decode, Encode};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, Semaphore};
 
 use super::batch::{Batch, Expect, Outcome};
 use super::cache::{Cache, Snapshot};
@@ -50,9 +50,13 @@ pub struct Store {
     told: OnceLock<Told>,
     /// Writers of one user stand in line here rather than overtake each other at the store.
     lines: [Mutex<()>; LINES],
+    /// How many more may note that stays go on: where the store writes nothing for a while, they
+    /// would pile up.
+    touches: Semaphore,
 }
 
 const LINES: usize = 64;
+const TOUCHES: usize = 512;
 
 /// Is told of an event that is durable, and of the name of whom it is about.
 type Hear = Box<dyn Fn(&Event, Option<&str>) + Send + Sync>;
@@ -75,6 +79,8 @@ struct Read<T> {
     value: Option<T>,
     version: Option<Version>,
     expires: Option<Timestamp>,
+    /// How many bytes it takes in the store.
+    length: usize,
 }
 
 impl Store {
@@ -90,6 +96,7 @@ impl Store {
             mails: AtomicBool::new(false),
             told: OnceLock::new(),
             lines: std::array::from_fn(|_| Mutex::new(())),
+            touches: Semaphore::new(TOUCHES),
         }
     }
 
@@ -116,7 +123,7 @@ impl Store {
         let read = self.read::<User>(Kind::User, id.as_bytes()).await?;
         Ok(read.value.map(|user| {
             let snapshot = Arc::new(Snapshot::of(user));
-            self.cache.keep_user(id, Arc::clone(&snapshot), since);
+            self.cache.keep_user(id, Arc::clone(&snapshot), read.length, since);
             snapshot
         }))
     }
@@ -134,7 +141,7 @@ impl Store {
         let read = self.read::<Session>(Kind::Session, hash.as_bytes()).await?;
         Ok(read.value.map(|session| {
             let session = Arc::new(session);
-            self.cache.keep_session(hash, Arc::clone(&session), since);
+            self.cache.keep_session(hash, Arc::clone(&session), read.length, since);
             session
         }))
     }
@@ -152,7 +159,7 @@ impl Store {
         let read = self.read::<Stay>(Kind::Stay, id.as_bytes()).await?;
         Ok(read.value.map(|stay| {
             let stay = Arc::new(stay);
-            self.cache.keep_stay(id, Arc::clone(&stay), since);
+            self.cache.keep_stay(id, Arc::clone(&stay), read.length, since);
             stay
         }))
     }
@@ -201,7 +208,7 @@ impl Store {
     {
         match key {
             Some(key) => self.read(kind, key).await,
-            None => Ok(Read { value: None, version: None, expires: None }),
+            None => Ok(Read { value: None, version: None, expires: None, length: 0 }),
         }
     }
 
@@ -210,12 +217,13 @@ impl Store {
         T: for<'b> Decode<'b, ()>,
     {
         let Some(record) = self.records.get(kind, key).await? else {
-            return Ok(Read { value: None, version: None, expires: None });
+            return Ok(Read { value: None, version: None, expires: None, length: 0 });
         };
         Ok(Read {
             value: Some(self.open(kind, key, &record)?),
             version: Some(record.version),
             expires: record.expires,
+            length: record.body.len(),
         })
     }
 

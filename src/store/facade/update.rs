@@ -205,11 +205,13 @@ impl Store {
         Err(Unavailable::new("too many others write to the same user"))
     }
 
-    /// Notes that a stay goes on, if it is still there and nobody else writes to it.
+    /// Notes that a stay goes on, if it is still there, nobody else writes to it, and not too many
+    /// are being noted already: the next use is noted, too.
     ///
     /// # Errors
     /// As [`Store::update`].
     pub async fn touch(&self, id: StayId, now: Timestamp) -> Result<(), Unavailable> {
+        let Ok(_turn) = self.touches.try_acquire() else { return Ok(()) };
         let read = self.read::<Stay>(Kind::Stay, id.as_bytes()).await?;
         let Some(stay) = read.value.clone().filter(|stay| stay.is_worth_touching(now)) else {
             return Ok(());

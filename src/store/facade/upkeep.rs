@@ -48,8 +48,20 @@ impl Store {
         self.commit(batch, &[], None).await.map(|_| ())
     }
 
-    /// When each demand of `names` was first seen, by name; one that is new is seen now, and one
-    /// that is gone is forgotten, so that it begins anew should it come back.
+    /// When each demand of `names` was first seen, by name; one that is new is seen now.
+    ///
+    /// # Errors
+    /// As [`Store::user`].
+    pub async fn demands(
+        &self,
+        names: impl Iterator<Item = String>,
+        now: Timestamp,
+    ) -> Result<Since, Unavailable> {
+        Ok(self.look_at_demands(names, now).await?.0)
+    }
+
+    /// As [`Store::demands`], and notes it: one that is gone is forgotten, so that it begins anew
+    /// should it come back.
     ///
     /// # Errors
     /// As [`Store::update`].
@@ -58,6 +70,18 @@ impl Store {
         names: impl Iterator<Item = String>,
         now: Timestamp,
     ) -> Result<Since, Unavailable> {
+        let (since, batch) = self.look_at_demands(names, now).await?;
+        if !batch.steps().is_empty() {
+            self.commit(batch, &[], None).await?;
+        }
+        Ok(since)
+    }
+
+    async fn look_at_demands(
+        &self,
+        names: impl Iterator<Item = String>,
+        now: Timestamp,
+    ) -> Result<(Since, Batch), Unavailable> {
         let mut since = Since::new();
         let mut batch = Batch::new();
         let kept = self.records.scan(Kind::Setting, KeyRange::prefix(DEMAND), usize::MAX).await?;
@@ -79,10 +103,7 @@ impl Store {
         for key in gone.into_keys() {
             batch = batch.delete(Kind::Setting, key, Expect::Any);
         }
-        if !batch.steps().is_empty() {
-            self.commit(batch, &[], None).await?;
-        }
-        Ok(since)
+        Ok((since, batch))
     }
 
     /// Whether the store can be read.

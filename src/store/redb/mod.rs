@@ -4,6 +4,8 @@
 //! carries out everything that waits in a single transaction: a durable commit costs two waits
 //! for the disk, and many can share them. The file belongs to one process at a time.
 
+mod health;
+mod picture;
 mod writer;
 
 use std::fs::{self, File, OpenOptions};
@@ -12,6 +14,7 @@ use std::ops::Bound;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
 use redb::backends::FileBackend;
@@ -20,12 +23,12 @@ use redb::{
 };
 use tokio::sync::broadcast;
 
+use self::health::{Health, opened};
+use self::picture::{Picture, Shared};
 use self::writer::{Task, Writer};
 use super::batch::{Batch, Outcome};
 use super::directory::sync_directory;
-use super::records::{
-    CHANGES_KEPT, Change, Entry, KeyRange, Kind, Record, Records, Unavailable, Version,
-};
+use super::records::{Change, Entry, KeyRange, Kind, Record, Records, Unavailable, Version};
 use crate::domain::time::Timestamp;
 
 /// The tag of a kind, and a key.
@@ -52,7 +55,7 @@ const KNOWN_FORMAT: u64 = 1;
 pub struct Redb {
     writer: Writer,
     database: Arc<Database>,
-    changes: broadcast::Sender<Arc<Change>>,
+    health: Arc<Health>,
 }
 
 /// How a file is kept open.
@@ -63,9 +66,9 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// 32 MiB: room for the inner pages of a million records.
+    /// 16 MiB: the inner pages of a million records. The rest the system keeps for us as it sees fit.
     fn default() -> Self {
-        Self { cache: 32 << 20 }
+        Self { cache: 16 << 20 }
     }
 }
 
@@ -92,8 +95,11 @@ pub enum OpenError {
 impl Redb {
     /// Opens the store at `path`, or creates it there, readable by this system user only.
     ///
-    /// Every page is verified, so this reads the whole file: less than a second for a quarter of a
-    /// gigabyte. Unverified, a damaged page would be a panic or a wrong answer some day later.
+    /// What a crash leaves is whole: commits have two phases and note what they allocate ([`writer`]),
+    /// so redb takes up the last of them at once, however long the file is. What disks and people do
+    /// to a file shows only when every page is verified, which takes seconds for each gigabyte. So
+    /// the store is read at once, every answer of redb taken with care ([`health`]), and written to
+    /// only once it is verified: damage is never built upon.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -110,19 +116,27 @@ impl Redb {
     /// # Errors
     /// See [`OpenError`].
     pub fn over(backend: impl StorageBackend, options: Options) -> Result<Self, OpenError> {
-        let fresh = backend.len()? == 0;
-        let database = Database::builder()
-            .set_cache_size(options.cache)
-            .set_check_integrity_on_open(!fresh)
-            .create_with_backend(backend)?;
+        let (fresh, file) = (backend.len()? == 0, Shared::new(backend));
+        let health = Arc::new(Health::of(file.clone()));
+        let database = opened(|| {
+            Database::builder().set_cache_size(options.cache).create_with_backend(file.clone())
+        })?;
         if fresh {
             writer::lay_out(&database)?;
         }
-        match format_of(&database)? {
-            Some(KNOWN_FORMAT) => Ok(Self::run(database)?),
-            Some(found) => Err(OpenError::Format { found }),
-            None => Err(OpenError::Damaged("it names no format".into())),
+        match health.careful("its file cannot be read", || format_of(&database)) {
+            Ok(Some(KNOWN_FORMAT)) => {}
+            Ok(Some(found)) => return Err(OpenError::Format { found }),
+            Ok(None) => return Err(OpenError::Damaged("it names no format".into())),
+            Err(error) => return Err(OpenError::Damaged(error.into())),
         }
+        let called_off = Arc::new(AtomicBool::new(false));
+        let unverified =
+            (!fresh).then(|| Picture::of(file, Arc::clone(&called_off))).transpose()?;
+        let database = Arc::new(database);
+        let writer =
+            Writer::start(Arc::clone(&database), Arc::clone(&health), unverified, called_off)?;
+        Ok(Self { writer, database, health })
     }
 
     fn over_file(file: File, options: Options) -> Result<Self, OpenError> {
@@ -159,13 +173,6 @@ impl Redb {
         Ok(store)
     }
 
-    fn run(database: Database) -> io::Result<Self> {
-        let database = Arc::new(database);
-        let changes = broadcast::Sender::new(CHANGES_KEPT);
-        let writer = Writer::start(Arc::clone(&database), changes.clone())?;
-        Ok(Self { writer, database, changes })
-    }
-
     fn read(&self, kind: Kind, key: &[u8]) -> Result<Option<Record>, redb::Error> {
         let table = self.database.begin_read()?.open_table(RECORDS)?;
         Ok(table.get((kind.tag(), key))?.map(|found| record(found.value())))
@@ -199,7 +206,7 @@ impl Redb {
 #[async_trait]
 impl Records for Redb {
     async fn get(&self, kind: Kind, key: &[u8]) -> Result<Option<Record>, Unavailable> {
-        self.read(kind, key).map_err(unreadable)
+        self.health.careful("its file cannot be read", || self.read(kind, key))
     }
 
     async fn scan(
@@ -211,7 +218,7 @@ impl Records for Redb {
         if range.is_empty() {
             return Ok(Vec::new());
         }
-        self.read_range(kind, &range, limit).map_err(unreadable)
+        self.health.careful("its file cannot be read", || self.read_range(kind, &range, limit))
     }
 
     async fn commit(&self, batch: Batch) -> Result<Outcome, Unavailable> {
@@ -220,7 +227,7 @@ impl Records for Redb {
     }
 
     fn watch(&self) -> broadcast::Receiver<Arc<Change>> {
-        self.changes.subscribe()
+        self.health.watch()
     }
 
     async fn sweep(&self, now: Timestamp) -> Result<usize, Unavailable> {
@@ -237,16 +244,9 @@ fn record((version, expires, body): (u64, Option<u64>, &[u8])) -> Record {
     }
 }
 
-fn unreadable(error: redb::Error) -> Unavailable {
-    Unavailable::because("its file cannot be read", error)
-}
-
-fn format_of(database: &Database) -> Result<Option<u64>, OpenError> {
-    let read = || -> Result<Option<u64>, redb::Error> {
-        let facts = database.begin_read()?.open_table(FACTS)?;
-        Ok(facts.get(FORMAT)?.map(|found| found.value()))
-    };
-    read().map_err(|error| OpenError::Damaged(error.into()))
+fn format_of(database: &Database) -> Result<Option<u64>, redb::Error> {
+    let facts = database.begin_read()?.open_table(FACTS)?;
+    Ok(facts.get(FORMAT)?.map(|found| found.value()))
 }
 
 fn private_file(path: &Path) -> io::Result<File> {

@@ -1,4 +1,4 @@
-//! The one thread that writes.
+//! The one thread that writes, once it has verified what is there.
 //!
 //! Tasks that arrive while a transaction is waiting for the disk go into the next one together.
 //! Each is held against what those before it have written; one that was overtaken leaves nothing
@@ -7,11 +7,14 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use redb::{Database, Durability, ReadableTable, Table, WriteTransaction};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
+use super::health::Health;
+use super::picture::Picture;
 use super::{COMMITS, Due, EXPIRIES, FACTS, FORMAT, KNOWN_FORMAT, Place, RECORDS, Stored};
 use crate::domain::time::Timestamp;
 use crate::store::batch::{Batch, Expect, Then};
@@ -43,19 +46,31 @@ struct Job {
 #[derive(Debug)]
 pub(super) struct Writer {
     jobs: Option<mpsc::Sender<Job>>,
+    /// Ends the verification early; then nothing is written at all.
+    called_off: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Writer {
+    /// Starts the thread. What is `unverified` is looked at first: until that is done, whoever
+    /// wants to write waits.
     pub(super) fn start(
         database: Arc<Database>,
-        changes: broadcast::Sender<Arc<Change>>,
+        health: Arc<Health>,
+        unverified: Option<Picture>,
+        called_off: Arc<AtomicBool>,
     ) -> io::Result<Self> {
         let (jobs, waiting) = mpsc::channel(WAITING_AT_MOST);
-        let thread = thread::Builder::new()
-            .name("store-writer".to_owned())
-            .spawn(move || work_off(&database, &changes, waiting))?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
+        let until = Arc::clone(&called_off);
+        let thread = thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
+            if let Some(picture) = unverified {
+                verify(picture, &health, &until);
+            }
+            if !until.load(Ordering::Relaxed) {
+                work_off(&database, &health, waiting);
+            }
+        })?;
+        Ok(Self { jobs: Some(jobs), called_off, thread: Some(thread) })
     }
 
     pub(super) async fn carry_out(&self, task: Task) -> Result<Changed, Unavailable> {
@@ -69,6 +84,7 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
+        self.called_off.store(true, Ordering::Relaxed);
         self.jobs = None;
         if let Some(thread) = self.thread.take() {
             // It panicked: those who waited were told, and the next open looks after the file.
@@ -77,11 +93,17 @@ impl Drop for Writer {
     }
 }
 
-fn work_off(
-    database: &Database,
-    changes: &broadcast::Sender<Arc<Change>>,
-    mut waiting: mpsc::Receiver<Job>,
-) {
+/// Finds out whether the file is whole. On a damaged one not even redb's own housekeeping is safe: it
+/// would give away pages that are in use.
+fn verify(picture: Picture, health: &Health, called_off: &AtomicBool) {
+    match picture.verify() {
+        _ if called_off.load(Ordering::Relaxed) => {}
+        Ok(()) => health.is_verified(),
+        Err(error) => drop(health.is_damaged(error)),
+    }
+}
+
+fn work_off(database: &Database, health: &Health, mut waiting: mpsc::Receiver<Job>) {
     while let Some(first) = waiting.blocking_recv() {
         let mut group = vec![first];
         while group.len() < GROUP_AT_MOST {
@@ -90,17 +112,14 @@ fn work_off(
         }
         let (tasks, answers): (Vec<_>, Vec<_>) =
             group.into_iter().map(|job| (job.task, job.answer)).unzip();
-        match carry_out(database, &tasks) {
+        match health.careful("its file cannot be written", || carry_out(database, &tasks)) {
             Ok(done) => {
-                for change in done.iter().flatten() {
-                    let _ = changes.send(Arc::clone(change));
-                }
+                done.iter().flatten().for_each(|change| health.announce(change));
                 for (answer, change) in answers.into_iter().zip(done) {
                     let _ = answer.send(Ok(change));
                 }
             }
-            Err(error) => {
-                let unavailable = Unavailable::because("its file cannot be written", error);
+            Err(unavailable) => {
                 for answer in answers {
                     let _ = answer.send(Err(unavailable.clone()));
                 }

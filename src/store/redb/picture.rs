@@ -1,0 +1,293 @@
+//! A file that is verified while it is read.
+//!
+//! redb verifies a whole file only where it may also repair it, and only with nobody else at work on
+//! it. So it is given a picture: it finds there what the file holds, and whatever it writes stays in
+//! the picture. Meanwhile the file is guarded: nothing is written to it at all, not even what redb
+//! writes of its own accord when it closes a file.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt;
+use std::io;
+use std::ops::Bound;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use redb::{BackendError, Database, StorageBackend};
+
+use super::OpenError;
+use super::health::opened;
+
+const BLOCK: usize = 4096;
+
+type Block = Box<[u8; BLOCK]>;
+
+/// A file that several look at. Clones are the same file.
+#[derive(Clone, Debug)]
+pub(super) struct Shared {
+    file: Arc<dyn StorageBackend>,
+    guarded: Arc<AtomicBool>,
+}
+
+impl Shared {
+    pub(super) fn new(file: impl StorageBackend) -> Self {
+        Self { file: Arc::new(file), guarded: Arc::default() }
+    }
+
+    /// Lets nothing be written from now on, or lets it again.
+    pub(super) fn guard(&self, guarded: bool) {
+        self.guarded.store(guarded, Ordering::SeqCst);
+    }
+
+    fn unguarded(&self) -> io::Result<&dyn StorageBackend> {
+        if self.guarded.load(Ordering::SeqCst) {
+            return Err(io::Error::other("nothing is written to a file that is not verified"));
+        }
+        Ok(&*self.file)
+    }
+}
+
+/// A picture of a file to which nobody writes as long as it is looked at.
+pub(super) struct Picture {
+    file: Shared,
+    drawn: Mutex<Drawn>,
+    called_off: Arc<AtomicBool>,
+}
+
+/// What was written to the picture.
+struct Drawn {
+    length: u64,
+    blocks: HashMap<u64, Block>,
+}
+
+impl Picture {
+    /// A picture of `file`. Once it is `called_off`, it cannot be read any more.
+    pub(super) fn of(file: Shared, called_off: Arc<AtomicBool>) -> io::Result<Self> {
+        let drawn = Drawn { length: file.len()?, blocks: HashMap::new() };
+        Ok(Self { file, drawn: Mutex::new(drawn), called_off })
+    }
+
+    /// Verifies every page.
+    pub(super) fn verify(self) -> Result<(), OpenError> {
+        opened(|| {
+            Database::builder()
+                .set_cache_size(CACHE)
+                .set_check_integrity_on_open(true)
+                .create_with_backend(self)
+        })
+        .map(drop)
+    }
+
+    fn drawn(&self) -> MutexGuard<'_, Drawn> {
+        self.drawn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A block to draw on.
+    fn block<'d>(&self, drawn: &'d mut Drawn, number: u64) -> io::Result<&'d mut Block> {
+        Ok(match drawn.blocks.entry(number) {
+            Entry::Occupied(block) => block.into_mut(),
+            Entry::Vacant(place) => {
+                let mut block = Box::new([0; BLOCK]);
+                let (from, to) = overlap(number, 0, self.file.len()?);
+                self.file.read(number * BLOCK as u64, &mut block[from..to])?;
+                place.insert(block)
+            }
+        })
+    }
+}
+
+/// What is read is read once or twice: little is gained by keeping it.
+const CACHE: usize = 1 << 20;
+
+impl StorageBackend for Picture {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.drawn().length)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        if self.called_off.load(Ordering::Relaxed) {
+            return Err(io::Error::other("it was called off"));
+        }
+        let drawn = self.drawn();
+        let end = offset + out.len() as u64;
+        if end > drawn.length {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let behind = out.len() - usize_of(end.saturating_sub(self.file.len()?).min(end - offset));
+        self.file.read(offset, &mut out[..behind])?;
+        for number in blocks(offset, end) {
+            if let Some(block) = drawn.blocks.get(&number) {
+                let (from, to) = overlap(number, offset, end);
+                let place = usize_of(number * BLOCK as u64 + from as u64 - offset);
+                out[place..place + to - from].copy_from_slice(&block[from..to]);
+            }
+        }
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let mut drawn = self.drawn();
+        // What is cut off, or added, is zero.
+        let (start, end) = (len.min(drawn.length), len.max(drawn.length));
+        for number in blocks(start, end) {
+            let (from, to) = overlap(number, start, end);
+            if from > 0 {
+                self.block(&mut drawn, number)?[from..to].fill(0);
+            } else {
+                drawn.blocks.insert(number, Box::new([0; BLOCK]));
+            }
+        }
+        drawn.length = len;
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let mut drawn = self.drawn();
+        let end = offset + data.len() as u64;
+        for number in blocks(offset, end) {
+            let (from, to) = overlap(number, offset, end);
+            let place = usize_of(number * BLOCK as u64 + from as u64 - offset);
+            self.block(&mut drawn, number)?[from..to]
+                .copy_from_slice(&data[place..place + to - from]);
+        }
+        Ok(())
+    }
+}
+
+/// The numbers of the blocks that `start..end` touches.
+fn blocks(start: u64, end: u64) -> std::ops::Range<u64> {
+    let block = BLOCK as u64;
+    if start < end { start / block..end.div_ceil(block) } else { 0..0 }
+}
+
+/// Which bytes of a block lie in `start..end`.
+fn overlap(number: u64, start: u64, end: u64) -> (usize, usize) {
+    let begins = number * BLOCK as u64;
+    let within = |place: u64| usize_of(place.saturating_sub(begins).min(BLOCK as u64));
+    (within(start), within(end))
+}
+
+fn usize_of(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+impl fmt::Debug for Picture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Picture(…)")
+    }
+}
+
+impl StorageBackend for Shared {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.unguarded()?.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.unguarded()?.write(offset, data)
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.file.close()
+    }
+
+    fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.file.try_lock_range(start, end)
+    }
+
+    fn try_lock_shared_range(
+        &self,
+        start: Bound<u64>,
+        end: Bound<u64>,
+    ) -> Result<bool, BackendError> {
+        self.file.try_lock_shared_range(start, end)
+    }
+
+    fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.file.lock_range(start, end)
+    }
+
+    fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.file.lock_shared_range(start, end)
+    }
+
+    fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.file.unlock_range(start, end)
+    }
+
+    fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.file.query_lock_range(start, end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::rngs::StdRng;
+    use rand::{RngExt, SeedableRng};
+    use redb::backends::InMemoryBackend;
+
+    use super::*;
+
+    fn all_of(file: &dyn StorageBackend) -> Vec<u8> {
+        let mut bytes = vec![0; usize_of(file.len().unwrap())];
+        file.read(0, &mut bytes).unwrap();
+        bytes
+    }
+
+    fn scribble(file: &dyn StorageBackend, chance: &mut StdRng) {
+        let length = file.len().unwrap();
+        if chance.random_ratio(1, 5) {
+            file.set_len(chance.random_range(0..60_000)).unwrap();
+        } else if length > 0 {
+            let start = chance.random_range(0..length);
+            let data = vec![chance.random(); usize_of((length - start).min(9_000))];
+            file.write(start, &data).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_picture_is_like_the_file_and_nothing_drawn_on_it_reaches_the_file() {
+        let mut chance = StdRng::seed_from_u64(7);
+        for _ in 0..50 {
+            let file = Shared::new(InMemoryBackend::new());
+            (0..20).for_each(|_| scribble(&file, &mut chance));
+            let (before, plain) = (all_of(&file), InMemoryBackend::new());
+            plain.set_len(before.len() as u64).unwrap();
+            plain.write(0, &before).unwrap();
+            let picture = Picture::of(file.clone(), Arc::default()).unwrap();
+            let seed = chance.random();
+            for drawn_on in [&picture as &dyn StorageBackend, &plain] {
+                let mut chance = StdRng::seed_from_u64(seed);
+                (0..20).for_each(|_| scribble(drawn_on, &mut chance));
+            }
+            assert_eq!(all_of(&picture), all_of(&plain));
+            assert_eq!(all_of(&file), before);
+        }
+    }
+
+    #[test]
+    fn a_picture_that_was_called_off_cannot_be_read() {
+        let called_off = Arc::new(AtomicBool::new(false));
+        let file = Shared::new(InMemoryBackend::new());
+        file.set_len(9).unwrap();
+        let picture = Picture::of(file, Arc::clone(&called_off)).unwrap();
+        assert!(picture.read(0, &mut [0; 9]).is_ok());
+        called_off.store(true, Ordering::Relaxed);
+        assert!(picture.read(0, &mut [0; 9]).is_err());
+    }
+}
