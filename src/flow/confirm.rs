@@ -42,7 +42,7 @@ pub async fn confirm(
         return Ok(Confirm::Waiting { until });
     }
     let known = caller.known_to(&visit.user.user);
-    let Ok(place) = env.hashing.place(caller.address, known) else { return Ok(Confirm::Busy) };
+    let Ok(place) = env.place(caller.address, known).await else { return Ok(Confirm::Busy) };
     let user = visit.session.user;
     let charged = match charge(env, caller, user).await? {
         Ok(charged) => charged,

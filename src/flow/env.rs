@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::{App, Config};
 use crate::domain::agent::Agent;
@@ -15,7 +16,7 @@ use crate::domain::secret::Token;
 use crate::domain::signed::Signer;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{User, UserId};
-use crate::identity::{Hashing, SignInLimit};
+use crate::identity::{Full, Hashing, Place, SignInLimit};
 use crate::metrics::Metrics;
 use crate::store::{Snapshot, Store, Unavailable};
 
@@ -111,7 +112,27 @@ impl Env {
         }
         Err(caller.now.plus(SignInLimit::ONE_MORE))
     }
+
+    /// A place for hashing a password, at once or within a second: where many guess, that is how
+    /// often one becomes free, and whoever is refused at once only comes back at once.
+    ///
+    /// # Errors
+    /// [`Full`] if there is none then either.
+    pub(super) async fn place(
+        &self,
+        address: IpAddr,
+        known: Option<BrowserId>,
+    ) -> Result<Place, Full> {
+        if let Ok(place) = self.hashing.place(address, known) {
+            return Ok(place);
+        }
+        tokio::time::sleep(PATIENCE).await;
+        self.hashing.place(address, known)
+    }
 }
+
+/// How long somebody waits for a place before they are asked to come back.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 impl fmt::Debug for Env {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

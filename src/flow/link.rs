@@ -85,7 +85,7 @@ pub async fn set_password(
     let link = env.store.link(token.hash()).await?;
     let sets = |link: &Link| matches!(link.purpose, Purpose::SetPassword | Purpose::ResetPassword);
     let Some(link) = link.filter(sets) else { return Ok(PasswordSet::Dead) };
-    let Ok(place) = env.hashing.place(caller.address, None) else { return Ok(PasswordSet::Busy) };
+    let Ok(place) = env.place(caller.address, None).await else { return Ok(PasswordSet::Busy) };
     let hash = place.hash(password).await.map_err(broken)?;
     let now = caller.now;
     let user = link.user;

@@ -40,7 +40,7 @@ pub async fn change_password(
         return Ok(Changed::Waiting { until });
     }
     let known = caller.known_to(&visit.user.user);
-    let Ok(place) = env.hashing.place(caller.address, known) else { return Ok(Changed::Busy) };
+    let Ok(place) = env.place(caller.address, known).await else { return Ok(Changed::Busy) };
     let hash = place.hash(password).await.map_err(broken)?;
     let fresh = Fresh::draw(env);
     let user = visit.session.user;

@@ -50,7 +50,7 @@ pub async fn sign_in(
         return Ok(SignIn::Waiting { until });
     }
     let known = known_browser(env, caller, login).await?;
-    let Ok(place) = env.hashing.place(caller.address, known) else { return Ok(SignIn::Busy) };
+    let Ok(place) = env.place(caller.address, known).await else { return Ok(SignIn::Busy) };
     match env.store.user_named(login).await? {
         Some(user) => sign_in_user(env, caller, user, password, place).await,
         None => refuse_stranger(env, caller, login, password, place).await,
