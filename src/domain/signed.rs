@@ -9,6 +9,7 @@ use std::fmt;
 use data_encoding::BASE64URL_NOPAD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use smallvec::SmallVec;
 
 use super::secret::Secret;
 
@@ -79,8 +80,10 @@ impl Signer {
         if text.len() > (1 + N + MAC).div_ceil(3) * 4 {
             return None;
         }
-        let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
-        let (id, rest) = bytes.split_first()?;
+        let mut bytes = SmallVec::<[u8; 96]>::new();
+        bytes.resize(BASE64URL_NOPAD.decode_len(text.len()).ok()?, 0);
+        let length = BASE64URL_NOPAD.decode_mut(text.as_bytes(), &mut bytes).ok()?;
+        let (id, rest) = bytes.get(..length)?.split_first()?;
         let (payload, mac) = rest.split_at_checked(N)?;
         let (_, key) = self.keys.iter().find(|(known, _)| known == id)?;
         code(key.clone(), kind, host, *id, payload).verify_slice(mac).ok()?;
@@ -90,10 +93,12 @@ impl Signer {
 
 /// Every part with its length, so that no two different inputs read the same.
 fn code(mut mac: Hmac<Sha256>, kind: Kind, host: &str, id: u8, payload: &[u8]) -> Hmac<Sha256> {
+    let mut all = SmallVec::<[u8; 192]>::new();
     for part in [kind.label(), host.as_bytes(), &[id], payload] {
-        mac.update(&(part.len() as u64).to_be_bytes());
-        mac.update(part);
+        all.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        all.extend_from_slice(part);
     }
+    mac.update(&all);
     mac
 }
 

@@ -11,7 +11,7 @@ use crate::domain::session::Session;
 use crate::domain::stay::StayId;
 use crate::domain::time::Timestamp;
 use crate::policy::{Asker, Request, Ruling};
-use crate::store::{Reads, Snapshot, Unavailable};
+use crate::store::{Reads, Snapshot, Unavailable, Visited};
 
 /// A live session and whose it is.
 #[derive(Clone, Debug)]
@@ -151,7 +151,7 @@ pub async fn admit_still(
 #[derive(Clone, Debug)]
 pub struct Before {
     /// What was asked for.
-    pub request: Request,
+    pub request: Arc<Request>,
     /// From where, where that is known.
     pub address: Option<IpAddr>,
     /// In which visit, if in one.
@@ -170,10 +170,9 @@ pub async fn visit(
     now: Timestamp,
 ) -> Result<Option<Visit>, Unavailable> {
     let Some(hash) = session.map(Token::hash) else { return Ok(None) };
-    let Some(session) = env.store.session(hash).await? else { return Ok(None) };
+    let Some(visited) = env.store.visit(hash).await? else { return Ok(None) };
+    let Visited { session, stay, user } = visited;
     let Some(id) = session.stay else { return Ok(None) };
-    let Some(stay) = env.store.stay(id).await? else { return Ok(None) };
-    let Some(user) = env.store.user(session.user).await? else { return Ok(None) };
     if stay.user != session.user || !stay.is_alive(user.user.epoch(), env.config.sessions, now) {
         return Ok(None);
     }

@@ -5,7 +5,8 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::domain::assurance::Evidence;
 use crate::domain::time::Timestamp;
@@ -17,6 +18,9 @@ pub struct Witness {
     refusals: Mutex<VecDeque<Refusal>>,
     watched: Mutex<HashMap<Watched, Seen>>,
     recent: Mutex<VecDeque<Recent>>,
+    /// The second in which something was remembered last, and how much in it.
+    second: AtomicU64,
+    in_it: AtomicU64,
 }
 
 /// Somebody was refused.
@@ -76,9 +80,9 @@ pub struct Recent {
     /// When.
     pub at: Timestamp,
     /// By the name of its application.
-    pub app: String,
+    pub app: Arc<str>,
     /// What was asked for; kept to be judged again, never shown whole.
-    pub request: Request,
+    pub request: Arc<Request>,
     /// From where, if that is known.
     pub address: Option<IpAddr>,
     /// What its visitor had shown.
@@ -97,8 +101,11 @@ impl Witness {
     pub const REFUSALS: usize = 10_000;
     /// How many kinds of watched verdicts are counted.
     pub const WATCHED: usize = 10_000;
-    /// How many requests are remembered.
+    /// How many requests are remembered, and how many of one second: a thousand of a busy one would
+    /// say less than those of ten.
     pub const RECENT: usize = 1_000;
+    /// See [`Witness::RECENT`].
+    pub const OF_A_SECOND: u64 = 100;
 
     /// Remembers a refusal.
     pub fn refused(&self, refusal: Refusal) {
@@ -138,9 +145,17 @@ impl Witness {
         all
     }
 
-    /// Remembers a request.
-    pub fn judged(&self, recent: Recent) {
-        push(&mut held(&self.recent), recent, Self::RECENT);
+    /// Remembers a request, unless enough of this second are remembered.
+    pub fn judged(&self, at: Timestamp, recent: impl FnOnce() -> Recent) {
+        let second = at.seconds();
+        if self.second.load(Ordering::Relaxed) != second {
+            self.second.store(second, Ordering::Relaxed);
+            self.in_it.store(0, Ordering::Relaxed);
+        }
+        if self.in_it.load(Ordering::Relaxed) < Self::OF_A_SECOND {
+            self.in_it.fetch_add(1, Ordering::Relaxed);
+            push(&mut held(&self.recent), recent(), Self::RECENT);
+        }
     }
 
     /// The last requests, the oldest first.

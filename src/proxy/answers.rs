@@ -1,38 +1,65 @@
 //! What is changed in an application's answer before a visitor gets it.
 
-use http::header::{CACHE_CONTROL, HeaderName, HeaderValue, SET_COOKIE};
-use pingora::Result;
+use http::header::{
+    CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, SET_COOKIE, STRICT_TRANSPORT_SECURITY,
+};
+use http::response::Parts;
 use pingora::http::ResponseHeader;
+use pingora::{ErrorType, OrErr, Result};
+use smallvec::SmallVec;
 
 use super::cookies;
 
-/// Takes out of an application's answer the cookies that only we may set.
+/// Makes of an application's answer what its visitor gets. `is_private`: it was meant for them alone;
+/// `promise`: what tells browsers to come by https alone, where the application does not say.
+///
+/// Names come out as HTTP/2 has them, but for the usual ones: Pingora would look up each name three
+/// times to keep its case, which says nothing (RFC 9110 §5.1).
 ///
 /// # Errors
 /// If a header cannot be written back. The answer must not go on then.
-pub(super) fn drop_our_cookies(response: &mut ResponseHeader) -> Result<()> {
-    if !response.headers.get_all(SET_COOKIE).iter().any(|line| cookies::sets_ours(line.as_bytes()))
+pub(super) fn pass_on(
+    response: &mut ResponseHeader,
+    is_private: bool,
+    promise: Option<&HeaderValue>,
+) -> Result<()> {
+    let reason = response.get_reason_phrase();
+    let reason = reason.filter(|reason| Some(*reason) != response.status.canonical_reason());
+    let reason = reason.map(str::to_owned);
+    let (nothing, ()) = http::Response::new(()).into_parts();
+    let mut parts: Parts = std::mem::replace(response, nothing.into()).into();
+    drop_our_cookies(&mut parts.headers);
+    if is_private {
+        make_private(&mut parts.headers)?;
+    }
+    if let Some(promise) = promise
+        && !parts.headers.contains_key(STRICT_TRANSPORT_SECURITY)
     {
-        return Ok(());
+        parts.headers.insert(STRICT_TRANSPORT_SECURITY, promise.clone());
     }
-    let lines: Vec<HeaderValue> = response.headers.get_all(SET_COOKIE).iter().cloned().collect();
-    response.remove_header(&SET_COOKIE);
-    for line in lines.into_iter().filter(|line| !cookies::sets_ours(line.as_bytes())) {
-        response.append_header(SET_COOKIE, line)?;
+    *response = parts.into();
+    reason.map_or(Ok(()), |reason| response.set_reason_phrase(Some(&reason)))
+}
+
+/// Takes out of an application's answer the cookies that only we may set.
+fn drop_our_cookies(headers: &mut HeaderMap) {
+    let is_ours = |line: &HeaderValue| cookies::sets_ours(line.as_bytes());
+    if !headers.get_all(SET_COOKIE).iter().any(is_ours) {
+        return;
     }
-    Ok(())
+    let lines: Vec<HeaderValue> = headers.get_all(SET_COOKIE).iter().cloned().collect();
+    headers.remove(SET_COOKIE);
+    for line in lines.into_iter().filter(|line| !is_ours(line)) {
+        headers.append(SET_COOKIE, line);
+    }
 }
 
 /// Keeps shared caches from keeping an answer that was meant for one visitor. They may keep whatever
 /// does not forbid it, by their own guess where nothing is said (RFC 9111 §3, §4.2.2): so `public`
 /// and `s-maxage` become `private` (§5.2.2), which also stands where neither it nor `no-store` did,
 /// and the fields that speak to one cache only and outrank `Cache-Control` there (RFC 9213) go.
-///
-/// # Errors
-/// If a header cannot be written back. The answer must not go on then.
-pub(super) fn make_private(response: &mut ResponseHeader) -> Result<()> {
-    let targeted: Vec<HeaderName> = response
-        .headers
+fn make_private(headers: &mut HeaderMap) -> Result<()> {
+    let targeted: SmallVec<[HeaderName; 2]> = headers
         .keys()
         .filter(|name| {
             name.as_str() == "surrogate-control" || name.as_str().ends_with("-cache-control")
@@ -40,23 +67,25 @@ pub(super) fn make_private(response: &mut ResponseHeader) -> Result<()> {
         .cloned()
         .collect();
     for name in &targeted {
-        response.remove_header(name);
+        headers.remove(name);
     }
-    let lines: Vec<HeaderValue> = response.headers.get_all(CACHE_CONTROL).iter().cloned().collect();
+    let lines: SmallVec<[HeaderValue; 2]> =
+        headers.get_all(CACHE_CONTROL).iter().cloned().collect();
     let says =
         |which: fn(&[u8]) -> bool| lines.iter().any(|line| directives(line.as_bytes()).any(which));
     if says(forbids) && !says(is_shared) {
         return Ok(());
     }
-    response.remove_header(&CACHE_CONTROL);
-    response.append_header(CACHE_CONTROL, "private")?;
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
     for line in lines {
         let kept: Vec<&[u8]> = directives(line.as_bytes())
             .filter(|directive| !is_shared(directive) && !directive.is_empty())
             .filter(|directive| !directive.eq_ignore_ascii_case(b"private"))
             .collect();
         if !kept.is_empty() {
-            response.append_header(CACHE_CONTROL, kept.join(&b", "[..]))?;
+            let kept = HeaderValue::from_bytes(&kept.join(&b", "[..]));
+            headers
+                .append(CACHE_CONTROL, kept.or_err(ErrorType::InvalidHTTPHeader, "a directive")?);
         }
     }
     Ok(())
@@ -86,19 +115,37 @@ fn directives(line: &[u8]) -> impl Iterator<Item = &[u8]> {
 mod tests {
     use super::*;
 
-    fn answer(headers: &[(&'static str, &str)]) -> ResponseHeader {
-        let mut response = ResponseHeader::build(200, None).unwrap();
+    fn answer(headers: &[(&'static str, &str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
         for (name, value) in headers {
-            response.append_header(*name, *value).unwrap();
+            map.append(
+                name.to_ascii_lowercase().parse::<HeaderName>().unwrap(),
+                value.parse().unwrap(),
+            );
         }
-        response
+        map
     }
 
     fn cached(value: &str) -> Vec<String> {
-        let mut response = answer(&[("Cache-Control", value)]);
-        make_private(&mut response).unwrap();
+        let mut headers = answer(&[("Cache-Control", value)]);
+        make_private(&mut headers).unwrap();
         let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
-        response.headers.get_all(CACHE_CONTROL).iter().map(text).collect()
+        headers.get_all(CACHE_CONTROL).iter().map(text).collect()
+    }
+
+    #[test]
+    fn a_reason_of_the_applications_own_stays() {
+        let mut response = ResponseHeader::build(404, None).unwrap();
+        response.set_reason_phrase(Some("Gone Fishing")).unwrap();
+        response.append_header("ETag", "\"a\"").unwrap();
+        let promise = HeaderValue::from_static("max-age=1");
+        pass_on(&mut response, true, Some(&promise)).unwrap();
+        assert_eq!(response.get_reason_phrase(), Some("Gone Fishing"));
+        assert_eq!(response.headers[STRICT_TRANSPORT_SECURITY], "max-age=1");
+        assert_eq!(
+            (response.status.as_u16(), &response.headers["etag"]),
+            (404, &HeaderValue::from_static("\"a\""))
+        );
     }
 
     #[test]
@@ -124,7 +171,7 @@ mod tests {
         );
         let mut response = answer(&[("Last-Modified", "Sat, 01 Aug 2026 00:00:00 GMT")]);
         make_private(&mut response).unwrap();
-        assert_eq!(response.headers[CACHE_CONTROL], "private");
+        assert_eq!(response[CACHE_CONTROL], "private");
     }
 
     #[test]
@@ -132,8 +179,8 @@ mod tests {
         let mut response =
             answer(&[("CDN-Cache-Control", "max-age=60"), ("Surrogate-Control", "x")]);
         make_private(&mut response).unwrap();
-        assert_eq!(response.headers.len(), 1);
-        assert_eq!(response.headers[CACHE_CONTROL], "private");
+        assert_eq!(response.len(), 1);
+        assert_eq!(response[CACHE_CONTROL], "private");
     }
 
     #[test]
@@ -143,8 +190,8 @@ mod tests {
             ("Set-Cookie", "__Host-doorward-session=; Max-Age=0"),
             ("Set-Cookie", "b=2; Path=/"),
         ]);
-        drop_our_cookies(&mut response).unwrap();
-        let left: Vec<_> = response.headers.get_all(SET_COOKIE).iter().collect();
+        drop_our_cookies(&mut response);
+        let left: Vec<_> = response.get_all(SET_COOKIE).iter().collect();
         assert_eq!(left, ["a=1", "b=2; Path=/"]);
     }
 }

@@ -8,7 +8,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::header::{AUTHORIZATION, HeaderMap, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName, WWW_AUTHENTICATE};
 
 use crate::domain::user::UserId;
 use crate::flow::Source;
@@ -24,7 +24,7 @@ pub(super) fn binds(headers: &HeaderMap) -> bool {
 /// Whether the application has signed in the connection, or is about to.
 pub(super) fn is_bound_by(headers: &HeaderMap) -> bool {
     let persistent = headers
-        .get_all("persistent-auth")
+        .get_all(PERSISTENT_AUTH)
         .iter()
         .any(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"true"));
     let step = |value: &http::HeaderValue| {
@@ -55,6 +55,7 @@ pub(super) fn number(link: u64, user: Option<UserId>, source: Source) -> u64 {
     hasher.finish() | 1
 }
 
+const PERSISTENT_AUTH: HeaderName = HeaderName::from_static("persistent-auth");
 const SCHEMES: [&[u8]; 2] = [b"ntlm", b"negotiate"];
 
 #[cfg(test)]

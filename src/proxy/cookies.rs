@@ -1,5 +1,7 @@
 //! Which cookies are ours.
 
+use memchr::{memchr, memchr_iter};
+
 use crate::web::Ours;
 
 /// Whether `name` is one of our cookies, with or without the prefix.
@@ -7,10 +9,12 @@ use crate::web::Ours;
 /// Case is folded: browsers fold that of the prefix (RFC 6265bis §5.7), and nobody else has a
 /// use for the rest.
 fn is_ours(name: &[u8]) -> bool {
-    Ours::ALL
-        .iter()
-        .flat_map(|ours| [ours.name(), ours.plain_name()])
-        .any(|ours| name.eq_ignore_ascii_case(ours.as_bytes()))
+    // Most cookies are the application's: the first letter tells.
+    name.first().is_some_and(|first| b"_dD".contains(first))
+        && Ours::ALL
+            .iter()
+            .flat_map(|ours| [ours.name(), ours.plain_name()])
+            .any(|ours| name.eq_ignore_ascii_case(ours.as_bytes()))
 }
 
 /// The name before the `=` of one cookie. A cookie without a name counts as named by its value:
@@ -20,8 +24,18 @@ fn name_of(cookie: &[u8]) -> &[u8] {
         Some(nameless) => nameless.trim_ascii_start(),
         None => cookie.trim_ascii(),
     };
-    let name = cookie.split(|&byte| byte == b'=').next().unwrap_or_default();
-    name.trim_ascii()
+    let end = memchr(b'=', cookie).unwrap_or(cookie.len());
+    cookie.get(..end).unwrap_or_default().trim_ascii_end()
+}
+
+/// The cookies of a line, with the spaces around them.
+fn pieces(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut begin = 0;
+    memchr_iter(b';', line).chain([line.len()]).map(move |end| {
+        let piece = line.get(begin..end).unwrap_or_default();
+        begin = end + 1;
+        piece
+    })
 }
 
 /// A `Cookie` line without the cookies that are ours, the others byte for byte; `None` if none
@@ -30,12 +44,28 @@ fn name_of(cookie: &[u8]) -> &[u8] {
 /// Split at every semicolon, inside quotes too: an application that reads quotes sees no cookie
 /// of ours there either.
 pub(super) fn without_ours(line: &[u8]) -> Option<Vec<u8>> {
-    let pieces = || line.split(|&byte| byte == b';');
-    if !pieces().any(|cookie| is_ours(name_of(cookie))) {
-        return None;
+    let mut rest = pieces(line);
+    let mut length = 0;
+    // Nothing is written as long as everything stays.
+    loop {
+        let cookie = rest.next()?;
+        if is_ours(name_of(cookie)) {
+            break;
+        }
+        length += cookie.len() + 1;
     }
-    let kept: Vec<&[u8]> = pieces().filter(|cookie| !is_ours(name_of(cookie))).collect();
-    Some(kept.join(&b';').trim_ascii_start().to_vec())
+    let mut first = length == 0;
+    let mut kept = Vec::with_capacity(line.len());
+    kept.extend_from_slice(line.get(..length.saturating_sub(1))?.trim_ascii_start());
+    for cookie in rest.filter(|cookie| !is_ours(name_of(cookie))) {
+        if !first {
+            kept.push(b';');
+        }
+        // A space that stood after one of ours leads nothing now.
+        kept.extend_from_slice(if first { cookie.trim_ascii_start() } else { cookie });
+        first = false;
+    }
+    Some(kept)
 }
 
 /// Whether a `Set-Cookie` line of an application would set, or delete, one of our cookies.
@@ -71,5 +101,8 @@ mod tests {
         assert_eq!(without_ours(b"a=1;b=2;;  c"), None);
         assert_eq!(without_ours(b"doorward-session=1;a=1 ;b").unwrap(), b"a=1 ;b");
         assert_eq!(without_ours(b"doorward-session=1").unwrap(), b"");
+        assert_eq!(without_ours(b" a=1;doorward-known=1; b;doorward-device=2").unwrap(), b"a=1; b");
+        assert_eq!(without_ours(b"a=1; doorward-known=1").unwrap(), b"a=1");
+        assert_eq!(without_ours(b";doorward-known=1;").unwrap(), b";");
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{ACCEPT, CACHE_CONTROL, HOST, LOCATION, STRICT_TRANSPORT_SECURITY, UPGRADE};
+use http::header::{ACCEPT, CACHE_CONTROL, LOCATION, STRICT_TRANSPORT_SECURITY, UPGRADE};
 use http::{HeaderValue, Response, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
@@ -18,7 +18,7 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, OrErr, Result};
 
 use super::connections::Connections;
-use super::headers::{self, Stamp};
+use super::headers;
 use super::house::{House, Place};
 use super::intake::{self, Refusal};
 use super::link::{Link, Phase};
@@ -50,7 +50,8 @@ pub struct Passage {
     link: Option<Arc<Link>>,
     place: Option<Arc<Place>>,
     source: Option<Source>,
-    forwarded_for: String,
+    /// Whom the application is told that it came from.
+    forwarded_for: Option<HeaderValue>,
     permit: Option<Permit>,
     /// Where the application was looked for.
     tried: Tried,
@@ -67,7 +68,7 @@ enum Onward {
 impl Gateway {
     /// A gateway to what stands in `house`; whoever swaps that swaps it for the next request.
     pub fn new(house: Arc<ArcSwap<House>>) -> Self {
-        Self { house, connections: Arc::default(), flights: Flights::new() }
+        Self { house, connections: Arc::default(), flights: Flights::default() }
     }
 
     /// Serves on `sockets`, which are bound already. Call it within a runtime.
@@ -86,33 +87,42 @@ impl Gateway {
         let headers = &session.req_header().headers;
         let (source, chain) = source::read(peer, headers, house.trusted_proxies());
         passage.source = Some(source);
-        passage.forwarded_for = chain;
+        passage.forwarded_for = match chain {
+            None => Some(link.peer_told().clone()),
+            Some(chain) => HeaderValue::try_from(chain).ok(),
+        };
         let place = match take_in(session, &house, link) {
             Ok(place) => place,
             Err(refusal) => {
-                return Onward::Answered(refuse(&house, session, refusal, source).await);
+                return Onward::Answered(Box::pin(refuse(&house, session, refusal, source)).await);
             }
         };
         let place = &*passage.place.insert(place);
         let web = &place.web;
         let request = match intake::request(session.req_header()) {
             Ok(request) => request,
-            Err(why) => return misread(web, session, source, &why.to_string()).await,
+            Err(why) => return Box::pin(misread(web, session, source, &why.to_string())).await,
         };
         match request.own_page() {
             _ if link.entrance().redirect => {
                 Onward::Answered(redirect(place, session.req_header().raw_path()))
             }
             OwnPage::Odd => {
-                misread(web, session, source, "an own page in a spelling of its own").await
+                Box::pin(misread(web, session, source, "an own page in a spelling of its own"))
+                    .await
             }
-            OwnPage::Page(_) => own_page(web, session, source, house.deadlines().form).await,
+            // Boxed, as whatever is not on the way to an application: what waits in it would be
+            // carried along there.
+            OwnPage::Page(_) => {
+                Box::pin(own_page(web, session, source, house.deadlines().form)).await
+            }
             // Our own pages share this host: see `asks_for_service_worker`.
             OwnPage::No
                 if web.site().is_portal
                     && headers::asks_for_service_worker(session.req_header()) =>
             {
-                misread(web, session, source, "a service worker next to our own pages").await
+                Box::pin(misread(web, session, source, "a service worker next to our own pages"))
+                    .await
             }
             OwnPage::No => match web.admit(request, session.req_header(), source).await {
                 Ok((permit, allowed)) => {
@@ -204,7 +214,7 @@ impl ProxyHttp for Gateway {
             link,
             place: None,
             source: None,
-            forwarded_for: String::new(),
+            forwarded_for: None,
             permit: None,
             tried: Tried::new(),
         }
@@ -230,7 +240,7 @@ impl ProxyHttp for Gateway {
                 if !link.entrance().redirect {
                     passage.keep_to_https(response.headers_mut());
                 }
-                own::answer(session, response).await.map_err(Error::into_down)?;
+                Box::pin(own::answer(session, response)).await.map_err(Error::into_down)?;
                 Ok(true)
             }
             Onward::Gone => {
@@ -291,16 +301,17 @@ impl ProxyHttp for Gateway {
         request: &mut RequestHeader,
         passage: &mut Passage,
     ) -> Result<()> {
-        let (Some(permit), Some(place)) = (&passage.permit, &passage.place) else {
+        let (Some(permit), Some(place), Some(forwarded_for)) =
+            (&passage.permit, &passage.place, &passage.forwarded_for)
+        else {
             return Error::e_explain(ErrorType::InternalError, "a request without a permit");
         };
-        let Some(app) = &place.web.site().app else {
+        let (Some(app), Some(stamp)) = (&place.web.site().app, &place.stamp) else {
             return Error::e_explain(ErrorType::InternalError, "a request to no application");
         };
-        let forwarded_for = &passage.forwarded_for;
-        headers::stamp(request, &Stamp { permit, forwarded_for, site: &place.address, app })?;
+        stamp.put(request, permit, forwarded_for)?;
         if let Some(host) = &app.reach.host {
-            request.insert_header(HOST, host.clone())?;
+            request.insert_header("Host", host.clone())?;
             if request.uri.authority().is_some() {
                 // What HTTP/2 would take the host from otherwise. In HTTP/1.1 it is not there, and
                 // the target stays as it came.
@@ -331,18 +342,10 @@ impl ProxyHttp for Gateway {
             // A quiet WebSocket is not broken.
             session.set_read_timeout(None);
         }
-        answers::drop_our_cookies(response)?;
         // Wherever anything is asked, the request goes in somebody's name; and where nothing is
         // asked, an answer to somebody may still be about them.
-        if passage.permit.as_ref().is_none_or(|permit| permit.identity().is_some()) {
-            answers::make_private(response)?;
-        }
-        if let Some(promise) = passage.promise_of_https()
-            && !response.headers.contains_key(STRICT_TRANSPORT_SECURITY)
-        {
-            response.insert_header(STRICT_TRANSPORT_SECURITY, promise)?;
-        }
-        Ok(())
+        let is_private = passage.permit.as_ref().is_none_or(|permit| permit.identity().is_some());
+        answers::pass_on(response, is_private, passage.promise_of_https())
     }
 
     /// What goes wrong on the way is told in our words, in [`ProxyHttp::fail_to_proxy`]: Pingora's
@@ -428,17 +431,14 @@ impl Passage {
         link.is_bound().then(|| bound::number(link.number(), user, source))
     }
 
-    /// What tells browsers to come by https alone (RFC 6797 §6.1), where that is so.
-    fn promise_of_https(&self) -> Option<String> {
-        let web = &self.place.as_ref()?.web;
-        let lasting = web.hsts().as_secs();
-        let due = lasting > 0 && web.site().origin.is_secure();
-        due.then(|| format!("max-age={lasting}"))
+    /// What tells browsers to come by https alone, where that is so.
+    fn promise_of_https(&self) -> Option<&HeaderValue> {
+        self.place.as_ref()?.promise.as_ref()
     }
 
     fn keep_to_https(&self, headers: &mut http::HeaderMap) {
-        if let Some(promise) = self.promise_of_https().and_then(|text| text.parse().ok()) {
-            headers.insert(STRICT_TRANSPORT_SECURITY, promise);
+        if let Some(promise) = self.promise_of_https() {
+            headers.insert(STRICT_TRANSPORT_SECURITY, promise.clone());
         }
     }
 }

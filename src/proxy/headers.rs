@@ -5,82 +5,168 @@
 //! Pingora's last filter before the wire: a header set any earlier could be taken out again by
 //! the visitor's own `Connection` line (Fabio, CVE-2025-48865).
 
-use http::header::{COOKIE, HeaderName, HeaderValue, REFERER};
-use pingora::Result;
+use bytes::Bytes;
+use http::header::{COOKIE, HeaderMap, HeaderName, HeaderValue, REFERER};
+use http::request::Parts;
 use pingora::http::RequestHeader;
+use pingora::{ErrorType, OrErr, Result};
+use smallvec::SmallVec;
 
 use super::cookies;
 use super::intake::Address;
 use crate::config::{App, IdentityHeaders};
 use crate::domain::assurance::Permit;
 
-/// What is stamped on one request before it goes upstream.
-pub(super) struct Stamp<'a> {
-    /// In whose name it goes.
-    pub(super) permit: &'a Permit,
-    /// Whom it came from: the visitor, and the proxies behind them that are believed.
-    pub(super) forwarded_for: &'a str,
+/// What is stamped on every request that goes to one application from one host. Whatever is the same
+/// for all of them is made ready once.
+pub(super) struct Stamp {
+    told: Told,
+    /// Names of the operator's own that are not reserved anyway, folded.
+    also_ours: Vec<Vec<u8>>,
     /// Where the visitor found us. The port, where it is not the scheme's own, stands beside the
     /// host and is not sent a second time as `X-Forwarded-Port`: two sources can disagree.
-    pub(super) site: &'a Address,
-    /// To which application it goes.
-    pub(super) app: &'a App,
+    proto: HeaderValue,
+    host: HeaderValue,
+    secret: Option<HeaderValue>,
 }
 
-/// Takes out what visitors may not say, then says what `stamp` says.
-///
-/// # Errors
-/// If a value cannot stand in a header. The request must not go on then.
-pub(super) fn stamp(request: &mut RequestHeader, stamp: &Stamp<'_>) -> Result<()> {
-    strip(request, &stamp.app.identity_headers);
-    keep_cookies_back(request);
-    if request.headers.get(REFERER).is_some_and(|referer| is_own_page(referer.as_bytes())) {
-        request.remove_header(&REFERER);
-    }
-    request.insert_header("X-Forwarded-For", stamp.forwarded_for)?;
-    request.insert_header("X-Forwarded-Proto", stamp.site.scheme)?;
-    request.insert_header("X-Forwarded-Host", &stamp.site.authority)?;
-    if let Some(secret) = &stamp.app.upstream_secret {
-        request.insert_header(SECRET, secret.expose())?;
-    }
-    identify(request, stamp.permit, &stamp.app.identity_headers)
+/// In which headers an application is told who is there.
+struct Told {
+    user: Option<HeaderName>,
+    groups: Option<HeaderName>,
+    name: Option<HeaderName>,
+    email: Option<HeaderName>,
+    amr: Option<HeaderName>,
 }
 
-fn identify(request: &mut RequestHeader, permit: &Permit, named: &IdentityHeaders) -> Result<()> {
-    let Some(identity) = permit.identity() else { return Ok(()) };
-    let groups: Vec<&str> = identity.groups.iter().map(String::as_str).collect();
-    let amr: Vec<&str> = permit.amr().methods().collect();
-    let words = [
-        (&named.user, identity.name.as_str()),
-        (&named.groups, &groups.join(",")),
-        (&named.name, identity.full_name.as_deref().unwrap_or_default()),
-        (&named.email, identity.email.as_deref().unwrap_or_default()),
-        (&named.amr, &amr.join(",")),
-    ];
-    // A header without a value is absent: an empty one means "nobody" to some applications and
-    // "anybody" to others.
-    for (name, value) in words.into_iter().filter(|(_, value)| !value.is_empty()) {
-        if let Some(name) = name {
-            request.insert_header(name.clone(), value.as_bytes())?;
+impl Stamp {
+    /// For `app`, whose visitors find it at `address`.
+    ///
+    /// # Errors
+    /// If the address, the secret or a name cannot stand in a header.
+    pub(super) fn new(app: &App, address: &Address) -> Result<Self, http::Error> {
+        let IdentityHeaders { user, groups, name, email, amr } = &app.identity_headers;
+        let named = [user, groups, name, email, amr].into_iter().flatten();
+        let folded = named.map(|name| name.bytes().map(fold).collect::<Vec<u8>>());
+        let told = |name: &Option<String>| {
+            name.as_ref().map(|name| HeaderName::from_bytes(name.as_bytes())).transpose()
+        };
+        let secret = app.upstream_secret.as_ref().map(|secret| {
+            let mut value = HeaderValue::from_bytes(secret.expose())?;
+            value.set_sensitive(true);
+            Ok::<_, http::Error>(value)
+        });
+        Ok(Self {
+            told: Told {
+                user: told(user)?,
+                groups: told(groups)?,
+                name: told(name)?,
+                email: told(email)?,
+                amr: told(amr)?,
+            },
+            also_ours: folded.filter(|name| !is_reserved(name)).collect(),
+            proto: HeaderValue::from_static(address.scheme),
+            host: HeaderValue::from_str(&address.authority)?,
+            secret: secret.transpose()?,
+        })
+    }
+
+    /// Takes out what visitors may not say, then says in whose name the request goes, and whom it
+    /// came from: the visitor, and the proxies behind them that are believed.
+    ///
+    /// # Errors
+    /// If a value cannot stand in a header. The request must not go on then.
+    pub(super) fn put(
+        &self,
+        request: &mut RequestHeader,
+        permit: &Permit,
+        forwarded_for: &HeaderValue,
+    ) -> Result<()> {
+        edit(request, |headers| {
+            self.strip(headers);
+            keep_cookies_back(headers)?;
+            if headers.get(REFERER).is_some_and(|referer| is_own_page(referer.as_bytes())) {
+                headers.remove(REFERER);
+            }
+            headers.insert(X_FORWARDED_FOR, forwarded_for.clone());
+            headers.insert(X_FORWARDED_PROTO, self.proto.clone());
+            headers.insert(X_FORWARDED_HOST, self.host.clone());
+            if let Some(secret) = &self.secret {
+                headers.insert(SECRET, secret.clone());
+            }
+            self.identify(headers, permit)
+        })
+    }
+
+    fn identify(&self, headers: &mut HeaderMap, permit: &Permit) -> Result<()> {
+        let Some(identity) = permit.identity() else { return Ok(()) };
+        let mut tell = |name: &Option<HeaderName>, value: &str| match name {
+            // A header without a value is absent: an empty one means "nobody" to some applications
+            // and "anybody" to others.
+            Some(name) if !value.is_empty() => {
+                let value = HeaderValue::from_bytes(value.as_bytes());
+                let value = value.or_err(ErrorType::InvalidHTTPHeader, "what an identity says")?;
+                headers.insert(name.clone(), value);
+                Ok(())
+            }
+            _ => Ok(()),
+        };
+        let Told { user, groups, name, email, amr } = &self.told;
+        tell(user, &identity.name)?;
+        tell(groups, &listed(identity.groups.iter().map(String::as_str)))?;
+        tell(name, identity.full_name.as_deref().unwrap_or_default())?;
+        tell(email, identity.email.as_deref().unwrap_or_default())?;
+        tell(amr, &listed(permit.amr().methods()))
+    }
+
+    fn strip(&self, headers: &mut HeaderMap) {
+        let is_ours = |name: &&HeaderName| {
+            let name = name.as_str().as_bytes();
+            is_reserved(name) || self.also_ours.iter().any(|ours| is_folded(name, ours))
+        };
+        let forged: SmallVec<[HeaderName; 4]> = headers.keys().filter(is_ours).cloned().collect();
+        for name in &forged {
+            headers.remove(name);
         }
     }
-    Ok(())
 }
 
-fn strip(request: &mut RequestHeader, named: &IdentityHeaders) {
-    let named = [&named.user, &named.groups, &named.name, &named.email, &named.amr];
-    let named = || named.iter().filter_map(|name| name.as_deref());
-    let is_ours = |name: &str| {
-        is_reserved(name)
-            || named().any(|ours| {
-                ours.len() == name.len() && ours.bytes().map(fold).eq(name.bytes().map(fold))
-            })
-    };
-    let forged: Vec<HeaderName> =
-        request.headers.keys().filter(|name| is_ours(name.as_str())).cloned().collect();
-    for name in &forged {
-        request.remove_header(name);
+/// Writes names in lower case, as HTTP/2 has them: case says nothing in a name (RFC 9110 §5.1), and
+/// an application should not be told other bytes for one way in than for another.
+///
+/// # Errors
+/// If the target cannot be put back.
+pub(super) fn in_lower_case(request: &mut RequestHeader) -> Result<()> {
+    if request.has_case() { edit(request, |_| Ok(())) } else { Ok(()) }
+}
+
+/// Changes headers as such. Pingora would look up each name three times.
+fn edit<T>(
+    request: &mut RequestHeader,
+    change: impl FnOnce(&mut HeaderMap) -> Result<T>,
+) -> Result<T> {
+    let of_uri = request.uri.path_and_query().map(|path| path.as_str().as_bytes());
+    let verbatim = of_uri.is_none_or(|path| path != request.raw_path());
+    let verbatim = verbatim.then(|| request.raw_path().to_vec());
+    let (nothing, ()) = http::Request::new(()).into_parts();
+    let mut parts: Parts = std::mem::replace(request, nothing.into()).into();
+    let changed = change(&mut parts.headers);
+    *request = parts.into();
+    if let Some(target) = verbatim {
+        request.set_raw_path(&target)?;
     }
+    changed
+}
+
+fn listed<'w>(words: impl Iterator<Item = &'w str>) -> String {
+    let mut list = String::new();
+    for word in words {
+        if !list.is_empty() {
+            list.push(',');
+        }
+        list.push_str(word);
+    }
+    list
 }
 
 /// Whether an application could read `name` as one of the headers that only a proxy may set.
@@ -88,16 +174,21 @@ fn strip(request: &mut RequestHeader, named: &IdentityHeaders) {
 /// CGI and its heirs fold case and write every byte that is neither letter nor digit as `_`
 /// (RFC 3875 §4.1.18; oauth2-proxy, CVE-2025-64484), so `rEMOTE_uSER` and `Remote.User` are both
 /// `HTTP_REMOTE_USER` to them. `Proxy` becomes `HTTP_PROXY` (CVE-2016-5385).
-fn is_reserved(name: &str) -> bool {
-    let is = |reserved: &str| {
-        name.len() == reserved.len() && name.bytes().map(fold).eq(reserved.bytes())
-    };
-    let starts = |reserved: &str| {
-        name.len() >= reserved.len()
-            && name.bytes().take(reserved.len()).map(fold).eq(reserved.bytes())
-    };
-    RESERVED_FAMILIES.iter().any(|family| starts(family))
-        || RESERVED_NAMES.iter().any(|reserved| is(reserved))
+fn is_reserved(name: &[u8]) -> bool {
+    // Every reserved name begins with a letter, which nothing else folds into.
+    let Some(first) = name.first().map(u8::to_ascii_lowercase) else { return false };
+    let starts =
+        |reserved: &&[u8]| name.get(..reserved.len()).is_some_and(|s| is_folded(s, reserved));
+    RESERVED_FAMILIES.iter().filter(|family| family[0] == first).any(starts)
+        || RESERVED_NAMES
+            .iter()
+            .filter(|reserved| reserved[0] == first)
+            .any(|reserved| is_folded(name, reserved))
+}
+
+/// Whether `name` is `folded` to those who fold.
+pub(super) fn is_folded(name: &[u8], folded: &[u8]) -> bool {
+    name.len() == folded.len() && name.iter().copied().map(fold).eq(folded.iter().copied())
 }
 
 /// A byte of a header's name as CGI and its heirs tell it from others.
@@ -109,48 +200,48 @@ pub(super) fn fold(byte: u8) -> u8 {
 }
 
 /// The header by which an application can tell that a request came through us.
-const SECRET: &str = "Doorward-Secret";
+const SECRET: HeaderName = HeaderName::from_static("doorward-secret");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-const RESERVED_FAMILIES: [&str; 3] = ["remote-", "x-forwarded-", "doorward-"];
+const RESERVED_FAMILIES: [&[u8]; 3] = [b"remote-", b"x-forwarded-", b"doorward-"];
 
 /// The last three move a place: gunicorn takes `SCRIPT_NAME` off the path of whoever comes from the
 /// same machine, so that `/public/admin/` behind `SCRIPT_NAME: /public` is `/admin/` there.
-const RESERVED_NAMES: [&str; 10] = [
-    "forwarded",
-    "x-forwarded",
-    "x-real-ip",
-    "x-original-url",
-    "x-original-uri",
-    "x-rewrite-url",
-    "proxy",
-    "script-name",
-    "path-info",
-    "x-script-name",
+const RESERVED_NAMES: [&[u8]; 10] = [
+    b"forwarded",
+    b"x-forwarded",
+    b"x-real-ip",
+    b"x-original-url",
+    b"x-original-uri",
+    b"x-rewrite-url",
+    b"proxy",
+    b"script-name",
+    b"path-info",
+    b"x-script-name",
 ];
 
 /// Takes our cookies out of `Cookie`, and leaves the others byte for byte.
-fn keep_cookies_back(request: &mut RequestHeader) {
-    let lines: Vec<(HeaderValue, Option<Vec<u8>>)> = request
-        .headers
-        .get_all(COOKIE)
-        .iter()
-        .map(|line| (line.clone(), cookies::without_ours(line.as_bytes())))
-        .collect();
-    if lines.iter().all(|(_, without)| without.is_none()) {
-        return;
+fn keep_cookies_back(headers: &mut HeaderMap) -> Result<()> {
+    let lines = headers.get_all(COOKIE).iter();
+    let rests: SmallVec<[_; 2]> =
+        lines.map(|line| cookies::without_ours(line.as_bytes())).collect();
+    if rests.iter().all(Option::is_none) {
+        return Ok(());
     }
-    request.remove_header(&COOKIE);
-    for (line, without) in lines {
-        let line = match without {
-            None => Some(line),
-            Some(rest) if rest.is_empty() => None,
-            Some(rest) => HeaderValue::from_bytes(&rest).ok(),
+    let lines: SmallVec<[HeaderValue; 2]> = headers.get_all(COOKIE).iter().cloned().collect();
+    headers.remove(COOKIE);
+    for (line, rest) in lines.into_iter().zip(rests) {
+        let line = match rest {
+            None => line,
+            Some(rest) if rest.is_empty() => continue,
+            Some(rest) => HeaderValue::from_maybe_shared(Bytes::from(rest))
+                .or_err(ErrorType::InvalidHTTPHeader, "a cookie without its neighbour")?,
         };
-        if let Some(line) = line {
-            // Appending a value that came in as one cannot fail; if it did, a cookie is missing.
-            let _ = request.append_header(COOKIE, line);
-        }
+        headers.append(COOKIE, line);
     }
+    Ok(())
 }
 
 /// Whether a `Referer` is one of our own pages, whose addresses may carry one-time links.
@@ -173,15 +264,18 @@ fn is_own_page(referer: &[u8]) -> bool {
 /// One that an application (or whoever can write to it) installed could read and forge our own
 /// pages where they share its host, so it is refused there.
 pub(super) fn asks_for_service_worker(request: &RequestHeader) -> bool {
-    let says = |name: &str, value: &str| {
+    let says = |name: &HeaderName, value: &str| {
         request
             .headers
             .get_all(name)
             .iter()
             .any(|said| said.as_bytes().trim_ascii().eq_ignore_ascii_case(value.as_bytes()))
     };
-    says("service-worker", "script") || says("sec-fetch-dest", "serviceworker")
+    says(&SERVICE_WORKER, "script") || says(&SEC_FETCH_DEST, "serviceworker")
 }
+
+const SERVICE_WORKER: HeaderName = HeaderName::from_static("service-worker");
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
 #[cfg(test)]
 mod tests {
@@ -239,7 +333,8 @@ mod tests {
 
     fn put_for(app: &App, permit: &Permit, request: &mut RequestHeader) -> Result<()> {
         let site = Address { scheme: "https", authority: "crm.example.com".to_owned() };
-        stamp(request, &Stamp { permit, forwarded_for: "203.0.113.9", site: &site, app })
+        let from = HeaderValue::from_static("203.0.113.9");
+        Stamp::new(app, &site).unwrap().put(request, permit, &from)
     }
 
     fn sent(permit: &Permit, headers: &[(&'static str, &str)]) -> RequestHeader {

@@ -4,14 +4,17 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use http::HeaderValue;
 use ipnet::IpNet;
 
+use super::headers::Stamp;
 use super::intake::Address;
 use super::link::Entered;
 use super::tls::{Certificates, Entrance};
 use super::upstream::Application;
-use crate::config::{App, Deadlines, Limits, Problem, Site};
+use crate::config::{App, Deadlines, Limits, Origin, Problem, Site};
 use crate::flow::Env;
 use crate::web::Web;
 
@@ -31,6 +34,10 @@ pub struct House {
 pub(super) struct Place {
     pub(super) web: Web,
     pub(super) address: Address,
+    /// What requests to the application are given along, where one stands here.
+    pub(super) stamp: Option<Stamp>,
+    /// What tells browsers to come by https alone (RFC 6797 §6.1), where that is so.
+    pub(super) promise: Option<HeaderValue>,
     /// Where the application is that stands here, if one does.
     pub(super) application: Option<Arc<Application>>,
 }
@@ -56,7 +63,10 @@ impl House {
             let app = site.app.as_ref();
             let application = app.and_then(|app| applications.get(&app.name)).map(Arc::clone);
             let address = Address::of(&site.origin);
-            Arc::new(Place { web: Web::new(Arc::clone(env), site), address, application })
+            let stamp = app.and_then(|app| Stamp::new(app, &address).ok());
+            let promise = promise(config.hsts, &site.origin);
+            let web = Web::new(Arc::clone(env), site);
+            Arc::new(Place { web, address, stamp, promise, application })
         };
         let portal = place(config.portal_site());
         let others = config.other_sites().map(place);
@@ -132,6 +142,13 @@ impl House {
     pub(super) fn env(&self) -> &Arc<Env> {
         &self.env
     }
+}
+
+/// How long browsers are to remember that a host is reached by https.
+fn promise(lasting: Duration, origin: &Origin) -> Option<HeaderValue> {
+    let due = !lasting.is_zero() && origin.is_secure();
+    // A number is always a header value.
+    due.then(|| HeaderValue::try_from(format!("max-age={}", lasting.as_secs())).ok()).flatten()
 }
 
 fn unreachable(app: &App, error: &std::io::Error) -> Problem {

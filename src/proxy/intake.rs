@@ -60,8 +60,8 @@ pub(super) enum Refusal {
     TooLarge,
 }
 
-/// Reads `request`, and puts it into the one form that goes on: target in origin form, one
-/// `Content-Length` at most. Gives what `find` finds under the host that it is for.
+/// Reads `request`, and puts it into the one form that goes on: target in origin form, names in
+/// lower case, one `Content-Length` at most. Gives what `find` finds under the host that it is for.
 ///
 /// `raw` is the head as it came, of which Pingora has by then dropped or changed some.
 ///
@@ -95,6 +95,7 @@ pub(super) fn read<T>(
         take_path(request, raw, host.as_bytes())?;
     }
     frame(request, raw)?;
+    headers::in_lower_case(request).map_err(|_| Refusal::Target)?;
     Ok(found)
 }
 
@@ -137,11 +138,10 @@ pub(super) fn request(request: &RequestHeader) -> Result<Request, Unreadable> {
 
 /// Whether frameworks let a header of this name turn one method into another.
 fn is_override(name: &str) -> bool {
-    const NAMES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
-    let is = |known: &&str| {
-        name.len() == known.len() && name.bytes().map(headers::fold).eq(known.bytes())
-    };
-    NAMES.iter().any(is)
+    const NAMES: [&[u8]; 3] = [b"x-http-method-override", b"x-http-method", b"x-method-override"];
+    let name = name.as_bytes();
+    // Their common first letter, in upper case nowhere, tells for most.
+    name.first() == Some(&b'x') && NAMES.iter().any(|known| headers::is_folded(name, known))
 }
 
 fn one_host(request: &RequestHeader) -> Result<HeaderValue, Refusal> {

@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 
 use atomic_waker::AtomicWaker;
+use http::HeaderValue;
 use parking_lot::Mutex;
 
 use super::standing::Standing;
@@ -21,6 +22,8 @@ use super::standing::Standing;
 pub(super) struct Link {
     number: u64,
     peer: IpAddr,
+    /// The same in words, once somebody has asked for them.
+    told: OnceLock<HeaderValue>,
     entrance: Entered,
     only_for: OnceLock<Box<str>>,
     /// When it came into its phase, in ticks, and the phase in the lowest byte.
@@ -87,6 +90,7 @@ impl Link {
         Self {
             number,
             peer,
+            told: OnceLock::new(),
             entrance,
             only_for: OnceLock::new(),
             phase: AtomicU64::new(tick << 8 | phase as u64),
@@ -113,6 +117,15 @@ impl Link {
 
     pub(super) fn peer(&self) -> IpAddr {
         self.peer
+    }
+
+    /// The visitor's address, as applications are told it.
+    pub(super) fn peer_told(&self) -> &HeaderValue {
+        self.told.get_or_init(|| {
+            // An address is always a header value.
+            HeaderValue::try_from(self.peer.to_string())
+                .unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+        })
     }
 
     pub(super) fn entrance(&self) -> Entered {
@@ -187,11 +200,15 @@ impl Link {
     pub(super) async fn unless_cut<W: Future>(&self, work: W) -> Option<W::Output> {
         let mut work = pin!(work);
         std::future::poll_fn(|context| {
-            self.waker.register(context.waker());
             if self.is_cut().is_some() {
                 return Poll::Ready(None);
             }
-            work.as_mut().poll(context).map(Some)
+            if let Poll::Ready(done) = work.as_mut().poll(context) {
+                return Poll::Ready(Some(done));
+            }
+            self.waker.register(context.waker());
+            // It may have been cut off before there was anybody to wake.
+            if self.is_cut().is_some() { Poll::Ready(None) } else { Poll::Pending }
         })
         .await
     }

@@ -8,6 +8,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -19,7 +20,7 @@ use pingora::proxy::HttpProxy;
 use pingora::server::configuration::ServerConf;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use super::connections::{Connections, Full, Open};
@@ -32,32 +33,47 @@ use super::tls::Entrance;
 use crate::flow::Line;
 
 /// How many requests are under way.
-#[derive(Clone, Debug)]
-pub(super) struct Flights(Arc<watch::Sender<usize>>);
+#[derive(Clone, Debug, Default)]
+pub(super) struct Flights(Arc<Airspace>);
+
+#[derive(Debug, Default)]
+struct Airspace {
+    flying: AtomicUsize,
+    /// Told when somebody has landed, once anybody waits for that.
+    landed: Notify,
+    is_watched: AtomicBool,
+}
 
 /// A request under way, until dropped.
 #[derive(Debug)]
-pub(super) struct Flight(Arc<watch::Sender<usize>>);
+pub(super) struct Flight(Arc<Airspace>);
 
 impl Flights {
-    pub(super) fn new() -> Self {
-        Self(Arc::new(watch::Sender::new(0)))
-    }
-
     pub(super) fn begin(&self) -> Flight {
-        self.0.send_modify(|count| *count += 1);
+        self.0.flying.fetch_add(1, Ordering::SeqCst);
         Flight(Arc::clone(&self.0))
     }
 
     async fn landed(&self) {
-        // The sender is held here: the channel cannot close while this waits.
-        let _ = self.0.subscribe().wait_for(|count| *count == 0).await;
+        let Airspace { flying, landed, is_watched } = &*self.0;
+        is_watched.store(true, Ordering::SeqCst);
+        loop {
+            // Whoever lands after this line is heard of.
+            let next = landed.notified();
+            if flying.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            next.await;
+        }
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        self.0.send_modify(|count| *count -= 1);
+        self.0.flying.fetch_sub(1, Ordering::SeqCst);
+        if self.0.is_watched.load(Ordering::SeqCst) {
+            self.0.landed.notify_one();
+        }
     }
 }
 

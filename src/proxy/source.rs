@@ -14,11 +14,15 @@ use crate::flow::Source;
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Where a request comes from that was heard from `peer`, and what an application is told of that
-/// in `X-Forwarded-For`.
-pub(super) fn read(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> (Source, String) {
+/// in `X-Forwarded-For`; `None`: the peer alone, who is a visitor then.
+pub(super) fn read(
+    peer: IpAddr,
+    headers: &HeaderMap,
+    trusted: &[IpNet],
+) -> (Source, Option<String>) {
     let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
     if !is_trusted(&peer) {
-        return (Source { peer, visitor: Some(peer) }, peer.to_string());
+        return (Source { peer, visitor: Some(peer) }, None);
     }
     let mut heard = vec![peer];
     let mut visitor = None;
@@ -35,7 +39,7 @@ pub(super) fn read(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> (Sou
         }
     }
     let chain: Vec<String> = heard.iter().rev().map(ToString::to_string).collect();
-    (Source { peer, visitor }, chain.join(", "))
+    (Source { peer, visitor }, Some(chain.join(", ")))
 }
 
 /// What the header says, over all its lines, from the right; `None` for what is no text.
@@ -99,6 +103,7 @@ mod tests {
         let peer = peer.parse().unwrap();
         let visitor = visitor.map(|address| address.parse().unwrap());
         let (source, chain) = read(peer, &headers, &trusted);
+        let chain = chain.unwrap_or_else(|| peer.to_string());
         assert_eq!((source, chain.as_str()), (Source { peer, visitor }, told));
     }
 }

@@ -117,6 +117,18 @@ impl VisitorStream {
     }
 
     fn send(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        // The system is quicker with one part than with a list of them.
+        let one = match (self.unsent.is_empty(), bytes.is_empty()) {
+            (true, _) => Some(bytes),
+            (_, true) => Some(&self.unsent[..]),
+            _ => None,
+        };
+        if let Some(part) = one {
+            return match &mut self.io {
+                Io::Plain(stream) => Pin::new(stream).poll_write(context, part),
+                Io::Tls(stream) => Pin::new(stream).poll_write(context, part),
+            };
+        }
         let parts = [io::IoSlice::new(&self.unsent), io::IoSlice::new(bytes)];
         match &mut self.io {
             Io::Plain(stream) => Pin::new(stream).poll_write_vectored(context, &parts),
@@ -186,6 +198,10 @@ impl AsyncWrite for VisitorStream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         if self.unsent.len() + bytes.len() <= SMALL {
+            if self.unsent.capacity() == 0 {
+                // Most answers are a head and a small body: one piece of memory does for both.
+                self.unsent.reserve(SMALL);
+            }
             self.unsent.extend_from_slice(bytes);
             return Poll::Ready(Ok(bytes.len()));
         }

@@ -4,10 +4,10 @@
 //! announced before it looks, and keeps nothing whose reading began before a change it has heard
 //! of since.
 
-use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rustc_hash::FxHashMap;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::TryRecvError;
 
@@ -51,16 +51,28 @@ struct Kept {
     old: Generation,
 }
 
+/// Keys are random, or digests: nobody can choose ones that collide.
 #[derive(Debug, Default)]
 struct Generation {
-    users: HashMap<UserId, Weighed<Snapshot>>,
-    sessions: HashMap<TokenHash, Weighed<Session>>,
-    stays: HashMap<StayId, Weighed<Stay>>,
+    users: FxHashMap<UserId, Weighed<Snapshot>>,
+    sessions: FxHashMap<TokenHash, Weighed<Session>>,
+    stays: FxHashMap<StayId, Weighed<Stay>>,
     weight: usize,
 }
 
 /// A record, and about how many bytes of memory it takes.
 type Weighed<T> = (Arc<T>, usize);
+
+/// What a visit is made of.
+#[derive(Clone, Debug)]
+pub struct Visited {
+    /// The session.
+    pub session: Arc<Session>,
+    /// The stay that it belongs to.
+    pub stay: Arc<Stay>,
+    /// Whose both are.
+    pub user: Arc<Snapshot>,
+}
 
 /// When a reading began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +101,15 @@ impl Cache {
     /// The stay, if kept; otherwise the moment to hand to [`Cache::keep_stay`].
     pub(super) fn stay(&self, id: StayId) -> Result<Arc<Stay>, Moment> {
         self.up_to_date().find(id)
+    }
+
+    /// The session, its stay and its user as of one moment, where all three are kept.
+    pub(super) fn visit(&self, hash: TokenHash) -> Option<Visited> {
+        let mut kept = self.up_to_date();
+        let session = kept.find(hash).ok()?;
+        let stay = kept.find(session.stay?).ok()?;
+        let user = kept.find(session.user).ok()?;
+        Some(Visited { session, stay, user })
     }
 
     /// Keeps what was read since that moment; `length`: of its record.
@@ -126,13 +147,13 @@ impl Cache {
 trait Keyed: Copy + Eq + Hash {
     type Record;
 
-    fn shelf(generation: &mut Generation) -> &mut HashMap<Self, Weighed<Self::Record>>;
+    fn shelf(generation: &mut Generation) -> &mut FxHashMap<Self, Weighed<Self::Record>>;
 }
 
 impl Keyed for UserId {
     type Record = Snapshot;
 
-    fn shelf(generation: &mut Generation) -> &mut HashMap<Self, Weighed<Snapshot>> {
+    fn shelf(generation: &mut Generation) -> &mut FxHashMap<Self, Weighed<Snapshot>> {
         &mut generation.users
     }
 }
@@ -140,7 +161,7 @@ impl Keyed for UserId {
 impl Keyed for TokenHash {
     type Record = Session;
 
-    fn shelf(generation: &mut Generation) -> &mut HashMap<Self, Weighed<Session>> {
+    fn shelf(generation: &mut Generation) -> &mut FxHashMap<Self, Weighed<Session>> {
         &mut generation.sessions
     }
 }
@@ -148,7 +169,7 @@ impl Keyed for TokenHash {
 impl Keyed for StayId {
     type Record = Stay;
 
-    fn shelf(generation: &mut Generation) -> &mut HashMap<Self, Weighed<Stay>> {
+    fn shelf(generation: &mut Generation) -> &mut FxHashMap<Self, Weighed<Stay>> {
         &mut generation.stays
     }
 }

@@ -18,7 +18,7 @@ pub mod redb;
 pub mod sealing;
 
 pub use batch::{Batch, Expect, Outcome};
-pub use cache::Snapshot;
+pub use cache::{Snapshot, Visited};
 pub use directory::StateDirectory;
 pub use facade::Store;
 pub use facade::outbox::{Posted, Waiting};

@@ -5,6 +5,7 @@
 
 use cookie::{Cookie, SameSite};
 use http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
+use memchr::memchr;
 
 use crate::config::Origin;
 use crate::domain::device::{BrowserId, DeviceId};
@@ -183,20 +184,28 @@ impl<'a> Jar<'a> {
     }
 }
 
+/// The value in `pair`, if that is what stands before its first `=`.
+fn value_of<'p>(pair: &'p [u8], name: &[u8]) -> Option<&'p [u8]> {
+    let (key, value) = pair.trim_ascii_start().split_at_checked(name.len())?;
+    let after = (key == name).then(|| value.trim_ascii_start())?;
+    after.strip_prefix(b"=")
+}
+
 /// The value of the cookie `name`, over all `Cookie` headers (HTTP/2 splits them); none if it is
 /// there twice, for nobody knows then which one was planted.
 fn only_value<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let mut found = None;
     for header in headers.get_all(COOKIE) {
-        for pair in header.as_bytes().split(|byte| *byte == b';') {
-            let Some(at) = pair.iter().position(|byte| *byte == b'=') else { continue };
-            let (key, value) = pair.split_at(at);
-            if key.trim_ascii() == name.as_bytes() {
-                if found.is_some() {
-                    return None;
-                }
-                found = std::str::from_utf8(&value[1..]).ok().map(str::trim_ascii);
+        let mut rest = header.as_bytes();
+        while !rest.is_empty() {
+            let end = memchr(b';', rest).unwrap_or(rest.len());
+            let (pair, after) = rest.split_at(end);
+            rest = after.get(1..).unwrap_or_default();
+            let Some(value) = value_of(pair, name.as_bytes()) else { continue };
+            if found.is_some() {
+                return None;
             }
+            found = std::str::from_utf8(value).ok().map(str::trim_ascii);
         }
     }
     found

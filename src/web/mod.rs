@@ -81,20 +81,15 @@ pub struct Allowed(flow::Before);
 impl Web {
     /// Serves and guards on `site` with what `env` holds.
     pub fn new(env: Arc<Env>, site: Site) -> Self {
-        let app = site.app.as_ref().map_or("", |app| &app.name);
-        let (decided, watched) = (env.metrics.decided(app), env.metrics.watched(app));
-        let desk = Desk { env, site: Arc::new(site), decided, watched };
+        let app = Arc::from(site.app.as_ref().map_or("", |app| &app.name));
+        let (decided, watched) = (env.metrics.decided(&app), env.metrics.watched(&app));
+        let desk = Desk { env, site: Arc::new(site), app, decided, watched };
         Self { router: doors::router(&desk), desk }
     }
 
     /// On which host.
     pub fn site(&self) -> &Site {
         &self.desk.site
-    }
-
-    /// For how long browsers are told to come by https alone; not at all if zero.
-    pub fn hsts(&self) -> std::time::Duration {
-        self.desk.env.config.hsts
     }
 
     /// Answers a request for one of our own pages. The body is complete, and no longer than a form.
@@ -173,6 +168,9 @@ impl Web {
 /// Whether this is the application's own link to sign out, followed within the application: a
 /// page elsewhere must not sign anybody out.
 fn signs_out(app: &App, request: &policy::Request, head: &Parts) -> bool {
+    if app.sign_out_paths.is_empty() {
+        return false;
+    }
     // Another host of the same domain is elsewhere, too.
     let elsewhere = head
         .headers
@@ -182,7 +180,7 @@ fn signs_out(app: &App, request: &policy::Request, head: &Parts) -> bool {
     let is_link = |path: &[u8]| {
         app.sign_out_paths.iter().any(|link| link.matches(path, policy::pattern::Case::Exact))
     };
-    !elsewhere && !app.sign_out_paths.is_empty() && request.readings().any(is_link)
+    !elsewhere && request.readings().any(is_link)
 }
 
 async fn whole(response: Response) -> http::Response<Bytes> {
@@ -197,6 +195,8 @@ async fn whole(response: Response) -> http::Response<Bytes> {
 struct Desk {
     env: Arc<Env>,
     site: Arc<Site>,
+    /// The name of the application here; empty where none is.
+    app: Arc<str>,
     /// Count what is decided here, and what would have been.
     decided: Verdicts,
     watched: Verdicts,
@@ -255,17 +255,19 @@ impl Desk {
         let now = self.env.now().map_err(unavailable)?;
         let session = self.jar().session(&head.headers);
         let (address, session) = (source.visitor, session.as_ref());
+        let request = Arc::new(request);
         let admission = flow::admit(&self.env, app, &request, address, session, now).await;
         let admission = admission.map_err(unavailable)?;
         self.witness(app, &request, source, &admission, now);
         let signs_out = admission.visit.as_ref().filter(|_| signs_out(app, &request, head));
         if let (Some(visit), Verdict::Pass(_)) = (signs_out, &admission.verdict) {
             let caller = self.caller(&head.headers, source).map_err(unavailable)?;
-            sign_out(&self.env, &caller, visit).await.map_err(unavailable)?;
+            Box::pin(sign_out(&self.env, &caller, visit)).await.map_err(unavailable)?;
         }
         let visit = admission.visit;
-        let allowed =
-            |request| Allowed(flow::Before { request, address: source.visitor, visit, began: now });
+        let allowed = |request: Arc<policy::Request>| {
+            Allowed(flow::Before { request, address: source.visitor, visit, began: now })
+        };
         match admission.verdict {
             Verdict::Pass(permit) => Ok((permit, allowed(request))),
             Verdict::SaveCodes(permit) if !refusal::is_navigation(head) => {
@@ -289,7 +291,7 @@ impl Desk {
     fn witness(
         &self,
         app: &App,
-        request: &policy::Request,
+        request: &Arc<policy::Request>,
         source: Source,
         admission: &Admission,
         now: Timestamp,
@@ -297,10 +299,10 @@ impl Desk {
         self.decided.count(&admission.verdict);
         let witness = &self.env.witness;
         if request.is_modest() {
-            witness.judged(Recent {
+            witness.judged(now, || Recent {
                 at: now,
-                app: app.name.clone(),
-                request: request.clone(),
+                app: Arc::clone(&self.app),
+                request: Arc::clone(request),
                 address: source.visitor,
                 evidence: admission.evidence.clone(),
             });

@@ -107,7 +107,8 @@ impl Window {
         self.answer.body.split(mark).skip(1).map(|rest| rest.split('<').next().unwrap()).collect()
     }
 
-    fn field(&self, name: &str) -> Option<String> {
+    /// What a field of the form on the page holds.
+    pub(crate) fn field(&self, name: &str) -> Option<String> {
         let input = self
             .answer
             .body

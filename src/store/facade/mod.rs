@@ -22,7 +22,7 @@ use minicbor::{Decode, Encode};
 use tokio::sync::{Mutex, MutexGuard, Semaphore};
 
 use super::batch::{Batch, Expect, Outcome};
-use super::cache::{Cache, Snapshot};
+use super::cache::{Cache, Snapshot, Visited};
 use super::keys::{Keys, NameKey};
 use super::records::{Change, KeyRange, Kind, Record, Records, Unavailable, Version};
 use super::sealing::Sealer;
@@ -128,8 +128,28 @@ impl Store {
         }))
     }
 
-    /// The visit under this hash, from memory where possible; whether it is still alive is for the
-    /// caller to judge.
+    /// The session under this hash with its stay and its user, from memory where possible; whether
+    /// they are still alive is for the caller to judge.
+    ///
+    /// # Errors
+    /// As [`Store::user`].
+    pub async fn visit(&self, hash: TokenHash) -> Result<Option<Visited>, Unavailable> {
+        if let Some(kept) = self.cache.visit(hash) {
+            return Ok(Some(kept));
+        }
+        // Seldom: what waits here is not carried along by every request.
+        Box::pin(async {
+            let Some(session) = self.session(hash).await? else { return Ok(None) };
+            let Some(id) = session.stay else { return Ok(None) };
+            let Some(stay) = self.stay(id).await? else { return Ok(None) };
+            let user = self.user(session.user).await?;
+            Ok(user.map(|user| Visited { session, stay, user }))
+        })
+        .await
+    }
+
+    /// The session under this hash, from memory where possible; whether it is still alive is for
+    /// the caller to judge.
     ///
     /// # Errors
     /// As [`Store::user`].
