@@ -3,8 +3,9 @@
 use std::io;
 use std::process::ExitCode;
 
-/// The quickest for what a gateway does: many small things that live as long as a request. Without huge
-/// pages (`no_thp`), which would keep nine mebibytes more resident and made nothing quicker.
+/// The quickest for what a gateway does: many small things that live as long as a request. Its huge
+/// pages keep nine mebibytes more resident and make a request three to seven hundredths cheaper;
+/// `MIMALLOC_ALLOW_THP=0` in the environment does without.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -20,7 +20,7 @@ pub(crate) fn draw(report: &Report) -> String {
     for (number, row) in rows.iter().enumerate() {
         let (y, width) = (TOP + number * STEP, row.cost() / longest * WIDEST);
         let (x, middle) = (LEFT as f64 + width + 8.0, y + 15);
-        let class = if row.name.starts_with("signed-in") { "ours" } else { "others" };
+        let class = if ["signed-in", "refused"].contains(&row.name) { "ours" } else { "others" };
         bars += &format!(
             "<text x=\"{}\" y=\"{middle}\" text-anchor=\"end\">{}</text>\
              <rect class=\"{class}\" x=\"{LEFT}\" y=\"{y}\" width=\"{width:.1}\" height=\"20\" rx=\"3\"/>\
@@ -60,7 +60,7 @@ fn label(name: &str) -> String {
 }
 
 const LEFT_OUT: [&str; 4] = ["own page", "sign-in", "nothing asked", "refused script"];
-const LEFT: usize = 210;
+const LEFT: usize = 240;
 const TOP: usize = 40;
 const STEP: usize = 28;
-const WIDEST: f64 = 440.0;
+const WIDEST: f64 = 420.0;
