@@ -1,8 +1,9 @@
 //! Which cookies are ours.
 
-use memchr::{memchr, memchr_iter};
+use memchr::memchr;
 
 use crate::web::Ours;
+use crate::web::cookies::pieces;
 
 /// Whether `name` is one of our cookies, with or without the prefix.
 ///
@@ -26,16 +27,6 @@ fn name_of(cookie: &[u8]) -> &[u8] {
     };
     let end = memchr(b'=', cookie).unwrap_or(cookie.len());
     cookie.get(..end).unwrap_or_default().trim_ascii_end()
-}
-
-/// The cookies of a line, with the spaces around them.
-fn pieces(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut begin = 0;
-    memchr_iter(b';', line).chain([line.len()]).map(move |end| {
-        let piece = line.get(begin..end).unwrap_or_default();
-        begin = end + 1;
-        piece
-    })
 }
 
 /// A `Cookie` line without the cookies that are ours, the others byte for byte; `None` if none

@@ -5,7 +5,7 @@
 
 use cookie::{Cookie, SameSite};
 use http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
-use memchr::memchr;
+use memchr::memchr_iter;
 
 use crate::config::Origin;
 use crate::domain::device::{BrowserId, DeviceId};
@@ -105,7 +105,7 @@ impl<'a> Jar<'a> {
         headers
             .get_all(COOKIE)
             .iter()
-            .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
+            .flat_map(|line| pieces(line.as_bytes()))
             .filter(|pair| {
                 let key = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
                 key.trim_ascii() == name.as_bytes()
@@ -184,6 +184,16 @@ impl<'a> Jar<'a> {
     }
 }
 
+/// The cookies of a `Cookie` line, with the spaces around them.
+pub fn pieces(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut begin = 0;
+    memchr_iter(b';', line).chain([line.len()]).map(move |end| {
+        let piece = line.get(begin..end).unwrap_or_default();
+        begin = end + 1;
+        piece
+    })
+}
+
 /// The value in `pair`, if that is what stands before its first `=`.
 fn value_of<'p>(pair: &'p [u8], name: &[u8]) -> Option<&'p [u8]> {
     let (key, value) = pair.trim_ascii_start().split_at_checked(name.len())?;
@@ -196,11 +206,7 @@ fn value_of<'p>(pair: &'p [u8], name: &[u8]) -> Option<&'p [u8]> {
 fn only_value<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let mut found = None;
     for header in headers.get_all(COOKIE) {
-        let mut rest = header.as_bytes();
-        while !rest.is_empty() {
-            let end = memchr(b';', rest).unwrap_or(rest.len());
-            let (pair, after) = rest.split_at(end);
-            rest = after.get(1..).unwrap_or_default();
+        for pair in pieces(header.as_bytes()) {
             let Some(value) = value_of(pair, name.as_bytes()) else { continue };
             if found.is_some() {
                 return None;
