@@ -372,8 +372,8 @@ pub struct Permit {
 
 impl Permit {
     /// In whose name the request goes; `None`: nobody's.
-    pub fn identity(&self) -> Option<&Identity> {
-        self.identity.as_deref()
+    pub fn identity(&self) -> Option<&Arc<Identity>> {
+        self.identity.as_ref()
     }
 
     /// How that person proved to be who they are.

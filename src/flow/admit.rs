@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::env::Env;
 use crate::config::App;
 use crate::domain::assurance::{Evidence, Requirement, Verdict, Visitor, judge};
-use crate::domain::secret::{Token, TokenHash};
+use crate::domain::secret::TokenHash;
 use crate::domain::session::Session;
 use crate::domain::stay::StayId;
 use crate::domain::time::Timestamp;
@@ -58,7 +58,7 @@ pub struct Admission {
     pub visit: Option<Visit>,
 }
 
-/// Judges a request to `app` from this address, where that is known.
+/// Judges a request to `app` from this address, where that is known, in the session with this id.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read; the request is to be refused then.
@@ -67,7 +67,7 @@ pub async fn admit(
     app: &App,
     request: &Request,
     address: Option<IpAddr>,
-    session: Option<&Token>,
+    session: Option<TokenHash>,
     now: Timestamp,
 ) -> Result<Admission, Unavailable> {
     let visit = visit(env, session, now).await?;
@@ -166,10 +166,10 @@ pub struct Before {
 /// [`Unavailable`] if the store cannot be read.
 pub async fn visit(
     env: &Env,
-    session: Option<&Token>,
+    session: Option<TokenHash>,
     now: Timestamp,
 ) -> Result<Option<Visit>, Unavailable> {
-    let Some(hash) = session.map(Token::hash) else { return Ok(None) };
+    let Some(hash) = session else { return Ok(None) };
     let Some(visited) = env.store.visit(hash).await? else { return Ok(None) };
     let Visited { session, stay, user } = visited;
     let Some(id) = session.stay else { return Ok(None) };

@@ -9,8 +9,9 @@ use pingora::{ErrorType, OrErr, Result};
 use smallvec::SmallVec;
 
 use super::cookies;
+use super::present::InAnswer;
 
-/// Makes of an application's answer what its visitor gets. `is_private`: it was meant for them alone;
+/// Makes of an application's answer what its visitor gets. `there`: what is there of it; `is_private`: it was meant for them alone;
 /// `promise`: what tells browsers to come by https alone, where the application does not say.
 ///
 /// Names come out as HTTP/2 has them, but for the usual ones: Pingora would look up each name three
@@ -20,6 +21,7 @@ use super::cookies;
 /// If a header cannot be written back. The answer must not go on then.
 pub(super) fn pass_on(
     response: &mut ResponseHeader,
+    there: InAnswer,
     is_private: bool,
     promise: Option<&HeaderValue>,
 ) -> Result<()> {
@@ -28,9 +30,11 @@ pub(super) fn pass_on(
     let reason = reason.map(str::to_owned);
     let (nothing, ()) = http::Response::new(()).into_parts();
     let mut parts: Parts = std::mem::replace(response, nothing.into()).into();
-    drop_our_cookies(&mut parts.headers);
+    if there.set_cookie {
+        drop_our_cookies(&mut parts.headers);
+    }
     if is_private {
-        make_private(&mut parts.headers)?;
+        make_private(&mut parts.headers, there)?;
     }
     if let Some(promise) = promise
         && !parts.headers.contains_key(STRICT_TRANSPORT_SECURITY)
@@ -58,16 +62,17 @@ fn drop_our_cookies(headers: &mut HeaderMap) {
 /// does not forbid it, by their own guess where nothing is said (RFC 9111 §3, §4.2.2): so `public`
 /// and `s-maxage` become `private` (§5.2.2), which also stands where neither it nor `no-store` did,
 /// and the fields that speak to one cache only and outrank `Cache-Control` there (RFC 9213) go.
-fn make_private(headers: &mut HeaderMap) -> Result<()> {
-    let targeted: SmallVec<[HeaderName; 2]> = headers
-        .keys()
-        .filter(|name| {
-            name.as_str() == "surrogate-control" || name.as_str().ends_with("-cache-control")
-        })
-        .cloned()
-        .collect();
-    for name in &targeted {
-        headers.remove(name);
+fn make_private(headers: &mut HeaderMap, there: InAnswer) -> Result<()> {
+    if there.targeted_cache_control {
+        let targeted: Vec<HeaderName> =
+            headers.keys().filter(|name| is_targeted(name.as_str())).cloned().collect();
+        for name in &targeted {
+            headers.remove(name);
+        }
+    }
+    if !there.cache_control {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
+        return Ok(());
     }
     let lines: SmallVec<[HeaderValue; 2]> =
         headers.get_all(CACHE_CONTROL).iter().cloned().collect();
@@ -89,6 +94,11 @@ fn make_private(headers: &mut HeaderMap) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a header of this name speaks to one kind of cache only.
+pub(super) fn is_targeted(name: &str) -> bool {
+    name == "surrogate-control" || name.ends_with("-cache-control")
 }
 
 /// Whether it keeps all of an answer out of shared caches. `private` with names of fields does not.
@@ -128,7 +138,8 @@ mod tests {
 
     fn cached(value: &str) -> Vec<String> {
         let mut headers = answer(&[("Cache-Control", value)]);
-        make_private(&mut headers).unwrap();
+        let there = InAnswer::of(&headers);
+        make_private(&mut headers, there).unwrap();
         let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
         headers.get_all(CACHE_CONTROL).iter().map(text).collect()
     }
@@ -139,7 +150,8 @@ mod tests {
         response.set_reason_phrase(Some("Gone Fishing")).unwrap();
         response.append_header("ETag", "\"a\"").unwrap();
         let promise = HeaderValue::from_static("max-age=1");
-        pass_on(&mut response, true, Some(&promise)).unwrap();
+        let there = InAnswer::of(&response.headers);
+        pass_on(&mut response, there, true, Some(&promise)).unwrap();
         assert_eq!(response.get_reason_phrase(), Some("Gone Fishing"));
         assert_eq!(response.headers[STRICT_TRANSPORT_SECURITY], "max-age=1");
         assert_eq!(
@@ -170,7 +182,8 @@ mod tests {
             ["private", "private=\"a, public\", max-age=1"]
         );
         let mut response = answer(&[("Last-Modified", "Sat, 01 Aug 2026 00:00:00 GMT")]);
-        make_private(&mut response).unwrap();
+        let there = InAnswer::of(&response);
+        make_private(&mut response, there).unwrap();
         assert_eq!(response[CACHE_CONTROL], "private");
     }
 
@@ -178,7 +191,8 @@ mod tests {
     fn caches_with_a_field_of_their_own_are_not_told_otherwise() {
         let mut response =
             answer(&[("CDN-Cache-Control", "max-age=60"), ("Surrogate-Control", "x")]);
-        make_private(&mut response).unwrap();
+        let there = InAnswer::of(&response);
+        make_private(&mut response, there).unwrap();
         assert_eq!(response.len(), 1);
         assert_eq!(response[CACHE_CONTROL], "private");
     }

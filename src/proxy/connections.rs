@@ -71,22 +71,19 @@ impl Connections {
             *count += 1;
         }
         self.open.fetch_add(1, Ordering::Relaxed);
-        Ok(self.enlist(peer, entrance, false))
+        Ok(self.enlist(false, |number, now| Link::new(number, peer, entrance, now)))
     }
 
     /// A stream of `connection` begins.
     pub(super) fn stream(self: &Arc<Self>, connection: &Link) -> Open {
-        let open = self.enlist(connection.peer(), connection.entrance(), true);
-        if let Some(host) = connection.only_for() {
-            open.link.enters_only_for(host);
-        }
+        let open = self.enlist(true, |number, now| Link::stream_of(connection, number, now));
         open.link.enter(Phase::Head, self.now());
         open
     }
 
-    fn enlist(self: &Arc<Self>, peer: IpAddr, entrance: Entered, is_stream: bool) -> Open {
+    fn enlist(self: &Arc<Self>, is_stream: bool, link: impl FnOnce(u64, u64) -> Link) -> Open {
         let number = self.next.fetch_add(1, Ordering::Relaxed) + 1;
-        let link = Arc::new(Link::new(number, peer, entrance, self.now()));
+        let link = Arc::new(link(number, self.now()));
         self.shard(number).lock().insert(number, Arc::clone(&link));
         Open { link, connections: Arc::clone(self), is_stream }
     }

@@ -1,6 +1,9 @@
 //! Which cookies are ours.
 
+use bytes::Bytes;
+use http::HeaderValue;
 use memchr::memchr;
+use pingora::{ErrorType, OrErr, Result};
 
 use crate::web::Ours;
 use crate::web::cookies::pieces;
@@ -29,12 +32,37 @@ fn name_of(cookie: &[u8]) -> &[u8] {
     cookie.get(..end).unwrap_or_default().trim_ascii_end()
 }
 
+/// What an application gets of a `Cookie` line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// All of it: no cookie in it is ours.
+    Whole,
+    /// The others, byte for byte.
+    Rest(HeaderValue),
+    /// Nothing: there are no others.
+    Nothing,
+}
+
+/// What an application gets of a `Cookie` line.
+///
+/// # Errors
+/// If that cannot stand in a header. The request must not go on then.
+pub(super) fn kept(line: &[u8]) -> Result<Kept> {
+    match without_ours(line) {
+        None => Ok(Kept::Whole),
+        Some(rest) if rest.is_empty() => Ok(Kept::Nothing),
+        Some(rest) => HeaderValue::from_maybe_shared(Bytes::from(rest))
+            .map(Kept::Rest)
+            .or_err(ErrorType::InvalidHTTPHeader, "a cookie without its neighbour"),
+    }
+}
+
 /// A `Cookie` line without the cookies that are ours, the others byte for byte; `None` if none
 /// are ours.
 ///
 /// Split at every semicolon, inside quotes too: an application that reads quotes sees no cookie
 /// of ours there either.
-pub(super) fn without_ours(line: &[u8]) -> Option<Vec<u8>> {
+fn without_ours(line: &[u8]) -> Option<Vec<u8>> {
     let mut rest = pieces(line);
     let mut length = 0;
     // Nothing is written as long as everything stays.

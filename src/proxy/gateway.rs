@@ -8,7 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{ACCEPT, CACHE_CONTROL, LOCATION, STRICT_TRANSPORT_SECURITY, UPGRADE};
+use http::header::{ACCEPT, CACHE_CONTROL, LOCATION, STRICT_TRANSPORT_SECURITY};
 use http::{HeaderValue, Response, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
@@ -23,6 +23,8 @@ use super::house::{House, Place};
 use super::intake::{self, Refusal};
 use super::link::{Link, Phase};
 use super::own::{self, Unread};
+use super::present::{InAnswer, InRequest};
+use super::recall::Cookies;
 use super::serving::{self, Flight, Flights, Running};
 use super::source;
 use super::standing::Standing;
@@ -53,6 +55,8 @@ pub struct Passage {
     /// Whom the application is told that it came from.
     forwarded_for: Option<HeaderValue>,
     permit: Option<Permit>,
+    cookies: Option<Arc<Cookies>>,
+    length: Length,
     /// Where the application was looked for.
     tried: Tried,
 }
@@ -91,15 +95,15 @@ impl Gateway {
             None => Some(link.peer_told().clone()),
             Some(chain) => HeaderValue::try_from(chain).ok(),
         };
-        let place = match take_in(session, &house, link) {
-            Ok(place) => place,
+        let (place, there) = match take_in(session, &house, link) {
+            Ok(taken) => taken,
             Err(refusal) => {
                 return Onward::Answered(Box::pin(refuse(&house, session, refusal, source)).await);
             }
         };
         let place = &*passage.place.insert(place);
         let web = &place.web;
-        let request = match intake::request(session.req_header()) {
+        let request = match intake::request(session.req_header(), there) {
             Ok(request) => request,
             Err(why) => return Box::pin(misread(web, session, source, &why.to_string())).await,
         };
@@ -118,27 +122,39 @@ impl Gateway {
             }
             // Our own pages share this host: see `asks_for_service_worker`.
             OwnPage::No
-                if web.site().is_portal
+                if there.service_worker
+                    && web.site().is_portal
                     && headers::asks_for_service_worker(session.req_header()) =>
             {
                 Box::pin(misread(web, session, source, "a service worker next to our own pages"))
                     .await
             }
-            OwnPage::No => match web.admit(request, session.req_header(), source).await {
-                Ok((permit, allowed)) => {
-                    link.stand(Some(Arc::new(Standing::on(place, allowed))));
-                    if bound::binds(&session.req_header().headers) {
-                        link.bind();
+            OwnPage::No => {
+                let head = session.req_header();
+                let cookies = there.cookie.then(|| link.recall().cookies(place, &head.headers));
+                let named = cookies.as_ref().and_then(|cookies| cookies.session());
+                match web.admit(request, head, named, source).await {
+                    Ok((permit, allowed)) => {
+                        link.stand(Some(Arc::new(Standing::on(place, allowed))));
+                        if there.authorization && bound::binds(&head.headers) {
+                            link.bind();
+                        }
+                        passage.cookies = cookies;
+                        passage.length = length(head, there);
+                        Onward::Upstream(permit)
                     }
-                    Onward::Upstream(permit)
+                    Err(response) => Onward::Answered(response),
                 }
-                Err(response) => Onward::Answered(response),
-            },
+            }
         }
     }
 }
 
-fn take_in(session: &mut Session, house: &House, link: &Link) -> Result<Arc<Place>, Refusal> {
+fn take_in(
+    session: &mut Session,
+    house: &House,
+    link: &Link,
+) -> Result<(Arc<Place>, InRequest), Refusal> {
     let raw = session.as_http1().map(HttpSession::get_headers_raw_bytes).unwrap_or_default();
     let entered = link.entrance();
     let as_now = house.lets_in(entered);
@@ -216,6 +232,8 @@ impl ProxyHttp for Gateway {
             source: None,
             forwarded_for: None,
             permit: None,
+            cookies: None,
+            length: Length::Ordinary,
             tried: Tried::new(),
         }
     }
@@ -250,15 +268,11 @@ impl ProxyHttp for Gateway {
         }
     }
 
-    async fn upstream_peer(
-        &self,
-        session: &mut Session,
-        passage: &mut Passage,
-    ) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, _: &mut Session, passage: &mut Passage) -> Result<Box<HttpPeer>> {
         let alone = passage.alone();
         let application = passage.place.as_ref().and_then(|place| place.application.as_ref());
-        let length = length(session.req_header());
-        let peer = application.and_then(|known| known.peer(length, alone, &mut passage.tried));
+        let tried = &mut passage.tried;
+        let peer = application.and_then(|known| known.peer(passage.length, alone, tried));
         peer.ok_or_else(|| {
             Error::explain(ErrorType::ConnectError, "the application's address is not known")
                 .into_up()
@@ -301,15 +315,16 @@ impl ProxyHttp for Gateway {
         request: &mut RequestHeader,
         passage: &mut Passage,
     ) -> Result<()> {
-        let (Some(permit), Some(place), Some(forwarded_for)) =
-            (&passage.permit, &passage.place, &passage.forwarded_for)
+        let (Some(permit), Some(place), Some(forwarded_for), Some(link)) =
+            (&passage.permit, &passage.place, &passage.forwarded_for, &passage.link)
         else {
             return Error::e_explain(ErrorType::InternalError, "a request without a permit");
         };
         let (Some(app), Some(stamp)) = (&place.web.site().app, &place.stamp) else {
             return Error::e_explain(ErrorType::InternalError, "a request to no application");
         };
-        stamp.put(request, permit, forwarded_for)?;
+        let introduction = link.recall().introduction(place, stamp, permit)?;
+        stamp.put(request, &introduction, passage.cookies.as_deref(), forwarded_for)?;
         if let Some(host) = &app.reach.host {
             request.insert_header("Host", host.clone())?;
             if request.uri.authority().is_some() {
@@ -331,7 +346,8 @@ impl ProxyHttp for Gateway {
         if let Some(known) = passage.place.as_ref().and_then(|place| place.application.as_ref()) {
             known.answered(&passage.tried);
         }
-        if passage.alone().is_none() && bound::is_bound_by(&response.headers) {
+        let there = InAnswer::of(&response.headers);
+        if there.binding && passage.alone().is_none() && bound::is_bound_by(&response.headers) {
             return Error::e_explain(
                 ErrorType::InvalidHTTPHeader,
                 "the application signs in a connection that others share",
@@ -345,7 +361,7 @@ impl ProxyHttp for Gateway {
         // Wherever anything is asked, the request goes in somebody's name; and where nothing is
         // asked, an answer to somebody may still be about them.
         let is_private = passage.permit.as_ref().is_none_or(|permit| permit.identity().is_some());
-        answers::pass_on(response, is_private, passage.promise_of_https())
+        answers::pass_on(response, there, is_private, passage.promise_of_https())
     }
 
     /// What goes wrong on the way is told in our words, in [`ProxyHttp::fail_to_proxy`]: Pingora's
@@ -501,13 +517,13 @@ fn what_happened(kind: &ErrorType) -> &'static str {
 }
 
 /// What a request asks for: an answer, or a connection that stays.
-fn length(request: &RequestHeader) -> Length {
-    let events = request.headers.get_all(ACCEPT).iter().any(|accepted| {
+fn length(request: &RequestHeader, there: InRequest) -> Length {
+    let events = |accepted: &HeaderValue| {
         accepted.to_str().is_ok_and(|accepted| accepted.contains("text/event-stream"))
-    });
-    if request.headers.contains_key(UPGRADE) {
+    };
+    if there.upgrade {
         Length::Tunnel
-    } else if events {
+    } else if there.accept && request.headers.get_all(ACCEPT).iter().any(events) {
         Length::Lasting
     } else {
         Length::Ordinary

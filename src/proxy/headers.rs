@@ -5,17 +5,20 @@
 //! Pingora's last filter before the wire: a header set any earlier could be taken out again by
 //! the visitor's own `Connection` line (Fabio, CVE-2025-48865).
 
-use bytes::Bytes;
+use std::sync::Arc;
+
 use http::header::{COOKIE, HeaderMap, HeaderName, HeaderValue, REFERER};
 use http::request::Parts;
 use pingora::http::RequestHeader;
 use pingora::{ErrorType, OrErr, Result};
 use smallvec::SmallVec;
 
-use super::cookies;
+use super::cookies::{self, Kept};
 use super::intake::Address;
+use super::recall::Cookies;
 use crate::config::{App, IdentityHeaders};
-use crate::domain::assurance::Permit;
+use crate::domain::assurance::{Amr, Permit};
+use crate::domain::user::Identity;
 
 /// What is stamped on every request that goes to one application from one host. Whatever is the same
 /// for all of them is made ready once.
@@ -37,6 +40,26 @@ struct Told {
     name: Option<HeaderName>,
     email: Option<HeaderName>,
     amr: Option<HeaderName>,
+}
+
+/// How an application is told who comes.
+#[derive(Debug)]
+pub(super) struct Introduction {
+    /// Who that is, and how they have shown it.
+    identity: Option<Arc<Identity>>,
+    amr: Amr,
+    says: SmallVec<[(HeaderName, HeaderValue); 5]>,
+}
+
+impl Introduction {
+    /// Whether whoever comes by this `permit` is introduced so.
+    pub(super) fn is_of(&self, permit: &Permit) -> bool {
+        match (&self.identity, permit.identity()) {
+            (None, None) => true,
+            (Some(this), Some(that)) => Arc::ptr_eq(this, that) && self.amr == permit.amr(),
+            _ => false,
+        }
+    }
 }
 
 impl Stamp {
@@ -79,12 +102,13 @@ impl Stamp {
     pub(super) fn put(
         &self,
         request: &mut RequestHeader,
-        permit: &Permit,
+        introduction: &Introduction,
+        cookies: Option<&Cookies>,
         forwarded_for: &HeaderValue,
     ) -> Result<()> {
         edit(request, |headers| {
             self.strip(headers);
-            keep_cookies_back(headers)?;
+            keep_cookies_back(headers, cookies)?;
             if headers.get(REFERER).is_some_and(|referer| is_own_page(referer.as_bytes())) {
                 headers.remove(REFERER);
             }
@@ -94,29 +118,49 @@ impl Stamp {
             if let Some(secret) = &self.secret {
                 headers.insert(SECRET, secret.clone());
             }
-            self.identify(headers, permit)
+            for (name, value) in &introduction.says {
+                headers.insert(name.clone(), value.clone());
+            }
+            Ok(())
         })
     }
 
-    fn identify(&self, headers: &mut HeaderMap, permit: &Permit) -> Result<()> {
-        let Some(identity) = permit.identity() else { return Ok(()) };
+    /// Says in whose name a request goes that comes by this `permit`.
+    ///
+    /// # Errors
+    /// If a value cannot stand in a header. The request must not go on then.
+    pub(super) fn introduce(&self, permit: &Permit) -> Result<Introduction> {
+        let (identity, amr) = (permit.identity().cloned(), permit.amr());
+        let mut says = SmallVec::new();
+        if let Some(identity) = &identity {
+            self.identify(identity, amr, &mut says)?;
+        }
+        Ok(Introduction { identity, amr, says })
+    }
+
+    fn identify(
+        &self,
+        identity: &Identity,
+        amr: Amr,
+        says: &mut SmallVec<[(HeaderName, HeaderValue); 5]>,
+    ) -> Result<()> {
         let mut tell = |name: &Option<HeaderName>, value: &str| match name {
             // A header without a value is absent: an empty one means "nobody" to some applications
             // and "anybody" to others.
             Some(name) if !value.is_empty() => {
                 let value = HeaderValue::from_bytes(value.as_bytes());
                 let value = value.or_err(ErrorType::InvalidHTTPHeader, "what an identity says")?;
-                headers.insert(name.clone(), value);
+                says.push((name.clone(), value));
                 Ok(())
             }
             _ => Ok(()),
         };
-        let Told { user, groups, name, email, amr } = &self.told;
+        let Told { user, groups, name, email, amr: amr_in } = &self.told;
         tell(user, &identity.name)?;
         tell(groups, &listed(identity.groups.iter().map(String::as_str)))?;
         tell(name, identity.full_name.as_deref().unwrap_or_default())?;
         tell(email, identity.email.as_deref().unwrap_or_default())?;
-        tell(amr, &listed(permit.amr().methods()))
+        tell(amr_in, &listed(amr.methods()))
     }
 
     fn strip(&self, headers: &mut HeaderMap) {
@@ -223,23 +267,38 @@ const RESERVED_NAMES: [&[u8]; 10] = [
 ];
 
 /// Takes our cookies out of `Cookie`, and leaves the others byte for byte.
-fn keep_cookies_back(headers: &mut HeaderMap) -> Result<()> {
-    let lines = headers.get_all(COOKIE).iter();
-    let rests: SmallVec<[_; 2]> =
-        lines.map(|line| cookies::without_ours(line.as_bytes())).collect();
-    if rests.iter().all(Option::is_none) {
+fn keep_cookies_back(headers: &mut HeaderMap, known: Option<&Cookies>) -> Result<()> {
+    let mut lines = headers.get_all(COOKIE).iter();
+    let Some(line) = lines.next() else { return Ok(()) };
+    if lines.next().is_none() {
+        let fresh;
+        let kept = match known.and_then(|known| known.kept(line.as_bytes())) {
+            Some(kept) => kept,
+            None => {
+                fresh = cookies::kept(line.as_bytes())?;
+                &fresh
+            }
+        };
+        match kept {
+            Kept::Whole => {}
+            Kept::Rest(rest) => {
+                headers.insert(COOKIE, rest.clone());
+            }
+            Kept::Nothing => {
+                headers.remove(COOKIE);
+            }
+        }
         return Ok(());
     }
-    let lines: SmallVec<[HeaderValue; 2]> = headers.get_all(COOKIE).iter().cloned().collect();
+    let lines: Vec<HeaderValue> = headers.get_all(COOKIE).iter().cloned().collect();
     headers.remove(COOKIE);
-    for (line, rest) in lines.into_iter().zip(rests) {
-        let line = match rest {
-            None => line,
-            Some(rest) if rest.is_empty() => continue,
-            Some(rest) => HeaderValue::from_maybe_shared(Bytes::from(rest))
-                .or_err(ErrorType::InvalidHTTPHeader, "a cookie without its neighbour")?,
+    for line in lines {
+        let rest = match cookies::kept(line.as_bytes())? {
+            Kept::Whole => line,
+            Kept::Rest(rest) => rest,
+            Kept::Nothing => continue,
         };
-        headers.append(COOKIE, line);
+        headers.append(COOKIE, rest);
     }
     Ok(())
 }
@@ -257,6 +316,14 @@ fn is_own_page(referer: &[u8]) -> bool {
     let own = b"/.doorward";
     path.get(..own.len()).is_some_and(|start| start.eq_ignore_ascii_case(own))
         && path.get(own.len()).is_none_or(|next| b"/?#;\\".contains(next))
+}
+
+/// Whether frameworks let a header of this name, in lower case, turn one method into another.
+pub(super) fn is_method_override(name: &str) -> bool {
+    const NAMES: [&[u8]; 3] = [b"x-http-method-override", b"x-http-method", b"x-method-override"];
+    let name = name.as_bytes();
+    // Their common first letter tells for most.
+    name.first() == Some(&b'x') && NAMES.iter().any(|known| is_folded(name, known))
 }
 
 /// Whether the browser asks for the script of a service worker.
@@ -334,7 +401,8 @@ mod tests {
     fn put_for(app: &App, permit: &Permit, request: &mut RequestHeader) -> Result<()> {
         let site = Address { scheme: "https", authority: "crm.example.com".to_owned() };
         let from = HeaderValue::from_static("203.0.113.9");
-        Stamp::new(app, &site).unwrap().put(request, permit, &from)
+        let stamp = Stamp::new(app, &site).unwrap();
+        stamp.put(request, &stamp.introduce(permit)?, None, &from)
     }
 
     fn sent(permit: &Permit, headers: &[(&'static str, &str)]) -> RequestHeader {

@@ -1,6 +1,5 @@
 //! What stands under the configured hosts: swapped whole when the configuration is.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,6 +7,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use ipnet::IpNet;
+use rustc_hash::FxHashMap;
 
 use super::headers::Stamp;
 use super::intake::Address;
@@ -21,7 +21,7 @@ use crate::web::Web;
 /// Every host, and what is there.
 pub struct House {
     /// By host in lower case, and port unless it is the scheme's own.
-    places: HashMap<String, Arc<Place>>,
+    places: FxHashMap<String, Arc<Place>>,
     portal: Arc<Place>,
     /// By the name of the application.
     applications: HashMap<String, Arc<Application>>,
@@ -78,14 +78,15 @@ impl House {
 
     /// What stands under this `Host`; the port may be written out where it is the scheme's own.
     pub(super) fn find(&self, host: &str) -> Option<Arc<Place>> {
-        let lower = if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            Cow::Owned(host.to_ascii_lowercase())
-        } else {
-            Cow::Borrowed(host)
+        // Nearly all write it as it is kept.
+        let as_kept = self.places.get(host);
+        let as_read = || {
+            let lower = host.to_ascii_lowercase();
+            let name = [":443", ":80"].iter().find_map(|port| lower.strip_suffix(port));
+            let place = self.places.get(&lower).or_else(|| self.places.get(name?));
+            place.filter(|place| place.address.is_meant_by(host))
         };
-        let name = [":443", ":80"].iter().find_map(|port| lower.strip_suffix(port));
-        let place = self.places.get(&*lower).or_else(|| self.places.get(name?));
-        place.filter(|place| place.address.is_meant_by(host)).map(Arc::clone)
+        as_kept.or_else(as_read).map(Arc::clone)
     }
 
     /// What stands under this host with https, whatever the port.

@@ -9,6 +9,7 @@ use pingora::http::RequestHeader;
 use pingora::http::authority::{RawTargetAuthority, raw_target_authority};
 
 use super::headers;
+use super::present::InRequest;
 use crate::config::{Limits, Origin};
 use crate::policy::{Request, Sent, Unreadable};
 
@@ -61,7 +62,8 @@ pub(super) enum Refusal {
 }
 
 /// Reads `request`, and puts it into the one form that goes on: target in origin form, names in
-/// lower case, one `Content-Length` at most. Gives what `find` finds under the host that it is for.
+/// lower case, one `Content-Length` at most. Gives what `find` finds under the host that it is for, and
+/// which headers are there.
 ///
 /// `raw` is the head as it came, of which Pingora has by then dropped or changed some.
 ///
@@ -72,7 +74,7 @@ pub(super) fn read<T>(
     raw: &[u8],
     limits: &Limits,
     find: impl FnOnce(&str) -> Option<T>,
-) -> Result<T, Refusal> {
+) -> Result<(T, InRequest), Refusal> {
     if raw.len() > limits.header_bytes || request.headers.len() > limits.headers {
         return Err(Refusal::TooLarge);
     }
@@ -94,9 +96,10 @@ pub(super) fn read<T>(
     } else {
         take_path(request, raw, host.as_bytes())?;
     }
-    frame(request, raw)?;
+    let there = InRequest::of(&request.headers);
+    frame(request, raw, there)?;
     headers::in_lower_case(request).map_err(|_| Refusal::Target)?;
-    Ok(found)
+    Ok((found, there))
 }
 
 /// Puts into headers what HTTP/2 says in its own ways: the host stands in `:authority` (RFC 9113
@@ -128,20 +131,17 @@ fn as_in_http1(request: &mut RequestHeader) -> Result<(), Refusal> {
 ///
 /// # Errors
 /// [`Unreadable`] if no application should see it.
-pub(super) fn request(request: &RequestHeader) -> Result<Request, Unreadable> {
-    let said = request.headers.iter().filter(|(name, _)| is_override(name.as_str()));
+pub(super) fn request(request: &RequestHeader, there: InRequest) -> Result<Request, Unreadable> {
+    let method = request.method.as_str();
+    let target = request.raw_path();
+    if !there.method_override {
+        return Request::read_sent(&Sent { target, method, overrides: &[] });
+    }
+    let said = request.headers.iter();
+    let said = said.filter(|(name, _)| headers::is_method_override(name.as_str()));
     let said: Vec<_> = said.map(|(_, value)| String::from_utf8_lossy(value.as_bytes())).collect();
     let overrides: Vec<&str> = said.iter().map(AsRef::as_ref).collect();
-    let method = request.method.as_str();
-    Request::read_sent(&Sent { target: request.raw_path(), method, overrides: &overrides })
-}
-
-/// Whether frameworks let a header of this name turn one method into another.
-fn is_override(name: &str) -> bool {
-    const NAMES: [&[u8]; 3] = [b"x-http-method-override", b"x-http-method", b"x-method-override"];
-    let name = name.as_bytes();
-    // Their common first letter, in upper case nowhere, tells for most.
-    name.first() == Some(&b'x') && NAMES.iter().any(|known| headers::is_folded(name, known))
+    Request::read_sent(&Sent { target, method, overrides: &overrides })
 }
 
 fn one_host(request: &RequestHeader) -> Result<HeaderValue, Refusal> {
@@ -158,7 +158,9 @@ fn one_host(request: &RequestHeader) -> Result<HeaderValue, Refusal> {
 /// `Host` (RFC 9112 §3.2.2 would let it win; two words for one thing are refused here).
 fn take_path(request: &mut RequestHeader, raw: &[u8], host: &[u8]) -> Result<(), Refusal> {
     // Pingora drops a fragment and escapes stray bytes; an application should see neither.
-    let sent = raw.split(|&byte| byte == b' ').nth(1).ok_or(Refusal::Target)?;
+    let mut spaces = memchr::memchr_iter(b' ', raw);
+    let sent = spaces.next().map(|space| (space + 1, spaces.next().unwrap_or(raw.len())));
+    let sent = sent.and_then(|(begin, end)| raw.get(begin..end)).ok_or(Refusal::Target)?;
     if sent != request.raw_path() {
         return Err(Refusal::Target);
     }
@@ -181,7 +183,10 @@ fn take_path(request: &mut RequestHeader, raw: &[u8], host: &[u8]) -> Result<(),
     request.set_raw_path(&path).map_err(|_| Refusal::Target)
 }
 
-fn frame(request: &mut RequestHeader, raw: &[u8]) -> Result<(), Refusal> {
+fn frame(request: &mut RequestHeader, raw: &[u8], there: InRequest) -> Result<(), Refusal> {
+    if !there.transfer_encoding && !there.content_length {
+        return Ok(());
+    }
     let mut codings = request.headers.get_all(TRANSFER_ENCODING).iter();
     if let Some(coding) = codings.next() {
         let chunked = coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
@@ -266,6 +271,7 @@ mod tests {
             request.append_header(HOST, *host).unwrap();
         }
         let found = read(&mut request, b"", &Limits::default(), |host| Some(host.to_owned()));
+        let found = found.map(|(host, _)| host);
         assert_eq!(found.as_deref().map_err(|refusal| *refusal), is_for);
     }
 

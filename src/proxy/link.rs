@@ -15,6 +15,7 @@ use atomic_waker::AtomicWaker;
 use http::HeaderValue;
 use parking_lot::Mutex;
 
+use super::recall::Recall;
 use super::standing::Standing;
 
 /// A connection of a visitor, or one stream of it.
@@ -40,6 +41,8 @@ pub(super) struct Link {
     /// Whether the connection to the application belongs to this visitor alone.
     bound: AtomicBool,
     standing: Mutex<Option<Arc<Standing>>>,
+    /// What the last request said of its visitor; one for all streams of a connection.
+    recall: Arc<Recall>,
 }
 
 /// By which way a visitor came in.
@@ -102,7 +105,15 @@ impl Link {
             used: AtomicBool::new(false),
             bound: AtomicBool::new(false),
             standing: Mutex::new(None),
+            recall: Arc::default(),
         }
+    }
+
+    /// A stream of `connection`.
+    pub(super) fn stream_of(connection: &Self, number: u64, tick: u64) -> Self {
+        let Self { peer, entrance, ref only_for, ref recall, .. } = *connection;
+        let (only_for, recall) = (only_for.clone(), Arc::clone(recall));
+        Self { only_for, recall, ..Self::new(number, peer, entrance, tick) }
     }
 
     /// The link that serves the request under way; `None` outside of one.
@@ -250,6 +261,11 @@ impl Link {
 
     pub(super) fn is_bound(&self) -> bool {
         self.bound.load(Ordering::Relaxed)
+    }
+
+    /// What the last request of this connection said of its visitor.
+    pub(super) fn recall(&self) -> &Recall {
+        &self.recall
     }
 
     /// By what the request under way is allowed, so that it can be asked again; or nothing.

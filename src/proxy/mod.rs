@@ -15,6 +15,8 @@ mod house;
 mod intake;
 mod link;
 mod own;
+mod present;
+mod recall;
 mod serving;
 mod source;
 mod standing;

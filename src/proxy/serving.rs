@@ -368,8 +368,9 @@ fn options(limits: &crate::config::Limits) -> http2::H2Options {
 
 const KEEPALIVE: u64 = 60;
 const BREATH: Duration = Duration::from_millis(50);
-/// How many connections to applications may wait for their next request.
-const KEPT_TO_APPLICATIONS: usize = 1024;
+/// How many connections to applications may wait for their next request. Each holds buffers of
+/// Pingora's, some 70 KiB, until the application closes it.
+const KEPT_TO_APPLICATIONS: usize = 256;
 const PROBE_AFTER: Duration = Duration::from_secs(60);
 const PROBE_EVERY: Duration = Duration::from_secs(15);
 /// Malformed requests after which an HTTP/2 connection is given up; as many as Pingora forgives.

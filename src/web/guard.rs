@@ -10,6 +10,7 @@ use super::pages::Notice;
 use super::refusal::{self, FETCH_DEST, Step};
 use super::{Desk, Peer};
 use crate::domain::assurance::{Verdict, Visitor, judge};
+use crate::domain::secret::Token;
 use crate::domain::time::Timestamp;
 use crate::flow::{self, Caller, Visit};
 
@@ -52,7 +53,7 @@ pub(super) async fn guard(
         Ok(caller) => caller,
         Err(error) => return desk.unavailable(&error, headers),
     };
-    let session = caller.carried.session.as_ref();
+    let session = caller.carried.session.as_ref().map(Token::hash);
     let visit = match flow::visit(&desk.env, session, caller.now).await {
         Ok(visit) => visit,
         Err(error) => return desk.unavailable(&error, headers),

@@ -18,6 +18,7 @@ use tower::ServiceExt;
 use crate::config::{App, Site};
 use crate::domain::agent::Agent;
 use crate::domain::assurance::{Permit, Verdict, Visitor};
+use crate::domain::secret::{Token, TokenHash};
 use crate::domain::time::Timestamp;
 use crate::flow::sign_out::sign_out;
 use crate::flow::witness::{Recent, Refusal, Watched};
@@ -105,7 +106,12 @@ impl Web {
         whole(response).await
     }
 
-    /// Gives leave to send a request to the application, or says what the visitor gets instead.
+    /// The session that a request's cookies name, if one of them does.
+    pub fn session(&self, headers: &HeaderMap) -> Option<TokenHash> {
+        self.desk.jar().session(headers).as_ref().map(Token::hash)
+    }
+
+    /// Gives leave to send a request to the application in this session, or says what the visitor gets instead.
     ///
     /// # Errors
     /// The answer: a redirect to what is owed, a page, or JSON for a script.
@@ -113,9 +119,10 @@ impl Web {
         &self,
         request: policy::Request,
         head: &Parts,
+        session: Option<TokenHash>,
         source: Source,
     ) -> Result<(Permit, Allowed), http::Response<Bytes>> {
-        match self.desk.admit(request, head, source).await {
+        match self.desk.admit(request, head, session, source).await {
             Ok(allowed) => Ok(allowed),
             Err(response) => Err(whole(*response).await),
         }
@@ -238,6 +245,7 @@ impl Desk {
         &self,
         request: policy::Request,
         head: &Parts,
+        session: Option<TokenHash>,
         source: Source,
     ) -> Result<(Permit, Allowed), Box<Response>> {
         let Some(app) = &self.site.app else {
@@ -253,9 +261,8 @@ impl Desk {
         }
         let unavailable = |error| Box::new(self.unavailable(&error, &head.headers));
         let now = self.env.now().map_err(unavailable)?;
-        let session = self.jar().session(&head.headers);
-        let (address, session) = (source.visitor, session.as_ref());
         let request = Arc::new(request);
+        let address = source.visitor;
         let admission = flow::admit(&self.env, app, &request, address, session, now).await;
         let admission = admission.map_err(unavailable)?;
         self.witness(app, &request, source, &admission, now);

@@ -457,7 +457,8 @@ impl Browser {
             self.web.answer(request, source).await
         } else {
             let (head, _) = request.into_parts();
-            match self.web.admit(read, &head, source).await {
+            let session = self.web.session(&head.headers);
+            match self.web.admit(read, &head, session, source).await {
                 Ok((permit, _)) => {
                     self.passed = Some(permit.identity().map(|who| who.name.clone()));
                     let amr = permit.amr().methods().collect::<Vec<_>>().join(",");
@@ -551,7 +552,8 @@ impl Browser {
         let (head, ()) = request.body(()).unwrap().into_parts();
         let source = Source { peer: self.address, visitor: Some(self.address) };
         let read = Request::read(target.as_bytes()).unwrap();
-        self.web.admit(read, &head, source).await.unwrap().1
+        let session = self.web.session(&head.headers);
+        self.web.admit(read, &head, session, source).await.unwrap().1
     }
 
     /// Whether that may go on, as it is asked four times a second.

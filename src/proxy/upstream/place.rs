@@ -11,6 +11,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use pingora::protocols::TcpKeepalive;
 use pingora::upstreams::peer::{HttpPeer, PeerOptions};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
@@ -238,7 +239,16 @@ impl Place {
         options.total_connection_timeout = Some(timeouts.connect);
         options.read_timeout = Some(timeouts.read);
         options.write_timeout = Some(timeouts.write);
-        options.idle_timeout = Some(IDLE);
+        // Pingora watches each idle connection, and sees when the application closes it. A timer for
+        // each request would cost more than the rest of that.
+        options.idle_timeout = self.http2.then_some(IDLE);
+        options.tcp_keepalive = Some(TcpKeepalive {
+            idle: PROBE_AFTER,
+            interval: PROBE_EVERY,
+            count: PROBES,
+            #[cfg(target_os = "linux")]
+            user_timeout: Duration::ZERO,
+        });
         options.ca = self.secure.as_ref().map(|secure| secure.trust.for_pingora());
         if self.http2 {
             options.set_http_version(2, 2);
@@ -321,8 +331,13 @@ fn millis(span: Duration) -> u64 {
 const LOOK_UP_EVERY: Duration = Duration::from_secs(30);
 /// A quiet WebSocket is not broken. Nothing needs to outlast the visit that opened it.
 const LASTING_SILENCE: Duration = Duration::from_hours(24);
-/// How long a connection waits for the next request; shorter than what most servers allow.
+/// How long an HTTP/2 connection waits for the next request; shorter than what most servers allow.
 const IDLE: Duration = Duration::from_secs(55);
+/// When an idle connection is asked for whether anybody is still there: before what stands between
+/// forgets it.
+const PROBE_AFTER: Duration = Duration::from_secs(60);
+const PROBE_EVERY: Duration = Duration::from_secs(15);
+const PROBES: usize = 4;
 /// Requests at once on one HTTP/2 connection to an application: what most servers allow.
 const STREAMS: usize = 100;
 const LEFT_ALONE: Duration = Duration::from_secs(1);

@@ -1,0 +1,68 @@
+//! Which headers are there at all, found in one pass. Most of those that matter to us are seldom
+//! there, and what is not there need not be looked up.
+
+use http::header::HeaderMap;
+
+use super::{answers, headers};
+
+/// Which of a request's headers are there.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
+pub(super) struct InRequest {
+    pub(super) accept: bool,
+    pub(super) authorization: bool,
+    pub(super) content_length: bool,
+    pub(super) cookie: bool,
+    pub(super) transfer_encoding: bool,
+    pub(super) upgrade: bool,
+    /// One by which a browser says that it asks for the script of a service worker.
+    pub(super) service_worker: bool,
+    /// One that turns one method into another, in any spelling.
+    pub(super) method_override: bool,
+}
+
+impl InRequest {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let mut there = Self::default();
+        for name in headers.keys() {
+            match name.as_str() {
+                "accept" => there.accept = true,
+                "authorization" => there.authorization = true,
+                "content-length" => there.content_length = true,
+                "cookie" => there.cookie = true,
+                "transfer-encoding" => there.transfer_encoding = true,
+                "upgrade" => there.upgrade = true,
+                "service-worker" | "sec-fetch-dest" => there.service_worker = true,
+                other => there.method_override |= headers::is_method_override(other),
+            }
+        }
+        there
+    }
+}
+
+/// Which of an answer's headers are there.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
+pub(super) struct InAnswer {
+    pub(super) cache_control: bool,
+    /// One that speaks to one kind of cache only (RFC 9213).
+    pub(super) targeted_cache_control: bool,
+    pub(super) set_cookie: bool,
+    /// One that may say that the connection has been signed in.
+    pub(super) binding: bool,
+}
+
+impl InAnswer {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let mut there = Self::default();
+        for name in headers.keys() {
+            match name.as_str() {
+                "cache-control" => there.cache_control = true,
+                "set-cookie" => there.set_cookie = true,
+                "www-authenticate" | "persistent-auth" => there.binding = true,
+                other => there.targeted_cache_control |= answers::is_targeted(other),
+            }
+        }
+        there
+    }
+}
