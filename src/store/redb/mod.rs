@@ -123,6 +123,9 @@ impl Redb {
         })?;
         if fresh {
             writer::lay_out(&database)?;
+        } else {
+            // Until it is verified; if it is refused below, not even its closing writes to it.
+            file.guard(true);
         }
         match health.careful("its file cannot be read", || format_of(&database)) {
             Ok(Some(KNOWN_FORMAT)) => {}
