@@ -73,7 +73,7 @@ fn make_private(headers: &mut HeaderMap) -> Result<()> {
         headers.get_all(CACHE_CONTROL).iter().cloned().collect();
     let says =
         |which: fn(&[u8]) -> bool| lines.iter().any(|line| directives(line.as_bytes()).any(which));
-    if says(forbids) && !says(is_shared) {
+    if says(forbids) && !says(is_shared) && !says(lifts) {
         return Ok(());
     }
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
@@ -94,6 +94,11 @@ fn make_private(headers: &mut HeaderMap) -> Result<()> {
 /// Whether it keeps all of an answer out of shared caches. `private` with names of fields does not.
 fn forbids(directive: &[u8]) -> bool {
     directive.eq_ignore_ascii_case(b"private") || directive.eq_ignore_ascii_case(b"no-store")
+}
+
+/// Whether it lets caches that know it disregard `no-store` (RFC 9111 §5.2.2.3).
+fn lifts(directive: &[u8]) -> bool {
+    directive.eq_ignore_ascii_case(b"must-understand")
 }
 
 fn is_shared(directive: &[u8]) -> bool {
@@ -165,6 +170,10 @@ mod tests {
     fn what_says_nothing_of_shared_caches_is_kept_out_of_them() {
         assert_eq!(cached("max-age=3600"), ["private", "max-age=3600"]);
         assert_eq!(cached("no-cache"), ["private", "no-cache"]);
+        assert_eq!(
+            cached("no-store, must-understand, max-age=9"),
+            ["private", "no-store, must-understand, max-age=9"]
+        );
         assert_eq!(
             cached("private=\"a, public\", max-age=1"),
             ["private", "private=\"a, public\", max-age=1"]
