@@ -259,6 +259,21 @@ async fn damage_that_is_found_while_the_store_is_used_ends_its_use() {
 }
 
 #[tokio::test]
+async fn what_was_acknowledged_is_not_taken_back_where_a_crash_and_damage_meet() {
+    let (home, after_a_crash) = (Home::new(), Home::new());
+    fifty_users(&home).await;
+    let store = home.open().unwrap();
+    writes(&store, "ada", &"z".repeat(3000)).await;
+    // As kill -9 leaves it: nobody has closed it.
+    let left = fs::read(home.file()).unwrap();
+    fs::write(after_a_crash.file(), &left).unwrap();
+    let at = left.windows(9).position(|bytes| bytes == b"zzzzzzzzz").unwrap();
+    after_a_crash.changes(at, b'y');
+    let store = after_a_crash.open().unwrap();
+    assert!(is_verified(&store).await.unwrap_err().is_damage());
+}
+
+#[tokio::test]
 async fn a_store_is_read_before_it_is_verified_and_written_to_afterwards() {
     let home = Home::new();
     let before = fifty_users(&home).await;
