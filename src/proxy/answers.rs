@@ -62,7 +62,7 @@ fn make_private(headers: &mut HeaderMap) -> Result<()> {
     let targeted: SmallVec<[HeaderName; 2]> = headers
         .keys()
         .filter(|name| {
-            name.as_str() == "surrogate-control" || name.as_str().ends_with("-cache-control")
+            ONE_CACHES_OWN.contains(&name.as_str()) || name.as_str().ends_with("-cache-control")
         })
         .cloned()
         .collect();
@@ -90,6 +90,9 @@ fn make_private(headers: &mut HeaderMap) -> Result<()> {
     }
     Ok(())
 }
+
+/// What Varnish and its like, nginx and Akamai heed before `Cache-Control`.
+const ONE_CACHES_OWN: [&str; 3] = ["surrogate-control", "x-accel-expires", "edge-control"];
 
 /// Whether it keeps all of an answer out of shared caches. `private` with names of fields does not.
 fn forbids(directive: &[u8]) -> bool {
@@ -185,8 +188,12 @@ mod tests {
 
     #[test]
     fn caches_with_a_field_of_their_own_are_not_told_otherwise() {
-        let mut response =
-            answer(&[("CDN-Cache-Control", "max-age=60"), ("Surrogate-Control", "x")]);
+        let mut response = answer(&[
+            ("CDN-Cache-Control", "max-age=60"),
+            ("Surrogate-Control", "x"),
+            ("X-Accel-Expires", "60"),
+            ("Edge-Control", "cache-maxage=1m"),
+        ]);
         make_private(&mut response).unwrap();
         assert_eq!(response.len(), 1);
         assert_eq!(response[CACHE_CONTROL], "private");
