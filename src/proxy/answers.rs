@@ -78,7 +78,7 @@ fn make_private(headers: &mut HeaderMap, there: InAnswer) -> Result<()> {
         headers.get_all(CACHE_CONTROL).iter().cloned().collect();
     let says =
         |which: fn(&[u8]) -> bool| lines.iter().any(|line| directives(line.as_bytes()).any(which));
-    if says(forbids) && !says(is_shared) {
+    if says(forbids) && !says(is_shared) && !says(lifts) {
         return Ok(());
     }
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
@@ -98,12 +98,20 @@ fn make_private(headers: &mut HeaderMap, there: InAnswer) -> Result<()> {
 
 /// Whether a header of this name speaks to one kind of cache only.
 pub(super) fn is_targeted(name: &str) -> bool {
-    name == "surrogate-control" || name.ends_with("-cache-control")
+    ONE_CACHES_OWN.contains(&name) || name.ends_with("-cache-control")
 }
+
+/// What Varnish and its like, nginx and Akamai heed before `Cache-Control`.
+const ONE_CACHES_OWN: [&str; 3] = ["surrogate-control", "x-accel-expires", "edge-control"];
 
 /// Whether it keeps all of an answer out of shared caches. `private` with names of fields does not.
 fn forbids(directive: &[u8]) -> bool {
     directive.eq_ignore_ascii_case(b"private") || directive.eq_ignore_ascii_case(b"no-store")
+}
+
+/// Whether it lets caches that know it disregard `no-store` (RFC 9111 §5.2.2.3).
+fn lifts(directive: &[u8]) -> bool {
+    directive.eq_ignore_ascii_case(b"must-understand")
 }
 
 fn is_shared(directive: &[u8]) -> bool {
@@ -178,6 +186,10 @@ mod tests {
         assert_eq!(cached("max-age=3600"), ["private", "max-age=3600"]);
         assert_eq!(cached("no-cache"), ["private", "no-cache"]);
         assert_eq!(
+            cached("no-store, must-understand, max-age=9"),
+            ["private", "no-store, must-understand, max-age=9"]
+        );
+        assert_eq!(
             cached("private=\"a, public\", max-age=1"),
             ["private", "private=\"a, public\", max-age=1"]
         );
@@ -189,8 +201,12 @@ mod tests {
 
     #[test]
     fn caches_with_a_field_of_their_own_are_not_told_otherwise() {
-        let mut response =
-            answer(&[("CDN-Cache-Control", "max-age=60"), ("Surrogate-Control", "x")]);
+        let mut response = answer(&[
+            ("CDN-Cache-Control", "max-age=60"),
+            ("Surrogate-Control", "x"),
+            ("X-Accel-Expires", "60"),
+            ("Edge-Control", "cache-maxage=1m"),
+        ]);
         let there = InAnswer::of(&response);
         make_private(&mut response, there).unwrap();
         assert_eq!(response.len(), 1);

@@ -512,6 +512,16 @@ mod tests {
     }
 
     #[test]
+    fn a_target_goes_on_as_it_came_whatever_its_bytes() {
+        for target in [&b"/caf\xe9?\xff=%zz"[..], b"//a/..;/b", b"/", b"/a?"] {
+            let mut request = RequestHeader::build("GET", target, None).unwrap();
+            in_lower_case(&mut request).unwrap();
+            put(&permit(Some(ada())), &mut request).unwrap();
+            assert_eq!(request.raw_path(), target);
+        }
+    }
+
+    #[test]
     fn our_own_pages_are_no_referer() {
         let referer = |value| values(&sent(&permit(None), &[("Referer", value)]), "referer");
         assert!(referer("https://crm.example.com/.doorward/link/abc").is_empty());

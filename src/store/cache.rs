@@ -302,6 +302,19 @@ mod tests {
     }
 
     #[test]
+    fn what_changed_is_forgotten_however_long_ago_it_was_used() {
+        let changes = broadcast::Sender::new(8);
+        let cache = Cache::new(changes.subscribe());
+        let since = cache.session(hash()).unwrap_err();
+        cache.keep_session(hash(), visit(), 100, since);
+        let stay = Arc::new(Stay::begin(UserId::from([1; 16]), 0, Seen::default(), NOW));
+        cache.keep_stay(StayId::from([3; 16]), stay, Cache::GENERATION / LONGER, since);
+        assert_eq!(cache.kept.lock().unwrap().old.sessions.len(), 1);
+        changes.send(ended()).unwrap();
+        assert!(cache.session(hash()).is_err());
+    }
+
+    #[test]
     fn whoever_may_have_missed_a_change_forgets_everything() {
         let misses: [fn(&Cache, &mut Changes); 3] = [
             |_, changes| {

@@ -204,17 +204,14 @@ fn value_of<'p>(pair: &'p [u8], name: &[u8]) -> Option<&'p [u8]> {
 /// The value of the cookie `name`, over all `Cookie` headers (HTTP/2 splits them); none if it is
 /// there twice, for nobody knows then which one was planted.
 fn only_value<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    let mut found = None;
-    for header in headers.get_all(COOKIE) {
-        for pair in pieces(header.as_bytes()) {
-            let Some(value) = value_of(pair, name.as_bytes()) else { continue };
-            if found.is_some() {
-                return None;
-            }
-            found = std::str::from_utf8(value).ok().map(str::trim_ascii);
-        }
+    let lines = headers.get_all(COOKIE).iter().flat_map(|line| pieces(line.as_bytes()));
+    let mut values = lines.filter_map(|pair| value_of(pair, name.as_bytes()));
+    let value = values.next()?;
+    // Whatever the other says: it need not be text.
+    if values.next().is_some() {
+        return None;
     }
-    found
+    std::str::from_utf8(value).ok().map(str::trim_ascii)
 }
 
 #[cfg(test)]
@@ -273,6 +270,11 @@ mod tests {
         assert!(!read(&[&format!("{pair}; {pair}")]));
         assert!(!read(&[pair, "__Host-doorward-session=x"]));
         assert!(!read(&[&pair.replace("__Host-", "")]));
+        let mut planted = HeaderMap::new();
+        for value in [b"__Host-doorward-session=\xff", pair.as_bytes()] {
+            planted.append(COOKIE, HeaderValue::from_bytes(value).unwrap());
+        }
+        assert!(jar.session(&planted).is_none());
     }
 
     #[test]

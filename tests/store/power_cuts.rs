@@ -42,6 +42,38 @@ fn nothing_acknowledged_is_lost_and_no_used_code_revives_wherever_the_power_fail
     }
 }
 
+#[test]
+fn a_store_is_opened_again_wherever_the_power_fails_while_it_grows_shrinks_and_is_closed() {
+    let runtime = runtime::Builder::new_current_thread().build().unwrap();
+    // Large ones come and go: the file grows, and is cut off when it is closed.
+    let body = vec![7; 300_000];
+    for cut in (0..).step_by(7) {
+        let disk = Forgetful::new(cut as u64);
+        let lasting = Batch::new().put(Kind::User, "ada", Expect::Any, None, "engines");
+        let store = open(&disk);
+        runtime.block_on(store.commit(lasting)).unwrap();
+        disk.cut_after(cut);
+        let _ = runtime.block_on(async {
+            for number in 0..8_u8 {
+                let key = [number];
+                store.commit(Batch::new().put(Kind::Token, key, Expect::Any, None, &*body)).await?;
+            }
+            for number in 0..8_u8 {
+                store.commit(Batch::new().delete(Kind::Token, [number], Expect::Any)).await?;
+            }
+            Ok::<_, Unavailable>(())
+        });
+        drop(store);
+        let was_cut = disk.is_off();
+        let store = open(&disk.found_again());
+        let found = runtime.block_on(store.get(Kind::User, b"ada")).unwrap();
+        assert_eq!(found.unwrap().body, b"engines", "{cut}");
+        if !was_cut {
+            return;
+        }
+    }
+}
+
 fn open(disk: &Forgetful) -> Redb {
     Redb::over(disk.clone(), Options { cache: 1 << 20 }).unwrap()
 }

@@ -133,3 +133,24 @@ fn words_of(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use redb::StorageBackend;
+    use redb::backends::InMemoryBackend;
+
+    use super::*;
+
+    #[test]
+    fn nothing_is_written_once_damage_was_met_although_every_page_is_verified() {
+        let file = Shared::new(InMemoryBackend::new());
+        file.set_len(9).unwrap();
+        let health = Health::of(file.clone());
+        assert!(
+            health.careful("", || -> Result<(), Error> { panic!("a page of no kind") }).is_err()
+        );
+        health.is_verified();
+        assert!(file.write(0, &[7]).is_err());
+        assert!(health.careful("", || Ok(())).unwrap_err().is_damage());
+    }
+}

@@ -19,7 +19,8 @@ use std::sync::atomic::AtomicBool;
 use async_trait::async_trait;
 use redb::backends::FileBackend;
 use redb::{
-    Database, DatabaseError, ReadableDatabase, StorageBackend, StorageError, TableDefinition,
+    Database, DatabaseError, ReadableDatabase, RepairSession, StorageBackend, StorageError,
+    TableDefinition,
 };
 use tokio::sync::broadcast;
 
@@ -119,10 +120,18 @@ impl Redb {
         let (fresh, file) = (backend.len()? == 0, Shared::new(backend));
         let health = Arc::new(Health::of(file.clone()));
         let database = opened(|| {
-            Database::builder().set_cache_size(options.cache).create_with_backend(file.clone())
+            Database::builder()
+                .set_cache_size(options.cache)
+                // No crash makes that necessary (see above). Where damage does, redb would go back to
+                // the commit before, and write to what nobody has verified.
+                .set_repair_callback(RepairSession::abort)
+                .create_with_backend(file.clone())
         })?;
         if fresh {
             writer::lay_out(&database)?;
+        } else {
+            // Until it is verified; if it is refused below, not even its closing writes to it.
+            file.guard(true);
         }
         match health.careful("its file cannot be read", || format_of(&database)) {
             Ok(Some(KNOWN_FORMAT)) => {}

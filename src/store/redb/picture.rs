@@ -54,16 +54,20 @@ pub(super) struct Picture {
     called_off: Arc<AtomicBool>,
 }
 
-/// What was written to the picture.
+/// What was written to the picture. What was cut off or added takes no memory: it is zero without
+/// being drawn, and redb cuts off half a file at once.
 struct Drawn {
     length: u64,
+    /// Up to here the file is seen where nothing is drawn; behind it there is nothing to see.
+    seen: u64,
     blocks: HashMap<u64, Block>,
 }
 
 impl Picture {
     /// A picture of `file`. Once it is `called_off`, it cannot be read any more.
     pub(super) fn of(file: Shared, called_off: Arc<AtomicBool>) -> io::Result<Self> {
-        let drawn = Drawn { length: file.len()?, blocks: HashMap::new() };
+        let length = file.len()?;
+        let drawn = Drawn { length, seen: length, blocks: HashMap::new() };
         Ok(Self { file, drawn: Mutex::new(drawn), called_off })
     }
 
@@ -88,8 +92,10 @@ impl Picture {
             Entry::Occupied(block) => block.into_mut(),
             Entry::Vacant(place) => {
                 let mut block = Box::new([0; BLOCK]);
-                let (from, to) = overlap(number, 0, self.file.len()?);
-                self.file.read(number * BLOCK as u64, &mut block[from..to])?;
+                let (from, to) = overlap(number, 0, drawn.seen);
+                if from < to {
+                    self.file.read(number * BLOCK as u64, &mut block[from..to])?;
+                }
                 place.insert(block)
             }
         })
@@ -109,12 +115,15 @@ impl StorageBackend for Picture {
             return Err(io::Error::other("it was called off"));
         }
         let drawn = self.drawn();
-        let end = offset + out.len() as u64;
+        let end = offset.saturating_add(out.len() as u64);
         if end > drawn.length {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        let behind = out.len() - usize_of(end.saturating_sub(self.file.len()?).min(end - offset));
-        self.file.read(offset, &mut out[..behind])?;
+        let (seen, unseen) = out.split_at_mut(usize_of(drawn.seen.clamp(offset, end) - offset));
+        if !seen.is_empty() {
+            self.file.read(offset, seen)?;
+        }
+        unseen.fill(0);
         for number in blocks(offset, end) {
             if let Some(block) = drawn.blocks.get(&number) {
                 let (from, to) = overlap(number, offset, end);
@@ -127,14 +136,11 @@ impl StorageBackend for Picture {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         let mut drawn = self.drawn();
-        // What is cut off, or added, is zero.
-        let (start, end) = (len.min(drawn.length), len.max(drawn.length));
-        for number in blocks(start, end) {
-            let (from, to) = overlap(number, start, end);
-            if from > 0 {
-                self.block(&mut drawn, number)?[from..to].fill(0);
-            } else {
-                drawn.blocks.insert(number, Box::new([0; BLOCK]));
+        drawn.seen = drawn.seen.min(len);
+        if len < drawn.length {
+            drawn.blocks.retain(|number, _| number * (BLOCK as u64) < len);
+            if let Some(last) = drawn.blocks.get_mut(&(len / BLOCK as u64)) {
+                last[usize_of(len % BLOCK as u64)..].fill(0);
             }
         }
         drawn.length = len;
@@ -278,6 +284,22 @@ mod tests {
             assert_eq!(all_of(&picture), all_of(&plain));
             assert_eq!(all_of(&file), before);
         }
+    }
+
+    #[test]
+    fn what_is_cut_off_or_added_takes_no_memory() {
+        let file = Shared::new(InMemoryBackend::new());
+        file.set_len(9 << 20).unwrap();
+        file.write(0, &vec![7; 9 << 20]).unwrap();
+        let picture = Picture::of(file, Arc::default()).unwrap();
+        for length in [(4 << 20) + 5, 9 << 20, 64 << 20, 5 << 20] {
+            picture.set_len(length).unwrap();
+        }
+        let drawn = picture.drawn().blocks.len();
+        assert!(drawn <= 1, "{drawn} blocks");
+        let mut edge = [9; 9];
+        picture.read(4 << 20, &mut edge).unwrap();
+        assert_eq!(edge, [7, 7, 7, 7, 7, 0, 0, 0, 0]);
     }
 
     #[test]
