@@ -1,6 +1,6 @@
 # What people type. Each target first installs what is missing to do it (see .ci/needs).
 
-.PHONY: demo test check
+.PHONY: demo test check dist
 
 # A legacy application behind a gateway, on http://localhost:8080.
 demo:
@@ -17,3 +17,7 @@ check:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --lib --examples
+
+# What is given to operators: target/guided/doorward.
+dist:
+	@.ci/dist

@@ -20,6 +20,13 @@ pub fn system_time() -> Timestamp {
     Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
+/// Lets the system back our memory with huge pages, or not: they make a request cheaper, and an idle
+/// process some nine mebibytes larger. Where the system cannot be told, it does as it likes.
+pub fn huge_pages(wanted: bool) {
+    #[cfg(target_os = "linux")]
+    rustix::thread::disable_transparent_huge_pages(!wanted).ok();
+}
+
 /// A variable of the environment, if it is set and is text.
 #[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
 pub fn environment(name: &str) -> Option<String> {

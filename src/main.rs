@@ -3,9 +3,8 @@
 use std::io;
 use std::process::ExitCode;
 
-/// The quickest for what a gateway does: many small things that live as long as a request. Its huge
-/// pages keep nine mebibytes more resident and make a request three to seven hundredths cheaper;
-/// `MIMALLOC_ALLOW_THP=0` in the environment does without.
+/// The quickest for what a gateway does: many small things that live as long as a request. It asks
+/// for huge pages, which the gateway lets it have once many are connected (`edge::huge_pages`).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -275,10 +275,14 @@ fn bounds(report: &Report, alone: &[f64]) -> Vec<Bound> {
     bounds
 }
 
-/// In which profile this was built: cargo names the folder so.
+/// In which profile this was built, and whether it was guided by what counts: cargo names the folder
+/// so, and `.ci/dist` the one around it.
 fn profile() -> String {
-    let folder = Path::new(servers::DOORWARD).parent().and_then(Path::file_name);
-    folder.map_or_else(|| "?".to_owned(), |name| name.to_string_lossy().into_owned())
+    let program = Path::new(servers::DOORWARD);
+    let folder = program.parent().and_then(Path::file_name);
+    let profile = folder.map_or_else(|| "?".into(), |name| name.to_string_lossy());
+    let guided = program.iter().any(|part| part == "guided");
+    format!("{profile}{}", if guided { ", guided" } else { "" })
 }
 
 struct Bench<'a> {

@@ -172,6 +172,7 @@ impl Gateway {
     /// # Errors
     /// See [`NotStarted`]; nothing is left running then.
     pub fn start(config: Config, world: World) -> Result<Self, NotStarted> {
+        edge::huge_pages(false);
         let sockets = config
             .listen
             .iter()
@@ -193,6 +194,11 @@ impl Gateway {
         let mut background = JoinSet::new();
         background.spawn(sweep(Arc::clone(&env)));
         background.spawn(note_time(Arc::clone(&env)));
+        let crowd = running.crowd();
+        background.spawn(async move {
+            crowd.await;
+            edge::huge_pages(true);
+        });
         let operators = desks
             .into_iter()
             .map(|desk| answer_operators(&mut background, desk, &env, Arc::clone(&ready)))

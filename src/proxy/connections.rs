@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use super::link::{Cut, Entered, Link, Phase};
 use crate::config::{Deadlines, Limits};
@@ -21,6 +22,8 @@ pub(super) struct Connections {
     next: AtomicU64,
     open: AtomicUsize,
     closing: AtomicBool,
+    /// Told when there are as many as make a crowd.
+    crowd: Notify,
     /// How many connections each address has; IPv6 by /64, which is one household or less.
     by_address: Mutex<HashMap<IpAddr, u32>>,
     links: [Mutex<HashMap<u64, Arc<Link>>>; SHARDS],
@@ -70,7 +73,9 @@ impl Connections {
             }
             *count += 1;
         }
-        self.open.fetch_add(1, Ordering::Relaxed);
+        if self.open.fetch_add(1, Ordering::Relaxed) + 1 == CROWD {
+            self.crowd.notify_one();
+        }
         Ok(self.enlist(false, |number, now| Link::new(number, peer, entrance, now)))
     }
 
@@ -101,6 +106,11 @@ impl Connections {
     /// How many connections are open.
     pub(super) fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
+    }
+
+    /// Waits until there are as many as make a crowd, if there have not been yet.
+    pub(super) async fn crowd(&self) {
+        self.crowd.notified().await;
     }
 
     /// Whether nobody is to ask anything more.
@@ -217,6 +227,8 @@ const LASTING_TICKS: u64 = 1;
 /// Whoever takes longer than this over a head is slow enough to make room for others.
 const SLOW_TICKS: u64 = 8;
 const SHARDS: usize = 16;
+/// So many connections are more than a person's browsers open.
+const CROWD: usize = 16;
 
 #[cfg(test)]
 mod tests {

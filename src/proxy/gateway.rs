@@ -24,7 +24,6 @@ use super::intake::{self, Refusal};
 use super::link::{Link, Phase};
 use super::own::{self, Unread};
 use super::present::{InAnswer, InRequest};
-use super::recall::Cookies;
 use super::serving::{self, Flight, Flights, Running};
 use super::source;
 use super::standing::Standing;
@@ -55,7 +54,6 @@ pub struct Passage {
     /// Whom the application is told that it came from.
     forwarded_for: Option<HeaderValue>,
     permit: Option<Permit>,
-    cookies: Option<Arc<Cookies>>,
     length: Length,
     /// Where the application was looked for.
     tried: Tried,
@@ -87,7 +85,7 @@ impl Gateway {
 
     async fn receive(&self, session: &mut Session, passage: &mut Passage, link: &Link) -> Onward {
         let peer: IpAddr = link.peer();
-        let house = self.house.load_full();
+        let house = self.house.load();
         let headers = &session.req_header().headers;
         let (source, chain) = source::read(peer, headers, house.trusted_proxies());
         passage.source = Some(source);
@@ -131,15 +129,14 @@ impl Gateway {
             }
             OwnPage::No => {
                 let head = session.req_header();
-                let cookies = there.cookie.then(|| link.recall().cookies(place, &head.headers));
-                let named = cookies.as_ref().and_then(|cookies| cookies.session());
+                let named = there.cookie.then(|| link.recall().session(place, &head.headers));
+                let named = named.flatten();
                 match web.admit(request, head, named, source).await {
                     Ok((permit, allowed)) => {
-                        link.stand(Some(Arc::new(Standing::on(place, allowed))));
+                        link.stand(Some(Standing::on(place, allowed)));
                         if there.authorization && bound::binds(&head.headers) {
                             link.bind();
                         }
-                        passage.cookies = cookies;
                         passage.length = length(head, there);
                         Onward::Upstream(permit)
                     }
@@ -232,7 +229,6 @@ impl ProxyHttp for Gateway {
             source: None,
             forwarded_for: None,
             permit: None,
-            cookies: None,
             length: Length::Ordinary,
             tried: Tried::new(),
         }
@@ -246,10 +242,12 @@ impl ProxyHttp for Gateway {
             session.set_keepalive(Some(IDLE.as_secs()));
         }
         session.set_write_timeout(Some(STALLED));
-        let Some(link) = passage.link.clone() else {
+        let Some(link) = passage.link.take() else {
             return Error::e_explain(ErrorType::InternalError, "a request from nowhere");
         };
-        match self.receive(session, passage, &link).await {
+        let onward = self.receive(session, passage, &link).await;
+        let link = passage.link.insert(link);
+        match onward {
             Onward::Upstream(permit) => {
                 passage.permit = Some(permit);
                 Ok(false)
@@ -323,8 +321,9 @@ impl ProxyHttp for Gateway {
         let (Some(app), Some(stamp)) = (&place.web.site().app, &place.stamp) else {
             return Error::e_explain(ErrorType::InternalError, "a request to no application");
         };
-        let introduction = link.recall().introduction(place, stamp, permit)?;
-        stamp.put(request, &introduction, passage.cookies.as_deref(), forwarded_for)?;
+        link.recall().introduce(place, stamp, permit, |introduction, cookies| {
+            stamp.put(request, introduction, cookies, forwarded_for)
+        })?;
         if let Some(host) = &app.reach.host {
             request.insert_header("Host", host.clone())?;
             if request.uri.authority().is_some() {

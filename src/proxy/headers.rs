@@ -218,16 +218,24 @@ fn listed<'w>(words: impl Iterator<Item = &'w str>) -> String {
 /// CGI and its heirs fold case and write every byte that is neither letter nor digit as `_`
 /// (RFC 3875 §4.1.18; oauth2-proxy, CVE-2025-64484), so `rEMOTE_uSER` and `Remote.User` are both
 /// `HTTP_REMOTE_USER` to them. `Proxy` becomes `HTTP_PROXY` (CVE-2016-5385).
+///
+/// Some move a place: gunicorn takes `SCRIPT_NAME` off the path of whoever comes from the same
+/// machine, so that `/public/admin/` behind `SCRIPT_NAME: /public` is `/admin/` there.
 fn is_reserved(name: &[u8]) -> bool {
     // Every reserved name begins with a letter, which nothing else folds into.
     let Some(first) = name.first().map(u8::to_ascii_lowercase) else { return false };
     let starts =
-        |reserved: &&[u8]| name.get(..reserved.len()).is_some_and(|s| is_folded(s, reserved));
-    RESERVED_FAMILIES.iter().filter(|family| family[0] == first).any(starts)
-        || RESERVED_NAMES
-            .iter()
-            .filter(|reserved| reserved[0] == first)
-            .any(|reserved| is_folded(name, reserved))
+        |family: &[u8]| name.get(..family.len()).is_some_and(|start| is_folded(start, family));
+    let is_one_of = |names: &[&[u8]]| names.iter().any(|reserved| is_folded(name, reserved));
+    match first {
+        b'd' => starts(b"doorward-"),
+        b'f' => is_one_of(&[b"forwarded"]),
+        b'p' => is_one_of(&[b"proxy", b"path-info"]),
+        b'r' => starts(b"remote-"),
+        b's' => is_one_of(&[b"script-name"]),
+        b'x' => starts(b"x-forwarded-") || is_one_of(&RESERVED_AS_EXTENSIONS),
+        _ => false,
+    }
 }
 
 /// Whether `name` is `folded` to those who fold.
@@ -249,20 +257,12 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-const RESERVED_FAMILIES: [&[u8]; 3] = [b"remote-", b"x-forwarded-", b"doorward-"];
-
-/// The last three move a place: gunicorn takes `SCRIPT_NAME` off the path of whoever comes from the
-/// same machine, so that `/public/admin/` behind `SCRIPT_NAME: /public` is `/admin/` there.
-const RESERVED_NAMES: [&[u8]; 10] = [
-    b"forwarded",
+const RESERVED_AS_EXTENSIONS: [&[u8]; 6] = [
     b"x-forwarded",
     b"x-real-ip",
     b"x-original-url",
     b"x-original-uri",
     b"x-rewrite-url",
-    b"proxy",
-    b"script-name",
-    b"path-info",
     b"x-script-name",
 ];
 

@@ -147,7 +147,10 @@ pub(super) fn request(request: &RequestHeader, there: InRequest) -> Result<Reque
 fn one_host(request: &RequestHeader) -> Result<HeaderValue, Refusal> {
     let mut hosts = request.headers.get_all(HOST).iter();
     let host = hosts.next().cloned().ok_or(Refusal::Host)?;
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(byte);
+    let plain = |byte: &u8| {
+        matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z')
+            || matches!(byte, b'-' | b'.' | b'_' | b':' | b'[' | b']')
+    };
     if hosts.next().is_some() || host.is_empty() || !host.as_bytes().iter().all(plain) {
         return Err(Refusal::Host);
     }

@@ -40,7 +40,7 @@ pub(super) struct Link {
     used: AtomicBool,
     /// Whether the connection to the application belongs to this visitor alone.
     bound: AtomicBool,
-    standing: Mutex<Option<Arc<Standing>>>,
+    standing: Mutex<Option<Standing>>,
     /// What the last request said of its visitor; one for all streams of a connection.
     recall: Arc<Recall>,
 }
@@ -269,11 +269,11 @@ impl Link {
     }
 
     /// By what the request under way is allowed, so that it can be asked again; or nothing.
-    pub(super) fn stand(&self, on: Option<Arc<Standing>>) {
+    pub(super) fn stand(&self, on: Option<Standing>) {
         *self.standing.lock() = on;
     }
 
-    pub(super) fn standing(&self) -> Option<Arc<Standing>> {
+    pub(super) fn standing(&self) -> Option<Standing> {
         self.standing.lock().clone()
     }
 }

@@ -18,17 +18,20 @@ use crate::domain::secret::TokenHash;
 
 /// What is remembered of one connection.
 #[derive(Debug, Default)]
-pub(super) struct Recall {
-    cookies: Mutex<Option<Arc<Cookies>>>,
-    introduction: Mutex<Option<(Weak<Place>, Arc<Introduction>)>>,
+pub(super) struct Recall(Mutex<Remembered>);
+
+#[derive(Debug, Default)]
+struct Remembered {
+    /// Where it was said: elsewhere there are other keys, another host, other headers.
+    place: Weak<Place>,
+    cookies: Option<Cookies>,
+    introduction: Option<Introduction>,
 }
 
 /// What the cookies of a request say.
 #[derive(Debug)]
 pub(super) struct Cookies {
-    /// Where they were read: elsewhere there are other keys, or another host.
-    place: Weak<Place>,
-    /// The line in which they stood; empty where it was not one.
+    /// The line in which they stood.
     line: Box<[u8]>,
     session: Option<TokenHash>,
     /// What the application gets of that line; unknown where it could not be written.
@@ -36,67 +39,64 @@ pub(super) struct Cookies {
 }
 
 impl Recall {
-    /// What the cookies of a request to `place` say.
-    pub(super) fn cookies(&self, place: &Arc<Place>, headers: &HeaderMap) -> Arc<Cookies> {
+    /// The session that the cookies of a request to `place` name.
+    pub(super) fn session(&self, place: &Arc<Place>, headers: &HeaderMap) -> Option<TokenHash> {
         let mut lines = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
         let line = match (lines.next(), lines.next()) {
             (Some(line), None) if line.len() <= LONGEST => line,
-            _ => return Arc::new(Cookies::read(place, headers, &[])),
+            _ => return place.web.session(headers),
         };
-        let mut known = self.cookies.lock();
-        match &*known {
-            Some(known) if *known.line == *line && is_at(&known.place, place) => Arc::clone(known),
-            _ => Arc::clone(known.insert(Arc::new(Cookies::read(place, headers, line)))),
+        let mut remembered = self.0.lock();
+        let cookies = &mut remembered.at(place).cookies;
+        match cookies {
+            Some(known) if *known.line == *line => known.session,
+            _ => {
+                let session = place.web.session(headers);
+                let kept = cookies::kept(line).ok();
+                *cookies = Some(Cookies { line: line.into(), session, kept });
+                session
+            }
         }
     }
 
-    /// How the application at `place`, whose `stamp` this is, is told who comes by this `permit`.
+    /// Hands `tell` how the application at `place`, whose `stamp` this is, is told who comes by this
+    /// `permit`; and what cookies are known already.
     ///
     /// # Errors
-    /// As [`Stamp::introduce`].
-    pub(super) fn introduction(
+    /// As [`Stamp::introduce`], and as `tell`.
+    pub(super) fn introduce(
         &self,
         place: &Arc<Place>,
         stamp: &Stamp,
         permit: &Permit,
-    ) -> Result<Arc<Introduction>> {
-        let mut known = self.introduction.lock();
-        if let Some((where_, known)) = &*known
-            && known.is_of(permit)
-            && is_at(where_, place)
-        {
-            return Ok(Arc::clone(known));
+        tell: impl FnOnce(&Introduction, Option<&Cookies>) -> Result<()>,
+    ) -> Result<()> {
+        let mut remembered = self.0.lock();
+        let Remembered { cookies, introduction, .. } = remembered.at(place);
+        let introduction = match introduction {
+            Some(known) if known.is_of(permit) => known,
+            other => other.insert(stamp.introduce(permit)?),
+        };
+        tell(introduction, cookies.as_ref())
+    }
+}
+
+impl Remembered {
+    /// What is remembered of this place; elsewhere nothing was said.
+    fn at(&mut self, place: &Arc<Place>) -> &mut Self {
+        // What is referred to, however weakly, leaves its address to nothing else.
+        if !std::ptr::eq(self.place.as_ptr(), Arc::as_ptr(place)) {
+            *self = Self { place: Arc::downgrade(place), ..Self::default() };
         }
-        let introduction = Arc::new(stamp.introduce(permit)?);
-        *known = Some((Arc::downgrade(place), Arc::clone(&introduction)));
-        Ok(introduction)
+        self
     }
 }
 
 impl Cookies {
-    fn read(place: &Arc<Place>, headers: &HeaderMap, line: &[u8]) -> Self {
-        Self {
-            place: Arc::downgrade(place),
-            session: place.web.session(headers),
-            kept: cookies::kept(line).ok(),
-            line: line.into(),
-        }
-    }
-
-    /// The session that they name.
-    pub(super) fn session(&self) -> Option<TokenHash> {
-        self.session
-    }
-
     /// What the application gets of `line`, if that is the one that was read.
     pub(super) fn kept(&self, line: &[u8]) -> Option<&Kept> {
         self.kept.as_ref().filter(|_| *self.line == *line)
     }
-}
-
-fn is_at(remembered: &Weak<Place>, place: &Arc<Place>) -> bool {
-    // What is referred to, however weakly, leaves its address to nothing else.
-    std::ptr::eq(remembered.as_ptr(), Arc::as_ptr(place))
 }
 
 /// The longest line that is remembered, in bytes: it waits with the connection.

@@ -94,6 +94,12 @@ impl Running {
         &self.addresses
     }
 
+    /// Waits until so many are connected for the first time that speed is worth memory.
+    pub fn crowd(&self) -> impl Future<Output = ()> + use<> {
+        let connections = Arc::clone(&self.connections);
+        async move { connections.crowd().await }
+    }
+
     /// Takes no more requests, and waits for those under way, for `within` at most. Says whether
     /// all were answered.
     pub async fn drain(self, within: Duration) -> bool {

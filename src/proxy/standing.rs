@@ -12,6 +12,7 @@ use super::link::Cut;
 use crate::web::Allowed;
 
 /// By what a request was allowed.
+#[derive(Clone)]
 pub(super) struct Standing {
     place: Arc<Place>,
     allowed: Allowed,

@@ -76,7 +76,7 @@ pub struct Web {
 struct Peer(Source);
 
 /// By what a request was let through, so that it can be asked again.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Allowed(flow::Before);
 
 impl Web {

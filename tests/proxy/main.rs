@@ -17,4 +17,5 @@ mod wire;
 mod main_job;
 mod passing;
 mod reloading;
+mod remembered;
 mod running;
