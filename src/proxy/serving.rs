@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use pingora::apps::HttpServerApp;
+use pingora::prelude::fast_timeout::set_fast_timeout_to_tokio_threshold;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server as http2;
 use pingora::protocols::{ALPN, Digest, GetSocketDigest, Ssl};
@@ -138,6 +139,9 @@ pub(super) fn serve(
 ) -> io::Result<Running> {
     // Pingora would choose another library for TLS if nobody had chosen one.
     rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+    // Tokio takes back a timer that is not needed any more. Pingora's own would keep it for as long as
+    // it was set, and wake a thread a hundred times a second to look.
+    set_fast_timeout_to_tokio_threshold(Some(Duration::ZERO));
     let conf = ServerConf {
         // Each application names whom it believes; Pingora would end where the system names nobody.
         ca_file: Some("/dev/null".to_owned()),
