@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -33,6 +33,12 @@ impl Drop for Server {
             if let Some(process) = Pid::from_raw(child.id().cast_signed()) {
                 kill_process(process, Signal::INT).ok();
             }
+            // Whoever was started in the background may be deaf to that.
+            let patience = Instant::now() + Duration::from_secs(10);
+            while matches!(child.try_wait(), Ok(None)) && Instant::now() < patience {
+                thread::sleep(Duration::from_millis(20));
+            }
+            child.kill().ok();
             child.wait().ok();
         }
     }

@@ -272,12 +272,11 @@ fn keep_cookies_back(headers: &mut HeaderMap, known: Option<&Cookies>) -> Result
     let Some(line) = lines.next() else { return Ok(()) };
     if lines.next().is_none() {
         let fresh;
-        let kept = match known.and_then(|known| known.kept(line.as_bytes())) {
-            Some(kept) => kept,
-            None => {
-                fresh = cookies::kept(line.as_bytes())?;
-                &fresh
-            }
+        let kept = if let Some(kept) = known.and_then(|known| known.kept(line.as_bytes())) {
+            kept
+        } else {
+            fresh = cookies::kept(line.as_bytes())?;
+            &fresh
         };
         match kept {
             Kept::Whole => {}

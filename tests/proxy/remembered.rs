@@ -5,8 +5,11 @@ use crate::upstream::Upstream;
 use crate::wire::{Answer, Wire};
 
 fn get(cookies: &[&str]) -> String {
-    let lines: String = cookies.iter().map(|line| format!("Cookie: {line}\r\n")).collect();
-    format!("GET /page HTTP/1.1\r\nHost: crm.localhost:8080\r\n{lines}\r\n")
+    let mut head = "GET /page HTTP/1.1\r\nHost: crm.localhost:8080\r\n".to_owned();
+    for line in cookies {
+        head = head + "Cookie: " + line + "\r\n";
+    }
+    head + "\r\n"
 }
 
 fn received(answer: &Answer, name: &str) -> Vec<String> {
