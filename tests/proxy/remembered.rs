@@ -33,10 +33,10 @@ fn every_request_is_in_the_name_that_its_own_cookies_say() {
             assert_eq!(received(&answer, "remote-user"), [name]);
             assert_eq!(received(&answer, "cookie"), [rest]);
         }
-        assert_eq!(wire.asks(get(&[])).status, 303, "without cookies");
-        assert_eq!(wire.asks(get(&[&ada, &eve])).status, 303, "two of one name: nobody's");
+        assert_eq!(wire.asks(get(&[])).status, 401, "without cookies");
+        assert_eq!(wire.asks(get(&[&ada, &eve])).status, 401, "two of one name: nobody's");
         let changed = ada.replace("doorward-session=", "doorward-session=A");
-        assert_eq!(wire.asks(get(&[&changed])).status, 303);
+        assert_eq!(wire.asks(get(&[&changed])).status, 401);
     }
     let answer = wire.asks(get(&["c=3", &ada]));
     assert_eq!(received(&answer, "remote-user"), ["ada"]);
@@ -63,7 +63,7 @@ fn whoever_may_no_longer_come_is_stopped_on_the_connection_that_knew_them() {
     assert_eq!(received(&answer, "remote-user"), ["ada"]);
     assert!(received(&answer, "remote-groups").is_empty());
     door.disables("ada");
-    assert_eq!(wire.asks(get(&[&ada])).status, 303);
+    assert_eq!(wire.asks(get(&[&ada])).status, 401);
 }
 
 #[test]
@@ -80,6 +80,6 @@ fn what_was_shown_at_one_host_is_nothing_at_another() {
     let mut wire = Wire::to(door.address);
     for _ in 0..2 {
         assert_eq!(received(&wire.asks(get(&[&ada])), "remote-user"), ["ada"]);
-        assert_eq!(wire.asks(&elsewhere).status, 303);
+        assert_eq!(wire.asks(&elsewhere).status, 401);
     }
 }
