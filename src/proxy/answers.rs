@@ -11,8 +11,9 @@ use smallvec::SmallVec;
 use super::cookies;
 use super::present::InAnswer;
 
-/// Makes of an application's answer what its visitor gets. `there`: what is there of it; `is_private`: it was meant for them alone;
-/// `promise`: what tells browsers to come by https alone, where the application does not say.
+/// Makes of an application's answer what its visitor gets. `there`: which headers it has; `is_private`:
+/// it was meant for them alone; `promise`: what tells browsers to come by https alone, where the
+/// application does not say.
 ///
 /// Names come out as HTTP/2 has them, but for the usual ones: Pingora would look up each name three
 /// times to keep its case, which says nothing (RFC 9110 §5.1).

@@ -18,7 +18,8 @@ fn get(target: &str, more: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: crm.localhost:8080\r\n{more}\r\n")
 }
 
-fn received(answer: &Answer, name: &str) -> Vec<String> {
+/// What the application was told in the headers of this name.
+pub(super) fn received(answer: &Answer, name: &str) -> Vec<String> {
     let said = answer.received();
     let headers = said["headers"].as_array().unwrap();
     let named = headers.iter().filter(|header| header[0] == name);

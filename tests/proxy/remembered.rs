@@ -1,8 +1,9 @@
 //! A connection remembers what its last request said of its visitor, and nothing that may change.
 
 use crate::door::Door;
+use crate::passing::received;
 use crate::upstream::Upstream;
-use crate::wire::{Answer, Wire};
+use crate::wire::Wire;
 
 fn get(cookies: &[&str]) -> String {
     let mut head = "GET /page HTTP/1.1\r\nHost: crm.localhost:8080\r\n".to_owned();
@@ -10,13 +11,6 @@ fn get(cookies: &[&str]) -> String {
         head = head + "Cookie: " + line + "\r\n";
     }
     head + "\r\n"
-}
-
-fn received(answer: &Answer, name: &str) -> Vec<String> {
-    let said = answer.received();
-    let headers = said["headers"].as_array().unwrap();
-    let named = headers.iter().filter(|header| header[0] == name);
-    named.map(|header| header[1].as_str().unwrap().to_owned()).collect()
 }
 
 #[test]
