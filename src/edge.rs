@@ -20,11 +20,29 @@ pub fn system_time() -> Timestamp {
     Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// Lets the system back our memory with huge pages, or not: they make a request cheaper, and an idle
-/// process some nine mebibytes larger. Where the system cannot be told, it does as it likes.
-pub fn huge_pages(wanted: bool) {
+/// Has the system back our memory with no huge pages until the token that this gives is told that they
+/// are wanted: they make a request cheaper, and an idle process some nine mebibytes larger. Where
+/// somebody has forbidden them to us already, or the system cannot be told, all stays as it is.
+pub fn hold_back_huge_pages() -> HugePages {
     #[cfg(target_os = "linux")]
-    rustix::thread::disable_transparent_huge_pages(!wanted).ok();
+    if let Ok(false) = rustix::thread::transparent_huge_pages_are_disabled() {
+        return HugePages(rustix::thread::disable_transparent_huge_pages(true).is_ok());
+    }
+    HugePages(false)
+}
+
+/// Whether the system was told to hold huge pages back.
+#[derive(Debug)]
+pub struct HugePages(bool);
+
+impl HugePages {
+    /// Lets the system use them from now on.
+    pub fn allow(self) {
+        #[cfg(target_os = "linux")]
+        if self.0 {
+            rustix::thread::disable_transparent_huge_pages(false).ok();
+        }
+    }
 }
 
 /// A variable of the environment, if it is set and is text.

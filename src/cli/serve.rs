@@ -172,7 +172,7 @@ impl Gateway {
     /// # Errors
     /// See [`NotStarted`]; nothing is left running then.
     pub fn start(config: Config, world: World) -> Result<Self, NotStarted> {
-        edge::huge_pages(false);
+        let huge_pages = edge::hold_back_huge_pages();
         let sockets = config
             .listen
             .iter()
@@ -197,7 +197,7 @@ impl Gateway {
         let crowd = running.crowd();
         background.spawn(async move {
             crowd.await;
-            edge::huge_pages(true);
+            huge_pages.allow();
         });
         let operators = desks
             .into_iter()

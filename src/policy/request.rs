@@ -223,12 +223,12 @@ fn path_of(target: &[u8]) -> Result<&[u8], Unreadable> {
     if target.iter().any(|byte| byte.is_ascii_control() || *byte == b' ') {
         return Err(Unreadable::Control);
     }
-    let path = target.split(|byte| *byte == b'?').next().unwrap_or(target);
-    if path.contains(&b'#') {
+    let path = &target[..memchr::memchr(b'?', target).unwrap_or(target.len())];
+    if memchr::memchr(b'#', path).is_some() {
         return Err(Unreadable::Fragment);
     }
-    let broken = |at: usize| path[at] == b'%' && reading::escape(&path[at..]).is_none();
-    if (0..path.len()).any(broken) {
+    let mut escapes = memchr::memchr_iter(b'%', path);
+    if escapes.any(|at| reading::escape(&path[at..]).is_none()) {
         return Err(Unreadable::BrokenEscape);
     }
     Ok(path)
@@ -237,6 +237,9 @@ fn path_of(target: &[u8]) -> Result<&[u8], Unreadable> {
 /// Some bytes can only be sent as escapes (RFC 3986 §2: they are neither reserved nor
 /// unreserved). Such an escape is the plain spelling, not an odd one.
 fn plain(path: &[u8]) -> Cow<'_, [u8]> {
+    if memchr::memchr(b'%', path).is_none() {
+        return Cow::Borrowed(path);
+    }
     let only_escaped = |byte: u8| byte >= 0x80 || b" \"<>^`{|}".contains(&byte);
     reading::decode_where(path, only_escaped).map_or(Cow::Borrowed(path), Cow::Owned)
 }
@@ -245,8 +248,11 @@ fn plain(path: &[u8]) -> Cow<'_, [u8]> {
 fn is_ordinary(path: &[u8]) -> bool {
     let odd = |byte: u8| matches!(byte, b'%' | b'\\' | b';' | 0xC0 | 0xC1 | 0xE0 | 0xF0);
     let last_slash = reading::without_last_slash(path).unwrap_or(path);
-    let odd_segment = |segment: &[u8]| {
-        segment.is_empty() || reading::trims(segment) || segment == b"." || segment == b".."
+    let odd_segment = |segment: &[u8]| match segment.last() {
+        None => true,
+        // Only what ends so is trimmed, or stands for another place.
+        Some(b' ' | b'.') => reading::trims(segment) || segment == b"." || segment == b"..",
+        Some(_) => false,
     };
     path == b"/"
         || !path.iter().copied().any(odd) && !reading::segments(last_slash).any(odd_segment)

@@ -164,12 +164,8 @@ impl Connections {
     /// A tick later: cuts off what is late, and gives what has been under way for a while.
     pub(super) fn sweep(&self, deadlines: &Deadlines) -> Vec<Arc<Link>> {
         let now = self.tick.fetch_add(1, Ordering::Relaxed) + 1;
-        let within = |deadline: Duration| {
-            // Begun ticks count as whole ones: nobody gets less than they are due.
-            u64::try_from(deadline.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX) + 1
-        };
         let (handshake, idle, head) =
-            (within(deadlines.handshake), within(deadlines.idle), within(deadlines.head));
+            (ticks(deadlines.handshake), ticks(deadlines.idle), ticks(deadlines.head));
         let mut late = 0_u64;
         let lasting = self.all(|link| {
             let (phase, since) = link.phase();
@@ -178,7 +174,12 @@ impl Connections {
                 Phase::Handshake => handshake,
                 Phase::Idle => idle,
                 Phase::Head => head,
-                Phase::Busy => return age > LASTING_TICKS,
+                Phase::Busy => {
+                    if link.silence().lasts_too_long(now) {
+                        link.despair();
+                    }
+                    return age > LASTING_TICKS;
+                }
             };
             if age > deadline || (self.is_closing() && phase != Phase::Head) {
                 link.cut(Cut::Late);
@@ -218,6 +219,11 @@ fn household(address: IpAddr) -> IpAddr {
         IpAddr::V4(_) => address,
         IpAddr::V6(six) => Ipv6Addr::from_bits(six.to_bits() & !u128::from(u64::MAX)).into(),
     }
+}
+
+/// A span in ticks. Begun ticks count as whole ones: nobody gets less than they are due.
+pub(super) fn ticks(span: Duration) -> u64 {
+    u64::try_from(span.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX - 1) + 1
 }
 
 /// How often all links are looked at.

@@ -51,10 +51,14 @@ pub struct Passage {
     link: Option<Arc<Link>>,
     place: Option<Arc<Place>>,
     source: Option<Source>,
-    /// Whom the application is told that it came from.
+    /// Whom the application is told that it came from, if not from the peer alone.
     forwarded_for: Option<HeaderValue>,
     permit: Option<Permit>,
     length: Length,
+    /// Whether it has a body, or may have one.
+    has_body: bool,
+    /// How many ticks the application may be silent, if somebody else looks than Pingora.
+    silence: Option<u64>,
     /// Where the application was looked for.
     tried: Tried,
 }
@@ -89,10 +93,10 @@ impl Gateway {
         let headers = &session.req_header().headers;
         let (source, chain) = source::read(peer, headers, house.trusted_proxies());
         passage.source = Some(source);
-        passage.forwarded_for = match chain {
-            None => Some(link.peer_told().clone()),
-            Some(chain) => HeaderValue::try_from(chain).ok(),
-        };
+        passage.forwarded_for = chain.map(|chain| {
+            // A list of addresses is always a header value.
+            HeaderValue::try_from(chain).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+        });
         let (place, there) = match take_in(session, &house, link) {
             Ok(taken) => taken,
             Err(refusal) => {
@@ -138,6 +142,7 @@ impl Gateway {
                             link.bind();
                         }
                         passage.length = length(head, there);
+                        passage.has_body = there.content_length || there.transfer_encoding;
                         Onward::Upstream(permit)
                     }
                     Err(response) => Onward::Answered(response),
@@ -230,6 +235,8 @@ impl ProxyHttp for Gateway {
             forwarded_for: None,
             permit: None,
             length: Length::Ordinary,
+            has_body: true,
+            silence: None,
             tried: Tried::new(),
         }
     }
@@ -266,11 +273,24 @@ impl ProxyHttp for Gateway {
         }
     }
 
-    async fn upstream_peer(&self, _: &mut Session, passage: &mut Passage) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(
+        &self,
+        session: &mut Session,
+        passage: &mut Passage,
+    ) -> Result<Box<HttpPeer>> {
         let alone = passage.alone();
-        let application = passage.place.as_ref().and_then(|place| place.application.as_ref());
-        let tried = &mut passage.tried;
-        let peer = application.and_then(|known| known.peer(passage.length, alone, tried));
+        let Passage { place, link, length, has_body, silence, tried, .. } = passage;
+        let application = place.as_ref().and_then(|place| place.application.as_ref());
+        // We can tell only what listens to its visitor, by `VisitorStream`: not streams of HTTP/2, nor
+        // what waits until the application has taken a body.
+        *silence = application
+            .filter(|_| session.as_http1().is_some() && !*has_body)
+            .and_then(|known| known.silence(*length));
+        if let Some(link) = link {
+            link.silence().end();
+        }
+        let peer =
+            application.and_then(|known| known.peer(*length, silence.is_some(), alone, tried));
         peer.ok_or_else(|| {
             Error::explain(ErrorType::ConnectError, "the application's address is not known")
                 .into_up()
@@ -313,14 +333,15 @@ impl ProxyHttp for Gateway {
         request: &mut RequestHeader,
         passage: &mut Passage,
     ) -> Result<()> {
-        let (Some(permit), Some(place), Some(forwarded_for), Some(link)) =
-            (&passage.permit, &passage.place, &passage.forwarded_for, &passage.link)
+        let (Some(permit), Some(place), Some(link)) =
+            (&passage.permit, &passage.place, &passage.link)
         else {
             return Error::e_explain(ErrorType::InternalError, "a request without a permit");
         };
         let (Some(app), Some(stamp)) = (&place.web.site().app, &place.stamp) else {
             return Error::e_explain(ErrorType::InternalError, "a request to no application");
         };
+        let forwarded_for = passage.forwarded_for.as_ref().unwrap_or(link.peer_told());
         link.recall().introduce(place, stamp, permit, |introduction, cookies| {
             stamp.put(request, introduction, cookies, forwarded_for)
         })?;
@@ -333,6 +354,9 @@ impl ProxyHttp for Gateway {
                 request.set_uri(uri.or_err(ErrorType::InvalidHTTPHeader, "no path")?);
             }
         }
+        if let Some(at_most) = passage.silence {
+            link.silence().begin(at_most);
+        }
         Ok(())
     }
 
@@ -344,6 +368,9 @@ impl ProxyHttp for Gateway {
     ) -> Result<()> {
         if let Some(known) = passage.place.as_ref().and_then(|place| place.application.as_ref()) {
             known.answered(&passage.tried);
+        }
+        if let Some(link) = &passage.link {
+            link.silence().hear();
         }
         let there = InAnswer::of(&response.headers);
         if there.binding && passage.alone().is_none() && bound::is_bound_by(&response.headers) {
@@ -361,6 +388,19 @@ impl ProxyHttp for Gateway {
         // asked, an answer to somebody may still be about them.
         let is_private = passage.permit.as_ref().is_none_or(|permit| permit.identity().is_some());
         answers::pass_on(response, there, is_private, passage.promise_of_https())
+    }
+
+    fn response_body_filter(
+        &self,
+        _: &mut Session,
+        _: &mut Option<Bytes>,
+        _: bool,
+        passage: &mut Passage,
+    ) -> Result<Option<Duration>> {
+        if let Some(link) = &passage.link {
+            link.silence().hear();
+        }
+        Ok(None)
     }
 
     /// What goes wrong on the way is told in our words, in [`ProxyHttp::fail_to_proxy`]: Pingora's
@@ -391,13 +431,19 @@ impl ProxyHttp for Gateway {
         let app = web.site().app.as_ref().map(|app| app.name.clone()).unwrap_or_default();
         let headers = &session.req_header().headers;
         let begun = session.response_written().is_some_and(|head| !head.status.is_informational());
-        let failure = failure(error);
+        let in_vain = passage.link.as_ref().is_some_and(|link| {
+            // Whoever is told now need not be told again.
+            link.silence().end();
+            link.silence().is_in_vain()
+        });
+        let kind = if in_vain { &ErrorType::ReadTimedout } else { error.etype() };
+        let failure = if in_vain { Failure::Late } else { failure(error) };
         match failure {
             Failure::Unreachable | Failure::Unreadable | Failure::Late => {
                 let head = session.req_header();
                 let (method, path) = (head.method.as_str(), beginning(head.uri.path()));
-                let kind = error.etype().as_str();
-                tracing::warn!(app, method, path, kind, "{}", what_happened(error.etype()));
+                let what = what_happened(kind);
+                tracing::warn!(app, method, path, kind = kind.as_str(), "{what}");
             }
             Failure::Ours => {
                 tracing::error!(why = error.etype().as_str(), "a request was given up");

@@ -72,7 +72,12 @@ impl Stamp {
         let named = [user, groups, name, email, amr].into_iter().flatten();
         let folded = named.map(|name| name.bytes().map(fold).collect::<Vec<u8>>());
         let told = |name: &Option<String>| {
-            name.as_ref().map(|name| HeaderName::from_bytes(name.as_bytes())).transpose()
+            let Some(name) = name else { return Ok(None) };
+            // A name that the program holds itself is shared without being counted.
+            match USUAL.iter().find(|usual| usual.eq_ignore_ascii_case(name)) {
+                Some(usual) => Ok(Some(HeaderName::from_static(usual))),
+                None => HeaderName::from_bytes(name.as_bytes()).map(Some),
+            }
         };
         let secret = app.upstream_secret.as_ref().map(|secret| {
             let mut value = HeaderValue::from_bytes(secret.expose())?;
@@ -107,6 +112,8 @@ impl Stamp {
         forwarded_for: &HeaderValue,
     ) -> Result<()> {
         edit(request, |headers| {
+            // All at once: a map that grows looks at everything in it.
+            headers.reserve(introduction.says.len() + OURS);
             self.strip(headers);
             keep_cookies_back(headers, cookies)?;
             if headers.get(REFERER).is_some_and(|referer| is_own_page(referer.as_bytes())) {
@@ -251,8 +258,13 @@ pub(super) fn fold(byte: u8) -> u8 {
     }
 }
 
+/// In which headers identities go unless the operator says otherwise.
+const USUAL: [&str; 5] =
+    ["remote-user", "remote-groups", "remote-name", "remote-email", "remote-amr"];
 /// The header by which an application can tell that a request came through us.
 const SECRET: HeaderName = HeaderName::from_static("doorward-secret");
+/// How many of these are on a request at most.
+const OURS: usize = 4;
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");

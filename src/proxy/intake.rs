@@ -86,15 +86,14 @@ pub(super) fn read<T>(
     {
         return Err(Refusal::Method);
     }
-    let host = one_host(request)?;
-    let found = host.to_str().ok().and_then(find).ok_or(Refusal::Misdirected)?;
+    let found = one_host(request)?.to_str().ok().and_then(find).ok_or(Refusal::Misdirected)?;
     if request.version == Version::HTTP_2 {
         // Its path arrives as one, and its frames say where the body ends.
         if request.raw_path().first() != Some(&b'/') {
             return Err(Refusal::Target);
         }
     } else {
-        take_path(request, raw, host.as_bytes())?;
+        take_path(request, raw)?;
     }
     let there = InRequest::of(&request.headers);
     frame(request, raw, there)?;
@@ -144,9 +143,9 @@ pub(super) fn request(request: &RequestHeader, there: InRequest) -> Result<Reque
     Request::read_sent(&Sent { target, method, overrides: &overrides })
 }
 
-fn one_host(request: &RequestHeader) -> Result<HeaderValue, Refusal> {
+fn one_host(request: &RequestHeader) -> Result<&HeaderValue, Refusal> {
     let mut hosts = request.headers.get_all(HOST).iter();
-    let host = hosts.next().cloned().ok_or(Refusal::Host)?;
+    let host = hosts.next().ok_or(Refusal::Host)?;
     let plain = |byte: &u8| {
         matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z')
             || matches!(byte, b'-' | b'.' | b'_' | b':' | b'[' | b']')
@@ -159,7 +158,7 @@ fn one_host(request: &RequestHeader) -> Result<HeaderValue, Refusal> {
 
 /// Turns an absolute target into its path, after the host in it was found to be the same as
 /// `Host` (RFC 9112 §3.2.2 would let it win; two words for one thing are refused here).
-fn take_path(request: &mut RequestHeader, raw: &[u8], host: &[u8]) -> Result<(), Refusal> {
+fn take_path(request: &mut RequestHeader, raw: &[u8]) -> Result<(), Refusal> {
     // Pingora drops a fragment and escapes stray bytes; an application should see neither.
     let mut spaces = memchr::memchr_iter(b' ', raw);
     let sent = spaces.next().map(|space| (space + 1, spaces.next().unwrap_or(raw.len())));
@@ -176,7 +175,7 @@ fn take_path(request: &mut RequestHeader, raw: &[u8], host: &[u8]) -> Result<(),
         return Err(Refusal::Target);
     };
     let web = scheme.eq_ignore_ascii_case(b"http") || scheme.eq_ignore_ascii_case(b"https");
-    if !web || !authority.eq_ignore_ascii_case(host) {
+    if !web || !authority.eq_ignore_ascii_case(one_host(request)?.as_bytes()) {
         return Err(Refusal::Target);
     }
     let path = match path_and_query.first() {

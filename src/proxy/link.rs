@@ -9,13 +9,13 @@ use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::Poll;
+use std::task::{Poll, Waker};
 
-use atomic_waker::AtomicWaker;
 use http::HeaderValue;
 use parking_lot::Mutex;
 
 use super::recall::Recall;
+use super::silence::Silence;
 use super::standing::Standing;
 
 /// A connection of a visitor, or one stream of it.
@@ -30,7 +30,8 @@ pub(super) struct Link {
     /// When it came into its phase, in ticks, and the phase in the lowest byte.
     phase: AtomicU64,
     cut: AtomicU8,
-    waker: AtomicWaker,
+    /// Wakes the one task that serves it.
+    waker: OnceLock<Waker>,
     /// Bytes of the request head that were read so far.
     head: AtomicUsize,
     /// Streams that are open, and those that the visitor has given up.
@@ -41,6 +42,8 @@ pub(super) struct Link {
     /// Whether the connection to the application belongs to this visitor alone.
     bound: AtomicBool,
     standing: Mutex<Option<Standing>>,
+    /// Of the application, while the request under way waits for its answer.
+    silence: Silence,
     /// What the last request said of its visitor; one for all streams of a connection.
     recall: Arc<Recall>,
 }
@@ -98,13 +101,14 @@ impl Link {
             only_for: OnceLock::new(),
             phase: AtomicU64::new(tick << 8 | phase as u64),
             cut: AtomicU8::new(0),
-            waker: AtomicWaker::new(),
+            waker: OnceLock::new(),
             head: AtomicUsize::new(0),
             streams: AtomicU32::new(0),
             given_up: AtomicU32::new(0),
             used: AtomicBool::new(false),
             bound: AtomicBool::new(false),
             standing: Mutex::new(None),
+            silence: Silence::default(),
             recall: Arc::default(),
         }
     }
@@ -172,6 +176,7 @@ impl Link {
 
     pub(super) fn enter(&self, phase: Phase, tick: u64) {
         self.head.store(0, Ordering::Relaxed);
+        self.silence.end();
         self.phase.store(tick << 8 | phase as u64, Ordering::Relaxed);
     }
 
@@ -188,7 +193,7 @@ impl Link {
         let first =
             self.cut.compare_exchange(0, why as u8 + 1, Ordering::AcqRel, Ordering::Acquire);
         if first.is_ok() {
-            self.waker.wake();
+            self.wake();
         }
     }
 
@@ -202,12 +207,18 @@ impl Link {
         }
     }
 
-    /// Does `work` in the name of this link until it is done; `None` if it is cut off before.
-    pub(super) async fn serve<W: Future>(self: &Arc<Self>, work: W) -> Option<W::Output> {
-        self.unless_cut(CURRENT.scope(Arc::clone(self), work)).await
+    /// Does `work` in the name of this link.
+    pub(super) fn serve<W: Future>(self: &Arc<Self>, work: W) -> impl Future<Output = W::Output> {
+        CURRENT.scope(Arc::clone(self), work)
     }
 
-    /// Waits for `work`; `None` if the link is cut off before.
+    fn wake(&self) {
+        if let Some(waker) = self.waker.get() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Waits for `work`; `None` if the link is cut off before. Only one task may do that.
     pub(super) async fn unless_cut<W: Future>(&self, work: W) -> Option<W::Output> {
         let mut work = pin!(work);
         std::future::poll_fn(|context| {
@@ -217,7 +228,9 @@ impl Link {
             if let Poll::Ready(done) = work.as_mut().poll(context) {
                 return Poll::Ready(Some(done));
             }
-            self.waker.register(context.waker());
+            // The waker of a task stays the same for as long as it lives.
+            let waker = self.waker.get_or_init(|| context.waker().clone());
+            debug_assert!(waker.will_wake(context.waker()), "a link is served by one task");
             // It may have been cut off before there was anybody to wake.
             if self.is_cut().is_some() { Poll::Ready(None) } else { Poll::Pending }
         })
@@ -268,6 +281,21 @@ impl Link {
         &self.recall
     }
 
+    /// How long the application has said nothing to the request under way.
+    pub(super) fn silence(&self) -> &Silence {
+        &self.silence
+    }
+
+    /// The application is waited for no more. The request is to be told, and is cut off if it cannot
+    /// be.
+    pub(super) fn despair(&self) {
+        if self.silence.give_up(LAST_WORDS_TICKS) {
+            self.cut(Cut::Late);
+        } else {
+            self.wake();
+        }
+    }
+
     /// By what the request under way is allowed, so that it can be asked again; or nothing.
     pub(super) fn stand(&self, on: Option<Standing>) {
         *self.standing.lock() = on;
@@ -277,6 +305,9 @@ impl Link {
         self.standing.lock().clone()
     }
 }
+
+/// How long it may take to say that an application does not answer, in ticks.
+const LAST_WORDS_TICKS: u64 = 40;
 
 #[cfg(test)]
 mod tests {
@@ -291,7 +322,7 @@ mod tests {
         let link = link();
         let work = tokio::spawn({
             let link = Arc::clone(&link);
-            async move { link.serve(std::future::pending::<()>()).await }
+            async move { link.unless_cut(std::future::pending::<()>()).await }
         });
         tokio::task::yield_now().await;
         link.cut(Cut::Revoked);
@@ -302,7 +333,7 @@ mod tests {
     async fn whoever_is_served_is_known_to_the_filters() {
         let link = link();
         let number = link.serve(async { Link::current().map(|link| link.number()) }).await;
-        assert_eq!(number, Some(Some(1)));
+        assert_eq!(number, Some(1));
         assert!(Link::current().is_none());
     }
 

@@ -18,6 +18,7 @@ mod own;
 mod present;
 mod recall;
 mod serving;
+mod silence;
 mod source;
 mod standing;
 mod stream;

@@ -52,8 +52,12 @@ impl Recall {
             Some(known) if *known.line == *line => known.session,
             _ => {
                 let session = place.web.session(headers);
-                let kept = cookies::kept(line).ok();
-                *cookies = Some(Cookies { line: line.into(), session, kept });
+                // What strangers say does not wait with their connections.
+                *cookies = session.map(|_| Cookies {
+                    line: line.into(),
+                    session,
+                    kept: cookies::kept(line).ok(),
+                });
                 session
             }
         }

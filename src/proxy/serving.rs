@@ -212,7 +212,7 @@ impl Hall {
         let link = &open.link;
         let Some(acceptor) = entrance.acceptor else {
             let stream = VisitorStream::plain(stream, peer, Arc::clone(link), longest_head);
-            return self.http1(&open, stream).await;
+            return link.serve(self.http1(&open, stream)).await;
         };
         // What it takes to negotiate is given back before the first request.
         let shaken = Box::pin(link.unless_cut(acceptor.accept(stream))).await;
@@ -231,7 +231,7 @@ impl Hall {
         if stream.selected_alpn_proto() == Some(ALPN::H2) {
             Box::pin(self.http2(&open, stream)).await;
         } else {
-            self.http1(&open, stream).await;
+            link.serve(self.http1(&open, stream)).await;
         }
     }
 
@@ -255,7 +255,7 @@ impl Hall {
                 None => session.set_keepalive(Some(KEEPALIVE)),
             }
             let served = self.proxy.process_new_http(session, &self.stopped);
-            let served = link.serve(served).await;
+            let served = link.unless_cut(served).await;
             link.stand(None);
             let Some(reused) = served.flatten() else { return };
             let (back, kept) = reused.consume();
@@ -327,7 +327,8 @@ impl Hall {
         let (connection, connections) = (Arc::clone(connection), Arc::clone(&self.connections));
         tokio::spawn(async move {
             let session = ServerSession::new_http2(session);
-            let served = open.link.serve(proxy.process_new_http(session, &stopped)).await;
+            let served = open.link.serve(proxy.process_new_http(session, &stopped));
+            let served = open.link.unless_cut(served).await;
             if served.is_none() && open.link.is_cut() == Some(Cut::Late) {
                 tracing::debug!("a request was cut off: it was late");
             }

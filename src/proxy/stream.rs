@@ -142,10 +142,15 @@ impl VisitorStream {
             if self.unsent.is_empty() && bytes.is_empty() {
                 return Poll::Ready(Ok(0));
             }
-            let sent = ready!(self.send(context, bytes))?;
+            let Poll::Ready(sent) = self.send(context, bytes) else {
+                self.link.silence().pause();
+                return Poll::Pending;
+            };
+            let sent = sent?;
             if sent == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
+            self.link.silence().hear();
             let before = self.unsent.len();
             self.unsent.advance(sent.min(before));
             if self.unsent.is_empty() {
@@ -165,6 +170,10 @@ impl AsyncRead for VisitorStream {
         context: &mut Context<'_>,
         read: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.link.silence().tells() {
+            // The one place where a request under way can be told anything from outside.
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "nobody answers it")));
+        }
         let before = read.filled().len();
         let peeked = self.peeked.filter(|_| read.remaining() > 0);
         if let Some(byte) = peeked {

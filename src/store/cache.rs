@@ -210,6 +210,10 @@ impl Kept {
     }
 
     fn hear(&mut self) {
+        // Mostly there is nothing, which is quicker to see than to receive.
+        if self.changes.is_empty() && !self.changes.is_closed() {
+            return;
+        }
         loop {
             match self.changes.try_recv() {
                 Ok(change) => self.forget(&change),

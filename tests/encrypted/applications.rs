@@ -246,6 +246,56 @@ fn an_application_that_does_not_answer_is_not_waited_for_for_ever() {
     assert_eq!(ask(&door, "/a").status, 504);
 }
 
+/// What has begun cannot be told any more that it will not be finished; it ends.
+#[test]
+fn an_answer_that_stops_in_its_middle_ends() {
+    let one = application(|_, head| match head.starts_with("GET /half ") {
+        true => "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf".to_owned(),
+        false => says("200 OK", "", "whole"),
+    });
+    let door =
+        before(|_| format!("    upstream: 'http://{one}'\nupstream_timeouts: {{ read: 1s }}"));
+    let mut wire = Wire::to(door.address);
+    wire.sends(format!("GET /half HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
+    assert!(wire.reads_to_the_end().ends_with("\r\n\r\nhalf"));
+    assert_eq!(ask(&door, "/a").body, "whole");
+}
+
+/// The application is not to blame for a visitor who does not take what it has said.
+#[test]
+fn a_visitor_may_take_their_time() {
+    let length = 32 << 20;
+    let one = application(move |_, _| says("200 OK", "", &"a".repeat(length)));
+    let door =
+        before(|_| format!("    upstream: 'http://{one}'\nupstream_timeouts: {{ read: 1s }}"));
+    let mut wire = Wire::to(door.address);
+    wire.sends(format!("GET /a HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n"));
+    assert_eq!(wire.head().status, 200);
+    std::thread::sleep(Duration::from_secs(4));
+    assert_eq!(wire.reads_to_the_end().len(), length);
+}
+
+/// Nor is one who takes long to say what they want.
+#[test]
+fn a_visitor_may_say_it_slowly() {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let one = socket.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut application = Wire::over(socket.accept().unwrap().0);
+        application.until("aaaaaaaaaa");
+        application.sends(says("200 OK", "", "heard"));
+    });
+    let door =
+        before(|_| format!("    upstream: 'http://{one}'\nupstream_timeouts: {{ read: 3s }}"));
+    let mut wire = Wire::to(door.address);
+    wire.sends(format!("POST /a HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 10\r\n\r\n"));
+    for _ in 0..10 {
+        std::thread::sleep(Duration::from_millis(600));
+        wire.sends("a");
+    }
+    assert_eq!(wire.answer().body, "heard");
+}
+
 /// An application under TLS that says of each request by which name its certificate was asked for.
 fn hears_names(folder: &Path, name: &str) -> (SocketAddr, Receiver<(String, Option<String>)>) {
     let config = serves_with(folder, name);

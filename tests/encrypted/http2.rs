@@ -72,6 +72,20 @@ fn values(received: &serde_json::Value, name: &str) -> Vec<String> {
 }
 
 #[test]
+fn an_application_that_does_not_answer_is_not_waited_for_for_ever() {
+    let upstream = Upstream::start();
+    let door = crate::means::door(&upstream, "upstream_timeouts: { read: 1s }");
+    runs(async {
+        let mut sender = connects(&door).await;
+        let held = sender.send_request(get("/held").body(()).unwrap(), true).unwrap().0;
+        let (answer, ..) = asks(&mut sender, get("/open/other"), None).await;
+        assert_eq!(answer.status(), 200);
+        assert_eq!(held.await.unwrap().status(), 504);
+    });
+    upstream.releases();
+}
+
+#[test]
 fn requests_go_through_and_many_at_once() {
     let upstream = Upstream::start();
     let door = crate::means::door(&upstream, "");

@@ -17,12 +17,15 @@ use smallvec::SmallVec;
 
 use self::place::Place;
 use self::trust::Trust;
+use super::connections::ticks;
 use crate::config::{App, Health, Upstream, UpstreamTimeouts};
 
 /// An application: everywhere it is.
 pub(super) struct Application {
     places: Vec<Arc<Place>>,
     turn: AtomicUsize,
+    /// How long it may be silent where somebody looks, in ticks; `None` where nobody can.
+    silence: Option<u64>,
     made_of: MadeOf,
 }
 
@@ -85,14 +88,17 @@ impl Application {
             }
             places.push(place);
         }
-        Ok(Arc::new(Self { places, turn: AtomicUsize::new(0), made_of }))
+        let silence = (!made_of.http2).then(|| ticks(timeouts.read));
+        Ok(Arc::new(Self { places, turn: AtomicUsize::new(0), silence, made_of }))
     }
 
     /// How to get to a place that was not `tried`, which it is from now on; `None` if nobody knows
-    /// where one is. A connection for somebody `alone` serves nobody else.
+    /// where one is. A connection for somebody `alone` serves nobody else. Who is `watched` is not
+    /// told by Pingora that the application is silent.
     pub(super) fn peer(
         &self,
         length: Length,
+        watched: bool,
         alone: Option<u64>,
         tried: &mut Tried,
     ) -> Option<Box<HttpPeer>> {
@@ -107,7 +113,12 @@ impl Application {
             .or_else(|| in_turn().find(fresh))
             .or_else(|| in_turn().next())?;
         tried.push(index);
-        self.places.get(index)?.peer(length, alone)
+        self.places.get(index)?.peer(length, watched, alone)
+    }
+
+    /// How many ticks it may be silent towards a request that can be watched.
+    pub(super) fn silence(&self, length: Length) -> Option<u64> {
+        self.silence.filter(|_| length == Length::Ordinary)
     }
 
     /// The place that was tried last could not be reached. Says whether another is left.

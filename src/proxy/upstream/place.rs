@@ -13,6 +13,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use pingora::protocols::TcpKeepalive;
 use pingora::upstreams::peer::{HttpPeer, PeerOptions};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::Instant;
@@ -46,12 +47,14 @@ struct Secure {
     name: String,
 }
 
-/// One address, reached in two ways: Pingora copies time-outs when a connection is taken, and they
+/// One address, reached in several ways: Pingora copies time-outs when a connection is taken, and they
 /// cannot be raised after that.
 struct Peers {
     address: Option<SocketAddr>,
-    ordinary: HttpPeer,
-    lasting: HttpPeer,
+    ordinary: Box<HttpPeer>,
+    /// The same, where somebody else looks how long the application is silent.
+    watched: Box<HttpPeer>,
+    lasting: Box<HttpPeer>,
 }
 
 /// A connection, of whatever kind.
@@ -124,11 +127,18 @@ impl Place {
         Ok(())
     }
 
-    /// How to get there now; `None` if nobody knows where it is.
-    pub(super) fn peer(&self, length: Length, alone: Option<u64>) -> Option<Box<HttpPeer>> {
+    /// How to get there now; `None` if nobody knows where it is. Where the request is `watched`,
+    /// somebody else ends it if the application is silent for too long.
+    pub(super) fn peer(
+        &self,
+        length: Length,
+        watched: bool,
+        alone: Option<u64>,
+    ) -> Option<Box<HttpPeer>> {
         let peers = self.peers.load();
         let peers = peers.as_ref()?;
         let mut peer = match length {
+            Length::Ordinary if watched => peers.watched.clone(),
             Length::Ordinary => peers.ordinary.clone(),
             Length::Lasting | Length::Tunnel => peers.lasting.clone(),
         };
@@ -139,7 +149,7 @@ impl Place {
         if length == Length::Tunnel {
             tunnel::alone(&mut peer, self.way(peers.address));
         }
-        Some(Box::new(peer))
+        Some(peer)
     }
 
     /// Whether it should be sent requests.
@@ -228,9 +238,11 @@ impl Place {
             let mut peer = peer.clone();
             peer.group_key = self.number;
             peer.options = self.options(timeouts);
-            peer
+            Box::new(peer)
         };
-        Peers { address, ordinary: peer(timeouts), lasting: peer(lasting) }
+        let mut watched = peer(timeouts);
+        watched.options.read_timeout = None;
+        Peers { address, ordinary: peer(timeouts), watched, lasting: peer(lasting) }
     }
 
     fn options(&self, timeouts: UpstreamTimeouts) -> PeerOptions {
@@ -290,6 +302,9 @@ impl Way {
         let address = self.address.ok_or(io::ErrorKind::NotFound)?;
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
+        let keepalive =
+            socket2::TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_EVERY);
+        SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
         match &self.secure {
             None => Ok(Box::pin(stream)),
             Some(Secure { trust, name }) => Ok(Box::pin(trust.encrypt(name, stream).await?)),
@@ -360,12 +375,12 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_reached_before_it_is_looked_up() {
         let place = place("http://127.0.0.1:9000");
-        assert!(place.peer(Length::Ordinary, None).is_none());
+        assert!(place.peer(Length::Ordinary, false, None).is_none());
         place.look_up("127.0.0.1:9000").await.unwrap();
-        let peer = place.peer(Length::Ordinary, None).unwrap();
+        let peer = place.peer(Length::Ordinary, false, None).unwrap();
         assert_eq!(peer._address.to_string(), "127.0.0.1:9000");
         assert_eq!(peer.options.read_timeout, Some(TIMEOUTS.read));
-        let lasting = place.peer(Length::Lasting, None).unwrap();
+        let lasting = place.peer(Length::Lasting, false, None).unwrap();
         assert_eq!(lasting.options.read_timeout, Some(LASTING_SILENCE));
     }
 
@@ -373,7 +388,7 @@ mod tests {
     async fn a_name_is_looked_up_again_and_what_was_known_stays_where_that_fails() {
         let place = Arc::new(place("http://127.0.0.1:9000"));
         let address =
-            |place: &Place| Some(place.peer(Length::Ordinary, None)?._address.to_string());
+            |place: &Place| Some(place.peer(Length::Ordinary, false, None)?._address.to_string());
         let nobody = Err(io::ErrorKind::NotFound.into());
         let (authority, watched) = ("127.0.0.1:9000".to_owned(), Arc::downgrade(&place));
         let looking =
@@ -396,7 +411,7 @@ mod tests {
     fn nothing_is_waited_for_without_end() {
         let place = place("unix:/run/app.sock");
         for length in [Length::Ordinary, Length::Lasting, Length::Tunnel] {
-            let options = place.peer(length, None).unwrap().options.clone();
+            let options = place.peer(length, false, None).unwrap().options.clone();
             let waits = [
                 options.connection_timeout,
                 options.total_connection_timeout,
@@ -412,18 +427,18 @@ mod tests {
 
     #[test]
     fn no_two_places_share_connections_even_at_one_address() {
-        let key = |place: &Place| place.peer(Length::Ordinary, None).unwrap().group_key;
+        let key = |place: &Place| place.peer(Length::Ordinary, false, None).unwrap().group_key;
         let (one, two) = (place("unix:/run/app.sock"), place("unix:/run/app.sock"));
         assert_ne!(key(&one), key(&two));
         assert_eq!(key(&one), key(&one));
-        let alone = |place: &Place| place.peer(Length::Ordinary, Some(7)).unwrap().group_key;
+        let alone = |place: &Place| place.peer(Length::Ordinary, false, Some(7)).unwrap().group_key;
         assert_ne!(alone(&one), alone(&two));
         assert_eq!((alone(&one) % 2, alone(&one)), (1, alone(&one)));
     }
 
     #[test]
     fn a_socket_file_needs_no_looking_up() {
-        assert!(place("unix:/run/app.sock").peer(Length::Ordinary, None).is_some());
+        assert!(place("unix:/run/app.sock").peer(Length::Ordinary, false, None).is_some());
     }
 
     #[test]

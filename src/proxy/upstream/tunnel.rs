@@ -95,7 +95,7 @@ impl AsyncWrite for Patient {
 }
 
 impl VirtualSocket for Patient {
-    /// All that matter were set when it was made.
+    /// All that matter were set when it was made, by [`Way::go`].
     fn set_socket_option(&self, _: VirtualSockOpt) -> io::Result<()> {
         Ok(())
     }

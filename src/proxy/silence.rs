@@ -1,0 +1,121 @@
+//! How long an application has said nothing to a visitor who waits for its answer.
+//!
+//! Nothing is set up for a request and taken down after it, as a timer would be: whoever looks at all
+//! links anyway looks at this, too.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+
+/// The silence of an application towards one link. Time is in ticks.
+#[derive(Debug, Default)]
+pub(super) struct Silence {
+    /// How long it may last; 0: nobody waits.
+    at_most: AtomicU64,
+    /// Whether something was heard since somebody looked.
+    heard: AtomicBool,
+    /// Whether it is the visitor who is waited for: nobody listens to the application meanwhile.
+    paused: AtomicBool,
+    /// When somebody looked last, and something had been heard.
+    since: AtomicU64,
+    /// Whether it has lasted too long: see the constants below.
+    in_vain: AtomicU8,
+}
+
+/// It has lasted too long, and the request under way has not been told, or has been.
+const UNTOLD: u8 = 1;
+const TOLD: u8 = 2;
+
+impl Silence {
+    /// From now on an answer is waited for, which may let us wait for so long each time.
+    pub(super) fn begin(&self, at_most: u64) {
+        self.hear();
+        self.at_most.store(at_most, Ordering::Relaxed);
+    }
+
+    /// Nobody waits any more.
+    pub(super) fn end(&self) {
+        self.at_most.store(0, Ordering::Relaxed);
+    }
+
+    /// Something goes on, on either side: bytes came from the application, or the visitor takes some.
+    pub(super) fn hear(&self) {
+        self.heard.store(true, Ordering::Relaxed);
+        self.paused.store(false, Ordering::Relaxed);
+    }
+
+    /// The visitor does not take what there is to be sent. Until they do, the application may be
+    /// silent.
+    pub(super) fn pause(&self) {
+        self.paused.store(true, Ordering::Relaxed);
+    }
+
+    /// Looks whether it lasts too long. Call it from one place only, again and again.
+    pub(super) fn lasts_too_long(&self, now: u64) -> bool {
+        let at_most = self.at_most.load(Ordering::Relaxed);
+        if at_most == 0 {
+            return false;
+        }
+        if self.heard.load(Ordering::Relaxed) || self.paused.load(Ordering::Relaxed) {
+            self.heard.store(false, Ordering::Relaxed);
+            self.since.store(now, Ordering::Relaxed);
+            return false;
+        }
+        now > self.since.load(Ordering::Relaxed) + at_most
+    }
+
+    /// It has lasted too long; gives whether that was known. What is done about it may take as long
+    /// as `grace`.
+    pub(super) fn give_up(&self, grace: u64) -> bool {
+        self.begin(grace);
+        self.in_vain.compare_exchange(0, UNTOLD, Ordering::Relaxed, Ordering::Relaxed).is_err()
+    }
+
+    /// Whether the application is waited for in vain, and the request is to be told that now; once.
+    pub(super) fn tells(&self) -> bool {
+        let news = self.in_vain.load(Ordering::Relaxed) == UNTOLD;
+        if news {
+            self.in_vain.store(TOLD, Ordering::Relaxed);
+        }
+        news
+    }
+
+    /// Whether the application is waited for in vain, as the request knows from now on.
+    pub(super) fn is_in_vain(&self) -> bool {
+        self.tells() || self.in_vain.load(Ordering::Relaxed) == TOLD
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_lasts_from_the_last_sound() {
+        let silence = Silence::default();
+        assert!(!silence.lasts_too_long(1000), "nobody waits");
+        silence.begin(4);
+        assert!(!silence.lasts_too_long(1001));
+        assert!(!silence.lasts_too_long(1005));
+        silence.hear();
+        assert!(!silence.lasts_too_long(1006));
+        assert!(!silence.lasts_too_long(1010));
+        assert!(silence.lasts_too_long(1011));
+        silence.pause();
+        assert!(!silence.lasts_too_long(1012) && !silence.lasts_too_long(1100), "nobody listens");
+        silence.hear();
+        assert!(!silence.lasts_too_long(1101) && silence.lasts_too_long(1106));
+        silence.end();
+        assert!(!silence.lasts_too_long(2000), "the answer has ended");
+    }
+
+    #[test]
+    fn it_is_given_up_once() {
+        let silence = Silence::default();
+        assert!(!silence.tells() && !silence.is_in_vain());
+        assert!(!silence.give_up(2));
+        assert!(silence.tells() && !silence.tells());
+        assert!(silence.is_in_vain());
+        assert!(!silence.lasts_too_long(10));
+        assert!(silence.lasts_too_long(13));
+        assert!(silence.give_up(2));
+    }
+}
