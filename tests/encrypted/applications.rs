@@ -249,9 +249,12 @@ fn an_application_that_does_not_answer_is_not_waited_for_for_ever() {
 /// What has begun cannot be told any more that it will not be finished; it ends.
 #[test]
 fn an_answer_that_stops_in_its_middle_ends() {
-    let one = application(|_, head| match head.starts_with("GET /half ") {
-        true => "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf".to_owned(),
-        false => says("200 OK", "", "whole"),
+    let one = application(|_, head| {
+        if head.starts_with("GET /half ") {
+            "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf".to_owned()
+        } else {
+            says("200 OK", "", "whole")
+        }
     });
     let door =
         before(|_| format!("    upstream: 'http://{one}'\nupstream_timeouts: {{ read: 1s }}"));
@@ -263,6 +266,7 @@ fn an_answer_that_stops_in_its_middle_ends() {
 
 /// The application is not to blame for a visitor who does not take what it has said.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "how long a visitor takes is what is asked here")]
 fn a_visitor_may_take_their_time() {
     let length = 32 << 20;
     let one = application(move |_, _| says("200 OK", "", &"a".repeat(length)));
@@ -277,6 +281,7 @@ fn a_visitor_may_take_their_time() {
 
 /// Nor is one who takes long to say what they want.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "how long a visitor takes is what is asked here")]
 fn a_visitor_may_say_it_slowly() {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let one = socket.local_addr().unwrap();
