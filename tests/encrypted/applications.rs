@@ -264,6 +264,29 @@ fn an_answer_that_stops_in_its_middle_ends() {
     assert_eq!(ask(&door, "/a").body, "whole");
 }
 
+/// Each silence is waited for, not all of them together.
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long an application takes is what is asked here"
+)]
+fn an_answer_may_come_bit_by_bit() {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let one = socket.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut application = Wire::over(socket.accept().unwrap().0);
+        application.until("\r\n\r\n");
+        application.sends("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n");
+        for _ in 0..8 {
+            std::thread::sleep(Duration::from_millis(700));
+            application.sends("a");
+        }
+    });
+    let door =
+        before(|_| format!("    upstream: 'http://{one}'\nupstream_timeouts: {{ read: 3s }}"));
+    assert_eq!(ask(&door, "/a").body, "aaaaaaaa");
+}
+
 /// The application is not to blame for a visitor who does not take what it has said.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "how long a visitor takes is what is asked here")]
