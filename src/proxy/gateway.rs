@@ -369,9 +369,6 @@ impl ProxyHttp for Gateway {
         if let Some(known) = passage.place.as_ref().and_then(|place| place.application.as_ref()) {
             known.answered(&passage.tried);
         }
-        if let Some(link) = &passage.link {
-            link.silence().hear();
-        }
         let there = InAnswer::of(&response.headers);
         if there.binding && passage.alone().is_none() && bound::is_bound_by(&response.headers) {
             return Error::e_explain(
@@ -388,19 +385,6 @@ impl ProxyHttp for Gateway {
         // asked, an answer to somebody may still be about them.
         let is_private = passage.permit.as_ref().is_none_or(|permit| permit.identity().is_some());
         answers::pass_on(response, there, is_private, passage.promise_of_https())
-    }
-
-    fn response_body_filter(
-        &self,
-        _: &mut Session,
-        _: &mut Option<Bytes>,
-        _: bool,
-        passage: &mut Passage,
-    ) -> Result<Option<Duration>> {
-        if let Some(link) = &passage.link {
-            link.silence().hear();
-        }
-        Ok(None)
     }
 
     /// What goes wrong on the way is told in our words, in [`ProxyHttp::fail_to_proxy`]: Pingora's

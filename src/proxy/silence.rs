@@ -36,7 +36,7 @@ impl Silence {
         self.at_most.store(0, Ordering::Relaxed);
     }
 
-    /// Something goes on, on either side: bytes came from the application, or the visitor takes some.
+    /// The visitor takes something of an answer: what the application says goes on to them at once.
     pub(super) fn hear(&self) {
         self.heard.store(true, Ordering::Relaxed);
         self.paused.store(false, Ordering::Relaxed);
