@@ -29,6 +29,7 @@ const PURE_CRATES: &[&str] = &[
     "data-encoding",
     "hmac",
     "ipnet",
+    "memchr",
     "minicbor",
     "precis-core",
     "precis-profiles",

@@ -7,12 +7,12 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::link::{Cut, Entered, Link, Phase};
+use super::silence::ticks;
 use crate::config::{Deadlines, Limits};
 
 /// Everybody who is connected.
@@ -166,7 +166,7 @@ impl Connections {
         let now = self.tick.fetch_add(1, Ordering::Relaxed) + 1;
         let (handshake, idle, head) =
             (ticks(deadlines.handshake), ticks(deadlines.idle), ticks(deadlines.head));
-        let mut late = 0_u64;
+        let (mut late, mut hopeless) = (0_u64, 0_u64);
         let lasting = self.all(|link| {
             let (phase, since) = link.phase();
             let age = now.saturating_sub(since);
@@ -176,7 +176,7 @@ impl Connections {
                 Phase::Head => head,
                 Phase::Busy => {
                     if link.silence().lasts_too_long(now) {
-                        link.despair();
+                        hopeless += u64::from(link.despair());
                     }
                     return age > LASTING_TICKS;
                 }
@@ -189,6 +189,13 @@ impl Connections {
         });
         if late > 0 {
             tracing::debug!(late, "connections that were slow to say what they want were closed");
+        }
+        if hopeless > 0 {
+            tracing::warn!(
+                hopeless,
+                "requests were cut off: the application did not answer, and their visitor could not be \
+                 told"
+            );
         }
         lasting
     }
@@ -221,13 +228,6 @@ fn household(address: IpAddr) -> IpAddr {
     }
 }
 
-/// A span in ticks. Begun ticks count as whole ones: nobody gets less than they are due.
-pub(super) fn ticks(span: Duration) -> u64 {
-    u64::try_from(span.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX - 1) + 1
-}
-
-/// How often all links are looked at.
-pub(super) const TICK: Duration = Duration::from_millis(250);
 /// A request that has been under way for so long is asked about again at every tick.
 const LASTING_TICKS: u64 = 1;
 /// Whoever takes longer than this over a head is slow enough to make room for others.
@@ -238,7 +238,10 @@ const CROWD: usize = 16;
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::proxy::silence::TICK;
 
     const DEADLINES: Deadlines = Deadlines {
         handshake: Duration::from_secs(10),

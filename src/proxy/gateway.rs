@@ -21,7 +21,7 @@ use super::connections::Connections;
 use super::headers;
 use super::house::{House, Place};
 use super::intake::{self, Refusal};
-use super::link::{Link, Phase};
+use super::link::{Link, Phase, STALLED};
 use super::own::{self, Unread};
 use super::present::{InAnswer, InRequest};
 use super::serving::{self, Flight, Flights, Running};
@@ -561,5 +561,3 @@ fn length(request: &RequestHeader, there: InRequest) -> Length {
 
 /// How long a connection waits for its next request.
 const IDLE: Duration = Duration::from_mins(1);
-/// How long a visitor may take nothing of what is sent.
-const STALLED: Duration = Duration::from_mins(1);

@@ -7,15 +7,16 @@
 
 use std::net::IpAddr;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use http::HeaderValue;
 use parking_lot::Mutex;
 
 use super::recall::Recall;
-use super::silence::Silence;
+use super::silence::{Silence, ticks};
 use super::standing::Standing;
 
 /// A connection of a visitor, or one stream of it.
@@ -108,7 +109,7 @@ impl Link {
             used: AtomicBool::new(false),
             bound: AtomicBool::new(false),
             standing: Mutex::new(None),
-            silence: Silence::default(),
+            silence: Silence::new(ticks(STALLED)),
             recall: Arc::default(),
         }
     }
@@ -176,7 +177,7 @@ impl Link {
 
     pub(super) fn enter(&self, phase: Phase, tick: u64) {
         self.head.store(0, Ordering::Relaxed);
-        self.silence.end();
+        self.silence.reset();
         self.phase.store(tick << 8 | phase as u64, Ordering::Relaxed);
     }
 
@@ -193,6 +194,8 @@ impl Link {
         let first =
             self.cut.compare_exchange(0, why as u8 + 1, Ordering::AcqRel, Ordering::Acquire);
         if first.is_ok() {
+            // Either we see whom to wake, or they see that they are cut off.
+            fence(Ordering::SeqCst);
             self.wake();
         }
     }
@@ -228,9 +231,13 @@ impl Link {
             if let Poll::Ready(done) = work.as_mut().poll(context) {
                 return Poll::Ready(Some(done));
             }
-            // The waker of a task stays the same for as long as it lives.
-            let waker = self.waker.get_or_init(|| context.waker().clone());
-            debug_assert!(waker.will_wake(context.waker()), "a link is served by one task");
+            if let Some(waker) = self.waker.get() {
+                // That of a task stays the same for as long as it lives.
+                debug_assert!(waker.will_wake(context.waker()), "a link is served by one task");
+            } else {
+                self.waker.set(context.waker().clone()).ok();
+                fence(Ordering::SeqCst);
+            }
             // It may have been cut off before there was anybody to wake.
             if self.is_cut().is_some() { Poll::Ready(None) } else { Poll::Pending }
         })
@@ -287,13 +294,15 @@ impl Link {
     }
 
     /// The application is waited for no more. The request is to be told, and is cut off if it cannot
-    /// be.
-    pub(super) fn despair(&self) {
-        if self.silence.give_up(LAST_WORDS_TICKS) {
+    /// be; gives whether it was.
+    pub(super) fn despair(&self) -> bool {
+        let cut = self.silence.is_paused() || self.silence.give_up(ticks(LAST_WORDS));
+        if cut {
             self.cut(Cut::Late);
         } else {
             self.wake();
         }
+        cut
     }
 
     /// By what the request under way is allowed, so that it can be asked again; or nothing.
@@ -306,8 +315,10 @@ impl Link {
     }
 }
 
-/// How long it may take to say that an application does not answer, in ticks.
-const LAST_WORDS_TICKS: u64 = 40;
+/// How long a visitor may take nothing of what is sent.
+pub(super) const STALLED: Duration = Duration::from_mins(1);
+/// How long it may take to say that an application does not answer.
+const LAST_WORDS: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::task::JoinHandle;
 
-use super::connections::{Connections, TICK};
+use super::connections::Connections;
 use super::house::{House, Place};
-use super::link::Cut;
+use super::link::{Cut, Link};
+use super::silence::TICK;
 use crate::web::Allowed;
 
 /// By what a request was allowed.
@@ -44,6 +45,7 @@ impl Standing {
 pub(super) fn watch(house: Arc<ArcSwap<House>>, connections: Arc<Connections>) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut ticks = 0_u64;
+        let mut asking: Option<JoinHandle<()>> = None;
         let mut clock = tokio::time::interval(TICK);
         // After a pause nothing is made up for: everybody has been waited for long enough.
         clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -52,23 +54,10 @@ pub(super) fn watch(house: Arc<ArcSwap<House>>, connections: Arc<Connections>) -
             ticks += 1;
             let house_now = house.load_full();
             let lasting = connections.sweep(&house_now.deadlines());
-            let mut ended = 0_u64;
-            for link in lasting {
-                let Some(standing) = link.standing() else { continue };
-                let lets_in = house_now.lets_in(link.entrance());
-                if !lets_in || !standing.holds_in(&house_now, link.was_used()).await {
-                    link.cut(Cut::Revoked);
-                    ended += 1;
-                }
-            }
-            let metrics = &house_now.env().metrics;
-            metrics.connected(connections.open());
-            if ended > 0 {
-                metrics.ended(ended);
-                tracing::info!(
-                    ended,
-                    "requests under way were ended: they are not allowed any more"
-                );
+            house_now.env().metrics.connected(connections.open());
+            // What takes long to ask must not hold up what only has to be looked at.
+            if !lasting.is_empty() && asking.as_ref().is_none_or(JoinHandle::is_finished) {
+                asking = Some(tokio::spawn(ask(lasting, Arc::clone(&house_now))));
             }
             if ticks.is_multiple_of(CERTIFICATES_EVERY) {
                 let house = Arc::clone(&house_now);
@@ -76,6 +65,23 @@ pub(super) fn watch(house: Arc<ArcSwap<House>>, connections: Arc<Connections>) -
             }
         }
     })
+}
+
+/// Asks again about everybody who has been under way for a while.
+async fn ask(lasting: Vec<Arc<Link>>, house: Arc<House>) {
+    let mut ended = 0_u64;
+    for link in lasting {
+        let Some(standing) = link.standing() else { continue };
+        let lets_in = house.lets_in(link.entrance());
+        if !lets_in || !standing.holds_in(&house, link.was_used()).await {
+            link.cut(Cut::Revoked);
+            ended += 1;
+        }
+    }
+    if ended > 0 {
+        house.env().metrics.ended(ended);
+        tracing::info!(ended, "requests under way were ended: they are not allowed any more");
+    }
 }
 
 /// How often certificates are looked at on disk, in ticks.

@@ -219,10 +219,18 @@ impl AsyncWrite for VisitorStream {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.send_all(context, &[]))?;
-        match &mut self.io {
-            Io::Plain(stream) => Pin::new(stream).poll_flush(context),
+        let flushed = match &mut self.io {
+            // There is nothing between it and the system.
+            Io::Plain(_) => return Poll::Ready(Ok(())),
             Io::Tls(stream) => Pin::new(stream).poll_flush(context),
+        };
+        let silence = self.link.silence();
+        match flushed {
+            Poll::Pending => silence.pause(),
+            Poll::Ready(_) if silence.is_paused() => silence.hear(),
+            Poll::Ready(_) => {}
         }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use crate::door::{Door, HOST};
 use crate::http2::{asks, connects, get, runs};
-use crate::means::{certificate, key, read};
+use crate::means::{certificate, config, key, read, visitor};
 use crate::wire::Wire;
 
 /// Serves one connection of an application: `answer` makes an answer of the connection's number and
@@ -300,6 +300,30 @@ fn a_visitor_may_take_their_time() {
     assert_eq!(wire.head().status, 200);
     std::thread::sleep(Duration::from_secs(4));
     assert_eq!(wire.reads_to_the_end().len(), length);
+}
+
+/// Nor where what they do not take has been encrypted already.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "how long a visitor takes is what is asked here")]
+fn a_visitor_under_tls_may_take_their_time() {
+    let one = application(|_, _| {
+        let mut answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned();
+        for _ in 0..512 {
+            answer += &format!("10000\r\n{}\r\n", "a".repeat(0x10000));
+        }
+        answer + "0\r\n\r\n"
+    });
+    let door = Door::with(|folder| {
+        certificate(folder, "all", &[crate::means::HOST]);
+        certificate(folder, "wiki", &[crate::means::WIKI]);
+        config(one, folder, "upstream_timeouts: { read: 1s }")
+    });
+    let mut wire = visitor(&door, crate::means::HOST);
+    let host = crate::means::HOST;
+    wire.sends(format!("GET /open/a HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"));
+    assert_eq!(wire.head().status, 200);
+    std::thread::sleep(Duration::from_secs(4));
+    assert!(wire.reads_to_the_end().ends_with("a\r\n0\r\n\r\n"));
 }
 
 /// Nor is one who takes long to say what they want.

@@ -17,7 +17,7 @@ use smallvec::SmallVec;
 
 use self::place::Place;
 use self::trust::Trust;
-use super::connections::ticks;
+use super::silence::ticks;
 use crate::config::{App, Health, Upstream, UpstreamTimeouts};
 
 /// An application: everywhere it is.
