@@ -307,11 +307,8 @@ fn a_visitor_may_take_their_time() {
 #[expect(clippy::disallowed_methods, reason = "how long a visitor takes is what is asked here")]
 fn a_visitor_under_tls_may_take_their_time() {
     let one = application(|_, _| {
-        let mut answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned();
-        for _ in 0..512 {
-            answer += &format!("10000\r\n{}\r\n", "a".repeat(0x10000));
-        }
-        answer + "0\r\n\r\n"
+        let chunks = format!("10000\r\n{}\r\n", "a".repeat(0x10000)).repeat(512);
+        format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}0\r\n\r\n")
     });
     let door = Door::with(|folder| {
         certificate(folder, "all", &[crate::means::HOST]);
