@@ -185,10 +185,6 @@ async fn measure(arguments: &Arguments, stock_program: &Path, processor: Option<
     let haproxy = servers::installed("haproxy").map(|_| site.haproxy());
     let cookies = people::signed_in(&doorward, &config);
 
-    let mut idle = Vec::new();
-    if arguments.only.is_empty() && !arguments.brief {
-        idle = idle_connections(&site, &doorward, stock_program, &cookies).await;
-    }
     let mut bench = Bench {
         arguments,
         processor,
@@ -233,6 +229,17 @@ async fn measure(arguments: &Arguments, stock_program: &Path, processor: Option<
         alone = bench.sign_ins(&doorward, &sign_ins).await;
     }
     let Bench { rows, disturbed: (times, most), unsteady: mut reasons, .. } = bench;
+    let mut idle = Vec::new();
+    if arguments.only.is_empty() && !arguments.brief {
+        // Everybody anew: whoever has served many has memory to spare.
+        drop((doorward, bare, stock));
+        let anew = [
+            ("Doorward", site.doorward(&config, plain, tls)),
+            (BARE, site.pingora(&std::env::current_exe().unwrap())),
+            (STOCK, site.pingora(stock_program)),
+        ];
+        idle = idle_connections(&anew, &people::page("/orders", &cookies, 200)).await;
+    }
     if times > 0 {
         let percent = most * 100.0;
         reasons.push(format!(
@@ -399,22 +406,11 @@ impl Bench<'_> {
     }
 }
 
-/// What idle connections hold. First of all, for later what earlier rounds have left free would be
-/// counted as nothing; and of the others in processes of their own, which is not counted against
-/// them either.
-async fn idle_connections(
-    site: &Site<'_>,
-    doorward: &Server,
-    stock: &Path,
-    cookies: &str,
-) -> Vec<Idle> {
-    // By then the memory in which passwords were hashed has been given back.
-    tokio::time::sleep(Duration::from_secs(8)).await;
-    let (bare, stock) = (site.pingora(&std::env::current_exe().unwrap()), site.pingora(stock));
-    let ask = people::page("/orders", cookies, 200);
+/// What idle connections hold, of each of these.
+async fn idle_connections(servers: &[(&'static str, Server)], ask: &Ask) -> Vec<Idle> {
     let mut idle = Vec::new();
-    for (name, server) in [("Doorward", doorward), (BARE, &bare), (STOCK, &stock)] {
-        idle.push(Idle { name, each: kept(server, &ask).await });
+    for (name, server) in servers {
+        idle.push(Idle { name, each: kept(server, ask).await });
     }
     idle
 }
