@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use smallvec::SmallVec;
+
 use super::method::Methods;
 use super::reading::{self, MOST_READINGS};
 
@@ -35,10 +37,10 @@ pub struct Request {
     query: Option<Box<[u8]>>,
 }
 
-/// The ordinary path has one reading and costs one allocation.
+/// The ordinary path has one reading, and costs no allocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Readings {
-    Plain(Box<[u8]>),
+    Plain(SmallVec<[u8; 64]>),
     Several(Vec<Vec<u8>>),
 }
 
@@ -82,7 +84,7 @@ impl Request {
         let plain = plain(path);
         let request = if is_ordinary(&plain) {
             let own = own_page(path, [&*plain]);
-            Self { own, readings: Readings::Plain(plain.into()), methods, query }
+            Self { own, readings: Readings::Plain(SmallVec::from_slice(&plain)), methods, query }
         } else {
             let readings =
                 reading::closure(plain.into_owned()).map_err(|_| Unreadable::TooManyReadings)?;

@@ -212,7 +212,7 @@ impl Hall {
         let link = &open.link;
         let Some(acceptor) = entrance.acceptor else {
             let stream = VisitorStream::plain(stream, peer, Arc::clone(link), longest_head);
-            return link.serve(self.http1(&open, stream)).await;
+            return link.serve(self.http1(&open, Box::new(stream))).await;
         };
         // What it takes to negotiate is given back before the first request.
         let shaken = Box::pin(link.unless_cut(acceptor.accept(stream))).await;
@@ -231,12 +231,12 @@ impl Hall {
         if stream.selected_alpn_proto() == Some(ALPN::H2) {
             Box::pin(self.http2(&open, stream)).await;
         } else {
-            link.serve(self.http1(&open, stream)).await;
+            link.serve(self.http1(&open, Box::new(stream))).await;
         }
     }
 
     /// One request after the other.
-    async fn http1(&self, open: &Open, mut stream: VisitorStream) {
+    async fn http1(&self, open: &Open, mut stream: Box<VisitorStream>) {
         let link = &open.link;
         let mut settings = None;
         loop {
@@ -247,7 +247,7 @@ impl Hall {
                 return;
             }
             link.enter(Phase::Head, self.connections.now());
-            let mut session = ServerSession::new_http1(Box::new(stream));
+            let mut session = ServerSession::new_http1(stream);
             match settings {
                 Some(settings) => {
                     pingora::apps::HttpPersistentSettings::apply_to_session(settings, &mut session);
@@ -260,7 +260,7 @@ impl Hall {
             let Some(reused) = served.flatten() else { return };
             let (back, kept) = reused.consume();
             let Ok(back) = back.into_any().downcast::<VisitorStream>() else { return };
-            stream = *back;
+            stream = back;
             settings = kept;
         }
     }

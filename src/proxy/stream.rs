@@ -4,6 +4,7 @@
 //! written in small pieces goes out in one, head and body together, but waits for nothing that is
 //! not there yet.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -155,7 +156,11 @@ impl VisitorStream {
             self.unsent.advance(sent.min(before));
             if self.unsent.is_empty() {
                 // Nothing is kept for the next time: most connections wait most of the time.
-                self.unsent = BytesMut::new();
+                let mut emptied = std::mem::take(&mut self.unsent);
+                if emptied.capacity() > 0 {
+                    emptied.clear();
+                    SPARE.set(emptied);
+                }
                 if sent > before || bytes.is_empty() {
                     return Poll::Ready(Ok(sent - before));
                 }
@@ -207,8 +212,10 @@ impl AsyncWrite for VisitorStream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         if self.unsent.len() + bytes.len() <= SMALL {
-            if self.unsent.capacity() == 0 {
-                // Most answers are a head and a small body: one piece of memory does for both.
+            if self.unsent.is_empty() {
+                // Most answers are a head and a small body: one piece of memory does for both, and then
+                // for those of the next connection.
+                self.unsent = SPARE.take();
                 self.unsent.reserve(SMALL);
             }
             self.unsent.extend_from_slice(bytes);
@@ -307,6 +314,11 @@ impl GetSocketDigest for VisitorStream {
 }
 
 impl Peek for VisitorStream {}
+
+thread_local! {
+    /// Memory in which something was put together that has been sent.
+    static SPARE: Cell<BytesMut> = Cell::default();
+}
 
 /// Up to here, writes wait for the next one or for a flush.
 const SMALL: usize = 4 * 1024;
