@@ -26,8 +26,10 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use door::Door;
+use tokio::time::Instant;
 
 /// What visitors have in their address line.
 const HOST: &str = "crm.localhost:8080";
@@ -91,6 +93,15 @@ impl Notes {
     /// Everything that the application has heard.
     fn heard(&self) -> String {
         String::from_utf8_lossy(&self.heard.lock().unwrap()).into_owned()
+    }
+
+    /// Waits until it has heard this. It answers before it has heard everything.
+    fn hears(&self, what: &str) {
+        let since = Instant::now();
+        while !self.heard().contains(what) {
+            assert!(since.elapsed() < Duration::from_secs(60), "{}", self.heard());
+            std::thread::yield_now();
+        }
     }
 
     /// The request lines that it could have understood, however it reads.

@@ -81,11 +81,9 @@ fn no_forged_word_arrives_in_trailers() {
          Trailer: Remote-User\r\n\r\n2\r\nhi\r\n0\r\nRemote-User: mallory\r\nHost: evil\r\n\r\n"
     );
     Wire::to(door.address).asks(sent);
+    notes.hears("2\r\nhi\r\n0\r\n\r\n");
     let heard = notes.heard();
-    assert!(
-        heard.contains("hi") && !heard.contains("mallory") && !heard.contains("evil"),
-        "{heard}"
-    );
+    assert!(!heard.contains("mallory") && !heard.contains("evil"), "{heard}");
 }
 
 /// 4: what we do not know of somebody, nobody says for us.
