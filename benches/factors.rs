@@ -68,7 +68,7 @@ fn password(criterion: &mut Criterion) {
 
 fn record(criterion: &mut Criterion) {
     let home = tempfile::tempdir().unwrap();
-    let state = StateDirectory::open(home.path()).unwrap();
+    let state = StateDirectory::open(&home.path().join("state")).unwrap();
     let keys = edge::chance().draw(|rng| Keys::of(&state, rng)).unwrap();
     let (ours, kind, key) = (Sealer::new(&keys), store::Kind::User, [7; 16]);
     let body = vec![7; 600];
