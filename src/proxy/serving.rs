@@ -359,8 +359,9 @@ fn turn_away(house: &House, full: Full, stream: &TcpStream, peer: SocketAddr) {
     }
 }
 
-/// Answers go out at once, and a visitor who has silently gone is noticed in the end.
-fn prepare(stream: &TcpStream) -> io::Result<()> {
+/// What is sent over it goes out at once; a quiet connection is not forgotten by what stands between,
+/// and whoever has silently gone is noticed in the end.
+pub(super) fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let keepalive = TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_EVERY);
     SockRef::from(stream).set_tcp_keepalive(&keepalive)
@@ -382,8 +383,9 @@ const BREATH: Duration = Duration::from_millis(50);
 /// How many connections to applications may wait for their next request. Each holds buffers of
 /// Pingora's, some 70 KiB, until the application closes it.
 const KEPT_TO_APPLICATIONS: usize = 256;
-const PROBE_AFTER: Duration = Duration::from_secs(60);
-const PROBE_EVERY: Duration = Duration::from_secs(15);
+/// When a quiet connection is asked whether anybody is still there, and how often then.
+pub(super) const PROBE_AFTER: Duration = Duration::from_secs(60);
+pub(super) const PROBE_EVERY: Duration = Duration::from_secs(15);
 /// Malformed requests after which an HTTP/2 connection is given up; as many as Pingora forgives.
 const MALFORMED: u32 = 32;
 /// What one stream may have waiting to be sent, and to be read by us; and all of one connection.

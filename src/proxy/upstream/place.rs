@@ -13,13 +13,13 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use pingora::protocols::TcpKeepalive;
 use pingora::upstreams::peer::{HttpPeer, PeerOptions};
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::Instant;
 
 use super::{Length, Trust, tunnel};
 use crate::config::{Upstream, UpstreamTimeouts};
+use crate::proxy::serving::{PROBE_AFTER, PROBE_EVERY, prepare};
 
 /// One place where an application is, and what is known of it.
 pub(super) struct Place {
@@ -299,10 +299,7 @@ impl Way {
         }
         let address = self.address.ok_or(io::ErrorKind::NotFound)?;
         let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        let keepalive =
-            socket2::TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_EVERY);
-        SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+        prepare(&stream)?;
         match &self.secure {
             None => Ok(Box::pin(stream)),
             Some(Secure { trust, name }) => Ok(Box::pin(trust.encrypt(name, stream).await?)),
@@ -347,10 +344,7 @@ const LASTING_SILENCE: Duration = Duration::from_hours(24);
 /// How long a connection waits for the next request; shorter than what most servers allow, so that
 /// none of them closes it just when a request is sent.
 const IDLE: Duration = Duration::from_secs(55);
-/// When a quiet connection is asked whether anybody is still there: before what stands between
-/// forgets it.
-const PROBE_AFTER: Duration = Duration::from_secs(60);
-const PROBE_EVERY: Duration = Duration::from_secs(15);
+/// After how many unanswered probes a connection to an application is given up.
 const PROBES: usize = 4;
 /// Requests at once on one HTTP/2 connection to an application: what most servers allow.
 const STREAMS: usize = 100;
