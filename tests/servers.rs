@@ -7,6 +7,8 @@
 
 #[path = "support/door.rs"]
 mod door;
+#[path = "servers/process.rs"]
+mod process;
 #[path = "servers/running.rs"]
 mod running;
 #[path = "spellings/mod.rs"]
@@ -17,8 +19,9 @@ mod window;
 mod wire;
 
 use door::{Door, HOST};
+use process::Server;
 use rstest::rstest;
-use running::{MARK, Server};
+use running::MARK;
 use spellings::Dice;
 use wire::{Answer, Wire};
 
