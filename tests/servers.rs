@@ -5,14 +5,24 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 #![allow(dead_code, reason = "what other tests need of the shared means")]
 
+#[path = "servers/asking.rs"]
+mod asking;
 #[path = "support/door.rs"]
 mod door;
+#[path = "servers/policies.rs"]
+mod policies;
 #[path = "servers/process.rs"]
 mod process;
 #[path = "servers/running.rs"]
 mod running;
+#[path = "servers/sites.rs"]
+mod sites;
 #[path = "spellings/mod.rs"]
 mod spellings;
+#[path = "servers/unproven.rs"]
+mod unproven;
+#[path = "servers/ways.rs"]
+mod ways;
 #[path = "support/window.rs"]
 mod window;
 #[path = "support/wire.rs"]

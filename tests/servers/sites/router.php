@@ -1,0 +1,7 @@
+<?php
+// As the frameworks' own development servers do: files are served, the rest is routed.
+$file = __DIR__ . rawurldecode(parse_url('http://x' . $_SERVER['REQUEST_URI'], PHP_URL_PATH));
+if (is_file($file)) {
+    return false;
+}
+require __DIR__ . '/index.php';

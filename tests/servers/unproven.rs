@@ -1,0 +1,89 @@
+//! What a request runs is asked of real servers: nothing that a rule protects runs for a stranger,
+//! however the request is spelt, and what is open stays so.
+
+use crate::asking::get;
+use crate::door::Door;
+use crate::policies::{POLICIES, host};
+use crate::sites::{self, Site};
+
+/// Makes a test of it on each site, by itself.
+macro_rules! on_every_site {
+    (#[rstest] $vis:vis fn $name:ident($site:ident: Site) $body:block) => {
+        #[rstest::rstest]
+        #[case::php_builtin(sites::php_builtin())]
+        #[case::php_router(sites::php_router())]
+        #[case::nginx_try_files(sites::nginx_try_files())]
+        #[case::nginx_path_info(sites::nginx_path_info())]
+        #[case::nginx_extension(sites::nginx_extension())]
+        #[case::apache_php(sites::apache_php())]
+        #[case::apache_multiviews(sites::apache_multiviews())]
+        #[case::apache_cgi(sites::apache_cgi())]
+        #[case::apache_fpm(sites::apache_fpm())]
+        #[case::lighttpd(sites::lighttpd())]
+        #[case::python_cgi(sites::python_cgi())]
+        #[case::flask(sites::framework("flask"))]
+        #[case::django(sites::framework("django"))]
+        #[case::bottle(sites::framework("bottle"))]
+        #[case::pyramid(sites::framework("pyramid"))]
+        #[case::falcon(sites::framework("falcon"))]
+        #[case::cherrypy(sites::framework("cherrypy"))]
+        #[case::tornado(sites::framework("tornado"))]
+        #[case::starlette(sites::framework("starlette"))]
+        #[case::aiohttp(sites::framework("aiohttp"))]
+        #[case::express(sites::express())]
+        #[case::sinatra(sites::sinatra())]
+        #[case::rails(sites::rails())]
+        $vis fn $name(#[case] $site: Site) $body
+    };
+}
+
+on_every_site! {
+    #[rstest]
+    fn a_handler_that_a_rule_protects_does_not_run_for_a_stranger_by_its_own_name(site: Site) {
+        let door = before(&site);
+        let runs = |handler: &&&str| get(site.server.address, &host(0), handler).ran() == [**handler];
+        let named: Vec<_> = site.handlers.iter().filter(runs).collect();
+        // Some are reached through the front controller alone.
+        assert!(named.len() * 2 > site.handlers.len(), "the site has only {named:?}");
+        for handler in named {
+            for (number, _) in POLICIES.iter().enumerate().filter(|it| it.1.names(handler)) {
+                let ran = get(door.address, &host(number), handler).ran();
+                assert_eq!(ran, [""; 0], "{handler}, {}", POLICIES[number].name);
+            }
+        }
+    }
+}
+
+on_every_site! {
+    #[rstest]
+    fn ordinary_paths_stay_open_to_strangers(site: Site) {
+        let door = before(&site);
+        for target in include_str!("ordinary.txt").lines() {
+            for (number, _) in POLICIES.iter().enumerate().filter(|it| it.1.is_open()) {
+                let direct = get(site.server.address, &host(number), target);
+                let through = get(door.address, &host(number), target);
+                assert_eq!(through, direct, "{target}, {}", POLICIES[number].name);
+            }
+        }
+    }
+}
+
+/// A gateway before the site, with an application for each policy.
+fn before(site: &Site) -> Door {
+    let upstream = site.server.address.to_string();
+    let apps = POLICIES.iter().enumerate().map(|(number, policy)| policy.app(number, &upstream));
+    let apps: String = apps.collect();
+    Door::with(|folder| {
+        format!(
+            "
+listen: [{{ address: '127.0.0.1:0' }}]
+operators: {{ address: '127.0.0.1:0' }}
+state: {}
+shutdown: {{ within: 1s }}
+portal: http://id.localhost:8080
+apps:
+{apps}",
+            folder.join("state").display()
+        )
+    })
+}
