@@ -571,7 +571,7 @@ impl Place {
         let state = StateDirectory::open(&path).unwrap();
         let chance = edge::chance();
         let keys = chance.draw(|rng| Keys::of(&state, rng)).unwrap();
-        let options = redb::Options { cache: 256 << 20 };
+        let options = redb::Options { cache: 256 << 20, ..redb::Options::default() };
         let mut builder = Builder {
             records: Arc::new(Redb::open(&state.store_file(), options).unwrap()),
             sealer: Sealer::new(&keys),

@@ -12,7 +12,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Registry, Unit};
 
 use crate::domain::assurance::Verdict;
 
@@ -30,6 +30,8 @@ pub struct Metrics {
     connections: Gauge,
     letters_waiting: Gauge,
     loaded: Gauge<f64, AtomicU64>,
+    store_writable: Gauge,
+    state_free: Gauge,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -177,6 +179,18 @@ impl Metrics {
             "When the configuration in force was loaded",
             loaded.clone(),
         );
+        let (store_writable, state_free) = (Gauge::default(), Gauge::default());
+        registry.register(
+            "store_writable",
+            "1 while the store can be written, 0 while it cannot (a full disk, say)",
+            store_writable.clone(),
+        );
+        registry.register_with_unit(
+            "state_disk_free",
+            "Space that is free on the disk of the state folder",
+            Unit::Bytes,
+            state_free.clone(),
+        );
         let build = Info::new(vec![("version".to_owned(), version.to_owned())]);
         registry.register("build", "This version", build);
         Self {
@@ -192,6 +206,16 @@ impl Metrics {
             connections,
             letters_waiting,
             loaded,
+            store_writable,
+            state_free,
+        }
+    }
+
+    /// Notes whether the store can be written, and how many bytes are free on its disk, if known.
+    pub fn store(&self, writable: bool, free: Option<u64>) {
+        self.store_writable.set(i64::from(writable));
+        if let Some(free) = free {
+            self.state_free.set(i64::try_from(free).unwrap_or(i64::MAX));
         }
     }
 
@@ -287,6 +311,7 @@ mod tests {
         metrics.reloaded(None);
         metrics.mailed("sent");
         metrics.letters_waiting(3);
+        metrics.store(false, Some(4096));
         let text = metrics.text();
         for line in [
             "doorward_requests_total{app=\"crm\",verdict=\"sign-in\"} 1",
@@ -296,6 +321,8 @@ mod tests {
             "doorward_upstream_failures_total{app=\"crm\",reason=\"unreachable\"} 1",
             "doorward_letters_total{outcome=\"sent\"} 1",
             "doorward_letters_waiting 3",
+            "doorward_store_writable 0",
+            "doorward_state_disk_free_bytes 4096",
             "doorward_reloads_total{outcome=\"kept\"} 1",
             "doorward_configuration_loaded_timestamp_seconds 1800000000",
             "doorward_build_info{version=\"1.2.3\"} 1",

@@ -6,6 +6,7 @@ mod cert;
 mod check;
 mod client;
 mod demo;
+mod disk;
 mod explain;
 mod failure;
 mod journal;

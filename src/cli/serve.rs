@@ -27,7 +27,7 @@ use tokio::time::timeout;
 use super::admin::Admin;
 use super::live::Live;
 use super::post::PostOffice;
-use super::{log, socket};
+use super::{disk, log, socket};
 use crate::config::{Config, Problems};
 use crate::domain::chance::Chance;
 use crate::domain::signed::Signer;
@@ -194,6 +194,7 @@ impl Gateway {
         let mut background = JoinSet::new();
         background.spawn(sweep(Arc::clone(&env)));
         background.spawn(note_time(Arc::clone(&env)));
+        background.spawn(disk::watch(Arc::clone(&live)));
         let crowd = running.crowd();
         background.spawn(async move {
             crowd.await;
@@ -201,7 +202,7 @@ impl Gateway {
         });
         let operators = desks
             .into_iter()
-            .map(|desk| answer_operators(&mut background, desk, &env, Arc::clone(&ready)))
+            .map(|desk| answer_operators(&mut background, desk, &live, Arc::clone(&ready)))
             .collect::<io::Result<Vec<_>>>()?;
         let post = PostOffice::open(&live);
         drop(within);
@@ -269,6 +270,7 @@ pub fn run(config: Config, world: World) -> Result<(), NotStarted> {
         tracing::warn!("{file}:{warning}");
     }
     take_all_files(config.limits.connections);
+    survive_file_limits();
     let gateway = Gateway::start(config, world)?;
     // Before anybody is told that we listen: whoever is told may stop us.
     let told = gateway.runtime.block_on(async { told_to_stop() })?;
@@ -308,6 +310,20 @@ fn take_all_files(connections: usize) {
     }
 }
 
+/// Lets a file that reaches the size that the system allows be an error, as a full disk is, and not
+/// the end of the process (setrlimit(2), `RLIMIT_FSIZE`).
+fn survive_file_limits() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+    // Once it is listened for, the signal does nothing by itself, whoever stops listening.
+    let heard = runtime.and_then(|runtime| {
+        let _within = runtime.enter();
+        signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))
+    });
+    if let Err(error) = heard {
+        tracing::debug!(%error, "a file that reaches the limit of the system ends the process");
+    }
+}
+
 /// What ends with SIGTERM or SIGINT. From now on these do not end the process by themselves.
 fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
@@ -342,19 +358,34 @@ async fn demand(env: &Arc<Env>) -> Result<Arc<Env>, NotStarted> {
     let noted = async move {
         noting.store.demands_seen(noting.config.demands.names(), now).await.map(drop)
     };
-    written_in_a_moment(noted).await?;
+    written_in_a_moment(env, noted).await?;
     env.metrics.loaded(now.seconds());
     Ok(Arc::new(Env { since, ..Env::clone(env) }))
 }
 
 /// Waits for what is written at the start. A large store writes only once it has verified itself:
-/// then nobody waits, and it is written in good time.
+/// then nobody waits, and it is written in good time. Nor does anybody wait for a disk that is full:
+/// what is kept can be read, and `/readyz` tells.
 async fn written_in_a_moment(
+    env: &Env,
     writing: impl Future<Output = Result<(), Unavailable>> + Send + 'static,
 ) -> Result<(), NotStarted> {
     match timeout(A_MOMENT, tokio::spawn(writing)).await {
-        Ok(written) => written.map_err(io::Error::from)?.map_err(NotStarted::unreadable),
+        Ok(written) => match written.map_err(io::Error::from)? {
+            Err(why) if why.is_damage() || env.store.writable().is_ok() => {
+                Err(NotStarted::unreadable(why))
+            }
+            // It is in the log already. Its file is being opened again.
+            Err(_) => timeout(OPENED_AGAIN, is_readable(env)).await.or(Ok(())),
+            Ok(()) => Ok(()),
+        },
         Err(_) => Ok(()),
+    }
+}
+
+async fn is_readable(env: &Env) {
+    while env.store.probe().await.is_err() {
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
@@ -430,7 +461,7 @@ async fn believe_clock(env: &Arc<Env>, accept: bool) -> Result<(), NotStarted> {
     }
     let now = env.now().map_err(|_| NotStarted::ClockPutBack)?;
     let noting = Arc::clone(env);
-    written_in_a_moment(async move { noting.store.note_time(now).await }).await
+    written_in_a_moment(env, async move { noting.store.note_time(now).await }).await
 }
 
 /// Notes every minute how late it is.
@@ -484,7 +515,7 @@ fn serve_commands(live: &Arc<Live>) -> Result<(oneshot::Sender<()>, JoinHandle<(
 fn answer_operators(
     background: &mut JoinSet<()>,
     socket: TcpListener,
-    env: &Arc<Env>,
+    live: &Arc<Live>,
     ready: Arc<AtomicBool>,
 ) -> io::Result<SocketAddr> {
     socket.set_nonblocking(true)?;
@@ -494,7 +525,7 @@ fn answer_operators(
         .route("/healthz", get(async || "alive\n"))
         .route("/readyz", get(readiness))
         .route("/metrics", get(numbers))
-        .with_state((Arc::clone(env), ready));
+        .with_state((Arc::clone(live), ready));
     background.spawn(async move {
         if let Err(error) = axum::serve(socket, router).await {
             tracing::error!(%error, "operators are not answered any more");
@@ -504,28 +535,45 @@ fn answer_operators(
 }
 
 /// Numbers for Prometheus.
-async fn numbers(State((env, _)): State<(Arc<Env>, Arc<AtomicBool>)>) -> impl IntoResponse {
+async fn numbers(State((live, _)): State<(Arc<Live>, Arc<AtomicBool>)>) -> impl IntoResponse {
+    let env = live.env();
+    env.metrics.store(env.store.writable().is_ok(), disk::free(&env.config.state).ok());
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(CONTENT_TYPE, kind)], env.metrics.text())
 }
 
-/// Whether requests should be sent here: not while we stop, nor while the store is away.
+/// Whether requests should be sent here: not while we stop, nor while the store cannot be read or
+/// written. Says, too, that the disk is nearly full.
 async fn readiness(
-    State((env, ready)): State<(Arc<Env>, Arc<AtomicBool>)>,
-) -> (StatusCode, &'static str) {
+    State((live, ready)): State<(Arc<Live>, Arc<AtomicBool>)>,
+) -> (StatusCode, String) {
+    let unready = |why: String| (StatusCode::SERVICE_UNAVAILABLE, why + "\n");
     if !ready.load(Ordering::Relaxed) {
-        return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
+        return unready("stopping".to_owned());
     }
-    match (env.now(), env.store.probe().await) {
-        (Ok(_), Ok(())) => (StatusCode::OK, "ready\n"),
-        (Err(_), _) => (StatusCode::SERVICE_UNAVAILABLE, "the clock was put back\n"),
-        (_, Err(_)) => (StatusCode::SERVICE_UNAVAILABLE, "the store is unavailable\n"),
+    let env = live.env();
+    if env.now().is_err() {
+        return unready("the clock was put back".to_owned());
     }
+    if let Err(why) = env.store.writable() {
+        let source = std::error::Error::source(&why)
+            .map_or_else(String::new, |source| format!(": {source}"));
+        return unready(format!("{why}{source}"));
+    }
+    if env.store.probe().await.is_err() {
+        return unready("the store is unavailable".to_owned());
+    }
+    let short = disk::short_of_space(&live).map_or_else(String::new, |free| {
+        format!("the disk of the state folder is nearly full: {} MiB are free\n", free >> 20)
+    });
+    (StatusCode::OK, format!("ready\n{short}"))
 }
 
 /// How often, and how long apart, a store that a command has is asked for: for five seconds.
 const PATIENCE: usize = 100;
 const PAUSE: Duration = Duration::from_millis(50);
+/// Far longer than it takes to open a store.
+const OPENED_AGAIN: Duration = Duration::from_secs(5);
 /// In it, a store of a hundred megabytes has verified itself.
 const A_MOMENT: Duration = Duration::from_millis(400);
 /// For the store, the log, listeners and commands.

@@ -72,6 +72,8 @@ pub struct Limits {
     pub streams: u32,
     /// Requests on one HTTP/2 connection whose answer the visitor did not wait for.
     pub stream_resets: u32,
+    /// Of how many bytes free on the disk of the state folder operators are warned.
+    pub free_disk: u64,
 }
 
 impl Default for Limits {
@@ -84,6 +86,7 @@ impl Default for Limits {
             headers: 100,
             streams: 100,
             stream_resets: 200,
+            free_disk: 128 << 20,
         }
     }
 }

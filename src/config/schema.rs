@@ -435,6 +435,11 @@ pub(super) const FILE: Kind = Kind::Map(&[
                 Kind::Whole(10..=100_000),
                 "requests on one HTTP/2 connection whose answers were not waited for",
             ),
+            key(
+                "free_disk_mib",
+                Kind::Whole(0..=1_048_576),
+                "warn when fewer MiB are free on the disk of the state folder; 0: never",
+            ),
         ]),
         "how much there may be of something",
     ),

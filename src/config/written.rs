@@ -368,6 +368,7 @@ pub(super) struct Limits {
     pub(super) headers: usize,
     pub(super) streams: u32,
     pub(super) stream_resets: u32,
+    pub(super) free_disk_mib: u64,
 }
 
 impl Default for Limits {
@@ -381,6 +382,7 @@ impl Default for Limits {
             headers: limits.headers,
             streams: limits.streams,
             stream_resets: limits.stream_resets,
+            free_disk_mib: limits.free_disk >> 20,
         }
     }
 }

@@ -70,6 +70,14 @@ pub trait Records: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`Unavailable`] if the store cannot be written.
     async fn sweep(&self, now: Timestamp) -> Result<usize, Unavailable>;
+
+    /// Whether commits can be carried out, as far as is known without trying.
+    ///
+    /// # Errors
+    /// [`Unavailable`] says why the last one failed. What is kept may still be readable.
+    fn writable(&self) -> Result<(), Unavailable> {
+        Ok(())
+    }
 }
 
 /// How many records one call of [`Records::sweep`] deletes at most: few enough that nobody who

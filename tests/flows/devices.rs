@@ -195,7 +195,7 @@ fn what_was_revoked_is_revoked_over_a_reopened_store_too() {
     let state = tempfile::tempdir().unwrap();
     let open = || -> Arc<dyn Records> {
         let file = state.path().join("store.redb");
-        Arc::new(Redb::open(&file, Options { cache: 1 << 20 }).unwrap())
+        Arc::new(Redb::open(&file, Options { cache: 1 << 20, ..Options::default() }).unwrap())
     };
     let (later, [phone, cafe, desk, home]) = lives(async {
         let gate = Gate::over(open());

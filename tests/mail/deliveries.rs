@@ -9,6 +9,7 @@ use doorward::flow::deliver::{Came, deliver};
 use doorward::messages::Smtp;
 use doorward::store::memory::Memory;
 use doorward::store::redb::{Options, Redb};
+use doorward::store::{Batch, Expect, Kind, Records};
 
 use crate::post_office::{Does, END, GREETING, Peer, header, opens, opens_on};
 use crate::{config, delivers, gate, over, waiting};
@@ -36,6 +37,25 @@ async fn a_server_that_is_away_for_an_hour_loses_nothing_and_gets_nothing_twice(
     gate.waits(Duration::from_hours(1));
     assert_eq!(delivers(&gate).await, []);
     assert_eq!(arrived.letters().len(), written);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn letters_that_cannot_be_read_hold_up_no_other() {
+    let records: Arc<dyn Records> = Arc::new(Memory::new());
+    let peer = Peer::opens(&[]);
+    let gate = crate::over(peer.address, Arc::clone(&records));
+    // More than are looked at at once, and due before all others.
+    let mut batch = Batch::new();
+    for number in 0..20_u8 {
+        let key = [&0_u64.to_be_bytes()[..], &[number; 16]].concat();
+        batch = batch.put(Kind::Letter, key, Expect::Absent, None, "nobody sealed this");
+    }
+    records.commit(batch).await.unwrap();
+    gate.knows("ada").await;
+    let sent = delivers(&gate).await;
+    assert!(!sent.is_empty() && sent.iter().all(|came| *came == Came::Sent), "{sent:?}");
+    assert_eq!(peer.arrived.letters().len(), sent.len());
+    assert_eq!(waiting(&gate).await, 20, "they are left where they lie");
 }
 
 #[tokio::test(flavor = "multi_thread")]

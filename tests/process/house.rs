@@ -145,6 +145,19 @@ apps:
         self.starts_heard_until(more, None)
     }
 
+    /// Starts a gateway none of whose files may grow beyond what the store needs to be opened, and
+    /// waits until it listens.
+    pub(crate) fn opens_where_nothing_can_be_written(&self) -> Process {
+        let program = env!("CARGO_BIN_EXE_doorward");
+        let limited = ["-c", "ulimit -S -f 16; exec \"$0\" serve", program];
+        let mut command = Command::new("sh");
+        command.args(limited).env("DOORWARD_CONFIG", self.file()).current_dir(self.home.path());
+        let mut process = Self::heard(command, None);
+        process.address = process.listens("listening");
+        process.operators = process.listens("listening for operators");
+        process
+    }
+
     fn starts_heard_until(&self, more: &[&str], last: Option<&'static str>) -> Process {
         self.begins_heard_until(&[&["serve"], more].concat(), last)
     }
@@ -155,7 +168,10 @@ apps:
     }
 
     fn begins_heard_until(&self, words: &[&str], last: Option<&'static str>) -> Process {
-        let mut command = self.command(words);
+        Self::heard(self.command(words), last)
+    }
+
+    fn heard(mut command: Command, last: Option<&'static str>) -> Process {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let said = Arc::new(Mutex::new(String::new()));
@@ -246,6 +262,11 @@ impl Process {
     pub(crate) fn signals(&self, name: &str) {
         let line = ["-c", "kill -s \"$0\" \"$1\"", name, &self.child.id().to_string()];
         assert!(Command::new("sh").args(line).status().unwrap().success());
+    }
+
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Whether it has not ended yet.

@@ -14,7 +14,7 @@ use crate::person::{Life, Person, Stop};
 /// How often the process is killed.
 const KILLS: u64 = 10;
 /// How many people are under way at once: those who came last.
-const AT_ONCE: usize = 6;
+pub(crate) const AT_ONCE: usize = 6;
 
 #[test]
 fn nothing_that_was_acknowledged_is_lost_and_no_used_code_is_revived() {
@@ -69,10 +69,10 @@ fn a_first_start_that_is_killed_midway_is_begun_again() {
 }
 
 /// Asserts that everybody finds what they were told. Says how many used codes were tried again.
-fn all_is_well(house: &House, process: &Process, people: &mut [Person]) -> usize {
-    let killed = AtomicBool::new(false);
+pub(crate) fn all_is_well(house: &House, process: &Process, people: &mut [Person]) -> usize {
+    let disturbed = AtomicBool::new(false);
     let (begun, _) = channel();
-    let life = Life { gateway: process.address, killed: &killed, begun };
+    let life = Life { gateway: process.address, disturbed: &disturbed, begun };
     let listed = house.types(&["user", "list", "--json"]).json();
     for person in &mut *people {
         person.finds_everything(&life, &listed);
@@ -89,20 +89,20 @@ fn all_is_well(house: &House, process: &Process, people: &mut [Person]) -> usize
 /// Lets people go in and out, and kills the process in the middle. Says how many requests were
 /// lost.
 fn is_killed_amid(process: &mut Process, people: &mut [Person], rng: &mut StdRng) -> usize {
-    let killed = AtomicBool::new(false);
+    let disturbed = AtomicBool::new(false);
     let (begun, begins) = channel();
     let gateway = process.address;
     thread::scope(|scope| {
         let living: Vec<_> = last(people)
             .iter_mut()
             .map(|person| {
-                let life = Life { gateway, killed: &killed, begun: begun.clone() };
+                let life = Life { gateway, disturbed: &disturbed, begun: begun.clone() };
                 scope.spawn(move || person.lives(&life))
             })
             .collect();
         drop(begun);
         waits(&begins, process, rng);
-        killed.store(true, Ordering::SeqCst);
+        disturbed.store(true, Ordering::SeqCst);
         process.is_killed();
         let stops = living.into_iter().map(|person| person.join().unwrap());
         stops.filter(|stop| matches!(stop, Stop::Lost)).count()
@@ -121,7 +121,7 @@ fn adds_until_the_end(house: &House, kill: u64) -> Vec<(String, String)> {
 
 /// Waits for some requests to begin, and then for as long as some more, to operators, take: the
 /// gateway is met at every point of what it does.
-fn waits(begins: &Receiver<()>, process: &Process, rng: &mut StdRng) {
+pub(crate) fn waits(begins: &Receiver<()>, process: &Process, rng: &mut StdRng) {
     for _ in 0..rng.random_range(10..60) {
         // Where all have stopped, nothing more begins.
         begins.recv().ok();
@@ -131,7 +131,7 @@ fn waits(begins: &Receiver<()>, process: &Process, rng: &mut StdRng) {
     }
 }
 
-fn last(people: &mut [Person]) -> &mut [Person] {
+pub(crate) fn last(people: &mut [Person]) -> &mut [Person] {
     let count = people.len();
     &mut people[count.saturating_sub(AT_ONCE)..]
 }

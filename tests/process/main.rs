@@ -17,6 +17,7 @@ mod wire;
 
 mod alone;
 mod commands;
+mod full_disk;
 mod house;
 mod killed;
 mod logs;

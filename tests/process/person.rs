@@ -49,21 +49,24 @@ pub(crate) enum Stop {
 /// One life of a gateway, as people see it.
 pub(crate) struct Life<'k> {
     pub gateway: SocketAddr,
-    /// Whether it has been killed: from then on requests may get lost.
-    pub killed: &'k AtomicBool,
+    /// Whether it has been killed, or its disk filled: from then on requests may get lost.
+    pub disturbed: &'k AtomicBool,
     /// Is told of every request that begins.
     pub begun: Sender<()>,
 }
 
 impl Life<'_> {
-    /// Does something with the gateway, which may be killed meanwhile.
-    fn tries<T>(&self, deed: impl FnOnce() -> T) -> Result<T, Stop> {
+    /// Does something with the gateway, which may be killed meanwhile. Whoever is told that the store
+    /// is unavailable knows no more of what became of it than whoever is told nothing.
+    fn tries(&self, deed: impl FnOnce() -> u16) -> Result<(), Stop> {
         // Whoever kills has heard enough.
         self.begun.send(()).ok();
         let lost = |why: Box<dyn Any + Send>| {
-            if self.killed.load(Ordering::SeqCst) { Stop::Lost } else { resume_unwind(why) }
+            if self.disturbed.load(Ordering::SeqCst) { Stop::Lost } else { resume_unwind(why) }
         };
-        catch_unwind(AssertUnwindSafe(deed)).map_err(lost)
+        let status = catch_unwind(AssertUnwindSafe(deed)).map_err(lost)?;
+        let refused = status == 503 && self.disturbed.load(Ordering::SeqCst);
+        if refused { Err(Stop::Lost) } else { Ok(()) }
     }
 }
 
@@ -388,9 +391,9 @@ impl Person {
     }
 }
 
-fn signs_in(window: &mut Window, name: &str) {
+fn signs_in(window: &mut Window, name: &str) -> u16 {
     window.opens("/.doorward/sign-in");
-    window.sends(&[("username", name), ("password", PASSWORD)]);
+    window.sends(&[("username", name), ("password", PASSWORD)]).answer.status
 }
 
 fn what_is_owed(window: &Window) -> Owes {

@@ -31,7 +31,7 @@ impl Home {
     }
 
     fn open(&self) -> Result<Redb, OpenError> {
-        Redb::open(&self.file(), Options { cache: 1 << 20 })
+        Redb::open(&self.file(), Options { cache: 1 << 20, ..Options::default() })
     }
 
     fn changes(&self, offset: usize, byte: u8) {
@@ -287,7 +287,7 @@ async fn a_store_is_read_before_it_is_verified_and_written_to_afterwards() {
     let home = Home::new();
     let before = fifty_users(&home).await;
     let (disk, writers_may_read) = Held::over(&home.file());
-    let store = Redb::over(disk, Options { cache: 1 << 20 }).unwrap();
+    let store = Redb::over(disk, Options { cache: 1 << 20, ..Options::default() }).unwrap();
     assert_eq!(store.scan(Kind::User, KeyRange::all(), 100).await.unwrap(), before);
     let mut written = store.commit(Batch::new().delete(Kind::User, "user 7", Expect::Any));
     assert!(poll_immediate(&mut written).await.is_none());
@@ -303,7 +303,7 @@ async fn whoever_closes_a_store_before_it_is_verified_leaves_it_as_it_was() {
     let home = Home::new();
     let before = fifty_users(&home).await;
     let (disk, writers_may_read) = Held::over(&home.file());
-    let store = Redb::over(disk, Options { cache: 1 << 20 }).unwrap();
+    let store = Redb::over(disk, Options { cache: 1 << 20, ..Options::default() }).unwrap();
     let mut written = store.commit(Batch::new().delete(Kind::User, "user 7", Expect::Any));
     assert!(poll_immediate(&mut written).await.is_none());
     drop(written);
@@ -326,7 +326,7 @@ async fn nothing_is_written_to_a_damaged_file_that_is_closed_before_it_is_verifi
     home.changes(at, b'y');
     let damaged = fs::read(home.file()).unwrap();
     let (disk, writers_may_read) = Held::over(&home.file());
-    let store = Redb::over(disk, Options { cache: 1 << 20 }).unwrap();
+    let store = Redb::over(disk, Options { cache: 1 << 20, ..Options::default() }).unwrap();
     let closing = thread::spawn(|| drop(store));
     // Most often it is closed first; if not, the damage is found first.
     (0..1000).for_each(|_| thread::yield_now());

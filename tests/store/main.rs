@@ -12,6 +12,7 @@ use proptest::test_runner::{Config, RngSeed};
 mod golden;
 mod conformance;
 mod file;
+mod full_disk;
 mod power_cuts;
 mod sealing;
 
@@ -19,6 +20,8 @@ mod sealing;
 mod forgetful;
 #[path = "../support/overtaken.rs"]
 mod overtaken;
+#[path = "../support/refusing.rs"]
+mod refusing;
 
 /// Properties are tried on the same cases every time.
 fn cases(number: u32) -> Config {

@@ -75,13 +75,13 @@ fn a_store_is_opened_again_wherever_the_power_fails_while_it_grows_shrinks_and_i
 }
 
 fn open(disk: &Forgetful) -> Redb {
-    Redb::over(disk.clone(), Options { cache: 1 << 20 }).unwrap()
+    Redb::over(disk.clone(), Options { cache: 1 << 20, ..Options::default() }).unwrap()
 }
 
 fn cut_again_while_opening(disk: &Forgetful, steps: usize) -> Forgetful {
     disk.cut_after(steps);
     // It may be open before the cut comes.
-    drop(Redb::over(disk.clone(), Options { cache: 1 << 20 }));
+    drop(Redb::over(disk.clone(), Options { cache: 1 << 20, ..Options::default() }));
     disk.found_again()
 }
 
@@ -100,7 +100,7 @@ fn steps_of_an_undisturbed_run() -> usize {
 /// Users who use their codes one after another, all at the same time, and remember what they were
 /// told.
 #[derive(Default)]
-struct People([Person; USERS]);
+pub(crate) struct People([Person; USERS]);
 
 #[derive(Default)]
 struct Person {
@@ -113,7 +113,7 @@ struct Person {
 }
 
 impl People {
-    async fn get_their_codes(&mut self, store: &Redb) {
+    pub(crate) async fn get_their_codes(&mut self, store: &Redb) {
         let mut batch = Batch::new();
         for who in 0..USERS {
             batch = batch.put(Kind::User, key(who), Expect::Absent, None, [0]);
@@ -130,7 +130,7 @@ impl People {
     }
 
     /// Everybody uses the rest of their codes, the n-th of all side by side.
-    async fn use_their_codes(&mut self, store: &Redb) -> Result<(), Unavailable> {
+    pub(crate) async fn use_their_codes(&mut self, store: &Redb) -> Result<(), Unavailable> {
         while self.0.iter().any(|person| person.used < CODES) {
             let [first, second, third, fourth] = &mut self.0;
             let (a, b, c, d) = tokio::join!(
@@ -144,7 +144,7 @@ impl People {
         Ok(())
     }
 
-    async fn find_everything(&mut self, store: &Redb) {
+    pub(crate) async fn find_everything(&mut self, store: &Redb) {
         for (who, person) in self.0.iter_mut().enumerate() {
             person.finds_everything(store, who).await;
         }

@@ -95,6 +95,10 @@ impl Records for Away {
         self.told.subscribe()
     }
 
+    fn writable(&self) -> Result<(), Unavailable> {
+        self.allows(THERE)
+    }
+
     async fn sweep(&self, now: Timestamp) -> Result<usize, Unavailable> {
         self.allows(THERE)?;
         let swept = self.inner.sweep(now).await;

@@ -103,6 +103,10 @@ impl Records for Overtaken {
         self.inner.watch()
     }
 
+    fn writable(&self) -> Result<(), Unavailable> {
+        self.inner.writable()
+    }
+
     async fn sweep(&self, now: Timestamp) -> Result<usize, Unavailable> {
         self.inner.sweep(now).await
     }

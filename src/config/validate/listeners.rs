@@ -184,6 +184,7 @@ impl Judge<'_> {
             headers: written.headers,
             streams: written.streams,
             stream_resets: written.stream_resets,
+            free_disk: written.free_disk_mib << 20,
         }
     }
 

@@ -15,7 +15,7 @@ pub(super) mod update;
 mod upkeep;
 
 use std::fmt;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 
 use minicbor::{Decode, Encode};
@@ -46,6 +46,8 @@ pub struct Store {
     cache: Cache,
     /// Whether people are told by letters of what happens to them.
     mails: AtomicBool,
+    /// How many records of the outbox could not be read the last time.
+    unreadable_letters: AtomicUsize,
     /// Who is told of events once they are durable.
     told: OnceLock<Told>,
     /// Writers of one user stand in line here rather than overtake each other at the store.
@@ -94,6 +96,7 @@ impl Store {
             chance,
             cache,
             mails: AtomicBool::new(false),
+            unreadable_letters: AtomicUsize::new(0),
             told: OnceLock::new(),
             lines: std::array::from_fn(|_| Mutex::new(())),
             touches: Semaphore::new(TOUCHES),

@@ -65,12 +65,38 @@ impl Store {
     /// # Errors
     /// As [`Store::user`].
     pub async fn letters(&self, limit: usize) -> Result<Vec<Waiting>, Unavailable> {
-        let found = self.records.scan(Kind::Letter, KeyRange::all(), limit).await?;
-        let opened = found.into_iter().map(|entry| {
-            let posted = self.open(Kind::Letter, &entry.key, &entry.record)?;
-            Ok(Waiting { posted, key: entry.key, version: entry.record.version })
-        });
-        opened.collect()
+        let (mut readable, mut unreadable) = (Vec::new(), 0);
+        let mut range = KeyRange::all();
+        loop {
+            let page = self.records.scan(Kind::Letter, range, limit.min(PAGE)).await?;
+            let last = page.last().map(|entry| entry.key.clone());
+            for entry in page {
+                match self.open(Kind::Letter, &entry.key, &entry.record) {
+                    Ok(posted) if readable.len() < limit => {
+                        let (key, version) = (entry.key, entry.record.version);
+                        readable.push(Waiting { posted, key, version });
+                    }
+                    Ok(_) => {}
+                    Err(_) => unreadable += 1,
+                }
+            }
+            match last {
+                Some(last) if readable.len() < limit => range = KeyRange::all().behind(&last),
+                _ => break,
+            }
+        }
+        self.pass_over(unreadable);
+        Ok(readable)
+    }
+
+    /// One that cannot be read does not hold up the others. It is swept when it is stale.
+    fn pass_over(&self, unreadable: usize) {
+        if self.unreadable_letters.swap(unreadable, Ordering::Relaxed) < unreadable {
+            tracing::error!(
+                unreadable,
+                "messages in the outbox cannot be read and are passed over; the others are sent"
+            );
+        }
     }
 
     /// How many letters wait; no more than `limit` are counted.
@@ -166,6 +192,9 @@ fn due(key: &[u8]) -> Timestamp {
     let millis = key.first_chunk().copied().map_or(0, u64::from_be_bytes);
     Timestamp::from_millis(millis)
 }
+
+/// How many are read at once at most.
+const PAGE: usize = 256;
 
 /// More than it takes until a stale letter is looked at: a pause after a try that failed.
 const GIVEN_UP_WITHIN: Duration = Duration::from_hours(1);

@@ -106,6 +106,14 @@ impl Store {
         Ok((since, batch))
     }
 
+    /// Whether the store can be written, as far as is known without trying.
+    ///
+    /// # Errors
+    /// [`Unavailable`] says why the last commit failed.
+    pub fn writable(&self) -> Result<(), Unavailable> {
+        self.records.writable()
+    }
+
     /// Whether the store can be read.
     ///
     /// # Errors

@@ -4,8 +4,10 @@
 //! carries out everything that waits in a single transaction: a durable commit costs two waits
 //! for the disk, and many can share them. The file belongs to one process at a time.
 
+mod disk;
 mod health;
 mod picture;
+mod recovery;
 mod writer;
 
 use std::fs::{self, File, OpenOptions};
@@ -15,6 +17,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use redb::backends::FileBackend;
@@ -24,6 +27,7 @@ use redb::{
 };
 use tokio::sync::broadcast;
 
+use self::disk::OnDisk;
 use self::health::{Health, opened};
 use self::picture::{Picture, Shared};
 use self::writer::{Task, Writer};
@@ -55,7 +59,6 @@ const KNOWN_FORMAT: u64 = 1;
 #[derive(Debug)]
 pub struct Redb {
     writer: Writer,
-    database: Arc<Database>,
     health: Arc<Health>,
 }
 
@@ -64,12 +67,15 @@ pub struct Redb {
 pub struct Options {
     /// How much of the file is kept in memory at most, in bytes.
     pub cache: usize,
+    /// How long to wait at least until a file that could not be written is tried again; the wait
+    /// doubles up to sixteen times as long.
+    pub pause: Duration,
 }
 
 impl Default for Options {
     /// 16 MiB: the inner pages of a million records. The rest the system keeps for us as it sees fit.
     fn default() -> Self {
-        Self { cache: 16 << 20 }
+        Self { cache: 16 << 20, pause: Duration::from_millis(250) }
     }
 }
 
@@ -106,7 +112,7 @@ impl Redb {
     /// See [`OpenError`].
     pub fn open(path: &Path, options: Options) -> Result<Self, OpenError> {
         match OpenOptions::new().read(true).write(true).open(path) {
-            Ok(file) => Self::over_file(file, options),
+            Ok(file) => Self::over_file(file, path, options),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Self::create(path, options),
             Err(error) => Err(error.into()),
         }
@@ -117,23 +123,21 @@ impl Redb {
     /// # Errors
     /// See [`OpenError`].
     pub fn over(backend: impl StorageBackend, options: Options) -> Result<Self, OpenError> {
-        let (fresh, file) = (backend.len()? == 0, Shared::new(backend));
+        Self::over_shared(Shared::new(backend), options)
+    }
+
+    fn over_shared(file: Shared, options: Options) -> Result<Self, OpenError> {
+        let fresh = file.len()? == 0;
         let health = Arc::new(Health::of(file.clone()));
-        let database = opened(|| {
-            Database::builder()
-                .set_cache_size(options.cache)
-                // No crash makes that necessary (see above). Where damage does, redb would go back to
-                // the commit before, and write to what nobody has verified.
-                .set_repair_callback(RepairSession::abort)
-                .create_with_backend(file.clone())
-        })?;
+        let database = open_database(&file, options)?;
         if fresh {
             writer::lay_out(&database)?;
         } else {
             // Until it is verified; if it is refused below, not even its closing writes to it.
             file.guard(true);
         }
-        match health.careful("its file cannot be read", || format_of(&database)) {
+        health.use_database(database);
+        match health.careful("its file cannot be read", format_of) {
             Ok(Some(KNOWN_FORMAT)) => {}
             Ok(Some(found)) => return Err(OpenError::Format { found }),
             Ok(None) => return Err(OpenError::Damaged("it names no format".into())),
@@ -142,17 +146,22 @@ impl Redb {
         let called_off = Arc::new(AtomicBool::new(false));
         let unverified =
             (!fresh).then(|| Picture::of(file, Arc::clone(&called_off))).transpose()?;
-        let database = Arc::new(database);
-        let writer =
-            Writer::start(Arc::clone(&database), Arc::clone(&health), unverified, called_off)?;
-        Ok(Self { writer, database, health })
+        let writer = Writer::start(Arc::clone(&health), options, unverified, called_off)?;
+        Ok(Self { writer, health })
     }
 
-    fn over_file(file: File, options: Options) -> Result<Self, OpenError> {
+    fn over_file(file: File, path: &Path, options: Options) -> Result<Self, OpenError> {
         if file.metadata()?.len() == 0 {
             return Err(OpenError::Damaged("the file is empty".into()));
         }
-        Self::over(FileBackend::new(file)?, options)
+        let on_disk = OnDisk::of(&file, path)?;
+        Self::over_shared(Shared::on_disk(FileBackend::new(file)?, on_disk), options)
+    }
+
+    fn over_draft(draft: &Path, path: &Path, options: Options) -> Result<Self, OpenError> {
+        let file = private_file(draft)?;
+        let on_disk = OnDisk::of(&file, path)?;
+        Self::over_shared(Shared::on_disk(FileBackend::new(file)?, on_disk), options)
     }
 
     /// Makes the store under another name first, so that what bears its name is always whole.
@@ -160,11 +169,11 @@ impl Redb {
         let mut draft = path.as_os_str().to_owned();
         draft.push(".new");
         let draft = Path::new(&draft);
-        let store = match Self::over(FileBackend::new(private_file(draft)?)?, options) {
+        let store = match Self::over_draft(draft, path, options) {
             // Left by a crash on an earlier first start; nothing in it was promised to anybody.
             Err(OpenError::Damaged(_)) => {
                 fs::remove_file(draft)?;
-                Self::over(FileBackend::new(private_file(draft)?)?, options)?
+                Self::over_draft(draft, path, options)?
             }
             store => store?,
         };
@@ -182,40 +191,64 @@ impl Redb {
         Ok(store)
     }
 
-    fn read(&self, kind: Kind, key: &[u8]) -> Result<Option<Record>, redb::Error> {
-        let table = self.database.begin_read()?.open_table(RECORDS)?;
-        Ok(table.get((kind.tag(), key))?.map(|found| record(found.value())))
-    }
-
-    fn read_range(
+    /// Reads from the database. What fails is put right by the writer.
+    fn read<T>(
         &self,
-        kind: Kind,
-        range: &KeyRange,
-        limit: usize,
-    ) -> Result<Vec<Entry>, redb::Error> {
-        let tag = kind.tag();
-        let from = match &range.from {
-            Bound::Unbounded => Bound::Included((tag, [].as_slice())),
-            bound => bound.as_ref().map(|key| (tag, key.as_slice())),
-        };
-        let to = match &range.to {
-            Bound::Unbounded => Bound::Excluded((tag + 1, [].as_slice())),
-            bound => bound.as_ref().map(|key| (tag, key.as_slice())),
-        };
-        let table = self.database.begin_read()?.open_table(RECORDS)?;
-        let mut entries = Vec::new();
-        for found in table.range::<(u8, &[u8])>((from, to))?.take(limit) {
-            let (key, value) = found?;
-            entries.push(Entry { key: key.value().1.to_vec(), record: record(value.value()) });
+        reading: impl FnOnce(&Database) -> Result<T, redb::Error>,
+    ) -> Result<T, Unavailable> {
+        let read = self.health.careful("its file cannot be read", reading);
+        if read.is_err() {
+            self.writer.wake();
         }
-        Ok(entries)
+        read
     }
+}
+
+/// Opens the database in `file`, or creates it there if it holds nothing at all.
+fn open_database(file: &Shared, options: Options) -> Result<Database, OpenError> {
+    opened(|| {
+        Database::builder()
+            .set_cache_size(options.cache)
+            // No crash makes that necessary (see above). Where damage does, redb would go back to
+            // the commit before, and write to what nobody has verified.
+            .set_repair_callback(RepairSession::abort)
+            .create_with_backend(file.clone())
+    })
+}
+
+fn read_one(database: &Database, kind: Kind, key: &[u8]) -> Result<Option<Record>, redb::Error> {
+    let table = database.begin_read()?.open_table(RECORDS)?;
+    Ok(table.get((kind.tag(), key))?.map(|found| record(found.value())))
+}
+
+fn read_range(
+    database: &Database,
+    kind: Kind,
+    range: &KeyRange,
+    limit: usize,
+) -> Result<Vec<Entry>, redb::Error> {
+    let tag = kind.tag();
+    let from = match &range.from {
+        Bound::Unbounded => Bound::Included((tag, [].as_slice())),
+        bound => bound.as_ref().map(|key| (tag, key.as_slice())),
+    };
+    let to = match &range.to {
+        Bound::Unbounded => Bound::Excluded((tag + 1, [].as_slice())),
+        bound => bound.as_ref().map(|key| (tag, key.as_slice())),
+    };
+    let table = database.begin_read()?.open_table(RECORDS)?;
+    let mut entries = Vec::new();
+    for found in table.range::<(u8, &[u8])>((from, to))?.take(limit) {
+        let (key, value) = found?;
+        entries.push(Entry { key: key.value().1.to_vec(), record: record(value.value()) });
+    }
+    Ok(entries)
 }
 
 #[async_trait]
 impl Records for Redb {
     async fn get(&self, kind: Kind, key: &[u8]) -> Result<Option<Record>, Unavailable> {
-        self.health.careful("its file cannot be read", || self.read(kind, key))
+        self.read(|database| read_one(database, kind, key))
     }
 
     async fn scan(
@@ -227,7 +260,7 @@ impl Records for Redb {
         if range.is_empty() {
             return Ok(Vec::new());
         }
-        self.health.careful("its file cannot be read", || self.read_range(kind, &range, limit))
+        self.read(|database| read_range(database, kind, &range, limit))
     }
 
     async fn commit(&self, batch: Batch) -> Result<Outcome, Unavailable> {
@@ -237,6 +270,10 @@ impl Records for Redb {
 
     fn watch(&self) -> broadcast::Receiver<Arc<Change>> {
         self.health.watch()
+    }
+
+    fn writable(&self) -> Result<(), Unavailable> {
+        self.health.trouble().map_or(Ok(()), Err)
     }
 
     async fn sweep(&self, now: Timestamp) -> Result<usize, Unavailable> {
@@ -270,6 +307,9 @@ impl From<DatabaseError> for OpenError {
             }
             DatabaseError::Storage(StorageError::Io(error)) if !tells_of_damage(&error) => {
                 Self::Io(error)
+            }
+            DatabaseError::Storage(StorageError::PreviousIo) => {
+                Self::Io(io::Error::other("an earlier operation of the file has failed"))
             }
             error => Self::Damaged(error.into()),
         }

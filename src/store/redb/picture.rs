@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use redb::{BackendError, Database, StorageBackend};
 
 use super::OpenError;
+use super::disk::OnDisk;
 use super::health::opened;
 
 const BLOCK: usize = 4096;
@@ -26,12 +27,39 @@ type Block = Box<[u8; BLOCK]>;
 #[derive(Clone, Debug)]
 pub(super) struct Shared {
     file: Arc<dyn StorageBackend>,
+    on_disk: Option<Arc<OnDisk>>,
     guarded: Arc<AtomicBool>,
+    kept_locked: Arc<AtomicBool>,
 }
 
 impl Shared {
     pub(super) fn new(file: impl StorageBackend) -> Self {
-        Self { file: Arc::new(file), guarded: Arc::default() }
+        Self {
+            file: Arc::new(file),
+            on_disk: None,
+            guarded: Arc::default(),
+            kept_locked: Arc::default(),
+        }
+    }
+
+    /// The file of a file system, which can be asked more than redb does.
+    pub(super) fn on_disk(file: impl StorageBackend, on_disk: OnDisk) -> Self {
+        Self { on_disk: Some(Arc::new(on_disk)), ..Self::new(file) }
+    }
+
+    /// What else is known of the file, where it lies in a file system.
+    pub(super) fn disk(&self) -> Option<&OnDisk> {
+        self.on_disk.as_deref()
+    }
+
+    /// Keeps the file locked although redb closes it, so that no other process opens it before it
+    /// is opened here again; or lets go of it when it is closed.
+    pub(super) fn keep_locked(&self, kept: bool) {
+        self.kept_locked.store(kept, Ordering::SeqCst);
+    }
+
+    fn is_kept_locked(&self) -> bool {
+        self.kept_locked.load(Ordering::SeqCst)
     }
 
     /// Lets nothing be written from now on, or lets it again.
@@ -209,7 +237,7 @@ impl StorageBackend for Shared {
     }
 
     fn close(&self) -> io::Result<()> {
-        self.file.close()
+        if self.is_kept_locked() { Ok(()) } else { self.file.close() }
     }
 
     fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
@@ -233,7 +261,7 @@ impl StorageBackend for Shared {
     }
 
     fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.file.unlock_range(start, end)
+        if self.is_kept_locked() { Ok(()) } else { self.file.unlock_range(start, end) }
     }
 
     fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {

@@ -15,7 +15,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::health::Health;
 use super::picture::Picture;
-use super::{COMMITS, Due, EXPIRIES, FACTS, FORMAT, KNOWN_FORMAT, Place, RECORDS, Stored};
+use super::recovery::{recover, verify};
+use super::{COMMITS, Due, EXPIRIES, FACTS, FORMAT, KNOWN_FORMAT, Options, Place, RECORDS, Stored};
 use crate::domain::time::Timestamp;
 use crate::store::batch::{Batch, Expect, Then};
 use crate::store::records::{Change, Kind, SWEEP_AT_MOST, Unavailable, Version};
@@ -32,6 +33,8 @@ pub(super) enum Task {
     Commit(Batch),
     /// Delete what has expired by then.
     Sweep(Timestamp),
+    /// Look after the file: something has failed that did not go through this thread.
+    Recover,
 }
 
 /// What a task changed; `None`: it was overtaken, or there was nothing to sweep.
@@ -46,6 +49,7 @@ struct Job {
 #[derive(Debug)]
 pub(super) struct Writer {
     jobs: Option<mpsc::Sender<Job>>,
+    health: Arc<Health>,
     /// Ends the verification early; then nothing is written at all.
     called_off: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -55,31 +59,44 @@ impl Writer {
     /// Starts the thread. What is `unverified` is looked at first: until that is done, whoever
     /// wants to write waits.
     pub(super) fn start(
-        database: Arc<Database>,
         health: Arc<Health>,
+        options: Options,
         unverified: Option<Picture>,
         called_off: Arc<AtomicBool>,
     ) -> io::Result<Self> {
         let (jobs, waiting) = mpsc::channel(WAITING_AT_MOST);
-        let until = Arc::clone(&called_off);
+        let (until, file) = (Arc::clone(&called_off), Arc::clone(&health));
         let thread = thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
             if let Some(picture) = unverified {
-                verify(picture, &health, &until);
+                // What came of it is noted.
+                verify(picture, &health, &until).ok();
             }
             yield_to_requests();
             if !until.load(Ordering::Relaxed) {
-                work_off(&database, &health, waiting);
+                work_off(&health, options, waiting, &until);
             }
         })?;
-        Ok(Self { jobs: Some(jobs), called_off, thread: Some(thread) })
+        Ok(Self { jobs: Some(jobs), health: file, called_off, thread: Some(thread) })
     }
 
     pub(super) async fn carry_out(&self, task: Task) -> Result<Changed, Unavailable> {
         const STOPPED: Unavailable = Unavailable::new("its writer has stopped");
+        if let Some(trouble) = self.health.trouble() {
+            return Err(trouble);
+        }
         let (answer, answered) = oneshot::channel();
         let jobs = self.jobs.as_ref().ok_or(STOPPED)?;
         jobs.send(Job { task, answer }).await.map_err(|_| STOPPED)?;
         answered.await.map_err(|_| STOPPED)?
+    }
+
+    /// Has the thread look after the file, where that is in trouble.
+    pub(super) fn wake(&self) {
+        if self.health.trouble().is_some() {
+            let (answer, _) = oneshot::channel();
+            // Where many wait, it is awake already.
+            self.jobs.as_ref().map(|jobs| jobs.try_send(Job { task: Task::Recover, answer }));
+        }
     }
 }
 
@@ -106,24 +123,29 @@ impl Drop for Writer {
         self.called_off.store(true, Ordering::Relaxed);
         self.jobs = None;
         if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
             // It panicked: those who waited were told, and the next open looks after the file.
             let _ = thread.join();
         }
     }
 }
 
-/// Finds out whether the file is whole. On a damaged one not even redb's own housekeeping is safe: it
-/// would give away pages that are in use.
-fn verify(picture: Picture, health: &Health, called_off: &AtomicBool) {
-    match picture.verify() {
-        _ if called_off.load(Ordering::Relaxed) => {}
-        Ok(()) => health.is_verified(),
-        Err(error) => drop(health.is_damaged(error)),
-    }
-}
-
-fn work_off(database: &Database, health: &Health, mut waiting: mpsc::Receiver<Job>) {
-    while let Some(first) = waiting.blocking_recv() {
+fn work_off(
+    health: &Health,
+    options: Options,
+    mut waiting: mpsc::Receiver<Job>,
+    called_off: &Arc<AtomicBool>,
+) {
+    loop {
+        if let Some(trouble) = health.trouble().filter(|_| !health.is_known_to_be_damaged()) {
+            let refuse = || {
+                while let Ok(job) = waiting.try_recv() {
+                    let _ = job.answer.send(Err(trouble.clone()));
+                }
+            };
+            recover(health, options, called_off, refuse);
+        }
+        let Some(first) = waiting.blocking_recv() else { return };
         let mut group = vec![first];
         while group.len() < GROUP_AT_MOST {
             let Ok(next) = waiting.try_recv() else { break };
@@ -131,7 +153,7 @@ fn work_off(database: &Database, health: &Health, mut waiting: mpsc::Receiver<Jo
         }
         let (tasks, answers): (Vec<_>, Vec<_>) =
             group.into_iter().map(|job| (job.task, job.answer)).unzip();
-        match health.careful("its file cannot be written", || carry_out(database, &tasks)) {
+        match health.careful("its file cannot be written", |database| carry_out(database, &tasks)) {
             Ok(done) => {
                 done.iter().flatten().for_each(|change| health.announce(change));
                 for (answer, change) in answers.into_iter().zip(done) {
@@ -139,6 +161,7 @@ fn work_off(database: &Database, health: &Health, mut waiting: mpsc::Receiver<Jo
                 }
             }
             Err(unavailable) => {
+                in_doubt(health, &tasks);
                 for answer in answers {
                     let _ = answer.send(Err(unavailable.clone()));
                 }
@@ -146,6 +169,33 @@ fn work_off(database: &Database, health: &Health, mut waiting: mpsc::Receiver<Jo
         }
     }
 }
+
+/// Nobody knows what became of `tasks` before the file is opened again. Until then nothing is read,
+/// and whatever they would change is taken for changed by those who keep a copy.
+fn in_doubt(health: &Health, tasks: &[Task]) {
+    if health.trouble().is_none() || health.is_known_to_be_damaged() {
+        return;
+    }
+    health.close_database();
+    for task in tasks {
+        if let Task::Commit(batch) = task {
+            health.announce(&Arc::new(batch.change(Version::of_commit(0))));
+        }
+    }
+}
+
+/// Commits something that changes no record.
+pub(super) fn try_out(database: &Database) -> Result<(), redb::Error> {
+    let transaction = begin(database)?;
+    let mut facts = transaction.open_table(FACTS)?;
+    let times = facts.get(RECOVERIES)?.map_or(0, |found| found.value());
+    facts.insert(RECOVERIES, times.saturating_add(1))?;
+    drop(facts);
+    Ok(transaction.commit()?)
+}
+
+/// How often the file was used again after it could not be written.
+const RECOVERIES: &str = "recoveries";
 
 /// Carries out all tasks in one transaction, which is on disk when this returns.
 fn carry_out(database: &Database, tasks: &[Task]) -> Result<Vec<Changed>, redb::Error> {
@@ -157,6 +207,7 @@ fn carry_out(database: &Database, tasks: &[Task]) -> Result<Vec<Changed>, redb::
             let change = match task {
                 Task::Commit(batch) => tables.commit(batch),
                 Task::Sweep(now) => tables.sweep(*now),
+                Task::Recover => Ok(None),
             };
             Ok(change?.map(Arc::new))
         })

@@ -1,0 +1,102 @@
+//! Using the store again after its file could not be read or written.
+//!
+//! redb refuses everything once an operation of the file has failed, and rightly so: it does not
+//! know what reached the disk. So the file is opened anew, which takes up its last whole commit.
+//! From then on it is read again. It is written to again once the disk takes something, every page
+//! was verified, and a commit of our own came through. Until then nobody who wants to write waits.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use super::health::Health;
+use super::picture::Picture;
+use super::{OpenError, Options, open_database, writer};
+use crate::store::records::Unavailable;
+
+/// Tries until the store can be written, is found to be damaged, or the writer is `called_off`.
+/// `meanwhile` is called before each pause.
+pub(super) fn recover(
+    health: &Health,
+    options: Options,
+    called_off: &Arc<AtomicBool>,
+    mut meanwhile: impl FnMut(),
+) {
+    let mut pause = options.pause;
+    while !called_off.load(Ordering::Relaxed) && !health.is_known_to_be_damaged() {
+        match attempt(health, options, called_off) {
+            Ok(()) => return health.has_recovered(),
+            Err(error) => {
+                let error = &*error as &dyn Error;
+                tracing::debug!(error, "the store cannot be written yet");
+            }
+        }
+        meanwhile();
+        thread::park_timeout(pause);
+        // Longer each time, for each may read the whole file.
+        pause = (pause * 2).min(options.pause * 16);
+    }
+}
+
+fn attempt(
+    health: &Health,
+    options: Options,
+    called_off: &Arc<AtomicBool>,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    if health.is_broken() {
+        health.close_database();
+        reopen(health, options)?;
+    }
+    if let Some(disk) = health.file().disk() {
+        disk.probe()?;
+    }
+    let picture = Picture::of(health.file().clone(), Arc::clone(called_off))?;
+    verify(picture, health, called_off)?;
+    health.careful("its file cannot be written", writer::try_out)?;
+    Ok(())
+}
+
+fn reopen(health: &Health, options: Options) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let file = health.file();
+    if let Some(disk) = file.disk() {
+        disk.forget_kept();
+    }
+    // redb notes in the head of the file that it is in use.
+    file.guard(false);
+    let opened = open_database(file, options);
+    file.guard(true);
+    match opened {
+        Ok(database) => {
+            file.keep_locked(false);
+            health.use_database(database);
+            Ok(())
+        }
+        Err(OpenError::Damaged(why)) => Err(health.is_damaged(Damaged(why)).into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Finds out whether the file is whole, and lets it be written to then. On a damaged one not even
+/// redb's own housekeeping is safe: it would give away pages that are in use.
+pub(super) fn verify(
+    picture: Picture,
+    health: &Health,
+    called_off: &AtomicBool,
+) -> Result<(), Unavailable> {
+    match picture.verify() {
+        _ if called_off.load(Ordering::Relaxed) => Err(Unavailable::new("it is being closed")),
+        Ok(()) => {
+            health.is_verified();
+            Ok(())
+        }
+        Err(OpenError::Io(error)) => {
+            Err(health.has_failed(Unavailable::because("its file cannot be verified", error)))
+        }
+        Err(error) => Err(health.is_damaged(error)),
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("it cannot be opened again: {0}")]
+struct Damaged(Box<dyn Error + Send + Sync>);

@@ -1,0 +1,193 @@
+//! A disk that fills up ten times while people go in and out, with `kill -9` meanwhile: the gateway
+//! says that it is unavailable, is well by itself once there is room, and loses nothing.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
+use crate::house::{House, PASSWORD, Process};
+use crate::killed::{all_is_well, last, waits};
+use crate::person::{Life, Person, Stop};
+
+/// How often the disk fills up.
+const TIMES: u64 = 10;
+
+/// A disk that can be filled, and emptied again.
+trait Disk {
+    fn fills_up(&self, process: &Process);
+    fn has_room(&self, process: &Process);
+    /// Starts a gateway while there is no room.
+    fn opens_full(&self, house: &House) -> Process;
+}
+
+/// Every user may have this one: files that may not grow.
+struct Limited;
+
+impl Disk for Limited {
+    fn fills_up(&self, process: &Process) {
+        limit_files(process, Some(2 * 4096));
+    }
+
+    fn has_room(&self, process: &Process) {
+        limit_files(process, None);
+    }
+
+    fn opens_full(&self, house: &House) -> Process {
+        house.opens_where_nothing_can_be_written()
+    }
+}
+
+fn limit_files(process: &Process, bytes: Option<u64>) {
+    let id = Pid::from_raw(i32::try_from(process.id()).unwrap());
+    prlimit(id, Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap();
+}
+
+/// A file system of a few MiB, in memory; only root can make one.
+struct Small(PathBuf);
+
+impl Small {
+    fn below(house: &House) -> Option<Self> {
+        fs::create_dir(house.state()).unwrap();
+        let made = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=6m,mode=0700", "tmpfs"])
+            .arg(house.state())
+            .output();
+        made.is_ok_and(|made| made.status.success()).then(|| Self(house.state()))
+    }
+
+    fn filler(&self) -> PathBuf {
+        self.0.join("filler")
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        Command::new("umount").arg("-l").arg(&self.0).status().unwrap();
+    }
+}
+
+impl Disk for Small {
+    fn fills_up(&self, _: &Process) {
+        let mut filler = File::create(self.filler()).unwrap();
+        while filler.write_all(&[7; 4096]).is_ok() {}
+    }
+
+    fn has_room(&self, _: &Process) {
+        fs::remove_file(self.filler()).unwrap();
+    }
+
+    fn opens_full(&self, house: &House) -> Process {
+        house.opens()
+    }
+}
+
+#[test]
+fn nothing_is_lost_where_files_may_not_grow_and_nobody_restarts_the_gateway() {
+    fills_up_ten_times(&House::with("log: { format: json }"), &Limited);
+}
+
+#[test]
+fn nothing_is_lost_on_a_small_disk_that_fills_up_and_nobody_restarts_the_gateway() {
+    let house = House::with("log: { format: json }");
+    // Whoever may not make a file system has the other test.
+    let Some(small) = Small::below(&house) else { return };
+    fills_up_ten_times(&house, &small);
+}
+
+fn fills_up_ten_times(house: &House, disk: &impl Disk) {
+    let mut rng = StdRng::seed_from_u64(16);
+    let mut people: Vec<Person> = Vec::new();
+    let mut process = house.opens();
+    let (mut lost, mut tried_again) = (0, 0);
+    for time in 0..TIMES {
+        for seed in [2 * time, 2 * time + 1] {
+            let name = format!("person{seed}");
+            let link = house.adds(&name);
+            people.push(Person::new(&name, link, seed));
+        }
+        lost += fills_up_amid(disk, &process, &mut people, &mut rng);
+        becomes(&process, 503);
+        let why = process.tells_operators("/readyz").body;
+        assert!(why.contains("unavailable") && why.contains("os error"), "{why}");
+        assert!(process.tells_operators("/metrics").body.contains("doorward_store_writable 0"));
+        if time % 3 == 1 {
+            process.is_killed();
+            // It may find room within its file, and then all is well.
+            process = disk.opens_full(house);
+        }
+        disk.has_room(&process);
+        becomes(&process, 200);
+        assert!(process.tells_operators("/metrics").body.contains("doorward_store_writable 1"));
+        tried_again += all_is_well(house, &process, &mut people);
+    }
+    assert!(lost > 0, "nobody was in the middle of anything");
+    assert!(tried_again > 0, "nobody had used anything");
+    process.is_killed();
+    all_is_well(house, &house.opens(), &mut people);
+}
+
+/// Lets people go in and out, and fills the disk in the middle. Says how many requests were lost.
+fn fills_up_amid(
+    disk: &impl Disk,
+    process: &Process,
+    people: &mut [Person],
+    rng: &mut StdRng,
+) -> usize {
+    let disturbed = AtomicBool::new(false);
+    let (begun, begins) = channel();
+    let gateway = process.address;
+    thread::scope(|scope| {
+        let living: Vec<_> = last(people)
+            .iter_mut()
+            .map(|person| {
+                let life = Life { gateway, disturbed: &disturbed, begun: begun.clone() };
+                scope.spawn(move || person.lives(&life))
+            })
+            .collect();
+        drop(begun);
+        waits(&begins, process, rng);
+        disturbed.store(true, Ordering::SeqCst);
+        disk.fills_up(process);
+        let stops = living.into_iter().map(|person| person.join().unwrap());
+        stops.filter(|stop| matches!(stop, Stop::Lost)).count()
+    })
+}
+
+/// Waits until `/readyz` answers so. Somebody tries to sign in meanwhile, or nothing is written.
+fn becomes(process: &Process, status: u16) {
+    let began = Instant::now();
+    while process.tells_operators("/readyz").status != status {
+        if status == 503 {
+            let mut stranger = process.window();
+            stranger.opens("/.doorward/sign-in");
+            stranger.sends(&[("username", "nobody"), ("password", PASSWORD)]);
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "not {status}: {}", process.said());
+    }
+}
+
+#[test]
+fn whoever_has_little_room_is_warned_before_there_is_none() {
+    let house = House::with("limits: { free_disk_mib: 1048576 }");
+    let process = house.opens();
+    let warned = |said: String| said.contains("the disk of the state folder is nearly full");
+    while !warned(process.said()) {
+        thread::yield_now();
+    }
+    let ready = process.tells_operators("/readyz");
+    assert_eq!(ready.status, 200, "it still works");
+    assert!(ready.body.contains("nearly full"), "{}", ready.body);
+    let numbers = process.tells_operators("/metrics").body;
+    assert!(numbers.contains("doorward_state_disk_free_bytes "), "{numbers}");
+    let house = House::with("limits: { free_disk_mib: 0 }");
+    assert_eq!(house.opens().tells_operators("/readyz").body, "ready\n");
+}
