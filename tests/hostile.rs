@@ -117,10 +117,15 @@ fn before(upstream: SocketAddr) -> Door {
 }
 
 fn before_with(upstream: SocketAddr, more: &str) -> Door {
-    Door::with(|folder| config(upstream, folder, more))
+    before_app_with(upstream, more, "")
 }
 
-fn config(upstream: SocketAddr, folder: &Path, more: &str) -> String {
+/// The same, with one more key of the application.
+fn before_app_with(upstream: SocketAddr, more: &str, of_app: &str) -> Door {
+    Door::with(|folder| config(upstream, folder, more, of_app))
+}
+
+fn config(upstream: SocketAddr, folder: &Path, more: &str, of_app: &str) -> String {
     format!(
         "
 listen: [{{ address: '127.0.0.1:0' }}]
@@ -132,6 +137,7 @@ apps:
   - name: crm
     hosts: ['http://{HOST}']
     upstream: http://{upstream}
+    {of_app}
     rules:
       - {{ paths: [/secret/], require: nobody }}
       - {{ paths: [/private/], require: sign-in }}

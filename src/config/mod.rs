@@ -119,6 +119,8 @@ pub struct App {
     pub enforce: bool,
     /// In which headers it is told who is there.
     pub identity_headers: IdentityHeaders,
+    /// Which headers of its visitors it gets.
+    pub request_headers: RequestHeaders,
     /// What it can tell by that a request came through us.
     pub upstream_secret: Option<Secret>,
     /// Its own links that sign out here, too.
@@ -138,6 +140,24 @@ pub struct IdentityHeaders {
     pub email: Option<String>,
     /// How the person proved to be who they are (RFC 8176), comma-separated.
     pub amr: Option<String>,
+}
+
+impl IdentityHeaders {
+    /// Every name that something is told in.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let Self { user, groups, name, email, amr } = self;
+        [user, groups, name, email, amr].into_iter().flatten().map(String::as_str)
+    }
+}
+
+/// Which headers of its visitors an application does not get, besides those that are always removed.
+/// A `*` at the end of a name stands for whatever begins so.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RequestHeaders {
+    /// Removed from every request, in whatever spelling.
+    pub remove: Vec<String>,
+    /// Removed unless a trusted proxy has sent the request, with the name spelt so.
+    pub from_trusted_proxies: Vec<String>,
 }
 
 impl Default for IdentityHeaders {

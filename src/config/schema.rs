@@ -275,6 +275,22 @@ const APP: Kind = Kind::Map(&[
         ),
         "in which headers the application is told who is there",
     ),
+    key(
+        "request_headers",
+        Kind::Map(&[
+            key(
+                "remove",
+                TEXTS,
+                "removed from every request, besides what always is; X-Corp-* for a family",
+            ),
+            key(
+                "from_trusted_proxies",
+                TEXTS,
+                "names that say where a visitor is: they pass from trusted_proxies, spelt so",
+            ),
+        ]),
+        "which headers of its visitors the application gets",
+    ),
     key("upstream_secret", Kind::Text, "the same secret from the environment, written ${NAME}"),
     key(
         "upstream_secret_file",

@@ -3,6 +3,7 @@
 //! What the tree has refused is not there to be read, so nothing is said twice.
 
 mod apps;
+mod header_names;
 mod hosts;
 mod listeners;
 mod mail;
@@ -35,7 +36,9 @@ pub(super) fn validate(
     environment: Environment<'_>,
     problems: &mut Vec<Problem>,
 ) -> Option<(Config, Vec<Problem>)> {
-    let mut judge = Judge { root, name, environment, problems, warnings: Vec::new() };
+    let trusts_proxies = !file.trusted_proxies.is_empty();
+    let mut judge =
+        Judge { root, name, environment, trusts_proxies, problems, warnings: Vec::new() };
     let config = judge.config(file);
     let mut warnings = judge.warnings;
     warnings.sort_by_key(|warning| warning.place);
@@ -47,6 +50,8 @@ struct Judge<'a> {
     root: &'a Node,
     name: &'a str,
     environment: Environment<'a>,
+    /// Whether the word of any proxy is believed.
+    trusts_proxies: bool,
     problems: &'a mut Vec<Problem>,
     warnings: Vec<Problem>,
 }

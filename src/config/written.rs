@@ -152,6 +152,7 @@ pub(super) struct App {
     pub(super) spelling: Option<Spelling>,
     pub(super) case_sensitive: bool,
     pub(super) identity_headers: Option<IdentityHeaders>,
+    pub(super) request_headers: RequestHeaders,
     pub(super) upstream_secret: Option<String>,
     pub(super) upstream_secret_file: Option<String>,
     pub(super) sign_out_paths: List<String>,
@@ -223,6 +224,14 @@ pub(super) struct HeaderNames {
     pub(super) name: Option<String>,
     pub(super) email: Option<String>,
     pub(super) amr: Option<String>,
+}
+
+/// Which headers of its visitors an application gets.
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RequestHeaders {
+    pub(super) remove: List<String>,
+    pub(super) from_trusted_proxies: List<String>,
 }
 
 /// What a place asks: a word, or a map for those who want more.

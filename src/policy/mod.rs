@@ -5,6 +5,7 @@
 //! joins what they ask. So an odd spelling can only raise.
 
 pub mod explain;
+pub mod header;
 mod index;
 mod method;
 pub mod pattern;

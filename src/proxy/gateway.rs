@@ -341,9 +341,12 @@ impl ProxyHttp for Gateway {
         let (Some(app), Some(stamp)) = (&place.web.site().app, &place.stamp) else {
             return Error::e_explain(ErrorType::InternalError, "a request to no application");
         };
-        let forwarded_for = passage.forwarded_for.as_ref().unwrap_or(link.peer_told());
+        let heard = passage.forwarded_for.as_ref();
+        // Only a trusted proxy is asked from whom it has heard a request.
+        let (forwarded_for, from_trusted_proxy) =
+            (heard.unwrap_or(link.peer_told()), heard.is_some());
         link.recall().introduce(place, stamp, permit, |introduction, cookies| {
-            stamp.put(request, introduction, cookies, forwarded_for)
+            stamp.put(request, introduction, cookies, forwarded_for, from_trusted_proxy)
         })?;
         if let Some(host) = &app.reach.host {
             request.insert_header("Host", host.clone())?;

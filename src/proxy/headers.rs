@@ -16,16 +16,17 @@ use smallvec::SmallVec;
 use super::cookies::{self, Kept};
 use super::intake::Address;
 use super::recall::Cookies;
+use super::removal::Removal;
 use crate::config::{App, IdentityHeaders};
 use crate::domain::assurance::{Amr, Permit};
 use crate::domain::user::Identity;
+use crate::policy::header::is_folded;
 
 /// What is stamped on every request that goes to one application from one host. Whatever is the same
 /// for all of them is made ready once.
 pub(super) struct Stamp {
     told: Told,
-    /// Names of the operator's own that are not reserved anyway, folded.
-    also_ours: Vec<Vec<u8>>,
+    removal: Removal,
     /// Where the visitor found us. The port, where it is not the scheme's own, stands beside the
     /// host and is not sent a second time as `X-Forwarded-Port`: two sources can disagree.
     proto: HeaderValue,
@@ -69,8 +70,6 @@ impl Stamp {
     /// If the address, the secret or a name cannot stand in a header.
     pub(super) fn new(app: &App, address: &Address) -> Result<Self, http::Error> {
         let IdentityHeaders { user, groups, name, email, amr } = &app.identity_headers;
-        let named = [user, groups, name, email, amr].into_iter().flatten();
-        let folded = named.map(|name| name.bytes().map(fold).collect::<Vec<u8>>());
         let told = |name: &Option<String>| {
             let Some(name) = name else { return Ok(None) };
             // A name that the program holds itself is shared without being counted.
@@ -92,7 +91,7 @@ impl Stamp {
                 email: told(email)?,
                 amr: told(amr)?,
             },
-            also_ours: folded.filter(|name| !is_reserved(name)).collect(),
+            removal: Removal::of(app),
             proto: HeaderValue::from_static(address.scheme),
             host: HeaderValue::from_str(&address.authority)?,
             secret: secret.transpose()?,
@@ -100,7 +99,8 @@ impl Stamp {
     }
 
     /// Takes out what visitors may not say, then says in whose name the request goes, and whom it
-    /// came from: the visitor, and the proxies behind them that are believed.
+    /// came from: the visitor, and the proxies behind them that are believed. `from_trusted_proxy`:
+    /// whether one of these has sent it.
     ///
     /// # Errors
     /// If a value cannot stand in a header. The request must not go on then.
@@ -110,11 +110,12 @@ impl Stamp {
         introduction: &Introduction,
         cookies: Option<&Cookies>,
         forwarded_for: &HeaderValue,
+        from_trusted_proxy: bool,
     ) -> Result<()> {
         edit(request, |headers| {
             // All at once: a map that grows looks at everything in it.
             headers.reserve(introduction.says.len() + OURS);
-            self.strip(headers);
+            self.removal.strip(headers, from_trusted_proxy);
             keep_cookies_back(headers, cookies)?;
             if headers.get(REFERER).is_some_and(|referer| is_own_page(referer.as_bytes())) {
                 headers.remove(REFERER);
@@ -169,17 +170,6 @@ impl Stamp {
         tell(email, identity.email.as_deref().unwrap_or_default())?;
         tell(amr_in, &listed(amr.methods()))
     }
-
-    fn strip(&self, headers: &mut HeaderMap) {
-        let is_ours = |name: &&HeaderName| {
-            let name = name.as_str().as_bytes();
-            is_reserved(name) || self.also_ours.iter().any(|ours| is_folded(name, ours))
-        };
-        let forged: SmallVec<[HeaderName; 4]> = headers.keys().filter(is_ours).cloned().collect();
-        for name in &forged {
-            headers.remove(name);
-        }
-    }
 }
 
 /// Writes names in lower case, as HTTP/2 has them: case says nothing in a name (RFC 9110 §5.1), and
@@ -220,44 +210,6 @@ fn listed<'w>(words: impl Iterator<Item = &'w str>) -> String {
     list
 }
 
-/// Whether an application could read `name` as one of the headers that only a proxy may set.
-///
-/// CGI and its heirs fold case and write every byte that is neither letter nor digit as `_`
-/// (RFC 3875 §4.1.18; oauth2-proxy, CVE-2025-64484), so `rEMOTE_uSER` and `Remote.User` are both
-/// `HTTP_REMOTE_USER` to them. `Proxy` becomes `HTTP_PROXY` (CVE-2016-5385).
-///
-/// Some move a place: gunicorn takes `SCRIPT_NAME` off the path of whoever comes from the same
-/// machine, so that `/public/admin/` behind `SCRIPT_NAME: /public` is `/admin/` there.
-fn is_reserved(name: &[u8]) -> bool {
-    // Every reserved name begins with a letter, which nothing else folds into.
-    let Some(first) = name.first().map(u8::to_ascii_lowercase) else { return false };
-    let starts =
-        |family: &[u8]| name.get(..family.len()).is_some_and(|start| is_folded(start, family));
-    let is_one_of = |names: &[&[u8]]| names.iter().any(|reserved| is_folded(name, reserved));
-    match first {
-        b'd' => starts(b"doorward-"),
-        b'f' => is_one_of(&[b"forwarded"]),
-        b'p' => is_one_of(&[b"proxy", b"path-info"]),
-        b'r' => starts(b"remote-"),
-        b's' => is_one_of(&[b"script-name"]),
-        b'x' => starts(b"x-forwarded-") || is_one_of(&RESERVED_AS_EXTENSIONS),
-        _ => false,
-    }
-}
-
-/// Whether `name` is `folded` to those who fold.
-pub(super) fn is_folded(name: &[u8], folded: &[u8]) -> bool {
-    name.len() == folded.len() && name.iter().copied().map(fold).eq(folded.iter().copied())
-}
-
-/// A byte of a header's name as CGI and its heirs tell it from others.
-pub(super) fn fold(byte: u8) -> u8 {
-    match byte.to_ascii_lowercase() {
-        letter if letter.is_ascii_alphanumeric() => letter,
-        _ => b'-',
-    }
-}
-
 /// In which headers identities go unless the operator says otherwise.
 const USUAL: [&str; 5] =
     ["remote-user", "remote-groups", "remote-name", "remote-email", "remote-amr"];
@@ -268,15 +220,6 @@ const OURS: usize = 4;
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-
-const RESERVED_AS_EXTENSIONS: [&[u8]; 6] = [
-    b"x-forwarded",
-    b"x-real-ip",
-    b"x-original-url",
-    b"x-original-uri",
-    b"x-rewrite-url",
-    b"x-script-name",
-];
 
 /// Takes our cookies out of `Cookie`, and leaves the others byte for byte.
 fn keep_cookies_back(headers: &mut HeaderMap, known: Option<&Cookies>) -> Result<()> {
@@ -413,7 +356,7 @@ mod tests {
         let site = Address { scheme: "https", authority: "crm.example.com".to_owned() };
         let from = HeaderValue::from_static("203.0.113.9");
         let stamp = Stamp::new(app, &site).unwrap();
-        stamp.put(request, &stamp.introduce(permit)?, None, &from)
+        stamp.put(request, &stamp.introduce(permit)?, None, &from, false)
     }
 
     fn sent(permit: &Permit, headers: &[(&'static str, &str)]) -> RequestHeader {

@@ -17,6 +17,7 @@ mod link;
 mod own;
 mod present;
 mod recall;
+mod removal;
 mod serving;
 mod silence;
 mod source;

@@ -3,7 +3,7 @@
 
 use rstest::rstest;
 
-use super::{HOST, Notes, before, before_with};
+use super::{HOST, Notes, before, before_app_with, before_with};
 use crate::door::Door;
 use crate::upstream::Upstream;
 use crate::wire::{Answer, Wire};
@@ -56,6 +56,44 @@ fn no_header_opens_a_place(#[case] line: &str) {
 #[case("PATH_INFO")]
 #[case("X-Script-Name")]
 #[case("Doorward-Secret")]
+#[case("Client-IP")]
+#[case("CLIENT_IP")]
+#[case("HTTP_CLIENT_IP")]
+#[case("X-Client-IP")]
+#[case("True-Client-IP")]
+#[case("CF-Connecting-IP")]
+#[case("X-Cluster-Client-IP")]
+#[case("Fastly-Client-IP")]
+#[case("X-Azure-ClientIP")]
+#[case("X-ProxyUser-Ip")]
+#[case("WL-Proxy-Client-IP")]
+#[case("X-Host")]
+#[case("X-HTTP-Host-Override")]
+#[case("X-Original-Host")]
+#[case("X-Remote-User")]
+#[case("X_REMOTE_USER")]
+#[case("X-WEBAUTH-USER")]
+#[case("X-Auth-Request-Email")]
+#[case("X-Authentik-Username")]
+#[case("X-Authenticated-User")]
+#[case("X-User")]
+#[case("X-MS-CLIENT-PRINCIPAL-NAME")]
+#[case("X-Goog-Authenticated-User-Email")]
+#[case("Cf-Access-Authenticated-User-Email")]
+#[case("X-Amzn-Oidc-Identity")]
+#[case("Tailscale-User-Login")]
+#[case("X-SSL-Client-Verify")]
+#[case("SSL_CLIENT_S_DN")]
+#[case("SSL-Client-Cert")]
+#[case("Client-Cert")]
+#[case("X-Client-Cert-Present")]
+#[case("X-ARR-ClientCert")]
+#[case("X-ARR-SSL")]
+#[case("Front-End-Https")]
+#[case("X-Sendfile-Type")]
+#[case("X-Accel-Mapping")]
+#[case("X-Middleware-Subrequest")]
+#[case("$WSRU")]
 fn no_forged_word_arrives(#[case] name: &str) {
     let notes = Notes::start();
     let door = before(notes.address);
@@ -69,6 +107,31 @@ fn no_forged_word_arrives(#[case] name: &str) {
         ask(&door, "/open", &lines);
     }
     assert!(!notes.heard().contains("mallory"), "{}", notes.heard());
+}
+
+/// 8: where somebody is, only a proxy may say that is trusted, for an application that asks for it; and
+/// what the visitor has put beside the proxy's word does not arrive with it.
+#[rstest]
+#[case("[127.0.0.1]", "CF-Connecting-IP: 192.0.2.1", true)]
+#[case("[127.0.0.1]", "CF_Connecting_IP: 192.0.2.1", false)]
+#[case("[127.0.0.1]", "CF-Connecting-IP: 192.0.2.1\r\nCF-Connecting-IP: 192.0.2.1", false)]
+#[case("[127.0.0.1]", "True-Client-IP: 192.0.2.1", false)]
+#[case("[127.0.0.1]", "X-Remote-User: 192.0.2.1", false)]
+#[case("[127.0.0.1]", "eppn: 192.0.2.1", false)]
+#[case("[192.0.2.9]", "CF-Connecting-IP: 192.0.2.1", false)]
+fn an_address_arrives_from_whom_the_operator_trusts_and_nothing_else_does(
+    #[case] trusted: &str,
+    #[case] lines: &str,
+    #[case] arrives: bool,
+) {
+    let notes = Notes::start();
+    let door = before_app_with(
+        notes.address,
+        &format!("trusted_proxies: {trusted}"),
+        "request_headers: { remove: [eppn], from_trusted_proxies: [CF-Connecting-IP] }",
+    );
+    ask(&door, "/open", &format!("X-Forwarded-For: 203.0.113.9\r\n{lines}\r\n"));
+    assert_eq!(notes.heard().contains("192.0.2.1"), arrives, "{}", notes.heard());
 }
 
 /// 3: nor behind the body, where some servers read headers, too (RFC 9110 §6.5).

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::config::written::{self, HeaderNames, List, Spelling};
-use crate::config::{App, IdentityHeaders, Origin};
+use crate::config::written::{self, List, Spelling};
+use crate::config::{App, Origin};
 use crate::domain::assurance::Requirement;
 use crate::domain::secret::Secret;
 use crate::policy::pattern::Pattern;
@@ -67,6 +67,9 @@ impl Judge<'_> {
         let policy =
             Policy::with(rules, otherwise.unwrap_or(Requirement::second_factor()), options);
         let headers = self.identity_headers(&below(at, "identity_headers"), app);
+        let told = headers.clone().unwrap_or_default();
+        let request_headers =
+            self.request_headers(&below(at, "request_headers"), &app.request_headers, &told);
         let secret = self.upstream_secret(at, app);
         let sign_out_paths = &app.sign_out_paths;
         let sign_out_paths = sign_out_paths
@@ -82,6 +85,7 @@ impl Judge<'_> {
             policy,
             enforce: app.enforce.unwrap_or(true),
             identity_headers: headers?,
+            request_headers,
             upstream_secret: secret?,
             sign_out_paths,
         })
@@ -105,46 +109,6 @@ impl Judge<'_> {
             items(at, hosts).map(|(at, host)| self.host(&at, host, insecure)).collect();
         let all: Option<Vec<Origin>> = all.into_iter().collect();
         all.filter(|hosts| !hosts.is_empty())
-    }
-
-    fn identity_headers(&mut self, at: &str, app: &written::App) -> Option<IdentityHeaders> {
-        let names = match &app.identity_headers {
-            None | Some(written::IdentityHeaders::Word(_)) => {
-                return Some(IdentityHeaders::default());
-            }
-            Some(written::IdentityHeaders::Map(names)) => names,
-        };
-        let HeaderNames { user, groups, name, email, amr } = names;
-        let mut seen: BTreeMap<String, &str> = BTreeMap::new();
-        let mut sound = true;
-        for (key, header) in
-            [("user", user), ("groups", groups), ("name", name), ("email", email), ("amr", amr)]
-        {
-            let Some(header) = header else { continue };
-            let at = below(at, key);
-            let folded = folded(header);
-            let token = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-            let problem = if header.is_empty() || !header.bytes().all(token) {
-                Some((
-                    format!("`{header}` is no name for a header"),
-                    "write letters, digits and hyphens",
-                ))
-            } else if is_reserved(&folded) {
-                let what = format!("`{header}` means something else to servers");
-                Some((what, "choose a name of its own, such as `X-User`"))
-            } else if let Some(other) = seen.insert(folded, key) {
-                let what = format!("`{header}` is what `{other}` is told in, to some applications");
-                Some((what, "give each fact a header of its own"))
-            } else {
-                None
-            };
-            if let Some((what, cure)) = problem {
-                self.refuse(&at, what, cure);
-                sound = false;
-            }
-        }
-        let [user, groups, name, email, amr] = [user, groups, name, email, amr].map(Clone::clone);
-        sound.then_some(IdentityHeaders { user, groups, name, email, amr })
     }
 
     /// By what the application can tell that a request came through us: never written here.
@@ -212,56 +176,4 @@ impl Judge<'_> {
         }
         Some(Secret::new(secret.as_bytes().to_vec()))
     }
-}
-
-/// A header name as CGI and its heirs read it.
-fn folded(name: &str) -> String {
-    name.to_ascii_lowercase().replace(['_', '.'], "-")
-}
-
-/// Headers with a meaning of their own: framing and routing (RFC 9110 §7, RFC 9112 §6), hop by hop
-/// (RFC 9110 §7.6.1), credentials, and those that proxies set.
-fn is_reserved(folded: &str) -> bool {
-    const NAMES: [&str; 27] = [
-        "host",
-        "cookie",
-        "set-cookie",
-        "authorization",
-        "proxy-authorization",
-        "connection",
-        "keep-alive",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "content-length",
-        "content-type",
-        "content-encoding",
-        "expect",
-        "range",
-        "accept",
-        "date",
-        "via",
-        "forwarded",
-        "x-real-ip",
-        "origin",
-        "referer",
-        "user-agent",
-        "proxy",
-        "proxy-connection",
-        "upgrade-insecure-requests",
-    ];
-    NAMES.contains(&folded)
-        || [
-            "x-forwarded",
-            "x-original-",
-            "x-rewrite-",
-            "sec-",
-            "if-",
-            "doorward-",
-            "x-http-method",
-            "x-method-",
-        ]
-        .iter()
-        .any(|family| folded.starts_with(family))
 }

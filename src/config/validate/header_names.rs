@@ -1,0 +1,205 @@
+//! Names of headers: in which an application is told who is there, and which of a visitor's it gets.
+
+use std::collections::BTreeMap;
+
+use crate::config::written::{self, HeaderNames, List};
+use crate::config::{IdentityHeaders, RequestHeaders};
+use crate::policy::header::{Claim, claim, fold};
+
+use super::{Judge, below, items};
+
+impl Judge<'_> {
+    pub(super) fn identity_headers(
+        &mut self,
+        at: &str,
+        app: &written::App,
+    ) -> Option<IdentityHeaders> {
+        let names = match &app.identity_headers {
+            None | Some(written::IdentityHeaders::Word(_)) => {
+                return Some(IdentityHeaders::default());
+            }
+            Some(written::IdentityHeaders::Map(names)) => names,
+        };
+        let HeaderNames { user, groups, name, email, amr } = names;
+        let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+        let mut sound = true;
+        for (key, header) in
+            [("user", user), ("groups", groups), ("name", name), ("email", email), ("amr", amr)]
+        {
+            let Some(header) = header else { continue };
+            let at = below(at, key);
+            let folded = folded(header);
+            let problem = if !is_name(header) {
+                Some((no_name(header), NAME))
+            } else if is_reserved(&folded) {
+                let what = format!("`{header}` means something else to servers");
+                Some((what, "choose a name of its own, such as `X-User`"))
+            } else if let Some(other) = seen.insert(folded, key) {
+                let what = format!("`{header}` is what `{other}` is told in, to some applications");
+                Some((what, "give each fact a header of its own"))
+            } else {
+                None
+            };
+            if let Some((what, cure)) = problem {
+                self.refuse(&at, what, cure);
+                sound = false;
+            }
+        }
+        let [user, groups, name, email, amr] = [user, groups, name, email, amr].map(Clone::clone);
+        sound.then_some(IdentityHeaders { user, groups, name, email, amr })
+    }
+
+    /// Which headers of a visitor are removed, besides those that always are, and which only a trusted
+    /// proxy may send. `told`: in which the application is told who is there.
+    pub(super) fn request_headers(
+        &mut self,
+        at: &str,
+        written: &written::RequestHeaders,
+        told: &IdentityHeaders,
+    ) -> RequestHeaders {
+        let told: Vec<String> = told.names().map(folded).collect();
+        let mut listed = BTreeMap::new();
+        let remove = self.request_names(&below(at, "remove"), &written.remove, &told, &mut listed);
+        let key = below(at, "from_trusted_proxies");
+        let names = &written.from_trusted_proxies;
+        let from_trusted_proxies = self.request_names(&key, names, &told, &mut listed);
+        for (at, name) in items(&key, names) {
+            if let Some(claim) =
+                claim(folded(name).as_bytes()).filter(|claim| *claim != Claim::Address)
+            {
+                let what = format!("`{name}` says {}: no visitor is believed that", said(claim));
+                self.refuse(&at, what, "list only names that say where a visitor is");
+            }
+        }
+        if !names.is_empty() && !self.trusts_proxies {
+            self.warn(&key, "no proxy is trusted: these headers are removed from everybody");
+        }
+        RequestHeaders { remove, from_trusted_proxies }
+    }
+
+    /// The names of one list that can be removed, or kept. `listed`: where each stands already.
+    fn request_names(
+        &mut self,
+        at: &str,
+        names: &List<String>,
+        told: &[String],
+        listed: &mut BTreeMap<String, String>,
+    ) -> Vec<String> {
+        let mut sound = Vec::new();
+        for (at, name) in items(at, names) {
+            let (bare, is_family) = match name.strip_suffix('*') {
+                Some(bare) => (bare, true),
+                None => (name.as_str(), false),
+            };
+            let folded = folded(bare);
+            let means = |other: &str| {
+                if is_family { other.starts_with(&folded) } else { other == folded }
+            };
+            let problem = if !is_name(bare) || (is_family && !folded.ends_with('-')) {
+                Some((
+                    no_name(name),
+                    "write letters, digits and hyphens, such as `X-Name`, or `X-Name-*`",
+                ))
+            } else if OURS.iter().any(|ours| means(ours)) || told.iter().any(|told| means(told)) {
+                let what =
+                    format!("Doorward writes `{name}` itself, and removes what visitors send");
+                Some((what, "leave it out"))
+            } else if FRAMING.iter().any(|name| means(name)) {
+                let what = format!("without `{name}` a request cannot be read");
+                Some((what, "leave it out"))
+            } else if let Some(first) = listed.insert(format!("{folded}{is_family}"), at.clone()) {
+                let what = format!("`{name}` stands at {first}, too");
+                Some((what, "keep one of them"))
+            } else {
+                None
+            };
+            match problem {
+                Some((what, cure)) => self.refuse(&at, what, cure),
+                None => sound.push(name.clone()),
+            }
+        }
+        sound
+    }
+}
+
+const NAME: &str = "write letters, digits and hyphens";
+
+fn no_name(written: &str) -> String {
+    format!("`{written}` is no name for a header")
+}
+
+fn is_name(written: &str) -> bool {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    !written.is_empty() && written.bytes().all(token)
+}
+
+/// A header name as CGI and its heirs read it.
+fn folded(name: &str) -> String {
+    name.bytes().map(|byte| char::from(fold(byte))).collect()
+}
+
+const fn said(claim: Claim) -> &'static str {
+    match claim {
+        Claim::Identity => "who somebody is",
+        Claim::Tls => "how the connection was encrypted",
+        Claim::Address => "where a visitor is",
+        Claim::Target => "which place is meant",
+        Claim::Server => "something that only servers tell each other",
+    }
+}
+
+/// What every request to an application is given.
+const OURS: [&str; 4] =
+    ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "doorward-secret"];
+
+/// What says where a request goes, where it ends, and what becomes of its connection (RFC 9110 §7,
+/// RFC 9112 §6).
+const FRAMING: [&str; 11] = [
+    "host",
+    "connection",
+    "content-length",
+    "transfer-encoding",
+    "te",
+    "trailer",
+    "upgrade",
+    "expect",
+    "keep-alive",
+    "sec-websocket-key",
+    "sec-websocket-version",
+];
+
+/// Headers with a meaning of their own: framing and routing (RFC 9110 §7, RFC 9112 §6), hop by hop
+/// (RFC 9110 §7.6.1), credentials, and those in which proxies say something else than who is there.
+fn is_reserved(folded: &str) -> bool {
+    const NAMES: [&str; 24] = [
+        "host",
+        "cookie",
+        "set-cookie",
+        "authorization",
+        "proxy-authorization",
+        "connection",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "content-length",
+        "content-type",
+        "content-encoding",
+        "expect",
+        "range",
+        "accept",
+        "date",
+        "via",
+        "origin",
+        "referer",
+        "user-agent",
+        "proxy-connection",
+        "upgrade-insecure-requests",
+    ];
+    NAMES.contains(&folded)
+        || ["sec-", "if-", "doorward-", "x-http-method", "x-method-"]
+            .iter()
+            .any(|family| folded.starts_with(family))
+        || claim(folded.as_bytes()).is_some_and(|claim| claim != Claim::Identity)
+}
