@@ -489,7 +489,7 @@ fn frame(user: Option<&str>) -> Frame {
 }
 
 fn form() -> Form {
-    Form { csrf: "csrf-token".into(), return_to: "/orders?year=2026&all".into() }
+    Form { csrf: "csrf-token".into(), return_to: "/orders?year=2026&all".into(), method: None }
 }
 
 fn trust() -> Trust {

@@ -163,6 +163,8 @@ pub struct Caller {
     pub now: Timestamp,
     /// From where.
     pub address: IpAddr,
+    /// The same, where that is the visitor's own address; `None` if a trusted proxy did not say.
+    pub visitor: Option<IpAddr>,
     /// In what browser, as it calls itself.
     pub agent: Option<Agent>,
     /// With what.

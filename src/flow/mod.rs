@@ -14,6 +14,7 @@ pub mod devices;
 pub mod email;
 pub mod enter;
 pub mod env;
+pub mod foresee;
 pub mod forgot;
 pub mod import;
 pub mod lines;
@@ -36,3 +37,4 @@ pub use admit::{Admission, Before, Visit, admit, admit_still, visit};
 pub use env::{
     Caller, Carried, Clock, DeviceCookie, Env, Given, KnownCookie, Line, Lines, Next, Source,
 };
+pub use foresee::{Foreseen, foresee};

@@ -1,24 +1,18 @@
 //! The challenge: a code of the authenticator or, by a visible switch, a recovery code.
 
-use std::sync::Arc;
-
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use serde::Deserialize;
 
 use super::form::{Asked, Form, Trouble};
 use super::guard::Guest;
-use super::pages::{self, Kind, Problem, Standing, Trust};
+use super::pages::{self, Kind, Problem, Standing};
 use super::return_to::ReturnTo;
-use super::{Desk, doors, headers};
-use crate::config::App;
-use crate::domain::assurance::{Kinds, Requirement, Verdict, Visitor};
+use super::{Desk, headers};
 use crate::domain::factor::{Answer, Rejection};
 use crate::domain::time::Timestamp;
 use crate::flow::Visit;
-use crate::flow::admit::judge_visit;
 use crate::flow::challenge::{Challenge, answer};
-use crate::policy::{self, Asker, OwnPage};
 
 /// What is typed into it.
 #[derive(Deserialize, Default)]
@@ -127,7 +121,7 @@ fn page(
     problem: Option<Problem>,
 ) -> Response {
     let standing = desk.standing(guest, return_to);
-    let takes_recovery_codes = desk.asked_at(guest, return_to).kinds.has(Kinds::RECOVERY_CODE);
+    let takes_recovery_codes = desk.takes_recovery_codes(guest, return_to);
     let page = pages::Challenge {
         frame: desk.frame_for(guest),
         form: desk.form(guest, return_to),
@@ -142,73 +136,4 @@ fn page(
         }),
     };
     desk.form_page(&page, problem)
-}
-
-impl Desk {
-    /// Whether this guest is let in without a code, and whether the place that they are going to
-    /// wants one all the same.
-    fn standing(&self, guest: &Guest, place: &ReturnTo) -> Standing {
-        let (visit, now) = (guest.visit.as_ref(), guest.caller.now);
-        let verdict = |asked: &Requirement| judge_visit(&self.env, asked, visit, None, now);
-        match verdict(&Requirement::sign_in()) {
-            Verdict::Pass(_) | Verdict::SaveCodes(_) => {}
-            _ => return Standing::Outside,
-        }
-        match verdict(&self.asked_at(guest, place)) {
-            Verdict::Challenge => Standing::AskedAgain,
-            _ => Standing::Inside,
-        }
-    }
-
-    /// The offer to trust this device. None is made where it would be untrue, because the place
-    /// asks for a code all the same, or pointless, because the device is trusted already.
-    pub(super) fn offer_of_trust(
-        &self,
-        guest: &Guest,
-        place: &ReturnTo,
-        ticked: bool,
-    ) -> Option<Trust> {
-        let asked = self.asked_at(guest, place);
-        let accepted = asked.trusted_device && asked.within.is_none();
-        (accepted && guest.trusted_until().is_none())
-            .then(|| Trust { lasts: self.env.config.trusted_devices.lasting, ticked })
-    }
-
-    /// The application that somebody is going to, if it is one.
-    pub(super) fn app_at(&self, place: &ReturnTo) -> Option<Arc<App>> {
-        match self.destination(place) {
-            Some(destination) => destination.site.app,
-            None => self.site.app.clone(),
-        }
-    }
-
-    /// What the place that somebody is going to asks for, be it an application's or ours.
-    pub(super) fn asked_at(&self, guest: &Guest, place: &ReturnTo) -> Requirement {
-        if let Some(destination) = self.destination(place) {
-            return destination.ask.map_or_else(Requirement::sign_in, |ask| ask.requirement);
-        }
-        let Ok(request) = policy::Request::read(place.as_str().as_bytes()) else {
-            return Requirement::nobody();
-        };
-        match request.own_page() {
-            OwnPage::No => match &self.site.app {
-                Some(app) => {
-                    let now = guest.caller.now;
-                    let visit = guest.visit.as_ref();
-                    let visitor = visit.map(|visit| visit.visitor(&self.env, Some(app), now));
-                    let known = visitor.as_ref().and_then(Visitor::known);
-                    let asker = Asker { address: Some(guest.caller.address), known };
-                    app.policy.requirement(&request, &asker).requirement
-                }
-                None => Requirement::nothing(),
-            },
-            OwnPage::Page(_) | OwnPage::Odd => {
-                let path = place.as_str().split('?').next().unwrap_or_default();
-                let door = doors::DOORS.iter().find(|door| door.is_at(path));
-                door.map_or_else(Requirement::nothing, |door| {
-                    door.asks.requirement(&self.env.config)
-                })
-            }
-        }
-    }
 }

@@ -42,6 +42,7 @@ pub(super) struct Form<T> {
 struct Hidden {
     csrf: String,
     return_to: String,
+    method: String,
 }
 
 impl<T: DeserializeOwned + Send> FromRequest<Desk> for Form<T> {
@@ -62,7 +63,8 @@ impl<T: DeserializeOwned + Send> FromRequest<Desk> for Form<T> {
         let hidden = serde_html_form::from_bytes::<Hidden>(&body).map_err(|_| bad(headers))?;
         let typed = serde_html_form::from_bytes(&body).map_err(|_| bad(headers))?;
         let doubt = desk.doubt(&guest, headers, &hidden.csrf);
-        Ok(Self { typed, doubt, return_to: desk.return_to(&hidden.return_to) })
+        let return_to = desk.return_to(&hidden.return_to).by(&hidden.method);
+        Ok(Self { typed, doubt, return_to })
     }
 }
 
@@ -85,6 +87,8 @@ pub(super) struct Pressed {}
 #[serde(default)]
 pub(super) struct Asked {
     return_to: String,
+    /// By which method that was asked for; empty for a GET.
+    method: String,
     /// Which kind of answer the challenge asks for.
     pub(super) kind: String,
 }
@@ -97,11 +101,12 @@ impl Asked {
 
     /// Where the visitor was going, or, if nowhere, `home`.
     pub(super) fn return_to_or(&self, desk: &Desk, home: &str) -> ReturnTo {
-        desk.return_to(if self.return_to.is_empty() { home } else { &self.return_to })
+        let return_to = if self.return_to.is_empty() { home } else { &self.return_to };
+        desk.return_to(return_to).by(&self.method)
     }
 
     pub(super) fn return_to(&self, desk: &Desk) -> ReturnTo {
-        desk.return_to(&self.return_to)
+        desk.return_to(&self.return_to).by(&self.method)
     }
 }
 
@@ -128,6 +133,7 @@ impl Desk {
         pages::Form {
             csrf: self.env.signer.sign(Kind::Csrf, host, &binding(guest)),
             return_to: return_to.as_str().to_owned(),
+            method: return_to.other_method().map(str::to_owned),
         }
     }
 

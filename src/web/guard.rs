@@ -9,7 +9,7 @@ use super::doors::{Asks, Door, Serves};
 use super::pages::Notice;
 use super::refusal::{self, FETCH_DEST, Step};
 use super::{Desk, Peer};
-use crate::domain::assurance::{Verdict, Visitor, judge};
+use crate::domain::assurance::{Evidence, Verdict, Visitor, judge};
 use crate::domain::secret::Token;
 use crate::domain::time::Timestamp;
 use crate::flow::{self, Caller, Visit};
@@ -61,12 +61,8 @@ pub(super) async fn guard(
 
     let requirement = door.asks.requirement(&desk.env.config);
     let (head, body) = request.into_parts();
-    let visitor = |visit: &Visit| {
-        let visitor = visit.visitor(&desk.env, None, caller.now);
-        let demanded = visitor.demanded && door.asks != Asks::SetUp;
-        Visitor { demanded, ..visitor }
-    };
-    let verdict = judge(&requirement, &visit.as_ref().map(visitor), caller.now);
+    let evidence = visit.as_ref().map(|visit| visit.visitor(&desk.env, None, caller.now));
+    let verdict = desk.judge_at(door, evidence, caller.now);
     let leads_to_codes =
         door.asks == Asks::SignIn && door.serves == Serves::Page && refusal::is_navigation(&head);
     match (refusal::owed(&verdict), verdict) {
@@ -101,6 +97,15 @@ fn is_fetched(headers: &HeaderMap) -> bool {
 }
 
 impl Desk {
+    /// What becomes of whoever opens this door with this `evidence`.
+    pub(super) fn judge_at(&self, door: &Door, evidence: Evidence, now: Timestamp) -> Verdict {
+        let evidence = evidence.map(|visitor| {
+            let demanded = visitor.demanded && door.asks != Asks::SetUp;
+            Visitor { demanded, ..visitor }
+        });
+        judge(&door.asks.requirement(&self.env.config), &evidence, now)
+    }
+
     fn not_in_a_window(&self, request: &Request) -> Response {
         let headers = request.headers();
         let notice = if refusal::is_framed(headers) {

@@ -27,6 +27,7 @@ use crate::metrics::Verdicts;
 use crate::policy;
 use crate::store::Unavailable;
 
+mod ahead;
 pub mod assets;
 mod authenticators;
 mod challenge;
@@ -215,7 +216,8 @@ impl Desk {
         let carried = self.jar().carried(headers);
         let agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
         let agent = agent.and_then(Agent::read);
-        Ok(Caller { now: self.env.now()?, address: source.address(), agent, carried })
+        let Source { visitor, .. } = source;
+        Ok(Caller { now: self.env.now()?, address: source.address(), visitor, agent, carried })
     }
 
     fn jar(&self) -> Jar<'_> {
@@ -223,7 +225,18 @@ impl Desk {
     }
 
     fn return_to(&self, text: &str) -> ReturnTo {
-        ReturnTo::read(text, &self.site.origin)
+        let place = ReturnTo::read(text, &self.site.origin);
+        self.past_step(&place).unwrap_or(place)
+    }
+
+    /// Where a page leads on which something is shown, if `place` is one: nobody is going there for its
+    /// own sake, and whoever has shown what is owed is not asked for it again.
+    fn past_step(&self, place: &ReturnTo) -> Option<ReturnTo> {
+        let (path, query) = place.as_str().split_once('?').unwrap_or((place.as_str(), ""));
+        let page = path.strip_prefix(policy::request::OWN)?;
+        ["sign-in", "challenge", "confirm"]
+            .contains(&page)
+            .then(|| form::Asked::of(Some(query)).return_to(self))
     }
 
     /// What stands around a page for a visitor whom we do not name.

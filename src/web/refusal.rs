@@ -99,7 +99,9 @@ impl Desk {
 
     /// What a request asks for, as a place to come back to.
     pub(super) fn place_of(&self, head: &Parts) -> ReturnTo {
-        self.return_to(head.uri.path_and_query().map_or("/", |target| target.as_str()))
+        let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+        let place = ReturnTo::read(target, &self.site.origin);
+        self.past_step(&place).unwrap_or_else(|| place.by(head.method.as_str()))
     }
 
     /// Leads to the step that is owed, and from there to `back`.

@@ -9,7 +9,12 @@ use crate::config::Origin;
 
 /// A place to go back to: a path on the origin of this host, with its query.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReturnTo(String);
+pub struct ReturnTo {
+    target: String,
+    /// By which method it was asked for, where that was no GET. Pages say what is asked of that; a
+    /// browser that is led there sends a GET.
+    method: Option<String>,
+}
 
 /// The longest that is carried, in bytes.
 const AT_MOST: usize = 2048;
@@ -26,7 +31,7 @@ impl ReturnTo {
 
     /// A place of ours, made by ourselves: a path with its query.
     pub(super) fn own(path: String) -> Self {
-        Self(path)
+        Self { target: path, method: None }
     }
 
     /// Reads a whole URL; `None` if it is none of `origin`.
@@ -52,29 +57,49 @@ impl ReturnTo {
             None => url.path().to_owned(),
         };
         // What is a path to the parser must stay one to the next parser: `//host` is not.
-        (!target.starts_with("//") && target.len() <= at_most).then_some(Self(target))
+        (!target.starts_with("//") && target.len() <= at_most).then(|| Self::own(target))
     }
 
     /// The front door.
     pub fn root() -> Self {
-        Self("/".to_owned())
+        Self::own("/".to_owned())
     }
 
     /// The path and query: what `Location` says.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.target
+    }
+
+    /// The same place, asked for by `method`: a word in upper case, or it counts as a GET.
+    #[must_use]
+    pub(super) fn by(self, method: &str) -> Self {
+        let word = |byte: u8| byte.is_ascii_uppercase() || byte == b'-';
+        let is_one = (1..=32).contains(&method.len()) && method.bytes().all(word);
+        let method = (is_one && !["GET", "HEAD"].contains(&method)).then(|| method.to_owned());
+        Self { method, ..self }
+    }
+
+    /// By which method it was asked for.
+    pub(super) fn method(&self) -> &str {
+        self.method.as_deref().unwrap_or("GET")
+    }
+
+    /// The same, if it was no GET.
+    pub(super) fn other_method(&self) -> Option<&str> {
+        self.method.as_deref()
     }
 
     /// The address of `page`, below `/.doorward/`, that leads here afterwards.
     pub fn through(&self, page: &str) -> String {
-        let query: String = url::form_urlencoded::Serializer::new(String::new())
-            .append_pair("return_to", &self.0)
-            .finish();
-        if self.0 == "/" {
-            format!("/.doorward/{page}")
-        } else {
-            format!("/.doorward/{page}?{query}")
+        if *self == Self::root() {
+            return format!("/.doorward/{page}");
         }
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.append_pair("return_to", &self.target);
+        if let Some(method) = &self.method {
+            query.append_pair("method", method);
+        }
+        format!("/.doorward/{page}?{}", query.finish())
     }
 }
 
@@ -154,5 +179,10 @@ mod tests {
         let place = ReturnTo::read("/a?b=c&d", &origin);
         assert_eq!(place.through("sign-in"), "/.doorward/sign-in?return_to=%2Fa%3Fb%3Dc%26d");
         assert_eq!(ReturnTo::root().through("sign-in"), "/.doorward/sign-in");
+        let posted = place.by("POST").through("challenge");
+        assert_eq!(posted, "/.doorward/challenge?return_to=%2Fa%3Fb%3Dc%26d&method=POST");
+        for no_other in ["", "GET", "HEAD", "post", "PO ST", &"A".repeat(33)] {
+            assert_eq!(ReturnTo::root().by(no_other), ReturnTo::root(), "{no_other:?}");
+        }
     }
 }

@@ -10,7 +10,6 @@ use super::pages::{self, Problem};
 use super::return_to::ReturnTo;
 use super::{Desk, headers, home, qr, refusal};
 use crate::config::App;
-use crate::domain::assurance::Level;
 use crate::domain::factor::totp::{Code, Key};
 use crate::domain::letter::WhatFor;
 use crate::domain::user::FirstFactorAsks;
@@ -176,9 +175,7 @@ impl Desk {
         };
         match app {
             Some(app) if due(Some(&app)) => Some(app.name.clone()),
-            Some(app) if self.asked_at(guest, place).level == Level::SecondFactor => {
-                Some(app.name.clone())
-            }
+            Some(app) if self.wants_second_factor(guest, place) => Some(app.name.clone()),
             _ => due(None).then(|| self.site_name()),
         }
     }

@@ -398,3 +398,18 @@ async fn what_is_the_portals_is_looked_for_there_and_scripts_are_told_where() {
     // The front page of the wiki asks for more than a sign-in.
     assert_eq!((window.here, window.now().heading().as_str()), (PORTAL, "Set up two-factor"));
 }
+
+/// Whoever comes to the portal by a link of the other host's, without that host's word of what it asks.
+#[tokio::test]
+async fn what_a_place_on_another_host_asks_is_asked_of_its_own_rules() {
+    let gate = gate();
+    gate.protects("ada").await;
+    for (place, trusts) in [("/untrusting/", false), ("/bank/", false), ("/page", true)] {
+        let mut window = Window::new(&gate);
+        window.visits(&format!("{WIKI}/.doorward/challenge?return_to={place}")).await;
+        window.signs_in("ada").await;
+        assert_eq!((window.here, window.now().heading().as_str()), (PORTAL, "Enter your code"));
+        let offers = window.now().page.contains("name=\"trust_device\"");
+        assert_eq!(offers, trusts, "{place}: {}", window.now().page);
+    }
+}

@@ -9,6 +9,7 @@ mod gate;
 #[path = "../support/overtaken.rs"]
 mod overtaken;
 
+mod ahead;
 mod authenticators;
 mod challenge;
 mod confirm;

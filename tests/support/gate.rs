@@ -26,7 +26,7 @@ use doorward::identity::local::{Cost, Pool, Room};
 use doorward::identity::{Full, Hashing, Place, SignInLimit, Work, Worker};
 use doorward::messages::{About, words};
 use doorward::metrics::Metrics;
-use doorward::policy::{OwnPage, Request};
+use doorward::policy::{OwnPage, Request, Sent};
 use doorward::store::memory::Memory;
 use doorward::store::{Added, Keys, Records, Store};
 use doorward::web::{Allowed, Web};
@@ -301,6 +301,7 @@ impl Gate {
         Browser {
             web: self.web.clone(),
             address: IpAddr::from([198, 51, a, b]),
+            proxy: None,
             agent: None,
             cookies: BTreeMap::new(),
             status: StatusCode::OK,
@@ -357,6 +358,8 @@ impl Protected {
 pub(crate) struct Browser {
     web: Web,
     pub(crate) address: IpAddr,
+    /// Behind which trusted proxy, and whether that says for whom it asks.
+    pub(crate) proxy: Option<(IpAddr, bool)>,
     /// What it says that it is.
     pub(crate) agent: Option<&'static str>,
     pub(crate) cookies: BTreeMap<String, String>,
@@ -399,7 +402,7 @@ impl Browser {
 
     /// Sends the form on the page, with these fields filled in.
     pub(crate) async fn sends(&mut self, fields: &[(&str, &str)]) -> &mut Self {
-        let hidden = ["csrf", "return_to", "kind"];
+        let hidden = ["csrf", "return_to", "method", "kind"];
         let mut all: Vec<(String, String)> = hidden
             .iter()
             .filter_map(|name| Some(((*name).to_owned(), self.field(name)?)))
@@ -451,8 +454,10 @@ impl Browser {
         let request = request.body(body).unwrap();
         target.clone_into(&mut self.at);
         self.passed = None;
-        let read = Request::read(target.as_bytes()).unwrap();
-        let source = Source { peer: self.address, visitor: Some(self.address) };
+        let method = request.method().as_str();
+        let sent = Sent { target: target.as_bytes(), method, overrides: &[] };
+        let read = Request::read_sent(&sent).unwrap();
+        let source = self.source();
         let response = if matches!(read.own_page(), OwnPage::Page(_)) {
             self.web.answer(request, source).await
         } else {
@@ -469,6 +474,13 @@ impl Browser {
         };
         self.takes(response);
         self
+    }
+
+    fn source(&self) -> Source {
+        match self.proxy {
+            None => Source { peer: self.address, visitor: Some(self.address) },
+            Some((peer, says)) => Source { peer, visitor: says.then_some(self.address) },
+        }
     }
 
     fn takes(&mut self, response: http::Response<Bytes>) {
@@ -550,7 +562,7 @@ impl Browser {
         let pairs: Vec<_> = self.cookies.iter().map(|(k, v)| format!("{k}={v}")).collect();
         let request = http::Request::builder().uri(target).header(COOKIE, pairs.join("; "));
         let (head, ()) = request.body(()).unwrap().into_parts();
-        let source = Source { peer: self.address, visitor: Some(self.address) };
+        let source = self.source();
         let read = Request::read(target.as_bytes()).unwrap();
         let session = self.web.session(&head.headers);
         self.web.admit(read, &head, session, source).await.unwrap().1

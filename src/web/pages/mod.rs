@@ -59,13 +59,15 @@ impl Frame {
     }
 }
 
-/// The two hidden fields that every form of ours carries.
+/// The hidden fields that every form of ours carries.
 #[derive(Clone, Default)]
 pub struct Form {
     /// The signed token that binds the form to the browser or the session.
     pub csrf: String,
     /// Where the visitor was going. Checked already: a URL of a configured origin, or a path.
     pub return_to: String,
+    /// By which method they asked for it, where that was no GET: a word in upper case.
+    pub method: Option<String>,
 }
 
 /// A place that a page points to.

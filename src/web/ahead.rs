@@ -1,0 +1,139 @@
+//! What the place asks that somebody is going to, as pages say it beforehand: a place of an application,
+//! here or on another host, or a page of ours. The question is that of the request itself.
+
+use std::sync::Arc;
+
+use super::guard::Guest;
+use super::pages::{Standing, Trust};
+use super::return_to::ReturnTo;
+use super::{Desk, doors};
+use crate::config::App;
+use crate::domain::assurance::{
+    Evidence, Kinds, Level, Proof, Requirement, Verdict, Visitor, judge,
+};
+use crate::flow::{Foreseen, foresee};
+use crate::policy::{OwnPage, Request, Sent};
+
+/// When it is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum When {
+    /// Of the visitor as they are.
+    Now,
+    /// Of the visitor once they have shown a second factor: rules may know them only then.
+    Shown,
+}
+
+impl Desk {
+    /// Whether this guest is let in without a code, and whether the place that they are going to
+    /// wants one all the same.
+    pub(super) fn standing(&self, guest: &Guest, place: &ReturnTo) -> Standing {
+        let evidence = self.evidence(guest, None, When::Now);
+        match judge(&Requirement::sign_in(), &evidence, guest.caller.now) {
+            Verdict::Pass(_) | Verdict::SaveCodes(_) => {}
+            _ => return Standing::Outside,
+        }
+        match self.ahead(guest, place, When::Now).verdict {
+            Verdict::Challenge => Standing::AskedAgain,
+            _ => Standing::Inside,
+        }
+    }
+
+    /// Whether a recovery code is enough at the place that this guest is going to.
+    pub(super) fn takes_recovery_codes(&self, guest: &Guest, place: &ReturnTo) -> bool {
+        self.ahead(guest, place, When::Shown).requirement.kinds.has(Kinds::RECOVERY_CODE)
+    }
+
+    /// The offer to trust this device. None is made where it would be untrue, because the place
+    /// asks for a code all the same, or pointless, because the device is trusted already.
+    pub(super) fn offer_of_trust(
+        &self,
+        guest: &Guest,
+        place: &ReturnTo,
+        ticked: bool,
+    ) -> Option<Trust> {
+        let asked = self.ahead(guest, place, When::Shown).requirement;
+        let accepted = asked.trusted_device && asked.within.is_none();
+        (accepted && guest.trusted_until().is_none())
+            .then(|| Trust { lasts: self.env.config.trusted_devices.lasting, ticked })
+    }
+
+    /// Whether the place that this guest is going to wants a second factor of everybody.
+    pub(super) fn wants_second_factor(&self, guest: &Guest, place: &ReturnTo) -> bool {
+        self.ahead(guest, place, When::Shown).requirement.level == Level::SecondFactor
+    }
+
+    /// The application that somebody is going to, if it is one.
+    pub(super) fn app_at(&self, place: &ReturnTo) -> Option<Arc<App>> {
+        match self.destination(place) {
+            Some(destination) => destination.site.app,
+            None => self.site.app.clone(),
+        }
+    }
+
+    fn ahead(&self, guest: &Guest, place: &ReturnTo, when: When) -> Foreseen {
+        let Some(destination) = self.destination(place) else {
+            return self.ahead_in(self.site.app.as_deref(), guest, place, when);
+        };
+        // The ticket is given out for what the host asked, then the host asks again.
+        let app = destination.site.app.as_deref();
+        let asked = destination.ask.map_or_else(Requirement::sign_in, |ask| ask.requirement);
+        let for_ticket = judge(&asked, &self.evidence(guest, app, when), guest.caller.now);
+        let there = self.ahead_in(app, guest, &destination.back, when);
+        let verdict = match for_ticket {
+            Verdict::Pass(_) => there.verdict,
+            owed => owed,
+        };
+        Foreseen { requirement: asked.and(&there.requirement), verdict }
+    }
+
+    /// What is asked at `place`, on a host where `app` stands.
+    fn ahead_in(&self, app: Option<&App>, guest: &Guest, place: &ReturnTo, when: When) -> Foreseen {
+        let now = guest.caller.now;
+        let target = place.as_str();
+        let read = Request::read(target.as_bytes());
+        match (read.as_ref().map(Request::own_page), app) {
+            (Ok(OwnPage::No), Some(app)) => {
+                let sent =
+                    Sent { target: target.as_bytes(), method: place.method(), overrides: &[] };
+                let evidence = self.evidence(guest, Some(app), when);
+                foresee(app, &sent, guest.caller.visitor, evidence, now)
+            }
+            (Ok(OwnPage::Page(_)), _) => {
+                let path = target.split('?').next().unwrap_or_default();
+                let evidence = self.evidence(guest, None, when);
+                match doors::DOORS.iter().find(|door| door.is_at(path)) {
+                    Some(door) => Foreseen {
+                        requirement: door.asks.requirement(&self.env.config),
+                        verdict: self.judge_at(door, evidence, now),
+                    },
+                    None => Foreseen {
+                        requirement: Requirement::nothing(),
+                        verdict: judge(&Requirement::nothing(), &evidence, now),
+                    },
+                }
+            }
+            (Ok(OwnPage::No), None) => Foreseen {
+                requirement: Requirement::nothing(),
+                verdict: judge(&Requirement::nothing(), &None, now),
+            },
+            (Ok(OwnPage::Odd) | Err(_), _) => {
+                Foreseen { requirement: Requirement::nobody(), verdict: Verdict::Refused }
+            }
+        }
+    }
+
+    fn evidence(&self, guest: &Guest, app: Option<&App>, when: When) -> Evidence {
+        let visit = guest.visit.as_ref()?;
+        let now = guest.caller.now;
+        let visitor = visit.visitor(&self.env, app, now);
+        Some(match when {
+            When::Now => visitor,
+            When::Shown => Visitor {
+                proofs: visitor.proofs.clone().with(Proof::Totp, now),
+                has_second_factor: true,
+                demanded: false,
+                ..visitor
+            },
+        })
+    }
+}
