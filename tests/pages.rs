@@ -15,12 +15,13 @@ use doorward::flow::offer::Offer;
 use doorward::web::assets;
 use doorward::web::pages::{
     Authenticator, Challenge, CodesLeft, Confirm, Demanded, Device, Form, Frame, Happened, Home,
-    Kind, Later, Link, Moment, Notice, NoticePage, OfferPage, Owed, Problem, Protection,
-    RecoveryCodes, Row, Scan, Security, Session, SetPassword, SetUp, SignIn, SignOut, Standing,
-    Trust, TwoFactor, html, recovery_codes_file,
+    Kind, Later, Link, Moment, NamelessPage, Notice, NoticePage, OfferPage, Owed, Problem,
+    Protection, RecoveryCodes, Row, Scan, Security, Session, SetPassword, SetUp, SignIn, SignOut,
+    Standing, Trust, TwoFactor, html, recovery_codes_file,
 };
 use doorward::web::qr;
 use fast_qr::{ECL, QRBuilder};
+use sha2::Digest;
 
 const LONG: &str = "Verwaltungsgemeinschaft-Wasserversorgungszweckverband.of.the.Upper.Valleys";
 const RIGHT_TO_LEFT: &str = "دانيال";
@@ -35,6 +36,17 @@ fn every_page_in_every_state_reads_as_it_did() {
     for (name, page) in samples() {
         settings.bind(|| insta::assert_snapshot!(name, page));
     }
+}
+
+/// It brings its style along: nothing can be loaded from a host that is none.
+#[test]
+fn the_page_for_whoever_names_no_host_of_ours_names_none() {
+    let page = html(&NamelessPage { notice: Notice::WrongHost });
+    insta::assert_snapshot!("nameless-wrong-host", page);
+    let (_, style) = page.split_once("<style>").unwrap();
+    let style = style.split_once("</style>").unwrap().0;
+    let digest = data_encoding::BASE64.encode(&sha2::Sha256::digest(style));
+    assert_eq!(NamelessPage::style_digest(), format!("sha256-{digest}"));
 }
 
 #[test]
@@ -469,7 +481,6 @@ fn notices() -> Vec<(&'static str, Notice)> {
         ("unreadable", Notice::Unreadable { app: "CRM".into() }),
         ("late", Notice::Late { app: "CRM".into() }),
         ("unavailable", Notice::Unavailable),
-        ("wrong-host", Notice::WrongHost),
         ("too-large", Notice::TooLarge),
         ("doubled-cookie", Notice::DoubledCookie),
         ("head-too-large", Notice::HeadTooLarge),
@@ -489,7 +500,8 @@ fn frame(user: Option<&str>) -> Frame {
 }
 
 fn form() -> Form {
-    Form { csrf: "csrf-token".into(), return_to: "/orders?year=2026&all".into(), method: None }
+    let return_to = "/orders?year=2026&all".into();
+    Form { csrf: "csrf-token".into(), return_to, ..Form::default() }
 }
 
 fn trust() -> Trust {

@@ -100,7 +100,8 @@ impl Gateway {
         let (place, there) = match take_in(session, &house, link) {
             Ok(taken) => taken,
             Err(refusal) => {
-                return Onward::Answered(Box::pin(refuse(&house, session, refusal, source)).await);
+                let refused = refuse(&house, session, link, refusal, source);
+                return Onward::Answered(Box::pin(refused).await);
             }
         };
         let place = &*passage.place.insert(place);
@@ -158,15 +159,17 @@ fn take_in(
     link: &Link,
 ) -> Result<(Arc<Place>, InRequest), Refusal> {
     let raw = session.as_http1().map(HttpSession::get_headers_raw_bytes).unwrap_or_default();
+    intake::read(session.req_header_mut(), &raw, house.limits(), |host| find(house, link, host))
+}
+
+/// What stands under `host` for whoever came by this `link`.
+fn find(house: &House, link: &Link, host: &str) -> Option<Arc<Place>> {
     let entered = link.entrance();
-    let as_now = house.lets_in(entered);
-    intake::read(session.req_header_mut(), &raw, house.limits(), |host| {
-        let place = if entered.redirect { house.find_under_https(host) } else { house.find(host) }?;
-        let as_let_in = link.only_for().is_none_or(|only| only == place.web.site().origin.host());
-        // What is plain is not meant by whoever came encrypted.
-        let as_encrypted = !entered.secure || place.web.site().origin.is_secure();
-        (as_now && as_let_in && as_encrypted).then_some(place)
-    })
+    let place = if entered.redirect { house.find_under_https(host) } else { house.find(host) }?;
+    let as_let_in = link.only_for().is_none_or(|only| only == place.web.site().origin.host());
+    // What is plain is not meant by whoever came encrypted.
+    let as_encrypted = !entered.secure || place.web.site().origin.is_secure();
+    (house.lets_in(entered) && as_let_in && as_encrypted).then_some(place)
 }
 
 /// The same place under https, by the way that keeps the method (RFC 9110 §15.4.9).
@@ -185,20 +188,30 @@ fn redirect(place: &Place, target: &[u8]) -> Response<Bytes> {
     response
 }
 
+/// Says what is wrong in the words of the host that was named; in nobody's, if none of ours was.
 async fn refuse(
     house: &House,
     session: &Session,
+    link: &Link,
     refusal: Refusal,
     source: Source,
 ) -> Response<Bytes> {
-    let headers = &session.req_header().headers;
-    let web = &house.portal().web;
-    match refusal {
-        Refusal::Misdirected => web.misdirected(headers, source).await,
-        Refusal::TooLarge => web.notice(Notice::HeadTooLarge, headers).await,
-        Refusal::Method => web.notice(Notice::NotAllowed, headers).await,
-        Refusal::Host | Refusal::Target | Refusal::Framing => {
-            web.misread(&refusal.to_string(), session.req_header(), source).await
+    let head = session.req_header();
+    let headers = &head.headers;
+    let notice = match refusal {
+        Refusal::Misdirected => return house.portal().web.misdirected(headers, source).await,
+        Refusal::TooLarge => Some(Notice::HeadTooLarge),
+        Refusal::Method => Some(Notice::NotAllowed),
+        Refusal::Host | Refusal::Target | Refusal::Framing => None,
+    };
+    let place = intake::host(head).and_then(|host| find(house, link, host));
+    match (notice, place) {
+        (Some(notice), Some(place)) => place.web.notice(notice, headers).await,
+        (Some(notice), None) => Web::nameless_notice(notice, headers).await,
+        (None, Some(place)) => place.web.misread(&refusal.to_string(), head, source).await,
+        (None, None) => {
+            let web = &house.portal().web;
+            web.misread_nameless(&refusal.to_string(), head, source).await
         }
     }
 }
@@ -413,8 +426,8 @@ impl ProxyHttp for Gateway {
         passage: &mut Passage,
     ) -> FailToProxy {
         let house = self.house.load();
-        let place = passage.place.as_ref().unwrap_or(house.portal());
-        let web = &place.web;
+        let web = &passage.place.as_ref().unwrap_or(house.portal()).web;
+        let is_named = passage.place.is_some();
         let app = web.site().app.as_ref().map(|app| app.name.clone()).unwrap_or_default();
         let headers = &session.req_header().headers;
         let begun = session.response_written().is_some_and(|head| !head.status.is_informational());
@@ -445,6 +458,7 @@ impl ProxyHttp for Gateway {
         let response = match failure {
             _ if begun => None,
             Failure::VisitorGone => None,
+            _ if !is_named => Some(Web::nameless_notice(Notice::Unavailable, headers).await),
             Failure::Unreachable => Some(web.notice(Notice::Unreachable { app }, headers).await),
             Failure::Unreadable => Some(web.notice(Notice::Unreadable { app }, headers).await),
             Failure::Late => Some(web.notice(Notice::Late { app }, headers).await),

@@ -143,6 +143,15 @@ pub(super) fn request(request: &RequestHeader, there: InRequest) -> Result<Reque
     Request::read_sent(&Sent { target, method, overrides: &overrides })
 }
 
+/// The one host that a request names, wherever it does, if it could be read so far.
+pub(super) fn host(request: &RequestHeader) -> Option<&str> {
+    let said = one_host(request).ok().and_then(|host| host.to_str().ok());
+    said.or_else(|| {
+        let unsaid = !request.headers.contains_key(HOST);
+        request.uri.authority().filter(|_| unsaid).map(http::uri::Authority::as_str)
+    })
+}
+
 fn one_host(request: &RequestHeader) -> Result<&HeaderValue, Refusal> {
     let mut hosts = request.headers.get_all(HOST).iter();
     let host = hosts.next().ok_or(Refusal::Host)?;

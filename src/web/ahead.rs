@@ -70,6 +70,14 @@ impl Desk {
         }
     }
 
+    /// The origins, besides this one, on which somebody may end up who is going to `place`: those of
+    /// the application there, which may lead from one of its hosts to another.
+    pub(super) fn leads_to(&self, place: &ReturnTo) -> Vec<String> {
+        let hosts = self.app_at(place).map(|app| app.hosts.clone()).unwrap_or_default();
+        let others = hosts.iter().filter(|origin| **origin != self.site.origin);
+        others.map(ToString::to_string).collect()
+    }
+
     fn ahead(&self, guest: &Guest, place: &ReturnTo, when: When) -> Foreseen {
         let Some(destination) = self.destination(place) else {
             return self.ahead_in(self.site.app.as_deref(), guest, place, when);

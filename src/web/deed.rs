@@ -5,7 +5,7 @@ use http::StatusCode;
 use http::header::RETRY_AFTER;
 
 use super::guard::Guest;
-use super::pages::Problem;
+use super::pages::{Page, Problem};
 use super::return_to::ReturnTo;
 use super::{Desk, headers};
 use crate::flow::{Given, Next};
@@ -44,11 +44,7 @@ impl Desk {
     }
 
     /// A form, with the status that fits why it comes back.
-    pub(super) fn form_page(
-        &self,
-        page: &impl askama::Template,
-        problem: Option<Problem>,
-    ) -> Response {
+    pub(super) fn form_page(&self, page: &impl Page, problem: Option<Problem>) -> Response {
         let status = match problem {
             None => StatusCode::OK,
             Some(

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::guard::Guest;
-use super::pages::{self, Notice, Problem};
+use super::pages::{self, Notice, Page, Problem};
 use super::return_to::ReturnTo;
 use super::{Desk, headers};
 use crate::config::Origin;
@@ -134,6 +134,7 @@ impl Desk {
             csrf: self.env.signer.sign(Kind::Csrf, host, &binding(guest)),
             return_to: return_to.as_str().to_owned(),
             method: return_to.other_method().map(str::to_owned),
+            leads_to: self.leads_to(return_to),
         }
     }
 
@@ -163,8 +164,8 @@ impl Desk {
     }
 
     /// A page for this guest, by name where it is known.
-    pub(super) fn page(&self, status: StatusCode, page: &impl askama::Template) -> Response {
-        headers::page(status, page, &self.site.origin, &self.env.config)
+    pub(super) fn page(&self, status: StatusCode, page: &impl Page) -> Response {
+        headers::page(status, page, &self.site.origin)
     }
 
     /// What stands around a page for this guest.

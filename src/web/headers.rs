@@ -8,31 +8,32 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::LOCATION;
 
-use super::pages;
-use crate::config::{Config, Origin};
+use super::pages::{self, Page};
+use crate::config::Origin;
 
 const COOP: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// A page with this status. It is never stored, never framed, and runs nothing but our own script
 /// (OWASP Secure Headers Project; CSP3).
-pub(super) fn page(
-    status: StatusCode,
-    page: &impl askama::Template,
-    origin: &Origin,
-    config: &Config,
-) -> Response {
-    page_within(&ANCESTORS_NONE, status, page, origin, config)
+pub(super) fn page(status: StatusCode, page: &impl Page, origin: &Origin) -> Response {
+    page_within(&ANCESTORS_NONE, status, page, origin)
 }
 
 /// The same for a page without form or secret that pages of this origin may frame.
-pub(super) fn framed_page(
-    status: StatusCode,
-    page: &impl askama::Template,
-    origin: &Origin,
-    config: &Config,
-) -> Response {
-    page_within(&ANCESTORS_OWN, status, page, origin, config)
+pub(super) fn framed_page(status: StatusCode, page: &impl Page, origin: &Origin) -> Response {
+    page_within(&ANCESTORS_OWN, status, page, origin)
+}
+
+/// A page for somebody who has named no host of ours: it says nothing of any, and brings its style
+/// along.
+pub(super) fn nameless_page(status: StatusCode, page: &pages::NamelessPage) -> Response {
+    let policy = format!(
+        "default-src 'none'; style-src '{}'; form-action 'none'; frame-ancestors 'none'; \
+         base-uri 'none'",
+        pages::NamelessPage::style_digest(),
+    );
+    dressed(status, pages::html(page), &policy, &ANCESTORS_NONE)
 }
 
 /// Who may show a page in a frame, as CSP says it, and as `X-Frame-Options` does.
@@ -49,36 +50,43 @@ const ANCESTORS_OWN: Ancestors =
 fn page_within(
     ancestors: &Ancestors,
     status: StatusCode,
-    page: &impl askama::Template,
+    page: &impl Page,
     origin: &Origin,
-    config: &Config,
 ) -> Response {
-    let mut response = (status, pages::html(page)).into_response();
+    // Our own assets and nothing else: an application on this host may serve files that its users
+    // have uploaded. Browsers hold `form-action` against the redirects after a post, too.
+    let assets = format!("{origin}/.doorward/assets/");
+    let policy = format!(
+        "default-src 'none'; style-src {assets}; script-src {assets}; img-src {assets}; \
+         form-action {}; frame-ancestors {}; base-uri 'none'",
+        form_action(page.form()),
+        ancestors.policy,
+    );
+    dressed(status, pages::html(page), &policy, ancestors)
+}
+
+fn dressed(status: StatusCode, html: String, policy: &str, ancestors: &Ancestors) -> Response {
+    let mut response = (status, html).into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     harden(headers);
     headers.insert(X_FRAME_OPTIONS, ancestors.option.clone());
-    // Our own assets and nothing else: an application on this host may serve files that its users
-    // have uploaded. Browsers hold `form-action` against the redirect after a post, too.
-    let assets = format!("{origin}/.doorward/assets/");
-    let policy = format!(
-        "default-src 'none'; style-src {assets}; script-src {assets}; img-src {assets}; \
-         form-action 'self' {}; frame-ancestors {}; base-uri 'none'",
-        targets(config),
-        ancestors.policy,
-    );
-    if let Ok(policy) = HeaderValue::from_str(&policy) {
+    if let Ok(policy) = HeaderValue::from_str(policy) {
         headers.insert(CONTENT_SECURITY_POLICY, policy);
     }
     response
 }
 
-/// Every configured origin: a form that is posted leads from the portal to any of them.
-fn targets(config: &Config) -> String {
-    let hosts = config.apps.iter().flat_map(|app| &app.hosts);
-    let others = hosts.filter(|origin| **origin != config.portal);
-    let all = std::iter::once(&config.portal).chain(others);
-    all.map(ToString::to_string).collect::<Vec<_>>().join(" ")
+/// Where the form of a page may lead: to its own host, and to where its visitor is going. Nobody is
+/// told of other hosts.
+fn form_action(form: Option<&pages::Form>) -> String {
+    let Some(form) = form else { return "'none'".to_owned() };
+    let mut sources = "'self'".to_owned();
+    for origin in &form.leads_to {
+        sources.push(' ');
+        sources.push_str(origin);
+    }
+    sources
 }
 
 /// JSON for a script, with this status.

@@ -152,6 +152,11 @@ impl Web {
         whole(self.desk.notice(notice, headers)).await
     }
 
+    /// Says that something is wrong to somebody who has named no host of ours: nothing of any is told.
+    pub async fn nameless_notice(notice: Notice, headers: &HeaderMap) -> http::Response<Bytes> {
+        whole(Desk::nameless_notice(notice, headers)).await
+    }
+
     /// Says that nothing is served under the host that `headers` name, and logs which that is.
     pub async fn misdirected(&self, headers: &HeaderMap, source: Source) -> http::Response<Bytes> {
         let env = &self.desk.env;
@@ -164,7 +169,18 @@ impl Web {
             let expected = hosts.join(", ");
             tracing::info!(%address, host, expected, left_out, "request refused: wrong host");
         }
-        self.notice(Notice::WrongHost, headers).await
+        Self::nameless_notice(Notice::WrongHost, headers).await
+    }
+
+    /// As [`Web::misread`], for a request that names no host of ours.
+    pub async fn misread_nameless(
+        &self,
+        why: &str,
+        head: &Parts,
+        source: Source,
+    ) -> http::Response<Bytes> {
+        let reference = self.desk.note_misread(why, head, source);
+        Self::nameless_notice(Notice::BadRequest { reference }, &head.headers).await
     }
 
     /// Says that the request has no single meaning, and logs why under the reference that it shows.
@@ -343,11 +359,16 @@ impl Desk {
 
     /// The request has no single meaning: the log says why, under the reference that is shown.
     fn misread(&self, why: &str, head: &Parts, source: Source) -> Response {
+        let reference = self.note_misread(why, head, source);
+        self.notice(Notice::BadRequest { reference }, &head.headers)
+    }
+
+    /// Logs why a request has no single meaning; the reference under which that is found.
+    fn note_misread(&self, why: &str, head: &Parts, source: Source) -> String {
         let reference = self.reference();
         tracing::info!(reference, why, "request refused: no single meaning");
         self.remember(&reference, why, head, source);
-        let headers = &head.headers;
-        self.notice(Notice::BadRequest { reference }, headers)
+        reference
     }
 
     /// Remembers a refusal that no rule decided.

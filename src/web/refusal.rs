@@ -10,7 +10,7 @@ use http::request::Parts;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::pages::{Notice, NoticePage, Owed};
+use super::pages::{NamelessPage, Notice, NoticePage, Owed};
 use super::return_to::ReturnTo;
 use super::{Desk, grpc, headers};
 use crate::domain::assurance::{Level, Requirement, Verdict};
@@ -145,6 +145,18 @@ impl Desk {
         response
     }
 
+    /// Says what is wrong to somebody who has named no host of ours, as [`Desk::notice`] does.
+    pub(super) fn nameless_notice(notice: Notice, request: &HeaderMap) -> Response {
+        let status = notice.status();
+        if shows_a_page(request) {
+            headers::nameless_page(status, &NamelessPage { notice })
+        } else if grpc::is_spoken(request) {
+            grpc::refusal(status, said(&notice).1)
+        } else {
+            headers::json(status, &notice_json(&notice))
+        }
+    }
+
     /// Says what is wrong: as a page to people, as JSON to scripts.
     pub(super) fn notice(&self, notice: Notice, request: &HeaderMap) -> Response {
         let status = notice.status();
@@ -155,7 +167,7 @@ impl Desk {
                 _ => headers::page,
             };
             let page = NoticePage { frame: self.frame(), notice };
-            dress(status, &page, &self.site.origin, &self.env.config)
+            dress(status, &page, &self.site.origin)
         } else if grpc::is_spoken(request) {
             return grpc::refusal(status, said(&notice).1);
         } else {

@@ -413,3 +413,33 @@ async fn what_a_place_on_another_host_asks_is_asked_of_its_own_rules() {
         assert_eq!(offers, trusts, "{place}: {}", window.now().page);
     }
 }
+
+#[tokio::test]
+async fn nobody_is_told_of_hosts_to_which_they_are_not_going() {
+    let gate = gate();
+    gate.knows("ada").await;
+    let mut window = Window::new(&gate);
+    let said = |window: &Window| {
+        let policy = window.now().headers["content-security-policy"].to_str().unwrap();
+        let (_, from) = policy.split_once("form-action ").unwrap();
+        (from.split(';').next().unwrap().to_owned(), format!("{policy} {}", window.now().page))
+    };
+    window.visits(&format!("{CRM}/orders")).await;
+    let (leads_to, all) = said(&window);
+    assert_eq!(leads_to, format!("'self' {CRM}"));
+    assert!(!all.contains("wiki"), "{all}");
+    window.visits(&format!("{PORTAL}/.doorward/sign-in")).await;
+    let (leads_to, all) = said(&window);
+    assert_eq!(leads_to, "'self'");
+    assert!(!all.contains("wiki") && !all.contains("crm"), "{all}");
+    window.opens(&format!("{CRM}/.doorward/sign-out")).await;
+    let (leads_to, all) = said(&window);
+    assert_eq!(leads_to, "'none'");
+    assert!(!all.contains("wiki"), "{all}");
+    // A form that comes back says no more.
+    window.visits(&format!("{WIKI}/open/")).await;
+    window.sends(&[("username", "ada"), ("password", "wrong")]).await;
+    let (leads_to, all) = said(&window);
+    assert_eq!(leads_to, format!("'self' {WIKI}"));
+    assert!(!all.contains("crm"), "{all}");
+}

@@ -250,6 +250,36 @@ fn a_host_is_one_of_ours_or_nobodys(#[case] host: &str, #[case] status: u16) {
     assert_eq!(answer.status, status, "{host}");
 }
 
+/// Whoever tries addresses learns none of our names: neither hosts, nor whose they are.
+#[rstest]
+#[case("GET /open HTTP/1.1\r\nHost: 127.0.0.1", 421)]
+#[case("GET /.doorward/sign-in HTTP/1.1\r\nHost: evil.test", 421)]
+#[case("POST /open HTTP/1.1\r\nContent-Length: 0\r\nHost: evil.test", 421)]
+#[case("GET /open HTTP/1.1\r\nA: b", 400)]
+#[case("TRACE /open HTTP/1.1\r\nHost: evil.test", 405)]
+#[case("GET @evil/a HTTP/1.1\r\nHost: evil.test", 421)]
+fn whoever_names_no_host_of_ours_is_told_of_none(#[case] request: &str, #[case] status: u16) {
+    let notes = Notes::start();
+    let door = before_with(notes.address, "support: Write to crm-help@example.com");
+    for accept in ["text/html", "application/json", "*/*"] {
+        let request = format!("{request}\r\nAccept: {accept}\r\n\r\n");
+        let answer = Wire::to(door.address).asks(request);
+        assert_eq!(answer.status, status, "{}", answer.body);
+        assert!(!format!("{answer:?}").contains("crm"), "{answer:?}");
+        if accept == "text/html" {
+            let policy = answer.header("content-security-policy");
+            assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+            assert!(answer.body.starts_with("<!doctype html>"), "{}", answer.body);
+        }
+    }
+    // In the words of the host that was named.
+    let long = "a".repeat(40_000);
+    let answer = ask(&door, "/open", &format!("Accept: text/html\r\nA: {long}\r\n"));
+    assert_eq!(answer.status, 431);
+    assert!(answer.body.contains("crm"), "{}", answer.body);
+    assert!(answer.header("content-security-policy").contains("form-action 'none'"));
+}
+
 /// 15, 16: however many hosts there are, letter case leads to no other's rules.
 #[test]
 fn beyond_a_hundred_hosts_every_host_has_its_own_rules_in_any_letter_case() {

@@ -20,7 +20,7 @@ use tracing::error;
 pub use access::{Ask, ChangeEmail, ChangePassword, Forgot, Mailed, Question};
 pub use happened::Happened;
 pub use home::{Home, TwoFactor};
-pub use notice::{Notice, NoticePage, Owed};
+pub use notice::{NamelessPage, Notice, NoticePage, Owed};
 pub use offer::OfferPage;
 pub use problem::Problem;
 pub use second_factor::{
@@ -68,6 +68,51 @@ pub struct Form {
     pub return_to: String,
     /// By which method they asked for it, where that was no GET: a word in upper case.
     pub method: Option<String>,
+    /// The origins, besides this host's, to which the form leads in the end.
+    pub leads_to: Vec<String>,
+}
+
+/// A page of ours: what it says, and the form that its visitor may send.
+pub trait Page: Template {
+    /// The hidden fields of its forms; `None`: it has no form.
+    fn form(&self) -> Option<&Form>;
+}
+
+macro_rules! pages_with_a_form {
+    ($($page:ty),* $(,)?) => {
+        $(impl Page for $page {
+            fn form(&self) -> Option<&Form> {
+                Some(&self.form)
+            }
+        })*
+    };
+}
+
+pages_with_a_form!(
+    Ask,
+    Challenge,
+    ChangeEmail,
+    ChangePassword,
+    Confirm,
+    Forgot,
+    Home,
+    NewAuthenticator,
+    OfferPage,
+    ProveFirst,
+    RecoveryCodes,
+    Rename,
+    Security,
+    SetPassword,
+    SetUp,
+    SignIn,
+    SignOut,
+    TurnOff,
+);
+
+impl Page for NoticePage {
+    fn form(&self) -> Option<&Form> {
+        None
+    }
 }
 
 /// A place that a page points to.

@@ -1,7 +1,11 @@
 //! Pages that only say something: what happened, and what to do next.
 
+use std::sync::LazyLock;
+
 use askama::Template;
+use data_encoding::BASE64;
 use http::StatusCode;
+use sha2::{Digest, Sha256};
 
 use super::Frame;
 
@@ -268,4 +272,24 @@ pub struct NoticePage {
     pub frame: Frame,
     /// What is said.
     pub notice: Notice,
+}
+
+/// The same for somebody who has named no host of ours: it names none either, nor whoever runs this.
+#[derive(Template)]
+#[template(path = "page/nameless.html")]
+pub struct NamelessPage {
+    /// What is said.
+    pub notice: Notice,
+}
+
+impl NamelessPage {
+    const STYLE: &str = include_str!("../../../templates/nameless.css");
+
+    /// What a content security policy calls the style within the page (CSP3 §2.3.1).
+    pub fn style_digest() -> &'static str {
+        static DIGEST: LazyLock<String> = LazyLock::new(|| {
+            format!("sha256-{}", BASE64.encode(&Sha256::digest(NamelessPage::STYLE)))
+        });
+        &DIGEST
+    }
 }
