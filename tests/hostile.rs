@@ -6,6 +6,8 @@
 
 #[path = "support/door.rs"]
 mod door;
+#[path = "support/exact.rs"]
+mod exact;
 #[path = "support/upstream.rs"]
 mod upstream;
 #[path = "support/window.rs"]
@@ -13,6 +15,8 @@ mod window;
 #[path = "support/wire.rs"]
 mod wire;
 
+#[path = "hostile/bodies.rs"]
+mod bodies;
 #[path = "hostile/ended.rs"]
 mod ended;
 #[path = "hostile/framing.rs"]

@@ -224,6 +224,11 @@ const APP: Kind = Kind::Map(&[
     key("upstream_host", Kind::Text, "the Host that it is sent; the visitor's without it"),
     key("upstream_http2", Kind::Switch, "true: it is spoken to in HTTP/2, as gRPC needs"),
     key(
+        "upstream_reuse_after_body",
+        Kind::Switch,
+        "true: its server always reads request bodies, so connections are kept after them",
+    ),
+    key(
         "health",
         Kind::Map(&[
             needed("path", Kind::Text, "what is asked for", "add `path: /health`"),

@@ -135,6 +135,9 @@ pub struct Reach {
     pub http2: bool,
     /// How it is asked whether it is well.
     pub health: Option<Health>,
+    /// Whether a connection that carried a request body over HTTP/1.1 may carry another request: the
+    /// operator's word that its server always reads bodies to their end.
+    pub reuse_after_body: bool,
 }
 
 /// How an application is asked whether it is well.

@@ -145,6 +145,7 @@ pub(super) struct App {
     pub(super) upstream_tls: UpstreamTls,
     pub(super) upstream_host: Option<String>,
     pub(super) upstream_http2: bool,
+    pub(super) upstream_reuse_after_body: bool,
     pub(super) health: Option<Health>,
     pub(super) tls: Option<AppTls>,
     pub(super) insecure: bool,

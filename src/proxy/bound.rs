@@ -4,6 +4,12 @@
 //! From the moment at which a visitor sends such credentials, their connection to us has one of its
 //! own to the application. An application that answers with a step of such a sign-in on a connection
 //! that is shared has been told credentials in a way that was not seen: its answer is not passed on.
+//!
+//! A connection that was signed in would be lost if it were closed after each request with a body (see
+//! `Gateway::ends_with`). So it is kept, where the application itself has asked for such credentials: what
+//! its server takes for a request within a body runs for this visitor and nobody else, but no rule has
+//! judged it. Servers that sign in connections (IIS, Samba, Apache) read bodies to their end. Whoever
+//! sends such credentials to any other application gains nothing: its connection is closed as always.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,17 +33,24 @@ pub(super) fn is_bound_by(headers: &HeaderMap) -> bool {
         .get_all(PERSISTENT_AUTH)
         .iter()
         .any(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"true"));
-    let step = |value: &http::HeaderValue| {
+    // An offer is the bare name; a step carries a token.
+    persistent || challenges(headers, |rest| rest.first() == Some(&b' '))
+}
+
+/// Whether the application asks for credentials that sign in the connection.
+pub(super) fn is_offered_by(headers: &HeaderMap) -> bool {
+    challenges(headers, |rest| rest.is_empty() || rest.first() == Some(&b' '))
+}
+
+/// Whether a challenge names one of the schemes, with `such` behind it.
+fn challenges(headers: &HeaderMap, such: impl Fn(&[u8]) -> bool) -> bool {
+    headers.get_all(WWW_AUTHENTICATE).iter().any(|value| {
         let value = value.as_bytes().to_ascii_lowercase();
-        // An offer is the bare name; a step carries a token.
         value.split(|byte| *byte == b',').any(|challenge| {
             let challenge = challenge.trim_ascii();
-            SCHEMES.iter().any(|scheme| {
-                challenge.strip_prefix(*scheme).is_some_and(|rest| rest.first() == Some(&b' '))
-            })
+            SCHEMES.iter().any(|scheme| challenge.strip_prefix(*scheme).is_some_and(&such))
         })
-    };
-    persistent || headers.get_all(WWW_AUTHENTICATE).iter().any(step)
+    })
 }
 
 /// A number for the connections to applications that serve `user`, or a stranger, who came from
@@ -47,12 +60,18 @@ pub(super) fn is_bound_by(headers: &HeaderMap) -> bool {
 /// has a number of its own.
 pub(super) fn number(link: u64, user: Option<UserId>, source: Source) -> u64 {
     static STRANGERS: AtomicU64 = AtomicU64::new(1);
-    let unknown = user.is_none() && source.visitor != Some(source.peer);
-    let once = if unknown { STRANGERS.fetch_add(1, Ordering::Relaxed) } else { 0 };
+    let known = is_told_apart(user, source);
+    let once = if known { 0 } else { STRANGERS.fetch_add(1, Ordering::Relaxed) };
     let mut hasher = DefaultHasher::new();
     (link, user, source.visitor, once).hash(&mut hasher);
     // Even ones are what all others share.
     hasher.finish() | 1
+}
+
+/// Whether everybody else who comes over the same connection can be told from `user`, or from the
+/// stranger who came from `source`.
+pub(super) fn is_told_apart(user: Option<UserId>, source: Source) -> bool {
+    user.is_some() || source.visitor == Some(source.peer)
 }
 
 const PERSISTENT_AUTH: HeaderName = HeaderName::from_static("persistent-auth");
@@ -86,6 +105,16 @@ mod tests {
     #[case("Basic realm=\"a\", Negotiate oYG2", true)]
     fn a_step_is_not_an_offer(#[case] value: &str, #[case] step: bool) {
         assert_eq!(is_bound_by(&headers("www-authenticate", value)), step);
+    }
+
+    #[rstest]
+    #[case("NTLM", true)]
+    #[case("Basic realm=\"a\", negotiate", true)]
+    #[case("NTLM TlRMTVNTUAAC", true)]
+    #[case("NTLMv3", false)]
+    #[case("Basic realm=\"ntlm\"", false)]
+    fn an_offer_to_sign_in_connections_is_known(#[case] value: &str, #[case] offered: bool) {
+        assert_eq!(is_offered_by(&headers("www-authenticate", value)), offered);
     }
 
     #[test]

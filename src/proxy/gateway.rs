@@ -8,8 +8,11 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{ACCEPT, CACHE_CONTROL, LOCATION, STRICT_TRANSPORT_SECURITY};
-use http::{HeaderValue, Response, StatusCode};
+use http::header::{
+    ACCEPT, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, LOCATION, STRICT_TRANSPORT_SECURITY,
+    TRANSFER_ENCODING,
+};
+use http::{HeaderValue, Method, Response, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::protocols::http::v1::server::HttpSession;
@@ -30,6 +33,7 @@ use super::standing::Standing;
 use super::upstream::{Length, Tried};
 use super::{answers, bound};
 use crate::domain::assurance::Permit;
+use crate::domain::user::UserId;
 use crate::flow::Source;
 use crate::policy::OwnPage;
 use crate::web::Web;
@@ -342,7 +346,7 @@ impl ProxyHttp for Gateway {
 
     async fn upstream_request_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         request: &mut RequestHeader,
         passage: &mut Passage,
     ) -> Result<()> {
@@ -370,7 +374,11 @@ impl ProxyHttp for Gateway {
                 request.set_uri(uri.or_err(ErrorType::InvalidHTTPHeader, "no path")?);
             }
         }
-        if let Some(at_most) = passage.silence {
+        let at_most = passage.silence;
+        if passage.ends_with(session, request) {
+            request.insert_header(CONNECTION, HeaderValue::from_static("close"))?;
+        }
+        if let (Some(at_most), Some(link)) = (at_most, &passage.link) {
             link.silence().begin(at_most);
         }
         Ok(())
@@ -382,10 +390,13 @@ impl ProxyHttp for Gateway {
         response: &mut ResponseHeader,
         passage: &mut Passage,
     ) -> Result<()> {
+        let there = InAnswer::of(&response.headers);
         if let Some(known) = passage.place.as_ref().and_then(|place| place.application.as_ref()) {
             known.answered(&passage.tried);
+            if there.binding && bound::is_offered_by(&response.headers) {
+                known.asks_to_sign_in_connections();
+            }
         }
-        let there = InAnswer::of(&response.headers);
         if there.binding && passage.alone().is_none() && bound::is_bound_by(&response.headers) {
             return Error::e_explain(
                 ErrorType::InvalidHTTPHeader,
@@ -400,7 +411,13 @@ impl ProxyHttp for Gateway {
         // Wherever anything is asked, the request goes in somebody's name; and where nothing is
         // asked, an answer to somebody may still be about them.
         let is_private = passage.permit.as_ref().is_none_or(|permit| permit.identity().is_some());
-        answers::pass_on(response, there, is_private, passage.promise_of_https())
+        let bodiless =
+            [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&response.status);
+        answers::pass_on(response, there, is_private, passage.promise_of_https())?;
+        if bodiless && (there.transfer_encoding || there.length_above_zero) {
+            return Box::pin(end_with_its_connection(session, response)).await;
+        }
+        Ok(())
     }
 
     /// What goes wrong on the way is told in our words, in [`ProxyHttp::fail_to_proxy`]: Pingora's
@@ -448,6 +465,7 @@ impl ProxyHttp for Gateway {
             Failure::Ours => {
                 tracing::error!(why = error.etype().as_str(), "a request was given up");
             }
+            Failure::UsedUp => tracing::debug!(app, "a connection was closed: {}", kind.as_str()),
             Failure::VisitorGone | Failure::Misread => {
                 if let Some(link) = &passage.link {
                     link.give_up();
@@ -457,7 +475,7 @@ impl ProxyHttp for Gateway {
         }
         let response = match failure {
             _ if begun => None,
-            Failure::VisitorGone => None,
+            Failure::VisitorGone | Failure::UsedUp => None,
             _ if !is_named => Some(Web::nameless_notice(Notice::Unavailable, headers).await),
             Failure::Unreachable => Some(web.notice(Notice::Unreachable { app }, headers).await),
             Failure::Unreadable => Some(web.notice(Notice::Unreadable { app }, headers).await),
@@ -486,11 +504,41 @@ impl ProxyHttp for Gateway {
 }
 
 impl Passage {
+    /// Whether no other request may follow this one over its connection to the application. The
+    /// application is told so, and processes nothing that stands behind it (RFC 9112 §9.6).
+    ///
+    /// Some servers answer without reading the body, and take it for the next request, which no rule
+    /// has judged (CL.0). Others answer HEAD with a body, which the next visitor would get. Over HTTP/2
+    /// both lie in frames of a stream of their own, and nothing is taken for anything else.
+    fn ends_with(&self, session: &mut Session, request: &RequestHeader) -> bool {
+        if request.version == Version::HTTP_2 {
+            return false;
+        }
+        if session.is_body_empty() {
+            return request.method == Method::HEAD;
+        }
+        let app = self.place.as_ref().and_then(|place| place.web.site().app.as_ref());
+        let trusted = app.is_some_and(|app| app.reach.reuse_after_body);
+        !trusted && !self.is_kept_signed_in()
+    }
+
+    /// Whether the connection to the application has to outlast the request, since the application
+    /// signs in connections and this one serves nobody else.
+    fn is_kept_signed_in(&self) -> bool {
+        let application = self.place.as_ref().and_then(|place| place.application.as_ref());
+        self.link.as_ref().is_some_and(|link| link.is_bound())
+            && application.is_some_and(|known| known.signs_in_connections())
+            && self.source.is_some_and(|source| bound::is_told_apart(self.user(), source))
+    }
+
+    fn user(&self) -> Option<UserId> {
+        self.permit.as_ref().and_then(Permit::identity).map(|identity| identity.user)
+    }
+
     /// The number of the connections to the application that serve this visitor alone, if any must.
     fn alone(&self) -> Option<u64> {
         let (link, source) = (self.link.as_ref()?, self.source?);
-        let user = self.permit.as_ref().and_then(Permit::identity).map(|identity| identity.user);
-        link.is_bound().then(|| bound::number(link.number(), user, source))
+        link.is_bound().then(|| bound::number(link.number(), self.user(), source))
     }
 
     /// What tells browsers to come by https alone, where that is so.
@@ -516,8 +564,31 @@ fn in_origin_form(uri: &http::Uri) -> std::result::Result<http::Uri, http::Error
     http::Uri::builder().path_and_query(target).build()
 }
 
+/// Passes on an answer that has no content but announces some, and gives up the connection that it came
+/// over: a server that is wrong about this sends what it announces, and whoever is given the connection
+/// next would take that for their answer. Pingora cannot be told so otherwise than by an error, so the
+/// visitor's connection ends as well.
+///
+/// # Errors
+/// Always: [`USED_UP`] once the answer is on its way.
+async fn end_with_its_connection(session: &mut Session, head: &ResponseHeader) -> Result<()> {
+    let mut head = head.clone();
+    head.remove_header(&TRANSFER_ENCODING);
+    if head.status == StatusCode::NO_CONTENT {
+        head.remove_header(&CONTENT_LENGTH);
+    }
+    session.set_keepalive(None);
+    own::write_head_alone(session, head).await.map_err(Error::into_down)?;
+    Error::e_explain(USED_UP, "the answer is on its way").map_err(Error::into_up)
+}
+
+/// An answer has been passed on, and its connection serves nobody else.
+const USED_UP: ErrorType = ErrorType::new("content is announced where there is none");
+
 /// What went wrong on the way, as the visitor needs to know it.
 enum Failure {
+    /// Nothing.
+    UsedUp,
     VisitorGone,
     Misread,
     Unreachable,
@@ -528,6 +599,9 @@ enum Failure {
 
 fn failure(error: &Error) -> Failure {
     let kind = error.etype();
+    if *kind == USED_UP {
+        return Failure::UsedUp;
+    }
     match error.esource() {
         ErrorSource::Upstream => match kind {
             ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout => {

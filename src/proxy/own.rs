@@ -72,16 +72,10 @@ pub(super) async fn answer(session: &mut Session, response: Response<Bytes>) -> 
         head.insert_header(CONTENT_LENGTH, body.len())?;
     }
     swallow_small_body(session).await;
-    let end = bodiless || body.is_empty();
-    if end && let ServerSession::H2(stream) = session.as_mut() {
-        // Pingora would end it with an empty frame behind the head, and what is said in the words of
-        // gRPC would not be understood: such a head is all there is ("Trailers-Only").
-        return stream.write_response_header(Box::new(head), true);
-    }
-    session.write_response_header(Box::new(head), end).await?;
-    if end {
-        session.write_response_body(None, true).await?;
+    if bodiless || body.is_empty() {
+        write_head_alone(session, head).await?;
     } else {
+        session.write_response_header(Box::new(head), false).await?;
         session
             .write_response_body(Some(body), true)
             .await
@@ -89,6 +83,20 @@ pub(super) async fn answer(session: &mut Session, response: Response<Bytes>) -> 
     }
     linger(session).await;
     Ok(())
+}
+
+/// Writes an answer that is nothing but its head.
+///
+/// # Errors
+/// If the visitor is gone.
+pub(super) async fn write_head_alone(session: &mut Session, head: ResponseHeader) -> Result<()> {
+    if let ServerSession::H2(stream) = session.as_mut() {
+        // Pingora would end it with an empty frame behind the head, and what is said in the words of
+        // gRPC would not be understood: such a head is all there is ("Trailers-Only").
+        return stream.write_response_header(Box::new(head), true);
+    }
+    session.write_response_header(Box::new(head), true).await?;
+    session.write_response_body(None, true).await
 }
 
 /// A short body that is under way is taken in, so that the connection can go on. What stays

@@ -50,16 +50,21 @@ pub(super) struct InAnswer {
     pub(super) set_cookie: bool,
     /// One that may say that the connection has been signed in.
     pub(super) binding: bool,
+    pub(super) transfer_encoding: bool,
+    /// A `Content-Length` other than 0.
+    pub(super) length_above_zero: bool,
 }
 
 impl InAnswer {
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let mut there = Self::default();
-        for name in headers.keys() {
+        for (name, value) in headers {
             match name.as_str() {
                 "cache-control" => there.cache_control = true,
                 "set-cookie" => there.set_cookie = true,
                 "www-authenticate" | "persistent-auth" => there.binding = true,
+                "transfer-encoding" => there.transfer_encoding = true,
+                "content-length" => there.length_above_zero |= value.as_bytes() != b"0",
                 other => there.targeted_cache_control |= answers::is_targeted(other),
             }
         }

@@ -76,7 +76,14 @@ impl Judge<'_> {
             None => None,
             Some(health) => self.health(&below(at, "health"), health),
         };
-        Some(Reach { authority, server_name, host, http2: app.upstream_http2, health })
+        let reuse_after_body = app.upstream_reuse_after_body;
+        if reuse_after_body {
+            let what = "connections are kept after request bodies: if its server answers without \
+                        reading a body, the body runs as a request that no rule has judged";
+            self.warn(&below(at, "upstream_reuse_after_body"), what);
+        }
+        let http2 = app.upstream_http2;
+        Some(Reach { authority, server_name, host, http2, health, reuse_after_body })
     }
 
     fn server_name(&mut self, at: &str, name: &str) -> Option<String> {

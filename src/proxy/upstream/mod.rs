@@ -10,7 +10,7 @@ mod tunnel;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use pingora::upstreams::peer::HttpPeer;
 use smallvec::SmallVec;
@@ -26,6 +26,8 @@ pub(super) struct Application {
     turn: AtomicUsize,
     /// How long it may be silent where somebody looks, in ticks; `None` where nobody can.
     silence: Option<u64>,
+    /// Whether it has ever asked for credentials that sign in a connection.
+    signs_in_connections: AtomicBool,
     made_of: MadeOf,
 }
 
@@ -89,7 +91,8 @@ impl Application {
             places.push(place);
         }
         let silence = (!made_of.http2).then(|| ticks(timeouts.read));
-        Ok(Arc::new(Self { places, turn: AtomicUsize::new(0), silence, made_of }))
+        let (turn, signs_in_connections) = (AtomicUsize::new(0), AtomicBool::new(false));
+        Ok(Arc::new(Self { places, turn, silence, signs_in_connections, made_of }))
     }
 
     /// How to get to a place that was not `tried`, which it is from now on; `None` if nobody knows
@@ -127,6 +130,16 @@ impl Application {
             place.failed();
         }
         (0..self.places.len()).any(|index| !tried.contains(&index))
+    }
+
+    /// It has asked for credentials that sign in a connection.
+    pub(super) fn asks_to_sign_in_connections(&self) {
+        self.signs_in_connections.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has ever asked for credentials that sign in a connection.
+    pub(super) fn signs_in_connections(&self) -> bool {
+        self.signs_in_connections.load(Ordering::Relaxed)
     }
 
     /// The place that was tried last has answered.
