@@ -332,9 +332,15 @@ impl ProxyHttp for Gateway {
         &self,
         _: &mut Session,
         body: &mut Option<Bytes>,
-        _: bool,
+        is_last: bool,
         passage: &mut Passage,
     ) -> Result<()> {
+        // An HTTP/2 body often ends with an empty DATA frame. Pingora would write that as a chunk of
+        // length zero, which is the last chunk, and then the last chunk (its issue 935): the
+        // application would read the second one as the start of the next visitor's request.
+        if is_last && body.as_ref().is_some_and(Bytes::is_empty) {
+            *body = None;
+        }
         if let (Some(body), Some(link)) = (body, &passage.link)
             && !body.is_empty()
             && !is_pong(body)

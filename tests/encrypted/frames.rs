@@ -3,6 +3,7 @@
 //! A connection error ends with GOAWAY or the end of the connection (§5.4.1), a stream error with
 //! `RST_STREAM` or an answer of 4xx (§5.4.2, §8.1.1).
 
+use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 
@@ -13,25 +14,25 @@ use crate::door::Door;
 use crate::means::{HOST, believes, certificates, connects};
 use crate::upstream::Upstream;
 
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
+pub(super) const DATA: u8 = 0;
+pub(super) const HEADERS: u8 = 1;
 const PRIORITY: u8 = 2;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
+pub(super) const RST_STREAM: u8 = 3;
+pub(super) const SETTINGS: u8 = 4;
 const PUSH_PROMISE: u8 = 5;
-const PING: u8 = 6;
+pub(super) const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 
-const END_STREAM: u8 = 1;
-const ACK: u8 = 1;
-const END_HEADERS: u8 = 4;
-const PADDED: u8 = 8;
+pub(super) const END_STREAM: u8 = 1;
+pub(super) const ACK: u8 = 1;
+pub(super) const END_HEADERS: u8 = 4;
+pub(super) const PADDED: u8 = 8;
 
 /// What becomes of a request.
 #[derive(Debug, PartialEq, Eq)]
-enum Fate {
+pub(super) enum Fate {
     /// The whole connection is over.
     Over,
     /// This stream is over.
@@ -40,19 +41,21 @@ enum Fate {
     Answered(u16),
 }
 
-struct Frames {
+pub(super) struct Frames {
     stream: StreamOwned<ClientConnection, TcpStream>,
+    /// What came while an answer to a ping was waited for.
+    kept: VecDeque<Frame>,
 }
 
 #[derive(Debug)]
-struct Frame {
-    kind: u8,
-    flags: u8,
-    stream: u32,
-    payload: Vec<u8>,
+pub(super) struct Frame {
+    pub(super) kind: u8,
+    pub(super) flags: u8,
+    pub(super) stream: u32,
+    pub(super) payload: Vec<u8>,
 }
 
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     let mut bytes = length[1..].to_vec();
     bytes.extend([kind, flags]);
@@ -62,7 +65,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 }
 
 /// Header fields as literals without indexing (RFC 7541 §6.2.2).
-fn fields(fields: &[(&str, &str)]) -> Vec<u8> {
+pub(super) fn fields(fields: &[(&str, &str)]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (name, value) in fields {
         bytes.push(0);
@@ -87,7 +90,7 @@ fn get(stream: u32) -> Vec<u8> {
 
 impl Frames {
     /// A connection on which both sides have said their settings.
-    fn to(door: &Door) -> Self {
+    pub(super) fn to(door: &Door) -> Self {
         let mut frames = Self::silent(door);
         frames.sends(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
         frames.sends(&frame(SETTINGS, 0, 0, &[]));
@@ -96,11 +99,12 @@ impl Frames {
 
     fn silent(door: &Door) -> Self {
         let config = believes(&certificates(door), &[b"h2"]);
-        Self { stream: connects(door.address, HOST, config).unwrap() }
+        let stream = connects(door.address, HOST, config).unwrap();
+        Self { stream, kept: VecDeque::new() }
     }
 
     /// What cannot be sent any more was not wanted any more.
-    fn sends(&mut self, bytes: &[u8]) {
+    pub(super) fn sends(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes).and_then(|()| self.stream.flush());
     }
 
@@ -116,6 +120,10 @@ impl Frames {
 
     /// The next frame; none at the end.
     fn next(&mut self) -> Option<Frame> {
+        self.kept.pop_front().or_else(|| self.reads())
+    }
+
+    fn reads(&mut self) -> Option<Frame> {
         let mut head = [0; 9];
         self.fills(&mut head)?;
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
@@ -126,7 +134,7 @@ impl Frames {
     }
 
     /// Reads until something of this kind has come.
-    fn until(&mut self, kind: u8) -> Option<Frame> {
+    pub(super) fn until(&mut self, kind: u8) -> Option<Frame> {
         loop {
             let frame = self.next()?;
             if frame.kind == kind && !(kind == SETTINGS && frame.flags & ACK != 0) {
@@ -135,15 +143,25 @@ impl Frames {
         }
     }
 
+    /// The next frame of one of these kinds.
+    pub(super) fn until_any(&mut self, kinds: &[u8]) -> Frame {
+        loop {
+            let frame = self.next().unwrap();
+            if kinds.contains(&frame.kind) {
+                return frame;
+            }
+        }
+    }
+
     /// Whether the connection goes on: a ping behind what was sent is answered.
-    fn goes_on(&mut self) -> bool {
+    pub(super) fn goes_on(&mut self) -> bool {
         self.sends(&frame(PING, 0, 0, b"outcome?"));
         loop {
-            let Some(frame) = self.next() else { return false };
+            let Some(frame) = self.reads() else { return false };
             match frame.kind {
                 GOAWAY if frame.payload[4..8] != [0; 4] => return false,
                 PING if frame.flags & ACK != 0 => return true,
-                _ => {}
+                _ => self.kept.push_back(frame),
             }
         }
     }
@@ -159,7 +177,7 @@ impl Frames {
     }
 
     /// What becomes of stream 1.
-    fn fate(&mut self) -> Fate {
+    pub(super) fn fate(&mut self) -> Fate {
         loop {
             let Some(frame) = self.next() else { return Fate::Over };
             match (frame.kind, frame.stream) {

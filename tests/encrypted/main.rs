@@ -5,6 +5,8 @@
 
 #[path = "../support/door.rs"]
 mod door;
+#[path = "../support/exact.rs"]
+mod exact;
 #[path = "../support/upstream.rs"]
 mod upstream;
 #[path = "../support/window.rs"]
@@ -13,6 +15,7 @@ mod window;
 mod wire;
 
 mod applications;
+mod bodies;
 mod certificates;
 mod frames;
 mod http2;
