@@ -35,6 +35,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use doorward::domain::assurance::{Proof, Proofs};
 use doorward::domain::device::Seen;
+use doorward::domain::factor::FactorId;
 use doorward::domain::factor::totp::{Key, Skew};
 use doorward::domain::name::{Email, Group, Login, Name};
 use doorward::domain::password::{Password, PasswordHash};
@@ -604,7 +605,9 @@ impl Place {
         let day = now.plus(Duration::from_hours(24)).millis();
         let mut moments = (day..).map(Timestamp::from_millis);
         let mut over = || moments.next();
-        let proofs = Proofs::default().with(Proof::Password, now).with(Proof::Totp, now);
+        let proofs = Proofs::default()
+            .with(Proof::Password, now)
+            .with(Proof::Totp(FactorId::unknown()), now);
         builder.bar.set_message("sessions");
         let tokens = (0..users).map(|number| (*token(number).hash().as_bytes(), number));
         for (key, number) in sorted(tokens) {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use doorward::config::Config;
 use doorward::domain::assurance::{Evidence, Proof, Proofs, Visitor, judge};
 use doorward::domain::device::DeviceId;
+use doorward::domain::factor::FactorId;
 use doorward::domain::identity::{Identity, UserId};
 use doorward::domain::time::Timestamp;
 use doorward::policy::{Asker, Policy, Request, Sent};
@@ -97,10 +98,10 @@ fn visitors() -> [Evidence; 8] {
         None,
         visitor(&[], false, password()),
         visitor(&[], true, password()),
-        visitor(&[], true, password().with(Proof::Totp, NOW)),
+        visitor(&[], true, password().with(Proof::Totp(FactorId::unknown()), NOW)),
         visitor(&[], true, password().with(device, NOW)),
-        visitor(&[], true, password().with(Proof::RecoveryCode, NOW)),
-        visitor(&["staff"], true, password().with(Proof::Totp, NOW)),
+        visitor(&[], true, password().with(Proof::RecoveryCode(FactorId::unknown()), NOW)),
+        visitor(&["staff"], true, password().with(Proof::Totp(FactorId::unknown()), NOW)),
         visitor(&["staff"], false, password()),
     ]
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use minicbor::{Decode, Encode};
 
 use super::device::DeviceId;
+use super::factor::FactorId;
 use super::identity::Identity;
 use super::time::Timestamp;
 
@@ -219,17 +220,15 @@ fn shorter(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
 }
 
 /// "This kind of thing was shown at this time", for every kind that was.
+///
+/// What proves a second factor names it, and is worth nothing once that factor is gone: in every
+/// session on every host ([`User::visitor`](super::user::User::visitor) leaves it out). Fields 1 and
+/// 2 were proofs that named none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Proofs {
     /// The password, last shown at this time.
     #[n(0)]
     pub password: Option<Timestamp>,
-    /// A code of an authenticator.
-    #[n(1)]
-    pub totp: Option<Timestamp>,
-    /// A recovery code.
-    #[n(2)]
-    pub recovery_code: Option<Timestamp>,
     /// A trusted device: which, and when it was presented.
     #[n(3)]
     pub trusted_device: Option<TrustShown>,
@@ -240,6 +239,23 @@ pub struct Proofs {
     /// one's own protection, and no second factor.
     #[n(5)]
     pub mailed_code: Option<Timestamp>,
+    /// A code of an authenticator: of which.
+    #[n(6)]
+    pub totp: Option<FactorShown>,
+    /// A recovery code: of which set.
+    #[n(7)]
+    pub recovery_code: Option<FactorShown>,
+}
+
+/// A second factor was shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct FactorShown {
+    /// Which one: an authenticator, or a set of recovery codes.
+    #[n(0)]
+    pub factor: FactorId,
+    /// When.
+    #[n(1)]
+    pub at: Timestamp,
 }
 
 /// A trusted device was presented.
@@ -258,10 +274,10 @@ pub struct TrustShown {
 pub enum Proof {
     /// The password.
     Password,
-    /// A code of an authenticator.
-    Totp,
-    /// A recovery code.
-    RecoveryCode,
+    /// A code of this authenticator.
+    Totp(FactorId),
+    /// A recovery code of this set.
+    RecoveryCode(FactorId),
     /// A trusted device.
     TrustedDevice(DeviceId),
     /// A one-time link from an administrator.
@@ -270,14 +286,26 @@ pub enum Proof {
     MailedCode,
 }
 
+impl Proof {
+    /// The factor that it proves, or the set of recovery codes; `None`: it proves none.
+    pub const fn factor(self) -> Option<FactorId> {
+        match self {
+            Self::Totp(factor) | Self::RecoveryCode(factor) => Some(factor),
+            Self::Password | Self::TrustedDevice(_) | Self::Link | Self::MailedCode => None,
+        }
+    }
+}
+
 impl Proofs {
     /// These proofs and `proof`, shown now.
     #[must_use]
     pub fn with(mut self, proof: Proof, now: Timestamp) -> Self {
         match proof {
             Proof::Password => self.password = Some(now),
-            Proof::Totp => self.totp = Some(now),
-            Proof::RecoveryCode => self.recovery_code = Some(now),
+            Proof::Totp(factor) => self.totp = Some(FactorShown { factor, at: now }),
+            Proof::RecoveryCode(factor) => {
+                self.recovery_code = Some(FactorShown { factor, at: now });
+            }
             Proof::TrustedDevice(device) => {
                 self.trusted_device = Some(TrustShown { device, at: now });
             }
@@ -297,7 +325,7 @@ impl Proofs {
     pub fn second_factor(&self, kinds: Kinds) -> Option<Timestamp> {
         let totp = self.totp.filter(|_| kinds.has(Kinds::TOTP));
         let recovery_code = self.recovery_code.filter(|_| kinds.has(Kinds::RECOVERY_CODE));
-        totp.max(recovery_code)
+        totp.map(|shown| shown.at).max(recovery_code.map(|shown| shown.at))
     }
 }
 
@@ -535,6 +563,14 @@ mod tests {
         Proofs::default().with(Proof::Password, ago(seconds_ago))
     }
 
+    fn totp() -> Proof {
+        Proof::Totp(FactorId::unknown())
+    }
+
+    fn recovery_code() -> Proof {
+        Proof::RecoveryCode(FactorId::unknown())
+    }
+
     fn trusted(proofs: Proofs) -> Proofs {
         proofs.with(Proof::TrustedDevice(DeviceId::from([1; 16])), ago(1))
     }
@@ -565,10 +601,10 @@ mod tests {
         let stranger = None;
         let simple = visitor(password(60), false);
         let half = visitor(password(60), true);
-        let full = visitor(password(60).with(Proof::Totp, ago(50)), true);
-        let stale = visitor(password(2_000).with(Proof::Totp, ago(2_000)), true);
+        let full = visitor(password(60).with(totp(), ago(50)), true);
+        let stale = visitor(password(2_000).with(totp(), ago(2_000)), true);
         let by_device = visitor(trusted(password(60)), true);
-        let recovered = visitor(password(60).with(Proof::RecoveryCode, ago(50)), true);
+        let recovered = visitor(password(60).with(recovery_code(), ago(50)), true);
         let (nothing, step) = (Requirement::nothing(), Requirement::step());
         let (sign_in, second) = (Requirement::sign_in(), Requirement::second_factor());
         let (nobody, change) = (Requirement::nobody(), Requirement::change(QUARTER));
@@ -613,7 +649,7 @@ mod tests {
 
     #[test]
     fn without_the_password_nothing_else_counts() {
-        let odd = visitor(Proofs::default().with(Proof::Totp, ago(1)), true);
+        let odd = visitor(Proofs::default().with(totp(), ago(1)), true);
         for requirement in [Requirement::step(), Requirement::sign_in(), fresh_code()] {
             assert_eq!(verdict(&requirement, &odd), "sign in");
         }
@@ -621,7 +657,7 @@ mod tests {
 
     #[test]
     fn unsaved_codes_come_back_wherever_one_is_signed_in() {
-        let proofs = password(60).with(Proof::Totp, ago(50));
+        let proofs = password(60).with(totp(), ago(50));
         let unsaved =
             visitor(proofs, true).map(|visitor| Visitor { codes_unsaved: true, ..visitor });
         assert_eq!(verdict(&Requirement::sign_in(), &unsaved), "save codes");
@@ -634,8 +670,8 @@ mod tests {
         let amr = |proofs: &Proofs| Amr::of(proofs).methods().collect::<Vec<_>>().join(",");
         assert_eq!(amr(&password(1)), "pwd");
         assert_eq!(amr(&trusted(password(1))), "pwd,trusted-device");
-        assert_eq!(amr(&password(1).with(Proof::Totp, ago(1))), "pwd,otp,mfa");
-        assert_eq!(amr(&password(1).with(Proof::RecoveryCode, ago(1))), "pwd,recovery-code,mfa");
+        assert_eq!(amr(&password(1).with(totp(), ago(1))), "pwd,otp,mfa");
+        assert_eq!(amr(&password(1).with(recovery_code(), ago(1))), "pwd,recovery-code,mfa");
     }
 
     fn members(group: &str) -> Only {
@@ -651,7 +687,7 @@ mod tests {
         let user = Only { users: ["ada".to_owned()].into(), groups: BTreeSet::new() };
         let (staff, clients) = (only(&[members("staff")]), only(&[members("clients")]));
         let half = visitor(password(60), true);
-        let full = visitor(password(60).with(Proof::Totp, ago(50)), true);
+        let full = visitor(password(60).with(totp(), ago(50)), true);
         let simple = visitor(password(60), false);
         for (requirement, evidence, expected) in [
             (&clients, &None, "sign in"),
@@ -672,7 +708,7 @@ mod tests {
     fn a_kind_that_does_not_count_is_asked_for_again() {
         let totp = Requirement { kinds: Kinds::TOTP, ..Requirement::second_factor() };
         let codes = Requirement { kinds: Kinds::RECOVERY_CODE, ..Requirement::second_factor() };
-        let recovered = visitor(password(60).with(Proof::RecoveryCode, ago(50)), true);
+        let recovered = visitor(password(60).with(recovery_code(), ago(50)), true);
         assert_eq!(verdict(&totp, &recovered), "challenge");
         assert_eq!(verdict(&codes, &recovered), "pass as somebody");
         assert_eq!(verdict(&Requirement::sign_in(), &recovered), "pass as somebody");
@@ -684,7 +720,7 @@ mod tests {
         let must =
             |proofs, has| visitor(proofs, has).map(|visitor| Visitor { demanded: true, ..visitor });
         let without = must(password(60), false);
-        let with = must(password(60).with(Proof::Totp, ago(50)), true);
+        let with = must(password(60).with(totp(), ago(50)), true);
         for (requirement, evidence, expected) in [
             (Requirement::sign_in(), &without, "set up"),
             (Requirement::second_factor(), &without, "set up"),
@@ -726,6 +762,8 @@ mod tests {
         let shown = (times(), times(), times(), any::<bool>());
         (shown, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
             |((password, totp, recovery_code, device), two_factor, demanded, known)| {
+                let shown = |at: Timestamp| FactorShown { factor: FactorId::unknown(), at };
+                let (totp, recovery_code) = (totp.map(shown), recovery_code.map(shown));
                 let proofs = Proofs { password, totp, recovery_code, ..Proofs::default() };
                 let proofs = if device { trusted(proofs) } else { proofs };
                 let visitor = visitor(proofs, two_factor);

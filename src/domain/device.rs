@@ -11,6 +11,7 @@ use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
 
 use super::agent::Agent;
+use super::factor::FactorId;
 use super::id::random_id;
 use super::lockout::Failures;
 use super::time::Timestamp;
@@ -56,6 +57,10 @@ pub struct TrustedDevice {
     agent: Option<Agent>,
     #[n(9)]
     address: Option<IpAddr>,
+    /// The factor that was shown to make it one, or the set of recovery codes. Devices from when
+    /// proofs did not name their factor have none.
+    #[n(10)]
+    by: Option<FactorId>,
 }
 
 /// From where, and with what, somebody came.
@@ -87,8 +92,15 @@ impl TrustedDevice {
     /// How long a number that was replaced is still taken: requests run side by side.
     pub const OVERLAP: Duration = Duration::from_mins(1);
 
-    /// Trusts a browser for `lasting`, from now. Its cookie carries number one.
-    pub fn new(id: DeviceId, lasting: Duration, seen: &Seen, now: Timestamp) -> Self {
+    /// Trusts a browser for `lasting`, from now, on the strength of this factor. Its cookie carries
+    /// number one.
+    pub fn new(
+        id: DeviceId,
+        by: Option<FactorId>,
+        lasting: Duration,
+        seen: &Seen,
+        now: Timestamp,
+    ) -> Self {
         Self {
             id,
             made: now,
@@ -100,6 +112,7 @@ impl TrustedDevice {
             last_used: now,
             agent: seen.agent.clone(),
             address: seen.address,
+            by,
         }
     }
 
@@ -136,6 +149,16 @@ impl TrustedDevice {
     /// Which one.
     pub fn id(&self) -> DeviceId {
         self.id
+    }
+
+    /// Whether it is trusted because this factor was shown.
+    pub fn rests_on(&self, factor: FactorId) -> bool {
+        self.by == Some(factor)
+    }
+
+    /// It is trusted on the strength of this factor from now on: its owner says so, who has shown it.
+    pub fn rest_on(&mut self, factor: FactorId) {
+        self.by = Some(factor);
     }
 
     /// Whether its time is not over yet.
@@ -217,7 +240,7 @@ mod tests {
     }
 
     fn device() -> TrustedDevice {
-        TrustedDevice::new(DeviceId::from([1; 16]), 30 * DAY, &Seen::default(), at(0))
+        TrustedDevice::new(DeviceId::from([1; 16]), None, 30 * DAY, &Seen::default(), at(0))
     }
 
     fn trusted(number: u64) -> Presented {

@@ -105,6 +105,7 @@ impl Pending {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::factor::FactorId;
 
     fn at(seconds: u64) -> Timestamp {
         Timestamp::from_secs(seconds)
@@ -116,9 +117,9 @@ mod tests {
 
     #[test]
     fn a_rise_stays_in_the_same_stay() {
-        let risen = visit().risen(Proof::Totp, at(500));
+        let risen = visit().risen(Proof::Totp(FactorId::unknown()), at(500));
         assert_eq!(risen.stay, visit().stay);
-        assert_eq!(risen.proofs.totp, Some(at(500)));
+        assert_eq!(risen.proofs.totp.map(|shown| shown.at), Some(at(500)));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::time::Duration;
 use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
 
-use super::assurance::{Proof, Visitor};
+use super::assurance::{Proof, Proofs, Visitor};
 use super::device::{BrowserId, DeviceId, KnownBrowser, Presented, Seen, Tries, TrustedDevice};
 use super::factor::recovery::RecoveryCodes;
 use super::factor::totp::{self, Skew, Totp};
@@ -224,18 +224,28 @@ impl User {
         }
     }
 
-    /// This user as the visitor of `session`. A trusted device counts only while it is one.
+    /// This user as the visitor of `session`.
     pub fn visitor(&self, session: &Session, identity: Arc<Identity>, now: Timestamp) -> Visitor {
-        let mut proofs = session.proofs.clone();
-        proofs.trusted_device = proofs.trusted_device.filter(|shown| {
-            self.devices.iter().any(|device| device.id() == shown.device && device.is_trusted(now))
-        });
         Visitor {
             identity,
-            proofs,
+            proofs: self.honoured(session.proofs.clone(), now),
             has_second_factor: self.has_second_factor(),
             demanded: false,
             codes_unsaved: self.recovery_codes.as_ref().is_some_and(|codes| !codes.are_saved()),
+        }
+    }
+
+    /// What is left of these proofs: one of a factor that is gone says nothing of another, and a
+    /// trusted device counts only while it is one.
+    pub fn honoured(&self, proofs: Proofs, now: Timestamp) -> Proofs {
+        let has = |id| self.authenticators.iter().any(|authenticator| authenticator.id() == id);
+        let codes = self.recovery_codes.as_ref().map(RecoveryCodes::id);
+        let trusts = |id| self.devices.iter().any(|one| one.id() == id && one.is_trusted(now));
+        Proofs {
+            totp: proofs.totp.filter(|shown| has(shown.factor)),
+            recovery_code: proofs.recovery_code.filter(|shown| codes == Some(shown.factor)),
+            trusted_device: proofs.trusted_device.filter(|shown| trusts(shown.device)),
+            ..proofs
         }
     }
 }
@@ -303,6 +313,11 @@ impl User {
         !self.authenticators.is_empty()
     }
 
+    /// The authenticator that was added last.
+    pub fn newest_authenticator(&self) -> FactorId {
+        self.authenticators.last().map_or_else(FactorId::unknown, Totp::id)
+    }
+
     /// The recovery codes, where two-factor was ever on.
     pub fn recovery_codes(&self) -> Option<&RecoveryCodes> {
         self.recovery_codes.as_ref()
@@ -332,11 +347,11 @@ impl User {
         let closed = closed(&self.tries(browser).second_factor, now);
         let judged = match (answer, closed) {
             (Answer::RecoveryCode(code), _) => match &mut self.recovery_codes {
-                Some(codes) => codes.check(code, now).map(|()| Proof::RecoveryCode),
+                Some(codes) => codes.check(code, now).map(|()| Proof::RecoveryCode(codes.id())),
                 None => Err(Rejection::Wrong),
             },
             (Answer::Totp(_), Some(rejection)) => Err(rejection),
-            (Answer::Totp(code), None) => self.check_totp(code, skew, now).map(|()| Proof::Totp),
+            (Answer::Totp(code), None) => self.check_totp(code, skew, now).map(Proof::Totp),
         };
         match (judged, closed) {
             (Ok(_), _) => self.tries(browser).second_factor.clear(),
@@ -352,11 +367,11 @@ impl User {
         code: &totp::Code,
         skew: Skew,
         now: Timestamp,
-    ) -> Result<(), Rejection> {
+    ) -> Result<FactorId, Rejection> {
         let mut best = Err(Rejection::Wrong);
         for authenticator in &mut self.authenticators {
             match authenticator.check(code, skew, now) {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(authenticator.id()),
                 Err(Rejection::Used) => best = Err(Rejection::Used),
                 Err(_) => {}
             }
@@ -453,10 +468,18 @@ impl User {
         new
     }
 
-    /// Trusts a browser, as `id`, from now on, and says until when. Its cookie carries number one.
-    pub fn trust(&mut self, id: DeviceId, how: Trust, seen: &Seen, now: Timestamp) -> Timestamp {
+    /// Trusts a browser, as `id`, from now on, on the strength of this factor, and says until when.
+    /// Its cookie carries number one.
+    pub fn trust(
+        &mut self,
+        id: DeviceId,
+        by: Option<FactorId>,
+        how: Trust,
+        seen: &Seen,
+        now: Timestamp,
+    ) -> Timestamp {
         self.devices.retain(|device| device.is_trusted(now));
-        let device = TrustedDevice::new(id, how.lasting, seen, now);
+        let device = TrustedDevice::new(id, by, how.lasting, seen, now);
         let expires = device.expires();
         self.devices.push(device);
         while self.devices.len() > how.at_most.max(1) {
@@ -592,7 +615,7 @@ mod tests {
     fn a_recovery_code_works_once_in_place_of_the_authenticator() {
         let mut ada = ada_with_two_factor();
         let code = recovery_code(&ada);
-        assert_eq!(ada.answer(&code, None, ONE, at(99)), Ok(Proof::RecoveryCode));
+        assert!(matches!(ada.answer(&code, None, ONE, at(99)), Ok(Proof::RecoveryCode(_))));
         assert_eq!(ada.answer(&code, None, ONE, at(99)), Err(Rejection::Used));
         assert_eq!(ada.most_failures(), (0, 0));
     }
@@ -610,8 +633,8 @@ mod tests {
         assert_eq!(ada.answer(&wrong, None, ONE, now), waiting);
         assert_eq!(ada.most_failures(), (0, 5));
         let code = recovery_code(&ada);
-        assert_eq!(ada.answer(&code, None, ONE, now), Ok(Proof::RecoveryCode));
-        assert_eq!(ada.answer(&right_code(now), None, ONE, now), Ok(Proof::Totp));
+        assert!(matches!(ada.answer(&code, None, ONE, now), Ok(Proof::RecoveryCode(_))));
+        assert!(matches!(ada.answer(&right_code(now), None, ONE, now), Ok(Proof::Totp(_))));
     }
 
     #[test]
@@ -622,9 +645,9 @@ mod tests {
         assert_eq!(ada.answers_closed(None, now), Some(Rejection::Locked));
         let mut unlocked = ada.clone();
         unlocked.unlock();
-        assert_eq!(unlocked.answer(&right_code(now), None, ONE, now), Ok(Proof::Totp));
+        assert!(matches!(unlocked.answer(&right_code(now), None, ONE, now), Ok(Proof::Totp(_))));
         let code = recovery_code(&ada);
-        assert_eq!(ada.answer(&code, None, ONE, now), Ok(Proof::RecoveryCode));
+        assert!(matches!(ada.answer(&code, None, ONE, now), Ok(Proof::RecoveryCode(_))));
     }
 
     #[test]
@@ -633,7 +656,7 @@ mod tests {
         let mine = ada.succeed(None, BrowserId::from([3; 16]), at(100));
         let now = fail(&mut ada, 50);
         assert_eq!(ada.answer(&right_code(now), None, ONE, now), Err(Rejection::Locked));
-        assert_eq!(ada.answer(&right_code(now), Some(mine), ONE, now), Ok(Proof::Totp));
+        assert!(matches!(ada.answer(&right_code(now), Some(mine), ONE, now), Ok(Proof::Totp(_))));
     }
 
     #[test]
@@ -650,7 +673,7 @@ mod tests {
     #[test]
     fn a_new_password_ends_sessions_and_trusted_devices() {
         let mut ada = ada_with_two_factor();
-        ada.trust(DeviceId::from([4; 16]), MONTH, &Seen::default(), at(100));
+        ada.trust(DeviceId::from([4; 16]), None, MONTH, &Seen::default(), at(100));
         let epoch = ada.epoch();
         ada.set_password(PasswordHash::new("$argon2id$…".to_owned()));
         assert_ne!(ada.epoch(), epoch);
@@ -661,7 +684,7 @@ mod tests {
     fn a_proof_by_a_device_that_is_trusted_no_longer_is_left_out() {
         let mut ada = ada_with_two_factor();
         let device = DeviceId::from([4; 16]);
-        ada.trust(device, MONTH, &Seen::default(), at(100));
+        ada.trust(device, None, MONTH, &Seen::default(), at(100));
         let proofs = crate::domain::assurance::Proofs::default()
             .with(Proof::Password, at(200))
             .with(Proof::TrustedDevice(device), at(200));
@@ -683,10 +706,16 @@ mod tests {
     fn the_least_recently_used_of_too_many_devices_goes() {
         let mut ada = ada_with_two_factor();
         for n in 0..10_u8 {
-            ada.trust(DeviceId::from([n; 16]), MONTH, &Seen::default(), at(100 + u64::from(n)));
+            ada.trust(
+                DeviceId::from([n; 16]),
+                None,
+                MONTH,
+                &Seen::default(),
+                at(100 + u64::from(n)),
+            );
         }
         ada.present_device(DeviceId::from([0; 16]), 1, &Seen::default(), at(500));
-        ada.trust(DeviceId::from([99; 16]), MONTH, &Seen::default(), at(600));
+        ada.trust(DeviceId::from([99; 16]), None, MONTH, &Seen::default(), at(600));
         assert_eq!(ada.devices().len(), 10);
         assert_eq!(ada.present_device(DeviceId::from([1; 16]), 1, &Seen::default(), at(700)), None);
         assert!(

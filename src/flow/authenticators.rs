@@ -113,19 +113,20 @@ pub async fn add(
                 Another::TooMany => return Adding::TooMany,
                 Another::Off => return Adding::Off,
             }
-            let newest = held.user.authenticators().last().map(totp::Totp::id);
-            if let (Some(id), Some(name)) = (newest, name) {
-                held.user.rename_authenticator(id, name.clone());
+            let newest = held.user.newest_authenticator();
+            if let Some(name) = name {
+                held.user.rename_authenticator(newest, name.clone());
             }
+            let proof = Proof::Totp(newest);
             let session = session.without_pending();
             Adding::Added(match place {
                 Place::Beside => {
                     held.tell(caller.event(user, What::AuthenticatorAdded));
-                    go_on(env, caller, held, &session, Proof::Totp, &fresh)
+                    go_on(env, caller, held, &session, proof, &fresh)
                 }
                 Place::Instead { .. } => {
                     held.tell(caller.event(user, What::AuthenticatorReplaced));
-                    let session = session.risen(Proof::Totp, caller.now);
+                    let session = session.risen(proof, caller.now);
                     go_on_alone(env, caller, held, session, &fresh)
                 }
             })

@@ -85,7 +85,7 @@ pub(super) fn tell_refused(
 fn next(env: &Env, caller: &Caller, user: &User, session: &Session, proof: Proof) -> Next {
     let now = caller.now;
     let visitor = user.visitor(session, Arc::new(user.identity()), now);
-    if visitor.known().is_some() && proof != Proof::RecoveryCode {
+    if visitor.known().is_some() && !matches!(proof, Proof::RecoveryCode(_)) {
         return Next::Onward;
     }
     env.next_inside(user, &session.risen(proof, now).proofs, now)
@@ -93,8 +93,8 @@ fn next(env: &Env, caller: &Caller, user: &User, session: &Session, proof: Proof
 
 fn shown(proof: Proof) -> What {
     match proof {
-        Proof::RecoveryCode => What::RecoveryCodeUsed,
-        Proof::Totp => What::TotpShown,
+        Proof::RecoveryCode(_) => What::RecoveryCodeUsed,
+        Proof::Totp(_) => What::TotpShown,
         Proof::TrustedDevice(_) => What::DeviceUsed,
         Proof::MailedCode => What::MailedCodeShown,
         Proof::Password | Proof::Link => What::Confirmed,

@@ -6,7 +6,7 @@ use super::admit::Visit;
 use super::env::{Caller, Env};
 use super::set_up::owed;
 use super::visits::live_session;
-use crate::domain::assurance::Proofs;
+use crate::domain::assurance::{FactorShown, Proofs};
 use crate::domain::factor::recovery::RecoveryCodes;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{FirstFactorAsks, User};
@@ -61,9 +61,9 @@ fn may_set_up(env: &Env, user: &User, proofs: &Proofs, now: Timestamp) -> bool {
 
 /// Whether a recovery code was the last that was shown, and no authenticator is newer than that.
 fn has_lost_it(user: &User, proofs: &Proofs) -> bool {
-    let Some(shown) = proofs.recovery_code.filter(|_| proofs.recovery_code > proofs.totp) else {
-        return false;
-    };
+    let at = |shown: Option<FactorShown>| shown.map(|shown| shown.at);
+    let (totp, recovery_code) = (at(proofs.totp), at(proofs.recovery_code));
+    let Some(shown) = recovery_code.filter(|_| recovery_code > totp) else { return false };
     user.authenticators().iter().all(|authenticator| authenticator.added() <= shown)
 }
 

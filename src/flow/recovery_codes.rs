@@ -3,8 +3,10 @@
 use super::admit::Visit;
 use super::env::{Caller, Env};
 use super::visits::live_session;
+use crate::domain::assurance::{FactorShown, Proofs};
 use crate::domain::event::What;
 use crate::domain::factor::recovery::RecoveryCodes;
+use crate::domain::session::Session;
 use crate::store::Unavailable;
 
 /// The recovery codes of whoever this visit is. That somebody looks at them again, once they were
@@ -31,8 +33,13 @@ pub async fn look(
     Ok(looked.await?.flatten())
 }
 
-/// Makes new recovery codes; the old ones are dead at once. Says whether it was done: not where
-/// two-factor is off, for then there are none, nor where the visit is over.
+/// Makes new recovery codes; the old ones are dead at once, and so is what they proved elsewhere. Says
+/// whether it was done: not where two-factor is off, for then there are none, nor where the visit is
+/// over.
+///
+/// Who came in by a code of the old set, because the phone is lost, is shown the new one: what this
+/// session proved by the old set counts as proved by the new one. They would else be asked for a code
+/// that they have not seen yet.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
@@ -43,14 +50,19 @@ pub async fn renew(env: &Env, caller: &Caller, visit: &Visit) -> Result<bool, Un
     let renewed = env
         .store
         .update(reads, |held| {
-            let goes_on = live_session(env, caller, held).is_some();
+            let Some(session) = live_session(env, caller, held) else { return false };
+            let shown = held.user.honoured(session.proofs.clone(), caller.now).recovery_code;
             let owner = &mut held.user;
-            let renewed =
-                goes_on && env.chance.draw(|rng| owner.renew_recovery_codes(how, rng, caller.now));
-            if renewed {
-                held.tell(caller.event(user, What::RecoveryCodesRenewed));
+            if !env.chance.draw(|rng| owner.renew_recovery_codes(how, rng, caller.now)) {
+                return false;
             }
-            renewed
+            held.tell(caller.event(user, What::RecoveryCodesRenewed));
+            if let (Some(shown), Some(codes)) = (shown, held.user.recovery_codes()) {
+                let shown = Some(FactorShown { factor: codes.id(), ..shown });
+                let proofs = Proofs { recovery_code: shown, ..session.proofs };
+                held.session = Some(Session { proofs, ..session });
+            }
+            true
         })
         .await?;
     Ok(renewed.unwrap_or(false))

@@ -138,7 +138,7 @@ pub async fn turn_on(
                 TurnedOn::Now => {
                     tell_of_first(env, caller, held, &not_me);
                     let session = session.without_pending();
-                    let proof = Proof::Totp;
+                    let proof = Proof::Totp(held.user.newest_authenticator());
                     SetUp::On(rise(env, caller, held, &session, proof, trust_device, &fresh))
                 }
             }

@@ -10,6 +10,7 @@ use crate::config::{App, Config, Expected, PolicyTest, Shown, TestVisitor};
 use crate::domain::assurance::{Evidence, Proof, Proofs, Verdict, Visitor};
 use crate::domain::demand::Since;
 use crate::domain::device::DeviceId;
+use crate::domain::factor::FactorId;
 use crate::domain::identity::{Identity, UserId};
 use crate::domain::time::Timestamp;
 use crate::policy::{Request, Rule, Sent, Unreadable};
@@ -68,8 +69,8 @@ pub fn shown(config: &Config, app: &App, visitor: &TestVisitor, now: Timestamp) 
     let proofs = visitor.shown.iter().fold(Proofs::default(), |proofs, shown| {
         let proof = match shown {
             Shown::Password => Proof::Password,
-            Shown::Totp => Proof::Totp,
-            Shown::RecoveryCode => Proof::RecoveryCode,
+            Shown::Totp => Proof::Totp(FactorId::unknown()),
+            Shown::RecoveryCode => Proof::RecoveryCode(FactorId::unknown()),
             Shown::TrustedDevice => Proof::TrustedDevice(DeviceId::from([0; 16])),
         };
         proofs.with(proof, now)

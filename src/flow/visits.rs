@@ -64,8 +64,8 @@ pub(super) fn rise(
         if let Some(device) = caller.device_of(user) {
             held.user.forget_device(device.id);
         }
-        let expires =
-            held.user.trust(fresh.device, env.config.trusted_devices, &caller.seen(), now);
+        let (by, how) = (proof.factor(), env.config.trusted_devices);
+        let expires = held.user.trust(fresh.device, by, how, &caller.seen(), now);
         held.tell(caller.event(user, What::DeviceTrusted));
         given.device = Some(DeviceCookie { user, id: fresh.device, number: 1, expires });
     }

@@ -307,6 +307,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::domain::assurance::{Evidence, Proof, Proofs, Requirement, Verdict, Visitor, judge};
+    use crate::domain::factor::FactorId;
     use crate::domain::time::Timestamp;
     use crate::domain::user::{Identity, UserId};
 
@@ -328,7 +329,9 @@ mod tests {
     fn permit(identity: Option<Identity>) -> Permit {
         let evidence: Evidence = identity.map(|identity| Visitor {
             identity: Arc::new(identity),
-            proofs: Proofs::default().with(Proof::Password, NOW).with(Proof::Totp, NOW),
+            proofs: Proofs::default()
+                .with(Proof::Password, NOW)
+                .with(Proof::Totp(FactorId::unknown()), NOW),
             has_second_factor: true,
             demanded: false,
             codes_unsaved: false,

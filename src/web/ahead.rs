@@ -11,6 +11,7 @@ use crate::config::App;
 use crate::domain::assurance::{
     Evidence, Kinds, Level, Proof, Requirement, Verdict, Visitor, judge,
 };
+use crate::domain::factor::FactorId;
 use crate::flow::{Foreseen, foresee};
 use crate::policy::{OwnPage, Request, Sent};
 
@@ -137,7 +138,7 @@ impl Desk {
         Some(match when {
             When::Now => visitor,
             When::Shown => Visitor {
-                proofs: visitor.proofs.clone().with(Proof::Totp, now),
+                proofs: visitor.proofs.clone().with(Proof::Totp(FactorId::unknown()), now),
                 has_second_factor: true,
                 demanded: false,
                 ..visitor

@@ -56,8 +56,8 @@ pub(super) async fn whoami(State(desk): State<Desk>, guest: Guest) -> Response {
 fn shown(proofs: &Proofs) -> Map<String, Value> {
     [
         ("password", proofs.password),
-        ("totp", proofs.totp),
-        ("recovery-code", proofs.recovery_code),
+        ("totp", proofs.totp.map(|shown| shown.at)),
+        ("recovery-code", proofs.recovery_code.map(|shown| shown.at)),
         ("trusted-device", proofs.trusted_device.map(|shown| shown.at)),
         ("link", proofs.link),
     ]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use doorward::store::memory::Memory;
 use http::StatusCode;
 
-use crate::gate::{Browser, Gate, PASSWORD};
+use crate::gate::{Browser, Gate, PASSWORD, Protected};
 
 const PORTAL: &str = "https://id.example.com";
 const CRM: &str = "https://crm.example.com";
@@ -442,4 +442,135 @@ async fn nobody_is_told_of_hosts_to_which_they_are_not_going() {
     let (leads_to, all) = said(&window);
     assert_eq!(leads_to, format!("'self' {WIKI}"));
     assert!(!all.contains("crm"), "{all}");
+}
+
+/// Ada, signed in with her second factor at the portal and at both applications.
+async fn everywhere(gate: &Gate) -> (Window, Protected) {
+    let ada = gate.protects("ada").await;
+    let mut window = Window::new(gate);
+    window.visits(&format!("{WIKI}/page")).await;
+    window.signs_in("ada").await;
+    let code = ada.code(gate);
+    window.sends(&[("code", &code)]).await;
+    window.follows().await;
+    assert_eq!(window.reaches(WIKI, "/page"), "ada");
+    assert_eq!(window.now().page, "pwd,otp,mfa");
+    window.visits(&format!("{CRM}/")).await;
+    assert_eq!(window.reaches(CRM, "/"), "ada");
+    assert_eq!(window.now().page, "pwd,otp,mfa");
+    gate.waits_for_the_next_code();
+    (window, ada)
+}
+
+/// What this browser, with the cookies that it had, is let through with.
+async fn passes(mut browser: Browser, target: &str) -> Option<String> {
+    browser.opens(target).await;
+    browser.passed.is_some().then_some(browser.page)
+}
+
+impl Window {
+    /// Opens a page of the portal and sends its form with a code.
+    async fn changes(&mut self, page: &str, code: &str) -> &mut Self {
+        self.visits(&format!("{PORTAL}{page}")).await;
+        self.sends(&[("code", code)]).await;
+        assert_eq!(self.now().status, StatusCode::SEE_OTHER, "{}", self.now().page);
+        self
+    }
+
+    /// Sets up a new key on this page of the portal.
+    async fn sets_up_at(&mut self, gate: &Gate, page: &str, also: &[(&str, &str)]) -> &mut Self {
+        self.visits(&format!("{PORTAL}{page}")).await;
+        let code = self.now().secret().code_at(gate.now()).expose().to_owned();
+        let fields = [&[("code", code.as_str())], also].concat();
+        self.sends(&fields).await;
+        assert_eq!(self.now().status, StatusCode::SEE_OTHER, "{}", self.now().page);
+        self
+    }
+}
+
+#[tokio::test]
+async fn a_factor_that_is_gone_proves_nothing_on_any_host_not_even_of_the_next_one() {
+    let gate = gate();
+    let (mut window, ada) = everywhere(&gate).await;
+    let copy = window.clone();
+    window.changes("/.doorward/security/turn-off", &ada.code(&gate)).await;
+    assert_eq!(passes(copy.at[WIKI].clone(), "/page").await, None, "two-factor is off");
+    assert_eq!(passes(copy.at[CRM].clone(), "/").await.as_deref(), Some("pwd"));
+    gate.waits_for_the_next_code();
+    window.sets_up_at(&gate, "/.doorward/set-up", &[]).await;
+    window.follows().await.sends(&[("saved", "yes")]).await;
+    assert_eq!(passes(copy.at[WIKI].clone(), "/page").await, None, "another factor is on");
+    assert_eq!(passes(copy.at[CRM].clone(), "/").await, None);
+    // Whoever showed the new one is taken there without being asked again.
+    window.visits(&format!("{WIKI}/page")).await;
+    assert_eq!(window.reaches(WIKI, "/page"), "ada");
+    assert_eq!(window.now().page, "pwd,otp,mfa");
+}
+
+#[tokio::test]
+async fn an_authenticator_that_was_replaced_or_removed_proves_nothing_on_other_hosts() {
+    let gate = gate();
+    let (mut window, _) = everywhere(&gate).await;
+    let copy = window.clone();
+    let keeping = [("asked_devices", "yes")];
+    window.sets_up_at(&gate, "/.doorward/security/replace", &keeping).await;
+    assert_eq!(passes(copy.at[WIKI].clone(), "/page").await, None, "replaced");
+    window.visits(&format!("{WIKI}/page")).await;
+    assert_eq!(window.reaches(WIKI, "/page"), "ada");
+    let replaced = window.clone();
+
+    gate.waits_for_the_next_code();
+    window.sets_up_at(&gate, "/.doorward/security/authenticators/add", &[]).await;
+    window.visits(&format!("{PORTAL}/.doorward/security")).await;
+    let mark = "/.doorward/security/authenticators/";
+    let page = window.now().page.clone();
+    let mut ids = page.split(mark).skip(1).filter_map(|rest| rest.split_once("/remove"));
+    let (first, _) = ids.find(|(id, _)| id.len() == 32).unwrap();
+    window.visits(&format!("{PORTAL}{mark}{first}/remove")).await;
+    window.sends(&[]).await;
+    assert_eq!(window.now().status, StatusCode::SEE_OTHER, "{}", window.now().page);
+    assert_eq!(passes(replaced.at[WIKI].clone(), "/page").await, None, "removed");
+}
+
+#[tokio::test]
+async fn codes_of_an_old_set_prove_nothing_on_other_hosts_and_who_made_the_new_ones_sees_them() {
+    let gate = gate();
+    let ada = gate.protects("ada").await;
+    let mut window = Window::new(&gate);
+    window.visits(&format!("{WIKI}/page")).await;
+    window.signs_in("ada").await;
+    window.visits(&format!("{PORTAL}/.doorward/challenge?kind=recovery-code")).await;
+    window.sends(&[("code", &ada.recovery_codes[0])]).await;
+    window.visits(&format!("{WIKI}/page")).await;
+    assert_eq!(window.reaches(WIKI, "/page"), "ada");
+    assert_eq!(window.now().page, "pwd,recovery-code,mfa");
+    let copy = window.clone();
+    window.visits(&format!("{PORTAL}/.doorward/security/recovery-codes/regenerate")).await;
+    window.sends(&[]).await.follows().await;
+    let codes = window.now().recovery_codes();
+    assert_eq!(codes.len(), 12, "{}", window.now().page);
+    window.sends(&[("saved", "yes")]).await;
+    assert_eq!(passes(copy.at[WIKI].clone(), "/page").await, None);
+    window.visits(&format!("{WIKI}/page")).await;
+    assert_eq!(window.reaches(WIKI, "/page"), "ada", "who made them need not type one at once");
+}
+
+#[tokio::test]
+async fn a_ticket_carries_no_proof_of_a_factor_that_is_gone_when_it_is_taken() {
+    let gate = gate();
+    let (mut window, ada) = everywhere(&gate).await;
+    window.at.get_mut(WIKI).unwrap().cookies.remove("__Host-doorward-session");
+    let mut late = window.clone();
+    late.opens(&format!("{WIKI}/page")).await;
+    let enter = late.now().location().unwrap();
+    late.opens(&enter).await;
+    let ticket = late.now().location().unwrap();
+    assert!(ticket.contains("/.doorward/ticket"), "{ticket}");
+    window.changes("/.doorward/security/turn-off", &ada.code(&gate)).await;
+    gate.waits(Duration::from_secs(1));
+    late.opens(&ticket).await;
+    let wiki = late.at[WIKI].clone();
+    assert!(wiki.session().is_some(), "the stay goes on, and so the ticket is good");
+    assert_eq!(passes(wiki.clone(), "/open/").await.as_deref(), Some("pwd"));
+    assert_eq!(passes(wiki, "/page").await, None);
 }

@@ -55,7 +55,7 @@ fn ada() -> User {
     ada.succeed(None, BrowserId::from([2; 16]), NOW);
     let trust = Trust { lasting: Duration::from_hours(720), at_most: 10 };
     let seen = Seen::default();
-    ada.trust(DeviceId::from([3; 16]), trust, &seen, NOW);
+    ada.trust(DeviceId::from([3; 16]), None, trust, &seen, NOW);
     ada.present_device(DeviceId::from([3; 16]), 1, &seen, NOW);
     ada.present_device(DeviceId::from([3; 16]), 2, &seen, NOW);
     let _charge = ada.charge_password(None, NOW).unwrap();
@@ -71,7 +71,7 @@ fn ada_later() -> User {
     let (other, skew) = (Key::from_bytes(&[6; 20]).unwrap(), Skew::default());
     ada.add_authenticator(other.clone(), &other.code_at(NOW), skew, &mut Counting(99), NOW);
     let trust = Trust { lasting: Duration::from_hours(720), at_most: 10 };
-    ada.trust(DeviceId::from([7; 16]), trust, &seen(), NOW);
+    ada.trust(DeviceId::from([7; 16]), None, trust, &seen(), NOW);
     ada.freeze(first, NOW);
     ada.verification_link(Email::parse("ada@example.org").unwrap(), NOW);
     ada.take_new_email(NOW);
@@ -97,8 +97,8 @@ fn seen() -> Seen {
 fn session() -> Session {
     let proofs = Proofs::default()
         .with(Proof::Password, NOW)
-        .with(Proof::Totp, NOW)
-        .with(Proof::RecoveryCode, NOW)
+        .with(Proof::Totp(FactorId::from([6; 16])), NOW)
+        .with(Proof::RecoveryCode(FactorId::from([7; 16])), NOW)
         .with(Proof::TrustedDevice(DeviceId::from([3; 16])), NOW)
         .with(Proof::Link, NOW);
     let mut session = Session::begin(UserId::from([1; 16]), StayId::from([4; 16]), proofs);
@@ -242,7 +242,7 @@ where
 
 #[test]
 fn a_user_is_read_as_it_was_written() {
-    is_as_it_was(&ada_later(), include_str!("golden/user-5.hex"));
+    is_as_it_was(&ada_later(), include_str!("golden/user-6.hex"));
     is_as_it_was(&bob_later(), include_str!("golden/user-4.hex"));
 }
 
@@ -273,6 +273,30 @@ fn a_user_from_when_authenticators_had_no_name_is_read_and_written_as_before() {
 }
 
 #[test]
+fn a_user_from_when_proofs_named_no_factor_is_read_and_written_as_before() {
+    let golden: String = include_str!("golden/user-5.hex").split_whitespace().collect();
+    let bytes = HEXLOWER.decode(golden.as_bytes()).unwrap();
+    let read: User = minicbor::decode(&bytes).unwrap();
+    assert_eq!(HEXLOWER.encode(&minicbor::to_vec(&read).unwrap()), golden);
+    assert_eq!(read.recovery_codes().unwrap().id(), FactorId::unknown());
+    assert_eq!(read.authenticators(), ada_later().authenticators());
+}
+
+#[test]
+fn what_proved_a_second_factor_and_did_not_name_it_is_to_be_shown_again() {
+    let golden: String = include_str!("golden/session-2.hex").split_whitespace().collect();
+    let bytes = HEXLOWER.decode(golden.as_bytes()).unwrap();
+    let read: Session = minicbor::decode(&bytes).unwrap();
+    let proofs = session().proofs;
+    let named_none = |proofs| Proofs { totp: None, recovery_code: None, ..proofs };
+    assert_eq!(read, Session { proofs: named_none(proofs.clone()), ..session() });
+    let golden: String = include_str!("golden/ticket-1.hex").split_whitespace().collect();
+    let bytes = HEXLOWER.decode(golden.as_bytes()).unwrap();
+    let read: Ticket = minicbor::decode(&bytes).unwrap();
+    assert_eq!(read, Ticket { proofs: named_none(proofs), ..ticket() });
+}
+
+#[test]
 fn a_user_whom_an_operator_keeps_out_is_read_as_it_was_written() {
     is_as_it_was(&bob(), include_str!("golden/user-2.hex"));
 }
@@ -284,14 +308,14 @@ fn a_password_taken_over_is_read_as_it_was_written() {
 
 #[test]
 fn a_session_is_read_as_it_was_written() {
-    is_as_it_was(&session(), include_str!("golden/session-2.hex"));
+    is_as_it_was(&session(), include_str!("golden/session-5.hex"));
     let (_, mailed) = MailedCode::random(&mut Counting(1), NOW);
     let proofs = session().proofs.with(Proof::MailedCode, NOW);
     let later = Session { mailed: Some(mailed), proofs, ..session() };
-    is_as_it_was(&later, include_str!("golden/session-3.hex"));
+    is_as_it_was(&later, include_str!("golden/session-6.hex"));
     let mut another = session();
     another.await_first_code(key(), Becomes::Another, NOW);
-    is_as_it_was(&another, include_str!("golden/session-4.hex"));
+    is_as_it_was(&another, include_str!("golden/session-7.hex"));
 }
 
 #[test]
@@ -299,7 +323,8 @@ fn a_session_from_before_there_were_stays_belongs_to_none() {
     let golden: String = include_str!("golden/session-1.hex").split_whitespace().collect();
     let bytes = HEXLOWER.decode(golden.as_bytes()).unwrap();
     let read: Session = minicbor::decode(&bytes).unwrap();
-    assert_eq!(read, Session { stay: None, ..session() });
+    let proofs = Proofs { totp: None, recovery_code: None, ..session().proofs };
+    assert_eq!(read, Session { stay: None, proofs, ..session() });
 }
 
 #[test]
@@ -311,7 +336,7 @@ fn a_stay_is_read_as_it_was_written() {
 
 #[test]
 fn a_ticket_is_read_as_it_was_written() {
-    is_as_it_was(&ticket(), include_str!("golden/ticket-1.hex"));
+    is_as_it_was(&ticket(), include_str!("golden/ticket-2.hex"));
 }
 
 #[test]
@@ -362,14 +387,14 @@ fn print_records() {
     for (name, bytes) in [
         ("user", minicbor::to_vec(ada()).unwrap()),
         ("user-2", minicbor::to_vec(bob()).unwrap()),
-        ("user-5", minicbor::to_vec(ada_later()).unwrap()),
+        ("user-6", minicbor::to_vec(ada_later()).unwrap()),
         ("user-4", minicbor::to_vec(bob_later()).unwrap()),
-        ("session-3", {
+        ("session-6", {
             let (_, mailed) = MailedCode::random(&mut Counting(1), NOW);
             let proofs = session().proofs.with(Proof::MailedCode, NOW);
             minicbor::to_vec(Session { mailed: Some(mailed), proofs, ..session() }).unwrap()
         }),
-        ("session-4", {
+        ("session-7", {
             let mut another = session();
             another.await_first_code(key(), Becomes::Another, NOW);
             minicbor::to_vec(another).unwrap()
@@ -385,9 +410,9 @@ fn print_records() {
             minicbor::to_vec(Event { agent: seen().agent, ..user }).unwrap()
         }),
         ("passwords", minicbor::to_vec(taken_over()).unwrap()),
-        ("session", minicbor::to_vec(session()).unwrap()),
+        ("session-5", minicbor::to_vec(session()).unwrap()),
         ("stay", minicbor::to_vec(stay()).unwrap()),
-        ("ticket", minicbor::to_vec(ticket()).unwrap()),
+        ("ticket-2", minicbor::to_vec(ticket()).unwrap()),
         ("link", minicbor::to_vec(link()).unwrap()),
         ("event-user", minicbor::to_vec(event(user, Some("192.0.2.1"), None)).unwrap()),
         (

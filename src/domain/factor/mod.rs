@@ -16,12 +16,19 @@ pub mod totp;
 use super::secret::Secret;
 use super::time::Timestamp;
 
-/// Names one factor of a person; it opens nothing.
+/// Names one factor of a person, or one set of recovery codes; it opens nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
 #[cbor(transparent)]
 pub struct FactorId(#[n(0)] ByteArray<16>);
 
 random_id!(FactorId);
+
+impl FactorId {
+    /// What names a factor from when factors had no names; a person has one such at most.
+    pub fn unknown() -> Self {
+        Self::from([0; 16])
+    }
+}
 
 /// What a person calls a factor of theirs: 1 to 64 characters, none of them a control character.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]

@@ -10,7 +10,7 @@ use data_encoding::BASE32_NOPAD;
 use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
 
-use super::Rejection;
+use super::{FactorId, Rejection};
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 
@@ -24,6 +24,9 @@ pub struct RecoveryCodes {
     /// When the person said that the codes are saved.
     #[n(2)]
     saved: Option<Timestamp>,
+    /// Sets from when a proof did not name its factor have none.
+    #[n(3)]
+    id: Option<FactorId>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -41,7 +44,12 @@ impl RecoveryCodes {
     /// A new set of `count` codes, not yet saved by the person.
     pub fn random(rng: &mut dyn CryptoRng, count: usize, now: Timestamp) -> Self {
         let codes = (0..count).map(|_| Entry { code: Code::random(rng), used: None }).collect();
-        Self { codes, made: now, saved: None }
+        Self { codes, made: now, saved: None, id: Some(FactorId::random(rng)) }
+    }
+
+    /// Which set: no other ever has the same name.
+    pub fn id(&self) -> FactorId {
+        self.id.unwrap_or_else(FactorId::unknown)
     }
 
     /// Judges `code` and, if it is right, uses it up.

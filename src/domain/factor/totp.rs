@@ -51,7 +51,7 @@ impl Totp {
 
     /// Which one.
     pub fn id(&self) -> FactorId {
-        self.id.unwrap_or_else(|| FactorId::from([0; 16]))
+        self.id.unwrap_or_else(FactorId::unknown)
     }
 
     /// What its owner calls it.

@@ -152,7 +152,13 @@ mod tests {
         let mut rng = <rand::rngs::StdRng as rand::SeedableRng>::seed_from_u64(7);
         ada.turn_on(key.clone(), &key.code_at(NOW), how, &mut rng, NOW);
         let lasting = std::time::Duration::from_hours(1);
-        ada.trust(DeviceId::from([4; 16]), Trust { lasting, at_most: 10 }, &Seen::default(), NOW);
+        ada.trust(
+            DeviceId::from([4; 16]),
+            None,
+            Trust { lasting, at_most: 10 },
+            &Seen::default(),
+            NOW,
+        );
         ada.strangers.password.fail(NOW);
         ada.strangers.second_factor.fail(NOW);
         ada

@@ -95,18 +95,22 @@ impl User {
         if forget_devices {
             self.devices.clear();
         }
+        // Those that are kept are trusted by whoever has just shown this one.
+        self.devices.iter_mut().for_each(|device| device.rest_on(id));
         self.end_sessions();
         Another::Added
     }
 
-    /// Removes one of several authenticators; every session ends. Says whether there was one to
-    /// remove: the last one is not, that would be turning two-factor off.
+    /// Removes one of several authenticators, and trusts no device any longer because of it; every
+    /// session ends. Says whether there was one to remove: the last one is not, that would be turning
+    /// two-factor off.
     pub fn remove_authenticator(&mut self, id: FactorId) -> bool {
         let there = self.authenticators.iter().any(|authenticator| authenticator.id() == id);
         if !there || self.authenticators.len() < 2 {
             return false;
         }
         self.authenticators.retain(|authenticator| authenticator.id() != id);
+        self.devices.retain(|device| !device.rests_on(id));
         self.end_sessions();
         true
     }
@@ -137,8 +141,8 @@ impl User {
         Ok(())
     }
 
-    /// Makes a new set of recovery codes; the old one is dead at once. Says whether two-factor is
-    /// on: without it there are none.
+    /// Makes a new set of recovery codes; the old one is dead at once, and no device is trusted any
+    /// longer because of it. Says whether two-factor is on: without it there are none.
     pub fn renew_recovery_codes(
         &mut self,
         how: TurnOn,
@@ -147,6 +151,9 @@ impl User {
     ) -> bool {
         if !self.has_second_factor() {
             return false;
+        }
+        if let Some(old) = self.recovery_codes.as_ref().map(RecoveryCodes::id) {
+            self.devices.retain(|device| !device.rests_on(old));
         }
         self.recovery_codes = Some(RecoveryCodes::random(rng, how.recovery_codes, now));
         true
@@ -357,7 +364,8 @@ mod tests {
     use rand::rngs::StdRng;
 
     use super::*;
-    use crate::domain::device::Seen;
+    use crate::domain::assurance::{Proof, Proofs};
+    use crate::domain::device::{Seen, TrustedDevice};
     use crate::domain::name::Name;
     use crate::domain::password::PasswordHash;
     use crate::domain::user::{Change, Profile, Trust, TurnedOn, UserId};
@@ -389,7 +397,7 @@ mod tests {
         let turned = ada.turn_on(key(5), &key(5).code_at(NOW), HOW, &mut rng(), NOW);
         assert_eq!(turned, TurnedOn::Now);
         let trust = Trust { lasting: Duration::from_hours(1), at_most: 10 };
-        ada.trust(DeviceId::from([4; 16]), trust, &Seen::default(), NOW);
+        ada.trust(DeviceId::from([4; 16]), None, trust, &Seen::default(), NOW);
         ada
     }
 
@@ -440,6 +448,84 @@ mod tests {
         assert!(!ada.has_second_factor() && ada.devices().is_empty());
         assert_eq!(ada.recovery_codes(), None);
         assert_ne!(ada.epoch(), epoch);
+    }
+
+    /// What a session counts for that has shown this.
+    fn honoured(ada: &User, proof: Proof) -> Proofs {
+        ada.honoured(Proofs::default().with(proof, NOW), NOW)
+    }
+
+    #[test]
+    fn a_proof_is_worth_nothing_once_its_factor_is_gone() {
+        let gone: [fn(&mut User); 5] = [
+            |ada| {
+                let code = Answer::Totp(key(5).code_at(later(1)));
+                assert_eq!(ada.turn_off(&code, None, HOW.skew, later(1)), Ok(()));
+                let (code, mut other) = (key(5).code_at(later(2)), StdRng::seed_from_u64(8));
+                ada.turn_on(key(5), &code, HOW, &mut other, later(2));
+            },
+            |ada| {
+                let (code, mut other) = (key(6).code_at(NOW), StdRng::seed_from_u64(8));
+                ada.replace_authenticators(key(6), &code, HOW.skew, true, &mut other, NOW);
+            },
+            |ada| {
+                let (code, mut other) = (key(6).code_at(NOW), StdRng::seed_from_u64(8));
+                let first = ada.newest_authenticator();
+                ada.add_authenticator(key(6), &code, HOW.skew, &mut other, NOW);
+                assert!(ada.remove_authenticator(first));
+            },
+            User::reset_second_factor,
+            |ada| {
+                ada.freeze(ada.newest_authenticator(), NOW);
+                ada.thaw();
+            },
+        ];
+        for (number, end) in gone.into_iter().enumerate() {
+            let mut ada = ada();
+            let proof = Proof::Totp(ada.newest_authenticator());
+            assert!(honoured(&ada, proof).totp.is_some());
+            assert!(honoured(&ada, Proof::Totp(FactorId::unknown())).totp.is_none());
+            end(&mut ada);
+            assert_eq!(honoured(&ada, proof).totp, None, "{number}");
+        }
+    }
+
+    #[test]
+    fn a_new_set_of_recovery_codes_ends_what_the_old_one_proved_and_trusts() {
+        let mut ada = bare();
+        ada.turn_on(key(5), &key(5).code_at(NOW), HOW, &mut rng(), NOW);
+        let code = ada.recovery_codes().unwrap().unused().next().unwrap().clone();
+        let proof = ada.answer(&Answer::RecoveryCode(code), None, HOW.skew, NOW).unwrap();
+        let trust = Trust { lasting: Duration::from_hours(1), at_most: 10 };
+        let (by_app, by_code) = (DeviceId::from([1; 16]), DeviceId::from([2; 16]));
+        let app = Some(ada.newest_authenticator());
+        ada.trust(by_app, app, trust, &Seen::default(), NOW);
+        ada.trust(by_code, proof.factor(), trust, &Seen::default(), NOW);
+        assert!(honoured(&ada, proof).recovery_code.is_some());
+        let mut other = StdRng::seed_from_u64(8);
+        assert!(ada.renew_recovery_codes(HOW, &mut other, NOW));
+        assert_eq!(honoured(&ada, proof).recovery_code, None);
+        assert!(honoured(&ada, Proof::TrustedDevice(by_code)).trusted_device.is_none());
+        assert!(honoured(&ada, Proof::TrustedDevice(by_app)).trusted_device.is_some());
+    }
+
+    #[test]
+    fn a_device_is_trusted_no_longer_than_the_factor_that_was_shown_for_it() {
+        let mut ada = ada();
+        let first = ada.newest_authenticator();
+        let (trust, mut other) =
+            (Trust { lasting: Duration::from_hours(1), at_most: 10 }, StdRng::seed_from_u64(8));
+        ada.add_authenticator(key(6), &key(6).code_at(NOW), HOW.skew, &mut other, NOW);
+        ada.trust(DeviceId::from([8; 16]), Some(first), trust, &Seen::default(), NOW);
+        let second = Some(ada.newest_authenticator());
+        ada.trust(DeviceId::from([9; 16]), second, trust, &Seen::default(), NOW);
+        assert!(ada.remove_authenticator(first));
+        let left: Vec<_> = ada.devices().iter().map(TrustedDevice::id).collect();
+        assert_eq!(left, [DeviceId::from([4; 16]), DeviceId::from([9; 16])]);
+        // Their owner wishes to keep them when the phone is replaced.
+        let code = key(7).code_at(NOW);
+        ada.replace_authenticators(key(7), &code, HOW.skew, false, &mut other, NOW);
+        assert!(ada.devices().iter().all(|device| device.rests_on(ada.newest_authenticator())));
     }
 
     #[test]
