@@ -24,7 +24,7 @@ use super::problem::{Place, Problem, Problems};
 use super::span::{HOUR, Span};
 use super::tree::Node;
 use super::written::{File, List};
-use super::{App, Config, Environment, EventsTo, Listener, Upstream, UpstreamTimeouts};
+use super::{App, Config, Environment, EventsTo, Listener, Origin, Upstream, UpstreamTimeouts};
 
 /// The configuration that `file` describes, whose tree is `root` and which is called `name`, and
 /// what is unwise about it. What is wrong with it goes to `problems`, which holds what the tree
@@ -72,7 +72,10 @@ impl Judge<'_> {
         let limits = self.limits(file);
         let mail = self.mail(file.mail.as_ref());
         let mails = file.mail.is_some();
-        let set_up_proof = self.set_up_proof(&file.set_up, mails, portal.as_ref());
+        let hosts = apps.iter().flatten().flat_map(|app| &app.hosts).chain(&portal);
+        let local = hosts.clone().next().is_some() && hosts.into_iter().all(Origin::is_local);
+        let known = apps.is_some() && portal.is_some();
+        let set_up_proof = self.set_up_proof(&file.set_up, mails, known.then_some(local));
         let listen = listen?;
         self.check_addresses(&listen, &operators, apps.as_deref().unwrap_or_default());
         if let Some(apps) = &apps {

@@ -11,9 +11,10 @@ use serde::Deserialize;
 pub enum SetUpProof {
     /// A code that is mailed to their verified address.
     Mail,
-    /// A one-time link from an administrator.
+    /// A one-time link from an administrator: the one by which they set their first password, in the
+    /// session that it begins, or a later one.
+    #[default]
     Link,
     /// Nothing.
-    #[default]
     None,
 }

@@ -89,14 +89,16 @@ pub(super) fn waiting(
     new.clone()
 }
 
-/// What a session that has shown `proofs` must still show before a first factor is set up in it. A
-/// link from an administrator and a mailed code count for as long as a password does.
+/// What a session that has shown `proofs` must still show before a first factor is set up in it.
+///
+/// A mailed code counts for as long as a password does. A link from an administrator cannot be shown
+/// again: it counts in the session that it began, for as long as that lasts.
 pub(super) fn owed(env: &Env, user: &User, proofs: &Proofs, now: Timestamp) -> FirstFactorAsks {
     let asks = user.first_factor_asks(env.config.set_up_proof, now);
     let lately =
         |shown: Option<Timestamp>| shown.is_some_and(|at| now.within(env.config.confirm_for, at));
     match asks {
-        _ if lately(proofs.link) => FirstFactorAsks::Nothing,
+        _ if proofs.link.is_some() => FirstFactorAsks::Nothing,
         FirstFactorAsks::MailedCode if lately(proofs.mailed_code) => FirstFactorAsks::Nothing,
         asks => asks,
     }

@@ -156,7 +156,10 @@ impl Gate {
         let told = Arc::clone(&clock);
         let hashed = Arc::new(AtomicUsize::new(0));
         let cookie_keys = keys.cookie();
-        let config = Config::read("test.yaml", config).unwrap();
+        // Where a story does not say what a first second factor takes, the password will do.
+        let says = ["set_up:", "mail:"].iter().any(|key| config.contains(key));
+        let proof = if says { "" } else { "set_up: { proof: none }\n" };
+        let config = Config::read("test.yaml", &format!("{config}{proof}")).unwrap();
         let store = Store::new(records, &keys, chance.clone());
         store.set_mails(config.mail.is_some());
         let env = Arc::new(Env {

@@ -1,7 +1,6 @@
 //! Mail, and what a first factor needs besides the password.
 
 use super::{Judge, below};
-use crate::config::Origin;
 use crate::config::mail::{Mail, MailTls, Mailbox};
 use crate::config::written;
 use crate::domain::set_up::SetUpProof;
@@ -82,13 +81,17 @@ impl Judge<'_> {
         }
     }
 
-    /// What a first factor needs besides the password: as written, else a mailed code where there is
-    /// mail.
+    /// What a first second factor needs besides the password: as written; else a mailed code where
+    /// there is mail, and a link from an administrator where there is none. Nothing more only where
+    /// every host is `local`: nobody comes there but who sits at this machine. `None`: the hosts are
+    /// not known, for something is wrong with them.
+    ///
+    /// Where we listen says nothing of who comes: a proxy on this machine brings everybody.
     pub(super) fn set_up_proof(
         &mut self,
         written: &written::SetUp,
         mails: bool,
-        portal: Option<&Origin>,
+        local: Option<bool>,
     ) -> SetUpProof {
         match written.proof {
             Some(SetUpProof::Mail) if !mails => {
@@ -104,15 +107,18 @@ impl Judge<'_> {
             }
             Some(proof) => proof,
             None if mails => SetUpProof::Mail,
-            // Nobody but who sits there comes by.
-            None if portal.is_none_or(Origin::is_local) => SetUpProof::None,
-            None => {
-                let what = "there is no `mail`, so whoever steals the password of somebody without \
-                            a second factor can set up one of their own; add `mail`, or \
-                            `set_up: { proof: link }`";
-                self.warn("apps", what);
-                SetUpProof::None
-            }
+            None => match local {
+                Some(true) => SetUpProof::None,
+                Some(false) => {
+                    let what = "there is no `mail`, so a first second factor takes a link from an \
+                                administrator (`doorward user passwd NAME`), as a password alone \
+                                may be stolen: write `set_up: { proof: link }` if that is meant, \
+                                or add `mail`";
+                    self.warn("apps", what);
+                    SetUpProof::Link
+                }
+                None => SetUpProof::Link,
+            },
         }
     }
 }
