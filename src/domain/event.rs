@@ -178,6 +178,9 @@ pub enum What {
     /// A right code that was mailed was shown.
     #[n(42)]
     MailedCodeShown,
+    /// Somebody who knows the password typed wrong codes, three or more.
+    #[n(43)]
+    CodesGuessed,
 }
 
 impl What {
@@ -227,6 +230,7 @@ impl What {
             Self::Frozen => "frozen",
             Self::CodeMailed => "code-mailed",
             Self::MailedCodeShown => "mailed-code-shown",
+            Self::CodesGuessed => "codes-guessed",
         }
     }
 
@@ -278,6 +282,7 @@ impl What {
             Self::Frozen => "a user said that a factor is not theirs",
             Self::CodeMailed => "a code was mailed to a user",
             Self::MailedCodeShown => "a user showed a code that was mailed",
+            Self::CodesGuessed => "three or more wrong codes were shown after the right password",
         }
     }
 }

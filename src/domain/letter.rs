@@ -158,7 +158,8 @@ impl Letter {
 
 impl What {
     /// Whether whom it is about is told by mail: every change to one's own protection, every use of
-    /// what stands in for the second factor in an emergency, and a sign-in in a new browser
+    /// what stands in for the second factor in an emergency, a sign-in in a new browser, and that
+    /// somebody seems to have the password
     /// (NIST SP 800-63B-4 §4.6, notifications).
     pub const fn is_told_by_mail(self) -> bool {
         match self {
@@ -179,6 +180,7 @@ impl What {
             | Self::EmailChanged
             | Self::NewBrowser
             | Self::Frozen
+            | Self::CodesGuessed
             | Self::Locked => true,
             Self::UserAdded
             | Self::LinkMade

@@ -2,6 +2,10 @@
 //!
 //! The first five failures cost nothing; then the wait is thirty seconds, and each further failure
 //! doubles it, up to an hour. A full success forgets them all.
+//!
+//! Wrong codes from browsers that are not known ones are besides counted by the month
+//! ([`WrongCodes`]), and nothing that their owner does makes that forgotten: a thief of the password
+//! has so many guesses and no more.
 
 use std::time::Duration;
 
@@ -102,6 +106,48 @@ impl Failures {
     }
 }
 
+/// When wrong codes came from browsers that are not known ones.
+///
+/// Whoever knows the password could else go on guessing for ever: each sign-in of the owner in a new
+/// browser would forget what they have tried.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct WrongCodes {
+    /// Of the last [`WrongCodes::SPAN`], the oldest first; no more than [`WrongCodes::AT_MOST`].
+    #[n(0)]
+    at: Vec<Timestamp>,
+}
+
+impl WrongCodes {
+    /// So many are read in [`WrongCodes::SPAN`] (NIST SP 800-63B-4 §3.2.2 allows no more than 100 in
+    /// a row). Three codes of a million are right at a time where the clock may be a step off: fifty
+    /// guesses find one with a probability of 0.015 %.
+    pub const AT_MOST: usize = 50;
+
+    /// How long each is remembered.
+    pub const SPAN: Duration = Duration::from_hours(30 * 24);
+
+    /// Counts one.
+    pub fn count(&mut self, now: Timestamp) {
+        self.at.retain(|at| remembered(*at, now));
+        self.at.push(now);
+    }
+
+    /// How many there were in this span until now.
+    pub fn within(&self, span: Duration, now: Timestamp) -> usize {
+        self.at.iter().filter(|at| at.plus(span) > now).count()
+    }
+
+    /// Until when no more are read, if there were too many.
+    pub fn closed_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let newest = self.at.iter().rev().nth(Self::AT_MOST - 1);
+        newest.map(|at| at.plus(Self::SPAN)).filter(|until| *until > now)
+    }
+}
+
+fn remembered(at: Timestamp, now: Timestamp) -> bool {
+    at.plus(WrongCodes::SPAN) > now
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -165,6 +211,23 @@ mod tests {
         let mut failures = failed(9, at(1));
         let _charge = failures.charge(at(0).plus(month)).unwrap();
         assert_eq!(failures.count(), 10);
+    }
+
+    #[test]
+    fn fifty_wrong_codes_of_a_month_are_read_and_then_one_for_each_that_is_older() {
+        let mut wrong = WrongCodes::default();
+        for day in 0..50 {
+            assert_eq!(wrong.closed_until(at(day)), None, "{day}");
+            wrong.count(at(day));
+        }
+        let month = |second| at(second).plus(WrongCodes::SPAN);
+        assert_eq!(wrong.closed_until(at(50)), Some(month(0)));
+        assert_eq!(wrong.closed_until(month(0)), None);
+        wrong.count(month(0));
+        assert_eq!(wrong.closed_until(month(0)), Some(month(1)));
+        assert_eq!(wrong.within(WrongCodes::SPAN, month(0)), 50);
+        assert_eq!(wrong.within(Duration::from_hours(1), month(0)), 1);
+        assert_eq!(wrong.at.len(), 50, "no more are kept than count");
     }
 
     #[test]

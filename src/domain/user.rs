@@ -21,7 +21,7 @@ use super::factor::recovery::RecoveryCodes;
 use super::factor::totp::{self, Skew, Totp};
 use super::factor::{Answer, FactorId, Rejection};
 pub use super::identity::{Identity, UserId};
-use super::lockout::{Charge, Failures};
+use super::lockout::{Charge, WrongCodes};
 use super::name::{Email, FullName, Group, Name};
 use super::password::PasswordHash;
 use super::session::Session;
@@ -92,6 +92,12 @@ pub struct User {
     /// The factor with which two-factor was last turned on; it may have been replaced since.
     #[n(23)]
     began_with: Option<FactorId>,
+    /// Wrong codes from browsers that are not known ones, whatever has been shown since.
+    #[n(24)]
+    wrong_codes: Option<WrongCodes>,
+    /// When the user was last told that somebody types wrong codes behind the right password.
+    #[n(25)]
+    told_of_wrong_codes: Option<Timestamp>,
 }
 
 /// What an operator says of a new user.
@@ -174,6 +180,8 @@ impl User {
             link_only: None,
             declined: None,
             began_with: None,
+            wrong_codes: None,
+            told_of_wrong_codes: None,
         }
     }
 
@@ -329,6 +337,9 @@ impl User {
     /// recovery code is read; a right one ends it, a wrong one is not counted: sixty-five bits
     /// cannot be guessed. A code that was used already is no failure either.
     ///
+    /// Of browsers that are not known ones no more than [`WrongCodes::AT_MOST`] wrong codes are read
+    /// in a month, whatever was right in between; a recovery code is read then, too.
+    ///
     /// # Errors
     /// The [`Rejection`], for the page to explain.
     pub fn answer(
@@ -344,7 +355,7 @@ impl User {
         if self.frozen.is_some() {
             return Err(Rejection::Frozen);
         }
-        let closed = closed(&self.tries(browser).second_factor, now);
+        let closed = self.codes_closed(browser, now);
         let judged = match (answer, closed) {
             (Answer::RecoveryCode(code), _) => match &mut self.recovery_codes {
                 Some(codes) => codes.check(code, now).map(|()| Proof::RecoveryCode(codes.id())),
@@ -355,7 +366,7 @@ impl User {
         };
         match (judged, closed) {
             (Ok(_), _) => self.tries(browser).second_factor.clear(),
-            (Err(Rejection::Wrong), None) => self.tries(browser).second_factor.fail(now),
+            (Err(Rejection::Wrong), None) => self.fail_code(browser, now),
             (Err(Rejection::Wrong), Some(rejection)) => return Err(rejection),
             (Err(_), _) => {}
         }
@@ -384,7 +395,53 @@ impl User {
         if self.frozen.is_some() {
             return Some(Rejection::Frozen);
         }
-        closed(&self.tries_so_far(browser).second_factor, now)
+        self.codes_closed(browser, now)
+    }
+
+    fn codes_closed(&self, browser: Option<BrowserId>, now: Timestamp) -> Option<Rejection> {
+        let failures = &self.tries_so_far(browser).second_factor;
+        let used_up = |wrong: &WrongCodes| wrong.closed_until(now).is_some();
+        let unknown = !browser.is_some_and(|browser| self.knows(browser));
+        if failures.are_locking() || (unknown && self.wrong_codes.as_ref().is_some_and(used_up)) {
+            return Some(Rejection::Locked);
+        }
+        failures.closed_until(now).map(|until| Rejection::Waiting { until })
+    }
+
+    /// Counts a wrong code.
+    fn fail_code(&mut self, browser: Option<BrowserId>, now: Timestamp) {
+        self.tries(browser).second_factor.fail(now);
+        if !browser.is_some_and(|browser| self.knows(browser)) {
+            self.wrong_codes.get_or_insert_default().count(now);
+        }
+    }
+
+    /// How many wrong codes from browsers that are not known ones count now.
+    pub fn wrong_codes(&self, now: Timestamp) -> usize {
+        self.wrong_codes.as_ref().map_or(0, |wrong| wrong.within(WrongCodes::SPAN, now))
+    }
+
+    /// Whether to tell this person that somebody who knows the password types wrong codes: after the
+    /// third from this class of browser, once a day. To be asked once for each wrong code.
+    pub fn is_to_hear_of_wrong_codes(
+        &mut self,
+        browser: Option<BrowserId>,
+        now: Timestamp,
+    ) -> bool {
+        const DAY: Duration = Duration::from_hours(24);
+        const MANY: usize = 3;
+        let in_a_row = self.tries_so_far(browser).second_factor.count();
+        let known = browser.is_some_and(|browser| self.knows(browser));
+        let lately = match &self.wrong_codes {
+            Some(wrong) if !known => wrong.within(DAY, now),
+            Some(_) | None => 0,
+        };
+        let many = lately.max(usize::try_from(in_a_row).unwrap_or(usize::MAX)) >= MANY;
+        let news = many && self.told_of_wrong_codes.is_none_or(|told| told.plus(DAY) <= now);
+        if news {
+            self.told_of_wrong_codes = Some(now);
+        }
+        news
     }
 
     /// Turns two-factor on: `key` becomes an authenticator by its first right code, and recovery
@@ -430,13 +487,6 @@ pub struct TurnOn {
     pub skew: Skew,
     /// How many recovery codes are made.
     pub recovery_codes: usize,
-}
-
-fn closed(failures: &Failures, now: Timestamp) -> Option<Rejection> {
-    if failures.are_locking() {
-        return Some(Rejection::Locked);
-    }
-    failures.closed_until(now).map(|until| Rejection::Waiting { until })
 }
 
 /// Browsers.
@@ -660,8 +710,93 @@ mod tests {
     }
 
     #[test]
+    fn fifty_wrong_codes_a_month_are_read_from_unknown_browsers_whatever_the_owner_does() {
+        let owner: [(&str, fn(&mut User, Timestamp)); 4] = [
+            ("signs in by a new browser", |ada, now| {
+                ada.answer(&right_code(now), None, ONE, now).ok();
+                ada.succeed(None, BrowserId::from([9; 16]), now);
+            }),
+            ("signs in by a known one", |ada, now| {
+                let mine = ada.succeed(None, BrowserId::from([3; 16]), now);
+                ada.answer(&right_code(now), Some(mine), ONE, now).ok();
+                ada.succeed(Some(mine), mine, now);
+            }),
+            ("uses a recovery code", |ada, now| {
+                let code = ada.recovery_codes().unwrap().unused().next().cloned();
+                if let Some(code) = code {
+                    ada.answer(&Answer::RecoveryCode(code), None, ONE, now).unwrap();
+                }
+                ada.succeed(None, BrowserId::from([9; 16]), now);
+            }),
+            ("changes the password", |ada, _| {
+                ada.set_password(PasswordHash::new("$argon2id$…".to_owned()));
+            }),
+        ];
+        for (does, deed) in owner {
+            let mut ada = ada_with_two_factor();
+            let (mut read, mut now) = (0, at(10_000));
+            // Every day for a month, as often as is read.
+            for _ in 0..29 {
+                for _ in 0..60 {
+                    now = now.plus(Duration::from_mins(20));
+                    let judged = ada.answer(&wrong_code(now), None, ONE, now);
+                    read += usize::from(judged == Err(Rejection::Wrong));
+                }
+                now = now.plus(Duration::from_mins(240));
+                deed(&mut ada, now);
+            }
+            assert_eq!(read, WrongCodes::AT_MOST, "the owner {does}");
+            assert_eq!(ada.wrong_codes(now), read);
+            assert_eq!(ada.answers_closed(None, now), Some(Rejection::Locked), "the owner {does}");
+        }
+    }
+
+    #[test]
+    fn whose_wrong_codes_are_used_up_gets_in_by_a_known_browser_a_recovery_code_or_an_operator() {
+        let mut ada = ada_with_two_factor();
+        let mine = ada.succeed(None, BrowserId::from([3; 16]), at(100));
+        let mut now = at(10_000);
+        while ada.answers_closed(None, now) != Some(Rejection::Locked) {
+            ada.answer(&wrong_code(now), None, ONE, now).ok();
+            // As after a sign-in of the owner.
+            ada.strangers.second_factor.clear();
+            now = now.plus(Duration::from_mins(1));
+        }
+        assert_eq!(ada.answer(&right_code(now), None, ONE, now), Err(Rejection::Locked));
+        assert!(ada.answer(&right_code(now), Some(mine), ONE, now).is_ok());
+        let code = recovery_code(&ada);
+        assert!(ada.answer(&code, None, ONE, now).is_ok());
+        assert_eq!(ada.answers_closed(None, now), Some(Rejection::Locked), "and is not open yet");
+        let later = now.plus(WrongCodes::SPAN);
+        assert_eq!(ada.clone().answers_closed(None, later), None, "time opens it");
+        ada.unlock();
+        assert_eq!(ada.answers_closed(None, now), None);
+    }
+
+    #[test]
+    fn the_owner_hears_of_the_third_wrong_code_once_a_day() {
+        let mut ada = ada_with_two_factor();
+        let told = |ada: &mut User, browser, now| {
+            assert_eq!(ada.answer(&wrong_code(now), browser, ONE, now), Err(Rejection::Wrong));
+            ada.is_to_hear_of_wrong_codes(browser, now)
+        };
+        let hours = |hours| at(10_000).plus(Duration::from_hours(hours));
+        assert!(!told(&mut ada, None, hours(0)));
+        assert!(!told(&mut ada, None, hours(1)));
+        ada.succeed(None, BrowserId::from([9; 16]), hours(1));
+        assert!(told(&mut ada, None, hours(2)), "a sign-in in between hides none");
+        assert!(!told(&mut ada, None, hours(3)));
+        assert!(!told(&mut ada, None, hours(25)));
+        assert!(told(&mut ada, None, hours(26)), "a day later");
+        let mine = Some(BrowserId::from([9; 16]));
+        let told: Vec<_> = (60..64).map(|hour| told(&mut ada, mine, hours(hour))).collect();
+        assert_eq!(told, [false, false, true, false], "be it by the cookie of a known browser");
+    }
+
+    #[test]
     fn a_right_password_alone_forgets_no_failure_of_the_second_factor() {
         let mut ada = ada_with_two_factor();
+        let mine = ada.succeed(None, BrowserId::from([4; 16]), at(100));
         let now = fail(&mut ada, 3);
         let charge = ada.charge_password(None, now).unwrap();
         ada.refund_password(None, &charge);

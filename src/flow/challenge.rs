@@ -73,6 +73,9 @@ pub(super) fn tell_refused(
     }
     let user = held.user.id();
     held.tell(caller.event(user, What::SecondFactorRefused));
+    if held.user.is_to_hear_of_wrong_codes(browser, caller.now) {
+        held.tell(caller.event(user, What::CodesGuessed));
+    }
     match held.user.answers_closed(browser, caller.now) {
         Some(Rejection::Locked) => held.tell(caller.event(user, What::Locked)),
         Some(_) => held.tell(caller.event(user, What::WaitBegan)),

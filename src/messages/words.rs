@@ -273,6 +273,10 @@ fn news(what: What) -> (&'static str, &'static str) {
             "You said that somebody else has set up two-factor for you. Nobody gets in with it, and \
              an administrator can give you a link to start afresh.",
         ),
+        What::CodesGuessed => (
+            "somebody may know your password",
+            "Your password was typed, and after it three or more wrong codes. Nobody got in by them.",
+        ),
         What::Locked => (
             "too many wrong codes",
             "Too many wrong codes were typed after your password, so only a recovery code is read.",

@@ -168,7 +168,8 @@ async fn the_beginning_of_a_wait_and_of_a_lock_is_on_record() {
     for wrong in 1..=50 {
         let code = ada.wrong_code(&gate);
         browser.sends(&[("code", &code)]).await;
-        let told = gate.events().await;
+        let mut told = gate.events().await;
+        told.retain(|what| *what != What::CodesGuessed);
         let expected = match wrong {
             1..5 => What::SecondFactorRefused,
             5..50 => What::WaitBegan,
@@ -204,4 +205,62 @@ async fn a_place_that_takes_no_recovery_code_does_not_offer_one_but_the_way_in_e
     assert_eq!(browser.heading(), "Enter your code", "nor by the address");
     browser.visits("/strict/").await;
     assert!(browser.passed.is_some());
+}
+
+/// The subjects of what ada was told by mail of wrong codes.
+async fn told_of_guesses(gate: &Gate) -> usize {
+    let letters = gate.letters().await;
+    let happened = letters.iter().filter_map(|letter| letter.happened());
+    happened.filter(|event| event.what == What::CodesGuessed).count()
+}
+
+#[tokio::test]
+async fn who_has_the_password_and_guesses_codes_is_told_of_by_mail_at_the_third_and_once_a_day() {
+    let gate = crate::gate::mails();
+    let ada = gate.protects("ada").await;
+    for (hour, told) in [(0, 0), (1, 0), (2, 1), (3, 1), (25, 1), (26, 2)] {
+        gate.waits_until(hour);
+        let mut thief = at_the_challenge(&gate).await;
+        refused(&mut thief, &ada.wrong_code(&gate)).await;
+        assert_eq!(told_of_guesses(&gate).await, told, "after {hour} hours");
+        // What the owner does at a browser of hers hides nothing.
+        gate.browser().signs_in_fully(&gate, "ada", &ada).await;
+    }
+    let mail = gate.mail_to("ada@example.com", "three or more wrong codes").await;
+    assert!(mail.contains("Change your password"), "{mail}");
+}
+
+#[tokio::test]
+async fn a_thief_of_the_password_has_fifty_guesses_a_month_whatever_the_owner_does() {
+    let gate = Gate::new();
+    let ada = gate.protects("ada").await;
+    let mut home = gate.browser();
+    home.signs_in_fully(&gate, "ada", &ada).await;
+    let mut read = 0;
+    for hour in 1..72 {
+        gate.waits_until(hour);
+        // The owner signs in, by other browsers at first and then at home.
+        if hour < 6 {
+            gate.browser().signs_in_fully(&gate, "ada", &ada).await;
+        } else {
+            home.signs_in_fully(&gate, "ada", &ada).await;
+        }
+        for _ in 0..3 {
+            let mut thief = at_the_challenge(&gate).await;
+            let said = refused(&mut thief, &ada.wrong_code(&gate)).await;
+            read += usize::from(said.contains("did not work"));
+        }
+    }
+    assert_eq!(read, 50);
+    let mut thief = at_the_challenge(&gate).await;
+    assert!(thief.page.contains("no longer read"), "{}", thief.page);
+    thief.sends(&[("kind", "totp"), ("code", &ada.code(&gate))]).await;
+    assert_ne!(thief.status, StatusCode::SEE_OTHER, "nor is a right one");
+    gate.waits_for_the_next_code();
+    home.signs_in_fully(&gate, "ada", &ada).await;
+    let mut recovers = at_the_challenge(&gate).await;
+    recovers.opens("/.doorward/challenge?kind=recovery-code").await;
+    recovers.sends(&[("code", &ada.recovery_codes[0])]).await;
+    assert_eq!(recovers.status, StatusCode::SEE_OTHER, "and a recovery code is read");
+    assert!(gate.events().await.contains(&What::Locked));
 }

@@ -13,7 +13,7 @@ use doorward::domain::device::{BrowserId, DeviceId, Seen};
 use doorward::domain::digest::Scheme;
 use doorward::domain::event::{Event, What, Whom};
 use doorward::domain::factor::totp::{Key, Skew};
-use doorward::domain::factor::{Answer, FactorId, FactorName};
+use doorward::domain::factor::{Answer, FactorId, FactorName, Rejection};
 use doorward::domain::letter::{About, Letter, WhatFor};
 use doorward::domain::link::{Link, Purpose};
 use doorward::domain::lockout::Failures;
@@ -79,6 +79,17 @@ fn ada_later() -> User {
     ada.reset_link(NOW);
     ada.may_be_mailed(NOW);
     ada.decline(NOW);
+    ada
+}
+
+/// Ada after somebody who knows her password has guessed codes, of which she was told.
+fn ada_guessed_at() -> User {
+    let mut ada = ada();
+    for _ in 0..3 {
+        let wrong = Answer::Totp("000000".parse().unwrap());
+        assert_eq!(ada.answer(&wrong, None, Skew::default(), NOW), Err(Rejection::Wrong));
+    }
+    assert!(ada.is_to_hear_of_wrong_codes(None, NOW));
     ada
 }
 
@@ -244,6 +255,7 @@ where
 fn a_user_is_read_as_it_was_written() {
     is_as_it_was(&ada_later(), include_str!("golden/user-6.hex"));
     is_as_it_was(&bob_later(), include_str!("golden/user-4.hex"));
+    is_as_it_was(&ada_guessed_at(), include_str!("golden/user-7.hex"));
 }
 
 #[test]
@@ -367,16 +379,16 @@ fn failures_are_read_as_they_were_written() {
 
 #[test]
 fn every_event_has_a_name_and_a_number_of_its_own() {
-    let numbers: Vec<_> = (0..=42_u8)
+    let numbers: Vec<_> = (0..=43_u8)
         .map(|number| minicbor::decode::<What>(&minicbor::to_vec(number).unwrap()).unwrap().name())
         .collect();
     let distinct: BTreeSet<_> = numbers.iter().collect();
-    assert_eq!(distinct.len(), 43);
+    assert_eq!(distinct.len(), 44);
     assert_eq!((numbers[0], numbers[15]), ("user-added", "device-copied"));
     assert_eq!((numbers[16], numbers[17]), ("wait-began", "locked"));
     assert_eq!((numbers[18], numbers[22]), ("user-disabled", "user-removed"));
-    assert_eq!((numbers[23], numbers[42]), ("two-factor-off", "mailed-code-shown"));
-    assert!(minicbor::decode::<What>(&[24, 43]).is_err());
+    assert_eq!((numbers[23], numbers[43]), ("two-factor-off", "codes-guessed"));
+    assert!(minicbor::decode::<What>(&[24, 44]).is_err());
 }
 
 /// Prints every record as it is written today, for a new golden file.
@@ -389,6 +401,7 @@ fn print_records() {
         ("user-2", minicbor::to_vec(bob()).unwrap()),
         ("user-6", minicbor::to_vec(ada_later()).unwrap()),
         ("user-4", minicbor::to_vec(bob_later()).unwrap()),
+        ("user-7", minicbor::to_vec(ada_guessed_at()).unwrap()),
         ("session-6", {
             let (_, mailed) = MailedCode::random(&mut Counting(1), NOW);
             let proofs = session().proofs.with(Proof::MailedCode, NOW);

@@ -192,6 +192,12 @@ impl Gate {
         self.clock.fetch_add(millis, Ordering::SeqCst);
     }
 
+    /// It is so many hours, and a whole step of every authenticator, after [`START`] and a day.
+    pub(crate) fn waits_until(&self, hour: u64) {
+        let then = START.plus(Duration::from_hours(24 + hour));
+        self.clock.fetch_max(then.millis(), Ordering::SeqCst);
+    }
+
     /// The clock is put back.
     pub(crate) fn is_put_back(&self, span: Duration) {
         let millis = u64::try_from(span.as_millis()).unwrap();

@@ -6,7 +6,7 @@ use crate::cli::api::{
 use crate::domain::device::Tries;
 use crate::domain::digest::Scheme;
 use crate::domain::event::Event;
-use crate::domain::lockout::Failures;
+use crate::domain::lockout::{Failures, WrongCodes};
 use crate::domain::password::PasswordHash;
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
@@ -67,25 +67,38 @@ pub(super) fn details(Shown { user, events, now }: &Shown) -> Details {
         devices,
         known_browsers: user.known_browsers().len(),
         failures: classes
-            .filter(|(_, tries)| tries.password.count() + tries.second_factor.count() > 0)
-            .map(|(known_browser, tries)| failed(known_browser, tries, *now))
+            .map(|(known, tries)| {
+                let wrong_codes = known.is_none().then(|| user.wrong_codes(*now));
+                (known, tries, wrong_codes.filter(|wrong| *wrong > 0))
+            })
+            .filter(|(_, tries, wrong_codes)| {
+                tries.password.count() + tries.second_factor.count() > 0 || wrong_codes.is_some()
+            })
+            .map(|(known, tries, wrong_codes)| failed(known, tries, wrong_codes, *now))
             .collect(),
         events: events.iter().map(happened).collect(),
     }
 }
 
-fn failed(known_browser: Option<String>, tries: &Tries, now: Timestamp) -> Failed {
+fn failed(
+    known_browser: Option<String>,
+    tries: &Tries,
+    wrong_codes: Option<usize>,
+    now: Timestamp,
+) -> Failed {
     let tally = |failures: &Failures, locked: bool| Tally {
         failures: failures.count(),
         waits_until: failures.closed_until(now).filter(|_| !locked).map(written),
         locked,
+        in_thirty_days: None,
     };
-    let locked = tries.second_factor.are_locking();
+    let used_up = wrong_codes.is_some_and(|wrong| wrong >= WrongCodes::AT_MOST);
+    let locked = tries.second_factor.are_locking() || used_up;
     Failed {
         known_browser,
         // Passwords are never locked.
         password: tally(&tries.password, false),
-        second_factor: tally(&tries.second_factor, locked),
+        second_factor: Tally { in_thirty_days: wrong_codes, ..tally(&tries.second_factor, locked) },
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use crate::cli::api::{Codes, Details, Failed, Happened, Person, Tally};
+use crate::domain::lockout::WrongCodes;
 
 /// Prints everything, a line for each thing.
 pub(super) fn print(details: &Details, out: &mut dyn Write) -> io::Result<()> {
@@ -88,14 +89,19 @@ fn failures(failed: &Failed) -> impl Iterator<Item = String> {
         None => "from browsers that are not known".to_owned(),
     };
     let both = [("password", &failed.password), ("second factor", &failed.second_factor)];
-    both.into_iter().filter(|(_, tally)| tally.failures > 0).map(move |(factor, tally)| {
-        let Tally { failures, waits_until, locked } = tally;
+    let counted = |tally: &Tally| tally.failures > 0 || tally.in_thirty_days.is_some();
+    both.into_iter().filter(move |(_, tally)| counted(tally)).map(move |(factor, tally)| {
+        let Tally { failures, waits_until, locked, in_thirty_days } = tally;
+        let of_all = match in_thirty_days {
+            Some(wrong) => format!(", {wrong} of {} in thirty days", WrongCodes::AT_MOST),
+            None => String::new(),
+        };
         let follows = match waits_until {
             _ if *locked => ", locked until a recovery code or `doorward user unlock`".to_owned(),
             Some(until) => format!(", nothing is read until {until}"),
             None => String::new(),
         };
-        format!("{failures} of the {factor} in a row {whence}{follows}")
+        format!("{failures} of the {factor} in a row {whence}{of_all}{follows}")
     })
 }
 
@@ -156,7 +162,12 @@ mod tests {
     #[test]
     fn everything_is_told_in_words() {
         let then = || THEN.to_owned();
-        let tally = |failures, waits_until, locked| Tally { failures, waits_until, locked };
+        let tally = |failures, waits_until, locked| Tally {
+            failures,
+            waits_until,
+            locked,
+            in_thirty_days: None,
+        };
         let ada = Details {
             person: Person {
                 full_name: Some("Ada Lovelace".to_owned()),

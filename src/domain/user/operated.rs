@@ -44,6 +44,7 @@ impl User {
         self.frozen = None;
         self.link_only = Some(true);
         self.epoch += 1;
+        self.wrong_codes = None;
         for tries in self.all_tries() {
             tries.second_factor.clear();
         }
@@ -51,6 +52,7 @@ impl User {
 
     /// Forgets all failures, of both factors and all browsers.
     pub fn unlock(&mut self) {
+        self.wrong_codes = None;
         for tries in self.all_tries() {
             *tries = Tries::default();
         }

@@ -198,14 +198,14 @@ impl User {
         browser: Option<BrowserId>,
         now: Timestamp,
     ) -> Result<(), Rejection> {
-        if let Some(closed) = super::closed(&self.tries(browser).second_factor, now) {
+        if let Some(closed) = self.codes_closed(browser, now) {
             return Err(closed);
         }
         if right {
             self.tries(browser).second_factor.clear();
             return Ok(());
         }
-        self.tries(browser).second_factor.fail(now);
+        self.fail_code(browser, now);
         Err(Rejection::Wrong)
     }
 

@@ -68,12 +68,16 @@ impl Happened {
             What::Frozen => "You said that a second factor is not yours, and it was frozen.",
             What::CodeMailed => "A code was mailed to you.",
             What::MailedCodeShown => "You typed a code that was mailed to you.",
+            What::CodesGuessed => {
+                "Three or more wrong codes were typed after your password. If that was not you, \
+                 somebody knows it: change it."
+            }
         }
     }
 
     /// Whether it should be looked at twice: somebody else may have had a hand in it.
     pub(super) const fn is_grave(&self) -> bool {
-        matches!(self.what, What::DeviceCopied | What::Locked | What::Frozen)
+        matches!(self.what, What::DeviceCopied | What::Locked | What::Frozen | What::CodesGuessed)
     }
 
     /// In which browser and from where, in one line.
