@@ -75,6 +75,109 @@ impl Scheme {
     }
 }
 
+/// What it takes to make a digest, beyond the password: two alike take the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+pub struct Effort {
+    /// Of what kind.
+    #[n(0)]
+    pub how: How,
+    /// The length of the salt, in bytes: it is hashed along in every round.
+    #[n(1)]
+    pub salt: u8,
+    /// How many rounds; of bcrypt, two to the power of its cost.
+    #[n(2)]
+    pub rounds: u32,
+}
+
+/// The kinds of schemes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cbor(index_only)]
+pub enum How {
+    /// See [`Scheme::Bcrypt`].
+    #[n(0)]
+    Bcrypt,
+    /// See [`Scheme::Apr1`].
+    #[n(1)]
+    Apr1,
+    /// See [`Scheme::Sha1`].
+    #[n(2)]
+    Sha1,
+    /// See [`Scheme::Sha256Crypt`].
+    #[n(3)]
+    Sha256Crypt,
+    /// See [`Scheme::Sha512Crypt`].
+    #[n(4)]
+    Sha512Crypt,
+}
+
+impl Scheme {
+    /// What a digest of it takes. Rounds are rounded up to a sixteenth of a power of two: some who
+    /// made digests drew the number for each.
+    pub fn effort(&self) -> Effort {
+        let length = |salt: &str| u8::try_from(salt.len()).unwrap_or(u8::MAX);
+        let rounded = |rounds: u32| {
+            let step = (rounds.checked_ilog2().unwrap_or(0)).saturating_sub(4);
+            rounds.checked_next_multiple_of(1 << step).unwrap_or(rounds)
+        };
+        match self {
+            Self::Bcrypt { cost, salt } => Effort {
+                how: How::Bcrypt,
+                salt: u8::try_from(salt.len()).unwrap_or(u8::MAX),
+                rounds: 1_u32.checked_shl(u32::from(*cost)).unwrap_or(u32::MAX),
+            },
+            Self::Apr1 { salt } => Effort { how: How::Apr1, salt: length(salt), rounds: 1 },
+            Self::Sha1 => Effort { how: How::Sha1, salt: 0, rounds: 1 },
+            Self::Sha256Crypt { salt, rounds } => {
+                Effort { how: How::Sha256Crypt, salt: length(salt), rounds: rounded(*rounds) }
+            }
+            Self::Sha512Crypt { salt, rounds } => {
+                Effort { how: How::Sha512Crypt, salt: length(salt), rounds: rounded(*rounds) }
+            }
+        }
+    }
+}
+
+/// How many people have a password of which only a digest is known that was made elsewhere, by what
+/// it takes.
+///
+/// Whoever has one gives themselves away by the time that it takes, unless everybody else's sign-in
+/// takes as long: that of people with a password of ours, and that of names that nobody has.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Imported {
+    #[n(0)]
+    people: Vec<(Effort, u64)>,
+}
+
+impl Imported {
+    /// Somebody had this scheme `before`, and has that one `after`; `None`: a password of ours, or
+    /// none.
+    pub fn change(&mut self, before: Option<&Scheme>, after: Option<&Scheme>) {
+        let (before, after) = (before.map(Scheme::effort), after.map(Scheme::effort));
+        if before == after {
+            return;
+        }
+        if let Some((_, count)) = self.people.iter_mut().find(|(effort, _)| Some(*effort) == before)
+        {
+            *count = count.saturating_sub(1);
+        }
+        self.people.retain(|(_, count)| *count > 0);
+        let Some(after) = after else { return };
+        match self.people.iter_mut().find(|(effort, _)| *effort == after) {
+            Some((_, count)) => *count += 1,
+            None => self.people.push((after, 1)),
+        }
+    }
+
+    /// The most that any of them takes, of each kind and length of salt: what every sign-in is to
+    /// take.
+    pub fn dearest(&self) -> Vec<Effort> {
+        let mut all: Vec<Effort> = self.people.iter().map(|(effort, _)| *effort).collect();
+        all.sort_unstable_by(|a, b| b.cmp(a));
+        all.dedup_by_key(|effort| (effort.how, effort.salt));
+        all
+    }
+}
+
 /// A digest as it was found, to be hashed once more at once. Does not print.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Digest {
@@ -234,6 +337,40 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+
+    #[test]
+    fn the_dearest_of_each_kind_is_known_until_nobody_has_it_any_more() {
+        let bcrypt = |cost| Scheme::Bcrypt { cost, salt: [0; 16].into() };
+        let crypt = |rounds| Scheme::Sha512Crypt { salt: "saltsalt".to_owned(), rounds };
+        let mut imported = Imported::default();
+        for scheme in [bcrypt(10), bcrypt(12), bcrypt(12), crypt(5_000), Scheme::Sha1] {
+            imported.change(None, Some(&scheme));
+        }
+        let dearest = |imported: &Imported| {
+            imported.dearest().iter().map(|effort| (effort.how, effort.rounds)).collect::<Vec<_>>()
+        };
+        let (all, sha1) = ((How::Sha512Crypt, 5_120), (How::Sha1, 1));
+        assert_eq!(dearest(&imported), [all, sha1, (How::Bcrypt, 4_096)]);
+        imported.change(Some(&bcrypt(12)), None);
+        assert_eq!(dearest(&imported), [all, sha1, (How::Bcrypt, 4_096)]);
+        imported.change(Some(&bcrypt(12)), None);
+        assert_eq!(dearest(&imported), [all, sha1, (How::Bcrypt, 1_024)]);
+        for scheme in [bcrypt(10), crypt(5_000), Scheme::Sha1] {
+            imported.change(Some(&scheme), None);
+        }
+        assert_eq!(imported, Imported::default());
+    }
+
+    #[test]
+    fn salts_of_different_lengths_are_different_efforts_and_rounds_are_rounded_up_a_little() {
+        let effort =
+            |salt: &str, rounds| Scheme::Sha512Crypt { salt: salt.to_owned(), rounds }.effort();
+        assert_ne!(effort("saltsalt", 5_000), effort("saltsaltsaltsalt", 5_000));
+        for rounds in [1_000, 5_000, 535_001, 656_000, Scheme::ROUNDS_AT_MOST] {
+            let up = effort("salt", rounds).rounds;
+            assert!((rounds..=rounds + rounds / 16).contains(&up), "{rounds}: {up}");
+        }
+    }
 
     #[rstest]
     #[case("$2y$05$0123456789abcdefghijkOIBFUC2Zsr6cfZVpfPjpxIxDGwbVpLRi", "bcrypt")]

@@ -40,8 +40,7 @@ impl Failures {
     /// (NIST SP 800-63B-4 §3.2.2 allows no more than 100).
     pub const LOCKING: u32 = 50;
 
-    /// How long failures of a password are remembered after the last. Those of names that no user
-    /// has are kept no longer, so that age tells nobody which is which.
+    /// How long failures of a password are remembered after the last.
     pub const FORGOTTEN_AFTER: Duration = Duration::from_hours(30 * 24);
 
     const FIRST_WAIT: Duration = Duration::from_secs(30);
@@ -92,6 +91,11 @@ impl Failures {
         if self.last == Some(charge.at) {
             self.last = charge.before;
         }
+    }
+
+    /// From when on they are forgotten; `None`: there are none.
+    pub fn forgotten_at(&self) -> Option<Timestamp> {
+        self.last.map(|last| last.plus(Self::FORGOTTEN_AFTER))
     }
 
     /// Forgets all failures.

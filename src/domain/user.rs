@@ -265,26 +265,37 @@ impl User {
         self.password.as_ref()
     }
 
-    /// Counts a try of the password, before it is known whether it is right.
+    /// Counts a try of the password from a known browser, before it is known whether it is right.
+    ///
+    /// Tries from all other browsers are charged where those of names are that nobody has, so that
+    /// nothing tells them apart: see [`Store::update_attempts`].
     ///
     /// # Errors
-    /// The moment at which the next try from this class of browser is read; nothing is counted.
+    /// The moment at which the next try from this browser is read; nothing is counted.
+    ///
+    /// [`Store::update_attempts`]: crate::store::Store::update_attempts
     pub fn charge_password(
         &mut self,
-        browser: Option<BrowserId>,
+        browser: BrowserId,
         now: Timestamp,
     ) -> Result<Charge, Timestamp> {
-        self.tries(browser).password.charge(now)
+        self.tries(Some(browser)).password.charge(now)
     }
 
-    /// Until when passwords from this class of browser are not read.
-    pub fn password_closed(&self, browser: Option<BrowserId>, now: Timestamp) -> Option<Timestamp> {
-        self.tries_so_far(browser).password.closed_until(now)
+    /// Until when passwords from this known browser are not read.
+    pub fn password_closed(&self, browser: BrowserId, now: Timestamp) -> Option<Timestamp> {
+        self.tries_so_far(Some(browser)).password.closed_until(now)
     }
 
-    /// The password of `charge` was right. That alone forgets no other failure.
-    pub fn refund_password(&mut self, browser: Option<BrowserId>, charge: &Charge) {
-        self.tries(browser).password.refund(charge);
+    /// The password of `charge`, from a known browser, was right. That alone forgets no other failure.
+    pub fn refund_password(&mut self, browser: BrowserId, charge: &Charge) {
+        self.tries(Some(browser)).password.refund(charge);
+    }
+
+    /// A wrong password came from a browser that is not a known one. That is for operators to see, and
+    /// exact however many others are guessed at; what is waited for is counted elsewhere.
+    pub fn note_wrong_password(&mut self, now: Timestamp) {
+        self.strangers.password.fail(now);
     }
 
     /// Replaces the hash by one of the same password with today's parameters.
@@ -798,8 +809,8 @@ mod tests {
         let mut ada = ada_with_two_factor();
         let mine = ada.succeed(None, BrowserId::from([4; 16]), at(100));
         let now = fail(&mut ada, 3);
-        let charge = ada.charge_password(None, now).unwrap();
-        ada.refund_password(None, &charge);
+        let charge = ada.charge_password(mine, now).unwrap();
+        ada.refund_password(mine, &charge);
         assert_eq!(ada.most_failures(), (0, 3));
         ada.succeed(None, BrowserId::from([3; 16]), now);
         assert_eq!(ada.most_failures(), (0, 0));

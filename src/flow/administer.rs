@@ -100,6 +100,7 @@ pub async fn unlock(env: &Env, by: &str, whom: &Login) -> Result<Option<Name>, U
     let now = env.now()?;
     let unlocked = env.store.update(Reads::user(id), |held| {
         held.user.unlock();
+        held.attempts.clear();
         held.tell(event(by, id, What::Unlocked, now));
         held.user.name().clone()
     });

@@ -2,13 +2,13 @@
 
 use super::admit::Visit;
 use super::env::{Caller, Env, Given};
-use super::sign_in::{broken, charge};
+use super::sign_in::{Charged, broken, charge};
 use super::visits::{Fresh, go_on, live_session};
 use crate::domain::assurance::Proof;
 use crate::domain::event::What;
 use crate::domain::password::Password;
 use crate::domain::time::Timestamp;
-use crate::store::Unavailable;
+use crate::store::{Target, Unavailable};
 
 /// What became of it.
 #[derive(Debug)]
@@ -44,11 +44,13 @@ pub async fn confirm(
     let known = caller.known_to(&visit.user.user);
     let Ok(place) = env.place(caller.address, known).await else { return Ok(Confirm::Busy) };
     let user = visit.session.user;
-    let charged = match charge(env, caller, user).await? {
-        Ok(charged) => charged,
+    let charged = match charge(env, caller, &Target::User(user), known).await? {
+        Ok(charged) => Charged::of(env, user, charged).await?,
         Err(until) => return Ok(Confirm::Waiting { until }),
     };
-    let verified = place.verify(password, charged.hash.clone()).await.map_err(broken)?;
+    // Who is asked is known to be somebody: nobody learns anything from how long it takes.
+    let verified =
+        place.verify(password, charged.hash.clone(), Vec::new()).await.map_err(broken)?;
     let fresh = Fresh::draw(env);
     let reads = visit.reads();
     let confirmed = env

@@ -111,6 +111,8 @@ pub async fn set_password(
                 }
                 Some(Purpose::VerifyEmail | Purpose::NotMe) | None => return PasswordSet::Dead,
             };
+            // Whoever guessed at the old one is forgotten.
+            held.attempts.clear();
             held.tell(caller.event(user, what));
             PasswordSet::Set(begin(env, caller, held, proofs, &fresh))
         })

@@ -50,6 +50,7 @@ pub async fn change_password(
         .update(reads, |held| {
             let Some(session) = live_session(env, caller, held) else { return Changed::Over };
             held.user.set_password(hash.clone());
+            held.attempts.clear();
             held.tell(caller.event(user, What::PasswordChanged));
             Changed::Now(go_on_alone(env, caller, held, session, &fresh))
         })

@@ -1,7 +1,9 @@
 //! Signing in with a user name and a password.
 //!
 //! Limit, place, charge, hash, and on success one batch. A name that no user has, a user who has no
-//! password and one who is disabled take the same way with the same writes, so that nobody can tell.
+//! password and one who is disabled take the same way with the same writes, so that nobody can tell:
+//! failures are counted by one kind of record whoever is guessed at, and every password is hashed as
+//! dearly as the dearest that was taken over from elsewhere.
 //!
 //! Where strangers have taken every place, one is kept for a browser that this user has signed in
 //! with before.
@@ -18,7 +20,7 @@ use crate::domain::secret::Token;
 use crate::domain::time::Timestamp;
 use crate::domain::user::UserId;
 use crate::identity::{Broken, Place, Verified};
-use crate::store::{Held, Reads, Unavailable};
+use crate::store::{Held, NobodysName, Reads, Target, Unavailable};
 
 /// What became of a try to sign in.
 #[derive(Debug)]
@@ -51,9 +53,14 @@ pub async fn sign_in(
     }
     let known = known_browser(env, caller, login).await?;
     let Ok(place) = env.place(caller.address, known).await else { return Ok(SignIn::Busy) };
-    match env.store.user_named(login).await? {
-        Some(user) => sign_in_user(env, caller, user, password, place).await,
-        None => refuse_stranger(env, caller, login, password, place).await,
+    let target = env.store.target(login).await?;
+    let charge = match charge(env, caller, &target, known).await? {
+        Ok(charge) => charge,
+        Err(until) => return Ok(SignIn::Waiting { until }),
+    };
+    match target {
+        Target::User(user) => sign_in_user(env, caller, user, charge, password, place).await,
+        Target::Nobody(name) => refuse_nobody(env, caller, name, password, place).await,
     }
 }
 
@@ -79,14 +86,13 @@ async fn sign_in_user(
     env: &Env,
     caller: &Caller,
     user: UserId,
+    charge: (Option<BrowserId>, Charge),
     password: Password,
     place: Place,
 ) -> Result<SignIn, Unavailable> {
-    let charged = match charge(env, caller, user).await? {
-        Ok(charged) => charged,
-        Err(until) => return Ok(SignIn::Waiting { until }),
-    };
-    let verified = place.verify(password, charged.hash.clone()).await.map_err(broken)?;
+    let charged = Charged::of(env, user, charge).await?;
+    let alike = env.store.dearest_digests().await?;
+    let verified = place.verify(password, charged.hash.clone(), alike).await.map_err(broken)?;
     let fresh = Fresh::draw(env);
     let reads =
         Reads { session: caller.carried.session.as_ref().map(Token::hash), ..Reads::user(user) };
@@ -139,6 +145,23 @@ pub(super) struct Charged {
 }
 
 impl Charged {
+    /// What the try that was charged to `user` is verified against.
+    pub(super) async fn of(
+        env: &Env,
+        user: UserId,
+        (browser, charge): (Option<BrowserId>, Charge),
+    ) -> Result<Self, Unavailable> {
+        let held = env.store.user(user).await?;
+        let held = held.ok_or(Unavailable::new("a name leads to a user who is not there"))?;
+        let user = &held.user;
+        let hash = user.password().map(|hash| match user.disabled() {
+            // The same work as for a wrong password, however right it is.
+            Some(_) => hash.that_nothing_matches(),
+            None => hash.clone(),
+        });
+        Ok(Self { browser, charge, hash, epoch: user.epoch() })
+    }
+
     /// Says whether the password was right and still is the user's. If so, the charge is given back,
     /// and the hash is kept with today's parameters; if not, what was charged was a failure, perhaps
     /// one too many.
@@ -147,12 +170,22 @@ impl Charged {
         let shut_out = held.user.disabled().is_some() || held.user.epoch() != self.epoch;
         if !verified.right || shut_out {
             held.tell(caller.event(user, What::PasswordRefused));
-            if held.user.password_closed(self.browser, caller.now).is_some() {
+            let closed = match self.browser {
+                Some(known) => held.user.password_closed(known, caller.now),
+                None => {
+                    held.user.note_wrong_password(caller.now);
+                    held.attempts.closed_until(caller.now)
+                }
+            };
+            if closed.is_some() {
                 held.tell(caller.event(user, What::WaitBegan));
             }
             return false;
         }
-        held.user.refund_password(self.browser, &self.charge);
+        match self.browser {
+            Some(known) => held.user.refund_password(known, &self.charge),
+            None => held.attempts.refund(&self.charge),
+        }
         if let Some(hash) = &verified.rehashed {
             held.user.rehash_password(hash.clone());
         }
@@ -160,26 +193,27 @@ impl Charged {
     }
 }
 
-/// Counts a try of the password of `user`, in a commit of its own.
+/// Counts a try at `target`, in a commit of its own: in the count of this known browser of theirs, else
+/// in that of all other browsers. Gives the browser and the charge, or until when no try is read.
 pub(super) async fn charge(
     env: &Env,
     caller: &Caller,
-    user: UserId,
-) -> Result<Result<Charged, Timestamp>, Unavailable> {
-    let charged = env
-        .store
-        .update(Reads::user(user), |held| {
-            let browser = caller.known_to(&held.user);
-            let charge = held.user.charge_password(browser, caller.now)?;
-            let hash = held.user.password().map(|hash| match held.user.disabled() {
-                // The same work as for a wrong password, however right it is.
-                Some(_) => hash.that_nothing_matches(),
-                None => hash.clone(),
-            });
-            Ok(Charged { browser, charge, hash, epoch: held.user.epoch() })
-        })
-        .await?;
-    charged.ok_or(Unavailable::new("a name leads to a user who is not there"))
+    target: &Target,
+    known: Option<BrowserId>,
+) -> Result<Result<(Option<BrowserId>, Charge), Timestamp>, Unavailable> {
+    if let (Target::User(user), Some(_)) = (target, known) {
+        let charged = env.store.update(Reads::user(*user), |held| {
+            // It may have been forgotten meanwhile.
+            let known = caller.known_to(&held.user)?;
+            let charged = held.user.charge_password(known, caller.now);
+            Some(charged.map(|charge| (Some(known), charge)))
+        });
+        if let Some(charged) = charged.await?.flatten() {
+            return Ok(charged);
+        }
+    }
+    let charged = env.store.update_attempts(target, |failures| failures.charge(caller.now));
+    Ok(charged.await?.map(|charge| (None, charge)))
 }
 
 /// A password that cannot be hashed is as bad as a store that cannot be read.
@@ -187,26 +221,22 @@ pub(super) fn broken(why: Broken) -> Unavailable {
     Unavailable::because("passwords cannot be hashed", why)
 }
 
-async fn refuse_stranger(
+async fn refuse_nobody(
     env: &Env,
     caller: &Caller,
-    login: &Login,
+    name: NobodysName,
     password: Password,
     place: Place,
 ) -> Result<SignIn, Unavailable> {
-    let now = caller.now;
-    let charged =
-        env.store.update_stranger(login, now, |failures, _| (failures.charge(now), vec![])).await?;
-    if let Err(until) = charged {
-        return Ok(SignIn::Waiting { until });
+    let alike = env.store.dearest_digests().await?;
+    place.verify(password, None, alike).await.map_err(broken)?;
+    let mut events = vec![caller.event_about(name.whom(), What::PasswordRefused)];
+    let target = Target::Nobody(name.clone());
+    let closed =
+        env.store.update_attempts(&target, |failures| failures.closed_until(caller.now)).await?;
+    if closed.is_some() {
+        events.push(caller.event_about(name.whom(), What::WaitBegan));
     }
-    place.verify(password, None).await.map_err(broken)?;
-    let refused = env.store.update_stranger(login, now, |failures, whom| {
-        let mut events = vec![caller.event_about(whom.clone(), What::PasswordRefused)];
-        if failures.closed_until(now).is_some() {
-            events.push(caller.event_about(whom, What::WaitBegan));
-        }
-        (SignIn::Refused, events)
-    });
-    refused.await
+    env.store.tell_of_nobody(&events).await?;
+    Ok(SignIn::Refused)
 }

@@ -148,6 +148,9 @@ fn know(caller: &Caller, held: &mut Held, fresh: &Fresh) -> KnownCookie {
     if known.is_none() && !held.user.known_browsers().is_empty() {
         held.tell(caller.event(user, What::NewBrowser));
     }
+    if known.is_none() {
+        held.attempts.clear();
+    }
     let id = held.user.succeed(known, fresh.browser, caller.now);
     KnownCookie { user, id }
 }

@@ -237,7 +237,7 @@ mod tests {
 
     async fn verify(pool: &Pool, password: &str, stored: Option<&PasswordHash>) -> Verified {
         let place = pool.place(HERE, None).unwrap();
-        place.verify(Password::typed(password), stored.cloned()).await.unwrap()
+        place.verify(Password::typed(password), stored.cloned(), Vec::new()).await.unwrap()
     }
 
     #[tokio::test]
@@ -314,7 +314,7 @@ mod tests {
         for stored in ["", "plain text", "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ", "$2b$12$abc"] {
             let place = pool.place(HERE, None).unwrap();
             let stored = Some(PasswordHash::new(stored.to_owned()));
-            assert!(place.verify(Password::typed("x"), stored).await.is_err());
+            assert!(place.verify(Password::typed("x"), stored, Vec::new()).await.is_err());
         }
         assert!(!verify(&pool, "x", None).await.right, "and the pool goes on");
     }

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 pub use limit::SignInLimit;
 
 use crate::domain::device::BrowserId;
-use crate::domain::digest::Digest;
+use crate::domain::digest::{Digest, Effort};
 use crate::domain::password::{Password, PasswordHash};
 
 /// Where passwords are hashed.
@@ -65,6 +65,8 @@ pub enum Work {
         password: Password,
         /// What is kept; `None`: nothing, and the work is the same.
         stored: Option<PasswordHash>,
+        /// What is done besides, as far as `stored` does not take it anyway.
+        alike: Vec<Effort>,
         /// Where the answer goes.
         answer: oneshot::Sender<Result<Verified, Broken>>,
     },
@@ -106,8 +108,8 @@ impl Place {
     }
 
     /// Compares `password` with `stored`. Takes the same time whether there is something stored or
-    /// not, if it was made with today's parameters; over a digest that was made elsewhere it takes
-    /// as much longer as that digest does.
+    /// not, if it was made with today's parameters, and whether over a digest that was made elsewhere
+    /// or not, if that takes no more than one of `alike`.
     ///
     /// # Errors
     /// [`Broken`] if it cannot be said.
@@ -115,9 +117,10 @@ impl Place {
         self,
         password: Password,
         stored: Option<PasswordHash>,
+        alike: Vec<Effort>,
     ) -> Result<Verified, Broken> {
         let (answer, waiting) = oneshot::channel();
-        self.0.begin(Work::Verify { password, stored, answer });
+        self.0.begin(Work::Verify { password, stored, alike, answer });
         waiting.await.unwrap_or(Err(GONE))
     }
 

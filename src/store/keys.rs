@@ -183,14 +183,23 @@ pub struct NameKey(Key);
 impl NameKey {
     /// What stands for a name, already normalised: HMAC-SHA-256 (RFC 2104).
     pub fn of(&self, normalised_name: &str) -> [u8; 32] {
+        self.mac(&[b"doorward name 1\0", normalised_name.as_bytes()])
+    }
+
+    /// Under what the failures of somebody are kept, or of a name that nobody has: nothing tells which
+    /// it is. `of` are the bytes of a user's id, or what a name stands under.
+    pub fn of_attempts(&self, of: &[u8]) -> [u8; 32] {
+        self.mac(&[b"doorward attempts 1\0", of])
+    }
+
+    fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
         // RFC 2104 §2: a key shorter than the block is filled up with zeros.
         let mut block = Zeroizing::new([0; 64]);
         for (byte, of_key) in block.iter_mut().zip(self.0.expose()) {
             *byte = *of_key;
         }
         let mut mac = Hmac::<Sha256>::new((&*block).into());
-        mac.update(b"doorward name 1\0");
-        mac.update(normalised_name.as_bytes());
+        parts.iter().for_each(|part| mac.update(part));
         mac.finalize().into_bytes().into()
     }
 }

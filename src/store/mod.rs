@@ -21,6 +21,7 @@ pub use batch::{Batch, Expect, Outcome};
 pub use cache::{Snapshot, Visited};
 pub use directory::StateDirectory;
 pub use facade::Store;
+pub use facade::names::{NobodysName, Target};
 pub use facade::outbox::{Posted, Waiting};
 pub use facade::people::{Added, Changed, NewUser};
 pub use facade::update::{Held, Reads};

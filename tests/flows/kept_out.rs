@@ -260,3 +260,114 @@ async fn what_happened_to_somebody_is_told_the_newest_first_and_nothing_of_other
     let all = administer::show(&gate.env, &Login::typed("ada"), 100).await.unwrap().unwrap();
     assert_eq!(all.events.len(), 3);
 }
+
+#[tokio::test]
+async fn nobody_can_tell_by_the_work_whose_password_comes_from_elsewhere_or_who_is_a_user() {
+    let gate = Gate::new();
+    gate.knows("ada").await;
+    gate.browser().signs_in("ada").await;
+    let taken = |gate: &Gate| gate.took.lock().unwrap().last().cloned().unwrap();
+    assert_eq!(taken(&gate), [], "as long as everybody has a password of ours");
+    let bcrypt = "$2y$05$0123456789abcdefghijkOVADbYVm/zyFr2QSUJsHa7tpbXnXIIPu";
+    gate.takes_over("bob", Some(bcrypt)).await;
+    gate.takes_over("eve", Some("$6$saltsaltsaltsalt$vUWGZp7eENkGlij86rRY7AwoG2gKbPiGrk.3xbryfBZcvG7VxUkvb7Rs2/5p.lvVPCX6hQbk3ECMVufjcwpxl.")).await;
+    let mut told = Vec::new();
+    for name in ["ada", "bob", "eve", "nobody", "bob@example.com"] {
+        gate.browser().signs_in_with(name, "wrong").await;
+        told.push(taken(&gate));
+    }
+    assert!(told.iter().all(|taken| taken.len() == 2 && *taken == told[0]), "{told:?}");
+
+    // The first right password is kept as ours; once nobody is left, nothing more is done.
+    gate.browser().signs_in("bob").await;
+    gate.browser().signs_in_with("nobody", "wrong").await;
+    assert_eq!(taken(&gate).len(), 1);
+    administer::remove(&gate.env, "root", &Login::typed("eve")).await.unwrap().unwrap();
+    for name in ["ada", "bob", "nobody"] {
+        gate.browser().signs_in_with(name, "wrong").await;
+        assert_eq!(taken(&gate), [], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_password_by_a_link_ends_the_digest_from_elsewhere_and_two_at_once_are_both_counted()
+{
+    let inner: Arc<dyn Records> = Arc::new(Memory::new());
+    let staged = Arc::new(Overtaken::over(Arc::clone(&inner)));
+    let (gate, other) = (Gate::over(staged.clone()), Gate::over(inner));
+    let bcrypt = "$2y$05$0123456789abcdefghijkOVADbYVm/zyFr2QSUJsHa7tpbXnXIIPu";
+    for name in ["ada", "bob"] {
+        gate.takes_over(name, Some(bcrypt)).await;
+    }
+    let link = gate.makes_a_link("ada").await;
+    let mut ada = gate.browser();
+    ada.opens(&link).await;
+    staged.by(async move {
+        other.browser().signs_in("bob").await;
+    });
+    ada.sends(&[("password", "four dry umbrellas")]).await;
+    assert!(staged.is_played_out());
+    assert_eq!(ada.status, StatusCode::SEE_OTHER);
+    assert_eq!(gate.env.store.dearest_digests().await.unwrap(), []);
+}
+
+/// What the sign-in page says to whoever tries a wrong password.
+async fn says(gate: &Gate, name: &str) -> (StatusCode, String) {
+    let mut browser = gate.browser();
+    browser.signs_in_with(name, "wrong").await;
+    let csrf = browser.field("csrf").unwrap_or_default();
+    (browser.status, browser.page.replace(name, "NAME").replace(&csrf, ""))
+}
+
+#[tokio::test]
+async fn after_a_flood_of_names_failures_at_people_and_at_nobody_are_remembered_alike() {
+    let gate = Gate::remembering(1_000);
+    let people = ["ada", "bob", "cyd", "kim"];
+    let nobody = ["anna", "bert", "cleo", "kate"];
+    for name in people {
+        gate.knows(name).await;
+    }
+    for (tries, names) in [(1, 0), (3, 1), (5, 2), (7, 3)] {
+        for _ in 0..tries {
+            for name in [people[names], nobody[names]] {
+                gate.browser().signs_in_with(name, "wrong").await;
+            }
+        }
+    }
+    gate.waits(std::time::Duration::from_secs(1));
+    let now = gate.now();
+    for number in 0..2_000 {
+        let login = Login::typed(&format!("flood{number}"));
+        let target = gate.env.store.target(&login).await.unwrap();
+        gate.env.store.update_attempts(&target, |failures| failures.fail(now)).await.unwrap();
+    }
+    assert!(gate.env.store.sweep(now).await.unwrap() > 0);
+    for (person, nobody) in people.into_iter().zip(nobody) {
+        for tried in 0..6 {
+            assert_eq!(says(&gate, person).await, says(&gate, nobody).await, "{person} {tried}");
+        }
+    }
+    let kim = gate.env.store.user_named(&Login::typed("kim")).await.unwrap().unwrap();
+    let kim = gate.env.store.user(kim).await.unwrap().unwrap();
+    assert_eq!(kim.user.strangers().password.count(), 5, "what operators see is exact");
+}
+
+#[tokio::test]
+async fn a_flood_of_names_that_are_tried_once_ends_no_wait() {
+    let gate = Gate::remembering(100);
+    gate.knows("ada").await;
+    for _ in 0..5 {
+        for name in ["ada", "nobody"] {
+            gate.browser().signs_in_with(name, "wrong").await;
+        }
+    }
+    let now = gate.now();
+    for number in 0..500 {
+        let target = gate.env.store.target(&Login::typed(&format!("flood{number}"))).await.unwrap();
+        gate.env.store.update_attempts(&target, |failures| failures.fail(now)).await.unwrap();
+    }
+    gate.env.store.sweep(now).await.unwrap();
+    for name in ["ada", "nobody"] {
+        assert_eq!(says(&gate, name).await.0, StatusCode::TOO_MANY_REQUESTS, "{name}");
+    }
+}

@@ -58,7 +58,7 @@ fn ada() -> User {
     ada.trust(DeviceId::from([3; 16]), None, trust, &seen, NOW);
     ada.present_device(DeviceId::from([3; 16]), 1, &seen, NOW);
     ada.present_device(DeviceId::from([3; 16]), 2, &seen, NOW);
-    let _charge = ada.charge_password(None, NOW).unwrap();
+    ada.note_wrong_password(NOW);
     ada
 }
 

@@ -3,14 +3,15 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use doorward::config::Config;
 use doorward::domain::chance::Chance;
 use doorward::domain::device::BrowserId;
+use doorward::domain::digest::Effort;
 use doorward::domain::event::What;
 use doorward::domain::factor::totp;
 use doorward::domain::letter::Letter;
@@ -59,15 +60,20 @@ apps:
 struct Counting {
     pool: Pool,
     hashed: Arc<AtomicUsize>,
+    took: Took,
 }
+
+/// What was done for each password that was verified, besides hashing it.
+type Took = Arc<Mutex<Vec<Vec<Effort>>>>;
 
 struct CountingWorker {
     place: Place,
     hashed: Arc<AtomicUsize>,
+    took: Took,
 }
 
 impl Counting {
-    fn start(cost: Cost, chance: Chance, hashed: Arc<AtomicUsize>) -> Self {
+    fn start(cost: Cost, chance: Chance, hashed: Arc<AtomicUsize>, took: Took) -> Self {
         let room = Room {
             threads: 1.try_into().unwrap(),
             places: 1_000,
@@ -75,14 +81,15 @@ impl Counting {
             places_of_known: 16,
             idle: Duration::from_secs(1),
         };
-        Self { pool: Pool::start(cost, room, chance).unwrap(), hashed }
+        Self { pool: Pool::start(cost, room, chance).unwrap(), hashed, took }
     }
 }
 
 impl Hashing for Counting {
     fn place(&self, address: IpAddr, known: Option<BrowserId>) -> Result<Place, Full> {
         let place = self.pool.place(address, known)?;
-        Ok(Place::new(CountingWorker { place, hashed: Arc::clone(&self.hashed) }))
+        let (hashed, took) = (Arc::clone(&self.hashed), Arc::clone(&self.took));
+        Ok(Place::new(CountingWorker { place, hashed, took }))
     }
 }
 
@@ -91,8 +98,9 @@ impl Worker for CountingWorker {
         self.hashed.fetch_add(1, Ordering::SeqCst);
         tokio::spawn(async move {
             match work {
-                Work::Verify { password, stored, answer } => {
-                    answer.send(self.place.verify(password, stored).await).ok();
+                Work::Verify { password, stored, alike, answer } => {
+                    self.took.lock().unwrap().push(alike.clone());
+                    answer.send(self.place.verify(password, stored, alike).await).ok();
                 }
                 Work::Hash { password, answer } => {
                     answer.send(self.place.hash(password).await).ok();
@@ -110,6 +118,8 @@ pub(crate) struct Gate {
     pub(crate) env: Arc<Env>,
     /// How many passwords were hashed.
     pub(crate) hashed: Arc<AtomicUsize>,
+    /// What was done besides, for each that was verified.
+    pub(crate) took: Took,
     pub(crate) web: Web,
     clock: Arc<AtomicU64>,
     addresses: AtomicU64,
@@ -141,12 +151,30 @@ impl Gate {
         Self::furnished(&mailing(), Arc::new(Memory::new()), posts, Cost::LEAST)
     }
 
+    /// A gateway that remembers no more failures of passwords than this.
+    pub(crate) fn remembering(failures: usize) -> Self {
+        let records = Arc::new(Memory::new());
+        Self::furnished_with(CONFIG, records, 10_000, Cost::LEAST, |store| {
+            store.remembering_failures(failures)
+        })
+    }
+
     /// A gateway over `records` that hashes at this cost.
     pub(crate) fn hashing_at(cost: Cost, records: Arc<dyn Records>) -> Self {
         Self::furnished(CONFIG, records, 10_000, cost)
     }
 
     fn furnished(config: &str, records: Arc<dyn Records>, posts: u32, cost: Cost) -> Self {
+        Self::furnished_with(config, records, posts, cost, |store| store)
+    }
+
+    fn furnished_with(
+        config: &str,
+        records: Arc<dyn Records>,
+        posts: u32,
+        cost: Cost,
+        with: impl FnOnce(Store) -> Store,
+    ) -> Self {
         static SEED: AtomicU64 = AtomicU64::new(2);
         // Gateways over one store share their keys, as nodes do.
         let keys = Keys::random(&mut StdRng::seed_from_u64(1));
@@ -155,18 +183,21 @@ impl Gate {
         let clock = Arc::new(AtomicU64::new(START.millis()));
         let told = Arc::clone(&clock);
         let hashed = Arc::new(AtomicUsize::new(0));
+        let took = Took::default();
+        let counting =
+            Counting::start(cost, chance.clone(), Arc::clone(&hashed), Arc::clone(&took));
         let cookie_keys = keys.cookie();
         // Where a story does not say what a first second factor takes, the password will do.
         let says = ["set_up:", "mail:"].iter().any(|key| config.contains(key));
         let proof = if says { "" } else { "set_up: { proof: none }\n" };
         let config = Config::read("test.yaml", &format!("{config}{proof}")).unwrap();
-        let store = Store::new(records, &keys, chance.clone());
+        let store = with(Store::new(records, &keys, chance.clone()));
         store.set_mails(config.mail.is_some());
         let env = Arc::new(Env {
             config: Arc::new(config),
             since: Arc::default(),
             store: Arc::new(store),
-            hashing: Arc::new(Counting::start(cost, chance.clone(), Arc::clone(&hashed))),
+            hashing: Arc::new(counting),
             limit: Arc::new(SignInLimit::a_minute(posts.try_into().unwrap())),
             lines: Arc::default(),
             witness: Arc::default(),
@@ -178,7 +209,7 @@ impl Gate {
             chance,
         });
         let web = Web::new(Arc::clone(&env), env.config.portal_site());
-        Self { web, env, hashed, clock, addresses: AtomicU64::new(1) }
+        Self { web, env, hashed, took, clock, addresses: AtomicU64::new(1) }
     }
 
     /// What time it is.

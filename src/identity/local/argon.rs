@@ -8,7 +8,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::elsewhere;
 use super::places::Seat;
 use crate::domain::chance::Chance;
-use crate::domain::digest::Digest;
+use crate::domain::digest::{Digest, Effort};
 use crate::domain::password::{Password, PasswordHash};
 use crate::identity::{Broken, Verified, Work};
 
@@ -61,8 +61,8 @@ impl Argon {
             Work::Verify { answer, .. } if answer.is_closed() => {}
             Work::Hash { answer, .. } if answer.is_closed() => {}
             Work::TakeOver { answer, .. } if answer.is_closed() => {}
-            Work::Verify { password, stored, answer } => {
-                let verified = self.verify(&password, stored.as_ref(), memory);
+            Work::Verify { password, stored, alike, answer } => {
+                let verified = self.verify(&password, stored.as_ref(), &alike, memory);
                 drop(seat);
                 let _ = answer.send(verified);
             }
@@ -83,11 +83,13 @@ impl Argon {
         &self,
         password: &Password,
         stored: Option<&PasswordHash>,
+        alike: &[Effort],
         memory: &mut Memory,
     ) -> Result<Verified, Broken> {
         let scheme = stored.and_then(PasswordHash::scheme);
         let kept = Kept::parse(stored.unwrap_or(&self.nobodys)).ok_or(NO_HASH)?;
         let digested = scheme.map(|scheme| elsewhere::digest(scheme, password));
+        elsewhere::take_as_long(alike, scheme, password);
         let input = digested.as_ref().map_or(password.expose(), |digest| digest.expose());
         let mut output = Zeroizing::new(vec![0; kept.output.as_bytes().len()]);
         let argon = Argon2::new(kept.algorithm, kept.version, kept.cost.clone());
@@ -256,7 +258,7 @@ mod tests {
         let argon = argon(Cost::LEAST);
         let mut memory = Memory::default();
         let mut right = |text: &str| {
-            argon.verify(&Password::typed(text), Some(&stored), &mut memory).unwrap().right
+            argon.verify(&Password::typed(text), Some(&stored), &[], &mut memory).unwrap().right
         };
         assert!(right("password"));
         assert!(!right("Password"));

@@ -1,5 +1,7 @@
 //! Digests as others make them, of what somebody types: to be hashed once more and compared.
 
+use std::hint::black_box;
+
 use data_encoding::{BitOrder, Encoding, Specification};
 use md5::Md5;
 use sha_crypt::{Params, sha256_crypt, sha512_crypt};
@@ -7,7 +9,7 @@ use sha1::Sha1;
 use sha2::Digest as _;
 use zeroize::Zeroizing;
 
-use crate::domain::digest::Scheme;
+use crate::domain::digest::{Effort, How, Scheme};
 use crate::domain::password::Password;
 use crate::domain::secret::Secret;
 
@@ -37,6 +39,72 @@ pub(super) fn digest(scheme: &Scheme, password: &Password) -> Secret {
     let digest = Secret::new(digest);
     if whole { digest } else { Secret::new(Vec::new()) }
 }
+
+/// Does the work of each of `alike` for `password`, less what making its digest by `scheme` takes
+/// anyway: afterwards as much is done, step for step, whatever the scheme is, if it is one of them, and
+/// where there is none.
+pub(super) fn take_as_long(alike: &[Effort], scheme: Option<&Scheme>, password: &Password) {
+    for scheme in rest(alike, scheme) {
+        black_box(digest(&scheme, password));
+    }
+}
+
+/// What is left to do of `alike` after a digest by `done`: schemes whose digests are thrown away.
+fn rest(alike: &[Effort], done: Option<&Scheme>) -> Vec<Scheme> {
+    let rest = alike.iter().flat_map(|effort| {
+        let done = done.filter(|done| {
+            let done = done.effort();
+            (done.how, done.salt) == (effort.how, effort.salt)
+        });
+        let salt = || "x".repeat(effort.salt.into());
+        // Two digests are made of each kind, whoever it is for, of so many rounds together; fewer than
+        // these there cannot be in one.
+        let rounds = |own: Option<u32>| {
+            let all = effort.rounds + FEWEST_ROUNDS;
+            match own {
+                Some(own) => vec![all.saturating_sub(own).max(FEWEST_ROUNDS)],
+                None => vec![effort.rounds, FEWEST_ROUNDS],
+            }
+        };
+        match effort.how {
+            How::Bcrypt => {
+                let most = effort.rounds.checked_ilog2().unwrap_or(0);
+                let own = match done {
+                    Some(Scheme::Bcrypt { cost, .. }) => Some(u32::from(*cost)),
+                    _ => None,
+                };
+                // Two to the power of a cost is once that of each smaller one, and of the smallest
+                // twice.
+                let costs = own.map_or(most..most + 1, |own| own..most);
+                let schemes = costs.filter_map(|cost| u8::try_from(cost).ok());
+                schemes.map(|cost| Scheme::Bcrypt { cost, salt: [0; 16].into() }).collect()
+            }
+            How::Apr1 if done.is_none() => vec![Scheme::Apr1 { salt: salt() }],
+            How::Sha1 if done.is_none() => vec![Scheme::Sha1],
+            How::Apr1 | How::Sha1 => Vec::new(),
+            How::Sha256Crypt => {
+                let own = match done {
+                    Some(Scheme::Sha256Crypt { rounds, .. }) => Some(*rounds),
+                    _ => None,
+                };
+                let rest = rounds(own).into_iter();
+                rest.map(|rounds| Scheme::Sha256Crypt { salt: salt(), rounds }).collect()
+            }
+            How::Sha512Crypt => {
+                let own = match done {
+                    Some(Scheme::Sha512Crypt { rounds, .. }) => Some(*rounds),
+                    _ => None,
+                };
+                let rest = rounds(own).into_iter();
+                rest.map(|rounds| Scheme::Sha512Crypt { salt: salt(), rounds }).collect()
+            }
+        }
+    });
+    rest.collect()
+}
+
+/// What the schemes of crypt(3) take at least.
+const FEWEST_ROUNDS: u32 = 1_000;
 
 /// bcrypt takes 72 bytes at most, the zero at the end among them.
 fn bcrypt_of(typed: &[u8], cost: u8, salt: [u8; 16]) -> Vec<u8> {
@@ -128,8 +196,10 @@ const SHA512_ORDER: [u8; 64] = [
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
-    use crate::domain::digest::Digest;
+    use crate::domain::digest::{Digest, Imported};
 
     fn makes(password: &str, text: &str) -> bool {
         let found = Digest::parse(text).unwrap();
@@ -172,6 +242,47 @@ mod tests {
             ],
         ),
     ];
+
+    /// How many rounds of each kind are done for somebody whose digest was made by `scheme`.
+    fn done(alike: &[Effort], scheme: Option<&Scheme>) -> BTreeMap<(How, u8), u32> {
+        let mut all = BTreeMap::new();
+        for scheme in rest(alike, scheme).iter().chain(scheme) {
+            let rounds = match scheme {
+                Scheme::Bcrypt { cost, .. } => 1 << cost,
+                Scheme::Sha256Crypt { rounds, .. } | Scheme::Sha512Crypt { rounds, .. } => *rounds,
+                Scheme::Apr1 { .. } | Scheme::Sha1 => 1,
+            };
+            let effort = scheme.effort();
+            *all.entry((effort.how, effort.salt)).or_default() += rounds;
+            assert!(rounds >= FEWEST_ROUNDS || effort.how < How::Sha256Crypt, "{scheme:?}");
+        }
+        all
+    }
+
+    #[test]
+    fn whatever_somebody_has_the_same_work_is_done() {
+        let salt = |length: usize| "s".repeat(length);
+        let schemes = [
+            Scheme::Bcrypt { cost: 5, salt: [1; 16].into() },
+            Scheme::Bcrypt { cost: 12, salt: [1; 16].into() },
+            Scheme::Bcrypt { cost: 10, salt: [1; 16].into() },
+            Scheme::Apr1 { salt: salt(8) },
+            Scheme::Sha1,
+            Scheme::Sha256Crypt { salt: salt(16), rounds: 5_000 },
+            Scheme::Sha512Crypt { salt: salt(16), rounds: 5_000 },
+            Scheme::Sha512Crypt { salt: salt(16), rounds: 656_000 },
+            Scheme::Sha512Crypt { salt: salt(8), rounds: 120_000 },
+        ];
+        let mut imported = Imported::default();
+        schemes.iter().for_each(|scheme| imported.change(None, Some(scheme)));
+        let alike = imported.dearest();
+        let nobody = done(&alike, None);
+        assert_eq!(nobody.len(), 6);
+        for scheme in &schemes {
+            assert_eq!(done(&alike, Some(scheme)), nobody, "{scheme:?}");
+        }
+        assert_eq!(done(&[], None), BTreeMap::new(), "nobody is left who has one");
+    }
 
     #[test]
     fn the_same_digest_is_made_as_elsewhere() {

@@ -7,7 +7,8 @@
 //! the rest is housekeeping ([`upkeep`]).
 
 mod events;
-mod names;
+mod imported;
+pub(super) mod names;
 pub(super) mod outbox;
 pub(super) mod people;
 mod stays;
@@ -55,6 +56,11 @@ pub struct Store {
     /// How many more may note that stays go on: where the store writes nothing for a while, they
     /// would pile up.
     touches: Semaphore,
+    /// What is opened where there is nothing behind a name; see [`Store::target`].
+    decoy: Record,
+    /// How many failures are remembered, and whether it is time to count them.
+    attempts_at_most: usize,
+    crowd: names::Crowd,
 }
 
 const LINES: usize = 64;
@@ -89,9 +95,15 @@ impl Store {
     /// A store over `records`, sealed with `keys`.
     pub fn new(records: Arc<dyn Records>, keys: &Keys, chance: Chance) -> Self {
         let cache = Cache::new(records.watch());
+        let sealer = Sealer::new(keys);
+        let decoy = minicbor::to_vec(UserId::from([0; 16])).unwrap_or_default();
+        let decoy = chance.draw(|rng| sealer.seal(rng, Kind::Name, &names::DECOY, &decoy));
         Self {
             records,
-            sealer: Sealer::new(keys),
+            sealer,
+            decoy: Self::decoy(decoy.unwrap_or_default()),
+            attempts_at_most: names::attempts_at_most(),
+            crowd: names::Crowd::unknown(),
             names: keys.name().clone(),
             chance,
             cache,
@@ -101,6 +113,12 @@ impl Store {
             lines: std::array::from_fn(|_| Mutex::new(())),
             touches: Semaphore::new(TOUCHES),
         }
+    }
+
+    /// The same store, that remembers no more failures of passwords than this.
+    #[must_use]
+    pub fn remembering_failures(self, at_most: usize) -> Self {
+        Self { attempts_at_most: at_most, ..self }
     }
 
     /// Lets `hear` be told of every event from now on, once it is durable, with the name of the

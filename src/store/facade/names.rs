@@ -1,16 +1,57 @@
-//! Names that lead to people, and names that nobody has.
+//! Names that lead to people, and names that nobody has; and how often somebody failed at either.
+//!
+//! Failures of passwords from browsers that are not known ones are kept in one kind of record, whether
+//! or not anybody is called so. Its key tells nobody which it is, us neither: so neither the time that
+//! a try takes nor what is forgotten in a flood tells who is a user.
+
+use std::hint::black_box;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Store, TRIES, expect};
 use crate::domain::event::{Event, Whom};
 use crate::domain::lockout::Failures;
 use crate::domain::name::Login;
-use crate::domain::time::Timestamp;
 use crate::domain::user::UserId;
 use crate::store::batch::{Batch, Expect};
-use crate::store::records::{KeyRange, Kind, SWEEP_AT_MOST, Unavailable};
+use crate::store::records::{KeyRange, Kind, Record, SWEEP_AT_MOST, Unavailable, Version};
 
-/// How many names that no user has are remembered; those whose time is over soonest go.
-const ATTEMPTS_AT_MOST: usize = 100_000;
+/// How many failures of people and names are remembered. At thirty guesses a second, which is what a
+/// thread hashes, a flood takes over two hours to have one forgotten that is older than itself.
+const ATTEMPTS_AT_MOST: usize = 250_000;
+
+/// At whom or what somebody guesses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// At a person.
+    User(UserId),
+    /// At a name that nobody has.
+    Nobody(NobodysName),
+}
+
+/// A name that nobody has, as what it stands under.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NobodysName([u8; 32]);
+
+impl NobodysName {
+    /// Who this is, in events.
+    pub fn whom(&self) -> Whom {
+        Whom::Nobody(u64::from_be_bytes(std::array::from_fn(|i| self.0[i])))
+    }
+}
+
+/// Counts the records of failures that came since the last look at all of them.
+#[derive(Debug)]
+pub(super) struct Crowd {
+    new: AtomicUsize,
+    look_at: AtomicUsize,
+}
+
+impl Crowd {
+    /// How many there are is not known: the first sweep looks.
+    pub(super) const fn unknown() -> Self {
+        Self { new: AtomicUsize::new(0), look_at: AtomicUsize::new(0) }
+    }
+}
 
 impl Store {
     /// Who signs in with this name or e-mail address.
@@ -18,63 +59,135 @@ impl Store {
     /// # Errors
     /// As [`Store::user`].
     pub async fn user_named(&self, login: &Login) -> Result<Option<UserId>, Unavailable> {
-        Ok(self.read(Kind::Name, &self.names.of(login.key())).await?.value)
+        Ok(match self.target(login).await? {
+            Target::User(user) => Some(user),
+            Target::Nobody(_) => None,
+        })
+    }
+
+    /// At whom somebody guesses who types this name. That takes the same time whether or not anybody
+    /// is called so.
+    ///
+    /// # Errors
+    /// As [`Store::user`].
+    pub async fn target(&self, login: &Login) -> Result<Target, Unavailable> {
+        let key = self.names.of(login.key());
+        if let Some(record) = self.records.get(Kind::Name, &key).await? {
+            return Ok(Target::User(self.open(Kind::Name, &key, &record)?));
+        }
+        black_box(self.open::<UserId>(Kind::Name, &DECOY, &self.decoy)?);
+        Ok(Target::Nobody(NobodysName(key)))
+    }
+
+    /// A record like that behind a name, for names behind which there is none.
+    pub(super) fn decoy(sealed: Vec<u8>) -> Record {
+        Record { version: Version::of_commit(0), expires: None, body: sealed }
     }
 
     pub(super) async fn is_taken(&self, name: &[u8; 32]) -> Result<bool, Unavailable> {
         Ok(self.records.get(Kind::Name, name).await?.is_some())
     }
 
-    /// Decides upon the failures of a name that no user has, as [`Store::update`] does for a user:
-    /// the same work and the same writes, so that nobody can tell.
+    /// Under what the failures of `target` lie.
+    pub(super) fn attempts_key(&self, target: &Target) -> [u8; 32] {
+        match target {
+            Target::User(user) => self.names.of_attempts(user.as_bytes()),
+            Target::Nobody(NobodysName(key)) => self.names.of_attempts(key),
+        }
+    }
+
+    /// Decides upon the failures of a target, as [`Store::update`] does upon a user: durable when it
+    /// returns, and the same work and the same write whoever is the target.
     ///
     /// # Errors
     /// As [`Store::update`].
-    pub async fn update_stranger<T>(
+    pub async fn update_attempts<T>(
         &self,
-        login: &Login,
-        now: Timestamp,
-        mut decide: impl FnMut(&mut Failures, Whom) -> (T, Vec<Event>),
+        target: &Target,
+        mut decide: impl FnMut(&mut Failures) -> T,
     ) -> Result<T, Unavailable> {
-        let key = self.names.of(login.key());
-        let whom = Whom::Nobody(u64::from_be_bytes(std::array::from_fn(|i| key[i])));
+        let key = self.attempts_key(target);
         let _line = self.line(&key).await;
         for _ in 0..TRIES {
             let read = self.read::<Failures>(Kind::Attempts, &key).await?;
-            let before = read.value.filter(|_| read.expires.is_none_or(|over| now < over));
-            let before = before.unwrap_or_default();
+            let before = read.value.clone().unwrap_or_default();
             let mut failures = before.clone();
-            let (decided, events) = decide(&mut failures, whom.clone());
-            if failures == before && events.is_empty() {
+            let decided = decide(&mut failures);
+            if failures == before {
                 return Ok(decided);
             }
-            let (expect, over) = (expect(read.version), Some(now.plus(Failures::FORGOTTEN_AFTER)));
-            let batch = self.put(Batch::new(), Kind::Attempts, &key, expect, over, &failures)?;
-            if self.commit(batch, &events, None).await? {
+            let batch = self.put_attempts(Batch::new(), &key, read.version, &failures)?;
+            if self.commit(batch, &[], None).await? {
                 return Ok(decided);
             }
         }
         Err(Unavailable::new("too many others write to the same name"))
     }
 
-    pub(super) async fn forget_strangers(&self) -> Result<usize, Unavailable> {
+    /// Adds to `batch` that these are the failures under `key`, where there was this version.
+    pub(super) fn put_attempts(
+        &self,
+        batch: Batch,
+        key: &[u8; 32],
+        before: Option<Version>,
+        failures: &Failures,
+    ) -> Result<Batch, Unavailable> {
+        let Some(over) = failures.forgotten_at() else {
+            return Ok(batch.delete(Kind::Attempts, *key, expect(before)));
+        };
+        if before.is_none() {
+            self.crowd.new.fetch_add(1, Ordering::Relaxed);
+        }
+        self.put(batch, Kind::Attempts, key, expect(before), Some(over), failures)
+    }
+
+    /// Notes what was tried at a name that nobody has, and what came of it.
+    ///
+    /// # Errors
+    /// As [`Store::update`].
+    pub async fn tell_of_nobody(&self, events: &[Event]) -> Result<(), Unavailable> {
+        self.commit(Batch::new(), events, None).await.map(drop)
+    }
+
+    /// Forgets failures beyond the most that are remembered: of those who failed least the oldest
+    /// first. So a flood of names, each tried once, ends nobody's wait.
+    pub(super) async fn forget_attempts(&self) -> Result<usize, Unavailable> {
         const PAGE: usize = 1_000;
+        let new = self.crowd.new.load(Ordering::Relaxed);
+        if new < self.crowd.look_at.load(Ordering::Relaxed) {
+            return Ok(0);
+        }
         let (mut range, mut all) = (KeyRange::all(), Vec::new());
         loop {
             let page = self.records.scan(Kind::Attempts, range.clone(), PAGE).await?;
             let Some(last) = page.last() else { break };
             range = range.behind(&last.key);
-            all.extend(page.into_iter().map(|entry| (entry.record.expires, entry.key)));
+            for entry in page {
+                let failures: Failures = self.open(Kind::Attempts, &entry.key, &entry.record)?;
+                let waits = failures.count().min(Failures::FREE);
+                all.push((waits, entry.record.expires, entry.key));
+            }
         }
-        let surplus = all.len().saturating_sub(ATTEMPTS_AT_MOST);
+        let surplus = all.len().saturating_sub(self.attempts_at_most);
         all.sort_unstable();
         // Hundreds at a time: each commit waits for the disk.
         for some in all[..surplus].chunks(SWEEP_AT_MOST) {
-            let forget = |batch: Batch, (_, key): &(_, Vec<u8>)| {
+            let forget = |batch: Batch, (_, _, key): &(_, _, Vec<u8>)| {
                 batch.delete(Kind::Attempts, key.clone(), Expect::Any)
             };
             self.records.commit(some.iter().fold(Batch::new(), forget)).await?;
         }
+        let room = self.attempts_at_most.saturating_sub(all.len());
+        self.crowd.new.fetch_sub(new, Ordering::Relaxed);
+        self.crowd.look_at.store(room.max(self.attempts_at_most / 20), Ordering::Relaxed);
         Ok(surplus)
     }
 }
+
+/// As many as a store remembers unless a test wants fewer.
+pub(super) const fn attempts_at_most() -> usize {
+    ATTEMPTS_AT_MOST
+}
+
+/// The key under which nothing lies.
+pub(super) const DECOY: [u8; 32] = [0; 32];

@@ -56,6 +56,7 @@ impl Store {
                 return Ok(taken);
             }
             let batch = self.with_user(Batch::new(), &new)?;
+            let batch = self.count_imported(batch, [(None, Some(user))]).await?;
             if self.commit(batch, events, Some(user.name().as_str())).await? {
                 return Ok(Added::Now);
             }
@@ -88,6 +89,9 @@ impl Store {
             }
             all.push(taken.unwrap_or(Added::Now));
         }
+        let added = people.iter().zip(&all).filter(|(_, added)| **added == Added::Now);
+        let added = added.map(|(new, _)| (None, Some(&new.user)));
+        batch = self.count_imported(batch, added).await?;
         if self.commit(batch, &[], None).await? {
             let added = people.iter().zip(&all).filter(|(_, added)| **added == Added::Now);
             for (new, _) in added {
@@ -136,6 +140,7 @@ impl Store {
             for key in old.iter().filter(|key| !new.contains(key)) {
                 batch = batch.delete(Kind::Name, *key, Expect::Any);
             }
+            batch = self.count_imported(batch, [(Some(before), Some(&user))]).await?;
             batch = self.post(batch, &events, before, &user, &[])?;
             let unchanged = !changed && events.is_empty();
             if unchanged || self.commit(batch, &events, Some(user.name().as_str())).await? {
@@ -162,6 +167,7 @@ impl Store {
             let batch = Batch::new().delete(Kind::User, *id.as_bytes(), expect(read.version));
             let without = |batch: Batch, key| batch.delete(Kind::Name, key, Expect::Any);
             let batch = self.keys_of(&user).into_iter().fold(batch, without);
+            let batch = self.count_imported(batch, [(Some(&user), None)]).await?;
             if self.commit(batch, &[tell(&user)], Some(user.name().as_str())).await? {
                 return Ok(Some(user));
             }
@@ -199,10 +205,9 @@ impl Store {
         Ok(batch)
     }
 
-    /// Lets a name lead to `id`. Whoever guessed at it before there was a user behind it is
-    /// forgotten.
+    /// Lets a name lead to `id`. What was guessed at it before there was a user behind it lies under
+    /// another key than what is guessed at the user.
     fn with_name(&self, batch: Batch, key: &[u8; 32], id: UserId) -> Result<Batch, Unavailable> {
-        let batch = self.put(batch, Kind::Name, key, Expect::Absent, None, &id)?;
-        Ok(batch.delete(Kind::Attempts, *key, Expect::Any))
+        self.put(batch, Kind::Name, key, Expect::Absent, None, &id)
     }
 }

@@ -4,10 +4,12 @@
 //! nothing of what was read has been written in between; otherwise it loads and decides again. So
 //! "works once" holds on any backend and any number of nodes.
 
+use super::names::Target;
 use super::{Store, TRIES, stays};
 use crate::domain::event::Event;
 use crate::domain::letter::Letter;
 use crate::domain::link::Link;
+use crate::domain::lockout::Failures;
 use crate::domain::secret::TokenHash;
 use crate::domain::session::Session;
 use crate::domain::stay::{Stay, StayId};
@@ -44,6 +46,8 @@ impl Reads {
 pub struct Held {
     /// The user.
     pub user: User,
+    /// Failures of the user's password from browsers that are not known ones.
+    pub attempts: Failures,
     /// The session, if it is there; taking it ends it.
     pub session: Option<Session>,
     /// The stay that the ticket comes from, else the one that the session belongs to, if it is
@@ -117,8 +121,10 @@ impl Store {
         mut decide: impl FnMut(&mut Held) -> T,
     ) -> Result<Option<T>, Unavailable> {
         let _line = self.line(reads.user.as_bytes()).await;
+        let attempts_key = self.attempts_key(&Target::User(reads.user));
         for _ in 0..TRIES {
             let user = self.read::<User>(Kind::User, reads.user.as_bytes()).await?;
+            let attempts = self.read::<Failures>(Kind::Attempts, &attempts_key).await?;
             let hash = reads.session.as_ref().map(|hash| &hash.as_bytes()[..]);
             let session = self.read_some::<Session>(Kind::Session, hash).await?;
             let hash = reads.link.as_ref().map(|hash| &hash.as_bytes()[..]);
@@ -138,6 +144,7 @@ impl Store {
             let Some(before) = &user.value else { return Ok(None) };
             let mut held = Held {
                 user: before.clone(),
+                attempts: attempts.value.clone().unwrap_or_default(),
                 session: session.value.clone(),
                 link: link.value.clone(),
                 stay: stay.value.clone(),
@@ -156,6 +163,13 @@ impl Store {
             let mut changed = false;
             let key = reads.user.as_bytes();
             changed |= self.step(&mut batch, Kind::User, key, &user, Some(&held.user))?;
+            // Whoever only fails meanwhile overtakes nobody.
+            if held.attempts != attempts.value.clone().unwrap_or_default() {
+                let version = attempts.version;
+                batch = self.put_attempts(batch, &attempts_key, version, &held.attempts)?;
+                changed = true;
+            }
+            batch = self.count_imported(batch, [(Some(before), Some(&held.user))]).await?;
             if let Some(hash) = reads.session {
                 let (key, now) = (hash.as_bytes(), held.session.as_ref());
                 changed |= self.step(&mut batch, Kind::Session, key, &session, now)?;

@@ -14,8 +14,8 @@ const TIME_SEEN: &[u8] = b"time-seen";
 const DEMAND: &[u8] = b"demand ";
 
 impl Store {
-    /// Deletes what has expired by `now`, and names that no user has beyond the most that are
-    /// remembered; says how many records went.
+    /// Deletes what has expired by `now`, and failures beyond the most that are remembered; says how
+    /// many records went.
     ///
     /// # Errors
     /// As [`Store::update`].
@@ -28,7 +28,7 @@ impl Store {
                 break;
             }
         }
-        Ok(gone + self.forget_strangers().await?)
+        Ok(gone + self.forget_attempts().await?)
     }
 
     /// The highest moment that was seen before this run, if there was one.
