@@ -1,6 +1,6 @@
 # What people type. Each target first installs what is missing to do it (see .ci/needs).
 
-.PHONY: demo test check dist
+.PHONY: demo test test-servers check dist
 
 # A legacy application behind a gateway, on http://localhost:8080.
 demo:
@@ -10,6 +10,11 @@ demo:
 test:
 	@.ci/needs build test
 	cargo test --locked
+
+# What every server in the tests lets through to its handlers, those that need Java included.
+test-servers:
+	@.ci/needs build test java
+	cargo test --locked --test servers -- --include-ignored
 
 # Form, lints and documentation.
 check:

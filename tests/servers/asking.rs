@@ -43,11 +43,25 @@ fn joined(mut chunks: &str) -> String {
     body
 }
 
+/// What a request ran.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Ran {
+    /// What the handler stands for.
+    pub path: String,
+    /// Whether nothing else was found.
+    pub as_fallback: bool,
+}
+
 impl Heard {
-    /// What the handlers stand for that ran: see [`crate::sites`].
-    pub(crate) fn ran(&self) -> Vec<String> {
-        let lines = self.body.lines().filter_map(|line| line.split_once("RAN "));
-        // In a source, a quoted line break follows.
-        lines.map(|(_, path)| path.split(['\\', '"']).next().unwrap().to_owned()).collect()
+    /// What ran: see [`crate::sites`].
+    pub(crate) fn ran(&self) -> Vec<Ran> {
+        let marks = [("RAN ", false), ("FELL BACK ", true)];
+        let ran = |line: &str| {
+            marks.iter().find_map(|(mark, as_fallback)| {
+                let (_, path) = line.split_once(mark)?;
+                Some(Ran { path: path.to_owned(), as_fallback: *as_fallback })
+            })
+        };
+        self.body.lines().filter_map(ran).collect()
     }
 }

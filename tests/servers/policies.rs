@@ -3,6 +3,7 @@
 
 use doorward::policy::pattern::{Case, Pattern};
 
+use crate::asking::Ran;
 use crate::ways::shorter;
 
 pub(crate) struct Policy {
@@ -72,11 +73,17 @@ impl Policy {
         )
     }
 
-    /// Whether this asks something of everybody who reaches `handler`: by the name it stands for, or
-    /// by another name of its that a rule has.
-    pub(crate) fn protects(&self, handler: &str) -> bool {
+    /// Whether this asks something of everybody for whom this runs: by the name it stands for, or by
+    /// another name that a rule has for one of the `handlers`. Any path may lead to a fallback: a
+    /// rule must have its own name.
+    pub(crate) fn protects(&self, ran: &Ran, handlers: &[&str]) -> bool {
         let asks = |name: &String| self.governs(name).is_some_and(|asks| asks != "nothing");
-        self.names(handler) || shorter(handler).iter().any(asks)
+        let has_others = handlers.contains(&ran.path.as_str());
+        if ran.as_fallback {
+            asks(&ran.path)
+        } else {
+            self.names(&ran.path) || has_others && shorter(&ran.path).iter().any(asks)
+        }
     }
 
     /// Whether this asks something of everybody who asks for `path`, as it is.

@@ -2,7 +2,8 @@
 //!
 //! Every handler answers with `RAN` and the path that it stands for: `/admin.php`, `/panel/users`.
 //! So a test can ask a server itself what a request runs there. Scripts have that line in their
-//! source, too: who is shown the source is shown the line.
+//! source, too: who is shown the source is shown the line. A server that finds nothing may fall back
+//! upon an index file: `FELL BACK /index.php`.
 
 use std::path::Path;
 use std::process::Command;
@@ -172,6 +173,20 @@ pub(crate) fn rails() -> Site {
     ruby("rails.rb")
 }
 
+/// Tomcat with servlets.
+pub(crate) fn tomcat() -> Site {
+    java("TomcatSite.java", "tomcat10-embed-core.jar")
+}
+
+/// Jetty with servlets.
+pub(crate) fn jetty() -> Site {
+    java(
+        "JettySite.java",
+        "servlet-api.jar:jetty9-server.jar:jetty9-servlet.jar:jetty9-util.jar:jetty9-http.jar:\
+         jetty9-io.jar:jetty9-security.jar:jetty9-util-ajax.jar",
+    )
+}
+
 const MOD_PHP: &str = "LoadModule php_module @LIBPHP@\n<FilesMatch \".+\\.ph(?:ar|p|tml)$\">\n\
                        SetHandler application/x-httpd-php\n</FilesMatch>";
 
@@ -203,7 +218,8 @@ fn files(
 ) -> Site {
     let server = Server::start(|server| {
         for script in SCRIPTS {
-            server.write(&format!("site{script}"), &format!("<?php\necho \"RAN {script}\\n\";\n"));
+            let text = include_str!("sites/script.php").replace("@SELF@", script);
+            server.write(&format!("site{script}"), &text);
         }
         for folder in ["", "/app"] {
             let front = include_str!("sites/front.php").replace("@FOLDER@", folder);
@@ -236,6 +252,17 @@ fn ruby(script: &str) -> Site {
     routes(ADMIN, |server| {
         let mut command = Command::new("/usr/bin/ruby");
         command.arg(source(script)).arg(server.address.port().to_string());
+        command
+    })
+}
+
+/// A program of one file, compiled as it starts.
+fn java(program: &str, jars: &str) -> Site {
+    let jars: Vec<_> = jars.split(':').map(|jar| format!("/usr/share/java/{jar}")).collect();
+    routes(ADMIN, |server| {
+        let mut command = Command::new(found("java"));
+        command.arg("-cp").arg(jars.join(":")).arg(source(program));
+        command.arg(server.address.port().to_string()).arg(server.home());
         command
     })
 }

@@ -33,6 +33,10 @@ macro_rules! on_every_site {
         #[case::express(sites::express())]
         #[case::sinatra(sites::sinatra())]
         #[case::rails(sites::rails())]
+        #[ignore = "needs Java: make test-servers"]
+        #[case::tomcat(sites::tomcat())]
+        #[ignore = "needs Java: make test-servers"]
+        #[case::jetty(sites::jetty())]
         $vis fn $name(#[case] $site: Site) $body
     };
 }
@@ -41,14 +45,17 @@ on_every_site! {
     #[rstest]
     fn a_handler_that_a_rule_protects_does_not_run_for_a_stranger_by_its_own_name(site: Site) {
         let door = before(&site);
-        let runs = |handler: &&&str| get(site.server.address, &host(0), handler).ran() == [**handler];
+        let runs = |handler: &&&str| {
+            let ran = get(site.server.address, &host(0), handler).ran();
+            ran.len() == 1 && ran[0].path == **handler
+        };
         let named: Vec<_> = site.handlers.iter().filter(runs).collect();
         // Some are reached through the front controller alone.
         assert!(named.len() * 2 > site.handlers.len(), "the site has only {named:?}");
         for handler in named {
             for (number, _) in POLICIES.iter().enumerate().filter(|it| it.1.names(handler)) {
                 let ran = get(door.address, &host(number), handler).ran();
-                assert_eq!(ran, [""; 0], "{handler}, {}", POLICIES[number].name);
+                assert_eq!(ran, [], "{handler}, {}", POLICIES[number].name);
             }
         }
     }

@@ -130,7 +130,7 @@ pub(crate) fn to(handler: &str, rounds: usize, dice: &mut Dice) -> BTreeSet<Stri
 }
 
 /// What servers themselves make `handler` of, itself first: its folder for an index file, its name
-/// without the extension or the last slash.
+/// without a script's extension or the last slash.
 pub(crate) fn shorter(handler: &str) -> Vec<String> {
     let mut shorter = vec![handler.to_owned()];
     let (folder, name) = handler.rsplit_once('/').unwrap();
@@ -140,7 +140,7 @@ pub(crate) fn shorter(handler: &str) -> Vec<String> {
     if name.is_empty() && !folder.is_empty() {
         shorter.push(folder.to_owned());
     }
-    if let Some((stem, _)) = name.rsplit_once('.') {
+    if let Some((stem, "php" | "cgi")) = name.rsplit_once('.') {
         shorter.push(format!("{folder}/{stem}"));
     }
     shorter

@@ -4,4 +4,6 @@ $file = __DIR__ . rawurldecode(parse_url('http://x' . $_SERVER['REQUEST_URI'], P
 if (is_file($file)) {
     return false;
 }
+// The frameworks read the target alone.
+unset($_SERVER['PATH_INFO']);
 require __DIR__ . '/index.php';

@@ -9,9 +9,9 @@ class Site < Sinatra::Base
   get('/') { "RAN /\n" }
   get('/admin/?') { "RAN /admin\n" }
   get('/admin/settings') { "RAN /admin/settings\n" }
-  get('/secret.?:format?') { "RAN /secret\n" }
-  get('/users.?:format?') { "RAN /users\n" }
-  get('/users/:name.?:format?') { "RAN /users/#{params['name']}\n" }
+  get('/secret(.:format)?') { "RAN /secret\n" }
+  get('/users(.:format)?') { "RAN /users\n" }
+  get('/users/:name(.:format)?') { "RAN /users/#{params['name']}\n" }
   get('/panel/*') { "RAN /panel/#{params['splat'].first}\n" }
   get('/static/*') { "RAN /static/#{params['splat'].first}\n" }
 end
