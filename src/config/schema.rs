@@ -266,6 +266,8 @@ const APP: Kind = Kind::Map(&[
         "strict: paths that can be read in several ways are refused",
     ),
     key("case_sensitive", Kind::Switch, "true: the application tells letter case apart everywhere"),
+    key("safe_methods", TEXTS, "methods beyond those of HTTP that do no more than GET"),
+    key("webdav", Kind::Switch, "true: DELETE and unknown methods act on all below a path"),
     key(
         "identity_headers",
         Kind::WordOr(

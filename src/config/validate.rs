@@ -7,6 +7,7 @@ mod header_names;
 mod hosts;
 mod listeners;
 mod mail;
+mod methods;
 mod rules;
 mod second_factor;
 mod tests;
@@ -220,6 +221,12 @@ impl Judge<'_> {
     fn warn(&mut self, at: &str, what: impl Into<String>) {
         let problem = self.problem(at, what.into());
         self.warnings.push(problem);
+    }
+
+    /// Warns, and says what to do.
+    fn advise(&mut self, at: &str, what: impl Into<String>, cure: &str) {
+        let problem = self.problem(at, what.into());
+        self.warnings.push(Problem { cure: Some(cure.to_owned()), ..problem });
     }
 
     fn problem(&self, at: &str, what: String) -> Problem {

@@ -152,6 +152,8 @@ pub(super) struct App {
     pub(super) enforce: Option<bool>,
     pub(super) spelling: Option<Spelling>,
     pub(super) case_sensitive: bool,
+    pub(super) safe_methods: List<String>,
+    pub(super) webdav: bool,
     pub(super) identity_headers: Option<IdentityHeaders>,
     pub(super) request_headers: RequestHeaders,
     pub(super) upstream_secret: Option<String>,

@@ -3,15 +3,20 @@
 //! This goes through the file as an operator reads it, from the top, and shares nothing with the
 //! index that decides but the conditions themselves; a test holds the two against each other.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 use serde::Serialize;
 
+use super::below::Below;
+use super::method::is_standard;
+use super::named::reach_at;
 use super::pattern::Case;
-use super::query::Parameters;
+use super::query::Query;
+use super::reach::{Reach, Role, also_as};
 use super::request::{Request, Shown};
-use super::rules::{Asker, Fit, Governor, Look, Network, Policy, Rule};
+use super::rules::{Asker, Fit, Governor, Look, Network, Parameter, Policy, Rule};
 use crate::domain::assurance::{Kinds, Level, Requirement};
 
 /// How a requirement came about.
@@ -72,6 +77,8 @@ pub enum Outcome {
     AsksWhoItIs,
     /// It adds what it asks.
     Adds,
+    /// It governs, or adds to, something that lies below the path, which the request reaches, too.
+    MetBelow,
     /// It would apply, but is only watched.
     OnlyWatched,
 }
@@ -98,18 +105,32 @@ pub struct Asks {
 impl Policy {
     /// Explains what `request` must meet.
     pub fn explain(&self, request: &Request, asker: &Asker<'_>) -> Explanation {
-        let parameters = request.query().map(Parameters::read).unwrap_or_default();
         let address = asker.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let mut governed: Vec<(Governed, Requirement)> = Vec::new();
-        for method in request.methods() {
-            for network in Network::readings(asker.address) {
-                let network = network(address);
-                let look = Look { method, network, known: asker.known };
-                for path in request.readings() {
-                    self.cases(path, |path, case| {
-                        let reading = shown(method, path, case, network);
-                        self.try_rules(path, case, &look, &parameters, reading, &mut governed);
-                    });
+        for (role, target) in request.targets() {
+            for Way { method, read, reach } in self.ways(role, target) {
+                for network in Network::readings(asker.address) {
+                    let network = network(address);
+                    let look = Look { method: read, network, known: asker.known };
+                    for path in target.readings() {
+                        self.cases(path, |path, case| {
+                            let reading = shown(role, (method, read), path, case, network);
+                            let query = target.query();
+                            self.try_rules(
+                                path,
+                                case,
+                                &look,
+                                query,
+                                reading.clone(),
+                                &mut governed,
+                            );
+                            if reach != Reach::Path {
+                                let reading = format!("{reading}{}", shown_reach(reach));
+                                let look = (&look, reach);
+                                self.try_below(path, case, look, query, reading, &mut governed);
+                            }
+                        });
+                    }
                 }
             }
         }
@@ -122,12 +143,67 @@ impl Policy {
         }
     }
 
+    /// Every reading of the method: as it may be read, and as what rules look at. One that nobody
+    /// knows may be any that a rule names.
+    fn ways<'r>(&'r self, role: Option<Role>, target: &'r Request) -> Vec<Way<'r>> {
+        let obeyed = || self.rules().iter().filter(|rule| rule.enforce);
+        let named: BTreeSet<&str> =
+            obeyed().flat_map(|rule| &rule.methods).map(String::as_str).collect();
+        let is_known = |method: &str| {
+            !target.has_cased_method()
+                && (is_standard(method) || named.contains(method) || self.is_safe(method))
+        };
+        let ways = |method: &'r str| {
+            let reach = reach_at(role, method, target, self);
+            let named = named.iter().copied().filter(move |_| !is_known(method));
+            let aliases = also_as(method, role).iter().copied();
+            let all = std::iter::once(method).chain(aliases).chain(named);
+            all.map(move |read| Way { method, read, reach })
+        };
+        target.methods().flat_map(ways).collect()
+    }
+
+    /// The rules that may govern what lies below a path.
+    fn try_below(
+        &self,
+        path: &[u8],
+        case: Case,
+        (look, reach): (&Look<'_>, Reach),
+        query: Option<&Query>,
+        reading: String,
+        governed: &mut Vec<(Governed, Requirement)>,
+    ) {
+        let exact = self.options().case_sensitive;
+        let is_sent = |rule: &Rule| {
+            rule.query.iter().all(|wanted| query.is_some_and(|query| wanted.is_in(query, exact)))
+        };
+        let rules = self.rules().iter().enumerate().filter(|(_, rule)| rule.enforce);
+        let below = Below::of(rules, path, case, look, reach, |at| {
+            self.rules().get(at).is_some_and(is_sent)
+        });
+        let met =
+            below.rules.iter().filter_map(|found| Some((found, self.rules().get(found.position)?)));
+        let tried = met.clone().map(|(found, rule)| Trial {
+            rule: Governor::Rule(found.position).to_string(),
+            conditions: conditions(rule, look, true),
+            outcome: Outcome::MetBelow,
+        });
+        let asks = met.map(|(found, rule)| match found.fit {
+            Fit::Wholly => rule.require.clone(),
+            Fit::ButForGroups => Requirement::sign_in(),
+        });
+        let asks = asks.chain(below.otherwise.then(|| self.otherwise().clone()));
+        let Some(asks) = asks.reduce(|a, b| a.and(&b)) else { return };
+        let tried: Vec<Trial> = tried.collect();
+        note(governed, "what lies below".to_owned(), tried, asks, reading);
+    }
+
     fn try_rules(
         &self,
         path: &[u8],
         case: Case,
         look: &Look<'_>,
-        parameters: &Parameters,
+        query: Option<&Query>,
         reading: String,
         governed: &mut Vec<(Governed, Requirement)>,
     ) {
@@ -140,7 +216,9 @@ impl Policy {
             }
             let takes = rule.paths.iter().any(|pattern| pattern.matches(path, case));
             let exact = self.options().case_sensitive;
-            let sent = rule.query.iter().all(|wanted| wanted.is_in(parameters, exact));
+            let is_sent =
+                |wanted: &Parameter| query.is_some_and(|query| wanted.is_in(query, exact));
+            let sent = rule.query.iter().all(is_sent);
             let fit = rule.fits(look).filter(|_| takes && sent);
             let outcome = match fit {
                 None => Outcome::DoesNotApply,
@@ -156,7 +234,7 @@ impl Policy {
             match outcome {
                 Outcome::Adds => added.push(asks),
                 Outcome::Governs | Outcome::AsksWhoItIs => by = Some((Governor::Rule(index), asks)),
-                Outcome::DoesNotApply | Outcome::OnlyWatched => {}
+                Outcome::DoesNotApply | Outcome::MetBelow | Outcome::OnlyWatched => {}
             }
             // Rules with other paths are many, and say nothing.
             if takes {
@@ -171,15 +249,34 @@ impl Policy {
         let (by, asks) = by.unwrap_or((Governor::Otherwise, self.otherwise().clone()));
         let asks = added.iter().fold(asks, |asks, more| asks.and(more));
         let by = by.to_string();
-        let alike = governed.iter_mut().find(|(other, _)| other.by == by && other.tried == tried);
-        if let Some((alike, _)) = alike {
-            if !alike.readings.contains(&reading) {
-                alike.readings.push(reading);
-            }
-        } else {
-            let readings = vec![reading];
-            governed.push((Governed { readings, tried, by, asks: Asks::of(&asks) }, asks));
+        note(governed, by, tried, asks, reading);
+    }
+}
+
+/// One way of a method through the rules.
+struct Way<'r> {
+    method: &'r str,
+    /// As what rules see it.
+    read: &'r str,
+    reach: Reach,
+}
+
+/// Notes what governs a reading, beside others of which the same is so.
+fn note(
+    governed: &mut Vec<(Governed, Requirement)>,
+    by: String,
+    tried: Vec<Trial>,
+    asks: Requirement,
+    reading: String,
+) {
+    let alike = governed.iter_mut().find(|(other, _)| other.by == by && other.tried == tried);
+    if let Some((alike, _)) = alike {
+        if !alike.readings.contains(&reading) {
+            alike.readings.push(reading);
         }
+    } else {
+        let readings = vec![reading];
+        governed.push((Governed { readings, tried, by, asks: Asks::of(&asks) }, asks));
     }
 }
 
@@ -198,14 +295,35 @@ fn conditions(rule: &Rule, look: &Look<'_>, sent: bool) -> Vec<Condition> {
     conditions
 }
 
-fn shown(method: &str, path: &[u8], case: Case, network: Network) -> String {
+fn shown(
+    role: Option<Role>,
+    (method, read): (&str, &str),
+    path: &[u8],
+    case: Case,
+    network: Network,
+) -> String {
+    let read = if method == read { String::new() } else { format!(" (as {read})") };
+    let role = match role {
+        None => "",
+        Some(Role::Written) => ", to be written,",
+        Some(Role::Read) => ", to be read,",
+    };
     let case = if case == Case::Folded { " (letter case folded)" } else { "" };
     let network = match network {
         Network::At(_) => "",
         Network::All => " (from within every network)",
         Network::None => " (from within none)",
     };
-    format!("{method} {}{case}{network}", Shown(path))
+    format!("{method}{read}{role} {}{case}{network}", Shown(path))
+}
+
+const fn shown_reach(reach: Reach) -> &'static str {
+    match reach {
+        Reach::Path => "",
+        Reach::Literally => " and its parts",
+        Reach::Children => " and what lies directly below",
+        Reach::Below => " and everything below",
+    }
 }
 
 impl Asks {
@@ -263,6 +381,7 @@ impl fmt::Display for Trial {
             Outcome::Governs => " → governs",
             Outcome::AsksWhoItIs => " → asks for a sign-in, to learn who it is",
             Outcome::Adds => " → adds what it asks",
+            Outcome::MetBelow => " → must be met for what lies below",
             Outcome::OnlyWatched => " → would apply, is only watched",
         })
     }

@@ -4,14 +4,17 @@
 //! end that take it. Each such place keeps its rules by their further conditions: by network, by
 //! group, by method. Of all that apply, the one that stands first in the file governs.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use smallvec::SmallVec;
 
+use super::below::Below;
+use super::named::Named;
 use super::pattern::{Case, Pattern, Segment, split};
-use super::query::{self, Parameters};
+use super::query::{Query, Wanted};
+use super::reach::Reach;
 use super::rules::{Fit, Look, Rule};
 
 /// The position of a rule in the file.
@@ -22,11 +25,14 @@ type Position = usize;
 pub(super) struct Index {
     exact: Tree,
     folded: Tree,
-    /// Rules that only add, by the name of their first parameter.
-    by_parameter: HashMap<Vec<u8>, Vec<Position>>,
-    /// Whether any rule looks at methods, and at networks.
-    pub(super) looks_at_methods: bool,
+    /// What rules that only add look for.
+    wanted: Wanted,
+    /// The methods that rules tell apart.
+    pub(super) named: Named,
+    /// Whether any rule looks at networks.
     pub(super) looks_at_networks: bool,
+    /// Which rules are laid out, in file order.
+    which: Box<[Position]>,
 }
 
 /// Patterns by their segments; the root is the first node.
@@ -72,42 +78,29 @@ pub(super) struct Found {
 }
 
 impl Index {
-    /// Lays out those of `rules` whose positions are given.
-    pub(super) fn of(rules: &[Rule], which: &[Position]) -> Self {
+    /// Lays out those of `rules` whose positions are given; letter case of values counts where `exact`.
+    pub(super) fn of(rules: &[Rule], which: &[Position], exact: bool) -> Self {
         let tree = |case| Tree::of(rules, which, case);
         let laid_out = || which.iter().filter_map(|at| Some((*at, rules.get(*at)?)));
-        let mut by_parameter: HashMap<Vec<u8>, Vec<Position>> = HashMap::new();
-        for (position, rule) in laid_out() {
-            if let Some(parameter) = rule.query.first() {
-                by_parameter.entry(query::key(&parameter.name)).or_default().push(position);
-            }
-        }
         Self {
             exact: tree(Case::Exact),
             folded: tree(Case::Folded),
-            by_parameter,
-            looks_at_methods: laid_out().any(|(_, rule)| !rule.methods.is_empty()),
+            wanted: Wanted::of(laid_out(), exact),
+            named: Named::of(laid_out().map(|(_, rule)| rule)),
             looks_at_networks: laid_out().any(|(_, rule)| !rule.networks.is_empty()),
+            which: which.into(),
         }
     }
 
     /// Whether any rule looks at the query.
     pub(super) fn has_query(&self) -> bool {
-        !self.by_parameter.is_empty()
+        !self.wanted.is_empty()
     }
 
     /// The rules whose parameters were all sent, in file order: found once for a request, however
     /// many readings of its path there are.
-    pub(super) fn sent(&self, rules: &[Rule], query: &[u8], exact: bool) -> Vec<Position> {
-        let parameters = Parameters::read(query);
-        let distinct: BTreeSet<&[u8]> = parameters.names().collect();
-        let named = distinct.into_iter().filter_map(|name| self.by_parameter.get(name)).flatten();
-        let positions: BTreeSet<Position> = named.copied().collect();
-        let is_sent = |at: &Position| {
-            let query = rules.get(*at).map(|rule| &rule.query);
-            query.is_some_and(|query| query.iter().all(|wanted| wanted.is_in(&parameters, exact)))
-        };
-        positions.into_iter().filter(is_sent).collect()
+    pub(super) fn sent(&self, query: &Query) -> Vec<Position> {
+        self.wanted.sent(query)
     }
 
     /// The rule that governs one reading of a path, if any does.
@@ -146,6 +139,20 @@ impl Index {
                 }
             }
         });
+    }
+
+    /// Every rule that may govern what lies below `path`, as far as `reach` says; see [`Below`].
+    pub(super) fn below(
+        &self,
+        rules: &[Rule],
+        path: &[u8],
+        case: Case,
+        look: &Look<'_>,
+        reach: Reach,
+        sent: &[Position],
+    ) -> Below {
+        let laid_out = self.which.iter().filter_map(|at| Some((*at, rules.get(*at)?)));
+        Below::of(laid_out, path, case, look, reach, |position| sent.contains(&position))
     }
 
     fn tree(&self, case: Case) -> &Tree {

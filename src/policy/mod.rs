@@ -4,17 +4,23 @@
 //! an application might read them, [`rules::Policy`] finds the rule that governs each reading and
 //! joins what they ask. So an odd spelling can only raise.
 
+mod below;
 pub mod explain;
 pub mod header;
 mod index;
 mod method;
+mod named;
 pub mod pattern;
 mod query;
 mod reading;
+mod reach;
 pub mod request;
 pub mod rules;
 
 pub use explain::{Asks, Explanation};
+pub use method::is_standard;
+pub use query::LONGEST_NAME;
+pub use reach::{Depth, Role};
 pub use request::{OwnPage, Request, Sent, Unreadable};
 pub use rules::{Asker, Governor, Options, Parameter, Policy, Rule, Ruling};
 

@@ -143,7 +143,7 @@ fn beginnings(pattern: &Pattern) -> impl Iterator<Item = &[Segment]> {
 }
 
 impl Segment {
-    fn takes(&self, segment: &[u8], case: Case) -> bool {
+    pub(super) fn takes(&self, segment: &[u8], case: Case) -> bool {
         match (self, case) {
             (Self::Literal { exact, .. }, Case::Exact) => **exact == *segment,
             (Self::Literal { folded, .. }, Case::Folded) => **folded == *segment,
@@ -191,7 +191,10 @@ pub enum Malformed {
     #[error("`{0}` does not begin with a slash: write `/{0}`")]
     NotRooted(String),
     /// It contains `?` or `#`.
-    #[error("a path ends before `?` and `#`; rules do not see what comes after")]
+    #[error(
+        "a path ends before `?` and `#`: write `query: {{ name: [value] }}` beside `paths` for what \
+         comes after `?`"
+    )]
     QueryOrFragment,
     /// It contains `;`.
     #[error("a path is written without `;`: parameters do not tell places apart")]

@@ -8,7 +8,7 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{RngExt, SeedableRng};
 
 use super::hostile::covers;
-use super::{Asker, Asks, Options, Parameter, Policy, Request, Rule, Sent};
+use super::{Asker, Asks, Depth, Options, Parameter, Policy, Request, Role, Rule, Sent};
 use crate::domain::assurance::{Kinds, Only, Requirement};
 use crate::domain::identity::{Identity, UserId};
 
@@ -123,6 +123,10 @@ impl Draw {
         (0..self.0.random_range(0..8)).map(|_| self.rule()).collect()
     }
 
+    fn below(&mut self) -> &'static str {
+        self.one(&["/b", "/c", "/b/c", "/b/c/d", "/x/y/d", "/x/b/y/d/z"])
+    }
+
     /// Many rules of few patterns, most of them with conditions of several parts.
     fn crowd(&mut self) -> Vec<Rule> {
         let mut patterns = PATTERNS.to_vec();
@@ -154,12 +158,12 @@ impl Draw {
     }
 
     fn options(&mut self) -> Options {
-        Options { case_sensitive: self.often(20), strict_spelling: false }
+        Options { case_sensitive: self.often(20), ..Options::default() }
     }
 
     fn request(&mut self, more: bool) -> [Request; 2] {
         let target = self.one(&TARGETS).as_bytes();
-        let method = self.one(&["GET", "HEAD", "POST", "post", "DELETE"]);
+        let method = self.one(&["GET", "HEAD", "POST", "post", "DELETE", "LINK"]);
         let other = [self.one(&["DELETE", "get", "PUT, POST"])];
         let overrides: &[&str] = if more || self.often(10) { &other } else { &[] };
         [&[][..], overrides]
@@ -237,6 +241,114 @@ fn another_reading_of_the_method_never_lowers_what_is_asked() {
         let asker = Asker { address: draw.address(), known: identity.as_ref() };
         let asks = |request| policy.requirement(request, &asker).requirement;
         assert!(covers(&asks(&more), &asks(&plain)), "{policy:#?}");
+    }
+}
+
+#[test]
+fn a_method_that_nobody_knows_is_asked_at_least_what_every_other_is_asked() {
+    let mut draw = Draw::new(7);
+    for _ in 0..2_000 {
+        let rules = draw.crowd();
+        let policy = Policy::with(rules, draw.requirement(), draw.options());
+        let target = draw.one(&TARGETS).as_bytes();
+        let identity = draw.identity();
+        let asker = Asker { address: draw.address(), known: identity.as_ref() };
+        let asks = |method, overrides: &[&str]| {
+            let request = Request::read_sent(&Sent { target, method, overrides }).unwrap();
+            policy.requirement(&request, &asker).requirement
+        };
+        // DELETE meets the rules of the parts of a thing, too.
+        let method = draw.one(&["GET", "HEAD", "POST", "PUT", "PATCH", "OPTIONS"]);
+        for unknown in [asks("FOO", &[]), asks("pOST", &[]), asks("GET", &["LINK"])] {
+            assert!(covers(&unknown, &asks(method, &[])), "{method}: {policy:#?}");
+        }
+        let safe = policy.clone().with_safe_methods(["FOO".to_owned()].into());
+        let request = Request::read_sent(&Sent { target, method: "FOO", overrides: &[] }).unwrap();
+        assert_eq!(safe.requirement(&request, &asker).requirement, asks("OPTIONS", &[]));
+    }
+}
+
+#[test]
+fn what_acts_on_all_below_a_path_is_asked_at_least_what_is_asked_there() {
+    let mut draw = Draw::new(8);
+    for _ in 0..3_000 {
+        let options = Options { webdav: true, ..draw.options() };
+        let policy = Policy::with(draw.rules(), draw.requirement(), options);
+        let identity = draw.identity();
+        let asker = Asker { address: draw.address(), known: identity.as_ref() };
+        let asks = |method, target: &str, depth, others: &[(Role, Vec<u8>)]| {
+            let sent = Sent { target: target.as_bytes(), method, overrides: &[] };
+            let request = Request::read_sent(&sent).unwrap().reaching(depth, others).unwrap();
+            let decided = policy.requirement(&request, &asker);
+            let explained = policy.explain(&request, &asker);
+            assert_eq!(Asks::of(&decided.requirement), explained.asks, "{policy:#?}\n{explained}");
+            decided.requirement
+        };
+        let above = draw.one(&["/", "/a", "/a/", "/x", "/b", "/A", "/a//", "/a/b"]);
+        let below = format!("{}{}", above.trim_end_matches('/'), draw.below());
+        let method = draw.one(&["MOVE", "DELETE", "PROPFIND", "FOO"]);
+        let whole = asks(method, above, Depth::Infinity, &[]);
+        let part = asks(method, &below, Depth::Zero, &[]);
+        assert!(covers(&whole, &part), "{method} {above}, {below}: {policy:#?}");
+        let one = format!("{}/{}", above.trim_end_matches('/'), draw.one(&["a", "b", "c", "x"]));
+        let (children, child) =
+            (asks("PROPFIND", above, Depth::One, &[]), asks("PROPFIND", &one, Depth::Zero, &[]));
+        assert!(covers(&children, &child), "{above}, {one}: {policy:#?}");
+        // A second target is asked as if it were the only one.
+        let destination = [(Role::Written, below.clone().into_bytes())];
+        let copied = asks("COPY", "/y", Depth::Zero, &destination);
+        for method in ["PUT", "DELETE"] {
+            let written = asks(method, &below, Depth::Infinity, &[]);
+            assert!(covers(&copied, &written), "{method} {below}: {policy:#?}");
+        }
+    }
+}
+
+/// apache's `mod_rewrite` was asked: `/wiki/(.*)` written into `index.php?title=$1`.
+#[test]
+fn a_path_that_becomes_part_of_the_query_is_looked_at_as_one() {
+    let query = vec![Parameter { name: "action".to_owned(), values: ["delete".to_owned()].into() }];
+    let rule = Rule::new(vec!["/".parse().unwrap()], Requirement::second_factor());
+    let policy = Policy::new(vec![Rule { query, ..rule }], Requirement::nothing());
+    for (target, asked) in [
+        ("/wiki/A&action=delete", true),
+        ("/wiki/A%26action=delete", true),
+        ("/wiki/A%26action%3Ddelete?b=c", true),
+        ("/wiki/A%2526action=delete", true),
+        ("/wiki/A%3f%26action=delete", true),
+        ("/wiki/A%3faction=delete", true),
+        ("/wiki/AT%26T", false),
+        ("/wiki/action=delete", false),
+        ("/wiki/A%20B?x=%26action=delete", false),
+    ] {
+        let request = Request::read(target.as_bytes()).unwrap();
+        let requirement = policy.requirement(&request, &Asker::default()).requirement;
+        assert_eq!(requirement == Requirement::second_factor(), asked, "{target}");
+    }
+}
+
+/// What one thing has below it by name goes with it; what any place may have below it does not.
+#[test]
+fn deleting_one_thing_meets_the_rules_of_its_parts_alone() {
+    let rule = |path: &str| Rule::new(vec![path.parse().unwrap()], Requirement::second_factor());
+    let rules = vec![rule("/**/internal/"), rule("/orders/7/invoice"), rule("/files/*/keys/")];
+    let policy = Policy::new(rules.clone(), Requirement::nothing());
+    let options = Options { webdav: true, ..Options::default() };
+    let webdav = Policy::with(rules, Requirement::nothing(), options);
+    for (target, asks, asks_webdav) in [
+        ("/orders/7", true, true),
+        ("/orders/7/", true, true),
+        ("/orders", true, true),
+        ("/orders/8", false, true),
+        ("/files/8", true, true),
+        ("/x/internal/y", true, true),
+    ] {
+        for (policy, asks) in [(&policy, asks), (&webdav, asks_webdav)] {
+            let sent = Sent { target: target.as_bytes(), method: "DELETE", overrides: &[] };
+            let request = Request::read_sent(&sent).unwrap();
+            let asked = policy.requirement(&request, &Asker::default()).requirement;
+            assert_eq!(asked == Requirement::second_factor(), asks, "{target}");
+        }
     }
 }
 

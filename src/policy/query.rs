@@ -1,13 +1,24 @@
 //! Parameters of the query, in every way in which an application may read them.
 //!
 //! A rule that looks for a parameter only ever adds to what is asked. So whatever might be meant
-//! counts: each of several with one name, decoded never, once or twice, `+` as a space, `;` between
-//! them, PHP's `name[]` and its `_` for dots and spaces.
+//! counts: each of several with one name, all of them joined, `;` and a second `?` between them, names
+//! as [`names`] reads them and texts as [`text`] does. What is sent inside a parameter (`do[edit]=1`)
+//! counts as the parameter with every value.
+
+mod names;
+mod text;
+mod wanted;
 
 use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::OnceLock;
 
-use super::pattern::fold;
-use super::reading::decode_where;
+pub use names::LONGEST_NAME;
+use names::{Part, each_key, key};
+use text::{each_reading, meant};
+pub(super) use wanted::Wanted;
+
+use super::reading;
 
 /// A parameter of the query that a rule looks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,106 +29,235 @@ pub struct Parameter {
     pub values: BTreeSet<String>,
 }
 
+/// The query of a request, without the `?` before it. It is taken apart once, when it is first asked
+/// for: the same request may be judged many times.
+#[derive(Clone, Debug)]
+pub(super) struct Query {
+    sent: Box<[u8]>,
+    read: OnceLock<Parameters>,
+}
+
 /// The parameters of one query, read.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Parameters {
+    /// What the keys are made of.
+    keys: Vec<u8>,
     read: Vec<Read>,
+    overlong: bool,
+    work: usize,
 }
 
-#[derive(Debug)]
+/// One key of one parameter.
+#[derive(Clone, Debug)]
 struct Read {
-    names: Vec<Vec<u8>>,
-    values: Vec<Vec<u8>>,
+    key: Range<usize>,
+    /// Where its value is in the query.
+    value: Range<usize>,
+    inside: bool,
 }
 
-impl Parameter {
-    /// Whether one of `parameters` is meant; letter case counts where `exact`.
-    pub(super) fn is_in(&self, parameters: &Parameters, exact: bool) -> bool {
-        let name = key(&self.name);
-        let values: Vec<_> =
-            self.values.iter().map(|value| in_case(value.as_bytes(), exact)).collect();
-        parameters.read.iter().any(|read| {
-            read.names.contains(&name)
-                && (values.is_empty()
-                    || read.values.iter().any(|value| values.contains(&in_case(value, exact))))
-        })
+/// More parameters than this no application reads (PHP's `max_input_vars`, Express).
+pub(super) const MOST_PARAMETERS: usize = 1_000;
+
+/// A value that lists more than this counts as every value.
+const MOST_LISTED: usize = 100;
+
+impl Query {
+    pub(super) fn new(sent: &[u8]) -> Self {
+        Self { sent: sent.into(), read: OnceLock::new() }
+    }
+
+    pub(super) fn sent(&self) -> &[u8] {
+        &self.sent
+    }
+
+    pub(super) fn parameters(&self) -> &Parameters {
+        self.read.get_or_init(|| Parameters::read(&self.sent))
+    }
+
+    /// Whether it has more parameters than any application reads.
+    pub(super) fn is_overlong(&self) -> bool {
+        is_overlong(&self.sent)
     }
 }
 
-/// More parameters than this no application reads (PHP's `max_input_vars`).
-pub(super) const MOST_PARAMETERS: usize = 1_000;
+impl PartialEq for Query {
+    fn eq(&self, other: &Self) -> bool {
+        self.sent == other.sent
+    }
+}
+
+impl Eq for Query {}
+
+impl Parameter {
+    /// Whether one of the parameters of `query` is meant; letter case of values counts where `exact`.
+    pub(super) fn is_in(&self, query: &Query, exact: bool) -> bool {
+        let (parameters, name) = (query.parameters(), key(&self.name));
+        let values: Vec<_> = self.values.iter().map(|value| meant(value, exact)).collect();
+        let named = || parameters.names(query.sent()).filter(|(key, ..)| *key == name);
+        let is_meant = |sent: &[u8]| {
+            let mut found = false;
+            let every = each_meant(sent, exact, |value| {
+                found |= values.iter().any(|wanted| wanted == value);
+            });
+            found || every
+        };
+        parameters.is_overlong()
+            || named().any(|(_, value, inside)| values.is_empty() || inside || is_meant(value))
+            || is_meant(&named().map(|(_, value, _)| value).collect::<Vec<_>>().join(&b','))
+                && named().next().is_some()
+    }
+}
 
 /// Whether `query` has more parameters than any application reads.
-pub(super) fn is_overlong(query: &[u8]) -> bool {
-    query.iter().filter(|byte| matches!(byte, b'&' | b';')).count() > MOST_PARAMETERS
+fn is_overlong(query: &[u8]) -> bool {
+    query.iter().filter(|byte| is_between(**byte)).count() > MOST_PARAMETERS
+}
+
+/// What stands between parameters: everywhere, in older software (HTML 4 §B.2.2), or where software
+/// takes the last `?` for the one before the query.
+fn is_between(byte: u8) -> bool {
+    matches!(byte, b'&' | b';' | b'?' | b'#')
 }
 
 impl Parameters {
-    /// Reads a query, without the `?` before it.
-    pub(super) fn read(query: &[u8]) -> Self {
-        let pairs = query.split(|byte| matches!(byte, b'&' | b';')).filter(|pair| !pair.is_empty());
-        let read = pairs.map(|pair| {
-            let equals = pair.iter().position(|byte| *byte == b'=');
-            let (name, value) = match equals {
-                Some(at) => (&pair[..at], &pair[at + 1..]),
-                None => (pair, &b""[..]),
-            };
-            let mut names: Vec<_> = spellings(name).iter().map(|name| name_key(name)).collect();
-            names.sort_unstable();
-            names.dedup();
-            Read { names, values: spellings(value) }
+    fn read(query: &[u8]) -> Self {
+        let mut parameters =
+            Self { overlong: is_overlong(query), work: query.len(), ..Self::default() };
+        if !parameters.overlong {
+            each_pair(query, |name, value| parameters.add(query, name, value));
+        }
+        parameters
+    }
+
+    fn add(&mut self, query: &[u8], name: Range<usize>, value: Range<usize>) {
+        let Self { keys, read, work, .. } = self;
+        let first = read.len();
+        *work += 1 + each_key(&query[name], |key, part| {
+            let inside = part == Part::Inside;
+            let known = |one: &Read| keys[one.key.clone()] == *key && one.inside == inside;
+            if !read[first..].iter().any(known) {
+                let key_at = keys.len()..keys.len() + key.len();
+                keys.extend_from_slice(key);
+                read.push(Read { key: key_at, value: value.clone(), inside });
+            }
         });
-        Self { read: read.collect() }
     }
 
-    /// Every name under which a rule may look, folded.
-    pub(super) fn names(&self) -> impl Iterator<Item = &[u8]> {
-        self.read.iter().flat_map(|read| &read.names).map(Vec::as_slice)
+    /// Every key under which a rule may look, with the value that was sent, and whether that is only
+    /// something inside the parameter.
+    fn names<'p>(&'p self, query: &'p [u8]) -> impl Iterator<Item = (&'p [u8], &'p [u8], bool)> {
+        let text =
+            |one: &'p Read| (&self.keys[one.key.clone()], &query[one.value.clone()], one.inside);
+        self.read.iter().map(text)
     }
 
-    /// Every reading of the values of the parameter `name`, which is in lower case.
-    pub(super) fn values<'p>(&'p self, name: &'p str) -> impl Iterator<Item = &'p [u8]> {
-        let named = move |read: &&Read| read.names.iter().any(|other| other == name.as_bytes());
-        self.read.iter().filter(named).flat_map(|read| &read.values).map(Vec::as_slice)
+    /// Whether there are more than anybody reads: all that rules look for may be among them.
+    fn is_overlong(&self) -> bool {
+        self.overlong
+    }
+
+    /// How many bytes and parameters were looked at.
+    #[cfg(test)]
+    fn work(&self) -> usize {
+        self.work
     }
 }
 
-/// Under what a rule's parameter is found.
-pub(super) fn key(name: &str) -> Vec<u8> {
-    name_key(name.as_bytes())
-}
-
-/// A name as PHP keeps it, in lower case: up to the first bracket, without spaces before it, and
-/// with `_` for dots and spaces.
-fn name_key(name: &[u8]) -> Vec<u8> {
-    let base = name.split(|byte| *byte == b'[').next().unwrap_or(name);
-    let base = if base.is_empty() { name } else { base };
-    let kept: Vec<u8> = base
-        .trim_ascii_start()
-        .iter()
-        .map(|byte| if matches!(byte, b'.' | b' ') { b'_' } else { *byte })
-        .collect();
-    fold(&kept).unwrap_or(kept)
-}
-
-fn in_case(value: &[u8], exact: bool) -> Vec<u8> {
-    if exact { value.to_vec() } else { fold(value).unwrap_or_else(|| value.to_vec()) }
-}
-
-/// A part as sent, and decoded once and twice; each also without white space around it.
-fn spellings(part: &[u8]) -> Vec<Vec<u8>> {
-    let mut all = vec![part.to_vec()];
-    let spaced: Vec<u8> = part.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect();
-    let mut next = Some(spaced);
-    for _ in 0..3 {
-        let Some(reading) = next else { break };
-        next = decode_where(&reading, |_| true);
-        all.push(reading.trim_ascii().to_vec());
-        all.push(reading);
+/// Calls `each` with where names and values are in `query`: `&` alone between them, and whatever else
+/// may stand there.
+fn each_pair(query: &[u8], mut each: impl FnMut(Range<usize>, Range<usize>)) {
+    let mut pair = |at: Range<usize>| {
+        if !at.is_empty() {
+            let equals = memchr::memchr(b'=', &query[at.clone()]).map(|equals| at.start + equals);
+            let name = at.start..equals.unwrap_or(at.end);
+            each(name, equals.map_or(at.end, |equals| equals + 1)..at.end);
+        }
+    };
+    for whole in parts(query, 0, |byte| byte == b'&') {
+        pair(whole.clone());
+        if query[whole.clone()].iter().any(|byte| is_between(*byte)) {
+            parts(&query[whole.clone()], whole.start, is_between).for_each(&mut pair);
+        }
     }
-    all.sort_unstable();
-    all.dedup();
-    all
+}
+
+fn parts(
+    text: &[u8],
+    mut start: usize,
+    is_between: impl Fn(u8) -> bool,
+) -> impl Iterator<Item = Range<usize>> {
+    text.split(move |byte| is_between(*byte)).map(move |part| {
+        let at = start..start + part.len();
+        start = at.end + 1;
+        at
+    })
+}
+
+/// Calls `each` with everything that a value may mean: each reading of it, and each part of a list.
+/// Gives whether it lists so much that it may mean anything.
+fn each_meant(value: &[u8], exact: bool, mut each: impl FnMut(&[u8])) -> bool {
+    let mut anything = false;
+    each_reading(value, exact, |value| {
+        each(value);
+        if value.contains(&b',') {
+            let listed = value.split(|byte| *byte == b',');
+            listed.clone().take(MOST_LISTED).for_each(|one| each(one.trim_ascii()));
+            anything |= listed.count() > MOST_LISTED;
+        }
+    });
+    anything
+}
+
+/// Calls `each` with every reading of what is sent as `_method`, which turns one method into another.
+///
+/// # Errors
+/// [`TooMany`] if more names have to be looked at closely than anybody sends.
+pub(super) fn each_override(query: &[u8], mut each: impl FnMut(&[u8])) -> Result<(), TooMany> {
+    let mut close = 0;
+    each_pair(query, |name, value| {
+        if close <= MOST_LISTED && may_be_override(&query[name.clone()]) {
+            close += 1;
+            let mut is_override = false;
+            each_key(&query[name], |key, _| is_override |= key == b"_method");
+            if is_override {
+                each_reading(&query[value], true, &mut each);
+            }
+        }
+    });
+    if close > MOST_LISTED { Err(TooMany) } else { Ok(()) }
+}
+
+/// There is more to read than anybody sends.
+#[derive(Debug)]
+pub(super) struct TooMany;
+
+/// Tells names that are no `_method` in a moment, as most are: `false` is certain.
+fn may_be_override(name: &[u8]) -> bool {
+    let mut letters = b"method".iter();
+    let mut rest = name;
+    while let [first, tail @ ..] = rest {
+        let (byte, after) = match (first, reading::escape(rest)) {
+            (b'%', Some(b'%')) => match reading::escape(&[&b"%"[..], &rest[3..]].concat()) {
+                Some(byte) => (byte, &rest[5..]),
+                None => (b'%', &rest[3..]),
+            },
+            (b'%', Some(byte)) => (byte, &rest[3..]),
+            (b'%', None) if matches!(tail.first(), Some(b'u' | b'U')) => return true,
+            (byte, _) => (*byte, tail),
+        };
+        rest = after;
+        match byte {
+            0x80.. => return true,
+            letter if letter.is_ascii_alphanumeric() => match letters.next() {
+                None => return true,
+                Some(wanted) if *wanted == letter.to_ascii_lowercase() => {}
+                Some(_) => return false,
+            },
+            _ => {}
+        }
+    }
+    letters.next().is_none()
 }
 
 #[cfg(test)]
@@ -125,6 +265,17 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+
+    fn is_in(parameter: &Parameter, query: &str, exact: bool) -> bool {
+        parameter.is_in(&Query::new(query.as_bytes()), exact)
+    }
+
+    fn parameter(name: &str, values: &[&str]) -> Parameter {
+        Parameter {
+            name: name.to_owned(),
+            values: values.iter().map(|&value| value.to_owned()).collect(),
+        }
+    }
 
     #[rstest]
     #[case("action=delete", true)]
@@ -137,31 +288,101 @@ mod tests {
     #[case("action[]=delete", true)]
     #[case("action%5B0%5D=delete", true)]
     #[case("action=+delete%20", true)]
+    // PHP: a name ends at NUL, and what is sent inside is the parameter with any value.
+    #[case("action%00=delete", true)]
+    #[case("action%00[]=delete", true)]
+    #[case("action[delete]=1", true)]
+    #[case("action[x", true)]
+    #[case("%20action=delete", true)]
+    #[case("action=delete%00", true)]
+    // ASP, ASP.NET, CGI.pm, Jetty.
+    #[case("%u0061ction=delete", true)]
+    #[case("action=del%u0065te", true)]
+    #[case("action=del%ete", true)]
+    #[case("action.x=1", true)]
+    #[case("[0].action=delete", true)]
+    #[case("action=%ef%bd%84elete", true)]
+    // Rack and Express: brackets around a name.
+    #[case("[action]=delete", true)]
+    #[case("[[action=delete", true)]
+    #[case("action]=delete", true)]
+    // Spring: markers of fields.
+    #[case("!action=delete", true)]
+    #[case("_action=delete", true)]
+    // Lists in one value.
+    #[case("action=view,delete", true)]
+    // Another `?`.
+    #[case("?action=delete", true)]
+    #[case("a=1?action=delete", true)]
+    #[case("&amp;action=delete", true)]
     #[case("action=view", false)]
     #[case("action", false)]
     #[case("action=deleted", false)]
     #[case("xaction=delete", false)]
+    #[case("actions[action]=delete", false)]
+    #[case("redirect_to=http%3A%2F%2Fa%2F%3Faction%3Ddelete", false)]
     #[case("", false)]
     fn a_parameter_is_found_however_it_is_spelt(#[case] query: &str, #[case] found: bool) {
-        let parameters = Parameters::read(query.as_bytes());
-        let delete = Parameter { name: "action".into(), values: ["delete".to_owned()].into() };
-        assert_eq!(delete.is_in(&parameters, false), found);
+        assert_eq!(is_in(&parameter("action", &["delete"]), query, false), found);
     }
 
-    #[test]
-    fn where_any_value_is_meant_none_is_one_too() {
-        let debug = Parameter { name: "my.debug".into(), values: BTreeSet::new() };
-        for (query, found) in [("my.debug", true), ("my_debug=1", true), ("my.debugger=1", false)] {
-            assert_eq!(debug.is_in(&Parameters::read(query.as_bytes()), false), found, "{query}");
+    #[rstest]
+    #[case("my.debug", &["my.debug", "my_debug=1", "my[debug", "my%20debug", "my[debug]=1", "my+debug"])]
+    #[case("user[admin]", &["user[admin]=1", "user.admin=1", "user[admin][]=1", "user%5Badmin%5D"])]
+    #[case("user_id", &["user[id=1", "user.id=1", "user%00=&user_id%00x=1"])]
+    fn a_name_that_is_in_two_parts_is_one(#[case] name: &str, #[case] queries: &[&str]) {
+        for query in queries {
+            assert!(is_in(&parameter(name, &[]), query, false), "{query}");
+        }
+        for query in ["my.debugger=1", "user[role]=1", "id=1", "debug=1"] {
+            assert!(!is_in(&parameter(name, &[]), query, false), "{query}");
         }
     }
 
     #[test]
     fn letter_case_of_values_counts_where_it_is_said_to() {
-        let parameters = Parameters::read(b"ACTION=Delete");
-        let parameter =
-            |value: &str| Parameter { name: "action".into(), values: [value.into()].into() };
-        assert!(parameter("Delete").is_in(&parameters, true));
-        assert!(!parameter("delete").is_in(&parameters, true));
+        assert!(is_in(&parameter("action", &["Delete"]), "ACTION=Delete", true));
+        assert!(!is_in(&parameter("action", &["delete"]), "ACTION=Delete", true));
+    }
+
+    #[test]
+    fn several_of_one_name_are_one_with_commas_between_them() {
+        assert!(is_in(&parameter("a", &["1,2"]), "a=1&b=3&A=2", false));
+        assert!(!is_in(&parameter("a", &["1,2"]), "a=2&b=3&A=1", false));
+    }
+
+    #[test]
+    fn what_is_read_grows_as_the_query_does() {
+        for part in ["%25%32%35&", "a[b][c][d]=%2561,b&", "%252e%u0041.a=1;", "_%25255f?"] {
+            let query = part.repeat(900);
+            let parameters = Parameters::read(query.as_bytes());
+            assert!(parameters.work() < query.len() * 8, "{part}: {}", parameters.work());
+        }
+    }
+
+    #[test]
+    fn where_more_is_sent_than_anybody_reads_everything_may_be_meant() {
+        let many = "a&".repeat(MOST_PARAMETERS + 1);
+        assert!(is_in(&parameter("b", &["1"]), &many, false));
+        let list = format!("b={}", "x,".repeat(MOST_LISTED + 1));
+        assert!(is_in(&parameter("b", &["1"]), &list, false));
+    }
+
+    #[test]
+    fn a_name_that_is_no_override_is_told_in_a_moment_and_one_that_is_one_never_missed() {
+        for name in [
+            "_method",
+            ".Method",
+            "%5f%6dethod",
+            "%255fmetho%2564",
+            "_m%u0065thod",
+            "[_method]",
+            "%00_method",
+        ] {
+            assert!(may_be_override(name.as_bytes()), "{name}");
+        }
+        for name in ["action", "%61ction", "__m", "_mother", "user%5Bmethod%5D"] {
+            assert!(!may_be_override(name.as_bytes()), "{name}");
+        }
     }
 }

@@ -216,7 +216,7 @@ pub(super) fn without_last_slash(path: &[u8]) -> Option<&[u8]> {
 
 /// Reads the overlong forms of UTF-8 (RFC 3629 §3 forbids them, old decoders take them) as the
 /// ASCII they stand for.
-fn read_overlong(path: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn read_overlong(path: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(path.len());
     let mut rest = path;
     loop {

@@ -10,6 +10,8 @@ use std::fmt;
 use smallvec::SmallVec;
 
 use super::method::Methods;
+use super::query::Query;
+use super::reach::{Depth, Role};
 use super::reading::{self, MOST_READINGS};
 
 /// Where our own pages are.
@@ -34,7 +36,11 @@ pub struct Request {
     /// The plain reading first; one with a last slash is followed by itself without it.
     readings: Readings,
     methods: Methods,
-    query: Option<Box<[u8]>>,
+    query: Option<Query>,
+    /// How deep below its path it reaches, if its method does.
+    depth: Depth,
+    /// Other targets that headers name.
+    others: Option<Box<[(Role, Self)]>>,
 }
 
 /// The ordinary path has one reading, and costs no allocation.
@@ -79,12 +85,15 @@ impl Request {
     pub fn read_sent(sent: &Sent<'_>) -> Result<Self, Unreadable> {
         let path = path_of(sent.target)?;
         let query = sent.target.get(path.len() + 1..).filter(|query| !query.is_empty());
+        let whole = query_in_path(path).map(|more| [query.unwrap_or_default(), &more].join(&b'&'));
+        let query = whole.as_deref().or(query);
         let methods = Methods::read(sent.method, sent.overrides, query)?;
-        let query = query.map(Into::into);
+        let query = query.map(Query::new);
         let plain = plain(path);
         let request = if is_ordinary(&plain) {
             let own = own_page(path, [&*plain]);
-            Self { own, readings: Readings::Plain(SmallVec::from_slice(&plain)), methods, query }
+            let readings = Readings::Plain(SmallVec::from_slice(&plain));
+            Self { own, readings, methods, query, depth: Depth::Infinity, others: None }
         } else {
             let readings =
                 reading::closure(plain.into_owned()).map_err(|_| Unreadable::TooManyReadings)?;
@@ -96,9 +105,39 @@ impl Request {
                 readings: Readings::Several(readings),
                 methods,
                 query,
+                depth: Depth::Infinity,
+                others: None,
             }
         };
         Ok(request)
+    }
+
+    /// The same request where headers say how deep it reaches, and name `others`, targets in origin
+    /// form: what it does there is judged as well.
+    ///
+    /// # Errors
+    /// [`Unreadable`] if one of them is one that no application should see, or one of our own pages.
+    pub fn reaching(self, depth: Depth, others: &[(Role, Vec<u8>)]) -> Result<Self, Unreadable> {
+        let read = others.iter().map(|(role, target)| {
+            let other = Self::read(target)?;
+            if other.own != Own::No {
+                return Err(Unreadable::ForeignTarget);
+            }
+            Ok((*role, Self { methods: self.methods.clone(), ..other }))
+        });
+        let read: Box<[(Role, Self)]> = read.collect::<Result<_, _>>()?;
+        Ok(Self { depth, others: (!read.is_empty()).then_some(read), ..self })
+    }
+
+    /// The request itself, and what it is to each other target that it names.
+    pub(super) fn targets(&self) -> impl Iterator<Item = (Option<Role>, &Self)> {
+        let others = self.others.iter().flat_map(|others| others.iter());
+        std::iter::once((None, self)).chain(others.map(|(role, other)| (Some(*role), other)))
+    }
+
+    /// How deep below its path it reaches, if its method does.
+    pub(super) fn depth(&self) -> Depth {
+        self.depth
     }
 
     /// A GET whose path has these readings, at least one.
@@ -143,20 +182,33 @@ impl Request {
     }
 
     /// The query, without its `?`; `None` where there is none.
-    pub fn query(&self) -> Option<&[u8]> {
-        self.query.as_deref()
+    pub(super) fn query(&self) -> Option<&Query> {
+        self.query.as_ref()
+    }
+
+    /// Whether a method of it was not written in upper case.
+    pub(super) fn has_cased_method(&self) -> bool {
+        self.methods.is_cased()
     }
 
     /// Whether it is worth remembering: as short, and as plainly readable, as what people and
     /// programs send who mean no harm.
     pub fn is_modest(&self) -> bool {
-        let query = self.query.as_ref().map_or(0, |query| query.len());
-        self.path().len() <= 1024 && query <= 1024 && self.readings().count() <= 8
+        let query = self.query.as_ref().map_or(0, |query| query.sent().len());
+        self.path().len() <= 1024
+            && query <= 1024
+            && self.others.is_none()
+            && self.readings().count() <= 8
     }
 
     /// Whether every reading of the path is the plain one or that decoded once, but for a last
-    /// slash, and the path is text: what an application needs that reads as the standard says.
+    /// slash, and the path is text: what an application needs that reads as the standard says. The
+    /// same of the paths of other targets.
     pub fn is_plainly_spelt(&self) -> bool {
+        self.targets().all(|(_, target)| target.has_plain_path())
+    }
+
+    fn has_plain_path(&self) -> bool {
         let plain = self.path();
         let Readings::Several(readings) = &self.readings else {
             return str::from_utf8(plain).is_ok();
@@ -208,6 +260,10 @@ pub enum Unreadable {
     /// standard says.
     #[error("the path is not plainly spelt")]
     OddlySpelt,
+    /// A header names a target that is no path on this host, one of our own pages, or too many
+    /// targets (`Destination`, RFC 4918 §10.3).
+    #[error("a header names a target that is not a path on this host")]
+    ForeignTarget,
     /// Override headers name more methods than any application knows.
     #[error("the method can be read in too many ways")]
     TooManyMethods,
@@ -234,6 +290,23 @@ fn path_of(target: &[u8]) -> Result<&[u8], Unreadable> {
         return Err(Unreadable::BrokenEscape);
     }
     Ok(path)
+}
+
+/// What becomes part of the query where a server writes a path into one, as apache's `mod_rewrite` does
+/// with `RewriteRule ^/wiki/(.*)$ /index.php?title=$1`: it decodes first, so that `&` in the path begins
+/// another parameter. `None` if there is none.
+fn query_in_path(path: &[u8]) -> Option<Vec<u8>> {
+    let begins = |at: usize| match path[at] {
+        b'&' => true,
+        // `&`, `?`, and `%`, which may become one of them.
+        _ => matches!(path.get(at + 1..at + 3), Some(b"26" | b"3f" | b"3F" | b"25")),
+    };
+    memchr::memchr2_iter(b'&', b'%', path).find(|at| begins(*at))?;
+    let decode = |path: &[u8]| reading::decode_where(path, |_| true);
+    let once = decode(path).unwrap_or_else(|| path.to_vec());
+    let twice = decode(&once).unwrap_or(once);
+    let begin = twice.iter().position(|byte| matches!(byte, b'&' | b'?'))?;
+    Some(twice[begin + 1..].to_vec())
 }
 
 /// Some bytes can only be sent as escapes (RFC 3986 §2: they are neither reserved nor

@@ -12,8 +12,9 @@ use ipnet::IpNet;
 
 use super::index::{Found, Index};
 use super::pattern::{Case, Pattern, fold};
-use super::query;
 pub use super::query::Parameter;
+use super::query::Query;
+use super::reach::{Reach, Role};
 use super::request::Request;
 use crate::domain::assurance::{Level, Only, Requirement};
 use crate::domain::identity::Identity;
@@ -56,6 +57,8 @@ pub struct Options {
     pub case_sensitive: bool,
     /// Only what is plainly spelt is let through to it.
     pub strict_spelling: bool,
+    /// It speaks WebDAV: what deletes a place deletes all below it.
+    pub webdav: bool,
 }
 
 /// All rules of one application.
@@ -64,6 +67,8 @@ pub struct Policy {
     rules: Vec<Rule>,
     otherwise: Requirement,
     options: Options,
+    /// Methods that no rule names, and that do no more than GET.
+    safe_methods: BTreeSet<String>,
     /// Whether letter case makes a difference to any rule.
     cased: bool,
     enforced: Index,
@@ -226,13 +231,27 @@ impl Policy {
             require.level = require.level.max(Level::SignIn);
         }
         let cased = rules.iter().flat_map(|rule| &rule.paths).any(Pattern::is_cased);
+        let exact = options.case_sensitive;
         let every: Vec<usize> = (0..rules.len()).collect();
         let obeyed =
             every.iter().copied().filter(|at| rules.get(*at).is_some_and(|rule| rule.enforce));
         let obeyed: Vec<usize> = obeyed.collect();
-        let watched = (obeyed.len() < every.len()).then(|| Index::of(&rules, &every));
-        let enforced = Index::of(&rules, &obeyed);
-        Self { rules, otherwise, options, cased, enforced, watched }
+        let watched = (obeyed.len() < every.len()).then(|| Index::of(&rules, &every, exact));
+        let enforced = Index::of(&rules, &obeyed, exact);
+        let safe_methods = BTreeSet::new();
+        Self { rules, otherwise, options, safe_methods, cased, enforced, watched }
+    }
+
+    /// The same where these methods, in upper case, do no more than GET: no rule fits them that does
+    /// not name them.
+    #[must_use]
+    pub fn with_safe_methods(self, safe_methods: BTreeSet<String>) -> Self {
+        Self { safe_methods, ..self }
+    }
+
+    /// Whether the operator says of this method that it does no more than GET.
+    pub(super) fn is_safe(&self, method: &str) -> bool {
+        self.safe_methods.contains(method)
     }
 
     /// The rules, in file order.
@@ -253,7 +272,10 @@ impl Policy {
     /// Whether `request` is spelt in a way that this application may be shown, and that its rules
     /// can be held against.
     pub fn admits_spelling(&self, request: &Request) -> bool {
-        let overlong = || request.query().is_some_and(query::is_overlong);
+        let overlong = || {
+            let mut queries = request.targets().filter_map(|(_, target)| target.query());
+            queries.any(Query::is_overlong)
+        };
         let looks_at_query = self.enforced.has_query() || self.watched.is_some();
         let plain = !self.options.strict_spelling || request.is_plainly_spelt();
         plain && !(looks_at_query && overlong())
@@ -280,27 +302,44 @@ impl Policy {
     }
 
     fn rule(&self, index: &Index, request: &Request, asker: &Asker<'_>) -> Ruling {
-        let query = request.query().filter(|_| index.has_query());
-        let exact = self.options.case_sensitive;
-        let sent = query.map(|query| index.sent(&self.rules, query, exact)).unwrap_or_default();
-        let mut judged = Judged { policy: self, index, sent, ruling: None };
-        let address = asker.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        // What no rule looks at has one reading.
-        let methods = if index.looks_at_methods { usize::MAX } else { 1 };
-        let networks = if index.looks_at_networks { usize::MAX } else { 1 };
-        for method in request.methods().take(methods) {
-            for network in Network::readings(asker.address).iter().take(networks) {
-                let look = Look { method, network: network(address), known: asker.known };
-                for path in request.readings() {
-                    self.cases(path, |path, case| judged.raise(path, case, &look));
-                }
-            }
+        let mut judged = Judged { policy: self, index, sent: Vec::new(), ruling: None };
+        for (role, target) in request.targets() {
+            let query = target.query().filter(|_| index.has_query());
+            judged.sent = query.map(|query| index.sent(query)).unwrap_or_default();
+            self.judge(&mut judged, role, target, asker);
         }
         judged.ruling.unwrap_or_else(|| Ruling {
             requirement: Requirement::nobody(),
             plain: Governor::Otherwise,
             raised_by: Governor::Otherwise,
         })
+    }
+
+    /// Judges one target of a request, in all its readings.
+    fn judge(
+        &self,
+        judged: &mut Judged<'_>,
+        role: Option<Role>,
+        target: &Request,
+        asker: &Asker<'_>,
+    ) {
+        let index = judged.index;
+        let address = asker.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        // What no rule looks at has one reading.
+        let networks = if index.looks_at_networks { usize::MAX } else { 1 };
+        for (method, reach) in index.named.readings(role, target, self) {
+            for network in Network::readings(asker.address).iter().take(networks) {
+                let look = Look { method, network: network(address), known: asker.known };
+                for path in target.readings() {
+                    self.cases(path, |path, case| {
+                        judged.raise(path, case, &look);
+                        if reach != Reach::Path {
+                            judged.raise_below(path, case, &look, reach);
+                        }
+                    });
+                }
+            }
+        }
     }
 
     /// Calls `each` with `path` as it is written and, unless the application tells letter case
@@ -351,6 +390,15 @@ impl Judged<'_> {
             for found in added {
                 self.join(found);
             }
+        }
+    }
+
+    /// The same for what lies below `path`, as far as `reach` says: every rule that may govern there.
+    fn raise_below(&mut self, path: &[u8], case: Case, look: &Look<'_>, reach: Reach) {
+        let found = self.index.below(&self.policy.rules, path, case, look, reach, &self.sent);
+        found.rules.into_iter().for_each(|found| self.join(found));
+        if found.otherwise {
+            self.join_with(Governor::Otherwise, &self.policy.otherwise);
         }
     }
 

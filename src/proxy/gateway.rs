@@ -110,7 +110,7 @@ impl Gateway {
         };
         let place = &*passage.place.insert(place);
         let web = &place.web;
-        let request = match intake::request(session.req_header(), there) {
+        let request = match intake::request(session.req_header(), there, &web.site().origin) {
             Ok(request) => request,
             Err(why) => return Box::pin(misread(web, session, source, &why.to_string())).await,
         };

@@ -8,8 +8,8 @@ use http::{Method, Version};
 use pingora::http::RequestHeader;
 use pingora::http::authority::{RawTargetAuthority, raw_target_authority};
 
-use super::headers;
 use super::present::InRequest;
+use super::{headers, targets};
 use crate::config::{Limits, Origin};
 use crate::policy::{Request, Sent, Unreadable};
 
@@ -126,11 +126,24 @@ fn as_in_http1(request: &mut RequestHeader) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The request as rules see it.
+/// The request to `origin` as rules see it.
 ///
 /// # Errors
 /// [`Unreadable`] if no application should see it.
-pub(super) fn request(request: &RequestHeader, there: InRequest) -> Result<Request, Unreadable> {
+pub(super) fn request(
+    request: &RequestHeader,
+    there: InRequest,
+    origin: &Origin,
+) -> Result<Request, Unreadable> {
+    let read = path_and_method(request, there)?;
+    if !there.reaches_further {
+        return Ok(read);
+    }
+    let further = targets::read(&request.headers, &Address::of(origin))?;
+    read.reaching(further.depth, &further.targets)
+}
+
+fn path_and_method(request: &RequestHeader, there: InRequest) -> Result<Request, Unreadable> {
     let method = request.method.as_str();
     let target = request.raw_path();
     if !there.method_override {

@@ -23,6 +23,7 @@ mod silence;
 mod source;
 mod standing;
 mod stream;
+mod targets;
 mod tls;
 mod upstream;
 

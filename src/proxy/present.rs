@@ -3,7 +3,7 @@
 
 use http::header::HeaderMap;
 
-use super::{answers, headers};
+use super::{answers, headers, targets};
 
 /// Which of a request's headers are there.
 #[derive(Clone, Copy, Debug, Default)]
@@ -17,6 +17,8 @@ pub(super) struct InRequest {
     pub(super) upgrade: bool,
     /// One by which a browser says that it asks for the script of a service worker.
     pub(super) service_worker: bool,
+    /// One by which a request reaches further than its path.
+    pub(super) reaches_further: bool,
     /// One that turns one method into another, in any spelling.
     pub(super) method_override: bool,
 }
@@ -33,7 +35,10 @@ impl InRequest {
                 "transfer-encoding" => there.transfer_encoding = true,
                 "upgrade" => there.upgrade = true,
                 "service-worker" | "sec-fetch-dest" => there.service_worker = true,
-                other => there.method_override |= headers::is_method_override(other),
+                other => {
+                    there.method_override |= headers::is_method_override(other);
+                    there.reaches_further |= targets::reaches_further(other);
+                }
             }
         }
         there

@@ -63,9 +63,13 @@ impl Judge<'_> {
         let options = Options {
             case_sensitive: app.case_sensitive,
             strict_spelling: app.spelling == Some(Spelling::Strict),
+            webdav: app.webdav,
         };
+        self.warn_of_webdav(at, app.webdav, &rules);
+        let safe_methods = self.safe_methods(&below(at, "safe_methods"), &app.safe_methods, &rules);
         let policy =
-            Policy::with(rules, otherwise.unwrap_or(Requirement::second_factor()), options);
+            Policy::with(rules, otherwise.unwrap_or(Requirement::second_factor()), options)
+                .with_safe_methods(safe_methods);
         let headers = self.identity_headers(&below(at, "identity_headers"), app);
         let told = headers.clone().unwrap_or_default();
         let request_headers =

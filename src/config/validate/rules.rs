@@ -1,13 +1,12 @@
 //! The rules of an application: their conditions, and what they ask.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::problem::meant;
 use crate::config::written::{self, Asked, Conditions, FactorKind, List, Require, Values, Word};
 use crate::domain::assurance::{Kinds, Level, Only, Requirement};
 use crate::domain::name::{Group, Name};
 use crate::policy::pattern::{Covering, Pattern};
-use crate::policy::{Parameter, Rule};
+use crate::policy::{LONGEST_NAME, Parameter, Rule};
 
 use super::{Judge, below, items};
 
@@ -38,6 +37,7 @@ impl Judge<'_> {
                     "add a parameter, such as `action: [delete]`",
                 );
             }
+            self.warn_of_query(&below(at, "query"), query);
             query.iter().filter_map(|(name, values)| parameter(name, values.as_ref()?)).collect()
         });
         let require = rule.require.as_ref();
@@ -91,50 +91,6 @@ impl Judge<'_> {
                 self.warn(&at, format!("`{pattern}` is not needed: a path before it covers it"));
             }
             read.push(pattern);
-        }
-        read
-    }
-
-    /// Methods are told apart by letter case (RFC 9110 §9.1), but nobody means anything by that.
-    fn methods(&mut self, at: &str, methods: &List<String>) -> BTreeSet<String> {
-        if methods.is_empty() {
-            self.refuse_empty(at, "add a method, such as `POST`, or remove the key for all");
-        }
-        let mut read = BTreeSet::new();
-        for (at, written) in items(at, methods) {
-            let method = written.to_ascii_uppercase();
-            let token =
-                |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-            let known = || METHODS.iter().find(|known| known.eq_ignore_ascii_case(&method));
-            if method.is_empty() || !method.bytes().all(token) {
-                self.refuse(&at, format!("`{written}` is no method"), "write one such as `POST`");
-            } else if matches!(method.as_str(), "CONNECT" | "TRACE" | "TRACK") {
-                let what = format!("`{method}` is never let in");
-                self.refuse(&at, what, "remove it");
-            } else if known().is_none() {
-                match meant(&method, METHODS.iter().copied()) {
-                    Some(near) if near.len().abs_diff(method.len()) <= 1 => {
-                        let what = format!("`{written}` is no method that is in use");
-                        self.refuse(
-                            &at,
-                            what,
-                            &format!("did you mean `{}`?", near.to_ascii_uppercase()),
-                        );
-                    }
-                    _ => self.warn(&at, format!("`{method}` is no method that is in use")),
-                }
-                read.insert(method);
-            } else if !read.insert(method) {
-                self.warn(&at, format!("`{written}` is there already"));
-            }
-        }
-        let tunnelled = ["PUT", "PATCH", "DELETE"].iter().any(|method| read.contains(*method));
-        if tunnelled && !read.contains("POST") {
-            self.warn(
-                at,
-                "PUT, PATCH and DELETE without POST: forms send them as a POST that says in its \
-                 body what it means, which is not read",
-            );
         }
         read
     }
@@ -215,10 +171,17 @@ impl Judge<'_> {
             self.warn(&below(at, "enforce"), "is only watched: what it refuses is let through");
         }
         if rule.only_adds() {
-            self.warn(
-                &below(at, "query"),
-                "the query is looked at, bodies are not: a form that is posted may say the same there",
-            );
+            if rule.require.level == Level::Nothing {
+                let what = "opens nothing: a rule with `query` only adds to what another rule asks";
+                let cure = "remove the rule; a place that is open is one of its own, with `paths`";
+                self.advise(&below(at, "require"), what, cure);
+            } else {
+                let what = "the query is looked at, bodies are not: a form that is posted may say \
+                            the same there";
+                let cure = "where a form does it, protect its address: `paths`, and \
+                            `methods: [POST]`";
+                self.advise(&below(at, "query"), what, cure);
+            }
             return;
         }
         for (index, pattern) in rule.paths.iter().enumerate() {
@@ -233,6 +196,31 @@ impl Judge<'_> {
             }
         }
         self.warn_of_weakness(at, rule, earlier);
+    }
+
+    /// Parameters that are looked for in another way than was hoped.
+    fn warn_of_query(&mut self, at: &str, query: &BTreeMap<String, Option<Values>>) {
+        for (name, values) in query {
+            let at = below(at, name);
+            if name.len() > LONGEST_NAME {
+                let what =
+                    format!("the name is longer than the {LONGEST_NAME} bytes that are looked at");
+                self.refuse(
+                    &at,
+                    what,
+                    "write the name of the parameter as the application reads it",
+                );
+            }
+            if name.contains('*') {
+                let what = format!("`{name}` is looked for as it stands: `*` is a plain asterisk");
+                self.advise(&at, what, "write one rule for each name");
+            }
+            let Some(Values::These(values)) = values else { continue };
+            for (at, value) in items(&at, values).filter(|(_, value)| value.contains('*')) {
+                let what = format!("`{value}` is looked for as it stands: `*` is a plain asterisk");
+                self.advise(&at, what, "write every value, or `any` for all of them");
+            }
+        }
     }
 
     /// A rule lets in with less those whom a narrower one before it does not take.
@@ -298,20 +286,3 @@ const fn kind_of(kind: FactorKind) -> Kinds {
         FactorKind::RecoveryCode => Kinds::RECOVERY_CODE,
     }
 }
-
-/// Those of RFC 9110 §9 and RFC 5789 that applications see, and those of `WebDAV` (RFC 4918).
-const METHODS: [&str; 13] = [
-    "get",
-    "head",
-    "post",
-    "put",
-    "patch",
-    "delete",
-    "options",
-    "propfind",
-    "proppatch",
-    "mkcol",
-    "copy",
-    "move",
-    "lock",
-];

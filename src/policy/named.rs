@@ -1,0 +1,95 @@
+//! The methods that rules tell apart, and which of them a request may mean.
+
+use std::collections::{BTreeMap, HashMap};
+
+use smallvec::SmallVec;
+
+use super::method::is_standard;
+use super::reach::{Reach, Role, also_as};
+use super::request::Request;
+use super::rules::{Policy, Rule};
+
+/// The methods that rules name, in classes: no rule tells those of one class apart.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Named {
+    classes: HashMap<String, usize>,
+    /// One method of each class.
+    examples: Vec<String>,
+}
+
+/// As what methods a request is held against rules, and how far below its path.
+pub(super) type Readings<'r> = SmallVec<[(&'r str, Reach); 8]>;
+
+impl Named {
+    pub(super) fn of<'r>(rules: impl Iterator<Item = &'r Rule>) -> Self {
+        let mut named_by: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (number, rule) in rules.enumerate() {
+            for method in &rule.methods {
+                named_by.entry(method).or_default().push(number);
+            }
+        }
+        let mut named = Self::default();
+        let mut classes: HashMap<&[usize], usize> = HashMap::new();
+        for (method, rules) in &named_by {
+            let class = *classes.entry(rules).or_insert_with(|| {
+                named.examples.push((*method).to_owned());
+                named.examples.len() - 1
+            });
+            named.classes.insert((*method).to_owned(), class);
+        }
+        named
+    }
+
+    /// As what a target of a request must be judged, the method as sent first: as each of its methods,
+    /// and, where one of them is neither standard nor named nor safe, as every method that a rule
+    /// names. So a method that nobody knows fits every rule, and never lowers what is asked, because
+    /// it also fits none.
+    pub(super) fn readings<'r>(
+        &'r self,
+        role: Option<Role>,
+        target: &'r Request,
+        policy: &Policy,
+    ) -> Readings<'r> {
+        let mut readings = Readings::new();
+        let mut classes: SmallVec<[Option<usize>; 8]> = SmallVec::new();
+        let mut add = |method: &'r str, class: Option<usize>, reach: Reach| match classes
+            .iter()
+            .position(|known| *known == class)
+        {
+            Some(at) => readings[at].1 = readings[at].1.max(reach),
+            None => {
+                classes.push(class);
+                readings.push((method, reach));
+            }
+        };
+        for method in target.methods() {
+            let reach = reach_at(role, method, target, policy);
+            let class = self.classes.get(method).copied();
+            add(method, class, reach);
+            for alias in also_as(method, role) {
+                add(alias, self.classes.get(*alias).copied(), reach);
+            }
+            let is_known = is_standard(method) || class.is_some() || policy.is_safe(method);
+            if !is_known || target.has_cased_method() {
+                for (class, method) in self.examples.iter().enumerate() {
+                    add(method, Some(class), reach);
+                }
+            }
+        }
+        readings
+    }
+}
+
+/// How far below its path `method` reaches at the target in this role.
+pub(super) fn reach_at(
+    role: Option<Role>,
+    method: &str,
+    target: &Request,
+    policy: &Policy,
+) -> Reach {
+    match role {
+        None => Reach::of(method, target.depth(), policy.options().webdav),
+        Some(Role::Written) => Reach::Below,
+        Some(Role::Read) => Reach::Path,
+    }
+}
