@@ -29,12 +29,15 @@ use super::failure::{Failure, unwritten};
 use super::serve::{self, NotStarted};
 use super::socket::{self, Peer};
 use crate::config::Config;
+use crate::store::mark::Progress;
 
 /// Has deeds done to the people of one configuration.
 pub(super) struct Client {
     config: Config,
     /// What does them in this process, from the first time that no gateway was found.
     here: Option<Router>,
+    /// Notes how far the store has come when the command ends.
+    progress: Option<Progress>,
 }
 
 /// Asks the gateway that runs with this state directory for what only a running one knows.
@@ -78,7 +81,7 @@ enum Way {
 impl Client {
     /// Nobody is asked yet, and nothing opened.
     pub(super) fn new(config: Config) -> Self {
-        Self { config, here: None }
+        Self { config, here: None, progress: None }
     }
 
     /// Has the deed at `path` done. If no gateway runs, `notes` say so, once.
@@ -123,14 +126,14 @@ impl Client {
                 return Err(no_store(&state));
             }
             match self.opened().await {
-                Ok(here) => {
+                Ok((here, progress)) => {
                     let state = state.display();
                     writeln!(
                         notes,
                         "No gateway is running: working on the store in {state} directly."
                     )
                     .map_err(unwritten)?;
-                    self.here = Some(here.clone());
+                    (self.here, self.progress) = (Some(here.clone()), Some(progress));
                     return Ok(Way::Here(here));
                 }
                 Err(error) if error.is_in_use() => sleep(PAUSE).await,
@@ -144,11 +147,11 @@ impl Client {
         .cure("wait until it is done, or start the gateway: it works for many at once"))
     }
 
-    async fn opened(&self) -> Result<Router, NotStarted> {
-        let env = serve::furnish_a_command(self.config.clone()).await?;
+    async fn opened(&self) -> Result<(Router, Progress), NotStarted> {
+        let (env, progress) = serve::furnish_a_command(self.config.clone()).await?;
         // The directory belongs to whom we run as: it was refused otherwise.
         let owner = fs::metadata(&self.config.state)?.uid();
-        Ok(desk_here(Arc::new(env), Peer(Some(owner))))
+        Ok((desk_here(Arc::new(env), Peer(Some(owner))), progress))
     }
 }
 

@@ -62,6 +62,11 @@ enum Command {
         /// was set
         #[arg(long)]
         accept_clock: bool,
+        /// Start although the store is older than the one that was here last: say so once, after a
+        /// backup was put back. All links, codes, trusted devices, recovery codes and sessions become
+        /// void; passwords, and who is disabled, are as they were then
+        #[arg(long)]
+        accept_older_store: bool,
     },
     /// Say everything that is wrong with a configuration, at once
     #[command(after_help = CHECK_EXAMPLES)]
@@ -176,9 +181,9 @@ pub fn run(
 
 fn obey(line: Line, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Failure> {
     match line.command {
-        Command::Serve { file, accept_clock } => {
+        Command::Serve { file, accept_clock, accept_older_store } => {
             let config = loaded(file.or(line.config))?;
-            let world = World { accept_clock, ..World::real() };
+            let world = World { accept_clock, accept_older_store, ..World::real() };
             serve::run(config, world).map_err(|error| {
                 let failure = Failure::new("the gateway does not run").because_of(&error);
                 match error.cure() {

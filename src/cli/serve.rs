@@ -39,6 +39,7 @@ use crate::identity::local::{Cost, Pool, Room};
 use crate::metrics::Metrics;
 use crate::proxy;
 use crate::store::directory::StateError;
+use crate::store::mark::Progress;
 use crate::store::redb::{self, Redb};
 use crate::store::{Keys, StateDirectory, Store, Unavailable};
 
@@ -49,6 +50,9 @@ pub struct World {
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// Whether to believe the clock even where an earlier run has seen it much later.
     pub accept_clock: bool,
+    /// Whether to use a store that is older than the one that was here last: what may have been used
+    /// up since becomes void.
+    pub accept_older_store: bool,
     /// Where random bits come from.
     pub chance: Chance,
     /// How much work hashing a password is.
@@ -61,6 +65,7 @@ impl World {
         Self {
             clock: Arc::new(edge::system_time),
             accept_clock: false,
+            accept_older_store: false,
             chance: edge::chance(),
             cost: Cost::OWASP,
         }
@@ -95,6 +100,20 @@ pub enum NotStarted {
     /// What the store holds is damaged, and that showed only when it was read.
     #[error("the store is damaged; restore it from a backup")]
     Damaged(#[source] Unavailable),
+    /// An older store was put back: what was used up since would be good again.
+    #[error(
+        "the store is older than the one that was here last: it ends at commit {commit}, the other \
+         one had come to commit {noted} at {at}; codes, links and devices that were used or revoked \
+         since would be good again"
+    )]
+    OlderStore {
+        /// How far the store has come.
+        commit: u64,
+        /// How far the one before had come.
+        noted: u64,
+        /// When that was noted.
+        at: jiff::Timestamp,
+    },
     /// The clock is far behind what an earlier run has seen: waits and one-time codes rest on it.
     #[error(
         "the clock is more than five minutes behind what an earlier run has seen; set it, or start \
@@ -146,6 +165,12 @@ impl NotStarted {
                 )),
                 _ => None,
             },
+            Self::OlderStore { .. } => Some(
+                "put the newest store back; if there is none, start once with `doorward serve \
+                 --accept-older-store`: it voids all links, codes, trusted devices, recovery codes \
+                 and sessions"
+                    .to_owned(),
+            ),
             Self::State(StateError::KeysUnreadable { .. }) | Self::Unreadable(_) => {
                 Some("restore the keys file that belongs to the store from a backup".to_owned())
             }
@@ -163,6 +188,7 @@ pub struct Gateway {
     ready: Arc<AtomicBool>,
     admin: (oneshot::Sender<()>, JoinHandle<()>),
     post: PostOffice,
+    progress: Arc<Progress>,
     _background: JoinSet<()>,
 }
 
@@ -179,11 +205,14 @@ impl Gateway {
             .map(|listener| bind(listener.address))
             .collect::<Result<Vec<_>, _>>()?;
         let desks = config.operators.iter().copied().map(bind).collect::<Result<Vec<_>, _>>()?;
-        let accept_clock = world.accept_clock;
-        let env = Arc::new(furnish(config, world, open_once_commands_are_done)?);
+        let (accept_clock, accept_older) = (world.accept_clock, world.accept_older_store);
+        let (env, progress) = furnish(config, world, open_once_commands_are_done)?;
+        let (env, progress) = (Arc::new(env), Arc::new(progress));
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let within = runtime.enter();
+        let behind = refuse_older_store(&progress, accept_older)?;
         runtime.block_on(believe_clock(&env, accept_clock))?;
+        runtime.block_on(void_what_is_older(&env, &progress, behind))?;
         let env = runtime.block_on(demand(&env))?;
         let live = Arc::new(runtime.block_on(Live::start(Arc::clone(&env)))?);
         // The store is open, and its lock ours: whose socket lies there is dead.
@@ -195,6 +224,7 @@ impl Gateway {
         background.spawn(sweep(Arc::clone(&env)));
         background.spawn(note_time(Arc::clone(&env)));
         background.spawn(disk::watch(Arc::clone(&live)));
+        background.spawn(note_progress(Arc::clone(&progress)));
         let crowd = running.crowd();
         background.spawn(async move {
             crowd.await;
@@ -206,7 +236,17 @@ impl Gateway {
             .collect::<io::Result<Vec<_>>>()?;
         let post = PostOffice::open(&live);
         drop(within);
-        Ok(Self { runtime, running, operators, live, ready, admin, post, _background: background })
+        Ok(Self {
+            runtime,
+            running,
+            operators,
+            live,
+            ready,
+            admin,
+            post,
+            progress,
+            _background: background,
+        })
     }
 
     /// Where visitors are answered, with the ports that were found where any would do.
@@ -246,6 +286,7 @@ impl Gateway {
         self.runtime.block_on(async { timeout(LAST_WORDS, serving).await.ok() });
         self.runtime.shutdown_timeout(LAST_WORDS);
         self.live.end();
+        self.progress.note();
         all
     }
 }
@@ -397,10 +438,63 @@ fn bind(address: SocketAddr) -> Result<TcpListener, NotStarted> {
 ///
 /// # Errors
 /// See [`NotStarted`].
-pub(super) async fn furnish_a_command(config: Config) -> Result<Env, NotStarted> {
-    let env = Arc::new(furnish(config, World::real(), open)?);
+pub(super) async fn furnish_a_command(config: Config) -> Result<(Env, Progress), NotStarted> {
+    let (env, progress) = furnish(config, World::real(), open)?;
+    let env = Arc::new(env);
+    let behind = refuse_older_store(&progress, false)?;
     believe_clock(&env, false).await?;
-    Ok(Env::clone(&env))
+    void_what_is_older(&env, &progress, behind).await?;
+    Ok((Env::clone(&env), progress))
+}
+
+/// Behind which commit the store has to go on, with everything void that may have been used up: where
+/// the operator says that it is an older one (the whole folder may have been put back, with its note),
+/// and where it is empty, which revives nothing.
+fn refuse_older_store(progress: &Progress, accept: bool) -> Result<Option<u64>, NotStarted> {
+    let (mark, commit) = (progress.mark()?, progress.commit());
+    let Some(mark) = mark.filter(|mark| mark.commit > commit) else {
+        return Ok(accept.then_some(commit));
+    };
+    if accept || commit == 0 {
+        return Ok(Some(mark.commit));
+    }
+    let at = i64::try_from(mark.at.seconds()).unwrap_or_default();
+    let at = jiff::Timestamp::from_second(at).unwrap_or_default();
+    Err(NotStarted::OlderStore { commit, noted: mark.commit, at })
+}
+
+/// Makes a store harmless that may be an older one, and lets it go on `behind` this commit. Only then is it
+/// noted how far it has come: if this is cut off, the next start asks again.
+async fn void_what_is_older(
+    env: &Env,
+    progress: &Progress,
+    behind: Option<u64>,
+) -> Result<(), NotStarted> {
+    let Some(behind) = behind else { return Ok(()) };
+    let now = env.now().map_err(|_| NotStarted::ClockPutBack)?;
+    let skew = env.config.second_factor.skew;
+    let people = env.store.void_what_may_have_been_used(skew, now).await;
+    let people = people.map_err(NotStarted::unreadable)?;
+    progress.advance_to(behind).await.map_err(NotStarted::unreadable)?;
+    progress.note();
+    if people > 0 {
+        tracing::warn!(
+            people,
+            "the store counts as an older one: all links, codes, trusted devices, recovery codes and sessions \
+             are void; passwords, and who is disabled, are as they were then: see `doorward user list`"
+        );
+    }
+    Ok(())
+}
+
+/// Notes every few seconds how far the store has come.
+async fn note_progress(progress: Arc<Progress>) {
+    loop {
+        tokio::time::sleep(NOTE_PROGRESS_EVERY).await;
+        let noting = Arc::clone(&progress);
+        // It waits for the disk.
+        tokio::task::spawn_blocking(move || noting.note()).await.ok();
+    }
 }
 
 fn open(path: &Path) -> Result<Redb, redb::OpenError> {
@@ -426,19 +520,21 @@ fn furnish(
     config: Config,
     world: World,
     open: impl Fn(&Path) -> Result<Redb, redb::OpenError>,
-) -> Result<Env, NotStarted> {
+) -> Result<(Env, Progress), NotStarted> {
     let state = StateDirectory::open(&config.state)?;
     let keys = world.chance.draw(|rng| Keys::of(&state, rng))?;
     let path = state.store_file();
     let records = open(&path).map_err(|source| NotStarted::Store { path, source })?;
+    let records = Arc::new(records);
+    let progress = Progress::of(Arc::clone(&records), state, edge::system_time);
     let cookie_keys = keys.cookie();
     let signer = Signer::new(cookie_keys.iter().map(|(id, key)| (*id, key)))
         .ok_or(NotStarted::NoCookieKey)?;
     let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let pool = Pool::start(world.cost, Room::beside(cores), world.chance.clone())?;
-    let store = Store::new(Arc::new(records), &keys, world.chance.clone());
+    let store = Store::new(records, &keys, world.chance.clone());
     store.set_mails(config.mail.is_some());
-    Ok(Env {
+    let env = Env {
         limit: Arc::new(SignInLimit::of(config.limits)),
         lines: Arc::default(),
         witness: Arc::default(),
@@ -450,7 +546,8 @@ fn furnish(
         chance: world.chance,
         config: Arc::new(config),
         since: Arc::default(),
-    })
+    };
+    Ok((env, progress))
 }
 
 /// Holds the clock against the latest moment that an earlier run has noted.
@@ -579,6 +676,7 @@ const A_MOMENT: Duration = Duration::from_millis(400);
 /// For the store, the log, listeners and commands.
 const SPARE_FILES: u64 = 64;
 const SWEEP_EVERY: Duration = Duration::from_hours(1);
+const NOTE_PROGRESS_EVERY: Duration = Duration::from_secs(5);
 const NOTE_TIME_EVERY: Duration = Duration::from_mins(1);
 /// How long threads get to notice the end, after the requests.
 const LAST_WORDS: Duration = Duration::from_millis(500);

@@ -121,6 +121,15 @@ pub enum StateError {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// The note of how far the store has come is not one, or not whole.
+    #[error(
+        "{path} is damaged: whether the store is older than the one before cannot be told; if the \
+         store was not exchanged, remove that file"
+    )]
+    MarkUnreadable {
+        /// The note.
+        path: PathBuf,
+    },
     /// The system did not let us.
     #[error("cannot {doing} {path}")]
     Io {

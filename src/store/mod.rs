@@ -12,6 +12,7 @@ mod cache;
 pub mod directory;
 mod facade;
 pub mod keys;
+pub mod mark;
 pub mod memory;
 pub mod records;
 pub mod redb;

@@ -24,5 +24,6 @@ mod logs;
 mod person;
 mod post;
 mod revoked;
+mod rollback;
 mod starting;
 mod stopping;

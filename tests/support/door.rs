@@ -256,6 +256,7 @@ fn world(clock: Arc<AtomicU64>) -> World {
     World {
         clock: Arc::new(move || Timestamp::from_secs(clock.load(Ordering::SeqCst))),
         accept_clock: false,
+        accept_older_store: false,
         chance: Chance::new(StdRng::seed_from_u64(1)),
         cost: Cost::LEAST,
     }

@@ -73,6 +73,13 @@ impl RecoveryCodes {
         Ok(())
     }
 
+    /// None of the codes can be used from now on.
+    pub fn void(&mut self, now: Timestamp) {
+        for entry in &mut self.codes {
+            entry.used.get_or_insert(now);
+        }
+    }
+
     /// The codes that can still be used, in their order.
     pub fn unused(&self) -> impl Iterator<Item = &Code> {
         self.codes.iter().filter(|entry| entry.used.is_none()).map(|entry| &entry.code)

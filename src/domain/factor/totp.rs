@@ -82,6 +82,11 @@ impl Totp {
         Ok(())
     }
 
+    /// Counts every code as used that may have been accepted by `now`.
+    pub fn void(&mut self, skew: Skew, now: Timestamp) {
+        self.used = self.used.max(now.seconds() / 30 + u64::from(skew.0));
+    }
+
     /// When it was set up.
     pub fn added(&self) -> Timestamp {
         self.added

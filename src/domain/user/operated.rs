@@ -2,7 +2,7 @@
 
 use super::{Change, User};
 use crate::domain::device::{KnownBrowser, Tries};
-use crate::domain::factor::totp::Totp;
+use crate::domain::factor::totp::{Skew, Totp};
 use crate::domain::lockout::Failures;
 use crate::domain::name::Email;
 use crate::domain::password::PasswordHash;
@@ -47,6 +47,21 @@ impl User {
         self.wrong_codes = None;
         for tries in self.all_tries() {
             tries.second_factor.clear();
+        }
+    }
+
+    /// The record is older than what was done since, and nobody knows what that was: sessions end,
+    /// no device is trusted, and no code counts that may have been used by `now`.
+    pub fn void_what_may_have_been_used(&mut self, skew: Skew, now: Timestamp) {
+        self.epoch += 1;
+        self.next_link();
+        self.void_mailed_links();
+        self.devices.clear();
+        if let Some(codes) = &mut self.recovery_codes {
+            codes.void(now);
+        }
+        for authenticator in &mut self.authenticators {
+            authenticator.void(skew, now);
         }
     }
 

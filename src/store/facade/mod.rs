@@ -4,13 +4,14 @@
 //! decision over what was read ([`update`]); people come, go and are called differently ([`people`]);
 //! names lead to people, and to nobody ([`names`]); what happened can be read again ([`events`]), and
 //! so can the stays of a person ([`stays`]); letters wait to be sent ([`outbox`]);
-//! the rest is housekeeping ([`upkeep`]).
+//! an older store is made harmless ([`rollback`]); the rest is housekeeping ([`upkeep`]).
 
 mod events;
 mod imported;
 pub(super) mod names;
 pub(super) mod outbox;
 pub(super) mod people;
+mod rollback;
 mod stays;
 pub(super) mod update;
 mod upkeep;

@@ -11,7 +11,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, MutexGuard, RwLock};
@@ -35,6 +35,8 @@ pub(super) struct Health {
     trouble: Mutex<Option<Unavailable>>,
     /// Whether an operation has failed since the database was opened, so that it refuses all others.
     broken: AtomicBool,
+    /// The number of the last commit that is known to be on disk.
+    last_commit: AtomicU64,
 }
 
 impl Health {
@@ -46,6 +48,7 @@ impl Health {
             damage: OnceLock::new(),
             trouble: Mutex::new(None),
             broken: AtomicBool::new(false),
+            last_commit: AtomicU64::new(0),
         }
     }
 
@@ -107,6 +110,16 @@ impl Health {
     /// Why the store cannot be read or written for now, if it cannot.
     pub(super) fn trouble(&self) -> Option<Unavailable> {
         self.damage.get().cloned().or_else(|| self.trouble.lock().clone())
+    }
+
+    /// The number of the last commit that is known to be on disk, 0 if there was none.
+    pub(super) fn last_commit(&self) -> u64 {
+        self.last_commit.load(Ordering::SeqCst)
+    }
+
+    /// A commit is on disk.
+    pub(super) fn is_committed(&self, number: u64) {
+        self.last_commit.fetch_max(number, Ordering::SeqCst);
     }
 
     /// Whether it is known to be damaged.

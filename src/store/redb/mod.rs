@@ -138,7 +138,10 @@ impl Redb {
         }
         health.use_database(database);
         match health.careful("its file cannot be read", format_of) {
-            Ok(Some(KNOWN_FORMAT)) => {}
+            Ok(Some(KNOWN_FORMAT)) => {
+                let commits = health.careful("its file cannot be read", commits_of);
+                health.is_committed(commits.map_err(|error| OpenError::Damaged(error.into()))?);
+            }
             Ok(Some(found)) => return Err(OpenError::Format { found }),
             Ok(None) => return Err(OpenError::Damaged("it names no format".into())),
             Err(error) => return Err(OpenError::Damaged(error.into())),
@@ -189,6 +192,19 @@ impl Redb {
             sync_directory(directory)?;
         }
         Ok(store)
+    }
+
+    /// The number of the last commit that is known to be on disk, 0 if there was none.
+    pub fn last_commit(&self) -> u64 {
+        self.health.last_commit()
+    }
+
+    /// Counts on behind `commit`: the next commit has a number above it.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the store cannot be written.
+    pub async fn advance_to(&self, commit: u64) -> Result<(), Unavailable> {
+        self.writer.carry_out(Task::Advance(commit)).await.map(drop)
     }
 
     /// Reads from the database. What fails is put right by the writer.
@@ -288,6 +304,11 @@ fn record((version, expires, body): (u64, Option<u64>, &[u8])) -> Record {
         expires: expires.map(Timestamp::from_millis),
         body: body.to_vec(),
     }
+}
+
+fn commits_of(database: &Database) -> Result<u64, redb::Error> {
+    let facts = database.begin_read()?.open_table(FACTS)?;
+    Ok(facts.get(COMMITS)?.map_or(0, |found| found.value()))
 }
 
 fn format_of(database: &Database) -> Result<Option<u64>, redb::Error> {

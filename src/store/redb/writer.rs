@@ -33,6 +33,8 @@ pub(super) enum Task {
     Commit(Batch),
     /// Delete what has expired by then.
     Sweep(Timestamp),
+    /// Count on behind this commit.
+    Advance(u64),
     /// Look after the file: something has failed that did not go through this thread.
     Recover,
 }
@@ -155,7 +157,10 @@ fn work_off(
             group.into_iter().map(|job| (job.task, job.answer)).unzip();
         match health.careful("its file cannot be written", |database| carry_out(database, &tasks)) {
             Ok(done) => {
-                done.iter().flatten().for_each(|change| health.announce(change));
+                for change in done.iter().flatten() {
+                    health.is_committed(change.version.commit());
+                    health.announce(change);
+                }
                 for (answer, change) in answers.into_iter().zip(done) {
                     let _ = answer.send(Ok(change));
                 }
@@ -207,6 +212,7 @@ fn carry_out(database: &Database, tasks: &[Task]) -> Result<Vec<Changed>, redb::
             let change = match task {
                 Task::Commit(batch) => tables.commit(batch),
                 Task::Sweep(now) => tables.sweep(*now),
+                Task::Advance(to) => tables.advance(*to),
                 Task::Recover => Ok(None),
             };
             Ok(change?.map(Arc::new))
@@ -337,6 +343,12 @@ impl<'txn> Tables<'txn> {
             self.expiries.remove((before, tag, key))?;
         }
         Ok(())
+    }
+
+    fn advance(&mut self, to: u64) -> Result<Option<Change>, redb::Error> {
+        let number = self.facts.get(COMMITS)?.map_or(0, |found| found.value()).max(to);
+        self.facts.insert(COMMITS, number)?;
+        Ok(Some(Change { version: self.next_version()?, touched: Vec::new() }))
     }
 
     fn next_version(&mut self) -> Result<Version, redb::Error> {

@@ -1,0 +1,65 @@
+//! What becomes void where an older store is used on purpose.
+
+use super::Store;
+use crate::domain::factor::totp::Skew;
+use crate::domain::time::Timestamp;
+use crate::domain::user::User;
+use crate::store::batch::{Batch, Expect};
+use crate::store::records::{KeyRange, Kind, Unavailable};
+
+/// What may have been used up, revoked or ended since the store was as it is now. Messages that wait
+/// were most likely sent.
+const VOID: [Kind; 6] =
+    [Kind::Session, Kind::Stay, Kind::StayOf, Kind::Ticket, Kind::Token, Kind::Letter];
+
+impl Store {
+    /// Voids sessions, links, tickets, trusted devices, recovery codes, and authenticator codes up
+    /// to `now`, of everybody. Says how many people there are.
+    ///
+    /// It may be called again after it was cut off in the middle.
+    ///
+    /// # Errors
+    /// As [`Store::update`].
+    pub async fn void_what_may_have_been_used(
+        &self,
+        skew: Skew,
+        now: Timestamp,
+    ) -> Result<usize, Unavailable> {
+        for kind in VOID {
+            self.delete_all(kind).await?;
+        }
+        let (mut count, mut range) = (0, KeyRange::all());
+        loop {
+            let page = self.records.scan(Kind::User, range, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(count) };
+            range = KeyRange::all().behind(&last.key);
+            let mut batch = Batch::new();
+            for entry in &page {
+                let mut user: User = self.open(Kind::User, &entry.key, &entry.record)?;
+                user.void_what_may_have_been_used(skew, now);
+                let expected = Expect::Version(entry.record.version);
+                batch = self.put(batch, Kind::User, &entry.key, expected, None, &user)?;
+            }
+            if !self.commit(batch, &[], None).await? {
+                return Err(Unavailable::new("somebody else writes to a store that was put back"));
+            }
+            count += page.len();
+        }
+    }
+
+    async fn delete_all(&self, kind: Kind) -> Result<(), Unavailable> {
+        loop {
+            let page = self.records.scan(kind, KeyRange::all(), PAGE).await?;
+            if page.is_empty() {
+                return Ok(());
+            }
+            let delete = |batch: Batch, entry: crate::store::records::Entry| {
+                batch.delete(kind, entry.key, Expect::Any)
+            };
+            let batch = page.into_iter().fold(Batch::new(), delete);
+            self.commit(batch, &[], None).await?;
+        }
+    }
+}
+
+const PAGE: usize = 256;
