@@ -96,6 +96,10 @@ fn no_spelling_reaches_a_protected_handler_without_proof(#[case] server: Server)
 #[case::apache(Server::apache())]
 #[case::nginx(Server::nginx())]
 #[case::wsgi(Server::wsgi())]
+#[case::php_router(sites::php_router().server)]
+#[case::aiohttp(sites::framework("aiohttp").server)]
+#[case::tornado(sites::framework("tornado").server)]
+#[case::express(sites::express().server)]
 fn ordinary_traffic_arrives_as_it_was_sent(#[case] server: Server) {
     let door = before(&server);
     let proof = format!("Cookie: {}\r\n", door.session());
@@ -169,6 +173,11 @@ fn a_page_like_those_of_wordpress_works_as_it_did() {
 #[rstest]
 #[case::apache(Server::apache())]
 #[case::wsgi(Server::wsgi())]
+#[case::php_router(sites::php_router().server)]
+#[case::nginx_fpm(sites::nginx_try_files().server)]
+#[case::aiohttp(sites::framework("aiohttp").server)]
+#[case::tornado(sites::framework("tornado").server)]
+#[case::express(sites::express().server)]
 fn with_proof_every_spelling_arrives_byte_for_byte(#[case] server: Server) {
     let door = before(&server);
     let proof = format!("Cookie: {}\r\n", door.session());

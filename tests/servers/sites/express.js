@@ -2,6 +2,7 @@
 const express = require('express');
 const ran = (path) => (request, answer) => answer.type('text').send(`RAN ${path(request)}\n`);
 const app = express();
+app.get(/^\/echo/, (request, answer) => answer.type('text').send(`[${request.originalUrl}]`));
 app.get('/', ran(() => '/'));
 const admin = express.Router();
 admin.get('/', ran(() => '/admin'));

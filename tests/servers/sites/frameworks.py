@@ -1,6 +1,7 @@
 """One site in the words of each Python framework: frameworks.py PORT FRAMEWORK.
 
-Every handler answers with `RAN` and the path that it stands for.
+Every handler answers with `RAN` and the path that it stands for; below `/echo` some tell the target
+as it arrived.
 """
 import sys
 
@@ -200,6 +201,10 @@ def tornado():
         def get(self, *values):
             self.finish(ran(self.template.format(*values)))
 
+    class Echo(tornado.web.RequestHandler):
+        def get(self):
+            self.finish(f"[{self.request.uri}]")
+
     routes = [
         (r"/", "/"),
         (r"/admin/?", "/admin"),
@@ -210,7 +215,8 @@ def tornado():
         (r"/users/([^/]+)", "/users/{}"),
         (r"/static/(.*)", "/static/{}"),
     ]
-    app = tornado.web.Application([(path, Runs, {"template": to}) for path, to in routes])
+    routes = [(path, Runs, {"template": to}) for path, to in routes]
+    app = tornado.web.Application([(r"/echo.*", Echo), *routes])
     app.listen(PORT, HOST)
     tornado.ioloop.IOLoop.current().start()
 
@@ -248,7 +254,11 @@ def aiohttp():
             return web.Response(text=ran(template.format(**request.match_info)))
         return view
 
+    async def echo(request):
+        return web.Response(text=f"[{request.raw_path}]")
+
     app = web.Application()
+    app.router.add_get("/echo{rest:.*}", echo)
     app.router.add_get("/", runs("/"))
     app.router.add_get("/admin", runs("/admin"))
     app.router.add_get("/admin/settings", runs("/admin/settings"))
