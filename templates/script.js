@@ -23,6 +23,16 @@ for (const button of all("[data-copy]")) {
   });
 }
 
+// Where somebody was going may have a fragment, which no server is told. Browsers keep it over forms and
+// redirects, and lose it at links.
+const onward = document.querySelector("[name=return_to]")?.value
+  ?? new URLSearchParams(location.search).get("return_to");
+for (const link of all("main a[href]")) {
+  const href = link.getAttribute("href");
+  const leads = href === onward || href.includes("return_to=") || link.closest(".way");
+  if (location.hash && !link.hash && leads) link.hash = location.hash;
+}
+
 for (const button of all("[data-print]")) {
   button.hidden = false;
   button.addEventListener("click", () => window.print());

@@ -482,7 +482,7 @@ fn notices() -> Vec<(&'static str, Notice)> {
         ("late", Notice::Late { app: "CRM".into() }),
         ("unavailable", Notice::Unavailable),
         ("too-large", Notice::TooLarge),
-        ("doubled-cookie", Notice::DoubledCookie),
+        ("doubled-cookie", Notice::DoubledCookie { url: "/orders".into() }),
         ("head-too-large", Notice::HeadTooLarge),
         ("spent-link", Notice::SpentLink),
         ("frozen", Notice::Frozen),

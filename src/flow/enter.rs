@@ -82,9 +82,9 @@ pub async fn take(
             let user = held.user.id();
             // Whoever presents it and must not: what was seen by others is good for nobody.
             let ticket = held.ticket.take().filter(|ticket| {
-                let browser = caller.carried.browser.map(digest);
+                let mut browsers = caller.carried.browsers.iter().map(|browser| digest(*browser));
                 ticket.user == user
-                    && browser.is_some_and(|browser| ticket.is_good(host, browser, caller.now))
+                    && browsers.any(|browser| ticket.is_good(host, browser, caller.now))
             });
             match ticket {
                 Some(ticket) if live_stay(env, caller, held).is_some() => {

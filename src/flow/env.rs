@@ -180,8 +180,8 @@ pub struct Carried {
     pub device: Option<DeviceCookie>,
     /// The known browser that it is.
     pub known: Option<KnownCookie>,
-    /// Its name before sign-in.
-    pub browser: Option<[u8; 16]>,
+    /// Its names before sign-in: several, where it came several times at once.
+    pub browsers: Vec<[u8; 16]>,
 }
 
 /// What a flow gives the browser to carry from now on; the rest it keeps.

@@ -8,17 +8,10 @@ use pingora::{ErrorType, OrErr, Result};
 use crate::web::Ours;
 use crate::web::cookies::pieces;
 
-/// Whether `name` is one of our cookies, with or without the prefix.
-///
-/// Case is folded: browsers fold that of the prefix (RFC 6265bis §5.7), and nobody else has a
-/// use for the rest.
+/// Whether `name` is one of our cookies.
 fn is_ours(name: &[u8]) -> bool {
     // Most cookies are the application's: the first letter tells.
-    name.first().is_some_and(|first| b"_dD".contains(first))
-        && Ours::ALL
-            .iter()
-            .flat_map(|ours| [ours.name(), ours.plain_name()])
-            .any(|ours| name.eq_ignore_ascii_case(ours.as_bytes()))
+    name.first().is_some_and(|first| b"_dD".contains(first)) && Ours::owns(name)
 }
 
 /// The name before the `=` of one cookie. A cookie without a name counts as named by its value:
@@ -104,13 +97,21 @@ mod tests {
             "DOORWARD-DEVICE=x",
             "__host-Doorward-Known=x",
             " doorward-browser = x",
+            "__Host-doorward-browser-01020304=x",
+            "Doorward-Browser-=x",
             "=doorward-session=x",
             "= doorward-session=x",
             "doorward-session",
         ] {
             assert!(sets_ours(line.as_bytes()), "{line}");
         }
-        for line in ["session=doorward-session", "doorward=x", "doorward-sessions=x", ""] {
+        for line in [
+            "session=doorward-session",
+            "doorward=x",
+            "doorward-sessions=x",
+            "doorward-browsers=x",
+            "",
+        ] {
             assert!(!sets_ours(line.as_bytes()), "{line}");
         }
     }

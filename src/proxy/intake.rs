@@ -11,7 +11,11 @@ use pingora::http::authority::{RawTargetAuthority, raw_target_authority};
 use super::present::InRequest;
 use super::{headers, targets};
 use crate::config::{Limits, Origin};
+use crate::policy::request::OWN;
 use crate::policy::{Request, Sent, Unreadable};
+
+/// How much longer than `limits.header_bytes` the head of a request for one of our own pages may be.
+pub(super) const OWN_PAGES_MORE: usize = 32 * 1024;
 
 /// Where visitors find us, as it stands in a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +79,16 @@ pub(super) fn read<T>(
     limits: &Limits,
     find: impl FnOnce(&str) -> Option<T>,
 ) -> Result<(T, InRequest), Refusal> {
-    if raw.len() > limits.header_bytes || request.headers.len() > limits.headers {
+    // What leads to a place by way of our pages has the address of that place in its own.
+    let is_own = request.raw_path().starts_with(OWN.as_bytes());
+    let longest = limits.header_bytes + if is_own { OWN_PAGES_MORE } else { 0 };
+    let length = match request.version {
+        // There it is counted as HPACK counts (RFC 9113 §6.5.2), by the library beneath.
+        Version::HTTP_2 if is_own => 0,
+        Version::HTTP_2 => listed_length(request),
+        _ => raw.len(),
+    };
+    if length > longest || request.headers.len() > limits.headers {
         return Err(Refusal::TooLarge);
     }
     if request.version == Version::HTTP_2 {
@@ -99,6 +112,12 @@ pub(super) fn read<T>(
     frame(request, raw, there)?;
     headers::in_lower_case(request).map_err(|_| Refusal::Target)?;
     Ok((found, there))
+}
+
+/// How long a list of headers is, as HTTP/2 counts it (RFC 9113 §6.5.2).
+fn listed_length(request: &RequestHeader) -> usize {
+    let fields = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32);
+    fields.sum::<usize>() + request.raw_path().len()
 }
 
 /// Puts into headers what HTTP/2 says in its own ways: the host stands in `:authority` (RFC 9113

@@ -27,6 +27,7 @@ use tokio::task::JoinHandle;
 use super::connections::{Connections, Full, Open};
 use super::gateway::Gateway;
 use super::house::House;
+use super::intake::OWN_PAGES_MORE;
 use super::link::{Cut, Link, Phase};
 use super::standing;
 use super::stream::VisitorStream;
@@ -368,10 +369,11 @@ pub(super) fn prepare(stream: &TcpStream) -> io::Result<()> {
 }
 
 fn options(limits: &crate::config::Limits) -> http2::H2Options {
+    let longest = limits.header_bytes + OWN_PAGES_MORE;
     let mut options = http2::default_h2_options();
     options
         .max_concurrent_streams(limits.streams)
-        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+        .max_header_list_size(u32::try_from(longest).unwrap_or(u32::MAX))
         .max_send_buffer_size(SEND_BUFFER)
         .initial_window_size(WINDOW)
         .initial_connection_window_size(WINDOW_IN_ALL);

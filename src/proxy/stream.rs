@@ -27,6 +27,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+use super::intake::OWN_PAGES_MORE;
 use super::link::{Cut, Link};
 
 /// A visitor's connection.
@@ -323,7 +324,7 @@ thread_local! {
 /// Up to here, writes wait for the next one or for a flush.
 const SMALL: usize = 4 * 1024;
 /// A head that is too long is answered; one that does not end at all is not.
-const ROOM_TO_ANSWER: usize = 32 * 1024;
+const ROOM_TO_ANSWER: usize = OWN_PAGES_MORE + 32 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -39,6 +39,13 @@ impl Desk {
         }
     }
 
+    /// Whether this guest may go on to the place that they are going to as they are. Whoever is going
+    /// nowhere has come for the page itself.
+    pub(super) fn owes_nothing(&self, guest: &Guest, place: &ReturnTo) -> bool {
+        let passes = |verdict| matches!(verdict, Verdict::Pass(_) | Verdict::SaveCodes(_));
+        *place != ReturnTo::root() && passes(self.ahead(guest, place, When::Now).verdict)
+    }
+
     /// Whether a recovery code is enough at the place that this guest is going to.
     pub(super) fn takes_recovery_codes(&self, guest: &Guest, place: &ReturnTo) -> bool {
         self.ahead(guest, place, When::Shown).requirement.kinds.has(Kinds::RECOVERY_CODE)

@@ -96,7 +96,7 @@ async fn submit(
     place: NewPlace,
     form: Form<Typed>,
 ) -> Result<Response, Trouble> {
-    let Form { typed, doubt, return_to } = form;
+    let Form { typed, doubt, return_to, .. } = form;
     let to_sign_in = || headers::see_other(&return_to.through("sign-in"));
     let Some(visit) = guest.visit.clone() else { return Ok(to_sign_in()) };
     let again = async |problem| {

@@ -38,6 +38,10 @@ pub(super) async fn show(
         return headers::see_other(&return_to.through("set-up"));
     }
     let kind = kind_of(&asked.kind);
+    // Shown meanwhile, in another tab.
+    if desk.owes_nothing(&guest, &return_to) {
+        return headers::see_other(return_to.as_str());
+    }
     let closed = user.answers_closed(guest.caller.known_to(user), guest.caller.now);
     // During a wait or a lock, recovery codes are read all the same.
     let closed = closed.filter(|why| kind == Kind::Totp || *why == Rejection::Frozen);
@@ -50,7 +54,7 @@ pub(super) async fn submit(
     guest: Guest,
     form: Form<Typed>,
 ) -> Result<Response, Trouble> {
-    let Form { typed, doubt, return_to } = form;
+    let Form { typed, doubt, return_to, .. } = form;
     let to_sign_in = || headers::see_other(&return_to.through("sign-in"));
     let Some(visit) = guest.visit.clone() else { return Ok(to_sign_in()) };
     let kind = kind_of(&typed.kind);
@@ -64,6 +68,9 @@ pub(super) async fn submit(
     };
     Ok(match answered(&desk, &guest, visit, typed, trust).await? {
         Challenge::Proven(given) => desk.onward(&guest, &given, &return_to),
+        Challenge::Rejected(Rejection::Used) if desk.owes_nothing(&guest, &return_to) => {
+            headers::see_other(return_to.as_str())
+        }
         Challenge::Rejected(Rejection::NotSetUp) => {
             headers::see_other(&return_to.through("set-up"))
         }

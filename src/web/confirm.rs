@@ -25,6 +25,9 @@ pub(super) async fn show(
     RawQuery(query): RawQuery,
 ) -> Response {
     let return_to = Asked::of(query.as_deref()).return_to(&desk);
+    if desk.owes_nothing(&guest, &return_to) {
+        return headers::see_other(return_to.as_str());
+    }
     page(&desk, &guest, &return_to, None)
 }
 
@@ -33,7 +36,7 @@ pub(super) async fn submit(
     guest: Guest,
     form: Form<Typed>,
 ) -> Result<Response, Trouble> {
-    let Form { typed: Typed { password }, doubt, return_to } = form;
+    let Form { typed: Typed { password }, doubt, return_to, .. } = form;
     let again = |problem| page(&desk, &guest, &return_to, Some(problem));
     if let Some(problem) = doubt {
         return Ok(again(problem));

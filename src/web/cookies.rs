@@ -4,6 +4,7 @@
 //! twice, is as good as none.
 
 use cookie::{Cookie, SameSite};
+use data_encoding::HEXLOWER;
 use http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
 use memchr::memchr_iter;
 
@@ -24,7 +25,8 @@ pub enum Ours {
     Device,
     /// Names the known browser.
     Known,
-    /// Names the browser before sign-in.
+    /// Names the browser before sign-in. Each such cookie has a name of its own behind a hyphen: two
+    /// first visits at the same moment must not overwrite what the other's forms are bound to.
     Browser,
 }
 
@@ -53,6 +55,18 @@ impl Ours {
         }
     }
 
+    /// Whether a cookie of this name is ours, with or without the prefix. Case is folded: browsers
+    /// fold that of the prefix (RFC 6265bis §5.7), and nobody else has a use for the rest.
+    pub fn owns(name: &[u8]) -> bool {
+        let is = |ours: &str| name.eq_ignore_ascii_case(ours.as_bytes());
+        let is_one_of = |ours: &str| {
+            let start = name.get(..ours.len()).unwrap_or_default();
+            start.eq_ignore_ascii_case(ours.as_bytes()) && name.get(ours.len()) == Some(&b'-')
+        };
+        Self::ALL.iter().flat_map(|ours| [ours.name(), ours.plain_name()]).any(is)
+            || [Self::Browser.name(), Self::Browser.plain_name()].into_iter().any(is_one_of)
+    }
+
     fn name_at(self, origin: &Origin) -> &'static str {
         if origin.is_secure() { self.name() } else { self.plain_name() }
     }
@@ -74,6 +88,8 @@ pub struct Jar<'a> {
     origin: &'a Origin,
 }
 
+/// So many names of one browser are looked at: as many as pages that are opened at once.
+const BROWSERS_AT_MOST: usize = 64;
 /// A year, in which a known browser stays known.
 const YEAR: cookie::time::Duration = cookie::time::Duration::days(365);
 
@@ -95,7 +111,7 @@ impl<'a> Jar<'a> {
             session: self.session(headers),
             device: self.device(headers),
             known: self.known(headers),
-            browser: self.open(Ours::Browser, headers),
+            browsers: self.browsers(headers),
         }
     }
 
@@ -112,6 +128,21 @@ impl<'a> Jar<'a> {
             })
             .nth(1)
             .is_some()
+    }
+
+    /// The names of this browser: more than one, where it came here several times at once.
+    fn browsers(&self, headers: &HeaderMap) -> Vec<[u8; 16]> {
+        let name = Ours::Browser.name_at(self.origin).as_bytes();
+        let lines = headers.get_all(COOKIE).iter().flat_map(|line| pieces(line.as_bytes()));
+        let values = lines.filter_map(|pair| {
+            let rest = pair.trim_ascii_start().strip_prefix(name)?.strip_prefix(b"-")?;
+            let equals = rest.iter().position(|byte| *byte == b'=')?;
+            std::str::from_utf8(rest.get(equals + 1..)?).ok().map(str::trim_ascii)
+        });
+        let opened = values
+            .take(BROWSERS_AT_MOST)
+            .filter_map(|value| self.signer.open(Ours::Browser.kind(), self.origin.host(), value));
+        opened.collect()
     }
 
     fn device(&self, headers: &HeaderMap) -> Option<DeviceCookie> {
@@ -153,7 +184,9 @@ impl<'a> Jar<'a> {
 
     /// Names the browser before sign-in.
     pub fn set_browser(&self, id: [u8; 16], headers: &mut HeaderMap) {
-        self.set(Ours::Browser, &id, None, headers);
+        let own = HEXLOWER.encode(id.first_chunk::<4>().unwrap_or(&[0; 4]));
+        let name = format!("{}-{own}", Ours::Browser.name_at(self.origin));
+        self.set_named(name, Ours::Browser.kind(), &id, None, headers);
     }
 
     fn set(
@@ -163,8 +196,20 @@ impl<'a> Jar<'a> {
         max_age: Option<cookie::time::Duration>,
         headers: &mut HeaderMap,
     ) {
-        let value = self.signer.sign(ours.kind(), self.origin.host(), payload);
-        let mut cookie = Cookie::build((ours.name_at(self.origin), value))
+        let name = ours.name_at(self.origin).to_owned();
+        self.set_named(name, ours.kind(), payload, max_age, headers);
+    }
+
+    fn set_named(
+        &self,
+        name: String,
+        kind: Kind,
+        payload: &[u8],
+        max_age: Option<cookie::time::Duration>,
+        headers: &mut HeaderMap,
+    ) {
+        let value = self.signer.sign(kind, self.origin.host(), payload);
+        let mut cookie = Cookie::build((name, value))
             .path("/")
             .http_only(true)
             .same_site(SameSite::Lax)
@@ -275,6 +320,26 @@ mod tests {
             planted.append(COOKIE, HeaderValue::from_bytes(value).unwrap());
         }
         assert!(jar.session(&planted).is_none());
+    }
+
+    #[test]
+    fn two_first_visits_at_once_leave_two_names_and_both_are_known() {
+        let (signer, crm) = (signer(), origin("https://crm.example.com"));
+        let jar = Jar::new(&signer, &crm);
+        let ids = [[1; 16], [2; 16]];
+        let set = ids.map(|id| {
+            let mut headers = HeaderMap::new();
+            jar.set_browser(id, &mut headers);
+            let line = headers[SET_COOKIE].to_str().unwrap();
+            line.split(';').next().unwrap().to_owned()
+        });
+        assert_eq!(jar.carried(&sent(&[&set.join("; ")])).browsers, ids);
+        assert_eq!(jar.carried(&sent(&[&set[1]])).browsers, [ids[1]]);
+        let names = set.clone().map(|pair| pair.split('=').next().unwrap().to_owned());
+        assert!(names.iter().all(|name| Ours::owns(name.as_bytes())), "{names:?}");
+        // Of another host, or changed: nobody's.
+        let wiki = origin("https://wiki.example.com");
+        assert!(Jar::new(&signer, &wiki).carried(&sent(&[&set[0]])).browsers.is_empty());
     }
 
     #[test]

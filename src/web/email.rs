@@ -41,7 +41,7 @@ pub(super) async fn submit(
     guest: Guest,
     form: Form<Typed>,
 ) -> Result<Response, Trouble> {
-    let Form { typed, doubt, return_to } = form;
+    let Form { typed, doubt, return_to, .. } = form;
     let typed_address = typed.email.clone();
     let again = |problem| page(&desk, &guest, &return_to, typed_address.clone(), problem);
     if doubt.is_some() || desk.env.config.mail.is_none() {

@@ -9,12 +9,11 @@ use axum::response::Response;
 use http::header::HeaderMap;
 use http::request::Parts;
 use serde::Deserialize;
-use url::form_urlencoded::Serializer;
 
 use super::form::{Asked, Trouble};
 use super::guard::Guest;
 use super::pages::{Notice, Owed};
-use super::return_to::ReturnTo;
+use super::return_to::{ReturnTo, escaped};
 use super::{Desk, headers, refusal};
 use crate::config::Site;
 use crate::domain::assurance::{Level, Requirement};
@@ -39,6 +38,8 @@ struct Sent {
     return_to: String,
     /// What the host asks for: an [`Ask`], signed.
     ask: String,
+    /// Not empty: a ticket was refused there, and this is the second try.
+    again: String,
 }
 
 /// What comes back from the portal.
@@ -46,6 +47,10 @@ struct Sent {
 #[serde(default)]
 struct Presented {
     ticket: String,
+    /// Where the visitor was going, for whom the ticket does not work.
+    return_to: String,
+    /// As in [`Sent`].
+    again: String,
 }
 
 /// Gives out a ticket to the host that sent this visitor, once everything has been shown that the
@@ -59,7 +64,7 @@ pub(super) async fn give_out(
     let Some(destination) = desk.destination(&here) else {
         return Ok(headers::see_other("/.doorward/"));
     };
-    let Destination { site, back, ask } = destination;
+    let Destination { site, back, ask, again } = destination;
     let url = format!("{}{}", site.origin, back.as_str());
     // That host makes an ask of its own, if the visitor still needs one.
     let Some(ask) = ask else { return Ok(headers::see_other(&url)) };
@@ -80,7 +85,10 @@ pub(super) async fn give_out(
     Ok(match ticket {
         Some(ticket) => {
             let (origin, ticket) = (&site.origin, ticket.expose_text());
-            headers::see_other(&format!("{origin}/.doorward/ticket?ticket={ticket}"))
+            let (return_to, again) = (escaped(return_to), said_again(again));
+            headers::see_other(&format!(
+                "{origin}/.doorward/ticket?ticket={ticket}&return_to={return_to}{again}"
+            ))
         }
         None => to_sign_in(),
     })
@@ -95,12 +103,15 @@ pub(super) async fn take(
 ) -> Result<Response, Trouble> {
     let presented: Presented =
         serde_html_form::from_str(query.as_deref().unwrap_or_default()).unwrap_or_default();
+    let back = desk.return_to(&presented.return_to);
     if desk.jar().is_doubled(&request) {
         // Whatever session began here would not be believed either: round and round it would go.
-        return Ok(desk.notice(Notice::DoubledCookie, &request));
+        let url = back.as_str().to_owned();
+        return Ok(desk.notice(Notice::DoubledCookie { url }, &request));
     }
+    let is_last_try = !presented.again.is_empty();
     let Some(token) = Token::parse(&presented.ticket) else {
-        return Ok(desk.notice(Notice::SpentTicket, &request));
+        return Ok(desk.starts_again(&guest, &back, is_last_try, &request));
     };
     let (env, caller) = (desk.env.clone(), guest.caller.clone());
     let host = desk.site.origin.host().to_owned();
@@ -109,7 +120,7 @@ pub(super) async fn take(
         Entered::Begun { given, return_to } => desk.goes_on(&guest, &given, &return_to),
         Entered::Refused => {
             tracing::info!(address = %guest.caller.address, "a ticket was refused");
-            desk.notice(Notice::SpentTicket, &request)
+            desk.starts_again(&guest, &back, is_last_try, &request)
         }
     })
 }
@@ -127,10 +138,14 @@ pub(super) async fn at_the_portal(State(desk): State<Desk>, head: Parts) -> Resp
         return headers::see_other(&format!("{portal}{}", head.uri.path()));
     }
     let back = Asked::of(head.uri.query()).return_to(&desk);
-    let (enter, browser) = desk.enter(&Requirement::sign_in(), &back, &head.headers);
+    let (enter, browser) = desk.enter(&Requirement::sign_in(), &back, false, &head.headers);
     let way = Way { url: format!("{portal}{}", enter.through(page)), browser };
     let response = headers::see_other(&way.url);
     desk.sent_on(&way, response)
+}
+
+const fn said_again(again: bool) -> &'static str {
+    if again { "&again=yes" } else { "" }
 }
 
 /// Where a visitor of the portal is going.
@@ -141,6 +156,8 @@ pub(super) struct Destination {
     pub(super) back: ReturnTo,
     /// What that host asks for, if it was that host that sent them.
     pub(super) ask: Option<Ask>,
+    /// Whether a ticket was refused there before.
+    again: bool,
 }
 
 impl Desk {
@@ -159,7 +176,7 @@ impl Desk {
         if owed == Owed::SetUp {
             asked.level = Level::SecondFactor;
         }
-        let (enter, browser) = self.enter(&asked, back, headers);
+        let (enter, browser) = self.enter(&asked, back, false, headers);
         Way { url: format!("{}{}", self.env.config.portal, enter.as_str()), browser }
     }
 
@@ -168,10 +185,34 @@ impl Desk {
         if self.site.is_portal {
             return headers::see_other(&back.through(refusal::SAVE_CODES));
         }
-        let (enter, browser) = self.enter(&Requirement::sign_in(), back, headers);
+        self.to_the_portal(back, false, headers)
+    }
+
+    /// By way of the portal to `back`, for whoever is signed in there.
+    fn to_the_portal(&self, back: &ReturnTo, again: bool, headers: &HeaderMap) -> Response {
+        let (enter, browser) = self.enter(&Requirement::sign_in(), back, again, headers);
         let way = Way { url: format!("{}{}", self.env.config.portal, enter.as_str()), browser };
-        let response = headers::see_other(&way.url);
+        let response = super::headers::see_other(&way.url);
         self.sent_on(&way, response)
+    }
+
+    /// A ticket does not work: it was used in another tab, or is late, or an address that was reloaded.
+    /// Whoever is signed in here goes where they were going; others come by way of the portal again,
+    /// once.
+    fn starts_again(
+        &self,
+        guest: &Guest,
+        back: &ReturnTo,
+        is_last_try: bool,
+        headers: &HeaderMap,
+    ) -> Response {
+        match (&guest.visit, is_last_try) {
+            (Some(_), _) => super::headers::see_other(back.as_str()),
+            (None, false) => self.to_the_portal(back, true, headers),
+            (None, true) => {
+                self.notice(Notice::SpentTicket { url: back.as_str().to_owned() }, headers)
+            }
+        }
     }
 
     /// Names the browser that is sent on, where it had no name.
@@ -187,18 +228,18 @@ impl Desk {
         &self,
         requirement: &Requirement,
         back: &ReturnTo,
+        again: bool,
         headers: &HeaderMap,
     ) -> (ReturnTo, Option<[u8; 16]>) {
-        let known = self.jar().carried(headers).browser;
+        let known = self.jar().carried(headers).browsers.first().copied();
         let browser = known.unwrap_or_else(|| self.new_browser());
         let ask = Ask { browser: digest(browser), requirement: requirement.clone() };
         let origin = &self.site.origin;
         let ask = self.env.signer.sign(Kind::Ask, origin.host(), &ask.to_bytes());
-        let query = Serializer::new(String::new())
-            .append_pair("return_to", &format!("{origin}{}", back.as_str()))
-            .append_pair("ask", &ask)
-            .finish();
-        let enter = ReturnTo::own(format!("/.doorward/enter?{query}"));
+        let return_to = escaped(&format!("{origin}{}", back.as_str()));
+        let again = said_again(again);
+        let enter =
+            ReturnTo::own(format!("/.doorward/enter?return_to={return_to}&ask={ask}{again}"));
         (enter, known.is_none().then_some(browser))
     }
 
@@ -211,6 +252,7 @@ impl Desk {
             Some((site, back))
         })?;
         let ask = self.env.signer.open(Kind::Ask, site.origin.host(), &sent.ask);
-        Some(Destination { site, back, ask: ask.map(Ask::from_bytes) })
+        let again = !sent.again.is_empty();
+        Some(Destination { site, back, ask: ask.map(Ask::from_bytes), again })
     }
 }

@@ -1,11 +1,11 @@
 //! Asking for a link to set a new password. Whoever asks learns nothing of who there is.
 
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use serde::Deserialize;
 
 use super::Desk;
-use super::form::{Form, Trouble};
+use super::form::{Asked, Form, Trouble};
 use super::guard::Guest;
 use super::pages::{self, Problem};
 use super::return_to::ReturnTo;
@@ -19,8 +19,13 @@ pub(super) struct Typed {
     email: String,
 }
 
-pub(super) async fn show(State(desk): State<Desk>, guest: Guest) -> Response {
-    page(&desk, &guest, false, None)
+pub(super) async fn show(
+    State(desk): State<Desk>,
+    guest: Guest,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let return_to = Asked::of(query.as_deref()).return_to(&desk);
+    page(&desk, &guest, &return_to, false, None)
 }
 
 pub(super) async fn submit(
@@ -28,25 +33,32 @@ pub(super) async fn submit(
     guest: Guest,
     form: Form<Typed>,
 ) -> Result<Response, Trouble> {
+    let return_to = &form.return_to;
     if let Some(problem) = form.doubt {
-        return Ok(page(&desk, &guest, false, Some(problem)));
+        return Ok(page(&desk, &guest, return_to, false, Some(problem)));
     }
     if desk.env.config.mail.is_none() {
-        return Ok(page(&desk, &guest, false, None));
+        return Ok(page(&desk, &guest, return_to, false, None));
     }
     Ok(match forgot(&desk.env, &guest.caller, Login::typed(&form.typed.email)) {
-        Ok(()) => page(&desk, &guest, true, None),
+        Ok(()) => page(&desk, &guest, return_to, true, None),
         Err(until) => {
             let wait = Problem::Wait(guest.caller.now.until(until));
-            page(&desk, &guest, false, Some(wait))
+            page(&desk, &guest, return_to, false, Some(wait))
         }
     })
 }
 
-fn page(desk: &Desk, guest: &Guest, asked: bool, problem: Option<Problem>) -> Response {
+fn page(
+    desk: &Desk,
+    guest: &Guest,
+    return_to: &ReturnTo,
+    asked: bool,
+    problem: Option<Problem>,
+) -> Response {
     let page = pages::Forgot {
         frame: desk.frame(),
-        form: desk.form(guest, &ReturnTo::root()),
+        form: desk.form(guest, return_to),
         mails: desk.env.config.mail.is_some(),
         asked,
         problem,

@@ -21,7 +21,9 @@ use super::return_to::ReturnTo;
 use super::{Desk, headers};
 use crate::config::Origin;
 use crate::domain::signed::Kind;
+use crate::domain::user::UserId;
 use crate::flow::Line;
+use crate::policy::request::OWN;
 use crate::store::Unavailable;
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -32,6 +34,8 @@ pub(super) struct Form<T> {
     pub(super) typed: T,
     /// Why not to believe them. The form is shown again then, with all but the secrets.
     pub(super) doubt: Option<Problem>,
+    /// Whether somebody has signed in since the form was given to this browser.
+    pub(super) is_from_before: bool,
     /// Where the visitor was going.
     pub(super) return_to: ReturnTo,
 }
@@ -62,9 +66,15 @@ impl<T: DeserializeOwned + Send> FromRequest<Desk> for Form<T> {
         let Ok(body) = Bytes::from_request(request, &()).await else { return Err(bad(headers)) };
         let hidden = serde_html_form::from_bytes::<Hidden>(&body).map_err(|_| bad(headers))?;
         let typed = serde_html_form::from_bytes(&body).map_err(|_| bad(headers))?;
-        let doubt = desk.doubt(&guest, headers, &hidden.csrf);
-        let return_to = desk.return_to(&hidden.return_to).by(&hidden.method);
-        Ok(Self { typed, doubt, return_to })
+        let doubt = desk.doubt(&guest, &parts, &hidden.csrf);
+        let return_to = if hidden.return_to.is_empty() {
+            // A form does not send a long one along: its page's own address has it.
+            Asked::of(parts.uri.query()).return_to(desk)
+        } else {
+            desk.return_to(&hidden.return_to).by(&hidden.method)
+        };
+        let is_from_before = doubt.is_none() && !desk.csrf_fits(&guest, &hidden.csrf, false);
+        Ok(Self { typed, doubt, is_from_before, return_to })
     }
 }
 
@@ -130,8 +140,9 @@ impl Desk {
     /// The hidden fields of a form for this guest.
     pub(super) fn form(&self, guest: &Guest, return_to: &ReturnTo) -> pages::Form {
         let host = self.site.origin.host();
+        let user = guest.visit.as_ref().map(|visit| visit.session.user);
         pages::Form {
-            csrf: self.env.signer.sign(Kind::Csrf, host, &binding(guest)),
+            csrf: self.env.signer.sign(Kind::Csrf, host, &binding(guest.browser, user)),
             return_to: return_to.as_str().to_owned(),
             method: return_to.other_method().map(str::to_owned),
             leads_to: self.leads_to(return_to),
@@ -139,11 +150,12 @@ impl Desk {
     }
 
     /// Why a form was not filled in here, by this guest, if anything speaks for that.
-    fn doubt(&self, guest: &Guest, headers: &HeaderMap, csrf: &str) -> Option<Problem> {
+    fn doubt(&self, guest: &Guest, head: &Parts, csrf: &str) -> Option<Problem> {
+        let headers = &head.headers;
         let (reason, problem) = if !came_from_us(headers, &self.site.origin) {
             let named = headers.contains_key(FETCH_SITE);
             (if named { "Sec-Fetch-Site" } else { "Origin" }, Problem::Foreign)
-        } else if !self.csrf_fits(guest, csrf) {
+        } else if !self.csrf_fits(guest, csrf, is_nobodys(head.uri.path())) {
             ("csrf", Problem::Expired)
         } else {
             return None;
@@ -158,9 +170,16 @@ impl Desk {
         Some(problem)
     }
 
-    fn csrf_fits(&self, guest: &Guest, text: &str) -> bool {
+    /// Whether a form of ours was given to this browser, by any of its names, for whoever is signed in
+    /// now. `is_nobodys`: or for nobody, for it does nothing in anybody's name.
+    fn csrf_fits(&self, guest: &Guest, text: &str, is_nobodys: bool) -> bool {
         let host = self.site.origin.host();
-        self.env.signer.open(Kind::Csrf, host, text) == Some(binding(guest))
+        let Some(bound) = self.env.signer.open(Kind::Csrf, host, text) else { return false };
+        let user = guest.visit.as_ref().map(|visit| visit.session.user);
+        let mut browsers = guest.caller.carried.browsers.iter().chain([&guest.browser]);
+        browsers.any(|browser| {
+            bound == binding(*browser, user) || (is_nobodys && bound == binding(*browser, None))
+        })
     }
 
     /// A page for this guest, by name where it is known.
@@ -181,13 +200,20 @@ pub(super) fn shown(value: &HeaderValue) -> String {
     text.chars().take(80).flat_map(char::escape_default).collect()
 }
 
+/// Whether what is posted to this page is done in nobody's name: it may be open in one tab while
+/// somebody signs in in another.
+fn is_nobodys(path: &str) -> bool {
+    let page = path.strip_prefix(OWN).unwrap_or_default();
+    ["sign-in", "forgot"].contains(&page) || page.starts_with("link/")
+}
+
 /// Binds a form to the browser that was given it, and to who was signed in there: one that was
 /// opened as somebody else, or as nobody, is not sent in a new person's name.
-fn binding(guest: &Guest) -> [u8; 16] {
+fn binding(browser: [u8; 16], user: Option<UserId>) -> [u8; 16] {
     let mut digest = Sha256::new();
-    digest.update(guest.browser);
-    if let Some(visit) = &guest.visit {
-        digest.update(visit.session.user.as_bytes());
+    digest.update(browser);
+    if let Some(user) = user {
+        digest.update(user.as_bytes());
     }
     let bytes: [u8; 32] = digest.finalize().into();
     std::array::from_fn(|i| bytes[i])

@@ -21,7 +21,7 @@ pub(super) struct Guest {
     pub(super) caller: Caller,
     /// Their visit; always there where the page asks for more than nothing.
     pub(super) visit: Option<Visit>,
-    /// The name of this browser, to which forms are bound.
+    /// The name of this browser, to which new forms are bound.
     pub(super) browser: [u8; 16],
 }
 
@@ -79,8 +79,9 @@ pub(super) async fn guard(
         }
     }
 
-    let is_new = caller.carried.browser.is_none();
-    let browser = caller.carried.browser.unwrap_or_else(|| desk.new_browser());
+    let known = caller.carried.browsers.first().copied();
+    let is_new = known.is_none();
+    let browser = known.unwrap_or_else(|| desk.new_browser());
     let names_it = is_new && door.serves == Serves::Page;
     request = Request::from_parts(head, body);
     request.extensions_mut().insert(Guest { caller, visit, browser });

@@ -37,7 +37,7 @@ pub(super) async fn submit(
     guest: Guest,
     form: Form<Pressed>,
 ) -> Result<Response, Trouble> {
-    let Form { typed, doubt, return_to } = form;
+    let Form { typed, doubt, return_to, .. } = form;
     let problem = doubt.or_else(|| typed.not_now.is_empty().then_some(Problem::Expired));
     if problem.is_some() {
         return Ok(page(&desk, &guest, &return_to, problem));

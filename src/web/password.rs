@@ -33,7 +33,7 @@ pub(super) async fn submit(
     guest: Guest,
     form: Form<Typed>,
 ) -> Result<Response, Trouble> {
-    let Form { typed, doubt, return_to } = form;
+    let Form { typed, doubt, return_to, .. } = form;
     let again = |problem| page(&desk, &guest, &return_to, Some(problem));
     if let Some(problem) = doubt {
         return Ok(again(problem));

@@ -37,7 +37,7 @@ pub(super) async fn submit_codes(
     guest: Guest,
     form: Form<Saved>,
 ) -> Result<Response, Trouble> {
-    let Form { typed, doubt, return_to } = form;
+    let Form { typed, doubt, return_to, .. } = form;
     let problem = doubt.or_else(|| typed.saved.is_empty().then_some(Problem::Expired));
     if problem.is_some() {
         return Ok(codes_page(&desk, &guest, &return_to, problem));

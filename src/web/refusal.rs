@@ -283,8 +283,8 @@ fn said(notice: &Notice) -> (&'static str, &'static str) {
         }
         Notice::SpentLink => ("spent-link", "this link does not work any more"),
         Notice::Frozen => ("frozen", "nobody gets in with this second factor any longer"),
-        Notice::SpentTicket => ("spent-ticket", "sign in again, in a browser"),
-        Notice::DoubledCookie => ("doubled-cookie", "the session cookie was sent twice"),
+        Notice::SpentTicket { .. } => ("spent-ticket", "sign in again, in a browser"),
+        Notice::DoubledCookie { .. } => ("doubled-cookie", "the session cookie was sent twice"),
         Notice::OnlyAuthenticator => ("only-authenticator", "this is your only authenticator"),
         Notice::SignedOut { .. } => ("signed-out", "you are signed out"),
     }

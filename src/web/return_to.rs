@@ -16,10 +16,11 @@ pub struct ReturnTo {
     method: Option<String>,
 }
 
-/// The longest that is carried, in bytes.
-const AT_MOST: usize = 2048;
-/// The longest that leads by way of the portal's `enter`, which holds another one, escaped.
-const ENTER_AT_MOST: usize = 8192;
+/// The longest that is carried, in bytes: more than the head of any request holds
+/// (`limits.header_bytes`).
+const AT_MOST: usize = 1024 * 1024;
+/// Up to here, in bytes, everything is escaped that forms escape.
+const LONG: usize = 1024;
 
 impl ReturnTo {
     /// Reads what came from outside; whatever is not a URL of `origin` leads to `/`.
@@ -36,14 +37,12 @@ impl ReturnTo {
 
     /// Reads a whole URL; `None` if it is none of `origin`.
     pub(super) fn at(url: &str, origin: &Origin) -> Option<Self> {
-        // What is behind it alone counts as long: so everything that has a place leads back to it.
         let path = url.strip_prefix(&origin.to_string())?;
         path.starts_with('/').then(|| Self::parse(path, origin)).flatten()
     }
 
     fn parse(text: &str, origin: &Origin) -> Option<Self> {
-        let at_most = if text.starts_with("/.doorward/enter?") { ENTER_AT_MOST } else { AT_MOST };
-        if text.is_empty() || text.len() > at_most || text.bytes().any(is_odd) {
+        if text.is_empty() || text.len() > AT_MOST || text.bytes().any(is_odd) {
             return None;
         }
         let base = Url::parse(&origin.to_string()).ok()?;
@@ -57,7 +56,7 @@ impl ReturnTo {
             None => url.path().to_owned(),
         };
         // What is a path to the parser must stay one to the next parser: `//host` is not.
-        (!target.starts_with("//") && target.len() <= at_most).then(|| Self::own(target))
+        (!target.starts_with("//") && target.len() <= AT_MOST).then(|| Self::own(target))
     }
 
     /// The front door.
@@ -94,13 +93,34 @@ impl ReturnTo {
         if *self == Self::root() {
             return format!("/.doorward/{page}");
         }
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        query.append_pair("return_to", &self.target);
-        if let Some(method) = &self.method {
-            query.append_pair("method", method);
+        let return_to = escaped(&self.target);
+        match &self.method {
+            Some(method) => format!("/.doorward/{page}?return_to={return_to}&method={method}"),
+            None => format!("/.doorward/{page}?return_to={return_to}"),
         }
-        format!("/.doorward/{page}?{}", query.finish())
     }
+}
+
+/// A URL as the value of a parameter. A long one is not made longer than need be: it may stand in
+/// another one, which stands in a third.
+pub(super) fn escaped(url: &str) -> String {
+    if url.len() <= LONG {
+        return url::form_urlencoded::byte_serialize(url.as_bytes()).collect();
+    }
+    let mut escaped = String::with_capacity(url.len() + url.len() / 8);
+    for byte in url.bytes() {
+        // All that ends a value, or stands for something else in one (RFC 3986 §3.4).
+        if byte.is_ascii_alphanumeric() || b"-._~/:?@!$'()*,;=".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.extend(['%', hex(byte >> 4), hex(byte & 15)]);
+        }
+    }
+    escaped
+}
+
+fn hex(digit: u8) -> char {
+    char::from_digit(u32::from(digit), 16).unwrap_or('0').to_ascii_uppercase()
 }
 
 /// Control bytes, spaces and backslashes have no place in a URL; browsers disagree about them.
@@ -151,13 +171,13 @@ mod tests {
         ] {
             assert_eq!(read(elsewhere), "/", "{elsewhere:?}");
         }
-        assert_eq!(read(&format!("/{}", "a".repeat(3_000))), "/");
+        assert_eq!(read(&format!("/{}", "a".repeat(AT_MOST))), "/");
     }
 
     #[test]
     fn whatever_has_a_place_leads_back_to_it_from_another_host() {
         let origin: Origin = "https://crm.example.com".parse().unwrap();
-        let longest = ReturnTo::read(&format!("/{}", "a".repeat(2_047)), &origin);
+        let longest = ReturnTo::read(&format!("/{}", "a".repeat(30_000)), &origin);
         assert_ne!(longest, ReturnTo::root());
         let at = |url: &str| ReturnTo::at(url, &origin);
         assert_eq!(at(&format!("{origin}{}", longest.as_str())), Some(longest));
@@ -179,6 +199,17 @@ mod tests {
         let place = ReturnTo::read("/a?b=c&d", &origin);
         assert_eq!(place.through("sign-in"), "/.doorward/sign-in?return_to=%2Fa%3Fb%3Dc%26d");
         assert_eq!(ReturnTo::root().through("sign-in"), "/.doorward/sign-in");
+        // A long one says the same, in fewer bytes, however deep it stands.
+        let long = format!("/a/%C3%A9?b=c&d=+&{}", "x=%26&".repeat(1_000));
+        let inner = ReturnTo::read(&long, &origin).through("sign-in");
+        let outer = ReturnTo::own(inner.clone()).through("challenge");
+        assert!(outer.len() < long.len() * 4, "{}", outer.len());
+        let value = |url: &str| {
+            let (_, query) = url.split_once('?').unwrap();
+            url::form_urlencoded::parse(query.as_bytes()).next().unwrap().1.into_owned()
+        };
+        assert_eq!(value(&outer), inner);
+        assert_eq!(value(&inner), long);
         let posted = place.by("POST").through("challenge");
         assert_eq!(posted, "/.doorward/challenge?return_to=%2Fa%3Fb%3Dc%26d&method=POST");
         for no_other in ["", "GET", "HEAD", "post", "PO ST", &"A".repeat(33)] {

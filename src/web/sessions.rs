@@ -5,6 +5,7 @@ use axum::response::Response;
 
 use super::form::{Form, Pressed, Trouble};
 use super::guard::Guest;
+use super::return_to::ReturnTo;
 use super::{Desk, headers, security, sign_out};
 use crate::domain::stay::StayId;
 use crate::flow::sessions::{self, Ended};
@@ -44,7 +45,7 @@ pub(super) async fn end_others(
 fn done(desk: &Desk, guest: &Guest, ended: Ended) -> Response {
     match ended {
         Ended::Others(given) => desk.goes_on(guest, &given, BACK),
-        Ended::This => sign_out::leaves(),
+        Ended::This => sign_out::leaves(&ReturnTo::root()),
         Ended::Over => headers::see_other(&security::place().through("sign-in")),
     }
 }

@@ -42,7 +42,7 @@ pub(super) async fn submit(
     guest: Guest,
     form: Form<Typed>,
 ) -> Result<Response, Trouble> {
-    let Form { typed, doubt, return_to } = form;
+    let Form { typed, doubt, return_to, .. } = form;
     let trust = !typed.trust_device.is_empty();
     if doubt.is_some() {
         return page(&desk, &guest, &return_to, trust, doubt).await;

@@ -39,7 +39,11 @@ pub(super) async fn submit(
     guest: Guest,
     form: Form<Typed>,
 ) -> Result<Response, Trouble> {
-    let Form { typed: Typed { username, password }, doubt, return_to } = form;
+    let Form { typed: Typed { username, password }, doubt, is_from_before, return_to } = form;
+    // Signed in meanwhile, in another tab: what is typed here is not needed any more.
+    if guest.visit.is_some() && is_from_before {
+        return Ok(headers::see_other(return_to.as_str()));
+    }
     let again = |username, problem| page(&desk, &guest, &return_to, username, Some(problem));
     if let Some(problem) = doubt {
         return Ok(again(username, problem));

@@ -19,10 +19,10 @@ pub(super) async fn show(
     RawQuery(query): RawQuery,
     request: HeaderMap,
 ) -> Response {
-    if guest.visit.is_none() {
-        return signed_out(&desk, &request);
-    }
     let return_to = Asked::of(query.as_deref()).return_to(&desk);
+    if guest.visit.is_none() {
+        return signed_out(&desk, &return_to, &request);
+    }
     page(&desk, &guest, &return_to, None)
 }
 
@@ -32,23 +32,25 @@ pub(super) async fn submit(
     request: HeaderMap,
     form: Form<Pressed>,
 ) -> Result<Response, Trouble> {
-    let Some(visit) = &guest.visit else { return Ok(signed_out(&desk, &request)) };
+    let Some(visit) = &guest.visit else {
+        return Ok(signed_out(&desk, &form.return_to, &request));
+    };
     if let Some(problem) = form.doubt {
         return Ok(page(&desk, &guest, &form.return_to, Some(problem)));
     }
     sign_out(&desk.env, &guest.caller, visit).await?;
-    Ok(leaves())
+    Ok(leaves(&form.return_to))
 }
 
 /// The session is gone; its cookie, worth nothing now, ends with the browser.
-pub(super) fn leaves() -> Response {
-    let mut response = headers::see_other("/.doorward/sign-out");
+pub(super) fn leaves(return_to: &ReturnTo) -> Response {
+    let mut response = headers::see_other(&return_to.through("sign-out"));
     response.headers_mut().insert(CLEAR_SITE_DATA, HeaderValue::from_static("\"cache\""));
     response
 }
 
-fn signed_out(desk: &Desk, request: &HeaderMap) -> Response {
-    desk.notice(Notice::SignedOut { url: "/".to_owned() }, request)
+fn signed_out(desk: &Desk, return_to: &ReturnTo, request: &HeaderMap) -> Response {
+    desk.notice(Notice::SignedOut { url: return_to.as_str().to_owned() }, request)
 }
 
 fn page(desk: &Desk, guest: &Guest, return_to: &ReturnTo, problem: Option<Problem>) -> Response {

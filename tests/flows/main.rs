@@ -33,6 +33,7 @@ mod security;
 mod sessions;
 mod set_up;
 mod sign_in;
+mod tabs;
 mod trust;
 mod turn_off;
 mod unavailable;

@@ -479,7 +479,7 @@ impl Browser {
     ) -> &mut Self {
         let mut request = http::Request::builder().method(method).uri(target);
         if !headers.iter().any(|(name, _)| *name == ACCEPT.as_str()) {
-            request = request.header(ACCEPT, "text/html,*/*");
+            request = request.header(ACCEPT, "text/html,application/xhtml+xml,*/*;q=0.8");
         }
         for (name, value) in headers {
             request = request.header(*name, *value);

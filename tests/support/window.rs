@@ -61,7 +61,7 @@ impl Window {
     pub(crate) fn sends(&mut self, fields: &[(&str, &str)]) -> &mut Self {
         let action = between(&self.answer.body, "action=\"", "\"").unwrap_or(&self.at).to_owned();
         let mut form = url::form_urlencoded::Serializer::new(String::new());
-        for name in ["csrf", "return_to", "kind"] {
+        for name in ["csrf", "return_to", "method", "kind"] {
             if let Some(value) = self.field(name) {
                 form.append_pair(name, &value);
             }
@@ -81,7 +81,7 @@ impl Window {
             some => format!("Cookie: {some}\r\n"),
         };
         self.answer = Wire::to(self.gateway).asks(format!(
-            "{method} {target} HTTP/1.1\r\nHost: {}\r\nAccept: text/html,*/*\r\n{more}{cookie}\
+            "{method} {target} HTTP/1.1\r\nHost: {}\r\nAccept: text/html,application/xhtml+xml,*/*;q=0.8\r\n{more}{cookie}\
              Content-Length: {}\r\n\r\n{body}",
             self.host,
             body.len(),

@@ -17,6 +17,8 @@ mod words;
 use askama::Template;
 use tracing::error;
 
+use super::return_to::escaped;
+
 pub use access::{Ask, ChangeEmail, ChangePassword, Forgot, Mailed, Question};
 pub use happened::Happened;
 pub use home::{Home, TwoFactor};
@@ -71,6 +73,25 @@ pub struct Form {
     /// The origins, besides this host's, to which the form leads in the end.
     pub leads_to: Vec<String>,
 }
+
+impl Form {
+    /// Whether the way on is too long to be sent twice: the page's own address has it, too.
+    fn is_long(&self) -> bool {
+        self.return_to.len() > LONG
+    }
+
+    /// The same for a link to another page on the way: the parameters that say where it leads.
+    fn query(&self) -> String {
+        let return_to = escaped(&self.return_to);
+        match &self.method {
+            Some(method) => format!("return_to={return_to}&method={method}"),
+            None => format!("return_to={return_to}"),
+        }
+    }
+}
+
+/// Up to here, in bytes, a form carries where its visitor was going.
+const LONG: usize = 2048;
 
 /// A page of ours: what it says, and the form that its visitor may send.
 pub trait Page: Template {

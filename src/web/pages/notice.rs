@@ -77,9 +77,15 @@ pub enum Notice {
     /// A one-time link that was used, replaced or has run out, or never was one.
     SpentLink,
     /// A ticket that was used, is too late, or belongs to another browser or host.
-    SpentTicket,
+    SpentTicket {
+        /// Where they were going.
+        url: String,
+    },
     /// The session cookie is there twice, so that neither is believed.
-    DoubledCookie,
+    DoubledCookie {
+        /// Where they were going.
+        url: String,
+    },
     /// The authenticator is the visitor's only one, so that removing it would turn two-factor off.
     OnlyAuthenticator,
     /// The visitor said that a second factor is not theirs; nobody gets in with it.
@@ -104,7 +110,7 @@ impl Notice {
     pub const fn status(&self) -> StatusCode {
         match self {
             Self::Refused { .. } => StatusCode::FORBIDDEN,
-            Self::BadRequest { .. } | Self::DoubledCookie => StatusCode::BAD_REQUEST,
+            Self::BadRequest { .. } | Self::DoubledCookie { .. } => StatusCode::BAD_REQUEST,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::NotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Unsent { .. } | Self::Framed { .. } => StatusCode::UNAUTHORIZED,
@@ -115,7 +121,7 @@ impl Notice {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::OnlyAuthenticator => StatusCode::CONFLICT,
-            Self::SpentLink | Self::SpentTicket => StatusCode::GONE,
+            Self::SpentLink | Self::SpentTicket { .. } => StatusCode::GONE,
             Self::Frozen | Self::SignedOut { .. } => StatusCode::OK,
         }
     }
@@ -134,8 +140,8 @@ impl Notice {
             Self::WrongHost => "Nothing is served under this name",
             Self::TooLarge | Self::HeadTooLarge => "That was too long",
             Self::SpentLink => "This link does not work any more",
-            Self::SpentTicket => "Please come in again",
-            Self::DoubledCookie => "Your browser is not sure who you are",
+            Self::SpentTicket { .. } => "Please come in again",
+            Self::DoubledCookie { .. } => "Your browser is not sure who you are",
             Self::OnlyAuthenticator => "This is your only authenticator",
             Self::Frozen => "Nobody gets in with it any longer",
             Self::SignedOut { .. } => "You are signed out",
@@ -187,13 +193,15 @@ impl Notice {
             }
             Self::SpentLink => said(&["Each link works once, and only for a while. \
                  If you have used it, sign in as usual; otherwise ask for a new one."]),
-            Self::SpentTicket => {
+            Self::SpentTicket { .. } => {
                 said(&["The way in here from the sign-in page took too long, was \
                  taken before, or began in another browser. One more click starts it anew."])
             }
-            Self::DoubledCookie => said(&["It sends two sign-ins for this site, so neither is \
+            Self::DoubledCookie { .. } => {
+                said(&["It sends two sign-ins for this site, so neither is \
                  believed: one of them may have been put there by another site. Remove the \
-                 cookies of this site, then come in again."]),
+                 cookies of this site, then come in again."])
+            }
             Self::OnlyAuthenticator => said(&["Without it, two-factor would be off. If that is \
                  what you want, turn it off. If the phone is lost or new, replace the \
                  authenticator on your security page instead."]),
@@ -218,7 +226,7 @@ impl Notice {
                 way("/.doorward/security/turn-off", "Turn two-factor off", None)
             }
             Self::SpentLink => way("/.doorward/sign-in", "Sign in", None),
-            Self::SpentTicket | Self::DoubledCookie => way("/", "Come in", None),
+            Self::SpentTicket { url } | Self::DoubledCookie { url } => way(url, "Come in", None),
             Self::SignedOut { url } => way(url, "Sign in again", None),
             _ => None,
         }
