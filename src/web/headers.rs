@@ -1,5 +1,7 @@
 //! What every answer of ours says in its headers.
 
+use std::borrow::Cow;
+
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
     REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
@@ -20,9 +22,22 @@ pub(super) fn page(status: StatusCode, page: &impl Page, origin: &Origin) -> Res
     page_within(&ANCESTORS_NONE, status, page, origin)
 }
 
-/// The same for a page without form or secret that pages of this origin may frame.
-pub(super) fn framed_page(status: StatusCode, page: &impl Page, origin: &Origin) -> Response {
-    page_within(&ANCESTORS_OWN, status, page, origin)
+/// The same for a page without form or secret that pages of this origin may frame, and those of
+/// `framing`.
+pub(super) fn framed_page(
+    status: StatusCode,
+    page: &impl Page,
+    origin: &Origin,
+    framing: Option<&Origin>,
+) -> Response {
+    let Some(framing) = framing.filter(|framing| *framing != origin) else {
+        return page_within(&ANCESTORS_OWN, status, page, origin);
+    };
+    let ancestors = Ancestors { policy: format!("'self' {framing}").into(), ..ANCESTORS_OWN };
+    let mut response = page_within(&ancestors, status, page, origin);
+    // It knows of no other origin, and browsers that know the policy do not look at it (CSP3 §6.4.2).
+    response.headers_mut().remove(X_FRAME_OPTIONS);
+    response
 }
 
 /// A page for somebody who has named no host of ours: it says nothing of any, and brings its style
@@ -38,14 +53,14 @@ pub(super) fn nameless_page(status: StatusCode, page: &pages::NamelessPage) -> R
 
 /// Who may show a page in a frame, as CSP says it, and as `X-Frame-Options` does.
 struct Ancestors {
-    policy: &'static str,
+    policy: Cow<'static, str>,
     option: HeaderValue,
 }
 
 const ANCESTORS_NONE: Ancestors =
-    Ancestors { policy: "'none'", option: HeaderValue::from_static("DENY") };
+    Ancestors { policy: Cow::Borrowed("'none'"), option: HeaderValue::from_static("DENY") };
 const ANCESTORS_OWN: Ancestors =
-    Ancestors { policy: "'self'", option: HeaderValue::from_static("SAMEORIGIN") };
+    Ancestors { policy: Cow::Borrowed("'self'"), option: HeaderValue::from_static("SAMEORIGIN") };
 
 fn page_within(
     ancestors: &Ancestors,

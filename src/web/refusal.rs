@@ -5,7 +5,9 @@
 //! everything else is a script, and gets JSON.
 
 use axum::response::Response;
-use http::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{
+    ACCEPT, HeaderMap, HeaderName, HeaderValue, REFERER, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use http::request::Parts;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -13,6 +15,7 @@ use serde_json::{Value, json};
 use super::pages::{NamelessPage, Notice, NoticePage, Owed};
 use super::return_to::ReturnTo;
 use super::{Desk, grpc, headers};
+use crate::config::Origin;
 use crate::domain::assurance::{Level, Requirement, Verdict};
 use crate::domain::identity::Identity;
 use crate::flow::Source;
@@ -24,14 +27,62 @@ pub(super) const FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-des
 /// How the browser came to ask.
 pub(super) const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
-/// Whether a person sees the answer, as a page of its own or in a frame.
+/// Whether a person sees the answer, as a page of its own or in a frame: what else is asked for, a
+/// script asks for, and wants to be told rather than led away.
+///
+/// Browsers say it themselves (Fetch Metadata), but not over plain http, nor did all before 2023.
+/// Without that it shows in what they accept: a navigation takes XHTML, or in old browsers pictures,
+/// which no library for scripts asks for.
 pub fn shows_a_page(headers: &HeaderMap) -> bool {
-    let html = headers
-        .get_all(ACCEPT)
-        .iter()
-        .any(|value| value.to_str().is_ok_and(|text| text.contains("text/html")));
-    html && headers.get(FETCH_MODE).is_none_or(|mode| mode == "navigate")
+    if !reads_html(headers) {
+        return false;
+    }
+    let said = |name| headers.get(name).is_some();
+    said(FETCH_MODE) || accepts(headers, "application/xhtml+xml") || accepts(headers, "image/")
 }
+
+/// Whether what is wrong can be told as a page: to people, and to tools that ask for HTML.
+fn reads_html(headers: &HeaderMap) -> bool {
+    if !accepts(headers, "text/html") {
+        return false;
+    }
+    match headers.get(FETCH_MODE) {
+        Some(mode) => mode == "navigate",
+        None => !is_a_scripts(headers),
+    }
+}
+
+fn accepts(headers: &HeaderMap, kind: &str) -> bool {
+    let said = headers.get_all(ACCEPT).iter();
+    said.filter_map(|value| value.to_str().ok()).any(|text| text.contains(kind))
+}
+
+/// Whether only a script sends such a request: no navigation carries these headers.
+fn is_a_scripts(headers: &HeaderMap) -> bool {
+    // Other values are apps that show pages: Android's WebView says its own name in it.
+    let by_xml = headers.get("x-requested-with").map(HeaderValue::as_bytes);
+    by_xml.is_some_and(|by| by.eq_ignore_ascii_case(b"XMLHttpRequest"))
+        || accepts(headers, "turbo-stream")
+        || OF_SCRIPTS.iter().any(|name| headers.contains_key(*name))
+}
+
+/// Headers that htmx, Turbo, Turbolinks, pjax, Inertia, Livewire, Unpoly and Next.js send, and those by
+/// which scripts show that they come from a page of the application.
+const OF_SCRIPTS: [&str; 13] = [
+    "hx-request",
+    "turbo-frame",
+    "x-turbo-request-id",
+    "turbolinks-referrer",
+    "x-pjax",
+    "x-inertia",
+    "x-livewire",
+    "x-up-version",
+    "next-router-state-tree",
+    "rsc",
+    "x-csrf-token",
+    "x-csrftoken",
+    "x-xsrf-token",
+];
 
 /// Whether this is a person going somewhere: a GET whose answer is shown.
 pub fn is_navigation(head: &Parts) -> bool {
@@ -148,7 +199,7 @@ impl Desk {
     /// Says what is wrong to somebody who has named no host of ours, as [`Desk::notice`] does.
     pub(super) fn nameless_notice(notice: Notice, request: &HeaderMap) -> Response {
         let status = notice.status();
-        if shows_a_page(request) {
+        if reads_html(request) {
             headers::nameless_page(status, &NamelessPage { notice })
         } else if grpc::is_spoken(request) {
             grpc::refusal(status, said(&notice).1)
@@ -160,14 +211,17 @@ impl Desk {
     /// Says what is wrong: as a page to people, as JSON to scripts.
     pub(super) fn notice(&self, notice: Notice, request: &HeaderMap) -> Response {
         let status = notice.status();
-        let mut response = if shows_a_page(request) {
-            let dress = match notice {
-                // Who is told to open a page elsewhere must see it in the frame.
-                Notice::Framed { .. } => headers::framed_page,
-                _ => headers::page,
-            };
+        let mut response = if reads_html(request) {
+            let is_framed = matches!(notice, Notice::Framed { .. });
             let page = NoticePage { frame: self.frame(), notice };
-            dress(status, &page, &self.site.origin)
+            let origin = &self.site.origin;
+            if is_framed {
+                // Who is told to open a page elsewhere must see it in the frame.
+                let framing = self.framing(request);
+                headers::framed_page(status, &page, origin, framing.as_ref())
+            } else {
+                headers::page(status, &page, origin)
+            }
         } else if grpc::is_spoken(request) {
             return grpc::refusal(status, said(&notice).1);
         } else {
@@ -181,6 +235,19 @@ impl Desk {
             _ => {}
         }
         response
+    }
+}
+
+impl Desk {
+    /// The host of ours in whose page this is to be shown, as the browser says.
+    fn framing(&self, request: &HeaderMap) -> Option<Origin> {
+        let referer = request.get(REFERER)?.to_str().ok()?;
+        let origins = self.env.config.sites().map(|site| site.origin);
+        let mut framing = origins.filter(|origin| {
+            let rest = referer.strip_prefix(&origin.to_string());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        });
+        framing.next()
     }
 }
 
@@ -302,6 +369,34 @@ fn notice_json(notice: &Notice) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[rstest::rstest]
+    #[case::chromium(&[("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8")], true)]
+    #[case::w3m(&[("accept", "text/html, text/*;q=0.5, image/*, application/*")], true)]
+    #[case::webview(&[("accept", "text/html,application/xhtml+xml"), ("x-requested-with", "com.example.app")], true)]
+    #[case::navigates(&[("accept", "text/html"), ("sec-fetch-mode", "navigate")], true)]
+    #[case::navigates_whatever_else(&[("accept", "text/html"), ("sec-fetch-mode", "navigate"), ("hx-request", "true")], true)]
+    #[case::fetches(&[("accept", "text/html,application/xhtml+xml"), ("sec-fetch-mode", "cors")], false)]
+    #[case::jquery(&[("accept", "text/html, */*; q=0.01"), ("x-requested-with", "XMLHttpRequest")], false)]
+    #[case::jquery_elsewhere(&[("accept", "text/html, */*; q=0.01")], false)]
+    #[case::htmx(&[("accept", "text/html, */*"), ("hx-request", "true")], false)]
+    #[case::boosted(&[("accept", "text/html,application/xhtml+xml"), ("hx-request", "true")], false)]
+    #[case::turbo(&[("accept", "text/html, application/xhtml+xml"), ("x-turbo-request-id", "1")], false)]
+    #[case::turbo_frame(&[("accept", "text/html, application/xhtml+xml"), ("turbo-frame", "a")], false)]
+    #[case::turbo_stream(&[("accept", "text/vnd.turbo-stream.html, text/html, application/xhtml+xml")], false)]
+    #[case::axios(&[("accept", "application/json, text/plain, */*")], false)]
+    #[case::plain_fetch(&[("accept", "text/html")], false)]
+    #[case::curl(&[("accept", "*/*")], false)]
+    #[case::nothing(&[], false)]
+    fn a_page_is_shown_to_people_and_scripts_are_told(
+        #[case] said: &[(&'static str, &'static str)],
+        #[case] shows: bool,
+    ) {
+        let said = said
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        assert_eq!(shows_a_page(&said.collect()), shows);
+    }
 
     #[test]
     fn a_log_holds_no_more_of_a_path_than_its_first_segment() {
