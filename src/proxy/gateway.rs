@@ -133,8 +133,8 @@ impl Gateway {
                     && web.site().is_portal
                     && headers::asks_for_service_worker(session.req_header()) =>
             {
-                Box::pin(misread(web, session, source, "a service worker next to our own pages"))
-                    .await
+                tracing::debug!("a service worker is not installed on the host of our own pages");
+                Onward::Answered(Box::pin(Web::service_worker()).await)
             }
             OwnPage::No => {
                 let head = session.req_header();

@@ -55,6 +55,7 @@ pub mod refusal;
 mod return_to;
 mod security;
 mod sessions;
+mod service_worker;
 mod set_up;
 mod sign_in;
 mod sign_out;
@@ -145,6 +146,11 @@ impl Web {
                 false
             }
         }
+    }
+
+    /// Answers in the place of an application's service worker on the host of our own pages.
+    pub async fn service_worker() -> http::Response<Bytes> {
+        whole(service_worker::answer()).await
     }
 
     /// Says that something is wrong: as a page to people, as JSON to scripts.

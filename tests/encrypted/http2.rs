@@ -269,15 +269,19 @@ fn no_service_worker_can_be_had_at_the_portal() {
     for line in
         ["Service-Worker: script", "service-worker:  Script ", "Sec-Fetch-Dest: serviceworker"]
     {
-        for (host, status) in [(HOST, 400), (WIKI, 200)] {
+        for (host, is_ours) in [(HOST, true), (WIKI, false)] {
             let asked = format!("GET /open/a HTTP/1.1\r\nHost: {host}\r\n{line}\r\n\r\n");
-            assert_eq!(visitor(&door, host).asks(asked).status, status, "{host}: {line}");
+            let answer = visitor(&door, host).asks(asked);
+            assert_eq!(answer.status, 200, "{host}: {line}");
+            assert_eq!(answer.body.contains("throw new Error(why)"), is_ours, "{host}: {line}");
         }
         let (name, value) = line.split_once(':').unwrap();
         runs(async {
             let mut sender = connects(&door).await;
             let request = get("/open/a").header(name, value.trim());
-            assert_eq!(asks_for(&mut sender, request).await, 400, "{line}");
+            let (answer, ..) = asks(&mut sender, request, None).await;
+            let kind = answer.headers()["content-type"].to_str().unwrap();
+            assert_eq!(kind, "text/javascript; charset=utf-8", "{line}");
             assert_eq!(asks_for(&mut sender, get("/open/a")).await, 200);
         });
     }

@@ -88,7 +88,6 @@ fn what_stands_behind_a_body_says_nothing_to_the_application() {
 #[case("GET /open/%00 HTTP/1.1\r\nHost: crm.localhost:8080\r\n\r\n", 400)]
 #[case("GET /open/#/x HTTP/1.1\r\nHost: crm.localhost:8080\r\n\r\n", 400)]
 #[case("GET /.Doorward/sign-in HTTP/1.1\r\nHost: crm.localhost:8080\r\n\r\n", 400)]
-#[case("GET /open/ HTTP/1.1\r\nHost: crm.localhost:8080\r\nService-Worker: script\r\n\r\n", 400)]
 #[case(
     "POST /open/ HTTP/1.1\r\nHost: crm.localhost:8080\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     400

@@ -64,15 +64,18 @@ impl Judge<'_> {
         }
     }
 
-    /// Own pages on an application's host share its cross-site scripting.
+    /// Own pages on an application's host share its cross-site scripting, and its service worker could
+    /// answer in their place.
     fn recommend_portal(&mut self, host: &Origin, at: &str) {
-        if !host.is_local() {
-            self.warn(
-                at,
-                "people sign in on the host of an application, whose pages can reach ours there: \
-                 give the portal a host of its own, `portal: https://id.example.com`",
-            );
-        }
+        let what = if host.is_local() {
+            "people sign in on the host of an application, whose service workers are not installed \
+             there: if it needs one, give the portal a host of its own, `portal: http://id.localhost`"
+        } else {
+            "people sign in on the host of an application, whose pages can reach ours there, and whose \
+             service workers are not installed: give the portal a host of its own, \
+             `portal: https://id.example.com`"
+        };
+        self.warn(at, what);
     }
 
     /// Cookies ignore schemes and ports.
