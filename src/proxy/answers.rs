@@ -34,6 +34,9 @@ pub(super) fn pass_on(
     if there.set_cookie {
         drop_our_cookies(&mut parts.headers);
     }
+    if there.clear_site_data {
+        spare_our_cookies(&mut parts.headers)?;
+    }
     if is_private {
         make_private(&mut parts.headers, there)?;
     }
@@ -58,6 +61,32 @@ fn drop_our_cookies(headers: &mut HeaderMap) {
         headers.append(SET_COOKIE, line);
     }
 }
+
+/// Lets an application clear what is its own. Browsers take `"cookies"` for those of the whole
+/// registrable domain (Clear Site Data §3.1), ours on every host of it among them; `"*"` is all there
+/// is, and becomes what an application keeps apart from cookies.
+fn spare_our_cookies(headers: &mut HeaderMap) -> Result<()> {
+    let lines: SmallVec<[HeaderValue; 2]> =
+        headers.get_all(CLEAR_SITE_DATA).iter().cloned().collect();
+    headers.remove(CLEAR_SITE_DATA);
+    for line in lines {
+        let mut kept: SmallVec<[&[u8]; 4]> = SmallVec::new();
+        for kind in line.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
+            match kind.trim_ascii().to_ascii_lowercase().as_slice() {
+                b"\"cookies\"" | b"" => {}
+                b"\"*\"" => kept.extend([&b"\"cache\""[..], b"\"storage\""]),
+                _ => kept.push(kind),
+            }
+        }
+        if !kept.is_empty() {
+            let kept = HeaderValue::from_bytes(&kept.join(&b", "[..]));
+            headers.append(CLEAR_SITE_DATA, kept.or_err(ErrorType::InvalidHTTPHeader, "a list")?);
+        }
+    }
+    Ok(())
+}
+
+const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
 /// Keeps shared caches from keeping an answer that was meant for one visitor. They may keep whatever
 /// does not forbid it, by their own guess where nothing is said (RFC 9111 §3, §4.2.2): so `public`
@@ -212,6 +241,28 @@ mod tests {
         make_private(&mut response, there).unwrap();
         assert_eq!(response.len(), 1);
         assert_eq!(response[CACHE_CONTROL], "private");
+    }
+
+    #[test]
+    fn an_application_clears_no_cookies_of_ours() {
+        let cleared = |sent: &str| {
+            let mut headers = answer(&[("Clear-Site-Data", sent)]);
+            spare_our_cookies(&mut headers).unwrap();
+            headers.get(CLEAR_SITE_DATA).map(|value| value.to_str().unwrap().to_owned())
+        };
+        assert_eq!(
+            cleared("\"cache\", \"cookies\", \"storage\"").unwrap(),
+            "\"cache\", \"storage\""
+        );
+        assert_eq!(cleared("\"*\"").unwrap(), "\"cache\", \"storage\"");
+        assert_eq!(cleared("\"cookies\""), None);
+        assert_eq!(cleared("\"Cookies\" ,\"executionContexts\"").unwrap(), "\"executionContexts\"");
+        let mut lines = answer(&[("Clear-Site-Data", "\"cookies\""), ("Clear-Site-Data", "\"*\"")]);
+        spare_our_cookies(&mut lines).unwrap();
+        assert_eq!(
+            lines.get_all(CLEAR_SITE_DATA).iter().collect::<Vec<_>>(),
+            ["\"cache\", \"storage\""]
+        );
     }
 
     #[test]

@@ -53,6 +53,7 @@ pub(super) struct InAnswer {
     /// One that speaks to one kind of cache only (RFC 9213).
     pub(super) targeted_cache_control: bool,
     pub(super) set_cookie: bool,
+    pub(super) clear_site_data: bool,
     /// One that may say that the connection has been signed in.
     pub(super) binding: bool,
     pub(super) transfer_encoding: bool,
@@ -67,6 +68,7 @@ impl InAnswer {
             match name.as_str() {
                 "cache-control" => there.cache_control = true,
                 "set-cookie" => there.set_cookie = true,
+                "clear-site-data" => there.clear_site_data = true,
                 "www-authenticate" | "persistent-auth" => there.binding = true,
                 "transfer-encoding" => there.transfer_encoding = true,
                 "content-length" => there.length_above_zero |= value.as_bytes() != b"0",

@@ -330,8 +330,16 @@ impl Hall {
             let session = ServerSession::new_http2(session);
             let served = open.link.serve(proxy.process_new_http(session, &stopped));
             let served = open.link.unless_cut(served).await;
-            if served.is_none() && open.link.is_cut() == Some(Cut::Late) {
-                tracing::debug!("a request was cut off: it was late");
+            match open.link.is_cut() {
+                Some(Cut::Late) if served.is_none() => {
+                    tracing::debug!("a request was cut off: it was late");
+                }
+                // The library beneath sends what it holds of a stream before it ends that. Where its
+                // visitor takes nothing, that waits: for whenever they do.
+                Some(Cut::Revoked) if connection.silence().is_paused() => {
+                    connection.cut(Cut::Revoked);
+                }
+                _ => {}
             }
             for _ in 0..open.link.times_given_up() {
                 connection.give_up();
