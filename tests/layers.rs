@@ -34,12 +34,14 @@ const PURE_CRATES: &[&str] = &[
     "precis-core",
     "precis-profiles",
     "rand_core",
+    "rustc-hash",
     "serde",
     "sha2",
     "smallvec",
     "subtle",
     "thiserror",
     "totp-rs",
+    "unicode-normalization",
     "zeroize",
 ];
 

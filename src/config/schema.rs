@@ -304,6 +304,7 @@ const APP: Kind = Kind::Map(&[
         Kind::Text,
         "a file with a secret that every request carries to the application",
     ),
+    key("scripts", TEXTS, "folders in which every file is a script, whatever its name"),
     key("sign_out_paths", TEXTS, "its own links that sign out here, too"),
     key("rules", Kind::List(&RULE), "tried in order; the first that fits governs"),
     key("otherwise", REQUIREMENT, "what is asked where no rule fits"),

@@ -158,6 +158,7 @@ pub(super) struct App {
     pub(super) request_headers: RequestHeaders,
     pub(super) upstream_secret: Option<String>,
     pub(super) upstream_secret_file: Option<String>,
+    pub(super) scripts: Option<List<String>>,
     pub(super) sign_out_paths: List<String>,
     pub(super) rules: List<Rule>,
     pub(super) otherwise: Option<Require>,

@@ -42,7 +42,11 @@ impl Below {
             }
             let Some(fit) = rule.fits(look) else { continue };
             if rule.only_adds() {
-                below.rules.extend(is_sent(position).then_some(Found { position, fit }));
+                below.rules.extend(is_sent(position).then_some(Found {
+                    position,
+                    fit,
+                    is_named: true,
+                }));
                 continue;
             }
             let is_taken =
@@ -51,7 +55,7 @@ impl Below {
             if new.is_empty() {
                 continue;
             }
-            below.rules.push(Found { position, fit });
+            below.rules.push(Found { position, fit, is_named: true });
             if fit == Fit::Wholly {
                 is_all_taken = new.iter().any(|pattern| pattern.takes_all_below(path, case));
                 below.otherwise &= !is_all_taken;

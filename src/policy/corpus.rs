@@ -9,7 +9,6 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 
 use super::hostile::{STRANGER, covers, fresh, open_house};
-use super::reading::MOST_READINGS;
 use super::request::{Request, Unreadable};
 use crate::domain::assurance::Requirement;
 
@@ -180,12 +179,17 @@ fn what_reaches_a_handler_through_some_decoder_is_governed_as_the_handler_is() {
     let policy = open_house();
     let mut rng = StdRng::seed_from_u64(0x5EED);
     let places = ["/admin", "/admin/users", "/vault", "/bank/transfer", "/bank/7/close"];
-    let (mut reached, mut most) = (0, 0);
+    let (mut reached, mut refused) = (0, 0);
     while reached < 20_000 {
         let spelling = misspell(places.choose(&mut rng).unwrap(), &mut rng);
         let request = match Request::read(spelling.as_bytes()) {
             Ok(request) => request,
             Err(Unreadable::NotOriginForm | Unreadable::BrokenEscape) => continue,
+            // Few are so odd that nobody could look at all their readings.
+            Err(Unreadable::TooManyReadings) => {
+                refused += 1;
+                continue;
+            }
             Err(why) => panic!("refusing is no way to pass this test: {spelling}: {why}"),
         };
         let handlers: Vec<_> = DECODERS
@@ -194,11 +198,14 @@ fn what_reaches_a_handler_through_some_decoder_is_governed_as_the_handler_is() {
             .filter_map(|path| handler(&path).map(|asks| (path, asks)))
             .collect();
         let ruling = policy.requirement(&request, &STRANGER);
+        if ruling.is_too_costly {
+            refused += 1;
+            continue;
+        }
         for (path, asks) in &handlers {
             assert!(covers(&ruling.requirement, asks), "{spelling} reaches {path}: {ruling:?}");
         }
         reached += usize::from(!handlers.is_empty());
-        most = most.max(request.readings().count());
     }
-    assert!(most < MOST_READINGS / 2, "hostile spellings come near the limit: {most}");
+    assert!(refused < reached / 500, "{refused} of {reached} would cost too much");
 }

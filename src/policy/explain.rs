@@ -3,6 +3,7 @@
 //! This goes through the file as an operator reads it, from the top, and shares nothing with the
 //! index that decides but the conditions themselves; a test holds the two against each other.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -10,13 +11,16 @@ use std::net::{IpAddr, Ipv4Addr};
 use serde::Serialize;
 
 use super::below::Below;
+use super::guess::{About, Guess, Why};
+use super::judged::Governor;
 use super::method::is_standard;
 use super::named::reach_at;
-use super::pattern::Case;
+use super::pattern::{Case, Pattern, fold};
 use super::query::Query;
 use super::reach::{Reach, Role, also_as};
 use super::request::{Request, Shown};
-use super::rules::{Asker, Fit, Governor, Look, Network, Parameter, Policy, Rule};
+use super::rules::{Asker, Fit, Look, Network, Parameter, Policy, Rule};
+use super::work::Work;
 use crate::domain::assurance::{Kinds, Level, Requirement};
 
 /// How a requirement came about.
@@ -116,20 +120,26 @@ impl Policy {
                         self.cases(path, |path, case| {
                             let reading = shown(role, (method, read), path, case, network);
                             let query = target.query();
-                            self.try_rules(
-                                path,
-                                case,
-                                &look,
-                                query,
-                                reading.clone(),
-                                &mut governed,
-                            );
+                            let tried = self.try_rules(path, case, &look, query);
+                            tried.told(reading.clone(), self, Counts::Always, &mut governed);
                             if reach != Reach::Path {
                                 let reading = format!("{reading}{}", shown_reach(reach));
                                 let look = (&look, reach);
                                 self.try_below(path, case, look, query, reading, &mut governed);
                             }
                         });
+                    }
+                    let on = (&look, target.query());
+                    let says = |path: &[u8], case| shown(role, (method, read), path, case, network);
+                    for path in target.readings() {
+                        self.explain_guesses(path, on, &says, &mut governed);
+                    }
+                    for path in target.paths_in_query() {
+                        let case = self.case_of_guesses();
+                        let folded = if case == Case::Folded { fold(path) } else { None };
+                        let path = Cow::Borrowed(folded.as_deref().unwrap_or(path));
+                        let guess = Guess { path, why: Why::Query, about: About::Names };
+                        self.explain_guess(&guess, (b"/", None), case, on, &says, &mut governed);
                     }
                 }
             }
@@ -198,20 +208,56 @@ impl Policy {
         note(governed, "what lies below".to_owned(), tried, asks, reading);
     }
 
-    fn try_rules(
+    /// Holds the rules against what `path` may be taken for besides.
+    fn explain_guesses(
         &self,
         path: &[u8],
-        case: Case,
-        look: &Look<'_>,
-        query: Option<&Query>,
-        reading: String,
+        on: (&Look<'_>, Option<&Query>),
+        says: &dyn Fn(&[u8], Case) -> String,
         governed: &mut Vec<(Governed, Requirement)>,
     ) {
-        let mut tried = Vec::new();
-        let mut by = None;
-        let mut added = Vec::new();
+        let case = self.case_of_guesses();
+        let folded = if case == Case::Folded { fold(path) } else { None };
+        let path = folded.as_deref().unwrap_or(path);
+        let reading = self.try_rules(path, case, on.0, on.1).by;
+        for guess in self.guesses(path, &mut Work::default()) {
+            self.explain_guess(&guess, (path, reading), case, on, says, governed);
+        }
+    }
+
+    fn explain_guess(
+        &self,
+        guess: &Guess<'_>,
+        (path, reading): (&[u8], Option<(usize, Fit)>),
+        case: Case,
+        (look, query): (&Look<'_>, Option<&Query>),
+        says: &dyn Fn(&[u8], Case) -> String,
+        governed: &mut Vec<(Governed, Requirement)>,
+    ) {
+        let takes = |by: Option<(usize, Fit)>, which: &dyn Fn(&Pattern) -> bool| {
+            let rule = by.and_then(|(at, _)| self.rules().get(at));
+            rule.is_some_and(|rule| rule.paths.iter().any(which))
+        };
+        let is_written_for = |segment: &[u8]| {
+            takes(reading, &|pattern| pattern.names(segment) && pattern.matches(path, case))
+        };
+        let tried = self.try_rules(&guess.path, case, look, query);
+        let is_named =
+            takes(tried.by, &|pattern| pattern.is_named() && pattern.matches(&guess.path, case));
+        let counts = match guess.about {
+            About::File(file) if is_written_for(file) => return,
+            About::Script(script) if !is_written_for(script) => Counts::Always,
+            _ if is_named => Counts::Always,
+            _ => Counts::OnlyWhatAdds,
+        };
+        let reading = says(&guess.path, case);
+        tried.told(format!("{reading} ({})", guess.why), self, counts, governed);
+    }
+
+    fn try_rules(&self, path: &[u8], case: Case, look: &Look<'_>, query: Option<&Query>) -> Tried {
+        let mut found = Tried::default();
         for (index, rule) in self.rules().iter().enumerate() {
-            if by.is_some() && !rule.only_adds() {
+            if found.by.is_some() && !rule.only_adds() {
                 continue;
             }
             let takes = rule.paths.iter().any(|pattern| pattern.matches(path, case));
@@ -227,31 +273,77 @@ impl Policy {
                 Some(Fit::Wholly) => Outcome::Governs,
                 Some(Fit::ButForGroups) => Outcome::AsksWhoItIs,
             };
-            let asks = match fit {
-                Some(Fit::ButForGroups) => Requirement::sign_in(),
-                _ => rule.require.clone(),
-            };
-            match outcome {
-                Outcome::Adds => added.push(asks),
-                Outcome::Governs | Outcome::AsksWhoItIs => by = Some((Governor::Rule(index), asks)),
-                Outcome::DoesNotApply | Outcome::MetBelow | Outcome::OnlyWatched => {}
+            match (outcome, fit) {
+                (Outcome::Adds, Some(fit)) => found.added.push((index, fit)),
+                (Outcome::Governs | Outcome::AsksWhoItIs, Some(fit)) => {
+                    found.by = Some((index, fit));
+                }
+                _ => {}
             }
             // Rules with other paths are many, and say nothing.
             if takes {
-                let rule_path = Governor::Rule(index).to_string();
-                tried.push(Trial {
-                    rule: rule_path,
-                    conditions: conditions(rule, look, sent),
+                let conditions = conditions(rule, look, sent);
+                found.tried.push(Trial {
+                    rule: Governor::Rule(index).to_string(),
+                    conditions,
                     outcome,
                 });
             }
         }
-        let (by, asks) = by.unwrap_or((Governor::Otherwise, self.otherwise().clone()));
-        let asks = added.iter().fold(asks, |asks, more| asks.and(more));
-        let by = by.to_string();
-        note(governed, by, tried, asks, reading);
+        found
     }
 }
+
+/// What came of holding the rules against one path.
+#[derive(Debug, Default)]
+struct Tried {
+    tried: Vec<Trial>,
+    /// The rule that governs, if one does, and those that add.
+    by: Option<(usize, Fit)>,
+    added: Vec<(usize, Fit)>,
+}
+
+/// What counts of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Counts {
+    /// All of it.
+    Always,
+    /// Only rules that add.
+    OnlyWhatAdds,
+}
+
+impl Tried {
+    /// Tells it of this `reading`, beside what was told already.
+    fn told(
+        self,
+        reading: String,
+        policy: &Policy,
+        counts: Counts,
+        governed: &mut Vec<(Governed, Requirement)>,
+    ) {
+        let asks = |(index, fit): &(usize, Fit)| match (policy.rules().get(*index), fit) {
+            (Some(rule), Fit::Wholly) => rule.require.clone(),
+            (Some(_), Fit::ButForGroups) => Requirement::sign_in(),
+            (None, _) => Requirement::nobody(),
+        };
+        let added = self.added.iter().map(asks);
+        let (by, asks) = match (counts, &self.by) {
+            (Counts::OnlyWhatAdds, _) => {
+                let Some(asks) = added.reduce(|asks, more| asks.and(&more)) else { return };
+                (ADDED.to_owned(), asks)
+            }
+            (Counts::Always, by) => {
+                let governor = by.map_or(Governor::Otherwise, |(index, _)| Governor::Rule(index));
+                let first = by.as_ref().map_or_else(|| policy.otherwise().clone(), asks);
+                (governor.to_string(), added.fold(first, |asks, more| asks.and(&more)))
+            }
+        };
+        note(governed, by, self.tried, asks, reading);
+    }
+}
+
+/// What stands in the place of a governor where a path is only guessed and no rule names it.
+const ADDED: &str = "what is added";
 
 /// One way of a method through the rules.
 struct Way<'r> {

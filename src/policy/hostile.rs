@@ -10,13 +10,14 @@ use super::pattern::{Covering, Malformed, Pattern};
 use super::reading::closure;
 use super::request::{OwnPage, Request, Shown, Unreadable};
 use super::rules::{Asker, Governor, Policy, Rule};
+use super::work::Work;
 use crate::domain::assurance::{Level, Requirement};
 
 /// Somebody somewhere.
 pub(super) const STRANGER: Asker<'static> =
     Asker { address: Some(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)), known: None };
 
-fn rule(paths: &[&str], require: Requirement) -> Rule {
+pub(super) fn rule(paths: &[&str], require: Requirement) -> Rule {
     let paths = paths.iter().map(|path| Pattern::from_str(path).unwrap()).collect();
     Rule::new(paths, require)
 }
@@ -434,7 +435,7 @@ proptest! {
     fn the_fast_way_is_the_slow_way_for_ordinary_paths(path in odd_path()) {
         let Ok(request) = Request::read(path.as_bytes()) else { return Ok(()) };
         let fast: Vec<_> = request.readings().map(|path| Shown(path).to_string()).collect();
-        let slow = closure(request.path().to_vec()).unwrap();
+        let slow = closure(request.path().to_vec(), &mut Work::default()).unwrap();
         let slow: Vec<_> = slow.iter().map(|path| Shown(path).to_string()).collect();
         prop_assert_eq!(fast, slow);
     }

@@ -4,18 +4,18 @@
 //! end that take it. Each such place keeps its rules by their further conditions: by network, by
 //! group, by method. Of all that apply, the one that stands first in the file governs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
-
-use ipnet::IpNet;
-use smallvec::SmallVec;
 
 use super::below::Below;
 use super::named::Named;
-use super::pattern::{Case, Pattern, Segment, split};
+use super::pattern::{Case, Pattern};
 use super::query::{Query, Wanted};
 use super::reach::Reach;
-use super::rules::{Fit, Look, Rule};
+use super::rules::{Fit, Look, Network, Rule};
+use super::tree::{End, Ends, Planting, Tree};
+use super::work::Work;
+use ipnet::IpNet;
 
 /// The position of a rule in the file.
 type Position = usize;
@@ -23,35 +23,30 @@ type Position = usize;
 /// Rules by what they take; see the module.
 #[derive(Clone, Debug)]
 pub(super) struct Index {
-    exact: Tree,
-    folded: Tree,
+    /// As written; `None` where letter case makes no difference to any pattern.
+    exact: Option<Layout>,
+    folded: Layout,
     /// What rules that only add look for.
     wanted: Wanted,
     /// The methods that rules tell apart.
     pub(super) named: Named,
     /// Whether any rule looks at networks.
     pub(super) looks_at_networks: bool,
-    /// Which rules are laid out, in file order.
-    which: Box<[Position]>,
 }
 
-/// Patterns by their segments; the root is the first node.
+/// Patterns in one letter case, and the rules at each of their ends.
 #[derive(Clone, Debug)]
-struct Tree(Vec<Node>);
-
-#[derive(Clone, Debug, Default)]
-struct Node {
-    literals: HashMap<Box<[u8]>, usize>,
-    one: Option<usize>,
-    any: Option<usize>,
-    /// Whether this node stands for any number of segments.
-    is_any: bool,
-    here: Here,
+struct Layout {
+    tree: Tree,
+    /// By [`End`].
+    here: Box<[Here]>,
 }
 
 /// The rules that have a pattern which ends in one place, each list in file order.
 #[derive(Clone, Debug, Default)]
 struct Here {
+    /// Whether the pattern names a literal segment.
+    is_named: bool,
     /// The first rule without further conditions: none behind it ever governs here.
     free: Option<Position>,
     conditional: Option<Box<Conditional>>,
@@ -75,20 +70,21 @@ struct Conditional {
 pub(super) struct Found {
     pub(super) position: Position,
     pub(super) fit: Fit,
+    /// Whether a pattern of it that names a literal segment takes the path.
+    pub(super) is_named: bool,
 }
 
 impl Index {
     /// Lays out those of `rules` whose positions are given; letter case of values counts where `exact`.
     pub(super) fn of(rules: &[Rule], which: &[Position], exact: bool) -> Self {
-        let tree = |case| Tree::of(rules, which, case);
         let laid_out = || which.iter().filter_map(|at| Some((*at, rules.get(*at)?)));
+        let is_cased = laid_out().flat_map(|(_, rule)| &rule.paths).any(Pattern::is_cased);
         Self {
-            exact: tree(Case::Exact),
-            folded: tree(Case::Folded),
+            exact: is_cased.then(|| Layout::of(laid_out(), Case::Exact)),
+            folded: Layout::of(laid_out(), Case::Folded),
             wanted: Wanted::of(laid_out(), exact),
             named: Named::of(laid_out().map(|(_, rule)| rule)),
             looks_at_networks: laid_out().any(|(_, rule)| !rule.networks.is_empty()),
-            which: which.into(),
         }
     }
 
@@ -103,150 +99,116 @@ impl Index {
         self.wanted.sent(query)
     }
 
-    /// The rule that governs one reading of a path, if any does.
+    /// Where the patterns end that take one reading of a path.
+    pub(super) fn ends(&self, path: &[u8], case: Case, work: &mut Work) -> Ends {
+        self.layout(case).tree.ends(path, work)
+    }
+
+    /// The rule that governs what ends there, if any does.
     pub(super) fn governor(
         &self,
         rules: &[Rule],
-        path: &[u8],
-        case: Case,
+        (ends, case): (&[End], Case),
         look: &Look<'_>,
+        work: &mut Work,
     ) -> Option<Found> {
         let mut first: Option<Found> = None;
-        self.tree(case).walk(path, &mut |here| {
-            let before = first.map_or(Position::MAX, |found| found.position);
-            if let Some(found) = here.first(rules, look, before) {
-                first = Some(found);
+        for here in self.layout(case).here_of(ends) {
+            // One rule may take a path by several patterns.
+            let before = first.map_or(Position::MAX, |found| found.position + 1);
+            if let Some(found) = here.first(rules, look, before, work) {
+                let again = first.filter(|first| first.position == found.position);
+                let is_named = again.is_some_and(|first| first.is_named) || here.is_named;
+                first = Some(Found { is_named, ..found });
             }
-        });
+        }
         first
     }
 
-    /// Every rule of `sent` that adds something to one reading of a path; some may come twice.
+    /// Every rule of `sent` that adds something to what ends there, in file order.
     pub(super) fn added(
         &self,
         rules: &[Rule],
         sent: &[Position],
-        path: &[u8],
-        case: Case,
+        (ends, case): (&[End], Case),
         look: &Look<'_>,
-        mut each: impl FnMut(Found),
-    ) {
-        self.tree(case).walk(path, &mut |here| {
+        work: &mut Work,
+    ) -> Vec<Found> {
+        let mut added = Vec::new();
+        for here in self.layout(case).here_of(ends) {
+            work.spend(sent.len());
             for position in sent.iter().filter(|at| here.adds.binary_search(at).is_ok()) {
-                let Some(rule) = rules.get(*position) else { continue };
-                if let Some(fit) = rule.fits(look) {
-                    each(Found { position: *position, fit });
-                }
+                let fit = rules.get(*position).and_then(|rule| rule.fits(look));
+                added.extend(fit.map(|fit| Found {
+                    position: *position,
+                    fit,
+                    is_named: here.is_named,
+                }));
             }
-        });
+        }
+        added.sort_unstable_by_key(|found| found.position);
+        added.dedup_by_key(|found| found.position);
+        added
     }
 
     /// Every rule that may govern what lies below `path`, as far as `reach` says; see [`Below`].
     pub(super) fn below(
         &self,
         rules: &[Rule],
-        path: &[u8],
-        case: Case,
-        look: &Look<'_>,
-        reach: Reach,
+        (path, case): (&[u8], Case),
+        (look, reach): (&Look<'_>, Reach),
         sent: &[Position],
+        work: &mut Work,
     ) -> Below {
-        let laid_out = self.which.iter().filter_map(|at| Some((*at, rules.get(*at)?)));
-        Below::of(laid_out, path, case, look, reach, |position| sent.contains(&position))
+        let layout = self.layout(case);
+        let ends = layout.tree.below(path, reach == Reach::Literally, work);
+        let positions: BTreeSet<Position> =
+            layout.here_of(&ends).flat_map(Here::positions).collect();
+        work.spend(positions.len() * (RULE + path.len()));
+        let there = positions.into_iter().filter_map(|at| Some((at, rules.get(at)?)));
+        Below::of(there, path, case, look, reach, |position| sent.contains(&position))
     }
 
-    fn tree(&self, case: Case) -> &Tree {
-        match case {
-            Case::Exact => &self.exact,
-            Case::Folded => &self.folded,
+    /// The letter case in which patterns are kept for this one: where it makes no difference to any of
+    /// them, both are one.
+    pub(super) fn case(&self, case: Case) -> Case {
+        if self.exact.is_some() { case } else { Case::Folded }
+    }
+
+    /// The patterns in this letter case.
+    pub(super) fn tree(&self, case: Case) -> &Tree {
+        &self.layout(case).tree
+    }
+
+    fn layout(&self, case: Case) -> &Layout {
+        match (case, &self.exact) {
+            (Case::Exact, Some(exact)) => exact,
+            (Case::Folded, _) | (Case::Exact, None) => &self.folded,
         }
     }
 }
 
-impl Tree {
-    fn of(rules: &[Rule], which: &[Position], case: Case) -> Self {
-        let mut tree = Self(vec![Node::default()]);
-        for position in which.iter().copied() {
-            let Some(rule) = rules.get(position) else { continue };
+impl Layout {
+    fn of<'r>(rules: impl Iterator<Item = (Position, &'r Rule)>, case: Case) -> Self {
+        let mut planting = Planting::new(case);
+        let mut here: Vec<Here> = Vec::new();
+        for (position, rule) in rules {
             for pattern in &rule.paths {
-                let end = tree.end_of(pattern, case);
-                if let Some(node) = tree.0.get_mut(end) {
-                    node.here.add(position, rule);
+                let Some(end) = planting.end_of(pattern) else { continue };
+                let end = end as usize;
+                if end == here.len() {
+                    here.push(Here { is_named: pattern.is_named(), ..Here::default() });
+                }
+                if let Some(here) = here.get_mut(end) {
+                    here.add(position, rule);
                 }
             }
         }
-        tree
+        Self { tree: planting.grown(), here: here.into() }
     }
 
-    /// The node at which `pattern` ends, made where it is not there.
-    fn end_of(&mut self, pattern: &Pattern, case: Case) -> usize {
-        let mut at = 0;
-        for segment in pattern.segments() {
-            let new = self.0.len();
-            let Some(node) = self.0.get_mut(at) else { return at };
-            let is_any = matches!(segment, Segment::Any);
-            at = match segment {
-                Segment::Literal { exact, folded } => {
-                    let literal = if case == Case::Exact { exact } else { folded };
-                    *node.literals.entry(literal.clone()).or_insert(new)
-                }
-                Segment::One => *node.one.get_or_insert(new),
-                // Any number of segments, and then any number of them, is any number.
-                Segment::Any if node.is_any => at,
-                Segment::Any => *node.any.get_or_insert(new),
-            };
-            if at == new {
-                self.0.push(Node { is_any, ..Node::default() });
-            }
-        }
-        at
-    }
-
-    /// Calls `each` with every place at which a pattern ends that takes `path`; some may come twice.
-    fn walk(&self, path: &[u8], each: &mut impl FnMut(&Here)) {
-        let mut states: SmallVec<[usize; 16]> = SmallVec::new();
-        self.reach(0, &mut states, each);
-        let mut rest = Some(path.strip_prefix(b"/").unwrap_or(path));
-        while let Some(path) = rest {
-            let (segment, after) = split(path);
-            let mut next = SmallVec::new();
-            for node in states.iter().filter_map(|at| Some((*at, self.0.get(*at)?))) {
-                let (at, node) = node;
-                if node.is_any && !next.contains(&at) {
-                    next.push(at);
-                }
-                if let Some(literal) = node.literals.get(segment) {
-                    self.reach(*literal, &mut next, each);
-                }
-                if let Some(one) = node.one.filter(|_| !segment.is_empty()) {
-                    self.reach(one, &mut next, each);
-                }
-            }
-            states = next;
-            rest = after;
-            if states.is_empty() {
-                return;
-            }
-        }
-        for node in states.iter().filter_map(|at| self.0.get(*at)).filter(|node| !node.is_any) {
-            each(&node.here);
-        }
-    }
-
-    /// Comes to a node, and to what takes any number of segments behind it: none is one, too.
-    /// Where a pattern ends so, it takes whatever follows.
-    fn reach(&self, at: usize, states: &mut SmallVec<[usize; 16]>, each: &mut impl FnMut(&Here)) {
-        if states.contains(&at) {
-            return;
-        }
-        states.push(at);
-        let Some(any) = self.0.get(at).and_then(|node| node.any) else { return };
-        if !states.contains(&any) {
-            states.push(any);
-            if let Some(node) = self.0.get(any) {
-                each(&node.here);
-            }
-        }
+    fn here_of(&self, ends: &[End]) -> impl Iterator<Item = &Here> {
+        ends.iter().filter_map(|end| self.here.get(*end as usize))
     }
 }
 
@@ -284,17 +246,34 @@ impl Here {
         }
     }
 
+    /// Every rule here that may count.
+    fn positions(&self) -> impl Iterator<Item = Position> {
+        let conditional = self.conditional.iter().flat_map(|conditional| {
+            let by_method = conditional.by_method.values().flatten();
+            conditional.networked.iter().chain(&conditional.grouped).chain(by_method)
+        });
+        self.free.iter().chain(conditional).chain(&self.adds).copied()
+    }
+
     /// The first rule here that fits and stands before `before`.
-    fn first(&self, rules: &[Rule], look: &Look<'_>, before: Position) -> Option<Found> {
+    fn first(
+        &self,
+        rules: &[Rule],
+        look: &Look<'_>,
+        before: Position,
+        work: &mut Work,
+    ) -> Option<Found> {
+        let is_named = self.is_named;
         let free = self.free.filter(|free| *free < before);
-        let mut first = free.map(|position| Found { position, fit: Fit::Wholly });
+        let mut first = free.map(|position| Found { position, fit: Fit::Wholly, is_named });
         let mut before = free.unwrap_or(before);
         let Some(conditional) = &self.conditional else { return first };
-        conditional.lists(look, |list| {
+        conditional.lists(look, work, |list, work| {
             let mut near = list.iter().take_while(|position| **position < before);
             let found = near.find_map(|position| {
+                work.spend(RULE);
                 let fit = rules.get(*position)?.fits(look)?;
-                Some(Found { position: *position, fit })
+                Some(Found { position: *position, fit, is_named })
             });
             if let Some(found) = found {
                 before = found.position;
@@ -307,33 +286,44 @@ impl Here {
 
 impl Conditional {
     /// Every list in which a rule may stand that fits.
-    fn lists(&self, look: &Look<'_>, mut each: impl FnMut(&[Position])) {
+    fn lists(
+        &self,
+        look: &Look<'_>,
+        work: &mut Work,
+        mut each: impl FnMut(&[Position], &mut Work),
+    ) {
         match look.network {
-            super::rules::Network::At(address) => {
+            Network::At(address) => {
                 for (length, networks) in &self.by_network {
+                    work.spend(RULE);
                     let around = around(address, *length);
                     if let Some(list) = around.and_then(|network| networks.get(&network)) {
-                        each(list);
+                        each(list, work);
                     }
                 }
             }
-            super::rules::Network::All => each(&self.networked),
-            super::rules::Network::None => {}
+            Network::All => each(&self.networked, work),
+            Network::None => {}
         }
         match look.known {
             Some(identity) => {
-                let lists = identity.groups.iter().filter_map(|group| self.by_group.get(group));
-                for list in lists {
-                    each(list);
+                for group in &identity.groups {
+                    work.spend(RULE);
+                    if let Some(list) = self.by_group.get(group) {
+                        each(list, work);
+                    }
                 }
             }
-            None => each(&self.grouped),
+            None => each(&self.grouped, work),
         }
         if let Some(list) = self.by_method.get(look.method) {
-            each(list);
+            each(list, work);
         }
     }
 }
+
+/// What it costs to hold one more rule against a request.
+const RULE: usize = 8;
 
 /// Networks of IPv4 and IPv6 with prefixes of one length are kept together.
 fn length(network: &IpNet) -> u8 {

@@ -6,8 +6,10 @@
 
 mod below;
 pub mod explain;
+mod guess;
 pub mod header;
 mod index;
+mod judged;
 mod method;
 mod named;
 pub mod pattern;
@@ -16,6 +18,10 @@ mod reading;
 mod reach;
 pub mod request;
 pub mod rules;
+mod short_name;
+mod tree;
+mod unicode;
+mod work;
 
 pub use explain::{Asks, Explanation};
 pub use method::is_standard;
@@ -26,6 +32,10 @@ pub use rules::{Asker, Governor, Options, Parameter, Policy, Rule, Ruling};
 
 #[cfg(test)]
 mod corpus;
+#[cfg(test)]
+mod dearest;
+#[cfg(test)]
+mod guessing;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]

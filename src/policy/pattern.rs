@@ -91,6 +91,49 @@ impl Pattern {
         path
     }
 
+    /// Whether it is a folder of one name, with everything in it.
+    pub fn is_literal_folder(&self) -> bool {
+        let is_literal = |segment: &Segment| matches!(segment, Segment::Literal { .. });
+        self.written.ends_with('/')
+            && self.place().is_some_and(|place| place.iter().all(is_literal))
+    }
+
+    /// Whether it is written for a folder, and this is the one, with its last slash, in any letter case.
+    pub(super) fn is_folder(&self, folder: &[u8]) -> bool {
+        let Some(place) = self.place() else { return false };
+        let mut segments = folder.split(|byte| *byte == b'/').skip(1);
+        let all = place
+            .iter()
+            .all(|named| segments.next().is_some_and(|segment| named.takes_in_any_case(segment)));
+        all && segments.next() == Some(b"") && segments.next().is_none()
+    }
+
+    /// Whether this folder is below the one that this is written for, in any letter case.
+    pub(super) fn holds(&self, folder: &[u8]) -> bool {
+        let Some(place) = self.place() else { return false };
+        let mut segments = folder.split(|byte| *byte == b'/').skip(1);
+        place
+            .iter()
+            .all(|named| segments.next().is_some_and(|segment| named.takes_in_any_case(segment)))
+    }
+
+    /// Whether `path` may be below the folder that this is written for.
+    pub(super) fn may_hold(&self, path: &[u8]) -> bool {
+        let first = path.split(|byte| *byte == b'/').nth(1).unwrap_or_default();
+        self.segments.first().is_none_or(|segment| segment.takes_in_any_case(first))
+    }
+
+    /// Whether it names a segment: `/admin/` does, `/`, `/*` and `/**/*` do not.
+    pub fn is_named(&self) -> bool {
+        self.segments.iter().any(|segment| matches!(segment, Segment::Literal { .. }))
+    }
+
+    /// Whether one of its segments is this one, which is [`fold`]ed.
+    pub(super) fn names(&self, segment: &[u8]) -> bool {
+        let is = |named: &Segment| matches!(named, Segment::Literal { folded, .. } if **folded == *segment);
+        self.segments.iter().any(is)
+    }
+
     /// Whether this pattern takes every path.
     pub fn takes_all(&self) -> bool {
         matches!(*self.segments, [Segment::Any])
@@ -143,6 +186,16 @@ fn beginnings(pattern: &Pattern) -> impl Iterator<Item = &[Segment]> {
 }
 
 impl Segment {
+    fn takes_in_any_case(&self, segment: &[u8]) -> bool {
+        match self {
+            Self::Literal { folded, .. } => {
+                fold(segment).map_or(**folded == *segment, |segment| **folded == *segment)
+            }
+            Self::One => !segment.is_empty(),
+            Self::Any => true,
+        }
+    }
+
     pub(super) fn takes(&self, segment: &[u8], case: Case) -> bool {
         match (self, case) {
             (Self::Literal { exact, .. }, Case::Exact) => **exact == *segment,

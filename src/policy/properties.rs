@@ -12,7 +12,13 @@ use super::{Asker, Asks, Depth, Options, Parameter, Policy, Request, Role, Rule,
 use crate::domain::assurance::{Kinds, Only, Requirement};
 use crate::domain::identity::{Identity, UserId};
 
-const PATTERNS: [&str; 14] = [
+const PATTERNS: [&str; 20] = [
+    "/a.php",
+    "/b/index.php",
+    "/**/b.html",
+    "/index.php/",
+    "/c/d.json",
+    "/longer-name/",
     "/",
     "/a",
     "/a/",
@@ -28,7 +34,23 @@ const PATTERNS: [&str; 14] = [
     "/a/b/c/d",
     "/**/b/**/d/",
 ];
-const TARGETS: [&str; 24] = [
+const TARGETS: [&str; 40] = [
+    "/a.php?/a/b",
+    "/b?/x/..%2Fa&q=1",
+    "/a/@@b",
+    "/a/b!x.html",
+    "/a.php/b/x",
+    "/index.php/a/b",
+    "/index/c",
+    "/b/",
+    "/a.json",
+    "/x/b.html/a",
+    "/LONGER~1/x",
+    "/(S(x))/a/b",
+    "/a:x/b",
+    "/c/d",
+    "/cgi-bin/x/a/b",
+    "/%EF%BD%81/b",
     "/",
     "/a",
     "/a/",
@@ -55,10 +77,10 @@ const TARGETS: [&str; 24] = [
     "/a/b/c/d/?q=1;r=3",
 ];
 
-struct Draw(StdRng);
+pub(super) struct Draw(StdRng);
 
 impl Draw {
-    fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         Self(StdRng::seed_from_u64(seed))
     }
 
@@ -157,8 +179,14 @@ impl Draw {
         (0..self.0.random_range(8..40)).map(|_| rule(self)).collect()
     }
 
+    pub(super) fn policy(&mut self) -> Policy {
+        let rules = if self.often(50) { self.rules() } else { self.crowd() };
+        Policy::with(rules, self.requirement(), self.options())
+    }
+
     fn options(&mut self) -> Options {
-        Options { case_sensitive: self.often(20), ..Options::default() }
+        let scripts = vec!["/cgi-bin/".parse().unwrap()];
+        Options { case_sensitive: self.often(20), scripts, ..Options::default() }
     }
 
     fn request(&mut self, more: bool) -> [Request; 2] {
@@ -212,7 +240,7 @@ fn many_rules_for_one_place_are_decided_as_if_read_from_the_top() {
         let rules = draw.crowd();
         let options = draw.options();
         let otherwise = draw.requirement();
-        let policy = Policy::with(rules.clone(), otherwise.clone(), options);
+        let policy = Policy::with(rules.clone(), otherwise.clone(), options.clone());
         let obeyed = rules.into_iter().map(|rule| Rule { enforce: true, ..rule }).collect();
         let all_obeyed = Policy::with(obeyed, otherwise, options);
         for _ in 0..20 {
@@ -273,7 +301,13 @@ fn what_acts_on_all_below_a_path_is_asked_at_least_what_is_asked_there() {
     let mut draw = Draw::new(8);
     for _ in 0..3_000 {
         let options = Options { webdav: true, ..draw.options() };
-        let policy = Policy::with(draw.rules(), draw.requirement(), options);
+        // What a part may be taken for where rules name files is not asked of the whole.
+        let mut rules = draw.rules();
+        for rule in &mut rules {
+            rule.paths.retain(|path| !path.to_string().contains('.'));
+        }
+        rules.retain(|rule| !rule.paths.is_empty());
+        let policy = Policy::with(rules, draw.requirement(), options);
         let identity = draw.identity();
         let asker = Asker { address: draw.address(), known: identity.as_ref() };
         let asks = |method, target: &str, depth, others: &[(Role, Vec<u8>)]| {
@@ -384,7 +418,7 @@ fn a_rule_that_looks_at_the_query_never_lowers_what_is_asked() {
         let rule = draw.rule();
         more.insert(place, Rule { query, enforce: true, ..rule });
         let (without, with) = (
-            Policy::with(rules, otherwise.clone(), options),
+            Policy::with(rules, otherwise.clone(), options.clone()),
             Policy::with(more, otherwise, options),
         );
         let [_, request] = draw.request(false);
@@ -402,7 +436,7 @@ fn a_rule_that_is_only_watched_decides_as_if_it_were_absent() {
         let (rules, otherwise, options) = (draw.rules(), draw.requirement(), draw.options());
         let obeyed = rules.iter().filter(|rule| rule.enforce).cloned().collect();
         let (all, without) = (
-            Policy::with(rules, otherwise.clone(), options),
+            Policy::with(rules, otherwise.clone(), options.clone()),
             Policy::with(obeyed, otherwise, options),
         );
         let [_, request] = draw.request(false);

@@ -4,55 +4,61 @@
 //! [`Step`] here is something that real software does; [`closure`] takes them in every order and
 //! combination, and keeps every path it meets on the way. Nothing is cleaned away.
 
-use std::collections::HashMap;
+use std::hash::{Hash as _, Hasher as _};
 
-/// More readings than this of one path are not plausible but hostile.
-pub(super) const MOST_READINGS: usize = 512;
+use rustc_hash::{FxHashMap, FxHasher};
+use smallvec::SmallVec;
 
-/// What all steps on the way write is no longer than this, in bytes: it bounds the work that one
-/// long odd target can make.
-const MOST_BYTES: usize = 512 * 1024;
+use super::work::Work;
 
 /// How often software decodes: once itself, and once what stands in front of it or behind it.
 const MOST_DECODINGS: u8 = 2;
 
-/// What software does to a path. `None`: this step changes nothing here.
-type Step = fn(&[u8]) -> Option<Vec<u8>>;
+/// What software does to a path, written to an empty buffer; the same again where nothing changes.
+type Step = fn(&[u8], &mut Vec<u8>);
 
-const STEPS: &[Step] = &[
-    merge_slashes,
-    resolve_dots,
-    turn_backslashes,
-    cut_parameters,
-    cut_at_first_parameter,
-    cut_at_query,
-    trim_segments,
-    drop_authority,
-    drop_last_slash,
-    read_overlong,
+/// Each step, and what a path must have for it to change anything.
+const STEPS: &[(Has, Step)] = &[
+    (Has::DOUBLE_SLASH, merge_slashes),
+    (Has::DOTS, resolve_dots),
+    (Has::BACKSLASH, turn_backslashes),
+    (Has::SEMICOLON, cut_parameters),
+    (Has::SEMICOLON, cut_at_first_parameter),
+    (Has::QUERY, cut_at_query),
+    (Has::TRAILING, trim_segments),
+    (Has::DOUBLE_SLASH, drop_authority),
+    (Has::LAST_SLASH, drop_last_slash),
+    (Has::OVERLONG, decode_overlong),
 ];
 
 /// These steps use up one decoding each.
-const DECODINGS: &[Step] = &[decode, decode_but_separators];
+const DECODINGS: &[Step] = &[decode, decode_but_separators, decode_utf_16];
 
-/// There are more readings than [`MOST_READINGS`], or they are too long.
+/// There are more readings than any request may cost.
 #[derive(Debug)]
 pub(super) struct TooMany;
 
 /// Every reading of `path`, itself first, each once.
-pub(super) fn closure(path: Vec<u8>) -> Result<Vec<Vec<u8>>, TooMany> {
+pub(super) fn closure(path: Vec<u8>, work: &mut Work) -> Result<Vec<Vec<u8>>, TooMany> {
     let mut readings = Readings::default();
-    readings.add(path, 0)?;
+    readings.add(&path, 0, work)?;
+    let (mut path, mut reading) = (path, Vec::new());
     let mut next = 0;
     while let Some((index, decodings)) = readings.queue.get(next).copied() {
         next += 1;
-        let path = readings.found[index].clone();
-        for reading in STEPS.iter().filter_map(|step| step(&path)) {
-            readings.add(reading, decodings)?;
+        path.clone_from(&readings.found[index]);
+        let has = Has::of(&path);
+        let mut take = |step: Step, decodings| {
+            reading.clear();
+            step(&path, &mut reading);
+            if reading == path { Ok(()) } else { readings.add(&reading, decodings, work) }
+        };
+        for (_, step) in STEPS.iter().filter(|(needs, _)| has.any(*needs)) {
+            take(*step, decodings)?;
         }
-        if decodings < MOST_DECODINGS {
-            for reading in DECODINGS.iter().filter_map(|step| step(&path)) {
-                readings.add(reading, decodings + 1)?;
+        if decodings < MOST_DECODINGS && has.any(Has::PERCENT) {
+            for step in DECODINGS {
+                take(*step, decodings + 1)?;
             }
         }
     }
@@ -64,33 +70,88 @@ pub(super) fn closure(path: Vec<u8>) -> Result<Vec<Vec<u8>>, TooMany> {
 #[derive(Default)]
 struct Readings {
     found: Vec<Vec<u8>>,
+    /// After how few decodings each of `found` was met.
+    fewest: Vec<u8>,
     queue: Vec<(usize, u8)>,
-    /// Where each path is in `found`, and after how few decodings it was met.
-    fewest: HashMap<Vec<u8>, (usize, u8)>,
-    bytes: usize,
+    /// Where in `found` the paths are that have this hash.
+    by_hash: FxHashMap<u64, SmallVec<[usize; 1]>>,
 }
 
 impl Readings {
-    fn add(&mut self, path: Vec<u8>, decodings: u8) -> Result<(), TooMany> {
-        self.bytes += path.len();
-        let index = match self.fewest.get_mut(&path) {
-            Some((_, fewest)) if *fewest <= decodings => return Ok(()),
-            Some((index, fewest)) => {
-                *fewest = decodings;
-                *index
-            }
-            None => {
-                let index = self.found.len();
-                self.found.push(path.clone());
-                self.fewest.insert(path, (index, decodings));
-                index
-            }
-        };
-        self.queue.push((index, decodings));
-        if self.found.len() > MOST_READINGS || self.bytes > MOST_BYTES {
+    fn add(&mut self, path: &[u8], decodings: u8, work: &mut Work) -> Result<(), TooMany> {
+        work.spend(READING + 2 * path.len());
+        if work.is_spent() {
             return Err(TooMany);
         }
+        let mut hasher = FxHasher::default();
+        path.hash(&mut hasher);
+        let alike = self.by_hash.entry(hasher.finish()).or_default();
+        if let Some(index) = alike.iter().copied().find(|index| self.found[*index] == path) {
+            if self.fewest[index] > decodings {
+                self.fewest[index] = decodings;
+                self.queue.push((index, decodings));
+            }
+            return Ok(());
+        }
+        // Whoever could choose paths of one hash pays for comparing them.
+        work.spend(READING * alike.len());
+        let index = self.found.len();
+        alike.push(index);
+        self.found.push(path.to_vec());
+        self.fewest.push(decodings);
+        self.queue.push((index, decodings));
         Ok(())
+    }
+}
+
+/// What one more reading costs beside its bytes.
+const READING: usize = 48;
+
+/// Which of the things are in a path that steps change.
+#[derive(Clone, Copy)]
+struct Has(u16);
+
+impl Has {
+    const PERCENT: Self = Self(1);
+    const BACKSLASH: Self = Self(1 << 1);
+    const SEMICOLON: Self = Self(1 << 2);
+    const QUERY: Self = Self(1 << 3);
+    const DOUBLE_SLASH: Self = Self(1 << 4);
+    const LAST_SLASH: Self = Self(1 << 5);
+    const DOTS: Self = Self(1 << 6);
+    const TRAILING: Self = Self(1 << 7);
+    const OVERLONG: Self = Self(1 << 8);
+
+    fn of(path: &[u8]) -> Self {
+        let mut has = if path.ends_with(b"/") { Self::LAST_SLASH.0 } else { 0 };
+        let mut before = 0;
+        for &byte in path {
+            has |= match byte {
+                b'%' => Self::PERCENT.0,
+                b'\\' => Self::BACKSLASH.0,
+                b';' => Self::SEMICOLON.0,
+                b'?' | b'#' => Self::QUERY.0,
+                b'/' => match before {
+                    b'/' => Self::DOUBLE_SLASH.0,
+                    b'.' => Self::DOTS.0 | Self::TRAILING.0,
+                    b' ' => Self::TRAILING.0,
+                    _ => 0,
+                },
+                0xC0 | 0xC1 | 0xE0 | 0xF0 => Self::OVERLONG.0,
+                _ => 0,
+            };
+            before = byte;
+        }
+        has |= match before {
+            b'.' => Self::DOTS.0 | Self::TRAILING.0,
+            b' ' => Self::TRAILING.0,
+            _ => 0,
+        };
+        Self(has)
+    }
+
+    const fn any(self, of: Self) -> bool {
+        self.0 & of.0 != 0
     }
 }
 
@@ -105,6 +166,11 @@ pub(super) fn escape(bytes: &[u8]) -> Option<u8> {
 /// Decodes the escapes of the bytes that `wanted` picks; broken ones stay as they are.
 pub(super) fn decode_where(path: &[u8], wanted: impl Fn(u8) -> bool) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(path.len());
+    decode_into(path, wanted, &mut out);
+    (out.len() != path.len()).then_some(out)
+}
+
+fn decode_into(path: &[u8], wanted: impl Fn(u8) -> bool, out: &mut Vec<u8>) {
     let mut rest = path;
     while let [first, tail @ ..] = rest {
         if let Some(byte) = escape(rest).filter(|byte| wanted(*byte)) {
@@ -115,28 +181,50 @@ pub(super) fn decode_where(path: &[u8], wanted: impl Fn(u8) -> bool) -> Option<V
             rest = tail;
         }
     }
-    (out.len() != path.len()).then_some(out)
 }
 
-fn decode(path: &[u8]) -> Option<Vec<u8>> {
-    decode_where(path, |_| true)
+fn decode(path: &[u8], out: &mut Vec<u8>) {
+    decode_into(path, |_| true, out);
 }
 
 /// As routers do that split first and decode each segment then, and servers that leave `%2F` be:
 /// what was one segment stays one.
-fn decode_but_separators(path: &[u8]) -> Option<Vec<u8>> {
-    decode_where(path, |byte| byte != b'/' && byte != b'\\')
+fn decode_but_separators(path: &[u8], out: &mut Vec<u8>) {
+    decode_into(path, |byte| byte != b'/' && byte != b'\\', out);
 }
 
-fn merge_slashes(path: &[u8]) -> Option<Vec<u8>> {
-    let mut out = path.to_vec();
+/// `%u0061`, as IIS and old scripts write letters: two bytes, of which the first is mostly zero.
+fn decode_utf_16(path: &[u8], out: &mut Vec<u8>) {
+    let mut rest = path;
+    while let [first, tail @ ..] = rest {
+        if let Some(letter) = utf_16_escape(rest) {
+            let mut bytes = [0; 4];
+            out.extend_from_slice(letter.encode_utf8(&mut bytes).as_bytes());
+            rest = &rest[6..];
+        } else {
+            out.push(*first);
+            rest = tail;
+        }
+    }
+}
+
+fn utf_16_escape(bytes: &[u8]) -> Option<char> {
+    let [b'%', b'u' | b'U', digits @ ..] = bytes else { return None };
+    let digits = digits.get(..4)?;
+    let value = digits
+        .iter()
+        .try_fold(0, |value, digit| Some(value * 16 + char::from(*digit).to_digit(16)?))?;
+    char::from_u32(value)
+}
+
+fn merge_slashes(path: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(path);
     out.dedup_by(|next, previous| *next == b'/' && *previous == b'/');
-    changed(out, path)
 }
 
 /// RFC 3986 §5.2.4; what would climb above the root stays there.
-fn resolve_dots(path: &[u8]) -> Option<Vec<u8>> {
-    let mut kept: Vec<&[u8]> = Vec::new();
+fn resolve_dots(path: &[u8], out: &mut Vec<u8>) {
+    let mut kept: SmallVec<[&[u8]; 16]> = SmallVec::new();
     let mut ends_in_dots = false;
     for segment in segments(path) {
         ends_in_dots = matches!(segment, b"." | b"..");
@@ -149,32 +237,31 @@ fn resolve_dots(path: &[u8]) -> Option<Vec<u8>> {
     if ends_in_dots {
         kept.push(b"");
     }
-    changed(joined(kept), path)
+    join(kept, out);
 }
 
-fn turn_backslashes(path: &[u8]) -> Option<Vec<u8>> {
-    let out = path.iter().map(|byte| if *byte == b'\\' { b'/' } else { *byte }).collect();
-    changed(out, path)
+fn turn_backslashes(path: &[u8], out: &mut Vec<u8>) {
+    out.extend(path.iter().map(|byte| if *byte == b'\\' { b'/' } else { *byte }));
 }
 
 /// `/a;x=1/b` as `/a/b` (RFC 3986 §3.3 leaves parameters to the application).
-fn cut_parameters(path: &[u8]) -> Option<Vec<u8>> {
-    changed(joined(segments(path).map(|segment| before(segment, |byte| byte == b';'))), path)
+fn cut_parameters(path: &[u8], out: &mut Vec<u8>) {
+    join(segments(path).map(|segment| before(segment, |byte| byte == b';')), out);
 }
 
 /// `/a;x=1/b` as `/a`: as filters do that only know `;jsessionid`.
-fn cut_at_first_parameter(path: &[u8]) -> Option<Vec<u8>> {
-    changed(rooted(before(path, |byte| byte == b';')), path)
+fn cut_at_first_parameter(path: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(rooted(before(path, |byte| byte == b';')));
 }
 
 /// A `?` or `#` that came out of an escape ends the path for whoever decodes before splitting.
-fn cut_at_query(path: &[u8]) -> Option<Vec<u8>> {
-    changed(rooted(before(path, |byte| matches!(byte, b'?' | b'#'))), path)
+fn cut_at_query(path: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(rooted(before(path, |byte| matches!(byte, b'?' | b'#'))));
 }
 
 /// As Windows names files: trailing dots and spaces do not count.
-fn trim_segments(path: &[u8]) -> Option<Vec<u8>> {
-    changed(joined(segments(path).map(trim)), path)
+fn trim_segments(path: &[u8], out: &mut Vec<u8>) {
+    join(segments(path).map(trim), out);
 }
 
 /// Whether [`trim_segments`] would change this segment, dot segments apart.
@@ -195,18 +282,16 @@ fn trim(segment: &[u8]) -> &[u8] {
 
 /// `//host/a` as `/a`: as programs do that parse a target as a reference (RFC 3986 §4.2), with
 /// any number of slashes before the host (the URL standard of the browsers).
-fn drop_authority(path: &[u8]) -> Option<Vec<u8>> {
-    if !path.starts_with(b"//") {
-        return None;
-    }
-    let host = path.iter().position(|byte| *byte != b'/')?;
+fn drop_authority(path: &[u8], out: &mut Vec<u8>) {
+    let host = path.iter().position(|byte| *byte != b'/').filter(|_| path.starts_with(b"//"));
+    let Some(host) = host else { return out.extend_from_slice(path) };
     let end = path[host..].iter().position(|byte| *byte == b'/');
-    changed(end.map_or_else(|| b"/".to_vec(), |end| path[host + end..].to_vec()), path)
+    out.extend_from_slice(end.map_or(b"/", |end| &path[host + end..]));
 }
 
 /// Many routers answer for `/a/` as they do for `/a`.
-fn drop_last_slash(path: &[u8]) -> Option<Vec<u8>> {
-    without_last_slash(path).map(<[u8]>::to_vec)
+fn drop_last_slash(path: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(without_last_slash(path).unwrap_or(path));
 }
 
 /// `path` without its last slash; `None` for the root, or where there is none.
@@ -216,8 +301,7 @@ pub(super) fn without_last_slash(path: &[u8]) -> Option<&[u8]> {
 
 /// Reads the overlong forms of UTF-8 (RFC 3629 §3 forbids them, old decoders take them) as the
 /// ASCII they stand for.
-pub(super) fn read_overlong(path: &[u8]) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(path.len());
+fn decode_overlong(path: &[u8], out: &mut Vec<u8>) {
     let mut rest = path;
     loop {
         let (byte, length) = match rest {
@@ -233,7 +317,13 @@ pub(super) fn read_overlong(path: &[u8]) -> Option<Vec<u8>> {
         out.push(byte);
         rest = &rest[length..];
     }
-    (out.len() != path.len()).then_some(out)
+}
+
+/// The same of any text; `None` where nothing changes.
+pub(super) fn read_overlong(text: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len());
+    decode_overlong(text, &mut out);
+    (out.len() != text.len()).then_some(out)
 }
 
 /// The segments of `path`, without the slash it begins with.
@@ -241,24 +331,21 @@ pub(super) fn segments(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     path.strip_prefix(b"/").unwrap_or(path).split(|byte| *byte == b'/')
 }
 
-fn joined<'a>(segments: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
-    let mut out = Vec::new();
+fn join<'a>(segments: impl IntoIterator<Item = &'a [u8]>, out: &mut Vec<u8>) {
     for segment in segments {
         out.push(b'/');
         out.extend_from_slice(segment);
     }
-    rooted(&out)
+    if out.is_empty() {
+        out.push(b'/');
+    }
 }
 
-fn rooted(path: &[u8]) -> Vec<u8> {
-    if path.is_empty() { b"/".to_vec() } else { path.to_vec() }
+fn rooted(path: &[u8]) -> &[u8] {
+    if path.is_empty() { b"/" } else { path }
 }
 
 fn before(bytes: &[u8], end: impl Fn(u8) -> bool) -> &[u8] {
     let end = bytes.iter().position(|byte| end(*byte)).unwrap_or(bytes.len());
     &bytes[..end]
-}
-
-fn changed(out: Vec<u8>, path: &[u8]) -> Option<Vec<u8>> {
-    (out != path).then_some(out)
 }

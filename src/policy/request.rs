@@ -12,7 +12,8 @@ use smallvec::SmallVec;
 use super::method::Methods;
 use super::query::Query;
 use super::reach::{Depth, Role};
-use super::reading::{self, MOST_READINGS};
+use super::reading;
+use super::work::Work;
 
 /// Where our own pages are.
 pub const OWN: &str = "/.doorward/";
@@ -37,6 +38,10 @@ pub struct Request {
     readings: Readings,
     methods: Methods,
     query: Option<Query>,
+    /// The readings of the path that begins the query, if it begins as one does.
+    in_query: Option<Box<[Vec<u8>]>>,
+    /// What it took to read it.
+    work: Work,
     /// How deep below its path it reaches, if its method does.
     depth: Depth,
     /// Other targets that headers name.
@@ -83,20 +88,32 @@ impl Request {
     /// # Errors
     /// [`Unreadable`] if no application should see this request: answer 400.
     pub fn read_sent(sent: &Sent<'_>) -> Result<Self, Unreadable> {
+        let mut work = Work::default();
+        work.spend(sent.target.len());
         let path = path_of(sent.target)?;
         let query = sent.target.get(path.len() + 1..).filter(|query| !query.is_empty());
         let whole = query_in_path(path).map(|more| [query.unwrap_or_default(), &more].join(&b'&'));
         let query = whole.as_deref().or(query);
         let methods = Methods::read(sent.method, sent.overrides, query)?;
+        let in_query = path_in(query, &mut work)?;
         let query = query.map(Query::new);
         let plain = plain(path);
         let request = if is_ordinary(&plain) {
             let own = own_page(path, [&*plain]);
             let readings = Readings::Plain(SmallVec::from_slice(&plain));
-            Self { own, readings, methods, query, depth: Depth::Infinity, others: None }
+            Self {
+                own,
+                readings,
+                methods,
+                query,
+                in_query,
+                work,
+                depth: Depth::Infinity,
+                others: None,
+            }
         } else {
-            let readings =
-                reading::closure(plain.into_owned()).map_err(|_| Unreadable::TooManyReadings)?;
+            let readings = reading::closure(plain.into_owned(), &mut work)
+                .map_err(|_| Unreadable::TooManyReadings)?;
             if readings.iter().flatten().any(u8::is_ascii_control) {
                 return Err(Unreadable::HiddenControl);
             }
@@ -105,6 +122,8 @@ impl Request {
                 readings: Readings::Several(readings),
                 methods,
                 query,
+                in_query,
+                work,
                 depth: Depth::Infinity,
                 others: None,
             }
@@ -156,7 +175,7 @@ impl Request {
         }
     }
 
-    /// Every reading of the path, the plain one first, none twice. At most 513.
+    /// Every reading of the path, the plain one first, none twice.
     pub fn readings(&self) -> impl Iterator<Item = &[u8]> {
         let (plain, several): (_, &[Vec<u8>]) = match &self.readings {
             Readings::Plain(path) => (Some(&**path), &[]),
@@ -179,6 +198,21 @@ impl Request {
         let path = self.path();
         let end = path.iter().skip(1).position(|byte| *byte == b'/').map_or(1, |end| end + 2);
         format!("{} {}", self.methods.all().next().unwrap_or_default(), Shown(&path[..end]))
+    }
+
+    /// Every reading of the path that stands in the query, for applications that look there
+    /// (`/index.php?/panel/`); mostly none.
+    pub(super) fn paths_in_query(&self) -> impl Iterator<Item = &[u8]> {
+        self.in_query.iter().flat_map(|paths| paths.iter()).map(Vec::as_slice)
+    }
+
+    /// What it took to read it, and the other targets that it names.
+    pub(super) fn work(&self) -> Work {
+        let mut work = self.work.clone();
+        for (_, other) in self.others.iter().flat_map(|others| others.iter()) {
+            work.spend(other.work.spent() as usize);
+        }
+        work
     }
 
     /// The query, without its `?`; `None` where there is none.
@@ -267,9 +301,13 @@ pub enum Unreadable {
     /// Override headers name more methods than any application knows.
     #[error("the method can be read in too many ways")]
     TooManyMethods,
-    /// There are more than 512 ways to read the path, or they are very long.
-    #[error("the path can be read in more than {MOST_READINGS} ways")]
+    /// There are so many ways to read the path, or they are so long, that looking at all of them would
+    /// cost more than any request may.
+    #[error("the path can be read in more ways than one request may cost")]
     TooManyReadings,
+    /// Reading and judging it would cost more than any request may.
+    #[error("the request would cost too much to judge")]
+    TooCostly,
 }
 
 fn path_of(target: &[u8]) -> Result<&[u8], Unreadable> {
@@ -307,6 +345,15 @@ fn query_in_path(path: &[u8]) -> Option<Vec<u8>> {
     let twice = decode(&once).unwrap_or(once);
     let begin = twice.iter().position(|byte| matches!(byte, b'&' | b'?'))?;
     Some(twice[begin + 1..].to_vec())
+}
+
+/// The readings of the path that begins `query`, if it begins as one does.
+fn path_in(query: Option<&[u8]>, work: &mut Work) -> Result<Option<Box<[Vec<u8>]>>, Unreadable> {
+    let Some(path) = query.filter(|query| query.starts_with(b"/")) else { return Ok(None) };
+    let path = path.split(|byte| *byte == b'&').next().unwrap_or_default();
+    let readings =
+        reading::closure(path.to_vec(), work).map_err(|_| Unreadable::TooManyReadings)?;
+    Ok(Some(readings.into()))
 }
 
 /// Some bytes can only be sent as escapes (RFC 3986 §2: they are neither reserved nor

@@ -5,17 +5,20 @@
 //! ask together.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 
-use super::index::{Found, Index};
+use super::guess::{self, Guess};
+use super::index::Index;
+pub use super::judged::{Governor, Ruling};
+use super::judged::{Judged, Looks};
 use super::pattern::{Case, Pattern, fold};
 pub use super::query::Parameter;
 use super::query::Query;
 use super::reach::{Reach, Role};
 use super::request::Request;
+use super::work::Work;
 use crate::domain::assurance::{Level, Only, Requirement};
 use crate::domain::identity::Identity;
 
@@ -51,8 +54,10 @@ pub struct Asker<'a> {
 }
 
 /// How a policy reads what is left to the application.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
+    /// Where every file is a script, whatever its name: `/cgi-bin/`.
+    pub scripts: Vec<Pattern>,
     /// The application tells letter case apart, everywhere: only that which is written counts.
     pub case_sensitive: bool,
     /// Only what is plainly spelt is let through to it.
@@ -74,26 +79,6 @@ pub struct Policy {
     enforced: Index,
     /// All rules, where some are only watched.
     watched: Option<Index>,
-}
-
-/// What governs a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Governor {
-    /// The rule with this index, from 0, in file order.
-    Rule(usize),
-    /// No rule: what the application asks otherwise.
-    Otherwise,
-}
-
-/// What a request must meet, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ruling {
-    /// What all readings ask together.
-    pub requirement: Requirement,
-    /// What governs the path as it was written.
-    pub plain: Governor,
-    /// What governs the reading that raised the requirement last; `plain` if none did.
-    pub raised_by: Governor,
 }
 
 /// One reading of everything but the path, to hold rules against.
@@ -265,8 +250,8 @@ impl Policy {
     }
 
     /// How it reads what is left to the application.
-    pub fn options(&self) -> Options {
-        self.options
+    pub fn options(&self) -> &Options {
+        &self.options
     }
 
     /// Whether `request` is spelt in a way that this application may be shown, and that its rules
@@ -302,44 +287,30 @@ impl Policy {
     }
 
     fn rule(&self, index: &Index, request: &Request, asker: &Asker<'_>) -> Ruling {
-        let mut judged = Judged { policy: self, index, sent: Vec::new(), ruling: None };
-        for (role, target) in request.targets() {
-            let query = target.query().filter(|_| index.has_query());
-            judged.sent = query.map(|query| index.sent(query)).unwrap_or_default();
-            self.judge(&mut judged, role, target, asker);
-        }
-        judged.ruling.unwrap_or_else(|| Ruling {
-            requirement: Requirement::nobody(),
-            plain: Governor::Otherwise,
-            raised_by: Governor::Otherwise,
-        })
-    }
-
-    /// Judges one target of a request, in all its readings.
-    fn judge(
-        &self,
-        judged: &mut Judged<'_>,
-        role: Option<Role>,
-        target: &Request,
-        asker: &Asker<'_>,
-    ) {
-        let index = judged.index;
         let address = asker.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         // What no rule looks at has one reading.
         let networks = if index.looks_at_networks { usize::MAX } else { 1 };
-        for (method, reach) in index.named.readings(role, target, self) {
-            for network in Network::readings(asker.address).iter().take(networks) {
-                let look = Look { method, network: network(address), known: asker.known };
-                for path in target.readings() {
-                    self.cases(path, |path, case| {
-                        judged.raise(path, case, &look);
-                        if reach != Reach::Path {
-                            judged.raise_below(path, case, &look, reach);
-                        }
-                    });
+        let mut judged = Judged::new(self, index, request.work());
+        for (role, target) in request.targets() {
+            let mut looks = Looks::new();
+            for (method, reach) in index.named.readings(role, target, self) {
+                for network in Network::readings(asker.address).iter().take(networks) {
+                    let network = network(address);
+                    looks.push((Look { method, network, known: asker.known }, reach));
                 }
             }
+            judged.turn_to(looks, target.query());
+            for path in target.readings() {
+                self.cases(path, |path, case| judged.reading(path, case));
+            }
+            for path in target.readings() {
+                judged.guesses(path);
+            }
+            for path in target.paths_in_query() {
+                judged.in_query(path);
+            }
         }
+        judged.ruling()
     }
 
     /// Calls `each` with `path` as it is written and, unless the application tells letter case
@@ -356,6 +327,18 @@ impl Policy {
         }
     }
 
+    /// What `path`, in the letter case of guesses, may be taken for besides.
+    pub(super) fn guesses<'p>(&self, path: &'p [u8], work: &mut Work) -> Vec<Guess<'p>> {
+        let case = self.case_of_guesses();
+        let tree = self.enforced.tree(self.enforced.case(case));
+        guess::of(path, case, tree, &self.options.scripts, work)
+    }
+
+    /// In which letter case guesses are made: the one that takes more.
+    pub(super) fn case_of_guesses(&self) -> Case {
+        if self.options.case_sensitive { Case::Exact } else { Case::Folded }
+    }
+
     /// What `governor` asks; an index that no rule has asks what is asked otherwise.
     pub fn asked_by(&self, governor: Governor) -> &Requirement {
         match governor {
@@ -363,77 +346,6 @@ impl Policy {
                 self.rules.get(index).map_or(&self.otherwise, |rule| &rule.require)
             }
             Governor::Otherwise => &self.otherwise,
-        }
-    }
-}
-
-/// A ruling in the making.
-struct Judged<'a> {
-    policy: &'a Policy,
-    index: &'a Index,
-    /// The rules whose parameters were sent.
-    sent: Vec<usize>,
-    ruling: Option<Ruling>,
-}
-
-impl Judged<'_> {
-    fn raise(&mut self, path: &[u8], case: Case, look: &Look<'_>) {
-        let rules = &self.policy.rules;
-        match self.index.governor(rules, path, case, look) {
-            Some(found) => self.join(found),
-            None => self.join_with(Governor::Otherwise, &self.policy.otherwise),
-        }
-        if !self.sent.is_empty() {
-            let mut added = Vec::new();
-            self.index.added(rules, &self.sent, path, case, look, |found| added.push(found));
-            added.sort_unstable_by_key(|found| found.position);
-            for found in added {
-                self.join(found);
-            }
-        }
-    }
-
-    /// The same for what lies below `path`, as far as `reach` says: every rule that may govern there.
-    fn raise_below(&mut self, path: &[u8], case: Case, look: &Look<'_>, reach: Reach) {
-        let found = self.index.below(&self.policy.rules, path, case, look, reach, &self.sent);
-        found.rules.into_iter().for_each(|found| self.join(found));
-        if found.otherwise {
-            self.join_with(Governor::Otherwise, &self.policy.otherwise);
-        }
-    }
-
-    fn join(&mut self, found: Found) {
-        let governor = Governor::Rule(found.position);
-        match (self.policy.rules.get(found.position), found.fit) {
-            (Some(rule), Fit::Wholly) => self.join_with(governor, &rule.require),
-            (Some(_), Fit::ButForGroups) => self.join_with(governor, &Requirement::sign_in()),
-            (None, _) => self.join_with(governor, &Requirement::nobody()),
-        }
-    }
-
-    fn join_with(&mut self, governor: Governor, asks: &Requirement) {
-        match &mut self.ruling {
-            None => {
-                let requirement = asks.clone();
-                self.ruling = Some(Ruling { requirement, plain: governor, raised_by: governor });
-            }
-            Some(ruling) if ruling.raised_by != governor => {
-                let together = ruling.requirement.and(asks);
-                if together != ruling.requirement {
-                    ruling.requirement = together;
-                    ruling.raised_by = governor;
-                }
-            }
-            Some(_) => {}
-        }
-    }
-}
-
-impl fmt::Display for Governor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Rule(index) => write!(f, "rules[{index}]"),
-            Self::Otherwise => f.write_str("otherwise"),
         }
     }
 }

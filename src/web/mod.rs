@@ -300,6 +300,10 @@ impl Desk {
         let address = source.visitor;
         let admission = flow::admit(&self.env, app, &request, address, session, now).await;
         let admission = admission.map_err(unavailable)?;
+        if admission.ruling.is_too_costly {
+            let why = policy::Unreadable::TooCostly.to_string();
+            return Err(Box::new(self.misread(&why, head, source)));
+        }
         self.witness(app, &request, source, &admission, now);
         let signs_out = admission.visit.as_ref().filter(|_| signs_out(app, &request, head));
         if let (Some(visit), Verdict::Pass(_)) = (signs_out, &admission.verdict) {

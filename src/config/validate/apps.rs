@@ -12,6 +12,9 @@ use crate::policy::{Options, Policy, Rule};
 
 use super::{Judge, below, items};
 
+/// Where servers keep scripts unless they are told otherwise (apache's `ScriptAlias`).
+const CGI: &str = "/cgi-bin/";
+
 impl Judge<'_> {
     pub(super) fn apps(&mut self, apps: &List<written::App>) -> Option<Vec<Arc<App>>> {
         if apps.is_empty() {
@@ -60,7 +63,9 @@ impl Judge<'_> {
             let what = "is only watched: what is refused here is let through";
             self.warn(&below(at, "enforce"), what);
         }
+        let scripts = self.scripts(&below(at, "scripts"), app.scripts.as_ref());
         let options = Options {
+            scripts,
             case_sensitive: app.case_sensitive,
             strict_spelling: app.spelling == Some(Spelling::Strict),
             webdav: app.webdav,
@@ -93,6 +98,26 @@ impl Judge<'_> {
             upstream_secret: secret?,
             sign_out_paths,
         })
+    }
+
+    /// The folders in which every file is a script.
+    fn scripts(&mut self, at: &str, written: Option<&List<String>>) -> Vec<Pattern> {
+        let Some(written) = written else {
+            return CGI.parse().into_iter().collect();
+        };
+        if written.is_empty() {
+            return Vec::new();
+        }
+        let folders = self.paths(at, written);
+        for folder in folders.iter().filter(|folder| !folder.is_literal_folder()) {
+            let what = format!("`{folder}` is no folder");
+            self.refuse(
+                at,
+                what,
+                "write a path with a slash at its end and without `*`: `/cgi-bin/`",
+            );
+        }
+        folders
     }
 
     fn name(&mut self, at: &str, name: &str) -> Option<String> {

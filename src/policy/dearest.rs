@@ -1,0 +1,140 @@
+//! A search for the request that costs the most to judge, by counted work: over targets, queries, methods
+//! and visitors, against policies drawn at random.
+//!
+//! It climbs: of many changes to the dearest request so far, the one that makes it dearer is kept.
+
+use rand::RngExt as _;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom as _;
+
+use super::properties::Draw;
+use super::work::Work;
+use super::{Asker, Policy, Request, Sent};
+
+/// What makes paths dear: things that can be read in several ways, and much of them.
+const PIECES: [&str; 36] = [
+    "/",
+    "//",
+    "/a",
+    "/b",
+    "/A",
+    "/c",
+    "/d",
+    ".",
+    "..",
+    "/.",
+    "/..",
+    "%2f",
+    "%252f",
+    "%2e",
+    "%252e",
+    "%25",
+    "%5c",
+    "\\",
+    ";",
+    ";x",
+    "%3b",
+    "%253b",
+    "%20",
+    "%3f",
+    "%23",
+    "/a.php",
+    "/index.php",
+    "/x.y",
+    "~1",
+    ":",
+    "(S(a))",
+    ",",
+    "+",
+    "%C3%A9",
+    "%EF%BD%81",
+    "%c0%af",
+];
+const QUERIES: [&str; 6] = ["%&", "?", "_method=%44ELETE&", "q[a]=1&", "q=1;", "%u0071=1&"];
+
+/// Whoever notices that all is spent may still finish the step that spent it.
+const OVERSHOT: u32 = Work::LIMIT + Work::LIMIT / 4;
+
+fn change(target: &str, rng: &mut StdRng) -> String {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let (mut path, mut query) = (path.to_owned(), query.to_owned());
+    let at = |text: &str, rng: &mut StdRng| {
+        let places: Vec<usize> = text.char_indices().map(|(at, _)| at).skip(1).collect();
+        *places.choose(rng).unwrap_or(&text.len())
+    };
+    match rng.random_range(0..10) {
+        0..5 => {
+            let at = at(&path, rng);
+            path.insert_str(at, PIECES.choose(rng).unwrap());
+        }
+        5 => {
+            let times = rng.random_range(2..30);
+            let piece = PIECES.choose(rng).unwrap().repeat(times);
+            path.push_str(&piece);
+        }
+        6 => {
+            let (one, other) = (at(&path, rng), at(&path, rng));
+            path.replace_range(one.min(other)..one.max(other), "");
+        }
+        7 => {
+            let again = path.clone();
+            path.push_str(&again);
+        }
+        8 => query.push_str(&QUERIES.choose(rng).unwrap().repeat(rng.random_range(1..50))),
+        _ => query.truncate(at(&query, rng)),
+    }
+    path.truncate(path.floor_char_boundary(4_000));
+    query.truncate(4_000);
+    if query.is_empty() { path } else { format!("{path}?{query}") }
+}
+
+/// What `target` costs; and whether it is refused for it.
+fn cost(policy: &Policy, target: &str, rng: &mut StdRng) -> (u32, bool) {
+    let method = ["GET", "POST", "head", "DELETE"].choose(rng).unwrap();
+    let sent = Sent { target: target.as_bytes(), method, overrides: &["PUT, POST, DELETE"] };
+    let Ok(request) = Request::read_sent(&sent) else { return (0, true) };
+    let address = rng.random::<bool>().then_some([10, 1, 2, 3].into());
+    let ruling = policy.requirement(&request, &Asker { address, known: None });
+    (ruling.work, ruling.is_too_costly)
+}
+
+#[test]
+fn the_dearest_request_that_a_search_finds_stays_below_the_limit_or_is_refused() {
+    let mut rng = StdRng::seed_from_u64(9);
+    let mut draw = Draw::new(9);
+    let (mut dearest, mut let_through) = ((0, String::new()), 0);
+    for _ in 0..12 {
+        let policy = draw.policy();
+        let mut best = (0, "/a".to_owned());
+        for _ in 0..250 {
+            let target = change(&best.1, &mut rng);
+            let (work, is_refused) = cost(&policy, &target, &mut rng);
+            assert!(work < OVERSHOT, "{work}: {target}");
+            if !is_refused {
+                let_through = let_through.max(work);
+            }
+            if work > best.0 && !is_refused {
+                best = (work, target);
+            }
+        }
+        if best.0 > dearest.0 {
+            dearest = best;
+        }
+    }
+    assert!(let_through < Work::LIMIT);
+    assert!(dearest.0 > Work::LIMIT / 2, "the search finds nothing dear: {dearest:?}");
+}
+
+/// A path costs no more than the limit however long it is.
+#[test]
+fn length_alone_is_refused_before_it_is_dear() {
+    let policy = super::hostile::open_house();
+    let mut rng = StdRng::seed_from_u64(1);
+    for piece in ["/a", "/.a/b.c", "/x.php", "%EF%BC%A1%CC%81", "/%41", "//", "/..", ";a", "/index"]
+    {
+        let target = format!("/{}", piece.repeat(32_000 / piece.len()));
+        let (work, _) = cost(&policy, &target, &mut rng);
+        assert!(work < OVERSHOT, "{piece}: {work}");
+    }
+}

@@ -1,0 +1,355 @@
+//! What else a path may be taken for by servers that look for files and by frameworks that cut
+//! names: never a reading that every application shares, so it only ever adds to what is asked.
+//!
+//! A server that finds a script in the middle of a path runs it and hands it the rest (`PATH_INFO`,
+//! RFC 3875 §4.1.5); one that finds a folder looks for its index file; some add extensions, frameworks
+//! take them away; and file systems know more than one name for one file. Which of these an
+//! application does is not known here. So each is a *guess*: it counts only where a rule names what
+//! was guessed, and an ordinary path that no rule names stays as open as it was.
+//!
+//! Guesses are made from one reading each, and never from one another.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::pattern::{Case, Pattern, fold};
+use super::reading::without_last_slash;
+use super::tree::{Alike, Likeness, Tree};
+use super::unicode;
+use super::work::Work;
+
+/// Another path that one reading may be taken for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Guess<'a> {
+    pub(super) path: Cow<'a, [u8]>,
+    pub(super) why: Why,
+    pub(super) about: About<'a>,
+}
+
+/// When a guess counts, beside where a rule names what was guessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum About<'a> {
+    /// Not otherwise.
+    Names,
+    /// In full, for this segment certainly is a script; but where the rule that governs the reading names
+    /// it, only as others do.
+    Script(&'a [u8]),
+    /// Not where the rule that governs the reading names this segment: it was written for this file.
+    File(&'a [u8]),
+}
+
+/// Why a path was guessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// A script in the middle of the path, without what stands behind it.
+    Script,
+    /// What stands behind a script, by which front controllers find their pages.
+    BehindScript,
+    /// The same, below the folder of the script.
+    AroundScript,
+    /// The folder of an index file.
+    Folder,
+    /// The index file of a folder, which a rule names.
+    IndexFile,
+    /// The file that a server finds by adding an extension, which a rule names.
+    Extension,
+    /// Without the extension that names a format (`/users.json`).
+    Format,
+    /// The long name of an 8.3 name (`ADMINI~1`), which a rule names.
+    ShortName,
+    /// Without what names a stream of a file (`admin::$DATA`), or what else follows a colon.
+    Stream,
+    /// Without a segment in which ASP.NET keeps its session (`/(S(x))/`).
+    Cookieless,
+    /// Without the namespace of a view (`/@@admin`).
+    Namespace,
+    /// Behind the script that a rule names and addresses may leave out (`/index.php/`).
+    OmittedScript,
+    /// What a query says that begins as a path does (`/index.php?/panel/`).
+    Query,
+    /// Without parameters that follow a comma (RFC 3986 §3.3).
+    Comma,
+    /// With `+` read as a space, as in forms.
+    Plus,
+    /// With letters written in another way.
+    Letters,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Script => "guess: a script with more behind it",
+            Self::BehindScript => "guess: what stands behind a script",
+            Self::AroundScript => "guess: what stands behind a script, in its folder",
+            Self::Folder => "guess: the folder of an index file",
+            Self::IndexFile => "guess: the index file of a folder",
+            Self::Extension => "guess: a file that is found without its extension",
+            Self::Format => "guess: without the extension that names a format",
+            Self::ShortName => "guess: the file with this 8.3 name",
+            Self::Stream => "guess: without what follows a colon",
+            Self::Cookieless => "guess: without a session in the path",
+            Self::Namespace => "guess: without the namespace of a view",
+            Self::OmittedScript => "guess: behind a script that addresses may leave out",
+            Self::Query => "guess: the path that stands in the query",
+            Self::Comma => "guess: without what follows a comma",
+            Self::Plus => "guess: + read as a space",
+            Self::Letters => "guess: letters written in another way",
+        })
+    }
+}
+
+/// The guesses at `path`, which is in this letter case. `scripts`: where every file is one.
+/// Some come twice; there are no more once `work` is spent.
+pub(super) fn of<'a>(
+    path: &'a [u8],
+    case: Case,
+    tree: &Tree,
+    scripts: &[Pattern],
+    work: &mut Work,
+) -> Vec<Guess<'a>> {
+    let mut guesses = Guesses { all: Vec::new(), work };
+    let slashless = without_last_slash(path).unwrap_or(path);
+    if tree.names_files() || path.contains(&b'~') {
+        guesses.like_what_rules_name(slashless, tree);
+    }
+    let mut start = 1;
+    while start <= path.len() {
+        let end = path[start..].iter().position(|byte| *byte == b'/').map(|at| start + at);
+        let segment = &path[start..end.unwrap_or(path.len())];
+        if let Some(end) = end
+            && let Some(kind) = kind_of(path, start..end, scripts)
+        {
+            guesses.script(path, start, end, kind);
+            if guesses.work.is_spent() {
+                return guesses.all;
+            }
+        }
+        if end.is_none_or(|end| end + 1 == path.len()) {
+            guesses.last(path, start, segment);
+        }
+        start = end.unwrap_or(path.len()) + 1;
+    }
+    guesses.whole(path, case);
+    guesses.all
+}
+
+/// Whether nothing could be guessed at `path`, but for files that rules name.
+pub(super) fn is_plain(path: &[u8], scripts: &[Pattern]) -> bool {
+    let telling =
+        |byte: &u8| matches!(byte, b'.' | b'~' | b':' | b'(' | b',' | b'+' | b'@' | 0x80..);
+    let is_index = |segment: &[u8]| INDEX.iter().any(|name| segment.eq_ignore_ascii_case(name));
+    !path.iter().any(telling)
+        && !path.split(|byte| *byte == b'/').any(is_index)
+        && !scripts.iter().any(|place| place.may_hold(path))
+}
+
+struct Guesses<'a, 'w> {
+    all: Vec<Guess<'a>>,
+    work: &'w mut Work,
+}
+
+impl<'a> Guesses<'a, '_> {
+    fn add(&mut self, path: impl Into<Cow<'a, [u8]>>, why: Why, about: About<'a>) {
+        let path = path.into();
+        self.work.spend(GUESS + path.len());
+        if !self.work.is_spent() {
+            self.all.push(Guess { path, why, about });
+        }
+    }
+
+    /// A script stands at `start..end`, and something behind it.
+    fn script(&mut self, path: &'a [u8], start: usize, end: usize, kind: Kind) {
+        let script = &path[start..end];
+        let about = if kind == Kind::Script { About::Script(script) } else { About::Names };
+        self.add(&path[..end], Why::Script, about);
+        self.add(&path[end..], Why::BehindScript, about);
+        if start > 1 {
+            let around = [&path[..start - 1], &path[end..]].concat();
+            self.add(around, Why::AroundScript, about);
+        }
+        if let Some(stem) = stem(script) {
+            self.add(&path[..start + stem.len()], Why::Format, About::Names);
+        }
+    }
+
+    /// The last segment, which begins at `start`, with or without a slash behind it.
+    fn last(&mut self, path: &'a [u8], start: usize, segment: &'a [u8]) {
+        let (stem, about) = (stem(segment), About::File(segment));
+        if is_index(stem.unwrap_or(segment)) {
+            self.add(&path[..start], Why::Folder, about);
+            self.add(without_last_slash(&path[..start]).unwrap_or(b"/"), Why::Folder, about);
+        }
+        let Some(stem) = stem else { return };
+        self.add(&path[..start + stem.len()], Why::Format, about);
+        // Two extensions: `/report.pdf.html`.
+        let first = segment.iter().skip(1).position(|byte| *byte == b'.').map(|at| at + 1);
+        if let Some(first) = first.filter(|first| *first < stem.len()) {
+            self.add(&path[..start + first], Why::Format, about);
+        }
+        // A method that Struts is to call: `/admin!list.action`.
+        if let Some(mark) = stem.iter().position(|byte| *byte == b'!') {
+            let without = [&path[..start + mark], &segment[stem.len()..]].concat();
+            self.add(without, Why::Format, About::Names);
+        }
+    }
+
+    /// What is made of the whole path.
+    fn whole(&mut self, path: &'a [u8], case: Case) {
+        let cut_at = |at: u8, segment: &[u8]| {
+            segment.iter().position(|byte| *byte == at).unwrap_or(segment.len())
+        };
+        for (byte, why) in [(b':', Why::Stream), (b',', Why::Comma)] {
+            if path.contains(&byte) {
+                let kept = path[1..].split(|byte| *byte == b'/');
+                let kept = kept.map(|segment| &segment[..cut_at(byte, segment)]);
+                self.add(joined(kept), why, About::Names);
+            }
+        }
+        if path.contains(&b'@') || path.contains(&b'+') {
+            let kept = joined(path[1..].split(|byte| *byte == b'/').map(without_namespace));
+            if kept != path {
+                self.add(kept, Why::Namespace, About::Names);
+            }
+        }
+        let is_session = |segment: &&[u8]| segment.starts_with(b"(") && segment.ends_with(b")");
+        if path.contains(&b'(') {
+            let kept = path[1..].split(|byte| *byte == b'/').filter(|segment| !is_session(segment));
+            let kept = joined(kept);
+            if kept != path {
+                self.add(kept, Why::Cookieless, About::Names);
+            }
+        }
+        if path.contains(&b'+') {
+            let spaced: Vec<u8> =
+                path.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+            let trimmed = joined(spaced[1..].split(|byte| *byte == b'/').map(<[u8]>::trim_ascii));
+            if trimmed != spaced {
+                self.add(trimmed, Why::Plus, About::Names);
+            }
+            self.add(spaced, Why::Plus, About::Names);
+        }
+        if path.iter().any(|byte| *byte >= 0x80) {
+            self.work.spend(unicode::COST * path.len());
+            if !self.work.is_spent() {
+                unicode::spellings(path, |path| {
+                    let folded = if case == Case::Folded { fold(&path) } else { None };
+                    self.add(folded.unwrap_or(path), Why::Letters, About::Names);
+                });
+            }
+        }
+    }
+
+    fn like_what_rules_name(&mut self, path: &'a [u8], tree: &Tree) {
+        for Alike { start, end, literal, likeness } in tree.alike(path, self.work) {
+            let (before, behind) = (&path[..start], &path[end..]);
+            let slash: &[u8] = if before.ends_with(b"/") { b"" } else { b"/" };
+            let named = [before, slash, literal].concat();
+            match likeness {
+                Likeness::IndexFile => self.add(named, Why::IndexFile, About::Names),
+                Likeness::OmittedScript => {
+                    self.add(
+                        [&named, &b"/"[..], behind].concat(),
+                        Why::OmittedScript,
+                        About::Names,
+                    );
+                }
+                Likeness::ShortName => {
+                    self.add([&named, behind].concat(), Why::ShortName, About::Names);
+                }
+                Likeness::Extension if behind.is_empty() => {
+                    self.add(named, Why::Extension, About::Names);
+                }
+                Likeness::Extension => {
+                    self.add([&named, behind].concat(), Why::Extension, About::Names);
+                    self.add(named, Why::Extension, About::Names);
+                    self.add(behind, Why::BehindScript, About::Names);
+                    self.add(
+                        [&before[..start - 1], behind].concat(),
+                        Why::AroundScript,
+                        About::Names,
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// What a segment in the middle of a path may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// It has a name as scripts have.
+    Likely,
+    /// It is run, if it is there.
+    Script,
+}
+
+fn kind_of(path: &[u8], segment: std::ops::Range<usize>, scripts: &[Pattern]) -> Option<Kind> {
+    let (folder, name) = (&path[..segment.start], &path[segment]);
+    if !name.is_empty() {
+        if scripts.iter().any(|place| place.is_folder(folder)) {
+            return Some(Kind::Script);
+        }
+        // What stands behind a virtual host, as Zope has it in its paths.
+        if scripts.iter().any(|place| place.holds(folder)) || name.eq_ignore_ascii_case(ROOT) {
+            return Some(Kind::Likely);
+        }
+    }
+    match stem(name) {
+        Some(stem) if is_server_side(&name[stem.len() + 1..]) => Some(Kind::Script),
+        Some(_) => Some(Kind::Likely),
+        None => is_index(name).then_some(Kind::Likely),
+    }
+}
+
+/// What stands before the extension: something before the last dot, and a letter behind it.
+pub(super) fn stem(segment: &[u8]) -> Option<&[u8]> {
+    let dot = segment.iter().rposition(|byte| *byte == b'.').filter(|dot| *dot > 0)?;
+    let letter = segment.get(dot + 1).is_some_and(|byte| byte.is_ascii_alphabetic());
+    letter.then_some(&segment[..dot])
+}
+
+/// Zope's views and namespaces: `/@@admin` and `/++view++admin` are `/admin` where nothing else is.
+fn without_namespace(segment: &[u8]) -> &[u8] {
+    if let Some(view) = segment.strip_prefix(b"@@") {
+        return view;
+    }
+    let Some(rest) = segment.strip_prefix(b"++") else { return segment };
+    let end = rest.windows(2).position(|two| two == b"++");
+    end.map_or(segment, |end| &rest[end + 2..])
+}
+
+fn is_index(stem: &[u8]) -> bool {
+    INDEX.iter().any(|name| stem.eq_ignore_ascii_case(name))
+}
+
+const ROOT: &[u8] = b"VirtualHostRoot";
+
+/// Files that stand for their folder.
+pub(super) const INDEX: [&[u8]; 2] = [b"index", b"default"];
+
+/// Whether servers run what is called so: PHP, CGI, Perl, Python, Ruby, ASP and ASP.NET, ISAPI, JSP, Struts,
+/// `ColdFusion`.
+pub(super) fn is_server_side(extension: &[u8]) -> bool {
+    const FAMILIES: [&[u8]; 3] = [b"php", b"asp", b"jsp"];
+    const OTHERS: [&[u8]; 17] = [
+        b"phtml", b"phar", b"cgi", b"fcgi", b"pl", b"py", b"rb", b"ashx", b"asmx", b"axd", b"svc",
+        b"dll", b"exe", b"do", b"action", b"cfm", b"cfc",
+    ];
+    let starts = |family: &[u8]| {
+        extension.get(..family.len()).is_some_and(|start| start.eq_ignore_ascii_case(family))
+    };
+    FAMILIES.into_iter().any(starts)
+        || OTHERS.iter().any(|known| extension.eq_ignore_ascii_case(known))
+}
+
+fn joined<'s>(segments: impl Iterator<Item = &'s [u8]>) -> Vec<u8> {
+    let mut out = Vec::new();
+    for segment in segments {
+        out.push(b'/');
+        out.extend_from_slice(segment);
+    }
+    if out.is_empty() { b"/".to_vec() } else { out }
+}
+
+/// What one more guess costs beside its bytes.
+const GUESS: usize = 32;

@@ -1,0 +1,363 @@
+//! Patterns laid out by their segments, so that a path leads to all that take it in one pass.
+//!
+//! The literal segments behind one place are sorted: a path finds its own among them by binary
+//! search, and whoever guesses finds those that only begin like it.
+
+use std::collections::BTreeMap;
+
+use smallvec::SmallVec;
+
+use super::guess;
+use super::pattern::{Case, Pattern, Segment, split};
+use super::short_name;
+use super::work::Work;
+
+/// One place in a [`Tree`] at which patterns end; they are numbered from 0.
+pub(super) type End = u32;
+
+/// The places at which the patterns end that take one path, each once, in ascending order.
+pub(super) type Ends = SmallVec<[End; 6]>;
+
+type States = SmallVec<[u32; 16]>;
+
+/// Patterns by their segments; the root is the first node.
+#[derive(Clone, Debug)]
+pub(super) struct Tree {
+    nodes: Box<[Node]>,
+    names_files: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Node {
+    /// Sorted.
+    literals: Box<[(Box<[u8]>, u32)]>,
+    /// Whether one of these certainly is a script.
+    has_scripts: bool,
+    one: Option<u32>,
+    any: Option<u32>,
+    /// Whether this node stands for any number of segments.
+    is_any: bool,
+    /// The place here, if a pattern ends here.
+    end: Option<End>,
+}
+
+/// A tree in the making.
+#[derive(Debug)]
+pub(super) struct Planting {
+    case: Case,
+    nodes: Vec<Growing>,
+    ends: End,
+}
+
+#[derive(Debug, Default)]
+struct Growing {
+    literals: BTreeMap<Box<[u8]>, u32>,
+    one: Option<u32>,
+    any: Option<u32>,
+    is_any: bool,
+    end: Option<End>,
+}
+
+impl Planting {
+    pub(super) fn new(case: Case) -> Self {
+        Self { case, nodes: vec![Growing::default()], ends: 0 }
+    }
+
+    /// The place at which `pattern` ends, made where it is not there.
+    pub(super) fn end_of(&mut self, pattern: &Pattern) -> Option<End> {
+        let mut at = 0;
+        for segment in pattern.segments() {
+            let new = u32::try_from(self.nodes.len()).ok()?;
+            let node = self.nodes.get_mut(at as usize)?;
+            let is_any = matches!(segment, Segment::Any);
+            at = match segment {
+                Segment::Literal { exact, folded } => {
+                    let literal = if self.case == Case::Exact { exact } else { folded };
+                    *node.literals.entry(literal.clone()).or_insert(new)
+                }
+                Segment::One => *node.one.get_or_insert(new),
+                // Any number of segments, and then any number of them, is any number.
+                Segment::Any if node.is_any => at,
+                Segment::Any => *node.any.get_or_insert(new),
+            };
+            if at == new {
+                self.nodes.push(Growing { is_any, ..Growing::default() });
+            }
+        }
+        let node = self.nodes.get_mut(at as usize)?;
+        if node.end.is_none() {
+            node.end = Some(self.ends);
+            self.ends += 1;
+        }
+        node.end
+    }
+
+    pub(super) fn grown(self) -> Tree {
+        let literals = self.nodes.iter().flat_map(|node| node.literals.keys());
+        let names_files = literals.into_iter().any(|literal| is_file(literal));
+        let nodes = self.nodes.into_iter().map(|node| Node {
+            has_scripts: node.literals.keys().any(|literal| is_script(literal)),
+            literals: node.literals.into_iter().collect(),
+            one: node.one,
+            any: node.any,
+            is_any: node.is_any,
+            end: node.end,
+        });
+        Tree { nodes: nodes.collect(), names_files }
+    }
+}
+
+impl Tree {
+    /// Where the patterns end that take `path`.
+    pub(super) fn ends(&self, path: &[u8], work: &mut Work) -> Ends {
+        let mut found = Ends::new();
+        let mut states = States::new();
+        self.reach(0, &mut states, &mut found);
+        let mut rest = Some(path.strip_prefix(b"/").unwrap_or(path));
+        while let Some(path) = rest {
+            let (segment, after) = split(path);
+            work.spend(STEP + segment.len());
+            states = self.step(&states, segment, &mut found, work);
+            rest = after;
+            if states.is_empty() || work.is_spent() {
+                break;
+            }
+        }
+        // What takes any number of segments was found on the way.
+        let here = self.nodes_of(&states).filter(|(_, node)| !node.is_any);
+        found.extend(here.filter_map(|(_, node)| node.end));
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    /// Where patterns end that take paths below `path`, whose last slashes do not count; some that take
+    /// none may be among them. `literally`: only those that go on with a literal segment of their own.
+    pub(super) fn below(&self, path: &[u8], literally: bool, work: &mut Work) -> Ends {
+        let slashes = path.iter().rev().take_while(|byte| **byte == b'/').count();
+        let mut rest = path[..path.len() - slashes].strip_prefix(b"/");
+        let (mut states, mut passed) = (States::new(), Ends::new());
+        self.reach(0, &mut states, &mut passed);
+        while let Some(path) = rest {
+            let (segment, after) = split(path);
+            work.spend(STEP + segment.len());
+            states = self.step(&states, segment, &mut passed, work);
+            rest = after;
+        }
+        let mut found = Ends::new();
+        let mut open: Vec<u32> = Vec::new();
+        for (_, node) in self.nodes_of(&states) {
+            if !literally {
+                open.extend(node.one.into_iter().chain(node.any));
+                found.extend(node.end.filter(|_| node.is_any));
+            }
+            if !literally || !node.is_any {
+                open.extend(node.literals.iter().map(|(_, node)| *node));
+            }
+        }
+        while let Some(node) = open.pop().and_then(|at| self.node(at)) {
+            work.spend(STATE);
+            if work.is_spent() {
+                break;
+            }
+            found.extend(node.end);
+            open.extend(node.literals.iter().map(|(_, node)| *node));
+            open.extend(node.one.into_iter().chain(node.any));
+        }
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    /// Whether any pattern names something that looks like a file.
+    pub(super) fn names_files(&self) -> bool {
+        self.names_files
+    }
+
+    /// The literal segments that `path`, which has no last slash, may be meant to lead to.
+    pub(super) fn alike(&self, path: &[u8], work: &mut Work) -> Vec<Alike<'_>> {
+        let mut alike = Vec::new();
+        let last = path.iter().rposition(|byte| *byte == b'/').map_or(path, |at| &path[at + 1..]);
+        // Servers that find no file look for an index file further up, unless a file was meant.
+        let falls_back = !last.contains(&b'.');
+        let mut states = States::new();
+        let mut passed = Ends::new();
+        self.reach(0, &mut states, &mut passed);
+        // The folder as it is named, segment by segment: an index file that rules name in folders of
+        // any name is not looked for further up.
+        let mut named = self.node(0);
+        let mut start = 1;
+        while start < path.len() && !states.is_empty() && !work.is_spent() {
+            let end = path[start..].iter().position(|byte| *byte == b'/');
+            let end = end.map_or(path.len(), |at| start + at);
+            let segment = &path[start..end];
+            work.spend(STEP + segment.len());
+            let mut add = |likeness, start, literal| {
+                let is_inserted = matches!(likeness, Likeness::IndexFile | Likeness::OmittedScript);
+                let end = if is_inserted { start } else { end };
+                alike.push(Alike { start, end, literal, likeness });
+            };
+            if let Some(node) = named.filter(|_| falls_back && start > 1) {
+                node.index_files(work, |literal| add(Likeness::IndexFile, start, literal));
+            }
+            named = named.and_then(|node| self.node(node.literal(segment)?));
+            for (_, node) in self.nodes_of(&states) {
+                for (script, behind) in node.scripts() {
+                    work.spend(STATE);
+                    if self.node(behind).is_some_and(|node| node.literal(segment).is_some()) {
+                        add(Likeness::OmittedScript, start, script);
+                    }
+                }
+                if !segment.is_empty() && self.names_files {
+                    node.starting(segment, work, |literal| {
+                        if literal.get(segment.len()) == Some(&b'.') {
+                            add(Likeness::Extension, start, literal);
+                        }
+                    });
+                }
+                if let Some(short) = short_name::read(segment) {
+                    node.starting(short.beginning(), work, |literal| {
+                        if short.is_of(literal) {
+                            add(Likeness::ShortName, start, literal);
+                        }
+                    });
+                }
+            }
+            states = self.step(&states, segment, &mut passed, work);
+            passed.clear();
+            start = end + 1;
+        }
+        if start > path.len() || path == b"/" {
+            // The whole path may be a folder.
+            for (_, node) in self.nodes_of(&states) {
+                node.index_files(work, |literal| {
+                    let end = path.len();
+                    alike.push(Alike { start: end, end, literal, likeness: Likeness::IndexFile });
+                });
+            }
+        }
+        alike
+    }
+
+    /// Where `states` come to by one more segment.
+    fn step(&self, states: &[u32], segment: &[u8], found: &mut Ends, work: &mut Work) -> States {
+        let mut next = States::new();
+        for (at, node) in self.nodes_of(states) {
+            work.spend(
+                STATE + SEARCH * (usize::BITS - node.literals.len().leading_zeros()) as usize,
+            );
+            if node.is_any && !next.contains(&at) {
+                next.push(at);
+            }
+            if let Some(literal) = node.literal(segment) {
+                self.reach(literal, &mut next, found);
+            }
+            if let Some(one) = node.one.filter(|_| !segment.is_empty()) {
+                self.reach(one, &mut next, found);
+            }
+        }
+        next
+    }
+
+    /// Comes to a node, and to what takes any number of segments behind it: none is one, too.
+    /// Where a pattern ends so, it takes whatever follows.
+    fn reach(&self, at: u32, states: &mut States, found: &mut Ends) {
+        if states.contains(&at) {
+            return;
+        }
+        states.push(at);
+        let Some(any) = self.node(at).and_then(|node| node.any) else { return };
+        if !states.contains(&any) {
+            states.push(any);
+            found.extend(self.node(any).and_then(|node| node.end));
+        }
+    }
+
+    fn nodes_of<'t, 's>(
+        &'t self,
+        states: &'s [u32],
+    ) -> impl Iterator<Item = (u32, &'t Node)> + use<'t, 's> {
+        states.iter().filter_map(|at| Some((*at, self.node(*at)?)))
+    }
+
+    fn node(&self, at: u32) -> Option<&Node> {
+        self.nodes.get(at as usize)
+    }
+}
+
+impl Node {
+    fn literal(&self, segment: &[u8]) -> Option<u32> {
+        let found = self.literals.binary_search_by(|(literal, _)| (**literal).cmp(segment));
+        self.literals.get(found.ok()?).map(|(_, node)| *node)
+    }
+
+    /// The literals behind this node that begin so.
+    fn starting<'n>(&'n self, with: &[u8], work: &mut Work, mut each: impl FnMut(&'n [u8])) {
+        let first = self.literals.partition_point(|(literal, _)| **literal < *with);
+        work.spend(STATE);
+        for (literal, _) in self.literals.iter().skip(first) {
+            work.spend(SEARCH);
+            if !literal.starts_with(with) || work.is_spent() {
+                return;
+            }
+            each(literal);
+        }
+    }
+
+    /// The literals here that certainly are scripts, and where patterns go on behind them.
+    fn scripts(&self) -> impl Iterator<Item = (&[u8], u32)> {
+        let scripts =
+            self.literals[..if self.has_scripts { self.literals.len() } else { 0 }].iter();
+        scripts.map(|(literal, node)| (&**literal, *node)).filter(|(literal, _)| is_script(literal))
+    }
+
+    fn index_files<'n>(&'n self, work: &mut Work, mut each: impl FnMut(&'n [u8])) {
+        if self.literals.is_empty() {
+            return;
+        }
+        for name in guess::INDEX {
+            self.starting(name, work, |literal| {
+                if matches!(literal.get(name.len()), None | Some(b'.')) {
+                    each(literal);
+                }
+            });
+        }
+    }
+}
+
+fn is_script(literal: &[u8]) -> bool {
+    guess::stem(literal).is_some_and(|stem| guess::is_server_side(&literal[stem.len() + 1..]))
+}
+
+/// Whether servers may find it under less than its whole name.
+fn is_file(literal: &[u8]) -> bool {
+    literal.iter().skip(1).any(|byte| *byte == b'.') || guess::INDEX.contains(&literal)
+}
+
+/// What one more segment costs, one more state to take it from, and each halving of the literals there.
+const STEP: usize = 20;
+const STATE: usize = 16;
+const SEARCH: usize = 6;
+
+/// A literal segment of a pattern that one of a path resembles.
+pub(super) struct Alike<'t> {
+    /// Where that segment stands in the path: without the slash before it. Where nothing stands yet,
+    /// both are one.
+    pub(super) start: usize,
+    pub(super) end: usize,
+    pub(super) literal: &'t [u8],
+    pub(super) likeness: Likeness,
+}
+
+/// How a literal resembles a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Likeness {
+    /// It is an index file in the folder to which the path leads.
+    IndexFile,
+    /// It is the segment with an extension.
+    Extension,
+    /// The segment is its 8.3 name.
+    ShortName,
+    /// It is a script that stands before the segment in a pattern, and that addresses may leave out.
+    OmittedScript,
+}
