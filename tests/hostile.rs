@@ -15,6 +15,8 @@ mod window;
 #[path = "support/wire.rs"]
 mod wire;
 
+#[path = "hostile/answers.rs"]
+mod answers;
 #[path = "hostile/bodies.rs"]
 mod bodies;
 #[path = "hostile/ended.rs"]

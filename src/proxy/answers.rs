@@ -4,12 +4,13 @@ use http::header::{
     CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, SET_COOKIE, STRICT_TRANSPORT_SECURITY,
 };
 use http::response::Parts;
+use http::{StatusCode, Version};
 use pingora::http::ResponseHeader;
 use pingora::{ErrorType, OrErr, Result};
 use smallvec::SmallVec;
 
-use super::cookies;
 use super::present::InAnswer;
+use super::{cookies, framing};
 
 /// Makes of an application's answer what its visitor gets. `there`: which headers it has; `is_private`:
 /// it was meant for them alone; `promise`: what tells browsers to come by https alone, where the
@@ -31,16 +32,21 @@ pub(super) fn pass_on(
     let reason = reason.map(str::to_owned);
     let (nothing, ()) = http::Response::new(()).into_parts();
     let mut parts: Parts = std::mem::replace(response, nothing.into()).into();
+    // Every intermediary says its own (RFC 9112 §2.3).
+    parts.version = Version::HTTP_11;
+    framing::end_answer_here(&mut parts.headers, parts.status, there);
     if there.set_cookie {
         drop_our_cookies(&mut parts.headers);
     }
     if there.clear_site_data {
         spare_our_cookies(&mut parts.headers)?;
     }
-    if is_private {
+    let is_interim =
+        parts.status.is_informational() && parts.status != StatusCode::SWITCHING_PROTOCOLS;
+    if is_private && !is_interim {
         make_private(&mut parts.headers, there)?;
     }
-    if let Some(promise) = promise
+    if let Some(promise) = promise.filter(|_| !is_interim)
         && !parts.headers.contains_key(STRICT_TRANSPORT_SECURITY)
     {
         parts.headers.insert(STRICT_TRANSPORT_SECURITY, promise.clone());

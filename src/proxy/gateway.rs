@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{
     ACCEPT, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, LOCATION, STRICT_TRANSPORT_SECURITY,
-    TRANSFER_ENCODING,
+    TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderValue, Method, Response, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -31,7 +31,7 @@ use super::serving::{self, Flight, Flights, Running};
 use super::source;
 use super::standing::Standing;
 use super::upstream::{Length, Tried};
-use super::{answers, bound};
+use super::{answers, bound, framing};
 use crate::domain::assurance::Permit;
 use crate::domain::user::UserId;
 use crate::flow::Source;
@@ -142,6 +142,9 @@ impl Gateway {
                 let named = named.flatten();
                 match web.admit(request, head, named, source).await {
                     Ok((permit, allowed)) => {
+                        if let Some(answer) = framing::answer_to_last_hop(head) {
+                            return Onward::Answered(answer);
+                        }
                         link.stand(Some(Standing::on(place, allowed)));
                         if there.authorization && bound::binds(&head.headers) {
                             link.bind();
@@ -266,6 +269,10 @@ impl ProxyHttp for Gateway {
             session.set_keepalive(Some(IDLE.as_secs()));
         }
         session.set_write_timeout(Some(STALLED));
+        if session.req_header().version == Version::HTTP_10 {
+            // It knows no interim answers (RFC 9110 §15.2).
+            session.set_ignore_info_resp(true);
+        }
         let Some(link) = passage.link.take() else {
             return Error::e_explain(ErrorType::InternalError, "a request from nowhere");
         };
@@ -381,6 +388,10 @@ impl ProxyHttp for Gateway {
             }
         }
         let at_most = passage.silence;
+        framing::count_hop(request)?;
+        if request.version == Version::HTTP_2 {
+            framing::end_request_here(request);
+        }
         if passage.ends_with(session, request) {
             request.insert_header(CONNECTION, HeaderValue::from_static("close"))?;
         }
@@ -410,6 +421,8 @@ impl ProxyHttp for Gateway {
             )
             .map_err(Error::into_up);
         }
+        let request = session.req_header();
+        framing::check(response, there, || request.headers.contains_key(UPGRADE))?;
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
             // A quiet WebSocket is not broken.
             session.set_read_timeout(None);
@@ -417,13 +430,36 @@ impl ProxyHttp for Gateway {
         // Wherever anything is asked, the request goes in somebody's name; and where nothing is
         // asked, an answer to somebody may still be about them.
         let is_private = passage.permit.as_ref().is_none_or(|permit| permit.identity().is_some());
+        let over_http2 = response.version == Version::HTTP_2;
         let bodiless =
             [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&response.status);
         answers::pass_on(response, there, is_private, passage.promise_of_https())?;
+        let old = session.req_header().version == Version::HTTP_10;
+        if old
+            && !response.status.is_informational()
+            && !response.headers.contains_key(CONTENT_LENGTH)
+        {
+            // There are no chunks for it: its end is that of the connection (RFC 9112 §6.1).
+            response.remove_header(&TRANSFER_ENCODING);
+            session.set_keepalive(None);
+            if let Some(link) = passage.link.as_ref().filter(|_| over_http2) {
+                link.say_without_chunks();
+            }
+        }
         if bodiless && (there.transfer_encoding || there.length_above_zero) {
             return Box::pin(end_with_its_connection(session, response)).await;
         }
         Ok(())
+    }
+
+    async fn response_trailer_filter(
+        &self,
+        _: &mut Session,
+        trailers: &mut http::HeaderMap,
+        _: &mut Passage,
+    ) -> Result<Option<Bytes>> {
+        framing::check_trailers(trailers);
+        Ok(None)
     }
 
     /// What goes wrong on the way is told in our words, in [`ProxyHttp::fail_to_proxy`]: Pingora's
@@ -580,9 +616,6 @@ fn in_origin_form(uri: &http::Uri) -> std::result::Result<http::Uri, http::Error
 async fn end_with_its_connection(session: &mut Session, head: &ResponseHeader) -> Result<()> {
     let mut head = head.clone();
     head.remove_header(&TRANSFER_ENCODING);
-    if head.status == StatusCode::NO_CONTENT {
-        head.remove_header(&CONTENT_LENGTH);
-    }
     session.set_keepalive(None);
     own::write_head_alone(session, head).await.map_err(Error::into_down)?;
     Error::e_explain(USED_UP, "the answer is on its way").map_err(Error::into_up)
@@ -613,7 +646,9 @@ fn failure(error: &Error) -> Failure {
             ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout => {
                 Failure::Late
             }
-            ErrorType::InvalidHTTPHeader | ErrorType::H1Error => Failure::Unreadable,
+            ErrorType::InvalidHTTPHeader | ErrorType::H1Error | ErrorType::Custom(_) => {
+                Failure::Unreadable
+            }
             _ => Failure::Unreachable,
         },
         ErrorSource::Downstream => match kind {
@@ -635,7 +670,7 @@ fn what_happened(kind: &ErrorType) -> &'static str {
         ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::WriteError => {
             "the application broke off the connection"
         }
-        ErrorType::InvalidHTTPHeader | ErrorType::H1Error => {
+        ErrorType::InvalidHTTPHeader | ErrorType::H1Error | ErrorType::Custom(_) => {
             "the application answered with something that is not HTTP"
         }
         _ => "the application cannot be reached",

@@ -9,7 +9,7 @@ use pingora::http::RequestHeader;
 use pingora::http::authority::{RawTargetAuthority, raw_target_authority};
 
 use super::present::InRequest;
-use super::{headers, targets};
+use super::{framing, headers, targets};
 use crate::config::{Limits, Origin};
 use crate::policy::request::OWN;
 use crate::policy::{Request, Sent, Unreadable};
@@ -108,8 +108,18 @@ pub(super) fn read<T>(
     } else {
         take_path(request, raw)?;
     }
-    let there = InRequest::of(&request.headers);
+    let mut there = InRequest::of(&request.headers);
     frame(request, raw, there)?;
+    if request.version == Version::HTTP_10 {
+        framing::expect_nothing(request);
+    }
+    if there.upgrade {
+        there.upgrade = framing::asks_for_websocket(request);
+        if there.upgrade && has_body(request, there) {
+            // Where the body ends and the other protocol begins, servers disagree upon.
+            return Err(Refusal::Framing);
+        }
+    }
     headers::in_lower_case(request).map_err(|_| Refusal::Target)?;
     Ok((found, there))
 }
@@ -249,10 +259,18 @@ fn frame(request: &mut RequestHeader, raw: &[u8], there: InRequest) -> Result<()
     if !digits || !said.all(|other| other.trim_ascii() == length) {
         return Err(Refusal::Framing);
     }
+    // Some read a number that begins with 0 as octal.
+    let zeros = length.iter().take_while(|&&digit| digit == b'0').count();
+    let length = length.get(zeros..).filter(|rest| !rest.is_empty()).unwrap_or(b"0");
     if lengths.len() > 1 || first.as_bytes() != length {
         request.insert_header(CONTENT_LENGTH, length).map_err(|_| Refusal::Framing)?;
     }
     Ok(())
+}
+
+fn has_body(request: &RequestHeader, there: InRequest) -> bool {
+    there.transfer_encoding
+        || request.headers.get(CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0")
 }
 
 fn mentions_length(raw: &[u8]) -> bool {
@@ -389,7 +407,7 @@ mod tests {
 
     #[test]
     fn a_length_said_twice_goes_on_once() {
-        let head = "POST / HTTP/1.1\nHost: a.test\nContent-Length: 3\nContent-Length: 3, 3\n";
+        let head = "POST / HTTP/1.1\nHost: a.test\nContent-Length: 003\nContent-Length: 003, 003\n";
         let request = arrives(head, &site("http", "a.test")).unwrap();
         let lengths: Vec<_> = request.headers.get_all(CONTENT_LENGTH).iter().collect();
         assert_eq!(lengths, ["3"]);

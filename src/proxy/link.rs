@@ -42,6 +42,8 @@ pub(super) struct Link {
     used: AtomicBool,
     /// Whether the connection to the application belongs to this visitor alone.
     bound: AtomicBool,
+    /// Whether what is written has no chunks, though Pingora writes some.
+    without_chunks: AtomicBool,
     standing: Mutex<Option<Standing>>,
     /// Of the application, while the request under way waits for its answer.
     silence: Silence,
@@ -108,6 +110,7 @@ impl Link {
             given_up: AtomicU32::new(0),
             used: AtomicBool::new(false),
             bound: AtomicBool::new(false),
+            without_chunks: AtomicBool::new(false),
             standing: Mutex::new(None),
             silence: Silence::new(ticks(STALLED)),
             recall: Arc::default(),
@@ -281,6 +284,15 @@ impl Link {
 
     pub(super) fn is_bound(&self) -> bool {
         self.bound.load(Ordering::Relaxed)
+    }
+
+    /// The answer under way, which is the last, is written without chunks.
+    pub(super) fn say_without_chunks(&self) {
+        self.without_chunks.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn says_without_chunks(&self) -> bool {
+        self.without_chunks.load(Ordering::Relaxed)
     }
 
     /// What the last request of this connection said of its visitor.

@@ -9,6 +9,7 @@ mod answers;
 mod bound;
 mod connections;
 mod cookies;
+mod framing;
 mod gateway;
 mod headers;
 mod house;
@@ -25,6 +26,7 @@ mod standing;
 mod stream;
 mod targets;
 mod tls;
+mod unchunk;
 mod upstream;
 
 pub use gateway::{Gateway, Passage};

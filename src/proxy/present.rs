@@ -57,21 +57,51 @@ pub(super) struct InAnswer {
     /// One that may say that the connection has been signed in.
     pub(super) binding: bool,
     pub(super) transfer_encoding: bool,
+    /// One that is not `chunked` alone.
+    pub(super) odd_coding: bool,
     /// A `Content-Length` other than 0.
     pub(super) length_above_zero: bool,
+    /// One that is said twice, or as a list.
+    pub(super) odd_length: bool,
+    /// One that concerns the application's connection to us.
+    pub(super) hop_by_hop: bool,
 }
 
 impl InAnswer {
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let mut there = Self::default();
+        let mut length = false;
         for (name, value) in headers {
             match name.as_str() {
                 "cache-control" => there.cache_control = true,
                 "set-cookie" => there.set_cookie = true,
                 "clear-site-data" => there.clear_site_data = true,
                 "www-authenticate" | "persistent-auth" => there.binding = true,
-                "transfer-encoding" => there.transfer_encoding = true,
-                "content-length" => there.length_above_zero |= value.as_bytes() != b"0",
+                "transfer-encoding" => {
+                    let chunked = value.as_bytes().eq_ignore_ascii_case(b"chunked");
+                    there.odd_coding |= there.transfer_encoding || !chunked;
+                    there.transfer_encoding = true;
+                }
+                "content-length" => {
+                    let value = value.as_bytes();
+                    there.odd_length |= length || !value.iter().all(u8::is_ascii_digit);
+                    there.length_above_zero |= value != b"0";
+                    length = true;
+                }
+                "connection" => {
+                    // Pingora says either of these itself.
+                    let value = value.as_bytes();
+                    there.hop_by_hop |= !value.eq_ignore_ascii_case(b"keep-alive")
+                        && !value.eq_ignore_ascii_case(b"close");
+                }
+                "keep-alive"
+                | "proxy-connection"
+                | "proxy-authenticate"
+                | "proxy-authentication-info"
+                | "proxy-authorization"
+                | "te"
+                | "trailer"
+                | "upgrade" => there.hop_by_hop = true,
                 other => there.targeted_cache_control |= answers::is_targeted(other),
             }
         }

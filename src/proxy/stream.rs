@@ -29,6 +29,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::intake::OWN_PAGES_MORE;
 use super::link::{Cut, Link};
+use super::unchunk::Unchunk;
 
 /// A visitor's connection.
 pub(super) struct VisitorStream {
@@ -41,6 +42,8 @@ pub(super) struct VisitorStream {
     peeked: Option<u8>,
     /// What was written and not sent.
     unsent: BytesMut,
+    /// Takes the chunks out of the last answer, where its visitor knows none.
+    unchunk: Unchunk,
 }
 
 enum Io {
@@ -68,7 +71,8 @@ impl VisitorStream {
     }
 
     fn over(io: Io, peer: SocketAddr, link: Arc<Link>, longest_head: usize) -> Self {
-        Self { io, peer, link, longest_head, peeked: None, unsent: BytesMut::new() }
+        let (unsent, unchunk) = (BytesMut::new(), Unchunk::default());
+        Self { io, peer, link, longest_head, peeked: None, unsent, unchunk }
     }
 
     /// Waits until there is something to read. Says whether there can be: not after the end.
@@ -212,6 +216,14 @@ impl AsyncWrite for VisitorStream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.link.says_without_chunks() {
+            if self.unsent.len() > SMALL {
+                ready!(self.send_all(context, &[]))?;
+            }
+            let Self { unchunk, unsent, .. } = &mut *self;
+            unchunk.write(bytes, unsent);
+            return Poll::Ready(Ok(bytes.len()));
+        }
         if self.unsent.len() + bytes.len() <= SMALL {
             if self.unsent.is_empty() {
                 // Most answers are a head and a small body: one piece of memory does for both, and then

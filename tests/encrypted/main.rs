@@ -14,6 +14,7 @@ mod window;
 #[path = "../support/wire.rs"]
 mod wire;
 
+mod answers;
 mod applications;
 mod bodies;
 mod certificates;

@@ -1,0 +1,180 @@
+//! What a message says of the one connection that it came over, and how its end is told: neither goes
+//! further than to us (RFC 9110 §7.6.1, RFC 9112 §6).
+
+use bytes::Bytes;
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_TYPE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, MAX_FORWARDS,
+    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    WWW_AUTHENTICATE,
+};
+use http::{Method, Response, StatusCode, Version};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::{Error, ErrorType, Result};
+use smallvec::SmallVec;
+
+use super::present::InAnswer;
+
+/// Whether `request` asks for a WebSocket (RFC 6455 §4.1), which is the one protocol that it may be
+/// changed to. Any other wish is left out, as a server may (RFC 9110 §7.8): also one that `Connection`
+/// does not name, since whatever stands before us has not understood it, and one in HTTP/1.0.
+pub(super) fn asks_for_websocket(request: &mut RequestHeader) -> bool {
+    let mut wishes = request.headers.get_all(UPGRADE).iter();
+    let one = wishes.next().is_some_and(|wish| wish.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    let asks = one
+        && wishes.next().is_none()
+        && request.version == Version::HTTP_11
+        && request.method == Method::GET
+        && options(&request.headers).any(|option| option.eq_ignore_ascii_case(b"upgrade"));
+    if !asks {
+        request.remove_header(&UPGRADE);
+    }
+    asks
+}
+
+/// What nobody waits for in HTTP/1.0 is not asked for (RFC 9110 §10.1.1).
+pub(super) fn expect_nothing(request: &mut RequestHeader) {
+    request.remove_header(&EXPECT);
+}
+
+/// Takes out of a request on its way over HTTP/2 what it says of us alone; over HTTP/1.1 Pingora has.
+pub(super) fn end_request_here(request: &mut RequestHeader) {
+    request.remove_header(&PROXY_AUTHORIZATION);
+    // None goes on.
+    request.remove_header(&TRAILER);
+}
+
+/// Counts the hop to us off an OPTIONS request (RFC 9110 §7.6.2; TRACE goes nowhere).
+///
+/// # Errors
+/// If the new number cannot be written.
+pub(super) fn count_hop(request: &mut RequestHeader) -> Result<()> {
+    match hops_left(request) {
+        Some(left) => request.insert_header(MAX_FORWARDS, left.saturating_sub(1).to_string()),
+        None => Ok(()),
+    }
+}
+
+/// Our answer to an OPTIONS request that may go no further than to us.
+pub(super) fn answer_to_last_hop(request: &RequestHeader) -> Option<Response<Bytes>> {
+    (hops_left(request) == Some(0)).then(|| {
+        let mut response = Response::new(Bytes::new());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("OPTIONS"));
+        response
+    })
+}
+
+fn hops_left(request: &RequestHeader) -> Option<u64> {
+    if request.method != Method::OPTIONS {
+        return None;
+    }
+    request.headers.get(MAX_FORWARDS)?.to_str().ok()?.trim().parse().ok()
+}
+
+/// Looks whether it is clear where an application's answer ends, and that it has not changed the
+/// protocol unasked. `websocket` says whether it was asked to.
+///
+/// # Errors
+/// What is wrong. The answer must not go on then.
+pub(super) fn check(
+    response: &ResponseHeader,
+    there: InAnswer,
+    websocket: impl FnOnce() -> bool,
+) -> Result<()> {
+    let why = if there.odd_coding {
+        // Whoever decodes chunks only would pass on the rest as if it were the content (RFC 9112 §6.1).
+        UNKNOWN_CODING
+    } else if there.transfer_encoding && response.version == Version::HTTP_10 {
+        OLD_CODING
+    } else if response.status == StatusCode::SWITCHING_PROTOCOLS
+        && !(websocket() && agrees_to_websocket(&response.headers))
+    {
+        UNASKED
+    } else {
+        return Ok(());
+    };
+    Error::e_explain(why, "an answer that is not passed on").map_err(Error::into_up)
+}
+
+fn agrees_to_websocket(headers: &HeaderMap) -> bool {
+    let mut agreed = headers.get_all(UPGRADE).iter();
+    agreed.next().is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"))
+        && agreed.next().is_none()
+}
+
+/// Takes out of an answer's `headers` what it says of the application's connection to us, and leaves
+/// one length at most.
+pub(super) fn end_answer_here(headers: &mut HeaderMap, status: StatusCode, there: InAnswer) {
+    if there.hop_by_hop || status.is_informational() {
+        let named: SmallVec<[HeaderName; 4]> = options(headers)
+            .filter_map(|option| HeaderName::from_bytes(option).ok())
+            .filter(|name| *name != CONTENT_LENGTH && *name != TRANSFER_ENCODING)
+            .collect();
+        for name in named.iter().chain(&HOP_BY_HOP) {
+            headers.remove(name);
+        }
+    }
+    let bodiless = status.is_informational() || status == StatusCode::NO_CONTENT;
+    if bodiless {
+        // RFC 9110 §8.6, RFC 9112 §6.1.
+        headers.remove(CONTENT_LENGTH);
+        headers.remove(TRANSFER_ENCODING);
+    } else if there.odd_length {
+        // Pingora has found them all to be equal (RFC 9110 §8.6).
+        let first = headers.get(CONTENT_LENGTH).and_then(|line| {
+            let first = line.as_bytes().split(|&byte| byte == b',').next().unwrap_or_default();
+            HeaderValue::from_bytes(first.trim_ascii()).ok()
+        });
+        if let Some(first) = first {
+            headers.insert(CONTENT_LENGTH, first);
+        }
+    }
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    }
+}
+
+/// Takes out of the trailers of an answer what means something before the content only
+/// (RFC 9110 §6.5.1).
+pub(super) fn check_trailers(trailers: &mut HeaderMap) {
+    for name in HOP_BY_HOP.iter().chain(&BEFORE_THE_CONTENT) {
+        trailers.remove(name);
+    }
+}
+
+/// The options of `Connection`, over all its lines.
+fn options(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let lines = headers.get_all(CONNECTION).iter();
+    lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b',')).map(<[u8]>::trim_ascii)
+}
+
+static HOP_BY_HOP: [HeaderName; 9] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("proxy-authentication-info"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRAILER,
+    UPGRADE,
+];
+static BEFORE_THE_CONTENT: [HeaderName; 10] = [
+    TRANSFER_ENCODING,
+    CONTENT_LENGTH,
+    CONTENT_ENCODING,
+    CONTENT_RANGE,
+    CONTENT_TYPE,
+    CACHE_CONTROL,
+    HOST,
+    LOCATION,
+    SET_COOKIE,
+    WWW_AUTHENTICATE,
+];
+
+/// In these words the log says what is wrong with an answer.
+const UNKNOWN_CODING: ErrorType = ErrorType::new("a Transfer-Encoding that is not chunked alone");
+const OLD_CODING: ErrorType = ErrorType::new("a Transfer-Encoding in HTTP/1.0");
+const UNASKED: ErrorType = ErrorType::new("101 to a request that did not ask for it");

@@ -1,0 +1,121 @@
+//! Room for so many requests at the same time: whoever finds none waits for a moment, in a queue that is
+//! no longer than the room is large.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+/// Room for requests. Its size is told by whoever enters, since it may change.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    inside: AtomicUsize,
+    waiting: AtomicUsize,
+    left: Notify,
+}
+
+/// A place in a room, until dropped.
+#[derive(Debug)]
+pub(super) struct Place(Arc<Room>);
+
+impl Room {
+    /// A place, if fewer than `size` are taken.
+    pub(super) fn try_enter(self: &Arc<Self>, size: usize) -> Option<Place> {
+        let free = |inside: usize| (inside < size).then_some(inside + 1);
+        let entered = self.inside.fetch_update(Ordering::SeqCst, Ordering::SeqCst, free);
+        entered.is_ok().then(|| Place(Arc::clone(self)))
+    }
+
+    /// A place, as soon as fewer than `size` are taken; nothing if that takes longer than `within`, or if
+    /// `size` others wait already.
+    pub(super) async fn enter(self: &Arc<Self>, size: usize, within: Duration) -> Option<Place> {
+        if let Some(place) = self.try_enter(size) {
+            return Some(place);
+        }
+        let _waiting = Waiting::in_line(&self.waiting, size)?;
+        let entered = async {
+            loop {
+                // Whoever leaves after this line is heard of.
+                let next = self.left.notified();
+                if let Some(place) = self.try_enter(size) {
+                    return place;
+                }
+                next.await;
+            }
+        };
+        tokio::time::timeout(within, entered).await.ok()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.inside.fetch_sub(1, Ordering::SeqCst);
+        if self.0.waiting.load(Ordering::SeqCst) > 0 {
+            self.0.left.notify_one();
+        }
+    }
+}
+
+/// One of those who wait, until dropped.
+struct Waiting<'r>(&'r AtomicUsize);
+
+impl<'r> Waiting<'r> {
+    fn in_line(waiting: &'r AtomicUsize, at_most: usize) -> Option<Self> {
+        let line = waiting.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |others| {
+            (others < at_most).then_some(others + 1)
+        });
+        line.is_ok().then(|| Self(waiting))
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn whoever_finds_no_room_waits_until_somebody_leaves() {
+        let room = Arc::new(Room::default());
+        let (first, _second) = (room.try_enter(2).unwrap(), room.try_enter(2).unwrap());
+        assert!(room.try_enter(2).is_none());
+        let mut third = Box::pin(room.enter(2, LONG));
+        assert!(futures_util::poll!(&mut third).is_pending());
+        drop(first);
+        let third = third.await.unwrap();
+        assert_eq!(room.inside.load(Ordering::SeqCst), 2);
+        drop(third);
+        assert_eq!(room.inside.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_ever_nor_behind_as_many_as_there_is_room_for() {
+        let room = Arc::new(Room::default());
+        let _inside = room.try_enter(1).unwrap();
+        let mut waiting = Box::pin(room.enter(1, LONG));
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+        assert!(room.enter(1, LONG).await.is_none(), "the queue is full");
+        assert!(waiting.await.is_none(), "it took too long");
+        assert_eq!(room.waiting.load(Ordering::SeqCst), 0);
+    }
+
+    #[tokio::test]
+    async fn who_gives_up_waiting_leaves_the_queue() {
+        let room = Arc::new(Room::default());
+        let inside = room.try_enter(1).unwrap();
+        let mut gone = Box::pin(room.enter(1, LONG));
+        assert!(futures_util::poll!(&mut gone).is_pending());
+        drop(gone);
+        let mut next = Box::pin(room.enter(1, LONG));
+        assert!(futures_util::poll!(&mut next).is_pending());
+        drop(inside);
+        assert!(next.await.is_some());
+    }
+}
