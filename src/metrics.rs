@@ -27,6 +27,7 @@ pub struct Metrics {
     letters: Family<Letter, Counter>,
     turned_away: Family<TurnedAway, Counter>,
     ended: Counter,
+    reviewed: Counter,
     connections: Gauge,
     letters_waiting: Gauge,
     loaded: Gauge<f64, AtomicU64>,
@@ -137,6 +138,12 @@ impl Metrics {
             ended.clone(),
         );
         registry.register("connections", "Connections of visitors", connections.clone());
+        let reviewed = Counter::default();
+        registry.register(
+            "requests_reviewed",
+            "Requests under way that were judged again, since something had changed",
+            reviewed.clone(),
+        );
         let letters = Family::<Letter, Counter>::default();
         registry.register(
             "letters",
@@ -203,6 +210,7 @@ impl Metrics {
             letters,
             turned_away,
             ended,
+            reviewed,
             connections,
             letters_waiting,
             loaded,
@@ -258,6 +266,11 @@ impl Metrics {
     /// Counts requests under way that were ended because they were not allowed any more.
     pub fn ended(&self, requests: u64) {
         self.ended.inc_by(requests);
+    }
+
+    /// Counts requests under way that were judged again.
+    pub fn reviewed(&self, requests: u64) {
+        self.reviewed.inc_by(requests);
     }
 
     /// Notes how many connections there are.

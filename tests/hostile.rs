@@ -36,6 +36,7 @@ use std::time::Duration;
 
 use door::Door;
 use tokio::time::Instant;
+use wire::Wire;
 
 /// What visitors have in their address line.
 const HOST: &str = "crm.localhost:8080";
@@ -113,6 +114,24 @@ impl Notes {
     /// The request lines that it could have understood, however it reads.
     fn asked_for(&self, what: &str) -> bool {
         self.heard().contains(what)
+    }
+}
+
+/// What operators are told under this name.
+fn metric(door: &Door, name: &str) -> u64 {
+    let told = Wire::to(door.operators)
+        .asks("GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .body;
+    let line = told.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.map_or(0, |number| number.parse().unwrap())
+}
+
+/// Waits until `so` is so.
+fn until(so: impl Fn() -> bool) {
+    let since = Instant::now();
+    while !so() {
+        assert!(since.elapsed() < Duration::from_secs(60), "it does not come to that");
+        std::thread::yield_now();
     }
 }
 

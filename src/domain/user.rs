@@ -260,6 +260,11 @@ impl User {
 
 /// The password.
 impl User {
+    /// Until when this device stands in for the second factor, if it is still known.
+    pub fn device_trusted_until(&self, id: DeviceId) -> Option<Timestamp> {
+        self.devices.iter().find(|device| device.id() == id).map(TrustedDevice::expires)
+    }
+
     /// The hash to verify against, where a password was set.
     pub fn password(&self) -> Option<&PasswordHash> {
         self.password.as_ref()

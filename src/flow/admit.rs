@@ -8,7 +8,7 @@ use crate::config::App;
 use crate::domain::assurance::{Evidence, Requirement, Verdict, Visitor, judge};
 use crate::domain::secret::TokenHash;
 use crate::domain::session::Session;
-use crate::domain::stay::StayId;
+use crate::domain::stay::{Stay, StayId};
 use crate::domain::time::Timestamp;
 use crate::policy::{Asker, Request, Ruling};
 use crate::store::{Reads, Snapshot, Unavailable, Visited};
@@ -116,7 +116,8 @@ pub fn judge_visit(
 /// be shown lately was shown lately then; everything else must be so now.
 ///
 /// Its session may have gone on under another id meanwhile: what lasts is the stay. `used`: the
-/// visitor has sent something, so the stay is in use.
+/// visitor has sent something, so the stay is in use. The answer holds until something changes: the
+/// configuration, the user, the stay; or until the moment that it names.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read; the request is to be ended then.
@@ -126,17 +127,21 @@ pub async fn admit_still(
     before: &Before,
     used: bool,
     now: Timestamp,
-) -> Result<bool, Unavailable> {
+) -> Result<Still, Unavailable> {
+    let mut until = None;
     let evidence = match &before.visit {
         None => None,
         Some(visit) => {
             let (id, session) = (visit.stay, &visit.session);
-            let Some(stay) = env.store.stay(id).await? else { return Ok(false) };
-            let Some(person) = env.store.user(session.user).await? else { return Ok(false) };
+            let Some(stay) = env.store.stay(id).await? else { return Ok(Still::Over) };
+            let Some(person) = env.store.user(session.user).await? else {
+                return Ok(Still::Over);
+            };
             let lives = stay.is_alive(person.user.epoch(), env.config.sessions, now);
             if stay.user != session.user || !lives {
-                return Ok(false);
+                return Ok(Still::Over);
             }
+            until = expiry(env, app, session, &stay, &person, now);
             if used && stay.is_worth_touching(now) {
                 note_use(env, id, now);
             }
@@ -144,7 +149,38 @@ pub async fn admit_still(
         }
     };
     let decided = decide(app, &before.request, before.address, evidence, before.began);
-    Ok(matches!(decided.verdict, Verdict::Pass(_) | Verdict::SaveCodes(_)))
+    Ok(match decided.verdict {
+        Verdict::Pass(_) | Verdict::SaveCodes(_) => Still::Holds { until },
+        _ => Still::Over,
+    })
+}
+
+/// The next moment at which time alone may change what is decided of whoever is in this `session`: their
+/// stay ends, a trusted device is trusted no more, a demand is due.
+fn expiry(
+    env: &Env,
+    app: &App,
+    session: &Session,
+    stay: &Stay,
+    person: &Snapshot,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let device = session.proofs.trusted_device.as_ref();
+    let device = device.and_then(|shown| person.user.device_trusted_until(shown.device));
+    let ends = Some(stay.expires(env.config.sessions));
+    [ends, device, env.due(person, Some(app))].into_iter().flatten().filter(|at| *at > now).min()
+}
+
+/// What has become of a request that was let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Still {
+    /// It would not be let through now.
+    Over,
+    /// It would.
+    Holds {
+        /// From when on time alone may have changed that.
+        until: Option<Timestamp>,
+    },
 }
 
 /// A request that was let through.

@@ -33,7 +33,7 @@ pub mod turn_off;
 mod visits;
 pub mod witness;
 
-pub use admit::{Admission, Before, Visit, admit, admit_still, visit};
+pub use admit::{Admission, Before, Still, Visit, admit, admit_still, visit};
 pub use env::{
     Caller, Carried, Clock, DeviceCookie, Env, Given, KnownCookie, Line, Lines, Next, Source,
 };

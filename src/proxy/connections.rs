@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use super::link::{Cut, Entered, Link, Phase};
 use super::silence::ticks;
+use super::standing::News;
 use crate::config::{Deadlines, Limits};
 
 /// Everybody who is connected.
@@ -161,8 +162,9 @@ impl Connections {
         !waiting.is_empty()
     }
 
-    /// A tick later: cuts off what is late, and gives what has been under way for a while.
-    pub(super) fn sweep(&self, deadlines: &Deadlines) -> Vec<Arc<Link>> {
+    /// A tick later: cuts off what is late, and gives what has been under way for a while and has to be
+    /// judged again, since something has `changed`.
+    pub(super) fn sweep(&self, deadlines: &Deadlines, changed: &News) -> Vec<Arc<Link>> {
         let now = self.tick.fetch_add(1, Ordering::Relaxed) + 1;
         let (handshake, idle, head) =
             (ticks(deadlines.handshake), ticks(deadlines.idle), ticks(deadlines.head));
@@ -178,7 +180,7 @@ impl Connections {
                     if link.silence().lasts_too_long(now) {
                         hopeless += u64::from(link.despair());
                     }
-                    return age > LASTING_TICKS;
+                    return age > LASTING_TICKS && link.takes_review(changed, now);
                 }
             };
             if age > deadline || (self.is_closing() && phase != Phase::Head) {
@@ -228,7 +230,7 @@ fn household(address: IpAddr) -> IpAddr {
     }
 }
 
-/// A request that has been under way for so long is asked about again at every tick.
+/// A request that has been under way for so long may be judged again.
 const LASTING_TICKS: u64 = 1;
 /// Whoever takes longer than this over a head is slow enough to make room for others.
 const SLOW_TICKS: u64 = 8;
@@ -260,7 +262,7 @@ mod tests {
 
     fn after(connections: &Connections, span: Duration) {
         for _ in 0..span.as_millis() / TICK.as_millis() {
-            connections.sweep(&DEADLINES);
+            connections.sweep(&DEADLINES, &News::default());
         }
     }
 
@@ -341,15 +343,6 @@ mod tests {
         assert_eq!(cut(), [true, true, false, false]);
         after(&connections, Duration::from_secs(45));
         assert_eq!(cut(), [true, true, true, false]);
-    }
-
-    #[test]
-    fn a_request_that_lasts_is_asked_about_again() {
-        let connections = Arc::new(Connections::default());
-        let open = connections.admit(from(1), false, Entered::default(), &limits(9, 9)).unwrap();
-        open.link.enter(Phase::Busy, connections.now());
-        assert!(connections.sweep(&DEADLINES).is_empty());
-        assert_eq!(connections.sweep(&DEADLINES).len(), 1);
     }
 
     #[test]

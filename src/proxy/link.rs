@@ -17,7 +17,8 @@ use parking_lot::Mutex;
 
 use super::recall::Recall;
 use super::silence::{Silence, ticks};
-use super::standing::Standing;
+use super::standing::{News, Standing};
+use crate::domain::time::Timestamp;
 
 /// A connection of a visitor, or one stream of it.
 #[derive(Debug)]
@@ -45,6 +46,10 @@ pub(super) struct Link {
     /// Whether what is written has no chunks, though Pingora writes some.
     without_chunks: AtomicBool,
     standing: Mutex<Option<Standing>>,
+    /// When the request under way has to be judged again, in milliseconds; 0: as soon as somebody looks.
+    due: AtomicU64,
+    /// When it was judged again the last time, in ticks.
+    reviewed: AtomicU64,
     /// Of the application, while the request under way waits for its answer.
     silence: Silence,
     /// What the last request said of its visitor; one for all streams of a connection.
@@ -112,6 +117,8 @@ impl Link {
             bound: AtomicBool::new(false),
             without_chunks: AtomicBool::new(false),
             standing: Mutex::new(None),
+            due: AtomicU64::new(NEVER),
+            reviewed: AtomicU64::new(tick),
             silence: Silence::new(ticks(STALLED)),
             recall: Arc::default(),
         }
@@ -319,7 +326,37 @@ impl Link {
 
     /// By what the request under way is allowed, so that it can be asked again; or nothing.
     pub(super) fn stand(&self, on: Option<Standing>) {
+        // Once, in any case: what has changed before it stood was told to nobody who could look here.
+        let due = if on.is_some() { 0 } else { NEVER };
         *self.standing.lock() = on;
+        self.due.store(due, Ordering::Release);
+    }
+
+    /// Whether the request under way has to be judged again: for the first time, since something has
+    /// `changed` on which it rests, since time may have changed what was decided, or since its visitor has
+    /// sent something, whose stay is in use then. If so, it is taken for judged until
+    /// [`Link::is_good_until`] says more.
+    pub(super) fn takes_review(&self, changed: &News, tick: u64) -> bool {
+        let due = self.due.load(Ordering::Acquire);
+        let used_for_long = || {
+            self.used.load(Ordering::Relaxed)
+                && tick > self.reviewed.load(Ordering::Relaxed) + USED_TICKS
+        };
+        let rests_on_it = || {
+            let standing = self.standing.lock();
+            standing.as_ref().is_some_and(|standing| changed.concerns(standing))
+        };
+        let is_due = due <= changed.now() || used_for_long() || rests_on_it();
+        if is_due {
+            self.due.store(NEVER, Ordering::Release);
+            self.reviewed.store(tick, Ordering::Relaxed);
+        }
+        is_due
+    }
+
+    /// Time alone changes nothing of what was decided before this moment.
+    pub(super) fn is_good_until(&self, moment: Timestamp) {
+        self.due.fetch_min(moment.millis(), Ordering::AcqRel);
     }
 
     pub(super) fn standing(&self) -> Option<Standing> {
@@ -329,6 +366,10 @@ impl Link {
 
 /// How long a visitor may take nothing of what is sent.
 pub(super) const STALLED: Duration = Duration::from_mins(1);
+/// No moment in milliseconds.
+const NEVER: u64 = u64::MAX;
+/// How often it is noted that somebody uses what they hold open, in ticks.
+const USED_TICKS: u64 = 40;
 /// How long it may take to say that an application does not answer.
 const LAST_WORDS: Duration = Duration::from_secs(10);
 

@@ -1,5 +1,9 @@
-//! Requests under way, asked about again: a tunnel, a stream of events, a long download must not
-//! outlive the session, the user or the rule that allowed them.
+//! Requests under way, judged again: a tunnel, a stream of events, a long download must not outlive the
+//! session, the user or the rule that allowed them.
+//!
+//! Nobody is asked about for nothing. A request is judged again once soon after it began, and then when
+//! something has changed that it rests on: the configuration, the user, the stay, or the time, where that
+//! alone decides. What is judged then costs nobody else their turn.
 
 use std::sync::Arc;
 
@@ -10,6 +14,9 @@ use super::connections::Connections;
 use super::house::{House, Place};
 use super::link::{Cut, Link};
 use super::silence::TICK;
+use crate::domain::time::Timestamp;
+use crate::flow::Still;
+use crate::store::Touched;
 use crate::web::Allowed;
 
 /// By what a request was allowed.
@@ -30,13 +37,40 @@ impl Standing {
         Self { place: Arc::clone(place), allowed }
     }
 
+    /// Whether it rests on nothing but the configuration.
+    fn is_strangers(&self) -> bool {
+        self.allowed.rests_on().is_none()
+    }
+
     /// Whether the request would be allowed in this house, too; `used`: its visitor has sent
     /// something meanwhile.
-    async fn holds_in(&self, house: &House, used: bool) -> bool {
+    async fn holds_in(&self, house: &House, used: bool) -> Still {
         match house.find(&self.place.address.authority) {
             Some(place) => place.web.still_allows(&self.allowed, used).await,
-            None => false,
+            None => Still::Over,
         }
+    }
+}
+
+/// What has changed since somebody looked at those who are connected.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    /// What everything rests on: the configuration, or that there is a store and a clock.
+    everything: bool,
+    touched: Touched,
+    now: Timestamp,
+}
+
+impl News {
+    /// Whether what this request rests on may have changed.
+    pub(super) fn concerns(&self, standing: &Standing) -> bool {
+        let rests_on = standing.allowed.rests_on();
+        self.everything || rests_on.is_some_and(|(user, stay)| self.touched.concerns(user, stay))
+    }
+
+    /// The moment of this, in milliseconds.
+    pub(super) fn now(&self) -> u64 {
+        self.now.millis()
     }
 }
 
@@ -45,7 +79,9 @@ impl Standing {
 pub(super) fn watch(house: Arc<ArcSwap<House>>, connections: Arc<Connections>) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut ticks = 0_u64;
-        let mut asking: Option<JoinHandle<()>> = None;
+        let mut last = house.load_full();
+        let mut changes = last.env().store.changes();
+        let mut probe: Option<JoinHandle<bool>> = None;
         let mut clock = tokio::time::interval(TICK);
         // After a pause nothing is made up for: everybody has been waited for long enough.
         clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -53,36 +89,71 @@ pub(super) fn watch(house: Arc<ArcSwap<House>>, connections: Arc<Connections>) -
             clock.tick().await;
             ticks += 1;
             let house_now = house.load_full();
-            let lasting = connections.sweep(&house_now.deadlines());
-            house_now.env().metrics.connected(connections.open());
-            // What takes long to ask must not hold up what only has to be looked at.
-            if !lasting.is_empty() && asking.as_ref().is_none_or(JoinHandle::is_finished) {
-                asking = Some(tokio::spawn(ask(lasting, Arc::clone(&house_now))));
+            let env = house_now.env();
+            let mut news = News { touched: changes.take(), ..News::default() };
+            news.everything = !Arc::ptr_eq(&last, &house_now);
+            match env.now() {
+                Ok(now) => news.now = now,
+                Err(_) => news.everything = true,
+            }
+            if probe.as_ref().is_none_or(JoinHandle::is_finished) {
+                let failed = match probe.take() {
+                    Some(done) => !done.await.unwrap_or(false),
+                    None => false,
+                };
+                news.everything |= failed;
+                let store = Arc::clone(&env.store);
+                probe = Some(tokio::spawn(async move { store.probe().await.is_ok() }));
+            }
+            let lasting = connections.sweep(&house_now.deadlines(), &news);
+            env.metrics.connected(connections.open());
+            if !lasting.is_empty() {
+                // What takes long to judge must not hold up whoever is looked at next.
+                tokio::spawn(review(lasting, Arc::clone(&house_now)));
             }
             if ticks.is_multiple_of(CERTIFICATES_EVERY) {
                 let house = Arc::clone(&house_now);
                 tokio::task::spawn_blocking(move || house.certificates().refresh());
             }
+            last = house_now;
         }
     })
 }
 
-/// Asks again about everybody who has been under way for a while.
-async fn ask(lasting: Vec<Arc<Link>>, house: Arc<House>) {
-    let mut ended = 0_u64;
-    for link in lasting {
-        let Some(standing) = link.standing() else { continue };
-        let lets_in = house.lets_in(link.entrance());
-        if !lets_in || !standing.holds_in(&house, link.was_used()).await {
-            link.cut(Cut::Revoked);
-            ended += 1;
+/// Judges these requests again. Whoever is somebody comes first: most often they are whom it is about.
+async fn review(links: Vec<Arc<Link>>, house: Arc<House>) {
+    let standing = links.iter().filter_map(|link| Some((link, link.standing()?)));
+    let mut all: Vec<_> = standing.collect();
+    all.sort_by_key(|(_, standing)| standing.is_strangers());
+    let (mut ended, mut reviewed) = (0_u64, 0_u64);
+    for (link, standing) in all {
+        reviewed += 1;
+        let still = if house.lets_in(link.entrance()) {
+            standing.holds_in(&house, link.was_used()).await
+        } else {
+            Still::Over
+        };
+        match still {
+            Still::Holds { until: Some(moment) } => link.is_good_until(moment),
+            Still::Holds { until: None } => {}
+            Still::Over => {
+                link.cut(Cut::Revoked);
+                ended += 1;
+            }
+        }
+        if reviewed.is_multiple_of(AT_ONCE) {
+            // Others have waited for this thread meanwhile.
+            tokio::task::yield_now().await;
         }
     }
+    house.env().metrics.reviewed(reviewed);
     if ended > 0 {
         house.env().metrics.ended(ended);
         tracing::info!(ended, "requests under way were ended: they are not allowed any more");
     }
 }
 
+/// How many are judged before others have their turn.
+const AT_ONCE: u64 = 16;
 /// How often certificates are looked at on disk, in ticks.
 const CERTIFICATES_EVERY: u64 = 8;

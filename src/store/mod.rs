@@ -9,6 +9,7 @@
 
 pub mod batch;
 mod cache;
+mod changes;
 pub mod directory;
 mod facade;
 pub mod keys;
@@ -20,6 +21,7 @@ pub mod sealing;
 
 pub use batch::{Batch, Expect, Outcome};
 pub use cache::{Snapshot, Visited};
+pub use changes::{Changes, Touched};
 pub use directory::StateDirectory;
 pub use facade::Store;
 pub use facade::names::{NobodysName, Target};

@@ -19,10 +19,12 @@ use crate::config::{App, Site};
 use crate::domain::agent::Agent;
 use crate::domain::assurance::{Permit, Verdict, Visitor};
 use crate::domain::secret::{Token, TokenHash};
+use crate::domain::stay::StayId;
 use crate::domain::time::Timestamp;
+use crate::domain::user::UserId;
 use crate::flow::sign_out::sign_out;
 use crate::flow::witness::{Recent, Refusal, Watched};
-use crate::flow::{self, Admission, Caller, Env, Line, Source};
+use crate::flow::{self, Admission, Caller, Env, Line, Source, Still};
 use crate::metrics::Verdicts;
 use crate::policy;
 use crate::store::Unavailable;
@@ -81,6 +83,13 @@ struct Peer(Source);
 #[derive(Clone, Debug)]
 pub struct Allowed(flow::Before);
 
+impl Allowed {
+    /// Whose record it rests on, and on which stay, if on any.
+    pub fn rests_on(&self) -> Option<(UserId, StayId)> {
+        self.0.visit.as_ref().map(|visit| (visit.session.user, visit.stay))
+    }
+}
+
 impl Web {
     /// Serves and guards on `site` with what `env` holds.
     pub fn new(env: Arc<Env>, site: Site) -> Self {
@@ -132,18 +141,18 @@ impl Web {
 
     /// Whether a request that was allowed, here or by an earlier configuration, would be allowed
     /// still. `used`: the visitor has sent something since this was asked last.
-    pub async fn still_allows(&self, allowed: &Allowed, used: bool) -> bool {
-        let (env, Some(app)) = (&self.desk.env, &self.desk.site.app) else { return false };
-        let Ok(now) = env.now() else { return false };
+    pub async fn still_allows(&self, allowed: &Allowed, used: bool) -> Still {
+        let (env, Some(app)) = (&self.desk.env, &self.desk.site.app) else { return Still::Over };
+        let Ok(now) = env.now() else { return Still::Over };
         if !app.policy.admits_spelling(&allowed.0.request) {
-            return false;
+            return Still::Over;
         }
         match flow::admit_still(env, app, &allowed.0, used, now).await {
             Ok(still) => still,
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(error, "a request under way was ended: the store is unavailable");
-                false
+                Still::Over
             }
         }
     }

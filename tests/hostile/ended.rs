@@ -7,8 +7,9 @@ use std::time::Duration;
 use rstest::rstest;
 use tokio::time::Instant;
 
-use super::{HOST, before};
+use super::{HOST, before, before_with, metric, until};
 use crate::door::Door;
+use crate::upstream::Upstream;
 use crate::wire::Wire;
 
 /// An application that answers with the beginning of something, and goes on for ever or is silent.
@@ -53,6 +54,10 @@ fn application(goes_on: bool) -> std::net::SocketAddr {
 const SOCKET: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
 const EVENTS: &str = "Accept: text/event-stream\r\n";
 const DOWNLOAD: &str = "Accept: */*\r\n";
+
+fn get(path: &str, lines: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\n{lines}\r\n")
+}
 
 fn opens(door: &Door, cookie: &str, lines: &str) -> Wire {
     let mut wire = Wire::to(door.address);
@@ -160,6 +165,35 @@ fn a_new_session_id_ends_nothing_that_the_same_visit_has_under_way() {
     assert!(under_way.tries(b"still there"));
     door.disables("ada");
     assert!(under_way.is_over());
+}
+
+/// Time and again everybody is looked at; but nobody is judged again for nothing.
+#[test]
+fn nobody_is_judged_again_where_nothing_has_changed() {
+    const IDLE: u64 = 20;
+    let upstream = Upstream::start();
+    let door = before_with(upstream.address, "");
+    let socket = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+    let mut idle: Vec<_> = (0..IDLE).map(|_| Wire::to(door.address)).collect();
+    for wire in &mut idle {
+        wire.sends(get("/socket", socket));
+        assert_eq!(wire.head().status, 101);
+    }
+    let reviewed = || metric(&door, "doorward_requests_reviewed_total");
+    until(|| reviewed() >= IDLE);
+    for name in ["ada", "bob", "carol", "dan"] {
+        let cookie = format!("Cookie: {}\r\n{socket}", door.session_of(name));
+        let mut theirs = Wire::to(door.address);
+        theirs.sends(get("/socket", &cookie));
+        assert_eq!(theirs.head().status, 101);
+        door.disables(name);
+        assert!(theirs.is_over());
+    }
+    assert!(reviewed() < 2 * IDLE, "{} judgements of {IDLE} and four", reviewed());
+    // What everything rests on concerns all of them.
+    door.reloads_with(|text| text.replace("/secret/]", "/secret/, /more/]")).unwrap();
+    until(|| reviewed() >= 2 * IDLE);
+    assert!(idle.iter_mut().all(|wire| wire.tries(b"still there")));
 }
 
 fn signs_out(door: &Door, cookie: &str) {

@@ -22,7 +22,7 @@ use doorward::domain::signed::Signer;
 use doorward::domain::time::Timestamp;
 use doorward::domain::user::{Profile, User, UserId};
 use doorward::flow::administer::{self, Linking};
-use doorward::flow::{Clock, Env, Source};
+use doorward::flow::{Clock, Env, Source, Still};
 use doorward::identity::local::{Cost, Pool, Room};
 use doorward::identity::{Full, Hashing, Place, SignInLimit, Work, Worker};
 use doorward::messages::{About, words};
@@ -608,9 +608,9 @@ impl Browser {
         self.web.admit(read, &head, session, source).await.unwrap().1
     }
 
-    /// Whether that may go on, as it is asked four times a second.
+    /// Whether that may go on, as it is asked when something has changed.
     pub(crate) async fn may_go_on(&self, open: &Allowed) -> bool {
-        self.web.still_allows(open, false).await
+        matches!(self.web.still_allows(open, false).await, Still::Holds { .. })
     }
 
     /// Signs out.

@@ -25,6 +25,7 @@ use tokio::sync::{Mutex, MutexGuard, Semaphore};
 
 use super::batch::{Batch, Expect, Outcome};
 use super::cache::{Cache, Snapshot, Visited};
+use super::changes::Changes;
 use super::keys::{Keys, NameKey};
 use super::records::{Change, KeyRange, Kind, Record, Records, Unavailable, Version};
 use super::sealing::Sealer;
@@ -131,6 +132,11 @@ impl Store {
     /// Hears of every change from now on; see [`Records::watch`].
     pub fn watch(&self) -> tokio::sync::broadcast::Receiver<Arc<Change>> {
         self.records.watch()
+    }
+
+    /// Hears of what changes of users and stays from now on.
+    pub fn changes(&self) -> Changes {
+        Changes::new(self.records.watch())
     }
 
     /// The user, from memory where possible.

@@ -1,0 +1,110 @@
+//! What has changed since somebody asked, of what open requests rest on.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashSet;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::TryRecvError;
+
+use super::records::{Change, Kind};
+use crate::domain::stay::StayId;
+use crate::domain::user::UserId;
+
+/// Hears of changes to users and stays.
+#[derive(Debug)]
+pub struct Changes(Receiver<Arc<Change>>);
+
+/// Users and stays that have changed.
+#[derive(Debug, Default)]
+pub struct Touched {
+    /// Everything may have: some changes were missed.
+    everything: bool,
+    users: FxHashSet<UserId>,
+    stays: FxHashSet<StayId>,
+}
+
+impl Changes {
+    pub(super) fn new(changes: Receiver<Arc<Change>>) -> Self {
+        Self(changes)
+    }
+
+    /// What was heard since this was asked the last time.
+    pub fn take(&mut self) -> Touched {
+        let mut changed = Touched::default();
+        loop {
+            match self.0.try_recv() {
+                Ok(change) => changed.add(&change),
+                Err(TryRecvError::Lagged(_)) => changed.everything = true,
+                Err(TryRecvError::Empty) => return changed,
+                Err(TryRecvError::Closed) => {
+                    changed.everything = true;
+                    return changed;
+                }
+            }
+        }
+    }
+}
+
+impl Touched {
+    fn add(&mut self, change: &Change) {
+        for (kind, key) in &change.touched {
+            let Ok(id) = <[u8; 16]>::try_from(key.as_slice()) else { continue };
+            match kind {
+                Kind::User => drop(self.users.insert(UserId::from(id))),
+                Kind::Stay => drop(self.stays.insert(StayId::from(id))),
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether everything may have changed.
+    pub fn is_everything(&self) -> bool {
+        self.everything
+    }
+
+    /// Whether this user or this stay may have changed.
+    pub fn concerns(&self, user: UserId, stay: StayId) -> bool {
+        self.everything || self.users.contains(&user) || self.stays.contains(&stay)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::broadcast;
+
+    use super::*;
+    use crate::store::records::Version;
+
+    fn change(kind: Kind, id: u8) -> Arc<Change> {
+        Arc::new(Change { version: Version::of_commit(1), touched: vec![(kind, vec![id; 16])] })
+    }
+
+    #[test]
+    fn whoever_is_changed_is_told_once() {
+        let sender = broadcast::Sender::new(8);
+        let mut changes = Changes::new(sender.subscribe());
+        let (user, stay) = (UserId::from([1; 16]), StayId::from([2; 16]));
+        assert!(!changes.take().concerns(user, stay));
+        for sent in [change(Kind::User, 1), change(Kind::Stay, 2)] {
+            sender.send(sent).unwrap();
+            assert!(changes.take().concerns(user, stay));
+            assert!(!changes.take().concerns(user, stay));
+        }
+        sender.send(change(Kind::Session, 1)).unwrap();
+        sender.send(change(Kind::User, 2)).unwrap();
+        assert!(!changes.take().concerns(user, stay), "that is somebody else");
+    }
+
+    #[test]
+    fn what_was_missed_may_be_anything() {
+        let sender = broadcast::Sender::new(2);
+        let mut changes = Changes::new(sender.subscribe());
+        for id in 7..12 {
+            sender.send(change(Kind::User, id)).unwrap();
+        }
+        assert!(changes.take().concerns(UserId::from([1; 16]), StayId::from([2; 16])));
+        assert!(!changes.take().is_everything());
+        drop(sender);
+        assert!(changes.take().is_everything());
+    }
+}
