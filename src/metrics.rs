@@ -129,7 +129,7 @@ impl Metrics {
             (Family::default(), Counter::default(), Gauge::default());
         registry.register(
             "connections_turned_away",
-            "Connections for which there was no room, by the limit that they met",
+            "Connections and requests for which there was no room or time, by the limit that they met",
             turned_away.clone(),
         );
         registry.register(
@@ -260,7 +260,13 @@ impl Metrics {
 
     /// Counts a connection for which there was no room, by the key of the limit that it met.
     pub fn turned_away(&self, limit: &'static str) {
-        self.turned_away.get_or_create(&TurnedAway { limit: Word(limit) }).inc();
+        self.turned_away_many(limit, 1);
+    }
+
+    /// Counts connections or requests for which there was no room, or no more time, by the limit that
+    /// they met.
+    pub fn turned_away_many(&self, limit: &'static str, many: u64) {
+        self.turned_away.get_or_create(&TurnedAway { limit: Word(limit) }).inc_by(many);
     }
 
     /// Counts requests under way that were ended because they were not allowed any more.

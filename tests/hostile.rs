@@ -25,6 +25,8 @@ mod ended;
 mod framing;
 #[path = "hostile/headers.rs"]
 mod headers;
+#[path = "hostile/many.rs"]
+mod many;
 #[path = "hostile/slow.rs"]
 mod slow;
 

@@ -72,6 +72,13 @@ pub struct Limits {
     pub streams: u32,
     /// Requests on one HTTP/2 connection whose answer the visitor did not wait for.
     pub stream_resets: u32,
+    /// Requests at the same time from one address by people who are not signed in; those who are may
+    /// have sixteen times as many.
+    pub requests_per_address: usize,
+    /// Requests at the same time to one application.
+    pub requests_per_application: usize,
+    /// Bytes a second that the body of a request must come at; 0: as slowly as it likes.
+    pub body_rate: u64,
     /// Of how many bytes free on the disk of the state folder operators are warned.
     pub free_disk: u64,
 }
@@ -86,6 +93,9 @@ impl Default for Limits {
             headers: 100,
             streams: 100,
             stream_resets: 200,
+            requests_per_address: 256,
+            requests_per_application: 5_000,
+            body_rate: 500,
             free_disk: 128 << 20,
         }
     }
@@ -102,6 +112,10 @@ pub struct Deadlines {
     pub idle: Duration,
     /// To send a form of ours.
     pub form: Duration,
+    /// To send the body of a request, beside what `body_rate` gives for what has come.
+    pub body: Duration,
+    /// For how long a request waits for room.
+    pub queue: Duration,
 }
 
 impl Default for Deadlines {
@@ -111,6 +125,8 @@ impl Default for Deadlines {
             head: Duration::from_secs(15),
             idle: Duration::from_secs(60),
             form: Duration::from_secs(30),
+            body: Duration::from_secs(30),
+            queue: Duration::from_secs(5),
         }
     }
 }

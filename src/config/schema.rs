@@ -223,6 +223,7 @@ const APP: Kind = Kind::Map(&[
     ),
     key("upstream_host", Kind::Text, "the Host that it is sent; the visitor's without it"),
     key("upstream_http2", Kind::Switch, "true: it is spoken to in HTTP/2, as gRPC needs"),
+    key("slow_bodies", Kind::Switch, "true: request bodies may come as slowly as they like"),
     key(
         "upstream_reuse_after_body",
         Kind::Switch,
@@ -460,6 +461,21 @@ pub(super) const FILE: Kind = Kind::Map(&[
                 "requests on one HTTP/2 connection whose answers were not waited for",
             ),
             key(
+                "requests_per_address",
+                Kind::Whole(16..=100_000),
+                "requests at once from one address without a sign-in; with one: 16 times as many",
+            ),
+            key(
+                "requests_per_application",
+                Kind::Whole(16..=1_000_000),
+                "requests at once to one application",
+            ),
+            key(
+                "body_rate",
+                Kind::Whole(0..=1_000_000),
+                "bytes a second that bodies must come at; 0: none",
+            ),
+            key(
                 "free_disk_mib",
                 Kind::Whole(0..=1_048_576),
                 "warn when fewer MiB are free on the disk of the state folder; 0: never",
@@ -474,6 +490,8 @@ pub(super) const FILE: Kind = Kind::Map(&[
             key("head", Kind::Span(1..=5 * MINUTE), "to send the head of a request"),
             key("idle", Kind::Span(1..=HOUR), "between requests"),
             key("form", Kind::Span(1..=5 * MINUTE), "to send a form of ours"),
+            key("body", Kind::Span(1..=HOUR), "to send a body, beside what limits.body_rate gives"),
+            key("queue", Kind::Span(1..=MINUTE), "for which a request waits for room"),
         ]),
         "how long visitors may take",
     ),

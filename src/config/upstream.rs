@@ -138,6 +138,8 @@ pub struct Reach {
     /// Whether a connection that carried a request body over HTTP/1.1 may carry another request: the
     /// operator's word that its server always reads bodies to their end.
     pub reuse_after_body: bool,
+    /// Whether request bodies may come as slowly as they like.
+    pub slow_bodies: bool,
 }
 
 /// How an application is asked whether it is well.

@@ -138,6 +138,7 @@ impl Default for Health {
 
 #[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "switches that do not depend on each other")]
 pub(super) struct App {
     pub(super) name: Option<String>,
     pub(super) hosts: Option<List<String>>,
@@ -146,6 +147,7 @@ pub(super) struct App {
     pub(super) upstream_host: Option<String>,
     pub(super) upstream_http2: bool,
     pub(super) upstream_reuse_after_body: bool,
+    pub(super) slow_bodies: bool,
     pub(super) health: Option<Health>,
     pub(super) tls: Option<AppTls>,
     pub(super) insecure: bool,
@@ -381,6 +383,9 @@ pub(super) struct Limits {
     pub(super) headers: usize,
     pub(super) streams: u32,
     pub(super) stream_resets: u32,
+    pub(super) requests_per_address: usize,
+    pub(super) requests_per_application: usize,
+    pub(super) body_rate: u64,
     pub(super) free_disk_mib: u64,
 }
 
@@ -395,6 +400,9 @@ impl Default for Limits {
             headers: limits.headers,
             streams: limits.streams,
             stream_resets: limits.stream_resets,
+            requests_per_address: limits.requests_per_address,
+            requests_per_application: limits.requests_per_application,
+            body_rate: limits.body_rate,
             free_disk_mib: limits.free_disk >> 20,
         }
     }
@@ -407,15 +415,22 @@ pub(super) struct Deadlines {
     pub(super) head: Span,
     pub(super) idle: Span,
     pub(super) form: Span,
+    pub(super) body: Span,
+    pub(super) queue: Span,
 }
 
 impl Default for Deadlines {
     fn default() -> Self {
         let deadlines = super::Deadlines::default();
-        let [handshake, head, idle, form] =
-            [deadlines.handshake, deadlines.head, deadlines.idle, deadlines.form]
-                .map(|span| Span::seconds(span.as_secs()));
-        Self { handshake, head, idle, form }
+        let span = |span: std::time::Duration| Span::seconds(span.as_secs());
+        Self {
+            handshake: span(deadlines.handshake),
+            head: span(deadlines.head),
+            idle: span(deadlines.idle),
+            form: span(deadlines.form),
+            body: span(deadlines.body),
+            queue: span(deadlines.queue),
+        }
     }
 }
 

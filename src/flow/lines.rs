@@ -18,6 +18,10 @@ pub enum Line {
     Watched,
     /// A connection for which there is no room.
     TurnedAway,
+    /// A request for which there is no room.
+    Busy,
+    /// Requests that were cut off since their visitors were too slow.
+    CutOff,
 }
 
 /// Lets one line of a kind through in a second, and counts the rest.
@@ -28,6 +32,8 @@ pub struct Lines {
     limit: Tally,
     watched: Tally,
     turned_away: Tally,
+    busy: Tally,
+    cut_off: Tally,
 }
 
 #[derive(Debug, Default)]
@@ -49,6 +55,8 @@ impl Lines {
             Line::Limit => &self.limit,
             Line::Watched => &self.watched,
             Line::TurnedAway => &self.turned_away,
+            Line::Busy => &self.busy,
+            Line::CutOff => &self.cut_off,
         };
         let next = now.plus(Self::EVERY).millis();
         let is_due = |was: u64| (was <= now.millis()).then_some(next);

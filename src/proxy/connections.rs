@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::link::{Cut, Entered, Link, Phase};
+use super::link::{AddressRoom, Cut, Entered, Link, Phase};
+use super::serving::KEPT_TO_APPLICATIONS;
 use super::silence::ticks;
 use super::standing::News;
 use crate::config::{Deadlines, Limits};
@@ -26,8 +27,17 @@ pub(super) struct Connections {
     /// Told when there are as many as make a crowd.
     crowd: Notify,
     /// How many connections each address has; IPv6 by /64, which is one household or less.
-    by_address: Mutex<HashMap<IpAddr, u32>>,
+    by_address: Mutex<HashMap<IpAddr, Address>>,
+    /// How many files this process may have open, beside those for itself; 0: as many as it likes.
+    files: AtomicUsize,
     links: [Mutex<HashMap<u64, Arc<Link>>>; SHARDS],
+}
+
+/// What one address has.
+#[derive(Debug, Default)]
+struct Address {
+    connections: u32,
+    room: Arc<AddressRoom>,
 }
 
 /// A link while it is open.
@@ -62,26 +72,52 @@ impl Connections {
         limits: &Limits,
     ) -> Result<Open, Full> {
         let address = household(peer);
-        if self.open.load(Ordering::Relaxed) >= limits.connections && !self.shed(limits.connections)
-        {
+        let at_most = limits.connections.min(self.files_for_visitors());
+        if self.open.load(Ordering::Relaxed) >= at_most && !self.shed(at_most) {
             return Err(Full::InAll);
         }
-        {
+        let room = {
             let mut by_address = self.by_address.lock();
-            let count = by_address.entry(address).or_default();
-            if !is_proxy && *count as usize >= limits.connections_per_address {
+            let has = by_address.entry(address).or_default();
+            if !is_proxy && has.connections as usize >= limits.connections_per_address {
                 return Err(Full::Address);
             }
-            *count += 1;
-        }
+            has.connections += 1;
+            Arc::clone(&has.room)
+        };
         if self.open.fetch_add(1, Ordering::Relaxed) + 1 == CROWD {
             self.crowd.notify_one();
         }
-        Ok(self.enlist(false, |number, now| Link::new(number, peer, entrance, now)))
+        Ok(self.enlist(false, |number, now| {
+            let link = Link::new(number, peer, entrance, now);
+            if is_proxy { link } else { link.in_room(room) }
+        }))
+    }
+
+    /// This process may have so many files open.
+    pub(super) fn may_open(&self, files: usize) {
+        self.files.store(files.saturating_sub(OWN_FILES), Ordering::Relaxed);
+    }
+
+    /// How many connections visitors may have for there to be files for them: half of all.
+    fn files_for_visitors(&self) -> usize {
+        match self.files.load(Ordering::Relaxed) {
+            0 => usize::MAX,
+            files => files / 2,
+        }
+    }
+
+    /// How many connections to applications may be in use at once for visitors to find files left: what
+    /// remains, but for those that are kept for the next request.
+    pub(super) fn files_for_applications(&self) -> usize {
+        match self.files.load(Ordering::Relaxed) {
+            0 => usize::MAX,
+            files => (files / 2).saturating_sub(KEPT_TO_APPLICATIONS).max(files / 4),
+        }
     }
 
     /// A stream of `connection` begins.
-    pub(super) fn stream(self: &Arc<Self>, connection: &Link) -> Open {
+    pub(super) fn stream(self: &Arc<Self>, connection: &Arc<Link>) -> Open {
         let open = self.enlist(true, |number, now| Link::stream_of(connection, number, now));
         open.link.enter(Phase::Head, self.now());
         open
@@ -145,16 +181,24 @@ impl Connections {
                 leaving += 1;
                 false
             }
-            (Some(Cut::Late | Cut::Revoked), _) | (None, (Phase::Busy, _)) => false,
+            (Some(Cut::Late | Cut::Revoked), _) => false,
             (None, (Phase::Idle, _)) => true,
             (None, (Phase::Handshake | Phase::Head, since)) => self.now() > since + SLOW_TICKS,
+            (None, (Phase::Busy, since)) => {
+                !link.is_stream() && link.only_awaits() && self.now() > since + SLOW_TICKS
+            }
         });
         // Who was cut off before and is not gone yet has made room already: many who come at once
         // must not empty the house.
         if self.open().saturating_sub(leaving) < of {
             return true;
         }
-        waiting.sort_by_key(|link| (link.phase().0 != Phase::Idle, link.phase().1, link.number()));
+        let rank = |phase| match phase {
+            Phase::Idle => 0,
+            Phase::Handshake | Phase::Head => 1,
+            Phase::Busy => 2,
+        };
+        waiting.sort_by_key(|link| (rank(link.phase().0), link.phase().1, link.number()));
         waiting.truncate((of / 100).max(1));
         for link in &waiting {
             link.cut(Cut::Shed);
@@ -164,11 +208,13 @@ impl Connections {
 
     /// A tick later: cuts off what is late, and gives what has been under way for a while and has to be
     /// judged again, since something has `changed`.
-    pub(super) fn sweep(&self, deadlines: &Deadlines, changed: &News) -> Vec<Arc<Link>> {
+    pub(super) fn sweep(&self, deadlines: &Deadlines, rate: u64, changed: &News) -> Swept {
         let now = self.tick.fetch_add(1, Ordering::Relaxed) + 1;
         let (handshake, idle, head) =
             (ticks(deadlines.handshake), ticks(deadlines.idle), ticks(deadlines.head));
+        let body = ticks(deadlines.body);
         let (mut late, mut hopeless) = (0_u64, 0_u64);
+        let (mut slow, mut untaken) = (0_u64, 0_u64);
         let lasting = self.all(|link| {
             let (phase, since) = link.phase();
             let age = now.saturating_sub(since);
@@ -179,6 +225,18 @@ impl Connections {
                 Phase::Busy => {
                     if link.silence().lasts_too_long(now) {
                         hopeless += u64::from(link.despair());
+                    }
+                    let comes_too_slowly = |come: u64| {
+                        let due = come.saturating_mul(TICKS_A_SECOND).checked_div(rate);
+                        due.is_some_and(|due| age > body + due)
+                    };
+                    if link.awaited().is_some_and(comes_too_slowly) {
+                        link.cut(Cut::Late);
+                        slow += 1;
+                    }
+                    if link.untaken_since().is_some_and(|since| now > since + UNTAKEN_TICKS) {
+                        link.cut(Cut::Late);
+                        untaken += 1;
                     }
                     return age > LASTING_TICKS && link.takes_review(changed, now);
                 }
@@ -199,14 +257,26 @@ impl Connections {
                  told"
             );
         }
-        lasting
+        Swept { lasting, slow, untaken }
     }
+}
+
+/// What was found on looking at all links.
+#[derive(Debug)]
+pub(super) struct Swept {
+    /// Requests that have to be judged again.
+    pub(super) lasting: Vec<Arc<Link>>,
+    /// How many were cut off since the body of their request came too slowly.
+    pub(super) slow: u64,
+    /// How many were cut off since an answer of ours was not taken.
+    pub(super) untaken: u64,
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
         let Self { link, connections, is_stream } = self;
         link.stand(None);
+        link.await_nothing();
         connections.shard(link.number()).lock().remove(&link.number());
         if *is_stream {
             return;
@@ -214,9 +284,9 @@ impl Drop for Open {
         connections.open.fetch_sub(1, Ordering::Relaxed);
         let address = household(link.peer());
         let mut by_address = connections.by_address.lock();
-        if let Some(count) = by_address.get_mut(&address) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(has) = by_address.get_mut(&address) {
+            has.connections -= 1;
+            if has.connections == 0 {
                 by_address.remove(&address);
             }
         }
@@ -235,6 +305,11 @@ const LASTING_TICKS: u64 = 1;
 /// Whoever takes longer than this over a head is slow enough to make room for others.
 const SLOW_TICKS: u64 = 8;
 const SHARDS: usize = 16;
+/// For how long an answer of ours may not be taken, in ticks.
+const UNTAKEN_TICKS: u64 = 40;
+const TICKS_A_SECOND: u64 = 4;
+/// Files for the store, the log, listeners, operators and letters.
+const OWN_FILES: usize = 64;
 /// So many connections are more than a person's browsers open.
 const CROWD: usize = 16;
 
@@ -250,6 +325,8 @@ mod tests {
         head: Duration::from_secs(15),
         idle: Duration::from_secs(60),
         form: Duration::from_secs(30),
+        body: Duration::from_secs(30),
+        queue: Duration::from_secs(5),
     };
 
     fn limits(connections: usize, connections_per_address: usize) -> Limits {
@@ -262,7 +339,7 @@ mod tests {
 
     fn after(connections: &Connections, span: Duration) {
         for _ in 0..span.as_millis() / TICK.as_millis() {
-            connections.sweep(&DEADLINES, &News::default());
+            connections.sweep(&DEADLINES, 500, &News::default());
         }
     }
 
@@ -343,6 +420,60 @@ mod tests {
         assert_eq!(cut(), [true, true, false, false]);
         after(&connections, Duration::from_secs(45));
         assert_eq!(cut(), [true, true, true, false]);
+    }
+
+    #[test]
+    fn visitors_find_files_left_however_many_there_are() {
+        for files in [256, 1_024, 4_096, 65_536] {
+            let connections = Connections::default();
+            connections.may_open(files);
+            let for_applications = connections.files_for_applications();
+            assert!(connections.files_for_visitors() + for_applications + OWN_FILES <= files);
+            assert!(for_applications >= (files - OWN_FILES) / 4);
+        }
+        let connections = Arc::new(Connections::default());
+        connections.may_open(OWN_FILES + 4);
+        let comes = || connections.admit(from(1), false, Entered::default(), &limits(9, 9));
+        let busy: Vec<_> = (0..2).map(|_| comes().unwrap()).collect();
+        busy.iter().for_each(|open| open.link.enter(Phase::Busy, 0));
+        assert_eq!(comes().unwrap_err(), Full::InAll);
+    }
+
+    #[test]
+    fn an_own_page_that_nobody_takes_is_not_kept() {
+        let connections = Arc::new(Connections::default());
+        let comes = || connections.admit(from(1), false, Entered::default(), &limits(9, 9));
+        let (written, taken) = (comes().unwrap(), comes().unwrap());
+        for open in [&written, &taken] {
+            open.link.enter(Phase::Busy, connections.now());
+            open.link.writes_since(Some(connections.now()));
+        }
+        taken.link.writes_since(None);
+        after(&connections, Duration::from_secs(9));
+        assert_eq!(written.link.is_cut(), None);
+        after(&connections, Duration::from_secs(2));
+        assert_eq!((written.link.is_cut(), taken.link.is_cut()), (Some(Cut::Late), None));
+    }
+
+    #[test]
+    fn a_connection_whose_streams_all_wait_for_bodies_makes_room_and_no_other() {
+        let connections = Arc::new(Connections::default());
+        let comes = || connections.admit(from(1), false, Entered::default(), &limits(2, 9));
+        let all = [comes().unwrap(), comes().unwrap()];
+        let stream = |open: &Open| {
+            open.link.begin_stream();
+            open.link.enter(Phase::Busy, connections.now());
+            let stream = connections.stream(&open.link);
+            stream.link.enter(Phase::Busy, connections.now());
+            stream
+        };
+        let streams = [stream(&all[0]), stream(&all[0]), stream(&all[1]), stream(&all[1])];
+        streams[..3].iter().for_each(|stream| stream.link.await_body());
+        after(&connections, Duration::from_secs(3));
+        assert!(comes().is_ok());
+        assert_eq!(all.each_ref().map(|open| open.link.is_cut()), [Some(Cut::Shed), None]);
+        streams[0].link.await_nothing();
+        assert!(!all[0].link.only_awaits(), "one of them is answered now");
     }
 
     #[test]

@@ -9,8 +9,8 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, LOCATION, STRICT_TRANSPORT_SECURITY,
-    TRANSFER_ENCODING, UPGRADE,
+    ACCEPT, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, LOCATION, RETRY_AFTER,
+    STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderValue, Method, Response, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -19,6 +19,7 @@ use pingora::protocols::http::v1::server::HttpSession;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, OrErr, Result};
+use smallvec::SmallVec;
 
 use super::connections::Connections;
 use super::headers;
@@ -27,6 +28,7 @@ use super::intake::{self, Refusal};
 use super::link::{Link, Phase, STALLED};
 use super::own::{self, Unread};
 use super::present::{InAnswer, InRequest};
+use super::room::{self, Room};
 use super::serving::{self, Flight, Flights, Running};
 use super::source;
 use super::standing::Standing;
@@ -34,7 +36,7 @@ use super::upstream::{Length, Tried};
 use super::{answers, bound, framing};
 use crate::domain::assurance::Permit;
 use crate::domain::user::UserId;
-use crate::flow::Source;
+use crate::flow::{Line, Source};
 use crate::policy::OwnPage;
 use crate::web::Web;
 use crate::web::pages::Notice;
@@ -45,6 +47,8 @@ pub struct Gateway {
     house: Arc<ArcSwap<House>>,
     connections: Arc<Connections>,
     flights: Flights,
+    /// Room for the requests that are under way to applications, in all.
+    to_applications: Arc<Room>,
 }
 
 /// One request on its way. It goes through the house in which it arrived, whatever is swapped
@@ -65,6 +69,8 @@ pub struct Passage {
     silence: Option<u64>,
     /// Where the application was looked for.
     tried: Tried,
+    /// Its places among the requests that may be under way at once.
+    places: SmallVec<[room::Place; 3]>,
 }
 
 /// What is to be done with a request.
@@ -78,7 +84,8 @@ enum Onward {
 impl Gateway {
     /// A gateway to what stands in `house`; whoever swaps that swaps it for the next request.
     pub fn new(house: Arc<ArcSwap<House>>) -> Self {
-        Self { house, connections: Arc::default(), flights: Flights::default() }
+        let to_applications = Arc::default();
+        Self { house, connections: Arc::default(), flights: Flights::default(), to_applications }
     }
 
     /// Serves on `sockets`, which are bound already. Call it within a runtime.
@@ -89,6 +96,28 @@ impl Gateway {
         let (house, connections) = (Arc::clone(&self.house), Arc::clone(&self.connections));
         let flights = self.flights.clone();
         serving::serve(self, house, connections, flights, sockets)
+    }
+
+    /// Places for a request among those that are under way to its application, and to all.
+    ///
+    /// # Errors
+    /// The limit that is met, if there are none in time.
+    async fn room_at_application(
+        &self,
+        house: &House,
+        place: &Place,
+    ) -> std::result::Result<[room::Place; 2], &'static str> {
+        let Some(known) = &place.application else { return Err("apps") };
+        let within = house.deadlines().queue;
+        let (one, all) =
+            (house.limits().requests_per_application, self.connections.files_for_applications());
+        let Some(to_one) = room_in(known.room(), one, within).await else {
+            return Err("limits.requests_per_application");
+        };
+        let Some(to_all) = room_in(&self.to_applications, all, within).await else {
+            return Err("open files");
+        };
+        Ok([to_one, to_all])
     }
 
     async fn receive(&self, session: &mut Session, passage: &mut Passage, link: &Link) -> Onward {
@@ -104,12 +133,24 @@ impl Gateway {
         let (place, there) = match take_in(session, &house, link) {
             Ok(taken) => taken,
             Err(refusal) => {
+                match room_at_address(&house, link, false).await {
+                    Ok(place) => passage.places.extend(place),
+                    Err(full) => return Onward::Answered(full),
+                }
                 let refused = refuse(&house, session, link, refusal, source);
                 return Onward::Answered(Box::pin(refused).await);
             }
         };
         let place = &*passage.place.insert(place);
         let web = &place.web;
+        // Only whoever has signed in has such a cookie, whether or not their session is over.
+        let named =
+            there.cookie.then(|| link.recall().session(place, &session.req_header().headers));
+        let named = named.flatten();
+        match room_at_address(&house, link, named.is_some()).await {
+            Ok(place) => passage.places.extend(place),
+            Err(full) => return Onward::Answered(full),
+        }
         let request = match intake::request(session.req_header(), there, &web.site().origin) {
             Ok(request) => request,
             Err(why) => return Box::pin(misread(web, session, source, &why.to_string())).await,
@@ -125,7 +166,13 @@ impl Gateway {
             // Boxed, as whatever is not on the way to an application: what waits in it would be
             // carried along there.
             OwnPage::Page(_) => {
-                Box::pin(own_page(web, session, source, house.deadlines().form)).await
+                if !session.is_body_empty() {
+                    link.await_body();
+                }
+                let onward = own_page(web, session, source, house.deadlines().form);
+                let onward = Box::pin(onward).await;
+                link.await_nothing();
+                onward
             }
             // Our own pages share this host: see `asks_for_service_worker`.
             OwnPage::No
@@ -138,12 +185,18 @@ impl Gateway {
             }
             OwnPage::No => {
                 let head = session.req_header();
-                let named = there.cookie.then(|| link.recall().session(place, &head.headers));
-                let named = named.flatten();
                 match web.admit(request, head, named, source).await {
                     Ok((permit, allowed)) => {
                         if let Some(answer) = framing::answer_to_last_hop(head) {
                             return Onward::Answered(answer);
+                        }
+                        match self.room_at_application(&house, place).await {
+                            Ok(places) => passage.places.extend(places),
+                            Err(limit) => {
+                                tell_busy(&house, link, limit);
+                                let notice = web.notice(Notice::Unavailable, &head.headers);
+                                return Onward::Answered(later(Box::pin(notice).await));
+                            }
                         }
                         link.stand(Some(Standing::on(place, allowed)));
                         if there.authorization && bound::binds(&head.headers) {
@@ -157,6 +210,53 @@ impl Gateway {
                 }
             }
         }
+    }
+}
+
+/// A place for a request among those of its address; none where anybody may come from there.
+///
+/// # Errors
+/// What it is answered if there is none in time: nothing but a head, which even those can be told who
+/// take no bodies.
+async fn room_at_address(
+    house: &House,
+    link: &Link,
+    has_signed_in: bool,
+) -> std::result::Result<Option<room::Place>, Response<Bytes>> {
+    let Some(address) = link.address_room() else { return Ok(None) };
+    let size = house.limits().requests_per_address;
+    let (room, size) = if has_signed_in {
+        (&address.people, size.saturating_mul(SIGNED_IN))
+    } else {
+        (&address.strangers, size)
+    };
+    if let Some(place) = room.try_enter(size) {
+        return Ok(Some(place));
+    }
+    if let Some(place) = Box::pin(room.enter(size, house.deadlines().queue)).await {
+        return Ok(Some(place));
+    }
+    tell_busy(house, link, "limits.requests_per_address");
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Err(later(response))
+}
+
+/// The same with the advice to come again.
+fn later(mut response: Response<Bytes>) -> Response<Bytes> {
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
+fn tell_busy(house: &House, link: &Link, limit: &'static str) {
+    let env = house.env();
+    env.metrics.turned_away(limit);
+    if let Ok(now) = env.now()
+        && let Some(left_out) = env.lines.due(Line::Busy, now)
+    {
+        let peer = link.peer();
+        tracing::warn!(%peer, limit, left_out, "a request was refused: too many are under way");
     }
 }
 
@@ -258,6 +358,7 @@ impl ProxyHttp for Gateway {
             has_body: true,
             silence: None,
             tried: Tried::new(),
+            places: SmallVec::new(),
         }
     }
 
@@ -287,7 +388,11 @@ impl ProxyHttp for Gateway {
                 if !link.entrance().redirect {
                     passage.keep_to_https(response.headers_mut());
                 }
-                Box::pin(own::answer(session, response)).await.map_err(Error::into_down)?;
+                let Some(link) = &passage.link else { return Ok(true) };
+                link.writes_since(Some(self.connections.now()));
+                let answered = Box::pin(own::answer(session, response)).await;
+                link.writes_since(None);
+                answered.map_err(Error::into_down)?;
                 Ok(true)
             }
             Onward::Gone => {
@@ -348,11 +453,15 @@ impl ProxyHttp for Gateway {
         if is_last && body.as_ref().is_some_and(Bytes::is_empty) {
             *body = None;
         }
-        if let (Some(body), Some(link)) = (body, &passage.link)
-            && !body.is_empty()
-            && !is_pong(body)
-        {
-            link.use_now();
+        let Some(link) = &passage.link else { return Ok(()) };
+        if let Some(body) = body.as_ref().filter(|body| !body.is_empty()) {
+            link.has_body(body.len());
+            if !is_pong(body) {
+                link.use_now();
+            }
+        }
+        if is_last {
+            link.await_nothing();
         }
         Ok(())
     }
@@ -387,6 +496,9 @@ impl ProxyHttp for Gateway {
                 request.set_uri(uri.or_err(ErrorType::InvalidHTTPHeader, "no path")?);
             }
         }
+        if !app.reach.slow_bodies && !session.is_body_empty() {
+            link.await_body();
+        }
         let at_most = passage.silence;
         framing::count_hop(request)?;
         if request.version == Version::HTTP_2 {
@@ -408,6 +520,12 @@ impl ProxyHttp for Gateway {
         passage: &mut Passage,
     ) -> Result<()> {
         let there = InAnswer::of(&response.headers);
+        if let Some(link) = &passage.link
+            && !response.status.is_informational()
+        {
+            // From now on, the application knows what it waits for.
+            link.await_nothing();
+        }
         if let Some(known) = passage.place.as_ref().and_then(|place| place.application.as_ref()) {
             known.answered(&passage.tried);
             if there.binding && bound::is_offered_by(&response.headers) {
@@ -595,6 +713,13 @@ impl Passage {
     }
 }
 
+async fn room_in(room: &Arc<Room>, size: usize, within: Duration) -> Option<room::Place> {
+    match room.try_enter(size) {
+        Some(place) => Some(place),
+        None => Box::pin(room.enter(size, within)).await,
+    }
+}
+
 /// Whether this is a browser's own answer to a ping (RFC 6455 §5.5.3), which nobody has caused who
 /// sits before it.
 fn is_pong(bytes: &[u8]) -> bool {
@@ -691,5 +816,7 @@ fn length(request: &RequestHeader, there: InRequest) -> Length {
     }
 }
 
+/// How many times as many requests those who have signed in may have under way from one address.
+const SIGNED_IN: usize = 16;
 /// How long a connection waits for its next request.
 const IDLE: Duration = Duration::from_mins(1);

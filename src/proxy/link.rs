@@ -16,6 +16,7 @@ use http::HeaderValue;
 use parking_lot::Mutex;
 
 use super::recall::Recall;
+use super::room::Room;
 use super::silence::{Silence, ticks};
 use super::standing::{News, Standing};
 use crate::domain::time::Timestamp;
@@ -34,6 +35,17 @@ pub(super) struct Link {
     cut: AtomicU8,
     /// Wakes the one task that serves it.
     waker: OnceLock<Waker>,
+    /// Room for the requests of its address; none where anybody may come from there.
+    address: Option<Arc<AddressRoom>>,
+    /// The connection that this is a stream of.
+    connection: Option<Arc<Link>>,
+    /// Whether the body of its request is waited for, and how much of that has come. Of a connection: how
+    /// many of its streams wait so.
+    awaits_body: AtomicBool,
+    awaiting: AtomicU32,
+    body: AtomicU64,
+    /// Since when an answer of ours is not taken, in ticks; 0: it is.
+    untaken: AtomicU64,
     /// Bytes of the request head that were read so far.
     head: AtomicUsize,
     /// Streams that are open, and those that the visitor has given up.
@@ -54,6 +66,13 @@ pub(super) struct Link {
     silence: Silence,
     /// What the last request said of its visitor; one for all streams of a connection.
     recall: Arc<Recall>,
+}
+
+/// Room for the requests of one address: of whoever is not signed in, and of those who are.
+#[derive(Debug, Default)]
+pub(super) struct AddressRoom {
+    pub(super) strangers: Arc<Room>,
+    pub(super) people: Arc<Room>,
 }
 
 /// By which way a visitor came in.
@@ -110,6 +129,12 @@ impl Link {
             phase: AtomicU64::new(tick << 8 | phase as u64),
             cut: AtomicU8::new(0),
             waker: OnceLock::new(),
+            address: None,
+            connection: None,
+            awaits_body: AtomicBool::new(false),
+            awaiting: AtomicU32::new(0),
+            body: AtomicU64::new(0),
+            untaken: AtomicU64::new(0),
             head: AtomicUsize::new(0),
             streams: AtomicU32::new(0),
             given_up: AtomicU32::new(0),
@@ -124,16 +149,82 @@ impl Link {
         }
     }
 
+    /// The same from an address that has only so much room.
+    pub(super) fn in_room(self, address: Arc<AddressRoom>) -> Self {
+        Self { address: Some(address), ..self }
+    }
+
     /// A stream of `connection`.
-    pub(super) fn stream_of(connection: &Self, number: u64, tick: u64) -> Self {
-        let Self { peer, entrance, ref only_for, ref recall, .. } = *connection;
+    pub(super) fn stream_of(connection: &Arc<Self>, number: u64, tick: u64) -> Self {
+        let Self { peer, entrance, ref only_for, ref recall, ref address, .. } = **connection;
         let (only_for, recall) = (only_for.clone(), Arc::clone(recall));
-        Self { only_for, recall, ..Self::new(number, peer, entrance, tick) }
+        let (address, connection) = (address.clone(), Some(Arc::clone(connection)));
+        let link = Self::new(number, peer, entrance, tick);
+        Self { only_for, address, connection, recall, ..link }
+    }
+
+    /// Room for the requests of its address; none where anybody may come from there.
+    pub(super) fn address_room(&self) -> Option<&AddressRoom> {
+        self.address.as_deref()
+    }
+
+    /// The body of the request under way is waited for from now on.
+    pub(super) fn await_body(&self) {
+        self.body.store(0, Ordering::Relaxed);
+        if !self.awaits_body.swap(true, Ordering::Relaxed)
+            && let Some(connection) = &self.connection
+        {
+            connection.awaiting.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// So much of it has come.
+    pub(super) fn has_body(&self, bytes: usize) {
+        self.body.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// It is waited for no more: it is whole, or its answer has begun.
+    pub(super) fn await_nothing(&self) {
+        if self.awaits_body.load(Ordering::Relaxed)
+            && self.awaits_body.swap(false, Ordering::Relaxed)
+            && let Some(connection) = &self.connection
+        {
+            connection.awaiting.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How much of the body has come that is waited for; nothing if none is.
+    pub(super) fn awaited(&self) -> Option<u64> {
+        self.awaits_body.load(Ordering::Relaxed).then(|| self.body.load(Ordering::Relaxed))
+    }
+
+    /// Whether nothing is done here but to wait for the bodies of requests.
+    pub(super) fn only_awaits(&self) -> bool {
+        let streams = self.streams.load(Ordering::Relaxed);
+        match streams {
+            0 => self.awaits_body.load(Ordering::Relaxed),
+            _ => self.awaiting.load(Ordering::Relaxed) >= streams,
+        }
+    }
+
+    /// An answer of ours is written from this tick on; or has been taken.
+    pub(super) fn writes_since(&self, tick: Option<u64>) {
+        self.untaken.store(tick.map_or(0, |tick| tick.max(1)), Ordering::Relaxed);
+    }
+
+    /// Since when an answer of ours is written and not taken.
+    pub(super) fn untaken_since(&self) -> Option<u64> {
+        Some(self.untaken.load(Ordering::Relaxed)).filter(|since| *since > 0)
     }
 
     /// The link that serves the request under way; `None` outside of one.
     pub(super) fn current() -> Option<Arc<Self>> {
         CURRENT.try_with(Arc::clone).ok()
+    }
+
+    /// Whether it is one stream of a connection.
+    pub(super) fn is_stream(&self) -> bool {
+        self.connection.is_some()
     }
 
     /// No two links of this process have the same.
@@ -188,6 +279,8 @@ impl Link {
     pub(super) fn enter(&self, phase: Phase, tick: u64) {
         self.head.store(0, Ordering::Relaxed);
         self.silence.reset();
+        self.await_nothing();
+        self.writes_since(None);
         self.phase.store(tick << 8 | phase as u64, Ordering::Relaxed);
     }
 

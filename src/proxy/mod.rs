@@ -19,6 +19,7 @@ mod own;
 mod present;
 mod recall;
 mod removal;
+mod room;
 mod serving;
 mod silence;
 mod source;

@@ -392,7 +392,7 @@ const KEEPALIVE: u64 = 60;
 const BREATH: Duration = Duration::from_millis(50);
 /// How many connections to applications may wait for their next request. Each holds buffers of
 /// Pingora's, some 70 KiB, for as long as it waits.
-const KEPT_TO_APPLICATIONS: usize = 256;
+pub(super) const KEPT_TO_APPLICATIONS: usize = 256;
 /// When a quiet connection is asked whether anybody is still there, and how often then.
 pub(super) const PROBE_AFTER: Duration = Duration::from_secs(60);
 pub(super) const PROBE_EVERY: Duration = Duration::from_secs(15);

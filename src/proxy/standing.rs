@@ -8,14 +8,15 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use rustix::process::{Resource, getrlimit};
 use tokio::task::JoinHandle;
 
-use super::connections::Connections;
+use super::connections::{Connections, Swept};
 use super::house::{House, Place};
 use super::link::{Cut, Link};
 use super::silence::TICK;
 use crate::domain::time::Timestamp;
-use crate::flow::Still;
+use crate::flow::{Env, Line, Still};
 use crate::store::Touched;
 use crate::web::Allowed;
 
@@ -105,8 +106,23 @@ pub(super) fn watch(house: Arc<ArcSwap<House>>, connections: Arc<Connections>) -
                 let store = Arc::clone(&env.store);
                 probe = Some(tokio::spawn(async move { store.probe().await.is_ok() }));
             }
-            let lasting = connections.sweep(&house_now.deadlines(), &news);
+            connections.may_open(open_files());
+            let rate = house_now.limits().body_rate;
+            let Swept { lasting, slow, untaken } =
+                connections.sweep(&house_now.deadlines(), rate, &news);
             env.metrics.connected(connections.open());
+            tell(
+                env,
+                "limits.body_rate",
+                slow,
+                "requests were cut off: their bodies came too slowly",
+            );
+            tell(
+                env,
+                "answers not taken",
+                untaken,
+                "requests were cut off: nobody took the answer",
+            );
             if !lasting.is_empty() {
                 // What takes long to judge must not hold up whoever is looked at next.
                 tokio::spawn(review(lasting, Arc::clone(&house_now)));
@@ -118,6 +134,25 @@ pub(super) fn watch(house: Arc<ArcSwap<House>>, connections: Arc<Connections>) -
             last = house_now;
         }
     })
+}
+
+/// Counts and logs that `cut` requests were cut off by a limit.
+fn tell(env: &Env, limit: &'static str, cut: u64, what: &str) {
+    if cut == 0 {
+        return;
+    }
+    env.metrics.turned_away_many(limit, cut);
+    if let Ok(now) = env.now()
+        && let Some(left_out) = env.lines.due(Line::CutOff, now)
+    {
+        tracing::warn!(cut, limit, left_out, "{what}");
+    }
+}
+
+/// How many files this process may have open; operators may change that while it runs.
+fn open_files() -> usize {
+    let limit = getrlimit(Resource::Nofile).current;
+    limit.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX))
 }
 
 /// Judges these requests again. Whoever is somebody comes first: most often they are whom it is about.

@@ -333,6 +333,28 @@ fn section_6_9_2_a_window_that_became_negative_is_waited_for() {
     assert_eq!(frames.until(DATA).unwrap().payload.len(), 1);
 }
 
+/// Streams that take nothing hold no more of our pages than an address has room for. The others hear
+/// that they should come later, in a head, which needs no window.
+#[test]
+fn section_6_9_streams_that_take_nothing_cost_no_pages() {
+    let upstream = Upstream::start();
+    let more = "limits: { requests_per_address: 16 }\ndeadlines: { queue: 1s }";
+    let door = crate::means::door(&upstream, more);
+    let mut frames = Frames::silent(&door);
+    frames.sends(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    frames.sends(&frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]));
+    let page = request("/.doorward/sign-in", &[("accept", "text/html")]);
+    for number in 0..60 {
+        frames.sends(&frame(HEADERS, END_HEADERS | END_STREAM, 2 * number + 1, &page));
+    }
+    let mut refused = 0;
+    while refused < 44 {
+        let head = frames.until(HEADERS).unwrap();
+        refused += u32::from(head.flags & END_STREAM != 0);
+    }
+    assert!(frames.goes_on());
+}
+
 #[test]
 fn section_6_8_whoever_says_goodbye_is_answered_what_they_asked() {
     let sent = joined(&[get(1), frame(GOAWAY, 0, 0, &[0; 8])]);

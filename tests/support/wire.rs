@@ -70,6 +70,12 @@ impl Wire {
         String::from_utf8_lossy(&std::mem::take(&mut self.read)).into_owned()
     }
 
+    /// Reads what comes next, and gives everything that has come; nothing if the other side ends first.
+    pub(crate) fn reads_some(&mut self) -> String {
+        self.reads();
+        String::from_utf8_lossy(&self.read).into_owned()
+    }
+
     /// Waits for the other side to end, whatever came before.
     pub(crate) fn is_over(&mut self) -> bool {
         while self.read.len() < 1 << 24 {

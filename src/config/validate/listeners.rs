@@ -184,6 +184,9 @@ impl Judge<'_> {
             headers: written.headers,
             streams: written.streams,
             stream_resets: written.stream_resets,
+            requests_per_address: written.requests_per_address,
+            requests_per_application: written.requests_per_application,
+            body_rate: written.body_rate,
             free_disk: written.free_disk_mib << 20,
         }
     }
@@ -195,6 +198,8 @@ impl Judge<'_> {
             head: written.head.into(),
             idle: written.idle.into(),
             form: written.form.into(),
+            body: written.body.into(),
+            queue: written.queue.into(),
         }
     }
 }

@@ -83,7 +83,9 @@ impl Judge<'_> {
             self.warn(&below(at, "upstream_reuse_after_body"), what);
         }
         let http2 = app.upstream_http2;
-        Some(Reach { authority, server_name, host, http2, health, reuse_after_body })
+        // Calls of gRPC send bodies for as long as they last.
+        let slow_bodies = app.slow_bodies || http2;
+        Some(Reach { authority, server_name, host, http2, health, reuse_after_body, slow_bodies })
     }
 
     fn server_name(&mut self, at: &str, name: &str) -> Option<String> {

@@ -17,6 +17,7 @@ use smallvec::SmallVec;
 
 use self::place::Place;
 use self::trust::Trust;
+use super::room::Room;
 use super::silence::ticks;
 use crate::config::{App, Health, Upstream, UpstreamTimeouts};
 
@@ -28,6 +29,8 @@ pub(super) struct Application {
     silence: Option<u64>,
     /// Whether it has ever asked for credentials that sign in a connection.
     signs_in_connections: AtomicBool,
+    /// Room for the requests that are under way to it.
+    room: Arc<Room>,
     made_of: MadeOf,
 }
 
@@ -92,7 +95,8 @@ impl Application {
         }
         let silence = (!made_of.http2).then(|| ticks(timeouts.read));
         let (turn, signs_in_connections) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Ok(Arc::new(Self { places, turn, silence, signs_in_connections, made_of }))
+        let room = before.map_or_else(Arc::default, |before| Arc::clone(&before.room));
+        Ok(Arc::new(Self { places, turn, silence, signs_in_connections, room, made_of }))
     }
 
     /// How to get to a place that was not `tried`, which it is from now on; `None` if nobody knows
@@ -130,6 +134,11 @@ impl Application {
             place.failed();
         }
         (0..self.places.len()).any(|index| !tried.contains(&index))
+    }
+
+    /// Room for the requests that are under way to it.
+    pub(super) fn room(&self) -> &Arc<Room> {
+        &self.room
     }
 
     /// It has asked for credentials that sign in a connection.

@@ -1,0 +1,192 @@
+//! More requests than there is room for, bodies that do not come, and answers that nobody takes.
+
+use std::time::Duration;
+
+use rstest::rstest;
+use tokio::time::Instant;
+
+use super::{HOST, before_app_with, before_with, metric, until};
+use crate::door::Door;
+use crate::exact::{Bodies, Exact};
+use crate::upstream::Upstream;
+use crate::wire::{Answer, Wire};
+
+fn get(path: &str, more: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\n{more}\r\n")
+}
+
+fn ask(door: &Door, path: &str, more: &str) -> Answer {
+    Wire::to(door.address).asks(get(path, more))
+}
+
+/// So many requests that the application holds.
+fn held(door: &Door, upstream: &Upstream, many: usize, more: &str) -> Vec<Wire> {
+    (0..many)
+        .map(|_| {
+            let mut wire = Wire::to(door.address);
+            wire.sends(get("/held", more));
+            upstream.is_reached();
+            wire
+        })
+        .collect()
+}
+
+#[test]
+fn an_address_has_room_for_so_many_requests_and_who_is_signed_in_for_more() {
+    let upstream = Upstream::start();
+    let door = before_with(
+        upstream.address,
+        "limits: { requests_per_address: 16 }\ndeadlines: { queue: 1s }",
+    );
+    let cookie = door.session();
+    let _strangers = held(&door, &upstream, 16, "");
+    for path in ["/open", "/private/", "/.doorward/sign-in", "/nowhere"] {
+        let refused = ask(&door, path, "Accept: text/html\r\n");
+        assert_eq!((refused.status, refused.body.as_str()), (503, ""), "{path}");
+        assert_eq!(refused.header("retry-after"), "1");
+    }
+    assert_eq!(ask(&door, "/private/", &format!("Cookie: {cookie}\r\n")).status, 200);
+    let forged = cookie.replace("session=", "session=x");
+    assert_eq!(ask(&door, "/open", &format!("Cookie: {forged}\r\n")).status, 503);
+    let limit = "doorward_connections_turned_away_total{limit=\"limits.requests_per_address\"}";
+    assert_eq!(metric(&door, limit), 5);
+}
+
+#[test]
+fn whoever_waits_for_room_at_their_address_comes_in_when_somebody_leaves() {
+    let upstream = Upstream::start();
+    let door = before_with(
+        upstream.address,
+        "limits: { requests_per_address: 16 }\ndeadlines: { queue: 1m }",
+    );
+    let mut strangers = held(&door, &upstream, 16, "");
+    let mut waiting = Wire::to(door.address);
+    waiting.sends(get("/open", ""));
+    drop(strangers.pop());
+    assert_eq!(waiting.answer().status, 200);
+}
+
+#[test]
+fn an_address_of_a_trusted_proxy_is_that_of_many() {
+    let upstream = Upstream::start();
+    let door = before_with(
+        upstream.address,
+        "limits: { requests_per_address: 16 }\ntrusted_proxies: [127.0.0.1]",
+    );
+    let _held = held(&door, &upstream, 17, "");
+    assert_eq!(ask(&door, "/open", "").status, 200);
+}
+
+#[test]
+fn an_application_has_room_for_so_many_requests_whoever_asks() {
+    let upstream = Upstream::start();
+    let door = before_with(
+        upstream.address,
+        "limits: { requests_per_application: 16 }\ndeadlines: { queue: 1s }",
+    );
+    let cookie = format!("Cookie: {}\r\n", door.session());
+    let _held = held(&door, &upstream, 16, "");
+    assert_eq!(ask(&door, "/private/", &cookie).status, 503);
+    // Our own pages need no room there.
+    assert_eq!(ask(&door, "/.doorward/sign-in", "").status, 200);
+    let limit = "doorward_connections_turned_away_total{limit=\"limits.requests_per_application\"}";
+    assert_eq!(metric(&door, limit), 1);
+}
+
+#[test]
+fn whoever_waits_for_room_at_an_application_comes_in_when_somebody_leaves() {
+    let upstream = Upstream::start();
+    let door = before_with(
+        upstream.address,
+        "limits: { requests_per_application: 16 }\ndeadlines: { queue: 1m }",
+    );
+    let _held = held(&door, &upstream, 16, "");
+    let mut waiting = Wire::to(door.address);
+    waiting.sends(get("/open", ""));
+    upstream.releases();
+    assert_eq!(waiting.answer().status, 200);
+}
+
+/// One byte at a time, for as long as that is taken.
+fn trickles(wire: &mut Wire) -> bool {
+    let since = Instant::now();
+    while since.elapsed() < Duration::from_secs(30) {
+        if !wire.tries(b"a") {
+            return false;
+        }
+        std::thread::yield_now();
+    }
+    true
+}
+
+const SLOW: &str = "limits: { body_rate: 1000000 }\ndeadlines: { body: 1s }";
+
+fn upload(door: &Door) -> Wire {
+    let mut wire = Wire::to(door.address);
+    wire.sends(format!(
+        "POST /open HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 1000000000\r\n\r\n"
+    ));
+    wire
+}
+
+#[test]
+fn a_body_that_comes_too_slowly_is_not_waited_for() {
+    let upstream = Exact::start(Bodies::Read);
+    let door = before_with(upstream.address, SLOW);
+    assert!(!trickles(&mut upload(&door)), "a byte at a time is taken for ever");
+    assert!(upload(&door).is_over());
+    let limit = "doorward_connections_turned_away_total{limit=\"limits.body_rate\"}";
+    assert_eq!(metric(&door, limit), 2);
+}
+
+#[rstest]
+#[case::the_application_says_so(SLOW, "slow_bodies: true")]
+#[case::there_is_no_rate("limits: { body_rate: 0 }\ndeadlines: { body: 1s }", "")]
+fn a_body_may_be_slow_where_that_is_said(#[case] more: &str, #[case] of_app: &str) {
+    let upstream = Exact::start(Bodies::Read);
+    let door = before_app_with(upstream.address, more, of_app);
+    let quick = before_with(upstream.address, SLOW);
+    let mut slow = upload(&door);
+    // One that began later has been cut off.
+    assert!(upload(&quick).is_over());
+    assert!(upload(&quick).is_over());
+    assert!(slow.tries(b"a"));
+}
+
+/// What the application has begun to answer, it may go on reading for as long as it likes.
+#[test]
+fn a_body_may_be_slow_once_its_answer_has_begun() {
+    let upstream = Exact::start(Bodies::Unread);
+    let door = before_with(upstream.address, SLOW);
+    let mut begun = upload(&door);
+    assert_eq!(begun.head().status, 200);
+    assert!(upload(&door).tries(b"a"));
+    let other = Exact::answering(Bodies::Read, |_| Vec::new());
+    assert!(upload(&before_with(other.address, SLOW)).is_over());
+}
+
+/// Whoever has all places by sending what does not end makes room for others.
+#[rstest]
+#[case::forms("POST /.doorward/sign-in", "form: 1m")]
+#[case::uploads("POST /open", "body: 1m")]
+fn those_whose_bodies_do_not_come_make_room(#[case] asked: &str, #[case] deadline: &str) {
+    let upstream = Exact::start(Bodies::Read);
+    let door = before_with(
+        upstream.address,
+        &format!("limits: {{ connections: 20 }}\ndeadlines: {{ {deadline} }}"),
+    );
+    let head = format!("{asked} HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 100\r\n\r\n");
+    let mut waiting: Vec<_> = (0..20)
+        .map(|_| {
+            let mut wire = Wire::to(door.address);
+            wire.sends(&head);
+            wire
+        })
+        .collect();
+    until(|| {
+        let mut next = Wire::to(door.address);
+        next.tries(get("/open", "").as_bytes());
+        next.reads_some().starts_with("HTTP/1.1 200")
+    });
+    assert!(waiting[0].is_over(), "the eldest goes first");
+}
