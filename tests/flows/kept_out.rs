@@ -1,7 +1,7 @@
 //! What operators do to people, as these and guessers meet it.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 
 use doorward::domain::digest::Digest;
 use doorward::domain::event::What;
@@ -228,6 +228,32 @@ async fn whoever_was_taken_meanwhile_is_left_out_of_a_batch_and_the_others_are_a
         &made[..],
         [TakenOver::NameTaken, TakenOver::Added(Some(_)), TakenOver::NameTaken]
     ));
+}
+
+#[tokio::test]
+async fn whoever_hears_of_events_hears_of_people_who_are_taken_over() {
+    let gate = Gate::new();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let hears = Arc::clone(&heard);
+    gate.env.store.tell(move |event, name| {
+        hears.lock().unwrap().push((event.what, name.unwrap_or_default().to_owned()));
+    });
+    let people = ["ada", "bob"].map(|name| Newcomer {
+        profile: Profile {
+            name: Name::parse(name).unwrap(),
+            full_name: None,
+            email: None,
+            groups: [].into(),
+        },
+        password: None,
+    });
+    import::take_over(&gate.env, "root", people.into(), true).await.unwrap();
+    let heard = heard.lock().unwrap();
+    let of = |name: &str| -> Vec<What> {
+        heard.iter().filter(|(_, whom)| whom == name).map(|(what, _)| *what).collect()
+    };
+    assert_eq!(of("ada"), [What::UserAdded, What::LinkMade]);
+    assert_eq!(of("bob"), [What::UserAdded, What::LinkMade]);
 }
 
 #[tokio::test]

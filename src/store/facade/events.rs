@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::Store;
+use super::{Store, Told};
 use crate::domain::event::{Event, Whom};
 use crate::domain::user::UserId;
-use crate::store::batch::{Batch, Expect};
+use crate::store::batch::{Batch, Expect, Outcome};
 use crate::store::records::{KeyRange, Kind, Unavailable};
 
 /// How long events are kept.
@@ -37,17 +37,62 @@ impl Store {
         Ok(events)
     }
 
-    /// Adds the event to `batch`, as the one of this number there, and where to find it. A name that no user has takes the same
-    /// writes, so that nobody can tell.
-    pub(super) fn put_event(
+    /// Commits `batch` with `events`, which are about the user called `name` if any; whether it was
+    /// carried out.
+    pub(super) async fn commit(
         &self,
         batch: Batch,
-        event: &Event,
-        number: usize,
-    ) -> Result<Batch, Unavailable> {
+        events: &[Event],
+        name: Option<&str>,
+    ) -> Result<bool, Unavailable> {
+        self.commit_told(batch, &[(events, name)]).await
+    }
+
+    /// The same for several people. Here alone what happened is written, logged, and told to whoever
+    /// hears of it.
+    pub(super) async fn commit_told(
+        &self,
+        mut batch: Batch,
+        people: &[(&[Event], Option<&str>)],
+    ) -> Result<bool, Unavailable> {
+        for (events, _) in people {
+            for (number, event) in events.iter().enumerate() {
+                batch = self.put_event(batch, event, number)?;
+            }
+        }
+        match self.records.commit(batch).await {
+            Ok(Outcome::Committed(_)) => {
+                for (events, name) in people {
+                    events.iter().for_each(|event| self.announce(event, *name));
+                }
+                Ok(true)
+            }
+            Ok(Outcome::Overtaken) => Ok(false),
+            Err(unavailable) => {
+                // It may have been carried out, and then nobody is told of the change: what is in
+                // memory may be gone.
+                self.cache.forget_everything();
+                Err(unavailable)
+            }
+        }
+    }
+
+    fn announce(&self, event: &Event, name: Option<&str>) {
+        log(event, name);
+        if let Some(Told(hear)) = self.told.get() {
+            hear(event, name);
+        }
+    }
+
+    /// Adds the event to `batch`, as the one of this number there, and where to find it. A name that no user has takes the same
+    /// writes, so that nobody can tell.
+    fn put_event(&self, batch: Batch, event: &Event, number: usize) -> Result<Batch, Unavailable> {
         let over = Some(event.at.plus(EVENTS_LAST));
         let key = self.event_key(event, number);
-        let batch = self.put(batch, Kind::Event, &key, Expect::Absent, over, event)?;
+        let body = minicbor::to_vec(event)
+            .map_err(|error| Unavailable::because("an event cannot be written", error))?;
+        let sealed = self.chance.draw(|rng| self.sealer.seal(rng, Kind::Event, &key, &body))?;
+        let batch = batch.put(Kind::Event, key, Expect::Absent, over, sealed);
         let pointer = pointer(&event.whom, &key);
         self.put(batch, Kind::Happened, &pointer, Expect::Absent, over, &())
     }
@@ -87,7 +132,7 @@ fn turn_round(pointer: &mut [u8]) {
 }
 
 /// Writes the line of the log for `event`, which is about the user called `name` if any.
-pub(super) fn log(event: &Event, name: Option<&str>) {
+fn log(event: &Event, name: Option<&str>) {
     let (what, message) = (event.what.name(), event.what.sentence());
     let from = event.from.map(tracing::field::display);
     let by = event.by.as_deref();

@@ -23,15 +23,17 @@ use std::sync::{Arc, OnceLock};
 use minicbor::{Decode, Encode};
 use tokio::sync::{Mutex, MutexGuard, Semaphore};
 
-use super::batch::{Batch, Expect, Outcome};
+use super::batch::{Batch, Expect};
 use super::cache::{Cache, Snapshot, Visited};
 use super::changes::Changes;
 use super::keys::{Keys, NameKey};
 use super::records::{Change, KeyRange, Kind, Record, Records, Unavailable, Version};
 use super::sealing::Sealer;
 use crate::domain::chance::Chance;
+use crate::domain::digest::Imported;
 use crate::domain::event::Event;
 use crate::domain::link::Link;
+use crate::domain::lockout::Failures;
 use crate::domain::secret::TokenHash;
 use crate::domain::session::Session;
 use crate::domain::stay::{Stay, StayId};
@@ -286,7 +288,7 @@ impl Store {
 
     /// Adds to `batch` what makes the record that was `read` into `now`; says whether that is a
     /// change. Where it is none, the record must still be as it was read.
-    fn step<T: Encode<()> + PartialEq>(
+    fn step<T: Quiet + PartialEq>(
         &self,
         batch: &mut Batch,
         kind: Kind,
@@ -305,7 +307,7 @@ impl Store {
         Ok(changed)
     }
 
-    fn put<T: Encode<()>>(
+    fn put<T: Quiet>(
         &self,
         batch: Batch,
         kind: Kind,
@@ -320,38 +322,23 @@ impl Store {
         let sealed = self.chance.draw(|rng| self.sealer.seal(rng, kind, key, &body))?;
         Ok(batch.put(kind, key, expect, expires, sealed))
     }
-
-    /// Commits `batch` with `events`, which are about the user called `name` if any; whether it was
-    /// carried out.
-    async fn commit(
-        &self,
-        mut batch: Batch,
-        events: &[Event],
-        name: Option<&str>,
-    ) -> Result<bool, Unavailable> {
-        for (number, event) in events.iter().enumerate() {
-            batch = self.put_event(batch, event, number)?;
-        }
-        match self.records.commit(batch).await {
-            Ok(Outcome::Committed(_)) => {
-                for event in events {
-                    events::log(event, name);
-                    if let Some(Told(hear)) = self.told.get() {
-                        hear(event, name);
-                    }
-                }
-                Ok(true)
-            }
-            Ok(Outcome::Overtaken) => Ok(false),
-            Err(unavailable) => {
-                // It may have been carried out, and then nobody is told of the change: what is in
-                // memory may be gone.
-                self.cache.forget_everything();
-                Err(unavailable)
-            }
-        }
-    }
 }
+
+/// What may be written without anybody being told. An [`Event`] may not: [`Store::commit`] and
+/// [`Store::commit_told`] write it and announce it, and nothing else can.
+trait Quiet: Encode<()> {}
+
+impl Quiet for () {}
+impl Quiet for Failures {}
+impl Quiet for Imported {}
+impl Quiet for Link {}
+impl Quiet for outbox::Posted {}
+impl Quiet for Session {}
+impl Quiet for Stay {}
+impl Quiet for Ticket {}
+impl Quiet for Timestamp {}
+impl Quiet for User {}
+impl Quiet for UserId {}
 
 fn expect(version: Option<Version>) -> Expect {
     version.map_or(Expect::Absent, Expect::Version)

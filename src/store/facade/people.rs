@@ -83,21 +83,15 @@ impl Store {
             if taken.is_none() {
                 names.extend(keys);
                 batch = self.with_user(batch, new)?;
-                for (number, event) in new.events.iter().enumerate() {
-                    batch = self.put_event(batch, event, number)?;
-                }
             }
             all.push(taken.unwrap_or(Added::Now));
         }
         let added = people.iter().zip(&all).filter(|(_, added)| **added == Added::Now);
         let added = added.map(|(new, _)| (None, Some(&new.user)));
         batch = self.count_imported(batch, added).await?;
-        if self.commit(batch, &[], None).await? {
-            let added = people.iter().zip(&all).filter(|(_, added)| **added == Added::Now);
-            for (new, _) in added {
-                let name = Some(new.user.name().as_str());
-                new.events.iter().for_each(|event| super::events::log(event, name));
-            }
+        let added = people.iter().zip(&all).filter(|(_, added)| **added == Added::Now);
+        let told = added.map(|(new, _)| (&*new.events, Some(new.user.name().as_str())));
+        if self.commit_told(batch, &told.collect::<Vec<_>>()).await? {
             return Ok(all);
         }
         // Somebody got in between with one of the names: each by itself, then.
