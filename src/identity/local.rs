@@ -288,6 +288,22 @@ mod tests {
         assert_eq!(again, Verified { right: true, rehashed: None });
     }
 
+    /// htpasswd took what stood behind the seventy-second byte for nothing, and so do we for as long as
+    /// nobody has told us what it is.
+    #[tokio::test]
+    async fn what_bcrypt_never_looked_at_may_be_typed_in_any_way_again_and_again() {
+        let pool = pool();
+        let long = "a long one that goes on and on and on, beyond the seventy-two bytes at which \
+                    bcrypt stops looking at it";
+        let digest = "$2y$05$0123456789abcdefghijkOce/KsKCv6M/834uUzRfhpAS4kbHYdgC";
+        let stored = take_over(&pool, digest).await;
+        for typed in [long, &long.replace("looking", "lokking"), long] {
+            let verified = verify(&pool, typed, Some(&stored)).await;
+            assert_eq!(verified, Verified { right: true, rehashed: None });
+        }
+        assert!(!verify(&pool, &long[1..], Some(&stored)).await.right);
+    }
+
     #[tokio::test]
     async fn the_digest_of_nothing_lets_nobody_in() {
         let pool = pool();

@@ -8,7 +8,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::elsewhere;
 use super::places::Seat;
 use crate::domain::chance::Chance;
-use crate::domain::digest::{Digest, Effort};
+use crate::domain::digest::{Digest, Effort, Scheme};
 use crate::domain::password::{Password, PasswordHash};
 use crate::identity::{Broken, Verified, Work};
 
@@ -97,7 +97,12 @@ impl Argon {
         let same: bool = output.ct_eq(kept.output.as_bytes()).into();
         // Some of those who made digests made them of nothing, too.
         let right = same && stored.is_some() && !password.expose().is_empty();
-        let rehashed = if right && (scheme.is_some() || kept.is_less_than(&self.cost)) {
+        // Of a longer password bcrypt looks at the beginning alone: what is behind it was never
+        // compared, and may be anything the next time, too.
+        let is_partly_known = matches!(scheme, Some(Scheme::Bcrypt { .. }))
+            && password.expose().len() >= elsewhere::BCRYPT_BYTES;
+        let is_outdated = scheme.is_some() || kept.is_less_than(&self.cost);
+        let rehashed = if right && is_outdated && !is_partly_known {
             Some(PasswordHash::new(self.hash(password.expose(), memory)?))
         } else {
             None

@@ -106,11 +106,14 @@ fn rest(alike: &[Effort], done: Option<&Scheme>) -> Vec<Scheme> {
 /// What the schemes of crypt(3) take at least.
 const FEWEST_ROUNDS: u32 = 1_000;
 
+/// How much of a password bcrypt looks at.
+pub(super) const BCRYPT_BYTES: usize = 72;
+
 /// bcrypt takes 72 bytes at most, the zero at the end among them.
 fn bcrypt_of(typed: &[u8], cost: u8, salt: [u8; 16]) -> Vec<u8> {
     let mut key = Zeroizing::new(typed.to_vec());
     key.push(0);
-    key.truncate(72);
+    key.truncate(BCRYPT_BYTES);
     // A cost that the domain does not let through; the crate would panic.
     if cost > Scheme::BCRYPT_COST_AT_MOST {
         return Vec::new();
