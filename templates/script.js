@@ -31,6 +31,17 @@ for (const link of all("main a[href]")) {
   const href = link.getAttribute("href");
   const leads = href === onward || href.includes("return_to=") || link.closest(".way");
   if (location.hash && !link.hash && leads) link.hash = location.hash;
+// A new password can be looked at while it is typed; it is sent as a password all the same.
+for (const button of all("[data-show]")) {
+  const field = document.getElementById(button.dataset.show);
+  button.hidden = false;
+  const show = (shown) => {
+    field.type = shown ? "text" : "password";
+    button.textContent = shown ? "Hide the password" : "Show the password";
+  };
+  button.addEventListener("click", () => show(field.type === "password"));
+  // Browsers remember what was sent as text.
+  field.form.addEventListener("submit", () => show(false));
 }
 
 for (const button of all("[data-print]")) {

@@ -59,6 +59,7 @@ fn shown(proofs: &Proofs) -> Map<String, Value> {
         ("totp", proofs.totp.map(|shown| shown.at)),
         ("recovery-code", proofs.recovery_code.map(|shown| shown.at)),
         ("trusted-device", proofs.trusted_device.map(|shown| shown.at)),
+        ("mailed-code", proofs.mailed_code),
         ("link", proofs.link),
     ]
     .into_iter()

@@ -4,6 +4,7 @@ use askama::Template;
 
 use super::words::counted;
 use super::{Form, Frame, Happened, Moment, Problem};
+use crate::domain::event::What;
 use crate::domain::factor::recovery::RecoveryCodes;
 
 /// What protects a person besides the password.
@@ -139,4 +140,13 @@ pub struct Security {
     pub happened: Vec<Happened>,
     /// Why a deed was not done.
     pub problem: Option<Problem>,
+}
+
+impl Security {
+    /// When the password was last changed or set, as far as what happened goes back.
+    fn password_changed(&self) -> Option<&Moment> {
+        let is_change =
+            |what| matches!(what, What::PasswordChanged | What::PasswordReset | What::PasswordSet);
+        self.happened.iter().find(|one| is_change(one.what)).map(|one| &one.at)
+    }
 }
