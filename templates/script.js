@@ -31,6 +31,8 @@ for (const link of all("main a[href]")) {
   const href = link.getAttribute("href");
   const leads = href === onward || href.includes("return_to=") || link.closest(".way");
   if (location.hash && !link.hash && leads) link.hash = location.hash;
+}
+
 // A new password can be looked at while it is typed; it is sent as a password all the same.
 for (const button of all("[data-show]")) {
   const field = document.getElementById(button.dataset.show);

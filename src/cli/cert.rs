@@ -63,6 +63,9 @@ pub(super) fn run(
     let hosts = if hosts.is_empty() { configured(&configuration()?)? } else { hosts };
     let (certificate, key) = self_signed(&hosts, days)
         .map_err(|error| Failure::new(format!("no certificate can be made: {error}")))?;
+    fs::create_dir_all(&to).map_err(|error| {
+        Failure::new(format!("the folder {} cannot be made", to.display())).because(error)
+    })?;
     let (certificate_at, key_at) = (to.join("doorward.pem"), to.join("doorward.key"));
     if !force && let Some(there) = [&certificate_at, &key_at].into_iter().find(|at| at.exists()) {
         let what = format!("{} is there already; --force replaces it", there.display());

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::failure::{Failure, unwritten};
 use super::loading;
-use crate::config::{Problem, Problems};
+use crate::config::{MINIMAL, Problem, Problems};
 
 /// What `check --json` prints.
 #[derive(Serialize)]
@@ -60,6 +60,10 @@ pub(super) fn run(path: &Path, json: bool, out: &mut dyn Write) -> Result<(), Fa
         }
         Err(problems) => {
             writeln!(out, "{}\n", problems.shown()).map_err(unwritten)?;
+            if problems.text.trim().is_empty() && path.is_file() {
+                let whole = "A whole file, with what is needed and no more:";
+                writeln!(out, "{whole}\n\n{MINIMAL}").map_err(unwritten)?;
+            }
             Err(Failure::new(match problems.problems.len() {
                 1 => "the configuration has a problem".to_owned(),
                 count => format!("the configuration has {count} problems"),
@@ -96,6 +100,14 @@ apps:
         let (out, failed) = checked(GOOD, false);
         assert_eq!(failed, None, "{out}");
         assert_eq!(out, "/etc/doorward.yaml is valid.\n");
+    }
+
+    #[test]
+    fn of_an_empty_file_the_smallest_whole_one_is_shown_and_it_is_valid() {
+        let (out, failed) = checked("\n", false);
+        let (_, shown) = out.split_once("no more:\n\n").unwrap();
+        assert!(failed.is_some() && shown.starts_with('#'), "{out}");
+        assert_eq!(checked(shown, false).1, None, "{shown}");
     }
 
     #[test]

@@ -23,6 +23,7 @@ use tokio::net::UnixStream;
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 
+use super::Access;
 use super::admin::desk_here;
 use super::api::{Refusal, path};
 use super::failure::{Failure, unwritten};
@@ -31,9 +32,9 @@ use super::socket::{self, Peer};
 use crate::config::Config;
 use crate::store::mark::Progress;
 
-/// Has deeds done to the people of one configuration.
+/// Has deeds done to the people in one state directory.
 pub(super) struct Client {
-    config: Config,
+    access: Access,
     /// What does them in this process, from the first time that no gateway was found.
     here: Option<Router>,
     /// Notes how far the store has come when the command ends.
@@ -80,8 +81,8 @@ enum Way {
 
 impl Client {
     /// Nobody is asked yet, and nothing opened.
-    pub(super) fn new(config: Config) -> Self {
-        Self { config, here: None, progress: None }
+    pub(super) fn new(access: Access) -> Self {
+        Self { access, here: None, progress: None }
     }
 
     /// Has the deed at `path` done. If no gateway runs, `notes` say so, once.
@@ -107,7 +108,7 @@ impl Client {
 
     /// Whether there can be anybody yet: a gateway runs, or there is a store.
     pub(super) fn may_know_somebody(&self) -> bool {
-        let state = &self.config.state;
+        let state = &self.access.state;
         socket::is_answered(Some(state)) || store_is_there(state)
     }
 
@@ -115,7 +116,8 @@ impl Client {
         if let Some(here) = &self.here {
             return Ok(Way::Here(here.clone()));
         }
-        let state = self.config.state.clone();
+        let state = self.access.state.clone();
+        let mut config: Option<Config> = None;
         for _ in 0..TRIES {
             match UnixStream::connect(socket::path_in(&state)).await {
                 Ok(stream) => return Ok(Way::Gateway(stream)),
@@ -125,7 +127,11 @@ impl Client {
             if !store_is_there(&state) && ![path::ADD, path::IMPORT].contains(&path) {
                 return Err(no_store(&state));
             }
-            match self.opened().await {
+            let known = match config.take() {
+                Some(config) => config,
+                None => self.access.config().map_err(|why| why.after("no gateway is running"))?,
+            };
+            match self.opened(config.insert(known).clone()).await {
                 Ok((here, progress)) => {
                     let state = state.display();
                     writeln!(
@@ -147,10 +153,10 @@ impl Client {
         .cure("wait until it is done, or start the gateway: it works for many at once"))
     }
 
-    async fn opened(&self) -> Result<(Router, Progress), NotStarted> {
-        let (env, progress) = serve::furnish_a_command(self.config.clone()).await?;
+    async fn opened(&self, config: Config) -> Result<(Router, Progress), NotStarted> {
+        let (env, progress) = serve::furnish_a_command(config).await?;
         // The directory belongs to whom we run as: it was refused otherwise.
-        let owner = fs::metadata(&self.config.state)?.uid();
+        let owner = fs::metadata(&self.access.state)?.uid();
         Ok((desk_here(Arc::new(env), Peer(Some(owner))), progress))
     }
 }

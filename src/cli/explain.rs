@@ -1,12 +1,16 @@
 //! `doorward explain`: what is asked of a request, why, and what would come of it.
 
-use std::io::Write;
+use std::collections::BTreeSet;
+use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr};
 
 use clap::Args;
 use serde_json::json;
 use url::Url;
 
+use super::Access;
+use super::api::{Details, Person, Whom, path};
+use super::client::Client;
 use super::failure::{Failure, unwritten};
 use crate::config::{App, Config, Origin, Shown, TestVisitor};
 use crate::domain::assurance::Visitor;
@@ -14,7 +18,7 @@ use crate::domain::name::{Group, Name};
 use crate::domain::time::Timestamp;
 use crate::flow::admit::{Admission, decide};
 use crate::flow::trial;
-use crate::policy::{Asker, Request, Sent};
+use crate::policy::{Asker, Depth, Request, Role, Sent, Unreadable};
 
 /// A request that nobody sends.
 #[derive(Debug, Args)]
@@ -28,31 +32,65 @@ pub(super) struct Question {
     /// From which address
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)))]
     from: IpAddr,
-    /// As whom; their groups are named with --group
+    /// As whom; a gateway that runs, or its store, is asked for their groups and factors
     #[arg(long, value_name = "NAME")]
     user: Option<Name>,
-    /// A group of theirs; can be given several times
+    /// A group of theirs besides; can be given several times
     #[arg(long = "group", value_name = "GROUP")]
     groups: Vec<Group>,
+    /// The path of its header `Destination`, as COPY and MOVE have one
+    #[arg(long, value_name = "PATH")]
+    destination: Option<String>,
+    /// Its header `Depth`: how much below its path the request is for
+    #[arg(long, value_name = "DEPTH", value_parser = ["0", "1", "infinity"])]
+    depth: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Prints what is asked and what would come of it.
+impl Question {
+    /// How far the request reaches besides its own path.
+    fn reaching(&self, request: Request) -> Result<Request, Unreadable> {
+        let depth = match self.depth.as_deref() {
+            Some("0") => Depth::Zero,
+            Some("1") => Depth::One,
+            _ => Depth::Infinity,
+        };
+        let destination = self.destination.iter();
+        let others: Vec<_> =
+            destination.map(|path| (Role::Written, path.clone().into_bytes())).collect();
+        request.reaching(depth, &others)
+    }
+}
+
+/// What a running gateway, or the store, knows of the user who is named; `None` where nobody knows.
+pub(super) async fn stored(question: &Question, access: Access) -> Option<Person> {
+    let name = question.user.as_ref()?.as_str().to_owned();
+    let mut client = Client::new(access);
+    if !client.may_know_somebody() {
+        return None;
+    }
+    let known = client.ask::<Details>(path::SHOW, &Whom { name }, &mut io::sink()).await;
+    known.ok().map(|details| details.person)
+}
+
+/// Prints what is asked and what would come of it; `stored` is what is known of the user.
 ///
 /// # Errors
 /// If the URL leads to no application.
 pub(super) fn run(
     config: &Config,
     question: &Question,
+    stored: Option<&Person>,
     now: Timestamp,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let (app, target) = destination(config, &question.url)?;
     let method = question.method.to_ascii_uppercase();
     let sent = Sent { target: target.as_bytes(), method: &method, overrides: &[] };
-    let request = match trial::read(app, &sent) {
+    let read = trial::read(app, &sent).and_then(|request| question.reaching(request));
+    let request = match read {
         Ok(request) => request,
         Err(why) if question.json => {
             return print(out, &json!({ "refused": why.to_string() }));
@@ -61,7 +99,7 @@ pub(super) fn run(
             return writeln!(out, "{method} {target} is always refused: {why}").map_err(unwritten);
         }
     };
-    let cases = cases(question);
+    let cases = cases(question, stored);
     let decided: Vec<(&str, Admission)> = cases
         .iter()
         .map(|(name, visitor)| {
@@ -73,28 +111,42 @@ pub(super) fn run(
     if question.json {
         let verdicts = decided.iter().map(|(name, admission)| {
             json!({ "who": name, "verdict": admission.verdict.name(),
-                "rule": admission.ruling.raised_by.to_string(),
+                "rule": app.policy.name_of(admission.ruling.raised_by),
                 "watched": admission.watched.as_ref().map(|(verdict, _)| verdict.name()) })
         });
         let answer = json!({
             "app": app.name,
             "explanation": explained,
+            "stored": stored.map(|person| json!({ "groups": person.groups,
+                "has_second_factor": person.has_second_factor,
+                "disabled_since": person.disabled_since })),
             "verdicts": verdicts.collect::<Vec<_>>(),
         });
         return print(out, &answer);
     }
     let Question { from, .. } = question;
     let said = || -> std::io::Result<()> {
-        writeln!(out, "{method} {target} of {} from {from}\n\n{explained}", app.name)?;
+        writeln!(out, "{method} {target} of {} from {from}", app.name)?;
+        match (stored, &question.user) {
+            (Some(person), _) => writeln!(out, "{}", told(person))?,
+            (None, Some(user)) => writeln!(
+                out,
+                "nobody knows {}, or can be asked: the groups named with --group count alone",
+                user.as_str()
+            )?,
+            (None, None) => {}
+        }
+        writeln!(out, "\n{explained}")?;
         for (name, admission) in &decided {
             let verdict = admission.verdict.name();
-            write!(out, "{name:32} {verdict:12} by {}", admission.ruling.raised_by)?;
+            let by = app.policy.name_of(admission.ruling.raised_by);
+            write!(out, "{name:32} {verdict:12} by {by}")?;
             match &admission.watched {
                 Some((watched, ruling)) => writeln!(
                     out,
                     "; only watched: would be {} by {}",
                     watched.name(),
-                    ruling.raised_by
+                    app.policy.name_of(ruling.raised_by)
                 )?,
                 None => writeln!(out)?,
             }
@@ -121,25 +173,46 @@ fn explained(
     app.policy.explain(request, &Asker { address: Some(question.from), known })
 }
 
-fn cases(question: &Question) -> Vec<(&'static str, Option<TestVisitor>)> {
+/// One line about somebody who is stored.
+fn told(person: &Person) -> String {
+    let groups: Vec<&str> = person.groups.iter().map(String::as_str).collect();
+    let groups = if groups.is_empty() { "no group".to_owned() } else { groups.join(", ") };
+    let factor = if person.has_second_factor { "a second factor" } else { "no second factor" };
+    let disabled = if person.disabled_since.is_some() { ", and is disabled" } else { "" };
+    format!("{} is in {groups}, has {factor}{disabled}", person.name)
+}
+
+/// Everything that somebody can have shown; of whoever is stored, what they can show with what they
+/// have set up.
+fn cases(question: &Question, stored: Option<&Person>) -> Vec<(&'static str, Option<TestVisitor>)> {
     let user = question.user.as_ref().map_or("somebody", Name::as_str);
+    let groups = question.groups.iter().map(|group| group.as_str().to_owned());
+    let groups: BTreeSet<String> =
+        groups.chain(stored.into_iter().flat_map(|person| person.groups.clone())).collect();
     let visitor = |has_second_factor, shown: &[Shown]| {
         Some(TestVisitor {
             user: user.to_owned(),
-            groups: question.groups.iter().map(|group| group.as_str().to_owned()).collect(),
+            groups: groups.clone(),
             has_second_factor,
             shown: shown.to_vec(),
         })
     };
     let password = Shown::Password;
-    vec![
+    let all = vec![
         ("a stranger", None),
         ("signed in, without two-factor", visitor(false, &[password])),
         ("signed in, second factor owed", visitor(true, &[password])),
         ("signed in on a trusted device", visitor(true, &[password, Shown::TrustedDevice])),
         ("by a recovery code", visitor(true, &[password, Shown::RecoveryCode])),
         ("second factor shown", visitor(true, &[password, Shown::Totp])),
-    ]
+    ];
+    let has = stored.map(|person| person.has_second_factor);
+    let is_so = |visitor: &Option<TestVisitor>| {
+        visitor
+            .as_ref()
+            .is_none_or(|visitor| has.is_none_or(|has| visitor.has_second_factor == has))
+    };
+    all.into_iter().filter(|(_, visitor)| is_so(visitor)).collect()
 }
 
 /// Which application a URL leads to, and its path and query, as typed.

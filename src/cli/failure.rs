@@ -9,12 +9,25 @@ pub struct Failure {
     what: String,
     why: Vec<String>,
     cure: Option<String>,
+    /// Nobody reads the answer any more, as with `| head`.
+    unread: bool,
 }
 
 impl Failure {
     /// `what` starts small and ends without a full stop.
     pub(super) fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into(), why: Vec::new(), cure: None }
+        Self { what: what.into(), why: Vec::new(), cure: None, unread: false }
+    }
+
+    /// Whether nobody reads the answer any more: there is nothing to complain of, and nobody to whom.
+    pub(super) fn is_unread(&self) -> bool {
+        self.unread
+    }
+
+    /// Says first that something else did not help.
+    pub(super) fn after(mut self, what: &str) -> Self {
+        self.what = format!("{what}, and {}", self.what);
+        self
     }
 
     /// Adds what the system, or another part of ours, says of it.
@@ -57,12 +70,19 @@ impl fmt::Display for Failure {
 
 /// What is printed went nowhere.
 pub(super) fn unwritten(error: io::Error) -> Failure {
-    Failure::new("the answer cannot be printed").because(error)
+    let unread = error.kind() == io::ErrorKind::BrokenPipe;
+    Failure { unread, ..Failure::new("the answer cannot be printed").because(error) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_that_nobody_reads_any_more_is_no_failure_worth_telling() {
+        assert!(unwritten(io::ErrorKind::BrokenPipe.into()).is_unread());
+        assert!(!unwritten(io::ErrorKind::StorageFull.into()).is_unread());
+    }
 
     #[derive(Debug, thiserror::Error)]
     #[error("cannot open the store{}", if self.quotes { format!(": {}", self.source) } else { String::new() })]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::config::{Config, Problem, Problems};
+use crate::config::{Config, EventsTo, Problem, Problems};
 use crate::edge;
 use crate::flow::trial::{self, Failed};
 use crate::messages::Smtp;
@@ -18,6 +18,7 @@ pub(super) fn load(path: &Path) -> Result<Config, Problems> {
     let now = edge::system_time();
     let mut problems: Vec<Problem> = trial::failed(&config, now).iter().map(problem).collect();
     problems.extend(mail_problem(&config));
+    problems.extend(events_problem(&config));
     match Certificates::read(&config) {
         Ok(certificates) if problems.is_empty() => {
             let warnings = certificates.warnings(&config, now);
@@ -42,15 +43,33 @@ fn mail_problem(config: &Config) -> Option<Problem> {
     Some(Problem { place, key, what, cure })
 }
 
+/// Events would go nowhere, and nobody would know.
+fn events_problem(config: &Config) -> Option<Problem> {
+    let EventsTo::File(file) = &config.events else { return None };
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty())?;
+    if folder.is_dir() {
+        return None;
+    }
+    Some(Problem {
+        place: None,
+        key: "events.to".to_owned(),
+        what: format!("there is no folder {}", folder.display()),
+        cure: Some(format!("make it for the user of the gateway: mkdir -p {}", folder.display())),
+    })
+}
+
 fn problem(failed: &Failed<'_>) -> Problem {
-    let Failed { test, came, rule } = failed;
+    let Failed { test, expected, came, rule, observed } = failed;
     let (key, place) = &test.at;
-    let (expected, came) = (test.expect.name(), came.name());
+    let (expected, came) = (expected.name(), came.name());
+    let now = if *observed { " while rules are only observed" } else { "" };
     let (method, target) = (&test.method, &test.target);
     Problem {
         place: Some(*place),
         key: key.clone(),
-        what: format!("expected `{expected}`, but {method} {target} comes to `{came}`, by {rule}"),
+        what: format!(
+            "expected `{expected}`, but {method} {target} comes to `{came}`{now}, by {rule}"
+        ),
         cure: Some("change the rules or the test; `doorward explain` shows every step".to_owned()),
     }
 }

@@ -47,6 +47,9 @@ pub struct Line {
         hide_env_values = true
     )]
     config: Option<PathBuf>,
+    /// The state directory, for commands that a running gateway answers: no configuration is read
+    #[arg(long, value_name = "DIR", global = true)]
+    state: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -172,6 +175,7 @@ pub fn run(
     };
     match obey(line, out, notes) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(failure) if failure.is_unread() => ExitCode::SUCCESS,
         Err(failure) => {
             writeln!(notes, "{failure}").ok();
             ExitCode::FAILURE
@@ -197,29 +201,27 @@ fn obey(line: Line, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Fa
             check::run(&configuration(file.or(line.config))?, json, out)
         }
         Command::Explain(question) => {
-            explain::run(&loaded(line.config)?, &question, edge::system_time(), out)
+            let file = configuration(line.config)?;
+            let config = loaded(Some(file.clone()))?;
+            let access = Access::of(line.state.or(Some(config.state.clone())), Some(file))?;
+            let stored = waits(async { Ok(explain::stored(&question, access).await) })?;
+            explain::run(&config, &question, stored.as_ref(), edge::system_time(), out)
         }
         Command::Why { reference, json } => {
-            let state = loaded(line.config)?.state;
-            waits(policy::why(&state, reference, json, out))
+            waits(policy::why(&Access::of(line.state, line.config)?.state, reference, json, out))
         }
         Command::Report { json } => {
-            let state = loaded(line.config)?.state;
-            waits(policy::report(&state, json, out))
+            waits(policy::report(&Access::of(line.state, line.config)?.state, json, out))
         }
         Command::Reload { json } => {
-            let state = state_of(line.config)?;
-            waits(policy::reload(&state, json, out))
+            waits(policy::reload(&Access::of(line.state, line.config)?.state, json, out))
         }
         Command::Schema => {
             writeln!(out, "{:#}", crate::config::json_schema()).map_err(failure::unwritten)
         }
         Command::Cert(command) => cert::run(command, || configuration(line.config), out),
         Command::User(command) => {
-            let config = loaded(line.config)?;
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let runtime = runtime.map_err(|error| Failure::new("cannot start").because(error))?;
-            runtime.block_on(user::run(command, config, out, notes))
+            waits(user::run(command, Access::of(line.state, line.config)?, out, notes))
         }
         Command::Mail(command) => waits(mail::run(command, &loaded(line.config)?, out)),
         Command::Completions { shell } => papers::completions(Line::command(), shell, out),
@@ -228,23 +230,39 @@ fn obey(line: Line, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Fa
 }
 
 /// Runs a command that waits for somebody else.
-fn waits(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+fn waits<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new("cannot start").because(error))?;
     runtime.block_on(command)
 }
 
-/// The state directory that the configuration names, whatever else is wrong with it: the gateway
-/// that runs there says that itself.
-fn state_of(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
-    let file = configuration(named)?;
-    if let Ok(config) = loading::load(&file) {
-        return Ok(config.state);
+/// What commands about people need: where the state is. A running gateway knows the rest, so the file
+/// may be wrong in everything else, and is not read at all where the directory is named.
+#[derive(Debug)]
+struct Access {
+    state: PathBuf,
+    config: Option<PathBuf>,
+}
+
+impl Access {
+    fn of(state: Option<PathBuf>, config: Option<PathBuf>) -> Result<Self, Failure> {
+        if let Some(state) = state {
+            return Ok(Self { state, config });
+        }
+        let file = configuration(config)?;
+        let state = Config::state_in(&file).ok_or_else(|| {
+            Failure::new(format!("{} does not say where the state is", file.display()))
+                .cure("run `doorward check`, or name the directory with `--state DIR`")
+        })?;
+        Ok(Self { state, config: Some(file) })
     }
-    Config::state_in(&file).ok_or_else(|| {
-        Failure::new(format!("{} does not say where the state is", file.display()))
-            .cure("run `doorward check`")
-    })
+
+    /// The whole configuration, which a command needs that works on the store itself.
+    fn config(&self) -> Result<Config, Failure> {
+        let mut config = loaded(self.config.clone())?;
+        config.state.clone_from(&self.state);
+        Ok(config)
+    }
 }
 
 /// The configuration meant by `--config`, or found where it usually lies, if it is valid.
@@ -299,8 +317,9 @@ Examples:
   doorward explain --url https://crm.example.com/bank/ --method POST --user ada --group staff
   doorward explain --url 'https://crm.example.com/a/..%2fadmin' --from 10.0.0.9 --json
 
-It reads the configuration alone: nothing is sent, and no gateway need run. Every way in which the
-application may read the request is shown, with every rule that has a path for it.";
+Nothing is sent to the application. Of whoever is named, groups and factors are asked of the running
+gateway, or of its store. Every way in which the application may read the request is shown, with every
+rule that has a path for it.";
 
 const WHY_EXAMPLES: &str = "\
 Examples:
@@ -416,7 +435,7 @@ mod tests {
     fn the_configuration_can_be_named_where_it_is_served() {
         for line in [&["serve", "a.yaml"][..], &["--config", "a.yaml", "serve"]] {
             let line = ["doorward"].iter().chain(line);
-            let Line { command, config } = Line::try_parse_from(line).unwrap();
+            let Line { command, config, .. } = Line::try_parse_from(line).unwrap();
             let Command::Serve { file, .. } = command else { panic!("{command:?}") };
             assert_eq!(file.or(config).as_deref(), Some(Path::new("a.yaml")));
         }

@@ -211,8 +211,10 @@ pub struct PolicyTest {
     pub app: usize,
     /// Path and query.
     pub target: String,
-    /// What must come of it.
+    /// What must come of it once everything is enforced that is only observed now.
     pub expect: Expected,
+    /// What must come of it as it is now, where that is said.
+    pub while_observed: Option<Expected>,
 }
 
 /// Somebody who asks, in a test.
@@ -321,6 +323,9 @@ impl LogLevel {
         }
     }
 }
+
+/// The smallest file that says enough: one application behind a sign-in.
+pub const MINIMAL: &str = include_str!("../../config/minimal.yaml");
 
 /// Knows the variables of the environment, by name.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;

@@ -63,6 +63,11 @@ pub enum Malformed {
     /// Not a host name, with or without scheme and port.
     #[error("`{0}` is no host: write `crm.example.com`, with `http://` or a port if need be")]
     Host(String),
+    /// A variable of the environment.
+    #[error(
+        "`{0}` is no host: variables are read where a secret stands, and nowhere else; write the host out"
+    )]
+    Variable(String),
     /// A star in a host.
     #[error("`{0}` has a star: every host is written out")]
     Wildcard(String),
@@ -97,6 +102,9 @@ impl FromStr for Origin {
 
     fn from_str(written: &str) -> Result<Self, Malformed> {
         let malformed = || Malformed::Host(written.to_owned());
+        if written.contains(['$', '{', '}']) {
+            return Err(Malformed::Variable(written.to_owned()));
+        }
         if written.contains('*') {
             return Err(Malformed::Wildcard(written.to_owned()));
         }

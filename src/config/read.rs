@@ -38,7 +38,7 @@ fn refused(error: &serde_yaml::Error, text: &str) -> Problem {
         error.location().map(|at| Place { line: at.line().max(1), column: at.column().max(1) });
     let said = error.to_string();
     let what = said.split_once(" at line ").map_or(&*said, |(what, _)| what);
-    let cure = place.and_then(|place| tree::tab_cure(text, place));
+    let cure = place.and_then(|place| tree::cure_at(text, place));
     Problem {
         place,
         key: String::new(),

@@ -338,7 +338,13 @@ const TEST: Kind = Kind::Map(&[
     key("put", Kind::Text, "the URL of a PUT"),
     key("patch", Kind::Text, "the URL of a PATCH"),
     key("delete", Kind::Text, "the URL of a DELETE"),
-    needed("expect", Kind::Word(&EXPECTED), "what must come of it", "add `expect: sign-in`"),
+    needed(
+        "expect",
+        Kind::Word(&EXPECTED),
+        "what must come of it once everything is enforced",
+        "add `expect: sign-in`",
+    ),
+    key("while_observed", Kind::Word(&EXPECTED), "what must come of it now"),
 ]);
 
 /// The whole file.

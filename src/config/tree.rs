@@ -92,7 +92,7 @@ pub(super) fn read(text: &str, problems: &mut Vec<Problem>) -> Option<Node> {
             Err(error) => {
                 let what = format!("this is not YAML: {}", error.info());
                 let place = place(error.marker());
-                let cure = tab_cure(text, place).unwrap_or("check indentation and quotes");
+                let cure = cure_at(text, place).unwrap_or("check indentation and quotes");
                 builder.refuse(place, what, cure);
                 return None;
             }
@@ -100,15 +100,26 @@ pub(super) fn read(text: &str, problems: &mut Vec<Problem>) -> Option<Node> {
     }
     if builder.root.is_none() {
         let start = Place { line: 1, column: 1 };
-        builder.refuse(start, "the file is empty", "start from config/minimal.yaml");
+        builder.refuse(
+            start,
+            "the file is empty",
+            "write what `doorward check` shows for an empty file",
+        );
     }
     builder.root
 }
 
-/// The cure where a tab stands in the line that a reader does not take: few editors show one.
-pub(super) fn tab_cure(text: &str, place: Place) -> Option<&'static str> {
+/// The cure for a line that a reader does not take: few editors show a tab, and `${NAME}` is a map to
+/// YAML where it stands in one.
+pub(super) fn cure_at(text: &str, place: Place) -> Option<&'static str> {
     let line = text.lines().nth(place.line.checked_sub(1)?)?;
-    line.contains('\t').then_some("a tab stands in this line: use spaces")
+    if line.contains('\t') {
+        Some("a tab stands in this line: use spaces")
+    } else if line.contains("${") {
+        Some("write the variable in quotes: `\"${NAME}\"`")
+    } else {
+        None
+    }
 }
 
 struct Builder<'a> {

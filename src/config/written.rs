@@ -104,7 +104,7 @@ pub(super) struct TlsEverywhere {
 
 impl Default for TlsEverywhere {
     fn default() -> Self {
-        Self { hsts: Span::seconds(180 * DAY) }
+        Self { hsts: Span::seconds(DAY) }
     }
 }
 
@@ -461,6 +461,7 @@ pub(super) struct Test {
     pub(super) patch: Option<String>,
     pub(super) delete: Option<String>,
     pub(super) expect: Option<Expected>,
+    pub(super) while_observed: Option<Expected>,
 }
 
 /// Who asks, in a test.

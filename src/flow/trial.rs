@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use url::form_urlencoded;
 
-use super::admit::{Admission, decide};
+use super::admit::decide;
 use crate::config::{App, Config, Expected, PolicyTest, Shown, TestVisitor};
 use crate::domain::assurance::{Evidence, Proof, Proofs, Verdict, Visitor};
 use crate::domain::demand::Since;
@@ -13,38 +13,54 @@ use crate::domain::device::DeviceId;
 use crate::domain::factor::FactorId;
 use crate::domain::identity::{Identity, UserId};
 use crate::domain::time::Timestamp;
-use crate::policy::{Request, Rule, Sent, Unreadable};
+use crate::policy::{Request, Rule, Ruling, Sent, Unreadable};
 
 /// A test of the operator's that did not come out as it should.
 #[derive(Clone, Debug)]
 pub struct Failed<'a> {
     /// Which.
     pub test: &'a PolicyTest,
-    /// What came of the request instead.
+    /// What should have come of the request.
+    pub expected: Expected,
+    /// What came of it instead.
     pub came: Expected,
     /// What decided that.
     pub rule: String,
+    /// Whether this is about what is so while rules are only observed.
+    pub observed: bool,
 }
 
 /// Tries every test of `config`, and gives those that failed. No store is read: a demand counts as
 /// old, a person as there for long.
+///
+/// A test judges the policy that is meant: what is only observed is taken as enforced, so that a test
+/// holds before and after that changes. `while_observed` judges what is so at present.
 pub fn failed(config: &Config, now: Timestamp) -> Vec<Failed<'_>> {
-    config.tests.iter().filter_map(|test| fails(config, test, now)).collect()
+    config.tests.iter().flat_map(|test| fails(config, test, now)).collect()
 }
 
-fn fails<'a>(config: &Config, test: &'a PolicyTest, now: Timestamp) -> Option<Failed<'a>> {
-    let app = config.apps.get(test.app)?;
+fn fails<'a>(config: &Config, test: &'a PolicyTest, now: Timestamp) -> Vec<Failed<'a>> {
+    let Some(app) = config.apps.get(test.app) else { return Vec::new() };
     let sent = Sent { target: test.target.as_bytes(), method: &test.method, overrides: &[] };
-    let Ok(request) = read(app, &sent) else {
-        let came = Expected::Refused;
-        let rule = "spelling".to_owned();
-        return (came != test.expect).then_some(Failed { test, came, rule });
+    let refused = || (Expected::Refused, "spelling".to_owned());
+    let (meant, present) = match read(app, &sent) {
+        Err(_) => (refused(), refused()),
+        Ok(request) => {
+            let evidence = test.visitor.as_ref().map(|visitor| shown(config, app, visitor, now));
+            let admission = decide(app, &request, Some(test.from), evidence, now);
+            let name = |ruling: &Ruling| app.policy.name_of(ruling.raised_by);
+            let present = (expected(&admission.verdict), name(&admission.ruling));
+            let meant = admission.watched.as_ref();
+            let meant = meant.map(|(verdict, ruling)| (expected(verdict), name(ruling)));
+            (meant.unwrap_or_else(|| present.clone()), present)
+        }
     };
-    let evidence = test.visitor.as_ref().map(|visitor| shown(config, app, visitor, now));
-    let admission = decide(app, &request, Some(test.from), evidence, now);
-    let came = expected(&admission.verdict);
-    let rule = decided_by(&admission);
-    (came != test.expect).then_some(Failed { test, came, rule })
+    let wanted = [(Some(test.expect), meant, false), (test.while_observed, present, true)];
+    let failed = wanted.into_iter().filter_map(|(expected, (came, rule), observed)| {
+        let expected = expected.filter(|expected| *expected != came)?;
+        Some(Failed { test, expected, came, rule, observed })
+    });
+    failed.collect()
 }
 
 /// Reads a request as `app` lets it be read.
@@ -103,11 +119,6 @@ pub const fn expected(verdict: &Verdict) -> Expected {
         Verdict::SetUp => Expected::SetUp,
         Verdict::Refused => Expected::Refused,
     }
-}
-
-/// The rule that decided.
-pub fn decided_by(admission: &Admission) -> String {
-    admission.ruling.raised_by.to_string()
 }
 
 /// A request that meets the conditions of `rule`, and somebody who has shown everything and whom it

@@ -52,7 +52,7 @@ pub struct Governed {
 /// A rule that was tried.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Trial {
-    /// Which, as a key path.
+    /// Which: its number, line and paths.
     pub rule: String,
     /// Its conditions, each with whether it is met; the paths first.
     pub conditions: Vec<Condition>,
@@ -194,7 +194,7 @@ impl Policy {
         let met =
             below.rules.iter().filter_map(|found| Some((found, self.rules().get(found.position)?)));
         let tried = met.clone().map(|(found, rule)| Trial {
-            rule: Governor::Rule(found.position).to_string(),
+            rule: rule.name(found.position),
             conditions: conditions(rule, look, true),
             outcome: Outcome::MetBelow,
         });
@@ -283,11 +283,7 @@ impl Policy {
             // Rules with other paths are many, and say nothing.
             if takes {
                 let conditions = conditions(rule, look, sent);
-                found.tried.push(Trial {
-                    rule: Governor::Rule(index).to_string(),
-                    conditions,
-                    outcome,
-                });
+                found.tried.push(Trial { rule: rule.name(index), conditions, outcome });
             }
         }
         found
@@ -335,7 +331,7 @@ impl Tried {
             (Counts::Always, by) => {
                 let governor = by.map_or(Governor::Otherwise, |(index, _)| Governor::Rule(index));
                 let first = by.as_ref().map_or_else(|| policy.otherwise().clone(), asks);
-                (governor.to_string(), added.fold(first, |asks, more| asks.and(&more)))
+                (policy.name_of(governor), added.fold(first, |asks, more| asks.and(&more)))
             }
         };
         note(governed, by, self.tried, asks, reading);

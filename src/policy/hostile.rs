@@ -309,7 +309,7 @@ fn a_ruling_says_which_rule_the_plain_path_meets_and_which_raised_it() {
     let request = Request::read(b"/public/..%2fVAULT").unwrap();
     let ruling = open_house().requirement(&request, &STRANGER);
     assert_eq!((ruling.plain, ruling.raised_by), (Governor::Rule(0), Governor::Rule(3)));
-    assert_eq!(ruling.raised_by.to_string(), "rules[3]");
+    assert_eq!(ruling.raised_by.to_string(), "rule 4");
 }
 
 #[rstest]

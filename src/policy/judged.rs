@@ -294,7 +294,7 @@ const QUERY: usize = 3;
 impl fmt::Display for Governor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Rule(index) => write!(f, "rules[{index}]"),
+            Self::Rule(index) => write!(f, "rule {}", index + 1),
             Self::Otherwise => f.write_str("otherwise"),
         }
     }

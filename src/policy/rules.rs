@@ -42,6 +42,8 @@ pub struct Rule {
     pub demand: bool,
     /// Whether it is enforced, or only watched.
     pub enforce: bool,
+    /// The line of the file on which it stands, where it stands in one.
+    pub line: Option<usize>,
 }
 
 /// Who asks, as far as rules look at them.
@@ -131,7 +133,18 @@ impl Rule {
             require,
             demand: false,
             enforce: true,
+            line: None,
         }
+    }
+
+    /// How people find it: `rule 3 (line 42: /admin/, /setup/)`; `index` from 0.
+    pub fn name(&self, index: usize) -> String {
+        const PATHS: usize = 3;
+        let paths = self.paths.iter().take(PATHS).map(ToString::to_string);
+        let more = (self.paths.len() > PATHS).then(|| "…".to_owned());
+        let paths = paths.chain(more).collect::<Vec<_>>().join(", ");
+        let line = self.line.map(|line| format!("line {line}: ")).unwrap_or_default();
+        format!("{} ({line}{paths})", Governor::Rule(index))
     }
 
     /// Whether its conditions but the paths are met wherever those of `other` are, as far as that
@@ -337,6 +350,17 @@ impl Policy {
     /// In which letter case guesses are made: the one that takes more.
     pub(super) fn case_of_guesses(&self) -> Case {
         if self.options.case_sensitive { Case::Exact } else { Case::Folded }
+    }
+
+    /// How people find `governor` in the file.
+    pub fn name_of(&self, governor: Governor) -> String {
+        match governor {
+            Governor::Rule(index) => match self.rules.get(index) {
+                Some(rule) => rule.name(index),
+                None => governor.to_string(),
+            },
+            Governor::Otherwise => governor.to_string(),
+        }
     }
 
     /// What `governor` asks; an index that no rule has asks what is asked otherwise.

@@ -621,6 +621,7 @@ impl ProxyHttp for Gateway {
                 let (method, path) = (head.method.as_str(), beginning(head.uri.path()));
                 let what = what_happened(kind);
                 tracing::warn!(app, method, path, kind = kind.as_str(), "{what}");
+                house.metrics().upstream_failed(&app, failure.name());
             }
             Failure::Ours => {
                 tracing::error!(why = error.etype().as_str(), "a request was given up");
@@ -759,6 +760,21 @@ enum Failure {
     Unreadable,
     Late,
     Ours,
+}
+
+impl Failure {
+    /// What it is called where it is counted.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::UsedUp => "used-up",
+            Self::VisitorGone => "visitor-gone",
+            Self::Misread => "misread",
+            Self::Unreachable => "unreachable",
+            Self::Unreadable => "unreadable",
+            Self::Late => "late",
+            Self::Ours => "ours",
+        }
+    }
 }
 
 fn failure(error: &Error) -> Failure {

@@ -16,6 +16,7 @@ use super::tls::{Certificates, Entrance};
 use super::upstream::Application;
 use crate::config::{App, Deadlines, Limits, Origin, Problem, Site};
 use crate::flow::Env;
+use crate::metrics::Metrics;
 use crate::web::Web;
 
 /// Every host, and what is there.
@@ -64,7 +65,9 @@ impl House {
             let application = app.and_then(|app| applications.get(&app.name)).map(Arc::clone);
             let address = Address::of(&site.origin);
             let stamp = app.and_then(|app| Stamp::new(app, &address).ok());
-            let promise = promise(config.hsts, &site.origin);
+            // Whoever only observes may want to go back to plain http, and browsers would not.
+            let is_observed = app.is_some_and(|app| !app.enforce);
+            let promise = promise(config.hsts, &site.origin).filter(|_| !is_observed);
             let web = Web::new(Arc::clone(env), site);
             Arc::new(Place { web, address, stamp, promise, application })
         };
@@ -98,6 +101,11 @@ impl House {
             origin.is_secure() && origin.host().eq_ignore_ascii_case(name)
         };
         self.places.values().find(is_meant).map(Arc::clone)
+    }
+
+    /// What is counted.
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.env.metrics
     }
 
     /// The host whose pages answer what is for no other.

@@ -366,7 +366,8 @@ impl Desk {
         self.watched.count(verdict);
         let known = admission.evidence.as_ref().and_then(Visitor::known);
         let user = known.map(|identity| identity.name.clone());
-        let (name, verdict, rule) = (&app.name, verdict.name(), ruling.raised_by.to_string());
+        let (name, verdict, rule) =
+            (&app.name, verdict.name(), app.policy.name_of(ruling.raised_by));
         let example = request.example();
         if let Some(left_out) = self.env.lines.due(Line::Watched, now) {
             let address = source.address();

@@ -124,7 +124,9 @@ impl Desk {
             Some(Step::SaveCodes) => self.lead_to_codes(&here, &head.headers),
             None => {
                 let reference = self.reference();
-                tracing::info!(reference, %address, %rule, path = beginning(head.uri.path()), "request refused");
+                let named = self.site.app.as_ref().map(|app| app.policy.name_of(rule));
+                let rule = named.unwrap_or_else(|| rule.to_string());
+                tracing::info!(reference, %address, rule, path = beginning(head.uri.path()), "request refused");
                 if let Ok(now) = self.env.now() {
                     self.env.witness.refused(Refusal {
                         reference: reference.clone(),
@@ -139,7 +141,7 @@ impl Desk {
                             .take(Refusal::PATH)
                             .collect(),
                         readings: request.readings().count(),
-                        rule: Some(rule.to_string()),
+                        rule: Some(rule),
                         reason: reason(&ruling.requirement).to_owned(),
                     });
                 }

@@ -24,13 +24,10 @@ fn everybody_is_told_to_come_by_https_from_now_on() {
     let door = crate::means::door(&upstream, "");
     let mut visitor = visitor(&door, HOST);
     let passed = visitor.asks(get("/open/a", HOST));
-    assert_eq!(
-        (passed.status, passed.header("strict-transport-security")),
-        (200, "max-age=15552000")
-    );
+    assert_eq!((passed.status, passed.header("strict-transport-security")), (200, "max-age=86400"));
     let refused = visitor.asks(get("/orders", HOST));
     assert_eq!(refused.status, 401);
-    assert_eq!(refused.header("strict-transport-security"), "max-age=15552000");
+    assert_eq!(refused.header("strict-transport-security"), "max-age=86400");
 }
 
 #[test]

@@ -9,10 +9,10 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::Access;
 use super::api::{Changes, Details, Done, Filter, LinkMade, NewUser, Person, Whom, path};
 use super::client::Client;
 use super::failure::{Failure, unwritten};
-use crate::config::Config;
 use crate::domain::name::{Email, FullName, Group, Name};
 
 /// What to do with people.
@@ -142,17 +142,17 @@ pub(super) struct Set {
     json: bool,
 }
 
-/// Does what `command` says to the people of `config`, and prints what came of it.
+/// Does what `command` says to the people whom `access` leads to, and prints what came of it.
 ///
 /// # Errors
 /// Says for the operator why it was not done.
 pub(super) async fn run(
     command: Command,
-    config: Config,
+    access: Access,
     out: &mut dyn Write,
     notes: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let mut office = Office { client: Client::new(config), out, notes };
+    let mut office = Office { client: Client::new(access), out, notes };
     match command {
         Command::Add(add) => office.add(add).await,
         Command::Import(what) => import::run(what, &mut office).await,

@@ -76,6 +76,7 @@ impl Judge<'_> {
             query: query.unwrap_or_default(),
             demand: rule.demand,
             enforce: rule.enforce.unwrap_or(true),
+            line: Some(self.place(at).line),
             ..Rule::new(paths.unwrap_or_default(), require)
         }
     }
@@ -190,7 +191,8 @@ impl Judge<'_> {
             let takers = takers.filter(|taker| earlier.rules[*taker].is_no_narrower_than(rule));
             if let Some(taker) = takers.min() {
                 let what = format!(
-                    "`{pattern}` can never apply: rules[{taker}] before it takes all its paths"
+                    "`{pattern}` can never apply: {} before it takes all its paths",
+                    earlier.rules[taker].name(taker)
                 );
                 self.warn(&at, what);
             }
@@ -234,8 +236,9 @@ impl Judge<'_> {
         let same_places = rule.paths.iter().flat_map(|wider| earlier.selective.covered(wider));
         if let Some(index) = same_places.filter(asks_more).min() {
             let what = format!(
-                "whoever rules[{index}] does not take because of its other conditions enters the \
-                 same place here with less"
+                "whoever {} does not take because of its other conditions enters the same place \
+                 here with less",
+                earlier.rules[index].name(index)
             );
             self.warn(at, what);
         }

@@ -27,7 +27,8 @@ impl Judge<'_> {
     }
 
     fn test(&mut self, at: &str, test: &written::Test, apps: &[Arc<App>]) -> Option<PolicyTest> {
-        let written::Test { visitor, from, get, post, put, patch, delete, expect } = test;
+        let written::Test { visitor, from, get, post, put, patch, delete, expect, while_observed } =
+            test;
         let ways =
             [("get", get), ("post", post), ("put", put), ("patch", patch), ("delete", delete)];
         let mut ways = ways.into_iter().filter_map(|(key, url)| Some((key, url.as_deref()?)));
@@ -66,6 +67,7 @@ impl Judge<'_> {
             app,
             target,
             expect: (*expect)?,
+            while_observed: *while_observed,
         })
     }
 

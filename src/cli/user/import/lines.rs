@@ -39,7 +39,7 @@ pub(super) fn format_of(file: &Path, bytes: &[u8]) -> Option<Format> {
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_start_matches('\u{feff}');
     let first = text.lines().find(|line| !line.trim().is_empty() && !line.starts_with('#'))?;
-    if columns(first.split(',')).contains(&Some(Column::Name)) {
+    if separator(first).is_some() {
         return Some(Format::Csv);
     }
     first.contains(':').then_some(Format::Htpasswd)
@@ -86,14 +86,27 @@ fn columns<'t>(header: impl Iterator<Item = &'t str>) -> Vec<Option<Column>> {
     header.map(column).collect()
 }
 
+/// What stands between the columns of a header line: spreadsheets write semicolons where commas stand
+/// in numbers, and tabs. `None` if no column is a name.
+fn separator(header: &str) -> Option<u8> {
+    let titles = |separator: u8| header.trim().split(char::from(separator));
+    let has_name = |separator: &u8| columns(titles(*separator)).contains(&Some(Column::Name));
+    b",;\t".iter().copied().find(has_name)
+}
+
 impl Sheet {
     fn is_wrong(&mut self, line: u64, what: impl Into<String>, cure: impl Into<String>) {
         self.problems.push(Problem { line, what: what.into(), cure: cure.into() });
     }
 
     fn read_csv(&mut self, bytes: &[u8]) {
-        let mut reader =
-            csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes);
+        let first = bytes.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty());
+        let separator = first.and_then(|first| separator(&String::from_utf8_lossy(first)));
+        let mut reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .delimiter(separator.unwrap_or(b','))
+            .from_reader(bytes);
         let mut columns = None;
         for record in reader.byte_records() {
             // From memory nothing fails, and every number of fields will do.
@@ -118,11 +131,7 @@ impl Sheet {
     fn header(&mut self, number: u64, titles: &[&str]) -> Option<Vec<Column>> {
         let found = columns(titles.iter().copied());
         if !found.contains(&Some(Column::Name)) {
-            let what = match titles {
-                [one] if one.contains([';', '\t']) => "columns are separated by commas",
-                _ => "this is no header line with a column `name`",
-            };
-            self.is_wrong(number, what, HEADER);
+            self.is_wrong(number, "this is no header line with a column `name`", HEADER);
             return None;
         }
         for (place, (title, column)) in titles.iter().zip(&found).enumerate() {
@@ -319,17 +328,25 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_is_none_is_the_only_problem() {
+    fn columns_may_be_told_apart_as_spreadsheets_do() {
         for text in [
-            "",
-            "ada,x\nbob,y\n",
-            "name;e-mail\nada;x\n",
-            "name,password\nada,x,y\n",
-            "name,user\n",
+            "name,e-mail,groups\nada,ada@x.test,a;b\n",
+            "\u{feff}name;e-mail;groups\r\nada;ada@x.test;\"a;b\"\r\n",
+            "\u{feff}\nname\te-mail\tgroups\nada\tada@x.test\ta;b\n",
         ] {
+            let (people, problems) = read(Format::Csv, text.as_bytes());
+            assert!(problems.is_empty(), "{text}: {problems:?}");
+            let [ada] = &people[..] else { panic!("{text}") };
+            assert!(ada.who.email.is_some() && ada.who.groups.len() == 2, "{text}");
+            assert_eq!(format_of(Path::new("people"), text.as_bytes()), Some(Format::Csv));
+        }
+    }
+
+    #[test]
+    fn a_header_that_is_none_is_the_only_problem() {
+        for text in ["", "ada,x\nbob,y\n", "name,password\nada,x,y\n", "name,user\n"] {
             assert_eq!(read(Format::Csv, text.as_bytes()).1.len(), 1, "{text}");
         }
-        assert!(wrong(Format::Csv, b"name;e-mail\n").contains("separated by commas"));
     }
 
     #[test]
