@@ -5,6 +5,7 @@
 //! as [`names`] reads them and texts as [`text`] does. What is sent inside a parameter (`do[edit]=1`)
 //! counts as the parameter with every value.
 
+mod beginnings;
 mod names;
 mod text;
 mod wanted;
@@ -13,12 +14,11 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::OnceLock;
 
+use beginnings::Letters;
 pub use names::LONGEST_NAME;
 use names::{Part, each_key, key};
 use text::{each_reading, meant};
 pub(super) use wanted::Wanted;
-
-use super::reading;
 
 /// A parameter of the query that a rule looks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,13 +111,8 @@ impl Parameter {
 
 /// Whether `query` has more parameters than any application reads.
 fn is_overlong(query: &[u8]) -> bool {
-    query.iter().filter(|byte| is_between(**byte)).count() > MOST_PARAMETERS
-}
-
-/// What stands between parameters: everywhere, in older software (HTML 4 §B.2.2), or where software
-/// takes the last `?` for the one before the query.
-fn is_between(byte: u8) -> bool {
-    matches!(byte, b'&' | b';' | b'?' | b'#')
+    let between = memchr::memchr3_iter(b'&', b';', b'?', query);
+    between.take(MOST_PARAMETERS + 1).count() > MOST_PARAMETERS
 }
 
 impl Parameters {
@@ -164,8 +159,9 @@ impl Parameters {
     }
 }
 
-/// Calls `each` with where names and values are in `query`: `&` alone between them, and whatever else
-/// may stand there.
+/// Calls `each` with where names and values are in `query`: with `&` alone between them, and with what
+/// else may stand there in older software (HTML 4 §B.2.2), or where the last `?` is taken for the one
+/// before the query.
 fn each_pair(query: &[u8], mut each: impl FnMut(Range<usize>, Range<usize>)) {
     let mut pair = |at: Range<usize>| {
         if !at.is_empty() {
@@ -174,24 +170,19 @@ fn each_pair(query: &[u8], mut each: impl FnMut(Range<usize>, Range<usize>)) {
             each(name, equals.map_or(at.end, |equals| equals + 1)..at.end);
         }
     };
-    for whole in parts(query, 0, |byte| byte == b'&') {
-        pair(whole.clone());
-        if query[whole.clone()].iter().any(|byte| is_between(*byte)) {
-            parts(&query[whole.clone()], whole.start, is_between).for_each(&mut pair);
+    let mut start = 0;
+    for end in memchr::memchr_iter(b'&', query).chain([query.len()]) {
+        pair(start..end);
+        if memchr::memchr2(b';', b'?', &query[start..end]).is_some() {
+            let mut from = start;
+            let between = memchr::memchr2_iter(b';', b'?', &query[start..end]);
+            for to in between.map(|at| start + at).chain([end]) {
+                pair(from..to);
+                from = to + 1;
+            }
         }
+        start = end + 1;
     }
-}
-
-fn parts(
-    text: &[u8],
-    mut start: usize,
-    is_between: impl Fn(u8) -> bool,
-) -> impl Iterator<Item = Range<usize>> {
-    text.split(move |byte| is_between(*byte)).map(move |part| {
-        let at = start..start + part.len();
-        start = at.end + 1;
-        at
-    })
 }
 
 /// Calls `each` with everything that a value may mean: each reading of it, and each part of a list.
@@ -235,26 +226,14 @@ pub(super) struct TooMany;
 /// Tells names that are no `_method` in a moment, as most are: `false` is certain.
 fn may_be_override(name: &[u8]) -> bool {
     let mut letters = b"method".iter();
-    let mut rest = name;
-    while let [first, tail @ ..] = rest {
-        let (byte, after) = match (first, reading::escape(rest)) {
-            (b'%', Some(b'%')) => match reading::escape(&[&b"%"[..], &rest[3..]].concat()) {
-                Some(byte) => (byte, &rest[5..]),
-                None => (b'%', &rest[3..]),
-            },
-            (b'%', Some(byte)) => (byte, &rest[3..]),
-            (b'%', None) if matches!(tail.first(), Some(b'u' | b'U')) => return true,
-            (byte, _) => (*byte, tail),
-        };
-        rest = after;
-        match byte {
-            0x80.. => return true,
-            letter if letter.is_ascii_alphanumeric() => match letters.next() {
-                None => return true,
-                Some(wanted) if *wanted == letter.to_ascii_lowercase() => {}
-                Some(_) => return false,
-            },
-            _ => {}
+    if name.len() < b"_method".len() {
+        return false;
+    }
+    for letter in Letters(name) {
+        match (letter, letters.next()) {
+            (None, _) | (Some(_), None) => return true,
+            (Some(letter), Some(wanted)) if letter == *wanted => {}
+            (Some(_), Some(_)) => return false,
         }
     }
     letters.next().is_none()
@@ -358,6 +337,79 @@ mod tests {
             let parameters = Parameters::read(query.as_bytes());
             assert!(parameters.work() < query.len() * 8, "{part}: {}", parameters.work());
         }
+    }
+
+    /// The index is held against the rule itself, in thousands of queries.
+    #[test]
+    fn what_is_looked_for_in_all_at_once_is_found_as_if_alone() {
+        use rand::seq::IndexedRandom as _;
+        use rand::{RngExt as _, SeedableRng as _};
+
+        let wanted = [
+            vec![parameter("action", &["delete", "a,b"])],
+            vec![parameter("user.id", &[])],
+            vec![parameter("user[id]", &["7"]), parameter("q", &[])],
+            vec![parameter("2fa", &["off"])],
+            vec![parameter("größe", &["9"])],
+        ];
+        let rules = wanted.clone().map(|query| {
+            let rule = crate::policy::Rule::new(
+                Vec::new(),
+                crate::domain::assurance::Requirement::nothing(),
+            );
+            crate::policy::Rule { query, ..rule }
+        });
+        let index = Wanted::of(rules.iter().enumerate(), false);
+        let mut rng = rand::rngs::StdRng::seed_from_u64(3);
+        let names = [
+            "action",
+            "%61ction",
+            "Action[]",
+            "user_id",
+            "user[id]",
+            "user[id][x]",
+            "user.id%00",
+            "q",
+            "2fa",
+            "3.2fa",
+            "gr%c3%b6%c3%9fe",
+            "page",
+            "x[action]",
+            "[action]",
+            "_action",
+            "user",
+        ];
+        let values = ["delete", "a", "b", "a,b", "7", "o%66f", "9", "", "%37", "x"];
+        let mut found = 0;
+        for _ in 0..3_000 {
+            let pairs = (0..rng.random_range(0..5)).map(|_| {
+                let between = ["&", ";", "?"].choose(&mut rng).unwrap();
+                let (name, value) = (names.choose(&mut rng), values.choose(&mut rng));
+                format!("{}={}{between}", name.unwrap(), value.unwrap())
+            });
+            let query = Query::new(pairs.collect::<String>().as_bytes());
+            let alone = wanted
+                .iter()
+                .enumerate()
+                .filter(|(_, all)| all.iter().all(|parameter| parameter.is_in(&query, false)));
+            let alone: Vec<usize> = alone.map(|(position, _)| position).collect();
+            found += alone.len();
+            let shown = String::from_utf8_lossy(query.sent()).into_owned();
+            assert_eq!(index.sent(&query), alone, "{shown}");
+        }
+        assert!(found > 1_000, "{found}");
+    }
+
+    #[test]
+    fn a_query_that_is_dear_to_look_at_is_taken_for_one_that_asks_for_everything() {
+        let query = vec![parameter("action", &["delete"])];
+        let rule =
+            crate::policy::Rule::new(Vec::new(), crate::domain::assurance::Requirement::nothing());
+        let index = Wanted::of([(0, &crate::policy::Rule { query, ..rule })].into_iter(), false);
+        let sent = |query: &str| index.sent(&Query::new(query.as_bytes())).len();
+        assert_eq!(sent(&"actions%2561[b].c&".repeat(900)), 1);
+        assert_eq!(sent(&"other%2561[b].c&".repeat(900)), 0);
+        assert_eq!(sent(&format!("action={}", "x".repeat(3_000))), 1);
     }
 
     #[test]

@@ -16,7 +16,6 @@ use super::judged::{Judged, Looks};
 use super::pattern::{Case, Pattern, fold};
 pub use super::query::Parameter;
 use super::query::Query;
-use super::reach::{Reach, Role};
 use super::request::Request;
 use super::work::Work;
 use crate::domain::assurance::{Level, Only, Requirement};

@@ -2,19 +2,27 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::names::key;
+use super::beginnings::Beginnings;
+use super::names::{Part, each_key, key};
 use super::text::meant;
-use super::{Parameters, Query, each_meant};
+use super::{Query, each_meant, each_pair};
 use crate::policy::rules::Rule;
 
 /// The position of a rule in the file.
 type Position = usize;
+
+/// More names than this that begin as one that is looked for are not looked at.
+const MOST_LOOKS: usize = 32;
+
+/// A value longer than this, in bytes, counts as every value.
+const LONGEST_VALUE: usize = 2_048;
 
 /// What rules look for, by name and by value; see the module.
 #[derive(Clone, Debug, Default)]
 pub(in crate::policy) struct Wanted {
     exact: bool,
     names: HashMap<Vec<u8>, usize>,
+    beginnings: Beginnings,
     /// The values that are looked for, for each name.
     values: Vec<HashMap<Vec<u8>, usize>>,
     rules: Vec<Wants>,
@@ -63,16 +71,15 @@ impl Wanted {
         self.rules.is_empty()
     }
 
-    /// The rules whose parameters were all sent, in file order.
+    /// The rules whose parameters were all sent, in file order: all of them, where more is sent than
+    /// anybody reads, or than can be looked at.
     pub(in crate::policy) fn sent(&self, query: &Query) -> Vec<Position> {
         if self.is_empty() {
             return Vec::new();
         }
-        let parameters = query.parameters();
-        if parameters.is_overlong() {
+        let Some(heard) = self.heard(query) else {
             return self.rules.iter().map(|rule| rule.position).collect();
-        }
-        let heard = self.heard(query.sent(), parameters);
+        };
         let meets = |(name, values): &(usize, Vec<usize>)| {
             heard.get(name).is_some_and(|heard| {
                 heard.any
@@ -88,35 +95,70 @@ impl Wanted {
         sent
     }
 
-    fn heard(&self, query: &[u8], parameters: &Parameters) -> BTreeMap<usize, Heard> {
+    /// What was sent under the names that are looked for; `None` if too much was sent to tell.
+    ///
+    /// Few names are looked at closely: those that begin as one that is looked for, and of which not
+    /// every value counts already.
+    fn heard(&self, query: &Query) -> Option<BTreeMap<usize, Heard>> {
+        if query.is_overlong() {
+            return None;
+        }
+        let query = query.sent();
         let mut all: BTreeMap<usize, Heard> = BTreeMap::new();
-        for (key, value, inside) in parameters.names(query) {
-            let Some(name) = self.names.get(key) else { continue };
-            let (heard, known) = (all.entry(*name).or_default(), &self.values[*name]);
-            heard.any |= inside;
-            if !heard.any && !known.is_empty() {
-                let any = each_meant(value, self.exact, |value| {
-                    let value = known.get(value).filter(|value| !heard.values.contains(value));
-                    heard.values.extend(value);
-                });
-                heard.any |= any;
+        let mut looks = 0;
+        each_pair(query, |name, value| {
+            let (name, value) = (&query[name], &query[value]);
+            let is_open = |name: &usize| all.get(name).is_none_or(|heard| !heard.any);
+            if looks <= MOST_LOOKS && self.beginnings.may_be(name, is_open) {
+                looks += 1;
+                each_key(name, |key, part| self.hear(&mut all, key, part, value));
             }
+        });
+        if looks > MOST_LOOKS {
+            return None;
         }
-        // ASP.NET gives several parameters of one name as one, with commas between them.
         for (name, heard) in &mut all {
-            let known = &self.values[*name];
-            if known.keys().any(|value| value.contains(&b',')) {
-                let sent =
-                    parameters.names(query).filter(|(key, ..)| self.names.get(*key) == Some(name));
-                let joined = sent.map(|(_, value, _)| value).collect::<Vec<_>>().join(&b',');
-                each_meant(&joined, self.exact, |value| heard.values.extend(known.get(value)));
-            }
+            self.hear_joined(query, *name, heard);
         }
-        all
+        Some(all)
+    }
+
+    fn hear(&self, all: &mut BTreeMap<usize, Heard>, key: &[u8], part: Part, value: &[u8]) {
+        let Some(name) = self.names.get(key) else { return };
+        let (heard, known) = (all.entry(*name).or_default(), &self.values[*name]);
+        heard.any |= part == Part::Inside || known.is_empty() || value.len() > LONGEST_VALUE;
+        if !heard.any {
+            heard.any |= each_meant(value, self.exact, |value| {
+                let value = known.get(value).filter(|value| !heard.values.contains(value));
+                heard.values.extend(value);
+            });
+        }
+    }
+
+    /// ASP.NET gives several parameters of one name as one, with commas between them.
+    fn hear_joined(&self, query: &[u8], name: usize, heard: &mut Heard) {
+        let known = &self.values[name];
+        if heard.any || !known.keys().any(|value| value.contains(&b',')) {
+            return;
+        }
+        let mut joined: Vec<&[u8]> = Vec::new();
+        each_pair(query, |at, value| {
+            let mut is_it = false;
+            if self.beginnings.may_be(&query[at.clone()], |other| *other == name) {
+                each_key(&query[at], |key, _| is_it |= self.names.get(key) == Some(&name));
+            }
+            joined.extend(is_it.then_some(&query[value]));
+        });
+        let joined = joined.join(&b',');
+        heard.any |= joined.len() > LONGEST_VALUE;
+        each_meant(&joined, self.exact, |value| heard.values.extend(known.get(value)));
     }
 
     fn name(&mut self, key: Vec<u8>) -> usize {
         let new = self.names.len();
+        if !self.names.contains_key(&key) {
+            self.beginnings.add(&key, new);
+        }
         let name = *self.names.entry(key).or_insert(new);
         if name == new {
             self.values.push(HashMap::new());
