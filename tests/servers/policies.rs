@@ -39,7 +39,7 @@ pub(crate) const POLICIES: &[Policy] = &[
         name: "anywhere",
         rules: &[
             (&["/**/secret.php", "/**/admin.php", "/**/panel/", "/**/secret.cgi"], "nobody"),
-            (&["/*/index.php", "/*/settings", "/*/users.php"], "sign-in"),
+            (&["/*/settings", "/*/users.php"], "sign-in"),
         ],
         otherwise: "nothing",
     },
@@ -55,6 +55,11 @@ pub(crate) const POLICIES: &[Policy] = &[
             (&["/secret.php", "/cgi-bin/"], "nobody"),
         ],
         otherwise: "second-factor",
+    },
+    Policy {
+        name: "front controllers",
+        rules: &[(&["/index.php/panel/", "/app/index.php/users/"], "sign-in")],
+        otherwise: "nothing",
     },
 ];
 
@@ -74,16 +79,21 @@ impl Policy {
     }
 
     /// Whether this asks something of everybody for whom this runs: by the name it stands for, or by
-    /// another name that a rule has for one of the `handlers`. Any path may lead to a fallback: a
-    /// rule must have its own name.
+    /// another name that a rule has for one of the `handlers`, such as its path behind the front
+    /// controller. Any path may lead to a fallback: a rule must have its own name.
     pub(crate) fn protects(&self, ran: &Ran, handlers: &[&str]) -> bool {
-        let asks = |name: &String| self.governs(name).is_some_and(|asks| asks != "nothing");
-        let has_others = handlers.contains(&ran.path.as_str());
+        let asks = |name: &str| self.governs(name).is_some_and(|asks| asks != "nothing");
         if ran.as_fallback {
-            asks(&ran.path)
-        } else {
-            self.names(&ran.path) || has_others && shorter(&ran.path).iter().any(asks)
+            return asks(&ran.path);
         }
+        let is_known = handlers.contains(&ran.path.as_str());
+        let mut others = if is_known { shorter(&ran.path) } else { Vec::new() };
+        let is_routed = handlers.contains(&"/index.php") && !ran.path.contains(".php");
+        for folder in ["", "/app"].into_iter().filter(|_| is_routed) {
+            let route = ran.path.strip_prefix(folder).filter(|route| route.starts_with('/'));
+            others.extend(route.map(|route| format!("{folder}/index.php{route}")));
+        }
+        self.names(&ran.path) || others.iter().any(|name| asks(name))
     }
 
     /// Whether this asks something of everybody who asks for `path`, as it is.

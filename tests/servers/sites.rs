@@ -20,7 +20,8 @@ pub(crate) struct Site {
     pub rounds: usize,
 }
 
-const ROUNDS: usize = 120;
+/// How many requests are made up for each handler, beside those that are the same each time.
+const ROUNDS: usize = 80;
 
 /// Scripts of PHP. One `index.php` routes in a folder, see `sites/front.php`.
 const SCRIPTS: &[&str] = &[

@@ -1,7 +1,9 @@
 <?php
 // RAN @SELF@
-// Says that it ran, or that it was fallen back upon: that its name is not in the target, and more
-// stands there than its folder.
+// Says that it ran, or that it was fallen back upon: that the target does not name it, and something
+// stands behind its folder.
 $target = rawurldecode(strtok($_SERVER['REQUEST_URI'], '?'));
-$is_named = stripos($target, basename('@SELF@')) !== false;
-echo $is_named || empty($_SERVER['PATH_INFO']) ? 'RAN' : 'FELL BACK', " @SELF@\n";
+$behind = $_SERVER['PATH_INFO'] ?? '';
+$name = $behind !== '' && str_ends_with($target, $behind) ? substr($target, 0, -strlen($behind)) : $target;
+$is_named = stripos($name, basename('@SELF@')) !== false;
+echo $is_named || $behind === '' ? 'RAN' : 'FELL BACK', " @SELF@\n";
