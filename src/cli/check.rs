@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::failure::{Failure, unwritten};
 use super::loading;
 use crate::config::{MINIMAL, Problem, Problems};
+use crate::proxy::{self, Asked};
 
 /// What `check --json` prints.
 #[derive(Serialize)]
@@ -16,28 +17,55 @@ struct Report<'a> {
     valid: bool,
     problems: &'a [Problem],
     warnings: &'a [Problem],
+    /// What came of asking each upstream, where that was wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstreams: Option<&'a [Asked]>,
 }
 
-/// Checks the file at `path`, and prints what there is to say.
+/// Checks the file at `path`, connects to its upstreams where that is wanted, and prints what there is
+/// to say.
 ///
 /// # Errors
-/// If the configuration is not valid.
-pub(super) fn run(path: &Path, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+/// If the configuration is not valid, or an upstream does not answer.
+pub(super) fn run(
+    path: &Path,
+    connect: bool,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     let read = loading::load(path);
+    let asked = match &read {
+        Ok(config) if connect => {
+            let asked = super::waits(async { Ok::<_, Failure>(proxy::ask_all(config).await) });
+            Some(asked?)
+        }
+        _ => None,
+    };
+    let silent = asked.iter().flatten().filter(|asked| asked.problem.is_some()).count();
+    let silent = match silent {
+        0 => Ok(()),
+        1 => Err(Failure::new("an upstream does not answer")),
+        count => Err(Failure::new(format!("{count} upstreams do not answer"))),
+    };
     let file = path.display().to_string();
     if json {
         let report = match &read {
             Ok(config) => {
-                Report { file, valid: true, problems: &[], warnings: &config.warnings().problems }
+                let warnings = &config.warnings().problems;
+                let upstreams = asked.as_deref();
+                Report { file, valid: true, problems: &[], warnings, upstreams }
             }
             Err(Problems { problems, .. }) => {
-                Report { file, valid: false, problems, warnings: &[] }
+                Report { file, valid: false, problems, warnings: &[], upstreams: None }
             }
         };
         let text = serde_json::to_string_pretty(&report)
             .map_err(|error| Failure::new("the answer cannot be written as JSON").because(error))?;
         writeln!(out, "{text}").map_err(unwritten)?;
-        return read.map(drop).map_err(|_| Failure::new("the configuration is not valid"));
+        return match read {
+            Ok(_) => silent,
+            Err(_) => Err(Failure::new("the configuration is not valid")),
+        };
     }
     match read {
         Ok(config) => {
@@ -56,7 +84,18 @@ pub(super) fn run(path: &Path, json: bool, out: &mut dyn Write) -> Result<(), Fa
                 1 => format!(", its test passes{but}"),
                 count => format!(", its {count} tests pass{but}"),
             };
-            writeln!(out, "{file} is valid{but}.").map_err(unwritten)
+            writeln!(out, "{file} is valid{but}.").map_err(unwritten)?;
+            for Asked { app, upstream, status, problem } in asked.iter().flatten() {
+                match (status, problem) {
+                    (Some(status), _) => writeln!(out, "{app}: {upstream} answers {status}"),
+                    (None, problem) => {
+                        let why = problem.as_deref().unwrap_or("it does not answer");
+                        writeln!(out, "{app}: {upstream}: {why}")
+                    }
+                }
+                .map_err(unwritten)?;
+            }
+            silent
         }
         Err(problems) => {
             writeln!(out, "{}\n", problems.shown()).map_err(unwritten)?;
@@ -83,7 +122,7 @@ mod tests {
         let file = home.path().join("doorward.yaml");
         fs::write(&file, yaml).unwrap();
         let mut out = Vec::new();
-        let failed = run(&file, json, &mut out).err().map(|failure| failure.to_string());
+        let failed = run(&file, false, json, &mut out).err().map(|failure| failure.to_string());
         let out = String::from_utf8(out).unwrap();
         (out.replace(&home.path().display().to_string(), "/etc"), failed)
     }
@@ -137,6 +176,19 @@ apps:
         assert!(!out.contains("missing"), "{out}");
         assert!(out.contains("^^^^^^^^^^"), "the place is underlined: {out}");
         assert!(failed.unwrap().starts_with("doorward: the configuration has "));
+    }
+
+    #[test]
+    fn upstreams_are_asked_where_that_is_wanted_and_what_is_wrong_with_them_is_told() {
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("doorward.yaml");
+        fs::write(&file, GOOD.replace("127.0.0.1:9000", &nobody.to_string())).unwrap();
+        let mut out = Vec::new();
+        let failed = run(&file, true, false, &mut out).unwrap_err().to_string();
+        let out = String::from_utf8(out).unwrap();
+        assert!(out.contains(&format!("crm: http://{nobody}: Connection refused")), "{out}");
+        assert_eq!(failed, "doorward: an upstream does not answer");
     }
 
     #[test]

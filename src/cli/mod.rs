@@ -76,6 +76,9 @@ enum Command {
     Check {
         /// The file to check; without it, the one that `serve` would take
         file: Option<PathBuf>,
+        /// Connect to every upstream, too, and say what is wrong with it
+        #[arg(long)]
+        connect: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -197,8 +200,8 @@ fn obey(line: Line, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Fa
             })
         }
         Command::Demo { port, .. } => demo::run(port, out),
-        Command::Check { file, json } => {
-            check::run(&configuration(file.or(line.config))?, json, out)
+        Command::Check { file, connect, json } => {
+            check::run(&configuration(file.or(line.config))?, connect, json, out)
         }
         Command::Explain(question) => {
             let file = configuration(line.config)?;
@@ -358,6 +361,7 @@ const CHECK_EXAMPLES: &str = "\
 Examples:
   doorward check
   doorward check doorward.yaml
+  doorward check --connect new.yaml
   doorward check new.yaml --json | jq -r '.problems[].what'
 
 Each line names the file, the line and column, the key, what is wrong, and what to do about it.

@@ -217,6 +217,7 @@ const APP: Kind = Kind::Map(&[
         "upstream_tls",
         Kind::Map(&[
             key("authority", Kind::Text, "a PEM file: who signs its certificate"),
+            key("certificate", Kind::Text, "a PEM file: the very certificate that it shows"),
             key("name", Kind::Text, "for which name its certificate must be"),
         ]),
         "how an upstream under https:// is known",

@@ -127,6 +127,8 @@ impl fmt::Display for Upstream {
 pub struct Reach {
     /// Who signs its certificate; the system's authorities if nobody is named.
     pub authority: Option<CertificateFile>,
+    /// The very certificate that it shows, believed whatever it says; instead of an authority.
+    pub certificate: Option<CertificateFile>,
     /// For which name its certificate must be; that of the upstream if none is given.
     pub server_name: Option<String>,
     /// The `Host` that it is sent; the visitor's if none is given.

@@ -120,6 +120,7 @@ pub(super) enum Texts {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct UpstreamTls {
     pub(super) authority: Option<String>,
+    pub(super) certificate: Option<String>,
     pub(super) name: Option<String>,
 }
 

@@ -15,6 +15,7 @@ use http::header::{
 use http::{HeaderValue, Method, Response, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
+use pingora::protocols::Digest;
 use pingora::protocols::http::v1::server::HttpSession;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
@@ -33,7 +34,7 @@ use super::serving::{self, Flight, Flights, Running};
 use super::source;
 use super::standing::Standing;
 use super::upstream::{Length, Tried};
-use super::{answers, bound, framing};
+use super::{answers, bound, framing, upstream};
 use crate::domain::assurance::Permit;
 use crate::domain::user::UserId;
 use crate::flow::{Line, Source};
@@ -466,6 +467,26 @@ impl ProxyHttp for Gateway {
         Ok(())
     }
 
+    /// An application whose certificate is named must show that one, before it is sent anything.
+    async fn connected_to_upstream(
+        &self,
+        _: &mut Session,
+        _: bool,
+        _: &HttpPeer,
+        _: std::os::unix::io::RawFd,
+        digest: Option<&Digest>,
+        passage: &mut Passage,
+    ) -> Result<()> {
+        let application = passage.place.as_ref().and_then(|place| place.application.as_ref());
+        let shown = digest.and_then(|digest| digest.ssl_digest.as_deref());
+        let shown = shown.map(|tls| tls.cert_digest.as_slice());
+        if application.is_some_and(|known| !known.knows(&passage.tried, shown)) {
+            let why = "ApplicationVerificationFailure";
+            return Error::e_explain(ErrorType::InvalidCert, why).map_err(Error::into_up);
+        }
+        Ok(())
+    }
+
     async fn upstream_request_filter(
         &self,
         session: &mut Session,
@@ -619,7 +640,7 @@ impl ProxyHttp for Gateway {
             Failure::Unreachable | Failure::Unreadable | Failure::Late => {
                 let head = session.req_header();
                 let (method, path) = (head.method.as_str(), beginning(head.uri.path()));
-                let what = what_happened(kind);
+                let what = upstream::reason(kind, error, house.env().config.upstream_timeouts);
                 tracing::warn!(app, method, path, kind = kind.as_str(), "{what}");
                 house.metrics().upstream_failed(&app, failure.name());
             }
@@ -797,24 +818,6 @@ fn failure(error: &Error) -> Failure {
             _ => Failure::VisitorGone,
         },
         ErrorSource::Internal | ErrorSource::Unset => Failure::Ours,
-    }
-}
-
-/// What an application did instead of answering, in words for the log.
-fn what_happened(kind: &ErrorType) -> &'static str {
-    match kind {
-        ErrorType::ConnectRefused => "the application refused the connection",
-        ErrorType::ConnectTimedout => "the application did not take the connection in time",
-        ErrorType::ReadTimedout | ErrorType::WriteTimedout => {
-            "the application took the request and did not answer in time"
-        }
-        ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::WriteError => {
-            "the application broke off the connection"
-        }
-        ErrorType::InvalidHTTPHeader | ErrorType::H1Error | ErrorType::Custom(_) => {
-            "the application answered with something that is not HTTP"
-        }
-        _ => "the application cannot be reached",
     }
 }
 

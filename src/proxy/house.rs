@@ -161,7 +161,8 @@ fn promise(lasting: Duration, origin: &Origin) -> Option<HeaderValue> {
 }
 
 fn unreachable(app: &App, error: &std::io::Error) -> Problem {
-    let of_file = app.reach.authority.as_ref().map(|file| file.at.clone());
+    let file = app.reach.certificate.as_ref().or(app.reach.authority.as_ref());
+    let of_file = file.map(|file| file.at.clone());
     let (key, place) = of_file.map_or_else(
         || (format!("apps: {}: upstream", app.name), None),
         |(key, place)| (key, Some(place)),

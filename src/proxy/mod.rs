@@ -34,3 +34,4 @@ pub use gateway::{Gateway, Passage};
 pub use house::House;
 pub use serving::Running;
 pub use tls::Certificates;
+pub use upstream::{Asked, ask_all};

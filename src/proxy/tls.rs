@@ -86,10 +86,10 @@ impl Certificates {
             }
         }
         for app in &config.apps {
-            if let Some(file) = &app.reach.authority
-                && let Err(what) = roots(file)
-            {
-                problems.push(problem(&file.at, what));
+            for file in [&app.reach.authority, &app.reach.certificate].into_iter().flatten() {
+                if let Err(what) = roots(file) {
+                    problems.push(problem(&file.at, what));
+                }
             }
         }
         problems.dedup();

@@ -55,7 +55,9 @@ impl Judge<'_> {
     ) -> Option<Reach> {
         let tls = &app.upstream_tls;
         let secure = upstreams.is_some_and(|all| all.iter().any(Upstream::is_secure));
-        if !secure && upstreams.is_some() && (tls.authority.is_some() || tls.name.is_some()) {
+        let means_something =
+            tls.authority.is_some() || tls.certificate.is_some() || tls.name.is_some();
+        if !secure && upstreams.is_some() && means_something {
             let what = "means nothing for an upstream that is not under https://";
             self.refuse(&below(at, "upstream_tls"), what, "write `https://`, or remove it");
         }
@@ -64,6 +66,15 @@ impl Judge<'_> {
             .authority
             .as_deref()
             .map(|file| self.certificate_file(&below(&tls_at, "authority"), file));
+        let certificate = tls
+            .certificate
+            .as_deref()
+            .map(|file| self.certificate_file(&below(&tls_at, "certificate"), file));
+        if authority.is_some() && certificate.is_some() {
+            let what =
+                "one certificate alone is believed where it is named: an authority adds nothing";
+            self.refuse(&below(&tls_at, "certificate"), what, "keep `certificate` or `authority`");
+        }
         let server_name = match tls.name.as_deref() {
             None => None,
             Some(name) => Some(self.server_name(&below(&tls_at, "name"), name)?),
@@ -85,7 +96,16 @@ impl Judge<'_> {
         let http2 = app.upstream_http2;
         // Calls of gRPC send bodies for as long as they last.
         let slow_bodies = app.slow_bodies || http2;
-        Some(Reach { authority, server_name, host, http2, health, reuse_after_body, slow_bodies })
+        Some(Reach {
+            authority,
+            certificate,
+            server_name,
+            host,
+            http2,
+            health,
+            reuse_after_body,
+            slow_bodies,
+        })
     }
 
     fn server_name(&mut self, at: &str, name: &str) -> Option<String> {

@@ -10,6 +10,7 @@ use http_body_util::Empty;
 use hyper::body::Bytes;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
+use super::fault;
 use super::place::{Place, Way};
 use crate::config::Health;
 
@@ -33,18 +34,62 @@ async fn ask_again_and_again(place: Weak<Place>, health: Health, host: Option<He
     }
 }
 
+/// The status that `place` answers, asked for its health path or `/`.
+///
+/// # Errors
+/// Why there is none, in words for the operator.
+pub(super) async fn ask_once(
+    place: &Place,
+    health: Option<&Health>,
+    host: Option<&HeaderValue>,
+) -> Result<u16, String> {
+    let way = place.way_now().ok_or("nobody knows where it is")?;
+    let own = HeaderValue::from_str(&place.host()).ok();
+    let path = health.map_or("/", |health| &health.path);
+    answer(&way, path, host.or(own.as_ref()), place.speaks_http2()).await
+}
+
 /// Asks once.
 ///
 /// # Errors
 /// Why it is not well, in words for the log.
 async fn ask(way: &Way, path: &str, host: Option<&HeaderValue>, http2: bool) -> Result<(), String> {
-    let asked = tokio::time::timeout(ANSWER_WITHIN, status(way, path, host, http2)).await;
-    match asked {
-        Ok(Ok(status)) if status < 400 => Ok(()),
-        Ok(Ok(status)) => Err(format!("it answers {status}")),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err("it does not answer in time".to_owned()),
+    match answer(way, path, host, http2).await? {
+        status if status < 400 => Ok(()),
+        status => Err(format!("it answers {status}")),
     }
+}
+
+async fn answer(
+    way: &Way,
+    path: &str,
+    host: Option<&HeaderValue>,
+    http2: bool,
+) -> Result<u16, String> {
+    match tokio::time::timeout(ANSWER_WITHIN, status(way, path, host, http2)).await {
+        Ok(answer) => answer.map_err(|error| told(&error)),
+        Err(_) => Err(format!("Doorward gave up: no answer within {} s", ANSWER_WITHIN.as_secs())),
+    }
+}
+
+/// What went wrong, with what was behind it.
+fn told(error: &io::Error) -> String {
+    if let Some(inner) = error.get_ref()
+        && let Some(rustls) = inner.downcast_ref::<rustls::Error>()
+    {
+        return format!("TLS handshake failed: {}", fault::tls(&rustls.to_string()));
+    }
+    let mut told = error.to_string();
+    let mut next = error.get_ref().and_then(|inner| std::error::Error::source(inner));
+    while let Some(source) = next {
+        let source_told = source.to_string();
+        if !told.contains(&source_told) {
+            told.push_str(": ");
+            told.push_str(&source_told);
+        }
+        next = source.source();
+    }
+    told
 }
 
 async fn status(way: &Way, path: &str, host: Option<&HeaderValue>, http2: bool) -> io::Result<u16> {

@@ -3,6 +3,8 @@
 //! Requests take turns among the places that are well. One that cannot be reached is left alone for
 //! a while, and whatever was not sent there yet goes to another.
 
+mod addresses;
+mod fault;
 mod health;
 mod place;
 mod trust;
@@ -15,6 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use pingora::upstreams::peer::HttpPeer;
 use smallvec::SmallVec;
 
+pub(super) use self::fault::reason;
 use self::place::Place;
 use self::trust::Trust;
 use super::room::Room;
@@ -128,6 +131,13 @@ impl Application {
         self.silence.filter(|_| length == Length::Ordinary)
     }
 
+    /// Whether the place that was tried last is one that shows this certificate (its SHA-256), where it
+    /// must be a certain one.
+    pub(super) fn knows(&self, tried: &Tried, certificate: Option<&[u8]>) -> bool {
+        let place = tried.last().and_then(|index| self.places.get(*index));
+        place.is_none_or(|place| place.pinned().is_none_or(|pinned| Some(pinned) == certificate))
+    }
+
     /// The place that was tried last could not be reached. Says whether another is left.
     pub(super) fn failed(&self, tried: &Tried) -> bool {
         if let Some(place) = tried.last().and_then(|index| self.places.get(*index)) {
@@ -157,4 +167,51 @@ impl Application {
             place.answered();
         }
     }
+}
+
+/// What came of asking one upstream of an application.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Asked {
+    /// The application.
+    pub app: String,
+    /// Where it listens, as configured.
+    pub upstream: String,
+    /// The status of its answer.
+    pub status: Option<u16>,
+    /// Why there is none.
+    pub problem: Option<String>,
+}
+
+/// Connects to every upstream of `config`, as the gateway would, and asks each for its health path,
+/// or `/`. An answer of any status is an answer.
+pub async fn ask_all(config: &crate::config::Config) -> Vec<Asked> {
+    let mut all = Vec::new();
+    for app in &config.apps {
+        for upstream in &app.upstreams {
+            let asked = ask_one(app, upstream, config.upstream_timeouts).await;
+            all.push(Asked {
+                app: app.name.clone(),
+                upstream: upstream.to_string(),
+                status: asked.as_ref().ok().copied(),
+                problem: asked.err(),
+            });
+        }
+    }
+    all
+}
+
+async fn ask_one(
+    app: &App,
+    upstream: &Upstream,
+    timeouts: UpstreamTimeouts,
+) -> Result<u16, String> {
+    let trust = upstream.is_secure().then(|| Trust::of(&app.reach)).transpose();
+    let trust = trust.map_err(|error| error.to_string())?;
+    let place = Place::new(&app.name, upstream, timeouts, trust, app.reach.http2);
+    let place = place.map_err(|error| error.to_string())?;
+    if let Some(authority) = place.authority() {
+        let found = place.look_up(&authority).await;
+        found.map_err(|error| format!("its name cannot be looked up: {error}"))?;
+    }
+    health::ask_once(&place, app.reach.health.as_ref(), app.reach.host.as_ref()).await
 }

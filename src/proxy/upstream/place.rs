@@ -11,12 +11,14 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use pingora::connectors::l4::Connect;
 use pingora::protocols::TcpKeepalive;
 use pingora::upstreams::peer::{HttpPeer, PeerOptions};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::UnixStream;
 use tokio::time::Instant;
 
+use super::addresses::{Addresses, Several};
 use super::{Length, Trust, tunnel};
 use crate::config::{Upstream, UpstreamTimeouts};
 use crate::proxy::serving::{PROBE_AFTER, PROBE_EVERY, prepare};
@@ -47,10 +49,10 @@ struct Secure {
     name: String,
 }
 
-/// One address, reached in several ways: Pingora copies time-outs when a connection is taken, and they
+/// One name or address, reached in several ways: Pingora copies time-outs when a connection is taken, and they
 /// cannot be raised after that.
 struct Peers {
-    address: Option<SocketAddr>,
+    addresses: Option<Addresses>,
     ordinary: Box<HttpPeer>,
     /// The same, where somebody else looks how long the application is silent.
     watched: Box<HttpPeer>,
@@ -102,7 +104,7 @@ impl Place {
     /// Looks for it now, and from time to time.
     pub(super) async fn found(self) -> Arc<Self> {
         let place = Arc::new(self);
-        let Some(authority) = place.upstream.authority() else { return place };
+        let Some(authority) = place.authority() else { return place };
         let found = place.look_up(&authority).await;
         if place.upstream.address().is_none() || found.is_err() {
             let place = Arc::downgrade(&place);
@@ -111,18 +113,24 @@ impl Place {
         place
     }
 
+    /// The name and port to look up; `None` for a socket file.
+    pub(super) fn authority(&self) -> Option<String> {
+        self.upstream.authority()
+    }
+
     /// Looks the name up. What was known before stays where that fails.
     ///
     /// # Errors
     /// If the name cannot be looked up now, or has no address.
-    async fn look_up(&self, authority: &str) -> io::Result<()> {
+    pub(super) async fn look_up(&self, authority: &str) -> io::Result<()> {
         let found: Vec<SocketAddr> = tokio::net::lookup_host(authority).await?.collect();
-        let address = *found.first().ok_or(io::ErrorKind::NotFound)?;
-        // Resolvers shuffle; a connection that works is not given up for that.
         let known = self.peers.load();
-        let is_known = |known: &Arc<Peers>| known.address.is_some_and(|at| found.contains(&at));
-        if !known.as_ref().is_some_and(is_known) {
-            self.peers.store(Some(Arc::new(self.peers_at(address))));
+        let known = known.as_ref().and_then(|peers| peers.addresses.as_ref());
+        // Resolvers shuffle; a connection that works is not given up for that.
+        if !known.is_some_and(|known| known.are(&found)) {
+            let addresses = Addresses::of(&found, known.map(Addresses::first));
+            let addresses = addresses.ok_or(io::ErrorKind::NotFound)?;
+            self.peers.store(Some(Arc::new(self.peers_at(addresses))));
         }
         Ok(())
     }
@@ -147,9 +155,14 @@ impl Place {
             peer.group_key ^= alone;
         }
         if length == Length::Tunnel {
-            tunnel::alone(&mut peer, self.way(peers.address));
+            tunnel::alone(&mut peer, self.way(peers.addresses.clone()));
         }
         Some(peer)
+    }
+
+    /// The digest of the one certificate that it must show, if there is one.
+    pub(super) fn pinned(&self) -> Option<&[u8]> {
+        self.secure.as_ref()?.trust.pinned()
     }
 
     /// Whether it should be sent requests.
@@ -191,13 +204,13 @@ impl Place {
 
     /// How a connection of our own is made, beside Pingora's.
     pub(super) fn way_now(&self) -> Option<Way> {
-        Some(self.way(self.peers.load().as_ref()?.address))
+        Some(self.way(self.peers.load().as_ref()?.addresses.clone()))
     }
 
-    fn way(&self, address: Option<SocketAddr>) -> Way {
+    fn way(&self, addresses: Option<Addresses>) -> Way {
         Way {
             upstream: self.upstream.clone(),
-            address,
+            addresses,
             secure: self.secure.clone(),
             within: self.timeouts.connect,
         }
@@ -215,10 +228,10 @@ impl Place {
         }
     }
 
-    fn peers_at(&self, address: SocketAddr) -> Peers {
+    fn peers_at(&self, addresses: Addresses) -> Peers {
         let name = self.secure.as_ref().map_or("", |secure| &secure.name);
-        let peer = HttpPeer::new(address, self.secure.is_some(), name.to_owned());
-        self.peers(Some(address), &peer)
+        let peer = HttpPeer::new(addresses.first(), self.secure.is_some(), name.to_owned());
+        self.peers(Some(addresses), &peer)
     }
 
     fn peers_in(&self, path: &str) -> io::Result<Peers> {
@@ -227,8 +240,13 @@ impl Place {
         Ok(self.peers(None, &peer))
     }
 
-    fn peers(&self, address: Option<SocketAddr>, peer: &HttpPeer) -> Peers {
+    fn peers(&self, addresses: Option<Addresses>, peer: &HttpPeer) -> Peers {
         let timeouts = self.timeouts;
+        // Pingora knows one address of a peer.
+        let several = addresses.clone().filter(Addresses::are_several).map(|addresses| {
+            let within = timeouts.connect;
+            Arc::new(Several { addresses, within }) as Arc<dyn Connect + Send + Sync>
+        });
         let lasting = UpstreamTimeouts {
             read: timeouts.read.max(LASTING_SILENCE),
             write: timeouts.write.max(LASTING_SILENCE),
@@ -238,11 +256,12 @@ impl Place {
             let mut peer = peer.clone();
             peer.group_key = self.number;
             peer.options = self.options(timeouts);
+            peer.options.custom_l4.clone_from(&several);
             Box::new(peer)
         };
         let mut watched = peer(timeouts);
         watched.options.read_timeout = None;
-        Peers { address, ordinary: peer(timeouts), watched, lasting: peer(lasting) }
+        Peers { addresses, ordinary: peer(timeouts), watched, lasting: peer(lasting) }
     }
 
     fn options(&self, timeouts: UpstreamTimeouts) -> PeerOptions {
@@ -260,6 +279,11 @@ impl Place {
             user_timeout: Duration::ZERO,
         });
         options.ca = self.secure.as_ref().map(|secure| secure.trust.for_pingora());
+        if self.pinned().is_some() {
+            // It is compared as a whole before anything is sent: see [`super::Application::knows`].
+            options.verify_cert = false;
+            options.verify_hostname = false;
+        }
         if self.http2 {
             options.set_http_version(2, 2);
             options.max_h2_streams = STREAMS;
@@ -272,7 +296,7 @@ impl Place {
 #[derive(Clone)]
 pub(super) struct Way {
     upstream: Upstream,
-    address: Option<SocketAddr>,
+    addresses: Option<Addresses>,
     secure: Option<Secure>,
     within: Duration,
 }
@@ -297,8 +321,8 @@ impl Way {
         if let Some(path) = self.upstream.socket() {
             return Ok(Box::pin(UnixStream::connect(path).await?));
         }
-        let address = self.address.ok_or(io::ErrorKind::NotFound)?;
-        let stream = TcpStream::connect(address).await?;
+        let addresses = self.addresses.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        let stream = addresses.connect().await?;
         prepare(&stream)?;
         match &self.secure {
             None => Ok(Box::pin(stream)),

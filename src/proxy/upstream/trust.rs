@@ -5,9 +5,14 @@ use std::sync::Arc;
 
 use pingora::protocols::tls::CaType;
 use pingora::utils::tls::{WrappedX509, parse_x509};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
+use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -19,6 +24,8 @@ use crate::config::Reach;
 #[derive(Clone)]
 pub(super) struct Trust {
     authorities: Vec<CertificateDer<'static>>,
+    /// The SHA-256 of the one certificate that is believed, whatever it says of itself.
+    pinned: Option<[u8; 32]>,
     server_name: Option<String>,
     for_pingora: Arc<CaType>,
     connector: TlsConnector,
@@ -26,7 +33,9 @@ pub(super) struct Trust {
 
 impl PartialEq for Trust {
     fn eq(&self, other: &Self) -> bool {
-        self.authorities == other.authorities && self.server_name == other.server_name
+        self.authorities == other.authorities
+            && self.pinned == other.pinned
+            && self.server_name == other.server_name
     }
 }
 
@@ -38,7 +47,8 @@ impl Trust {
     /// # Errors
     /// If they cannot be read, or there are none.
     pub(in crate::proxy) fn of(reach: &Reach) -> io::Result<Self> {
-        let found: Vec<CertificateDer<'static>> = match &reach.authority {
+        let file = reach.certificate.as_ref().or(reach.authority.as_ref());
+        let found: Vec<CertificateDer<'static>> = match file {
             Some(file) => CertificateDer::pem_file_iter(&file.path)
                 .and_then(Iterator::collect)
                 .map_err(|error| io::Error::other(error.to_string()))?,
@@ -53,7 +63,7 @@ impl Trust {
                 && roots.add(certificate.clone()).is_ok();
             if sound {
                 authorities.push(certificate);
-            } else if reach.authority.is_some() {
+            } else if file.is_some() {
                 return Err(io::Error::other("it holds something that is no certificate"));
             }
         }
@@ -67,8 +77,27 @@ impl Trust {
             .map_err(io::Error::other)?
             .with_root_certificates(roots)
             .with_no_client_auth();
+        let mut config = config;
+        let pinned = reach.certificate.is_some().then(|| sha256(&authorities[0]));
+        if let Some(pinned) = pinned {
+            config.dangerous().set_certificate_verifier(Arc::new(Pinned {
+                certificate: pinned,
+                algorithms: super::super::tls::provider().signature_verification_algorithms,
+            }));
+        }
         let connector = TlsConnector::from(Arc::new(config));
-        Ok(Self { authorities, server_name: reach.server_name.clone(), for_pingora, connector })
+        Ok(Self {
+            authorities,
+            pinned,
+            server_name: reach.server_name.clone(),
+            for_pingora,
+            connector,
+        })
+    }
+
+    /// The SHA-256 of the one certificate that is believed, if there is one.
+    pub(super) fn pinned(&self) -> Option<&[u8]> {
+        self.pinned.as_ref().map(<[u8; 32]>::as_slice)
     }
 
     pub(super) fn server_name(&self) -> Option<&str> {
@@ -90,5 +119,55 @@ impl Trust {
     ) -> io::Result<TlsStream<TcpStream>> {
         let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
         self.connector.connect(name, stream).await
+    }
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// Believes one certificate, of whoever shows that they have its key.
+#[derive(Debug)]
+struct Pinned {
+    certificate: [u8; 32],
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ServerCertVerifier for Pinned {
+    fn verify_server_cert(
+        &self,
+        shown: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        if sha256(shown) == self.certificate {
+            Ok(ServerCertVerified::assertion())
+        } else {
+            Err(CertificateError::ApplicationVerificationFailure.into())
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signed, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signed, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
     }
 }
