@@ -61,6 +61,7 @@ fn main() {
             let identity = Identity {
                 user: UserId::from([1; 16]),
                 name: "ada".to_owned(),
+                written: "ada".to_owned(),
                 full_name: None,
                 email: None,
                 groups: [format!("group-{}", count - 1)].into(),

@@ -78,6 +78,7 @@ fn visitor(groups: &[&str], has_second_factor: bool, proofs: Proofs) -> Evidence
     let identity = Identity {
         user: UserId::from([1; 16]),
         name: "ada".to_owned(),
+        written: "ada".to_owned(),
         full_name: None,
         email: None,
         groups: groups.iter().map(|group| (*group).to_owned()).collect(),

@@ -124,7 +124,16 @@ pub struct App {
     /// What it can tell by that a request came through us.
     pub upstream_secret: Option<Secret>,
     /// Its own links that sign out here, too.
-    pub sign_out_paths: Vec<Pattern>,
+    pub sign_out_paths: Vec<SignOutLink>,
+}
+
+/// A link of an application's own that signs out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignOutLink {
+    /// Its path.
+    pub path: Pattern,
+    /// What its query has to have: all of these.
+    pub query: Vec<crate::policy::Parameter>,
 }
 
 /// In which headers an application is told who is there; a fact without a name is not told.

@@ -107,6 +107,8 @@ const MAIL_TLS: Words = Words {
 };
 const SPELLINGS: Words =
     Words { names: &["lenient", "strict"], also: &[("loose", "lenient"), ("exact", "strict")] };
+const HEADER_CASES: Words =
+    Words { names: &["lower", "title"], also: &[("titled", "title"), ("upper", "title")] };
 const REMOTE: Words = Words { names: &["remote"], also: &[] };
 const STRANGER: Words = Words { names: &["stranger"], also: &[("nobody", "stranger")] };
 const ANY: Words = Words { names: &["any"], also: &[("*", "any")] };
@@ -261,6 +263,11 @@ const APP: Kind = Kind::Map(&[
         "enforce",
         Kind::Switch,
         "false: what its rules and demands refuse is let through and reported",
+    ),
+    key(
+        "header_case",
+        Kind::Word(&HEADER_CASES),
+        "title: names of headers are written as X-Requested-With, for software that compares letters",
     ),
     key(
         "spelling",

@@ -35,6 +35,14 @@ impl Upstream {
         }
     }
 
+    /// The port; `None` for a socket file.
+    pub fn port(&self) -> Option<u16> {
+        match &self.at {
+            At::Network { port, .. } => Some(*port),
+            At::Socket(_) => None,
+        }
+    }
+
     /// The name or address alone, without brackets; `None` for a socket file.
     pub fn host(&self) -> Option<String> {
         match &self.at {
@@ -131,6 +139,8 @@ pub struct Reach {
     pub certificate: Option<CertificateFile>,
     /// For which name its certificate must be; that of the upstream if none is given.
     pub server_name: Option<String>,
+    /// Whether names of headers are written in title case, to it and in its answers over HTTP/1.1.
+    pub titled: bool,
     /// The `Host` that it is sent; the visitor's if none is given.
     pub host: Option<HeaderValue>,
     /// Whether it is spoken to in HTTP/2.

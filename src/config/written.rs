@@ -147,6 +147,7 @@ pub(super) struct App {
     pub(super) upstream_tls: UpstreamTls,
     pub(super) upstream_host: Option<String>,
     pub(super) upstream_http2: bool,
+    pub(super) header_case: Option<HeaderCase>,
     pub(super) upstream_reuse_after_body: bool,
     pub(super) slow_bodies: bool,
     pub(super) health: Option<Health>,
@@ -207,6 +208,14 @@ pub(super) enum Any {
 pub(super) enum Spelling {
     Lenient,
     Strict,
+}
+
+/// How names of headers are written.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum HeaderCase {
+    Lower,
+    Title,
 }
 
 /// In which headers the application is told who is there.

@@ -546,6 +546,7 @@ mod tests {
         let identity = Identity {
             user: UserId::from([1; 16]),
             name: "ada".to_owned(),
+            written: "ada".to_owned(),
             full_name: None,
             email: None,
             groups: ["staff".to_owned()].into(),

@@ -19,8 +19,10 @@ random_id!(UserId);
 pub struct Identity {
     /// Who, to us.
     pub user: UserId,
-    /// The user name, normalised.
+    /// The user name, normalised: what rules and demands mean.
     pub name: String,
+    /// The user name as it was written: what applications are told.
+    pub written: String,
     /// The full name, where known.
     pub full_name: Option<String>,
     /// The e-mail address, where known.

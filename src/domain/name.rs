@@ -12,13 +12,15 @@ use precis_core::profile::PrecisFastInvocation;
 use precis_profiles::{OpaqueString, UsernameCaseMapped};
 use serde::{Deserialize, Serialize};
 
-/// A user name, in its one spelling: 1 to 64 characters, no `:`, `,`, `/` or space.
-#[derive(
-    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize,
-)]
-#[cbor(transparent)]
+/// A user name: 1 to 64 characters, no `:`, `,`, `/` or space. It is kept as it was written, and found
+/// and compared in one spelling.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Name(#[n(0)] String);
+pub struct Name {
+    key: String,
+    /// As it was written, where that is not its one spelling.
+    written: Option<Box<str>>,
+}
 
 impl Name {
     /// The most characters in a name.
@@ -39,12 +41,71 @@ impl Name {
             return Err(NameError::Character(found));
         }
         fits(&mapped, Self::AT_MOST)?;
-        Ok(Self(mapped))
+        let written = (mapped != text).then(|| text.into());
+        Ok(Self { key: mapped, written })
     }
 
     /// The name in its one spelling; also the key under which it is found.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.key
+    }
+
+    /// The name as it was written: what applications are told.
+    pub fn written(&self) -> &str {
+        self.written.as_deref().unwrap_or(&self.key)
+    }
+}
+
+/// Two names are the same if they are found under the same key.
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+impl Eq for Name {}
+
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Name {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.key.cmp(&other.key)
+    }
+}
+
+impl std::hash::Hash for Name {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.key.hash(state);
+    }
+}
+
+/// A text, as it was written: its one spelling follows from it.
+impl<C> Encode<C> for Name {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        encoder: &mut minicbor::Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        encoder.str(self.written()).map(|_| ())
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Name {
+    fn decode(
+        decoder: &mut minicbor::Decoder<'b>,
+        _: &mut C,
+    ) -> Result<Self, minicbor::decode::Error> {
+        let text = decoder.str()?;
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        // Most names are their one spelling already.
+        if text.bytes().all(plain) {
+            return Ok(Self { key: text.to_owned(), written: None });
+        }
+        Self::parse(text).map_err(|_| minicbor::decode::Error::message("no user name"))
     }
 }
 
@@ -347,7 +408,35 @@ macro_rules! text {
     )*};
 }
 
-text!(Name, Email, Group, FullName);
+text!(Email, Group, FullName);
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.written())
+    }
+}
+
+impl FromStr for Name {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        Self::parse(text)
+    }
+}
+
+impl TryFrom<String> for Name {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Name> for String {
+    fn from(name: Name) -> Self {
+        name.written().to_owned()
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -355,6 +444,21 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+
+    #[test]
+    fn a_name_is_found_in_one_spelling_and_told_as_it_was_written() {
+        let name = Name::parse("JSmith").unwrap();
+        assert_eq!((name.as_str(), name.written()), ("jsmith", "JSmith"));
+        assert_eq!(name, Name::parse("jsmith").unwrap());
+        let kept = minicbor::to_vec(&name).unwrap();
+        let read: Name = minicbor::decode(&kept).unwrap();
+        assert_eq!((read.as_str(), read.written()), ("jsmith", "JSmith"));
+        let sent = serde_json::to_string(&name).unwrap();
+        assert_eq!(serde_json::from_str::<Name>(&sent).unwrap().written(), "JSmith");
+        // As records from before have it.
+        let before: Name = minicbor::decode(&minicbor::to_vec("jsmith").unwrap()).unwrap();
+        assert_eq!((before.as_str(), before.written()), ("jsmith", "jsmith"));
+    }
 
     #[rstest]
     #[case("Ada", "ada")]

@@ -226,6 +226,7 @@ impl User {
         Identity {
             user: self.id,
             name: self.name.as_str().to_owned(),
+            written: self.name.written().to_owned(),
             full_name: self.full_name.clone(),
             email: self.email.as_ref().map(|email| email.as_str().to_owned()),
             groups: self.groups.iter().map(|group| group.as_str().to_owned()).collect(),

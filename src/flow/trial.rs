@@ -77,6 +77,7 @@ pub fn shown(config: &Config, app: &App, visitor: &TestVisitor, now: Timestamp) 
     let identity = Identity {
         user: UserId::from([0; 16]),
         name: visitor.user.clone(),
+        written: visitor.user.clone(),
         full_name: None,
         email: None,
         groups: visitor.groups.clone(),

@@ -211,7 +211,7 @@ impl Draw {
             _ => ["staff".to_owned(), "clients".to_owned()].into(),
         };
         let (user, name) = (UserId::from([1; 16]), "ada".to_owned());
-        Some(Identity { user, name, full_name: None, email: None, groups })
+        Some(Identity { user, written: name.clone(), name, full_name: None, email: None, groups })
     }
 }
 

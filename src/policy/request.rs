@@ -10,7 +10,7 @@ use std::fmt;
 use smallvec::SmallVec;
 
 use super::method::Methods;
-use super::query::Query;
+use super::query::{Parameter, Query};
 use super::reach::{Depth, Role};
 use super::reading;
 use super::work::Work;
@@ -213,6 +213,14 @@ impl Request {
             work.spend(other.work.spent() as usize);
         }
         work
+    }
+
+    /// Whether all of these parameters were sent, letter case and all, in any way of reading them.
+    pub fn has_sent(&self, parameters: &[Parameter]) -> bool {
+        parameters.is_empty()
+            || self
+                .query()
+                .is_some_and(|query| parameters.iter().all(|wanted| wanted.is_in(query, true)))
     }
 
     /// The query, without its `?`; `None` where there is none.

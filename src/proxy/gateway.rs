@@ -25,7 +25,7 @@ use smallvec::SmallVec;
 use super::connections::Connections;
 use super::headers;
 use super::house::{House, Place};
-use super::intake::{self, Refusal};
+use super::intake::{self, Address, Refusal};
 use super::link::{Link, Phase, STALLED};
 use super::own::{self, Unread};
 use super::present::{InAnswer, InRequest};
@@ -34,7 +34,7 @@ use super::serving::{self, Flight, Flights, Running};
 use super::source;
 use super::standing::Standing;
 use super::upstream::{Length, Tried};
-use super::{answers, bound, framing, upstream};
+use super::{answers, bound, framing, location, titled, upstream};
 use crate::domain::assurance::Permit;
 use crate::domain::user::UserId;
 use crate::flow::{Line, Source};
@@ -528,6 +528,12 @@ impl ProxyHttp for Gateway {
         if passage.ends_with(session, request) {
             request.insert_header(CONNECTION, HeaderValue::from_static("close"))?;
         }
+        if let Some(app) = passage.place.as_ref().and_then(|place| place.web.site().app.as_ref())
+            && app.reach.titled
+            && !app.reach.http2
+        {
+            titled::request(request)?;
+        }
         if let (Some(at_most), Some(link)) = (at_most, &passage.link) {
             link.silence().begin(at_most);
         }
@@ -585,6 +591,7 @@ impl ProxyHttp for Gateway {
                 link.say_without_chunks();
             }
         }
+        self.put_right(response, passage)?;
         if bodiless && (there.transfer_encoding || there.length_above_zero) {
             return Box::pin(end_with_its_connection(session, response)).await;
         }
@@ -682,6 +689,28 @@ impl ProxyHttp for Gateway {
             tracing::debug!(why = error.etype().as_str(), "nobody was there to be told");
         }
         FailToProxy { error_code, can_reuse_downstream: false }
+    }
+}
+
+impl Gateway {
+    /// Puts right what the application cannot know, and writes names of headers as it wants them.
+    fn put_right(&self, response: &mut ResponseHeader, passage: &Passage) -> Result<()> {
+        let Some(place) = &passage.place else { return Ok(()) };
+        let Some(app) = &place.web.site().app else { return Ok(()) };
+        let leads_on = response.status.is_redirection() || response.status == StatusCode::CREATED;
+        if leads_on && let Some(location) = response.headers.get(LOCATION).cloned() {
+            let house = self.house.load();
+            let config = &house.env().config;
+            let elsewhere = |scheme: &str, authority: &str| {
+                let mut sites = config.sites().map(|site| Address::of(&site.origin));
+                sites.any(|site| site.scheme == scheme && site.authority == authority)
+            };
+            let righted = location::righted(&location, &place.address, app, elsewhere);
+            if let Some(righted) = righted {
+                response.insert_header(LOCATION, righted)?;
+            }
+        }
+        if app.reach.titled { titled::response(response) } else { Ok(()) }
     }
 }
 

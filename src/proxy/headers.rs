@@ -164,7 +164,7 @@ impl Stamp {
             _ => Ok(()),
         };
         let Told { user, groups, name, email, amr: amr_in } = &self.told;
-        tell(user, &identity.name)?;
+        tell(user, &identity.written)?;
         tell(groups, &listed(identity.groups.iter().map(String::as_str)))?;
         tell(name, identity.full_name.as_deref().unwrap_or_default())?;
         tell(email, identity.email.as_deref().unwrap_or_default())?;
@@ -320,6 +320,7 @@ mod tests {
             )
             .unwrap(),
             name: "ada".to_owned(),
+            written: "ada".to_owned(),
             full_name: Some("Ada Łovelace".to_owned()),
             email: None,
             groups: BTreeSet::from(["staff".to_owned(), "maths".to_owned()]),
@@ -448,7 +449,7 @@ mod tests {
     #[test]
     fn a_value_that_would_break_the_header_stops_the_request() {
         let mut identity = ada();
-        identity.name = "ada\r\nRemote-Groups: admin".to_owned();
+        identity.written = "ada\r\nRemote-Groups: admin".to_owned();
         let permit = permit(Some(identity));
         let mut request = RequestHeader::build("GET", b"/", None).unwrap();
         assert!(put(&permit, &mut request).is_err());

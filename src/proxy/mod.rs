@@ -15,6 +15,7 @@ mod headers;
 mod house;
 mod intake;
 mod link;
+mod location;
 mod own;
 mod present;
 mod recall;
@@ -28,6 +29,7 @@ mod stream;
 mod targets;
 mod tls;
 mod unchunk;
+mod titled;
 mod upstream;
 
 pub use gateway::{Gateway, Passage};

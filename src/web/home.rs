@@ -44,7 +44,7 @@ pub(super) async fn whoami(State(desk): State<Desk>, guest: Guest) -> Response {
     let identity = &visit.user.identity;
     let proofs = visit.visitor(&desk.env, None, guest.caller.now).proofs;
     let body = json!({
-        "user": identity.name,
+        "user": identity.written,
         "name": identity.full_name,
         "email": identity.email,
         "groups": identity.groups,

@@ -217,7 +217,9 @@ fn signs_out(app: &App, request: &policy::Request, head: &Parts) -> bool {
         .iter()
         .any(|site| site != "same-origin" && site != "none");
     let is_link = |path: &[u8]| {
-        app.sign_out_paths.iter().any(|link| link.matches(path, policy::pattern::Case::Exact))
+        app.sign_out_paths.iter().any(|link| {
+            link.path.matches(path, policy::pattern::Case::Exact) && request.has_sent(&link.query)
+        })
     };
     !elsewhere && request.readings().any(is_link)
 }

@@ -17,7 +17,7 @@ pub(super) fn person(user: &User) -> Person {
     let identity = user.identity();
     let (password_failures, second_factor_failures) = user.most_failures();
     Person {
-        name: identity.name,
+        name: identity.written,
         full_name: identity.full_name,
         email: identity.email,
         groups: identity.groups,

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::written::{self, List, Spelling};
-use crate::config::{App, Origin};
+use crate::config::{App, Origin, SignOutLink};
 use crate::domain::assurance::Requirement;
 use crate::domain::secret::Secret;
 use crate::policy::pattern::Pattern;
-use crate::policy::{Options, Policy, Rule};
+use crate::policy::{Options, Parameter, Policy, Rule};
 
 use super::{Judge, below, items};
 
@@ -80,11 +80,7 @@ impl Judge<'_> {
         let request_headers =
             self.request_headers(&below(at, "request_headers"), &app.request_headers, &told);
         let secret = self.upstream_secret(at, app);
-        let sign_out_paths = &app.sign_out_paths;
-        let sign_out_paths = sign_out_paths
-            .is_empty()
-            .then(Vec::new)
-            .unwrap_or_else(|| self.paths(&below(at, "sign_out_paths"), sign_out_paths));
+        let sign_out_paths = self.sign_out_links(&below(at, "sign_out_paths"), &app.sign_out_paths);
         Some(App {
             name: name?,
             hosts: hosts?,
@@ -118,6 +114,23 @@ impl Judge<'_> {
             );
         }
         folders
+    }
+
+    /// Paths, each perhaps with a query: `/wp-login.php?action=logout`.
+    fn sign_out_links(&mut self, at: &str, written: &List<String>) -> Vec<SignOutLink> {
+        let mut links = Vec::new();
+        for (at, link) in items(at, written) {
+            let (path, query) = link.split_once('?').unwrap_or((link, ""));
+            let Some(path) = self.parsed::<Pattern>(&at, path) else { continue };
+            let pairs = query.split('&').filter(|pair| !pair.is_empty());
+            let parameter = |pair: &str| {
+                let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+                let values = pair.contains('=').then(|| value.to_owned()).into_iter().collect();
+                Parameter { name: name.to_owned(), values }
+            };
+            links.push(SignOutLink { path, query: pairs.map(parameter).collect() });
+        }
+        links
     }
 
     fn name(&mut self, at: &str, name: &str) -> Option<String> {

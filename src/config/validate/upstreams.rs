@@ -96,10 +96,12 @@ impl Judge<'_> {
         let http2 = app.upstream_http2;
         // Calls of gRPC send bodies for as long as they last.
         let slow_bodies = app.slow_bodies || http2;
+        let titled = app.header_case == Some(written::HeaderCase::Title);
         Some(Reach {
             authority,
             certificate,
             server_name,
+            titled,
             host,
             http2,
             health,
