@@ -22,6 +22,8 @@ pub enum Line {
     Busy,
     /// Requests that were cut off since their visitors were too slow.
     CutOff,
+    /// Bytes of which no request can be read.
+    Unread,
 }
 
 /// Lets one line of a kind through in a second, and counts the rest.
@@ -34,6 +36,7 @@ pub struct Lines {
     turned_away: Tally,
     busy: Tally,
     cut_off: Tally,
+    unread: Tally,
 }
 
 #[derive(Debug, Default)]
@@ -57,6 +60,7 @@ impl Lines {
             Line::TurnedAway => &self.turned_away,
             Line::Busy => &self.busy,
             Line::CutOff => &self.cut_off,
+            Line::Unread => &self.unread,
         };
         let next = now.plus(Self::EVERY).millis();
         let is_due = |was: u64| (was <= now.millis()).then_some(next);

@@ -472,7 +472,7 @@ impl ProxyHttp for Gateway {
         &self,
         _: &mut Session,
         _: bool,
-        _: &HttpPeer,
+        peer: &HttpPeer,
         _: std::os::unix::io::RawFd,
         digest: Option<&Digest>,
         passage: &mut Passage,
@@ -480,7 +480,8 @@ impl ProxyHttp for Gateway {
         let application = passage.place.as_ref().and_then(|place| place.application.as_ref());
         let shown = digest.and_then(|digest| digest.ssl_digest.as_deref());
         let shown = shown.map(|tls| tls.cert_digest.as_slice());
-        if application.is_some_and(|known| !known.knows(&passage.tried, shown)) {
+        // A tunnel's TLS is our own, and has been held against it already.
+        if peer.is_tls() && application.is_some_and(|known| !known.knows(&passage.tried, shown)) {
             let why = "ApplicationVerificationFailure";
             return Error::e_explain(ErrorType::InvalidCert, why).map_err(Error::into_up);
         }

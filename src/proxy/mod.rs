@@ -30,6 +30,7 @@ mod targets;
 mod tls;
 mod unchunk;
 mod titled;
+mod unread;
 mod upstream;
 
 pub use gateway::{Gateway, Passage};

@@ -213,6 +213,7 @@ impl Hall {
         let link = &open.link;
         let Some(acceptor) = entrance.acceptor else {
             let stream = VisitorStream::plain(stream, peer, Arc::clone(link), longest_head);
+            let stream = stream.of(&self.house);
             return link.serve(self.http1(&open, Box::new(stream))).await;
         };
         // What it takes to negotiate is given back before the first request.
@@ -229,6 +230,7 @@ impl Hall {
             link.enters_only_for(stream.get_ref().1.server_name().unwrap_or_default());
         }
         let stream = VisitorStream::tls(stream, peer, Arc::clone(link), longest_head);
+        let stream = stream.of(&self.house);
         if stream.selected_alpn_proto() == Some(ALPN::H2) {
             Box::pin(self.http2(&open, stream)).await;
         } else {

@@ -14,8 +14,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
+use parking_lot::Mutex;
 use pingora::protocols::l4::socket::SocketAddr as PingoraAddress;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::{
@@ -27,9 +29,12 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+use super::house::House;
 use super::intake::OWN_PAGES_MORE;
-use super::link::{Cut, Link};
+use super::link::{Cut, Link, Phase};
 use super::unchunk::Unchunk;
+use super::unread::{self, Beginning};
+use crate::flow::Source;
 
 /// A visitor's connection.
 pub(super) struct VisitorStream {
@@ -44,7 +49,16 @@ pub(super) struct VisitorStream {
     unsent: BytesMut,
     /// Takes the chunks out of the last answer, where its visitor knows none.
     unchunk: Unchunk,
+    /// The beginning of the request head that is being read.
+    head: Beginning,
+    /// Whether Pingora answers bytes of which it could read no request, instead of us.
+    is_unread: bool,
+    answering: Option<Answering>,
+    house: Option<Arc<ArcSwap<House>>>,
 }
+
+/// An answer of ours in the making; alone in its lock, for streams are shared.
+type Answering = Mutex<Pin<Box<dyn Future<Output = Bytes> + Send>>>;
 
 enum Io {
     Plain(TcpStream),
@@ -70,9 +84,62 @@ impl VisitorStream {
         Self::over(Io::Tls(Box::new(stream)), peer, link, longest_head)
     }
 
+    /// Whoever sends no request is answered in the words of this `house`.
+    pub(super) fn of(mut self, house: &Arc<ArcSwap<House>>) -> Self {
+        self.house = Some(Arc::clone(house));
+        self
+    }
+
     fn over(io: Io, peer: SocketAddr, link: Arc<Link>, longest_head: usize) -> Self {
-        let (unsent, unchunk) = (BytesMut::new(), Unchunk::default());
-        Self { io, peer, link, longest_head, peeked: None, unsent, unchunk }
+        Self {
+            io,
+            peer,
+            link,
+            longest_head,
+            peeked: None,
+            unsent: BytesMut::new(),
+            unchunk: Unchunk::default(),
+            head: Beginning::NONE,
+            is_unread: false,
+            answering: None,
+            house: None,
+        }
+    }
+
+    /// Keeps the beginning of a head, and puts right what its target may not hold.
+    fn look_at_head(&mut self, at: usize, read: &mut ReadBuf<'_>, before: usize) {
+        if at == 0
+            && let Some(escaped) = unread::escaped(&read.filled()[before..])
+            && escaped.len() <= read.capacity() - before
+        {
+            read.set_filled(before);
+            read.put_slice(&escaped);
+        }
+        self.head.keep(at, &read.filled()[before..]);
+    }
+
+    /// Makes our own answer to bytes of which no request could be read.
+    fn answer_unread(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let answering = match (&mut self.answering, &self.house) {
+            (Some(answering), _) => answering,
+            (_, None) => return Poll::Ready(()),
+            (none, Some(house)) => {
+                let (house, peer) = (house.load_full(), self.peer.ip());
+                let visitor = (!house.trusts(peer)).then_some(peer);
+                let head = std::mem::replace(&mut self.head, Beginning::NONE);
+                let answer = async move { head.refused(&house, Source { peer, visitor }).await };
+                none.insert(Mutex::new(Box::pin(answer)))
+            }
+        };
+        let answer = ready!(answering.get_mut().as_mut().poll(context));
+        (self.answering, self.is_unread) = (None, false);
+        self.unsent.extend_from_slice(&answer);
+        Poll::Ready(())
+    }
+
+    /// Whether nobody of ours has seen the request that is being answered.
+    fn is_answered_for_us(&self, bytes: &[u8]) -> bool {
+        self.is_unread || (self.link.phase().0 == Phase::Head && bytes.starts_with(b"HTTP/1."))
     }
 
     /// Waits until there is something to read. Says whether there can be: not after the end.
@@ -203,7 +270,12 @@ impl AsyncRead for VisitorStream {
             Poll::Pending => {}
             Poll::Ready(done) => done?,
         }
-        if self.link.has_read(read.filled().len() - before) > self.longest_head + ROOM_TO_ANSWER {
+        let added = read.filled().len() - before;
+        let of_head = self.link.has_read(added);
+        if of_head > 0 && added > 0 {
+            self.look_at_head(of_head - added, read, before);
+        }
+        if of_head > self.longest_head + ROOM_TO_ANSWER {
             return Poll::Ready(Err(io::Error::other("the head of the request does not end")));
         }
         Poll::Ready(Ok(()))
@@ -216,6 +288,10 @@ impl AsyncWrite for VisitorStream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.is_answered_for_us(bytes) {
+            self.is_unread = true;
+            return Poll::Ready(Ok(bytes.len()));
+        }
         if self.link.says_without_chunks() {
             if self.unsent.len() > SMALL {
                 ready!(self.send_all(context, &[]))?;
@@ -254,6 +330,9 @@ impl AsyncWrite for VisitorStream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.is_unread {
+            ready!(self.answer_unread(context));
+        }
         ready!(self.send_all(context, &[]))?;
         match &mut self.io {
             Io::Plain(stream) => Pin::new(stream).poll_shutdown(context),

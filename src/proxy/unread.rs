@@ -60,7 +60,9 @@ fn on_the_wire(response: &Response<Bytes>, bodiless: bool) -> Bytes {
         wire.extend_from_slice(b"\r\n");
     }
     let length = response.body().len();
-    wire.extend_from_slice(format!("content-length: {length}\r\nconnection: close\r\n\r\n").as_bytes());
+    wire.extend_from_slice(
+        format!("content-length: {length}\r\nconnection: close\r\n\r\n").as_bytes(),
+    );
     if !bodiless {
         wire.extend_from_slice(response.body());
     }
@@ -77,7 +79,9 @@ fn readable_part(head: &[u8]) -> Parts {
     for line in lines.take_while(|line| !line.is_empty()) {
         let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
         let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
-        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
+        {
             parts.headers.append(name, value);
         }
     }
@@ -126,7 +130,9 @@ fn why(head: &[u8]) -> String {
 fn fault_of_request_line(line: &[u8]) -> Option<&'static str> {
     let words: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
     let [method, target, version] = words.as_slice() else {
-        return Some("its first line is not method, target and version, with one space between them");
+        return Some(
+            "its first line is not method, target and version, with one space between them",
+        );
     };
     let token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     if method.is_empty() || !method.iter().all(token) {
@@ -203,7 +209,10 @@ mod tests {
     #[case(b"GET /\r\n", "its first line")]
     #[case(b"GET / HTTP/3.0\r\n", "its version")]
     #[case(b"G\x01T / HTTP/1.1\r\n", "its method is none")]
-    #[case(b"GET / HTTP/1.1\r\nHost: a\r\nBad Name: s3cret\r\n", "line 3 of its head cannot be read: `Bad Name`")]
+    #[case(
+        b"GET / HTTP/1.1\r\nHost: a\r\nBad Name: s3cret\r\n",
+        "line 3 of its head cannot be read: `Bad Name`"
+    )]
     #[case(b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", "its method is CONNECT")]
     fn the_reason_is_named_and_nothing_secret_with_it(#[case] head: &[u8], #[case] says: &str) {
         let why = why(head);

@@ -198,6 +198,20 @@ impl Web {
         Self::nameless_notice(Notice::BadRequest { reference }, &head.headers).await
     }
 
+    /// As [`Web::misread_nameless`], for bytes of which no request could be read. It is logged once a
+    /// second at most.
+    pub async fn unread(&self, why: &str, head: &Parts, source: Source) -> http::Response<Bytes> {
+        let (desk, env) = (&self.desk, &self.desk.env);
+        let reference = desk.reference();
+        let due = env.now().ok().and_then(|now| env.lines.due(Line::Unread, now));
+        if let Some(left_out) = due {
+            let address = source.address();
+            tracing::info!(%address, reference, why, left_out, "request refused: it cannot be read");
+        }
+        desk.remember(&reference, why, head, source);
+        Self::nameless_notice(Notice::BadRequest { reference }, &head.headers).await
+    }
+
     /// Says that the request has no single meaning, and logs why under the reference that it shows.
     pub async fn misread(&self, why: &str, head: &Parts, source: Source) -> http::Response<Bytes> {
         whole(self.desk.misread(why, head, source)).await

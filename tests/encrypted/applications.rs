@@ -38,12 +38,14 @@ fn serve(mut stream: impl Read + Write, number: usize, answer: &dyn Fn(usize, &s
     }
 }
 
-fn says(status: &str, more: &str, body: &str) -> String {
+pub(crate) fn says(status: &str, more: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\n{more}Content-Length: {}\r\n\r\n{body}", body.len())
 }
 
 /// An application on a port of its own.
-fn application(answer: impl Fn(usize, &str) -> String + Send + Sync + 'static) -> SocketAddr {
+pub(crate) fn application(
+    answer: impl Fn(usize, &str) -> String + Send + Sync + 'static,
+) -> SocketAddr {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
     let answer = Arc::new(answer);
@@ -71,7 +73,7 @@ fn serves_with(folder: &Path, name: &str) -> Arc<ServerConfig> {
 }
 
 /// An application under TLS, with the certificate called `name` in `folder`.
-fn secure(folder: &Path, name: &str) -> SocketAddr {
+pub(crate) fn secure(folder: &Path, name: &str) -> SocketAddr {
     let config = serves_with(folder, name);
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
@@ -96,7 +98,7 @@ fn secure(folder: &Path, name: &str) -> SocketAddr {
 }
 
 /// A gateway before an application that is described by `lines`.
-fn before(lines: impl FnOnce(&Path) -> String) -> Door {
+pub(crate) fn before(lines: impl FnOnce(&Path) -> String) -> Door {
     Door::with(|folder| {
         let lines = lines(folder);
         let state = folder.join("state");
@@ -117,7 +119,7 @@ apps:
     })
 }
 
-fn ask(door: &Door, path: &str) -> crate::wire::Answer {
+pub(crate) fn ask(door: &Door, path: &str) -> crate::wire::Answer {
     Wire::to(door.address).asks(format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n"))
 }
 

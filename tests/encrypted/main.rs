@@ -21,3 +21,4 @@ mod certificates;
 mod frames;
 mod http2;
 mod means;
+mod spellings;

@@ -155,3 +155,19 @@ fn a_configuration_is_checked() {
     assert_eq!(none.code, Some(1));
     assert!(format!("{none:?}").contains("nowhere.yaml"), "{none:?}");
 }
+
+#[test]
+fn somebody_is_told_to_applications_as_the_operator_has_written_them_and_found_in_any_case() {
+    let house = House::new();
+    let process = house.opens();
+    let link = house.adds("JSmith");
+    process.window().visits(&link).posts(&[("password", PASSWORD)]);
+    let mut window = process.window();
+    window.visits("/.doorward/sign-in").posts(&[("username", "jsmith"), ("password", PASSWORD)]);
+    let received = window.visits("/").answer.received()["headers"].to_string();
+    assert!(received.contains("[\"remote-user\",\"JSmith\"]"), "{received}");
+    let listed = house.types(&["user", "list", "--json"]).json();
+    assert_eq!(listed[0]["name"], "JSmith");
+    assert_ne!(house.types(&["user", "add", "jsmith"]).code, Some(0), "it is the same name");
+    assert_eq!(house.types(&["user", "show", "JSMITH"]).code, Some(0));
+}

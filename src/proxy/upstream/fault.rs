@@ -191,7 +191,8 @@ fn bad_line(head: &[u8]) -> String {
     "its head cannot be read".to_owned()
 }
 
-fn fault_of_field(line: &[u8]) -> Option<String> {
+/// Why RFC 9112 does not allow this line of a head, if so; its value is not repeated.
+pub(in crate::proxy) fn fault_of_field(line: &[u8]) -> Option<String> {
     let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     let Some(colon) = line.iter().position(|byte| *byte == b':') else {
         return Some("it has no colon".to_owned());

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use pingora::upstreams::peer::HttpPeer;
 use smallvec::SmallVec;
 
-pub(super) use self::fault::reason;
+pub(super) use self::fault::{fault_of_field, reason};
 use self::place::Place;
 use self::trust::Trust;
 use super::room::Room;
