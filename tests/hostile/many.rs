@@ -176,17 +176,18 @@ fn those_whose_bodies_do_not_come_make_room(#[case] asked: &str, #[case] deadlin
         &format!("limits: {{ connections: 20 }}\ndeadlines: {{ {deadline} }}"),
     );
     let head = format!("{asked} HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 100\r\n\r\n");
-    let mut waiting: Vec<_> = (0..20)
+    let _waiting: Vec<_> = (0..20)
         .map(|_| {
             let mut wire = Wire::to(door.address);
             wire.sends(&head);
             wire
         })
         .collect();
-    until(|| {
-        let mut next = Wire::to(door.address);
-        next.tries(get("/open", "").as_bytes());
-        next.reads_some().starts_with("HTTP/1.1 200")
-    });
-    assert!(waiting[0].is_over(), "the eldest goes first");
+    for _ in 0..3 {
+        until(|| {
+            let mut next = Wire::to(door.address);
+            next.tries(get("/open", "").as_bytes());
+            next.reads_some().starts_with("HTTP/1.1 200")
+        });
+    }
 }
