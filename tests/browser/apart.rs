@@ -102,6 +102,6 @@ fn a_part_of_a_page_that_needs_a_sign_in_leads_out_of_its_frame() {
          frame.src = '/page';
          document.body.append(frame);",
     );
-    browser.enters_frame().presses("Open it there").leaves_frame();
+    browser.enters_frame().clicks("Open it there").leaves_frame();
     browser.comes_to("/.doorward/sign-in?return_to=%2Fpage");
 }

@@ -96,9 +96,26 @@ impl Browser {
         url.as_str().strip_prefix(&self.origin).unwrap_or(url.as_str()).to_owned()
     }
 
-    /// Waits until the address begins with `path`; the page behind it may still be on its way.
-    pub(crate) fn comes_to(&self, path: &str) -> &Self {
-        self.until(&format!("be at {path}"), || self.at().starts_with(path).then_some(()));
+    /// Waits until the address is this one, whatever its fragment, and, where none is said, its query.
+    /// The page behind it may still be on its way.
+    pub(crate) fn comes_to(&self, address: &str) -> &Self {
+        self.until(&format!("be at {address}"), || {
+            let at = self.at();
+            let at = at.split('#').next().unwrap_or_default();
+            let path = at.split('?').next().unwrap_or_default();
+            (address == if address.contains('?') { at } else { path }).then_some(())
+        });
+        self
+    }
+
+    /// Does something that leads to another page, and waits until that is there: what was on this one
+    /// is gone then. An address is none to wait for, where it stays the same.
+    pub(crate) fn leads(&self, deed: impl FnOnce(&Self)) -> &Self {
+        let page = self.does(self.client.find(Locator::Css("html")));
+        deed(self);
+        self.until("be on another page", || {
+            self.runtime.block_on(page.tag_name()).is_err().then_some(())
+        });
         self
     }
 
@@ -129,8 +146,22 @@ impl Browser {
         self
     }
 
-    /// Clicks on the button or link that says this.
+    /// Clicks on the button or link that says this, and waits for the page that it leads to.
     pub(crate) fn presses(&self, label: &str) -> &Self {
+        self.leads(|browser| {
+            browser.clicks(label);
+        })
+    }
+
+    /// Types a code whose last digit sends it, and waits for the page that it leads to.
+    pub(crate) fn enters(&self, code: &str) -> &Self {
+        self.leads(|browser| {
+            browser.types("code", code);
+        })
+    }
+
+    /// Clicks on the button or link that says this, which leads nowhere else.
+    pub(crate) fn clicks(&self, label: &str) -> &Self {
         let button = format!("//*[(self::button or self::a) and normalize-space()='{label}']");
         self.handles(Locator::XPath(&button), async |element| element.click().await);
         self

@@ -19,9 +19,6 @@ pub(crate) fn sets_up(browser: &Browser, door: &Door) -> String {
 
 pub(crate) fn saves_codes(browser: &Browser) {
     browser.presses("I have saved them");
-    browser.until("have saved the codes", || {
-        (!browser.at().starts_with("/.doorward/set-up")).then_some(())
-    });
 }
 
 #[test]
@@ -32,7 +29,7 @@ fn the_secret_and_the_recovery_codes_can_be_taken_along() {
     let allowed = json!({ "origin": format!("http://{HOST}"), "permissions": clipboard });
     browser.commands("Browser.grantPermissions", &allowed);
     let copies = || {
-        browser.presses("Copy");
+        browser.clicks("Copy");
         browser.until("have copied", || {
             browser.texts("button").contains(&"Copied".into()).then_some(())
         });
@@ -48,12 +45,12 @@ fn the_secret_and_the_recovery_codes_can_be_taken_along() {
     assert_eq!(codes.len(), 12);
     assert_eq!(copies(), codes.join("\n"));
 
-    browser.presses("Download");
+    browser.clicks("Download");
     let file = browser.downloaded("recovery-codes-crm.localhost.txt");
     assert!(codes.iter().all(|code| file.contains(code)), "{file}");
 
     browser.runs("window.print = () => { document.title = 'printed'; }");
-    browser.presses("Print");
+    browser.clicks("Print");
     assert_eq!(browser.runs("return document.title"), "printed");
     assert_eq!(browser.complaints(), [""; 0]);
 }
@@ -69,7 +66,7 @@ fn without_script_the_codes_can_be_downloaded_and_no_dead_button_is_shown() {
     assert_eq!(shown, ["I have saved them"]);
 
     let codes = browser.texts(".recovery-code");
-    browser.presses("Download");
+    browser.clicks("Download");
     let file = browser.downloaded("recovery-codes-crm.localhost.txt");
     assert!(codes.iter().all(|code| file.contains(code)), "{file}");
 }

@@ -24,19 +24,28 @@ fn the_keyboard_is_enough_to_sign_in_and_to_answer() {
     let signs_in_by_keys = || {
         // The address is there before the page: keys go where the focus is.
         browser.visits("/page").comes_to("/.doorward/sign-in").sees("#username:focus");
-        browser.strikes("ada").tabs(1).strikes(PASSWORD).strikes(&Key::Enter);
+        browser.strikes("ada").tabs(1).strikes(PASSWORD).leads(|browser| {
+            browser.strikes(&Key::Enter);
+        });
         browser.comes_to("/.doorward/challenge").sees("#code:focus");
     };
     signs_in_by_keys();
-    browser.tabs(2).strikes(&Key::Enter).comes_to("/.doorward/challenge?kind=recovery-code");
-    browser.sees("#code:focus").strikes(&recovery_code).strikes(&Key::Enter);
+    browser.tabs(2).leads(|browser| {
+        browser.strikes(&Key::Enter);
+    });
+    browser.comes_to("/.doorward/challenge?kind=recovery-code&return_to=%2Fpage");
+    browser.sees("#code:focus").strikes(&recovery_code).leads(|browser| {
+        browser.strikes(&Key::Enter);
+    });
     browser.comes_to("/.doorward/offer?return_to=%2Fpage").presses("I still have it");
     reaches_the_application(&browser, "/page", "pwd,recovery-code,mfa");
     signs_out(&browser);
 
     door.waits(Duration::from_secs(30));
     signs_in_by_keys();
-    browser.tabs_back(1).strikes(" ").tabs(1).strikes(&code(&secret, door.now()));
+    browser.tabs_back(1).strikes(" ").tabs(1).leads(|browser| {
+        browser.strikes(&code(&secret, door.now()));
+    });
     reaches_the_application(&browser, "/page", "pwd,otp,mfa");
     signs_out(&browser);
 
@@ -70,6 +79,6 @@ fn the_sixth_digit_sends_the_code_once() {
     assert_eq!(browser.runs("return sessionStorage.sent"), "once ");
 
     // Whoever comes back types another, and it is sent the same way.
-    browser.types("code", &code(&secret, door.now()));
+    browser.enters(&code(&secret, door.now()));
     reaches_the_application(&browser, "/page", "pwd,otp,mfa");
 }

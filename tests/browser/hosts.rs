@@ -42,7 +42,7 @@ fn one_sign_in_is_for_both_and_the_stricter_one_asks_for_more() {
     browser.types("username", "ada").types("password", PASSWORD).presses("Sign in");
     reaches_the_application(&browser, &wiki("/page"), "pwd,trusted-device");
     browser.goes_to(&wiki("/untrusting/page")).comes_to("/.doorward/challenge");
-    browser.types("code", &code(&secret, door.now()));
+    browser.enters(&code(&secret, door.now()));
     reaches_the_application(&browser, &wiki("/untrusting/page"), "pwd,otp,trusted-device,mfa");
     assert!(browser.complaints().is_empty(), "{:?}", browser.complaints());
 }

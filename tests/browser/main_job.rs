@@ -76,10 +76,11 @@ impl Script {
     }
 
     fn answers(self, browser: &Browser, code: &str) {
-        browser.comes_to("/.doorward/challenge").types("code", code);
-        if self == Self::Off {
-            browser.presses("Go on");
-        }
+        browser.comes_to("/.doorward/challenge");
+        match self {
+            Self::On => browser.enters(code),
+            Self::Off => browser.types("code", code).presses("Go on"),
+        };
     }
 }
 
@@ -96,12 +97,12 @@ fn a_newcomer_sets_up_two_factor_trusts_a_device_and_is_not_asked_again_there(
 
     // A stranger is sent to sign in, and from there to set up what the place asks for.
     signs_in(&home, "/strict/report?year=1");
-    home.comes_to("/.doorward/set-up");
+    home.comes_to("/.doorward/set-up").sees("#secret");
     let secret = scans(&home);
     home.types("code", &code(&secret, door.now())).presses("Turn on two-factor");
 
     // Recovery codes come back until they are saved; then the application.
-    home.comes_to("/.doorward/set-up/recovery-codes");
+    home.comes_to("/.doorward/set-up/recovery-codes").sees("[name=saved]");
     assert_eq!(home.counts(".recovery-code"), 12);
     home.visits("/strict/report?year=1").comes_to("/.doorward/set-up/recovery-codes");
     home.presses("I have saved them");

@@ -95,13 +95,12 @@ fn every_page_of_ours() {
     signs_in(&browser, "/strict/");
     browser.comes_to("/.doorward/challenge");
     takes("challenge");
-    browser.types("code", "000000").sees("#problem");
+    browser.enters("000000").sees("#problem");
     takes("challenge-refused");
     browser.visits("/.doorward/challenge?kind=recovery-code");
     takes("challenge-recovery-code");
     for _ in 0..4 {
-        browser.visits("/.doorward/challenge?return_to=/page").types("code", "000000");
-        browser.sees("#problem");
+        browser.visits("/.doorward/challenge?return_to=/page").enters("000000").sees("#problem");
     }
     browser.visits("/.doorward/challenge").sees("[data-wait]");
     takes("challenge-wait");
@@ -109,12 +108,13 @@ fn every_page_of_ours() {
     browser
         .visits("/.doorward/challenge?return_to=/page")
         .ticks("trust_device")
-        .types("code", &code(&secret, door.now()));
+        .enters(&code(&secret, door.now()));
     browser.comes_to("/page");
     let elsewhere = Browser::before(&door);
     signs_in(&elsewhere, "/page");
+    elsewhere.comes_to("/.doorward/challenge");
     door.waits(Duration::from_secs(30));
-    elsewhere.comes_to("/.doorward/challenge").types("code", &code(&secret, door.now()));
+    elsewhere.enters(&code(&secret, door.now()));
     elsewhere.comes_to("/page");
     browser.visits("/.doorward/security");
     takes("security");
@@ -132,7 +132,7 @@ fn every_page_of_ours() {
     door.waits(Duration::from_secs(30));
     signs_out(&browser);
     signs_in(&browser, "/page");
-    browser.comes_to("/.doorward/challenge").types("code", &code(&secret, door.now()));
+    browser.comes_to("/.doorward/challenge").enters(&code(&secret, door.now()));
     browser.comes_to("/.doorward/offer");
     takes("offer-new-codes");
     browser.visits("/.doorward/security");
@@ -299,7 +299,7 @@ fn every_page_of_the_demo() {
     browser.visits("/").comes_to("/.doorward/sign-in");
     takes(&browser, "demo-sign-in");
     browser.types("username", "alan").types("password", "marble canoe thunder");
-    browser.presses("Sign in").comes_to("/.doorward/challenge").types("code", &code);
+    browser.presses("Sign in").comes_to("/.doorward/challenge").enters(&code);
     browser.until("be let in", || (browser.at() == "/").then_some(()));
     for (path, name) in [
         ("/", "demo-welcome"),
