@@ -257,7 +257,7 @@ async fn a_thief_of_the_password_has_fifty_guesses_a_month_whatever_the_owner_do
     thief.sends(&[("kind", "totp"), ("code", &ada.code(&gate))]).await;
     assert_ne!(thief.status, StatusCode::SEE_OTHER, "nor is a right one");
     gate.waits_for_the_next_code();
-    home.signs_in_fully(&gate, "ada", &ada).await;
+    home.signs_out().await.signs_in_fully(&gate, "ada", &ada).await;
     let mut recovers = at_the_challenge(&gate).await;
     recovers.opens("/.doorward/challenge?kind=recovery-code").await;
     recovers.sends(&[("code", &ada.recovery_codes[0])]).await;
