@@ -242,7 +242,8 @@ impl Metrics {
         self.events.get_or_create(&Happened { event: Word(event) }).inc();
     }
 
-    /// Counts a try to send a letter: `sent`, `put-off`, `refused` or `given-up`.
+    /// Counts a try to send a letter: `sent`, `put-off`, `refused` or `given-up`; or that none was
+    /// written, because somebody was asked for too many in an hour: `withheld`.
     pub fn mailed(&self, outcome: &'static str) {
         self.letters.get_or_create(&Letter { outcome: Word(outcome) }).inc();
     }

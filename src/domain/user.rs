@@ -77,7 +77,7 @@ pub struct User {
     /// The number of the last link to set a password that was mailed.
     #[n(18)]
     last_reset: Option<u64>,
-    /// When mails were sent for which anybody can ask.
+    /// When mails were sent that the user asked for, signed in.
     #[n(19)]
     mailed: Option<Vec<Timestamp>>,
     /// Since when nothing is read for the factor: the user said that it is not theirs.
@@ -98,6 +98,9 @@ pub struct User {
     /// When the user was last told that somebody types wrong codes behind the right password.
     #[n(25)]
     told_of_wrong_codes: Option<Timestamp>,
+    /// When links were mailed for which anybody can ask.
+    #[n(26)]
+    forgot: Option<Vec<Timestamp>>,
 }
 
 /// What an operator says of a new user.
@@ -182,6 +185,7 @@ impl User {
             began_with: None,
             wrong_codes: None,
             told_of_wrong_codes: None,
+            forgot: None,
         }
     }
 

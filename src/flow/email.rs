@@ -61,6 +61,7 @@ pub async fn name_email(
                 return Named::Already;
             }
             if !held.user.may_be_mailed(caller.now) {
+                env.metrics.mailed("withheld");
                 return Named::TooMany;
             }
             let link = held.user.verification_link(address.clone(), caller.now);

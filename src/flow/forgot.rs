@@ -39,8 +39,11 @@ pub async fn mail_a_link(env: &Env, caller: &Caller, login: &Login) -> Result<()
     let token = env.chance.draw(Token::random);
     let mailed = env.store.update(Reads::user(user), |held| {
         let may = held.user.disabled().is_none() && held.user.email().is_some();
-        if !may || !held.user.may_be_mailed(caller.now) {
-            return;
+        if !may {
+            return false;
+        }
+        if !held.user.may_be_sent_a_link(caller.now) {
+            return true;
         }
         let link = held.user.reset_link(caller.now);
         let about = About::ResetPassword { token: token.clone() };
@@ -49,6 +52,10 @@ pub async fn mail_a_link(env: &Env, caller: &Caller, login: &Login) -> Result<()
             held.send(letter);
         }
         held.tell(caller.event(user, What::ResetAsked));
+        false
     });
-    mailed.await.map(drop)
+    if mailed.await? == Some(true) {
+        env.metrics.mailed("withheld");
+    }
+    Ok(())
 }

@@ -52,6 +52,7 @@ pub async fn send_code(
                 return Sent::Lately { again };
             }
             if held.user.email().is_none() || !held.user.may_be_mailed(caller.now) {
+                env.metrics.mailed("withheld");
                 return Sent::Not;
             }
             let code = Secret::from(code.expose().to_owned());

@@ -310,3 +310,37 @@ async fn one_address_asks_so_often_and_no_more_whoever_it_names() {
     browser.sends(&[("email", "ada")]).await;
     assert_eq!(browser.status, StatusCode::TOO_MANY_REQUESTS);
 }
+
+#[tokio::test]
+async fn a_stranger_who_asks_for_links_uses_up_no_letter_that_the_person_asks_for() {
+    let config = format!("{CONFIG}{MAILS}\nset_up: {{ proof: mail }}\n");
+    let gate = Gate::configured(&config, Arc::new(Memory::new()));
+    gate.knows("ada").await;
+    let before = gate.letters().await.len();
+    for _ in 0..9 {
+        let mut stranger = gate.browser();
+        stranger.opens("/.doorward/forgot").await.sends(&[("email", "ada@example.com")]).await;
+        gate.settles().await;
+    }
+    assert_eq!(gate.letters().await.len(), before + 3, "three in an hour");
+    let mut ada = gate.browser();
+    ada.signs_in("ada").await;
+    ada.opens("/.doorward/set-up").await.sends(&[("send", "yes")]).await.follows().await;
+    let code = gate.code_mailed_to("ada@example.com").await;
+    ada.sends(&[("mailed_code", &code)]).await;
+    ada.follows().await;
+    assert!(ada.page.contains("id=\"secret\""), "{}", ada.page);
+    // Nor the other way round.
+    let gate = Gate::configured(&config, Arc::new(Memory::new()));
+    gate.knows("ada").await;
+    let mut ada = gate.browser();
+    ada.signs_in("ada").await;
+    for _ in 0..4 {
+        ada.opens("/.doorward/set-up").await.sends(&[("send", "yes")]).await;
+        gate.waits(Duration::from_secs(61));
+    }
+    assert!(ada.page.contains("role=\"alert\""), "a fourth is not sent: {}", ada.page);
+    gate.browser().opens("/.doorward/forgot").await.sends(&[("email", "ada@example.com")]).await;
+    gate.settles().await;
+    gate.link_mailed_to("ada@example.com").await;
+}

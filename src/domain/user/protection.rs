@@ -282,18 +282,18 @@ impl User {
 
 /// Mail and links.
 impl User {
-    /// How many mails that somebody asks for without being signed in may be sent in an hour.
+    /// How many mails of one sort may be sent in an hour.
     pub const MAILS_AN_HOUR: usize = 3;
 
-    /// Counts one more mail that was asked for. Says whether it may be sent.
+    /// Counts one more mail that this person asks for, signed in. Says whether it may be sent.
     pub fn may_be_mailed(&mut self, now: Timestamp) -> bool {
-        let mailed = self.mailed.get_or_insert_default();
-        mailed.retain(|at| now.within(Duration::from_hours(1), *at));
-        let may = mailed.len() < Self::MAILS_AN_HOUR;
-        if may {
-            mailed.push(now);
-        }
-        may
+        one_more(self.mailed.get_or_insert_default(), now)
+    }
+
+    /// Counts one more link to set a password, for which anybody can ask who knows the address. Says
+    /// whether it may be sent. A stranger who asks uses up nothing of what this person may ask for.
+    pub fn may_be_sent_a_link(&mut self, now: Timestamp) -> bool {
+        one_more(self.forgot.get_or_insert_default(), now)
     }
 
     /// Whether a link is still good. Judged at use: housekeeping may be late.
@@ -354,6 +354,16 @@ impl User {
         self.last_reset = self.last_reset.map(|last| last + 1);
         self.new_email = None;
     }
+}
+
+/// Adds one more to those of the last hour, if that is not too many.
+fn one_more(mailed: &mut Vec<Timestamp>, now: Timestamp) -> bool {
+    mailed.retain(|at| now.within(Duration::from_hours(1), *at));
+    let may = mailed.len() < User::MAILS_AN_HOUR;
+    if may {
+        mailed.push(now);
+    }
+    may
 }
 
 #[cfg(test)]
@@ -631,5 +641,8 @@ mod tests {
         assert!((0..3).all(|_| ada.may_be_mailed(NOW)));
         assert!(!ada.may_be_mailed(later(30)));
         assert!(ada.may_be_mailed(later(61)));
+        assert!((0..3).all(|_| ada.may_be_sent_a_link(later(61))), "these are counted apart");
+        assert!(!ada.may_be_sent_a_link(later(61)));
+        assert!(ada.may_be_mailed(later(62)));
     }
 }
