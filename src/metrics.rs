@@ -26,6 +26,7 @@ pub struct Metrics {
     reloads: Family<Reloaded, Counter>,
     letters: Family<Letter, Counter>,
     turned_away: Family<TurnedAway, Counter>,
+    sign_ins_turned_away: Family<TurnedAway, Counter>,
     ended: Counter,
     reviewed: Counter,
     connections: Gauge,
@@ -132,6 +133,12 @@ impl Metrics {
             "Connections and requests for which there was no room or time, by the limit that they met",
             turned_away.clone(),
         );
+        let sign_ins_turned_away = Family::default();
+        registry.register(
+            "sign_ins_turned_away",
+            "Passwords that were not read: too many from one address had failed (sign_in_posts), or too many came at once (busy)",
+            sign_ins_turned_away.clone(),
+        );
         registry.register(
             "requests_ended",
             "Requests under way that were ended because they were not allowed any more",
@@ -209,6 +216,7 @@ impl Metrics {
             reloads,
             letters,
             turned_away,
+            sign_ins_turned_away,
             ended,
             reviewed,
             connections,
@@ -268,6 +276,11 @@ impl Metrics {
     /// they met.
     pub fn turned_away_many(&self, limit: &'static str, many: u64) {
         self.turned_away.get_or_create(&TurnedAway { limit: Word(limit) }).inc_by(many);
+    }
+
+    /// Counts a password that was not read: `sign_in_posts`, or `busy`.
+    pub fn sign_in_turned_away(&self, limit: &'static str) {
+        self.sign_ins_turned_away.get_or_create(&TurnedAway { limit: Word(limit) }).inc();
     }
 
     /// Counts requests under way that were ended because they were not allowed any more.
@@ -332,6 +345,7 @@ mod tests {
         metrics.mailed("sent");
         metrics.letters_waiting(3);
         metrics.store(false, Some(4096));
+        metrics.sign_in_turned_away("busy");
         let text = metrics.text();
         for line in [
             "doorward_requests_total{app=\"crm\",verdict=\"sign-in\"} 1",
@@ -343,6 +357,7 @@ mod tests {
             "doorward_letters_waiting 3",
             "doorward_store_writable 0",
             "doorward_state_disk_free_bytes 4096",
+            "doorward_sign_ins_turned_away_total{limit=\"busy\"} 1",
             "doorward_reloads_total{outcome=\"kept\"} 1",
             "doorward_configuration_loaded_timestamp_seconds 1800000000",
             "doorward_build_info{version=\"1.2.3\"} 1",

@@ -459,7 +459,7 @@ pub(super) const FILE: Kind = Kind::Map(&[
     key(
         "limits",
         Kind::Map(&[
-            key("sign_in_posts", Kind::Rate(1..=10_000), "sign-ins from one address"),
+            key("sign_in_posts", Kind::Rate(1..=10_000), "sign-ins of one address that may fail"),
             key("connections", Kind::Whole(10..=1_000_000), "connections in all"),
             key(
                 "connections_per_address",

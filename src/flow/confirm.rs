@@ -1,7 +1,7 @@
 //! Showing the password again, before a change to one's own protection.
 
 use super::admit::Visit;
-use super::env::{Caller, Env, Given};
+use super::env::{Caller, Env, Given, NoTurn, Turn};
 use super::sign_in::{Charged, broken, charge};
 use super::visits::{Fresh, go_on, live_session};
 use crate::domain::assurance::Proof;
@@ -38,11 +38,12 @@ pub async fn confirm(
     visit: &Visit,
     password: Password,
 ) -> Result<Confirm, Unavailable> {
-    if let Err(until) = env.admits(caller) {
-        return Ok(Confirm::Waiting { until });
-    }
     let known = caller.known_to(&visit.user.user);
-    let Ok(place) = env.place(caller.address, known).await else { return Ok(Confirm::Busy) };
+    let Turn { place, tried } = match env.turn(caller, known).await {
+        Ok(turn) => turn,
+        Err(NoTurn::Waiting(until)) => return Ok(Confirm::Waiting { until }),
+        Err(NoTurn::Busy) => return Ok(Confirm::Busy),
+    };
     let user = visit.session.user;
     let charged = match charge(env, caller, &Target::User(user), known).await? {
         Ok(charged) => Charged::of(env, user, charged).await?,
@@ -64,5 +65,8 @@ pub async fn confirm(
             Confirm::Confirmed(go_on(env, caller, held, &session, Proof::Password, &fresh))
         })
         .await?;
+    if matches!(confirmed, Some(Confirm::Confirmed(_))) {
+        tried.give_back();
+    }
     Ok(confirmed.unwrap_or(Confirm::Over))
 }

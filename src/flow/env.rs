@@ -16,7 +16,7 @@ use crate::domain::secret::Token;
 use crate::domain::signed::Signer;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{User, UserId};
-use crate::identity::{Full, Hashing, Place, SignInLimit};
+use crate::identity::{Begin, Full, Hashing, Place, SignInLimit, Try};
 use crate::metrics::Metrics;
 use crate::store::{Snapshot, Store, Unavailable};
 
@@ -99,40 +99,80 @@ impl Env {
         }
     }
 
-    /// Counts one more try from the caller's address. If it is one too many, the log says so.
+    /// Counts one more try from the caller's address that nothing gives back.
     ///
     /// # Errors
     /// The moment at which the next try from there is read.
     pub(super) fn admits(&self, caller: &Caller) -> Result<(), Timestamp> {
-        if self.limit.admits(caller.address, caller.now) {
-            return Ok(());
+        match self.limit.begin(caller.address, caller.now) {
+            Begin::Now(_) => Ok(()),
+            Begin::Later => Err(caller.now.plus(Full::RETRY_AFTER)),
+            Begin::Refused(until) => Err(self.too_many(caller, until)),
         }
+    }
+
+    fn too_many(&self, caller: &Caller, until: Timestamp) -> Timestamp {
+        self.metrics.sign_in_turned_away("sign_in_posts");
         if let Some(left_out) = self.lines.due(Line::Limit, caller.now) {
             tracing::info!(address = %caller.address, left_out, "too many tries from one address");
         }
-        Err(caller.now.plus(SignInLimit::ONE_MORE))
+        until
     }
 
-    /// A place for hashing a password, at once or within a second: where many guess, that is how
-    /// often one becomes free, and whoever is refused at once only comes back at once.
+    /// Counts one more try of a password from the caller's address, and takes a place for hashing it:
+    /// at once, or as soon as there is one. Where a whole office comes at nine, that takes seconds, and
+    /// whoever is sent away only comes back at once.
     ///
     /// # Errors
-    /// [`Full`] if there is none then either.
-    pub(super) async fn place(
+    /// [`NoTurn`]; nothing is counted then.
+    pub(super) async fn turn(
         &self,
-        address: IpAddr,
+        caller: &Caller,
         known: Option<BrowserId>,
-    ) -> Result<Place, Full> {
-        if let Ok(place) = self.hashing.place(address, known) {
-            return Ok(place);
+    ) -> Result<Turn, NoTurn> {
+        let mut waiting = None;
+        let ticks = self.limit.patience().as_millis() / TICK.as_millis();
+        for tick in 0..=ticks {
+            match self.limit.begin(caller.address, caller.now) {
+                Begin::Now(tried) => match self.hashing.place(caller.address, known) {
+                    Ok(place) => return Ok(Turn { place, tried }),
+                    Err(Full) => tried.give_back(),
+                },
+                Begin::Later => {}
+                Begin::Refused(until) => return Err(NoTurn::Waiting(self.too_many(caller, until))),
+            }
+            if waiting.is_none() {
+                waiting = self.limit.wait(caller.address);
+            }
+            if waiting.is_none() || tick == ticks {
+                break;
+            }
+            tokio::time::sleep(TICK).await;
         }
-        tokio::time::sleep(PATIENCE).await;
-        self.hashing.place(address, known)
+        self.metrics.sign_in_turned_away("busy");
+        Err(NoTurn::Busy)
     }
 }
 
-/// How long somebody waits for a place before they are asked to come back.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// A try of a password that was counted, and the place in which it is hashed.
+pub(super) struct Turn {
+    /// Where it is hashed.
+    pub(super) place: Place,
+    /// To be given back if it turns out right.
+    pub(super) tried: Try,
+}
+
+/// Why no password is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoTurn {
+    /// Too many from this address have failed: none is read before this moment.
+    Waiting(Timestamp),
+    /// Too many come at once.
+    Busy,
+}
+
+/// How often it is looked whether there is one.
+const TICK: Duration = Duration::from_millis(100);
 
 impl fmt::Debug for Env {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

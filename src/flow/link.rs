@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::env::{Caller, Env, Given};
+use super::env::{Caller, Env, Given, NoTurn, Turn};
 use super::sign_in::broken;
 use super::visits::{Fresh, begin};
 use crate::domain::assurance::{Proof, Proofs};
@@ -79,13 +79,14 @@ pub async fn set_password(
     token: &Token,
     password: Password,
 ) -> Result<PasswordSet, Unavailable> {
-    if let Err(until) = env.admits(caller) {
-        return Ok(PasswordSet::Waiting { until });
-    }
+    let Turn { place, tried } = match env.turn(caller, None).await {
+        Ok(turn) => turn,
+        Err(NoTurn::Waiting(until)) => return Ok(PasswordSet::Waiting { until }),
+        Err(NoTurn::Busy) => return Ok(PasswordSet::Busy),
+    };
     let link = env.store.link(token.hash()).await?;
     let sets = |link: &Link| matches!(link.purpose, Purpose::SetPassword | Purpose::ResetPassword);
     let Some(link) = link.filter(sets) else { return Ok(PasswordSet::Dead) };
-    let Ok(place) = env.place(caller.address, None).await else { return Ok(PasswordSet::Busy) };
     let hash = place.hash(password).await.map_err(broken)?;
     let now = caller.now;
     let user = link.user;
@@ -117,5 +118,8 @@ pub async fn set_password(
             PasswordSet::Set(begin(env, caller, held, proofs, &fresh))
         })
         .await?;
+    if matches!(set, Some(PasswordSet::Set(_))) {
+        tried.give_back();
+    }
     Ok(set.unwrap_or(PasswordSet::Dead))
 }

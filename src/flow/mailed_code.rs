@@ -51,7 +51,10 @@ pub async fn send_code(
             if let Some(again) = lately.filter(|again| caller.now < *again) {
                 return Sent::Lately { again };
             }
-            if held.user.email().is_none() || !held.user.may_be_mailed(caller.now) {
+            if held.user.email().is_none() {
+                return Sent::Not;
+            }
+            if !held.user.may_be_mailed(caller.now) {
                 env.metrics.mailed("withheld");
                 return Sent::Not;
             }

@@ -1,7 +1,7 @@
 //! Changing one's own password.
 
 use super::admit::Visit;
-use super::env::{Caller, Env, Given};
+use super::env::{Caller, Env, Given, NoTurn, Turn};
 use super::sign_in::broken;
 use super::visits::{Fresh, go_on_alone, live_session};
 use crate::domain::event::What;
@@ -36,11 +36,13 @@ pub async fn change_password(
     visit: &Visit,
     password: Password,
 ) -> Result<Changed, Unavailable> {
-    if let Err(until) = env.admits(caller) {
-        return Ok(Changed::Waiting { until });
-    }
     let known = caller.known_to(&visit.user.user);
-    let Ok(place) = env.place(caller.address, known).await else { return Ok(Changed::Busy) };
+    // Nothing is guessed here: what is counted is the work, and that was done.
+    let Turn { place, tried: _counted } = match env.turn(caller, known).await {
+        Ok(turn) => turn,
+        Err(NoTurn::Waiting(until)) => return Ok(Changed::Waiting { until }),
+        Err(NoTurn::Busy) => return Ok(Changed::Busy),
+    };
     let hash = place.hash(password).await.map_err(broken)?;
     let fresh = Fresh::draw(env);
     let user = visit.session.user;

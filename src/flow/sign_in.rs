@@ -8,7 +8,7 @@
 //! Where strangers have taken every place, one is kept for a browser that this user has signed in
 //! with before.
 
-use super::env::{Caller, DeviceCookie, Env, Given};
+use super::env::{Caller, DeviceCookie, Env, Given, NoTurn, Turn};
 use super::visits::{Fresh, begin};
 use crate::domain::assurance::{Proof, Proofs};
 use crate::domain::device::{BrowserId, Presented};
@@ -48,20 +48,25 @@ pub async fn sign_in(
     login: &Login,
     password: Password,
 ) -> Result<SignIn, Unavailable> {
-    if let Err(until) = env.admits(caller) {
-        return Ok(SignIn::Waiting { until });
-    }
     let known = known_browser(env, caller, login).await?;
-    let Ok(place) = env.place(caller.address, known).await else { return Ok(SignIn::Busy) };
+    let Turn { place, tried } = match env.turn(caller, known).await {
+        Ok(turn) => turn,
+        Err(NoTurn::Waiting(until)) => return Ok(SignIn::Waiting { until }),
+        Err(NoTurn::Busy) => return Ok(SignIn::Busy),
+    };
     let target = env.store.target(login).await?;
     let charge = match charge(env, caller, &target, known).await? {
         Ok(charge) => charge,
         Err(until) => return Ok(SignIn::Waiting { until }),
     };
-    match target {
-        Target::User(user) => sign_in_user(env, caller, user, charge, password, place).await,
-        Target::Nobody(name) => refuse_nobody(env, caller, name, password, place).await,
+    let signed_in = match target {
+        Target::User(user) => sign_in_user(env, caller, user, charge, password, place).await?,
+        Target::Nobody(name) => refuse_nobody(env, caller, name, password, place).await?,
+    };
+    if matches!(signed_in, SignIn::Begun(_)) {
+        tried.give_back();
     }
+    Ok(signed_in)
 }
 
 /// The known browser that this is, of whoever is called so.

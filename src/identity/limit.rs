@@ -1,37 +1,89 @@
-//! How often one address may try to sign in.
+//! How often one address may fail to sign in.
+//!
+//! A try is counted before it is known to be right, and given back when it was: a whole office behind
+//! one address signs in as often as it likes, and whoever guesses a hundred times at once gets no
+//! further than one who guesses a hundred times in a row. The count is a leaky bucket (GCRA, as in
+//! ITU-T I.371): so many tries at once, which come back evenly over a minute.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
-use std::ops::Add;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-use governor::clock::{Clock, Reference};
-use governor::middleware::NoOpMiddleware;
-use governor::nanos::Nanos;
-use governor::state::keyed::DashMapStateStore;
-use governor::{Quota, RateLimiter};
 
 use crate::config::Limits;
 use crate::domain::time::Timestamp;
 
-/// Counts the posts of each address: so many at once, which come back evenly over a minute.
+/// Counts the tries of each address.
 ///
 /// What it knows of an address is forgotten when it no longer matters. When it knows too many at a
 /// time, those that come then share one count.
 pub struct SignInLimit {
-    limiter: RateLimiter<Source, DashMapStateStore<Source>, Given, NoOpMiddleware<Moment>>,
+    /// How long one try takes to come back, in microseconds.
+    one: u64,
+    posts: u64,
     known_at_most: usize,
-    sweep_at: AtomicUsize,
+    patience: Duration,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    by: HashMap<Source, Count>,
+    sweep_at: usize,
+    /// How many wait, from whatever address.
+    waiting: usize,
+}
+
+/// The tries of one address.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    /// When all of them have come back, in microseconds.
+    empty_at: u64,
+    /// How many of them may turn out right.
+    under_way: u32,
+    /// How many wait until it is known what becomes of these, or for a place.
+    waiting: u32,
+}
+
+/// What becomes of a try that is to begin.
+#[derive(Debug)]
+pub enum Begin {
+    /// It begins, and is counted.
+    Now(Try),
+    /// There were too many, but some are under way that may be given back.
+    Later,
+    /// There were too many: the next one begins at this moment.
+    Refused(Timestamp),
+}
+
+/// A try that was counted. It stays so unless it is given back.
+#[derive(Debug)]
+pub struct Try {
+    limit: Arc<SignInLimit>,
+    source: Source,
+}
+
+/// Room to wait in, given back when it is dropped.
+#[derive(Debug)]
+pub struct Waiting {
+    limit: Arc<SignInLimit>,
+    source: Source,
 }
 
 impl SignInLimit {
-    /// The sign-in posts of one address in a minute, unless the operator says otherwise.
+    /// The tries of one address in a minute that may fail, unless the operator says otherwise.
     pub const A_MINUTE: NonZeroU32 = NonZeroU32::new(30).unwrap();
 
-    /// How soon one more post is taken of an address that has had its share.
-    pub const ONE_MORE: Duration = Duration::from_secs(2);
+    /// How long somebody waits for their turn before they are asked to come back: three hundred sign-ins
+    /// at once are done within ten seconds where one thread hashes.
+    pub const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// How many may wait at a time, and how many of one address. Each costs a few kilobytes.
+    pub const WAITING_AT_MOST: usize = 1_024;
+    /// See [`SignInLimit::WAITING_AT_MOST`].
+    pub const WAITING_OF_ONE: u32 = 512;
 
     /// As many addresses are known at a time; each costs about a hundred bytes.
     const KNOWN_AT_MOST: usize = 100_000;
@@ -41,34 +93,81 @@ impl SignInLimit {
         Self::a_minute(NonZeroU32::new(limits.sign_in_posts).unwrap_or(NonZeroU32::MIN))
     }
 
-    /// Allows `posts` a minute.
+    /// Allows `posts` a minute to fail.
     pub fn a_minute(posts: NonZeroU32) -> Self {
         Self::knowing(posts, Self::KNOWN_AT_MOST)
     }
 
     fn knowing(posts: NonZeroU32, known_at_most: usize) -> Self {
-        Self {
-            limiter: RateLimiter::dashmap_with_clock(Quota::per_minute(posts), Given::default()),
-            known_at_most,
-            sweep_at: AtomicUsize::new(FIRST_SWEEP.min(known_at_most)),
-        }
+        let posts = u64::from(posts.get());
+        let counts = Counts { sweep_at: FIRST_SWEEP.min(known_at_most), ..Counts::default() };
+        let (one, patience) = (MINUTE / posts, Self::PATIENCE);
+        Self { one, posts, known_at_most, patience, counts: Mutex::new(counts) }
     }
 
-    /// Whether one more post from `address` is taken, which is counted; those that are not taken
-    /// are not counted either.
-    pub fn admits(&self, address: IpAddr, now: Timestamp) -> bool {
-        self.limiter.clock().set(now);
-        self.limiter.check_key(&self.counted_as(Source::of(address))).is_ok()
+    /// The same, where nobody waits for longer than this.
+    #[must_use]
+    pub fn waiting_for(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
-    fn counted_as(&self, source: Source) -> Source {
-        let known = self.limiter.len();
-        if known >= self.sweep_at.load(Ordering::Relaxed) {
-            self.limiter.retain_recent();
-            let next = (self.limiter.len() * 2).clamp(FIRST_SWEEP, self.known_at_most.max(1));
-            self.sweep_at.store(next, Ordering::Relaxed);
+    /// How long somebody waits for their turn.
+    pub fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    /// Begins one more try from `address`, if there were not too many. One that does not begin is not
+    /// counted.
+    pub fn begin(self: &Arc<Self>, address: IpAddr, now: Timestamp) -> Begin {
+        let now = micros(now);
+        let mut counts = self.counts();
+        let source = self.counted_as(&mut counts, Source::of(address), now);
+        let count = counts.by.entry(source).or_default();
+        let full_at = count.empty_at.saturating_sub(self.one * (self.posts - 1));
+        if full_at > now {
+            return match count.under_way {
+                0 => Begin::Refused(Timestamp::from_millis(full_at.div_ceil(1_000))),
+                _ => Begin::Later,
+            };
         }
-        if self.limiter.len() < self.known_at_most { source } else { Source::Crowd }
+        count.empty_at = count.empty_at.max(now) + self.one;
+        count.under_way += 1;
+        Begin::Now(Try { limit: Arc::clone(self), source })
+    }
+
+    /// Room to wait in for one more from `address`. `None`: so many wait already.
+    pub fn wait(self: &Arc<Self>, address: IpAddr) -> Option<Waiting> {
+        let mut counts = self.counts();
+        if counts.waiting >= Self::WAITING_AT_MOST {
+            return None;
+        }
+        // It is known: something of it was counted just now, or it is one of a crowd.
+        let source = Source::of(address);
+        let source = if counts.by.contains_key(&source) { source } else { Source::Crowd };
+        let count = counts.by.entry(source).or_default();
+        if count.waiting >= Self::WAITING_OF_ONE {
+            return None;
+        }
+        count.waiting += 1;
+        counts.waiting += 1;
+        Some(Waiting { limit: Arc::clone(self), source })
+    }
+
+    fn counted_as(&self, counts: &mut Counts, source: Source, now: u64) -> Source {
+        if counts.by.len() >= counts.sweep_at {
+            counts.by.retain(|_, count| {
+                count.empty_at > now || count.under_way > 0 || count.waiting > 0
+            });
+            let next = counts.by.len() * 2;
+            counts.sweep_at = next.clamp(FIRST_SWEEP, self.known_at_most.max(FIRST_SWEEP));
+        }
+        let room = counts.by.len() < self.known_at_most || counts.by.contains_key(&source);
+        if room { source } else { Source::Crowd }
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        // Nothing that can panic happens under the lock.
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -78,9 +177,36 @@ impl Default for SignInLimit {
     }
 }
 
+impl Try {
+    /// It was right, or nothing of it was read: it counts no longer, and that alone is forgotten.
+    pub fn give_back(self) {
+        if let Some(count) = self.limit.counts().by.get_mut(&self.source) {
+            count.empty_at = count.empty_at.saturating_sub(self.limit.one);
+        }
+    }
+}
+
+impl Drop for Try {
+    fn drop(&mut self) {
+        if let Some(count) = self.limit.counts().by.get_mut(&self.source) {
+            count.under_way = count.under_way.saturating_sub(1);
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let mut counts = self.limit.counts();
+        counts.waiting = counts.waiting.saturating_sub(1);
+        if let Some(count) = counts.by.get_mut(&self.source) {
+            count.waiting = count.waiting.saturating_sub(1);
+        }
+    }
+}
+
 impl fmt::Debug for SignInLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SignInLimit").finish_non_exhaustive()
+        f.debug_struct("SignInLimit").field("posts", &self.posts).finish_non_exhaustive()
     }
 }
 
@@ -105,45 +231,11 @@ impl Source {
     }
 }
 
-/// The clock that the limiter reads: it shows what it was given last, and never goes back.
-#[derive(Debug, Default)]
-struct Given(AtomicU64);
-
-impl Given {
-    fn set(&self, now: Timestamp) {
-        self.0.fetch_max(now.millis(), Ordering::Relaxed);
-    }
+fn micros(at: Timestamp) -> u64 {
+    at.millis().saturating_mul(1_000)
 }
 
-impl Clock for Given {
-    type Instant = Moment;
-
-    fn now(&self) -> Moment {
-        Moment(Duration::from_millis(self.0.load(Ordering::Relaxed)))
-    }
-}
-
-/// Time since the epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Moment(Duration);
-
-impl Add<Nanos> for Moment {
-    type Output = Self;
-
-    fn add(self, span: Nanos) -> Self {
-        Self(self.0 + Duration::from(span))
-    }
-}
-
-impl Reference for Moment {
-    fn duration_since(&self, earlier: Self) -> Nanos {
-        self.0.saturating_sub(earlier.0).into()
-    }
-
-    fn saturating_sub(&self, span: Nanos) -> Self {
-        Self(self.0.checked_sub(span.into()).unwrap_or(self.0))
-    }
-}
+const MINUTE: u64 = 60_000_000;
 
 /// Fewer addresses than these are not worth sweeping.
 const FIRST_SWEEP: usize = 1_024;
@@ -156,22 +248,86 @@ mod tests {
         Timestamp::from_secs(1_800_000_000 + seconds)
     }
 
-    fn posts(limit: &SignInLimit, address: &str, now: Timestamp) -> usize {
-        (0..100).filter(|_| limit.admits(address.parse().unwrap(), now)).count()
+    fn limit() -> Arc<SignInLimit> {
+        Arc::new(SignInLimit::a_minute(SignInLimit::A_MINUTE))
+    }
+
+    /// Whether one more begins, and fails.
+    fn fails(limit: &Arc<SignInLimit>, address: IpAddr, now: Timestamp) -> bool {
+        matches!(limit.begin(address, now), Begin::Now(_))
+    }
+
+    /// How many of a hundred fail before one is refused.
+    fn posts(limit: &Arc<SignInLimit>, address: &str, now: Timestamp) -> usize {
+        (0..100).filter(|_| fails(limit, address.parse().unwrap(), now)).count()
+    }
+
+    fn office() -> IpAddr {
+        "192.0.2.1".parse().unwrap()
     }
 
     #[test]
-    fn an_address_may_try_thirty_times_a_minute() {
-        let limit = SignInLimit::default();
+    fn an_address_may_fail_thirty_times_a_minute() {
+        let limit = limit();
         assert_eq!(posts(&limit, "192.0.2.1", at(0)), 30);
         assert_eq!(posts(&limit, "192.0.2.1", at(1)), 0);
         assert_eq!(posts(&limit, "192.0.2.1", at(2)), 1);
         assert_eq!(posts(&limit, "192.0.2.1", at(62)), 30);
+        let refused = limit.begin(office(), at(62));
+        assert!(matches!(refused, Begin::Refused(until) if until == at(64)), "{refused:?}");
+    }
+
+    #[test]
+    fn what_was_right_is_given_back_and_nothing_else_is() {
+        let limit = limit();
+        for _ in 0..1_000 {
+            let Begin::Now(right) = limit.begin(office(), at(0)) else { panic!("refused") };
+            right.give_back();
+        }
+        assert_eq!(posts(&limit, "192.0.2.1", at(0)), 30);
+        let limit = self::limit();
+        assert!((0..29).all(|_| fails(&limit, office(), at(0))));
+        let Begin::Now(right) = limit.begin(office(), at(0)) else { panic!("refused") };
+        right.give_back();
+        assert_eq!(posts(&limit, "192.0.2.1", at(0)), 1, "a success forgives no failure");
+    }
+
+    #[test]
+    fn who_comes_while_others_are_under_way_waits_for_what_becomes_of_them() {
+        let limit = limit();
+        let begin = || limit.begin(office(), at(0));
+        let mut under_way: Vec<Begin> = (0..30).map(|_| begin()).collect();
+        assert!(matches!(begin(), Begin::Later), "they may all be right");
+        let Some(Begin::Now(right)) = under_way.pop() else { panic!("none is under way") };
+        right.give_back();
+        let next = begin();
+        assert!(matches!(next, Begin::Now(_)));
+        assert!(matches!(begin(), Begin::Later));
+        drop((next, under_way));
+        assert!(matches!(begin(), Begin::Refused(_)), "they were all wrong");
+    }
+
+    #[test]
+    fn no_more_wait_than_there_is_room_for_and_one_address_takes_half_of_it() {
+        let limit = limit();
+        let others: IpAddr = "192.0.2.2".parse().unwrap();
+        let third: IpAddr = "192.0.2.3".parse().unwrap();
+        for address in [office(), others, third] {
+            assert!(fails(&limit, address, at(0)));
+        }
+        let room = |address| (0..2_000).map_while(|_| limit.wait(address)).collect::<Vec<_>>();
+        let first = room(office());
+        assert_eq!(first.len(), 512);
+        let second = room(others);
+        assert_eq!(second.len(), 512);
+        assert!(limit.wait(third).is_none());
+        drop(first);
+        assert!(limit.wait(third).is_some());
     }
 
     #[test]
     fn other_addresses_have_counts_of_their_own() {
-        let limit = SignInLimit::default();
+        let limit = limit();
         assert_eq!(posts(&limit, "192.0.2.1", at(0)), 30);
         assert_eq!(posts(&limit, "192.0.2.2", at(0)), 30);
         assert_eq!(posts(&limit, "::ffff:192.0.2.2", at(0)), 0);
@@ -179,7 +335,7 @@ mod tests {
 
     #[test]
     fn an_ipv6_household_counts_as_one() {
-        let limit = SignInLimit::default();
+        let limit = limit();
         assert_eq!(posts(&limit, "2001:db8:0:1::1", at(0)), 30);
         assert_eq!(posts(&limit, "2001:db8:0:1:ffff::2", at(0)), 0);
         assert_eq!(posts(&limit, "2001:db8:0:2::1", at(0)), 30);
@@ -187,7 +343,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_goes_back_gives_no_tries_back() {
-        let limit = SignInLimit::default();
+        let limit = limit();
         assert_eq!(posts(&limit, "192.0.2.1", at(100)), 30);
         assert_eq!(posts(&limit, "192.0.2.1", at(0)), 0);
         assert_eq!(posts(&limit, "192.0.2.1", at(100)), 0);
@@ -195,11 +351,11 @@ mod tests {
 
     #[test]
     fn a_flood_of_addresses_fills_no_memory_and_shares_one_count() {
-        let limit = SignInLimit::knowing(SignInLimit::A_MINUTE, 2_000);
+        let limit = Arc::new(SignInLimit::knowing(SignInLimit::A_MINUTE, 2_000));
         let flood = (0..5_000_u32).map(|n| IpAddr::V4(Ipv4Addr::from(n)));
-        assert_eq!(flood.filter(|address| limit.admits(*address, at(0))).count(), 2_000 + 30);
-        assert!(limit.limiter.len() <= 2_001);
+        assert_eq!(flood.filter(|address| fails(&limit, *address, at(0))).count(), 2_000 + 30);
+        assert!(limit.counts().by.len() <= 2_001);
         assert_eq!(posts(&limit, "192.0.2.1", at(90)), 30);
-        assert!(limit.limiter.len() < 10, "those who are quiet are forgotten");
+        assert!(limit.counts().by.len() < 10, "those who are quiet are forgotten");
     }
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-pub use limit::SignInLimit;
+pub use limit::{Begin, SignInLimit, Try};
 
 use crate::domain::device::BrowserId;
 use crate::domain::digest::{Digest, Effort};

@@ -18,7 +18,7 @@ fn flood(gate: &Gate) -> Vec<Place> {
 
 #[tokio::test]
 async fn in_a_flood_a_known_browser_signs_in_and_a_stranger_is_turned_away_for_nothing() {
-    let gate = Gate::new();
+    let gate = Gate::impatient();
     gate.knows("ada").await;
     let mut home = gate.browser();
     home.signs_in("ada").await.signs_out().await;
@@ -48,7 +48,7 @@ async fn in_a_flood_a_known_browser_signs_in_and_a_stranger_is_turned_away_for_n
 
 #[tokio::test]
 async fn in_a_flood_the_cookie_of_one_person_keeps_no_place_for_another() {
-    let gate = Gate::new();
+    let gate = Gate::impatient();
     gate.knows("mallory").await;
     gate.knows("ada").await;
     let mut browser = gate.browser();
@@ -62,7 +62,7 @@ async fn in_a_flood_the_cookie_of_one_person_keeps_no_place_for_another() {
 
 #[tokio::test]
 async fn in_a_flood_a_cookie_that_the_user_has_forgotten_keeps_no_place() {
-    let gate = Gate::new();
+    let gate = Gate::impatient();
     gate.knows("ada").await;
     let mut first = gate.browser();
     first.signs_in("ada").await.signs_out().await;
@@ -73,4 +73,73 @@ async fn in_a_flood_a_cookie_that_the_user_has_forgotten_keeps_no_place() {
     }
     let _strangers = flood(&gate);
     assert_eq!(first.signs_in("ada").await.status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn three_hundred_people_behind_one_address_sign_in_within_five_minutes_ten_tabs_each() {
+    let gate = Gate::taking(30);
+    let people: Vec<String> = (0..300).map(|number| format!("person{number}")).collect();
+    for name in &people {
+        gate.knows(name).await;
+    }
+    let office = gate.browser().address;
+    for (number, name) in people.iter().enumerate() {
+        let mut browser = gate.browser();
+        browser.address = office;
+        browser.signs_in(name).await;
+        assert_eq!(browser.status, StatusCode::SEE_OTHER, "{name}: {}", browser.page);
+        for _ in 0..10 {
+            assert!(browser.opens("/orders").await.passed.is_some());
+        }
+        // One in ten mistypes once.
+        if number % 10 == 0 {
+            browser.signs_in_with(name, "not the password").await;
+            assert_eq!(browser.status, StatusCode::UNPROCESSABLE_ENTITY, "{name}");
+        }
+        gate.waits(std::time::Duration::from_secs(1));
+    }
+    assert!(gate.now() <= crate::gate::START.plus(std::time::Duration::from_mins(5)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_hundred_who_sign_in_at_the_same_moment_all_get_in() {
+    let gate = Gate::taking(30);
+    let people: Vec<String> = (0..300).map(|number| format!("person{number}")).collect();
+    for name in &people {
+        gate.knows(name).await;
+    }
+    let office = gate.browser().address;
+    let all = people.into_iter().map(|name| {
+        let mut browser = gate.browser();
+        browser.address = office;
+        tokio::spawn(async move { browser.signs_in(&name).await.status })
+    });
+    let all: Vec<_> = all.collect();
+    for one in all {
+        assert_eq!(one.await.unwrap(), StatusCode::SEE_OTHER);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_hundred_guesses_at_once_from_one_address_thirty_are_read() {
+    let gate = Gate::taking(30);
+    for number in 0..100 {
+        gate.knows(&format!("person{number}")).await;
+    }
+    let (hashed, from) = (gate.hashed.load(Ordering::SeqCst), gate.browser().address);
+    let all: Vec<_> = (0..100)
+        .map(|number| {
+            let mut browser = gate.browser();
+            browser.address = from;
+            tokio::spawn(async move {
+                browser.signs_in_with(&format!("person{number}"), "wrong").await.status
+            })
+        })
+        .collect();
+    let mut refused = 0;
+    for one in all {
+        refused += usize::from(one.await.unwrap() == StatusCode::TOO_MANY_REQUESTS);
+    }
+    assert_eq!(gate.hashed.load(Ordering::SeqCst) - hashed, 30);
+    assert_eq!(refused, 70);
 }

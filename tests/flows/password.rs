@@ -96,7 +96,7 @@ async fn a_password_made_of_the_full_name_is_told_so() {
 
 #[tokio::test]
 async fn a_new_password_costs_no_more_hashing_than_one_address_may_have() {
-    let gate = Gate::taking(4);
+    let gate = Gate::taking(3);
     gate.knows("ada").await;
     let mut browser = gate.browser();
     browser.signs_in("ada").await;

@@ -151,10 +151,18 @@ impl Gate {
         Self::furnished(&mailing(), Arc::new(Memory::new()), posts, Cost::LEAST)
     }
 
+    /// A gateway where nobody waits for a place to be hashed in.
+    pub(crate) fn impatient() -> Self {
+        let limit = SignInLimit::a_minute(10_000.try_into().unwrap());
+        let limit = limit.waiting_for(Duration::ZERO);
+        Self::furnished_with(CONFIG, Arc::new(Memory::new()), limit, Cost::LEAST, |store| store)
+    }
+
     /// A gateway that remembers no more failures of passwords than this.
     pub(crate) fn remembering(failures: usize) -> Self {
         let records = Arc::new(Memory::new());
-        Self::furnished_with(CONFIG, records, 10_000, Cost::LEAST, |store| {
+        let limit = SignInLimit::a_minute(10_000.try_into().unwrap());
+        Self::furnished_with(CONFIG, records, limit, Cost::LEAST, |store| {
             store.remembering_failures(failures)
         })
     }
@@ -165,13 +173,14 @@ impl Gate {
     }
 
     fn furnished(config: &str, records: Arc<dyn Records>, posts: u32, cost: Cost) -> Self {
-        Self::furnished_with(config, records, posts, cost, |store| store)
+        let limit = SignInLimit::a_minute(posts.try_into().unwrap());
+        Self::furnished_with(config, records, limit, cost, |store| store)
     }
 
     fn furnished_with(
         config: &str,
         records: Arc<dyn Records>,
-        posts: u32,
+        limit: SignInLimit,
         cost: Cost,
         with: impl FnOnce(Store) -> Store,
     ) -> Self {
@@ -198,7 +207,7 @@ impl Gate {
             since: Arc::default(),
             store: Arc::new(store),
             hashing: Arc::new(counting),
-            limit: Arc::new(SignInLimit::a_minute(posts.try_into().unwrap())),
+            limit: Arc::new(limit),
             lines: Arc::default(),
             witness: Arc::default(),
             metrics: Arc::new(Metrics::new("0")),
