@@ -27,6 +27,7 @@ pub struct Metrics {
     letters: Family<Letter, Counter>,
     turned_away: Family<TurnedAway, Counter>,
     sign_ins_turned_away: Family<TurnedAway, Counter>,
+    log_lines_left_out: Counter,
     ended: Counter,
     reviewed: Counter,
     connections: Gauge,
@@ -133,6 +134,12 @@ impl Metrics {
             "Connections and requests for which there was no room or time, by the limit that they met",
             turned_away.clone(),
         );
+        let log_lines_left_out = Counter::default();
+        registry.register(
+            "log_lines_left_out",
+            "Lines that were not written into the log because there were too many of one kind",
+            log_lines_left_out.clone(),
+        );
         let sign_ins_turned_away = Family::default();
         registry.register(
             "sign_ins_turned_away",
@@ -217,6 +224,7 @@ impl Metrics {
             letters,
             turned_away,
             sign_ins_turned_away,
+            log_lines_left_out,
             ended,
             reviewed,
             connections,
@@ -276,6 +284,11 @@ impl Metrics {
     /// they met.
     pub fn turned_away_many(&self, limit: &'static str, many: u64) {
         self.turned_away.get_or_create(&TurnedAway { limit: Word(limit) }).inc_by(many);
+    }
+
+    /// Counts lines that were not written into the log.
+    pub fn log_lines_left_out(&self, lines: u64) {
+        self.log_lines_left_out.inc_by(lines);
     }
 
     /// Counts a password that was not read: `sign_in_posts`, or `busy`.

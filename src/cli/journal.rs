@@ -16,12 +16,14 @@ use serde_json::json;
 use super::api::written;
 use crate::config::EventsTo;
 use crate::domain::event::{Event, Whom};
+use crate::flow::env::{Line, Lines};
 
 /// Writes events.
 #[derive(Debug)]
 pub(super) struct Journal {
     lines: Mutex<Option<Sender<Order>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
+    throttle: Lines,
 }
 
 enum Order {
@@ -39,7 +41,8 @@ impl Journal {
         let (sender, orders) = channel();
         let writer =
             thread::Builder::new().name("events".to_owned()).spawn(move || write(&orders))?;
-        let journal = Self { lines: Mutex::new(Some(sender)), writer: Mutex::new(Some(writer)) };
+        let (lines, writer) = (Mutex::new(Some(sender)), Mutex::new(Some(writer)));
+        let journal = Self { lines, writer, throttle: Lines::default() };
         journal.write_to(to);
         Ok(journal)
     }
@@ -49,9 +52,22 @@ impl Journal {
         self.order(Order::To(to.clone()));
     }
 
-    /// Writes an event about the user called `name`, if it is about one.
+    /// Writes an event about the user called `name`, if it is about one. Of those about names that
+    /// nobody has one is written in a second, with how many were left out since the last: strangers
+    /// can cause as many as they like.
     pub(super) fn tell(&self, event: &Event, name: Option<&str>) {
-        self.order(Order::Line(line(event, name)));
+        let left_out = match &event.whom {
+            Whom::User(_) | Whom::Strangers(_) => 0,
+            Whom::Nobody(_) => match self.throttle.due(Line::UnknownName, event.at) {
+                Some(left_out) => left_out,
+                None => return,
+            },
+        };
+        let mut line = line(event, name);
+        if left_out > 0 {
+            line["left_out"] = left_out.into();
+        }
+        self.order(Order::Line(line.to_string()));
     }
 
     fn order(&self, order: Order) {
@@ -72,7 +88,7 @@ impl Journal {
     }
 }
 
-fn line(event: &Event, name: Option<&str>) -> String {
+fn line(event: &Event, name: Option<&str>) -> serde_json::Value {
     let mut line = json!({
         "at": written(event.at),
         "event": event.what.name(),
@@ -84,6 +100,7 @@ fn line(event: &Event, name: Option<&str>) -> String {
             line["user_id"] = id.to_string().into();
         }
         Whom::Nobody(hash) => line["unknown_name"] = format!("{hash:016x}").into(),
+        Whom::Strangers(times) => line["times"] = (*times).into(),
     }
     if let Some(from) = event.from {
         line["from"] = from.to_string().into();
@@ -91,7 +108,7 @@ fn line(event: &Event, name: Option<&str>) -> String {
     if let Some(by) = &event.by {
         line["by"] = by.as_str().into();
     }
-    line.to_string()
+    line
 }
 
 enum Sink {
@@ -143,6 +160,39 @@ mod tests {
     use crate::domain::event::What;
     use crate::domain::time::Timestamp;
     use crate::domain::user::UserId;
+
+    #[test]
+    fn what_strangers_cause_is_one_line_in_a_second_and_says_how_many_were_left_out() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("events");
+        let journal = Journal::start(&EventsTo::File(file.clone())).unwrap();
+        let event = |whom, millis| Event {
+            at: Timestamp::from_millis(millis),
+            whom,
+            what: What::PasswordRefused,
+            from: None,
+            by: None,
+            agent: None,
+        };
+        for millis in 0..3_000 {
+            journal.tell(&event(Whom::Nobody(millis), 1_000_000 + millis), None);
+        }
+        for _ in 0..50 {
+            let whom = Whom::User(UserId::from([1; 16]));
+            journal.tell(&event(whom, 1_000_000), Some("ada"));
+        }
+        journal.end();
+        let text = std::fs::read_to_string(file).unwrap();
+        let lines = || text.lines().map(|line| serde_json::from_str(line).unwrap());
+        let strangers: Vec<serde_json::Value> =
+            lines().filter(|line: &serde_json::Value| line["unknown_name"].is_string()).collect();
+        assert_eq!(strangers.len(), 3);
+        assert_eq!(
+            (&strangers[0]["left_out"], &strangers[2]["left_out"]),
+            (&().into(), &999.into())
+        );
+        assert_eq!(lines().filter(|line| line["user"] == "ada").count(), 50, "people's are exact");
+    }
 
     #[test]
     fn every_event_is_a_line_and_a_file_that_was_moved_away_is_made_anew() {

@@ -1,15 +1,22 @@
 //! The log: lines for people, or one JSON object each for machines, on standard error.
 
+mod throttle;
+
 use std::io::{self, IsTerminal};
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::FilterExt;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, fmt, registry};
+
+use throttle::Throttle;
+pub(super) use throttle::left_out;
 
 use crate::config::{Log, LogFormat};
 
 /// Starts the log. Whoever has started one already keeps theirs.
 pub(super) fn start(log: Log) {
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter(log))
+    let lines = fmt::layer()
         .with_writer(io::stderr)
         // It would say on standard error that standard error is gone, and panic in the middle of
         // a deed.
@@ -17,9 +24,12 @@ pub(super) fn start(log: Log) {
         .with_target(false);
     // On a terminal it is as NO_COLOR says; in a file, colours are dirt.
     let lines = if io::stderr().is_terminal() { lines } else { lines.with_ansi(false) };
+    let filter = filter(log).and(Throttle::default());
     let started = match log.format {
-        LogFormat::Text => lines.try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+        LogFormat::Text => registry().with(lines.with_filter(filter)).try_init(),
+        LogFormat::Json => {
+            registry().with(lines.json().flatten_event(true).with_filter(filter)).try_init()
+        }
     };
     // A test or a library around us may log in its own way.
     drop(started);

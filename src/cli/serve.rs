@@ -565,6 +565,11 @@ async fn believe_clock(env: &Arc<Env>, accept: bool) -> Result<(), NotStarted> {
 async fn note_time(env: Arc<Env>) {
     loop {
         tokio::time::sleep(NOTE_TIME_EVERY).await;
+        let left_out = super::log::left_out();
+        if left_out > 0 {
+            env.metrics.log_lines_left_out(left_out);
+            tracing::warn!(left_out, "log lines were left out: too many of one kind");
+        }
         let noted = match env.now() {
             Ok(now) => env.store.note_time(now).await,
             Err(error) => Err(error),
@@ -576,7 +581,7 @@ async fn note_time(env: Arc<Env>) {
     }
 }
 
-/// Takes out what has run out, now and every hour.
+/// Takes out what has run out, now and every few minutes.
 async fn sweep(env: Arc<Env>) {
     loop {
         let swept = match env.now() {
@@ -675,7 +680,7 @@ const OPENED_AGAIN: Duration = Duration::from_secs(5);
 const A_MOMENT: Duration = Duration::from_millis(400);
 /// For the store, the log, listeners and commands.
 const SPARE_FILES: u64 = 64;
-const SWEEP_EVERY: Duration = Duration::from_hours(1);
+const SWEEP_EVERY: Duration = Duration::from_mins(5);
 const NOTE_PROGRESS_EVERY: Duration = Duration::from_secs(5);
 const NOTE_TIME_EVERY: Duration = Duration::from_mins(1);
 /// How long threads get to notice the end, after the requests.

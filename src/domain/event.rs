@@ -43,6 +43,9 @@ pub enum Whom {
     /// A name that no user has, as the first bytes of its keyed hash: people type passwords there.
     #[n(1)]
     Nobody(#[n(0)] u64),
+    /// Names that no user has, all together: it happened so many times in the hour that began then.
+    #[n(2)]
+    Strangers(#[n(0)] u64),
 }
 
 /// What happened.

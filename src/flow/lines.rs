@@ -24,6 +24,8 @@ pub enum Line {
     CutOff,
     /// Bytes of which no request can be read.
     Unread,
+    /// What happened to a name that nobody has.
+    UnknownName,
 }
 
 /// Lets one line of a kind through in a second, and counts the rest.
@@ -37,6 +39,7 @@ pub struct Lines {
     busy: Tally,
     cut_off: Tally,
     unread: Tally,
+    unknown_name: Tally,
 }
 
 #[derive(Debug, Default)]
@@ -61,6 +64,7 @@ impl Lines {
             Line::Busy => &self.busy,
             Line::CutOff => &self.cut_off,
             Line::Unread => &self.unread,
+            Line::UnknownName => &self.unknown_name,
         };
         let next = now.plus(Self::EVERY).millis();
         let is_due = |was: u64| (was <= now.millis()).then_some(next);

@@ -15,12 +15,24 @@ use crate::policy::Request;
 /// Remembers decisions.
 #[derive(Debug, Default)]
 pub struct Witness {
+    /// Of people who were known, and of all others: a flood of strangers turns nobody's over.
     refusals: Mutex<VecDeque<Refusal>>,
+    strangers: Mutex<Strangers>,
     watched: Mutex<HashMap<Watched, Seen>>,
     recent: Mutex<VecDeque<Recent>>,
     /// The second in which something was remembered last, and how much in it.
     second: AtomicU64,
     in_it: AtomicU64,
+}
+
+/// Refusals of whoever nobody knows.
+#[derive(Debug, Default)]
+struct Strangers {
+    kept: VecDeque<Refusal>,
+    /// The second of the last one, and how many of it are kept, in all and for each address.
+    second: u64,
+    in_it: usize,
+    of_address: HashMap<IpAddr, usize>,
 }
 
 /// Somebody was refused.
@@ -97,8 +109,12 @@ impl Refusal {
 }
 
 impl Witness {
-    /// How many refusals are remembered.
+    /// How many refusals are remembered of people who were known, and as many of strangers.
     pub const REFUSALS: usize = 10_000;
+    /// Of how many strangers one second is remembered, and how many of one address.
+    pub const STRANGERS_OF_A_SECOND: usize = 50;
+    /// See [`Witness::STRANGERS_OF_A_SECOND`].
+    pub const OF_AN_ADDRESS: usize = 5;
     /// How many kinds of watched verdicts are counted.
     pub const WATCHED: usize = 10_000;
     /// How many requests are remembered, and how many of one second: a thousand of a busy one would
@@ -109,13 +125,36 @@ impl Witness {
 
     /// Remembers a refusal.
     pub fn refused(&self, refusal: Refusal) {
-        push(&mut held(&self.refusals), refusal, Self::REFUSALS);
+        if refusal.user.is_some() {
+            push(&mut held(&self.refusals), refusal, Self::REFUSALS);
+            return;
+        }
+        let mut strangers = held(&self.strangers);
+        let second = refusal.at.seconds();
+        if strangers.second != second {
+            strangers.second = second;
+            strangers.in_it = 0;
+            strangers.of_address.clear();
+        }
+        if strangers.in_it >= Self::STRANGERS_OF_A_SECOND {
+            return;
+        }
+        let of_address = strangers.of_address.entry(refusal.from).or_default();
+        if *of_address >= Self::OF_AN_ADDRESS {
+            return;
+        }
+        *of_address += 1;
+        strangers.in_it += 1;
+        push(&mut strangers.kept, refusal, Self::REFUSALS);
     }
 
     /// The refusal with this reference, if it is remembered.
     pub fn why(&self, reference: &str) -> Option<Refusal> {
-        let refusals = held(&self.refusals);
-        refusals.iter().rev().find(|refusal| refusal.reference == reference).cloned()
+        fn find(refusals: &VecDeque<Refusal>, reference: &str) -> Option<Refusal> {
+            refusals.iter().rev().find(|refusal| refusal.reference == reference).cloned()
+        }
+        let known = find(&held(&self.refusals), reference);
+        known.or_else(|| find(&held(&self.strangers).kept, reference))
     }
 
     /// Counts what would have been.
@@ -185,7 +224,7 @@ mod tests {
             reference: format!("r{n}"),
             at: Timestamp::from_secs(1),
             from: IpAddr::from([192, 0, 2, 1]),
-            user: None,
+            user: Some("ada".to_owned()),
             app: Some("crm".to_owned()),
             method: "GET".to_owned(),
             path: "/closed/".to_owned(),
@@ -202,6 +241,29 @@ mod tests {
         assert_eq!(witness.why("r0"), None);
         assert_eq!(witness.why("r1"), Some(refusal(1)));
         assert_eq!(witness.why("elsewhere"), None);
+    }
+
+    #[test]
+    fn a_flood_of_strangers_turns_over_no_refusal_of_somebody_who_was_known_and_few_of_others() {
+        let witness = Witness::default();
+        witness.refused(refusal(0));
+        let stranger = |n: usize, address: u32, second| Refusal {
+            reference: format!("s{n}"),
+            at: Timestamp::from_secs(second),
+            from: IpAddr::from(address.to_be_bytes()),
+            user: None,
+            ..refusal(n)
+        };
+        witness.refused(stranger(0, 1, 1));
+        for n in 1..=20_000 {
+            // From one address, and then from everywhere.
+            witness.refused(stranger(n, if n < 10_000 { 1 } else { u32::try_from(n).unwrap() }, 2));
+        }
+        assert_eq!(witness.why("r0"), Some(refusal(0)));
+        assert!(witness.why("s0").is_some());
+        let kept = (1..=20_000).filter(|n| witness.why(&format!("s{n}")).is_some()).count();
+        assert_eq!(kept, Witness::STRANGERS_OF_A_SECOND);
+        assert!(witness.why("s5").is_some() && witness.why("s6").is_none());
     }
 
     #[test]

@@ -363,6 +363,8 @@ fn an_event_is_read_as_it_was_written() {
     is_as_it_was(&user, include_str!("golden/event-user-1.hex"));
     let agent = seen().agent;
     is_as_it_was(&Event { agent, ..user }, include_str!("golden/event-user-2.hex"));
+    let strangers = event(Whom::Strangers(70_000), None, None);
+    is_as_it_was(&strangers, include_str!("golden/event-strangers-1.hex"));
     let nobody = event(Whom::Nobody(9), Some("2001:db8::1"), Some("root"));
     is_as_it_was(&nobody, include_str!("golden/event-nobody-1.hex"));
 }
@@ -432,6 +434,7 @@ fn print_records() {
             "event-nobody",
             minicbor::to_vec(event(Whom::Nobody(9), Some("2001:db8::1"), Some("root"))).unwrap(),
         ),
+        ("event-strangers", minicbor::to_vec(event(Whom::Strangers(70_000), None, None)).unwrap()),
         ("failures", minicbor::to_vec(failures()).unwrap()),
     ] {
         println!("{name} {}", HEXLOWER.encode(&bytes));

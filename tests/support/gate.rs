@@ -12,7 +12,7 @@ use doorward::config::Config;
 use doorward::domain::chance::Chance;
 use doorward::domain::device::BrowserId;
 use doorward::domain::digest::Effort;
-use doorward::domain::event::What;
+use doorward::domain::event::{What, Whom};
 use doorward::domain::factor::totp;
 use doorward::domain::letter::Letter;
 use doorward::domain::link::{Link, Purpose};
@@ -160,7 +160,11 @@ impl Gate {
 
     /// A gateway that remembers no more failures of passwords than this.
     pub(crate) fn remembering(failures: usize) -> Self {
-        let records = Arc::new(Memory::new());
+        Self::remembering_in(failures, Arc::new(Memory::new()))
+    }
+
+    /// The same over `records`.
+    pub(crate) fn remembering_in(failures: usize, records: Arc<dyn Records>) -> Self {
         let limit = SignInLimit::a_minute(10_000.try_into().unwrap());
         Self::furnished_with(CONFIG, records, limit, Cost::LEAST, |store| {
             store.remembering_failures(failures)
@@ -312,7 +316,11 @@ impl Gate {
     pub(crate) async fn events(&self) -> Vec<What> {
         let mut events = self.env.store.events(10_000).await.unwrap();
         events.sort_by_key(|event| (event.at, event.what as u8));
-        events.into_iter().map(|event| event.what).collect()
+        let times = |whom: &Whom| match whom {
+            Whom::Strangers(times) => usize::try_from(*times).unwrap(),
+            Whom::User(_) | Whom::Nobody(_) => 1,
+        };
+        events.iter().flat_map(|event| vec![event.what; times(&event.whom)]).collect()
     }
 
     /// Somebody who has set a password, [`PASSWORD`], and wants no second factor for now.

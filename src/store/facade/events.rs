@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Store, Told};
+use super::{Store, TRIES, Told, expect};
 use crate::domain::event::{Event, Whom};
+use crate::domain::time::Timestamp;
 use crate::domain::user::UserId;
 use crate::store::batch::{Batch, Expect, Outcome};
 use crate::store::records::{KeyRange, Kind, Unavailable};
@@ -84,14 +85,50 @@ impl Store {
         }
     }
 
+    /// Notes what was tried at names that nobody has, and what came of it. It is counted by the hour:
+    /// whoever types names as fast as we read them fills no disk.
+    ///
+    /// # Errors
+    /// As [`Store::update`].
+    pub async fn tell_of_nobody(&self, events: &[Event]) -> Result<(), Unavailable> {
+        let _line = self.line(SUMMED).await;
+        for _ in 0..TRIES {
+            let mut batch = Batch::new();
+            for event in events {
+                let (key, hour) = sum_of(event);
+                let read = self.read::<Event>(Kind::Event, &key).await?;
+                let before = match read.value.as_ref().map(|sum| &sum.whom) {
+                    Some(Whom::Strangers(times)) => *times,
+                    _ => 0,
+                };
+                let whom = Whom::Strangers(before.saturating_add(1));
+                let sum = Event { at: hour, whom, from: None, agent: None, ..event.clone() };
+                let over = Some(hour.plus(EVENTS_LAST));
+                let sealed = self.sealed(&key, &sum)?;
+                batch = batch.put(Kind::Event, key, expect(read.version), over, sealed);
+            }
+            if self.commit(batch, &[], None).await? {
+                for event in events {
+                    self.announce(event, None);
+                }
+                return Ok(());
+            }
+        }
+        Err(Unavailable::new("too many others count the same"))
+    }
+
+    fn sealed(&self, key: &[u8; 16], event: &Event) -> Result<Vec<u8>, Unavailable> {
+        let body = minicbor::to_vec(event)
+            .map_err(|error| Unavailable::because("an event cannot be written", error))?;
+        self.chance.draw(|rng| self.sealer.seal(rng, Kind::Event, key, &body))
+    }
+
     /// Adds the event to `batch`, as the one of this number there, and where to find it. A name that no user has takes the same
     /// writes, so that nobody can tell.
     fn put_event(&self, batch: Batch, event: &Event, number: usize) -> Result<Batch, Unavailable> {
         let over = Some(event.at.plus(EVENTS_LAST));
         let key = self.event_key(event, number);
-        let body = minicbor::to_vec(event)
-            .map_err(|error| Unavailable::because("an event cannot be written", error))?;
-        let sealed = self.chance.draw(|rng| self.sealer.seal(rng, Kind::Event, &key, &body))?;
+        let sealed = self.sealed(&key, event)?;
         let batch = batch.put(Kind::Event, key, Expect::Absent, over, sealed);
         let pointer = pointer(&event.whom, &key);
         self.put(batch, Kind::Happened, &pointer, Expect::Absent, over, &())
@@ -108,12 +145,28 @@ impl Store {
     }
 }
 
+/// Where events like this one are counted, and the hour of which.
+fn sum_of(event: &Event) -> ([u8; 16], Timestamp) {
+    const HOUR: u64 = 3_600_000;
+    let hour = event.at.millis() - event.at.millis() % HOUR;
+    let mut key = [0; 16];
+    key[..8].copy_from_slice(&hour.to_be_bytes());
+    // No batch has so many events: it lies behind all of its moment.
+    key[8] = u8::MAX;
+    key[9] = event.what as u8;
+    (key, Timestamp::from_millis(hour))
+}
+
+/// All who count what strangers do stand in one line.
+const SUMMED: &[u8] = b"strangers";
+
 /// Whom the event is about, and its key with time and number turned round: the newest comes first.
 fn pointer(whom: &Whom, event: &[u8; 16]) -> [u8; 32] {
     let mut key = [0; 32];
     match whom {
         Whom::User(user) => key[..16].copy_from_slice(user.as_bytes()),
         Whom::Nobody(hash) => key[8..16].copy_from_slice(&hash.to_be_bytes()),
+        Whom::Strangers(_) => {}
     }
     key[16..].copy_from_slice(event);
     turn_round(&mut key);
@@ -142,7 +195,11 @@ fn log(event: &Event, name: Option<&str>) {
         }
         Whom::Nobody(hash) => {
             let unknown_name = format!("{hash:016x}");
-            tracing::info!(target: "doorward::event", unknown_name, what, from, by, "{message}");
+            // Another target: strangers can cause as many lines as they like.
+            tracing::info!(target: "doorward::unknown", unknown_name, what, from, by, "{message}");
+        }
+        Whom::Strangers(times) => {
+            tracing::info!(target: "doorward::unknown", times, what, "{message}");
         }
     }
 }

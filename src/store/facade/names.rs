@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Store, TRIES, expect};
-use crate::domain::event::{Event, Whom};
+use crate::domain::event::Whom;
 use crate::domain::lockout::Failures;
 use crate::domain::name::Login;
 use crate::domain::user::UserId;
@@ -139,14 +139,6 @@ impl Store {
             self.crowd.new.fetch_add(1, Ordering::Relaxed);
         }
         self.put(batch, Kind::Attempts, key, expect(before), Some(over), failures)
-    }
-
-    /// Notes what was tried at a name that nobody has, and what came of it.
-    ///
-    /// # Errors
-    /// As [`Store::update`].
-    pub async fn tell_of_nobody(&self, events: &[Event]) -> Result<(), Unavailable> {
-        self.commit(Batch::new(), events, None).await.map(drop)
     }
 
     /// Forgets failures beyond the most that are remembered: of those who failed least the oldest
