@@ -28,6 +28,7 @@ pub struct Metrics {
     turned_away: Family<TurnedAway, Counter>,
     sign_ins_turned_away: Family<TurnedAway, Counter>,
     log_lines_left_out: Counter,
+    hashed_by_floor: Counter,
     ended: Counter,
     reviewed: Counter,
     connections: Gauge,
@@ -134,6 +135,12 @@ impl Metrics {
             "Connections and requests for which there was no room or time, by the limit that they met",
             turned_away.clone(),
         );
+        let hashed_by_floor = Counter::default();
+        registry.register(
+            "passwords_hashed_by_floor",
+            "Passwords for which there was no processor but the fifth of one that is kept for them",
+            hashed_by_floor.clone(),
+        );
         let log_lines_left_out = Counter::default();
         registry.register(
             "log_lines_left_out",
@@ -225,6 +232,7 @@ impl Metrics {
             turned_away,
             sign_ins_turned_away,
             log_lines_left_out,
+            hashed_by_floor,
             ended,
             reviewed,
             connections,
@@ -284,6 +292,11 @@ impl Metrics {
     /// they met.
     pub fn turned_away_many(&self, limit: &'static str, many: u64) {
         self.turned_away.get_or_create(&TurnedAway { limit: Word(limit) }).inc_by(many);
+    }
+
+    /// Notes how many passwords were hashed so far by the fifth of a processor that is kept for them.
+    pub fn hashed_by_floor(&self, so_far: u64) {
+        self.hashed_by_floor.inner().fetch_max(so_far, std::sync::atomic::Ordering::Relaxed);
     }
 
     /// Counts lines that were not written into the log.

@@ -565,6 +565,7 @@ async fn believe_clock(env: &Arc<Env>, accept: bool) -> Result<(), NotStarted> {
 async fn note_time(env: Arc<Env>) {
     loop {
         tokio::time::sleep(NOTE_TIME_EVERY).await;
+        env.metrics.hashed_by_floor(env.hashing.hashed_by_floor());
         let left_out = super::log::left_out();
         if left_out > 0 {
             env.metrics.log_lines_left_out(left_out);

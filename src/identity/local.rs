@@ -1,23 +1,29 @@
 //! Local users: Argon2id in a bounded pool of threads.
 //!
-//! The pool has threads of its own, fewer than there are cores, so that a flood of sign-ins cannot
-//! slow what is proxied. Each thread keeps its memory between jobs, wipes it when there is nothing
+//! The pool has threads of its own, fewer than there are cores, which run when nobody else wants to, so
+//! that a flood of sign-ins cannot slow what is proxied; one more sees to it that something is hashed
+//! whatever else runs ([`floor`]). Each thread keeps its memory between jobs, wipes it when there is nothing
 //! to do, and gives it back when that lasts.
 
 mod argon;
 mod elsewhere;
+mod floor;
+mod job;
 mod places;
 mod queue;
 
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{fmt, io, thread};
 
 use argon::Argon;
 pub use argon::Cost;
+use floor::{Progress, Spent};
+use job::Job;
 use places::{Places, Seat};
 use queue::Queue;
 
@@ -74,8 +80,20 @@ pub struct Pool {
 struct Shared {
     argon: Argon,
     idle: Duration,
-    queue: Mutex<Queue>,
+    state: Mutex<State>,
     news: Condvar,
+    /// Wakes the one that sees to it that something is hashed.
+    floor_news: Condvar,
+    /// How many passwords that one has hashed.
+    by_floor: AtomicU64,
+    /// Keeps the idle threads from whatever they have begun, as a busy machine does.
+    #[cfg(test)]
+    starve: std::sync::atomic::AtomicBool,
+}
+
+struct State {
+    queue: Queue,
+    progress: Progress,
 }
 
 impl Pool {
@@ -87,8 +105,15 @@ impl Pool {
         let shared = Arc::new(Shared {
             argon: Argon::new(cost, chance),
             idle: room.idle,
-            queue: Mutex::default(),
+            state: Mutex::new(State {
+                queue: Queue::default(),
+                progress: Progress::new(Instant::now()),
+            }),
             news: Condvar::new(),
+            floor_news: Condvar::new(),
+            by_floor: AtomicU64::new(0),
+            #[cfg(test)]
+            starve: std::sync::atomic::AtomicBool::new(false),
         });
         let pool = Self {
             shared: Arc::clone(&shared),
@@ -104,6 +129,10 @@ impl Pool {
                 while catch_unwind(AssertUnwindSafe(|| shared.work())).is_err() {}
             })?;
         }
+        let shared = Arc::clone(&pool.shared);
+        thread::Builder::new().name("passwords-floor".to_owned()).spawn(move || {
+            while catch_unwind(AssertUnwindSafe(|| shared.keep_floor())).is_err() {}
+        })?;
         Ok(pool)
     }
 }
@@ -134,12 +163,17 @@ impl Hashing for Pool {
         let seat = Places::take(&self.places, address, known).ok_or(Full)?;
         Ok(Place::new(Turn { shared: Arc::clone(&self.shared), seat }))
     }
+
+    fn hashed_by_floor(&self) -> u64 {
+        self.shared.by_floor.load(Ordering::Relaxed)
+    }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        self.shared.queue().closed = true;
+        self.shared.state().queue.closed = true;
         self.shared.news.notify_all();
+        self.shared.floor_news.notify_all();
     }
 }
 
@@ -158,50 +192,125 @@ struct Turn {
 impl Worker for Turn {
     fn begin(self: Box<Self>, work: Work) {
         let Turn { shared, seat } = *self;
-        shared.queue().push(work, seat);
+        let mut state = shared.state();
+        let idle = state.queue.is_empty();
+        state.progress.comes(idle, Instant::now());
+        state.queue.push(work, seat);
+        drop(state);
         shared.news.notify_one();
+        shared.floor_news.notify_one();
     }
 }
 
 impl Shared {
-    fn queue(&self) -> MutexGuard<'_, Queue> {
+    fn state(&self) -> MutexGuard<'_, State> {
         // Nothing that can panic happens under the lock.
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Works until the pool is closed and nothing waits.
     fn work(&self) {
         let mut memory = argon::Memory::default();
-        while let Some((work, seat)) = self.next(&mut memory) {
-            self.argon.work(work, seat, &mut memory);
+        while let Some(job) = self.next(&mut memory) {
+            let begun = Begun { shared: self, job, spent: Spent::so_far() };
+            #[cfg(test)]
+            while self.starve.load(Ordering::Relaxed) {
+                thread::yield_now();
+            }
+            self.argon.work(&begun.job, &mut memory);
         }
     }
 
     /// Waits for work, and looks after the memory while there is none.
-    fn next(&self, memory: &mut argon::Memory) -> Option<(Work, Seat)> {
-        let mut queue = self.queue();
+    fn next(&self, memory: &mut argon::Memory) -> Option<Arc<Job>> {
+        let mut state = self.state();
         loop {
-            if let Some(next) = queue.next() {
-                return Some(next);
+            if let Some((work, seat)) = state.queue.next() {
+                let job = Arc::new(Job::new(work, seat));
+                state.progress.begins(&job);
+                return Some(job);
             }
-            if queue.closed {
+            if state.queue.closed {
                 return None;
             }
             if memory.is_empty() {
-                queue = self.news.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                state = self.news.wait(state).unwrap_or_else(PoisonError::into_inner);
             } else if memory.is_dirty() {
-                drop(queue);
+                drop(state);
                 memory.wipe();
-                queue = self.queue();
+                state = self.state();
             } else {
-                let waited = self.news.wait_timeout(queue, self.idle);
+                let waited = self.news.wait_timeout(state, self.idle);
                 let (held, outcome) = waited.unwrap_or_else(PoisonError::into_inner);
-                queue = held;
-                if outcome.timed_out() && queue.is_empty() {
+                state = held;
+                if outcome.timed_out() && state.queue.is_empty() {
                     memory.give_back();
                 }
             }
         }
+    }
+
+    /// Does what the idle threads get nowhere with, a fifth of the time, until the pool is closed.
+    fn keep_floor(&self) {
+        let mut memory = argon::Memory::default();
+        while let Some(job) = self.next_stuck(&mut memory) {
+            let spent = Spent::so_far();
+            self.by_floor.fetch_add(1, Ordering::Relaxed);
+            self.argon.work(&job, &mut memory);
+            let until = Instant::now() + spent.rest();
+            let mut state = self.state();
+            while !state.queue.closed && Instant::now() < until {
+                let left = until.saturating_duration_since(Instant::now());
+                let waited = self.floor_news.wait_timeout(state, left);
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            }
+        }
+    }
+
+    /// Waits until the idle threads get nowhere with something: what one of them has begun, else what
+    /// is next.
+    fn next_stuck(&self, memory: &mut argon::Memory) -> Option<Arc<Job>> {
+        let mut state = self.state();
+        loop {
+            if state.queue.closed {
+                return None;
+            }
+            if state.queue.is_empty() && state.progress.unfinished().is_none() {
+                if !memory.is_empty() {
+                    drop(state);
+                    memory.give_back();
+                    state = self.state();
+                    continue;
+                }
+                state = self.floor_news.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            let left = state.progress.patience_left(Instant::now());
+            if left.is_zero() {
+                if let Some(job) = state.progress.unfinished() {
+                    return Some(Arc::clone(job));
+                }
+                if let Some((work, seat)) = state.queue.next() {
+                    return Some(Arc::new(Job::new(work, seat)));
+                }
+            }
+            let waited = self.floor_news.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+/// What an idle thread has begun, until it ends with it, be it by a panic.
+struct Begun<'s> {
+    shared: &'s Shared,
+    job: Arc<Job>,
+    spent: Spent,
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        let took = self.spent.since();
+        self.shared.state().progress.ends(&self.job, took, Instant::now());
     }
 }
 
@@ -238,6 +347,20 @@ mod tests {
     async fn verify(pool: &Pool, password: &str, stored: Option<&PasswordHash>) -> Verified {
         let place = pool.place(HERE, None).unwrap();
         place.verify(Password::typed(password), stored.cloned(), Vec::new()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn where_the_idle_threads_get_nowhere_something_is_hashed_all_the_same() {
+        let pool = pool();
+        pool.shared.starve.store(true, Ordering::Relaxed);
+        let stored = hash(&pool, "three wet umbrellas").await;
+        assert!(verify(&pool, "three wet umbrellas", Some(&stored)).await.right);
+        assert!(!verify(&pool, "three dry umbrellas", Some(&stored)).await.right);
+        assert_eq!(pool.hashed_by_floor(), 3, "what is begun, and what waits behind it");
+        assert_eq!(pool.places.taken(), 0);
+        pool.shared.starve.store(false, Ordering::Relaxed);
+        assert!(verify(&pool, "three wet umbrellas", Some(&stored)).await.right);
+        assert!(pool.shared.state().progress.unfinished().is_none());
     }
 
     #[tokio::test]

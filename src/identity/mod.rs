@@ -32,6 +32,11 @@ pub trait Hashing: Send + Sync {
     /// # Errors
     /// [`Full`] if there is none, or if this visitor has their share already.
     fn place(&self, address: IpAddr, known: Option<BrowserId>) -> Result<Place, Full>;
+
+    /// How many passwords were hashed so far by what is kept for them on a busy machine.
+    fn hashed_by_floor(&self) -> u64 {
+        0
+    }
 }
 
 /// There is no place: the visitor should try again in a moment (503), and is charged nothing.

@@ -6,11 +6,11 @@ use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::elsewhere;
-use super::places::Seat;
+use super::job::{Done, Job, Task};
 use crate::domain::chance::Chance;
 use crate::domain::digest::{Digest, Effort, Scheme};
 use crate::domain::password::{Password, PasswordHash};
-use crate::identity::{Broken, Verified, Work};
+use crate::identity::{Broken, Verified};
 
 /// What one hash costs.
 #[derive(Clone, Debug)]
@@ -53,30 +53,25 @@ impl Argon {
         Self { cost, nobodys, chance }
     }
 
-    /// Does `work`, unless nobody waits for it any longer, gives `seat` back, and answers: whoever
-    /// has their answer and comes again finds their place free.
-    pub(super) fn work(&self, work: Work, seat: Seat, memory: &mut Memory) {
-        // Where nobody waits any longer, the answer goes nowhere, and that is well.
-        match work {
-            Work::Verify { answer, .. } if answer.is_closed() => {}
-            Work::Hash { answer, .. } if answer.is_closed() => {}
-            Work::TakeOver { answer, .. } if answer.is_closed() => {}
-            Work::Verify { password, stored, alike, answer } => {
-                let verified = self.verify(&password, stored.as_ref(), &alike, memory);
-                drop(seat);
-                let _ = answer.send(verified);
-            }
-            Work::Hash { password, answer } => {
-                let hash = self.hash(password.expose(), memory);
-                drop(seat);
-                let _ = answer.send(hash.map(PasswordHash::new));
-            }
-            Work::TakeOver { digest: Digest { scheme, digest }, answer } => {
-                let hash = self.hash(digest.expose(), memory);
-                drop(seat);
-                let _ = answer.send(hash.map(|hash| PasswordHash::over(scheme, hash)));
-            }
+    /// Does `job`, unless nobody waits for it any longer.
+    pub(super) fn work(&self, job: &Job, memory: &mut Memory) {
+        if !job.is_wanted() {
+            job.give_up();
+            return;
         }
+        job.answer(match &job.task {
+            Task::Verify { password, stored, alike } => {
+                Done::Verified(self.verify(password, stored.as_ref(), alike, memory))
+            }
+            Task::Hash(password) => {
+                let hash = self.hash(password.expose(), memory);
+                Done::Hashed(hash.map(PasswordHash::new))
+            }
+            Task::TakeOver(Digest { scheme, digest }) => {
+                let hash = self.hash(digest.expose(), memory);
+                Done::Hashed(hash.map(|hash| PasswordHash::over(scheme.clone(), hash)))
+            }
+        });
     }
 
     fn verify(
