@@ -16,7 +16,7 @@ mod traffic;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -37,7 +37,7 @@ const LONG: usize = 50_000;
 struct Gateway {
     process: Child,
     address: SocketAddr,
-    _home: tempfile::TempDir,
+    home: tempfile::TempDir,
 }
 
 impl Gateway {
@@ -48,7 +48,7 @@ impl Gateway {
             "
 listen: [{{ address: '{address}' }}]
 state: {}
-log: {{ level: error }}
+log: {{ level: info }}
 limits: {{ connections_per_address: 1000000, sign_in_posts: 10000/m }}
 deadlines: {{ head: 300s, idle: 1h }}
 apps:
@@ -64,13 +64,13 @@ apps:
         let process = Command::new(env!("CARGO_BIN_EXE_doorward"))
             .arg("serve")
             .arg(&file)
-            .stderr(Stdio::inherit())
+            .stderr(std::fs::File::create(home.path().join("log")).unwrap())
             .spawn()
             .unwrap();
         while TcpStream::connect(address).is_err() {
             thread::sleep(Duration::from_millis(20));
         }
-        Self { process, address, _home: home }
+        Self { process, address, home }
     }
 
     /// Resident memory in KiB.
@@ -79,6 +79,13 @@ apps:
             std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    /// How many bytes lie in its state directory, and how long its log is.
+    fn on_disk(&self) -> (u64, u64) {
+        let files = std::fs::read_dir(self.home.path().join("state")).unwrap();
+        let sizes = files.map(|file| file.unwrap().metadata().unwrap().len());
+        (sizes.sum(), std::fs::metadata(self.home.path().join("log")).unwrap().len())
     }
 
     fn connects(&self) -> TcpStream {
@@ -280,7 +287,7 @@ fn guessed(gateway: &Gateway) {
             })
         })
         .collect();
-    let began = Instant::now();
+    let (began, on_disk) = (Instant::now(), gateway.on_disk());
     let beside = visitor(gateway, LONG);
     told("beside 50 who guess passwords", LONG, beside);
     let a_second =
@@ -295,6 +302,13 @@ fn guessed(gateway: &Gateway) {
     for one in crowd {
         one.join().unwrap();
     }
+    let (store, log) = gateway.on_disk();
+    println!(
+        "{} guesses of names that nobody has: {} KiB of store and {} KiB of log more",
+        guesses.hashed.load(Ordering::Relaxed),
+        store.saturating_sub(on_disk.0) / 1024,
+        log.saturating_sub(on_disk.1) / 1024
+    );
     let after = visitor(gateway, LONG);
     told("after it", LONG, after);
     println!(
