@@ -241,7 +241,7 @@ impl User {
     pub fn visitor(&self, session: &Session, identity: Arc<Identity>, now: Timestamp) -> Visitor {
         Visitor {
             identity,
-            proofs: self.honoured(session.proofs.clone(), now),
+            proofs: self.honoured(&session.proofs, now),
             has_second_factor: self.has_second_factor(),
             demanded: false,
             codes_unsaved: self.recovery_codes.as_ref().is_some_and(|codes| !codes.are_saved()),
@@ -250,7 +250,7 @@ impl User {
 
     /// What is left of these proofs: one of a factor that is gone says nothing of another, and a
     /// trusted device counts only while it is one.
-    pub fn honoured(&self, proofs: Proofs, now: Timestamp) -> Proofs {
+    pub fn honoured(&self, proofs: &Proofs, now: Timestamp) -> Proofs {
         let has = |id| self.authenticators.iter().any(|authenticator| authenticator.id() == id);
         let codes = self.recovery_codes.as_ref().map(RecoveryCodes::id);
         let trusts = |id| self.devices.iter().any(|one| one.id() == id && one.is_trusted(now));
@@ -258,7 +258,7 @@ impl User {
             totp: proofs.totp.filter(|shown| has(shown.factor)),
             recovery_code: proofs.recovery_code.filter(|shown| codes == Some(shown.factor)),
             trusted_device: proofs.trusted_device.filter(|shown| trusts(shown.device)),
-            ..proofs
+            ..proofs.clone()
         }
     }
 }
@@ -732,7 +732,8 @@ mod tests {
 
     #[test]
     fn fifty_wrong_codes_a_month_are_read_from_unknown_browsers_whatever_the_owner_does() {
-        let owner: [(&str, fn(&mut User, Timestamp)); 4] = [
+        type Deed = fn(&mut User, Timestamp);
+        let owner: [(&str, Deed); 4] = [
             ("signs in by a new browser", |ada, now| {
                 ada.answer(&right_code(now), None, ONE, now).ok();
                 ada.succeed(None, BrowserId::from([9; 16]), now);

@@ -51,7 +51,7 @@ pub async fn renew(env: &Env, caller: &Caller, visit: &Visit) -> Result<bool, Un
         .store
         .update(reads, |held| {
             let Some(session) = live_session(env, caller, held) else { return false };
-            let shown = held.user.honoured(session.proofs.clone(), caller.now).recovery_code;
+            let shown = held.user.honoured(&session.proofs, caller.now).recovery_code;
             let owner = &mut held.user;
             if !env.chance.draw(|rng| owner.renew_recovery_codes(how, rng, caller.now)) {
                 return false;

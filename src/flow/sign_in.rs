@@ -175,12 +175,11 @@ impl Charged {
         let shut_out = held.user.disabled().is_some() || held.user.epoch() != self.epoch;
         if !verified.right || shut_out {
             held.tell(caller.event(user, What::PasswordRefused));
-            let closed = match self.browser {
-                Some(known) => held.user.password_closed(known, caller.now),
-                None => {
-                    held.user.note_wrong_password(caller.now);
-                    held.attempts.closed_until(caller.now)
-                }
+            let closed = if let Some(known) = self.browser {
+                held.user.password_closed(known, caller.now)
+            } else {
+                held.user.note_wrong_password(caller.now);
+                held.attempts.closed_until(caller.now)
             };
             if closed.is_some() {
                 held.tell(caller.event(user, What::WaitBegan));

@@ -17,7 +17,7 @@ use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{fmt, io, thread};
 
 use argon::Argon;
@@ -107,7 +107,7 @@ impl Pool {
             idle: room.idle,
             state: Mutex::new(State {
                 queue: Queue::default(),
-                progress: Progress::new(Instant::now()),
+                progress: Progress::new(floor::now()),
             }),
             news: Condvar::new(),
             floor_news: Condvar::new(),
@@ -194,7 +194,7 @@ impl Worker for Turn {
         let Turn { shared, seat } = *self;
         let mut state = shared.state();
         let idle = state.queue.is_empty();
-        state.progress.comes(idle, Instant::now());
+        state.progress.comes(idle, floor::now());
         state.queue.push(work, seat);
         drop(state);
         shared.news.notify_one();
@@ -257,10 +257,10 @@ impl Shared {
             let spent = Spent::so_far();
             self.by_floor.fetch_add(1, Ordering::Relaxed);
             self.argon.work(&job, &mut memory);
-            let until = Instant::now() + spent.rest();
+            let until = floor::now() + spent.rest();
             let mut state = self.state();
-            while !state.queue.closed && Instant::now() < until {
-                let left = until.saturating_duration_since(Instant::now());
+            while !state.queue.closed && floor::now() < until {
+                let left = until.saturating_duration_since(floor::now());
                 let waited = self.floor_news.wait_timeout(state, left);
                 state = waited.unwrap_or_else(PoisonError::into_inner).0;
             }
@@ -285,7 +285,7 @@ impl Shared {
                 state = self.floor_news.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
-            let left = state.progress.patience_left(Instant::now());
+            let left = state.progress.patience_left(floor::now());
             if left.is_zero() {
                 if let Some(job) = state.progress.unfinished() {
                     return Some(Arc::clone(job));
@@ -310,7 +310,7 @@ struct Begun<'s> {
 impl Drop for Begun<'_> {
     fn drop(&mut self) {
         let took = self.spent.since();
-        self.shared.state().progress.ends(&self.job, took, Instant::now());
+        self.shared.state().progress.ends(&self.job, took, floor::now());
     }
 }
 

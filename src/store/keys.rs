@@ -199,7 +199,9 @@ impl NameKey {
             *byte = *of_key;
         }
         let mut mac = Hmac::<Sha256>::new((&*block).into());
-        parts.iter().for_each(|part| mac.update(part));
+        for part in parts {
+            mac.update(part);
+        }
         mac.finalize().into_bytes().into()
     }
 }

@@ -10,7 +10,7 @@ use data_encoding::HEXLOWER;
 use doorward::domain::agent::Agent;
 use doorward::domain::assurance::{Proof, Proofs};
 use doorward::domain::device::{BrowserId, DeviceId, Seen};
-use doorward::domain::digest::Scheme;
+use doorward::domain::digest::{Imported, Scheme};
 use doorward::domain::event::{Event, What, Whom};
 use doorward::domain::factor::totp::{Key, Skew};
 use doorward::domain::factor::{Answer, FactorId, FactorName, Rejection};
@@ -205,6 +205,14 @@ fn taken_over() -> Vec<PasswordHash> {
     schemes.map(|scheme| PasswordHash::over(scheme, "$argon2id$".to_owned())).into()
 }
 
+fn imported() -> Imported {
+    let mut imported = Imported::default();
+    for hash in taken_over().iter().chain(&taken_over()) {
+        imported.change(None, hash.scheme());
+    }
+    imported
+}
+
 fn failures() -> Failures {
     let mut failures = Failures::default();
     failures.fail(NOW);
@@ -375,6 +383,11 @@ fn a_letter_that_waits_is_read_as_it_was_written() {
 }
 
 #[test]
+fn how_many_passwords_come_from_elsewhere_is_read_as_it_was_written() {
+    is_as_it_was(&imported(), include_str!("golden/imported-1.hex"));
+}
+
+#[test]
 fn failures_are_read_as_they_were_written() {
     is_as_it_was(&failures(), include_str!("golden/failures-1.hex"));
 }
@@ -435,6 +448,7 @@ fn print_records() {
             minicbor::to_vec(event(Whom::Nobody(9), Some("2001:db8::1"), Some("root"))).unwrap(),
         ),
         ("event-strangers", minicbor::to_vec(event(Whom::Strangers(70_000), None, None)).unwrap()),
+        ("imported", minicbor::to_vec(imported()).unwrap()),
         ("failures", minicbor::to_vec(failures()).unwrap()),
     ] {
         println!("{name} {}", HEXLOWER.encode(&bytes));

@@ -462,7 +462,7 @@ mod tests {
 
     /// What a session counts for that has shown this.
     fn honoured(ada: &User, proof: Proof) -> Proofs {
-        ada.honoured(Proofs::default().with(proof, NOW), NOW)
+        ada.honoured(&Proofs::default().with(proof, NOW), NOW)
     }
 
     #[test]

@@ -277,7 +277,9 @@ mod tests {
             Scheme::Sha512Crypt { salt: salt(8), rounds: 120_000 },
         ];
         let mut imported = Imported::default();
-        schemes.iter().for_each(|scheme| imported.change(None, Some(scheme)));
+        for scheme in &schemes {
+            imported.change(None, Some(scheme));
+        }
         let alike = imported.dearest();
         let nobody = done(&alike, None);
         assert_eq!(nobody.len(), 6);

@@ -39,7 +39,9 @@ impl Store {
         }
         let read = self.read::<Imported>(Kind::Setting, IMPORTED).await?;
         let mut imported = read.value.unwrap_or_default();
-        changes.into_iter().for_each(|(before, after)| imported.change(before, after));
+        for (before, after) in changes {
+            imported.change(before, after);
+        }
         batch = self.put(batch, Kind::Setting, IMPORTED, expect(read.version), None, &imported)?;
         Ok(batch)
     }
