@@ -397,3 +397,26 @@ async fn a_flood_of_names_that_are_tried_once_ends_no_wait() {
         assert_eq!(says(&gate, name).await.0, StatusCode::TOO_MANY_REQUESTS, "{name}");
     }
 }
+
+#[tokio::test]
+async fn a_full_sign_in_forgets_wrong_passwords_from_unknown_browsers_and_so_does_an_operator() {
+    let gate = Gate::new();
+    let ada = gate.protects("ada").await;
+    let fails = async |times: usize| {
+        for _ in 0..times {
+            gate.browser().signs_in_with("ada", "wrong").await;
+        }
+    };
+    fails(4).await;
+    let mut half = gate.browser();
+    half.signs_in("ada").await;
+    fails(1).await;
+    assert_eq!(says(&gate, "ada").await.0, StatusCode::TOO_MANY_REQUESTS, "half of it does not");
+    gate.waits(std::time::Duration::from_secs(30));
+    gate.browser().signs_in_fully(&gate, "ada", &ada).await;
+    fails(4).await;
+    assert_eq!(says(&gate, "ada").await.0, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(says(&gate, "ada").await.0, StatusCode::TOO_MANY_REQUESTS);
+    administer::unlock(&gate.env, "root", &Login::typed("ada")).await.unwrap().unwrap();
+    assert_eq!(gate.browser().signs_in("ada").await.status, StatusCode::SEE_OTHER);
+}
