@@ -130,8 +130,9 @@ mod tests {
     const GOOD: &str = "
 listen: [{ address: 127.0.0.1:8080 }]
 state: /var/lib/doorward
+portal: http://id.localhost:8080
 apps:
-  - { name: crm, hosts: ['http://localhost:8080'], upstream: 'http://127.0.0.1:9000' }
+  - { name: crm, hosts: ['http://crm.localhost:8080'], upstream: 'http://127.0.0.1:9000' }
 ";
 
     #[test]
@@ -154,8 +155,8 @@ apps:
         let (out, failed) = checked(&GOOD.replace("127.0.0.1:9000", "10.0.0.7:9000"), false);
         assert_eq!(failed, None, "{out}");
         for told in [
-            "/etc/doorward.yaml:5:62: warning: apps[0].upstream: others on the network",
-            "\n  5 |   - { name: crm",
+            "/etc/doorward.yaml:6:66: warning: apps[0].upstream: others on the network",
+            "\n  6 |   - { name: crm",
             "^^^^^\n\n/etc/doorward.yaml is valid, with one warning.\n",
         ] {
             assert!(out.contains(told), "{told}: {out}");

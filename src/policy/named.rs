@@ -52,12 +52,10 @@ impl Named {
     ) -> Readings<'r> {
         let mut readings = Readings::new();
         let mut classes: SmallVec<[Option<usize>; 8]> = SmallVec::new();
-        let mut add = |method: &'r str, class: Option<usize>, reach: Reach| match classes
-            .iter()
-            .position(|known| *known == class)
-        {
-            Some(at) => readings[at].1 = readings[at].1.max(reach),
-            None => {
+        let mut add = |method: &'r str, class: Option<usize>, reach: Reach| {
+            if let Some(at) = classes.iter().position(|known| *known == class) {
+                readings[at].1 = readings[at].1.max(reach);
+            } else {
                 classes.push(class);
                 readings.push((method, reach));
             }

@@ -1,4 +1,5 @@
-//! How far below its path a request reaches: WebDAV's methods act on whole collections (RFC 4918).
+//! How far below its path a request reaches: the methods of `WebDAV` act on whole
+//! collections (RFC 4918).
 
 /// How deep, as the header of this name says (RFC 4918 §10.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,7 +37,7 @@ pub(super) enum Reach {
 }
 
 impl Reach {
-    /// How far `method` reaches. An application that speaks WebDAV obeys `Depth` in methods that nobody
+    /// How far `method` reaches. An application that speaks `WebDAV` obeys `Depth` in methods that nobody
     /// knows, too, and deletes collections as a whole; elsewhere `DELETE /orders/7` is one thing, and
     /// meets what rules say of parts of it.
     pub(super) fn of(method: &str, depth: Depth, is_webdav: bool) -> Self {

@@ -63,7 +63,7 @@ pub struct Options {
     pub case_sensitive: bool,
     /// Only what is plainly spelt is let through to it.
     pub strict_spelling: bool,
-    /// It speaks WebDAV: what deletes a place deletes all below it.
+    /// It speaks `WebDAV`: what deletes a place deletes all below it.
     pub webdav: bool,
 }
 

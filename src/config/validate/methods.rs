@@ -81,11 +81,11 @@ impl Judge<'_> {
         read
     }
 
-    /// What rules of an application that speaks WebDAV overlook.
+    /// What rules of an application that speaks `WebDAV` overlook.
     pub(super) fn warn_of_webdav(&mut self, at: &str, webdav: bool, rules: &[Rule]) {
         for (index, rule) in rules.iter().enumerate() {
             let names = |method: &&str| rule.methods.contains(*method);
-            if !WRITING.iter().any(|method| names(&method)) && !(webdav && names(&"PUT")) {
+            if !(WRITING.iter().any(names) || webdav && names(&"PUT")) {
                 continue;
             }
             let missing: Vec<&str> = WRITING.into_iter().filter(|method| !names(method)).collect();
