@@ -110,7 +110,7 @@ pub(super) fn of<'a>(
     let mut guesses = Guesses { all: Vec::new(), work };
     let slashless = without_last_slash(path).unwrap_or(path);
     if tree.names_files() || path.contains(&b'~') {
-        guesses.like_what_rules_name(slashless, tree);
+        guesses.like_what_rules_name(slashless, slashless.len() < path.len(), tree);
     }
     let mut start = 1;
     while start <= path.len() {
@@ -239,8 +239,8 @@ impl<'a> Guesses<'a, '_> {
         }
     }
 
-    fn like_what_rules_name(&mut self, path: &'a [u8], tree: &Tree) {
-        for Alike { start, end, literal, likeness } in tree.alike(path, self.work) {
+    fn like_what_rules_name(&mut self, path: &'a [u8], is_folder: bool, tree: &Tree) {
+        for Alike { start, end, literal, likeness } in tree.alike(path, is_folder, self.work) {
             let (before, behind) = (&path[..start], &path[end..]);
             let slash: &[u8] = if before.ends_with(b"/") { b"" } else { b"/" };
             let named = [before, slash, literal].concat();

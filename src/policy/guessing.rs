@@ -124,7 +124,9 @@ fn a_rule_that_names_a_file_governs_it() {
 fn an_index_file_in_any_folder_is_not_looked_for_further_up() {
     let policy = open_but(&["/*/index.php", "/*/settings"]);
     assert_eq!(asks(&policy, "/.well-known/acme-challenge/t0k3n"), Level::Nothing);
+    assert_eq!(asks(&policy, "/about.html"), Level::Nothing);
     assert_eq!(asks(&policy, "/panel/"), Level::SecondFactor);
+    assert_eq!(asks(&policy, "/v.one/"), Level::SecondFactor);
     assert_eq!(
         asks(&open_but(&["/index.php"]), "/.well-known/acme-challenge/t0k3n"),
         Level::Nothing

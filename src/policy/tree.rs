@@ -174,8 +174,9 @@ impl Tree {
         self.names_files
     }
 
-    /// The literal segments that `path`, which has no last slash, may be meant to lead to.
-    pub(super) fn alike(&self, path: &[u8], work: &mut Work) -> Vec<Alike<'_>> {
+    /// The literal segments that `path`, which has no last slash any more, may be meant to lead to;
+    /// `is_folder`: it had one.
+    pub(super) fn alike(&self, path: &[u8], is_folder: bool, work: &mut Work) -> Vec<Alike<'_>> {
         let mut alike = Vec::new();
         let last = path.iter().rposition(|byte| *byte == b'/').map_or(path, |at| &path[at + 1..]);
         // Servers that find no file look for an index file further up, unless a file was meant.
@@ -228,8 +229,11 @@ impl Tree {
             start = end + 1;
         }
         if start > path.len() || path == b"/" {
-            // The whole path may be a folder.
-            for (_, node) in self.nodes_of(&states) {
+            // The whole path may be a folder; what has an extension hardly is one, but where a rule
+            // names it.
+            let is_folder = is_folder || guess::stem(last).is_none();
+            let states = self.nodes_of(&states).map(|(_, node)| node).filter(|_| is_folder);
+            for node in states.chain(named.filter(|_| !is_folder)) {
                 node.index_files(work, |literal| {
                     let end = path.len();
                     alike.push(Alike { start: end, end, literal, likeness: Likeness::IndexFile });
