@@ -56,7 +56,12 @@ impl Demo {
     }
 
     fn answers(&self, path: &str) -> String {
-        self.asks("GET", path, "Accept: text/html\r\nRemote-User: root\r\n", "")
+        self.asks(
+            "GET",
+            path,
+            "Accept: text/html,application/xhtml+xml\r\nRemote-User: root\r\n",
+            "",
+        )
     }
 
     /// Sends a request with these lines in its head, and reads the answer to its end.

@@ -67,6 +67,8 @@ pub(super) enum Why {
     OmittedScript,
     /// What a query says that begins as a path does (`/index.php?/panel/`).
     Query,
+    /// Without a key in parentheses, as OData writes one of a set (`/Users(1)`).
+    Key,
     /// Without parameters that follow a comma (RFC 3986 §3.3).
     Comma,
     /// With `+` read as a space, as in forms.
@@ -91,6 +93,7 @@ impl fmt::Display for Why {
             Self::Namespace => "guess: without the namespace of a view",
             Self::OmittedScript => "guess: behind a script that addresses may leave out",
             Self::Query => "guess: the path that stands in the query",
+            Self::Key => "guess: without what follows a parenthesis",
             Self::Comma => "guess: without what follows a comma",
             Self::Plus => "guess: + read as a space",
             Self::Letters => "guess: letters written in another way",
@@ -198,7 +201,7 @@ impl<'a> Guesses<'a, '_> {
         let cut_at = |at: u8, segment: &[u8]| {
             segment.iter().position(|byte| *byte == at).unwrap_or(segment.len())
         };
-        for (byte, why) in [(b':', Why::Stream), (b',', Why::Comma)] {
+        for (byte, why) in [(b':', Why::Stream), (b',', Why::Comma), (b'(', Why::Key)] {
             if path.contains(&byte) {
                 let kept = path[1..].split(|byte| *byte == b'/');
                 let kept = kept.map(|segment| &segment[..cut_at(byte, segment)]);

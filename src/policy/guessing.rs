@@ -63,6 +63,7 @@ fn asks(policy: &Policy, target: &str) -> Level {
 #[case::stream_of_a_folder(&["/admin/"], "/admin:$i30:$INDEX_ALLOCATION/x")]
 #[case::session_in_the_path(&["/admin/"], "/(S(abc))/admin/x")]
 #[case::tickets_in_the_path(&["/admin/"], "/(A(x)S(y))/admin/x")]
+#[case::one_of_a_set(&["/odata/Users/"], "/odata/Users(1)/Name")]
 #[case::comma(&["/admin/"], "/admin,x=1/users")]
 #[case::plus(&["/admin/"], "/admin+")]
 #[case::plus_as_space(&["/my files/"], "/my+files/x")]

@@ -139,7 +139,7 @@ impl<'a> Judged<'a> {
         let folds = self.policy.case_of_guesses() == Case::Folded;
         let case = self.index.case(self.policy.case_of_guesses());
         let (tree, scripts) = (self.index.tree(case), &self.policy.options().scripts);
-        self.work.spend(path.len());
+        self.work.spend(path.len() / 2);
         if !tree.names_files() && guess::is_plain(path, scripts) {
             return;
         }
@@ -289,7 +289,7 @@ impl<'a> Judged<'a> {
 }
 
 /// What it costs to look at one byte of a query for the parameters of rules.
-const QUERY: usize = 3;
+const QUERY: usize = 2;
 
 impl fmt::Display for Governor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -89,7 +89,7 @@ impl Request {
     /// [`Unreadable`] if no application should see this request: answer 400.
     pub fn read_sent(sent: &Sent<'_>) -> Result<Self, Unreadable> {
         let mut work = Work::default();
-        work.spend(sent.target.len());
+        work.spend(sent.target.len() / 2);
         let path = path_of(sent.target)?;
         let query = sent.target.get(path.len() + 1..).filter(|query| !query.is_empty());
         let whole = query_in_path(path).map(|more| [query.unwrap_or_default(), &more].join(&b'&'));

@@ -116,7 +116,7 @@ impl Tree {
         let mut rest = Some(path.strip_prefix(b"/").unwrap_or(path));
         while let Some(path) = rest {
             let (segment, after) = split(path);
-            work.spend(STEP + segment.len());
+            work.spend(STEP + segment.len() / 8);
             states = self.step(&states, segment, &mut found, work);
             rest = after;
             if states.is_empty() || work.is_spent() {
@@ -140,7 +140,7 @@ impl Tree {
         self.reach(0, &mut states, &mut passed);
         while let Some(path) = rest {
             let (segment, after) = split(path);
-            work.spend(STEP + segment.len());
+            work.spend(STEP + segment.len() / 8);
             states = self.step(&states, segment, &mut passed, work);
             rest = after;
         }
@@ -192,7 +192,7 @@ impl Tree {
             let end = path[start..].iter().position(|byte| *byte == b'/');
             let end = end.map_or(path.len(), |at| start + at);
             let segment = &path[start..end];
-            work.spend(STEP + segment.len());
+            work.spend(STEP + segment.len() / 8);
             let mut add = |likeness, start, literal| {
                 let is_inserted = matches!(likeness, Likeness::IndexFile | Likeness::OmittedScript);
                 let end = if is_inserted { start } else { end };
