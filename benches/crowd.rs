@@ -1,7 +1,10 @@
 //! What a crowd costs: ten thousand who wait, a thousand who never finish their question, a hundred
 //! who ask without end, and a flood of wrong passwords; and what an ordinary visitor notices of it.
 //!
-//! `cargo bench --bench crowd`, or with `-- guesses` the last of these alone. Everything runs on this machine and disturbs itself: read the ratios.
+//! Then floods from one address: streams that take nothing, streams that the application holds, uploads that
+//! do not come.
+//!
+//! `cargo bench --bench crowd`, or with `-- guesses` or `-- floods` these alone. Everything runs on this machine and disturbs itself: read the ratios.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,6 +14,8 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "here time is what is measured")]
 
+#[path = "support/floods.rs"]
+mod floods;
 #[path = "support/traffic.rs"]
 mod traffic;
 
@@ -42,18 +47,28 @@ struct Gateway {
 
 impl Gateway {
     fn start(upstream: SocketAddr) -> Self {
+        Self::start_with(
+            upstream,
+            "",
+            &format!("'http://{HOST}'"),
+            "limits: { connections_per_address: 1000000, sign_in_posts: 10000/m }\n\
+             deadlines: { head: 300s, idle: 1h }",
+        )
+    }
+
+    /// One that has more listeners, and `more` in its configuration.
+    fn start_with(upstream: SocketAddr, listeners: &str, hosts: &str, more: &str) -> Self {
         let home = tempfile::tempdir().unwrap();
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let config = format!(
             "
-listen: [{{ address: '{address}' }}]
+listen: [{{ address: '{address}' }}{listeners}]
 state: {}
 log: {{ level: info }}
-limits: {{ connections_per_address: 1000000, sign_in_posts: 10000/m }}
-deadlines: {{ head: 300s, idle: 1h }}
+{more}
 apps:
   - name: crm
-    hosts: ['http://{HOST}']
+    hosts: [{hosts}]
     upstream: http://{upstream}
     rules: [{{ paths: [/open/], require: nothing }}]
 ",
@@ -157,6 +172,9 @@ fn main() {
     if std::env::args().any(|argument| argument == "guesses") {
         return guessed(&gateway);
     }
+    if std::env::args().any(|argument| argument == "floods") {
+        return floods::all();
+    }
     let alone = gateway.resident();
     told("alone", ASKED, visitor(&gateway, ASKED));
 
@@ -220,6 +238,8 @@ fn main() {
     thread::sleep(Duration::from_secs(1));
 
     guessed(&gateway);
+    drop(gateway);
+    floods::all();
 }
 
 fn connects_from(from: SocketAddr, to: SocketAddr) -> TcpStream {
