@@ -79,7 +79,7 @@ fn no_spelling_reaches_a_protected_handler_without_proof(#[case] server: Server)
     let mut dice = Dice(7);
     let (mut strangers, mut known) = (None, None);
     let mut reached = 0;
-    for round in 0..700 {
+    for round in 0..1_000 {
         let place = ["/admin/", "/admin/secret.php", "/x/secret.php"][round % 3];
         let target = dice.spelling(place);
         let answer = ask(&door, &mut strangers, &target, "");
