@@ -124,5 +124,5 @@ fn asks(program: &str, arguments: &[&str], name: &str, queries: &[Vec<u8>]) -> V
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    data_encoding::HEXLOWER.encode(bytes)
 }

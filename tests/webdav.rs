@@ -1,4 +1,4 @@
-//! WebDAV as apache's `mod_dav` does it: what lies protected is neither changed nor copied by way of
+//! `WebDAV` as apache's `mod_dav` does it: what lies protected is neither changed nor copied by way of
 //! what is open, whatever a request names besides its own target.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
@@ -137,9 +137,9 @@ fn no_row_of_requests_reaches_what_lies_protected() {
         let lines = format!("{depth}Destination: {host}{to}\r\n");
         let answer = asks(&door, method, from, &lines);
         if answer.status == 401 {
-            stopped += 1
+            stopped += 1;
         } else {
-            passed += 1
+            passed += 1;
         }
         assert_eq!(files.protected(), protected, "{method} {from} {lines}");
         assert_eq!(files.leaked(), Vec::<String>::new(), "{method} {from} {lines}");

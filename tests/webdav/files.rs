@@ -103,7 +103,7 @@ impl Files {
             for entry in std::fs::read_dir(folder).unwrap() {
                 let path = entry.unwrap().path();
                 let name = path.strip_prefix(self.site()).unwrap().display().to_string();
-                if path.is_dir() && !name.ends_with(".DAV") {
+                if path.is_dir() && !path.ends_with(".DAV") {
                     folders.push(path);
                 } else if path.is_file() {
                     files.insert(name, String::from_utf8(std::fs::read(path).unwrap()).unwrap());
