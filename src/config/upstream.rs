@@ -132,6 +132,7 @@ impl fmt::Display for Upstream {
 
 /// How an application is reached.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 pub struct Reach {
     /// Who signs its certificate; the system's authorities if nobody is named.
     pub authority: Option<CertificateFile>,

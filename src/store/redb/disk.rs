@@ -24,7 +24,7 @@ impl OnDisk {
     /// Lets the system forget what it keeps of the file in memory, so that the disk is read again.
     ///
     /// After a failed sync Linux counts the pages that it could not write as written: what is read
-    /// then may never have been on disk (see fsync(2), "Linux notes", and posix_fadvise(2)).
+    /// then may never have been on disk (see fsync(2), "Linux notes", and `posix_fadvise(2)`).
     pub(super) fn forget_kept(&self) {
         #[cfg(target_os = "linux")]
         if let Err(error) = rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::DontNeed) {
@@ -46,7 +46,7 @@ impl OnDisk {
         let mut options = OpenOptions::new();
         let mut file =
             options.write(true).create(true).truncate(true).mode(0o600).open(&self.probe)?;
-        file.write_all(&[0; PROBE])?;
+        file.write_all(&vec![0; PROBE])?;
         file.sync_all()
     }
 }
