@@ -582,3 +582,26 @@ async fn a_ticket_carries_no_proof_of_a_factor_that_is_gone_when_it_is_taken() {
     assert_eq!(passes(wiki.clone(), "/open/").await.as_deref(), Some("pwd"));
     assert_eq!(passes(wiki, "/page").await, None);
 }
+
+/// A frame of one application in another's page: that host may show our notice, and is named alone.
+#[tokio::test]
+async fn our_notice_is_shown_in_a_frame_of_an_application_on_another_host() {
+    let gate = gate();
+    let mut window = Window::new(&gate);
+    let crm = window.at.get_mut(CRM).unwrap();
+    for (framing, ancestors) in [
+        ("https://wiki.example.com/", "'self' https://wiki.example.com"),
+        ("https://wiki.example.com.evil.test/", "'self'"),
+        ("https://evil.test/https://wiki.example.com/", "'self'"),
+        ("https://crm.example.com/page", "'self'"),
+    ] {
+        let framed =
+            [("sec-fetch-dest", "iframe"), ("sec-fetch-mode", "navigate"), ("referer", framing)];
+        crm.requests(http::Method::GET, "/orders", &framed, "".into()).await;
+        assert_eq!(crm.heading(), "Please open this in the whole window");
+        let policy = crm.headers["content-security-policy"].to_str().unwrap();
+        let (_, said) = policy.split_once("frame-ancestors ").unwrap();
+        assert_eq!(said.split(';').next(), Some(ancestors), "{framing}");
+        assert_eq!(crm.headers.contains_key("x-frame-options"), ancestors == "'self'");
+    }
+}
