@@ -18,7 +18,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
-use crate::{ASKED, Gateway, HOST, get, told, visitor};
+use crate::{ASKED, Gateway, HOST, told, visitor};
 
 /// Where the same application is under TLS.
 const UNDER_TLS: &str = "tls.localhost:8443";
