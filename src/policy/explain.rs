@@ -283,7 +283,7 @@ impl Policy {
             // Rules with other paths are many, and say nothing.
             if takes {
                 let conditions = conditions(rule, look, sent);
-                found.tried.push(Trial { rule: rule.name(index), conditions, outcome });
+                found.trials.push(Trial { rule: rule.name(index), conditions, outcome });
             }
         }
         found
@@ -293,7 +293,7 @@ impl Policy {
 /// What came of holding the rules against one path.
 #[derive(Debug, Default)]
 struct Tried {
-    tried: Vec<Trial>,
+    trials: Vec<Trial>,
     /// The rule that governs, if one does, and those that add.
     by: Option<(usize, Fit)>,
     added: Vec<(usize, Fit)>,
@@ -334,7 +334,7 @@ impl Tried {
                 (policy.name_of(governor), added.fold(first, |asks, more| asks.and(&more)))
             }
         };
-        note(governed, by, self.tried, asks, reading);
+        note(governed, by, self.trials, asks, reading);
     }
 }
 

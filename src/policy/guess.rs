@@ -67,7 +67,7 @@ pub(super) enum Why {
     OmittedScript,
     /// What a query says that begins as a path does (`/index.php?/panel/`).
     Query,
-    /// Without a key in parentheses, as OData writes one of a set (`/Users(1)`).
+    /// Without a key in parentheses, as `OData` writes one of a set (`/Users(1)`).
     Key,
     /// Without parameters that follow a comma (RFC 3986 §3.3).
     Comma,
@@ -307,7 +307,7 @@ fn kind_of(path: &[u8], segment: std::ops::Range<usize>, scripts: &[Pattern]) ->
 /// What stands before the extension: something before the last dot, and a letter behind it.
 pub(super) fn stem(segment: &[u8]) -> Option<&[u8]> {
     let dot = segment.iter().rposition(|byte| *byte == b'.').filter(|dot| *dot > 0)?;
-    let letter = segment.get(dot + 1).is_some_and(|byte| byte.is_ascii_alphabetic());
+    let letter = segment.get(dot + 1).is_some_and(u8::is_ascii_alphabetic);
     letter.then_some(&segment[..dot])
 }
 

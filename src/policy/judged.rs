@@ -125,7 +125,9 @@ impl<'a> Judged<'a> {
         let found =
             self.index.below(rules, (path, case), (look, *reach), &self.sent, &mut self.work);
         let (rules, otherwise) = (found.rules, found.otherwise);
-        rules.into_iter().for_each(|found| self.join_rule(found));
+        for found in rules {
+            self.join_rule(found);
+        }
         if otherwise {
             self.join_with(Governor::Otherwise, self.policy.otherwise());
         }
@@ -178,7 +180,6 @@ impl<'a> Judged<'a> {
         let mut judged = Some(weight);
         for at in 0..self.looks.len() {
             let weight = match guess.about {
-                About::Names => Weight::Named,
                 // The rule was written for this script, and for what stands behind it.
                 About::Script(script) if self.is_written_for(script, case, reading, at) => {
                     judged = judged.map(|_| Weight::Named);
@@ -189,7 +190,7 @@ impl<'a> Judged<'a> {
                     judged = None;
                     continue;
                 }
-                About::File(_) => Weight::Named,
+                About::Names | About::File(_) => Weight::Named,
             };
             self.join(&ends, case, at, weight);
         }

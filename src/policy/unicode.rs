@@ -160,7 +160,7 @@ mod tests {
     fn letters_are_written_in_other_ways(#[case] path: &str, #[case] other: &str) {
         let mut found = Vec::new();
         spellings(path.as_bytes(), |spelling| {
-            found.push(String::from_utf8_lossy(&spelling).into_owned())
+            found.push(String::from_utf8_lossy(&spelling).into_owned());
         });
         assert!(found.iter().any(|spelling| spelling == other), "{found:?}");
     }

@@ -435,7 +435,9 @@ mod tests {
         connections.may_open(OWN_FILES + 4);
         let comes = || connections.admit(from(1), false, Entered::default(), &limits(9, 9));
         let busy: Vec<_> = (0..2).map(|_| comes().unwrap()).collect();
-        busy.iter().for_each(|open| open.link.enter(Phase::Busy, 0));
+        for open in &busy {
+            open.link.enter(Phase::Busy, 0);
+        }
         assert_eq!(comes().unwrap_err(), Full::InAll);
     }
 

@@ -180,7 +180,7 @@ fn an_answer_of_http_1_1_says_nothing_of_its_connection_in_http_2() {
         let mut sender = connects(&door).await;
         let (answer, body, trailers) = asks(&mut sender, get("/open/a"), None).await;
         assert_eq!((answer.status().as_u16(), body.as_str()), (200, "ok"));
-        let mut names: Vec<_> = answer.headers().keys().map(|name| name.as_str()).collect();
+        let mut names: Vec<_> = answer.headers().keys().map(http::HeaderName::as_str).collect();
         names.sort_unstable();
         assert_eq!(names, ["date", "strict-transport-security", "x-end"]);
         assert!(trailers.is_none_or(|trailers| trailers.is_empty()));

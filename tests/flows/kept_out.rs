@@ -234,9 +234,9 @@ async fn whoever_was_taken_meanwhile_is_left_out_of_a_batch_and_the_others_are_a
 async fn whoever_hears_of_events_hears_of_people_who_are_taken_over() {
     let gate = Gate::new();
     let heard = Arc::new(Mutex::new(Vec::new()));
-    let hears = Arc::clone(&heard);
+    let told = Arc::clone(&heard);
     gate.env.store.tell(move |event, name| {
-        hears.lock().unwrap().push((event.what, name.unwrap_or_default().to_owned()));
+        told.lock().unwrap().push((event.what, name.unwrap_or_default().to_owned()));
     });
     let people = ["ada", "bob"].map(|name| Newcomer {
         profile: Profile {

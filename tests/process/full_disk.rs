@@ -162,7 +162,8 @@ fn fills_up_amid(
     })
 }
 
-/// Waits until `/readyz` answers so. Somebody tries to sign in meanwhile, or nothing is written.
+/// Waits until `/readyz` answers so, far longer than it takes. Somebody tries to sign in meanwhile, or nothing is written.
+#[expect(clippy::disallowed_methods, reason = "a real process on a real disk is waited for")]
 fn becomes(process: &Process, status: u16) {
     let began = Instant::now();
     while process.tells_operators("/readyz").status != status {

@@ -26,6 +26,11 @@ fn open(disk: &Refusing) -> Redb {
     Redb::over(disk.clone(), OPTIONS).unwrap()
 }
 
+/// Far longer than it takes: a test that hangs says where.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a real disk and a thread of the store are waited for"
+)]
 async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
     let began = Instant::now();
     while !so().await {

@@ -117,13 +117,13 @@ struct Reading {
 impl Reading {
     fn request(&mut self, bodies: Bodies) -> Option<Heard> {
         let head = self.until(b"\r\n\r\n")?;
-        let heard = Heard { connection: self.connection, head, body: String::new() };
+        let request = Heard { connection: self.connection, head, body: String::new() };
         if bodies == Bodies::Unread {
-            return Some(heard);
+            return Some(request);
         }
-        assert!(!heard.has_bare_line_breaks(), "{heard:?}");
+        assert!(!request.has_bare_line_breaks(), "{request:?}");
         let mut body = Vec::new();
-        if heard.header("transfer-encoding") == "chunked" {
+        if request.header("transfer-encoding") == "chunked" {
             loop {
                 let size = self.until(b"\r\n")?;
                 let size = usize::from_str_radix(size.trim_end(), 16).ok()?;
@@ -134,10 +134,10 @@ impl Reading {
                 body.extend(self.exactly(size + 2)?);
                 body.truncate(body.len() - 2);
             }
-        } else if let Ok(length) = heard.header("content-length").parse() {
+        } else if let Ok(length) = request.header("content-length").parse() {
             body = self.exactly(length)?;
         }
-        Some(Heard { body: String::from_utf8_lossy(&body).into_owned(), ..heard })
+        Some(Heard { body: String::from_utf8_lossy(&body).into_owned(), ..request })
     }
 
     fn until(&mut self, end: &[u8]) -> Option<String> {
