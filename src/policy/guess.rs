@@ -11,6 +11,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
 use super::pattern::{Case, Pattern, fold};
 use super::reading::without_last_slash;
@@ -165,13 +166,25 @@ impl<'a> Guesses<'a, '_> {
         let script = &path[start..end];
         let about = if kind == Kind::Script { About::Script(script) } else { About::Names };
         self.add(&path[..end], Why::Script, about);
-        self.add(&path[end..], Why::BehindScript, about);
-        if start > 1 {
-            let around = [&path[..start - 1], &path[end..]].concat();
-            self.add(around, Why::AroundScript, about);
+        self.behind(path, start..end, path.len(), about);
+        // Front controllers have formats, too: `/index.php/admin.json`.
+        let slashless = without_last_slash(path).unwrap_or(path);
+        let last = slashless.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+        if let Some(name) = without_format(&slashless[last..]).filter(|_| last > end) {
+            self.behind(path, start..end, last + name.len(), About::Names);
         }
         if let Some(stem) = stem(script) {
             self.add(&path[..start + stem.len()], Why::Format, About::Names);
+        }
+    }
+
+    /// What stands behind the script at `script`, up to `until`: by itself, and in its folder.
+    fn behind(&mut self, path: &'a [u8], script: Range<usize>, until: usize, about: About<'a>) {
+        let behind = &path[script.end..until];
+        self.add(behind, Why::BehindScript, about);
+        if script.start > 1 {
+            let around = [&path[..script.start - 1], behind].concat();
+            self.add(around, Why::AroundScript, about);
         }
     }
 
@@ -182,7 +195,7 @@ impl<'a> Guesses<'a, '_> {
             self.add(&path[..start], Why::Folder, about);
             self.add(without_last_slash(&path[..start]).unwrap_or(b"/"), Why::Folder, about);
         }
-        let Some(stem) = stem else { return };
+        let Some(stem) = without_format(segment) else { return };
         self.add(&path[..start + stem.len()], Why::Format, about);
         // Two extensions: `/report.pdf.html`.
         let first = segment.iter().skip(1).position(|byte| *byte == b'.').map(|at| at + 1);
@@ -214,10 +227,8 @@ impl<'a> Guesses<'a, '_> {
                 self.add(kept, Why::Namespace, About::Names);
             }
         }
-        let is_session = |segment: &&[u8]| segment.starts_with(b"(") && segment.ends_with(b")");
         if path.contains(&b'(') {
-            let kept = path[1..].split(|byte| *byte == b'/').filter(|segment| !is_session(segment));
-            let kept = joined(kept);
+            let kept = without_sessions(path);
             if kept != path {
                 self.add(kept, Why::Cookieless, About::Names);
             }
@@ -286,7 +297,7 @@ enum Kind {
     Script,
 }
 
-fn kind_of(path: &[u8], segment: std::ops::Range<usize>, scripts: &[Pattern]) -> Option<Kind> {
+fn kind_of(path: &[u8], segment: Range<usize>, scripts: &[Pattern]) -> Option<Kind> {
     let (folder, name) = (&path[..segment.start], &path[segment]);
     if !name.is_empty() {
         if scripts.iter().any(|place| place.is_folder(folder)) {
@@ -309,6 +320,31 @@ pub(super) fn stem(segment: &[u8]) -> Option<&[u8]> {
     let dot = segment.iter().rposition(|byte| *byte == b'.').filter(|dot| *dot > 0)?;
     let letter = segment.get(dot + 1).is_some_and(u8::is_ascii_alphabetic);
     letter.then_some(&segment[..dot])
+}
+
+/// What stands before a format: Rails takes whatever follows the last dot for one (`/admin.1`).
+fn without_format(segment: &[u8]) -> Option<&[u8]> {
+    let dot = segment.iter().rposition(|byte| *byte == b'.').filter(|dot| *dot > 0)?;
+    (dot + 1 < segment.len()).then_some(&segment[..dot])
+}
+
+/// Without what ASP.NET takes for a session in the path, and the slash before it: `/(S(x))/admin`,
+/// `/adm/(S(x))in` (CVE-2023-36899).
+fn without_sessions(path: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(path.len());
+    for segment in path[1..].split(|byte| *byte == b'/') {
+        let end = segment.iter().rposition(|byte| *byte == b')');
+        if let Some(end) = end.filter(|_| segment.starts_with(b"(")) {
+            out.extend_from_slice(&segment[end + 1..]);
+        } else {
+            out.push(b'/');
+            out.extend_from_slice(segment);
+        }
+    }
+    if out.first() != Some(&b'/') {
+        out.insert(0, b'/');
+    }
+    out
 }
 
 /// Zope's views and namespaces: `/@@admin` and `/++view++admin` are `/admin` where nothing else is.

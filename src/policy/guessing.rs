@@ -56,6 +56,10 @@ fn asks(policy: &Policy, target: &str) -> Level {
 #[case::format_in_an_escape(&["/users"], "/users%2ejson")]
 #[case::format_and_slash(&["/users"], "/users.json/")]
 #[case::two_formats(&["/users"], "/users.tar.gz")]
+#[case::format_of_any_text(&["/admin/"], "/admin.1")]
+#[case::format_of_any_text_and_slash(&["/admin/"], "/admin._x/")]
+#[case::format_behind_a_script(&["/admin/"], "/index.php/admin.json")]
+#[case::format_behind_a_script_below(&["/app/admin/"], "/app/index.php/admin.json/")]
 #[case::short_name(&["/administrator/"], "/ADMINI~1/x")]
 #[case::short_name_of_a_short_name(&["/admin/"], "/ADMIN~1/x")]
 #[case::short_name_of_a_file(&["/secret.aspx"], "/SECRET~1.ASP")]
@@ -64,6 +68,8 @@ fn asks(policy: &Policy, target: &str) -> Level {
 #[case::session_in_the_path(&["/admin/"], "/(S(abc))/admin/x")]
 #[case::tickets_in_the_path(&["/admin/"], "/(A(x)S(y))/admin/x")]
 #[case::one_of_a_set(&["/odata/Users/"], "/odata/Users(1)/Name")]
+#[case::session_within_a_segment(&["/web/protected/"], "/web/(S(X))/prot/(S(X))ected/x.aspx")]
+#[case::session_within_the_first_segment(&["/admin/"], "/(S(X))admin/x")]
 #[case::comma(&["/admin/"], "/admin,x=1/users")]
 #[case::plus(&["/admin/"], "/admin+")]
 #[case::plus_as_space(&["/my files/"], "/my+files/x")]
@@ -100,6 +106,10 @@ fn what_a_path_may_be_taken_for_is_asked_too(#[case] named: &[&str], #[case] tar
 #[case("/x/admin/")]
 #[case("/blog/index.php/2024/05/panel-discussion")]
 #[case("/C++/a+b")]
+#[case("/v1.2")]
+#[case("/docs/1.0")]
+#[case("/user/john.doe/report.1")]
+#[case("/wiki/Rust_(language)/x")]
 fn ordinary_public_paths_stay_open(#[case] target: &str) {
     let named =
         ["/admin/", "/admin.php", "/panel/", "/wp-admin/", "/secret.php", "/cgi-bin/secret.cgi"];

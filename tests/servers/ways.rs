@@ -70,6 +70,9 @@ const ENDS: &[&str] = &[
     "/public.php",
     "/x.json",
     ".json.html",
+    ".1",
+    "._x",
+    ".7z/",
 ];
 
 /// What may stand before a path without leading elsewhere.
