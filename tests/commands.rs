@@ -127,7 +127,7 @@ async fn a_name_is_given_once_in_whatever_spelling() {
     office.types(&ADA).await;
     let again = office.types(&["add", "ADA"]).await;
     assert!(!again.done);
-    assert_eq!(again.notes, "doorward: somebody signs in as ada already; nobody was added\n");
+    assert_eq!(again.notes, "doorward: somebody signs in as ADA already; nobody was added\n");
     let mail = office.types(&["add", "eve", "--email", "ADA@example.com"]).await;
     assert_eq!(
         mail.notes,
