@@ -1,11 +1,12 @@
 //! What operators find in the log.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use doorward::flow::Source;
 use http::Method;
-use tracing::subscriber::DefaultGuard;
+use tracing::Dispatch;
+use tracing::subscriber::{DefaultGuard, NoSubscriber};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::gate::{Gate, PASSWORD};
@@ -14,8 +15,14 @@ use crate::gate::{Gate, PASSWORD};
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
+/// While there is one subscriber alone, whoever comes first to a place in the code that logs is asked for
+/// all threads whether anybody listens (tracing-core, `Dispatchers::rebuilder`): mostly another test, which
+/// does not.
+static ANOTHER: OnceLock<Dispatch> = OnceLock::new();
+
 impl Log {
     fn start() -> (Self, DefaultGuard) {
+        ANOTHER.get_or_init(|| Dispatch::new(NoSubscriber::new()));
         let log = Self::default();
         let lines = tracing_subscriber::fmt()
             .with_ansi(false)
