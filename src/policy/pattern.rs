@@ -149,40 +149,97 @@ impl Pattern {
 
 /// Patterns that are found by what [covers](Pattern::covers) what, however many there are. Each
 /// bears a number.
-#[derive(Debug, Default)]
+///
+/// They share what they begin with: many long patterns would else be kept as often as they have
+/// segments.
+#[derive(Debug)]
 pub struct Covering {
-    whole: HashMap<Box<[Segment]>, Vec<usize>>,
-    places: HashMap<Box<[Segment]>, Vec<usize>>,
-    beginnings: HashMap<Box<[Segment]>, Vec<usize>>,
+    segments: HashMap<Segment, usize>,
+    /// From which place, by which segment, to which place.
+    steps: HashMap<(usize, usize), usize>,
+    /// The first is where every pattern begins.
+    places: Vec<Place>,
+}
+
+/// Where some patterns come to.
+#[derive(Debug, Default)]
+struct Place {
+    /// The places one segment further.
+    next: Vec<usize>,
+    /// The numbers of the patterns that end here.
+    numbers: Vec<usize>,
+}
+
+impl Default for Covering {
+    fn default() -> Self {
+        let (segments, steps) = (HashMap::new(), HashMap::new());
+        Self { segments, steps, places: vec![Place::default()] }
+    }
 }
 
 impl Covering {
     /// Adds a pattern.
     pub fn add(&mut self, pattern: &Pattern, number: usize) {
-        self.whole.entry(pattern.segments.clone()).or_default().push(number);
-        if let Some(place) = pattern.place() {
-            self.places.entry(place.into()).or_default().push(number);
+        let mut at = 0;
+        for segment in &pattern.segments {
+            let (new_segment, new) = (self.segments.len(), self.places.len());
+            let segment = match self.segments.get(segment) {
+                Some(known) => *known,
+                None => *self.segments.entry(segment.clone()).or_insert(new_segment),
+            };
+            let next = *self.steps.entry((at, segment)).or_insert(new);
+            if next == new {
+                self.places[at].next.push(new);
+                self.places.push(Place::default());
+            }
+            at = next;
         }
-        for beginning in beginnings(pattern) {
-            self.beginnings.entry(beginning.into()).or_default().push(number);
-        }
+        self.places[at].numbers.push(number);
     }
 
     /// The numbers of those that cover `pattern`; one may come twice.
     pub fn covering(&self, pattern: &Pattern) -> impl Iterator<Item = usize> {
-        let above = beginnings(pattern).filter_map(|place| self.places.get(place));
-        self.whole.get(&pattern.segments).into_iter().chain(above).flatten().copied()
+        // Whatever takes everything below a place of one name each is a pattern that ends there.
+        let any = self.segments.get(&Segment::Any).copied();
+        let is_any = |segment: &&Segment| **segment == Segment::Any;
+        let named = pattern.segments.iter().take_while(|segment| !is_any(segment)).count();
+        let above = self.places_of(&pattern.segments[..named]).filter_map(move |place| {
+            let everything = *self.steps.get(&(place, any?))?;
+            self.places.get(everything)
+        });
+        self.place_of(&pattern.segments).into_iter().chain(above).flat_map(Place::numbers)
     }
 
     /// The numbers of those that `pattern` covers; one may come twice.
     pub fn covered(&self, pattern: &Pattern) -> impl Iterator<Item = usize> {
-        let below = pattern.place().and_then(|place| self.beginnings.get(place));
-        self.whole.get(&pattern.segments).into_iter().chain(below).flatten().copied()
+        let mut open: Vec<&Place> =
+            pattern.place().and_then(|place| self.place_of(place)).into_iter().collect();
+        let below = std::iter::from_fn(move || {
+            let place = open.pop()?;
+            open.extend(place.next.iter().filter_map(|next| self.places.get(*next)));
+            Some(place)
+        });
+        self.place_of(&pattern.segments).into_iter().chain(below).flat_map(Place::numbers)
+    }
+
+    fn place_of(&self, segments: &[Segment]) -> Option<&Place> {
+        self.places.get(self.places_of(segments).nth(segments.len())?)
+    }
+
+    /// The places to which `segments` lead one after the other, as far as any pattern goes.
+    fn places_of(&self, segments: &[Segment]) -> impl Iterator<Item = usize> {
+        let mut segments = segments.iter();
+        std::iter::successors(Some(0), move |at| {
+            let segment = self.segments.get(segments.next()?)?;
+            self.steps.get(&(*at, *segment)).copied()
+        })
     }
 }
 
-fn beginnings(pattern: &Pattern) -> impl Iterator<Item = &[Segment]> {
-    (0..=pattern.segments.len()).map(|length| &pattern.segments[..length])
+impl Place {
+    fn numbers(&self) -> impl Iterator<Item = usize> {
+        self.numbers.iter().copied()
+    }
 }
 
 impl Segment {
