@@ -42,21 +42,35 @@ struct Layout {
     here: Box<[Here]>,
 }
 
-/// The rules that have a pattern which ends in one place, each list in file order.
-#[derive(Clone, Debug, Default)]
+/// The rules that have a pattern which ends in one place. Most places have one.
+#[derive(Clone, Debug)]
 struct Here {
     /// Whether the pattern names a literal segment.
     is_named: bool,
     /// The first rule without further conditions: none behind it ever governs here.
     free: Option<Position>,
-    conditional: Option<Box<Conditional>>,
-    /// Rules that only add.
-    adds: Vec<Position>,
+    others: Option<Box<Others>>,
 }
 
-/// Rules with further conditions, each found by the one that tells the most apart.
+/// Rules with further conditions.
+#[derive(Clone, Debug)]
+struct Others {
+    conditional: Conditional,
+    /// Those that only add, in file order.
+    adds: Box<[Position]>,
+}
+
+/// The rules here that have further conditions and may govern.
+#[derive(Clone, Debug)]
+enum Conditional {
+    /// So few that each may be tried, in file order.
+    Few(Box<[Position]>),
+    Many(Box<ByCondition>),
+}
+
+/// Many rules, each found by the condition that tells the most apart; each list in file order.
 #[derive(Clone, Debug, Default)]
-struct Conditional {
+struct ByCondition {
     /// By length of the network's prefix, and by network.
     by_network: BTreeMap<u8, HashMap<IpNet, Vec<Position>>>,
     networked: Vec<Position>,
@@ -64,6 +78,18 @@ struct Conditional {
     grouped: Vec<Position>,
     by_method: HashMap<String, Vec<Position>>,
 }
+
+/// The rules of one place, while they are laid out.
+#[derive(Debug, Default)]
+struct Gathered {
+    is_named: bool,
+    free: Option<Position>,
+    conditional: Vec<Position>,
+    adds: Vec<Position>,
+}
+
+/// More rules of one place than this are found by their conditions.
+const FEW: usize = 4;
 
 /// A rule that governs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,8 +106,8 @@ impl Index {
         let laid_out = || which.iter().filter_map(|at| Some((*at, rules.get(*at)?)));
         let is_cased = laid_out().flat_map(|(_, rule)| &rule.paths).any(Pattern::is_cased);
         Self {
-            exact: is_cased.then(|| Layout::of(laid_out(), Case::Exact)),
-            folded: Layout::of(laid_out(), Case::Folded),
+            exact: is_cased.then(|| Layout::of(rules, laid_out(), Case::Exact)),
+            folded: Layout::of(rules, laid_out(), Case::Folded),
             wanted: Wanted::of(laid_out(), exact),
             named: Named::of(laid_out().map(|(_, rule)| rule)),
             looks_at_networks: laid_out().any(|(_, rule)| !rule.networks.is_empty()),
@@ -137,7 +163,7 @@ impl Index {
         let mut added = Vec::new();
         for here in self.layout(case).here_of(ends) {
             work.spend(sent.len());
-            for position in sent.iter().filter(|at| here.adds.binary_search(at).is_ok()) {
+            for position in sent.iter().filter(|at| here.adds(**at)) {
                 let fit = rules.get(*position).and_then(|rule| rule.fits(look));
                 added.extend(fit.map(|fit| Found {
                     position: *position,
@@ -189,22 +215,28 @@ impl Index {
 }
 
 impl Layout {
-    fn of<'r>(rules: impl Iterator<Item = (Position, &'r Rule)>, case: Case) -> Self {
+    /// Lays out `which` of `rules`.
+    fn of<'r>(
+        rules: &'r [Rule],
+        which: impl Iterator<Item = (Position, &'r Rule)>,
+        case: Case,
+    ) -> Self {
         let mut planting = Planting::new(case);
-        let mut here: Vec<Here> = Vec::new();
-        for (position, rule) in rules {
+        let mut here: Vec<Gathered> = Vec::new();
+        for (position, rule) in which {
             for pattern in &rule.paths {
                 let Some(end) = planting.end_of(pattern) else { continue };
                 let end = end as usize;
                 if end == here.len() {
-                    here.push(Here { is_named: pattern.is_named(), ..Here::default() });
+                    here.push(Gathered { is_named: pattern.is_named(), ..Gathered::default() });
                 }
                 if let Some(here) = here.get_mut(end) {
                     here.add(position, rule);
                 }
             }
         }
-        Self { tree: planting.grown(), here: here.into() }
+        let tree = planting.grown();
+        Self { tree, here: here.into_iter().map(|here| here.laid_out(rules)).collect() }
     }
 
     fn here_of(&self, ends: &[End]) -> impl Iterator<Item = &Here> {
@@ -212,47 +244,54 @@ impl Layout {
     }
 }
 
-impl Here {
+impl Gathered {
     fn add(&mut self, position: Position, rule: &Rule) {
-        let push = |list: &mut Vec<Position>| {
-            // A rule may have a pattern twice.
-            if list.last() != Some(&position) {
-                list.push(position);
-            }
-        };
         if rule.only_adds() {
-            push(&mut self.adds);
+            push(&mut self.adds, position);
         } else if rule.is_free() {
             self.free.get_or_insert(position);
         } else if self.free.is_none() {
-            let conditional = self.conditional.get_or_insert_default();
-            if !rule.networks.is_empty() {
-                push(&mut conditional.networked);
-                for network in &rule.networks {
-                    let network = network.trunc();
-                    let same_length = conditional.by_network.entry(length(&network)).or_default();
-                    push(same_length.entry(network).or_default());
-                }
-            } else if !rule.groups.is_empty() {
-                push(&mut conditional.grouped);
-                for group in &rule.groups {
-                    push(conditional.by_group.entry(group.clone()).or_default());
-                }
-            } else {
-                for method in &rule.methods {
-                    push(conditional.by_method.entry(method.clone()).or_default());
-                }
-            }
+            push(&mut self.conditional, position);
         }
     }
 
+    fn laid_out(self, rules: &[Rule]) -> Here {
+        let Self { is_named, free, conditional, adds } = self;
+        let others = (!conditional.is_empty() || !adds.is_empty()).then(|| {
+            let conditional = if conditional.len() <= FEW {
+                Conditional::Few(conditional.into())
+            } else {
+                Conditional::Many(Box::new(ByCondition::of(rules, &conditional)))
+            };
+            Box::new(Others { conditional, adds: adds.into() })
+        });
+        Here { is_named, free, others }
+    }
+}
+
+/// A rule may have a pattern, or a condition, twice.
+fn push(list: &mut Vec<Position>, position: Position) {
+    if list.last() != Some(&position) {
+        list.push(position);
+    }
+}
+
+impl Here {
     /// Every rule here that may count.
     fn positions(&self) -> impl Iterator<Item = Position> {
-        let conditional = self.conditional.iter().flat_map(|conditional| {
-            let by_method = conditional.by_method.values().flatten();
-            conditional.networked.iter().chain(&conditional.grouped).chain(by_method)
+        let others = self.others.iter().flat_map(|others| {
+            let (few, many) = match &others.conditional {
+                Conditional::Few(few) => (Some(few), None),
+                Conditional::Many(many) => (None, Some(many.positions())),
+            };
+            few.into_iter().flatten().chain(many.into_iter().flatten()).chain(&others.adds)
         });
-        self.free.iter().chain(conditional).chain(&self.adds).copied()
+        self.free.iter().chain(others).copied()
+    }
+
+    /// Whether this rule adds something here.
+    fn adds(&self, position: Position) -> bool {
+        self.others.as_ref().is_some_and(|others| others.adds.binary_search(&position).is_ok())
     }
 
     /// The first rule here that fits and stands before `before`.
@@ -267,8 +306,8 @@ impl Here {
         let free = self.free.filter(|free| *free < before);
         let mut first = free.map(|position| Found { position, fit: Fit::Wholly, is_named });
         let mut before = free.unwrap_or(before);
-        let Some(conditional) = &self.conditional else { return first };
-        conditional.lists(look, work, |list, work| {
+        let Some(others) = &self.others else { return first };
+        others.conditional.lists(look, work, |list, work| {
             let mut near = list.iter().take_while(|position| **position < before);
             let found = near.find_map(|position| {
                 work.spend(RULE);
@@ -285,6 +324,51 @@ impl Here {
 }
 
 impl Conditional {
+    /// Every list in which a rule may stand that fits.
+    fn lists(
+        &self,
+        look: &Look<'_>,
+        work: &mut Work,
+        mut each: impl FnMut(&[Position], &mut Work),
+    ) {
+        match self {
+            Self::Few(few) => each(few, work),
+            Self::Many(many) => many.lists(look, work, each),
+        }
+    }
+}
+
+impl ByCondition {
+    fn of(rules: &[Rule], which: &[Position]) -> Self {
+        let mut all = Self::default();
+        for position in which.iter().copied() {
+            let Some(rule) = rules.get(position) else { continue };
+            if !rule.networks.is_empty() {
+                all.networked.push(position);
+                for network in &rule.networks {
+                    let network = network.trunc();
+                    let same_length = all.by_network.entry(length(&network)).or_default();
+                    push(same_length.entry(network).or_default(), position);
+                }
+            } else if !rule.groups.is_empty() {
+                all.grouped.push(position);
+                for group in &rule.groups {
+                    all.by_group.entry(group.clone()).or_default().push(position);
+                }
+            } else {
+                for method in &rule.methods {
+                    all.by_method.entry(method.clone()).or_default().push(position);
+                }
+            }
+        }
+        all
+    }
+
+    fn positions(&self) -> impl Iterator<Item = &Position> {
+        let by_method = self.by_method.values().flatten();
+        self.networked.iter().chain(&self.grouped).chain(by_method)
+    }
+
     /// Every list in which a rule may stand that fits.
     fn lists(
         &self,

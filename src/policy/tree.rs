@@ -3,7 +3,7 @@
 //! The literal segments behind one place are sorted: a path finds its own among them by binary
 //! search, and whoever guesses finds those that only begin like it.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use smallvec::SmallVec;
 
@@ -27,7 +27,7 @@ pub(super) struct Tree {
     names_files: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Node {
     /// Sorted.
     literals: Box<[(Box<[u8]>, u32)]>,
@@ -43,28 +43,21 @@ struct Node {
 
 /// A tree in the making.
 #[derive(Debug)]
-pub(super) struct Planting {
+pub(super) struct Planting<'p> {
     case: Case,
-    nodes: Vec<Growing>,
+    nodes: Vec<Node>,
+    /// From which node, by which literal segment, to which node.
+    literals: HashMap<(u32, &'p [u8]), u32>,
     ends: End,
 }
 
-#[derive(Debug, Default)]
-struct Growing {
-    literals: BTreeMap<Box<[u8]>, u32>,
-    one: Option<u32>,
-    any: Option<u32>,
-    is_any: bool,
-    end: Option<End>,
-}
-
-impl Planting {
+impl<'p> Planting<'p> {
     pub(super) fn new(case: Case) -> Self {
-        Self { case, nodes: vec![Growing::default()], ends: 0 }
+        Self { case, nodes: vec![Node::default()], literals: HashMap::new(), ends: 0 }
     }
 
     /// The place at which `pattern` ends, made where it is not there.
-    pub(super) fn end_of(&mut self, pattern: &Pattern) -> Option<End> {
+    pub(super) fn end_of(&mut self, pattern: &'p Pattern) -> Option<End> {
         let mut at = 0;
         for segment in pattern.segments() {
             let new = u32::try_from(self.nodes.len()).ok()?;
@@ -73,7 +66,7 @@ impl Planting {
             at = match segment {
                 Segment::Literal { exact, folded } => {
                     let literal = if self.case == Case::Exact { exact } else { folded };
-                    *node.literals.entry(literal.clone()).or_insert(new)
+                    *self.literals.entry((at, literal)).or_insert(new)
                 }
                 Segment::One => *node.one.get_or_insert(new),
                 // Any number of segments, and then any number of them, is any number.
@@ -81,7 +74,7 @@ impl Planting {
                 Segment::Any => *node.any.get_or_insert(new),
             };
             if at == new {
-                self.nodes.push(Growing { is_any, ..Growing::default() });
+                self.nodes.push(Node { is_any, ..Node::default() });
             }
         }
         let node = self.nodes.get_mut(at as usize)?;
@@ -93,17 +86,18 @@ impl Planting {
     }
 
     pub(super) fn grown(self) -> Tree {
-        let literals = self.nodes.iter().flat_map(|node| node.literals.keys());
-        let names_files = literals.into_iter().any(|literal| is_file(literal));
-        let nodes = self.nodes.into_iter().map(|node| Node {
-            has_scripts: node.literals.keys().any(|literal| is_script(literal)),
-            literals: node.literals.into_iter().collect(),
-            one: node.one,
-            any: node.any,
-            is_any: node.is_any,
-            end: node.end,
-        });
-        Tree { nodes: nodes.collect(), names_files }
+        let mut nodes = self.nodes;
+        let names_files = self.literals.keys().any(|(_, literal)| is_file(literal));
+        let mut literals: Vec<((u32, &[u8]), u32)> = self.literals.into_iter().collect();
+        literals.sort_unstable();
+        for behind in literals.chunk_by(|((one, _), _), ((other, _), _)| one == other) {
+            let node = behind.first().and_then(|((node, _), _)| nodes.get_mut(*node as usize));
+            let Some(node) = node else { continue };
+            node.has_scripts = behind.iter().any(|((_, literal), _)| is_script(literal));
+            node.literals =
+                behind.iter().map(|((_, literal), to)| ((*literal).into(), *to)).collect();
+        }
+        Tree { nodes: nodes.into(), names_files }
     }
 }
 
