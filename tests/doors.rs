@@ -86,6 +86,8 @@ GET  /.doorward/link/{token}                        410         410         410 
 POST /.doorward/link/{token}                        410         410         410         410         410         410         410         410         410
 GET  /.doorward/sign-out                            page        page        page        page        page        page        page        page        page
 POST /.doorward/sign-out                            page        again       again       again       again       again       again       again       again
+GET  /.doorward/signed-out                          204         204         204         204         204         204         204         204         204
+POST /.doorward/signed-out                          405         405         405         405         405         405         405         405         405
 GET  /.doorward/whoami                              sign-in     page        page        challenge   page        page        page        page        page
 POST /.doorward/whoami                              405         405         405         405         405         405         405         405         405
 GET  /.doorward/assets/{file}                       404         404         404         404         404         404         404         404         404

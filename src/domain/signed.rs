@@ -28,6 +28,8 @@ pub enum Kind {
     Csrf,
     /// What a host asks the portal for.
     Ask,
+    /// The hosts on which somebody was who has signed out here.
+    Left,
 }
 
 impl Kind {
@@ -39,6 +41,7 @@ impl Kind {
             Self::Browser => b"doorward browser 1",
             Self::Csrf => b"doorward csrf 1",
             Self::Ask => b"doorward ask 1",
+            Self::Left => b"doorward left 1",
         }
     }
 }

@@ -43,6 +43,11 @@ pub struct Stay {
     /// From where it began.
     #[n(5)]
     pub address: Option<IpAddr>,
+    /// The hosts, besides that on which it began, on which it has had a session: the last ones, at most
+    /// [`Stay::HOSTS`].
+    #[n(6)]
+    #[cbor(skip_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
 }
 
 /// How long stays last, and the sessions with them.
@@ -57,11 +62,24 @@ pub struct Limits {
 impl Stay {
     /// How late `seen` may be written.
     pub const SEEN_EVERY: Duration = Duration::from_mins(1);
+    /// How many hosts are remembered: their names stand in one address when it is over.
+    pub const HOSTS: usize = 64;
 
     /// A stay that begins now.
     pub fn begin(user: UserId, epoch: u64, seen: Seen, now: Timestamp) -> Self {
         let Seen { address, agent } = seen;
-        Self { user, epoch, began: now, seen: now, agent, address }
+        Self { user, epoch, began: now, seen: now, agent, address, hosts: Vec::new() }
+    }
+
+    /// Notes that it has a session on `host`, too.
+    pub fn reach(&mut self, host: &str) {
+        if self.hosts.iter().any(|known| known == host) {
+            return;
+        }
+        if self.hosts.len() >= Self::HOSTS {
+            self.hosts.remove(0);
+        }
+        self.hosts.push(host.to_owned());
     }
 
     /// Whether it still goes on, for a user of this `epoch`.
@@ -101,5 +119,19 @@ mod tests {
         let busy = Stay { seen: at(86_000), ..stay() };
         assert!(busy.is_alive(3, LIMITS, at(86_399)));
         assert!(!busy.is_alive(3, LIMITS, at(86_400)));
+    }
+
+    #[test]
+    fn a_stay_remembers_its_last_hosts_once_each() {
+        let mut stay = Stay::begin(UserId::from([1; 16]), 3, Seen::default(), at(0));
+        for number in [0, 1, 1, 0] {
+            stay.reach(&format!("{number}.example.com"));
+        }
+        assert_eq!(stay.hosts, ["0.example.com", "1.example.com"]);
+        for number in 2..=Stay::HOSTS {
+            stay.reach(&format!("{number}.example.com"));
+        }
+        assert_eq!(stay.hosts.len(), Stay::HOSTS);
+        assert_eq!(stay.hosts[0], "1.example.com");
     }
 }

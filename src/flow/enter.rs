@@ -88,6 +88,9 @@ pub async fn take(
             });
             match ticket {
                 Some(ticket) if live_stay(env, caller, held).is_some() => {
+                    if let Some(stay) = &mut held.stay {
+                        stay.reach(host);
+                    }
                     let session = Session::begin(user, ticket.stay, ticket.proofs);
                     let given = replace(env, caller, held, session, &fresh);
                     Entered::Begun { given, return_to: ticket.return_to }

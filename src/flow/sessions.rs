@@ -17,8 +17,11 @@ pub enum Ended {
     /// What was meant is over on every host, or never was; this one goes on, perhaps under a new
     /// id.
     Others(Given),
-    /// It was this one: whoever asked is signed out.
-    This,
+    /// It was this one: whoever asked is signed out. The hosts are those of [`sign_out`].
+    This {
+        /// On which it had a session.
+        hosts: Vec<String>,
+    },
     /// The visit is over; nothing was changed.
     Over,
 }
@@ -50,8 +53,8 @@ pub async fn end(
     stay: StayId,
 ) -> Result<Ended, Unavailable> {
     if stay == visit.stay {
-        sign_out(env, caller, visit).await?;
-        return Ok(Ended::This);
+        let hosts = sign_out(env, caller, visit).await?;
+        return Ok(Ended::This { hosts });
     }
     let user = visit.session.user;
     let reads = Reads { other: Some(stay), ..visit.reads() };

@@ -156,6 +156,7 @@ pub static DOORS: &[Door] = &[
         on: On::All,
         ..form("/.doorward/sign-out", Asks::Nothing, || get(sign_out::show).post(sign_out::submit))
     },
+    data("/.doorward/signed-out", Asks::Nothing, || get(sign_out::clear)),
     data("/.doorward/whoami", Asks::SignIn, || get(home::whoami)),
     data("/.doorward/assets/{file}", Asks::Nothing, || get(assets::serve)),
 ];

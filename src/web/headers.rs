@@ -71,8 +71,13 @@ fn page_within(
     // Our own assets and nothing else: an application on this host may serve files that its users
     // have uploaded. Browsers hold `form-action` against the redirects after a post, too.
     let assets = format!("{origin}/.doorward/assets/");
+    let mut pictures = assets.clone();
+    for picture in page.pictures() {
+        pictures.push(' ');
+        pictures.push_str(picture);
+    }
     let policy = format!(
-        "default-src 'none'; style-src {assets}; script-src {assets}; img-src {assets}; \
+        "default-src 'none'; style-src {assets}; script-src {assets}; img-src {pictures}; \
          form-action {}; frame-ancestors {}; base-uri 'none'",
         form_action(page.form()),
         ancestors.policy,
@@ -102,6 +107,15 @@ fn form_action(form: Option<&pages::Form>) -> String {
         sources.push_str(origin);
     }
     sources
+}
+
+/// Nothing, but told to whatever page of ours asks, on whatever host.
+pub(super) fn nothing() -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    let headers = response.headers_mut();
+    harden(headers);
+    headers.insert(CORP, HeaderValue::from_static("cross-origin"));
+    response
 }
 
 /// JSON for a script, with this status.

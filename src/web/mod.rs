@@ -10,6 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
+use http::StatusCode;
 use http::header::{HOST, HeaderMap, USER_AGENT};
 use http::request::Parts;
 use http_body_util::BodyExt;
@@ -336,6 +337,7 @@ impl Desk {
             Box::pin(sign_out(&self.env, &caller, visit)).await.map_err(unavailable)?;
         }
         let visit = admission.visit;
+        let is_over = session.is_some() && visit.is_none();
         let allowed = |request: Arc<policy::Request>| {
             Allowed(flow::Before { request, address: source.visitor, visit, began: now })
         };
@@ -346,14 +348,13 @@ impl Desk {
             }
             verdict => {
                 let known = admission.evidence.as_ref().and_then(Visitor::known);
-                Err(Box::new(self.refuse(
-                    &verdict,
-                    &admission.ruling,
-                    &request,
-                    head,
-                    source,
-                    known,
-                )))
+                let ruling = &admission.ruling;
+                let mut response = self.refuse(&verdict, ruling, &request, head, source, known);
+                // Whoever sits there need not be who was signed in.
+                if is_over && response.status() == StatusCode::SEE_OTHER {
+                    sign_out::forget(&mut response);
+                }
+                Err(Box::new(response))
             }
         }
     }

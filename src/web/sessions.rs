@@ -45,7 +45,7 @@ pub(super) async fn end_others(
 fn done(desk: &Desk, guest: &Guest, ended: Ended) -> Response {
     match ended {
         Ended::Others(given) => desk.goes_on(guest, &given, BACK),
-        Ended::This => sign_out::leaves(&ReturnTo::root()),
+        Ended::This { hosts } => sign_out::leaves(desk, &hosts, &ReturnTo::root()),
         Ended::Over => headers::see_other(&security::place().through("sign-in")),
     }
 }

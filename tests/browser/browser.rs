@@ -46,8 +46,8 @@ impl Browser {
     }
 
     /// One that begins at the portal of several hosts.
-    pub(crate) fn before_several(door: &Door) -> Self {
-        Self::start(&way_to(door), "http://id.localhost:8080", true)
+    pub(crate) fn before_several(door: &Door, script: bool) -> Self {
+        Self::start(&way_to(door), "http://id.localhost:8080", script)
     }
 
     /// One for pages at `origin`, wherever that is.
@@ -87,6 +87,12 @@ impl Browser {
     /// Types the address of another host.
     pub(crate) fn goes_to(&self, url: &str) -> &Self {
         self.does(self.client.goto(url));
+        self
+    }
+
+    /// Goes back to the page before.
+    pub(crate) fn goes_back(&self) -> &Self {
+        self.does(self.client.back());
         self
     }
 

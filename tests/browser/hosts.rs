@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rstest::rstest;
+
 use crate::application;
 use crate::browser::Browser;
 use crate::codes::saves_codes;
@@ -15,7 +17,7 @@ const WIKI: &str = "http://wiki.localhost:8080";
 #[test]
 fn one_sign_in_is_for_both_and_the_stricter_one_asks_for_more() {
     let door = Door::before_two(application::start(), application::start());
-    let browser = Browser::before_several(&door);
+    let browser = Browser::before_several(&door, true);
     let wiki = |path: &str| format!("{WIKI}{path}");
     browser.visits(&door.adds("ada")).types("password", PASSWORD).presses("Save the password");
     browser.comes_to("/.doorward/offer").presses("Not now").sees(".apps");
@@ -44,5 +46,24 @@ fn one_sign_in_is_for_both_and_the_stricter_one_asks_for_more() {
     browser.goes_to(&wiki("/untrusting/page")).comes_to("/.doorward/challenge");
     browser.enters(&code(&secret, door.now()));
     reaches_the_application(&browser, &wiki("/untrusting/page"), "pwd,otp,trusted-device,mfa");
-    assert!(browser.complaints().is_empty(), "{:?}", browser.complaints());
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[rstest]
+fn back_after_signing_out_shows_no_page_of_another_host(
+    #[values(true, false)] script: bool,
+    #[values("http://id.localhost:8080", CRM)] out_at: &str,
+) {
+    let door = Door::before_two(application::start(), application::start());
+    let browser = Browser::before_several(&door, script);
+    browser.visits(&door.adds("ada")).types("password", PASSWORD).presses("Save the password");
+    browser.comes_to("/.doorward/offer").presses("Not now").sees(".apps");
+    for page in [format!("{CRM}/page"), format!("{WIKI}/plain/page")] {
+        browser.goes_to(&page);
+        reaches_the_application(&browser, &page, "pwd");
+    }
+    browser.goes_to(&format!("{out_at}/.doorward/sign-out")).presses("Sign out");
+    browser.until("be signed out", || (browser.text("h1") == "You are signed out").then_some(()));
+    browser.goes_back().goes_back().comes_to("/.doorward/sign-in");
+    assert_eq!(browser.complaints(), [""; 0]);
 }

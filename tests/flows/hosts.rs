@@ -188,6 +188,96 @@ async fn signing_out_anywhere_is_signing_out_everywhere() {
 }
 
 #[tokio::test]
+async fn who_signs_out_has_the_browser_forget_what_it_keeps_of_every_host_they_were_on() {
+    let gate = gate();
+    gate.knows("ada").await;
+    for (out_at, others) in
+        [(PORTAL, &[CRM, WIKI][..]), (CRM, &[PORTAL, WIKI]), (WIKI, &[PORTAL, CRM])]
+    {
+        let mut window = Window::new(&gate);
+        window.visits(&format!("{CRM}/")).await;
+        window.signs_in("ada").await;
+        window.visits(&format!("{WIKI}/open/")).await;
+        window.visits(&format!("{out_at}/.doorward/sign-out")).await;
+        window.sends(&[]).await;
+        assert_eq!(window.now().headers["clear-site-data"], "\"cache\"");
+        window.follows().await;
+        assert_eq!(pictures(&window), others, "after {out_at}");
+        for other in others {
+            window.opens(&format!("{other}/.doorward/signed-out")).await;
+            let headers = &window.now().headers;
+            assert_eq!(headers["clear-site-data"], "\"cache\"");
+            assert_eq!(headers["cross-origin-resource-policy"], "cross-origin");
+            assert!(!headers.contains_key("set-cookie"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_page_after_signing_out_names_no_host_where_nobody_was() {
+    let gate = gate();
+    gate.knows("ada").await;
+    let mut window = Window::new(&gate);
+    window.visits(&format!("{PORTAL}/.doorward/sign-in")).await;
+    window.signs_in("ada").await;
+    window.visits(&format!("{PORTAL}/.doorward/sign-out")).await;
+    window.sends(&[]).await;
+    window.follows().await;
+    assert_eq!(pictures(&window), [""; 0], "never on another");
+
+    window.visits(&format!("{CRM}/")).await;
+    window.signs_in("ada").await;
+    window.visits(&format!("{PORTAL}/.doorward/sign-out")).await;
+    window.sends(&[]).await;
+    let told = window.now().location().unwrap();
+    window.follows().await;
+    assert_eq!(pictures(&window), [CRM]);
+    // Nobody is told by it whether there is a host of some name.
+    let (crm, wiki) = (CRM.replace("https://", ""), WIKI.replace("https://", ""));
+    let unproven = format!("/.doorward/sign-out?left={wiki}");
+    for other in [told.replace(&crm, &wiki), format!("{told}x"), unproven] {
+        window.opens(&format!("{PORTAL}{other}")).await;
+        assert_eq!(window.now().heading(), "You are signed out");
+        assert_eq!(pictures(&window), [""; 0], "{other}");
+    }
+    // Nor is it proof at another host.
+    window.opens(&format!("{WIKI}{told}")).await;
+    assert_eq!(pictures(&window), [""; 0]);
+}
+
+/// The hosts of which the page has the browser forget what it keeps; its policy lets them, and no other.
+fn pictures(window: &Window) -> Vec<&str> {
+    let (page, policy) = (&window.now().page, &window.now().headers["content-security-policy"]);
+    let (_, sources) = policy.to_str().unwrap().split_once("img-src ").unwrap();
+    let allowed: Vec<_> = sources.split(';').next().unwrap().split(' ').skip(1).collect();
+    let loaded: Vec<_> = page
+        .split("<img src=\"")
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap())
+        .filter(|address| address.ends_with("/.doorward/signed-out"))
+        .collect();
+    assert_eq!(loaded, allowed);
+    loaded.iter().map(|address| address.strip_suffix("/.doorward/signed-out").unwrap()).collect()
+}
+
+#[tokio::test]
+async fn whoever_comes_after_the_end_of_a_session_finds_nothing_kept() {
+    let gate = gate();
+    gate.knows("ada").await;
+    let mut window = Window::new(&gate);
+    window.opens(&format!("{CRM}/")).await;
+    assert!(!window.now().headers.contains_key("clear-site-data"), "for there was none");
+    window.follows().await;
+    window.signs_in("ada").await;
+    let mut elsewhere = window.clone();
+    elsewhere.visits(&format!("{PORTAL}/.doorward/sign-out")).await;
+    elsewhere.sends(&[]).await;
+    window.opens(&format!("{CRM}/")).await;
+    assert_eq!(window.now().status, StatusCode::SEE_OTHER);
+    assert_eq!(window.now().headers["clear-site-data"], "\"cache\"");
+}
+
+#[tokio::test]
 async fn a_link_to_sign_out_on_another_site_signs_nobody_out() {
     let gate = gate();
     gate.knows("ada").await;

@@ -352,6 +352,9 @@ fn a_stay_is_read_as_it_was_written() {
     is_as_it_was(&stay(), include_str!("golden/stay-1.hex"));
     let later = Stay::begin(UserId::from([1; 16]), 7, seen(), NOW);
     is_as_it_was(&later, include_str!("golden/stay-2.hex"));
+    let mut elsewhere = later;
+    elsewhere.reach("wiki.example.com");
+    is_as_it_was(&elsewhere, include_str!("golden/stay-3.hex"));
 }
 
 #[test]
@@ -429,6 +432,11 @@ fn print_records() {
         }),
         ("stay-2", {
             let later = Stay::begin(UserId::from([1; 16]), 7, seen(), NOW);
+            minicbor::to_vec(later).unwrap()
+        }),
+        ("stay-3", {
+            let mut later = Stay::begin(UserId::from([1; 16]), 7, seen(), NOW);
+            later.reach("wiki.example.com");
             minicbor::to_vec(later).unwrap()
         }),
         ("posted", minicbor::to_vec(posted()).unwrap()),

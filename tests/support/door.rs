@@ -146,6 +146,7 @@ impl Door {
     upstream: http://{wiki}
     rules:
       - {{ paths: [/untrusting/], require: {{ second_factor: {{ trusted_device: false }} }} }}
+      - {{ paths: [/plain/, /favicon.ico], require: sign-in }}
     otherwise: second-factor
 "
                 )

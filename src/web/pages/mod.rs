@@ -97,6 +97,11 @@ const LONG: usize = 2048;
 pub trait Page: Template {
     /// The hidden fields of its forms; `None`: it has no form.
     fn form(&self) -> Option<&Form>;
+
+    /// Pictures that it loads besides our own, by their addresses.
+    fn pictures(&self) -> &[String] {
+        &[]
+    }
 }
 
 macro_rules! pages_with_a_form {
@@ -133,6 +138,10 @@ pages_with_a_form!(
 impl Page for NoticePage {
     fn form(&self) -> Option<&Form> {
         None
+    }
+
+    fn pictures(&self) -> &[String] {
+        self.notice.clears()
     }
 }
 

@@ -94,6 +94,8 @@ pub enum Notice {
     SignedOut {
         /// Where to sign in again.
         url: String,
+        /// What the page loads so that the browser forgets what it has kept of other hosts.
+        clears: Vec<String>,
     },
 }
 
@@ -211,8 +213,9 @@ impl Notice {
                 "Ask whoever looks after this site for a link: with it you choose a new password and \
                  set up two-factor yourself.",
             ]),
-            Self::SignedOut { .. } => said(&["Close the browser as well if others use this \
-                 computer."]),
+            Self::SignedOut { .. } => said(&["This browser was told to forget the pages that it \
+                 kept. Other open tabs, files that you saved and what an application stores in the \
+                 browser stay. Close the browser as well if others use this computer."]),
         }
     }
 
@@ -227,8 +230,16 @@ impl Notice {
             }
             Self::SpentLink => way("/.doorward/sign-in", "Sign in", None),
             Self::SpentTicket { url } | Self::DoubledCookie { url } => way(url, "Come in", None),
-            Self::SignedOut { url } => way(url, "Sign in again", None),
+            Self::SignedOut { url, .. } => way(url, "Sign in again", None),
             _ => None,
+        }
+    }
+
+    /// Pictures that nobody sees.
+    pub(super) fn clears(&self) -> &[String] {
+        match self {
+            Self::SignedOut { clears, .. } => clears,
+            _ => &[],
         }
     }
 
