@@ -282,7 +282,7 @@ impl Drop for Open {
             return;
         }
         connections.open.fetch_sub(1, Ordering::Relaxed);
-        let address = household(link.peer());
+        let address = household(link.socket_peer());
         let mut by_address = connections.by_address.lock();
         if let Some(has) = by_address.get_mut(&address) {
             has.connections -= 1;

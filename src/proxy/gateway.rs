@@ -273,7 +273,13 @@ fn take_in(
 /// What stands under `host` for whoever came by this `link`.
 fn find(house: &House, link: &Link, host: &str) -> Option<Arc<Place>> {
     let entered = link.entrance();
-    let place = if entered.redirect { house.find_under_https(host) } else { house.find(host) }?;
+    let place = if entered.redirect {
+        house.find_under_https(host)
+    } else {
+        // Proxies pass a Host on without its port (`$host` of nginx).
+        let from_proxy = || house.trusts(link.peer()).then(|| house.find_by_name(host)).flatten();
+        house.find(host).or_else(from_proxy)
+    }?;
     let as_let_in = link.only_for().is_none_or(|only| only == place.web.site().origin.host());
     // What is plain is not meant by whoever came encrypted.
     let as_encrypted = !entered.secure || place.web.site().origin.is_secure();

@@ -92,6 +92,14 @@ impl House {
         as_kept.or_else(as_read).map(Arc::clone)
     }
 
+    /// The only thing that stands under this name, whatever the port.
+    pub(super) fn find_by_name(&self, name: &str) -> Option<Arc<Place>> {
+        let is_meant =
+            |place: &&Arc<Place>| place.web.site().origin.host().eq_ignore_ascii_case(name);
+        let mut found = self.places.values().filter(is_meant);
+        found.next().filter(|_| found.next().is_none()).map(Arc::clone)
+    }
+
     /// What stands under this host with https, whatever the port.
     pub(super) fn find_under_https(&self, host: &str) -> Option<Arc<Place>> {
         let is_port = |(_, port): &(&str, &str)| port.bytes().all(|byte| byte.is_ascii_digit());

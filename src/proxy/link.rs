@@ -26,6 +26,8 @@ use crate::domain::time::Timestamp;
 pub(super) struct Link {
     number: u64,
     peer: IpAddr,
+    /// From where it comes, as a balancer that is the peer has said.
+    introduced: OnceLock<IpAddr>,
     /// The same in words, once somebody has asked for them.
     told: OnceLock<HeaderValue>,
     entrance: Entered,
@@ -123,6 +125,7 @@ impl Link {
         Self {
             number,
             peer,
+            introduced: OnceLock::new(),
             told: OnceLock::new(),
             entrance,
             only_for: OnceLock::new(),
@@ -158,9 +161,10 @@ impl Link {
     pub(super) fn stream_of(connection: &Arc<Self>, number: u64, tick: u64) -> Self {
         let Self { peer, entrance, ref only_for, ref recall, ref address, .. } = **connection;
         let (only_for, recall) = (only_for.clone(), Arc::clone(recall));
+        let introduced = connection.introduced.clone();
         let (address, connection) = (address.clone(), Some(Arc::clone(connection)));
         let link = Self::new(number, peer, entrance, tick);
-        Self { only_for, address, connection, recall, ..link }
+        Self { introduced, only_for, address, connection, recall, ..link }
     }
 
     /// Room for the requests of its address; none where anybody may come from there.
@@ -232,15 +236,26 @@ impl Link {
         self.number
     }
 
+    /// From where it comes: from the other end of the socket, or from where a balancer there says.
     pub(super) fn peer(&self) -> IpAddr {
+        self.introduced.get().copied().unwrap_or(self.peer)
+    }
+
+    /// The other end of the socket.
+    pub(super) fn socket_peer(&self) -> IpAddr {
         self.peer
+    }
+
+    /// It comes from `peer`, as a balancer says that is believed. It says so once, before anything else.
+    pub(super) fn introduce(&self, peer: IpAddr) {
+        self.introduced.set(peer).ok();
     }
 
     /// The visitor's address, as applications are told it.
     pub(super) fn peer_told(&self) -> &HeaderValue {
         self.told.get_or_init(|| {
             // An address is always a header value.
-            HeaderValue::try_from(self.peer.to_string())
+            HeaderValue::try_from(self.peer().to_string())
                 .unwrap_or_else(|_| HeaderValue::from_static("unknown"))
         })
     }

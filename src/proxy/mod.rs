@@ -18,6 +18,7 @@ mod link;
 mod location;
 mod own;
 mod present;
+mod proxy_protocol;
 mod recall;
 mod removal;
 mod room;

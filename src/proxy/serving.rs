@@ -31,6 +31,7 @@ use super::intake::OWN_PAGES_MORE;
 use super::link::{Cut, Link, Phase};
 use super::standing;
 use super::stream::VisitorStream;
+use super::proxy_protocol;
 use super::tls::Entrance;
 use crate::flow::Line;
 
@@ -202,8 +203,8 @@ impl Hall {
         self: Arc<Self>,
         open: Open,
         entrance: Entrance,
-        stream: TcpStream,
-        peer: SocketAddr,
+        mut stream: TcpStream,
+        mut peer: SocketAddr,
     ) {
         if let Err(error) = prepare(&stream) {
             tracing::debug!(%error, "a visitor was gone at once");
@@ -218,6 +219,14 @@ impl Hall {
         };
         // What it takes to negotiate is given back before the first request.
         let shaken = Box::pin(link.unless_cut(acceptor.accept(stream))).await;
+        if self.house.load().trusts(peer.ip()) {
+            let taken = Box::pin(proxy_protocol::take(&mut stream));
+            let Some(Ok(visitor)) = link.unless_cut(taken).await else { return };
+            if let Some(visitor) = visitor {
+                peer = SocketAddr::new(visitor.ip().to_canonical(), visitor.port());
+                link.introduce(peer.ip());
+            }
+        }
         let stream = match shaken {
             Some(Ok(stream)) => stream,
             Some(Err(error)) => {

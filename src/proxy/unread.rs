@@ -9,6 +9,7 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 
 use super::house::House;
+use super::proxy_protocol;
 use super::upstream::fault_of_field;
 use crate::flow::Source;
 
@@ -95,15 +96,8 @@ fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// Why no request can be read, in words for the log; without anything that was sent but names of
 /// headers.
 fn why(head: &[u8]) -> String {
-    if head.starts_with(b"PROXY ") {
-        return "it begins with a line of the PROXY protocol (v1), which Doorward does not read: turn it off \
-                in the proxy before Doorward (send-proxy), and have that send X-Forwarded-For"
-            .to_owned();
-    }
-    if head.starts_with(b"\r\n\r\n\0\r\nQUIT\n") {
-        return "it begins with a header of the PROXY protocol (v2), which Doorward does not read: turn it off \
-                in the proxy before Doorward (send-proxy-v2), and have that send X-Forwarded-For"
-            .to_owned();
+    if let Some(why) = fault_of_proxy(head) {
+        return why.to_owned();
     }
     if head.starts_with(b"\x16\x03") {
         return "it speaks TLS, and this port is for plain HTTP".to_owned();
@@ -125,6 +119,19 @@ fn why(head: &[u8]) -> String {
         }
     }
     "its head cannot be read".to_owned()
+}
+
+fn fault_of_proxy(head: &[u8]) -> Option<&'static str> {
+    if head.starts_with(proxy_protocol::FIRST) {
+        return Some(
+            "it begins with a line of the PROXY protocol (v1), which is read of `trusted_proxies` alone and \
+             whole: put the balancer's address there, or turn it off in the balancer (send-proxy)",
+        );
+    }
+    head.starts_with(proxy_protocol::SECOND).then_some(
+        "it begins with a header of the PROXY protocol (v2), which is read of `trusted_proxies` alone and \
+         whole: put the balancer's address there, or turn it off in the balancer (send-proxy-v2)",
+    )
 }
 
 fn fault_of_request_line(line: &[u8]) -> Option<&'static str> {

@@ -87,17 +87,25 @@ fn a_redirect_to_the_own_host_leads_to_its_scheme_and_port() {
     }
 }
 
+/// Before an application that says back the head that it got.
+fn echoes(more: &'static str) -> Door {
+    with(more, |_, head| says("200 OK", "", head))
+}
+
+/// Sends these bytes, and hears what comes until the end.
+fn sends(door: &Door, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(door.address).unwrap();
+    stream.write_all(bytes).unwrap();
+    let mut answer = Vec::new();
+    // What stays unread may end it with a reset.
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
 #[test]
 fn bytes_that_are_no_request_get_an_answer_of_ours_and_odd_targets_pass() {
-    let door = with("", |_, head| says("200 OK", "", head));
-    let sends = |bytes: &[u8]| {
-        let mut stream = TcpStream::connect(door.address).unwrap();
-        stream.write_all(bytes).unwrap();
-        let mut answer = Vec::new();
-        // What stays unread may end it with a reset.
-        let _ = stream.read_to_end(&mut answer);
-        String::from_utf8_lossy(&answer).into_owned()
-    };
+    let door = echoes("");
+    let sends = |bytes: &[u8]| sends(&door, bytes);
     for (target, passed) in [
         (&b"/q?a={job=\"x\"}"[..], "/q?a={job=%22x%22}"),
         (b"/q?a=<b>", "/q?a=%3Cb%3E"),
@@ -127,4 +135,38 @@ fn bytes_that_are_no_request_get_an_answer_of_ours_and_odd_targets_pass() {
         format!("GET / HTTP/1.1\r\nHost: {HOST}\r\nAccept: application/json\r\nA b: 1\r\n\r\n");
     let answer = sends(script.as_bytes());
     assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("application/json"), "{answer}");
+}
+
+#[test]
+fn a_balancer_that_is_trusted_says_from_where_a_connection_comes() {
+    let trusted = echoes("trusted_proxies: [127.0.0.0/8]");
+    let four = "PROXY TCP4 203.0.113.9 10.0.0.1 51234 443\r\n".as_bytes();
+    let six = b"\r\n\r\n\0\r\nQUIT\n\x21\x21\x00\x24\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\
+        \x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x02\xc8\x22\x01\xbb";
+    let get = format!(
+        "GET / HTTP/1.1\r\nHost: {HOST}\r\nX-Forwarded-For: 192.0.2.7\r\nConnection: close\r\n\r\n"
+    );
+    for (said, visitor) in [
+        (four, "203.0.113.9"),
+        (&six[..], "2001:db8::1"),
+        // It asks only whether we are there: what it forwards besides is a proxy's word.
+        (b"PROXY UNKNOWN\r\n", "192.0.2.7, 127.0.0.1"),
+        (b"", "192.0.2.7, 127.0.0.1"),
+    ] {
+        let answer = sends(&trusted, &[said, get.as_bytes()].concat());
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        assert!(answer.contains(&format!("x-forwarded-for: {visitor}\r\n")), "{answer}");
+    }
+    let forged = sends(&echoes(""), &[four, get.as_bytes()].concat());
+    assert!(forged.starts_with("HTTP/1.1 400 "), "{forged}");
+}
+
+#[test]
+fn a_proxy_that_is_trusted_may_leave_out_the_port_of_the_host() {
+    let (name, _) = HOST.split_once(':').unwrap();
+    let get = format!("GET / HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n");
+    for (more, status) in [("trusted_proxies: [127.0.0.0/8]", "200"), ("", "421")] {
+        let answer = sends(&echoes(more), get.as_bytes());
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    }
 }
