@@ -24,6 +24,10 @@ pub enum Line {
     CutOff,
     /// Bytes of which no request can be read.
     Unread,
+    /// A connection on which TLS or HTTP/2 is not spoken as it must be.
+    Handshake,
+    /// A request with a method or a head that is not taken.
+    Refused,
     /// What happened to a name that nobody has.
     UnknownName,
 }
@@ -39,6 +43,8 @@ pub struct Lines {
     busy: Tally,
     cut_off: Tally,
     unread: Tally,
+    handshake: Tally,
+    refused: Tally,
     unknown_name: Tally,
 }
 
@@ -64,6 +70,8 @@ impl Lines {
             Line::Busy => &self.busy,
             Line::CutOff => &self.cut_off,
             Line::Unread => &self.unread,
+            Line::Handshake => &self.handshake,
+            Line::Refused => &self.refused,
             Line::UnknownName => &self.unknown_name,
         };
         let next = now.plus(Self::EVERY).millis();

@@ -138,6 +138,10 @@ impl Gateway {
                     Ok(place) => passage.places.extend(place),
                     Err(full) => return Onward::Answered(full),
                 }
+                if refusal == Refusal::Method {
+                    // What comes behind a CONNECT is no request (RFC 9110 §9.3.6).
+                    session.set_keepalive(None);
+                }
                 let refused = refuse(&house, session, link, refusal, source);
                 return Onward::Answered(Box::pin(refused).await);
             }
@@ -319,6 +323,14 @@ async fn refuse(
         Refusal::Host | Refusal::Target | Refusal::Framing => None,
     };
     let place = intake::host(head).and_then(|host| find(house, link, host));
+    let env = house.env();
+    if notice.is_some()
+        && let Ok(now) = env.now()
+        && let Some(left_out) = env.lines.due(Line::Refused, now)
+    {
+        let address = source.address();
+        tracing::info!(%address, why = %refusal, left_out, "request refused");
+    }
     match (notice, place) {
         (Some(notice), Some(place)) => place.web.notice(notice, headers).await,
         (Some(notice), None) => Web::nameless_notice(notice, headers).await,

@@ -5,14 +5,15 @@
 //! Pingora is handed each request as it comes. Between two requests a connection holds nothing of
 //! Pingora's.
 
+use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use pingora::apps::HttpServerApp;
+use pingora::apps::{HttpServerApp, HttpServerOptions};
 use pingora::prelude::fast_timeout::set_fast_timeout_to_tokio_threshold;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server as http2;
@@ -20,6 +21,7 @@ use pingora::protocols::{ALPN, Digest, GetSocketDigest, Ssl};
 use pingora::proxy::HttpProxy;
 use pingora::server::configuration::ServerConf;
 use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -29,11 +31,12 @@ use super::gateway::Gateway;
 use super::house::House;
 use super::intake::OWN_PAGES_MORE;
 use super::link::{Cut, Link, Phase};
+use super::proxy_protocol;
 use super::standing;
 use super::stream::VisitorStream;
-use super::proxy_protocol;
 use super::tls::Entrance;
-use crate::flow::Line;
+use super::unread::{self, Beginning};
+use crate::flow::{Line, Source};
 
 /// How many requests are under way.
 #[derive(Clone, Debug, Default)]
@@ -151,6 +154,10 @@ pub(super) fn serve(
         ..ServerConf::default()
     };
     let mut proxy = HttpProxy::new(gateway, Arc::new(conf));
+    // None is: `intake` refuses it in our own words, where Pingora would do so before it is asked.
+    let mut options = HttpServerOptions::default();
+    options.allow_connect_method_proxying = true;
+    proxy.server_options = Some(options);
     proxy.handle_init_modules();
     let (stop, stopped) = watch::channel(false);
     let hall = Arc::new(Hall {
@@ -212,13 +219,6 @@ impl Hall {
         }
         let longest_head = self.house.load().limits().header_bytes;
         let link = &open.link;
-        let Some(acceptor) = entrance.acceptor else {
-            let stream = VisitorStream::plain(stream, peer, Arc::clone(link), longest_head);
-            let stream = stream.of(&self.house);
-            return link.serve(self.http1(&open, Box::new(stream))).await;
-        };
-        // What it takes to negotiate is given back before the first request.
-        let shaken = Box::pin(link.unless_cut(acceptor.accept(stream))).await;
         if self.house.load().trusts(peer.ip()) {
             let taken = Box::pin(proxy_protocol::take(&mut stream));
             let Some(Ok(visitor)) = link.unless_cut(taken).await else { return };
@@ -227,12 +227,26 @@ impl Hall {
                 link.introduce(peer.ip());
             }
         }
-        let stream = match shaken {
-            Some(Ok(stream)) => stream,
-            Some(Err(error)) => {
-                tracing::debug!(%error, "TLS was not agreed upon");
+        let Some(acceptor) = entrance.acceptor else {
+            let stream = VisitorStream::plain(stream, peer, Arc::clone(link), longest_head);
+            let stream = stream.of(&self.house);
+            return link.serve(self.http1(&open, Box::new(stream))).await;
+        };
+        let mut first = [0; 1];
+        match link.unless_cut(stream.peek(&mut first)).await {
+            Some(Ok(1..)) if unread::speaks_without_tls(first[0]) => {
+                let answered = Box::pin(self.answer_without_tls(stream, peer));
+                link.unless_cut(answered).await;
                 return;
             }
+            Some(Ok(1..)) => {}
+            Some(Ok(_) | Err(_)) | None => return,
+        }
+        // What it takes to negotiate is given back before the first request.
+        let shaken = Box::pin(link.unless_cut(acceptor.accept(stream))).await;
+        let stream = match shaken {
+            Some(Ok(stream)) => stream,
+            Some(Err(error)) => return self.tell_handshake_failed(&error, peer),
             None => return,
         };
         if link.entrance().asked_for.is_some() {
@@ -245,6 +259,48 @@ impl Hall {
         } else {
             link.serve(self.http1(&open, Box::new(stream))).await;
         }
+    }
+
+    /// Tells whoever speaks plain HTTP on a port for TLS that this is one.
+    async fn answer_without_tls(&self, mut stream: TcpStream, peer: SocketAddr) {
+        let house = self.house.load_full();
+        let mut read = [0; unread::KEPT];
+        let Ok(length) = stream.read(&mut read).await else { return };
+        let mut head = Beginning::NONE;
+        head.keep(0, &read[..length]);
+        let peer = peer.ip();
+        let visitor = (!house.trusts(peer)).then_some(peer);
+        let answer = head.refused_without_tls(&house, Source { peer, visitor }).await;
+        if stream.write_all(&answer).await.is_err() || stream.shutdown().await.is_err() {
+            return;
+        }
+        // To close with something unread would take the answer back. The deadline of a handshake ends it.
+        while let Ok(1..) = stream.read(&mut read).await {}
+    }
+
+    fn tell_handshake_failed(&self, error: &io::Error, peer: SocketAddr) {
+        let peer = peer.ip();
+        // Browsers open connections that they do not need, and close them.
+        if error.kind() != io::ErrorKind::InvalidData {
+            tracing::debug!(%peer, %error, "TLS handshake failed");
+            return;
+        }
+        if let Some(left_out) = self.due(Line::Handshake) {
+            tracing::info!(%peer, %error, left_out, "TLS handshake failed");
+        }
+    }
+
+    fn tell_malformed(&self, why: &dyn fmt::Display, peer: IpAddr) {
+        if let Some(left_out) = self.due(Line::Handshake) {
+            tracing::info!(%peer, %why, left_out, "HTTP/2 request refused");
+        }
+    }
+
+    /// Whether to write a line of this kind, and how many were left out since the last.
+    fn due(&self, line: Line) -> Option<u64> {
+        let house = self.house.load();
+        let env = house.env();
+        env.lines.due(line, env.now().ok()?)
     }
 
     /// One request after the other.
@@ -318,14 +374,23 @@ impl Hall {
                     self.stream(link, session);
                 }
                 Some(Ok(Some(http2::H2Accept::Rejected))) => {
+                    // Pingora has answered it, with a bare 400, or reset its stream.
+                    let why = "its :authority, :path or Content-Length is not valid";
+                    self.tell_malformed(&why, link.peer());
                     malformed += 1;
                     if malformed > MALFORMED {
                         connection.abrupt_shutdown(h2::Reason::ENHANCE_YOUR_CALM);
                         return;
                     }
                 }
-                // The end, a broken connection, or it was cut off.
-                Some(Ok(None) | Err(_)) | None => return,
+                Some(Err(error)) => {
+                    if let Some(why) = fault_of_frames(&error) {
+                        self.tell_malformed(why, link.peer());
+                    }
+                    return;
+                }
+                // The end, or it was cut off.
+                Some(Ok(None)) | None => return,
             }
         }
     }
@@ -360,6 +425,12 @@ impl Hall {
             }
         });
     }
+}
+
+/// What a visitor did wrong on an HTTP/2 connection, if it did not just end.
+fn fault_of_frames(error: &pingora::Error) -> Option<&h2::Error> {
+    let cause = error.cause.as_deref()?.downcast_ref::<h2::Error>()?;
+    cause.is_library().then_some(cause)
 }
 
 fn turn_away(house: &House, full: Full, stream: &TcpStream, peer: SocketAddr) {

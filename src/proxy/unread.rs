@@ -21,7 +21,7 @@ pub(super) struct Beginning {
 }
 
 /// Enough for most heads; what comes behind it is only described as unreadable.
-const KEPT: usize = 512;
+pub(super) const KEPT: usize = 512;
 
 impl Beginning {
     pub(super) const NONE: Self = Self { bytes: [0; KEPT], length: 0 };
@@ -40,15 +40,30 @@ impl Beginning {
 
     /// Our answer, as it goes over the wire; the connection ends with it.
     pub(super) async fn refused(&self, house: &House, source: Source) -> Bytes {
+        self.refused_for(&why(self.bytes()), house, source).await
+    }
+
+    /// The same where the port is for TLS and they speak without it, as whoever types `http://` before
+    /// its number does.
+    pub(super) async fn refused_without_tls(&self, house: &House, source: Source) -> Bytes {
+        let proxy = fault_of_proxy(self.bytes());
+        let why = proxy.unwrap_or("it speaks plain HTTP, and this port is for TLS");
+        self.refused_for(why, house, source).await
+    }
+
+    async fn refused_for(&self, why: &str, house: &House, source: Source) -> Bytes {
         let head = readable_part(self.bytes());
-        let why = why(self.bytes());
-        let web = &house.portal().web;
-        let mut response = web.unread(&why, &head, source).await;
+        let mut response = house.portal().web.unread(why, &head, source).await;
         if head.method == Method::CONNECT {
             *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
         }
         on_the_wire(&response, head.method == Method::HEAD)
     }
+}
+
+/// Whether these bytes, the first of a connection on a port for TLS, are HTTP or the PROXY protocol.
+pub(super) fn speaks_without_tls(first: u8) -> bool {
+    first.is_ascii_uppercase() || first == b'\r'
 }
 
 fn on_the_wire(response: &Response<Bytes>, bodiless: bool) -> Bytes {
@@ -110,15 +125,21 @@ fn why(head: &[u8]) -> String {
     if let Some(why) = fault_of_request_line(first) {
         return why.to_owned();
     }
-    for (line, number) in lines.zip(2..) {
-        if line.is_empty() {
-            break;
-        }
+    let mut hosts = 0;
+    for (line, number) in lines.take_while(|line| !line.is_empty()).zip(2..) {
         if let Some(why) = fault_of_field(line) {
             return format!("line {number} of its head cannot be read: {why}");
         }
+        hosts += u32::from(line.get(..5).is_some_and(|name| name.eq_ignore_ascii_case(b"host:")));
     }
-    "its head cannot be read".to_owned()
+    let target = first.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
+    match hosts {
+        2.. => "it has more than one Host".to_owned(),
+        _ if !target.starts_with(b"/") => {
+            "its target is neither a path nor an address at the Host that it names".to_owned()
+        }
+        _ => "its head cannot be read".to_owned(),
+    }
 }
 
 fn fault_of_proxy(head: &[u8]) -> Option<&'static str> {
@@ -221,6 +242,8 @@ mod tests {
         "line 3 of its head cannot be read: `Bad Name`"
     )]
     #[case(b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", "its method is CONNECT")]
+    #[case(b"GET / HTTP/1.1\r\nHost: a\r\nhost: b\r\n\r\n", "more than one Host")]
+    #[case(b"GET http://b/s3cret HTTP/1.1\r\nHost: a\r\n\r\n", "its target is neither")]
     fn the_reason_is_named_and_nothing_secret_with_it(#[case] head: &[u8], #[case] says: &str) {
         let why = why(head);
         assert!(why.contains(says) && !why.contains("s3cret"), "{why}");

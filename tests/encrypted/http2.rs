@@ -149,6 +149,34 @@ fn strangers_are_stopped_and_the_connection_goes_on() {
 }
 
 #[test]
+#[test]
+fn a_tunnel_is_refused_in_our_words() {
+    let upstream = Upstream::start();
+    let door = crate::means::door(&upstream, "");
+    runs(async {
+        let mut sender = connects(&door).await;
+        let tunnel = Request::connect("evil.test:443");
+        let (answer, body, _) = asks(&mut sender, tunnel, None).await;
+        assert_eq!(answer.status(), 405);
+        assert_eq!(answer.headers()["content-type"], "application/json");
+        assert!(body.contains("method-not-allowed"), "{body}");
+        assert_eq!(asks(&mut sender, get("/open/a"), None).await.0.status(), 200);
+    });
+}
+
+#[test]
+fn whoever_speaks_plain_http_on_a_port_for_tls_is_told_so() {
+    let upstream = Upstream::start();
+    let door = crate::means::door(&upstream, "");
+    let sends = |head: &str| crate::wire::Wire::to(door.address).asks(head);
+    let answer = sends(&format!("GET / HTTP/1.1\r\nHost: {HOST}\r\nAccept: text/html\r\n\r\n"));
+    assert_eq!(answer.status, 400);
+    assert!(answer.body.contains("This address was not understood"), "{answer:?}");
+    assert!(!answer.body.contains(HOST), "whoever names it under http names none of ours");
+    let answer = sends("PROXY TCP4 203.0.113.9 10.0.0.1 1 2\r\n");
+    assert_eq!((answer.status, answer.header("content-type")), (400, "application/json"));
+}
+
 fn a_request_is_for_one_host() {
     let upstream = Upstream::start();
     let door = crate::means::door(&upstream, "");

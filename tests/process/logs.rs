@@ -1,5 +1,6 @@
 //! What the log says, and what it never does.
 
+use rstest::rstest;
 use serde_json::Value;
 
 use crate::house::{HOST, House, PASSWORD, Process};
@@ -236,4 +237,39 @@ fn says_nonsense(process: &Process, secrets: &mut Secrets) {
         let answer = Wire::to(process.address).asks(&nonsense);
         assert!((400..=499).contains(&answer.status), "{nonsense}: {answer:?}");
     }
+}
+
+#[rstest]
+#[case::tunnel(b"CONNECT a:1 HTTP/1.1\r\nHost: {host}\r\n\r\n", 405, "CONNECT")]
+#[case::trace(b"TRACE / HTTP/1.1\r\nHost: {host}\r\n\r\n", 405, "CONNECT, TRACE or TRACK")]
+#[case::two_hosts(b"GET / HTTP/1.1\r\nHost: {host}\r\nHost: {host}\r\n\r\n", 400, "Host")]
+#[case::no_host(b"GET / HTTP/1.1\r\n\r\n", 400, "Host")]
+#[case::foreign_host(b"GET / HTTP/1.1\r\nHost: evil.test\r\n\r\n", 421, "wrong host")]
+#[case::version(b"GET / HTTP/7.0\r\nHost: {host}\r\n\r\n", 400, "version")]
+#[case::no_version(b"GET /\r\n\r\n", 400, "first line")]
+#[case::another_target(b"GET http://evil.test/ HTTP/1.1\r\nHost: {host}\r\n\r\n", 400, "target")]
+#[case::half_a_target(b"GET http: HTTP/1.1\r\nHost: {host}\r\n\r\n", 400, "target")]
+#[case::long_head(b"GET / HTTP/1.1\r\nHost: {host}\r\nA: {long}\r\n\r\n", 431, "longer")]
+#[case::long_target(b"GET /{long} HTTP/1.1\r\nHost: {host}\r\n\r\n", 431, "longer")]
+#[case::tls(b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x03\r\n\r\n", 400, "TLS")]
+#[case::http2(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "HTTP/2")]
+fn what_is_refused_is_answered_in_our_words_and_leaves_a_line(
+    #[case] sent: &[u8],
+    #[case] status: u16,
+    #[case] names: &str,
+) {
+    let house = House::with("log: { format: json }");
+    let process = house.opens();
+    let answer = Wire::to(process.address).asks(filled(sent));
+    assert_eq!(answer.status, status, "{answer:?}");
+    assert_eq!(answer.header("content-type"), "application/json", "{answer:?}");
+    assert_eq!(answer.header("server"), "");
+    let line = process.hears("request refused");
+    assert!(line.contains(names), "{line}");
+}
+
+/// `{host}` is ours, `{long}` longer than any head that is read.
+fn filled(sent: &[u8]) -> Vec<u8> {
+    let Ok(text) = std::str::from_utf8(sent) else { return sent.to_vec() };
+    text.replace("{host}", HOST).replace("{long}", &"a".repeat(40_000)).into_bytes()
 }
