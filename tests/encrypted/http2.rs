@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::client::SendRequest;
@@ -149,7 +150,6 @@ fn strangers_are_stopped_and_the_connection_goes_on() {
 }
 
 #[test]
-#[test]
 fn a_tunnel_is_refused_in_our_words() {
     let upstream = Upstream::start();
     let door = crate::means::door(&upstream, "");
@@ -177,6 +177,7 @@ fn whoever_speaks_plain_http_on_a_port_for_tls_is_told_so() {
     assert_eq!((answer.status, answer.header("content-type")), (400, "application/json"));
 }
 
+#[test]
 fn a_request_is_for_one_host() {
     let upstream = Upstream::start();
     let door = crate::means::door(&upstream, "");
@@ -267,6 +268,41 @@ fn a_stream_ends_with_what_allowed_it_and_its_connection_goes_on() {
         assert_eq!(asks(&mut sender, get("/open/a"), None).await.0.status(), 200);
     });
 }
+
+/// What the visitor has no room for waits on our side, up to 64 KiB of it.
+#[test]
+fn a_stream_that_has_lost_what_allowed_it_sends_nothing_that_it_still_holds() {
+    let upstream = Upstream::start();
+    let door = crate::means::door(&upstream, "");
+    let cookie = session(&door, "ada");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (mut sender, mut much) = runtime.block_on(async {
+        let mut sender = connects(&door).await;
+        let request = get("/much").header("cookie", cookie).body(()).unwrap();
+        let mut much = sender.send_request(request, true).unwrap().0.await.unwrap().into_body();
+        let mut came = 0;
+        while came < ROOM {
+            came += much.data().await.unwrap().unwrap().len();
+        }
+        (sender, much)
+    });
+    door.disables("ada");
+    runtime.block_on(async {
+        let end = tokio::time::timeout(PATIENCE, much.data());
+        let end = end.await.expect("it does not wait until there is room again").unwrap();
+        assert!(end.is_err(), "{end:?}");
+        // Room for more, and for what others are answered behind it.
+        much.flow_control().release_capacity(ROOM).unwrap();
+        assert_eq!(asks(&mut sender, get("/open/a"), None).await.0.status(), 200);
+        assert!(much.data().await.is_none_or(|end| end.is_err()), "nothing came that was held");
+    });
+}
+
+/// Far longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How much of a stream its visitor has room for (RFC 9113 §6.9.2).
+const ROOM: usize = 65_535;
 
 #[test]
 fn what_was_said_so_far_goes_out_under_tls_too() {

@@ -60,6 +60,9 @@ impl Upstream {
     }
 }
 
+/// How many bytes there are at `/much`.
+pub(crate) const MUCH: usize = 1_000_000;
+
 #[derive(Clone)]
 struct Says {
     reached: Arc<Notify>,
@@ -96,6 +99,7 @@ impl Says {
                 Response::new(whole("released"))
             }
             "/parts" => self.parts(),
+            "/much" => Response::new(whole(&"much ".repeat(MUCH / 5))),
             "/counted" => {
                 let mut answer = self.parts();
                 answer.headers_mut().insert("Content-Length", HeaderValue::from_static("9"));
