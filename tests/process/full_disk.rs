@@ -5,8 +5,6 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,8 +13,8 @@ use rand::rngs::StdRng;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use crate::house::{House, PASSWORD, Process};
-use crate::killed::{all_is_well, last, waits};
-use crate::person::{Life, Person, Stop};
+use crate::killed::{all_is_well, disturbs_amid};
+use crate::person::Person;
 
 /// How often the disk fills up.
 const TIMES: u64 = 10;
@@ -114,7 +112,8 @@ fn fills_up_ten_times(house: &House, disk: &impl Disk) {
             let link = house.adds(&name);
             people.push(Person::new(&name, link, seed));
         }
-        lost += fills_up_amid(disk, &process, &mut people, &mut rng);
+        lost +=
+            disturbs_amid(&mut process, &mut people, &mut rng, |process| disk.fills_up(process));
         becomes(&process, 503);
         let why = process.tells_operators("/readyz").body;
         assert!(why.contains("unavailable") && why.contains("os error"), "{why}");
@@ -133,33 +132,6 @@ fn fills_up_ten_times(house: &House, disk: &impl Disk) {
     assert!(tried_again > 0, "nobody had used anything");
     process.is_killed();
     all_is_well(house, &house.opens(), &mut people);
-}
-
-/// Lets people go in and out, and fills the disk in the middle. Says how many requests were lost.
-fn fills_up_amid(
-    disk: &impl Disk,
-    process: &Process,
-    people: &mut [Person],
-    rng: &mut StdRng,
-) -> usize {
-    let disturbed = AtomicBool::new(false);
-    let (begun, begins) = channel();
-    let gateway = process.address;
-    thread::scope(|scope| {
-        let living: Vec<_> = last(people)
-            .iter_mut()
-            .map(|person| {
-                let life = Life { gateway, disturbed: &disturbed, begun: begun.clone() };
-                scope.spawn(move || person.lives(&life))
-            })
-            .collect();
-        drop(begun);
-        waits(&begins, process, rng);
-        disturbed.store(true, Ordering::SeqCst);
-        disk.fills_up(process);
-        let stops = living.into_iter().map(|person| person.join().unwrap());
-        stops.filter(|stop| matches!(stop, Stop::Lost)).count()
-    })
 }
 
 /// Waits until `/readyz` answers so, far longer than it takes. Somebody tries to sign in meanwhile, or nothing is written.

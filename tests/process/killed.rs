@@ -14,7 +14,7 @@ use crate::person::{Life, Person, Stop};
 /// How often the process is killed.
 const KILLS: u64 = 10;
 /// How many people are under way at once: those who came last.
-pub(crate) const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 6;
 
 #[test]
 fn nothing_that_was_acknowledged_is_lost_and_no_used_code_is_revived() {
@@ -41,7 +41,7 @@ fn nothing_that_was_acknowledged_is_lost_and_no_used_code_is_revived() {
         }
         thread::scope(|scope| {
             let operator = scope.spawn(|| adds_until_the_end(&house, kill));
-            lost += is_killed_amid(&mut process, &mut people, &mut rng);
+            lost += disturbs_amid(&mut process, &mut people, &mut rng, Process::is_killed);
             newcomers.extend(operator.join().unwrap());
         });
     }
@@ -86,9 +86,14 @@ pub(crate) fn all_is_well(house: &House, process: &Process, people: &mut [Person
         .sum()
 }
 
-/// Lets people go in and out, and kills the process in the middle. Says how many requests were
-/// lost.
-fn is_killed_amid(process: &mut Process, people: &mut [Person], rng: &mut StdRng) -> usize {
+/// Lets people go in and out, and does something to the process in the middle. Says how many requests
+/// were lost.
+pub(crate) fn disturbs_amid(
+    process: &mut Process,
+    people: &mut [Person],
+    rng: &mut StdRng,
+    deed: impl FnOnce(&mut Process),
+) -> usize {
     let disturbed = AtomicBool::new(false);
     let (begun, begins) = channel();
     let gateway = process.address;
@@ -103,7 +108,7 @@ fn is_killed_amid(process: &mut Process, people: &mut [Person], rng: &mut StdRng
         drop(begun);
         waits(&begins, process, rng);
         disturbed.store(true, Ordering::SeqCst);
-        process.is_killed();
+        deed(process);
         let stops = living.into_iter().map(|person| person.join().unwrap());
         stops.filter(|stop| matches!(stop, Stop::Lost)).count()
     })
@@ -121,7 +126,7 @@ fn adds_until_the_end(house: &House, kill: u64) -> Vec<(String, String)> {
 
 /// Waits for some requests to begin, and then for as long as some more, to operators, take: the
 /// gateway is met at every point of what it does.
-pub(crate) fn waits(begins: &Receiver<()>, process: &Process, rng: &mut StdRng) {
+fn waits(begins: &Receiver<()>, process: &Process, rng: &mut StdRng) {
     for _ in 0..rng.random_range(10..60) {
         // Where all have stopped, nothing more begins.
         begins.recv().ok();
@@ -131,7 +136,7 @@ pub(crate) fn waits(begins: &Receiver<()>, process: &Process, rng: &mut StdRng) 
     }
 }
 
-pub(crate) fn last(people: &mut [Person]) -> &mut [Person] {
+fn last(people: &mut [Person]) -> &mut [Person] {
     let count = people.len();
     &mut people[count.saturating_sub(AT_ONCE)..]
 }
