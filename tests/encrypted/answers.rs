@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 
 use rstest::rstest;
 
+use crate::applications::answers_in_http2;
 use crate::door::Door;
 use crate::exact::{Bodies, Exact};
 use crate::frames::{
@@ -193,24 +194,10 @@ fn an_answer_of_http_1_1_says_nothing_of_its_connection_in_http_2() {
 fn what_a_visitor_says_of_the_way_to_us_ends_here_in_http_2() {
     let heard = std::sync::Arc::<std::sync::Mutex<Vec<http::HeaderMap>>>::default();
     let noting = std::sync::Arc::clone(&heard);
-    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
-    let upstream = socket.local_addr().unwrap();
-    socket.set_nonblocking(true).unwrap();
-    std::thread::spawn(move || {
-        runs(async {
-            let socket = tokio::net::TcpListener::from_std(socket).unwrap();
-            loop {
-                let (stream, _) = socket.accept().await.unwrap();
-                let noting = std::sync::Arc::clone(&noting);
-                tokio::spawn(async move {
-                    let mut connection = h2::server::handshake(stream).await.unwrap();
-                    while let Some(Ok((request, mut respond))) = connection.accept().await {
-                        noting.lock().unwrap().push(request.headers().clone());
-                        respond.send_response(http::Response::new(()), true).unwrap();
-                    }
-                });
-            }
-        });
+    let upstream = answers_in_http2(move |request, mut respond| {
+        noting.lock().unwrap().push(request.headers().clone());
+        respond.send_response(http::Response::new(()), true).unwrap();
+        std::future::ready(())
     });
     let door = before(upstream, HTTP2);
     runs(async {

@@ -531,6 +531,27 @@ fn grpc_goes_through_with_its_trailers_and_strangers_are_told_in_its_words() {
 
 /// An application that says back in HTTP/2 what it hears, and in trailers that all went well.
 fn speaks_http2() -> SocketAddr {
+    answers_in_http2(|request, mut respond| async move {
+        let mut body = request.into_body();
+        let mut heard = Vec::new();
+        while let Some(Ok(part)) = body.data().await {
+            heard.extend_from_slice(&part);
+        }
+        let mut sending = respond.send_response(http::Response::new(()), false).unwrap();
+        sending.send_data(Bytes::from(heard), false).unwrap();
+        let mut trailers = HeaderMap::new();
+        trailers.insert("grpc-status", "0".parse().unwrap());
+        sending.send_trailers(trailers).unwrap();
+    })
+}
+
+/// An application that speaks HTTP/2 without TLS, and does this with each request.
+pub(crate) fn answers_in_http2<A: Future<Output = ()> + Send + 'static>(
+    answer: impl Fn(http::Request<h2::RecvStream>, h2::server::SendResponse<Bytes>) -> A
+    + Clone
+    + Send
+    + 'static,
+) -> SocketAddr {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
     socket.set_nonblocking(true).unwrap();
@@ -539,22 +560,11 @@ fn speaks_http2() -> SocketAddr {
             let socket = tokio::net::TcpListener::from_std(socket).unwrap();
             loop {
                 let (stream, _) = socket.accept().await.unwrap();
+                let answer = answer.clone();
                 tokio::spawn(async move {
                     let mut connection = h2::server::handshake(stream).await.unwrap();
-                    while let Some(Ok((request, mut respond))) = connection.accept().await {
-                        tokio::spawn(async move {
-                            let mut body = request.into_body();
-                            let mut heard = Vec::new();
-                            while let Some(Ok(part)) = body.data().await {
-                                heard.extend_from_slice(&part);
-                            }
-                            let answer = http::Response::new(());
-                            let mut sending = respond.send_response(answer, false).unwrap();
-                            sending.send_data(Bytes::from(heard), false).unwrap();
-                            let mut trailers = HeaderMap::new();
-                            trailers.insert("grpc-status", "0".parse().unwrap());
-                            sending.send_trailers(trailers).unwrap();
-                        });
+                    while let Some(Ok((request, respond))) = connection.accept().await {
+                        tokio::spawn(answer(request, respond));
                     }
                 });
             }
