@@ -37,26 +37,7 @@ use wire::{Answer, Wire};
 
 /// Everything is open but `/admin/`: the worst case for whoever writes the rules.
 fn before(server: &Server) -> Door {
-    Door::with(|folder| {
-        format!(
-            "
-listen: [{{ address: '127.0.0.1:0' }}]
-operators: {{ address: '127.0.0.1:0' }}
-state: {}
-shutdown: {{ within: 1s }}
-limits: {{ sign_in_posts: 10000/m }}
-apps:
-  - name: crm
-    hosts: ['http://{HOST}']
-    upstream: http://{}
-    rules:
-      - {{ paths: [/admin/, /**/secret.php], require: sign-in }}
-    otherwise: nothing
-",
-            folder.join("state").display(),
-            server.address
-        )
-    })
+    Door::protecting(server.address, "/admin/, /**/secret.php", "")
 }
 
 /// Asks over `wire`, or over a new one where that was closed.

@@ -22,26 +22,7 @@ use spellings::Dice;
 use wire::{Answer, Wire};
 
 fn before(files: &Files) -> Door {
-    Door::with(|folder| {
-        format!(
-            "
-listen: [{{ address: '127.0.0.1:0' }}]
-operators: {{ address: '127.0.0.1:0' }}
-state: {}
-shutdown: {{ within: 1s }}
-apps:
-  - name: crm
-    hosts: ['http://{HOST}']
-    upstream: http://{}
-    webdav: true
-    rules:
-      - {{ paths: [/admin/, /data/secret/], require: sign-in }}
-    otherwise: nothing
-",
-            folder.join("state").display(),
-            files.address
-        )
-    })
+    Door::protecting(files.address, "/admin/, /data/secret/", "webdav: true")
 }
 
 fn asks(door: &Door, method: &str, target: &str, lines: &str) -> Answer {

@@ -153,6 +153,30 @@ impl Door {
         })
     }
 
+    /// Before an application that is open but for these paths. `more`: a line about the application.
+    pub(crate) fn protecting(application: SocketAddr, paths: &str, more: &str) -> Self {
+        Self::with(|folder| {
+            format!(
+                "
+listen: [{{ address: '127.0.0.1:0' }}]
+operators: {{ address: '127.0.0.1:0' }}
+state: {}
+shutdown: {{ within: 1s }}
+limits: {{ sign_in_posts: 10000/m }}
+apps:
+  - name: crm
+    hosts: ['http://{HOST}']
+    upstream: http://{application}
+    {more}
+    rules:
+      - {{ paths: [{paths}], require: sign-in }}
+    otherwise: nothing
+",
+                folder.join("state").display(),
+            )
+        })
+    }
+
     /// Starts again over the same state.
     pub(crate) fn starts_again(&mut self) {
         let gateway = Gateway::start(self.config.clone(), world(Arc::clone(&self.clock))).unwrap();
