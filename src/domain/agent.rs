@@ -1,19 +1,19 @@
-//! What browser somebody uses, in words: "Firefox on Windows".
+//! The browser that somebody uses, in words: "Firefox on Windows".
 //!
-//! Read from what a browser says of itself, so it may be untrue: it helps people to recognise their
-//! own devices, and decides nothing.
+//! Read from the `User-Agent` header, so it may be untrue. It helps people to recognise their own
+//! devices; no decision depends on it.
 
 use std::fmt;
 
 use minicbor::{Decode, Encode};
 
-/// A browser and its system, as people call them.
+/// A browser and its operating system, as people call them.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(transparent)]
 pub struct Agent(#[n(0)] String);
 
-/// What stands in a `User-Agent` (RFC 9110 §10.1.5) and what it means. The order matters: nearly
-/// every browser also says that it is Chrome, Safari or both.
+/// Substrings of a `User-Agent` (RFC 9110 §10.1.5) and the browser that each stands for. The first
+/// match wins, so the order matters: nearly every browser also claims to be Chrome, Safari or both.
 const BROWSERS: [(&str, &str); 17] = [
     ("Edg", "Edge"),
     ("OPR/", "Opera"),
@@ -47,7 +47,7 @@ const SYSTEMS: [(&str, &str); 9] = [
 ];
 
 impl Agent {
-    /// Reads a `User-Agent`; `None` if it names nothing that we know.
+    /// Parses a `User-Agent`; `None` if it names neither a browser nor a system that we know.
     pub fn read(user_agent: &str) -> Option<Self> {
         let named = |names: &[(&str, &'static str)]| {
             names.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, name)| *name)

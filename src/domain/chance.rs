@@ -1,24 +1,24 @@
-//! Where random bits come from: handed in, never called for.
+//! The random generator that is passed in as an argument, so that tests can seed it.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rand_core::CryptoRng;
 
-/// A generator that many may draw from, one at a time. The real one is the operating system's; a
-/// test hands in one that it has seeded.
+/// A shared random generator; callers take turns. In production it is the operating system's, in
+/// tests a seeded one.
 #[derive(Clone)]
 pub struct Chance(Arc<Mutex<dyn CryptoRng + Send>>);
 
 impl Chance {
-    /// Draws from `rng`.
+    /// Wraps `rng`.
     pub fn new(rng: impl CryptoRng + Send + 'static) -> Self {
         Self(Arc::new(Mutex::new(rng)))
     }
 
-    /// Lets `draw` take what it needs.
+    /// Runs `draw` with exclusive use of the generator.
     pub fn draw<T>(&self, draw: impl FnOnce(&mut dyn CryptoRng) -> T) -> T {
-        // A panic while drawing leaves a generator as good as before.
+        // A panic in `draw` cannot corrupt the generator, so a poisoned lock is safe to use.
         draw(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

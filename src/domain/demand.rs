@@ -1,4 +1,4 @@
-//! Who must have a second factor, wherever the place itself would not ask for one.
+//! Demands: who must have a second factor even where the matched rule does not ask for one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -7,45 +7,46 @@ use super::assurance::Only;
 use super::identity::Identity;
 use super::time::Timestamp;
 
-/// Every demand of the operator.
+/// Everything that the operator demands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Demands {
-    /// Of everyone.
+    /// Everyone must have one.
     pub everyone: bool,
-    /// Of whoever belongs to one of these groups.
+    /// Members of any of these groups must have one.
     pub groups: BTreeSet<String>,
-    /// Of these users, by normalised name.
+    /// These users must have one; names are normalised.
     pub users: BTreeSet<String>,
-    /// Of whoever uses one of these applications, there.
+    /// Users of these apps must have one, when they use the app.
     pub apps: BTreeSet<String>,
-    /// Of whoever may enter a place whose rule demands it. Each list admits whom all of its
-    /// parts admit; an empty one admits everyone.
+    /// Users who may enter a part of an app whose rule demands one. A user is admitted by an inner
+    /// list if every condition in it admits them; an empty list admits everyone.
     pub places: Vec<Vec<Only>>,
-    /// How long people have to set one up, from when the demand was first loaded, or they were
-    /// added.
+    /// How long people may take to set one up. Counted from when the demand was first loaded or
+    /// from when the user was added, whichever is later.
     pub grace: Duration,
 }
 
-/// A demand that is on somebody, as they are told of it.
+/// The demand that applies to a user, as it is explained to them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Demand {
-    /// On everyone.
+    /// Applies to everyone.
     Everyone,
-    /// On everyone in this group.
+    /// Applies to everyone in this group.
     Group(String),
-    /// On this person.
+    /// Applies to this user by name.
     You,
-    /// On whoever may enter a place that this person may enter.
+    /// Applies to everyone who may enter a certain part of an app, which includes this user.
     Place,
-    /// On whoever uses this application, there.
+    /// Applies to users of this app, when they use it.
     App(String),
 }
 
-/// When each demand was first loaded, by its name.
+/// When each demand was first loaded, by the demand's name.
 pub type Since = BTreeMap<String, Timestamp>;
 
 impl Demands {
-    /// The name of every demand: the same for as long as it demands the same of the same people.
+    /// The name of every demand. It stays the same as long as the same is demanded of the same
+    /// people.
     pub fn names(&self) -> impl Iterator<Item = String> {
         let everyone = self.everyone.then(|| EVERYONE.to_owned());
         let groups = self.groups.iter().map(|group| of_group(group));
@@ -55,8 +56,8 @@ impl Demands {
         everyone.into_iter().chain(groups).chain(users).chain(apps).chain(places)
     }
 
-    /// The broadest demand on this person, who was added at `made`, that holds `now`, wherever they
-    /// go or in one application. One whose grace is not over does not hold yet.
+    /// The broadest demand that applies to this user `now`, everywhere or in one app. `made` is
+    /// when the user was added. A demand does not apply before its grace period is over.
     pub fn on(
         &self,
         identity: &Identity,
@@ -77,14 +78,14 @@ impl Demands {
         holding.next().map(|(_, demand)| demand)
     }
 
-    /// From when on the demand of this name holds for somebody who was added at `made`. One that
-    /// nobody has seen loaded yet counts as an old one.
+    /// When the demand with this name starts to apply to a user who was added at `made`. A demand
+    /// whose first load is not recorded yet counts as loaded long ago.
     fn from(&self, name: &str, made: Timestamp, since: &Since) -> Timestamp {
         since.get(name).copied().unwrap_or_default().max(made).plus(self.grace)
     }
 
-    /// From when on this person, who was added at `made`, must have a second factor in `app`, or, if
-    /// that is `None`, wherever they go; `None`: nothing demands it of them.
+    /// When this user, who was added at `made`, must have a second factor in `app`, or, if `app` is
+    /// `None`, everywhere. `None` if nothing demands one.
     pub fn due(
         &self,
         identity: &Identity,

@@ -1,8 +1,8 @@
-//! Browsers that we know again: trusted devices, and known browsers.
+//! Browsers that we recognise: trusted devices and known browsers.
 //!
-//! A trusted device may skip the second factor until a date that never moves. Its cookie carries a
-//! number that every use replaces; so a copied cookie shows itself as soon as both the copy and
-//! the original have been used.
+//! A trusted device may skip the second factor until a fixed date, which use does not extend. Its
+//! cookie carries a number that is replaced at every use. A copied cookie is detected as soon as
+//! both the copy and the original have been used.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -29,11 +29,11 @@ pub struct BrowserId(#[n(0)] ByteArray<16>);
 random_id!(DeviceId);
 random_id!(BrowserId);
 
-/// A browser that may skip the second factor until a date.
+/// A browser that may skip the second factor until a fixed date.
 ///
-/// It is the series; the number in its cookie grows with every use. Three numbers can be alive at
-/// once, because answers get lost and requests run side by side: the newest, the one whose use
-/// issued it, and, for [`TrustedDevice::OVERLAP`], the one before that.
+/// The number in its cookie increases with every use. Up to three numbers are valid at once,
+/// because responses get lost and requests run in parallel: the newest, the one whose use issued
+/// it, and, for [`TrustedDevice::OVERLAP`], the one before that.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct TrustedDevice {
     #[n(0)]
@@ -44,7 +44,7 @@ pub struct TrustedDevice {
     expires: Timestamp,
     #[n(3)]
     newest: u64,
-    /// When the newest was first issued: the moment at which `from` was first presented.
+    /// When the newest number was first issued, which is when `from` was first presented.
     #[n(4)]
     issued: Timestamp,
     #[n(5)]
@@ -57,43 +57,44 @@ pub struct TrustedDevice {
     agent: Option<Agent>,
     #[n(9)]
     address: Option<IpAddr>,
-    /// The factor that was shown to make it one, or the set of recovery codes. Devices from when
-    /// proofs did not name their factor have none.
+    /// The factor, or the set of recovery codes, that was shown when the device became trusted.
+    /// Absent in records from before proofs named their factor.
     #[n(10)]
     by: Option<FactorId>,
 }
 
-/// From where, and with what, somebody came.
+/// The address and the browser that a request came from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// The address.
+    /// The client address.
     pub address: Option<IpAddr>,
-    /// The browser, as it calls itself.
+    /// The browser, from its `User-Agent`.
     pub agent: Option<Agent>,
 }
 
-/// What a presented number turned out to be.
+/// The result of presenting a cookie's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presented {
-    /// The device is trusted; its cookie now carries this number.
+    /// The device is trusted; its cookie must now carry this number.
     Trusted {
         /// The number for the cookie.
         number: u64,
-        /// When its time is over, as from the beginning.
+        /// When the trust ends. Never changes.
         expires: Timestamp,
     },
-    /// The thirty days are over.
+    /// The trust has expired.
     Expired,
-    /// The number was replaced long ago: two browsers use one cookie. The series is to die.
+    /// The number was replaced long ago, so two browsers use one cookie. The caller must revoke the
+    /// device.
     Copied,
 }
 
 impl TrustedDevice {
-    /// How long a number that was replaced is still taken: requests run side by side.
+    /// How long a replaced number is still accepted, because requests run in parallel.
     pub const OVERLAP: Duration = Duration::from_mins(1);
 
-    /// Trusts a browser for `lasting`, from now, on the strength of this factor. Its cookie carries
-    /// number one.
+    /// Trusts a browser for `lasting`, because this factor was shown. Its cookie starts with number
+    /// 1.
     pub fn new(
         id: DeviceId,
         by: Option<FactorId>,
@@ -116,7 +117,8 @@ impl TrustedDevice {
         }
     }
 
-    /// Judges the `number` of a cookie of this series, and counts on.
+    /// Checks the `number` of a cookie of this device and, if it is valid, moves on to the next
+    /// number.
     pub fn present(&mut self, number: u64, seen: &Seen, now: Timestamp) -> Presented {
         if !self.is_trusted(now) {
             return Presented::Expired;
@@ -126,7 +128,7 @@ impl TrustedDevice {
             self.before = self.from;
             self.issue(number, now);
         } else if Some(number) == self.from && !overlaps {
-            // The answer that carried the newest never arrived; that number is void from now on.
+            // The response with the newest number never arrived, so that number becomes invalid.
             self.before = None;
             self.issue(number, now);
         } else if Some(number) != self.from && !(Some(number) == self.before && overlaps) {
@@ -146,7 +148,7 @@ impl TrustedDevice {
         self.issued = now;
     }
 
-    /// Which one.
+    /// The id of the device.
     pub fn id(&self) -> DeviceId {
         self.id
     }
@@ -156,17 +158,18 @@ impl TrustedDevice {
         self.by == Some(factor)
     }
 
-    /// It is trusted on the strength of this factor from now on: its owner says so, who has shown it.
+    /// Records that it is trusted because of this factor from now on; its owner has just shown the
+    /// factor.
     pub fn rest_on(&mut self, factor: FactorId) {
         self.by = Some(factor);
     }
 
-    /// Whether its time is not over yet.
+    /// Whether the trust has not expired yet.
     pub fn is_trusted(&self, now: Timestamp) -> bool {
         now < self.expires
     }
 
-    /// When its time is over.
+    /// When the trust expires.
     pub fn expires(&self) -> Timestamp {
         self.expires
     }
@@ -181,21 +184,22 @@ impl TrustedDevice {
         self.last_used
     }
 
-    /// From where it was last used.
+    /// The address from which it was last used.
     pub fn address(&self) -> Option<IpAddr> {
         self.address
     }
 
-    /// What it calls itself.
+    /// The browser, from its `User-Agent`.
     pub fn agent(&self) -> Option<&Agent> {
         self.agent.as_ref()
     }
 }
 
-/// A browser that has completed a sign-in of this user before.
+/// A browser in which this user has completed a sign-in before.
 ///
-/// It proves nothing; but its failures are counted apart, so that those who guess elsewhere cannot
-/// lock its owner out (OWASP, "Slow Down Online Guessing Attacks with Device Cookies").
+/// It proves nothing, but its failures are counted separately, so that somebody who guesses from
+/// another browser cannot lock the owner out (OWASP, "Slow Down Online Guessing Attacks with Device
+/// Cookies").
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct KnownBrowser {
     #[n(0)]
@@ -207,24 +211,24 @@ pub struct KnownBrowser {
 }
 
 impl KnownBrowser {
-    /// When somebody last completed a sign-in there.
+    /// When a sign-in was last completed in it.
     pub fn last_seen(&self) -> Timestamp {
         self.last_seen
     }
 
-    /// What failed there.
+    /// Its failed attempts.
     pub fn tries(&self) -> &Tries {
         &self.tries
     }
 }
 
-/// The failures of one class of browser, for both factors.
+/// The failed attempts from one class of browsers, for both factors.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Tries {
-    /// Of the password.
+    /// Failed passwords.
     #[n(0)]
     pub password: Failures,
-    /// Of all second factors together.
+    /// Failed second factors of all kinds.
     #[n(1)]
     pub second_factor: Failures,
 }

@@ -1,7 +1,8 @@
-//! Passwords that were digested elsewhere: by Apache's htpasswd, or by crypt(3).
+//! Password digests imported from elsewhere: Apache's htpasswd or crypt(3).
 //!
-//! Such a digest is weaker than what we keep, and is never kept as it is: it is hashed once more,
-//! with its scheme and salt beside it, so that the same digest can be made of what somebody types.
+//! Such a digest is weaker than our own hashes and is never stored as it is. It is hashed again,
+//! and its scheme and salt are stored beside the hash, so that the same digest can be computed from
+//! a typed password.
 
 use std::fmt;
 
@@ -11,20 +12,20 @@ use minicbor::{Decode, Encode};
 
 use super::secret::Secret;
 
-/// How a digest is made of a password.
+/// How a digest is computed from a password.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Scheme {
     /// bcrypt (`$2y$`, `$2a$`, `$2b$`). The digest is 23 bytes.
     #[n(0)]
     Bcrypt {
-        /// Two to this many rounds, 4 to [`Scheme::BCRYPT_COST_AT_MOST`].
+        /// The binary logarithm of the number of rounds, 4 to [`Scheme::BCRYPT_COST_AT_MOST`].
         #[n(0)]
         cost: u8,
         /// The salt.
         #[n(1)]
         salt: ByteArray<16>,
     },
-    /// Apache's MD5 (`$apr1$`). The digest is the 22 symbols behind the salt.
+    /// Apache's MD5 (`$apr1$`). The digest is the 22 symbols after the salt.
     #[n(1)]
     Apr1 {
         /// 1 to 8 symbols.
@@ -34,7 +35,7 @@ pub enum Scheme {
     /// SHA-1 without a salt (`{SHA}`). The digest is 20 bytes.
     #[n(2)]
     Sha1,
-    /// SHA-256 of crypt(3) (`$5$`). The digest is the 43 symbols behind the salt.
+    /// SHA-256 of crypt(3) (`$5$`). The digest is the 43 symbols after the salt.
     #[n(3)]
     Sha256Crypt {
         /// 1 to 16 symbols.
@@ -44,7 +45,7 @@ pub enum Scheme {
         #[n(1)]
         rounds: u32,
     },
-    /// SHA-512 of crypt(3) (`$6$`). The digest is the 86 symbols behind the salt.
+    /// SHA-512 of crypt(3) (`$6$`). The digest is the 86 symbols after the salt.
     #[n(4)]
     Sha512Crypt {
         /// 1 to 16 symbols.
@@ -57,10 +58,11 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// The most that is computed at a sign-in: about a second. One step more doubles it.
+    /// The highest cost that is accepted: a sign-in takes about a second. One step more doubles
+    /// that.
     pub const BCRYPT_COST_AT_MOST: u8 = 14;
 
-    /// The same for the schemes of crypt(3); passlib's default, 656,000, is below it.
+    /// The same limit for the schemes of crypt(3). passlib's default, 656,000, is below it.
     pub const ROUNDS_AT_MOST: u32 = 1_000_000;
 
     /// The name of the scheme, for operators.
@@ -75,21 +77,21 @@ impl Scheme {
     }
 }
 
-/// What it takes to make a digest, beyond the password: two alike take the same time.
+/// The work of computing a digest, apart from the password. Equal efforts take equal time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
 pub struct Effort {
-    /// Of what kind.
+    /// The kind of scheme.
     #[n(0)]
     pub how: How,
-    /// The length of the salt, in bytes: it is hashed along in every round.
+    /// The length of the salt in bytes. It matters because the salt is hashed in every round.
     #[n(1)]
     pub salt: u8,
-    /// How many rounds; of bcrypt, two to the power of its cost.
+    /// The number of rounds; for bcrypt, two to the power of its cost.
     #[n(2)]
     pub rounds: u32,
 }
 
-/// The kinds of schemes.
+/// The kinds of schemes, without their parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
 #[cbor(index_only)]
 pub enum How {
@@ -111,8 +113,8 @@ pub enum How {
 }
 
 impl Scheme {
-    /// What a digest of it takes. Rounds are rounded up to a sixteenth of a power of two: some who
-    /// made digests drew the number for each.
+    /// The work of computing a digest of this scheme. Rounds are rounded up to a sixteenth of a
+    /// power of two, because some programs choose a random number of rounds for each digest.
     pub fn effort(&self) -> Effort {
         let length = |salt: &str| u8::try_from(salt.len()).unwrap_or(u8::MAX);
         let rounded = |rounds: u32| {
@@ -137,11 +139,10 @@ impl Scheme {
     }
 }
 
-/// How many people have a password of which only a digest is known that was made elsewhere, by what
-/// it takes.
+/// How many users still have an imported digest, by the work that it takes.
 ///
-/// Whoever has one gives themselves away by the time that it takes, unless everybody else's sign-in
-/// takes as long: that of people with a password of ours, and that of names that nobody has.
+/// A sign-in with an imported digest would be recognisable by its duration. So every other sign-in
+/// must take as long, also for users with our own hash and for names that do not exist.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Imported {
     #[n(0)]
@@ -149,8 +150,8 @@ pub struct Imported {
 }
 
 impl Imported {
-    /// Somebody had this scheme `before`, and has that one `after`; `None`: a password of ours, or
-    /// none.
+    /// Records that a user changed from scheme `before` to `after`. `None` means our own hash or no
+    /// password.
     pub fn change(&mut self, before: Option<&Scheme>, after: Option<&Scheme>) {
         let (before, after) = (before.map(Scheme::effort), after.map(Scheme::effort));
         if before == after {
@@ -168,8 +169,8 @@ impl Imported {
         }
     }
 
-    /// The most that any of them takes, of each kind and length of salt: what every sign-in is to
-    /// take.
+    /// The greatest effort for each kind of scheme and length of salt: the work that every sign-in
+    /// must do.
     pub fn dearest(&self) -> Vec<Effort> {
         let mut all: Vec<Effort> = self.people.iter().map(|(effort, _)| *effort).collect();
         all.sort_unstable_by(|a, b| b.cmp(a));
@@ -178,21 +179,21 @@ impl Imported {
     }
 }
 
-/// A digest as it was found, to be hashed once more at once. Does not print.
+/// An imported digest as it was read, to be hashed again immediately. Its `Debug` output hides it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Digest {
     /// How it was made.
     pub scheme: Scheme,
-    /// What came of it; bytes or symbols, as [`Scheme`] says.
+    /// The digest itself: bytes or symbols, as [`Scheme`] says.
     pub digest: Secret,
 }
 
 impl Digest {
-    /// Reads what stands behind the colon in a line of htpasswd.
+    /// Parses the part after the colon in a line of htpasswd.
     ///
     /// # Errors
-    /// Says for the operator why it cannot be taken over. What is there is not repeated: it may be
-    /// a password.
+    /// Tells the operator why the digest cannot be imported. The text is not repeated, because it
+    /// may be a password.
     pub fn parse(text: &str) -> Result<Self, DigestError> {
         if let Some(rest) = text.strip_prefix("{SHA}") {
             let bytes = BASE64.decode(rest.as_bytes()).ok().filter(|bytes| bytes.len() == 20);
@@ -233,28 +234,28 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// Why a digest cannot be taken over; for the operator.
+/// Why a digest cannot be imported; for the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DigestError {
-    /// There is none.
+    /// The text is empty.
     #[error("there is no password digest")]
     Nothing,
-    /// It begins as one of this scheme does.
+    /// It starts like this scheme, but is malformed.
     #[error("what begins with {0} is no whole digest of that scheme")]
     Broken(&'static str),
-    /// It has the form of crypt(3) with DES, which looks at eight characters only.
+    /// It looks like crypt(3) with DES, which uses only the first eight characters.
     #[error("it is a DES digest, which anybody can break")]
     Des,
-    /// It has the form of no digest.
+    /// It does not look like any digest.
     #[error("it is no digest but, it seems, a password in plain text")]
     Plain,
-    /// It begins with a scheme that is not ours.
+    /// Its scheme is not supported.
     #[error("its scheme is none of bcrypt, apr1, SHA-1, SHA-256 crypt and SHA-512 crypt")]
     Unknown,
-    /// A sign-in would take too long.
+    /// Its cost is too high: a sign-in would take too long.
     #[error("its bcrypt cost is {0}, and above {most} a sign-in takes too long", most = Scheme::BCRYPT_COST_AT_MOST)]
     Costly(u8),
-    /// A sign-in would take too long.
+    /// It has too many rounds: a sign-in would take too long.
     #[error("it has {0} rounds, and above {most} a sign-in takes too long", most = Scheme::ROUNDS_AT_MOST)]
     ManyRounds(u32),
 }
@@ -277,7 +278,7 @@ fn bcrypt(cost: &str, both: &str) -> Result<Digest, DigestError> {
     Ok(Digest::of(Scheme::Bcrypt { cost, salt: salt.into() }, digest))
 }
 
-/// bcrypt's own base64; what is left of its last symbols may be anything.
+/// bcrypt's own base64 alphabet; unused bits in the last symbols are ignored.
 fn bcrypt_encoding() -> Option<Encoding> {
     let mut specification = Specification::new();
     specification
@@ -288,7 +289,7 @@ fn bcrypt_encoding() -> Option<Encoding> {
     specification.encoding().ok()
 }
 
-/// `[rounds=N$]salt$symbols`.
+/// Parses `[rounds=N$]salt$symbols`.
 fn crypt(
     fields: &[&str],
     length: usize,
@@ -329,7 +330,7 @@ fn symbols_of(
     Ok(Digest::of(made, symbols.as_bytes().to_vec()))
 }
 
-/// The symbols of crypt(3), in their order.
+/// The alphabet of crypt(3), in order.
 const CRYPT: &[u8] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! What happened, as values.
+//! Security events, as values.
 //!
-//! Events are written in the batch of what they tell of; activity, notices and logs are made of
-//! them. None holds a secret, nor what a person typed.
+//! An event is written in the same batch as the change that it reports. Activity pages, notices and
+//! logs are made from events. An event never contains a secret or what a person typed.
 
 use std::net::IpAddr;
 
@@ -11,39 +11,40 @@ use super::agent::Agent;
 use super::identity::UserId;
 use super::time::Timestamp;
 
-/// A fact about what happened.
+/// Something that happened to a user's account.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Event {
-    /// When.
+    /// When it happened.
     #[n(0)]
     pub at: Timestamp,
-    /// To whom.
+    /// Who it is about.
     #[n(1)]
     pub whom: Whom,
-    /// What.
+    /// What happened.
     #[n(2)]
     pub what: What,
-    /// The visitor's address, where a visitor did it.
+    /// The client address, if a visitor caused it.
     #[n(3)]
     pub from: Option<IpAddr>,
-    /// The operator who did it, where one did.
+    /// The operator who caused it, if one did.
     #[n(4)]
     pub by: Option<String>,
-    /// The visitor's browser, as it calls itself.
+    /// The visitor's browser, from its `User-Agent`.
     #[n(5)]
     pub agent: Option<Agent>,
 }
 
-/// Whom an event is about.
+/// Who an event is about.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Whom {
     /// A user.
     #[n(0)]
     User(#[n(0)] UserId),
-    /// A name that no user has, as the first bytes of its keyed hash: people type passwords there.
+    /// A name that does not exist, as the first bytes of its keyed hash, because people type
+    /// passwords into the name field by mistake.
     #[n(1)]
     Nobody(#[n(0)] u64),
-    /// Names that no user has, all together: it happened so many times in the hour that began then.
+    /// All names that do not exist, together: the number of events in one hour.
     #[n(2)]
     Strangers(#[n(0)] u64),
 }
@@ -55,31 +56,31 @@ pub enum What {
     /// An operator added the user.
     #[n(0)]
     UserAdded,
-    /// An operator made a link to set a password.
+    /// An operator created a link to set a password.
     #[n(1)]
     LinkMade,
-    /// An operator forgot all failures of the user.
+    /// An operator cleared the user's failed attempts.
     #[n(2)]
     Unlocked,
-    /// The user set a password by a link.
+    /// The user set a password with a link.
     #[n(3)]
     PasswordSet,
-    /// A wrong password was shown.
+    /// A wrong password was entered.
     #[n(4)]
     PasswordRefused,
-    /// The right password was shown, and a visit began.
+    /// The right password was entered, and a user session began.
     #[n(5)]
     SignedIn,
-    /// The password was shown again.
+    /// The password was entered again to confirm a change.
     #[n(6)]
     Confirmed,
-    /// The user ended a visit.
+    /// The user ended a user session.
     #[n(7)]
     SignedOut,
-    /// A right code of an authenticator was shown.
+    /// A right code of an authenticator was entered.
     #[n(8)]
     TotpShown,
-    /// A wrong second factor, or a wrong recovery code, was shown.
+    /// A wrong second factor or a wrong recovery code was entered.
     #[n(9)]
     SecondFactorRefused,
     /// A recovery code was used.
@@ -88,34 +89,34 @@ pub enum What {
     /// Two-factor was turned on.
     #[n(11)]
     TwoFactorOn,
-    /// The user said that the recovery codes are saved.
+    /// The user confirmed that the recovery codes are saved.
     #[n(12)]
     RecoveryCodesSaved,
     /// A browser became a trusted device.
     #[n(13)]
     DeviceTrusted,
-    /// A trusted device stood in for the second factor.
+    /// A trusted device was accepted instead of the second factor.
     #[n(14)]
     DeviceUsed,
-    /// The cookie of a trusted device was used by two browsers; the device is trusted no longer.
+    /// The cookie of a trusted device was used by two browsers, so the device is no longer trusted.
     #[n(15)]
     DeviceCopied,
-    /// There were so many failures in a row that nothing more is read for a while.
+    /// After too many failures in a row, attempts are refused for a while.
     #[n(16)]
     WaitBegan,
-    /// There were so many wrong codes in a row that only a recovery code is read from now on.
+    /// After too many wrong codes in a row, only a recovery code is accepted.
     #[n(17)]
     Locked,
-    /// An operator disabled the user: sessions, links and trusted devices are over.
+    /// An operator disabled the user. Sessions, links and trusted devices are revoked.
     #[n(18)]
     UserDisabled,
     /// An operator enabled the user again.
     #[n(19)]
     UserEnabled,
-    /// An operator turned two-factor off for somebody who lost everything.
+    /// An operator turned two-factor off for a user who lost their factors.
     #[n(20)]
     TwoFactorReset,
-    /// An operator changed name, address or groups of the user.
+    /// An operator changed the user's name, address or groups.
     #[n(21)]
     UserChanged,
     /// An operator removed the user.
@@ -127,31 +128,31 @@ pub enum What {
     /// The user added another authenticator.
     #[n(24)]
     AuthenticatorAdded,
-    /// The user put a new authenticator in the place of the old ones.
+    /// The user replaced the old authenticators with a new one.
     #[n(25)]
     AuthenticatorReplaced,
     /// The user removed one of several authenticators.
     #[n(26)]
     AuthenticatorRemoved,
-    /// The user called an authenticator differently.
+    /// The user renamed an authenticator.
     #[n(27)]
     AuthenticatorRenamed,
-    /// The user made new recovery codes; the old ones are dead.
+    /// The user made new recovery codes; the old ones are void.
     #[n(28)]
     RecoveryCodesRenewed,
     /// The user looked at the recovery codes again.
     #[n(29)]
     RecoveryCodesViewed,
-    /// The user trusts a device no longer.
+    /// The user revoked a trusted device.
     #[n(30)]
     DeviceRevoked,
-    /// The user trusts no device any longer.
+    /// The user revoked all trusted devices.
     #[n(31)]
     DevicesRevoked,
-    /// The user ended another visit.
+    /// The user ended another user session of theirs.
     #[n(32)]
     SessionEnded,
-    /// The user ended all other visits.
+    /// The user ended all their other user sessions.
     #[n(33)]
     SessionsEnded,
     /// The user changed the password.
@@ -160,28 +161,28 @@ pub enum What {
     /// Somebody asked for a link to set a new password, and it was mailed.
     #[n(35)]
     ResetAsked,
-    /// The user set a password by a mailed link.
+    /// The user set a password with a mailed link.
     #[n(36)]
     PasswordReset,
-    /// The user named a new e-mail address, and a link was mailed there.
+    /// The user entered a new e-mail address, and a link was mailed to it.
     #[n(37)]
     EmailAsked,
-    /// The new e-mail address was verified, and is the user's from now on.
+    /// The new e-mail address was verified and is now the user's address.
     #[n(38)]
     EmailChanged,
-    /// Somebody signed in fully in a browser that was not known.
+    /// Somebody completed a sign-in in a browser that was not known.
     #[n(39)]
     NewBrowser,
-    /// The user said that a factor is not theirs: nothing is read for it until an administrator helps.
+    /// The user said that a factor is not theirs. It is refused until an administrator helps.
     #[n(40)]
     Frozen,
     /// A code was mailed to the user.
     #[n(41)]
     CodeMailed,
-    /// A right code that was mailed was shown.
+    /// A right mailed code was entered.
     #[n(42)]
     MailedCodeShown,
-    /// Somebody who knows the password typed wrong codes, three or more.
+    /// Three or more wrong codes were entered after the right password.
     #[n(43)]
     CodesGuessed,
 }
@@ -237,7 +238,7 @@ impl What {
         }
     }
 
-    /// This event in words, for people who read logs.
+    /// This event in words, for log lines.
     pub const fn sentence(self) -> &'static str {
         match self {
             Self::UserAdded => "an operator added a user",

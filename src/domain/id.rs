@@ -1,11 +1,11 @@
-//! Names made of chance: never guessed, never given twice.
+//! Random 128-bit identifiers.
 
-/// Makes a name of sixteen random bytes out of a newtype over `ByteArray<16>` (128 bits from the
-/// generator that is handed in).
+/// Implements a random identifier for a newtype over `ByteArray<16>`. The 128 bits come from the
+/// generator that is passed in.
 macro_rules! random_id {
     ($id:ident) => {
         impl $id {
-            /// A new one: 128 random bits.
+            /// A new identifier of 128 random bits.
             pub fn random(rng: &mut dyn rand_core::CryptoRng) -> Self {
                 let mut bytes = [0; 16];
                 rng.fill_bytes(&mut bytes);
@@ -25,7 +25,7 @@ macro_rules! random_id {
         }
 
         impl $id {
-            /// Reads what is written by `Display`.
+            /// Parses the output of `Display`.
             pub fn parse(text: &str) -> Option<Self> {
                 let bytes = data_encoding::HEXLOWER.decode(text.as_bytes()).ok()?;
                 <[u8; 16]>::try_from(bytes).ok().map(Self::from)

@@ -1,4 +1,4 @@
-//! Who somebody is: to us, and to applications.
+//! Who a user is, internally and as applications are told.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use minicbor::{Decode, Encode};
 
 use super::id::random_id;
 
-/// Names one user, for ever; never shown to applications.
+/// Identifies a user permanently. Never shown to applications.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
 #[cbor(transparent)]
 pub struct UserId(#[n(0)] ByteArray<16>);
@@ -17,16 +17,16 @@ random_id!(UserId);
 /// What applications are told about a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// Who, to us.
+    /// The internal id.
     pub user: UserId,
-    /// The user name, normalised: what rules and demands mean.
+    /// The normalised user name, as rules and demands use it.
     pub name: String,
-    /// The user name as it was written: what applications are told.
+    /// The user name as the operator wrote it, as applications are told it.
     pub written: String,
-    /// The full name, where known.
+    /// The full name, if known.
     pub full_name: Option<String>,
-    /// The e-mail address, where known.
+    /// The e-mail address, if known.
     pub email: Option<String>,
-    /// The groups this person belongs to.
+    /// The groups that this user belongs to.
     pub groups: BTreeSet<String>,
 }

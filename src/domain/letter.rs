@@ -1,7 +1,8 @@
-//! What people are told by mail, as values.
+//! E-mail messages to users, as values.
 //!
-//! A letter is written in the batch of what it tells of, and sent later. Its words are made when it
-//! is sent. It holds secrets (codes, tokens), so it prints none, and lies sealed until then.
+//! A message is written in the same batch as the change that it reports, and sent later. Its text
+//! is rendered when it is sent. It contains secrets (codes, tokens), so it is stored sealed and its
+//! `Debug` output hides them.
 
 use std::time::Duration;
 
@@ -16,40 +17,40 @@ use super::secret::{Secret, Token};
 use super::time::Timestamp;
 use super::user::User;
 
-/// One letter to one person.
+/// One message to one user.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Letter {
-    /// To whom.
+    /// The recipient.
     #[n(0)]
     pub user: UserId,
-    /// Where to.
+    /// The address that it is sent to.
     #[n(1)]
     pub to: Email,
-    /// The user name, by which the person signs in.
+    /// The user name with which the user signs in.
     #[n(2)]
     pub name: String,
     /// What it is about.
     #[n(3)]
     pub about: About,
-    /// When it was written.
+    /// When it was written to the outbox.
     #[n(4)]
     pub written: Timestamp,
 }
 
-/// What a letter is about.
+/// What a message is about.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum About {
-    /// Something happened to this person's own protection.
+    /// Something changed in this user's protection.
     #[n(0)]
     Happened {
         /// What.
         #[n(0)]
         event: Event,
-        /// The token of a link that says "this was not me", where there is one.
+        /// The token of a "this was not me" link, if the message has one.
         #[n(1)]
         not_me: Option<Token>,
     },
-    /// A code shows that whoever asks reads this mailbox; see [`MailedCode`].
+    /// A code that proves that the user reads this mailbox; see [`MailedCode`].
     #[n(1)]
     Code {
         /// Six digits.
@@ -66,14 +67,14 @@ pub enum About {
         #[n(0)]
         token: Token,
     },
-    /// A link by which this address becomes the person's.
+    /// A link that verifies a new address.
     #[n(3)]
     VerifyEmail {
         /// Its token.
         #[n(0)]
         token: Token,
     },
-    /// An operator tries whether letters arrive.
+    /// A test message from an operator.
     #[n(4)]
     Trial,
 }
@@ -82,16 +83,16 @@ pub enum About {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
 pub enum WhatFor {
-    /// To set up a first second factor.
+    /// To set up the first second factor.
     #[n(0)]
     SetUp,
-    /// To name another e-mail address.
+    /// To change the e-mail address.
     #[n(1)]
     ChangeEmail,
 }
 
 impl Letter {
-    /// A letter to `user`; `None` if there is no address.
+    /// A message to `user`; `None` if the user has no address.
     pub fn to(user: &User, about: About, now: Timestamp) -> Option<Self> {
         let to = user.email()?.clone();
         Some(Self {
@@ -103,9 +104,9 @@ impl Letter {
         })
     }
 
-    /// The news of `event` to whom it is about, where they were `before` it: whoever changes an
-    /// address does not choose who is told. Who had none is told where they are `after`. `None` if
-    /// people are not told of such a thing, or there is no address.
+    /// A notice of `event` to the user, sent to the address that they had `before` it, so that
+    /// somebody who changes the address cannot divert the notice. A user who had no address is told
+    /// at the one they have `after` it. `None` if there is no notice for this event, or no address.
     pub fn of(event: &Event, before: &User, after: &User) -> Option<Self> {
         if !event.what.is_told_by_mail() || event.whom != Whom::User(before.id()) {
             return None;
@@ -115,13 +116,13 @@ impl Letter {
         Self::to(whom, about, event.at)
     }
 
-    /// A letter to `to` by which an operator tries whether letters arrive.
+    /// A test message from an operator to `to`.
     pub fn trial(to: Email, now: Timestamp) -> Self {
         let (user, name) = (UserId::from([0; 16]), to.as_str().to_owned());
         Self { user, to, name, about: About::Trial, written: now }
     }
 
-    /// What this letter tells of, if of something that happened.
+    /// The event that this message reports, if it is a notice.
     pub fn happened(&self) -> Option<&Event> {
         match &self.about {
             About::Happened { event, .. } => Some(event),
@@ -129,7 +130,7 @@ impl Letter {
         }
     }
 
-    /// From when on it is of no use to whoever reads it.
+    /// When the message is no longer useful to its reader and is dropped.
     pub fn stale(&self) -> Timestamp {
         let lasts = match &self.about {
             About::Happened { .. } => Self::NEWS_LASTS,
@@ -141,7 +142,7 @@ impl Letter {
         self.written.plus(lasts)
     }
 
-    /// How long a server may be away before news are given up.
+    /// How long a notice is retried while the mail server is away.
     pub const NEWS_LASTS: Duration = Duration::from_hours(72);
 
     /// Its kind in logs and metrics, in kebab-case; stable.
@@ -157,10 +158,9 @@ impl Letter {
 }
 
 impl What {
-    /// Whether whom it is about is told by mail: every change to one's own protection, every use of
-    /// what stands in for the second factor in an emergency, a sign-in in a new browser, and that
-    /// somebody seems to have the password
-    /// (NIST SP 800-63B-4 §4.6, notifications).
+    /// Whether the user is notified by mail (NIST SP 800-63B-4 §4.6, notifications). That is so for
+    /// every change to their protection, every use of a recovery code, a sign-in in a new browser,
+    /// and signs that somebody else has the password.
     pub const fn is_told_by_mail(self) -> bool {
         match self {
             Self::PasswordSet

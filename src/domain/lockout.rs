@@ -1,11 +1,11 @@
 //! How long somebody who keeps guessing must wait.
 //!
-//! The first five failures cost nothing; then the wait is thirty seconds, and each further failure
-//! doubles it, up to an hour. A full success forgets them all.
+//! The first five failures cost nothing. Then the wait is thirty seconds, and each further failure
+//! doubles it, up to an hour. A complete sign-in clears the failures.
 //!
-//! Wrong codes from browsers that are not known ones are besides counted by the month
-//! ([`WrongCodes`]), and nothing that their owner does makes that forgotten: a thief of the password
-//! has so many guesses and no more.
+//! Wrong codes from unknown browsers are also counted over thirty days ([`WrongCodes`]). Nothing
+//! that the owner does clears that count, so somebody who stole the password has a limited number
+//! of guesses.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use minicbor::{Decode, Encode};
 
 use super::time::Timestamp;
 
-/// How often, in a row, somebody has failed, and when last.
+/// How many failures in a row there were, and when the last one was.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Failures {
     #[n(0)]
@@ -22,10 +22,10 @@ pub struct Failures {
     last: Option<Timestamp>,
 }
 
-/// A try that was counted as a failure before it was known to be one.
+/// An attempt that was counted as a failure before its result was known.
 ///
-/// Slow work stands between the counting and the knowing, and whoever tries a hundred times at
-/// once must get no further than one who tries a hundred times in a row.
+/// Checking takes long. Somebody who sends a hundred attempts at once must not get further than
+/// somebody who sends them one after the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a charge is refunded when the try turns out right"]
 pub struct Charge {
@@ -34,31 +34,31 @@ pub struct Charge {
 }
 
 impl Failures {
-    /// Failures that cost nothing.
+    /// The number of failures without a wait.
     pub const FREE: u32 = 5;
-    /// Failures of a second factor in a row that lock until a recovery code or a reset
-    /// (NIST SP 800-63B-4 §3.2.2 allows no more than 100).
+    /// The number of failed second factors in a row after which only a recovery code or a reset
+    /// helps (NIST SP 800-63B-4 §3.2.2 allows at most 100).
     pub const LOCKING: u32 = 50;
 
-    /// How long failures of a password are remembered after the last.
+    /// How long failed passwords are remembered after the last one.
     pub const FORGOTTEN_AFTER: Duration = Duration::from_hours(30 * 24);
 
     const FIRST_WAIT: Duration = Duration::from_secs(30);
     const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
-    /// How many there were in a row.
+    /// The number of failures in a row.
     pub fn count(&self) -> u32 {
         self.count
     }
 
-    /// Until when no try is read, if that is still to come.
+    /// When the next attempt is accepted, if that is in the future.
     pub fn closed_until(&self, now: Timestamp) -> Option<Timestamp> {
         let until = self.last?.plus(self.wait()?);
         (until > now).then_some(until)
     }
 
-    /// Whether there were so many that waiting no longer helps. Passwords are never locked so: a
-    /// stranger could lock anybody out.
+    /// Whether there were so many failures that waiting no longer helps. Not used for passwords,
+    /// because strangers could lock anybody out.
     pub fn are_locking(&self) -> bool {
         self.count >= Self::LOCKING
     }
@@ -69,10 +69,11 @@ impl Failures {
         self.last = Some(now);
     }
 
-    /// Counts a failure ahead of slow work that will show whether it is one.
+    /// Counts a failure before the slow check that shows whether it is one.
     ///
     /// # Errors
-    /// The moment at which the next try is read, if that is still to come; nothing is counted.
+    /// The time at which the next attempt is accepted, if that is in the future. Nothing is counted
+    /// then.
     pub fn charge(&mut self, now: Timestamp) -> Result<Charge, Timestamp> {
         if let Some(until) = self.closed_until(now) {
             return Err(until);
@@ -85,7 +86,8 @@ impl Failures {
         Ok(Charge { at: now, before })
     }
 
-    /// Takes `charge` back: the try was right. What was counted meanwhile stays counted.
+    /// Takes `charge` back because the attempt was right. Failures that were counted meanwhile
+    /// stay.
     pub fn refund(&mut self, charge: &Charge) {
         self.count = self.count.saturating_sub(1);
         if self.last == Some(charge.at) {
@@ -93,12 +95,12 @@ impl Failures {
         }
     }
 
-    /// From when on they are forgotten; `None`: there are none.
+    /// When the failures are forgotten; `None` if there are none.
     pub fn forgotten_at(&self) -> Option<Timestamp> {
         self.last.map(|last| last.plus(Self::FORGOTTEN_AFTER))
     }
 
-    /// Forgets all failures.
+    /// Clears all failures.
     pub fn clear(&mut self) {
         *self = Self::default();
     }
@@ -110,38 +112,39 @@ impl Failures {
     }
 }
 
-/// When wrong codes came from browsers that are not known ones.
+/// The times of wrong codes from unknown browsers.
 ///
-/// Whoever knows the password could else go on guessing for ever: each sign-in of the owner in a new
-/// browser would forget what they have tried.
+/// Without this count somebody who knows the password could guess for ever, because each sign-in of
+/// the owner in a new browser clears the failures in a row.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct WrongCodes {
-    /// Of the last [`WrongCodes::SPAN`], the oldest first; no more than [`WrongCodes::AT_MOST`].
+    /// The times within the last [`WrongCodes::SPAN`], oldest first; at most
+    /// [`WrongCodes::AT_MOST`].
     #[n(0)]
     at: Vec<Timestamp>,
 }
 
 impl WrongCodes {
-    /// So many are read in [`WrongCodes::SPAN`] (NIST SP 800-63B-4 §3.2.2 allows no more than 100 in
-    /// a row). Three codes of a million are right at a time where the clock may be a step off: fifty
-    /// guesses find one with a probability of 0.015 %.
+    /// How many are allowed in [`WrongCodes::SPAN`] (NIST SP 800-63B-4 §3.2.2 allows at most 100 in
+    /// a row). With a clock skew of one step, three codes in a million are right at any time, so
+    /// fifty guesses succeed with a probability of 0.015 %.
     pub const AT_MOST: usize = 50;
 
     /// How long each is remembered.
     pub const SPAN: Duration = Duration::from_hours(30 * 24);
 
-    /// Counts one.
+    /// Counts a wrong code.
     pub fn count(&mut self, now: Timestamp) {
         self.at.retain(|at| remembered(*at, now));
         self.at.push(now);
     }
 
-    /// How many there were in this span until now.
+    /// How many there were within `span` before `now`.
     pub fn within(&self, span: Duration, now: Timestamp) -> usize {
         self.at.iter().filter(|at| at.plus(span) > now).count()
     }
 
-    /// Until when no more are read, if there were too many.
+    /// Until when codes are refused, if there were too many.
     pub fn closed_until(&self, now: Timestamp) -> Option<Timestamp> {
         let newest = self.at.iter().rev().nth(Self::AT_MOST - 1);
         newest.map(|at| at.plus(Self::SPAN)).filter(|until| *until > now)

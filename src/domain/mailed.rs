@@ -1,7 +1,7 @@
-//! A code that was mailed, to prove that somebody reads a mailbox.
+//! A mailed code, which proves that somebody reads a mailbox.
 //!
-//! Six digits, ten minutes, bound to the session that asked; a new one replaces the old. Only its
-//! digest is kept. Wrong ones are counted with the failures of the second factor.
+//! Six digits, valid for ten minutes, bound to the session that asked; a new code replaces the old
+//! one. Only its digest is stored. Wrong codes count as failures of the second factor.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,7 +17,7 @@ use super::factor::{Rejection, six_digits};
 use super::secret::Secret;
 use super::time::Timestamp;
 
-/// A code that is under way.
+/// The stored part of a code that was sent.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct MailedCode {
     #[n(0)]
@@ -29,12 +29,12 @@ pub struct MailedCode {
 }
 
 impl MailedCode {
-    /// How long it is good (NIST SP 800-63B-4 §3.1.3.1: at most ten minutes).
+    /// How long it is valid (NIST SP 800-63B-4 §3.1.3.1: at most ten minutes).
     pub const LASTS: Duration = Duration::from_mins(10);
-    /// How long to wait before another is sent.
+    /// How long to wait before another code is sent.
     pub const AGAIN_AFTER: Duration = Duration::from_mins(1);
 
-    /// A new code, and what is kept of it.
+    /// A new code, and the part of it to store.
     pub fn random(rng: &mut dyn CryptoRng, now: Timestamp) -> (Code, Self) {
         let code = Code::random(rng);
         let mut salt = [0; 16];
@@ -43,18 +43,18 @@ impl MailedCode {
         (code, Self { salt: salt.into(), digest, sent: now })
     }
 
-    /// Whether it is this one, and its time is not over. Constant time in `code`.
+    /// Whether `code` is this code and has not expired. Constant time in `code`.
     pub fn is(&self, code: &Code, now: Timestamp) -> bool {
         let right: bool = digest(&self.salt, code).ct_eq(&*self.digest).into();
         right && now.within(Self::LASTS, self.sent)
     }
 
-    /// Whether its time is not over.
+    /// Whether it has not expired.
     pub fn is_good(&self, now: Timestamp) -> bool {
         now.within(Self::LASTS, self.sent)
     }
 
-    /// From when on another may be sent.
+    /// When another code may be sent.
     pub fn again(&self) -> Timestamp {
         self.sent.plus(Self::AGAIN_AFTER)
     }
@@ -69,9 +69,9 @@ fn digest(salt: &[u8; 16], code: &Code) -> [u8; 32] {
 pub struct Code(Secret);
 
 impl Code {
-    /// Six digits, each as likely as the other.
+    /// Six random digits, uniformly distributed.
     fn random(rng: &mut dyn CryptoRng) -> Self {
-        // Below this, every remainder is equally frequent.
+        // Below this limit every remainder is equally likely.
         const FAIR: u32 = u32::MAX - u32::MAX % 1_000_000;
         loop {
             let drawn = rng.next_u32();
@@ -90,7 +90,7 @@ impl Code {
 impl FromStr for Code {
     type Err = Rejection;
 
-    /// Reads six digits; see [`six_digits`].
+    /// Parses six digits; see [`six_digits`].
     fn from_str(typed: &str) -> Result<Self, Rejection> {
         six_digits(typed).map(Self)
     }

@@ -1,7 +1,7 @@
-//! The rules of two-factor authentication, pure.
+//! The rules of two-factor authentication, as pure functions and values.
 //!
-//! No I/O, no clock, no randomness of its own, no HTTP: what is needed comes in as an argument and
-//! what follows goes out as a value.
+//! No I/O, no clock, no randomness of its own, no HTTP: inputs are arguments, results are return
+//! values.
 
 pub mod agent;
 pub mod assurance;

@@ -1,7 +1,7 @@
-//! The second factors a person may have, a closed set, and the recovery codes instead of one.
+//! The second factors that a user may have, and the recovery codes that replace one.
 //!
-//! Adding a factor means adding a variant here; the compiler then leads to every place that must
-//! think about it.
+//! The set is closed. To add a factor, add a variant here; the compiler then shows every place that
+//! must handle it.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ pub mod totp;
 use super::secret::Secret;
 use super::time::Timestamp;
 
-/// Names one factor of a person, or one set of recovery codes; it opens nothing.
+/// Identifies one factor of a user, or one set of recovery codes. It is not a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
 #[cbor(transparent)]
 pub struct FactorId(#[n(0)] ByteArray<16>);
@@ -24,23 +24,23 @@ pub struct FactorId(#[n(0)] ByteArray<16>);
 random_id!(FactorId);
 
 impl FactorId {
-    /// What names a factor from when factors had no names; a person has one such at most.
+    /// The id of a factor from before factors had ids. A user has at most one such factor.
     pub fn unknown() -> Self {
         Self::from([0; 16])
     }
 }
 
-/// What a person calls a factor of theirs: 1 to 64 characters, none of them a control character.
+/// A user's own name for a factor: 1 to 64 characters, no control characters.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(transparent)]
 pub struct FactorName(#[n(0)] String);
 
 impl FactorName {
-    /// The most characters in a name.
+    /// The maximum number of characters in a name.
     pub const AT_MOST: usize = 64;
 
-    /// Reads a name as typed; white space around it does not count. `None` if there is nothing, too
-    /// much, or what does not show.
+    /// Parses a name as typed, without the white space around it. `None` if it is empty, too long,
+    /// or contains control characters.
     pub fn parse(typed: &str) -> Option<Self> {
         let name = typed.trim();
         let fits = (1..=Self::AT_MOST).contains(&name.chars().count());
@@ -54,17 +54,17 @@ impl fmt::Display for FactorName {
     }
 }
 
-/// Reads six digits as typed; spaces, which apps put in the middle, do not count.
+/// Parses six digits as typed. Spaces are ignored, because apps show one in the middle.
 ///
 /// # Errors
-/// [`Rejection::Wrong`] if it is anything else.
+/// [`Rejection::Wrong`] if the text is anything else.
 pub(super) fn six_digits(typed: &str) -> Result<Secret, Rejection> {
     let digits: String = typed.chars().filter(|c| !c.is_whitespace()).collect();
     let six = digits.len() == 6 && digits.bytes().all(|b| b.is_ascii_digit());
     if six { Ok(Secret::from(digits)) } else { Err(Rejection::Wrong) }
 }
 
-/// What a visitor offers as a second factor, or instead of one.
+/// What a visitor enters as a second factor, or instead of one.
 #[derive(Clone, Debug)]
 pub enum Answer {
     /// A code of an authenticator.
@@ -76,20 +76,19 @@ pub enum Answer {
 /// Why an answer was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rejection {
-    /// It is not right.
+    /// It is wrong.
     Wrong,
-    /// It was right once, and was used then; not a failure.
+    /// It was right but has been used before. This is not a failure.
     Used,
-    /// Too many failures: nothing is read before this moment.
+    /// After too many failures, attempts are refused until this time.
     Waiting {
-        /// When the next try is read.
+        /// When the next attempt is accepted.
         until: Timestamp,
     },
-    /// Too many failures: only a recovery code or an administrator leads on.
+    /// After too many failures, only a recovery code or an administrator helps.
     Locked,
-    /// This person has no such factor.
+    /// The user has no such factor.
     NotSetUp,
-    /// The person said that this factor is not theirs: nothing is read before an administrator has
-    /// helped.
+    /// The user said that this factor is not theirs. It is refused until an administrator helps.
     Frozen,
 }

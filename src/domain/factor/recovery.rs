@@ -1,7 +1,7 @@
-//! Recovery codes: single-use codes instead of a factor.
+//! Recovery codes: single-use codes that replace the second factor.
 //!
-//! They are kept readable (the whole record is sealed), so that people can look at the unused ones
-//! again, and are compared in constant time.
+//! They are stored in readable form inside a sealed record, so that users can look at the unused
+//! ones again. They are compared in constant time.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,17 +14,17 @@ use super::{FactorId, Rejection};
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 
-/// One set of recovery codes; a new set replaces it whole.
+/// One set of recovery codes. A new set replaces the whole old one.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct RecoveryCodes {
     #[n(0)]
     codes: Vec<Entry>,
     #[n(1)]
     made: Timestamp,
-    /// When the person said that the codes are saved.
+    /// When the user confirmed that the codes are saved.
     #[n(2)]
     saved: Option<Timestamp>,
-    /// Sets from when a proof did not name its factor have none.
+    /// Absent in sets from before proofs named their factor.
     #[n(3)]
     id: Option<FactorId>,
 }
@@ -38,23 +38,24 @@ struct Entry {
 }
 
 impl RecoveryCodes {
-    /// So many left are few: the person is told, on their page and after a sign-in (S22).
+    /// With this many codes left or fewer, the user is warned on their page and after a sign-in
+    /// (S22).
     pub const FEW: usize = 3;
 
-    /// A new set of `count` codes, not yet saved by the person.
+    /// A new set of `count` codes that the user has not saved yet.
     pub fn random(rng: &mut dyn CryptoRng, count: usize, now: Timestamp) -> Self {
         let codes = (0..count).map(|_| Entry { code: Code::random(rng), used: None }).collect();
         Self { codes, made: now, saved: None, id: Some(FactorId::random(rng)) }
     }
 
-    /// Which set: no other ever has the same name.
+    /// The id of the set; never reused.
     pub fn id(&self) -> FactorId {
         self.id.unwrap_or_else(FactorId::unknown)
     }
 
-    /// Judges `code` and, if it is right, uses it up.
+    /// Checks `code` and, if it is right, marks it as used.
     ///
-    /// Every code of the set is compared, each in constant time.
+    /// Compares every code of the set, each in constant time.
     ///
     /// # Errors
     /// [`Rejection::Wrong`] if the set has no such code, [`Rejection::Used`] if it was used before.
@@ -73,19 +74,19 @@ impl RecoveryCodes {
         Ok(())
     }
 
-    /// None of the codes can be used from now on.
+    /// Marks all codes as used.
     pub fn void(&mut self, now: Timestamp) {
         for entry in &mut self.codes {
             entry.used.get_or_insert(now);
         }
     }
 
-    /// The codes that can still be used, in their order.
+    /// The codes that can still be used, in order.
     pub fn unused(&self) -> impl Iterator<Item = &Code> {
         self.codes.iter().filter(|entry| entry.used.is_none()).map(|entry| &entry.code)
     }
 
-    /// How many there were, used ones among them.
+    /// The number of codes, including used ones.
     pub fn count(&self) -> usize {
         self.codes.len()
     }
@@ -95,21 +96,21 @@ impl RecoveryCodes {
         self.made
     }
 
-    /// Whether the person has said that the codes are saved.
+    /// Whether the user has confirmed that the codes are saved.
     pub fn are_saved(&self) -> bool {
         self.saved.is_some()
     }
 
-    /// The person says that the codes are saved; saying so again changes nothing.
+    /// Records that the user has saved the codes; has no effect the second time.
     pub fn save(&mut self, now: Timestamp) {
         self.saved.get_or_insert(now);
     }
 }
 
-/// A recovery code: thirteen symbols of base32, sixty-five bits.
+/// A recovery code: thirteen base32 symbols, 65 bits.
 ///
-/// NIST SP 800-63B-4 §3.1.2.1 wants at least twenty; with sixty-four or more they need no slow
-/// hash and no rate limit of their own.
+/// NIST SP 800-63B-4 §3.1.2.1 requires at least 20 bits. Codes of 64 bits or more need neither a
+/// slow hash nor a rate limit of their own.
 #[derive(Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(transparent)]
 pub struct Code(#[n(0)] Secret);
@@ -125,7 +126,7 @@ impl Code {
         Self(Secret::new(symbols))
     }
 
-    /// The code as people read it: in groups, `ABCD-EFGH-JKLMN`.
+    /// The code in groups, as people read it: `ABCD-EFGH-JKLMN`.
     pub fn expose_grouped(&self) -> String {
         let symbols = self.0.expose_str();
         let (first, rest) = symbols.split_at_checked(4).unwrap_or((symbols, ""));
@@ -137,8 +138,8 @@ impl Code {
 impl FromStr for Code {
     type Err = Rejection;
 
-    /// Reads a code in either case, with or without its dashes and spaces; `0`, `1` and `8`, which
-    /// base32 does not have, are read as the letters they are mistaken for.
+    /// Parses a code in upper or lower case, with or without dashes and spaces. The digits `0`, `1`
+    /// and `8`, which base32 does not have, are read as the letters that they resemble.
     fn from_str(typed: &str) -> Result<Self, Rejection> {
         let symbols: Vec<u8> = typed
             .chars()

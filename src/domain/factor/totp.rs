@@ -1,7 +1,7 @@
 //! Codes of an authenticator app (RFC 6238).
 //!
-//! SHA-1, six digits, thirty seconds: what every app understands. Each step is accepted once, and
-//! none before the last accepted.
+//! SHA-1, six digits, thirty seconds: every app supports these. Each time step is accepted once,
+//! and never one before the last accepted step.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,7 +14,7 @@ use super::{FactorId, FactorName, Rejection, six_digits};
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 
-/// An authenticator that has shown a first right code.
+/// An authenticator whose first code was right.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Totp {
     #[n(0)]
@@ -26,7 +26,7 @@ pub struct Totp {
     added: Timestamp,
     #[n(3)]
     last_used: Timestamp,
-    /// Authenticators from when a person could have but one have none.
+    /// Absent in authenticators from before a user could have several.
     #[n(4)]
     id: Option<FactorId>,
     #[n(5)]
@@ -34,7 +34,8 @@ pub struct Totp {
 }
 
 impl Totp {
-    /// Turns `key` into an authenticator, as `id`, by its first right code, which is used up.
+    /// Makes `key` an authenticator with the given `id`. Its first right code proves it and is used
+    /// up.
     ///
     /// # Errors
     /// [`Rejection::Wrong`] if no step in the window has this code.
@@ -49,28 +50,30 @@ impl Totp {
         Ok(Self { key, used, added: now, last_used: now, id: Some(id), name: None })
     }
 
-    /// Which one.
+    /// The id of the authenticator.
     pub fn id(&self) -> FactorId {
         self.id.unwrap_or_else(FactorId::unknown)
     }
 
-    /// What its owner calls it.
+    /// The user's own name for it.
     pub fn name(&self) -> Option<&FactorName> {
         self.name.as_ref()
     }
 
-    /// Its owner calls it so from now on.
+    /// Renames it.
     pub fn rename(&mut self, name: FactorName) {
         self.name = Some(name);
     }
 
-    /// Judges `code` and, if it is right, uses it up (RFC 6238 §5.2: accepted once).
+    /// Checks `code` and, if it is right, uses it up (RFC 6238 §5.2: accepted once).
     ///
-    /// Accepts the thirty-second step of `now` and `skew` on either side. Each step is compared in
-    /// constant time; how many are compared tells which one matched, and nothing of the code.
+    /// Accepts the thirty-second step of `now` and `skew` steps on either side. Each step is
+    /// compared in constant time. The number of comparisons shows which step matched, but nothing
+    /// about the code.
     ///
     /// # Errors
     /// [`Rejection::Wrong`] if no step in the window has this code, [`Rejection::Used`] if its
+    /// step, or a later one, was accepted before.
     /// step, or a later one, was accepted before.
     pub fn check(&mut self, code: &Code, skew: Skew, now: Timestamp) -> Result<(), Rejection> {
         let step = self.key.step_of(code, skew, now).ok_or(Rejection::Wrong)?;
@@ -82,7 +85,7 @@ impl Totp {
         Ok(())
     }
 
-    /// Counts every code as used that may have been accepted by `now`.
+    /// Marks every code as used that could be accepted at `now`.
     pub fn void(&mut self, skew: Skew, now: Timestamp) {
         self.used = self.used.max(now.seconds() / 30 + u64::from(skew.0));
     }
@@ -92,13 +95,13 @@ impl Totp {
         self.added
     }
 
-    /// When a code of it was last accepted.
+    /// When one of its codes was last accepted.
     pub fn last_used(&self) -> Timestamp {
         self.last_used
     }
 }
 
-/// The secret that an authenticator and we share.
+/// The secret that the authenticator and we share.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(transparent)]
 pub struct Key(#[n(0)] Secret);
@@ -121,7 +124,7 @@ impl Key {
 
     /// The `otpauth` URL that an authenticator reads from a QR code.
     ///
-    /// `issuer` and `user` must hold no `:`; a name that does gives `None`.
+    /// `None` if `issuer` or `user` contains a `:`.
     pub fn expose_url(&self, issuer: &str, user: &str) -> Option<String> {
         totp_rs::Builder::new()
             .with_secret(self.0.expose())
@@ -132,7 +135,7 @@ impl Key {
             .ok()
     }
 
-    /// The code of the step that holds `now`.
+    /// The code of the time step that contains `now`.
     pub fn code_at(&self, now: Timestamp) -> Code {
         let code = self.generator(Skew::default()).generate(now.seconds());
         Code(Secret::from(code.to_string()))
@@ -147,14 +150,14 @@ impl Key {
     }
 }
 
-/// How many steps on either side of the present one are accepted: phones drift.
+/// How many steps on either side of the current one are accepted, because phone clocks drift.
 ///
-/// None to two; one unless configured otherwise (RFC 6238 §5.2).
+/// 0 to 2; 1 by default (RFC 6238 §5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Skew(u16);
 
 impl Skew {
-    /// This many steps, if there are at most two.
+    /// `None` if `steps` is more than 2.
     pub const fn new(steps: u16) -> Option<Self> {
         if steps <= 2 { Some(Self(steps)) } else { None }
     }
@@ -180,7 +183,7 @@ impl Code {
 impl FromStr for Code {
     type Err = Rejection;
 
-    /// Reads six digits; see [`six_digits`].
+    /// Parses six digits; see [`six_digits`].
     fn from_str(typed: &str) -> Result<Self, Rejection> {
         six_digits(typed).map(Self)
     }
@@ -226,7 +229,7 @@ mod tests {
 
     #[test]
     fn the_vectors_of_rfc_6238_hold() {
-        // The RFC prints eight digits; six are their last six.
+        // The RFC prints eight digits; ours are the last six of them.
         for (seconds, eight) in [
             (59, "94287082"),
             (1_111_111_109, "07081804"),
