@@ -129,7 +129,7 @@ fn metric(door: &Door, name: &str) -> u64 {
 }
 
 /// Waits until `so` is so.
-fn until(so: impl Fn() -> bool) {
+fn until(mut so: impl FnMut() -> bool) {
     let since = Instant::now();
     while !so() {
         assert!(since.elapsed() < Duration::from_secs(60), "it does not come to that");

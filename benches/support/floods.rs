@@ -25,8 +25,8 @@ const UNDER_TLS: &str = "tls.localhost:8443";
 /// From where floods come; the ordinary visitor comes from 127.0.0.1.
 const FROM: [u8; 4] = [127, 6, 0, 1];
 
-/// An application that answers `/open/a` at once, and whatever else it is asked never; and how many are
-/// connected to it.
+/// An application that answers `/open/a` and `/open/large` at once, and whatever else it is asked never;
+/// and how many are connected to it.
 fn application() -> (SocketAddr, Arc<AtomicUsize>) {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
@@ -39,11 +39,14 @@ fn application() -> (SocketAddr, Arc<AtomicUsize>) {
                 counting.fetch_add(1, Ordering::Relaxed);
                 let mut read = [0; 8192];
                 while let Ok(length @ 1..) = stream.read(&mut read) {
-                    let answered = read[..length].starts_with(b"GET /open/a ")
-                        && stream
-                            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-                            .is_err();
-                    if answered {
+                    let size = match &read[..length] {
+                        asked if asked.starts_with(b"GET /open/a ") => 2,
+                        asked if asked.starts_with(b"GET /open/large ") => 1 << 20,
+                        _ => continue,
+                    };
+                    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n");
+                    let answer = [head.into_bytes(), vec![b'a'; size]].concat();
+                    if stream.write_all(&answer).is_err() {
                         break;
                     }
                 }
@@ -72,6 +75,9 @@ pub(crate) fn all() {
     });
     one("30 x 100 streams that the application holds", home.path(), |_, tls| {
         runtime.block_on(streams(tls, 30, 65_535, "/open/held"))
+    });
+    one("30 x 100 streams that take nothing of a large answer", home.path(), |_, tls| {
+        runtime.block_on(streams(tls, 30, 0, "/open/large"))
     });
     one("900 uploads that do not come", home.path(), |plain, _| uploads(plain, 900));
 }

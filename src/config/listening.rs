@@ -77,6 +77,13 @@ pub struct Limits {
     pub requests_per_address: usize,
     /// Requests at the same time to one application.
     pub requests_per_application: usize,
+    /// Bytes of answers that may wait on one connection for its visitor to take them. Beyond that, those are
+    /// cut off who take nothing.
+    pub unsent_per_connection: usize,
+    /// The same of one address.
+    pub unsent_per_address: usize,
+    /// The same in all.
+    pub unsent: usize,
     /// Bytes a second that the body of a request must come at; 0: as slowly as it likes.
     pub body_rate: u64,
     /// Of how many bytes free on the disk of the state folder operators are warned.
@@ -95,6 +102,9 @@ impl Default for Limits {
             stream_resets: 200,
             requests_per_address: 256,
             requests_per_application: 5_000,
+            unsent_per_connection: 4 << 20,
+            unsent_per_address: 32 << 20,
+            unsent: 128 << 20,
             body_rate: 500,
             free_disk: 128 << 20,
         }

@@ -485,6 +485,21 @@ pub(super) const FILE: Kind = Kind::Map(&[
                 "requests at once to one application",
             ),
             key(
+                "unsent_mib_per_connection",
+                Kind::Whole(1..=1_024),
+                "MiB of answers that may wait on one connection for its visitor to take them",
+            ),
+            key(
+                "unsent_mib_per_address",
+                Kind::Whole(1..=16_384),
+                "MiB of answers that may wait for visitors from one address",
+            ),
+            key(
+                "unsent_mib",
+                Kind::Whole(1..=65_536),
+                "MiB of answers that may wait for visitors in all",
+            ),
+            key(
                 "body_rate",
                 Kind::Whole(0..=1_000_000),
                 "bytes a second that bodies must come at; 0: none",

@@ -395,6 +395,9 @@ pub(super) struct Limits {
     pub(super) stream_resets: u32,
     pub(super) requests_per_address: usize,
     pub(super) requests_per_application: usize,
+    pub(super) unsent_mib_per_connection: usize,
+    pub(super) unsent_mib_per_address: usize,
+    pub(super) unsent_mib: usize,
     pub(super) body_rate: u64,
     pub(super) free_disk_mib: u64,
 }
@@ -412,6 +415,9 @@ impl Default for Limits {
             stream_resets: limits.stream_resets,
             requests_per_address: limits.requests_per_address,
             requests_per_application: limits.requests_per_application,
+            unsent_mib_per_connection: limits.unsent_per_connection >> 20,
+            unsent_mib_per_address: limits.unsent_per_address >> 20,
+            unsent_mib: limits.unsent >> 20,
             body_rate: limits.body_rate,
             free_disk_mib: limits.free_disk >> 20,
         }

@@ -15,6 +15,7 @@ use super::link::{AddressRoom, Cut, Entered, Link, Phase};
 use super::serving::KEPT_TO_APPLICATIONS;
 use super::silence::ticks;
 use super::standing::News;
+use super::unsent::{self, Shed};
 use crate::config::{Deadlines, Limits};
 
 /// Everybody who is connected.
@@ -24,6 +25,8 @@ pub(super) struct Connections {
     next: AtomicU64,
     open: AtomicUsize,
     closing: AtomicBool,
+    /// Whether so much waits for visitors that nothing may be added.
+    full: AtomicBool,
     /// Told when there are as many as make a crowd.
     crowd: Notify,
     /// How many connections each address has; IPv6 by /64, which is one household or less.
@@ -150,6 +153,11 @@ impl Connections {
         self.crowd.notified().await;
     }
 
+    /// Whether so much waits for visitors that nothing may be added.
+    pub(super) fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+    }
+
     /// Whether nobody is to ask anything more.
     pub(super) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Relaxed)
@@ -208,7 +216,7 @@ impl Connections {
 
     /// A tick later: cuts off what is late, and gives what has been under way for a while and has to be
     /// judged again, since something has `changed`.
-    pub(super) fn sweep(&self, deadlines: &Deadlines, rate: u64, changed: &News) -> Swept {
+    pub(super) fn sweep(&self, deadlines: &Deadlines, limits: &Limits, changed: &News) -> Swept {
         let now = self.tick.fetch_add(1, Ordering::Relaxed) + 1;
         let (handshake, idle, head) =
             (ticks(deadlines.handshake), ticks(deadlines.idle), ticks(deadlines.head));
@@ -227,7 +235,7 @@ impl Connections {
                         hopeless += u64::from(link.despair());
                     }
                     let comes_too_slowly = |come: u64| {
-                        let due = come.saturating_mul(TICKS_A_SECOND).checked_div(rate);
+                        let due = come.saturating_mul(TICKS_A_SECOND).checked_div(limits.body_rate);
                         due.is_some_and(|due| age > body + due)
                     };
                     if link.awaited().is_some_and(comes_too_slowly) {
@@ -257,7 +265,10 @@ impl Connections {
                  told"
             );
         }
-        Swept { lasting, slow, untaken }
+        let waited_for = self.all(|link| link.is_cut().is_none() && link.is_waited_for());
+        let (shed, full) = unsent::look(&waited_for, limits, now);
+        self.full.store(full, Ordering::Relaxed);
+        Swept { lasting, slow, untaken: untaken + shed.untaken, shed }
     }
 }
 
@@ -270,6 +281,8 @@ pub(super) struct Swept {
     pub(super) slow: u64,
     /// How many were cut off since an answer of ours was not taken.
     pub(super) untaken: u64,
+    /// How many were cut off since too much waited for visitors.
+    pub(super) shed: Shed,
 }
 
 impl Drop for Open {
@@ -339,7 +352,7 @@ mod tests {
 
     fn after(connections: &Connections, span: Duration) {
         for _ in 0..span.as_millis() / TICK.as_millis() {
-            connections.sweep(&DEADLINES, 500, &News::default());
+            connections.sweep(&DEADLINES, &Limits::default(), &News::default());
         }
     }
 

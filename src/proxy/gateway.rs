@@ -34,7 +34,7 @@ use super::serving::{self, Flight, Flights, Running};
 use super::source;
 use super::standing::Standing;
 use super::upstream::{Length, Tried};
-use super::{answers, bound, framing, location, titled, upstream};
+use super::{answers, bound, framing, location, titled, unsent, upstream};
 use crate::domain::assurance::Permit;
 use crate::domain::user::UserId;
 use crate::flow::{Line, Source};
@@ -50,6 +50,8 @@ pub struct Gateway {
     flights: Flights,
     /// Room for the requests that are under way to applications, in all.
     to_applications: Arc<Room>,
+    /// Room for pages of ours, until they are sent.
+    own_pages: Arc<Room>,
 }
 
 /// One request on its way. It goes through the house in which it arrived, whatever is swapped
@@ -85,8 +87,9 @@ enum Onward {
 impl Gateway {
     /// A gateway to what stands in `house`; whoever swaps that swaps it for the next request.
     pub fn new(house: Arc<ArcSwap<House>>) -> Self {
-        let to_applications = Arc::default();
-        Self { house, connections: Arc::default(), flights: Flights::default(), to_applications }
+        let (to_applications, own_pages) = Default::default();
+        let (connections, flights) = Default::default();
+        Self { house, connections, flights, to_applications, own_pages }
     }
 
     /// Serves on `sockets`, which are bound already. Call it within a runtime.
@@ -121,6 +124,66 @@ impl Gateway {
         Ok([to_one, to_all])
     }
 
+    /// A place for a request among those of its address; none where anybody may come from there.
+    ///
+    /// # Errors
+    /// What it is answered if there is none in time: nothing but a head, which even those can be told who
+    /// take no bodies.
+    async fn room_at_address(
+        &self,
+        house: &House,
+        link: &Link,
+        has_signed_in: bool,
+    ) -> std::result::Result<Option<room::Place>, Response<Bytes>> {
+        if self.connections.is_full() {
+            return Err(busy(house, link, "limits.unsent_mib"));
+        }
+        let Some(address) = link.address_room() else { return Ok(None) };
+        if address.is_full(self.connections.now()) {
+            return Err(busy(house, link, "limits.unsent_mib_per_address"));
+        }
+        let size = house.limits().requests_per_address;
+        let (room, size) = if has_signed_in {
+            (&address.people, size.saturating_mul(SIGNED_IN))
+        } else {
+            (&address.strangers, size)
+        };
+        if let Some(place) = room.try_enter(size) {
+            return Ok(Some(place));
+        }
+        if let Some(place) = Box::pin(room.enter(size, house.deadlines().queue)).await {
+            return Ok(Some(place));
+        }
+        Err(busy(house, link, "limits.requests_per_address"))
+    }
+
+    /// The answer of a page of ours, and its place among all that are not sent yet. It is not made before
+    /// there is room for it.
+    async fn own_page(
+        &self,
+        house: &House,
+        web: &Web,
+        session: &mut Session,
+        source: Source,
+        link: &Link,
+    ) -> (Onward, Option<room::Place>) {
+        let deadlines = house.deadlines();
+        let request = match own::take_request(session, deadlines.form).await {
+            Ok(request) => request,
+            Err(Unread::TooLarge) => {
+                let headers = &session.req_header().headers;
+                return (Onward::Answered(web.notice(Notice::TooLarge, headers).await), None);
+            }
+            Err(Unread::Broken) => return (Onward::Gone, None),
+        };
+        link.await_nothing();
+        let pages = house.limits().unsent / unsent::PAGE;
+        match room_in(&self.own_pages, pages, deadlines.queue).await {
+            Some(place) => (Onward::Answered(web.answer(request, source).await), Some(place)),
+            None => (Onward::Answered(busy(house, link, "limits.unsent_mib")), None),
+        }
+    }
+
     async fn receive(&self, session: &mut Session, passage: &mut Passage, link: &Link) -> Onward {
         let peer: IpAddr = link.peer();
         let house = self.house.load();
@@ -134,7 +197,7 @@ impl Gateway {
         let (place, there) = match take_in(session, &house, link) {
             Ok(taken) => taken,
             Err(refusal) => {
-                match room_at_address(&house, link, false).await {
+                match self.room_at_address(&house, link, false).await {
                     Ok(place) => passage.places.extend(place),
                     Err(full) => return Onward::Answered(full),
                 }
@@ -152,7 +215,7 @@ impl Gateway {
         let named =
             there.cookie.then(|| link.recall().session(place, &session.req_header().headers));
         let named = named.flatten();
-        match room_at_address(&house, link, named.is_some()).await {
+        match self.room_at_address(&house, link, named.is_some()).await {
             Ok(place) => passage.places.extend(place),
             Err(full) => return Onward::Answered(full),
         }
@@ -174,9 +237,10 @@ impl Gateway {
                 if !session.is_body_empty() {
                     link.await_body();
                 }
-                let onward = own_page(web, session, source, house.deadlines().form);
-                let onward = Box::pin(onward).await;
+                let answering = self.own_page(&house, web, session, source, link);
+                let (onward, page) = Box::pin(answering).await;
                 link.await_nothing();
+                passage.places.extend(page);
                 onward
             }
             // Our own pages share this host: see `asks_for_service_worker`.
@@ -218,34 +282,14 @@ impl Gateway {
     }
 }
 
-/// A place for a request among those of its address; none where anybody may come from there.
-///
-/// # Errors
-/// What it is answered if there is none in time: nothing but a head, which even those can be told who
-/// take no bodies.
-async fn room_at_address(
-    house: &House,
-    link: &Link,
-    has_signed_in: bool,
-) -> std::result::Result<Option<room::Place>, Response<Bytes>> {
-    let Some(address) = link.address_room() else { return Ok(None) };
-    let size = house.limits().requests_per_address;
-    let (room, size) = if has_signed_in {
-        (&address.people, size.saturating_mul(SIGNED_IN))
-    } else {
-        (&address.strangers, size)
-    };
-    if let Some(place) = room.try_enter(size) {
-        return Ok(Some(place));
-    }
-    if let Some(place) = Box::pin(room.enter(size, house.deadlines().queue)).await {
-        return Ok(Some(place));
-    }
-    tell_busy(house, link, "limits.requests_per_address");
+/// What is answered where too much is under way: nothing but a head, which even those can be told who take
+/// no bodies.
+fn busy(house: &House, link: &Link, limit: &'static str) -> Response<Bytes> {
+    tell_busy(house, link, limit);
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Err(later(response))
+    later(response)
 }
 
 /// The same with the advice to come again.
@@ -342,17 +386,6 @@ async fn refuse(
     }
 }
 
-async fn own_page(web: &Web, session: &mut Session, source: Source, within: Duration) -> Onward {
-    match own::take_request(session, within).await {
-        Ok(request) => Onward::Answered(web.answer(request, source).await),
-        Err(Unread::TooLarge) => {
-            let headers = &session.req_header().headers;
-            Onward::Answered(web.notice(Notice::TooLarge, headers).await)
-        }
-        Err(Unread::Broken) => Onward::Gone,
-    }
-}
-
 async fn misread(web: &Web, session: &Session, source: Source, why: &str) -> Onward {
     Onward::Answered(web.misread(why, session.req_header(), source).await)
 }
@@ -408,6 +441,13 @@ impl ProxyHttp for Gateway {
                     passage.keep_to_https(response.headers_mut());
                 }
                 let Some(link) = &passage.link else { return Ok(true) };
+                // The library beneath HTTP/2 holds what nobody takes, for as long as that is so.
+                let kept = if session.is_http2() {
+                    std::mem::take(&mut passage.places)
+                } else {
+                    SmallVec::new()
+                };
+                let response = response.map(|body| unsent::counted(body, link, kept));
                 link.writes_since(Some(self.connections.now()));
                 let answered = Box::pin(own::answer(session, response)).await;
                 link.writes_since(None);
@@ -617,6 +657,22 @@ impl ProxyHttp for Gateway {
         Ok(())
     }
 
+    /// What is not taken counts as that.
+    fn response_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        _: bool,
+        passage: &mut Passage,
+    ) -> Result<Option<Duration>> {
+        if let Some(body) = body.as_mut().filter(|body| body.len() >= unsent::COUNTED)
+            && let Some(link) = &passage.link
+        {
+            *body = unsent::counted(std::mem::take(body), link, ());
+        }
+        Ok(None)
+    }
+
     async fn response_trailer_filter(
         &self,
         _: &mut Session,
@@ -702,6 +758,10 @@ impl ProxyHttp for Gateway {
             response
         });
         let error_code = response.as_ref().map_or(0, |response| response.status().as_u16());
+        let response = response.map(|response| match &passage.link {
+            Some(link) => response.map(|body| unsent::counted(body, link, ())),
+            None => response,
+        });
         if let Some(response) = response
             && let Err(error) = own::answer(session, response).await
         {

@@ -19,6 +19,7 @@ use super::recall::Recall;
 use super::room::Room;
 use super::silence::{Silence, ticks};
 use super::standing::{News, Standing};
+use super::unsent::Unsent;
 use crate::domain::time::Timestamp;
 
 /// A connection of a visitor, or one stream of it.
@@ -48,6 +49,8 @@ pub(super) struct Link {
     body: AtomicU64,
     /// Since when an answer of ours is not taken, in ticks; 0: it is.
     untaken: AtomicU64,
+    /// What waits for its visitor; of a connection: with that of its streams.
+    unsent: Unsent,
     /// Bytes of the request head that were read so far.
     head: AtomicUsize,
     /// Streams that are open, and those that the visitor has given up.
@@ -75,6 +78,20 @@ pub(super) struct Link {
 pub(super) struct AddressRoom {
     pub(super) strangers: Arc<Room>,
     pub(super) people: Arc<Room>,
+    /// In which tick too much waited for visitors from there for anything to be added.
+    full_at: AtomicU64,
+}
+
+impl AddressRoom {
+    pub(super) fn is_full_at(&self, tick: u64) {
+        self.full_at.store(tick, Ordering::Relaxed);
+    }
+
+    /// Whether so much waits for visitors from there, in this tick, that nothing may be added.
+    pub(super) fn is_full(&self, tick: u64) -> bool {
+        let at = self.full_at.load(Ordering::Relaxed);
+        at > 0 && tick <= at + 1
+    }
 }
 
 /// By which way a visitor came in.
@@ -138,6 +155,7 @@ impl Link {
             awaiting: AtomicU32::new(0),
             body: AtomicU64::new(0),
             untaken: AtomicU64::new(0),
+            unsent: Unsent::default(),
             head: AtomicUsize::new(0),
             streams: AtomicU32::new(0),
             given_up: AtomicU32::new(0),
@@ -219,6 +237,44 @@ impl Link {
     /// Since when an answer of ours is written and not taken.
     pub(super) fn untaken_since(&self) -> Option<u64> {
         Some(self.untaken.load(Ordering::Relaxed)).filter(|since| *since > 0)
+    }
+
+    /// What waits for its visitor.
+    pub(super) fn unsent(&self) -> &Unsent {
+        &self.unsent
+    }
+
+    /// Whether something waits for its visitor, or did when somebody looked last.
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.unsent.is_any() || self.silence.is_paused()
+    }
+
+    /// So many bytes wait for its visitor from now on.
+    pub(super) fn waits_for(&self, bytes: usize) {
+        self.unsent.add(bytes);
+        if let Some(connection) = &self.connection {
+            connection.unsent.add(bytes);
+        }
+    }
+
+    /// So many bytes wait no more.
+    pub(super) fn waits_no_more_for(&self, bytes: usize) {
+        self.unsent.remove(bytes);
+        self.unsent.take();
+        // That a stream is over does not mean that its visitor reads: what is sent counts there.
+        if let Some(connection) = &self.connection {
+            connection.unsent.remove(bytes);
+        }
+    }
+
+    /// How many answers there may be for its visitor at once.
+    pub(super) fn answers(&self) -> usize {
+        self.streams.load(Ordering::Relaxed).max(1) as usize
+    }
+
+    /// The number of its connection: its own, if it is none of several streams.
+    pub(super) fn connection_number(&self) -> u64 {
+        self.connection.as_ref().map_or(self.number, |connection| connection.number)
     }
 
     /// The link that serves the request under way; `None` outside of one.

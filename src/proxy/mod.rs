@@ -32,6 +32,7 @@ mod tls;
 mod unchunk;
 mod titled;
 mod unread;
+mod unsent;
 mod upstream;
 
 pub use gateway::{Gateway, Passage};

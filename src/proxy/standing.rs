@@ -107,9 +107,8 @@ pub(super) fn watch(house: Arc<ArcSwap<House>>, connections: Arc<Connections>) -
                 probe = Some(tokio::spawn(async move { store.probe().await.is_ok() }));
             }
             connections.may_open(open_files());
-            let rate = house_now.limits().body_rate;
-            let Swept { lasting, slow, untaken } =
-                connections.sweep(&house_now.deadlines(), rate, &news);
+            let Swept { lasting, slow, untaken, shed } =
+                connections.sweep(&house_now.deadlines(), house_now.limits(), &news);
             env.metrics.connected(connections.open());
             tell(
                 env,
@@ -123,6 +122,18 @@ pub(super) fn watch(house: Arc<ArcSwap<House>>, connections: Arc<Connections>) -
                 untaken,
                 "requests were cut off: nobody took the answer",
             );
+            for (limit, cut) in [
+                ("limits.unsent_mib_per_connection", shed.of_connection),
+                ("limits.unsent_mib_per_address", shed.of_address),
+                ("limits.unsent_mib", shed.in_all),
+            ] {
+                tell(
+                    env,
+                    limit,
+                    cut,
+                    "answers were cut off: nobody took them, and too much waited to be sent",
+                );
+            }
             if !lasting.is_empty() {
                 // What takes long to judge must not hold up whoever is looked at next.
                 tokio::spawn(review(lasting, Arc::clone(&house_now)));

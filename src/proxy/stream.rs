@@ -224,6 +224,7 @@ impl VisitorStream {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.link.silence().hear();
+            self.link.unsent().take();
             let before = self.unsent.len();
             self.unsent.advance(sent.min(before));
             if self.unsent.is_empty() {
@@ -341,10 +342,16 @@ impl AsyncWrite for VisitorStream {
     }
 }
 
-/// What the system has not sent yet of an answer that is allowed no more, it throws away.
+/// What the system has not sent yet of an answer that is allowed no more, or that nobody takes, it throws
+/// away.
 impl Drop for VisitorStream {
     fn drop(&mut self) {
-        if self.link.is_cut() == Some(Cut::Revoked) {
+        let is_thrown_away = match self.link.is_cut() {
+            Some(Cut::Revoked) => true,
+            Some(Cut::Late | Cut::Shed) => self.link.silence().is_paused(),
+            None => false,
+        };
+        if is_thrown_away {
             // Where that fails, the connection is gone already.
             SockRef::from(self.socket()).set_linger(Some(Duration::ZERO)).ok();
         }

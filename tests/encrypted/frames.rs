@@ -13,6 +13,7 @@ use rustls::{ClientConnection, StreamOwned};
 use crate::door::Door;
 use crate::means::{HOST, believes, certificates, connects};
 use crate::upstream::Upstream;
+use crate::wire::Wire;
 
 pub(super) const DATA: u8 = 0;
 pub(super) const HEADERS: u8 = 1;
@@ -353,6 +354,70 @@ fn section_6_9_streams_that_take_nothing_cost_no_pages() {
         refused += u32::from(head.flags & END_STREAM != 0);
     }
     assert!(frames.goes_on());
+}
+
+/// The same in bytes, whoever asks: a page is not made before there is room for it.
+#[test]
+fn section_6_9_pages_that_nobody_takes_are_so_many_in_all() {
+    let upstream = Upstream::start();
+    let more = "limits: { unsent_mib: 1 }\ndeadlines: { queue: 1s }\ntrusted_proxies: [127.0.0.1]";
+    let door = crate::means::door(&upstream, more);
+    let mut frames = Frames::silent(&door);
+    frames.sends(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    frames.sends(&frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]));
+    let page = request("/.doorward/sign-in", &[("accept", "text/html")]);
+    for number in 0..40 {
+        frames.sends(&frame(HEADERS, END_HEADERS | END_STREAM, 2 * number + 1, &page));
+    }
+    let mut refused = 0;
+    while refused < 24 {
+        let head = frames.until(HEADERS).unwrap();
+        refused += u32::from(head.flags & END_STREAM != 0);
+    }
+    assert!(frames.goes_on());
+}
+
+/// Where too much waits on one connection, streams end of which nothing is taken.
+#[test]
+fn section_6_9_answers_of_an_application_that_nobody_takes_are_not_kept() {
+    let upstream = Upstream::start();
+    let door = crate::means::door(&upstream, "limits: { unsent_mib_per_connection: 1 }");
+    let mut frames = Frames::silent(&door);
+    frames.sends(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    frames.sends(&frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]));
+    let large = request("/open/large", &[]);
+    for number in 0..16 {
+        frames.sends(&frame(HEADERS, END_HEADERS | END_STREAM, 2 * number + 1, &large));
+    }
+    frames.until(RST_STREAM).unwrap();
+    assert!(frames.goes_on());
+}
+
+/// What the library beneath holds for a visitor who reads nothing goes with the connection.
+#[test]
+fn section_6_9_a_connection_that_is_not_read_is_not_kept_where_too_much_waits() {
+    let upstream = Upstream::start();
+    let door = crate::means::door(&upstream, "limits: { unsent_mib_per_connection: 1 }");
+    let mut frames = Frames::silent(&door);
+    frames.sends(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    frames.sends(&frame(SETTINGS, 0, 0, &[0, 4, 0x7f, 0xff, 0xff, 0xff]));
+    frames.sends(&frame(WINDOW_UPDATE, 0, 0, &[0x7f, 0, 0, 0]));
+    let large = request("/open/large", &[]);
+    for number in 0..80 {
+        frames.sends(&frame(HEADERS, END_HEADERS | END_STREAM, 2 * number + 1, &large));
+    }
+    let shed =
+        "doorward_connections_turned_away_total{limit=\"limits.unsent_mib_per_connection\"} ";
+    while !told(&door).contains(shed) {
+        std::thread::yield_now();
+    }
+    while frames.next().is_some() {}
+}
+
+/// What operators are told.
+fn told(door: &Door) -> String {
+    let ask = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    Wire::to(door.operators).asks(ask).body
 }
 
 #[test]

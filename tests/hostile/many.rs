@@ -1,5 +1,7 @@
 //! More requests than there is room for, bodies that do not come, and answers that nobody takes.
 
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use rstest::rstest;
@@ -190,4 +192,56 @@ fn those_whose_bodies_do_not_come_make_room(#[case] asked: &str, #[case] deadlin
             next.reads_some().starts_with("HTTP/1.1 200")
         });
     }
+}
+
+/// An application that sends without end, but at `/events`: there it says something once, and then nothing.
+fn endless() -> SocketAddr {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in socket.incoming() {
+            let mut stream = stream.unwrap();
+            std::thread::spawn(move || {
+                let mut read = [0; 4096];
+                let length = stream.read(&mut read).unwrap_or_default();
+                let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 10000000000\r\n\r\n";
+                stream.write_all(head.as_bytes()).ok();
+                if read[..length].starts_with(b"GET /events") {
+                    stream.write_all(b"data: first\n\n").ok();
+                    stream.read(&mut read).ok();
+                }
+                let part = vec![b'a'; 64 * 1024];
+                while stream.write_all(&part).is_ok() {}
+            });
+        }
+    });
+    address
+}
+
+/// Where too much waits, those go who take nothing. Who reads slowly, or has nothing to read, stays.
+#[rstest]
+#[case::from_one_address("unsent_mib_per_address")]
+#[case::in_all("unsent_mib")]
+fn answers_that_nobody_takes_are_not_kept_where_there_are_too_many(#[case] limit: &str) {
+    let door = before_with(endless(), &format!("limits: {{ {limit}: 1 }}"));
+    let mut events = Wire::to(door.address);
+    events.sends(get("/events", ""));
+    events.until("first\n\n");
+    let mut slow = Wire::to(door.address);
+    slow.sends(get("/open", ""));
+    slow.until("\r\n\r\n");
+    let asks = |_| {
+        let mut wire = Wire::to(door.address);
+        wire.sends(get("/open", ""));
+        wire
+    };
+    let mut idle: Vec<Wire> = (0..24).map(asks).collect();
+    let shed = format!("doorward_connections_turned_away_total{{limit=\"limits.{limit}\"}}");
+    until(|| {
+        slow.skips(64 * 1024);
+        metric(&door, &shed) > 0
+    });
+    assert!(slow.skips(16 << 20), "whoever reads is not cut off");
+    assert!(events.tries(b"x"), "nor who has nothing to read");
+    assert!(idle.iter_mut().any(|wire| !wire.skips(64 << 20)));
 }

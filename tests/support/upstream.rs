@@ -100,6 +100,7 @@ impl Says {
             }
             "/parts" => self.parts(),
             "/much" => Response::new(whole(&"much ".repeat(MUCH / 5))),
+            "/open/large" => Response::new(whole(&"a".repeat(1 << 20))),
             "/counted" => {
                 let mut answer = self.parts();
                 answer.headers_mut().insert("Content-Length", HeaderValue::from_static("9"));

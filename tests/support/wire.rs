@@ -76,6 +76,20 @@ impl Wire {
         String::from_utf8_lossy(&self.read).into_owned()
     }
 
+    /// Reads so many bytes and keeps none. Says whether as many came.
+    pub(crate) fn skips(&mut self, bytes: usize) -> bool {
+        let mut left = bytes;
+        let mut read = vec![0; 64 * 1024];
+        while left > 0 {
+            let at_most = left.min(read.len());
+            match self.stream.read(&mut read[..at_most]) {
+                Ok(0) | Err(_) => return false,
+                Ok(length) => left -= length,
+            }
+        }
+        true
+    }
+
     /// Waits for the other side to end, whatever came before.
     pub(crate) fn is_over(&mut self) -> bool {
         while self.read.len() < 1 << 24 {

@@ -186,6 +186,9 @@ impl Judge<'_> {
             stream_resets: written.stream_resets,
             requests_per_address: written.requests_per_address,
             requests_per_application: written.requests_per_application,
+            unsent_per_connection: written.unsent_mib_per_connection << 20,
+            unsent_per_address: written.unsent_mib_per_address << 20,
+            unsent: written.unsent_mib << 20,
             body_rate: written.body_rate,
             free_disk: written.free_disk_mib << 20,
         }
