@@ -1,8 +1,8 @@
-//! What a place asks, what a visitor has shown, and whether the one meets the other.
+//! What a page requires, what a visitor has proved, and whether that is enough.
 //!
-//! There is one mechanism for all access: an application's paths, our own pages, the password
-//! asked again before a change, the fresh code before a payment. Each is a [`Requirement`] judged
-//! against [`Evidence`].
+//! All access goes through this one mechanism: paths of applications, our own pages, confirming the
+//! password before a change, a fresh code before a payment. Each is a [`Requirement`] that is
+//! judged against [`Evidence`].
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,15 +16,15 @@ use super::factor::FactorId;
 use super::identity::Identity;
 use super::time::Timestamp;
 
-/// How much a place asks, from nothing to more than anybody has.
+/// How much is required, from nothing to more than anybody can show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
     /// Anybody may enter.
     Nothing,
-    /// This session's password was shown, at whatever age. Nothing raises it: the pages on which
-    /// people show what is still owed ask for this.
+    /// A password was entered in this session, at any time. Nothing raises this level. It is for
+    /// the pages on which people complete a sign-in.
     Step,
-    /// A signed-in user; raised to [`Level::SecondFactor`] for whoever has one set up.
+    /// A signed-in user. Raised to [`Level::SecondFactor`] for users who have one set up.
     SignIn,
     /// A signed-in user who has shown a second factor.
     SecondFactor,
@@ -32,43 +32,44 @@ pub enum Level {
     Nobody,
 }
 
-/// What a place asks of whoever wants to enter.
+/// What is required of a visitor.
 ///
-/// The conditions below `level` bind where the level, once raised for the person at hand, gets
-/// so far: `within` and `trusted_device` speak of a second factor, and are void without one.
+/// `within` and `trusted_device` concern the second factor. They apply only where `level`, after it
+/// was raised for this user, asks for one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Requirement {
     /// How much is asked.
     pub level: Level,
-    /// The password must have been shown no longer ago than this.
+    /// The password must have been entered no longer ago than this.
     pub password_within: Option<Duration>,
-    /// The second factor must have been shown no longer ago than this. Excludes trusted devices.
+    /// The second factor must have been shown no longer ago than this. If set, a trusted device is
+    /// not accepted.
     pub within: Option<Duration>,
     /// Which kinds of second factor count.
     pub kinds: Kinds,
-    /// Whether a trusted device may stand in for the second factor.
+    /// Whether a trusted device is accepted instead of the second factor.
     pub trusted_device: bool,
-    /// Who may enter at all: whoever each of these admits; none of them admits everybody.
+    /// Who may enter: a user must be admitted by every item. An empty list admits everybody.
     pub only: Option<Arc<[Only]>>,
 }
 
-/// People, by name and by group.
+/// A set of people, by user name and by group.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Only {
-    /// These users, by normalised name.
+    /// These users; names are normalised.
     pub users: BTreeSet<String>,
-    /// Whoever belongs to one of these groups.
+    /// Members of any of these groups.
     pub groups: BTreeSet<String>,
 }
 
 impl Only {
-    /// Whether this person is one of them.
+    /// Whether this user is in the set.
     pub fn admits(&self, identity: &Identity) -> bool {
         self.users.contains(&identity.name) || !self.groups.is_disjoint(&identity.groups)
     }
 }
 
-/// `users ada, bob or groups staff`.
+/// Formats as `users ada, bob or groups staff`.
 impl fmt::Display for Only {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |names: &BTreeSet<String>| {
@@ -89,22 +90,22 @@ impl fmt::Display for Only {
 pub struct Kinds(u8);
 
 impl Kinds {
-    /// None: nobody can show one of these.
+    /// No kind at all, so nobody can meet it.
     pub const NONE: Self = Self(0);
     /// Codes of an authenticator.
     pub const TOTP: Self = Self(1);
     /// Recovery codes.
     pub const RECOVERY_CODE: Self = Self(2);
-    /// Every kind there is.
+    /// Every kind.
     pub const ALL: Self = Self(Self::TOTP.0 | Self::RECOVERY_CODE.0);
 
-    /// The kinds of both sets.
+    /// The union of both sets.
     #[must_use]
     pub const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// The kinds that are in both sets.
+    /// The intersection of both sets.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)
@@ -115,46 +116,47 @@ impl Kinds {
         self.0
     }
 
-    /// The set that [`Kinds::bits`] gave; what is no kind of ours is left out.
+    /// The inverse of [`Kinds::bits`]; unknown bits are ignored.
     pub const fn from_bits(bits: u8) -> Self {
         Self(bits & Self::ALL.0)
     }
 
-    /// Whether every kind of `other` is in this set.
+    /// Whether this set contains every kind of `other`.
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 }
 
 impl Requirement {
-    /// Asks nothing.
+    /// Requires nothing.
     pub const fn nothing() -> Self {
         Self::of(Level::Nothing)
     }
 
-    /// Asks what the pages in the middle of a sign-in ask; see [`Level::Step`].
+    /// Requires what the pages of an unfinished sign-in require; see [`Level::Step`].
     pub const fn step() -> Self {
         Self::of(Level::Step)
     }
 
-    /// Asks for a signed-in user.
+    /// Requires a signed-in user.
     pub const fn sign_in() -> Self {
         Self::of(Level::SignIn)
     }
 
-    /// Asks for a second factor, or a trusted device in its place.
+    /// Requires a second factor, or a trusted device instead.
     pub const fn second_factor() -> Self {
         Self::of(Level::SecondFactor)
     }
 
-    /// Turns everybody away.
+    /// Refuses everybody.
     pub const fn nobody() -> Self {
         Self::of(Level::Nobody)
     }
 
-    /// Asks what a change to one's own protection asks: the password shown within `confirm_for`
-    /// and, of whoever has a second factor, that one within the same span, not a trusted device
-    /// (NIST SP 800-63B-4 §4.1: binding an authenticator needs the highest assurance available).
+    /// Requires what a change to one's own protection needs: the password entered within
+    /// `confirm_for`, and, for users with a second factor, that factor within the same span. A
+    /// trusted device is not accepted (NIST SP 800-63B-4 §4.1: binding an authenticator needs the
+    /// highest assurance available).
     pub fn change(confirm_for: Duration) -> Self {
         Self {
             level: Level::SignIn,
@@ -165,8 +167,8 @@ impl Requirement {
         }
     }
 
-    /// Asks what a new password asks: the old one shown within `confirm_for`, and, of whoever has a
-    /// second factor, that one or a trusted device.
+    /// Requires what a password change needs: the old password entered within `confirm_for`, and,
+    /// for users with a second factor, that factor or a trusted device.
     pub fn password(confirm_for: Duration) -> Self {
         Self { password_within: Some(confirm_for), ..Self::sign_in() }
     }
@@ -182,11 +184,11 @@ impl Requirement {
         }
     }
 
-    /// What both ask: field by field the stricter.
+    /// Both requirements together: the stricter value of each field.
     ///
-    /// Where several readings of one request are governed by several rules, this is what the
-    /// request must meet. It is commutative, associative and idempotent, and never lower than
-    /// either side. Where no kind of second factor would do for both, nobody may enter.
+    /// If one request can be read in several ways, governed by several rules, it must meet this.
+    /// Commutative, associative and idempotent; never weaker than either side. If the two have no
+    /// kind of second factor in common, nobody may enter.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
         let kinds = self.kinds.and(other.kinds);
@@ -219,57 +221,57 @@ fn shorter(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
     }
 }
 
-/// "This kind of thing was shown at this time", for every kind that was.
+/// Which kinds of proof were shown, each with the time.
 ///
-/// What proves a second factor names it, and is worth nothing once that factor is gone: in every
-/// session on every host ([`User::visitor`](super::user::User::visitor) leaves it out). Fields 1 and
-/// 2 were proofs that named none.
+/// A proof of a second factor names that factor and becomes worthless when the factor is removed,
+/// in every session on every host: [`User::visitor`](super::user::User::visitor) leaves it out.
+/// Fields 1 and 2 are retired; they were proofs that did not name their factor.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Proofs {
-    /// The password, last shown at this time.
+    /// When the password was last entered.
     #[n(0)]
     pub password: Option<Timestamp>,
-    /// A trusted device: which, and when it was presented.
+    /// A trusted device: which one, and when it was presented.
     #[n(3)]
     pub trusted_device: Option<TrustShown>,
-    /// A one-time link from an administrator.
+    /// When a one-time link from an administrator was used.
     #[n(4)]
     pub link: Option<Timestamp>,
-    /// A code that was mailed to the verified address. It is proof of the mailbox, for a change to
-    /// one's own protection, and no second factor.
+    /// When a code was entered that was mailed to the verified address. It proves access to the
+    /// mailbox, for changes to one's own protection. It is not a second factor.
     #[n(5)]
     pub mailed_code: Option<Timestamp>,
-    /// A code of an authenticator: of which.
+    /// A code of an authenticator: which authenticator, and when.
     #[n(6)]
     pub totp: Option<FactorShown>,
-    /// A recovery code: of which set.
+    /// A recovery code: of which set, and when.
     #[n(7)]
     pub recovery_code: Option<FactorShown>,
 }
 
-/// A second factor was shown.
+/// A second factor that was shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct FactorShown {
-    /// Which one: an authenticator, or a set of recovery codes.
+    /// An authenticator, or a set of recovery codes.
     #[n(0)]
     pub factor: FactorId,
-    /// When.
+    /// When it was shown.
     #[n(1)]
     pub at: Timestamp,
 }
 
-/// A trusted device was presented.
+/// A trusted device that was presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct TrustShown {
-    /// Which one: the proof is worth nothing once that one is gone.
+    /// The device. The proof becomes worthless when the device is removed.
     #[n(0)]
     pub device: DeviceId,
-    /// When.
+    /// When it was presented.
     #[n(1)]
     pub at: Timestamp,
 }
 
-/// One thing that was shown.
+/// One proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
     /// The password.
@@ -287,7 +289,8 @@ pub enum Proof {
 }
 
 impl Proof {
-    /// The factor that it proves, or the set of recovery codes; `None`: it proves none.
+    /// The factor, or the set of recovery codes, that was shown; `None` for proofs that are not
+    /// second factors.
     pub const fn factor(self) -> Option<FactorId> {
         match self {
             Self::Totp(factor) | Self::RecoveryCode(factor) => Some(factor),
@@ -297,7 +300,7 @@ impl Proof {
 }
 
 impl Proofs {
-    /// These proofs and `proof`, shown now.
+    /// Adds `proof`, shown now.
     #[must_use]
     pub fn with(mut self, proof: Proof, now: Timestamp) -> Self {
         match proof {
@@ -315,7 +318,7 @@ impl Proofs {
         self
     }
 
-    /// These proofs without those of a second factor that is no more.
+    /// Drops all proofs of a second factor, because the user no longer has one.
     #[must_use]
     pub fn without_second_factor(self) -> Self {
         Self { totp: None, recovery_code: None, trusted_device: None, ..self }
@@ -329,48 +332,49 @@ impl Proofs {
     }
 }
 
-/// Who the visitor is, and all their proofs. `None`: a stranger.
+/// The visitor and all their proofs; `None` if they are not signed in.
 pub type Evidence = Option<Visitor>;
 
-/// A visitor whom we know.
+/// A visitor whose user we know.
 #[derive(Clone, Debug)]
 pub struct Visitor {
-    /// Who.
+    /// The user.
     pub identity: Arc<Identity>,
-    /// What this session has shown. A trusted device that is no longer one has been left out.
+    /// What was proved in this session. Trusted devices that are no longer trusted are left out.
     pub proofs: Proofs,
-    /// Whether this person has a second factor turned on.
+    /// Whether this user has set up a second factor.
     pub has_second_factor: bool,
-    /// Whether this person must have one: every place that asks for a sign-in then asks for it.
+    /// Whether this user must have one. If so, every page that requires a sign-in requires it.
     pub demanded: bool,
-    /// Whether new recovery codes wait for the person to say that they are saved.
+    /// Whether there are new recovery codes that the user has not yet confirmed as saved.
     pub codes_unsaved: bool,
 }
 
 impl Visitor {
-    /// Who this is, if they would pass `sign-in` as they are. Until then they are unknown: to
-    /// rules that ask for a group, and to places that ask for nothing.
+    /// The identity, if the visitor would pass `sign-in` now. Before that they count as unknown,
+    /// both for rules that ask for a group and for pages that require nothing.
     pub fn known(&self) -> Option<&Identity> {
         owed_at_sign_in(self).is_none().then_some(&*self.identity)
     }
 }
 
-/// What becomes of a request.
+/// The decision about a request.
 #[derive(Debug)]
 pub enum Verdict {
-    /// It goes on.
+    /// The request may go on.
     Pass(Permit),
     /// The visitor must sign in.
     SignIn,
-    /// The visitor must show the password again.
+    /// The visitor must enter the password again.
     Confirm,
     /// The visitor must show a second factor.
     Challenge,
     /// The visitor must set up a second factor first.
     SetUp,
-    /// It goes on, but a person who navigates is led to their unsaved recovery codes.
+    /// The request may go on, but a person who navigates is redirected to their unsaved recovery
+    /// codes.
     SaveCodes(Permit),
-    /// Nobody may enter here.
+    /// The visitor may not enter.
     Refused,
 }
 
@@ -389,9 +393,9 @@ impl Verdict {
     }
 }
 
-/// Leave to send one request upstream, in somebody's name or nobody's.
+/// Permission to send one request upstream, with or without an identity.
 ///
-/// Only [`judge`] makes one, so a request cannot go upstream unjudged.
+/// Only [`judge`] creates one, so no request can go upstream without a decision.
 #[derive(Debug)]
 pub struct Permit {
     identity: Option<Arc<Identity>>,
@@ -399,20 +403,20 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// In whose name the request goes; `None`: nobody's.
+    /// The user that the request is sent for; `None` for an anonymous request.
     pub fn identity(&self) -> Option<&Arc<Identity>> {
         self.identity.as_ref()
     }
 
-    /// How that person proved to be who they are.
+    /// The methods with which the user authenticated.
     pub fn amr(&self) -> Amr {
         self.amr
     }
 }
 
-/// The methods by which somebody was authenticated, in the words of RFC 8176 and two of our own.
+/// The authentication methods, with the names of RFC 8176 and two of our own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "four facts that do not depend on each other")]
+#[expect(clippy::struct_excessive_bools, reason = "the four facts are independent of each other")]
 pub struct Amr {
     password: bool,
     totp: bool,
@@ -430,9 +434,9 @@ impl Amr {
         }
     }
 
-    /// The methods, in a fixed order: `pwd`, `otp`, `recovery-code`, `trusted-device`, and `mfa`
-    /// where the password and something one has were both shown. A trusted device is no
-    /// authenticator (NIST SP 800-63B-4 §3.2.9, "remember my browser") and never makes an `mfa`.
+    /// The methods, in a fixed order: `pwd`, `otp`, `recovery-code`, `trusted-device`, and `mfa` if
+    /// both the password and something that the user has were shown. A trusted device is not an
+    /// authenticator (NIST SP 800-63B-4 §3.2.9, "remember my browser") and never leads to `mfa`.
     pub fn methods(self) -> impl Iterator<Item = &'static str> {
         let several = self.password && (self.totp || self.recovery_code);
         [
@@ -447,10 +451,10 @@ impl Amr {
     }
 }
 
-/// Judges what `evidence` shows against what `requirement` asks.
+/// Decides whether `evidence` meets `requirement`.
 ///
-/// The password is asked before the second factor, the second factor before anything else. A
-/// place that asks nothing gives a permit in nobody's name to whoever would not pass `sign-in`.
+/// Asks for the password first, then for the second factor, then for anything else. A page that
+/// requires nothing gives an anonymous permit to visitors who would not pass `sign-in`.
 pub fn judge(requirement: &Requirement, evidence: &Evidence, now: Timestamp) -> Verdict {
     match (requirement.level, evidence) {
         (Level::Nobody, _) => Verdict::Refused,
@@ -471,7 +475,7 @@ fn judge_visitor(requirement: &Requirement, visitor: &Visitor, now: Timestamp) -
         return Verdict::SignIn;
     };
     if let Some(only) = &requirement.only {
-        // Who they are is not looked at before they have shown it.
+        // Complete the sign-in before looking at names and groups.
         if let Some(owed) = owed_at_sign_in(visitor) {
             return owed;
         }
@@ -495,7 +499,7 @@ fn judge_visitor(requirement: &Requirement, visitor: &Visitor, now: Timestamp) -
     Verdict::Pass(permit_for(visitor))
 }
 
-/// What this visitor owes where no more is asked than a sign-in; `None`: nothing.
+/// What this visitor still has to do to complete a sign-in; `None` if nothing.
 fn owed_at_sign_in(visitor: &Visitor) -> Option<Verdict> {
     let Visitor { proofs, has_second_factor, demanded, .. } = visitor;
     let shown = proofs.second_factor(Kinds::ALL).is_some() || proofs.trusted_device.is_some();
@@ -541,7 +545,7 @@ mod tests {
         Timestamp::from_secs(100_000 - seconds)
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "evidence is a visitor or a stranger")]
+    #[expect(clippy::unnecessary_wraps, reason = "evidence is an `Option`")]
     fn visitor(proofs: Proofs, has_second_factor: bool) -> Evidence {
         let identity = Identity {
             user: UserId::from([1; 16]),
@@ -694,7 +698,7 @@ mod tests {
             (&clients, &None, "sign in"),
             (&clients, &half, "challenge"),
             (&clients, &full, "refused"),
-            // Nobody sets up anything for a place that they may not enter.
+            // Do not ask anybody to set up a factor for a page that they may not enter.
             (&clients, &simple, "refused"),
             (&staff, &simple, "set up"),
             (&staff, &full, "pass as somebody"),

@@ -1,8 +1,8 @@
-//! How people and groups are called, and what visitors type to say who they are.
+//! User names, e-mail addresses and group names, and what visitors type into the name field.
 //!
-//! Every name gets one spelling at the door (RFC 8265 §3.3, `UsernameCaseMapped`: width, case and
-//! composition folded), so that `Ada`, `ADA` and `ａｄａ` are one person with one count of failures.
-//! User names and e-mail addresses share one namespace: either finds the user.
+//! Every name is normalised when it is parsed (RFC 8265 §3.3, `UsernameCaseMapped`: width, case and
+//! composition are folded). So `Ada`, `ADA` and `ａｄａ` are one user with one count of failures. User
+//! names and e-mail addresses share one namespace: both can be typed to sign in.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,31 +12,31 @@ use precis_core::profile::PrecisFastInvocation;
 use precis_profiles::{OpaqueString, UsernameCaseMapped};
 use serde::{Deserialize, Serialize};
 
-/// A user name: 1 to 64 characters, no `:`, `,`, `/` or space. It is kept as it was written, and found
-/// and compared in one spelling.
+/// A user name: 1 to 64 characters, no `:`, `,`, `/` or space. It is stored as it was written.
+/// Lookups and comparisons use its normalised form.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Name {
     key: String,
-    /// As it was written, where that is not its one spelling.
+    /// The name as it was written, if that differs from the normalised form.
     written: Option<Box<str>>,
 }
 
 impl Name {
-    /// The most characters in a name.
+    /// The maximum number of characters in a name.
     pub const AT_MOST: usize = 64;
 
-    /// Brings `text` into the one spelling of RFC 8265 §3.3.
+    /// Parses and normalises a name (RFC 8265 §3.3).
     ///
     /// # Errors
-    /// Says for the operator what is wrong with the name.
+    /// Tells the operator what is wrong with the name.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         can_be_mapped(text, Self::AT_MOST)?;
         if let Some(found) = text.chars().find(|c| matches!(c, ':' | ',' | '/') || blank(*c)) {
             return Err(NameError::Character(found));
         }
         let mapped = one_spelling(text).ok_or(NameError::NotAName)?;
-        // Full-width forms become the very marks that are refused above.
+        // Normalising turns full-width forms into the characters that are refused above.
         if let Some(found) = mapped.chars().find(|c| matches!(c, ':' | ',' | '/')) {
             return Err(NameError::Character(found));
         }
@@ -45,18 +45,18 @@ impl Name {
         Ok(Self { key: mapped, written })
     }
 
-    /// The name in its one spelling; also the key under which it is found.
+    /// The normalised name, which is also the key for lookups.
     pub fn as_str(&self) -> &str {
         &self.key
     }
 
-    /// The name as it was written: what applications are told.
+    /// The name as it was written; applications are told this form.
     pub fn written(&self) -> &str {
         self.written.as_deref().unwrap_or(&self.key)
     }
 }
 
-/// Two names are the same if they are found under the same key.
+/// Names are equal if their keys are equal.
 impl PartialEq for Name {
     fn eq(&self, other: &Self) -> bool {
         self.key == other.key
@@ -83,7 +83,7 @@ impl std::hash::Hash for Name {
     }
 }
 
-/// A text, as it was written: its one spelling follows from it.
+/// Encoded as the text that was written; the normalised form is computed from it.
 impl<C> Encode<C> for Name {
     fn encode<W: minicbor::encode::Write>(
         &self,
@@ -101,7 +101,7 @@ impl<'b, C> Decode<'b, C> for Name {
     ) -> Result<Self, minicbor::decode::Error> {
         let text = decoder.str()?;
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        // Most names are their one spelling already.
+        // Fast path: most names are already normalised.
         if text.bytes().all(plain) {
             return Ok(Self { key: text.to_owned(), written: None });
         }
@@ -109,7 +109,7 @@ impl<'b, C> Decode<'b, C> for Name {
     }
 }
 
-/// An e-mail address: kept as it was given, found in one spelling.
+/// An e-mail address. Stored as it was given, looked up by its normalised form.
 #[derive(Clone, Debug, Encode, Decode, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Email {
@@ -120,22 +120,24 @@ pub struct Email {
 }
 
 impl Email {
-    /// The most characters in an address (RFC 5321 §4.5.3.1.3, less the angle brackets).
+    /// The maximum number of characters in an address (RFC 5321 §4.5.3.1.3, without the angle
+    /// brackets).
     pub const AT_MOST: usize = 254;
 
-    /// The address for eyes that should recognise it and not learn it: `a…@example.com`.
+    /// The address in a form that its owner recognises and others cannot learn from:
+    /// `a…@example.com`.
     pub fn hinted(&self) -> String {
         let (local, domain) = self.given.split_once('@').unwrap_or((&self.given, ""));
         let first: String = local.chars().take(1).collect();
         format!("{first}…@{domain}")
     }
 
-    /// Reads an address, strictly: one `@`, before it 1 to 64 bytes without double quotes, commas,
-    /// brackets, spaces or control characters, after it a domain of letters, digits and
-    /// hyphens (RFC 5321 §4.1.2, without the quoted form and address literals).
+    /// Parses an address strictly: one `@`; before it 1 to 64 bytes without double quotes, commas,
+    /// brackets, spaces or control characters; after it a domain of letters, digits and hyphens
+    /// (RFC 5321 §4.1.2, without the quoted form and address literals).
     ///
     /// # Errors
-    /// Says for the operator what is wrong with the address.
+    /// Tells the operator what is wrong with the address.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         if text.is_empty() {
             return Err(NameError::Empty);
@@ -151,7 +153,8 @@ impl Email {
             return Err(NameError::NotAnAddress);
         }
         let key = one_spelling(text).ok_or(NameError::NotAnAddress)?;
-        // Folding may turn a full-width form into a second `@`, or a mark that was refused above.
+        // Normalising may turn a full-width form into a second `@` or into a character that was
+        // refused above.
         match key.split_once('@') {
             Some((local, folded)) if is_local_part(local) && is_domain(folded) => {
                 Ok(Self { given: text.to_owned(), key })
@@ -160,18 +163,18 @@ impl Email {
         }
     }
 
-    /// The address as it was given; this is what mail goes to.
+    /// The address as it was given; mail is sent to this form.
     pub fn as_str(&self) -> &str {
         &self.given
     }
 
-    /// The address in its one spelling, in one namespace with user names.
+    /// The normalised address, in the same namespace as user names.
     pub fn key(&self) -> &str {
         &self.key
     }
 }
 
-/// Two addresses are the same if they are found under the same key.
+/// Addresses are equal if their keys are equal.
 impl PartialEq for Email {
     fn eq(&self, other: &Self) -> bool {
         self.key == other.key
@@ -182,8 +185,8 @@ impl Eq for Email {}
 
 /// The name of a group: 1 to 64 characters, no comma, no control characters, no space at its ends.
 ///
-/// Groups come from directories too, which tell letter case apart: so do we. Composition and kinds
-/// of space are folded (RFC 8265 §4.2, `OpaqueString`).
+/// Case is significant, as in directories, where groups may come from. Composition and kinds of
+/// space are folded (RFC 8265 §4.2, `OpaqueString`).
 #[derive(
     Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize,
 )]
@@ -192,13 +195,13 @@ impl Eq for Email {}
 pub struct Group(#[n(0)] String);
 
 impl Group {
-    /// The most characters in the name of a group.
+    /// The maximum number of characters in a group name.
     pub const AT_MOST: usize = 64;
 
-    /// Reads the name of a group.
+    /// Parses a group name.
     ///
     /// # Errors
-    /// Says for the operator what is wrong with it.
+    /// Tells the operator what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         can_be_mapped(text, Self::AT_MOST)?;
         if let Some(found) = text.chars().find(|c| *c == ',' || c.is_control()) {
@@ -218,21 +221,21 @@ impl Group {
     }
 }
 
-/// The full name of a person, as it is written: 1 to 128 characters, no control characters.
+/// The full name of a person, as written: 1 to 128 characters, no control characters.
 ///
-/// It is shown and sent to applications, never looked up.
+/// It is displayed and sent to applications, never used for lookups.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct FullName(String);
 
 impl FullName {
-    /// The most characters in a full name.
+    /// The maximum number of characters in a full name.
     pub const AT_MOST: usize = 128;
 
-    /// Reads a full name; spaces around it are not part of it.
+    /// Parses a full name, without the spaces around it.
     ///
     /// # Errors
-    /// Says for the operator what is wrong with it.
+    /// Tells the operator what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let text = text.trim();
         if text.is_empty() {
@@ -251,15 +254,15 @@ impl FullName {
     }
 }
 
-/// What a visitor typed to say who they are: a user name, an e-mail address, or anything else.
+/// What a visitor typed as their name: a user name, an e-mail address, or anything else.
 ///
-/// Whatever it is, it has a key, so that what nobody is called is looked up, charged and refused
-/// like the name of somebody. It does not print: people type passwords there.
+/// Every text has a key, so unknown names are looked up, charged and refused exactly like known
+/// ones. Its `Debug` output hides it, because people type passwords there by mistake.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Login(String);
 
 impl Login {
-    /// Reads what was typed; never fails. Spaces around it are not part of it.
+    /// Takes what was typed, without the spaces around it; never fails.
     pub fn typed(text: &str) -> Self {
         let text = text.trim();
         let mapped = if text.len() > MAPPED_AT_MOST {
@@ -268,13 +271,13 @@ impl Login {
             one_spelling(text).filter(|key| key.len() <= MAPPED_AT_MOST)
         };
         Self(mapped.unwrap_or_else(|| {
-            // The space in front keeps it out of the keys of real names, which have none.
+            // Real names never start with a space, so this key cannot collide with theirs.
             std::iter::once(' ').chain(text.chars().take(Email::AT_MOST)).collect()
         }))
     }
 
-    /// The key to look up: that of [`Name::as_str`] or [`Email::key`] where it is one of these.
-    /// At most 1,024 bytes.
+    /// The lookup key: that of [`Name::as_str`] or [`Email::key`] if the text is one of these. At
+    /// most 1,024 bytes.
     pub fn key(&self) -> &str {
         &self.0
     }
@@ -289,19 +292,19 @@ impl fmt::Debug for Login {
 /// What is wrong with a name, a group or an address; for the operator.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// There is nothing.
+    /// It is empty.
     #[error("it is empty")]
     Empty,
-    /// There is too much.
+    /// It is too long.
     #[error("it is longer than {at_most} characters")]
     TooLong {
-        /// How much there may be.
+        /// The maximum number of characters.
         at_most: usize,
     },
-    /// This character may not stand in it.
+    /// It contains this character, which is not allowed.
     #[error("it may not contain {}", spoken(*.0))]
     Character(char),
-    /// Some other rule of RFC 8265 is broken: symbols, unassigned characters, mixed directions.
+    /// It breaks another rule of RFC 8265: symbols, unassigned characters, mixed directions.
     #[error(
         "it contains a character, or a mix of writing directions, that names do not have (RFC 8265)"
     )]
@@ -322,7 +325,7 @@ fn spoken(c: char) -> String {
     }
 }
 
-/// RFC 8265 §3.3, applied until nothing changes (RFC 8264 §7: four times at most).
+/// Normalises by RFC 8265 §3.3, repeated until nothing changes (RFC 8264 §7: at most four times).
 fn one_spelling(text: &str) -> Option<String> {
     let mut now = UsernameCaseMapped::enforce(text).ok()?.into_owned();
     for _ in 0..3 {
@@ -335,8 +338,8 @@ fn one_spelling(text: &str) -> Option<String> {
     None
 }
 
-/// That `text` is something, and not so long that mapping it would take long. The answer names what
-/// the name may have `at_most`.
+/// Checks that `text` is not empty, and is short enough to normalise quickly. `at_most` is the
+/// limit for the error message.
 fn can_be_mapped(text: &str, at_most: usize) -> Result<(), NameError> {
     if text.is_empty() {
         return Err(NameError::Empty);
@@ -344,7 +347,7 @@ fn can_be_mapped(text: &str, at_most: usize) -> Result<(), NameError> {
     if text.len() > MAPPED_AT_MOST { Err(NameError::TooLong { at_most }) } else { Ok(()) }
 }
 
-/// That `text` has `at_most` so many characters.
+/// Checks that `text` has at most `at_most` characters.
 fn fits(text: &str, at_most: usize) -> Result<(), NameError> {
     if text.chars().count() > at_most { Err(NameError::TooLong { at_most }) } else { Ok(()) }
 }
@@ -372,8 +375,8 @@ fn is_label(text: &str) -> bool {
         && !text.ends_with('-')
 }
 
-/// No more bytes than these are mapped, which takes time in proportion. Names that fit stay far
-/// below, decomposed ones included.
+/// The maximum number of bytes that are normalised, which takes time in proportion to the length.
+/// Valid names are far shorter, even when decomposed.
 const MAPPED_AT_MOST: usize = 1024;
 
 macro_rules! text {
@@ -455,7 +458,7 @@ mod tests {
         assert_eq!((read.as_str(), read.written()), ("jsmith", "JSmith"));
         let sent = String::from(name.clone());
         assert_eq!(Name::try_from(sent).unwrap().written(), "JSmith");
-        // As records from before have it.
+        // The encoding of older records.
         let before: Name = minicbor::decode(&minicbor::to_vec("jsmith").unwrap()).unwrap();
         assert_eq!((before.as_str(), before.written()), ("jsmith", "jsmith"));
     }

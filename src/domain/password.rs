@@ -1,9 +1,9 @@
-//! What people type as a password, and which ones may be chosen.
+//! Passwords: how typed ones are prepared, and which new ones are accepted.
 //!
-//! Every password is prepared as RFC 8265 §4.2 says (`OpaqueString`: one kind of space, one
-//! composition, letter case kept), so that it is the same on every keyboard. A new one is long
-//! enough and not among the first that guessers try; nothing else is asked of it (NIST SP 800-63B-4
-//! §3.1.1.2: no rules of composition, a block-list).
+//! Every password is prepared by RFC 8265 §4.2 (`OpaqueString`: one kind of space, one composition,
+//! case kept), so that it is the same on every keyboard. A new one must be long enough and not
+//! among the first that attackers try. Nothing else is required (NIST SP 800-63B-4 §3.1.1.2: no
+//! composition rules, a blocklist).
 
 use std::collections::HashSet;
 use std::fmt;
@@ -17,36 +17,36 @@ use zeroize::Zeroizing;
 use super::digest::Scheme;
 use super::secret::Secret;
 
-/// A password in its prepared form. Does not print; wiped from memory when dropped.
+/// A prepared password. Its `Debug` output hides it; it is wiped from memory when dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Password(Secret);
 
 impl Password {
-    /// The fewest code points in a new password. NIST SP 800-63B-4 §3.1.1.2 allows 8 where the
-    /// password is one of two factors.
+    /// The minimum number of code points in a new password. NIST SP 800-63B-4 §3.1.1.2 allows 8 if
+    /// the password is one of two factors.
     pub const AT_LEAST: usize = 8;
 
-    /// The most code points in a new password (the same section asks for at least 64).
+    /// The maximum number of code points in a new password (the same section requires at least 64).
     pub const AT_MOST: usize = 256;
 
-    /// What somebody typed to sign in: prepared, but not judged.
+    /// A password typed to sign in: prepared, but not checked.
     ///
-    /// What cannot be prepared is nobody's password, and is taken as it is, so that it costs the
-    /// same as any other.
+    /// A text that cannot be prepared is nobody's password. It is used unchanged, so that verifying
+    /// it takes as long as for any other.
     pub fn typed(text: &str) -> Self {
         Self(prepared(text).unwrap_or_else(|| Secret::from(text.to_owned())))
     }
 
-    /// Judges what somebody wants for a new password.
+    /// Checks a new password.
     ///
-    /// `known` are words that a guesser would think of with this person at this site: the user
-    /// name, the e-mail address, the full name, the host.
+    /// `known` are words that an attacker would try for this user on this site: the user name, the
+    /// e-mail address, the full name, the host.
     ///
     /// # Errors
-    /// Says for the visitor why another should be chosen.
+    /// Tells the visitor why they must choose another.
     pub fn chosen(text: &str, known: &[&str]) -> Result<Self, WeakPassword> {
-        // Preparing takes time in proportion; four bytes make a code point at most, and
-        // composition makes one of three at most.
+        // Preparing takes time in proportion to the length. A code point has at most four bytes,
+        // and composition joins at most three into one.
         if text.len() > Self::AT_MOST * 4 * 3 {
             return Err(WeakPassword::TooLong);
         }
@@ -70,13 +70,13 @@ impl Password {
         Ok(Self(secret))
     }
 
-    /// The prepared bytes; search for this word when reviewing.
+    /// The prepared bytes. The name makes uses easy to find in a review.
     pub fn expose(&self) -> &[u8] {
         self.0.expose()
     }
 }
 
-/// Why a password may not be chosen; a sentence for the visitor.
+/// Why a new password is refused; a sentence for the visitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WeakPassword {
     /// Fewer than [`Password::AT_LEAST`] code points.
@@ -85,18 +85,19 @@ pub enum WeakPassword {
     /// More than [`Password::AT_MOST`] code points.
     #[error("Please choose a password of at most {} characters.", Password::AT_MOST)]
     TooLong,
-    /// It holds what RFC 8265 does not allow in a password, such as control characters.
+    /// It contains characters that RFC 8265 does not allow in a password, such as control
+    /// characters.
     #[error(
         "That password contains a character that cannot be typed everywhere. Please choose another."
     )]
     Unusable,
-    /// It is on the list, a run or a repetition.
+    /// It is on the blocklist, a keyboard run or a repetition.
     #[error(
         "That password is among the first that a guesser tries. Please choose another: three or \
          four words that have nothing to do with each other are good."
     )]
     Common,
-    /// It is made of what is known about this person and this site.
+    /// It is made of what is known about this user and this site.
     #[error(
         "That password is made of your name, your address or the name of this site. Please choose \
          another: three or four words that have nothing to do with each other are good."
@@ -104,8 +105,8 @@ pub enum WeakPassword {
     Personal,
 }
 
-/// What we keep of a password: a string in the PHC format, which says how it was made, perhaps over
-/// a digest that was made elsewhere. Does not print.
+/// A stored password hash: a string in the PHC format, which names algorithm and parameters. The
+/// hashed input may be an imported digest. Its `Debug` output hides it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash {
     phc: String,
@@ -113,23 +114,23 @@ pub struct PasswordHash {
 }
 
 impl PasswordHash {
-    /// Takes a PHC string, as an adapter of hashing made it of a password.
+    /// Wraps the PHC string of a hashed password.
     pub fn new(phc: String) -> Self {
         Self { phc, over: None }
     }
 
-    /// Takes a PHC string, as an adapter of hashing made it of a digest of this scheme.
+    /// Wraps the PHC string of a hashed digest of this scheme.
     pub fn over(scheme: Scheme, phc: String) -> Self {
         Self { phc, over: Some(scheme) }
     }
 
-    /// The scheme of the digest that was hashed; `None` where it was the password itself.
+    /// The scheme of the digest that was hashed; `None` if the password itself was hashed.
     pub fn scheme(&self) -> Option<&Scheme> {
         self.over.as_ref()
     }
 
-    /// A hash of the same make that no password has: to verify against it is the same work, and
-    /// never right.
+    /// A hash with the same parameters that matches no password. Verifying against it takes the
+    /// same work and always fails.
     #[must_use]
     pub fn that_nothing_matches(&self) -> Self {
         let mut phc = self.phc.clone();
@@ -143,13 +144,13 @@ impl PasswordHash {
         Self { phc, over: self.over.clone() }
     }
 
-    /// The PHC string; search for this word when reviewing.
+    /// The PHC string. The name makes uses easy to find in a review.
     pub fn expose(&self) -> &str {
         &self.phc
     }
 }
 
-/// The PHC string alone, or scheme and PHC string.
+/// Encoded as the PHC string alone, or as scheme and PHC string.
 impl<C> Encode<C> for PasswordHash {
     fn encode<W: minicbor::encode::Write>(
         &self,
@@ -197,14 +198,14 @@ fn prepared(text: &str) -> Option<Secret> {
 
 type Folded = Zeroizing<Vec<char>>;
 
-/// Lower case, and without what people put between words.
+/// Lower case, without the characters that people put between words.
 fn folded(text: &str) -> Folded {
     let small = Zeroizing::new(text.to_lowercase());
     Zeroizing::new(small.chars().filter(|c| !matches!(c, ' ' | '-' | '_' | '.')).collect())
 }
 
-/// Whether it is a listed word, as it stands or with letters for digits, perhaps with digits and
-/// marks around it: six at most on each side (a date), or a run of any length.
+/// Whether it is a listed word, as typed or with digits replaced by letters. Digits and punctuation
+/// around the word are ignored: up to six on each side (a date), or a run of any length.
 fn is_common(folded: &[char]) -> bool {
     listed(folded) || core(folded).is_some_and(listed)
 }
@@ -223,7 +224,7 @@ fn listed(word: &[char]) -> bool {
         .any(|word: &Zeroizing<String>| LIST.contains(word.as_str()))
 }
 
-/// The letter that people write `c` for; a `1` is written for two.
+/// The letter that `c` often replaces. A `1` can replace two different letters.
 fn letter_for(c: char, one: char) -> char {
     match c {
         '0' => 'o',
@@ -238,7 +239,7 @@ fn letter_for(c: char, one: char) -> char {
     }
 }
 
-/// What is left without the digits and marks at both ends, if these add little.
+/// The text without the digits and punctuation at both ends, if these add little strength.
 fn core(folded: &[char]) -> Option<&[char]> {
     let start = folded.iter().position(|c| c.is_alphabetic())?;
     let end = folded.iter().rposition(|c| c.is_alphabetic())? + 1;
@@ -246,7 +247,7 @@ fn core(folded: &[char]) -> Option<&[char]> {
     (little(&folded[..start]) && little(&folded[end..])).then(|| &folded[start..end])
 }
 
-/// Whether hardly anything remains once the known words are taken out.
+/// Whether almost nothing is left after the known words are removed.
 fn is_personal(folded_password: &[char], known: &[&str]) -> bool {
     let letters: Zeroizing<String> =
         Zeroizing::new(core(folded_password).unwrap_or(folded_password).iter().collect());
@@ -259,7 +260,7 @@ fn is_personal(folded_password: &[char], known: &[&str]) -> bool {
         })
         .filter(|word| word.chars().count() >= 3)
         .collect();
-    // The long ones first: `ada` must not spoil `adalovelace`.
+    // Long words first, so that removing `ada` does not break up `adalovelace`.
     words.sort_by_key(|word| std::cmp::Reverse(word.len()));
     let mut rest = letters.clone();
     for word in &words {
@@ -268,7 +269,7 @@ fn is_personal(folded_password: &[char], known: &[&str]) -> bool {
     rest.len() < letters.len() && rest.chars().count() <= 3
 }
 
-/// Whether one short or listed word is repeated, and that is all.
+/// Whether it is only a repetition of one short or listed word.
 fn is_repetition(folded: &[char]) -> bool {
     let length = folded.len();
     (1..=length / 2).filter(|unit| length.is_multiple_of(*unit)).any(|unit| {
@@ -277,7 +278,7 @@ fn is_repetition(folded: &[char]) -> bool {
     })
 }
 
-/// Whether it is made of runs, or of two runs in turns (`1q2w3e4r`).
+/// Whether it consists of runs, or of two alternating runs (`1q2w3e4r`).
 fn is_run(folded: &[char]) -> bool {
     let every_second = |from: usize| -> Folded {
         folded.iter().skip(from).step_by(2).copied().collect::<Vec<_>>().into()
@@ -285,7 +286,7 @@ fn is_run(folded: &[char]) -> bool {
     runs_make(folded) || (runs_make(&every_second(0)) && runs_make(&every_second(1)))
 }
 
-/// Whether runs of four and more, on average, make up `text`.
+/// Whether `text` consists of runs that are at least four characters long on average.
 fn runs_make(text: &[char]) -> bool {
     let (mut rest, mut runs) = (text, 0);
     while !rest.is_empty() {
@@ -309,8 +310,8 @@ fn longest_run(text: &[char]) -> usize {
     })
 }
 
-/// The orders in which fingers run: the alphabet, the digits, the rows of three keyboards, and the
-/// columns of one.
+/// The sequences that count as runs: the alphabet, the digits, the rows of three keyboard layouts,
+/// and the columns of one.
 const ROWS: [&str; 13] = [
     "abcdefghijklmnopqrstuvwxyz",
     "1234567890",

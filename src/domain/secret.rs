@@ -1,4 +1,4 @@
-//! Values that must not leak: they do not print, and are compared in constant time.
+//! Secret values: `Debug` hides them, and comparison takes constant time.
 
 use std::fmt;
 
@@ -10,29 +10,30 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-/// Bytes that nobody may see by accident. Wiped from memory when dropped.
+/// Secret bytes. Wiped from memory when dropped.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
-    /// Takes `bytes` into custody.
+    /// Wraps `bytes`.
     pub fn new(bytes: Vec<u8>) -> Self {
         Self(Zeroizing::new(bytes))
     }
 
-    /// `length` bytes from `rng`.
+    /// `length` random bytes from `rng`.
     pub fn random(rng: &mut dyn CryptoRng, length: usize) -> Self {
         let mut bytes = vec![0; length];
         rng.fill_bytes(&mut bytes);
         Self::new(bytes)
     }
 
-    /// The bytes themselves; search for this word when reviewing.
+    /// The bytes. The name makes uses easy to find in a review.
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
 
-    /// The bytes as text, where they are; search for this word when reviewing.
+    /// The bytes as text, or an empty text if they are not UTF-8. The name makes uses easy to find
+    /// in a review.
     pub fn expose_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
@@ -74,15 +75,15 @@ impl<'b, C> Decode<'b, C> for Secret {
     }
 }
 
-/// A name that only its bearer knows: 128 random bits, shown once, kept only as a [`TokenHash`].
+/// A bearer token: 128 random bits, shown once, stored only as a [`TokenHash`].
 ///
-/// Sessions and one-time links are named so (NIST SP 800-63B-4 §5.1: at least 64 bits).
+/// Sessions and one-time links are identified by tokens (NIST SP 800-63B-4 §5.1: at least 64 bits).
 #[derive(Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(transparent)]
 pub struct Token(#[n(0)] Secret);
 
 impl Token {
-    /// Bytes in a token.
+    /// The number of bytes in a token.
     pub const LENGTH: usize = 16;
 
     /// A new token.
@@ -90,7 +91,7 @@ impl Token {
         Self(Secret::random(rng, Self::LENGTH))
     }
 
-    /// The token with these bytes, if there are sixteen of them.
+    /// The token with these bytes; `None` unless there are sixteen.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         (bytes.len() == Self::LENGTH).then(|| Self(Secret::new(bytes.to_vec())))
     }
@@ -100,18 +101,18 @@ impl Token {
         self.0.expose()
     }
 
-    /// The token as it stands in a link: 26 symbols of lower-case base32 (RFC 4648 §6).
+    /// The token as it appears in a link: 26 characters of lower-case base32 (RFC 4648 §6).
     pub fn expose_text(&self) -> String {
         BASE32_NOPAD.encode(self.expose()).to_ascii_lowercase()
     }
 
-    /// Reads what [`Token::expose_text`] wrote, in either case.
+    /// Parses the output of [`Token::expose_text`], in upper or lower case.
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = BASE32_NOPAD.decode(text.to_ascii_uppercase().as_bytes()).ok()?;
         Self::from_bytes(&bytes)
     }
 
-    /// The name under which we keep what the token leads to.
+    /// The key under which the token's record is stored.
     pub fn hash(&self) -> TokenHash {
         TokenHash(ByteArray::from(<[u8; 32]>::from(Sha256::digest(self.expose()))))
     }
@@ -123,7 +124,8 @@ impl fmt::Debug for Token {
     }
 }
 
-/// SHA-256 of a [`Token`]: enough to find its record, useless to a thief of the store.
+/// SHA-256 of a [`Token`]. It finds the record, but somebody who steals the store cannot derive the
+/// token from it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
 #[cbor(transparent)]
 pub struct TokenHash(#[n(0)] ByteArray<32>);
@@ -134,7 +136,7 @@ impl TokenHash {
         &self.0
     }
 
-    /// The hash with these bytes, if there are thirty-two of them.
+    /// The hash with these bytes; `None` unless there are thirty-two.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         <[u8; 32]>::try_from(bytes).ok().map(|bytes| Self(ByteArray::from(bytes)))
     }

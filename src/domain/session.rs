@@ -1,8 +1,9 @@
-//! What one browser has shown on one host.
+//! A host session: what one browser has proved on one host.
 //!
-//! It belongs to a [`stay`](super::stay) and ends with it. A session is kept under the hash of its id. The id is new at sign-in and at every rise in
-//! assurance, and the old one is dead (OWASP Session Management Cheat Sheet, "Renew the Session ID
-//! After Any Privilege Level Change").
+//! It belongs to a user session ([`stay`](super::stay)) and ends with it. It is stored under the
+//! hash of its id. The id changes at sign-in and whenever more is proved; the old id then stops
+//! working (OWASP Session Management Cheat Sheet, "Renew the Session ID After Any Privilege Level
+//! Change").
 
 use std::time::Duration;
 
@@ -15,67 +16,69 @@ use super::mailed::MailedCode;
 use super::stay::StayId;
 use super::time::Timestamp;
 
-/// One session. Fields 1 to 3 were what now is the stay's.
+/// A host session. Fields 1 to 3 are retired; they moved to the user session.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Session {
-    /// Whose.
+    /// The user.
     #[n(0)]
     pub user: UserId,
-    /// What was shown in it.
+    /// What was proved in it.
     #[n(4)]
     pub proofs: Proofs,
-    /// An authenticator that is being set up.
+    /// The authenticator that is being set up.
     #[n(5)]
     pub pending: Option<Pending>,
-    /// The stay that it belongs to. One from before there were stays has none, and is over.
+    /// The user session that it belongs to. Absent in records from before there were user sessions;
+    /// those have ended.
     #[n(6)]
     pub stay: Option<StayId>,
-    /// A code that was mailed to whoever sits there.
+    /// The code that was mailed to the person at this browser.
     #[n(7)]
     pub mailed: Option<MailedCode>,
 }
 
-/// A key that waits for its first right code: the same after a reload, a wrong code, a restart.
+/// A TOTP key that is being set up and waits for its first right code. It survives a reload, a
+/// wrong code and a restart.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Pending {
     #[n(0)]
     key: totp::Key,
     #[n(1)]
     since: Timestamp,
-    /// Nothing is written for what is to be the first factor.
+    /// Absent if it will be the first second factor.
     #[n(2)]
     becomes: Option<Becomes>,
 }
 
-/// What a key becomes by its first right code. One that waits for one of these is worth nothing for
-/// another.
+/// What the key becomes after its first right code. A key that waits for one of these cannot be
+/// used for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
 pub enum Becomes {
-    /// The first factor of a person.
+    /// The user's first second factor.
     #[n(0)]
     First,
-    /// A further authenticator.
+    /// An additional authenticator.
     #[n(1)]
     Another,
-    /// An authenticator in the place of all others.
+    /// An authenticator that replaces all others.
     #[n(2)]
     Replacement,
 }
 
 impl Session {
-    /// A session that begins with `proofs`.
+    /// A session that starts with `proofs`.
     pub const fn begin(user: UserId, stay: StayId, proofs: Proofs) -> Self {
         Self { user, proofs, pending: None, stay: Some(stay), mailed: None }
     }
 
-    /// This session with one more thing shown: to be kept under a new id.
+    /// A copy of this session with one more proof, to be stored under a new id.
     #[must_use]
     pub fn risen(&self, proof: Proof, now: Timestamp) -> Self {
         Self { proofs: self.proofs.clone().with(proof, now), ..self.clone() }
     }
 
-    /// The key that waits for its first code to become this, if its time is not over.
+    /// The key that waits to become this, if it has not expired.
     pub fn pending(&self, becomes: Becomes, now: Timestamp) -> Option<&totp::Key> {
         self.pending
             .as_ref()
@@ -84,13 +87,13 @@ impl Session {
             .map(|pending| &pending.key)
     }
 
-    /// This visit with no key waiting.
+    /// This session without a waiting key.
     #[must_use]
     pub fn without_pending(self) -> Self {
         Self { pending: None, ..self }
     }
 
-    /// Lets `key` wait for its first code, from now; whatever waited before does so no longer.
+    /// Stores `key`, which now waits for its first code; replaces any other waiting key.
     pub fn await_first_code(&mut self, key: totp::Key, becomes: Becomes, now: Timestamp) {
         let becomes = (becomes != Becomes::First).then_some(becomes);
         self.pending = Some(Pending { key, since: now, becomes });
@@ -98,7 +101,7 @@ impl Session {
 }
 
 impl Pending {
-    /// How long a key waits.
+    /// How long a key waits before it expires.
     pub const LASTS: Duration = Duration::from_mins(15);
 }
 

@@ -1,20 +1,20 @@
-//! What a person must show, besides the password, to set up their first factor.
+//! What a user must prove, besides the password, to set up their first second factor.
 
 use serde::Deserialize;
 
-/// What the operator asks for; see `set_up.proof` in the configuration.
+/// The operator's choice; see `set_up.proof` in the configuration.
 ///
-/// Whoever stole a password could set up a factor of their own before its owner does. So the first
-/// one is bound to something else that the owner has.
+/// Somebody who stole a password could set up a factor before the owner does. So setting up the
+/// first one also requires something else that only the owner has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SetUpProof {
-    /// A code that is mailed to their verified address.
+    /// A code mailed to their verified address.
     Mail,
-    /// A one-time link from an administrator: the one by which they set their first password, in the
-    /// session that it begins, or a later one.
+    /// A one-time link from an administrator, the one with which they set their first password. It
+    /// counts in the session that it starts and in later ones.
     #[default]
     Link,
-    /// Nothing.
+    /// Nothing more.
     None,
 }

@@ -1,8 +1,8 @@
-//! Signed values: what a browser carries for us and cannot make, change or use elsewhere.
+//! Signed values: a browser carries them for us but cannot create, change or reuse them elsewhere.
 //!
-//! `base64url(key id ‖ payload ‖ HMAC-SHA-256)`, the code taken over the kind, the host, the key id
-//! and the payload. So junk never reaches the store, and a value of one kind or host is worth
-//! nothing as another.
+//! The format is `base64url(key id ‖ payload ‖ HMAC-SHA-256)`. The HMAC covers the kind, the host,
+//! the key id and the payload. So forged values never reach the store, and a value for one kind or
+//! host is invalid for another.
 
 use std::fmt;
 
@@ -13,22 +13,22 @@ use smallvec::SmallVec;
 
 use super::secret::Secret;
 
-/// What a signed value is for.
+/// The purpose of a signed value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The id of a session.
+    /// The id of a host session.
     Session,
-    /// A trusted device: user, series and number.
+    /// A trusted device: user, device and number.
     Device,
     /// A known browser: user and browser.
     Known,
-    /// A browser before sign-in.
+    /// An anonymous browser, before sign-in.
     Browser,
-    /// That a form came from a page of ours, in this browser, for this user.
+    /// Proof that a form came from one of our pages, in this browser, for this user.
     Csrf,
-    /// What a host asks the portal for.
+    /// A host's request to the portal.
     Ask,
-    /// The hosts on which somebody was who has signed out here.
+    /// The hosts on which a user who signs out here had a host session.
     Left,
 }
 
@@ -46,18 +46,18 @@ impl Kind {
     }
 }
 
-/// Signs and opens values with keys that never leave us.
+/// Signs values and verifies them.
 pub struct Signer {
-    /// By id, the newest last; keyed once, and cloned for each use.
+    /// The keys by id, newest last. Each HMAC state is prepared once and cloned for each use.
     keys: Vec<(u8, Hmac<Sha256>)>,
 }
 
 const MAC: usize = 32;
 
 impl Signer {
-    /// A signer that signs with the last of `keys` and opens what any of them signed.
+    /// A signer that signs with the last of `keys` and accepts signatures of any of them.
     ///
-    /// `None` without a key.
+    /// `None` if there is no key.
     pub fn new<'a>(keys: impl IntoIterator<Item = (u8, &'a Secret)>) -> Option<Self> {
         let keys: Vec<_> = keys
             .into_iter()
@@ -77,9 +77,9 @@ impl Signer {
         BASE64URL_NOPAD.encode(&bytes)
     }
 
-    /// The payload of `N` bytes that we signed for this kind and host, if we did.
+    /// Verifies a value; returns its payload of `N` bytes if we signed it for this kind and host.
     pub fn open<const N: usize>(&self, kind: Kind, host: &str, text: &str) -> Option<[u8; N]> {
-        // Longest first: a cookie header may hold kilobytes of junk.
+        // Check the length first: a cookie header may contain kilobytes of junk.
         if text.len() > (1 + N + MAC).div_ceil(3) * 4 {
             return None;
         }
@@ -94,7 +94,7 @@ impl Signer {
     }
 }
 
-/// Every part with its length, so that no two different inputs read the same.
+/// Prefixes every part with its length, so that different inputs cannot produce the same bytes.
 fn code(mut mac: Hmac<Sha256>, kind: Kind, host: &str, id: u8, payload: &[u8]) -> Hmac<Sha256> {
     let mut all = SmallVec::<[u8; 192]>::new();
     for part in [kind.label(), host.as_bytes(), &[id], payload] {

@@ -1,7 +1,7 @@
-//! One stay of one browser, over all hosts: from a sign-in at the portal until it is over everywhere.
+//! A user session: from a sign-in at the portal until sign-out or expiry, over all hosts.
 //!
-//! Every host has a session of its own, and each of them belongs to a stay: where that is over, so
-//! are they, at once. Using any of them is using the stay.
+//! Each host has its own host session, which belongs to a user session and ends with it. A request
+//! to any host counts as use of the user session.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -15,63 +15,64 @@ use super::id::random_id;
 use super::identity::UserId;
 use super::time::Timestamp;
 
-/// Names one stay. It opens nothing: whoever knows it can point to the stay, no more.
+/// Identifies one user session. It is not a secret: it names the session and grants nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
 #[cbor(transparent)]
 pub struct StayId(#[n(0)] ByteArray<16>);
 
 random_id!(StayId);
 
-/// One stay.
+/// A user session.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Stay {
-    /// Whose.
+    /// The user.
     #[n(0)]
     pub user: UserId,
-    /// The user's epoch when it began: it is over once that has moved on.
+    /// The user's epoch when the session began. The session ends when the user's epoch increases.
     #[n(1)]
     pub epoch: u64,
     /// When it began.
     #[n(2)]
     pub began: Timestamp,
-    /// When it was last used, on whatever host; at most a minute late.
+    /// When it was last used, on any host; up to a minute behind.
     #[n(3)]
     pub seen: Timestamp,
-    /// The browser in which it began, as it calls itself.
+    /// The browser in which it began, from its `User-Agent`.
     #[n(4)]
     pub agent: Option<Agent>,
-    /// From where it began.
+    /// The client address from which it began.
     #[n(5)]
     pub address: Option<IpAddr>,
-    /// The hosts, besides that on which it began, on which it has had a session: the last ones, at most
+    /// The other hosts on which it had a host session: the most recent ones, at most
     /// [`Stay::HOSTS`].
     #[n(6)]
     #[cbor(skip_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
 }
 
-/// How long stays last, and the sessions with them.
+/// How long user sessions last, and the host sessions under them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Without use.
     pub idle: Duration,
-    /// In all.
+    /// In total.
     pub at_most: Duration,
 }
 
 impl Stay {
-    /// How late `seen` may be written.
+    /// How far `seen` may be behind.
     pub const SEEN_EVERY: Duration = Duration::from_mins(1);
-    /// How many hosts are remembered: their names stand in one address when it is over.
+    /// How many hosts are remembered. The limit exists because sign-out puts all of their names
+    /// into one URL.
     pub const HOSTS: usize = 64;
 
-    /// A stay that begins now.
+    /// A user session that begins now.
     pub fn begin(user: UserId, epoch: u64, seen: Seen, now: Timestamp) -> Self {
         let Seen { address, agent } = seen;
         Self { user, epoch, began: now, seen: now, agent, address, hosts: Vec::new() }
     }
 
-    /// Notes that it has a session on `host`, too.
+    /// Records that it also has a host session on `host`.
     pub fn reach(&mut self, host: &str) {
         if self.hosts.iter().any(|known| known == host) {
             return;
@@ -82,18 +83,18 @@ impl Stay {
         self.hosts.push(host.to_owned());
     }
 
-    /// Whether it still goes on, for a user of this `epoch`.
+    /// Whether it has not ended, for a user with this `epoch`.
     pub fn is_alive(&self, epoch: u64, limits: Limits, now: Timestamp) -> bool {
         let in_time = now < self.expires(limits);
         self.epoch == epoch && in_time
     }
 
-    /// When it is over if it is not used again.
+    /// When it ends if it is not used again.
     pub fn expires(&self, limits: Limits) -> Timestamp {
         self.seen.plus(limits.idle).min(self.began.plus(limits.at_most))
     }
 
-    /// Whether `seen` is so old that this use is worth writing down.
+    /// Whether `seen` is old enough to be updated.
     pub fn is_worth_touching(&self, now: Timestamp) -> bool {
         self.seen.plus(Self::SEEN_EVERY) <= now
     }

@@ -1,8 +1,8 @@
-//! A ticket: what takes a visitor from the portal to another host.
+//! A ticket, which transfers a sign-in from the portal to another host.
 //!
-//! It is good once, for half a minute, on one host, in the browser that asked for it, and only
-//! while the stay goes on that it comes from. What was shown at the portal is all that the host's
-//! session will have shown.
+//! It can be used once, within thirty seconds, on one host, in the browser that asked for it, and
+//! only while its user session lasts. The new host session has exactly the proofs that were shown
+//! at the portal.
 
 use std::time::Duration;
 
@@ -15,46 +15,47 @@ use super::identity::UserId;
 use super::stay::StayId;
 use super::time::Timestamp;
 
-/// What stands behind the token of a ticket.
+/// What the token of a ticket refers to.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Ticket {
-    /// Whose.
+    /// The user.
     #[n(0)]
     pub user: UserId,
-    /// The stay that the new session will belong to.
+    /// The user session that the new host session will belong to.
     #[n(1)]
     pub stay: StayId,
-    /// Where it leads: the host as browsers write it, with the port where one is needed.
+    /// The destination host as browsers write it, with the port if needed.
     #[n(2)]
     pub host: String,
-    /// The browser that asked, as that host knows it: a digest.
+    /// A digest of the id that the destination host gave to the browser that asked.
     #[n(3)]
     pub browser: ByteArray<16>,
-    /// The path on that host to which the visitor was going.
+    /// The path on that host that the visitor wanted.
     #[n(4)]
     pub return_to: String,
-    /// What was shown.
+    /// The proofs for the new host session.
     #[n(5)]
     pub proofs: Proofs,
-    /// When it is over.
+    /// When it expires.
     #[n(6)]
     pub expires: Timestamp,
 }
 
-/// What a host asks the portal for, on behalf of one browser: whom to send back, and with what.
+/// A host's request to the portal for one browser: which browser to send back, and what it must
+/// prove.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ask {
-    /// The browser that asks, as that host knows it: a digest.
+    /// A digest of the id that the host gave to the browser.
     pub browser: [u8; 16],
-    /// What the place asks that the visitor was going to; the level, and of a second factor.
+    /// What the requested page requires: the level and the conditions on the second factor.
     pub requirement: Requirement,
 }
 
 impl Ask {
-    /// How many bytes it takes.
+    /// The length of the encoding in bytes.
     pub const LENGTH: usize = 27;
 
-    /// These bytes, to be signed.
+    /// The encoding, ready to be signed.
     pub fn to_bytes(&self) -> [u8; Self::LENGTH] {
         let Requirement { level, within, kinds, trusted_device, .. } = &self.requirement;
         let mut bytes = [0; Self::LENGTH];
@@ -66,7 +67,7 @@ impl Ask {
         bytes
     }
 
-    /// What these bytes say.
+    /// Decodes the bytes.
     pub fn from_bytes(bytes: [u8; Self::LENGTH]) -> Self {
         let within = u64::from_be_bytes(std::array::from_fn(|i| bytes[16 + i]));
         let level = if bytes[24] == 0 { Level::SignIn } else { Level::SecondFactor };
@@ -82,18 +83,18 @@ impl Ask {
     }
 }
 
-/// What a host calls a browser when it speaks of it to the portal.
+/// The digest by which a host refers to a browser towards the portal.
 pub fn digest(browser: [u8; 16]) -> [u8; 16] {
     let digest: [u8; 32] = Sha256::digest(browser).into();
     std::array::from_fn(|i| digest[i])
 }
 
 impl Ticket {
-    /// How long a ticket can be used: as long as a redirect takes on a bad line.
+    /// How long a ticket is valid: long enough for a redirect on a slow connection.
     pub const LASTS: Duration = Duration::from_secs(30);
 
-    /// Whether it may be taken on `host` by the browser with this digest. Judged at use:
-    /// housekeeping may be late.
+    /// Whether it may be used on `host` by the browser with this digest. Checks the expiry itself,
+    /// because cleanup may be late.
     pub fn is_good(&self, host: &str, browser: [u8; 16], now: Timestamp) -> bool {
         self.host == host && *self.browser == browser && now < self.expires
     }

@@ -1,24 +1,24 @@
 //! Points in time.
 //!
-//! Nothing here reads a clock: `now` comes in as an argument, from the edge.
+//! Nothing in the domain reads a clock; `now` is always an argument.
 
 use std::fmt;
 use std::time::Duration;
 
 use minicbor::{Decode, Encode};
 
-/// A moment, in milliseconds since 1970-01-01T00:00:00Z, leap seconds not counted.
+/// A point in time, in milliseconds since 1970-01-01T00:00:00Z, without leap seconds.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 #[cbor(transparent)]
 pub struct Timestamp(#[n(0)] u64);
 
 impl Timestamp {
-    /// The moment this many milliseconds after the epoch.
+    /// The time this many milliseconds after the epoch.
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
     }
 
-    /// The moment this many seconds after the epoch.
+    /// The time this many seconds after the epoch.
     pub const fn from_secs(seconds: u64) -> Self {
         Self(seconds.saturating_mul(1000))
     }
@@ -28,28 +28,28 @@ impl Timestamp {
         self.0
     }
 
-    /// Whole seconds since the epoch, rounded down; what RFC 6238 calls Unix time.
+    /// Whole seconds since the epoch, rounded down (Unix time in RFC 6238).
     pub const fn seconds(self) -> u64 {
         self.0 / 1000
     }
 
-    /// The moment `span` later; saturates at the end of time.
+    /// The time `span` later; saturates at the maximum.
     #[must_use]
     pub fn plus(self, span: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)))
     }
 
-    /// How long ago `earlier` was, or `None` if it lies in the future.
+    /// How long ago `earlier` was; `None` if it is in the future.
     pub fn since(self, earlier: Self) -> Option<Duration> {
         self.0.checked_sub(earlier.0).map(Duration::from_millis)
     }
 
-    /// How long it is until `later`; zero once it has passed.
+    /// How long it is until `later`; zero if it has passed.
     pub fn until(self, later: Self) -> Duration {
         Duration::from_millis(later.0.saturating_sub(self.0))
     }
 
-    /// Whether `event` happened, and no longer than `span` ago. The future is never recent.
+    /// Whether `event` happened no longer than `span` ago. Future events do not count.
     pub fn within(self, span: Duration, event: Self) -> bool {
         self.since(event).is_some_and(|age| age <= span)
     }

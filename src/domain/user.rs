@@ -1,9 +1,8 @@
-//! A person we know, and what may be done to them.
+//! A user and every change that can be made to one.
 //!
-//! A user is one record, decided upon as a whole: whatever is shown, counted, used up or set up is a
-//! method here, pure, and the store writes the result back only if nobody wrote in between. That is
-//! what makes a one-time code one-time, and a hundred guesses at once no more than a hundred in a
-//! row.
+//! A user is one record. Each operation is a pure method on the whole record, and the store writes
+//! the result only if nobody else wrote in between. So a one-time code works once, and a hundred
+//! parallel guesses count as a hundred guesses.
 
 mod operated;
 mod protection;
@@ -28,7 +27,7 @@ use super::session::Session;
 use super::time::Timestamp;
 pub use protection::{Another, FirstFactorAsks};
 
-/// A person: who they are, what they can show, and how often somebody failed in their name.
+/// A user: identity, credentials, and failed attempts.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct User {
     #[n(0)]
@@ -53,57 +52,57 @@ pub struct User {
     devices: Vec<TrustedDevice>,
     #[n(10)]
     known: Vec<KnownBrowser>,
-    /// Failures from browsers that are not known ones.
+    /// Failed attempts from unknown browsers.
     #[n(11)]
     strangers: Tries,
-    /// Sessions carry it, and end when it moves on.
+    /// User sessions store it and end when it increases.
     #[n(12)]
     epoch: u64,
-    /// The number of the last link to set a password; those before it are dead.
+    /// The number of the newest link to set a password; earlier ones are void.
     #[n(13)]
     last_link: u64,
-    /// Since when an operator lets nobody in who says to be this user.
+    /// When an operator disabled this user.
     #[n(14)]
     disabled: Option<Timestamp>,
-    /// Since when the address is this one, where the user has changed it.
+    /// When the user changed to this address; `None` if they never changed it.
     #[n(15)]
     email_since: Option<Timestamp>,
-    /// The address that waits to be verified.
+    /// A new address that is not verified yet.
     #[n(16)]
     new_email: Option<Email>,
-    /// The number of the last link to verify an address.
+    /// The number of the newest link to verify an address.
     #[n(17)]
     last_verification: Option<u64>,
-    /// The number of the last link to set a password that was mailed.
+    /// The number of the newest mailed link to set a password.
     #[n(18)]
     last_reset: Option<u64>,
-    /// When mails were sent that the user asked for, signed in.
+    /// The times of mails that the user requested while signed in.
     #[n(19)]
     mailed: Option<Vec<Timestamp>>,
-    /// Since when nothing is read for the factor: the user said that it is not theirs.
+    /// When the user reported the factor as not their own; it is refused since then.
     #[n(20)]
     frozen: Option<Timestamp>,
-    /// That only a link from an administrator leads to a first factor.
+    /// Whether setting up the first second factor requires a link from an administrator.
     #[n(21)]
     link_only: Option<bool>,
     /// When the user last declined what is offered after a sign-in.
     #[n(22)]
     declined: Option<Timestamp>,
-    /// The factor with which two-factor was last turned on; it may have been replaced since.
+    /// The factor with which two-factor was last turned on. It may have been replaced since.
     #[n(23)]
     began_with: Option<FactorId>,
-    /// Wrong codes from browsers that are not known ones, whatever has been shown since.
+    /// Wrong codes from unknown browsers; a successful sign-in does not clear them.
     #[n(24)]
     wrong_codes: Option<WrongCodes>,
-    /// When the user was last told that somebody types wrong codes behind the right password.
+    /// When the user was last told that somebody enters wrong codes after the right password.
     #[n(25)]
     told_of_wrong_codes: Option<Timestamp>,
-    /// When links were mailed for which anybody can ask.
+    /// The times of mailed links that anybody can request.
     #[n(26)]
     forgot: Option<Vec<Timestamp>>,
 }
 
-/// What an operator says of a new user.
+/// What an operator states about a new user.
 #[derive(Clone, Debug)]
 pub struct Profile {
     /// The user name.
@@ -116,46 +115,47 @@ pub struct Profile {
     pub groups: BTreeSet<Group>,
 }
 
-/// What an operator changes of a user. What is `None` or empty stays as it is.
+/// An operator's change to a user. `None` or empty fields are left unchanged.
 #[derive(Clone, Debug, Default)]
 pub struct Change {
-    /// The full name, or that there is none.
+    /// The new full name, or `Some(None)` to remove it.
     pub full_name: Option<Option<FullName>>,
-    /// The e-mail address, or that there is none.
+    /// The new e-mail address, or `Some(None)` to remove it.
     pub email: Option<Option<Email>>,
-    /// These groups and no others.
+    /// Replaces the groups by these.
     pub groups: Option<BTreeSet<Group>>,
-    /// These groups, too.
+    /// Adds these groups.
     pub add_groups: Vec<Group>,
-    /// No longer these groups.
+    /// Removes these groups.
     pub remove_groups: Vec<Group>,
 }
 
-/// What became of turning two-factor on.
+/// The result of turning two-factor on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TurnedOn {
-    /// It is on, and recovery codes were made.
+    /// It is now on, and recovery codes were made.
     Now,
-    /// It was on already; nothing changed.
+    /// It was already on; nothing changed.
     Already,
-    /// The first code was wrong; nothing is counted, for there is nothing to guess yet.
+    /// The first code was wrong. This is not counted as a failure, because there is no factor to
+    /// guess yet.
     Wrong,
 }
 
-/// How trusted devices are kept.
+/// The limits for trusted devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trust {
-    /// For how long a device is trusted, from the challenge that made it.
+    /// How long a device is trusted after the challenge.
     pub lasting: Duration,
-    /// How many a person may have; the least recently used goes.
+    /// How many a user may have; beyond that the least recently used is removed.
     pub at_most: usize,
 }
 
 impl User {
-    /// How many known browsers a person may have; the one seen longest ago goes.
+    /// How many known browsers a user may have; beyond that the least recently seen is removed.
     pub const KNOWN_AT_MOST: usize = 10;
 
-    /// Somebody new, without a password.
+    /// A new user without a password.
     pub fn new(id: UserId, profile: Profile, now: Timestamp) -> Self {
         let Profile { name, full_name, email, groups } = profile;
         Self {
@@ -189,7 +189,7 @@ impl User {
         }
     }
 
-    /// Who.
+    /// The id.
     pub fn id(&self) -> UserId {
         self.id
     }
@@ -204,22 +204,22 @@ impl User {
         self.email.as_ref()
     }
 
-    /// When an operator made this user.
+    /// When the user was created.
     pub fn made(&self) -> Timestamp {
         self.made
     }
 
-    /// The epoch of sessions that are alive.
+    /// The epoch that live user sessions have.
     pub fn epoch(&self) -> u64 {
         self.epoch
     }
 
-    /// The number that a link to set a password must have to be good.
+    /// The number that a valid link to set a password must have.
     pub fn last_link(&self) -> u64 {
         self.last_link
     }
 
-    /// The number for a new link to set a password; every earlier link is dead from now on.
+    /// Issues the number for a new link to set a password and voids all earlier links.
     pub fn next_link(&mut self) -> u64 {
         self.last_link += 1;
         self.last_link
@@ -248,8 +248,8 @@ impl User {
         }
     }
 
-    /// What is left of these proofs: one of a factor that is gone says nothing of another, and a
-    /// trusted device counts only while it is one.
+    /// The proofs that are still worth something. A proof of a removed factor is dropped, and a
+    /// trusted device counts only while it is trusted.
     pub fn honoured(&self, proofs: &Proofs, now: Timestamp) -> Proofs {
         let has = |id| self.authenticators.iter().any(|authenticator| authenticator.id() == id);
         let codes = self.recovery_codes.as_ref().map(RecoveryCodes::id);
@@ -265,23 +265,23 @@ impl User {
 
 /// The password.
 impl User {
-    /// Until when this device stands in for the second factor, if it is still known.
+    /// Until when this device is trusted, if the user still has it.
     pub fn device_trusted_until(&self, id: DeviceId) -> Option<Timestamp> {
         self.devices.iter().find(|device| device.id() == id).map(TrustedDevice::expires)
     }
 
-    /// The hash to verify against, where a password was set.
+    /// The hash to verify against, if a password is set.
     pub fn password(&self) -> Option<&PasswordHash> {
         self.password.as_ref()
     }
 
-    /// Counts a try of the password from a known browser, before it is known whether it is right.
+    /// Counts a password attempt from a known browser before its result is known.
     ///
-    /// Tries from all other browsers are charged where those of names are that nobody has, so that
-    /// nothing tells them apart: see [`Store::update_attempts`].
+    /// Attempts from all other browsers are counted where attempts on unknown names are counted, so
+    /// that nothing distinguishes the two: see [`Store::update_attempts`].
     ///
     /// # Errors
-    /// The moment at which the next try from this browser is read; nothing is counted.
+    /// When the next attempt from this browser is accepted; nothing is counted.
     ///
     /// [`Store::update_attempts`]: crate::store::Store::update_attempts
     pub fn charge_password(
@@ -292,29 +292,29 @@ impl User {
         self.tries(Some(browser)).password.charge(now)
     }
 
-    /// Until when passwords from this known browser are not read.
+    /// Until when passwords from this known browser are refused.
     pub fn password_closed(&self, browser: BrowserId, now: Timestamp) -> Option<Timestamp> {
         self.tries_so_far(Some(browser)).password.closed_until(now)
     }
 
-    /// The password of `charge`, from a known browser, was right. That alone forgets no other failure.
+    /// Takes `charge` back because the password was right. Other failures stay counted.
     pub fn refund_password(&mut self, browser: BrowserId, charge: &Charge) {
         self.tries(Some(browser)).password.refund(charge);
     }
 
-    /// A wrong password came from a browser that is not a known one. That is for operators to see, and
-    /// exact however many others are guessed at; what is waited for is counted elsewhere.
+    /// Records a wrong password from an unknown browser. Operators see this count, and it is exact.
+    /// The waiting time is computed from another count.
     pub fn note_wrong_password(&mut self, now: Timestamp) {
         self.strangers.password.fail(now);
     }
 
-    /// Replaces the hash by one of the same password with today's parameters.
+    /// Replaces the hash by one of the same password with the current parameters.
     pub fn rehash_password(&mut self, hash: PasswordHash) {
         self.password = Some(hash);
     }
 
-    /// Sets a new password: every session ends, every link to set one or to verify an address is
-    /// dead, no device is trusted any longer, and whoever guessed at the old one is forgotten.
+    /// Sets a new password. Ends every session, voids every link to set a password or verify an
+    /// address, revokes all trusted devices and clears failed password attempts.
     pub fn set_password(&mut self, hash: PasswordHash) {
         self.password = Some(hash);
         self.epoch += 1;
@@ -327,8 +327,8 @@ impl User {
         }
     }
 
-    /// Sets a password by a link from an administrator, who has made sure whom they gave it to: what
-    /// was frozen goes, too.
+    /// Sets a password with a link from an administrator, who has checked the user's identity. So
+    /// this also removes a frozen factor.
     pub fn set_password_by_link(&mut self, hash: PasswordHash) {
         self.thaw();
         self.set_password(hash);
@@ -347,22 +347,22 @@ impl User {
         self.authenticators.last().map_or_else(FactorId::unknown, Totp::id)
     }
 
-    /// The recovery codes, where two-factor was ever on.
+    /// The recovery codes, if two-factor was ever on.
     pub fn recovery_codes(&self) -> Option<&RecoveryCodes> {
         self.recovery_codes.as_ref()
     }
 
-    /// Judges an answer to a challenge, uses it up if it is right and counts it if it is wrong.
+    /// Checks an answer to a challenge. Uses it up if it is right, counts it if it is wrong.
     ///
-    /// All kinds share one count per class of browser. During a wait or a lock nothing but a
-    /// recovery code is read; a right one ends it, a wrong one is not counted: sixty-five bits
-    /// cannot be guessed. A code that was used already is no failure either.
+    /// All kinds share one count per class of browser. During a wait or a lock only recovery codes
+    /// are accepted. A right one ends the wait or lock; a wrong one is not counted, because 65 bits
+    /// cannot be guessed. A code that was used before is not a failure either.
     ///
-    /// Of browsers that are not known ones no more than [`WrongCodes::AT_MOST`] wrong codes are read
-    /// in a month, whatever was right in between; a recovery code is read then, too.
+    /// From unknown browsers at most [`WrongCodes::AT_MOST`] wrong codes are allowed within thirty
+    /// days, whatever was right in between. A recovery code is accepted even then.
     ///
     /// # Errors
-    /// The [`Rejection`], for the page to explain.
+    /// The [`Rejection`], to be explained on the page.
     pub fn answer(
         &mut self,
         answer: &Answer,
@@ -411,7 +411,8 @@ impl User {
         best
     }
 
-    /// Until when answers from this class of browser are not read, or that they never are.
+    /// Why and until when answers from this class of browser are refused; `None` if they are
+    /// accepted.
     pub fn answers_closed(&self, browser: Option<BrowserId>, now: Timestamp) -> Option<Rejection> {
         if self.frozen.is_some() {
             return Some(Rejection::Frozen);
@@ -437,13 +438,14 @@ impl User {
         }
     }
 
-    /// How many wrong codes from browsers that are not known ones count now.
+    /// The number of wrong codes from unknown browsers that count now.
     pub fn wrong_codes(&self, now: Timestamp) -> usize {
         self.wrong_codes.as_ref().map_or(0, |wrong| wrong.within(WrongCodes::SPAN, now))
     }
 
-    /// Whether to tell this person that somebody who knows the password types wrong codes: after the
-    /// third from this class of browser, once a day. To be asked once for each wrong code.
+    /// Whether to notify this user that somebody who knows the password enters wrong codes: after
+    /// the third wrong code from this class of browser, at most once a day. Call it once for each
+    /// wrong code.
     pub fn is_to_hear_of_wrong_codes(
         &mut self,
         browser: Option<BrowserId>,
@@ -465,8 +467,8 @@ impl User {
         news
     }
 
-    /// Turns two-factor on: `key` becomes an authenticator by its first right code, and recovery
-    /// codes are made.
+    /// Turns two-factor on. The first right code makes `key` an authenticator, and recovery codes
+    /// are created.
     pub fn turn_on(
         &mut self,
         key: totp::Key,
@@ -489,7 +491,7 @@ impl User {
         TurnedOn::Now
     }
 
-    /// The person says that the recovery codes are saved. Says whether that is news.
+    /// Records that the user has saved the recovery codes. Returns whether this changed anything.
     pub fn save_recovery_codes(&mut self, now: Timestamp) -> bool {
         match &mut self.recovery_codes {
             Some(codes) if !codes.are_saved() => {
@@ -501,12 +503,12 @@ impl User {
     }
 }
 
-/// How two-factor is turned on.
+/// The settings for turning two-factor on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TurnOn {
-    /// How much an authenticator's clock may be off.
+    /// The accepted clock skew of an authenticator.
     pub skew: Skew,
-    /// How many recovery codes are made.
+    /// The number of recovery codes to create.
     pub recovery_codes: usize,
 }
 
@@ -517,8 +519,8 @@ impl User {
         self.known.iter().any(|known| known.id == browser)
     }
 
-    /// Everything that was owed was shown: failures from this class of browser are forgotten, and
-    /// the browser is known from now on, as `browser` or, if it is none of ours, as `new`.
+    /// Records a complete sign-in: clears the failures of this class of browser and makes the
+    /// browser a known one, as `browser` or, if the user does not know that one, as `new`.
     pub fn succeed(
         &mut self,
         browser: Option<BrowserId>,
@@ -539,8 +541,8 @@ impl User {
         new
     }
 
-    /// Trusts a browser, as `id`, from now on, on the strength of this factor, and says until when.
-    /// Its cookie carries number one.
+    /// Makes a browser a trusted device with this `id`, because this factor was shown, and returns
+    /// when the trust expires. Its cookie starts with number 1.
     pub fn trust(
         &mut self,
         id: DeviceId,
@@ -561,13 +563,13 @@ impl User {
         expires
     }
 
-    /// Trusts a device no longer.
+    /// Removes a trusted device.
     pub fn forget_device(&mut self, id: DeviceId) {
         self.devices.retain(|device| device.id() != id);
     }
 
-    /// Judges the cookie of a trusted device and counts on; `None` if this user has no such device.
-    /// A copied one is trusted no longer.
+    /// Checks the cookie of a trusted device and issues its next number; `None` if this user has no
+    /// such device. Removes the device if its cookie was copied.
     pub fn present_device(
         &mut self,
         id: DeviceId,
@@ -583,7 +585,7 @@ impl User {
         Some(presented)
     }
 
-    /// The trusted devices, those whose time is over among them until the next is added.
+    /// The trusted devices. Expired ones stay in the list until the next device is added.
     pub fn devices(&self) -> &[TrustedDevice] {
         &self.devices
     }
@@ -757,7 +759,7 @@ mod tests {
         for (does, deed) in owner {
             let mut ada = ada_with_two_factor();
             let (mut read, mut now) = (0, at(10_000));
-            // Every day for a month, as often as is read.
+            // Every day for a month, as many attempts as are accepted.
             for _ in 0..29 {
                 for _ in 0..60 {
                     now = now.plus(Duration::from_mins(20));
@@ -780,7 +782,7 @@ mod tests {
         let mut now = at(10_000);
         while ada.answers_closed(None, now) != Some(Rejection::Locked) {
             ada.answer(&wrong_code(now), None, ONE, now).ok();
-            // As after a sign-in of the owner.
+            // What a sign-in of the owner clears.
             ada.strangers.second_factor.clear();
             now = now.plus(Duration::from_mins(1));
         }

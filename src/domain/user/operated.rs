@@ -1,4 +1,4 @@
-//! What operators may do to a person, and what they may know.
+//! What operators can change and read of a user.
 
 use super::{Change, User};
 use crate::domain::device::{KnownBrowser, Tries};
@@ -8,10 +8,10 @@ use crate::domain::name::Email;
 use crate::domain::password::PasswordHash;
 use crate::domain::time::Timestamp;
 
-/// What operators do.
+/// Operations by operators.
 impl User {
-    /// Lets nobody in any longer who says to be this user: sessions end, links of every kind are
-    /// dead, no device is trusted. Says whether that is news.
+    /// Disables this user: ends sessions, voids links of every kind, revokes trusted devices.
+    /// Returns whether this changed anything.
     pub fn disable(&mut self, now: Timestamp) -> bool {
         if self.disabled.is_some() {
             return false;
@@ -24,19 +24,19 @@ impl User {
         true
     }
 
-    /// Lets this user sign in again, with the password and the factors of before. Says whether that
-    /// is news.
+    /// Lets this user sign in again, with the same password and factors as before. Returns whether
+    /// this changed anything.
     pub fn enable(&mut self) -> bool {
         self.disabled.take().is_some()
     }
 
-    /// Since when this user is disabled.
+    /// When this user was disabled.
     pub fn disabled(&self) -> Option<Timestamp> {
         self.disabled
     }
 
-    /// Turns two-factor off for somebody who lost everything: authenticators, recovery codes and
-    /// trusted devices go, with whatever was guessed at them; sessions end.
+    /// Turns two-factor off for a user who lost their factors. Removes authenticators, recovery
+    /// codes, trusted devices and failed codes, and ends all sessions.
     pub fn reset_second_factor(&mut self) {
         self.authenticators.clear();
         self.recovery_codes = None;
@@ -50,8 +50,8 @@ impl User {
         }
     }
 
-    /// The record is older than what was done since, and nobody knows what that was: sessions end,
-    /// no device is trusted, and no code counts that may have been used by `now`.
+    /// Handles a record from a backup: what was used since is unknown. Ends sessions, revokes
+    /// trusted devices and voids every code that may have been used by `now`.
     pub fn void_what_may_have_been_used(&mut self, skew: Skew, now: Timestamp) {
         self.epoch += 1;
         self.next_link();
@@ -65,7 +65,7 @@ impl User {
         }
     }
 
-    /// Forgets all failures, of both factors and all browsers.
+    /// Clears all failures, for both factors and all browsers.
     pub fn unlock(&mut self) {
         self.wrong_codes = None;
         for tries in self.all_tries() {
@@ -73,10 +73,11 @@ impl User {
         }
     }
 
-    /// Changes what is known of this user; sessions live, and their next requests are judged anew.
-    /// Says whether anything is different now.
+    /// Changes the user's data. Sessions stay, and their next requests are judged with the new
+    /// data. Returns whether this changed anything.
     pub fn change(&mut self, change: &Change) -> bool {
-        // Two addresses are equal if they are found alike; how they are written counts, too.
+        // Addresses are equal if their keys are equal; a change of spelling counts as a change
+        // here.
         let written = |email: &Option<Email>| email.as_ref().map(ToString::to_string);
         let before = (self.full_name.clone(), self.email.clone(), self.groups.clone());
         if let Some(full_name) = &change.full_name {
@@ -84,7 +85,7 @@ impl User {
         }
         if let Some(email) = &change.email {
             self.email.clone_from(email);
-            // What an operator says of an address counts as verified.
+            // An address set by an operator counts as verified.
             self.email_since = None;
             self.new_email = None;
             if written(&before.1) != written(&self.email) {
@@ -100,7 +101,7 @@ impl User {
             || (before.0, before.2) != (self.full_name.clone(), self.groups.clone())
     }
 
-    /// Sets the hash of the password of somebody new, as it was found elsewhere.
+    /// Sets the imported password hash of a new user.
     #[must_use]
     pub fn with_password(mut self, hash: PasswordHash) -> Self {
         self.password = Some(hash);
@@ -113,7 +114,7 @@ impl User {
     }
 }
 
-/// What operators may know.
+/// What operators can read.
 impl User {
     /// The authenticators.
     pub fn authenticators(&self) -> &[Totp] {
@@ -125,13 +126,13 @@ impl User {
         &self.known
     }
 
-    /// The failures of browsers that are not known ones.
+    /// Failed attempts from unknown browsers.
     pub fn strangers(&self) -> &Tries {
         &self.strangers
     }
 
-    /// The most failures in a row that any class of browser has: of the password, of the second
-    /// factor.
+    /// The highest number of failures in a row in any class of browser: of the password, and of the
+    /// second factor.
     pub fn most_failures(&self) -> (u32, u32) {
         let all = || self.known.iter().map(|known| &known.tries).chain([&self.strangers]);
         let most =
@@ -155,7 +156,7 @@ mod tests {
         name.parse().unwrap()
     }
 
-    /// Somebody with everything that can be lost.
+    /// A user with everything that a reset removes.
     fn ada() -> User {
         let profile = Profile {
             name: Name::parse("ada").unwrap(),

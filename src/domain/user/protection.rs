@@ -1,7 +1,8 @@
-//! What people do about their own protection: factors, recovery codes, devices, sessions, password
-//! and address.
+//! What users change about their own protection: factors, recovery codes, devices, sessions,
+//! password and address.
 //!
-//! What ends sessions (S40) moves the epoch on; whoever acts takes their own stay along.
+//! Ending sessions (S40) increases the epoch. The caller then gives the new epoch to the user's own
+//! session so that it survives.
 
 use std::time::Duration;
 
@@ -17,25 +18,25 @@ use crate::domain::name::Email;
 use crate::domain::set_up::SetUpProof;
 use crate::domain::time::Timestamp;
 
-/// What became of another authenticator.
+/// The result of adding another authenticator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Another {
-    /// It is there now.
+    /// It was added.
     Added,
-    /// The code was wrong; nothing is counted.
+    /// The code was wrong; not counted as a failure.
     Wrong,
-    /// There are as many as a person may have.
+    /// The user already has the maximum number.
     TooMany,
-    /// Two-factor is off: there is none to add to.
+    /// Two-factor is off, so there is nothing to add to.
     Off,
 }
 
-/// What somebody who has no second factor must show, besides the password, to set up a first one.
+/// What a user without a second factor must prove, besides the password, to set up the first one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FirstFactorAsks {
     /// Nothing.
     Nothing,
-    /// A code that is mailed to their verified address.
+    /// A code mailed to their verified address.
     MailedCode,
     /// A one-time link from an administrator.
     Link,
@@ -43,13 +44,13 @@ pub enum FirstFactorAsks {
 
 /// Factors.
 impl User {
-    /// How many authenticators a person may have.
+    /// How many authenticators a user may have.
     pub const AUTHENTICATORS_AT_MOST: usize = 5;
 
-    /// How long an address must have been somebody's before a code mailed there proves anything.
+    /// How long after a change of address a code mailed there proves nothing.
     pub const ADDRESS_SETTLES: Duration = Duration::from_hours(72);
 
-    /// Adds an authenticator by its first right code; those of before stay.
+    /// Adds an authenticator, proved by its first right code; existing ones stay.
     pub fn add_authenticator(
         &mut self,
         key: totp::Key,
@@ -72,9 +73,8 @@ impl User {
         Another::Added
     }
 
-    /// Puts an authenticator in the place of all others by its first right code: there is no moment
-    /// without one. Every session ends, and, if the person wishes it, no device is trusted any
-    /// longer.
+    /// Replaces all authenticators by a new one, proved by its first right code, so the user is
+    /// never without one. Ends every session and, if the user wishes, revokes all trusted devices.
     pub fn replace_authenticators(
         &mut self,
         key: totp::Key,
@@ -95,15 +95,15 @@ impl User {
         if forget_devices {
             self.devices.clear();
         }
-        // Those that are kept are trusted by whoever has just shown this one.
+        // Kept devices are now trusted because of this factor, which was just shown.
         self.devices.iter_mut().for_each(|device| device.rest_on(id));
         self.end_sessions();
         Another::Added
     }
 
-    /// Removes one of several authenticators, and trusts no device any longer because of it; every
-    /// session ends. Says whether there was one to remove: the last one is not, that would be turning
-    /// two-factor off.
+    /// Removes one of several authenticators and the devices that are trusted because of it; ends
+    /// every session. Returns whether it was removed. The last one is never removed: that would
+    /// turn two-factor off.
     pub fn remove_authenticator(&mut self, id: FactorId) -> bool {
         let there = self.authenticators.iter().any(|authenticator| authenticator.id() == id);
         if !there || self.authenticators.len() < 2 {
@@ -115,17 +115,18 @@ impl User {
         true
     }
 
-    /// Calls an authenticator so from now on. Says whether there is such a one.
+    /// Renames an authenticator. Returns whether it exists.
     pub fn rename_authenticator(&mut self, id: FactorId, name: FactorName) -> bool {
         let found = self.authenticators.iter_mut().find(|one| one.id() == id);
         found.map(|authenticator| authenticator.rename(name)).is_some()
     }
 
-    /// Turns two-factor off by a current code or a recovery code: authenticators, recovery codes and
-    /// trusted devices go, and every session ends. A wrong one is counted as at the challenge.
+    /// Turns two-factor off, proved by a current code or a recovery code. Removes authenticators,
+    /// recovery codes and trusted devices, and ends every session. A wrong code counts as at the
+    /// challenge.
     ///
     /// # Errors
-    /// The [`Rejection`], for the page to explain; nothing is turned off.
+    /// The [`Rejection`], to be explained on the page; two-factor stays on.
     pub fn turn_off(
         &mut self,
         answer: &Answer,
@@ -141,8 +142,8 @@ impl User {
         Ok(())
     }
 
-    /// Makes a new set of recovery codes; the old one is dead at once, and no device is trusted any
-    /// longer because of it. Says whether two-factor is on: without it there are none.
+    /// Creates a new set of recovery codes, voids the old set, and revokes devices that are trusted
+    /// because of the old set. Returns whether two-factor is on; if not, nothing is created.
     pub fn renew_recovery_codes(
         &mut self,
         how: TurnOn,
@@ -159,17 +160,17 @@ impl User {
         true
     }
 
-    /// How many recovery codes are left, where two-factor is on.
+    /// How many recovery codes are left; `None` if two-factor is off.
     pub fn recovery_codes_left(&self) -> Option<usize> {
         self.has_second_factor()
             .then(|| self.recovery_codes.as_ref().map_or(0, |codes| codes.unused().count()))
     }
 
-    /// What this person must show, besides the password, to set up a first factor. A thief of
-    /// passwords waits for that moment.
+    /// What this user must prove, besides the password, to set up the first second factor. Somebody
+    /// who stole the password would try exactly this.
     ///
-    /// Mail proves nothing where there is no address, or where the person has changed it lately;
-    /// after a reset by an operator only a link does.
+    /// Mail proves nothing if there is no address or if the user changed it recently. After a reset
+    /// by an operator only a link is accepted.
     pub fn first_factor_asks(&self, proof: SetUpProof, now: Timestamp) -> FirstFactorAsks {
         if self.awaits_a_link() {
             return FirstFactorAsks::Link;
@@ -182,16 +183,16 @@ impl User {
         }
     }
 
-    /// Whether only a link from an administrator leads to a first factor, since an operator has
-    /// turned two-factor off.
+    /// Whether setting up the first second factor requires a link from an administrator, because an
+    /// operator has turned two-factor off.
     pub fn awaits_a_link(&self) -> bool {
         self.link_only == Some(true)
     }
 
-    /// Judges a code that was mailed to somebody without a second factor, and counts a wrong one.
+    /// Checks a code that was mailed to a user without a second factor, and counts a wrong one.
     ///
     /// # Errors
-    /// The [`Rejection`], for the page to explain.
+    /// The [`Rejection`], to be explained on the page.
     pub fn answer_mailed(
         &mut self,
         right: bool,
@@ -209,10 +210,10 @@ impl User {
         Err(Rejection::Wrong)
     }
 
-    /// The person says that the factor with which two-factor was turned on is not theirs: somebody
-    /// else has set it up. It counts as a factor all the same, but nothing is read for it, nor for
-    /// what has come beside it or in its place, every session ends and no device is trusted, until a
-    /// link from an administrator is used. Says whether that is news.
+    /// Freezes two-factor because the user reports that somebody else turned it on with this
+    /// factor. Two-factor stays on, but neither this factor nor any that was added later is
+    /// accepted; every session ends and all trusted devices are revoked. A link from an
+    /// administrator ends this state. Returns whether this changed anything.
     pub fn freeze(&mut self, factor: FactorId, now: Timestamp) -> bool {
         if self.frozen.is_some() || !self.rests_on(factor) {
             return false;
@@ -224,23 +225,23 @@ impl User {
         true
     }
 
-    /// Whether two-factor, as it is on now, was turned on with this factor. Whoever did so may have
-    /// replaced it since: that makes it no other's.
+    /// Whether two-factor, as it is on now, was turned on with this factor, even if the factor has
+    /// been replaced since.
     fn rests_on(&self, factor: FactorId) -> bool {
         self.has_second_factor() && self.began_with == Some(factor)
     }
 
-    /// The factor with which two-factor was turned on, where it is on.
+    /// The factor with which two-factor was turned on, if it is on.
     pub fn began_with(&self) -> Option<FactorId> {
         self.began_with.filter(|_| self.has_second_factor())
     }
 
-    /// Since when nothing is read for this person's factor.
+    /// Since when this user's factors are frozen.
     pub fn frozen(&self) -> Option<Timestamp> {
         self.frozen
     }
 
-    /// A link from an administrator was used: a factor that is not this person's goes.
+    /// A link from an administrator was used: removes a frozen factor.
     pub(super) fn thaw(&mut self) {
         if self.frozen.take().is_some() {
             self.authenticators.clear();
@@ -251,30 +252,30 @@ impl User {
 
 /// Devices, sessions, password.
 impl User {
-    /// Trusts a device no longer. Says whether it was trusted.
+    /// Revokes a trusted device. Returns whether it existed.
     pub fn revoke_device(&mut self, id: DeviceId) -> bool {
         let before = self.devices.len();
         self.forget_device(id);
         self.devices.len() < before
     }
 
-    /// Trusts no device any longer. Says how many there were.
+    /// Revokes all trusted devices. Returns how many there were.
     pub fn revoke_devices(&mut self) -> usize {
         std::mem::take(&mut self.devices).len()
     }
 
-    /// Ends every session. A stay that is to go on takes the new epoch.
+    /// Ends every session. Returns the new epoch, for the user session that is to survive.
     pub fn end_sessions(&mut self) -> u64 {
         self.epoch += 1;
         self.epoch
     }
 
-    /// Whether and when the offer of a second factor, or of new recovery codes, was declined.
+    /// When the user last declined the offer of a second factor or of new recovery codes.
     pub fn declined(&self) -> Option<Timestamp> {
         self.declined
     }
 
-    /// The person declines the offer: it is not made again for a while.
+    /// Records that the user declines the offer, which is then not shown for a while.
     pub fn decline(&mut self, now: Timestamp) {
         self.declined = Some(now);
     }
@@ -285,18 +286,20 @@ impl User {
     /// How many mails of one sort may be sent in an hour.
     pub const MAILS_AN_HOUR: usize = 3;
 
-    /// Counts one more mail that this person asks for, signed in. Says whether it may be sent.
+    /// Counts one more mail that this user requests while signed in. Returns whether it may be
+    /// sent.
     pub fn may_be_mailed(&mut self, now: Timestamp) -> bool {
         one_more(self.mailed.get_or_insert_default(), now)
     }
 
-    /// Counts one more link to set a password, for which anybody can ask who knows the address. Says
-    /// whether it may be sent. A stranger who asks uses up nothing of what this person may ask for.
+    /// Counts one more link to set a password, which anybody who knows the address can request.
+    /// Returns whether it may be sent. Counted separately, so that strangers do not use up the
+    /// user's own quota.
     pub fn may_be_sent_a_link(&mut self, now: Timestamp) -> bool {
         one_more(self.forgot.get_or_insert_default(), now)
     }
 
-    /// Whether a link is still good. Judged at use: housekeeping may be late.
+    /// Whether a link is still valid. Checks the expiry itself, because cleanup may be late.
     pub fn honours(&self, link: &Link, now: Timestamp) -> bool {
         let last = match link.purpose {
             Purpose::SetPassword => link.number == self.last_link,
@@ -311,14 +314,14 @@ impl User {
         last && link.user == self.id && now < link.expires && self.disabled.is_none()
     }
 
-    /// A link to set a password, by mail; every earlier one is dead from now on.
+    /// Issues a mailed link to set a password and voids all earlier ones.
     pub fn reset_link(&mut self, now: Timestamp) -> Link {
         let number = self.last_reset.map_or(0, |last| last + 1);
         self.last_reset = Some(number);
         Link::new(Purpose::ResetPassword, self.id, number, now)
     }
 
-    /// A link by which `address` becomes this person's; every earlier one is dead from now on.
+    /// Issues a link that verifies `address` and voids all earlier ones.
     pub fn verification_link(&mut self, address: Email, now: Timestamp) -> Link {
         let number = self.last_verification.map_or(0, |last| last + 1);
         self.last_verification = Some(number);
@@ -327,19 +330,19 @@ impl User {
         Link { address: Some(address), ..link }
     }
 
-    /// A link by which this person says that the factor with which two-factor was turned on is not
-    /// theirs.
+    /// A link with which this user reports that somebody else turned two-factor on with this
+    /// factor.
     pub fn not_me_link(&self, factor: FactorId, now: Timestamp) -> Link {
         let link = Link::new(Purpose::NotMe, self.id, 0, now);
         Link { factor: Some(factor), ..link }
     }
 
-    /// The address that waits to be verified.
+    /// The new address that is not verified yet.
     pub fn new_email(&self) -> Option<&Email> {
         self.new_email.as_ref()
     }
 
-    /// The new address was verified: it is this person's from now on. Says whether there was one.
+    /// Makes the verified new address the user's address. Returns whether there was one.
     pub fn take_new_email(&mut self, now: Timestamp) -> bool {
         let Some(address) = self.new_email.take() else { return false };
         self.email = Some(address);
@@ -348,15 +351,15 @@ impl User {
         true
     }
 
-    /// Every link that was mailed to set a password or to verify an address is dead from now on:
-    /// somebody else may have asked for it, or may read the mailbox where it lies.
+    /// Voids all mailed links to set a password or to verify an address, because somebody else may
+    /// have requested them or may read the mailbox.
     pub(super) fn void_mailed_links(&mut self) {
         self.last_reset = self.last_reset.map(|last| last + 1);
         self.new_email = None;
     }
 }
 
-/// Adds one more to those of the last hour, if that is not too many.
+/// Adds one to the mails of the last hour, unless the limit is reached.
 fn one_more(mailed: &mut Vec<Timestamp>, now: Timestamp) -> bool {
     mailed.retain(|at| now.within(Duration::from_hours(1), *at));
     let may = mailed.len() < User::MAILS_AN_HOUR;
@@ -401,7 +404,7 @@ mod tests {
         User::new(UserId::from([1; 16]), profile, NOW)
     }
 
-    /// Somebody with an authenticator and a trusted device.
+    /// A user with an authenticator and a trusted device.
     fn ada() -> User {
         let mut ada = bare();
         let turned = ada.turn_on(key(5), &key(5).code_at(NOW), HOW, &mut rng(), NOW);
@@ -460,7 +463,7 @@ mod tests {
         assert_ne!(ada.epoch(), epoch);
     }
 
-    /// What a session counts for that has shown this.
+    /// What a session with this proof counts for.
     fn honoured(ada: &User, proof: Proof) -> Proofs {
         ada.honoured(&Proofs::default().with(proof, NOW), NOW)
     }
@@ -532,7 +535,7 @@ mod tests {
         assert!(ada.remove_authenticator(first));
         let left: Vec<_> = ada.devices().iter().map(TrustedDevice::id).collect();
         assert_eq!(left, [DeviceId::from([4; 16]), DeviceId::from([9; 16])]);
-        // Their owner wishes to keep them when the phone is replaced.
+        // The owner wants to keep them when the phone is replaced.
         let code = key(7).code_at(NOW);
         ada.replace_authenticators(key(7), &code, HOW.skew, false, &mut other, NOW);
         assert!(ada.devices().iter().all(|device| device.rests_on(ada.newest_authenticator())));
@@ -599,7 +602,7 @@ mod tests {
         assert!(!ada.honours(&Link { user: UserId::from([2; 16]), ..second }, NOW));
     }
 
-    /// Somebody to whom both kinds of link were mailed, and these.
+    /// A user to whom both kinds of link were mailed, and the links.
     fn mailed() -> (User, Link, Link) {
         let mut ada = ada();
         let verification = ada.verification_link(Email::parse("eve@example.org").unwrap(), NOW);
