@@ -1,4 +1,5 @@
-//! What a request costs, in allocations: a number that does not depend on the machine.
+//! What a request costs, in allocations, and what rules cost, in bytes: numbers that do not depend
+//! on the machine.
 //!
 //! A change that makes it larger has to say so here. `cargo bench --bench load` has the times.
 
@@ -16,12 +17,17 @@ mod wire;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use door::{Door, HOST, PASSWORD};
+use doorward::config::Config;
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
+
+/// All that is allocated is counted, whoever does it: one test at a time.
+static TURN: Mutex<()> = Mutex::new(());
 
 /// What is measured must be the gateway's alone: nothing is allocated here for a request.
 fn application() -> SocketAddr {
@@ -65,6 +71,7 @@ fn shown(bytes: &[u8]) -> String {
 
 #[test]
 fn a_signed_in_request_allocates_no_more_than_it_did() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let door = Door::before(application());
     let mut window = door.window();
     let link = door.adds("ada");
@@ -94,6 +101,63 @@ fn a_signed_in_request_allocates_no_more_than_it_did() {
     assert!(blocks <= BLOCKS, "{blocks} allocations for a request, where {BLOCKS} were enough");
     assert!(bytes <= BYTES, "{bytes} bytes for a request, where {BYTES} were enough");
 }
+
+/// A rule of each kind, and what it may take in bytes: while the file is read, and from then on.
+#[test]
+fn a_rule_takes_no_more_memory_than_it_did() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    for (name, rule, reading, kept) in KINDS {
+        let rules: String = (0..RULES).map(|n| format!("\n      - {{ {} }}", rule(n))).collect();
+        let text = format!(
+            "listen: [{{ address: '127.0.0.1:8080' }}]\nstate: ./state\napps:\n  - name: crm\n    \
+             hosts: ['http://crm.localhost:8080']\n    upstream: http://127.0.0.1:9\n    rules:{rules}"
+        );
+        let profiler = dhat::Profiler::builder().testing().trim_backtraces(Some(1)).build();
+        let config = Config::read("doorward.yaml", &text);
+        let stats = dhat::HeapStats::get();
+        drop(profiler);
+        config.unwrap_or_else(|problems| panic!("{problems}"));
+        let (most, now) = (stats.max_bytes / RULES, stats.curr_bytes / RULES);
+        println!("{name}: {most} bytes while a rule is read, {now} from then on");
+        assert!(most <= reading, "{name}: {most} bytes to read a rule, {reading} were enough");
+        assert!(now <= kept, "{name}: {now} bytes to keep a rule, {kept} were enough");
+    }
+}
+
+/// A configuration in which letter case counts and some rules are only watched has its rules laid
+/// out four times.
+fn mixed(n: usize) -> String {
+    let place = format!("/Place-{n}/");
+    match n % 4 {
+        0 => format!("paths: [{place}], require: sign-in, enforce: false"),
+        1 => format!("paths: [{place}], methods: [POST], require: second-factor"),
+        2 => format!("paths: ['{place}*/edit', '/**/private-{n}/'], require: second-factor"),
+        _ => format!("paths: [{place}], networks: [10.0.0.0/8], require: nothing"),
+    }
+}
+
+const RULES: usize = 400;
+
+/// By name, the rule with this number, and how many bytes it takes to read it and to keep it.
+type Kind = (&'static str, fn(usize) -> String, usize, usize);
+
+const KINDS: [Kind; 5] = [
+    ("plain", |n| format!("paths: [/place-{n}/], require: sign-in"), 2_300, 600),
+    ("long", |n| format!("paths: [/a/b-{n}/c/d/e/f/g/h/i/], require: sign-in"), 3_200, 1_500),
+    (
+        "groups",
+        |n| format!("paths: [/place-{n}/], groups: [staff-{n}, admins], require: sign-in"),
+        3_750,
+        1_000,
+    ),
+    (
+        "query",
+        |n| format!("paths: [/place-{n}/], query: {{ do-{n}: [edit] }}, require: second-factor"),
+        4_800,
+        2_150,
+    ),
+    ("mixed", mixed, 3_600, 1_600),
+];
 
 /// Of these, 64 KiB are Pingora's buffer for the body of an answer, and 14 the future that serves a
 /// request.

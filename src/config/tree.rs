@@ -63,6 +63,15 @@ impl Node {
         if let Value::List(items) = &self.value { items } else { &[] }
     }
 
+    /// Gives back the room for more: a file may have many maps of few keys.
+    fn shrink(&mut self) {
+        match &mut self.value {
+            Value::Map(entries) => entries.shrink_to_fit(),
+            Value::List(items) => items.shrink_to_fit(),
+            Value::Scalar { .. } | Value::Refused => {}
+        }
+    }
+
     /// What is written here, unless it is a map, a list or nothing.
     pub(super) fn scalar(&self) -> Option<&str> {
         match &self.value {
@@ -150,7 +159,8 @@ impl Builder<'_> {
                 (Value::Refused, 0, None)
             }
             Event::MappingEnd | Event::SequenceEnd => {
-                if let Some(ended) = self.open.pop() {
+                if let Some(mut ended) = self.open.pop() {
+                    ended.node.shrink();
                     self.place(ended.node);
                 }
                 return;

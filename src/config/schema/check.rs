@@ -71,7 +71,7 @@ fn check_map(
     path: &str,
     problems: &mut Vec<Problem>,
 ) -> Option<Mapping> {
-    let mut left = Mapping::new();
+    let mut left = Mapping::with_capacity(node.entries().len());
     let mut suggested = Vec::new();
     for entry in node.entries() {
         let path = below(path, &entry.name);

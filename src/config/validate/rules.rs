@@ -12,7 +12,7 @@ use super::{Judge, below, items};
 
 impl Judge<'_> {
     pub(super) fn rules(&mut self, at: &str, rules: &List<written::Rule>) -> Vec<Rule> {
-        let mut earlier = Earlier::default();
+        let mut earlier = Earlier { rules: Vec::with_capacity(rules.len()), ..Earlier::default() };
         for (at, rule) in items(at, rules) {
             let rule = self.rule(&at, rule);
             self.warn_of_rule(&at, &rule, &earlier);
@@ -85,7 +85,7 @@ impl Judge<'_> {
         if paths.is_empty() {
             self.refuse_empty(at, "add a path, such as `/` for all");
         }
-        let mut read: Vec<Pattern> = Vec::new();
+        let mut read: Vec<Pattern> = Vec::with_capacity(paths.len());
         for (at, path) in items(at, paths) {
             let Some(pattern) = self.parsed::<Pattern>(&at, path) else { continue };
             if read.iter().any(|other| other.covers(&pattern)) {
