@@ -216,7 +216,8 @@ fn decode_utf_16(path: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-fn utf_16_escape(bytes: &[u8]) -> Option<char> {
+/// The letter that `bytes` begin with as `%u0041`, as browsers once wrote it (ECMA-262 annex B.2.1.1).
+pub(super) fn utf_16_escape(bytes: &[u8]) -> Option<char> {
     let [b'%', b'u' | b'U', digits @ ..] = bytes else { return None };
     let digits = digits.get(..4)?;
     let value = digits

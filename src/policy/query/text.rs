@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use crate::policy::pattern::fold;
-use crate::policy::reading::{escape, read_overlong};
+use crate::policy::reading::{escape, read_overlong, utf_16_escape};
 
 /// How often software decodes: once itself, and once what stands in front of it or behind it.
 const MOST_DECODINGS: usize = 2;
@@ -89,7 +89,7 @@ fn decode(text: &[u8]) -> Option<Vec<u8>> {
         if let Some(byte) = escape(rest) {
             out.push(byte);
             rest = &rest[3..];
-        } else if let Some(character) = wide_escape(rest) {
+        } else if let Some(character) = utf_16_escape(rest) {
             out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
             rest = &rest[6..];
         } else {
@@ -98,14 +98,6 @@ fn decode(text: &[u8]) -> Option<Vec<u8>> {
         }
     }
     (out.len() != text.len()).then_some(out)
-}
-
-/// `%u0041`, as browsers once wrote it (ECMA-262 annex B.2.1.1).
-fn wide_escape(bytes: &[u8]) -> Option<char> {
-    let [b'%', b'u' | b'U', digits @ ..] = bytes else { return None };
-    let digits = str::from_utf8(digits.get(..4)?).ok()?;
-    let hexadecimal = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-    char::from_u32(u32::from_str_radix(digits, 16).ok().filter(|_| hexadecimal)?)
 }
 
 /// Full-width letters as the ASCII that Windows' code pages make of them.
