@@ -98,37 +98,22 @@ impl Request {
         let in_query = path_in(query, &mut work)?;
         let query = query.map(Query::new);
         let plain = plain(path);
-        let request = if is_ordinary(&plain) {
-            let own = own_page(path, [&*plain]);
-            let readings = Readings::Plain(SmallVec::from_slice(&plain));
-            Self {
-                own,
-                readings,
-                methods,
-                query,
-                in_query,
-                work,
-                depth: Depth::Infinity,
-                others: None,
-            }
+        let readings = if is_ordinary(&plain) {
+            Readings::Plain(SmallVec::from_slice(&plain))
         } else {
             let readings = reading::closure(plain.into_owned(), &mut work)
                 .map_err(|_| Unreadable::TooManyReadings)?;
             if readings.iter().flatten().any(u8::is_ascii_control) {
                 return Err(Unreadable::HiddenControl);
             }
-            Self {
-                own: own_page(path, readings.iter().map(Vec::as_slice)),
-                readings: Readings::Several(readings),
-                methods,
-                query,
-                in_query,
-                work,
-                depth: Depth::Infinity,
-                others: None,
-            }
+            Readings::Several(readings)
         };
-        Ok(request)
+        let own = match &readings {
+            Readings::Plain(plain) => own_page(path, [&**plain]),
+            Readings::Several(readings) => own_page(path, readings.iter().map(Vec::as_slice)),
+        };
+        let depth = Depth::Infinity;
+        Ok(Self { own, readings, methods, query, in_query, work, depth, others: None })
     }
 
     /// The same request where headers say how deep it reaches, and name `others`, targets in origin
