@@ -3,7 +3,6 @@
 //! This goes through the file as an operator reads it, from the top, and shares nothing with the
 //! index that decides but the conditions themselves; a test holds the two against each other.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -15,7 +14,7 @@ use super::guess::{About, Guess, Why};
 use super::judged::Governor;
 use super::method::is_standard;
 use super::named::reach_at;
-use super::pattern::{Case, Pattern, fold};
+use super::pattern::{Case, Pattern};
 use super::query::Query;
 use super::reach::{Reach, Role, also_as};
 use super::request::{Request, Shown};
@@ -136,8 +135,7 @@ impl Policy {
                     }
                     for path in target.paths_in_query() {
                         let case = self.case_of_guesses();
-                        let folded = if case == Case::Folded { fold(path) } else { None };
-                        let path = Cow::Borrowed(folded.as_deref().unwrap_or(path));
+                        let path = self.cased_for_guesses(path);
                         let guess = Guess { path, why: Why::Query, about: About::Names };
                         self.explain_guess(&guess, (b"/", None), case, on, &says, &mut governed);
                     }
@@ -217,8 +215,7 @@ impl Policy {
         governed: &mut Vec<(Governed, Requirement)>,
     ) {
         let case = self.case_of_guesses();
-        let folded = if case == Case::Folded { fold(path) } else { None };
-        let path = folded.as_deref().unwrap_or(path);
+        let path = &*self.cased_for_guesses(path);
         let reading = self.try_rules(path, case, on.0, on.1).by;
         for guess in self.guesses(path, &mut Work::default()) {
             self.explain_guess(&guess, (path, reading), case, on, says, governed);

@@ -1,13 +1,12 @@
 //! What a request must meet, joined from one reading of its path after the other.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use smallvec::SmallVec;
 
 use super::guess::{self, About, Guess, Why};
 use super::index::{Found, Index};
-use super::pattern::{Case, fold};
+use super::pattern::Case;
 use super::query::Query;
 use super::reach::Reach;
 use super::rules::{Fit, Look, Policy};
@@ -138,15 +137,13 @@ impl<'a> Judged<'a> {
         if self.work.is_spent() {
             return;
         }
-        let folds = self.policy.case_of_guesses() == Case::Folded;
         let case = self.index.case(self.policy.case_of_guesses());
         let (tree, scripts) = (self.index.tree(case), &self.policy.options().scripts);
         self.work.spend(path.len() / 2);
         if !tree.names_files() && guess::is_plain(path, scripts) {
             return;
         }
-        let folded = if folds { fold(path) } else { None };
-        let path = folded.as_deref().unwrap_or(path);
+        let path = &*self.policy.cased_for_guesses(path);
         let guesses = guess::of(path, self.policy.case_of_guesses(), tree, scripts, &mut self.work);
         if guesses.is_empty() {
             return;
@@ -162,10 +159,8 @@ impl<'a> Judged<'a> {
 
     /// Joins what a path is asked that may stand in the query, read in this way.
     pub(super) fn in_query(&mut self, path: &[u8]) {
-        let folds = self.policy.case_of_guesses() == Case::Folded;
         let case = self.index.case(self.policy.case_of_guesses());
-        let folded = if folds { fold(path) } else { None };
-        let path = Cow::Borrowed(folded.as_deref().unwrap_or(path));
+        let path = self.policy.cased_for_guesses(path);
         self.guess(&Guess { path, why: Why::Query, about: About::Names }, case, (b"/", &[]));
     }
 

@@ -4,6 +4,7 @@
 //! to that. Every reading of a request is governed so, and the request must meet what all of them
 //! ask together.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -344,6 +345,12 @@ impl Policy {
         let case = self.case_of_guesses();
         let tree = self.enforced.tree(self.enforced.case(case));
         guess::of(path, case, tree, &self.options.scripts, work)
+    }
+
+    /// `path` in the letter case in which guesses are made.
+    pub(super) fn cased_for_guesses<'p>(&self, path: &'p [u8]) -> Cow<'p, [u8]> {
+        let folded = if self.case_of_guesses() == Case::Folded { fold(path) } else { None };
+        folded.map_or(Cow::Borrowed(path), Cow::Owned)
     }
 
     /// In which letter case guesses are made: the one that takes more.
