@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use smallvec::SmallVec;
 
 use super::guess;
-use super::pattern::{Case, Pattern, Segment, split};
+use super::pattern::{Case, Pattern, Segment};
 use super::short_name;
 use super::work::Work;
 
@@ -107,12 +107,8 @@ impl Tree {
         let mut found = Ends::new();
         let mut states = States::new();
         self.reach(0, &mut states, &mut found);
-        let mut rest = Some(path.strip_prefix(b"/").unwrap_or(path));
-        while let Some(path) = rest {
-            let (segment, after) = split(path);
-            work.spend(STEP + segment.len() / 8);
+        for segment in segments(path.strip_prefix(b"/").unwrap_or(path)) {
             states = self.step(&states, segment, &mut found, work);
-            rest = after;
             if states.is_empty() || work.is_spent() {
                 break;
             }
@@ -129,14 +125,11 @@ impl Tree {
     /// none may be among them. `literally`: only those that go on with a literal segment of their own.
     pub(super) fn below(&self, path: &[u8], literally: bool, work: &mut Work) -> Ends {
         let slashes = path.iter().rev().take_while(|byte| **byte == b'/').count();
-        let mut rest = path[..path.len() - slashes].strip_prefix(b"/");
+        let path = path[..path.len() - slashes].strip_prefix(b"/");
         let (mut states, mut passed) = (States::new(), Ends::new());
         self.reach(0, &mut states, &mut passed);
-        while let Some(path) = rest {
-            let (segment, after) = split(path);
-            work.spend(STEP + segment.len() / 8);
+        for segment in path.into_iter().flat_map(segments) {
             states = self.step(&states, segment, &mut passed, work);
-            rest = after;
         }
         let mut found = Ends::new();
         let mut open: Vec<u32> = Vec::new();
@@ -182,11 +175,11 @@ impl Tree {
         // any name is not looked for further up.
         let mut named = self.node(0);
         let mut start = 1;
-        while start < path.len() && !states.is_empty() && !work.is_spent() {
-            let end = path[start..].iter().position(|byte| *byte == b'/');
-            let end = end.map_or(path.len(), |at| start + at);
-            let segment = &path[start..end];
-            work.spend(STEP + segment.len() / 8);
+        for segment in segments(path.get(start..).unwrap_or_default()) {
+            if start >= path.len() || states.is_empty() || work.is_spent() {
+                break;
+            }
+            let end = start + segment.len();
             let mut add = |likeness, start, literal| {
                 let is_inserted = matches!(likeness, Likeness::IndexFile | Likeness::OmittedScript);
                 let end = if is_inserted { start } else { end };
@@ -239,6 +232,7 @@ impl Tree {
 
     /// Where `states` come to by one more segment.
     fn step(&self, states: &[u32], segment: &[u8], found: &mut Ends, work: &mut Work) -> States {
+        work.spend(STEP + segment.len() / 8);
         let mut next = States::new();
         for (at, node) in self.nodes_of(states) {
             work.spend(
@@ -281,6 +275,10 @@ impl Tree {
     fn node(&self, at: u32) -> Option<&Node> {
         self.nodes.get(at as usize)
     }
+}
+
+fn segments(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    path.split(|byte| *byte == b'/')
 }
 
 impl Node {
