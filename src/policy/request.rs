@@ -40,7 +40,7 @@ pub struct Request {
     query: Option<Query>,
     /// The readings of the path that begins the query, if it begins as one does.
     in_query: Option<Box<[Vec<u8>]>>,
-    /// What it took to read it.
+    /// What it took to read it, and the other targets.
     work: Work,
     /// How deep below its path it reaches, if its method does.
     depth: Depth,
@@ -130,7 +130,11 @@ impl Request {
             Ok((*role, Self { methods: self.methods.clone(), ..other }))
         });
         let read: Box<[(Role, Self)]> = read.collect::<Result<_, _>>()?;
-        Ok(Self { depth, others: (!read.is_empty()).then_some(read), ..self })
+        let mut work = self.work;
+        for (_, other) in &read {
+            work.spend(other.work.spent() as usize);
+        }
+        Ok(Self { work, depth, others: (!read.is_empty()).then_some(read), ..self })
     }
 
     /// The request itself, and what it is to each other target that it names.
@@ -193,11 +197,7 @@ impl Request {
 
     /// What it took to read it, and the other targets that it names.
     pub(super) fn work(&self) -> Work {
-        let mut work = self.work.clone();
-        for (_, other) in self.others.iter().flat_map(|others| others.iter()) {
-            work.spend(other.work.spent() as usize);
-        }
-        work
+        self.work.clone()
     }
 
     /// Whether all of these parameters were sent, letter case and all, in any way of reading them.
