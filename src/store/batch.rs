@@ -1,6 +1,6 @@
 //! Batches: what must be so, and what follows if it is.
 
-use super::records::{Change, Kind, Record, Version};
+use super::record::{Change, Kind, Record, Version};
 use crate::domain::time::Timestamp;
 
 /// What must lie under a key for a batch to be carried out.

@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::TryRecvError;
 
-use super::records::{Change, Kind};
+use super::record::{Change, Kind};
 use crate::domain::secret::TokenHash;
 use crate::domain::session::Session;
 use crate::domain::stay::{Stay, StayId};
@@ -274,7 +274,7 @@ mod tests {
     use crate::domain::assurance::Proofs;
     use crate::domain::device::Seen;
     use crate::domain::time::Timestamp;
-    use crate::store::records::Version;
+    use crate::store::record::Version;
 
     const VISIT: [u8; 32] = [7; 32];
     const NOW: Timestamp = Timestamp::from_secs(1);

@@ -6,7 +6,7 @@ use rustc_hash::FxHashSet;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::TryRecvError;
 
-use super::records::{Change, Kind};
+use super::record::{Change, Kind};
 use crate::domain::stay::StayId;
 use crate::domain::user::UserId;
 
@@ -73,7 +73,7 @@ mod tests {
     use tokio::sync::broadcast;
 
     use super::*;
-    use crate::store::records::Version;
+    use crate::store::record::Version;
 
     fn change(kind: Kind, id: u8) -> Arc<Change> {
         Arc::new(Change { version: Version::of_commit(1), touched: vec![(kind, vec![id; 16])] })

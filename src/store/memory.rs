@@ -8,10 +8,9 @@ use async_trait::async_trait;
 use tokio::sync::broadcast;
 
 use super::batch::{Batch, Outcome, Then};
-use super::records::{
-    CHANGES_KEPT, Change, Entry, KeyRange, Kind, Record, Records, SWEEP_AT_MOST, Unavailable,
-    Version,
-};
+use super::record::{CHANGES_KEPT, Change, Entry, KeyRange, Kind, Record, SWEEP_AT_MOST, Version};
+use super::records::Records;
+use super::unavailable::Unavailable;
 use crate::domain::time::Timestamp;
 
 /// Keeps records for as long as it lives. Durable in so far as it does not outlive its promises.

@@ -14,7 +14,8 @@ use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
 use rand_core::CryptoRng;
 
 use super::keys::{KeyId, Keys};
-use super::records::{Kind, Unavailable};
+use super::record::Kind;
+use super::unavailable::Unavailable;
 use crate::domain::secret::Secret;
 
 const FORMAT: u8 = 1;

@@ -9,7 +9,7 @@ use doorward::domain::event::{Event, What, Whom};
 use doorward::domain::name::Login;
 use doorward::identity::Place;
 use doorward::store::memory::Memory;
-use doorward::store::records::KeyRange;
+use doorward::store::record::KeyRange;
 use doorward::store::{Kind, Records, Target};
 use http::StatusCode;
 use http::header::RETRY_AFTER;

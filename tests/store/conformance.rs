@@ -7,7 +7,7 @@ use std::sync::Arc;
 use doorward::domain::time::Timestamp;
 use doorward::store::batch::{Step, Then};
 use doorward::store::memory::Memory;
-use doorward::store::records::{KeyRange, SWEEP_AT_MOST};
+use doorward::store::record::{KeyRange, SWEEP_AT_MOST};
 use doorward::store::redb::{Options, Redb};
 use doorward::store::{Batch, Expect, Kind, Outcome, Record, Records, Version};
 use proptest::prelude::*;

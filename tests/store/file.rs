@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::{io, thread};
 
 use doorward::domain::time::Timestamp;
-use doorward::store::records::{Entry, KeyRange};
+use doorward::store::record::{Entry, KeyRange};
 use doorward::store::redb::{OpenError, Options, Redb};
 use doorward::store::{Batch, Expect, Kind, Outcome, Records, Unavailable};
 use futures_util::future::poll_immediate;

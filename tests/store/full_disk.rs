@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use doorward::store::records::KeyRange;
+use doorward::store::record::KeyRange;
 use doorward::store::redb::{OpenError, Options, Redb};
 use doorward::store::{Batch, Expect, Kind, Outcome, Records};
 use redb::backends::FileBackend;

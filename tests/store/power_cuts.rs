@@ -1,6 +1,6 @@
 //! Two hundred power cuts: nothing acknowledged is lost, nothing else is half there.
 
-use doorward::store::records::KeyRange;
+use doorward::store::record::KeyRange;
 use doorward::store::redb::{Options, Redb};
 use doorward::store::{Batch, Expect, Kind, Outcome, Records, Unavailable, Version};
 use rand::rngs::StdRng;

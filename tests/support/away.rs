@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use doorward::domain::time::Timestamp;
-use doorward::store::records::{Change, Entry, KeyRange, Kind, Record, Records, Unavailable};
+use doorward::store::record::{Change, Entry, KeyRange, Kind, Record};
+use doorward::store::records::Records;
+use doorward::store::unavailable::Unavailable;
 use doorward::store::{Batch, Outcome};
 use tokio::sync::broadcast;
 

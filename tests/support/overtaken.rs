@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use doorward::domain::time::Timestamp;
-use doorward::store::records::{Change, Entry, KeyRange};
+use doorward::store::record::{Change, Entry, KeyRange};
 use doorward::store::{Batch, Kind, Outcome, Record, Records, Unavailable};
 use tokio::sync::broadcast;
 

@@ -7,7 +7,8 @@ use crate::domain::event::{Event, Whom};
 use crate::domain::time::Timestamp;
 use crate::domain::user::UserId;
 use crate::store::batch::{Batch, Expect, Outcome};
-use crate::store::records::{KeyRange, Kind, Unavailable};
+use crate::store::record::{KeyRange, Kind};
+use crate::store::unavailable::Unavailable;
 
 /// How long events are kept.
 const EVENTS_LAST: Duration = Duration::from_hours(90 * 24);

@@ -6,7 +6,8 @@ use crate::domain::digest::{Effort, Imported, Scheme};
 use crate::domain::password::PasswordHash;
 use crate::domain::user::User;
 use crate::store::batch::Batch;
-use crate::store::records::{Kind, Unavailable};
+use crate::store::record::Kind;
+use crate::store::unavailable::Unavailable;
 
 /// The setting that says so.
 const IMPORTED: &[u8] = b"imported-passwords";

@@ -7,10 +7,12 @@
 //! an older store is made harmless ([`rollback`]); the rest is housekeeping ([`upkeep`]).
 
 mod events;
+mod failures;
 mod imported;
 pub(super) mod names;
 pub(super) mod outbox;
 pub(super) mod people;
+pub(super) mod posted;
 mod rollback;
 mod stays;
 pub(super) mod update;
@@ -23,12 +25,16 @@ use std::sync::{Arc, OnceLock};
 use minicbor::{Decode, Encode};
 use tokio::sync::{Mutex, MutexGuard, Semaphore};
 
+use self::failures::{ABSENT, FailureCount};
+use self::posted::Posted;
 use super::batch::{Batch, Expect};
 use super::cache::{Cache, Snapshot, Visited};
 use super::changes::Changes;
 use super::keys::{Keys, NameKey};
-use super::records::{Change, KeyRange, Kind, Record, Records, Unavailable, Version};
+use super::record::{Change, KeyRange, Kind, Record, Version};
+use super::records::Records;
 use super::sealing::Sealer;
+use super::unavailable::Unavailable;
 use crate::domain::chance::Chance;
 use crate::domain::digest::Imported;
 use crate::domain::event::Event;
@@ -64,7 +70,7 @@ pub struct Store {
     decoy: Record,
     /// How many failures are remembered, and whether it is time to count them.
     attempts_at_most: usize,
-    crowd: names::Crowd,
+    failures: FailureCount,
 }
 
 const LINES: usize = 64;
@@ -101,13 +107,13 @@ impl Store {
         let cache = Cache::new(records.watch());
         let sealer = Sealer::new(keys);
         let decoy = minicbor::to_vec(UserId::from([0; 16])).unwrap_or_default();
-        let decoy = chance.draw(|rng| sealer.seal(rng, Kind::Name, &names::DECOY, &decoy));
+        let decoy = chance.draw(|rng| sealer.seal(rng, Kind::Name, &ABSENT, &decoy));
         Self {
             records,
             sealer,
             decoy: Self::decoy(decoy.unwrap_or_default()),
-            attempts_at_most: names::attempts_at_most(),
-            crowd: names::Crowd::unknown(),
+            attempts_at_most: failures::AT_MOST,
+            failures: FailureCount::unknown(),
             names: keys.name().clone(),
             chance,
             cache,
@@ -332,7 +338,7 @@ impl Quiet for () {}
 impl Quiet for Failures {}
 impl Quiet for Imported {}
 impl Quiet for Link {}
-impl Quiet for outbox::Posted {}
+impl Quiet for Posted {}
 impl Quiet for Session {}
 impl Quiet for Stay {}
 impl Quiet for Ticket {}

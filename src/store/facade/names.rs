@@ -5,19 +5,17 @@
 //! a try takes nor what is forgotten in a flood tells who is a user.
 
 use std::hint::black_box;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
+use super::failures::ABSENT;
 use super::{Store, TRIES, expect};
 use crate::domain::event::Whom;
 use crate::domain::lockout::Failures;
 use crate::domain::name::Login;
 use crate::domain::user::UserId;
 use crate::store::batch::{Batch, Expect};
-use crate::store::records::{KeyRange, Kind, Record, SWEEP_AT_MOST, Unavailable, Version};
-
-/// How many failures of people and names are remembered. At thirty guesses a second, which is what a
-/// thread hashes, a flood takes over two hours to have one forgotten that is older than itself.
-const ATTEMPTS_AT_MOST: usize = 250_000;
+use crate::store::record::{KeyRange, Kind, Record, SWEEP_AT_MOST, Version};
+use crate::store::unavailable::Unavailable;
 
 /// At whom or what somebody guesses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,20 +34,6 @@ impl NobodysName {
     /// Who this is, in events.
     pub fn whom(&self) -> Whom {
         Whom::Nobody(u64::from_be_bytes(std::array::from_fn(|i| self.0[i])))
-    }
-}
-
-/// Counts the records of failures that came since the last look at all of them.
-#[derive(Debug)]
-pub(super) struct Crowd {
-    new: AtomicUsize,
-    look_at: AtomicUsize,
-}
-
-impl Crowd {
-    /// How many there are is not known: the first sweep looks.
-    pub(super) const fn unknown() -> Self {
-        Self { new: AtomicUsize::new(0), look_at: AtomicUsize::new(0) }
     }
 }
 
@@ -75,7 +59,7 @@ impl Store {
         if let Some(record) = self.records.get(Kind::Name, &key).await? {
             return Ok(Target::User(self.open(Kind::Name, &key, &record)?));
         }
-        black_box(self.open::<UserId>(Kind::Name, &DECOY, &self.decoy)?);
+        black_box(self.open::<UserId>(Kind::Name, &ABSENT, &self.decoy)?);
         Ok(Target::Nobody(NobodysName(key)))
     }
 
@@ -136,7 +120,7 @@ impl Store {
             return Ok(batch.delete(Kind::Attempts, *key, expect(before)));
         };
         if before.is_none() {
-            self.crowd.new.fetch_add(1, Ordering::Relaxed);
+            self.failures.new.fetch_add(1, Ordering::Relaxed);
         }
         self.put(batch, Kind::Attempts, key, expect(before), Some(over), failures)
     }
@@ -145,8 +129,8 @@ impl Store {
     /// first. So a flood of names, each tried once, ends nobody's wait.
     pub(super) async fn forget_attempts(&self) -> Result<usize, Unavailable> {
         const PAGE: usize = 1_000;
-        let new = self.crowd.new.load(Ordering::Relaxed);
-        if new < self.crowd.look_at.load(Ordering::Relaxed) {
+        let new = self.failures.new.load(Ordering::Relaxed);
+        if new < self.failures.look_at.load(Ordering::Relaxed) {
             return Ok(0);
         }
         let (mut range, mut all) = (KeyRange::all(), Vec::new());
@@ -170,16 +154,8 @@ impl Store {
             self.records.commit(some.iter().fold(Batch::new(), forget)).await?;
         }
         let room = self.attempts_at_most.saturating_sub(all.len());
-        self.crowd.new.fetch_sub(new, Ordering::Relaxed);
-        self.crowd.look_at.store(room.max(self.attempts_at_most / 20), Ordering::Relaxed);
+        self.failures.new.fetch_sub(new, Ordering::Relaxed);
+        self.failures.look_at.store(room.max(self.attempts_at_most / 20), Ordering::Relaxed);
         Ok(surplus)
     }
 }
-
-/// As many as a store remembers unless a test wants fewer.
-pub(super) const fn attempts_at_most() -> usize {
-    ATTEMPTS_AT_MOST
-}
-
-/// The key under which nothing lies.
-pub(super) const DECOY: [u8; 32] = [0; 32];

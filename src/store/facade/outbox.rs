@@ -8,29 +8,16 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use minicbor::bytes::ByteArray;
-use minicbor::{Decode, Encode};
 
 use super::Store;
+use super::posted::Posted;
 use crate::domain::event::Event;
 use crate::domain::letter::Letter;
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::store::batch::{Batch, Expect};
-use crate::store::records::{KeyRange, Kind, Unavailable, Version};
-
-/// A letter that waits.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct Posted {
-    /// The letter.
-    #[n(0)]
-    pub letter: Letter,
-    /// Names it, the same however often it is tried.
-    #[n(1)]
-    pub id: ByteArray<16>,
-    /// How often it was tried.
-    #[n(2)]
-    pub tries: u32,
-}
+use crate::store::record::{KeyRange, Kind, Version};
+use crate::store::unavailable::Unavailable;
 
 /// A letter that waits, and where it lies.
 #[derive(Clone, Debug)]

@@ -6,7 +6,8 @@ use crate::domain::link::Link;
 use crate::domain::secret::TokenHash;
 use crate::domain::user::{User, UserId};
 use crate::store::batch::{Batch, Expect};
-use crate::store::records::{Kind, Unavailable};
+use crate::store::record::Kind;
+use crate::store::unavailable::Unavailable;
 
 /// What became of adding a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

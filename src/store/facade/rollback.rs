@@ -5,7 +5,8 @@ use crate::domain::factor::totp::Skew;
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::store::batch::{Batch, Expect};
-use crate::store::records::{KeyRange, Kind, Unavailable};
+use crate::store::record::{KeyRange, Kind};
+use crate::store::unavailable::Unavailable;
 
 /// What may have been used up, revoked or ended since the store was as it is now. Messages that wait
 /// were most likely sent.
@@ -53,7 +54,7 @@ impl Store {
             if page.is_empty() {
                 return Ok(());
             }
-            let delete = |batch: Batch, entry: crate::store::records::Entry| {
+            let delete = |batch: Batch, entry: crate::store::record::Entry| {
                 batch.delete(kind, entry.key, Expect::Any)
             };
             let batch = page.into_iter().fold(Batch::new(), delete);

@@ -5,7 +5,8 @@ use crate::domain::stay::{Stay, StayId};
 use crate::domain::time::Timestamp;
 use crate::domain::user::UserId;
 use crate::store::batch::{Batch, Expect};
-use crate::store::records::{KeyRange, Kind, Unavailable};
+use crate::store::record::{KeyRange, Kind};
+use crate::store::unavailable::Unavailable;
 
 impl Store {
     /// The stays of `user`, at most `limit`, in no order that means anything; whether they are still

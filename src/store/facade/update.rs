@@ -17,7 +17,8 @@ use crate::domain::ticket::Ticket;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{User, UserId};
 use crate::store::batch::{Batch, Expect};
-use crate::store::records::{Kind, Unavailable};
+use crate::store::record::Kind;
+use crate::store::unavailable::Unavailable;
 
 /// What a decision is about.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,8 @@ use super::Store;
 use crate::domain::demand::Since;
 use crate::domain::time::Timestamp;
 use crate::store::batch::{Batch, Expect};
-use crate::store::records::{KeyRange, Kind, Unavailable};
+use crate::store::record::{KeyRange, Kind};
+use crate::store::unavailable::Unavailable;
 
 /// The setting that says how late it was when it was last noted.
 const TIME_SEEN: &[u8] = b"time-seen";

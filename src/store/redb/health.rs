@@ -9,18 +9,17 @@
 //! call after one, so the store is in *trouble* until the writer has opened the file again and has
 //! written to it ([`recovery`](super::recovery)).
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, MutexGuard, RwLock};
-use redb::{Database, DatabaseError, Error};
+use redb::{Database, Error};
 use tokio::sync::broadcast;
 
+use super::error::{tells_of_damage, unpanicked};
 use super::picture::Shared;
-use super::tells_of_damage;
-use crate::store::records::{CHANGES_KEPT, Change, Unavailable};
+use crate::store::record::{CHANGES_KEPT, Change};
+use crate::store::unavailable::Unavailable;
 
 type Sender = broadcast::Sender<Arc<Change>>;
 
@@ -219,31 +218,6 @@ fn is_damage(error: &Error) -> bool {
         Error::Io(error) => tells_of_damage(error),
         _ => false,
     }
-}
-
-/// Opens the database, or says what is wrong with its file, even if that is found by a panic.
-pub(super) fn opened<T>(
-    open: impl FnOnce() -> Result<T, DatabaseError>,
-) -> Result<T, super::OpenError> {
-    match unpanicked(open) {
-        Ok(opened) => Ok(opened?),
-        Err(panicked) => Err(super::OpenError::Damaged(panicked.into())),
-    }
-}
-
-/// redb met what it had thought impossible.
-#[derive(Debug, thiserror::Error)]
-#[error("its pages contradict each other: {0}")]
-struct Panicked(String);
-
-/// What is behind a panic may be in any state: whoever catches one asks it nothing more.
-fn unpanicked<T>(deed: impl FnOnce() -> T) -> Result<T, Panicked> {
-    catch_unwind(AssertUnwindSafe(deed)).map_err(|panic| Panicked(words_of(&*panic)))
-}
-
-fn words_of(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
 }
 
 #[cfg(test)]

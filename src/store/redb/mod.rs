@@ -4,10 +4,13 @@
 //! carries out everything that waits in a single transaction: a durable commit costs two waits
 //! for the disk, and many can share them. The file belongs to one process at a time.
 
+mod database;
 mod disk;
+mod error;
 mod health;
 mod picture;
 mod recovery;
+mod tables;
 mod writer;
 
 use std::fs::{self, File, OpenOptions};
@@ -17,86 +20,32 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use redb::backends::FileBackend;
-use redb::{
-    Database, DatabaseError, ReadableDatabase, RepairSession, StorageBackend, StorageError,
-    TableDefinition,
-};
+use redb::{Database, ReadableDatabase, StorageBackend};
 use tokio::sync::broadcast;
 
+pub use self::database::Options;
+use self::database::open_database;
 use self::disk::OnDisk;
-use self::health::{Health, opened};
+pub use self::error::OpenError;
+use self::health::Health;
 use self::picture::{Picture, Shared};
+use self::tables::{KNOWN_FORMAT, RECORDS, commits_of, format_of, lay_out};
 use self::writer::{Task, Writer};
 use super::batch::{Batch, Outcome};
 use super::directory::sync_directory;
-use super::records::{Change, Entry, KeyRange, Kind, Record, Records, Unavailable, Version};
+use super::record::{Change, Entry, KeyRange, Kind, Record, Version};
+use super::records::Records;
+use super::unavailable::Unavailable;
 use crate::domain::time::Timestamp;
-
-/// The tag of a kind, and a key.
-type Place = (u8, &'static [u8]);
-/// Version, expiry in milliseconds, body.
-type Stored = (u64, Option<u64>, &'static [u8]);
-/// Expiry in milliseconds, and whose it is.
-type Due = (u64, u8, &'static [u8]);
-
-const RECORDS: TableDefinition<Place, Stored> = TableDefinition::new("records");
-/// Every record that expires, in the order in which they do.
-const EXPIRIES: TableDefinition<Due, ()> = TableDefinition::new("expiries");
-/// What the store knows about itself: [`FORMAT`] and [`COMMITS`].
-const FACTS: TableDefinition<&str, u64> = TableDefinition::new("facts");
-/// How the tables are to be read.
-const FORMAT: &str = "format";
-/// The number of the last commit.
-const COMMITS: &str = "commits";
-
-const KNOWN_FORMAT: u64 = 1;
 
 /// Keeps records in a redb file. Dropping it closes the file.
 #[derive(Debug)]
 pub struct Redb {
     writer: Writer,
     health: Arc<Health>,
-}
-
-/// How a file is kept open.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// How much of the file is kept in memory at most, in bytes.
-    pub cache: usize,
-    /// How long to wait at least until a file that could not be written is tried again; the wait
-    /// doubles up to sixteen times as long.
-    pub pause: Duration,
-}
-
-impl Default for Options {
-    /// 16 MiB: the inner pages of a million records. The rest the system keeps for us as it sees fit.
-    fn default() -> Self {
-        Self { cache: 16 << 20, pause: Duration::from_millis(250) }
-    }
-}
-
-/// Why a store was not opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// A process has it open, perhaps this one.
-    #[error("the store is open already; a store belongs to one running doorward at a time")]
-    Locked,
-    /// It is no store, or what holds it together is broken.
-    #[error("the store is damaged, or no store of doorward's; restore it from a backup")]
-    Damaged(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// It was written by a version of doorward that this one does not know.
-    #[error("the store has format {found}; this doorward reads format {KNOWN_FORMAT}")]
-    Format {
-        /// The format it has.
-        found: u64,
-    },
-    /// The system did not let us.
-    #[error("the store cannot be opened")]
-    Io(#[from] io::Error),
 }
 
 impl Redb {
@@ -131,7 +80,7 @@ impl Redb {
         let health = Arc::new(Health::of(file.clone()));
         let database = open_database(&file, options)?;
         if fresh {
-            writer::lay_out(&database)?;
+            lay_out(&database).map_err(io::Error::other)?;
         } else {
             // Until it is verified; if it is refused below, not even its closing writes to it.
             file.guard(true);
@@ -220,18 +169,6 @@ impl Redb {
     }
 }
 
-/// Opens the database in `file`, or creates it there if it holds nothing at all.
-fn open_database(file: &Shared, options: Options) -> Result<Database, OpenError> {
-    opened(|| {
-        Database::builder()
-            .set_cache_size(options.cache)
-            // No crash makes that necessary (see above). Where damage does, redb would go back to
-            // the commit before, and write to what nobody has verified.
-            .set_repair_callback(RepairSession::abort)
-            .create_with_backend(file.clone())
-    })
-}
-
 fn read_one(database: &Database, kind: Kind, key: &[u8]) -> Result<Option<Record>, redb::Error> {
     let table = database.begin_read()?.open_table(RECORDS)?;
     Ok(table.get((kind.tag(), key))?.map(|found| record(found.value())))
@@ -306,38 +243,6 @@ fn record((version, expires, body): (u64, Option<u64>, &[u8])) -> Record {
     }
 }
 
-fn commits_of(database: &Database) -> Result<u64, redb::Error> {
-    let facts = database.begin_read()?.open_table(FACTS)?;
-    Ok(facts.get(COMMITS)?.map_or(0, |found| found.value()))
-}
-
-fn format_of(database: &Database) -> Result<Option<u64>, redb::Error> {
-    let facts = database.begin_read()?.open_table(FACTS)?;
-    Ok(facts.get(FORMAT)?.map(|found| found.value()))
-}
-
 fn private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
-}
-
-impl From<DatabaseError> for OpenError {
-    fn from(error: DatabaseError) -> Self {
-        match error {
-            DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
-                Self::Locked
-            }
-            DatabaseError::Storage(StorageError::Io(error)) if !tells_of_damage(&error) => {
-                Self::Io(error)
-            }
-            DatabaseError::Storage(StorageError::PreviousIo) => {
-                Self::Io(io::Error::other("an earlier operation of the file has failed"))
-            }
-            error => Self::Damaged(error.into()),
-        }
-    }
-}
-
-/// The file could be read, and was not what it should be.
-fn tells_of_damage(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
 }

@@ -15,9 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::{BackendError, Database, StorageBackend};
 
-use super::OpenError;
 use super::disk::OnDisk;
-use super::health::opened;
+use super::error::{OpenError, opened};
 
 const BLOCK: usize = 4096;
 

@@ -10,10 +10,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use super::database::{Options, open_database};
+use super::error::OpenError;
 use super::health::Health;
 use super::picture::Picture;
-use super::{OpenError, Options, open_database, writer};
-use crate::store::records::Unavailable;
+use super::tables::try_out;
+use crate::store::unavailable::Unavailable;
 
 /// Tries until the store can be written, is found to be damaged, or the writer is `called_off`.
 /// `meanwhile` is called before each pause.
@@ -53,7 +55,7 @@ fn attempt(
     }
     let picture = Picture::of(health.file().clone(), Arc::clone(called_off))?;
     verify(picture, health, called_off)?;
-    health.careful("its file cannot be written", writer::try_out)?;
+    health.careful("its file cannot be written", try_out)?;
     Ok(())
 }
 

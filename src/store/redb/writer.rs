@@ -10,16 +10,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
-use redb::{Database, Durability, ReadableTable, Table, WriteTransaction};
+use redb::{Database, ReadableTable, Table, WriteTransaction};
 use tokio::sync::{mpsc, oneshot};
 
+use super::database::Options;
 use super::health::Health;
 use super::picture::Picture;
 use super::recovery::{recover, verify};
-use super::{COMMITS, Due, EXPIRIES, FACTS, FORMAT, KNOWN_FORMAT, Options, Place, RECORDS, Stored};
+use super::tables::{COMMITS, Due, EXPIRIES, FACTS, Place, RECORDS, Stored, begin};
 use crate::domain::time::Timestamp;
 use crate::store::batch::{Batch, Expect, Then};
-use crate::store::records::{Change, Kind, SWEEP_AT_MOST, Unavailable, Version};
+use crate::store::record::{Change, Kind, SWEEP_AT_MOST, Version};
+use crate::store::unavailable::Unavailable;
 
 /// How many tasks share one transaction at most.
 const GROUP_AT_MOST: usize = 256;
@@ -189,19 +191,6 @@ fn in_doubt(health: &Health, tasks: &[Task]) {
     }
 }
 
-/// Commits something that changes no record.
-pub(super) fn try_out(database: &Database) -> Result<(), redb::Error> {
-    let transaction = begin(database)?;
-    let mut facts = transaction.open_table(FACTS)?;
-    let times = facts.get(RECOVERIES)?.map_or(0, |found| found.value());
-    facts.insert(RECOVERIES, times.saturating_add(1))?;
-    drop(facts);
-    Ok(transaction.commit()?)
-}
-
-/// How often the file was used again after it could not be written.
-const RECOVERIES: &str = "recoveries";
-
 /// Carries out all tasks in one transaction, which is on disk when this returns.
 fn carry_out(database: &Database, tasks: &[Task]) -> Result<Vec<Changed>, redb::Error> {
     let transaction = begin(database)?;
@@ -225,27 +214,6 @@ fn carry_out(database: &Database, tasks: &[Task]) -> Result<Vec<Changed>, redb::
         transaction.abort()?;
     }
     Ok(changed)
-}
-
-/// Makes the tables of a new store.
-pub(super) fn lay_out(database: &Database) -> Result<(), super::OpenError> {
-    let lay = || -> Result<(), redb::Error> {
-        let transaction = begin(database)?;
-        let mut tables = Tables::open(&transaction)?;
-        tables.facts.insert(FORMAT, KNOWN_FORMAT)?;
-        drop(tables);
-        Ok(transaction.commit()?)
-    };
-    lay().map_err(|error| io::Error::other(error).into())
-}
-
-fn begin(database: &Database) -> Result<WriteTransaction, redb::Error> {
-    let mut transaction = database.begin_write()?;
-    transaction.set_durability(Durability::Immediate)?;
-    // With it, commits have two phases: what a crash leaves of a transaction is all or nothing
-    // whatever the order in which the disk wrote its pages.
-    transaction.set_quick_repair(true);
-    Ok(transaction)
 }
 
 struct Tables<'txn> {

@@ -1,0 +1,74 @@
+//! Why a store could not be opened, and which errors tell of damage.
+
+use std::any::Any;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use redb::{DatabaseError, StorageError};
+
+use super::tables::KNOWN_FORMAT;
+
+/// Why a store was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A process has it open, perhaps this one.
+    #[error("the store is open already; a store belongs to one running doorward at a time")]
+    Locked,
+    /// It is no store, or what holds it together is broken.
+    #[error("the store is damaged, or no store of doorward's; restore it from a backup")]
+    Damaged(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It was written by a version of doorward that this one does not know.
+    #[error("the store has format {found}; this doorward reads format {KNOWN_FORMAT}")]
+    Format {
+        /// The format it has.
+        found: u64,
+    },
+    /// The system did not let us.
+    #[error("the store cannot be opened")]
+    Io(#[from] io::Error),
+}
+
+impl From<DatabaseError> for OpenError {
+    fn from(error: DatabaseError) -> Self {
+        match error {
+            DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
+                Self::Locked
+            }
+            DatabaseError::Storage(StorageError::Io(error)) if !tells_of_damage(&error) => {
+                Self::Io(error)
+            }
+            DatabaseError::Storage(StorageError::PreviousIo) => {
+                Self::Io(io::Error::other("an earlier operation of the file has failed"))
+            }
+            error => Self::Damaged(error.into()),
+        }
+    }
+}
+
+/// The file could be read, and was not what it should be.
+pub(super) fn tells_of_damage(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
+}
+
+/// Opens the database, or says what is wrong with its file, even if that is found by a panic.
+pub(super) fn opened<T>(open: impl FnOnce() -> Result<T, DatabaseError>) -> Result<T, OpenError> {
+    match unpanicked(open) {
+        Ok(opened) => Ok(opened?),
+        Err(panicked) => Err(OpenError::Damaged(panicked.into())),
+    }
+}
+
+/// redb met what it had thought impossible.
+#[derive(Debug, thiserror::Error)]
+#[error("its pages contradict each other: {0}")]
+pub(super) struct Panicked(String);
+
+/// What is behind a panic may be in any state: whoever catches one asks it nothing more.
+pub(super) fn unpanicked<T>(deed: impl FnOnce() -> T) -> Result<T, Panicked> {
+    catch_unwind(AssertUnwindSafe(deed)).map_err(|panic| Panicked(words_of(&*panic)))
+}
+
+fn words_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
+}
