@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use doorward::domain::event::What;
-use doorward::flow::offer::Offer;
+use doorward::flow::next::Offer;
 use doorward::web::assets;
 use doorward::web::pages::{
     Authenticator, Challenge, CodesLeft, Confirm, Demanded, Device, Form, Frame, Happened, Home,

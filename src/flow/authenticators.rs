@@ -1,9 +1,10 @@
 //! Further authenticators: another one beside those that are there, one in their place, and fewer.
 
 use super::admit::Visit;
-use super::env::{Caller, Env, Given};
+use super::caller::{Caller, Given};
+use super::env::Env;
 use super::set_up::waiting;
-use super::visits::{Fresh, go_on, go_on_alone, live_session};
+use super::visits::{Fresh, go_on, go_on_alone, in_session};
 use crate::domain::assurance::Proof;
 use crate::domain::event::What;
 use crate::domain::factor::totp;
@@ -62,16 +63,17 @@ pub async fn another_key(
     place: Place,
 ) -> Result<Option<totp::Key>, Unavailable> {
     let new = env.chance.draw(|rng| totp::Key::random(rng));
-    let reads = visit.reads();
-    let key = env
-        .store
-        .update(reads, |held| {
+    in_session(
+        env,
+        caller,
+        visit,
+        || None,
+        |held, session| {
             let there = held.user.has_second_factor() && held.user.frozen().is_none();
-            let session = live_session(env, caller, held).filter(|_| there)?;
-            Some(waiting(caller, held, session, place.becomes(), &new))
-        })
-        .await?;
-    Ok(key.flatten())
+            there.then(|| waiting(caller, held, session, place.becomes(), &new))
+        },
+    )
+    .await
 }
 
 /// Adds an authenticator by its first right code, called `name` if that is something.
@@ -88,12 +90,13 @@ pub async fn add(
 ) -> Result<Adding, Unavailable> {
     let fresh = Fresh::draw(env);
     let user = visit.session.user;
-    let reads = visit.reads();
     let skew = env.config.second_factor.skew;
-    let added = env
-        .store
-        .update(reads, |held| {
-            let Some(session) = live_session(env, caller, held) else { return Adding::Over };
+    in_session(
+        env,
+        caller,
+        visit,
+        || Adding::Over,
+        |held, session| {
             if held.user.frozen().is_some() {
                 return Adding::Off;
             }
@@ -130,9 +133,9 @@ pub async fn add(
                     go_on_alone(env, caller, held, session, &fresh)
                 }
             })
-        })
-        .await?;
-    Ok(added.unwrap_or(Adding::Over))
+        },
+    )
+    .await
 }
 
 /// What became of removing an authenticator.
@@ -158,19 +161,20 @@ pub async fn remove(
 ) -> Result<Removing, Unavailable> {
     let fresh = Fresh::draw(env);
     let user = visit.session.user;
-    let reads = visit.reads();
-    let removed = env
-        .store
-        .update(reads, |held| {
-            let Some(session) = live_session(env, caller, held) else { return Removing::Over };
+    in_session(
+        env,
+        caller,
+        visit,
+        || Removing::Over,
+        |held, session| {
             if !held.user.remove_authenticator(id) {
                 return Removing::Not;
             }
             held.tell(caller.event(user, What::AuthenticatorRemoved));
             Removing::Removed(go_on_alone(env, caller, held, session, &fresh))
-        })
-        .await?;
-    Ok(removed.unwrap_or(Removing::Over))
+        },
+    )
+    .await
 }
 
 /// Calls an authenticator so from now on. Says whether it was done: not where there is no such
@@ -186,17 +190,18 @@ pub async fn rename(
     name: &FactorName,
 ) -> Result<bool, Unavailable> {
     let user = visit.session.user;
-    let reads = visit.reads();
-    let renamed = env
-        .store
-        .update(reads, |held| {
-            let goes_on = live_session(env, caller, held).is_some();
-            let renamed = goes_on && held.user.rename_authenticator(id, name.clone());
+    in_session(
+        env,
+        caller,
+        visit,
+        || false,
+        |held, _| {
+            let renamed = held.user.rename_authenticator(id, name.clone());
             if renamed {
                 held.tell(caller.event(user, What::AuthenticatorRenamed));
             }
             renamed
-        })
-        .await?;
-    Ok(renamed.unwrap_or(false))
+        },
+    )
+    .await
 }

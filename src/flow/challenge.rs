@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::admit::Visit;
-use super::env::{Caller, Env, Given, Next};
-use super::visits::{Fresh, live_session, rise};
+use super::caller::{Caller, Given, Next};
+use super::env::Env;
+use super::visits::{Fresh, in_session, rise};
 use crate::domain::assurance::Proof;
 use crate::domain::device::BrowserId;
 use crate::domain::event::What;
@@ -38,12 +39,13 @@ pub async fn answer(
 ) -> Result<Challenge, Unavailable> {
     let fresh = Fresh::draw(env);
     let user = visit.session.user;
-    let reads = visit.reads();
     let skew = env.config.second_factor.skew;
-    let answered = env
-        .store
-        .update(reads, |held| {
-            let Some(session) = live_session(env, caller, held) else { return Challenge::Over };
+    in_session(
+        env,
+        caller,
+        visit,
+        || Challenge::Over,
+        |held, session| {
             let browser = caller.known_to(&held.user);
             let proof = match held.user.answer(answer, browser, skew, caller.now) {
                 Ok(proof) => proof,
@@ -56,9 +58,9 @@ pub async fn answer(
             let next = next(env, caller, &held.user, &session, proof);
             let given = rise(env, caller, held, &session, proof, trust_device, &fresh);
             Challenge::Proven(Given { next, ..given })
-        })
-        .await?;
-    Ok(answered.unwrap_or(Challenge::Over))
+        },
+    )
+    .await
 }
 
 /// Tells of an answer that was a failure, perhaps one too many.

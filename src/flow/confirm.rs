@@ -1,7 +1,8 @@
 //! Showing the password again, before a change to one's own protection.
 
 use super::admit::Visit;
-use super::env::{Caller, Env, Given, NoTurn, Turn};
+use super::caller::{Caller, Given};
+use super::env::{Env, NoTurn, Turn};
 use super::sign_in::{Charged, broken, charge};
 use super::visits::{Fresh, go_on, live_session};
 use crate::domain::assurance::Proof;

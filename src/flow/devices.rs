@@ -4,8 +4,9 @@
 //! a proof is looked at together with the device, and the device is gone.
 
 use super::admit::Visit;
-use super::env::{Caller, Env};
-use super::visits::live_session;
+use super::caller::Caller;
+use super::env::Env;
+use super::visits::in_session;
 use crate::domain::device::DeviceId;
 use crate::domain::event::What;
 use crate::store::Unavailable;
@@ -30,17 +31,19 @@ pub async fn revoke(
     device: DeviceId,
 ) -> Result<Revoked, Unavailable> {
     let user = visit.session.user;
-    let reads = visit.reads();
-    let revoked = env.store.update(reads, |held| {
-        if live_session(env, caller, held).is_none() {
-            return Revoked::Over;
-        }
-        if held.user.revoke_device(device) {
-            held.tell(caller.event(user, What::DeviceRevoked));
-        }
-        Revoked::Done
-    });
-    Ok(revoked.await?.unwrap_or(Revoked::Over))
+    in_session(
+        env,
+        caller,
+        visit,
+        || Revoked::Over,
+        |held, _| {
+            if held.user.revoke_device(device) {
+                held.tell(caller.event(user, What::DeviceRevoked));
+            }
+            Revoked::Done
+        },
+    )
+    .await
 }
 
 /// Trusts no device any longer.
@@ -49,15 +52,17 @@ pub async fn revoke(
 /// [`Unavailable`] if the store cannot be read or written; whether any is trusted is not known then.
 pub async fn revoke_all(env: &Env, caller: &Caller, visit: &Visit) -> Result<Revoked, Unavailable> {
     let user = visit.session.user;
-    let reads = visit.reads();
-    let revoked = env.store.update(reads, |held| {
-        if live_session(env, caller, held).is_none() {
-            return Revoked::Over;
-        }
-        if held.user.revoke_devices() > 0 {
-            held.tell(caller.event(user, What::DevicesRevoked));
-        }
-        Revoked::Done
-    });
-    Ok(revoked.await?.unwrap_or(Revoked::Over))
+    in_session(
+        env,
+        caller,
+        visit,
+        || Revoked::Over,
+        |held, _| {
+            if held.user.revoke_devices() > 0 {
+                held.tell(caller.event(user, What::DevicesRevoked));
+            }
+            Revoked::Done
+        },
+    )
+    .await
 }

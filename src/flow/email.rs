@@ -1,8 +1,9 @@
 //! Changing one's own e-mail address: a link goes to the new one, and only its use makes it so.
 
 use super::admit::Visit;
-use super::env::{Caller, Env};
-use super::visits::live_session;
+use super::caller::Caller;
+use super::env::Env;
+use super::visits::in_session;
 use crate::domain::event::What;
 use crate::domain::letter::{About, Letter};
 use crate::domain::link::Purpose;
@@ -48,12 +49,13 @@ pub async fn name_email(
     address: &Email,
 ) -> Result<Named, Unavailable> {
     let user = visit.session.user;
-    let reads = visit.reads();
     let token = env.chance.draw(Token::random);
-    let named = env
-        .store
-        .update(reads, |held| {
-            let Some(session) = live_session(env, caller, held) else { return Named::Over };
+    in_session(
+        env,
+        caller,
+        visit,
+        || Named::Over,
+        |held, session| {
             if asks_old_address(env, &held.user, &session, caller.now) {
                 return Named::OldAddressFirst;
             }
@@ -75,9 +77,9 @@ pub async fn name_email(
             });
             held.tell(caller.event(user, What::EmailAsked));
             Named::Now
-        })
-        .await?;
-    Ok(named.unwrap_or(Named::Over))
+        },
+    )
+    .await
 }
 
 /// What became of a link to verify an address.

@@ -1,8 +1,9 @@
 //! From the portal to another host: a ticket is given out there and taken here.
 
 use super::admit::Visit;
-use super::env::{Caller, Env, Given};
-use super::visits::{Fresh, live_session, live_stay, replace};
+use super::caller::{Caller, Given};
+use super::env::Env;
+use super::visits::{Fresh, in_session, live_stay, replace};
 use crate::domain::secret::Token;
 use crate::domain::session::Session;
 use crate::domain::ticket::{Ticket, digest};
@@ -37,11 +38,12 @@ pub async fn give_out(
     browser: [u8; 16],
 ) -> Result<Option<Token>, Unavailable> {
     let token = env.chance.draw(|rng| Token::random(rng));
-    let reads = visit.reads();
-    let given = env
-        .store
-        .update(reads, |held| {
-            let session = live_session(env, caller, held)?;
+    let given = in_session(
+        env,
+        caller,
+        visit,
+        || None,
+        |held, session| {
             let ticket = Ticket {
                 user: session.user,
                 stay: session.stay?,
@@ -53,9 +55,9 @@ pub async fn give_out(
             };
             held.give_out(token.hash(), ticket);
             Some(())
-        })
-        .await?;
-    Ok(given.flatten().map(|()| token))
+        },
+    );
+    Ok(given.await?.map(|()| token))
 }
 
 /// Takes a ticket on `host`: its session begins, with what was shown at the portal.

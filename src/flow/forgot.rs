@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use super::env::{Caller, Env};
+use super::caller::Caller;
+use super::env::Env;
 use crate::domain::event::What;
 use crate::domain::letter::{About, Letter};
 use crate::domain::name::Login;

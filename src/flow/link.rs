@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use super::env::{Caller, Env, Given, NoTurn, Turn};
+use super::caller::{Caller, Given};
+use super::env::{Env, NoTurn, Turn};
 use super::sign_in::broken;
 use super::visits::{Fresh, begin};
 use crate::domain::assurance::{Proof, Proofs};

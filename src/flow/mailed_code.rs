@@ -2,9 +2,10 @@
 //! they read that mailbox.
 
 use super::admit::Visit;
+use super::caller::{Caller, Given};
 use super::challenge::tell_refused;
-use super::env::{Caller, Env, Given};
-use super::visits::{Fresh, go_on, live_session};
+use super::env::Env;
+use super::visits::{Fresh, go_on, in_session};
 use crate::domain::assurance::Proof;
 use crate::domain::event::What;
 use crate::domain::factor::Rejection;
@@ -41,12 +42,13 @@ pub async fn send_code(
     what_for: WhatFor,
 ) -> Result<Sent, Unavailable> {
     let user = visit.session.user;
-    let reads = visit.reads();
     let (code, mailed) = env.chance.draw(|rng| MailedCode::random(rng, caller.now));
-    let sent = env
-        .store
-        .update(reads, |held| {
-            let Some(mut session) = live_session(env, caller, held) else { return Sent::Over };
+    in_session(
+        env,
+        caller,
+        visit,
+        || Sent::Over,
+        |held, mut session| {
             let lately = session.mailed.as_ref().map(MailedCode::again);
             if let Some(again) = lately.filter(|again| caller.now < *again) {
                 return Sent::Lately { again };
@@ -67,9 +69,9 @@ pub async fn send_code(
             held.session = Some(session);
             held.tell(caller.event(user, What::CodeMailed));
             Sent::Now
-        })
-        .await?;
-    Ok(sent.unwrap_or(Sent::Over))
+        },
+    )
+    .await
 }
 
 /// What became of showing a code.
@@ -95,12 +97,13 @@ pub async fn show_code(
     code: &Code,
 ) -> Result<Shown, Unavailable> {
     let user = visit.session.user;
-    let reads = visit.reads();
     let fresh = Fresh::draw(env);
-    let shown = env
-        .store
-        .update(reads, |held| {
-            let Some(mut session) = live_session(env, caller, held) else { return Shown::Over };
+    in_session(
+        env,
+        caller,
+        visit,
+        || Shown::Over,
+        |held, mut session| {
             let right = session.mailed.as_ref().is_some_and(|mailed| mailed.is(code, caller.now));
             let browser = caller.known_to(&held.user);
             if let Err(rejection) = held.user.answer_mailed(right, browser, caller.now) {
@@ -110,7 +113,7 @@ pub async fn show_code(
             session.mailed = None;
             held.tell(caller.event(user, What::MailedCodeShown));
             Shown::Proven(go_on(env, caller, held, &session, Proof::MailedCode, &fresh))
-        })
-        .await?;
-    Ok(shown.unwrap_or(Shown::Over))
+        },
+    )
+    .await
 }

@@ -6,6 +6,7 @@
 pub mod administer;
 pub mod admit;
 pub mod authenticators;
+mod caller;
 pub mod challenge;
 pub mod clock;
 pub mod confirm;
@@ -20,6 +21,7 @@ pub mod import;
 pub mod lines;
 pub mod link;
 pub mod mailed_code;
+pub mod next;
 pub mod not_me;
 pub mod offer;
 pub mod password;
@@ -34,7 +36,6 @@ mod visits;
 pub mod witness;
 
 pub use admit::{Admission, Before, Still, Visit, admit, admit_still, visit};
-pub use env::{
-    Caller, Carried, Clock, DeviceCookie, Env, Given, KnownCookie, Line, Lines, Next, Source,
-};
+pub use caller::{Caller, Carried, DeviceCookie, Given, KnownCookie, Next, Source};
+pub use env::{Clock, Env, Line, Lines};
 pub use foresee::{Foreseen, foresee};

@@ -1,6 +1,7 @@
 //! "This was not me": somebody else has set up a second factor in a person's name.
 
-use super::env::{Caller, Env};
+use super::caller::Caller;
+use super::env::Env;
 use crate::domain::event::What;
 use crate::domain::link::Purpose;
 use crate::domain::secret::Token;

@@ -1,9 +1,10 @@
 //! Changing one's own password.
 
 use super::admit::Visit;
-use super::env::{Caller, Env, Given, NoTurn, Turn};
+use super::caller::{Caller, Given};
+use super::env::{Env, NoTurn, Turn};
 use super::sign_in::broken;
-use super::visits::{Fresh, go_on_alone, live_session};
+use super::visits::{Fresh, go_on_alone, in_session};
 use crate::domain::event::What;
 use crate::domain::password::Password;
 use crate::domain::time::Timestamp;
@@ -46,16 +47,17 @@ pub async fn change_password(
     let hash = place.hash(password).await.map_err(broken)?;
     let fresh = Fresh::draw(env);
     let user = visit.session.user;
-    let reads = visit.reads();
-    let changed = env
-        .store
-        .update(reads, |held| {
-            let Some(session) = live_session(env, caller, held) else { return Changed::Over };
+    in_session(
+        env,
+        caller,
+        visit,
+        || Changed::Over,
+        |held, session| {
             held.user.set_password(hash.clone());
             held.attempts.clear();
             held.tell(caller.event(user, What::PasswordChanged));
             Changed::Now(go_on_alone(env, caller, held, session, &fresh))
-        })
-        .await?;
-    Ok(changed.unwrap_or(Changed::Over))
+        },
+    )
+    .await
 }

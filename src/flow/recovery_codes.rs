@@ -1,8 +1,9 @@
 //! Looking at the recovery codes again, and making new ones.
 
 use super::admit::Visit;
-use super::env::{Caller, Env};
-use super::visits::live_session;
+use super::caller::Caller;
+use super::env::Env;
+use super::visits::in_session;
 use crate::domain::assurance::{FactorShown, Proofs};
 use crate::domain::event::What;
 use crate::domain::factor::recovery::RecoveryCodes;
@@ -20,17 +21,21 @@ pub async fn look(
     visit: &Visit,
 ) -> Result<Option<RecoveryCodes>, Unavailable> {
     let user = visit.session.user;
-    let reads = visit.reads();
-    let looked = env.store.update(reads, |held| {
-        live_session(env, caller, held)?;
-        let codes =
-            held.user.recovery_codes().filter(|_| held.user.has_second_factor()).cloned()?;
-        if codes.are_saved() {
-            held.tell(caller.event(user, What::RecoveryCodesViewed));
-        }
-        Some(codes)
-    });
-    Ok(looked.await?.flatten())
+    in_session(
+        env,
+        caller,
+        visit,
+        || None,
+        |held, _| {
+            let codes =
+                held.user.recovery_codes().filter(|_| held.user.has_second_factor()).cloned()?;
+            if codes.are_saved() {
+                held.tell(caller.event(user, What::RecoveryCodesViewed));
+            }
+            Some(codes)
+        },
+    )
+    .await
 }
 
 /// Makes new recovery codes; the old ones are dead at once, and so is what they proved elsewhere. Says
@@ -45,12 +50,13 @@ pub async fn look(
 /// [`Unavailable`] if the store cannot be read or written.
 pub async fn renew(env: &Env, caller: &Caller, visit: &Visit) -> Result<bool, Unavailable> {
     let user = visit.session.user;
-    let reads = visit.reads();
     let how = env.config.second_factor;
-    let renewed = env
-        .store
-        .update(reads, |held| {
-            let Some(session) = live_session(env, caller, held) else { return false };
+    in_session(
+        env,
+        caller,
+        visit,
+        || false,
+        |held, session| {
             let shown = held.user.honoured(&session.proofs, caller.now).recovery_code;
             let owner = &mut held.user;
             if !env.chance.draw(|rng| owner.renew_recovery_codes(how, rng, caller.now)) {
@@ -63,7 +69,7 @@ pub async fn renew(env: &Env, caller: &Caller, visit: &Visit) -> Result<bool, Un
                 held.session = Some(Session { proofs, ..session });
             }
             true
-        })
-        .await?;
-    Ok(renewed.unwrap_or(false))
+        },
+    )
+    .await
 }

@@ -1,9 +1,10 @@
 //! Where a person is signed in: all of it, and ending some of it.
 
 use super::admit::Visit;
-use super::env::{Caller, Env, Given};
+use super::caller::{Caller, Given};
+use super::env::Env;
 use super::sign_out::sign_out;
-use super::visits::{Fresh, go_on_alone, live_session};
+use super::visits::{Fresh, go_on_alone, in_session, in_session_with};
 use crate::domain::event::What;
 use crate::domain::stay::{Stay, StayId};
 use crate::store::{Reads, Snapshot, Unavailable};
@@ -58,16 +59,19 @@ pub async fn end(
     }
     let user = visit.session.user;
     let reads = Reads { other: Some(stay), ..visit.reads() };
-    let ended = env.store.update(reads, |held| {
-        if live_session(env, caller, held).is_none() {
-            return Ended::Over;
-        }
-        if held.other.take_if(|stay| stay.user == user).is_some() {
-            held.tell(caller.event(user, What::SessionEnded));
-        }
-        Ended::Others(Given::default())
-    });
-    Ok(ended.await?.unwrap_or(Ended::Over))
+    in_session_with(
+        env,
+        caller,
+        reads,
+        || Ended::Over,
+        |held, _| {
+            if held.other.take_if(|stay| stay.user == user).is_some() {
+                held.tell(caller.event(user, What::SessionEnded));
+            }
+            Ended::Others(Given::default())
+        },
+    )
+    .await
 }
 
 /// Ends every stay of the user but this one, which goes on under a new id.
@@ -77,12 +81,16 @@ pub async fn end(
 pub async fn end_others(env: &Env, caller: &Caller, visit: &Visit) -> Result<Ended, Unavailable> {
     let fresh = Fresh::draw(env);
     let user = visit.session.user;
-    let reads = visit.reads();
-    let ended = env.store.update(reads, |held| {
-        let Some(session) = live_session(env, caller, held) else { return Ended::Over };
-        held.user.end_sessions();
-        held.tell(caller.event(user, What::SessionsEnded));
-        Ended::Others(go_on_alone(env, caller, held, session, &fresh))
-    });
-    Ok(ended.await?.unwrap_or(Ended::Over))
+    in_session(
+        env,
+        caller,
+        visit,
+        || Ended::Over,
+        |held, session| {
+            held.user.end_sessions();
+            held.tell(caller.event(user, What::SessionsEnded));
+            Ended::Others(go_on_alone(env, caller, held, session, &fresh))
+        },
+    )
+    .await
 }

@@ -4,16 +4,17 @@
 //! first code read, only where the session has shown what the operator asks for besides.
 
 use super::admit::Visit;
-use super::env::{Caller, Env, Given};
-use super::visits::{Fresh, live_session, rise};
-use crate::domain::assurance::{Proof, Proofs};
+use super::caller::{Caller, Given};
+use super::env::Env;
+use super::next::owed;
+use super::visits::{Fresh, in_session, rise};
+use crate::domain::assurance::Proof;
 use crate::domain::event::What;
 use crate::domain::factor::totp;
 use crate::domain::letter::{About, Letter};
 use crate::domain::secret::Token;
 use crate::domain::session::{Becomes, Session};
-use crate::domain::time::Timestamp;
-use crate::domain::user::{FirstFactorAsks, TurnedOn, User};
+use crate::domain::user::{FirstFactorAsks, TurnedOn};
 use crate::store::{Held, Reads, Unavailable};
 
 /// What becomes of asking for the key of a first authenticator.
@@ -53,24 +54,25 @@ pub async fn pending_key(
     visit: &Visit,
 ) -> Result<FirstKey, Unavailable> {
     let new = env.chance.draw(|rng| totp::Key::random(rng));
-    let reads = visit.reads();
-    let key = env
-        .store
-        .update(reads, |held| {
+    in_session(
+        env,
+        caller,
+        visit,
+        || FirstKey::None,
+        |held, session| {
             // The secret of a factor that is in use is never shown again.
             if held.user.has_second_factor() {
                 return FirstKey::None;
             }
-            let Some(session) = live_session(env, caller, held) else { return FirstKey::None };
             match owed(env, &held.user, &session.proofs, caller.now) {
                 FirstFactorAsks::Nothing => {
                     FirstKey::Waits(waiting(caller, held, session, Becomes::First, &new))
                 }
                 owed => FirstKey::Owes(owed),
             }
-        })
-        .await?;
-    Ok(key.unwrap_or(FirstKey::None))
+        },
+    )
+    .await
 }
 
 /// The key that waits in `session` to become this, or `new`, which waits from now on.
@@ -89,21 +91,6 @@ pub(super) fn waiting(
     new.clone()
 }
 
-/// What a session that has shown `proofs` must still show before a first factor is set up in it.
-///
-/// A mailed code counts for as long as a password does. A link from an administrator cannot be shown
-/// again: it counts in the session that it began, for as long as that lasts.
-pub(super) fn owed(env: &Env, user: &User, proofs: &Proofs, now: Timestamp) -> FirstFactorAsks {
-    let asks = user.first_factor_asks(env.config.set_up_proof, now);
-    let lately =
-        |shown: Option<Timestamp>| shown.is_some_and(|at| now.within(env.config.confirm_for, at));
-    match asks {
-        _ if proofs.link.is_some() => FirstFactorAsks::Nothing,
-        FirstFactorAsks::MailedCode if lately(proofs.mailed_code) => FirstFactorAsks::Nothing,
-        asks => asks,
-    }
-}
-
 /// Turns two-factor on by a first right code, and, where the person wishes it, trusts this browser.
 ///
 /// # Errors
@@ -116,13 +103,14 @@ pub async fn turn_on(
     trust_device: bool,
 ) -> Result<SetUp, Unavailable> {
     let fresh = Fresh::draw(env);
-    let reads = visit.reads();
     let how = env.config.second_factor;
     let not_me = env.chance.draw(Token::random);
-    let turned = env
-        .store
-        .update(reads, |held| {
-            let Some(session) = live_session(env, caller, held) else { return SetUp::Over };
+    in_session(
+        env,
+        caller,
+        visit,
+        || SetUp::Over,
+        |held, session| {
             if held.user.has_second_factor() {
                 return SetUp::Already;
             }
@@ -144,9 +132,9 @@ pub async fn turn_on(
                     SetUp::On(rise(env, caller, held, &session, proof, trust_device, &fresh))
                 }
             }
-        })
-        .await?;
-    Ok(turned.unwrap_or(SetUp::Over))
+        },
+    )
+    .await
 }
 
 /// Tells of a first factor, with a link by which its owner says that it is not theirs.

@@ -8,7 +8,8 @@
 //! Where strangers have taken every place, one is kept for a browser that this user has signed in
 //! with before.
 
-use super::env::{Caller, DeviceCookie, Env, Given, NoTurn, Turn};
+use super::caller::{Caller, DeviceCookie, Given};
+use super::env::{Env, NoTurn, Turn};
 use super::visits::{Fresh, begin};
 use crate::domain::assurance::{Proof, Proofs};
 use crate::domain::device::{BrowserId, Presented};

@@ -1,7 +1,8 @@
 //! Ending a visit.
 
 use super::admit::Visit;
-use super::env::{Caller, Env};
+use super::caller::Caller;
+use super::env::Env;
 use crate::domain::event::What;
 use crate::store::Unavailable;
 

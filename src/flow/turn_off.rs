@@ -1,9 +1,10 @@
 //! Turning two-factor off: by a current code or a recovery code, and never where it is demanded.
 
 use super::admit::Visit;
+use super::caller::{Caller, Given};
 use super::challenge::tell_refused;
-use super::env::{Caller, Env, Given};
-use super::visits::{Fresh, go_on_alone, live_session};
+use super::env::Env;
+use super::visits::{Fresh, go_on_alone, in_session};
 use crate::domain::demand::Demand;
 use crate::domain::event::What;
 use crate::domain::factor::{Answer, Rejection};
@@ -35,12 +36,13 @@ pub async fn turn_off(
 ) -> Result<TurnOff, Unavailable> {
     let fresh = Fresh::draw(env);
     let user = visit.session.user;
-    let reads = visit.reads();
     let skew = env.config.second_factor.skew;
-    let off = env
-        .store
-        .update(reads, |held| {
-            let Some(session) = live_session(env, caller, held) else { return TurnOff::Over };
+    in_session(
+        env,
+        caller,
+        visit,
+        || TurnOff::Over,
+        |held, session| {
             if let Some(demand) = env.demand_on(&held.user, caller.now) {
                 return TurnOff::Demanded(demand);
             }
@@ -57,7 +59,7 @@ pub async fn turn_off(
             let proofs = session.proofs.clone().without_second_factor();
             let session = Session { proofs, ..session.without_pending() };
             TurnOff::Off(go_on_alone(env, caller, held, session, &fresh))
-        })
-        .await?;
-    Ok(off.unwrap_or(TurnOff::Over))
+        },
+    )
+    .await
 }

@@ -1,13 +1,15 @@
 //! How visits begin, and how they go on under a new id when more has been shown.
 
-use super::env::{Caller, DeviceCookie, Env, Given, KnownCookie, Next};
+use super::admit::Visit;
+use super::caller::{Caller, DeviceCookie, Given, KnownCookie, Next};
+use super::env::Env;
 use crate::domain::assurance::{Proof, Proofs};
 use crate::domain::device::{BrowserId, DeviceId};
 use crate::domain::event::What;
 use crate::domain::secret::Token;
 use crate::domain::session::Session;
 use crate::domain::stay::{Stay, StayId};
-use crate::store::Held;
+use crate::store::{Held, Reads, Unavailable};
 
 /// The names that a visit may need, drawn before it is decided: a decision may be made twice.
 pub(super) struct Fresh {
@@ -32,6 +34,36 @@ impl Fresh {
 pub(super) fn live_session(env: &Env, caller: &Caller, held: &Held) -> Option<Session> {
     let session = held.session.clone().filter(|session| session.user == held.user.id())?;
     live_stay(env, caller, held).map(|_| session)
+}
+
+/// Decides in the session of `visit` as it is now, and writes what was decided; `over`, if the session
+/// has ended meanwhile.
+///
+/// # Errors
+/// [`Unavailable`] if the store cannot be read or written; whether it was written is not known then.
+pub(super) async fn in_session<T>(
+    env: &Env,
+    caller: &Caller,
+    visit: &Visit,
+    over: fn() -> T,
+    decide: impl FnMut(&mut Held, Session) -> T,
+) -> Result<T, Unavailable> {
+    in_session_with(env, caller, visit.reads(), over, decide).await
+}
+
+/// As [`in_session`], for a decision that looks at more than the session: at what `reads` names.
+pub(super) async fn in_session_with<T>(
+    env: &Env,
+    caller: &Caller,
+    reads: Reads,
+    over: fn() -> T,
+    mut decide: impl FnMut(&mut Held, Session) -> T,
+) -> Result<T, Unavailable> {
+    let decided = env.store.update(reads, |held| match live_session(env, caller, held) {
+        Some(session) => decide(held, session),
+        None => over(),
+    });
+    Ok(decided.await?.unwrap_or_else(over))
 }
 
 /// The stay as it is now, if it still goes on and is the user's.

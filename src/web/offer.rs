@@ -5,13 +5,16 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::form::{Asked, Form, Trouble};
+use super::app_state::AppState;
+use super::asked::Asked;
+use super::form::{Form, Trouble};
 use super::guard::Guest;
+use super::headers;
 use super::pages::{self, Problem};
 use super::return_to::ReturnTo;
-use super::{Desk, headers};
 use crate::flow::Visit;
-use crate::flow::offer::{Offer, decline, fits};
+use crate::flow::next::{Offer, fits};
+use crate::flow::offer::decline;
 
 /// The form has only a button.
 #[derive(Deserialize, Default)]
@@ -24,34 +27,39 @@ pub(super) struct Pressed {
 const CARE: [&str; 3] = ["/.doorward/security", "/.doorward/set-up", "/.doorward/recovery-codes"];
 
 pub(super) async fn show(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     guest: Guest,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let return_to = Asked::of(query.as_deref()).return_to(&desk);
-    page(&desk, &guest, &return_to, None)
+    let return_to = Asked::of(query.as_deref()).return_to(&state);
+    page(&state, &guest, &return_to, None)
 }
 
 pub(super) async fn submit(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     guest: Guest,
     form: Form<Pressed>,
 ) -> Result<Response, Trouble> {
     let Form { typed, doubt, return_to, .. } = form;
     let problem = doubt.or_else(|| typed.not_now.is_empty().then_some(Problem::Expired));
     if problem.is_some() {
-        return Ok(page(&desk, &guest, &return_to, problem));
+        return Ok(page(&state, &guest, &return_to, problem));
     }
     if let Some(visit) = &guest.visit {
-        decline(&desk.env, &guest.caller, visit).await?;
+        decline(&state.env, &guest.caller, visit).await?;
     }
     Ok(headers::see_other(return_to.as_str()))
 }
 
 /// The offer that fits now; if none does, there is nothing to see here.
-fn page(desk: &Desk, guest: &Guest, return_to: &ReturnTo, problem: Option<Problem>) -> Response {
+fn page(
+    state: &AppState,
+    guest: &Guest,
+    return_to: &ReturnTo,
+    problem: Option<Problem>,
+) -> Response {
     let visit = guest.visit.as_ref();
-    let Some(offer) = visit.and_then(|visit| desk.offer(guest, visit, return_to)) else {
+    let Some(offer) = visit.and_then(|visit| state.offer(guest, visit, return_to)) else {
         return headers::see_other(return_to.as_str());
     };
     let deed = match offer {
@@ -60,16 +68,16 @@ fn page(desk: &Desk, guest: &Guest, return_to: &ReturnTo, problem: Option<Proble
         Offer::NewCodes { .. } => "security/recovery-codes/regenerate",
     };
     let page = pages::OfferPage {
-        frame: desk.frame_for(guest),
-        form: desk.form(guest, return_to),
+        frame: state.frame_for(guest),
+        form: state.form(guest, return_to),
         offer,
         url: return_to.through(deed),
         problem,
     };
-    desk.form_page(&page, problem)
+    state.form_page(&page, problem)
 }
 
-impl Desk {
+impl AppState {
     /// What this guest is offered on their way to `place`. Nothing, where that place leads to the
     /// same.
     fn offer(&self, guest: &Guest, visit: &Visit, place: &ReturnTo) -> Option<Offer> {

@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::words::counted;
 use super::{Form, Frame, Problem};
-use crate::flow::offer::Offer;
+use crate::flow::next::Offer;
 
 /// One offer, and the way past it.
 #[derive(Template)]

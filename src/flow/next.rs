@@ -1,0 +1,107 @@
+//! What somebody does next who has just shown something: the next step that is owed, or an offer that
+//! they can decline (S22, S23, S37).
+
+use std::time::Duration;
+
+use super::caller::Next;
+use super::env::Env;
+use crate::domain::assurance::{FactorShown, Proofs};
+use crate::domain::factor::recovery::RecoveryCodes;
+use crate::domain::time::Timestamp;
+use crate::domain::user::{FirstFactorAsks, User};
+
+impl Env {
+    /// What this user does next who has shown a password, and a trusted device or not.
+    pub(super) fn next(&self, user: &User, proofs: &Proofs, now: Timestamp) -> Next {
+        if user.has_second_factor() {
+            return match proofs.trusted_device {
+                Some(_) => self.next_inside(user, proofs, now),
+                None => Next::Challenge,
+            };
+        }
+        let due = self.config.demands.due(&user.identity(), user.made(), None, &self.since);
+        match due {
+            Some(due) if due <= now => Next::SetUp,
+            Some(_) => Next::SetUpSoon,
+            None => self.next_inside(user, proofs, now),
+        }
+    }
+
+    /// What this user does next who has shown everything that was owed.
+    pub(super) fn next_inside(&self, user: &User, proofs: &Proofs, now: Timestamp) -> Next {
+        match fits(self, user, proofs, now) {
+            Some(_) => Next::Offer,
+            None => Next::Onward,
+        }
+    }
+}
+
+/// What is offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offer {
+    /// To set up a second factor.
+    SetUp,
+    /// To replace the authenticator: a recovery code was shown instead of its codes.
+    Replace {
+        /// How many recovery codes are left.
+        codes_left: usize,
+    },
+    /// To make new recovery codes: few are left.
+    NewCodes {
+        /// How many.
+        codes_left: usize,
+    },
+}
+
+impl Offer {
+    /// For how long set-up is not offered again once it was declined.
+    pub const AGAIN_AFTER: Duration = Duration::from_hours(30 * 24);
+}
+
+/// What fits `user`, who has shown `proofs` in this session; `None`: nothing does.
+///
+/// Nobody is offered what is demanded of them, what they declined lately, nor what takes a link from
+/// an administrator that they have not.
+pub fn fits(env: &Env, user: &User, proofs: &Proofs, now: Timestamp) -> Option<Offer> {
+    match user.recovery_codes_left() {
+        None => may_set_up(env, user, proofs, now).then_some(Offer::SetUp),
+        Some(_) if user.frozen().is_some() => None,
+        Some(codes_left) if has_lost_it(user, proofs) => Some(Offer::Replace { codes_left }),
+        Some(codes_left) => {
+            (codes_left <= RecoveryCodes::FEW).then_some(Offer::NewCodes { codes_left })
+        }
+    }
+}
+
+pub(super) fn may_set_up(env: &Env, user: &User, proofs: &Proofs, now: Timestamp) -> bool {
+    let demanded = || {
+        let demands = &env.config.demands;
+        demands.due(&user.identity(), user.made(), None, &env.since).is_some()
+    };
+    let declined = user.declined().is_some_and(|at| now.within(Offer::AGAIN_AFTER, at));
+    let barred = owed(env, user, proofs, now) == FirstFactorAsks::Link;
+    !user.has_second_factor() && !declined && !barred && !demanded()
+}
+
+/// Whether a recovery code was the last that was shown, and no authenticator is newer than that.
+fn has_lost_it(user: &User, proofs: &Proofs) -> bool {
+    let at = |shown: Option<FactorShown>| shown.map(|shown| shown.at);
+    let (totp, recovery_code) = (at(proofs.totp), at(proofs.recovery_code));
+    let Some(shown) = recovery_code.filter(|_| recovery_code > totp) else { return false };
+    user.authenticators().iter().all(|authenticator| authenticator.added() <= shown)
+}
+
+/// What a session that has shown `proofs` must still show before a first factor is set up in it.
+///
+/// A mailed code counts for as long as a password does. A link from an administrator cannot be shown
+/// again: it counts in the session that it began, for as long as that lasts.
+pub(super) fn owed(env: &Env, user: &User, proofs: &Proofs, now: Timestamp) -> FirstFactorAsks {
+    let asks = user.first_factor_asks(env.config.set_up_proof, now);
+    let lately =
+        |shown: Option<Timestamp>| shown.is_some_and(|at| now.within(env.config.confirm_for, at));
+    match asks {
+        _ if proofs.link.is_some() => FirstFactorAsks::Nothing,
+        FirstFactorAsks::MailedCode if lately(proofs.mailed_code) => FirstFactorAsks::Nothing,
+        asks => asks,
+    }
+}
