@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
+use super::app_state::AppState;
 use super::guard::Guest;
 use super::pages::{Standing, Trust};
 use super::return_to::ReturnTo;
-use super::{Desk, doors};
+use super::routes;
 use crate::config::App;
 use crate::domain::assurance::{
     Evidence, Kinds, Level, Proof, Requirement, Verdict, Visitor, judge,
@@ -24,7 +25,7 @@ enum When {
     Shown,
 }
 
-impl Desk {
+impl AppState {
     /// Whether this guest is let in without a code, and whether the place that they are going to
     /// wants one all the same.
     pub(super) fn standing(&self, guest: &Guest, place: &ReturnTo) -> Standing {
@@ -117,10 +118,10 @@ impl Desk {
             (Ok(OwnPage::Page(_)), _) => {
                 let path = target.split('?').next().unwrap_or_default();
                 let evidence = self.evidence(guest, None, when);
-                match doors::DOORS.iter().find(|door| door.is_at(path)) {
-                    Some(door) => Foreseen {
-                        requirement: door.asks.requirement(&self.env.config),
-                        verdict: self.judge_at(door, evidence, now),
+                match routes::ROUTES.iter().find(|route| route.is_at(path)) {
+                    Some(route) => Foreseen {
+                        requirement: route.asks.requirement(&self.env.config),
+                        verdict: self.judge_at(route, evidence, now),
                     },
                     None => Foreseen {
                         requirement: Requirement::nothing(),

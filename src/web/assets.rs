@@ -10,8 +10,9 @@ use data_encoding::HEXLOWER;
 use http::header::{self, CONTENT_TYPE, HeaderMap, HeaderValue};
 use sha2::{Digest, Sha256};
 
+use super::app_state::AppState;
+use super::headers;
 use super::pages::Notice;
-use super::{Desk, headers};
 
 /// How long a browser may keep an asset: a year, unasked, since another content has another name.
 pub const CACHE_CONTROL: &str = "public, max-age=31536000, immutable";
@@ -75,11 +76,11 @@ pub fn find(file_name: &str) -> Option<&'static Asset> {
 
 /// Serves the asset with this name.
 pub(super) async fn serve(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     Path(file): Path<String>,
     request: HeaderMap,
 ) -> Response {
-    let Some(asset) = find(&file) else { return desk.notice(Notice::NotFound, &request) };
+    let Some(asset) = find(&file) else { return state.notice(Notice::NotFound, &request) };
     let mut response = Response::new(asset.body.into());
     let headers = response.headers_mut();
     headers::harden(headers);

@@ -5,12 +5,14 @@ use axum::response::Response;
 use http::header::HeaderMap;
 use serde::Deserialize;
 
-use super::form::{Asked, Form, Pressed, Trouble};
+use super::app_state::AppState;
+use super::asked::Asked;
+use super::form::{Form, Pressed, Trouble};
 use super::guard::Guest;
 use super::pages::{self, NewPlace, Notice, Problem};
 use super::return_to::ReturnTo;
 use super::set_up::scan;
-use super::{Desk, headers, security};
+use super::{headers, security};
 use crate::domain::factor::totp::{Code, Totp};
 use crate::domain::factor::{FactorId, FactorName};
 use crate::flow::authenticators::{Adding, Place, Removing, add, another_key, remove, rename};
@@ -34,43 +36,43 @@ pub(super) struct Named {
 }
 
 pub(super) async fn show_replace(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     guest: Guest,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Trouble> {
     let typed = Typed { forget_devices: "yes".to_owned(), ..Typed::default() };
     let place = instead(&guest, &typed);
-    new_page(&desk, &guest, place, &back(&desk, query.as_deref()), typed, None).await
+    new_page(&state, &guest, place, &back(&state, query.as_deref()), typed, None).await
 }
 
 pub(super) async fn show_add(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     guest: Guest,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Trouble> {
-    let return_to = back(&desk, query.as_deref());
-    new_page(&desk, &guest, NewPlace::Beside, &return_to, Typed::default(), None).await
+    let return_to = back(&state, query.as_deref());
+    new_page(&state, &guest, NewPlace::Beside, &return_to, Typed::default(), None).await
 }
 
 pub(super) async fn submit_replace(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     guest: Guest,
     form: Form<Typed>,
 ) -> Result<Response, Trouble> {
     let place = instead(&guest, &form.typed);
-    submit(&desk, &guest, place, form).await
+    submit(&state, &guest, place, form).await
 }
 
 pub(super) async fn submit_add(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     guest: Guest,
     form: Form<Typed>,
 ) -> Result<Response, Trouble> {
-    submit(&desk, &guest, NewPlace::Beside, form).await
+    submit(&state, &guest, NewPlace::Beside, form).await
 }
 
-fn back(desk: &Desk, query: Option<&str>) -> ReturnTo {
-    Asked::of(query).return_to_or(desk, security::place().as_str())
+fn back(state: &AppState, query: Option<&str>) -> ReturnTo {
+    Asked::of(query).return_to_or(state, security::place().as_str())
 }
 
 fn instead(guest: &Guest, typed: &Typed) -> NewPlace {
@@ -91,7 +93,7 @@ const fn put(place: NewPlace) -> Place {
 }
 
 async fn submit(
-    desk: &Desk,
+    state: &AppState,
     guest: &Guest,
     place: NewPlace,
     form: Form<Typed>,
@@ -100,7 +102,7 @@ async fn submit(
     let to_sign_in = || headers::see_other(&return_to.through("sign-in"));
     let Some(visit) = guest.visit.clone() else { return Ok(to_sign_in()) };
     let again = async |problem| {
-        new_page(desk, guest, place, &return_to, typed.clone(), Some(problem)).await
+        new_page(state, guest, place, &return_to, typed.clone(), Some(problem)).await
     };
     if let Some(problem) = doubt {
         return again(problem).await;
@@ -110,11 +112,9 @@ async fn submit(
     if name.is_none() && !typed.name.trim().is_empty() {
         return again(Problem::Name).await;
     }
-    let (env, caller) = (desk.env.clone(), guest.caller.clone());
-    let goes = put(place);
-    let deed = async move { add(&env, &caller, &visit, &code, goes, name.as_ref()).await };
-    Ok(match desk.outlive(deed).await? {
-        Adding::Added(given) => desk.goes_on(guest, &given, return_to.as_str()),
+    let added = add(&state.env, &guest.caller, &visit, &code, put(place), name.as_ref());
+    Ok(match added.await? {
+        Adding::Added(given) => state.goes_on(guest, &given, return_to.as_str()),
         Adding::Wrong => again(Problem::Code).await?,
         Adding::TooMany => again(Problem::TooManyAuthenticators).await?,
         Adding::Late => again(Problem::Expired).await?,
@@ -124,7 +124,7 @@ async fn submit(
 }
 
 async fn new_page(
-    desk: &Desk,
+    state: &AppState,
     guest: &Guest,
     place: NewPlace,
     return_to: &ReturnTo,
@@ -135,18 +135,18 @@ async fn new_page(
         return Ok(headers::see_other(&return_to.through("sign-in")));
     };
     let goes = put(place);
-    let Some(key) = another_key(&desk.env, &guest.caller, visit, goes).await? else {
+    let Some(key) = another_key(&state.env, &guest.caller, visit, goes).await? else {
         return Ok(headers::see_other(security::place().as_str()));
     };
     let page = pages::NewAuthenticator {
-        frame: desk.frame_for(guest),
-        form: desk.form(guest, return_to),
+        frame: state.frame_for(guest),
+        form: state.form(guest, return_to),
         place,
-        scan: scan(&desk.env.config.issuer, visit.user.identity.name.clone(), &key),
+        scan: scan(&state.env.config.issuer, visit.user.identity.name.clone(), &key),
         name: typed.name,
         problem,
     };
-    Ok(desk.form_page(&page, problem))
+    Ok(state.form_page(&page, problem))
 }
 
 /// The authenticator that a page is about, if this guest has such a one.
@@ -161,60 +161,63 @@ fn called(authenticator: &Totp) -> String {
 }
 
 pub(super) async fn show_rename(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     guest: Guest,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Response {
     match named(&guest, &id) {
-        Some(authenticator) => rename_page(&desk, &guest, called(authenticator), None),
-        None => desk.notice(Notice::NotFound, &headers),
+        Some(authenticator) => rename_page(&state, &guest, called(authenticator), None),
+        None => state.notice(Notice::NotFound, &headers),
     }
 }
 
 pub(super) async fn submit_rename(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     guest: Guest,
     Path(id): Path<String>,
     headers: HeaderMap,
     form: Form<Named>,
 ) -> Result<Response, Trouble> {
     let Some(id) = named(&guest, &id).map(Totp::id) else {
-        return Ok(desk.notice(Notice::NotFound, &headers));
+        return Ok(state.notice(Notice::NotFound, &headers));
     };
     let Form { typed, doubt, .. } = form;
     let name = FactorName::parse(&typed.name);
     let problem = doubt.or_else(|| name.is_none().then_some(Problem::Name));
     let (Some(name), Some(visit), None) = (name, guest.visit.clone(), problem) else {
-        return Ok(rename_page(&desk, &guest, typed.name, problem));
+        return Ok(rename_page(&state, &guest, typed.name, problem));
     };
-    let (env, caller) = (desk.env.clone(), guest.caller.clone());
-    let deed = async move { rename(&env, &caller, &visit, id, &name).await };
-    desk.outlive(deed).await?;
+    rename(&state.env, &guest.caller, &visit, id, &name).await?;
     Ok(headers::see_other(security::place().as_str()))
 }
 
-fn rename_page(desk: &Desk, guest: &Guest, name: String, problem: Option<Problem>) -> Response {
+fn rename_page(
+    state: &AppState,
+    guest: &Guest,
+    name: String,
+    problem: Option<Problem>,
+) -> Response {
     let page = pages::Rename {
-        frame: desk.frame_for(guest),
-        form: desk.form(guest, &security::place()),
+        frame: state.frame_for(guest),
+        form: state.form(guest, &security::place()),
         name,
         problem,
     };
-    desk.form_page(&page, problem)
+    state.form_page(&page, problem)
 }
 
 pub(super) async fn show_remove(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     guest: Guest,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    remove_page(&desk, &guest, &id, None, &headers)
+    remove_page(&state, &guest, &id, None, &headers)
 }
 
 pub(super) async fn submit_remove(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     guest: Guest,
     Path(id): Path<String>,
     headers: HeaderMap,
@@ -222,34 +225,32 @@ pub(super) async fn submit_remove(
 ) -> Result<Response, Trouble> {
     let doubt = form.doubt;
     let (Some(authenticator), Some(visit), None) = (named(&guest, &id), &guest.visit, doubt) else {
-        return Ok(remove_page(&desk, &guest, &id, doubt, &headers));
+        return Ok(remove_page(&state, &guest, &id, doubt, &headers));
     };
-    let (env, caller) = (desk.env.clone(), guest.caller.clone());
-    let (visit, factor) = (visit.clone(), authenticator.id());
-    let removed = desk.outlive(async move { remove(&env, &caller, &visit, factor).await }).await?;
+    let removed = remove(&state.env, &guest.caller, visit, authenticator.id()).await?;
     Ok(match removed {
-        Removing::Removed(given) => desk.goes_on(&guest, &given, security::place().as_str()),
-        Removing::Not => remove_page(&desk, &guest, &id, None, &headers),
+        Removing::Removed(given) => state.goes_on(&guest, &given, security::place().as_str()),
+        Removing::Not => remove_page(&state, &guest, &id, None, &headers),
         Removing::Over => headers::see_other(&security::place().through("sign-in")),
     })
 }
 
 /// The last one is not removed: that would be turning two-factor off, and the page says so.
 fn remove_page(
-    desk: &Desk,
+    state: &AppState,
     guest: &Guest,
     id: &str,
     problem: Option<Problem>,
     headers: &HeaderMap,
 ) -> Response {
     let Some(authenticator) = named(guest, id) else {
-        return desk.notice(Notice::NotFound, headers);
+        return state.notice(Notice::NotFound, headers);
     };
     let user = guest.visit.as_ref().map(|visit| &visit.user.user);
     if user.is_some_and(|user| user.authenticators().len() < 2) {
-        return desk.notice(Notice::OnlyAuthenticator, headers);
+        return state.notice(Notice::OnlyAuthenticator, headers);
     }
     let what = pages::Question::RemoveAuthenticator { name: called(authenticator) };
-    let (frame, form) = (desk.frame_for(guest), desk.form(guest, &security::place()));
-    desk.form_page(&pages::Ask { frame, form, what, problem }, problem)
+    let (frame, form) = (state.frame_for(guest), state.form(guest, &security::place()));
+    state.form_page(&pages::Ask { frame, form, what, problem }, problem)
 }

@@ -4,11 +4,13 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::form::{Asked, Form, Trouble};
+use super::app_state::AppState;
+use super::asked::Asked;
+use super::form::{Form, Trouble};
 use super::guard::Guest;
+use super::headers;
 use super::pages::{self, Kind, Problem, Standing};
 use super::return_to::ReturnTo;
-use super::{Desk, headers};
 use crate::domain::factor::{Answer, Rejection};
 use crate::domain::time::Timestamp;
 use crate::flow::Visit;
@@ -24,12 +26,12 @@ pub(super) struct Typed {
 }
 
 pub(super) async fn show(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     guest: Guest,
     RawQuery(query): RawQuery,
 ) -> Response {
     let asked = Asked::of(query.as_deref());
-    let return_to = asked.return_to(&desk);
+    let return_to = asked.return_to(&state);
     let Some(visit) = &guest.visit else {
         return headers::see_other(&return_to.through("sign-in"));
     };
@@ -39,18 +41,18 @@ pub(super) async fn show(
     }
     let kind = kind_of(&asked.kind);
     // Shown meanwhile, in another tab.
-    if desk.owes_nothing(&guest, &return_to) {
+    if state.owes_nothing(&guest, &return_to) {
         return headers::see_other(return_to.as_str());
     }
     let closed = user.answers_closed(guest.caller.known_to(user), guest.caller.now);
     // During a wait or a lock, recovery codes are read all the same.
     let closed = closed.filter(|why| kind == Kind::Totp || *why == Rejection::Frozen);
     let problem = closed.map(|rejection| problem(rejection, kind, guest.caller.now));
-    page(&desk, &guest, &return_to, kind, false, problem)
+    page(&state, &guest, &return_to, kind, false, problem)
 }
 
 pub(super) async fn submit(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     guest: Guest,
     form: Form<Typed>,
 ) -> Result<Response, Trouble> {
@@ -59,16 +61,16 @@ pub(super) async fn submit(
     let Some(visit) = guest.visit.clone() else { return Ok(to_sign_in()) };
     let kind = kind_of(&typed.kind);
     let trust = !typed.trust_device.is_empty();
-    let again = |problem| page(&desk, &guest, &return_to, kind, trust, Some(problem));
+    let again = |problem| page(&state, &guest, &return_to, kind, trust, Some(problem));
     if let Some(problem) = doubt {
         return Ok(again(problem));
     }
     let Ok(typed) = read(kind, &typed.code) else {
         return Ok(again(problem(Rejection::Wrong, kind, guest.caller.now)));
     };
-    Ok(match answered(&desk, &guest, visit, typed, trust).await? {
-        Challenge::Proven(given) => desk.onward(&guest, &given, &return_to),
-        Challenge::Rejected(Rejection::Used) if desk.owes_nothing(&guest, &return_to) => {
+    Ok(match answered(&state, &guest, visit, typed, trust).await? {
+        Challenge::Proven(given) => state.onward(&guest, &given, &return_to),
+        Challenge::Rejected(Rejection::Used) if state.owes_nothing(&guest, &return_to) => {
             headers::see_other(return_to.as_str())
         }
         Challenge::Rejected(Rejection::NotSetUp) => {
@@ -80,15 +82,13 @@ pub(super) async fn submit(
 }
 
 async fn answered(
-    desk: &Desk,
+    state: &AppState,
     guest: &Guest,
     visit: Visit,
     typed: Answer,
     trust: bool,
 ) -> Result<Challenge, Trouble> {
-    let (env, caller) = (desk.env.clone(), guest.caller.clone());
-    let deed = async move { answer(&env, &caller, &visit, &typed, trust).await };
-    Ok(desk.outlive(deed).await?)
+    Ok(answer(&state.env, &guest.caller, &visit, &typed, trust).await?)
 }
 
 /// What has not the shape of a code is no guess, and is not counted as one.
@@ -120,27 +120,27 @@ pub(super) fn problem(rejection: Rejection, kind: Kind, now: Timestamp) -> Probl
 }
 
 fn page(
-    desk: &Desk,
+    state: &AppState,
     guest: &Guest,
     return_to: &ReturnTo,
     kind: Kind,
     trust: bool,
     problem: Option<Problem>,
 ) -> Response {
-    let standing = desk.standing(guest, return_to);
-    let takes_recovery_codes = desk.takes_recovery_codes(guest, return_to);
+    let standing = state.standing(guest, return_to);
+    let takes_recovery_codes = state.takes_recovery_codes(guest, return_to);
     let page = pages::Challenge {
-        frame: desk.frame_for(guest),
-        form: desk.form(guest, return_to),
+        frame: state.frame_for(guest),
+        form: state.form(guest, return_to),
         // Whoever is outside can sign in by one, if not to that place.
         kind: if takes_recovery_codes || standing == Standing::Outside { kind } else { Kind::Totp },
         standing,
-        trust: desk.offer_of_trust(guest, return_to, trust),
+        trust: state.offer_of_trust(guest, return_to, trust),
         takes_recovery_codes,
         problem: problem.map(|problem| match problem {
             Problem::WaitOrRecoveryCode(span) if !takes_recovery_codes => Problem::Wait(span),
             problem => problem,
         }),
     };
-    desk.form_page(&page, problem)
+    state.form_page(&page, problem)
 }

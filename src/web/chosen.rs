@@ -1,11 +1,11 @@
 //! Reading a password that somebody chooses.
 
-use super::Desk;
+use super::app_state::AppState;
 use super::pages::Problem;
 use crate::domain::identity::Identity;
 use crate::domain::password::{Password, WeakPassword};
 
-impl Desk {
+impl AppState {
     /// The password, if it is none that is guessed first: one must be made neither of what is known
     /// of whom it is for, nor of what it opens.
     ///

@@ -4,11 +4,13 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::form::{Asked, Form, Trouble};
+use super::app_state::AppState;
+use super::asked::Asked;
+use super::form::{Form, Trouble};
 use super::guard::Guest;
+use super::headers;
 use super::pages::{self, Problem};
 use super::return_to::ReturnTo;
-use super::{Desk, headers};
 use crate::domain::password::Password;
 use crate::flow::confirm::{Confirm, confirm};
 
@@ -20,34 +22,32 @@ pub(super) struct Typed {
 }
 
 pub(super) async fn show(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     guest: Guest,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let return_to = Asked::of(query.as_deref()).return_to(&desk);
-    if desk.owes_nothing(&guest, &return_to) {
+    let return_to = Asked::of(query.as_deref()).return_to(&state);
+    if state.owes_nothing(&guest, &return_to) {
         return headers::see_other(return_to.as_str());
     }
-    page(&desk, &guest, &return_to, None)
+    page(&state, &guest, &return_to, None)
 }
 
 pub(super) async fn submit(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     guest: Guest,
     form: Form<Typed>,
 ) -> Result<Response, Trouble> {
     let Form { typed: Typed { password }, doubt, return_to, .. } = form;
-    let again = |problem| page(&desk, &guest, &return_to, Some(problem));
+    let again = |problem| page(&state, &guest, &return_to, Some(problem));
     if let Some(problem) = doubt {
         return Ok(again(problem));
     }
     let to_sign_in = || headers::see_other(&return_to.through("sign-in"));
     let Some(visit) = guest.visit.clone() else { return Ok(to_sign_in()) };
     let password = Password::typed(&password);
-    let (env, caller) = (desk.env.clone(), guest.caller.clone());
-    let deed = async move { confirm(&env, &caller, &visit, password).await };
-    Ok(match desk.outlive(deed).await? {
-        Confirm::Confirmed(given) => desk.goes_on(&guest, &given, return_to.as_str()),
+    Ok(match confirm(&state.env, &guest.caller, &visit, password).await? {
+        Confirm::Confirmed(given) => state.goes_on(&guest, &given, return_to.as_str()),
         Confirm::Refused => again(Problem::Password),
         Confirm::Waiting { until } => again(Problem::Wait(guest.caller.now.until(until))),
         Confirm::Busy => again(Problem::Busy),
@@ -55,14 +55,19 @@ pub(super) async fn submit(
     })
 }
 
-fn page(desk: &Desk, guest: &Guest, return_to: &ReturnTo, problem: Option<Problem>) -> Response {
+fn page(
+    state: &AppState,
+    guest: &Guest,
+    return_to: &ReturnTo,
+    problem: Option<Problem>,
+) -> Response {
     let name = guest.visit.as_ref().map(|visit| visit.user.identity.name.clone());
     let page = pages::Confirm {
-        frame: desk.frame_for(guest),
-        form: desk.form(guest, return_to),
+        frame: state.frame_for(guest),
+        form: state.form(guest, return_to),
         username: name.unwrap_or_default(),
-        lasts: desk.env.config.confirm_for,
+        lasts: state.env.config.confirm_for,
         problem,
     };
-    desk.form_page(&page, problem)
+    state.form_page(&page, problem)
 }

@@ -3,35 +3,36 @@
 use axum::extract::{Path, State};
 use axum::response::Response;
 
+use super::app_state::AppState;
 use super::form::{Form, Pressed, Trouble};
 use super::guard::Guest;
-use super::{Desk, headers, security};
+use super::{headers, security};
 use crate::domain::device::DeviceId;
 use crate::flow::devices::{self, Revoked};
 
 pub(super) async fn revoke(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     guest: Guest,
     Path(id): Path<String>,
     form: Form<Pressed>,
 ) -> Result<Response, Trouble> {
     if form.doubt.is_some() {
-        return security::page(&desk, &guest, form.doubt).await;
+        return security::page(&state, &guest, form.doubt).await;
     }
     let (Some(visit), Some(id)) = (&guest.visit, DeviceId::parse(&id)) else { return Ok(back()) };
-    Ok(done(devices::revoke(&desk.env, &guest.caller, visit, id).await?))
+    Ok(done(devices::revoke(&state.env, &guest.caller, visit, id).await?))
 }
 
 pub(super) async fn revoke_all(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     guest: Guest,
     form: Form<Pressed>,
 ) -> Result<Response, Trouble> {
     if form.doubt.is_some() {
-        return security::page(&desk, &guest, form.doubt).await;
+        return security::page(&state, &guest, form.doubt).await;
     }
     let Some(visit) = &guest.visit else { return Ok(back()) };
-    Ok(done(devices::revoke_all(&desk.env, &guest.caller, visit).await?))
+    Ok(done(devices::revoke_all(&state.env, &guest.caller, visit).await?))
 }
 
 fn done(revoked: Revoked) -> Response {

@@ -4,12 +4,14 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::form::{Asked, Form, Trouble};
+use super::app_state::AppState;
+use super::asked::Asked;
+use super::form::{Form, Trouble};
 use super::guard::Guest;
+use super::headers;
 use super::pages::{self, Problem};
 use super::password::SECURITY;
 use super::return_to::ReturnTo;
-use super::{Desk, headers};
 use crate::domain::letter::WhatFor;
 use crate::domain::mailed::Code;
 use crate::domain::name::Email;
@@ -28,38 +30,36 @@ pub(super) struct Typed {
 }
 
 pub(super) async fn show(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     guest: Guest,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let return_to = Asked::of(query.as_deref()).return_to_or(&desk, SECURITY);
-    page(&desk, &guest, &return_to, String::new(), None)
+    let return_to = Asked::of(query.as_deref()).return_to_or(&state, SECURITY);
+    page(&state, &guest, &return_to, String::new(), None)
 }
 
 pub(super) async fn submit(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     guest: Guest,
     form: Form<Typed>,
 ) -> Result<Response, Trouble> {
     let Form { typed, doubt, return_to, .. } = form;
     let typed_address = typed.email.clone();
-    let again = |problem| page(&desk, &guest, &return_to, typed_address.clone(), problem);
-    if doubt.is_some() || desk.env.config.mail.is_none() {
+    let again = |problem| page(&state, &guest, &return_to, typed_address.clone(), problem);
+    if doubt.is_some() || state.env.config.mail.is_none() {
         return Ok(again(doubt));
     }
     let to_sign_in = || headers::see_other(&return_to.through("sign-in"));
     let Some(visit) = guest.visit.clone() else { return Ok(to_sign_in()) };
     let here = return_to.through("security/email");
-    if old_address_first(&desk, &guest, &visit) {
+    if old_address_first(&state, &guest, &visit) {
         let typed = (typed.send.as_str(), typed.code.as_str());
-        return desk.by_mail(&guest, visit, WhatFor::ChangeEmail, typed, &here, again).await;
+        return state.by_mail(&guest, visit, WhatFor::ChangeEmail, typed, &here, again).await;
     }
     let Ok(address) = Email::parse(typed.email.trim()) else {
         return Ok(again(Some(Problem::Address)));
     };
-    let (env, caller) = (desk.env.clone(), guest.caller.clone());
-    let deed = async move { name_email(&env, &caller, &visit, &address).await };
-    Ok(match desk.outlive(deed).await? {
+    Ok(match name_email(&state.env, &guest.caller, &visit, &address).await? {
         Named::Now | Named::OldAddressFirst => headers::see_other(&here),
         Named::Already => again(Some(Problem::AddressAlready)),
         Named::TooMany => again(Some(Problem::TooManyMails)),
@@ -67,7 +67,7 @@ pub(super) async fn submit(
     })
 }
 
-impl Desk {
+impl AppState {
     /// Sends a code to the present address, or judges one; then leads `here`.
     pub(super) async fn by_mail(
         &self,
@@ -78,10 +78,8 @@ impl Desk {
         here: &str,
         again: impl Fn(Option<Problem>) -> Response,
     ) -> Result<Response, Trouble> {
-        let (env, caller) = (self.env.clone(), guest.caller.clone());
         if !send.is_empty() {
-            let deed = async move { send_code(&env, &caller, &visit, what_for).await };
-            return Ok(match self.outlive(deed).await? {
+            return Ok(match send_code(&self.env, &guest.caller, &visit, what_for).await? {
                 Sent::Now | Sent::Lately { .. } => headers::see_other(here),
                 Sent::Not => again(Some(Problem::TooManyMails)),
                 Sent::Over => headers::see_other("/.doorward/sign-in"),
@@ -90,8 +88,7 @@ impl Desk {
         let Ok(code) = code.parse::<Code>() else {
             return Ok(again(Some(Problem::MailedCode)));
         };
-        let deed = async move { show_code(&env, &caller, &visit, &code).await };
-        Ok(match self.outlive(deed).await? {
+        Ok(match show_code(&self.env, &guest.caller, &visit, &code).await? {
             Shown::Proven(given) => self.goes_on(guest, &given, here),
             Shown::Rejected(rejection) => {
                 again(Some(Problem::of_mailed_code(rejection, guest.caller.now)))
@@ -115,12 +112,12 @@ impl Desk {
     }
 }
 
-fn old_address_first(desk: &Desk, guest: &Guest, visit: &Visit) -> bool {
-    asks_old_address(&desk.env, &visit.user.user, &visit.session, guest.caller.now)
+fn old_address_first(state: &AppState, guest: &Guest, visit: &Visit) -> bool {
+    asks_old_address(&state.env, &visit.user.user, &visit.session, guest.caller.now)
 }
 
 fn page(
-    desk: &Desk,
+    state: &AppState,
     guest: &Guest,
     return_to: &ReturnTo,
     typed: String,
@@ -131,14 +128,14 @@ fn page(
     };
     let user = &visit.user.user;
     let page = pages::ChangeEmail {
-        frame: desk.frame_for(guest),
-        form: desk.form(guest, return_to),
-        mails: desk.env.config.mail.is_some(),
+        frame: state.frame_for(guest),
+        form: state.form(guest, return_to),
+        mails: state.env.config.mail.is_some(),
         present: user.email().map(ToString::to_string),
         waiting: user.new_email().map(ToString::to_string),
-        old_address: old_address_first(desk, guest, visit).then(|| Desk::mailed(guest)),
+        old_address: old_address_first(state, guest, visit).then(|| AppState::mailed(guest)),
         typed,
         problem,
     };
-    desk.form_page(&page, problem)
+    state.form_page(&page, problem)
 }

@@ -10,11 +10,13 @@ use http::header::HeaderMap;
 use http::request::Parts;
 use serde::Deserialize;
 
-use super::form::{Asked, Trouble};
+use super::app_state::AppState;
+use super::asked::Asked;
+use super::form::Trouble;
 use super::guard::Guest;
 use super::pages::{Notice, Owed};
 use super::return_to::{ReturnTo, escaped};
-use super::{Desk, headers, refusal};
+use super::{headers, refusal};
 use crate::config::Site;
 use crate::domain::assurance::{Level, Requirement};
 use crate::domain::secret::Token;
@@ -56,12 +58,12 @@ struct Presented {
 /// Gives out a ticket to the host that sent this visitor, once everything has been shown that the
 /// host asks for.
 pub(super) async fn give_out(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     guest: Guest,
     head: Parts,
 ) -> Result<Response, Trouble> {
-    let here = desk.place_of(&head);
-    let Some(destination) = desk.destination(&here) else {
+    let here = state.place_of(&head);
+    let Some(destination) = state.destination(&here) else {
         return Ok(headers::see_other("/.doorward/"));
     };
     let Destination { site, back, ask, again } = destination;
@@ -69,19 +71,19 @@ pub(super) async fn give_out(
     // That host makes an ask of its own, if the visitor still needs one.
     let Some(ask) = ask else { return Ok(headers::see_other(&url)) };
     let (visit, now) = (guest.visit.as_ref(), guest.caller.now);
-    let verdict = judge_visit(&desk.env, &ask.requirement, visit, site.app.as_deref(), now);
+    let verdict = judge_visit(&state.env, &ask.requirement, visit, site.app.as_deref(), now);
     match refusal::owed(&verdict) {
         Some(refusal::Step::Owed(owed)) => {
-            return Ok(desk.ask(owed, &ask.requirement, &here, &head));
+            return Ok(state.ask(owed, &ask.requirement, &here, &head));
         }
-        Some(refusal::Step::SaveCodes) => return Ok(desk.lead_to_codes(&here, &head.headers)),
+        Some(refusal::Step::SaveCodes) => return Ok(state.lead_to_codes(&here, &head.headers)),
         None => {}
     }
     let to_sign_in = || headers::see_other(&here.through("sign-in"));
     let Some(visit) = &guest.visit else { return Ok(to_sign_in()) };
     let (host, return_to) = (site.origin.host(), back.as_str());
     let ticket =
-        enter::give_out(&desk.env, &guest.caller, visit, host, return_to, ask.browser).await?;
+        enter::give_out(&state.env, &guest.caller, visit, host, return_to, ask.browser).await?;
     Ok(match ticket {
         Some(ticket) => {
             let (origin, ticket) = (&site.origin, ticket.expose_text());
@@ -96,52 +98,50 @@ pub(super) async fn give_out(
 
 /// Takes a ticket: this host's session begins, and the visitor is where they were going.
 pub(super) async fn take(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     guest: Guest,
     RawQuery(query): RawQuery,
     request: HeaderMap,
 ) -> Result<Response, Trouble> {
     let presented: Presented =
         serde_html_form::from_str(query.as_deref().unwrap_or_default()).unwrap_or_default();
-    let back = desk.return_to(&presented.return_to);
-    if desk.jar().is_doubled(&request) {
+    let back = state.return_to(&presented.return_to);
+    if state.jar().is_doubled(&request) {
         // Whatever session began here would not be believed either: round and round it would go.
         let url = back.as_str().to_owned();
-        return Ok(desk.notice(Notice::DoubledCookie { url }, &request));
+        return Ok(state.notice(Notice::DoubledCookie { url }, &request));
     }
     let is_last_try = !presented.again.is_empty();
     let Some(token) = Token::parse(&presented.ticket) else {
-        return Ok(desk.starts_again(&guest, &back, is_last_try, &request));
+        return Ok(state.starts_again(&guest, &back, is_last_try, &request));
     };
-    let (env, caller) = (desk.env.clone(), guest.caller.clone());
-    let host = desk.site.origin.host().to_owned();
-    let deed = async move { enter::take(&env, &caller, &host, &token).await };
-    Ok(match desk.outlive(deed).await? {
-        Entered::Begun { given, return_to } => desk.goes_on(&guest, &given, &return_to),
+    let host = state.site.origin.host();
+    Ok(match enter::take(&state.env, &guest.caller, host, &token).await? {
+        Entered::Begun { given, return_to } => state.goes_on(&guest, &given, &return_to),
         Entered::Refused => {
             tracing::info!(address = %guest.caller.address, "a ticket was refused");
-            desk.starts_again(&guest, &back, is_last_try, &request)
+            state.starts_again(&guest, &back, is_last_try, &request)
         }
     })
 }
 
 /// Leads whoever looks here for a page of the portal to where it is: by way of a ticket, where
 /// they come to show something.
-pub(super) async fn at_the_portal(State(desk): State<Desk>, head: Parts) -> Response {
+pub(super) async fn at_the_portal(State(state): State<AppState>, head: Parts) -> Response {
     if !refusal::is_navigation(&head) {
-        return desk.notice(Notice::NotFound, &head.headers);
+        return state.notice(Notice::NotFound, &head.headers);
     }
-    let portal = &desk.env.config.portal;
+    let portal = &state.env.config.portal;
     let page = head.uri.path().strip_prefix("/.doorward/").unwrap_or_default();
     let steps = [Owed::SignIn, Owed::Challenge, Owed::Confirm, Owed::SetUp];
     if !steps.map(refusal::page_of).contains(&page) {
         return headers::see_other(&format!("{portal}{}", head.uri.path()));
     }
-    let back = Asked::of(head.uri.query()).return_to(&desk);
-    let (enter, browser) = desk.enter(&Requirement::sign_in(), &back, false, &head.headers);
+    let back = Asked::of(head.uri.query()).return_to(&state);
+    let (enter, browser) = state.enter(&Requirement::sign_in(), &back, false, &head.headers);
     let way = Way { url: format!("{portal}{}", enter.through(page)), browser };
     let response = headers::see_other(&way.url);
-    desk.sent_on(&way, response)
+    state.sent_on(&way, response)
 }
 
 const fn said_again(again: bool) -> &'static str {
@@ -160,7 +160,7 @@ pub(super) struct Destination {
     again: bool,
 }
 
-impl Desk {
+impl AppState {
     /// The way to the page where `owed` is shown, and from there to `back`.
     pub(super) fn way_to(
         &self,

@@ -4,8 +4,9 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::Desk;
-use super::form::{Asked, Form, Trouble};
+use super::app_state::AppState;
+use super::asked::Asked;
+use super::form::{Form, Trouble};
 use super::guard::Guest;
 use super::pages::{self, Problem};
 use super::return_to::ReturnTo;
@@ -20,48 +21,48 @@ pub(super) struct Typed {
 }
 
 pub(super) async fn show(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     guest: Guest,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let return_to = Asked::of(query.as_deref()).return_to(&desk);
-    page(&desk, &guest, &return_to, false, None)
+    let return_to = Asked::of(query.as_deref()).return_to(&state);
+    page(&state, &guest, &return_to, false, None)
 }
 
 pub(super) async fn submit(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     guest: Guest,
     form: Form<Typed>,
 ) -> Result<Response, Trouble> {
     let return_to = &form.return_to;
     if let Some(problem) = form.doubt {
-        return Ok(page(&desk, &guest, return_to, false, Some(problem)));
+        return Ok(page(&state, &guest, return_to, false, Some(problem)));
     }
-    if desk.env.config.mail.is_none() {
-        return Ok(page(&desk, &guest, return_to, false, None));
+    if state.env.config.mail.is_none() {
+        return Ok(page(&state, &guest, return_to, false, None));
     }
-    Ok(match forgot(&desk.env, &guest.caller, Login::typed(&form.typed.email)) {
-        Ok(()) => page(&desk, &guest, return_to, true, None),
+    Ok(match forgot(&state.env, &guest.caller, Login::typed(&form.typed.email)) {
+        Ok(()) => page(&state, &guest, return_to, true, None),
         Err(until) => {
             let wait = Problem::Wait(guest.caller.now.until(until));
-            page(&desk, &guest, return_to, false, Some(wait))
+            page(&state, &guest, return_to, false, Some(wait))
         }
     })
 }
 
 fn page(
-    desk: &Desk,
+    state: &AppState,
     guest: &Guest,
     return_to: &ReturnTo,
     asked: bool,
     problem: Option<Problem>,
 ) -> Response {
     let page = pages::Forgot {
-        frame: desk.frame(),
-        form: desk.form(guest, return_to),
-        mails: desk.env.config.mail.is_some(),
+        frame: state.frame(),
+        form: state.form(guest, return_to),
+        mails: state.env.config.mail.is_some(),
         asked,
         problem,
     };
-    desk.form_page(&page, problem)
+    state.form_page(&page, problem)
 }

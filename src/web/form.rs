@@ -15,10 +15,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
+use super::app_state::AppState;
+use super::asked::Asked;
 use super::guard::Guest;
+use super::headers;
 use super::pages::{self, Notice, Page, Problem};
 use super::return_to::ReturnTo;
-use super::{Desk, headers};
 use crate::config::Origin;
 use crate::domain::signed::Kind;
 use crate::domain::user::UserId;
@@ -49,15 +51,15 @@ struct Hidden {
     method: String,
 }
 
-impl<T: DeserializeOwned + Send> FromRequest<Desk> for Form<T> {
+impl<T: DeserializeOwned + Send> FromRequest<AppState> for Form<T> {
     type Rejection = Response;
 
-    async fn from_request(request: Request, desk: &Desk) -> Result<Self, Response> {
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Response> {
         let bad = |headers: &HeaderMap| {
-            desk.notice(Notice::BadRequest { reference: desk.reference() }, headers)
+            state.notice(Notice::BadRequest { reference: state.reference() }, headers)
         };
         let (mut parts, body) = request.into_parts();
-        let guest = Guest::from_request_parts(&mut parts, desk).await?;
+        let guest = Guest::from_request_parts(&mut parts, state).await?;
         let headers = &parts.headers;
         if !is_form(headers) {
             return Err(bad(headers));
@@ -66,59 +68,31 @@ impl<T: DeserializeOwned + Send> FromRequest<Desk> for Form<T> {
         let Ok(body) = Bytes::from_request(request, &()).await else { return Err(bad(headers)) };
         let hidden = serde_html_form::from_bytes::<Hidden>(&body).map_err(|_| bad(headers))?;
         let typed = serde_html_form::from_bytes(&body).map_err(|_| bad(headers))?;
-        let doubt = desk.doubt(&guest, &parts, &hidden.csrf);
+        let doubt = state.doubt(&guest, &parts, &hidden.csrf);
         let return_to = if hidden.return_to.is_empty() {
             // A form does not send a long one along: its page's own address has it.
-            Asked::of(parts.uri.query()).return_to(desk)
+            Asked::of(parts.uri.query()).return_to(state)
         } else {
-            desk.return_to(&hidden.return_to).by(&hidden.method)
+            state.return_to(&hidden.return_to).by(&hidden.method)
         };
-        let is_from_before = doubt.is_none() && !desk.csrf_fits(&guest, &hidden.csrf, false);
+        let is_from_before = doubt.is_none() && !state.csrf_fits(&guest, &hidden.csrf, false);
         Ok(Self { typed, doubt, is_from_before, return_to })
     }
 }
 
-impl FromRequestParts<Desk> for Guest {
+impl FromRequestParts<AppState> for Guest {
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, desk: &Desk) -> Result<Self, Response> {
-        // The guard stands before every door; a handler without one answers nobody.
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Response> {
+        // The guard stands before every route; a handler without one answers nobody.
         let guest = parts.extensions.get::<Self>().cloned();
-        guest.ok_or_else(|| desk.notice(Notice::Unavailable, &parts.headers))
+        guest.ok_or_else(|| state.notice(Notice::Unavailable, &parts.headers))
     }
 }
 
 /// A form with nothing but a button.
 #[derive(Deserialize, Default)]
 pub(super) struct Pressed {}
-
-/// The query of a page: where the visitor was going, and which way of the page is meant.
-#[derive(Deserialize, Default)]
-#[serde(default)]
-pub(super) struct Asked {
-    return_to: String,
-    /// By which method that was asked for; empty for a GET.
-    method: String,
-    /// Which kind of answer the challenge asks for.
-    pub(super) kind: String,
-}
-
-impl Asked {
-    /// Reads the query; what cannot be read counts as absent.
-    pub(super) fn of(query: Option<&str>) -> Self {
-        serde_html_form::from_str(query.unwrap_or_default()).unwrap_or_default()
-    }
-
-    /// Where the visitor was going, or, if nowhere, `home`.
-    pub(super) fn return_to_or(&self, desk: &Desk, home: &str) -> ReturnTo {
-        let return_to = if self.return_to.is_empty() { home } else { &self.return_to };
-        desk.return_to(return_to).by(&self.method)
-    }
-
-    pub(super) fn return_to(&self, desk: &Desk) -> ReturnTo {
-        desk.return_to(&self.return_to).by(&self.method)
-    }
-}
 
 fn is_form(headers: &HeaderMap) -> bool {
     let named = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -136,7 +110,7 @@ fn came_from_us(headers: &HeaderMap, ours: &Origin) -> bool {
     headers.get(ORIGIN).is_some_and(|origin| origin == ours.as_str())
 }
 
-impl Desk {
+impl AppState {
     /// The hidden fields of a form for this guest.
     pub(super) fn form(&self, guest: &Guest, return_to: &ReturnTo) -> pages::Form {
         let host = self.site.origin.host();
@@ -232,10 +206,15 @@ impl IntoResponse for Trouble {
     fn into_response(self) -> Response {
         let why = &self.0 as &dyn std::error::Error;
         tracing::error!(error = why, "a page was not served: the store is unavailable");
-        let mut response = StatusCode::SERVICE_UNAVAILABLE.into_response();
-        response.extensions_mut().insert(StoreAway);
-        response
+        unavailable()
     }
+}
+
+/// The answer of a handler that could not finish; the outermost layer makes a page of it.
+pub(super) fn unavailable() -> Response {
+    let mut response = StatusCode::SERVICE_UNAVAILABLE.into_response();
+    response.extensions_mut().insert(StoreAway);
+    response
 }
 
 /// Marks an answer whose page the outermost layer is to make.

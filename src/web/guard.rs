@@ -5,14 +5,18 @@ use axum::middleware::Next;
 use axum::response::Response;
 use http::header::HeaderMap;
 
-use super::doors::{Asks, Door, Serves};
+use super::app_state::AppState;
 use super::pages::Notice;
 use super::refusal::{self, FETCH_DEST, Step};
-use super::{Desk, Peer};
+use super::route::{Asks, Route, Serves};
 use crate::domain::assurance::{Evidence, Verdict, Visitor, judge};
 use crate::domain::secret::Token;
 use crate::domain::time::Timestamp;
-use crate::flow::{self, Caller, Visit};
+use crate::flow::{self, Caller, Source, Visit};
+
+/// Where a request came from; set by the proxy on every request that it hands over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub(super) Source);
 
 /// Whoever has been let through to a page.
 #[derive(Clone, Debug)]
@@ -35,59 +39,59 @@ impl Guest {
     }
 }
 
-/// Judges whether this visitor may open this door.
+/// Judges whether this visitor may open this route.
 pub(super) async fn guard(
-    State((desk, door)): State<(Desk, &'static Door)>,
+    State((state, route)): State<(AppState, &'static Route)>,
     mut request: Request,
     next: Next,
 ) -> Response {
     let headers = request.headers();
-    if door.serves == Serves::Page && is_fetched(headers) {
-        return desk.not_in_a_window(&request);
+    if route.serves == Serves::Page && is_fetched(headers) {
+        return state.not_in_a_window(&request);
     }
     // The proxy says where a request comes from; without that it did not come through the proxy.
     let Some(Peer(source)) = request.extensions().get::<Peer>().copied() else {
-        return desk.notice(Notice::Unavailable, headers);
+        return state.notice(Notice::Unavailable, headers);
     };
-    let caller = match desk.caller(headers, source) {
+    let caller = match state.caller(headers, source) {
         Ok(caller) => caller,
-        Err(error) => return desk.unavailable(&error, headers),
+        Err(error) => return state.unavailable(&error, headers),
     };
     let session = caller.carried.session.as_ref().map(Token::hash);
-    let visit = match flow::visit(&desk.env, session, caller.now).await {
+    let visit = match flow::visit(&state.env, session, caller.now).await {
         Ok(visit) => visit,
-        Err(error) => return desk.unavailable(&error, headers),
+        Err(error) => return state.unavailable(&error, headers),
     };
 
-    let requirement = door.asks.requirement(&desk.env.config);
+    let requirement = route.asks.requirement(&state.env.config);
     let (head, body) = request.into_parts();
-    let evidence = visit.as_ref().map(|visit| visit.visitor(&desk.env, None, caller.now));
-    let verdict = desk.judge_at(door, evidence, caller.now);
+    let evidence = visit.as_ref().map(|visit| visit.visitor(&state.env, None, caller.now));
+    let verdict = state.judge_at(route, evidence, caller.now);
     let leads_to_codes =
-        door.asks == Asks::SignIn && door.serves == Serves::Page && refusal::is_navigation(&head);
+        route.asks == Asks::SignIn && route.serves == Serves::Page && refusal::is_navigation(&head);
     match (refusal::owed(&verdict), verdict) {
         (None, Verdict::Pass(_)) => {}
         (Some(Step::SaveCodes), _) if !leads_to_codes => {}
         (Some(Step::SaveCodes), _) => {
-            return desk.lead_to_codes(&desk.place_of(&head), &head.headers);
+            return state.lead_to_codes(&state.place_of(&head), &head.headers);
         }
         (Some(Step::Owed(owed)), _) => {
-            return desk.ask(owed, &requirement, &desk.place_of(&head), &head);
+            return state.ask(owed, &requirement, &state.place_of(&head), &head);
         }
         (None, _) => {
-            return desk.notice(Notice::Refused { reference: desk.reference() }, &head.headers);
+            return state.notice(Notice::Refused { reference: state.reference() }, &head.headers);
         }
     }
 
     let known = caller.carried.browsers.first().copied();
     let is_new = known.is_none();
-    let browser = known.unwrap_or_else(|| desk.new_browser());
-    let names_it = is_new && door.serves == Serves::Page;
+    let browser = known.unwrap_or_else(|| state.new_browser());
+    let names_it = is_new && route.serves == Serves::Page;
     request = Request::from_parts(head, body);
     request.extensions_mut().insert(Guest { caller, visit, browser });
     let mut response = next.run(request).await;
     if names_it {
-        desk.jar().set_browser(browser, response.headers_mut());
+        state.jar().set_browser(browser, response.headers_mut());
     }
     response
 }
@@ -97,14 +101,14 @@ fn is_fetched(headers: &HeaderMap) -> bool {
     headers.get(FETCH_DEST).is_some_and(|dest| dest != "document")
 }
 
-impl Desk {
-    /// What becomes of whoever opens this door with this `evidence`.
-    pub(super) fn judge_at(&self, door: &Door, evidence: Evidence, now: Timestamp) -> Verdict {
+impl AppState {
+    /// What becomes of whoever opens this route with this `evidence`.
+    pub(super) fn judge_at(&self, route: &Route, evidence: Evidence, now: Timestamp) -> Verdict {
         let evidence = evidence.map(|visitor| {
-            let demanded = visitor.demanded && door.asks != Asks::SetUp;
+            let demanded = visitor.demanded && route.asks != Asks::SetUp;
             Visitor { demanded, ..visitor }
         });
-        judge(&door.asks.requirement(&self.env.config), &evidence, now)
+        judge(&route.asks.requirement(&self.env.config), &evidence, now)
     }
 
     fn not_in_a_window(&self, request: &Request) -> Response {

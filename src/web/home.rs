@@ -5,17 +5,18 @@ use axum::response::Response;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
+use super::app_state::AppState;
 use super::guard::Guest;
+use super::headers;
 use super::pages::{self, TwoFactor};
 use super::return_to::ReturnTo;
-use super::{Desk, headers};
 use crate::config::App;
 use crate::domain::assurance::Proofs;
 use crate::domain::time::Timestamp;
 
-pub(super) async fn show(State(desk): State<Desk>, guest: Guest) -> Response {
+pub(super) async fn show(State(state): State<AppState>, guest: Guest) -> Response {
     let Some(visit) = &guest.visit else { return headers::see_other("/.doorward/sign-in") };
-    let config = &desk.env.config;
+    let config = &state.env.config;
     let url = |app: &App| match app.hosts.first() {
         Some(host) if *host != config.portal => format!("{host}/"),
         _ => "/".to_owned(),
@@ -27,22 +28,22 @@ pub(super) async fn show(State(desk): State<Desk>, guest: Guest) -> Response {
         None => TwoFactor::On,
     };
     let page = pages::Home {
-        frame: desk.frame_for(&guest),
-        form: desk.form(&guest, &ReturnTo::root()),
+        frame: state.frame_for(&guest),
+        form: state.form(&guest, &ReturnTo::root()),
         username: visit.user.identity.name.clone(),
         two_factor,
         apps: apps.map(|app| pages::Link { name: app.name.clone(), url: url(app) }).collect(),
     };
-    desk.page(StatusCode::OK, &page)
+    state.page(StatusCode::OK, &page)
 }
 
 /// Who is signed in here and how, as JSON.
-pub(super) async fn whoami(State(desk): State<Desk>, guest: Guest) -> Response {
+pub(super) async fn whoami(State(state): State<AppState>, guest: Guest) -> Response {
     let Some(visit) = &guest.visit else {
-        return desk.notice(pages::Notice::NotFound, &http::HeaderMap::new());
+        return state.notice(pages::Notice::NotFound, &http::HeaderMap::new());
     };
     let identity = &visit.user.identity;
-    let proofs = visit.visitor(&desk.env, None, guest.caller.now).proofs;
+    let proofs = visit.visitor(&state.env, None, guest.caller.now).proofs;
     let body = json!({
         "user": identity.written,
         "name": identity.full_name,

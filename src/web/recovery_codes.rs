@@ -6,11 +6,13 @@ use http::StatusCode;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue};
 use serde::Deserialize;
 
-use super::form::{Asked, Form, Pressed, Trouble};
+use super::app_state::AppState;
+use super::asked::Asked;
+use super::form::{Form, Pressed, Trouble};
 use super::guard::Guest;
 use super::pages::{self, Problem};
 use super::return_to::ReturnTo;
-use super::{Desk, headers, refusal, security};
+use super::{headers, refusal, security};
 use crate::domain::factor::recovery::{self, RecoveryCodes};
 use crate::domain::user::User;
 use crate::flow::recovery_codes::{look, renew};
@@ -24,32 +26,32 @@ pub(super) struct Saved {
 }
 
 pub(super) async fn show_codes(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     guest: Guest,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let return_to = Asked::of(query.as_deref()).return_to(&desk);
-    codes_page(&desk, &guest, &return_to, None)
+    let return_to = Asked::of(query.as_deref()).return_to(&state);
+    codes_page(&state, &guest, &return_to, None)
 }
 
 pub(super) async fn submit_codes(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     guest: Guest,
     form: Form<Saved>,
 ) -> Result<Response, Trouble> {
     let Form { typed, doubt, return_to, .. } = form;
     let problem = doubt.or_else(|| typed.saved.is_empty().then_some(Problem::Expired));
     if problem.is_some() {
-        return Ok(codes_page(&desk, &guest, &return_to, problem));
+        return Ok(codes_page(&state, &guest, &return_to, problem));
     }
     if let Some(visit) = &guest.visit {
-        save_codes(&desk.env, &guest.caller, visit).await?;
+        save_codes(&state.env, &guest.caller, visit).await?;
     }
     Ok(headers::see_other(return_to.as_str()))
 }
 
 fn codes_page(
-    desk: &Desk,
+    state: &AppState,
     guest: &Guest,
     return_to: &ReturnTo,
     problem: Option<Problem>,
@@ -58,15 +60,15 @@ fn codes_page(
     let unsaved = visit.user.user.recovery_codes().filter(|codes| !codes.are_saved());
     let Some(codes) = unsaved else { return headers::see_other(return_to.as_str()) };
     let page = pages::RecoveryCodes {
-        frame: desk.frame_for(guest),
-        form: desk.form(guest, return_to),
+        frame: state.frame_for(guest),
+        form: state.form(guest, return_to),
         codes: grouped(codes),
-        issuer: desk.env.config.issuer.clone(),
+        issuer: state.env.config.issuer.clone(),
         username: visit.user.identity.name.clone(),
         to_be_saved: true,
         problem,
     };
-    desk.form_page(&page, problem)
+    state.form_page(&page, problem)
 }
 
 fn grouped(codes: &RecoveryCodes) -> Vec<String> {
@@ -75,20 +77,20 @@ fn grouped(codes: &RecoveryCodes) -> Vec<String> {
 
 /// The unused codes as a text file.
 pub(super) async fn codes_file(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     guest: Guest,
 ) -> Result<Response, Trouble> {
     let back = || headers::see_other(security::place().as_str());
     let Some(visit) = &guest.visit else { return Ok(back()) };
-    let Some(codes) = look(&desk.env, &guest.caller, visit).await? else { return Ok(back()) };
-    let (issuer, name) = (&desk.env.config.issuer, &visit.user.identity.name);
+    let Some(codes) = look(&state.env, &guest.caller, visit).await? else { return Ok(back()) };
+    let (issuer, name) = (&state.env.config.issuer, &visit.user.identity.name);
     let text = pages::recovery_codes_file(issuer, name, &grouped(&codes));
     let mut response = Response::new(text.into());
     *response.status_mut() = StatusCode::OK;
     let headers = response.headers_mut();
     headers::harden(headers);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    let host = desk.env.config.portal.host();
+    let host = state.env.config.portal.host();
     let disposition = format!("attachment; filename=\"recovery-codes-{host}.txt\"");
     if let Ok(disposition) = HeaderValue::from_str(&disposition) {
         headers.insert(CONTENT_DISPOSITION, disposition);
@@ -97,51 +99,50 @@ pub(super) async fn codes_file(
 }
 
 /// The unused codes again.
-pub(super) async fn view(State(desk): State<Desk>, guest: Guest) -> Result<Response, Trouble> {
+pub(super) async fn view(State(state): State<AppState>, guest: Guest) -> Result<Response, Trouble> {
     let back = || headers::see_other(security::place().as_str());
     let Some(visit) = &guest.visit else { return Ok(back()) };
-    let Some(codes) = look(&desk.env, &guest.caller, visit).await? else { return Ok(back()) };
+    let Some(codes) = look(&state.env, &guest.caller, visit).await? else { return Ok(back()) };
     if !codes.are_saved() {
         return Ok(headers::see_other(&security::place().through(refusal::SAVE_CODES)));
     }
     let page = pages::RecoveryCodes {
-        frame: desk.frame_for(&guest),
-        form: desk.form(&guest, &security::place()),
+        frame: state.frame_for(&guest),
+        form: state.form(&guest, &security::place()),
         codes: grouped(&codes),
-        issuer: desk.env.config.issuer.clone(),
+        issuer: state.env.config.issuer.clone(),
         username: visit.user.identity.name.clone(),
         to_be_saved: false,
         problem: None,
     };
-    Ok(desk.page(StatusCode::OK, &page))
+    Ok(state.page(StatusCode::OK, &page))
 }
 
 pub(super) async fn ask_for_new(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     guest: Guest,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let return_to = Asked::of(query.as_deref()).return_to_or(&desk, security::place().as_str());
-    new_page(&desk, &guest, &return_to, None)
+    let return_to = Asked::of(query.as_deref()).return_to_or(&state, security::place().as_str());
+    new_page(&state, &guest, &return_to, None)
 }
 
 pub(super) async fn make_new(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     guest: Guest,
     form: Form<Pressed>,
 ) -> Result<Response, Trouble> {
     let Form { doubt, return_to, .. } = form;
     let Some(visit) = guest.visit.clone().filter(|_| doubt.is_none()) else {
-        return Ok(new_page(&desk, &guest, &return_to, doubt));
+        return Ok(new_page(&state, &guest, &return_to, doubt));
     };
-    let (env, caller) = (desk.env.clone(), guest.caller.clone());
-    let renewed = desk.outlive(async move { renew(&env, &caller, &visit).await }).await?;
+    let renewed = renew(&state.env, &guest.caller, &visit).await?;
     let to = return_to.through(refusal::SAVE_CODES);
     Ok(headers::see_other(if renewed { &to } else { return_to.as_str() }))
 }
 
 fn new_page(
-    desk: &Desk,
+    state: &AppState,
     guest: &Guest,
     return_to: &ReturnTo,
     problem: Option<Problem>,
@@ -151,6 +152,6 @@ fn new_page(
         return headers::see_other(return_to.as_str());
     };
     let what = pages::Question::NewRecoveryCodes { left };
-    let (frame, form) = (desk.frame_for(guest), desk.form(guest, return_to));
-    desk.form_page(&pages::Ask { frame, form, what, problem }, problem)
+    let (frame, form) = (state.frame_for(guest), state.form(guest, return_to));
+    state.form_page(&pages::Ask { frame, form, what, problem }, problem)
 }

@@ -12,15 +12,17 @@ use http::request::Parts;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use super::app_state::AppState;
 use super::pages::{NamelessPage, Notice, NoticePage, Owed};
 use super::return_to::ReturnTo;
-use super::{Desk, grpc, headers};
+use super::{grpc, headers};
 use crate::config::Origin;
 use crate::domain::assurance::{Level, Requirement, Verdict};
 use crate::domain::identity::Identity;
 use crate::flow::Source;
 use crate::flow::witness::Refusal;
 use crate::policy::{self, Ruling};
+use crate::store::Unavailable;
 
 /// What the browser wants the answer for (Fetch Metadata); absent in old browsers and in tools.
 pub(super) const FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
@@ -102,7 +104,7 @@ pub(super) fn is_framed(headers: &HeaderMap) -> bool {
     headers.get(FETCH_DEST).is_some_and(|dest| FRAMES.iter().any(|frame| dest == frame))
 }
 
-impl Desk {
+impl AppState {
     /// The answer to a request to an application that may not pass.
     pub(super) fn refuse(
         &self,
@@ -198,7 +200,7 @@ impl Desk {
         response
     }
 
-    /// Says what is wrong to somebody who has named no host of ours, as [`Desk::notice`] does.
+    /// Says what is wrong to somebody who has named no host of ours, as [`AppState::notice`] does.
     pub(super) fn nameless_notice(notice: Notice, request: &HeaderMap) -> Response {
         let status = notice.status();
         if reads_html(request) {
@@ -240,7 +242,47 @@ impl Desk {
     }
 }
 
-impl Desk {
+impl AppState {
+    /// The request has no single meaning: the log says why, under the reference that is shown.
+    pub(super) fn misread(&self, why: &str, head: &Parts, source: Source) -> Response {
+        let reference = self.note_misread(why, head, source);
+        self.notice(Notice::BadRequest { reference }, &head.headers)
+    }
+
+    /// Logs why a request has no single meaning; the reference under which that is found.
+    pub(super) fn note_misread(&self, why: &str, head: &Parts, source: Source) -> String {
+        let reference = self.reference();
+        tracing::info!(reference, why, "request refused: no single meaning");
+        self.remember(&reference, why, head, source);
+        reference
+    }
+
+    /// Remembers a refusal that no rule decided.
+    pub(super) fn remember(&self, reference: &str, why: &str, head: &Parts, source: Source) {
+        let Ok(now) = self.env.now() else { return };
+        self.env.witness.refused(Refusal {
+            reference: reference.to_owned(),
+            at: now,
+            from: source.address(),
+            user: None,
+            app: self.site.app.as_ref().map(|app| app.name.clone()),
+            method: head.method.as_str().chars().take(Refusal::METHOD).collect(),
+            path: head.uri.path().chars().take(Refusal::PATH).collect(),
+            readings: 0,
+            rule: None,
+            reason: why.to_owned(),
+        });
+    }
+
+    /// The store is away: nobody is let through, and nobody is told more than that.
+    pub(super) fn unavailable(&self, error: &Unavailable, headers: &HeaderMap) -> Response {
+        let why = error as &dyn std::error::Error;
+        tracing::error!(error = why, "a request was refused: the store is unavailable");
+        self.notice(Notice::Unavailable, headers)
+    }
+}
+
+impl AppState {
     /// The host of ours in whose page this is to be shown, as the browser says.
     fn framing(&self, request: &HeaderMap) -> Option<Origin> {
         let referer = request.get(REFERER)?.to_str().ok()?;

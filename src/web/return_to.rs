@@ -59,7 +59,7 @@ impl ReturnTo {
         (!target.starts_with("//") && target.len() <= AT_MOST).then(|| Self::own(target))
     }
 
-    /// The front door.
+    /// The root of the host.
     pub fn root() -> Self {
         Self::own("/".to_owned())
     }

@@ -3,11 +3,12 @@
 use axum::extract::State;
 use axum::response::Response;
 
+use super::app_state::AppState;
 use super::form::Trouble;
 use super::guard::Guest;
 use super::pages::{self, Problem, Row};
 use super::return_to::ReturnTo;
-use super::{Desk, headers, home};
+use super::{headers, home};
 use crate::domain::agent::Agent;
 use crate::domain::demand::Demand;
 use crate::domain::device::TrustedDevice;
@@ -23,8 +24,8 @@ const TOLD: usize = 30;
 /// How many sessions are listed.
 const LISTED: usize = 50;
 
-pub(super) async fn show(State(desk): State<Desk>, guest: Guest) -> Result<Response, Trouble> {
-    page(&desk, &guest, None).await
+pub(super) async fn show(State(state): State<AppState>, guest: Guest) -> Result<Response, Trouble> {
+    page(&state, &guest, None).await
 }
 
 /// Where this page is.
@@ -34,20 +35,20 @@ pub(super) fn place() -> ReturnTo {
 
 /// The page; with a problem, if what was posted from it was not taken.
 pub(super) async fn page(
-    desk: &Desk,
+    state: &AppState,
     guest: &Guest,
     problem: Option<Problem>,
 ) -> Result<Response, Trouble> {
     let Some(visit) = &guest.visit else {
         return Ok(headers::see_other(&place().through("sign-in")));
     };
-    let (env, user) = (&desk.env, &visit.user.user);
+    let (env, user) = (&state.env, &visit.user.user);
     let stays = sessions::of(env, &guest.caller, &visit.user).await?;
     let happened = env.store.events_of(user.id(), TOLD).await?;
     let page = pages::Security {
-        frame: desk.frame_for(guest),
-        form: desk.form(guest, &place()),
-        two_factor: desk.protection(guest, visit),
+        frame: state.frame_for(guest),
+        form: state.form(guest, &place()),
+        two_factor: state.protection(guest, visit),
         authenticators: user.authenticators().iter().map(authenticator).collect(),
         may_add: user.authenticators().len() < User::AUTHENTICATORS_AT_MOST,
         codes_left: user.recovery_codes_left().map(pages::CodesLeft),
@@ -59,10 +60,10 @@ pub(super) async fn page(
         happened: happened.iter().map(told).collect(),
         problem,
     };
-    Ok(desk.form_page(&page, problem))
+    Ok(state.form_page(&page, problem))
 }
 
-impl Desk {
+impl AppState {
     /// What protects this guest, and whether they may do without.
     fn protection(&self, guest: &Guest, visit: &Visit) -> pages::Protection {
         let user = &visit.user.user;

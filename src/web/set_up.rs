@@ -4,11 +4,13 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::form::{Asked, Form, Trouble};
+use super::app_state::AppState;
+use super::asked::Asked;
+use super::form::{Form, Trouble};
 use super::guard::Guest;
 use super::pages::{self, Problem};
 use super::return_to::ReturnTo;
-use super::{Desk, headers, home, qr, refusal};
+use super::{headers, home, qr, refusal};
 use crate::config::App;
 use crate::domain::factor::totp::{Code, Key};
 use crate::domain::letter::WhatFor;
@@ -29,49 +31,47 @@ pub(super) struct Typed {
 }
 
 pub(super) async fn show(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     guest: Guest,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Trouble> {
-    let return_to = Asked::of(query.as_deref()).return_to(&desk);
-    page(&desk, &guest, &return_to, false, None).await
+    let return_to = Asked::of(query.as_deref()).return_to(&state);
+    page(&state, &guest, &return_to, false, None).await
 }
 
 pub(super) async fn submit(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     guest: Guest,
     form: Form<Typed>,
 ) -> Result<Response, Trouble> {
     let Form { typed, doubt, return_to, .. } = form;
     let trust = !typed.trust_device.is_empty();
     if doubt.is_some() {
-        return page(&desk, &guest, &return_to, trust, doubt).await;
+        return page(&state, &guest, &return_to, trust, doubt).await;
     }
     let Some(visit) = guest.visit.clone() else {
         return Ok(headers::see_other(&return_to.through("sign-in")));
     };
-    let owed = pending_key(&desk.env, &guest.caller, &visit).await?;
+    let owed = pending_key(&state.env, &guest.caller, &visit).await?;
     if let FirstKey::Owes(owed) = owed {
-        return prove(&desk, &guest, visit, owed, &typed, &return_to).await;
+        return prove(&state, &guest, visit, owed, &typed, &return_to).await;
     }
     let Ok(code) = typed.code.parse::<Code>() else {
-        return page(&desk, &guest, &return_to, trust, Some(Problem::Code)).await;
+        return page(&state, &guest, &return_to, trust, Some(Problem::Code)).await;
     };
-    let (env, caller) = (desk.env.clone(), guest.caller.clone());
-    let deed = async move { turn_on(&env, &caller, &visit, &code, trust).await };
-    match desk.outlive(deed).await? {
+    match turn_on(&state.env, &guest.caller, &visit, &code, trust).await? {
         SetUp::On(given) => {
-            Ok(desk.goes_on(&guest, &given, &return_to.through(refusal::SAVE_CODES)))
+            Ok(state.goes_on(&guest, &given, &return_to.through(refusal::SAVE_CODES)))
         }
         SetUp::Already => Ok(headers::see_other(return_to.as_str())),
-        SetUp::Wrong => page(&desk, &guest, &return_to, trust, Some(Problem::Code)).await,
-        SetUp::Late => page(&desk, &guest, &return_to, trust, Some(Problem::Expired)).await,
+        SetUp::Wrong => page(&state, &guest, &return_to, trust, Some(Problem::Code)).await,
+        SetUp::Late => page(&state, &guest, &return_to, trust, Some(Problem::Expired)).await,
         SetUp::Over => Ok(headers::see_other(&return_to.through("sign-in"))),
     }
 }
 
 async fn page(
-    desk: &Desk,
+    state: &AppState,
     guest: &Guest,
     return_to: &ReturnTo,
     trust: bool,
@@ -80,36 +80,37 @@ async fn page(
     let Some(visit) = &guest.visit else {
         return Ok(headers::see_other(&return_to.through("sign-in")));
     };
-    Ok(match pending_key(&desk.env, &guest.caller, visit).await? {
+    Ok(match pending_key(&state.env, &guest.caller, visit).await? {
         FirstKey::None => headers::see_other(return_to.as_str()),
-        FirstKey::Owes(owed) => prove_page(desk, guest, owed, return_to, problem),
+        FirstKey::Owes(owed) => prove_page(state, guest, owed, return_to, problem),
         FirstKey::Waits(key) => {
-            let page = set_up_page(desk, guest, visit, &key, return_to, trust, problem);
-            desk.form_page(&page, problem)
+            let page = set_up_page(state, guest, visit, &key, return_to, trust, problem);
+            state.form_page(&page, problem)
         }
     })
 }
 
 /// Sends a code, or judges one, where that is what is owed.
 async fn prove(
-    desk: &Desk,
+    state: &AppState,
     guest: &Guest,
     visit: Visit,
     owed: FirstFactorAsks,
     typed: &Typed,
     return_to: &ReturnTo,
 ) -> Result<Response, Trouble> {
-    let again = |problem| prove_page(desk, guest, owed, return_to, problem);
+    let again = |problem| prove_page(state, guest, owed, return_to, problem);
     if owed != FirstFactorAsks::MailedCode {
         return Ok(again(None));
     }
     let here = return_to.through("set-up");
-    desk.by_mail(guest, visit, WhatFor::SetUp, (&typed.send, &typed.mailed_code), &here, again)
+    state
+        .by_mail(guest, visit, WhatFor::SetUp, (&typed.send, &typed.mailed_code), &here, again)
         .await
 }
 
 fn prove_page(
-    desk: &Desk,
+    state: &AppState,
     guest: &Guest,
     owed: FirstFactorAsks,
     return_to: &ReturnTo,
@@ -117,17 +118,18 @@ fn prove_page(
 ) -> Response {
     let visit = guest.visit.as_ref();
     let page = pages::ProveFirst {
-        frame: desk.frame_for(guest),
-        form: desk.form(guest, return_to),
-        by_mail: (owed == FirstFactorAsks::MailedCode).then(|| Desk::mailed(guest)),
-        is_demanded: visit.is_some_and(|visit| desk.demanded_by(guest, visit, return_to).is_some()),
+        frame: state.frame_for(guest),
+        form: state.form(guest, return_to),
+        by_mail: (owed == FirstFactorAsks::MailedCode).then(|| AppState::mailed(guest)),
+        is_demanded: visit
+            .is_some_and(|visit| state.demanded_by(guest, visit, return_to).is_some()),
         problem,
     };
-    desk.form_page(&page, problem)
+    state.form_page(&page, problem)
 }
 
 fn set_up_page(
-    desk: &Desk,
+    state: &AppState,
     guest: &Guest,
     visit: &Visit,
     key: &Key,
@@ -135,15 +137,15 @@ fn set_up_page(
     trust: bool,
     problem: Option<Problem>,
 ) -> pages::SetUp {
-    let config = &desk.env.config;
+    let config = &state.env.config;
     let username = visit.user.identity.name.clone();
     pages::SetUp {
-        frame: desk.frame_for(guest),
-        form: desk.form(guest, return_to),
-        demanded_by: desk.demanded_by(guest, visit, return_to),
-        later: desk.later(guest, visit, return_to),
+        frame: state.frame_for(guest),
+        form: state.form(guest, return_to),
+        demanded_by: state.demanded_by(guest, visit, return_to),
+        later: state.later(guest, visit, return_to),
         scan: scan(&config.issuer, username, key),
-        trust: desk.offer_of_trust(guest, return_to, trust),
+        trust: state.offer_of_trust(guest, return_to, trust),
         problem,
     }
 }
@@ -160,7 +162,7 @@ pub(super) fn scan(issuer: &str, username: String, key: &Key) -> pages::Scan {
     }
 }
 
-impl Desk {
+impl AppState {
     /// Who demands a second factor of this guest now: the application that they are going to, or
     /// the whole site.
     pub(super) fn demanded_by(

@@ -10,11 +10,13 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::form::{Asked, Form, Pressed, Trouble};
+use super::app_state::AppState;
+use super::asked::Asked;
+use super::form::{Form, Pressed, Trouble};
 use super::guard::Guest;
+use super::headers;
 use super::pages::{self, Notice, Problem};
 use super::return_to::{ReturnTo, escaped};
-use super::{Desk, headers};
 use crate::domain::signed::Kind;
 use crate::flow::sign_out::sign_out;
 
@@ -34,33 +36,33 @@ struct Left {
 }
 
 pub(super) async fn show(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     guest: Guest,
     RawQuery(query): RawQuery,
     request: HeaderMap,
 ) -> Response {
-    let return_to = Asked::of(query.as_deref()).return_to(&desk);
+    let return_to = Asked::of(query.as_deref()).return_to(&state);
     if guest.visit.is_none() {
         let left = serde_html_form::from_str(query.as_deref().unwrap_or_default());
-        return signed_out(&desk, &return_to, &left.unwrap_or_default(), &request);
+        return signed_out(&state, &return_to, &left.unwrap_or_default(), &request);
     }
-    page(&desk, &guest, &return_to, None)
+    page(&state, &guest, &return_to, None)
 }
 
 pub(super) async fn submit(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     guest: Guest,
     request: HeaderMap,
     form: Form<Pressed>,
 ) -> Result<Response, Trouble> {
     let Some(visit) = &guest.visit else {
-        return Ok(signed_out(&desk, &form.return_to, &Left::default(), &request));
+        return Ok(signed_out(&state, &form.return_to, &Left::default(), &request));
     };
     if let Some(problem) = form.doubt {
-        return Ok(page(&desk, &guest, &form.return_to, Some(problem)));
+        return Ok(page(&state, &guest, &form.return_to, Some(problem)));
     }
-    let hosts = sign_out(&desk.env, &guest.caller, visit).await?;
-    Ok(leaves(&desk, &hosts, &form.return_to))
+    let hosts = sign_out(&state.env, &guest.caller, visit).await?;
+    Ok(leaves(&state, &hosts, &form.return_to))
 }
 
 /// Nothing, but the browser forgets what it has kept of this host. It needs no cookie, tells nothing,
@@ -73,11 +75,11 @@ pub(super) async fn clear() -> Response {
 
 /// The session is gone; its cookie, worth nothing now, ends with the browser. `hosts`: on which others
 /// it was.
-pub(super) fn leaves(desk: &Desk, hosts: &[String], return_to: &ReturnTo) -> Response {
+pub(super) fn leaves(state: &AppState, hosts: &[String], return_to: &ReturnTo) -> Response {
     let mut url = return_to.through("sign-out");
     let hosts = hosts.join(",");
     if !hosts.is_empty() {
-        let proof = desk.env.signer.sign(Kind::Left, desk.site.origin.host(), &digest(&hosts));
+        let proof = state.env.signer.sign(Kind::Left, state.site.origin.host(), &digest(&hosts));
         url.push(if url.contains('?') { '&' } else { '?' });
         url.push_str(&format!("left={}&proof={proof}", escaped(&hosts)));
     }
@@ -91,19 +93,24 @@ pub(super) fn forget(response: &mut Response) {
     response.headers_mut().insert(CLEAR_SITE_DATA, HeaderValue::from_static("\"cache\""));
 }
 
-fn signed_out(desk: &Desk, return_to: &ReturnTo, left: &Left, request: &HeaderMap) -> Response {
+fn signed_out(
+    state: &AppState,
+    return_to: &ReturnTo,
+    left: &Left,
+    request: &HeaderMap,
+) -> Response {
     let url = return_to.as_str().to_owned();
-    desk.notice(Notice::SignedOut { url, clears: pictures(desk, left) }, request)
+    state.notice(Notice::SignedOut { url, clears: pictures(state, left) }, request)
 }
 
 /// The picture of every host on which the person was, and of the portal, but not of this host.
-fn pictures(desk: &Desk, left: &Left) -> Vec<String> {
-    let proven = desk.env.signer.open(Kind::Left, desk.site.origin.host(), &left.proof);
+fn pictures(state: &AppState, left: &Left) -> Vec<String> {
+    let proven = state.env.signer.open(Kind::Left, state.site.origin.host(), &left.proof);
     if left.left.is_empty() || proven != Some(digest(&left.left)) {
         return Vec::new();
     }
     let was = |host: &str| left.left.split(',').any(|name| name == host);
-    let elsewhere = desk.env.config.sites().filter(|site| site.origin != desk.site.origin);
+    let elsewhere = state.env.config.sites().filter(|site| site.origin != state.site.origin);
     elsewhere
         .filter(|site| site.is_portal || was(site.origin.host()))
         .map(|site| format!("{}{PICTURE}", site.origin))
@@ -114,8 +121,16 @@ fn digest(hosts: &str) -> [u8; 32] {
     Sha256::digest(hosts).into()
 }
 
-fn page(desk: &Desk, guest: &Guest, return_to: &ReturnTo, problem: Option<Problem>) -> Response {
-    let page =
-        pages::SignOut { frame: desk.frame_for(guest), form: desk.form(guest, return_to), problem };
-    desk.form_page(&page, problem)
+fn page(
+    state: &AppState,
+    guest: &Guest,
+    return_to: &ReturnTo,
+    problem: Option<Problem>,
+) -> Response {
+    let page = pages::SignOut {
+        frame: state.frame_for(guest),
+        form: state.form(guest, return_to),
+        problem,
+    };
+    state.form_page(&page, problem)
 }

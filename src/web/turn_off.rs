@@ -5,11 +5,12 @@ use axum::response::Response;
 use http::StatusCode;
 use serde::Deserialize;
 
+use super::app_state::AppState;
 use super::challenge::problem;
 use super::form::{Form, Trouble};
 use super::guard::Guest;
 use super::pages::{self, Kind, Problem};
-use super::{Desk, headers, security};
+use super::{headers, security};
 use crate::domain::demand::Demand;
 use crate::domain::factor::{Answer, Rejection};
 use crate::flow::turn_off::{TurnOff, turn_off};
@@ -21,16 +22,16 @@ pub(super) struct Typed {
     code: String,
 }
 
-pub(super) async fn show(State(desk): State<Desk>, guest: Guest) -> Response {
-    page(&desk, &guest, None)
+pub(super) async fn show(State(state): State<AppState>, guest: Guest) -> Response {
+    page(&state, &guest, None)
 }
 
 pub(super) async fn submit(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     guest: Guest,
     form: Form<Typed>,
 ) -> Result<Response, Trouble> {
-    let again = |problem| page(&desk, &guest, Some(problem));
+    let again = |problem| page(&state, &guest, Some(problem));
     if let Some(problem) = form.doubt {
         return Ok(again(problem));
     }
@@ -40,13 +41,11 @@ pub(super) async fn submit(
     let (answer, kind) = read(&form.typed.code);
     let now = guest.caller.now;
     let Ok(answer) = answer else { return Ok(again(problem(Rejection::Wrong, kind, now))) };
-    let (env, caller) = (desk.env.clone(), guest.caller.clone());
-    let deed = async move { turn_off(&env, &caller, &visit, &answer).await };
-    Ok(match desk.outlive(deed).await? {
-        TurnOff::Off(given) => desk.goes_on(&guest, &given, security::place().as_str()),
+    Ok(match turn_off(&state.env, &guest.caller, &visit, &answer).await? {
+        TurnOff::Off(given) => state.goes_on(&guest, &given, security::place().as_str()),
         TurnOff::Demanded(demand) => {
-            let page = form_page(&desk, &guest, Some(demand), None);
-            desk.page(StatusCode::FORBIDDEN, &page)
+            let page = form_page(&state, &guest, Some(demand), None);
+            state.page(StatusCode::FORBIDDEN, &page)
         }
         TurnOff::Rejected(Rejection::NotSetUp) => headers::see_other(security::place().as_str()),
         TurnOff::Rejected(rejection) => again(problem(rejection, kind, now)),
@@ -62,26 +61,26 @@ fn read(typed: &str) -> (Result<Answer, Rejection>, Kind) {
     (typed.parse().map(Answer::RecoveryCode), Kind::RecoveryCode)
 }
 
-fn page(desk: &Desk, guest: &Guest, problem: Option<Problem>) -> Response {
+fn page(state: &AppState, guest: &Guest, problem: Option<Problem>) -> Response {
     let Some(visit) = &guest.visit else {
         return headers::see_other(&security::place().through("sign-in"));
     };
     if !visit.user.user.has_second_factor() {
         return headers::see_other(security::place().as_str());
     }
-    let demand = desk.env.demand_on(&visit.user.user, guest.caller.now);
-    desk.form_page(&form_page(desk, guest, demand, problem), problem)
+    let demand = state.env.demand_on(&visit.user.user, guest.caller.now);
+    state.form_page(&form_page(state, guest, demand, problem), problem)
 }
 
 fn form_page(
-    desk: &Desk,
+    state: &AppState,
     guest: &Guest,
     demand: Option<Demand>,
     problem: Option<Problem>,
 ) -> pages::TurnOff {
     pages::TurnOff {
-        frame: desk.frame_for(guest),
-        form: desk.form(guest, &security::place()),
+        frame: state.frame_for(guest),
+        form: state.form(guest, &security::place()),
         demanded: demand.map(security::demanded),
         problem,
     }

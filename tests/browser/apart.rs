@@ -1,7 +1,8 @@
 //! Own pages share an origin with the application, and keep their secrets from its scripts all the
 //! same: by no road that a browser offers can a script of the application read one.
 
-use doorward::web::doors::{DOORS, On, Serves};
+use doorward::web::routes::ROUTES;
+use doorward::web::{On, Serves};
 use serde_json::Value;
 
 use crate::application;
@@ -38,7 +39,8 @@ fn no_page_of_ours_is_read_by_a_script_of_the_application_and_none_is_put_in_its
     joins(&browser, &door);
     sets_up(&browser, &door);
     saves_codes(&browser);
-    let pages = DOORS.iter().filter(|door| door.serves == Serves::Page && door.on != On::Others);
+    let pages =
+        ROUTES.iter().filter(|route| route.serves == Serves::Page && route.on != On::Others);
     for page in pages {
         let path = page.path.replace("{token}", "none").replace("{id}", "none");
         browser.visits("/open/");

@@ -3,7 +3,8 @@ use std::time::Duration;
 
 use doorward::store::Records;
 use doorward::store::memory::Memory;
-use doorward::web::doors::{DOORS, On};
+use doorward::web::On;
+use doorward::web::routes::ROUTES;
 use http::StatusCode;
 
 use crate::away::Away;
@@ -25,8 +26,10 @@ async fn while_the_store_is_away_nobody_is_let_through_and_nothing_is_lost() {
     elsewhere.opens("/").await;
     assert_eq!((elsewhere.status, &elsewhere.passed), (StatusCode::SERVICE_UNAVAILABLE, &None));
     assert!(elsewhere.headers.contains_key("retry-after"));
-    for door in DOORS.iter().filter(|door| !door.path.contains("{file}") && door.on != On::Others) {
-        let path = door.path.replace("{token}", "aaaaaaaaaaaaaaaaaaaaaaaaaa");
+    for route in
+        ROUTES.iter().filter(|route| !route.path.contains("{file}") && route.on != On::Others)
+    {
+        let path = route.path.replace("{token}", "aaaaaaaaaaaaaaaaaaaaaaaaaa");
         let path = path.replace("{id}", &"0".repeat(32));
         elsewhere.opens(&path).await;
         if elsewhere.status == StatusCode::METHOD_NOT_ALLOWED {

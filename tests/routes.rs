@@ -1,6 +1,6 @@
 //! Every URL of ours × every kind of visitor: who gets what.
 //!
-//! The doors come from the table that makes the router, so that one that is missing here fails.
+//! The routes come from the table that makes the router, so that one that is missing here fails.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
@@ -10,11 +10,11 @@ mod gate;
 
 use std::time::Duration;
 
-use doorward::web::doors::{DOORS, On};
+use doorward::web::{On, routes::ROUTES};
 use gate::{Browser, Gate, PASSWORD};
 use http::{Method, StatusCode};
 
-/// Who stands at a door.
+/// Who stands at a route.
 const VISITORS: [&str; 9] = [
     "stranger",
     "simple",      // a password, and no second factor
@@ -31,7 +31,7 @@ const VISITORS: [&str; 9] = [
 ///
 /// A post comes without a genuine `csrf`, so that whoever may post gets the form again.
 const ANSWERS: &str = "
-door                                                stranger    simple      unconfirmed half        unsaved     device      full        stale       recovered
+route                                                stranger    simple      unconfirmed half        unsaved     device      full        stale       recovered
 GET  /.doorward/                                    sign-in     page        page        challenge   codes       page        page        page        page
 POST /.doorward/                                    405         405         405         405         405         405         405         405         405
 GET  /.doorward/enter                               sign-in     home        home        challenge   codes       home        home        home        home
@@ -96,16 +96,16 @@ POST /.doorward/assets/{file}                       405         405         405 
 
 #[tokio::test]
 async fn every_door_gives_every_visitor_what_they_may_have() {
-    let mut lines = vec![format!("{:<40} {}", "door", row(&VISITORS))];
-    for door in DOORS {
+    let mut lines = vec![format!("{:<40} {}", "route", row(&VISITORS))];
+    for route in ROUTES {
         for method in [Method::GET, Method::POST] {
             let mut answers = Vec::new();
             for visitor in VISITORS {
                 let mut browser = comes(visitor).await;
-                answers.push(tries(&mut browser, &method, door.path).await);
+                answers.push(tries(&mut browser, &method, route.path).await);
             }
             let answers: Vec<_> = answers.iter().map(String::as_str).collect();
-            lines.push(format!("{:<4} {:<35} {}", method.as_str(), door.path, row(&answers)));
+            lines.push(format!("{:<4} {:<35} {}", method.as_str(), route.path, row(&answers)));
         }
     }
     let actual = lines.join("\n");
@@ -117,15 +117,15 @@ async fn every_door_gives_every_visitor_what_they_may_have() {
         .map(|(_, line)| line.as_str())
         .collect();
     assert!(differing.is_empty(), "differing:\n{}\n\nall:\n{actual}", differing.join("\n"));
-    assert_eq!(lines.len(), expected.len(), "a door has gone");
+    assert_eq!(lines.len(), expected.len(), "a route has gone");
 }
 
 #[tokio::test]
 async fn what_can_be_posted_to_says_so() {
-    for door in DOORS.iter().filter(|door| door.on != On::Others) {
+    for route in ROUTES.iter().filter(|route| route.on != On::Others) {
         let mut browser = comes("full").await;
-        let refused = tries(&mut browser, &Method::POST, door.path).await == "405";
-        assert_eq!(refused, !door.takes_posts, "{}", door.path);
+        let refused = tries(&mut browser, &Method::POST, route.path).await == "405";
+        assert_eq!(refused, !route.takes_posts, "{}", route.path);
     }
 }
 
@@ -141,12 +141,12 @@ async fn what_is_no_door_is_not_found_and_says_nothing() {
 
 #[tokio::test]
 async fn every_answer_of_ours_is_hardened_and_never_kept() {
-    for door in DOORS.iter().filter(|door| !door.path.contains("assets")) {
+    for route in ROUTES.iter().filter(|route| !route.path.contains("assets")) {
         for visitor in ["stranger", "full", "unsaved"] {
             let mut browser = comes(visitor).await;
-            tries(&mut browser, &Method::GET, door.path).await;
+            tries(&mut browser, &Method::GET, route.path).await;
             let header = |name: &str| browser.headers[name].to_str().unwrap();
-            assert_eq!(header("cache-control"), "no-store", "{}", door.path);
+            assert_eq!(header("cache-control"), "no-store", "{}", route.path);
             assert_eq!(header("x-content-type-options"), "nosniff");
             assert_eq!(header("referrer-policy"), "same-origin");
             assert_eq!(header("cross-origin-opener-policy"), "same-origin");
@@ -204,8 +204,8 @@ async fn comes(visitor: &str) -> Browser {
     browser
 }
 
-async fn tries(browser: &mut Browser, method: &Method, door: &str) -> String {
-    let path = door.replace("{token}", "aaaaaaaaaaaaaaaaaaaaaaaaaa").replace("{file}", "none");
+async fn tries(browser: &mut Browser, method: &Method, route: &str) -> String {
+    let path = route.replace("{token}", "aaaaaaaaaaaaaaaaaaaaaaaaaa").replace("{file}", "none");
     let path = path.replace("{id}", &"0".repeat(32));
     if *method == Method::GET {
         browser.opens(&path).await;

@@ -1,29 +1,19 @@
-//! Carrying out what a form asks, and what follows: a step further, or the form again.
+//! What follows a form: the next step, or the form again with what was wrong.
 
 use axum::response::Response;
 use http::StatusCode;
 use http::header::RETRY_AFTER;
 
+use super::app_state::AppState;
 use super::guard::Guest;
+use super::headers;
 use super::pages::{Page, Problem};
 use super::return_to::ReturnTo;
-use super::{Desk, headers};
 use crate::flow::{Given, Next};
 use crate::identity::Full;
-use crate::store::Unavailable;
 
-impl Desk {
-    /// Carries a deed through even if the visitor hangs up in the middle: what was charged is then
-    /// refunded all the same.
-    pub(super) async fn outlive<T: Send + 'static>(
-        &self,
-        deed: impl Future<Output = Result<T, Unavailable>> + Send + 'static,
-    ) -> Result<T, Unavailable> {
-        let done = tokio::spawn(deed).await;
-        done.unwrap_or(Err(Unavailable::new("a deed broke off")))
-    }
-
-    /// Leads to `location`, with what the deed has given the browser to carry.
+impl AppState {
+    /// Leads to `location`, with the cookies that it was given.
     pub(super) fn goes_on(&self, guest: &Guest, given: &Given, location: &str) -> Response {
         let mut response = headers::see_other(location);
         self.jar().set_given(given, guest.caller.now, response.headers_mut());

@@ -1,0 +1,147 @@
+//! Whether a request may go on to the application, and what its visitor gets instead.
+
+use std::sync::Arc;
+
+use axum::response::Response;
+use http::StatusCode;
+use http::request::Parts;
+
+use super::app_state::AppState;
+use super::pages::Notice;
+use super::{headers, refusal, sign_out};
+use crate::config::App;
+use crate::domain::assurance::{Permit, Verdict, Visitor};
+use crate::domain::secret::TokenHash;
+use crate::domain::stay::StayId;
+use crate::domain::time::Timestamp;
+use crate::domain::user::UserId;
+use crate::flow::witness::{Recent, Watched};
+use crate::flow::{self, Admission, Line, Source};
+use crate::policy;
+
+/// By what a request was let through, so that it can be asked again.
+#[derive(Clone, Debug)]
+pub struct Allowed(pub(super) flow::Before);
+
+impl Allowed {
+    /// Whose record it rests on, and on which stay, if on any.
+    pub fn rests_on(&self) -> Option<(UserId, StayId)> {
+        self.0.visit.as_ref().map(|visit| (visit.session.user, visit.stay))
+    }
+}
+
+impl AppState {
+    pub(super) async fn admit(
+        &self,
+        request: policy::Request,
+        head: &Parts,
+        session: Option<TokenHash>,
+        source: Source,
+    ) -> Result<(Permit, Allowed), Box<Response>> {
+        let Some(app) = &self.site.app else {
+            let front_door = refusal::is_navigation(head) && head.uri.path() == "/";
+            return Err(Box::new(if front_door {
+                headers::see_other("/.doorward/")
+            } else {
+                self.notice(Notice::NotFound, &head.headers)
+            }));
+        };
+        if !app.policy.admits_spelling(&request) {
+            return Err(Box::new(self.misread("it is not plainly spelt", head, source)));
+        }
+        let unavailable = |error| Box::new(self.unavailable(&error, &head.headers));
+        let now = self.env.now().map_err(unavailable)?;
+        let request = Arc::new(request);
+        let address = source.visitor;
+        let admission = flow::admit(&self.env, app, &request, address, session, now).await;
+        let admission = admission.map_err(unavailable)?;
+        if admission.ruling.is_too_costly {
+            let why = policy::Unreadable::TooCostly.to_string();
+            return Err(Box::new(self.misread(&why, head, source)));
+        }
+        self.witness(app, &request, source, &admission, now);
+        let signs_out = admission.visit.as_ref().filter(|_| signs_out(app, &request, head));
+        if let (Some(visit), Verdict::Pass(_)) = (signs_out, &admission.verdict) {
+            let caller = self.caller(&head.headers, source).map_err(unavailable)?;
+            Box::pin(flow::sign_out::sign_out(&self.env, &caller, visit))
+                .await
+                .map_err(unavailable)?;
+        }
+        let visit = admission.visit;
+        let is_over = session.is_some() && visit.is_none();
+        let allowed = |request: Arc<policy::Request>| {
+            Allowed(flow::Before { request, address: source.visitor, visit, began: now })
+        };
+        match admission.verdict {
+            Verdict::Pass(permit) => Ok((permit, allowed(request))),
+            Verdict::SaveCodes(permit) if !refusal::is_navigation(head) => {
+                Ok((permit, allowed(request)))
+            }
+            verdict => {
+                let known = admission.evidence.as_ref().and_then(Visitor::known);
+                let ruling = &admission.ruling;
+                let mut response = self.refuse(&verdict, ruling, &request, head, source, known);
+                // Whoever sits there need not be who was signed in.
+                if is_over && response.status() == StatusCode::SEE_OTHER {
+                    sign_out::forget(&mut response);
+                }
+                Err(Box::new(response))
+            }
+        }
+    }
+
+    /// Counts what was decided, and remembers it.
+    fn witness(
+        &self,
+        app: &App,
+        request: &Arc<policy::Request>,
+        source: Source,
+        admission: &Admission,
+        now: Timestamp,
+    ) {
+        self.decided.count(&admission.verdict);
+        let witness = &self.env.witness;
+        if request.is_modest() {
+            witness.judged(now, || Recent {
+                at: now,
+                app: Arc::clone(&self.app),
+                request: Arc::clone(request),
+                address: source.visitor,
+                evidence: admission.evidence.clone(),
+            });
+        }
+        let Some((verdict, ruling)) = &admission.watched else { return };
+        self.watched.count(verdict);
+        let known = admission.evidence.as_ref().and_then(Visitor::known);
+        let user = known.map(|identity| identity.name.clone());
+        let (name, verdict, rule) =
+            (&app.name, verdict.name(), app.policy.name_of(ruling.raised_by));
+        let example = request.example();
+        if let Some(left_out) = self.env.lines.due(Line::Watched, now) {
+            let address = source.address();
+            tracing::info!(app = name, verdict, rule, user, %address, example, left_out, "only watched: this would have been stopped");
+        }
+        let what = Watched { app: name.clone(), rule, verdict, user };
+        witness.watched(what, || example, now);
+    }
+}
+
+/// Whether this is the application's own link to sign out, followed within the application: a
+/// page elsewhere must not sign anybody out.
+fn signs_out(app: &App, request: &policy::Request, head: &Parts) -> bool {
+    if app.sign_out_paths.is_empty() {
+        return false;
+    }
+    // Another host of the same domain is elsewhere, too.
+    let elsewhere = head
+        .headers
+        .get_all("sec-fetch-site")
+        .iter()
+        .any(|site| site != "same-origin" && site != "none");
+    let is_link = |path: &[u8]| {
+        app.sign_out_paths.iter().any(|link| {
+            link.path.matches(path, policy::pattern::Case::Exact) && request.has_sent(&link.query)
+        })
+    };
+    !elsewhere && request.readings().any(is_link)
+}

@@ -1,0 +1,73 @@
+//! What every handler works with: the configuration and the services behind it, on one host.
+
+use std::sync::Arc;
+
+use http::header::{HeaderMap, USER_AGENT};
+
+use super::cookies::Jar;
+use super::pages::Frame;
+use crate::config::Site;
+use crate::domain::agent::Agent;
+use crate::flow::{Caller, Env, Source};
+use crate::metrics::Verdicts;
+use crate::store::Unavailable;
+
+/// What every handler works with.
+#[derive(Clone, Debug)]
+pub(super) struct AppState {
+    pub(super) env: Arc<Env>,
+    pub(super) site: Arc<Site>,
+    /// The name of the application here; empty where none is.
+    pub(super) app: Arc<str>,
+    /// Count what is decided here, and what would have been.
+    pub(super) decided: Verdicts,
+    pub(super) watched: Verdicts,
+}
+
+impl AppState {
+    /// For the host `site`, with what `env` holds.
+    pub(super) fn new(env: Arc<Env>, site: Site) -> Self {
+        let app = Arc::from(site.app.as_ref().map_or("", |app| &app.name));
+        let (decided, watched) = (env.metrics.decided(&app), env.metrics.watched(&app));
+        Self { env, site: Arc::new(site), app, decided, watched }
+    }
+
+    /// Who sends this request, from where, with what; and what time it is.
+    pub(super) fn caller(
+        &self,
+        headers: &HeaderMap,
+        source: Source,
+    ) -> Result<Caller, Unavailable> {
+        let carried = self.jar().carried(headers);
+        let agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
+        let agent = agent.and_then(Agent::read);
+        let Source { visitor, .. } = source;
+        Ok(Caller { now: self.env.now()?, address: source.address(), visitor, agent, carried })
+    }
+
+    pub(super) fn jar(&self) -> Jar<'_> {
+        Jar::new(&self.env.signer, &self.site.origin)
+    }
+
+    /// What stands around a page for a visitor whom we do not name.
+    pub(super) fn frame(&self) -> Frame {
+        Frame { site: self.site_name(), support: self.env.config.support.clone(), user: None }
+    }
+
+    /// The name of the application here; at the portal of several, that of the site.
+    pub(super) fn site_name(&self) -> String {
+        let config = &self.env.config;
+        let app = self.site.app.as_ref().or(match config.apps.as_slice() {
+            [app] => Some(app),
+            _ => None,
+        });
+        app.map_or_else(|| config.issuer.clone(), |app| app.name.clone())
+    }
+
+    /// A name for one refusal, by which an operator finds out why.
+    pub(super) fn reference(&self) -> String {
+        let mut bytes = [0; 10];
+        self.env.chance.draw(|rng| rng.fill_bytes(&mut bytes));
+        data_encoding::BASE32_NOPAD.encode(&bytes).to_ascii_lowercase()
+    }
+}

@@ -1,0 +1,123 @@
+//! Every URL of ours, what it asks and who answers: one table, of which the router is made and which
+//! `tests/routes.rs` walks.
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{get, post};
+
+use super::app_state::AppState;
+use super::form::{StoreAway, unavailable};
+use super::guard::guard;
+use super::pages::Notice;
+use super::route::{Asks, On, Route, data, form, page};
+use super::{
+    assets, authenticators, challenge, confirm, devices, email, enter, forgot, headers, home, link,
+    offer, password, recovery_codes, security, sessions, set_up, sign_in, sign_out, turn_off,
+};
+
+/// Every URL of ours.
+pub static ROUTES: &[Route] = &[
+    page("/.doorward/", Asks::SignIn, || get(home::show)),
+    page("/.doorward/enter", Asks::SignIn, || get(enter::give_out)),
+    Route {
+        on: On::Others,
+        runs_to_its_end: true,
+        ..page("/.doorward/ticket", Asks::Nothing, || get(enter::take))
+    },
+    form("/.doorward/sign-in", Asks::Nothing, || get(sign_in::show).post(sign_in::submit)),
+    form("/.doorward/challenge", Asks::Step, || get(challenge::show).post(challenge::submit)),
+    form("/.doorward/set-up", Asks::SetUp, || get(set_up::show).post(set_up::submit)),
+    form("/.doorward/set-up/recovery-codes", Asks::SetUp, || {
+        get(recovery_codes::show_codes).post(recovery_codes::submit_codes)
+    }),
+    page("/.doorward/recovery-codes.txt", Asks::SetUp, || get(recovery_codes::codes_file)),
+    form("/.doorward/confirm", Asks::Step, || get(confirm::show).post(confirm::submit)),
+    page("/.doorward/recovery-codes", Asks::Change, || get(recovery_codes::view)),
+    form("/.doorward/security/recovery-codes/regenerate", Asks::Change, || {
+        get(recovery_codes::ask_for_new).post(recovery_codes::make_new)
+    }),
+    form("/.doorward/security/turn-off", Asks::Change, || {
+        get(turn_off::show).post(turn_off::submit)
+    }),
+    form("/.doorward/security/replace", Asks::Change, || {
+        get(authenticators::show_replace).post(authenticators::submit_replace)
+    }),
+    form("/.doorward/security/authenticators/add", Asks::Change, || {
+        get(authenticators::show_add).post(authenticators::submit_add)
+    }),
+    form("/.doorward/security/authenticators/{id}/rename", Asks::Change, || {
+        get(authenticators::show_rename).post(authenticators::submit_rename)
+    }),
+    form("/.doorward/security/authenticators/{id}/remove", Asks::Change, || {
+        get(authenticators::show_remove).post(authenticators::submit_remove)
+    }),
+    form("/.doorward/forgot", Asks::Nothing, || get(forgot::show).post(forgot::submit)),
+    form("/.doorward/security/password", Asks::Password, || {
+        get(password::show).post(password::submit)
+    }),
+    form("/.doorward/security/email", Asks::Change, || get(email::show).post(email::submit)),
+    form("/.doorward/offer", Asks::SignIn, || get(offer::show).post(offer::submit)),
+    page("/.doorward/security", Asks::SignIn, || get(security::show)),
+    form("/.doorward/security/devices/{id}/revoke", Asks::SignIn, || post(devices::revoke)),
+    form("/.doorward/security/devices/revoke-all", Asks::SignIn, || post(devices::revoke_all)),
+    form("/.doorward/security/sessions/{id}/end", Asks::SignIn, || post(sessions::end)),
+    form("/.doorward/security/sessions/end-others", Asks::SignIn, || post(sessions::end_others)),
+    form("/.doorward/link/{token}", Asks::Nothing, || get(link::show).post(link::submit)),
+    Route {
+        on: On::All,
+        ..form("/.doorward/sign-out", Asks::Nothing, || get(sign_out::show).post(sign_out::submit))
+    },
+    data("/.doorward/signed-out", Asks::Nothing, || get(sign_out::clear)),
+    data("/.doorward/whoami", Asks::SignIn, || get(home::whoami)),
+    data("/.doorward/assets/{file}", Asks::Nothing, || get(assets::serve)),
+];
+
+/// The router over the routes of this host. Each has the guard before it; what is no route is not
+/// found, and what is one at the portal is looked for there.
+pub(super) fn router(state: &AppState) -> Router {
+    let mut router = Router::new();
+    for route in ROUTES.iter().filter(|route| route.on.includes(&state.site)) {
+        let guard = middleware::from_fn_with_state((state.clone(), route), guard);
+        let mut handlers = (route.answers)();
+        if route.runs_to_its_end {
+            handlers = handlers.route_layer(middleware::from_fn(run_to_the_end));
+        }
+        router = router.route(route.path, handlers.route_layer(guard));
+    }
+    let elsewhere = if state.site.is_portal { get(not_found) } else { get(enter::at_the_portal) };
+    router
+        .route("/.doorward", get(|| async { headers::see_other("/.doorward/") }))
+        .fallback_service(elsewhere.fallback(not_found).with_state(state.clone()))
+        .method_not_allowed_fallback(|State(state): State<AppState>, request: Request| async move {
+            state.notice(Notice::NotAllowed, request.headers())
+        })
+        .layer(middleware::from_fn_with_state(state.clone(), say_unavailable))
+        .with_state(state.clone())
+}
+
+async fn not_found(State(state): State<AppState>, request: Request) -> Response {
+    state.notice(Notice::NotFound, request.headers())
+}
+
+/// Answers in a task of its own, which goes on if the visitor closes the connection.
+async fn run_to_the_end(request: Request, next: Next) -> Response {
+    match tokio::spawn(next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            tracing::error!("a request handler panicked");
+            unavailable()
+        }
+    }
+}
+
+/// A handler that met a store that is away says so in one way.
+async fn say_unavailable(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let asked = request.headers().clone();
+    let response = next.run(request).await;
+    if response.extensions().get::<StoreAway>().is_some() {
+        return state.notice(Notice::Unavailable, &asked);
+    }
+    response
+}
