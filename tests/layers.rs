@@ -2,8 +2,10 @@
 //!
 //! A module may name those of earlier groups, not its siblings and not later ones. The parser below
 //! knows just enough of Rust for that: it blanks comments and literals, reads every path, and
-//! follows `super` through inline modules. The last tests show that it would catch a breach.
+//! follows `super` through inline modules. Within a layer, no file may import another in a circle.
+//! The last tests show that both would be caught.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -20,6 +22,10 @@ const GROUPS: &[&[&str]] = &[
     &["edge"], // the real clock and generator: `cli` hands them to all others
     &["cli"],
 ];
+
+/// The modules of which no file may import another in a circle. What a `mod.rs` only passes on
+/// (`pub use`) is no import of its own: whoever names it imports the file that it comes from.
+const WITHOUT_CIRCLES: &[&str] = &["store", "flow", "web"];
 
 /// What decides: values in, values out.
 const PURE: &[&str] = &["domain", "policy"];
@@ -65,6 +71,17 @@ fn every_module_names_only_those_of_earlier_layers() {
     let breaches: Vec<String> =
         files.iter().flat_map(|(file, source)| breaches(file, source)).collect();
     assert!(breaches.is_empty(), "\n{}\n", breaches.join("\n"));
+}
+
+#[test]
+fn no_file_imports_another_in_a_circle() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    rust_files(&src, "", &mut files).unwrap();
+    for module in WITHOUT_CIRCLES {
+        let circle = circle(module, &files);
+        assert!(circle.is_empty(), "a circle of imports: {}", circle.join(" → "));
+    }
 }
 
 /// Every source file below `folder`: its path from there, and its text.
@@ -132,6 +149,165 @@ fn breaches(file: &str, source: &str) -> Vec<String> {
         }
     }
     found
+}
+
+/// What a file declares at its top: the names that it imports, and those that it passes on, each with
+/// the path for which it stands; and every path that it names.
+#[derive(Default)]
+struct Imports {
+    own: BTreeMap<String, Vec<String>>,
+    passed_on: BTreeMap<String, Vec<String>>,
+    named: Vec<Vec<String>>,
+}
+
+impl Imports {
+    fn of(source: &str) -> Self {
+        let tokens = without_tests(&tokens(source));
+        let mut imports = Self::default();
+        let mut i = 0;
+        while i < tokens.len() {
+            if tokens[i] == "use" {
+                let is_public = i > 0 && matches!(tokens[i - 1].as_str(), "pub" | ")");
+                let mut spelled = Vec::new();
+                let end = tokens[i..].iter().position(|sign| sign == ";").map_or(i, |n| i + n);
+                spell_out(&tokens[..end], i + 1, &[], &mut spelled);
+                for mut path in spelled {
+                    if path.last().is_some_and(|name| name == "self") {
+                        path.pop();
+                    }
+                    let Some(name) = path.last().cloned() else { continue };
+                    if is_public {
+                        imports.passed_on.insert(name, path);
+                    } else {
+                        imports.named.push(path.clone());
+                        imports.own.insert(name, path);
+                    }
+                }
+                i = end;
+            } else if is_word(&tokens[i]) && (i == 0 || tokens[i - 1] != ".") {
+                let mut spelled = Vec::new();
+                i = spell_out(&tokens, i, &[], &mut spelled);
+                imports.named.extend(spelled.into_iter().filter(|path| path.len() > 1));
+                continue;
+            }
+            i += 1;
+        }
+        imports
+    }
+}
+
+/// `tokens` without what is only there for tests.
+fn without_tests(tokens: &[String]) -> Vec<String> {
+    const MARK: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
+    let mut found = Vec::new();
+    let mut i = 0;
+    while i < tokens.len() {
+        if tokens.len() >= i + MARK.len() && tokens[i..i + MARK.len()] == MARK {
+            let mut depth = 0;
+            while i < tokens.len() {
+                depth += i32::from(tokens[i] == "{") - i32::from(tokens[i] == "}");
+                let ends = matches!(tokens[i].as_str(), "}" | ";") && depth == 0;
+                i += 1;
+                if ends {
+                    break;
+                }
+            }
+        } else {
+            found.push(tokens[i].clone());
+            i += 1;
+        }
+    }
+    found
+}
+
+/// Files of `module` that import one another in a circle, in its order; nothing if there is none.
+fn circle(module: &str, files: &[(String, String)]) -> Vec<String> {
+    let files: BTreeMap<Vec<String>, Imports> = files
+        .iter()
+        .map(|(file, source)| (module_path(file), source))
+        .filter(|(path, _)| path.first().is_some_and(|first| first == module))
+        .map(|(path, source)| (path, Imports::of(source)))
+        .collect();
+    let mut done = BTreeSet::new();
+    files
+        .keys()
+        .find_map(|file| leads_back(file, &files, &mut Vec::new(), &mut done))
+        .map_or(Vec::new(), |circle| circle.iter().map(|file| file.join("::")).collect())
+}
+
+/// Follows the imports of `file`, to which those on the `way` have led: the circle, if it comes back.
+fn leads_back(
+    file: &[String],
+    files: &BTreeMap<Vec<String>, Imports>,
+    way: &mut Vec<Vec<String>>,
+    done: &mut BTreeSet<Vec<String>>,
+) -> Option<Vec<Vec<String>>> {
+    if let Some(at) = way.iter().position(|before| before == file) {
+        return Some([&way[at..], &[file.to_vec()]].concat());
+    }
+    if !done.insert(file.to_vec()) {
+        return None;
+    }
+    way.push(file.to_vec());
+    let named = files.get(file).into_iter().flat_map(|imports| &imports.named);
+    let imported: BTreeSet<Vec<String>> =
+        named.filter_map(|path| file_of(file, path, files, 0)).collect();
+    for other in imported.iter().filter(|other| *other != file) {
+        if let Some(circle) = leads_back(other, files, way, done) {
+            return Some(circle);
+        }
+    }
+    way.pop();
+    None
+}
+
+/// In which file is what `path` names, seen from the file `from`; `None` if in none of `files`.
+fn file_of(
+    from: &[String],
+    path: &[String],
+    files: &BTreeMap<Vec<String>, Imports>,
+    depth: usize,
+) -> Option<Vec<String>> {
+    let imports = files.get(from)?;
+    let (first, mut rest) = path.split_first()?;
+    let beyond = |to: &[String], rest: &[String]| {
+        (depth < 16).then(|| file_of(from, &[to, rest].concat(), files, depth + 1)).flatten()
+    };
+    let mut at = match first.as_str() {
+        "crate" => Vec::new(),
+        "self" => from.to_vec(),
+        "super" => {
+            let mut at = from[..from.len() - 1].to_vec();
+            while let [next, after @ ..] = rest
+                && next == "super"
+            {
+                at.pop();
+                rest = after;
+            }
+            at
+        }
+        name if imports.own.contains_key(name) => return beyond(&imports.own[name], rest),
+        name if files.contains_key(&[from, &[name.to_owned()]].concat()) => {
+            [from, &[name.to_owned()]].concat()
+        }
+        name if imports.passed_on.contains_key(name) => {
+            return beyond(&imports.passed_on[name], rest);
+        }
+        _ => return None,
+    };
+    while let Some((next, after)) = rest.split_first() {
+        let inner = [&at[..], &[next.clone()]].concat();
+        let passed_on = files.get(&at).and_then(|imports| imports.passed_on.get(next));
+        if at.is_empty() || files.contains_key(&inner) {
+            at = inner;
+        } else if let Some(passed_on) = passed_on.filter(|_| depth < 16) {
+            return file_of(&at, &[&passed_on[..], after].concat(), files, depth + 1);
+        } else {
+            break;
+        }
+        rest = after;
+    }
+    files.contains_key(&at).then_some(at)
 }
 
 fn group_of(module: &str) -> Option<usize> {
@@ -337,4 +513,59 @@ fn what_is_allowed_is_left_alone() {
     for (file, source) in samples {
         assert_eq!(breaches(file, source), Vec::<String>::new(), "{file}: `{source}`");
     }
+}
+
+#[test]
+fn each_kind_of_circle_is_caught() {
+    let samples: [&[(&str, &str)]; 6] = [
+        &[("web/a.rs", "use super::b::B;"), ("web/b.rs", "fn f(a: super::a::A) {}")],
+        &[("web/mod.rs", "mod a; use a::A; struct S;"), ("web/a.rs", "use super::S;")],
+        &[
+            ("web/mod.rs", "mod a; mod b; pub use a::A;"),
+            ("web/a.rs", "use super::b;"),
+            ("web/b.rs", "use super::{A, c};"),
+        ],
+        &[
+            ("web/a.rs", "use super::{b::{self, B}}; "),
+            ("web/b.rs", "use crate::web::c::C;"),
+            ("web/c.rs", "use super::a; fn f() { a::f() }"),
+        ],
+        &[
+            ("web/a/mod.rs", "mod b;"),
+            ("web/a/b.rs", "use super::super::c::C;"),
+            ("web/c.rs", "use crate::web::a::b::B;"),
+        ],
+        &[
+            ("web/a.rs", "use super::b; use b::C;"),
+            ("web/b.rs", "pub(super) fn f() -> super::a::A {}"),
+        ],
+    ];
+    for files in samples {
+        assert!(!circle("web", &owned(files)).is_empty(), "{files:?} should be a circle");
+    }
+}
+
+#[test]
+fn what_is_no_circle_is_left_alone() {
+    let samples: [&[(&str, &str)]; 3] = [
+        // Passing on is not importing.
+        &[
+            ("web/mod.rs", "mod a; mod b; pub use a::A; pub(crate) use b::B;"),
+            ("web/a.rs", "use super::B;"),
+            ("web/b.rs", "struct B;"),
+        ],
+        // A test may look at anything.
+        &[
+            ("web/a.rs", "use super::b::B;"),
+            ("web/b.rs", "#[cfg(test)] mod tests { use crate::web::a::A; } fn f() {}"),
+        ],
+        &[("web/a.rs", "// use super::b\nuse crate::flow::b;"), ("web/b.rs", "use super::a::A;")],
+    ];
+    for files in samples {
+        assert_eq!(circle("web", &owned(files)), Vec::<String>::new(), "{files:?}");
+    }
+}
+
+fn owned(files: &[(&str, &str)]) -> Vec<(String, String)> {
+    files.iter().map(|(file, source)| ((*file).to_owned(), (*source).to_owned())).collect()
 }
