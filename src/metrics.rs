@@ -1,7 +1,7 @@
-//! Numbers about what happens, for Prometheus (`OpenMetrics` text).
+//! Metrics for Prometheus (`OpenMetrics` text).
 //!
-//! Counters that a request touches are held by whoever counts, so that nothing is looked up on the
-//! way. No label holds what a visitor sent.
+//! Counters on the request path are held by the code that counts, so no request looks one up. No
+//! label contains anything that a visitor sent.
 
 use std::fmt;
 use std::sync::atomic::AtomicU64;
@@ -16,7 +16,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::domain::assurance::Verdict;
 
-/// Every number there is.
+/// All metrics.
 pub struct Metrics {
     registry: Registry,
     requests: Family<Decided, Counter>,
@@ -70,7 +70,7 @@ struct Letter {
     outcome: Word,
 }
 
-/// A word of ours.
+/// A fixed label value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Word(&'static str);
 
@@ -80,7 +80,7 @@ impl EncodeLabelValue for Word {
     }
 }
 
-/// The counters of one application, one for each verdict.
+/// The request counters of one application, one for each verdict.
 #[derive(Clone, Debug)]
 pub struct Verdicts {
     pass: Counter,
@@ -125,8 +125,8 @@ impl Verdicts {
 }
 
 impl Metrics {
-    /// All at nought.
-    #[expect(clippy::too_many_lines, reason = "each number is registered once, with its words")]
+    /// All metrics, set to zero.
+    #[expect(clippy::too_many_lines, reason = "each metric is registered once, with its help text")]
     pub fn new(version: &str) -> Self {
         let mut registry = Registry::with_prefix("doorward");
         let (turned_away, ended, connections) =
@@ -244,7 +244,7 @@ impl Metrics {
         }
     }
 
-    /// Notes whether the store can be written, and how many bytes are free on its disk, if known.
+    /// Records whether the store is writable, and how many bytes are free on its disk, if known.
     pub fn store(&self, writable: bool, free: Option<u64>) {
         self.store_writable.set(i64::from(writable));
         if let Some(free) = free {
@@ -252,28 +252,28 @@ impl Metrics {
         }
     }
 
-    /// The counters of what is decided of requests to `app`.
+    /// The counters of verdicts on requests to `app`.
     pub fn decided(&self, app: &str) -> Verdicts {
         Verdicts::of(&self.requests, app)
     }
 
-    /// The counters of what would have been decided of requests to `app`.
+    /// The counters of verdicts that observe mode did not enforce on requests to `app`.
     pub fn watched(&self, app: &str) -> Verdicts {
         Verdicts::of(&self.watched, app)
     }
 
-    /// Counts an event by its name.
+    /// Counts an event by name.
     pub fn happened(&self, event: &'static str) {
         self.events.get_or_create(&Happened { event: Word(event) }).inc();
     }
 
-    /// Counts a try to send a letter: `sent`, `put-off`, `refused` or `given-up`; or that none was
-    /// written, because somebody was asked for too many in an hour: `withheld`.
+    /// Counts an attempt to send a message: `sent`, `put-off`, `refused` or `given-up`. Also counts
+    /// `withheld` if no message was written, because the hourly limit was reached.
     pub fn mailed(&self, outcome: &'static str) {
         self.letters.get_or_create(&Letter { outcome: Word(outcome) }).inc();
     }
 
-    /// Notes how many letters wait to be sent.
+    /// Records how many messages wait to be sent.
     pub fn letters_waiting(&self, letters: usize) {
         self.letters_waiting.set(i64::try_from(letters).unwrap_or(i64::MAX));
     }
@@ -284,49 +284,49 @@ impl Metrics {
         self.upstream_failures.get_or_create(&labels).inc();
     }
 
-    /// Counts a connection for which there was no room, by the key of the limit that it met.
+    /// Counts a connection that was refused because of a limit, by the limit's configuration key.
     pub fn turned_away(&self, limit: &'static str) {
         self.turned_away_many(limit, 1);
     }
 
-    /// Counts connections or requests for which there was no room, or no more time, by the limit that
-    /// they met.
+    /// Counts connections or requests that were refused or ended because of a limit, by that limit.
     pub fn turned_away_many(&self, limit: &'static str, many: u64) {
         self.turned_away.get_or_create(&TurnedAway { limit: Word(limit) }).inc_by(many);
     }
 
-    /// Notes how many passwords were hashed so far by the fifth of a processor that is kept for them.
+    /// Records how many passwords the floor thread has hashed so far (a fifth of one processor is
+    /// reserved for it).
     pub fn hashed_by_floor(&self, so_far: u64) {
         self.hashed_by_floor.inner().fetch_max(so_far, std::sync::atomic::Ordering::Relaxed);
     }
 
-    /// Counts lines that were not written into the log.
+    /// Counts log lines that the throttle dropped.
     pub fn log_lines_left_out(&self, lines: u64) {
         self.log_lines_left_out.inc_by(lines);
     }
 
-    /// Counts a password that was not read: `sign_in_posts`, or `busy`.
+    /// Counts a password that was refused without checking it: `sign_in_posts` or `busy`.
     pub fn sign_in_turned_away(&self, limit: &'static str) {
         self.sign_ins_turned_away.get_or_create(&TurnedAway { limit: Word(limit) }).inc();
     }
 
-    /// Counts requests under way that were ended because they were not allowed any more.
+    /// Counts requests under way that were ended because re-authorization refused them.
     pub fn ended(&self, requests: u64) {
         self.ended.inc_by(requests);
     }
 
-    /// Counts requests under way that were judged again.
+    /// Counts requests under way that were re-authorized.
     pub fn reviewed(&self, requests: u64) {
         self.reviewed.inc_by(requests);
     }
 
-    /// Notes how many connections there are.
+    /// Records how many connections are open.
     pub fn connected(&self, connections: usize) {
         self.connections.set(i64::try_from(connections).unwrap_or(i64::MAX));
     }
 
-    /// Counts a configuration that was swapped in at this time (seconds since 1970), or, if that is
-    /// `None`, kept out.
+    /// Counts a reload: of a configuration that took effect at this time (seconds since 1970) or,
+    /// if `None`, of one that was rejected.
     pub fn reloaded(&self, at: Option<u64>) {
         let outcome = Word(if at.is_some() { "swapped" } else { "kept" });
         self.reloads.get_or_create(&Reloaded { outcome }).inc();
@@ -335,13 +335,13 @@ impl Metrics {
         }
     }
 
-    /// Notes when the configuration in force was loaded, in seconds since 1970.
+    /// Records when the current configuration was loaded, in seconds since 1970.
     #[expect(clippy::cast_precision_loss, reason = "seconds fit for millions of years")]
     pub fn loaded(&self, at: u64) {
         self.loaded.set(at as f64);
     }
 
-    /// Everything, as `OpenMetrics` text.
+    /// All metrics as `OpenMetrics` text.
     pub fn text(&self) -> String {
         let mut text = String::new();
         // Writing to memory cannot fail.

@@ -1,9 +1,9 @@
-//! How often one address may fail to sign in.
+//! How many failed sign-ins one client address may cause.
 //!
-//! A try is counted before it is known to be right, and given back when it was: a whole office behind
-//! one address signs in as often as it likes, and whoever guesses a hundred times at once gets no
-//! further than one who guesses a hundred times in a row. The count is a leaky bucket (GCRA, as in
-//! ITU-T I.371): so many tries at once, which come back evenly over a minute.
+//! An attempt is counted before its result is known and given back if it was right. So a whole
+//! office behind one address can sign in without limit, and a hundred parallel guesses get no
+//! further than a hundred sequential ones. The count is a leaky bucket (GCRA, as in ITU-T I.371): a
+//! burst of attempts is allowed, and they become available again evenly over a minute.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,12 +15,12 @@ use std::time::Duration;
 use crate::config::Limits;
 use crate::domain::time::Timestamp;
 
-/// Counts the tries of each address.
+/// Counts the attempts of each client address.
 ///
-/// What it knows of an address is forgotten when it no longer matters. When it knows too many at a
-/// time, those that come then share one count.
+/// An address is forgotten when its count no longer matters. If too many addresses are known at the
+/// same time, further ones share one count.
 pub struct SignInLimit {
-    /// How long one try takes to come back, in microseconds.
+    /// How long until one attempt becomes available again, in microseconds.
     one: u64,
     posts: u64,
     known_at_most: usize,
@@ -32,40 +32,40 @@ pub struct SignInLimit {
 struct Counts {
     by: HashMap<Source, Count>,
     sweep_at: usize,
-    /// How many wait, from whatever address.
+    /// The number of waiting attempts from all addresses.
     waiting: usize,
 }
 
-/// The tries of one address.
+/// The attempts of one address.
 #[derive(Clone, Copy, Debug, Default)]
 struct Count {
-    /// When all of them have come back, in microseconds.
+    /// When all attempts are available again, in microseconds.
     empty_at: u64,
-    /// How many of them may turn out right.
+    /// The number of attempts whose result is not known yet; they may still be given back.
     under_way: u32,
-    /// How many wait until it is known what becomes of these, or for a place.
+    /// The number of attempts that wait for one of these results or for a place in the pool.
     waiting: u32,
 }
 
-/// What becomes of a try that is to begin.
+/// The result of asking to begin an attempt.
 #[derive(Debug)]
 pub enum Begin {
-    /// It begins, and is counted.
+    /// It begins and is counted.
     Now(Try),
-    /// There were too many, but some are under way that may be given back.
+    /// The limit is reached, but attempts under way may still be given back.
     Later,
-    /// There were too many: the next one begins at this moment.
+    /// The limit is reached. The next attempt is allowed at this time.
     Refused(Timestamp),
 }
 
-/// A try that was counted. It stays so unless it is given back.
+/// A counted attempt. It stays counted unless it is given back.
 #[derive(Debug)]
 pub struct Try {
     limit: Arc<SignInLimit>,
     source: Source,
 }
 
-/// Room to wait in, given back when it is dropped.
+/// A slot for waiting, freed when dropped.
 #[derive(Debug)]
 pub struct Waiting {
     limit: Arc<SignInLimit>,
@@ -73,27 +73,27 @@ pub struct Waiting {
 }
 
 impl SignInLimit {
-    /// The tries of one address in a minute that may fail, unless the operator says otherwise.
+    /// The default for how many attempts of one address may fail in a minute.
     pub const A_MINUTE: NonZeroU32 = NonZeroU32::new(30).unwrap();
 
-    /// How long somebody waits for their turn before they are asked to come back: three hundred sign-ins
-    /// at once are done within ten seconds where one thread hashes.
+    /// How long an attempt may wait before it is refused. Three hundred simultaneous sign-ins take
+    /// less than ten seconds with one hashing thread.
     pub const PATIENCE: Duration = Duration::from_secs(10);
 
-    /// How many may wait at a time, and how many of one address. Each costs a few kilobytes.
+    /// How many attempts may wait in total. Each costs a few kilobytes.
     pub const WAITING_AT_MOST: usize = 1_024;
-    /// See [`SignInLimit::WAITING_AT_MOST`].
+    /// How many attempts of one address may wait; see [`SignInLimit::WAITING_AT_MOST`].
     pub const WAITING_OF_ONE: u32 = 512;
 
-    /// As many addresses are known at a time; each costs about a hundred bytes.
+    /// How many addresses are tracked at the same time; each costs about a hundred bytes.
     const KNOWN_AT_MOST: usize = 100_000;
 
-    /// As the configuration says.
+    /// Creates it from the configuration.
     pub fn of(limits: Limits) -> Self {
         Self::a_minute(NonZeroU32::new(limits.sign_in_posts).unwrap_or(NonZeroU32::MIN))
     }
 
-    /// Allows `posts` a minute to fail.
+    /// Allows `posts` failures a minute.
     pub fn a_minute(posts: NonZeroU32) -> Self {
         Self::knowing(posts, Self::KNOWN_AT_MOST)
     }
@@ -105,19 +105,19 @@ impl SignInLimit {
         Self { one, posts, known_at_most, patience, counts: Mutex::new(counts) }
     }
 
-    /// The same, where nobody waits for longer than this.
+    /// Sets how long an attempt may wait.
     #[must_use]
     pub fn waiting_for(self, patience: Duration) -> Self {
         Self { patience, ..self }
     }
 
-    /// How long somebody waits for their turn.
+    /// How long an attempt may wait.
     pub fn patience(&self) -> Duration {
         self.patience
     }
 
-    /// Begins one more try from `address`, if there were not too many. One that does not begin is not
-    /// counted.
+    /// Begins an attempt from `address` if the limit allows it. An attempt that does not begin is
+    /// not counted.
     pub fn begin(self: &Arc<Self>, address: IpAddr, now: Timestamp) -> Begin {
         let now = micros(now);
         let mut counts = self.counts();
@@ -135,13 +135,14 @@ impl SignInLimit {
         Begin::Now(Try { limit: Arc::clone(self), source })
     }
 
-    /// Room to wait in for one more from `address`. `None`: so many wait already.
+    /// Takes a slot for one more attempt from `address` to wait in; `None` if too many are waiting
+    /// already.
     pub fn wait(self: &Arc<Self>, address: IpAddr) -> Option<Waiting> {
         let mut counts = self.counts();
         if counts.waiting >= Self::WAITING_AT_MOST {
             return None;
         }
-        // It is known: something of it was counted just now, or it is one of a crowd.
+        // Either the address was just counted and is in the map, or it shares the common count.
         let source = Source::of(address);
         let source = if counts.by.contains_key(&source) { source } else { Source::Crowd };
         let count = counts.by.entry(source).or_default();
@@ -166,7 +167,7 @@ impl SignInLimit {
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
-        // Nothing that can panic happens under the lock.
+        // No code that can panic runs under this lock, so a poisoned lock is safe to use.
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -178,7 +179,8 @@ impl Default for SignInLimit {
 }
 
 impl Try {
-    /// It was right, or nothing of it was read: it counts no longer, and that alone is forgotten.
+    /// Gives the attempt back because it was right or was never checked. Other attempts stay
+    /// counted.
     pub fn give_back(self) {
         if let Some(count) = self.limit.counts().by.get_mut(&self.source) {
             count.empty_at = count.empty_at.saturating_sub(self.limit.one);
@@ -210,7 +212,7 @@ impl fmt::Debug for SignInLimit {
     }
 }
 
-/// Who is counted as one: an IPv4 address, or an IPv6 /64, which is what one household is given.
+/// What is counted together: an IPv4 address, or an IPv6 /64, which is what one household gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Source {
     V4(Ipv4Addr),
@@ -219,7 +221,7 @@ pub(super) enum Source {
 }
 
 impl Source {
-    /// Who `address` is counted as; IPv4 written as IPv6 is IPv4.
+    /// The unit that `address` belongs to. IPv4-mapped IPv6 addresses count as IPv4.
     pub(super) fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Self::V4(address),
@@ -237,7 +239,7 @@ fn micros(at: Timestamp) -> u64 {
 
 const MINUTE: u64 = 60_000_000;
 
-/// Fewer addresses than these are not worth sweeping.
+/// The map is not swept while it has fewer addresses than this.
 const FIRST_SWEEP: usize = 1_024;
 
 #[cfg(test)]
@@ -252,12 +254,12 @@ mod tests {
         Arc::new(SignInLimit::a_minute(SignInLimit::A_MINUTE))
     }
 
-    /// Whether one more begins, and fails.
+    /// Begins an attempt that fails; returns whether it was allowed to begin.
     fn fails(limit: &Arc<SignInLimit>, address: IpAddr, now: Timestamp) -> bool {
         matches!(limit.begin(address, now), Begin::Now(_))
     }
 
-    /// How many of a hundred fail before one is refused.
+    /// How many of a hundred attempts fail before one is refused.
     fn posts(limit: &Arc<SignInLimit>, address: &str, now: Timestamp) -> usize {
         (0..100).filter(|_| fails(limit, address.parse().unwrap(), now)).count()
     }

@@ -1,9 +1,9 @@
-//! Local users: Argon2id in a bounded pool of threads.
+//! Local passwords: Argon2id in a bounded pool of threads.
 //!
-//! The pool has threads of its own, fewer than there are cores, which run when nobody else wants to, so
-//! that a flood of sign-ins cannot slow what is proxied; one more sees to it that something is hashed
-//! whatever else runs ([`floor`]). Each thread keeps its memory between jobs, wipes it when there is nothing
-//! to do, and gives it back when that lasts.
+//! The pool has its own threads, fewer than there are cores. They run at idle priority, so a flood
+//! of sign-ins cannot slow down the proxy. One more thread guarantees a minimum of hashing on a
+//! busy machine ([`floor`]). Each thread reuses its memory for the next job, wipes it when there is
+//! no job, and frees it after a while.
 
 mod argon;
 mod elsewhere;
@@ -31,31 +31,31 @@ use super::{Full, Hashing, Place, Work, Worker};
 use crate::domain::chance::Chance;
 use crate::domain::device::BrowserId;
 
-/// How much may go on at once.
+/// The size of the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room {
-    /// How many passwords are hashed at a time.
+    /// How many passwords are hashed at the same time.
     pub threads: NonZeroUsize,
-    /// How many are hashed or wait for it, whoever sent them.
+    /// How many jobs may be running or waiting in total.
     pub places: usize,
-    /// How many of these places one address may have (IPv4, IPv6 /64).
+    /// How many of these places one client address may have (IPv4, or IPv6 /64).
     pub places_of_one: usize,
-    /// How many places there are besides for known browsers only, one for each of them at a time;
-    /// what is in them is hashed first.
+    /// How many additional places are reserved for known browsers, one for each browser at a time.
+    /// Their jobs are hashed first.
     pub places_of_known: usize,
     /// How long a thread without work keeps its memory.
     pub idle: Duration,
 }
 
 impl Room {
-    /// Half the cores: the others serve. Thirty-two places for each thread, which at twenty
-    /// milliseconds a hash is a wait of two thirds of a second, and a quarter of them for one
-    /// address.
+    /// Uses half the cores and leaves the others to the proxy. Each thread gets 32 places, which at
+    /// 20 ms for each hash is a wait of two thirds of a second; one address may have a quarter of
+    /// all places.
     ///
-    /// Sixteen more for each thread are kept for known browsers. A user has ten of those at most
-    /// ([`User::KNOWN_AT_MOST`]), so that no one person can fill them, not even with every cookie
-    /// they have. Whoever has one is served within a third of a second, however many strangers
-    /// wait; a stranger waits a second where all places of both kinds are taken.
+    /// Another 16 places for each thread are reserved for known browsers. A user has at most ten of
+    /// those ([`User::KNOWN_AT_MOST`]), so nobody can fill these places, even with all their
+    /// cookies. A known browser is served within a third of a second, however many other visitors
+    /// wait. Other visitors wait a second if all places of both kinds are taken.
     ///
     /// [`User::KNOWN_AT_MOST`]: crate::domain::user::User::KNOWN_AT_MOST
     pub fn beside(cores: NonZeroUsize) -> Self {
@@ -82,11 +82,11 @@ struct Shared {
     idle: Duration,
     state: Mutex<State>,
     news: Condvar,
-    /// Wakes the one that sees to it that something is hashed.
+    /// Wakes the floor thread.
     floor_news: Condvar,
-    /// How many passwords that one has hashed.
+    /// How many passwords the floor thread has hashed.
     by_floor: AtomicU64,
-    /// Keeps the idle threads from whatever they have begun, as a busy machine does.
+    /// Stops the idle threads after they have begun a job, as a busy machine does.
     #[cfg(test)]
     starve: std::sync::atomic::AtomicBool,
 }
@@ -100,7 +100,7 @@ impl Pool {
     /// Starts the threads.
     ///
     /// # Errors
-    /// If the system gives us no thread.
+    /// If a thread cannot be created.
     pub fn start(cost: Cost, room: Room, chance: Chance) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             argon: Argon::new(cost, chance),
@@ -124,8 +124,8 @@ impl Pool {
             let name = format!("passwords-{number}");
             thread::Builder::new().name(name).spawn(move || {
                 yield_to_requests();
-                // Whoever waited for the job that panicked is told that we are broken; the next
-                // finds a thread with fresh memory.
+                // If a job panics, its caller gets an error, and the thread continues with fresh
+                // memory.
                 while catch_unwind(AssertUnwindSafe(|| shared.work())).is_err() {}
             })?;
         }
@@ -137,17 +137,17 @@ impl Pool {
     }
 }
 
-/// Whoever guesses passwords must not slow those who have come in: a thread that hashes gives the
-/// processor away the moment that a request wants it. A system that does not know of such things
-/// shares evenly.
+/// Gives this thread idle priority, so that password guessing does not slow down other requests: a
+/// hashing thread yields the processor as soon as a request needs it. Systems without such a
+/// priority share the processor evenly.
 #[cfg(target_os = "linux")]
 fn yield_to_requests() {
     use thread_priority::{
         NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
         set_thread_priority_and_policy, thread_native_id,
     };
-    // Niceness is not enough: it says how much of the processor a thread gets, not that it goes at
-    // once when another wakes (sched(7), SCHED_IDLE).
+    // Niceness is not enough. It sets a thread's share of the processor, but the thread does not
+    // yield immediately when another wakes (sched(7), `SCHED_IDLE`).
     let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
     let done = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle);
     if let Err(error) = done {
@@ -183,7 +183,7 @@ impl fmt::Debug for Pool {
     }
 }
 
-/// A place that is held, before there is work for it.
+/// A reserved place whose work has not been submitted yet.
 struct Turn {
     shared: Arc<Shared>,
     seat: Seat,
@@ -204,11 +204,11 @@ impl Worker for Turn {
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing that can panic happens under the lock.
+        // No code that can panic runs under this lock, so a poisoned lock is safe to use.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Works until the pool is closed and nothing waits.
+    /// Runs jobs until the pool is closed and the queue is empty.
     fn work(&self) {
         let mut memory = argon::Memory::default();
         while let Some(job) = self.next(&mut memory) {
@@ -221,7 +221,7 @@ impl Shared {
         }
     }
 
-    /// Waits for work, and looks after the memory while there is none.
+    /// Waits for a job; wipes and frees the memory while there is none.
     fn next(&self, memory: &mut argon::Memory) -> Option<Arc<Job>> {
         let mut state = self.state();
         loop {
@@ -250,7 +250,8 @@ impl Shared {
         }
     }
 
-    /// Does what the idle threads get nowhere with, a fifth of the time, until the pool is closed.
+    /// Runs jobs on which the idle threads make no progress, at most a fifth of the time, until the
+    /// pool is closed.
     fn keep_floor(&self) {
         let mut memory = argon::Memory::default();
         while let Some(job) = self.next_stuck(&mut memory) {
@@ -267,8 +268,8 @@ impl Shared {
         }
     }
 
-    /// Waits until the idle threads get nowhere with something: what one of them has begun, else what
-    /// is next.
+    /// Waits until the idle threads make no progress. Returns a job that one of them has begun or,
+    /// if there is none, the next job in the queue.
     fn next_stuck(&self, memory: &mut argon::Memory) -> Option<Arc<Job>> {
         let mut state = self.state();
         loop {
@@ -300,7 +301,7 @@ impl Shared {
     }
 }
 
-/// What an idle thread has begun, until it ends with it, be it by a panic.
+/// A job that an idle thread has begun. Dropping it, also during a panic, marks the job as ended.
 struct Begun<'s> {
     shared: &'s Shared,
     job: Arc<Job>,
@@ -411,8 +412,8 @@ mod tests {
         assert_eq!(again, Verified { right: true, rehashed: None });
     }
 
-    /// htpasswd took what stood behind the seventy-second byte for nothing, and so do we for as long as
-    /// nobody has told us what it is.
+    /// htpasswd ignored everything after byte 72. So do we, as long as we do not know the whole
+    /// password.
     #[tokio::test]
     async fn what_bcrypt_never_looked_at_may_be_typed_in_any_way_again_and_again() {
         let pool = pool();

@@ -1,9 +1,9 @@
-//! Who says who somebody is: the port of password hashing, and how often one address may try.
+//! Password hashing, and the limit on sign-in attempts of one address.
 //!
-//! Hashing is slow by design, so that room for it is scarce. Whoever wants a password hashed takes
-//! a [`Place`] first, and charges the attempt once there is one: a visitor who is turned away for
-//! want of room has lost nothing. Some room is kept for browsers that have been here before: however
-//! many strangers come, those who use the place every day still get in.
+//! Hashing is slow by design, so capacity is limited. A caller takes a [`Place`] first and counts
+//! the attempt only after it has one, so a visitor who is refused for lack of capacity loses
+//! nothing. Some places are reserved for known browsers, so regular users can still sign in during
+//! a flood of strangers.
 
 pub mod limit;
 pub mod local;
@@ -20,104 +20,105 @@ use crate::domain::device::BrowserId;
 use crate::domain::digest::{Digest, Effort};
 use crate::domain::password::{Password, PasswordHash};
 
-/// Where passwords are hashed.
+/// The port (interface) for password hashing.
 pub trait Hashing: Send + Sync {
-    /// A place for one piece of work, for a visitor from `address`, and for whichever known browser
-    /// of the person whose password it is the visitor was found to be. It is given back when the
-    /// work is done, or when the place is dropped.
+    /// Takes a place for one job, for a visitor from `address`. `known` is the known browser of the
+    /// user whose password it is. The place is freed when the job is done or the place is dropped.
     ///
-    /// What a browser says is not enough for `known`: the user's record must name it. The number of
-    /// those is bounded; that of the cookies which were ever given out is not.
+    /// A cookie alone is not enough for `known`: the user's record must contain the browser. The
+    /// number of browsers in records is bounded, the number of cookies ever issued is not.
     ///
     /// # Errors
-    /// [`Full`] if there is none, or if this visitor has their share already.
+    /// [`Full`] if there is no place, or if this visitor already has their share.
     fn place(&self, address: IpAddr, known: Option<BrowserId>) -> Result<Place, Full>;
 
-    /// How many passwords were hashed so far by what is kept for them on a busy machine.
+    /// How many passwords the floor thread has hashed so far.
     fn hashed_by_floor(&self) -> u64 {
         0
     }
 }
 
-/// There is no place: the visitor should try again in a moment (503), and is charged nothing.
+/// No place is free. The visitor should try again soon (503); the attempt is not counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("every place for hashing passwords is taken")]
 pub struct Full;
 
 impl Full {
-    /// When it is worth trying again: by then a full queue has been worked off.
+    /// When to try again. By then a full queue has been worked off.
     pub const RETRY_AFTER: Duration = Duration::from_secs(2);
 }
 
-/// A place for one piece of work.
+/// A place for one job.
 ///
-/// The work outlives whoever waits for it only as far as it has begun: what must follow it (the
-/// refund of a charge) belongs into a task that no closed connection drops.
+/// A job that has begun runs to its end even if the caller is gone; a job in the queue does not. So
+/// what must follow the job (such as the refund of a charge) belongs in a task that a closed
+/// connection does not drop.
 pub struct Place(Box<dyn Worker>);
 
-/// Does one piece of work, then gives its place back.
+/// Runs one job, then frees its place.
 pub trait Worker: Send {
-    /// Begins, or queues, `work`; never blocks.
+    /// Starts or queues `work`; never blocks.
     fn begin(self: Box<Self>, work: Work);
 }
 
-/// One piece of work. Whoever drops it unanswered is broken.
+/// One job. Dropping it without an answer is a bug.
 #[derive(Debug)]
 pub enum Work {
-    /// Compare a password with what we keep.
+    /// Compares a password with a stored hash.
     Verify {
-        /// What was typed.
+        /// The typed password.
         password: Password,
-        /// What is kept; `None`: nothing, and the work is the same.
+        /// The stored hash. If it is `None`, the work is the same.
         stored: Option<PasswordHash>,
-        /// What is done besides, as far as `stored` does not take it anyway.
+        /// Extra work to make all sign-ins equally long; work that `stored` needs anyway is not
+        /// repeated.
         alike: Vec<Effort>,
-        /// Where the answer goes.
+        /// Receives the result.
         answer: oneshot::Sender<Result<Verified, Broken>>,
     },
-    /// Make what we keep of a new password.
+    /// Hashes a new password.
     Hash {
-        /// What was chosen.
+        /// The new password.
         password: Password,
-        /// Where the answer goes.
+        /// Receives the result.
         answer: oneshot::Sender<Result<PasswordHash, Broken>>,
     },
-    /// Make what we keep of a password that was digested elsewhere.
+    /// Hashes a digest that was imported.
     TakeOver {
-        /// What was found.
+        /// The imported digest.
         digest: Digest,
-        /// Where the answer goes.
+        /// Receives the result.
         answer: oneshot::Sender<Result<PasswordHash, Broken>>,
     },
 }
 
-/// What became of comparing a password.
+/// The result of comparing a password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
-    /// Whether it was the right one.
+    /// Whether the password was right.
     pub right: bool,
-    /// The same password with today's parameters, where it was right and they have risen, or only a
-    /// digest of it was known.
+    /// A new hash of the same password with the current parameters. Present if the password was
+    /// right and the stored hash has weaker parameters or is over an imported digest.
     pub rehashed: Option<PasswordHash>,
 }
 
-/// Hashing does not work at all: a worker is gone, or what is kept is no hash.
+/// Hashing failed: a worker is gone, or the stored hash is malformed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("passwords cannot be hashed: {0}")]
 pub struct Broken(pub &'static str);
 
 impl Place {
-    /// A place whose work `worker` does.
+    /// A place whose job runs on `worker`.
     pub fn new(worker: impl Worker + 'static) -> Self {
         Self(Box::new(worker))
     }
 
-    /// Compares `password` with `stored`. Takes the same time whether there is something stored or
-    /// not, if it was made with today's parameters, and whether over a digest that was made elsewhere
-    /// or not, if that takes no more than one of `alike`.
+    /// Compares `password` with `stored`. Takes the same time with and without a stored hash, if
+    /// the hash has the current parameters. A hash over an imported digest also takes the same
+    /// time, if the digest needs no more work than one of `alike`.
     ///
     /// # Errors
-    /// [`Broken`] if it cannot be said.
+    /// [`Broken`] if hashing failed.
     pub async fn verify(
         self,
         password: Password,
@@ -129,20 +130,20 @@ impl Place {
         waiting.await.unwrap_or(Err(GONE))
     }
 
-    /// Makes what we keep of `password`, with a new salt.
+    /// Hashes `password` with a new salt.
     ///
     /// # Errors
-    /// [`Broken`] if it cannot be made.
+    /// [`Broken`] if hashing failed.
     pub async fn hash(self, password: Password) -> Result<PasswordHash, Broken> {
         let (answer, waiting) = oneshot::channel();
         self.0.begin(Work::Hash { password, answer });
         waiting.await.unwrap_or(Err(GONE))
     }
 
-    /// Makes what we keep of a password that was digested elsewhere, with a new salt.
+    /// Hashes an imported digest with a new salt.
     ///
     /// # Errors
-    /// [`Broken`] if it cannot be made.
+    /// [`Broken`] if hashing failed.
     pub async fn take_over(self, digest: Digest) -> Result<PasswordHash, Broken> {
         let (answer, waiting) = oneshot::channel();
         self.0.begin(Work::TakeOver { digest, answer });

@@ -1,7 +1,7 @@
-//! A connection to a mail server from its first byte until it is encrypted.
+//! The unencrypted start of a connection to a mail server, and STARTTLS.
 //!
-//! This is ours because what somebody slips in before the encryption begins, lettre would read as if
-//! it had come after.
+//! We do this ourselves because lettre would treat bytes that an attacker injects before the TLS
+//! handshake as if they had arrived after it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 
 use super::way::one_line;
 
-/// Speaks in the clear for as long as it takes to be encrypted (RFC 3207).
+/// Speaks plain SMTP until the server is ready for the TLS handshake (RFC 3207).
 pub(super) async fn ask_for_encryption(stream: &mut TcpStream, hello: &ClientId) -> io::Result<()> {
     let mut stream = tokio::io::BufReader::new(stream);
     answer(&mut stream, "220").await?;
@@ -34,7 +34,7 @@ pub(super) async fn ask_for_encryption(stream: &mut TcpStream, hello: &ClientId)
     }
 }
 
-/// The lines of an answer without its code, which must be `code`.
+/// The lines of a reply without its code, which must be `code`.
 async fn answer(
     stream: &mut tokio::io::BufReader<&mut TcpStream>,
     code: &str,
@@ -56,7 +56,7 @@ async fn answer(
     }
 }
 
-/// How the version of TLS is called.
+/// The name of a TLS version.
 pub(super) fn version(version: Option<ProtocolVersion>) -> &'static str {
     match version {
         Some(ProtocolVersion::TLSv1_3) => "TLS 1.3",
@@ -65,7 +65,7 @@ pub(super) fn version(version: Option<ProtocolVersion>) -> &'static str {
     }
 }
 
-/// An encrypted connection before whose first bytes stand some of ours.
+/// An encrypted connection on which lettre first reads a greeting that we supply.
 #[derive(Debug)]
 pub(super) struct Greeted {
     pub(super) greeting: &'static [u8],
@@ -113,5 +113,5 @@ impl AsyncWrite for Greeted {
     }
 }
 
-/// The most bytes that one answer may have.
+/// The maximum length of one reply in bytes.
 const ANSWER_AT_MOST: u64 = 16 * 1024;

@@ -1,8 +1,8 @@
-//! Sending letters by SMTP (RFC 5321), as the configuration says.
+//! Sends e-mail messages by SMTP (RFC 5321), as configured.
 //!
-//! Each letter is a text and the same in HTML, short and without anything that a mail program would
-//! have to fetch ([`words`]). Links are made of the portal's configured origin. How a server is
-//! spoken with, and what each of its answers means for the letter, is in [`way`].
+//! Each message has the same short content as plain text and as HTML, without anything that a mail
+//! program would have to fetch ([`words`]). Links are built from the portal's configured origin.
+//! [`way`] has the SMTP dialogue and what each reply means for the message.
 
 mod connection;
 mod smtp;
@@ -18,13 +18,14 @@ pub use smtp::Smtp;
 pub use way::{Done, Outlook, Patience, Step, Unsent};
 pub use words::{About, Words, words};
 
-/// Sends letters.
+/// Sends messages.
 #[async_trait]
 pub trait Post: Send + Sync {
-    /// Sends `letter`, which is called `id` however often it is tried. When this returns, the server
-    /// has taken it.
+    /// Sends `letter` with the message id `id`, which stays the same on every attempt. Returns once
+    /// the server has accepted the message.
     ///
     /// # Errors
-    /// [`Unsent`]; the server may have taken the letter all the same if it went away at the end.
+    /// [`Unsent`]. The server may still have accepted the message if the connection was lost at the
+    /// end.
     async fn send(&self, letter: &Letter, id: &[u8; 16]) -> Result<(), Unsent>;
 }

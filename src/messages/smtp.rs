@@ -1,4 +1,4 @@
-//! The mail server of the configuration, and letters as it reads them (RFC 5322).
+//! The configured mail server, and building messages for it (RFC 5322).
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::domain::letter::Letter;
 use crate::domain::name::Email;
 
-/// The mail server of the configuration.
+/// The configured mail server.
 pub struct Smtp {
     way: Way,
     from: Mailbox,
@@ -36,8 +36,7 @@ impl Smtp {
     /// The mail server that `config` names; `None` if it names none.
     ///
     /// # Errors
-    /// If the certificates that are to be believed cannot be read, or nobody can write in the name
-    /// of `mail.from`.
+    /// If the CA certificates cannot be read, or `mail.from` is not a valid sender.
     pub fn of(config: &Config) -> io::Result<Option<Self>> {
         let Some(mail) = &config.mail else { return Ok(None) };
         let credentials = mail.credentials.as_ref().map(|(user, password)| {
@@ -61,17 +60,17 @@ impl Smtp {
         Ok(Some(Self { way, from, host, about: About::of(config) }))
     }
 
-    /// The same with another patience.
+    /// Sets the timeouts.
     #[must_use]
     pub fn with_patience(mut self, patience: Patience) -> Self {
         self.way.patience = patience;
         self
     }
 
-    /// Sends a letter as [`Post::send`] does, and says what was done as it is done.
+    /// Sends a message like [`Post::send`] and reports each completed step through `say`.
     ///
     /// # Errors
-    /// As [`Post::send`].
+    /// Like [`Post::send`].
     pub async fn send_and_say(
         &self,
         letter: &Letter,
@@ -121,7 +120,7 @@ fn mailbox(name: Option<String>, address: &Email) -> Result<Mailbox, String> {
     Ok(Mailbox::new(name, parsed.map_err(|why| format!("{}: {why}", address.hinted()))?))
 }
 
-/// Says that no person has written this, so that none who is away answers (RFC 3834 §5).
+/// Marks the message as automatic, so that nobody's auto-responder answers (RFC 3834 §5).
 #[derive(Clone)]
 struct AutoSubmitted;
 

@@ -1,4 +1,4 @@
-//! Whose certificates are believed on the way to the mail server.
+//! The CA certificates that are trusted for the mail server.
 
 use std::io;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::config::Mail;
 
-/// Believes the authority that `mail` names, or those that the system knows.
+/// Trusts the CA that `mail` names or, if it names none, those of the system.
 ///
 /// # Errors
 /// If they cannot be read, or there are none.
@@ -25,7 +25,7 @@ pub(super) fn connector(mail: &Mail) -> io::Result<TlsConnector> {
             }
         }
         None => {
-            // What the system has collected may hold some that nobody can read.
+            // The system's collection may contain certificates that cannot be parsed; skip those.
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs()?);
         }
     }

@@ -1,8 +1,8 @@
-//! The way of one letter: a connection, step by step, and what it means if a step fails.
+//! Sends one message over SMTP, step by step, and decides what a failed step means.
 //!
-//! The commands and the answers are lettre's. The connection is ours (see
-//! [`connection`](super::connection)), and so is every limit: lettre waits without end for a server
-//! that falls silent.
+//! lettre encodes the commands and parses the replies. The connection is ours (see
+//! [`connection`](super::connection)), and so are all timeouts: lettre waits for ever for a server
+//! that stops answering.
 
 use std::fmt;
 use std::io;
@@ -24,7 +24,7 @@ use tokio_rustls::TlsConnector;
 use super::connection::{Greeted, ask_for_encryption, version};
 use crate::config::MailTls;
 
-/// Where a server is, and how it is spoken with.
+/// The address of a mail server and how to talk to it.
 pub(super) struct Way {
     pub(super) host: String,
     pub(super) port: u16,
@@ -34,20 +34,20 @@ pub(super) struct Way {
     pub(super) patience: Patience,
 }
 
-/// How the way is encrypted.
+/// How the connection is encrypted.
 pub(super) enum Sealed {
     Never,
     WhenAsked(TlsConnector),
     AtOnce(TlsConnector),
 }
 
-/// How long a server may take. Together, all steps end before a claim on a letter lapses.
+/// The timeouts. All steps together must end before the claim on a message lapses.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
     /// For one step.
     pub step: Duration,
-    /// To say that it has taken a letter: many look through it first, and whoever goes away
-    /// meanwhile gets it sent twice (RFC 5321 §4.5.3.2.6).
+    /// For the server to accept a message. Servers often scan it first, and if we disconnect
+    /// meanwhile, the message gets sent twice (RFC 5321 §4.5.3.2.6).
     pub letter: Duration,
 }
 
@@ -57,63 +57,63 @@ impl Default for Patience {
     }
 }
 
-/// A step of the way.
+/// A step of the SMTP dialogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// To find the server and connect.
+    /// Finding the server and connecting.
     Reach,
-    /// To agree on encryption.
+    /// The TLS handshake.
     Encrypt,
-    /// To greet each other.
+    /// The greeting and EHLO.
     Greet,
-    /// To show name and password.
+    /// Authentication.
     SignIn,
-    /// To say from whom the letter is.
+    /// MAIL FROM.
     Sender,
-    /// To say for whom it is.
+    /// RCPT TO.
     Recipient,
-    /// To hand it over.
+    /// DATA and the message.
     Letter,
 }
 
-/// A step that was done.
+/// A completed step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Done {
-    /// The server is here.
+    /// The server was reached at this address.
     Reached(SocketAddr),
-    /// The way is encrypted, by this version of TLS.
+    /// The connection is encrypted with this version of TLS.
     Encrypted(&'static str),
-    /// The server knows who we are.
+    /// The server accepted our credentials.
     SignedIn,
-    /// The server has taken the letter, and says this.
+    /// The server accepted the message, with this reply.
     Taken(String),
 }
 
-/// Why a letter was not sent.
+/// Why a message was not sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{step}: {why}")]
 pub struct Unsent {
-    /// Where it stopped.
+    /// The step that failed.
     pub step: Step,
-    /// What that means for the letter, and for others.
+    /// What that means for this message and for others.
     pub outlook: Outlook,
-    /// What the server says, or the system.
+    /// The reply of the server, or the error of the system.
     pub why: String,
 }
 
-/// What comes of a letter that was not sent.
+/// What to do about a message that was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outlook {
-    /// No letter gets through now.
+    /// No message can be sent now.
     Away,
-    /// This one is not taken now.
+    /// This message is not accepted now; try again.
     Later,
-    /// This one is never taken.
+    /// This message will never be accepted.
     Never,
 }
 
 impl Sealed {
-    /// As the configuration says; `connector` is asked for where there is encryption.
+    /// As configured; `connector` is called only if there is encryption.
     pub(super) fn of(
         tls: MailTls,
         connector: impl FnOnce() -> io::Result<TlsConnector>,
@@ -127,7 +127,7 @@ impl Sealed {
 }
 
 impl Way {
-    /// Hands one letter over, and says what was done as it is done.
+    /// Sends one message and reports each completed step through `say`.
     pub(super) async fn hand_over(
         &self,
         from: &Address,
@@ -139,7 +139,7 @@ impl Way {
         let greeted = AsyncSmtpConnection::connect_with_transport(stream, &self.hello);
         let mut server = self.step(Step::Greet, greeted).await?;
         let handed = self.speak(&mut server, from, to, letter, say).await;
-        // Nobody waits for a farewell: the letter is theirs already, or stays ours.
+        // Do not wait for the reply to QUIT: whether the message was accepted is already decided.
         let patience = self.patience.step;
         tokio::spawn(async move { timeout(patience, server.quit()).await.map(drop).ok() });
         handed
@@ -182,7 +182,7 @@ impl Way {
         Ok(())
     }
 
-    /// A connection, encrypted as it must be, on which the server is about to greet.
+    /// Connects, with encryption if configured, up to the point where the server greets.
     async fn reach(
         &self,
         say: &mut (dyn FnMut(Done) + Send),
@@ -197,7 +197,7 @@ impl Way {
             Sealed::WhenAsked(connector) => {
                 let asked = ask_for_encryption(&mut stream, &self.hello);
                 self.plain_step(Step::Encrypt, asked).await?;
-                // The server has greeted before, and does not again.
+                // The server has already greeted before STARTTLS and does not greet again.
                 (connector, &b"220 encrypted\r\n"[..])
             }
         };
@@ -238,7 +238,7 @@ async fn within<T, E>(
     timeout(limit, done).await.map_err(late)?.map_err(|error| failed(step, &error))
 }
 
-/// What the answer of a server to a step means (RFC 5321 §4.2.1).
+/// What a server's error reply to a step means (RFC 5321 §4.2.1).
 fn outlook(step: Step, error: &lettre::transport::smtp::Error) -> Unsent {
     use std::error::Error;
     let code = error.status().map(|code| code.to_string());
@@ -252,8 +252,9 @@ fn outlook(step: Step, error: &lettre::transport::smtp::Error) -> Unsent {
         Step::Recipient | Step::Letter => true,
         Step::Reach | Step::Encrypt | Step::Greet | Step::SignIn | Step::Sender => false,
     };
-    // 421 closes the connection; 530 and its like, and 5.7 in the enhanced code, speak of who sends
-    // (RFC 4954 §6, RFC 3463 §3.8): an operator will mend that, and then the letter is taken.
+    // 421 closes the connection. 530 and similar codes, and the enhanced code 5.7, concern the
+    // sender (RFC 4954 §6, RFC 3463 §3.8). An operator can fix that, and then the message is
+    // accepted.
     let outlook = match code.as_deref() {
         Some("421" | "530" | "534" | "535" | "538") | None => Outlook::Away,
         Some(_) if !about_this_letter => Outlook::Away,
@@ -267,7 +268,7 @@ fn away(step: Step, why: &dyn fmt::Display) -> Unsent {
     Unsent { step, outlook: Outlook::Away, why: one_line(&why.to_string()) }
 }
 
-/// What a server says goes into a line of the log, and no further than that.
+/// Makes the text of a server safe and short enough for one log line.
 pub(super) fn one_line(text: &str) -> String {
     let clean = text.chars().map(|c| if c.is_control() { ' ' } else { c });
     clean.take(SAID_AT_MOST).collect::<String>().trim().to_owned()
@@ -287,5 +288,5 @@ impl fmt::Display for Step {
     }
 }
 
-/// How much of what a server says is told.
+/// The maximum number of characters that are kept of a server's text.
 const SAID_AT_MOST: usize = 500;

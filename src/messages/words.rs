@@ -1,4 +1,4 @@
-//! What letters say: plain words, the same in text and in HTML.
+//! The text of e-mail messages, the same in plain text and in HTML.
 
 use askama::Template;
 
@@ -8,19 +8,19 @@ use crate::domain::letter::{About as Matter, Letter, WhatFor};
 use crate::domain::secret::Token;
 use crate::domain::time::Timestamp;
 
-/// What every letter says of us.
+/// What every message says about the site.
 #[derive(Clone, Debug)]
 pub struct About {
     /// The name of the site.
     pub site: String,
-    /// Where links begin: the portal's origin.
+    /// The portal's origin, with which links begin.
     pub portal: String,
-    /// Whom to ask for help.
+    /// Where to ask for help.
     pub support: Option<String>,
 }
 
 impl About {
-    /// What `config` says of us.
+    /// Takes the values from `config`.
     pub fn of(config: &Config) -> Self {
         Self {
             site: config.issuer.clone(),
@@ -38,22 +38,22 @@ impl About {
     }
 }
 
-/// One letter in words. It holds what the letter holds, secrets among it, and does not print.
+/// The text of one message. It contains the message's secrets, so it has no `Debug`.
 #[derive(Clone)]
 pub struct Words {
     /// The subject.
     pub subject: String,
     site: String,
     name: String,
-    /// What it says first.
+    /// The first paragraphs.
     paragraphs: Vec<String>,
     /// When and where something happened.
     facts: Vec<(&'static str, String)>,
     /// A code to type.
     code: Option<String>,
-    /// What to do next: words, and where they lead.
+    /// What to do next: link texts and URLs.
     steps: Vec<(String, String)>,
-    /// What it says last.
+    /// The last paragraphs.
     after: Vec<String>,
     support: Option<String>,
 }
@@ -71,7 +71,8 @@ struct Html<'a> {
 }
 
 impl Words {
-    /// As text. What others have chosen stands apart where it may be written from right to left.
+    /// As plain text. Text that other people chose is isolated if it may be written from right to
+    /// left.
     pub fn text(&self) -> String {
         let mut words = self.clone();
         apart(&mut words.name);
@@ -81,7 +82,7 @@ impl Words {
         Text { words: &words }.render().unwrap_or_default()
     }
 
-    /// What stands between greeting and end, each followed by an empty line.
+    /// The parts between greeting and end, each followed by an empty line.
     fn blocks(&self) -> Vec<String> {
         let facts: Vec<String> =
             self.facts.iter().map(|(name, fact)| format!("{name}: {fact}")).collect();
@@ -90,7 +91,7 @@ impl Words {
         let mut blocks = self.paragraphs.clone();
         blocks.extend((!facts.is_empty()).then(|| facts.join("\n")));
         blocks.extend(code);
-        // Of what happened, it is said first what to do if it was somebody else.
+        // A notice first says what to do if it was somebody else.
         if facts.is_empty() {
             blocks.extend(steps());
             blocks.extend(self.after.clone());
@@ -108,14 +109,15 @@ impl Words {
     }
 }
 
-/// Sets `text` apart from what stands around it (Unicode Annex 9, §2.4), as HTML does by `<bdi>`.
+/// Isolates the direction of `text` from the text around it (Unicode Annex 9, §2.4), like `<bdi>`
+/// in HTML.
 fn apart(text: &mut String) {
     if !text.is_ascii() {
         *text = format!("\u{2068}{text}\u{2069}");
     }
 }
 
-/// What `letter` says.
+/// The text of `letter`.
 pub fn words(letter: &Letter, about: &About) -> Words {
     let site = &about.site;
     let words = Words {
@@ -223,7 +225,7 @@ fn happened(words: Words, event: &Event, not_me: Option<&Token>, about: &About) 
     }
 }
 
-/// What is told of `what`: in the subject, and as a sentence.
+/// The subject and the first sentence of a notice.
 fn news(what: What) -> (&'static str, &'static str) {
     match what {
         What::PasswordSet => ("your password was set", "Your password was set by a link."),
@@ -281,12 +283,12 @@ fn news(what: What) -> (&'static str, &'static str) {
             "too many wrong codes",
             "Too many wrong codes were typed after your password, so only a recovery code is read.",
         ),
-        // People are not told of these; were they told, this would be true.
+        // There is no notice for these events. If there were, this text would be correct.
         other => ("news", other.sentence()),
     }
 }
 
-/// As people write it, in UTC.
+/// A date and time as people write it, in UTC.
 fn moment(at: Timestamp) -> String {
     let millis = i64::try_from(at.millis()).unwrap_or(i64::MAX);
     let at = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
@@ -334,7 +336,7 @@ mod tests {
         Token::from_bytes(&[7; 16]).unwrap()
     }
 
-    /// Every kind of letter, by name.
+    /// One message of every kind, by name.
     fn letters(name: &str) -> Vec<(String, Letter)> {
         let mut all: Vec<_> = (0..=u8::MAX)
             .map_while(|number| {

@@ -1,4 +1,4 @@
-//! Argon2id (RFC 9106), with memory that is used again.
+//! Argon2id (RFC 9106) with reused memory.
 
 use argon2::password_hash::phc::{self, Output, ParamsString, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
@@ -12,31 +12,30 @@ use crate::domain::digest::{Digest, Effort, Scheme};
 use crate::domain::password::{Password, PasswordHash};
 use crate::identity::{Broken, Verified};
 
-/// What one hash costs.
+/// The Argon2 parameters.
 #[derive(Clone, Debug)]
 pub struct Cost(Params);
 
 impl Cost {
-    /// 19 MiB, two passes, one lane: what OWASP's Password Storage Cheat Sheet asks at least.
+    /// 19 MiB, two passes, one lane: the minimum of OWASP's Password Storage Cheat Sheet.
     pub const OWASP: Self = Self(Params::DEFAULT);
 
-    /// As little as there can be: 8 KiB, one pass. For tests, whose passwords are no secrets.
+    /// The smallest possible parameters: 8 KiB, one pass. For tests only.
     pub const LEAST: Self = match Params::new(8, 1, 1, None) {
         Ok(params) => Self(params),
         Err(_) => Self::OWASP,
     };
 
-    /// `memory` KiB, this many passes over it, in this many lanes. `None` if RFC 9106 §3.1 does not
-    /// allow it.
+    /// `memory` KiB, with this many passes and lanes. `None` if RFC 9106 §3.1 does not allow them.
     pub fn new(memory: u32, passes: u32, lanes: u32) -> Option<Self> {
         Params::new(memory, passes, lanes, None).ok().map(Self)
     }
 }
 
-/// Does the work of one job at a time in each thread.
+/// Runs jobs, one at a time in each thread.
 pub(super) struct Argon {
     cost: Params,
-    /// What is verified against where nothing is stored: a hash of nothing, made like any other.
+    /// A hash that no password matches, verified against if nothing is stored.
     nobodys: PasswordHash,
     chance: Chance,
 }
@@ -53,7 +52,7 @@ impl Argon {
         Self { cost, nobodys, chance }
     }
 
-    /// Does `job`, unless nobody waits for it any longer.
+    /// Runs `job`, unless nobody waits for it any more.
     pub(super) fn work(&self, job: &Job, memory: &mut Memory) {
         if !job.is_wanted() {
             job.give_up();
@@ -90,10 +89,10 @@ impl Argon {
         let argon = Argon2::new(kept.algorithm, kept.version, kept.cost.clone());
         fill(&argon, input, &kept.salt, &mut output, memory)?;
         let same: bool = output.ct_eq(kept.output.as_bytes()).into();
-        // Some of those who made digests made them of nothing, too.
+        // Some systems also stored digests of the empty password.
         let right = same && stored.is_some() && !password.expose().is_empty();
-        // Of a longer password bcrypt looks at the beginning alone: what is behind it was never
-        // compared, and may be anything the next time, too.
+        // bcrypt uses only the first 72 bytes. The rest of a longer password was never compared and
+        // may differ next time, so we cannot hash it.
         let is_partly_known = matches!(scheme, Some(Scheme::Bcrypt { .. }))
             && password.expose().len() >= elsewhere::BCRYPT_BYTES;
         let is_outdated = scheme.is_some() || kept.is_less_than(&self.cost);
@@ -105,7 +104,7 @@ impl Argon {
         Ok(Verified { right, rehashed })
     }
 
-    /// The PHC string of `input`, with a new salt.
+    /// Hashes `input` with a new salt; returns a PHC string.
     fn hash(&self, input: &[u8], memory: &mut Memory) -> Result<String, Broken> {
         let salt: [u8; SALT] = self.chance.draw(|rng| {
             let mut salt = [0; SALT];
@@ -130,7 +129,7 @@ fn fill(
     argon.hash_password_into_with_memory(input, salt, output, blocks).map_err(|_| UNFIT)
 }
 
-/// What stands in a PHC string of ours.
+/// The fields of one of our PHC strings.
 struct Kept {
     algorithm: Algorithm,
     version: Version,
@@ -171,7 +170,7 @@ fn phc_string(cost: &Params, salt: &[u8], output: &[u8]) -> Option<String> {
     Some(hash.to_string())
 }
 
-/// The memory of one thread.
+/// The working memory of one thread.
 #[derive(Default)]
 pub(super) struct Memory {
     blocks: Vec<Block>,
@@ -182,8 +181,8 @@ impl Memory {
     fn blocks(&mut self, count: usize) -> &mut [Block] {
         if self.blocks.len() < count {
             self.give_back();
-            // More is reserved than is touched: allocations of more than 32 MiB are always mapped
-            // by themselves, and so go back to the system when freed.
+            // Reserve more than we touch: allocations above 32 MiB always get their own mapping and
+            // go back to the system when freed.
             self.blocks.reserve_exact(count.max(MAPPED));
             self.blocks.resize(count, Block::new());
         }
@@ -195,18 +194,18 @@ impl Memory {
         self.blocks.is_empty()
     }
 
-    /// Whether it holds what was made of a password.
+    /// Whether it contains data derived from a password.
     pub(super) fn is_dirty(&self) -> bool {
         self.dirty
     }
 
-    /// Forgets what was made of passwords.
+    /// Erases data derived from passwords.
     pub(super) fn wipe(&mut self) {
         self.blocks.iter_mut().for_each(Zeroize::zeroize);
         self.dirty = false;
     }
 
-    /// Gives the memory back to the system.
+    /// Returns the memory to the system.
     pub(super) fn give_back(&mut self) {
         self.wipe();
         self.blocks = Vec::new();
@@ -222,13 +221,13 @@ impl Drop for Memory {
 const NO_HASH: Broken = Broken("what is kept of a password is no Argon2 hash");
 const UNFIT: Broken = Broken("Argon2 refused its parameters");
 
-/// Bytes of salt (RFC 9106 §3.1: 16 are recommended).
+/// The length of a salt in bytes (RFC 9106 §3.1 recommends 16).
 const SALT: usize = 16;
 
-/// Bytes of output.
+/// The length of the output in bytes.
 const OUTPUT: usize = 32;
 
-/// Blocks, of 1 KiB each, above which an allocation is always mapped by itself.
+/// The number of 1 KiB blocks above which an allocation always gets its own mapping.
 const MAPPED: usize = 33 * 1024;
 
 #[cfg(test)]
@@ -248,8 +247,8 @@ mod tests {
         assert!(hash.expose().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", hash.expose());
     }
 
-    /// The string is what the reference command makes: `echo -n password | argon2 somesalt -id -t 2
-    /// -m 16 -p 1 -l 32 -e`.
+    /// Made by the reference command: `echo -n password | argon2 somesalt -id -t 2 -m 16 -p 1 -l 32
+    /// -e`.
     #[test]
     fn hashes_made_elsewhere_are_understood() {
         let stored = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$\

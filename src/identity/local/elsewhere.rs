@@ -1,4 +1,4 @@
-//! Digests as others make them, of what somebody types: to be hashed once more and compared.
+//! Computes imported kinds of digests (bcrypt, apr1, SHA-1, crypt(3)) of typed passwords.
 
 use std::hint::black_box;
 
@@ -13,14 +13,15 @@ use crate::domain::digest::{Effort, How, Scheme};
 use crate::domain::password::Password;
 use crate::domain::secret::Secret;
 
-/// What `scheme` makes of `password`, in the form that [`Scheme`] names.
+/// The digest of `password` by `scheme`, in the form that [`Scheme`] describes.
 ///
-/// Of a password that nobody can have had elsewhere, because it is longer than [`AT_MOST`] bytes or
-/// holds a zero, it is made of a beginning, and says so by being no digest at all.
+/// A password that is longer than [`AT_MOST`] bytes or contains a zero byte cannot have had a
+/// digest elsewhere. For it the same work is done on a prefix, and the result is empty, which
+/// matches nothing.
 pub(super) fn digest(scheme: &Scheme, password: &Password) -> Secret {
     let typed = password.expose();
-    // To those who made the digests a zero is the end. bcrypt would take what repeats itself behind
-    // it, `a\0a`, for the password itself.
+    // C programs end a string at a zero byte. bcrypt repeats the key cyclically, so it would accept
+    // `a\0a` for the password `a`.
     let whole = typed.len() <= AT_MOST && !typed.contains(&0);
     let typed = &typed[..typed.len().min(AT_MOST)];
     let digest = match scheme {
@@ -40,16 +41,16 @@ pub(super) fn digest(scheme: &Scheme, password: &Password) -> Secret {
     if whole { digest } else { Secret::new(Vec::new()) }
 }
 
-/// Does the work of each of `alike` for `password`, less what making its digest by `scheme` takes
-/// anyway: afterwards as much is done, step for step, whatever the scheme is, if it is one of them, and
-/// where there is none.
+/// Does the work of all of `alike` for `password`, minus the work that `scheme` has already done.
+/// Afterwards the total work is the same for every scheme in `alike`, and for users without an
+/// imported digest.
 pub(super) fn take_as_long(alike: &[Effort], scheme: Option<&Scheme>, password: &Password) {
     for scheme in rest(alike, scheme) {
         black_box(digest(&scheme, password));
     }
 }
 
-/// What is left to do of `alike` after a digest by `done`: schemes whose digests are thrown away.
+/// The remaining work of `alike` after a digest by `done`, as schemes whose results are discarded.
 fn rest(alike: &[Effort], done: Option<&Scheme>) -> Vec<Scheme> {
     let rest = alike.iter().flat_map(|effort| {
         let done = done.filter(|done| {
@@ -57,8 +58,8 @@ fn rest(alike: &[Effort], done: Option<&Scheme>) -> Vec<Scheme> {
             (done.how, done.salt) == (effort.how, effort.salt)
         });
         let salt = || "x".repeat(effort.salt.into());
-        // Two digests are made of each kind, whoever it is for, of so many rounds together; fewer than
-        // these there cannot be in one.
+        // Each kind gets two digests with a fixed total of rounds, because one digest cannot have
+        // fewer than the minimum.
         let rounds = |own: Option<u32>| {
             let all = effort.rounds + FEWEST_ROUNDS;
             match own {
@@ -73,8 +74,8 @@ fn rest(alike: &[Effort], done: Option<&Scheme>) -> Vec<Scheme> {
                     Some(Scheme::Bcrypt { cost, .. }) => Some(u32::from(*cost)),
                     _ => None,
                 };
-                // Two to the power of a cost is once that of each smaller one, and of the smallest
-                // twice.
+                // 2^n is the sum of all smaller powers of two, with the smallest counted twice. So
+                // the digests of the costs in between add up to the difference.
                 let costs = own.map_or(most..most + 1, |own| own..most);
                 let schemes = costs.filter_map(|cost| u8::try_from(cost).ok());
                 schemes.map(|cost| Scheme::Bcrypt { cost, salt: [0; 16].into() }).collect()
@@ -103,25 +104,25 @@ fn rest(alike: &[Effort], done: Option<&Scheme>) -> Vec<Scheme> {
     rest.collect()
 }
 
-/// What the schemes of crypt(3) take at least.
+/// The minimum number of rounds in the schemes of crypt(3).
 const FEWEST_ROUNDS: u32 = 1_000;
 
-/// How much of a password bcrypt looks at.
+/// How many bytes of a password bcrypt uses.
 pub(super) const BCRYPT_BYTES: usize = 72;
 
-/// bcrypt takes 72 bytes at most, the zero at the end among them.
+/// bcrypt uses at most 72 bytes, including the terminating zero.
 fn bcrypt_of(typed: &[u8], cost: u8, salt: [u8; 16]) -> Vec<u8> {
     let mut key = Zeroizing::new(typed.to_vec());
     key.push(0);
     key.truncate(BCRYPT_BYTES);
-    // A cost that the domain does not let through; the crate would panic.
+    // The domain refuses such a cost; the crate would panic.
     if cost > Scheme::BCRYPT_COST_AT_MOST {
         return Vec::new();
     }
     bcrypt::bcrypt(cost.into(), salt, &key)[..23].to_vec()
 }
 
-/// Apache's variant of Poul-Henning Kamp's MD5 crypt: `apr_md5_encode` of apr-util.
+/// Apache's variant of Poul-Henning Kamp's MD5 crypt (`apr_md5_encode` of apr-util).
 fn apr1_of(typed: &[u8], salt: &[u8]) -> Vec<u8> {
     let mut inner = Md5::new();
     inner.update(typed);
@@ -138,7 +139,7 @@ fn apr1_of(typed: &[u8], salt: &[u8]) -> Vec<u8> {
     }
     let mut bits = typed.len();
     while bits > 0 {
-        // Either a zero or the first letter: an accident of the first implementation, kept by all.
+        // Either a zero or the first byte: a bug of the first implementation that all others keep.
         let first = typed.first().copied().unwrap_or(0);
         state.update([if bits & 1 == 1 { 0 } else { first }]);
         bits >>= 1;
@@ -161,7 +162,7 @@ fn apr1_of(typed: &[u8], salt: &[u8]) -> Vec<u8> {
     symbols(&state, &MD5_ORDER)
 }
 
-/// The symbols of crypt(3) for the bytes of `digest` in this order.
+/// Encodes the bytes of `digest`, in this order, with the alphabet of crypt(3).
 fn symbols(digest: &[u8], order: &[u8]) -> Vec<u8> {
     let bytes: Vec<u8> =
         order.iter().filter_map(|place| digest.get(usize::from(*place)).copied()).collect();
@@ -177,9 +178,9 @@ fn crypt_encoding() -> Option<Encoding> {
     specification.encoding().ok()
 }
 
-/// What crypt(3) takes (libxcrypt's `CRYPT_MAX_PASSPHRASE_SIZE`, with the zero at the end); htpasswd
-/// takes half of that. The schemes of crypt(3) take time in proportion to rounds and length: a longer
-/// one would make each guess cost seconds.
+/// The limit of crypt(3) (libxcrypt's `CRYPT_MAX_PASSPHRASE_SIZE`, minus the terminating zero);
+/// htpasswd's limit is half of it. The time of crypt(3) grows with rounds and length, so longer
+/// passwords would make each guess cost seconds.
 const AT_MOST: usize = 511;
 
 const MD5_ORDER: [u8; 16] = [12, 6, 0, 13, 7, 1, 14, 8, 2, 15, 9, 3, 5, 10, 4, 11];
@@ -209,7 +210,7 @@ mod tests {
         digest(&found.scheme, &Password::typed(password)) == found.digest
     }
 
-    /// Made by `openssl passwd -apr1`, `-5` and `-6`, `openssl dgst -sha1`, and crypt(3) of Debian.
+    /// Made by `openssl passwd -apr1`, `-5` and `-6`, `openssl dgst -sha1`, and Debian's crypt(3).
     const MADE_ELSEWHERE: [(&str, [&str; 6]); 3] = [
         (
             "three wet umbrellas",
@@ -246,7 +247,7 @@ mod tests {
         ),
     ];
 
-    /// How many rounds of each kind are done for somebody whose digest was made by `scheme`.
+    /// How many rounds of each kind are computed for a user whose digest was made by `scheme`.
     fn done(alike: &[Effort], scheme: Option<&Scheme>) -> BTreeMap<(How, u8), u32> {
         let mut all = BTreeMap::new();
         for scheme in rest(alike, scheme).iter().chain(scheme) {
@@ -321,7 +322,7 @@ mod tests {
                 assert!(!makes(&typed, text), "{typed:?}: {text}");
             }
         }
-        // Nor does one of its own making: what a scheme makes of a zero is no digest.
+        // A digest of a text with a zero byte does not match either.
         let sha1 = format!("{{SHA}}{}", data_encoding::BASE64.encode(&Sha1::digest(b"a\0b")));
         assert!(!makes("a\0b", &sha1));
     }

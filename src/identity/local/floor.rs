@@ -1,28 +1,29 @@
-//! A fifth of one processor for passwords, whatever else runs.
+//! Guarantees password hashing a fifth of one processor on a busy machine.
 //!
-//! Threads that hash run when nobody else wants to (`SCHED_IDLE`), so that those who guess slow nobody
-//! down. Beside one busy program that leaves them three thousandths of a processor, and a sign-in takes ten
-//! seconds. So one more thread has the priority of everything else. It works only while the others get
-//! nowhere, also on what they have begun, and rests four times as long as it has worked.
+//! The hashing threads run at idle priority (`SCHED_IDLE`), so that password guessing does not slow
+//! down anything else. But beside one busy program they get only 0.3 % of a processor, and a
+//! sign-in takes ten seconds. So one more thread has normal priority. It works only while the idle
+//! threads make no progress, including on jobs that they have begun, and rests four times as long
+//! as it has worked.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::job::Job;
 
-/// How long the idle threads may get nowhere, at least.
+/// How long the idle threads may make no progress before the floor thread starts; the minimum.
 const PATIENCE: Duration = Duration::from_millis(150);
 
-/// One part in so many of a processor.
+/// The floor thread gets one part in this many of a processor.
 const A_FIFTH: u32 = 5;
 
-/// What has begun, and whether anything comes of it.
+/// Which jobs have begun, and when the idle threads last made progress.
 #[derive(Debug)]
 pub(super) struct Progress {
     begun: Vec<Arc<Job>>,
-    /// When an idle thread last finished something, or when there was something to do at last.
+    /// When an idle thread last finished a job, or when the queue last became non-empty.
     since: Instant,
-    /// What the last job took of a processor.
+    /// How much processor time the last job took.
     took: Duration,
 }
 
@@ -31,38 +32,38 @@ impl Progress {
         Self { begun: Vec::new(), since: now, took: Duration::ZERO }
     }
 
-    /// Something is to be done; `idle`: nothing else was.
+    /// Records a new job. `idle` means that the queue was empty.
     pub(super) fn comes(&mut self, idle: bool, now: Instant) {
         if idle && self.unfinished().is_none() {
             self.since = now;
         }
     }
 
-    /// An idle thread begins with `job`.
+    /// Records that an idle thread begins `job`.
     pub(super) fn begins(&mut self, job: &Arc<Job>) {
         self.begun.push(Arc::clone(job));
     }
 
-    /// An idle thread is done with `job`, which took so much of a processor.
+    /// Records that an idle thread has finished `job`, which took this much processor time.
     pub(super) fn ends(&mut self, job: &Arc<Job>, took: Option<Duration>, now: Instant) {
         self.begun.retain(|begun| !Arc::ptr_eq(begun, job));
         self.since = now;
         self.took = took.unwrap_or(self.took);
     }
 
-    /// What an idle thread has begun and nobody has answered yet.
+    /// A job that an idle thread has begun and that still waits for its answer.
     pub(super) fn unfinished(&self) -> Option<&Arc<Job>> {
         self.begun.iter().find(|job| job.is_wanted())
     }
 
-    /// For how much longer the idle threads may get nowhere with what there is.
+    /// How much longer the idle threads may make no progress on the current work.
     pub(super) fn patience_left(&self, now: Instant) -> Duration {
         let patience = PATIENCE.max(self.took * A_FIFTH);
         patience.saturating_sub(now.saturating_duration_since(self.since))
     }
 }
 
-/// How much of a processor this thread has had since it was asked last.
+/// Measures the processor time of this thread from a starting point.
 #[derive(Debug)]
 pub(super) struct Spent {
     began: Instant,
@@ -74,20 +75,23 @@ impl Spent {
         Self { began: now(), processor: of_a_processor() }
     }
 
-    /// How much it was; `None` where the system does not say.
+    /// The processor time used since the start; `None` if the system does not tell.
     pub(super) fn since(&self) -> Option<Duration> {
         Some(of_a_processor()?.saturating_sub(self.processor?))
     }
 
-    /// How long to rest, so that it was no more than a fifth.
+    /// How long to rest so that at most a fifth of the time was spent working.
     pub(super) fn rest(&self) -> Duration {
         let passed = now().saturating_duration_since(self.began);
         rest(self.since().unwrap_or(passed), passed)
     }
 }
 
-/// The real time, whatever a test says that it is: this is about what the machine is busy with.
-#[expect(clippy::disallowed_methods, reason = "how busy a machine is shows in real time only")]
+/// The real time, even in tests with a fake clock, because this measures the load of the machine.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the load of a machine can only be measured in real time"
+)]
 pub(super) fn now() -> Instant {
     Instant::now()
 }
@@ -96,7 +100,7 @@ fn rest(worked: Duration, passed: Duration) -> Duration {
     (worked * A_FIFTH).saturating_sub(passed)
 }
 
-/// What this thread has had of a processor (proc(5), `/proc/thread-self/schedstat`).
+/// The processor time of this thread so far (proc(5), `/proc/thread-self/schedstat`).
 fn of_a_processor() -> Option<Duration> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
@@ -114,7 +118,7 @@ mod tests {
         let after = |millis| now + Duration::from_millis(millis);
         assert_eq!(progress.patience_left(after(100)), Duration::from_millis(50));
         assert_eq!(progress.patience_left(after(150)), Duration::ZERO);
-        // Digests from elsewhere take longer, and are given five times as long.
+        // Imported digests take longer and get five times as long.
         progress.took = Duration::from_millis(200);
         assert_eq!(progress.patience_left(after(150)), Duration::from_millis(850));
         progress.comes(false, after(900));

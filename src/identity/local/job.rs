@@ -1,4 +1,4 @@
-//! One piece of work that two threads may do, and that is answered once.
+//! A job that two threads may run and that is answered once.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -9,15 +9,15 @@ use crate::domain::digest::{Digest, Effort};
 use crate::domain::password::{Password, PasswordHash};
 use crate::identity::{Broken, Verified, Work};
 
-/// Work that has begun.
+/// A job that has begun.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) task: Task,
-    /// Who waits, and their place; nobody once it is answered.
+    /// The caller and their place; `None` once answered.
     waits: Mutex<Option<(Answer, Seat)>>,
 }
 
-/// What is to be done.
+/// What to compute.
 #[derive(Debug)]
 pub(super) enum Task {
     Verify { password: Password, stored: Option<PasswordHash>, alike: Vec<Effort> },
@@ -25,7 +25,7 @@ pub(super) enum Task {
     TakeOver(Digest),
 }
 
-/// What came of it.
+/// The result.
 #[derive(Debug)]
 pub(super) enum Done {
     Verified(Result<Verified, Broken>),
@@ -50,7 +50,7 @@ impl Job {
         Self { task, waits: Mutex::new(Some((answer, seat))) }
     }
 
-    /// Whether somebody still waits for what comes of it.
+    /// Whether somebody still waits for the result.
     pub(super) fn is_wanted(&self) -> bool {
         let waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
         waits.as_ref().is_some_and(|(answer, _)| match answer {
@@ -59,13 +59,13 @@ impl Job {
         })
     }
 
-    /// Gives the place back and answers, unless somebody was faster: whoever has their answer and comes
-    /// again finds their place free.
+    /// Frees the place and sends the result, unless the other thread was faster. The place is freed
+    /// first, so that a caller who tries again at once finds it free.
     pub(super) fn answer(&self, done: Done) {
         let waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some((answer, seat)) = waits else { return };
         drop(seat);
-        // Where nobody waits any longer, the answer goes nowhere, and that is well.
+        // If nobody waits any more, the result is discarded.
         match (answer, done) {
             (Answer::Verified(answer), Done::Verified(verified)) => drop(answer.send(verified)),
             (Answer::Hashed(answer), Done::Hashed(hash)) => drop(answer.send(hash)),
@@ -73,7 +73,7 @@ impl Job {
         }
     }
 
-    /// It will not be done: whoever waits is told so.
+    /// Drops the job without a result; the caller gets an error.
     pub(super) fn give_up(&self) {
         drop(self.waits.lock().unwrap_or_else(PoisonError::into_inner).take());
     }

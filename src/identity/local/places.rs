@@ -1,9 +1,9 @@
-//! Who has a place in the pool.
+//! The places in the pool: who may have a job running or waiting.
 //!
-//! Most places are for whoever comes first, and one address can have a share of them only. That
-//! does not help against many addresses, so that some places are kept for known browsers: a flood
-//! of strangers, from however many addresses, finds them closed. Of these each known browser can
-//! have one at a time; a stolen cookie fills no more than its own.
+//! Most places are first come, first served, and one client address can have only a share of them.
+//! That does not help against many addresses, so some places are reserved for known browsers. A
+//! flood of strangers cannot take these, from however many addresses. A known browser can have one
+//! at a time, so a stolen cookie takes no more than one.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::domain::device::BrowserId;
 use crate::identity::limit::Source;
 
-/// A number of places for anybody, and a number that are kept for known browsers.
+/// A number of shared places and a number of places reserved for known browsers.
 #[derive(Debug)]
 pub(super) struct Places {
     at_most: usize,
@@ -23,14 +23,14 @@ pub(super) struct Places {
 
 #[derive(Debug, Default)]
 struct Taken {
-    /// How many of those for anybody.
+    /// The number of shared places that are taken.
     all: usize,
     by: HashMap<Source, usize>,
-    /// Who has one of those that are kept.
+    /// The browsers that have a reserved place.
     known: HashSet<BrowserId>,
 }
 
-/// One place, given back when it is dropped.
+/// One taken place, freed when dropped.
 #[derive(Debug)]
 pub(super) struct Seat {
     places: Arc<Places>,
@@ -48,9 +48,9 @@ impl Places {
         Self { at_most, of_one: of_one.max(1), kept, taken: Mutex::default() }
     }
 
-    /// A place for a visitor from `address`: if it is a known browser, one of those that are kept,
-    /// unless it has one already or all are taken; else one that is for anybody, if one is free and
-    /// the share of the address is not used up.
+    /// Takes a place for a visitor from `address`. A known browser gets a reserved place, unless it
+    /// has one already or all are taken. Otherwise a shared place, if one is free and the address
+    /// has not used up its share.
     pub(super) fn take(
         places: &Arc<Self>,
         address: IpAddr,
@@ -72,13 +72,13 @@ impl Places {
     }
 
     fn taken_now(&self) -> MutexGuard<'_, Taken> {
-        // Nothing that can panic happens under the lock.
+        // No code that can panic runs under this lock, so a poisoned lock is safe to use.
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Taken {
-    /// Counts one more place for anybody, if there is one and this source has not had its share.
+    /// Takes a shared place, if one is free and this source has not used up its share.
     fn share(&mut self, source: Source, places: &Places) -> Option<Source> {
         let has = self.by.get(&source).copied().unwrap_or(0);
         if self.all >= places.at_most || has >= places.of_one {
@@ -91,7 +91,7 @@ impl Taken {
 }
 
 impl Seat {
-    /// Whether it is one of those that are kept for known browsers.
+    /// Whether it is a place reserved for known browsers.
     pub(super) fn is_kept(&self) -> bool {
         matches!(self.whose, Whose::Known(_))
     }
@@ -121,7 +121,7 @@ impl Drop for Seat {
 mod tests {
     use super::*;
 
-    /// A visitor whose address is `192.0.2.last`.
+    /// Takes a place for a visitor with the address `192.0.2.last`.
     fn take(places: &Arc<Places>, last: u8, known: Option<BrowserId>) -> Option<Seat> {
         Places::take(places, IpAddr::from([192, 0, 2, last]), known)
     }

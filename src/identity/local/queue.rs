@@ -1,36 +1,36 @@
-//! Whose work is next.
+//! The order in which jobs run.
 
 use std::collections::VecDeque;
 
 use super::places::Seat;
 use crate::identity::Work;
 
-/// Work that waits. Known browsers do not wait behind strangers, who would else decide how long
-/// that takes; among themselves both are served in the order in which they came.
+/// The waiting jobs. Known browsers go before strangers, so that strangers cannot make them wait.
+/// Within each group the order is first come, first served.
 ///
-/// Strangers are not left waiting for ever: only so many known browsers have a place at a time, and
-/// each of them pays for its tries as everybody does.
+/// Strangers do not wait for ever: only a limited number of known browsers have a place at the same
+/// time, and their attempts are counted like everybody's.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     known: VecDeque<(Work, Seat)>,
     others: VecDeque<(Work, Seat)>,
-    /// Whether nobody takes places any more.
+    /// Whether the pool is closed.
     pub(super) closed: bool,
 }
 
 impl Queue {
-    /// Puts `work` into the line that its place belongs to.
+    /// Adds `work` to the queue that its place belongs to.
     pub(super) fn push(&mut self, work: Work, seat: Seat) {
         let line = if seat.is_kept() { &mut self.known } else { &mut self.others };
         line.push_back((work, seat));
     }
 
-    /// Takes what is next.
+    /// Takes the next job.
     pub(super) fn next(&mut self) -> Option<(Work, Seat)> {
         self.known.pop_front().or_else(|| self.others.pop_front())
     }
 
-    /// Whether nothing waits.
+    /// Whether no job waits.
     pub(super) fn is_empty(&self) -> bool {
         self.known.is_empty() && self.others.is_empty()
     }
