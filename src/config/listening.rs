@@ -1,4 +1,4 @@
-//! How visitors reach us: listeners, their certificates, and what one visitor may take.
+//! Listeners, their certificates, and the limits on what one visitor may use.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -6,87 +6,87 @@ use std::time::Duration;
 
 use super::Place;
 
-/// Where visitors are listened for.
+/// A listening socket for visitors.
 #[derive(Clone, Debug)]
 pub struct Listener {
-    /// The address; port 0 lets the system choose.
+    /// The address; with port 0 the system chooses a port.
     pub address: SocketAddr,
-    /// What becomes of requests.
+    /// How its requests are handled.
     pub way: Way,
 }
 
-/// What becomes of requests that arrive at a listener.
+/// How requests to a listener are handled.
 #[derive(Clone, Debug)]
 pub enum Way {
-    /// They are answered, without encryption: what is before us encrypts, or nobody does.
+    /// Served without encryption: a proxy in front of us encrypts, or nobody does.
     Plain,
-    /// They are answered, encrypted.
+    /// Served over TLS.
     Tls(Tls),
-    /// They are sent to the same place under https.
+    /// Redirected to the same URL under https.
     Redirect,
 }
 
-/// How a listener encrypts.
+/// The TLS settings of a listener.
 #[derive(Clone, Debug)]
 pub struct Tls {
-    /// For hosts whose application names none of its own.
+    /// For hosts whose app has no certificate of its own.
     pub certificate: Option<KeyPair>,
-    /// Whose client certificates are asked for; without one nobody comes in.
+    /// The CA for client certificates. If set, visitors need a certificate from it.
     pub client_authority: Option<CertificateFile>,
 }
 
-/// A certificate with its chain, and its private key, as PEM files.
+/// A certificate chain and its private key, as PEM files.
 #[derive(Clone, Debug)]
 pub struct KeyPair {
-    /// The certificate first, then its chain.
+    /// The certificate first, then the rest of the chain.
     pub certificate: PathBuf,
     /// The private key.
     pub key: PathBuf,
-    /// Where both are named: key path, and place in the file.
+    /// Where the configuration names them: key path and place.
     pub at: (String, Place),
 }
 
-/// One or more certificates as a PEM file.
+/// One or more certificates in a PEM file.
 #[derive(Clone, Debug)]
 pub struct CertificateFile {
     /// The file.
     pub path: PathBuf,
-    /// Where it is named: key path, and place in the file.
+    /// Where the configuration names it: key path and place.
     pub at: (String, Place),
 }
 
-/// How much there may be of something.
+/// Upper limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Sign-ins a minute from one address (IPv6: from one /64).
+    /// Failed sign-ins a minute from one address (IPv6: from one /64).
     pub sign_in_posts: u32,
-    /// Connections in all.
+    /// Connections in total.
     pub connections: usize,
-    /// Connections from one address (IPv6: from one /64); proxies that are trusted may have more.
+    /// Connections from one address (IPv6: from one /64); trusted proxies may have more.
     pub connections_per_address: usize,
-    /// Bytes of a request head.
+    /// The size of a request head in bytes.
     pub header_bytes: usize,
-    /// Header lines of a request.
+    /// The number of header lines in a request.
     pub headers: usize,
-    /// Requests at the same time on one HTTP/2 connection.
+    /// Concurrent requests on one HTTP/2 connection.
     pub streams: u32,
-    /// Requests on one HTTP/2 connection whose answer the visitor did not wait for.
+    /// Requests on one HTTP/2 connection that the visitor cancelled before the response.
     pub stream_resets: u32,
-    /// Requests at the same time from one address by people who are not signed in; those who are may
+    /// Concurrent requests from one address by visitors who are not signed in; signed-in users may
     /// have sixteen times as many.
     pub requests_per_address: usize,
-    /// Requests at the same time to one application.
+    /// Concurrent requests to one app.
     pub requests_per_application: usize,
-    /// Bytes of answers that may wait on one connection for its visitor to take them. Beyond that, those are
-    /// cut off who take nothing.
+    /// Bytes of responses that may wait on one connection because the visitor does not read them.
+    /// Above this limit, requests whose visitor reads nothing are ended.
     pub unsent_per_connection: usize,
-    /// The same of one address.
+    /// The same limit for one address.
     pub unsent_per_address: usize,
-    /// The same in all.
+    /// The same limit in total.
     pub unsent: usize,
-    /// Bytes a second that the body of a request must come at; 0: as slowly as it likes.
+    /// The minimum rate of a request body in bytes a second; 0 means no minimum.
     pub body_rate: u64,
-    /// Of how many bytes free on the disk of the state folder operators are warned.
+    /// Operators are warned if fewer bytes are free on the disk of the state folder.
     pub free_disk: u64,
 }
 
@@ -111,20 +111,21 @@ impl Default for Limits {
     }
 }
 
-/// How long visitors may take.
+/// How long visitors may take for each step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadlines {
-    /// To negotiate TLS.
+    /// For the TLS handshake.
     pub handshake: Duration,
-    /// To send the head of a request, from its first byte.
+    /// To send a request head, from its first byte.
     pub head: Duration,
-    /// Between requests.
+    /// Between two requests.
     pub idle: Duration,
-    /// To send a form of ours.
+    /// To send one of our own forms.
     pub form: Duration,
-    /// To send the body of a request, beside what `body_rate` gives for what has come.
+    /// To send a request body, in addition to the time that `body_rate` allows for the bytes
+    /// received.
     pub body: Duration,
-    /// For how long a request waits for room.
+    /// How long a request may wait for a free slot.
     pub queue: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! How letters are sent.
+//! How e-mail messages are sent.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,40 +9,40 @@ use super::CertificateFile;
 use crate::domain::name::{Email, NameError};
 use crate::domain::secret::Secret;
 
-/// The mail server, and in whose name letters are sent.
+/// The mail server and the sender of our messages.
 #[derive(Clone, Debug)]
 pub struct Mail {
     /// Its host.
     pub host: String,
     /// Its port.
     pub port: u16,
-    /// How the way there is encrypted.
+    /// How the connection to it is encrypted.
     pub tls: MailTls,
-    /// From whom.
+    /// The sender.
     pub from: Mailbox,
-    /// The name and the password that it wants, where it wants any.
+    /// User name and password, if the server needs them.
     pub credentials: Option<(String, Secret)>,
-    /// Who signs its certificate, if not whom the system believes.
+    /// The CA that signs its certificate, if it is not one of the system's.
     pub authority: Option<CertificateFile>,
 }
 
-/// How the way to the mail server is encrypted.
+/// How the connection to the mail server is encrypted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MailTls {
-    /// By `STARTTLS`, or not at all: what cannot be encrypted is not sent (RFC 3207).
+    /// With `STARTTLS`, which is required: nothing is sent unencrypted (RFC 3207).
     #[default]
     StartTls,
     /// From the first byte (RFC 8314 §3).
     Implicit,
-    /// Not at all; to this machine alone.
+    /// Not at all; allowed only for a server on this machine.
     None,
 }
 
-/// An address, and perhaps a name before it: `Example Inc. <doorward@example.com>`.
+/// An address with an optional display name: `Example Inc. <doorward@example.com>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mailbox {
-    /// The name.
+    /// The display name.
     pub name: Option<String>,
     /// The address.
     pub address: Email,

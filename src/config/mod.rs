@@ -1,11 +1,11 @@
-//! The configuration: one YAML file, validated into types, or every problem at once with its
-//! line, column, key and cure.
+//! The configuration: one YAML file, parsed and validated into types. If it is invalid, all
+//! problems are reported together, each with its line, column, key and remedy.
 //!
-//! `tree` knows where everything stands and holds it against the table in `schema`; serde reads
-//! the file into `written`, and `read` sees that both say the same; `validate` makes of it what is
-//! meant, naming key paths, which the tree turns into places. A new key is a line in the table, a
-//! field in `written`, a use in `validate`, and a line in `config/example.yaml`, which a test asks
-//! for.
+//! `tree` parses the file, keeps the place of every key and value, and checks them against the
+//! table in `schema`. serde reads the file into `written`; `read` makes sure that both parsers
+//! agree. `validate` turns `written` into the [`Config`] and names key paths, which the tree maps
+//! to places. A new key needs a line in the table, a field in `written`, a use in `validate`, and a
+//! line in `config/example.yaml` (a test checks that).
 
 mod listening;
 mod mail;
@@ -51,92 +51,92 @@ pub use upstream::{Health, Reach, Upstream};
 /// A valid configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where visitors are listened for; at least one address, in file order.
+    /// The listeners for visitors; at least one, in file order.
     pub listen: Vec<Listener>,
-    /// The directory of the store, its keys and its socket.
+    /// The folder of the store, its keys and its socket.
     pub state: PathBuf,
-    /// Where people sign in and look after themselves.
+    /// The host where people sign in and manage their account.
     pub portal: Origin,
     /// The protected applications; at least one, in file order. No two share a host.
     pub apps: Vec<Arc<App>>,
-    /// Whose `X-Forwarded-For` is believed.
+    /// The proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
     /// Who must have a second factor.
     pub demands: Demands,
-    /// How much there may be of something.
+    /// Upper limits.
     pub limits: Limits,
-    /// How long visitors may take.
+    /// How long visitors may take for each step.
     pub deadlines: Deadlines,
-    /// For how long browsers are told to come by https alone (RFC 6797); not at all if zero.
+    /// How long browsers should use only https (HSTS, RFC 6797); zero disables it.
     pub hsts: Duration,
-    /// How long applications may take.
+    /// How long apps may take for each step.
     pub upstream_timeouts: UpstreamTimeouts,
-    /// Where events are written, besides the store and the log.
+    /// Where events are written, in addition to the store and the log.
     pub events: EventsTo,
-    /// What the policy must decide, by the operator's own word.
+    /// The operator's own tests of the policy.
     pub tests: Vec<PolicyTest>,
-    /// Under which name authenticators show their codes; no colon.
+    /// The name that authenticator apps show; no colon.
     pub issuer: String,
-    /// How two-factor is turned on and checked: drift of 0 to 2 steps, 8 to 24 recovery codes.
+    /// The settings of two-factor: a clock skew of 0 to 2 steps, 8 to 24 recovery codes.
     pub second_factor: TurnOn,
-    /// How long, and how many, browsers may be trusted; 1 to 100 of one person.
+    /// How long and how many browsers may be trusted; 1 to 100 for each user.
     pub trusted_devices: Trust,
-    /// How long a visit lasts; in all no less than without a request.
+    /// How long a user session lasts; the total is at least the idle time.
     pub sessions: stay::Limits,
-    /// How long a password that was shown is good for changes to one's own protection.
+    /// How long an entered password counts for changes to one's own protection.
     pub confirm_for: Duration,
-    /// What the log looks like.
+    /// The format and level of the log.
     pub log: Log,
-    /// Where operators are listened for (`/healthz`, `/readyz`); nowhere if empty.
+    /// The addresses of the operator endpoints (`/healthz`, `/readyz`, `/metrics`); may be empty.
     pub operators: Vec<SocketAddr>,
-    /// How long open requests may take to end once we are told to.
+    /// How long open requests may take to finish during a shutdown.
     pub shutdown_within: Duration,
-    /// Whom people should turn to: a sentence or an address, shown on pages.
+    /// Where people can get help: a sentence or an address, shown on pages.
     pub support: Option<String>,
-    /// How letters are sent; not at all if `None`.
+    /// How e-mail is sent; `None` if it is not.
     pub mail: Option<Mail>,
-    /// What somebody's first second factor needs besides the password.
+    /// What setting up the first second factor requires besides the password.
     pub set_up_proof: SetUpProof,
     warnings: Problems,
 }
 
-/// One protected application.
+/// One protected app.
 #[derive(Clone, Debug)]
 pub struct App {
     /// Its name on pages and in logs: lower-case letters, digits and hyphens.
     pub name: String,
-    /// As which hosts browsers see it; at least one.
+    /// The origins under which browsers reach it; at least one.
     pub hosts: Vec<Origin>,
-    /// Where it listens itself; at least one place.
+    /// The addresses of its own servers; at least one.
     pub upstreams: Vec<Upstream>,
-    /// How it is reached there.
+    /// How its servers are reached.
     pub reach: Reach,
-    /// The certificate that visitors of its hosts are shown, where it has one of its own.
+    /// The certificate for its hosts, if it has its own.
     pub certificate: Option<KeyPair>,
-    /// Which of its paths ask what.
+    /// Its rules: which paths require what.
     pub policy: Policy,
-    /// Whether what its rules and demands refuse is refused, or only watched.
+    /// Whether its rules and demands are enforced; if not, they are only logged (observe mode).
     pub enforce: bool,
-    /// In which headers it is told who is there.
+    /// The headers that tell it who the user is.
     pub identity_headers: IdentityHeaders,
-    /// Which headers of its visitors it gets.
+    /// Which request headers of visitors are passed on to it.
     pub request_headers: RequestHeaders,
-    /// What it can tell by that a request came through us.
+    /// A secret with which it can recognise requests that came through us.
     pub upstream_secret: Option<Secret>,
-    /// Its own links that sign out here, too.
+    /// Its own sign-out links, which also sign out here.
     pub sign_out_paths: Vec<SignOutLink>,
 }
 
-/// A link of an application's own that signs out.
+/// A link of the app that signs out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignOutLink {
     /// Its path.
     pub path: Pattern,
-    /// What its query has to have: all of these.
+    /// The parameters that its query must have; all of them.
     pub query: Vec<crate::policy::Parameter>,
 }
 
-/// In which headers an application is told who is there; a fact without a name is not told.
+/// The headers that tell an app who the user is. A fact without a header name is not sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentityHeaders {
     /// The user name.
@@ -147,25 +147,26 @@ pub struct IdentityHeaders {
     pub name: Option<String>,
     /// The e-mail address.
     pub email: Option<String>,
-    /// How the person proved to be who they are (RFC 8176), comma-separated.
+    /// The authentication methods (RFC 8176), comma-separated.
     pub amr: Option<String>,
 }
 
 impl IdentityHeaders {
-    /// Every name that something is told in.
+    /// All header names that are in use.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let Self { user, groups, name, email, amr } = self;
         [user, groups, name, email, amr].into_iter().flatten().map(String::as_str)
     }
 }
 
-/// Which headers of its visitors an application does not get, besides those that are always removed.
-/// A `*` at the end of a name stands for whatever begins so.
+/// Which request headers of visitors are not passed on to an app, in addition to those that are
+/// always removed. A `*` at the end of a name matches any rest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestHeaders {
-    /// Removed from every request, in whatever spelling.
+    /// Removed from every request, in any spelling.
     pub remove: Vec<String>,
-    /// Removed unless a trusted proxy has sent the request, with the name spelt so.
+    /// Removed unless the request comes from a trusted proxy and the name is spelled exactly like
+    /// this.
     pub from_trusted_proxies: Vec<String>,
 }
 
@@ -182,14 +183,14 @@ impl Default for IdentityHeaders {
     }
 }
 
-/// How long applications may take.
+/// How long apps may take for each step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UpstreamTimeouts {
-    /// To take a connection.
+    /// To accept a connection.
     pub connect: Duration,
-    /// To send the next bytes of an answer.
+    /// To send the next bytes of a response.
     pub read: Duration,
-    /// To take the next bytes of a request.
+    /// To accept the next bytes of a request.
     pub write: Duration,
 }
 
@@ -205,41 +206,41 @@ pub enum EventsTo {
     File(PathBuf),
 }
 
-/// What the policy must decide of one request, by the operator's own word.
+/// An operator's own test: what the policy must decide about one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyTest {
-    /// Its key path in the file, and where it stands there.
+    /// Its key path and place in the file.
     pub at: (String, Place),
-    /// Who asks; `None`: a stranger.
+    /// Who sends the request; `None` for a visitor who is not signed in.
     pub visitor: Option<TestVisitor>,
-    /// From where.
+    /// The client address.
     pub from: IpAddr,
     /// The method, in upper case.
     pub method: String,
-    /// Where to: which application, on which of its hosts, and the request target.
+    /// The index of the app.
     pub app: usize,
     /// Path and query.
     pub target: String,
-    /// What must come of it once everything is enforced that is only observed now.
+    /// The expected result if everything were enforced, including what is only observed now.
     pub expect: Expected,
-    /// What must come of it as it is now, where that is said.
+    /// The expected result as things are now, if given.
     pub while_observed: Option<Expected>,
 }
 
-/// Somebody who asks, in a test.
+/// The user in a test.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TestVisitor {
     /// The user name, normalised.
     pub user: String,
     /// Their groups.
     pub groups: BTreeSet<String>,
-    /// Whether they have a second factor.
+    /// Whether they have set up a second factor.
     pub has_second_factor: bool,
-    /// What they have shown just now.
+    /// What they have just shown.
     pub shown: Vec<Shown>,
 }
 
-/// Something that somebody in a test has shown.
+/// A proof that the user in a test has shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Shown {
@@ -266,11 +267,11 @@ impl Expected {
     }
 }
 
-/// What must come of a request, in a test.
+/// The expected result of a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Expected {
-    /// It passes.
+    /// The request passes.
     Pass,
     /// The visitor must sign in.
     SignIn,
@@ -282,46 +283,46 @@ pub enum Expected {
     Refused,
 }
 
-/// What the log looks like.
+/// The format and level of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Log {
-    /// Lines for people or for machines.
+    /// Text or JSON.
     pub format: LogFormat,
-    /// The least important line that is written.
+    /// The lowest level that is written.
     pub level: LogLevel,
 }
 
-/// How a log line is written.
+/// The format of a log line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// For people.
+    /// Text, for people.
     #[default]
     Text,
-    /// One JSON object a line.
+    /// One JSON object for each line.
     Json,
 }
 
-/// How important a log line is.
+/// The level of a log line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
-    /// We are broken.
+    /// A failure on our side.
     Error,
-    /// Somebody should look.
+    /// Something that needs attention.
     Warn,
-    /// What happened.
+    /// Normal events.
     #[default]
     Info,
-    /// Why.
+    /// Details for finding a cause.
     Debug,
     /// Everything.
     Trace,
 }
 
 impl LogLevel {
-    /// The level's name, as in the file and in a `tracing` filter.
+    /// The level's name, in the file and in a `tracing` filter.
     pub fn name(self) -> &'static str {
         match self {
             Self::Error => "error",
@@ -333,31 +334,31 @@ impl LogLevel {
     }
 }
 
-/// The smallest file that says enough: one application behind a sign-in.
+/// The smallest useful file: one app behind a sign-in.
 pub const MINIMAL: &str = include_str!("../../config/minimal.yaml");
 
-/// Knows the variables of the environment, by name.
+/// Looks up an environment variable by name.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// The JSON Schema of the file, for editors (draft 2020-12).
+/// The JSON Schema of the file (draft 2020-12), for editors.
 pub fn json_schema() -> serde_json::Value {
     schema::schema()
 }
 
 impl Config {
-    /// Reads `text`, which is called `file` in problems. A relative `state` begins where that
-    /// lies.
+    /// Reads `text`; `file` is its name in problems. A relative `state` is relative to the folder
+    /// of `file`.
     ///
     /// # Errors
-    /// Everything that is wrong with it, in the order of the file.
+    /// All problems, in file order.
     pub fn read(file: &str, text: &str) -> Result<Self, Problems> {
         Self::read_in(&|_| None, file, text)
     }
 
-    /// The same where `environment` knows variables by name.
+    /// Like [`Config::read`], with a lookup for environment variables.
     ///
     /// # Errors
-    /// As [`Config::read`].
+    /// Like [`Config::read`].
     pub fn read_in(environment: Environment<'_>, file: &str, text: &str) -> Result<Self, Problems> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut problems = Vec::new();
@@ -377,10 +378,10 @@ impl Config {
         }
     }
 
-    /// Reads the file at `path`; `environment` knows the variables that it names.
+    /// Reads the file at `path`; `environment` looks up the variables that it names.
     ///
     /// # Errors
-    /// As [`Config::read`]; a file that cannot be read is one problem without a place.
+    /// Like [`Config::read`]. A file that cannot be read is one problem without a place.
     pub fn load(environment: Environment<'_>, path: &Path) -> Result<Self, Problems> {
         let file = path.display().to_string();
         let (problem, text) = match std::fs::read(path).map(String::from_utf8) {
@@ -397,7 +398,7 @@ impl Config {
         Err(Problems { file, problems: vec![problem], text })
     }
 
-    /// The state directory that the file at `path` names, whatever else is wrong with it.
+    /// The state folder that the file at `path` names, even if the rest of the file is invalid.
     pub fn state_in(path: &Path) -> Option<PathBuf> {
         let text = std::fs::read_to_string(path).ok()?;
         let root = tree::read(&text, &mut Vec::new())?;
@@ -406,12 +407,12 @@ impl Config {
         Some(beside.join(state.node.scalar()?))
     }
 
-    /// The application that visitors find under `origin`.
+    /// The app at `origin`.
     pub fn app_at(&self, origin: &Origin) -> Option<&Arc<App>> {
         self.apps.iter().find(|app| app.hosts.contains(origin))
     }
 
-    /// The same, with more that is unwise.
+    /// Adds warnings.
     #[must_use]
     pub fn with_warnings(mut self, more: Vec<Problem>) -> Self {
         self.warnings.problems.extend(more);
@@ -419,14 +420,14 @@ impl Config {
         self
     }
 
-    /// What is allowed but unwise, in the order of the file, for `check` and the start of `serve`;
-    /// often nothing.
+    /// Warnings about settings that are allowed but unwise, in file order, often none. `check` and
+    /// the start of `serve` show them.
     pub fn warnings(&self) -> &Problems {
         &self.warnings
     }
 }
 
-/// Where the first byte stands that is not UTF-8.
+/// The place of the first byte that is not UTF-8.
 fn not_utf8(error: &FromUtf8Error) -> Problem {
     let (good, bad) = error.as_bytes().split_at(error.utf8_error().valid_up_to());
     let good = String::from_utf8_lossy(good);

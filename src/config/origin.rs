@@ -1,4 +1,4 @@
-//! Where things are on the network: a host as visitors see it, a listening address.
+//! Origins of hosts, and addresses to listen on.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -7,7 +7,7 @@ use std::str::FromStr;
 use url::Url;
 
 /// A host as browsers see it (RFC 6454): scheme, name, port. Links, cookie names and `Secure`
-/// follow it, never the listener and never a `Host` header.
+/// depend on it, never on the listener or a `Host` header.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
     secure: bool,
@@ -21,18 +21,17 @@ impl Origin {
         self.secure
     }
 
-    /// The name alone: lower case, IDNA as ASCII; an IPv6 address in brackets.
+    /// The name only: lower case, IDNA in ASCII form; an IPv6 address in brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port, default or not.
+    /// The port, also if it is the default port.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Name and port as a `Host` header carries them: the default port is left out
-    /// (RFC 9110 §4.2.3).
+    /// Name and port as in a `Host` header: the default port is omitted (RFC 9110 §4.2.3).
     pub fn authority(&self) -> String {
         let default = if self.secure { 443 } else { 80 };
         if self.port == default {
@@ -42,14 +41,14 @@ impl Origin {
         }
     }
 
-    /// Whether browsers treat it as safe even over plain HTTP: `localhost` and `*.localhost`
-    /// (RFC 6761 §6.3).
+    /// Whether browsers treat it as secure even over plain HTTP: `localhost` and `*.localhost` (RFC
+    /// 6761 §6.3).
     pub fn is_local(&self) -> bool {
         &*self.host == "localhost" || self.host.ends_with(".localhost")
     }
 }
 
-/// The origin as a URL without a path: `https://crm.example.com`.
+/// Formats the origin as a URL without a path: `https://crm.example.com`.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.secure { "https" } else { "http" };
@@ -57,37 +56,37 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Why something is no place on the network. `Display` is for the operator.
+/// Why a text is not a valid origin or address. `Display` is for the operator.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     /// Not a host name, with or without scheme and port.
     #[error("`{0}` is no host: write `crm.example.com`, with `http://` or a port if need be")]
     Host(String),
-    /// A variable of the environment.
+    /// An environment variable.
     #[error(
         "`{0}` is no host: variables are read where a secret stands, and nowhere else; write the host out"
     )]
     Variable(String),
-    /// A star in a host.
+    /// A wildcard in a host.
     #[error("`{0}` has a star: every host is written out")]
     Wildcard(String),
-    /// A path, a query, a user name: more than an origin has.
+    /// More than an origin has: a path, a query, a user name.
     #[error("`{written}` has more than scheme, host and port: write `{enough}`")]
     MoreThanOrigin {
         /// What is written.
         written: String,
-        /// What would do.
+        /// The text without the excess.
         enough: String,
     },
-    /// A host ends in a dot.
+    /// A host that ends with a dot.
     #[error("`{0}` ends in a dot, which browsers take for another host")]
     TrailingDot(String),
-    /// An upstream that is not `http://host:port`.
+    /// Not a valid upstream.
     #[error(
         "`{0}` is no upstream: write `http://127.0.0.1:9000`, `https://` or `unix:/run/app.sock`"
     )]
     Upstream(String),
-    /// A socket file that is not named from the root, or too long a name for one.
+    /// A socket file whose path is not absolute or is too long.
     #[error(
         "`{0}` is no socket file: write `unix:` and a path from the root, `unix:/run/app.sock`"
     )]
@@ -133,15 +132,15 @@ impl FromStr for Origin {
     }
 }
 
-/// Whether `url` says anything that an origin does not. A last slash is forgiven.
+/// Whether `url` has more parts than an origin has. A final slash is allowed.
 pub(super) fn is_more_than_origin(url: &Url, written: &str) -> bool {
     let user = !url.username().is_empty() || url.password().is_some() || written.contains('@');
     let tail = url.query().is_some() || url.fragment().is_some();
     user || tail || url.path() != "/" || written.contains('\\')
 }
 
-/// What is wrong with `written`, which says more than host and port; `scheme` is empty where none
-/// is needed.
+/// The error for `written`, which has more than host and port. `scheme` is empty if it may be
+/// omitted.
 pub(super) fn more_than_origin(url: &Url, written: &str, scheme: &str) -> Malformed {
     let separator = if scheme.is_empty() { "" } else { "://" };
     let host = url.host_str().unwrap_or_default();
@@ -150,17 +149,19 @@ pub(super) fn more_than_origin(url: &Url, written: &str, scheme: &str) -> Malfor
     Malformed::MoreThanOrigin { written: written.to_owned(), enough }
 }
 
-/// Addresses to listen on: an IP address and a port, or `localhost` for both loopback addresses
-/// (a machine without IPv6 has only the first). Port 0 lets the system choose.
+/// Parses an address to listen on: an IP address and a port, or `localhost` for both loopback
+/// addresses (on a machine without IPv6 only the first one exists). With port 0 the system chooses
+/// a port.
 ///
 /// # Errors
-/// [`Malformed::Address`] for names, which are not resolved here, and whatever is no address.
+/// [`Malformed::Address`] for host names, which are not resolved here, and for anything else that
+/// is not an address.
 pub(super) fn listening(written: &str) -> Result<Vec<SocketAddr>, Malformed> {
     let malformed = || Malformed::Address(written.to_owned());
     if let Some(port) = written.strip_prefix("localhost:") {
         let port = port.parse().map_err(|_| malformed())?;
         let (four, six) = (Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into());
-        // A port that the system chooses would be a different one on each.
+        // The system would choose a different port for each address.
         let addresses = if port == 0 { vec![four] } else { vec![four, six] };
         return Ok(addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect());
     }

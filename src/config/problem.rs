@@ -1,10 +1,10 @@
-//! What is wrong with a configuration: where, under which key, and how to mend it.
+//! Problems of a configuration: where they are, under which key, and how to fix them.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// A place in the file, both counted from 1, columns in characters.
+/// A place in the file. Line and column start at 1; columns count characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Place {
     /// The line.
@@ -13,24 +13,24 @@ pub struct Place {
     pub column: usize,
 }
 
-/// One thing that is wrong, or, as a warning, unwise.
+/// An error or a warning.
 ///
-/// `Display` is for the operator, without the file: `12:5: apps[0].rules[2].require: … ; …`.
+/// `Display` is for the operator, without the file name: `12:5: apps[0].rules[2].require: … ; …`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
-    /// Where; `None` if the file could not be read at all, or is wrong as a whole.
+    /// The place; `None` if the file could not be read, or the problem concerns the whole file.
     #[serde(flatten)]
     pub place: Option<Place>,
     /// The key path (`apps[0].rules[2].require`); empty for the file as a whole.
     pub key: String,
     /// What is wrong.
     pub what: String,
-    /// What to do about it, where that can be said.
+    /// How to fix it, if known.
     pub cure: Option<String>,
 }
 
 impl Problem {
-    /// `12:5: key: what`, without the cure; `mark` stands after the place.
+    /// `12:5: key: what`, without the fix. `mark` is inserted after the place.
     fn named(&self, mark: &str) -> String {
         let place = self.place.map(|Place { line, column }| format!("{line}:{column}: "));
         let key = if self.key.is_empty() { String::new() } else { format!("{}: ", self.key) };
@@ -45,29 +45,28 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong with one file, or unwise, in the order of the file. As an error it is
-/// never empty.
+/// All errors or warnings of one file, in file order. Never empty when used as an error.
 ///
-/// `Display` gives one line each, `doorward.yaml:12:5: key: what; cure`.
+/// `Display` writes one line for each: `doorward.yaml:12:5: key: what; cure`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Problems {
-    /// The file, as it was named.
+    /// The name of the file, as it was given.
     pub file: String,
-    /// What is wrong with it.
+    /// The problems.
     pub problems: Vec<Problem>,
-    /// What stands in it, to quote from; empty if it could not be read.
+    /// The content of the file, for quoting; empty if it could not be read.
     #[serde(skip)]
     pub text: String,
 }
 
 impl Problems {
-    /// The problems as `check` shows them to people: each with its line of the file, carets
-    /// under what is meant, and the cure. Plain text; no line break at the end.
+    /// The problems as `check` displays them: each with its line of the file, carets under the
+    /// relevant part, and the fix. Plain text without a final line break.
     pub fn shown(&self) -> String {
         self.marked("")
     }
 
-    /// The same of warnings, each called one: `doorward.yaml:12:5: warning: key: what`.
+    /// The same for warnings: `doorward.yaml:12:5: warning: key: what`.
     pub fn shown_as_warnings(&self) -> String {
         self.marked("warning: ")
     }
@@ -89,12 +88,12 @@ impl Problems {
     }
 }
 
-/// What the file holds must not move the cursor of whoever reads about it.
+/// Removes control characters: text from the file must not control the reader's terminal.
 fn on_one_line(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
 
-/// The line with `place` in it, and a line with carets under what begins there.
+/// The line that contains `place`, and below it carets under the relevant part.
 fn excerpt(place: Place, text: &str) -> Option<String> {
     let line = text.lines().nth(place.line.checked_sub(1)?)?;
     let line = on_one_line(line);
@@ -105,8 +104,8 @@ fn excerpt(place: Place, text: &str) -> Option<String> {
     Some(format!("\n  {number} | {line}\n  {gutter} | {before}{carets}"))
 }
 
-/// How many characters the key or value at the start of `rest` has, as far as that is simple to
-/// see; one for a list or a map.
+/// The length in characters of the key or value at the start of `rest`, if that is simple to
+/// determine; 1 for a list or a map.
 fn extent(rest: impl Iterator<Item = char>) -> usize {
     let rest: Vec<char> = rest.collect();
     let ends = |at: &usize| match (rest[*at], rest.get(at + 1)) {
@@ -136,7 +135,7 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// The one of `known` that somebody who wrote `written` probably meant.
+/// The name in `known` that `written` is probably a typo of.
 pub(super) fn meant<'a>(
     written: &str,
     known: impl IntoIterator<Item = &'a str>,
@@ -147,7 +146,7 @@ pub(super) fn meant<'a>(
     (distance(nearest) <= written.len().max(3) / 3).then_some(nearest)
 }
 
-/// `a`, `b`, `c`: as sentences list names.
+/// Formats as `a`, `b`, `c`.
 pub(super) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let quoted: Vec<_> = names.into_iter().map(|name| format!("`{name}`")).collect();
     quoted.join(", ")

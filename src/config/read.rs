@@ -1,8 +1,8 @@
-//! From the text to the file as written: two readers, who must agree.
+//! Reads the text into `written` and makes sure that two YAML parsers agree.
 //!
-//! The tree knows places and finds every mistake; serde knows types. One of them reads YAML 1.2,
-//! the other 1.1, and a file that decides who may enter must not mean two things. So a file is
-//! accepted only if both read it, and read the same.
+//! The tree knows places and reports every mistake; serde knows types. One parser reads YAML 1.2,
+//! the other YAML 1.1, and a file that decides about access must not have two meanings. So a file
+//! is accepted only if both parsers read the same.
 
 use serde::Deserialize;
 
@@ -11,8 +11,8 @@ use super::schema;
 use super::tree::{self, Node};
 use super::written::File;
 
-/// The file that `text` describes, whose tree is `root`. What is wrong with it goes to `problems`;
-/// whatever is not is still read, so that it can be judged, too.
+/// Reads the file `text`, whose tree is `root`. Errors go to `problems`; the valid rest is
+/// returned, so that it can be validated, too.
 pub(super) fn read(text: &str, root: &Node, problems: &mut Vec<Problem>) -> Option<File> {
     let left = schema::check(&schema::FILE, root, "", problems)?;
     let seen = File::deserialize(left);
@@ -32,7 +32,7 @@ pub(super) fn read(text: &str, root: &Node, problems: &mut Vec<Problem>) -> Opti
     None
 }
 
-/// What serde says, in our words where the place is concerned.
+/// Turns an error of serde into a problem, with its place in our form.
 fn refused(error: &serde_yaml::Error, text: &str) -> Problem {
     let place =
         error.location().map(|at| Place { line: at.line().max(1), column: at.column().max(1) });
@@ -60,7 +60,7 @@ mod tests {
         format!("{MINIMAL}{extra}\n")
     }
 
-    /// What is said of `text` if the tree takes it for `seen`.
+    /// The problems of `text` if the tree parser had read `seen`.
     fn said(text: &str, seen: &str) -> Vec<String> {
         let mut problems = Vec::new();
         let root = tree::read(seen, &mut problems).unwrap();

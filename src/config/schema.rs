@@ -1,6 +1,6 @@
-//! Every key that this version knows, and what is written under it: one table.
+//! The table of all keys of this version and their types.
 //!
-//! `check` holds a file against it. What a text means is for `validate` to judge.
+//! `check` compares a file with it. `validate` decides what the values mean.
 
 mod check;
 mod json;
@@ -16,28 +16,28 @@ pub(super) use json::schema;
 #[derive(Debug)]
 pub(super) enum Kind {
     Map(&'static [Key]),
-    /// Keys that the operator chooses.
+    /// A map whose keys the operator chooses.
     Names(&'static Kind),
     List(&'static Kind),
     Text,
     Whole(RangeInclusive<u64>),
     Switch,
-    /// A span of time, in seconds from and to.
+    /// A duration, in seconds from and to.
     Span(RangeInclusive<u64>),
-    /// How often in a minute, from and to.
+    /// A number of times a minute, from and to.
     Rate(RangeInclusive<u32>),
     Word(&'static Words),
-    /// A word, or a map for those who want more.
+    /// A word, or a map with more settings.
     WordOr(&'static Words, &'static [Key]),
     /// A word, or a list of texts.
     WordOrTexts(&'static Words),
     /// A text, or a list of texts.
     TextOrTexts,
-    /// Known to the design, not to this version.
+    /// Planned, but not supported by this version.
     Later,
 }
 
-/// The words that are allowed somewhere, and what people write who mean one of them.
+/// The allowed words, and other words that people write for them.
 #[derive(Debug)]
 pub(super) struct Words {
     pub(super) names: &'static [&'static str],
@@ -48,9 +48,9 @@ pub(super) struct Words {
 pub(super) struct Key {
     pub(super) name: &'static str,
     pub(super) kind: Kind,
-    /// What it is for: editors show it.
+    /// A description, which editors show.
     pub(super) about: &'static str,
-    /// Where the key must be there: what to add if it is not.
+    /// For required keys: the suggested fix if the key is missing.
     pub(super) needed: Option<&'static str>,
 }
 
@@ -578,12 +578,12 @@ pub(super) const FILE: Kind = Kind::Map(&[
     ),
 ]);
 
-/// The path of a key below another.
+/// Appends a key to a key path.
 pub(super) fn below(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
-/// Every key path of this version, without list positions.
+/// All key paths of this version, without list positions.
 #[cfg(test)]
 pub(super) fn key_paths(kind: &Kind, path: &str) -> Vec<String> {
     match kind {

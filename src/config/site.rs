@@ -1,32 +1,32 @@
-//! What visitors find under one host.
+//! Virtual hosts: what visitors find under each host.
 
 use std::sync::Arc;
 
 use super::{App, Config, Origin};
 
-/// One host, and what is there.
+/// One virtual host.
 #[derive(Clone, Debug)]
 pub struct Site {
-    /// As which origin browsers see it.
+    /// The origin under which browsers reach it.
     pub origin: Origin,
-    /// The application that is there; `None`: nothing but our own pages.
+    /// The app on this host; `None` if it serves only our own pages.
     pub app: Option<Arc<App>>,
-    /// Whether people sign in and look after themselves here.
+    /// Whether it is the portal, where people sign in and manage their account.
     pub is_portal: bool,
 }
 
 impl Config {
-    /// Every host, the portal first.
+    /// All virtual hosts, the portal first.
     pub fn sites(&self) -> impl Iterator<Item = Site> {
         std::iter::once(self.portal_site()).chain(self.other_sites())
     }
 
-    /// The host where people sign in.
+    /// The portal's virtual host.
     pub fn portal_site(&self) -> Site {
         self.site(&self.portal)
     }
 
-    /// The hosts that are not the portal.
+    /// All virtual hosts except the portal.
     pub fn other_sites(&self) -> impl Iterator<Item = Site> {
         let hosts = self.apps.iter().flat_map(|app| &app.hosts);
         hosts.filter(|origin| **origin != self.portal).map(|origin| self.site(origin))

@@ -1,4 +1,4 @@
-//! Spans of time and rates as the file writes them.
+//! Durations and rates, as written in the file.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -11,7 +11,7 @@ pub(super) const MINUTE: u64 = 60;
 pub(super) const HOUR: u64 = 60 * MINUTE;
 pub(super) const DAY: u64 = 24 * HOUR;
 
-/// A span of time: `30s`, `15m`, `1h`, `30d`.
+/// A duration: `30s`, `15m`, `1h`, `30d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 pub(super) struct Span(Duration);
@@ -21,7 +21,7 @@ impl Span {
         Self(Duration::from_secs(seconds))
     }
 
-    /// Whether it is whole seconds, as many as `range` allows.
+    /// Whether it is a whole number of seconds within `range`.
     pub(super) fn is_within(self, range: &RangeInclusive<u64>) -> bool {
         self.0.subsec_nanos() == 0 && range.contains(&self.0.as_secs())
     }
@@ -49,7 +49,7 @@ impl From<Span> for Duration {
     }
 }
 
-/// As one would write it: in the largest unit that leaves no rest.
+/// Formats it in the largest unit that gives a whole number.
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.as_secs();
@@ -63,12 +63,12 @@ impl fmt::Display for Span {
     }
 }
 
-/// How often in a minute: `30/m`.
+/// A number of times a minute: `30/m`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(super) struct Rate(u32);
 
-/// What is no rate.
+/// The error for a malformed rate.
 #[derive(Debug, thiserror::Error)]
 #[error("a rate is written as `30/m`")]
 pub(super) struct NoRate;

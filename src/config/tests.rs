@@ -1,4 +1,4 @@
-//! The shipped files are valid, and a file with many mistakes is told all of them.
+//! The shipped files are valid, and all mistakes of a file are reported together.
 
 use crate::domain::factor::totp::Skew;
 use std::path::Path;
@@ -18,14 +18,14 @@ fn problems(text: &str) -> Problems {
     Config::read("doorward.yaml", text).unwrap_err()
 }
 
-/// The example, with the variables of the environment that it names.
+/// The example configuration, with the environment variables that it names.
 fn example() -> Config {
     let environment =
         |name: &str| ["WIKI_SECRET", "SMTP_PASSWORD"].contains(&name).then(|| "s3cret".to_owned());
     Config::read_in(&environment, "example.yaml", EXAMPLE).unwrap_or_else(|bad| panic!("{bad}"))
 }
 
-/// A valid file with `extra` at its end.
+/// A valid file with `extra` appended.
 fn with(extra: &str) -> String {
     format!("{MINIMAL}{extra}\n")
 }
@@ -80,9 +80,9 @@ fn the_example_shows_every_key_of_this_version() {
     let mut shown = Vec::new();
     keys(&root, "", &mut shown);
     for key in schema::key_paths(&schema::FILE, "") {
-        // What a place may ask is shown once.
+        // The keys of a requirement are shown only once.
         let key = key.replace("otherwise.", "rules.require.");
-        // A secret has one source, and a certificate is named or who signs it.
+        // A secret has one source, and either a certificate or its CA is named.
         let others =
             ["apps.upstream_secret_file", "mail.password_file", "apps.upstream_tls.certificate"];
         if others.contains(&key.as_str()) {

@@ -1,13 +1,13 @@
-//! The YAML as it was written: every key and value with its place.
+//! The parsed YAML, with the place of every key and value.
 //!
-//! What YAML offers beyond plain maps, lists and scalars (anchors, aliases, merges, tags, several
-//! documents) is refused: a configuration that decides who may enter must be read as it looks.
+//! YAML features beyond plain maps, lists and scalars (anchors, aliases, merges, tags, several
+//! documents) are refused: a configuration that decides about access must mean what it looks like.
 
 use granit_parser::{Event, Marker, Parser, ScalarStyle, Span};
 
 use super::problem::{Place, Problem};
 
-/// A value in its place.
+/// A value and its place.
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) place: Place,
@@ -18,12 +18,12 @@ pub(super) struct Node {
 pub(super) enum Value {
     Map(Vec<Entry>),
     List(Vec<Node>),
-    /// A scalar; `plain` if it stands without quotes.
+    /// A scalar; `plain` if it is not quoted.
     Scalar {
         text: String,
         plain: bool,
     },
-    /// Something that was refused already.
+    /// A value that was refused.
     Refused,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Entry {
 }
 
 impl Node {
-    /// The place of what `path` names (`apps[0].hosts[1]`), or of the nearest thing around it.
+    /// The place of the value at `path` (`apps[0].hosts[1]`), or of its nearest existing parent.
     pub(super) fn place_of(&self, path: &str) -> Place {
         let mut node = self;
         for step in path.split(['.', '[']) {
@@ -53,17 +53,17 @@ impl Node {
         node.place
     }
 
-    /// The entries; none for whatever is no map.
+    /// The entries of a map; empty for anything else.
     pub(super) fn entries(&self) -> &[Entry] {
         if let Value::Map(entries) = &self.value { entries } else { &[] }
     }
 
-    /// The items; none for whatever is no list.
+    /// The items of a list; empty for anything else.
     pub(super) fn items(&self) -> &[Node] {
         if let Value::List(items) = &self.value { items } else { &[] }
     }
 
-    /// Gives back the room for more: a file may have many maps of few keys.
+    /// Frees unused capacity, because a file may have many small maps.
     fn shrink(&mut self) {
         match &mut self.value {
             Value::Map(entries) => entries.shrink_to_fit(),
@@ -72,7 +72,7 @@ impl Node {
         }
     }
 
-    /// What is written here, unless it is a map, a list or nothing.
+    /// The text of a non-empty scalar.
     pub(super) fn scalar(&self) -> Option<&str> {
         match &self.value {
             Value::Scalar { text, .. } if !self.is_empty() => Some(text),
@@ -80,7 +80,7 @@ impl Node {
         }
     }
 
-    /// Whether nothing is written here, an empty text, or YAML's words for nothing.
+    /// Whether it is absent: nothing, an empty text, or one of YAML's words for null.
     pub(super) fn is_empty(&self) -> bool {
         match &self.value {
             Value::Scalar { text, plain } => {
@@ -91,7 +91,7 @@ impl Node {
     }
 }
 
-/// Reads `text`; what is wrong with it goes to `problems`. `None` if it is no YAML at all.
+/// Parses `text`; errors go to `problems`. `None` if it is not YAML.
 pub(super) fn read(text: &str, problems: &mut Vec<Problem>) -> Option<Node> {
     let mut builder = Builder { problems, open: Vec::new(), root: None };
     builder.refuse_odd_breaks(text);
@@ -118,8 +118,8 @@ pub(super) fn read(text: &str, problems: &mut Vec<Problem>) -> Option<Node> {
     builder.root
 }
 
-/// The cure for a line that a reader does not take: few editors show a tab, and `${NAME}` is a map to
-/// YAML where it stands in one.
+/// A hint for a line that a parser refuses. Few editors show a tab, and YAML reads an unquoted
+/// `${NAME}` inside a map as a map.
 pub(super) fn cure_at(text: &str, place: Place) -> Option<&'static str> {
     let line = text.lines().nth(place.line.checked_sub(1)?)?;
     if line.contains('\t') {
@@ -133,14 +133,14 @@ pub(super) fn cure_at(text: &str, place: Place) -> Option<&'static str> {
 
 struct Builder<'a> {
     problems: &'a mut Vec<Problem>,
-    /// Collections that have begun and not ended.
+    /// Maps and lists that have begun and not ended.
     open: Vec<Open>,
     root: Option<Node>,
 }
 
 struct Open {
     node: Node,
-    /// In a map: the key whose value comes next; no name where the key was refused.
+    /// In a map: the key of the next value. The name is absent if the key was refused.
     key: Option<(Option<String>, Place)>,
 }
 
@@ -185,7 +185,7 @@ impl Builder<'_> {
         }
     }
 
-    /// Puts a finished node where it belongs.
+    /// Adds a finished node to its parent.
     fn place(&mut self, node: Node) {
         let Some(parent) = self.open.last_mut() else {
             if self.root.is_some() {
@@ -221,7 +221,7 @@ impl Builder<'_> {
                 if name.is_none() {
                     self.refuse(place, "a key must be a word", "write `key: value`");
                 }
-                // Looked up again: `refuse` needed all of us.
+                // Looked up again, because `refuse` borrows all of `self`.
                 if let Some(parent) = self.open.last_mut() {
                     parent.key = Some((name, place));
                 }
@@ -229,8 +229,8 @@ impl Builder<'_> {
         }
     }
 
-    /// Line breaks that YAML 1.1 knows and 1.2 does not, and the lone carriage return, which few
-    /// editors show: what looks like a comment might be a key.
+    /// Refuses line breaks of YAML 1.1 that YAML 1.2 does not have, and single carriage returns,
+    /// which few editors show. With them, what looks like a comment might be a key.
     fn refuse_odd_breaks(&mut self, text: &str) {
         for (line, text) in (1..).zip(text.lines()) {
             for (column, character) in (1..).zip(text.chars()) {

@@ -1,4 +1,4 @@
-//! Where an application listens, and how it is reached there.
+//! The addresses of an app's servers, and how they are reached.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -12,7 +12,7 @@ use url::{Host, Url};
 use super::listening::CertificateFile;
 use super::origin::{Malformed, is_more_than_origin, more_than_origin};
 
-/// Where an application listens.
+/// The address of an app's server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Upstream {
     at: At,
@@ -26,8 +26,8 @@ enum At {
 }
 
 impl Upstream {
-    /// The name or address to resolve, and the port, as `host:port`, IPv6 in brackets; `None` for a
-    /// socket file.
+    /// The host name or IP address and the port, as `host:port`, with IPv6 in brackets; `None` for
+    /// a socket file.
     pub fn authority(&self) -> Option<String> {
         match &self.at {
             At::Network { host, port } => Some(format!("{host}:{port}")),
@@ -43,7 +43,7 @@ impl Upstream {
         }
     }
 
-    /// The name or address alone, without brackets; `None` for a socket file.
+    /// The host name or IP address, without brackets; `None` for a socket file.
     pub fn host(&self) -> Option<String> {
         match &self.at {
             At::Network { host: Host::Ipv6(ip), .. } => Some(ip.to_string()),
@@ -52,7 +52,7 @@ impl Upstream {
         }
     }
 
-    /// The address, where it is written as one and needs no resolving.
+    /// The socket address, if it is an IP address and needs no name resolution.
     pub fn address(&self) -> Option<SocketAddr> {
         let At::Network { host, port } = &self.at else { return None };
         let ip = match host {
@@ -63,7 +63,7 @@ impl Upstream {
         Some(SocketAddr::new(ip, *port))
     }
 
-    /// The socket file, where it is one.
+    /// The path of the socket file, if it is one.
     pub fn socket(&self) -> Option<&PathBuf> {
         match &self.at {
             At::Network { .. } => None,
@@ -95,7 +95,7 @@ impl FromStr for Upstream {
     fn from_str(written: &str) -> Result<Self, Malformed> {
         let malformed = || Malformed::Upstream(written.to_owned());
         if let Some(path) = written.strip_prefix("unix:") {
-            // Longer ones do not fit into the system's address (unix(7)).
+            // Longer paths do not fit into a socket address (unix(7)).
             let fits = path.starts_with('/') && path.len() < 108;
             return fits
                 .then(|| Self { at: At::Socket(path.into()), secure: false })
@@ -119,7 +119,7 @@ impl FromStr for Upstream {
     }
 }
 
-/// As it is written: `http://127.0.0.1:9000`, `unix:/run/app.sock`.
+/// Formats it as it is written in the file: `http://127.0.0.1:9000`, `unix:/run/app.sock`.
 impl fmt::Display for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.secure { "https" } else { "http" };
@@ -130,37 +130,38 @@ impl fmt::Display for Upstream {
     }
 }
 
-/// How an application is reached.
+/// How an app's servers are reached.
 #[derive(Clone, Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
+#[expect(clippy::struct_excessive_bools, reason = "the switches are independent of each other")]
 pub struct Reach {
-    /// Who signs its certificate; the system's authorities if nobody is named.
+    /// The CA that signs their certificate; the system's CAs if not given.
     pub authority: Option<CertificateFile>,
-    /// The very certificate that it shows, believed whatever it says; instead of an authority.
+    /// The exact certificate that they present, instead of a CA. It is trusted whatever it
+    /// contains.
     pub certificate: Option<CertificateFile>,
-    /// For which name its certificate must be; that of the upstream if none is given.
+    /// The host name that their certificate must be for; that of the upstream if not given.
     pub server_name: Option<String>,
-    /// Whether names of headers are written in title case, to it and in its answers over HTTP/1.1.
+    /// Whether header names are written in title case over HTTP/1.1, in requests and responses.
     pub titled: bool,
-    /// The `Host` that it is sent; the visitor's if none is given.
+    /// The `Host` header that is sent to them; the visitor's if not given.
     pub host: Option<HeaderValue>,
-    /// Whether it is spoken to in HTTP/2.
+    /// Whether HTTP/2 is used.
     pub http2: bool,
-    /// How it is asked whether it is well.
+    /// How their health is checked.
     pub health: Option<Health>,
-    /// Whether a connection that carried a request body over HTTP/1.1 may carry another request: the
-    /// operator's word that its server always reads bodies to their end.
+    /// Whether an HTTP/1.1 connection may be reused after a request with a body. The operator
+    /// states with it that the server always reads bodies to their end.
     pub reuse_after_body: bool,
-    /// Whether request bodies may come as slowly as they like.
+    /// Whether request bodies are exempt from the minimum rate.
     pub slow_bodies: bool,
 }
 
-/// How an application is asked whether it is well.
+/// How the health of an app's servers is checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Health {
-    /// With a GET for this; an answer below 400 means that it is.
+    /// The path of the GET request; a status below 400 means healthy.
     pub path: String,
-    /// How often.
+    /// The interval.
     pub every: Duration,
 }
 

@@ -1,6 +1,6 @@
-//! What the keys mean: from the file as written to a [`Config`], going on after every problem.
+//! Turns the file as written into a [`Config`], and continues after every problem.
 //!
-//! What the tree has refused is not there to be read, so nothing is said twice.
+//! Values that the tree has refused are absent here, so no problem is reported twice.
 
 mod apps;
 mod header_names;
@@ -27,9 +27,8 @@ use super::tree::Node;
 use super::written::{File, List};
 use super::{App, Config, Environment, EventsTo, Listener, Origin, Upstream, UpstreamTimeouts};
 
-/// The configuration that `file` describes, whose tree is `root` and which is called `name`, and
-/// what is unwise about it. What is wrong with it goes to `problems`, which holds what the tree
-/// has found already.
+/// Validates `file`, whose tree is `root` and whose name is `name`; returns the configuration and
+/// its warnings. Errors are added to `problems`, which already holds those of the tree.
 pub(super) fn validate(
     file: &File,
     root: &Node,
@@ -46,12 +45,12 @@ pub(super) fn validate(
     Some((config?, warnings))
 }
 
-/// Collects what is wrong and what is unwise. `at` is a key path everywhere.
+/// Collects errors and warnings. `at` is always a key path.
 struct Judge<'a> {
     root: &'a Node,
     name: &'a str,
     environment: Environment<'a>,
-    /// Whether the word of any proxy is believed.
+    /// Whether there are trusted proxies.
     trusts_proxies: bool,
     problems: &'a mut Vec<Problem>,
     warnings: Vec<Problem>,
@@ -117,8 +116,8 @@ impl Judge<'_> {
         })
     }
 
-    /// Relative to the file, whatever directory we are started in. A shell would read more into
-    /// `~` and `$` than we do.
+    /// The path relative to the file, independent of the working directory. `~` and `$` are
+    /// refused, because we do not expand them like a shell.
     fn state(&mut self, written: &str) -> Option<PathBuf> {
         if written.starts_with('~') || written.contains('$') {
             let what =
@@ -139,7 +138,7 @@ impl Judge<'_> {
         stay::Limits { idle: idle.into(), at_most: at_most.into() }
     }
 
-    /// Two listeners on one address, and an application that is this gateway itself.
+    /// Refuses two listeners on one address, and an app whose upstream is this gateway itself.
     fn check_addresses(
         &mut self,
         listen: &[Listener],
@@ -162,7 +161,7 @@ impl Judge<'_> {
         }
     }
 
-    /// To standard output, or to a file beside the configuration.
+    /// Standard output, or a file relative to the configuration.
     fn events(&mut self, file: &File) -> EventsTo {
         match file.events.to.as_deref() {
             None => EventsTo::Nowhere,
@@ -190,7 +189,7 @@ impl Judge<'_> {
         self.root.place_of(at)
     }
 
-    /// Whether one of `keys` is written in the map at `at`, whatever became of it.
+    /// Whether one of `keys` is present in the map at `at`, even if it was refused.
     fn mentions(&self, at: &str, keys: &[&str]) -> bool {
         keys.iter().any(|key| self.has_refused(&below(at, key)))
     }
@@ -208,7 +207,7 @@ impl Judge<'_> {
         self.problems.push(Problem { cure: Some(cure.to_owned()), ..problem });
     }
 
-    /// Refuses with an error that says the cure itself.
+    /// Adds an error whose text already contains the fix.
     fn refuse_as(&mut self, at: &str, error: &dyn std::error::Error) {
         let problem = self.problem(at, error.to_string());
         self.problems.push(problem);
@@ -223,7 +222,7 @@ impl Judge<'_> {
         self.warnings.push(problem);
     }
 
-    /// Warns, and says what to do.
+    /// Warns and suggests a fix.
     fn advise(&mut self, at: &str, what: impl Into<String>, cure: &str) {
         let problem = self.problem(at, what.into());
         self.warnings.push(Problem { cure: Some(cure.to_owned()), ..problem });

@@ -1,7 +1,7 @@
-//! The file as written: what serde reads, before anything is made of it.
+//! The file as written: the structs that serde reads, before validation.
 //!
-//! Whatever may be missing has its default, or is `None`: where the file is silent, and where the
-//! tree has refused what it says.
+//! Values that may be absent have their default or are `None`, both if the file omits them and if
+//! the tree has refused them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +14,7 @@ use super::span::{DAY, HOUR, MINUTE, Rate, Span};
 use super::{Expected, Log, MailTls, Shown};
 use crate::domain::set_up::SetUpProof;
 
-/// A list. What the tree has refused is `None`, so that the others keep their positions.
+/// A list. Refused items are `None`, so that the others keep their positions.
 pub(super) type List<T> = Vec<Option<T>>;
 
 #[derive(Debug, Default, PartialEq, Deserialize)]
@@ -108,7 +108,7 @@ impl Default for TlsEverywhere {
     }
 }
 
-/// One text, or several.
+/// One text or several.
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(untagged)]
 pub(super) enum Texts {
@@ -139,7 +139,7 @@ impl Default for Health {
 
 #[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[expect(clippy::struct_excessive_bools, reason = "switches that do not depend on each other")]
+#[expect(clippy::struct_excessive_bools, reason = "the switches are independent of each other")]
 pub(super) struct App {
     pub(super) name: Option<String>,
     pub(super) hosts: Option<List<String>>,
@@ -189,7 +189,7 @@ pub(super) struct People {
     pub(super) groups: List<String>,
 }
 
-/// Which values of a parameter are meant.
+/// Which values of a parameter match.
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(untagged)]
 pub(super) enum Values {
@@ -210,7 +210,7 @@ pub(super) enum Spelling {
     Strict,
 }
 
-/// How names of headers are written.
+/// How header names are written.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum HeaderCase {
@@ -218,7 +218,7 @@ pub(super) enum HeaderCase {
     Title,
 }
 
-/// In which headers the application is told who is there.
+/// The headers that tell the app who the user is.
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(untagged)]
 pub(super) enum IdentityHeaders {
@@ -242,7 +242,7 @@ pub(super) struct HeaderNames {
     pub(super) amr: Option<String>,
 }
 
-/// Which headers of its visitors an application gets.
+/// Which request headers of visitors are passed on to an app.
 #[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RequestHeaders {
@@ -250,7 +250,7 @@ pub(super) struct RequestHeaders {
     pub(super) from_trusted_proxies: List<String>,
 }
 
-/// What a place asks: a word, or a map for those who want more.
+/// A requirement: a word, or a map with more settings.
 #[derive(Debug, PartialEq)]
 pub(super) enum Require {
     Word(Word),
@@ -341,7 +341,7 @@ impl Default for TrustedDevices {
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Sessions {
-    /// An hour, or less where a session may not last so long.
+    /// An hour, or `at_most` if that is shorter.
     pub(super) idle: Option<Span>,
     pub(super) at_most: Span,
 }
@@ -480,7 +480,7 @@ pub(super) struct Test {
     pub(super) while_observed: Option<Expected>,
 }
 
-/// Who asks, in a test.
+/// Who sends the request of a test.
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(untagged)]
 pub(super) enum TestVisitor {

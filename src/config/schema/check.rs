@@ -1,6 +1,7 @@
-//! Holds a file against the table: unknown, missing and ill-typed keys, numbers out of range.
+//! Checks a file against the table: unknown, missing and wrongly typed keys, numbers out of range.
 //!
-//! What passes comes back as a value for serde, so that the rest of a faulty file is still judged.
+//! Valid parts are returned as a value for serde, so that the rest of a faulty file is still
+//! validated.
 
 use serde_yaml::{Mapping, Value as Left};
 
@@ -9,7 +10,7 @@ use crate::config::problem::{Problem, listed, meant};
 use crate::config::span::{Rate, Span};
 use crate::config::tree::{Node, Value};
 
-/// What is wrong with a value, and how to mend it.
+/// What is wrong with a value, and how to fix it.
 struct Fault {
     what: String,
     cure: Option<String>,
@@ -21,8 +22,8 @@ impl Fault {
     }
 }
 
-/// Checks `node`, which stands at `path`, against `kind`; what is left of it without what was
-/// refused. Refused items of lists leave a null, so that the others keep their positions.
+/// Checks `node`, at key path `path`, against `kind`; returns it without the refused parts. Refused
+/// list items become null, so that the others keep their positions.
 pub(in crate::config) fn check(
     kind: &Kind,
     node: &Node,
@@ -64,7 +65,7 @@ fn check_list(kind: &Kind, items: &[Node], path: &str, problems: &mut Vec<Proble
     Left::Sequence(left.collect())
 }
 
-/// A map of which nothing is left is nothing.
+/// If a map had entries and all were refused, the map is refused, too.
 fn check_map(
     keys: &[Key],
     node: &Node,
@@ -108,7 +109,7 @@ fn check_map(
         }
     }
     for key in keys {
-        // A key that is misspelt is not missing as well.
+        // A misspelled key does not count as missing as well.
         let there = suggested.contains(&key.name)
             || node.entries().iter().any(|entry| entry.name == key.name);
         if let (Some(cure), false) = (key.needed, there) {
@@ -120,7 +121,7 @@ fn check_map(
     (!left.is_empty() || node.entries().is_empty()).then_some(left)
 }
 
-/// The value of a scalar, if it is one and of this kind.
+/// The value of a scalar, if it has the right type.
 fn value(kind: &Kind, node: &Node) -> Result<Left, Fault> {
     if let Value::Scalar { text, plain: true } = &node.value
         && let Some(switch) = old_switch(text)
@@ -194,7 +195,7 @@ fn value(kind: &Kind, node: &Node) -> Result<Left, Fault> {
     }
 }
 
-/// The switch that is written here: YAML 1.2 knows two spellings that nobody misreads.
+/// The boolean written here. Only the two spellings of YAML 1.2 are accepted.
 fn switch(node: &Node) -> Option<bool> {
     match &node.value {
         Value::Scalar { text, plain: true } => text.parse().ok(),
@@ -202,7 +203,7 @@ fn switch(node: &Node) -> Option<bool> {
     }
 }
 
-/// The whole number that is written here. A leading zero meant octal in YAML 1.1.
+/// The whole number written here. A leading zero is refused, because it means octal in YAML 1.1.
 fn whole(node: &Node) -> Option<u64> {
     match &node.value {
         Value::Scalar { text, plain: true }

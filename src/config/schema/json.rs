@@ -1,7 +1,7 @@
-//! The table as a JSON Schema (draft 2020-12), so that editors know the file.
+//! The table as a JSON Schema (draft 2020-12), for editors.
 //!
-//! It says of keys, types, words and ranges what the table says. What one value means beside another
-//! (that an application exists, that two hosts differ) only `check` knows.
+//! It covers keys, types, words and ranges. Relations between values (that an app exists, that two
+//! hosts differ) are checked only by `check`.
 
 use serde_json::{Map, Value, json};
 

@@ -1,4 +1,4 @@
-//! The applications, and what each is told.
+//! Validates the apps.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::policy::{Options, Parameter, Policy, Rule};
 
 use super::{Judge, below, items};
 
-/// Where servers keep scripts unless they are told otherwise (apache's `ScriptAlias`).
+/// The default folder of scripts on common servers (Apache's `ScriptAlias`).
 const CGI: &str = "/cgi-bin/";
 
 impl Judge<'_> {
@@ -28,7 +28,7 @@ impl Judge<'_> {
                 self.refuse(&below(&at, "name"), what, "give each application a name of its own");
             }
         }
-        // Every one is read, so that all problems are found.
+        // Read all of them, so that all problems are found.
         let read: Vec<Option<App>> =
             items("apps", apps).map(|(at, app)| self.app(&at, app)).collect();
         let all: Option<Vec<_>> = read.into_iter().map(|app| app.map(Arc::new)).collect();
@@ -116,7 +116,7 @@ impl Judge<'_> {
         folders
     }
 
-    /// Paths, each perhaps with a query: `/wp-login.php?action=logout`.
+    /// Parses paths with an optional query: `/wp-login.php?action=logout`.
     fn sign_out_links(&mut self, at: &str, written: &List<String>) -> Vec<SignOutLink> {
         let mut links = Vec::new();
         for (at, link) in items(at, written) {
@@ -153,8 +153,9 @@ impl Judge<'_> {
         all.filter(|hosts| !hosts.is_empty())
     }
 
-    /// By what the application can tell that a request came through us: never written here.
-    #[expect(clippy::option_option, reason = "no secret is meant, or one that cannot be had")]
+    /// The secret with which the app recognises our requests. It is never written in the
+    /// configuration itself.
+    #[expect(clippy::option_option, reason = "`Some(None)` is no secret, `None` an error")]
     fn upstream_secret(&mut self, at: &str, app: &written::App) -> Option<Option<Secret>> {
         let (named, file) = (app.upstream_secret.as_deref(), app.upstream_secret_file.as_deref());
         match (named, file) {
@@ -192,7 +193,7 @@ impl Judge<'_> {
         self.sound_secret(at, &format!("`{name}`"), &value)
     }
 
-    /// What stands in a file beside the configuration, but for the line break at its end.
+    /// Reads a secret from a file relative to the configuration, without the final line break.
     pub(super) fn secret_in_file(&mut self, at: &str, file: &str) -> Option<Secret> {
         let path = self.beside(file);
         let text = match std::fs::read_to_string(&path) {

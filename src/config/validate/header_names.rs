@@ -1,4 +1,4 @@
-//! Names of headers: in which an application is told who is there, and which of a visitor's it gets.
+//! Validates header names: the identity headers of an app, and the request headers that it gets.
 
 use std::collections::BTreeMap;
 
@@ -49,8 +49,8 @@ impl Judge<'_> {
         sound.then_some(IdentityHeaders { user, groups, name, email, amr })
     }
 
-    /// Which headers of a visitor are removed, besides those that always are, and which only a trusted
-    /// proxy may send. `told`: in which the application is told who is there.
+    /// Which request headers are removed, in addition to those that always are, and which are
+    /// accepted only from trusted proxies. `told` are the app's identity headers.
     pub(super) fn request_headers(
         &mut self,
         at: &str,
@@ -77,7 +77,7 @@ impl Judge<'_> {
         RequestHeaders { remove, from_trusted_proxies }
     }
 
-    /// The names of one list that can be removed, or kept. `listed`: where each stands already.
+    /// The valid names of one list. `listed` maps each name to the place where it was listed first.
     fn request_names(
         &mut self,
         at: &str,
@@ -133,7 +133,7 @@ fn is_name(written: &str) -> bool {
     !written.is_empty() && written.bytes().all(token)
 }
 
-/// A header name as CGI and its heirs read it.
+/// A header name folded like CGI and similar interfaces do it.
 fn folded(name: &str) -> String {
     name.bytes().map(|byte| char::from(fold(byte))).collect()
 }
@@ -148,12 +148,11 @@ const fn said(claim: Claim) -> &'static str {
     }
 }
 
-/// What every request to an application is given.
+/// The headers that we add to every request to an app.
 const OURS: [&str; 4] =
     ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "doorward-secret"];
 
-/// What says where a request goes, where it ends, and what becomes of its connection (RFC 9110 §7,
-/// RFC 9112 §6).
+/// The headers that control routing, framing and the connection (RFC 9110 §7, RFC 9112 §6).
 const FRAMING: [&str; 11] = [
     "host",
     "connection",
@@ -168,8 +167,8 @@ const FRAMING: [&str; 11] = [
     "sec-websocket-version",
 ];
 
-/// Headers with a meaning of their own: framing and routing (RFC 9110 §7, RFC 9112 §6), hop by hop
-/// (RFC 9110 §7.6.1), credentials, and those in which proxies say something else than who is there.
+/// Headers that have another meaning: framing and routing (RFC 9110 §7, RFC 9112 §6), hop-by-hop
+/// (RFC 9110 §7.6.1), credentials, and those in which proxies send other facts than the identity.
 fn is_reserved(folded: &str) -> bool {
     const NAMES: [&str; 24] = [
         "host",

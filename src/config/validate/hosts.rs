@@ -1,4 +1,4 @@
-//! Hosts, the portal among them, and networks.
+//! Validates hosts, the portal and networks.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -31,7 +31,7 @@ impl Judge<'_> {
         Some(origin)
     }
 
-    /// Where people sign in: as written or, with a single host, that one.
+    /// The portal: as written or, if there is only one host, that host.
     pub(super) fn portal(&mut self, file: &File, apps: Option<&[Arc<App>]>) -> Option<Origin> {
         let insecure = file.apps.iter().flatten().flatten().any(|app| app.insecure);
         let written = file.portal.as_deref();
@@ -64,8 +64,8 @@ impl Judge<'_> {
         }
     }
 
-    /// Own pages on an application's host share its cross-site scripting, and its service worker could
-    /// answer in their place.
+    /// Recommends a separate host for the portal. Our pages on an app's host are exposed to the
+    /// app's cross-site scripting, and its service worker could answer instead of them.
     fn recommend_portal(&mut self, host: &Origin, at: &str) {
         let what = if host.is_local() {
             "people sign in on the host of an application, whose service workers are not installed \
@@ -78,7 +78,7 @@ impl Judge<'_> {
         self.warn(at, what);
     }
 
-    /// Cookies ignore schemes and ports.
+    /// Refuses hosts that differ only in scheme or port, because they share cookies.
     fn tell_hosts_apart(&mut self, apps: &[Arc<App>], portal: Option<&Origin>) {
         let mut seen: BTreeMap<&str, (&Origin, String, bool)> = BTreeMap::new();
         if let Some(portal) = portal {
@@ -108,7 +108,7 @@ impl Judge<'_> {
         }
     }
 
-    /// Networks; `needed`: at least one.
+    /// Parses networks. `needed` means at least one.
     pub(super) fn networks(
         &mut self,
         at: &str,
@@ -145,7 +145,7 @@ impl Judge<'_> {
         Some(network)
     }
 
-    /// The name of an application, if one of `names` is.
+    /// Checks that `name` is one of the apps in `names`.
     pub(super) fn app_named(&mut self, at: &str, name: &str, names: &[&str]) -> Option<String> {
         if names.contains(&name) {
             return Some(name.to_owned());

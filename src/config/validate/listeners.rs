@@ -1,4 +1,4 @@
-//! How visitors reach us.
+//! Validates listeners, limits and deadlines.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -68,7 +68,7 @@ impl Judge<'_> {
         }
     }
 
-    /// A certificate and its key: both, or neither.
+    /// A certificate and its key; both or neither.
     pub(super) fn key_pair(
         &mut self,
         at: &str,
@@ -103,12 +103,12 @@ impl Judge<'_> {
         CertificateFile { path: self.beside(file), at: (at.to_owned(), self.place(at)) }
     }
 
-    /// Relative to the file, whatever directory we are started in.
+    /// The path relative to the configuration file, independent of the working directory.
     pub(super) fn beside(&self, file: &str) -> PathBuf {
         Path::new(self.name).parent().unwrap_or(Path::new("")).join(file)
     }
 
-    /// What does not go together between listeners and hosts.
+    /// Reports contradictions between listeners and hosts.
     pub(super) fn check_ways(
         &mut self,
         listen: &[Listener],

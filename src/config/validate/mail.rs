@@ -1,4 +1,4 @@
-//! Mail, and what a first factor needs besides the password.
+//! Validates the mail settings, and what setting up the first second factor requires.
 
 use super::{Judge, below};
 use crate::config::mail::{Mail, MailTls, Mailbox};
@@ -6,8 +6,8 @@ use crate::config::written;
 use crate::domain::set_up::SetUpProof;
 
 impl Judge<'_> {
-    /// How letters are sent. `None`: something is wrong with it; `Some(None)`: not at all.
-    #[expect(clippy::option_option, reason = "no mail is meant, or some that cannot be sent")]
+    /// How e-mail is sent. `None` is an error; `Some(None)` means no mail.
+    #[expect(clippy::option_option, reason = "`Some(None)` is no mail, `None` an error")]
     pub(super) fn mail(&mut self, mail: Option<&written::Mail>) -> Option<Option<Mail>> {
         let Some(mail) = mail else { return Some(None) };
         let server = mail.server.as_deref().and_then(|server| self.mail_server(server));
@@ -48,7 +48,7 @@ impl Judge<'_> {
         host
     }
 
-    #[expect(clippy::option_option, reason = "none are meant, or some that cannot be had")]
+    #[expect(clippy::option_option, reason = "`Some(None)` is no credentials, `None` an error")]
     fn mail_credentials(
         &mut self,
         mail: &written::Mail,
@@ -81,12 +81,13 @@ impl Judge<'_> {
         }
     }
 
-    /// What a first second factor needs besides the password: as written; else a mailed code where
-    /// there is mail, and a link from an administrator where there is none. Nothing more only where
-    /// every host is `local`: nobody comes there but who sits at this machine. `None`: the hosts are
-    /// not known, for something is wrong with them.
+    /// What setting up the first second factor requires besides the password. The default is a
+    /// mailed code if there is mail, and otherwise a link from an administrator. Nothing more is
+    /// required only if every host is `local`, because only people at this machine can reach those.
+    /// `local` is `None` if the hosts are unknown because of errors.
     ///
-    /// Where we listen says nothing of who comes: a proxy on this machine brings everybody.
+    /// The listening address says nothing about who can reach us: a proxy on this machine may
+    /// forward everybody.
     pub(super) fn set_up_proof(
         &mut self,
         written: &written::SetUp,

@@ -1,4 +1,4 @@
-//! The methods that rules name, and what applications make of others.
+//! Validates HTTP methods in rules and in app settings.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ impl Judge<'_> {
         read
     }
 
-    /// Methods that do no more than GET, though they are not of HTTP itself.
+    /// Methods that are not standard but have no more effect than GET.
     pub(super) fn safe_methods(
         &mut self,
         at: &str,
@@ -48,7 +48,8 @@ impl Judge<'_> {
         self.method_names(at, methods)
     }
 
-    /// Methods are told apart by letter case (RFC 9110 §9.1), but nobody means anything by that.
+    /// Methods are case-sensitive (RFC 9110 §9.1), but nobody relies on that, so we fold them to
+    /// upper case.
     fn method_names(&mut self, at: &str, methods: &List<String>) -> BTreeSet<String> {
         let mut read = BTreeSet::new();
         for (at, written) in items(at, methods) {
@@ -81,7 +82,7 @@ impl Judge<'_> {
         read
     }
 
-    /// What rules of an application that speaks `WebDAV` overlook.
+    /// Warns about rules that miss `WebDAV` methods.
     pub(super) fn warn_of_webdav(&mut self, at: &str, webdav: bool, rules: &[Rule]) {
         for (index, rule) in rules.iter().enumerate() {
             let names = |method: &&str| rule.methods.contains(*method);
@@ -106,11 +107,11 @@ impl Judge<'_> {
     }
 }
 
-/// What changes collections (RFC 4918 §9), but for PUT and DELETE.
+/// The methods that change collections (RFC 4918 §9), except PUT and DELETE.
 const WRITING: [&str; 5] = ["MKCOL", "COPY", "MOVE", "PROPPATCH", "LOCK"];
 
-/// Those of RFC 9110 §9 and RFC 5789 that applications see, and those of RFC 4918, 3253, 3744, 4791,
-/// 5323, 5842 and 2068 that some do.
+/// The methods of RFC 9110 §9 and RFC 5789 that apps receive, and those of RFC 4918, 3253, 3744,
+/// 4791, 5323, 5842 and 2068 that some apps receive.
 const METHODS: [&str; 31] = [
     "get",
     "head",

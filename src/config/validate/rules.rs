@@ -1,4 +1,4 @@
-//! The rules of an application: their conditions, and what they ask.
+//! Validates the rules of an app: their conditions and what they require.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,7 +42,7 @@ impl Judge<'_> {
         });
         let require = rule.require.as_ref();
         let require = require.and_then(|asked| self.requirement(&below(at, "require"), asked));
-        // What could not be read asks the most, while we look for further problems.
+        // An invalid requirement counts as the strictest one while we look for more problems.
         let mut require = require.unwrap_or(Requirement::nobody());
         if let Some(only) = &rule.only {
             require.only = self.only(&below(at, "only"), only).map(|only| [only].into());
@@ -96,7 +96,7 @@ impl Judge<'_> {
         read
     }
 
-    /// Names of groups; `needed`: at least one.
+    /// Parses group names. `needed` means at least one.
     pub(super) fn groups(
         &mut self,
         at: &str,
@@ -111,7 +111,7 @@ impl Judge<'_> {
             .collect()
     }
 
-    /// Names of users, in their one spelling.
+    /// Parses user names; returns them normalised.
     pub(super) fn users(&mut self, at: &str, users: &List<String>) -> BTreeSet<String> {
         let read = items(at, users);
         read.filter_map(|(at, user)| Some(self.parsed::<Name>(&at, user)?.as_str().to_owned()))
@@ -144,7 +144,7 @@ impl Judge<'_> {
         }
     }
 
-    /// A second factor, and how it must have been shown.
+    /// Conditions on the second factor.
     fn conditions(&mut self, at: &str, conditions: &Conditions) -> Requirement {
         let Conditions { within, kinds, trusted_device } = conditions;
         if within.is_some() && *trusted_device == Some(true) {
@@ -166,7 +166,7 @@ impl Judge<'_> {
         }
     }
 
-    /// What is unwise about a rule, in the light of those before it.
+    /// Warns about a rule, considering those before it.
     fn warn_of_rule(&mut self, at: &str, rule: &Rule, earlier: &Earlier) {
         if !rule.enforce {
             self.warn(&below(at, "enforce"), "is only watched: what it refuses is let through");
@@ -200,7 +200,7 @@ impl Judge<'_> {
         self.warn_of_weakness(at, rule, earlier);
     }
 
-    /// Parameters that are looked for in another way than was hoped.
+    /// Warns about parameters that will not match what the operator probably expects.
     fn warn_of_query(&mut self, at: &str, query: &BTreeMap<String, Option<Values>>) {
         for (name, values) in query {
             let at = below(at, name);
@@ -225,7 +225,8 @@ impl Judge<'_> {
         }
     }
 
-    /// A rule lets in with less those whom a narrower one before it does not take.
+    /// Warns if a wider rule admits, with a weaker requirement, visitors to whom a narrower rule
+    /// before it does not apply.
     fn warn_of_weakness(&mut self, at: &str, rule: &Rule, earlier: &Earlier) {
         let asks_more = |index: &usize| {
             let other = &earlier.rules[*index].require;
@@ -245,13 +246,13 @@ impl Judge<'_> {
     }
 }
 
-/// The rules that stand before one; those that always govern where they take a request can be found
-/// by their paths.
+/// The rules before the current one. Rules that always govern the requests that they match are
+/// indexed by their paths.
 #[derive(Default)]
 struct Earlier {
     rules: Vec<Rule>,
     all: Covering,
-    /// Those that do not take everybody there.
+    /// The rules that do not apply to every visitor or method.
     selective: Covering,
 }
 
@@ -276,7 +277,7 @@ fn parameter(name: &str, values: &Values) -> Option<Parameter> {
         Values::Any(_) => BTreeSet::new(),
         Values::These(these) => {
             let these: BTreeSet<String> = these.iter().flatten().cloned().collect();
-            // An empty list means no value, not any.
+            // An empty list matches no value; it does not mean any value.
             (!these.is_empty()).then_some(these)?
         }
     };

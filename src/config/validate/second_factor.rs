@@ -1,4 +1,4 @@
-//! The second factor: what is asked of whoever turns it on, and under which name.
+//! Validates the two-factor settings and demands.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub(super) fn turn_on(written: &SecondFactor) -> TurnOn {
 }
 
 impl Judge<'_> {
-    /// Who must have one.
+    /// Who must have a second factor.
     pub(super) fn demands(&mut self, file: &File, apps: &[Arc<App>]) -> Demands {
         let of = &file.second_factor.demanded_of;
         let at = "second_factor.demanded_of";
@@ -37,7 +37,7 @@ impl Judge<'_> {
         }
     }
 
-    /// The issuer as written, else the host of the application.
+    /// The issuer as written or, if absent, the host of the portal.
     pub(super) fn issuer(&mut self, file: &File, origin: Option<&Origin>) -> Option<String> {
         let issuer = file.second_factor.totp.issuer.as_deref();
         if issuer.is_some_and(|issuer| issuer.contains(':') || issuer.trim().is_empty()) {
@@ -45,7 +45,7 @@ impl Judge<'_> {
             let cure = "write a short name, such as `Example Inc.`";
             self.refuse("second_factor.totp.issuer", what, cure);
         }
-        // An IPv6 address has colons, too.
+        // An IPv6 address contains colons, too.
         Some(issuer.or(origin.map(Origin::host))?.replace(':', "."))
     }
 }

@@ -1,4 +1,4 @@
-//! The operator's own tests of the policy.
+//! Validates the operator's own tests of the policy.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::policy::{OwnPage, Request};
 
 use super::{Judge, below, items};
 
-/// Where somebody is who is not said to be anywhere (RFC 5737: an address for documentation).
+/// The client address of tests that do not name one (RFC 5737: an address for documentation).
 const SOMEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
 impl Judge<'_> {
@@ -92,7 +92,7 @@ impl Judge<'_> {
         })
     }
 
-    /// Which application a URL leads to, and its path and query, as written.
+    /// The app that a URL belongs to, and its path and query as written.
     fn test_target(
         &mut self,
         at: &str,

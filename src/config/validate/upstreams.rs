@@ -1,4 +1,4 @@
-//! Where an application listens, and how it is reached there.
+//! Validates upstreams and how they are reached.
 
 use http::HeaderValue;
 use http::uri::Authority;
@@ -94,7 +94,7 @@ impl Judge<'_> {
             self.warn(&below(at, "upstream_reuse_after_body"), what);
         }
         let http2 = app.upstream_http2;
-        // Calls of gRPC send bodies for as long as they last.
+        // gRPC calls send bodies as long as they last.
         let slow_bodies = app.slow_bodies || http2;
         let titled = app.header_case == Some(written::HeaderCase::Title);
         Some(Reach {
