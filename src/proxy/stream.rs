@@ -277,6 +277,9 @@ impl AsyncRead for VisitorStream {
             self.look_at_head(of_head - added, read, before);
         }
         if of_head > self.longest_head + ROOM_TO_ANSWER {
+            // Pingora ends the connection: with our answer, which whoever still sends may not hear.
+            self.head.give_up();
+            self.is_unread = true;
             return Poll::Ready(Err(io::Error::other("the head of the request does not end")));
         }
         Poll::Ready(Ok(()))

@@ -18,13 +18,15 @@ use crate::flow::Source;
 pub(super) struct Beginning {
     bytes: [u8; KEPT],
     length: usize,
+    /// Whether there was more of it than is collected, without an end.
+    is_endless: bool,
 }
 
 /// Enough for most heads; what comes behind it is only described as unreadable.
 pub(super) const KEPT: usize = 512;
 
 impl Beginning {
-    pub(super) const NONE: Self = Self { bytes: [0; KEPT], length: 0 };
+    pub(super) const NONE: Self = Self { bytes: [0; KEPT], length: 0, is_endless: false };
 
     /// Keeps what was read, which begins `at` so many bytes of the head.
     pub(super) fn keep(&mut self, at: usize, read: &[u8]) {
@@ -34,12 +36,22 @@ impl Beginning {
         self.length = at + fits;
     }
 
+    /// No more of it is collected.
+    pub(super) fn give_up(&mut self) {
+        self.is_endless = true;
+    }
+
     fn bytes(&self) -> &[u8] {
         &self.bytes[..self.length]
     }
 
     /// Our answer, as it goes over the wire; the connection ends with it.
     pub(super) async fn refused(&self, house: &House, source: Source) -> Bytes {
+        if self.is_endless {
+            let head = readable_part(self.bytes());
+            let response = house.portal().web.endless(&head.headers, source).await;
+            return on_the_wire(&response, head.method == Method::HEAD);
+        }
         self.refused_for(&why(self.bytes()), house, source).await
     }
 

@@ -196,6 +196,17 @@ impl Web {
         Self::nameless_notice(Notice::BadRequest { reference }, &head.headers).await
     }
 
+    /// Says that the head of a request is longer than is read, to whoever does not end it.
+    pub async fn endless(&self, headers: &HeaderMap, source: Source) -> http::Response<Bytes> {
+        let env = &self.state.env;
+        let due = env.now().ok().and_then(|now| env.lines.due(Line::Refused, now));
+        if let Some(left_out) = due {
+            let address = source.address();
+            tracing::info!(%address, why = "the head is longer than is read", left_out, "request refused");
+        }
+        Self::nameless_notice(Notice::HeadTooLarge, headers).await
+    }
+
     /// Says that the request has no single meaning, and logs why under the reference that it shows.
     pub async fn misread(&self, why: &str, head: &Parts, source: Source) -> http::Response<Bytes> {
         whole(self.state.misread(why, head, source)).await

@@ -268,6 +268,16 @@ fn what_is_refused_is_answered_in_our_words_and_leaves_a_line(
     assert!(line.contains(names), "{line}");
 }
 
+#[test]
+fn a_head_that_is_not_collected_leaves_a_line() {
+    let house = House::with("log: { format: json }");
+    let process = house.opens();
+    let mut wire = Wire::to(process.address);
+    wire.tries(&filled(b"GET / HTTP/1.1\r\nHost: {host}\r\nA: {long}{long}{long}{long}"));
+    let line = process.hears("request refused");
+    assert!(line.contains("the head is longer than is read"), "{line}");
+}
+
 /// `{host}` is ours, `{long}` longer than any head that is read.
 fn filled(sent: &[u8]) -> Vec<u8> {
     let Ok(text) = std::str::from_utf8(sent) else { return sent.to_vec() };
