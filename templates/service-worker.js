@@ -1,7 +1,7 @@
 "use strict";
 
 const why = "Doorward: this application shares its host with the sign-in pages, where no service worker "
-  + "may be installed. Whoever runs it can give the sign-in pages a host of their own (portal).";
+  + "may be installed. The administrator can give the sign-in pages their own host (portal).";
 
 if (!self.registration.active) throw new Error(why);
 

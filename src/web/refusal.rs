@@ -298,8 +298,8 @@ impl AppState {
 /// Why somebody is refused, in words for the operator.
 fn reason(requirement: &Requirement) -> &'static str {
     match requirement.level {
-        Level::Nobody => "nobody may enter here",
-        _ => "only others may enter here",
+        Level::Nobody => "the rule refuses everybody (`require: nobody`)",
+        _ => "the user is not one of those who may enter (`only`)",
     }
 }
 
@@ -337,12 +337,12 @@ pub(super) const fn page_of(owed: Owed) -> &'static str {
 fn message_of(owed: Owed, requirement: &Requirement) -> &'static str {
     match owed {
         Owed::SignIn if requirement.level == Level::SecondFactor => {
-            "sign in first, in a browser, with a second factor"
+            "first sign in with a second factor, in a browser"
         }
-        Owed::SignIn => "sign in first, in a browser",
-        Owed::Challenge => "show a second factor first, in a browser",
-        Owed::Confirm => "show the password again first, in a browser",
-        Owed::SetUp => "set up a second factor first, in a browser",
+        Owed::SignIn => "first sign in, in a browser",
+        Owed::Challenge => "first enter the second factor, in a browser",
+        Owed::Confirm => "first enter the password again, in a browser",
+        Owed::SetUp => "first set up a second factor, in a browser",
     }
 }
 
@@ -374,27 +374,27 @@ fn asks(requirement: &Requirement) -> Value {
 /// What is said to a script: a word for it to compare, and a sentence.
 fn said(notice: &Notice) -> (&'static str, &'static str) {
     match notice {
-        Notice::Refused { .. } => ("refused", "this is not open to you"),
-        Notice::BadRequest { .. } => ("bad-request", "the request has no single meaning"),
-        Notice::NotFound => ("not-found", "there is nothing at this address"),
-        Notice::NotAllowed => ("method-not-allowed", "this address does not take this method"),
-        Notice::Unsent { .. } | Notice::Framed { .. } => ("sign-in", "sign in first, in a browser"),
+        Notice::Refused { .. } => ("refused", "access denied"),
+        Notice::BadRequest { .. } => ("bad-request", "the request is invalid or ambiguous"),
+        Notice::NotFound => ("not-found", "there is no page at this address"),
+        Notice::NotAllowed => ("method-not-allowed", "method not allowed at this address"),
+        Notice::Unsent { .. } | Notice::Framed { .. } => ("sign-in", "first sign in, in a browser"),
         Notice::Unreachable { .. } => {
             ("application-unreachable", "the application cannot be reached")
         }
         Notice::Unreadable { .. } => {
-            ("application-unreadable", "the application's answer cannot be read")
+            ("application-unreadable", "the application sent an invalid answer")
         }
-        Notice::Late { .. } => ("application-late", "the application took too long"),
-        Notice::Unavailable => ("unavailable", "nobody can be let in just now, try again later"),
-        Notice::WrongHost => ("wrong-host", "nothing is served under this host name"),
-        Notice::TooLarge => ("too-large", "more was sent than any form here needs"),
-        Notice::HeadTooLarge => {
-            ("head-too-large", "the head of the request is longer than is read")
+        Notice::Late { .. } => ("application-late", "the application did not answer in time"),
+        Notice::Unavailable => {
+            ("unavailable", "access cannot be checked at the moment, try again later")
         }
-        Notice::SpentLink => ("spent-link", "this link does not work any more"),
-        Notice::Frozen => ("frozen", "nobody gets in with this second factor any longer"),
-        Notice::SpentTicket { .. } => ("spent-ticket", "sign in again, in a browser"),
+        Notice::WrongHost => ("wrong-host", "no site has this host name"),
+        Notice::TooLarge => ("too-large", "the form data is too large"),
+        Notice::HeadTooLarge => ("head-too-large", "the headers of the request are too large"),
+        Notice::SpentLink => ("spent-link", "this link no longer works"),
+        Notice::Frozen => ("frozen", "this second factor is frozen"),
+        Notice::SpentTicket { .. } => ("spent-ticket", "sign in again in a browser"),
         Notice::DoubledCookie { .. } => ("doubled-cookie", "the session cookie was sent twice"),
         Notice::OnlyAuthenticator => ("only-authenticator", "this is your only authenticator"),
         Notice::SignedOut { .. } => ("signed-out", "you are signed out"),

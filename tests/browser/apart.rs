@@ -80,7 +80,7 @@ fn is_kept_from(page: &str, browser: &Browser) {
     ));
     let framed = browser.until(&format!("see {page} in a frame"), || {
         let shown = browser.runs("return window[0].document.body?.innerHTML ?? ''");
-        shown.as_str().is_some_and(|shown| shown.contains("Open it there")).then_some(shown)
+        shown.as_str().is_some_and(|shown| shown.contains("Open in a full window")).then_some(shown)
     });
     assert!(tells_nothing(&framed), "{page} in a frame: {framed}");
 
@@ -104,6 +104,6 @@ fn a_part_of_a_page_that_needs_a_sign_in_leads_out_of_its_frame() {
          frame.src = '/page';
          document.body.append(frame);",
     );
-    browser.enters_frame().clicks("Open it there").leaves_frame();
+    browser.enters_frame().clicks("Open in a full window").leaves_frame();
     browser.comes_to("/.doorward/sign-in?return_to=%2Fpage");
 }

@@ -79,7 +79,7 @@ impl Script {
         browser.comes_to("/.doorward/challenge");
         match self {
             Self::On => browser.enters(code),
-            Self::Off => browser.types("code", code).presses("Go on"),
+            Self::Off => browser.types("code", code).presses("Continue"),
         };
     }
 }

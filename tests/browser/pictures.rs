@@ -123,7 +123,7 @@ fn every_page_of_ours() {
         signs_out(&browser);
         signs_in(&browser, "/page");
         browser.visits("/.doorward/challenge?kind=recovery-code&return_to=/page");
-        browser.types("code", recovery_code).presses("Go on").comes_to("/.doorward/offer");
+        browser.types("code", recovery_code).presses("Continue").comes_to("/.doorward/offer");
     };
     browser.visits("/.doorward/security").presses("Revoke");
     recovers(&codes[0]);
@@ -169,17 +169,17 @@ fn every_page_about_password_and_address() {
     takes("email-old-address");
     browser.presses("Send the code").sees("#code");
     takes("email-code");
-    browser.types("code", "000000").presses("Go on").sees("#problem");
+    browser.types("code", "000000").presses("Continue").sees("#problem");
     takes("email-code-refused");
     let text = door.mail_to("ada@example.com", "This code lets you");
     let six = |word: &&str| word.len() == 6 && word.bytes().all(|byte| byte.is_ascii_digit());
-    browser.types("code", text.split_whitespace().find(six).unwrap()).presses("Go on");
+    browser.types("code", text.split_whitespace().find(six).unwrap()).presses("Continue");
     browser.sees("#email");
     takes("email");
-    browser.types("email", "ada@example.com").presses("Send the letter").sees("#problem");
+    browser.types("email", "ada@example.com").presses("Send the e-mail").sees("#problem");
     takes("email-refused");
     browser.types("email", "countess.of.lovelace@mathematics.example.org");
-    browser.presses("Send the letter");
+    browser.presses("Send the e-mail");
     browser.until("wait for the new address", || {
         browser.text("dl").contains("mathematics").then_some(())
     });
@@ -191,7 +191,7 @@ fn every_page_about_password_and_address() {
 
     browser.visits("/.doorward/forgot");
     takes("forgot");
-    browser.types("email", "ada").presses("Send the letter");
+    browser.types("email", "ada").presses("Send the e-mail");
     browser.sees("[role=status]");
     takes("forgot-asked");
     browser.visits(&door.link_mailed_to("ada@example.com"));

@@ -32,7 +32,7 @@ fn answers(browser: &Browser, script: bool, code: &str) {
     if script {
         browser.enters(code);
     } else {
-        browser.types("code", code).presses("Go on");
+        browser.types("code", code).presses("Continue");
     }
 }
 
@@ -61,7 +61,7 @@ fn everything_about_the_second_factor_is_done_on_ones_own(#[case] script: bool) 
     let old = browser.texts(".recovery-code");
     assert_eq!(old.len(), 12);
     follows(&browser, "Make new ones");
-    reads(&browser, "New ones replace all of them at once");
+    reads(&browser, "New codes replace all of them at once");
     browser.presses("Make new ones");
     browser.comes_to("/.doorward/set-up/recovery-codes?return_to=%2F.doorward%2Fsecurity");
     browser.sees("[name=saved]");
@@ -129,7 +129,7 @@ fn what_is_ended_in_one_browser_is_refused_in_the_other_at_its_next_request(#[ca
     reaches_the_application(&there, "/page", "pwd,trusted-device");
 
     here.visits(SECURITY).sees("#devices").presses("Revoke");
-    reads(&here, "None. A code is asked for at every sign-in.");
+    reads(&here, "None. You need a code at every sign-in.");
     there.visits("/page").comes_to("/.doorward/challenge");
     assert_eq!(here.complaints(), [""; 0]);
 }
@@ -169,8 +169,8 @@ fn letters_lead_to_a_new_password_a_first_factor_and_another_address(#[case] scr
 
     // Whoever never had a password asks for a letter.
     browser.visits("/page").presses("Forgot your password, or never had one?");
-    browser.comes_to("/.doorward/forgot").types("email", "ada").presses("Send the letter");
-    reads(&browser, "a letter with a link is on its way");
+    browser.comes_to("/.doorward/forgot").types("email", "ada").presses("Send the e-mail");
+    reads(&browser, "an e-mail with a link is on its way");
     browser.visits(&link(&letter(&browser, &arrived, "Set a new password")));
     browser.types("password", PASSWORD).presses("Save the password");
 
@@ -182,14 +182,14 @@ fn letters_lead_to_a_new_password_a_first_factor_and_another_address(#[case] scr
     let six = text
         .split_whitespace()
         .find(|word| word.len() == 6 && word.bytes().all(|byte| byte.is_ascii_digit()));
-    browser.types("mailed_code", six.unwrap()).presses("Go on");
+    browser.types("mailed_code", six.unwrap()).presses("Continue");
     sets_up(&browser, &door);
     saves_codes(&browser);
 
     // Another address counts once its link was followed.
     browser.visits("/.doorward/security/email");
-    browser.types("email", "lovelace@example.com").presses("Send the letter");
-    reads(&browser, "Waits to be confirmed");
+    browser.types("email", "lovelace@example.com").presses("Send the e-mail");
+    reads(&browser, "Not confirmed yet");
     browser.visits(&link(&letter(&browser, &arrived, "Is this your address")));
     browser.presses("This is my address").comes_to(SECURITY);
     reads(&browser, "lovelace@example.com");
@@ -198,11 +198,11 @@ fn letters_lead_to_a_new_password_a_first_factor_and_another_address(#[case] scr
     browser.visits(&link(&letter(&browser, &arrived, "two-factor is on")));
     reads(&browser, "Was this somebody else?");
     browser.presses("This was not me");
-    reads(&browser, "Nobody gets in with it any longer");
+    reads(&browser, "The second factor is frozen");
     assert_eq!(browser.complaints(), [""; 0]);
     door.waits(Duration::from_secs(30));
     signs_in(&browser, "/page");
     browser.comes_to("/.doorward/challenge");
-    reads(&browser, "no code is read");
+    reads(&browser, "no code is accepted");
     assert_eq!(browser.counts("#code"), 0);
 }

@@ -171,7 +171,7 @@ fn whoever_speaks_plain_http_on_a_port_for_tls_is_told_so() {
     let sends = |head: &str| crate::wire::Wire::to(door.address).asks(head);
     let answer = sends(&format!("GET / HTTP/1.1\r\nHost: {HOST}\r\nAccept: text/html\r\n\r\n"));
     assert_eq!(answer.status, 400);
-    assert!(answer.body.contains("This address was not understood"), "{answer:?}");
+    assert!(answer.body.contains("This address is not valid"), "{answer:?}");
     assert!(!answer.body.contains(HOST), "whoever names it under http names none of ours");
     let answer = sends("PROXY TCP4 203.0.113.9 10.0.0.1 1 2\r\n");
     assert_eq!((answer.status, answer.header("content-type")), (400, "application/json"));

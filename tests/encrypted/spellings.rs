@@ -128,7 +128,7 @@ fn bytes_that_are_no_request_get_an_answer_of_ours_and_odd_targets_pass() {
         let status = if bytes.starts_with("CONNECT") { "405" } else { "400" };
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{bytes}: {answer}");
         assert!(!answer.contains("Pingora"), "{answer}");
-        assert!(answer.contains("This address was not understood"), "{bytes}: {answer}");
+        assert!(answer.contains("This address is not valid"), "{bytes}: {answer}");
         assert!(answer.contains("content-security-policy: "), "{answer}");
     }
     let script =

@@ -46,7 +46,7 @@ async fn trusted(gate: &Gate) -> (Browser, Protected) {
 }
 
 const OFFER: &str = "name=\"trust_device\"";
-const AGAIN: &str = "this place wants a fresh code";
+const AGAIN: &str = "this page needs a new code";
 
 /// Whether this place takes a trusted device, and what the challenge says of that to whoever comes
 /// without, and with one.
@@ -100,7 +100,7 @@ async fn what_is_asked_of_a_form_that_was_not_sent_is_asked_of_a_form() {
     let (mut browser, ada) = trusted(&gate).await;
     let form = [("content-type", "application/x-www-form-urlencoded")];
     browser.requests(Method::POST, "/form/", &form, "a=b".into()).await;
-    assert_eq!(browser.heading(), "Nothing was sent");
+    assert_eq!(browser.heading(), "Your data was not sent");
     let (_, way) = browser.page.split_once("<p class=\"way\"><a class=\"button\" href=\"").unwrap();
     let way = way.split('"').next().unwrap().replace("&#38;", "&");
     browser.opens(&way).await;

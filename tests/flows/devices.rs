@@ -60,7 +60,7 @@ async fn devices_are_listed_by_browser_system_place_and_time_and_this_one_is_mar
     nobody.signs_out().await;
     nobody.signs_in_fully(&gate, "ada", &ada).await;
     nobody.opens("/.doorward/security").await;
-    assert!(nobody.page.contains("None. A code is asked for"), "their time is over");
+    assert!(nobody.page.contains("None. You need a code"), "their time is over");
 }
 
 #[tokio::test]

@@ -314,7 +314,7 @@ async fn nobodys_mailbox_is_flooded_by_naming_it() {
         browser.sends(&[("email", &format!("ada{number}@example.org"))]).await;
     }
     assert_eq!(browser.status, StatusCode::TOO_MANY_REQUESTS);
-    assert!(browser.page.contains("too many letters"), "{}", browser.page);
+    assert!(browser.page.contains("Too many e-mails"), "{}", browser.page);
     let letters = gate.letters().await;
     let named = letters.iter().filter(|letter| letter.to.as_str() != "ada@example.com");
     assert_eq!(named.count(), 3);

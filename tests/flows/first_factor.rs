@@ -103,7 +103,7 @@ async fn where_a_link_is_asked_for_nothing_else_will_do() {
     let mut browser = ada(&gate).await;
     browser.opens(SET_UP).await;
     assert!(!shows_a_secret(&browser));
-    assert!(browser.page.contains("it takes a link that an administrator makes for you"));
+    assert!(browser.page.contains("you need a link from an administrator"));
     let before = gate.letters().await.len();
     browser.sends(&[("send", "yes"), ("mailed_code", "123456"), ("code", "123456")]).await;
     assert!(!shows_a_secret(&browser));
@@ -125,7 +125,7 @@ async fn without_an_address_or_after_a_reset_it_takes_a_link() {
     administer::reset_second_factor(&gate.env, "root", &Login::typed("bob")).await.unwrap();
     bob.signs_in("bob").await;
     bob.visits(SET_UP).await;
-    assert!(bob.page.contains("it takes a link"), "{}", bob.page);
+    assert!(bob.page.contains("you need a link"), "{}", bob.page);
 }
 
 #[tokio::test]
@@ -146,7 +146,7 @@ async fn whoever_it_was_not_freezes_the_factor_and_an_administrator_leads_on() {
     thief.opens("/orders").await;
     assert!(thief.passed.is_some(), "looking does nothing");
     owner.sends(&[]).await;
-    assert_eq!(owner.heading(), "Nobody gets in with it any longer");
+    assert_eq!(owner.heading(), "The second factor is frozen");
     thief.opens("/orders").await;
     assert_eq!(thief.passed, None, "sessions are over");
 
@@ -156,7 +156,7 @@ async fn whoever_it_was_not_freezes_the_factor_and_an_administrator_leads_on() {
     let code = key.code_at(gate.now()).expose().to_owned();
     for (kind, code) in [("totp", code.as_str()), ("recovery-code", codes[0].as_str())] {
         thief.opens(&format!("/.doorward/challenge?kind={kind}")).await;
-        assert!(thief.page.contains("no code is read"), "{}", thief.page);
+        assert!(thief.page.contains("no code is accepted"), "{}", thief.page);
         let csrf = gate_csrf(&gate, &mut thief).await;
         thief
             .posts(
@@ -256,7 +256,7 @@ async fn without_mail_a_password_alone_sets_up_nothing_unless_every_host_is_loca
         let mut thief = gate.browser();
         thief.signs_in("ada").await.opens(SET_UP).await;
         assert_eq!(!shows_a_secret(&thief), takes_a_link, "{hosts:?} {portal}");
-        assert_eq!(thief.page.contains("it takes a link"), takes_a_link, "{}", thief.page);
+        assert_eq!(thief.page.contains("you need a link"), takes_a_link, "{}", thief.page);
     }
 }
 
@@ -350,5 +350,5 @@ async fn an_address_that_an_operator_gave_counts_and_none_at_all_takes_a_link() 
     assert!(browser.page.contains("l…@example.org"), "{}", browser.page);
     lives_at(None).await;
     browser.opens(SET_UP).await;
-    assert!(browser.page.contains("it takes a link"), "{}", browser.page);
+    assert!(browser.page.contains("you need a link"), "{}", browser.page);
 }

@@ -161,7 +161,7 @@ async fn where_no_letters_are_sent_the_page_says_what_to_do_instead() {
     gate.knows("ada").await;
     let mut browser = gate.browser();
     browser.opens("/.doorward/forgot").await;
-    assert!(browser.page.contains("No letters are sent from here"));
+    assert!(browser.page.contains("This site does not send e-mail"));
     assert!(!browser.page.contains("<form"));
 }
 
@@ -191,7 +191,7 @@ async fn whoever_said_that_a_factor_is_not_theirs_stays_shut_out_after_a_reset()
     let mut owner = gate.browser();
     owner.opens(&gate.link_mailed_to("ada@example.com").await).await;
     owner.sends(&[]).await;
-    assert_eq!(owner.heading(), "Nobody gets in with it any longer");
+    assert_eq!(owner.heading(), "The second factor is frozen");
 
     gate.waits(Duration::from_secs(1));
     asks(&gate, "ada").await;

@@ -301,7 +301,7 @@ async fn a_browser_with_two_session_cookies_is_told_so_and_not_sent_round_in_cir
     let two = "__Host-doorward-session=planted; __Host-doorward-session=ours";
     let two = [("cookie", two), ("accept", "text/html")];
     crm.requests(http::Method::GET, "/.doorward/ticket?ticket=x", &two, "".into()).await;
-    assert_eq!(crm.heading(), "Your browser is not sure who you are");
+    assert_eq!(crm.heading(), "Your browser sent two sign-ins");
 }
 
 #[tokio::test]
@@ -353,7 +353,7 @@ async fn is_refused(window: &mut Window, ticket: &str) {
     let query = ticket.split_once('?').map_or("", |(_, query)| query);
     window.opens(&format!("{WIKI}/.doorward/ticket?{query}&again=yes")).await;
     assert_eq!(window.now().status, StatusCode::GONE, "{}", window.now().page);
-    assert_eq!(window.now().heading(), "Please come in again");
+    assert_eq!(window.now().heading(), "Please try again");
     assert!(window.now().session().is_none());
     window.opens(&format!("{WIKI}/open/")).await;
     assert_eq!(window.now().passed, None);
@@ -688,7 +688,7 @@ async fn our_notice_is_shown_in_a_frame_of_an_application_on_another_host() {
         let framed =
             [("sec-fetch-dest", "iframe"), ("sec-fetch-mode", "navigate"), ("referer", framing)];
         crm.requests(http::Method::GET, "/orders", &framed, "".into()).await;
-        assert_eq!(crm.heading(), "Please open this in the whole window");
+        assert_eq!(crm.heading(), "Please open this in a full window");
         let policy = crm.headers["content-security-policy"].to_str().unwrap();
         let (_, said) = policy.split_once("frame-ancestors ").unwrap();
         assert_eq!(said.split(';').next(), Some(ancestors), "{framing}");

@@ -96,7 +96,7 @@ async fn whoever_has_two_factor_is_not_promised_to_be_signed_in_at_once() {
     let link = gate.makes_a_link("ada").await;
     let mut browser = gate.browser();
     browser.opens(&link).await;
-    assert!(!browser.page.contains("signed in at once"));
+    assert!(!browser.page.contains("After that, you are signed in"));
     browser.sends(&[("password", "four dry umbrellas")]).await;
     browser.follows().await;
     assert_eq!(browser.heading(), "Enter your code");

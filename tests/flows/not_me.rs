@@ -38,7 +38,7 @@ async fn freezes(gate: &Gate, link: &str) {
     owner.opens(link).await;
     assert_eq!(owner.heading(), "Was this somebody else?", "{}", owner.page);
     owner.sends(&[]).await;
-    assert_eq!(owner.heading(), "Nobody gets in with it any longer");
+    assert_eq!(owner.heading(), "The second factor is frozen");
 }
 
 #[tokio::test]
@@ -117,12 +117,12 @@ async fn whoever_is_frozen_is_told_so_and_an_administrators_link_signs_in_at_onc
     owner.signs_in("ada").await;
     owner.follows().await;
     assert_eq!(owner.status, StatusCode::FORBIDDEN);
-    assert!(owner.page.contains("no code is read"), "{}", owner.page);
+    assert!(owner.page.contains("no code is accepted"), "{}", owner.page);
     assert!(!owner.page.contains("<form"), "nothing to type");
     assert!(!owner.page.contains("recovery code instead"), "{}", owner.page);
 
     owner.opens(&gate.makes_a_link("ada").await).await;
-    assert!(owner.page.contains("With it you are signed in at once."), "{}", owner.page);
+    assert!(owner.page.contains("After that, you are signed in."), "{}", owner.page);
     owner.sends(&[("password", "four dry sandbanks")]).await;
     owner.visits("/.doorward/set-up").await;
     assert!(owner.page.contains("id=\"secret\""), "{}", owner.page);
@@ -142,8 +142,8 @@ async fn a_mailed_link_to_set_a_password_thaws_nothing() {
     gate.settles().await;
     let reset = gate.link_mailed_to("ada@example.com").await;
     owner.opens(&reset).await;
-    assert!(owner.page.contains("you go on to your second factor"), "{}", owner.page);
+    assert!(owner.page.contains("you enter your second factor"), "{}", owner.page);
     owner.sends(&[("password", "four dry sandbanks")]).await;
     owner.follows().await;
-    assert!(owner.page.contains("no code is read"), "{}", owner.page);
+    assert!(owner.page.contains("no code is accepted"), "{}", owner.page);
 }

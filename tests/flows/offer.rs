@@ -52,7 +52,7 @@ async fn a_newcomer_is_offered_two_factor_can_decline_and_gets_where_they_were_g
         "/.doorward/offer?return_to=%2Forders%3Fa"
     );
     browser.follows().await;
-    assert!(browser.page.contains("It is your choice."), "{}", browser.page);
+    assert!(browser.page.contains("This is optional."), "{}", browser.page);
     assert!(browser.page.contains("href=\"/.doorward/set-up?return_to=%2Forders%3Fa\""));
     browser.sends(&[("not_now", "yes")]).await;
     assert_eq!(browser.location().as_deref(), Some("/orders?a"));

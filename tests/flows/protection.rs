@@ -38,7 +38,7 @@ async fn two_factor_is_turned_off_by_a_current_code_and_takes_everything_along()
     let gate = Gate::new();
     let (phone, mut here, mut trusted) = ada(&gate).await;
     here.opens(OFF).await;
-    assert!(here.page.contains("Whoever learns your password can then sign in as you."));
+    assert!(here.page.contains("Anyone who learns your password can then sign in as you."));
     here.sends(&[("code", &phone.wrong_code(&gate))]).await;
     assert_eq!(here.status, StatusCode::UNPROCESSABLE_ENTITY);
     let before = here.session().cloned();

@@ -41,7 +41,7 @@ async fn it_says_at_one_glance_whether_two_factor_is_on() {
         "<bdi>Authenticator app</bdi>",
         "Added <time datetime=\"2027-01-15T08:00Z\">15 January 2027, 08:00 UTC</time>",
         "12 codes are left.",
-        "None. A code is asked for at every sign-in.",
+        "None. You need a code at every sign-in.",
         "ada@example.com",
         "href=\"/.doorward/security/turn-off\"",
         "href=\"/.doorward/security/replace\"",
@@ -76,9 +76,9 @@ async fn where_two_factor_is_demanded_it_says_by_whom_and_offers_no_way_to_turn_
     let records: Arc<dyn Records> = Arc::new(Memory::new());
     let ada = Gate::over(Arc::clone(&records)).protects("ada").await;
     for (day, demand, said) in [
-        (1, "{ everyone: true, groups: [staff] }", "demanded of everyone here."),
-        (2, "{ groups: [staff], users: [ada] }", "of everyone in the group <bdi>staff</bdi>."),
-        (3, "{ users: [Ada] }", "demanded of you."),
+        (1, "{ everyone: true, groups: [staff] }", "required for everyone here."),
+        (2, "{ groups: [staff], users: [ada] }", "for everyone in the group <bdi>staff</bdi>."),
+        (3, "{ users: [Ada] }", "required for you."),
     ] {
         let config = format!("{CONFIG}second_factor: {{ demanded_of: {demand} }}\n");
         let gate = Gate::configured(&config, Arc::clone(&records));
@@ -124,9 +124,9 @@ async fn the_last_thirty_things_that_happened_are_told_in_plain_words() {
     let page = shows(&mut browser).await;
     let told = page.split("id=\"happened\"").nth(1).unwrap();
     let sentences: Vec<_> = [
-        "You signed in with a browser",
+        "You signed in with a new browser",
         "You signed in with your password",
-        "An administrator had",
+        "An administrator cleared",
     ]
     .map(|sentence| told.find(sentence).unwrap_or_else(|| panic!("{sentence}: {told}")))
     .into();

@@ -203,7 +203,7 @@ async fn a_form_sent_to_the_application_by_a_stranger_is_not_passed_on_and_says_
     let mut browser = gate.browser();
     browser.posts("/orders", &[("a", "b")]).await;
     assert_eq!(browser.status, StatusCode::UNAUTHORIZED);
-    assert_eq!(browser.heading(), "Nothing was sent");
+    assert_eq!(browser.heading(), "Your data was not sent");
     assert!(browser.page.contains("/.doorward/sign-in?return_to=%2Forders"), "{}", browser.page);
 }
 
@@ -255,7 +255,10 @@ async fn a_form_that_the_browser_does_not_vouch_for_comes_back_and_says_so() {
         let body = format!("csrf={csrf}&username=ada&password=three+wet+umbrellas");
         browser.requests(Method::POST, "/.doorward/sign-in", &said, body.into()).await;
         assert_eq!(browser.status, StatusCode::UNPROCESSABLE_ENTITY, "{said:?}");
-        assert!(browser.page.contains("did not say that this form came from here"), "{said:?}");
+        assert!(
+            browser.page.contains("did not confirm that this form came from this site"),
+            "{said:?}"
+        );
     }
     let mut old = gate.browser();
     old.opens("/.doorward/sign-in").await;

@@ -157,7 +157,7 @@ async fn a_ticket_that_is_reloaded_leads_to_its_own_address() {
         let Some(onward) = window.now().location() else { break };
         next = onward;
     }
-    assert_eq!(window.now().heading(), "Please come in again");
+    assert_eq!(window.now().heading(), "Please try again");
     assert!(window.now().page.contains("href=\"/open/a?b=c\""), "{}", window.now().page);
 }
 

@@ -32,11 +32,11 @@ async fn every_demand_that_holds_keeps_it_on_and_is_named_even_to_whoever_posts_
         |what: &str| format!("{CONFIG}second_factor: {{ demanded_of: {{ {what} }} }}\n");
     let rule = "rules:\n      - { paths: [/plan/], require: second-factor, demand: true }";
     for (day, config, reason) in [
-        (1, demanded_of("everyone: true"), "demanded of everyone here."),
-        (2, demanded_of("groups: [staff]"), "of everyone in the group <bdi>staff</bdi>."),
-        (3, demanded_of("users: [ada]"), "demanded of you."),
-        (4, demanded_of("apps: [crm]"), "of whoever uses <bdi>crm</bdi>."),
-        (5, CONFIG.replace("rules:", rule), "of whoever may enter a part of this site"),
+        (1, demanded_of("everyone: true"), "required for everyone here."),
+        (2, demanded_of("groups: [staff]"), "for everyone in the group <bdi>staff</bdi>."),
+        (3, demanded_of("users: [ada]"), "required for you."),
+        (4, demanded_of("apps: [crm]"), "for everyone who uses <bdi>crm</bdi>."),
+        (5, CONFIG.replace("rules:", rule), "for everyone who can open a part of this site"),
     ] {
         let gate = Gate::configured(&config, Arc::clone(&records));
         gate.waits(Duration::from_hours(24 * day));
@@ -92,10 +92,10 @@ async fn during_a_wait_a_recovery_code_turns_it_off_all_the_same() {
         browser.sends(&[("code", &ada.wrong_code(&gate))]).await;
     }
     assert_eq!(browser.status, StatusCode::TOO_MANY_REQUESTS);
-    assert!(browser.page.contains("A recovery code works at once."), "{}", browser.page);
+    assert!(browser.page.contains("A recovery code works now."), "{}", browser.page);
     assert!(browser.page.contains("data-stays"), "the button is of use");
     browser.sends(&[("code", "AAAA-BBBB-CCCCC")]).await;
-    assert!(browser.page.contains("take another one"), "{}", browser.page);
+    assert!(browser.page.contains("use another one"), "{}", browser.page);
     browser.sends(&[("code", &ada.recovery_codes[5])]).await;
     assert_eq!(browser.location().as_deref(), Some("/.doorward/security"));
 }

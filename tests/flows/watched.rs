@@ -148,7 +148,7 @@ async fn a_refusal_is_remembered_under_the_reference_on_its_page() {
     let why = gate.env.witness.why(reference.unwrap()).unwrap();
     assert_eq!(
         (why.rule.as_deref().map(numbered), why.reason.as_str()),
-        (Some("rule 5"), "nobody may enter here")
+        (Some("rule 5"), "the rule refuses everybody (`require: nobody`)")
     );
     assert_eq!(why.path, "/closed/deep/secret");
     assert!(!format!("{why:?}").contains("token"));

@@ -204,7 +204,7 @@ fn an_application_that_answers_with_nonsense_is_not_called_away() {
     assert_eq!(answer.status, 502);
     let said: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
     assert_eq!(said["error"], "application-unreadable");
-    assert_eq!(said["message"], "the application's answer cannot be read");
+    assert_eq!(said["message"], "the application sent an invalid answer");
 }
 
 #[test]

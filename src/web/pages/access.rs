@@ -140,16 +140,16 @@ impl Question {
     fn sentences(&self) -> Vec<String> {
         match self {
             Self::VerifyEmail { username, .. } => vec![format!(
-                "If you are {username}, letters about your protection go to this address from now \
-                 on, and you can sign in by it."
+                "If you are {username}, e-mails about your security go to this address from now \
+                 on, and you can sign in with it."
             )],
             Self::NotMe { .. } => vec![
-                "A second factor was set up for this user. If that was you, close this page: there \
-                 is nothing to do."
+                "A second factor was set up for this user. If that was you, close this page. \
+                 There is nothing else to do."
                     .to_owned(),
-                "If it was not, somebody knows your password. The button ends every session, and \
-                 nobody gets in with that second factor any longer, not even you: an administrator \
-                 gives you a link to start afresh."
+                "If it was not you, somebody knows your password. The button ends every session \
+                 and freezes this second factor: nobody can sign in with it, not even you. Then \
+                 ask an administrator for a link to start again."
                     .to_owned(),
             ],
             Self::NewRecoveryCodes { left } => {
@@ -159,13 +159,12 @@ impl Question {
                     left => format!("{left} of your recovery codes are left."),
                 };
                 vec![format!(
-                    "{left} New ones replace all of them at once: the old list is worth nothing \
-                     then."
+                    "{left} New codes replace all of them at once. The old list stops working."
                 )]
             }
             Self::RemoveAuthenticator { .. } => vec![
-                "Its codes are no longer accepted, and your sessions in other browsers end. Your \
-                 other authenticators work as before."
+                "Its codes will no longer be accepted, and your sessions in other browsers end. \
+                 Your other authenticators work as before."
                     .to_owned(),
             ],
         }

@@ -21,8 +21,8 @@ impl Happened {
         match self.what {
             What::UserAdded => "An administrator added you.",
             What::LinkMade => "An administrator made a link for you to set a password.",
-            What::Unlocked => "An administrator had all failed tries forgotten.",
-            What::PasswordSet => "You set a password by a link.",
+            What::Unlocked => "An administrator cleared your failed sign-in attempts.",
+            What::PasswordSet => "You set a password with a link.",
             What::PasswordRefused => "A wrong password was typed.",
             What::SignedIn => "You signed in with your password.",
             What::Confirmed => "You typed your password again.",
@@ -31,20 +31,22 @@ impl Happened {
             What::SecondFactorRefused => "A wrong code was typed.",
             What::RecoveryCodeUsed => "You used a recovery code.",
             What::TwoFactorOn => "You turned two-factor on.",
-            What::RecoveryCodesSaved => "You said that your recovery codes are saved.",
+            What::RecoveryCodesSaved => "You confirmed that you saved your recovery codes.",
             What::DeviceTrusted => "You trusted a device.",
-            What::DeviceUsed => "You came by a trusted device, without a code.",
+            What::DeviceUsed => "You signed in from a trusted device, without a code.",
             What::DeviceCopied => {
-                "Two browsers came as one trusted device: its cookie was copied. It is trusted no \
-                 longer."
+                "Two browsers used the same trusted device: its cookie was copied. The device is \
+                 no longer trusted."
             }
-            What::WaitBegan => "There were many wrong tries, so nothing was read for a while.",
+            What::WaitBegan => {
+                "There were many failed attempts, so sign-in was locked for a while."
+            }
             What::Locked => {
-                "There were many wrong codes, so codes from the app are no longer read, until you \
-                 use a recovery code."
+                "There were many wrong codes. Codes from the app are not accepted until you use a \
+                 recovery code."
             }
-            What::UserDisabled => "An administrator let nobody in with your name any more.",
-            What::UserEnabled => "An administrator let you in again.",
+            What::UserDisabled => "An administrator disabled your sign-in.",
+            What::UserEnabled => "An administrator enabled your sign-in again.",
             What::TwoFactorReset => "An administrator turned two-factor off for you.",
             What::UserChanged => "An administrator changed your name, address or groups.",
             What::UserRemoved => "An administrator removed you.",
@@ -53,24 +55,26 @@ impl Happened {
             What::AuthenticatorReplaced => "You replaced your authenticator app.",
             What::AuthenticatorRemoved => "You removed an authenticator app.",
             What::AuthenticatorRenamed => "You renamed an authenticator app.",
-            What::RecoveryCodesRenewed => "You made new recovery codes; the old ones are dead.",
+            What::RecoveryCodesRenewed => {
+                "You made new recovery codes. The old ones no longer work."
+            }
             What::RecoveryCodesViewed => "You looked at your recovery codes.",
-            What::DeviceRevoked => "You no longer trusted one of your devices.",
-            What::DevicesRevoked => "You no longer trusted any of your devices.",
+            What::DeviceRevoked => "You stopped trusting one of your devices.",
+            What::DevicesRevoked => "You stopped trusting all of your devices.",
             What::SessionEnded => "You ended another session.",
             What::SessionsEnded => "You ended all other sessions.",
             What::PasswordChanged => "You changed your password.",
             What::ResetAsked => "A link to set a new password was asked for and mailed to you.",
-            What::PasswordReset => "You set a new password by a mailed link.",
-            What::EmailAsked => "You named a new e-mail address, and a link was mailed there.",
+            What::PasswordReset => "You set a new password with a mailed link.",
+            What::EmailAsked => "You entered a new e-mail address, and a link was sent there.",
             What::EmailChanged => "Your new e-mail address was verified.",
-            What::NewBrowser => "You signed in with a browser that was not known here.",
-            What::Frozen => "You said that a second factor is not yours, and it was frozen.",
+            What::NewBrowser => "You signed in with a new browser.",
+            What::Frozen => "You reported that a second factor is not yours. It was frozen.",
             What::CodeMailed => "A code was mailed to you.",
             What::MailedCodeShown => "You typed a code that was mailed to you.",
             What::CodesGuessed => {
-                "Three or more wrong codes were typed after your password. If that was not you, \
-                 somebody knows it: change it."
+                "Three or more wrong codes were typed after your correct password. If that was \
+                 not you, somebody knows your password. Change it."
             }
         }
     }

@@ -21,12 +21,12 @@ pub enum TwoFactor {
 impl TwoFactor {
     fn sentence(&self) -> String {
         match self {
-            Self::On => "On. Signing in takes your password and a code.".to_owned(),
+            Self::On => "On. To sign in, you need your password and a code.".to_owned(),
             Self::OnButHere { until } => format!(
-                "On. Signing in takes your password and a code. This device is trusted: until \
-                 {until}, signing in here takes your password alone."
+                "On. To sign in, you need your password and a code. This device is trusted: until \
+                 {until}, you need only your password here."
             ),
-            Self::Off => "Off. Whoever learns your password can sign in as you.".to_owned(),
+            Self::Off => "Off. Anyone who learns your password can sign in as you.".to_owned(),
         }
     }
 

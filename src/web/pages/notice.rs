@@ -131,105 +131,116 @@ impl Notice {
     fn heading(&self) -> &'static str {
         match self {
             Self::Refused { .. } => "You cannot open this",
-            Self::BadRequest { .. } => "This address was not understood",
-            Self::NotFound => "There is nothing here",
+            Self::BadRequest { .. } => "This address is not valid",
+            Self::NotFound => "Page not found",
             Self::NotAllowed => "This cannot be done here",
-            Self::Unsent { .. } => "Nothing was sent",
-            Self::Framed { .. } => "Please open this in the whole window",
+            Self::Unsent { .. } => "Your data was not sent",
+            Self::Framed { .. } => "Please open this in a full window",
             Self::Unreachable { .. } | Self::Late { .. } => "The application does not answer",
-            Self::Unreadable { .. } => "The application's answer cannot be read",
-            Self::Unavailable => "Please come back in a moment",
-            Self::WrongHost => "Nothing is served under this name",
+            Self::Unreadable { .. } => "The application sent an invalid answer",
+            Self::Unavailable => "Please try again in a moment",
+            Self::WrongHost => "There is no site at this address",
             Self::TooLarge | Self::HeadTooLarge => "That was too long",
-            Self::SpentLink => "This link does not work any more",
-            Self::SpentTicket { .. } => "Please come in again",
-            Self::DoubledCookie { .. } => "Your browser is not sure who you are",
+            Self::SpentLink => "This link no longer works",
+            Self::SpentTicket { .. } => "Please try again",
+            Self::DoubledCookie { .. } => "Your browser sent two sign-ins",
             Self::OnlyAuthenticator => "This is your only authenticator",
-            Self::Frozen => "Nobody gets in with it any longer",
+            Self::Frozen => "The second factor is frozen",
             Self::SignedOut { .. } => "You are signed out",
         }
     }
 
     fn sentences(&self) -> Vec<String> {
         match self {
-            Self::Refused { .. } => {
-                said(&["This part is not open to you. If you need it, ask whoever looks after it."])
-            }
-            Self::BadRequest { .. } => said(&["It can be read in more than one way, or in none. \
-                 Go back and follow the link again, or type the address by hand."]),
-            Self::NotFound => said(&["The address may be mistyped, or the page has moved. \
-                 Everything that you can do here starts on one page."]),
-            Self::NotAllowed => {
-                said(&["Go back to the page that you came from and start from there."])
-            }
+            Self::Refused { .. } => said(&[
+                "You do not have access to this page. If you need it, ask the administrator.",
+            ]),
+            Self::BadRequest { .. } => said(&[
+                "It has a mistake, or more than one meaning. Go back and follow the link again, \
+                 or type the address.",
+            ]),
+            Self::NotFound => said(&[
+                "The address may be wrong, or the page has moved. You can start from the first \
+                 page.",
+            ]),
+            Self::NotAllowed => said(&["Go back to the previous page and try from there."]),
             Self::Unsent { owed, .. } => said(&[
                 owed.reason(),
-                "The button opens a new tab. Come back to this one afterwards and reload it: your \
-                 browser offers to send everything again.",
+                "The button opens a new tab. Afterwards, come back to this tab and reload it. \
+                 Your browser offers to send everything again.",
             ]),
-            Self::Framed { .. } => said(&["This part of the page needs you to sign in, \
-                 and nobody should type a password into a page within a page."]),
+            Self::Framed { .. } => said(&[
+                "You must sign in to see this part of the page. Never type a password into a page \
+                 that is inside another page.",
+            ]),
             Self::Unreachable { app } => vec![format!(
-                "You are through the door, but {app} behind it cannot be reached just now. \
-                 Reload this page in a minute. If it stays like this, tell whoever looks after it."
+                "Your access is fine, but {app} cannot be reached at the moment. Reload this page \
+                 in a minute. If this continues, tell the administrator."
             )],
             Self::Unreadable { app } => vec![format!(
-                "You are through the door, but what {app} behind it answered makes no sense. \
-                 What you sent has arrived: look before you send it again. If it stays like this, \
-                 tell whoever looks after it."
+                "Your access is fine, but {app} sent an invalid answer. What you sent has \
+                 arrived: check before you send it again. If this continues, tell the \
+                 administrator."
             )],
             Self::Late { app } => vec![format!(
-                "You are through the door, but {app} behind it took too long. \
-                 What you sent may have arrived all the same: look before you send it again."
+                "Your access is fine, but {app} took too long to answer. What you sent may have \
+                 arrived: check before you send it again."
             )],
-            Self::Unavailable => said(&["Nobody can be let in safely just now, so nobody is. \
-                 Reload this page in a minute."]),
+            Self::Unavailable => said(&[
+                "Your access cannot be checked at the moment. Reload this page in a minute.",
+            ]),
             Self::WrongHost => said(&["Check the address that you typed or the link that you \
                  followed."]),
-            Self::TooLarge => said(&["What was sent is longer than any form here needs. \
-                 Go back and shorten it."]),
+            Self::TooLarge => {
+                said(&["You sent more than this form accepts. Go back and shorten it."])
+            }
             Self::HeadTooLarge => {
-                said(&["Your browser sent more than is read before a page, most \
-                 often because an application has left many cookies with it. Remove the cookies of \
-                 this site and try again."])
+                said(&["Your browser sent too much data with this request, most often because an \
+                 application stored many cookies. Delete the cookies of this site and try again."])
             }
-            Self::SpentLink => said(&["Each link works once, and only for a while. \
-                 If you have used it, sign in as usual; otherwise ask for a new one."]),
-            Self::SpentTicket { .. } => {
-                said(&["The way in here from the sign-in page took too long, was \
-                 taken before, or began in another browser. One more click starts it anew."])
-            }
-            Self::DoubledCookie { .. } => {
-                said(&["It sends two sign-ins for this site, so neither is \
-                 believed: one of them may have been put there by another site. Remove the \
-                 cookies of this site, then come in again."])
-            }
-            Self::OnlyAuthenticator => said(&["Without it, two-factor would be off. If that is \
-                 what you want, turn it off. If the phone is lost or new, replace the \
-                 authenticator on your security page instead."]),
-            Self::Frozen => said(&[
-                "The second factor that somebody else has set up opens nothing from now on, and every \
-                 session is over. Your password is known to them, so do not use it elsewhere.",
-                "Ask whoever looks after this site for a link: with it you choose a new password and \
-                 set up two-factor yourself.",
+            Self::SpentLink => said(&[
+                "Each link works once and for a limited time. If you have used it, sign in as \
+                 usual. Otherwise ask for a new link.",
             ]),
-            Self::SignedOut { .. } => said(&["This browser was told to forget the pages that it \
-                 kept. Other open tabs, files that you saved and what an application stores in the \
-                 browser stay. Close the browser as well if others use this computer."]),
+            Self::SpentTicket { .. } => said(&[
+                "The last step of your sign-in took too long, was used before, or began in \
+                 another browser. Click to repeat it.",
+            ]),
+            Self::DoubledCookie { .. } => said(&[
+                "One of the two sign-in cookies for this site may come from another site, so \
+                 neither is accepted. Delete the cookies of this site, then continue.",
+            ]),
+            Self::OnlyAuthenticator => said(&[
+                "Without it, two-factor would be off. If you want that, turn two-factor off. If \
+                 your phone is lost or new, replace the authenticator on your security page \
+                 instead.",
+            ]),
+            Self::Frozen => said(&[
+                "Nobody can sign in with the second factor that somebody else set up, and all \
+                 your sessions have ended. That person knows your password, so do not use it \
+                 anywhere else.",
+                "Ask the administrator for a link. With it, you choose a new password and set up \
+                 two-factor yourself.",
+            ]),
+            Self::SignedOut { .. } => said(&[
+                "This browser was told to delete the pages that it stored. Other open tabs, saved \
+                 files and data that an application stores in the browser remain. If others use \
+                 this computer, close the browser, too.",
+            ]),
         }
     }
 
     fn way_on(&self) -> Option<Way> {
         let way = |url: &str, label, target| Some(Way { url: url.to_owned(), label, target });
         match self {
-            Self::NotFound | Self::NotAllowed => way("/.doorward/", "To the first page", None),
+            Self::NotFound | Self::NotAllowed => way("/.doorward/", "Go to the first page", None),
             Self::Unsent { owed, url } => way(url, owed.label(), Some("_blank")),
-            Self::Framed { url } => way(url, "Open it there", Some("_top")),
+            Self::Framed { url } => way(url, "Open in a full window", Some("_top")),
             Self::OnlyAuthenticator => {
                 way("/.doorward/security/turn-off", "Turn two-factor off", None)
             }
             Self::SpentLink => way("/.doorward/sign-in", "Sign in", None),
-            Self::SpentTicket { url } | Self::DoubledCookie { url } => way(url, "Come in", None),
+            Self::SpentTicket { url } | Self::DoubledCookie { url } => way(url, "Continue", None),
             Self::SignedOut { url, .. } => way(url, "Sign in again", None),
             _ => None,
         }
@@ -254,18 +265,12 @@ impl Notice {
 impl Owed {
     const fn reason(self) -> &'static str {
         match self {
-            Self::SignIn => {
-                "You are no longer signed in, so what you sent was stopped at the door."
-            }
+            Self::SignIn => "You are no longer signed in, so your data was not passed on.",
             Self::Challenge => {
-                "Your second factor is asked for first, so what you sent was stopped at the door."
+                "Your second factor is needed first, so your data was not passed on."
             }
-            Self::Confirm => {
-                "Your password is asked for again first, so what you sent was stopped at the door."
-            }
-            Self::SetUp => {
-                "Two-factor has to be set up first, so what you sent was stopped at the door."
-            }
+            Self::Confirm => "Your password is needed again first, so your data was not passed on.",
+            Self::SetUp => "Two-factor must be set up first, so your data was not passed on.",
         }
     }
 

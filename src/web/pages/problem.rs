@@ -73,56 +73,56 @@ impl Problem {
             Self::Password => "That did not work. Check the password and try again.",
             Self::Code => "That code did not work. Wait for the next one and try again.",
             Self::CodeUsed => {
-                "That code was used already, and each works once. \
-                 Wait for the next one and try again."
+                "That code was already used. Each code works once. Wait for the next one and try \
+                 again."
             }
             Self::RecoveryCode => {
-                "That code did not work. Check it and try again, or take another one."
+                "That code did not work. Check it and try again, or use another one."
             }
             Self::RecoveryCodeUsed => {
-                "That code was used already, and each works once. Take another one from your list."
+                "That code was already used. Each code works once. Use another one from your list."
             }
             Self::Wait(_) | Self::WaitOrRecoveryCode(_) => {
-                "There were too many tries. You can try again in"
+                "There were too many attempts. You can try again in"
             }
             Self::Locked => {
-                "There were too many wrong codes, so codes from the app are no longer read."
+                "There were too many wrong codes. Codes from the app are no longer accepted."
             }
             Self::Frozen => {
-                "You told us that somebody else has set up two-factor here, so no code is read."
+                "You reported that somebody else set up two-factor here, so no code is accepted."
             }
-            Self::LockedOut => "There were too many wrong codes, so no code is read any longer.",
+            Self::LockedOut => "There were too many wrong codes. No code is accepted any more.",
             Self::TooManyAuthenticators => {
-                "You have as many authenticators as there may be. Remove one first."
+                "You have the maximum number of authenticators. Remove one first."
             }
-            Self::Name => "Please take a name of 1 to 64 characters.",
-            Self::MailedCode => "That code did not work. Check it, or have another one sent.",
+            Self::Name => "Please enter a name of 1 to 64 characters.",
+            Self::MailedCode => "That code did not work. Check it, or send another one.",
             Self::TooManyMails => {
-                "There were too many letters in the last hour. Please try again later."
+                "Too many e-mails were sent in the last hour. Please try again later."
             }
-            Self::Address => "That is no e-mail address. Please check it.",
-            Self::AddressAlready => "That is your address already.",
-            Self::AddressTaken => "This address cannot be used here. Please take another one.",
-            Self::TooShort(least) => return format!("Please take at least {least} characters."),
-            Self::TooLong(most) => return format!("Please take no more than {most} characters."),
+            Self::Address => "That is not a valid e-mail address. Please check it.",
+            Self::AddressAlready => "That is already your address.",
+            Self::AddressTaken => "This address cannot be used here. Please use another one.",
+            Self::TooShort(least) => return format!("Please use at least {least} characters."),
+            Self::TooLong(most) => return format!("Please use no more than {most} characters."),
             Self::TooCommon => {
-                "That password is guessed first: many people use it, or it repeats itself, or its \
-                 characters stand in a row. Please take another one."
+                "This password is too easy to guess: many people use it, or it repeats itself, or \
+                 its characters form a sequence. Please choose another one."
             }
             Self::TooPersonal => {
-                "That password is made of your name, your address or the name of this site, so it \
-                 is guessed first. Please take another one."
+                "This password is too easy to guess: it is made of your name, your address or the \
+                 name of this site. Please choose another one."
             }
             Self::Untypable => {
-                "That password has characters that not every keyboard can type. \
-                 Please take another one."
+                "This password has characters that not every keyboard can type. Please choose \
+                 another one."
             }
             Self::Expired => "This page was open for too long. Please send it again.",
             Self::Foreign => {
-                "Your browser did not say that this form came from here, so it was not taken. \
-                 Please send it again."
+                "Your browser did not confirm that this form came from this site, so it was not \
+                 accepted. Please send it again."
             }
-            Self::Busy => "There is much to do just now. Please try again in a moment.",
+            Self::Busy => "The site is busy. Please try again in a moment.",
         }
         .to_owned()
     }
@@ -131,19 +131,19 @@ impl Problem {
     pub fn advice(&self) -> Option<&'static str> {
         match self {
             Self::Code => Some(
-                "If it goes on like this, the clock of your phone may be wrong: let it set date \
-                 and time automatically.",
+                "If this continues, the clock of your phone may be wrong. Let your phone set its \
+                 date and time automatically.",
             ),
-            Self::WaitOrRecoveryCode(_) => Some("A recovery code works at once."),
+            Self::WaitOrRecoveryCode(_) => Some("A recovery code works now."),
             Self::Expired => {
-                Some("If it comes back again, let your browser keep cookies from this address.")
+                Some("If this happens again, allow cookies for this address in your browser.")
             }
             Self::Foreign => Some(
-                "If it comes back again, open this address in a new tab, or look for a setting or \
-                 an add-on of your browser that hides where a form comes from.",
+                "If this happens again, open this address in a new tab, or look for a browser \
+                 setting or an add-on that hides where a form comes from.",
             ),
             Self::LockedOut => Some("Please ask for help."),
-            Self::Frozen => Some("Ask for a link by which you start afresh."),
+            Self::Frozen => Some("Ask for a link to start again."),
             Self::Locked => Some("Use a recovery code. If you have none, ask for help."),
             _ => None,
         }

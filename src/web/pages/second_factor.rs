@@ -208,10 +208,10 @@ impl NewPlace {
 
     const fn lead(self) -> &'static str {
         match self {
-            Self::Beside => "Codes of each of your authenticators are accepted.",
+            Self::Beside => "Codes from all of your authenticators are accepted.",
             Self::Instead { .. } => {
-                "The old one works until the new one has shown a right code; then it is worth \
-                 nothing, and your sessions in other browsers end."
+                "The old one works until you enter a code from the new one. Then it stops \
+                 working, and your sessions in other browsers end."
             }
         }
     }

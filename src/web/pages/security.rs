@@ -61,7 +61,7 @@ pub struct CodesLeft(pub usize);
 impl CodesLeft {
     fn sentence(self) -> String {
         match self.0 {
-            0 => "None is left.".to_owned(),
+            0 => "No codes are left.".to_owned(),
             1 => "1 code is left.".to_owned(),
             left => format!("{} are left.", counted(left as u64, "code")),
         }
