@@ -213,7 +213,7 @@ impl Hall {
         mut stream: TcpStream,
         mut peer: SocketAddr,
     ) {
-        if let Err(error) = prepare(&stream) {
+        if let Err(error) = prepare(&stream).and_then(|()| hold_little_back(&stream)) {
             tracing::debug!(%error, "a visitor was gone at once");
             return;
         }
@@ -458,6 +458,12 @@ pub(super) fn prepare(stream: &TcpStream) -> io::Result<()> {
     SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
 
+/// The system takes no more for a visitor than it is about to send. Otherwise it takes megabytes at a time,
+/// and whoever reads them slowly seems to take nothing for many seconds.
+fn hold_little_back(stream: &TcpStream) -> io::Result<()> {
+    SockRef::from(stream).set_tcp_notsent_lowat(HELD_BY_SYSTEM)
+}
+
 fn options(limits: &crate::config::Limits) -> http2::H2Options {
     let longest = limits.header_bytes + OWN_PAGES_MORE;
     let mut options = http2::default_h2_options();
@@ -471,6 +477,8 @@ fn options(limits: &crate::config::Limits) -> http2::H2Options {
 }
 
 const KEEPALIVE: u64 = 60;
+/// What the system may hold unsent for one visitor.
+const HELD_BY_SYSTEM: u32 = 64 * 1024;
 const BREATH: Duration = Duration::from_millis(50);
 /// How many connections to applications may wait for their next request. Each holds buffers of
 /// Pingora's, some 70 KiB, for as long as it waits.

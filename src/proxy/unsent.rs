@@ -247,8 +247,9 @@ const QUEUED: usize = 7;
 const BUFFERS: usize = 64 * 1024;
 /// So many times as much as may wait, and nobody is let in who could add to it.
 const FULL: usize = 4;
-/// Where too much waits, nobody is cut off who takes something so often, in ticks: 2 to 5 seconds.
-const SHORTEST: u64 = 8;
+/// Where too much waits, nobody is cut off who takes something so often, in ticks: 4 to 5 seconds. Less
+/// cut off readers of 50 KiB a second: the system passes on what they take in larger steps.
+const SHORTEST: u64 = 16;
 const LONGEST: u64 = 20;
 
 #[cfg(test)]
