@@ -1,21 +1,21 @@
-//! Batches: what must be so, and what follows if it is.
+//! Batches: conditions on records and the writes that follow if all conditions hold.
 
 use super::record::{Change, Kind, Record, Version};
 use crate::domain::time::Timestamp;
 
-/// What must lie under a key for a batch to be carried out.
+/// What must be stored under a key so that a batch is carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expect {
-    /// No record. An expired one that was not swept yet is a record.
+    /// No record. An expired record that was not swept yet still counts as one.
     Absent,
-    /// The record that this commit wrote.
+    /// The record with this version.
     Version(Version),
-    /// Whatever is there.
+    /// Anything.
     Any,
 }
 
 impl Expect {
-    /// What `found` was, unchanged.
+    /// Expects the record to be as it was when it was read as `found`.
     pub fn unchanged(found: Option<&Record>) -> Self {
         found.map_or(Self::Absent, |record| Self::Version(record.version))
     }
@@ -29,57 +29,57 @@ impl Expect {
     }
 }
 
-/// What must be so, and what follows if it is.
+/// A list of conditions and writes, carried out completely or not at all.
 ///
-/// Everything expected is held against the store as it was before the batch; then the writes
-/// follow in the order in which they were added.
+/// All conditions are checked against the state before the batch. Then the writes are applied in
+/// the order in which they were added.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
     steps: Vec<Step>,
 }
 
-/// One thing of a [`Batch`].
+/// One step of a [`Batch`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// Of which kind.
+    /// The kind of the record.
     pub kind: Kind,
-    /// Under which key.
+    /// The key of the record.
     pub key: Vec<u8>,
-    /// What must lie there before.
+    /// The condition on the record before the batch.
     pub expect: Expect,
-    /// What lies there afterwards.
+    /// What happens to the record.
     pub then: Then,
 }
 
-/// What becomes of the record that a [`Step`] names.
+/// What a [`Step`] does with its record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Then {
-    /// It stays as it is.
+    /// Leaves it as it is.
     Keep,
-    /// It becomes this.
+    /// Writes it.
     Put {
-        /// From when on it counts as gone; `None`: it stays.
+        /// When it expires; `None` if never.
         expires: Option<Timestamp>,
         /// The sealed bytes.
         body: Vec<u8>,
     },
-    /// It goes. To delete what is not there is no failure.
+    /// Deletes it. Deleting an absent record is not an error.
     Delete,
 }
 
 impl Batch {
-    /// Nothing expected, nothing written.
+    /// An empty batch.
     pub const fn new() -> Self {
         Self { steps: Vec::new() }
     }
 
-    /// Expects something and leaves it as it is.
+    /// Adds a condition without a write.
     #[must_use]
     pub fn check(self, kind: Kind, key: impl Into<Vec<u8>>, expect: Expect) -> Self {
         self.with(Step { kind, key: key.into(), expect, then: Then::Keep })
     }
 
-    /// Writes a record where what is expected lies. It counts as gone from `expires` on.
+    /// Writes a record if the condition holds. The record expires at `expires`.
     #[must_use]
     pub fn put(
         self,
@@ -93,20 +93,20 @@ impl Batch {
         self.with(Step { kind, key: key.into(), expect, then })
     }
 
-    /// Deletes the record if what is expected lies there.
+    /// Deletes the record if the condition holds.
     #[must_use]
     pub fn delete(self, kind: Kind, key: impl Into<Vec<u8>>, expect: Expect) -> Self {
         self.with(Step { kind, key: key.into(), expect, then: Then::Delete })
     }
 
-    /// This batch and one more step.
+    /// Adds one step.
     #[must_use]
     pub fn with(mut self, step: Step) -> Self {
         self.steps.push(step);
         self
     }
 
-    /// This batch and everything of `other`.
+    /// Appends all steps of `other`.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.steps.extend(other.steps);
@@ -118,18 +118,18 @@ impl Batch {
         &self.steps
     }
 
-    /// What a receiver is told once the commit of this version has carried the batch out.
+    /// The change to announce after the commit with this version.
     pub(super) fn change(&self, version: Version) -> Change {
         let written = self.steps.iter().filter(|step| step.then != Then::Keep);
         Change { version, touched: written.map(|step| (step.kind, step.key.clone())).collect() }
     }
 }
 
-/// What became of a [`Batch`].
+/// The result of committing a [`Batch`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was carried out and is durable; the records that it put have this version.
+    /// It was carried out and is durable. The written records have this version.
     Committed(Version),
-    /// Something it expected is not so: somebody else wrote first. Nothing was written.
+    /// A condition does not hold, because somebody else wrote first. Nothing was written.
     Overtaken,
 }

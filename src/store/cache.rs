@@ -1,8 +1,8 @@
-//! What the way of a request reads, kept in memory.
+//! An in-memory cache of the records that every request reads.
 //!
-//! The cache never serves what somebody was told is gone: it takes in every change that was
-//! announced before it looks, and keeps nothing whose reading began before a change it has heard
-//! of since.
+//! The cache never returns a record whose change was already acknowledged. Before each lookup it
+//! processes all announced changes, and it does not store a record if any change was announced
+//! since the read of that record began.
 
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,12 +17,12 @@ use crate::domain::session::Session;
 use crate::domain::stay::{Stay, StayId};
 use crate::domain::user::{Identity, User, UserId};
 
-/// A user as of some moment, with what applications are told, made once.
+/// A user at one point in time, with the identity for applications computed once.
 #[derive(Debug)]
 pub struct Snapshot {
     /// The record.
     pub user: User,
-    /// What applications are told.
+    /// The identity for applications.
     pub identity: Arc<Identity>,
 }
 
@@ -33,8 +33,8 @@ impl Snapshot {
     }
 }
 
-/// Users, stays and sessions in memory, as many as weigh no more than twice
-/// [`Cache::GENERATION`]: those that were used last.
+/// The most recently used users, user sessions and host sessions, with a total size of up to twice
+/// [`Cache::GENERATION`].
 #[derive(Debug)]
 pub(super) struct Cache {
     kept: Mutex<Kept>,
@@ -43,15 +43,16 @@ pub(super) struct Cache {
 #[derive(Debug)]
 struct Kept {
     changes: Receiver<Arc<Change>>,
-    /// How often something was heard: whoever reads remembers it, to know whether it still holds.
+    /// A counter of changes. A reader remembers it to find out whether anything changed during the
+    /// read.
     heard: u64,
-    /// What was used since the last generation passed, and what was not. Once the young one weighs
-    /// enough, the old one goes and the young one is old.
+    /// The records used since the last change of generations, and those from before. When the young
+    /// generation is full, it replaces the old one.
     young: Generation,
     old: Generation,
 }
 
-/// Keys are random, or digests: nobody can choose ones that collide.
+/// The keys are random ids or digests, so nobody can choose colliding ones.
 #[derive(Debug, Default)]
 struct Generation {
     users: FxHashMap<UserId, Weighed<Snapshot>>,
@@ -60,27 +61,28 @@ struct Generation {
     weight: usize,
 }
 
-/// A record, and about how many bytes of memory it takes.
+/// A record and its approximate size in memory, in bytes.
 type Weighed<T> = (Arc<T>, usize);
 
-/// What a visit is made of.
+/// An authenticated request: the records that its cookie leads to.
 #[derive(Clone, Debug)]
 pub struct Visited {
-    /// The session.
+    /// The host session.
     pub session: Arc<Session>,
-    /// The stay that it belongs to.
+    /// The user session that it belongs to.
     pub stay: Arc<Stay>,
-    /// Whose both are.
+    /// The user of both.
     pub user: Arc<Snapshot>,
 }
 
-/// When a reading began.
+/// The time when a read began, as a count of changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Moment(u64);
 
 impl Cache {
-    /// With twice this and what redb keeps, the process stays below a hundred megabytes however many
-    /// people come. Whoever is not kept costs three more reads of the store.
+    /// The size of one generation in bytes. With two of them and redb's cache, the process stays
+    /// below a hundred megabytes, however many users there are. A user who is not cached costs
+    /// three more reads of the store.
     const GENERATION: usize = 16 << 20;
 
     pub(super) fn new(changes: Receiver<Arc<Change>>) -> Self {
@@ -88,22 +90,23 @@ impl Cache {
         Self { kept: Mutex::new(Kept { changes, heard: 0, young, old }) }
     }
 
-    /// The user, if kept; otherwise the moment to hand to [`Cache::keep_user`] after reading.
+    /// The cached user; otherwise the moment to pass to [`Cache::keep_user`] after reading.
     pub(super) fn user(&self, id: UserId) -> Result<Arc<Snapshot>, Moment> {
         self.up_to_date().find(id)
     }
 
-    /// The session, if kept; otherwise the moment to hand to [`Cache::keep_session`].
+    /// The cached host session; otherwise the moment to pass to [`Cache::keep_session`].
     pub(super) fn session(&self, hash: TokenHash) -> Result<Arc<Session>, Moment> {
         self.up_to_date().find(hash)
     }
 
-    /// The stay, if kept; otherwise the moment to hand to [`Cache::keep_stay`].
+    /// The cached user session; otherwise the moment to pass to [`Cache::keep_stay`].
     pub(super) fn stay(&self, id: StayId) -> Result<Arc<Stay>, Moment> {
         self.up_to_date().find(id)
     }
 
-    /// The session, its stay and its user as of one moment, where all three are kept.
+    /// The host session, its user session and its user at one point in time, if all three are
+    /// cached.
     pub(super) fn visit(&self, hash: TokenHash) -> Option<Visited> {
         let mut kept = self.up_to_date();
         let session = kept.find(hash).ok()?;
@@ -112,7 +115,7 @@ impl Cache {
         Some(Visited { session, stay, user })
     }
 
-    /// Keeps what was read since that moment; `length`: of its record.
+    /// Caches what was read since that moment. `length` is the length of the stored record.
     pub(super) fn keep_stay(&self, id: StayId, stay: Arc<Stay>, length: usize, since: Moment) {
         self.up_to_date().keep(id, stay, length, since);
     }
@@ -131,7 +134,7 @@ impl Cache {
         self.up_to_date().keep(hash, session, length, since);
     }
 
-    /// Nothing that is kept can be trusted any longer, nor what is being read.
+    /// Drops everything, including records that are being read now.
     pub(super) fn forget_everything(&self) {
         self.up_to_date().forget_all();
     }
@@ -143,7 +146,7 @@ impl Cache {
     }
 }
 
-/// What is kept under a key of this kind.
+/// The type of the records that are cached under this type of key.
 trait Keyed: Copy + Eq + Hash {
     type Record;
 
@@ -174,8 +177,8 @@ impl Keyed for StayId {
     }
 }
 
-/// What a record takes in memory beside its fields, and how much longer these are than the bytes in
-/// which they lie in the store: measured.
+/// Measured: the overhead of a cached record in bytes, and how much longer its fields are in memory
+/// than in the store.
 const BESIDE: usize = 300;
 const LONGER: usize = 4;
 
@@ -210,7 +213,7 @@ impl Kept {
     }
 
     fn hear(&mut self) {
-        // Mostly there is nothing, which is quicker to see than to receive.
+        // Fast path: usually there are no changes, and checking that is cheaper than receiving.
         if self.changes.is_empty() && !self.changes.is_closed() {
             return;
         }
@@ -220,7 +223,7 @@ impl Kept {
                 Err(TryRecvError::Lagged(_)) => self.forget_all(),
                 Err(TryRecvError::Empty) => return,
                 Err(TryRecvError::Closed) => {
-                    // Nobody tells us of changes any more: remember nothing.
+                    // No more changes will be announced, so nothing may be cached.
                     self.forget_all();
                     return;
                 }

@@ -1,4 +1,4 @@
-//! What has changed since somebody asked, of what open requests rest on.
+//! Which users and user sessions have changed; re-authorization of open requests uses this.
 
 use std::sync::Arc;
 
@@ -10,14 +10,14 @@ use super::record::{Change, Kind};
 use crate::domain::stay::StayId;
 use crate::domain::user::UserId;
 
-/// Hears of changes to users and stays.
+/// Receives changes to users and user sessions.
 #[derive(Debug)]
 pub struct Changes(Receiver<Arc<Change>>);
 
-/// Users and stays that have changed.
+/// A set of changed users and user sessions.
 #[derive(Debug, Default)]
 pub struct Touched {
-    /// Everything may have: some changes were missed.
+    /// Some changes were missed, so everything counts as changed.
     everything: bool,
     users: FxHashSet<UserId>,
     stays: FxHashSet<StayId>,
@@ -28,7 +28,7 @@ impl Changes {
         Self(changes)
     }
 
-    /// What was heard since this was asked the last time.
+    /// The changes since the last call.
     pub fn take(&mut self) -> Touched {
         let mut changed = Touched::default();
         loop {
@@ -57,12 +57,12 @@ impl Touched {
         }
     }
 
-    /// Whether everything may have changed.
+    /// Whether everything counts as changed.
     pub fn is_everything(&self) -> bool {
         self.everything
     }
 
-    /// Whether this user or this stay may have changed.
+    /// Whether this user or this user session may have changed.
     pub fn concerns(&self, user: UserId, stay: StayId) -> bool {
         self.everything || self.users.contains(&user) || self.stays.contains(&stay)
     }

@@ -1,4 +1,5 @@
-//! The state directory: where the store, its keys and the socket lie, closed to everybody else.
+//! The state folder, which holds the store, its keys and the socket. Only our system user may
+//! access it.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -6,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process;
 
-/// A directory that belongs to this system user and to nobody else.
+/// A folder that only our system user may access.
 #[derive(Clone, Debug)]
 pub struct StateDirectory {
     path: PathBuf,
@@ -14,10 +15,10 @@ pub struct StateDirectory {
 }
 
 impl StateDirectory {
-    /// Opens the directory at `path`, or makes it, with mode 0700.
+    /// Opens the folder at `path`. Creates it with mode 0700 if it does not exist.
     ///
     /// # Errors
-    /// [`StateError::Foreign`] and [`StateError::Exposed`] if it is there but not ours alone, and
+    /// [`StateError::Foreign`] or [`StateError::Exposed`] if others own it or may access it, and
     /// [`StateError::Io`].
     pub fn open(path: &Path) -> Result<Self, StateError> {
         let at = |doing| move |source| StateError::Io { doing, path: path.to_owned(), source };
@@ -33,32 +34,32 @@ impl StateDirectory {
         Ok(Self { path: path.to_owned(), owner })
     }
 
-    /// The directory.
+    /// The path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where the store lies.
+    /// The path of the store.
     pub fn store_file(&self) -> PathBuf {
         self.path.join("store.redb")
     }
 
-    /// Where the keys lie.
+    /// The path of the keys file.
     pub fn keys_file(&self) -> PathBuf {
         self.path.join("keys")
     }
 
-    /// Waits until nobody else prepares this directory. Dropping the file lets the next one in.
+    /// Waits for the exclusive lock on this folder. Dropping the file releases it.
     pub(super) fn lock(&self) -> io::Result<File> {
         let directory = File::open(&self.path)?;
         directory.lock()?;
         Ok(directory)
     }
 
-    /// Opens a file of ours.
+    /// Opens one of our files.
     ///
     /// # Errors
-    /// [`StateError::Foreign`] and [`StateError::Exposed`] if others own it or could read it.
+    /// [`StateError::Foreign`] or [`StateError::Exposed`] if others own it or may access it.
     pub(super) fn open_private(&self, path: &Path) -> Result<Option<File>, StateError> {
         let at = |source| StateError::Io { doing: "read", path: path.to_owned(), source };
         let file = match File::open(path) {
@@ -70,9 +71,9 @@ impl StateDirectory {
         Ok(Some(file))
     }
 
-    /// Writes a file that only we can read, whole or not at all, and waits until it is on disk.
+    /// Writes a file that only we may access, atomically, and waits until it is on disk.
     ///
-    /// The caller holds [`StateDirectory::lock`].
+    /// The caller must hold [`StateDirectory::lock`].
     pub(super) fn write_private(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let draft = path.with_extension("new");
         remove_if_there(&draft)?;
@@ -87,57 +88,57 @@ impl StateDirectory {
 /// Why the state directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
-    /// Another system user owns it: what we write there, its owner could not read.
+    /// Another system user owns it. Its owner could not read what we write there.
     #[error("{path} belongs to system user {owner}, not to {ours}; run doorward as its owner")]
     Foreign {
-        /// What.
+        /// The path.
         path: PathBuf,
-        /// Whose it is, as a number.
+        /// The numeric id of its owner.
         owner: u32,
-        /// Whom we run as.
+        /// The numeric id of the system user that we run as.
         ours: u32,
     },
-    /// Others could read what lies there.
+    /// Other system users may access it.
     #[error("{path} is open to others (mode {mode:04o}); run: chmod go= {path}")]
     Exposed {
-        /// What.
+        /// The path.
         path: PathBuf,
         /// Its mode.
         mode: u32,
     },
-    /// There is a store, and nothing to open it with.
+    /// There is a store, but its keys file is missing.
     #[error("there is a store but no keys file {path}; restore the one that belongs to the store")]
     KeysMissing {
-        /// Where the keys should be.
+        /// Where the keys file should be.
         path: PathBuf,
     },
-    /// The keys file is not one, or not whole.
+    /// The keys file is malformed or incomplete.
     #[error("{path}:{line}: {what}")]
     KeysUnreadable {
         /// The keys file.
         path: PathBuf,
-        /// The line, counted from 1.
+        /// The line, starting at 1.
         line: usize,
         /// What is wrong with it.
         what: &'static str,
     },
-    /// The note of how far the store has come is not one, or not whole.
+    /// The mark file is malformed or incomplete.
     #[error(
         "{path} is damaged: whether the store is older than the one before cannot be told; if the \
          store was not exchanged, remove that file"
     )]
     MarkUnreadable {
-        /// The note.
+        /// The mark file.
         path: PathBuf,
     },
-    /// The system did not let us.
+    /// A system call failed.
     #[error("cannot {doing} {path}")]
     Io {
-        /// What we wanted to do.
+        /// What we tried to do.
         doing: &'static str,
-        /// With what.
+        /// The path.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
 }
@@ -153,7 +154,8 @@ fn check(path: &Path, found: &fs::Metadata, ours: u32) -> Result<(), StateError>
     Ok(())
 }
 
-/// The system user whose files we make in `directory`, told by making one.
+/// The id of the system user that owns the files that we create in `directory`; found by creating
+/// one.
 fn whom_we_run_as(directory: &Path) -> io::Result<u32> {
     let probe = directory.join(format!(".owner-{}", process::id()));
     remove_if_there(&probe)?;
@@ -169,9 +171,9 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Waits until what was made or renamed in a directory is on disk.
+/// Waits until newly created or renamed entries of a folder are on disk.
 pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
-    // The parent of a bare file name.
+    // The parent of a file name without a folder is empty.
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     File::open(path)?.sync_all()
 }

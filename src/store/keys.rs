@@ -1,4 +1,4 @@
-//! The keys file: what makes the store ours.
+//! The keys file, which holds all secret keys of an installation.
 //!
 //! ```text
 //! doorward keys 1
@@ -7,10 +7,10 @@
 //! cookie 1 <base64>
 //! ```
 //!
-//! The name key never changes: names are looked up by their HMAC. Sealing and cookie keys have
-//! ids, so that new ones can be added below the old ones: the last is used, all are honoured. The
-//! file is made at the first start and read strictly ever after; a store whose keys are gone is
-//! not opened, for everything in it would look damaged.
+//! The name key never changes, because names are looked up by their HMAC. Sealing and cookie keys
+//! have ids, so that new ones can be added below the old ones: the last one is used, all are
+//! accepted. The file is created at the first start and parsed strictly afterwards. A store without
+//! its keys is not opened, because everything in it would look damaged.
 
 use std::fmt;
 use std::io::Read;
@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 use super::directory::{StateDirectory, StateError};
 use crate::domain::secret::Secret;
 
-/// Which of several keys for the same purpose: from 1 on, rising.
+/// The id of a key among those for the same purpose: starts at 1 and increases.
 pub type KeyId = u8;
 
 /// All keys of an installation.
@@ -36,14 +36,15 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Reads the keys of `state`, or makes them where there are neither keys nor a store.
+    /// Reads the keys in `state`. Creates them if there are neither keys nor a store.
     ///
-    /// They are on disk when this returns. Two processes that start at once get the same.
+    /// The keys are on disk when this returns. Two processes that start at the same time get the
+    /// same keys.
     ///
     /// # Errors
-    /// [`StateError::KeysMissing`] if there is a store without its keys, [`StateError::Exposed`]
-    /// and [`StateError::Foreign`] if others could read or have written the file,
-    /// [`StateError::KeysUnreadable`] if it is not what we write, [`StateError::Io`].
+    /// [`StateError::KeysMissing`] if there is a store without its keys, [`StateError::Exposed`] or
+    /// [`StateError::Foreign`] if others own the file or may access it,
+    /// [`StateError::KeysUnreadable`] if it is malformed, and [`StateError::Io`].
     pub fn of(state: &StateDirectory, rng: &mut dyn CryptoRng) -> Result<Self, StateError> {
         let path = state.keys_file();
         let at = |doing| {
@@ -77,18 +78,18 @@ impl Keys {
         }
     }
 
-    /// The key under which names are kept.
+    /// The key for the HMACs of names.
     pub fn name(&self) -> &NameKey {
         &self.name
     }
 
-    /// The keys with which cookies are signed, oldest first: the last one signs.
+    /// The keys that sign cookies, oldest first. The last one signs; all are accepted.
     pub fn cookie(&self) -> Vec<(KeyId, Secret)> {
         let all = self.cookie.older.iter().chain([&self.cookie.newest]);
         all.map(|(id, key)| (*id, Secret::new(key.expose().to_vec()))).collect()
     }
 
-    /// The key that seals, and those that only open.
+    /// The key for sealing, and the older keys that are only used to open.
     pub(super) fn sealing(&self) -> (&(KeyId, Key), &[(KeyId, Key)]) {
         (&self.sealing.newest, &self.sealing.older)
     }
@@ -111,7 +112,7 @@ impl Keys {
         text
     }
 
-    /// Reads what [`Keys::expose_text`] wrote; else the line at fault, and what is wrong with it.
+    /// Parses the output of [`Keys::expose_text`]. The error is the line and what is wrong with it.
     fn parse(bytes: &[u8]) -> Result<Self, (usize, &'static str)> {
         let text = std::str::from_utf8(bytes)
             .map_err(|_| (1, "this is no keys file of doorward's: it is not even text"))?;
@@ -160,10 +161,10 @@ fn add(ring: &mut Vec<(KeyId, Key)>, id: &str, key: &str) -> Result<(), &'static
 }
 
 const TITLE: &str = "doorward keys 1";
-/// 510 keys and the name key stay below this.
+/// The maximum size of the file in bytes; enough for 510 keys and the name key.
 const LONGEST_FILE: usize = 64 << 10;
 
-/// Keys for one purpose; ids rise, and the newest is the one in use.
+/// The keys for one purpose. The ids increase, and the newest key is in use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Ring {
     older: Vec<(KeyId, Key)>,
@@ -176,24 +177,25 @@ impl Ring {
     }
 }
 
-/// Turns names into the keys of their records, so that a thief of the file learns no names.
+/// Computes the keys of name records from names, so that somebody who steals the store does not
+/// learn the names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameKey(Key);
 
 impl NameKey {
-    /// What stands for a name, already normalised: HMAC-SHA-256 (RFC 2104).
+    /// The record key of a normalised name: HMAC-SHA-256 (RFC 2104).
     pub fn of(&self, normalised_name: &str) -> [u8; 32] {
         self.mac(&[b"doorward name 1\0", normalised_name.as_bytes()])
     }
 
-    /// Under what the failures of somebody are kept, or of a name that nobody has: nothing tells which
-    /// it is. `of` are the bytes of a user's id, or what a name stands under.
+    /// The key of the record with the failed attempts of a user or of an unknown name. It does not
+    /// reveal which of the two it is. `of` is the user id or the record key of the name.
     pub fn of_attempts(&self, of: &[u8]) -> [u8; 32] {
         self.mac(&[b"doorward attempts 1\0", of])
     }
 
     fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
-        // RFC 2104 §2: a key shorter than the block is filled up with zeros.
+        // RFC 2104 §2: a key shorter than a block is padded with zeros.
         let mut block = Zeroizing::new([0; 64]);
         for (byte, of_key) in block.iter_mut().zip(self.0.expose()) {
             *byte = *of_key;

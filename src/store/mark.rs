@@ -1,4 +1,4 @@
-//! How far the store has come, noted outside of it: an older one that is put back shows itself.
+//! The mark file: the number of the store's last commit, stored outside of the store.
 //!
 //! ```text
 //! doorward store mark 1
@@ -6,10 +6,10 @@
 //! at 1800000000
 //! ```
 //!
-//! Codes, links and sessions are used up by a commit of the store, so a store from before that
-//! commit would revive them. The note lies beside the keys. It is written after the commits that it
-//! counts are on disk, never before, so no crash makes a store look old. Who puts back the whole
-//! folder puts back the note, too: that is not noticed.
+//! It detects that somebody restored an older store. Used codes, links and ended sessions would be
+//! valid again in it. The file is next to the keys file. It is written only after the commits that
+//! it counts are on disk, so a crash never makes a store look old. Restoring the whole folder also
+//! restores the mark, so that is not detected.
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -20,20 +20,20 @@ use super::directory::{StateDirectory, StateError};
 use super::redb::Redb;
 use crate::domain::time::Timestamp;
 
-/// What is noted.
+/// The content of the mark file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
-    /// The number of a commit that was on disk.
+    /// The number of a commit that is on disk.
     pub commit: u64,
-    /// When that was noted.
+    /// When the mark was written.
     pub at: Timestamp,
 }
 
 impl Mark {
-    /// The note in `state`, if there is one.
+    /// Reads the mark in `state`, if there is one.
     ///
     /// # Errors
-    /// [`StateError::MarkUnreadable`] if it is not what we write, and those of a private file.
+    /// [`StateError::MarkUnreadable`] if it is malformed, and the errors of opening a private file.
     pub fn read(state: &StateDirectory) -> Result<Option<Self>, StateError> {
         let path = file(state);
         let Some(file) = state.open_private(&path)? else { return Ok(None) };
@@ -71,7 +71,7 @@ fn file(state: &StateDirectory) -> PathBuf {
 
 const NAME: &str = "store.mark";
 
-/// Notes how far the store of one folder has come, and once more when it is dropped.
+/// Updates the mark of one store, and once more when it is dropped.
 #[derive(Debug)]
 pub struct Progress {
     records: Arc<Redb>,
@@ -81,28 +81,28 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Of `records` in `state`, whose lock this process has. Nothing is noted before the
-    /// [`Progress::mark`] of before was looked at.
+    /// For `records` in `state`, whose lock this process holds. Nothing is written before
+    /// [`Progress::mark`] was called.
     pub fn of(records: Arc<Redb>, state: StateDirectory, clock: fn() -> Timestamp) -> Self {
         Self { records, state, clock, noted: AtomicU64::new(u64::MAX) }
     }
 
-    /// What an earlier run has noted.
+    /// The mark of an earlier run.
     ///
     /// # Errors
-    /// As [`Mark::read`].
+    /// Like [`Mark::read`].
     pub fn mark(&self) -> Result<Option<Mark>, StateError> {
         let mark = Mark::read(&self.state)?;
         self.noted.store(mark.map_or(0, |mark| mark.commit), Ordering::SeqCst);
         Ok(mark)
     }
 
-    /// How far the store has come: the last commit that is on disk, 0 if there was none.
+    /// The number of the last commit that is on disk; 0 if there was none.
     pub fn commit(&self) -> u64 {
         self.records.last_commit()
     }
 
-    /// Counts commits on behind `commit`, so that no store from before counts as newer.
+    /// Continues counting commits above `commit`, so that no earlier store counts as newer.
     ///
     /// # Errors
     /// [`Unavailable`](super::Unavailable) if the store cannot be written.
@@ -110,7 +110,7 @@ impl Progress {
         self.records.advance_to(commit).await
     }
 
-    /// Notes how far the store has come, where it has come further than noted before: never for a
+    /// Updates the mark if there were commits since the last update. Never writes the mark of a
     /// store that was refused.
     pub fn note(&self) {
         let commit = self.commit();

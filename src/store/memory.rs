@@ -1,4 +1,4 @@
-//! Records in memory: for tests, and for whoever wants nothing left behind.
+//! Records in memory only, for tests.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -13,7 +13,7 @@ use super::records::Records;
 use super::unavailable::Unavailable;
 use crate::domain::time::Timestamp;
 
-/// Keeps records for as long as it lives. Durable in so far as it does not outlive its promises.
+/// Keeps records as long as it exists; nothing survives a restart.
 #[derive(Debug)]
 pub struct Memory {
     state: Mutex<State>,
@@ -37,7 +37,7 @@ impl Memory {
     }
 
     fn announce(&self, change: Change) {
-        // Nobody listening is no failure.
+        // Sending fails if nobody listens, which is fine.
         let _ = self.changes.send(Arc::new(change));
     }
 }
@@ -81,7 +81,7 @@ impl Records for Memory {
         let Some(version) = state.carry_out(&batch) else {
             return Ok(Outcome::Overtaken);
         };
-        // Under the lock, so that changes are heard in the order in which they were made.
+        // Announce while holding the lock, so that changes are received in commit order.
         self.announce(batch.change(version));
         Ok(Outcome::Committed(version))
     }

@@ -1,11 +1,11 @@
-//! What is remembered: users, sessions, tokens, settings, events, on disk and sealed.
+//! The store: users, sessions, tokens, settings and events, sealed and on disk.
 //!
-//! Four parts lie on top of one another. The façade ([`Store`]) knows people, visits and links, and
-//! writes what was decided about them as a whole. The record port ([`Records`]) keeps opaque bytes
-//! under a kind and a key, and changes them only while their versions are what the writer believes.
-//! The sealing ([`Sealer`]) makes those bytes unreadable, and unmovable, to whoever holds the file
-//! but not the keys. The adapters ([`memory`], [`redb`]) hold them; one conformance suite,
-//! `tests/store`, says what all of them promise.
+//! It has four layers. The façade ([`Store`]) knows users, sessions and links, and writes each
+//! decision as a whole. The record port ([`Records`]) stores opaque bytes under a kind and a key,
+//! and changes them only if their versions are what the writer expects. The sealing ([`Sealer`])
+//! encrypts these bytes and binds them to their key, so that somebody with the file but without the
+//! keys can neither read nor move them. The adapters ([`memory`], [`redb`]) implement the port; the
+//! conformance suite `tests/store` checks that all of them behave alike.
 
 pub mod batch;
 mod cache;

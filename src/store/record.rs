@@ -1,48 +1,48 @@
-//! A record, where it lies, and what a commit changes.
+//! Records, their keys, and the changes of a commit.
 
 use std::ops::Bound;
 
 use crate::domain::time::Timestamp;
 
-/// How many records one call of [`Records::sweep`](super::Records::sweep) deletes at most: few enough that nobody who
-/// signs in meanwhile notices.
+/// How many records one call of [`Records::sweep`](super::Records::sweep) deletes at most. Few
+/// enough not to delay sign-ins noticeably.
 pub const SWEEP_AT_MOST: usize = 512;
 
-/// How many changes a receiver may fall behind before it is told to take everything for changed.
+/// How many changes a receiver may fall behind before it must treat everything as changed.
 pub(super) const CHANGES_KEPT: usize = 1024;
 
-/// What a record is about. The tags are written to disk and never change their meaning.
+/// What a record contains. The tags are stored on disk and never change their meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Kind {
-    /// A person.
+    /// A user.
     User = 1,
-    /// A user name or e-mail address, keyed by its HMAC, that leads to a user.
+    /// A user name or e-mail address, keyed by its HMAC. It refers to a user.
     Name = 2,
-    /// Failures of a name that no user has.
+    /// The failed passwords of a user or an unknown name.
     Attempts = 3,
-    /// A session.
+    /// A host session.
     Session = 4,
-    /// That something happened to somebody: where to find it, the newest first.
+    /// An index entry: an event of a user, newest first.
     Happened = 5,
     /// A one-time link.
     Token = 6,
-    /// What is set at run time.
+    /// A run-time setting.
     Setting = 7,
-    /// Something that happened.
+    /// An event.
     Event = 8,
-    /// That a user has a stay: where to find it.
+    /// An index entry: a user session of a user.
     StayOf = 9,
-    /// What takes a visitor to another host.
+    /// A ticket, which transfers a sign-in to another host.
     Ticket = 10,
-    /// A stay, to which sessions belong.
+    /// A user session, to which host sessions belong.
     Stay = 11,
-    /// A letter that waits to be sent.
+    /// An e-mail message that waits to be sent.
     Letter = 12,
 }
 
 impl Kind {
-    /// Every kind, in the order of the tags.
+    /// All kinds, in the order of their tags.
     pub const ALL: [Self; 12] = [
         Self::User,
         Self::Name,
@@ -58,24 +58,24 @@ impl Kind {
         Self::Letter,
     ];
 
-    /// The byte that stands for this kind on disk and under every seal.
+    /// The byte that identifies this kind on disk and in sealed records.
     pub const fn tag(self) -> u8 {
         self as u8
     }
 
-    /// The kind that `tag` stands for, if any.
+    /// The kind with this tag, if there is one.
     pub fn from_tag(tag: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.tag() == tag)
     }
 }
 
-/// Which commit wrote a record. Commits of a store are counted, so a version never comes back,
-/// not even for a key that was deleted and written anew.
+/// The number of the commit that wrote a record. Commits are counted, so a version is never reused,
+/// even if a key is deleted and written again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version(u64);
 
 impl Version {
-    /// The version that the commit of this number gives.
+    /// The version that the commit with this number gives to its records.
     pub const fn of_commit(number: u64) -> Self {
         Self(number)
     }
@@ -86,19 +86,19 @@ impl Version {
     }
 }
 
-/// What lies under a key.
+/// A stored record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Which commit wrote it.
+    /// The commit that wrote it.
     pub version: Version,
-    /// From when on it counts as gone; `None`: it stays.
+    /// When it expires; `None` if never.
     pub expires: Option<Timestamp>,
     /// The sealed bytes.
     pub body: Vec<u8>,
 }
 
 impl Record {
-    /// Whether the record still counts at `now`; one that expires at this very moment does not.
+    /// Whether the record has not expired at `now`. One that expires exactly at `now` has expired.
     pub fn counts(&self, now: Timestamp) -> bool {
         self.expires.is_none_or(|expires| now < expires)
     }
@@ -109,16 +109,16 @@ impl Record {
 pub struct Entry {
     /// The key.
     pub key: Vec<u8>,
-    /// What lies there.
+    /// The record.
     pub record: Record,
 }
 
-/// A stretch of keys, in the order of their bytes.
+/// A range of keys in byte order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyRange {
-    /// Where it begins.
+    /// The lower bound.
     pub from: Bound<Vec<u8>>,
-    /// Where it ends.
+    /// The upper bound.
     pub to: Bound<Vec<u8>>,
 }
 
@@ -133,13 +133,13 @@ impl KeyRange {
         Self { from: Bound::Included(prefix.to_vec()), to: end_of_prefix(prefix) }
     }
 
-    /// What is left of this range behind `key`.
+    /// The part of this range after `key`.
     #[must_use]
     pub fn behind(self, key: &[u8]) -> Self {
         Self { from: Bound::Excluded(key.to_vec()), to: self.to }
     }
 
-    /// Whether no key can lie in the range. Ordered maps panic when asked for such a range.
+    /// Whether the range contains no key. Ordered maps panic if they are asked for such a range.
     pub(super) fn is_empty(&self) -> bool {
         match (&self.from, &self.to) {
             (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
@@ -150,7 +150,8 @@ impl KeyRange {
     }
 }
 
-/// The first key behind all that begin with `prefix`: its last byte that can grow, grown.
+/// The first key after all keys with `prefix`: its last byte below 255 is incremented, and the rest
+/// is cut off.
 fn end_of_prefix(prefix: &[u8]) -> Bound<Vec<u8>> {
     let Some(last) = prefix.iter().rposition(|byte| *byte != u8::MAX) else {
         return Bound::Unbounded;
@@ -162,12 +163,12 @@ fn end_of_prefix(prefix: &[u8]) -> Bound<Vec<u8>> {
     Bound::Excluded(end)
 }
 
-/// What one commit touched.
+/// The records that one commit changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// The version that the commit gave.
+    /// The version of the commit.
     pub version: Version,
-    /// The records that were put or deleted.
+    /// The records that were written or deleted.
     pub touched: Vec<(Kind, Vec<u8>)>,
 }
 

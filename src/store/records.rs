@@ -1,13 +1,13 @@
-//! The record port: what every store must do, over bytes that it cannot read.
+//! The record port: what every storage backend must do. Backends see only sealed bytes.
 //!
-//! A record lies under a [`Kind`] and a key and carries a [`Version`]. It is changed only by a
-//! [`Batch`]: a list of things that must be so and of writes that follow if all of them are. That
-//! one conditional step is what makes a one-time code one-time, whatever the backend and however
-//! many write to it.
+//! A record is stored under a [`Kind`] and a key and has a [`Version`]. It is changed only by a
+//! [`Batch`]: a list of conditions, and of writes that are applied if all conditions hold. This
+//! conditional write makes a one-time code work only once, on any backend and with any number of
+//! writers.
 //!
-//! The port has no clock. A record that has expired is still there until it is swept, so readers
-//! look at [`Record::expires`] themselves; whoever replaces such a record expects its version, as
-//! of any other.
+//! The port has no clock. An expired record exists until it is swept, so readers must check
+//! [`Record::expires`]. A writer that replaces an expired record expects its version like that of
+//! any other record.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,20 +20,19 @@ use super::record::{Change, Entry, KeyRange, Kind, Record};
 use super::unavailable::Unavailable;
 use crate::domain::time::Timestamp;
 
-/// Keeps records. Shared as `Arc<dyn Records>`; every method may be called at the same time as
-/// every other.
+/// Stores records. Shared as `Arc<dyn Records>`; all methods may be called concurrently.
 #[async_trait]
 pub trait Records: fmt::Debug + Send + Sync {
-    /// The record of this kind under `key`, as of the last commit; expired or not.
+    /// The record of this kind under `key`, as of the last commit, even if it has expired.
     ///
     /// # Errors
     /// [`Unavailable`] if the store cannot be read.
     async fn get(&self, kind: Kind, key: &[u8]) -> Result<Option<Record>, Unavailable>;
 
-    /// The first `limit` records of this kind whose keys lie in `range`, in the order of their
-    /// keys' bytes, all as of one moment; expired or not.
+    /// The first `limit` records of this kind with keys in `range`, in byte order of the keys, from
+    /// one snapshot, even if they have expired.
     ///
-    /// To go on behind a full page, ask again for [`KeyRange::behind`] the last key.
+    /// After a full page, continue with [`KeyRange::behind`] the last key.
     ///
     /// # Errors
     /// [`Unavailable`] if the store cannot be read.
@@ -44,37 +43,36 @@ pub trait Records: fmt::Debug + Send + Sync {
         limit: usize,
     ) -> Result<Vec<Entry>, Unavailable>;
 
-    /// Carries out all of `batch`, or, if anything it expects is not so, nothing of it.
+    /// Carries out all of `batch` or, if a condition does not hold, nothing of it.
     ///
-    /// What [`Outcome::Committed`] acknowledges survives a crash of the process and of the machine.
-    /// A batch that was handed over may be carried out although nobody waits for the answer any
-    /// more.
+    /// After [`Outcome::Committed`] the batch survives a crash of the process and of the machine. A
+    /// batch may be carried out even if the caller no longer waits for the result.
     ///
     /// # Errors
-    /// [`Unavailable`] if the store cannot be written. The batch may or may not have been carried
-    /// out then, but never in part; the versions tell.
+    /// [`Unavailable`] if the store cannot be written. The batch may then have been carried out or
+    /// not, but never partly; the versions show which.
     async fn commit(&self, batch: Batch) -> Result<Outcome, Unavailable>;
 
-    /// Hears of every change from now on.
+    /// Subscribes to all changes from now on.
     ///
-    /// A change is announced in the order of the commits, when it is durable and before its commit
-    /// is acknowledged: a cache that takes in what has been announced before each lookup never
-    /// serves what somebody was told is gone, provided it also drops a record whose read began
-    /// before a change of which it has heard since. A receiver that falls behind gets `Lagged`
-    /// and must take everything for changed.
+    /// Changes are announced in commit order, after they are durable and before their commit is
+    /// acknowledged. So a cache never returns outdated records if it processes all announced
+    /// changes before each lookup, and does not keep a record if a change was announced since the
+    /// read of that record began. A receiver that falls behind gets `Lagged` and must treat
+    /// everything as changed.
     fn watch(&self) -> broadcast::Receiver<Arc<Change>>;
 
-    /// Deletes records that have expired by `now`, the longest expired first, at most
-    /// [`SWEEP_AT_MOST`] of them, and says how many. A full count means that more may be waiting.
+    /// Deletes records that have expired by `now`, oldest expiry first, at most [`SWEEP_AT_MOST`].
+    /// Returns how many. If the limit was reached, there may be more.
     ///
     /// # Errors
     /// [`Unavailable`] if the store cannot be written.
     async fn sweep(&self, now: Timestamp) -> Result<usize, Unavailable>;
 
-    /// Whether commits can be carried out, as far as is known without trying.
+    /// Whether commits work, as far as is known without trying.
     ///
     /// # Errors
-    /// [`Unavailable`] says why the last one failed. What is kept may still be readable.
+    /// [`Unavailable`] with the reason why the last commit failed. Reading may still work.
     fn writable(&self) -> Result<(), Unavailable> {
         Ok(())
     }

@@ -1,11 +1,12 @@
-//! Sealing: what the file says only to whoever has the keys.
+//! Sealing: encrypts records, so that the file is useless without the keys.
 //!
-//! A sealed body is XChaCha20-Poly1305 under a random nonce (draft-irtf-cfrg-xchacha-03: at 24
-//! bytes chance suffices). The seal also covers where the record lies, so a thief of the file can
-//! neither read a record nor lay one person's in another's place. It does not cover when: somebody
-//! who can write to the file can put an old record back.
+//! A sealed body is encrypted with XChaCha20-Poly1305 under a random nonce
+//! (draft-irtf-cfrg-xchacha-03: 24 bytes are enough for random nonces). The seal also covers the
+//! kind and key of the record, so somebody who steals the file can neither read a record nor move
+//! it to another key. It does not cover time: somebody who can write to the file can restore an old
+//! record.
 //!
-//! The bytes: format, key id, nonce, and what the cipher makes of the body.
+//! The layout is: format, key id, nonce, ciphertext.
 
 use std::fmt;
 
@@ -21,7 +22,7 @@ use crate::domain::secret::Secret;
 const FORMAT: u8 = 1;
 const NONCE_LENGTH: usize = 24;
 
-/// Seals bodies with the newest key and opens what any key has sealed.
+/// Seals bodies with the newest key, and opens what any of the keys has sealed.
 pub struct Sealer {
     newest: (KeyId, XChaCha20Poly1305),
     older: Vec<(KeyId, XChaCha20Poly1305)>,
@@ -37,10 +38,10 @@ impl Sealer {
         Self { newest: cipher(newest), older: older.iter().map(cipher).collect() }
     }
 
-    /// Seals `body` for the record of this kind under `key`; 42 bytes longer.
+    /// Seals `body` for the record of this kind under `key`. The result is 42 bytes longer.
     ///
     /// # Errors
-    /// [`Unavailable`] if the body is longer than the cipher can seal, which is 256 GiB.
+    /// [`Unavailable`] if the body is longer than the cipher's limit of 256 GiB.
     pub fn seal(
         &self,
         rng: &mut dyn CryptoRng,
@@ -58,10 +59,10 @@ impl Sealer {
         Ok([[FORMAT, *id].as_slice(), &nonce, &sealed].concat())
     }
 
-    /// Opens what was sealed for the record of this kind under `key`.
+    /// Opens the sealed body of the record of this kind under `key`.
     ///
     /// # Errors
-    /// See [`Broken`]; it turns into [`Unavailable`] by `?`.
+    /// See [`Broken`], which converts to [`Unavailable`] with `?`.
     pub fn open(&self, kind: Kind, key: &[u8], sealed: &[u8]) -> Result<Secret, Broken> {
         let (&[format, id], rest) = sealed.split_first_chunk().ok_or(Broken::Short)?;
         if format != FORMAT {
@@ -88,19 +89,19 @@ impl fmt::Debug for Sealer {
     }
 }
 
-/// Why a sealed body was not opened.
+/// Why a sealed body cannot be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Broken {
-    /// It ends before its body begins.
+    /// It is too short.
     #[error("a sealed record is too short to be one")]
     Short,
-    /// It was sealed in a way that this version does not know.
+    /// This version does not know its format.
     #[error("a record is sealed in format {0}, which this doorward does not know")]
     Format(u8),
-    /// It was sealed with a key that we do not have.
+    /// Its key is not in the keys file.
     #[error("a record is sealed with key {0}, which is not in the keys file")]
     Key(KeyId),
-    /// It was changed, or moved here from elsewhere, or its key is another of the same id.
+    /// It was changed, moved from another record, or sealed with a different key of the same id.
     #[error("the seal of a record is broken: it was damaged, moved or sealed with other keys")]
     Seal,
 }
@@ -111,8 +112,8 @@ impl From<Broken> for Unavailable {
     }
 }
 
-/// What a seal covers besides the body, each part behind its length, so that no two places look
-/// the same.
+/// The data that a seal covers besides the body. Each part is prefixed with its length, so that
+/// different inputs cannot produce the same bytes.
 fn place(id: KeyId, kind: Kind, key: &[u8]) -> Vec<u8> {
     let mut place = Vec::with_capacity(35 + key.len());
     for part in [[FORMAT].as_slice(), &[id], &[kind.tag()], key] {

@@ -1,11 +1,11 @@
-//! That the store cannot be used.
+//! The error of a store that cannot be used.
 
 use std::error::Error;
 use std::sync::Arc;
 
-/// The store cannot be used: it is away, it failed, or what it holds is damaged.
+/// The store cannot be used: it cannot be reached, it failed, or its content is damaged.
 ///
-/// The visitor is told only that; the operator reads the source in the log.
+/// Visitors are told only that the store is unavailable; the log shows operators the cause.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the store is unavailable: {what}")]
 pub struct Unavailable {
@@ -14,22 +14,22 @@ pub struct Unavailable {
 }
 
 impl Unavailable {
-    /// `what` went wrong, in words for the operator: small letters, no full stop.
+    /// `what` describes the problem for operators: lower case, no full stop.
     pub const fn new(what: &'static str) -> Self {
         Self { what, source: None }
     }
 
-    /// What the store holds is damaged, as `why` says: it stays unavailable.
+    /// The content of the store is damaged, as `why` explains. The store stays unavailable.
     pub(super) fn damaged(why: impl Error + Send + Sync + 'static) -> Self {
         Self::because(DAMAGED, why)
     }
 
-    /// Whether what the store holds is damaged, so that only a backup helps.
+    /// Whether the content of the store is damaged, so that only a backup helps.
     pub fn is_damage(&self) -> bool {
         self.what == DAMAGED
     }
 
-    /// `what` went wrong, because of `source`.
+    /// `what` describes the problem, `source` is its cause.
     pub fn because(what: &'static str, source: impl Error + Send + Sync + 'static) -> Self {
         Self { what, source: Some(Arc::new(source)) }
     }

@@ -1,4 +1,4 @@
-//! What happened: written in the batch of what it tells of, and found again by whom it is about.
+//! Events: written in the same batch as the change that they report, and indexed by user.
 
 use std::time::Duration;
 
@@ -14,33 +14,33 @@ use crate::store::unavailable::Unavailable;
 const EVENTS_LAST: Duration = Duration::from_hours(90 * 24);
 
 impl Store {
-    /// The first `limit` events at most, the oldest first.
+    /// The oldest events, at most `limit`, in order of time.
     ///
     /// # Errors
-    /// As [`Store::user`].
+    /// Like [`Store::user`].
     pub async fn events(&self, limit: usize) -> Result<Vec<Event>, Unavailable> {
         let entries = self.records.scan(Kind::Event, KeyRange::all(), limit).await?;
         entries.iter().map(|entry| self.open(Kind::Event, &entry.key, &entry.record)).collect()
     }
 
-    /// The last `limit` events at most that are about `user`, the newest first.
+    /// The newest events about `user`, at most `limit`, newest first.
     ///
     /// # Errors
-    /// As [`Store::user`].
+    /// Like [`Store::user`].
     pub async fn events_of(&self, user: UserId, limit: usize) -> Result<Vec<Event>, Unavailable> {
         let range = KeyRange::prefix(user.as_bytes());
         let found = self.records.scan(Kind::Happened, range, limit).await?;
         let mut events = Vec::with_capacity(found.len());
         for entry in found {
             let read = self.read::<Event>(Kind::Event, &pointed_at(&entry.key)).await?;
-            // One that was swept meanwhile is no longer told of.
+            // Skip events that were swept in the meantime.
             events.extend(read.value);
         }
         Ok(events)
     }
 
-    /// Commits `batch` with `events`, which are about the user called `name` if any; whether it was
-    /// carried out.
+    /// Commits `batch` together with `events`, which are about the user called `name`, if any.
+    /// Returns whether the batch was carried out.
     pub(super) async fn commit(
         &self,
         batch: Batch,
@@ -50,8 +50,8 @@ impl Store {
         self.commit_told(batch, &[(events, name)]).await
     }
 
-    /// The same for several people. Here alone what happened is written, logged, and told to whoever
-    /// hears of it.
+    /// Like [`Store::commit`], for several users. This is the only place where events are written,
+    /// logged and passed to the listener.
     pub(super) async fn commit_told(
         &self,
         mut batch: Batch,
@@ -71,8 +71,8 @@ impl Store {
             }
             Ok(Outcome::Overtaken) => Ok(false),
             Err(unavailable) => {
-                // It may have been carried out, and then nobody is told of the change: what is in
-                // memory may be gone.
+                // The batch may have been carried out without an announcement, so the cache may be
+                // outdated.
                 self.cache.forget_everything();
                 Err(unavailable)
             }
@@ -86,11 +86,11 @@ impl Store {
         }
     }
 
-    /// Notes what was tried at names that nobody has, and what came of it. It is counted by the hour:
-    /// whoever types names as fast as we read them fills no disk.
+    /// Records attempts on unknown names. They are only counted by the hour, so that somebody who
+    /// tries many names cannot fill the disk.
     ///
     /// # Errors
-    /// As [`Store::update`].
+    /// Like [`Store::update`].
     pub async fn tell_of_nobody(&self, events: &[Event]) -> Result<(), Unavailable> {
         let _line = self.line(SUMMED).await;
         for _ in 0..TRIES {
@@ -124,8 +124,8 @@ impl Store {
         self.chance.draw(|rng| self.sealer.seal(rng, Kind::Event, key, &body))
     }
 
-    /// Adds the event to `batch`, as the one of this number there, and where to find it. A name that no user has takes the same
-    /// writes, so that nobody can tell.
+    /// Adds the event with this number in the batch, and its index entry. Events about unknown
+    /// names cause the same writes, so that timing reveals nothing.
     fn put_event(&self, batch: Batch, event: &Event, number: usize) -> Result<Batch, Unavailable> {
         let over = Some(event.at.plus(EVENTS_LAST));
         let key = self.event_key(event, number);
@@ -135,8 +135,8 @@ impl Store {
         self.put(batch, Kind::Happened, &pointer, Expect::Absent, over, &())
     }
 
-    /// In the order of time, and of one batch in its order; seven random bytes keep those of one
-    /// moment apart.
+    /// Keys are ordered by time and, within a batch, by number. Seven random bytes distinguish
+    /// events of the same time.
     fn event_key(&self, event: &Event, number: usize) -> [u8; 16] {
         let mut key = [0; 16];
         key[..8].copy_from_slice(&event.at.millis().to_be_bytes());
@@ -146,22 +146,23 @@ impl Store {
     }
 }
 
-/// Where events like this one are counted, and the hour of which.
+/// The key under which events like this one are counted, and the start of their hour.
 fn sum_of(event: &Event) -> ([u8; 16], Timestamp) {
     const HOUR: u64 = 3_600_000;
     let hour = event.at.millis() - event.at.millis() % HOUR;
     let mut key = [0; 16];
     key[..8].copy_from_slice(&hour.to_be_bytes());
-    // No batch has so many events: it lies behind all of its moment.
+    // No batch has this many events, so the key sorts after all others of its time.
     key[8] = u8::MAX;
     key[9] = event.what as u8;
     (key, Timestamp::from_millis(hour))
 }
 
-/// All who count what strangers do stand in one line.
+/// All writers that count attempts on unknown names share this lock.
 const SUMMED: &[u8] = b"strangers";
 
-/// Whom the event is about, and its key with time and number turned round: the newest comes first.
+/// The index key: the user, then the key of the event with time and number inverted, so that the
+/// newest comes first.
 fn pointer(whom: &Whom, event: &[u8; 16]) -> [u8; 32] {
     let mut key = [0; 32];
     match whom {
@@ -174,7 +175,7 @@ fn pointer(whom: &Whom, event: &[u8; 16]) -> [u8; 32] {
     key
 }
 
-/// The key of the event that lies behind this pointer.
+/// The key of the event that this index entry refers to.
 fn pointed_at(pointer: &[u8]) -> Vec<u8> {
     let mut key = pointer.to_vec();
     turn_round(&mut key);
@@ -185,7 +186,7 @@ fn turn_round(pointer: &mut [u8]) {
     pointer.iter_mut().skip(16).take(9).for_each(|byte| *byte = !*byte);
 }
 
-/// Writes the line of the log for `event`, which is about the user called `name` if any.
+/// Logs `event`, which is about the user called `name`, if any.
 fn log(event: &Event, name: Option<&str>) {
     let (what, message) = (event.what.name(), event.what.sentence());
     let from = event.from.map(tracing::field::display);
@@ -196,7 +197,7 @@ fn log(event: &Event, name: Option<&str>) {
         }
         Whom::Nobody(hash) => {
             let unknown_name = format!("{hash:016x}");
-            // Another target: strangers can cause as many lines as they like.
+            // A separate target, because strangers can cause any number of these lines.
             tracing::info!(target: "doorward::unknown", unknown_name, what, from, by, "{message}");
         }
         Whom::Strangers(times) => {

@@ -1,12 +1,13 @@
-//! How many failures of passwords are kept.
+//! How many records of failed passwords are kept.
 
 use std::sync::atomic::AtomicUsize;
 
-/// How many failures of people and names are remembered. At thirty guesses a second, which is what a
-/// thread hashes, a flood takes over two hours to have one forgotten that is older than itself.
+/// The maximum number of records of failed passwords, for users and unknown names. One hashing
+/// thread does thirty guesses a second, so a flood needs more than two hours to displace a record
+/// that is older than the flood.
 pub(super) const AT_MOST: usize = 250_000;
 
-/// Counts the records of failures that came since the last look at all of them.
+/// Counts new records of failed passwords since all of them were last counted.
 #[derive(Debug)]
 pub(super) struct FailureCount {
     pub(super) new: AtomicUsize,
@@ -14,11 +15,11 @@ pub(super) struct FailureCount {
 }
 
 impl FailureCount {
-    /// How many there are is not known: the first sweep looks.
+    /// The number of existing records is unknown, so the first sweep counts them.
     pub(super) const fn unknown() -> Self {
         Self { new: AtomicUsize::new(0), look_at: AtomicUsize::new(0) }
     }
 }
 
-/// The key of a name that leads to nobody.
+/// The key of a name that refers to nobody.
 pub(super) const ABSENT: [u8; 32] = [0; 32];

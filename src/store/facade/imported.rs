@@ -1,5 +1,5 @@
-//! How many people have a password of which only a digest is known that was made elsewhere: counted
-//! in the batch that changes it, so that the number is exact whatever happens meanwhile.
+//! The number of users whose password is still an imported digest. It is updated in the same batch
+//! as the password, so it is always exact.
 
 use super::{Store, expect};
 use crate::domain::digest::{Effort, Imported, Scheme};
@@ -9,22 +9,21 @@ use crate::store::batch::Batch;
 use crate::store::record::Kind;
 use crate::store::unavailable::Unavailable;
 
-/// The setting that says so.
+/// The key of the setting that holds it.
 const IMPORTED: &[u8] = b"imported-passwords";
 
 impl Store {
-    /// What every sign-in is to take besides our own hashing, so that nobody can tell whose password
-    /// is still a digest that was made elsewhere.
+    /// The work that every sign-in must do in addition to our own hashing, so that its duration
+    /// does not reveal whose password is an imported digest.
     ///
     /// # Errors
-    /// As [`Store::user`].
+    /// Like [`Store::user`].
     pub async fn dearest_digests(&self) -> Result<Vec<Effort>, Unavailable> {
         let read = self.read::<Imported>(Kind::Setting, IMPORTED).await?;
         Ok(read.value.unwrap_or_default().dearest())
     }
 
-    /// Adds to `batch` what these people, as they were before and as they are after it, change in the
-    /// number.
+    /// Adds to `batch` the update of the count for users who change as given: before and after.
     pub(super) async fn count_imported(
         &self,
         mut batch: Batch,

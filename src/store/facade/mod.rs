@@ -1,10 +1,11 @@
-//! The store as everybody else sees it: people, visits, links, and what happened to them.
+//! The store's interface for the rest of the program: users, sessions, links and events.
 //!
-//! Here is what is read, and how records are opened, sealed and committed. A change is one pure
-//! decision over what was read ([`update`]); people come, go and are called differently ([`people`]);
-//! names lead to people, and to nobody ([`names`]); what happened can be read again ([`events`]), and
-//! so can the stays of a person ([`stays`]); letters wait to be sent ([`outbox`]);
-//! an older store is made harmless ([`rollback`]); the rest is housekeeping ([`upkeep`]).
+//! This file has the reads, and how records are opened, sealed and committed. The other files:
+//! changes as one pure decision over what was read ([`update`]); adding, changing and removing
+//! users ([`people`]); looking up names and counting failures ([`names`]); reading events
+//! ([`events`]); the user sessions of a user ([`stays`]); messages that wait to be sent
+//! ([`outbox`]); voiding what an older store would revive ([`rollback`]); housekeeping
+//! ([`upkeep`]).
 
 mod events;
 mod failures;
@@ -47,7 +48,7 @@ use crate::domain::ticket::Ticket;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{User, UserId};
 
-/// Keeps everything that must outlive a request.
+/// Stores everything that must outlive a request.
 #[derive(Debug)]
 pub struct Store {
     records: Arc<dyn Records>,
@@ -55,20 +56,20 @@ pub struct Store {
     names: NameKey,
     chance: Chance,
     cache: Cache,
-    /// Whether people are told by letters of what happens to them.
+    /// Whether users are notified by e-mail.
     mails: AtomicBool,
     /// How many records of the outbox could not be read the last time.
     unreadable_letters: AtomicUsize,
-    /// Who is told of events once they are durable.
+    /// The listener for events that are durable.
     told: OnceLock<Told>,
-    /// Writers of one user stand in line here rather than overtake each other at the store.
+    /// Locks by user: writers of one user wait here, so that they do not overtake each other.
     lines: [Mutex<()>; LINES],
-    /// How many more may note that stays go on: where the store writes nothing for a while, they
-    /// would pile up.
+    /// How many updates of user sessions' last use may be pending. Limited, because they would pile
+    /// up while the store cannot write.
     touches: Semaphore,
-    /// What is opened where there is nothing behind a name; see [`Store::target`].
+    /// The record that is opened if a name is unknown; see [`Store::target`].
     decoy: Record,
-    /// How many failures are remembered, and whether it is time to count them.
+    /// The maximum number of records of failed passwords, and when to count them again.
     attempts_at_most: usize,
     failures: FailureCount,
 }
@@ -76,10 +77,10 @@ pub struct Store {
 const LINES: usize = 64;
 const TOUCHES: usize = 512;
 
-/// Is told of an event that is durable, and of the name of whom it is about.
+/// Called with each durable event and the name of the user that it is about.
 type Hear = Box<dyn Fn(&Event, Option<&str>) + Send + Sync>;
 
-/// Somebody who is told.
+/// The event listener.
 struct Told(Hear);
 
 impl fmt::Debug for Told {
@@ -88,16 +89,16 @@ impl fmt::Debug for Told {
     }
 }
 
-/// How often a decision is made again because somebody wrote first. Other nodes are few, and our
-/// own writers stand in line.
+/// How often a decision is repeated because somebody else wrote first. Conflicts are rare: our own
+/// writers wait for each other, and there are few other nodes.
 const TRIES: usize = 256;
 
-/// A record as it was read: what it says, and which commit wrote it.
+/// A record as it was read: its value and its version.
 struct Read<T> {
     value: Option<T>,
     version: Option<Version>,
     expires: Option<Timestamp>,
-    /// How many bytes it takes in the store.
+    /// The length of the stored record in bytes.
     length: usize,
 }
 
@@ -125,32 +126,32 @@ impl Store {
         }
     }
 
-    /// The same store, that remembers no more failures of passwords than this.
+    /// Sets the maximum number of records of failed passwords.
     #[must_use]
     pub fn remembering_failures(self, at_most: usize) -> Self {
         Self { attempts_at_most: at_most, ..self }
     }
 
-    /// Lets `hear` be told of every event from now on, once it is durable, with the name of the
-    /// user whom it is about. Only the first who asks is told.
+    /// Calls `hear` for every event from now on, once it is durable, with the name of the user that
+    /// it is about. Only the first listener is accepted.
     pub fn tell(&self, hear: impl Fn(&Event, Option<&str>) + Send + Sync + 'static) {
         self.told.set(Told(Box::new(hear))).ok();
     }
 
-    /// Hears of every change from now on; see [`Records::watch`].
+    /// Subscribes to all changes; see [`Records::watch`].
     pub fn watch(&self) -> tokio::sync::broadcast::Receiver<Arc<Change>> {
         self.records.watch()
     }
 
-    /// Hears of what changes of users and stays from now on.
+    /// Subscribes to changes of users and user sessions.
     pub fn changes(&self) -> Changes {
         Changes::new(self.records.watch())
     }
 
-    /// The user, from memory where possible.
+    /// The user, from the cache if possible.
     ///
     /// # Errors
-    /// [`Unavailable`] if the store cannot be read, or what it holds is no user.
+    /// [`Unavailable`] if the store cannot be read, or the record is not a valid user.
     pub async fn user(&self, id: UserId) -> Result<Option<Arc<Snapshot>>, Unavailable> {
         let since = match self.cache.user(id) {
             Ok(snapshot) => return Ok(Some(snapshot)),
@@ -164,16 +165,16 @@ impl Store {
         }))
     }
 
-    /// The session under this hash with its stay and its user, from memory where possible; whether
-    /// they are still alive is for the caller to judge.
+    /// The host session under this hash, with its user session and user, from the cache if
+    /// possible. The caller must check whether the sessions have ended.
     ///
     /// # Errors
-    /// As [`Store::user`].
+    /// Like [`Store::user`].
     pub async fn visit(&self, hash: TokenHash) -> Result<Option<Visited>, Unavailable> {
         if let Some(kept) = self.cache.visit(hash) {
             return Ok(Some(kept));
         }
-        // Seldom: what waits here is not carried along by every request.
+        // Boxed because it is rare: otherwise its state would enlarge the future of every request.
         Box::pin(async {
             let Some(session) = self.session(hash).await? else { return Ok(None) };
             let Some(id) = session.stay else { return Ok(None) };
@@ -184,11 +185,11 @@ impl Store {
         .await
     }
 
-    /// The session under this hash, from memory where possible; whether it is still alive is for
-    /// the caller to judge.
+    /// The host session under this hash, from the cache if possible. The caller must check whether
+    /// it has ended.
     ///
     /// # Errors
-    /// As [`Store::user`].
+    /// Like [`Store::user`].
     pub async fn session(&self, hash: TokenHash) -> Result<Option<Arc<Session>>, Unavailable> {
         let since = match self.cache.session(hash) {
             Ok(session) => return Ok(Some(session)),
@@ -202,11 +203,10 @@ impl Store {
         }))
     }
 
-    /// This stay, from memory where possible; whether it is still alive is for the caller to
-    /// judge.
+    /// The user session, from the cache if possible. The caller must check whether it has ended.
     ///
     /// # Errors
-    /// As [`Store::user`].
+    /// Like [`Store::user`].
     pub async fn stay(&self, id: StayId) -> Result<Option<Arc<Stay>>, Unavailable> {
         let since = match self.cache.stay(id) {
             Ok(stay) => return Ok(Some(stay)),
@@ -220,26 +220,26 @@ impl Store {
         }))
     }
 
-    /// The ticket under this hash; whether it is still good is for the caller to judge.
+    /// The ticket under this hash. The caller must check whether it is still valid.
     ///
     /// # Errors
-    /// As [`Store::user`].
+    /// Like [`Store::user`].
     pub async fn ticket(&self, hash: TokenHash) -> Result<Option<Ticket>, Unavailable> {
         Ok(self.read(Kind::Ticket, hash.as_bytes()).await?.value)
     }
 
-    /// What the link under this hash leads to; whether it is still good is for the caller to judge.
+    /// The link under this hash. The caller must check whether it is still valid.
     ///
     /// # Errors
-    /// As [`Store::user`].
+    /// Like [`Store::user`].
     pub async fn link(&self, hash: TokenHash) -> Result<Option<Link>, Unavailable> {
         Ok(self.read(Kind::Token, hash.as_bytes()).await?.value)
     }
 
-    /// The users whose ids follow `after`, at most `limit`, in the order of their ids.
+    /// The users with ids after `after`, at most `limit`, in order of their ids.
     ///
     /// # Errors
-    /// As [`Store::user`].
+    /// Like [`Store::user`].
     pub async fn users(
         &self,
         after: Option<UserId>,
@@ -292,8 +292,8 @@ impl Store {
             .map_err(|error| Unavailable::because("a record cannot be read", error))
     }
 
-    /// Adds to `batch` what makes the record that was `read` into `now`; says whether that is a
-    /// change. Where it is none, the record must still be as it was read.
+    /// Adds to `batch` the step that turns the record `read` into `now`. Returns whether that is a
+    /// change. If not, the step only checks that the record is unchanged.
     fn step<T: Quiet + PartialEq>(
         &self,
         batch: &mut Batch,
@@ -330,8 +330,8 @@ impl Store {
     }
 }
 
-/// What may be written without anybody being told. An [`Event`] may not: [`Store::commit`] and
-/// [`Store::commit_told`] write it and announce it, and nothing else can.
+/// Types that may be written without an announcement. [`Event`] is not one of them: only
+/// [`Store::commit`] and [`Store::commit_told`] write events, and they announce them.
 trait Quiet: Encode<()> {}
 
 impl Quiet for () {}

@@ -1,8 +1,8 @@
-//! Names that lead to people, and names that nobody has; and how often somebody failed at either.
+//! Looking up names, and counting failed passwords for users and unknown names.
 //!
-//! Failures of passwords from browsers that are not known ones are kept in one kind of record, whether
-//! or not anybody is called so. Its key tells nobody which it is, us neither: so neither the time that
-//! a try takes nor what is forgotten in a flood tells who is a user.
+//! Failed passwords from unknown browsers are stored in one kind of record, for users and unknown
+//! names alike. The key does not reveal which it is. So neither the duration of an attempt nor the
+//! records that are dropped during a flood reveal who is a user.
 
 use std::hint::black_box;
 use std::sync::atomic::Ordering;
@@ -17,31 +17,31 @@ use crate::store::batch::{Batch, Expect};
 use crate::store::record::{KeyRange, Kind, Record, SWEEP_AT_MOST, Version};
 use crate::store::unavailable::Unavailable;
 
-/// At whom or what somebody guesses.
+/// Whose password somebody tries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// At a person.
+    /// A user's.
     User(UserId),
-    /// At a name that nobody has.
+    /// That of an unknown name.
     Nobody(NobodysName),
 }
 
-/// A name that nobody has, as what it stands under.
+/// An unknown name, as its record key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NobodysName([u8; 32]);
 
 impl NobodysName {
-    /// Who this is, in events.
+    /// The reference to it in events.
     pub fn whom(&self) -> Whom {
         Whom::Nobody(u64::from_be_bytes(std::array::from_fn(|i| self.0[i])))
     }
 }
 
 impl Store {
-    /// Who signs in with this name or e-mail address.
+    /// The user who signs in with this name or e-mail address.
     ///
     /// # Errors
-    /// As [`Store::user`].
+    /// Like [`Store::user`].
     pub async fn user_named(&self, login: &Login) -> Result<Option<UserId>, Unavailable> {
         Ok(match self.target(login).await? {
             Target::User(user) => Some(user),
@@ -49,11 +49,10 @@ impl Store {
         })
     }
 
-    /// At whom somebody guesses who types this name. That takes the same time whether or not anybody
-    /// is called so.
+    /// The user with this name, or the unknown name. Takes the same time in both cases.
     ///
     /// # Errors
-    /// As [`Store::user`].
+    /// Like [`Store::user`].
     pub async fn target(&self, login: &Login) -> Result<Target, Unavailable> {
         let key = self.names.of(login.key());
         if let Some(record) = self.records.get(Kind::Name, &key).await? {
@@ -63,7 +62,7 @@ impl Store {
         Ok(Target::Nobody(NobodysName(key)))
     }
 
-    /// A record like that behind a name, for names behind which there is none.
+    /// A record like that of a name, which is opened for unknown names.
     pub(super) fn decoy(sealed: Vec<u8>) -> Record {
         Record { version: Version::of_commit(0), expires: None, body: sealed }
     }
@@ -72,7 +71,7 @@ impl Store {
         Ok(self.records.get(Kind::Name, name).await?.is_some())
     }
 
-    /// Under what the failures of `target` lie.
+    /// The key of the failed passwords of `target`.
     pub(super) fn attempts_key(&self, target: &Target) -> [u8; 32] {
         match target {
             Target::User(user) => self.names.of_attempts(user.as_bytes()),
@@ -80,11 +79,11 @@ impl Store {
         }
     }
 
-    /// Decides upon the failures of a target, as [`Store::update`] does upon a user: durable when it
-    /// returns, and the same work and the same write whoever is the target.
+    /// Decides about the failed passwords of a target, like [`Store::update`] about a user. Durable
+    /// when it returns. The work and the write are the same for users and unknown names.
     ///
     /// # Errors
-    /// As [`Store::update`].
+    /// Like [`Store::update`].
     pub async fn update_attempts<T>(
         &self,
         target: &Target,
@@ -108,7 +107,8 @@ impl Store {
         Err(Unavailable::new("too many others write to the same name"))
     }
 
-    /// Adds to `batch` that these are the failures under `key`, where there was this version.
+    /// Adds the write of these failures under `key` to `batch`, if the record still has version
+    /// `before`.
     pub(super) fn put_attempts(
         &self,
         batch: Batch,
@@ -125,8 +125,8 @@ impl Store {
         self.put(batch, Kind::Attempts, key, expect(before), Some(over), failures)
     }
 
-    /// Forgets failures beyond the most that are remembered: of those who failed least the oldest
-    /// first. So a flood of names, each tried once, ends nobody's wait.
+    /// Drops records above the maximum: those with the fewest failures first, and the oldest among
+    /// these. So a flood of names with one attempt each does not end anybody's wait.
     pub(super) async fn forget_attempts(&self) -> Result<usize, Unavailable> {
         const PAGE: usize = 1_000;
         let new = self.failures.new.load(Ordering::Relaxed);
@@ -146,7 +146,7 @@ impl Store {
         }
         let surplus = all.len().saturating_sub(self.attempts_at_most);
         all.sort_unstable();
-        // Hundreds at a time: each commit waits for the disk.
+        // Delete hundreds in one commit, because each commit waits for the disk.
         for some in all[..surplus].chunks(SWEEP_AT_MOST) {
             let forget = |batch: Batch, (_, _, key): &(_, _, Vec<u8>)| {
                 batch.delete(Kind::Attempts, key.clone(), Expect::Any)

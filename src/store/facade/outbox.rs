@@ -1,8 +1,8 @@
-//! Letters that wait to be sent: written in the batch of what they tell of, and kept until somebody
-//! has taken them.
+//! The outbox: e-mail messages, written in the same batch as the change that they report, and kept
+//! until the mail server has accepted them.
 //!
-//! They lie in the order in which they are due. Whoever sends one claims it first, so that nobody
-//! else sends it meanwhile, and it is due again if they die.
+//! They are ordered by due time. The outbox worker claims a message before sending it, so that
+//! nobody else sends it at the same time. If the worker dies, the message becomes due again.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::store::batch::{Batch, Expect};
 use crate::store::record::{KeyRange, Kind, Version};
 use crate::store::unavailable::Unavailable;
 
-/// A letter that waits, and where it lies.
+/// A message in the outbox, with its key and version.
 #[derive(Clone, Debug)]
 pub struct Waiting {
     /// The letter.
@@ -29,15 +29,15 @@ pub struct Waiting {
 }
 
 impl Store {
-    /// Whether people are told of what happens to them by letters from now on.
+    /// Sets whether users are notified by e-mail.
     pub fn set_mails(&self, mails: bool) {
         self.mails.store(mails, Ordering::Relaxed);
     }
 
-    /// The letters that are due, the longest due first, at most `limit`.
+    /// The messages that are due, longest due first, at most `limit`.
     ///
     /// # Errors
-    /// As [`Store::user`].
+    /// Like [`Store::user`].
     pub async fn due_letters(
         &self,
         now: Timestamp,
@@ -47,10 +47,10 @@ impl Store {
         Ok(found.into_iter().take_while(|waiting| due(&waiting.key) <= now).collect())
     }
 
-    /// The letters that wait, the next due first, at most `limit`.
+    /// All waiting messages, next due first, at most `limit`.
     ///
     /// # Errors
-    /// As [`Store::user`].
+    /// Like [`Store::user`].
     pub async fn letters(&self, limit: usize) -> Result<Vec<Waiting>, Unavailable> {
         let (mut readable, mut unreadable) = (Vec::new(), 0);
         let mut range = KeyRange::all();
@@ -76,7 +76,7 @@ impl Store {
         Ok(readable)
     }
 
-    /// One that cannot be read does not hold up the others. It is swept when it is stale.
+    /// Logs unreadable messages. They do not block the others and are swept when they are stale.
     fn pass_over(&self, unreadable: usize) {
         if self.unreadable_letters.swap(unreadable, Ordering::Relaxed) < unreadable {
             tracing::error!(
@@ -86,19 +86,19 @@ impl Store {
         }
     }
 
-    /// How many letters wait; no more than `limit` are counted.
+    /// The number of waiting messages, counted up to `limit`.
     ///
     /// # Errors
-    /// As [`Store::user`].
+    /// Like [`Store::user`].
     pub async fn count_letters(&self, limit: usize) -> Result<usize, Unavailable> {
         Ok(self.records.scan(Kind::Letter, KeyRange::all(), limit).await?.len())
     }
 
-    /// Claims a letter for one try, which must be over at `until`. `None`: somebody else has it, or
-    /// has sent it.
+    /// Claims a message for one attempt, which must end before `until`. `None` if somebody else has
+    /// claimed it or sent it.
     ///
     /// # Errors
-    /// As [`Store::update`].
+    /// Like [`Store::update`].
     pub async fn claim(
         &self,
         waiting: Waiting,
@@ -109,10 +109,10 @@ impl Store {
         self.put_off(Waiting { posted, ..waiting }, until).await
     }
 
-    /// Puts a letter off: it is due at `until`. `None`: somebody else has it, or has sent it.
+    /// Postpones a message until `until`. `None` if somebody else has claimed it or sent it.
     ///
     /// # Errors
-    /// As [`Store::update`].
+    /// Like [`Store::update`].
     pub async fn put_off(
         &self,
         waiting: Waiting,
@@ -129,18 +129,18 @@ impl Store {
         Ok(written.map(|record| Waiting { posted, key, version: record.version }))
     }
 
-    /// A letter was sent, or is given up. Says whether it was still there.
+    /// Removes a message that was sent or given up. Returns whether it was still there.
     ///
     /// # Errors
-    /// As [`Store::update`].
+    /// Like [`Store::update`].
     pub async fn forget_letter(&self, waiting: &Waiting) -> Result<bool, Unavailable> {
         let expected = Expect::Version(waiting.version);
         let batch = Batch::new().delete(Kind::Letter, waiting.key.clone(), expected);
         self.commit(batch, &[], None).await
     }
 
-    /// Adds to `batch` the news of `events` to whoever they are about, and the letters of `written`.
-    /// What a letter of these tells of is not told twice.
+    /// Adds to `batch` the notices of `events` and the messages in `written`. An event that one of
+    /// `written` already reports gets no second notice.
     pub(super) fn post(
         &self,
         mut batch: Batch,
@@ -164,7 +164,7 @@ impl Store {
         Ok(batch)
     }
 
-    /// Whoever sends letters gives up a stale one, and says so. It is swept where nobody does.
+    /// The worker gives up stale messages and logs that. If no worker does, they are swept.
     fn put_posted(&self, batch: Batch, key: &[u8], posted: &Posted) -> Result<Batch, Unavailable> {
         let over = posted.letter.stale().plus(GIVEN_UP_WITHIN);
         self.put(batch, Kind::Letter, key, Expect::Absent, Some(over), posted)
@@ -180,8 +180,9 @@ fn due(key: &[u8]) -> Timestamp {
     Timestamp::from_millis(millis)
 }
 
-/// How many are read at once at most.
+/// How many messages are read at once.
 const PAGE: usize = 256;
 
-/// More than it takes until a stale letter is looked at: a pause after a try that failed.
+/// Longer than the pause after a failed attempt, so that the worker sees a stale message before it
+/// is swept.
 const GIVEN_UP_WITHIN: Duration = Duration::from_hours(1);

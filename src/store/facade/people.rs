@@ -1,4 +1,4 @@
-//! People come, go, and get other addresses: the record and the names that lead to it in one batch.
+//! Adding, changing and removing users. The record and its names change in one batch.
 
 use super::{Store, TRIES, expect};
 use crate::domain::event::Event;
@@ -9,42 +9,42 @@ use crate::store::batch::{Batch, Expect};
 use crate::store::record::Kind;
 use crate::store::unavailable::Unavailable;
 
-/// What became of adding a user.
+/// The result of adding a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Added {
-    /// The user is there now.
+    /// The user was added.
     Now,
-    /// Somebody has this name, or it is somebody's e-mail address.
+    /// The name is already somebody's name or e-mail address.
     NameTaken,
-    /// Somebody has this e-mail address, or it is somebody's name.
+    /// The e-mail address is already somebody's name or e-mail address.
     EmailTaken,
 }
 
-/// Somebody new.
+/// A user to be added.
 #[derive(Clone, Debug)]
 pub struct NewUser {
     /// The user.
     pub user: User,
-    /// A first link, where there is one.
+    /// A one-time link for them, if any.
     pub link: Option<(TokenHash, Link)>,
-    /// What happened.
+    /// The events of adding them.
     pub events: Vec<Event>,
 }
 
-/// What became of changing a user.
+/// The result of changing a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Changed<T> {
-    /// It was decided and written.
+    /// The change was written.
     Now(T),
-    /// Somebody else has this e-mail address, or it is somebody's name; nothing was written.
+    /// The e-mail address is already somebody else's name or address; nothing was written.
     EmailTaken,
 }
 
 impl Store {
-    /// Adds a user; the name and the e-mail address lead to this user from now on.
+    /// Adds a user with the names that lead to them.
     ///
     /// # Errors
-    /// As [`Store::update`].
+    /// Like [`Store::update`].
     pub async fn add_user(
         &self,
         user: &User,
@@ -65,18 +65,19 @@ impl Store {
         Err(Unavailable::new("too many others add the same user"))
     }
 
-    /// Adds many users in one batch, and says of each what became of it. If two of them want the
-    /// same name or address, the first gets it.
+    /// Adds many users in one batch; returns the result for each. If two of them want the same name
+    /// or address, the first one gets it.
     ///
     /// # Errors
-    /// As [`Store::update`].
+    /// Like [`Store::update`].
     pub async fn add_users(&self, people: &[NewUser]) -> Result<Vec<Added>, Unavailable> {
         let mut all = Vec::with_capacity(people.len());
         let (mut batch, mut names) = (Batch::new(), std::collections::HashSet::new());
         for new in people {
             let keys = self.keys_of(&new.user);
             let taken = if keys.iter().any(|key| names.contains(key)) {
-                // Somebody before them in this batch has it: which of the two does not matter.
+                // An earlier user in this batch has it. Name and address are not distinguished
+                // here.
                 Some(Added::NameTaken)
             } else {
                 self.what_is_taken(&new.user).await?
@@ -95,7 +96,7 @@ impl Store {
         if self.commit_told(batch, &told.collect::<Vec<_>>()).await? {
             return Ok(all);
         }
-        // Somebody got in between with one of the names: each by itself, then.
+        // Somebody else took one of the names meanwhile, so add each user separately.
         all.clear();
         for NewUser { user, link, events } in people {
             all.push(self.add_user(user, link.clone(), events).await?);
@@ -103,14 +104,13 @@ impl Store {
         Ok(all)
     }
 
-    /// Changes what is known of a user; the names that lead there follow. `None` if there is no
-    /// such user.
+    /// Changes a user's data and the names that lead to them. `None` if there is no such user.
     ///
-    /// `decide` may be called several times, each time with what is there then. It does not change
+    /// `decide` may be called several times, each time with the current record. It must not change
     /// the user name.
     ///
     /// # Errors
-    /// As [`Store::update`].
+    /// Like [`Store::update`].
     pub async fn change_user<T>(
         &self,
         id: UserId,
@@ -145,11 +145,11 @@ impl Store {
         Err(Unavailable::new("too many others write to the same user"))
     }
 
-    /// Removes a user and every name that leads there: sessions and links lead nowhere from now on.
-    /// `None` if there is no such user; `tell` says what happened.
+    /// Removes a user and all names that lead to them; their sessions and links become void. `None`
+    /// if there is no such user. `tell` creates the event.
     ///
     /// # Errors
-    /// As [`Store::update`].
+    /// Like [`Store::update`].
     pub async fn remove_user(
         &self,
         id: UserId,
@@ -180,7 +180,7 @@ impl Store {
         Ok(None)
     }
 
-    /// What leads to `user`: the name, and the address where it is another word.
+    /// The keys of the names of `user`: the user name and, if different, the e-mail address.
     fn keys_of(&self, user: &User) -> Vec<[u8; 32]> {
         let name = self.names.of(user.name().as_str());
         let email = user.email().map(|email| self.names.of(email.key()));
@@ -200,8 +200,8 @@ impl Store {
         Ok(batch)
     }
 
-    /// Lets a name lead to `id`. What was guessed at it before there was a user behind it lies under
-    /// another key than what is guessed at the user.
+    /// Makes a name lead to `id`. Attempts on the name from before it belonged to a user are stored
+    /// under another key than attempts on the user.
     fn with_name(&self, batch: Batch, key: &[u8; 32], id: UserId) -> Result<Batch, Unavailable> {
         self.put(batch, Kind::Name, key, Expect::Absent, None, &id)
     }

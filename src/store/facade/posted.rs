@@ -1,20 +1,20 @@
-//! A letter that waits to be sent, as it is kept.
+//! The stored form of a waiting message.
 
 use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
 
 use crate::domain::letter::Letter;
 
-/// A letter that waits.
+/// A waiting message.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Posted {
-    /// The letter.
+    /// The message.
     #[n(0)]
     pub letter: Letter,
-    /// Names it, the same however often it is tried.
+    /// Its message id, the same on every attempt.
     #[n(1)]
     pub id: ByteArray<16>,
-    /// How often it was tried.
+    /// The number of attempts so far.
     #[n(2)]
     pub tries: u32,
 }

@@ -1,4 +1,4 @@
-//! What becomes void where an older store is used on purpose.
+//! Voids what a restored older store would make valid again.
 
 use super::Store;
 use crate::domain::factor::totp::Skew;
@@ -8,19 +8,19 @@ use crate::store::batch::{Batch, Expect};
 use crate::store::record::{KeyRange, Kind};
 use crate::store::unavailable::Unavailable;
 
-/// What may have been used up, revoked or ended since the store was as it is now. Messages that wait
-/// were most likely sent.
+/// Records that may have been used, revoked or ended since the store was in its present state.
+/// Waiting messages were most likely sent.
 const VOID: [Kind; 6] =
     [Kind::Session, Kind::Stay, Kind::StayOf, Kind::Ticket, Kind::Token, Kind::Letter];
 
 impl Store {
-    /// Voids sessions, links, tickets, trusted devices, recovery codes, and authenticator codes up
-    /// to `now`, of everybody. Says how many people there are.
+    /// Voids everybody's sessions, links, tickets, trusted devices, recovery codes, and
+    /// authenticator codes up to `now`. Returns the number of users.
     ///
-    /// It may be called again after it was cut off in the middle.
+    /// May be repeated after an interruption.
     ///
     /// # Errors
-    /// As [`Store::update`].
+    /// Like [`Store::update`].
     pub async fn void_what_may_have_been_used(
         &self,
         skew: Skew,

@@ -1,4 +1,4 @@
-//! The stays of a person: found again by whose they are.
+//! The user sessions of a user, found through an index.
 
 use super::Store;
 use crate::domain::stay::{Stay, StayId};
@@ -9,11 +9,11 @@ use crate::store::record::{KeyRange, Kind};
 use crate::store::unavailable::Unavailable;
 
 impl Store {
-    /// The stays of `user`, at most `limit`, in no order that means anything; whether they are still
-    /// alive is for the caller to judge. One that began before there was this index is not found.
+    /// The user sessions of `user`, at most `limit`, in no particular order. The caller must check
+    /// whether they have ended. Sessions from before this index existed are not found.
     ///
     /// # Errors
-    /// As [`Store::user`].
+    /// Like [`Store::user`].
     pub async fn stays_of(
         &self,
         user: UserId,
@@ -25,14 +25,14 @@ impl Store {
         for entry in found {
             let Some(id) = pointed_at(&entry.key) else { continue };
             let read = self.read::<Stay>(Kind::Stay, id.as_bytes()).await?;
-            // One that was swept meanwhile, or is somebody else's, is none of theirs.
+            // Skip sessions that were swept meanwhile or belong to somebody else.
             let theirs = read.value.filter(|stay| stay.user == user);
             stays.extend(theirs.map(|stay| (id, stay)));
         }
         Ok(stays)
     }
 
-    /// Adds a stay that begins to `batch`, and where to find it; both are swept from `over` on.
+    /// Adds a new user session and its index entry to `batch`; both are swept after `over`.
     pub(super) fn put_stay(
         &self,
         batch: Batch,
@@ -46,7 +46,7 @@ impl Store {
     }
 }
 
-/// Whose, and which.
+/// The index key: the user id, then the session id.
 pub(super) fn pointer(user: UserId, stay: StayId) -> [u8; 32] {
     let mut key = [0; 32];
     key[..16].copy_from_slice(user.as_bytes());

@@ -1,8 +1,8 @@
-//! Changing what is kept: load, decide, write.
+//! Changes as load, decide, write.
 //!
-//! [`Store::update`] loads, lets `decide` change what it holds, and writes all of it in one batch if
-//! nothing of what was read has been written in between; otherwise it loads and decides again. So
-//! "works once" holds on any backend and any number of nodes.
+//! [`Store::update`] loads records, lets `decide` change them, and writes all of them in one batch
+//! if nothing that was read has changed in between. Otherwise it loads and decides again. So "works
+//! once" holds on any backend and with any number of nodes.
 
 use super::names::Target;
 use super::{Store, TRIES, stays};
@@ -20,18 +20,18 @@ use crate::store::batch::{Batch, Expect};
 use crate::store::record::Kind;
 use crate::store::unavailable::Unavailable;
 
-/// What a decision is about.
+/// The records that a decision needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Reads {
-    /// Whose record.
+    /// The user.
     pub user: UserId,
-    /// A visit, not necessarily of that user.
+    /// A host session, not necessarily of that user.
     pub session: Option<TokenHash>,
     /// A one-time link, not necessarily for that user.
     pub link: Option<TokenHash>,
     /// A ticket, not necessarily for that user.
     pub ticket: Option<TokenHash>,
-    /// Another stay than that of the session, not necessarily of that user.
+    /// Another user session than that of the host session, not necessarily of that user.
     pub other: Option<StayId>,
 }
 
@@ -42,80 +42,80 @@ impl Reads {
     }
 }
 
-/// What a decision may look at and change. All of it is written together, or nothing.
+/// The records that a decision may read and change. All changes are written together or not at all.
 #[derive(Debug)]
 pub struct Held {
     /// The user.
     pub user: User,
-    /// Failures of the user's password from browsers that are not known ones.
+    /// Failed passwords of the user from unknown browsers.
     pub attempts: Failures,
-    /// The session, if it is there; taking it ends it.
+    /// The host session, if it exists. Taking it ends it.
     pub session: Option<Session>,
-    /// The stay that the ticket comes from, else the one that the session belongs to, if it is
-    /// there; taking it ends it on every host.
+    /// The user session of the ticket or, without a ticket, of the host session, if it exists.
+    /// Taking it ends it on every host.
     pub stay: Option<Stay>,
-    /// The other stay, if it is there; taking it ends it on every host. The same stay as that of the
-    /// session is not there twice.
+    /// The other user session, if it exists. Taking it ends it on every host. `None` if it is the
+    /// same as `stay`.
     pub other: Option<Stay>,
-    /// The ticket, if it is there; taking it uses it up.
+    /// The ticket, if it exists. Taking it uses it up.
     pub ticket: Option<Ticket>,
-    /// The link, if it is there; taking it uses it up.
+    /// The link, if it exists. Taking it uses it up.
     pub link: Option<Link>,
-    /// Sessions that begin.
+    /// New host sessions.
     begun: Vec<(TokenHash, Session, Timestamp)>,
-    /// Stays that begin.
+    /// New user sessions.
     stays: Vec<(StayId, Stay, Timestamp)>,
-    /// Tickets that are given out.
+    /// New tickets.
     tickets: Vec<(TokenHash, Ticket)>,
-    /// Links that are made.
+    /// New links.
     made: Vec<(TokenHash, Link)>,
-    /// Letters that are sent.
+    /// Messages to send.
     letters: Vec<Letter>,
-    /// What happened.
+    /// Events to write.
     events: Vec<Event>,
 }
 
 impl Held {
-    /// Begins a stay; it is swept from `over` on at the latest.
+    /// Begins a user session, which is swept after `over`.
     pub fn begin_stay(&mut self, id: StayId, stay: Stay, over: Timestamp) {
         self.stays.push((id, stay, over));
     }
 
-    /// Gives out a ticket.
+    /// Issues a ticket.
     pub fn give_out(&mut self, hash: TokenHash, ticket: Ticket) {
         self.tickets.push((hash, ticket));
     }
 
-    /// Begins a session under `hash`; it is swept from `over` on at the latest.
+    /// Begins a host session under `hash`, which is swept after `over`.
     pub fn begin(&mut self, hash: TokenHash, session: Session, over: Timestamp) {
         self.begun.push((hash, session, over));
     }
 
-    /// Makes a link.
+    /// Creates a link.
     pub fn make_link(&mut self, hash: TokenHash, link: Link) {
         self.made.push((hash, link));
     }
 
-    /// Sends a letter, where letters are sent at all. Of what happens, people are told without it.
+    /// Sends a message, if e-mail is enabled. Notices of events are sent without this call.
     pub fn send(&mut self, letter: Letter) {
         self.letters.push(letter);
     }
 
-    /// Tells what happened.
+    /// Adds an event.
     pub fn tell(&mut self, event: Event) {
         self.events.push(event);
     }
 }
 
 impl Store {
-    /// Loads, decides, and writes what was decided, with the events that explain it; durable when
-    /// it returns. `None` if there is no such user.
+    /// Loads, decides, and writes the result with its events. Durable when it returns. `None` if
+    /// there is no such user.
     ///
-    /// `decide` may be called several times, each time with what is there then.
+    /// `decide` may be called several times, each time with the current records.
     ///
     /// # Errors
-    /// [`Unavailable`] if the store cannot be read or written. Nothing is half written, but all of
-    /// it may have been written; see [`Records::commit`](crate::store::Records::commit).
+    /// [`Unavailable`] if the store cannot be read or written. Nothing is written partly, but
+    /// everything may have been written; see [`Records::commit`](crate::store::Records::commit).
     pub async fn update<T>(
         &self,
         reads: Reads,
@@ -164,7 +164,8 @@ impl Store {
             let mut changed = false;
             let key = reads.user.as_bytes();
             changed |= self.step(&mut batch, Kind::User, key, &user, Some(&held.user))?;
-            // Whoever only fails meanwhile overtakes nobody.
+            // Failures are checked only if they change, so concurrent failures do not cause a
+            // conflict.
             if held.attempts != attempts.value.clone().unwrap_or_default() {
                 let version = attempts.version;
                 batch = self.put_attempts(batch, &attempts_key, version, &held.attempts)?;
@@ -220,11 +221,11 @@ impl Store {
         Err(Unavailable::new("too many others write to the same user"))
     }
 
-    /// Notes that a stay goes on, if it is still there, nobody else writes to it, and not too many
-    /// are being noted already: the next use is noted, too.
+    /// Updates the last use of a user session. Does nothing if the session is gone, if somebody
+    /// else writes to it, or if too many updates are pending; the next use is recorded then.
     ///
     /// # Errors
-    /// As [`Store::update`].
+    /// Like [`Store::update`].
     pub async fn touch(&self, id: StayId, now: Timestamp) -> Result<(), Unavailable> {
         let Ok(_turn) = self.touches.try_acquire() else { return Ok(()) };
         let read = self.read::<Stay>(Kind::Stay, id.as_bytes()).await?;

@@ -1,4 +1,4 @@
-//! Housekeeping, and whether the store is there at all.
+//! Housekeeping, and checks whether the store works.
 
 use std::collections::BTreeMap;
 
@@ -9,17 +9,17 @@ use crate::store::batch::{Batch, Expect};
 use crate::store::record::{KeyRange, Kind};
 use crate::store::unavailable::Unavailable;
 
-/// The setting that says how late it was when it was last noted.
+/// The key of the setting that holds the last recorded time.
 const TIME_SEEN: &[u8] = b"time-seen";
-/// What settings begin with that say when a demand was first seen; its name follows.
+/// The key prefix of settings that hold when a demand was first seen; the demand's name follows.
 const DEMAND: &[u8] = b"demand ";
 
 impl Store {
-    /// Deletes what has expired by `now`, and failures beyond the most that are remembered; says how
-    /// many records went.
+    /// Deletes records that have expired by `now`, and records of failed passwords above the
+    /// maximum. Returns the number of deleted records.
     ///
     /// # Errors
-    /// As [`Store::update`].
+    /// Like [`Store::update`].
     pub async fn sweep(&self, now: Timestamp) -> Result<usize, Unavailable> {
         let mut gone = 0;
         loop {
@@ -32,27 +32,28 @@ impl Store {
         Ok(gone + self.forget_attempts().await?)
     }
 
-    /// The highest moment that was seen before this run, if there was one.
+    /// The last recorded time, if there is one.
     ///
     /// # Errors
-    /// As [`Store::user`]. A store that was sealed with other keys shows itself here, at the start.
+    /// Like [`Store::user`]. At the start this call also reveals a store that was sealed with other
+    /// keys.
     pub async fn time_seen(&self) -> Result<Option<Timestamp>, Unavailable> {
         Ok(self.read(Kind::Setting, TIME_SEEN).await?.value)
     }
 
-    /// Notes that this moment was seen.
+    /// Records `now` as the last time.
     ///
     /// # Errors
-    /// As [`Store::update`].
+    /// Like [`Store::update`].
     pub async fn note_time(&self, now: Timestamp) -> Result<(), Unavailable> {
         let batch = self.put(Batch::new(), Kind::Setting, TIME_SEEN, Expect::Any, None, &now)?;
         self.commit(batch, &[], None).await.map(|_| ())
     }
 
-    /// When each demand of `names` was first seen, by name; one that is new is seen now.
+    /// When each demand in `names` was first seen, by name; for a new one that is `now`.
     ///
     /// # Errors
-    /// As [`Store::user`].
+    /// Like [`Store::user`].
     pub async fn demands(
         &self,
         names: impl Iterator<Item = String>,
@@ -61,11 +62,11 @@ impl Store {
         Ok(self.look_at_demands(names, now).await?.0)
     }
 
-    /// As [`Store::demands`], and notes it: one that is gone is forgotten, so that it begins anew
-    /// should it come back.
+    /// Like [`Store::demands`], and stores the result. Demands that no longer exist are forgotten,
+    /// so they start again if they come back.
     ///
     /// # Errors
-    /// As [`Store::update`].
+    /// Like [`Store::update`].
     pub async fn demands_seen(
         &self,
         names: impl Iterator<Item = String>,
@@ -110,7 +111,7 @@ impl Store {
     /// Whether the store can be written, as far as is known without trying.
     ///
     /// # Errors
-    /// [`Unavailable`] says why the last commit failed.
+    /// [`Unavailable`] with the reason why the last commit failed.
     pub fn writable(&self) -> Result<(), Unavailable> {
         self.records.writable()
     }

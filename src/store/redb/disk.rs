@@ -1,4 +1,4 @@
-//! What the file system under the store can be asked besides reading and writing.
+//! Operations on the store's file beyond reading and writing.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// The store's file, and where it lies.
+/// The store's file and its location.
 #[derive(Debug)]
 pub(super) struct OnDisk {
     file: File,
@@ -14,17 +14,17 @@ pub(super) struct OnDisk {
 }
 
 impl OnDisk {
-    /// Keeps a handle of `file`, which lies at `path`, or will.
+    /// Keeps a handle of `file`, whose path is or will be `path`.
     pub(super) fn of(file: &File, path: &Path) -> io::Result<Self> {
         let mut probe = OsString::from(path);
         probe.push(".probe");
         Ok(Self { file: file.try_clone()?, probe: probe.into() })
     }
 
-    /// Lets the system forget what it keeps of the file in memory, so that the disk is read again.
+    /// Makes the system drop its cached pages of the file, so that the disk is read again.
     ///
-    /// After a failed sync Linux counts the pages that it could not write as written: what is read
-    /// then may never have been on disk (see fsync(2), "Linux notes", and `posix_fadvise(2)`).
+    /// After a failed sync, Linux marks the pages that it could not write as clean, so cached data
+    /// may never have reached the disk (see fsync(2), "Linux notes", and `posix_fadvise(2)`).
     pub(super) fn forget_kept(&self) {
         #[cfg(target_os = "linux")]
         if let Err(error) = rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::DontNeed) {
@@ -32,10 +32,10 @@ impl OnDisk {
         }
     }
 
-    /// Finds out whether the disk takes anything at all, by a file beside the store.
+    /// Checks whether the disk accepts data, with a file next to the store.
     ///
     /// # Errors
-    /// What the system says, such as that no space is left.
+    /// The error of the system, such as no space left.
     pub(super) fn probe(&self) -> io::Result<()> {
         let written = self.write_probe();
         let removed = fs::remove_file(&self.probe);
@@ -51,5 +51,5 @@ impl OnDisk {
     }
 }
 
-/// Less than a sign-in needs would tell nothing; much more may not be there for long.
+/// Less than a sign-in needs would prove nothing; much more may not be free for long.
 const PROBE: usize = 256 * 1024;

@@ -1,4 +1,4 @@
-//! Why a store could not be opened, and which errors tell of damage.
+//! Why a store cannot be opened, and which errors mean damage.
 
 use std::any::Any;
 use std::io;
@@ -11,19 +11,19 @@ use super::tables::KNOWN_FORMAT;
 /// Why a store was not opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// A process has it open, perhaps this one.
+    /// A process has it open already, possibly this one.
     #[error("the store is open already; a store belongs to one running doorward at a time")]
     Locked,
-    /// It is no store, or what holds it together is broken.
+    /// The file is not a store, or its structure is damaged.
     #[error("the store is damaged, or no store of doorward's; restore it from a backup")]
     Damaged(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// It was written by a version of doorward that this one does not know.
+    /// It has a format that this version does not know.
     #[error("the store has format {found}; this doorward reads format {KNOWN_FORMAT}")]
     Format {
-        /// The format it has.
+        /// The format of the file.
         found: u64,
     },
-    /// The system did not let us.
+    /// A system call failed.
     #[error("the store cannot be opened")]
     Io(#[from] io::Error),
 }
@@ -45,12 +45,12 @@ impl From<DatabaseError> for OpenError {
     }
 }
 
-/// The file could be read, and was not what it should be.
+/// Whether the file could be read but has invalid content.
 pub(super) fn tells_of_damage(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
 }
 
-/// Opens the database, or says what is wrong with its file, even if that is found by a panic.
+/// Opens the database. If redb panics, the file counts as damaged.
 pub(super) fn opened<T>(open: impl FnOnce() -> Result<T, DatabaseError>) -> Result<T, OpenError> {
     match unpanicked(open) {
         Ok(opened) => Ok(opened?),
@@ -58,12 +58,12 @@ pub(super) fn opened<T>(open: impl FnOnce() -> Result<T, DatabaseError>) -> Resu
     }
 }
 
-/// redb met what it had thought impossible.
+/// redb panicked because the file violates its assumptions.
 #[derive(Debug, thiserror::Error)]
 #[error("its pages contradict each other: {0}")]
 pub(super) struct Panicked(String);
 
-/// What is behind a panic may be in any state: whoever catches one asks it nothing more.
+/// Catches a panic. The object behind it may be in any state, so callers must not use it again.
 pub(super) fn unpanicked<T>(deed: impl FnOnce() -> T) -> Result<T, Panicked> {
     catch_unwind(AssertUnwindSafe(deed)).map_err(|panic| Panicked(words_of(&*panic)))
 }

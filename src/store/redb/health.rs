@@ -1,13 +1,12 @@
-//! Whether the file can be believed and used, and what follows where it cannot.
+//! Whether the database file is usable, and what happens if it is not.
 //!
-//! redb answers damage that it does not expect with a panic, and believes pages that it has not
-//! verified. So every call of it goes through [`Health::careful`], and the first sign of damage is
-//! the last thing that the store says: from then on it is unavailable, and whoever keeps a copy of
-//! what it held is told that nobody speaks any more.
+//! redb panics on some kinds of damage and trusts pages that it has not verified. So every call
+//! goes through [`Health::careful`], and the first sign of damage stops the store: from then on it
+//! is unavailable, and the change channel is closed, so that caches drop everything.
 //!
-//! A failed read or write (a full disk, a quota, a bad sector) is no damage. redb refuses every
-//! call after one, so the store is in *trouble* until the writer has opened the file again and has
-//! written to it ([`recovery`](super::recovery)).
+//! A failed read or write (a full disk, a quota, a bad sector) is not damage. redb refuses all
+//! calls after one, so the store is in *trouble* until the writer has reopened the file and written
+//! to it ([`recovery`](super::recovery)).
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -23,16 +22,17 @@ use crate::store::unavailable::Unavailable;
 
 type Sender = broadcast::Sender<Arc<Change>>;
 
-/// The database, what is known of its file, and who is told of changes to it.
+/// The database, the state of its file, and the channel for changes.
 #[derive(Debug)]
 pub(super) struct Health {
     file: Shared,
-    /// `None` while the file is opened again. Whoever does something with it holds the lock.
+    /// `None` while the file is being reopened. Every operation holds the read lock.
     database: RwLock<Option<Database>>,
     changes: Mutex<Option<Sender>>,
     damage: OnceLock<Unavailable>,
     trouble: Mutex<Option<Unavailable>>,
-    /// Whether an operation has failed since the database was opened, so that it refuses all others.
+    /// Whether an operation has failed since the database was opened, so that redb refuses all
+    /// others.
     broken: AtomicBool,
     /// The number of the last commit that is known to be on disk.
     last_commit: AtomicU64,
@@ -51,32 +51,32 @@ impl Health {
         }
     }
 
-    /// The file under the database.
+    /// The database file.
     pub(super) fn file(&self) -> &Shared {
         &self.file
     }
 
-    /// Takes `database` into use.
+    /// Starts using `database`.
     pub(super) fn use_database(&self, database: Database) {
         self.broken.store(false, Ordering::SeqCst);
         *self.database.write() = Some(database);
     }
 
-    /// Closes the database, once nobody reads it any more. The file stays locked for this process.
+    /// Closes the database once nobody reads it any more. The file stays locked for this process.
     pub(super) fn close_database(&self) {
         let database = self.database.write().take();
         self.file.keep_locked(true);
         self.file.guard(true);
-        // Whatever it says: its file is opened again before anything is written to it.
+        // Errors do not matter here: the file is reopened before anything is written to it.
         unpanicked(|| drop(database)).ok();
     }
 
-    /// Whether the database refuses everything since an operation has failed.
+    /// Whether the database refuses all calls because an operation has failed.
     pub(super) fn is_broken(&self) -> bool {
         self.broken.load(Ordering::SeqCst) || self.database.read().is_none()
     }
 
-    /// Does something with the database, unless it is known to be damaged; finds out if it is.
+    /// Runs an operation on the database, unless it is known to be damaged. Detects damage.
     pub(super) fn careful<T>(
         &self,
         what: &'static str,
@@ -98,7 +98,7 @@ impl Health {
                 Err(self.has_failed(Unavailable::because(what, error)))
             }
             Ok(Err(error)) => Err(Unavailable::because(what, error)),
-            // Behind a failed operation redb may meet what it had thought impossible.
+            // After a failed operation redb may panic even if the file is not damaged.
             Err(panicked) if self.trouble().is_some() => {
                 Err(self.has_failed(Unavailable::because(what, panicked)))
             }
@@ -106,17 +106,17 @@ impl Health {
         }
     }
 
-    /// Why the store cannot be read or written for now, if it cannot.
+    /// Why the store cannot be read or written at present; `None` if it can.
     pub(super) fn trouble(&self) -> Option<Unavailable> {
         self.damage.get().cloned().or_else(|| self.trouble.lock().clone())
     }
 
-    /// The number of the last commit that is known to be on disk, 0 if there was none.
+    /// The number of the last commit that is known to be on disk; 0 if there was none.
     pub(super) fn last_commit(&self) -> u64 {
         self.last_commit.load(Ordering::SeqCst)
     }
 
-    /// A commit is on disk.
+    /// Records that a commit is on disk.
     pub(super) fn is_committed(&self, number: u64) {
         self.last_commit.fetch_max(number, Ordering::SeqCst);
     }
@@ -126,7 +126,8 @@ impl Health {
         self.damage.get().is_some()
     }
 
-    /// Notes that an operation has failed: the first one says why the store is in trouble.
+    /// Records that an operation has failed. The first failure is kept as the reason for the
+    /// trouble.
     pub(super) fn has_failed(&self, why: Unavailable) -> Unavailable {
         self.broken.store(true, Ordering::SeqCst);
         self.trouble
@@ -143,14 +144,14 @@ impl Health {
             .clone()
     }
 
-    /// The store was written to again.
+    /// Records that the store was written successfully again.
     pub(super) fn has_recovered(&self) {
         if self.trouble.lock().take().is_some() {
             tracing::info!("the store is written to again; nothing that was acknowledged is lost");
         }
     }
 
-    /// From now on nothing is read or written, and nobody is told of anything.
+    /// Records damage: from now on nothing is read, written or announced.
     pub(super) fn is_damaged(
         &self,
         why: impl std::error::Error + Send + Sync + 'static,
@@ -171,28 +172,29 @@ impl Health {
         damage.clone()
     }
 
-    /// From now on the file may be written to.
+    /// Records that the file was verified: it may be written from now on.
     pub(super) fn is_verified(&self) {
         let _changes = self.changes();
-        // Whoever read it meanwhile may have come upon damage.
+        // A reader may have found damage meanwhile.
         if self.damage.get().is_none() {
             self.file.guard(false);
             tracing::info!("the store was read from end to end: it is whole");
         }
     }
 
-    /// Tells of a change.
+    /// Announces a change.
     pub(super) fn announce(&self, change: &Arc<Change>) {
         if let Some(changes) = &*self.changes() {
             let _ = changes.send(Arc::clone(change));
         }
     }
 
-    /// Hears of every change from now on.
+    /// Subscribes to changes.
     pub(super) fn watch(&self) -> broadcast::Receiver<Arc<Change>> {
         match &*self.changes() {
             Some(changes) => changes.subscribe(),
-            // Its sender is gone already: whoever listens keeps nothing.
+            // The sender is dropped at once, so the receiver sees a closed channel and its cache
+            // stays empty.
             None => Sender::new(1).subscribe(),
         }
     }
@@ -204,7 +206,7 @@ impl Health {
 
 const OPENED_AGAIN: Unavailable = Unavailable::new("its file is being opened again");
 
-/// Whether the system refused an operation, so that redb refuses all that follow.
+/// Whether a system call failed, so that redb refuses all further operations.
 fn is_failure(error: &Error) -> bool {
     matches!(
         error,

@@ -1,8 +1,8 @@
 //! Records in one redb file.
 //!
-//! Reads are answered inline, from a snapshot of the last commit. Writes go to one thread, which
-//! carries out everything that waits in a single transaction: a durable commit costs two waits
-//! for the disk, and many can share them. The file belongs to one process at a time.
+//! Reads run in the calling task, on a snapshot of the last commit. Writes go to one thread, which
+//! carries out all waiting tasks in a single transaction: a durable commit waits for the disk
+//! twice, and many tasks can share that. Only one process can have the file open.
 
 mod database;
 mod disk;
@@ -41,7 +41,7 @@ use super::records::Records;
 use super::unavailable::Unavailable;
 use crate::domain::time::Timestamp;
 
-/// Keeps records in a redb file. Dropping it closes the file.
+/// Stores records in a redb file. Dropping it closes the file.
 #[derive(Debug)]
 pub struct Redb {
     writer: Writer,
@@ -49,13 +49,15 @@ pub struct Redb {
 }
 
 impl Redb {
-    /// Opens the store at `path`, or creates it there, readable by this system user only.
+    /// Opens the store at `path`. Creates it if it does not exist, accessible only to our system
+    /// user.
     ///
-    /// What a crash leaves is whole: commits have two phases and note what they allocate ([`writer`]),
-    /// so redb takes up the last of them at once, however long the file is. What disks and people do
-    /// to a file shows only when every page is verified, which takes seconds for each gigabyte. So
-    /// the store is read at once, every answer of redb taken with care ([`health`]), and written to
-    /// only once it is verified: damage is never built upon.
+    /// A crash leaves a consistent file: commits have two phases and record their allocations
+    /// ([`writer`]), so redb can continue from the last one immediately, whatever the size of the
+    /// file. Damage by disks or people is found only by verifying every page, which takes seconds
+    /// for each gigabyte. So reads start immediately, with every result of redb checked for damage
+    /// ([`health`]), but writes start only after the verification. So we never write to a damaged
+    /// file.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -67,7 +69,7 @@ impl Redb {
         }
     }
 
-    /// Opens the store that `backend` holds, or creates it there if it holds nothing at all.
+    /// Opens the store in `backend`. Creates it if the backend is empty.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -82,7 +84,8 @@ impl Redb {
         if fresh {
             lay_out(&database).map_err(io::Error::other)?;
         } else {
-            // Until it is verified; if it is refused below, not even its closing writes to it.
+            // No writes before the file is verified. If it is refused below, even closing it must
+            // not write.
             file.guard(true);
         }
         health.use_database(database);
@@ -116,21 +119,23 @@ impl Redb {
         Self::over_shared(Shared::on_disk(FileBackend::new(file)?, on_disk), options)
     }
 
-    /// Makes the store under another name first, so that what bears its name is always whole.
+    /// Creates the store under a temporary name first, so that a file with the final name is always
+    /// complete.
     fn create(path: &Path, options: Options) -> Result<Self, OpenError> {
         let mut draft = path.as_os_str().to_owned();
         draft.push(".new");
         let draft = Path::new(&draft);
         let store = match Self::over_draft(draft, path, options) {
-            // Left by a crash on an earlier first start; nothing in it was promised to anybody.
+            // Left over from a crash during an earlier first start; it contains no acknowledged
+            // data.
             Err(OpenError::Damaged(_)) => {
                 fs::remove_file(draft)?;
                 Self::over_draft(draft, path, options)?
             }
             store => store?,
         };
-        // Whoever holds the draft's lock decides. If another process was done before we had the
-        // lock, this draft is a second one.
+        // The holder of the draft's lock decides. If another process finished before we got the
+        // lock, this draft is superfluous.
         if path.try_exists()? {
             drop(store);
             fs::remove_file(draft)?;
@@ -143,12 +148,12 @@ impl Redb {
         Ok(store)
     }
 
-    /// The number of the last commit that is known to be on disk, 0 if there was none.
+    /// The number of the last commit that is known to be on disk; 0 if there was none.
     pub fn last_commit(&self) -> u64 {
         self.health.last_commit()
     }
 
-    /// Counts on behind `commit`: the next commit has a number above it.
+    /// Makes the next commit number greater than `commit`.
     ///
     /// # Errors
     /// [`Unavailable`] if the store cannot be written.
@@ -156,7 +161,7 @@ impl Redb {
         self.writer.carry_out(Task::Advance(commit)).await.map(drop)
     }
 
-    /// Reads from the database. What fails is put right by the writer.
+    /// Reads from the database. After a failure the writer is woken to repair the situation.
     fn read<T>(
         &self,
         reading: impl FnOnce(&Database) -> Result<T, redb::Error>,

@@ -1,9 +1,9 @@
-//! A file that is verified while it is read.
+//! Verifies a file while it is being read.
 //!
-//! redb verifies a whole file only where it may also repair it, and only with nobody else at work on
-//! it. So it is given a picture: it finds there what the file holds, and whatever it writes stays in
-//! the picture. Meanwhile the file is guarded: nothing is written to it at all, not even what redb
-//! writes of its own accord when it closes a file.
+//! redb verifies a whole file only in a mode in which it may also repair it, with nobody else using
+//! it. So it gets a copy-on-write view (the picture): it reads the real content, and its writes
+//! stay in memory. Meanwhile the file is guarded: nothing is written to it, not even what redb
+//! writes itself when it closes a file.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -22,7 +22,7 @@ const BLOCK: usize = 4096;
 
 type Block = Box<[u8; BLOCK]>;
 
-/// A file that several look at. Clones are the same file.
+/// A file that several users share. Clones refer to the same file.
 #[derive(Clone, Debug)]
 pub(super) struct Shared {
     file: Arc<dyn StorageBackend>,
@@ -41,18 +41,18 @@ impl Shared {
         }
     }
 
-    /// The file of a file system, which can be asked more than redb does.
+    /// A file in a file system, which allows more operations than redb uses.
     pub(super) fn on_disk(file: impl StorageBackend, on_disk: OnDisk) -> Self {
         Self { on_disk: Some(Arc::new(on_disk)), ..Self::new(file) }
     }
 
-    /// What else is known of the file, where it lies in a file system.
+    /// The additional operations, if it is a file in a file system.
     pub(super) fn disk(&self) -> Option<&OnDisk> {
         self.on_disk.as_deref()
     }
 
-    /// Keeps the file locked although redb closes it, so that no other process opens it before it
-    /// is opened here again; or lets go of it when it is closed.
+    /// Sets whether the file stays locked when redb closes it. While it is reopened here, no other
+    /// process may open it.
     pub(super) fn keep_locked(&self, kept: bool) {
         self.kept_locked.store(kept, Ordering::SeqCst);
     }
@@ -61,7 +61,7 @@ impl Shared {
         self.kept_locked.load(Ordering::SeqCst)
     }
 
-    /// Lets nothing be written from now on, or lets it again.
+    /// Sets whether writes are refused.
     pub(super) fn guard(&self, guarded: bool) {
         self.guarded.store(guarded, Ordering::SeqCst);
     }
@@ -74,24 +74,24 @@ impl Shared {
     }
 }
 
-/// A picture of a file to which nobody writes as long as it is looked at.
+/// A copy-on-write view of a file. Nobody may write to the file while the view exists.
 pub(super) struct Picture {
     file: Shared,
     drawn: Mutex<Drawn>,
     called_off: Arc<AtomicBool>,
 }
 
-/// What was written to the picture. What was cut off or added takes no memory: it is zero without
-/// being drawn, and redb cuts off half a file at once.
+/// The writes to the picture. Truncated and added ranges take no memory, because they read as
+/// zeros; redb may truncate half of a file at once.
 struct Drawn {
     length: u64,
-    /// Up to here the file is seen where nothing is drawn; behind it there is nothing to see.
+    /// Below this offset, unwritten blocks show the file; above it, zeros.
     seen: u64,
     blocks: HashMap<u64, Block>,
 }
 
 impl Picture {
-    /// A picture of `file`. Once it is `called_off`, it cannot be read any more.
+    /// A view of `file`. When `called_off` becomes true, reads fail.
     pub(super) fn of(file: Shared, called_off: Arc<AtomicBool>) -> io::Result<Self> {
         let length = file.len()?;
         let drawn = Drawn { length, seen: length, blocks: HashMap::new() };
@@ -113,7 +113,7 @@ impl Picture {
         self.drawn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A block to draw on.
+    /// A block that can be written; copied from the file at first use.
     fn block<'d>(&self, drawn: &'d mut Drawn, number: u64) -> io::Result<&'d mut Block> {
         Ok(match drawn.blocks.entry(number) {
             Entry::Occupied(block) => block.into_mut(),
@@ -129,7 +129,8 @@ impl Picture {
     }
 }
 
-/// What is read is read once or twice: little is gained by keeping it.
+/// The cache size in bytes. Verification reads each page only once or twice, so a larger cache
+/// would not help.
 const CACHE: usize = 1 << 20;
 
 impl StorageBackend for Picture {
@@ -191,13 +192,13 @@ impl StorageBackend for Picture {
     }
 }
 
-/// The numbers of the blocks that `start..end` touches.
+/// The numbers of the blocks that overlap `start..end`.
 fn blocks(start: u64, end: u64) -> std::ops::Range<u64> {
     let block = BLOCK as u64;
     if start < end { start / block..end.div_ceil(block) } else { 0..0 }
 }
 
-/// Which bytes of a block lie in `start..end`.
+/// The part of a block that lies in `start..end`.
 fn overlap(number: u64, start: u64, end: u64) -> (usize, usize) {
     let begins = number * BLOCK as u64;
     let within = |place: u64| usize_of(place.saturating_sub(begins).min(BLOCK as u64));

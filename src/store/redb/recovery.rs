@@ -1,9 +1,9 @@
-//! Using the store again after its file could not be read or written.
+//! Recovers the store after its file could not be read or written.
 //!
-//! redb refuses everything once an operation of the file has failed, and rightly so: it does not
-//! know what reached the disk. So the file is opened anew, which takes up its last whole commit.
-//! From then on it is read again. It is written to again once the disk takes something, every page
-//! was verified, and a commit of our own came through. Until then nobody who wants to write waits.
+//! redb refuses all calls after a failed file operation, because it does not know what reached the
+//! disk. So the file is reopened, which returns to the last complete commit, and reading works
+//! again. Writing works again once the disk accepts data, every page was verified, and a test
+//! commit succeeded. Until then writes fail immediately instead of waiting.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -17,8 +17,8 @@ use super::picture::Picture;
 use super::tables::try_out;
 use crate::store::unavailable::Unavailable;
 
-/// Tries until the store can be written, is found to be damaged, or the writer is `called_off`.
-/// `meanwhile` is called before each pause.
+/// Tries until the store can be written, is found to be damaged, or `called_off` becomes true.
+/// Calls `meanwhile` before each pause.
 pub(super) fn recover(
     health: &Health,
     options: Options,
@@ -36,7 +36,7 @@ pub(super) fn recover(
         }
         meanwhile();
         thread::park_timeout(pause);
-        // Longer each time, for each may read the whole file.
+        // Increase the pause, because each attempt may read the whole file.
         pause = (pause * 2).min(options.pause * 16);
     }
 }
@@ -64,7 +64,7 @@ fn reopen(health: &Health, options: Options) -> Result<(), Box<dyn Error + Send 
     if let Some(disk) = file.disk() {
         disk.forget_kept();
     }
-    // redb notes in the head of the file that it is in use.
+    // redb marks the file as in use, which writes to its header.
     file.guard(false);
     let opened = open_database(file, options);
     file.guard(true);
@@ -79,8 +79,8 @@ fn reopen(health: &Health, options: Options) -> Result<(), Box<dyn Error + Send 
     }
 }
 
-/// Finds out whether the file is whole, and lets it be written to then. On a damaged one not even
-/// redb's own housekeeping is safe: it would give away pages that are in use.
+/// Verifies the file and then allows writes. On a damaged file not even redb's own housekeeping is
+/// safe, because it could reuse pages that are in use.
 pub(super) fn verify(
     picture: Picture,
     health: &Health,

@@ -1,29 +1,29 @@
-//! The tables of the file: what they hold, how they are made, and what the store notes of itself.
+//! The tables of the file and the store's own metadata.
 
 use redb::{
     Database, Durability, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction,
 };
 
-/// The tag of a kind, and a key.
+/// The tag of the kind, and the key.
 pub(super) type Place = (u8, &'static [u8]);
-/// Version, expiry in milliseconds, body.
+/// The version, the expiry in milliseconds, and the body.
 pub(super) type Stored = (u64, Option<u64>, &'static [u8]);
-/// Expiry in milliseconds, and whose it is.
+/// The expiry in milliseconds, then kind and key of the record.
 pub(super) type Due = (u64, u8, &'static [u8]);
 
 pub(super) const RECORDS: TableDefinition<Place, Stored> = TableDefinition::new("records");
-/// Every record that expires, in the order in which they do.
+/// An index of all records that expire, in order of expiry.
 pub(super) const EXPIRIES: TableDefinition<Due, ()> = TableDefinition::new("expiries");
-/// What the store knows about itself: [`FORMAT`] and [`COMMITS`].
+/// The store's metadata: [`FORMAT`] and [`COMMITS`].
 pub(super) const FACTS: TableDefinition<&str, u64> = TableDefinition::new("facts");
-/// How the tables are to be read.
+/// The version of the file's layout.
 pub(super) const FORMAT: &str = "format";
 /// The number of the last commit.
 pub(super) const COMMITS: &str = "commits";
 
 pub(super) const KNOWN_FORMAT: u64 = 1;
 
-/// Makes the tables of a new store.
+/// Creates the tables of a new store.
 pub(super) fn lay_out(database: &Database) -> Result<(), redb::Error> {
     let transaction = begin(database)?;
     transaction.open_table(RECORDS)?;
@@ -35,13 +35,13 @@ pub(super) fn lay_out(database: &Database) -> Result<(), redb::Error> {
 pub(super) fn begin(database: &Database) -> Result<WriteTransaction, redb::Error> {
     let mut transaction = database.begin_write()?;
     transaction.set_durability(Durability::Immediate)?;
-    // With it, commits have two phases: what a crash leaves of a transaction is all or nothing
-    // whatever the order in which the disk wrote its pages.
+    // This gives commits two phases: after a crash a transaction is either complete or absent, in
+    // whatever order the disk wrote its pages.
     transaction.set_quick_repair(true);
     Ok(transaction)
 }
 
-/// Commits something that changes no record.
+/// A test commit that changes no record.
 pub(super) fn try_out(database: &Database) -> Result<(), redb::Error> {
     let transaction = begin(database)?;
     let mut facts = transaction.open_table(FACTS)?;
@@ -51,7 +51,7 @@ pub(super) fn try_out(database: &Database) -> Result<(), redb::Error> {
     Ok(transaction.commit()?)
 }
 
-/// How often the file was used again after it could not be written.
+/// How often the file was recovered after it could not be written.
 const RECOVERIES: &str = "recoveries";
 
 pub(super) fn commits_of(database: &Database) -> Result<u64, redb::Error> {

@@ -1,9 +1,9 @@
-//! The one thread that writes, once it has verified what is there.
+//! The single writer thread. It first verifies the file.
 //!
-//! Tasks that arrive while a transaction is waiting for the disk go into the next one together.
-//! Each is held against what those before it have written; one that was overtaken leaves nothing
-//! behind. Nobody is answered before the transaction is on disk, and if that fails, nobody is told
-//! that anything is so.
+//! Tasks that arrive while a transaction waits for the disk are carried out together in the next
+//! one. Each task sees the writes of the tasks before it; one whose conditions do not hold has no
+//! effect. Callers get their result only after the transaction is on disk. If that fails, nothing
+//! is announced.
 
 use std::io;
 use std::sync::Arc;
@@ -25,23 +25,23 @@ use crate::store::unavailable::Unavailable;
 
 /// How many tasks share one transaction at most.
 const GROUP_AT_MOST: usize = 256;
-/// How many tasks may wait; further ones wait for their turn to wait.
+/// How many tasks may be queued; further callers wait for a free slot.
 const WAITING_AT_MOST: usize = 1024;
 
-/// Something to write.
+/// A task for the writer.
 #[derive(Debug)]
 pub(super) enum Task {
-    /// Carry out a batch, if what it expects is so.
+    /// Carries out a batch if its conditions hold.
     Commit(Batch),
-    /// Delete what has expired by then.
+    /// Deletes records that have expired by this time.
     Sweep(Timestamp),
-    /// Count on behind this commit.
+    /// Continues counting commits above this one.
     Advance(u64),
-    /// Look after the file: something has failed that did not go through this thread.
+    /// Checks the file, because an operation outside of this thread has failed.
     Recover,
 }
 
-/// What a task changed; `None`: it was overtaken, or there was nothing to sweep.
+/// What a task changed; `None` if its conditions did not hold or there was nothing to sweep.
 type Changed = Option<Arc<Change>>;
 
 struct Job {
@@ -49,19 +49,18 @@ struct Job {
     answer: oneshot::Sender<Result<Changed, Unavailable>>,
 }
 
-/// The thread, from outside. Dropping it waits for the thread to end.
+/// A handle of the thread. Dropping it waits for the thread to end.
 #[derive(Debug)]
 pub(super) struct Writer {
     jobs: Option<mpsc::Sender<Job>>,
     health: Arc<Health>,
-    /// Ends the verification early; then nothing is written at all.
+    /// Aborts the verification; then nothing is written at all.
     called_off: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Writer {
-    /// Starts the thread. What is `unverified` is looked at first: until that is done, whoever
-    /// wants to write waits.
+    /// Starts the thread. `unverified` is verified first; until that is done, writes wait.
     pub(super) fn start(
         health: Arc<Health>,
         options: Options,
@@ -72,7 +71,7 @@ impl Writer {
         let (until, file) = (Arc::clone(&called_off), Arc::clone(&health));
         let thread = thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
             if let Some(picture) = unverified {
-                // What came of it is noted.
+                // The result was recorded in `health`.
                 verify(picture, &health, &until).ok();
             }
             yield_to_requests();
@@ -94,19 +93,19 @@ impl Writer {
         answered.await.map_err(|_| STOPPED)?
     }
 
-    /// Has the thread look after the file, where that is in trouble.
+    /// Wakes the thread to recover the file, if the store is in trouble.
     pub(super) fn wake(&self) {
         if self.health.trouble().is_some() {
             let (answer, _) = oneshot::channel();
-            // Where many wait, it is awake already.
+            // If the queue is full, the thread is awake already.
             self.jobs.as_ref().map(|jobs| jobs.try_send(Job { task: Task::Recover, answer }));
         }
     }
 }
 
-/// Whoever guesses passwords writes with every guess, and must not slow those who have come in and
-/// write nothing. Where the processor is short, the thread that writes gets a tenth of what one that
-/// answers gets, which is many times what it needs.
+/// Lowers the priority of the writer, so that password guessing, which writes with every guess,
+/// does not slow down requests that write nothing. If the processor is busy, the writer gets a
+/// tenth of the share of a serving thread, which is many times what it needs.
 #[cfg(target_os = "linux")]
 fn yield_to_requests() {
     let me = rustix::thread::gettid();
@@ -118,7 +117,7 @@ fn yield_to_requests() {
 #[cfg(not(target_os = "linux"))]
 fn yield_to_requests() {}
 
-/// See setpriority(2): on Linux, of one thread.
+/// See setpriority(2): on Linux it applies to one thread.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
 
@@ -128,7 +127,7 @@ impl Drop for Writer {
         self.jobs = None;
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
-            // It panicked: those who waited were told, and the next open looks after the file.
+            // If it panicked, its callers got errors, and the next open checks the file.
             let _ = thread.join();
         }
     }
@@ -177,8 +176,9 @@ fn work_off(
     }
 }
 
-/// Nobody knows what became of `tasks` before the file is opened again. Until then nothing is read,
-/// and whatever they would change is taken for changed by those who keep a copy.
+/// Handles a failed transaction: whether it reached the disk is unknown until the file is reopened.
+/// Until then nothing is read, and everything that the tasks would change is announced as changed,
+/// so that caches drop it.
 fn in_doubt(health: &Health, tasks: &[Task]) {
     if health.trouble().is_none() || health.is_known_to_be_damaged() {
         return;
