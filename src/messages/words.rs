@@ -131,7 +131,7 @@ pub fn words(letter: &Letter, about: &About) -> Words {
         after: Vec::new(),
         support: about.support.clone(),
     };
-    let nothing = || "If you did not ask for this, there is nothing to do.".to_owned();
+    let nothing = || "If you did not ask for this, ignore this e-mail.".to_owned();
     match &letter.about {
         Matter::Happened { event, not_me } => happened(words, event, not_me.as_ref(), about),
         Matter::Code { code, what_for } => {
@@ -144,11 +144,11 @@ pub fn words(letter: &Letter, about: &About) -> Words {
                 paragraphs: vec![format!("This code lets you {what}:")],
                 code: Some(code.expose_str().to_owned()),
                 after: vec![
-                    "It is good for ten minutes. Nobody who helps you will ever ask for it."
+                    "The code works for ten minutes. Nobody from support will ever ask you for it."
                         .to_owned(),
                     format!(
                         "If you did not ask for it, somebody knows your password. Please change \
-                         it: {}",
+                         your password: {}",
                         about.page("security/password")
                     ),
                 ],
@@ -158,8 +158,8 @@ pub fn words(letter: &Letter, about: &About) -> Words {
         Matter::ResetPassword { token } => Words {
             subject: format!("Set a new password for {site}"),
             paragraphs: vec![
-                "Somebody, probably you, wants a new password. This link leads to it, once, within \
-                 a day."
+                "Somebody, probably you, asked for a new password. Use this link to set it. The \
+                 link works once, within a day."
                     .to_owned(),
             ],
             steps: vec![("Set a new password".to_owned(), about.link(token))],
@@ -169,8 +169,8 @@ pub fn words(letter: &Letter, about: &About) -> Words {
         Matter::VerifyEmail { token } => Words {
             subject: format!("Is this your address for {site}?"),
             paragraphs: vec![
-                "Somebody, probably you, named this address. If you follow this link within a day, \
-                 it becomes yours here."
+                "Somebody, probably you, entered this e-mail address. To confirm that it is \
+                 yours, open this link within a day."
                     .to_owned(),
             ],
             steps: vec![("This is my address".to_owned(), about.link(token))],
@@ -178,8 +178,8 @@ pub fn words(letter: &Letter, about: &About) -> Words {
             ..words
         },
         Matter::Trial => Words {
-            subject: format!("A trial letter from {site}"),
-            paragraphs: vec!["Letters arrive. There is nothing to do.".to_owned()],
+            subject: format!("Test e-mail from {site}"),
+            paragraphs: vec!["Your e-mail works. There is nothing to do.".to_owned()],
             ..words
         },
     }
@@ -207,11 +207,11 @@ fn happened(words: Words, event: &Event, not_me: Option<&Token>, about: &About) 
         (What::Frozen | What::TwoFactorReset, None) => Vec::new(),
         _ => vec![
             ("Change your password".to_owned(), password),
-            ("See what happened".to_owned(), security),
+            ("See recent activity".to_owned(), security),
         ],
     };
     let if_not = if steps.is_empty() {
-        "If you did not know of this, please ask for help."
+        "If you did not expect this, please ask for help."
     } else {
         "If this was you, there is nothing to do. If it was not, act now:"
     };
@@ -228,21 +228,22 @@ fn happened(words: Words, event: &Event, not_me: Option<&Token>, about: &About) 
 /// The subject and the first sentence of a notice.
 fn news(what: What) -> (&'static str, &'static str) {
     match what {
-        What::PasswordSet => ("your password was set", "Your password was set by a link."),
+        What::PasswordSet => ("your password was set", "Your password was set with a link."),
         What::PasswordChanged => ("your password was changed", "Your password was changed."),
-        What::PasswordReset => {
-            ("your password was changed", "Your password was set anew by a link that was mailed.")
-        }
+        What::PasswordReset => (
+            "your password was changed",
+            "Your password was changed with a link that was sent by e-mail.",
+        ),
         What::TwoFactorOn => ("two-factor is on", "Two-factor was turned on for you."),
         What::TwoFactorOff => ("two-factor is off", "Two-factor was turned off for you."),
         What::TwoFactorReset => {
             ("two-factor was reset", "An administrator turned two-factor off for you.")
         }
         What::AuthenticatorAdded => {
-            ("another authenticator", "Another authenticator was added for you.")
+            ("an authenticator was added", "Another authenticator was added for you.")
         }
         What::AuthenticatorReplaced => {
-            ("your authenticator was replaced", "Your authenticator was replaced by another.")
+            ("your authenticator was replaced", "Your authenticator was replaced by a new one.")
         }
         What::AuthenticatorRemoved => {
             ("an authenticator was removed", "One of your authenticators was removed.")
@@ -252,36 +253,38 @@ fn news(what: What) -> (&'static str, &'static str) {
         }
         What::RecoveryCodesRenewed => (
             "new recovery codes",
-            "New recovery codes were made for you, and the old ones are dead.",
+            "New recovery codes were made for you. The old ones no longer work.",
         ),
         What::DeviceTrusted => {
-            ("a device is trusted now", "A device was trusted: no code will be asked of you on it.")
+            ("a device is now trusted", "A device was trusted: you need no code on it.")
         }
         What::DeviceCopied => (
             "a trusted device was copied",
-            "Two browsers used what makes one device trusted, so it is trusted no longer. Somebody \
-             may have copied it.",
+            "Two browsers used the same trusted device. Somebody may have copied its cookie. The \
+             device is no longer trusted.",
         ),
         What::EmailAsked => (
-            "another e-mail address",
-            "Another e-mail address was named for you, and waits to be confirmed.",
+            "a new e-mail address",
+            "A new e-mail address was entered for you. It is not confirmed yet.",
         ),
         What::EmailChanged => {
             ("your e-mail address was changed", "Your e-mail address was changed.")
         }
-        What::NewBrowser => ("a new sign-in", "You signed in with a browser that was new."),
+        What::NewBrowser => ("a new sign-in", "You signed in with a new browser."),
         What::Frozen => (
             "two-factor is frozen",
-            "You said that somebody else has set up two-factor for you. Nobody gets in with it, and \
-             an administrator can give you a link to start afresh.",
+            "You reported that somebody else set up two-factor for you. Nobody can sign in with \
+             it. An administrator can give you a link to start again.",
         ),
         What::CodesGuessed => (
             "somebody may know your password",
-            "Your password was typed, and after it three or more wrong codes. Nobody got in by them.",
+            "Somebody typed your correct password and then three or more wrong codes. Nobody \
+             signed in with them.",
         ),
         What::Locked => (
             "too many wrong codes",
-            "Too many wrong codes were typed after your password, so only a recovery code is read.",
+            "Too many wrong codes were typed after your password. Only a recovery code is \
+             accepted now.",
         ),
         // There is no notice for these events. If there were, this text would be correct.
         other => ("news", other.sentence()),

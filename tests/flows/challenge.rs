@@ -27,7 +27,7 @@ async fn the_same_code_twice_is_refused_and_is_no_failure() {
     at_the_challenge(&gate).await.sends(&[("code", &code)]).await;
     let mut browser = at_the_challenge(&gate).await;
     for _ in 0..10 {
-        assert!(refused(&mut browser, &code).await.contains("used already"));
+        assert!(refused(&mut browser, &code).await.contains("already used"));
     }
     gate.waits_for_the_next_code();
     browser.sends(&[("code", &ada.code(&gate))]).await;
@@ -56,7 +56,7 @@ async fn a_recovery_code_is_taken_instead_by_a_visible_switch_and_works_once() {
 
     let mut again = at_the_challenge(&gate).await;
     again.opens("/.doorward/challenge?kind=recovery-code").await;
-    assert!(refused(&mut again, &ada.recovery_codes[3]).await.contains("used already"));
+    assert!(refused(&mut again, &ada.recovery_codes[3]).await.contains("already used"));
 }
 
 #[tokio::test]

@@ -178,7 +178,7 @@ async fn a_reset_ends_every_session_and_is_told_by_mail() {
     browser.opens(&gate.link_mailed_to("ada@example.com").await).await;
     browser.sends(&[("password", NEW)]).await;
     assert_eq!(elsewhere.opens("/orders").await.passed, None);
-    gate.mail_to("ada@example.com", "set anew by a link that was mailed").await;
+    gate.mail_to("ada@example.com", "changed with a link that was sent by e-mail").await;
 }
 
 #[tokio::test]

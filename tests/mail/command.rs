@@ -38,7 +38,7 @@ fn it_says_step_by_step_how_far_the_letter_came() {
     );
     assert_eq!(out, told);
     let letter = server.arrived.letters().pop().unwrap();
-    assert!(letter.contains("Letters arrive. There is nothing to do."), "{letter}");
+    assert!(letter.contains("Your e-mail works. There is nothing to do."), "{letter}");
 }
 
 #[test]

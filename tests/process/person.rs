@@ -371,7 +371,7 @@ impl Person {
             window.sends(&[("code", code)]);
             let (name, answer) = (&self.name, &window.answer);
             assert_eq!(answer.status, 422, "{name} used a {kind} again: {}", answer.body);
-            let told = answer.body.contains("used already");
+            let told = answer.body.contains("already used");
             assert!(told || *kind == "totp", "{name}: {}", answer.body);
         }
         spent.len()
