@@ -126,7 +126,7 @@ fn measure(options: &Options, table: &mut Table) {
     }
     let gateway = large.start(&hot[0]);
     table.says("resident at the first answer", gateway.resident(), "MiB");
-    gateway.hears("it is whole");
+    gateway.hears("integrity check passed");
     table.says("verified after", gateway.began.elapsed().as_secs_f64(), "s");
     gateway.rests();
     table.bound("resident, idle", gateway.resident(), "MiB", 30.0);
@@ -140,7 +140,7 @@ fn measure(options: &Options, table: &mut Table) {
             place.build(HOT);
             let cookies = place.cookies(0..HOT);
             let gateway = place.start(&cookies[0]);
-            gateway.hears("it is whole");
+            gateway.hears("integrity check passed");
             (gateway, cookies)
         })
         .collect();

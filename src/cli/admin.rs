@@ -220,7 +220,7 @@ impl Refused {
 
 impl From<Unavailable> for Refused {
     fn from(error: Unavailable) -> Self {
-        warn!(%error, "an operator's command met a store that is away");
+        warn!(%error, "command failed: the store is unavailable");
         let (mut problem, mut next) = (error.to_string(), error.source());
         while let Some(cause) = next {
             problem = format!("{problem}: {cause}");

@@ -31,12 +31,12 @@ pub(super) async fn watch(live: Arc<Live>) {
                 tracing::warn!(
                     state,
                     mib,
-                    "the disk of the state folder is nearly full; once it is full, nobody can sign in"
+                    "low disk space for the state folder; nobody can sign in when the disk is full"
                 );
             }
             None if short => {
                 short = false;
-                tracing::info!("the disk of the state folder has room again");
+                tracing::info!("disk space for the state folder is sufficient again");
             }
             _ => {}
         }

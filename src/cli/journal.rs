@@ -137,7 +137,7 @@ fn write(orders: &Receiver<Order>) {
             // Said once, not for every event.
             Err(error) if !broken => {
                 broken = true;
-                tracing::error!(%error, "events cannot be written");
+                tracing::error!(%error, "cannot write to the event log");
             }
             Err(_) => {}
         }

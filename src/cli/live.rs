@@ -62,15 +62,13 @@ pub(super) struct Change {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Kept {
     /// The new file is not valid, or its own tests do not come out.
-    #[error("the configuration stays as it was: the new one is not valid\n{0}")]
+    #[error("configuration not reloaded: the new one is not valid\n{0}")]
     Problems(crate::config::Problems),
     /// Something would have to be started anew for it.
-    #[error(
-        "the configuration stays as it was: `{0}` cannot change while the gateway runs; restart it"
-    )]
+    #[error("configuration not reloaded: `{0}` cannot change while the gateway runs; restart it")]
     NeedsRestart(&'static str),
     /// The store could not be asked.
-    #[error("the configuration stays as it was: {0}")]
+    #[error("configuration not reloaded: {0}")]
     Unavailable(#[from] Unavailable),
 }
 
@@ -119,7 +117,7 @@ impl Live {
         match &reloaded {
             Ok(Reloaded { file, warnings, changes, .. }) => {
                 let changes = changes.iter().map(|change| change.count).sum::<usize>();
-                tracing::info!(file, warnings, changes, "the configuration was reloaded");
+                tracing::info!(file, warnings, changes, "configuration reloaded");
             }
             Err(kept) => tracing::warn!("{kept}"),
         }

@@ -44,7 +44,7 @@ impl PostOffice {
         self.close();
         let all = async { while self.postmen.join_next().await.is_some() {} };
         if timeout(UNDER_WAY, all).await.is_err() {
-            tracing::warn!("a letter was cut off; it is sent again in ten minutes");
+            tracing::warn!("shutdown timeout: a message is sent again in ten minutes");
         }
     }
 }
@@ -63,7 +63,7 @@ async fn send_letters(live: Arc<Live>, mut closed: watch::Receiver<bool>) {
         let came = match &post {
             Some((_, smtp)) => deliver(&env, smtp).await.unwrap_or_else(|error| {
                 let error = &error as &dyn std::error::Error;
-                tracing::error!(error, "letters wait: the store is unavailable");
+                tracing::error!(error, "cannot read the outbox: the store is unavailable");
                 Came::Away
             }),
             None => Came::Nothing,
@@ -96,7 +96,7 @@ async fn is_written(changes: &mut Receiver<Arc<Change>>) {
 /// The mail server, if there is one that can be used.
 fn server(config: &Config) -> Option<Smtp> {
     Smtp::of(config).unwrap_or_else(|error| {
-        tracing::error!(%error, "no letter can be sent");
+        tracing::error!(%error, "cannot send mail");
         None
     })
 }

@@ -305,7 +305,7 @@ pub fn run(config: Config, world: World) -> Result<(), NotStarted> {
         let hosts: Vec<String> = app.hosts.iter().map(ToString::to_string).collect();
         let upstreams: Vec<String> = app.upstreams.iter().map(ToString::to_string).collect();
         let (name, upstream, hosts) = (&app.name, upstreams.join(", "), hosts.join(", "));
-        tracing::info!(name, hosts, upstream, "an application");
+        tracing::info!(name, hosts, upstream, "application");
     }
     for warning in warnings {
         tracing::warn!("{file}:{warning}");
@@ -321,12 +321,12 @@ pub fn run(config: Config, world: World) -> Result<(), NotStarted> {
         tracing::info!(%address, origin, "listening");
     }
     for address in gateway.operators() {
-        tracing::info!(%address, "listening for operators");
+        tracing::info!(%address, "listening for health checks and metrics");
     }
     gateway.runtime.block_on(told);
-    tracing::info!("stopping: requests under way are answered first");
+    tracing::info!("shutting down: waiting for requests in progress");
     if !gateway.stop() {
-        tracing::warn!("some requests were cut off");
+        tracing::warn!("shutdown timeout: some requests were aborted");
     }
     tracing::info!("ended");
     Ok(())
@@ -338,15 +338,15 @@ fn take_all_files(connections: usize) {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::debug!(%error, "the limit of open files stays as it was");
+        tracing::debug!(%error, "cannot raise the open file limit");
     }
     let needed = 2 * connections as u64 + SPARE_FILES;
     if let Some(files) = getrlimit(Resource::Nofile).current.filter(|files| *files < needed) {
         tracing::warn!(
             files,
             needed,
-            "the system allows fewer open files than `limits.connections` needs: raise its limit \
-             (LimitNOFILE= with systemd), or lower this one"
+            "the open file limit is too low for `limits.connections`: raise it (LimitNOFILE= with \
+             systemd), or lower `limits.connections`"
         );
     }
 }
@@ -361,7 +361,10 @@ fn survive_file_limits() {
         signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))
     });
     if let Err(error) = heard {
-        tracing::debug!(%error, "a file that reaches the limit of the system ends the process");
+        tracing::debug!(
+            %error,
+            "cannot handle SIGXFSZ: reaching the file size limit ends the process"
+        );
     }
 }
 
@@ -480,8 +483,9 @@ async fn void_what_is_older(
     if people > 0 {
         tracing::warn!(
             people,
-            "the store counts as an older one: all links, codes, trusted devices, recovery codes and sessions \
-             are void; passwords, and who is disabled, are as they were then: see `doorward user list`"
+            "older store accepted: all links, codes, trusted devices, recovery codes and sessions \
+             are revoked; passwords and disabled users are as they were then: see `doorward user \
+             list`"
         );
     }
     Ok(())
@@ -569,7 +573,7 @@ async fn note_time(env: Arc<Env>) {
         let left_out = super::log::left_out();
         if left_out > 0 {
             env.metrics.log_lines_left_out(left_out);
-            tracing::warn!(left_out, "log lines were left out: too many of one kind");
+            tracing::warn!(left_out, "log lines suppressed: too many of one kind");
         }
         let noted = match env.now() {
             Ok(now) => env.store.note_time(now).await,
@@ -577,7 +581,7 @@ async fn note_time(env: Arc<Env>) {
         };
         if let Err(error) = noted {
             let error = &error as &dyn std::error::Error;
-            tracing::error!(error, "how late it is was not noted");
+            tracing::error!(error, "cannot write the clock mark");
         }
     }
 }
@@ -593,7 +597,7 @@ async fn sweep(env: Arc<Env>) {
             Ok(gone) => tracing::debug!(gone, "swept"),
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "what has run out is still there");
+                tracing::warn!(error, "sweep failed");
             }
         }
         tokio::time::sleep(SWEEP_EVERY).await;
@@ -609,7 +613,7 @@ fn serve_commands(live: &Arc<Live>) -> Result<(oneshot::Sender<()>, JoinHandle<(
     let live = Arc::clone(live);
     let serving = tokio::spawn(async move {
         if let Err(error) = admin.serve(live, async { drop(ended.await) }).await {
-            tracing::error!(%error, "operators' commands are not answered any more");
+            tracing::error!(%error, "command socket failed");
         }
     });
     Ok((end, serving))
@@ -631,7 +635,7 @@ fn answer_operators(
         .with_state((Arc::clone(live), ready));
     background.spawn(async move {
         if let Err(error) = axum::serve(socket, router).await {
-            tracing::error!(%error, "operators are not answered any more");
+            tracing::error!(%error, "operators listener failed");
         }
     });
     Ok(address)
@@ -667,7 +671,7 @@ async fn readiness(
         return unready("the store is unavailable".to_owned());
     }
     let short = disk::short_of_space(&live).map_or_else(String::new, |free| {
-        format!("the disk of the state folder is nearly full: {} MiB are free\n", free >> 20)
+        format!("low disk space for the state folder: {} MiB free\n", free >> 20)
     });
     (StatusCode::OK, format!("ready\n{short}"))
 }

@@ -225,7 +225,7 @@ fn note_use(env: &Env, id: StayId, now: Timestamp) {
         if let Err(error) = store.touch(id, now).await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
-                "the use of a stay was not noted"
+                "cannot save when a user session was last used"
             );
         }
     });

@@ -45,24 +45,24 @@ async fn send(env: &Env, post: &dyn Post, claimed: Waiting) -> Result<Came, Unav
     let (letter, id) = (&claimed.posted.letter, &claimed.posted.id);
     let (user, kind, tries) = (letter.user, letter.kind(), claimed.posted.tries);
     if letter.stale() <= env.now()? {
-        tracing::error!(%user, kind, tries, "a letter was given up: it waited for too long");
+        tracing::error!(%user, kind, tries, "message expired before it could be delivered");
         return give_up(env, &claimed, "given-up").await;
     }
     let Err(unsent) = post.send(letter, id).await else {
         env.store.forget_letter(&claimed).await?;
-        tracing::info!(%user, kind, tries, "a letter was sent");
+        tracing::info!(%user, kind, tries, "message sent");
         env.metrics.mailed("sent");
         return Ok(Came::Sent);
     };
     let came = match unsent.outlook {
         Outlook::Never => {
-            tracing::warn!(%user, kind, tries, %unsent, "a letter was refused for ever");
+            tracing::warn!(%user, kind, tries, %unsent, "message rejected permanently");
             return give_up(env, &claimed, "refused").await;
         }
         Outlook::Later => Came::PutOff,
         Outlook::Away => Came::Away,
     };
-    tracing::warn!(%user, kind, tries, %unsent, "a letter is tried again later");
+    tracing::warn!(%user, kind, tries, %unsent, "message not delivered, retrying later");
     env.metrics.mailed("put-off");
     env.store.put_off(claimed, env.now()?.plus(pause(tries))).await?;
     Ok(came)

@@ -85,7 +85,11 @@ impl Env {
     fn too_many(&self, caller: &Caller, until: Timestamp) -> Timestamp {
         self.metrics.sign_in_turned_away("sign_in_posts");
         if let Some(left_out) = self.lines.due(Line::Limit, caller.now) {
-            tracing::info!(address = %caller.address, left_out, "too many tries from one address");
+            tracing::info!(
+                address = %caller.address,
+                left_out,
+                "too many sign-in attempts from one address"
+            );
         }
         until
     }

@@ -24,7 +24,7 @@ pub fn forgot(env: &Arc<Env>, caller: &Caller, login: Login) -> Result<(), Times
     tokio::spawn(async move {
         if let Err(error) = mail_a_link(&env, &caller, &login).await {
             let error = &error as &dyn std::error::Error;
-            tracing::error!(error, "no link was mailed: the store is unavailable");
+            tracing::error!(error, "cannot mail a password link: the store is unavailable");
         }
     });
     Ok(())

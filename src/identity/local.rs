@@ -151,7 +151,7 @@ fn yield_to_requests() {
     let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
     let done = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle);
     if let Err(error) = done {
-        tracing::debug!(?error, "passwords are hashed at the priority of everything else");
+        tracing::debug!(?error, "cannot lower the priority of a password hashing thread");
     }
 }
 

@@ -120,7 +120,7 @@ impl Progress {
         match (Mark { commit, at: (self.clock)() }).write(&self.state) {
             Ok(()) => self.noted.store(commit, Ordering::SeqCst),
             Err(error) => {
-                tracing::warn!(%error, file = NAME, "how far the store has come was not noted");
+                tracing::warn!(%error, file = NAME, "cannot write the store mark");
             }
         }
     }

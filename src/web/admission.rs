@@ -119,7 +119,16 @@ impl AppState {
         let example = request.example();
         if let Some(left_out) = self.env.lines.due(Line::Watched, now) {
             let address = source.address();
-            tracing::info!(app = name, verdict, rule, user, %address, example, left_out, "only watched: this would have been stopped");
+            tracing::info!(
+                app = name,
+                verdict,
+                rule,
+                user,
+                %address,
+                example,
+                left_out,
+                "observe mode: this request would have been stopped"
+            );
         }
         let what = Watched { app: name.clone(), rule, verdict, user };
         witness.watched(what, || example, now);

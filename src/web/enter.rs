@@ -119,7 +119,7 @@ pub(super) async fn take(
     Ok(match enter::take(&state.env, &guest.caller, host, &token).await? {
         Entered::Begun { given, return_to } => state.goes_on(&guest, &given, &return_to),
         Entered::Refused => {
-            tracing::info!(address = %guest.caller.address, "a ticket was refused");
+            tracing::info!(address = %guest.caller.address, "sign-in ticket refused");
             state.starts_again(&guest, &back, is_last_try, &request)
         }
     })

@@ -139,7 +139,14 @@ impl AppState {
             let address = caller.address;
             let said = |name| headers.get(name).map(shown);
             let (fetch_site, origin) = (said(&FETCH_SITE), said(&ORIGIN));
-            tracing::info!(%address, reason, fetch_site, origin, left_out, "a form was refused");
+            tracing::info!(
+                %address,
+                reason,
+                fetch_site,
+                origin,
+                left_out,
+                "form refused: CSRF check failed"
+            );
         }
         Some(problem)
     }
@@ -205,7 +212,7 @@ impl From<Unavailable> for Trouble {
 impl IntoResponse for Trouble {
     fn into_response(self) -> Response {
         let why = &self.0 as &dyn std::error::Error;
-        tracing::error!(error = why, "a page was not served: the store is unavailable");
+        tracing::error!(error = why, "cannot serve a page: the store is unavailable");
         unavailable()
     }
 }

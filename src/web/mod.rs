@@ -135,7 +135,7 @@ impl Web {
             Ok(still) => still,
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
-                tracing::error!(error, "a request under way was ended: the store is unavailable");
+                tracing::error!(error, "request in progress ended: the store is unavailable");
                 Still::Over
             }
         }
@@ -190,7 +190,13 @@ impl Web {
         let due = env.now().ok().and_then(|now| env.lines.due(Line::Unread, now));
         if let Some(left_out) = due {
             let address = source.address();
-            tracing::info!(%address, reference, why, left_out, "request refused: it cannot be read");
+            tracing::info!(
+                %address,
+                reference,
+                why,
+                left_out,
+                "request refused: malformed or ambiguous, unknown host"
+            );
         }
         state.remember(&reference, why, head, source);
         Self::nameless_notice(Notice::BadRequest { reference }, &head.headers).await

@@ -120,7 +120,13 @@ impl AppState {
         let rule = ruling.raised_by;
         match owed(verdict) {
             Some(Step::Owed(owed)) => {
-                tracing::debug!(%address, %rule, ?owed, path = beginning(head.uri.path()), "something is owed");
+                tracing::debug!(
+                    %address,
+                    %rule,
+                    ?owed,
+                    path = beginning(head.uri.path()),
+                    "authentication required"
+                );
                 self.ask(owed, &ruling.requirement, &here, head)
             }
             Some(Step::SaveCodes) => self.lead_to_codes(&here, &head.headers),
@@ -252,7 +258,7 @@ impl AppState {
     /// Logs why a request has no single meaning; the reference under which that is found.
     pub(super) fn note_misread(&self, why: &str, head: &Parts, source: Source) -> String {
         let reference = self.reference();
-        tracing::info!(reference, why, "request refused: no single meaning");
+        tracing::info!(reference, why, "request refused: malformed or ambiguous");
         self.remember(&reference, why, head, source);
         reference
     }
@@ -277,7 +283,7 @@ impl AppState {
     /// The store is away: nobody is let through, and nobody is told more than that.
     pub(super) fn unavailable(&self, error: &Unavailable, headers: &HeaderMap) -> Response {
         let why = error as &dyn std::error::Error;
-        tracing::error!(error = why, "a request was refused: the store is unavailable");
+        tracing::error!(error = why, "request refused: the store is unavailable");
         self.notice(Notice::Unavailable, headers)
     }
 }

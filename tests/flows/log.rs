@@ -83,7 +83,7 @@ async fn a_refused_form_says_what_gave_it_away_and_a_flood_is_one_line() {
     }
     gate.waits_for_the_next_code();
     browser.posts("/.doorward/sign-in", &[("csrf", "old")]).await;
-    let lines = log.lines_about("a form was refused");
+    let lines = log.lines_about("form refused: CSRF check failed");
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert!(lines[0].contains("reason=\"Origin\""), "{lines:?}");
     assert!(lines[0].contains("https://evil.example"), "{lines:?}");
@@ -95,7 +95,7 @@ async fn a_secret_in_a_path_of_the_application_is_not_logged() {
     let gate = Gate::new();
     let (log, _guard) = Log::start();
     gate.browser().opens("/reset/0a1b2c").await;
-    let lines = log.lines_about("something is owed");
+    let lines = log.lines_about("authentication required");
     assert!(lines[0].contains("path=\"/reset/\""), "{lines:?}");
     assert!(log.lines_about("0a1b2c").is_empty());
 }

@@ -152,13 +152,13 @@ fn becomes(process: &Process, status: u16) {
 fn whoever_has_little_room_is_warned_before_there_is_none() {
     let house = House::with("limits: { free_disk_mib: 1048576 }");
     let process = house.opens();
-    let warned = |said: String| said.contains("the disk of the state folder is nearly full");
+    let warned = |said: String| said.contains("low disk space for the state folder");
     while !warned(process.said()) {
         thread::yield_now();
     }
     let ready = process.tells_operators("/readyz");
     assert_eq!(ready.status, 200, "it still works");
-    assert!(ready.body.contains("nearly full"), "{}", ready.body);
+    assert!(ready.body.contains("low disk space"), "{}", ready.body);
     let numbers = process.tells_operators("/metrics").body;
     assert!(numbers.contains("doorward_state_disk_free_bytes "), "{numbers}");
     let house = House::with("limits: { free_disk_mib: 0 }");

@@ -119,7 +119,7 @@ apps:
     pub(crate) fn opens_with(&self, more: &[&str]) -> Process {
         let mut process = self.starts(more);
         process.address = process.listens("listening");
-        process.operators = process.listens("listening for operators");
+        process.operators = process.listens("listening for health checks and metrics");
         process
     }
 
@@ -132,10 +132,10 @@ apps:
 
     /// Starts a gateway whose log is closed to it once it listens, as when whoever reads it dies.
     pub(crate) fn opens_unheard(&self) -> Process {
-        let last = "\"message\":\"listening for operators\"";
+        let last = "\"message\":\"listening for health checks and metrics\"";
         let mut process = self.starts_heard_until(&[], Some(last));
         process.address = process.listens("listening");
-        process.operators = process.listens("listening for operators");
+        process.operators = process.listens("listening for health checks and metrics");
         assert!(process.lines.recv_timeout(LONG).is_err(), "somebody listens still");
         process
     }
@@ -154,7 +154,7 @@ apps:
         command.args(limited).env("DOORWARD_CONFIG", self.file()).current_dir(self.home.path());
         let mut process = Self::heard(command, None);
         process.address = process.listens("listening");
-        process.operators = process.listens("listening for operators");
+        process.operators = process.listens("listening for health checks and metrics");
         process
     }
 

@@ -95,7 +95,7 @@ fn every_line_is_a_json_object_and_no_secret_is_in_any() {
         line.to_string()
     });
     let log = lines.collect::<Vec<_>>().join("\n");
-    for what in ["listening", "signed-in", "two-factor-on", "recovery-code-used", "stopping"] {
+    for what in ["listening", "signed-in", "two-factor-on", "recovery-code-used", "shutting down"] {
         assert!(log.contains(what), "the log does not tell of {what}");
     }
     secrets.are_not_in(&log);
@@ -106,7 +106,7 @@ fn lines_for_people_have_no_colours_where_they_go_to_a_file() {
     let house = House::with("log: { format: text }");
     let mut process = house.starts(&[]);
     let line = process.hears(" listening ");
-    process.hears("listening for operators");
+    process.hears("listening for health checks and metrics");
     assert!(line.contains(" INFO ") && line.contains("address=127.0.0.1:"), "{line}");
     process.signals("TERM");
     assert_eq!(process.ends().code(), Some(0));

@@ -26,7 +26,7 @@ fn a_letter_goes_out_as_soon_as_it_is_written() {
     let house = house(&server);
     let process = house.opens();
     somebody_is_written_to(&house, &process);
-    process.hears("a letter was sent");
+    process.hears("message sent");
     let letter = server.arrived.letters().pop().unwrap();
     assert_eq!(header(&letter, "Subject"), Some("crm.localhost: your password was set"));
     assert!(!process.said().contains("ada@example.com"), "{}", process.said());
@@ -40,9 +40,9 @@ fn told_to_end_it_lets_the_letter_under_way_arrive() {
     somebody_is_written_to(&house, &process);
     server.has_heard("DATA");
     process.signals("TERM");
-    process.hears("stopping");
+    process.hears("shutting down");
     server.held.release();
-    process.hears("a letter was sent");
+    process.hears("message sent");
     assert_eq!(process.ends().code(), Some(0), "{}", process.said());
     assert_eq!(server.arrived.letters().len(), 1);
 }

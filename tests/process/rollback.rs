@@ -87,7 +87,7 @@ fn an_older_store_is_refused_and_used_on_purpose_it_revives_nothing() {
 
     let step = now();
     let process = house.opens_with(&["--accept-older-store"]);
-    assert!(process.said().contains("the store counts as an older one"), "{}", process.said());
+    assert!(process.said().contains("older store accepted"), "{}", process.said());
     assert_eq!(process.window().opens(&link).answer.status, 410);
     assert!(!is_signed_in(&process, &ada.browser));
     let mut browser = process.window();

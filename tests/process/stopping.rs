@@ -23,14 +23,14 @@ fn told_to_end_it_answers_what_is_under_way_and_leaves_nothing_behind() {
         let mut process = house.opens();
         let mut wire = is_held(&house, &process);
         process.signals(signal);
-        process.hears("stopping");
+        process.hears("shutting down");
         let no_more = |_| process.tells_operators("/readyz").status == 503;
         assert!((0..10_000).any(no_more), "more requests are asked for");
         assert_eq!(process.tells_operators("/healthz").status, 200);
         house.upstream.releases();
         assert_eq!(wire.answer().body, "released");
         assert_eq!(process.ends().code(), Some(0), "{}", process.said());
-        assert!(!process.said().contains("cut off"), "{}", process.said());
+        assert!(!process.said().contains("aborted"), "{}", process.said());
         assert!(!house.state().join("socket").exists());
     }
 }
@@ -47,7 +47,7 @@ fn told_to_end_it_reads_the_form_that_is_being_sent() {
     );
     assert_eq!(wire.head().status, 100);
     process.signals("TERM");
-    process.hears("stopping");
+    process.hears("shutting down");
     wire.sends("username=ada");
     // It came from no page of ours, and is told so.
     assert_eq!(wire.answer().status, 422);
@@ -67,7 +67,11 @@ fn a_request_that_does_not_end_is_cut_off_in_time() {
     let took = told.elapsed();
     assert!(took >= Duration::from_secs(1), "it was not waited for: {took:?}");
     assert!(took < Duration::from_secs(4), "{took:?}");
-    assert!(process.said().contains("some requests were cut off"), "{}", process.said());
+    assert!(
+        process.said().contains("shutdown timeout: some requests were aborted"),
+        "{}",
+        process.said()
+    );
 }
 
 #[test]
@@ -81,7 +85,7 @@ fn an_idle_gateway_ends_at_once_whoever_is_connected() {
     assert_eq!(operator.asks("GET /healthz HTTP/1.1\r\nHost: operators\r\n\r\n").status, 200);
     process.signals("TERM");
     assert_eq!(process.ends().code(), Some(0), "{}", process.said());
-    assert!(!process.said().contains("cut off"), "{}", process.said());
+    assert!(!process.said().contains("aborted"), "{}", process.said());
     assert!(visitor.is_closed() && silent.is_closed() && operator.is_closed());
 }
 
@@ -99,5 +103,5 @@ fn who_connects_and_says_nothing_whole_does_not_keep_it() {
     assert_eq!(house.types(&["user", "list"]).code, Some(0));
     process.signals("TERM");
     assert_eq!(process.ends().code(), Some(0), "{}", process.said());
-    assert!(!process.said().contains("cut off"), "{}", process.said());
+    assert!(!process.said().contains("aborted"), "{}", process.said());
 }

@@ -8,7 +8,7 @@ use crate::cli::api::{Stopped, Which, Why, written};
 
 /// Reads the configuration again.
 pub(super) async fn reload(State(desk): State<Desk>, Operator(by): Operator) -> Answer {
-    tracing::info!(by, "an operator reloads the configuration");
+    tracing::info!(by, "configuration reload requested");
     match desk.live()?.reload().await {
         Ok(reloaded) => Ok(json(&reloaded)),
         Err(kept) => Err(Refused::kept(kept.to_string())),

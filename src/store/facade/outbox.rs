@@ -81,7 +81,7 @@ impl Store {
         if self.unreadable_letters.swap(unreadable, Ordering::Relaxed) < unreadable {
             tracing::error!(
                 unreadable,
-                "messages in the outbox cannot be read and are passed over; the others are sent"
+                "unreadable messages in the outbox are skipped; the others are sent"
             );
         }
     }

@@ -28,7 +28,7 @@ impl OnDisk {
     pub(super) fn forget_kept(&self) {
         #[cfg(target_os = "linux")]
         if let Err(error) = rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::DontNeed) {
-            tracing::debug!(%error, "the system keeps what it has read of the store");
+            tracing::debug!(%error, "cannot drop the store file from the page cache");
         }
     }
 

@@ -136,8 +136,8 @@ impl Health {
                 let error = &why as &dyn std::error::Error;
                 tracing::error!(
                     error,
-                    "the store cannot be used: nobody can sign in until it can be written again, \
-                     which is tried every few seconds"
+                    "the store is unavailable: nobody can sign in until it can be written again; \
+                     retrying every few seconds"
                 );
                 why
             })
@@ -147,7 +147,7 @@ impl Health {
     /// Records that the store was written successfully again.
     pub(super) fn has_recovered(&self) {
         if self.trouble.lock().take().is_some() {
-            tracing::info!("the store is written to again; nothing that was acknowledged is lost");
+            tracing::info!("the store can be written again; no acknowledged write was lost");
         }
     }
 
@@ -161,8 +161,8 @@ impl Health {
             let error = &damage as &dyn std::error::Error;
             tracing::error!(
                 error,
-                "nothing in the store is believed any more: stop doorward and restore the store \
-                 from a backup"
+                "the store is damaged and no longer used: stop doorward and restore the store from \
+                 a backup"
             );
             damage
         });
@@ -178,7 +178,7 @@ impl Health {
         // A reader may have found damage meanwhile.
         if self.damage.get().is_none() {
             self.file.guard(false);
-            tracing::info!("the store was read from end to end: it is whole");
+            tracing::info!("store integrity check passed");
         }
     }
 

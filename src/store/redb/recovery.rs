@@ -31,7 +31,7 @@ pub(super) fn recover(
             Ok(()) => return health.has_recovered(),
             Err(error) => {
                 let error = &*error as &dyn Error;
-                tracing::debug!(error, "the store cannot be written yet");
+                tracing::debug!(error, "store recovery failed, retrying");
             }
         }
         meanwhile();

@@ -110,7 +110,7 @@ impl Writer {
 fn yield_to_requests() {
     let me = rustix::thread::gettid();
     if let Err(error) = rustix::process::setpriority_process(Some(me), NICENESS) {
-        tracing::debug!(%error, "writing goes on at the priority of everything else");
+        tracing::debug!(%error, "cannot lower the priority of the store's writer thread");
     }
 }
 

@@ -169,7 +169,7 @@ pub struct Moment {
 /// logged, and the visitor is told in one plain line.
 pub fn html(page: &impl Template) -> String {
     page.render().unwrap_or_else(|why| {
-        error!(%why, "a page could not be rendered");
+        error!(%why, "cannot render a page");
         String::from(BROKEN)
     })
 }
