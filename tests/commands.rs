@@ -127,11 +127,15 @@ async fn a_name_is_given_once_in_whatever_spelling() {
     office.types(&ADA).await;
     let again = office.types(&["add", "ADA"]).await;
     assert!(!again.done);
-    assert_eq!(again.notes, "doorward: somebody signs in as ADA already; nobody was added\n");
+    assert_eq!(
+        again.notes,
+        "doorward: ADA is already the name or e-mail address of a user; nobody was added\n"
+    );
     let mail = office.types(&["add", "eve", "--email", "ADA@example.com"]).await;
     assert_eq!(
         mail.notes,
-        "doorward: somebody signs in as ADA@example.com already; nobody was added\n"
+        "doorward: ADA@example.com is already the name or e-mail address of a user; \
+         nobody was added\n"
     );
     let named_so = office.types(&["add", "ada@example.com"]).await;
     assert!(!named_so.done, "a name may not be somebody's address");
@@ -171,7 +175,7 @@ async fn nobody_can_be_let_in_who_is_not_there() {
         assert!(!said.done);
         assert_eq!(
             (said.out.as_str(), said.notes.as_str()),
-            ("", "doorward: nobody signs in as nobody\n")
+            ("", "doorward: no user with the name or e-mail address nobody\n")
         );
     }
 }
@@ -265,7 +269,8 @@ async fn name_address_and_groups_are_changed() {
     let taken = office.types(&["set", "bob", "--email", "ADA@example.org"]).await;
     assert_eq!(
         taken.notes,
-        "doorward: somebody else signs in as ADA@example.org; nothing was changed\n"
+        "doorward: ADA@example.org is already the name or e-mail address of another user; \
+         nothing was changed\n"
     );
     assert!(office.types(&["show", "bob@example.com"]).await.done);
     assert!(office.types(&["set", "bob", "--email", "ada@example.com"]).await.done, "it is free");
@@ -381,8 +386,8 @@ async fn people_of_a_table_get_links_and_an_import_can_be_run_again() {
 async fn the_format_of_a_file_is_told_or_asked_for() {
     let office = Office::open();
     let unclear = office.imports("people", "who knows", &[]).await;
-    assert!(unclear.notes.contains("say `--format csv` or `--format htpasswd`"), "{unclear:?}");
+    assert!(unclear.notes.contains("add `--format csv` or `--format htpasswd`"), "{unclear:?}");
     assert!(office.imports("people", HTPASSWD, &[]).await.done);
     let link = office.imports("people", HTPASSWD, &["--links"]).await;
-    assert!(!link.done && link.notes.contains("leave `--links` out"), "{link:?}");
+    assert!(!link.done && link.notes.contains("remove `--links`"), "{link:?}");
 }

@@ -180,7 +180,13 @@ struct Refused {
 
 impl Refused {
     fn nobody(name: &str) -> Self {
-        Self { status: StatusCode::NOT_FOUND, problem: format!("nobody signs in as {name}") }
+        Self {
+            status: StatusCode::NOT_FOUND,
+            problem: format!(
+                "no user with the name or e-mail \
+                                                                address {name}"
+            ),
+        }
     }
 
     fn kept(problem: String) -> Self {
@@ -189,7 +195,7 @@ impl Refused {
 
     fn unknown(reference: &str) -> Self {
         let problem = format!(
-            "no refusal {reference} is remembered: the last 10,000 are, since the gateway started"
+            "refusal {reference} not found: the gateway remembers the last 10,000 since it started"
         );
         Self { status: StatusCode::NOT_FOUND, problem }
     }
@@ -197,19 +203,21 @@ impl Refused {
     fn no_gateway() -> Self {
         Self {
             status: StatusCode::CONFLICT,
-            problem: "no gateway is running, and only a running one knows".to_owned(),
+            problem: "no gateway is running; this command needs a running gateway".to_owned(),
         }
     }
 
     fn stranger() -> Self {
         Self {
             status: StatusCode::FORBIDDEN,
-            problem: "only root and the system user of the gateway may ask for this".to_owned(),
+            problem: "permission denied: run this command as root or as the system user of the \
+                      gateway"
+                .to_owned(),
         }
     }
 
     fn misunderstood(why: &dyn std::fmt::Display) -> Self {
-        let problem = format!("the question is not understood: {why}");
+        let problem = format!("invalid request: {why}");
         Self { status: StatusCode::BAD_REQUEST, problem }
     }
 

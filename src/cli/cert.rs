@@ -62,20 +62,19 @@ pub(super) fn run(
     let Command::SelfSigned { hosts, to, days, force } = command;
     let hosts = if hosts.is_empty() { configured(&configuration()?)? } else { hosts };
     let (certificate, key) = self_signed(&hosts, days)
-        .map_err(|error| Failure::new(format!("no certificate can be made: {error}")))?;
+        .map_err(|error| Failure::new(format!("cannot create a certificate: {error}")))?;
     fs::create_dir_all(&to).map_err(|error| {
-        Failure::new(format!("the folder {} cannot be made", to.display())).because(error)
+        Failure::new(format!("cannot create the folder {}", to.display())).because(error)
     })?;
     let (certificate_at, key_at) = (to.join("doorward.pem"), to.join("doorward.key"));
     if !force && let Some(there) = [&certificate_at, &key_at].into_iter().find(|at| at.exists()) {
-        let what = format!("{} is there already; --force replaces it", there.display());
+        let what = format!("{} already exists; --force replaces it", there.display());
         return Err(Failure::new(what));
     }
     let written =
         write(&key_at, &key, 0o600).and_then(|()| write(&certificate_at, &certificate, 0o644));
-    written.map_err(|(at, error)| {
-        Failure::new(format!("{} cannot be written: {error}", at.display()))
-    })?;
+    written
+        .map_err(|(at, error)| Failure::new(format!("cannot write {}: {error}", at.display())))?;
     let full = |at: &Path| fs::canonicalize(at).unwrap_or_else(|_| at.to_owned());
     writeln!(
         out,
@@ -99,7 +98,7 @@ fn configured(file: &Path) -> Result<Vec<String>, Failure> {
         .map(|site| site.origin.host().trim_matches(['[', ']']).to_owned())
         .collect();
     if hosts.is_empty() {
-        let what = "the configuration names no host under https; name one here";
+        let what = "the configuration has no https host; name a host here";
         return Err(Failure::new(what));
     }
     Ok(hosts)
@@ -175,7 +174,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         make(home.path(), false).unwrap();
         let before = fs::read(home.path().join("doorward.key")).unwrap();
-        assert!(make(home.path(), false).unwrap_err().contains("is there already"));
+        assert!(make(home.path(), false).unwrap_err().contains("already exists"));
         assert_eq!(fs::read(home.path().join("doorward.key")).unwrap(), before);
         make(home.path(), true).unwrap();
         assert_ne!(fs::read(home.path().join("doorward.key")).unwrap(), before);

@@ -60,7 +60,7 @@ pub(super) fn run(
             }
         };
         let text = serde_json::to_string_pretty(&report)
-            .map_err(|error| Failure::new("the answer cannot be written as JSON").because(error))?;
+            .map_err(|error| Failure::new("cannot write the result as JSON").because(error))?;
         writeln!(out, "{text}").map_err(unwritten)?;
         return match read {
             Ok(_) => silent,

@@ -54,7 +54,7 @@ pub(super) async fn ask_gateway<A: DeserializeOwned>(
     let stream = stream.map_err(|error| {
         if nobody_is_there(&error) {
             let state = state.display();
-            return Failure::new(format!("no gateway is running with the state directory {state}"))
+            return Failure::new(format!("no gateway is running with the state folder {state}"))
                 .cure("start one with `doorward serve`");
         }
         unreachable(state, &error)
@@ -147,10 +147,9 @@ impl Client {
             }
         }
         let state = state.display();
-        Err(Failure::new(format!(
-            "another command has been working on the store in {state} for long"
+        Err(Failure::new(format!("another command is still using the store in {state}")).cure(
+            "wait until it is done, or start the gateway, which serves several commands at once",
         ))
-        .cure("wait until it is done, or start the gateway: it works for many at once"))
     }
 
     async fn opened(&self, config: Config) -> Result<(Router, Progress), NotStarted> {
@@ -168,21 +167,21 @@ fn store_is_there(state: &Path) -> bool {
 
 fn request(path: &str, question: &impl Serialize) -> Result<Request<Body>, Failure> {
     let body = serde_json::to_vec(question)
-        .map_err(|error| Failure::new("the question cannot be written down").because(error))?;
+        .map_err(|error| Failure::new("cannot encode the request").because(error))?;
     Request::builder()
         .method(Method::POST)
         .uri(path)
         .header(header::HOST, "doorward")
         .header(header::CONTENT_TYPE, "application/json")
         .body(Body::from(body))
-        .map_err(|error| Failure::new("the question cannot be asked").because(error))
+        .map_err(|error| Failure::new("cannot build the request").because(error))
 }
 
 async fn do_here(desk: Router, request: Request<Body>) -> Result<(StatusCode, Bytes), Failure> {
     let Ok(answer) = desk.oneshot(request).await;
     let status = answer.status();
     let body = answer.into_body().collect().await;
-    let body = body.map_err(|error| Failure::new("the answer cannot be read").because(error))?;
+    let body = body.map_err(|error| Failure::new("cannot read the answer").because(error))?;
     Ok((status, body.to_bytes()))
 }
 
@@ -191,7 +190,7 @@ async fn exchange(
     request: Request<Body>,
 ) -> Result<(StatusCode, Bytes), Failure> {
     let broken =
-        |error: hyper::Error| Failure::new("the gateway broke off its answer").because(error);
+        |error: hyper::Error| Failure::new("the connection to the gateway failed").because(error);
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
     // It ends with the exchange; what is wrong with it, the exchange says.
@@ -199,7 +198,7 @@ async fn exchange(
     let answer = sender.send_request(request).await.map_err(broken)?;
     let status = answer.status();
     let body = Limited::new(answer.into_body(), ANSWER_AT_MOST).collect().await;
-    let body = body.map_err(|error| Failure::new("the answer cannot be read").because(error))?;
+    let body = body.map_err(|error| Failure::new("cannot read the answer").because(error))?;
     Ok((status, body.to_bytes()))
 }
 
@@ -210,8 +209,11 @@ fn nobody_is_there(error: &io::Error) -> bool {
 fn unreachable(state: &Path, error: &io::Error) -> Failure {
     let state = state.display();
     if error.kind() == io::ErrorKind::PermissionDenied {
-        return Failure::new(format!("the state directory {state} belongs to another system user"))
-            .cure("run this command as the user whom the gateway runs as, or as root");
+        return Failure::new(format!(
+            "permission denied: the state folder {state} belongs to \
+                                     another system user"
+        ))
+        .cure("run this command as the system user of the gateway, or as root");
     }
     Failure::new(format!("cannot reach the gateway through {state}")).because(error)
 }
@@ -223,8 +225,8 @@ fn no_store(state: &Path) -> Failure {
 }
 
 fn not_opened(error: &NotStarted) -> Failure {
-    let failure =
-        Failure::new("no gateway is running, and the store cannot be worked on").because_of(error);
+    let failure = Failure::new("no gateway is running, and the store cannot be used directly")
+        .because_of(error);
     match error.cure() {
         Some(cure) => failure.cure(cure),
         None => failure,
@@ -232,7 +234,7 @@ fn not_opened(error: &NotStarted) -> Failure {
 }
 
 fn foreign() -> Failure {
-    Failure::new("what answers at the socket is no gateway of this version")
+    Failure::new("the gateway that answers at the socket has another version")
         .cure("restart the gateway after an update")
 }
 

@@ -224,8 +224,8 @@ fn destination<'a>(config: &'a Config, typed: &'a str) -> Result<(&'a App, &'a s
     let origin = Url::parse(typed).ok().filter(Url::has_host);
     let origin = origin.and_then(|url| url.origin().ascii_serialization().parse::<Origin>().ok());
     let app = origin.and_then(|origin| config.app_at(&origin)).ok_or_else(|| {
-        Failure::new(format!("{typed} is no URL of an application"))
-            .cure(format!("the applications are at {}", hosts()))
+        Failure::new(format!("{typed} is not a URL of a configured application"))
+            .cure(format!("configured hosts: {}", hosts()))
     })?;
     let after = typed.split_once("://").map_or("", |(_, rest)| rest);
     Ok((app, after.find('/').map_or("/", |slash| &after[slash..])))

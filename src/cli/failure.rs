@@ -71,7 +71,7 @@ impl fmt::Display for Failure {
 /// What is printed went nowhere.
 pub(super) fn unwritten(error: io::Error) -> Failure {
     let unread = error.kind() == io::ErrorKind::BrokenPipe;
-    Failure { unread, ..Failure::new("the answer cannot be printed").because(error) }
+    Failure { unread, ..Failure::new("cannot print the result").because(error) }
 }
 
 #[cfg(test)]

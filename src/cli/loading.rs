@@ -38,7 +38,7 @@ fn mail_problem(config: &Config) -> Option<Problem> {
         Some(file) => (file.at.0.clone(), Some(file.at.1)),
         None => ("mail".to_owned(), None),
     };
-    let cure = "name a PEM file with the certificates of whoever signs the mail server's";
+    let cure = "name a PEM file with the CA certificates that sign the mail server's certificate";
     let (what, cure) = (error.to_string(), Some(cure.to_owned()));
     Some(Problem { place, key, what, cure })
 }
@@ -53,8 +53,11 @@ fn events_problem(config: &Config) -> Option<Problem> {
     Some(Problem {
         place: None,
         key: "events.to".to_owned(),
-        what: format!("there is no folder {}", folder.display()),
-        cure: Some(format!("make it for the user of the gateway: mkdir -p {}", folder.display())),
+        what: format!("the folder {} does not exist", folder.display()),
+        cure: Some(format!(
+            "create it for the system user of the gateway: mkdir -p {}",
+            folder.display()
+        )),
     })
 }
 
@@ -62,13 +65,13 @@ fn problem(failed: &Failed<'_>) -> Problem {
     let Failed { test, expected, came, rule, observed } = failed;
     let (key, place) = &test.at;
     let (expected, came) = (expected.name(), came.name());
-    let now = if *observed { " while rules are only observed" } else { "" };
+    let now = if *observed { " in observe mode" } else { "" };
     let (method, target) = (&test.method, &test.target);
     Problem {
         place: Some(*place),
         key: key.clone(),
         what: format!(
-            "expected `{expected}`, but {method} {target} comes to `{came}`{now}, by {rule}"
+            "expected `{expected}`, but {method} {target} gives `{came}`{now}, by {rule}"
         ),
         cure: Some("change the rules or the test; `doorward explain` shows every step".to_owned()),
     }

@@ -71,12 +71,12 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     let Command::Test { address, json } = command;
     let unset = || {
-        Failure::new("there is no mail server in the configuration")
+        Failure::new("no mail server is configured")
             .cure("add `mail: { server, from }`; `config/example.yaml` shows all of it")
     };
     let mail = config.mail.as_ref().ok_or_else(unset)?;
     let smtp = Smtp::of(config).map_err(|error| {
-        Failure::new("the mail server cannot be used").because(error).cure("check `mail.authority`")
+        Failure::new("cannot use the mail server").because(error).cure("check `mail.authority`")
     })?;
     let smtp = smtp.ok_or_else(unset)?;
     let to = address.as_str().to_owned();
@@ -96,7 +96,7 @@ pub(super) async fn run(
         let server = format!("{}:{}", mail.host, mail.port);
         let report = Report { to: &to, server, taken: failed.is_none(), done, failed };
         let text = serde_json::to_string_pretty(&report)
-            .map_err(|error| Failure::new("the answer cannot be written as JSON").because(error))?;
+            .map_err(|error| Failure::new("cannot write the result as JSON").because(error))?;
         writeln!(out, "{text}").map_err(unwritten)?;
     } else {
         for line in done {
@@ -128,26 +128,24 @@ fn cure(unsent: &Unsent, mail: &Mail) -> String {
             "check `mail.server`, and whether this machine may connect to port {port} of {host}"
         ),
         Step::Encrypt if mail.tls == MailTls::StartTls => format!(
-            "if port {port} is encrypted from the first byte, as 465 is, write `tls: implicit`; its \
-             certificate must be for {host}, signed by whom the system believes, or by \
-             `mail.authority`"
+            "if port {port} uses TLS from the first byte, as 465 does, write `tls: implicit`; the \
+             certificate must be for {host} and signed by a CA that the system or `mail.authority` \
+             trusts"
         ),
         Step::Encrypt => format!(
-            "if port {port} begins in the clear, as 587 and 25 do, write `tls: starttls`; its \
-             certificate must be for {host}, signed by whom the system believes, or by \
-             `mail.authority`"
+            "if port {port} uses STARTTLS, as 587 and 25 do, write `tls: starttls`; the \
+             certificate must be for {host} and signed by a CA that the system or `mail.authority` \
+             trusts"
         ),
         Step::Greet => format!("check that a mail server listens on port {port} of {host}"),
         Step::SignIn => {
-            "check `mail.user` and its password; some services want one made for applications"
-                .to_owned()
+            "check `mail.user` and its password; some services need an app password".to_owned()
         }
-        Step::Sender => format!("let the server accept {} as a sender", mail.from.address),
+        Step::Sender => format!("allow {} as a sender on the mail server", mail.from.address),
         Step::Recipient if mail.credentials.is_none() => {
-            "check the address; a server that passes letters on may want `mail.user` first"
-                .to_owned()
+            "check the address; a relaying server may need `mail.user`".to_owned()
         }
         Step::Recipient => "check the address".to_owned(),
-        Step::Letter => "ask whoever runs the mail server what it has against it".to_owned(),
+        Step::Letter => "ask the administrator of the mail server why it was rejected".to_owned(),
     }
 }

@@ -154,8 +154,8 @@ fn configuration(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
     }
     let usual = USUAL.map(Path::new);
     usual.iter().find(|path| path.is_file()).map(|path| path.to_path_buf()).ok_or_else(|| {
-        Failure::new(format!("there is no configuration: neither {} nor {}", USUAL[0], USUAL[1]))
-            .cure("name one with `--config FILE` or in DOORWARD_CONFIG")
+        Failure::new(format!("no configuration file: neither {} nor {} exists", USUAL[0], USUAL[1]))
+            .cure("name it with `--config FILE` or in DOORWARD_CONFIG")
     })
 }
 
@@ -192,7 +192,7 @@ fn obey(line: Line, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Fa
             let config = loaded(file.or(line.config))?;
             let world = World { accept_clock, accept_older_store, ..World::real() };
             serve::run(config, world).map_err(|error| {
-                let failure = Failure::new("the gateway does not run").because_of(&error);
+                let failure = Failure::new("cannot start").because_of(&error);
                 match error.cure() {
                     Some(cure) => failure.cure(cure),
                     None => failure,
@@ -254,8 +254,8 @@ impl Access {
         }
         let file = configuration(config)?;
         let state = Config::state_in(&file).ok_or_else(|| {
-            Failure::new(format!("{} does not say where the state is", file.display()))
-                .cure("run `doorward check`, or name the directory with `--state DIR`")
+            Failure::new(format!("{} has no `state`", file.display()))
+                .cure("run `doorward check`, or name the state folder with `--state DIR`")
         })?;
         Ok(Self { state, config: Some(file) })
     }

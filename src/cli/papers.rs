@@ -54,7 +54,7 @@ pub(super) fn manual(
         Some(folder) => std::fs::create_dir_all(folder)
             .and_then(|()| generate_to(line, folder))
             .map_err(|error| {
-                Failure::new(format!("cannot write into {}", folder.display())).because(error)
+                Failure::new(format!("cannot write to {}", folder.display())).because(error)
             }),
     }
 }

@@ -113,6 +113,6 @@ fn table<const N: usize>(rows: &[[String; N]], out: &mut dyn Write) -> io::Resul
 
 fn print(answer: &impl serde::Serialize, out: &mut dyn Write) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(answer)
-        .map_err(|error| Failure::new("the answer cannot be written as JSON").because(error))?;
+        .map_err(|error| Failure::new("cannot write the result as JSON").because(error))?;
     writeln!(out, "{text}").map_err(unwritten)
 }

@@ -95,16 +95,16 @@ pub enum NotStarted {
         source: redb::OpenError,
     },
     /// The store was found, but what it holds cannot be read.
-    #[error("the store cannot be read; was its keys file replaced?")]
+    #[error("cannot read the store; was its keys file replaced?")]
     Unreadable(#[source] Unavailable),
     /// What the store holds is damaged, and that showed only when it was read.
     #[error("the store is damaged; restore it from a backup")]
     Damaged(#[source] Unavailable),
     /// An older store was put back: what was used up since would be good again.
     #[error(
-        "the store is older than the one that was here last: it ends at commit {commit}, the other \
-         one had come to commit {noted} at {at}; codes, links and devices that were used or revoked \
-         since would be good again"
+        "this store is older than the one used before: it ends at commit {commit}, the other one \
+         was at commit {noted} at {at}; codes, links and devices that were used or revoked since \
+         then would work again"
     )]
     OlderStore {
         /// How far the store has come.
@@ -116,12 +116,12 @@ pub enum NotStarted {
     },
     /// The clock is far behind what an earlier run has seen: waits and one-time codes rest on it.
     #[error(
-        "the clock is more than five minutes behind what an earlier run has seen; set it, or start \
+        "the system clock is more than five minutes behind the last run; set the clock, or start \
          once with --accept-clock"
     )]
     ClockPutBack,
     /// The socket for operators' commands cannot be made.
-    #[error("cannot make the socket for commands in {}", state.display())]
+    #[error("cannot create the command socket in {}", state.display())]
     Socket {
         /// The state directory.
         state: PathBuf,
@@ -129,10 +129,10 @@ pub enum NotStarted {
         source: io::Error,
     },
     /// There is no key to sign cookies with.
-    #[error("the file of keys holds none for cookies")]
+    #[error("the keys file has no cookie key")]
     NoCookieKey,
     /// The system gives us no threads or timers.
-    #[error("the system does not let us start: {0}")]
+    #[error("system error: {0}")]
     System(#[from] io::Error),
 }
 
@@ -151,28 +151,28 @@ impl NotStarted {
         match self {
             Self::Listen { address, source } => match source.kind() {
                 io::ErrorKind::AddrInUse => Some(format!(
-                    "another program listens on port {}: end it, or choose another port in the \
+                    "another program listens on port {}: stop it, or choose another port in the \
                      configuration",
                     address.port()
                 )),
                 io::ErrorKind::PermissionDenied => Some(
-                    "ports below 1024 are for root: choose another, or grant CAP_NET_BIND_SERVICE"
+                    "ports below 1024 need root: choose another port, or grant CAP_NET_BIND_SERVICE"
                         .to_owned(),
                 ),
                 io::ErrorKind::AddrNotAvailable => Some(format!(
-                    "this machine has no address {}: choose one that it has",
+                    "this machine does not have the address {}: choose an address of this machine",
                     address.ip()
                 )),
                 _ => None,
             },
             Self::OlderStore { .. } => Some(
-                "put the newest store back; if there is none, start once with `doorward serve \
-                 --accept-older-store`: it voids all links, codes, trusted devices, recovery codes \
-                 and sessions"
+                "restore the newest store; if there is none, start once with `doorward serve \
+                 --accept-older-store`: it revokes all links, codes, trusted devices, recovery \
+                 codes and sessions"
                     .to_owned(),
             ),
             Self::State(StateError::KeysUnreadable { .. }) | Self::Unreadable(_) => {
-                Some("restore the keys file that belongs to the store from a backup".to_owned())
+                Some("restore the store's keys file from a backup".to_owned())
             }
             _ => None,
         }
@@ -660,7 +660,7 @@ async fn readiness(
     }
     let env = live.env();
     if env.now().is_err() {
-        return unready("the clock was put back".to_owned());
+        return unready("the system clock went back".to_owned());
     }
     if let Err(why) = env.store.writable() {
         let source = std::error::Error::source(&why)
@@ -700,7 +700,7 @@ mod tests {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap();
         let cure = bind(address).unwrap_err().cure().unwrap();
-        let says = format!("another program listens on port {}: end it", address.port());
+        let says = format!("another program listens on port {}: stop it", address.port());
         assert!(cure.starts_with(&says), "{cure}");
     }
 
@@ -710,7 +710,7 @@ mod tests {
         let error = NotStarted::Store { path, source: redb::OpenError::Locked };
         let told = super::super::Failure::new("no").because_of(&error).to_string();
         let says =
-            "doorward: no: cannot use /var/lib/doorward/store.redb: the store is open already";
+            "doorward: no: cannot use /var/lib/doorward/store.redb: another doorward process";
         assert!(told.starts_with(says), "{told}");
     }
 }

@@ -238,25 +238,25 @@ impl fmt::Debug for Digest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DigestError {
     /// The text is empty.
-    #[error("there is no password digest")]
+    #[error("the password hash is missing")]
     Nothing,
     /// It starts like this scheme, but is malformed.
-    #[error("what begins with {0} is no whole digest of that scheme")]
+    #[error("the hash begins with {0} but is not complete")]
     Broken(&'static str),
     /// It looks like crypt(3) with DES, which uses only the first eight characters.
-    #[error("it is a DES digest, which anybody can break")]
+    #[error("it is a DES hash, which is not secure")]
     Des,
     /// It does not look like any digest.
-    #[error("it is no digest but, it seems, a password in plain text")]
+    #[error("it seems to be a password in plain text, not a hash")]
     Plain,
     /// Its scheme is not supported.
-    #[error("its scheme is none of bcrypt, apr1, SHA-1, SHA-256 crypt and SHA-512 crypt")]
+    #[error("its scheme is not supported: use bcrypt, apr1, SHA-1, SHA-256 crypt or SHA-512 crypt")]
     Unknown,
     /// Its cost is too high: a sign-in would take too long.
-    #[error("its bcrypt cost is {0}, and above {most} a sign-in takes too long", most = Scheme::BCRYPT_COST_AT_MOST)]
+    #[error("its bcrypt cost is {0}; above {most} a sign-in takes too long", most = Scheme::BCRYPT_COST_AT_MOST)]
     Costly(u8),
     /// It has too many rounds: a sign-in would take too long.
-    #[error("it has {0} rounds, and above {most} a sign-in takes too long", most = Scheme::ROUNDS_AT_MOST)]
+    #[error("it has {0} rounds; above {most} a sign-in takes too long", most = Scheme::ROUNDS_AT_MOST)]
     ManyRounds(u32),
 }
 

@@ -39,7 +39,7 @@ impl Clock {
         let highest = self.highest.fetch_max(read.millis(), Ordering::Relaxed);
         let highest = Timestamp::from_millis(highest).max(read);
         if read.plus(Self::SLACK) < highest {
-            return Err(Unavailable::new("the clock was put back by more than five minutes"));
+            return Err(Unavailable::new("the system clock went back by more than five minutes"));
         }
         Ok(highest)
     }

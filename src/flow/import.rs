@@ -112,7 +112,7 @@ async fn hashed(env: &Env, digest: Digest) -> Result<PasswordHash, Unavailable> 
         }
         tokio::time::sleep(PAUSE).await;
     }
-    Err(Unavailable::new("too many people sign in at once; try again later"))
+    Err(Unavailable::new("too many sign-ins at the same time; try again later"))
 }
 
 /// The share of the pool that an import has is that of one address.

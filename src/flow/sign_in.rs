@@ -158,7 +158,7 @@ impl Charged {
         (browser, charge): (Option<BrowserId>, Charge),
     ) -> Result<Self, Unavailable> {
         let held = env.store.user(user).await?;
-        let held = held.ok_or(Unavailable::new("a name leads to a user who is not there"))?;
+        let held = held.ok_or(Unavailable::new("a name refers to a user that does not exist"))?;
         let user = &held.user;
         let hash = user.password().map(|hash| match user.disabled() {
             // The same work as for a wrong password, however right it is.
@@ -223,7 +223,7 @@ pub(super) async fn charge(
 
 /// A password that cannot be hashed is as bad as a store that cannot be read.
 pub(super) fn broken(why: Broken) -> Unavailable {
-    Unavailable::because("passwords cannot be hashed", why)
+    Unavailable::because("password hashing failed", why)
 }
 
 async fn refuse_nobody(

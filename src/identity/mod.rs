@@ -40,7 +40,7 @@ pub trait Hashing: Send + Sync {
 
 /// No place is free. The visitor should try again soon (503); the attempt is not counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("every place for hashing passwords is taken")]
+#[error("the queue for password hashing is full")]
 pub struct Full;
 
 impl Full {
@@ -104,7 +104,7 @@ pub struct Verified {
 
 /// Hashing failed: a worker is gone, or the stored hash is malformed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("passwords cannot be hashed: {0}")]
+#[error("password hashing failed: {0}")]
 pub struct Broken(pub &'static str);
 
 impl Place {
@@ -157,4 +157,4 @@ impl fmt::Debug for Place {
     }
 }
 
-const GONE: Broken = Broken("the worker is gone");
+const GONE: Broken = Broken("the worker thread has stopped");

@@ -30,7 +30,7 @@ pub(super) async fn ask_for_encryption(stream: &mut TcpStream, hello: &ClientId)
     if stream.buffer().is_empty() {
         Ok(())
     } else {
-        Err(io::Error::other("something was slipped in before the encryption"))
+        Err(io::Error::other("the server sent data before the TLS handshake (STARTTLS injection)"))
     }
 }
 

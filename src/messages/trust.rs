@@ -30,7 +30,7 @@ pub(super) fn connector(mail: &Mail) -> io::Result<TlsConnector> {
         }
     }
     if roots.is_empty() {
-        return Err(io::Error::other("there is no certificate"));
+        return Err(io::Error::other("the file holds no certificate"));
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)

@@ -166,7 +166,7 @@ impl Way {
         ];
         for (_, extension, mean) in wanted.into_iter().filter(|(wanted, ..)| *wanted) {
             if !server.server_info().supports_feature(extension) {
-                let why = format!("the server does not know {mean}, which this address needs");
+                let why = format!("the server does not support {mean}, which this address needs");
                 return Err(Unsent { step: Step::Recipient, outlook: Outlook::Later, why });
             }
             means.push(mean);
@@ -232,7 +232,8 @@ async fn within<T, E>(
     failed: impl FnOnce(Step, &E) -> Unsent,
 ) -> Result<T, Unsent> {
     let late = |_| {
-        let why = format!("the server said nothing for {}", humantime::format_duration(limit));
+        let why =
+            format!("timeout: no answer from the server for {}", humantime::format_duration(limit));
         Unsent { step, outlook: Outlook::Away, why }
     };
     timeout(limit, done).await.map_err(late)?.map_err(|error| failed(step, &error))
@@ -277,13 +278,13 @@ pub(super) fn one_line(text: &str) -> String {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Reach => "the mail server cannot be reached",
-            Self::Encrypt => "the way to the mail server cannot be encrypted",
-            Self::Greet => "the mail server does not greet",
-            Self::SignIn => "the mail server does not believe name and password",
-            Self::Sender => "the mail server refuses the sender",
-            Self::Recipient => "the mail server refuses the recipient",
-            Self::Letter => "the mail server does not take the letter",
+            Self::Reach => "cannot connect to the mail server",
+            Self::Encrypt => "TLS handshake with the mail server failed",
+            Self::Greet => "no SMTP greeting from the mail server",
+            Self::SignIn => "SMTP authentication failed",
+            Self::Sender => "the mail server rejected the sender",
+            Self::Recipient => "the mail server rejected the recipient",
+            Self::Letter => "the mail server rejected the message",
         })
     }
 }

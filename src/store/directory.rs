@@ -107,7 +107,7 @@ pub enum StateError {
         mode: u32,
     },
     /// There is a store, but its keys file is missing.
-    #[error("there is a store but no keys file {path}; restore the one that belongs to the store")]
+    #[error("there is a store but its keys file {path} is missing; restore it from a backup")]
     KeysMissing {
         /// Where the keys file should be.
         path: PathBuf,
@@ -124,8 +124,8 @@ pub enum StateError {
     },
     /// The mark file is malformed or incomplete.
     #[error(
-        "{path} is damaged: whether the store is older than the one before cannot be told; if the \
-         store was not exchanged, remove that file"
+        "{path} is damaged, so doorward cannot check whether the store was replaced by an older \
+         one; if it was not, remove this file"
     )]
     MarkUnreadable {
         /// The mark file.

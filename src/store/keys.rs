@@ -51,7 +51,7 @@ impl Keys {
             let path = path.clone();
             move |source| StateError::Io { doing, path, source }
         };
-        let _lock = state.lock().map_err(at("lock the directory of"))?;
+        let _lock = state.lock().map_err(at("lock the folder of"))?;
         if let Some(file) = state.open_private(&path)? {
             let mut text = Zeroizing::new(Vec::with_capacity(LONGEST_FILE));
             file.take(LONGEST_FILE as u64).read_to_end(&mut text).map_err(at("read"))?;
@@ -115,12 +115,12 @@ impl Keys {
     /// Parses the output of [`Keys::expose_text`]. The error is the line and what is wrong with it.
     fn parse(bytes: &[u8]) -> Result<Self, (usize, &'static str)> {
         let text = std::str::from_utf8(bytes)
-            .map_err(|_| (1, "this is no keys file of doorward's: it is not even text"))?;
+            .map_err(|_| (1, "this is not a doorward keys file: it is not text"))?;
         let mut lines = text.split_terminator('\n').zip(1..);
         if lines.next().is_none_or(|(title, _)| title != TITLE) {
             return Err((
                 1,
-                "the file does not begin with `doorward keys 1`: this is no keys file of doorward's",
+                "this is not a doorward keys file: it does not begin with `doorward keys 1`",
             ));
         }
         let mut name = None;
@@ -132,14 +132,14 @@ impl Keys {
             let words: Vec<_> = line.split(' ').collect();
             match words.as_slice() {
                 ["name", key] if name.is_none() => name = Some(Key::parse(key).map_err(at)?),
-                ["name", _] => return Err(at("there is a name key already, and only one")),
+                ["name", _] => return Err(at("there is more than one name key")),
                 ["sealing", id, key] => add(&mut sealing, id, key).map_err(at)?,
                 ["cookie", id, key] => add(&mut cookie, id, key).map_err(at)?,
                 _ => return Err(at("expected `name KEY`, `sealing ID KEY` or `cookie ID KEY`")),
             }
         }
         if !text.ends_with('\n') {
-            return Err((last, "the file ends within a line"));
+            return Err((last, "the last line is not complete"));
         }
         let lacks = |what| move || (last + 1, what);
         Ok(Self {
@@ -154,7 +154,7 @@ fn add(ring: &mut Vec<(KeyId, Key)>, id: &str, key: &str) -> Result<(), &'static
     let wanted = id.parse::<KeyId>().ok().filter(|parsed| *parsed > 0 && parsed.to_string() == id);
     let id = wanted.ok_or("a key id is a number from 1 to 255")?;
     if ring.last().is_some_and(|(before, _)| *before >= id) {
-        return Err("key ids must rise from line to line");
+        return Err("key ids must increase from line to line");
     }
     ring.push((id, Key::parse(key)?));
     Ok(())
@@ -299,7 +299,7 @@ mod tests {
         fs::write(state.store_file(), b"sealed").unwrap();
         fs::remove_file(state.keys_file()).unwrap();
         let refused = Keys::of(&state, &mut chance(2)).unwrap_err();
-        assert!(refused.to_string().starts_with("there is a store but no keys file"), "{refused}");
+        assert!(refused.to_string().starts_with("there is a store but its keys file"), "{refused}");
         assert!(!state.keys_file().exists());
     }
 

@@ -55,7 +55,7 @@ impl Sealer {
         let payload = Payload { msg: body, aad: &place(*id, kind, key) };
         let sealed = cipher
             .encrypt(&XNonce::from(nonce), payload)
-            .map_err(|_| Unavailable::new("a record is too long to be sealed"))?;
+            .map_err(|_| Unavailable::new("a record is too long to encrypt"))?;
         Ok([[FORMAT, *id].as_slice(), &nonce, &sealed].concat())
     }
 
@@ -93,22 +93,22 @@ impl fmt::Debug for Sealer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Broken {
     /// It is too short.
-    #[error("a sealed record is too short to be one")]
+    #[error("an encrypted record is cut off")]
     Short,
     /// This version does not know its format.
-    #[error("a record is sealed in format {0}, which this doorward does not know")]
+    #[error("a record is encrypted in format {0}, which this version of doorward does not support")]
     Format(u8),
     /// Its key is not in the keys file.
-    #[error("a record is sealed with key {0}, which is not in the keys file")]
+    #[error("a record is encrypted with key {0}, which is not in the keys file")]
     Key(KeyId),
     /// It was changed, moved from another record, or sealed with a different key of the same id.
-    #[error("the seal of a record is broken: it was damaged, moved or sealed with other keys")]
+    #[error("a record cannot be authenticated: it was damaged, moved or encrypted with other keys")]
     Seal,
 }
 
 impl From<Broken> for Unavailable {
     fn from(broken: Broken) -> Self {
-        Self::because("a record cannot be opened", broken)
+        Self::because("cannot decrypt a record", broken)
     }
 }
 

@@ -48,8 +48,8 @@ fn it_says_what_failed_and_what_to_change() {
         types(&config(server.address, "tls: none"), &["test", "ada@example.com"]);
     assert!(!done);
     assert_eq!(out, format!("127.0.0.1 is there, at {}.\n", server.address));
-    let told = "doorward: the mail server refuses the recipient: 554 5.7.1 relaying denied\n  \
-                check the address; a server that passes letters on may want `mail.user` first\n";
+    let told = "doorward: the mail server rejected the recipient: 554 5.7.1 relaying denied\n  \
+                check the address; a relaying server may need `mail.user`\n";
     assert_eq!(notes, told);
 }
 
@@ -62,14 +62,14 @@ fn a_script_reads_the_same() {
     let said: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(said["taken"], false);
     assert_eq!(said["failed"]["why"], "550 not from you");
-    assert_eq!(said["failed"]["cure"], "let the server accept door@example.com as a sender");
+    assert_eq!(said["failed"]["cure"], "allow door@example.com as a sender on the mail server");
 }
 
 #[test]
 fn without_a_mail_server_it_says_so() {
     let (done, out, notes) = types(CONFIG, &["test", "ada@example.com"]);
     assert!(!done && out.is_empty());
-    assert!(notes.contains("there is no mail server in the configuration"), "{notes}");
+    assert!(notes.contains("no mail server is configured"), "{notes}");
 }
 
 #[test]

@@ -107,7 +107,7 @@ async fn what_is_slipped_in_before_the_encryption_ends_the_connection() {
     ]);
     let refused = sends(&smtp(&config(server.address, "tls: starttls"))).await.unwrap_err();
     assert_eq!(refused.step, Step::Encrypt);
-    assert_eq!(refused.why, "something was slipped in before the encryption");
+    assert_eq!(refused.why, "the server sent data before the TLS handshake (STARTTLS injection)");
 }
 
 #[tokio::test(flavor = "multi_thread")]

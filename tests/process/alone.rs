@@ -90,7 +90,7 @@ fn an_import_that_was_killed_is_run_again() {
     if half < 60 {
         let again = house.types(&["user", "import", &file]);
         assert_eq!(again.code, Some(1), "{again:?}");
-        assert!(again.out.contains("htpasswd:1: user0 is there already\n"), "{again:?}");
+        assert!(again.out.contains("htpasswd:1: there is already a user user0\n"), "{again:?}");
     }
     let Said { code, out, notes } = house.types(&["user", "import", &file, "--skip-existing"]);
     assert_eq!(code, Some(0), "{notes}");

@@ -80,10 +80,10 @@ fn what_is_refused_says_why_and_ends_with_1() {
         assert_eq!((code, out.as_str()), (Some(1), ""), "{words:?}: {notes}");
         notes
     };
-    let again = "doorward: somebody signs in as Ada already; nobody was added\n";
+    let again = "doorward: Ada is already the name or e-mail address of a user; nobody was added\n";
     assert_eq!(refused(&["user", "add", "Ada"]), again);
     for deed in ["unlock", "passwd"] {
-        let nobody = "doorward: nobody signs in as eve\n";
+        let nobody = "doorward: no user with the name or e-mail address eve\n";
         assert_eq!(refused(&["user", deed, "eve", "--json"]), nobody);
     }
 }

@@ -131,7 +131,7 @@ fn a_store_of_a_later_format_is_refused_with_both_numbers() {
     let before = fs::read(home.file()).unwrap();
     assert_eq!(
         home.open().unwrap_err().to_string(),
-        "the store has format 2; this doorward reads format 1"
+        "the store has format 2; this version of doorward reads format 1"
     );
     assert!(pages(&fs::read(home.file()).unwrap()) == pages(&before), "it is left as it was");
 }

@@ -113,7 +113,7 @@ fn another_key_of_the_same_id_opens_nothing_and_the_operator_learns_why() {
     assert_eq!(broken, Broken::Seal);
     let unavailable = Unavailable::from(broken);
     let source = std::error::Error::source(&unavailable).unwrap().to_string();
-    assert!(source.starts_with("the seal of a record is broken"), "{source}");
+    assert!(source.starts_with("a record cannot be authenticated"), "{source}");
 }
 
 #[test]

@@ -19,11 +19,12 @@ pub(super) async fn add(State(desk): State<Desk>, Operator(by): Operator, body: 
     let (name, email) = (new.name.clone(), new.email.clone());
     match administer::add(&desk.env(), &by, profile(new)).await? {
         Adding::Added(link) => Ok(json(&desk.link_made(&link))),
-        Adding::NameTaken => {
-            Err(Refused::conflict(format!("somebody signs in as {name} already; nobody was added")))
-        }
+        Adding::NameTaken => Err(Refused::conflict(format!(
+            "{name} is already the name or e-mail address of a user; \
+                                           nobody was added"
+        ))),
         Adding::EmailTaken => Err(Refused::conflict(format!(
-            "somebody signs in as {} already; nobody was added",
+            "{} is already the name or e-mail address of a user; nobody was added",
             email.map_or_else(String::new, String::from)
         ))),
     }
@@ -66,7 +67,7 @@ pub(super) async fn password_link(
     match administer::password_link(&desk.env(), &by, &Login::typed(&name)).await? {
         Some(Linking::Made(link)) => Ok(json(&desk.link_made(&link))),
         Some(Linking::Disabled(name)) => Err(Refused::conflict(format!(
-            "{name} is disabled, and no link would work; first run: doorward user enable {name}"
+            "{name} is disabled, so a link would not work; first run: doorward user enable {name}"
         ))),
         None => Err(Refused::nobody(&name)),
     }
@@ -115,7 +116,7 @@ pub(super) async fn set(State(desk): State<Desk>, Operator(by): Operator, body: 
     match administer::change(&desk.env(), &by, &whom, &change).await? {
         Some(Changing::Changed(user)) => Ok(json(&view::person(&user))),
         Some(Changing::EmailTaken) => Err(Refused::conflict(format!(
-            "somebody else signs in as {}; nothing was changed",
+            "{} is already the name or e-mail address of another user; nothing was changed",
             changes.email.map_or_else(String::new, String::from)
         ))),
         None => Err(Refused::nobody(&changes.name)),
@@ -165,7 +166,7 @@ fn newcomer(Newcomer { who, digest }: Newcomer) -> Result<import::Newcomer, Refu
     let name = who.name.clone();
     let password = digest.as_deref().map(Digest::parse).transpose();
     let password = password
-        .map_err(|why| Refused::misunderstood(&format!("the password of {name}: {why}")))?;
+        .map_err(|why| Refused::misunderstood(&format!("the password hash of {name}: {why}")))?;
     Ok(import::Newcomer { profile: profile(who), password })
 }
 

@@ -79,12 +79,12 @@ pub(super) async fn run(import: Import, office: &mut Office<'_>) -> Result<(), F
     let bytes = read(&import.file)?;
     let format = import.format.or_else(|| lines::format_of(&import.file, &bytes));
     let Some(format) = format else {
-        return Err(Failure::new(format!("it is not clear what {file} is"))
-            .cure("say `--format csv` or `--format htpasswd`"));
+        return Err(Failure::new(format!("cannot tell the format of {file}"))
+            .cure("add `--format csv` or `--format htpasswd`"));
     };
     if import.links && format == Format::Htpasswd {
-        return Err(Failure::new("people in a file of htpasswd have a password, and need no link")
-            .cure("leave `--links` out"));
+        return Err(Failure::new("users from an htpasswd file have a password and need no link")
+            .cure("remove `--links`"));
     }
     let (mut people, mut problems) = lines::read(format, &bytes);
     let everybody: BTreeSet<Group> = import.groups.iter().cloned().collect();
@@ -120,7 +120,7 @@ fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     } else {
         fs::read(file)
     };
-    read.map_err(|error| Failure::new(format!("{} cannot be read", file.display())).because(error))
+    read.map_err(|error| Failure::new(format!("cannot read {}", file.display())).because(error))
 }
 
 /// Those of `people` whom nobody is called like. Whoever is in the way is a problem, but for people
@@ -146,20 +146,21 @@ async fn those_who_are_new(
                 Standing::There if skip => {}
                 Standing::There => problems.push(Problem {
                     line: line.number,
-                    what: format!("{name} is there already"),
-                    cure: "remove the line, or leave out who is there with --skip-existing".into(),
+                    what: format!("there is already a user {name}"),
+                    cure: "remove the line, or skip existing users with --skip-existing".into(),
                 }),
                 Standing::NameIsEmail => problems.push(Problem {
                     line: line.number,
-                    what: format!("{name} is the e-mail address of somebody who is there"),
+                    what: format!("{name} is already the e-mail address of a user"),
                     cure: "choose another name".into(),
                 }),
                 Standing::EmailTaken => problems.push(Problem {
                     line: line.number,
-                    what: "somebody who is there signs in by this e-mail address".into(),
-                    cure: "remove the address, or take it from the other one with \
-                           `doorward user set NAME --no-email`"
-                        .into(),
+                    what: "another user already has this e-mail address".into(),
+                    cure:
+                        "remove the address here, or from the other user with `doorward user set \
+                           NAME --no-email`"
+                            .into(),
                 }),
             }
         }
@@ -210,8 +211,11 @@ async fn add(
         summary.skipped += taken.len();
     } else if !taken.is_empty() {
         let names = taken.join(", ");
-        return Err(Failure::new(format!("somebody else was called so meanwhile: {names}"))
-            .cure("the others were added; give these another name or address"));
+        return Err(Failure::new(format!(
+            "these names or addresses were taken during the import: \
+                                         {names}"
+        ))
+        .cure("the others were added; choose another name or address for these"));
     }
     Ok(())
 }

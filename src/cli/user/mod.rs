@@ -281,7 +281,7 @@ impl Office<'_> {
             return text(self.out).map_err(unwritten);
         }
         let text = serde_json::to_string_pretty(answer)
-            .map_err(|error| Failure::new("the answer cannot be written as JSON").because(error))?;
+            .map_err(|error| Failure::new("cannot write the result as JSON").because(error))?;
         writeln!(self.out, "{text}").map_err(unwritten)
     }
 }
@@ -300,7 +300,7 @@ fn asks(
     let mut typed = String::new();
     answers
         .read_line(&mut typed)
-        .map_err(|error| Failure::new("the answer cannot be read").because(error))?;
+        .map_err(|error| Failure::new("cannot read the answer").because(error))?;
     Ok(typed.trim() == name)
 }
 

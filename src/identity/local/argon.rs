@@ -218,8 +218,8 @@ impl Drop for Memory {
     }
 }
 
-const NO_HASH: Broken = Broken("what is kept of a password is no Argon2 hash");
-const UNFIT: Broken = Broken("Argon2 refused its parameters");
+const NO_HASH: Broken = Broken("the stored password hash is not an Argon2 hash");
+const UNFIT: Broken = Broken("Argon2 rejected its parameters");
 
 /// The length of a salt in bytes (RFC 9106 §3.1 recommends 16).
 const SALT: usize = 16;

@@ -115,12 +115,12 @@ impl Store {
                 return Ok(());
             }
         }
-        Err(Unavailable::new("too many others count the same"))
+        Err(Unavailable::new("too many conflicting writes to the same event count"))
     }
 
     fn sealed(&self, key: &[u8; 16], event: &Event) -> Result<Vec<u8>, Unavailable> {
         let body = minicbor::to_vec(event)
-            .map_err(|error| Unavailable::because("an event cannot be written", error))?;
+            .map_err(|error| Unavailable::because("cannot encode an event", error))?;
         self.chance.draw(|rng| self.sealer.seal(rng, Kind::Event, key, &body))
     }
 

@@ -289,7 +289,7 @@ impl Store {
     {
         let body = self.sealer.open(kind, key, &record.body)?;
         minicbor::decode(body.expose())
-            .map_err(|error| Unavailable::because("a record cannot be read", error))
+            .map_err(|error| Unavailable::because("cannot decode a record", error))
     }
 
     /// Adds to `batch` the step that turns the record `read` into `now`. Returns whether that is a
@@ -324,7 +324,7 @@ impl Store {
     ) -> Result<Batch, Unavailable> {
         let body = minicbor::to_vec(value)
             .map(zeroize::Zeroizing::new)
-            .map_err(|error| Unavailable::because("a record cannot be written", error))?;
+            .map_err(|error| Unavailable::because("cannot encode a record", error))?;
         let sealed = self.chance.draw(|rng| self.sealer.seal(rng, kind, key, &body))?;
         Ok(batch.put(kind, key, expect, expires, sealed))
     }

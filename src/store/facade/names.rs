@@ -104,7 +104,7 @@ impl Store {
                 return Ok(decided);
             }
         }
-        Err(Unavailable::new("too many others write to the same name"))
+        Err(Unavailable::new("too many conflicting writes to the same name"))
     }
 
     /// Adds the write of these failures under `key` to `batch`, if the record still has version

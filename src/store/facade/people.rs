@@ -62,7 +62,7 @@ impl Store {
                 return Ok(Added::Now);
             }
         }
-        Err(Unavailable::new("too many others add the same user"))
+        Err(Unavailable::new("too many conflicting writes to the same user"))
     }
 
     /// Adds many users in one batch; returns the result for each. If two of them want the same name
@@ -142,7 +142,7 @@ impl Store {
                 return Ok(Some(Changed::Now(decided)));
             }
         }
-        Err(Unavailable::new("too many others write to the same user"))
+        Err(Unavailable::new("too many conflicting writes to the same user"))
     }
 
     /// Removes a user and all names that lead to them; their sessions and links become void. `None`
@@ -167,7 +167,7 @@ impl Store {
                 return Ok(Some(user));
             }
         }
-        Err(Unavailable::new("too many others write to the same user"))
+        Err(Unavailable::new("too many conflicting writes to the same user"))
     }
 
     async fn what_is_taken(&self, user: &User) -> Result<Option<Added>, Unavailable> {

@@ -42,7 +42,7 @@ impl Store {
                 batch = self.put(batch, Kind::User, &entry.key, expected, None, &user)?;
             }
             if !self.commit(batch, &[], None).await? {
-                return Err(Unavailable::new("somebody else writes to a store that was put back"));
+                return Err(Unavailable::new("another process writes to the restored store"));
             }
             count += page.len();
         }

@@ -218,7 +218,7 @@ impl Store {
                 return Ok(Some(decided));
             }
         }
-        Err(Unavailable::new("too many others write to the same user"))
+        Err(Unavailable::new("too many conflicting writes to the same user"))
     }
 
     /// Updates the last use of a user session. Does nothing if the session is gone, if somebody

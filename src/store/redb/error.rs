@@ -12,19 +12,19 @@ use super::tables::KNOWN_FORMAT;
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// A process has it open already, possibly this one.
-    #[error("the store is open already; a store belongs to one running doorward at a time")]
+    #[error("another doorward process uses this store; only one can use it at a time")]
     Locked,
     /// The file is not a store, or its structure is damaged.
-    #[error("the store is damaged, or no store of doorward's; restore it from a backup")]
+    #[error("the store is damaged or is not a doorward store; restore it from a backup")]
     Damaged(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// It has a format that this version does not know.
-    #[error("the store has format {found}; this doorward reads format {KNOWN_FORMAT}")]
+    #[error("the store has format {found}; this version of doorward reads format {KNOWN_FORMAT}")]
     Format {
         /// The format of the file.
         found: u64,
     },
     /// A system call failed.
-    #[error("the store cannot be opened")]
+    #[error("cannot open the store")]
     Io(#[from] io::Error),
 }
 
@@ -38,7 +38,7 @@ impl From<DatabaseError> for OpenError {
                 Self::Io(error)
             }
             DatabaseError::Storage(StorageError::PreviousIo) => {
-                Self::Io(io::Error::other("an earlier operation of the file has failed"))
+                Self::Io(io::Error::other("an earlier operation on the file failed"))
             }
             error => Self::Damaged(error.into()),
         }
@@ -60,7 +60,7 @@ pub(super) fn opened<T>(open: impl FnOnce() -> Result<T, DatabaseError>) -> Resu
 
 /// redb panicked because the file violates its assumptions.
 #[derive(Debug, thiserror::Error)]
-#[error("its pages contradict each other: {0}")]
+#[error("its pages are inconsistent: {0}")]
 pub(super) struct Panicked(String);
 
 /// Catches a panic. The object behind it may be in any state, so callers must not use it again.

@@ -204,7 +204,7 @@ impl Health {
     }
 }
 
-const OPENED_AGAIN: Unavailable = Unavailable::new("its file is being opened again");
+const OPENED_AGAIN: Unavailable = Unavailable::new("its file is being reopened");
 
 /// Whether a system call failed, so that redb refuses all further operations.
 fn is_failure(error: &Error) -> bool {

@@ -95,7 +95,7 @@ impl Redb {
                 health.is_committed(commits.map_err(|error| OpenError::Damaged(error.into()))?);
             }
             Ok(Some(found)) => return Err(OpenError::Format { found }),
-            Ok(None) => return Err(OpenError::Damaged("it names no format".into())),
+            Ok(None) => return Err(OpenError::Damaged("it has no format number".into())),
             Err(error) => return Err(OpenError::Damaged(error.into())),
         }
         let called_off = Arc::new(AtomicBool::new(false));

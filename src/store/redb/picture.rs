@@ -68,7 +68,7 @@ impl Shared {
 
     fn unguarded(&self) -> io::Result<&dyn StorageBackend> {
         if self.guarded.load(Ordering::SeqCst) {
-            return Err(io::Error::other("nothing is written to a file that is not verified"));
+            return Err(io::Error::other("the file is read-only until it is verified"));
         }
         Ok(&*self.file)
     }
@@ -140,7 +140,7 @@ impl StorageBackend for Picture {
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         if self.called_off.load(Ordering::Relaxed) {
-            return Err(io::Error::other("it was called off"));
+            return Err(io::Error::other("the check was cancelled"));
         }
         let drawn = self.drawn();
         let end = offset.saturating_add(out.len() as u64);

@@ -100,5 +100,5 @@ pub(super) fn verify(
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("it cannot be opened again: {0}")]
+#[error("it cannot be reopened: {0}")]
 struct Damaged(Box<dyn Error + Send + Sync>);

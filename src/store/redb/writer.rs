@@ -83,7 +83,7 @@ impl Writer {
     }
 
     pub(super) async fn carry_out(&self, task: Task) -> Result<Changed, Unavailable> {
-        const STOPPED: Unavailable = Unavailable::new("its writer has stopped");
+        const STOPPED: Unavailable = Unavailable::new("its writer thread has stopped");
         if let Some(trouble) = self.health.trouble() {
             return Err(trouble);
         }

@@ -131,23 +131,19 @@ impl Sheet {
     fn header(&mut self, number: u64, titles: &[&str]) -> Option<Vec<Column>> {
         let found = columns(titles.iter().copied());
         if !found.contains(&Some(Column::Name)) {
-            self.is_wrong(number, "this is no header line with a column `name`", HEADER);
+            self.is_wrong(number, "the header line has no column `name`", HEADER);
             return None;
         }
         for (place, (title, column)) in titles.iter().zip(&found).enumerate() {
             if column.is_none() {
-                let what = format!("nothing is known of a column `{title}`");
+                let what = format!("unknown column `{title}`");
                 self.is_wrong(
                     number,
                     what,
-                    "remove it: name, e-mail, full name and groups are read",
+                    "remove it: the columns are name, e-mail, full name and groups",
                 );
             } else if found[..place].contains(column) {
-                self.is_wrong(
-                    number,
-                    format!("there is another column for `{title}`"),
-                    "remove one",
-                );
+                self.is_wrong(number, format!("there are two columns for `{title}`"), "remove one");
             }
         }
         // What is wrong with the header is told once, not again in every line.
@@ -157,7 +153,8 @@ impl Sheet {
 
     fn row(&mut self, number: u64, columns: &[Column], fields: &[&str]) {
         if fields.len() != columns.len() {
-            let what = format!("it has {} fields, the header has {}", fields.len(), columns.len());
+            let what =
+                format!("the line has {} fields, the header has {}", fields.len(), columns.len());
             self.is_wrong(number, what, "put a field that holds a comma between double quotes");
             return;
         }
@@ -208,7 +205,11 @@ impl Sheet {
                 continue;
             }
             let Some((name, digest)) = line.split_once(':') else {
-                self.is_wrong(number, "there is no colon in it", "write name, colon and digest");
+                self.is_wrong(
+                    number,
+                    "the line has no colon",
+                    "write name, colon and password hash",
+                );
                 continue;
             };
             let name = self.value(number, "name", Some(name), Name::parse);
@@ -223,7 +224,11 @@ impl Sheet {
             }
         }
         if self.people.is_empty() && self.problems.is_empty() {
-            self.is_wrong(1, "the file is empty", "write name, colon and digest in each line");
+            self.is_wrong(
+                1,
+                "the file is empty",
+                "write name, colon and password hash on each line",
+            );
         }
     }
 
@@ -243,11 +248,11 @@ impl Sheet {
             }
         }
         for (number, key, first) in twins {
-            let what = format!("{key} stands in line {first} already");
+            let what = format!("{key} is already in line {first}");
             self.is_wrong(
                 number,
                 what,
-                "names and addresses are there once; remove one of the two",
+                "a name or address must occur only once; remove one of the two",
             );
         }
     }
@@ -271,7 +276,7 @@ const fn cure(why: DigestError) -> &'static str {
         | DigestError::Unknown
         | DigestError::Costly(_)
         | DigestError::ManyRounds(_) => {
-            "remove the line, and hand this person a link: doorward user add NAME"
+            "remove the line, and give this user a link: doorward user add NAME"
         }
     }
 }
