@@ -73,7 +73,7 @@ pub enum Malformed {
     /// More than an origin has: a path, a query, a user name.
     #[error("`{written}` has more than scheme, host and port: write `{enough}`")]
     MoreThanOrigin {
-        /// What is written.
+        /// The text as written.
         written: String,
         /// The text without the excess.
         enough: String,

@@ -38,7 +38,7 @@ pub enum Level {
 /// was raised for this user, asks for one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Requirement {
-    /// How much is asked.
+    /// The level.
     pub level: Level,
     /// The password must have been entered no longer ago than this.
     pub password_within: Option<Duration>,

@@ -16,12 +16,12 @@ use super::id::random_id;
 use super::lockout::Failures;
 use super::time::Timestamp;
 
-/// Names one trusted device.
+/// Identifies one trusted device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
 #[cbor(transparent)]
 pub struct DeviceId(#[n(0)] ByteArray<16>);
 
-/// Names one known browser.
+/// Identifies one known browser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
 #[cbor(transparent)]
 pub struct BrowserId(#[n(0)] ByteArray<16>);

@@ -182,7 +182,7 @@ impl Imported {
 /// An imported digest as it was read, to be hashed again immediately. Its `Debug` output hides it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Digest {
-    /// How it was made.
+    /// The scheme and its parameters.
     pub scheme: Scheme,
     /// The digest itself: bytes or symbols, as [`Scheme`] says.
     pub digest: Secret,

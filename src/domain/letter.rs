@@ -43,7 +43,7 @@ pub enum About {
     /// Something changed in this user's protection.
     #[n(0)]
     Happened {
-        /// What.
+        /// The event.
         #[n(0)]
         event: Event,
         /// The token of a "this was not me" link, if the message has one.

@@ -85,7 +85,7 @@ impl StateDirectory {
     }
 }
 
-/// Why the state directory cannot be used.
+/// Why the state folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// Another system user owns it. Its owner could not read what we write there.

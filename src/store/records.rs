@@ -1,9 +1,9 @@
 //! The record port: what every storage backend must do. Backends see only sealed bytes.
 //!
-//! A record is stored under a [`Kind`] and a key and has a [`Version`]. It is changed only by a
-//! [`Batch`]: a list of conditions, and of writes that are applied if all conditions hold. This
-//! conditional write makes a one-time code work only once, on any backend and with any number of
-//! writers.
+//! A record is stored under a [`Kind`] and a key and has a [`Version`](super::Version). It is
+//! changed only by a [`Batch`]: a list of conditions, and of writes that are applied if all
+//! conditions hold. This conditional write makes a one-time code work only once, on any backend and
+//! with any number of writers.
 //!
 //! The port has no clock. An expired record exists until it is swept, so readers must check
 //! [`Record::expires`]. A writer that replaces an expired record expects its version like that of
@@ -62,8 +62,9 @@ pub trait Records: fmt::Debug + Send + Sync {
     /// everything as changed.
     fn watch(&self) -> broadcast::Receiver<Arc<Change>>;
 
-    /// Deletes records that have expired by `now`, oldest expiry first, at most [`SWEEP_AT_MOST`].
-    /// Returns how many. If the limit was reached, there may be more.
+    /// Deletes records that have expired by `now`, oldest expiry first, at most
+    /// [`SWEEP_AT_MOST`](super::record::SWEEP_AT_MOST). Returns how many. If the limit was reached,
+    /// there may be more.
     ///
     /// # Errors
     /// [`Unavailable`] if the store cannot be written.

@@ -112,7 +112,7 @@ impl Key {
         Self(Secret::random(rng, 20))
     }
 
-    /// A key made elsewhere, at least 128 bits long (RFC 4226 §4, R6).
+    /// An existing key, at least 128 bits long (RFC 4226 §4, R6).
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         (bytes.len() >= 16).then(|| Self(Secret::new(bytes.to_vec())))
     }

@@ -22,7 +22,7 @@ use crate::store::unavailable::Unavailable;
 /// A message in the outbox, with its key and version.
 #[derive(Clone, Debug)]
 pub struct Waiting {
-    /// The letter.
+    /// The message.
     pub posted: Posted,
     key: Vec<u8>,
     version: Version,
