@@ -170,7 +170,7 @@ apps:
         for told in [
             "/etc/doorward.yaml:3:1: stat: unknown key\n",
             "  did you mean `state`?\n",
-            "/etc/doorward.yaml:2:21: listen[0].address: `everywhere` is no address",
+            "/etc/doorward.yaml:2:21: listen[0].address: `everywhere` is not an address",
         ] {
             assert!(out.contains(told), "{told}: {out}");
         }

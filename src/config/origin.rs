@@ -60,15 +60,15 @@ impl fmt::Display for Origin {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     /// Not a host name, with or without scheme and port.
-    #[error("`{0}` is no host: write `crm.example.com`, with `http://` or a port if need be")]
+    #[error("`{0}` is not a host: write `crm.example.com`, with `http://` or a port if needed")]
     Host(String),
     /// An environment variable.
     #[error(
-        "`{0}` is no host: variables are read where a secret stands, and nowhere else; write the host out"
+        "`{0}` is not a host: environment variables work only for secrets; write the host itself"
     )]
     Variable(String),
     /// A wildcard in a host.
-    #[error("`{0}` has a star: every host is written out")]
+    #[error("`{0}` contains `*`: wildcards do not work here; list each host")]
     Wildcard(String),
     /// More than an origin has: a path, a query, a user name.
     #[error("`{written}` has more than scheme, host and port: write `{enough}`")]
@@ -79,20 +79,24 @@ pub enum Malformed {
         enough: String,
     },
     /// A host that ends with a dot.
-    #[error("`{0}` ends in a dot, which browsers take for another host")]
+    #[error("`{0}` ends with a dot, so browsers treat it as another host")]
     TrailingDot(String),
     /// Not a valid upstream.
     #[error(
-        "`{0}` is no upstream: write `http://127.0.0.1:9000`, `https://` or `unix:/run/app.sock`"
+        "`{0}` is not an upstream: write `http://127.0.0.1:9000`, `https://` or \
+         `unix:/run/app.sock`"
     )]
     Upstream(String),
     /// A socket file whose path is not absolute or is too long.
     #[error(
-        "`{0}` is no socket file: write `unix:` and a path from the root, `unix:/run/app.sock`"
+        "`{0}` is not a socket file: write `unix:` and an absolute path, such as \
+         `unix:/run/app.sock`"
     )]
     SocketPath(String),
     /// Not an address to listen on.
-    #[error("`{0}` is no address to listen on: write an IP address and a port, `127.0.0.1:8080`")]
+    #[error(
+        "`{0}` is not an address to listen on: write an IP address and a port, `127.0.0.1:8080`"
+    )]
     Address(String),
 }
 

@@ -25,8 +25,8 @@ pub(super) fn read(text: &str, root: &Node, problems: &mut Vec<Problem>) -> Opti
         (Ok(_), _) => problems.push(Problem {
             place: None,
             key: String::new(),
-            what: "two readers of YAML do not read the same here".to_owned(),
-            cure: Some("write it more plainly: one value to a line, texts in quotes".to_owned()),
+            what: "YAML parsers read this line in different ways".to_owned(),
+            cure: Some("write it more simply: one value on each line, texts in quotes".to_owned()),
         }),
     }
     None
@@ -42,8 +42,8 @@ fn refused(error: &serde_yaml::Error, text: &str) -> Problem {
     Problem {
         place,
         key: String::new(),
-        what: format!("not every reader of YAML takes this: {what}"),
-        cure: Some(cure.unwrap_or("write it more plainly").to_owned()),
+        what: format!("some YAML parsers reject this: {what}"),
+        cure: Some(cure.unwrap_or("write it more simply").to_owned()),
     }
 }
 
@@ -91,10 +91,7 @@ mod tests {
     }
 
     #[rstest]
-    #[case::unknown(
-        "sate: /tmp",
-        "11:1: not every reader of YAML takes this: unknown field `sate`"
-    )]
+    #[case::unknown("sate: /tmp", "11:1: some YAML parsers reject this: unknown field `sate`")]
     #[case::twice("state: /tmp", "duplicate field `state`")]
     #[case::documents("---\nlog: {}", "more than one document")]
     #[case::type_of_value("log: 3", "log: invalid type")]
@@ -104,16 +101,13 @@ mod tests {
     }
 
     #[rstest]
-    #[case::lone_tab("\t", "11:1: not every reader of YAML takes this: found character")]
-    #[case::surrogates("support: \"\\ud83d\\ude00\"", "11:13: not every reader of YAML takes this")]
+    #[case::lone_tab("\t", "11:1: some YAML parsers reject this: found character")]
+    #[case::surrogates("support: \"\\ud83d\\ude00\"", "11:13: some YAML parsers reject this")]
     #[case::key_at_a_question_mark(
         "      - { paths: [?/a], require: nobody }",
-        "11:19: not every reader of YAML takes this: apps[0].rules[1].paths[0]: invalid type: map"
+        "11:19: some YAML parsers reject this: apps[0].rules[1].paths[0]: invalid type: map"
     )]
-    #[case::colon(
-        "      - { paths: [:/a], require: nobody }",
-        "not every reader of YAML takes this"
-    )]
+    #[case::colon("      - { paths: [:/a], require: nobody }", "some YAML parsers reject this")]
     fn real_differences_between_the_readers_are_told(#[case] extra: &str, #[case] says: &str) {
         let said = Config::read("doorward.yaml", &with(extra)).unwrap_err().to_string();
         assert!(said.contains(says), "{said}");

@@ -147,28 +147,25 @@ fn what_is_no_configuration_at_all_is_one_problem_or_two(#[case] text: &str) {
 
 #[rstest]
 #[case::anchor("log: &log { format: text }", "11:11: anchors are not read")]
-#[case::merge("log: { <<: { format: text } }", "merges are not read")]
-#[case::tag("support: !!str a", "tags are not read")]
+#[case::merge("log: { <<: { format: text } }", "YAML merge keys are not supported")]
+#[case::tag("support: !!str a", "YAML tags are not supported")]
 #[case::second_document("---\nlog: {}", "a second document begins here")]
 #[case::duplicate("state: /tmp", "`state` is written twice: first on line 4")]
 #[case::key("log: { [a]: b }", "a key must be a word")]
 #[case::switch("support: on", "`on` means `true` in YAML 1.1")]
 #[case::norway("log: { format: no }", "`no` means `false` in YAML 1.1")]
 #[case::quoted_number("second_factor: { recovery_codes: '12' }", "`12` is not a whole number")]
-#[case::empty_text("support: ''", "nothing stands where a text belongs")]
+#[case::empty_text("support: ''", "found nothing, expected a text")]
 #[case::mail("mail: { from: a@example.com }", "mail.server: missing; add one")]
 #[case::typo("sesions: {}", "sesions: unknown key; did you mean `sessions`?")]
-#[case::long("sessions: { idle: 2d }", "2d is longer than a session may last, which is 1d")]
-#[case::old_break(
-    "# a\u{2028}log: {}",
-    "11:4: U+2028 ends a line for some readers, not for others"
-)]
-#[case::lone_return("# a\rlog: {}", "11:4: U+000D ends a line for some readers")]
+#[case::long("sessions: { idle: 2d }", "2d is longer than `at_most`, which is 1d")]
+#[case::old_break("# a\u{2028}log: {}", "11:4: U+2028 ends a line for some YAML parsers only")]
+#[case::lone_return("# a\rlog: {}", "11:4: U+000D ends a line for some YAML parsers")]
 #[case::quoted_duplicate("'state': /tmp", "11:1: `state` is written twice: first on line 4")]
 #[case::number_as_key("1: a", "11:1: 1: unknown key")]
-#[case::switch_as_text("support: True", "11:10: support: `True` stands where a text belongs")]
-#[case::nothing("support: ~", "11:10: support: nothing stands where a text belongs")]
-#[case::taken("operators: { address: '127.0.0.1:8080' }", "visitors are listened for on this")]
+#[case::switch_as_text("support: True", "11:10: support: found `True`, expected a text")]
+#[case::nothing("support: ~", "11:10: support: found nothing, expected a text")]
+#[case::taken("operators: { address: '127.0.0.1:8080' }", "`listen` uses this address, too")]
 fn what_yaml_would_let_pass_is_refused(#[case] line: &str, #[case] says: &str) {
     let problems = problems(&with(line)).to_string();
     assert!(problems.contains(says), "{problems}");
@@ -239,7 +236,7 @@ fn an_alias_is_refused_as_its_anchor_is() {
 #[case::for_one("\t")]
 fn a_tab_is_told_from_spaces(#[case] extra: &str) {
     let problems = problems(&with(extra)).to_string();
-    assert!(problems.contains("; a tab stands in this line: use spaces"), "{problems}");
+    assert!(problems.contains("; this line contains a tab: use spaces"), "{problems}");
 }
 
 #[rstest]
@@ -289,7 +286,7 @@ fn a_key_without_a_value_is_told_what_to_do(
     #[case] cure: &str,
 ) {
     let problems = problems(&MINIMAL.replace(there, instead)).to_string();
-    let says = format!("nothing stands where a text belongs; {cure}");
+    let says = format!("found nothing, expected a text; {cure}");
     assert!(problems.contains(&says), "{problems}");
     assert_eq!(problems.lines().count(), 1, "{problems}");
 }
@@ -311,7 +308,7 @@ fn a_misspelt_key_is_not_missing_as_well() {
 #[test]
 fn an_upstream_that_is_the_gateway_itself_is_refused() {
     let text = MINIMAL.replace(":9000", ":8080");
-    assert!(problems(&text).to_string().contains("where Doorward itself listens"));
+    assert!(problems(&text).to_string().contains("Doorward itself listens on this address"));
 }
 
 #[test]
@@ -347,8 +344,8 @@ fn https_on_localhost_is_asked_about() {
 fn the_shipped_files_are_wise() {
     let minimal = Config::read("minimal.yaml", MINIMAL).unwrap();
     for (config, says) in [
-        (minimal, vec!["there is no `mail`", "give the portal a host of its own"]),
-        (example(), vec!["is only watched", "bodies are not"]),
+        (minimal, vec!["`mail` is not set", "give the portal a host of its own"]),
+        (example(), vec!["observe mode", "only the query is checked"]),
     ] {
         let warnings = &config.warnings().problems;
         assert_eq!(warnings.len(), says.len(), "{}", config.warnings());

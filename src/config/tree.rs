@@ -99,7 +99,7 @@ pub(super) fn read(text: &str, problems: &mut Vec<Problem>) -> Option<Node> {
         match event {
             Ok((event, span)) => builder.take(event, &span),
             Err(error) => {
-                let what = format!("this is not YAML: {}", error.info());
+                let what = format!("invalid YAML: {}", error.info());
                 let place = place(error.marker());
                 let cure = cure_at(text, place).unwrap_or("check indentation and quotes");
                 builder.refuse(place, what, cure);
@@ -112,7 +112,7 @@ pub(super) fn read(text: &str, problems: &mut Vec<Problem>) -> Option<Node> {
         builder.refuse(
             start,
             "the file is empty",
-            "write what `doorward check` shows for an empty file",
+            "start with the file that `doorward check` shows for an empty one",
         );
     }
     builder.root
@@ -123,7 +123,7 @@ pub(super) fn read(text: &str, problems: &mut Vec<Problem>) -> Option<Node> {
 pub(super) fn cure_at(text: &str, place: Place) -> Option<&'static str> {
     let line = text.lines().nth(place.line.checked_sub(1)?)?;
     if line.contains('\t') {
-        Some("a tab stands in this line: use spaces")
+        Some("this line contains a tab: use spaces")
     } else if line.contains("${") {
         Some("write the variable in quotes: `\"${NAME}\"`")
     } else {
@@ -155,7 +155,7 @@ impl Builder<'_> {
             Event::MappingStart(_, anchor, tag) => (Value::Map(Vec::new()), anchor, tag),
             Event::SequenceStart(_, anchor, tag) => (Value::List(Vec::new()), anchor, tag),
             Event::Alias(_) => {
-                self.refuse(at, "aliases are not read", "write the value out");
+                self.refuse(at, "YAML aliases are not supported", "write the value out");
                 (Value::Refused, 0, None)
             }
             Event::MappingEnd | Event::SequenceEnd => {
@@ -170,12 +170,12 @@ impl Builder<'_> {
         if anchor > 0 {
             self.refuse(
                 at,
-                "anchors are not read",
+                "YAML anchors are not supported",
                 "remove the `&…`, and write the value out where it is used",
             );
         }
         if tag.is_some() {
-            self.refuse(at, "tags are not read", "remove the `!…`");
+            self.refuse(at, "YAML tags are not supported", "remove the `!…`");
         }
         let node = Node { place: at, value };
         if matches!(node.value, Value::Map(_) | Value::List(_)) {
@@ -208,7 +208,7 @@ impl Builder<'_> {
                     let what = format!("`{name}` is written twice: first on line {}", first.line);
                     self.refuse(place, what, "keep one of them");
                 } else if name == "<<" {
-                    self.refuse(place, "merges are not read", "write the keys out");
+                    self.refuse(place, "YAML merge keys are not supported", "write the keys out");
                 } else {
                     entries.push(Entry { name, place, node });
                 }
@@ -236,7 +236,7 @@ impl Builder<'_> {
             for (column, character) in (1..).zip(text.chars()) {
                 if matches!(character, '\r' | '\u{85}' | '\u{2028}' | '\u{2029}') {
                     let code = u32::from(character);
-                    let what = format!("U+{code:04X} ends a line for some readers, not for others");
+                    let what = format!("U+{code:04X} ends a line for some YAML parsers only");
                     self.refuse(Place { line, column }, what, "replace it with a space");
                 }
             }

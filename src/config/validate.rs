@@ -120,9 +120,8 @@ impl Judge<'_> {
     /// refused, because we do not expand them like a shell.
     fn state(&mut self, written: &str) -> Option<PathBuf> {
         if written.starts_with('~') || written.contains('$') {
-            let what =
-                format!("`{written}` is not read as a shell would: `~` and `$` mean nothing");
-            self.refuse("state", what, "write the path out, such as `/var/lib/doorward`");
+            let what = format!("`{written}`: `~` and `$` are not expanded");
+            self.refuse("state", what, "write the full path, such as `/var/lib/doorward`");
             return None;
         }
         Some(self.beside(written))
@@ -132,7 +131,7 @@ impl Judge<'_> {
         let at_most = file.sessions.at_most;
         let idle = file.sessions.idle.unwrap_or(Span::seconds(HOUR).min(at_most));
         if idle > at_most && !self.has_refused("sessions.at_most") {
-            let what = format!("{idle} is longer than a session may last, which is {at_most}");
+            let what = format!("{idle} is longer than `at_most`, which is {at_most}");
             self.refuse("sessions.idle", what, "make `idle` shorter or `at_most` longer");
         }
         stay::Limits { idle: idle.into(), at_most: at_most.into() }
@@ -149,14 +148,14 @@ impl Judge<'_> {
             address.port() > 0 && listen.iter().any(|listener| listener.address == *address)
         };
         if operators.iter().any(taken) {
-            let what = "visitors are listened for on this address";
-            self.refuse("operators.address", what, "give operators a port of their own");
+            let what = "`listen` uses this address, too";
+            self.refuse("operators.address", what, "choose another port for operators");
         }
         for (index, app) in apps.iter().enumerate() {
             if app.upstreams.iter().filter_map(Upstream::address).any(|address| taken(&address)) {
-                let what = "this is where Doorward itself listens";
+                let what = "Doorward itself listens on this address";
                 let at = format!("apps[{index}].upstream");
-                self.refuse(&at, what, "name the address of the application");
+                self.refuse(&at, what, "write the address of the application");
             }
         }
     }

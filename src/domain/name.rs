@@ -306,7 +306,7 @@ pub enum NameError {
     Character(char),
     /// It breaks another rule of RFC 8265: symbols, unassigned characters, mixed directions.
     #[error(
-        "it contains a character, or a mix of writing directions, that names do not have (RFC 8265)"
+        "it contains a character or a mix of writing directions that names cannot have (RFC 8265)"
     )]
     NotAName,
     /// It is not of the form `somebody@example.com`.

@@ -307,7 +307,7 @@ pub enum Malformed {
     )]
     QueryOrFragment,
     /// It contains `;`.
-    #[error("a path is written without `;`: parameters do not tell places apart")]
+    #[error("a path has no `;`: path parameters are ignored")]
     Parameters,
     /// It contains a backslash.
     #[error("a path is written with `/`, not `\\`")]
@@ -319,22 +319,22 @@ pub enum Malformed {
     #[error("a path is written without `.` and `..` segments")]
     DotSegment,
     /// A segment ends in a dot or a space.
-    #[error("the segment `{0}` ends in a dot or a space, which some applications do not see")]
+    #[error("the segment `{0}` ends with a dot or a space, which some applications ignore")]
     TrailingDotOrSpace(String),
     /// A star is only part of a segment.
-    #[error("`*` stands for a whole segment and `**` for any number: `{0}` is neither")]
+    #[error("`*` matches one whole segment and `**` any number of segments: `{0}` is neither")]
     PartialStar(String),
     /// A `%` is not followed by two hexadecimal digits.
     #[error("`%` is followed by two hexadecimal digits")]
     BrokenEscape,
     /// An escape stands for a byte that can be written as it is, or not at all.
-    #[error("`%{0:02X}` is not written as an escape here: only spaces and bytes from %80 on are")]
+    #[error("write the character for `%{0:02X}`: only spaces and bytes from %80 on are escaped")]
     NeedlessEscape(u8),
     /// It contains a control character.
     #[error("a path has no control characters")]
     Control,
     /// It is a place of our own pages, which no application's rule governs.
-    #[error("`/.doorward/` is for Doorward's own pages, which no rule governs")]
+    #[error("`/.doorward/` is for Doorward's own pages, which have no rules")]
     Own,
 }
 

@@ -278,14 +278,14 @@ pub enum Unreadable {
     #[error("the path contains an escaped NUL or control byte")]
     HiddenControl,
     /// `#` was sent as it is; fragments are the browser's own (RFC 9110 §4.2.5).
-    #[error("the path contains `#`, which is never sent")]
+    #[error("the path contains `#`, which browsers never send")]
     Fragment,
     /// A `%` in the path is not followed by two hexadecimal digits.
-    #[error("the path contains a `%` that is no escape")]
+    #[error("the path contains an invalid `%` escape")]
     BrokenEscape,
     /// The application is `spelling: strict`, and the path can be read in more ways than the
     /// standard says.
-    #[error("the path is not plainly spelt")]
+    #[error("the path can be read in several ways (`spelling: strict`)")]
     OddlySpelt,
     /// A header names a target that is no path on this host, one of our own pages, or too many
     /// targets (`Destination`, RFC 4918 §10.3).
@@ -296,10 +296,10 @@ pub enum Unreadable {
     TooManyMethods,
     /// There are so many ways to read the path, or they are so long, that looking at all of them would
     /// cost more than any request may.
-    #[error("the path can be read in more ways than one request may cost")]
+    #[error("the path can be read in too many ways")]
     TooManyReadings,
     /// Reading and judging it would cost more than any request may.
-    #[error("the request would cost too much to judge")]
+    #[error("checking the request would cost too much")]
     TooCostly,
 }
 

@@ -47,7 +47,12 @@ impl AppState {
             }));
         };
         if !app.policy.admits_spelling(&request) {
-            return Err(Box::new(self.misread("it is not plainly spelt", head, source)));
+            return Err(Box::new(self.misread(
+                "the path can be read in several ways (`spelling: \
+                                              strict`)",
+                head,
+                source,
+            )));
         }
         let unavailable = |error| Box::new(self.unavailable(&error, &head.headers));
         let now = self.env.now().map_err(unavailable)?;

@@ -189,7 +189,7 @@ fn value(kind: &Kind, node: &Node) -> Result<Left, Fault> {
             Err(Fault::new(what, list.or(cure)))
         }
         (kind, _) => {
-            let what = format!("{} stands where {} belongs", shown(node), wanted(kind));
+            let what = format!("found {}, expected {}", shown(node), wanted(kind));
             Err(Fault::new(what, cure_for(kind, node)))
         }
     }

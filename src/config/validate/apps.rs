@@ -24,7 +24,7 @@ impl Judge<'_> {
         for (at, app) in items("apps", apps) {
             let Some(name) = app.name.as_deref() else { continue };
             if let Some(first) = names.insert(name, at.clone()) {
-                let what = format!("{first} is called `{name}`, too");
+                let what = format!("{first} has the name `{name}`, too");
                 self.refuse(&below(&at, "name"), what, "give each application a name of its own");
             }
         }
@@ -56,11 +56,11 @@ impl Judge<'_> {
                 rule.enforce && rule.is_free() && rule.paths.iter().any(Pattern::takes_all)
             };
             if rules.iter().any(takes_all) {
-                self.warn(&at, "can never apply: a rule before it takes every path");
+                self.warn(&at, "never applies: an earlier rule matches every path");
             }
         }
         if app.enforce == Some(false) {
-            let what = "is only watched: what is refused here is let through";
+            let what = "observe mode: what would be refused is logged and let through";
             self.warn(&below(at, "enforce"), what);
         }
         let scripts = self.scripts(&below(at, "scripts"), app.scripts.as_ref());
@@ -106,11 +106,11 @@ impl Judge<'_> {
         }
         let folders = self.paths(at, written);
         for folder in folders.iter().filter(|folder| !folder.is_literal_folder()) {
-            let what = format!("`{folder}` is no folder");
+            let what = format!("`{folder}` is not a folder");
             self.refuse(
                 at,
                 what,
-                "write a path with a slash at its end and without `*`: `/cgi-bin/`",
+                "write a path that ends with a slash and has no `*`: `/cgi-bin/`",
             );
         }
         folders
@@ -136,7 +136,7 @@ impl Judge<'_> {
     fn name(&mut self, at: &str, name: &str) -> Option<String> {
         let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         if name.len() > 32 || !name.bytes().all(fits) {
-            let what = format!("`{name}` is no name for an application");
+            let what = format!("`{name}` is not a valid name for an application");
             self.refuse(at, what, "write up to 32 lower-case letters, digits and hyphens");
             return None;
         }
@@ -167,7 +167,7 @@ impl Judge<'_> {
                 self.secret_in_environment(&below(at, "upstream_secret"), named).map(Some)
             }
             (Some(_), Some(_)) => {
-                let what = "there is an `upstream_secret_file`, too";
+                let what = "`upstream_secret_file` is set, too";
                 self.refuse(&below(at, "upstream_secret"), what, "keep one of them");
                 None
             }
@@ -177,17 +177,13 @@ impl Judge<'_> {
     pub(super) fn secret_in_environment(&mut self, at: &str, written: &str) -> Option<Secret> {
         let name = written.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
         let Some(name) = name.filter(|name| !name.is_empty()) else {
-            let what = "a secret does not stand in the configuration";
-            self.refuse(
-                at,
-                what,
-                "write `${NAME}` for a variable of the environment, or name a file",
-            );
+            let what = "a secret must not be written in the configuration";
+            self.refuse(at, what, "write `${NAME}` for an environment variable, or name a file");
             return None;
         };
         let Some(value) = (self.environment)(name) else {
-            let what = format!("the environment has no variable `{name}`");
-            self.refuse(at, what, "set it where Doorward is started");
+            let what = format!("the environment variable `{name}` is not set");
+            self.refuse(at, what, "set it in the environment of Doorward");
             return None;
         };
         self.sound_secret(at, &format!("`{name}`"), &value)
@@ -213,7 +209,7 @@ impl Judge<'_> {
             && secret.trim() == secret
             && secret.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
         if !visible || secret.len() > 4096 {
-            let what = format!("{holder} holds no secret that can be sent");
+            let what = format!("{holder} holds no valid secret");
             self.refuse(at, what, "write 1 to 4096 visible ASCII characters on one line");
             return None;
         }

@@ -32,11 +32,14 @@ impl Judge<'_> {
             let problem = if !is_name(header) {
                 Some((no_name(header), NAME))
             } else if is_reserved(&folded) {
-                let what = format!("`{header}` means something else to servers");
-                Some((what, "choose a name of its own, such as `X-User`"))
+                let what = format!("`{header}` has another meaning for servers");
+                Some((what, "choose another name, such as `X-User`"))
             } else if let Some(other) = seen.insert(folded, key) {
-                let what = format!("`{header}` is what `{other}` is told in, to some applications");
-                Some((what, "give each fact a header of its own"))
+                let what = format!(
+                    "some applications cannot tell `{header}` from the header for \
+                                    `{other}`"
+                );
+                Some((what, "choose a different header for each"))
             } else {
                 None
             };
@@ -67,12 +70,15 @@ impl Judge<'_> {
             if let Some(claim) =
                 claim(folded(name).as_bytes()).filter(|claim| *claim != Claim::Address)
             {
-                let what = format!("`{name}` says {}: no visitor is believed that", said(claim));
-                self.refuse(&at, what, "list only names that say where a visitor is");
+                let what = format!(
+                    "`{name}` tells {}, which is never accepted from a visitor",
+                    said(claim)
+                );
+                self.refuse(&at, what, "list only headers for the client address");
             }
         }
         if !names.is_empty() && !self.trusts_proxies {
-            self.warn(&key, "no proxy is trusted: these headers are removed from everybody");
+            self.warn(&key, "there are no `trusted_proxies`, so these headers are always removed");
         }
         RequestHeaders { remove, from_trusted_proxies }
     }
@@ -103,12 +109,12 @@ impl Judge<'_> {
             } else if OURS.iter().any(|ours| means(ours)) || told.iter().any(|told| means(told)) {
                 let what =
                     format!("Doorward writes `{name}` itself, and removes what visitors send");
-                Some((what, "leave it out"))
+                Some((what, "remove it"))
             } else if FRAMING.iter().any(|name| means(name)) {
-                let what = format!("without `{name}` a request cannot be read");
-                Some((what, "leave it out"))
+                let what = format!("a request cannot be parsed without `{name}`");
+                Some((what, "remove it"))
             } else if let Some(first) = listed.insert(format!("{folded}{is_family}"), at.clone()) {
-                let what = format!("`{name}` stands at {first}, too");
+                let what = format!("`{name}` is listed at {first}, too");
                 Some((what, "keep one of them"))
             } else {
                 None
@@ -125,7 +131,7 @@ impl Judge<'_> {
 const NAME: &str = "write letters, digits and hyphens";
 
 fn no_name(written: &str) -> String {
-    format!("`{written}` is no name for a header")
+    format!("`{written}` is not a header name")
 }
 
 fn is_name(written: &str) -> bool {
@@ -140,11 +146,11 @@ fn folded(name: &str) -> String {
 
 const fn said(claim: Claim) -> &'static str {
     match claim {
-        Claim::Identity => "who somebody is",
-        Claim::Tls => "how the connection was encrypted",
-        Claim::Address => "where a visitor is",
-        Claim::Target => "which place is meant",
-        Claim::Server => "something that only servers tell each other",
+        Claim::Identity => "the user's identity",
+        Claim::Tls => "facts about the TLS connection",
+        Claim::Address => "the client address",
+        Claim::Target => "another URL or host",
+        Claim::Server => "something for servers only",
     }
 }
 

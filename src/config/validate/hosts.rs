@@ -17,12 +17,14 @@ impl Judge<'_> {
         let origin: Origin = self.parsed(at, written)?;
         let local = origin.is_local();
         if !origin.is_secure() && !local && !insecure {
-            let what =
-                format!("{origin} is not encrypted: passwords and cookies can be read on the way");
+            let what = format!(
+                "{origin} is not encrypted: passwords and cookies can be read on the \
+                         network"
+            );
             let cure = "use https, or add `insecure: true` to the application if you must";
             self.refuse(at, what, cure);
         } else if !origin.is_secure() && !local {
-            self.warn(at, "not encrypted: passwords and cookies can be read on the way");
+            self.warn(at, "not encrypted: passwords and cookies can be read on the network");
         } else if origin.is_secure() && local {
             let what =
                 format!("means {origin}; for plain HTTP write `http://{}`", origin.authority());
@@ -47,7 +49,7 @@ impl Judge<'_> {
                 }
                 let plain = |host: &&Origin| host.is_secure() != portal.is_secure();
                 if !portal.is_secure() && hosts.iter().copied().any(|host| plain(&host)) {
-                    let what = "is plain HTTP, while applications are not";
+                    let what = "is plain HTTP while applications use https";
                     self.refuse("portal", what, "use https for the portal, too");
                 }
                 Some(portal)
@@ -57,7 +59,7 @@ impl Judge<'_> {
                 Some((*only).clone())
             }
             (None, _) => {
-                let what = "missing: with more than one host, people sign in at one of their own";
+                let what = "missing: with more than one host, sign-in needs a host of its own";
                 self.refuse("portal", what, "add `portal: https://id.example.com`");
                 None
             }
@@ -68,11 +70,12 @@ impl Judge<'_> {
     /// app's cross-site scripting, and its service worker could answer instead of them.
     fn recommend_portal(&mut self, host: &Origin, at: &str) {
         let what = if host.is_local() {
-            "people sign in on the host of an application, whose service workers are not installed \
-             there: if it needs one, give the portal a host of its own, `portal: http://id.localhost`"
+            "the portal shares its host with an application, whose service workers are not \
+             installed there: if it needs one, give the portal a host of its own, `portal: \
+             http://id.localhost`"
         } else {
-            "people sign in on the host of an application, whose pages can reach ours there, and whose \
-             service workers are not installed: give the portal a host of its own, \
+            "the portal shares its host with an application, whose scripts can reach the portal's \
+             pages and whose service workers are not installed: give the portal a host of its own, \
              `portal: https://id.example.com`"
         };
         self.warn(at, what);
@@ -92,16 +95,21 @@ impl Judge<'_> {
                     continue;
                 };
                 if other != host {
-                    let what = format!("{host} and {other} ({first}) share their cookies");
-                    self.refuse(&at, what, "hosts that differ only in scheme or port are one to browsers: give each a name");
-                } else if is_portal {
-                    seen.insert(host.host(), (host, at, false));
-                } else {
-                    let what = format!("{host} is {first} already");
+                    let what = format!("{host} and {other} ({first}) share cookies");
                     self.refuse(
                         &at,
                         what,
-                        "one host leads to one application: remove it here or there",
+                        "browsers do not separate cookies by scheme or port: \
+                                            use different host names",
+                    );
+                } else if is_portal {
+                    seen.insert(host.host(), (host, at, false));
+                } else {
+                    let what = format!("{host} is already at {first}");
+                    self.refuse(
+                        &at,
+                        what,
+                        "a host belongs to one application: remove one of the two",
                     );
                 }
             }
@@ -128,7 +136,7 @@ impl Judge<'_> {
             .ok()
             .or_else(|| written.parse::<IpAddr>().ok().map(IpNet::from));
         let Some(network) = network else {
-            let what = format!("`{written}` is no network");
+            let what = format!("`{written}` is not a network");
             self.refuse(
                 at,
                 what,
@@ -152,7 +160,7 @@ impl Judge<'_> {
         }
         let cure = match meant(name, names.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("there are {}", listed(names.iter().copied())),
+            None => format!("the applications are {}", listed(names.iter().copied())),
         };
         self.refuse(at, format!("no application is called `{name}`"), &cure);
         None

@@ -20,7 +20,7 @@ impl Judge<'_> {
             let way = self.way(&at, listener);
             for address in self.addresses(&at, listener.address.as_deref()) {
                 if address.port() > 0 && all.iter().any(|other| other.address == address) {
-                    let what = format!("{address} is listened on twice");
+                    let what = format!("{address} is listed twice");
                     self.refuse(&below(&at, "address"), what, "keep one of them");
                 }
                 all.push(Listener { address, way: way.clone() });
@@ -28,7 +28,7 @@ impl Judge<'_> {
         }
         let leads_on = |one: &Listener| matches!(one.way, Way::Redirect);
         if !all.is_empty() && !self.has_refused_below("listen") && all.iter().all(leads_on) {
-            let what = "everybody is sent to https, where nobody listens";
+            let what = "every listener redirects to https, and none serves it";
             self.refuse("listen", what, "add a listener with `tls`");
         }
         all
@@ -51,7 +51,7 @@ impl Judge<'_> {
             (None, None) => Way::Plain,
             (None, Some(_)) => Way::Redirect,
             (Some(_), Some(_)) => {
-                let what = "whoever comes to a listener with `tls` is under https already";
+                let what = "`redirect` has no effect with `tls`: visitors already use https";
                 self.refuse(&below(at, "redirect"), what, "keep one of them");
                 Way::Redirect
             }
@@ -83,11 +83,11 @@ impl Judge<'_> {
             }),
             (None, None) => None,
             (Some(_), None) => {
-                self.refuse_half(at, "key", "a certificate is of no use without its key");
+                self.refuse_half(at, "key", "the key of the certificate is missing");
                 None
             }
             (None, Some(_)) => {
-                self.refuse_half(at, "certificate", "a key is of no use without its certificate");
+                self.refuse_half(at, "certificate", "the certificate of the key is missing");
                 None
             }
         }
@@ -128,7 +128,7 @@ impl Judge<'_> {
         if !encrypts {
             for (index, app) in apps.iter().enumerate() {
                 if app.certificate.is_some() {
-                    let what = "is shown nowhere: no listener has `tls`";
+                    let what = "has no effect: no listener has `tls`";
                     self.warn(&format!("apps[{index}].tls"), what);
                 }
             }
@@ -141,20 +141,20 @@ impl Judge<'_> {
         if tls().any(|tls| tls.certificate.is_none())
             && (apps.iter().any(|app| bare(&app)) || portal_has_none)
         {
-            let what = "a host without a certificate of its own needs that of the listener";
+            let what = "a host has no certificate, so each listener with `tls` needs one";
             let at = "listen";
             self.refuse(at, what, "add `certificate` and `key` to each listener with `tls`");
         }
         for (index, listener) in listen.iter().enumerate() {
             if matches!(listener.way, Way::Plain) && !listener.address.ip().is_loopback() {
-                let what = "is not encrypted, while others are: add `redirect: https`";
+                let what = "is plain HTTP while other listeners use TLS: add `redirect: https`";
                 self.warn(&format!("listen[{index}]"), what);
             }
         }
         for (index, app) in apps.iter().enumerate() {
             for (number, host) in app.hosts.iter().enumerate() {
                 if !host.is_secure() && listen.iter().all(|one| !matches!(one.way, Way::Plain)) {
-                    let what = format!("{host} is plain HTTP, which no listener answers");
+                    let what = format!("{host} uses plain HTTP, but no listener serves it");
                     self.refuse(
                         &format!("apps[{index}].hosts[{number}]"),
                         what,
@@ -171,7 +171,7 @@ impl Judge<'_> {
             && file.limits.connections_per_address != Limits::default().connections_per_address
         {
             let what = format!(
-                "one address may have {}, while there are {} in all",
+                "{} for one address is more than {}, the limit for all",
                 written.connections_per_address, written.connections
             );
             self.warn("limits.connections_per_address", what);

@@ -17,7 +17,7 @@ impl Judge<'_> {
             mail.authority.as_deref().map(|file| self.certificate_file("mail.authority", file));
         let (host, port) = server?;
         if mail.tls == MailTls::None && !is_here(&host) {
-            let what = "codes and links to set passwords would cross the network for all to read";
+            let what = "codes and password links would be sent over the network unencrypted";
             self.refuse(
                 "mail.tls",
                 what,
@@ -42,7 +42,7 @@ impl Judge<'_> {
         };
         let host = host.filter(|(host, port)| sound(host) && *port > 0);
         if host.is_none() {
-            let what = format!("`{server}` is no host with a port");
+            let what = format!("`{server}` is not a host with a port");
             self.refuse("mail.server", what, "write one, such as `smtp.example.com:587`");
         }
         host
@@ -59,7 +59,7 @@ impl Judge<'_> {
             (None, Some(file)) => Some(self.secret_in_file("mail.password_file", file)?),
             (Some(named), None) => Some(self.secret_in_environment("mail.password", named)?),
             (Some(_), Some(_)) => {
-                let what = "there is a `password_file`, too";
+                let what = "`password_file` is set, too";
                 self.refuse("mail.password", what, "keep one of them");
                 return None;
             }
@@ -68,13 +68,13 @@ impl Judge<'_> {
             (None, None) => Some(None),
             (Some(user), Some(password)) => Some(Some((user, password))),
             (Some(_), None) => {
-                let what = "there is no password for this user";
+                let what = "`user` is set without a password";
                 self.refuse("mail.user", what, "add `password_file`, or remove `user`");
                 None
             }
             (None, Some(_)) => {
                 let at = if written.0.is_some() { "password" } else { "password_file" };
-                let what = "there is no user to whom this password belongs";
+                let what = "a password is set without `user`";
                 self.refuse(&below("mail", at), what, "add `user`");
                 None
             }
@@ -96,13 +96,13 @@ impl Judge<'_> {
     ) -> SetUpProof {
         match written.proof {
             Some(SetUpProof::Mail) if !mails => {
-                let what = "no code can be mailed: there is no `mail`";
+                let what = "codes cannot be mailed: `mail` is not set";
                 self.refuse("set_up.proof", what, "add `mail`, or write `link`");
                 SetUpProof::Link
             }
             Some(SetUpProof::None) => {
-                let what = "whoever steals the password of somebody without a second factor can \
-                            set up one of their own; `mail` or `link` asks for more";
+                let what = "a stolen password is enough to set up the second factor of a user who \
+                            has none; `mail` or `link` prevents that";
                 self.warn("set_up.proof", what);
                 SetUpProof::None
             }
@@ -111,10 +111,9 @@ impl Judge<'_> {
             None => match local {
                 Some(true) => SetUpProof::None,
                 Some(false) => {
-                    let what = "there is no `mail`, so a first second factor takes a link from an \
-                                administrator (`doorward user passwd NAME`), as a password alone \
-                                may be stolen: write `set_up: { proof: link }` if that is meant, \
-                                or add `mail`";
+                    let what = "`mail` is not set, so users need a link from an administrator \
+                                (`doorward user passwd NAME`) to set up their second factor: write \
+                                `set_up: { proof: link }` if you want that, or add `mail`";
                     self.warn("apps", what);
                     SetUpProof::Link
                 }

@@ -18,8 +18,8 @@ impl Judge<'_> {
         if tunnelled && !read.contains("POST") {
             self.advise(
                 at,
-                "PUT, PATCH and DELETE without POST: forms send them as a POST that says in its \
-                 body what it means, which is not read",
+                "PUT, PATCH and DELETE without POST: forms send them as POST with the method in \
+                 the body, which Doorward does not read",
                 "add `POST`",
             );
         }
@@ -36,13 +36,13 @@ impl Judge<'_> {
         for (at, written) in items(at, methods) {
             let method = written.to_ascii_uppercase();
             let known = if is_standard(&method) {
-                "everybody knows what it does"
+                "it is a standard method"
             } else if rules.iter().any(|rule| rule.methods.contains(&method)) {
                 "a rule names it"
             } else {
                 continue;
             };
-            let what = format!("`{written}` is not needed: {known}, and rules say what it asks");
+            let what = format!("`{written}` has no effect here: {known}");
             self.advise(&at, what, "remove it");
         }
         self.method_names(at, methods)
@@ -58,25 +58,29 @@ impl Judge<'_> {
                 |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
             let known = || METHODS.iter().find(|known| known.eq_ignore_ascii_case(&method));
             if method.is_empty() || !method.bytes().all(token) {
-                self.refuse(&at, format!("`{written}` is no method"), "write one such as `POST`");
+                self.refuse(
+                    &at,
+                    format!("`{written}` is not a method"),
+                    "write one such as `POST`",
+                );
             } else if matches!(method.as_str(), "CONNECT" | "TRACE" | "TRACK") {
-                let what = format!("`{method}` is never let in");
+                let what = format!("`{method}` is always refused");
                 self.refuse(&at, what, "remove it");
             } else if known().is_none() {
                 match meant(&method, METHODS.iter().copied()) {
                     Some(near) if near.len().abs_diff(method.len()) <= 1 => {
-                        let what = format!("`{written}` is no method that is in use");
+                        let what = format!("`{written}` is not a known method");
                         self.refuse(
                             &at,
                             what,
                             &format!("did you mean `{}`?", near.to_ascii_uppercase()),
                         );
                     }
-                    _ => self.warn(&at, format!("`{method}` is no method that is in use")),
+                    _ => self.warn(&at, format!("`{method}` is not a known method")),
                 }
                 read.insert(method);
             } else if !read.insert(method) {
-                self.warn(&at, format!("`{written}` is there already"));
+                self.warn(&at, format!("`{written}` is listed twice"));
             }
         }
         read
@@ -91,15 +95,16 @@ impl Judge<'_> {
             }
             let missing: Vec<&str> = WRITING.into_iter().filter(|method| !names(method)).collect();
             if !missing.is_empty() {
-                let what = format!("{} change as much, and are not named", listed(missing));
+                let what =
+                    format!("{} can change the same files, but are not listed", listed(missing));
                 let at = format!("{}[{index}].methods", below(at, "rules"));
                 self.advise(&at, what, "add them");
             }
         }
         let reports = rules.iter().any(|rule| rule.methods.contains("REPORT"));
         if webdav && !reports {
-            let what = "bodies are not read: REPORT, SEARCH and BIND name other places there, which \
-                        no rule sees";
+            let what = "request bodies are not checked: REPORT, SEARCH and BIND name other paths \
+                        there";
             let cure = "protect a collection as a whole, or refuse them: `methods: [REPORT, SEARCH, \
                         BIND]`, `require: nobody`";
             self.advise(&below(at, "webdav"), what, cure);

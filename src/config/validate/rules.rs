@@ -50,19 +50,20 @@ impl Judge<'_> {
         let knows =
             require.only.is_some() || groups.as_ref().is_some_and(|groups| !groups.is_empty());
         if require.level == Level::Nothing && knows {
-            let what = "asks nothing, but only a sign-in tells who somebody is";
+            let what = "`nothing` does not work with `only` or `groups`: users are known only \
+                        after sign-in";
             self.refuse(&below(at, "require"), what, "write `sign-in`");
         }
         if require.level == Level::Nobody && require.only.is_some() && rule.require.is_some() {
-            let what = "nobody may enter, so nobody is let in by `only`";
+            let what = "`only` has no effect: `nobody` refuses everybody";
             self.refuse(
                 &below(at, "only"),
                 what,
-                "remove it, or ask for something else than `nobody`",
+                "remove it, or require something else than `nobody`",
             );
         }
         if rule.demand && matches!(require.level, Level::Nothing | Level::Nobody) {
-            let what = "a demand is made of whoever may enter, and nobody signs in here";
+            let what = "`demand` has no effect: nobody signs in here";
             self.refuse(
                 &below(at, "demand"),
                 what,
@@ -89,7 +90,7 @@ impl Judge<'_> {
         for (at, path) in items(at, paths) {
             let Some(pattern) = self.parsed::<Pattern>(&at, path) else { continue };
             if read.iter().any(|other| other.covers(&pattern)) {
-                self.warn(&at, format!("`{pattern}` is not needed: a path before it covers it"));
+                self.warn(&at, format!("`{pattern}` is not needed: an earlier path covers it"));
             }
             read.push(pattern);
         }
@@ -120,7 +121,11 @@ impl Judge<'_> {
 
     fn only(&mut self, at: &str, only: &written::People) -> Option<Only> {
         if only.users.is_empty() && only.groups.is_empty() {
-            self.refuse(at, "admits nobody", "name users or groups, or remove the key");
+            self.refuse(
+                at,
+                "is empty, so nobody may enter",
+                "name users or groups, or remove the key",
+            );
             return None;
         }
         let users = self.users(&below(at, "users"), &only.users);
@@ -138,7 +143,7 @@ impl Judge<'_> {
             }
             Require::Map(Asked { second_factor: None }) => {
                 let cure = "write `{ second_factor: { within: 5m } }`, or a word";
-                self.refuse(at, "an empty map asks nothing in particular", cure);
+                self.refuse(at, "an empty map is not a requirement", cure);
                 None
             }
         }
@@ -148,7 +153,8 @@ impl Judge<'_> {
     fn conditions(&mut self, at: &str, conditions: &Conditions) -> Requirement {
         let Conditions { within, kinds, trusted_device } = conditions;
         if within.is_some() && *trusted_device == Some(true) {
-            let what = "a trusted device shows no second factor, so it is never within any time";
+            let what = "`trusted_device` does not work with `within`: on a trusted device no \
+                        second factor is shown";
             self.refuse(&below(at, "trusted_device"), what, "remove it, or remove `within`");
         }
         let kinds = kinds.as_ref().map(|list| {
@@ -169,18 +175,22 @@ impl Judge<'_> {
     /// Warns about a rule, considering those before it.
     fn warn_of_rule(&mut self, at: &str, rule: &Rule, earlier: &Earlier) {
         if !rule.enforce {
-            self.warn(&below(at, "enforce"), "is only watched: what it refuses is let through");
+            self.warn(
+                &below(at, "enforce"),
+                "observe mode: what would be refused is logged and \
+                                              let through",
+            );
         }
         if rule.only_adds() {
             if rule.require.level == Level::Nothing {
-                let what = "opens nothing: a rule with `query` only adds to what another rule asks";
-                let cure = "remove the rule; a place that is open is one of its own, with `paths`";
+                let what = "has no effect: a rule with `query` can only add requirements";
+                let cure = "remove the rule; to open a path, write a rule with `paths` and without \
+                            `query`";
                 self.advise(&below(at, "require"), what, cure);
             } else {
-                let what = "the query is looked at, bodies are not: a form that is posted may say \
-                            the same there";
-                let cure = "where a form does it, protect its address: `paths`, and \
-                            `methods: [POST]`";
+                let what = "only the query is checked: a posted form can send the same parameter \
+                            in its body";
+                let cure = "if a form does that, protect its path: `paths`, and `methods: [POST]`";
                 self.advise(&below(at, "query"), what, cure);
             }
             return;
@@ -191,7 +201,7 @@ impl Judge<'_> {
             let takers = takers.filter(|taker| earlier.rules[*taker].is_no_narrower_than(rule));
             if let Some(taker) = takers.min() {
                 let what = format!(
-                    "`{pattern}` can never apply: {} before it takes all its paths",
+                    "`{pattern}` never applies: {} matches all its paths first",
                     earlier.rules[taker].name(taker)
                 );
                 self.warn(&at, what);
@@ -205,8 +215,10 @@ impl Judge<'_> {
         for (name, values) in query {
             let at = below(at, name);
             if name.len() > LONGEST_NAME {
-                let what =
-                    format!("the name is longer than the {LONGEST_NAME} bytes that are looked at");
+                let what = format!(
+                    "the name is longer than {LONGEST_NAME} bytes, the most that are \
+                             compared"
+                );
                 self.refuse(
                     &at,
                     what,
@@ -214,12 +226,12 @@ impl Judge<'_> {
                 );
             }
             if name.contains('*') {
-                let what = format!("`{name}` is looked for as it stands: `*` is a plain asterisk");
+                let what = format!("`{name}` is compared literally: `*` is not a wildcard");
                 self.advise(&at, what, "write one rule for each name");
             }
             let Some(Values::These(values)) = values else { continue };
             for (at, value) in items(&at, values).filter(|(_, value)| value.contains('*')) {
-                let what = format!("`{value}` is looked for as it stands: `*` is a plain asterisk");
+                let what = format!("`{value}` is compared literally: `*` is not a wildcard");
                 self.advise(&at, what, "write every value, or `any` for all of them");
             }
         }
@@ -237,8 +249,8 @@ impl Judge<'_> {
         let same_places = rule.paths.iter().flat_map(|wider| earlier.selective.covered(wider));
         if let Some(index) = same_places.filter(asks_more).min() {
             let what = format!(
-                "whoever {} does not take because of its other conditions enters the same place \
-                 here with less",
+                "requests that {} does not match because of its other conditions reach the same \
+                 paths here with a weaker requirement",
                 earlier.rules[index].name(index)
             );
             self.warn(at, what);

@@ -41,7 +41,7 @@ impl Judge<'_> {
     pub(super) fn issuer(&mut self, file: &File, origin: Option<&Origin>) -> Option<String> {
         let issuer = file.second_factor.totp.issuer.as_deref();
         if issuer.is_some_and(|issuer| issuer.contains(':') || issuer.trim().is_empty()) {
-            let what = "an issuer has no colon, which separates it from the user's name";
+            let what = "an issuer cannot contain a colon, which separates it from the user name";
             let cure = "write a short name, such as `Example Inc.`";
             self.refuse("second_factor.totp.issuer", what, cure);
         }

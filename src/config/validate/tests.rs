@@ -34,16 +34,12 @@ impl Judge<'_> {
         let mut ways = ways.into_iter().filter_map(|(key, url)| Some((key, url.as_deref()?)));
         let way = ways.next();
         if let Some((key, _)) = ways.next() {
-            self.refuse(
-                &below(at, key),
-                "one request is tried by one test",
-                "write a test for each",
-            );
+            self.refuse(&below(at, key), "a test has one request", "write one test for each");
         }
         let from = from.as_deref().map(|from| {
             let parsed = from.parse::<IpAddr>().ok();
             if parsed.is_none() {
-                let what = format!("`{from}` is no address");
+                let what = format!("`{from}` is not an address");
                 self.refuse(&below(at, "from"), what, "write one such as `192.0.2.1`");
             }
             parsed
@@ -54,7 +50,7 @@ impl Judge<'_> {
         };
         let Some((method, url)) = way else {
             if !self.mentions(at, &["get", "post", "put", "patch", "delete"]) {
-                self.refuse(at, "nothing is asked for", "add `get: https://crm.example.com/`");
+                self.refuse(at, "there is no request", "add `get: https://crm.example.com/`");
             }
             return None;
         };
@@ -81,7 +77,8 @@ impl Judge<'_> {
         let has_second_factor = user.has.iter().flatten().any(|kind| *kind == FactorKind::Totp);
         let shows = proofs.iter().any(|shown| *shown != Shown::Password);
         if shows && !has_second_factor {
-            let what = "shows a second factor, or a device in its place, without having one";
+            let what = "the user shows a second factor or a trusted device, but has no second \
+                        factor";
             self.refuse(&below(at, "shown"), what, "add `has: [totp]`");
         }
         Some(TestVisitor {
@@ -106,7 +103,7 @@ impl Judge<'_> {
         let Some(app) = app else {
             let hosts: Vec<String> =
                 apps.iter().flat_map(|app| &app.hosts).map(ToString::to_string).collect();
-            let what = format!("`{written}` is no URL of an application");
+            let what = format!("`{written}` is not a URL of an application");
             let cure =
                 format!("write one that begins with {}", listed(hosts.iter().map(String::as_str)));
             self.refuse(at, what, &cure);
@@ -119,7 +116,7 @@ impl Judge<'_> {
             Ok(_) => {
                 self.refuse(
                     at,
-                    "is a page of ours, which no rule governs",
+                    "is one of Doorward's own pages, which have no rules",
                     "test a path of the application",
                 );
                 None

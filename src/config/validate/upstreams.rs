@@ -21,14 +21,14 @@ impl Judge<'_> {
         for (at, one) in items(at, several) {
             let upstream = self.upstream(&at, one);
             if upstream.is_some() && all.contains(&upstream) {
-                self.refuse(&at, format!("`{one}` is named twice"), "keep one of them");
+                self.refuse(&at, format!("`{one}` is listed twice"), "keep one of them");
             }
             all.push(upstream);
         }
         let all: Option<Vec<_>> = all.into_iter().collect();
         let all = all.filter(|all| !all.is_empty())?;
         if all.iter().any(|one| one.is_secure() != all[0].is_secure()) {
-            let what = "some of them are reached over TLS, and some are not";
+            let what = "some upstreams use TLS and some do not";
             self.refuse(at, what, "write `https://` for all of them, or for none");
             return None;
         }
@@ -39,7 +39,8 @@ impl Judge<'_> {
         let upstream: Upstream = self.parsed(at, written)?;
         if !upstream.is_loopback() {
             let what = format!(
-                "others on the network may reach {} directly: let it accept only this machine",
+                "others on the network may reach {} directly and bypass Doorward: let it accept \
+                 connections from this machine only",
                 upstream.authority().unwrap_or_default()
             );
             self.warn(at, what);
@@ -58,7 +59,7 @@ impl Judge<'_> {
         let means_something =
             tls.authority.is_some() || tls.certificate.is_some() || tls.name.is_some();
         if !secure && upstreams.is_some() && means_something {
-            let what = "means nothing for an upstream that is not under https://";
+            let what = "has no effect: the upstream does not use https://";
             self.refuse(&below(at, "upstream_tls"), what, "write `https://`, or remove it");
         }
         let tls_at = below(at, "upstream_tls");
@@ -71,8 +72,7 @@ impl Judge<'_> {
             .as_deref()
             .map(|file| self.certificate_file(&below(&tls_at, "certificate"), file));
         if authority.is_some() && certificate.is_some() {
-            let what =
-                "one certificate alone is believed where it is named: an authority adds nothing";
+            let what = "`certificate` pins one certificate, so `authority` has no effect";
             self.refuse(&below(&tls_at, "certificate"), what, "keep `certificate` or `authority`");
         }
         let server_name = match tls.name.as_deref() {
@@ -89,8 +89,8 @@ impl Judge<'_> {
         };
         let reuse_after_body = app.upstream_reuse_after_body;
         if reuse_after_body {
-            let what = "connections are kept after request bodies: if its server answers without \
-                        reading a body, the body runs as a request that no rule has judged";
+            let what = "connections are reused after request bodies: if the server answers without \
+                        reading a body, it takes the body for a request that no rule has checked";
             self.warn(&below(at, "upstream_reuse_after_body"), what);
         }
         let http2 = app.upstream_http2;
@@ -113,7 +113,7 @@ impl Judge<'_> {
     fn server_name(&mut self, at: &str, name: &str) -> Option<String> {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-.:".contains(&byte);
         if name.is_empty() || !name.bytes().all(fits) {
-            let what = format!("`{name}` is no name that a certificate can be for");
+            let what = format!("`{name}` is not a name that a certificate can have");
             self.refuse(at, what, "write a host name, such as `crm.internal`");
             return None;
         }
@@ -125,7 +125,7 @@ impl Judge<'_> {
         let sound = authority.is_some_and(|authority| !authority.as_str().contains('@'));
         let value = HeaderValue::from_str(host).ok().filter(|_| sound);
         if value.is_none() {
-            let what = format!("`{host}` is no host");
+            let what = format!("`{host}` is not a host");
             self.refuse(at, what, "write a host name, with a port if need be: `crm.internal`");
         }
         value
@@ -135,7 +135,7 @@ impl Judge<'_> {
         let path = health.path.as_deref()?;
         let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
         if !path.starts_with('/') || !path.bytes().all(plain) {
-            let what = format!("`{path}` is no path");
+            let what = format!("`{path}` is not a path");
             self.refuse(&below(at, "path"), what, "write one such as `/health`");
             return None;
         }
