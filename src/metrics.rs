@@ -133,51 +133,44 @@ impl Metrics {
             (Family::default(), Counter::default(), Gauge::default());
         registry.register(
             "connections_turned_away",
-            "Connections and requests for which there was no room or time, by the limit that they met",
+            "Connections and requests rejected, by the limit they reached",
             turned_away.clone(),
         );
         let hashed_by_floor = Counter::default();
         registry.register(
             "passwords_hashed_by_floor",
-            "Passwords for which there was no processor but the fifth of one that is kept for them",
+            "Passwords hashed with the reserved fifth of a processor because no processor was idle",
             hashed_by_floor.clone(),
         );
         let log_lines_left_out = Counter::default();
         registry.register(
             "log_lines_left_out",
-            "Lines that were not written into the log because there were too many of one kind",
+            "Log lines suppressed because there were too many of one kind",
             log_lines_left_out.clone(),
         );
         let sign_ins_turned_away = Family::default();
         registry.register(
             "sign_ins_turned_away",
-            "Passwords that were not read: too many from one address had failed (sign_in_posts), or too many came at once (busy)",
+            "Sign-ins rejected before the password check: too many failures from one address \
+             (sign_in_posts) or too many at the same time (busy)",
             sign_ins_turned_away.clone(),
         );
         registry.register(
             "requests_ended",
-            "Requests under way that were ended because they were not allowed any more",
+            "Requests in progress ended because they were no longer allowed",
             ended.clone(),
         );
-        registry.register("connections", "Connections of visitors", connections.clone());
+        registry.register("connections", "Open connections from visitors", connections.clone());
         let reviewed = Counter::default();
         registry.register(
             "requests_reviewed",
-            "Requests under way that were judged again, since something had changed",
+            "Requests in progress authorized again after a change",
             reviewed.clone(),
         );
         let letters = Family::<Letter, Counter>::default();
-        registry.register(
-            "letters",
-            "Letters that were to be sent, by what came of each try",
-            letters.clone(),
-        );
+        registry.register("letters", "Attempts to send a message, by result", letters.clone());
         let letters_waiting = Gauge::default();
-        registry.register(
-            "letters_waiting",
-            "Letters that wait to be sent",
-            letters_waiting.clone(),
-        );
+        registry.register("letters_waiting", "Messages in the outbox", letters_waiting.clone());
         let (requests, watched, events, upstream_failures, reloads, loaded) = (
             Family::default(),
             Family::default(),
@@ -186,42 +179,42 @@ impl Metrics {
             Family::default(),
             Gauge::default(),
         );
-        registry.register(
-            "requests",
-            "Requests to applications, by what was decided",
-            requests.clone(),
-        );
+        registry.register("requests", "Requests to applications, by decision", requests.clone());
         registry.register(
             "watched",
-            "Requests that passed because a rule or an application is only watched, by what would have been decided",
+            "Requests let through in observe mode, by the decision that was not enforced",
             watched.clone(),
         );
-        registry.register("events", "Things that happened to people", events.clone());
+        registry.register("events", "Security events by kind", events.clone());
         registry.register(
             "upstream_failures",
-            "Requests that an application did not answer",
+            "Requests that failed at the upstream",
             upstream_failures.clone(),
         );
-        registry.register("reloads", "Configurations that were to be reloaded", reloads.clone());
+        registry.register(
+            "reloads",
+            "Attempts to reload the configuration, by result",
+            reloads.clone(),
+        );
         registry.register(
             "configuration_loaded_timestamp_seconds",
-            "When the configuration in force was loaded",
+            "Time when the current configuration was loaded",
             loaded.clone(),
         );
         let (store_writable, state_free) = (Gauge::default(), Gauge::default());
         registry.register(
             "store_writable",
-            "1 while the store can be written, 0 while it cannot (a full disk, say)",
+            "1 while the store can be written, 0 while it cannot (for example, the disk is full)",
             store_writable.clone(),
         );
         registry.register_with_unit(
             "state_disk_free",
-            "Space that is free on the disk of the state folder",
+            "Free space on the disk of the state folder",
             Unit::Bytes,
             state_free.clone(),
         );
         let build = Info::new(vec![("version".to_owned(), version.to_owned())]);
-        registry.register("build", "This version", build);
+        registry.register("build", "Version of this build", build);
         Self {
             registry,
             requests,
