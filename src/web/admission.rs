@@ -47,12 +47,8 @@ impl AppState {
             }));
         };
         if !app.policy.admits_spelling(&request) {
-            return Err(Box::new(self.misread(
-                "the path can be read in several ways (`spelling: \
-                                              strict`)",
-                head,
-                source,
-            )));
+            let why = "the path can be read in several ways (`spelling: strict`)";
+            return Err(Box::new(self.misread(why, head, source)));
         }
         let unavailable = |error| Box::new(self.unavailable(&error, &head.headers));
         let now = self.env.now().map_err(unavailable)?;

@@ -200,7 +200,7 @@ mod tests {
             events: vec![Happened {
                 at: then(),
                 what: "user-added".to_owned(),
-                in_words: "an operator added a user".to_owned(),
+                in_words: "user added by an operator".to_owned(),
                 from: Some("192.0.2.1".to_owned()),
                 by: Some("root".to_owned()),
             }],
