@@ -43,3 +43,19 @@ fn filter(log: Log) -> EnvFilter {
         log.level.name()
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use tracing_subscriber::filter::LevelFilter;
+    use tracing_subscriber::layer::Filter;
+    use tracing_subscriber::registry::Registry;
+
+    use super::*;
+
+    #[test]
+    fn libraries_are_told_which_records_nobody_reads() {
+        let filter = filter(Log::default()).and(Throttle::default());
+        assert_eq!(Filter::<Registry>::max_level_hint(&filter), Some(LevelFilter::INFO));
+        assert!(log::STATIC_MAX_LEVEL < log::LevelFilter::Trace);
+    }
+}

@@ -88,6 +88,14 @@ apps:
         fs::write(self.file(), yaml).unwrap();
     }
 
+    /// Puts the application at `address` in the place of the one that all have here.
+    pub(crate) fn moves_to(&self, address: SocketAddr) {
+        let yaml = fs::read_to_string(self.file()).unwrap();
+        let moved = yaml.replace(&self.upstream.address.to_string(), &address.to_string());
+        assert_ne!(moved, yaml);
+        fs::write(self.file(), moved).unwrap();
+    }
+
     /// Where the configuration lies.
     pub(crate) fn file(&self) -> PathBuf {
         self.home.path().join("doorward.yaml")

@@ -3,6 +3,7 @@
 use rstest::rstest;
 use serde_json::Value;
 
+use crate::exact::{Bodies, Exact};
 use crate::house::{HOST, House, PASSWORD, Process};
 use crate::person::{code, now};
 use crate::window::Window;
@@ -126,6 +127,29 @@ fn where_nobody_reads_the_log_people_are_served_all_the_same() {
     assert_eq!(process.tells_operators("/readyz").status, 200);
     process.signals("TERM");
     assert_eq!(process.ends().code(), Some(0));
+}
+
+/// A library that writes of heads as text panics at one that is none, if anybody reads its records.
+#[rstest]
+fn heads_that_are_no_text_go_through_at_every_level(
+    #[values("info", "debug", "trace")] level: &str,
+) {
+    let said: &[u8] = b"HTTP/1.1 200 Sch\xf6n\r\nContent-Disposition: attachment; \
+        filename=\"M\xfcller.pdf\"\r\nTransfer-Encoding: chunked\r\nTrailer: X-End\r\n\r\n\
+        2\r\nok\r\n0\r\nX-End: \xfc\r\n\r\n";
+    let application = Exact::answering(Bodies::Read, |_| said.to_vec());
+    let house = House::with(&format!("log: {{ format: json, level: {level} }}"));
+    house.moves_to(application.address);
+    let process = house.opens();
+    let request: &[u8] = b"GET /held?\xfc HTTP/1.1\r\nHost: crm.localhost:8080\r\n\
+        X-Name: M\xfcller\r\nConnection: close\r\n\r\n";
+    let mut visitor = Wire::to(process.address);
+    visitor.sends(request);
+    let got = visitor.reads_to_the_end();
+    assert!(got.starts_with("HTTP/1.1 200 "), "{got}");
+    assert!(got.contains("filename=\"M\u{fffd}ller.pdf\"\r\n"), "{got}");
+    assert!(got.contains("ok\r\n0\r\n"), "{got}");
+    assert!(!process.said().contains("panicked"), "{}", process.said());
 }
 
 fn goes_the_whole_way(house: &House, process: &Process, secrets: &mut Secrets) {

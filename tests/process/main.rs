@@ -4,6 +4,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
 #[allow(dead_code, reason = "each binary uses what it needs")]
+#[path = "../support/exact.rs"]
+mod exact;
+#[allow(dead_code, reason = "each binary uses what it needs")]
 #[path = "../support/post_office.rs"]
 mod post_office;
 #[allow(dead_code, reason = "each binary uses what it needs")]

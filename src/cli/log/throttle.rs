@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use tracing::callsite::Identifier;
 use tracing::{Event, Metadata};
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, Filter};
 
 /// Lets through as many lines as a disk bears.
@@ -81,6 +82,12 @@ impl<S> Filter<S> for Throttle {
     fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
         let metadata = event.metadata();
         metadata.target() == PEOPLE || self.lets_through(metadata.callsite(), Instant::now())
+    }
+
+    /// Two filters that are combined have the lower of their two levels, and none is the lowest: then
+    /// libraries format every record of theirs, at every request, for nobody.
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(LevelFilter::TRACE)
     }
 }
 
