@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::app_state::AppState;
 use super::return_to::ReturnTo;
+use crate::config::Origin;
 use crate::policy::request::OWN;
 
 /// The query of a page: where the visitor was going, and which way of the page is meant.
@@ -43,10 +44,45 @@ impl AppState {
     /// Where a page leads on which something is shown, if `place` is one: nobody is going there for its
     /// own sake, and whoever has shown what is owed is not asked for it again.
     pub(super) fn past_step(&self, place: &ReturnTo) -> Option<ReturnTo> {
-        let (path, query) = place.as_str().split_once('?').unwrap_or((place.as_str(), ""));
-        let page = path.strip_prefix(OWN)?;
-        ["sign-in", "challenge", "confirm"]
-            .contains(&page)
-            .then(|| Asked::of(Some(query)).return_to(self))
+        past_step(place, &self.site.origin)
+    }
+}
+
+/// Goes past one step, and to the front door where another stands behind it: we lead from no step to
+/// another. To go past a thousand that stand in one another, all that stands in each would be read.
+fn past_step(place: &ReturnTo, origin: &Origin) -> Option<ReturnTo> {
+    let Asked { return_to, method, .. } = Asked::of(Some(query_of_step(place)?));
+    let behind = ReturnTo::read(&return_to, origin).by(&method);
+    Some(if query_of_step(&behind).is_some() { ReturnTo::root() } else { behind })
+}
+
+/// The query of a page on which something is shown, if `place` is one.
+fn query_of_step(place: &ReturnTo) -> Option<&str> {
+    let (path, query) = place.as_str().split_once('?').unwrap_or((place.as_str(), ""));
+    let page = path.strip_prefix(OWN)?;
+    ["sign-in", "challenge", "confirm"].contains(&page).then_some(query)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::return_to::READ;
+    use super::*;
+
+    #[test]
+    fn a_step_leads_to_what_stands_behind_it_and_many_are_not_gone_through() {
+        let origin = "https://crm.example.com".parse().unwrap();
+        let past = |text: &str| {
+            let behind = past_step(&ReturnTo::read(text, &origin), &origin);
+            behind.map(|place| place.as_str().to_owned())
+        };
+        let step = "/.doorward/sign-in?return_to=";
+        assert_eq!(past("/a"), None);
+        assert_eq!(past("/.doorward/sign-in").as_deref(), Some("/"));
+        assert_eq!(past(&format!("{step}/a?b=c")).as_deref(), Some("/a?b=c"));
+        assert_eq!(past(&format!("{step}{step}/a")).as_deref(), Some("/"));
+        let nested = format!("{}/a", step.repeat(2_000));
+        READ.set(0);
+        assert_eq!(past(&nested).as_deref(), Some("/"));
+        assert!(READ.get() <= 2 * nested.len(), "{} of {}", READ.get(), nested.len());
     }
 }

@@ -42,6 +42,8 @@ impl ReturnTo {
     }
 
     fn parse(text: &str, origin: &Origin) -> Option<Self> {
+        #[cfg(test)]
+        READ.set(READ.get() + text.len());
         if text.is_empty() || text.len() > AT_MOST || text.bytes().any(is_odd) {
             return None;
         }
@@ -126,6 +128,12 @@ fn hex(digit: u8) -> char {
 /// Control bytes, spaces and backslashes have no place in a URL; browsers disagree about them.
 fn is_odd(byte: u8) -> bool {
     byte <= b' ' || byte == b'\\' || byte == 0x7f
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How many bytes this thread has read as a place.
+    pub(super) static READ: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 #[cfg(test)]
