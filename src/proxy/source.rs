@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use http::header::{HeaderMap, HeaderName};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 
 use crate::flow::Source;
@@ -42,13 +42,12 @@ pub(super) fn read(
     (Source { peer, visitor }, Some(chain.join(", ")))
 }
 
-/// What the header says, over all its lines, from the right; `None` for what is no text.
+/// What the header says, over all its lines, from the right; `None` for what is no text. A proxy adds
+/// to the line that a visitor wrote, so one hop that is no text says nothing of the others.
 fn hops(headers: &HeaderMap) -> impl Iterator<Item = Option<&str>> {
-    let lines: Vec<_> = headers.get_all(FORWARDED_FOR).iter().collect();
-    lines.into_iter().rev().flat_map(|line| match line.to_str() {
-        Ok(text) => text.rsplit(',').map(Some).collect::<Vec<_>>(),
-        Err(_) => vec![None],
-    })
+    let lines: Vec<_> = headers.get_all(FORWARDED_FOR).iter().map(HeaderValue::as_bytes).collect();
+    let hops = lines.into_iter().rev().flat_map(|line| line.rsplit(|byte| *byte == b','));
+    hops.map(|hop| str::from_utf8(hop).ok())
 }
 
 /// An address as proxies write it: some add the port.
@@ -89,6 +88,9 @@ mod tests {
     #[case::junk_behind("10.0.0.1", &["203.0.113.9, unknown"], None, "10.0.0.1")]
     #[case::junk_before_a_trusted("10.0.0.1", &["a, 10.0.0.2"], None, "10.0.0.2, 10.0.0.1")]
     #[case::junk_further_left("10.0.0.1", &["a, 203.0.113.9"], Some("203.0.113.9"), "203.0.113.9, 10.0.0.1")]
+    #[case::no_text_further_left("10.0.0.1", &["\u{fc}, 203.0.113.9"], Some("203.0.113.9"), "203.0.113.9, 10.0.0.1")]
+    #[case::no_text_before_a_trusted("10.0.0.1", &["203.0.113.9, \u{fc}, 10.0.0.2"], None, "10.0.0.2, 10.0.0.1")]
+    #[case::no_text_on_another_line("10.0.0.1", &["\u{fc}", "203.0.113.9"], Some("203.0.113.9"), "203.0.113.9, 10.0.0.1")]
     fn the_first_address_from_the_right_that_is_not_trusted_is_the_visitors(
         #[case] peer: &str,
         #[case] lines: &[&str],
@@ -97,7 +99,9 @@ mod tests {
     ) {
         let mut headers = HeaderMap::new();
         for line in lines {
-            headers.append(FORWARDED_FOR, line.parse().unwrap());
+            // As Latin-1: what is beyond ASCII is no UTF-8.
+            let line: Vec<u8> = line.chars().map(|letter| u8::try_from(letter).unwrap()).collect();
+            headers.append(FORWARDED_FOR, HeaderValue::from_bytes(&line).unwrap());
         }
         let trusted = ["10.0.0.0/8".parse().unwrap()];
         let peer = peer.parse().unwrap();
