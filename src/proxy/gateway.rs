@@ -267,7 +267,7 @@ impl Gateway {
                                 return Onward::Answered(later(Box::pin(notice).await));
                             }
                         }
-                        link.stand(Some(Standing::on(place, allowed)));
+                        link.stand(allowed.map(|allowed| Standing::on(place, allowed)));
                         if there.authorization && bound::binds(&head.headers) {
                             link.bind();
                         }

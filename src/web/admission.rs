@@ -37,7 +37,7 @@ impl AppState {
         head: &Parts,
         session: Option<TokenHash>,
         source: Source,
-    ) -> Result<(Permit, Allowed), Box<Response>> {
+    ) -> Result<(Permit, Option<Allowed>), Box<Response>> {
         let Some(app) = &self.site.app else {
             let front_door = refusal::is_navigation(head) && head.uri.path() == "/";
             return Err(Box::new(if front_door {
@@ -62,16 +62,20 @@ impl AppState {
         }
         self.witness(app, &request, source, &admission, now);
         let signs_out = admission.visit.as_ref().filter(|_| signs_out(app, &request, head));
+        let mut has_ended = false;
         if let (Some(visit), Verdict::Pass(_)) = (signs_out, &admission.verdict) {
             let caller = self.caller(&head.headers, source).map_err(unavailable)?;
             Box::pin(flow::sign_out::sign_out(&self.env, &caller, visit))
                 .await
                 .map_err(unavailable)?;
+            has_ended = true;
         }
         let visit = admission.visit;
         let is_over = session.is_some() && visit.is_none();
         let allowed = |request: Arc<policy::Request>| {
-            Allowed(flow::Before { request, address: source.visitor, visit, began: now })
+            // The application is to answer the very request that ended what it was allowed by.
+            let before = flow::Before { request, address: source.visitor, visit, began: now };
+            (!has_ended).then_some(Allowed(before))
         };
         match admission.verdict {
             Verdict::Pass(permit) => Ok((permit, allowed(request))),

@@ -107,6 +107,7 @@ impl Web {
     }
 
     /// Gives leave to send a request to the application in this session, or says what the visitor gets instead.
+    /// With it, by what the request was let through; nothing if it signs out, for that has ended then.
     ///
     /// # Errors
     /// The answer: a redirect to what is owed, a page, or JSON for a script.
@@ -116,7 +117,7 @@ impl Web {
         head: &Parts,
         session: Option<TokenHash>,
         source: Source,
-    ) -> Result<(Permit, Allowed), http::Response<Bytes>> {
+    ) -> Result<(Permit, Option<Allowed>), http::Response<Bytes>> {
         match self.state.admit(request, head, session, source).await {
             Ok(allowed) => Ok(allowed),
             Err(response) => Err(whole(*response).await),

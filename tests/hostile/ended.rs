@@ -7,7 +7,7 @@ use std::time::Duration;
 use rstest::rstest;
 use tokio::time::Instant;
 
-use super::{HOST, before, before_with, metric, until};
+use super::{HOST, before, before_app_with, before_with, metric, until};
 use crate::door::Door;
 use crate::upstream::Upstream;
 use crate::wire::Wire;
@@ -201,4 +201,26 @@ fn signs_out(door: &Door, cookie: &str) {
     let (name, value) = cookie.split_once('=').unwrap();
     window.cookies.insert(name.to_owned(), value.to_owned());
     window.visits("/.doorward/sign-out").posts(&[]);
+}
+
+#[test]
+fn a_request_that_signs_out_is_answered_however_long_the_application_takes() {
+    let upstream = Upstream::start();
+    let door = before_app_with(upstream.address, "", "sign_out_paths: [/held]");
+    let cookie = door.session();
+    let asks = |path: &str, lines: &str| {
+        let mut wire = Wire::to(door.address);
+        wire.sends(get(path, lines));
+        wire
+    };
+    let mut leaves = asks("/held", &format!("Cookie: {cookie}\r\n"));
+    upstream.is_reached();
+    // Whatever was under way before this one has been judged again when this one has been.
+    let mut later = asks("/parts", "");
+    assert_eq!(later.head().status, 200);
+    until(|| metric(&door, "doorward_requests_reviewed_total") > 0);
+    upstream.releases();
+    assert_eq!(leaves.answer().body, "released");
+    let mut gone = Wire::to(door.address);
+    assert_eq!(gone.asks(get("/private/", &format!("Cookie: {cookie}\r\n"))).status, 401);
 }

@@ -622,7 +622,7 @@ impl Browser {
         let source = self.source();
         let read = Request::read(target.as_bytes()).unwrap();
         let session = self.web.session(&head.headers);
-        self.web.admit(read, &head, session, source).await.unwrap().1
+        self.web.admit(read, &head, session, source).await.unwrap().1.unwrap()
     }
 
     /// Whether that may go on, as it is asked when something has changed.
