@@ -45,7 +45,7 @@ impl Below {
                 below.rules.extend(is_sent(position).then_some(Found {
                     position,
                     fit,
-                    is_named: true,
+                    is_named: there.any(Pattern::is_named),
                 }));
                 continue;
             }
@@ -55,7 +55,8 @@ impl Below {
             if new.is_empty() {
                 continue;
             }
-            below.rules.push(Found { position, fit, is_named: true });
+            let is_named = new.iter().any(|pattern| pattern.is_named());
+            below.rules.push(Found { position, fit, is_named });
             if fit == Fit::Wholly {
                 is_all_taken = new.iter().any(|pattern| pattern.takes_all_below(path, case));
                 below.otherwise &= !is_all_taken;
@@ -64,6 +65,12 @@ impl Below {
             }
         }
         below
+    }
+
+    /// What of it counts where the path is only guessed: rules that name something.
+    pub(super) fn of_guess(mut self) -> Self {
+        self.rules.retain(|found| found.is_named);
+        Self { otherwise: false, ..self }
     }
 }
 

@@ -123,12 +123,13 @@ impl Policy {
                             tried.told(reading.clone(), self, Counts::Always, &mut governed);
                             if reach != Reach::Path {
                                 let reading = format!("{reading}{}", shown_reach(reach));
-                                let look = (&look, reach);
-                                self.try_below(path, case, look, query, reading, &mut governed);
+                                let on = ((&look, reach), query);
+                                let counts = Counts::Always;
+                                self.try_below(path, case, on, counts, reading, &mut governed);
                             }
                         });
                     }
-                    let on = (&look, target.query());
+                    let on = ((&look, reach), target.query());
                     let says = |path: &[u8], case| shown(role, (method, read), path, case, network);
                     for path in target.readings() {
                         self.explain_guesses(path, on, &says, &mut governed);
@@ -176,8 +177,8 @@ impl Policy {
         &self,
         path: &[u8],
         case: Case,
-        (look, reach): (&Look<'_>, Reach),
-        query: Option<&Query>,
+        ((look, reach), query): ((&Look<'_>, Reach), Option<&Query>),
+        counts: Counts,
         reading: String,
         governed: &mut Vec<(Governed, Requirement)>,
     ) {
@@ -189,6 +190,7 @@ impl Policy {
         let below = Below::of(rules, path, case, look, reach, |at| {
             self.rules().get(at).is_some_and(is_sent)
         });
+        let below = if counts == Counts::Always { below } else { below.of_guess() };
         let met =
             below.rules.iter().filter_map(|found| Some((found, self.rules().get(found.position)?)));
         let tried = met.clone().map(|(found, rule)| Trial {
@@ -210,13 +212,13 @@ impl Policy {
     fn explain_guesses(
         &self,
         path: &[u8],
-        on: (&Look<'_>, Option<&Query>),
+        on: ((&Look<'_>, Reach), Option<&Query>),
         says: &dyn Fn(&[u8], Case) -> String,
         governed: &mut Vec<(Governed, Requirement)>,
     ) {
         let case = self.case_of_guesses();
         let path = &*self.cased_for_guesses(path);
-        let reading = self.try_rules(path, case, on.0, on.1).by;
+        let reading = self.try_rules(path, case, on.0.0, on.1).by;
         for guess in self.guesses(path, &mut Work::default()) {
             self.explain_guess(&guess, (path, reading), case, on, says, governed);
         }
@@ -227,10 +229,11 @@ impl Policy {
         guess: &Guess<'_>,
         (path, reading): (&[u8], Option<(usize, Fit)>),
         case: Case,
-        (look, query): (&Look<'_>, Option<&Query>),
+        on: ((&Look<'_>, Reach), Option<&Query>),
         says: &dyn Fn(&[u8], Case) -> String,
         governed: &mut Vec<(Governed, Requirement)>,
     ) {
+        let ((look, reach), query) = on;
         let takes = |by: Option<(usize, Fit)>, which: &dyn Fn(&Pattern) -> bool| {
             let rule = by.and_then(|(at, _)| self.rules().get(at));
             rule.is_some_and(|rule| rule.paths.iter().any(which))
@@ -247,8 +250,12 @@ impl Policy {
             _ if is_named => Counts::Always,
             _ => Counts::OnlyWhatAdds,
         };
-        let reading = says(&guess.path, case);
-        tried.told(format!("{reading} ({})", guess.why), self, counts, governed);
+        let reading = format!("{} ({})", says(&guess.path, case), guess.why);
+        tried.told(reading.clone(), self, counts, governed);
+        if reach != Reach::Path {
+            let reading = format!("{reading}{}", shown_reach(reach));
+            self.try_below(&guess.path, case, on, Counts::OnlyWhatIsNamed, reading, governed);
+        }
     }
 
     fn try_rules(&self, path: &[u8], case: Case, look: &Look<'_>, query: Option<&Query>) -> Tried {
@@ -303,6 +310,8 @@ enum Counts {
     Always,
     /// Only rules that add.
     OnlyWhatAdds,
+    /// Only rules that name something.
+    OnlyWhatIsNamed,
 }
 
 impl Tried {
@@ -325,7 +334,7 @@ impl Tried {
                 let Some(asks) = added.reduce(|asks, more| asks.and(&more)) else { return };
                 (ADDED.to_owned(), asks)
             }
-            (Counts::Always, by) => {
+            (Counts::Always | Counts::OnlyWhatIsNamed, by) => {
                 let governor = by.map_or(Governor::Otherwise, |(index, _)| Governor::Rule(index));
                 let first = by.as_ref().map_or_else(|| policy.otherwise().clone(), asks);
                 (policy.name_of(governor), added.fold(first, |asks, more| asks.and(&more)))

@@ -2,8 +2,10 @@
 
 use rstest::rstest;
 
+use super::explain::Asks;
 use super::hostile::{STRANGER, rule};
-use super::{Options, Policy, Request, Rule};
+use super::reach::{Depth, Role};
+use super::{Options, Policy, Request, Rule, Sent};
 use crate::domain::assurance::{Level, Requirement};
 
 fn policy(rules: Vec<Rule>, otherwise: Requirement) -> Policy {
@@ -117,6 +119,41 @@ fn ordinary_public_paths_stay_open(#[case] target: &str) {
 }
 
 /// Rules that name a file decide of it, whatever else it might be taken for.
+/// A folder by another name goes with all that is in it.
+#[rstest]
+#[case::short_name("PROPFIND", "/LONGFO~1", &[])]
+#[case::stream("DELETE", "/longfolder::$INDEX_ALLOCATION", &[])]
+#[case::compatible_letters("DELETE", "/%EF%BD%8Congfolder", &[])]
+#[case::decomposed("MOVE", "/bu%CC%88ro", &[])]
+#[case::latin_1("DELETE", "/b%FCro", &[])]
+#[case::behind_a_script("DELETE", "/index.php/longfolder", &[])]
+#[case::destination("COPY", "/open", &["/bu%CC%88ro"])]
+#[case::destination_by_its_short_name("MOVE", "/open", &["/LONGFO~1/"])]
+fn what_lies_below_a_guess_is_asked_of_who_acts_on_the_whole(
+    #[case] method: &str,
+    #[case] target: &str,
+    #[case] written: &[&str],
+) {
+    let rules =
+        || vec![rule(&["/longfolder/secret/", "/büro/geheim/"], Requirement::second_factor())];
+    let options = Options { webdav: true, ..Options::default() };
+    let policy = Policy::with(rules(), Requirement::sign_in(), options);
+    let written: Vec<_> =
+        written.iter().map(|target| (Role::Written, target.as_bytes().to_vec())).collect();
+    let ask = |method| {
+        let sent = Sent { target: target.as_bytes(), method, overrides: &[] };
+        let request = Request::read_sent(&sent).unwrap();
+        let request = request.reaching(Depth::Infinity, &written).unwrap();
+        let asked = policy.requirement(&request, &STRANGER).requirement;
+        assert_eq!(Asks::of(&asked), policy.explain(&request, &STRANGER).asks);
+        asked.level
+    };
+    assert_eq!(ask(method), Level::SecondFactor);
+    if written.is_empty() {
+        assert_eq!(ask("PUT"), Level::SignIn, "that is about the folder alone");
+    }
+}
+
 #[test]
 fn a_rule_that_names_a_file_governs_it() {
     let rules = vec![

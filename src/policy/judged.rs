@@ -4,6 +4,7 @@ use std::fmt;
 
 use smallvec::SmallVec;
 
+use super::below::Below;
 use super::guess::{self, About, Guess, Why};
 use super::index::{Found, Index};
 use super::pattern::Case;
@@ -110,12 +111,12 @@ impl<'a> Judged<'a> {
             if self.work.is_spent() {
                 return;
             }
-            self.below(path, case, at);
+            self.below(path, case, at, Weight::Full);
         }
     }
 
     /// Joins what is asked below a path, as far as the request reaches: every rule that may govern there.
-    fn below(&mut self, path: &[u8], case: Case, look: usize) {
+    fn below(&mut self, path: &[u8], case: Case, look: usize, weight: Weight) {
         let Some((look, reach)) = self.looks.get(look).filter(|(_, reach)| *reach != Reach::Path)
         else {
             return;
@@ -123,7 +124,10 @@ impl<'a> Judged<'a> {
         let rules = self.policy.rules();
         let found =
             self.index.below(rules, (path, case), (look, *reach), &self.sent, &mut self.work);
-        let (rules, otherwise) = (found.rules, found.otherwise);
+        let Below { rules, otherwise } = match weight {
+            Weight::Full => found,
+            Weight::Named => found.of_guess(),
+        };
         for found in rules {
             self.join_rule(found);
         }
@@ -166,6 +170,24 @@ impl<'a> Judged<'a> {
 
     /// `reading`: the path from which this was guessed, and where the patterns end that take it.
     fn guess(&mut self, guess: &Guess<'_>, case: Case, reading: (&[u8], &[End])) {
+        self.guess_itself(guess, case, reading);
+        // Whoever acts on a folder by another name acts on what lies below it, too.
+        for at in 0..self.looks.len() {
+            if self.work.is_spent() {
+                return;
+            }
+            let reaches = self.looks.get(at).is_some_and(|(_, reach)| *reach != Reach::Path);
+            let is_meant = |judged: &mut Self| match guess.about {
+                About::File(file) => !judged.is_written_for(file, case, reading, at),
+                About::Names | About::Script(_) => true,
+            };
+            if reaches && is_meant(self) {
+                self.below(&guess.path, case, at, Weight::Named);
+            }
+        }
+    }
+
+    fn guess_itself(&mut self, guess: &Guess<'_>, case: Case, reading: (&[u8], &[End])) {
         let ends = self.index.ends(&guess.path, case, &mut self.work);
         let is_script = matches!(guess.about, About::Script(_));
         let weight = if is_script { Weight::Full } else { Weight::Named };
