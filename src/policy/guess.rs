@@ -140,7 +140,7 @@ pub(super) fn of<'a>(
 /// Whether nothing could be guessed at `path`, but for files that rules name.
 pub(super) fn is_plain(path: &[u8], scripts: &[Pattern]) -> bool {
     let telling =
-        |byte: &u8| matches!(byte, b'.' | b'~' | b':' | b'(' | b',' | b'+' | b'@' | 0x80..);
+        |byte: &u8| matches!(byte, b'.' | b'~' | b':' | b'(' | b',' | b'+' | b'@' | b'!' | 0x80..);
     let is_index = |segment: &[u8]| INDEX.iter().any(|name| segment.eq_ignore_ascii_case(name));
     !path.iter().any(telling)
         && !path.split(|byte| *byte == b'/').any(is_index)
@@ -195,15 +195,23 @@ impl<'a> Guesses<'a, '_> {
             self.add(&path[..start], Why::Folder, about);
             self.add(without_last_slash(&path[..start]).unwrap_or(b"/"), Why::Folder, about);
         }
-        let Some(stem) = without_format(segment) else { return };
+        let format = without_format(segment);
+        self.method(path, start, segment, format.unwrap_or(segment));
+        let Some(stem) = format else { return };
         self.add(&path[..start + stem.len()], Why::Format, about);
         // Two extensions: `/report.pdf.html`.
         let first = segment.iter().skip(1).position(|byte| *byte == b'.').map(|at| at + 1);
         if let Some(first) = first.filter(|first| *first < stem.len()) {
             self.add(&path[..start + first], Why::Format, about);
         }
-        // A method that Struts is to call: `/admin!list.action`.
-        if let Some(mark) = stem.iter().position(|byte| *byte == b'!') {
+    }
+
+    /// Without a method that Struts is to call, and without the format, which may be none:
+    /// `/admin!list.action`, `/admin!list`.
+    fn method(&mut self, path: &'a [u8], start: usize, segment: &'a [u8], stem: &'a [u8]) {
+        let Some(mark) = stem.iter().position(|byte| *byte == b'!') else { return };
+        self.add(&path[..start + mark], Why::Format, About::Names);
+        if stem.len() < segment.len() {
             let without = [&path[..start + mark], &segment[stem.len()..]].concat();
             self.add(without, Why::Format, About::Names);
         }

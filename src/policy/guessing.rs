@@ -47,6 +47,8 @@ fn asks(policy: &Policy, target: &str) -> Level {
 #[case::namespace_of_zope(&["/admin"], "/++view++admin")]
 #[case::virtual_host_of_zope(&["/admin"], "/VirtualHostBase/http/x:80/VirtualHostRoot/admin")]
 #[case::method_of_struts(&["/admin.action"], "/admin!list.action")]
+#[case::method_of_struts_without_extension(&["/admin"], "/admin!list")]
+#[case::method_of_struts_whose_action_has_none(&["/admin"], "/admin!list.action")]
 #[case::script_below_a_folder_of_scripts(&["/cgi-bin/mailman/admin"], "/cgi-bin/mailman/admin/x")]
 #[case::index_file_under_a_star(&["/*/index.php"], "/panel2/")]
 #[case::folder_of_an_index_file(&["/panel2"], "/panel2/index.html")]
