@@ -190,8 +190,10 @@ impl Index {
         let ends = layout.tree.below(path, reach == Reach::Literally, work);
         let positions: BTreeSet<Position> =
             layout.here_of(&ends).flat_map(Here::positions).collect();
-        work.spend(positions.len() * (RULE + path.len()));
-        let there = positions.into_iter().filter_map(|at| Some((at, rules.get(at)?)));
+        let there = || positions.iter().filter_map(|at| Some((*at, rules.get(*at)?)));
+        let patterns: usize = there().map(|(_, rule)| rule.paths.len()).sum();
+        work.spend(patterns * (RULE + path.len()));
+        let there = there();
         Below::of(there, path, case, look, reach, |position| sent.contains(&position))
     }
 
