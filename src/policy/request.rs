@@ -88,7 +88,11 @@ impl Request {
     /// # Errors
     /// [`Unreadable`] if no application should see this request: answer 400.
     pub fn read_sent(sent: &Sent<'_>) -> Result<Self, Unreadable> {
-        let mut work = Work::default();
+        Self::read_after(Work::default(), sent)
+    }
+
+    /// The same, after so much work on the same request.
+    fn read_after(mut work: Work, sent: &Sent<'_>) -> Result<Self, Unreadable> {
         work.spend(sent.target.len() / 2);
         let path = path_of(sent.target)?;
         let query = sent.target.get(path.len() + 1..).filter(|query| !query.is_empty());
@@ -122,19 +126,21 @@ impl Request {
     /// # Errors
     /// [`Unreadable`] if one of them is one that no application should see, or one of our own pages.
     pub fn reaching(self, depth: Depth, others: &[(Role, Vec<u8>)]) -> Result<Self, Unreadable> {
+        let mut work = self.work.clone();
         let read = others.iter().map(|(role, target)| {
-            let other = Self::read(target)?;
+            let sent = Sent { target, method: "GET", overrides: &[] };
+            let other = Self::read_after(std::mem::take(&mut work), &sent)?;
+            if other.work.is_spent() {
+                return Err(Unreadable::TooCostly);
+            }
+            work = other.work.clone();
             if other.own != Own::No {
                 return Err(Unreadable::ForeignTarget);
             }
             Ok((*role, Self { methods: self.methods.clone(), ..other }))
         });
         let read: Box<[(Role, Self)]> = read.collect::<Result<_, _>>()?;
-        let mut work = self.work;
-        for (_, other) in &read {
-            work.spend(other.work.spent() as usize);
-        }
-        Ok(Self { work, depth, others: (!read.is_empty()).then_some(read), ..self })
+        Ok(Self { depth, others: (!read.is_empty()).then_some(read), work, ..self })
     }
 
     /// The request itself, and what it is to each other target that it names.

@@ -87,7 +87,7 @@ pub(super) fn read(headers: &HeaderMap, address: &Address) -> Result<Further, Un
             Form::Listed => {
                 let list = value.splitn(2, |byte| *byte == b';').nth(1).unwrap_or_default();
                 let list = list.split(|byte| *byte == b' ').filter(|one| !one.is_empty());
-                (Role::Read, list.map(<[u8]>::to_vec).collect())
+                (Role::Read, list.take(MOST + 1).map(<[u8]>::to_vec).collect())
             }
         };
         for named in named {
