@@ -42,12 +42,13 @@ impl Beginnings {
         }
         let mut letters = Letters(name);
         let mut beginning: Beginning = 0;
-        let (mut length, mut in_number) = (0, true);
+        let (mut length, mut in_number, mut digits) = (0, true, 0);
         while let Some(letter) = letters.next() {
             let Some(letter) = letter else { return true };
-            if in_number && !letter.is_ascii_digit() && length > 0 {
-                // A list's number may stand in front.
-                if self.may_begin(letter, Letters(letters.0), &open) {
+            if in_number && length > 0 {
+                // A list's number may stand in front, and a name may begin with a digit itself.
+                digits += 1;
+                if digits > LONGEST_NUMBER || self.may_begin(letter, Letters(letters.0), &open) {
                     return true;
                 }
             }
@@ -86,6 +87,9 @@ impl Beginnings {
     }
 }
 
+/// What begins with more digits may be anything: no list is as long.
+const LONGEST_NUMBER: usize = 20;
+
 fn with(beginning: Beginning, letter: u8) -> Beginning {
     beginning << 8 | u64::from(letter)
 }
@@ -120,17 +124,20 @@ impl Iterator for Letters<'_> {
 }
 
 /// What stands at the beginning of `text`, where there is a `%`, after escapes were undone twice, and in
-/// how many bytes; 0x80 for what may be anything.
+/// how many bytes; 0x80 for what may be anything, as where the letters behind a `%` are escaped themselves.
 fn escaped(text: &[u8]) -> (u8, usize) {
-    let is_wide = |at: usize| matches!(text.get(at), Some(b'u' | b'U'));
+    let is_open = |at: usize| {
+        let next = &text[at.min(text.len())..text.len().min(at + 5)];
+        matches!(next.first(), Some(b'u' | b'U')) || next.contains(&b'%')
+    };
     match escape(text) {
         Some(b'%') => match text.get(3..5).and_then(|two| escape(&[b'%', two[0], two[1]])) {
             Some(byte) => (byte, 5),
-            None if is_wide(3) => (0x80, 1),
+            None if is_open(3) => (0x80, 1),
             None => (b'%', 3),
         },
         Some(byte) => (byte, 3),
-        None if is_wide(1) => (0x80, 1),
+        None if is_open(1) => (0x80, 1),
         None => (b'%', 1),
     }
 }
@@ -165,6 +172,14 @@ mod tests {
             "%ef%bd%81ction",
             "a%c1%83tion",
             "quite",
+            "%6%31ction",
+            "%%361ction",
+            "%25%36%31ction",
+            "%256%31ction",
+            "3.2fa",
+            "[0].2fa",
+            "31.2fa",
+            "1111111111111111111111111",
         ] {
             assert!(may_be(name), "{name}");
         }
