@@ -1,6 +1,7 @@
 //! Room for so many requests at the same time: whoever finds none waits for a moment, in a queue that is
 //! no longer than the room is large.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -36,8 +37,9 @@ impl Room {
         let _waiting = Waiting::in_line(&self.waiting, size)?;
         let entered = async {
             loop {
-                // Whoever leaves after this line is heard of.
-                let next = self.left.notified();
+                // Whoever leaves after this line is heard of, each by one of those who wait.
+                let mut next = pin!(self.left.notified());
+                next.as_mut().enable();
                 if let Some(place) = self.try_enter(size) {
                     return place;
                 }
