@@ -402,7 +402,9 @@ impl Hall {
         let proxy = Arc::clone(&self.proxy);
         let stopped = self.stopped.clone();
         let (connection, connections) = (Arc::clone(connection), Arc::clone(&self.connections));
+        let ends = Stream { connection: Arc::clone(&connection), connections };
         tokio::spawn(async move {
+            let _ends = ends;
             let session = ServerSession::new_http2(session);
             let served = open.link.serve(proxy.process_new_http(session, &stopped));
             let served = open.link.unless_cut(served).await;
@@ -420,9 +422,6 @@ impl Hall {
             for _ in 0..open.link.times_given_up() {
                 connection.give_up();
             }
-            if connection.end_stream() == 0 {
-                connection.enter(Phase::Idle, connections.now());
-            }
         });
     }
 }
@@ -431,6 +430,20 @@ impl Hall {
 fn fault_of_frames(error: &pingora::Error) -> Option<&h2::Error> {
     let cause = error.cause.as_deref()?.downcast_ref::<h2::Error>()?;
     cause.is_library().then_some(cause)
+}
+
+/// A stream under way on this connection, until dropped: also if serving it panics.
+struct Stream {
+    connection: Arc<Link>,
+    connections: Arc<Connections>,
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if self.connection.end_stream() == 0 {
+            self.connection.enter(Phase::Idle, self.connections.now());
+        }
+    }
 }
 
 fn turn_away(house: &House, full: Full, stream: &TcpStream, peer: SocketAddr) {
