@@ -523,6 +523,17 @@ impl Link {
         self.due.fetch_min(moment.millis(), Ordering::AcqRel);
     }
 
+    /// Cuts off the request that was `judged`, unless it has ended meanwhile: what came after it was not.
+    /// Gives whether it did.
+    pub(super) fn revoke(&self, judged: &Standing) -> bool {
+        let standing = self.standing.lock();
+        let is_same = standing.as_ref().is_some_and(|standing| standing.is(judged));
+        if is_same {
+            self.cut(Cut::Revoked);
+        }
+        is_same
+    }
+
     pub(super) fn standing(&self) -> Option<Standing> {
         self.standing.lock().clone()
     }

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::connections::{Connections, Swept};
 use super::house::{House, Place};
-use super::link::{Cut, Link};
+use super::link::Link;
 use super::silence::TICK;
 use crate::domain::time::Timestamp;
 use crate::flow::{Env, Line, Still};
@@ -36,6 +36,11 @@ impl std::fmt::Debug for Standing {
 impl Standing {
     pub(super) fn on(place: &Arc<Place>, allowed: Allowed) -> Self {
         Self { place: Arc::clone(place), allowed }
+    }
+
+    /// Whether this is the `other`, of the same request.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.allowed.is_of_one_request_with(&other.allowed)
     }
 
     /// Whether it rests on nothing but the configuration.
@@ -182,10 +187,7 @@ async fn review(links: Vec<Arc<Link>>, house: Arc<House>) {
         match still {
             Still::Holds { until: Some(moment) } => link.is_good_until(moment),
             Still::Holds { until: None } => {}
-            Still::Over => {
-                link.cut(Cut::Revoked);
-                ended += 1;
-            }
+            Still::Over => ended += u64::from(link.revoke(&standing)),
         }
         if reviewed.is_multiple_of(AT_ONCE) {
             // Others have waited for this thread meanwhile.

@@ -24,6 +24,11 @@ use crate::policy;
 pub struct Allowed(pub(super) flow::Before);
 
 impl Allowed {
+    /// Whether both are of the very same request.
+    pub fn is_of_one_request_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0.request, &other.0.request)
+    }
+
     /// Whose record it rests on, and on which stay, if on any.
     pub fn rests_on(&self) -> Option<(UserId, StayId)> {
         self.0.visit.as_ref().map(|visit| (visit.session.user, visit.stay))
