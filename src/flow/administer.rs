@@ -1,5 +1,4 @@
-//! What operators do to people: add them, look at them, change them, keep them out, let them in
-//! again.
+//! What operators do to users: add, show, change, disable, enable and remove them.
 
 use super::env::Env;
 use crate::domain::event::{Event, What, Whom};
@@ -10,32 +9,32 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::{Change, Profile, User, UserId};
 use crate::store::{Added, Changed, Reads, Unavailable};
 
-/// A one-time link to set a password, to be handed to whom it is for.
+/// A one-time link to set a password, for an administrator to hand over.
 #[derive(Clone, Debug)]
 pub struct NewLink {
-    /// For whom.
+    /// The user it is for.
     pub name: Name,
-    /// What stands in the link; it is shown once, and kept only as a hash.
+    /// The token in the link. It is shown once and kept only as a hash.
     pub token: Token,
-    /// When it is over.
+    /// When it expires.
     pub expires: Timestamp,
 }
 
-/// What became of adding somebody.
+/// The result of adding a user.
 #[derive(Clone, Debug)]
 pub enum Adding {
-    /// They are there, and set their password by this link.
+    /// The user was added and sets the password with this link.
     Added(NewLink),
-    /// Somebody has this name, or it is somebody's e-mail address.
+    /// Another user has this name, or has it as e-mail address.
     NameTaken,
-    /// Somebody has this e-mail address, or it is somebody's name.
+    /// Another user has this e-mail address, or has it as name.
     EmailTaken,
 }
 
-/// Adds somebody, in the name of the operator `by`, with a link instead of a password.
+/// Adds a user on behalf of the operator `by`, with a link instead of a password.
 ///
 /// # Errors
-/// [`Unavailable`] if the store cannot be read or written; whether somebody was added is not known then.
+/// [`Unavailable`] if the store cannot be read or written. The user may have been added or not.
 pub async fn add(env: &Env, by: &str, profile: Profile) -> Result<Adding, Unavailable> {
     let now = env.now()?;
     let (id, token) = env.chance.draw(|rng| (UserId::random(rng), Token::random(rng)));
@@ -51,18 +50,18 @@ pub async fn add(env: &Env, by: &str, profile: Profile) -> Result<Adding, Unavai
     })
 }
 
-/// Somebody, and what happened to them last.
+/// A user and their latest events.
 #[derive(Clone, Debug)]
 pub struct Shown {
-    /// The person.
+    /// The user.
     pub user: User,
-    /// The last events that are about them, the newest first.
+    /// The latest events about the user, newest first.
     pub events: Vec<Event>,
-    /// When this was so.
+    /// When this was read.
     pub now: Timestamp,
 }
 
-/// Everything that operators may know of whoever is called so. `None`: nobody is.
+/// Everything that operators may see of the user with this name or address. `None`: no such user.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read.
@@ -73,7 +72,7 @@ pub async fn show(env: &Env, whom: &Login, events: usize) -> Result<Option<Shown
     Ok(Some(Shown { user: snapshot.user.clone(), events, now: env.now()? }))
 }
 
-/// Everybody, in the order of their names.
+/// All users, sorted by name.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read.
@@ -90,8 +89,8 @@ pub async fn list(env: &Env) -> Result<Vec<User>, Unavailable> {
     Ok(everybody)
 }
 
-/// Forgets all failures of whoever is called so, of both factors and all browsers. `None`: nobody
-/// is.
+/// Clears all failures of the user with this name or address, for both factors and all browsers.
+/// `None`: no such user.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
@@ -107,17 +106,17 @@ pub async fn unlock(env: &Env, by: &str, whom: &Login) -> Result<Option<Name>, U
     unlocked.await
 }
 
-/// What became of changing whether somebody may sign in.
+/// The result of disabling or enabling a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Switched {
-    /// It is so from now on.
+    /// The state has changed.
     Now(Name),
-    /// It was so already; nothing happened.
+    /// The user was in this state already; nothing changed.
     Already(Name),
 }
 
-/// Lets nobody in any longer who says to be whoever is called so: sessions, links and trusted
-/// devices are over at once. `None`: nobody is called so.
+/// Disables the user with this name or address. Sessions, links and trusted devices end at once.
+/// `None`: no such user.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
@@ -126,7 +125,7 @@ pub async fn disable(env: &Env, by: &str, whom: &Login) -> Result<Option<Switche
     switch(env, by, whom, What::UserDisabled, |user| user.disable(now)).await
 }
 
-/// Lets whoever is called so sign in again. `None`: nobody is.
+/// Enables the user with this name or address again. `None`: no such user.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
@@ -154,8 +153,8 @@ async fn switch(
     done.await
 }
 
-/// Turns two-factor off for whoever is called so, who lost everything. Says whether it was on.
-/// `None`: nobody is called so.
+/// Turns two-factor off for a user who lost every factor. Says whether it was on. `None`: no such
+/// user.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
@@ -174,16 +173,16 @@ pub async fn reset_second_factor(
     .await
 }
 
-/// What became of changing somebody.
+/// The result of changing a user.
 #[derive(Clone, Debug)]
 pub enum Changing {
-    /// This is what they are now; sessions live, and their next requests are judged anew.
+    /// The user as changed. Sessions continue, and their next requests are authorized again.
     Changed(Box<User>),
-    /// Somebody else has this e-mail address, or it is somebody's name.
+    /// Another user has this e-mail address, or has it as name.
     EmailTaken,
 }
 
-/// Changes what is known of whoever is called so. `None`: nobody is.
+/// Changes the profile of the user with this name or address. `None`: no such user.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
@@ -206,8 +205,7 @@ pub async fn change(
     }))
 }
 
-/// Removes whoever is called so; their sessions and links lead nowhere from now on. `None`: nobody
-/// is called so.
+/// Removes the user with this name or address, with all sessions and links. `None`: no such user.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
@@ -218,17 +216,17 @@ pub async fn remove(env: &Env, by: &str, whom: &Login) -> Result<Option<Name>, U
     Ok(removed.map(|user| user.name().clone()))
 }
 
-/// What became of making a link.
+/// The result of making a link.
 #[derive(Clone, Debug)]
 pub enum Linking {
-    /// Here it is.
+    /// The link.
     Made(NewLink),
-    /// This person is disabled: no link would work.
+    /// The user is disabled, so a link would not work.
     Disabled(Name),
 }
 
-/// Makes a link by which whoever is called so sets a new password; the old one works until then,
-/// and every earlier link is dead. `None`: nobody is called so.
+/// Makes a link with which the user sets a new password. The old password works until then, and
+/// earlier links stop working. `None`: no such user.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
@@ -263,5 +261,5 @@ pub(super) fn event(by: &str, user: UserId, what: What, at: Timestamp) -> Event 
     Event { at, whom: Whom::User(user), what, from: None, by: Some(by.to_owned()), agent: None }
 }
 
-/// So many people are read at a time.
+/// How many users are read at a time.
 const PAGE: usize = 1_000;

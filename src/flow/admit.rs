@@ -1,4 +1,4 @@
-//! Whether a request may go on: cookie, session, evidence, requirement, verdict.
+//! Decides whether a request may pass: cookie, session, evidence, requirement, verdict.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,55 +13,55 @@ use crate::domain::time::Timestamp;
 use crate::policy::{Asker, Request, Ruling};
 use crate::store::{Reads, Snapshot, Unavailable, Visited};
 
-/// A live session and whose it is.
+/// A live host session and its user.
 #[derive(Clone, Debug)]
 pub struct Visit {
-    /// Under what the session is kept.
+    /// The key of the session in the store.
     pub hash: TokenHash,
-    /// The session.
+    /// The host session.
     pub session: Arc<Session>,
-    /// The stay that it belongs to.
+    /// The user session it belongs to.
     pub stay: StayId,
-    /// Whose it is.
+    /// The user.
     pub user: Arc<Snapshot>,
 }
 
 impl Visit {
-    /// What a decision about whoever this visit is looks at: their record, the session and its stay.
+    /// What a decision about this request reads: the user's record, the host session and the user
+    /// session.
     pub(super) fn reads(&self) -> Reads {
         Reads { session: Some(self.hash), ..Reads::user(self.session.user) }
     }
 
-    /// Who the visitor is, and all their proofs, in `app` or, if that is `None`, anywhere.
+    /// The user and all their proofs, in `app` or, if that is `None`, on all hosts.
     pub fn visitor(&self, env: &Env, app: Option<&App>, now: Timestamp) -> Visitor {
         let identity = Arc::clone(&self.user.identity);
         let demanded = || env.due(&self.user, app).is_some_and(|due| due <= now);
         let visitor = self.user.user.visitor(&self.session, identity, now);
-        // Whoever has one needs no demand to be asked for it.
+        // A user who has a second factor needs no demand to be asked for it.
         Visitor { demanded: !visitor.has_second_factor && demanded(), ..visitor }
     }
 }
 
-/// What is decided of a request to an application.
+/// The decision about a request to an application.
 #[derive(Debug)]
 pub struct Admission {
-    /// What becomes of it.
+    /// The verdict.
     pub verdict: Verdict,
-    /// What was asked, and by which rule.
+    /// The requirement, and the rule it comes from.
     pub ruling: Ruling,
-    /// What would have become of it, and why, were everything enforced that is only watched; where
-    /// that is something else.
+    /// The verdict and requirement if everything in observe mode were enforced, where they differ.
     pub watched: Option<(Verdict, Ruling)>,
-    /// The visitor, and what they have shown.
+    /// The user and what they have shown.
     pub evidence: Evidence,
-    /// Their visit.
+    /// The authenticated request.
     pub visit: Option<Visit>,
 }
 
-/// Judges a request to `app` from this address, where that is known, in the session with this id.
+/// Decides a request to `app` from this address, if that is known, in the session with this id.
 ///
 /// # Errors
-/// [`Unavailable`] if the store cannot be read; the request is to be refused then.
+/// [`Unavailable`] if the store cannot be read; refuse the request then.
 pub async fn admit(
     env: &Env,
     app: &App,
@@ -75,7 +75,7 @@ pub async fn admit(
     Ok(Admission { visit, ..decide(app, request, address, evidence, now) })
 }
 
-/// Decides a request to `app` of whoever has shown this `evidence`.
+/// Decides a request to `app` with this `evidence`.
 pub fn decide(
     app: &App,
     request: &Request,
@@ -100,8 +100,8 @@ pub fn decide(
     Admission { verdict, ruling, watched, evidence, visit: None }
 }
 
-/// Judges what `visit` has shown, or that there is none, against `requirement`, in `app` or, if that
-/// is `None`, anywhere.
+/// Decides whether `visit`, or an unauthenticated request, meets `requirement`, in `app` or, if
+/// that is `None`, on all hosts.
 pub fn judge_visit(
     env: &Env,
     requirement: &Requirement,
@@ -112,15 +112,15 @@ pub fn judge_visit(
     judge(requirement, &visit.map(|visit| visit.visitor(env, app, now)), now)
 }
 
-/// Judges a request again that was let through when it `began`, and is still under way. What had to
-/// be shown lately was shown lately then; everything else must be so now.
+/// Decides again about a request that was let through when it `began` and is still in progress. A
+/// time limit (`within`) counts from then; everything else must hold now.
 ///
-/// Its session may have gone on under another id meanwhile: what lasts is the stay. `used`: the
-/// visitor has sent something, so the stay is in use. The answer holds until something changes: the
-/// configuration, the user, the stay; or until the moment that it names.
+/// The host session may have a new id by now, but the user session stays the same. `used`: the
+/// visitor has sent something, so the user session is in use. The decision holds until the
+/// configuration, the user or the user session changes, or until the time it names.
 ///
 /// # Errors
-/// [`Unavailable`] if the store cannot be read; the request is to be ended then.
+/// [`Unavailable`] if the store cannot be read; end the request then.
 pub async fn admit_still(
     env: &Env,
     app: &App,
@@ -155,8 +155,8 @@ pub async fn admit_still(
     })
 }
 
-/// The next moment at which time alone may change what is decided of whoever is in this `session`: their
-/// stay ends, a trusted device is trusted no more, a demand is due.
+/// When time alone may change the decision for this `session`: the user session ends, a trusted
+/// device expires, or a demand takes effect.
 fn expiry(
     env: &Env,
     app: &App,
@@ -171,14 +171,14 @@ fn expiry(
     [ends, device, env.due(person, Some(app))].into_iter().flatten().filter(|at| *at > now).min()
 }
 
-/// What has become of a request that was let through.
+/// The new decision about a request that was let through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Still {
-    /// It would not be let through now.
+    /// It would be refused now.
     Over,
-    /// It would.
+    /// It would still be let through.
     Holds {
-        /// From when on time alone may have changed that.
+        /// From when on time alone may change that.
         until: Option<Timestamp>,
     },
 }
@@ -186,17 +186,17 @@ pub enum Still {
 /// A request that was let through.
 #[derive(Clone, Debug)]
 pub struct Before {
-    /// What was asked for.
+    /// The request.
     pub request: Arc<Request>,
-    /// From where, where that is known.
+    /// The client address, if it is known.
     pub address: Option<IpAddr>,
-    /// In which visit, if in one.
+    /// The authenticated request, if it is one.
     pub visit: Option<Visit>,
-    /// When.
+    /// When it began.
     pub began: Timestamp,
 }
 
-/// The live session with this id, if there is one; its use is noted, at most once a minute.
+/// The live session with this id, if there is one. Its use is saved at most once a minute.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read.
@@ -218,7 +218,8 @@ pub async fn visit(
     Ok(Some(Visit { hash, session, stay: id, user }))
 }
 
-/// Nobody waits for this: a use that is not noted shortens the stay, and the next one is noted.
+/// Runs in the background. If saving fails, the user session may end earlier; the next use is saved
+/// again.
 fn note_use(env: &Env, id: StayId, now: Timestamp) {
     let store = Arc::clone(&env.store);
     tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! Further authenticators: another one beside those that are there, one in their place, and fewer.
+//! Adding, replacing, removing and renaming authenticators.
 
 use super::admit::Visit;
 use super::caller::{Caller, Given};
@@ -16,29 +16,29 @@ use crate::store::Unavailable;
 /// Where a new authenticator goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// Beside those that are there.
+    /// Added to the existing ones.
     Beside,
-    /// In the place of all that are there. Every other visit ends.
+    /// Replaces all existing ones. Every other session ends.
     Instead {
-        /// Whether no device is trusted any longer.
+        /// Whether all trusted devices are revoked.
         forget_devices: bool,
     },
 }
 
-/// What became of a new authenticator.
+/// The result of adding an authenticator.
 #[derive(Debug)]
 pub enum Adding {
-    /// It is there; the visit goes on under a new id.
+    /// It was added; the session continues under a new id.
     Added(Given),
     /// The code was wrong.
     Wrong,
-    /// There are as many as a person may have.
+    /// The user has the most authenticators that are allowed.
     TooMany,
-    /// The key is older than a quarter of an hour, or there is none: show a new one.
+    /// The key is missing or older than fifteen minutes: show a new one.
     Late,
     /// Two-factor is off.
     Off,
-    /// The visit is over.
+    /// The session has ended.
     Over,
 }
 
@@ -51,8 +51,8 @@ impl Place {
     }
 }
 
-/// The key that waits in this visit for its first code, to go to `place`: the same after a reload, a
-/// wrong code, a restart. `None`: the visit is over, or two-factor is off.
+/// The key in this session that waits for its first code, to be added at `place`. It stays the same
+/// after a reload, a wrong code or a restart. `None`: the session has ended, or two-factor is off.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
@@ -76,7 +76,7 @@ pub async fn another_key(
     .await
 }
 
-/// Adds an authenticator by its first right code, called `name` if that is something.
+/// Adds an authenticator with its first correct code. An empty `name` means the default name.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
@@ -138,14 +138,14 @@ pub async fn add(
     .await
 }
 
-/// What became of removing an authenticator.
+/// The result of removing an authenticator.
 #[derive(Debug)]
 pub enum Removing {
-    /// It is gone, every other visit has ended, and this one goes on under a new id.
+    /// It was removed; every other session has ended, and this one continues under a new id.
     Removed(Given),
-    /// There is no such authenticator, or no other.
+    /// There is no such authenticator, or it is the only one.
     Not,
-    /// The visit is over.
+    /// The session has ended.
     Over,
 }
 
@@ -177,8 +177,8 @@ pub async fn remove(
     .await
 }
 
-/// Calls an authenticator so from now on. Says whether it was done: not where there is no such
-/// authenticator, or the visit is over.
+/// Renames an authenticator. Returns `false` if there is no such authenticator or the session has
+/// ended.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.

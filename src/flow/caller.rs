@@ -1,4 +1,4 @@
-//! Who calls a flow: where the request comes from, what the browser carries, and what it is given.
+//! The caller of a flow: client address, cookies, and the cookies to set.
 
 use std::net::IpAddr;
 
@@ -12,14 +12,14 @@ use crate::domain::user::{User, UserId};
 /// Where a request comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Source {
-    /// Whoever we heard it from.
+    /// The peer of the TCP connection.
     pub peer: IpAddr,
-    /// The visitor; `None` if a proxy that is trusted did not say.
+    /// The visitor; `None` if a trusted proxy did not name one.
     pub visitor: Option<IpAddr>,
 }
 
 impl Source {
-    /// The visitor's address, or the next best.
+    /// The visitor's address, or else the peer's.
     pub fn address(self) -> IpAddr {
         self.visitor.unwrap_or(self.peer)
     }
@@ -28,86 +28,88 @@ impl Source {
 /// Who sends this request, and when.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// When it came.
+    /// When the request came.
     pub now: Timestamp,
-    /// From where.
+    /// The client address, or else the peer's.
     pub address: IpAddr,
-    /// The same, where that is the visitor's own address; `None` if a trusted proxy did not say.
+    /// The client address; `None` if a trusted proxy did not name it.
     pub visitor: Option<IpAddr>,
-    /// In what browser, as it calls itself.
+    /// The browser, from its `User-Agent`.
     pub agent: Option<Agent>,
-    /// With what.
+    /// Its cookies.
     pub carried: Carried,
 }
 
-/// What a browser carries for us. Each was signed by us for this host, or is absent here.
+/// Our cookies in a request, with a valid signature for this host; absent ones are empty.
 #[derive(Clone, Debug, Default)]
 pub struct Carried {
-    /// The id of its session.
+    /// The id of the host session.
     pub session: Option<Token>,
-    /// The trusted device that it is.
+    /// The trusted device.
     pub device: Option<DeviceCookie>,
-    /// The known browser that it is.
+    /// The known browser.
     pub known: Option<KnownCookie>,
-    /// Its names before sign-in: several, where it came several times at once.
+    /// Browser ids from before sign-in: several if the cookie was sent more than once.
     pub browsers: Vec<[u8; 16]>,
 }
 
-/// What a flow gives the browser to carry from now on; the rest it keeps.
+/// The cookies that a flow sets; the browser keeps its others.
 #[derive(Clone, Debug, Default)]
 pub struct Given {
-    /// The id of a new session.
+    /// The id of a new host session.
     pub session: Option<Token>,
-    /// The trusted device that it now is, with its number.
+    /// The trusted device, with its new number.
     pub device: Option<DeviceCookie>,
-    /// The known browser that it now is.
+    /// The known browser.
     pub known: Option<KnownCookie>,
-    /// What its owner does next.
+    /// The user's next step.
     pub next: Next,
 }
 
-/// What somebody does next who has just shown a password.
+/// The next step of a user who has just shown a password.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Next {
-    /// Whatever they wanted.
+    /// Continue to the page they wanted.
     #[default]
     Onward,
     /// Show the second factor.
     Challenge,
-    /// Set up a second factor: it is demanded of them.
+    /// Set up a second factor: it is demanded.
     SetUp,
-    /// Set one up now or later: it will be demanded of them.
+    /// Set one up now or later: it will be demanded.
     SetUpSoon,
-    /// Look at an offer, and go where they wanted.
+    /// See an offer, then continue.
     Offer,
 }
 
-/// What the cookie of a trusted device says.
+/// The content of the trusted device cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeviceCookie {
-    /// Whose device it is.
+    /// The user of the device.
     pub user: UserId,
-    /// Which.
+    /// The device.
     pub id: DeviceId,
     /// The number that the next use replaces.
     pub number: u64,
-    /// When its time is over. Only what we give says so; what comes back is judged by the record.
+    /// When it expires. Used only when the cookie is set; a received cookie is checked against the
+    /// record.
     pub expires: Timestamp,
 }
 
-/// What the cookie of a known browser says.
+/// The content of the known browser cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KnownCookie {
-    /// Who has signed in here.
+    /// The user who has signed in here.
     pub user: UserId,
-    /// Which browser of theirs.
+    /// Which of their browsers.
     pub id: BrowserId,
 }
 
 impl Caller {
-    /// The class of this browser towards `user`: one of their known ones, or a stranger's.
+    /// Whether this is one of the known browsers of `user`, or unknown.
     ///
-    /// A cookie for another user says nothing, nor does one that the user has forgotten.
+    /// A cookie of another user does not count, and neither does a browser that is no longer
+    /// recorded.
     pub fn known_to(&self, user: &User) -> Option<BrowserId> {
         let known = self.carried.known.filter(|known| known.user == user.id())?;
         user.knows(known.id).then_some(known.id)
@@ -118,17 +120,17 @@ impl Caller {
         self.carried.device.filter(|device| device.user == user)
     }
 
-    /// From where, and with what.
+    /// The address and the browser.
     pub fn seen(&self) -> Seen {
         Seen { address: Some(self.address), agent: self.agent.clone() }
     }
 
-    /// That this caller did something to `user`.
+    /// An event: this caller did something to `user`.
     pub fn event(&self, user: UserId, what: What) -> Event {
         self.event_about(Whom::User(user), what)
     }
 
-    /// That this caller did something.
+    /// An event: this caller did something.
     pub fn event_about(&self, whom: Whom, what: What) -> Event {
         let (from, agent) = (Some(self.address), self.agent.clone());
         Event { at: self.now, whom, what, from, by: None, agent }

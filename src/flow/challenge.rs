@@ -1,4 +1,4 @@
-//! Answering the challenge: a code of the authenticator, or a recovery code.
+//! Answering the challenge with an authenticator code or a recovery code.
 
 use std::sync::Arc;
 
@@ -14,22 +14,21 @@ use crate::domain::session::Session;
 use crate::domain::user::User;
 use crate::store::{Held, Unavailable};
 
-/// What became of an answer.
+/// The result of an answer.
 #[derive(Debug)]
 pub enum Challenge {
-    /// It was right; the visit goes on under a new id.
+    /// It was accepted; the session continues under a new id.
     Proven(Given),
     /// It was not accepted.
     Rejected(Rejection),
-    /// The visit is over: it ended, or went on elsewhere, while the answer was typed.
+    /// The session ended or got another id while the code was typed.
     Over,
 }
 
-/// Judges `answer`, and, where it is right and the person wishes it, trusts this browser.
+/// Checks `answer` and, if it is correct and the user wants it, trusts this browser.
 ///
 /// # Errors
-/// [`Unavailable`] if the store cannot be read or written; whether the answer was used up is not
-/// known then.
+/// [`Unavailable`] if the store cannot be read or written. The answer may have been used up or not.
 pub async fn answer(
     env: &Env,
     caller: &Caller,
@@ -63,7 +62,7 @@ pub async fn answer(
     .await
 }
 
-/// Tells of an answer that was a failure, perhaps one too many.
+/// Events for a wrong answer, and for a lock if it was one too many.
 pub(super) fn tell_refused(
     caller: &Caller,
     held: &mut Held,
@@ -85,8 +84,8 @@ pub(super) fn tell_refused(
     }
 }
 
-/// Whoever comes in by this proof may be made an offer, and so may everybody who had to use a recovery
-/// code; who was in already is not held up.
+/// An offer follows a sign-in that ends with this proof, and any use of a recovery code. Users who
+/// were signed in already get none.
 fn next(env: &Env, caller: &Caller, user: &User, session: &Session, proof: Proof) -> Next {
     let now = caller.now;
     let visitor = user.visitor(session, Arc::new(user.identity()), now);

@@ -1,7 +1,7 @@
-//! What time it is, as far as the clock can be believed.
+//! The current time, with protection against a clock that goes back.
 //!
-//! Waits, sessions and one-time codes rest on a clock that does not go back. So `now` is never below
-//! the highest that was seen, and a clock that is far behind it is not believed at all.
+//! Waits, sessions and one-time codes need a clock that does not go back. So `now` never returns
+//! less than the highest time seen, and a clock that is too far behind it is an error.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,23 +17,23 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// How far the clock may be behind the highest moment that was seen.
+    /// How far the clock may be behind the highest time seen.
     pub const SLACK: Duration = Duration::from_mins(5);
 
-    /// A clock that shows what `read` reads: the system's time, or one that a test moves by hand.
+    /// A clock that reads `read`: the system clock, or one that a test sets by hand.
     pub fn new(read: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Self { read: Box::new(read), highest: AtomicU64::new(0) }
     }
 
-    /// A moment that was seen before this run.
+    /// Takes into account a time that was seen in an earlier run.
     pub fn has_seen(&self, moment: Timestamp) {
         self.highest.fetch_max(moment.millis(), Ordering::Relaxed);
     }
 
-    /// What time it is; never earlier than it was.
+    /// The current time; it never goes back.
     ///
     /// # Errors
-    /// [`Unavailable`] if the clock is more than [`Clock::SLACK`] behind the highest moment seen.
+    /// [`Unavailable`] if the clock is more than [`Clock::SLACK`] behind the highest time seen.
     pub fn now(&self) -> Result<Timestamp, Unavailable> {
         let read = (self.read)();
         let highest = self.highest.fetch_max(read.millis(), Ordering::Relaxed);

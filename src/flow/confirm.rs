@@ -1,4 +1,4 @@
-//! Showing the password again, before a change to one's own protection.
+//! Confirming the password before a change of one's own protection.
 
 use super::admit::Visit;
 use super::caller::{Caller, Given};
@@ -11,25 +11,26 @@ use crate::domain::password::Password;
 use crate::domain::time::Timestamp;
 use crate::store::{Target, Unavailable};
 
-/// What became of it.
+/// The result.
 #[derive(Debug)]
 pub enum Confirm {
-    /// The password was right; the visit goes on under a new id.
+    /// The password was right; the session continues under a new id.
     Confirmed(Given),
     /// It was wrong; counted as at sign-in.
     Refused,
-    /// Too many failures, or too many tries from this address: nothing is read before this moment.
+    /// Too many failures, or too many attempts from this address: nothing is accepted until this
+    /// time.
     Waiting {
-        /// When the next try is read.
+        /// When the next attempt is accepted.
         until: Timestamp,
     },
-    /// Too many people sign in at once; nothing was counted.
+    /// Too many sign-ins at the same time; nothing was counted.
     Busy,
-    /// The visit is over.
+    /// The session has ended.
     Over,
 }
 
-/// Confirms that whoever sits there still knows the password.
+/// Checks that the person at the browser knows the password.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
@@ -50,7 +51,7 @@ pub async fn confirm(
         Ok(charged) => Charged::of(env, user, charged).await?,
         Err(until) => return Ok(Confirm::Waiting { until }),
     };
-    // Who is asked is known to be somebody: nobody learns anything from how long it takes.
+    // The user is known to exist, so the time this takes reveals nothing.
     let verified =
         place.verify(password, charged.hash.clone(), Vec::new()).await.map_err(broken)?;
     let fresh = Fresh::draw(env);

@@ -1,9 +1,9 @@
-//! Sending the letters that wait, one at a time; several nodes and tasks may do so at once.
+//! Sends messages from the outbox, one at a time. Several nodes and tasks may do so at once.
 //!
-//! Whoever sends a letter claims it first, in a commit of its own: so no two send it at once, and it
-//! is due again if they die. It is gone once the server has taken it. A server that dies after it
-//! has taken a letter, and before it says so, gets it again, under the same name (RFC 5321 §4.1.1.4
-//! leaves no better way).
+//! A worker first claims a message in its own commit, so no two workers send it at once; if a
+//! worker crashes, the message becomes due again. It is deleted once the server has accepted it. If
+//! the server crashes between accepting it and saying so, it gets the message again with the same
+//! Message-ID (RFC 5321 §4.1.1.4 offers no better way).
 
 use std::time::Duration;
 
@@ -11,26 +11,26 @@ use super::env::Env;
 use crate::messages::{Outlook, Post};
 use crate::store::{Unavailable, Waiting};
 
-/// What came of looking for a letter to send.
+/// The result of looking for a message to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Came {
-    /// None is due.
+    /// No message is due.
     Nothing,
     /// One was sent.
     Sent,
-    /// One was given up: refused for ever, or too old to be of use.
+    /// One was dropped: rejected permanently, or too old.
     GivenUp,
-    /// One was put off: it is tried again later.
+    /// One was postponed and will be tried again.
     PutOff,
-    /// One was put off, for the server cannot be used now: nor would others get through.
+    /// One was postponed because the server is unavailable; other messages would fail, too.
     Away,
 }
 
-/// Sends the letter that is due the longest and that nobody else is sending.
+/// Sends the message that has been due longest and that no other worker has claimed.
 ///
 /// # Errors
-/// [`Unavailable`] if the store cannot be read or written; a letter that was sent meanwhile may be
-/// sent again.
+/// [`Unavailable`] if the store cannot be read or written. A message that was sent may be sent
+/// again.
 pub async fn deliver(env: &Env, post: &dyn Post) -> Result<Came, Unavailable> {
     let now = env.now()?;
     for waiting in env.store.due_letters(now, AT_ONCE).await? {
@@ -74,13 +74,13 @@ async fn give_up(env: &Env, claimed: &Waiting, how: &'static str) -> Result<Came
     Ok(Came::GivenUp)
 }
 
-/// How long to wait after so many tries: fifteen seconds, doubled each time, to ten minutes.
+/// The pause after this many attempts: fifteen seconds, doubled each time, up to ten minutes.
 fn pause(tries: u32) -> Duration {
     let doubled = 15_u64.saturating_mul(1 << tries.saturating_sub(1).min(10));
     Duration::from_secs(doubled).min(Duration::from_mins(10))
 }
 
-/// How long a letter is nobody else's while it is sent; more than all steps of sending may take.
+/// How long a claim lasts: longer than all steps of sending may take.
 const CLAIM: Duration = Duration::from_mins(10);
-/// How many letters are looked at in one reading: others may be sending the first ones.
+/// How many messages are read at once: other workers may have claimed the first ones.
 const AT_ONCE: usize = 8;

@@ -1,7 +1,7 @@
-//! Trusting devices no longer, one or all.
+//! Revoking one or all trusted devices.
 //!
-//! The sessions that such a device stands for are asked for a second factor from the next request on:
-//! a proof is looked at together with the device, and the device is gone.
+//! Sessions that rely on such a device are asked for a second factor at their next request: a proof
+//! by a device counts only while the device is recorded.
 
 use super::admit::Visit;
 use super::caller::Caller;
@@ -11,19 +11,19 @@ use crate::domain::device::DeviceId;
 use crate::domain::event::What;
 use crate::store::Unavailable;
 
-/// What became of it.
+/// The result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Revoked {
-    /// What was meant is trusted no longer, or never was.
+    /// The devices are revoked, or never existed.
     Done,
-    /// The visit is over; nothing was changed.
+    /// The session has ended; nothing was changed.
     Over,
 }
 
-/// Trusts this device no longer.
+/// Revokes this device.
 ///
 /// # Errors
-/// [`Unavailable`] if the store cannot be read or written; whether it is trusted is not known then.
+/// [`Unavailable`] if the store cannot be read or written. The device may be revoked or not.
 pub async fn revoke(
     env: &Env,
     caller: &Caller,
@@ -46,10 +46,10 @@ pub async fn revoke(
     .await
 }
 
-/// Trusts no device any longer.
+/// Revokes all devices.
 ///
 /// # Errors
-/// [`Unavailable`] if the store cannot be read or written; whether any is trusted is not known then.
+/// [`Unavailable`] if the store cannot be read or written. The devices may be revoked or not.
 pub async fn revoke_all(env: &Env, caller: &Caller, visit: &Visit) -> Result<Revoked, Unavailable> {
     let user = visit.session.user;
     in_session(

@@ -1,4 +1,4 @@
-//! Changing one's own e-mail address: a link goes to the new one, and only its use makes it so.
+//! Changing one's own e-mail address: it changes once a link sent to the new address is used.
 
 use super::admit::Visit;
 use super::caller::Caller;
@@ -14,31 +14,31 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::store::{Changed, Unavailable};
 
-/// What became of naming a new address.
+/// The result of entering a new address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Named {
-    /// A link is on its way there.
+    /// A link was sent to it.
     Now,
-    /// It is the address already.
+    /// The user has this address already.
     Already,
-    /// They must show first that they read their present address.
+    /// The user must first prove access to the present address.
     OldAddressFirst,
-    /// There were too many mails in the last hour.
+    /// Too many mails were sent in the last hour.
     TooMany,
-    /// The visit is over.
+    /// The session has ended.
     Over,
 }
 
-/// Whether `user`, in this session, must show first that they read their present address: there is
-/// one, and nothing else that was shown lately but the password.
+/// Whether `user`, in this session, must first prove access to the present address: they have one,
+/// and lately showed nothing but the password.
 pub fn asks_old_address(env: &Env, user: &User, session: &Session, now: Timestamp) -> bool {
     let shown = session.proofs.mailed_code;
     let lately = shown.is_some_and(|at| now.within(env.config.confirm_for, at));
     !user.has_second_factor() && user.email().is_some() && !lately
 }
 
-/// Names a new address for whoever this visit is; the one of before stays until the new one is
-/// verified, and is told of it.
+/// Sends a link to a new address. The old address stays until the new one is verified, and gets a
+/// notice.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
@@ -82,18 +82,18 @@ pub async fn name_email(
     .await
 }
 
-/// What became of a link to verify an address.
+/// The result of using a link to verify an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verified {
-    /// The address is the user's from now on.
+    /// The user now has this address.
     Now,
-    /// The link was used, or is too old, or never was one.
+    /// The link was used, has expired, or never existed.
     Dead,
-    /// Somebody else has this address, or is called so.
+    /// Another user has this address, or has it as name.
     Taken,
 }
 
-/// Makes the address that the link with this token names the user's.
+/// Gives the user the address that the link with this token names.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
@@ -106,7 +106,7 @@ pub async fn verify_email(
     let link = link.filter(|link| link.purpose == Purpose::VerifyEmail);
     let Some(link) = link else { return Ok(Verified::Dead) };
     let changed = env.store.change_user(link.user, |user| {
-        // The record of the user says what is waited for: once it is taken, nothing is.
+        // The user's record holds the pending address; once the address is set, nothing is pending.
         if !user.honours(&link, caller.now) || !user.take_new_email(caller.now) {
             return (Verified::Dead, Vec::new());
         }

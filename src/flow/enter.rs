@@ -1,4 +1,4 @@
-//! From the portal to another host: a ticket is given out there and taken here.
+//! From the portal to another host: the portal issues a ticket, and the host takes it.
 
 use super::admit::Visit;
 use super::caller::{Caller, Given};
@@ -9,23 +9,23 @@ use crate::domain::session::Session;
 use crate::domain::ticket::{Ticket, digest};
 use crate::store::{Reads, Unavailable};
 
-/// What became of a ticket that was presented.
+/// The result of presenting a ticket.
 #[derive(Debug)]
 pub enum Entered {
-    /// It was good, and is used up; a session has begun here.
+    /// It was valid and is used up; a host session has begun.
     Begun {
-        /// The new session.
+        /// The new host session.
         given: Given,
-        /// The path to which the visitor was going.
+        /// The path that the visitor wanted.
         return_to: String,
     },
-    /// It was used before, or is too late, or for another host or browser, or the stay that it
-    /// comes from is over, or it never was one. If it was one, it is used up.
+    /// It was used, has expired, is for another host or browser, its user session has ended, or it
+    /// never existed. If it existed, it is used up now.
     Refused,
 }
 
-/// Gives out a ticket to `host`, on which the visitor is going to `return_to`, for the browser that
-/// the host knows by this digest. `None`: the visit is over.
+/// Issues a ticket for `host` and the path `return_to`, bound to the browser with this digest.
+/// `None`: the session has ended.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
@@ -60,11 +60,10 @@ pub async fn give_out(
     Ok(given.await?.map(|()| token))
 }
 
-/// Takes a ticket on `host`: its session begins, with what was shown at the portal.
+/// Takes a ticket on `host`: a host session begins with what was shown at the portal.
 ///
 /// # Errors
-/// [`Unavailable`] if the store cannot be read or written; whether the ticket was used up is not
-/// known then.
+/// [`Unavailable`] if the store cannot be read or written. The ticket may have been used up or not.
 pub async fn take(
     env: &Env,
     caller: &Caller,
@@ -82,7 +81,7 @@ pub async fn take(
         .store
         .update(reads, |held| {
             let user = held.user.id();
-            // Whoever presents it and must not: what was seen by others is good for nobody.
+            // Consume rejected tickets, too: others have seen them.
             let ticket = held.ticket.take().filter(|ticket| {
                 let mut browsers = caller.carried.browsers.iter().map(|browser| digest(*browser));
                 ticket.user == user

@@ -20,60 +20,60 @@ pub use super::clock::Clock;
 pub use super::lines::{Line, Lines};
 use super::witness::Witness;
 
-/// Everything that outlives a request. A new configuration makes a new one, which shares all the
-/// rest: whoever holds one works with one configuration until the end.
+/// Everything that outlives a request. A reload makes a new one that shares all but the
+/// configuration. Code that holds one keeps the same configuration until it is done.
 #[derive(Clone)]
 pub struct Env {
-    /// What the operator wants.
+    /// The configuration.
     pub config: Arc<Config>,
-    /// When the demands of that were first loaded.
+    /// When its demands were first loaded.
     pub since: Arc<Since>,
-    /// Where people, visits and links are kept.
+    /// Where users, sessions and links are stored.
     pub store: Arc<Store>,
-    /// Where passwords are hashed.
+    /// Hashes passwords.
     pub hashing: Arc<dyn Hashing>,
-    /// How often one address may try to sign in.
+    /// Limits sign-in attempts for each address.
     pub limit: Arc<SignInLimit>,
-    /// How often a log line is written that a flood could repeat.
+    /// Limits repeated log lines.
     pub lines: Arc<Lines>,
-    /// What is remembered of decisions.
+    /// The decision log.
     pub witness: Arc<Witness>,
-    /// Numbers about what happens.
+    /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// Who signs what browsers carry.
+    /// Signs cookies.
     pub signer: Arc<Signer>,
-    /// What time it is; read once for each request.
+    /// The clock; read once for each request.
     pub clock: Arc<Clock>,
-    /// Where random bits come from.
+    /// The random generator.
     pub chance: Chance,
 }
 
 impl Env {
-    /// What time it is.
+    /// The current time.
     ///
     /// # Errors
-    /// [`Unavailable`] if the clock cannot be believed; nobody is let through then.
+    /// [`Unavailable`] if the clock went back; every request is refused then.
     pub fn now(&self) -> Result<Timestamp, Unavailable> {
         self.clock.now()
     }
 
-    /// From when on this user must have a second factor in `app`, or, if that is `None`, wherever
-    /// they go; `None`: nothing demands it of them.
+    /// From when on this user must have a second factor in `app` or, if that is `None`, anywhere.
+    /// `None`: nothing demands it.
     pub fn due(&self, user: &Snapshot, app: Option<&App>) -> Option<Timestamp> {
         let app = app.map(|app| app.name.as_str());
         self.config.demands.due(&user.identity, user.user.made(), app, &self.since)
     }
 
-    /// By which demand this user may not be without a second factor now, if by any: be it in one
-    /// application, for nobody is to be in there tomorrow without.
+    /// The demand by which this user must not be without a second factor now, if there is one. A
+    /// demand for a single application is enough.
     pub fn demand_on(&self, user: &User, now: Timestamp) -> Option<Demand> {
         self.config.demands.on(&user.identity(), user.made(), &self.since, now)
     }
 
-    /// Counts one more try from the caller's address that nothing gives back.
+    /// Counts one attempt from the caller's address; it is never given back.
     ///
     /// # Errors
-    /// The moment at which the next try from there is read.
+    /// When the next attempt from this address is accepted.
     pub(super) fn admits(&self, caller: &Caller) -> Result<(), Timestamp> {
         match self.limit.begin(caller.address, caller.now) {
             Begin::Now(_) => Ok(()),
@@ -94,9 +94,9 @@ impl Env {
         until
     }
 
-    /// Counts one more try of a password from the caller's address, and takes a place for hashing it:
-    /// at once, or as soon as there is one. Where a whole office comes at nine, that takes seconds, and
-    /// whoever is sent away only comes back at once.
+    /// Counts one password attempt from the caller's address and waits for a place in the hashing
+    /// queue. When many people sign in at the same time, this takes seconds; refusing them would
+    /// only make them try again at once.
     ///
     /// # Errors
     /// [`NoTurn`]; nothing is counted then.
@@ -129,24 +129,24 @@ impl Env {
     }
 }
 
-/// A try of a password that was counted, and the place in which it is hashed.
+/// A counted password attempt with its place in the hashing queue.
 pub(super) struct Turn {
-    /// Where it is hashed.
+    /// The place.
     pub(super) place: Place,
-    /// To be given back if it turns out right.
+    /// The count, given back if the password is right.
     pub(super) tried: Try,
 }
 
-/// Why no password is tried.
+/// Why no password is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoTurn {
-    /// Too many from this address have failed: none is read before this moment.
+    /// Too many failures from this address: nothing is accepted until this time.
     Waiting(Timestamp),
-    /// Too many come at once.
+    /// Too many sign-ins at the same time.
     Busy,
 }
 
-/// How often it is looked whether there is one.
+/// How often the queue is checked for a place.
 const TICK: Duration = Duration::from_millis(100);
 
 impl fmt::Debug for Env {

@@ -1,5 +1,5 @@
-//! What a place will ask of somebody who is on the way there: the question that their request will
-//! put, put beforehand, for a page that says what comes.
+//! What a URL will require of a visitor who is on the way to it, decided in advance for a page that
+//! announces it.
 
 use std::net::IpAddr;
 
@@ -9,17 +9,17 @@ use crate::domain::assurance::{Evidence, Requirement, Verdict};
 use crate::domain::time::Timestamp;
 use crate::policy::{Request, Sent};
 
-/// What will be asked of a request, and what would become of it now.
+/// The requirement of a future request, and the verdict if it were sent now.
 #[derive(Debug)]
 pub struct Foreseen {
-    /// What is asked; nothing, where that is only watched.
+    /// The requirement; nothing in observe mode.
     pub requirement: Requirement,
-    /// What would become of it.
+    /// The verdict.
     pub verdict: Verdict,
 }
 
-/// What [`admit`](super::admit()) would say of a request to `app` from this address, where that is known,
-/// of whoever has shown this `evidence`. What would be refused before it is judged is for nobody.
+/// What [`admit`](super::admit()) would decide about a request to `app` from this address, if that
+/// is known, with this `evidence`. A request that is always refused counts as one for nobody.
 pub fn foresee(
     app: &App,
     sent: &Sent<'_>,

@@ -1,7 +1,7 @@
-//! Mailing a link to set a new password to whoever forgot theirs, or never had one.
+//! Mailing a link to set a new password to users who forgot theirs or never had one.
 //!
-//! Whoever asks learns nothing: the same is said whether or not anybody is called so, and what
-//! follows is done after the answer.
+//! The answer reveals nothing: it is the same whether or not the user exists, and the work is done
+//! after it was sent.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use crate::domain::secret::Token;
 use crate::domain::time::Timestamp;
 use crate::store::{Reads, Unavailable};
 
-/// Sets about mailing a link to whoever is called so; what comes of it nobody is told.
+/// Starts mailing a link to the user with this name or address. The result is not reported.
 ///
 /// # Errors
-/// The moment at which the next try from this address is read.
+/// When the next attempt from this address is accepted.
 pub fn forgot(env: &Arc<Env>, caller: &Caller, login: Login) -> Result<(), Timestamp> {
     env.admits(caller)?;
     let (env, caller) = (Arc::clone(env), caller.clone());
@@ -30,8 +30,8 @@ pub fn forgot(env: &Arc<Env>, caller: &Caller, login: Login) -> Result<(), Times
     Ok(())
 }
 
-/// Mails a link to the address of whoever is called so, if there is one, and if there were not too
-/// many already.
+/// Mails a link to the user with this name or address, if there is one and the limit is not
+/// reached.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.

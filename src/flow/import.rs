@@ -1,4 +1,4 @@
-//! Many people at once, from another system: with the digests of their passwords, or with links.
+//! Adds many users at once from another system, with their password hashes or with links.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -14,40 +14,40 @@ use crate::domain::secret::Token;
 use crate::domain::user::{Profile, User, UserId};
 use crate::store::{Added, NewUser, Unavailable};
 
-/// Somebody to be taken over.
+/// A user to import.
 #[derive(Clone, Debug)]
 pub struct Newcomer {
-    /// What is known of them.
+    /// The profile.
     pub profile: Profile,
-    /// What is known of their password.
+    /// The hash of the password, if there is one.
     pub password: Option<Digest>,
 }
 
-/// What became of somebody.
+/// The result for one user.
 #[derive(Clone, Debug)]
 pub enum TakenOver {
-    /// They are there; with a link, where links were asked for.
+    /// The user was added; with a link if links were requested.
     Added(Option<NewLink>),
-    /// Somebody has this name, or it is somebody's e-mail address.
+    /// Another user has this name, or has it as e-mail address.
     NameTaken,
-    /// Somebody has this e-mail address, or it is somebody's name.
+    /// Another user has this e-mail address, or has it as name.
     EmailTaken,
 }
 
-/// How the names of a newcomer stand to those who are there.
+/// Whether the names of a new user are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Known {
-    /// Nobody is called so.
+    /// They are free.
     New,
-    /// Somebody has this user name: the same person, it seems.
+    /// A user has this name: probably the same person.
     There,
-    /// The name is the e-mail address of somebody else.
+    /// The name is the e-mail address of another user.
     NameIsEmail,
-    /// The e-mail address is somebody else's, or somebody else's name.
+    /// The e-mail address is the address or the name of another user.
     EmailTaken,
 }
 
-/// How this name and this address stand to those who are there.
+/// Whether this name and this address are taken.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read.
@@ -62,14 +62,14 @@ pub async fn known(env: &Env, name: &Name, email: Option<&Email>) -> Result<Know
     Ok(if taken.is_some() { Known::EmailTaken } else { Known::New })
 }
 
-/// Takes people over, in the name of the operator `by`, in one batch; whoever has no password gets
-/// a link if `links` are asked for. Says what became of each, in their order.
+/// Imports users on behalf of the operator `by`, in one batch. Users without a password get a link
+/// if `links` are requested. Returns the results in the same order.
 ///
-/// Passwords are hashed one after the other, so that visitors who sign in meanwhile find a place.
+/// Passwords are hashed one after another, so that visitors can sign in at the same time.
 ///
 /// # Errors
-/// [`Unavailable`] if the store cannot be read or written, or the pool has no place for long. Whether
-/// somebody was added is not known then.
+/// [`Unavailable`] if the store cannot be read or written, or the hashing queue stays full. Some
+/// users may have been added or not.
 pub async fn take_over(
     env: &Env,
     by: &str,
@@ -115,9 +115,9 @@ async fn hashed(env: &Env, digest: Digest) -> Result<PasswordHash, Unavailable> 
     Err(Unavailable::new("too many sign-ins at the same time; try again later"))
 }
 
-/// The share of the pool that an import has is that of one address.
+/// The address that an import counts as in the hashing queue.
 const OURS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// How often a place is asked for: for ten seconds.
+/// How often a place in the queue is requested: for ten seconds.
 const PATIENCE: usize = 200;
 const PAUSE: Duration = Duration::from_millis(50);

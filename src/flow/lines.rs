@@ -1,38 +1,38 @@
-//! Log lines that a flood could repeat, and how often they are written.
+//! The log throttle: how often a log line that a flood could repeat is written.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::domain::time::Timestamp;
 
-/// A kind of line that visitors can provoke as often as they like.
+/// A kind of log line that visitors can cause as often as they like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Line {
-    /// A request for a host that is not ours.
+    /// A request for an unknown host.
     WrongHost,
-    /// A form that was not filled in here.
+    /// A form that failed the CSRF check.
     Form,
-    /// More tries from one address than are read.
+    /// More attempts from one address than the limit allows.
     Limit,
-    /// What a rule that is only watched would have stopped.
+    /// What a rule in observe mode would have stopped.
     Watched,
-    /// A connection for which there is no room.
+    /// A connection above the limit.
     TurnedAway,
-    /// A request for which there is no room.
+    /// A request above the limit.
     Busy,
-    /// Requests that were cut off since their visitors were too slow.
+    /// Requests that were aborted because their visitors were too slow.
     CutOff,
-    /// Bytes of which no request can be read.
+    /// Bytes that cannot be parsed as a request.
     Unread,
-    /// A connection on which TLS or HTTP/2 is not spoken as it must be.
+    /// A connection with invalid TLS or HTTP/2.
     Handshake,
-    /// A request with a method or a head that is not taken.
+    /// A request with a method or head that is not accepted.
     Refused,
-    /// What happened to a name that nobody has.
+    /// An event about a name that no user has.
     UnknownName,
 }
 
-/// Lets one line of a kind through in a second, and counts the rest.
+/// Writes at most one line of a kind each second and counts the others.
 #[derive(Debug, Default)]
 pub struct Lines {
     wrong_host: Tally,
@@ -50,16 +50,17 @@ pub struct Lines {
 
 #[derive(Debug, Default)]
 struct Tally {
-    /// In milliseconds: before this moment nothing is written.
+    /// In milliseconds: nothing is written before this time.
     next: AtomicU64,
     left_out: AtomicU64,
 }
 
 impl Lines {
-    /// Between two lines of a kind.
+    /// The interval between two lines of a kind.
     const EVERY: Duration = Duration::from_secs(1);
 
-    /// Whether to write a line of this kind: if so, how many were left out since the last.
+    /// Whether to write a line of this kind now; if so, how many were suppressed since the last
+    /// one.
     pub fn due(&self, line: Line, now: Timestamp) -> Option<u64> {
         let tally = match line {
             Line::WrongHost => &self.wrong_host,

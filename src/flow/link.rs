@@ -1,7 +1,7 @@
-//! What a one-time link leads to: setting a password, and being signed in with it.
+//! One-time links: setting a password, being signed in with it, and verifying an address.
 //!
-//! A link from an administrator is proof of who somebody is, besides the password. One that was
-//! mailed to whoever asked is not: what was owed before is owed after it.
+//! A link from an administrator proves the user's identity in addition to the password. A link that
+//! the user requested by mail does not: everything required before is still required.
 
 use std::sync::Arc;
 
@@ -18,36 +18,36 @@ use crate::domain::secret::Token;
 use crate::domain::time::Timestamp;
 use crate::store::{Reads, Unavailable};
 
-/// Whom a good link is for, and what it is for.
+/// The user and purpose of a valid link.
 #[derive(Clone, Debug)]
 pub struct Addressee {
-    /// What it is for.
+    /// Its purpose.
     pub purpose: Purpose,
-    /// Who that is.
+    /// The user.
     pub identity: Arc<Identity>,
     /// The address that the link verifies.
     pub new_email: Option<String>,
-    /// Whether two-factor is on once the link was used, so that a password alone signs nobody in.
+    /// Whether two-factor is on once the link is used, so that a password alone does not sign in.
     pub has_second_factor: bool,
 }
 
-/// What became of setting a password.
+/// The result of setting a password.
 #[derive(Debug)]
 pub enum PasswordSet {
-    /// It is set, the link is used up, and a visit has begun.
+    /// The password is set, the link is used up, and a session has begun.
     Set(Given),
-    /// The link was used, or is too old, or never was one.
+    /// The link was used, has expired, or never existed.
     Dead,
-    /// Too many tries from this address: nothing is read before this moment.
+    /// Too many attempts from this address: nothing is accepted until this time.
     Waiting {
-        /// When the next try is read.
+        /// When the next attempt is accepted.
         until: Timestamp,
     },
-    /// Too many people sign in at once.
+    /// Too many sign-ins at the same time.
     Busy,
 }
 
-/// Whom the link with this token is for, if it is good. Looking uses nothing up.
+/// The user of the link with this token, if it is valid. This does not use it up.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read.
@@ -68,12 +68,11 @@ pub async fn look(
     }))
 }
 
-/// Sets the password of whom the link is for, uses the link up and begins a visit. Every other
-/// visit of this user ends, no device is trusted any longer, and every other such link is dead.
+/// Sets the password of the link's user, uses the link up and begins a session. Every other session
+/// of the user ends, all trusted devices are revoked, and all other password links stop working.
 ///
 /// # Errors
-/// [`Unavailable`] if the store cannot be read or written; whether the link was used up is not known
-/// then.
+/// [`Unavailable`] if the store cannot be read or written. The link may have been used up or not.
 pub async fn set_password(
     env: &Env,
     caller: &Caller,
@@ -113,7 +112,7 @@ pub async fn set_password(
                 }
                 Some(Purpose::VerifyEmail | Purpose::NotMe) | None => return PasswordSet::Dead,
             };
-            // Whoever guessed at the old one is forgotten.
+            // Clear the failures for the old password.
             held.attempts.clear();
             held.tell(caller.event(user, what));
             PasswordSet::Set(begin(env, caller, held, proofs, &fresh))

@@ -1,5 +1,5 @@
-//! Codes that are mailed to the verified address of somebody without a second factor, to show that
-//! they read that mailbox.
+//! Codes mailed to the verified address of a user without a second factor, to prove access to that
+//! mailbox.
 
 use super::admit::Visit;
 use super::caller::{Caller, Given};
@@ -15,23 +15,23 @@ use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 use crate::store::Unavailable;
 
-/// What became of asking for a code.
+/// The result of requesting a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
-    /// It is on its way.
+    /// It was sent.
     Now,
-    /// One was sent a moment ago; another is sent from this moment on.
+    /// One was sent a moment ago; the next can be sent at this time.
     Lately {
         /// When.
         again: Timestamp,
     },
-    /// There were too many in the last hour, or there is no address.
+    /// Too many were sent in the last hour, or the user has no address.
     Not,
-    /// The visit is over.
+    /// The session has ended.
     Over,
 }
 
-/// Mails a code to the address of whoever this visit is. One that was mailed before is void.
+/// Mails a code to the user of this session. An earlier code becomes void.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
@@ -74,19 +74,19 @@ pub async fn send_code(
     .await
 }
 
-/// What became of showing a code.
+/// The result of entering a code.
 #[derive(Debug)]
 pub enum Shown {
-    /// It was right; the visit goes on under a new id.
+    /// It was right; the session continues under a new id.
     Proven(Given),
     /// It was not accepted.
     Rejected(Rejection),
-    /// The visit is over.
+    /// The session has ended.
     Over,
 }
 
-/// Judges a code that was mailed, and uses it up if it is right. Wrong ones are counted with the
-/// failures of the second factor.
+/// Checks a mailed code and uses it up if it is right. Wrong codes count as failures of the second
+/// factor.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.

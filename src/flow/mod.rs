@@ -1,7 +1,7 @@
-//! What people do, one file per deed: load, decide, write, tell.
+//! What users and operators do, one file per operation: load, decide, write, report.
 //!
-//! A flow knows no HTTP and makes no page. It takes what was typed and what the browser carries,
-//! lets the domain decide, has the decision written, and says what came of it.
+//! A flow knows neither HTTP nor pages. It takes the input and the cookies, lets the domain decide,
+//! writes the decision, and returns the result.
 
 pub mod administer;
 pub mod admit;

@@ -1,4 +1,4 @@
-//! What somebody does next who has just shown something: the next step that is owed, or an offer that
+//! The next step of a user who has just shown something: a step that is required, or an offer that
 //! they can decline (S22, S23, S37).
 
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::{FirstFactorAsks, User};
 
 impl Env {
-    /// What this user does next who has shown a password, and a trusted device or not.
+    /// The next step of this user after a password and perhaps a trusted device.
     pub(super) fn next(&self, user: &User, proofs: &Proofs, now: Timestamp) -> Next {
         if user.has_second_factor() {
             return match proofs.trusted_device {
@@ -27,7 +27,7 @@ impl Env {
         }
     }
 
-    /// What this user does next who has shown everything that was owed.
+    /// The next step of this user after everything that was required.
     pub(super) fn next_inside(&self, user: &User, proofs: &Proofs, now: Timestamp) -> Next {
         match fits(self, user, proofs, now) {
             Some(_) => Next::Offer,
@@ -39,16 +39,16 @@ impl Env {
 /// What is offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Offer {
-    /// To set up a second factor.
+    /// Set up a second factor.
     SetUp,
-    /// To replace the authenticator: a recovery code was shown instead of its codes.
+    /// Replace the authenticator: a recovery code was used instead of it.
     Replace {
         /// How many recovery codes are left.
         codes_left: usize,
     },
-    /// To make new recovery codes: few are left.
+    /// Create new recovery codes: few are left.
     NewCodes {
-        /// How many.
+        /// How many are left.
         codes_left: usize,
     },
 }
@@ -58,10 +58,10 @@ impl Offer {
     pub const AGAIN_AFTER: Duration = Duration::from_hours(30 * 24);
 }
 
-/// What fits `user`, who has shown `proofs` in this session; `None`: nothing does.
+/// The offer that fits `user`, who has shown `proofs` in this session, if there is one.
 ///
-/// Nobody is offered what is demanded of them, what they declined lately, nor what takes a link from
-/// an administrator that they have not.
+/// Not offered: what is demanded, what was declined lately, and what needs an administrator's link
+/// that the user does not have.
 pub fn fits(env: &Env, user: &User, proofs: &Proofs, now: Timestamp) -> Option<Offer> {
     match user.recovery_codes_left() {
         None => may_set_up(env, user, proofs, now).then_some(Offer::SetUp),
@@ -83,7 +83,7 @@ pub(super) fn may_set_up(env: &Env, user: &User, proofs: &Proofs, now: Timestamp
     !user.has_second_factor() && !declined && !barred && !demanded()
 }
 
-/// Whether a recovery code was the last that was shown, and no authenticator is newer than that.
+/// Whether the last proof was a recovery code and no authenticator is newer.
 fn has_lost_it(user: &User, proofs: &Proofs) -> bool {
     let at = |shown: Option<FactorShown>| shown.map(|shown| shown.at);
     let (totp, recovery_code) = (at(proofs.totp), at(proofs.recovery_code));
@@ -91,10 +91,10 @@ fn has_lost_it(user: &User, proofs: &Proofs) -> bool {
     user.authenticators().iter().all(|authenticator| authenticator.added() <= shown)
 }
 
-/// What a session that has shown `proofs` must still show before a first factor is set up in it.
+/// What a session with these `proofs` must still show before a first second factor is set up in it.
 ///
-/// A mailed code counts for as long as a password does. A link from an administrator cannot be shown
-/// again: it counts in the session that it began, for as long as that lasts.
+/// A mailed code counts for as long as a password does. An administrator's link cannot be shown
+/// again: it counts for as long as the session that it began.
 pub(super) fn owed(env: &Env, user: &User, proofs: &Proofs, now: Timestamp) -> FirstFactorAsks {
     let asks = user.first_factor_asks(env.config.set_up_proof, now);
     let lately =

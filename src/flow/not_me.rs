@@ -1,4 +1,4 @@
-//! "This was not me": somebody else has set up a second factor in a person's name.
+//! "This was not me": another person has set up a second factor in the user's name.
 
 use super::caller::Caller;
 use super::env::Env;
@@ -7,9 +7,9 @@ use crate::domain::link::Purpose;
 use crate::domain::secret::Token;
 use crate::store::{Reads, Unavailable};
 
-/// Freezes the factor that the link with this token names: it counts as one, but nothing is read for
-/// it, every visit ends, and only a link from an administrator leads on. Says whether the link was
-/// good.
+/// Freezes the factor that the link with this token names. It still counts as a factor but accepts
+/// no codes, every session ends, and only an administrator's link helps. Returns whether the link
+/// was valid.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.

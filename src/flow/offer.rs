@@ -7,8 +7,8 @@ use super::next::may_set_up;
 use super::visits::in_session;
 use crate::store::Unavailable;
 
-/// The person declines: set-up is not offered again for a while. All else is offered at the next
-/// sign-in that gives cause.
+/// The user declines: set-up is not offered again for a while. Other offers come again at the next
+/// sign-in that gives reason.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.

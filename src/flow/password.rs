@@ -10,27 +10,27 @@ use crate::domain::password::Password;
 use crate::domain::time::Timestamp;
 use crate::store::Unavailable;
 
-/// What became of it.
+/// The result.
 #[derive(Debug)]
 pub enum Changed {
-    /// It is changed; every other visit has ended, and this one goes on under a new id.
+    /// It was changed; every other session has ended, and this one continues under a new id.
     Now(Given),
-    /// Too many tries from this address: nothing is read before this moment.
+    /// Too many attempts from this address: nothing is accepted until this time.
     Waiting {
-        /// When the next try is read.
+        /// When the next attempt is accepted.
         until: Timestamp,
     },
-    /// Too many people sign in at once.
+    /// Too many sign-ins at the same time.
     Busy,
-    /// The visit is over.
+    /// The session has ended.
     Over,
 }
 
-/// Sets a new password for whoever this visit is: every other visit ends, and no device is trusted
-/// any longer.
+/// Sets a new password for the user of this session: every other session ends, and all trusted
+/// devices are revoked.
 ///
 /// # Errors
-/// [`Unavailable`] if the store cannot be read or written; whether it was changed is not known then.
+/// [`Unavailable`] if the store cannot be read or written. The password may be changed or not.
 pub async fn change_password(
     env: &Env,
     caller: &Caller,
@@ -38,7 +38,7 @@ pub async fn change_password(
     password: Password,
 ) -> Result<Changed, Unavailable> {
     let known = caller.known_to(&visit.user.user);
-    // Nothing is guessed here: what is counted is the work, and that was done.
+    // This is not a guess: the limit counts the hashing work, and that was done.
     let Turn { place, tried: _counted } = match env.turn(caller, known).await {
         Ok(turn) => turn,
         Err(NoTurn::Waiting(until)) => return Ok(Changed::Waiting { until }),

@@ -1,4 +1,4 @@
-//! Looking at the recovery codes again, and making new ones.
+//! Viewing the recovery codes again, and creating new ones.
 
 use super::admit::Visit;
 use super::caller::Caller;
@@ -10,11 +10,11 @@ use crate::domain::factor::recovery::RecoveryCodes;
 use crate::domain::session::Session;
 use crate::store::Unavailable;
 
-/// The recovery codes of whoever this visit is. That somebody looks at them again, once they were
-/// saved, is told. `None`: two-factor is off, or the visit is over.
+/// The recovery codes of the user. Viewing them again after they were saved is an event. `None`:
+/// two-factor is off, or the session has ended.
 ///
 /// # Errors
-/// [`Unavailable`] if the store cannot be read or written; nothing is to be shown then.
+/// [`Unavailable`] if the store cannot be read or written; show nothing then.
 pub async fn look(
     env: &Env,
     caller: &Caller,
@@ -38,13 +38,12 @@ pub async fn look(
     .await
 }
 
-/// Makes new recovery codes; the old ones are dead at once, and so is what they proved elsewhere. Says
-/// whether it was done: not where two-factor is off, for then there are none, nor where the visit is
-/// over.
+/// Creates new recovery codes. The old ones, and what they proved in other sessions, become void at
+/// once. Returns `false` if two-factor is off or the session has ended.
 ///
-/// Who came in by a code of the old set, because the phone is lost, is shown the new one: what this
-/// session proved by the old set counts as proved by the new one. They would else be asked for a code
-/// that they have not seen yet.
+/// A user who signed in with an old code, because the phone is lost, must see the new ones: what
+/// this session proved with the old set counts as proved with the new one. Otherwise they would be
+/// asked for a code that they have not seen yet.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.

@@ -1,4 +1,4 @@
-//! Where a person is signed in: all of it, and ending some of it.
+//! Where a user is signed in: listing user sessions and ending them.
 
 use super::admit::Visit;
 use super::caller::{Caller, Given};
@@ -9,25 +9,25 @@ use crate::domain::event::What;
 use crate::domain::stay::{Stay, StayId};
 use crate::store::{Reads, Snapshot, Unavailable};
 
-/// How many stays of one person are looked at, dead ones that have not been swept yet among them.
+/// How many user sessions of one user are read, including ended ones that were not swept yet.
 const LOOKED_AT: usize = 1_000;
 
-/// What became of ending one or more stays.
+/// The result of ending user sessions.
 #[derive(Debug)]
 pub enum Ended {
-    /// What was meant is over on every host, or never was; this one goes on, perhaps under a new
+    /// They have ended on every host, or never existed. This session continues, perhaps under a new
     /// id.
     Others(Given),
-    /// It was this one: whoever asked is signed out. The hosts are those of [`sign_out`].
+    /// It was this one: the user is signed out. The hosts are those of [`sign_out`].
     This {
-        /// On which it had a session.
+        /// The hosts on which it had a session.
         hosts: Vec<String>,
     },
-    /// The visit is over; nothing was changed.
+    /// The session has ended; nothing was changed.
     Over,
 }
 
-/// The stays of `user` that go on, the one used last first.
+/// The live user sessions of `user`, the last used first.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read.
@@ -43,10 +43,10 @@ pub async fn of(
     Ok(stays)
 }
 
-/// Ends this stay, if it is one of the same user; whatever other id is named, nothing happens.
+/// Ends this user session if it belongs to the same user; any other id has no effect.
 ///
 /// # Errors
-/// [`Unavailable`] if the store cannot be read or written; whether it is over is not known then.
+/// [`Unavailable`] if the store cannot be read or written. The session may have ended or not.
 pub async fn end(
     env: &Env,
     caller: &Caller,
@@ -74,10 +74,10 @@ pub async fn end(
     .await
 }
 
-/// Ends every stay of the user but this one, which goes on under a new id.
+/// Ends all other user sessions of the user; this one continues under a new id.
 ///
 /// # Errors
-/// [`Unavailable`] if the store cannot be read or written; whether they are over is not known then.
+/// [`Unavailable`] if the store cannot be read or written. The sessions may have ended or not.
 pub async fn end_others(env: &Env, caller: &Caller, visit: &Visit) -> Result<Ended, Unavailable> {
     let fresh = Fresh::draw(env);
     let user = visit.session.user;

@@ -1,7 +1,7 @@
 //! Setting up the first authenticator, and saving the recovery codes that come with it.
 //!
-//! The password alone may be stolen. So the key of a first authenticator is made and shown, and its
-//! first code read, only where the session has shown what the operator asks for besides.
+//! A password may be stolen. So the key of a first authenticator is shown, and its first code
+//! checked, only after the session has shown what the operator requires in addition.
 
 use super::admit::Visit;
 use super::caller::{Caller, Given};
@@ -17,34 +17,34 @@ use crate::domain::session::{Becomes, Session};
 use crate::domain::user::{FirstFactorAsks, TurnedOn};
 use crate::store::{Held, Reads, Unavailable};
 
-/// What becomes of asking for the key of a first authenticator.
+/// The result of asking for the key of a first authenticator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FirstKey {
-    /// It waits for its first code: the same after a reload, a wrong code, a restart.
+    /// The key waits for its first code. It stays the same after a reload, a wrong code or a
+    /// restart.
     Waits(totp::Key),
     /// Something must be shown first; never [`FirstFactorAsks::Nothing`].
     Owes(FirstFactorAsks),
-    /// The visit is over, or two-factor is on already.
+    /// The session has ended, or two-factor is on already.
     None,
 }
 
-/// What became of a first code.
+/// The result of a first code.
 #[derive(Debug)]
 pub enum SetUp {
-    /// Two-factor is on; the visit goes on under a new id.
+    /// Two-factor is on; the session continues under a new id.
     On(Given),
     /// Two-factor was on already.
     Already,
     /// The code was wrong.
     Wrong,
-    /// The key is older than a quarter of an hour, or there is none, or something must be shown
-    /// first.
+    /// The key is missing or older than fifteen minutes, or something must be shown first.
     Late,
-    /// The visit is over.
+    /// The session has ended.
     Over,
 }
 
-/// The key that waits for its first code in this visit, if everything was shown that is asked for.
+/// The key in this session that waits for its first code, if everything required was shown.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
@@ -60,7 +60,7 @@ pub async fn pending_key(
         visit,
         || FirstKey::None,
         |held, session| {
-            // The secret of a factor that is in use is never shown again.
+            // Never show the secret of a factor that is in use again.
             if held.user.has_second_factor() {
                 return FirstKey::None;
             }
@@ -75,7 +75,7 @@ pub async fn pending_key(
     .await
 }
 
-/// The key that waits in `session` to become this, or `new`, which waits from now on.
+/// The key in `session` that waits for its first code, or else `new`, which waits from now on.
 pub(super) fn waiting(
     caller: &Caller,
     held: &mut Held,
@@ -91,10 +91,10 @@ pub(super) fn waiting(
     new.clone()
 }
 
-/// Turns two-factor on by a first right code, and, where the person wishes it, trusts this browser.
+/// Turns two-factor on with a first correct code and, if the user wants it, trusts this browser.
 ///
 /// # Errors
-/// [`Unavailable`] if the store cannot be read or written; whether it is on is not known then.
+/// [`Unavailable`] if the store cannot be read or written. Two-factor may be on or not.
 pub async fn turn_on(
     env: &Env,
     caller: &Caller,
@@ -137,7 +137,7 @@ pub async fn turn_on(
     .await
 }
 
-/// Tells of a first factor, with a link by which its owner says that it is not theirs.
+/// The notice of a first factor, with a link by which the user says that it is not theirs.
 fn tell_of_first(env: &Env, caller: &Caller, held: &mut Held, not_me: &Token) {
     let event = caller.event(held.user.id(), What::TwoFactorOn);
     held.tell(event.clone());
@@ -150,7 +150,7 @@ fn tell_of_first(env: &Env, caller: &Caller, held: &mut Held, not_me: &Token) {
     }
 }
 
-/// The person says that the recovery codes are saved.
+/// The user confirms that the recovery codes are saved.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.

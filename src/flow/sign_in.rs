@@ -1,12 +1,11 @@
 //! Signing in with a user name and a password.
 //!
-//! Limit, place, charge, hash, and on success one batch. A name that no user has, a user who has no
-//! password and one who is disabled take the same way with the same writes, so that nobody can tell:
-//! failures are counted by one kind of record whoever is guessed at, and every password is hashed as
-//! dearly as the dearest that was taken over from elsewhere.
+//! The steps: check the limit, take a place in the queue, charge the attempt, hash, and on success
+//! write one batch. An unknown name, a user without a password and a disabled user take the same
+//! steps with the same writes, so that they cannot be told apart: failures are counted in the same
+//! kind of record, and every password is hashed at the cost of the most expensive imported hash.
 //!
-//! Where strangers have taken every place, one is kept for a browser that this user has signed in
-//! with before.
+//! One place is reserved for known browsers of the user while unknown visitors hold all others.
 
 use super::caller::{Caller, DeviceCookie, Given};
 use super::env::{Env, NoTurn, Turn};
@@ -23,23 +22,24 @@ use crate::domain::user::UserId;
 use crate::identity::{Broken, Place, Verified};
 use crate::store::{Held, NobodysName, Reads, Target, Unavailable};
 
-/// What became of a try to sign in.
+/// The result of a sign-in attempt.
 #[derive(Debug)]
 pub enum SignIn {
-    /// The password was right, and a visit has begun.
+    /// The password was right, and a session has begun.
     Begun(Given),
-    /// Name or password is wrong; nobody is told which.
+    /// Name or password is wrong; the answer does not say which.
     Refused,
-    /// Too many failures, or too many tries from this address: nothing is read before this moment.
+    /// Too many failures, or too many attempts from this address: nothing is accepted until this
+    /// time.
     Waiting {
-        /// When the next try is read.
+        /// When the next attempt is accepted.
         until: Timestamp,
     },
-    /// Too many people sign in at once; nothing was counted.
+    /// Too many sign-ins at the same time; nothing was counted.
     Busy,
 }
 
-/// Signs somebody in.
+/// Signs a user in.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
@@ -70,11 +70,10 @@ pub async fn sign_in(
     Ok(signed_in)
 }
 
-/// The known browser that this is, of whoever is called so.
+/// The known browser of the user with this name that sends the request.
 ///
-/// Nothing is read for those who carry no such cookie, which are the many in a flood. Whoever does
-/// carry one learns from a free place that the name is that of the cookie's user, who signed in
-/// there.
+/// Requests without such a cookie, which are most of a flood, cause no read. With one, a free place
+/// reveals that the name belongs to the user in the cookie, who has signed in there.
 async fn known_browser(
     env: &Env,
     caller: &Caller,
@@ -114,7 +113,7 @@ async fn sign_in_user(
     Ok(signed_in.unwrap_or(SignIn::Refused))
 }
 
-/// The visit that a right password begins, with the trusted device that this browser may be.
+/// The session that a right password begins, with the trusted device, if this browser is one.
 fn begin_visit(env: &Env, caller: &Caller, held: &mut Held, fresh: &Fresh) -> Given {
     let mut proofs = Proofs::default().with(Proof::Password, caller.now);
     let device = present_device(caller, held);
@@ -124,7 +123,7 @@ fn begin_visit(env: &Env, caller: &Caller, held: &mut Held, fresh: &Fresh) -> Gi
     Given { device, ..begin(env, caller, held, proofs, fresh) }
 }
 
-/// The trusted device that this browser turns out to be, with its next number.
+/// The trusted device that this browser is, with its next number.
 fn present_device(caller: &Caller, held: &mut Held) -> Option<DeviceCookie> {
     let user = held.user.id();
     let device = caller.device_of(user).filter(|_| held.user.has_second_factor())?;
@@ -141,17 +140,17 @@ fn present_device(caller: &Caller, held: &mut Held) -> Option<DeviceCookie> {
     }
 }
 
-/// A try that has been counted, and what it is verified against.
+/// A counted attempt, and what the password is verified against.
 pub(super) struct Charged {
     browser: Option<BrowserId>,
     charge: Charge,
     pub(super) hash: Option<PasswordHash>,
-    /// The user's epoch then: a password that was set since makes a new one.
+    /// The user's epoch at that time: setting a password makes a new one.
     epoch: u64,
 }
 
 impl Charged {
-    /// What the try that was charged to `user` is verified against.
+    /// What the attempt charged to `user` is verified against.
     pub(super) async fn of(
         env: &Env,
         user: UserId,
@@ -161,16 +160,16 @@ impl Charged {
         let held = held.ok_or(Unavailable::new("a name refers to a user that does not exist"))?;
         let user = &held.user;
         let hash = user.password().map(|hash| match user.disabled() {
-            // The same work as for a wrong password, however right it is.
+            // The same work as for a wrong password, even if it is right.
             Some(_) => hash.that_nothing_matches(),
             None => hash.clone(),
         });
         Ok(Self { browser, charge, hash, epoch: user.epoch() })
     }
 
-    /// Says whether the password was right and still is the user's. If so, the charge is given back,
-    /// and the hash is kept with today's parameters; if not, what was charged was a failure, perhaps
-    /// one too many.
+    /// Whether the password is right and still current. If so, the charge is given back and the
+    /// hash is stored with the current parameters; if not, the charge was a failure and may cause a
+    /// lock.
     pub(super) fn settle(&self, caller: &Caller, held: &mut Held, verified: &Verified) -> bool {
         let user = held.user.id();
         let shut_out = held.user.disabled().is_some() || held.user.epoch() != self.epoch;
@@ -198,8 +197,8 @@ impl Charged {
     }
 }
 
-/// Counts a try at `target`, in a commit of its own: in the count of this known browser of theirs, else
-/// in that of all other browsers. Gives the browser and the charge, or until when no try is read.
+/// Counts an attempt on `target` in its own commit: for this known browser, or else for all unknown
+/// ones. Returns the browser and the charge, or when the next attempt is accepted.
 pub(super) async fn charge(
     env: &Env,
     caller: &Caller,
@@ -208,7 +207,7 @@ pub(super) async fn charge(
 ) -> Result<Result<(Option<BrowserId>, Charge), Timestamp>, Unavailable> {
     if let (Target::User(user), Some(_)) = (target, known) {
         let charged = env.store.update(Reads::user(*user), |held| {
-            // It may have been forgotten meanwhile.
+            // The browser may have been forgotten meanwhile.
             let known = caller.known_to(&held.user)?;
             let charged = held.user.charge_password(known, caller.now);
             Some(charged.map(|charge| (Some(known), charge)))
@@ -221,7 +220,7 @@ pub(super) async fn charge(
     Ok(charged.await?.map(|charge| (None, charge)))
 }
 
-/// A password that cannot be hashed is as bad as a store that cannot be read.
+/// A password that cannot be hashed is treated like a store that cannot be read.
 pub(super) fn broken(why: Broken) -> Unavailable {
     Unavailable::because("password hashing failed", why)
 }

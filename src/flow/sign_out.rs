@@ -1,4 +1,4 @@
-//! Ending a visit.
+//! Signing out.
 
 use super::admit::Visit;
 use super::caller::Caller;
@@ -6,12 +6,11 @@ use super::env::Env;
 use crate::domain::event::What;
 use crate::store::Unavailable;
 
-/// Ends this stay on every host: none of its sessions is worth anything from now on. Other stays
-/// of the user go on. Returns the hosts, besides that on which it began, on which it had a session.
+/// Ends this user session on every host. Other user sessions of the user continue. Returns the
+/// other hosts on which it had a session.
 ///
 /// # Errors
-/// [`Unavailable`] if the store cannot be read or written; whether the visit is over is not known
-/// then.
+/// [`Unavailable`] if the store cannot be read or written. The session may have ended or not.
 pub async fn sign_out(
     env: &Env,
     caller: &Caller,

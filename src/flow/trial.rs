@@ -1,4 +1,4 @@
-//! Requests that nobody sent: to try what the policy would decide of them.
+//! Requests that nobody sent, to find out what the policy would decide about them.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,26 +15,26 @@ use crate::domain::identity::{Identity, UserId};
 use crate::domain::time::Timestamp;
 use crate::policy::{Request, Rule, Ruling, Sent, Unreadable};
 
-/// A test of the operator's that did not come out as it should.
+/// A failed test of the configuration.
 #[derive(Clone, Debug)]
 pub struct Failed<'a> {
-    /// Which.
+    /// The test.
     pub test: &'a PolicyTest,
-    /// What should have come of the request.
+    /// The expected verdict.
     pub expected: Expected,
-    /// What came of it instead.
+    /// The actual verdict.
     pub came: Expected,
-    /// What decided that.
+    /// The rule that decided.
     pub rule: String,
-    /// Whether this is about what is so while rules are only observed.
+    /// Whether this is the result in observe mode.
     pub observed: bool,
 }
 
-/// Tries every test of `config`, and gives those that failed. No store is read: a demand counts as
-/// old, a person as there for long.
+/// Runs all tests of `config` and returns those that failed. The store is not read: demands count
+/// as in effect, and users as not new.
 ///
-/// A test judges the policy that is meant: what is only observed is taken as enforced, so that a test
-/// holds before and after that changes. `while_observed` judges what is so at present.
+/// A test checks the intended policy: observe mode counts as enforced, so a test passes before and
+/// after enforcement begins. `while_observed` checks the current result instead.
 pub fn failed(config: &Config, now: Timestamp) -> Vec<Failed<'_>> {
     config.tests.iter().flat_map(|test| fails(config, test, now)).collect()
 }
@@ -63,7 +63,7 @@ fn fails<'a>(config: &Config, test: &'a PolicyTest, now: Timestamp) -> Vec<Faile
     failed.collect()
 }
 
-/// Reads a request as `app` lets it be read.
+/// Reads a request with the options of `app`.
 ///
 /// # Errors
 /// [`Unreadable`] if it is refused whatever the rules say.
@@ -72,7 +72,7 @@ pub fn read(app: &App, sent: &Sent<'_>) -> Result<Request, Unreadable> {
     if app.policy.admits_spelling(&request) { Ok(request) } else { Err(Unreadable::OddlySpelt) }
 }
 
-/// What somebody in a test has shown, just now.
+/// The evidence of a test's user, shown just now.
 pub fn shown(config: &Config, app: &App, visitor: &TestVisitor, now: Timestamp) -> Visitor {
     let identity = Identity {
         user: UserId::from([0; 16]),
@@ -101,7 +101,7 @@ pub fn shown(config: &Config, app: &App, visitor: &TestVisitor, now: Timestamp) 
     }
 }
 
-/// The same for evidence that may be nobody's.
+/// The same for evidence that may be absent.
 pub fn evidence(
     config: &Config,
     app: &App,
@@ -111,7 +111,7 @@ pub fn evidence(
     visitor.map(|visitor| shown(config, app, visitor, now))
 }
 
-/// A verdict in the words of a test.
+/// A verdict as tests name it.
 pub const fn expected(verdict: &Verdict) -> Expected {
     match verdict {
         Verdict::Pass(_) | Verdict::SaveCodes(_) => Expected::Pass,
@@ -122,8 +122,8 @@ pub const fn expected(verdict: &Verdict) -> Expected {
     }
 }
 
-/// A request that meets the conditions of `rule`, and somebody who has shown everything and whom it
-/// is meant for; `None` where none can be made up.
+/// A request that meets the conditions of `rule`, and a user who may enter and has shown
+/// everything; `None` if none can be made up.
 pub fn example_of(rule: &Rule) -> Option<(Request, IpAddr, TestVisitor)> {
     let target = rule.paths.first()?.example();
     let query: Vec<String> = rule

@@ -1,4 +1,4 @@
-//! Turning two-factor off: by a current code or a recovery code, and never where it is demanded.
+//! Turning two-factor off with a current code or a recovery code, unless it is demanded.
 
 use super::admit::Visit;
 use super::caller::{Caller, Given};
@@ -11,23 +11,23 @@ use crate::domain::factor::{Answer, Rejection};
 use crate::domain::session::Session;
 use crate::store::Unavailable;
 
-/// What became of it.
+/// The result.
 #[derive(Debug)]
 pub enum TurnOff {
-    /// It is off; every other visit has ended, and this one goes on under a new id.
+    /// It is off; every other session has ended, and this one continues under a new id.
     Off(Given),
-    /// It is demanded of this person, so nothing was read.
+    /// It is demanded of this user, so the answer was not checked.
     Demanded(Demand),
     /// The answer was not accepted.
     Rejected(Rejection),
-    /// The visit is over.
+    /// The session has ended.
     Over,
 }
 
-/// Turns two-factor off for whoever this visit is, if `answer` is right.
+/// Turns two-factor off for the user of this session, if `answer` is right.
 ///
 /// # Errors
-/// [`Unavailable`] if the store cannot be read or written; whether it is off is not known then.
+/// [`Unavailable`] if the store cannot be read or written. Two-factor may be off or not.
 pub async fn turn_off(
     env: &Env,
     caller: &Caller,
@@ -55,7 +55,7 @@ pub async fn turn_off(
                 held.tell(caller.event(user, What::RecoveryCodeUsed));
             }
             held.tell(caller.event(user, What::TwoFactorOff));
-            // What was shown of a factor that is gone says nothing of one that may come.
+            // A proof of a factor that is gone must not count for a later factor.
             let proofs = session.proofs.clone().without_second_factor();
             let session = Session { proofs, ..session.without_pending() };
             TurnOff::Off(go_on_alone(env, caller, held, session, &fresh))

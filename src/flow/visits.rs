@@ -1,4 +1,4 @@
-//! How visits begin, and how they go on under a new id when more has been shown.
+//! How sessions begin, and how they continue under a new id when more was shown.
 
 use super::admit::Visit;
 use super::caller::{Caller, DeviceCookie, Given, KnownCookie, Next};
@@ -11,7 +11,7 @@ use crate::domain::session::Session;
 use crate::domain::stay::{Stay, StayId};
 use crate::store::{Held, Reads, Unavailable};
 
-/// The names that a visit may need, drawn before it is decided: a decision may be made twice.
+/// The random ids that a session may need, drawn before the decision, which may run twice.
 pub(super) struct Fresh {
     session: Token,
     browser: BrowserId,
@@ -30,17 +30,18 @@ impl Fresh {
     }
 }
 
-/// The session as it is now, if it still goes on.
+/// The session as it is now, if it has not ended.
 pub(super) fn live_session(env: &Env, caller: &Caller, held: &Held) -> Option<Session> {
     let session = held.session.clone().filter(|session| session.user == held.user.id())?;
     live_stay(env, caller, held).map(|_| session)
 }
 
-/// Decides in the session of `visit` as it is now, and writes what was decided; `over`, if the session
-/// has ended meanwhile.
+/// Decides on the session of `visit` as it is now and writes the decision. Returns `over` if the
+/// session has ended meanwhile.
 ///
 /// # Errors
-/// [`Unavailable`] if the store cannot be read or written; whether it was written is not known then.
+/// [`Unavailable`] if the store cannot be read or written. The decision may have been written or
+/// not.
 pub(super) async fn in_session<T>(
     env: &Env,
     caller: &Caller,
@@ -51,7 +52,7 @@ pub(super) async fn in_session<T>(
     in_session_with(env, caller, visit.reads(), over, decide).await
 }
 
-/// As [`in_session`], for a decision that looks at more than the session: at what `reads` names.
+/// Like [`in_session`], for a decision that also reads the records in `reads`.
 pub(super) async fn in_session_with<T>(
     env: &Env,
     caller: &Caller,
@@ -66,7 +67,7 @@ pub(super) async fn in_session_with<T>(
     Ok(decided.await?.unwrap_or_else(over))
 }
 
-/// The stay as it is now, if it still goes on and is the user's.
+/// The user session as it is now, if it has not ended and belongs to the user.
 pub(super) fn live_stay<'h>(env: &Env, caller: &Caller, held: &'h Held) -> Option<&'h Stay> {
     let (user, epoch) = (held.user.id(), held.user.epoch());
     held.stay
@@ -74,8 +75,8 @@ pub(super) fn live_stay<'h>(env: &Env, caller: &Caller, held: &'h Held) -> Optio
         .filter(|stay| stay.user == user && stay.is_alive(epoch, env.config.sessions, caller.now))
 }
 
-/// A second factor was shown: the visit goes on under a new id with that proof, everything that was
-/// owed has been shown, and the browser is trusted if its owner wishes so.
+/// A second factor was shown: the session continues under a new id with this proof, nothing more is
+/// required, and the browser is trusted if the user wants it.
 pub(super) fn rise(
     env: &Env,
     caller: &Caller,
@@ -92,7 +93,7 @@ pub(super) fn rise(
     given.known = Some(know(caller, held, fresh));
 
     if trust_device {
-        // The series that this browser had is replaced, not kept beside the new one.
+        // Replace the series that this browser had; do not keep both.
         if let Some(device) = caller.device_of(user) {
             held.user.forget_device(device.id);
         }
@@ -104,7 +105,7 @@ pub(super) fn rise(
     given
 }
 
-/// The visit goes on under a new id with one more proof; the old id is dead.
+/// The session continues under a new id with one more proof; the old id is void.
 pub(super) fn go_on(
     env: &Env,
     caller: &Caller,
@@ -116,7 +117,7 @@ pub(super) fn go_on(
     replace(env, caller, held, session.risen(proof, caller.now), fresh)
 }
 
-/// The stay goes on with `session` in the place of the one before, under a new id.
+/// The user session continues with `session`, under a new id, in place of the old one.
 pub(super) fn replace(
     env: &Env,
     caller: &Caller,
@@ -130,8 +131,8 @@ pub(super) fn replace(
     Given { session: Some(fresh.session.clone()), ..Given::default() }
 }
 
-/// Every session of the user has just ended but this one: it goes on under a new id, and so do those
-/// of its stay on other hosts.
+/// All other sessions of the user have just ended. This one continues under a new id, and so do
+/// those of its user session on other hosts.
 pub(super) fn go_on_alone(
     env: &Env,
     caller: &Caller,
@@ -146,8 +147,8 @@ pub(super) fn go_on_alone(
     replace(env, caller, held, session, fresh)
 }
 
-/// A stay begins, with a session that has shown `proofs`; whatever stay this browser had is over. If
-/// nothing more is owed of this user, the browser is known from now on.
+/// A user session begins with a host session that has shown `proofs`; an earlier user session of
+/// this browser ends. If nothing more is required, the browser becomes a known one.
 pub(super) fn begin(
     env: &Env,
     caller: &Caller,
@@ -172,8 +173,8 @@ pub(super) fn begin(
     Given { session: Some(fresh.session.clone()), known, next, ..Given::default() }
 }
 
-/// Everything that was owed has been shown: this browser is a known one. If it was none before, and
-/// is not the first, that is news to its owner.
+/// Everything required was shown: the browser becomes a known one. If it is new and not the first,
+/// the user gets a notice.
 fn know(caller: &Caller, held: &mut Held, fresh: &Fresh) -> KnownCookie {
     let user = held.user.id();
     let known = caller.known_to(&held.user);

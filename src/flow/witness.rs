@@ -1,7 +1,7 @@
-//! What is remembered of decisions, in memory only: for whoever asks why somebody was refused, what
-//! a watched rule would have stopped, and what another configuration would change.
+//! The decision log, in memory only: it tells why a request was refused, what observe mode would
+//! have stopped, and what another configuration would change.
 //!
-//! Each list is bounded, and the oldest goes. No query and no cookie is kept in what is shown.
+//! Each list is bounded and drops its oldest entries. Queries and cookies are never shown.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -15,17 +15,18 @@ use crate::policy::Request;
 /// Remembers decisions.
 #[derive(Debug, Default)]
 pub struct Witness {
-    /// Of people who were known, and of all others: a flood of strangers turns nobody's over.
+    /// Refusals of known users, and of all others: a flood of strangers does not displace those of
+    /// users.
     refusals: Mutex<VecDeque<Refusal>>,
     strangers: Mutex<Strangers>,
     watched: Mutex<HashMap<Watched, Seen>>,
     recent: Mutex<VecDeque<Recent>>,
-    /// The second in which something was remembered last, and how much in it.
+    /// The second of the last entry, and how many it has.
     second: AtomicU64,
     in_it: AtomicU64,
 }
 
-/// Refusals of whoever nobody knows.
+/// Refusals of unknown visitors.
 #[derive(Debug, Default)]
 struct Strangers {
     kept: VecDeque<Refusal>,
@@ -35,41 +36,41 @@ struct Strangers {
     of_address: HashMap<IpAddr, usize>,
 }
 
-/// Somebody was refused.
+/// A refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// What their page shows.
+    /// The reference on the page.
     pub reference: String,
     /// When.
     pub at: Timestamp,
-    /// From where.
+    /// The client address.
     pub from: IpAddr,
-    /// Who, if they were known.
+    /// The user, if known.
     pub user: Option<String>,
-    /// Which application it was for; `None`: a page of ours, or nothing that could be told.
+    /// The application; `None`: one of our own pages, or unknown.
     pub app: Option<String>,
     /// The method.
     pub method: String,
     /// The path, without its query.
     pub path: String,
-    /// How many ways of reading it there are.
+    /// In how many ways the path can be read.
     pub readings: usize,
-    /// The rule that decided, as a key path; `None` where none was asked.
+    /// The rule that decided, as a key path; `None` if none did.
     pub rule: Option<String>,
-    /// Why, in words for the operator.
+    /// The reason, for the operator.
     pub reason: String,
 }
 
-/// What a watched rule, or a watched application, would have done.
+/// What a rule or an application in observe mode would have done.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Watched {
-    /// In which application.
+    /// The application.
     pub app: String,
-    /// By which rule.
+    /// The rule.
     pub rule: String,
-    /// What would have become of the request: the name of a verdict.
+    /// The verdict that would have applied.
     pub verdict: &'static str,
-    /// To whom; `None`: whoever nobody knows.
+    /// The user; `None`: an unknown visitor.
     pub user: Option<String>,
 }
 
@@ -78,47 +79,47 @@ pub struct Watched {
 pub struct Seen {
     /// How often.
     pub count: u64,
-    /// For the first time.
+    /// The first time.
     pub first: Timestamp,
-    /// For the last time.
+    /// The last time.
     pub last: Timestamp,
-    /// The method and the beginning of the path of the last one.
+    /// The method and the beginning of the path of the last request.
     pub example: String,
 }
 
-/// A request that was judged.
+/// A request with its decision.
 #[derive(Clone, Debug)]
 pub struct Recent {
     /// When.
     pub at: Timestamp,
-    /// By the name of its application.
+    /// The name of the application.
     pub app: Arc<str>,
-    /// What was asked for; kept to be judged again, never shown whole.
+    /// The request, kept to decide it again; never shown as a whole.
     pub request: Arc<Request>,
-    /// From where, if that is known.
+    /// The client address, if known.
     pub address: Option<IpAddr>,
-    /// What its visitor had shown.
+    /// What the visitor had shown.
     pub evidence: Evidence,
 }
 
 impl Refusal {
-    /// How much of a path is kept, in characters.
+    /// How many characters of a path are kept.
     pub const PATH: usize = 256;
-    /// How much of a method is kept.
+    /// How many characters of a method are kept.
     pub const METHOD: usize = 32;
 }
 
 impl Witness {
-    /// How many refusals are remembered of people who were known, and as many of strangers.
+    /// How many refusals of known users are kept, and as many of unknown visitors.
     pub const REFUSALS: usize = 10_000;
-    /// Of how many strangers one second is remembered, and how many of one address.
+    /// How many refusals of unknown visitors are kept for one second, and for one address.
     pub const STRANGERS_OF_A_SECOND: usize = 50;
     /// See [`Witness::STRANGERS_OF_A_SECOND`].
     pub const OF_AN_ADDRESS: usize = 5;
-    /// How many kinds of watched verdicts are counted.
+    /// How many kinds of entries for observe mode are counted.
     pub const WATCHED: usize = 10_000;
-    /// How many requests are remembered, and how many of one second: a thousand of a busy one would
-    /// say less than those of ten.
+    /// How many requests are kept, and how many of one second: a thousand of one busy second would
+    /// tell less than those of ten.
     pub const RECENT: usize = 1_000;
     /// See [`Witness::RECENT`].
     pub const OF_A_SECOND: u64 = 100;
@@ -157,7 +158,7 @@ impl Witness {
         known.or_else(|| find(&held(&self.strangers).kept, reference))
     }
 
-    /// Counts what would have been.
+    /// Counts what observe mode would have stopped.
     pub fn watched(&self, what: Watched, example: impl FnOnce() -> String, now: Timestamp) {
         let mut watched = held(&self.watched);
         if let Some(seen) = watched.get_mut(&what) {
@@ -165,7 +166,7 @@ impl Witness {
             seen.last = now;
             return;
         }
-        // Users come and go; who was seen longest ago makes room.
+        // Users come and go: drop the one seen longest ago.
         if watched.len() >= Self::WATCHED
             && let Some(oldest) = watched.iter().min_by_key(|(_, seen)| seen.last)
         {
@@ -175,7 +176,7 @@ impl Witness {
         watched.insert(what, Seen { count: 1, first: now, last: now, example: example() });
     }
 
-    /// Everything that would have been, the most frequent first.
+    /// All entries for observe mode, the most frequent first.
     pub fn report(&self) -> Vec<(Watched, Seen)> {
         let watched = held(&self.watched);
         let mut all: Vec<_> =
@@ -203,7 +204,7 @@ impl Witness {
     }
 }
 
-/// What was kept before a panic is as good as before.
+/// Data kept before a panic is still valid.
 fn held<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
     kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -256,7 +257,7 @@ mod tests {
         };
         witness.refused(stranger(0, 1, 1));
         for n in 1..=20_000 {
-            // From one address, and then from everywhere.
+            // First from one address, then from many.
             witness.refused(stranger(n, if n < 10_000 { 1 } else { u32::try_from(n).unwrap() }, 2));
         }
         assert_eq!(witness.why("r0"), Some(refusal(0)));
