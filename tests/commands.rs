@@ -101,7 +101,10 @@ async fn somebody_is_added_and_sets_a_password_by_the_link_that_is_printed() {
     let said = office.types(&ADA).await;
     assert!(said.done, "{said:?}");
     let link = said.out.strip_prefix("https://crm.example.com").unwrap().trim_end();
-    assert!(said.notes.contains("Give this link to ada: it sets a password, once, until"));
+    assert!(
+        said.notes
+            .contains("Give this link to ada. It sets a password, works once, and expires at")
+    );
 
     let mut browser = office.gate.browser();
     browser.opens(link).await;
@@ -144,7 +147,7 @@ async fn a_name_is_given_once_in_whatever_spelling() {
 #[tokio::test(flavor = "multi_thread")]
 async fn everybody_is_listed() {
     let office = Office::open();
-    assert!(office.types(&["list"]).await.out.starts_with("There is nobody yet."));
+    assert!(office.types(&["list"]).await.out.starts_with("There are no users yet."));
     office.types(&ADA).await;
     office.types(&["add", "bob"]).await;
     insta::assert_snapshot!("list", office.types(&["list"]).await.out);
@@ -163,7 +166,7 @@ async fn unlock_lets_somebody_try_at_once() {
     }
     assert_eq!(failures().await, 5);
     let said = office.types(&["unlock", "ada@example.com"]).await;
-    assert_eq!(said.out, "ada can try again at once.\n");
+    assert_eq!(said.out, "ada can try again now.\n");
     assert_eq!(failures().await, 0);
 }
 
@@ -210,7 +213,7 @@ async fn somebody_is_shown_with_everything_that_operators_may_know() {
     office.gate.protects("ada").await;
     office.gate.browser().signs_in_with("ada", "wrong").await;
     let said = office.types(&["show", "ADA@example.com"]).await;
-    let (facts, happened) = said.out.split_once("What happened last (UTC):\n").unwrap();
+    let (facts, happened) = said.out.split_once("Recent events (UTC):\n").unwrap();
     insta::assert_snapshot!("show", facts);
     let last = "  2027-01-15T08:00:30Z  wrong password, from 198.51.0.";
     assert!(happened.starts_with(last), "{happened}");
@@ -231,7 +234,7 @@ async fn whoever_is_disabled_hears_of_it_nowhere_and_is_enabled_again() {
     assert!(office.types(&["disable", "ada"]).await.out.starts_with("ada is disabled: "));
     let again = office.types(&["disable", "ada"]).await;
     assert!(again.done, "what is so already is no failure");
-    assert_eq!(again.out, "ada was disabled already.\n");
+    assert_eq!(again.out, "ada was already disabled.\n");
     assert!(office.types(&["list"]).await.out.contains("disabled"));
 
     let link = office.types(&["passwd", "ada"]).await;
@@ -247,7 +250,7 @@ async fn a_reset_says_what_the_person_has_to_do() {
     let said = office.types(&["reset-2fa", "ada"]).await;
     insta::assert_snapshot!("reset_2fa", said.out);
     let again = office.types(&["reset-2fa", "ada"]).await;
-    assert_eq!(again.out, "ada has no second factor: there was nothing to reset.\n");
+    assert_eq!(again.out, "ada has no second factor. Nothing was changed.\n");
     let told = office.types(&["show", "ada", "--json"]).await.out;
     assert_eq!(told.matches("two-factor-reset").count(), 1);
 }
@@ -293,14 +296,14 @@ async fn those_who_are_not_ready_are_listed() {
     assert_eq!(names(&["--group", "staff", "--group", "crm"]).await, "ada bob eve");
     assert_eq!(names(&["--group", "staff", "--without-second-factor"]).await, "bob");
     let nobody = office.types(&["list", "--group", "Staff"]).await;
-    assert_eq!(nobody.out, "There is nobody like that.\n");
+    assert_eq!(nobody.out, "No user matches.\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_removed_leaves_the_name_free() {
     let office = Office::open();
     office.types(&ADA).await;
-    assert_eq!(office.types(&["remove", "ada", "--yes"]).await.out, "ada is removed.\n");
+    assert_eq!(office.types(&["remove", "ada", "--yes"]).await.out, "ada was removed.\n");
     assert!(!office.types(&["remove", "ada", "--yes"]).await.done);
     assert!(office.types(&ADA).await.done, "name and address can be given again");
 }
@@ -327,7 +330,7 @@ async fn passwords_taken_over_work_on_and_are_kept_anew_at_the_first_sign_in() {
     let office = Office::open();
     let said = office.imports(".htpasswd", HTPASSWD, &["--group", "staff"]).await;
     assert!(said.done, "{said:?}");
-    assert_eq!(said.out, "2 people added.\n");
+    assert_eq!(said.out, "2 users added.\n");
     assert_eq!(said.notes, "2 of 2 done\n");
     let told = async || office.types(&["show", "ada"]).await.out;
     assert!(told().await.contains("imported (bcrypt)"));
@@ -366,7 +369,7 @@ async fn people_of_a_table_get_links_and_an_import_can_be_run_again() {
     let office = Office::open();
     let text = "groups,name,full name\nstaff;crm,ada,Ada Lovelace\n,bob,\n";
     let dry = office.imports("people.csv", text, &["--dry-run"]).await;
-    assert_eq!(dry.out, "the file is good: 2 people would be added.\n");
+    assert_eq!(dry.out, "the file is valid: 2 users would be added.\n");
     assert!(!office.types(&["show", "ada"]).await.done);
 
     office.imports("half.csv", "name\nbob\n", &[]).await;
@@ -379,7 +382,7 @@ async fn people_of_a_table_get_links_and_an_import_can_be_run_again() {
     browser.opens(link).await;
     browser.sends(&[("password", PASSWORD)]).await;
     assert_eq!(browser.status, StatusCode::SEE_OTHER, "{}", browser.page);
-    assert!(said.notes.contains("one person added, one person left out"), "{said:?}");
+    assert!(said.notes.contains("one user added, one user skipped"), "{said:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

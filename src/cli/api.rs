@@ -301,7 +301,7 @@ pub(super) struct Tally {
     pub(super) waits_until: Option<String>,
     /// Whether only a recovery code or an operator leads on.
     pub(super) locked: bool,
-    /// Of wrong codes from browsers that are not known: how many of the last thirty days count.
+    /// Of wrong codes from unknown browsers: how many of the last thirty days count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) in_thirty_days: Option<usize>,
 }

@@ -15,19 +15,19 @@ use crate::edge;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Make a certificate that nobody but you believes, and its key
+    /// Create a self-signed certificate and its key
     #[command(after_help = EXAMPLES)]
     SelfSigned {
-        /// For these hosts; without any, for those under https in the configuration
+        /// The hosts; if none are given, those under https in the configuration
         #[arg(value_name = "HOST")]
         hosts: Vec<String>,
-        /// In which folder `doorward.pem` and `doorward.key` are written
+        /// The folder for `doorward.pem` and `doorward.key`
         #[arg(long, value_name = "DIR", default_value = ".")]
         to: PathBuf,
-        /// How long it is good
+        /// For how many days it is valid
         #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=397))]
         days: u16,
-        /// Replace the files if they are there
+        /// Replace the files if they exist
         #[arg(long)]
         force: bool,
     },
@@ -35,15 +35,15 @@ pub(super) enum Command {
 
 /// What stands below the help of `doorward cert`.
 pub(super) const NOTE: &str = "\
-For the months after the first hour, let an ACME client such as certbot or lego fetch certificates:
-files that are replaced are shown to the next visitor.
+For production, let an ACME client such as certbot or lego fetch certificates. Files that are
+replaced are used for the next connection.
 
 Example:
   doorward cert self-signed --to /etc/doorward";
 
 const EXAMPLES: &str = "\
-Browsers warn of it until they are told to believe it. It is meant for trying things out, and for a
-gateway that nobody can reach from outside.
+Browsers warn about it until they are told to trust it. Use it for testing, and for a gateway that
+nobody can reach from outside.
 
 Examples:
   doorward cert self-signed --to /etc/doorward
@@ -78,7 +78,7 @@ pub(super) fn run(
     let full = |at: &Path| fs::canonicalize(at).unwrap_or_else(|_| at.to_owned());
     writeln!(
         out,
-        "A certificate for {}, good for {days} days. In the configuration:\n\n\
+        "Created a certificate for {}, valid for {days} days. Write this to the configuration:\n\n\
          listen:\n  - address: 0.0.0.0:443\n    tls: {{ certificate: {}, key: {} }}\n  \
          - {{ address: 0.0.0.0:80, redirect: https }}",
         hosts.join(", "),
@@ -164,7 +164,11 @@ mod tests {
     fn it_says_what_to_write_and_nobody_else_reads_the_key() {
         let home = tempfile::tempdir().unwrap();
         let said = make(home.path(), false).unwrap();
-        assert!(said.contains("A certificate for crm.example.com, 127.0.0.1, good for 90 days"));
+        assert!(
+            said.contains(
+                "Created a certificate for crm.example.com, 127.0.0.1, valid for 90 days"
+            )
+        );
         let mode = fs::metadata(home.path().join("doorward.key")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }

@@ -100,7 +100,7 @@ pub(super) fn run(
         Err(problems) => {
             writeln!(out, "{}\n", problems.shown()).map_err(unwritten)?;
             if problems.text.trim().is_empty() && path.is_file() {
-                let whole = "A whole file, with what is needed and no more:";
+                let whole = "A minimal configuration:";
                 writeln!(out, "{whole}\n\n{MINIMAL}").map_err(unwritten)?;
             }
             Err(Failure::new(match problems.problems.len() {

@@ -134,11 +134,8 @@ impl Client {
             match self.opened(config.insert(known).clone()).await {
                 Ok((here, progress)) => {
                     let state = state.display();
-                    writeln!(
-                        notes,
-                        "No gateway is running: working on the store in {state} directly."
-                    )
-                    .map_err(unwritten)?;
+                    writeln!(notes, "No gateway is running: using the store in {state} directly.")
+                        .map_err(unwritten)?;
                     (self.here, self.progress) = (Some(here.clone()), Some(progress));
                     return Ok(Way::Here(here));
                 }
@@ -221,7 +218,7 @@ fn unreachable(state: &Path, error: &io::Error) -> Failure {
 fn no_store(state: &Path) -> Failure {
     let state = state.display();
     Failure::new(format!("no gateway is running, and there is no store in {state} yet"))
-        .cure("start one with `doorward serve`, or add somebody with `doorward user add NAME`")
+        .cure("start one with `doorward serve`, or add a user with `doorward user add NAME`")
 }
 
 fn not_opened(error: &NotStarted) -> Failure {

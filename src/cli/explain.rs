@@ -23,25 +23,25 @@ use crate::policy::{Asker, Depth, Request, Role, Sent, Unreadable};
 /// A request that nobody sends.
 #[derive(Debug, Args)]
 pub(super) struct Question {
-    /// Where to: a URL of an application, as browsers see it
+    /// The URL of the request, as browsers see it
     #[arg(long)]
     url: String,
-    /// By which method
+    /// The method
     #[arg(long, default_value = "GET")]
     method: String,
-    /// From which address
+    /// The address of the visitor
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)))]
     from: IpAddr,
-    /// As whom; a gateway that runs, or its store, is asked for their groups and factors
+    /// The user who sends it; groups and factors are read from the running gateway or its store
     #[arg(long, value_name = "NAME")]
     user: Option<Name>,
-    /// A group of theirs besides; can be given several times
+    /// Another group of the user; can be given several times
     #[arg(long = "group", value_name = "GROUP")]
     groups: Vec<Group>,
-    /// The path of its header `Destination`, as COPY and MOVE have one
+    /// The path in the header `Destination`, for COPY and MOVE
     #[arg(long, value_name = "PATH")]
     destination: Option<String>,
-    /// Its header `Depth`: how much below its path the request is for
+    /// The header `Depth`: how far below its path the request reaches
     #[arg(long, value_name = "DEPTH", value_parser = ["0", "1", "infinity"])]
     depth: Option<String>,
     /// Print JSON
@@ -131,7 +131,8 @@ pub(super) fn run(
             (Some(person), _) => writeln!(out, "{}", told(person))?,
             (None, Some(user)) => writeln!(
                 out,
-                "nobody knows {}, or can be asked: the groups named with --group count alone",
+                "user {} was not found, or no gateway or store could be asked: only the groups \
+                 given with --group count",
                 user.as_str()
             )?,
             (None, None) => {}
@@ -144,7 +145,7 @@ pub(super) fn run(
             match &admission.watched {
                 Some((watched, ruling)) => writeln!(
                     out,
-                    "; only watched: would be {} by {}",
+                    "; observe mode: would be {} by {}",
                     watched.name(),
                     app.policy.name_of(ruling.raised_by)
                 )?,

@@ -14,10 +14,10 @@ use crate::messages::{Done, Smtp, Step, Unsent};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Send one letter now, and say how far it comes
+    /// Send a test e-mail now, and show each step
     #[command(after_help = TEST_EXAMPLES)]
     Test {
-        /// To whom
+        /// The recipient
         address: Email,
         /// Print JSON
         #[arg(long)]
@@ -27,8 +27,8 @@ pub(super) enum Command {
 
 /// What stands below the help of `doorward mail`.
 pub(super) const NOTE: &str = "\
-Letters go out through the server that `mail` names in the configuration. Those of the gateway wait
-in its store until the server has taken them, for three days if need be.
+E-mails are sent through the server that `mail` names in the configuration. Those of the gateway
+wait in its store until the server accepts them, for up to three days.
 
 Example:
   doorward mail test ada@example.com";
@@ -38,9 +38,9 @@ Examples:
   doorward mail test ada@example.com
   doorward mail test ada@example.com --json | jq -r .failed.cure
 
-It reads the configuration and speaks with the mail server itself: no gateway need run. That the
-server has taken a letter does not say that it arrives: look into the mailbox, too.
-Exit codes: 0 the server has taken it, 1 it has not.";
+This command reads the configuration and connects to the mail server itself: no gateway needs to
+run. If the server accepts an e-mail, it may still not arrive: look into the mailbox, too.
+Exit codes: 0 the server accepted it, 1 it did not.";
 
 /// What `mail test --json` prints.
 #[derive(Serialize)]
@@ -110,13 +110,13 @@ pub(super) async fn run(
 
 fn sentence(done: &Done, mail: &Mail, to: &str) -> String {
     match done {
-        Done::Reached(peer) => format!("{} is there, at {peer}.", mail.host),
-        Done::Encrypted(version) => format!("The way is encrypted with {version}."),
+        Done::Reached(peer) => format!("Connected to {} at {peer}.", mail.host),
+        Done::Encrypted(version) => format!("The connection is encrypted with {version}."),
         Done::SignedIn => {
             let user = mail.credentials.as_ref().map_or("", |(user, _)| user);
-            format!("It believes that we are {user}.")
+            format!("Signed in as {user}.")
         }
-        Done::Taken(said) => format!("It has taken the letter to {to}: {said}"),
+        Done::Taken(said) => format!("The server accepted the e-mail to {to}: {said}"),
     }
 }
 

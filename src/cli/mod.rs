@@ -38,7 +38,7 @@ use serve::World;
 #[command(name = "doorward", version, about = ABOUT, long_about = LONG_ABOUT)]
 #[command(after_help = EXAMPLES, arg_required_else_help = true, max_term_width = 100)]
 pub struct Line {
-    /// The configuration; without it ./doorward.yaml, else /etc/doorward/doorward.yaml
+    /// The configuration file; if not given, ./doorward.yaml or /etc/doorward/doorward.yaml
     #[arg(
         long,
         value_name = "FILE",
@@ -47,7 +47,7 @@ pub struct Line {
         hide_env_values = true
     )]
     config: Option<PathBuf>,
-    /// The state directory, for commands that a running gateway answers: no configuration is read
+    /// The state folder; commands that ask a running gateway then read no configuration
     #[arg(long, value_name = "DIR", global = true)]
     state: Option<PathBuf>,
     #[command(subcommand)]
@@ -56,54 +56,53 @@ pub struct Line {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Stand in front of the application, until SIGTERM or Ctrl-C
+    /// Run the gateway, until SIGTERM or Ctrl-C
     #[command(after_help = SERVE_EXAMPLES)]
     Serve {
-        /// The configuration, as with `--config`
+        /// The configuration file, as with `--config`
         file: Option<PathBuf>,
-        /// Start although an earlier run has seen a much later time: say so once, after the clock
-        /// was set
+        /// Start even if an earlier run saw a much later time: use it once, after the clock was set
         #[arg(long)]
         accept_clock: bool,
-        /// Start although the store is older than the one that was here last: say so once, after a
-        /// backup was put back. All links, codes, trusted devices, recovery codes and sessions become
-        /// void; passwords, and who is disabled, are as they were then
+        /// Start even if the store is older than the one used last: use it once, after a backup was
+        /// restored. All links, codes, trusted devices, recovery codes and sessions become void;
+        /// passwords, and who is disabled, are as in the backup
         #[arg(long)]
         accept_older_store: bool,
     },
-    /// Say everything that is wrong with a configuration, at once
+    /// Check a configuration, and list every problem
     #[command(after_help = CHECK_EXAMPLES)]
     Check {
-        /// The file to check; without it, the one that `serve` would take
+        /// The file to check; if not given, the one that `serve` would use
         file: Option<PathBuf>,
-        /// Connect to every upstream, too, and say what is wrong with it
+        /// Also connect to every upstream, and report what is wrong with it
         #[arg(long)]
         connect: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Show what is asked of a request, by which rule, and what would come of it
+    /// Show which rule governs a request, what it requires, and the decision
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(explain::Question),
-    /// Say why somebody was refused, by the reference on their page
+    /// Show why a request was refused, by the reference on the page
     #[command(after_help = WHY_EXAMPLES)]
     Why {
-        /// The reference
+        /// The reference that the page shows
         #[arg(value_name = "REF")]
         reference: String,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Sum up what rules with `enforce: false` would have stopped, and for whom
+    /// Summarize what would be refused without `enforce: false`, and for whom
     #[command(after_help = REPORT_EXAMPLES)]
     Report {
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Let the running gateway read its configuration again, and say which decisions change
+    /// Reload the configuration of the running gateway, and list which decisions change
     #[command(after_help = RELOAD_EXAMPLES)]
     Reload {
         /// Print JSON
@@ -113,35 +112,35 @@ enum Command {
     /// Print a JSON Schema of the configuration, for editors
     #[command(after_help = SCHEMA_EXAMPLES)]
     Schema,
-    /// A certificate for the first hour
+    /// Create a self-signed certificate for testing
     #[command(subcommand, after_help = cert::NOTE)]
     Cert(cert::Command),
-    /// Letters: see whether they arrive
+    /// Test sending e-mail
     #[command(subcommand, after_help = mail::NOTE)]
     Mail(mail::Command),
-    /// People: add, import, list, show, change, let in again, keep out, remove
+    /// Manage users
     #[command(subcommand, after_help = USER_NOTE)]
     User(user::Command),
-    /// See it work: an old application, a gateway before it, and three people
+    /// Run a demo: an old application behind a gateway, and three users
     #[command(after_help = DEMO_NOTE)]
     Demo {
-        /// Where to listen on this machine
+        /// The port to listen on, on this machine
         #[arg(long, default_value_t = 8080, value_parser = clap::value_parser!(u16).range(1..))]
         port: u16,
-        /// It brings its own; only here to keep the option for all from its help.
+        /// The demo has its own configuration; this hides the global option.
         #[arg(long, hide = true)]
         config: Option<PathBuf>,
     },
-    /// Print what makes a shell complete these commands
+    /// Print shell completions
     #[command(after_help = papers::COMPLETIONS_EXAMPLES)]
     Completions {
-        /// For which shell
+        /// The shell
         shell: papers::Shell,
     },
     /// Print the manual page doorward(1), or write those of all commands
     #[command(after_help = papers::MAN_EXAMPLES)]
     Man {
-        /// Where to write a page for each command; made if it is not there
+        /// The folder for one page for each command; created if it does not exist
         #[arg(value_name = "DIR")]
         folder: Option<PathBuf>,
     },
@@ -280,39 +279,39 @@ const USUAL: [&str; 2] = ["./doorward.yaml", "/etc/doorward/doorward.yaml"];
 const ABOUT: &str = "Two-factor authentication in front of web applications that have none";
 
 const LONG_ABOUT: &str = "\
-Doorward is a reverse proxy that brings two-factor authentication to web applications that have
-none. It stands in front of them, asks strangers to sign in, remembers trusted devices for thirty
-days, and tells the application who is there in identity headers.";
+Doorward is a reverse proxy that adds two-factor authentication to web applications that have none.
+It asks visitors to sign in, remembers trusted devices for thirty days, and tells the application
+who the user is in identity headers.";
 
 const EXAMPLES: &str = "\
 Examples:
-  doorward demo                      See it work: an application, a gateway, three people
-  doorward check doorward.yaml       Say everything that is wrong with a configuration
-  doorward serve                     Stand in front of the applications
+  doorward demo                      Run a demo: an application, a gateway, three users
+  doorward check doorward.yaml       Check a configuration, and list every problem
+  doorward serve                     Run the gateway
   doorward user add ada --group staff
-                                     Add somebody, and print the link to hand them
+                                     Add a user, and print the link to give them
 
-Exit codes: 0 done, 1 refused or failed, 2 the command line is not understood.";
+Exit codes: 0 done, 1 refused or failed, 2 invalid command line.";
 
 const USER_NOTE: &str = "\
-These commands ask the running gateway, through the socket in its state directory: run them as the
-system user of the gateway, or as root. Where no gateway runs, they work on its store themselves, as
-the system user to whom it belongs.
-Exit codes: 0 done, 1 refused or failed, 2 the command line is not understood.";
+These commands ask the running gateway through the socket in its state folder: run them as the
+system user of the gateway, or as root. If no gateway runs, they open its store themselves: run them
+as the system user who owns it.
+Exit codes: 0 done, 1 refused or failed, 2 invalid command line.";
 
 const SERVE_EXAMPLES: &str = "\
 Examples:
   doorward serve
   doorward serve /etc/doorward/doorward.yaml
 
-It runs in the foreground and logs to standard error. On SIGTERM it takes no new requests, and ends
-when those under way are answered, or after `shutdown: { within }`.
-Exit codes: 0 told to end, 1 could not start.";
+It runs in the foreground and logs to standard error. On SIGTERM it accepts no new requests. It
+stops when the requests in progress are answered, or after `shutdown: { within }`.
+Exit codes: 0 stopped by a signal, 1 could not start.";
 
 const DEMO_NOTE: &str = "\
-It needs no configuration and leaves nothing behind. It prints where to go, who lives there with
-which password, and where the configuration lies that it uses. Enter prints the code that one of
-them would read from a phone; Ctrl-C ends it.";
+The demo needs no configuration and leaves nothing behind. It prints the addresses to open, the
+users and their passwords, and where its configuration is. Enter prints the code that one of the
+users would read from a phone. Ctrl-C stops the demo.";
 
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:
@@ -320,41 +319,41 @@ Examples:
   doorward explain --url https://crm.example.com/bank/ --method POST --user ada --group staff
   doorward explain --url 'https://crm.example.com/a/..%2fadmin' --from 10.0.0.9 --json
 
-Nothing is sent to the application. Of whoever is named, groups and factors are asked of the running
-gateway, or of its store. Every way in which the application may read the request is shown, with every
-rule that has a path for it.";
+Nothing is sent to the application. Groups and factors of the user come from the running gateway or
+its store. The output shows every way in which the application may read the request, and every rule
+with a path that matches it.";
 
 const WHY_EXAMPLES: &str = "\
 Examples:
   doorward why 3kq7x2mwa5yd4c6e
   doorward why 3kq7x2mwa5yd4c6e --json | jq -r .rule
 
-The running gateway remembers the last 10,000 refusals.";
+The running gateway remembers the last 10,000 refused requests.";
 
 const REPORT_EXAMPLES: &str = "\
 Examples:
   doorward report
   doorward report --json | jq -r '.[] | select(.verdict == \"set-up\") | .user' | sort -u
 
-Set `enforce: false` on a rule or an application, reload, and come back after a day. What is counted
-begins anew when the gateway starts.";
+Set `enforce: false` on a rule or an application, reload, and run this after a day. The counts start
+at zero when the gateway starts.";
 
 const RELOAD_EXAMPLES: &str = "\
 Examples:
   doorward reload
   kill -HUP $(pidof doorward)
 
-The file is checked, and its tests are tried, before anything changes; then all of it changes at
-once. Who is signed in stays so, and is judged anew at the next request. It says which decisions
-change: of the last thousand requests, of the tests, and of an example of each rule.
-Exit codes: 0 reloaded, 1 everything stays as it was.";
+The file is checked and its tests are run before anything changes. Then all of it changes at once.
+Users stay signed in; the new rules apply from their next request on. The output lists which
+decisions change: for the last thousand requests, the tests, and an example of each rule.
+Exit codes: 0 reloaded, 1 nothing was changed.";
 
 const SCHEMA_EXAMPLES: &str = "\
 Examples:
   doorward schema > doorward.schema.json
 
-An editor with a YAML language server then completes keys, shows what they mean and marks mistakes,
-if the configuration begins with this line:
+An editor with a YAML language server completes keys, explains them and marks mistakes, if the
+configuration begins with this line:
   # yaml-language-server: $schema=doorward.schema.json";
 
 const CHECK_EXAMPLES: &str = "\
@@ -364,7 +363,7 @@ Examples:
   doorward check --connect new.yaml
   doorward check new.yaml --json | jq -r '.problems[].what'
 
-Each line names the file, the line and column, the key, what is wrong, and what to do about it.
+Each problem shows the file, line and column, the key, what is wrong, and what to do about it.
 Exit codes: 0 valid, perhaps with warnings, 1 not valid.";
 
 #[cfg(test)]

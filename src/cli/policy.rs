@@ -22,14 +22,17 @@ pub(super) async fn why(
     if json {
         return print(&why, out);
     }
-    let who = why.user.as_deref().unwrap_or("a visitor whom nobody knew");
+    let who = why.user.as_deref().unwrap_or("a visitor who was not signed in");
     let app = why.app.as_deref().unwrap_or("Doorward itself");
     let told = || -> io::Result<()> {
         writeln!(out, "{}: {} {} of {app}", why.at, why.method, why.path)?;
         writeln!(out, "{who}, from {}, was refused: {}", why.from, why.reason)?;
         if let Some(rule) = &why.rule {
-            let readings = if why.readings == 1 { "reading" } else { "readings" };
-            writeln!(out, "by {rule}, over {} {readings} of the path", why.readings)?;
+            write!(out, "by {rule}")?;
+            if why.readings > 1 {
+                write!(out, "; the path can be read in {} ways", why.readings)?;
+            }
+            writeln!(out)?;
         }
         Ok(())
     };
@@ -47,11 +50,11 @@ pub(super) async fn report(state: &Path, json: bool, out: &mut dyn Write) -> Res
         return print(&stopped, out);
     }
     if stopped.is_empty() {
-        let nothing = "Nothing that is only watched would have been stopped.";
+        let nothing = "Observe mode: nothing would have been refused.";
         return writeln!(out, "{nothing}").map_err(unwritten);
     }
     let rows = stopped.iter().map(|row| {
-        let user = row.user.clone().unwrap_or_else(|| "(nobody known)".to_owned());
+        let user = row.user.clone().unwrap_or_else(|| "(not signed in)".to_owned());
         [
             row.count.to_string(),
             row.app.clone(),
@@ -82,9 +85,9 @@ pub(super) async fn reload(state: &Path, json: bool, out: &mut dyn Write) -> Res
         1 => ", with one warning".to_owned(),
         count => format!(", with {count} warnings"),
     };
-    writeln!(out, "{file} is in force{but}.").map_err(unwritten)?;
+    writeln!(out, "{file} was reloaded{but}.").map_err(unwritten)?;
     if changes.is_empty() {
-        let said = format!("No decision changes, of {requests} requests, the tests and the rules.");
+        let said = format!("No decision changes for {requests} requests, the tests and the rules.");
         return writeln!(out, "{said}").map_err(unwritten);
     }
     let rows = changes.iter().map(|change| {

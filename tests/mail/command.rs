@@ -34,7 +34,7 @@ fn it_says_step_by_step_how_far_the_letter_came() {
     assert!(done, "{notes}");
     let address = server.address;
     let told = format!(
-        "127.0.0.1 is there, at {address}.\nIt has taken the letter to ada@example.com: taken\n"
+        "Connected to 127.0.0.1 at {address}.\nThe server accepted the e-mail to ada@example.com: taken\n"
     );
     assert_eq!(out, told);
     let letter = server.arrived.letters().pop().unwrap();
@@ -47,7 +47,7 @@ fn it_says_what_failed_and_what_to_change() {
     let (done, out, notes) =
         types(&config(server.address, "tls: none"), &["test", "ada@example.com"]);
     assert!(!done);
-    assert_eq!(out, format!("127.0.0.1 is there, at {}.\n", server.address));
+    assert_eq!(out, format!("Connected to 127.0.0.1 at {}.\n", server.address));
     let told = "doorward: the mail server rejected the recipient: 554 5.7.1 relaying denied\n  \
                 check the address; a relaying server may need `mail.user`\n";
     assert_eq!(notes, told);

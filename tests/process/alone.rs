@@ -29,7 +29,7 @@ fn without_a_gateway_a_command_works_on_the_store_itself_and_says_so() {
     let said = house.types(&["user", "add", "ada", "--json"]);
     let link = said.link();
     let note = format!(
-        "No gateway is running: working on the store in {} directly.\n",
+        "No gateway is running: using the store in {} directly.\n",
         house.state().display()
     );
     assert_eq!(said.notes, note);
@@ -94,7 +94,7 @@ fn an_import_that_was_killed_is_run_again() {
     }
     let Said { code, out, notes } = house.types(&["user", "import", &file, "--skip-existing"]);
     assert_eq!(code, Some(0), "{notes}");
-    assert!(out.contains(" left out who were there already.\n"), "{out}");
+    assert!(out.contains(" skipped because they already exist.\n"), "{out}");
     assert_eq!(house.knows(), 60);
 }
 

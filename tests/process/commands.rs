@@ -106,9 +106,9 @@ fn without_a_terminal_and_a_yes_nobody_is_removed() {
     house.adds("ada");
     let said = house.types(&["user", "remove", "ada"]);
     assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{said:?}");
-    assert!(said.notes.contains("ada was not removed\n  say `--yes`"), "{said:?}");
+    assert!(said.notes.contains("ada was not removed\n  use `--yes`"), "{said:?}");
     assert_eq!(house.types(&["user", "show", "ada"]).code, Some(0));
-    assert_eq!(house.types(&["user", "remove", "ada", "--yes"]).out, "ada is removed.\n");
+    assert_eq!(house.types(&["user", "remove", "ada", "--yes"]).out, "ada was removed.\n");
     assert_eq!(house.types(&["user", "show", "ada"]).code, Some(1));
 }
 

@@ -70,7 +70,7 @@ fn a_file_that_is_not_valid_or_needs_a_restart_changes_nothing_and_says_why() {
         &|text| {
             text + "tests: [{ as: stranger, get: 'http://crm.localhost:8080/', expect: pass }]\n"
         },
-        "tests[0]: expected `pass`, but GET / comes to `refused`, by otherwise",
+        "tests[0]: expected `pass`, but GET / gives `refused`, by otherwise",
     );
 }
 

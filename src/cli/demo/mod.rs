@@ -138,7 +138,7 @@ fn configuration(port: u16, state: &Path, intranet: SocketAddr, wiki: SocketAddr
     let state = serde_json::Value::from(state.display().to_string());
     format!(
         "\
-# The configuration of this demo. Where a rule says nothing else, `otherwise` holds.
+# The configuration of this demo. `otherwise` is for all paths without a rule.
 listen:
   - address: 127.0.0.1:{port}
 state: {state}
@@ -176,35 +176,35 @@ fn welcome(port: u16, file: &Path, command: &Path) -> String {
     let (file, command) = (file.display(), command.display());
     format!(
         "
-An intranet of the old kind, behind Doorward:
+An old intranet, behind Doorward:
 
   {origin}
 
-People, and their passwords:
+Users and their passwords:
 
 {people}
 What to try:
 
-  {origin}/news        lets anybody read it
-  {origin}/            asks to sign in, and shows what the application is told
-  {origin}/chat        talks over a WebSocket: sign out in another window, and it ends
-  {origin}/clock       ticks in an event stream, which ends likewise
-  {origin}/payroll/    demands a second factor, or a trusted device
-  {origin}/bank/       demands a code from the last minute, trusted device or not
-  {origin}/.doorward/  shows people who they are, and leads to their devices and sessions
-  http://wiki.localhost:{port}/  is another application: one sign-in is for both
+  {origin}/news        is open to everybody
+  {origin}/            asks you to sign in, and shows what the application receives
+  {origin}/chat        uses a WebSocket: sign out in another window, and it ends
+  {origin}/clock       uses an event stream, which ends in the same way
+  {origin}/payroll/    requires a second factor, or a trusted device
+  {origin}/bank/       requires a code from the last minute, even on a trusted device
+  {origin}/.doorward/  shows who you are, with links to your devices and sessions
+  http://wiki.localhost:{port}/  is another application: one sign-in is enough for both
 
 The configuration:
 
   {file}
 
-Operators' commands, from another terminal:
+Commands for operators, in another terminal:
 
   {command} user list --config {file}
   {command} explain --url {origin}/bank/ --config {file}
   {command} reload --config {file}
 
-Press Enter for the code that Alan's phone shows now, Ctrl-C to end.
+Press Enter for the code that Alan's phone shows now, Ctrl-C to stop.
 "
     )
 }

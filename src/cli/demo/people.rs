@@ -31,21 +31,21 @@ pub(super) const EVERYBODY: [Person; 3] = [
         full_name: "Ada Lovelace",
         group: "payroll",
         password: "teapot orbit lantern",
-        story: "opens Payroll, and has to set up two-factor there",
+        story: "can open Payroll, and must set up two-factor there",
     },
     Person {
         name: ALAN,
         full_name: "Alan Turing",
         group: "board",
         password: "marble canoe thunder",
-        story: "has two-factor on: a code is asked everywhere",
+        story: "has two-factor on: needs a code everywhere",
     },
     Person {
         name: "grace",
         full_name: "Grace Hopper",
         group: "harbour",
         password: "pepper velvet signpost",
-        story: "may do without it: it is offered, and can wait",
+        story: "does not need two-factor: it is offered, and can be skipped",
     },
 ];
 

@@ -27,19 +27,19 @@ use progress::Progress;
 pub(in crate::cli) struct Import {
     /// The file; `-` is standard input
     file: PathBuf,
-    /// What the file is; told by its name or its first line if this is left out
+    /// The format; if not given, it is detected from the file name or the first line
     #[arg(long)]
     format: Option<Format>,
     /// A group for everybody in the file; can be given several times
     #[arg(long = "group", value_name = "GROUP")]
     groups: Vec<Group>,
-    /// Leave people out whose user name is there already, rather than refuse the file
+    /// Skip users whose name already exists, instead of refusing the file
     #[arg(long)]
     skip_existing: bool,
-    /// Print a link for everybody who is added, by which they set their password: CSV, name and link
+    /// Print a link to set the password for every added user, as CSV: name and link
     #[arg(long)]
     links: bool,
-    /// Only check, and add nobody
+    /// Only check the file, and add nobody
     #[arg(long)]
     dry_run: bool,
     /// Print JSON
@@ -254,20 +254,23 @@ fn tell(summary: &Summary, json: bool, office: &mut Office<'_>) -> Result<(), Fa
     }
     let Summary { dry_run, added, skipped, links, .. } = summary;
     let people = |count: usize| match count {
-        1 => "one person".to_owned(),
-        count => format!("{count} people"),
+        1 => "one user".to_owned(),
+        count => format!("{count} users"),
     };
     let mut text = match (dry_run, added) {
-        (true, added) => format!("the file is good: {} would be added", people(*added)),
+        (true, added) => format!("the file is valid: {} would be added", people(*added)),
         (false, added) => format!("{} added", people(*added)),
     };
     if *skipped > 0 {
-        text = format!("{text}, {} left out who were there already", people(*skipped));
+        text = format!("{text}, {} skipped because they already exist", people(*skipped));
     }
     let told = if links.is_empty() {
         writeln!(office.out, "{text}.")
     } else {
-        writeln!(office.notes, "{text}. Each link sets a password, once, for seven days.")
+        writeln!(
+            office.notes,
+            "{text}. Each link sets a password, works once, and expires in seven days."
+        )
     };
     told.map_err(unwritten)
 }
@@ -290,12 +293,12 @@ Examples:
 A CSV file has a header line, with these columns in any order; only `name` is needed:
   name,e-mail,full name,groups
   ada,ada@example.com,Ada Lovelace,staff;engine
-These people have no password until they use a link: `--links` prints one for each.
+These users have no password until they use a link: `--links` prints one for each.
 
-Of htpasswd, digests by bcrypt (to cost 14), apr1, SHA-1, SHA-256 and SHA-512 crypt are taken over
-and work on. They are never kept as they are: each is hashed once more, which takes about 20 ms, and
-replaced by a hash of the password itself when the person first signs in.
+An htpasswd file may have digests by bcrypt (up to cost 14), apr1, SHA-1, SHA-256 and SHA-512 crypt:
+the passwords keep working. Digests are never stored as they are: each is hashed once more, which
+takes about 20 ms, and replaced by a hash of the password itself at the first sign-in of the user.
 
-Every line is checked before anybody is added. An import that was broken off is run again with
+Every line is checked before anybody is added. If an import was interrupted, run it again with
 `--skip-existing`.
-Exit codes: 0 everybody is there, 1 the file has problems, or not everybody was added.";
+Exit codes: 0 all users exist now, 1 the file has problems, or not all users were added.";

@@ -8,9 +8,9 @@ use crate::cli::api::Person;
 pub(super) fn print(people: &[Person], all: bool, out: &mut dyn Write) -> io::Result<()> {
     if people.is_empty() {
         let nobody = if all {
-            "There is nobody yet. Add somebody: doorward user add NAME"
+            "There are no users yet. Add one: doorward user add NAME"
         } else {
-            "There is nobody like that."
+            "No user matches."
         };
         return writeln!(out, "{nobody}");
     }
@@ -101,7 +101,7 @@ ada   Ada Lovelace  ada@example.com  engine, staff  set       on          3 seco
 
     #[test]
     fn an_empty_list_says_what_to_do() {
-        assert_eq!(table(&[], true), "There is nobody yet. Add somebody: doorward user add NAME\n");
-        assert_eq!(table(&[], false), "There is nobody like that.\n");
+        assert_eq!(table(&[], true), "There are no users yet. Add one: doorward user add NAME\n");
+        assert_eq!(table(&[], false), "No user matches.\n");
     }
 }

@@ -18,60 +18,60 @@ use crate::domain::name::{Email, FullName, Group, Name};
 /// What to do with people.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Add somebody, and print a link by which they set their password
+    /// Add a user, and print a link to set the password
     #[command(after_help = ADD_EXAMPLES)]
     Add(Add),
-    /// Take people over from another system: a CSV file, or a file of Apache's htpasswd
+    /// Import users from another system: a CSV file, or an htpasswd file of Apache
     #[command(after_help = import::EXAMPLES)]
     Import(import::Import),
-    /// List everybody
+    /// List users
     #[command(after_help = LIST_EXAMPLES)]
     List {
-        /// Only those in this group; given several times, in one of these
+        /// Only members of this group; given several times, members of any of them
         #[arg(long = "group", value_name = "GROUP")]
         groups: Vec<Group>,
-        /// Only those who have no second factor yet
+        /// Only users who have no second factor yet
         #[arg(long)]
         without_second_factor: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Tell everything about somebody: factors, devices, failures, and what happened last
+    /// Show a user: factors, devices, failures and recent events
     #[command(after_help = SHOW_EXAMPLES)]
     Show(One),
-    /// Change somebody's name, e-mail address or groups
+    /// Change the name, e-mail address or groups of a user
     ///
-    /// Their sessions go on; the next request is judged by the new groups.
+    /// Sessions stay open; the next request is judged by the new groups.
     #[command(after_help = SET_EXAMPLES)]
     Set(Set),
-    /// Print a link by which somebody sets a new password
+    /// Print a link with which a user sets a new password
     ///
-    /// The old password works until the link is used. Then every session of this person ends, and
-    /// their devices are trusted no longer. Every earlier link is dead at once.
+    /// The old password works until the link is used. Then every session of the user ends, and
+    /// their devices are no longer trusted. Every earlier link stops working at once.
     #[command(after_help = PASSWD_EXAMPLES)]
     Passwd(One),
-    /// Forget the failures of somebody who has to wait or is locked, so that they can try at once
+    /// Forget the failed attempts of a user, so that they can try again at once
     #[command(after_help = UNLOCK_EXAMPLES)]
     Unlock(One),
-    /// Turn two-factor off for somebody who lost phone and recovery codes
+    /// Turn two-factor off for a user who lost phone and recovery codes
     ///
-    /// Authenticators, recovery codes and trusted devices go, and every session ends. The password
-    /// stays. Make sure first that it is this person who asks.
+    /// Removes authenticators, recovery codes and trusted devices, and ends every session. The
+    /// password stays. First make sure that it is this person who asks.
     #[command(name = "reset-2fa", after_help = RESET_EXAMPLES)]
     Reset2fa(One),
-    /// Keep somebody out: every session, link and trusted device ends at once
+    /// Disable a user: every session, link and trusted device ends at once
     #[command(after_help = DISABLE_EXAMPLES)]
     Disable(One),
-    /// Let somebody who was disabled sign in again, with password and factors of before
+    /// Enable a disabled user again, with the same password and factors
     #[command(after_help = ENABLE_EXAMPLES)]
     Enable(One),
-    /// Remove somebody for good, with password and factors; every session ends at once
+    /// Remove a user permanently, with password and factors; every session ends at once
     #[command(after_help = REMOVE_EXAMPLES)]
     Remove {
         #[command(flatten)]
         one: One,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },
@@ -116,25 +116,25 @@ pub(super) struct Set {
     /// The user name or e-mail address
     #[arg(value_name = "NAME")]
     user: String,
-    /// A new e-mail address; the old one cannot be used to sign in any more
+    /// A new e-mail address; the old one can no longer be used to sign in
     #[arg(long, value_name = "ADDRESS", group = "change")]
     email: Option<Email>,
-    /// No e-mail address any more
+    /// Remove the e-mail address
     #[arg(long, conflicts_with = "email", group = "change")]
     no_email: bool,
     /// A new full name
     #[arg(long = "name", value_name = "FULL NAME", group = "change")]
     full_name: Option<FullName>,
-    /// No full name any more
+    /// Remove the full name
     #[arg(long = "no-name", conflicts_with = "full_name", group = "change")]
     no_full_name: bool,
-    /// This group and no other; given several times, these and no others
+    /// Replace all groups by this one; given several times, by these
     #[arg(long = "group", value_name = "GROUP", group = "change")]
     groups: Vec<Group>,
-    /// This group, too; can be given several times
+    /// Add this group; can be given several times
     #[arg(long = "add-group", value_name = "GROUP", group = "change")]
     add_groups: Vec<Group>,
-    /// This group no longer; can be given several times
+    /// Remove this group; can be given several times
     #[arg(long = "remove-group", value_name = "GROUP", group = "change")]
     remove_groups: Vec<Group>,
     /// Print JSON
@@ -170,9 +170,7 @@ pub(super) async fn run(
             office.print_link(&made, one.json)
         }
         Command::Unlock(one) => {
-            office
-                .does(path::UNLOCK, &one, |name, _| format!("{name} can try again at once."))
-                .await
+            office.does(path::UNLOCK, &one, |name, _| format!("{name} can try again now.")).await
         }
         Command::Reset2fa(one) => office.does(path::RESET_2FA, &one, reset).await,
         Command::Disable(one) => office.does(path::DISABLE, &one, disabled).await,
@@ -254,10 +252,10 @@ impl Office<'_> {
             let is_sure = stdin.is_terminal() && asks(&person, &mut stdin.lock(), self.notes)?;
             if !is_sure {
                 return Err(Failure::new(format!("{} was not removed", person.name))
-                    .cure("say `--yes` if you are sure: this cannot be undone"));
+                    .cure("use `--yes` if you are sure: this cannot be undone"));
             }
         }
-        self.does(path::REMOVE, one, |name, _| format!("{name} is removed.")).await
+        self.does(path::REMOVE, one, |name, _| format!("{name} was removed.")).await
     }
 
     /// The link alone on standard output, so that it can be piped; what it is, beside it.
@@ -267,8 +265,11 @@ impl Office<'_> {
             return Ok(());
         }
         let LinkMade { name, expires, .. } = made;
-        writeln!(self.notes, "Give this link to {name}: it sets a password, once, until {expires}.")
-            .map_err(unwritten)
+        writeln!(
+            self.notes,
+            "Give this link to {name}. It sets a password, works once, and expires at {expires}."
+        )
+        .map_err(unwritten)
     }
 
     fn print(
@@ -294,7 +295,7 @@ fn asks(
 ) -> Result<bool, Failure> {
     let name = &person.name;
     let whom = person.full_name.as_ref().map_or(name.clone(), |full| format!("{name} ({full})"));
-    write!(notes, "Remove {whom} for good? Type the user name to say yes: ")
+    write!(notes, "Remove {whom} permanently? Type the user name to confirm: ")
         .and_then(|()| notes.flush())
         .map_err(unwritten)?;
     let mut typed = String::new();
@@ -306,27 +307,29 @@ fn asks(
 
 fn reset(name: &str, changed: bool) -> String {
     if !changed {
-        return format!("{name} has no second factor: there was nothing to reset.");
+        return format!("{name} has no second factor. Nothing was changed.");
     }
     format!(
-        "{name} has no second factor any more, and every session has ended.\n\
-         The password alone signs {name} in now, but sets up no new authenticator: for whoever knows \
-         it could\ndo so before them. That takes a link; hand one to {name}: doorward user passwd \
-         {name}"
+        "{name} no longer has a second factor, and every session has ended.\n\
+         The password alone is now enough to sign in. To set up a new authenticator, {name} needs \
+         a \
+         link,\nso that nobody else who knows the password can do it first. Create one with: \
+         doorward \
+         user passwd {name}"
     )
 }
 
 fn disabled(name: &str, changed: bool) -> String {
     if changed {
-        format!("{name} is disabled: nobody signs in by this name, and every session has ended.")
+        format!("{name} is disabled and cannot sign in. Every session has ended.")
     } else {
-        format!("{name} was disabled already.")
+        format!("{name} was already disabled.")
     }
 }
 
 fn enabled(name: &str, changed: bool) -> String {
     if changed {
-        format!("{name} can sign in again, with the password and the factors of before.")
+        format!("{name} can sign in again, with the same password and factors.")
     } else {
         format!("{name} was not disabled.")
     }
@@ -337,13 +340,13 @@ Examples:
   doorward user add ada
   doorward user add ada --email ada@example.com --name 'Ada Lovelace' --group staff
 
-The link works once, for seven days. Whoever opens it chooses a password.";
+The link works once, for seven days. The user opens it and chooses a password.";
 
 const LIST_EXAMPLES: &str = "\
 Examples:
   doorward user list
   doorward user list --group staff --without-second-factor
-                                     Who is not ready for a second factor to be demanded
+                                     Who still has no second factor in this group
   doorward user list --json | jq -r '.[] | select(.disabled_since == null) | .email'";
 
 const SHOW_EXAMPLES: &str = "\
@@ -351,7 +354,7 @@ Examples:
   doorward user show ada
   doorward user show ada@example.com --json | jq '.failures'
 
-Moments are in UTC. Of events the last ten of the last ninety days are shown.";
+Times are in UTC. Of the events of the last ninety days, the last ten are shown.";
 
 const SET_EXAMPLES: &str = "\
 Examples:
@@ -364,8 +367,8 @@ Examples:
   doorward user unlock ada
   doorward user unlock ada@example.com
 
-After five wrong passwords or codes a person waits, longer each time; fifty wrong codes lock
-until a recovery code or this command.";
+After five wrong passwords or codes a user must wait, longer each time. After fifty wrong codes,
+only a recovery code or this command unlocks the user.";
 
 const PASSWD_EXAMPLES: &str = "\
 Examples:
@@ -376,15 +379,15 @@ const RESET_EXAMPLES: &str = "\
 Examples:
   doorward user reset-2fa ada
 
-Afterwards the password alone signs in, and a new authenticator is set up by a link alone: make
-one with `doorward user passwd`. What was done is recorded with your name.";
+After that, the password alone is enough to sign in. To set up a new authenticator, the user needs a
+link from `doorward user passwd`. The event is recorded with your name.";
 
 const DISABLE_EXAMPLES: &str = "\
 Examples:
   doorward user disable ada
 
-Signing in fails as with a wrong password: nobody can tell the difference. `doorward user enable`
-undoes it, but brings no session, link or trusted device back.";
+Signing in fails as with a wrong password: nobody can see the difference. `doorward user enable`
+undoes it, but restores no session, link or trusted device.";
 
 const ENABLE_EXAMPLES: &str = "\
 Examples:
@@ -395,7 +398,7 @@ Examples:
   doorward user remove ada
   doorward user remove ada --yes
 
-On a terminal it asks first; without one it refuses, unless `--yes` is said. To keep somebody out
+On a terminal it asks for confirmation. Without a terminal it needs `--yes`. To keep somebody out
 for a while, use `doorward user disable`.";
 
 #[cfg(test)]
@@ -414,7 +417,7 @@ mod tests {
             (sure, String::from_utf8(notes).unwrap())
         };
         let ada = person("ada", Some("Ada Lovelace"));
-        let question = "Remove ada (Ada Lovelace) for good? Type the user name to say yes: ";
+        let question = "Remove ada (Ada Lovelace) permanently? Type the user name to confirm: ";
         assert_eq!(says("ada\n", &ada), (true, question.to_owned()));
         for typed in ["", "\n", "yes\n", "bob\n"] {
             assert!(!says(typed, &ada).0, "{typed}");

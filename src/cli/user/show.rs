@@ -17,9 +17,9 @@ pub(super) fn print(details: &Details, out: &mut dyn Write) -> io::Result<()> {
         }
     }
     if details.events.is_empty() {
-        return writeln!(out, "\nNothing has happened to {} lately.", person.name);
+        return writeln!(out, "\nNo recent events for {}.", person.name);
     }
-    writeln!(out, "\nWhat happened last (UTC):")?;
+    writeln!(out, "\nRecent events (UTC):")?;
     details.events.iter().try_for_each(|event| writeln!(out, "  {}", happened(event)))
 }
 
@@ -55,7 +55,7 @@ fn or_none(text: Option<&str>) -> String {
 
 fn password(person: &Person, imported: Option<&str>) -> String {
     match imported {
-        Some(scheme) => format!("imported ({scheme}); hashed anew at the first sign-in"),
+        Some(scheme) => format!("imported ({scheme}); replaced at the first sign-in"),
         None if person.has_password => "set".to_owned(),
         None => "not set yet".to_owned(),
     }
@@ -79,14 +79,14 @@ fn two_factor(details: &Details) -> String {
 
 fn codes(codes: &Codes) -> String {
     let Codes { left, of, made, saved } = codes;
-    let saved = if *saved { "" } else { ", not said to be saved yet" };
+    let saved = if *saved { "" } else { ", not confirmed as saved" };
     format!("{left} of {of} left, made {made}{saved}")
 }
 
 fn failures(failed: &Failed) -> impl Iterator<Item = String> {
     let whence = match &failed.known_browser {
         Some(seen) => format!("from the known browser last seen {seen}"),
-        None => "from browsers that are not known".to_owned(),
+        None => "from unknown browsers".to_owned(),
     };
     let both = [("password", &failed.password), ("second factor", &failed.second_factor)];
     let counted = |tally: &Tally| tally.failures > 0 || tally.in_thirty_days.is_some();
@@ -98,7 +98,7 @@ fn failures(failed: &Failed) -> impl Iterator<Item = String> {
         };
         let follows = match waits_until {
             _ if *locked => ", locked until a recovery code or `doorward user unlock`".to_owned(),
-            Some(until) => format!(", nothing is read until {until}"),
+            Some(until) => format!(", sign-in is locked until {until}"),
             None => String::new(),
         };
         format!("{failures} of the {factor} in a row {whence}{of_all}{follows}")
