@@ -1,4 +1,4 @@
-//! Whether a request may go on to the application, and what its visitor gets instead.
+//! Whether a request may pass to the application, and what its visitor gets otherwise.
 
 use std::sync::Arc;
 
@@ -19,17 +19,17 @@ use crate::flow::witness::{Recent, Watched};
 use crate::flow::{self, Admission, Line, Source};
 use crate::policy;
 
-/// By what a request was let through, so that it can be asked again.
+/// Why a request was let through, so that it can be authorized again later.
 #[derive(Clone, Debug)]
 pub struct Allowed(pub(super) flow::Before);
 
 impl Allowed {
-    /// Whether both are of the very same request.
+    /// Whether both belong to the same request.
     pub fn is_of_one_request_with(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0.request, &other.0.request)
     }
 
-    /// Whose record it rests on, and on which stay, if on any.
+    /// The user and the user session that it depends on, if any.
     pub fn rests_on(&self) -> Option<(UserId, StayId)> {
         self.0.visit.as_ref().map(|visit| (visit.session.user, visit.stay))
     }
@@ -78,7 +78,7 @@ impl AppState {
         let visit = admission.visit;
         let is_over = session.is_some() && visit.is_none();
         let allowed = |request: Arc<policy::Request>| {
-            // The application is to answer the very request that ended what it was allowed by.
+            // Let the application answer the request that ended its own permission.
             let before = flow::Before { request, address: source.visitor, visit, began: now };
             (!has_ended).then_some(Allowed(before))
         };
@@ -91,7 +91,7 @@ impl AppState {
                 let known = admission.evidence.as_ref().and_then(Visitor::known);
                 let ruling = &admission.ruling;
                 let mut response = self.refuse(&verdict, ruling, &request, head, source, known);
-                // Whoever sits there need not be who was signed in.
+                // The person at the browser need not be the user who was signed in.
                 if is_over && response.status() == StatusCode::SEE_OTHER {
                     sign_out::forget(&mut response);
                 }
@@ -100,7 +100,7 @@ impl AppState {
         }
     }
 
-    /// Counts what was decided, and remembers it.
+    /// Counts the decision and records it in the decision log.
     fn witness(
         &self,
         app: &App,
@@ -145,13 +145,13 @@ impl AppState {
     }
 }
 
-/// Whether this is the application's own link to sign out, followed within the application: a
+/// Whether this is the application's own sign-out link, followed from within the application: a
 /// page elsewhere must not sign anybody out.
 fn signs_out(app: &App, request: &policy::Request, head: &Parts) -> bool {
     if app.sign_out_paths.is_empty() {
         return false;
     }
-    // Another host of the same domain is elsewhere, too.
+    // Another host of the same domain counts as elsewhere.
     let elsewhere = head
         .headers
         .get_all("sec-fetch-site")

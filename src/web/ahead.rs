@@ -1,5 +1,6 @@
-//! What the place asks that somebody is going to, as pages say it beforehand: a place of an application,
-//! here or on another host, or a page of ours. The question is that of the request itself.
+//! What the URL that the visitor is going to will require, for pages that announce it. The URL may
+//! be in an application, here or on another host, or one of our own pages. The decision is the same
+//! as for the request itself.
 
 use std::sync::Arc;
 
@@ -16,18 +17,18 @@ use crate::domain::factor::FactorId;
 use crate::flow::{Foreseen, foresee};
 use crate::policy::{OwnPage, Request, Sent};
 
-/// When it is asked.
+/// Which state of the visitor to assume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum When {
-    /// Of the visitor as they are.
+    /// The visitor as they are.
     Now,
-    /// Of the visitor once they have shown a second factor: rules may know them only then.
+    /// The visitor after a second factor: some rules know users only then.
     Shown,
 }
 
 impl AppState {
-    /// Whether this guest is let in without a code, and whether the place that they are going to
-    /// wants one all the same.
+    /// Whether this guest gets in without a code here, and whether the URL they are going to asks
+    /// for one anyway.
     pub(super) fn standing(&self, guest: &Guest, place: &ReturnTo) -> Standing {
         let evidence = self.evidence(guest, None, When::Now);
         match judge(&Requirement::sign_in(), &evidence, guest.caller.now) {
@@ -40,20 +41,20 @@ impl AppState {
         }
     }
 
-    /// Whether this guest may go on to the place that they are going to as they are. Whoever is going
-    /// nowhere has come for the page itself.
+    /// Whether this guest may already open the URL they are going to. `false` if they came for this
+    /// page itself.
     pub(super) fn owes_nothing(&self, guest: &Guest, place: &ReturnTo) -> bool {
         let passes = |verdict| matches!(verdict, Verdict::Pass(_) | Verdict::SaveCodes(_));
         *place != ReturnTo::root() && passes(self.ahead(guest, place, When::Now).verdict)
     }
 
-    /// Whether a recovery code is enough at the place that this guest is going to.
+    /// Whether a recovery code is enough for the URL that this guest is going to.
     pub(super) fn takes_recovery_codes(&self, guest: &Guest, place: &ReturnTo) -> bool {
         self.ahead(guest, place, When::Shown).requirement.kinds.has(Kinds::RECOVERY_CODE)
     }
 
-    /// The offer to trust this device. None is made where it would be untrue, because the place
-    /// asks for a code all the same, or pointless, because the device is trusted already.
+    /// The offer to trust this device. `None` if the URL asks for a code anyway, or if the device
+    /// is trusted already.
     pub(super) fn offer_of_trust(
         &self,
         guest: &Guest,
@@ -66,12 +67,12 @@ impl AppState {
             .then(|| Trust { lasts: self.env.config.trusted_devices.lasting, ticked })
     }
 
-    /// Whether the place that this guest is going to wants a second factor of everybody.
+    /// Whether the URL that this guest is going to requires a second factor of everybody.
     pub(super) fn wants_second_factor(&self, guest: &Guest, place: &ReturnTo) -> bool {
         self.ahead(guest, place, When::Shown).requirement.level == Level::SecondFactor
     }
 
-    /// The application that somebody is going to, if it is one.
+    /// The application that the visitor is going to, if it is one.
     pub(super) fn app_at(&self, place: &ReturnTo) -> Option<Arc<App>> {
         match self.destination(place) {
             Some(destination) => destination.site.app,
@@ -79,8 +80,8 @@ impl AppState {
         }
     }
 
-    /// The origins, besides this one, on which somebody may end up who is going to `place`: those of
-    /// the application there, which may lead from one of its hosts to another.
+    /// The other origins where a visitor on the way to `place` may end up: those of its
+    /// application, which may redirect between its hosts.
     pub(super) fn leads_to(&self, place: &ReturnTo) -> Vec<String> {
         let hosts = self.app_at(place).map(|app| app.hosts.clone()).unwrap_or_default();
         let others = hosts.iter().filter(|origin| **origin != self.site.origin);
@@ -91,7 +92,7 @@ impl AppState {
         let Some(destination) = self.destination(place) else {
             return self.ahead_in(self.site.app.as_deref(), guest, place, when);
         };
-        // The ticket is given out for what the host asked, then the host asks again.
+        // The ticket is issued for what that host asked; then that host asks again.
         let app = destination.site.app.as_deref();
         let asked = destination.ask.map_or_else(Requirement::sign_in, |ask| ask.requirement);
         let for_ticket = judge(&asked, &self.evidence(guest, app, when), guest.caller.now);
@@ -103,7 +104,7 @@ impl AppState {
         Foreseen { requirement: asked.and(&there.requirement), verdict }
     }
 
-    /// What is asked at `place`, on a host where `app` stands.
+    /// The requirement at `place`, on the host of `app`.
     fn ahead_in(&self, app: Option<&App>, guest: &Guest, place: &ReturnTo, when: When) -> Foreseen {
         let now = guest.caller.now;
         let target = place.as_str();

@@ -1,4 +1,4 @@
-//! What every handler works with: the configuration and the services behind it, on one host.
+//! What every handler works with: the configuration and its services, on one host.
 
 use std::sync::Arc;
 
@@ -17,22 +17,22 @@ use crate::store::Unavailable;
 pub(super) struct AppState {
     pub(super) env: Arc<Env>,
     pub(super) site: Arc<Site>,
-    /// The name of the application here; empty where none is.
+    /// The name of the application here; empty if there is none.
     pub(super) app: Arc<str>,
-    /// Count what is decided here, and what would have been.
+    /// Count the decisions here, and those that observe mode did not enforce.
     pub(super) decided: Verdicts,
     pub(super) watched: Verdicts,
 }
 
 impl AppState {
-    /// For the host `site`, with what `env` holds.
+    /// For the host `site`, with the services of `env`.
     pub(super) fn new(env: Arc<Env>, site: Site) -> Self {
         let app = Arc::from(site.app.as_ref().map_or("", |app| &app.name));
         let (decided, watched) = (env.metrics.decided(&app), env.metrics.watched(&app));
         Self { env, site: Arc::new(site), app, decided, watched }
     }
 
-    /// Who sends this request, from where, with what; and what time it is.
+    /// The caller of a request: address, browser, cookies and time.
     pub(super) fn caller(
         &self,
         headers: &HeaderMap,
@@ -49,12 +49,13 @@ impl AppState {
         Jar::new(&self.env.signer, &self.site.origin)
     }
 
-    /// What stands around a page for a visitor whom we do not name.
+    /// The frame of a page for a visitor whose name is not shown.
     pub(super) fn frame(&self) -> Frame {
         Frame { site: self.site_name(), support: self.env.config.support.clone(), user: None }
     }
 
-    /// The name of the application here; at the portal of several, that of the site.
+    /// The name of the application here; on the portal of several applications, the name of the
+    /// site.
     pub(super) fn site_name(&self) -> String {
         let config = &self.env.config;
         let app = self.site.app.as_ref().or(match config.apps.as_slice() {
@@ -64,7 +65,7 @@ impl AppState {
         app.map_or_else(|| config.issuer.clone(), |app| app.name.clone())
     }
 
-    /// A name for one refusal, by which an operator finds out why.
+    /// A random reference for one refusal, with which an operator finds the reason.
     pub(super) fn reference(&self) -> String {
         let mut bytes = [0; 10];
         self.env.chance.draw(|rng| rng.fill_bytes(&mut bytes));

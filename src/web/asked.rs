@@ -1,4 +1,4 @@
-//! The query of our own pages: where the visitor was going, and what was chosen on the page.
+//! The query of our own pages: where the visitor was going, and what they chose on the page.
 
 use serde::Deserialize;
 
@@ -7,24 +7,24 @@ use super::return_to::ReturnTo;
 use crate::config::Origin;
 use crate::policy::request::OWN;
 
-/// The query of a page: where the visitor was going, and which way of the page is meant.
+/// The query of a page: where the visitor was going, and the chosen variant of the page.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub(super) struct Asked {
     return_to: String,
-    /// By which method that was asked for; empty for a GET.
+    /// The method of the original request; empty for GET.
     method: String,
-    /// Which kind of answer the challenge asks for.
+    /// The kind of answer that the challenge asks for.
     pub(super) kind: String,
 }
 
 impl Asked {
-    /// Reads the query; what cannot be read counts as absent.
+    /// Reads the query; unreadable parameters count as absent.
     pub(super) fn of(query: Option<&str>) -> Self {
         serde_html_form::from_str(query.unwrap_or_default()).unwrap_or_default()
     }
 
-    /// Where the visitor was going, or, if nowhere, `home`.
+    /// Where the visitor was going, or else `home`.
     pub(super) fn return_to_or(&self, state: &AppState, home: &str) -> ReturnTo {
         let return_to = if self.return_to.is_empty() { home } else { &self.return_to };
         state.return_to(return_to).by(&self.method)
@@ -41,22 +41,22 @@ impl AppState {
         self.past_step(&place).unwrap_or(place)
     }
 
-    /// Where a page leads on which something is shown, if `place` is one: nobody is going there for its
-    /// own sake, and whoever has shown what is owed is not asked for it again.
+    /// Where the page at `place` leads, if it is a page that only asks for something: nobody wants
+    /// to go there, and users who have shown what is required are not asked again.
     pub(super) fn past_step(&self, place: &ReturnTo) -> Option<ReturnTo> {
         past_step(place, &self.site.origin)
     }
 }
 
-/// Goes past one step, and to the front door where another stands behind it: we lead from no step to
-/// another. To go past a thousand that stand in one another, all that stands in each would be read.
+/// Skips one such page, and uses the home page if another follows: our pages never lead from one
+/// such page to another. Skipping a thousand nested ones would mean parsing each.
 fn past_step(place: &ReturnTo, origin: &Origin) -> Option<ReturnTo> {
     let Asked { return_to, method, .. } = Asked::of(Some(query_of_step(place)?));
     let behind = ReturnTo::read(&return_to, origin).by(&method);
     Some(if query_of_step(&behind).is_some() { ReturnTo::root() } else { behind })
 }
 
-/// The query of a page on which something is shown, if `place` is one.
+/// The query of the page at `place`, if it is a page that only asks for something.
 fn query_of_step(place: &ReturnTo) -> Option<&str> {
     let (path, query) = place.as_str().split_once('?').unwrap_or((place.as_str(), ""));
     let page = path.strip_prefix(OWN)?;

@@ -1,6 +1,6 @@
-//! The style, the script and the icon of our own pages, named by what they contain.
+//! The style sheet, script and icon of our own pages, named after a hash of their content.
 //!
-//! A new release changes the names, so that browsers may keep what they have for ever.
+//! A new release changes the names, so browsers may cache the files forever.
 
 use std::sync::LazyLock;
 
@@ -14,18 +14,18 @@ use super::app_state::AppState;
 use super::headers;
 use super::pages::Notice;
 
-/// How long a browser may keep an asset: a year, unasked, since another content has another name.
+/// How long a browser may cache an asset: one year, because changed content has a new name.
 pub const CACHE_CONTROL: &str = "public, max-age=31536000, immutable";
 
 /// One file that our pages load.
 pub struct Asset {
-    /// The last segment of its address, such as `style-0123456789abcdef.css`.
+    /// The last segment of its URL, such as `style-0123456789abcdef.css`.
     pub file_name: String,
-    /// Its whole path on every host of ours, from `/.doorward/` on.
+    /// Its path on every host, from `/.doorward/` on.
     pub url: String,
-    /// For the `Content-Type` header.
+    /// The value of `Content-Type`.
     pub content_type: &'static str,
-    /// What the file says.
+    /// The content.
     pub body: &'static str,
 }
 
@@ -39,11 +39,11 @@ impl Asset {
 
 /// All assets.
 pub struct Assets {
-    /// How the pages look.
+    /// The style sheet.
     pub style: Asset,
-    /// What a browser with script does better: copy, print, count down, send a whole code.
+    /// What works better with script: copy, print, count down, submit a complete code.
     pub script: Asset,
-    /// The door, in the browser's tab and at the head of each page.
+    /// The icon for the browser tab and the head of each page.
     pub icon: Asset,
 }
 
@@ -68,7 +68,7 @@ pub fn all() -> &'static Assets {
     &ASSETS
 }
 
-/// The asset with this name, as it stands in an address below `/.doorward/assets/`.
+/// The asset with this name below `/.doorward/assets/`.
 pub fn find(file_name: &str) -> Option<&'static Asset> {
     let Assets { style, script, icon } = all();
     [style, script, icon].into_iter().find(|asset| asset.file_name == file_name)

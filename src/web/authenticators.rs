@@ -1,4 +1,4 @@
-//! Further authenticators: another, one in the place of those before, other names, fewer.
+//! Adding, replacing, renaming and removing authenticators.
 
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
@@ -17,18 +17,18 @@ use crate::domain::factor::totp::{Code, Totp};
 use crate::domain::factor::{FactorId, FactorName};
 use crate::flow::authenticators::{Adding, Place, Removing, add, another_key, remove, rename};
 
-/// What is typed with a new authenticator.
+/// The fields for a new authenticator.
 #[derive(Clone, Deserialize, Default)]
 #[serde(default)]
 pub(super) struct Typed {
     code: String,
     name: String,
     forget_devices: String,
-    /// That the page asked about trusted devices.
+    /// Whether the page asked about trusted devices.
     asked_devices: String,
 }
 
-/// What is typed as the name of one that is there.
+/// The field for a new name.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub(super) struct Named {
@@ -80,7 +80,7 @@ fn instead(guest: &Guest, typed: &Typed) -> NewPlace {
     let trusted = user.map_or(0, |user| {
         user.devices().iter().filter(|device| device.is_trusted(guest.caller.now)).count()
     });
-    // Where nothing was asked, because no device was trusted, none is to be trusted afterwards.
+    // If the page did not ask, because no device was trusted, then trust none afterwards.
     let forget_devices = typed.asked_devices.is_empty() || !typed.forget_devices.is_empty();
     NewPlace::Instead { devices: trusted, forget_devices }
 }
@@ -149,7 +149,7 @@ async fn new_page(
     Ok(state.form_page(&page, problem))
 }
 
-/// The authenticator that a page is about, if this guest has such a one.
+/// The authenticator that a page is about, if it belongs to this guest.
 fn named<'g>(guest: &'g Guest, id: &str) -> Option<&'g Totp> {
     let id = FactorId::parse(id)?;
     let user = &guest.visit.as_ref()?.user.user;
@@ -235,7 +235,7 @@ pub(super) async fn submit_remove(
     })
 }
 
-/// The last one is not removed: that would be turning two-factor off, and the page says so.
+/// Do not remove the last one: that would turn two-factor off, and the page says so.
 fn remove_page(
     state: &AppState,
     guest: &Guest,

@@ -1,4 +1,4 @@
-//! The challenge: a code of the authenticator or, by a visible switch, a recovery code.
+//! The challenge: an authenticator code or, with a visible switch, a recovery code.
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
@@ -16,7 +16,7 @@ use crate::domain::time::Timestamp;
 use crate::flow::Visit;
 use crate::flow::challenge::{Challenge, answer};
 
-/// What is typed into it.
+/// The fields.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub(super) struct Typed {
@@ -40,12 +40,12 @@ pub(super) async fn show(
         return headers::see_other(&return_to.through("set-up"));
     }
     let kind = kind_of(&asked.kind);
-    // Shown meanwhile, in another tab.
+    // Shown meanwhile in another tab.
     if state.owes_nothing(&guest, &return_to) {
         return headers::see_other(return_to.as_str());
     }
     let closed = user.answers_closed(guest.caller.known_to(user), guest.caller.now);
-    // During a wait or a lock, recovery codes are read all the same.
+    // Recovery codes are accepted even during a wait or a lock.
     let closed = closed.filter(|why| kind == Kind::Totp || *why == Rejection::Frozen);
     let problem = closed.map(|rejection| problem(rejection, kind, guest.caller.now));
     page(&state, &guest, &return_to, kind, false, problem)
@@ -91,7 +91,7 @@ async fn answered(
     Ok(answer(&state.env, &guest.caller, &visit, &typed, trust).await?)
 }
 
-/// What has not the shape of a code is no guess, and is not counted as one.
+/// Input that does not have the form of a code is not counted as a guess.
 fn read(kind: Kind, code: &str) -> Result<Answer, Rejection> {
     match kind {
         Kind::Totp => code.parse().map(Answer::Totp),
@@ -110,7 +110,7 @@ pub(super) fn problem(rejection: Rejection, kind: Kind, now: Timestamp) -> Probl
         (Rejection::Used, Kind::Totp) => Problem::CodeUsed,
         (Rejection::Used, Kind::RecoveryCode) => Problem::RecoveryCodeUsed,
         (Rejection::Waiting { until }, Kind::Totp) => Problem::WaitOrRecoveryCode(now.until(until)),
-        // Recovery codes are read during a wait: what did not work was the code.
+        // Recovery codes are accepted during a wait, so the code was wrong.
         (Rejection::Waiting { .. } | Rejection::Locked, Kind::RecoveryCode) => {
             Problem::RecoveryCode
         }
@@ -132,7 +132,7 @@ fn page(
     let page = pages::Challenge {
         frame: state.frame_for(guest),
         form: state.form(guest, return_to),
-        // Whoever is outside can sign in by one, if not to that place.
+        // It signs the visitor in, even if it does not open that URL.
         kind: if takes_recovery_codes || standing == Standing::Outside { kind } else { Kind::Totp },
         standing,
         trust: state.offer_of_trust(guest, return_to, trust),

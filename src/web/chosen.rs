@@ -1,4 +1,4 @@
-//! Reading a password that somebody chooses.
+//! Reading a new password.
 
 use super::app_state::AppState;
 use super::pages::Problem;
@@ -6,11 +6,11 @@ use crate::domain::identity::Identity;
 use crate::domain::password::{Password, WeakPassword};
 
 impl AppState {
-    /// The password, if it is none that is guessed first: one must be made neither of what is known
-    /// of whom it is for, nor of what it opens.
+    /// The password, unless it is easy to guess: it must not be made of what is known about its
+    /// user or about this site.
     ///
     /// # Errors
-    /// What is wrong with it, for the page to say.
+    /// The problem that the page shows.
     pub(super) fn chosen(&self, whom: &Identity, typed: &str) -> Result<Password, Problem> {
         let config = &self.env.config;
         let mut known = vec![whom.name.as_str(), config.portal.host()];

@@ -14,7 +14,7 @@ use super::return_to::ReturnTo;
 use crate::domain::password::Password;
 use crate::flow::confirm::{Confirm, confirm};
 
-/// What is typed into it.
+/// The fields.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub(super) struct Typed {

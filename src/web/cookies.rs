@@ -1,7 +1,7 @@
-//! The cookies that are ours: their names, what they say, and how they are read and set.
+//! Our own cookies: their names and content, and how they are read and set.
 //!
-//! Every value is signed for its kind and host. A cookie that is not ours to believe, or that came
-//! twice, is as good as none.
+//! Every value is signed for its kind and host. A cookie with an invalid signature, or one that was
+//! sent twice, counts as absent.
 
 use cookie::{Cookie, SameSite};
 use data_encoding::HEXLOWER;
@@ -19,23 +19,23 @@ use crate::flow::{Carried, DeviceCookie, Given, KnownCookie};
 /// One of our cookies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ours {
-    /// Names the session.
+    /// The host session.
     Session,
-    /// Names the trusted device.
+    /// The trusted device.
     Device,
-    /// Names the known browser.
+    /// The known browser.
     Known,
-    /// Names the browser before sign-in. Each such cookie has a name of its own behind a hyphen: two
-    /// first visits at the same moment must not overwrite what the other's forms are bound to.
+    /// The browser before sign-in. Each such cookie has its own name after a hyphen: two first
+    /// requests at the same time must not overwrite the cookie that the other's forms are bound to.
     Browser,
 }
 
 impl Ours {
-    /// Every one.
+    /// All of them.
     pub const ALL: [Self; 4] = [Self::Session, Self::Device, Self::Known, Self::Browser];
 
-    /// The name over TLS. The prefix binds it to this host, to `/` and to TLS
-    /// (RFC 6265bis §4.1.3.2), so that no neighbour can plant one.
+    /// The name over TLS. The prefix binds the cookie to this host, to `/` and to TLS (RFC 6265bis
+    /// §4.1.3.2), so that no other subdomain can set it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Session => "__Host-doorward-session",
@@ -45,7 +45,7 @@ impl Ours {
         }
     }
 
-    /// The name on plain HTTP, where browsers refuse the prefix.
+    /// The name on plain HTTP, where browsers reject the prefix.
     pub const fn plain_name(self) -> &'static str {
         match self {
             Self::Session => "doorward-session",
@@ -55,8 +55,8 @@ impl Ours {
         }
     }
 
-    /// Whether a cookie of this name is ours, with or without the prefix. Case is folded: browsers
-    /// fold that of the prefix (RFC 6265bis §5.7), and nobody else has a use for the rest.
+    /// Whether a cookie with this name is ours, with or without the prefix. Letter case is ignored:
+    /// browsers ignore it in the prefix (RFC 6265bis §5.7), and no other cookie needs such a name.
     pub fn owns(name: &[u8]) -> bool {
         let is = |ours: &str| name.eq_ignore_ascii_case(ours.as_bytes());
         let is_one_of = |ours: &str| {
@@ -88,9 +88,9 @@ pub struct Jar<'a> {
     origin: &'a Origin,
 }
 
-/// So many names of one browser are looked at: as many as pages that are opened at once.
+/// How many names of one browser are read: as many as pages that are opened at the same time.
 const BROWSERS_AT_MOST: usize = 64;
-/// A year, in which a known browser stays known.
+/// A known browser stays known for one year.
 const YEAR: cookie::time::Duration = cookie::time::Duration::days(365);
 
 impl<'a> Jar<'a> {
@@ -99,13 +99,13 @@ impl<'a> Jar<'a> {
         Self { signer, origin }
     }
 
-    /// The id of the session; all that a request to an application needs.
+    /// The id of the host session; a request to an application needs no other cookie.
     pub fn session(&self, headers: &HeaderMap) -> Option<Token> {
         self.open::<{ Token::LENGTH }>(Ours::Session, headers)
             .and_then(|bytes| Token::from_bytes(&bytes))
     }
 
-    /// Everything that a browser carries for us.
+    /// All our cookies in a request.
     pub fn carried(&self, headers: &HeaderMap) -> Carried {
         Carried {
             session: self.session(headers),
@@ -115,7 +115,7 @@ impl<'a> Jar<'a> {
         }
     }
 
-    /// Whether the session cookie is there twice, so that neither is believed.
+    /// Whether the session cookie was sent twice, so that neither counts.
     pub(super) fn is_doubled(&self, headers: &HeaderMap) -> bool {
         let name = Ours::Session.name_at(self.origin);
         headers
@@ -130,7 +130,7 @@ impl<'a> Jar<'a> {
             .is_some()
     }
 
-    /// The names of this browser: more than one, where it came here several times at once.
+    /// The names of this browser: several if it sent several first requests at the same time.
     fn browsers(&self, headers: &HeaderMap) -> Vec<[u8; 16]> {
         let name = Ours::Browser.name_at(self.origin).as_bytes();
         let lines = headers.get_all(COOKIE).iter().flat_map(|line| pieces(line.as_bytes()));
@@ -164,7 +164,7 @@ impl<'a> Jar<'a> {
         Some(KnownCookie { user: UserId::from(*user), id })
     }
 
-    /// Sets what a flow has given.
+    /// Sets the cookies that a flow returned.
     pub fn set_given(&self, given: &Given, now: Timestamp, headers: &mut HeaderMap) {
         if let Some(session) = &given.session {
             self.set(Ours::Session, session.expose(), None, headers);
@@ -217,7 +217,7 @@ impl<'a> Jar<'a> {
         if let Some(max_age) = max_age {
             cookie = cookie.max_age(max_age);
         }
-        // Names and base64 are always a header value.
+        // Names and base64 are always valid in a header.
         if let Ok(line) = HeaderValue::from_str(&cookie.build().to_string()) {
             headers.append(SET_COOKIE, line);
         }
@@ -239,20 +239,20 @@ pub fn pieces(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// The value in `pair`, if that is what stands before its first `=`.
+/// The value in `pair`, if `name` stands before its first `=`.
 fn value_of<'p>(pair: &'p [u8], name: &[u8]) -> Option<&'p [u8]> {
     let (key, value) = pair.trim_ascii_start().split_at_checked(name.len())?;
     let after = (key == name).then(|| value.trim_ascii_start())?;
     after.strip_prefix(b"=")
 }
 
-/// The value of the cookie `name`, over all `Cookie` headers (HTTP/2 splits them); none if it is
-/// there twice, for nobody knows then which one was planted.
+/// The value of the cookie `name` in all `Cookie` headers (HTTP/2 splits them). `None` if it is
+/// there twice: then one may have been injected.
 fn only_value<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let lines = headers.get_all(COOKIE).iter().flat_map(|line| pieces(line.as_bytes()));
     let mut values = lines.filter_map(|pair| value_of(pair, name.as_bytes()));
     let value = values.next()?;
-    // Whatever the other says: it need not be text.
+    // The other cookies need not be text.
     if values.next().is_some() {
         return None;
     }
@@ -337,7 +337,7 @@ mod tests {
         assert_eq!(jar.carried(&sent(&[&set[1]])).browsers, [ids[1]]);
         let names = set.clone().map(|pair| pair.split('=').next().unwrap().to_owned());
         assert!(names.iter().all(|name| Ours::owns(name.as_bytes())), "{names:?}");
-        // Of another host, or changed: nobody's.
+        // Of another host, or changed.
         let wiki = origin("https://wiki.example.com");
         assert!(Jar::new(&signer, &wiki).carried(&sent(&[&set[0]])).browsers.is_empty());
     }

@@ -1,4 +1,4 @@
-//! The deeds of the security page that concern trusted devices.
+//! The forms of the security page about trusted devices.
 
 use axum::extract::{Path, State};
 use axum::response::Response;

@@ -1,4 +1,5 @@
-//! Changing one's own e-mail address. Whoever has no second factor shows that they read the old one.
+//! Changing one's own e-mail address. A user without a second factor first proves access to the old
+//! one.
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
@@ -19,13 +20,13 @@ use crate::flow::Visit;
 use crate::flow::email::{Named, asks_old_address, name_email};
 use crate::flow::mailed_code::{Sent, Shown, send_code, show_code};
 
-/// What is typed into it.
+/// The fields.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub(super) struct Typed {
     email: String,
     code: String,
-    /// That a code is to be sent.
+    /// Whether to send a code.
     send: String,
 }
 
@@ -68,7 +69,7 @@ pub(super) async fn submit(
 }
 
 impl AppState {
-    /// Sends a code to the present address, or judges one; then leads `here`.
+    /// Sends a code to the present address, or checks one; then leads `here`.
     pub(super) async fn by_mail(
         &self,
         guest: &Guest,
@@ -97,7 +98,7 @@ impl AppState {
         })
     }
 
-    /// The code that is under way to this guest, as a page tells of it.
+    /// The pending code of this guest, as the page describes it.
     pub(super) fn mailed(guest: &Guest) -> pages::Mailed {
         let now = guest.caller.now;
         let visit = guest.visit.as_ref();

@@ -1,8 +1,8 @@
-//! The way between the hosts: from an application's to the portal, and back with a ticket.
+//! Signing in across hosts: from an application's host to the portal, and back with a ticket.
 //!
-//! The host says, signed, which browser asks and what the place demands. The portal asks its visitor
-//! for whatever of that is missing, then sends them back with a ticket for that browser alone. So a
-//! stolen ticket, or a link made by somebody else, signs nobody in.
+//! The host says, in a signed value, which browser asks and what the URL requires. The portal asks
+//! its visitor for what is missing and sends them back with a ticket that is bound to that browser.
+//! So neither a stolen ticket nor a link made by an attacker signs anybody in.
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
@@ -25,38 +25,39 @@ use crate::domain::ticket::{Ask, digest};
 use crate::flow::admit::judge_visit;
 use crate::flow::enter::{self, Entered};
 
-/// Where somebody is led who owes something, and the name that their browser needs for the way.
+/// Where to send a visitor from whom something is required, and the browser name that the way
+/// needs.
 pub(super) struct Way {
     pub(super) url: String,
-    /// A new name for this browser, where it had none.
+    /// A new name for this browser, if it had none.
     browser: Option<[u8; 16]>,
 }
 
-/// What comes with a visitor whom another host has sent.
+/// The parameters of a visitor whom another host has sent.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Sent {
-    /// The URL to which they were going.
+    /// The URL that they wanted.
     return_to: String,
-    /// What the host asks for: an [`Ask`], signed.
+    /// What the host asks for: a signed [`Ask`].
     ask: String,
-    /// Not empty: a ticket was refused there, and this is the second try.
+    /// Not empty: the host refused a ticket, and this is the second try.
     again: String,
 }
 
-/// What comes back from the portal.
+/// The parameters of the way back from the portal.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Presented {
     ticket: String,
-    /// Where the visitor was going, for whom the ticket does not work.
+    /// Where the visitor was going, in case the ticket is not valid.
     return_to: String,
     /// As in [`Sent`].
     again: String,
 }
 
-/// Gives out a ticket to the host that sent this visitor, once everything has been shown that the
-/// host asks for.
+/// Issues a ticket for the host that sent this visitor, once everything was shown that the host
+/// asks for.
 pub(super) async fn give_out(
     State(state): State<AppState>,
     guest: Guest,
@@ -68,7 +69,7 @@ pub(super) async fn give_out(
     };
     let Destination { site, back, ask, again } = destination;
     let url = format!("{}{}", site.origin, back.as_str());
-    // That host makes an ask of its own, if the visitor still needs one.
+    // If something is still missing, that host makes a new [`Ask`].
     let Some(ask) = ask else { return Ok(headers::see_other(&url)) };
     let (visit, now) = (guest.visit.as_ref(), guest.caller.now);
     let verdict = judge_visit(&state.env, &ask.requirement, visit, site.app.as_deref(), now);
@@ -96,7 +97,7 @@ pub(super) async fn give_out(
     })
 }
 
-/// Takes a ticket: this host's session begins, and the visitor is where they were going.
+/// Takes a ticket: the host session begins here, and the visitor continues to their URL.
 pub(super) async fn take(
     State(state): State<AppState>,
     guest: Guest,
@@ -107,7 +108,7 @@ pub(super) async fn take(
         serde_html_form::from_str(query.as_deref().unwrap_or_default()).unwrap_or_default();
     let back = state.return_to(&presented.return_to);
     if state.jar().is_doubled(&request) {
-        // Whatever session began here would not be believed either: round and round it would go.
+        // A session cookie that begins here would not count either: redirecting would loop.
         let url = back.as_str().to_owned();
         return Ok(state.notice(Notice::DoubledCookie { url }, &request));
     }
@@ -125,8 +126,8 @@ pub(super) async fn take(
     })
 }
 
-/// Leads whoever looks here for a page of the portal to where it is: by way of a ticket, where
-/// they come to show something.
+/// Sends a visitor who opens a page of the portal on this host to the portal: with a way back by
+/// ticket if the page asks for something.
 pub(super) async fn at_the_portal(State(state): State<AppState>, head: Parts) -> Response {
     if !refusal::is_navigation(&head) {
         return state.notice(Notice::NotFound, &head.headers);
@@ -150,18 +151,18 @@ const fn said_again(again: bool) -> &'static str {
 
 /// Where a visitor of the portal is going.
 pub(super) struct Destination {
-    /// On which host.
+    /// The host.
     pub(super) site: Site,
-    /// To which place there.
+    /// The URL on that host.
     pub(super) back: ReturnTo,
-    /// What that host asks for, if it was that host that sent them.
+    /// What that host asks for, if it sent the visitor.
     pub(super) ask: Option<Ask>,
-    /// Whether a ticket was refused there before.
+    /// Whether that host has refused a ticket before.
     again: bool,
 }
 
 impl AppState {
-    /// The way to the page where `owed` is shown, and from there to `back`.
+    /// The way to the page that asks for `owed`, and from there to `back`.
     pub(super) fn way_to(
         &self,
         owed: Owed,
@@ -180,7 +181,7 @@ impl AppState {
         Way { url: format!("{}{}", self.env.config.portal, enter.as_str()), browser }
     }
 
-    /// Leads a person to their unsaved recovery codes, and from there to `back`.
+    /// Leads a user to their unsaved recovery codes, and from there to `back`.
     pub(super) fn lead_to_codes(&self, back: &ReturnTo, headers: &HeaderMap) -> Response {
         if self.site.is_portal {
             return headers::see_other(&back.through(refusal::SAVE_CODES));
@@ -188,7 +189,7 @@ impl AppState {
         self.to_the_portal(back, false, headers)
     }
 
-    /// By way of the portal to `back`, for whoever is signed in there.
+    /// Through the portal to `back`, for a visitor who is signed in there.
     fn to_the_portal(&self, back: &ReturnTo, again: bool, headers: &HeaderMap) -> Response {
         let (enter, browser) = self.enter(&Requirement::sign_in(), back, again, headers);
         let way = Way { url: format!("{}{}", self.env.config.portal, enter.as_str()), browser };
@@ -196,8 +197,8 @@ impl AppState {
         self.sent_on(&way, response)
     }
 
-    /// A ticket does not work: it was used in another tab, or is late, or an address that was reloaded.
-    /// Whoever is signed in here goes where they were going; others come by way of the portal again,
+    /// The ticket is not valid: used in another tab, expired, or in a URL that was reloaded. A
+    /// visitor who is signed in here continues to their URL; others go through the portal again,
     /// once.
     fn starts_again(
         &self,
@@ -215,7 +216,7 @@ impl AppState {
         }
     }
 
-    /// Names the browser that is sent on, where it had no name.
+    /// Names the browser that is sent on, if it had no name.
     pub(super) fn sent_on(&self, way: &Way, mut response: Response) -> Response {
         if let Some(browser) = way.browser {
             self.jar().set_browser(browser, response.headers_mut());
@@ -223,7 +224,7 @@ impl AppState {
         response
     }
 
-    /// The portal's page that gives out a ticket to here, and the browser's new name.
+    /// The portal's page that issues a ticket for this host, and the browser's new name.
     fn enter(
         &self,
         requirement: &Requirement,
@@ -243,7 +244,7 @@ impl AppState {
         (enter, known.is_none().then_some(browser))
     }
 
-    /// Where a visitor of the portal is going whose `return_to` leads to another host.
+    /// Where a visitor of the portal is going if `return_to` is on another host.
     pub(super) fn destination(&self, return_to: &ReturnTo) -> Option<Destination> {
         let query = return_to.as_str().strip_prefix("/.doorward/enter?")?;
         let sent: Sent = serde_html_form::from_str(query).ok()?;

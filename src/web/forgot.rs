@@ -1,4 +1,4 @@
-//! Asking for a link to set a new password. Whoever asks learns nothing of who there is.
+//! Requesting a link to set a new password. The answer does not reveal which users exist.
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
@@ -13,7 +13,7 @@ use super::return_to::ReturnTo;
 use crate::domain::name::Login;
 use crate::flow::forgot::forgot;
 
-/// What is typed into it: an address, or a user name.
+/// The field: an e-mail address or a user name.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub(super) struct Typed {

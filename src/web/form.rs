@@ -1,9 +1,9 @@
-//! What is posted to our pages: fields that came from a form of ours, or did not.
+//! Forms: whether posted fields came from a form of ours.
 //!
-//! Every form carries a signed field that binds it to this browser and this user, and browsers say
+//! Every form has a signed field that binds it to this browser and this user, and browsers say
 //! where a post comes from (OWASP Cross-Site Request Forgery Prevention Cheat Sheet, "Signed Double
-//! -Submit Cookie" and "Fetch Metadata"). A handler cannot overlook the answer: what was typed comes
-//! out as genuine, or with a doubt.
+//! -Submit Cookie" and "Fetch Metadata"). A handler cannot overlook the result: the fields come
+//! with the doubt, if there is one.
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
@@ -30,13 +30,13 @@ use crate::store::Unavailable;
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// What was typed, and whether it was typed into a form of ours, here, by this user.
+/// The fields, and whether they come from a form of ours, in this browser and for this user.
 pub(super) struct Form<T> {
     /// The fields.
     pub(super) typed: T,
-    /// Why not to believe them. The form is shown again then, with all but the secrets.
+    /// Why not to trust them. The form is then shown again with everything but the secrets.
     pub(super) doubt: Option<Problem>,
-    /// Whether somebody has signed in since the form was given to this browser.
+    /// Whether a user has signed in since the form was loaded.
     pub(super) is_from_before: bool,
     /// Where the visitor was going.
     pub(super) return_to: ReturnTo,
@@ -70,7 +70,7 @@ impl<T: DeserializeOwned + Send> FromRequest<AppState> for Form<T> {
         let typed = serde_html_form::from_bytes(&body).map_err(|_| bad(headers))?;
         let doubt = state.doubt(&guest, &parts, &hidden.csrf);
         let return_to = if hidden.return_to.is_empty() {
-            // A form does not send a long one along: its page's own address has it.
+            // A form does not repeat a long URL: the URL of its page has it.
             Asked::of(parts.uri.query()).return_to(state)
         } else {
             state.return_to(&hidden.return_to).by(&hidden.method)
@@ -84,13 +84,13 @@ impl FromRequestParts<AppState> for Guest {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Response> {
-        // The guard stands before every route; a handler without one answers nobody.
+        // The guard runs before every route; a handler without it answers nobody.
         let guest = parts.extensions.get::<Self>().cloned();
         guest.ok_or_else(|| state.notice(Notice::Unavailable, &parts.headers))
     }
 }
 
-/// A form with nothing but a button.
+/// A form with only a button.
 #[derive(Deserialize, Default)]
 pub(super) struct Pressed {}
 
@@ -100,8 +100,8 @@ fn is_form(headers: &HeaderMap) -> bool {
     essence.is_some_and(|text| text.eq_ignore_ascii_case("application/x-www-form-urlencoded"))
 }
 
-/// Whether the browser says that a page of this origin posts: `Sec-Fetch-Site`, or, where it does
-/// not send that, `Origin`. A post that says neither, or `null`, did not come from us.
+/// Whether the browser says that a page of this origin sends the form: with `Sec-Fetch-Site` or,
+/// without it, with `Origin`. A post with neither, or with `null`, is not trusted.
 fn came_from_us(headers: &HeaderMap, ours: &Origin) -> bool {
     if let Some(site) = headers.get(FETCH_SITE) {
         return site == "same-origin";
@@ -123,7 +123,7 @@ impl AppState {
         }
     }
 
-    /// Why a form was not filled in here, by this guest, if anything speaks for that.
+    /// Why this form is not trusted, if there is a reason.
     fn doubt(&self, guest: &Guest, head: &Parts, csrf: &str) -> Option<Problem> {
         let headers = &head.headers;
         let (reason, problem) = if !came_from_us(headers, &self.site.origin) {
@@ -151,8 +151,8 @@ impl AppState {
         Some(problem)
     }
 
-    /// Whether a form of ours was given to this browser, by any of its names, for whoever is signed in
-    /// now. `is_nobodys`: or for nobody, for it does nothing in anybody's name.
+    /// Whether this form was made for this browser, under any of its names, and for the user who is
+    /// signed in now. `is_nobodys`: or for no user, because it acts in no user's name.
     fn csrf_fits(&self, guest: &Guest, text: &str, is_nobodys: bool) -> bool {
         let host = self.site.origin.host();
         let Some(bound) = self.env.signer.open(Kind::Csrf, host, text) else { return false };
@@ -163,33 +163,33 @@ impl AppState {
         })
     }
 
-    /// A page for this guest, by name where it is known.
+    /// A page for this guest, with the user's name if there is one.
     pub(super) fn page(&self, status: StatusCode, page: &impl Page) -> Response {
         headers::page(status, page, &self.site.origin)
     }
 
-    /// What stands around a page for this guest.
+    /// The frame of a page for this guest.
     pub(super) fn frame_for(&self, guest: &Guest) -> pages::Frame {
         let user = guest.visit.as_ref().map(|visit| visit.user.identity.name.clone());
         pages::Frame { user, ..self.frame() }
     }
 }
 
-/// What a visitor sent, so that a log can show it: short, and without control characters.
+/// Text from a visitor, for the log: short, and without control characters.
 pub(super) fn shown(value: &HeaderValue) -> String {
     let text = String::from_utf8_lossy(value.as_bytes());
     text.chars().take(80).flat_map(char::escape_default).collect()
 }
 
-/// Whether what is posted to this page is done in nobody's name: it may be open in one tab while
-/// somebody signs in in another.
+/// Whether a post to this page acts in no user's name: the page may be open in one tab while the
+/// user signs in in another.
 fn is_nobodys(path: &str) -> bool {
     let page = path.strip_prefix(OWN).unwrap_or_default();
     ["sign-in", "forgot"].contains(&page) || page.starts_with("link/")
 }
 
-/// Binds a form to the browser that was given it, and to who was signed in there: one that was
-/// opened as somebody else, or as nobody, is not sent in a new person's name.
+/// Binds a form to the browser and to the user who was signed in when it was loaded: it is not
+/// accepted for another user later.
 fn binding(browser: [u8; 16], user: Option<UserId>) -> [u8; 16] {
     let mut digest = Sha256::new();
     digest.update(browser);
@@ -200,7 +200,7 @@ fn binding(browser: [u8; 16], user: Option<UserId>) -> [u8; 16] {
     std::array::from_fn(|i| bytes[i])
 }
 
-/// Why a handler could not finish; shown as a page that says no more than the visitor needs.
+/// Why a handler failed; the page says no more than the visitor needs.
 pub(super) struct Trouble(Unavailable);
 
 impl From<Unavailable> for Trouble {
@@ -217,13 +217,13 @@ impl IntoResponse for Trouble {
     }
 }
 
-/// The answer of a handler that could not finish; the outermost layer makes a page of it.
+/// The response of a handler that failed; the outermost layer replaces it with a page.
 pub(super) fn unavailable() -> Response {
     let mut response = StatusCode::SERVICE_UNAVAILABLE.into_response();
     response.extensions_mut().insert(StoreAway);
     response
 }
 
-/// Marks an answer whose page the outermost layer is to make.
+/// Marks a response that the outermost layer replaces with a page.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StoreAway;

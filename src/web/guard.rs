@@ -1,4 +1,4 @@
-//! What stands before every page of ours: the same judging as before the applications.
+//! The guard before each of our own pages: it decides as for requests to applications.
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -14,23 +14,23 @@ use crate::domain::secret::Token;
 use crate::domain::time::Timestamp;
 use crate::flow::{self, Caller, Source, Visit};
 
-/// Where a request came from; set by the proxy on every request that it hands over.
+/// Where a request came from; the proxy sets it on every request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer(pub(super) Source);
 
-/// Whoever has been let through to a page.
+/// A visitor who may open a page.
 #[derive(Clone, Debug)]
 pub(super) struct Guest {
-    /// Who sends this request.
+    /// The caller.
     pub(super) caller: Caller,
-    /// Their visit; always there where the page asks for more than nothing.
+    /// The authenticated request; always there if the page requires something.
     pub(super) visit: Option<Visit>,
     /// The name of this browser, to which new forms are bound.
     pub(super) browser: [u8; 16],
 }
 
 impl Guest {
-    /// Until when this browser is a trusted device of whoever is signed in here, if it is one.
+    /// Until when this browser is a trusted device of the signed-in user, if it is one.
     pub(super) fn trusted_until(&self) -> Option<Timestamp> {
         let user = &self.visit.as_ref()?.user.user;
         let cookie = self.caller.device_of(user.id())?;
@@ -39,7 +39,7 @@ impl Guest {
     }
 }
 
-/// Judges whether this visitor may open this route.
+/// Decides whether this visitor may open this route.
 pub(super) async fn guard(
     State((state, route)): State<(AppState, &'static Route)>,
     mut request: Request,
@@ -49,7 +49,7 @@ pub(super) async fn guard(
     if route.serves == Serves::Page && is_fetched(headers) {
         return state.not_in_a_window(&request);
     }
-    // The proxy says where a request comes from; without that it did not come through the proxy.
+    // Without an address from the proxy, the request did not come through it.
     let Some(Peer(source)) = request.extensions().get::<Peer>().copied() else {
         return state.notice(Notice::Unavailable, headers);
     };
@@ -96,13 +96,14 @@ pub(super) async fn guard(
     response
 }
 
-/// Whether something else than a person's window wants this page: a frame, a script, a style sheet.
+/// Whether the page is requested by something other than a window: a frame, a script or a style
+/// sheet.
 fn is_fetched(headers: &HeaderMap) -> bool {
     headers.get(FETCH_DEST).is_some_and(|dest| dest != "document")
 }
 
 impl AppState {
-    /// What becomes of whoever opens this route with this `evidence`.
+    /// The verdict for this route with this `evidence`.
     pub(super) fn judge_at(&self, route: &Route, evidence: Evidence, now: Timestamp) -> Verdict {
         let evidence = evidence.map(|visitor| {
             let demanded = visitor.demanded && route.asks != Asks::SetUp;

@@ -1,4 +1,4 @@
-//! Where a one-time link leads. Opening it does nothing but show a form: mail scanners and previews
+//! The target of a one-time link. Opening it only shows a form, because mail scanners and previews
 //! open links, too.
 
 use axum::extract::{Path, State};
@@ -19,7 +19,7 @@ use crate::flow::email::{Verified, verify_email};
 use crate::flow::link::{Addressee, PasswordSet, look, set_password};
 use crate::flow::not_me::not_me;
 
-/// What is typed into the form.
+/// The fields.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub(super) struct Typed {
@@ -115,7 +115,7 @@ async fn says_not_me(
     Ok(state.notice(if frozen { Notice::Frozen } else { Notice::SpentLink }, headers))
 }
 
-/// The form goes to the page's own address, so that the token stands nowhere in the page.
+/// The form posts to the URL of its page, so that the page does not contain the token.
 fn page(
     state: &AppState,
     guest: &Guest,

@@ -1,8 +1,8 @@
 //! Our own pages: a request comes in as text, a flow decides, a page goes out.
 //!
-//! The proxy knows this module by three verbs: [`Web::answer`] serves a page of ours,
-//! [`Web::admit`] gives the permit for an application or the answer instead of it, and
-//! [`Web::notice`] says that something is wrong.
+//! The proxy uses three functions: [`Web::answer`] serves one of our own pages, [`Web::admit`]
+//! returns the permit for an application or the response instead, and [`Web::notice`] shows an
+//! error.
 
 use std::sync::Arc;
 
@@ -69,7 +69,7 @@ use app_state::AppState;
 use guard::Peer;
 use pages::Notice;
 
-/// Serves our own pages on one host, and guards the application there.
+/// Serves our own pages on one host and guards the application there.
 #[derive(Clone, Debug)]
 pub struct Web {
     state: AppState,
@@ -77,18 +77,18 @@ pub struct Web {
 }
 
 impl Web {
-    /// Serves and guards on `site` with what `env` holds.
+    /// Serves and guards `site` with the services of `env`.
     pub fn new(env: Arc<Env>, site: Site) -> Self {
         let state = AppState::new(env, site);
         Self { router: routes::router(&state), state }
     }
 
-    /// On which host.
+    /// The host.
     pub fn site(&self) -> &Site {
         &self.state.site
     }
 
-    /// Answers a request for one of our own pages. The body is complete, and no longer than a form.
+    /// Answers a request for one of our own pages. The body is complete and not longer than a form.
     pub async fn answer(
         &self,
         request: http::Request<Bytes>,
@@ -96,21 +96,22 @@ impl Web {
     ) -> http::Response<Bytes> {
         let mut request = request.map(Body::from);
         request.extensions_mut().insert(Peer(source));
-        // A router has nothing to fail with.
+        // A router cannot fail.
         let Ok(response) = self.router.clone().oneshot(request).await;
         whole(response).await
     }
 
-    /// The session that a request's cookies name, if one of them does.
+    /// The session in a request's cookies, if there is one.
     pub fn session(&self, headers: &HeaderMap) -> Option<TokenHash> {
         self.state.jar().session(headers).as_ref().map(Token::hash)
     }
 
-    /// Gives leave to send a request to the application in this session, or says what the visitor gets instead.
-    /// With it, by what the request was let through; nothing if it signs out, for that has ended then.
+    /// Lets a request in this session pass to the application, or returns what the visitor gets
+    /// instead. With the permit comes the reason why it was let through; none if the request signs
+    /// out, because the reason has ended then.
     ///
     /// # Errors
-    /// The answer: a redirect to what is owed, a page, or JSON for a script.
+    /// The response: a redirect to the step that is required, a page, or JSON for a script.
     pub async fn admit(
         &self,
         request: policy::Request,
@@ -124,8 +125,8 @@ impl Web {
         }
     }
 
-    /// Whether a request that was allowed, here or by an earlier configuration, would be allowed
-    /// still. `used`: the visitor has sent something since this was asked last.
+    /// Whether a request that was let through, here or by an earlier configuration, would still be.
+    /// `used`: the visitor has sent something since the last check.
     pub async fn still_allows(&self, allowed: &Allowed, used: bool) -> Still {
         let (env, Some(app)) = (&self.state.env, &self.state.site.app) else { return Still::Over };
         let Ok(now) = env.now() else { return Still::Over };
@@ -142,22 +143,22 @@ impl Web {
         }
     }
 
-    /// Answers in the place of an application's service worker on the host of our own pages.
+    /// Answers instead of an application's service worker on the portal's host.
     pub async fn service_worker() -> http::Response<Bytes> {
         whole(service_worker::answer()).await
     }
 
-    /// Says that something is wrong: as a page to people, as JSON to scripts.
+    /// Shows an error: as a page to people, as JSON to scripts.
     pub async fn notice(&self, notice: Notice, headers: &HeaderMap) -> http::Response<Bytes> {
         whole(self.state.notice(notice, headers)).await
     }
 
-    /// Says that something is wrong to somebody who has named no host of ours: nothing of any is told.
+    /// Shows an error for an unknown host: it reveals nothing about the configured hosts.
     pub async fn nameless_notice(notice: Notice, headers: &HeaderMap) -> http::Response<Bytes> {
         whole(AppState::nameless_notice(notice, headers)).await
     }
 
-    /// Says that nothing is served under the host that `headers` name, and logs which that is.
+    /// Says that the host in `headers` is unknown, and logs it.
     pub async fn misdirected(&self, headers: &HeaderMap, source: Source) -> http::Response<Bytes> {
         let env = &self.state.env;
         if let Ok(now) = env.now()
@@ -172,7 +173,7 @@ impl Web {
         Self::nameless_notice(Notice::WrongHost, headers).await
     }
 
-    /// As [`Web::misread`], for a request that names no host of ours.
+    /// Like [`Web::misread`], for a request to an unknown host.
     pub async fn misread_nameless(
         &self,
         why: &str,
@@ -183,8 +184,8 @@ impl Web {
         Self::nameless_notice(Notice::BadRequest { reference }, &head.headers).await
     }
 
-    /// As [`Web::misread_nameless`], for bytes of which no request could be read. It is logged once a
-    /// second at most.
+    /// Like [`Web::misread_nameless`], for bytes that cannot be parsed as a request. Logged at most
+    /// once a second.
     pub async fn unread(&self, why: &str, head: &Parts, source: Source) -> http::Response<Bytes> {
         let (state, env) = (&self.state, &self.state.env);
         let reference = state.reference();
@@ -203,7 +204,7 @@ impl Web {
         Self::nameless_notice(Notice::BadRequest { reference }, &head.headers).await
     }
 
-    /// Says that the head of a request is longer than is read, to whoever does not end it.
+    /// Says that the head of a request is too long, to a client that does not end it.
     pub async fn endless(&self, headers: &HeaderMap, source: Source) -> http::Response<Bytes> {
         let env = &self.state.env;
         let due = env.now().ok().and_then(|now| env.lines.due(Line::Refused, now));
@@ -214,7 +215,8 @@ impl Web {
         Self::nameless_notice(Notice::HeadTooLarge, headers).await
     }
 
-    /// Says that the request has no single meaning, and logs why under the reference that it shows.
+    /// Says that the request is malformed or ambiguous, and logs why under the reference on the
+    /// page.
     pub async fn misread(&self, why: &str, head: &Parts, source: Source) -> http::Response<Bytes> {
         whole(self.state.misread(why, head, source)).await
     }
@@ -222,7 +224,7 @@ impl Web {
 
 async fn whole(response: Response) -> http::Response<Bytes> {
     let (head, body) = response.into_parts();
-    // Our pages are made in memory; reading them back cannot fail.
+    // Our pages are made in memory; reading them cannot fail.
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     Response::from_parts(head, body)
 }

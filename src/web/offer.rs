@@ -1,5 +1,5 @@
-//! The offer after a sign-in: to set up two-factor, to replace a lost authenticator, to make new
-//! recovery codes. It can be declined, and whoever has somewhere to go gets there either way.
+//! The offer after a sign-in: set up two-factor, replace a lost authenticator, or create new
+//! recovery codes. It can be declined, and the visitor continues to their URL either way.
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
@@ -23,7 +23,7 @@ pub(super) struct Pressed {
     not_now: String,
 }
 
-/// Pages on which people look after their own protection, so that they need no offer.
+/// Pages about one's own protection: no offer is needed on the way to them.
 const CARE: [&str; 3] = ["/.doorward/security", "/.doorward/set-up", "/.doorward/recovery-codes"];
 
 pub(super) async fn show(
@@ -51,7 +51,7 @@ pub(super) async fn submit(
     Ok(headers::see_other(return_to.as_str()))
 }
 
-/// The offer that fits now; if none does, there is nothing to see here.
+/// The offer that fits now; without one, the page redirects.
 fn page(
     state: &AppState,
     guest: &Guest,
@@ -78,8 +78,7 @@ fn page(
 }
 
 impl AppState {
-    /// What this guest is offered on their way to `place`. Nothing, where that place leads to the
-    /// same.
+    /// What this guest is offered on the way to `place`; `None` if that page does the same.
     fn offer(&self, guest: &Guest, visit: &Visit, place: &ReturnTo) -> Option<Offer> {
         let path = place.as_str().split('?').next().unwrap_or_default();
         if CARE.iter().any(|page| path.starts_with(page)) {

@@ -1,4 +1,4 @@
-//! What follows a form: the next step, or the form again with what was wrong.
+//! The response to a form: the next step, or the form again with the problem.
 
 use axum::response::Response;
 use http::StatusCode;
@@ -13,15 +13,15 @@ use crate::flow::{Given, Next};
 use crate::identity::Full;
 
 impl AppState {
-    /// Leads to `location`, with the cookies that it was given.
+    /// Redirects to `location` and sets the cookies.
     pub(super) fn goes_on(&self, guest: &Guest, given: &Given, location: &str) -> Response {
         let mut response = headers::see_other(location);
         self.jar().set_given(given, guest.caller.now, response.headers_mut());
         response
     }
 
-    /// Where whoever has shown something is led: on, or to what is still owed of this person, even where the
-    /// place that they were going to asks nothing.
+    /// Where a user goes after showing something: to their URL, or to a step that is still required
+    /// of them, even if the URL requires nothing.
     pub(super) fn onward(&self, guest: &Guest, given: &Given, return_to: &ReturnTo) -> Response {
         match given.next {
             Next::Onward => self.goes_on(guest, given, return_to.as_str()),
@@ -33,7 +33,7 @@ impl AppState {
         }
     }
 
-    /// A form, with the status that fits why it comes back.
+    /// A form, with the status that fits its problem.
     pub(super) fn form_page(&self, page: &impl Page, problem: Option<Problem>) -> Response {
         let status = match problem {
             None => StatusCode::OK,

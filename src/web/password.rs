@@ -14,7 +14,7 @@ use super::return_to::ReturnTo;
 use crate::domain::password::Password;
 use crate::flow::password::{Changed, change_password};
 
-/// What is typed into it.
+/// The fields.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub(super) struct Typed {
@@ -71,5 +71,5 @@ fn page(
     state.form_page(&page, problem)
 }
 
-/// Where deeds of the security page lead back to.
+/// Where the forms of the security page lead back to.
 pub(super) const SECURITY: &str = "/.doorward/security";

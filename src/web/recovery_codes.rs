@@ -1,4 +1,4 @@
-//! The recovery codes: saved when they are new, looked at again, replaced by others.
+//! The recovery codes: saving new ones, viewing them again, creating new ones.
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
@@ -18,7 +18,7 @@ use crate::domain::user::User;
 use crate::flow::recovery_codes::{look, renew};
 use crate::flow::set_up::save_codes;
 
-/// What is posted from the page with the codes.
+/// The fields of the page with the codes.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub(super) struct Saved {

@@ -1,8 +1,8 @@
-//! What a visitor gets instead of what they asked for.
+//! What a visitor gets instead of what they requested.
 //!
-//! A navigation is led to the step that is owed and back again; a frame gets a page with a link that
-//! opens at the top; a form that was sent to an application is not kept, and its sender is told so;
-//! everything else is a script, and gets JSON.
+//! A navigation is redirected to the required step and back. A frame gets a page with a link that
+//! opens in the whole window. A form that was sent to an application is dropped, and a page says
+//! so. Everything else is a script and gets JSON.
 
 use axum::response::Response;
 use http::header::{
@@ -24,17 +24,17 @@ use crate::flow::witness::Refusal;
 use crate::policy::{self, Ruling};
 use crate::store::Unavailable;
 
-/// What the browser wants the answer for (Fetch Metadata); absent in old browsers and in tools.
+/// What the browser uses the response for (Fetch Metadata); absent in old browsers and in tools.
 pub(super) const FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
-/// How the browser came to ask.
+/// The mode of the request.
 pub(super) const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
-/// Whether a person sees the answer, as a page of its own or in a frame: what else is asked for, a
-/// script asks for, and wants to be told rather than led away.
+/// Whether a person sees the response, as a page or in a frame. All other requests come from
+/// scripts, which need an error and not a redirect.
 ///
-/// Browsers say it themselves (Fetch Metadata), but not over plain http, nor did all before 2023.
-/// Without that it shows in what they accept: a navigation takes XHTML, or in old browsers pictures,
-/// which no library for scripts asks for.
+/// Browsers say so with Fetch Metadata, but not over plain HTTP, and not all did before 2023.
+/// Without it, `Accept` shows it: a navigation accepts XHTML or, in old browsers, images, which no
+/// script library asks for.
 pub fn shows_a_page(headers: &HeaderMap) -> bool {
     if !reads_html(headers) {
         return false;
@@ -43,7 +43,7 @@ pub fn shows_a_page(headers: &HeaderMap) -> bool {
     said(FETCH_MODE) || accepts(headers, "application/xhtml+xml") || accepts(headers, "image/")
 }
 
-/// Whether what is wrong can be told as a page: to people, and to tools that ask for HTML.
+/// Whether an error can be shown as a page: to people, and to tools that ask for HTML.
 fn reads_html(headers: &HeaderMap) -> bool {
     if !accepts(headers, "text/html") {
         return false;
@@ -59,16 +59,16 @@ fn accepts(headers: &HeaderMap, kind: &str) -> bool {
     said.filter_map(|value| value.to_str().ok()).any(|text| text.contains(kind))
 }
 
-/// Whether only a script sends such a request: no navigation carries these headers.
+/// Whether only a script sends such a request: no navigation has these headers.
 fn is_a_scripts(headers: &HeaderMap) -> bool {
-    // Other values are apps that show pages: Android's WebView says its own name in it.
+    // Other values come from apps that show pages: Android's WebView sends the app's name.
     let by_xml = headers.get("x-requested-with").map(HeaderValue::as_bytes);
     by_xml.is_some_and(|by| by.eq_ignore_ascii_case(b"XMLHttpRequest"))
         || accepts(headers, "turbo-stream")
         || OF_SCRIPTS.iter().any(|name| headers.contains_key(*name))
 }
 
-/// Headers that htmx, Turbo, Turbolinks, pjax, Inertia, Livewire, Unpoly and Next.js send, and those by
+/// Headers of htmx, Turbo, Turbolinks, pjax, Inertia, Livewire, Unpoly and Next.js, and those with
 /// which scripts show that they come from a page of the application.
 const OF_SCRIPTS: [&str; 13] = [
     "hx-request",
@@ -86,26 +86,26 @@ const OF_SCRIPTS: [&str; 13] = [
     "x-xsrf-token",
 ];
 
-/// Whether this is a person going somewhere: a GET whose answer is shown.
+/// Whether this is a navigation: a GET whose response is shown.
 pub fn is_navigation(head: &Parts) -> bool {
     matches!(head.method, Method::GET | Method::HEAD) && shows_a_page(&head.headers)
 }
 
-/// As much of a path as a log may hold: its first segment, where more follows. The rest may be a
-/// secret of the application's, such as a link to reset a password.
+/// As much of a path as a log may contain: its first segment if more follow. The rest may be a
+/// secret of the application, such as a link to reset a password.
 pub fn beginning(path: &str) -> &str {
     let first = path.get(1..).and_then(|rest| rest.find('/')).map_or(1, |end| end + 2);
     path.get(..first).unwrap_or_default()
 }
 
-/// Whether the answer would be shown within another page.
+/// Whether the response would be shown inside another page.
 pub(super) fn is_framed(headers: &HeaderMap) -> bool {
     const FRAMES: [&str; 5] = ["iframe", "frame", "object", "embed", "fencedframe"];
     headers.get(FETCH_DEST).is_some_and(|dest| FRAMES.iter().any(|frame| dest == frame))
 }
 
 impl AppState {
-    /// The answer to a request to an application that may not pass.
+    /// The response to a request to an application that may not pass.
     pub(super) fn refuse(
         &self,
         verdict: &Verdict,
@@ -158,14 +158,14 @@ impl AppState {
         }
     }
 
-    /// What a request asks for, as a place to come back to.
+    /// The URL of a request, as a place to come back to.
     pub(super) fn place_of(&self, head: &Parts) -> ReturnTo {
         let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
         let place = ReturnTo::read(target, &self.site.origin);
         self.past_step(&place).unwrap_or_else(|| place.by(head.method.as_str()))
     }
 
-    /// Leads to the step that is owed, and from there to `back`.
+    /// Redirects to the required step, and from there to `back`.
     pub(super) fn ask(
         &self,
         owed: Owed,
@@ -191,8 +191,8 @@ impl AppState {
         self.sent_on(&way, response)
     }
 
-    /// 401 with a body that names the cure (RFC 9110 §15.5.2). Where a script was going is nowhere
-    /// to lead a person to afterwards, so there is no `return_to`.
+    /// 401 with a body that says what to do (RFC 9110 §15.5.2). A script's URL is no page for a
+    /// person to return to, so there is no `return_to`.
     fn unauthorised_script(&self, owed: Owed, requirement: &Requirement) -> Response {
         let page = page_of(owed);
         let body = json!({
@@ -206,7 +206,7 @@ impl AppState {
         response
     }
 
-    /// Says what is wrong to somebody who has named no host of ours, as [`AppState::notice`] does.
+    /// Shows an error for an unknown host, as [`AppState::notice`] does.
     pub(super) fn nameless_notice(notice: Notice, request: &HeaderMap) -> Response {
         let status = notice.status();
         if reads_html(request) {
@@ -218,7 +218,7 @@ impl AppState {
         }
     }
 
-    /// Says what is wrong: as a page to people, as JSON to scripts.
+    /// Shows an error: as a page to people, as JSON to scripts.
     pub(super) fn notice(&self, notice: Notice, request: &HeaderMap) -> Response {
         let status = notice.status();
         let mut response = if reads_html(request) {
@@ -226,7 +226,7 @@ impl AppState {
             let page = NoticePage { frame: self.frame(), notice };
             let origin = &self.site.origin;
             if is_framed {
-                // Who is told to open a page elsewhere must see it in the frame.
+                // The frame must show the link that opens a page elsewhere.
                 let framing = self.framing(request);
                 headers::framed_page(status, &page, origin, framing.as_ref())
             } else {
@@ -249,13 +249,13 @@ impl AppState {
 }
 
 impl AppState {
-    /// The request has no single meaning: the log says why, under the reference that is shown.
+    /// The request is malformed or ambiguous: the log says why, under the reference on the page.
     pub(super) fn misread(&self, why: &str, head: &Parts, source: Source) -> Response {
         let reference = self.note_misread(why, head, source);
         self.notice(Notice::BadRequest { reference }, &head.headers)
     }
 
-    /// Logs why a request has no single meaning; the reference under which that is found.
+    /// Logs why a request is malformed or ambiguous, and returns the reference.
     pub(super) fn note_misread(&self, why: &str, head: &Parts, source: Source) -> String {
         let reference = self.reference();
         tracing::info!(reference, why, "request refused: malformed or ambiguous");
@@ -263,7 +263,7 @@ impl AppState {
         reference
     }
 
-    /// Remembers a refusal that no rule decided.
+    /// Records a refusal that no rule decided.
     pub(super) fn remember(&self, reference: &str, why: &str, head: &Parts, source: Source) {
         let Ok(now) = self.env.now() else { return };
         self.env.witness.refused(Refusal {
@@ -280,7 +280,7 @@ impl AppState {
         });
     }
 
-    /// The store is away: nobody is let through, and nobody is told more than that.
+    /// The store is unavailable: nobody is let through, and the page says no more than that.
     pub(super) fn unavailable(&self, error: &Unavailable, headers: &HeaderMap) -> Response {
         let why = error as &dyn std::error::Error;
         tracing::error!(error = why, "request refused: the store is unavailable");
@@ -289,7 +289,7 @@ impl AppState {
 }
 
 impl AppState {
-    /// The host of ours in whose page this is to be shown, as the browser says.
+    /// The host of ours whose page frames this one, according to the browser.
     fn framing(&self, request: &HeaderMap) -> Option<Origin> {
         let referer = request.get(REFERER)?.to_str().ok()?;
         let origins = self.env.config.sites().map(|site| site.origin);
@@ -301,7 +301,7 @@ impl AppState {
     }
 }
 
-/// Why somebody is refused, in words for the operator.
+/// Why a request was refused, for the operator.
 fn reason(requirement: &Requirement) -> &'static str {
     match requirement.level {
         Level::Nobody => "the rule refuses everybody (`require: nobody`)",
@@ -309,10 +309,10 @@ fn reason(requirement: &Requirement) -> &'static str {
     }
 }
 
-/// Where people are led until their recovery codes are saved.
+/// Where users save their recovery codes.
 pub(super) const SAVE_CODES: &str = "set-up/recovery-codes";
 
-/// What a verdict that is not a pass leads to; `None` where it leads nowhere.
+/// The step that a verdict leads to; `None` if there is none.
 pub(super) enum Step {
     /// Something must be shown.
     Owed(Owed),
@@ -377,7 +377,7 @@ fn asks(requirement: &Requirement) -> Value {
     asks
 }
 
-/// What is said to a script: a word for it to compare, and a sentence.
+/// The JSON error for a script: a code, and a sentence.
 fn said(notice: &Notice) -> (&'static str, &'static str) {
     match notice {
         Notice::Refused { .. } => ("refused", "access denied"),

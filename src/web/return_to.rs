@@ -1,41 +1,41 @@
-//! Where a visitor was going, carried through every step of a sign-in.
+//! Where a visitor was going, kept through every step of a sign-in.
 //!
-//! It is a URL of a configured origin and nothing else, checked by parsing it as a browser does
-//! (WHATWG URL), not by looking at how it begins.
+//! It is a URL of a configured origin, checked by parsing it as a browser does (WHATWG URL), not by
+//! comparing its beginning.
 
 use url::Url;
 
 use crate::config::Origin;
 
-/// A place to go back to: a path on the origin of this host, with its query.
+/// A URL to return to: a path on the origin of this host, with its query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReturnTo {
     target: String,
-    /// By which method it was asked for, where that was no GET. Pages say what is asked of that; a
-    /// browser that is led there sends a GET.
+    /// The method of the original request, if it was not GET. Pages announce what that requires; a
+    /// redirected browser sends a GET.
     method: Option<String>,
 }
 
-/// The longest that is carried, in bytes: more than the head of any request holds
+/// The longest that is kept, in bytes: more than the head of any request holds
 /// (`limits.header_bytes`).
 const AT_MOST: usize = 1024 * 1024;
-/// Up to here, in bytes, everything is escaped that forms escape.
+/// Up to this length, in bytes, everything is escaped that forms escape.
 const LONG: usize = 1024;
 
 impl ReturnTo {
-    /// Reads what came from outside; whatever is not a URL of `origin` leads to `/`.
+    /// Parses untrusted input; anything that is not a URL of `origin` becomes `/`.
     ///
-    /// A fragment is dropped: it never reached us, so nobody meant it.
+    /// Drops a fragment: browsers do not send it, so it has no meaning here.
     pub fn read(text: &str, origin: &Origin) -> Self {
         Self::parse(text, origin).unwrap_or_else(Self::root)
     }
 
-    /// A place of ours, made by ourselves: a path with its query.
+    /// One of our own pages: a path with its query.
     pub(super) fn own(path: String) -> Self {
         Self { target: path, method: None }
     }
 
-    /// Reads a whole URL; `None` if it is none of `origin`.
+    /// Parses a complete URL; `None` if it is not on `origin`.
     pub(super) fn at(url: &str, origin: &Origin) -> Option<Self> {
         let path = url.strip_prefix(&origin.to_string())?;
         path.starts_with('/').then(|| Self::parse(path, origin)).flatten()
@@ -57,7 +57,7 @@ impl ReturnTo {
             Some(query) => format!("{}?{query}", url.path()),
             None => url.path().to_owned(),
         };
-        // What is a path to the parser must stay one to the next parser: `//host` is not.
+        // A path for this parser must be one for the next parser: `//host` is not.
         (!target.starts_with("//") && target.len() <= AT_MOST).then(|| Self::own(target))
     }
 
@@ -66,12 +66,12 @@ impl ReturnTo {
         Self::own("/".to_owned())
     }
 
-    /// The path and query: what `Location` says.
+    /// The path and query, as in `Location`.
     pub fn as_str(&self) -> &str {
         &self.target
     }
 
-    /// The same place, asked for by `method`: a word in upper case, or it counts as a GET.
+    /// The same URL with `method`: a word in upper case, or else it counts as GET.
     #[must_use]
     pub(super) fn by(self, method: &str) -> Self {
         let word = |byte: u8| byte.is_ascii_uppercase() || byte == b'-';
@@ -80,17 +80,17 @@ impl ReturnTo {
         Self { method, ..self }
     }
 
-    /// By which method it was asked for.
+    /// The method of the original request.
     pub(super) fn method(&self) -> &str {
         self.method.as_deref().unwrap_or("GET")
     }
 
-    /// The same, if it was no GET.
+    /// The same, if it was not GET.
     pub(super) fn other_method(&self) -> Option<&str> {
         self.method.as_deref()
     }
 
-    /// The address of `page`, below `/.doorward/`, that leads here afterwards.
+    /// The URL of `page`, below `/.doorward/`, that leads here afterwards.
     pub fn through(&self, page: &str) -> String {
         if *self == Self::root() {
             return format!("/.doorward/{page}");
@@ -103,15 +103,15 @@ impl ReturnTo {
     }
 }
 
-/// A URL as the value of a parameter. A long one is not made longer than need be: it may stand in
-/// another one, which stands in a third.
+/// A URL as the value of a parameter. A long one is escaped as little as possible: it may be nested
+/// in another one, which is nested in a third.
 pub(super) fn escaped(url: &str) -> String {
     if url.len() <= LONG {
         return url::form_urlencoded::byte_serialize(url.as_bytes()).collect();
     }
     let mut escaped = String::with_capacity(url.len() + url.len() / 8);
     for byte in url.bytes() {
-        // All that ends a value, or stands for something else in one (RFC 3986 §3.4).
+        // Every character that ends a value or has a meaning in one (RFC 3986 §3.4).
         if byte.is_ascii_alphanumeric() || b"-._~/:?@!$'()*,;=".contains(&byte) {
             escaped.push(char::from(byte));
         } else {
@@ -125,14 +125,14 @@ fn hex(digit: u8) -> char {
     char::from_digit(u32::from(digit), 16).unwrap_or('0').to_ascii_uppercase()
 }
 
-/// Control bytes, spaces and backslashes have no place in a URL; browsers disagree about them.
+/// Control bytes, spaces and backslashes are not allowed in a URL; browsers treat them differently.
 fn is_odd(byte: u8) -> bool {
     byte <= b' ' || byte == b'\\' || byte == 0x7f
 }
 
 #[cfg(test)]
 thread_local! {
-    /// How many bytes this thread has read as a place.
+    /// How many bytes this thread has parsed as a URL to return to.
     pub(super) static READ: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
@@ -207,7 +207,7 @@ mod tests {
         let place = ReturnTo::read("/a?b=c&d", &origin);
         assert_eq!(place.through("sign-in"), "/.doorward/sign-in?return_to=%2Fa%3Fb%3Dc%26d");
         assert_eq!(ReturnTo::root().through("sign-in"), "/.doorward/sign-in");
-        // A long one says the same, in fewer bytes, however deep it stands.
+        // A long one has the same meaning in fewer bytes, however deep it is nested.
         let long = format!("/a/%C3%A9?b=c&d=+&{}", "x=%26&".repeat(1_000));
         let inner = ReturnTo::read(&long, &origin).through("sign-in");
         let outer = ReturnTo::own(inner.clone()).through("challenge");

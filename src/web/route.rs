@@ -1,4 +1,4 @@
-//! One URL of our own: what it asks, on which hosts it is, and which handlers answer it.
+//! One of our own URLs: what it requires, on which hosts it exists, and its handlers.
 
 use axum::routing::MethodRouter;
 
@@ -6,49 +6,49 @@ use super::app_state::AppState;
 use crate::config::{Config, Site};
 use crate::domain::assurance::Requirement;
 
-/// One URL of ours.
+/// One of our own URLs.
 #[derive(Debug)]
 pub struct Route {
     /// The path, with its parameters in braces.
     pub path: &'static str,
-    /// What it asks of whoever opens it.
+    /// What it requires.
     pub asks: Asks,
     /// What it serves.
     pub serves: Serves,
-    /// On which hosts it is.
+    /// On which hosts it exists.
     pub on: On,
-    /// Whether something can be posted to it.
+    /// Whether it accepts a POST.
     pub takes_posts: bool,
-    /// Whether its handlers run to their end even if the visitor closes the connection: what was
-    /// charged before a password was hashed is then refunded all the same.
+    /// Whether its handlers run to the end even if the visitor closes the connection, so that what
+    /// was charged before hashing a password is still given back.
     pub(super) runs_to_its_end: bool,
     pub(super) answers: fn() -> MethodRouter<AppState>,
 }
 
-/// What a route asks; see "Own pages" in the design.
+/// What a route requires; see "Own pages" in the design.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asks {
     /// Nothing.
     Nothing,
-    /// That the password was shown in this session.
+    /// The password was shown in this session.
     Step,
     /// A signed-in user, with a second factor if they have one.
     SignIn,
-    /// What a change to one's own protection asks. No demand for a second factor keeps anybody
-    /// out: it is met here.
+    /// What a change of one's own protection requires. A demand for a second factor refuses nobody:
+    /// it is met here.
     SetUp,
-    /// What a change to one's own protection asks.
+    /// What a change of one's own protection requires.
     Change,
-    /// What a new password asks: the old one shown lately.
+    /// What a new password requires: the old one, shown lately.
     Password,
 }
 
-/// On which hosts a route is.
+/// On which hosts a route exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum On {
-    /// On the portal; every other host leads there.
+    /// On the portal; every other host redirects there.
     Portal,
-    /// On every host that is not the portal.
+    /// On every host but the portal.
     Others,
     /// On every host.
     All,
@@ -67,14 +67,14 @@ impl On {
 /// What a route serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Serves {
-    /// Pages with forms or secrets, for a person's window and nothing else.
+    /// Pages with forms or secrets, for a window only.
     Page,
     /// What scripts and pages may load.
     Data,
 }
 
 impl Route {
-    /// Whether this is the route at `path`.
+    /// Whether this is the route for `path`.
     pub(super) fn is_at(&self, path: &str) -> bool {
         let (mut ours, mut theirs) = (self.path.split('/'), path.split('/'));
         loop {
@@ -88,7 +88,7 @@ impl Route {
 }
 
 impl Asks {
-    /// What that means in this configuration.
+    /// The requirement in this configuration.
     pub fn requirement(self, config: &Config) -> Requirement {
         match self {
             Self::Nothing => Requirement::nothing(),

@@ -1,5 +1,5 @@
-//! Every URL of ours, what it asks and who answers: one table, of which the router is made and which
-//! `tests/routes.rs` walks.
+//! All our own URLs with their requirements and handlers, in one table: the router is made from it,
+//! and `tests/routes.rs` tests every row.
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -17,7 +17,7 @@ use super::{
     offer, password, recovery_codes, security, sessions, set_up, sign_in, sign_out, turn_off,
 };
 
-/// Every URL of ours.
+/// All our own URLs.
 pub static ROUTES: &[Route] = &[
     page("/.doorward/", Asks::SignIn, || get(home::show)),
     page("/.doorward/enter", Asks::SignIn, || get(enter::give_out)),
@@ -74,8 +74,8 @@ pub static ROUTES: &[Route] = &[
     data("/.doorward/assets/{file}", Asks::Nothing, || get(assets::serve)),
 ];
 
-/// The router over the routes of this host. Each has the guard before it; what is no route is not
-/// found, and what is one at the portal is looked for there.
+/// The router over the routes of this host, each behind the guard. Unknown paths are not found;
+/// routes of the portal redirect to the portal.
 pub(super) fn router(state: &AppState) -> Router {
     let mut router = Router::new();
     for route in ROUTES.iter().filter(|route| route.on.includes(&state.site)) {
@@ -101,7 +101,7 @@ async fn not_found(State(state): State<AppState>, request: Request) -> Response 
     state.notice(Notice::NotFound, request.headers())
 }
 
-/// Answers in a task of its own, which goes on if the visitor closes the connection.
+/// Runs a handler in its own task, which continues if the visitor closes the connection.
 async fn run_to_the_end(request: Request, next: Next) -> Response {
     match tokio::spawn(next.run(request)).await {
         Ok(response) => response,
@@ -112,7 +112,7 @@ async fn run_to_the_end(request: Request, next: Next) -> Response {
     }
 }
 
-/// A handler that met a store that is away says so in one way.
+/// Every handler answers an unavailable store in the same way.
 async fn say_unavailable(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let asked = request.headers().clone();
     let response = next.run(request).await;

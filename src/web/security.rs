@@ -1,4 +1,4 @@
-//! The security page: what protects a person, where they are signed in, and what happened.
+//! The security page: the user's protection, sessions and events.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -18,22 +18,22 @@ use crate::domain::stay::{Stay, StayId};
 use crate::domain::user::User;
 use crate::flow::{Visit, sessions};
 
-/// How many things that happened are told.
+/// How many events are shown.
 const TOLD: usize = 30;
 
-/// How many sessions are listed.
+/// How many sessions are shown.
 const LISTED: usize = 50;
 
 pub(super) async fn show(State(state): State<AppState>, guest: Guest) -> Result<Response, Trouble> {
     page(&state, &guest, None).await
 }
 
-/// Where this page is.
+/// The URL of this page.
 pub(super) fn place() -> ReturnTo {
     ReturnTo::own("/.doorward/security".to_owned())
 }
 
-/// The page; with a problem, if what was posted from it was not taken.
+/// The page, with a problem if a form of it was not accepted.
 pub(super) async fn page(
     state: &AppState,
     guest: &Guest,
@@ -64,7 +64,7 @@ pub(super) async fn page(
 }
 
 impl AppState {
-    /// What protects this guest, and whether they may do without.
+    /// The protection of this guest, and whether they may turn it off.
     fn protection(&self, guest: &Guest, visit: &Visit) -> pages::Protection {
         let user = &visit.user.user;
         if !user.has_second_factor() {
@@ -81,7 +81,7 @@ impl AppState {
     }
 }
 
-/// Of whom two-factor is demanded, as the person is told who therefore cannot turn it off.
+/// Who demands two-factor, for a user who therefore cannot turn it off.
 pub(super) fn demanded(demand: Demand) -> pages::Demanded {
     match demand {
         Demand::Everyone => pages::Demanded::OfEveryone,
@@ -102,7 +102,7 @@ fn authenticator(authenticator: &Totp) -> pages::Authenticator {
     }
 }
 
-/// The devices that are trusted now, the one used last first.
+/// The devices that are trusted now, the last used first.
 fn devices(guest: &Guest, user: &User) -> Vec<pages::Device> {
     let here = guest.caller.device_of(user.id()).map(|cookie| cookie.id);
     let trusted = user.devices().iter().filter(|device| device.is_trusted(guest.caller.now));
@@ -122,7 +122,7 @@ fn devices(guest: &Guest, user: &User) -> Vec<pages::Device> {
     listed.collect()
 }
 
-/// This session, then the ones used last.
+/// This session, then the others, the last used first.
 fn listed(visit: &Visit, stays: &[(StayId, Stay)]) -> Vec<pages::Session> {
     let (this, others): (Vec<_>, Vec<_>) = stays.iter().partition(|(id, _)| *id == visit.stay);
     let listed = this.into_iter().chain(others).take(LISTED).map(|(id, stay)| pages::Session {

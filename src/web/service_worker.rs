@@ -1,8 +1,9 @@
-//! What is served in the place of an application's service worker on the host of our own pages.
+//! What is served instead of an application's service worker on the portal's host.
 //!
-//! One could answer there in our place and read what is typed. So a script of ours is served under its
-//! address: it refuses to be installed, says why in the browser's console, and removes one that was
-//! installed before (Service Workers §4.3: an installed one is updated from there).
+//! A service worker there could answer instead of our pages and read what is typed. So its URL
+//! serves a script of ours, which refuses to be installed, says why in the browser's console, and
+//! removes a worker that was installed before (Service Workers §4.3: an installed one is updated
+//! from there).
 
 use axum::response::Response;
 use http::header::{CONTENT_TYPE, HeaderValue};

@@ -1,4 +1,4 @@
-//! The deeds of the security page that concern sessions.
+//! The forms of the security page about sessions.
 
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -11,7 +11,7 @@ use super::{headers, security, sign_out};
 use crate::domain::stay::StayId;
 use crate::flow::sessions::{self, Ended};
 
-/// Where the list of sessions is.
+/// The URL of the list of sessions.
 const BACK: &str = "/.doorward/security#sessions";
 
 pub(super) async fn end(

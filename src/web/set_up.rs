@@ -1,4 +1,5 @@
-//! Setting up the first authenticator, once what the operator asks for besides the password was shown.
+//! Setting up the first authenticator, once everything was shown that the operator requires besides
+//! the password.
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
@@ -18,15 +19,15 @@ use crate::domain::user::FirstFactorAsks;
 use crate::flow::Visit;
 use crate::flow::set_up::{FirstKey, SetUp, pending_key, turn_on};
 
-/// What is typed into the set-up page.
+/// The fields of the set-up page.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub(super) struct Typed {
     code: String,
     trust_device: String,
-    /// The code from a letter, where one is asked for first.
+    /// The code from a mail, if one is required first.
     mailed_code: String,
-    /// That a letter with a code is to be sent.
+    /// Whether to mail a code.
     send: String,
 }
 
@@ -90,7 +91,7 @@ async fn page(
     })
 }
 
-/// Sends a code, or judges one, where that is what is owed.
+/// Sends a code or checks one, if one is required.
 async fn prove(
     state: &AppState,
     guest: &Guest,
@@ -150,7 +151,7 @@ fn set_up_page(
     }
 }
 
-/// What an authenticator is shown of `key`.
+/// What an authenticator app is shown of `key`.
 pub(super) fn scan(issuer: &str, username: String, key: &Key) -> pages::Scan {
     let uri = key.expose_url(issuer, &username).unwrap_or_default();
     pages::Scan {
@@ -182,7 +183,7 @@ impl AppState {
         }
     }
 
-    /// The way past setting up, for whom it is not demanded yet.
+    /// The link to skip setting up, if it is not demanded yet.
     fn later(&self, guest: &Guest, visit: &Visit, place: &ReturnTo) -> Option<pages::Later> {
         let due = self.env.due(&visit.user, None).filter(|due| *due > guest.caller.now)?;
         Some(pages::Later { due: home::date(due), url: place.as_str().to_owned() })

@@ -15,7 +15,7 @@ use crate::domain::name::Login;
 use crate::domain::password::Password;
 use crate::flow::sign_in::{SignIn, sign_in};
 
-/// What is typed into it.
+/// The fields.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub(super) struct Typed {
@@ -29,7 +29,7 @@ pub(super) async fn show(
     RawQuery(query): RawQuery,
 ) -> Response {
     let return_to = Asked::of(query.as_deref()).return_to(&state);
-    // Whoever is signed in already goes on; what else is owed there, that place will ask.
+    // A signed-in user continues; their URL asks for anything else that is required.
     if guest.visit.is_some() {
         return headers::see_other(return_to.as_str());
     }
@@ -42,7 +42,7 @@ pub(super) async fn submit(
     form: Form<Typed>,
 ) -> Result<Response, Trouble> {
     let Form { typed: Typed { username, password }, doubt, is_from_before, return_to } = form;
-    // Signed in meanwhile, in another tab: what is typed here is not needed any more.
+    // Signed in meanwhile in another tab: the input is not needed any more.
     if guest.visit.is_some() && is_from_before {
         return Ok(headers::see_other(return_to.as_str()));
     }

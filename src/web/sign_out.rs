@@ -1,8 +1,8 @@
-//! Signing out: a page with one button, for a link must not do it.
+//! Signing out: a page with one button, because a link must not sign anybody out.
 //!
-//! Browsers keep pages and show them on Back without asking anybody. What they have of this host is
-//! cleared by the answer that ends the session (Clear Site Data §3.1). Each other host on which the
-//! person was has to say so itself: the page that follows loads a picture from there, which is none.
+//! Browsers keep pages and show them on Back without a request. The response that ends the session
+//! clears them for this host (Clear Site Data §3.1). Each other host where the user was signed in
+//! must do so itself: the page that follows loads an empty picture from there.
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
@@ -22,16 +22,16 @@ use crate::flow::sign_out::sign_out;
 
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
-/// What a host answers to the page of another one on which somebody has signed out.
+/// The URL that clears this host's data, loaded by the page of another host.
 const PICTURE: &str = "/.doorward/signed-out";
 
-/// Where somebody was who has signed out here.
+/// Where a user who signed out here had sessions.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Left {
-    /// The names of the hosts, with commas between them.
+    /// The host names, separated by commas.
     left: String,
-    /// That we have said so: others are not told which hosts there are.
+    /// Our signature: it keeps others from learning which hosts exist.
     proof: String,
 }
 
@@ -65,16 +65,15 @@ pub(super) async fn submit(
     Ok(leaves(&state, &hosts, &form.return_to))
 }
 
-/// Nothing, but the browser forgets what it has kept of this host. It needs no cookie, tells nothing,
-/// and may be asked for from anywhere: what is lost is loaded again.
+/// An empty response that makes the browser clear this host's cache. It needs no cookie, reveals
+/// nothing, and may be loaded from anywhere: lost data is loaded again.
 pub(super) async fn clear() -> Response {
     let mut response = headers::nothing();
     forget(&mut response);
     response
 }
 
-/// The session is gone; its cookie, worth nothing now, ends with the browser. `hosts`: on which others
-/// it was.
+/// The session has ended, and its cookie is removed. `hosts`: the other hosts where it was used.
 pub(super) fn leaves(state: &AppState, hosts: &[String], return_to: &ReturnTo) -> Response {
     let mut url = return_to.through("sign-out");
     let hosts = hosts.join(",");
@@ -88,7 +87,7 @@ pub(super) fn leaves(state: &AppState, hosts: &[String], return_to: &ReturnTo) -
     response
 }
 
-/// Has the browser forget what it has kept of this host.
+/// Makes the browser clear what it has kept of this host.
 pub(super) fn forget(response: &mut Response) {
     response.headers_mut().insert(CLEAR_SITE_DATA, HeaderValue::from_static("\"cache\""));
 }
@@ -103,7 +102,7 @@ fn signed_out(
     state.notice(Notice::SignedOut { url, clears: pictures(state, left) }, request)
 }
 
-/// The picture of every host on which the person was, and of the portal, but not of this host.
+/// The pictures of every other host where the user was signed in, and of the portal.
 fn pictures(state: &AppState, left: &Left) -> Vec<String> {
     let proven = state.env.signer.open(Kind::Left, state.site.origin.host(), &left.proof);
     if left.left.is_empty() || proven != Some(digest(&left.left)) {

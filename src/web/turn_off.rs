@@ -15,7 +15,7 @@ use crate::domain::demand::Demand;
 use crate::domain::factor::{Answer, Rejection};
 use crate::flow::turn_off::{TurnOff, turn_off};
 
-/// What is typed into it: a code of the app, or a recovery code.
+/// The field: an authenticator code or a recovery code.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub(super) struct Typed {
@@ -53,7 +53,7 @@ pub(super) async fn submit(
     })
 }
 
-/// Digits alone are a code of the app; whatever else is typed is a recovery code.
+/// Digits alone are an authenticator code; anything else is a recovery code.
 fn read(typed: &str) -> (Result<Answer, Rejection>, Kind) {
     if typed.chars().all(|c| c.is_ascii_digit() || c.is_whitespace()) {
         return (typed.parse().map(Answer::Totp), Kind::Totp);

@@ -1,30 +1,30 @@
-//! The pages around getting in again, and around password and address.
+//! Pages to regain access, and to change password and e-mail address.
 
 use askama::Template;
 
 use super::{Form, Frame, Problem, problem};
 
-/// Asks who wants a link to set a new password (S14). It says the same to everybody.
+/// Asks who needs a link to set a new password (S14). The answer is the same for everybody.
 #[derive(Template)]
 #[template(path = "page/forgot.html")]
 pub struct Forgot {
-    /// What stands around the page.
+    /// The frame of the page.
     pub frame: Frame,
     /// The hidden fields.
     pub form: Form,
-    /// Whether letters are sent at all.
+    /// Whether mail is configured.
     pub mails: bool,
-    /// Whether somebody has just asked.
+    /// Whether the form was just sent.
     pub asked: bool,
-    /// Why the page comes back.
+    /// The problem, if the form is shown again.
     pub problem: Option<Problem>,
 }
 
-/// Asks for a new password of somebody who is signed in.
+/// Asks a signed-in user for a new password.
 #[derive(Template)]
 #[template(path = "page/change-password.html")]
 pub struct ChangePassword {
-    /// What stands around the page.
+    /// The frame of the page.
     pub frame: Frame,
     /// The hidden fields.
     pub form: Form,
@@ -32,47 +32,47 @@ pub struct ChangePassword {
     pub username: String,
     /// How many characters a password needs.
     pub at_least: usize,
-    /// Why the page comes back.
+    /// The problem, if the form is shown again.
     pub problem: Option<Problem>,
 }
 
-/// A code that is mailed to show that somebody reads a mailbox.
+/// A code that is mailed to prove access to a mailbox.
 #[derive(Clone)]
 pub struct Mailed {
-    /// Where to, partly hidden.
+    /// The address, partly hidden.
     pub to: String,
-    /// Whether one is under way.
+    /// Whether a code is pending.
     pub sent: bool,
     /// When another may be sent; `None`: now.
     pub again_in: Option<std::time::Duration>,
 }
 
 impl Mailed {
-    /// In how many seconds another may be sent, for the countdown; zero: now.
+    /// The seconds until another may be sent, for the countdown; zero: now.
     pub(super) fn again(&self) -> u64 {
         self.again_in.map_or(0, |span| span.as_secs() + u64::from(span.subsec_nanos() > 0))
     }
 }
 
-/// Asks for another e-mail address, or first for a code that was mailed to the present one.
+/// Asks for a new e-mail address, or first for a code that was mailed to the present one.
 #[derive(Template)]
 #[template(path = "page/change-email.html")]
 pub struct ChangeEmail {
-    /// What stands around the page.
+    /// The frame of the page.
     pub frame: Frame,
     /// The hidden fields.
     pub form: Form,
-    /// Whether letters are sent at all.
+    /// Whether mail is configured.
     pub mails: bool,
-    /// The address now.
+    /// The present address.
     pub present: Option<String>,
-    /// The address that waits to be verified.
+    /// The address that is not verified yet.
     pub waiting: Option<String>,
-    /// What is mailed to the present address first, where that is asked for.
+    /// The code for the present address, if one is required first.
     pub old_address: Option<Mailed>,
-    /// What was typed before.
+    /// The previous input.
     pub typed: String,
-    /// Why the page comes back.
+    /// The problem, if the form is shown again.
     pub problem: Option<Problem>,
 }
 
@@ -80,39 +80,39 @@ pub struct ChangeEmail {
 #[derive(Template)]
 #[template(path = "page/ask.html")]
 pub struct Ask {
-    /// What stands around the page.
+    /// The frame of the page.
     pub frame: Frame,
-    /// The hidden fields; the form goes to the page's own address.
+    /// The hidden fields; the form posts to the URL of its page.
     pub form: Form,
-    /// What is asked.
+    /// The question.
     pub what: Question,
-    /// Why the page comes back.
+    /// The problem, if the form is shown again.
     pub problem: Option<Problem>,
 }
 
-/// What a page with one button asks.
+/// The question of a page with one button.
 #[derive(Clone)]
 pub enum Question {
-    /// Whether an address is this person's.
+    /// Whether an address belongs to this user.
     VerifyEmail {
         /// The address.
         address: String,
-        /// Whose it is to be.
+        /// The user who is to have it.
         username: String,
     },
-    /// Whether somebody else has set up two-factor in this person's name.
+    /// Whether another person has set up two-factor in this user's name.
     NotMe {
-        /// Whose.
+        /// The user.
         username: String,
     },
-    /// Whether to make new recovery codes (S22).
+    /// Whether to create new recovery codes (S22).
     NewRecoveryCodes {
-        /// How many are left of the old.
+        /// How many of the old ones are left.
         left: usize,
     },
     /// Whether to remove one of several authenticators.
     RemoveAuthenticator {
-        /// What it is called.
+        /// Its name.
         name: String,
     },
 }
@@ -127,7 +127,7 @@ impl Question {
         }
     }
 
-    /// What the question is about, between its words.
+    /// The subject of the question, between its words.
     fn about(&self) -> Option<&str> {
         match self {
             Self::VerifyEmail { address, .. } => Some(address),
@@ -179,7 +179,7 @@ impl Question {
         }
     }
 
-    /// Whether it is asked of somebody who came from the security page.
+    /// Whether the user came from the security page.
     const fn leads_back(&self) -> bool {
         match self {
             Self::VerifyEmail { .. } | Self::NotMe { .. } => false,

@@ -1,22 +1,22 @@
-//! What happened, told to the person whom it happened to.
+//! Events, in words for the user they are about.
 
 use super::Moment;
 use crate::domain::event::What;
 
-/// One thing that happened.
+/// One event.
 pub struct Happened {
     /// When.
     pub at: Moment,
-    /// What.
+    /// What happened.
     pub what: What,
-    /// In which browser, as far as it said so.
+    /// The browser, from its `User-Agent`.
     pub browser: Option<String>,
-    /// From which address, where a visitor did it.
+    /// The client address, if a visitor did it.
     pub address: Option<String>,
 }
 
 impl Happened {
-    /// What happened, in one sentence.
+    /// The event in one sentence.
     pub(super) fn sentence(&self) -> &'static str {
         match self.what {
             What::UserAdded => "An administrator added you.",
@@ -79,12 +79,12 @@ impl Happened {
         }
     }
 
-    /// Whether it should be looked at twice: somebody else may have had a hand in it.
+    /// Whether it should stand out: another person may have done it.
     pub(super) const fn is_grave(&self) -> bool {
         matches!(self.what, What::DeviceCopied | What::Locked | What::Frozen | What::CodesGuessed)
     }
 
-    /// In which browser and from where, in one line.
+    /// The browser and the address, in one line.
     pub(super) fn from(&self) -> Option<String> {
         match (&self.browser, &self.address) {
             (Some(browser), Some(address)) => Some(format!("{browser}, {address}")),

@@ -1,4 +1,4 @@
-//! The page at `/.doorward/`: who you are, what protects you, where to go.
+//! The page at `/.doorward/`: who you are, your protection, your applications.
 
 use askama::Template;
 
@@ -9,7 +9,7 @@ use super::{Form, Frame, Link};
 pub enum TwoFactor {
     /// Set up: every sign-in asks for it.
     On,
-    /// Set up, but this device is trusted: signing in here takes the password alone.
+    /// Set up, but this device is trusted: signing in here needs only the password.
     OnButHere {
         /// The day on which the trust ends.
         until: String,
@@ -35,18 +35,18 @@ impl TwoFactor {
     }
 }
 
-/// Who you are, and where things are.
+/// Who you are, and your applications.
 #[derive(Template)]
 #[template(path = "page/home.html")]
 pub struct Home {
-    /// What stands around the page.
+    /// The frame of the page.
     pub frame: Frame,
     /// The hidden fields of the form that signs out.
     pub form: Form,
     /// Who is signed in.
     pub username: String,
-    /// What protects them.
+    /// Their protection.
     pub two_factor: TwoFactor,
-    /// The applications behind this door.
+    /// The applications.
     pub apps: Vec<Link>,
 }

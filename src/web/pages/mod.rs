@@ -1,7 +1,7 @@
-//! What a visitor sees: each page a struct of plain words, and the template that shows them.
+//! What a visitor sees: each page is a struct of plain values with a template.
 //!
-//! The sentences live here and in `templates/`, so that a handler only names the case. Nothing here
-//! decides, and nothing is read from anywhere: a page is made of its fields alone.
+//! The sentences are here and in `templates/`, so that a handler only names the case. Nothing here
+//! makes decisions or reads data: a page depends on its fields only.
 
 mod access;
 mod happened;
@@ -34,20 +34,20 @@ pub use security::{
 };
 pub use sign_in::{Confirm, SetPassword, SignIn, SignOut};
 
-/// What stands around every page.
+/// The frame of every page.
 #[derive(Clone, Default)]
 pub struct Frame {
-    /// Whose door this is: the name of the application, or of the portal.
+    /// The name of the application or of the portal.
     pub site: String,
-    /// Whom to ask for help, as the operator wrote it: a mail address, an `https://` page, or words.
+    /// Whom to ask for help, as configured: an e-mail address, an `https://` page, or text.
     pub support: Option<String>,
-    /// The name of the user, where the visitor is signed in.
+    /// The name of the user, if the visitor is signed in.
     pub user: Option<String>,
 }
 
 impl Frame {
-    /// Where a click on [`Frame::support`] leads: mail for an address, the page for an `https://`
-    /// URL, nowhere for words.
+    /// The target of [`Frame::support`]: `mailto:` for an address, the page for an `https://` URL,
+    /// none for text.
     pub fn support_href(&self) -> Option<String> {
         let support = self.support.as_deref()?;
         let one_word = !support.contains(char::is_whitespace);
@@ -61,26 +61,26 @@ impl Frame {
     }
 }
 
-/// The hidden fields that every form of ours carries.
+/// The hidden fields of every form.
 #[derive(Clone, Default)]
 pub struct Form {
     /// The signed token that binds the form to the browser or the session.
     pub csrf: String,
-    /// Where the visitor was going. Checked already: a URL of a configured origin, or a path.
+    /// Where the visitor was going. Already checked: a URL of a configured origin, or a path.
     pub return_to: String,
-    /// By which method they asked for it, where that was no GET: a word in upper case.
+    /// The method of that request if it was not GET: a word in upper case.
     pub method: Option<String>,
-    /// The origins, besides this host's, to which the form leads in the end.
+    /// The origins, besides this host, where the form may lead.
     pub leads_to: Vec<String>,
 }
 
 impl Form {
-    /// Whether the way on is too long to be sent twice: the page's own address has it, too.
+    /// Whether that URL is too long to be sent twice: the URL of the page has it, too.
     fn is_long(&self) -> bool {
         self.return_to.len() > LONG
     }
 
-    /// The same for a link to another page on the way: the parameters that say where it leads.
+    /// The same for a link to another page on the way, as parameters.
     fn query(&self) -> String {
         let return_to = escaped(&self.return_to);
         match &self.method {
@@ -90,15 +90,15 @@ impl Form {
     }
 }
 
-/// Up to here, in bytes, a form carries where its visitor was going.
+/// Up to this length, in bytes, a form repeats where its visitor was going.
 const LONG: usize = 2048;
 
-/// A page of ours: what it says, and the form that its visitor may send.
+/// One of our own pages: its content and its form.
 pub trait Page: Template {
     /// The hidden fields of its forms; `None`: it has no form.
     fn form(&self) -> Option<&Form>;
 
-    /// Pictures that it loads besides our own, by their addresses.
+    /// The URLs of pictures that it loads besides our own.
     fn pictures(&self) -> &[String] {
         &[]
     }
@@ -145,28 +145,28 @@ impl Page for NoticePage {
     }
 }
 
-/// A place that a page points to.
+/// A link on a page.
 #[derive(Clone)]
 pub struct Link {
-    /// What the visitor reads.
+    /// Its text.
     pub name: String,
-    /// Where it leads. Checked already.
+    /// Its target. Already checked.
     pub url: String,
 }
 
 /// A moment, in UTC.
 #[derive(Clone)]
 pub struct Moment {
-    /// As `<time datetime>` wants it.
+    /// For `<time datetime>`.
     pub machine: String,
-    /// As people read it.
+    /// For people.
     pub words: String,
 }
 
 /// The page as HTML.
 ///
-/// Rendering writes to memory and cannot fail in practice; should it fail all the same, that is
-/// logged, and the visitor is told in one plain line.
+/// Rendering writes to memory and does not fail in practice. If it fails, that is logged, and the
+/// visitor gets one plain line.
 pub fn html(page: &impl Template) -> String {
     page.render().unwrap_or_else(|why| {
         error!(%why, "cannot render a page");

@@ -1,4 +1,4 @@
-//! Pages that only say something: what happened, and what to do next.
+//! Pages that only show a message: what happened, and what to do next.
 
 use std::sync::LazyLock;
 
@@ -9,92 +9,92 @@ use sha2::{Digest, Sha256};
 
 use super::Frame;
 
-/// What a visitor still owes before a request of theirs would have been let through.
+/// What a visitor must show before a request can pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owed {
-    /// To sign in.
+    /// Sign in.
     SignIn,
     /// The second factor.
     Challenge,
     /// The password again.
     Confirm,
-    /// To set up a second factor.
+    /// Set up a second factor.
     SetUp,
 }
 
-/// What is said.
+/// The message.
 #[derive(Clone, Debug)]
 pub enum Notice {
-    /// Nobody may do this, or not this visitor.
+    /// Nobody may do this, or this visitor may not.
     Refused {
-        /// By which an operator finds out why.
+        /// The reference with which an operator finds the reason.
         reference: String,
     },
-    /// The request has no single meaning.
+    /// The request is malformed or ambiguous.
     BadRequest {
-        /// By which an operator finds out why.
+        /// The reference with which an operator finds the reason.
         reference: String,
     },
-    /// Nothing of ours is at this address.
+    /// There is no page at this URL.
     NotFound,
-    /// The address does not take this method.
+    /// The URL does not support this method.
     NotAllowed,
-    /// A form was sent to an application, and something is owed first. It was not passed on.
+    /// A form was sent to an application, but something is required first. It was not passed on.
     Unsent {
-        /// Which step is owed.
+        /// The required step.
         owed: Owed,
-        /// The address of that step.
+        /// The URL of that step.
         url: String,
     },
-    /// A step is owed, but this is a frame of another page, where we ask for nothing.
+    /// Something is required, but this is a frame, where we do not ask for it.
     Framed {
-        /// The address to open in the whole window.
+        /// The URL to open in the whole window.
         url: String,
     },
-    /// The application could not be reached, or broke off.
+    /// The application could not be reached, or closed the connection.
     Unreachable {
         /// The application's name.
         app: String,
     },
-    /// The application answered, but not as HTTP wants it.
+    /// The application's response is not valid HTTP.
     Unreadable {
         /// The application's name.
         app: String,
     },
-    /// The application took too long.
+    /// The application did not answer in time.
     Late {
         /// The application's name.
         app: String,
     },
-    /// We cannot decide or remember anything just now.
+    /// The store is unavailable.
     Unavailable,
-    /// Nothing is served under this host name.
+    /// The host is unknown.
     WrongHost,
-    /// More was sent than one of our forms can hold.
+    /// The body is larger than any of our forms.
     TooLarge,
-    /// The head of the request, its cookies above all, is longer than is read.
+    /// The head of the request is too large, most often because of its cookies.
     HeadTooLarge,
-    /// A one-time link that was used, replaced or has run out, or never was one.
+    /// A one-time link that was used, replaced, has expired, or never existed.
     SpentLink,
-    /// A ticket that was used, is too late, or belongs to another browser or host.
+    /// A ticket that was used, has expired, or is for another browser or host.
     SpentTicket {
-        /// Where they were going.
+        /// The URL that they wanted.
         url: String,
     },
-    /// The session cookie is there twice, so that neither is believed.
+    /// The session cookie was sent twice, so neither counts.
     DoubledCookie {
-        /// Where they were going.
+        /// The URL that they wanted.
         url: String,
     },
-    /// The authenticator is the visitor's only one, so that removing it would turn two-factor off.
+    /// The authenticator is the only one: removing it would turn two-factor off.
     OnlyAuthenticator,
-    /// The visitor said that a second factor is not theirs; nobody gets in with it.
+    /// The user reported the second factor as not theirs; it is frozen.
     Frozen,
-    /// The visit is over.
+    /// The session has ended.
     SignedOut {
         /// Where to sign in again.
         url: String,
-        /// What the page loads so that the browser forgets what it has kept of other hosts.
+        /// Pictures that make the browser clear what it has kept of other hosts.
         clears: Vec<String>,
     },
 }
@@ -108,7 +108,7 @@ struct Way {
 }
 
 impl Notice {
-    /// The status that belongs to it.
+    /// The HTTP status.
     pub const fn status(&self) -> StatusCode {
         match self {
             Self::Refused { .. } => StatusCode::FORBIDDEN,
@@ -246,7 +246,7 @@ impl Notice {
         }
     }
 
-    /// Pictures that nobody sees.
+    /// Invisible pictures.
     pub(super) fn clears(&self) -> &[String] {
         match self {
             Self::SignedOut { clears, .. } => clears,
@@ -288,17 +288,17 @@ fn said(sentences: &[&str]) -> Vec<String> {
     sentences.iter().map(|&sentence| sentence.to_owned()).collect()
 }
 
-/// A page that only says something.
+/// A page that only shows a message.
 #[derive(Template)]
 #[template(path = "page/notice.html")]
 pub struct NoticePage {
-    /// What stands around the page.
+    /// The frame of the page.
     pub frame: Frame,
     /// What is said.
     pub notice: Notice,
 }
 
-/// The same for somebody who has named no host of ours: it names none either, nor whoever runs this.
+/// The same for an unknown host: it names neither hosts nor the operator.
 #[derive(Template)]
 #[template(path = "page/nameless.html")]
 pub struct NamelessPage {
@@ -309,7 +309,7 @@ pub struct NamelessPage {
 impl NamelessPage {
     const STYLE: &str = include_str!("../../../templates/nameless.css");
 
-    /// What a content security policy calls the style within the page (CSP3 §2.3.1).
+    /// The hash of the inline style for the content security policy (CSP3 §2.3.1).
     pub fn style_digest() -> &'static str {
         static DIGEST: LazyLock<String> = LazyLock::new(|| {
             format!("sha256-{}", BASE64.encode(&Sha256::digest(NamelessPage::STYLE)))

@@ -1,4 +1,4 @@
-//! What is offered after a sign-in.
+//! The offer after a sign-in.
 
 use askama::Template;
 
@@ -6,19 +6,19 @@ use super::words::counted;
 use super::{Form, Frame, Problem};
 use crate::flow::next::Offer;
 
-/// One offer, and the way past it.
+/// One offer, and the form to decline it.
 #[derive(Template)]
 #[template(path = "page/offer.html")]
 pub struct OfferPage {
-    /// What stands around the page.
+    /// The frame of the page.
     pub frame: Frame,
     /// The hidden fields of the form that declines.
     pub form: Form,
-    /// What is offered.
+    /// The offer.
     pub offer: Offer,
-    /// Where it is taken up.
+    /// The URL to accept it.
     pub url: String,
-    /// Why the page comes back.
+    /// The problem, if the form is shown again.
     pub problem: Option<Problem>,
 }
 

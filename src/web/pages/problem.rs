@@ -1,6 +1,6 @@
 //! Why a form is shown again, in the visitor's words: what happened, and what to do next.
 //!
-//! No sentence says which part was wrong, nor whether a user name exists.
+//! No sentence tells which part was wrong or whether a user name exists.
 
 use crate::domain::factor::Rejection;
 use crate::domain::time::Timestamp;
@@ -8,65 +8,67 @@ use std::time::Duration;
 
 use super::words::in_words;
 
-/// Why a form comes back.
+/// The problem with a form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Problem {
-    /// User name and password do not fit, or nobody has that name.
+    /// The user name or the password is wrong.
     SignIn,
-    /// The password, asked again, was not right.
+    /// The confirmed password is wrong.
     Password,
-    /// An authenticator code was not right, or not readable.
+    /// An authenticator code is wrong or malformed.
     Code,
-    /// A right authenticator code that was used before.
+    /// A correct authenticator code that was used before.
     CodeUsed,
-    /// A recovery code was not right, or not readable.
+    /// A recovery code is wrong or malformed.
     RecoveryCode,
-    /// A right recovery code that was used before.
+    /// A correct recovery code that was used before.
     RecoveryCodeUsed,
-    /// Too many tries: nothing is read for this long. A recovery code is, at the challenge.
+    /// Too many attempts: nothing is accepted for this long, except a recovery code at the
+    /// challenge.
     Wait(Duration),
-    /// The same, said at a challenge by authenticator code, where a recovery code ends the wait.
+    /// The same at a challenge by authenticator code, where a recovery code ends the wait.
     WaitOrRecoveryCode(Duration),
-    /// Too many wrong codes in a row: only a recovery code, or support, opens this again.
+    /// Too many wrong codes in a row: only a recovery code or an administrator unlocks.
     Locked,
-    /// The user said that the factor is not theirs: nothing is read until an administrator helps.
+    /// The user reported the factor as not theirs: nothing is accepted until an administrator
+    /// helps.
     Frozen,
     /// Too many wrong codes in a row, where no recovery code helps.
     LockedOut,
-    /// There are as many authenticators as a person may have.
+    /// The user has the most authenticators that are allowed.
     TooManyAuthenticators,
-    /// What was typed is no name.
+    /// The input is not a name.
     Name,
-    /// A code that was mailed was not right, or too old.
+    /// A mailed code is wrong or has expired.
     MailedCode,
-    /// There were too many mails in the last hour.
+    /// Too many mails were sent in the last hour.
     TooManyMails,
-    /// What was typed is no e-mail address.
+    /// The input is not an e-mail address.
     Address,
-    /// It is the address already.
+    /// The user has this address already.
     AddressAlready,
-    /// The address cannot be had: somebody has it.
+    /// The address is not available: another user has it.
     AddressTaken,
     /// A new password with too few characters; this many are needed.
     TooShort(usize),
     /// A new password with more characters than this.
     TooLong(usize),
-    /// A new password that is guessed first: many people use it, or it is a run or a repetition.
+    /// A new password that is easy to guess: common, a sequence or a repetition.
     TooCommon,
     /// A new password made of what is known about the user and the site.
     TooPersonal,
     /// A new password with characters that cannot be typed the same way everywhere.
     Untypable,
-    /// The form did not fit this browser or session, or it was too old.
+    /// The form does not belong to this browser or session, or is too old.
     Expired,
-    /// The browser did not say that the form came from a page of ours, or said that it did not.
+    /// The browser does not say that the form comes from a page of ours.
     Foreign,
-    /// We have too much to do just now; nothing was tried.
+    /// Too much load; nothing was checked.
     Busy,
 }
 
 impl Problem {
-    /// What happened, in one or two sentences. That of a wait is completed by its length.
+    /// The problem in one or two sentences. A wait is completed with its length.
     pub fn sentence(&self) -> String {
         match self {
             Self::SignIn => "That did not work. Check the name and the password and try again.",
@@ -149,7 +151,7 @@ impl Problem {
         }
     }
 
-    /// Why a code that was mailed was not accepted.
+    /// Why a mailed code was not accepted.
     pub fn of_mailed_code(rejection: Rejection, now: Timestamp) -> Self {
         match rejection {
             Rejection::Waiting { until } => Self::Wait(now.until(until)),
@@ -159,7 +161,7 @@ impl Problem {
         }
     }
 
-    /// How many seconds the form is of no use, for the countdown.
+    /// The seconds during which the form has no use, for the countdown.
     pub fn wait(&self) -> Option<u64> {
         self.span().map(|span| span.as_secs() + u64::from(span.subsec_nanos() > 0))
     }
@@ -175,7 +177,7 @@ impl Problem {
         }
     }
 
-    /// Whether what was typed is to blame, rather than the time or the load.
+    /// Whether the input is the cause, rather than the time or the load.
     fn blames_what_was_typed(self) -> bool {
         !matches!(
             self,

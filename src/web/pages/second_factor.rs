@@ -8,17 +8,17 @@ use super::words::in_words;
 use super::{Demanded, Form, Frame, Mailed, Problem, problem};
 use crate::web::qr::Qr;
 
-/// What the challenge asks for; the value of its field `kind`.
+/// What the challenge asks for; the value of the field `kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Six digits from an authenticator app.
     Totp,
-    /// One of the saved codes.
+    /// One of the recovery codes.
     RecoveryCode,
 }
 
 impl Kind {
-    /// How the field `kind` and the query of the switch spell it.
+    /// The spelling in the field `kind` and in the query of the switch.
     pub const fn value(self) -> &'static str {
         match self {
             Self::Totp => "totp",
@@ -39,7 +39,7 @@ impl Kind {
 pub struct Trust {
     /// For how long.
     pub lasts: Duration,
-    /// Whether the visitor ticked it before the form came back.
+    /// Whether the visitor had ticked it.
     pub ticked: bool,
 }
 
@@ -49,34 +49,35 @@ impl Trust {
     }
 }
 
-/// How far a visitor has come who is asked for a code.
+/// The state of a visitor who is asked for a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// The code is what is missing to be signed in.
+    /// Not signed in without the code.
     Outside,
-    /// Signed in, and nothing asks for a code.
+    /// Signed in, and no code is required.
     Inside,
-    /// Signed in, but the place ahead wants a fresh code.
+    /// Signed in, but the URL ahead requires a new code.
     AskedAgain,
 }
 
-/// Asks for the second factor: an authenticator code or, by a visible switch, a recovery code (S9).
+/// Asks for the second factor: an authenticator code or, with a visible switch, a recovery code
+/// (S9).
 #[derive(Template)]
 #[template(path = "page/challenge.html")]
 pub struct Challenge {
-    /// What stands around the page.
+    /// The frame of the page.
     pub frame: Frame,
     /// The hidden fields.
     pub form: Form,
-    /// Which of the two is asked for.
+    /// Which of the two.
     pub kind: Kind,
-    /// How far the visitor has come.
+    /// The state of the visitor.
     pub standing: Standing,
-    /// The offer to trust this device, where it is made.
+    /// The offer to trust this device, if there is one.
     pub trust: Option<Trust>,
-    /// Whether the place ahead is content with a recovery code.
+    /// Whether a recovery code is enough for the URL ahead.
     pub takes_recovery_codes: bool,
-    /// Why the page comes back.
+    /// The problem, if the form is shown again.
     pub problem: Option<Problem>,
 }
 
@@ -89,8 +90,7 @@ impl Challenge {
         self.problem == Some(Problem::Frozen)
     }
 
-    /// Whether the form is of any use: not while codes from the app are locked, nor while none is
-    /// read at all.
+    /// Whether the form has a use: not while authenticator codes are locked or no code is accepted.
     fn reads_codes(&self) -> bool {
         match self.problem {
             Some(Problem::Frozen) => false,
@@ -100,11 +100,11 @@ impl Challenge {
     }
 }
 
-/// Two-factor will be demanded, and can be left for later until then.
+/// Two-factor will be demanded and can be postponed until then.
 pub struct Later {
-    /// The day from which on it is demanded.
+    /// The day on which the demand takes effect.
     pub due: String,
-    /// Where to go without it.
+    /// Where to continue without it.
     pub url: String,
 }
 
@@ -112,34 +112,34 @@ pub struct Later {
 #[derive(Template)]
 #[template(path = "page/set-up.html")]
 pub struct SetUp {
-    /// What stands around the page.
+    /// The frame of the page.
     pub frame: Frame,
     /// The hidden fields.
     pub form: Form,
-    /// Who asks for two-factor; nobody, where it is the user's own choice.
+    /// Who demands two-factor; `None`: the user's own choice.
     pub demanded_by: Option<String>,
-    /// The way past this page for as long as nothing demands it yet.
+    /// The link to skip this page, while nothing demands two-factor yet.
     pub later: Option<Later>,
-    /// What the app is shown.
+    /// The key for the app.
     pub scan: Scan,
-    /// The offer to trust this device, where it is made.
+    /// The offer to trust this device, if there is one.
     pub trust: Option<Trust>,
-    /// Why the page comes back.
+    /// The problem, if the form is shown again.
     pub problem: Option<Problem>,
 }
 
-/// What an authenticator is shown of its new key, as a picture and as text.
+/// A new key for the authenticator app, as a picture and as text.
 #[derive(Clone)]
 pub struct Scan {
-    /// The `otpauth://` URL as a picture; missing where it is too long for one.
+    /// The `otpauth://` URL as a QR code; missing if it is too long for one.
     pub qr: Option<Qr>,
     /// The `otpauth://` URL, for an app on the same device.
     pub uri: String,
     /// The secret in base32 without padding or spaces; shown in groups of four.
     pub secret: String,
-    /// Whose name the app will show first.
+    /// The issuer that the app shows.
     pub issuer: String,
-    /// The user name that the app will show.
+    /// The user name that the app shows.
     pub username: String,
 }
 
@@ -154,15 +154,15 @@ impl Scan {
 #[derive(Template)]
 #[template(path = "page/prove-first.html")]
 pub struct ProveFirst {
-    /// What stands around the page.
+    /// The frame of the page.
     pub frame: Frame,
     /// The hidden fields.
     pub form: Form,
-    /// The code that is mailed; `None`: a link from an administrator is what it takes.
+    /// The mailed code; `None`: a link from an administrator is required.
     pub by_mail: Option<Mailed>,
-    /// Whether nothing else can be reached without a second factor.
+    /// Whether no other page can be opened without a second factor.
     pub is_demanded: bool,
-    /// Why the page comes back.
+    /// The problem, if the form is shown again.
     pub problem: Option<Problem>,
 }
 
@@ -170,30 +170,30 @@ pub struct ProveFirst {
 #[derive(Template)]
 #[template(path = "page/authenticator.html")]
 pub struct NewAuthenticator {
-    /// What stands around the page.
+    /// The frame of the page.
     pub frame: Frame,
     /// The hidden fields.
     pub form: Form,
     /// Where it goes.
     pub place: NewPlace,
-    /// What the app is shown.
+    /// The key for the app.
     pub scan: Scan,
-    /// What was typed as its name.
+    /// The name that was typed.
     pub name: String,
-    /// Why the page comes back.
+    /// The problem, if the form is shown again.
     pub problem: Option<Problem>,
 }
 
 /// Where a further authenticator goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NewPlace {
-    /// Beside those that are there.
+    /// Added to the existing ones.
     Beside,
-    /// In the place of all that are there.
+    /// Replaces all existing ones.
     Instead {
         /// How many devices are trusted.
         devices: usize,
-        /// Whether none of them is to be trusted any longer.
+        /// Whether all of them are revoked.
         forget_devices: bool,
     },
 }
@@ -224,31 +224,31 @@ impl NewPlace {
     }
 }
 
-/// Asks what an authenticator is to be called.
+/// Asks for a new name for an authenticator.
 #[derive(Template)]
 #[template(path = "page/rename.html")]
 pub struct Rename {
-    /// What stands around the page.
+    /// The frame of the page.
     pub frame: Frame,
     /// The hidden fields.
     pub form: Form,
-    /// What it is called now, or was typed.
+    /// Its present name, or the one that was typed.
     pub name: String,
-    /// Why the page comes back.
+    /// The problem, if the form is shown again.
     pub problem: Option<Problem>,
 }
 
-/// Warns of what turning two-factor off means, and asks for a code (S17).
+/// Warns what turning two-factor off means, and asks for a code (S17).
 #[derive(Template)]
 #[template(path = "page/turn-off.html")]
 pub struct TurnOff {
-    /// What stands around the page.
+    /// The frame of the page.
     pub frame: Frame,
     /// The hidden fields.
     pub form: Form,
-    /// Why it stays on, where it is demanded of this person.
+    /// Why it cannot be turned off, if it is demanded of this user.
     pub demanded: Option<Demanded>,
-    /// Why the page comes back.
+    /// The problem, if the form is shown again.
     pub problem: Option<Problem>,
 }
 
@@ -258,23 +258,24 @@ impl TurnOff {
     }
 }
 
-/// Shows the recovery codes: until the user says that they are saved (S19, S20), or again (S21).
+/// Shows the recovery codes: until the user confirms that they are saved (S19, S20), or again
+/// (S21).
 #[derive(Template)]
 #[template(path = "page/recovery-codes.html")]
 pub struct RecoveryCodes {
-    /// What stands around the page.
+    /// The frame of the page.
     pub frame: Frame,
     /// The hidden fields.
     pub form: Form,
-    /// The codes, grouped as they are to be read and typed.
+    /// The codes, grouped for reading and typing.
     pub codes: Vec<String>,
-    /// For whom they are, as the authenticator app says it.
+    /// The issuer, as in the authenticator app.
     pub issuer: String,
-    /// Whose they are.
+    /// The user.
     pub username: String,
-    /// Whether they are new, and to be saved.
+    /// Whether they are new and must be saved.
     pub to_be_saved: bool,
-    /// Why the page comes back.
+    /// The problem, if the form is shown again.
     pub problem: Option<Problem>,
 }
 

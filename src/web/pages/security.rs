@@ -1,4 +1,4 @@
-//! The security page: everything about one's own protection at one glance (S15).
+//! The security page: everything about one's own protection (S15).
 
 use askama::Template;
 
@@ -7,46 +7,46 @@ use super::{Form, Frame, Happened, Moment, Problem};
 use crate::domain::event::What;
 use crate::domain::factor::recovery::RecoveryCodes;
 
-/// What protects a person besides the password.
+/// A user's protection besides the password.
 pub enum Protection {
     /// Two-factor is off.
     Off {
-        /// From when on it is demanded, if it will be.
+        /// When a demand takes effect, if there is one.
         due: Option<String>,
     },
     /// Two-factor is on.
     On {
-        /// Until when this device is asked for no code, if it is trusted.
+        /// Until when this device is trusted, if it is.
         trusted_until: Option<String>,
         /// Why it cannot be turned off, if it cannot.
         demanded: Option<Demanded>,
     },
-    /// The person said that the factor is not theirs, so nothing is read.
+    /// The user reported the factor as not theirs, so it is frozen.
     Frozen {
-        /// When they said so.
+        /// When they reported it.
         since: Moment,
     },
 }
 
-/// Of whom two-factor is demanded, this person among them.
+/// Who demands two-factor of this user.
 pub enum Demanded {
-    /// Of everyone.
+    /// It is demanded of everyone.
     OfEveryone,
     /// Of everyone in this group.
     OfGroup(String),
-    /// Of this person by name.
+    /// Of this user by name.
     OfYou,
-    /// Of whoever may enter some place.
+    /// Of everyone who may open some URL.
     ForAPlace,
-    /// Of whoever uses this application.
+    /// Of everyone who uses this application.
     InApp(String),
 }
 
 /// One authenticator.
 pub struct Authenticator {
-    /// By which its deeds name it.
+    /// The id in its forms.
     pub id: String,
-    /// What the person calls it.
+    /// Its name.
     pub name: String,
     /// When it was set up.
     pub added: Moment,
@@ -78,11 +78,11 @@ impl CodesLeft {
 
 /// What devices and sessions have in common.
 pub struct Row {
-    /// By which its deed names it.
+    /// The id in its form.
     pub id: String,
-    /// The browser, as far as it said what it is.
+    /// The browser, from its `User-Agent`.
     pub browser: String,
-    /// From where it came.
+    /// The client address.
     pub address: Option<String>,
     /// Whether it is the one that shows this page.
     pub is_this: bool,
@@ -90,11 +90,11 @@ pub struct Row {
 
 /// A trusted device.
 pub struct Device {
-    /// Which.
+    /// The device.
     pub row: Row,
     /// Since when it is trusted.
     pub made: Moment,
-    /// When it last stood in for a code.
+    /// When it was last used instead of a code.
     pub last_used: Moment,
     /// Until when it is trusted.
     pub expires: Moment,
@@ -102,7 +102,7 @@ pub struct Device {
 
 /// A session.
 pub struct Session {
-    /// Which.
+    /// The session.
     pub row: Row,
     /// When it began.
     pub began: Moment,
@@ -110,21 +110,21 @@ pub struct Session {
     pub last_used: Moment,
 }
 
-/// What protects a person, where they are signed in, and what happened.
+/// A user's protection, sessions and events.
 #[derive(Template)]
 #[template(path = "page/security.html")]
 pub struct Security {
-    /// What stands around the page.
+    /// The frame of the page.
     pub frame: Frame,
     /// The hidden fields of all its forms.
     pub form: Form,
-    /// What protects them.
+    /// Their protection.
     pub two_factor: Protection,
     /// The authenticators.
     pub authenticators: Vec<Authenticator>,
-    /// Whether there may be another.
+    /// Whether another can be added.
     pub may_add: bool,
-    /// How many recovery codes are left, where two-factor is on.
+    /// How many recovery codes are left, if two-factor is on.
     pub codes_left: Option<CodesLeft>,
     /// The trusted devices.
     pub devices: Vec<Device>,
@@ -132,18 +132,18 @@ pub struct Security {
     pub sessions: Vec<Session>,
     /// How many more there are.
     pub more_sessions: usize,
-    /// The e-mail address, where there is one.
+    /// The e-mail address, if there is one.
     pub email: Option<String>,
-    /// The e-mail address that waits to be verified.
+    /// The e-mail address that is not verified yet.
     pub new_email: Option<String>,
-    /// What happened, the newest first.
+    /// The events, newest first.
     pub happened: Vec<Happened>,
-    /// Why a deed was not done.
+    /// Why a form was not accepted.
     pub problem: Option<Problem>,
 }
 
 impl Security {
-    /// When the password was last changed or set, as far as what happened goes back.
+    /// When the password was last changed or set, as far as the events go back.
     fn password_changed(&self) -> Option<&Moment> {
         let is_change =
             |what| matches!(what, What::PasswordChanged | What::PasswordReset | What::PasswordSet);

@@ -11,31 +11,31 @@ use super::{Form, Frame, Problem, problem};
 #[derive(Template)]
 #[template(path = "page/sign-in.html")]
 pub struct SignIn {
-    /// What stands around the page.
+    /// The frame of the page.
     pub frame: Frame,
     /// The hidden fields.
     pub form: Form,
-    /// The application that the visitor was going to, where they were going to one.
+    /// The application that the visitor was going to, if there is one.
     pub app: Option<String>,
-    /// What was typed before, so that it need not be typed again.
+    /// The previous input, so that it need not be typed again.
     pub username: String,
-    /// Why the page comes back.
+    /// The problem, if the form is shown again.
     pub problem: Option<Problem>,
 }
 
-/// Asks for the password again before a change of one's protection (S16).
+/// Asks for the password again before a change of one's own protection (S16).
 #[derive(Template)]
 #[template(path = "page/confirm.html")]
 pub struct Confirm {
-    /// What stands around the page.
+    /// The frame of the page.
     pub frame: Frame,
     /// The hidden fields.
     pub form: Form,
     /// The name of the user, for the browser's password manager.
     pub username: String,
-    /// For how long the password is not asked again.
+    /// For how long the password is not asked for again.
     pub lasts: Duration,
-    /// Why the page comes back.
+    /// The problem, if the form is shown again.
     pub problem: Option<Problem>,
 }
 
@@ -45,12 +45,12 @@ impl Confirm {
     }
 }
 
-/// Where a one-time link leads: choose a password. The form goes to the page's own address, so
-/// that the token stands nowhere in the page.
+/// The target of a one-time link: choose a password. The form posts to the URL of its page, so that
+/// the page does not contain the token.
 #[derive(Template)]
 #[template(path = "page/set-password.html")]
 pub struct SetPassword {
-    /// What stands around the page.
+    /// The frame of the page.
     pub frame: Frame,
     /// The hidden fields.
     pub form: Form,
@@ -60,18 +60,18 @@ pub struct SetPassword {
     pub has_second_factor: bool,
     /// How many characters a password needs.
     pub at_least: usize,
-    /// Why the page comes back.
+    /// The problem, if the form is shown again.
     pub problem: Option<Problem>,
 }
 
-/// One button that ends the visit.
+/// One button to sign out.
 #[derive(Template)]
 #[template(path = "page/sign-out.html")]
 pub struct SignOut {
-    /// What stands around the page.
+    /// The frame of the page.
     pub frame: Frame,
-    /// The hidden fields; whoever stays goes to its `return_to`.
+    /// The hidden fields; a visitor who does not sign out goes to its `return_to`.
     pub form: Form,
-    /// Why the page comes back.
+    /// The problem, if the form is shown again.
     pub problem: Option<Problem>,
 }

@@ -1,4 +1,4 @@
-//! Spans of time as people say them.
+//! Spans of time in words.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ const UNITS: [(u64, &str); 3] = [(86_400, "day"), (3600, "hour"), (60, "minute")
 
 /// `span` in one unit, such as `30 days` or `45 seconds`.
 ///
-/// Whole days, hours and minutes are said exactly; any other span of two minutes or more is
-/// rounded up to minutes.
+/// Whole days, hours and minutes are exact; any other span of two minutes or more is rounded up to
+/// minutes.
 pub(super) fn in_words(span: Duration) -> String {
     let seconds = span.as_secs() + u64::from(span.subsec_nanos() > 0);
     for (length, unit) in UNITS {
