@@ -9,6 +9,7 @@ use pingora::http::ResponseHeader;
 use pingora::{ErrorType, OrErr, Result};
 use smallvec::SmallVec;
 
+use super::names::is_targeted;
 use super::present::InAnswer;
 use super::{cookies, framing};
 
@@ -131,14 +132,6 @@ fn make_private(headers: &mut HeaderMap, there: InAnswer) -> Result<()> {
     }
     Ok(())
 }
-
-/// Whether a header of this name speaks to one kind of cache only.
-pub(super) fn is_targeted(name: &str) -> bool {
-    ONE_CACHES_OWN.contains(&name) || name.ends_with("-cache-control")
-}
-
-/// What Varnish and its like, nginx and Akamai heed before `Cache-Control`.
-const ONE_CACHES_OWN: [&str; 3] = ["surrogate-control", "x-accel-expires", "edge-control"];
 
 /// Whether it keeps all of an answer out of shared caches. `private` with names of fields does not.
 fn forbids(directive: &[u8]) -> bool {

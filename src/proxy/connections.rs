@@ -11,11 +11,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::link::{AddressRoom, Cut, Entered, Link, Phase};
-use super::serving::KEPT_TO_APPLICATIONS;
+use super::authorization::Changes;
+use super::entered::Entered;
+use super::link::{AddressRoom, Cut, Link, Phase};
+use super::shedding::{self, Shed};
 use super::silence::ticks;
-use super::standing::News;
-use super::unsent::{self, Shed};
+use super::socket::KEPT_TO_APPLICATIONS;
 use crate::config::{Deadlines, Limits};
 
 /// Everybody who is connected.
@@ -216,7 +217,7 @@ impl Connections {
 
     /// A tick later: cuts off what is late, and gives what has been under way for a while and has to be
     /// judged again, since something has `changed`.
-    pub(super) fn sweep(&self, deadlines: &Deadlines, limits: &Limits, changed: &News) -> Swept {
+    pub(super) fn sweep(&self, deadlines: &Deadlines, limits: &Limits, changed: &Changes) -> Swept {
         let now = self.tick.fetch_add(1, Ordering::Relaxed) + 1;
         let (handshake, idle, head) =
             (ticks(deadlines.handshake), ticks(deadlines.idle), ticks(deadlines.head));
@@ -266,7 +267,7 @@ impl Connections {
             );
         }
         let waited_for = self.all(|link| link.is_cut().is_none() && link.is_waited_for());
-        let (shed, full) = unsent::look(&waited_for, limits, now);
+        let (shed, full) = shedding::look(&waited_for, limits, now);
         self.full.store(full, Ordering::Relaxed);
         Swept { lasting, slow, untaken: untaken + shed.untaken, shed }
     }
@@ -288,7 +289,7 @@ pub(super) struct Swept {
 impl Drop for Open {
     fn drop(&mut self) {
         let Self { link, connections, is_stream } = self;
-        link.stand(None);
+        link.authorize(None);
         link.await_nothing();
         connections.shard(link.number()).lock().remove(&link.number());
         if *is_stream {
@@ -352,7 +353,7 @@ mod tests {
 
     fn after(connections: &Connections, span: Duration) {
         for _ in 0..span.as_millis() / TICK.as_millis() {
-            connections.sweep(&DEADLINES, &Limits::default(), &News::default());
+            connections.sweep(&DEADLINES, &Limits::default(), &Changes::default());
         }
     }
 

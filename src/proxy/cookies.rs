@@ -5,6 +5,7 @@ use http::HeaderValue;
 use memchr::memchr;
 use pingora::{ErrorType, OrErr, Result};
 
+use crate::domain::secret::TokenHash;
 use crate::web::Ours;
 use crate::web::cookies::pieces;
 
@@ -83,6 +84,23 @@ fn without_ours(line: &[u8]) -> Option<Vec<u8>> {
 /// Whether a `Set-Cookie` line of an application would set, or delete, one of our cookies.
 pub(super) fn sets_ours(line: &[u8]) -> bool {
     line.split(|&byte| byte == b';').next().is_some_and(|cookie| is_ours(name_of(cookie)))
+}
+
+/// What the cookies of a request say.
+#[derive(Debug)]
+pub(super) struct Cookies {
+    /// The line in which they stood.
+    pub(super) line: Box<[u8]>,
+    pub(super) session: Option<TokenHash>,
+    /// What the application gets of that line; unknown where it could not be written.
+    pub(super) kept: Option<Kept>,
+}
+
+impl Cookies {
+    /// What the application gets of `line`, if that is the one that was read.
+    pub(super) fn kept(&self, line: &[u8]) -> Option<&Kept> {
+        self.kept.as_ref().filter(|_| *self.line == *line)
+    }
 }
 
 #[cfg(test)]

@@ -22,19 +22,21 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, OrErr, Result};
 use smallvec::SmallVec;
 
+use super::address::Address;
+use super::authorization::Authorization;
 use super::connections::Connections;
 use super::headers;
 use super::house::{House, Place};
-use super::intake::{self, Address, Refusal};
+use super::in_flight::{InFlight, RequestGuard};
+use super::intake::{self, Refusal};
 use super::link::{Link, Phase, STALLED};
 use super::own::{self, Unread};
 use super::present::{InAnswer, InRequest};
 use super::room::{self, Room};
-use super::serving::{self, Flight, Flights, Running};
+use super::serving::{self, Running};
 use super::source;
-use super::standing::Standing;
 use super::upstream::{Length, Tried};
-use super::{answers, bound, framing, location, titled, unsent, upstream};
+use super::{answers, bound, framing, location, shedding, titled, upstream};
 use crate::domain::assurance::Permit;
 use crate::domain::user::UserId;
 use crate::flow::{Line, Source};
@@ -47,7 +49,7 @@ use crate::web::refusal::beginning;
 pub struct Gateway {
     house: Arc<ArcSwap<House>>,
     connections: Arc<Connections>,
-    flights: Flights,
+    in_flight: InFlight,
     /// Room for the requests that are under way to applications, in all.
     to_applications: Arc<Room>,
     /// Room for pages of ours, until they are sent.
@@ -57,7 +59,7 @@ pub struct Gateway {
 /// One request on its way. It goes through the house in which it arrived, whatever is swapped
 /// meanwhile.
 pub struct Passage {
-    _flight: Flight,
+    _in_flight: RequestGuard,
     /// The connection or stream that it came over.
     link: Option<Arc<Link>>,
     place: Option<Arc<Place>>,
@@ -88,8 +90,8 @@ impl Gateway {
     /// A gateway to what stands in `house`; whoever swaps that swaps it for the next request.
     pub fn new(house: Arc<ArcSwap<House>>) -> Self {
         let (to_applications, own_pages) = Default::default();
-        let (connections, flights) = Default::default();
-        Self { house, connections, flights, to_applications, own_pages }
+        let (connections, in_flight) = Default::default();
+        Self { house, connections, in_flight, to_applications, own_pages }
     }
 
     /// Serves on `sockets`, which are bound already. Call it within a runtime.
@@ -98,8 +100,8 @@ impl Gateway {
     /// If a socket has no address or cannot be made non-blocking.
     pub fn serve(self, sockets: Vec<TcpListener>) -> io::Result<Running> {
         let (house, connections) = (Arc::clone(&self.house), Arc::clone(&self.connections));
-        let flights = self.flights.clone();
-        serving::serve(self, house, connections, flights, sockets)
+        let in_flight = self.in_flight.clone();
+        serving::serve(self, house, connections, in_flight, sockets)
     }
 
     /// Places for a request among those that are under way to its application, and to all.
@@ -177,7 +179,7 @@ impl Gateway {
             Err(Unread::Broken) => return (Onward::Gone, None),
         };
         link.await_nothing();
-        let pages = house.limits().unsent / unsent::PAGE;
+        let pages = house.limits().unsent / shedding::PAGE;
         match room_in(&self.own_pages, pages, deadlines.queue).await {
             Some(place) => (Onward::Answered(web.answer(request, source).await), Some(place)),
             None => (Onward::Answered(busy(house, link, "limits.unsent_mib")), None),
@@ -267,7 +269,7 @@ impl Gateway {
                                 return Onward::Answered(later(Box::pin(notice).await));
                             }
                         }
-                        link.stand(allowed.map(|allowed| Standing::on(place, allowed)));
+                        link.authorize(allowed.map(|allowed| Authorization::of(place, allowed)));
                         if there.authorization && bound::binds(&head.headers) {
                             link.bind();
                         }
@@ -400,7 +402,7 @@ impl ProxyHttp for Gateway {
             link.enter(Phase::Busy, self.connections.now());
         }
         Passage {
-            _flight: self.flights.begin(),
+            _in_flight: self.in_flight.begin(),
             link,
             place: None,
             source: None,
@@ -447,7 +449,7 @@ impl ProxyHttp for Gateway {
                 } else {
                     SmallVec::new()
                 };
-                let response = response.map(|body| unsent::counted(body, link, kept));
+                let response = response.map(|body| shedding::counted(body, link, kept));
                 link.writes_since(Some(self.connections.now()));
                 let answered = Box::pin(own::answer(session, response)).await;
                 link.writes_since(None);
@@ -665,10 +667,10 @@ impl ProxyHttp for Gateway {
         _: bool,
         passage: &mut Passage,
     ) -> Result<Option<Duration>> {
-        if let Some(body) = body.as_mut().filter(|body| body.len() >= unsent::COUNTED)
+        if let Some(body) = body.as_mut().filter(|body| body.len() >= shedding::COUNTED)
             && let Some(link) = &passage.link
         {
-            *body = unsent::counted(std::mem::take(body), link, ());
+            *body = shedding::counted(std::mem::take(body), link, ());
         }
         Ok(None)
     }
@@ -759,7 +761,7 @@ impl ProxyHttp for Gateway {
         });
         let error_code = response.as_ref().map_or(0, |response| response.status().as_u16());
         let response = response.map(|response| match &passage.link {
-            Some(link) => response.map(|body| unsent::counted(body, link, ())),
+            Some(link) => response.map(|body| shedding::counted(body, link, ())),
             None => response,
         });
         if let Some(response) = response

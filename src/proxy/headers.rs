@@ -13,14 +13,12 @@ use pingora::http::RequestHeader;
 use pingora::{ErrorType, OrErr, Result};
 use smallvec::SmallVec;
 
-use super::cookies::{self, Kept};
-use super::intake::Address;
-use super::recall::Cookies;
+use super::address::Address;
+use super::cookies::{self, Cookies, Kept};
 use super::removal::Removal;
 use crate::config::{App, IdentityHeaders};
 use crate::domain::assurance::{Amr, Permit};
 use crate::domain::user::Identity;
-use crate::policy::header::is_folded;
 
 /// What is stamped on every request that goes to one application from one host. Whatever is the same
 /// for all of them is made ready once.
@@ -270,14 +268,6 @@ fn is_own_page(referer: &[u8]) -> bool {
     let own = b"/.doorward";
     path.get(..own.len()).is_some_and(|start| start.eq_ignore_ascii_case(own))
         && path.get(own.len()).is_none_or(|next| b"/?#;\\".contains(next))
-}
-
-/// Whether frameworks let a header of this name, in lower case, turn one method into another.
-pub(super) fn is_method_override(name: &str) -> bool {
-    const NAMES: [&[u8]; 3] = [b"x-http-method-override", b"x-http-method", b"x-method-override"];
-    let name = name.as_bytes();
-    // Their common first letter tells for most.
-    name.first() == Some(&b'x') && NAMES.iter().any(|known| is_folded(name, known))
 }
 
 /// Whether the browser asks for the script of a service worker.

@@ -9,9 +9,9 @@ use http::HeaderValue;
 use ipnet::IpNet;
 use rustc_hash::FxHashMap;
 
+use super::address::Address;
+use super::entered::Entered;
 use super::headers::Stamp;
-use super::intake::Address;
-use super::link::Entered;
 use super::tls::{Certificates, Entrance};
 use super::upstream::Application;
 use crate::config::{App, Deadlines, Limits, Origin, Problem, Site};

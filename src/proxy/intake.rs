@@ -8,39 +8,14 @@ use http::{Method, Version};
 use pingora::http::RequestHeader;
 use pingora::http::authority::{RawTargetAuthority, raw_target_authority};
 
+use super::address::Address;
+use super::head_size::OWN_PAGES_MORE;
+use super::names::is_method_override;
 use super::present::InRequest;
 use super::{framing, headers, targets};
 use crate::config::{Limits, Origin};
 use crate::policy::request::OWN;
 use crate::policy::{Request, Sent, Unreadable};
-
-/// How much longer than `limits.header_bytes` the head of a request for one of our own pages may be.
-pub(super) const OWN_PAGES_MORE: usize = 32 * 1024;
-
-/// Where visitors find us, as it stands in a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Address {
-    /// `http` or `https`.
-    pub(super) scheme: &'static str,
-    /// Host in lower case, and port unless it is the scheme's own.
-    pub(super) authority: String,
-}
-
-impl Address {
-    pub(super) fn of(origin: &Origin) -> Self {
-        let scheme = if origin.is_secure() { "https" } else { "http" };
-        Self { scheme, authority: origin.authority() }
-    }
-
-    /// Whether `host` names it; the port may be written out where it is the scheme's own.
-    pub(super) fn is_meant_by(&self, host: &str) -> bool {
-        let own_port = if self.scheme == "https" { ":443" } else { ":80" };
-        host.eq_ignore_ascii_case(&self.authority)
-            || host
-                .strip_suffix(own_port)
-                .is_some_and(|name| name.eq_ignore_ascii_case(&self.authority))
-    }
-}
 
 /// Why a request is not looked at any further. `Display` is for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -179,7 +154,7 @@ fn path_and_method(request: &RequestHeader, there: InRequest) -> Result<Request,
         return Request::read_sent(&Sent { target, method, overrides: &[] });
     }
     let said = request.headers.iter();
-    let said = said.filter(|(name, _)| headers::is_method_override(name.as_str()));
+    let said = said.filter(|(name, _)| is_method_override(name.as_str()));
     let said: Vec<_> = said.map(|(_, value)| String::from_utf8_lossy(value.as_bytes())).collect();
     let overrides: Vec<&str> = said.iter().map(AsRef::as_ref).collect();
     Request::read_sent(&Sent { target, method, overrides: &overrides })

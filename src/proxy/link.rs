@@ -15,10 +15,11 @@ use std::time::Duration;
 use http::HeaderValue;
 use parking_lot::Mutex;
 
+use super::authorization::{Authorization, Changes};
+use super::entered::Entered;
 use super::recall::Recall;
 use super::room::Room;
 use super::silence::{Silence, ticks};
-use super::standing::{News, Standing};
 use super::unsent::Unsent;
 use crate::domain::time::Timestamp;
 
@@ -62,7 +63,7 @@ pub(super) struct Link {
     bound: AtomicBool,
     /// Whether what is written has no chunks, though Pingora writes some.
     without_chunks: AtomicBool,
-    standing: Mutex<Option<Standing>>,
+    authorization: Mutex<Option<Authorization>>,
     /// When the request under way has to be judged again, in milliseconds; 0: as soon as somebody looks.
     due: AtomicU64,
     /// When it was judged again the last time, in ticks.
@@ -92,19 +93,6 @@ impl AddressRoom {
         let at = self.full_at.load(Ordering::Relaxed);
         at > 0 && tick <= at + 1
     }
-}
-
-/// By which way a visitor came in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Entered {
-    /// By which listener, by its number in the configuration.
-    pub(super) listener: usize,
-    /// Whether everything is answered with the same place under https.
-    pub(super) redirect: bool,
-    /// Whether the connection is encrypted.
-    pub(super) secure: bool,
-    /// Whose client certificate was asked for, if one was.
-    pub(super) asked_for: Option<[u8; 32]>,
 }
 
 /// What a link is doing.
@@ -162,7 +150,7 @@ impl Link {
             used: AtomicBool::new(false),
             bound: AtomicBool::new(false),
             without_chunks: AtomicBool::new(false),
-            standing: Mutex::new(None),
+            authorization: Mutex::new(None),
             due: AtomicU64::new(NEVER),
             reviewed: AtomicU64::new(tick),
             silence: Silence::new(ticks(STALLED)),
@@ -489,10 +477,10 @@ impl Link {
     }
 
     /// By what the request under way is allowed, so that it can be asked again; or nothing.
-    pub(super) fn stand(&self, on: Option<Standing>) {
+    pub(super) fn authorize(&self, on: Option<Authorization>) {
         // Once, in any case: what has changed before it stood was told to nobody who could look here.
         let due = if on.is_some() { 0 } else { NEVER };
-        *self.standing.lock() = on;
+        *self.authorization.lock() = on;
         self.due.store(due, Ordering::Release);
     }
 
@@ -500,15 +488,15 @@ impl Link {
     /// `changed` on which it rests, since time may have changed what was decided, or since its visitor has
     /// sent something, whose stay is in use then. If so, it is taken for judged until
     /// [`Link::is_good_until`] says more.
-    pub(super) fn takes_review(&self, changed: &News, tick: u64) -> bool {
+    pub(super) fn takes_review(&self, changed: &Changes, tick: u64) -> bool {
         let due = self.due.load(Ordering::Acquire);
         let used_for_long = || {
             self.used.load(Ordering::Relaxed)
                 && tick > self.reviewed.load(Ordering::Relaxed) + USED_TICKS
         };
         let rests_on_it = || {
-            let standing = self.standing.lock();
-            standing.as_ref().is_some_and(|standing| changed.concerns(standing))
+            let authorization = self.authorization.lock();
+            authorization.as_ref().is_some_and(|authorization| changed.concerns(authorization))
         };
         let is_due = due <= changed.now() || used_for_long() || rests_on_it();
         if is_due {
@@ -525,17 +513,17 @@ impl Link {
 
     /// Cuts off the request that was `judged`, unless it has ended meanwhile: what came after it was not.
     /// Gives whether it did.
-    pub(super) fn revoke(&self, judged: &Standing) -> bool {
-        let standing = self.standing.lock();
-        let is_same = standing.as_ref().is_some_and(|standing| standing.is(judged));
+    pub(super) fn revoke(&self, judged: &Authorization) -> bool {
+        let authorization = self.authorization.lock();
+        let is_same = authorization.as_ref().is_some_and(|authorization| authorization.is(judged));
         if is_same {
             self.cut(Cut::Revoked);
         }
         is_same
     }
 
-    pub(super) fn standing(&self) -> Option<Standing> {
-        self.standing.lock().clone()
+    pub(super) fn authorization(&self) -> Option<Authorization> {
+        self.authorization.lock().clone()
     }
 }
 

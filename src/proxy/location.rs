@@ -5,7 +5,7 @@
 
 use http::HeaderValue;
 
-use super::intake::Address;
+use super::address::Address;
 use crate::config::App;
 
 /// Where a redirect to the visitor's own host should lead, if not where it does. `elsewhere` says of a

@@ -6,6 +6,15 @@
 //! stamped on it ([`headers`]). Whatever fails on the way stops it.
 
 mod answers;
+mod socket;
+mod shedding;
+mod reauthorize;
+mod names;
+mod in_flight;
+mod head_size;
+mod entered;
+mod authorization;
+mod address;
 mod bound;
 mod connections;
 mod cookies;
@@ -25,7 +34,6 @@ mod room;
 mod serving;
 mod silence;
 mod source;
-mod standing;
 mod stream;
 mod targets;
 mod tls;

@@ -3,7 +3,8 @@
 
 use http::header::HeaderMap;
 
-use super::{answers, headers, targets};
+use super::names::{is_method_override, is_targeted};
+use super::targets;
 
 /// Which of a request's headers are there.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,7 +37,7 @@ impl InRequest {
                 "upgrade" => there.upgrade = true,
                 "service-worker" | "sec-fetch-dest" => there.service_worker = true,
                 other => {
-                    there.method_override |= headers::is_method_override(other);
+                    there.method_override |= is_method_override(other);
                     there.reaches_further |= targets::reaches_further(other);
                 }
             }
@@ -102,7 +103,7 @@ impl InAnswer {
                 | "te"
                 | "trailer"
                 | "upgrade" => there.hop_by_hop = true,
-                other => there.targeted_cache_control |= answers::is_targeted(other),
+                other => there.targeted_cache_control |= is_targeted(other),
             }
         }
         there

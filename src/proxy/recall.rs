@@ -10,7 +10,7 @@ use http::header::{COOKIE, HeaderMap, HeaderValue};
 use parking_lot::Mutex;
 use pingora::Result;
 
-use super::cookies::{self, Kept};
+use super::cookies::{self, Cookies};
 use super::headers::{Introduction, Stamp};
 use super::house::Place;
 use crate::domain::assurance::Permit;
@@ -26,16 +26,6 @@ struct Remembered {
     place: Weak<Place>,
     cookies: Option<Cookies>,
     introduction: Option<Introduction>,
-}
-
-/// What the cookies of a request say.
-#[derive(Debug)]
-pub(super) struct Cookies {
-    /// The line in which they stood.
-    line: Box<[u8]>,
-    session: Option<TokenHash>,
-    /// What the application gets of that line; unknown where it could not be written.
-    kept: Option<Kept>,
 }
 
 impl Recall {
@@ -93,13 +83,6 @@ impl Remembered {
             *self = Self { place: Arc::downgrade(place), ..Self::default() };
         }
         self
-    }
-}
-
-impl Cookies {
-    /// What the application gets of `line`, if that is the one that was read.
-    pub(super) fn kept(&self, line: &[u8]) -> Option<&Kept> {
-        self.kept.as_ref().filter(|_| *self.line == *line)
     }
 }
 

@@ -9,7 +9,6 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -18,70 +17,26 @@ use pingora::prelude::fast_timeout::set_fast_timeout_to_tokio_threshold;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server as http2;
 use pingora::protocols::{ALPN, Digest, GetSocketDigest, Ssl};
-use pingora::proxy::HttpProxy;
+use pingora::proxy::{HttpProxy, ProxyHttp};
 use pingora::server::configuration::ServerConf;
-use socket2::{SockRef, TcpKeepalive};
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::connections::{Connections, Full, Open};
-use super::gateway::Gateway;
+use super::head_size::OWN_PAGES_MORE;
 use super::house::House;
-use super::intake::OWN_PAGES_MORE;
+use super::in_flight::InFlight;
 use super::link::{Cut, Link, Phase};
 use super::proxy_protocol;
-use super::standing;
+use super::reauthorize;
+use super::socket::{KEPT_TO_APPLICATIONS, prepare};
 use super::stream::VisitorStream;
 use super::tls::Entrance;
 use super::unread::{self, Beginning};
 use crate::flow::{Line, Source};
-
-/// How many requests are under way.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Flights(Arc<Airspace>);
-
-#[derive(Debug, Default)]
-struct Airspace {
-    flying: AtomicUsize,
-    /// Told when somebody has landed, once anybody waits for that.
-    landed: Notify,
-    is_watched: AtomicBool,
-}
-
-/// A request under way, until dropped.
-#[derive(Debug)]
-pub(super) struct Flight(Arc<Airspace>);
-
-impl Flights {
-    pub(super) fn begin(&self) -> Flight {
-        self.0.flying.fetch_add(1, Ordering::SeqCst);
-        Flight(Arc::clone(&self.0))
-    }
-
-    async fn landed(&self) {
-        let Airspace { flying, landed, is_watched } = &*self.0;
-        is_watched.store(true, Ordering::SeqCst);
-        loop {
-            // Whoever lands after this line is heard of.
-            let next = landed.notified();
-            if flying.load(Ordering::SeqCst) == 0 {
-                return;
-            }
-            next.await;
-        }
-    }
-}
-
-impl Drop for Flight {
-    fn drop(&mut self) {
-        self.0.flying.fetch_sub(1, Ordering::SeqCst);
-        if self.0.is_watched.load(Ordering::SeqCst) {
-            self.0.landed.notify_one();
-        }
-    }
-}
 
 /// A gateway that takes requests.
 #[derive(Debug)]
@@ -91,7 +46,7 @@ pub struct Running {
     accepting: Vec<JoinHandle<()>>,
     watching: JoinHandle<()>,
     connections: Arc<Connections>,
-    flights: Flights,
+    in_flight: InFlight,
 }
 
 impl Running {
@@ -116,15 +71,15 @@ impl Running {
             accepting.await.ok();
         }
         self.connections.close();
-        let all = tokio::time::timeout(within, self.flights.landed()).await.is_ok();
+        let all = tokio::time::timeout(within, self.in_flight.ended()).await.is_ok();
         self.watching.abort();
         all
     }
 }
 
 /// What everybody who serves a connection knows.
-struct Hall {
-    proxy: Arc<HttpProxy<Gateway>>,
+struct Server<P> {
+    proxy: Arc<HttpProxy<P>>,
     house: Arc<ArcSwap<House>>,
     connections: Arc<Connections>,
     stopped: watch::Receiver<bool>,
@@ -135,13 +90,17 @@ struct Hall {
 ///
 /// # Errors
 /// If a socket has no address or cannot be made non-blocking.
-pub(super) fn serve(
-    gateway: Gateway,
+pub(super) fn serve<P>(
+    gateway: P,
     house: Arc<ArcSwap<House>>,
     connections: Arc<Connections>,
-    flights: Flights,
+    in_flight: InFlight,
     sockets: Vec<TcpListener>,
-) -> io::Result<Running> {
+) -> io::Result<Running>
+where
+    P: ProxyHttp + Send + Sync + 'static,
+    P::CTX: Send + Sync,
+{
     // Pingora would choose another library for TLS if nobody had chosen one.
     rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
     // Tokio takes back a timer that is not needed any more. Pingora's own would keep it for as long as
@@ -160,7 +119,7 @@ pub(super) fn serve(
     proxy.server_options = Some(options);
     proxy.handle_init_modules();
     let (stop, stopped) = watch::channel(false);
-    let hall = Arc::new(Hall {
+    let server = Arc::new(Server {
         proxy: Arc::new(proxy),
         house: Arc::clone(&house),
         connections: Arc::clone(&connections),
@@ -172,16 +131,20 @@ pub(super) fn serve(
         socket.set_nonblocking(true)?;
         addresses.push(socket.local_addr()?);
         let socket = tokio::net::TcpListener::from_std(socket)?;
-        accepting.push(tokio::spawn(accept(Arc::clone(&hall), listener, socket)));
+        accepting.push(tokio::spawn(accept(Arc::clone(&server), listener, socket)));
     }
-    let watching = standing::watch(house, Arc::clone(&connections));
-    Ok(Running { addresses, stop, accepting, watching, connections, flights })
+    let watching = reauthorize::watch(house, Arc::clone(&connections));
+    Ok(Running { addresses, stop, accepting, watching, connections, in_flight })
 }
 
-async fn accept(hall: Arc<Hall>, listener: usize, socket: tokio::net::TcpListener) {
+async fn accept<P>(server: Arc<Server<P>>, listener: usize, socket: tokio::net::TcpListener)
+where
+    P: ProxyHttp + Send + Sync + 'static,
+    P::CTX: Send + Sync,
+{
     loop {
         match socket.accept().await {
-            Ok((stream, peer)) => hall.take_in(listener, stream, peer),
+            Ok((stream, peer)) => server.take_in(listener, stream, peer),
             Err(error) => {
                 // No file is left for it, most likely: it waits in the system's queue meanwhile.
                 tracing::warn!(%error, "a connection could not be taken");
@@ -191,7 +154,11 @@ async fn accept(hall: Arc<Hall>, listener: usize, socket: tokio::net::TcpListene
     }
 }
 
-impl Hall {
+impl<P> Server<P>
+where
+    P: ProxyHttp + Send + Sync + 'static,
+    P::CTX: Send + Sync,
+{
     fn take_in(self: &Arc<Self>, listener: usize, stream: TcpStream, peer: SocketAddr) {
         let house = self.house.load_full();
         let Some(entrance) = house.entrance(listener).cloned() else { return };
@@ -324,7 +291,7 @@ impl Hall {
             }
             let served = self.proxy.process_new_http(session, &self.stopped);
             let served = link.unless_cut(served).await;
-            link.stand(None);
+            link.authorize(None);
             let Some(reused) = served.flatten() else { return };
             let (back, kept) = reused.consume();
             let Ok(back) = back.into_any().downcast::<VisitorStream>() else { return };
@@ -463,14 +430,6 @@ fn turn_away(house: &House, full: Full, stream: &TcpStream, peer: SocketAddr) {
     }
 }
 
-/// What is sent over it goes out at once; a quiet connection is not forgotten by what stands between,
-/// and whoever has silently gone is noticed in the end.
-pub(super) fn prepare(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let keepalive = TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_EVERY);
-    SockRef::from(stream).set_tcp_keepalive(&keepalive)
-}
-
 /// The system takes no more for a visitor than it is about to send. Otherwise it takes megabytes at a time,
 /// and whoever reads them slowly seems to take nothing for many seconds.
 fn hold_little_back(stream: &TcpStream) -> io::Result<()> {
@@ -493,12 +452,6 @@ const KEEPALIVE: u64 = 60;
 /// What the system may hold unsent for one visitor.
 const HELD_BY_SYSTEM: u32 = 64 * 1024;
 const BREATH: Duration = Duration::from_millis(50);
-/// How many connections to applications may wait for their next request. Each holds buffers of
-/// Pingora's, some 70 KiB, for as long as it waits.
-pub(super) const KEPT_TO_APPLICATIONS: usize = 256;
-/// When a quiet connection is asked whether anybody is still there, and how often then.
-pub(super) const PROBE_AFTER: Duration = Duration::from_secs(60);
-pub(super) const PROBE_EVERY: Duration = Duration::from_secs(15);
 /// Malformed requests after which an HTTP/2 connection is given up; as many as Pingora forgives.
 const MALFORMED: u32 = 32;
 /// What one stream may have waiting to be sent, and to be read by us; and all of one connection.

@@ -29,8 +29,8 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+use super::head_size::OWN_PAGES_MORE;
 use super::house::House;
-use super::intake::OWN_PAGES_MORE;
 use super::link::{Cut, Link, Phase};
 use super::unchunk::Unchunk;
 use super::unread::{self, Beginning};
@@ -435,7 +435,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::proxy::link::Entered;
+    use crate::proxy::entered::Entered;
 
     async fn connected() -> (TcpStream, VisitorStream) {
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();

@@ -7,7 +7,7 @@
 use http::header::{HeaderMap, HeaderValue};
 use pingora::http::authority::{RawTargetAuthority, raw_target_authority};
 
-use super::intake::Address;
+use super::address::Address;
 use crate::policy::header::is_folded;
 use crate::policy::{Depth, Role, Unreadable};
 

@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 use tokio_rustls::TlsAcceptor;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::link::Entered;
+use super::entered::Entered;
 use crate::config::{CertificateFile, Config, KeyPair, Problem, Tls, Way};
 use crate::domain::time::Timestamp;
 

@@ -11,7 +11,8 @@ use hyper::body::Bytes;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use super::fault;
-use super::place::{Place, Way};
+use super::place::Place;
+use super::way::Way;
 use crate::config::Health;
 
 /// Asks the application at `place` for as long as somebody holds it.

@@ -5,7 +5,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -14,14 +13,15 @@ use arc_swap::ArcSwapOption;
 use pingora::connectors::l4::Connect;
 use pingora::protocols::TcpKeepalive;
 use pingora::upstreams::peer::{HttpPeer, PeerOptions};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::UnixStream;
 use tokio::time::Instant;
 
 use super::addresses::{Addresses, Several};
-use super::{Length, Trust, tunnel};
+use super::length::Length;
+use super::trust::Trust;
+use super::tunnel;
+use super::way::{Secure, Way};
 use crate::config::{Upstream, UpstreamTimeouts};
-use crate::proxy::serving::{PROBE_AFTER, PROBE_EVERY, prepare};
+use crate::proxy::socket::{PROBE_AFTER, PROBE_EVERY};
 
 /// One place where an application is, and what is known of it.
 pub(super) struct Place {
@@ -42,13 +42,6 @@ pub(super) struct Place {
     well: AtomicBool,
 }
 
-/// How it is known to be the right one.
-#[derive(Clone)]
-struct Secure {
-    trust: Trust,
-    name: String,
-}
-
 /// One name or address, reached in several ways: Pingora copies time-outs when a connection is taken, and they
 /// cannot be raised after that.
 struct Peers {
@@ -58,14 +51,6 @@ struct Peers {
     watched: Box<HttpPeer>,
     lasting: Box<HttpPeer>,
 }
-
-/// A connection, of whatever kind.
-pub(super) trait Connection:
-    AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug
-{
-}
-
-impl<C: AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug> Connection for C {}
 
 impl Place {
     pub(super) fn new(
@@ -289,45 +274,6 @@ impl Place {
             options.max_h2_streams = STREAMS;
         }
         options
-    }
-}
-
-/// How one connection is made.
-#[derive(Clone)]
-pub(super) struct Way {
-    upstream: Upstream,
-    addresses: Option<Addresses>,
-    secure: Option<Secure>,
-    within: Duration,
-}
-
-impl std::fmt::Debug for Way {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Way({})", self.upstream)
-    }
-}
-
-impl Way {
-    /// Goes it.
-    ///
-    /// # Errors
-    /// If nobody answers there in time, or not who should.
-    pub(super) async fn go(&self) -> io::Result<Pin<Box<dyn Connection>>> {
-        let connected = tokio::time::timeout(self.within, self.connect()).await;
-        connected.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
-    }
-
-    async fn connect(&self) -> io::Result<Pin<Box<dyn Connection>>> {
-        if let Some(path) = self.upstream.socket() {
-            return Ok(Box::pin(UnixStream::connect(path).await?));
-        }
-        let addresses = self.addresses.as_ref().ok_or(io::ErrorKind::NotFound)?;
-        let stream = addresses.connect().await?;
-        prepare(&stream)?;
-        match &self.secure {
-            None => Ok(Box::pin(stream)),
-            Some(Secure { trust, name }) => Ok(Box::pin(trust.encrypt(name, stream).await?)),
-        }
     }
 }
 

@@ -11,74 +11,12 @@ use arc_swap::ArcSwap;
 use rustix::process::{Resource, getrlimit};
 use tokio::task::JoinHandle;
 
+use super::authorization::Changes;
 use super::connections::{Connections, Swept};
-use super::house::{House, Place};
+use super::house::House;
 use super::link::Link;
 use super::silence::TICK;
-use crate::domain::time::Timestamp;
 use crate::flow::{Env, Line, Still};
-use crate::store::Touched;
-use crate::web::Allowed;
-
-/// By what a request was allowed.
-#[derive(Clone)]
-pub(super) struct Standing {
-    place: Arc<Place>,
-    allowed: Allowed,
-}
-
-impl std::fmt::Debug for Standing {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Standing({})", self.place.address.authority)
-    }
-}
-
-impl Standing {
-    pub(super) fn on(place: &Arc<Place>, allowed: Allowed) -> Self {
-        Self { place: Arc::clone(place), allowed }
-    }
-
-    /// Whether this is the `other`, of the same request.
-    pub(super) fn is(&self, other: &Self) -> bool {
-        self.allowed.is_of_one_request_with(&other.allowed)
-    }
-
-    /// Whether it rests on nothing but the configuration.
-    fn is_strangers(&self) -> bool {
-        self.allowed.rests_on().is_none()
-    }
-
-    /// Whether the request would be allowed in this house, too; `used`: its visitor has sent
-    /// something meanwhile.
-    async fn holds_in(&self, house: &House, used: bool) -> Still {
-        match house.find(&self.place.address.authority) {
-            Some(place) => place.web.still_allows(&self.allowed, used).await,
-            None => Still::Over,
-        }
-    }
-}
-
-/// What has changed since somebody looked at those who are connected.
-#[derive(Debug, Default)]
-pub(super) struct News {
-    /// What everything rests on: the configuration, or that there is a store and a clock.
-    everything: bool,
-    touched: Touched,
-    now: Timestamp,
-}
-
-impl News {
-    /// Whether what this request rests on may have changed.
-    pub(super) fn concerns(&self, standing: &Standing) -> bool {
-        let rests_on = standing.allowed.rests_on();
-        self.everything || rests_on.is_some_and(|(user, stay)| self.touched.concerns(user, stay))
-    }
-
-    /// The moment of this, in milliseconds.
-    pub(super) fn now(&self) -> u64 {
-        self.now.millis()
-    }
-}
 
 /// Looks at everybody who is connected, again and again: ends whom it is time for, or who is not
 /// allowed any more.
@@ -96,24 +34,24 @@ pub(super) fn watch(house: Arc<ArcSwap<House>>, connections: Arc<Connections>) -
             ticks += 1;
             let house_now = house.load_full();
             let env = house_now.env();
-            let mut news = News { touched: changes.take(), ..News::default() };
-            news.everything = !Arc::ptr_eq(&last, &house_now);
+            let mut changed = Changes { touched: changes.take(), ..Changes::default() };
+            changed.everything = !Arc::ptr_eq(&last, &house_now);
             match env.now() {
-                Ok(now) => news.now = now,
-                Err(_) => news.everything = true,
+                Ok(now) => changed.now = now,
+                Err(_) => changed.everything = true,
             }
             if probe.as_ref().is_none_or(JoinHandle::is_finished) {
                 let failed = match probe.take() {
                     Some(done) => !done.await.unwrap_or(false),
                     None => false,
                 };
-                news.everything |= failed;
+                changed.everything |= failed;
                 let store = Arc::clone(&env.store);
                 probe = Some(tokio::spawn(async move { store.probe().await.is_ok() }));
             }
             connections.may_open(open_files());
             let Swept { lasting, slow, untaken, shed } =
-                connections.sweep(&house_now.deadlines(), house_now.limits(), &news);
+                connections.sweep(&house_now.deadlines(), house_now.limits(), &changed);
             env.metrics.connected(connections.open());
             tell(
                 env,
@@ -173,14 +111,14 @@ fn open_files() -> usize {
 
 /// Judges these requests again. Whoever is somebody comes first: most often they are whom it is about.
 async fn review(links: Vec<Arc<Link>>, house: Arc<House>) {
-    let standing = links.iter().filter_map(|link| Some((link, link.standing()?)));
-    let mut all: Vec<_> = standing.collect();
-    all.sort_by_key(|(_, standing)| standing.is_strangers());
+    let authorized = links.iter().filter_map(|link| Some((link, link.authorization()?)));
+    let mut all: Vec<_> = authorized.collect();
+    all.sort_by_key(|(_, authorization)| authorization.is_strangers());
     let (mut ended, mut reviewed) = (0_u64, 0_u64);
-    for (link, standing) in all {
+    for (link, authorization) in all {
         reviewed += 1;
         let still = if house.lets_in(link.entrance()) {
-            standing.holds_in(&house, link.was_used()).await
+            authorization.holds_in(&house, link.was_used()).await
         } else {
             Still::Over
         };

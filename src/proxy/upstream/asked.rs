@@ -1,0 +1,53 @@
+//! Asking every application once, as `check --connect` and `health` do.
+
+use super::health;
+use super::place::Place;
+use super::trust::Trust;
+use crate::config::{App, Upstream, UpstreamTimeouts};
+
+/// What came of asking one upstream of an application.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Asked {
+    /// The application.
+    pub app: String,
+    /// Where it listens, as configured.
+    pub upstream: String,
+    /// The status of its answer.
+    pub status: Option<u16>,
+    /// Why there is none.
+    pub problem: Option<String>,
+}
+
+/// Connects to every upstream of `config`, as the gateway would, and asks each for its health path,
+/// or `/`. An answer of any status is an answer.
+pub async fn ask_all(config: &crate::config::Config) -> Vec<Asked> {
+    let mut all = Vec::new();
+    for app in &config.apps {
+        for upstream in &app.upstreams {
+            let asked = ask_one(app, upstream, config.upstream_timeouts).await;
+            all.push(Asked {
+                app: app.name.clone(),
+                upstream: upstream.to_string(),
+                status: asked.as_ref().ok().copied(),
+                problem: asked.err(),
+            });
+        }
+    }
+    all
+}
+
+async fn ask_one(
+    app: &App,
+    upstream: &Upstream,
+    timeouts: UpstreamTimeouts,
+) -> Result<u16, String> {
+    let trust = upstream.is_secure().then(|| Trust::of(&app.reach)).transpose();
+    let trust = trust.map_err(|error| error.to_string())?;
+    let place = Place::new(&app.name, upstream, timeouts, trust, app.reach.http2);
+    let place = place.map_err(|error| error.to_string())?;
+    if let Some(authority) = place.authority() {
+        let found = place.look_up(&authority).await;
+        found.map_err(|error| format!("its name cannot be looked up: {error}"))?;
+    }
+    health::ask_once(&place, app.reach.health.as_ref(), app.reach.host.as_ref()).await
+}
