@@ -9,7 +9,8 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 
 use super::hostile::{STRANGER, covers, fresh, open_house};
-use super::request::{Request, Unreadable};
+use super::request::Request;
+use super::unreadable::Unreadable;
 use crate::domain::assurance::Requirement;
 
 /// Decodes every valid escape and leaves the rest, in one pass from the left.

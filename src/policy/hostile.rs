@@ -6,10 +6,12 @@ use std::time::Duration;
 use proptest::prelude::*;
 use rstest::rstest;
 
+use super::own::OwnPage;
 use super::pattern::{Covering, Malformed, Pattern};
 use super::reading::closure;
-use super::request::{OwnPage, Request, Shown, Unreadable};
+use super::request::{Request, Shown};
 use super::rules::{Asker, Governor, Policy, Rule};
+use super::unreadable::Unreadable;
 use super::work::Work;
 use crate::domain::assurance::{Level, Requirement};
 

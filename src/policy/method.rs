@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::query::each_override;
-use super::request::Unreadable;
+use super::unreadable::Unreadable;
 
 /// The readings of one method, the one as sent first, none twice.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,6 +12,7 @@ mod index;
 mod judged;
 mod method;
 mod named;
+mod own;
 pub mod pattern;
 mod query;
 mod reading;
@@ -21,14 +22,17 @@ pub mod rules;
 mod short_name;
 mod tree;
 mod unicode;
+mod unreadable;
 mod work;
 
 pub use explain::{Asks, Explanation};
 pub use method::is_standard;
+pub use own::{OWN, OwnPage};
 pub use query::LONGEST_NAME;
 pub use reach::{Depth, Role};
-pub use request::{OwnPage, Request, Sent, Unreadable};
+pub use request::{Request, Sent};
 pub use rules::{Asker, Governor, Options, Parameter, Policy, Rule, Ruling};
+pub use unreadable::Unreadable;
 
 #[cfg(test)]
 mod corpus;

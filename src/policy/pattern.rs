@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
+use super::own::OWN;
 use super::reading;
-use super::request::OWN;
 
 /// One path of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]

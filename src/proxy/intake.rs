@@ -14,8 +14,7 @@ use super::names::is_method_override;
 use super::present::InRequest;
 use super::{framing, headers, targets};
 use crate::config::{Limits, Origin};
-use crate::policy::request::OWN;
-use crate::policy::{Request, Sent, Unreadable};
+use crate::policy::{OWN, Request, Sent, Unreadable};
 
 /// Why a request is not looked at any further. `Display` is for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

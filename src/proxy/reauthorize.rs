@@ -125,7 +125,7 @@ async fn review(links: Vec<Arc<Link>>, house: Arc<House>) {
         match still {
             Still::Holds { until: Some(moment) } => link.is_good_until(moment),
             Still::Holds { until: None } => {}
-            Still::Over => ended += u64::from(link.revoke(&standing)),
+            Still::Over => ended += u64::from(link.revoke(&authorization)),
         }
         if reviewed.is_multiple_of(AT_ONCE) {
             // Others have waited for this thread meanwhile.

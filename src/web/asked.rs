@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::app_state::AppState;
 use super::return_to::ReturnTo;
 use crate::config::Origin;
-use crate::policy::request::OWN;
+use crate::policy::OWN;
 
 /// The query of a page: where the visitor was going, and the chosen variant of the page.
 #[derive(Deserialize, Default)]

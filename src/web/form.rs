@@ -25,7 +25,7 @@ use crate::config::Origin;
 use crate::domain::signed::Kind;
 use crate::domain::user::UserId;
 use crate::flow::Line;
-use crate::policy::request::OWN;
+use crate::policy::OWN;
 use crate::store::Unavailable;
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
