@@ -13,6 +13,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
+use super::file_name::{is_index, is_server_side, stem};
 use super::pattern::{Case, Pattern, fold};
 use super::reading::without_last_slash;
 use super::tree::{Alike, Likeness, Tree};
@@ -141,7 +142,6 @@ pub(super) fn of<'a>(
 pub(super) fn is_plain(path: &[u8], scripts: &[Pattern]) -> bool {
     let telling =
         |byte: &u8| matches!(byte, b'.' | b'~' | b':' | b'(' | b',' | b'+' | b'@' | b'!' | 0x80..);
-    let is_index = |segment: &[u8]| INDEX.iter().any(|name| segment.eq_ignore_ascii_case(name));
     !path.iter().any(telling)
         && !path.split(|byte| *byte == b'/').any(is_index)
         && !scripts.iter().any(|place| place.may_hold(path))
@@ -323,13 +323,6 @@ fn kind_of(path: &[u8], segment: Range<usize>, scripts: &[Pattern]) -> Option<Ki
     }
 }
 
-/// What stands before the extension: something before the last dot, and a letter behind it.
-pub(super) fn stem(segment: &[u8]) -> Option<&[u8]> {
-    let dot = segment.iter().rposition(|byte| *byte == b'.').filter(|dot| *dot > 0)?;
-    let letter = segment.get(dot + 1).is_some_and(u8::is_ascii_alphabetic);
-    letter.then_some(&segment[..dot])
-}
-
 /// What stands before a format: Rails takes whatever follows the last dot for one (`/admin.1`).
 fn without_format(segment: &[u8]) -> Option<&[u8]> {
     let dot = segment.iter().rposition(|byte| *byte == b'.').filter(|dot| *dot > 0)?;
@@ -365,29 +358,7 @@ fn without_namespace(segment: &[u8]) -> &[u8] {
     end.map_or(segment, |end| &rest[end + 2..])
 }
 
-fn is_index(stem: &[u8]) -> bool {
-    INDEX.iter().any(|name| stem.eq_ignore_ascii_case(name))
-}
-
 const ROOT: &[u8] = b"VirtualHostRoot";
-
-/// Files that stand for their folder.
-pub(super) const INDEX: [&[u8]; 2] = [b"index", b"default"];
-
-/// Whether servers run what is called so: PHP, CGI, Perl, Python, Ruby, ASP and ASP.NET, ISAPI, JSP, Struts,
-/// `ColdFusion`.
-pub(super) fn is_server_side(extension: &[u8]) -> bool {
-    const FAMILIES: [&[u8]; 3] = [b"php", b"asp", b"jsp"];
-    const OTHERS: [&[u8]; 17] = [
-        b"phtml", b"phar", b"cgi", b"fcgi", b"pl", b"py", b"rb", b"ashx", b"asmx", b"axd", b"svc",
-        b"dll", b"exe", b"do", b"action", b"cfm", b"cfc",
-    ];
-    let starts = |family: &[u8]| {
-        extension.get(..family.len()).is_some_and(|start| start.eq_ignore_ascii_case(family))
-    };
-    FAMILIES.into_iter().any(starts)
-        || OTHERS.iter().any(|known| extension.eq_ignore_ascii_case(known))
-}
 
 fn joined<'s>(segments: impl Iterator<Item = &'s [u8]>) -> Vec<u8> {
     let mut out = Vec::new();

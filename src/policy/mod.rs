@@ -6,6 +6,7 @@
 
 mod below;
 pub mod explain;
+mod file_name;
 mod guess;
 pub mod header;
 mod index;

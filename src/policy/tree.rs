@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use smallvec::SmallVec;
 
-use super::guess;
+use super::file_name::{self, INDEX};
 use super::pattern::{Case, Pattern, Segment};
 use super::short_name;
 use super::work::Work;
@@ -218,7 +218,7 @@ impl Tree {
         if start > path.len() || path == b"/" {
             // The whole path may be a folder; what has an extension hardly is one, but where a rule
             // names it.
-            let is_folder = is_folder || guess::stem(last).is_none();
+            let is_folder = is_folder || file_name::stem(last).is_none();
             let states = self.nodes_of(&states).map(|(_, node)| node).filter(|_| is_folder);
             for node in states.chain(named.filter(|_| !is_folder)) {
                 node.index_files(work, |literal| {
@@ -311,7 +311,7 @@ impl Node {
         if self.literals.is_empty() {
             return;
         }
-        for name in guess::INDEX {
+        for name in INDEX {
             self.starting(name, work, |literal| {
                 if matches!(literal.get(name.len()), None | Some(b'.')) {
                     each(literal);
@@ -322,12 +322,13 @@ impl Node {
 }
 
 fn is_script(literal: &[u8]) -> bool {
-    guess::stem(literal).is_some_and(|stem| guess::is_server_side(&literal[stem.len() + 1..]))
+    file_name::stem(literal)
+        .is_some_and(|stem| file_name::is_server_side(&literal[stem.len() + 1..]))
 }
 
 /// Whether servers may find it under less than its whole name.
 fn is_file(literal: &[u8]) -> bool {
-    literal.iter().skip(1).any(|byte| *byte == b'.') || guess::INDEX.contains(&literal)
+    literal.iter().skip(1).any(|byte| *byte == b'.') || INDEX.contains(&literal)
 }
 
 /// What one more segment costs, one more state to take it from, and each halving of the literals there.
