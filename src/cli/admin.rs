@@ -1,6 +1,6 @@
-//! What the gateway does for operators' commands, over its socket.
+//! What the gateway does for operators' commands, on its socket.
 //!
-//! Where none runs, a command does the same for itself, over the same paths.
+//! If none runs, a command does the same in its own process, with the same paths.
 
 mod deeds;
 mod policy;
@@ -37,20 +37,20 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Binds the socket in the state directory `state`. The caller holds the store's lock until
+    /// Binds the socket in the state folder `state`. The caller holds the store's lock until
     /// [`Admin::serve`] has returned.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub fn bind(state: &Path) -> io::Result<Self> {
         let (socket, listener) = Socket::bind(state)?;
         Ok(Self { socket, listener })
     }
 
-    /// Answers operators until `end` comes, then takes the socket away.
+    /// Answers operators until `end` completes, then removes the socket.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub async fn serve(
         self,
         live: Arc<Live>,
@@ -81,7 +81,7 @@ enum Runs {
 }
 
 impl Desk {
-    /// What flows work with now.
+    /// The current environment of flows.
     fn env(&self) -> Arc<Env> {
         match &self.runs {
             Runs::Gateway(live) => live.env(),
@@ -98,8 +98,8 @@ impl Desk {
     }
 }
 
-/// What answers a command in this process, where no gateway runs: the same deeds, asked for by
-/// `peer`, to whom the store belongs.
+/// Answers a command in this process when no gateway runs: the same operations, requested by
+/// `peer`, who owns the store.
 pub(super) fn desk_here(env: Arc<Env>, peer: Peer) -> Router {
     let Peer(owner) = peer;
     desks(Desk { runs: Runs::Alone(env), owner: owner.unwrap_or_default() })
@@ -129,11 +129,11 @@ fn desks(desk: Desk) -> Router {
 
 type Answer = Result<Response, Refused>;
 
-/// A batch of an import, of people in many groups.
+/// A batch of an import, with users in many groups.
 const QUESTION_AT_MOST: usize = 64 * 1024 * 1024;
 
-/// The name of the operator who asks: nobody but root and the owner of the socket is one. Every
-/// deed takes one, before it reads what is asked.
+/// The operator who asks: only root and the owner of the socket are operators. Every operation
+/// takes one before it reads the request.
 struct Operator(String);
 
 impl FromRequestParts<Desk> for Operator {
@@ -172,7 +172,7 @@ fn json(answer: &impl Serialize) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-/// Why something is not done.
+/// Why an operation was refused.
 struct Refused {
     status: StatusCode,
     problem: String,

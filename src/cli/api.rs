@@ -1,7 +1,7 @@
-//! What is said over the socket between the commands and the gateway: JSON over HTTP, one path for
-//! each deed.
+//! The messages between commands and the gateway on its socket: JSON over HTTP, one path for each
+//! operation.
 //!
-//! What a command prints with `--json` is what the gateway answered.
+//! `--json` prints the gateway's answer.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::name::{Email, FullName, Group, Name};
 use crate::domain::time::Timestamp;
 
-/// Where deeds are asked for.
+/// The paths of the operations.
 pub(super) mod path {
     /// Nothing → [`super::super::live::Reloaded`].
     pub(crate) const RELOAD: &str = "/reload";
@@ -45,7 +45,7 @@ pub(super) mod path {
     pub(crate) const IMPORT: &str = "/user/import";
 }
 
-/// Somebody to be added.
+/// A user to add.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewUser {
@@ -63,7 +63,7 @@ pub(super) struct Which {
     pub(super) reference: String,
 }
 
-/// Why somebody was refused.
+/// Why a request was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Why {
     pub(super) reference: String,
@@ -74,13 +74,13 @@ pub(super) struct Why {
     pub(super) app: Option<String>,
     pub(super) method: String,
     pub(super) path: String,
-    /// How many ways of reading the path there are; none where it could not be read.
+    /// In how many ways the path can be read; none if it cannot be parsed.
     pub(super) readings: usize,
     pub(super) rule: Option<String>,
     pub(super) reason: String,
 }
 
-/// What would have been stopped, were it not only watched.
+/// What observe mode would have stopped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Stopped {
     pub(super) app: String,
@@ -94,18 +94,18 @@ pub(super) struct Stopped {
     pub(super) example: String,
 }
 
-/// Somebody, by user name or e-mail address.
+/// A user, by name or e-mail address.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Whom {
     pub(super) name: String,
 }
 
-/// Who is listed: everybody of whom all of this is so.
+/// Which users are listed: those who meet all of this.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Filter {
-    /// In one of these groups; none: in whichever.
+    /// Members of any of these groups; none: everybody.
     #[serde(default)]
     pub(super) groups: BTreeSet<Group>,
     /// Without a second factor.
@@ -113,7 +113,7 @@ pub(super) struct Filter {
     pub(super) without_second_factor: bool,
 }
 
-/// What is to be changed of somebody; what is `None` or empty stays as it is.
+/// The changes to a user; what is `None` or empty stays as it is.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Changes {
@@ -127,7 +127,7 @@ pub(super) struct Changes {
     pub(super) remove_groups: Vec<Group>,
 }
 
-/// What somebody is to be called.
+/// The names of a new user.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Names {
@@ -135,35 +135,35 @@ pub(super) struct Names {
     pub(super) email: Option<Email>,
 }
 
-/// How the names of somebody stand to those who are there.
+/// Whether the names of a new user are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Standing {
-    /// Nobody is called so.
+    /// They are free.
     New,
-    /// Somebody has this user name.
+    /// A user has this name.
     There,
-    /// The name is somebody's e-mail address.
+    /// The name is the e-mail address of a user.
     NameIsEmail,
-    /// The e-mail address is somebody else's.
+    /// The e-mail address belongs to another user.
     EmailTaken,
 }
 
-/// People to be taken over.
+/// Users to import.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Import {
     pub(super) people: Vec<Newcomer>,
-    /// Whether everybody without a password gets a link.
+    /// Whether users without a password get a link.
     pub(super) links: bool,
 }
 
-/// Somebody to be taken over. The digest does not print.
+/// A user to import. The hash does not print.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Newcomer {
     pub(super) who: NewUser,
-    /// As it stands in a file of htpasswd.
+    /// As in an htpasswd file.
     pub(super) digest: Option<String>,
 }
 
@@ -175,17 +175,17 @@ impl fmt::Debug for Newcomer {
     }
 }
 
-/// What became of somebody who was to be taken over.
+/// The result for one imported user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Imported {
-    /// They are there, perhaps with a link.
+    /// The user was added, perhaps with a link.
     Added(Option<LinkMade>),
-    /// Somebody else took the name, or the address, meanwhile.
+    /// The name or the address was taken meanwhile.
     Taken,
 }
 
-/// A one-time link to set a password. Whoever has it is that person, so it does not print.
+/// A one-time link to set a password. Its holder can act as the user, so it does not print.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct LinkMade {
     pub(super) name: String,
@@ -204,15 +204,15 @@ impl fmt::Debug for LinkMade {
     }
 }
 
-/// Something is so of somebody now.
+/// The result of changing one state of a user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Done {
     pub(super) name: String,
-    /// Whether it was otherwise before.
+    /// Whether the state changed.
     pub(super) changed: bool,
 }
 
-/// A person, as operators see them.
+/// A user, as operators see them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Person {
     pub(super) name: String,
@@ -221,7 +221,7 @@ pub(super) struct Person {
     pub(super) groups: BTreeSet<String>,
     /// RFC 3339, in UTC.
     pub(super) added: String,
-    /// Since when nobody is let in who says to be this person; RFC 3339, in UTC.
+    /// Since when the user is disabled; RFC 3339, in UTC.
     pub(super) disabled_since: Option<String>,
     /// Whether a password was set.
     pub(super) has_password: bool,
@@ -235,47 +235,47 @@ pub(super) struct Person {
     pub(super) second_factor_failures: u32,
 }
 
-/// Everything about a person that operators may know. Moments are as RFC 3339 says, in UTC.
+/// Everything that operators may know about a user. Times are RFC 3339, in UTC.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Details {
     #[serde(flatten)]
     pub(super) person: Person,
-    /// The scheme of the digest that was imported, until the first sign-in.
+    /// The scheme of the imported hash, until the first sign-in.
     pub(super) imported_password: Option<String>,
-    /// Since when nothing is read for the second factor: the user said that it is not theirs.
+    /// Since when the second factor is frozen: the user reported it as not theirs.
     pub(super) frozen_since: Option<String>,
-    /// Whether only a link from an operator leads to a new second factor.
+    /// Whether a new second factor needs a link from an operator.
     pub(super) awaits_a_link: bool,
     pub(super) authenticators: Vec<Authenticator>,
     /// `None`: two-factor was never on, or was reset.
     pub(super) recovery_codes: Option<Codes>,
     pub(super) devices: Vec<Device>,
-    /// How many browsers have completed a sign-in before.
+    /// How many browsers are known.
     pub(super) known_browsers: usize,
-    /// Of the classes of browsers from which anything failed.
+    /// The classes of browsers with failures.
     pub(super) failures: Vec<Failed>,
-    /// The last ones, the newest first.
+    /// The latest ones, newest first.
     pub(super) events: Vec<Happened>,
 }
 
-/// An authenticator of somebody.
+/// An authenticator of a user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Authenticator {
     pub(super) added: String,
     pub(super) last_used: String,
 }
 
-/// The recovery codes of somebody.
+/// The recovery codes of a user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Codes {
     pub(super) left: usize,
     pub(super) of: usize,
     pub(super) made: String,
-    /// Whether the person has said that they are saved.
+    /// Whether the user has confirmed that they are saved.
     pub(super) saved: bool,
 }
 
-/// A trusted device of somebody.
+/// A trusted device of a user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Device {
     pub(super) first_used: String,
@@ -283,10 +283,10 @@ pub(super) struct Device {
     pub(super) expires: String,
 }
 
-/// What failed from one class of browsers.
+/// The failures from one class of browsers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Failed {
-    /// When somebody last completed a sign-in there; `None`: from all browsers that are not known.
+    /// When the user last completed a sign-in there; `None`: all unknown browsers.
     pub(super) known_browser: Option<String>,
     pub(super) password: Tally,
     pub(super) second_factor: Tally,
@@ -297,35 +297,35 @@ pub(super) struct Failed {
 pub(super) struct Tally {
     /// In a row.
     pub(super) failures: u32,
-    /// Until when nothing is read.
+    /// Until when nothing is accepted.
     pub(super) waits_until: Option<String>,
-    /// Whether only a recovery code or an operator leads on.
+    /// Whether only a recovery code or an operator unlocks.
     pub(super) locked: bool,
-    /// Of wrong codes from unknown browsers: how many of the last thirty days count.
+    /// Wrong codes from unknown browsers: how many of the last thirty days count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) in_thirty_days: Option<usize>,
 }
 
-/// Something that happened to somebody.
+/// An event about a user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Happened {
     pub(super) at: String,
     /// Its name in logs.
     pub(super) what: String,
     pub(super) in_words: String,
-    /// From which address.
+    /// The client address.
     pub(super) from: Option<String>,
-    /// By which operator.
+    /// The operator.
     pub(super) by: Option<String>,
 }
 
-/// Why a deed was not done, in a sentence for the operator.
+/// Why an operation failed, in a sentence for the operator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Refusal {
     pub(super) problem: String,
 }
 
-/// `at` as RFC 3339 says, in UTC, to the second.
+/// `at` in RFC 3339, in UTC, to the second.
 pub(super) fn written(at: Timestamp) -> String {
     let seconds = i64::try_from(at.seconds()).unwrap_or(i64::MAX);
     jiff::Timestamp::from_second(seconds).map_or_else(|_| String::new(), |at| at.to_string())

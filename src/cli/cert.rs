@@ -1,4 +1,4 @@
-//! `doorward cert`: a certificate for the first hour, until somebody whom browsers believe signs one.
+//! `doorward cert`: a self-signed certificate for the beginning, until there is one from a CA.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -33,7 +33,7 @@ pub(super) enum Command {
     },
 }
 
-/// What stands below the help of `doorward cert`.
+/// The text below the help of `doorward cert`.
 pub(super) const NOTE: &str = "\
 For production, let an ACME client such as certbot or lego fetch certificates. Files that are
 replaced are used for the next connection.
@@ -50,7 +50,7 @@ Examples:
   doorward cert self-signed crm.example.com id.example.com
   curl --cacert doorward.pem https://crm.example.com/";
 
-/// Does what `command` says; `configuration` finds the file that names hosts.
+/// Runs `command`; `configuration` finds the file that names hosts.
 ///
 /// # Errors
 /// If there are no hosts, or the files cannot be written.
@@ -88,7 +88,7 @@ pub(super) fn run(
     .map_err(unwritten)
 }
 
-/// The hosts under https that the configuration names. Its certificates need not be there yet.
+/// The https hosts in the configuration. Its certificate files need not exist yet.
 fn configured(file: &Path) -> Result<Vec<String>, Failure> {
     let config = Config::load(&edge::environment, file)
         .map_err(|problems| Failure::new(format!("the configuration has problems\n{problems}")))?;
@@ -119,7 +119,7 @@ fn self_signed(
         let day = now.to_zoned(TimeZone::UTC).checked_add(span)?.date();
         Ok((i32::from(day.year()), day.month().unsigned_abs(), day.day().unsigned_abs()))
     };
-    // Clocks of others may be behind.
+    // Other clocks may be behind.
     let (year, month, date) = day(Span::new().days(-1))?;
     params.not_before = rcgen::date_time_ymd(year, month, date);
     let (year, month, date) = day(Span::new().days(i64::from(days) + 1))?;

@@ -1,4 +1,4 @@
-//! `doorward check`: everything that is wrong with a configuration, at once.
+//! `doorward check`: finds everything that is wrong with a configuration.
 
 use std::io::Write;
 use std::path::Path;
@@ -17,13 +17,12 @@ struct Report<'a> {
     valid: bool,
     problems: &'a [Problem],
     warnings: &'a [Problem],
-    /// What came of asking each upstream, where that was wanted.
+    /// The result for each upstream, if they were tested.
     #[serde(skip_serializing_if = "Option::is_none")]
     upstreams: Option<&'a [Asked]>,
 }
 
-/// Checks the file at `path`, connects to its upstreams where that is wanted, and prints what there is
-/// to say.
+/// Checks the file at `path`, connects to its upstreams if requested, and prints the result.
 ///
 /// # Errors
 /// If the configuration is not valid, or an upstream does not answer.

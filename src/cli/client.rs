@@ -1,8 +1,8 @@
-//! How a command has something done: it asks the running gateway, by HTTP over its Unix socket, or,
-//! where none runs, does the same itself, over the same paths.
+//! How a command is carried out: by the running gateway, over HTTP on its Unix socket, or, if none
+//! runs, in this process with the same paths.
 //!
-//! Who has the store's lock does the deed. A command that finds the store locked and nobody at the
-//! socket waits for either: another command that will be done soon, or a gateway that starts.
+//! The holder of the store's lock carries out the operation. A command that finds the store locked
+//! and no answer at the socket waits: another command will be done soon, or a gateway is starting.
 
 use std::fs;
 use std::io::{self, Write};
@@ -32,19 +32,19 @@ use super::socket::{self, Peer};
 use crate::config::Config;
 use crate::store::mark::Progress;
 
-/// Has deeds done to the people in one state directory.
+/// Carries out operations on the users in one state folder.
 pub(super) struct Client {
     access: Access,
-    /// What does them in this process, from the first time that no gateway was found.
+    /// Carries them out in this process, once no gateway was found.
     here: Option<Router>,
-    /// Notes how far the store has come when the command ends.
+    /// Saves the store mark when the command ends.
     progress: Option<Progress>,
 }
 
-/// Asks the gateway that runs with this state directory for what only a running one knows.
+/// Asks the gateway of this state folder for what only a running one knows.
 ///
 /// # Errors
-/// Says for the operator that none runs, or why the deed was not done.
+/// If none runs, or why the operation failed, for the operator.
 pub(super) async fn ask_gateway<A: DeserializeOwned>(
     state: &Path,
     path: &str,
@@ -73,22 +73,22 @@ fn answered<A: DeserializeOwned>(status: StatusCode, body: &[u8]) -> Result<A, F
     Err(Failure::new(refusal.problem))
 }
 
-/// Who does a deed.
+/// What carries out an operation.
 enum Way {
     Gateway(UnixStream),
     Here(Router),
 }
 
 impl Client {
-    /// Nobody is asked yet, and nothing opened.
+    /// Nothing was asked or opened yet.
     pub(super) fn new(access: Access) -> Self {
         Self { access, here: None, progress: None }
     }
 
-    /// Has the deed at `path` done. If no gateway runs, `notes` say so, once.
+    /// Carries out the operation at `path`. If no gateway runs, `notes` say so, once.
     ///
     /// # Errors
-    /// Says for the operator why the deed was not done.
+    /// Why the operation failed, for the operator.
     pub(super) async fn ask<A: DeserializeOwned>(
         &mut self,
         path: &str,
@@ -106,7 +106,7 @@ impl Client {
         answered(status, &body)
     }
 
-    /// Whether there can be anybody yet: a gateway runs, or there is a store.
+    /// Whether there can be users: a gateway runs, or there is a store.
     pub(super) fn may_know_somebody(&self) -> bool {
         let state = &self.access.state;
         socket::is_answered(Some(state)) || store_is_there(state)
@@ -151,14 +151,14 @@ impl Client {
 
     async fn opened(&self, config: Config) -> Result<(Router, Progress), NotStarted> {
         let (env, progress) = serve::furnish_a_command(config).await?;
-        // The directory belongs to whom we run as: it was refused otherwise.
+        // The folder belongs to the user we run as: otherwise it was refused.
         let owner = fs::metadata(&self.access.state)?.uid();
         Ok((desk_here(Arc::new(env), Peer(Some(owner))), progress))
     }
 }
 
 fn store_is_there(state: &Path) -> bool {
-    // What cannot be looked at is there, for all we know: opening it says what is wrong.
+    // If this fails, assume that it exists: opening it says what is wrong.
     state.join("store.redb").try_exists().unwrap_or(true)
 }
 
@@ -190,7 +190,7 @@ async fn exchange(
         |error: hyper::Error| Failure::new("the connection to the gateway failed").because(error);
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
-    // It ends with the exchange; what is wrong with it, the exchange says.
+    // It ends with the exchange, which also reports its errors.
     tokio::spawn(async move { connection.await.ok() });
     let answer = sender.send_request(request).await.map_err(broken)?;
     let status = answer.status();
@@ -235,12 +235,12 @@ fn foreign() -> Failure {
         .cure("restart the gateway after an update")
 }
 
-/// Everything the gateway does for an operator is done by then.
+/// The gateway completes every operation within this time.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A list of a hundred thousand people fits.
+/// Enough for a list of a hundred thousand users.
 const ANSWER_AT_MOST: usize = 64 * 1024 * 1024;
 
-/// How often, and how long apart, a store that is locked is asked for: for five seconds.
+/// How often, and at what interval, a locked store is tried: for five seconds.
 const TRIES: usize = 100;
 const PAUSE: Duration = Duration::from_millis(50);

@@ -1,4 +1,4 @@
-//! How much space is left where the state lies, and who is told before it runs out.
+//! Free space on the disk of the state folder, and the warning before it is full.
 
 use std::io;
 use std::path::Path;
@@ -7,20 +7,20 @@ use std::time::Duration;
 
 use super::live::Live;
 
-/// Bytes that are free for us on the disk of `state`.
+/// The bytes that we may still write on the disk of `state`.
 pub(super) fn free(state: &Path) -> io::Result<u64> {
     let found = rustix::fs::statvfs(state)?;
     Ok(found.f_bavail.saturating_mul(found.f_frsize))
 }
 
-/// How many bytes are free, where they are fewer than the configuration wants. A disk that cannot
-/// be asked is not called full: writing to it tells.
+/// The free bytes, if they are fewer than configured. If the system cannot tell, the disk does not
+/// count as full: writing will show it.
 pub(super) fn short_of_space(live: &Live) -> Option<u64> {
     let config = &live.env().config;
     free(&config.state).ok().filter(|free| *free < config.limits.free_disk)
 }
 
-/// Writes a warning when less is free than the configuration wants, and again when there is room.
+/// Logs a warning when less space is free than configured, and a line when it is enough again.
 pub(super) async fn watch(live: Arc<Live>) {
     let mut short = false;
     loop {

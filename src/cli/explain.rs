@@ -1,4 +1,4 @@
-//! `doorward explain`: what is asked of a request, why, and what would come of it.
+//! `doorward explain`: what a request requires, why, and the verdict.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -64,7 +64,8 @@ impl Question {
     }
 }
 
-/// What a running gateway, or the store, knows of the user who is named; `None` where nobody knows.
+/// What a running gateway, or the store, knows about the named user; `None` if neither can be
+/// asked.
 pub(super) async fn stored(question: &Question, access: Access) -> Option<Person> {
     let name = question.user.as_ref()?.as_str().to_owned();
     let mut client = Client::new(access);
@@ -75,10 +76,10 @@ pub(super) async fn stored(question: &Question, access: Access) -> Option<Person
     known.ok().map(|details| details.person)
 }
 
-/// Prints what is asked and what would come of it; `stored` is what is known of the user.
+/// Prints the requirement and the verdict; `stored` is what is known about the user.
 ///
 /// # Errors
-/// If the URL leads to no application.
+/// If the URL belongs to no application.
 pub(super) fn run(
     config: &Config,
     question: &Question,
@@ -158,7 +159,7 @@ pub(super) fn run(
     said().map_err(unwritten)
 }
 
-/// The explanation for whoever has shown everything, or, if nobody is named, for a stranger.
+/// The explanation for a user who has shown everything or, if no user is named, for a stranger.
 fn explained(
     config: &Config,
     app: &App,
@@ -174,7 +175,7 @@ fn explained(
     app.policy.explain(request, &Asker { address: Some(question.from), known })
 }
 
-/// One line about somebody who is stored.
+/// One line about a stored user.
 fn told(person: &Person) -> String {
     let groups: Vec<&str> = person.groups.iter().map(String::as_str).collect();
     let groups = if groups.is_empty() { "no group".to_owned() } else { groups.join(", ") };
@@ -183,8 +184,7 @@ fn told(person: &Person) -> String {
     format!("{} is in {groups}, has {factor}{disabled}", person.name)
 }
 
-/// Everything that somebody can have shown; of whoever is stored, what they can show with what they
-/// have set up.
+/// Everything that a user can have shown; for a stored user, only with the factors they have.
 fn cases(question: &Question, stored: Option<&Person>) -> Vec<(&'static str, Option<TestVisitor>)> {
     let user = question.user.as_ref().map_or("somebody", Name::as_str);
     let groups = question.groups.iter().map(|group| group.as_str().to_owned());
@@ -216,7 +216,7 @@ fn cases(question: &Question, stored: Option<&Person>) -> Vec<(&'static str, Opt
     all.into_iter().filter(|(_, visitor)| is_so(visitor)).collect()
 }
 
-/// Which application a URL leads to, and its path and query, as typed.
+/// The application of a URL, and its path and query as typed.
 fn destination<'a>(config: &'a Config, typed: &'a str) -> Result<(&'a App, &'a str), Failure> {
     let hosts = || {
         let hosts = config.apps.iter().flat_map(|app| &app.hosts);

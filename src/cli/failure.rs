@@ -3,47 +3,47 @@
 use std::error::Error;
 use std::{fmt, io};
 
-/// What went wrong, why, and what to do: one line each on standard error, and exit code 1.
+/// What went wrong, why, and what to do: on standard error, with exit code 1.
 #[derive(Debug)]
 pub struct Failure {
     what: String,
     why: Vec<String>,
     cure: Option<String>,
-    /// Nobody reads the answer any more, as with `| head`.
+    /// The reader of standard output has gone, as with `| head`.
     unread: bool,
 }
 
 impl Failure {
-    /// `what` starts small and ends without a full stop.
+    /// `what` starts in lower case and ends without a full stop.
     pub(super) fn new(what: impl Into<String>) -> Self {
         Self { what: what.into(), why: Vec::new(), cure: None, unread: false }
     }
 
-    /// Whether nobody reads the answer any more: there is nothing to complain of, and nobody to whom.
+    /// Whether the reader of the output has gone: then there is nothing to report.
     pub(super) fn is_unread(&self) -> bool {
         self.unread
     }
 
-    /// Says first that something else did not help.
+    /// Says first what else was tried.
     pub(super) fn after(mut self, what: &str) -> Self {
         self.what = format!("{what}, and {}", self.what);
         self
     }
 
-    /// Adds what the system, or another part of ours, says of it.
+    /// Adds a cause.
     pub(super) fn because(mut self, error: impl fmt::Display) -> Self {
         self.why.push(error.to_string());
         self
     }
 
-    /// Adds what `error` says, and what was behind it, and so on.
+    /// Adds `error` and the chain of its sources.
     pub(super) fn because_of(mut self, error: &(dyn Error + 'static)) -> Self {
         let mut next = Some(error);
         while let Some(error) = next {
             self.why.push(error.to_string());
             next = error.source();
         }
-        // A cause that its effect quotes already is told once.
+        // Drop a cause that its effect quotes already.
         self.why.dedup_by(|cause, effect| effect.ends_with(cause.as_str()));
         self
     }
@@ -68,7 +68,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// What is printed went nowhere.
+/// Standard output cannot be written.
 pub(super) fn unwritten(error: io::Error) -> Failure {
     let unread = error.kind() == io::ErrorKind::BrokenPipe;
     Failure { unread, ..Failure::new("cannot print the result").because(error) }

@@ -1,7 +1,7 @@
-//! Events as JSON lines, for whoever collects them: to a file or to standard output.
+//! The event log: events as JSON lines, to a file or to standard output.
 //!
-//! A line is written once its event is durable, by a thread of its own: a disk or a pipe that is slow
-//! delays nobody.
+//! A line is written once its event is durable, by a separate thread, so a slow disk or pipe delays
+//! nobody.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -28,7 +28,7 @@ pub(super) struct Journal {
 
 enum Order {
     Line(String),
-    /// From now on to there. A file is opened anew, so that it can be moved away before.
+    /// The new target. A file is opened again, so that it can be moved away before.
     To(EventsTo),
 }
 
@@ -36,7 +36,7 @@ impl Journal {
     /// Writes to `to` from now on.
     ///
     /// # Errors
-    /// What the system says; a file that cannot be opened is logged, and tried again at a reload.
+    /// The system's error; a file that cannot be opened is logged, and tried again at a reload.
     pub(super) fn start(to: &EventsTo) -> io::Result<Self> {
         let (sender, orders) = channel();
         let writer =
@@ -52,9 +52,9 @@ impl Journal {
         self.order(Order::To(to.clone()));
     }
 
-    /// Writes an event about the user called `name`, if it is about one. Of those about names that
-    /// nobody has one is written in a second, with how many were left out since the last: strangers
-    /// can cause as many as they like.
+    /// Writes an event about the user called `name`, if it is about one. Of events about unknown
+    /// names, one is written each second, with the number of suppressed ones: strangers can cause
+    /// as many as they like.
     pub(super) fn tell(&self, event: &Event, name: Option<&str>) {
         let left_out = match &event.whom {
             Whom::User(_) | Whom::Strangers(_) => 0,
@@ -134,7 +134,7 @@ fn write(orders: &Receiver<Order>) {
         };
         match done {
             Ok(()) => broken = false,
-            // Said once, not for every event.
+            // Logged once, not for every event.
             Err(error) if !broken => {
                 broken = true;
                 tracing::error!(%error, "cannot write to the event log");
@@ -209,7 +209,7 @@ mod tests {
             agent: None,
         };
         journal.tell(&event(What::SignedIn), Some("ada"));
-        // The order in which it is told is the order in which it is done.
+        // Jobs run in the order in which they were sent.
         journal.order(Order::To(EventsTo::Nowhere));
         journal.end();
         std::fs::rename(&file, &moved).unwrap();

@@ -1,4 +1,4 @@
-//! What runs now, and how it is exchanged for what a new configuration says.
+//! What runs now, and how a reload replaces it.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -21,7 +21,7 @@ use crate::policy::{Request, Sent};
 use crate::proxy::House;
 use crate::store::Unavailable;
 
-/// Everything that a reload exchanges.
+/// Everything that a reload replaces.
 pub struct Live {
     env: ArcSwap<Env>,
     house: Arc<ArcSwap<House>>,
@@ -30,54 +30,54 @@ pub struct Live {
     turn: tokio::sync::Mutex<()>,
 }
 
-/// What a reload has changed.
+/// The result of a reload.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Reloaded {
     /// The file that was read.
     pub(super) file: String,
-    /// How many warnings it gives.
+    /// How many warnings it has.
     pub(super) warnings: usize,
-    /// Decisions that came out differently, most frequent first.
+    /// Decisions that changed, most frequent first.
     pub(super) changes: Vec<Change>,
-    /// How many of the last requests were judged again.
+    /// How many of the last requests were decided again.
     pub(super) requests: usize,
 }
 
-/// Decisions that changed in one way.
+/// Decisions that changed in the same way.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Change {
-    /// In which application.
+    /// The application.
     pub(super) app: String,
-    /// What was decided, and by which rule.
+    /// The old decision, and its rule.
     pub(super) before: String,
-    /// What is decided now, and by which rule.
+    /// The new decision, and its rule.
     pub(super) after: String,
     /// How many decisions.
     pub(super) count: usize,
-    /// One of them: the method and the beginning of the path, and who.
+    /// An example: the method, the beginning of the path, and the user.
     pub(super) example: String,
 }
 
-/// Why everything stayed as it was.
+/// Why nothing was replaced.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Kept {
-    /// The new file is not valid, or its own tests do not come out.
+    /// The new file is not valid, or its own tests fail.
     #[error("configuration not reloaded: the new one is not valid\n{0}")]
     Problems(crate::config::Problems),
-    /// Something would have to be started anew for it.
+    /// This key needs a restart.
     #[error("configuration not reloaded: `{0}` cannot change while the gateway runs; restart it")]
     NeedsRestart(&'static str),
-    /// The store could not be asked.
+    /// The store is unavailable.
     #[error("configuration not reloaded: {0}")]
     Unavailable(#[from] Unavailable),
 }
 
 impl Live {
-    /// Puts together what `env` says, and writes and counts its events from now on. Call it within
-    /// a runtime.
+    /// Starts what `env` describes, and writes and counts its events from now on. Call it within a
+    /// runtime.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub async fn start(env: Arc<Env>) -> io::Result<Self> {
         let house = House::build(&env, None).await;
         let house = house.map_err(|problems| io::Error::other(told(&env, problems).to_string()))?;
@@ -92,22 +92,22 @@ impl Live {
         Ok(Self { env: ArcSwap::from(env), house, journal, turn })
     }
 
-    /// What stands under the hosts now.
+    /// The current sites.
     pub(super) fn house(&self) -> Arc<ArcSwap<House>> {
         Arc::clone(&self.house)
     }
 
-    /// Writes what is left to be written.
+    /// Writes what is left to write.
     pub(super) fn end(&self) {
         self.journal.end();
     }
 
-    /// What flows work with now.
+    /// The current environment of flows.
     pub(super) fn env(&self) -> Arc<Env> {
         self.env.load_full()
     }
 
-    /// Reads the configuration again. All of it is exchanged, or nothing.
+    /// Reloads the configuration. Everything is replaced, or nothing.
     pub(super) async fn reload(&self) -> Result<Reloaded, Kept> {
         let _turn = self.turn.lock().await;
         let before = self.env();
@@ -160,12 +160,12 @@ fn addresses(config: &Config) -> impl Iterator<Item = std::net::SocketAddr> {
     config.listen.iter().map(|listener| listener.address)
 }
 
-/// Problems that were found after the file was read.
+/// Problems found after the file was read.
 fn told(env: &Env, problems: Vec<Problem>) -> Problems {
     Problems { problems, ..env.config.warnings().clone() }
 }
 
-/// The first key that differs and cannot be exchanged.
+/// The first changed key that needs a restart.
 fn needs_restart(before: &Config, after: &Config) -> Option<&'static str> {
     [
         ("listen", addresses(before).eq(addresses(after))),
@@ -177,8 +177,8 @@ fn needs_restart(before: &Config, after: &Config) -> Option<&'static str> {
     .find_map(|(key, same)| (!same).then_some(key))
 }
 
-/// The decisions that come out differently: of the last requests, of the policy tests, and of an
-/// example of each rule.
+/// The decisions that change: of the last requests, of the policy tests, and of an example of each
+/// rule.
 fn changes(before: &Env, after: &Env, now: Timestamp) -> Vec<Change> {
     let mut found: BTreeMap<(String, String, String), (usize, String)> = BTreeMap::new();
     let mut compare =

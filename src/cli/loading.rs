@@ -1,4 +1,4 @@
-//! From a file to a configuration that may be used: valid, and as its own tests say.
+//! From a file to a usable configuration: valid, with passing tests.
 
 use std::path::Path;
 
@@ -8,11 +8,11 @@ use crate::flow::trial::{self, Failed};
 use crate::messages::Smtp;
 use crate::proxy::Certificates;
 
-/// Reads the file at `path` and the certificates that it names, and tries its tests.
+/// Reads the file at `path` and the certificates that it names, and runs its tests.
 ///
 /// # Errors
-/// Everything that is wrong with it; or, if it is valid, every test that does not come out, and
-/// every certificate that cannot be used, that of the mail server's authority among them.
+/// Everything that is wrong with it; or, if it is valid, every test that fails and every
+/// certificate that cannot be used, including the CA of the mail server.
 pub(super) fn load(path: &Path) -> Result<Config, Problems> {
     let config = Config::load(&edge::environment, path)?;
     let now = edge::system_time();
@@ -43,7 +43,7 @@ fn mail_problem(config: &Config) -> Option<Problem> {
     Some(Problem { place, key, what, cure })
 }
 
-/// Events would go nowhere, and nobody would know.
+/// Otherwise events would be lost without notice.
 fn events_problem(config: &Config) -> Option<Problem> {
     let EventsTo::File(file) = &config.events else { return None };
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty())?;

@@ -1,4 +1,4 @@
-//! The log: lines for people, or one JSON object each for machines, on standard error.
+//! The log on standard error: text lines, or one JSON object each.
 
 mod throttle;
 
@@ -14,15 +14,15 @@ pub(super) use throttle::left_out;
 
 use crate::config::{Log, LogFormat};
 
-/// Starts the log. Whoever has started one already keeps theirs.
+/// Starts the log. A log that was started before stays.
 pub(super) fn start(log: Log) {
     let lines = fmt::layer()
         .with_writer(io::stderr)
-        // It would say on standard error that standard error is gone, and panic in the middle of
-        // a deed.
+        // It would report on standard error that standard error is gone, and panic in the middle of
+        // an operation.
         .log_internal_errors(false)
         .with_target(false);
-    // On a terminal it is as NO_COLOR says; in a file, colours are dirt.
+    // On a terminal `NO_COLOR` decides; in a file, colours are noise.
     let lines = if io::stderr().is_terminal() { lines } else { lines.with_ansi(false) };
     let filter = filter(log).and(Throttle::default());
     let started = match log.format {
@@ -31,12 +31,12 @@ pub(super) fn start(log: Log) {
             registry().with(lines.json().flatten_event(true).with_filter(filter)).try_init()
         }
     };
-    // A test or a library around us may log in its own way.
+    // A test or a program around us may have its own log.
     drop(started);
 }
 
-/// Pingora's own lines quote what visitors sent, cookies and all; what matters of them is said
-/// again in ours. Only that connections cannot be accepted is left to it.
+/// Pingora's own lines quote visitors' requests with their cookies; ours say what matters. Only
+/// failures to accept connections are left to Pingora.
 fn filter(log: Log) -> EnvFilter {
     EnvFilter::new(format!(
         "{},pingora_core=off,pingora_proxy=off,pingora_core::services=error",

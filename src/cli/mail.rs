@@ -1,4 +1,4 @@
-//! `doorward mail`: whether letters arrive, before anybody depends on it.
+//! `doorward mail`: tests whether e-mail can be sent.
 
 use std::io::Write;
 
@@ -25,7 +25,7 @@ pub(super) enum Command {
     },
 }
 
-/// What stands below the help of `doorward mail`.
+/// The text below the help of `doorward mail`.
 pub(super) const NOTE: &str = "\
 E-mails are sent through the server that `mail` names in the configuration. Those of the gateway
 wait in its store until the server accepts them, for up to three days.
@@ -60,10 +60,10 @@ struct Failed {
     cure: String,
 }
 
-/// Does what `command` says.
+/// Runs `command`.
 ///
 /// # Errors
-/// If there is no mail server, or it does not take the letter.
+/// If there is no mail server, or it does not accept the message.
 pub(super) async fn run(
     command: Command,
     config: &Config,

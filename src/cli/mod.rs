@@ -1,4 +1,4 @@
-//! The commands: what is typed, what is printed, and the exit code.
+//! The commands: the command line, the output and the exit code.
 
 pub mod admin;
 mod api;
@@ -146,7 +146,7 @@ enum Command {
     },
 }
 
-/// The file meant by `--config`, or found where it usually lies.
+/// The file in `--config`, or the one at the usual place.
 fn configuration(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
     if let Some(named) = named {
         return Ok(named);
@@ -158,10 +158,10 @@ fn configuration(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
     })
 }
 
-/// Does what `line` says, and prints to `out`, and what is not the answer to `notes`.
+/// Runs `line`; the result goes to `out`, everything else to `notes`.
 ///
-/// The exit code is 0 if it was done, 1 if it was refused or failed, 2 if the line is not
-/// understood.
+/// The exit code is 0 for success, 1 if it was refused or failed, 2 if the command line is not
+/// valid.
 pub fn run(
     line: impl IntoIterator<Item = OsString>,
     out: &mut dyn Write,
@@ -170,7 +170,7 @@ pub fn run(
     let line = match Line::try_parse_from(line) {
         Ok(line) => line,
         Err(said) => {
-            // Nobody is left to tell if the terminal is gone.
+            // If the terminal is gone, nobody can be told.
             said.print().ok();
             return ExitCode::from(u8::try_from(said.exit_code()).unwrap_or(2));
         }
@@ -231,15 +231,15 @@ fn obey(line: Line, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Fa
     }
 }
 
-/// Runs a command that waits for somebody else.
+/// Runs an asynchronous command.
 fn waits<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new("cannot start").because(error))?;
     runtime.block_on(command)
 }
 
-/// What commands about people need: where the state is. A running gateway knows the rest, so the file
-/// may be wrong in everything else, and is not read at all where the directory is named.
+/// What commands about users need: the state folder. A running gateway knows the rest, so the
+/// configuration may be wrong in everything else, and is not read at all if the folder is named.
 #[derive(Debug)]
 struct Access {
     state: PathBuf,
@@ -259,7 +259,7 @@ impl Access {
         Ok(Self { state, config: Some(file) })
     }
 
-    /// The whole configuration, which a command needs that works on the store itself.
+    /// The whole configuration, for a command that uses the store directly.
     fn config(&self) -> Result<Config, Failure> {
         let mut config = loaded(self.config.clone())?;
         config.state.clone_from(&self.state);
@@ -267,7 +267,7 @@ impl Access {
     }
 }
 
-/// The configuration meant by `--config`, or found where it usually lies, if it is valid.
+/// The configuration in `--config` or at the usual place, if it is valid.
 fn loaded(named: Option<PathBuf>) -> Result<Config, Failure> {
     let file = configuration(named)?;
     loading::load(&file)

@@ -1,5 +1,4 @@
-//! What belongs beside the command in a package: completions for shells, and manual pages. Both are
-//! made of the commands themselves.
+//! Generated docs for a package: shell completions and manual pages, made from the commands.
 
 use std::io::Write;
 use std::path::Path;
@@ -10,7 +9,7 @@ use clap_mangen::{Man, generate_to};
 
 use super::failure::{Failure, unwritten};
 
-/// A shell that completes what is typed.
+/// A shell with completions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Shell {
     /// Source it, or put it into /usr/share/bash-completion/completions

@@ -1,4 +1,4 @@
-//! `doorward why`, `report` and `reload`: what a running gateway knows of its policy.
+//! `doorward why`, `report` and `reload`: what a running gateway knows about its policy.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -8,10 +8,10 @@ use super::client::ask_gateway as ask;
 use super::failure::{Failure, unwritten};
 use super::live::Reloaded;
 
-/// Says why somebody was refused.
+/// Says why a request was refused.
 ///
 /// # Errors
-/// If no gateway runs, or none remembers.
+/// If no gateway runs, or the refusal is not remembered.
 pub(super) async fn why(
     state: &Path,
     reference: String,
@@ -40,7 +40,7 @@ pub(super) async fn why(
     told().map_err(unwritten)
 }
 
-/// Sums up what would have been stopped.
+/// Summarizes what observe mode would have stopped.
 ///
 /// # Errors
 /// If no gateway runs.
@@ -70,10 +70,10 @@ pub(super) async fn report(state: &Path, json: bool, out: &mut dyn Write) -> Res
     table(&std::iter::once(head).chain(rows).collect::<Vec<_>>(), out).map_err(unwritten)
 }
 
-/// Lets the gateway read its configuration again.
+/// Makes the gateway reload its configuration.
 ///
 /// # Errors
-/// If no gateway runs, or everything stays as it was.
+/// If no gateway runs, or the configuration was not reloaded.
 pub(super) async fn reload(state: &Path, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
     let reloaded: Reloaded = ask(state, path::RELOAD, &()).await?;
     if json {

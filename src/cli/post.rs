@@ -1,4 +1,4 @@
-//! Sending letters beside everything else: whenever one is written, and again while some wait.
+//! The outbox workers: they send a message as soon as it is written, and try again later if needed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,15 +15,15 @@ use crate::flow::deliver::{Came, deliver};
 use crate::messages::Smtp;
 use crate::store::{Change, Kind};
 
-/// Those who send letters. What waits when they end is sent by the next who open.
+/// The workers. Messages that are left when they end are sent after the next start.
 pub(super) struct PostOffice {
-    /// Whether it is closed.
+    /// Whether they are to end.
     door: watch::Sender<bool>,
     postmen: JoinSet<()>,
 }
 
 impl PostOffice {
-    /// Begins to send letters.
+    /// Starts the workers.
     pub(super) fn open(live: &Arc<Live>) -> Self {
         let (door, closed) = watch::channel(false);
         let mut postmen = JoinSet::new();
@@ -34,12 +34,12 @@ impl PostOffice {
         Self { door, postmen }
     }
 
-    /// No letter is begun any more.
+    /// Starts no more messages.
     pub(super) fn close(&self) {
         self.door.send_replace(true);
     }
 
-    /// Lets the letters under way arrive, within reason: those that do not are sent again.
+    /// Lets messages in progress be sent, up to a time limit: the others are sent again later.
     pub(super) async fn end(mut self) {
         self.close();
         let all = async { while self.postmen.join_next().await.is_some() {} };
@@ -49,12 +49,12 @@ impl PostOffice {
     }
 }
 
-/// Sends letters until the office is closed, each as the configuration of its moment says.
+/// Sends messages until the workers end, each with the configuration of that time.
 async fn send_letters(live: Arc<Live>, mut closed: watch::Receiver<bool>) {
     let mut written = live.env().store.watch();
     let mut post: Option<(Arc<Config>, Smtp)> = None;
     while !*closed.borrow() {
-        // What was written so far is found by looking.
+        // Messages written so far are found by looking.
         while !matches!(written.try_recv(), Err(TryRecvError::Empty | TryRecvError::Closed)) {}
         let env = live.env();
         if post.as_ref().is_none_or(|(config, _)| !Arc::ptr_eq(config, &env.config)) {
@@ -82,7 +82,7 @@ async fn send_letters(live: Arc<Live>, mut closed: watch::Receiver<bool>) {
     }
 }
 
-/// Waits until a letter is written, or touched by somebody else.
+/// Waits until a message is written or another worker releases one.
 async fn is_written(changes: &mut Receiver<Arc<Change>>) {
     loop {
         match changes.recv().await {
@@ -93,7 +93,7 @@ async fn is_written(changes: &mut Receiver<Arc<Change>>) {
     }
 }
 
-/// The mail server, if there is one that can be used.
+/// The mail server, if there is a usable one.
 fn server(config: &Config) -> Option<Smtp> {
     Smtp::of(config).unwrap_or_else(|error| {
         tracing::error!(%error, "cannot send mail");
@@ -101,7 +101,7 @@ fn server(config: &Config) -> Option<Smtp> {
     })
 }
 
-/// Notes again and again how many letters wait.
+/// Counts the waiting messages at regular intervals.
 async fn count_letters(live: Arc<Live>, mut closed: watch::Receiver<bool>) {
     while !*closed.borrow() {
         let env = live.env();
@@ -112,11 +112,11 @@ async fn count_letters(live: Arc<Live>, mut closed: watch::Receiver<bool>) {
     }
 }
 
-/// How many letters are under way at once.
+/// How many messages are sent at the same time.
 const POSTMEN: usize = 2;
-/// How often letters that were put off are looked for.
+/// How often postponed messages are looked for.
 const AGAIN: Duration = Duration::from_secs(15);
-/// How long the end of the process waits for letters under way.
+/// How long the end of the process waits for messages in progress.
 const UNDER_WAY: Duration = Duration::from_secs(5);
-/// The most letters that are counted.
+/// The most messages that are counted.
 const COUNTED: usize = 100_000;

@@ -1,7 +1,7 @@
-//! `doorward serve`: puts the parts together and runs them until told to stop.
+//! `doorward serve`: puts the parts together and runs them until it is stopped.
 //!
-//! The one place that knows which store, which clock and which generator there are. Sockets are
-//! bound before anything else is started, so that a port that is taken is a plain error.
+//! The only place that chooses the store, the clock and the random generator. Sockets are bound
+//! before anything else is started, so that a port that is in use is a plain error.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -43,24 +43,24 @@ use crate::store::mark::Progress;
 use crate::store::redb::{self, Redb};
 use crate::store::{Keys, StateDirectory, Store, Unavailable};
 
-/// What comes from outside the process besides requests. A test hands in its own.
+/// What comes from outside the process besides requests. A test passes its own.
 #[derive(Clone)]
 pub struct World {
     /// Reads the clock.
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
-    /// Whether to believe the clock even where an earlier run has seen it much later.
+    /// Whether to accept the clock even if an earlier run saw a much later time.
     pub accept_clock: bool,
-    /// Whether to use a store that is older than the one that was here last: what may have been used
-    /// up since becomes void.
+    /// Whether to accept a store that is older than the one used before. What may have been used up
+    /// since then becomes void.
     pub accept_older_store: bool,
-    /// Where random bits come from.
+    /// The random generator.
     pub chance: Chance,
-    /// How much work hashing a password is.
+    /// The cost of hashing a password.
     pub cost: Cost,
 }
 
 impl World {
-    /// The real one: the system's clock and generator, and the cost that OWASP asks for.
+    /// The real one: the system's clock and random generator, and the cost that OWASP recommends.
     pub fn real() -> Self {
         Self {
             clock: Arc::new(edge::system_time),
@@ -75,15 +75,15 @@ impl World {
 /// Why a gateway did not start. Each says what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum NotStarted {
-    /// Somebody else has the port, or it may not be had.
+    /// The port is in use or not permitted.
     #[error("cannot listen on {address}: {source}")]
     Listen {
-        /// Where.
+        /// The address.
         address: SocketAddr,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
-    /// The state directory or its keys cannot be used.
+    /// The state folder or its keys cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
     /// The store cannot be opened.
@@ -91,53 +91,53 @@ pub enum NotStarted {
     Store {
         /// Its file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: redb::OpenError,
     },
-    /// The store was found, but what it holds cannot be read.
+    /// The store was opened, but its records cannot be read.
     #[error("cannot read the store; was its keys file replaced?")]
     Unreadable(#[source] Unavailable),
-    /// What the store holds is damaged, and that showed only when it was read.
+    /// The store is damaged, which showed only when it was read.
     #[error("the store is damaged; restore it from a backup")]
     Damaged(#[source] Unavailable),
-    /// An older store was put back: what was used up since would be good again.
+    /// An older store was restored: what was used up since then would be valid again.
     #[error(
         "this store is older than the one used before: it ends at commit {commit}, the other one \
          was at commit {noted} at {at}; codes, links and devices that were used or revoked since \
          then would work again"
     )]
     OlderStore {
-        /// How far the store has come.
+        /// The commit at which the store ends.
         commit: u64,
-        /// How far the one before had come.
+        /// The commit at which the previous store was.
         noted: u64,
-        /// When that was noted.
+        /// When that was saved.
         at: jiff::Timestamp,
     },
-    /// The clock is far behind what an earlier run has seen: waits and one-time codes rest on it.
+    /// The clock is far behind an earlier run: waits and one-time codes depend on it.
     #[error(
         "the system clock is more than five minutes behind the last run; set the clock, or start \
          once with --accept-clock"
     )]
     ClockPutBack,
-    /// The socket for operators' commands cannot be made.
+    /// The command socket cannot be created.
     #[error("cannot create the command socket in {}", state.display())]
     Socket {
-        /// The state directory.
+        /// The state folder.
         state: PathBuf,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
     /// There is no key to sign cookies with.
     #[error("the keys file has no cookie key")]
     NoCookieKey,
-    /// The system gives us no threads or timers.
+    /// The system refused a thread, a timer or a signal handler.
     #[error("system error: {0}")]
     System(#[from] io::Error),
 }
 
 impl NotStarted {
-    /// Whether another process has the store, which may be done with it in a moment.
+    /// Whether another process has the store, perhaps only for a moment.
     pub(super) fn is_in_use(&self) -> bool {
         matches!(self, Self::Store { source: redb::OpenError::Locked, .. })
     }
@@ -146,7 +146,7 @@ impl NotStarted {
         if why.is_damage() { Self::Damaged(why) } else { Self::Unreadable(why) }
     }
 
-    /// What to do about it, where the error does not say so itself.
+    /// What to do about it, if the error does not say so itself.
     pub(super) fn cure(&self) -> Option<String> {
         match self {
             Self::Listen { address, source } => match source.kind() {
@@ -179,7 +179,7 @@ impl NotStarted {
     }
 }
 
-/// A gateway that runs, in this process.
+/// A gateway that runs in this process.
 pub struct Gateway {
     runtime: Runtime,
     running: proxy::Running,
@@ -193,7 +193,7 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Starts what `config` describes. Returns once visitors are answered.
+    /// Starts what `config` describes. Returns once visitors are served.
     ///
     /// # Errors
     /// See [`NotStarted`]; nothing is left running then.
@@ -215,7 +215,7 @@ impl Gateway {
         runtime.block_on(void_what_is_older(&env, &progress, behind))?;
         let env = runtime.block_on(demand(&env))?;
         let live = Arc::new(runtime.block_on(Live::start(Arc::clone(&env)))?);
-        // The store is open, and its lock ours: whose socket lies there is dead.
+        // We hold the store lock, so an existing socket file is stale.
         let admin = serve_commands(&live)?;
         let running = proxy::Gateway::new(live.house()).serve(sockets)?;
 
@@ -249,32 +249,32 @@ impl Gateway {
         })
     }
 
-    /// Where visitors are answered, with the ports that were found where any would do.
+    /// The addresses for visitors, with the real port where any was allowed.
     pub fn addresses(&self) -> &[SocketAddr] {
         self.running.addresses()
     }
 
-    /// Where operators are answered.
+    /// The addresses for operators.
     pub fn operators(&self) -> &[SocketAddr] {
         &self.operators
     }
 
-    /// What the gateway works with now.
+    /// The current environment of flows.
     pub fn env(&self) -> Arc<Env> {
         self.live.env()
     }
 
-    /// Reads the configuration again: all of it is exchanged, or nothing.
+    /// Reloads the configuration: everything is replaced, or nothing.
     ///
     /// # Errors
-    /// Says for the operator why everything stays as it was.
+    /// Why nothing was replaced, for the operator.
     pub fn reload(&self) -> Result<(), String> {
         let reloaded = self.runtime.block_on(self.live.reload());
         reloaded.map(drop).map_err(|kept| kept.to_string())
     }
 
-    /// Takes no more requests, waits for those under way as long as `shutdown.within` says, and
-    /// ends. Says whether all were answered.
+    /// Accepts no more requests, waits up to `shutdown.within` for those in progress, and ends.
+    /// Returns whether all were answered.
     pub fn stop(self) -> bool {
         self.ready.store(false, Ordering::Relaxed);
         let within = self.live.env().config.shutdown_within;
@@ -291,7 +291,7 @@ impl Gateway {
     }
 }
 
-/// Runs what `config` describes until SIGTERM or SIGINT, then lets requests under way end.
+/// Runs what `config` describes until SIGTERM or SIGINT, then lets requests in progress end.
 ///
 /// # Errors
 /// See [`NotStarted`].
@@ -313,7 +313,7 @@ pub fn run(config: Config, world: World) -> Result<(), NotStarted> {
     take_all_files(config.limits.connections);
     survive_file_limits();
     let gateway = Gateway::start(config, world)?;
-    // Before anybody is told that we listen: whoever is told may stop us.
+    // Install signal handlers before announcing readiness.
     let told = gateway.runtime.block_on(async { told_to_stop() })?;
     gateway.runtime.block_on(async { reload_when_told(&gateway.live) })?;
     let origin = gateway.env().config.portal.to_string();
@@ -332,8 +332,8 @@ pub fn run(config: Config, world: World) -> Result<(), NotStarted> {
     Ok(())
 }
 
-/// Takes as many open files as the system lets us have: each connection is one, and so is the way
-/// from it to an application.
+/// Raises the open file limit as far as allowed: each connection needs one file, and so does its
+/// connection to an application.
 fn take_all_files(connections: usize) {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
@@ -351,11 +351,12 @@ fn take_all_files(connections: usize) {
     }
 }
 
-/// Lets a file that reaches the size that the system allows be an error, as a full disk is, and not
-/// the end of the process (setrlimit(2), `RLIMIT_FSIZE`).
+/// Turns reaching the file size limit into an error, like a full disk, instead of the end of the
+/// process (setrlimit(2), `RLIMIT_FSIZE`).
 fn survive_file_limits() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
-    // Once it is listened for, the signal does nothing by itself, whoever stops listening.
+    // Once a handler is installed, the signal has no default effect, even after the listener is
+    // dropped.
     let heard = runtime.and_then(|runtime| {
         let _within = runtime.enter();
         signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))
@@ -368,7 +369,7 @@ fn survive_file_limits() {
     }
 }
 
-/// What ends with SIGTERM or SIGINT. From now on these do not end the process by themselves.
+/// Ends with SIGTERM or SIGINT, which no longer end the process by themselves.
 fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -380,20 +381,20 @@ fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Reads the configuration again at every SIGHUP from now on.
+/// Reloads the configuration at every SIGHUP from now on.
 fn reload_when_told(live: &Arc<Live>) -> io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     let live = Arc::clone(live);
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
-            // What came of it is logged.
+            // The result is logged.
             live.reload().await.ok();
         }
     });
     Ok(())
 }
 
-/// Finds out which demands there are, and since when, and has that noted.
+/// Finds out since when the demands exist, and saves it.
 async fn demand(env: &Arc<Env>) -> Result<Arc<Env>, NotStarted> {
     let now = env.now().map_err(|_| NotStarted::ClockPutBack)?;
     let since = env.store.demands(env.config.demands.names(), now).await;
@@ -407,9 +408,9 @@ async fn demand(env: &Arc<Env>) -> Result<Arc<Env>, NotStarted> {
     Ok(Arc::new(Env { since, ..Env::clone(env) }))
 }
 
-/// Waits for what is written at the start. A large store writes only once it has verified itself:
-/// then nobody waits, and it is written in good time. Nor does anybody wait for a disk that is full:
-/// what is kept can be read, and `/readyz` tells.
+/// Waits for writes at the start. A large store writes only after it has verified itself: then do
+/// not wait, the write happens in time. Do not wait for a full disk either: stored data can be
+/// read, and `/readyz` reports it.
 async fn written_in_a_moment(
     env: &Env,
     writing: impl Future<Output = Result<(), Unavailable>> + Send + 'static,
@@ -419,7 +420,7 @@ async fn written_in_a_moment(
             Err(why) if why.is_damage() || env.store.writable().is_ok() => {
                 Err(NotStarted::unreadable(why))
             }
-            // It is in the log already. Its file is being opened again.
+            // It was logged already. The file is being reopened.
             Err(_) => timeout(OPENED_AGAIN, is_readable(env)).await.or(Ok(())),
             Ok(()) => Ok(()),
         },
@@ -437,7 +438,7 @@ fn bind(address: SocketAddr) -> Result<TcpListener, NotStarted> {
     TcpListener::bind(address).map_err(|source| NotStarted::Listen { address, source })
 }
 
-/// What a command works with where no gateway runs; the store is locked for this process.
+/// The environment of a command when no gateway runs; this process holds the store's lock.
 ///
 /// # Errors
 /// See [`NotStarted`].
@@ -450,9 +451,9 @@ pub(super) async fn furnish_a_command(config: Config) -> Result<(Env, Progress),
     Ok((Env::clone(&env), progress))
 }
 
-/// Behind which commit the store has to go on, with everything void that may have been used up: where
-/// the operator says that it is an older one (the whole folder may have been put back, with its note),
-/// and where it is empty, which revives nothing.
+/// The commit after which the store must continue, with everything void that may have been used up:
+/// if the operator says that it is an older one (the whole folder may have been restored, with its
+/// mark), and if it is empty, which revives nothing.
 fn refuse_older_store(progress: &Progress, accept: bool) -> Result<Option<u64>, NotStarted> {
     let (mark, commit) = (progress.mark()?, progress.commit());
     let Some(mark) = mark.filter(|mark| mark.commit > commit) else {
@@ -466,8 +467,8 @@ fn refuse_older_store(progress: &Progress, accept: bool) -> Result<Option<u64>, 
     Err(NotStarted::OlderStore { commit, noted: mark.commit, at })
 }
 
-/// Makes a store harmless that may be an older one, and lets it go on `behind` this commit. Only then is it
-/// noted how far it has come: if this is cut off, the next start asks again.
+/// Makes a store that may be an older one harmless, and lets it continue `behind` this commit. Only
+/// then is its mark saved: if this is interrupted, the next start refuses it again.
 async fn void_what_is_older(
     env: &Env,
     progress: &Progress,
@@ -491,7 +492,7 @@ async fn void_what_is_older(
     Ok(())
 }
 
-/// Notes every few seconds how far the store has come.
+/// Saves the store mark every few seconds.
 async fn note_progress(progress: Arc<Progress>) {
     loop {
         tokio::time::sleep(NOTE_PROGRESS_EVERY).await;
@@ -505,8 +506,8 @@ fn open(path: &Path) -> Result<Redb, redb::OpenError> {
     Redb::open(path, redb::Options::default())
 }
 
-/// Lets a command that works on the store itself end first: most are done in a moment. A gateway
-/// that has the store answers at its socket, and does not end because we wait.
+/// Waits for a command that uses the store directly: most end in a moment. A gateway that has the
+/// store answers at its socket and will not end, so do not wait for it.
 fn open_once_commands_are_done(path: &Path) -> Result<Redb, redb::OpenError> {
     for _ in 0..PATIENCE {
         match open(path) {
@@ -554,7 +555,7 @@ fn furnish(
     Ok((env, progress))
 }
 
-/// Holds the clock against the latest moment that an earlier run has noted.
+/// Compares the clock with the latest time that an earlier run saved.
 async fn believe_clock(env: &Arc<Env>, accept: bool) -> Result<(), NotStarted> {
     let seen = env.store.time_seen().await.map_err(NotStarted::unreadable)?;
     if let Some(seen) = seen.filter(|_| !accept) {
@@ -565,7 +566,7 @@ async fn believe_clock(env: &Arc<Env>, accept: bool) -> Result<(), NotStarted> {
     written_in_a_moment(env, async move { noting.store.note_time(now).await }).await
 }
 
-/// Notes every minute how late it is.
+/// Saves the clock mark every minute.
 async fn note_time(env: Arc<Env>) {
     loop {
         tokio::time::sleep(NOTE_TIME_EVERY).await;
@@ -586,7 +587,7 @@ async fn note_time(env: Arc<Env>) {
     }
 }
 
-/// Takes out what has run out, now and every few minutes.
+/// Deletes expired records, now and every few minutes.
 async fn sweep(env: Arc<Env>) {
     loop {
         let swept = match env.now() {
@@ -604,7 +605,7 @@ async fn sweep(env: Arc<Env>) {
     }
 }
 
-/// Answers operators' commands from now on, until the sender says so or is dropped.
+/// Answers operators' commands until the sender sends or is dropped.
 fn serve_commands(live: &Arc<Live>) -> Result<(oneshot::Sender<()>, JoinHandle<()>), NotStarted> {
     let state = &live.env().config.state;
     let admin =
@@ -641,7 +642,7 @@ fn answer_operators(
     Ok(address)
 }
 
-/// Numbers for Prometheus.
+/// Metrics for Prometheus.
 async fn numbers(State((live, _)): State<(Arc<Live>, Arc<AtomicBool>)>) -> impl IntoResponse {
     let env = live.env();
     env.metrics.store(env.store.writable().is_ok(), disk::free(&env.config.state).ok());
@@ -649,8 +650,8 @@ async fn numbers(State((live, _)): State<(Arc<Live>, Arc<AtomicBool>)>) -> impl 
     ([(CONTENT_TYPE, kind)], env.metrics.text())
 }
 
-/// Whether requests should be sent here: not while we stop, nor while the store cannot be read or
-/// written. Says, too, that the disk is nearly full.
+/// Whether to send requests here: not during shutdown, and not while the store cannot be read or
+/// written. Also reports low disk space.
 async fn readiness(
     State((live, ready)): State<(Arc<Live>, Arc<AtomicBool>)>,
 ) -> (StatusCode, String) {
@@ -676,12 +677,12 @@ async fn readiness(
     (StatusCode::OK, format!("ready\n{short}"))
 }
 
-/// How often, and how long apart, a store that a command has is asked for: for five seconds.
+/// How often, and at what interval, a store in use by a command is tried: for five seconds.
 const PATIENCE: usize = 100;
 const PAUSE: Duration = Duration::from_millis(50);
 /// Far longer than it takes to open a store.
 const OPENED_AGAIN: Duration = Duration::from_secs(5);
-/// In it, a store of a hundred megabytes has verified itself.
+/// A store of a hundred megabytes verifies itself in this time.
 const A_MOMENT: Duration = Duration::from_millis(400);
 /// For the store, the log, listeners and commands.
 const SPARE_FILES: u64 = 64;

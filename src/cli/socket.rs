@@ -1,7 +1,7 @@
-//! The socket through which operators' commands reach a running gateway.
+//! The Unix socket for operators' commands to a running gateway.
 //!
-//! It lies in the state directory, which only its owner can enter, and takes nobody but that owner
-//! and root. Who speaks is told by the kernel.
+//! It is in the state folder, which only its owner can enter, and accepts only that owner and root.
+//! The kernel tells who connects.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -11,12 +11,12 @@ use axum::extract::connect_info::Connected;
 use axum::serve::IncomingStream;
 use tokio::net::UnixListener;
 
-/// Where the socket of the gateway lies whose state is in `state`.
+/// The path of the socket of the gateway with the state folder `state`.
 pub(super) fn path_in(state: &Path) -> PathBuf {
     state.join("socket")
 }
 
-/// Whether somebody answers at the socket in `state`.
+/// Whether a gateway answers at the socket in `state`.
 pub(super) fn is_answered(state: Option<&Path>) -> bool {
     state.is_some_and(|state| std::os::unix::net::UnixStream::connect(path_in(state)).is_ok())
 }
@@ -28,26 +28,26 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    /// Binds the socket in `state`, in the place of one that a dead gateway left.
+    /// Binds the socket in `state`, and replaces one that a dead gateway left.
     ///
-    /// The caller holds the store's lock, from before this until the [`Socket`] is dropped: nobody
-    /// but the holder of that lock may take a socket away.
+    /// The caller holds the store's lock from before this call until the [`Socket`] is dropped:
+    /// only the holder of that lock may remove a socket.
     ///
     /// # Errors
-    /// What the system says; also where the path is longer than the 107 bytes that a socket's may
+    /// The system's error, also if the path is longer than the 107 bytes that a socket's path may
     /// have.
     pub(super) fn bind(state: &Path) -> io::Result<(Self, UnixListener)> {
         let path = path_in(state);
         let draft = state.join("socket.new");
         remove_if_there(&draft)?;
         let listener = UnixListener::bind(&draft)?;
-        // Others meet it only under its name, complete with its mode.
+        // Others find it only under its final name, with the right mode.
         fs::set_permissions(&draft, fs::Permissions::from_mode(0o600))?;
         fs::rename(&draft, &path)?;
         Ok((Self { path }, listener))
     }
 
-    /// The system user whose socket this is.
+    /// The system user who owns the socket.
     pub(super) fn owner(&self) -> io::Result<u32> {
         fs::metadata(&self.path).map(|found| found.uid())
     }
@@ -55,7 +55,7 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // One that stays does no harm: the next gateway replaces it.
+        // A stale socket file does no harm: the next gateway replaces it.
         fs::remove_file(&self.path).ok();
     }
 }
@@ -67,7 +67,7 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The system user at the other end, as the kernel says. `None`: it does not say.
+/// The system user at the other end, according to the kernel. `None`: unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Peer(pub(super) Option<u32>);
 
@@ -78,7 +78,7 @@ impl Connected<IncomingStream<'_, UnixListener>> for Peer {
 }
 
 impl Peer {
-    /// The name of this system user, as events have it: from `/etc/passwd`, else the number.
+    /// The name of this system user for events: from `/etc/passwd`, or else the number.
     pub(super) fn name(self) -> Option<String> {
         let number = self.0?;
         let users = fs::read_to_string("/etc/passwd").unwrap_or_default();

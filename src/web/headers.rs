@@ -1,4 +1,4 @@
-//! What every answer of ours says in its headers.
+//! The headers of our own responses.
 
 use std::borrow::Cow;
 
@@ -40,8 +40,7 @@ pub(super) fn framed_page(
     response
 }
 
-/// A page for somebody who has named no host of ours: it says nothing of any, and brings its style
-/// along.
+/// A page for an unknown host: it names no host of ours and contains its style sheet.
 pub(super) fn nameless_page(status: StatusCode, page: &pages::NamelessPage) -> Response {
     let policy = format!(
         "default-src 'none'; style-src '{}'; form-action 'none'; frame-ancestors 'none'; \
@@ -51,7 +50,7 @@ pub(super) fn nameless_page(status: StatusCode, page: &pages::NamelessPage) -> R
     dressed(status, pages::html(page), &policy, &ANCESTORS_NONE)
 }
 
-/// Who may show a page in a frame, as CSP says it, and as `X-Frame-Options` does.
+/// Who may show a page in a frame, for CSP and for `X-Frame-Options`.
 struct Ancestors {
     policy: Cow<'static, str>,
     option: HeaderValue,
@@ -97,8 +96,8 @@ fn dressed(status: StatusCode, html: String, policy: &str, ancestors: &Ancestors
     response
 }
 
-/// Where the form of a page may lead: to its own host, and to where its visitor is going. Nobody is
-/// told of other hosts.
+/// Where the form of a page may lead: to its own host, and to the URL of its visitor. Other hosts
+/// are not revealed.
 fn form_action(form: Option<&pages::Form>) -> String {
     let Some(form) = form else { return "'none'".to_owned() };
     let mut sources = "'self'".to_owned();
@@ -109,7 +108,7 @@ fn form_action(form: Option<&pages::Form>) -> String {
     sources
 }
 
-/// Nothing, but told to whatever page of ours asks, on whatever host.
+/// An empty response that any page of ours, on any host, may read.
 pub(super) fn nothing() -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     let headers = response.headers_mut();
@@ -127,10 +126,10 @@ pub(super) fn json(status: StatusCode, value: &serde_json::Value) -> Response {
     response
 }
 
-/// See Other: whatever was asked, go there with a GET (RFC 9110 §15.4.4).
+/// See Other: the browser continues there with a GET (RFC 9110 §15.4.4).
 pub(super) fn see_other(location: &str) -> Response {
     let mut response = StatusCode::SEE_OTHER.into_response();
-    // Locations are made of parsed URLs, which hold no control bytes.
+    // Locations are made from parsed URLs, which contain no control bytes.
     if let Ok(location) = HeaderValue::from_str(location) {
         response.headers_mut().insert(LOCATION, location);
     }
@@ -138,7 +137,7 @@ pub(super) fn see_other(location: &str) -> Response {
     response
 }
 
-/// What holds for every answer, whatever its kind.
+/// The headers of every response, whatever its kind.
 pub(super) fn harden(headers: &mut HeaderMap) {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));

@@ -1,4 +1,4 @@
-//! Where things are, for people and for scripts.
+//! The home page, for people and for scripts.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -68,14 +68,14 @@ fn shown(proofs: &Proofs) -> Map<String, Value> {
     .collect()
 }
 
-/// A moment, in UTC, for people and for machines.
+/// A time, in UTC, for people and for machines.
 pub(super) fn moment(at: Timestamp) -> pages::Moment {
     let zoned = in_time(at).to_zoned(jiff::tz::TimeZone::UTC);
     let words = zoned.strftime("%-d %B %Y, %H:%M UTC").to_string();
     pages::Moment { machine: zoned.strftime("%Y-%m-%dT%H:%MZ").to_string(), words }
 }
 
-/// The day, in UTC, as people write it.
+/// The day, in UTC, in words.
 pub(super) fn date(at: Timestamp) -> String {
     let day = in_time(at).to_zoned(jiff::tz::TimeZone::UTC);
     day.strftime("%-d %B %Y").to_string()

@@ -1,4 +1,4 @@
-//! The deeds, one for each path.
+//! The operations, one for each path.
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -188,5 +188,5 @@ fn switch(asked: &str, switched: Option<Switched>) -> Answer {
     Ok(json(&Done { name, changed }))
 }
 
-/// How many of the last events are shown.
+/// How many of the latest events are shown.
 const EVENTS: usize = 10;

@@ -1,4 +1,4 @@
-//! What operators ask of the policy that a gateway enforces.
+//! What operators ask about the policy of a running gateway.
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -6,7 +6,7 @@ use axum::extract::State;
 use super::{Answer, Desk, Operator, Refused, json, read};
 use crate::cli::api::{Stopped, Which, Why, written};
 
-/// Reads the configuration again.
+/// Reloads the configuration.
 pub(super) async fn reload(State(desk): State<Desk>, Operator(by): Operator) -> Answer {
     tracing::info!(by, "configuration reload requested");
     match desk.live()?.reload().await {
@@ -15,7 +15,7 @@ pub(super) async fn reload(State(desk): State<Desk>, Operator(by): Operator) -> 
     }
 }
 
-/// Says why somebody was refused.
+/// Says why a request was refused.
 pub(super) async fn why(State(desk): State<Desk>, _: Operator, body: Bytes) -> Answer {
     let Which { reference } = read(&body)?;
     let reference = reference.trim().to_ascii_lowercase();
@@ -35,7 +35,7 @@ pub(super) async fn why(State(desk): State<Desk>, _: Operator, body: Bytes) -> A
     }))
 }
 
-/// Sums up what would have been stopped.
+/// Summarizes what observe mode would have stopped.
 pub(super) async fn report(State(desk): State<Desk>, _: Operator) -> Answer {
     let report = desk.live()?.env().witness.report();
     let stopped = report.into_iter().map(|(what, seen)| Stopped {

@@ -1,4 +1,4 @@
-//! People as operators see them.
+//! Users as operators see them.
 
 use crate::cli::api::{
     Authenticator, Codes, Details, Device, Failed, Happened, Person, Tally, written,
@@ -32,7 +32,7 @@ pub(super) fn person(user: &User) -> Person {
     }
 }
 
-/// Everything.
+/// All details.
 pub(super) fn details(Shown { user, events, now }: &Shown) -> Details {
     let devices = user.devices().iter().filter(|device| device.is_trusted(*now));
     let devices: Vec<Device> = devices

@@ -1,4 +1,4 @@
-//! A chat for whoever is signed in, over a WebSocket; without a script, it is a form and a list.
+//! A chat for signed-in users over a WebSocket; without script, a form and a list.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -24,9 +24,9 @@ pub(super) fn router() -> Router {
         .with_state(Arc::new(Chat::new()))
 }
 
-/// What was said, and who listens.
+/// The messages and the listeners.
 struct Chat {
-    /// The last of it, the newest last.
+    /// The latest messages, newest last.
     said: Mutex<VecDeque<Line>>,
     news: broadcast::Sender<Line>,
 }
@@ -38,7 +38,7 @@ struct Line {
 }
 
 impl Chat {
-    /// How much of it is kept, and how far a listener may fall behind.
+    /// How many messages are kept, and how far a listener may fall behind.
     const KEPT: usize = 20;
 
     fn new() -> Self {
@@ -52,11 +52,12 @@ impl Chat {
             said.pop_front();
         }
         said.push_back(line.clone());
-        // Nobody may be listening. Told under the lock: whoever joins hears each line once.
+        // There may be no listener. Send under the lock, so that a new listener gets each line
+        // once.
         self.news.send(line).ok();
     }
 
-    /// What was said so far, and all that will be.
+    /// The messages so far, and all later ones.
     fn listen(&self) -> (Vec<Line>, broadcast::Receiver<Line>) {
         let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         (said.iter().cloned().collect(), self.news.subscribe())
@@ -103,15 +104,15 @@ async fn join(
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    // As with any request, the gateway says once who this is, and holds the connection to it.
+    // As with any request, the gateway names the user once, and binds the connection to them.
     let by = who(&headers);
     upgrade.max_message_size(LONGEST).on_upgrade(async move |socket| {
-        // It has ended, one way or another; nobody is left to be told how.
+        // The connection has ended; nobody is left to tell.
         talk(&chat, &by, socket).await.ok();
     })
 }
 
-/// Tells a listener all that is said, and everybody what the listener says, until they leave.
+/// Sends a listener all messages, and everybody the listener's messages, until the listener leaves.
 async fn talk(chat: &Chat, by: &str, mut socket: WebSocket) -> Result<(), axum::Error> {
     let (said, mut news) = chat.listen();
     for line in said {
@@ -130,7 +131,7 @@ async fn talk(chat: &Chat, by: &str, mut socket: WebSocket) -> Result<(), axum::
             },
             line = news.recv() => match line {
                 Ok(line) => socket.send(line.message()).await?,
-                // Too slow to hear everything; the next line is there already.
+                // Too slow for every message; the next one is there already.
                 Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return Ok(()),
             },

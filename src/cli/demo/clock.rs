@@ -1,4 +1,4 @@
-//! A clock on the wall, which an event stream keeps right.
+//! A wall clock that an event stream sets.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use super::intranet::{page, script};
 use crate::domain::time::Timestamp;
 
-/// What time it is.
+/// Reads the time.
 pub(super) type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// The page, its script, and the stream.
@@ -49,7 +49,7 @@ async fn ticks(State(now): State<Now>) -> impl IntoResponse {
 
 fn every_second(now: Now) -> impl Stream<Item = Result<Event, Infallible>> {
     let mut second: Interval = interval(Duration::from_secs(1));
-    // Whoever was away is told the time, and not every second that they missed.
+    // After a pause, send only the current time, not every missed second.
     second.set_missed_tick_behavior(MissedTickBehavior::Skip);
     stream::unfold((second, now), async |(mut second, now)| {
         second.tick().await;

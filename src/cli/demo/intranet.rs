@@ -1,7 +1,7 @@
-//! A small application of the old kind, which knows nothing of signing in.
+//! A small old application that has no sign-in of its own.
 //!
-//! It believes the identity headers that it receives, shows them, and is otherwise what stood in
-//! many a company in 2004.
+//! It trusts the identity headers it receives and shows them, and is otherwise a typical company
+//! intranet of 2004.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -17,7 +17,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use super::chat;
 use super::clock::{self, Now};
 
-/// The notes on the board, the newest first.
+/// The notes on the board, newest first.
 type Board = Arc<Mutex<VecDeque<Note>>>;
 
 struct Note {
@@ -25,7 +25,7 @@ struct Note {
     text: String,
 }
 
-/// The application, and what time it is there.
+/// The application, and its clock.
 pub(super) fn router(now: Now) -> Router {
     Router::new()
         .route("/", get(home))
@@ -102,13 +102,13 @@ async fn pin(State(board): State<Board>, headers: HeaderMap, body: Bytes) -> Red
     Redirect::to("/board")
 }
 
-/// What was typed into the field `text` of a form, if it is more than nothing.
+/// The field `text` of a form, if it is not empty.
 pub(super) fn typed(body: &[u8]) -> Option<String> {
     let (_, text) = url::form_urlencoded::parse(body).find(|(name, _)| name == "text")?;
     a_line(&text)
 }
 
-/// Not more than a line or two of `text`, if it is more than nothing.
+/// At most a line or two of `text`, if it is not empty.
 pub(super) fn a_line(text: &str) -> Option<String> {
     let line: String = text.trim().chars().take(200).collect();
     (!line.is_empty()).then_some(line)

@@ -1,4 +1,4 @@
-//! `doorward demo`: two small applications, a gateway before them, and three people, in one process.
+//! `doorward demo`: two small applications, a gateway and three users, in one process.
 
 mod chat;
 mod clock;
@@ -26,10 +26,10 @@ use super::serve::{Gateway, World};
 use crate::config::Config;
 use crate::edge;
 
-/// Runs the demo on `http://localhost:port` until it is told to end, and leaves nothing behind.
+/// Runs the demo on `http://localhost:port` until it is stopped, and leaves nothing behind.
 ///
 /// # Errors
-/// Says for the operator why it did not start.
+/// Why it did not start, for the operator.
 pub(super) fn run(port: u16, out: &mut dyn Write) -> Result<(), Failure> {
     let world = World::real();
     let home = Home::make(&world)?;
@@ -64,7 +64,7 @@ pub(super) fn run(port: u16, out: &mut dyn Write) -> Result<(), Failure> {
     out.flush().map_err(unwritten)?;
     let end = runtime.block_on(wait(&alan, &gateway, out));
     writeln!(out, "\nThe demo ends, and takes what it made with it.").ok();
-    // The gateway waits for what is under way, and a chat would be for as long as it may.
+    // The gateway waits for requests in progress, and a chat would last until the limit.
     runtime.shutdown_background();
     gateway.stop();
     end.map_err(system)
@@ -89,14 +89,14 @@ async fn wait(alan: &Alan, gateway: &Gateway, out: &mut dyn Write) -> io::Result
     }
 }
 
-/// The next line that is typed; never, if nobody can type.
+/// The next line that is typed; never, without a terminal.
 async fn next(enter: &mut mpsc::Receiver<()>) {
     if enter.recv().await.is_none() {
         std::future::pending::<()>().await;
     }
 }
 
-/// A thread of its own reads the terminal: it cannot be interrupted, and ends with the process.
+/// A separate thread reads the terminal: it cannot be interrupted, and ends with the process.
 fn lines_typed() -> mpsc::Receiver<()> {
     let (typed, lines) = mpsc::channel(1);
     thread::spawn(move || {
@@ -109,7 +109,7 @@ fn lines_typed() -> mpsc::Receiver<()> {
     lines
 }
 
-/// A directory for the state of this demo only; it goes when the demo goes.
+/// A folder for the state of this demo; deleted at the end.
 struct Home(PathBuf);
 
 impl Home {
@@ -128,13 +128,13 @@ impl Home {
 
 impl Drop for Home {
     fn drop(&mut self) {
-        // What cannot be removed lies among the temporary files, closed to others.
+        // What cannot be deleted stays in the temporary folder, closed to others.
         fs::remove_dir_all(&self.0).ok();
     }
 }
 
 fn configuration(port: u16, state: &Path, intranet: SocketAddr, wiki: SocketAddr) -> String {
-    // A JSON string is one of YAML's, too.
+    // A JSON string is also a YAML string.
     let state = serde_json::Value::from(state.display().to_string());
     format!(
         "\

@@ -1,4 +1,4 @@
-//! Who lives in the demo, in which state each of them is, and what Alan's phone shows.
+//! The users of the demo, their states, and what Alan's phone shows.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
@@ -14,17 +14,17 @@ use crate::flow::Env;
 use crate::flow::administer::{self, Adding};
 use crate::store::Reads;
 
-/// Somebody in the demo.
+/// A user of the demo.
 pub(super) struct Person {
     pub(super) name: &'static str,
     full_name: &'static str,
     group: &'static str,
     pub(super) password: &'static str,
-    /// In which state they are, for the reader.
+    /// The state of the user, for the reader.
     pub(super) story: &'static str,
 }
 
-/// One who has to set up two-factor, one who has, one who need not.
+/// One who must set up two-factor, one who has it, and one who does not need it.
 pub(super) const EVERYBODY: [Person; 3] = [
     Person {
         name: "ada",
@@ -51,15 +51,15 @@ pub(super) const EVERYBODY: [Person; 3] = [
 
 const ALAN: &str = "alan";
 
-/// How many seconds it takes to type a code, at least.
+/// The least number of seconds that it takes to type a code.
 const IN_TIME: u64 = 5;
 
-/// What Alan has in his pocket.
+/// Alan's phone.
 pub(super) struct Alan(Key);
 
 impl Alan {
-    /// What the phone shows at `now`, and for how long; also what it shows next where nobody could
-    /// type the first in time.
+    /// The code at `now` and for how long it is shown; also the next code if there is too little
+    /// time to type the first.
     pub(super) fn shows(&self, now: Timestamp) -> String {
         let left = 30 - now.seconds() % 30;
         let code = self.0.code_at(now);
@@ -73,10 +73,10 @@ impl Alan {
     }
 }
 
-/// Adds everybody, each with a password, and Alan with his authenticator.
+/// Adds the users, each with a password, and Alan with an authenticator.
 ///
 /// # Errors
-/// If the store or the hashing does not work.
+/// If the store or hashing fails.
 pub(super) async fn move_in(env: &Env) -> Result<Alan, Failure> {
     let alan = Alan(env.chance.draw(Key::random));
     for person in &EVERYBODY {
@@ -110,7 +110,7 @@ async fn add(env: &Env, person: &Person, alan: &Alan) -> Result<(), Failure> {
     settled.await.map_err(|error| broken(&error))?.ok_or_else(stuck)
 }
 
-/// Turns two-factor on with the code of the step before, so that the present one is still unused.
+/// Turns two-factor on with the previous code, so that the present one is still unused.
 fn set_up(env: &Env, user: &mut User, Alan(key): &Alan, now: Timestamp) {
     let step = Duration::from_secs(30);
     let before = Timestamp::from_millis(

@@ -1,4 +1,4 @@
-//! A second application on a host of its own, as simple as the first: one sign-in is for both.
+//! A second small application on its own host: one sign-in is enough for both.
 
 use axum::Router;
 use axum::response::Html;

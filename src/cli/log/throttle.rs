@@ -1,10 +1,10 @@
-//! How often one place in the code may write a line into the log.
+//! Limits how often one place in the code may write a log line.
 //!
-//! Visitors can cause most lines, as often as they like, and a disk that is full of them stops us. So
-//! every line goes through here, those of libraries, too: each place has a number of lines at once, which
-//! come back one a second. What is left out is counted, and told of.
+//! Visitors can cause most lines as often as they like, and a full disk would stop us. So every
+//! line passes through here, including those of libraries: each place has a burst, which refills at
+//! one line a second. Suppressed lines are counted and reported.
 //!
-//! Only what happens to people's protection is always written: people are known, and their failures are
+//! Only events about known users are always written: the users are known, and their failures are
 //! slowed down.
 
 use std::collections::HashMap;
@@ -17,18 +17,18 @@ use tracing::{Event, Metadata};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, Filter};
 
-/// Lets through as many lines as a disk bears.
+/// Lets through as many lines as a disk can take.
 #[derive(Debug, Default)]
 pub(super) struct Throttle {
     places: Mutex<HashMap<Identifier, Bucket>>,
 }
 
-/// How many lines were left out since somebody last asked.
+/// How many lines were suppressed since the last call.
 pub(in crate::cli) fn left_out() -> u64 {
     LEFT_OUT.swap(0, Ordering::Relaxed)
 }
 
-/// The log is one for the whole process.
+/// There is one log for the whole process.
 static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
 
 /// What one place may still write.
@@ -39,16 +39,16 @@ struct Bucket {
 }
 
 impl Bucket {
-    /// How many lines one place writes at once: more than there are at a start.
+    /// How many lines one place may write at once: more than there are at a start.
     const AT_ONCE: u32 = 100;
-    /// How long it takes until one more is written after these.
+    /// How long it takes to refill one line.
     const ONE_MORE: Duration = Duration::from_secs(1);
 
     fn full(now: Instant) -> Self {
         Self { lines: Self::AT_ONCE, since: now }
     }
 
-    /// Takes one line out, if there is one.
+    /// Takes one line, if one is left.
     fn take(&mut self, now: Instant) -> bool {
         let passed = now.saturating_duration_since(self.since).as_secs();
         let back = u32::try_from(passed / Self::ONE_MORE.as_secs()).unwrap_or(u32::MAX);
@@ -84,14 +84,14 @@ impl<S> Filter<S> for Throttle {
         metadata.target() == PEOPLE || self.lets_through(metadata.callsite(), Instant::now())
     }
 
-    /// Two filters that are combined have the lower of their two levels, and none is the lowest: then
-    /// libraries format every record of theirs, at every request, for nobody.
+    /// Combined filters have the lower of their two maximum levels, and having none counts as the
+    /// lowest: then libraries would format each of their records, at every request, for nothing.
     fn max_level_hint(&self) -> Option<LevelFilter> {
         Some(LevelFilter::TRACE)
     }
 }
 
-/// The target of what happens to people; see `store::facade::events::log`.
+/// The target of events about users; see `store::facade::events::log`.
 const PEOPLE: &str = "doorward::event";
 
 #[cfg(test)]

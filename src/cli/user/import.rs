@@ -1,7 +1,7 @@
-//! `doorward user import`: many people at once, from a CSV file or a file of Apache's htpasswd.
+//! `doorward user import`: adds many users at once, from a CSV file or an htpasswd file of Apache.
 //!
-//! Every line is checked before anybody is added. Then people are added some at a time, each time
-//! whole or not at all, so that an import that was broken off can be run again.
+//! Every line is checked before any user is added. Then users are added in batches, each as a whole
+//! or not at all, so that an interrupted import can be run again.
 
 mod lines;
 mod progress;
@@ -56,7 +56,7 @@ pub(super) enum Format {
     Htpasswd,
 }
 
-/// What came of it.
+/// The result.
 #[derive(Debug, Default, Serialize)]
 struct Summary {
     valid: bool,
@@ -64,16 +64,16 @@ struct Summary {
     dry_run: bool,
     /// How many were added, or would have been.
     added: usize,
-    /// How many were left out, because they are there already.
+    /// How many were skipped because they already exist.
     skipped: usize,
-    /// For whom links were asked for.
+    /// The links, if they were requested.
     links: Vec<LinkMade>,
 }
 
-/// Takes over who stands in a file.
+/// Imports the users of a file.
 ///
 /// # Errors
-/// Says for the operator why not everybody was added.
+/// Why not all users were added, for the operator.
 pub(super) async fn run(import: Import, office: &mut Office<'_>) -> Result<(), Failure> {
     let file = import.file.display().to_string();
     let bytes = read(&import.file)?;
@@ -123,8 +123,8 @@ fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     read.map_err(|error| Failure::new(format!("cannot read {}", file.display())).because(error))
 }
 
-/// Those of `people` whom nobody is called like. Whoever is in the way is a problem, but for people
-/// of the same name where these are to be skipped.
+/// The users of `people` whose names are free. Taken names are problems, but users of the same name
+/// are skipped if that was requested.
 async fn those_who_are_new(
     people: Vec<Line>,
     skip: bool,
@@ -221,7 +221,7 @@ async fn add(
 }
 
 impl Office<'_> {
-    /// A line of CSV, as RFC 4180 has it.
+    /// A line of CSV (RFC 4180).
     fn row(&mut self, fields: [&str; 2]) -> Result<(), Failure> {
         let written = csv::Writer::from_writer(&mut *self.out).write_record(fields);
         written.map_err(|error| unwritten(error.into()))
@@ -247,7 +247,7 @@ fn refuse(
     }))
 }
 
-/// Links are alone on standard output, so that they can be piped.
+/// Only links go to standard output, so that they can be piped.
 fn tell(summary: &Summary, json: bool, office: &mut Office<'_>) -> Result<(), Failure> {
     if json {
         return office.print(true, summary, |_| Ok(()));
@@ -278,7 +278,7 @@ fn tell(summary: &Summary, json: bool, office: &mut Office<'_>) -> Result<(), Fa
 /// How many names are looked up at a time.
 const CHECKED_AT_ONCE: usize = 1_000;
 
-/// How many people are written at a time.
+/// How many users are written at a time.
 const ADDED_AT_ONCE: usize = 500;
 
 /// How many passwords are hashed at a time: about half a second.

@@ -1,10 +1,10 @@
-//! Many people, in columns.
+//! A list of users, in columns.
 
 use std::io::{self, Write};
 
 use crate::cli::api::Person;
 
-/// Prints people in columns, or that there is nobody: of `all`, or such.
+/// Prints users in columns, or that there are none: of `all`, or matching.
 pub(super) fn print(people: &[Person], all: bool, out: &mut dyn Write) -> io::Result<()> {
     if people.is_empty() {
         let nobody = if all {

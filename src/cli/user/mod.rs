@@ -1,4 +1,4 @@
-//! `doorward user`: people, through the running gateway or, where none runs, in its store.
+//! `doorward user`: manages users through the running gateway or, without one, in its store.
 
 mod import;
 mod list;
@@ -77,7 +77,7 @@ pub(super) enum Command {
     },
 }
 
-/// Somebody new.
+/// A new user.
 #[derive(Debug, Args)]
 pub(super) struct Add {
     /// The name to sign in with: 1 to 64 characters, no colon, comma, slash or space
@@ -97,7 +97,7 @@ pub(super) struct Add {
     json: bool,
 }
 
-/// Somebody who is there.
+/// An existing user.
 #[derive(Debug, Args)]
 pub(super) struct One {
     /// The user name or e-mail address
@@ -108,7 +108,7 @@ pub(super) struct One {
     json: bool,
 }
 
-/// What is to be changed.
+/// The changes.
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("change").required(true).multiple(true))]
 #[command(override_usage = "doorward user set [OPTIONS] <NAME>")]
@@ -142,10 +142,10 @@ pub(super) struct Set {
     json: bool,
 }
 
-/// Does what `command` says to the people whom `access` leads to, and prints what came of it.
+/// Runs `command` on the users of `access`, and prints the result.
 ///
 /// # Errors
-/// Says for the operator why it was not done.
+/// Why it was not done, for the operator.
 pub(super) async fn run(
     command: Command,
     access: Access,
@@ -179,7 +179,7 @@ pub(super) async fn run(
     }
 }
 
-/// Where commands are carried out, and where they are answered.
+/// What carries out commands, and where output goes.
 struct Office<'o> {
     client: Client,
     out: &'o mut dyn Write,
@@ -234,7 +234,7 @@ impl Office<'_> {
         self.print(set.json, &person, |out| list::print(std::slice::from_ref(&person), false, out))
     }
 
-    /// Does what there is only one word for, and prints what `says` makes of name and news.
+    /// Runs an operation on one user, and prints what `says` makes of the name and the change.
     async fn does(
         &mut self,
         path: &str,
@@ -258,7 +258,8 @@ impl Office<'_> {
         self.does(path::REMOVE, one, |name, _| format!("{name} was removed.")).await
     }
 
-    /// The link alone on standard output, so that it can be piped; what it is, beside it.
+    /// Prints only the link to standard output, so that it can be piped; the explanation goes to
+    /// standard error.
     fn print_link(&mut self, made: &LinkMade, json: bool) -> Result<(), Failure> {
         self.print(json, made, |out| writeln!(out, "{}", made.link))?;
         if json {
@@ -287,7 +288,7 @@ impl Office<'_> {
     }
 }
 
-/// Whether whoever sits at the terminal wants this person removed.
+/// Asks at the terminal whether to remove this user.
 fn asks(
     person: &Person,
     answers: &mut dyn BufRead,

@@ -1,11 +1,11 @@
-//! One person, in plain words.
+//! The details of one user, in plain words.
 
 use std::io::{self, Write};
 
 use crate::cli::api::{Codes, Details, Failed, Happened, Person, Tally};
 use crate::domain::lockout::WrongCodes;
 
-/// Prints everything, a line for each thing.
+/// Prints all details, one line each.
 pub(super) fn print(details: &Details, out: &mut dyn Write) -> io::Result<()> {
     let person = &details.person;
     for (label, text) in facts(details) {

@@ -1,4 +1,4 @@
-//! What stands in a file of people, and everything that is wrong with it.
+//! Reads a file of users, and finds everything that is wrong with it.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -10,16 +10,16 @@ use crate::cli::api::NewUser;
 use crate::domain::digest::{Digest, DigestError};
 use crate::domain::name::{Email, FullName, Group, Name, NameError};
 
-/// Somebody, and the line in which they stand, counted from 1.
+/// A user, and the line of the file, counted from 1.
 #[derive(Clone)]
 pub(super) struct Line {
     pub(super) number: u64,
     pub(super) who: NewUser,
-    /// A digest that can be taken over.
+    /// A supported password hash.
     pub(super) digest: Option<String>,
 }
 
-/// What is wrong with a line, and what to do about it.
+/// A problem with a line, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Problem {
     pub(super) line: u64,
@@ -27,7 +27,7 @@ pub(super) struct Problem {
     pub(super) cure: String,
 }
 
-/// What the file is, as its name or else its first line tells.
+/// The format, detected from the name or else the first line.
 pub(super) fn format_of(file: &Path, bytes: &[u8]) -> Option<Format> {
     let name = file.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     if file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv")) {
@@ -45,7 +45,7 @@ pub(super) fn format_of(file: &Path, bytes: &[u8]) -> Option<Format> {
     first.contains(':').then_some(Format::Htpasswd)
 }
 
-/// Everybody who stands in `bytes` in good order, and what is wrong with the others.
+/// All valid users in `bytes`, and the problems of the other lines.
 pub(super) fn read(format: Format, bytes: &[u8]) -> (Vec<Line>, Vec<Problem>) {
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     let mut sheet = Sheet::default();
@@ -86,8 +86,8 @@ fn columns<'t>(header: impl Iterator<Item = &'t str>) -> Vec<Option<Column>> {
     header.map(column).collect()
 }
 
-/// What stands between the columns of a header line: spreadsheets write semicolons where commas stand
-/// in numbers, and tabs. `None` if no column is a name.
+/// The separator of the header line: spreadsheets write semicolons, in countries with decimal
+/// commas, or tabs. `None` if no column is `name`.
 fn separator(header: &str) -> Option<u8> {
     let titles = |separator: u8| header.trim().split(char::from(separator));
     let has_name = |separator: &u8| columns(titles(*separator)).contains(&Some(Column::Name));
@@ -109,7 +109,7 @@ impl Sheet {
             .from_reader(bytes);
         let mut columns = None;
         for record in reader.byte_records() {
-            // From memory nothing fails, and every number of fields will do.
+            // Reading from memory cannot fail, and any number of fields is accepted.
             let Ok(record) = record else { continue };
             let number = number_of(&record, bytes);
             let fields: Option<Vec<&str>> =
@@ -146,7 +146,7 @@ impl Sheet {
                 self.is_wrong(number, format!("there are two columns for `{title}`"), "remove one");
             }
         }
-        // What is wrong with the header is told once, not again in every line.
+        // Report a problem of the header once, not again for every line.
         let unknown = found.iter().map(|column| column.unwrap_or(Column::Groups));
         (self.problems.is_empty()).then(|| unknown.collect())
     }
@@ -232,7 +232,7 @@ impl Sheet {
         }
     }
 
-    /// Nobody is called like somebody before them, be it by name or by address.
+    /// No user may have the name or address of an earlier one as name or address.
     fn find_twins(&mut self) {
         let mut called: HashMap<String, u64> = HashMap::new();
         let mut twins = Vec::new();
@@ -258,8 +258,8 @@ impl Sheet {
     }
 }
 
-/// The line in which a record begins. The reader counts from the end of the record before it, with
-/// empty lines between.
+/// The line in which a record begins. The reader counts from the end of the previous record, and
+/// empty lines may be between.
 fn number_of(record: &csv::ByteRecord, bytes: &[u8]) -> u64 {
     let Some(position) = record.position() else { return 1 };
     let start = usize::try_from(position.byte()).unwrap_or(usize::MAX);
@@ -293,7 +293,7 @@ mod tests {
         people
     }
 
-    /// Line, what and cure of everything that is wrong.
+    /// Line, problem and cure of everything that is wrong.
     fn wrong(format: Format, bytes: &[u8]) -> String {
         let problems = read(format, bytes).1;
         problems.iter().fold(String::new(), |told, Problem { line, what, cure }| {

@@ -1,10 +1,10 @@
-//! How far an import is: a bar on a terminal, else a line for each tenth.
+//! The progress of an import: a bar on a terminal, or else a line for each tenth.
 
 use std::io::{self, IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// How far it is.
+/// The progress.
 pub(super) struct Progress {
     all: usize,
     done: usize,
@@ -12,12 +12,12 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Nobody of `all` is there yet.
+    /// None of `all` is done yet.
     pub(super) fn of(all: usize) -> Self {
         Self { all, done: 0, bar: io::stderr().is_terminal().then(|| bar(all)) }
     }
 
-    /// So many more are there.
+    /// Counts this many as done.
     ///
     /// # Errors
     /// If a line cannot be written.
@@ -34,7 +34,7 @@ impl Progress {
         Ok(())
     }
 
-    /// Makes room for what is said next.
+    /// Clears the bar before other output.
     pub(super) fn ends(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
