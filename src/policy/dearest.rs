@@ -9,8 +9,10 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 
 use super::properties::Draw;
+use super::reach::{Depth, Role};
 use super::work::Work;
-use super::{Asker, Policy, Request, Sent};
+use super::{Asker, Policy, Request, Rule, Sent};
+use crate::domain::assurance::Requirement;
 
 /// What makes paths dear: things that can be read in several ways, and much of them.
 const PIECES: [&str; 36] = [
@@ -137,4 +139,31 @@ fn length_alone_is_refused_before_it_is_dear() {
         let (work, _) = cost(&policy, &target, &mut rng);
         assert!(work < OVERSHOT, "{piece}: {work}");
     }
+}
+
+/// Other targets in headers have no limit of their own.
+#[test]
+fn many_dear_targets_are_read_no_further_than_one_request_may_cost() {
+    let dear = format!("/{}", "%25%32%66a".repeat(8)).into_bytes();
+    let one = Request::read(&dear).unwrap().work().spent();
+    let most = Work::LIMIT / one + 2;
+    let others = vec![(Role::Read, dear); most as usize];
+    let reaching = |others| Request::read(b"/").unwrap().reaching(Depth::Infinity, others);
+    assert!(reaching(&others[..1]).is_ok());
+    assert!(reaching(&others).is_err(), "{one} each");
+}
+
+/// A rule that has one pattern below a path is compared with all of its patterns.
+#[test]
+fn each_pattern_of_a_rule_below_a_path_counts() {
+    let below = |count: usize| {
+        let others = (0..count).map(|number| format!("/c/{number}/"));
+        let paths = others.chain(["/b/x/".to_owned()]).map(|path| path.parse().unwrap());
+        let rule = Rule::new(paths.collect(), Requirement::second_factor());
+        let policy = Policy::new(vec![rule], Requirement::nothing());
+        let sent = Sent { target: b"/b", method: "DELETE", overrides: &[] };
+        let request = Request::read_sent(&sent).unwrap();
+        policy.requirement(&request, &Asker { address: None, known: None }).work
+    };
+    assert!(below(1_000) > below(10) + 990 * 8, "{} and {}", below(1_000), below(10));
 }
