@@ -363,15 +363,12 @@ where
     }
 
     fn stream(&self, connection: &Arc<Link>, session: http2::HttpSession) {
-        connection.begin_stream();
-        connection.enter(Phase::Busy, self.connections.now());
+        let stream = Stream::begin(connection, &self.connections);
         let open = self.connections.stream(connection);
         let proxy = Arc::clone(&self.proxy);
         let stopped = self.stopped.clone();
-        let (connection, connections) = (Arc::clone(connection), Arc::clone(&self.connections));
-        let ends = Stream { connection: Arc::clone(&connection), connections };
         tokio::spawn(async move {
-            let _ends = ends;
+            let connection = &stream.connection;
             let session = ServerSession::new_http2(session);
             let served = open.link.serve(proxy.process_new_http(session, &stopped));
             let served = open.link.unless_cut(served).await;
@@ -403,6 +400,14 @@ fn fault_of_frames(error: &pingora::Error) -> Option<&h2::Error> {
 struct Stream {
     connection: Arc<Link>,
     connections: Arc<Connections>,
+}
+
+impl Stream {
+    fn begin(connection: &Arc<Link>, connections: &Arc<Connections>) -> Self {
+        connection.begin_stream();
+        connection.enter(Phase::Busy, connections.now());
+        Self { connection: Arc::clone(connection), connections: Arc::clone(connections) }
+    }
 }
 
 impl Drop for Stream {
@@ -458,3 +463,27 @@ const MALFORMED: u32 = 32;
 const SEND_BUFFER: usize = 64 * 1024;
 const WINDOW: u32 = 64 * 1024;
 const WINDOW_IN_ALL: u32 = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::super::entered::Entered;
+    use super::*;
+    use crate::config::Limits;
+
+    #[test]
+    fn a_connection_is_idle_again_after_a_stream_that_panicked() {
+        let connections = Arc::new(Connections::default());
+        let address = [192, 0, 2, 1].into();
+        let open = connections.admit(address, false, Entered::default(), &Limits::default());
+        let link = &open.unwrap().link;
+        let served = catch_unwind(AssertUnwindSafe(|| {
+            let _stream = Stream::begin(link, &connections);
+            assert_eq!(link.phase().0, Phase::Busy);
+            panic!("as a library may");
+        }));
+        assert!(served.is_err());
+        assert_eq!(link.phase().0, Phase::Idle);
+    }
+}
