@@ -133,11 +133,11 @@ const REQUIREMENT: Kind = Kind::WordOr(
     &[key(
         "second_factor",
         Kind::Map(&[
-            key("within", Kind::Span(1..=DAY), "shown no longer ago than this"),
-            key("kinds", Kind::List(&Kind::Word(&FACTORS)), "which kinds count; all without it"),
-            key("trusted_device", Kind::Switch, "whether a trusted device may stand in for it"),
+            key("within", Kind::Span(1..=DAY), "maximum age of the second factor"),
+            key("kinds", Kind::List(&Kind::Word(&FACTORS)), "the accepted kinds; default: all"),
+            key("trusted_device", Kind::Switch, "whether a trusted device is enough"),
         ]),
-        "a second factor, and how it must have been shown",
+        "a second factor, and its conditions",
     )],
 );
 
@@ -156,16 +156,12 @@ const LISTENER: Kind = Kind::Map(&[
             key(
                 "client_authority",
                 Kind::Text,
-                "a PEM file: whose client certificates let visitors in; without one nobody comes in",
+                "a PEM file: the CA of client certificates, which visitors then need",
             ),
         ]),
-        "how it encrypts; TLS 1.2 and 1.3",
+        "TLS 1.2 and 1.3: certificate and key",
     ),
-    key(
-        "redirect",
-        Kind::Word(&HTTPS),
-        "https: whoever comes here is sent to the same place under https",
-    ),
+    key("redirect", Kind::Word(&HTTPS), "https: redirect requests to the same address under https"),
 ]);
 
 const OPERATORS: Kind = Kind::Map(&[needed(
@@ -184,21 +180,21 @@ const RULE: Kind = Kind::Map(&[
     needed(
         "paths",
         TEXTS,
-        "where it applies: a last slash means everything below, too",
+        "the paths: a final slash includes everything below",
         "add `paths: [/]`",
     ),
-    key("methods", TEXTS, "to these methods only"),
-    key("networks", TEXTS, "to visitors from these networks only"),
-    key("groups", TEXTS, "to members of these groups only"),
+    key("methods", TEXTS, "only for these methods"),
+    key("networks", TEXTS, "only for visitors from these networks"),
+    key("groups", TEXTS, "only for members of these groups"),
     key(
         "query",
         Kind::Names(&Kind::WordOrTexts(&ANY)),
-        "adds to what is asked where these parameters are sent",
+        "adds to what is required if these parameters are sent",
     ),
-    key("only", Kind::Map(PEOPLE), "who may enter at all"),
-    needed("require", REQUIREMENT, "what is asked", "add `require: second-factor`"),
-    key("demand", Kind::Switch, "whoever may enter here must have a second factor everywhere"),
-    key("enforce", Kind::Switch, "false: watched and reported, not enforced"),
+    key("only", Kind::Map(PEOPLE), "who may enter; all others are refused"),
+    needed("require", REQUIREMENT, "what is required", "add `require: second-factor`"),
+    key("demand", Kind::Switch, "everyone who may enter here must have a second factor"),
+    key("enforce", Kind::Switch, "false: observe mode, refusals are only logged and reported"),
 ]);
 
 const APP: Kind = Kind::Map(&[
@@ -208,25 +204,25 @@ const APP: Kind = Kind::Map(&[
         "its name on pages and in logs",
         "add a `name` for pages and logs, such as `name: crm`",
     ),
-    needed("hosts", TEXTS, "as which hosts browsers see it", "add `hosts: [crm.example.com]`"),
+    needed("hosts", TEXTS, "its hosts, as browsers see them", "add `hosts: [crm.example.com]`"),
     needed(
         "upstream",
         Kind::TextOrTexts,
-        "where it listens itself: http://, https:// or unix:, once or several times",
+        "where it listens: http://, https:// or unix:, one or several",
         "add `upstream: http://127.0.0.1:9000`",
     ),
     key(
         "upstream_tls",
         Kind::Map(&[
-            key("authority", Kind::Text, "a PEM file: who signs its certificate"),
-            key("certificate", Kind::Text, "a PEM file: the very certificate that it shows"),
-            key("name", Kind::Text, "for which name its certificate must be"),
+            key("authority", Kind::Text, "a PEM file: the CA that signed its certificate"),
+            key("certificate", Kind::Text, "a PEM file: the exact certificate to accept"),
+            key("name", Kind::Text, "the name that its certificate must have"),
         ]),
-        "how an upstream under https:// is known",
+        "how to verify an upstream under https://",
     ),
-    key("upstream_host", Kind::Text, "the Host that it is sent; the visitor's without it"),
-    key("upstream_http2", Kind::Switch, "true: it is spoken to in HTTP/2, as gRPC needs"),
-    key("slow_bodies", Kind::Switch, "true: request bodies may come as slowly as they like"),
+    key("upstream_host", Kind::Text, "the Host header that it gets; default: the visitor's"),
+    key("upstream_http2", Kind::Switch, "true: use HTTP/2 to it, as gRPC needs"),
+    key("slow_bodies", Kind::Switch, "true: no minimum rate for request bodies"),
     key(
         "upstream_reuse_after_body",
         Kind::Switch,
@@ -235,10 +231,10 @@ const APP: Kind = Kind::Map(&[
     key(
         "health",
         Kind::Map(&[
-            needed("path", Kind::Text, "what is asked for", "add `path: /health`"),
+            needed("path", Kind::Text, "the path to request", "add `path: /health`"),
             key("every", Kind::Span(1..=10 * MINUTE), "how often"),
         ]),
-        "how each upstream is asked whether it is well",
+        "health check of each upstream",
     ),
     key(
         "tls",
@@ -258,24 +254,24 @@ const APP: Kind = Kind::Map(&[
         ]),
         "the certificate of its hosts",
     ),
-    key("insecure", Kind::Switch, "allows http:// for hosts that are not on this machine"),
+    key("insecure", Kind::Switch, "true: allow http:// for hosts that are not localhost"),
     key(
         "enforce",
         Kind::Switch,
-        "false: what its rules and demands refuse is let through and reported",
+        "false: observe mode, refused requests are let through and reported",
     ),
     key(
         "header_case",
         Kind::Word(&HEADER_CASES),
-        "title: names of headers are written as X-Requested-With, for software that compares letters",
+        "title: header names as X-Requested-With, for software that compares letter case",
     ),
     key(
         "spelling",
         Kind::Word(&SPELLINGS),
-        "strict: paths that can be read in several ways are refused",
+        "strict: refuse paths that can be read in several ways",
     ),
-    key("case_sensitive", Kind::Switch, "true: the application tells letter case apart everywhere"),
-    key("safe_methods", TEXTS, "methods beyond those of HTTP that do no more than GET"),
+    key("case_sensitive", Kind::Switch, "true: the application always distinguishes letter case"),
+    key("safe_methods", TEXTS, "further methods that change nothing, as GET"),
     key("webdav", Kind::Switch, "true: DELETE and unknown methods act on all below a path"),
     key(
         "identity_headers",
@@ -286,37 +282,33 @@ const APP: Kind = Kind::Map(&[
                 key("groups", Kind::Text, "the header with the groups"),
                 key("name", Kind::Text, "the header with the full name"),
                 key("email", Kind::Text, "the header with the e-mail address"),
-                key("amr", Kind::Text, "the header with what was shown (RFC 8176)"),
+                key("amr", Kind::Text, "the header with the authentication methods (RFC 8176)"),
             ],
         ),
-        "in which headers the application is told who is there",
+        "the headers that tell the application who the user is",
     ),
     key(
         "request_headers",
         Kind::Map(&[
-            key(
-                "remove",
-                TEXTS,
-                "removed from every request, besides what always is; X-Corp-* for a family",
-            ),
+            key("remove", TEXTS, "also removed from every request; X-Corp-* for a prefix"),
             key(
                 "from_trusted_proxies",
                 TEXTS,
-                "names that say where a visitor is: they pass from trusted_proxies, spelt so",
+                "address headers that are passed on from trusted_proxies, in this spelling",
             ),
         ]),
-        "which headers of its visitors the application gets",
+        "which headers of visitors the application gets",
     ),
-    key("upstream_secret", Kind::Text, "the same secret from the environment, written ${NAME}"),
+    key("upstream_secret", Kind::Text, "the same secret from an environment variable: ${NAME}"),
     key(
         "upstream_secret_file",
         Kind::Text,
-        "a file with a secret that every request carries to the application",
+        "a file with a secret that is sent to the application with every request",
     ),
     key("scripts", TEXTS, "folders in which every file is a script, whatever its name"),
-    key("sign_out_paths", TEXTS, "its own links that sign out here, too"),
-    key("rules", Kind::List(&RULE), "tried in order; the first that fits governs"),
-    key("otherwise", REQUIREMENT, "what is asked where no rule fits"),
+    key("sign_out_paths", TEXTS, "its sign-out links that also sign out of Doorward"),
+    key("rules", Kind::List(&RULE), "checked in order; the first that matches decides"),
+    key("otherwise", REQUIREMENT, "what is required if no rule matches"),
     later("members"),
     later("owners"),
 ]);
@@ -329,18 +321,22 @@ const TEST: Kind = Kind::Map(&[
             &[
                 needed("user", Kind::Text, "the user name", "add `user: ada`"),
                 key("groups", TEXTS, "their groups"),
-                key("has", Kind::List(&Kind::Word(&HAS)), "which second factors they have set up"),
+                key(
+                    "has",
+                    Kind::List(&Kind::Word(&HAS)),
+                    "the second factors that they have set up",
+                ),
                 key(
                     "shown",
                     Kind::List(&Kind::Word(&SHOWN)),
-                    "what they have shown; the password without it",
+                    "what they have shown; default: the password",
                 ),
             ],
         ),
-        "who asks",
+        "who sends the request",
         "add `as: stranger`",
     ),
-    key("from", Kind::Text, "from which address"),
+    key("from", Kind::Text, "the client address"),
     key("get", Kind::Text, "the URL of a GET"),
     key("post", Kind::Text, "the URL of a POST"),
     key("put", Kind::Text, "the URL of a PUT"),
@@ -349,10 +345,10 @@ const TEST: Kind = Kind::Map(&[
     needed(
         "expect",
         Kind::Word(&EXPECTED),
-        "what must come of it once everything is enforced",
+        "the decision once everything is enforced",
         "add `expect: sign-in`",
     ),
-    key("while_observed", Kind::Word(&EXPECTED), "what must come of it now"),
+    key("while_observed", Kind::Word(&EXPECTED), "the decision now, in observe mode"),
 ]);
 
 /// The whole file.
@@ -360,7 +356,7 @@ pub(super) const FILE: Kind = Kind::Map(&[
     needed(
         "listen",
         Kind::List(&LISTENER),
-        "where visitors are listened for",
+        "the addresses to listen on",
         "add `listen: [{ address: 127.0.0.1:8080 }]`",
     ),
     key(
@@ -368,18 +364,18 @@ pub(super) const FILE: Kind = Kind::Map(&[
         Kind::Map(&[key(
             "hsts",
             Kind::Span(0..=2 * 365 * DAY),
-            "for how long browsers are told to come by https alone; 0s: not at all",
+            "HSTS: for how long browsers use only https; 0s: not sent",
         )]),
         "encryption",
     ),
-    key("trusted_proxies", TEXTS, "whose X-Forwarded-For is believed"),
+    key("trusted_proxies", TEXTS, "the proxies whose X-Forwarded-For is trusted"),
     needed(
         "state",
         Kind::Text,
-        "the directory of the store, its keys and its socket",
+        "the state folder: the store, its keys and its socket",
         "add `state: /var/lib/doorward`",
     ),
-    key("portal", Kind::Text, "the host where people sign in and look after themselves"),
+    key("portal", Kind::Text, "the host where people sign in and manage their security"),
     needed(
         "apps",
         Kind::List(&APP),
@@ -392,14 +388,14 @@ pub(super) const FILE: Kind = Kind::Map(&[
             key(
                 "demanded_of",
                 Kind::Map(&[
-                    key("everyone", Kind::Switch, "of everyone"),
-                    key("groups", TEXTS, "of the members of these groups"),
-                    key("users", TEXTS, "of these users"),
-                    key("apps", TEXTS, "of whoever uses one of these applications, there"),
+                    key("everyone", Kind::Switch, "everyone"),
+                    key("groups", TEXTS, "members of these groups"),
+                    key("users", TEXTS, "these users"),
+                    key("apps", TEXTS, "users of these applications, while they use them"),
                 ]),
                 "who must have a second factor",
             ),
-            key("grace", Kind::Span(0..=365 * DAY), "how long they have to set one up"),
+            key("grace", Kind::Span(0..=365 * DAY), "how much time they have to set one up"),
             key(
                 "totp",
                 Kind::Map(&[
@@ -407,12 +403,12 @@ pub(super) const FILE: Kind = Kind::Map(&[
                     key(
                         "skew",
                         Kind::Whole(0..=2),
-                        "steps of thirty seconds accepted on either side",
+                        "steps of thirty seconds accepted before and after",
                     ),
                 ]),
                 "authenticator apps",
             ),
-            key("recovery_codes", Kind::Whole(8..=24), "how many a person gets"),
+            key("recovery_codes", Kind::Whole(8..=24), "how many a user gets"),
         ]),
         "second factors",
     ),
@@ -420,7 +416,7 @@ pub(super) const FILE: Kind = Kind::Map(&[
         "trusted_devices",
         Kind::Map(&[
             key("for", Kind::Span(HOUR..=365 * DAY), "for how long"),
-            key("at_most", Kind::Whole(1..=100), "how many of one person"),
+            key("at_most", Kind::Whole(1..=100), "how many for one user"),
         ]),
         "browsers that may skip the second factor",
     ),
@@ -428,20 +424,20 @@ pub(super) const FILE: Kind = Kind::Map(&[
         "sessions",
         Kind::Map(&[
             key("idle", Kind::Span(MINUTE..=30 * DAY), "without a request"),
-            key("at_most", Kind::Span(MINUTE..=30 * DAY), "in all"),
+            key("at_most", Kind::Span(MINUTE..=30 * DAY), "in total"),
         ]),
         "how long people stay signed in",
     ),
     key(
         "confirm",
         Kind::Map(&[key("for", Kind::Span(MINUTE..=DAY), "for how long")]),
-        "how long a password that was shown is good for changes to one's own protection",
+        "for how long after entering the password people can change security settings",
     ),
     key(
         "log",
         Kind::Map(&[
             key("format", Kind::Word(&FORMATS), "for people or for machines"),
-            key("level", Kind::Word(&LEVELS), "the least important line that is written"),
+            key("level", Kind::Word(&LEVELS), "the minimum level"),
         ]),
         "the log, on standard error",
     ),
@@ -453,14 +449,14 @@ pub(super) const FILE: Kind = Kind::Map(&[
             "stdout, or a file that is appended to",
             "add `to: stdout`",
         )]),
-        "what happened, as JSON lines",
+        "the event log, as JSON lines",
     ),
-    key("operators", OPERATORS, "where /healthz, /readyz and /metrics are"),
+    key("operators", OPERATORS, "the address of /healthz, /readyz and /metrics"),
     key(
         "limits",
         Kind::Map(&[
-            key("sign_in_posts", Kind::Rate(1..=10_000), "sign-ins of one address that may fail"),
-            key("connections", Kind::Whole(10..=1_000_000), "connections in all"),
+            key("sign_in_posts", Kind::Rate(1..=10_000), "failed sign-ins of one address"),
+            key("connections", Kind::Whole(10..=1_000_000), "connections in total"),
             key(
                 "connections_per_address",
                 Kind::Whole(1..=1_000_000),
@@ -472,7 +468,7 @@ pub(super) const FILE: Kind = Kind::Map(&[
             key(
                 "stream_resets",
                 Kind::Whole(10..=100_000),
-                "requests on one HTTP/2 connection whose answers were not waited for",
+                "cancelled requests on one HTTP/2 connection",
             ),
             key(
                 "requests_per_address",
@@ -487,7 +483,7 @@ pub(super) const FILE: Kind = Kind::Map(&[
             key(
                 "unsent_mib_per_connection",
                 Kind::Whole(1..=1_024),
-                "MiB of answers that may wait on one connection for its visitor to take them",
+                "MiB of answers that may wait for the visitor on one connection",
             ),
             key(
                 "unsent_mib_per_address",
@@ -497,12 +493,12 @@ pub(super) const FILE: Kind = Kind::Map(&[
             key(
                 "unsent_mib",
                 Kind::Whole(1..=65_536),
-                "MiB of answers that may wait for visitors in all",
+                "MiB of answers that may wait for visitors in total",
             ),
             key(
                 "body_rate",
                 Kind::Whole(0..=1_000_000),
-                "bytes a second that bodies must come at; 0: none",
+                "minimum bytes a second of request bodies; 0: no minimum",
             ),
             key(
                 "free_disk_mib",
@@ -510,46 +506,50 @@ pub(super) const FILE: Kind = Kind::Map(&[
                 "warn when fewer MiB are free on the disk of the state folder; 0: never",
             ),
         ]),
-        "how much there may be of something",
+        "limits",
     ),
     key(
         "deadlines",
         Kind::Map(&[
-            key("handshake", Kind::Span(1..=MINUTE), "to negotiate TLS"),
+            key("handshake", Kind::Span(1..=MINUTE), "for the TLS handshake"),
             key("head", Kind::Span(1..=5 * MINUTE), "to send the head of a request"),
             key("idle", Kind::Span(1..=HOUR), "between requests"),
-            key("form", Kind::Span(1..=5 * MINUTE), "to send a form of ours"),
-            key("body", Kind::Span(1..=HOUR), "to send a body, beside what limits.body_rate gives"),
-            key("queue", Kind::Span(1..=MINUTE), "for which a request waits for room"),
+            key("form", Kind::Span(1..=5 * MINUTE), "to send a form of Doorward"),
+            key(
+                "body",
+                Kind::Span(1..=HOUR),
+                "to send a body, in addition to what limits.body_rate gives",
+            ),
+            key("queue", Kind::Span(1..=MINUTE), "how long a request waits at a limit"),
         ]),
-        "how long visitors may take",
+        "time limits for visitors",
     ),
     key(
         "upstream_timeouts",
         Kind::Map(&[
-            key("connect", Kind::Span(1..=MINUTE), "to take a connection"),
+            key("connect", Kind::Span(1..=MINUTE), "to accept a connection"),
             key("read", Kind::Span(1..=HOUR), "to send the next bytes of an answer"),
-            key("write", Kind::Span(1..=HOUR), "to take the next bytes of a request"),
+            key("write", Kind::Span(1..=HOUR), "to accept the next bytes of a request"),
         ]),
-        "how long applications may take",
+        "time limits for applications",
     ),
     key(
         "shutdown",
         Kind::Map(&[key(
             "within",
             Kind::Span(0..=HOUR),
-            "requests under way may take so long to end",
+            "how long requests in progress may take to end",
         )]),
-        "the end",
+        "stopping",
     ),
-    key("support", Kind::Text, "whom people should turn to: shown on pages"),
-    key("tests", Kind::List(&TEST), "what the policy must decide; `doorward check` tries each"),
+    key("support", Kind::Text, "the contact for people who need help, shown on pages"),
+    key("tests", Kind::List(&TEST), "what the policy must decide; `doorward check` runs each"),
     key(
         "set_up",
         Kind::Map(&[key(
             "proof",
             Kind::Word(&PROOFS),
-            "what somebody's first second factor needs besides the password",
+            "the proof, besides the password, for the first second factor of a user",
         )]),
         "setting up two-factor",
     ),
@@ -562,19 +562,19 @@ pub(super) const FILE: Kind = Kind::Map(&[
                 "the mail server: host and port",
                 "add one, such as `server: smtp.example.com:587`",
             ),
-            key("tls", Kind::Word(&MAIL_TLS), "how the way there is encrypted"),
+            key("tls", Kind::Word(&MAIL_TLS), "how the connection is encrypted"),
             needed(
                 "from",
                 Kind::Text,
-                "from whom letters come: an address, or a name and an address in `<>`",
+                "the sender: an address, or a name and an address in `<>`",
                 "add one, such as `from: Doorward <doorward@example.com>`",
             ),
-            key("user", Kind::Text, "the user name that the server wants"),
-            key("password", Kind::Text, "its password: `${NAME}` of the environment"),
+            key("user", Kind::Text, "the user name on the server"),
+            key("password", Kind::Text, "its password, from an environment variable: `${NAME}`"),
             key("password_file", Kind::Text, "a file that holds its password"),
-            key("authority", Kind::Text, "a PEM file: who signs the server's certificate"),
+            key("authority", Kind::Text, "a PEM file: the CA that signed the server's certificate"),
         ]),
-        "how letters are sent; without it nobody is told anything by mail",
+        "how to send e-mail; without it no e-mail is sent",
     ),
 ]);
 
