@@ -257,13 +257,13 @@ impl Connections {
             false
         });
         if late > 0 {
-            tracing::debug!(late, "connections that were slow to say what they want were closed");
+            tracing::debug!(late, "connections closed: no complete request in time");
         }
         if hopeless > 0 {
             tracing::warn!(
                 hopeless,
-                "requests were cut off: the application did not answer, and their visitor could not be \
-                 told"
+                "requests aborted: the application did not answer, and no error could be sent to \
+                 the visitor"
             );
         }
         let waited_for = self.all(|link| link.is_cut().is_none() && link.is_waited_for());

@@ -251,7 +251,7 @@ impl Gateway {
                     && web.site().is_portal
                     && headers::asks_for_service_worker(session.req_header()) =>
             {
-                tracing::debug!("a service worker is not installed on the host of our own pages");
+                tracing::debug!("service worker blocked on the portal's host");
                 Onward::Answered(Box::pin(Web::service_worker()).await)
             }
             OwnPage::No => {
@@ -307,7 +307,7 @@ fn tell_busy(house: &House, link: &Link, limit: &'static str) {
         && let Some(left_out) = env.lines.due(Line::Busy, now)
     {
         let peer = link.peer();
-        tracing::warn!(%peer, limit, left_out, "a request was refused: too many are under way");
+        tracing::warn!(%peer, limit, left_out, "request refused: too many requests in progress");
     }
 }
 
@@ -729,14 +729,17 @@ impl ProxyHttp for Gateway {
                 house.metrics().upstream_failed(&app, failure.name());
             }
             Failure::Ours => {
-                tracing::error!(why = error.etype().as_str(), "a request was given up");
+                tracing::error!(why = error.etype().as_str(), "request failed");
             }
-            Failure::UsedUp => tracing::debug!(app, "a connection was closed: {}", kind.as_str()),
+            Failure::UsedUp => tracing::debug!(app, "connection closed: {}", kind.as_str()),
             Failure::VisitorGone | Failure::Misread => {
                 if let Some(link) = &passage.link {
                     link.give_up();
                 }
-                tracing::debug!(why = error.etype().as_str(), "a visitor's request broke off");
+                tracing::debug!(
+                    why = error.etype().as_str(),
+                    "visitor closed the connection during a request"
+                );
             }
         }
         let response = match failure {
@@ -767,7 +770,10 @@ impl ProxyHttp for Gateway {
         if let Some(response) = response
             && let Err(error) = own::answer(session, response).await
         {
-            tracing::debug!(why = error.etype().as_str(), "nobody was there to be told");
+            tracing::debug!(
+                why = error.etype().as_str(),
+                "cannot send the error response: the visitor has disconnected"
+            );
         }
         FailToProxy { error_code, can_reuse_downstream: false }
     }

@@ -175,6 +175,6 @@ fn unreachable(app: &App, error: &std::io::Error) -> Problem {
         || (format!("apps: {}: upstream", app.name), None),
         |(key, place)| (key, Some(place)),
     );
-    let what = format!("nobody is believed to be the application: {error}");
+    let what = format!("cannot load the CA certificates for the upstream: {error}");
     Problem { place, key, what, cure: None }
 }

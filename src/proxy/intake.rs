@@ -23,7 +23,7 @@ pub(super) enum Refusal {
     #[error("there is not exactly one valid Host")]
     Host,
     /// Nothing is served under this host and port (RFC 9110 §15.5.20: 421).
-    #[error("the Host is not one of ours")]
+    #[error("the Host is not configured")]
     Misdirected,
     /// The method opens tunnels or echoes headers (RFC 9110 §9.3.6, §9.3.8: 405).
     #[error("the method is CONNECT, TRACE or TRACK")]
@@ -32,10 +32,10 @@ pub(super) enum Refusal {
     #[error("the request target is not a path on this host")]
     Target,
     /// It is unclear where the body ends (RFC 9112 §6.3).
-    #[error("the framing of the body is not clear")]
+    #[error("the length of the body is ambiguous")]
     Framing,
     /// There is more of the head than is read (RFC 6585 §5: 431).
-    #[error("the head is longer than is read")]
+    #[error("the head is too large")]
     TooLarge,
 }
 

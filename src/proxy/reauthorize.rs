@@ -53,17 +53,12 @@ pub(super) fn watch(house: Arc<ArcSwap<House>>, connections: Arc<Connections>) -
             let Swept { lasting, slow, untaken, shed } =
                 connections.sweep(&house_now.deadlines(), house_now.limits(), &changed);
             env.metrics.connected(connections.open());
-            tell(
-                env,
-                "limits.body_rate",
-                slow,
-                "requests were cut off: their bodies came too slowly",
-            );
+            tell(env, "limits.body_rate", slow, "requests aborted: their bodies were too slow");
             tell(
                 env,
                 "answers not taken",
                 untaken,
-                "requests were cut off: nobody took the answer",
+                "requests aborted: the visitors did not read the response",
             );
             for (limit, cut) in [
                 ("limits.unsent_mib_per_connection", shed.of_connection),
@@ -74,7 +69,8 @@ pub(super) fn watch(house: Arc<ArcSwap<House>>, connections: Arc<Connections>) -
                     env,
                     limit,
                     cut,
-                    "answers were cut off: nobody took them, and too much waited to be sent",
+                    "responses aborted: the visitors did not read them, and too many bytes waited \
+                     to be sent",
                 );
             }
             if !lasting.is_empty() {
@@ -135,7 +131,7 @@ async fn review(links: Vec<Arc<Link>>, house: Arc<House>) {
     house.env().metrics.reviewed(reviewed);
     if ended > 0 {
         house.env().metrics.ended(ended);
-        tracing::info!(ended, "requests under way were ended: they are not allowed any more");
+        tracing::info!(ended, "requests in progress ended: they are no longer allowed");
     }
 }
 

@@ -147,7 +147,7 @@ where
             Ok((stream, peer)) => server.take_in(listener, stream, peer),
             Err(error) => {
                 // No file is left for it, most likely: it waits in the system's queue meanwhile.
-                tracing::warn!(%error, "a connection could not be taken");
+                tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(BREATH).await;
             }
         }
@@ -181,7 +181,7 @@ where
         mut peer: SocketAddr,
     ) {
         if let Err(error) = prepare(&stream).and_then(|()| hold_little_back(&stream)) {
-            tracing::debug!(%error, "a visitor was gone at once");
+            tracing::debug!(%error, "visitor disconnected before the connection was set up");
             return;
         }
         let longest_head = self.house.load().limits().header_bytes;
@@ -334,7 +334,10 @@ where
             match accepted {
                 Some(Ok(Some(http2::H2Accept::Session(session)))) => {
                     if link.times_given_up() > limits.stream_resets {
-                        tracing::info!(peer = %link.peer(), "a connection was closed: it asks and does not wait for answers");
+                        tracing::info!(
+                            peer = %link.peer(),
+                            "connection closed: it sends requests and does not wait for the answers"
+                        );
                         connection.abrupt_shutdown(h2::Reason::ENHANCE_YOUR_CALM);
                         return;
                     }
@@ -374,7 +377,7 @@ where
             let served = open.link.unless_cut(served).await;
             match open.link.is_cut() {
                 Some(Cut::Late) if served.is_none() => {
-                    tracing::debug!("a request was cut off: it was late");
+                    tracing::debug!("request aborted: its body was too slow");
                 }
                 // The library beneath sends what it holds of a stream before it ends that. Where its
                 // visitor takes nothing, that waits: for whenever they do.
@@ -431,7 +434,7 @@ fn turn_away(house: &House, full: Full, stream: &TcpStream, peer: SocketAddr) {
         && let Some(left_out) = env.lines.due(Line::TurnedAway, now)
     {
         let peer = peer.ip();
-        tracing::warn!(%peer, reason, left_out, "a connection was turned away: there are too many");
+        tracing::warn!(%peer, reason, left_out, "connection refused: too many connections");
     }
 }
 

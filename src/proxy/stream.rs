@@ -371,7 +371,7 @@ impl fmt::Debug for VisitorStream {
 impl Shutdown for VisitorStream {
     async fn shutdown(&mut self) {
         if let Err(error) = AsyncWriteExt::shutdown(self).await {
-            tracing::debug!(%error, "a visitor was gone before the end");
+            tracing::debug!(%error, "visitor disconnected");
         }
     }
 }

@@ -106,10 +106,10 @@ impl Certificates {
             match days_left(end, now) {
                 Some(days) if days < 0 => {
                     warnings
-                        .push(problem(&shown.pair.at, "the certificate has run out".to_owned()));
+                        .push(problem(&shown.pair.at, "the certificate has expired".to_owned()));
                 }
                 Some(days) if days < SOON => {
-                    let what = format!("the certificate runs out in {days} days");
+                    let what = format!("the certificate expires in {days} days");
                     warnings.push(problem(&shown.pair.at, what));
                 }
                 _ => {}
@@ -239,7 +239,7 @@ impl Shown {
             (Ok(certificate), Ok(key)) => (certificate, key),
             // Between the removal of one file and the arrival of the next there is none.
             (Err(why), _) | (_, Err(why)) => {
-                tracing::debug!(why, "a certificate cannot be read just now");
+                tracing::debug!(why, "cannot read a certificate, retrying later");
                 return;
             }
         };
@@ -251,10 +251,10 @@ impl Shown {
         match certified(&self.pair, &certificate, &key) {
             Ok(now) => {
                 self.now.store(Arc::new(now));
-                tracing::info!(%file, "a certificate was replaced");
+                tracing::info!(%file, "certificate reloaded");
             }
             Err(why) => {
-                tracing::warn!(%file, why, "a certificate was not replaced: the old one is shown");
+                tracing::warn!(%file, why, "cannot reload a certificate, the old one stays in use");
             }
         }
     }
@@ -293,7 +293,7 @@ fn certified(pair: &KeyPair, certificate: &[u8], key: &[u8]) -> Result<Certified
     let (file, key_file) = (pair.certificate.display(), pair.key.display());
     let chain: Vec<_> = CertificateDer::pem_slice_iter(certificate)
         .collect::<Result<_, _>>()
-        .map_err(|error| format!("{file} is no PEM file of certificates: {error}"))?;
+        .map_err(|error| format!("{file} is not a PEM file of certificates: {error}"))?;
     if chain.is_empty() {
         return Err(format!("{file} holds no certificate"));
     }
@@ -302,11 +302,11 @@ fn certified(pair: &KeyPair, certificate: &[u8], key: &[u8]) -> Result<Certified
     let key = provider()
         .key_provider
         .load_private_key(key)
-        .map_err(|_| format!("the key in {key_file} is of no kind that TLS knows"))?;
+        .map_err(|_| format!("TLS does not support the type of the key in {key_file}"))?;
     let certified = CertifiedKey::new(chain, key);
     certified
         .keys_match()
-        .map_err(|_| format!("the key in {key_file} is not that of the certificate in {file}"))?;
+        .map_err(|_| format!("the key in {key_file} does not match the certificate in {file}"))?;
     Ok(certified)
 }
 
@@ -319,7 +319,7 @@ fn roots(file: &CertificateFile) -> Result<RootCertStore, String> {
         certificate
             .ok()
             .and_then(|certificate| roots.add(certificate).ok())
-            .ok_or_else(|| format!("{path} holds something that is no certificate"))?;
+            .ok_or_else(|| format!("{path} holds something that is not a certificate"))?;
     }
     if roots.is_empty() { Err(format!("{path} holds no certificate")) } else { Ok(roots) }
 }

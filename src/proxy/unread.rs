@@ -59,7 +59,7 @@ impl Beginning {
     /// its number does.
     pub(super) async fn refused_without_tls(&self, house: &House, source: Source) -> Bytes {
         let proxy = fault_of_proxy(self.bytes());
-        let why = proxy.unwrap_or("it speaks plain HTTP, and this port is for TLS");
+        let why = proxy.unwrap_or("plain HTTP on a TLS port");
         self.refused_for(why, house, source).await
     }
 
@@ -127,10 +127,10 @@ fn why(head: &[u8]) -> String {
         return why.to_owned();
     }
     if head.starts_with(b"\x16\x03") {
-        return "it speaks TLS, and this port is for plain HTTP".to_owned();
+        return "TLS on a plain HTTP port".to_owned();
     }
     if head.starts_with(b"PRI * HTTP/2") {
-        return "it speaks HTTP/2 without TLS, which browsers do not".to_owned();
+        return "HTTP/2 without TLS is not supported".to_owned();
     }
     let mut lines = lines(head);
     let first = lines.next().unwrap_or_default();
@@ -140,7 +140,7 @@ fn why(head: &[u8]) -> String {
     let mut hosts = 0;
     for (line, number) in lines.take_while(|line| !line.is_empty()).zip(2..) {
         if let Some(why) = fault_of_field(line) {
-            return format!("line {number} of its head cannot be read: {why}");
+            return format!("line {number} of its head is not valid: {why}");
         }
         hosts += u32::from(line.get(..5).is_some_and(|name| name.eq_ignore_ascii_case(b"host:")));
     }
@@ -148,22 +148,24 @@ fn why(head: &[u8]) -> String {
     match hosts {
         2.. => "it has more than one Host".to_owned(),
         _ if !target.starts_with(b"/") => {
-            "its target is neither a path nor an address at the Host that it names".to_owned()
+            "its target is neither a path nor a URL with the same Host".to_owned()
         }
-        _ => "its head cannot be read".to_owned(),
+        _ => "its head is not valid".to_owned(),
     }
 }
 
 fn fault_of_proxy(head: &[u8]) -> Option<&'static str> {
     if head.starts_with(proxy_protocol::FIRST) {
         return Some(
-            "it begins with a line of the PROXY protocol (v1), which is read of `trusted_proxies` alone and \
-             whole: put the balancer's address there, or turn it off in the balancer (send-proxy)",
+            "it begins with the PROXY protocol (v1), which is accepted only from \
+             `trusted_proxies` and only complete: add the balancer's address there, or turn it off \
+             in the balancer (send-proxy)",
         );
     }
     head.starts_with(proxy_protocol::SECOND).then_some(
-        "it begins with a header of the PROXY protocol (v2), which is read of `trusted_proxies` alone and \
-         whole: put the balancer's address there, or turn it off in the balancer (send-proxy-v2)",
+        "it begins with the PROXY protocol (v2), which is accepted only from \
+         `trusted_proxies` and only complete: add the balancer's address there, or turn it off in \
+         the balancer (send-proxy-v2)",
     )
 }
 
@@ -171,12 +173,12 @@ fn fault_of_request_line(line: &[u8]) -> Option<&'static str> {
     let words: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
     let [method, target, version] = words.as_slice() else {
         return Some(
-            "its first line is not method, target and version, with one space between them",
+            "its first line is not method, target and version with one space between them",
         );
     };
     let token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     if method.is_empty() || !method.iter().all(token) {
-        return Some("its method is none");
+        return Some("its method is not valid");
     }
     if *method == b"CONNECT" {
         return Some("its method is CONNECT");
@@ -185,7 +187,7 @@ fn fault_of_request_line(line: &[u8]) -> Option<&'static str> {
         return Some("its version is neither HTTP/1.0 nor HTTP/1.1");
     }
     let odd = |byte: &u8| byte.is_ascii_control() || !byte.is_ascii();
-    target.iter().any(odd).then_some("its target has bytes that must be written as %XX there")
+    target.iter().any(odd).then_some("its target has bytes that must be percent-encoded")
 }
 
 /// Writes bytes that stand in targets as they should not (RFC 3986 §2.1) as browsers write them:
@@ -244,14 +246,14 @@ mod tests {
     #[rstest]
     #[case(b"PROXY TCP4 203.0.113.9 10.0.0.1 1 2\r\nGET / HTTP/1.1\r\n", "PROXY protocol (v1)")]
     #[case(b"\r\n\r\n\0\r\nQUIT\n\x21", "PROXY protocol (v2)")]
-    #[case(b"\x16\x03\x01\x02\x00\x01", "it speaks TLS")]
+    #[case(b"\x16\x03\x01\x02\x00\x01", "TLS on a plain HTTP port")]
     #[case(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "HTTP/2 without TLS")]
     #[case(b"GET /\r\n", "its first line")]
     #[case(b"GET / HTTP/3.0\r\n", "its version")]
-    #[case(b"G\x01T / HTTP/1.1\r\n", "its method is none")]
+    #[case(b"G\x01T / HTTP/1.1\r\n", "its method is not valid")]
     #[case(
         b"GET / HTTP/1.1\r\nHost: a\r\nBad Name: s3cret\r\n",
-        "line 3 of its head cannot be read: `Bad Name`"
+        "line 3 of its head is not valid: `Bad Name`"
     )]
     #[case(b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", "its method is CONNECT")]
     #[case(b"GET / HTTP/1.1\r\nHost: a\r\nhost: b\r\n\r\n", "more than one Host")]

@@ -210,7 +210,7 @@ impl Web {
         let due = env.now().ok().and_then(|now| env.lines.due(Line::Refused, now));
         if let Some(left_out) = due {
             let address = source.address();
-            tracing::info!(%address, why = "the head is longer than is read", left_out, "request refused");
+            tracing::info!(%address, why = "the head is too large", left_out, "request refused");
         }
         Self::nameless_notice(Notice::HeadTooLarge, headers).await
     }

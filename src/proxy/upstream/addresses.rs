@@ -127,14 +127,20 @@ pub(super) struct Several {
 impl Connect for Several {
     async fn connect(&self, _: &PeerAddress) -> Result<Stream> {
         let connected = timeout(self.within, self.addresses.connect()).await;
-        let late = || Error::explain(ErrorType::ConnectTimedout, "no address answered in time");
+        let late = || {
+            Error::explain(
+                ErrorType::ConnectTimedout,
+                "timeout: no address accepted the \
+                                                                  connection",
+            )
+        };
         let stream = connected.map_err(|_| late())?.map_err(|error| {
             let kind = match error.kind() {
                 io::ErrorKind::ConnectionRefused => ErrorType::ConnectRefused,
                 io::ErrorKind::TimedOut => ErrorType::ConnectTimedout,
                 _ => ErrorType::ConnectError,
             };
-            Error::because(kind, "no address can be reached", error)
+            Error::because(kind, "cannot connect to any address", error)
         })?;
         Ok(Stream::from(stream))
     }

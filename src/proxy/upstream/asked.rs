@@ -47,7 +47,7 @@ async fn ask_one(
     let place = place.map_err(|error| error.to_string())?;
     if let Some(authority) = place.authority() {
         let found = place.look_up(&authority).await;
-        found.map_err(|error| format!("its name cannot be looked up: {error}"))?;
+        found.map_err(|error| format!("cannot resolve its name: {error}"))?;
     }
     health::ask_once(&place, app.reach.health.as_ref(), app.reach.host.as_ref()).await
 }

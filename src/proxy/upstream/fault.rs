@@ -22,18 +22,16 @@ pub(in crate::proxy) fn reason(
             format!("the application refused the connection{}", cause(error))
         }
         ErrorType::ConnectTimedout => format!(
-            "Doorward gave up: the application did not take the connection within \
+            "timeout: the application did not accept the connection within \
              upstream_timeouts.connect ({})",
             seconds(timeouts.connect)
         ),
         ErrorType::ReadTimedout => format!(
-            "Doorward gave up: the application took the request and sent nothing for \
-             upstream_timeouts.read ({})",
+            "timeout: the application sent nothing for upstream_timeouts.read ({})",
             seconds(timeouts.read)
         ),
         ErrorType::WriteTimedout => format!(
-            "Doorward gave up: the application took nothing of the request for \
-             upstream_timeouts.write ({})",
+            "timeout: the application read nothing of the request for upstream_timeouts.write ({})",
             seconds(timeouts.write)
         ),
         ErrorType::TLSHandshakeFailure
@@ -42,12 +40,12 @@ pub(in crate::proxy) fn reason(
             format!("TLS handshake with the application failed: {}", tls(&error.to_string()))
         }
         ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::WriteError => {
-            format!("the application broke off the connection{}", cause(error))
+            format!("the application closed the connection{}", cause(error))
         }
         ErrorType::InvalidHTTPHeader | ErrorType::H1Error | ErrorType::Custom(_) => {
-            format!("the application answered with something that is not HTTP{}", unreadable(error))
+            format!("invalid HTTP response from the application{}", unreadable(error))
         }
-        _ => format!("the application cannot be reached{}", cause(error)),
+        _ => format!("cannot connect to the application{}", cause(error)),
     }
 }
 
@@ -71,43 +69,42 @@ pub(super) fn tls(said: &str) -> String {
     const KNOWN: [(&str, &str); 13] = [
         (
             "UnknownIssuer",
-            "its certificate is signed by nobody who is believed: name that authority, or the \
-             certificate itself, in `upstream_tls`",
+            "its certificate is signed by an unknown CA: name the CA, or the certificate itself, \
+             in `upstream_tls`",
         ),
         (
             "CaUsedAsEndEntity",
-            "its certificate is one of an authority (CA:TRUE, as `openssl req -x509` makes them): name \
+            "its certificate is a CA certificate (CA:TRUE, as `openssl req -x509` creates): name \
              it in `upstream_tls: { certificate }`",
         ),
         (
             "not valid for",
-            "its certificate is for another name, or for none (subjectAltName): set `upstream_tls: { \
-             name }`, or name the certificate itself in `upstream_tls: { certificate }`",
+            "its certificate is for another name or for none (subjectAltName): set `upstream_tls: \
+             { name }`, or name the certificate itself in `upstream_tls: { certificate }`",
         ),
         ("expired", "its certificate has expired"),
         ("not valid yet", "its certificate is not valid yet"),
         ("UnsupportedCertVersion", "its certificate is not X.509 version 3"),
         (
             "UnsupportedSignatureAlgorithm",
-            "its certificate or key is of a kind that is not believed any more (SHA-1, RSA below 2048 \
-             bits)",
+            "its certificate or key is too weak (SHA-1, RSA below 2048 bits)",
         ),
         (
             "ApplicationVerificationFailure",
-            "it shows another certificate than the one in `upstream_tls: { certificate }`",
+            "its certificate is not the one in `upstream_tls: { certificate }`",
         ),
-        ("BadSignature", "its certificate is not signed by whom it names"),
+        ("BadSignature", "the signature of its certificate is not valid"),
         (
             "alert: ProtocolVersion",
-            "it speaks neither TLS 1.2 nor TLS 1.3 (alert protocol_version)",
+            "it supports neither TLS 1.2 nor TLS 1.3 (alert protocol_version)",
         ),
         (
             "alert: HandshakeFailure",
-            "it shares no cipher with us (alert handshake_failure): TLS 1.2 needs ECDHE with AES-GCM or \
+            "no shared cipher (alert handshake_failure): TLS 1.2 needs ECDHE with AES-GCM or \
              ChaCha20-Poly1305",
         ),
-        ("ServerTlsVersionIsDisabled", "it speaks neither TLS 1.2 nor TLS 1.3"),
-        ("corrupt message", "it answers with something that is not TLS: is it under http://?"),
+        ("ServerTlsVersionIsDisabled", "it supports neither TLS 1.2 nor TLS 1.3"),
+        ("corrupt message", "its answer is not TLS: does it use http://?"),
     ];
     if let Some((_, words)) = KNOWN.iter().find(|(sign, _)| said.contains(sign)) {
         return (*words).to_owned();
@@ -127,7 +124,7 @@ pub(super) fn tls(said: &str) -> String {
         {
             "it closed the connection during the handshake".to_owned()
         }
-        None => "it broke off".to_owned(),
+        None => "it closed the connection".to_owned(),
     }
 }
 
@@ -178,17 +175,17 @@ fn bad_line(head: &[u8]) -> String {
         && status[8] == b' '
         && status[9..12].iter().all(u8::is_ascii_digit);
     if !is_status {
-        return "its first line is no status line of HTTP/1".to_owned();
+        return "its first line is not an HTTP/1 status line".to_owned();
     }
     for (line, number) in lines.zip(2..) {
         if line.is_empty() {
             break;
         }
         if let Some(why) = fault_of_field(line) {
-            return format!("line {number} of its head cannot be read: {why}");
+            return format!("line {number} of its head is not valid: {why}");
         }
     }
-    "its head cannot be read".to_owned()
+    "its head is not valid".to_owned()
 }
 
 /// Why RFC 9112 does not allow this line of a head, if so; its value is not repeated.
@@ -209,7 +206,7 @@ pub(in crate::proxy) fn fault_of_field(line: &[u8]) -> Option<String> {
         return Some("it begins with a space (obsolete line folding)".to_owned());
     }
     if !name.iter().all(is_token) {
-        return Some(format!("`{shown}` is no name of a header"));
+        return Some(format!("`{shown}` is not a header name"));
     }
     let odd = value.iter().find(|byte| byte.is_ascii_control() && **byte != b'\t');
     odd.map(|byte| format!("the value of `{shown}` has a control character (0x{byte:02x})"))
@@ -234,21 +231,21 @@ mod tests {
     #[rstest]
     #[case(
         "HTTP/1.1 200 OK\r\nGood: 1\r\nBad Name: s3cret\r\n\r\n",
-        "line 3 of its head cannot be read: `Bad Name` is no name of a header"
+        "line 3 of its head is not valid: `Bad Name` is not a header name"
     )]
     #[case(
         "HTTP/1.1 200 OK\r\nCookie s3cret\r\n\r\n",
-        "line 2 of its head cannot be read: it has no colon"
+        "line 2 of its head is not valid: it has no colon"
     )]
     #[case(
         "HTTP/1.1 200 OK\r\nA: s3cret\x01\r\n\r\n",
-        "line 2 of its head cannot be read: the value of `A` has a control character (0x01)"
+        "line 2 of its head is not valid: the value of `A` has a control character (0x01)"
     )]
     #[case(
         "HTTP/1.1 200 OK\r\n : s3cret\r\n\r\n",
-        "line 2 of its head cannot be read: it begins with a space (obsolete line folding)"
+        "line 2 of its head is not valid: it begins with a space (obsolete line folding)"
     )]
-    #[case("SSH-2.0-s3cret\r\n", "its first line is no status line of HTTP/1")]
+    #[case("SSH-2.0-s3cret\r\n", "its first line is not an HTTP/1 status line")]
     fn the_line_that_cannot_be_read_is_named_without_its_value(
         #[case] head: &str,
         #[case] says: &str,
@@ -256,10 +253,7 @@ mod tests {
         let context = format!("buf: {}", head.as_bytes().escape_ascii());
         let error = Error::explain(ErrorType::InvalidHTTPHeader, context);
         let told = reason(error.etype(), &error, TIMEOUTS);
-        assert_eq!(
-            told,
-            format!("the application answered with something that is not HTTP: {says}")
-        );
+        assert_eq!(told, format!("invalid HTTP response from the application: {says}"));
     }
 
     #[test]
@@ -270,7 +264,7 @@ mod tests {
             (ErrorType::WriteTimedout, "upstream_timeouts.write (1m)"),
         ] {
             let told = reason(&kind, &Error::new(kind.clone()), TIMEOUTS);
-            assert!(told.starts_with("Doorward gave up") && told.contains(key), "{told}");
+            assert!(told.starts_with("timeout: ") && told.contains(key), "{told}");
         }
     }
 
@@ -279,6 +273,6 @@ mod tests {
         let said =
             "TLS connect() failed: context: x cause: invalid peer certificate: Revoked, SNI: a";
         assert_eq!(tls(said), "invalid peer certificate: Revoked");
-        assert_eq!(tls("something else"), "it broke off");
+        assert_eq!(tls("something else"), "it closed the connection");
     }
 }

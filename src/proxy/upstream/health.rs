@@ -27,7 +27,7 @@ async fn ask_again_and_again(place: Weak<Place>, health: Health, host: Option<He
             let Some(place) = place.upgrade() else { return };
             let said = match place.way_now() {
                 Some(way) => ask(&way, &health.path, host.as_ref(), place.speaks_http2()).await,
-                None => Err("nobody knows where it is".to_owned()),
+                None => Err("its name was not resolved yet".to_owned()),
             };
             place.says(said);
         }
@@ -44,7 +44,7 @@ pub(super) async fn ask_once(
     health: Option<&Health>,
     host: Option<&HeaderValue>,
 ) -> Result<u16, String> {
-    let way = place.way_now().ok_or("nobody knows where it is")?;
+    let way = place.way_now().ok_or("its name was not resolved yet")?;
     let own = HeaderValue::from_str(&place.host()).ok();
     let path = health.map_or("/", |health| &health.path);
     answer(&way, path, host.or(own.as_ref()), place.speaks_http2()).await
@@ -69,7 +69,7 @@ async fn answer(
 ) -> Result<u16, String> {
     match tokio::time::timeout(ANSWER_WITHIN, status(way, path, host, http2)).await {
         Ok(answer) => answer.map_err(|error| told(&error)),
-        Err(_) => Err(format!("Doorward gave up: no answer within {} s", ANSWER_WITHIN.as_secs())),
+        Err(_) => Err(format!("timeout: no answer within {} s", ANSWER_WITHIN.as_secs())),
     }
 }
 

@@ -177,8 +177,8 @@ impl Place {
         let (app, upstream) = (&self.app, &self.upstream);
         let was = self.well.swap(well.is_ok(), Ordering::Relaxed);
         match well {
-            Ok(()) if !was => tracing::info!(app, %upstream, "the application is well again"),
-            Err(why) if was => tracing::warn!(app, %upstream, why, "the application is not well"),
+            Ok(()) if !was => tracing::info!(app, %upstream, "upstream health check passed again"),
+            Err(why) if was => tracing::warn!(app, %upstream, why, "upstream health check failed"),
             Ok(()) | Err(_) => {}
         }
     }
@@ -290,11 +290,11 @@ async fn keep_looking_up(
         match found {
             Ok(()) if away => {
                 away = false;
-                tracing::info!(upstream = authority, "the application is found again");
+                tracing::info!(upstream = authority, "upstream name resolved again");
             }
             Err(error) if !away => {
                 away = true;
-                tracing::warn!(upstream = authority, %error, "the application cannot be looked up");
+                tracing::warn!(upstream = authority, %error, "cannot resolve the upstream name");
             }
             Ok(()) | Err(_) => {}
         }

@@ -64,11 +64,11 @@ impl Trust {
             if sound {
                 authorities.push(certificate);
             } else if file.is_some() {
-                return Err(io::Error::other("it holds something that is no certificate"));
+                return Err(io::Error::other("the file holds something that is not a certificate"));
             }
         }
         if authorities.is_empty() {
-            return Err(io::Error::other("there is no certificate"));
+            return Err(io::Error::other("the file holds no certificate"));
         }
         let wrap = |der: &CertificateDer<'_>| WrappedX509::new(der.to_vec(), parse_x509);
         let for_pingora: Arc<CaType> = authorities.iter().map(wrap).collect();
