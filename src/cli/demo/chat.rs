@@ -83,10 +83,10 @@ async fn room(State(chat): State<Arc<Chat>>, headers: HeaderMap) -> Html<String>
         &format!(
             "<ul id=\"said\" role=\"log\">{said}</ul><form method=\"post\" id=\"say\"><p><input \
              name=\"text\" size=\"40\" maxlength=\"200\" autocomplete=\"off\" aria-label=\"Your \
-             line\"> <button>Say it</button></p></form><p id=\"state\" role=\"status\">Load the page \
-             again to see what others say. With scripts on, a WebSocket brings it.</p>\
-             <p id=\"ended\" hidden>Whoever signs out ends all that they have open: the gateway lets \
-             nothing pass any more, either way. <a href=\"/chat\">Open the chat again</a></p>\
+             line\"> <button>Say it</button></p></form><p id=\"state\" role=\"status\">Reload the \
+             page to see new lines. If scripts are allowed, they arrive by WebSocket.</p>\
+             <p id=\"ended\" hidden>When you sign out, the gateway closes this connection. \
+             <a href=\"/chat\">Open the chat again</a></p>\
              <script src=\"/chat.js\"></script>"
         ),
     )

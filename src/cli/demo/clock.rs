@@ -35,9 +35,10 @@ async fn wall(State(now): State<Now>, headers: HeaderMap) -> Html<String> {
         "Clock",
         &format!(
             "<p>In Greenwich it is <span id=\"now\">{now}</span></p><p id=\"state\" role=\"status\">\
-             This is when the page was made. With scripts on, an event stream keeps it right.</p>\
-             <p id=\"ended\" hidden>Whoever signs out ends all that they have open: the gateway lets \
-             no further event pass. <a href=\"/clock\">Open the clock again</a></p>\
+             This is the time when the page was made. If scripts are allowed, an event stream \
+             updates it.</p>\
+             <p id=\"ended\" hidden>When you sign out, the gateway closes this event stream. \
+             <a href=\"/clock\">Open the clock again</a></p>\
              <script src=\"/clock.js\"></script>"
         ),
     )

@@ -53,13 +53,14 @@ async fn home(headers: HeaderMap) -> Html<String> {
         &headers,
         "Welcome",
         &format!(
-            "<p>This application has no sign-in of its own. It believes what the request says, and \
-             this is what the request said:</p><table>{us}{others}</table><p>The marked lines are from \
-             the gateway. Whatever a visitor sends under these names, it removes.</p><p>Two pages keep \
+            "<p>This application has no sign-in of its own. It trusts the request headers. These \
+             are the headers of your request:</p><table>{us}{others}</table><p>The marked lines \
+             are from the gateway. It removes these headers if a visitor sends them.</p><p>Two \
+             pages keep \
              a connection open: <a href=\"/chat\">the chat</a> is a WebSocket, <a \
-             href=\"/clock\">the clock</a> an event stream. The gateway lets them begin as it lets \
-             any request through, and ends them with your sign-in: open one here, sign out in \
-             another window, and watch.</p>"
+             href=\"/clock\">the clock</a> an event stream. The gateway checks them like any \
+             request, and ends them when you sign out. To see it, open one here and sign \
+             out in another window.</p>"
         ),
     )
 }
@@ -69,7 +70,8 @@ async fn news(headers: HeaderMap) -> Html<String> {
         &headers,
         "News",
         "<p><b>14 May:</b> The coffee machine on the second floor is back.</p><p><b>3 May:</b> \
-         Please switch your monitors off on Fridays.</p><p>Anybody may read this page: its rule is \
+         Please switch your monitors off on Fridays.</p><p>This page is open to everybody. Its \
+         rule is \
          <code>require: nothing</code>.</p>",
     )
 }
@@ -119,7 +121,7 @@ async fn payroll(headers: HeaderMap) -> Html<String> {
         &headers,
         "Payroll",
         "<table><tr><th>March</th><td>2,481.00</td></tr><tr><th>April</th><td>2,481.00</td></tr>\
-         <tr><th>May</th><td>2,512.50</td></tr></table><p>The rule of this place is <code>require: \
+         <tr><th>May</th><td>2,512.50</td></tr></table><p>The rule of this page is <code>require: \
          second-factor</code>. A trusted device is enough.</p>",
     )
 }
@@ -130,7 +132,8 @@ async fn bank(headers: HeaderMap) -> Html<String> {
         "Bank",
         "<form method=\"post\"><p>Pay <input name=\"amount\" size=\"8\" value=\"100.00\" \
          aria-label=\"Amount\"> to the coffee fund <button>Pay</button></p></form><p>The rule of \
-         this place wants a code shown within the last minute. A trusted device is not enough.</p>",
+         this page requires a code from the last minute. A trusted device is not \
+         enough.</p>",
     )
 }
 

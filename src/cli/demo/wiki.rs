@@ -12,15 +12,15 @@ pub(super) fn router(intranet: &str) -> Router {
     let front = page_of(
         intranet,
         "Front page",
-        "<p>You did not sign in here: the gateway took you along from the intranet, or from its \
-         sign-in page, with a ticket that was good once.</p>\
-         <p><a href=\"/plans/\">The plans</a> ask for a second factor, shown in this visit: whoever \
-         came with less is asked for it there and then.</p>",
+        "<p>You did not sign in here: the gateway passed your sign-in on from the intranet, with \
+         a ticket that worked once.</p>\
+         <p><a href=\"/plans/\">The plans</a> need a second factor that was entered in this \
+         session. If you have not entered one, you are asked for it.</p>",
     );
     let plans = page_of(
         intranet,
         "The plans",
-        "<p>A second coffee machine. The rule of this place is <code>{ second_factor: { \
+        "<p>A second coffee machine. The rule of this page is <code>{ second_factor: { \
          trusted_device: false } }</code>.</p>",
     );
     Router::new()
