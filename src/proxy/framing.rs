@@ -175,6 +175,6 @@ static BEFORE_THE_CONTENT: [HeaderName; 10] = [
 ];
 
 /// In these words the log says what is wrong with an answer.
-const UNKNOWN_CODING: ErrorType = ErrorType::new("a Transfer-Encoding other than chunked");
-const OLD_CODING: ErrorType = ErrorType::new("a Transfer-Encoding in HTTP/1.0");
-const UNASKED: ErrorType = ErrorType::new("101 to a request that did not ask for it");
+const UNKNOWN_CODING: ErrorType = ErrorType::new("Transfer-Encoding other than chunked");
+const OLD_CODING: ErrorType = ErrorType::new("Transfer-Encoding in HTTP/1.0");
+const UNASKED: ErrorType = ErrorType::new("101 Switching Protocols for a request without Upgrade");

@@ -429,7 +429,7 @@ impl ProxyHttp for Gateway {
             session.set_ignore_info_resp(true);
         }
         let Some(link) = passage.link.take() else {
-            return Error::e_explain(ErrorType::InternalError, "a request from nowhere");
+            return Error::e_explain(ErrorType::InternalError, "a request without a connection");
         };
         let onward = self.receive(session, passage, &link).await;
         let link = passage.link.insert(link);
@@ -482,7 +482,7 @@ impl ProxyHttp for Gateway {
         let peer =
             application.and_then(|known| known.peer(*length, silence.is_some(), alone, tried));
         peer.ok_or_else(|| {
-            Error::explain(ErrorType::ConnectError, "the application's address is not known")
+            Error::explain(ErrorType::ConnectError, "the upstream name is not resolved yet")
                 .into_up()
         })
     }
@@ -560,7 +560,7 @@ impl ProxyHttp for Gateway {
             return Error::e_explain(ErrorType::InternalError, "a request without a permit");
         };
         let (Some(app), Some(stamp)) = (&place.web.site().app, &place.stamp) else {
-            return Error::e_explain(ErrorType::InternalError, "a request to no application");
+            return Error::e_explain(ErrorType::InternalError, "a request without an application");
         };
         let heard = passage.forwarded_for.as_ref();
         // Only a trusted proxy is asked from whom it has heard a request.
@@ -623,7 +623,7 @@ impl ProxyHttp for Gateway {
         if there.binding && passage.alone().is_none() && bound::is_bound_by(&response.headers) {
             return Error::e_explain(
                 ErrorType::InvalidHTTPHeader,
-                "the application signs in a connection that others share",
+                "the application authenticates the connection (NTLM, Negotiate), but it is shared",
             )
             .map_err(Error::into_up);
         }

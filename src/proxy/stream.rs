@@ -250,7 +250,8 @@ impl AsyncRead for VisitorStream {
     ) -> Poll<io::Result<()>> {
         if self.link.silence().tells() {
             // The one place where a request under way can be told anything from outside.
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "nobody answers it")));
+            let why = "the application did not answer in time";
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, why)));
         }
         let before = read.filled().len();
         let peeked = self.peeked.filter(|_| read.remaining() > 0);
