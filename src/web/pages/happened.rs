@@ -33,7 +33,7 @@ impl Happened {
             What::TwoFactorOn => "You turned two-factor on.",
             What::RecoveryCodesSaved => "You confirmed that you saved your recovery codes.",
             What::DeviceTrusted => "You trusted a device.",
-            What::DeviceUsed => "You signed in from a trusted device, without a code.",
+            What::DeviceUsed => "You signed in on a trusted device, without a code.",
             What::DeviceCopied => {
                 "Two browsers used the same trusted device: its cookie was copied. The device is \
                  no longer trusted."
