@@ -181,7 +181,7 @@ fn told(person: &Person) -> String {
     let groups = if groups.is_empty() { "no group".to_owned() } else { groups.join(", ") };
     let factor = if person.has_second_factor { "a second factor" } else { "no second factor" };
     let disabled = if person.disabled_since.is_some() { ", and is disabled" } else { "" };
-    format!("{} is in {groups}, has {factor}{disabled}", person.name)
+    format!("{} is in {groups} and has {factor}{disabled}", person.name)
 }
 
 /// Everything that a user can have shown; for a stored user, only with the factors they have.
@@ -200,12 +200,12 @@ fn cases(question: &Question, stored: Option<&Person>) -> Vec<(&'static str, Opt
     };
     let password = Shown::Password;
     let all = vec![
-        ("a stranger", None),
+        ("not signed in", None),
         ("signed in, without two-factor", visitor(false, &[password])),
-        ("signed in, second factor owed", visitor(true, &[password])),
+        ("signed in, second factor missing", visitor(true, &[password])),
         ("signed in on a trusted device", visitor(true, &[password, Shown::TrustedDevice])),
-        ("by a recovery code", visitor(true, &[password, Shown::RecoveryCode])),
-        ("second factor shown", visitor(true, &[password, Shown::Totp])),
+        ("signed in with a recovery code", visitor(true, &[password, Shown::RecoveryCode])),
+        ("signed in with a second factor", visitor(true, &[password, Shown::Totp])),
     ];
     let has = stored.map(|person| person.has_second_factor);
     let is_so = |visitor: &Option<TestVisitor>| {

@@ -415,7 +415,7 @@ const fn shown_reach(reach: Reach) -> &'static str {
     match reach {
         Reach::Path => "",
         Reach::Literally => " and its parts",
-        Reach::Children => " and what lies directly below",
+        Reach::Children => " and everything directly below",
         Reach::Below => " and everything below",
     }
 }
@@ -446,13 +446,13 @@ impl fmt::Display for Asks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.level)?;
         if let Some(within) = self.within {
-            write!(f, ", shown within {within} s")?;
+            write!(f, ", at most {within} s old")?;
         }
         if !self.kinds.is_empty() {
-            write!(f, ", by {} only", self.kinds.join(" or "))?;
+            write!(f, ", only {}", self.kinds.join(" or "))?;
         }
         if self.trusted_device == Some(false) {
-            f.write_str(", no trusted device")?;
+            f.write_str(", trusted devices do not count")?;
         }
         self.only.iter().try_for_each(|only| write!(f, ", only {only}"))
     }
@@ -464,19 +464,19 @@ impl fmt::Display for Trial {
         for (index, condition) in self.conditions.iter().enumerate() {
             let comma = if index > 0 { "," } else { "" };
             let met = match condition.met {
-                Some(true) => "fits",
-                Some(false) => "does not fit",
-                None => "cannot be told yet",
+                Some(true) => "matches",
+                Some(false) => "does not match",
+                None => "not known yet",
             };
             write!(f, "{comma} {} {met}", condition.key)?;
         }
         f.write_str(match self.outcome {
             Outcome::DoesNotApply => " → does not apply",
             Outcome::Governs => " → governs",
-            Outcome::AsksWhoItIs => " → asks for a sign-in, to learn who it is",
-            Outcome::Adds => " → adds what it asks",
-            Outcome::MetBelow => " → must be met for what lies below",
-            Outcome::OnlyWatched => " → would apply, is only watched",
+            Outcome::AsksWhoItIs => " → requires a sign-in first, to know the user",
+            Outcome::Adds => " → adds its requirement",
+            Outcome::MetBelow => " → must be met for everything below",
+            Outcome::OnlyWatched => " → would apply, but is in observe mode",
         })
     }
 }
@@ -490,15 +490,15 @@ impl fmt::Display for Explanation {
                 writeln!(f, "    {reading}")?;
             }
             if governed.readings.len() > SHOWN {
-                writeln!(f, "    and in {} more ways", governed.readings.len() - SHOWN)?;
+                writeln!(f, "    and {} more readings", governed.readings.len() - SHOWN)?;
             }
             for trial in &governed.tried {
                 writeln!(f, "  {trial}")?;
             }
-            writeln!(f, "  {} asks {}", governed.by, governed.asks)?;
+            writeln!(f, "  {} requires {}", governed.by, governed.asks)?;
         }
         if self.governed.len() > 1 {
-            writeln!(f, "together they ask {}", self.asks)?;
+            writeln!(f, "together they require {}", self.asks)?;
         }
         Ok(())
     }
