@@ -40,7 +40,7 @@ async fn a_demand_bites_at_the_next_request_and_nothing_else_is_reachable_until_
         for place in ["/orders?page=2", "/", "/strict/"] {
             browser.visits(place).await;
             assert_eq!(browser.heading(), "Set up two-factor", "{demand} {place}");
-            assert!(browser.page.contains("asks for it"), "{}", browser.page);
+            assert!(browser.page.contains("requires it"), "{}", browser.page);
             assert!(!browser.page.contains("not now"));
         }
         // What asks for nobody lets them in as nobody.

@@ -12,7 +12,7 @@ async fn a_place_that_asks_for_a_second_factor_leads_to_set_up_and_back() {
     browser.signs_in("ada").await;
     browser.visits("/strict/").await;
     assert_eq!(browser.heading(), "Set up two-factor");
-    assert!(browser.page.contains("<bdi>crm</bdi> asks for it"), "{}", browser.page);
+    assert!(browser.page.contains("<bdi>crm</bdi> requires it"), "{}", browser.page);
     browser.sets_up(&gate, "%2Fstrict%2F").await;
     assert_eq!(browser.heading(), "Save your recovery codes");
     browser.sends(&[("saved", "yes")]).await;
