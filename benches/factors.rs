@@ -16,8 +16,8 @@ use doorward::domain::factor::totp::Key;
 use doorward::domain::secret::{Secret, Token};
 use doorward::domain::signed::{Kind, Signer};
 use doorward::domain::time::Timestamp;
-use doorward::edge;
-use doorward::store::{self, Keys, Sealer, StateDirectory};
+use doorward::os;
+use doorward::store::{self, Keys, Sealer, StateFolder};
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const HOST: &str = "crm.example.com";
@@ -39,7 +39,7 @@ fn codes(criterion: &mut Criterion) {
     criterion.bench_function("one-time code", |bencher| {
         bencher.iter(|| black_box(&key).code_at(NOW));
     });
-    let (set, other) = edge::chance()
+    let (set, other) = os::rng()
         .draw(|rng| (RecoveryCodes::random(rng, 12, NOW), RecoveryCodes::random(rng, 1, NOW)));
     let wrong = other.unused().next().unwrap().clone();
     let mut set = set;
@@ -68,11 +68,11 @@ fn password(criterion: &mut Criterion) {
 
 fn record(criterion: &mut Criterion) {
     let home = tempfile::tempdir().unwrap();
-    let state = StateDirectory::open(&home.path().join("state")).unwrap();
-    let keys = edge::chance().draw(|rng| Keys::of(&state, rng)).unwrap();
+    let state = StateFolder::open(&home.path().join("state")).unwrap();
+    let keys = os::rng().draw(|rng| Keys::of(&state, rng)).unwrap();
     let (ours, kind, key) = (Sealer::new(&keys), store::Kind::User, [7; 16]);
     let body = vec![7; 600];
-    let seal = || edge::chance().draw(|rng| ours.seal(rng, kind, &key, &body).unwrap());
+    let seal = || os::rng().draw(|rng| ours.seal(rng, kind, &key, &body).unwrap());
     criterion.bench_function("record of 600 bytes, sealed", |bencher| bencher.iter(seal));
     let sealed = seal();
     criterion.bench_function("record of 600 bytes, opened", |bencher| {

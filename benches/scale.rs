@@ -37,19 +37,19 @@ use doorward::domain::assurance::{Proof, Proofs};
 use doorward::domain::device::Seen;
 use doorward::domain::factor::FactorId;
 use doorward::domain::factor::totp::{Key, Skew};
+use doorward::domain::host_session::HostSession;
 use doorward::domain::name::{Email, Group, Login, Name};
 use doorward::domain::password::{Password, PasswordHash};
 use doorward::domain::secret::{Secret, Token};
-use doorward::domain::session::Session;
 use doorward::domain::signed::{self, Signer};
-use doorward::domain::stay::{Stay, StayId};
 use doorward::domain::time::Timestamp;
 use doorward::domain::user::{Profile, TurnOn, User, UserId};
-use doorward::edge;
+use doorward::domain::user_session::{UserSession, UserSessionId};
 use doorward::identity::Hashing;
 use doorward::identity::local::{Cost, Pool, Room};
+use doorward::os;
 use doorward::store::redb::{self, Redb};
-use doorward::store::{Batch, Expect, Keys, Kind, Outcome, Records, Sealer, StateDirectory};
+use doorward::store::{Batch, Expect, Keys, Kind, Outcome, Records, Sealer, StateFolder};
 use indicatif::{ProgressBar, ProgressStyle};
 use minicbor::Encode;
 use serde_json::{Value, json};
@@ -309,8 +309,8 @@ impl Place {
 
     /// The cookies of these sessions.
     fn cookies(&self, numbers: std::ops::Range<u32>) -> Vec<String> {
-        let state = StateDirectory::open(&self.state()).unwrap();
-        let keys = edge::chance().draw(|rng| Keys::of(&state, rng)).unwrap();
+        let state = StateFolder::open(&self.state()).unwrap();
+        let keys = os::rng().draw(|rng| Keys::of(&state, rng)).unwrap();
         let cookie_keys = keys.cookie();
         let signer = Signer::new(cookie_keys.iter().map(|(id, key)| (*id, key))).unwrap();
         let cookie = |number| {
@@ -531,10 +531,10 @@ fn id(number: u32) -> UserId {
     UserId::from(bytes)
 }
 
-fn stay_id(number: u32) -> StayId {
+fn user_session_id(number: u32) -> UserSessionId {
     let mut bytes = mixed("stay", number);
     bytes[..8].copy_from_slice(&(u64::from(number) << 44).to_be_bytes());
-    StayId::from(bytes)
+    UserSessionId::from(bytes)
 }
 
 fn token(number: u32) -> Token {
@@ -569,9 +569,9 @@ impl Place {
         }
         fs::create_dir_all(&self.home).unwrap();
         fs::remove_dir_all(&path).ok();
-        let state = StateDirectory::open(&path).unwrap();
-        let chance = edge::chance();
-        let keys = chance.draw(|rng| Keys::of(&state, rng)).unwrap();
+        let state = StateFolder::open(&path).unwrap();
+        let rng = os::rng();
+        let keys = rng.draw(|rng| Keys::of(&state, rng)).unwrap();
         let options = redb::Options { cache: 256 << 20, ..redb::Options::default() };
         let mut builder = Builder {
             records: Arc::new(Redb::open(&state.store_file(), options).unwrap()),
@@ -581,9 +581,9 @@ impl Place {
             under_way: None,
             bar: progress("users", 6 * u64::from(users)),
         };
-        let now = edge::system_time();
+        let now = os::system_time();
 
-        let pool = Pool::start(Cost::OWASP, Room::beside(std::num::NonZeroUsize::MIN), chance);
+        let pool = Pool::start(Cost::OWASP, Room::beside(std::num::NonZeroUsize::MIN), rng);
         let place = pool.unwrap().place([127, 0, 0, 1].into(), None).unwrap();
         let digest = builder.runtime.block_on(place.hash(Password::typed(PASSWORD))).unwrap();
         let totp = Key::from_bytes(&[5; 20]).unwrap();
@@ -611,21 +611,26 @@ impl Place {
         builder.bar.set_message("sessions");
         let tokens = (0..users).map(|number| (*token(number).hash().as_bytes(), number));
         for (key, number) in sorted(tokens) {
-            let session = Session::begin(id(number), stay_id(number), proofs.clone());
-            builder.put(Kind::Session, &key, over(), &session);
+            let session = HostSession::begin(id(number), user_session_id(number), proofs.clone());
+            builder.put(Kind::HostSession, &key, over(), &session);
         }
         builder.bar.set_message("stays");
         // The gateway notes the use of a stay once a minute. Those of some are noted for hours, so
         // that reading can be told from writing.
         let ahead = now.plus(Duration::from_hours(6));
         for number in 0..users {
-            let stay = Stay::begin(id(number), like.epoch(), Seen::default(), now);
+            let user_session = UserSession::begin(id(number), like.epoch(), Seen::default(), now);
             let seen = if number < users / 5 * 4 { ahead } else { now };
-            builder.put(Kind::Stay, stay_id(number).as_bytes(), over(), &Stay { seen, ..stay });
+            builder.put(
+                Kind::UserSession,
+                user_session_id(number).as_bytes(),
+                over(),
+                &UserSession { seen, ..user_session },
+            );
         }
         for number in 0..users {
-            let key = [*id(number).as_bytes(), *stay_id(number).as_bytes()].concat();
-            builder.put(Kind::StayOf, &key, over(), &());
+            let key = [*id(number).as_bytes(), *user_session_id(number).as_bytes()].concat();
+            builder.put(Kind::UserSessionOf, &key, over(), &());
         }
         builder.flush();
         builder.settle();
@@ -648,7 +653,7 @@ fn person(number: u32, digest: &PasswordHash, totp: &Key, now: Timestamp) -> Use
     };
     let mut user = User::new(id(number), profile, now).with_password(digest.clone());
     let how = TurnOn { skew: Skew::default(), recovery_codes: 12 };
-    edge::chance().draw(|rng| user.turn_on(totp.clone(), &totp.code_at(now), how, rng, now));
+    os::rng().draw(|rng| user.turn_on(totp.clone(), &totp.code_at(now), how, rng, now));
     user.save_recovery_codes(now);
     user
 }

@@ -13,6 +13,6 @@ pub mod metrics;
 pub mod store;
 pub mod flow;
 pub mod web;
-pub mod edge;
+pub mod os;
 pub mod proxy;
 pub mod cli;

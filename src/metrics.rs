@@ -24,7 +24,7 @@ pub struct Metrics {
     events: Family<Happened, Counter>,
     upstream_failures: Family<Failed, Counter>,
     reloads: Family<Reloaded, Counter>,
-    letters: Family<Letter, Counter>,
+    messages: Family<Message, Counter>,
     turned_away: Family<TurnedAway, Counter>,
     sign_ins_turned_away: Family<TurnedAway, Counter>,
     log_lines_left_out: Counter,
@@ -32,7 +32,7 @@ pub struct Metrics {
     ended: Counter,
     reviewed: Counter,
     connections: Gauge,
-    letters_waiting: Gauge,
+    messages_waiting: Gauge,
     loaded: Gauge<f64, AtomicU64>,
     store_writable: Gauge,
     state_free: Gauge,
@@ -66,7 +66,7 @@ struct Reloaded {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Letter {
+struct Message {
     outcome: Word,
 }
 
@@ -167,10 +167,10 @@ impl Metrics {
             "Requests in progress authorized again after a change",
             reviewed.clone(),
         );
-        let letters = Family::<Letter, Counter>::default();
-        registry.register("letters", "Attempts to send a message, by result", letters.clone());
-        let letters_waiting = Gauge::default();
-        registry.register("letters_waiting", "Messages in the outbox", letters_waiting.clone());
+        let messages = Family::<Message, Counter>::default();
+        registry.register("letters", "Attempts to send a message, by result", messages.clone());
+        let messages_waiting = Gauge::default();
+        registry.register("letters_waiting", "Messages in the outbox", messages_waiting.clone());
         let (requests, watched, events, upstream_failures, reloads, loaded) = (
             Family::default(),
             Family::default(),
@@ -222,7 +222,7 @@ impl Metrics {
             events,
             upstream_failures,
             reloads,
-            letters,
+            messages,
             turned_away,
             sign_ins_turned_away,
             log_lines_left_out,
@@ -230,7 +230,7 @@ impl Metrics {
             ended,
             reviewed,
             connections,
-            letters_waiting,
+            messages_waiting,
             loaded,
             store_writable,
             state_free,
@@ -263,12 +263,12 @@ impl Metrics {
     /// Counts an attempt to send a message: `sent`, `put-off`, `refused` or `given-up`. Also counts
     /// `withheld` if no message was written, because the hourly limit was reached.
     pub fn mailed(&self, outcome: &'static str) {
-        self.letters.get_or_create(&Letter { outcome: Word(outcome) }).inc();
+        self.messages.get_or_create(&Message { outcome: Word(outcome) }).inc();
     }
 
     /// Records how many messages wait to be sent.
-    pub fn letters_waiting(&self, letters: usize) {
-        self.letters_waiting.set(i64::try_from(letters).unwrap_or(i64::MAX));
+    pub fn messages_waiting(&self, messages: usize) {
+        self.messages_waiting.set(i64::try_from(messages).unwrap_or(i64::MAX));
     }
 
     /// Counts a request that `app` did not answer.
@@ -363,7 +363,7 @@ mod tests {
         metrics.reloaded(Some(1_800_000_000));
         metrics.reloaded(None);
         metrics.mailed("sent");
-        metrics.letters_waiting(3);
+        metrics.messages_waiting(3);
         metrics.store(false, Some(4096));
         metrics.sign_in_turned_away("busy");
         let text = metrics.text();

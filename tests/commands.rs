@@ -173,8 +173,8 @@ async fn unlock_lets_somebody_try_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_can_be_let_in_who_is_not_there() {
     let office = Office::open();
-    for deed in ["unlock", "passwd"] {
-        let said = office.types(&[deed, "nobody"]).await;
+    for operation in ["unlock", "passwd"] {
+        let said = office.types(&[operation, "nobody"]).await;
         assert!(!said.done);
         assert_eq!(
             (said.out.as_str(), said.notes.as_str()),

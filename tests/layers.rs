@@ -19,7 +19,7 @@ const GROUPS: &[&[&str]] = &[
     &["flow"],
     &["web"],
     &["proxy"],
-    &["edge"], // the real clock and generator: `cli` hands them to all others
+    &["os"], // the real clock and generator: `cli` hands them to all others
     &["cli"],
 ];
 
@@ -457,7 +457,7 @@ fn each_kind_of_breach_is_caught() {
         ("store.rs", "use super::web;", "may not name `web`"),
         ("store.rs", "mod tests { mod deep { use super::super::super::web::Page; } }", "`web`"),
         ("web/page.rs", "mod a { } use super::super::cli::Run;", "may not name `cli`"),
-        ("proxy/mod.rs", "crate::edge::now()", "may not name `edge`"),
+        ("proxy/mod.rs", "crate::os::now()", "may not name `os`"),
         ("flow/admit.rs", "use crate::*;", "`crate::*` is no module"),
         ("flow/admit.rs", "use crate::Shortcut;", "`crate::Shortcut` is no module"),
         ("helpers/mod.rs", "", "`helpers` is in no layer"),
@@ -506,7 +506,7 @@ fn what_is_allowed_is_left_alone() {
             "use std::net::{IpAddr, Ipv4Addr}; use crate::domain::{self, user::User};",
         ),
         ("flow/admit.rs", "pub(in crate::flow) fn f(at: super::Env) { crate::store::get(at) }"),
-        ("cli/serve.rs", "use crate::{config, edge, proxy, web}; use pingora::server::Fds;"),
+        ("cli/serve.rs", "use crate::{config, os, proxy, web}; use pingora::server::Fds;"),
         ("proxy/mod.rs", "use pingora_http::RequestHeader; use crate::web::Page;"),
         ("lib.rs", "pub mod domain; pub mod web;"),
     ];

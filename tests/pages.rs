@@ -563,7 +563,7 @@ fn scan(username: &str) -> Scan {
 }
 
 fn codes() -> Vec<String> {
-    ('A'..='L').map(|letter| format!("K7QF{letter}-M4XA-TW2B")).collect()
+    ('A'..='L').map(|message| format!("K7QF{message}-M4XA-TW2B")).collect()
 }
 
 fn recovery_codes() -> RecoveryCodes {

@@ -32,17 +32,17 @@ fn is_found(policy: &Policy, query: &[u8]) -> bool {
     policy.requirement(&request, &Asker::default()).requirement.level == Level::SecondFactor
 }
 
-fn letters(text: &str, rng: &mut StdRng, out: &mut Vec<u8>) {
-    for letter in text.bytes() {
+fn messages(text: &str, rng: &mut StdRng, out: &mut Vec<u8>) {
+    for message in text.bytes() {
         let odd = rng.random_range(0..40);
-        match (letter, odd) {
+        match (message, odd) {
             (b'.' | b'_', 0..20) => {
                 let other = ["_", ".", "+", "%20", "%2e", "[", "%5B", "%5f"].choose(rng).unwrap();
                 out.extend(other.bytes());
             }
-            (letter, 0..4) => out.extend(format!("%{letter:02x}").bytes()),
-            (letter, 4) => out.extend([letter.to_ascii_uppercase()]),
-            (letter, _) => out.push(letter),
+            (message, 0..4) => out.extend(format!("%{message:02x}").bytes()),
+            (message, 4) => out.extend([message.to_ascii_uppercase()]),
+            (message, _) => out.push(message),
         }
     }
 }
@@ -58,7 +58,7 @@ fn spelling(name: &str, rng: &mut StdRng) -> Vec<u8> {
         "%5b", "[]", "%09", ".", "!",
     ];
     out.extend(around.choose(rng).unwrap().bytes());
-    letters(name, rng, &mut out);
+    messages(name, rng, &mut out);
     let behind = [
         "", "", "", "", "", "", "", "", "", "", "", "", "%00", "%00x", "[", "[]", "[x]", "[x",
         "%5B%5D", "%5bx%5d", "]", ".", "%20", "+", "[x][y]", "[[x]", ".x", "[]x", "[x][", "]x",
@@ -70,7 +70,7 @@ fn spelling(name: &str, rng: &mut StdRng) -> Vec<u8> {
         out.push(b'=');
         let wrap = ["", "", "", "", "+", "%20", "%09", "%0a", "x"];
         out.extend(wrap.choose(rng).unwrap().bytes());
-        letters(VALUE, rng, &mut out);
+        messages(VALUE, rng, &mut out);
         out.extend(["", "", "+", "%20", "&b=2", ";b", "x", "%00"].choose(rng).unwrap().bytes());
     }
     out

@@ -2,7 +2,7 @@
 //!
 //! If none runs, a command does the same in its own process, with the same paths.
 
-mod deeds;
+mod operations;
 mod policy;
 mod view;
 
@@ -57,8 +57,8 @@ impl Admin {
         end: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
         let Self { socket, listener } = self;
-        let desk = Desk { runs: Runs::Gateway(live), owner: socket.owner()? };
-        let service = desks(desk).into_make_service_with_connect_info::<Peer>();
+        let state = AppState { runs: Runs::Gateway(live), owner: socket.owner()? };
+        let service = router(state).into_make_service_with_connect_info::<Peer>();
         axum::serve(listener, service).with_graceful_shutdown(end).await?;
         drop(socket);
         Ok(())
@@ -66,7 +66,7 @@ impl Admin {
 }
 
 #[derive(Clone)]
-struct Desk {
+struct AppState {
     runs: Runs,
     owner: u32,
 }
@@ -80,7 +80,7 @@ enum Runs {
     Alone(Arc<Env>),
 }
 
-impl Desk {
+impl AppState {
     /// The current environment of flows.
     fn env(&self) -> Arc<Env> {
         match &self.runs {
@@ -102,29 +102,29 @@ impl Desk {
 /// `peer`, who owns the store.
 pub(super) fn desk_here(env: Arc<Env>, peer: Peer) -> Router {
     let Peer(owner) = peer;
-    desks(Desk { runs: Runs::Alone(env), owner: owner.unwrap_or_default() })
+    router(AppState { runs: Runs::Alone(env), owner: owner.unwrap_or_default() })
         .layer(Extension(ConnectInfo(peer)))
 }
 
-fn desks(desk: Desk) -> Router {
+fn router(state: AppState) -> Router {
     Router::new()
-        .route(path::ADD, routing::post(deeds::add))
-        .route(path::LIST, routing::post(deeds::list))
-        .route(path::SHOW, routing::post(deeds::show))
-        .route(path::UNLOCK, routing::post(deeds::unlock))
-        .route(path::PASSWORD_LINK, routing::post(deeds::password_link))
-        .route(path::DISABLE, routing::post(deeds::disable))
-        .route(path::ENABLE, routing::post(deeds::enable))
-        .route(path::RESET_2FA, routing::post(deeds::reset_2fa))
-        .route(path::SET, routing::post(deeds::set))
-        .route(path::REMOVE, routing::post(deeds::remove))
-        .route(path::KNOWN, routing::post(deeds::known))
-        .route(path::IMPORT, routing::post(deeds::import))
+        .route(path::ADD, routing::post(operations::add))
+        .route(path::LIST, routing::post(operations::list))
+        .route(path::SHOW, routing::post(operations::show))
+        .route(path::UNLOCK, routing::post(operations::unlock))
+        .route(path::PASSWORD_LINK, routing::post(operations::password_link))
+        .route(path::DISABLE, routing::post(operations::disable))
+        .route(path::ENABLE, routing::post(operations::enable))
+        .route(path::RESET_2FA, routing::post(operations::reset_2fa))
+        .route(path::SET, routing::post(operations::set))
+        .route(path::REMOVE, routing::post(operations::remove))
+        .route(path::KNOWN, routing::post(operations::known))
+        .route(path::IMPORT, routing::post(operations::import))
         .route(path::RELOAD, routing::post(policy::reload))
         .route(path::WHY, routing::post(policy::why))
         .route(path::REPORT, routing::post(policy::report))
         .layer(DefaultBodyLimit::max(QUESTION_AT_MOST))
-        .with_state(desk)
+        .with_state(state)
 }
 
 type Answer = Result<Response, Refused>;
@@ -136,19 +136,19 @@ const QUESTION_AT_MOST: usize = 64 * 1024 * 1024;
 /// takes one before it reads the request.
 struct Operator(String);
 
-impl FromRequestParts<Desk> for Operator {
+impl FromRequestParts<AppState> for Operator {
     type Rejection = Refused;
 
-    async fn from_request_parts(parts: &mut Parts, desk: &Desk) -> Result<Self, Refused> {
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Refused> {
         let peer = parts.extensions.get::<ConnectInfo<Peer>>().map(|ConnectInfo(peer)| *peer);
-        peer.filter(|peer| is_operator(*peer, desk.owner))
+        peer.filter(|peer| is_operator(*peer, state.owner))
             .and_then(Peer::name)
             .map(Self)
             .ok_or_else(Refused::stranger)
     }
 }
 
-impl Desk {
+impl AppState {
     fn link_made(&self, link: &NewLink) -> LinkMade {
         let origin = &self.env().config.portal;
         LinkMade {
@@ -255,7 +255,7 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
-    use crate::domain::chance::Chance;
+    use crate::domain::rng::SharedRng;
     use crate::domain::signed::Signer;
     use crate::domain::time::Timestamp;
     use crate::flow::Clock;
@@ -266,29 +266,29 @@ mod tests {
     use crate::store::{Keys, Store};
 
     fn env() -> Env {
-        let chance = Chance::new(rand::rngs::StdRng::from_seed([1; 32]));
-        let keys = chance.draw(|rng| Keys::random(rng));
+        let rng = SharedRng::new(rand::rngs::StdRng::from_seed([1; 32]));
+        let keys = rng.draw(|rng| Keys::random(rng));
         let cookie_keys = keys.cookie();
         let config = include_str!("../../config/minimal.yaml");
         let room = Room::beside(1.try_into().unwrap());
         Env {
             config: Arc::new(Config::read("minimal.yaml", config).unwrap()),
             since: Arc::default(),
-            store: Arc::new(Store::new(Arc::new(Memory::new()), &keys, chance.clone())),
-            hashing: Arc::new(Pool::start(Cost::LEAST, room, chance.clone()).unwrap()),
+            store: Arc::new(Store::new(Arc::new(Memory::new()), &keys, rng.clone())),
+            hashing: Arc::new(Pool::start(Cost::LEAST, room, rng.clone()).unwrap()),
             limit: Arc::default(),
-            lines: Arc::default(),
-            witness: Arc::default(),
+            log_throttle: Arc::default(),
+            decision_log: Arc::default(),
             metrics: Arc::new(Metrics::new("0")),
             signer: Arc::new(Signer::new(cookie_keys.iter().map(|(id, key)| (*id, key))).unwrap()),
             clock: Arc::new(Clock::new(|| Timestamp::from_secs(1_800_000_000))),
-            chance,
+            rng,
         }
     }
 
     #[tokio::test]
     async fn nobody_else_is_answered_whatever_they_ask() {
-        let desk = Desk { runs: Runs::Alone(Arc::new(env())), owner: 1000 };
+        let state = AppState { runs: Runs::Alone(Arc::new(env())), owner: 1000 };
         for (path, body) in [
             (path::ADD, r#"{"name":"eve","groups":[]}"#),
             (path::LIST, ""),
@@ -309,11 +309,11 @@ mod tests {
             for peer in [Peer(Some(1001)), Peer(None)] {
                 let mut request = Request::post(path).body(Body::from(body)).unwrap();
                 request.extensions_mut().insert(ConnectInfo(peer));
-                let answer = desks(desk.clone()).oneshot(request).await.unwrap();
+                let answer = router(state.clone()).oneshot(request).await.unwrap();
                 assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{path}");
             }
         }
-        assert!(administer::list(&desk.env()).await.unwrap().is_empty());
+        assert!(administer::list(&state.env()).await.unwrap().is_empty());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpos
 
 use super::failure::{Failure, unwritten};
 use crate::config::Config;
-use crate::edge;
+use crate::os;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -90,7 +90,7 @@ pub(super) fn run(
 
 /// The https hosts in the configuration. Its certificate files need not exist yet.
 fn configured(file: &Path) -> Result<Vec<String>, Failure> {
-    let config = Config::load(&edge::environment, file)
+    let config = Config::load(&os::environment, file)
         .map_err(|problems| Failure::new(format!("the configuration has problems\n{problems}")))?;
     let hosts: Vec<String> = config
         .sites()
@@ -114,7 +114,7 @@ fn self_signed(
     name.push(DnType::CommonName, hosts.first().map_or("doorward", String::as_str));
     params.distinguished_name = name;
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    let now = Moment::from_second(i64::try_from(edge::system_time().seconds())?)?;
+    let now = Moment::from_second(i64::try_from(os::system_time().seconds())?)?;
     let day = |span: Span| -> Result<_, jiff::Error> {
         let day = now.to_zoned(TimeZone::UTC).checked_add(span)?.date();
         Ok((i32::from(day.year()), day.month().unsigned_abs(), day.day().unsigned_abs()))

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
-use super::journal::Journal;
+use super::event_log::EventLog;
 use super::loading;
 use crate::config::{App, Config, Problem, Problems};
 use crate::domain::assurance::Evidence;
@@ -25,7 +25,7 @@ use crate::store::Unavailable;
 pub struct Live {
     env: ArcSwap<Env>,
     house: Arc<ArcSwap<House>>,
-    journal: Arc<Journal>,
+    event_log: Arc<EventLog>,
     /// One reload at a time.
     turn: tokio::sync::Mutex<()>,
 }
@@ -82,14 +82,14 @@ impl Live {
         let house = House::build(&env, None).await;
         let house = house.map_err(|problems| io::Error::other(told(&env, problems).to_string()))?;
         let house = Arc::new(ArcSwap::from_pointee(house));
-        let journal = Arc::new(Journal::start(&env.config.events)?);
-        let (told, metrics) = (Arc::clone(&journal), Arc::clone(&env.metrics));
+        let event_log = Arc::new(EventLog::start(&env.config.events)?);
+        let (told, metrics) = (Arc::clone(&event_log), Arc::clone(&env.metrics));
         env.store.tell(move |event, name| {
             metrics.happened(event.what.name());
             told.tell(event, name);
         });
         let turn = tokio::sync::Mutex::default();
-        Ok(Self { env: ArcSwap::from(env), house, journal, turn })
+        Ok(Self { env: ArcSwap::from(env), house, event_log, turn })
     }
 
     /// The current sites.
@@ -99,7 +99,7 @@ impl Live {
 
     /// Writes what is left to write.
     pub(super) fn end(&self) {
-        self.journal.end();
+        self.event_log.end();
     }
 
     /// The current environment of flows.
@@ -141,7 +141,7 @@ impl Live {
         let env = Arc::new(Env { config, since, limit, ..before.clone() });
         let house = House::build(&env, Some(&self.house.load_full())).await;
         let house = house.map_err(|problems| Kept::Problems(told(&env, problems)))?;
-        let requests = before.witness.recent();
+        let requests = before.decision_log.recent();
         let reloaded = Reloaded {
             file,
             warnings: env.config.warnings().problems.len(),
@@ -149,7 +149,7 @@ impl Live {
             requests: requests.len(),
         };
         env.store.set_mails(env.config.mail.is_some());
-        self.journal.write_to(&env.config.events);
+        self.event_log.write_to(&env.config.events);
         self.house.store(Arc::new(house));
         self.env.store(env);
         Ok(reloaded)
@@ -200,7 +200,7 @@ fn changes(before: &Env, after: &Env, now: Timestamp) -> Vec<Change> {
                 entry.0 += 1;
             }
         };
-    for recent in before.witness.recent() {
+    for recent in before.decision_log.recent() {
         compare(&recent.app, &recent.request, recent.address, &|env, app| {
             recent.evidence.clone().map(|visitor| {
                 let due = env.config.demands.due(

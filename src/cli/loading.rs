@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use crate::config::{Config, EventsTo, Problem, Problems};
-use crate::edge;
 use crate::flow::trial::{self, Failed};
 use crate::messages::Smtp;
+use crate::os;
 use crate::proxy::Certificates;
 
 /// Reads the file at `path` and the certificates that it names, and runs its tests.
@@ -14,8 +14,8 @@ use crate::proxy::Certificates;
 /// Everything that is wrong with it; or, if it is valid, every test that fails and every
 /// certificate that cannot be used, including the CA of the mail server.
 pub(super) fn load(path: &Path) -> Result<Config, Problems> {
-    let config = Config::load(&edge::environment, path)?;
-    let now = edge::system_time();
+    let config = Config::load(&os::environment, path)?;
+    let now = os::system_time();
     let mut problems: Vec<Problem> = trial::failed(&config, now).iter().map(problem).collect();
     problems.extend(mail_problem(&config));
     problems.extend(events_problem(&config));

@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use super::failure::{Failure, unwritten};
 use crate::config::{Config, Mail, MailTls};
-use crate::domain::letter::Letter;
+use crate::domain::message::Message;
 use crate::domain::name::Email;
-use crate::edge;
 use crate::messages::{Done, Smtp, Step, Unsent};
+use crate::os;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -80,11 +80,11 @@ pub(super) async fn run(
     })?;
     let smtp = smtp.ok_or_else(unset)?;
     let to = address.as_str().to_owned();
-    let letter = Letter::trial(address, edge::system_time());
+    let message = Message::trial(address, os::system_time());
     let mut id = [0; 16];
-    edge::chance().draw(|rng| rng.fill_bytes(&mut id));
+    os::rng().draw(|rng| rng.fill_bytes(&mut id));
     let (said, says) = std::sync::mpsc::channel();
-    let sent = smtp.send_and_say(&letter, &id, &mut |done| drop(said.send(done))).await;
+    let sent = smtp.send_and_say(&message, &id, &mut |done| drop(said.send(done))).await;
     drop(said);
     let done: Vec<String> = says.iter().map(|done| sentence(&done, mail, &to)).collect();
     if json {
@@ -146,6 +146,6 @@ fn cure(unsent: &Unsent, mail: &Mail) -> String {
             "check the address; a relaying server may need `mail.user`".to_owned()
         }
         Step::Recipient => "check the address".to_owned(),
-        Step::Letter => "ask the administrator of the mail server why it was rejected".to_owned(),
+        Step::Message => "ask the administrator of the mail server why it was rejected".to_owned(),
     }
 }

@@ -9,12 +9,12 @@ mod demo;
 mod disk;
 mod explain;
 mod failure;
-mod journal;
+mod event_log;
 pub mod live;
 mod loading;
 mod log;
 mod mail;
-mod papers;
+mod generated_docs;
 mod policy;
 mod post;
 pub mod serve;
@@ -30,7 +30,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 pub use failure::Failure;
 
 use crate::config::Config;
-use crate::edge;
+use crate::os;
 use serve::World;
 
 /// The command line.
@@ -132,13 +132,13 @@ enum Command {
         config: Option<PathBuf>,
     },
     /// Print shell completions
-    #[command(after_help = papers::COMPLETIONS_EXAMPLES)]
+    #[command(after_help = generated_docs::COMPLETIONS_EXAMPLES)]
     Completions {
         /// The shell
-        shell: papers::Shell,
+        shell: generated_docs::Shell,
     },
     /// Print the manual page doorward(1), or write those of all commands
-    #[command(after_help = papers::MAN_EXAMPLES)]
+    #[command(after_help = generated_docs::MAN_EXAMPLES)]
     Man {
         /// The folder for one page for each command; created if it does not exist
         #[arg(value_name = "DIR")]
@@ -207,7 +207,7 @@ fn obey(line: Line, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Fa
             let config = loaded(Some(file.clone()))?;
             let access = Access::of(line.state.or(Some(config.state.clone())), Some(file))?;
             let stored = waits(async { Ok(explain::stored(&question, access).await) })?;
-            explain::run(&config, &question, stored.as_ref(), edge::system_time(), out)
+            explain::run(&config, &question, stored.as_ref(), os::system_time(), out)
         }
         Command::Why { reference, json } => {
             waits(policy::why(&Access::of(line.state, line.config)?.state, reference, json, out))
@@ -226,8 +226,8 @@ fn obey(line: Line, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Fa
             waits(user::run(command, Access::of(line.state, line.config)?, out, notes))
         }
         Command::Mail(command) => waits(mail::run(command, &loaded(line.config)?, out)),
-        Command::Completions { shell } => papers::completions(Line::command(), shell, out),
-        Command::Man { folder } => papers::manual(Line::command(), folder.as_deref(), out),
+        Command::Completions { shell } => generated_docs::completions(Line::command(), shell, out),
+        Command::Man { folder } => generated_docs::manual(Line::command(), folder.as_deref(), out),
     }
 }
 

@@ -28,9 +28,9 @@ impl PostOffice {
         let (door, closed) = watch::channel(false);
         let mut postmen = JoinSet::new();
         for _ in 0..POSTMEN {
-            postmen.spawn(send_letters(Arc::clone(live), closed.clone()));
+            postmen.spawn(send_messages(Arc::clone(live), closed.clone()));
         }
-        postmen.spawn(count_letters(Arc::clone(live), closed));
+        postmen.spawn(count_messages(Arc::clone(live), closed));
         Self { door, postmen }
     }
 
@@ -50,7 +50,7 @@ impl PostOffice {
 }
 
 /// Sends messages until the workers end, each with the configuration of that time.
-async fn send_letters(live: Arc<Live>, mut closed: watch::Receiver<bool>) {
+async fn send_messages(live: Arc<Live>, mut closed: watch::Receiver<bool>) {
     let mut written = live.env().store.watch();
     let mut post: Option<(Arc<Config>, Smtp)> = None;
     while !*closed.borrow() {
@@ -86,7 +86,7 @@ async fn send_letters(live: Arc<Live>, mut closed: watch::Receiver<bool>) {
 async fn is_written(changes: &mut Receiver<Arc<Change>>) {
     loop {
         match changes.recv().await {
-            Ok(change) if change.touched.iter().all(|(kind, _)| *kind != Kind::Letter) => {}
+            Ok(change) if change.touched.iter().all(|(kind, _)| *kind != Kind::Message) => {}
             Ok(_) | Err(RecvError::Lagged(_)) => return,
             Err(RecvError::Closed) => std::future::pending().await,
         }
@@ -102,11 +102,11 @@ fn server(config: &Config) -> Option<Smtp> {
 }
 
 /// Counts the waiting messages at regular intervals.
-async fn count_letters(live: Arc<Live>, mut closed: watch::Receiver<bool>) {
+async fn count_messages(live: Arc<Live>, mut closed: watch::Receiver<bool>) {
     while !*closed.borrow() {
         let env = live.env();
-        if let Ok(waiting) = env.store.count_letters(COUNTED).await {
-            env.metrics.letters_waiting(waiting);
+        if let Ok(waiting) = env.store.count_messages(COUNTED).await {
+            env.metrics.messages_waiting(waiting);
         }
         timeout(AGAIN, closed.changed()).await.ok();
     }

@@ -29,19 +29,19 @@ use super::live::Live;
 use super::post::PostOffice;
 use super::{disk, log, socket};
 use crate::config::{Config, Problems};
-use crate::domain::chance::Chance;
+use crate::domain::rng::SharedRng;
 use crate::domain::signed::Signer;
 use crate::domain::time::Timestamp;
-use crate::edge;
 use crate::flow::{Clock, Env};
 use crate::identity::SignInLimit;
 use crate::identity::local::{Cost, Pool, Room};
 use crate::metrics::Metrics;
+use crate::os;
 use crate::proxy;
-use crate::store::directory::StateError;
 use crate::store::mark::Progress;
 use crate::store::redb::{self, Redb};
-use crate::store::{Keys, StateDirectory, Store, Unavailable};
+use crate::store::state_folder::StateError;
+use crate::store::{Keys, StateFolder, Store, Unavailable};
 
 /// What comes from outside the process besides requests. A test passes its own.
 #[derive(Clone)]
@@ -54,7 +54,7 @@ pub struct World {
     /// since then becomes void.
     pub accept_older_store: bool,
     /// The random generator.
-    pub chance: Chance,
+    pub rng: SharedRng,
     /// The cost of hashing a password.
     pub cost: Cost,
 }
@@ -63,10 +63,10 @@ impl World {
     /// The real one: the system's clock and random generator, and the cost that OWASP recommends.
     pub fn real() -> Self {
         Self {
-            clock: Arc::new(edge::system_time),
+            clock: Arc::new(os::system_time),
             accept_clock: false,
             accept_older_store: false,
-            chance: edge::chance(),
+            rng: os::rng(),
             cost: Cost::OWASP,
         }
     }
@@ -198,7 +198,7 @@ impl Gateway {
     /// # Errors
     /// See [`NotStarted`]; nothing is left running then.
     pub fn start(config: Config, world: World) -> Result<Self, NotStarted> {
-        let huge_pages = edge::hold_back_huge_pages();
+        let huge_pages = os::hold_back_huge_pages();
         let sockets = config
             .listen
             .iter()
@@ -526,29 +526,29 @@ fn furnish(
     world: World,
     open: impl Fn(&Path) -> Result<Redb, redb::OpenError>,
 ) -> Result<(Env, Progress), NotStarted> {
-    let state = StateDirectory::open(&config.state)?;
-    let keys = world.chance.draw(|rng| Keys::of(&state, rng))?;
+    let state = StateFolder::open(&config.state)?;
+    let keys = world.rng.draw(|rng| Keys::of(&state, rng))?;
     let path = state.store_file();
     let records = open(&path).map_err(|source| NotStarted::Store { path, source })?;
     let records = Arc::new(records);
-    let progress = Progress::of(Arc::clone(&records), state, edge::system_time);
+    let progress = Progress::of(Arc::clone(&records), state, os::system_time);
     let cookie_keys = keys.cookie();
     let signer = Signer::new(cookie_keys.iter().map(|(id, key)| (*id, key)))
         .ok_or(NotStarted::NoCookieKey)?;
     let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let pool = Pool::start(world.cost, Room::beside(cores), world.chance.clone())?;
-    let store = Store::new(records, &keys, world.chance.clone());
+    let pool = Pool::start(world.cost, Room::beside(cores), world.rng.clone())?;
+    let store = Store::new(records, &keys, world.rng.clone());
     store.set_mails(config.mail.is_some());
     let env = Env {
         limit: Arc::new(SignInLimit::of(config.limits)),
-        lines: Arc::default(),
-        witness: Arc::default(),
+        log_throttle: Arc::default(),
+        decision_log: Arc::default(),
         metrics: Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))),
         store: Arc::new(store),
         hashing: Arc::new(pool),
         signer: Arc::new(signer),
         clock: Arc::new(Clock::new(move || (world.clock)())),
-        chance: world.chance,
+        rng: world.rng,
         config: Arc::new(config),
         since: Arc::default(),
     };

@@ -36,8 +36,8 @@ use serde::Deserialize;
 use crate::domain::demand::Demands;
 use crate::domain::secret::Secret;
 use crate::domain::set_up::SetUpProof;
-use crate::domain::stay;
 use crate::domain::user::{Trust, TurnOn};
+use crate::domain::user_session;
 use crate::policy::Policy;
 use crate::policy::pattern::Pattern;
 
@@ -82,7 +82,7 @@ pub struct Config {
     /// How long and how many browsers may be trusted; 1 to 100 for each user.
     pub trusted_devices: Trust,
     /// How long a user session lasts; the total is at least the idle time.
-    pub sessions: stay::Limits,
+    pub sessions: user_session::Limits,
     /// How long an entered password counts for changes to one's own protection.
     pub confirm_for: Duration,
     /// The format and level of the log.

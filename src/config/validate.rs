@@ -18,8 +18,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::domain::stay;
 use crate::domain::user::Trust;
+use crate::domain::user_session;
 
 use super::problem::{Place, Problem, Problems};
 use super::span::{HOUR, Span};
@@ -127,14 +127,14 @@ impl Judge<'_> {
         Some(self.beside(written))
     }
 
-    fn sessions(&mut self, file: &File) -> stay::Limits {
+    fn sessions(&mut self, file: &File) -> user_session::Limits {
         let at_most = file.sessions.at_most;
         let idle = file.sessions.idle.unwrap_or(Span::seconds(HOUR).min(at_most));
         if idle > at_most && !self.has_refused("sessions.at_most") {
             let what = format!("{idle} is longer than `at_most`, which is {at_most}");
             self.refuse("sessions.idle", what, "make `idle` shorter or `at_most` longer");
         }
-        stay::Limits { idle: idle.into(), at_most: at_most.into() }
+        user_session::Limits { idle: idle.into(), at_most: at_most.into() }
     }
 
     /// Refuses two listeners on one address, and an app whose upstream is this gateway itself.

@@ -216,8 +216,8 @@ fn listed(word: &[char]) -> bool {
     });
     let plain: Zeroizing<String> = Zeroizing::new(word.iter().collect());
     let spelled = |one: char| {
-        let letters = word.iter().map(|c| letter_for(*c, one)).collect();
-        Zeroizing::new(letters)
+        let messages = word.iter().map(|c| message_for(*c, one)).collect();
+        Zeroizing::new(messages)
     };
     [plain, spelled('i'), spelled('l')]
         .iter()
@@ -225,7 +225,7 @@ fn listed(word: &[char]) -> bool {
 }
 
 /// The letter that `c` often replaces. A `1` can replace two different letters.
-fn letter_for(c: char, one: char) -> char {
+fn message_for(c: char, one: char) -> char {
     match c {
         '0' => 'o',
         '1' | '!' | '|' => one,
@@ -249,7 +249,7 @@ fn core(folded: &[char]) -> Option<&[char]> {
 
 /// Whether almost nothing is left after the known words are removed.
 fn is_personal(folded_password: &[char], known: &[&str]) -> bool {
-    let letters: Zeroizing<String> =
+    let messages: Zeroizing<String> =
         Zeroizing::new(core(folded_password).unwrap_or(folded_password).iter().collect());
     let mut words: Vec<String> = known
         .iter()
@@ -262,11 +262,11 @@ fn is_personal(folded_password: &[char], known: &[&str]) -> bool {
         .collect();
     // Long words first, so that removing `ada` does not break up `adalovelace`.
     words.sort_by_key(|word| std::cmp::Reverse(word.len()));
-    let mut rest = letters.clone();
+    let mut rest = messages.clone();
     for word in &words {
         rest = Zeroizing::new(rest.replace(word.as_str(), ""));
     }
-    rest.len() < letters.len() && rest.chars().count() <= 3
+    rest.len() < messages.len() && rest.chars().count() <= 3
 }
 
 /// Whether it is only a repetition of one short or listed word.

@@ -12,8 +12,8 @@ use sha2::{Digest, Sha256};
 
 use super::assurance::{Kinds, Level, Proofs, Requirement};
 use super::identity::UserId;
-use super::stay::StayId;
 use super::time::Timestamp;
+use super::user_session::UserSessionId;
 
 /// What the token of a ticket refers to.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -23,7 +23,7 @@ pub struct Ticket {
     pub user: UserId,
     /// The user session that the new host session will belong to.
     #[n(1)]
-    pub stay: StayId,
+    pub user_session: UserSessionId,
     /// The destination host as browsers write it, with the port if needed.
     #[n(2)]
     pub host: String,
@@ -123,7 +123,7 @@ mod tests {
         let at = Timestamp::from_secs;
         let ticket = Ticket {
             user: UserId::from([1; 16]),
-            stay: StayId::from([2; 16]),
+            user_session: UserSessionId::from([2; 16]),
             host: "crm.example.com".to_owned(),
             browser: digest([3; 16]).into(),
             return_to: "/".to_owned(),

@@ -19,11 +19,11 @@ use super::device::{BrowserId, DeviceId, KnownBrowser, Presented, Seen, Tries, T
 use super::factor::recovery::RecoveryCodes;
 use super::factor::totp::{self, Skew, Totp};
 use super::factor::{Answer, FactorId, Rejection};
+use super::host_session::HostSession;
 pub use super::identity::{Identity, UserId};
 use super::lockout::{Charge, WrongCodes};
 use super::name::{Email, FullName, Group, Name};
 use super::password::PasswordHash;
-use super::session::Session;
 use super::time::Timestamp;
 pub use protection::{Another, FirstFactorAsks};
 
@@ -238,7 +238,12 @@ impl User {
     }
 
     /// This user as the visitor of `session`.
-    pub fn visitor(&self, session: &Session, identity: Arc<Identity>, now: Timestamp) -> Visitor {
+    pub fn visitor(
+        &self,
+        session: &HostSession,
+        identity: Arc<Identity>,
+        now: Timestamp,
+    ) -> Visitor {
         Visitor {
             identity,
             proofs: self.honoured(&session.proofs, now),
@@ -734,8 +739,8 @@ mod tests {
 
     #[test]
     fn fifty_wrong_codes_a_month_are_read_from_unknown_browsers_whatever_the_owner_does() {
-        type Deed = fn(&mut User, Timestamp);
-        let owner: [(&str, Deed); 4] = [
+        type Operation = fn(&mut User, Timestamp);
+        let owner: [(&str, Operation); 4] = [
             ("signs in by a new browser", |ada, now| {
                 ada.answer(&right_code(now), None, ONE, now).ok();
                 ada.succeed(None, BrowserId::from([9; 16]), now);
@@ -756,7 +761,7 @@ mod tests {
                 ada.set_password(PasswordHash::new("$argon2id$…".to_owned()));
             }),
         ];
-        for (does, deed) in owner {
+        for (does, operation) in owner {
             let mut ada = ada_with_two_factor();
             let (mut read, mut now) = (0, at(10_000));
             // Every day for a month, as many attempts as are accepted.
@@ -767,7 +772,7 @@ mod tests {
                     read += usize::from(judged == Err(Rejection::Wrong));
                 }
                 now = now.plus(Duration::from_mins(240));
-                deed(&mut ada, now);
+                operation(&mut ada, now);
             }
             assert_eq!(read, WrongCodes::AT_MOST, "the owner {does}");
             assert_eq!(ada.wrong_codes(now), read);
@@ -847,7 +852,11 @@ mod tests {
         let proofs = crate::domain::assurance::Proofs::default()
             .with(Proof::Password, at(200))
             .with(Proof::TrustedDevice(device), at(200));
-        let session = Session::begin(ada.id(), crate::domain::stay::StayId::from([3; 16]), proofs);
+        let session = HostSession::begin(
+            ada.id(),
+            crate::domain::user_session::UserSessionId::from([3; 16]),
+            proofs,
+        );
         let identity = Arc::new(ada.identity());
         let shown = |ada: &User, now| {
             ada.visitor(&session, Arc::clone(&identity), now).proofs.trusted_device.is_some()

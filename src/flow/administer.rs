@@ -37,7 +37,7 @@ pub enum Adding {
 /// [`Unavailable`] if the store cannot be read or written. The user may have been added or not.
 pub async fn add(env: &Env, by: &str, profile: Profile) -> Result<Adding, Unavailable> {
     let now = env.now()?;
-    let (id, token) = env.chance.draw(|rng| (UserId::random(rng), Token::random(rng)));
+    let (id, token) = env.rng.draw(|rng| (UserId::random(rng), Token::random(rng)));
     let user = User::new(id, profile, now);
     let link = link_for(&user, now);
     let new = NewLink { name: user.name().clone(), token, expires: link.expires };
@@ -97,11 +97,11 @@ pub async fn list(env: &Env) -> Result<Vec<User>, Unavailable> {
 pub async fn unlock(env: &Env, by: &str, whom: &Login) -> Result<Option<Name>, Unavailable> {
     let Some(id) = env.store.user_named(whom).await? else { return Ok(None) };
     let now = env.now()?;
-    let unlocked = env.store.update(Reads::user(id), |held| {
-        held.user.unlock();
-        held.attempts.clear();
-        held.tell(event(by, id, What::Unlocked, now));
-        held.user.name().clone()
+    let unlocked = env.store.update(Reads::user(id), |tx| {
+        tx.user.unlock();
+        tx.attempts.clear();
+        tx.tell(event(by, id, What::Unlocked, now));
+        tx.user.name().clone()
     });
     unlocked.await
 }
@@ -142,12 +142,12 @@ async fn switch(
 ) -> Result<Option<Switched>, Unavailable> {
     let Some(id) = env.store.user_named(whom).await? else { return Ok(None) };
     let now = env.now()?;
-    let done = env.store.update(Reads::user(id), |held| {
-        let name = held.user.name().clone();
-        if !switched(&mut held.user) {
+    let done = env.store.update(Reads::user(id), |tx| {
+        let name = tx.user.name().clone();
+        if !switched(&mut tx.user) {
             return Switched::Already(name);
         }
-        held.tell(event(by, id, what, now));
+        tx.tell(event(by, id, what, now));
         Switched::Now(name)
     });
     done.await
@@ -237,17 +237,17 @@ pub async fn password_link(
 ) -> Result<Option<Linking>, Unavailable> {
     let Some(id) = env.store.user_named(whom).await? else { return Ok(None) };
     let now = env.now()?;
-    let token = env.chance.draw(Token::random);
-    let made = env.store.update(Reads::user(id), |held| {
-        let name = held.user.name().clone();
-        if held.user.disabled().is_some() {
+    let token = env.rng.draw(Token::random);
+    let made = env.store.update(Reads::user(id), |tx| {
+        let name = tx.user.name().clone();
+        if tx.user.disabled().is_some() {
             return Linking::Disabled(name);
         }
-        held.user.next_link();
-        let link = link_for(&held.user, now);
+        tx.user.next_link();
+        let link = link_for(&tx.user, now);
         let new = NewLink { name, token: token.clone(), expires: link.expires };
-        held.make_link(token.hash(), link);
-        held.tell(event(by, id, What::LinkMade, now));
+        tx.make_link(token.hash(), link);
+        tx.tell(event(by, id, What::LinkMade, now));
         Linking::Made(new)
     });
     made.await

@@ -6,27 +6,27 @@ use std::sync::Arc;
 use super::env::Env;
 use crate::config::App;
 use crate::domain::assurance::{Evidence, Requirement, Verdict, Visitor, judge};
+use crate::domain::host_session::HostSession;
 use crate::domain::secret::TokenHash;
-use crate::domain::session::Session;
-use crate::domain::stay::{Stay, StayId};
 use crate::domain::time::Timestamp;
+use crate::domain::user_session::{UserSession, UserSessionId};
 use crate::policy::{Asker, Request, Ruling};
-use crate::store::{Reads, Snapshot, Unavailable, Visited};
+use crate::store::{Authenticated, Reads, Snapshot, Unavailable};
 
 /// A live host session and its user.
 #[derive(Clone, Debug)]
-pub struct Visit {
+pub struct AuthenticatedRequest {
     /// The key of the session in the store.
     pub hash: TokenHash,
     /// The host session.
-    pub session: Arc<Session>,
+    pub session: Arc<HostSession>,
     /// The user session it belongs to.
-    pub stay: StayId,
+    pub user_session: UserSessionId,
     /// The user.
     pub user: Arc<Snapshot>,
 }
 
-impl Visit {
+impl AuthenticatedRequest {
     /// What a decision about this request reads: the user's record, the host session and the user
     /// session.
     pub(super) fn reads(&self) -> Reads {
@@ -55,7 +55,7 @@ pub struct Admission {
     /// The user and what they have shown.
     pub evidence: Evidence,
     /// The authenticated request.
-    pub visit: Option<Visit>,
+    pub authenticated: Option<AuthenticatedRequest>,
 }
 
 /// Decides a request to `app` from this address, if that is known, in the session with this id.
@@ -70,9 +70,10 @@ pub async fn admit(
     session: Option<TokenHash>,
     now: Timestamp,
 ) -> Result<Admission, Unavailable> {
-    let visit = visit(env, session, now).await?;
-    let evidence: Evidence = visit.as_ref().map(|visit| visit.visitor(env, Some(app), now));
-    Ok(Admission { visit, ..decide(app, request, address, evidence, now) })
+    let authenticated = authenticate(env, session, now).await?;
+    let evidence: Evidence =
+        authenticated.as_ref().map(|authenticated| authenticated.visitor(env, Some(app), now));
+    Ok(Admission { authenticated, ..decide(app, request, address, evidence, now) })
 }
 
 /// Decides a request to `app` with this `evidence`.
@@ -97,19 +98,23 @@ pub fn decide(
         judge(&Requirement::nothing(), &evidence, now)
     };
     let watched = watched.filter(|(watched, _)| watched.name() != verdict.name());
-    Admission { verdict, ruling, watched, evidence, visit: None }
+    Admission { verdict, ruling, watched, evidence, authenticated: None }
 }
 
 /// Decides whether `visit`, or an unauthenticated request, meets `requirement`, in `app` or, if
 /// that is `None`, on all hosts.
-pub fn judge_visit(
+pub fn judge_authenticated(
     env: &Env,
     requirement: &Requirement,
-    visit: Option<&Visit>,
+    authenticated: Option<&AuthenticatedRequest>,
     app: Option<&App>,
     now: Timestamp,
 ) -> Verdict {
-    judge(requirement, &visit.map(|visit| visit.visitor(env, app, now)), now)
+    judge(
+        requirement,
+        &authenticated.map(|authenticated| authenticated.visitor(env, app, now)),
+        now,
+    )
 }
 
 /// Decides again about a request that was let through when it `began` and is still in progress. A
@@ -129,23 +134,29 @@ pub async fn admit_still(
     now: Timestamp,
 ) -> Result<Still, Unavailable> {
     let mut until = None;
-    let evidence = match &before.visit {
+    let evidence = match &before.authenticated {
         None => None,
-        Some(visit) => {
-            let (id, session) = (visit.stay, &visit.session);
-            let Some(stay) = env.store.stay(id).await? else { return Ok(Still::Over) };
+        Some(authenticated) => {
+            let (id, session) = (authenticated.user_session, &authenticated.session);
+            let Some(user_session) = env.store.user_session(id).await? else {
+                return Ok(Still::Over);
+            };
             let Some(person) = env.store.user(session.user).await? else {
                 return Ok(Still::Over);
             };
-            let lives = stay.is_alive(person.user.epoch(), env.config.sessions, now);
-            if stay.user != session.user || !lives {
+            let lives = user_session.is_alive(person.user.epoch(), env.config.sessions, now);
+            if user_session.user != session.user || !lives {
                 return Ok(Still::Over);
             }
-            until = expiry(env, app, session, &stay, &person, now);
-            if used && stay.is_worth_touching(now) {
+            until = expiry(env, app, session, &user_session, &person, now);
+            if used && user_session.is_worth_touching(now) {
                 note_use(env, id, now);
             }
-            Some(Visit { user: person, ..visit.clone() }.visitor(env, Some(app), now))
+            Some(AuthenticatedRequest { user: person, ..authenticated.clone() }.visitor(
+                env,
+                Some(app),
+                now,
+            ))
         }
     };
     let decided = decide(app, &before.request, before.address, evidence, before.began);
@@ -160,14 +171,14 @@ pub async fn admit_still(
 fn expiry(
     env: &Env,
     app: &App,
-    session: &Session,
-    stay: &Stay,
+    session: &HostSession,
+    user_session: &UserSession,
     person: &Snapshot,
     now: Timestamp,
 ) -> Option<Timestamp> {
     let device = session.proofs.trusted_device.as_ref();
     let device = device.and_then(|shown| person.user.device_trusted_until(shown.device));
-    let ends = Some(stay.expires(env.config.sessions));
+    let ends = Some(user_session.expires(env.config.sessions));
     [ends, device, env.due(person, Some(app))].into_iter().flatten().filter(|at| *at > now).min()
 }
 
@@ -191,7 +202,7 @@ pub struct Before {
     /// The client address, if it is known.
     pub address: Option<IpAddr>,
     /// The authenticated request, if it is one.
-    pub visit: Option<Visit>,
+    pub authenticated: Option<AuthenticatedRequest>,
     /// When it began.
     pub began: Timestamp,
 }
@@ -200,27 +211,29 @@ pub struct Before {
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read.
-pub async fn visit(
+pub async fn authenticate(
     env: &Env,
     session: Option<TokenHash>,
     now: Timestamp,
-) -> Result<Option<Visit>, Unavailable> {
+) -> Result<Option<AuthenticatedRequest>, Unavailable> {
     let Some(hash) = session else { return Ok(None) };
-    let Some(visited) = env.store.visit(hash).await? else { return Ok(None) };
-    let Visited { session, stay, user } = visited;
-    let Some(id) = session.stay else { return Ok(None) };
-    if stay.user != session.user || !stay.is_alive(user.user.epoch(), env.config.sessions, now) {
+    let Some(visited) = env.store.authenticate(hash).await? else { return Ok(None) };
+    let Authenticated { session, user_session, user } = visited;
+    let Some(id) = session.user_session else { return Ok(None) };
+    if user_session.user != session.user
+        || !user_session.is_alive(user.user.epoch(), env.config.sessions, now)
+    {
         return Ok(None);
     }
-    if stay.is_worth_touching(now) {
+    if user_session.is_worth_touching(now) {
         note_use(env, id, now);
     }
-    Ok(Some(Visit { hash, session, stay: id, user }))
+    Ok(Some(AuthenticatedRequest { hash, session, user_session: id, user }))
 }
 
 /// Runs in the background. If saving fails, the user session may end earlier; the next use is saved
 /// again.
-fn note_use(env: &Env, id: StayId, now: Timestamp) {
+fn note_use(env: &Env, id: UserSessionId, now: Timestamp) {
     let store = Arc::clone(&env.store);
     tokio::spawn(async move {
         if let Err(error) = store.touch(id, now).await {

@@ -1,15 +1,15 @@
 //! Adding, replacing, removing and renaming authenticators.
 
-use super::admit::Visit;
+use super::admit::AuthenticatedRequest;
 use super::caller::{Caller, Given};
 use super::env::Env;
+use super::host_session::{Fresh, go_on, go_on_alone, in_session};
 use super::set_up::waiting;
-use super::visits::{Fresh, go_on, go_on_alone, in_session};
 use crate::domain::assurance::Proof;
 use crate::domain::event::What;
 use crate::domain::factor::totp;
 use crate::domain::factor::{FactorId, FactorName};
-use crate::domain::session::Becomes;
+use crate::domain::host_session::Becomes;
 use crate::domain::user::Another;
 use crate::store::Unavailable;
 
@@ -59,18 +59,18 @@ impl Place {
 pub async fn another_key(
     env: &Env,
     caller: &Caller,
-    visit: &Visit,
+    authenticated: &AuthenticatedRequest,
     place: Place,
 ) -> Result<Option<totp::Key>, Unavailable> {
-    let new = env.chance.draw(|rng| totp::Key::random(rng));
+    let new = env.rng.draw(|rng| totp::Key::random(rng));
     in_session(
         env,
         caller,
-        visit,
+        authenticated,
         || None,
-        |held, session| {
-            let there = held.user.has_second_factor() && held.user.frozen().is_none();
-            there.then(|| waiting(caller, held, session, place.becomes(), &new))
+        |tx, session| {
+            let there = tx.user.has_second_factor() && tx.user.frozen().is_none();
+            there.then(|| waiting(caller, tx, session, place.becomes(), &new))
         },
     )
     .await
@@ -83,28 +83,28 @@ pub async fn another_key(
 pub async fn add(
     env: &Env,
     caller: &Caller,
-    visit: &Visit,
+    authenticated: &AuthenticatedRequest,
     code: &totp::Code,
     place: Place,
     name: Option<&FactorName>,
 ) -> Result<Adding, Unavailable> {
     let fresh = Fresh::draw(env);
-    let user = visit.session.user;
+    let user = authenticated.session.user;
     let skew = env.config.second_factor.skew;
     in_session(
         env,
         caller,
-        visit,
+        authenticated,
         || Adding::Over,
-        |held, session| {
-            if held.user.frozen().is_some() {
+        |tx, session| {
+            if tx.user.frozen().is_some() {
                 return Adding::Off;
             }
             let Some(key) = session.pending(place.becomes(), caller.now).cloned() else {
                 return Adding::Late;
             };
-            let owner = &mut held.user;
-            let another = env.chance.draw(|rng| match place {
+            let owner = &mut tx.user;
+            let another = env.rng.draw(|rng| match place {
                 Place::Beside => owner.add_authenticator(key, code, skew, rng, caller.now),
                 Place::Instead { forget_devices } => {
                     owner.replace_authenticators(key, code, skew, forget_devices, rng, caller.now)
@@ -116,21 +116,21 @@ pub async fn add(
                 Another::TooMany => return Adding::TooMany,
                 Another::Off => return Adding::Off,
             }
-            let newest = held.user.newest_authenticator();
+            let newest = tx.user.newest_authenticator();
             if let Some(name) = name {
-                held.user.rename_authenticator(newest, name.clone());
+                tx.user.rename_authenticator(newest, name.clone());
             }
             let proof = Proof::Totp(newest);
             let session = session.without_pending();
             Adding::Added(match place {
                 Place::Beside => {
-                    held.tell(caller.event(user, What::AuthenticatorAdded));
-                    go_on(env, caller, held, &session, proof, &fresh)
+                    tx.tell(caller.event(user, What::AuthenticatorAdded));
+                    go_on(env, caller, tx, &session, proof, &fresh)
                 }
                 Place::Instead { .. } => {
-                    held.tell(caller.event(user, What::AuthenticatorReplaced));
+                    tx.tell(caller.event(user, What::AuthenticatorReplaced));
                     let session = session.risen(proof, caller.now);
-                    go_on_alone(env, caller, held, session, &fresh)
+                    go_on_alone(env, caller, tx, session, &fresh)
                 }
             })
         },
@@ -156,22 +156,22 @@ pub enum Removing {
 pub async fn remove(
     env: &Env,
     caller: &Caller,
-    visit: &Visit,
+    authenticated: &AuthenticatedRequest,
     id: FactorId,
 ) -> Result<Removing, Unavailable> {
     let fresh = Fresh::draw(env);
-    let user = visit.session.user;
+    let user = authenticated.session.user;
     in_session(
         env,
         caller,
-        visit,
+        authenticated,
         || Removing::Over,
-        |held, session| {
-            if !held.user.remove_authenticator(id) {
+        |tx, session| {
+            if !tx.user.remove_authenticator(id) {
                 return Removing::Not;
             }
-            held.tell(caller.event(user, What::AuthenticatorRemoved));
-            Removing::Removed(go_on_alone(env, caller, held, session, &fresh))
+            tx.tell(caller.event(user, What::AuthenticatorRemoved));
+            Removing::Removed(go_on_alone(env, caller, tx, session, &fresh))
         },
     )
     .await
@@ -185,20 +185,20 @@ pub async fn remove(
 pub async fn rename(
     env: &Env,
     caller: &Caller,
-    visit: &Visit,
+    authenticated: &AuthenticatedRequest,
     id: FactorId,
     name: &FactorName,
 ) -> Result<bool, Unavailable> {
-    let user = visit.session.user;
+    let user = authenticated.session.user;
     in_session(
         env,
         caller,
-        visit,
+        authenticated,
         || false,
-        |held, _| {
-            let renamed = held.user.rename_authenticator(id, name.clone());
+        |tx, _| {
+            let renamed = tx.user.rename_authenticator(id, name.clone());
             if renamed {
-                held.tell(caller.event(user, What::AuthenticatorRenamed));
+                tx.tell(caller.event(user, What::AuthenticatorRenamed));
             }
             renamed
         },

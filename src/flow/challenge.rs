@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use super::admit::Visit;
+use super::admit::AuthenticatedRequest;
 use super::caller::{Caller, Given, Next};
 use super::env::Env;
-use super::visits::{Fresh, in_session, rise};
+use super::host_session::{Fresh, in_session, rise};
 use crate::domain::assurance::Proof;
 use crate::domain::device::BrowserId;
 use crate::domain::event::What;
 use crate::domain::factor::{Answer, Rejection};
-use crate::domain::session::Session;
+use crate::domain::host_session::HostSession;
 use crate::domain::user::User;
-use crate::store::{Held, Unavailable};
+use crate::store::{Transaction, Unavailable};
 
 /// The result of an answer.
 #[derive(Debug)]
@@ -32,30 +32,30 @@ pub enum Challenge {
 pub async fn answer(
     env: &Env,
     caller: &Caller,
-    visit: &Visit,
+    authenticated: &AuthenticatedRequest,
     answer: &Answer,
     trust_device: bool,
 ) -> Result<Challenge, Unavailable> {
     let fresh = Fresh::draw(env);
-    let user = visit.session.user;
+    let user = authenticated.session.user;
     let skew = env.config.second_factor.skew;
     in_session(
         env,
         caller,
-        visit,
+        authenticated,
         || Challenge::Over,
-        |held, session| {
-            let browser = caller.known_to(&held.user);
-            let proof = match held.user.answer(answer, browser, skew, caller.now) {
+        |tx, session| {
+            let browser = caller.known_to(&tx.user);
+            let proof = match tx.user.answer(answer, browser, skew, caller.now) {
                 Ok(proof) => proof,
                 Err(rejection) => {
-                    tell_refused(caller, held, browser, rejection);
+                    tell_refused(caller, tx, browser, rejection);
                     return Challenge::Rejected(rejection);
                 }
             };
-            held.tell(caller.event(user, shown(proof)));
-            let next = next(env, caller, &held.user, &session, proof);
-            let given = rise(env, caller, held, &session, proof, trust_device, &fresh);
+            tx.tell(caller.event(user, shown(proof)));
+            let next = next(env, caller, &tx.user, &session, proof);
+            let given = rise(env, caller, tx, &session, proof, trust_device, &fresh);
             Challenge::Proven(Given { next, ..given })
         },
     )
@@ -65,28 +65,28 @@ pub async fn answer(
 /// Events for a wrong answer, and for a lock if it was one too many.
 pub(super) fn tell_refused(
     caller: &Caller,
-    held: &mut Held,
+    tx: &mut Transaction,
     browser: Option<BrowserId>,
     rejection: Rejection,
 ) {
     if rejection != Rejection::Wrong {
         return;
     }
-    let user = held.user.id();
-    held.tell(caller.event(user, What::SecondFactorRefused));
-    if held.user.is_to_hear_of_wrong_codes(browser, caller.now) {
-        held.tell(caller.event(user, What::CodesGuessed));
+    let user = tx.user.id();
+    tx.tell(caller.event(user, What::SecondFactorRefused));
+    if tx.user.is_to_hear_of_wrong_codes(browser, caller.now) {
+        tx.tell(caller.event(user, What::CodesGuessed));
     }
-    match held.user.answers_closed(browser, caller.now) {
-        Some(Rejection::Locked) => held.tell(caller.event(user, What::Locked)),
-        Some(_) => held.tell(caller.event(user, What::WaitBegan)),
+    match tx.user.answers_closed(browser, caller.now) {
+        Some(Rejection::Locked) => tx.tell(caller.event(user, What::Locked)),
+        Some(_) => tx.tell(caller.event(user, What::WaitBegan)),
         None => {}
     }
 }
 
 /// An offer follows a sign-in that ends with this proof, and any use of a recovery code. Users who
 /// were signed in already get none.
-fn next(env: &Env, caller: &Caller, user: &User, session: &Session, proof: Proof) -> Next {
+fn next(env: &Env, caller: &Caller, user: &User, session: &HostSession, proof: Proof) -> Next {
     let now = caller.now;
     let visitor = user.visitor(session, Arc::new(user.identity()), now);
     if visitor.known().is_some() && !matches!(proof, Proof::RecoveryCode(_)) {

@@ -1,10 +1,10 @@
 //! Confirming the password before a change of one's own protection.
 
-use super::admit::Visit;
+use super::admit::AuthenticatedRequest;
 use super::caller::{Caller, Given};
 use super::env::{Env, NoTurn, Turn};
+use super::host_session::{Fresh, go_on, live_session};
 use super::sign_in::{Charged, broken, charge};
-use super::visits::{Fresh, go_on, live_session};
 use crate::domain::assurance::Proof;
 use crate::domain::event::What;
 use crate::domain::password::Password;
@@ -37,16 +37,16 @@ pub enum Confirm {
 pub async fn confirm(
     env: &Env,
     caller: &Caller,
-    visit: &Visit,
+    authenticated: &AuthenticatedRequest,
     password: Password,
 ) -> Result<Confirm, Unavailable> {
-    let known = caller.known_to(&visit.user.user);
+    let known = caller.known_to(&authenticated.user.user);
     let Turn { place, tried } = match env.turn(caller, known).await {
         Ok(turn) => turn,
         Err(NoTurn::Waiting(until)) => return Ok(Confirm::Waiting { until }),
         Err(NoTurn::Busy) => return Ok(Confirm::Busy),
     };
-    let user = visit.session.user;
+    let user = authenticated.session.user;
     let charged = match charge(env, caller, &Target::User(user), known).await? {
         Ok(charged) => Charged::of(env, user, charged).await?,
         Err(until) => return Ok(Confirm::Waiting { until }),
@@ -55,16 +55,16 @@ pub async fn confirm(
     let verified =
         place.verify(password, charged.hash.clone(), Vec::new()).await.map_err(broken)?;
     let fresh = Fresh::draw(env);
-    let reads = visit.reads();
+    let reads = authenticated.reads();
     let confirmed = env
         .store
-        .update(reads, |held| {
-            if !charged.settle(caller, held, &verified) {
+        .update(reads, |tx| {
+            if !charged.settle(caller, tx, &verified) {
                 return Confirm::Refused;
             }
-            let Some(session) = live_session(env, caller, held) else { return Confirm::Over };
-            held.tell(caller.event(user, What::Confirmed));
-            Confirm::Confirmed(go_on(env, caller, held, &session, Proof::Password, &fresh))
+            let Some(session) = live_session(env, caller, tx) else { return Confirm::Over };
+            tx.tell(caller.event(user, What::Confirmed));
+            Confirm::Confirmed(go_on(env, caller, tx, &session, Proof::Password, &fresh))
         })
         .await?;
     if matches!(confirmed, Some(Confirm::Confirmed(_))) {

@@ -33,7 +33,7 @@ pub enum Came {
 /// again.
 pub async fn deliver(env: &Env, post: &dyn Post) -> Result<Came, Unavailable> {
     let now = env.now()?;
-    for waiting in env.store.due_letters(now, AT_ONCE).await? {
+    for waiting in env.store.due_messages(now, AT_ONCE).await? {
         if let Some(claimed) = env.store.claim(waiting, now.plus(CLAIM)).await? {
             return send(env, post, claimed).await;
         }
@@ -42,14 +42,14 @@ pub async fn deliver(env: &Env, post: &dyn Post) -> Result<Came, Unavailable> {
 }
 
 async fn send(env: &Env, post: &dyn Post, claimed: Waiting) -> Result<Came, Unavailable> {
-    let (letter, id) = (&claimed.posted.letter, &claimed.posted.id);
-    let (user, kind, tries) = (letter.user, letter.kind(), claimed.posted.tries);
-    if letter.stale() <= env.now()? {
+    let (message, id) = (&claimed.posted.message, &claimed.posted.id);
+    let (user, kind, tries) = (message.user, message.kind(), claimed.posted.tries);
+    if message.stale() <= env.now()? {
         tracing::error!(%user, kind, tries, "message expired before it could be delivered");
         return give_up(env, &claimed, "given-up").await;
     }
-    let Err(unsent) = post.send(letter, id).await else {
-        env.store.forget_letter(&claimed).await?;
+    let Err(unsent) = post.send(message, id).await else {
+        env.store.forget_message(&claimed).await?;
         tracing::info!(%user, kind, tries, "message sent");
         env.metrics.mailed("sent");
         return Ok(Came::Sent);
@@ -70,7 +70,7 @@ async fn send(env: &Env, post: &dyn Post, claimed: Waiting) -> Result<Came, Unav
 
 async fn give_up(env: &Env, claimed: &Waiting, how: &'static str) -> Result<Came, Unavailable> {
     env.metrics.mailed(how);
-    env.store.forget_letter(claimed).await?;
+    env.store.forget_message(claimed).await?;
     Ok(Came::GivenUp)
 }
 

@@ -3,10 +3,10 @@
 //! Sessions that rely on such a device are asked for a second factor at their next request: a proof
 //! by a device counts only while the device is recorded.
 
-use super::admit::Visit;
+use super::admit::AuthenticatedRequest;
 use super::caller::Caller;
 use super::env::Env;
-use super::visits::in_session;
+use super::host_session::in_session;
 use crate::domain::device::DeviceId;
 use crate::domain::event::What;
 use crate::store::Unavailable;
@@ -27,18 +27,18 @@ pub enum Revoked {
 pub async fn revoke(
     env: &Env,
     caller: &Caller,
-    visit: &Visit,
+    authenticated: &AuthenticatedRequest,
     device: DeviceId,
 ) -> Result<Revoked, Unavailable> {
-    let user = visit.session.user;
+    let user = authenticated.session.user;
     in_session(
         env,
         caller,
-        visit,
+        authenticated,
         || Revoked::Over,
-        |held, _| {
-            if held.user.revoke_device(device) {
-                held.tell(caller.event(user, What::DeviceRevoked));
+        |tx, _| {
+            if tx.user.revoke_device(device) {
+                tx.tell(caller.event(user, What::DeviceRevoked));
             }
             Revoked::Done
         },
@@ -50,16 +50,20 @@ pub async fn revoke(
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written. The devices may be revoked or not.
-pub async fn revoke_all(env: &Env, caller: &Caller, visit: &Visit) -> Result<Revoked, Unavailable> {
-    let user = visit.session.user;
+pub async fn revoke_all(
+    env: &Env,
+    caller: &Caller,
+    authenticated: &AuthenticatedRequest,
+) -> Result<Revoked, Unavailable> {
+    let user = authenticated.session.user;
     in_session(
         env,
         caller,
-        visit,
+        authenticated,
         || Revoked::Over,
-        |held, _| {
-            if held.user.revoke_devices() > 0 {
-                held.tell(caller.event(user, What::DevicesRevoked));
+        |tx, _| {
+            if tx.user.revoke_devices() > 0 {
+                tx.tell(caller.event(user, What::DevicesRevoked));
             }
             Revoked::Done
         },

@@ -1,15 +1,15 @@
 //! Changing one's own e-mail address: it changes once a link sent to the new address is used.
 
-use super::admit::Visit;
+use super::admit::AuthenticatedRequest;
 use super::caller::Caller;
 use super::env::Env;
-use super::visits::in_session;
+use super::host_session::in_session;
 use crate::domain::event::What;
-use crate::domain::letter::{About, Letter};
+use crate::domain::host_session::HostSession;
 use crate::domain::link::Purpose;
+use crate::domain::message::{About, Message};
 use crate::domain::name::Email;
 use crate::domain::secret::Token;
-use crate::domain::session::Session;
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::store::{Changed, Unavailable};
@@ -31,7 +31,7 @@ pub enum Named {
 
 /// Whether `user`, in this session, must first prove access to the present address: they have one,
 /// and lately showed nothing but the password.
-pub fn asks_old_address(env: &Env, user: &User, session: &Session, now: Timestamp) -> bool {
+pub fn asks_old_address(env: &Env, user: &User, session: &HostSession, now: Timestamp) -> bool {
     let shown = session.proofs.mailed_code;
     let lately = shown.is_some_and(|at| now.within(env.config.confirm_for, at));
     !user.has_second_factor() && user.email().is_some() && !lately
@@ -45,37 +45,37 @@ pub fn asks_old_address(env: &Env, user: &User, session: &Session, now: Timestam
 pub async fn name_email(
     env: &Env,
     caller: &Caller,
-    visit: &Visit,
+    authenticated: &AuthenticatedRequest,
     address: &Email,
 ) -> Result<Named, Unavailable> {
-    let user = visit.session.user;
-    let token = env.chance.draw(Token::random);
+    let user = authenticated.session.user;
+    let token = env.rng.draw(Token::random);
     in_session(
         env,
         caller,
-        visit,
+        authenticated,
         || Named::Over,
-        |held, session| {
-            if asks_old_address(env, &held.user, &session, caller.now) {
+        |tx, session| {
+            if asks_old_address(env, &tx.user, &session, caller.now) {
                 return Named::OldAddressFirst;
             }
-            if held.user.email() == Some(address) {
+            if tx.user.email() == Some(address) {
                 return Named::Already;
             }
-            if !held.user.may_be_mailed(caller.now) {
+            if !tx.user.may_be_mailed(caller.now) {
                 env.metrics.mailed("withheld");
                 return Named::TooMany;
             }
-            let link = held.user.verification_link(address.clone(), caller.now);
-            held.make_link(token.hash(), link);
-            held.send(Letter {
+            let link = tx.user.verification_link(address.clone(), caller.now);
+            tx.make_link(token.hash(), link);
+            tx.send(Message {
                 user,
                 to: address.clone(),
-                name: held.user.name().as_str().to_owned(),
+                name: tx.user.name().as_str().to_owned(),
                 about: About::VerifyEmail { token: token.clone() },
                 written: caller.now,
             });
-            held.tell(caller.event(user, What::EmailAsked));
+            tx.tell(caller.event(user, What::EmailAsked));
             Named::Now
         },
     )

@@ -1,11 +1,11 @@
 //! From the portal to another host: the portal issues a ticket, and the host takes it.
 
-use super::admit::Visit;
+use super::admit::AuthenticatedRequest;
 use super::caller::{Caller, Given};
 use super::env::Env;
-use super::visits::{Fresh, in_session, live_stay, replace};
+use super::host_session::{Fresh, in_session, live_user_session, replace};
+use crate::domain::host_session::HostSession;
 use crate::domain::secret::Token;
-use crate::domain::session::Session;
 use crate::domain::ticket::{Ticket, digest};
 use crate::store::{Reads, Unavailable};
 
@@ -32,28 +32,28 @@ pub enum Entered {
 pub async fn give_out(
     env: &Env,
     caller: &Caller,
-    visit: &Visit,
+    authenticated: &AuthenticatedRequest,
     host: &str,
     return_to: &str,
     browser: [u8; 16],
 ) -> Result<Option<Token>, Unavailable> {
-    let token = env.chance.draw(|rng| Token::random(rng));
+    let token = env.rng.draw(|rng| Token::random(rng));
     let given = in_session(
         env,
         caller,
-        visit,
+        authenticated,
         || None,
-        |held, session| {
+        |tx, session| {
             let ticket = Ticket {
                 user: session.user,
-                stay: session.stay?,
+                user_session: session.user_session?,
                 host: host.to_owned(),
                 browser: browser.into(),
                 return_to: return_to.to_owned(),
                 proofs: session.proofs,
                 expires: caller.now.plus(Ticket::LASTS),
             };
-            held.give_out(token.hash(), ticket);
+            tx.give_out(token.hash(), ticket);
             Some(())
         },
     );
@@ -79,21 +79,21 @@ pub async fn take(
     };
     let entered = env
         .store
-        .update(reads, |held| {
-            let user = held.user.id();
+        .update(reads, |tx| {
+            let user = tx.user.id();
             // Consume rejected tickets, too: others have seen them.
-            let ticket = held.ticket.take().filter(|ticket| {
+            let ticket = tx.ticket.take().filter(|ticket| {
                 let mut browsers = caller.carried.browsers.iter().map(|browser| digest(*browser));
                 ticket.user == user
                     && browsers.any(|browser| ticket.is_good(host, browser, caller.now))
             });
             match ticket {
-                Some(ticket) if live_stay(env, caller, held).is_some() => {
-                    if let Some(stay) = &mut held.stay {
-                        stay.reach(host);
+                Some(ticket) if live_user_session(env, caller, tx).is_some() => {
+                    if let Some(user_session) = &mut tx.user_session {
+                        user_session.reach(host);
                     }
-                    let session = Session::begin(user, ticket.stay, ticket.proofs);
-                    let given = replace(env, caller, held, session, &fresh);
+                    let session = HostSession::begin(user, ticket.user_session, ticket.proofs);
+                    let given = replace(env, caller, tx, session, &fresh);
                     Entered::Begun { given, return_to: ticket.return_to }
                 }
                 Some(_) | None => Entered::Refused,

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{App, Config};
-use crate::domain::chance::Chance;
 use crate::domain::demand::{Demand, Since};
 use crate::domain::device::BrowserId;
+use crate::domain::rng::SharedRng;
 use crate::domain::signed::Signer;
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
@@ -17,8 +17,8 @@ use crate::store::{Snapshot, Store, Unavailable};
 
 use super::caller::Caller;
 pub use super::clock::Clock;
-pub use super::lines::{Line, Lines};
-use super::witness::Witness;
+use super::decision_log::DecisionLog;
+pub use super::log_throttle::{Line, LogThrottle};
 
 /// Everything that outlives a request. A reload makes a new one that shares all but the
 /// configuration. Code that holds one keeps the same configuration until it is done.
@@ -35,9 +35,9 @@ pub struct Env {
     /// Limits sign-in attempts for each address.
     pub limit: Arc<SignInLimit>,
     /// Limits repeated log lines.
-    pub lines: Arc<Lines>,
+    pub log_throttle: Arc<LogThrottle>,
     /// The decision log.
-    pub witness: Arc<Witness>,
+    pub decision_log: Arc<DecisionLog>,
     /// The metrics.
     pub metrics: Arc<Metrics>,
     /// Signs cookies.
@@ -45,7 +45,7 @@ pub struct Env {
     /// The clock; read once for each request.
     pub clock: Arc<Clock>,
     /// The random generator.
-    pub chance: Chance,
+    pub rng: SharedRng,
 }
 
 impl Env {
@@ -84,7 +84,7 @@ impl Env {
 
     fn too_many(&self, caller: &Caller, until: Timestamp) -> Timestamp {
         self.metrics.sign_in_turned_away("sign_in_posts");
-        if let Some(left_out) = self.lines.due(Line::Limit, caller.now) {
+        if let Some(left_out) = self.log_throttle.due(Line::Limit, caller.now) {
             tracing::info!(
                 address = %caller.address,
                 left_out,

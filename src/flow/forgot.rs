@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::caller::Caller;
 use super::env::Env;
 use crate::domain::event::What;
-use crate::domain::letter::{About, Letter};
+use crate::domain::message::{About, Message};
 use crate::domain::name::Login;
 use crate::domain::secret::Token;
 use crate::domain::time::Timestamp;
@@ -37,22 +37,22 @@ pub fn forgot(env: &Arc<Env>, caller: &Caller, login: Login) -> Result<(), Times
 /// [`Unavailable`] if the store cannot be read or written.
 pub async fn mail_a_link(env: &Env, caller: &Caller, login: &Login) -> Result<(), Unavailable> {
     let Some(user) = env.store.user_named(login).await? else { return Ok(()) };
-    let token = env.chance.draw(Token::random);
-    let mailed = env.store.update(Reads::user(user), |held| {
-        let may = held.user.disabled().is_none() && held.user.email().is_some();
+    let token = env.rng.draw(Token::random);
+    let mailed = env.store.update(Reads::user(user), |tx| {
+        let may = tx.user.disabled().is_none() && tx.user.email().is_some();
         if !may {
             return false;
         }
-        if !held.user.may_be_sent_a_link(caller.now) {
+        if !tx.user.may_be_sent_a_link(caller.now) {
             return true;
         }
-        let link = held.user.reset_link(caller.now);
+        let link = tx.user.reset_link(caller.now);
         let about = About::ResetPassword { token: token.clone() };
-        held.make_link(token.hash(), link);
-        if let Some(letter) = Letter::to(&held.user, about, caller.now) {
-            held.send(letter);
+        tx.make_link(token.hash(), link);
+        if let Some(message) = Message::to(&tx.user, about, caller.now) {
+            tx.send(message);
         }
-        held.tell(caller.event(user, What::ResetAsked));
+        tx.tell(caller.event(user, What::ResetAsked));
         false
     });
     if mailed.await? == Some(true) {

@@ -79,7 +79,7 @@ pub async fn take_over(
     let now = env.now()?;
     let (mut new, mut made) = (Vec::with_capacity(people.len()), Vec::new());
     for Newcomer { profile, password } in people {
-        let (id, token) = env.chance.draw(|rng| (UserId::random(rng), Token::random(rng)));
+        let (id, token) = env.rng.draw(|rng| (UserId::random(rng), Token::random(rng)));
         let user = User::new(id, profile, now);
         let linked = links && password.is_none();
         let user = match password {

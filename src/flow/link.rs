@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::caller::{Caller, Given};
 use super::env::{Env, NoTurn, Turn};
+use super::host_session::{Fresh, begin};
 use super::sign_in::broken;
-use super::visits::{Fresh, begin};
 use crate::domain::assurance::{Proof, Proofs};
 use crate::domain::event::What;
 use crate::domain::identity::Identity;
@@ -98,24 +98,24 @@ pub async fn set_password(
     };
     let set = env
         .store
-        .update(reads, |held| {
-            let good = held.link.take_if(|link| held.user.honours(link, now));
+        .update(reads, |tx| {
+            let good = tx.link.take_if(|link| tx.user.honours(link, now));
             let proofs = Proofs::default().with(Proof::Password, now);
             let (proofs, what) = match good.map(|link| link.purpose) {
                 Some(Purpose::SetPassword) => {
-                    held.user.set_password_by_link(hash.clone());
+                    tx.user.set_password_by_link(hash.clone());
                     (proofs.with(Proof::Link, now), What::PasswordSet)
                 }
                 Some(Purpose::ResetPassword) => {
-                    held.user.set_password(hash.clone());
+                    tx.user.set_password(hash.clone());
                     (proofs, What::PasswordReset)
                 }
                 Some(Purpose::VerifyEmail | Purpose::NotMe) | None => return PasswordSet::Dead,
             };
             // Clear the failures for the old password.
-            held.attempts.clear();
-            held.tell(caller.event(user, what));
-            PasswordSet::Set(begin(env, caller, held, proofs, &fresh))
+            tx.attempts.clear();
+            tx.tell(caller.event(user, what));
+            PasswordSet::Set(begin(env, caller, tx, proofs, &fresh))
         })
         .await?;
     if matches!(set, Some(PasswordSet::Set(_))) {

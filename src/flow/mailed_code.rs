@@ -1,16 +1,16 @@
 //! Codes mailed to the verified address of a user without a second factor, to prove access to that
 //! mailbox.
 
-use super::admit::Visit;
+use super::admit::AuthenticatedRequest;
 use super::caller::{Caller, Given};
 use super::challenge::tell_refused;
 use super::env::Env;
-use super::visits::{Fresh, go_on, in_session};
+use super::host_session::{Fresh, go_on, in_session};
 use crate::domain::assurance::Proof;
 use crate::domain::event::What;
 use crate::domain::factor::Rejection;
-use crate::domain::letter::{About, Letter, WhatFor};
 use crate::domain::mailed::{Code, MailedCode};
+use crate::domain::message::{About, Message, WhatFor};
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 use crate::store::Unavailable;
@@ -38,36 +38,36 @@ pub enum Sent {
 pub async fn send_code(
     env: &Env,
     caller: &Caller,
-    visit: &Visit,
+    authenticated: &AuthenticatedRequest,
     what_for: WhatFor,
 ) -> Result<Sent, Unavailable> {
-    let user = visit.session.user;
-    let (code, mailed) = env.chance.draw(|rng| MailedCode::random(rng, caller.now));
+    let user = authenticated.session.user;
+    let (code, mailed) = env.rng.draw(|rng| MailedCode::random(rng, caller.now));
     in_session(
         env,
         caller,
-        visit,
+        authenticated,
         || Sent::Over,
-        |held, mut session| {
+        |tx, mut session| {
             let lately = session.mailed.as_ref().map(MailedCode::again);
             if let Some(again) = lately.filter(|again| caller.now < *again) {
                 return Sent::Lately { again };
             }
-            if held.user.email().is_none() {
+            if tx.user.email().is_none() {
                 return Sent::Not;
             }
-            if !held.user.may_be_mailed(caller.now) {
+            if !tx.user.may_be_mailed(caller.now) {
                 env.metrics.mailed("withheld");
                 return Sent::Not;
             }
             let code = Secret::from(code.expose().to_owned());
-            let letter = Letter::to(&held.user, About::Code { code, what_for }, caller.now);
-            if let Some(letter) = letter {
-                held.send(letter);
+            let message = Message::to(&tx.user, About::Code { code, what_for }, caller.now);
+            if let Some(message) = message {
+                tx.send(message);
             }
             session.mailed = Some(mailed.clone());
-            held.session = Some(session);
-            held.tell(caller.event(user, What::CodeMailed));
+            tx.session = Some(session);
+            tx.tell(caller.event(user, What::CodeMailed));
             Sent::Now
         },
     )
@@ -93,26 +93,26 @@ pub enum Shown {
 pub async fn show_code(
     env: &Env,
     caller: &Caller,
-    visit: &Visit,
+    authenticated: &AuthenticatedRequest,
     code: &Code,
 ) -> Result<Shown, Unavailable> {
-    let user = visit.session.user;
+    let user = authenticated.session.user;
     let fresh = Fresh::draw(env);
     in_session(
         env,
         caller,
-        visit,
+        authenticated,
         || Shown::Over,
-        |held, mut session| {
+        |tx, mut session| {
             let right = session.mailed.as_ref().is_some_and(|mailed| mailed.is(code, caller.now));
-            let browser = caller.known_to(&held.user);
-            if let Err(rejection) = held.user.answer_mailed(right, browser, caller.now) {
-                tell_refused(caller, held, browser, rejection);
+            let browser = caller.known_to(&tx.user);
+            if let Err(rejection) = tx.user.answer_mailed(right, browser, caller.now) {
+                tell_refused(caller, tx, browser, rejection);
                 return Shown::Rejected(rejection);
             }
             session.mailed = None;
-            held.tell(caller.event(user, What::MailedCodeShown));
-            Shown::Proven(go_on(env, caller, held, &session, Proof::MailedCode, &fresh))
+            tx.tell(caller.event(user, What::MailedCodeShown));
+            Shown::Proven(go_on(env, caller, tx, &session, Proof::MailedCode, &fresh))
         },
     )
     .await

@@ -20,11 +20,11 @@ pub async fn not_me(env: &Env, caller: &Caller, token: &Token) -> Result<bool, U
     let reads = Reads { link: Some(token.hash()), ..Reads::user(user) };
     let frozen = env
         .store
-        .update(reads, |held| {
-            let good = held.link.take_if(|link| held.user.honours(link, caller.now));
+        .update(reads, |tx| {
+            let good = tx.link.take_if(|link| tx.user.honours(link, caller.now));
             let Some(factor) = good.and_then(|link| link.factor) else { return false };
-            if held.user.freeze(factor, caller.now) {
-                held.tell(caller.event(user, What::Frozen));
+            if tx.user.freeze(factor, caller.now) {
+                tx.tell(caller.event(user, What::Frozen));
             }
             true
         })

@@ -1,10 +1,10 @@
 //! Declining an offer that was made after sign-in (S22, S23, S37).
 
-use super::admit::Visit;
+use super::admit::AuthenticatedRequest;
 use super::caller::Caller;
 use super::env::Env;
+use super::host_session::in_session;
 use super::next::may_set_up;
-use super::visits::in_session;
 use crate::store::Unavailable;
 
 /// The user declines: set-up is not offered again for a while. Other offers come again at the next
@@ -12,15 +12,19 @@ use crate::store::Unavailable;
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
-pub async fn decline(env: &Env, caller: &Caller, visit: &Visit) -> Result<(), Unavailable> {
+pub async fn decline(
+    env: &Env,
+    caller: &Caller,
+    authenticated: &AuthenticatedRequest,
+) -> Result<(), Unavailable> {
     in_session(
         env,
         caller,
-        visit,
+        authenticated,
         || (),
-        |held, session| {
-            if may_set_up(env, &held.user, &session.proofs, caller.now) {
-                held.user.decline(caller.now);
+        |tx, session| {
+            if may_set_up(env, &tx.user, &session.proofs, caller.now) {
+                tx.user.decline(caller.now);
             }
         },
     )

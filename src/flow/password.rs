@@ -1,10 +1,10 @@
 //! Changing one's own password.
 
-use super::admit::Visit;
+use super::admit::AuthenticatedRequest;
 use super::caller::{Caller, Given};
 use super::env::{Env, NoTurn, Turn};
+use super::host_session::{Fresh, go_on_alone, in_session};
 use super::sign_in::broken;
-use super::visits::{Fresh, go_on_alone, in_session};
 use crate::domain::event::What;
 use crate::domain::password::Password;
 use crate::domain::time::Timestamp;
@@ -34,10 +34,10 @@ pub enum Changed {
 pub async fn change_password(
     env: &Env,
     caller: &Caller,
-    visit: &Visit,
+    authenticated: &AuthenticatedRequest,
     password: Password,
 ) -> Result<Changed, Unavailable> {
-    let known = caller.known_to(&visit.user.user);
+    let known = caller.known_to(&authenticated.user.user);
     // This is not a guess: the limit counts the hashing work, and that was done.
     let Turn { place, tried: _counted } = match env.turn(caller, known).await {
         Ok(turn) => turn,
@@ -46,17 +46,17 @@ pub async fn change_password(
     };
     let hash = place.hash(password).await.map_err(broken)?;
     let fresh = Fresh::draw(env);
-    let user = visit.session.user;
+    let user = authenticated.session.user;
     in_session(
         env,
         caller,
-        visit,
+        authenticated,
         || Changed::Over,
-        |held, session| {
-            held.user.set_password(hash.clone());
-            held.attempts.clear();
-            held.tell(caller.event(user, What::PasswordChanged));
-            Changed::Now(go_on_alone(env, caller, held, session, &fresh))
+        |tx, session| {
+            tx.user.set_password(hash.clone());
+            tx.attempts.clear();
+            tx.tell(caller.event(user, What::PasswordChanged));
+            Changed::Now(go_on_alone(env, caller, tx, session, &fresh))
         },
     )
     .await

@@ -1,13 +1,13 @@
 //! Viewing the recovery codes again, and creating new ones.
 
-use super::admit::Visit;
+use super::admit::AuthenticatedRequest;
 use super::caller::Caller;
 use super::env::Env;
-use super::visits::in_session;
+use super::host_session::in_session;
 use crate::domain::assurance::{FactorShown, Proofs};
 use crate::domain::event::What;
 use crate::domain::factor::recovery::RecoveryCodes;
-use crate::domain::session::Session;
+use crate::domain::host_session::HostSession;
 use crate::store::Unavailable;
 
 /// The recovery codes of the user. Viewing them again after they were saved is an event. `None`:
@@ -18,19 +18,19 @@ use crate::store::Unavailable;
 pub async fn look(
     env: &Env,
     caller: &Caller,
-    visit: &Visit,
+    authenticated: &AuthenticatedRequest,
 ) -> Result<Option<RecoveryCodes>, Unavailable> {
-    let user = visit.session.user;
+    let user = authenticated.session.user;
     in_session(
         env,
         caller,
-        visit,
+        authenticated,
         || None,
-        |held, _| {
+        |tx, _| {
             let codes =
-                held.user.recovery_codes().filter(|_| held.user.has_second_factor()).cloned()?;
+                tx.user.recovery_codes().filter(|_| tx.user.has_second_factor()).cloned()?;
             if codes.are_saved() {
-                held.tell(caller.event(user, What::RecoveryCodesViewed));
+                tx.tell(caller.event(user, What::RecoveryCodesViewed));
             }
             Some(codes)
         },
@@ -47,25 +47,29 @@ pub async fn look(
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
-pub async fn renew(env: &Env, caller: &Caller, visit: &Visit) -> Result<bool, Unavailable> {
-    let user = visit.session.user;
+pub async fn renew(
+    env: &Env,
+    caller: &Caller,
+    authenticated: &AuthenticatedRequest,
+) -> Result<bool, Unavailable> {
+    let user = authenticated.session.user;
     let how = env.config.second_factor;
     in_session(
         env,
         caller,
-        visit,
+        authenticated,
         || false,
-        |held, session| {
-            let shown = held.user.honoured(&session.proofs, caller.now).recovery_code;
-            let owner = &mut held.user;
-            if !env.chance.draw(|rng| owner.renew_recovery_codes(how, rng, caller.now)) {
+        |tx, session| {
+            let shown = tx.user.honoured(&session.proofs, caller.now).recovery_code;
+            let owner = &mut tx.user;
+            if !env.rng.draw(|rng| owner.renew_recovery_codes(how, rng, caller.now)) {
                 return false;
             }
-            held.tell(caller.event(user, What::RecoveryCodesRenewed));
-            if let (Some(shown), Some(codes)) = (shown, held.user.recovery_codes()) {
+            tx.tell(caller.event(user, What::RecoveryCodesRenewed));
+            if let (Some(shown), Some(codes)) = (shown, tx.user.recovery_codes()) {
                 let shown = Some(FactorShown { factor: codes.id(), ..shown });
                 let proofs = Proofs { recovery_code: shown, ..session.proofs };
-                held.session = Some(Session { proofs, ..session });
+                tx.session = Some(HostSession { proofs, ..session });
             }
             true
         },

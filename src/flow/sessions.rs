@@ -1,12 +1,12 @@
 //! Where a user is signed in: listing user sessions and ending them.
 
-use super::admit::Visit;
+use super::admit::AuthenticatedRequest;
 use super::caller::{Caller, Given};
 use super::env::Env;
+use super::host_session::{Fresh, go_on_alone, in_session, in_session_with};
 use super::sign_out::sign_out;
-use super::visits::{Fresh, go_on_alone, in_session, in_session_with};
 use crate::domain::event::What;
-use crate::domain::stay::{Stay, StayId};
+use crate::domain::user_session::{UserSession, UserSessionId};
 use crate::store::{Reads, Snapshot, Unavailable};
 
 /// How many user sessions of one user are read, including ended ones that were not swept yet.
@@ -35,12 +35,16 @@ pub async fn of(
     env: &Env,
     caller: &Caller,
     user: &Snapshot,
-) -> Result<Vec<(StayId, Stay)>, Unavailable> {
+) -> Result<Vec<(UserSessionId, UserSession)>, Unavailable> {
     let user = &user.user;
-    let mut stays = env.store.stays_of(user.id(), LOOKED_AT).await?;
-    stays.retain(|(_, stay)| stay.is_alive(user.epoch(), env.config.sessions, caller.now));
-    stays.sort_by_key(|(id, stay)| (std::cmp::Reverse((stay.seen, stay.began)), *id));
-    Ok(stays)
+    let mut user_sessions = env.store.user_sessions_of(user.id(), LOOKED_AT).await?;
+    user_sessions.retain(|(_, user_session)| {
+        user_session.is_alive(user.epoch(), env.config.sessions, caller.now)
+    });
+    user_sessions.sort_by_key(|(id, user_session)| {
+        (std::cmp::Reverse((user_session.seen, user_session.began)), *id)
+    });
+    Ok(user_sessions)
 }
 
 /// Ends this user session if it belongs to the same user; any other id has no effect.
@@ -50,23 +54,23 @@ pub async fn of(
 pub async fn end(
     env: &Env,
     caller: &Caller,
-    visit: &Visit,
-    stay: StayId,
+    authenticated: &AuthenticatedRequest,
+    user_session: UserSessionId,
 ) -> Result<Ended, Unavailable> {
-    if stay == visit.stay {
-        let hosts = sign_out(env, caller, visit).await?;
+    if user_session == authenticated.user_session {
+        let hosts = sign_out(env, caller, authenticated).await?;
         return Ok(Ended::This { hosts });
     }
-    let user = visit.session.user;
-    let reads = Reads { other: Some(stay), ..visit.reads() };
+    let user = authenticated.session.user;
+    let reads = Reads { other: Some(user_session), ..authenticated.reads() };
     in_session_with(
         env,
         caller,
         reads,
         || Ended::Over,
-        |held, _| {
-            if held.other.take_if(|stay| stay.user == user).is_some() {
-                held.tell(caller.event(user, What::SessionEnded));
+        |tx, _| {
+            if tx.other.take_if(|user_session| user_session.user == user).is_some() {
+                tx.tell(caller.event(user, What::SessionEnded));
             }
             Ended::Others(Given::default())
         },
@@ -78,18 +82,22 @@ pub async fn end(
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written. The sessions may have ended or not.
-pub async fn end_others(env: &Env, caller: &Caller, visit: &Visit) -> Result<Ended, Unavailable> {
+pub async fn end_others(
+    env: &Env,
+    caller: &Caller,
+    authenticated: &AuthenticatedRequest,
+) -> Result<Ended, Unavailable> {
     let fresh = Fresh::draw(env);
-    let user = visit.session.user;
+    let user = authenticated.session.user;
     in_session(
         env,
         caller,
-        visit,
+        authenticated,
         || Ended::Over,
-        |held, session| {
-            held.user.end_sessions();
-            held.tell(caller.event(user, What::SessionsEnded));
-            Ended::Others(go_on_alone(env, caller, held, session, &fresh))
+        |tx, session| {
+            tx.user.end_sessions();
+            tx.tell(caller.event(user, What::SessionsEnded));
+            Ended::Others(go_on_alone(env, caller, tx, session, &fresh))
         },
     )
     .await

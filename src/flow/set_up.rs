@@ -3,19 +3,19 @@
 //! A password may be stolen. So the key of a first authenticator is shown, and its first code
 //! checked, only after the session has shown what the operator requires in addition.
 
-use super::admit::Visit;
+use super::admit::AuthenticatedRequest;
 use super::caller::{Caller, Given};
 use super::env::Env;
+use super::host_session::{Fresh, in_session, rise};
 use super::next::owed;
-use super::visits::{Fresh, in_session, rise};
 use crate::domain::assurance::Proof;
 use crate::domain::event::What;
 use crate::domain::factor::totp;
-use crate::domain::letter::{About, Letter};
+use crate::domain::host_session::{Becomes, HostSession};
+use crate::domain::message::{About, Message};
 use crate::domain::secret::Token;
-use crate::domain::session::{Becomes, Session};
 use crate::domain::user::{FirstFactorAsks, TurnedOn};
-use crate::store::{Held, Reads, Unavailable};
+use crate::store::{Reads, Transaction, Unavailable};
 
 /// The result of asking for the key of a first authenticator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,22 +51,22 @@ pub enum SetUp {
 pub async fn pending_key(
     env: &Env,
     caller: &Caller,
-    visit: &Visit,
+    authenticated: &AuthenticatedRequest,
 ) -> Result<FirstKey, Unavailable> {
-    let new = env.chance.draw(|rng| totp::Key::random(rng));
+    let new = env.rng.draw(|rng| totp::Key::random(rng));
     in_session(
         env,
         caller,
-        visit,
+        authenticated,
         || FirstKey::None,
-        |held, session| {
+        |tx, session| {
             // Never show the secret of a factor that is in use again.
-            if held.user.has_second_factor() {
+            if tx.user.has_second_factor() {
                 return FirstKey::None;
             }
-            match owed(env, &held.user, &session.proofs, caller.now) {
+            match owed(env, &tx.user, &session.proofs, caller.now) {
                 FirstFactorAsks::Nothing => {
-                    FirstKey::Waits(waiting(caller, held, session, Becomes::First, &new))
+                    FirstKey::Waits(waiting(caller, tx, session, Becomes::First, &new))
                 }
                 owed => FirstKey::Owes(owed),
             }
@@ -78,8 +78,8 @@ pub async fn pending_key(
 /// The key in `session` that waits for its first code, or else `new`, which waits from now on.
 pub(super) fn waiting(
     caller: &Caller,
-    held: &mut Held,
-    mut session: Session,
+    tx: &mut Transaction,
+    mut session: HostSession,
     becomes: Becomes,
     new: &totp::Key,
 ) -> totp::Key {
@@ -87,7 +87,7 @@ pub(super) fn waiting(
         return key.clone();
     }
     session.await_first_code(new.clone(), becomes, caller.now);
-    held.session = Some(session);
+    tx.session = Some(session);
     new.clone()
 }
 
@@ -98,38 +98,38 @@ pub(super) fn waiting(
 pub async fn turn_on(
     env: &Env,
     caller: &Caller,
-    visit: &Visit,
+    authenticated: &AuthenticatedRequest,
     code: &totp::Code,
     trust_device: bool,
 ) -> Result<SetUp, Unavailable> {
     let fresh = Fresh::draw(env);
     let how = env.config.second_factor;
-    let not_me = env.chance.draw(Token::random);
+    let not_me = env.rng.draw(Token::random);
     in_session(
         env,
         caller,
-        visit,
+        authenticated,
         || SetUp::Over,
-        |held, session| {
-            if held.user.has_second_factor() {
+        |tx, session| {
+            if tx.user.has_second_factor() {
                 return SetUp::Already;
             }
-            let owed = owed(env, &held.user, &session.proofs, caller.now);
+            let owed = owed(env, &tx.user, &session.proofs, caller.now);
             if owed != FirstFactorAsks::Nothing {
                 return SetUp::Late;
             }
             let Some(key) = session.pending(Becomes::First, caller.now).cloned() else {
                 return SetUp::Late;
             };
-            let turned = env.chance.draw(|rng| held.user.turn_on(key, code, how, rng, caller.now));
+            let turned = env.rng.draw(|rng| tx.user.turn_on(key, code, how, rng, caller.now));
             match turned {
                 TurnedOn::Already => SetUp::Already,
                 TurnedOn::Wrong => SetUp::Wrong,
                 TurnedOn::Now => {
-                    tell_of_first(env, caller, held, &not_me);
+                    tell_of_first(env, caller, tx, &not_me);
                     let session = session.without_pending();
-                    let proof = Proof::Totp(held.user.newest_authenticator());
-                    SetUp::On(rise(env, caller, held, &session, proof, trust_device, &fresh))
+                    let proof = Proof::Totp(tx.user.newest_authenticator());
+                    SetUp::On(rise(env, caller, tx, &session, proof, trust_device, &fresh))
                 }
             }
         },
@@ -138,15 +138,15 @@ pub async fn turn_on(
 }
 
 /// The notice of a first factor, with a link by which the user says that it is not theirs.
-fn tell_of_first(env: &Env, caller: &Caller, held: &mut Held, not_me: &Token) {
-    let event = caller.event(held.user.id(), What::TwoFactorOn);
-    held.tell(event.clone());
-    let factor = held.user.began_with();
+fn tell_of_first(env: &Env, caller: &Caller, tx: &mut Transaction, not_me: &Token) {
+    let event = caller.event(tx.user.id(), What::TwoFactorOn);
+    tx.tell(event.clone());
+    let factor = tx.user.began_with();
     let about = About::Happened { event, not_me: Some(not_me.clone()) };
-    let letter = Letter::to(&held.user, about, caller.now).filter(|_| env.config.mail.is_some());
-    if let (Some(factor), Some(letter)) = (factor, letter) {
-        held.make_link(not_me.hash(), held.user.not_me_link(factor, caller.now));
-        held.send(letter);
+    let message = Message::to(&tx.user, about, caller.now).filter(|_| env.config.mail.is_some());
+    if let (Some(factor), Some(message)) = (factor, message) {
+        tx.make_link(not_me.hash(), tx.user.not_me_link(factor, caller.now));
+        tx.send(message);
     }
 }
 
@@ -154,12 +154,16 @@ fn tell_of_first(env: &Env, caller: &Caller, held: &mut Held, not_me: &Token) {
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
-pub async fn save_codes(env: &Env, caller: &Caller, visit: &Visit) -> Result<(), Unavailable> {
-    let user = visit.session.user;
+pub async fn save_codes(
+    env: &Env,
+    caller: &Caller,
+    authenticated: &AuthenticatedRequest,
+) -> Result<(), Unavailable> {
+    let user = authenticated.session.user;
     env.store
-        .update(Reads::user(user), |held| {
-            if held.user.save_recovery_codes(caller.now) {
-                held.tell(caller.event(user, What::RecoveryCodesSaved));
+        .update(Reads::user(user), |tx| {
+            if tx.user.save_recovery_codes(caller.now) {
+                tx.tell(caller.event(user, What::RecoveryCodesSaved));
             }
         })
         .await

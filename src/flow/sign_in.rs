@@ -9,7 +9,7 @@
 
 use super::caller::{Caller, DeviceCookie, Given};
 use super::env::{Env, NoTurn, Turn};
-use super::visits::{Fresh, begin};
+use super::host_session::{Fresh, begin};
 use crate::domain::assurance::{Proof, Proofs};
 use crate::domain::device::{BrowserId, Presented};
 use crate::domain::event::What;
@@ -20,7 +20,7 @@ use crate::domain::secret::Token;
 use crate::domain::time::Timestamp;
 use crate::domain::user::UserId;
 use crate::identity::{Broken, Place, Verified};
-use crate::store::{Held, NobodysName, Reads, Target, Unavailable};
+use crate::store::{NobodysName, Reads, Target, Transaction, Unavailable};
 
 /// The result of a sign-in attempt.
 #[derive(Debug)]
@@ -83,8 +83,8 @@ async fn known_browser(
     if env.store.user_named(login).await? != Some(cookie.user) {
         return Ok(None);
     }
-    let held = env.store.user(cookie.user).await?;
-    Ok(held.and_then(|held| caller.known_to(&held.user)))
+    let found = env.store.user(cookie.user).await?;
+    Ok(found.and_then(|found| caller.known_to(&found.user)))
 }
 
 async fn sign_in_user(
@@ -103,37 +103,37 @@ async fn sign_in_user(
         Reads { session: caller.carried.session.as_ref().map(Token::hash), ..Reads::user(user) };
     let signed_in = env
         .store
-        .update(reads, |held| {
-            if !charged.settle(caller, held, &verified) {
+        .update(reads, |tx| {
+            if !charged.settle(caller, tx, &verified) {
                 return SignIn::Refused;
             }
-            SignIn::Begun(begin_visit(env, caller, held, &fresh))
+            SignIn::Begun(begin_session(env, caller, tx, &fresh))
         })
         .await?;
     Ok(signed_in.unwrap_or(SignIn::Refused))
 }
 
 /// The session that a right password begins, with the trusted device, if this browser is one.
-fn begin_visit(env: &Env, caller: &Caller, held: &mut Held, fresh: &Fresh) -> Given {
+fn begin_session(env: &Env, caller: &Caller, tx: &mut Transaction, fresh: &Fresh) -> Given {
     let mut proofs = Proofs::default().with(Proof::Password, caller.now);
-    let device = present_device(caller, held);
+    let device = present_device(caller, tx);
     if let Some(device) = device {
         proofs = proofs.with(Proof::TrustedDevice(device.id), caller.now);
     }
-    Given { device, ..begin(env, caller, held, proofs, fresh) }
+    Given { device, ..begin(env, caller, tx, proofs, fresh) }
 }
 
 /// The trusted device that this browser is, with its next number.
-fn present_device(caller: &Caller, held: &mut Held) -> Option<DeviceCookie> {
-    let user = held.user.id();
-    let device = caller.device_of(user).filter(|_| held.user.has_second_factor())?;
-    match held.user.present_device(device.id, device.number, &caller.seen(), caller.now)? {
+fn present_device(caller: &Caller, tx: &mut Transaction) -> Option<DeviceCookie> {
+    let user = tx.user.id();
+    let device = caller.device_of(user).filter(|_| tx.user.has_second_factor())?;
+    match tx.user.present_device(device.id, device.number, &caller.seen(), caller.now)? {
         Presented::Trusted { number, expires } => {
-            held.tell(caller.event(user, What::DeviceUsed));
+            tx.tell(caller.event(user, What::DeviceUsed));
             Some(DeviceCookie { number, expires, ..device })
         }
         Presented::Copied => {
-            held.tell(caller.event(user, What::DeviceCopied));
+            tx.tell(caller.event(user, What::DeviceCopied));
             None
         }
         Presented::Expired => None,
@@ -156,9 +156,9 @@ impl Charged {
         user: UserId,
         (browser, charge): (Option<BrowserId>, Charge),
     ) -> Result<Self, Unavailable> {
-        let held = env.store.user(user).await?;
-        let held = held.ok_or(Unavailable::new("a name refers to a user that does not exist"))?;
-        let user = &held.user;
+        let found = env.store.user(user).await?;
+        let found = found.ok_or(Unavailable::new("a name refers to a user that does not exist"))?;
+        let user = &found.user;
         let hash = user.password().map(|hash| match user.disabled() {
             // The same work as for a wrong password, even if it is right.
             Some(_) => hash.that_nothing_matches(),
@@ -170,28 +170,33 @@ impl Charged {
     /// Whether the password is right and still current. If so, the charge is given back and the
     /// hash is stored with the current parameters; if not, the charge was a failure and may cause a
     /// lock.
-    pub(super) fn settle(&self, caller: &Caller, held: &mut Held, verified: &Verified) -> bool {
-        let user = held.user.id();
-        let shut_out = held.user.disabled().is_some() || held.user.epoch() != self.epoch;
+    pub(super) fn settle(
+        &self,
+        caller: &Caller,
+        tx: &mut Transaction,
+        verified: &Verified,
+    ) -> bool {
+        let user = tx.user.id();
+        let shut_out = tx.user.disabled().is_some() || tx.user.epoch() != self.epoch;
         if !verified.right || shut_out {
-            held.tell(caller.event(user, What::PasswordRefused));
+            tx.tell(caller.event(user, What::PasswordRefused));
             let closed = if let Some(known) = self.browser {
-                held.user.password_closed(known, caller.now)
+                tx.user.password_closed(known, caller.now)
             } else {
-                held.user.note_wrong_password(caller.now);
-                held.attempts.closed_until(caller.now)
+                tx.user.note_wrong_password(caller.now);
+                tx.attempts.closed_until(caller.now)
             };
             if closed.is_some() {
-                held.tell(caller.event(user, What::WaitBegan));
+                tx.tell(caller.event(user, What::WaitBegan));
             }
             return false;
         }
         match self.browser {
-            Some(known) => held.user.refund_password(known, &self.charge),
-            None => held.attempts.refund(&self.charge),
+            Some(known) => tx.user.refund_password(known, &self.charge),
+            None => tx.attempts.refund(&self.charge),
         }
         if let Some(hash) = &verified.rehashed {
-            held.user.rehash_password(hash.clone());
+            tx.user.rehash_password(hash.clone());
         }
         true
     }
@@ -206,10 +211,10 @@ pub(super) async fn charge(
     known: Option<BrowserId>,
 ) -> Result<Result<(Option<BrowserId>, Charge), Timestamp>, Unavailable> {
     if let (Target::User(user), Some(_)) = (target, known) {
-        let charged = env.store.update(Reads::user(*user), |held| {
+        let charged = env.store.update(Reads::user(*user), |tx| {
             // The browser may have been forgotten meanwhile.
-            let known = caller.known_to(&held.user)?;
-            let charged = held.user.charge_password(known, caller.now);
+            let known = caller.known_to(&tx.user)?;
+            let charged = tx.user.charge_password(known, caller.now);
             Some(charged.map(|charge| (Some(known), charge)))
         });
         if let Some(charged) = charged.await?.flatten() {

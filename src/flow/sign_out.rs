@@ -1,6 +1,6 @@
 //! Signing out.
 
-use super::admit::Visit;
+use super::admit::AuthenticatedRequest;
 use super::caller::Caller;
 use super::env::Env;
 use crate::domain::event::What;
@@ -14,17 +14,17 @@ use crate::store::Unavailable;
 pub async fn sign_out(
     env: &Env,
     caller: &Caller,
-    visit: &Visit,
+    authenticated: &AuthenticatedRequest,
 ) -> Result<Vec<String>, Unavailable> {
-    let user = visit.session.user;
-    let reads = visit.reads();
+    let user = authenticated.session.user;
+    let reads = authenticated.reads();
     let hosts = env
         .store
-        .update(reads, |held| {
-            held.session = None;
-            let stay = held.stay.take()?;
-            held.tell(caller.event(user, What::SignedOut));
-            Some(stay.hosts)
+        .update(reads, |tx| {
+            tx.session = None;
+            let user_session = tx.user_session.take()?;
+            tx.tell(caller.event(user, What::SignedOut));
+            Some(user_session.hosts)
         })
         .await?;
     Ok(hosts.flatten().unwrap_or_default())

@@ -1,14 +1,14 @@
 //! Turning two-factor off with a current code or a recovery code, unless it is demanded.
 
-use super::admit::Visit;
+use super::admit::AuthenticatedRequest;
 use super::caller::{Caller, Given};
 use super::challenge::tell_refused;
 use super::env::Env;
-use super::visits::{Fresh, go_on_alone, in_session};
+use super::host_session::{Fresh, go_on_alone, in_session};
 use crate::domain::demand::Demand;
 use crate::domain::event::What;
 use crate::domain::factor::{Answer, Rejection};
-use crate::domain::session::Session;
+use crate::domain::host_session::HostSession;
 use crate::store::Unavailable;
 
 /// The result.
@@ -31,34 +31,34 @@ pub enum TurnOff {
 pub async fn turn_off(
     env: &Env,
     caller: &Caller,
-    visit: &Visit,
+    authenticated: &AuthenticatedRequest,
     answer: &Answer,
 ) -> Result<TurnOff, Unavailable> {
     let fresh = Fresh::draw(env);
-    let user = visit.session.user;
+    let user = authenticated.session.user;
     let skew = env.config.second_factor.skew;
     in_session(
         env,
         caller,
-        visit,
+        authenticated,
         || TurnOff::Over,
-        |held, session| {
-            if let Some(demand) = env.demand_on(&held.user, caller.now) {
+        |tx, session| {
+            if let Some(demand) = env.demand_on(&tx.user, caller.now) {
                 return TurnOff::Demanded(demand);
             }
-            let browser = caller.known_to(&held.user);
-            if let Err(rejection) = held.user.turn_off(answer, browser, skew, caller.now) {
-                tell_refused(caller, held, browser, rejection);
+            let browser = caller.known_to(&tx.user);
+            if let Err(rejection) = tx.user.turn_off(answer, browser, skew, caller.now) {
+                tell_refused(caller, tx, browser, rejection);
                 return TurnOff::Rejected(rejection);
             }
             if matches!(answer, Answer::RecoveryCode(_)) {
-                held.tell(caller.event(user, What::RecoveryCodeUsed));
+                tx.tell(caller.event(user, What::RecoveryCodeUsed));
             }
-            held.tell(caller.event(user, What::TwoFactorOff));
+            tx.tell(caller.event(user, What::TwoFactorOff));
             // A proof of a factor that is gone must not count for a later factor.
             let proofs = session.proofs.clone().without_second_factor();
-            let session = Session { proofs, ..session.without_pending() };
-            TurnOff::Off(go_on_alone(env, caller, held, session, &fresh))
+            let session = HostSession { proofs, ..session.without_pending() };
+            TurnOff::Off(go_on_alone(env, caller, tx, session, &fresh))
         },
     )
     .await

@@ -28,8 +28,8 @@ use places::{Places, Seat};
 use queue::Queue;
 
 use super::{Full, Hashing, Place, Work, Worker};
-use crate::domain::chance::Chance;
 use crate::domain::device::BrowserId;
+use crate::domain::rng::SharedRng;
 
 /// The size of the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,9 +101,9 @@ impl Pool {
     ///
     /// # Errors
     /// If a thread cannot be created.
-    pub fn start(cost: Cost, room: Room, chance: Chance) -> io::Result<Self> {
+    pub fn start(cost: Cost, room: Room, rng: SharedRng) -> io::Result<Self> {
         let shared = Arc::new(Shared {
-            argon: Argon::new(cost, chance),
+            argon: Argon::new(cost, rng),
             idle: room.idle,
             state: Mutex::new(State {
                 queue: Queue::default(),
@@ -328,8 +328,8 @@ mod tests {
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
-    fn chance() -> Chance {
-        Chance::new(StdRng::seed_from_u64(3))
+    fn rng() -> SharedRng {
+        SharedRng::new(StdRng::seed_from_u64(3))
     }
 
     fn room(threads: usize, places: usize) -> Room {
@@ -338,7 +338,7 @@ mod tests {
     }
 
     fn pool() -> Pool {
-        Pool::start(Cost::LEAST, room(1, 4), chance()).unwrap()
+        Pool::start(Cost::LEAST, room(1, 4), rng()).unwrap()
     }
 
     async fn hash(pool: &Pool, password: &str) -> PasswordHash {
@@ -383,7 +383,7 @@ mod tests {
     async fn a_hash_with_lesser_parameters_is_replaced_when_the_right_password_comes() {
         let old = pool();
         let hash = hash(&old, "plinth kiwi").await;
-        let new = Pool::start(Cost::new(16, 2, 1).unwrap(), room(1, 4), chance()).unwrap();
+        let new = Pool::start(Cost::new(16, 2, 1).unwrap(), room(1, 4), rng()).unwrap();
         assert_eq!(verify(&new, "wrong", Some(&hash)).await.rehashed, None);
         let rehashed = verify(&new, "plinth kiwi", Some(&hash)).await.rehashed.unwrap();
         let again = verify(&new, "plinth kiwi", Some(&rehashed)).await;
@@ -461,7 +461,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_place_is_given_back_when_its_work_is_done_and_when_there_was_none() {
-        let pool = Pool::start(Cost::LEAST, room(1, 1), chance()).unwrap();
+        let pool = Pool::start(Cost::LEAST, room(1, 1), rng()).unwrap();
         let held = pool.place(HERE, None).unwrap();
         assert_eq!(pool.place(HERE, None).unwrap_err(), Full);
         drop(held);
@@ -473,7 +473,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_visitor_who_hangs_up_leaves_no_place_taken() {
-        let pool = Pool::start(Cost::LEAST, room(1, 1), chance()).unwrap();
+        let pool = Pool::start(Cost::LEAST, room(1, 1), rng()).unwrap();
         let (answer, waiting) = oneshot::channel();
         let Place(worker) = pool.place(HERE, None).unwrap();
         drop(waiting);

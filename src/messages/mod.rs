@@ -12,7 +12,7 @@ mod words;
 
 use async_trait::async_trait;
 
-use crate::domain::letter::Letter;
+use crate::domain::message::Message;
 
 pub use smtp::Smtp;
 pub use way::{Done, Outlook, Patience, Step, Unsent};
@@ -27,5 +27,5 @@ pub trait Post: Send + Sync {
     /// # Errors
     /// [`Unsent`]. The server may still have accepted the message if the connection was lost at the
     /// end.
-    async fn send(&self, letter: &Letter, id: &[u8; 16]) -> Result<(), Unsent>;
+    async fn send(&self, message: &Message, id: &[u8; 16]) -> Result<(), Unsent>;
 }

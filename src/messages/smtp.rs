@@ -5,17 +5,17 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use async_trait::async_trait;
+use lettre::Address;
 use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, SinglePart};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::extension::ClientId;
-use lettre::{Address, Message};
 
 use super::way::{Done, Outlook, Patience, Sealed, Step, Unsent, Way};
 use super::words::{About, words};
 use super::{Post, trust};
 use crate::config::Config;
-use crate::domain::letter::Letter;
+use crate::domain::message::Message;
 use crate::domain::name::Email;
 
 /// The configured mail server.
@@ -73,31 +73,31 @@ impl Smtp {
     /// Like [`Post::send`].
     pub async fn send_and_say(
         &self,
-        letter: &Letter,
+        message: &Message,
         id: &[u8; 16],
         say: &mut (dyn FnMut(Done) + Send),
     ) -> Result<(), Unsent> {
-        let never = |why: String| Unsent { step: Step::Letter, outlook: Outlook::Never, why };
-        let to = mailbox(Some(letter.name.clone()), &letter.to).map_err(never)?;
+        let never = |why: String| Unsent { step: Step::Message, outlook: Outlook::Never, why };
+        let to = mailbox(Some(message.name.clone()), &message.to).map_err(never)?;
         let address = to.email.clone();
-        let message = self.message(letter, to, id).map_err(|why| never(why.to_string()))?;
+        let message = self.message(message, to, id).map_err(|why| never(why.to_string()))?;
         self.way.hand_over(&self.from.email, &address, &message.formatted(), say).await
     }
 
     fn message(
         &self,
-        letter: &Letter,
+        message: &Message,
         to: Mailbox,
         id: &[u8; 16],
-    ) -> Result<Message, lettre::error::Error> {
-        let words = words(letter, &self.about);
+    ) -> Result<lettre::Message, lettre::error::Error> {
+        let words = words(message, &self.about);
         let id = format!("<{}@{}>", data_encoding::HEXLOWER.encode(id), self.host);
         let part = |kind, body| SinglePart::builder().header(kind).body(body);
         let both = MultiPart::alternative()
             .singlepart(part(ContentType::TEXT_PLAIN, words.text()))
             .singlepart(part(ContentType::TEXT_HTML, words.html()));
-        let at = Duration::from_millis(letter.written.millis());
-        Message::builder()
+        let at = Duration::from_millis(message.written.millis());
+        lettre::Message::builder()
             .from(self.from.clone())
             .to(to)
             .subject(words.subject.clone())
@@ -110,8 +110,8 @@ impl Smtp {
 
 #[async_trait]
 impl Post for Smtp {
-    async fn send(&self, letter: &Letter, id: &[u8; 16]) -> Result<(), Unsent> {
-        self.send_and_say(letter, id, &mut |_| ()).await
+    async fn send(&self, message: &Message, id: &[u8; 16]) -> Result<(), Unsent> {
+        self.send_and_say(message, id, &mut |_| ()).await
     }
 }
 

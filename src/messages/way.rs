@@ -48,12 +48,12 @@ pub struct Patience {
     pub step: Duration,
     /// For the server to accept a message. Servers often scan it first, and if we disconnect
     /// meanwhile, the message gets sent twice (RFC 5321 §4.5.3.2.6).
-    pub letter: Duration,
+    pub message: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { step: Duration::from_secs(20), letter: Duration::from_mins(5) }
+        Self { step: Duration::from_secs(20), message: Duration::from_mins(5) }
     }
 }
 
@@ -73,7 +73,7 @@ pub enum Step {
     /// RCPT TO.
     Recipient,
     /// DATA and the message.
-    Letter,
+    Message,
 }
 
 /// A completed step.
@@ -132,13 +132,13 @@ impl Way {
         &self,
         from: &Address,
         to: &Address,
-        letter: &[u8],
+        message: &[u8],
         say: &mut (dyn FnMut(Done) + Send),
     ) -> Result<(), Unsent> {
         let stream = self.reach(say).await?;
         let greeted = AsyncSmtpConnection::connect_with_transport(stream, &self.hello);
         let mut server = self.step(Step::Greet, greeted).await?;
-        let handed = self.speak(&mut server, from, to, letter, say).await;
+        let handed = self.speak(&mut server, from, to, message, say).await;
         // Do not wait for the reply to QUIT: whether the message was accepted is already decided.
         let patience = self.patience.step;
         tokio::spawn(async move { timeout(patience, server.quit()).await.map(drop).ok() });
@@ -150,7 +150,7 @@ impl Way {
         server: &mut AsyncSmtpConnection,
         from: &Address,
         to: &Address,
-        letter: &[u8],
+        message: &[u8],
         say: &mut (dyn FnMut(Done) + Send),
     ) -> Result<(), Unsent> {
         if let Some(credentials) = &self.credentials {
@@ -162,7 +162,7 @@ impl Way {
         let ascii = |address: &Address| <Address as AsRef<str>>::as_ref(address).is_ascii();
         let wanted = [
             (!ascii(from) || !ascii(to), Extension::SmtpUtfEight, MailParameter::SmtpUtfEight),
-            (!letter.is_ascii(), Extension::EightBitMime, MailParameter::Body(Body::EightBitMime)),
+            (!message.is_ascii(), Extension::EightBitMime, MailParameter::Body(Body::EightBitMime)),
         ];
         for (_, extension, mean) in wanted.into_iter().filter(|(wanted, ..)| *wanted) {
             if !server.server_info().supports_feature(extension) {
@@ -175,9 +175,9 @@ impl Way {
         self.step(Step::Sender, sender).await?;
         let recipient = server.command(Rcpt::new(to.clone(), Vec::new()));
         self.step(Step::Recipient, recipient).await?;
-        self.step(Step::Letter, server.command(Data)).await?;
-        let (limit, taken) = (self.patience.letter, server.message(letter));
-        let answer = within(Step::Letter, limit, taken, outlook).await?;
+        self.step(Step::Message, server.command(Data)).await?;
+        let (limit, taken) = (self.patience.message, server.message(message));
+        let answer = within(Step::Message, limit, taken, outlook).await?;
         say(Done::Taken(one_line(&answer.message().collect::<Vec<_>>().join(" "))));
         Ok(())
     }
@@ -249,8 +249,8 @@ fn outlook(step: Step, error: &lettre::transport::smtp::Error) -> Unsent {
         (None, Some(said)) => said,
         (_, None) => one_line(&error.to_string()),
     };
-    let about_this_letter = match step {
-        Step::Recipient | Step::Letter => true,
+    let about_this_message = match step {
+        Step::Recipient | Step::Message => true,
         Step::Reach | Step::Encrypt | Step::Greet | Step::SignIn | Step::Sender => false,
     };
     // 421 closes the connection. 530 and similar codes, and the enhanced code 5.7, concern the
@@ -258,7 +258,7 @@ fn outlook(step: Step, error: &lettre::transport::smtp::Error) -> Unsent {
     // accepted.
     let outlook = match code.as_deref() {
         Some("421" | "530" | "534" | "535" | "538") | None => Outlook::Away,
-        Some(_) if !about_this_letter => Outlook::Away,
+        Some(_) if !about_this_message => Outlook::Away,
         Some(code) if code.starts_with('5') && !why.contains(" 5.7.") => Outlook::Never,
         Some(_) => Outlook::Later,
     };
@@ -284,7 +284,7 @@ impl fmt::Display for Step {
             Self::SignIn => "SMTP authentication failed",
             Self::Sender => "the mail server rejected the sender",
             Self::Recipient => "the mail server rejected the recipient",
-            Self::Letter => "the mail server rejected the message",
+            Self::Message => "the mail server rejected the message",
         })
     }
 }

@@ -4,7 +4,7 @@ use askama::Template;
 
 use crate::config::Config;
 use crate::domain::event::{Event, What};
-use crate::domain::letter::{About as Matter, Letter, WhatFor};
+use crate::domain::message::{About as Matter, Message, WhatFor};
 use crate::domain::secret::Token;
 use crate::domain::time::Timestamp;
 
@@ -118,12 +118,12 @@ fn apart(text: &mut String) {
 }
 
 /// The text of `letter`.
-pub fn words(letter: &Letter, about: &About) -> Words {
+pub fn words(message: &Message, about: &About) -> Words {
     let site = &about.site;
     let words = Words {
         subject: String::new(),
         site: site.clone(),
-        name: letter.name.clone(),
+        name: message.name.clone(),
         paragraphs: Vec::new(),
         facts: Vec::new(),
         code: None,
@@ -132,7 +132,7 @@ pub fn words(letter: &Letter, about: &About) -> Words {
         support: about.support.clone(),
     };
     let nothing = || "If you did not ask for this, ignore this e-mail.".to_owned();
-    match &letter.about {
+    match &message.about {
         Matter::Happened { event, not_me } => happened(words, event, not_me.as_ref(), about),
         Matter::Code { code, what_for } => {
             let what = match what_for {
@@ -319,9 +319,9 @@ mod tests {
         }
     }
 
-    fn letter(name: &str, about: Matter) -> Letter {
+    fn message(name: &str, about: Matter) -> Message {
         let to = Email::parse("ada@example.com").unwrap();
-        Letter { user: UserId::from([1; 16]), to, name: name.to_owned(), about, written: NOW }
+        Message { user: UserId::from([1; 16]), to, name: name.to_owned(), about, written: NOW }
     }
 
     fn event(what: What) -> Event {
@@ -340,7 +340,7 @@ mod tests {
     }
 
     /// One message of every kind, by name.
-    fn letters(name: &str) -> Vec<(String, Letter)> {
+    fn messages(name: &str) -> Vec<(String, Message)> {
         let mut all: Vec<_> = (0..=u8::MAX)
             .map_while(|number| {
                 let bytes = minicbor::to_vec(number).unwrap();
@@ -356,29 +356,29 @@ mod tests {
         all.push(Matter::ResetPassword { token: token() });
         all.push(Matter::VerifyEmail { token: token() });
         all.push(Matter::Trial);
-        let letters = all.into_iter().map(|about| letter(name, about));
-        letters.map(|letter| (letter.kind().to_owned(), letter)).collect()
+        let messages = all.into_iter().map(|about| message(name, about));
+        messages.map(|message| (message.kind().to_owned(), message)).collect()
     }
 
     #[test]
-    fn every_letter_says_what_it_did() {
-        let told: Vec<String> = letters("ada")
+    fn every_message_says_what_it_did() {
+        let told: Vec<String> = messages("ada")
             .iter()
-            .map(|(_, letter)| {
-                let words = words(letter, &about("Example Inc."));
+            .map(|(_, message)| {
+                let words = words(message, &about("Example Inc."));
                 format!("Subject: {}\n\n{}", words.subject, words.text())
             })
             .collect();
         insta::assert_snapshot!("letters", told.join("\n=====\n"));
-        let html = words(&letters("ada")[0].1, &about("Example Inc.")).html();
+        let html = words(&messages("ada")[0].1, &about("Example Inc.")).html();
         insta::assert_snapshot!("letter_html", html);
     }
 
     #[test]
     fn names_of_every_kind_stay_text() {
         for name in ["\"><script>alert(1)</script>", "دانيال", &"long".repeat(16)] {
-            for (kind, letter) in letters(name) {
-                let words = words(&letter, &about(name));
+            for (kind, message) in messages(name) {
+                let words = words(&message, &about(name));
                 assert!(!words.html().contains("<script"), "{kind}");
                 assert!(words.html().contains("<bdi>"), "{kind}: it keeps its own direction");
                 assert!(words.text().contains(name), "{kind}");
@@ -387,9 +387,9 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_loads_nothing_and_leads_to_the_portal_alone() {
-        for (kind, letter) in letters("ada") {
-            let words = words(&letter, &about("Example Inc."));
+    fn a_message_loads_nothing_and_leads_to_the_portal_alone() {
+        for (kind, message) in messages("ada") {
+            let words = words(&message, &about("Example Inc."));
             let html = words.html();
             assert!(!html.contains("src=") && !html.contains("url("), "{kind}");
             for link in html.split("href=\"").skip(1) {
@@ -403,8 +403,8 @@ mod tests {
 
     #[test]
     fn every_thing_that_is_told_has_words_of_its_own() {
-        let all = letters("ada");
-        let news = all.iter().filter_map(|(_, letter)| letter.happened());
+        let all = messages("ada");
+        let news = all.iter().filter_map(|(_, message)| message.happened());
         let said: Vec<_> = news.map(|event| news_of(event.what)).collect();
         assert!(said.iter().all(|sentence| *sentence != "news"));
         let distinct: BTreeSet<_> = said.iter().collect();

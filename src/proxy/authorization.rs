@@ -59,7 +59,9 @@ impl Changes {
     /// Whether what this request rests on may have changed.
     pub(super) fn concerns(&self, authorization: &Authorization) -> bool {
         let rests_on = authorization.allowed.rests_on();
-        self.everything || rests_on.is_some_and(|(user, stay)| self.touched.concerns(user, stay))
+        self.everything
+            || rests_on
+                .is_some_and(|(user, user_session)| self.touched.concerns(user, user_session))
     }
 
     /// The moment of this, in milliseconds.

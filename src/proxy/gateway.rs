@@ -304,7 +304,7 @@ fn tell_busy(house: &House, link: &Link, limit: &'static str) {
     let env = house.env();
     env.metrics.turned_away(limit);
     if let Ok(now) = env.now()
-        && let Some(left_out) = env.lines.due(Line::Busy, now)
+        && let Some(left_out) = env.log_throttle.due(Line::Busy, now)
     {
         let peer = link.peer();
         tracing::warn!(%peer, limit, left_out, "request refused: too many requests in progress");
@@ -372,7 +372,7 @@ async fn refuse(
     let env = house.env();
     if notice.is_some()
         && let Ok(now) = env.now()
-        && let Some(left_out) = env.lines.due(Line::Refused, now)
+        && let Some(left_out) = env.log_throttle.due(Line::Refused, now)
     {
         let address = source.address();
         tracing::info!(%address, why = %refusal, left_out, "request refused");

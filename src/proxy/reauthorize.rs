@@ -93,7 +93,7 @@ fn tell(env: &Env, limit: &'static str, cut: u64, what: &str) {
     }
     env.metrics.turned_away_many(limit, cut);
     if let Ok(now) = env.now()
-        && let Some(left_out) = env.lines.due(Line::CutOff, now)
+        && let Some(left_out) = env.log_throttle.due(Line::CutOff, now)
     {
         tracing::warn!(cut, limit, left_out, "{what}");
     }

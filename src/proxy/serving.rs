@@ -267,7 +267,7 @@ where
     fn due(&self, line: Line) -> Option<u64> {
         let house = self.house.load();
         let env = house.env();
-        env.lines.due(line, env.now().ok()?)
+        env.log_throttle.due(line, env.now().ok()?)
     }
 
     /// One request after the other.
@@ -431,7 +431,7 @@ fn turn_away(house: &House, full: Full, stream: &TcpStream, peer: SocketAddr) {
     };
     env.metrics.turned_away(reason);
     if let Ok(now) = env.now()
-        && let Some(left_out) = env.lines.due(Line::TurnedAway, now)
+        && let Some(left_out) = env.log_throttle.due(Line::TurnedAway, now)
     {
         let peer = peer.ip();
         tracing::warn!(%peer, reason, left_out, "connection refused: too many connections");

@@ -12,10 +12,10 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::TryRecvError;
 
 use super::record::{Change, Kind};
+use crate::domain::host_session::HostSession;
 use crate::domain::secret::TokenHash;
-use crate::domain::session::Session;
-use crate::domain::stay::{Stay, StayId};
 use crate::domain::user::{Identity, User, UserId};
+use crate::domain::user_session::{UserSession, UserSessionId};
 
 /// A user at one point in time, with the identity for applications computed once.
 #[derive(Debug)]
@@ -56,8 +56,8 @@ struct Kept {
 #[derive(Debug, Default)]
 struct Generation {
     users: FxHashMap<UserId, Weighed<Snapshot>>,
-    sessions: FxHashMap<TokenHash, Weighed<Session>>,
-    stays: FxHashMap<StayId, Weighed<Stay>>,
+    sessions: FxHashMap<TokenHash, Weighed<HostSession>>,
+    user_sessions: FxHashMap<UserSessionId, Weighed<UserSession>>,
     weight: usize,
 }
 
@@ -66,11 +66,11 @@ type Weighed<T> = (Arc<T>, usize);
 
 /// An authenticated request: the records that its cookie leads to.
 #[derive(Clone, Debug)]
-pub struct Visited {
+pub struct Authenticated {
     /// The host session.
-    pub session: Arc<Session>,
+    pub session: Arc<HostSession>,
     /// The user session that it belongs to.
-    pub stay: Arc<Stay>,
+    pub user_session: Arc<UserSession>,
     /// The user of both.
     pub user: Arc<Snapshot>,
 }
@@ -96,28 +96,34 @@ impl Cache {
     }
 
     /// The cached host session; otherwise the moment to pass to [`Cache::keep_session`].
-    pub(super) fn session(&self, hash: TokenHash) -> Result<Arc<Session>, Moment> {
+    pub(super) fn session(&self, hash: TokenHash) -> Result<Arc<HostSession>, Moment> {
         self.up_to_date().find(hash)
     }
 
-    /// The cached user session; otherwise the moment to pass to [`Cache::keep_stay`].
-    pub(super) fn stay(&self, id: StayId) -> Result<Arc<Stay>, Moment> {
+    /// The cached user session; otherwise the moment to pass to [`Cache::keep_user_session`].
+    pub(super) fn user_session(&self, id: UserSessionId) -> Result<Arc<UserSession>, Moment> {
         self.up_to_date().find(id)
     }
 
     /// The host session, its user session and its user at one point in time, if all three are
     /// cached.
-    pub(super) fn visit(&self, hash: TokenHash) -> Option<Visited> {
+    pub(super) fn authenticate(&self, hash: TokenHash) -> Option<Authenticated> {
         let mut kept = self.up_to_date();
         let session = kept.find(hash).ok()?;
-        let stay = kept.find(session.stay?).ok()?;
+        let user_session = kept.find(session.user_session?).ok()?;
         let user = kept.find(session.user).ok()?;
-        Some(Visited { session, stay, user })
+        Some(Authenticated { session, user_session, user })
     }
 
     /// Caches what was read since that moment. `length` is the length of the stored record.
-    pub(super) fn keep_stay(&self, id: StayId, stay: Arc<Stay>, length: usize, since: Moment) {
-        self.up_to_date().keep(id, stay, length, since);
+    pub(super) fn keep_user_session(
+        &self,
+        id: UserSessionId,
+        user_session: Arc<UserSession>,
+        length: usize,
+        since: Moment,
+    ) {
+        self.up_to_date().keep(id, user_session, length, since);
     }
 
     pub(super) fn keep_user(&self, id: UserId, user: Arc<Snapshot>, length: usize, since: Moment) {
@@ -127,7 +133,7 @@ impl Cache {
     pub(super) fn keep_session(
         &self,
         hash: TokenHash,
-        session: Arc<Session>,
+        session: Arc<HostSession>,
         length: usize,
         since: Moment,
     ) {
@@ -162,18 +168,18 @@ impl Keyed for UserId {
 }
 
 impl Keyed for TokenHash {
-    type Record = Session;
+    type Record = HostSession;
 
-    fn shelf(generation: &mut Generation) -> &mut FxHashMap<Self, Weighed<Session>> {
+    fn shelf(generation: &mut Generation) -> &mut FxHashMap<Self, Weighed<HostSession>> {
         &mut generation.sessions
     }
 }
 
-impl Keyed for StayId {
-    type Record = Stay;
+impl Keyed for UserSessionId {
+    type Record = UserSession;
 
-    fn shelf(generation: &mut Generation) -> &mut FxHashMap<Self, Weighed<Stay>> {
-        &mut generation.stays
+    fn shelf(generation: &mut Generation) -> &mut FxHashMap<Self, Weighed<UserSession>> {
+        &mut generation.user_sessions
     }
 }
 
@@ -240,14 +246,14 @@ impl Kept {
                         self.remove(UserId::from(id));
                     }
                 }
-                Kind::Session => {
+                Kind::HostSession => {
                     if let Some(hash) = TokenHash::from_bytes(key) {
                         self.remove(hash);
                     }
                 }
-                Kind::Stay => {
+                Kind::UserSession => {
                     if let Ok(id) = <[u8; 16]>::try_from(key.as_slice()) {
-                        self.remove(StayId::from(id));
+                        self.remove(UserSessionId::from(id));
                     }
                 }
                 _ => {}
@@ -288,13 +294,13 @@ mod tests {
         TokenHash::from_bytes(&VISIT).unwrap()
     }
 
-    fn visit() -> Arc<Session> {
+    fn authenticate() -> Arc<HostSession> {
         let user = UserId::from([1; 16]);
-        Arc::new(Session::begin(user, StayId::from([3; 16]), Proofs::default()))
+        Arc::new(HostSession::begin(user, UserSessionId::from([3; 16]), Proofs::default()))
     }
 
     fn ended() -> Arc<Change> {
-        let touched = vec![(Kind::Session, VISIT.to_vec())];
+        let touched = vec![(Kind::HostSession, VISIT.to_vec())];
         Arc::new(Change { version: Version::of_commit(1), touched })
     }
 
@@ -304,7 +310,7 @@ mod tests {
         let cache = Cache::new(changes.subscribe());
         let since = cache.session(hash()).unwrap_err();
         changes.send(ended()).unwrap();
-        cache.keep_session(hash(), visit(), 100, since);
+        cache.keep_session(hash(), authenticate(), 100, since);
         assert!(cache.session(hash()).is_err());
     }
 
@@ -313,9 +319,15 @@ mod tests {
         let changes = broadcast::Sender::new(8);
         let cache = Cache::new(changes.subscribe());
         let since = cache.session(hash()).unwrap_err();
-        cache.keep_session(hash(), visit(), 100, since);
-        let stay = Arc::new(Stay::begin(UserId::from([1; 16]), 0, Seen::default(), NOW));
-        cache.keep_stay(StayId::from([3; 16]), stay, Cache::GENERATION / LONGER, since);
+        cache.keep_session(hash(), authenticate(), 100, since);
+        let user_session =
+            Arc::new(UserSession::begin(UserId::from([1; 16]), 0, Seen::default(), NOW));
+        cache.keep_user_session(
+            UserSessionId::from([3; 16]),
+            user_session,
+            Cache::GENERATION / LONGER,
+            since,
+        );
         assert_eq!(cache.kept.lock().unwrap().old.sessions.len(), 1);
         changes.send(ended()).unwrap();
         assert!(cache.session(hash()).is_err());
@@ -337,7 +349,7 @@ mod tests {
             let mut changes = Some(broadcast::Sender::new(8));
             let cache = Cache::new(changes.as_ref().unwrap().subscribe());
             let since = cache.session(hash()).unwrap_err();
-            cache.keep_session(hash(), visit(), 100, since);
+            cache.keep_session(hash(), authenticate(), 100, since);
             assert!(cache.session(hash()).is_ok());
             misses(&cache, &mut changes);
             assert!(cache.session(hash()).is_err());
@@ -349,23 +361,27 @@ mod tests {
         let changes = broadcast::Sender::new(8);
         let cache = Cache::new(changes.subscribe());
         let since = cache.session(hash()).unwrap_err();
-        cache.keep_session(hash(), visit(), 100, since);
-        let id = |number: u32| StayId::from(std::array::from_fn(|at| number.to_be_bytes()[at % 4]));
-        let stay = Arc::new(Stay::begin(UserId::from([1; 16]), 0, Seen::default(), NOW));
+        cache.keep_session(hash(), authenticate(), 100, since);
+        let id = |number: u32| {
+            UserSessionId::from(std::array::from_fn(|at| number.to_be_bytes()[at % 4]))
+        };
+        let user_session =
+            Arc::new(UserSession::begin(UserId::from([1; 16]), 0, Seen::default(), NOW));
         for number in 0..20_000 {
-            cache.keep_stay(id(number), Arc::clone(&stay), 1_000, since);
+            cache.keep_user_session(id(number), Arc::clone(&user_session), 1_000, since);
             if number % 1_000 == 0 {
                 assert!(cache.session(hash()).is_ok(), "{number}");
             }
         }
-        assert!(cache.stay(id(19_999)).is_ok());
-        assert!(cache.stay(id(0)).is_err());
+        assert!(cache.user_session(id(19_999)).is_ok());
+        assert!(cache.user_session(id(0)).is_err());
         let kept = cache.kept.lock().unwrap();
         let weight = |generation: &Generation| {
             assert!(generation.weight <= Cache::GENERATION);
-            let stays = generation.stays.values().map(|(_, weight)| weight).sum::<usize>();
+            let user_sessions =
+                generation.user_sessions.values().map(|(_, weight)| weight).sum::<usize>();
             let sessions = generation.sessions.values().map(|(_, weight)| weight).sum::<usize>();
-            assert_eq!(generation.weight, stays + sessions);
+            assert_eq!(generation.weight, user_sessions + sessions);
         };
         weight(&kept.young);
         weight(&kept.old);

@@ -7,8 +7,8 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::TryRecvError;
 
 use super::record::{Change, Kind};
-use crate::domain::stay::StayId;
 use crate::domain::user::UserId;
+use crate::domain::user_session::UserSessionId;
 
 /// Receives changes to users and user sessions.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub struct Touched {
     /// Some changes were missed, so everything counts as changed.
     everything: bool,
     users: FxHashSet<UserId>,
-    stays: FxHashSet<StayId>,
+    user_sessions: FxHashSet<UserSessionId>,
 }
 
 impl Changes {
@@ -51,7 +51,7 @@ impl Touched {
             let Ok(id) = <[u8; 16]>::try_from(key.as_slice()) else { continue };
             match kind {
                 Kind::User => drop(self.users.insert(UserId::from(id))),
-                Kind::Stay => drop(self.stays.insert(StayId::from(id))),
+                Kind::UserSession => drop(self.user_sessions.insert(UserSessionId::from(id))),
                 _ => {}
             }
         }
@@ -63,8 +63,8 @@ impl Touched {
     }
 
     /// Whether this user or this user session may have changed.
-    pub fn concerns(&self, user: UserId, stay: StayId) -> bool {
-        self.everything || self.users.contains(&user) || self.stays.contains(&stay)
+    pub fn concerns(&self, user: UserId, user_session: UserSessionId) -> bool {
+        self.everything || self.users.contains(&user) || self.user_sessions.contains(&user_session)
     }
 }
 
@@ -83,16 +83,16 @@ mod tests {
     fn whoever_is_changed_is_told_once() {
         let sender = broadcast::Sender::new(8);
         let mut changes = Changes::new(sender.subscribe());
-        let (user, stay) = (UserId::from([1; 16]), StayId::from([2; 16]));
-        assert!(!changes.take().concerns(user, stay));
-        for sent in [change(Kind::User, 1), change(Kind::Stay, 2)] {
+        let (user, user_session) = (UserId::from([1; 16]), UserSessionId::from([2; 16]));
+        assert!(!changes.take().concerns(user, user_session));
+        for sent in [change(Kind::User, 1), change(Kind::UserSession, 2)] {
             sender.send(sent).unwrap();
-            assert!(changes.take().concerns(user, stay));
-            assert!(!changes.take().concerns(user, stay));
+            assert!(changes.take().concerns(user, user_session));
+            assert!(!changes.take().concerns(user, user_session));
         }
-        sender.send(change(Kind::Session, 1)).unwrap();
+        sender.send(change(Kind::HostSession, 1)).unwrap();
         sender.send(change(Kind::User, 2)).unwrap();
-        assert!(!changes.take().concerns(user, stay), "that is somebody else");
+        assert!(!changes.take().concerns(user, user_session), "that is somebody else");
     }
 
     #[test]
@@ -102,7 +102,7 @@ mod tests {
         for id in 7..12 {
             sender.send(change(Kind::User, id)).unwrap();
         }
-        assert!(changes.take().concerns(UserId::from([1; 16]), StayId::from([2; 16])));
+        assert!(changes.take().concerns(UserId::from([1; 16]), UserSessionId::from([2; 16])));
         assert!(!changes.take().is_everything());
         drop(sender);
         assert!(changes.take().is_everything());

@@ -21,7 +21,7 @@ use rand_core::CryptoRng;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::directory::{StateDirectory, StateError};
+use super::state_folder::{StateError, StateFolder};
 use crate::domain::secret::Secret;
 
 /// The id of a key among those for the same purpose: starts at 1 and increases.
@@ -45,7 +45,7 @@ impl Keys {
     /// [`StateError::KeysMissing`] if there is a store without its keys, [`StateError::Exposed`] or
     /// [`StateError::Foreign`] if others own the file or may access it,
     /// [`StateError::KeysUnreadable`] if it is malformed, and [`StateError::Io`].
-    pub fn of(state: &StateDirectory, rng: &mut dyn CryptoRng) -> Result<Self, StateError> {
+    pub fn of(state: &StateFolder, rng: &mut dyn CryptoRng) -> Result<Self, StateError> {
         let path = state.keys_file();
         let at = |doing| {
             let path = path.clone();
@@ -261,21 +261,21 @@ mod tests {
 
     const K: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
-    fn chance(seed: u64) -> StdRng {
+    fn rng(seed: u64) -> StdRng {
         StdRng::seed_from_u64(seed)
     }
 
-    fn first_start() -> (TempDir, StateDirectory, Keys) {
+    fn first_start() -> (TempDir, StateFolder, Keys) {
         let home = tempfile::tempdir().unwrap();
-        let state = StateDirectory::open(&home.path().join("state")).unwrap();
-        let keys = Keys::of(&state, &mut chance(1)).unwrap();
+        let state = StateFolder::open(&home.path().join("state")).unwrap();
+        let keys = Keys::of(&state, &mut rng(1)).unwrap();
         (home, state, keys)
     }
 
     #[test]
     fn the_keys_of_the_first_start_are_those_of_the_second() {
         let (_home, state, keys) = first_start();
-        assert_eq!(Keys::of(&state, &mut chance(2)).unwrap(), keys);
+        assert_eq!(Keys::of(&state, &mut rng(2)).unwrap(), keys);
     }
 
     #[test]
@@ -289,7 +289,7 @@ mod tests {
     fn a_keys_file_that_others_can_read_is_refused() {
         let (_home, state, _) = first_start();
         fs::set_permissions(state.keys_file(), fs::Permissions::from_mode(0o640)).unwrap();
-        let refused = Keys::of(&state, &mut chance(2)).unwrap_err();
+        let refused = Keys::of(&state, &mut rng(2)).unwrap_err();
         assert!(matches!(refused, StateError::Exposed { mode: 0o640, .. }), "{refused}");
     }
 
@@ -298,7 +298,7 @@ mod tests {
         let (_home, state, _) = first_start();
         fs::write(state.store_file(), b"sealed").unwrap();
         fs::remove_file(state.keys_file()).unwrap();
-        let refused = Keys::of(&state, &mut chance(2)).unwrap_err();
+        let refused = Keys::of(&state, &mut rng(2)).unwrap_err();
         assert!(refused.to_string().starts_with("there is a store but its keys file"), "{refused}");
         assert!(!state.keys_file().exists());
     }
@@ -306,10 +306,10 @@ mod tests {
     #[test]
     fn what_a_crash_left_of_a_first_start_does_no_harm() {
         let home = tempfile::tempdir().unwrap();
-        let state = StateDirectory::open(&home.path().join("state")).unwrap();
+        let state = StateFolder::open(&home.path().join("state")).unwrap();
         fs::write(state.path().join("keys.new"), b"doorward ke").unwrap();
-        let keys = Keys::of(&state, &mut chance(1)).unwrap();
-        assert_eq!(Keys::of(&state, &mut chance(2)).unwrap(), keys);
+        let keys = Keys::of(&state, &mut rng(1)).unwrap();
+        assert_eq!(Keys::of(&state, &mut rng(2)).unwrap(), keys);
     }
 
     #[test]
@@ -354,7 +354,7 @@ mod tests {
 
     #[test]
     fn no_key_is_printed() {
-        let keys = Keys::random(&mut chance(1));
+        let keys = Keys::random(&mut rng(1));
         let text = keys.expose_text();
         let printed = format!("{keys:?} {:?}", keys.cookie());
         for word in text.split([' ', '\n']).filter(|word| word.len() > 40) {

@@ -16,8 +16,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::directory::{StateDirectory, StateError};
 use super::redb::Redb;
+use super::state_folder::{StateError, StateFolder};
 use crate::domain::time::Timestamp;
 
 /// The content of the mark file.
@@ -34,7 +34,7 @@ impl Mark {
     ///
     /// # Errors
     /// [`StateError::MarkUnreadable`] if it is malformed, and the errors of opening a private file.
-    pub fn read(state: &StateDirectory) -> Result<Option<Self>, StateError> {
+    pub fn read(state: &StateFolder) -> Result<Option<Self>, StateError> {
         let path = file(state);
         let Some(file) = state.open_private(&path)? else { return Ok(None) };
         let mut text = String::new();
@@ -44,7 +44,7 @@ impl Mark {
         Self::parse(&text).map(Some).ok_or(StateError::MarkUnreadable { path })
     }
 
-    fn write(self, state: &StateDirectory) -> std::io::Result<()> {
+    fn write(self, state: &StateFolder) -> std::io::Result<()> {
         let _lock = state.lock()?;
         state.write_private(&file(state), self.text().as_bytes())
     }
@@ -65,7 +65,7 @@ impl Mark {
 const TITLE: &str = "doorward store mark 1";
 const LONGEST: u64 = 200;
 
-fn file(state: &StateDirectory) -> PathBuf {
+fn file(state: &StateFolder) -> PathBuf {
     state.path().join(NAME)
 }
 
@@ -75,7 +75,7 @@ const NAME: &str = "store.mark";
 #[derive(Debug)]
 pub struct Progress {
     records: Arc<Redb>,
-    state: StateDirectory,
+    state: StateFolder,
     clock: fn() -> Timestamp,
     noted: AtomicU64,
 }
@@ -83,7 +83,7 @@ pub struct Progress {
 impl Progress {
     /// For `records` in `state`, whose lock this process holds. Nothing is written before
     /// [`Progress::mark`] was called.
-    pub fn of(records: Arc<Redb>, state: StateDirectory, clock: fn() -> Timestamp) -> Self {
+    pub fn of(records: Arc<Redb>, state: StateFolder, clock: fn() -> Timestamp) -> Self {
         Self { records, state, clock, noted: AtomicU64::new(u64::MAX) }
     }
 

@@ -22,7 +22,7 @@ pub enum Kind {
     /// The failed passwords of a user or an unknown name.
     Attempts = 3,
     /// A host session.
-    Session = 4,
+    HostSession = 4,
     /// An index entry: an event of a user, newest first.
     Happened = 5,
     /// A one-time link.
@@ -32,13 +32,13 @@ pub enum Kind {
     /// An event.
     Event = 8,
     /// An index entry: a user session of a user.
-    StayOf = 9,
+    UserSessionOf = 9,
     /// A ticket, which transfers a sign-in to another host.
     Ticket = 10,
     /// A user session, to which host sessions belong.
-    Stay = 11,
+    UserSession = 11,
     /// An e-mail message that waits to be sent.
-    Letter = 12,
+    Message = 12,
 }
 
 impl Kind {
@@ -47,15 +47,15 @@ impl Kind {
         Self::User,
         Self::Name,
         Self::Attempts,
-        Self::Session,
+        Self::HostSession,
         Self::Happened,
         Self::Token,
         Self::Setting,
         Self::Event,
-        Self::StayOf,
+        Self::UserSessionOf,
         Self::Ticket,
-        Self::Stay,
-        Self::Letter,
+        Self::UserSession,
+        Self::Message,
     ];
 
     /// The byte that identifies this kind on disk and in sealed records.
@@ -185,15 +185,15 @@ mod tests {
                 (1, Kind::User),
                 (2, Kind::Name),
                 (3, Kind::Attempts),
-                (4, Kind::Session),
+                (4, Kind::HostSession),
                 (5, Kind::Happened),
                 (6, Kind::Token),
                 (7, Kind::Setting),
                 (8, Kind::Event),
-                (9, Kind::StayOf),
+                (9, Kind::UserSessionOf),
                 (10, Kind::Ticket),
-                (11, Kind::Stay),
-                (12, Kind::Letter),
+                (11, Kind::UserSession),
+                (12, Kind::Message),
             ]
         );
         assert!(tags.iter().all(|(tag, kind)| Kind::from_tag(*tag) == Some(*kind)));

@@ -12,10 +12,10 @@ use super::{headers, refusal, sign_out};
 use crate::config::App;
 use crate::domain::assurance::{Permit, Verdict, Visitor};
 use crate::domain::secret::TokenHash;
-use crate::domain::stay::StayId;
 use crate::domain::time::Timestamp;
 use crate::domain::user::UserId;
-use crate::flow::witness::{Recent, Watched};
+use crate::domain::user_session::UserSessionId;
+use crate::flow::decision_log::{Recent, Watched};
 use crate::flow::{self, Admission, Line, Source};
 use crate::policy;
 
@@ -30,8 +30,11 @@ impl Allowed {
     }
 
     /// The user and the user session that it depends on, if any.
-    pub fn rests_on(&self) -> Option<(UserId, StayId)> {
-        self.0.visit.as_ref().map(|visit| (visit.session.user, visit.stay))
+    pub fn rests_on(&self) -> Option<(UserId, UserSessionId)> {
+        self.0
+            .authenticated
+            .as_ref()
+            .map(|authenticated| (authenticated.session.user, authenticated.user_session))
     }
 }
 
@@ -65,21 +68,22 @@ impl AppState {
             let why = policy::Unreadable::TooCostly.to_string();
             return Err(Box::new(self.misread(&why, head, source)));
         }
-        self.witness(app, &request, source, &admission, now);
-        let signs_out = admission.visit.as_ref().filter(|_| signs_out(app, &request, head));
+        self.decision_log(app, &request, source, &admission, now);
+        let signs_out = admission.authenticated.as_ref().filter(|_| signs_out(app, &request, head));
         let mut has_ended = false;
-        if let (Some(visit), Verdict::Pass(_)) = (signs_out, &admission.verdict) {
+        if let (Some(authenticated), Verdict::Pass(_)) = (signs_out, &admission.verdict) {
             let caller = self.caller(&head.headers, source).map_err(unavailable)?;
-            Box::pin(flow::sign_out::sign_out(&self.env, &caller, visit))
+            Box::pin(flow::sign_out::sign_out(&self.env, &caller, authenticated))
                 .await
                 .map_err(unavailable)?;
             has_ended = true;
         }
-        let visit = admission.visit;
-        let is_over = session.is_some() && visit.is_none();
+        let authenticated = admission.authenticated;
+        let is_over = session.is_some() && authenticated.is_none();
         let allowed = |request: Arc<policy::Request>| {
             // Let the application answer the request that ended its own permission.
-            let before = flow::Before { request, address: source.visitor, visit, began: now };
+            let before =
+                flow::Before { request, address: source.visitor, authenticated, began: now };
             (!has_ended).then_some(Allowed(before))
         };
         match admission.verdict {
@@ -101,7 +105,7 @@ impl AppState {
     }
 
     /// Counts the decision and records it in the decision log.
-    fn witness(
+    fn decision_log(
         &self,
         app: &App,
         request: &Arc<policy::Request>,
@@ -110,9 +114,9 @@ impl AppState {
         now: Timestamp,
     ) {
         self.decided.count(&admission.verdict);
-        let witness = &self.env.witness;
+        let decision_log = &self.env.decision_log;
         if request.is_modest() {
-            witness.judged(now, || Recent {
+            decision_log.judged(now, || Recent {
                 at: now,
                 app: Arc::clone(&self.app),
                 request: Arc::clone(request),
@@ -127,7 +131,7 @@ impl AppState {
         let (name, verdict, rule) =
             (&app.name, verdict.name(), app.policy.name_of(ruling.raised_by));
         let example = request.example();
-        if let Some(left_out) = self.env.lines.due(Line::Watched, now) {
+        if let Some(left_out) = self.env.log_throttle.due(Line::Watched, now) {
             let address = source.address();
             tracing::info!(
                 app = name,
@@ -141,7 +145,7 @@ impl AppState {
             );
         }
         let what = Watched { app: name.clone(), rule, verdict, user };
-        witness.watched(what, || example, now);
+        decision_log.watched(what, || example, now);
     }
 }
 

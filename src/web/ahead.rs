@@ -141,9 +141,9 @@ impl AppState {
     }
 
     fn evidence(&self, guest: &Guest, app: Option<&App>, when: When) -> Evidence {
-        let visit = guest.visit.as_ref()?;
+        let authenticated = guest.authenticated.as_ref()?;
         let now = guest.caller.now;
-        let visitor = visit.visitor(&self.env, app, now);
+        let visitor = authenticated.visitor(&self.env, app, now);
         Some(match when {
             When::Now => visitor,
             When::Shown => Visitor {

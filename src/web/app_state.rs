@@ -68,7 +68,7 @@ impl AppState {
     /// A random reference for one refusal, with which an operator finds the reason.
     pub(super) fn reference(&self) -> String {
         let mut bytes = [0; 10];
-        self.env.chance.draw(|rng| rng.fill_bytes(&mut bytes));
+        self.env.rng.draw(|rng| rng.fill_bytes(&mut bytes));
         data_encoding::BASE32_NOPAD.encode(&bytes).to_ascii_lowercase()
     }
 }

@@ -76,7 +76,7 @@ fn back(state: &AppState, query: Option<&str>) -> ReturnTo {
 }
 
 fn instead(guest: &Guest, typed: &Typed) -> NewPlace {
-    let user = guest.visit.as_ref().map(|visit| &visit.user.user);
+    let user = guest.authenticated.as_ref().map(|authenticated| &authenticated.user.user);
     let trusted = user.map_or(0, |user| {
         user.devices().iter().filter(|device| device.is_trusted(guest.caller.now)).count()
     });
@@ -100,7 +100,7 @@ async fn submit(
 ) -> Result<Response, Trouble> {
     let Form { typed, doubt, return_to, .. } = form;
     let to_sign_in = || headers::see_other(&return_to.through("sign-in"));
-    let Some(visit) = guest.visit.clone() else { return Ok(to_sign_in()) };
+    let Some(authenticated) = guest.authenticated.clone() else { return Ok(to_sign_in()) };
     let again = async |problem| {
         new_page(state, guest, place, &return_to, typed.clone(), Some(problem)).await
     };
@@ -112,7 +112,7 @@ async fn submit(
     if name.is_none() && !typed.name.trim().is_empty() {
         return again(Problem::Name).await;
     }
-    let added = add(&state.env, &guest.caller, &visit, &code, put(place), name.as_ref());
+    let added = add(&state.env, &guest.caller, &authenticated, &code, put(place), name.as_ref());
     Ok(match added.await? {
         Adding::Added(given) => state.goes_on(guest, &given, return_to.as_str()),
         Adding::Wrong => again(Problem::Code).await?,
@@ -131,18 +131,18 @@ async fn new_page(
     typed: Typed,
     problem: Option<Problem>,
 ) -> Result<Response, Trouble> {
-    let Some(visit) = &guest.visit else {
+    let Some(authenticated) = &guest.authenticated else {
         return Ok(headers::see_other(&return_to.through("sign-in")));
     };
     let goes = put(place);
-    let Some(key) = another_key(&state.env, &guest.caller, visit, goes).await? else {
+    let Some(key) = another_key(&state.env, &guest.caller, authenticated, goes).await? else {
         return Ok(headers::see_other(security::place().as_str()));
     };
     let page = pages::NewAuthenticator {
         frame: state.frame_for(guest),
         form: state.form(guest, return_to),
         place,
-        scan: scan(&state.env.config.issuer, visit.user.identity.name.clone(), &key),
+        scan: scan(&state.env.config.issuer, authenticated.user.identity.name.clone(), &key),
         name: typed.name,
         problem,
     };
@@ -152,7 +152,7 @@ async fn new_page(
 /// The authenticator that a page is about, if it belongs to this guest.
 fn named<'g>(guest: &'g Guest, id: &str) -> Option<&'g Totp> {
     let id = FactorId::parse(id)?;
-    let user = &guest.visit.as_ref()?.user.user;
+    let user = &guest.authenticated.as_ref()?.user.user;
     user.authenticators().iter().find(|one| one.id() == id)
 }
 
@@ -185,10 +185,11 @@ pub(super) async fn submit_rename(
     let Form { typed, doubt, .. } = form;
     let name = FactorName::parse(&typed.name);
     let problem = doubt.or_else(|| name.is_none().then_some(Problem::Name));
-    let (Some(name), Some(visit), None) = (name, guest.visit.clone(), problem) else {
+    let (Some(name), Some(authenticated), None) = (name, guest.authenticated.clone(), problem)
+    else {
         return Ok(rename_page(&state, &guest, typed.name, problem));
     };
-    rename(&state.env, &guest.caller, &visit, id, &name).await?;
+    rename(&state.env, &guest.caller, &authenticated, id, &name).await?;
     Ok(headers::see_other(security::place().as_str()))
 }
 
@@ -224,10 +225,12 @@ pub(super) async fn submit_remove(
     form: Form<Pressed>,
 ) -> Result<Response, Trouble> {
     let doubt = form.doubt;
-    let (Some(authenticator), Some(visit), None) = (named(&guest, &id), &guest.visit, doubt) else {
+    let (Some(authenticator), Some(authenticated), None) =
+        (named(&guest, &id), &guest.authenticated, doubt)
+    else {
         return Ok(remove_page(&state, &guest, &id, doubt, &headers));
     };
-    let removed = remove(&state.env, &guest.caller, visit, authenticator.id()).await?;
+    let removed = remove(&state.env, &guest.caller, authenticated, authenticator.id()).await?;
     Ok(match removed {
         Removing::Removed(given) => state.goes_on(&guest, &given, security::place().as_str()),
         Removing::Not => remove_page(&state, &guest, &id, None, &headers),
@@ -246,7 +249,7 @@ fn remove_page(
     let Some(authenticator) = named(guest, id) else {
         return state.notice(Notice::NotFound, headers);
     };
-    let user = guest.visit.as_ref().map(|visit| &visit.user.user);
+    let user = guest.authenticated.as_ref().map(|authenticated| &authenticated.user.user);
     if user.is_some_and(|user| user.authenticators().len() < 2) {
         return state.notice(Notice::OnlyAuthenticator, headers);
     }

@@ -13,7 +13,7 @@ use super::pages::{self, Kind, Problem, Standing};
 use super::return_to::ReturnTo;
 use crate::domain::factor::{Answer, Rejection};
 use crate::domain::time::Timestamp;
-use crate::flow::Visit;
+use crate::flow::AuthenticatedRequest;
 use crate::flow::challenge::{Challenge, answer};
 
 /// The fields.
@@ -32,10 +32,10 @@ pub(super) async fn show(
 ) -> Response {
     let asked = Asked::of(query.as_deref());
     let return_to = asked.return_to(&state);
-    let Some(visit) = &guest.visit else {
+    let Some(authenticated) = &guest.authenticated else {
         return headers::see_other(&return_to.through("sign-in"));
     };
-    let user = &visit.user.user;
+    let user = &authenticated.user.user;
     if !user.has_second_factor() {
         return headers::see_other(&return_to.through("set-up"));
     }
@@ -58,7 +58,7 @@ pub(super) async fn submit(
 ) -> Result<Response, Trouble> {
     let Form { typed, doubt, return_to, .. } = form;
     let to_sign_in = || headers::see_other(&return_to.through("sign-in"));
-    let Some(visit) = guest.visit.clone() else { return Ok(to_sign_in()) };
+    let Some(authenticated) = guest.authenticated.clone() else { return Ok(to_sign_in()) };
     let kind = kind_of(&typed.kind);
     let trust = !typed.trust_device.is_empty();
     let again = |problem| page(&state, &guest, &return_to, kind, trust, Some(problem));
@@ -68,7 +68,7 @@ pub(super) async fn submit(
     let Ok(typed) = read(kind, &typed.code) else {
         return Ok(again(problem(Rejection::Wrong, kind, guest.caller.now)));
     };
-    Ok(match answered(&state, &guest, visit, typed, trust).await? {
+    Ok(match answered(&state, &guest, authenticated, typed, trust).await? {
         Challenge::Proven(given) => state.onward(&guest, &given, &return_to),
         Challenge::Rejected(Rejection::Used) if state.owes_nothing(&guest, &return_to) => {
             headers::see_other(return_to.as_str())
@@ -84,11 +84,11 @@ pub(super) async fn submit(
 async fn answered(
     state: &AppState,
     guest: &Guest,
-    visit: Visit,
+    authenticated: AuthenticatedRequest,
     typed: Answer,
     trust: bool,
 ) -> Result<Challenge, Trouble> {
-    Ok(answer(&state.env, &guest.caller, &visit, &typed, trust).await?)
+    Ok(answer(&state.env, &guest.caller, &authenticated, &typed, trust).await?)
 }
 
 /// Input that does not have the form of a code is not counted as a guess.

@@ -44,9 +44,9 @@ pub(super) async fn submit(
         return Ok(again(problem));
     }
     let to_sign_in = || headers::see_other(&return_to.through("sign-in"));
-    let Some(visit) = guest.visit.clone() else { return Ok(to_sign_in()) };
+    let Some(authenticated) = guest.authenticated.clone() else { return Ok(to_sign_in()) };
     let password = Password::typed(&password);
-    Ok(match confirm(&state.env, &guest.caller, &visit, password).await? {
+    Ok(match confirm(&state.env, &guest.caller, &authenticated, password).await? {
         Confirm::Confirmed(given) => state.goes_on(&guest, &given, return_to.as_str()),
         Confirm::Refused => again(Problem::Password),
         Confirm::Waiting { until } => again(Problem::Wait(guest.caller.now.until(until))),
@@ -61,7 +61,8 @@ fn page(
     return_to: &ReturnTo,
     problem: Option<Problem>,
 ) -> Response {
-    let name = guest.visit.as_ref().map(|visit| visit.user.identity.name.clone());
+    let name =
+        guest.authenticated.as_ref().map(|authenticated| authenticated.user.identity.name.clone());
     let page = pages::Confirm {
         frame: state.frame_for(guest),
         form: state.form(guest, return_to),

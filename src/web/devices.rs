@@ -19,8 +19,10 @@ pub(super) async fn revoke(
     if form.doubt.is_some() {
         return security::page(&state, &guest, form.doubt).await;
     }
-    let (Some(visit), Some(id)) = (&guest.visit, DeviceId::parse(&id)) else { return Ok(back()) };
-    Ok(done(devices::revoke(&state.env, &guest.caller, visit, id).await?))
+    let (Some(authenticated), Some(id)) = (&guest.authenticated, DeviceId::parse(&id)) else {
+        return Ok(back());
+    };
+    Ok(done(devices::revoke(&state.env, &guest.caller, authenticated, id).await?))
 }
 
 pub(super) async fn revoke_all(
@@ -31,8 +33,8 @@ pub(super) async fn revoke_all(
     if form.doubt.is_some() {
         return security::page(&state, &guest, form.doubt).await;
     }
-    let Some(visit) = &guest.visit else { return Ok(back()) };
-    Ok(done(devices::revoke_all(&state.env, &guest.caller, visit).await?))
+    let Some(authenticated) = &guest.authenticated else { return Ok(back()) };
+    Ok(done(devices::revoke_all(&state.env, &guest.caller, authenticated).await?))
 }
 
 fn done(revoked: Revoked) -> Response {

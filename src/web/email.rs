@@ -13,10 +13,10 @@ use super::headers;
 use super::pages::{self, Problem};
 use super::password::SECURITY;
 use super::return_to::ReturnTo;
-use crate::domain::letter::WhatFor;
 use crate::domain::mailed::Code;
+use crate::domain::message::WhatFor;
 use crate::domain::name::Email;
-use crate::flow::Visit;
+use crate::flow::AuthenticatedRequest;
 use crate::flow::email::{Named, asks_old_address, name_email};
 use crate::flow::mailed_code::{Sent, Shown, send_code, show_code};
 
@@ -51,16 +51,18 @@ pub(super) async fn submit(
         return Ok(again(doubt));
     }
     let to_sign_in = || headers::see_other(&return_to.through("sign-in"));
-    let Some(visit) = guest.visit.clone() else { return Ok(to_sign_in()) };
+    let Some(authenticated) = guest.authenticated.clone() else { return Ok(to_sign_in()) };
     let here = return_to.through("security/email");
-    if old_address_first(&state, &guest, &visit) {
+    if old_address_first(&state, &guest, &authenticated) {
         let typed = (typed.send.as_str(), typed.code.as_str());
-        return state.by_mail(&guest, visit, WhatFor::ChangeEmail, typed, &here, again).await;
+        return state
+            .by_mail(&guest, authenticated, WhatFor::ChangeEmail, typed, &here, again)
+            .await;
     }
     let Ok(address) = Email::parse(typed.email.trim()) else {
         return Ok(again(Some(Problem::Address)));
     };
-    Ok(match name_email(&state.env, &guest.caller, &visit, &address).await? {
+    Ok(match name_email(&state.env, &guest.caller, &authenticated, &address).await? {
         Named::Now | Named::OldAddressFirst => headers::see_other(&here),
         Named::Already => again(Some(Problem::AddressAlready)),
         Named::TooMany => again(Some(Problem::TooManyMails)),
@@ -73,23 +75,25 @@ impl AppState {
     pub(super) async fn by_mail(
         &self,
         guest: &Guest,
-        visit: Visit,
+        authenticated: AuthenticatedRequest,
         what_for: WhatFor,
         (send, code): (&str, &str),
         here: &str,
         again: impl Fn(Option<Problem>) -> Response,
     ) -> Result<Response, Trouble> {
         if !send.is_empty() {
-            return Ok(match send_code(&self.env, &guest.caller, &visit, what_for).await? {
-                Sent::Now | Sent::Lately { .. } => headers::see_other(here),
-                Sent::Not => again(Some(Problem::TooManyMails)),
-                Sent::Over => headers::see_other("/.doorward/sign-in"),
-            });
+            return Ok(
+                match send_code(&self.env, &guest.caller, &authenticated, what_for).await? {
+                    Sent::Now | Sent::Lately { .. } => headers::see_other(here),
+                    Sent::Not => again(Some(Problem::TooManyMails)),
+                    Sent::Over => headers::see_other("/.doorward/sign-in"),
+                },
+            );
         }
         let Ok(code) = code.parse::<Code>() else {
             return Ok(again(Some(Problem::MailedCode)));
         };
-        Ok(match show_code(&self.env, &guest.caller, &visit, &code).await? {
+        Ok(match show_code(&self.env, &guest.caller, &authenticated, &code).await? {
             Shown::Proven(given) => self.goes_on(guest, &given, here),
             Shown::Rejected(rejection) => {
                 again(Some(Problem::of_mailed_code(rejection, guest.caller.now)))
@@ -101,10 +105,10 @@ impl AppState {
     /// The pending code of this guest, as the page describes it.
     pub(super) fn mailed(guest: &Guest) -> pages::Mailed {
         let now = guest.caller.now;
-        let visit = guest.visit.as_ref();
-        let mailed = visit.and_then(|visit| visit.session.mailed.as_ref());
+        let authenticated = guest.authenticated.as_ref();
+        let mailed = authenticated.and_then(|authenticated| authenticated.session.mailed.as_ref());
         let mailed = mailed.filter(|mailed| mailed.is_good(now));
-        let email = visit.and_then(|visit| visit.user.user.email());
+        let email = authenticated.and_then(|authenticated| authenticated.user.user.email());
         pages::Mailed {
             to: email.map(Email::hinted).unwrap_or_default(),
             sent: mailed.is_some(),
@@ -113,8 +117,12 @@ impl AppState {
     }
 }
 
-fn old_address_first(state: &AppState, guest: &Guest, visit: &Visit) -> bool {
-    asks_old_address(&state.env, &visit.user.user, &visit.session, guest.caller.now)
+fn old_address_first(
+    state: &AppState,
+    guest: &Guest,
+    authenticated: &AuthenticatedRequest,
+) -> bool {
+    asks_old_address(&state.env, &authenticated.user.user, &authenticated.session, guest.caller.now)
 }
 
 fn page(
@@ -124,17 +132,18 @@ fn page(
     typed: String,
     problem: Option<Problem>,
 ) -> Response {
-    let Some(visit) = &guest.visit else {
+    let Some(authenticated) = &guest.authenticated else {
         return headers::see_other(&return_to.through("sign-in"));
     };
-    let user = &visit.user.user;
+    let user = &authenticated.user.user;
     let page = pages::ChangeEmail {
         frame: state.frame_for(guest),
         form: state.form(guest, return_to),
         mails: state.env.config.mail.is_some(),
         present: user.email().map(ToString::to_string),
         waiting: user.new_email().map(ToString::to_string),
-        old_address: old_address_first(state, guest, visit).then(|| AppState::mailed(guest)),
+        old_address: old_address_first(state, guest, authenticated)
+            .then(|| AppState::mailed(guest)),
         typed,
         problem,
     };

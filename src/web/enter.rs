@@ -22,7 +22,7 @@ use crate::domain::assurance::{Level, Requirement};
 use crate::domain::secret::Token;
 use crate::domain::signed::Kind;
 use crate::domain::ticket::{Ask, digest};
-use crate::flow::admit::judge_visit;
+use crate::flow::admit::judge_authenticated;
 use crate::flow::enter::{self, Entered};
 
 /// Where to send a visitor from whom something is required, and the browser name that the way
@@ -71,8 +71,9 @@ pub(super) async fn give_out(
     let url = format!("{}{}", site.origin, back.as_str());
     // If something is still missing, that host makes a new [`Ask`].
     let Some(ask) = ask else { return Ok(headers::see_other(&url)) };
-    let (visit, now) = (guest.visit.as_ref(), guest.caller.now);
-    let verdict = judge_visit(&state.env, &ask.requirement, visit, site.app.as_deref(), now);
+    let (authenticated, now) = (guest.authenticated.as_ref(), guest.caller.now);
+    let verdict =
+        judge_authenticated(&state.env, &ask.requirement, authenticated, site.app.as_deref(), now);
     match refusal::owed(&verdict) {
         Some(refusal::Step::Owed(owed)) => {
             return Ok(state.ask(owed, &ask.requirement, &here, &head));
@@ -81,10 +82,11 @@ pub(super) async fn give_out(
         None => {}
     }
     let to_sign_in = || headers::see_other(&here.through("sign-in"));
-    let Some(visit) = &guest.visit else { return Ok(to_sign_in()) };
+    let Some(authenticated) = &guest.authenticated else { return Ok(to_sign_in()) };
     let (host, return_to) = (site.origin.host(), back.as_str());
     let ticket =
-        enter::give_out(&state.env, &guest.caller, visit, host, return_to, ask.browser).await?;
+        enter::give_out(&state.env, &guest.caller, authenticated, host, return_to, ask.browser)
+            .await?;
     Ok(match ticket {
         Some(ticket) => {
             let (origin, ticket) = (&site.origin, ticket.expose_text());
@@ -207,7 +209,7 @@ impl AppState {
         is_last_try: bool,
         headers: &HeaderMap,
     ) -> Response {
-        match (&guest.visit, is_last_try) {
+        match (&guest.authenticated, is_last_try) {
             (Some(_), _) => super::headers::see_other(back.as_str()),
             (None, false) => self.to_the_portal(back, true, headers),
             (None, true) => {

@@ -114,7 +114,7 @@ impl AppState {
     /// The hidden fields of a form for this guest.
     pub(super) fn form(&self, guest: &Guest, return_to: &ReturnTo) -> pages::Form {
         let host = self.site.origin.host();
-        let user = guest.visit.as_ref().map(|visit| visit.session.user);
+        let user = guest.authenticated.as_ref().map(|authenticated| authenticated.session.user);
         pages::Form {
             csrf: self.env.signer.sign(Kind::Csrf, host, &binding(guest.browser, user)),
             return_to: return_to.as_str().to_owned(),
@@ -135,7 +135,7 @@ impl AppState {
             return None;
         };
         let caller = &guest.caller;
-        if let Some(left_out) = self.env.lines.due(Line::Form, caller.now) {
+        if let Some(left_out) = self.env.log_throttle.due(Line::Form, caller.now) {
             let address = caller.address;
             let said = |name| headers.get(name).map(shown);
             let (fetch_site, origin) = (said(&FETCH_SITE), said(&ORIGIN));
@@ -156,7 +156,7 @@ impl AppState {
     fn csrf_fits(&self, guest: &Guest, text: &str, is_nobodys: bool) -> bool {
         let host = self.site.origin.host();
         let Some(bound) = self.env.signer.open(Kind::Csrf, host, text) else { return false };
-        let user = guest.visit.as_ref().map(|visit| visit.session.user);
+        let user = guest.authenticated.as_ref().map(|authenticated| authenticated.session.user);
         let mut browsers = guest.caller.carried.browsers.iter().chain([&guest.browser]);
         browsers.any(|browser| {
             bound == binding(*browser, user) || (is_nobodys && bound == binding(*browser, None))
@@ -170,7 +170,10 @@ impl AppState {
 
     /// The frame of a page for this guest.
     pub(super) fn frame_for(&self, guest: &Guest) -> pages::Frame {
-        let user = guest.visit.as_ref().map(|visit| visit.user.identity.name.clone());
+        let user = guest
+            .authenticated
+            .as_ref()
+            .map(|authenticated| authenticated.user.identity.name.clone());
         pages::Frame { user, ..self.frame() }
     }
 }

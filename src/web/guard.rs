@@ -12,7 +12,7 @@ use super::route::{Asks, Route, Serves};
 use crate::domain::assurance::{Evidence, Verdict, Visitor, judge};
 use crate::domain::secret::Token;
 use crate::domain::time::Timestamp;
-use crate::flow::{self, Caller, Source, Visit};
+use crate::flow::{self, AuthenticatedRequest, Caller, Source};
 
 /// Where a request came from; the proxy sets it on every request.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +24,7 @@ pub(super) struct Guest {
     /// The caller.
     pub(super) caller: Caller,
     /// The authenticated request; always there if the page requires something.
-    pub(super) visit: Option<Visit>,
+    pub(super) authenticated: Option<AuthenticatedRequest>,
     /// The name of this browser, to which new forms are bound.
     pub(super) browser: [u8; 16],
 }
@@ -32,7 +32,7 @@ pub(super) struct Guest {
 impl Guest {
     /// Until when this browser is a trusted device of the signed-in user, if it is one.
     pub(super) fn trusted_until(&self) -> Option<Timestamp> {
-        let user = &self.visit.as_ref()?.user.user;
+        let user = &self.authenticated.as_ref()?.user.user;
         let cookie = self.caller.device_of(user.id())?;
         let device = user.devices().iter().find(|device| device.id() == cookie.id)?;
         device.is_trusted(self.caller.now).then(|| device.expires())
@@ -58,14 +58,16 @@ pub(super) async fn guard(
         Err(error) => return state.unavailable(&error, headers),
     };
     let session = caller.carried.session.as_ref().map(Token::hash);
-    let visit = match flow::visit(&state.env, session, caller.now).await {
-        Ok(visit) => visit,
+    let authenticated = match flow::authenticate(&state.env, session, caller.now).await {
+        Ok(authenticated) => authenticated,
         Err(error) => return state.unavailable(&error, headers),
     };
 
     let requirement = route.asks.requirement(&state.env.config);
     let (head, body) = request.into_parts();
-    let evidence = visit.as_ref().map(|visit| visit.visitor(&state.env, None, caller.now));
+    let evidence = authenticated
+        .as_ref()
+        .map(|authenticated| authenticated.visitor(&state.env, None, caller.now));
     let verdict = state.judge_at(route, evidence, caller.now);
     let leads_to_codes =
         route.asks == Asks::SignIn && route.serves == Serves::Page && refusal::is_navigation(&head);
@@ -88,7 +90,7 @@ pub(super) async fn guard(
     let browser = known.unwrap_or_else(|| state.new_browser());
     let names_it = is_new && route.serves == Serves::Page;
     request = Request::from_parts(head, body);
-    request.extensions_mut().insert(Guest { caller, visit, browser });
+    request.extensions_mut().insert(Guest { caller, authenticated, browser });
     let mut response = next.run(request).await;
     if names_it {
         state.jar().set_browser(browser, response.headers_mut());
@@ -124,7 +126,7 @@ impl AppState {
 
     pub(super) fn new_browser(&self) -> [u8; 16] {
         let mut id = [0; 16];
-        self.env.chance.draw(|rng| rng.fill_bytes(&mut id));
+        self.env.rng.draw(|rng| rng.fill_bytes(&mut id));
         id
     }
 }

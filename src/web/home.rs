@@ -15,7 +15,9 @@ use crate::domain::assurance::Proofs;
 use crate::domain::time::Timestamp;
 
 pub(super) async fn show(State(state): State<AppState>, guest: Guest) -> Response {
-    let Some(visit) = &guest.visit else { return headers::see_other("/.doorward/sign-in") };
+    let Some(authenticated) = &guest.authenticated else {
+        return headers::see_other("/.doorward/sign-in");
+    };
     let config = &state.env.config;
     let url = |app: &App| match app.hosts.first() {
         Some(host) if *host != config.portal => format!("{host}/"),
@@ -23,14 +25,14 @@ pub(super) async fn show(State(state): State<AppState>, guest: Guest) -> Respons
     };
     let apps = config.apps.iter();
     let two_factor = match guest.trusted_until() {
-        _ if !visit.user.user.has_second_factor() => TwoFactor::Off,
+        _ if !authenticated.user.user.has_second_factor() => TwoFactor::Off,
         Some(until) => TwoFactor::OnButHere { until: date(until) },
         None => TwoFactor::On,
     };
     let page = pages::Home {
         frame: state.frame_for(&guest),
         form: state.form(&guest, &ReturnTo::root()),
-        username: visit.user.identity.name.clone(),
+        username: authenticated.user.identity.name.clone(),
         two_factor,
         apps: apps.map(|app| pages::Link { name: app.name.clone(), url: url(app) }).collect(),
     };
@@ -39,11 +41,11 @@ pub(super) async fn show(State(state): State<AppState>, guest: Guest) -> Respons
 
 /// Who is signed in here and how, as JSON.
 pub(super) async fn whoami(State(state): State<AppState>, guest: Guest) -> Response {
-    let Some(visit) = &guest.visit else {
+    let Some(authenticated) = &guest.authenticated else {
         return state.notice(pages::Notice::NotFound, &http::HeaderMap::new());
     };
-    let identity = &visit.user.identity;
-    let proofs = visit.visitor(&state.env, None, guest.caller.now).proofs;
+    let identity = &authenticated.user.identity;
+    let proofs = authenticated.visitor(&state.env, None, guest.caller.now).proofs;
     let body = json!({
         "user": identity.written,
         "name": identity.full_name,

@@ -162,7 +162,7 @@ impl Web {
     pub async fn misdirected(&self, headers: &HeaderMap, source: Source) -> http::Response<Bytes> {
         let env = &self.state.env;
         if let Ok(now) = env.now()
-            && let Some(left_out) = env.lines.due(Line::WrongHost, now)
+            && let Some(left_out) = env.log_throttle.due(Line::WrongHost, now)
         {
             let host = headers.get(HOST).map(form::shown);
             let address = source.address();
@@ -189,7 +189,7 @@ impl Web {
     pub async fn unread(&self, why: &str, head: &Parts, source: Source) -> http::Response<Bytes> {
         let (state, env) = (&self.state, &self.state.env);
         let reference = state.reference();
-        let due = env.now().ok().and_then(|now| env.lines.due(Line::Unread, now));
+        let due = env.now().ok().and_then(|now| env.log_throttle.due(Line::Unread, now));
         if let Some(left_out) = due {
             let address = source.address();
             tracing::info!(
@@ -207,7 +207,7 @@ impl Web {
     /// Says that the head of a request is too long, to a client that does not end it.
     pub async fn endless(&self, headers: &HeaderMap, source: Source) -> http::Response<Bytes> {
         let env = &self.state.env;
-        let due = env.now().ok().and_then(|now| env.lines.due(Line::Refused, now));
+        let due = env.now().ok().and_then(|now| env.log_throttle.due(Line::Refused, now));
         if let Some(left_out) = due {
             let address = source.address();
             tracing::info!(%address, why = "the head is too large", left_out, "request refused");

@@ -12,7 +12,7 @@ use super::guard::Guest;
 use super::headers;
 use super::pages::{self, Problem};
 use super::return_to::ReturnTo;
-use crate::flow::Visit;
+use crate::flow::AuthenticatedRequest;
 use crate::flow::next::{Offer, fits};
 use crate::flow::offer::decline;
 
@@ -45,8 +45,8 @@ pub(super) async fn submit(
     if problem.is_some() {
         return Ok(page(&state, &guest, &return_to, problem));
     }
-    if let Some(visit) = &guest.visit {
-        decline(&state.env, &guest.caller, visit).await?;
+    if let Some(authenticated) = &guest.authenticated {
+        decline(&state.env, &guest.caller, authenticated).await?;
     }
     Ok(headers::see_other(return_to.as_str()))
 }
@@ -58,11 +58,13 @@ fn page(
     return_to: &ReturnTo,
     problem: Option<Problem>,
 ) -> Response {
-    let visit = guest.visit.as_ref();
-    let Some(offer) = visit.and_then(|visit| state.offer(guest, visit, return_to)) else {
+    let authenticated = guest.authenticated.as_ref();
+    let Some(offer) =
+        authenticated.and_then(|authenticated| state.offer(guest, authenticated, return_to))
+    else {
         return headers::see_other(return_to.as_str());
     };
-    let deed = match offer {
+    let operation = match offer {
         Offer::SetUp => "set-up",
         Offer::Replace { .. } => "security/replace",
         Offer::NewCodes { .. } => "security/recovery-codes/regenerate",
@@ -71,7 +73,7 @@ fn page(
         frame: state.frame_for(guest),
         form: state.form(guest, return_to),
         offer,
-        url: return_to.through(deed),
+        url: return_to.through(operation),
         problem,
     };
     state.form_page(&page, problem)
@@ -79,14 +81,19 @@ fn page(
 
 impl AppState {
     /// What this guest is offered on the way to `place`; `None` if that page does the same.
-    fn offer(&self, guest: &Guest, visit: &Visit, place: &ReturnTo) -> Option<Offer> {
+    fn offer(
+        &self,
+        guest: &Guest,
+        authenticated: &AuthenticatedRequest,
+        place: &ReturnTo,
+    ) -> Option<Offer> {
         let path = place.as_str().split('?').next().unwrap_or_default();
         if CARE.iter().any(|page| path.starts_with(page)) {
             return None;
         }
-        let proofs = visit.visitor(&self.env, None, guest.caller.now).proofs;
-        let offer = fits(&self.env, &visit.user.user, &proofs, guest.caller.now)?;
-        let demanded = || self.demanded_by(guest, visit, place).is_some();
+        let proofs = authenticated.visitor(&self.env, None, guest.caller.now).proofs;
+        let offer = fits(&self.env, &authenticated.user.user, &proofs, guest.caller.now)?;
+        let demanded = || self.demanded_by(guest, authenticated, place).is_some();
         (offer != Offer::SetUp || !demanded()).then_some(offer)
     }
 }

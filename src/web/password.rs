@@ -41,12 +41,12 @@ pub(super) async fn submit(
         return Ok(again(problem));
     }
     let to_sign_in = || headers::see_other(&return_to.through("sign-in"));
-    let Some(visit) = guest.visit.clone() else { return Ok(to_sign_in()) };
-    let password = match state.chosen(&visit.user.identity, &typed.new_password) {
+    let Some(authenticated) = guest.authenticated.clone() else { return Ok(to_sign_in()) };
+    let password = match state.chosen(&authenticated.user.identity, &typed.new_password) {
         Ok(password) => password,
         Err(problem) => return Ok(again(problem)),
     };
-    Ok(match change_password(&state.env, &guest.caller, &visit, password).await? {
+    Ok(match change_password(&state.env, &guest.caller, &authenticated, password).await? {
         Changed::Now(given) => state.goes_on(&guest, &given, return_to.as_str()),
         Changed::Waiting { until } => again(Problem::Wait(guest.caller.now.until(until))),
         Changed::Busy => again(Problem::Busy),
@@ -60,11 +60,13 @@ fn page(
     return_to: &ReturnTo,
     problem: Option<Problem>,
 ) -> Response {
-    let visit = guest.visit.as_ref();
+    let authenticated = guest.authenticated.as_ref();
     let page = pages::ChangePassword {
         frame: state.frame_for(guest),
         form: state.form(guest, return_to),
-        username: visit.map(|visit| visit.user.identity.name.clone()).unwrap_or_default(),
+        username: authenticated
+            .map(|authenticated| authenticated.user.identity.name.clone())
+            .unwrap_or_default(),
         at_least: Password::AT_LEAST,
         problem,
     };

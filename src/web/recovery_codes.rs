@@ -44,8 +44,8 @@ pub(super) async fn submit_codes(
     if problem.is_some() {
         return Ok(codes_page(&state, &guest, &return_to, problem));
     }
-    if let Some(visit) = &guest.visit {
-        save_codes(&state.env, &guest.caller, visit).await?;
+    if let Some(authenticated) = &guest.authenticated {
+        save_codes(&state.env, &guest.caller, authenticated).await?;
     }
     Ok(headers::see_other(return_to.as_str()))
 }
@@ -56,15 +56,17 @@ fn codes_page(
     return_to: &ReturnTo,
     problem: Option<Problem>,
 ) -> Response {
-    let Some(visit) = &guest.visit else { return headers::see_other(return_to.as_str()) };
-    let unsaved = visit.user.user.recovery_codes().filter(|codes| !codes.are_saved());
+    let Some(authenticated) = &guest.authenticated else {
+        return headers::see_other(return_to.as_str());
+    };
+    let unsaved = authenticated.user.user.recovery_codes().filter(|codes| !codes.are_saved());
     let Some(codes) = unsaved else { return headers::see_other(return_to.as_str()) };
     let page = pages::RecoveryCodes {
         frame: state.frame_for(guest),
         form: state.form(guest, return_to),
         codes: grouped(codes),
         issuer: state.env.config.issuer.clone(),
-        username: visit.user.identity.name.clone(),
+        username: authenticated.user.identity.name.clone(),
         to_be_saved: true,
         problem,
     };
@@ -81,9 +83,11 @@ pub(super) async fn codes_file(
     guest: Guest,
 ) -> Result<Response, Trouble> {
     let back = || headers::see_other(security::place().as_str());
-    let Some(visit) = &guest.visit else { return Ok(back()) };
-    let Some(codes) = look(&state.env, &guest.caller, visit).await? else { return Ok(back()) };
-    let (issuer, name) = (&state.env.config.issuer, &visit.user.identity.name);
+    let Some(authenticated) = &guest.authenticated else { return Ok(back()) };
+    let Some(codes) = look(&state.env, &guest.caller, authenticated).await? else {
+        return Ok(back());
+    };
+    let (issuer, name) = (&state.env.config.issuer, &authenticated.user.identity.name);
     let text = pages::recovery_codes_file(issuer, name, &grouped(&codes));
     let mut response = Response::new(text.into());
     *response.status_mut() = StatusCode::OK;
@@ -101,8 +105,10 @@ pub(super) async fn codes_file(
 /// The unused codes again.
 pub(super) async fn view(State(state): State<AppState>, guest: Guest) -> Result<Response, Trouble> {
     let back = || headers::see_other(security::place().as_str());
-    let Some(visit) = &guest.visit else { return Ok(back()) };
-    let Some(codes) = look(&state.env, &guest.caller, visit).await? else { return Ok(back()) };
+    let Some(authenticated) = &guest.authenticated else { return Ok(back()) };
+    let Some(codes) = look(&state.env, &guest.caller, authenticated).await? else {
+        return Ok(back());
+    };
     if !codes.are_saved() {
         return Ok(headers::see_other(&security::place().through(refusal::SAVE_CODES)));
     }
@@ -111,7 +117,7 @@ pub(super) async fn view(State(state): State<AppState>, guest: Guest) -> Result<
         form: state.form(&guest, &security::place()),
         codes: grouped(&codes),
         issuer: state.env.config.issuer.clone(),
-        username: visit.user.identity.name.clone(),
+        username: authenticated.user.identity.name.clone(),
         to_be_saved: false,
         problem: None,
     };
@@ -133,10 +139,10 @@ pub(super) async fn make_new(
     form: Form<Pressed>,
 ) -> Result<Response, Trouble> {
     let Form { doubt, return_to, .. } = form;
-    let Some(visit) = guest.visit.clone().filter(|_| doubt.is_none()) else {
+    let Some(authenticated) = guest.authenticated.clone().filter(|_| doubt.is_none()) else {
         return Ok(new_page(&state, &guest, &return_to, doubt));
     };
-    let renewed = renew(&state.env, &guest.caller, &visit).await?;
+    let renewed = renew(&state.env, &guest.caller, &authenticated).await?;
     let to = return_to.through(refusal::SAVE_CODES);
     Ok(headers::see_other(if renewed { &to } else { return_to.as_str() }))
 }
@@ -147,7 +153,7 @@ fn new_page(
     return_to: &ReturnTo,
     problem: Option<Problem>,
 ) -> Response {
-    let user = guest.visit.as_ref().map(|visit| &visit.user.user);
+    let user = guest.authenticated.as_ref().map(|authenticated| &authenticated.user.user);
     let Some(left) = user.and_then(User::recovery_codes_left) else {
         return headers::see_other(return_to.as_str());
     };

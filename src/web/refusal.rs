@@ -20,7 +20,7 @@ use crate::config::Origin;
 use crate::domain::assurance::{Level, Requirement, Verdict};
 use crate::domain::identity::Identity;
 use crate::flow::Source;
-use crate::flow::witness::Refusal;
+use crate::flow::decision_log::Refusal;
 use crate::policy::{self, Ruling};
 use crate::store::Unavailable;
 
@@ -136,7 +136,7 @@ impl AppState {
                 let rule = named.unwrap_or_else(|| rule.to_string());
                 tracing::info!(reference, %address, rule, path = beginning(head.uri.path()), "request refused");
                 if let Ok(now) = self.env.now() {
-                    self.env.witness.refused(Refusal {
+                    self.env.decision_log.refused(Refusal {
                         reference: reference.clone(),
                         at: now,
                         from: address,
@@ -266,7 +266,7 @@ impl AppState {
     /// Records a refusal that no rule decided.
     pub(super) fn remember(&self, reference: &str, why: &str, head: &Parts, source: Source) {
         let Ok(now) = self.env.now() else { return };
-        self.env.witness.refused(Refusal {
+        self.env.decision_log.refused(Refusal {
             reference: reference.to_owned(),
             at: now,
             from: source.address(),

@@ -14,9 +14,9 @@ use crate::domain::demand::Demand;
 use crate::domain::device::TrustedDevice;
 use crate::domain::event::Event;
 use crate::domain::factor::totp::Totp;
-use crate::domain::stay::{Stay, StayId};
 use crate::domain::user::User;
-use crate::flow::{Visit, sessions};
+use crate::domain::user_session::{UserSession, UserSessionId};
+use crate::flow::{AuthenticatedRequest, sessions};
 
 /// How many events are shown.
 const TOLD: usize = 30;
@@ -39,22 +39,22 @@ pub(super) async fn page(
     guest: &Guest,
     problem: Option<Problem>,
 ) -> Result<Response, Trouble> {
-    let Some(visit) = &guest.visit else {
+    let Some(authenticated) = &guest.authenticated else {
         return Ok(headers::see_other(&place().through("sign-in")));
     };
-    let (env, user) = (&state.env, &visit.user.user);
-    let stays = sessions::of(env, &guest.caller, &visit.user).await?;
+    let (env, user) = (&state.env, &authenticated.user.user);
+    let user_sessions = sessions::of(env, &guest.caller, &authenticated.user).await?;
     let happened = env.store.events_of(user.id(), TOLD).await?;
     let page = pages::Security {
         frame: state.frame_for(guest),
         form: state.form(guest, &place()),
-        two_factor: state.protection(guest, visit),
+        two_factor: state.protection(guest, authenticated),
         authenticators: user.authenticators().iter().map(authenticator).collect(),
         may_add: user.authenticators().len() < User::AUTHENTICATORS_AT_MOST,
         codes_left: user.recovery_codes_left().map(pages::CodesLeft),
         devices: devices(guest, user),
-        more_sessions: stays.len().saturating_sub(LISTED),
-        sessions: listed(visit, &stays),
+        more_sessions: user_sessions.len().saturating_sub(LISTED),
+        sessions: listed(authenticated, &user_sessions),
         email: user.email().map(|email| email.as_str().to_owned()),
         new_email: user.new_email().map(|email| email.as_str().to_owned()),
         happened: happened.iter().map(told).collect(),
@@ -65,10 +65,10 @@ pub(super) async fn page(
 
 impl AppState {
     /// The protection of this guest, and whether they may turn it off.
-    fn protection(&self, guest: &Guest, visit: &Visit) -> pages::Protection {
-        let user = &visit.user.user;
+    fn protection(&self, guest: &Guest, authenticated: &AuthenticatedRequest) -> pages::Protection {
+        let user = &authenticated.user.user;
         if !user.has_second_factor() {
-            let due = self.env.due(&visit.user, None);
+            let due = self.env.due(&authenticated.user, None);
             return pages::Protection::Off { due: due.map(home::date) };
         }
         if let Some(since) = user.frozen() {
@@ -123,18 +123,23 @@ fn devices(guest: &Guest, user: &User) -> Vec<pages::Device> {
 }
 
 /// This session, then the others, the last used first.
-fn listed(visit: &Visit, stays: &[(StayId, Stay)]) -> Vec<pages::Session> {
-    let (this, others): (Vec<_>, Vec<_>) = stays.iter().partition(|(id, _)| *id == visit.stay);
-    let listed = this.into_iter().chain(others).take(LISTED).map(|(id, stay)| pages::Session {
-        row: Row {
-            id: id.to_string(),
-            browser: called(stay.agent.as_ref()),
-            address: stay.address.map(|address| address.to_string()),
-            is_this: *id == visit.stay,
-        },
-        began: home::moment(stay.began),
-        last_used: home::moment(stay.seen),
-    });
+fn listed(
+    authenticated: &AuthenticatedRequest,
+    user_sessions: &[(UserSessionId, UserSession)],
+) -> Vec<pages::Session> {
+    let (this, others): (Vec<_>, Vec<_>) =
+        user_sessions.iter().partition(|(id, _)| *id == authenticated.user_session);
+    let listed =
+        this.into_iter().chain(others).take(LISTED).map(|(id, user_session)| pages::Session {
+            row: Row {
+                id: id.to_string(),
+                browser: called(user_session.agent.as_ref()),
+                address: user_session.address.map(|address| address.to_string()),
+                is_this: *id == authenticated.user_session,
+            },
+            began: home::moment(user_session.began),
+            last_used: home::moment(user_session.seen),
+        });
     listed.collect()
 }
 

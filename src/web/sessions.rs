@@ -8,7 +8,7 @@ use super::form::{Form, Pressed, Trouble};
 use super::guard::Guest;
 use super::return_to::ReturnTo;
 use super::{headers, security, sign_out};
-use crate::domain::stay::StayId;
+use crate::domain::user_session::UserSessionId;
 use crate::flow::sessions::{self, Ended};
 
 /// The URL of the list of sessions.
@@ -23,10 +23,10 @@ pub(super) async fn end(
     if form.doubt.is_some() {
         return security::page(&state, &guest, form.doubt).await;
     }
-    let (Some(visit), Some(id)) = (&guest.visit, StayId::parse(&id)) else {
+    let (Some(authenticated), Some(id)) = (&guest.authenticated, UserSessionId::parse(&id)) else {
         return Ok(headers::see_other(BACK));
     };
-    Ok(done(&state, &guest, sessions::end(&state.env, &guest.caller, visit, id).await?))
+    Ok(done(&state, &guest, sessions::end(&state.env, &guest.caller, authenticated, id).await?))
 }
 
 pub(super) async fn end_others(
@@ -37,8 +37,10 @@ pub(super) async fn end_others(
     if form.doubt.is_some() {
         return security::page(&state, &guest, form.doubt).await;
     }
-    let Some(visit) = guest.visit.clone() else { return Ok(headers::see_other(BACK)) };
-    Ok(done(&state, &guest, sessions::end_others(&state.env, &guest.caller, &visit).await?))
+    let Some(authenticated) = guest.authenticated.clone() else {
+        return Ok(headers::see_other(BACK));
+    };
+    Ok(done(&state, &guest, sessions::end_others(&state.env, &guest.caller, &authenticated).await?))
 }
 
 fn done(state: &AppState, guest: &Guest, ended: Ended) -> Response {

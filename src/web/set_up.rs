@@ -14,9 +14,9 @@ use super::return_to::ReturnTo;
 use super::{headers, home, qr, refusal};
 use crate::config::App;
 use crate::domain::factor::totp::{Code, Key};
-use crate::domain::letter::WhatFor;
+use crate::domain::message::WhatFor;
 use crate::domain::user::FirstFactorAsks;
-use crate::flow::Visit;
+use crate::flow::AuthenticatedRequest;
 use crate::flow::set_up::{FirstKey, SetUp, pending_key, turn_on};
 
 /// The fields of the set-up page.
@@ -50,17 +50,17 @@ pub(super) async fn submit(
     if doubt.is_some() {
         return page(&state, &guest, &return_to, trust, doubt).await;
     }
-    let Some(visit) = guest.visit.clone() else {
+    let Some(authenticated) = guest.authenticated.clone() else {
         return Ok(headers::see_other(&return_to.through("sign-in")));
     };
-    let owed = pending_key(&state.env, &guest.caller, &visit).await?;
+    let owed = pending_key(&state.env, &guest.caller, &authenticated).await?;
     if let FirstKey::Owes(owed) = owed {
-        return prove(&state, &guest, visit, owed, &typed, &return_to).await;
+        return prove(&state, &guest, authenticated, owed, &typed, &return_to).await;
     }
     let Ok(code) = typed.code.parse::<Code>() else {
         return page(&state, &guest, &return_to, trust, Some(Problem::Code)).await;
     };
-    match turn_on(&state.env, &guest.caller, &visit, &code, trust).await? {
+    match turn_on(&state.env, &guest.caller, &authenticated, &code, trust).await? {
         SetUp::On(given) => {
             Ok(state.goes_on(&guest, &given, &return_to.through(refusal::SAVE_CODES)))
         }
@@ -78,14 +78,14 @@ async fn page(
     trust: bool,
     problem: Option<Problem>,
 ) -> Result<Response, Trouble> {
-    let Some(visit) = &guest.visit else {
+    let Some(authenticated) = &guest.authenticated else {
         return Ok(headers::see_other(&return_to.through("sign-in")));
     };
-    Ok(match pending_key(&state.env, &guest.caller, visit).await? {
+    Ok(match pending_key(&state.env, &guest.caller, authenticated).await? {
         FirstKey::None => headers::see_other(return_to.as_str()),
         FirstKey::Owes(owed) => prove_page(state, guest, owed, return_to, problem),
         FirstKey::Waits(key) => {
-            let page = set_up_page(state, guest, visit, &key, return_to, trust, problem);
+            let page = set_up_page(state, guest, authenticated, &key, return_to, trust, problem);
             state.form_page(&page, problem)
         }
     })
@@ -95,7 +95,7 @@ async fn page(
 async fn prove(
     state: &AppState,
     guest: &Guest,
-    visit: Visit,
+    authenticated: AuthenticatedRequest,
     owed: FirstFactorAsks,
     typed: &Typed,
     return_to: &ReturnTo,
@@ -106,7 +106,14 @@ async fn prove(
     }
     let here = return_to.through("set-up");
     state
-        .by_mail(guest, visit, WhatFor::SetUp, (&typed.send, &typed.mailed_code), &here, again)
+        .by_mail(
+            guest,
+            authenticated,
+            WhatFor::SetUp,
+            (&typed.send, &typed.mailed_code),
+            &here,
+            again,
+        )
         .await
 }
 
@@ -117,13 +124,14 @@ fn prove_page(
     return_to: &ReturnTo,
     problem: Option<Problem>,
 ) -> Response {
-    let visit = guest.visit.as_ref();
+    let authenticated = guest.authenticated.as_ref();
     let page = pages::ProveFirst {
         frame: state.frame_for(guest),
         form: state.form(guest, return_to),
         by_mail: (owed == FirstFactorAsks::MailedCode).then(|| AppState::mailed(guest)),
-        is_demanded: visit
-            .is_some_and(|visit| state.demanded_by(guest, visit, return_to).is_some()),
+        is_demanded: authenticated.is_some_and(|authenticated| {
+            state.demanded_by(guest, authenticated, return_to).is_some()
+        }),
         problem,
     };
     state.form_page(&page, problem)
@@ -132,19 +140,19 @@ fn prove_page(
 fn set_up_page(
     state: &AppState,
     guest: &Guest,
-    visit: &Visit,
+    authenticated: &AuthenticatedRequest,
     key: &Key,
     return_to: &ReturnTo,
     trust: bool,
     problem: Option<Problem>,
 ) -> pages::SetUp {
     let config = &state.env.config;
-    let username = visit.user.identity.name.clone();
+    let username = authenticated.user.identity.name.clone();
     pages::SetUp {
         frame: state.frame_for(guest),
         form: state.form(guest, return_to),
-        demanded_by: state.demanded_by(guest, visit, return_to),
-        later: state.later(guest, visit, return_to),
+        demanded_by: state.demanded_by(guest, authenticated, return_to),
+        later: state.later(guest, authenticated, return_to),
         scan: scan(&config.issuer, username, key),
         trust: state.offer_of_trust(guest, return_to, trust),
         problem,
@@ -169,12 +177,12 @@ impl AppState {
     pub(super) fn demanded_by(
         &self,
         guest: &Guest,
-        visit: &Visit,
+        authenticated: &AuthenticatedRequest,
         place: &ReturnTo,
     ) -> Option<String> {
         let app = self.app_at(place);
         let due = |app: Option<&App>| {
-            self.env.due(&visit.user, app).is_some_and(|due| due <= guest.caller.now)
+            self.env.due(&authenticated.user, app).is_some_and(|due| due <= guest.caller.now)
         };
         match app {
             Some(app) if due(Some(&app)) => Some(app.name.clone()),
@@ -184,8 +192,13 @@ impl AppState {
     }
 
     /// The link to skip setting up, if it is not demanded yet.
-    fn later(&self, guest: &Guest, visit: &Visit, place: &ReturnTo) -> Option<pages::Later> {
-        let due = self.env.due(&visit.user, None).filter(|due| *due > guest.caller.now)?;
+    fn later(
+        &self,
+        guest: &Guest,
+        authenticated: &AuthenticatedRequest,
+        place: &ReturnTo,
+    ) -> Option<pages::Later> {
+        let due = self.env.due(&authenticated.user, None).filter(|due| *due > guest.caller.now)?;
         Some(pages::Later { due: home::date(due), url: place.as_str().to_owned() })
     }
 }

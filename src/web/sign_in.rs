@@ -30,7 +30,7 @@ pub(super) async fn show(
 ) -> Response {
     let return_to = Asked::of(query.as_deref()).return_to(&state);
     // A signed-in user continues; their URL asks for anything else that is required.
-    if guest.visit.is_some() {
+    if guest.authenticated.is_some() {
         return headers::see_other(return_to.as_str());
     }
     page(&state, &guest, &return_to, String::new(), None)
@@ -43,7 +43,7 @@ pub(super) async fn submit(
 ) -> Result<Response, Trouble> {
     let Form { typed: Typed { username, password }, doubt, is_from_before, return_to } = form;
     // Signed in meanwhile in another tab: the input is not needed any more.
-    if guest.visit.is_some() && is_from_before {
+    if guest.authenticated.is_some() && is_from_before {
         return Ok(headers::see_other(return_to.as_str()));
     }
     let again = |username, problem| page(&state, &guest, &return_to, username, Some(problem));

@@ -42,7 +42,7 @@ pub(super) async fn show(
     request: HeaderMap,
 ) -> Response {
     let return_to = Asked::of(query.as_deref()).return_to(&state);
-    if guest.visit.is_none() {
+    if guest.authenticated.is_none() {
         let left = serde_html_form::from_str(query.as_deref().unwrap_or_default());
         return signed_out(&state, &return_to, &left.unwrap_or_default(), &request);
     }
@@ -55,13 +55,13 @@ pub(super) async fn submit(
     request: HeaderMap,
     form: Form<Pressed>,
 ) -> Result<Response, Trouble> {
-    let Some(visit) = &guest.visit else {
+    let Some(authenticated) = &guest.authenticated else {
         return Ok(signed_out(&state, &form.return_to, &Left::default(), &request));
     };
     if let Some(problem) = form.doubt {
         return Ok(page(&state, &guest, &form.return_to, Some(problem)));
     }
-    let hosts = sign_out(&state.env, &guest.caller, visit).await?;
+    let hosts = sign_out(&state.env, &guest.caller, authenticated).await?;
     Ok(leaves(&state, &hosts, &form.return_to))
 }
 

@@ -35,13 +35,13 @@ pub(super) async fn submit(
     if let Some(problem) = form.doubt {
         return Ok(again(problem));
     }
-    let Some(visit) = guest.visit.clone() else {
+    let Some(authenticated) = guest.authenticated.clone() else {
         return Ok(headers::see_other(&security::place().through("sign-in")));
     };
     let (answer, kind) = read(&form.typed.code);
     let now = guest.caller.now;
     let Ok(answer) = answer else { return Ok(again(problem(Rejection::Wrong, kind, now))) };
-    Ok(match turn_off(&state.env, &guest.caller, &visit, &answer).await? {
+    Ok(match turn_off(&state.env, &guest.caller, &authenticated, &answer).await? {
         TurnOff::Off(given) => state.goes_on(&guest, &given, security::place().as_str()),
         TurnOff::Demanded(demand) => {
             let page = form_page(&state, &guest, Some(demand), None);
@@ -62,13 +62,13 @@ fn read(typed: &str) -> (Result<Answer, Rejection>, Kind) {
 }
 
 fn page(state: &AppState, guest: &Guest, problem: Option<Problem>) -> Response {
-    let Some(visit) = &guest.visit else {
+    let Some(authenticated) = &guest.authenticated else {
         return headers::see_other(&security::place().through("sign-in"));
     };
-    if !visit.user.user.has_second_factor() {
+    if !authenticated.user.user.has_second_factor() {
         return headers::see_other(security::place().as_str());
     }
-    let demand = state.env.demand_on(&visit.user.user, guest.caller.now);
+    let demand = state.env.demand_on(&authenticated.user.user, guest.caller.now);
     state.form_page(&form_page(state, guest, demand, problem), problem)
 }
 

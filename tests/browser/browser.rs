@@ -116,9 +116,9 @@ impl Browser {
 
     /// Does something that leads to another page, and waits until that is there: what was on this one
     /// is gone then. An address is none to wait for, where it stays the same.
-    pub(crate) fn leads(&self, deed: impl FnOnce(&Self)) -> &Self {
+    pub(crate) fn leads(&self, operation: impl FnOnce(&Self)) -> &Self {
         let page = self.does(self.client.find(Locator::Css("html")));
-        deed(self);
+        operation(self);
         self.until("be on another page", || {
             self.runtime.block_on(page.tag_name()).is_err().then_some(())
         });
@@ -280,16 +280,16 @@ impl Browser {
     fn handles<T>(
         &self,
         which: Locator<'_>,
-        deed: impl AsyncFn(Element) -> Result<T, CmdError>,
+        operation: impl AsyncFn(Element) -> Result<T, CmdError>,
     ) -> T {
         self.until(&format!("handle {which:?}"), || {
-            let deed = async { deed(self.client.find(which).await?).await };
-            self.runtime.block_on(deed).ok()
+            let operation = async { operation(self.client.find(which).await?).await };
+            self.runtime.block_on(operation).ok()
         })
     }
 
-    fn does<T>(&self, deed: impl Future<Output = Result<T, CmdError>>) -> T {
-        self.runtime.block_on(deed).unwrap_or_else(|error| panic!("{error}"))
+    fn does<T>(&self, operation: impl Future<Output = Result<T, CmdError>>) -> T {
+        self.runtime.block_on(operation).unwrap_or_else(|error| panic!("{error}"))
     }
 
     fn describes(&self) -> String {

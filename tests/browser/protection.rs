@@ -146,23 +146,23 @@ fn mails() -> (Door, Arrived) {
 }
 
 /// The last letter with this subject, once it is there, as its text.
-fn letter(browser: &Browser, arrived: &Arrived, subject: &str) -> String {
+fn message(browser: &Browser, arrived: &Arrived, subject: &str) -> String {
     browser.until(&format!("have a letter: {subject}"), || {
-        let letters = arrived.letters();
-        letters.iter().rev().find(|one| one.contains(subject)).map(|one| one.replace("=\r\n", ""))
+        let messages = arrived.messages();
+        messages.iter().rev().find(|one| one.contains(subject)).map(|one| one.replace("=\r\n", ""))
     })
 }
 
 /// The path of the link in a letter.
-fn link(letter: &str) -> String {
-    let (_, token) = letter.split_once("/.doorward/link/").unwrap();
+fn link(message: &str) -> String {
+    let (_, token) = message.split_once("/.doorward/link/").unwrap();
     format!("/.doorward/link/{}", token.split_whitespace().next().unwrap())
 }
 
 #[rstest]
 #[case::with_script(true)]
 #[case::without_script(false)]
-fn letters_lead_to_a_new_password_a_first_factor_and_another_address(#[case] script: bool) {
+fn messages_lead_to_a_new_password_a_first_factor_and_another_address(#[case] script: bool) {
     let (door, arrived) = mails();
     let browser = browser(&door, script);
     door.adds_with_address("ada", "ada@example.com");
@@ -171,14 +171,14 @@ fn letters_lead_to_a_new_password_a_first_factor_and_another_address(#[case] scr
     browser.visits("/page").presses("Forgot your password, or never had one?");
     browser.comes_to("/.doorward/forgot").types("email", "ada").presses("Send the e-mail");
     reads(&browser, "an e-mail with a link is on its way");
-    browser.visits(&link(&letter(&browser, &arrived, "Set a new password")));
+    browser.visits(&link(&message(&browser, &arrived, "Set a new password")));
     browser.types("password", PASSWORD).presses("Save the password");
 
     // A first factor takes a code from the mailbox.
     browser.visits("/.doorward/set-up").presses("Send the code").sees("#code");
     reads(&browser, "a…@example.com");
     assert_eq!(browser.counts("#secret"), 0);
-    let text = letter(&browser, &arrived, "Your code for");
+    let text = message(&browser, &arrived, "Your code for");
     let six = text
         .split_whitespace()
         .find(|word| word.len() == 6 && word.bytes().all(|byte| byte.is_ascii_digit()));
@@ -190,12 +190,12 @@ fn letters_lead_to_a_new_password_a_first_factor_and_another_address(#[case] scr
     browser.visits("/.doorward/security/email");
     browser.types("email", "lovelace@example.com").presses("Send the e-mail");
     reads(&browser, "Not confirmed yet");
-    browser.visits(&link(&letter(&browser, &arrived, "Is this your address")));
+    browser.visits(&link(&message(&browser, &arrived, "Is this your address")));
     browser.presses("This is my address").comes_to(SECURITY);
     reads(&browser, "lovelace@example.com");
 
     // And it was somebody else after all.
-    browser.visits(&link(&letter(&browser, &arrived, "two-factor is on")));
+    browser.visits(&link(&message(&browser, &arrived, "two-factor is on")));
     reads(&browser, "Was this somebody else?");
     browser.presses("This was not me");
     reads(&browser, "The second factor is frozen");

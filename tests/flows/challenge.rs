@@ -209,8 +209,8 @@ async fn a_place_that_takes_no_recovery_code_does_not_offer_one_but_the_way_in_e
 
 /// The subjects of what ada was told by mail of wrong codes.
 async fn told_of_guesses(gate: &Gate) -> usize {
-    let letters = gate.letters().await;
-    let happened = letters.iter().filter_map(|letter| letter.happened());
+    let messages = gate.messages().await;
+    let happened = messages.iter().filter_map(|message| message.happened());
     happened.filter(|event| event.what == What::CodesGuessed).count()
 }
 

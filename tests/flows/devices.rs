@@ -130,8 +130,8 @@ async fn a_deed_that_was_not_asked_for_here_is_not_done_and_says_so() {
     let ada = gate.protects("ada").await;
     let mut phone = trusted(&gate, &ada, SAFARI).await;
     let id = phone.opens("/.doorward/security").await.listed("devices").remove(0);
-    for deed in [format!("devices/{id}/revoke"), "devices/revoke-all".to_owned()] {
-        phone.posts(&format!("/.doorward/security/{deed}"), &[("csrf", "guessed")]).await;
+    for operation in [format!("devices/{id}/revoke"), "devices/revoke-all".to_owned()] {
+        phone.posts(&format!("/.doorward/security/{operation}"), &[("csrf", "guessed")]).await;
         assert_eq!(phone.status, StatusCode::UNPROCESSABLE_ENTITY);
         assert!(phone.page.contains("role=\"alert\""), "{}", phone.page);
         assert_eq!(phone.listed("devices"), [id.as_str()]);

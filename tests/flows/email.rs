@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorward::domain::event::What;
-use doorward::domain::letter::Letter;
+use doorward::domain::message::Message;
 use doorward::domain::name::Login;
 use doorward::domain::user::Change;
 use doorward::flow::administer;
@@ -37,9 +37,9 @@ async fn a_new_address_counts_once_its_link_was_followed_and_the_old_one_is_told
     browser.sends(&[("email", "ada@example.org")]).await;
     browser.follows().await;
     assert!(browser.page.contains("ada@example.org"), "it waits");
-    let told = gate.letters().await;
+    let told = gate.messages().await;
     let asked =
-        |letter: &&Letter| letter.happened().is_some_and(|event| event.what == What::EmailAsked);
+        |message: &&Message| message.happened().is_some_and(|event| event.what == What::EmailAsked);
     assert_eq!(told.iter().find(asked).unwrap().to.as_str(), "ada@example.com");
     assert_eq!(
         gate.browser().signs_in("ada@example.org").await.status,
@@ -53,9 +53,10 @@ async fn a_new_address_counts_once_its_link_was_followed_and_the_old_one_is_told
     elsewhere.sends(&[]).await;
     assert_eq!(elsewhere.location().as_deref(), Some("/.doorward/security"));
     assert_eq!(elsewhere.session(), None, "it signs nobody in");
-    let told = gate.letters().await;
-    let of_the_change =
-        |letter: &&Letter| letter.happened().is_some_and(|event| event.what == What::EmailChanged);
+    let told = gate.messages().await;
+    let of_the_change = |message: &&Message| {
+        message.happened().is_some_and(|event| event.what == What::EmailChanged)
+    };
     let changed = told.iter().find(of_the_change).unwrap();
     assert_eq!(changed.to.as_str(), "ada@example.com", "the old one is told");
     assert_eq!(gate.browser().signs_in("ada@example.org").await.status, StatusCode::SEE_OTHER);
@@ -76,7 +77,7 @@ async fn without_a_second_factor_the_old_address_is_asked_first() {
     assert!(browser.page.contains("a…@example.com"), "{}", browser.page);
     browser.sends(&[("email", "eve@example.org")]).await;
     assert_eq!(browser.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(gate.letters().await.iter().all(|letter| letter.to.as_str() == "ada@example.com"));
+    assert!(gate.messages().await.iter().all(|message| message.to.as_str() == "ada@example.com"));
 }
 
 #[tokio::test]
@@ -170,7 +171,7 @@ async fn a_newer_address_voids_the_link_of_the_older() {
 }
 
 #[tokio::test]
-async fn where_no_letters_are_sent_an_administrator_changes_it() {
+async fn where_no_messages_are_sent_an_administrator_changes_it() {
     let gate = Gate::new();
     gate.knows("ada").await;
     let mut browser = gate.browser();
@@ -315,8 +316,8 @@ async fn nobodys_mailbox_is_flooded_by_naming_it() {
     }
     assert_eq!(browser.status, StatusCode::TOO_MANY_REQUESTS);
     assert!(browser.page.contains("Too many e-mails"), "{}", browser.page);
-    let letters = gate.letters().await;
-    let named = letters.iter().filter(|letter| letter.to.as_str() != "ada@example.com");
+    let messages = gate.messages().await;
+    let named = messages.iter().filter(|message| message.to.as_str() != "ada@example.com");
     assert_eq!(named.count(), 3);
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorward::domain::event::What;
-use doorward::domain::letter::About;
+use doorward::domain::message::About;
 use doorward::domain::name::{Email, Login};
 use doorward::domain::user::Change;
 use doorward::flow::administer;
@@ -47,9 +47,9 @@ async fn a_code_from_ones_mailbox_comes_before_the_secret() {
     let mut browser = ada(&gate).await;
     browser.opens(SET_UP).await;
     assert!(!shows_a_secret(&browser) && browser.page.contains("a…@example.com"));
-    let before = gate.letters().await.len();
+    let before = gate.messages().await.len();
     browser.opens(SET_UP).await;
-    assert_eq!(gate.letters().await.len(), before, "looking sends nothing");
+    assert_eq!(gate.messages().await.len(), before, "looking sends nothing");
     browser.sends(&[("send", "yes")]).await;
     browser.follows().await;
     let code = gate.code_mailed_to("ada@example.com").await;
@@ -104,10 +104,10 @@ async fn where_a_link_is_asked_for_nothing_else_will_do() {
     browser.opens(SET_UP).await;
     assert!(!shows_a_secret(&browser));
     assert!(browser.page.contains("you need a link from an administrator"));
-    let before = gate.letters().await.len();
+    let before = gate.messages().await.len();
     browser.sends(&[("send", "yes"), ("mailed_code", "123456"), ("code", "123456")]).await;
     assert!(!shows_a_secret(&browser));
-    assert_eq!(gate.letters().await.len(), before);
+    assert_eq!(gate.messages().await.len(), before);
 }
 
 #[tokio::test]
@@ -183,14 +183,14 @@ async fn gate_csrf(_: &Gate, browser: &mut Browser) -> String {
 }
 
 #[tokio::test]
-async fn the_news_of_a_first_factor_is_one_letter_with_a_way_to_say_not_me() {
+async fn the_news_of_a_first_factor_is_one_message_with_a_way_to_say_not_me() {
     let gate = gate("none");
     let mut browser = ada(&gate).await;
     sets_up(&gate, &mut browser).await;
-    let letters = gate.letters().await;
-    let news: Vec<_> = letters
+    let messages = gate.messages().await;
+    let news: Vec<_> = messages
         .iter()
-        .filter(|letter| letter.happened().is_some_and(|event| event.what == What::TwoFactorOn))
+        .filter(|message| message.happened().is_some_and(|event| event.what == What::TwoFactorOn))
         .collect();
     assert_eq!(news.len(), 1);
     assert!(matches!(&news[0].about, About::Happened { not_me: Some(_), .. }));
@@ -265,8 +265,8 @@ async fn a_code_goes_to_the_stored_address_alone_once_a_minute_and_thrice_an_hou
     let gate = gate("mail");
     let mut browser = ada(&gate).await;
     let codes = async || {
-        let letters = gate.letters().await;
-        let codes = letters.iter().filter(|one| matches!(one.about, About::Code { .. }));
+        let messages = gate.messages().await;
+        let codes = messages.iter().filter(|one| matches!(one.about, About::Code { .. }));
         codes.map(|one| one.to.to_string()).collect::<Vec<_>>()
     };
     let chosen = [("send", "yes"), ("email", "thief@example.org"), ("to", "thief@example.org")];

@@ -78,33 +78,33 @@ async fn whoever_asks_learns_nothing_of_who_there_is() {
 }
 
 #[tokio::test]
-async fn the_letter_goes_to_the_address_that_is_known_and_to_no_other() {
+async fn the_message_goes_to_the_address_that_is_known_and_to_no_other() {
     let gate = mails();
     gate.knows("ada").await;
-    let before = gate.letters().await.len();
+    let before = gate.messages().await.len();
     asks(&gate, "ada@example.com,eve@example.org").await;
     asks(&gate, "ada@example.com\r\nBcc: eve@example.org").await;
-    assert_eq!(gate.letters().await.len(), before);
+    assert_eq!(gate.messages().await.len(), before);
     asks(&gate, "ada").await;
-    assert!(gate.letters().await.iter().all(|letter| letter.to.as_str() == "ada@example.com"));
+    assert!(gate.messages().await.iter().all(|message| message.to.as_str() == "ada@example.com"));
 }
 
 #[tokio::test]
-async fn three_letters_an_hour_are_sent_and_no_more() {
+async fn three_messages_an_hour_are_sent_and_no_more() {
     let gate = mails();
     gate.knows("ada").await;
-    let before = gate.letters().await.len();
+    let before = gate.messages().await.len();
     for _ in 0..10 {
         asks(&gate, "ada").await;
     }
-    assert_eq!(gate.letters().await.len() - before, 3);
+    assert_eq!(gate.messages().await.len() - before, 3);
     gate.waits(Duration::from_mins(61));
     asks(&gate, "ada").await;
-    assert_eq!(gate.letters().await.len() - before, 4);
+    assert_eq!(gate.messages().await.len() - before, 4);
 }
 
 #[tokio::test]
-async fn whoever_asks_voids_no_link_of_an_administrator_and_a_newer_letter_voids_the_older() {
+async fn whoever_asks_voids_no_link_of_an_administrator_and_a_newer_message_voids_the_older() {
     let gate = mails();
     gate.knows("ada").await;
     let administrators = gate.makes_a_link("ada").await;
@@ -119,7 +119,7 @@ async fn whoever_asks_voids_no_link_of_an_administrator_and_a_newer_letter_voids
 }
 
 #[tokio::test]
-async fn a_letter_is_good_for_a_day_and_for_nobody_who_is_kept_out() {
+async fn a_message_is_good_for_a_day_and_for_nobody_who_is_kept_out() {
     let gate = mails();
     gate.knows("ada").await;
     asks(&gate, "ada").await;
@@ -133,9 +133,9 @@ async fn a_letter_is_good_for_a_day_and_for_nobody_who_is_kept_out() {
     let link = gate.link_mailed_to("ada@example.com").await;
     administer::disable(&gate.env, "root", &Login::typed("ada")).await.unwrap();
     assert_eq!(gate.browser().opens(&link).await.status, StatusCode::GONE);
-    let before = gate.letters().await.len();
+    let before = gate.messages().await.len();
     asks(&gate, "ada").await;
-    assert_eq!(gate.letters().await.len(), before);
+    assert_eq!(gate.messages().await.len(), before);
 }
 
 #[tokio::test]
@@ -156,7 +156,7 @@ async fn a_mailed_link_is_no_proof_that_sets_up_a_first_factor() {
 }
 
 #[tokio::test]
-async fn where_no_letters_are_sent_the_page_says_what_to_do_instead() {
+async fn where_no_messages_are_sent_the_page_says_what_to_do_instead() {
     let gate = Gate::new();
     gate.knows("ada").await;
     let mut browser = gate.browser();
@@ -205,7 +205,7 @@ async fn whoever_said_that_a_factor_is_not_theirs_stays_shut_out_after_a_reset()
 }
 
 #[tokio::test]
-async fn one_persons_letter_is_worth_nothing_for_another() {
+async fn one_persons_message_is_worth_nothing_for_another() {
     let gate = mails();
     gate.knows("ada").await;
     gate.knows("bob").await;
@@ -223,7 +223,7 @@ async fn one_persons_letter_is_worth_nothing_for_another() {
 }
 
 #[tokio::test]
-async fn a_letter_that_is_used_twice_at_once_sets_one_password() {
+async fn a_message_that_is_used_twice_at_once_sets_one_password() {
     let records: Arc<dyn Records> = Arc::new(Memory::new());
     let overtaken = Arc::new(Overtaken::over(Arc::clone(&records)));
     let gate = Gate::configured(&mailing(), Arc::clone(&overtaken) as Arc<dyn Records>);
@@ -247,7 +247,7 @@ async fn a_letter_that_is_used_twice_at_once_sets_one_password() {
 }
 
 #[tokio::test]
-async fn a_letter_leads_where_the_configuration_says_whatever_the_visitor_does() {
+async fn a_message_leads_where_the_configuration_says_whatever_the_visitor_does() {
     let gate = mails();
     gate.knows("ada").await;
     let mut browser = gate.browser();
@@ -274,7 +274,7 @@ async fn a_letter_leads_where_the_configuration_says_whatever_the_visitor_does()
 }
 
 #[tokio::test]
-async fn a_new_address_voids_the_letter_that_lies_at_the_old_one() {
+async fn a_new_address_voids_the_message_that_lies_at_the_old_one() {
     let gate = mails();
     gate.knows("ada").await;
     asks(&gate, "ada").await;
@@ -289,12 +289,12 @@ async fn a_new_address_voids_the_letter_that_lies_at_the_old_one() {
 async fn a_form_that_comes_from_elsewhere_mails_nobody() {
     let gate = mails();
     gate.knows("ada").await;
-    let before = gate.letters().await.len();
+    let before = gate.messages().await.len();
     let mut browser = gate.browser();
     browser.posts("/.doorward/forgot", &[("email", "ada")]).await;
     assert_eq!(browser.status, StatusCode::UNPROCESSABLE_ENTITY);
     gate.settles().await;
-    assert_eq!(gate.letters().await.len(), before);
+    assert_eq!(gate.messages().await.len(), before);
 }
 
 #[tokio::test]
@@ -312,17 +312,17 @@ async fn one_address_asks_so_often_and_no_more_whoever_it_names() {
 }
 
 #[tokio::test]
-async fn a_stranger_who_asks_for_links_uses_up_no_letter_that_the_person_asks_for() {
+async fn a_stranger_who_asks_for_links_uses_up_no_message_that_the_person_asks_for() {
     let config = format!("{CONFIG}{MAILS}\nset_up: {{ proof: mail }}\n");
     let gate = Gate::configured(&config, Arc::new(Memory::new()));
     gate.knows("ada").await;
-    let before = gate.letters().await.len();
+    let before = gate.messages().await.len();
     for _ in 0..9 {
         let mut stranger = gate.browser();
         stranger.opens("/.doorward/forgot").await.sends(&[("email", "ada@example.com")]).await;
         gate.settles().await;
     }
-    assert_eq!(gate.letters().await.len(), before + 3, "three in an hour");
+    assert_eq!(gate.messages().await.len(), before + 3, "three in an hour");
     let mut ada = gate.browser();
     ada.signs_in("ada").await;
     ada.opens("/.doorward/set-up").await.sends(&[("send", "yes")]).await.follows().await;

@@ -91,7 +91,7 @@ async fn a_new_password_ends_every_session() {
 
     let ada = gate.env.store.user_named(&doorward::domain::name::Login::typed("ada")).await;
     let id = ada.unwrap().unwrap();
-    let set = |held: &mut doorward::store::Held| {
+    let set = |held: &mut doorward::store::Transaction| {
         let hash = held.user.password().cloned().unwrap();
         held.user.set_password(hash);
     };
@@ -281,8 +281,8 @@ async fn a_session_that_owes_its_second_factor_ends_none() {
     let id = full.opens("/.doorward/security").await.listed("sessions").remove(0);
     half.opens("/.doorward/challenge").await;
     let csrf = half.field("csrf").unwrap();
-    for deed in [format!("sessions/{id}/end"), "sessions/end-others".to_owned()] {
-        half.posts(&format!("/.doorward/security/{deed}"), &[("csrf", &csrf)]).await;
+    for operation in [format!("sessions/{id}/end"), "sessions/end-others".to_owned()] {
+        half.posts(&format!("/.doorward/security/{operation}"), &[("csrf", &csrf)]).await;
         assert_eq!(half.status, StatusCode::UNAUTHORIZED);
     }
     assert!(full.visits("/").await.passed.is_some());

@@ -41,7 +41,7 @@ async fn a_watched_application_lets_everybody_through_and_tells_what_would_have_
     stranger.opens("/.doorward/").await;
     assert_eq!(stranger.status, StatusCode::SEE_OTHER);
 
-    let report = gate.env.witness.report();
+    let report = gate.env.decision_log.report();
     let told: Vec<_> = report
         .iter()
         .map(|(what, seen)| (numbered(&what.rule), what.verdict, what.user.as_deref(), seen.count))
@@ -129,12 +129,12 @@ async fn a_watched_rule_is_skipped_and_its_own_verdict_is_only_told() {
     ada.signs_in("ada").await;
     ada.opens("/orders/7").await;
     assert_eq!(ada.passed, Some(Some("ada".to_owned())));
-    let report = gate.env.witness.report();
+    let report = gate.env.decision_log.report();
     assert_eq!((numbered(&report[0].0.rule), report[0].0.verdict), ("rule 1", "set-up"));
     assert!(report[0].0.rule.ends_with(": /orders/)"), "{}", report[0].0.rule);
     // Strangers are stopped by what governs without it, and that is no news.
     gate.browser().opens("/orders/7").await;
-    assert_eq!(gate.env.witness.report().len(), 1);
+    assert_eq!(gate.env.decision_log.report().len(), 1);
 }
 
 #[tokio::test]
@@ -145,7 +145,7 @@ async fn a_refusal_is_remembered_under_the_reference_on_its_page() {
     assert_eq!(browser.status, StatusCode::FORBIDDEN);
     let reference =
         browser.page.split("id=\"reference\">").nth(1).and_then(|rest| rest.split('<').next());
-    let why = gate.env.witness.why(reference.unwrap()).unwrap();
+    let why = gate.env.decision_log.why(reference.unwrap()).unwrap();
     assert_eq!(
         (why.rule.as_deref().map(numbered), why.reason.as_str()),
         (Some("rule 5"), "the rule refuses everybody (`require: nobody`)")

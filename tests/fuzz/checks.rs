@@ -7,15 +7,15 @@ use std::sync::{Arc, LazyLock};
 use bytes::Bytes;
 use doorward::config::{Config, Origin};
 use doorward::domain::assurance::{Level, Requirement};
-use doorward::domain::chance::Chance;
 use doorward::domain::event::Event;
+use doorward::domain::host_session::HostSession;
 use doorward::domain::link::Link;
-use doorward::domain::session::Session;
+use doorward::domain::rng::SharedRng;
 use doorward::domain::signed::{Kind, Signer};
-use doorward::domain::stay::Stay;
 use doorward::domain::ticket::{Ask, Ticket};
 use doorward::domain::time::Timestamp;
 use doorward::domain::user::User;
+use doorward::domain::user_session::UserSession;
 use doorward::flow::{Clock, Env, Source};
 use doorward::identity::SignInLimit;
 use doorward::identity::local::{Cost, Pool, Room};
@@ -131,22 +131,22 @@ pub(crate) fn form(body: &[u8]) {
 fn house() -> (tokio::runtime::Runtime, Web) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let keys = Keys::random(&mut StdRng::seed_from_u64(1));
-    let chance = Chance::new(StdRng::seed_from_u64(2));
+    let rng = SharedRng::new(StdRng::seed_from_u64(2));
     let config = "{ listen: [{ address: \"127.0.0.1:1\" }], state: /tmp, apps: [{ name: a, hosts: \
                   [crm.example.com], upstream: \"http://127.0.0.1:9\" }] }";
     let room = Room::beside(std::num::NonZeroUsize::MIN);
     let env = Arc::new(Env {
         config: Arc::new(Config::read("doorward.yaml", config).unwrap()),
         since: Arc::default(),
-        store: Arc::new(Store::new(Arc::new(Memory::new()), &keys, chance.clone())),
-        hashing: Arc::new(Pool::start(Cost::LEAST, room, chance.clone()).unwrap()),
+        store: Arc::new(Store::new(Arc::new(Memory::new()), &keys, rng.clone())),
+        hashing: Arc::new(Pool::start(Cost::LEAST, room, rng.clone()).unwrap()),
         limit: Arc::new(SignInLimit::a_minute(std::num::NonZeroU32::MAX)),
-        lines: Arc::default(),
-        witness: Arc::default(),
+        log_throttle: Arc::default(),
+        decision_log: Arc::default(),
         metrics: Arc::new(Metrics::new("0")),
         signer: Arc::new(signer()),
         clock: Arc::new(Clock::new(|| Timestamp::from_secs(1_800_000_000))),
-        chance,
+        rng,
     });
     let site = env.config.portal_site();
     let web = runtime.block_on(async { Web::new(env, site) });
@@ -164,7 +164,7 @@ pub(crate) fn record(bytes: &[u8]) {
             }
         )*};
     }
-    reads_the_same!(User, Session, Stay, Ticket, Link, Event);
+    reads_the_same!(User, HostSession, UserSession, Ticket, Link, Event);
 }
 
 /// No text that we have not signed opens, and no way back leads elsewhere.

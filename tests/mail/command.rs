@@ -27,7 +27,7 @@ fn types_at(file: &Path, words: &[&str]) -> (bool, String, String) {
 }
 
 #[test]
-fn it_says_step_by_step_how_far_the_letter_came() {
+fn it_says_step_by_step_how_far_the_message_came() {
     let server = Peer::opens(&[]);
     let (done, out, notes) =
         types(&config(server.address, "tls: none"), &["test", "ada@example.com"]);
@@ -37,8 +37,8 @@ fn it_says_step_by_step_how_far_the_letter_came() {
         "Connected to 127.0.0.1 at {address}.\nThe server accepted the e-mail to ada@example.com: taken\n"
     );
     assert_eq!(out, told);
-    let letter = server.arrived.letters().pop().unwrap();
-    assert!(letter.contains("Your e-mail works. There is nothing to do."), "{letter}");
+    let message = server.arrived.messages().pop().unwrap();
+    assert!(message.contains("Your e-mail works. There is nothing to do."), "{message}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorward::domain::letter::Letter;
+use doorward::domain::message::Message;
 use doorward::flow::deliver::{Came, deliver};
 use doorward::messages::Smtp;
 use doorward::store::memory::Memory;
@@ -36,11 +36,11 @@ async fn a_server_that_is_away_for_an_hour_loses_nothing_and_gets_nothing_twice(
     assert_eq!(waiting(&gate).await, 0);
     gate.waits(Duration::from_hours(1));
     assert_eq!(delivers(&gate).await, []);
-    assert_eq!(arrived.letters().len(), written);
+    assert_eq!(arrived.messages().len(), written);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn letters_that_cannot_be_read_hold_up_no_other() {
+async fn messages_that_cannot_be_read_hold_up_no_other() {
     let records: Arc<dyn Records> = Arc::new(Memory::new());
     let peer = Peer::opens(&[]);
     let gate = crate::over(peer.address, Arc::clone(&records));
@@ -48,13 +48,13 @@ async fn letters_that_cannot_be_read_hold_up_no_other() {
     let mut batch = Batch::new();
     for number in 0..20_u8 {
         let key = [&0_u64.to_be_bytes()[..], &[number; 16]].concat();
-        batch = batch.put(Kind::Letter, key, Expect::Absent, None, "nobody sealed this");
+        batch = batch.put(Kind::Message, key, Expect::Absent, None, "nobody sealed this");
     }
     records.commit(batch).await.unwrap();
     gate.knows("ada").await;
     let sent = delivers(&gate).await;
     assert!(!sent.is_empty() && sent.iter().all(|came| *came == Came::Sent), "{sent:?}");
-    assert_eq!(peer.arrived.letters().len(), sent.len());
+    assert_eq!(peer.arrived.messages().len(), sent.len());
     assert_eq!(waiting(&gate).await, 20, "they are left where they lie");
 }
 
@@ -66,7 +66,7 @@ async fn a_server_that_stays_away_is_asked_less_and_less_often() {
     for _ in 0..9 {
         assert_eq!(delivers(&gate).await, [Came::Away]);
         let mut seconds = 0;
-        while gate.env.store.due_letters(gate.now(), 1).await.unwrap().is_empty() {
+        while gate.env.store.due_messages(gate.now(), 1).await.unwrap().is_empty() {
             gate.waits(Duration::from_secs(1));
             seconds += 1;
         }
@@ -76,7 +76,7 @@ async fn a_server_that_stays_away_is_asked_less_and_less_often() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_dies_in_the_middle_gets_each_letter_once_it_is_back() {
+async fn a_server_that_dies_in_the_middle_gets_each_message_once_it_is_back() {
     const ENDS: [&[(&str, Does)]; 4] = [
         &[(GREETING, Does::Dies)],
         &[("RCPT", Does::Dies)],
@@ -91,7 +91,7 @@ async fn a_server_that_dies_in_the_middle_gets_each_letter_once_it_is_back() {
         let arrived = opens_on(TcpListener::bind(dying.address).unwrap(), None);
         gate.waits(Duration::from_secs(15));
         assert_eq!(delivers(&gate).await, [Came::Sent], "{end:?}");
-        assert_eq!((dying.arrived.letters().len(), arrived.letters().len()), (0, 1), "{end:?}");
+        assert_eq!((dying.arrived.messages().len(), arrived.messages().len()), (0, 1), "{end:?}");
     }
 }
 
@@ -105,14 +105,14 @@ async fn what_was_taken_by_a_server_that_could_not_say_so_comes_again_under_the_
     gate.waits(Duration::from_secs(15));
     delivers(&gate).await;
     let names = [&dying.arrived, &second].map(|arrived| {
-        let letter = arrived.letters().pop().unwrap();
-        header(&letter, "Message-ID").unwrap().to_owned()
+        let message = arrived.messages().pop().unwrap();
+        header(&message, "Message-ID").unwrap().to_owned()
     });
     assert_eq!(names[0], names[1]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_nodes_send_each_letter_once() {
+async fn two_nodes_send_each_message_once() {
     let (server, arrived) = opens(None);
     let records = Arc::new(Memory::new());
     let (one, other) = (over(server, records.clone()), over(server, records));
@@ -123,22 +123,22 @@ async fn two_nodes_send_each_letter_once() {
     other.waits(one.now().since(other.now()).unwrap());
     let (ours, theirs) = tokio::join!(delivers(&one), delivers(&other));
     assert_eq!(ours.len() + theirs.len(), written);
-    let letters = arrived.letters();
-    let mut names: Vec<_> = letters.iter().map(|letter| header(letter, "Message-ID")).collect();
+    let messages = arrived.messages();
+    let mut names: Vec<_> = messages.iter().map(|message| header(message, "Message-ID")).collect();
     names.sort();
     names.dedup();
-    assert_eq!((names.len(), letters.len()), (written, written));
+    assert_eq!((names.len(), messages.len()), (written, written));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_letter_under_way_is_nobody_elses() {
+async fn a_message_under_way_is_nobody_elses() {
     let server = Peer::opens(&[(END, Does::Waits)]);
     let records = Arc::new(Memory::new());
     let (one, other) = (over(server.address, records.clone()), over(server.address, records));
     one.knows("ada").await;
     let (env, smtp) = (one.env.clone(), Smtp::of(&one.env.config).unwrap().unwrap());
     let sending = tokio::spawn(async move { deliver(&env, &smtp).await.unwrap() });
-    while server.arrived.letters().is_empty() {
+    while server.arrived.messages().is_empty() {
         tokio::task::yield_now().await;
     }
     other.waits(Duration::from_mins(10) - Duration::from_secs(1));
@@ -147,7 +147,7 @@ async fn a_letter_under_way_is_nobody_elses() {
     assert_eq!(sending.await.unwrap(), Came::Sent);
     other.waits(Duration::from_hours(1));
     assert_eq!(delivers(&other).await, []);
-    assert_eq!(server.arrived.letters().len(), 1);
+    assert_eq!(server.arrived.messages().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -155,18 +155,18 @@ async fn what_is_claimed_by_whoever_died_is_sent_ten_minutes_later() {
     let (server, arrived) = opens(None);
     let gate = gate(server);
     gate.knows("ada").await;
-    let due = gate.env.store.due_letters(gate.now(), 1).await.unwrap().pop().unwrap();
+    let due = gate.env.store.due_messages(gate.now(), 1).await.unwrap().pop().unwrap();
     let until = gate.now().plus(Duration::from_mins(10));
     gate.env.store.claim(due.clone(), until).await.unwrap().unwrap();
     assert!(gate.env.store.claim(due, until).await.unwrap().is_none(), "one claims it");
     assert_eq!(delivers(&gate).await, []);
     gate.waits(Duration::from_mins(10));
     assert_eq!(delivers(&gate).await, [Came::Sent]);
-    assert_eq!(arrived.letters().len(), 1);
+    assert_eq!(arrived.messages().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_letter_outlives_the_process_that_wrote_it() {
+async fn a_message_outlives_the_process_that_wrote_it() {
     let home = tempfile::tempdir().unwrap();
     let file = |name: &str| home.path().join(name);
     let server = nowhere();
@@ -178,7 +178,7 @@ async fn a_letter_outlives_the_process_that_wrote_it() {
     let arrived = opens_on(TcpListener::bind(server).unwrap(), None);
     let after = over(server, Arc::new(Redb::open(&file("left.redb"), Options::default()).unwrap()));
     assert_eq!(delivers(&after).await, [Came::Sent]);
-    assert_eq!(arrived.letters().len(), 1);
+    assert_eq!(arrived.messages().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -187,14 +187,14 @@ async fn what_is_refused_for_ever_is_given_up_and_holds_nobody_up() {
     let gate = gate(server);
     gate.knows("ada").await;
     // The server takes letters to example.com alone.
-    let mut letter = gate.letters().await.pop().unwrap();
-    letter.to = "ada@example.org".parse().unwrap();
-    let id = letter.user;
+    let mut message = gate.messages().await.pop().unwrap();
+    message.to = "ada@example.org".parse().unwrap();
+    let id = message.user;
     let reads = doorward::store::Reads::user(id);
-    gate.env.store.update(reads, |held| held.send(letter.clone())).await.unwrap().unwrap();
+    gate.env.store.update(reads, |held| held.send(message.clone())).await.unwrap().unwrap();
     let mut came = delivers(&gate).await;
     came.sort_by_key(|came| *came == Came::GivenUp);
-    assert_eq!(came, [Came::Sent, Came::GivenUp], "{:?}", arrived.letters());
+    assert_eq!(came, [Came::Sent, Came::GivenUp], "{:?}", arrived.messages());
     assert_eq!(waiting(&gate).await, 0);
 }
 
@@ -209,22 +209,22 @@ async fn what_is_not_taken_now_holds_nobody_up_and_comes_later() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_letter_of_no_more_use_is_not_sent() {
+async fn a_message_of_no_more_use_is_not_sent() {
     let (server, arrived) = opens(None);
     let gate = gate(server);
     gate.knows("ada").await;
-    gate.waits(Letter::NEWS_LASTS);
+    gate.waits(Message::NEWS_LASTS);
     assert_eq!(delivers(&gate).await, [Came::GivenUp]);
-    let trial = Letter::trial("ada@example.com".parse().unwrap(), gate.now());
+    let trial = Message::trial("ada@example.com".parse().unwrap(), gate.now());
     assert_eq!(trial.stale(), gate.now().plus(Duration::from_hours(1)));
-    assert!(arrived.letters().is_empty());
+    assert!(arrived.messages().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn letters_that_nobody_sends_any_more_do_not_lie_there_for_ever() {
+async fn messages_that_nobody_sends_any_more_do_not_lie_there_for_ever() {
     let gate = gate(nowhere());
     gate.knows("ada").await;
-    gate.waits(Letter::NEWS_LASTS + Duration::from_mins(59));
+    gate.waits(Message::NEWS_LASTS + Duration::from_mins(59));
     gate.env.store.sweep(gate.now()).await.unwrap();
     assert_eq!(waiting(&gate).await, 1, "whoever sends letters says that it is given up");
     gate.waits(Duration::from_mins(2));
@@ -233,12 +233,12 @@ async fn letters_that_nobody_sends_any_more_do_not_lie_there_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_configuration_holds_from_the_next_letter_on() {
+async fn a_new_configuration_holds_from_the_next_message_on() {
     let (before, after) = (Peer::opens(&[]), Peer::opens(&[]));
     let records = Arc::new(Memory::new());
     let gate = over(before.address, records);
     gate.knows("ada").await;
     let text = config(after.address, "tls: none");
     deliver(&gate.env, &crate::smtp(&text)).await.unwrap();
-    assert_eq!((before.arrived.letters().len(), after.arrived.letters().len()), (0, 1));
+    assert_eq!((before.arrived.messages().len(), after.arrived.messages().len()), (0, 1));
 }

@@ -11,7 +11,7 @@ mod post_office;
 
 mod command;
 mod deliveries;
-mod letters;
+mod messages;
 mod told;
 mod ways;
 
@@ -62,5 +62,5 @@ async fn delivers(gate: &Gate) -> Vec<Came> {
 
 /// How many letters wait.
 async fn waiting(gate: &Gate) -> usize {
-    gate.env.store.count_letters(100).await.unwrap()
+    gate.env.store.count_messages(100).await.unwrap()
 }

@@ -10,8 +10,8 @@ use crate::{delivers, gate};
 
 /// What people are told, by subject.
 fn subjects(arrived: &Arrived) -> Vec<String> {
-    let letters = arrived.letters();
-    letters.iter().map(|letter| header(letter, "Subject").unwrap().to_owned()).collect()
+    let messages = arrived.messages();
+    messages.iter().map(|message| header(message, "Subject").unwrap().to_owned()).collect()
 }
 
 /// Ada's address changes, with what follows from `event`.
@@ -44,13 +44,13 @@ async fn a_change_to_ones_protection_is_told_by_mail_once() {
             "crm.example.com: your password was set",
         ]
     );
-    let letter = arrived.letters().pop().unwrap();
-    assert_eq!(header(&letter, "To"), Some("ada <ada@example.com>"));
-    assert_eq!(header(&letter, "From"), Some("Door <door@example.com>"));
-    assert_eq!(header(&letter, "Auto-Submitted"), Some("auto-generated"));
-    assert_eq!(header(&letter, "Date"), Some("Fri, 15 Jan 2027 08:00:00 +0000"));
-    assert!(header(&letter, "Message-ID").unwrap().ends_with("@crm.example.com>"));
-    assert!(letter.contains("multipart/alternative"));
+    let message = arrived.messages().pop().unwrap();
+    assert_eq!(header(&message, "To"), Some("ada <ada@example.com>"));
+    assert_eq!(header(&message, "From"), Some("Door <door@example.com>"));
+    assert_eq!(header(&message, "Auto-Submitted"), Some("auto-generated"));
+    assert_eq!(header(&message, "Date"), Some("Fri, 15 Jan 2027 08:00:00 +0000"));
+    assert!(header(&message, "Message-ID").unwrap().ends_with("@crm.example.com>"));
+    assert!(message.contains("multipart/alternative"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,10 +61,10 @@ async fn an_old_address_is_told_of_the_new_one() {
     delivers(&gate).await;
     moves(&gate, "new@example.com").await;
     delivers(&gate).await;
-    let letter = arrived.letters().pop().unwrap();
-    assert_eq!(header(&letter, "To"), Some("ada <ada@example.com>"));
+    let message = arrived.messages().pop().unwrap();
+    assert_eq!(header(&message, "To"), Some("ada <ada@example.com>"));
     let subject = "crm.example.com: your e-mail address was changed";
-    assert_eq!(header(&letter, "Subject"), Some(subject));
+    assert_eq!(header(&message, "Subject"), Some(subject));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,13 +81,13 @@ async fn a_first_address_is_told_that_it_is_the_address_now() {
     gone.await.unwrap().unwrap();
     moves(&gate, "new@example.com").await;
     delivers(&gate).await;
-    let letter = arrived.letters().pop().unwrap();
-    assert_eq!(header(&letter, "To"), Some("ada <new@example.com>"));
+    let message = arrived.messages().pop().unwrap();
+    assert_eq!(header(&message, "To"), Some("ada <new@example.com>"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_written_to_where_there_is_no_mail() {
     let gate = Gate::new();
     gate.protects("ada").await;
-    assert!(gate.letters().await.is_empty());
+    assert!(gate.messages().await.is_empty());
 }

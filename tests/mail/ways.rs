@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use doorward::domain::letter::Letter;
+use doorward::domain::message::Message;
 use doorward::messages::{Done, Outlook, Patience, Post, Smtp, Step, Unsent};
 
 use crate::gate::START;
@@ -11,8 +11,8 @@ use crate::post_office::{Does, END, GREETING, Peer, opens, speaks_tls_at_once};
 use crate::{config, smtp};
 
 /// A letter that says nothing.
-fn trial(to: &str) -> Letter {
-    Letter::trial(to.parse().unwrap(), START)
+fn trial(to: &str) -> Message {
+    Message::trial(to.parse().unwrap(), START)
 }
 
 /// What came of a letter to ada.
@@ -57,13 +57,13 @@ async fn the_way_is_encrypted_with_whom_the_operator_believes_and_with_nobody_el
     assert_eq!((refused.step, refused.outlook), (Step::Encrypt, Outlook::Away), "{refused}");
     let refused = sends(&way(&ours.0, &wrong)).await.unwrap_err();
     assert_eq!((refused.step, refused.outlook), (Step::SignIn, Outlook::Away), "{refused}");
-    assert!(arrived.letters().is_empty());
+    assert!(arrived.messages().is_empty());
 
     let mut done = Vec::new();
     let sent = way(&ours.0, &right);
-    let letter = trial("ada@example.com");
-    sent.send_and_say(&letter, &[1; 16], &mut |step| done.push(step)).await.unwrap();
-    assert_eq!(arrived.letters().len(), 1);
+    let message = trial("ada@example.com");
+    sent.send_and_say(&message, &[1; 16], &mut |step| done.push(step)).await.unwrap();
+    assert_eq!(arrived.messages().len(), 1);
     assert_eq!(done[1..3], [Done::Encrypted("TLS 1.3"), Done::SignedIn]);
 }
 
@@ -77,7 +77,7 @@ async fn a_certificate_for_another_name_is_not_believed() {
     // The server is called by its address, the certificate is for localhost.
     let refused = sends(&smtp(&config(server, &more))).await.unwrap_err();
     assert_eq!(refused.step, Step::Encrypt, "{refused}");
-    assert!(arrived.letters().is_empty());
+    assert!(arrived.messages().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,7 +87,7 @@ async fn a_server_can_be_encrypted_from_the_first_byte() {
     let (server, arrived) = speaks_tls_at_once(&certificate, &key);
     let more = format!("tls: implicit, authority: '{}'", certificate.display());
     sends(&to_localhost(server, &more)).await.unwrap();
-    assert_eq!(arrived.letters().len(), 1);
+    assert_eq!(arrived.messages().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,10 +117,10 @@ async fn a_server_that_falls_silent_holds_nobody_for_ever() {
         (&[("EHLO", Does::FallsSilent)], Step::Greet),
         (&[("MAIL", Does::FallsSilent)], Step::Sender),
         (&[("RCPT", Does::FallsSilent)], Step::Recipient),
-        (&[("DATA", Does::FallsSilent)], Step::Letter),
-        (&[(END, Does::FallsSilent)], Step::Letter),
+        (&[("DATA", Does::FallsSilent)], Step::Message),
+        (&[(END, Does::FallsSilent)], Step::Message),
     ];
-    let patience = Patience { step: Duration::from_secs(2), letter: Duration::from_secs(2) };
+    let patience = Patience { step: Duration::from_secs(2), message: Duration::from_secs(2) };
     let all = STEPS.map(|(does, step)| async move {
         let server = Peer::opens(does);
         let smtp = smtp(&config(server.address, "tls: none")).with_patience(patience);
@@ -137,7 +137,7 @@ async fn a_server_that_falls_silent_holds_nobody_for_ever() {
 type Answered = (&'static [(&'static str, Does)], Step, Outlook);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_means_something_for_the_letter_or_for_all_of_them() {
+async fn an_answer_means_something_for_the_message_or_for_all_of_them() {
     use Does::Says;
     use Outlook::{Away, Later, Never};
     const ANSWERS: [Answered; 13] = [
@@ -150,16 +150,16 @@ async fn an_answer_means_something_for_the_letter_or_for_all_of_them() {
         (&[("RCPT", Says("530 5.7.0 sign in first"))], Step::Recipient, Away),
         (&[("RCPT", Says("554 5.7.1 relaying denied"))], Step::Recipient, Later),
         (&[("RCPT", Says("421 too busy"))], Step::Recipient, Away),
-        (&[("DATA", Says("451 not now"))], Step::Letter, Later),
-        (&[(END, Says("452 the disk is full"))], Step::Letter, Later),
-        (&[(END, Says("554 it looks like spam"))], Step::Letter, Never),
-        (&[(END, Says("nonsense"))], Step::Letter, Away),
+        (&[("DATA", Says("451 not now"))], Step::Message, Later),
+        (&[(END, Says("452 the disk is full"))], Step::Message, Later),
+        (&[(END, Says("554 it looks like spam"))], Step::Message, Never),
+        (&[(END, Says("nonsense"))], Step::Message, Away),
     ];
     for (does, step, outlook) in ANSWERS {
         let server = Peer::opens(does);
         let refused = sends(&smtp(&config(server.address, "tls: none"))).await.unwrap_err();
         assert_eq!((refused.step, refused.outlook), (step, outlook), "{does:?}: {refused}");
-        assert!(server.arrived.letters().is_empty(), "{does:?}");
+        assert!(server.arrived.messages().is_empty(), "{does:?}");
     }
 }
 
@@ -175,21 +175,21 @@ async fn what_a_server_says_cannot_write_lines_of_its_own_into_the_log() {
 async fn an_address_that_is_not_ascii_goes_to_a_server_that_takes_such() {
     let plain = Peer::opens(&[]);
     let refused = smtp(&config(plain.address, "tls: none"));
-    let letter = trial("zoë@example.com");
-    let refused = refused.send(&letter, &[1; 16]).await.unwrap_err();
+    let message = trial("zoë@example.com");
+    let refused = refused.send(&message, &[1; 16]).await.unwrap_err();
     assert_eq!((refused.step, refused.outlook), (Step::Recipient, Outlook::Later));
     let offers = "250-mail.example.com\r\n250-8BITMIME\r\n250 SMTPUTF8";
     let taking = Peer::opens(Box::leak(Box::new([("EHLO", Does::Says(offers))])));
-    smtp(&config(taking.address, "tls: none")).send(&letter, &[1; 16]).await.unwrap();
+    smtp(&config(taking.address, "tls: none")).send(&message, &[1; 16]).await.unwrap();
     assert!(taking.was_told("RCPT TO:<zoë@example.com>"));
     assert!(taking.was_told("MAIL FROM:<door@example.com> SMTPUTF8"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_line_that_is_only_a_dot_does_not_end_a_letter() {
+async fn a_line_that_is_only_a_dot_does_not_end_a_message() {
     let server = Peer::opens(&[]);
     let text = config(server.address, "tls: none") + "support: \"a\\n.\\nRSET\"\n";
     sends(&smtp(&text)).await.unwrap();
     assert!(!server.was_told("RSET"));
-    assert_eq!(server.arrived.letters().len(), 1);
+    assert_eq!(server.arrived.messages().len(), 1);
 }

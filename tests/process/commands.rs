@@ -82,9 +82,9 @@ fn what_is_refused_says_why_and_ends_with_1() {
     };
     let again = "doorward: Ada is already the name or e-mail address of a user; nobody was added\n";
     assert_eq!(refused(&["user", "add", "Ada"]), again);
-    for deed in ["unlock", "passwd"] {
+    for operation in ["unlock", "passwd"] {
         let nobody = "doorward: no user with the name or e-mail address eve\n";
-        assert_eq!(refused(&["user", deed, "eve", "--json"]), nobody);
+        assert_eq!(refused(&["user", operation, "eve", "--json"]), nobody);
     }
 }
 

@@ -92,7 +92,7 @@ pub(crate) fn disturbs_amid(
     process: &mut Process,
     people: &mut [Person],
     rng: &mut StdRng,
-    deed: impl FnOnce(&mut Process),
+    operation: impl FnOnce(&mut Process),
 ) -> usize {
     let disturbed = AtomicBool::new(false);
     let (begun, begins) = channel();
@@ -108,7 +108,7 @@ pub(crate) fn disturbs_amid(
         drop(begun);
         waits(&begins, process, rng);
         disturbed.store(true, Ordering::SeqCst);
-        deed(process);
+        operation(process);
         let stops = living.into_iter().map(|person| person.join().unwrap());
         stops.filter(|stop| matches!(stop, Stop::Lost)).count()
     })

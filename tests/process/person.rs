@@ -10,7 +10,7 @@ use std::sync::mpsc::Sender;
 
 use doorward::domain::factor::totp;
 use doorward::domain::time::Timestamp;
-use doorward::edge;
+use doorward::os;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::Value;
@@ -58,13 +58,13 @@ pub(crate) struct Life<'k> {
 impl Life<'_> {
     /// Does something with the gateway, which may be killed meanwhile. Whoever is told that the store
     /// is unavailable knows no more of what became of it than whoever is told nothing.
-    fn tries(&self, deed: impl FnOnce() -> u16) -> Result<(), Stop> {
+    fn tries(&self, operation: impl FnOnce() -> u16) -> Result<(), Stop> {
         // Whoever kills has heard enough.
         self.begun.send(()).ok();
         let lost = |why: Box<dyn Any + Send>| {
             if self.disturbed.load(Ordering::SeqCst) { Stop::Lost } else { resume_unwind(why) }
         };
-        let status = catch_unwind(AssertUnwindSafe(deed)).map_err(lost)?;
+        let status = catch_unwind(AssertUnwindSafe(operation)).map_err(lost)?;
         let refused = status == 503 && self.disturbed.load(Ordering::SeqCst);
         if refused { Err(Stop::Lost) } else { Ok(()) }
     }
@@ -404,7 +404,7 @@ fn what_is_owed(window: &Window) -> Owes {
 
 /// The step of RFC 6238 that the real clock shows.
 pub(crate) fn now() -> u64 {
-    edge::system_time().seconds() / 30
+    os::system_time().seconds() / 30
 }
 
 /// What an authenticator with this secret shows in `step`.

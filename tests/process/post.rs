@@ -21,19 +21,19 @@ fn somebody_is_written_to(house: &House, process: &Process) {
 }
 
 #[test]
-fn a_letter_goes_out_as_soon_as_it_is_written() {
+fn a_message_goes_out_as_soon_as_it_is_written() {
     let server = Peer::opens(&[]);
     let house = house(&server);
     let process = house.opens();
     somebody_is_written_to(&house, &process);
     process.hears("message sent");
-    let letter = server.arrived.letters().pop().unwrap();
-    assert_eq!(header(&letter, "Subject"), Some("crm.localhost: your password was set"));
+    let message = server.arrived.messages().pop().unwrap();
+    assert_eq!(header(&message, "Subject"), Some("crm.localhost: your password was set"));
     assert!(!process.said().contains("ada@example.com"), "{}", process.said());
 }
 
 #[test]
-fn told_to_end_it_lets_the_letter_under_way_arrive() {
+fn told_to_end_it_lets_the_message_under_way_arrive() {
     let server = Peer::opens(&[(END, Does::Waits)]);
     let house = house(&server);
     let mut process = house.opens();
@@ -44,11 +44,11 @@ fn told_to_end_it_lets_the_letter_under_way_arrive() {
     server.held.release();
     process.hears("message sent");
     assert_eq!(process.ends().code(), Some(0), "{}", process.said());
-    assert_eq!(server.arrived.letters().len(), 1);
+    assert_eq!(server.arrived.messages().len(), 1);
 }
 
 #[test]
-fn a_letter_that_was_cut_off_by_a_kill_waits_for_the_next_start() {
+fn a_message_that_was_cut_off_by_a_kill_waits_for_the_next_start() {
     let server = Peer::opens(&[(END, Does::Waits)]);
     let house = house(&server);
     let mut process = house.opens();

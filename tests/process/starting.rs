@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use doorward::cli::serve::{Gateway, World};
 use doorward::config::Config;
-use doorward::edge;
+use doorward::os;
 
 use crate::house::{House, PASSWORD};
 
@@ -52,7 +52,7 @@ fn a_configuration_that_is_not_valid_is_not_served() {
 fn a_clock_that_was_put_back_is_accepted_once_for_good() {
     let house = House::new();
     let config = Config::load(&|_| None, &house.file()).unwrap();
-    let tomorrow = Arc::new(|| edge::system_time().plus(Duration::from_hours(24)));
+    let tomorrow = Arc::new(|| os::system_time().plus(Duration::from_hours(24)));
     let world = World { clock: tomorrow, ..World::real() };
     assert!(Gateway::start(config, world).unwrap().stop());
 

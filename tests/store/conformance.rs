@@ -126,17 +126,17 @@ async fn a_batch_is_carried_out_whole_or_not_at_all(#[values(InMemory, InFile)] 
     let spend = |expect| {
         Batch::new()
             .put(Kind::User, "ada", Expect::Version(user), None, "after")
-            .put(Kind::Session, "s", Expect::Absent, None, "new")
+            .put(Kind::HostSession, "s", Expect::Absent, None, "new")
             .delete(Kind::Token, "link", expect)
     };
 
     assert_eq!(store.commit(spend(Expect::Version(user))).await, Outcome::Overtaken);
     assert_eq!(store.body(Kind::User, "ada").await.unwrap(), "before");
-    assert_eq!(store.get(Kind::Session, "s").await, None);
+    assert_eq!(store.get(Kind::HostSession, "s").await, None);
 
     let committed = version(store.commit(spend(Expect::Version(token))).await).unwrap();
     assert_eq!(store.get(Kind::User, "ada").await.unwrap().version, committed);
-    assert_eq!(store.get(Kind::Session, "s").await.unwrap().version, committed);
+    assert_eq!(store.get(Kind::HostSession, "s").await.unwrap().version, committed);
     assert_eq!(store.get(Kind::Token, "link").await, None);
 }
 
@@ -146,17 +146,17 @@ async fn what_is_only_checked_holds_the_batch_back_and_stays_as_it_is(
     #[values(InMemory, InFile)] adapter: Adapter,
 ) {
     let store = adapter.open();
-    let parent = store.put(Kind::Session, "parent", Expect::Absent, "p").await.unwrap();
+    let parent = store.put(Kind::HostSession, "parent", Expect::Absent, "p").await.unwrap();
     let child = |expect| {
-        Batch::new().put(Kind::Session, "child", Expect::Absent, None, "c").check(
-            Kind::Session,
+        Batch::new().put(Kind::HostSession, "child", Expect::Absent, None, "c").check(
+            Kind::HostSession,
             "parent",
             expect,
         )
     };
     assert_eq!(store.commit(child(Expect::Absent)).await, Outcome::Overtaken);
     assert!(version(store.commit(child(Expect::Version(parent))).await).is_some());
-    assert_eq!(store.get(Kind::Session, "parent").await.unwrap().version, parent);
+    assert_eq!(store.get(Kind::HostSession, "parent").await.unwrap().version, parent);
 }
 
 #[rstest]
@@ -196,13 +196,13 @@ async fn keys_come_in_the_order_of_their_bytes(#[values(InMemory, InFile)] adapt
     let store = adapter.open();
     let sorted: [&[u8]; 7] = [b"", b"\0", b"a", b"a\0", b"a\xff", b"b", b"\xff\xff"];
     let mut batch = Batch::new()
-        .put(Kind::Session, *b"\xff\xff", Expect::Absent, None, "before")
+        .put(Kind::HostSession, *b"\xff\xff", Expect::Absent, None, "before")
         .put(Kind::Token, *b"", Expect::Absent, None, "behind");
     for key in sorted.iter().rev() {
-        batch = batch.put(Kind::Session, *key, Expect::Absent, None, "");
+        batch = batch.put(Kind::HostSession, *key, Expect::Absent, None, "");
     }
     store.commit(batch).await;
-    assert_eq!(store.keys(Kind::Session, KeyRange::all(), 100).await, sorted);
+    assert_eq!(store.keys(Kind::HostSession, KeyRange::all(), 100).await, sorted);
 }
 
 #[rstest]
@@ -282,12 +282,12 @@ async fn a_sweep_goes_in_steps_and_begins_with_the_longest_expired(
     for number in 0..SWEEP_AT_MOST as u64 + 10 {
         let expires = Some(Timestamp::from_secs(10_000 - number));
         let key = number.to_be_bytes();
-        batch = batch.put(Kind::Session, key, Expect::Absent, expires, "");
+        batch = batch.put(Kind::HostSession, key, Expect::Absent, expires, "");
     }
     store.commit(batch).await;
 
     assert_eq!(store.sweep(20_000).await, SWEEP_AT_MOST);
-    let left = store.keys(Kind::Session, KeyRange::all(), 100).await;
+    let left = store.keys(Kind::HostSession, KeyRange::all(), 100).await;
     assert_eq!(left, (0..10_u64).map(|number| number.to_be_bytes().to_vec()).collect::<Vec<_>>());
     assert_eq!(store.sweep(20_000).await, 10);
     assert_eq!(store.sweep(20_000).await, 0);
@@ -372,7 +372,7 @@ async fn whoever_is_overtaken_between_reading_and_writing_writes_nothing(
 
 /// What one of several writers does, in small numbers so that they get into each other's way.
 #[derive(Clone, Debug)]
-enum Deed {
+enum Operation {
     Commit(Vec<(Kind, u8, Believes, Then)>),
     Sweep(u64),
 }
@@ -385,7 +385,7 @@ enum Believes {
     Any,
 }
 
-fn deeds() -> impl Strategy<Value = Vec<Deed>> {
+fn deeds() -> impl Strategy<Value = Vec<Operation>> {
     let kind = prop::sample::select(vec![Kind::User, Kind::Name]);
     let believes = prop_oneof![
         2 => Just(Believes::Current),
@@ -402,17 +402,17 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
         }),
     ];
     let step = (kind, 0..4_u8, believes, then);
-    let deed = prop_oneof![
-        4 => prop::collection::vec(step, 0..4).prop_map(Deed::Commit),
-        1 => (0..50_u64).prop_map(Deed::Sweep),
+    let operation = prop_oneof![
+        4 => prop::collection::vec(step, 0..4).prop_map(Operation::Commit),
+        1 => (0..50_u64).prop_map(Operation::Sweep),
     ];
-    prop::collection::vec(deed, 1..24)
+    prop::collection::vec(operation, 1..24)
 }
 
-async fn does(records: &dyn Records, deed: &Deed) -> String {
-    let steps = match deed {
-        Deed::Commit(steps) => steps,
-        Deed::Sweep(now) => {
+async fn does(records: &dyn Records, operation: &Operation) -> String {
+    let steps = match operation {
+        Operation::Commit(steps) => steps,
+        Operation::Sweep(now) => {
             return format!("{:?}", records.sweep(Timestamp::from_secs(*now)).await.unwrap());
         }
     };
@@ -440,8 +440,8 @@ proptest! {
         runtime.block_on(async {
             let memory = Memory::new();
             let redb = Redb::over(InMemoryBackend::new(), Options::default()).unwrap();
-            for deed in &deeds {
-                prop_assert_eq!(does(&memory, deed).await, does(&redb, deed).await);
+            for operation in &deeds {
+                prop_assert_eq!(does(&memory, operation).await, does(&redb, operation).await);
                 for kind in [Kind::User, Kind::Name] {
                     let in_memory = memory.scan(kind, KeyRange::all(), 100).await.unwrap();
                     prop_assert_eq!(in_memory, redb.scan(kind, KeyRange::all(), 100).await.unwrap());

@@ -174,12 +174,12 @@ async fn a_changed_byte_is_noticed_or_changes_nothing() {
     let home = Home::new();
     let before = fifty_users(&home).await;
     let whole = fs::read(home.file()).unwrap();
-    let mut chance = StdRng::seed_from_u64(8);
+    let mut rng = StdRng::seed_from_u64(8);
     let mut noticed = 0;
     for _ in 0..100 {
         fs::write(home.file(), &whole).unwrap();
-        let offset = chance.random_range(0..whole.len());
-        home.changes(offset, whole[offset] ^ 1 << chance.random_range(0..8));
+        let offset = rng.random_range(0..whole.len());
+        home.changes(offset, whole[offset] ^ 1 << rng.random_range(0..8));
         let store = match home.open() {
             Err(OpenError::Damaged(_)) => {
                 noticed += 1;
@@ -206,15 +206,15 @@ async fn nothing_is_written_to_a_damaged_file_and_no_damage_is_a_panic() {
     let home = Home::new();
     let before = fifty_users(&home).await;
     let whole = fs::read(home.file()).unwrap();
-    let mut chance = StdRng::seed_from_u64(9);
+    let mut rng = StdRng::seed_from_u64(9);
     let mut noticed = 0;
     for _ in 0..200 {
         fs::write(home.file(), &whole).unwrap();
         // The beginning of a page is what redb steers by. What is zero there means little.
-        let page = chance.random_range(1..whole.len() / 4096) * 4096;
+        let page = rng.random_range(1..whole.len() / 4096) * 4096;
         for at in (page..page + 64).filter(|at| whole[*at] != 0) {
-            if chance.random_ratio(1, 4) {
-                home.changes(at, chance.random());
+            if rng.random_ratio(1, 4) {
+                home.changes(at, rng.random());
             }
         }
         let damaged = fs::read(home.file()).unwrap();
@@ -286,7 +286,7 @@ const TWO_PHASES: u8 = 4;
 async fn a_store_is_read_before_it_is_verified_and_written_to_afterwards() {
     let home = Home::new();
     let before = fifty_users(&home).await;
-    let (disk, writers_may_read) = Held::over(&home.file());
+    let (disk, writers_may_read) = Transaction::over(&home.file());
     let store = Redb::over(disk, Options { cache: 1 << 20, ..Options::default() }).unwrap();
     assert_eq!(store.scan(Kind::User, KeyRange::all(), 100).await.unwrap(), before);
     let mut written = store.commit(Batch::new().delete(Kind::User, "user 7", Expect::Any));
@@ -302,7 +302,7 @@ async fn a_store_is_read_before_it_is_verified_and_written_to_afterwards() {
 async fn whoever_closes_a_store_before_it_is_verified_leaves_it_as_it_was() {
     let home = Home::new();
     let before = fifty_users(&home).await;
-    let (disk, writers_may_read) = Held::over(&home.file());
+    let (disk, writers_may_read) = Transaction::over(&home.file());
     let store = Redb::over(disk, Options { cache: 1 << 20, ..Options::default() }).unwrap();
     let mut written = store.commit(Batch::new().delete(Kind::User, "user 7", Expect::Any));
     assert!(poll_immediate(&mut written).await.is_none());
@@ -325,7 +325,7 @@ async fn nothing_is_written_to_a_damaged_file_that_is_closed_before_it_is_verifi
     let at = whole.windows(9).position(|bytes| bytes == b"xxxxxxxxx").unwrap();
     home.changes(at, b'y');
     let damaged = fs::read(home.file()).unwrap();
-    let (disk, writers_may_read) = Held::over(&home.file());
+    let (disk, writers_may_read) = Transaction::over(&home.file());
     let store = Redb::over(disk, Options { cache: 1 << 20, ..Options::default() }).unwrap();
     let closing = thread::spawn(|| drop(store));
     // Most often it is closed first; if not, the damage is found first.
@@ -338,12 +338,12 @@ async fn nothing_is_written_to_a_damaged_file_that_is_closed_before_it_is_verifi
 
 /// A file that the writer cannot read before it is told to.
 #[derive(Debug)]
-struct Held {
+struct Transaction {
     file: FileBackend,
     until: Mutex<Option<Receiver<()>>>,
 }
 
-impl Held {
+impl Transaction {
     fn over(path: &Path) -> (Self, Sender<()>) {
         let file = OpenOptions::new().read(true).write(true).open(path).unwrap();
         let (tell, until) = channel();
@@ -351,7 +351,7 @@ impl Held {
     }
 }
 
-impl StorageBackend for Held {
+impl StorageBackend for Transaction {
     fn len(&self) -> io::Result<u64> {
         self.file.len()
     }

@@ -14,19 +14,19 @@ use doorward::domain::digest::{Imported, Scheme};
 use doorward::domain::event::{Event, What, Whom};
 use doorward::domain::factor::totp::{Key, Skew};
 use doorward::domain::factor::{Answer, FactorId, FactorName, Rejection};
-use doorward::domain::letter::{About, Letter, WhatFor};
+use doorward::domain::host_session::{Becomes, HostSession};
 use doorward::domain::link::{Link, Purpose};
 use doorward::domain::lockout::Failures;
 use doorward::domain::mailed::MailedCode;
+use doorward::domain::message::{About, Message, WhatFor};
 use doorward::domain::name::{Email, Group, Name};
 use doorward::domain::password::PasswordHash;
 use doorward::domain::secret::{Secret, Token};
-use doorward::domain::session::{Becomes, Session};
-use doorward::domain::stay::{Stay, StayId};
 use doorward::domain::ticket::Ticket;
 use doorward::domain::time::Timestamp;
 use doorward::domain::user::{Profile, Trust, TurnOn, TurnedOn, User, UserId};
-use doorward::store::Posted;
+use doorward::domain::user_session::{UserSession, UserSessionId};
+use doorward::store::QueuedMessage;
 use minicbor::{Decode, Encode};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_123);
@@ -105,26 +105,27 @@ fn seen() -> Seen {
     Seen { address: Some([192, 0, 2, 1].into()), agent }
 }
 
-fn session() -> Session {
+fn session() -> HostSession {
     let proofs = Proofs::default()
         .with(Proof::Password, NOW)
         .with(Proof::Totp(FactorId::from([6; 16])), NOW)
         .with(Proof::RecoveryCode(FactorId::from([7; 16])), NOW)
         .with(Proof::TrustedDevice(DeviceId::from([3; 16])), NOW)
         .with(Proof::Link, NOW);
-    let mut session = Session::begin(UserId::from([1; 16]), StayId::from([4; 16]), proofs);
+    let mut session =
+        HostSession::begin(UserId::from([1; 16]), UserSessionId::from([4; 16]), proofs);
     session.await_first_code(key(), Becomes::First, NOW);
     session
 }
 
-fn stay() -> Stay {
-    Stay { seen: NOW, ..Stay::begin(UserId::from([1; 16]), 7, Seen::default(), NOW) }
+fn user_session() -> UserSession {
+    UserSession { seen: NOW, ..UserSession::begin(UserId::from([1; 16]), 7, Seen::default(), NOW) }
 }
 
 fn ticket() -> Ticket {
     Ticket {
         user: UserId::from([1; 16]),
-        stay: StayId::from([4; 16]),
+        user_session: UserSessionId::from([4; 16]),
         host: "crm.example.com".to_owned(),
         browser: [5; 16].into(),
         return_to: "/orders?page=2".to_owned(),
@@ -147,7 +148,7 @@ fn links_later() -> Vec<Link> {
 }
 
 /// A letter of each kind, as they wait to be sent.
-fn posted() -> Vec<Posted> {
+fn posted() -> Vec<QueuedMessage> {
     let token = || Token::from_bytes(&[7; 16]).unwrap();
     let code = |what_for| About::Code { code: Secret::from("012345".to_owned()), what_for };
     let user = Whom::User(UserId::from([1; 16]));
@@ -162,13 +163,13 @@ fn posted() -> Vec<Posted> {
         About::Trial,
     ];
     let kinds = kinds.into_iter().zip(0..);
-    let letters = kinds.map(|(about, tries)| {
+    let messages = kinds.map(|(about, tries)| {
         let to = Email::parse("Ada@example.com").unwrap();
         let (user, name) = (UserId::from([1; 16]), "ada".to_owned());
-        let letter = Letter { user, to, name, about, written: NOW };
-        Posted { letter, id: [8; 16].into(), tries }
+        let message = Message { user, to, name, about, written: NOW };
+        QueuedMessage { message, id: [8; 16].into(), tries }
     });
-    letters.collect()
+    messages.collect()
 }
 
 fn event(whom: Whom, from: Option<&str>, by: Option<&str>) -> Event {
@@ -306,10 +307,10 @@ fn a_user_from_when_proofs_named_no_factor_is_read_and_written_as_before() {
 fn what_proved_a_second_factor_and_did_not_name_it_is_to_be_shown_again() {
     let golden: String = include_str!("golden/session-2.hex").split_whitespace().collect();
     let bytes = HEXLOWER.decode(golden.as_bytes()).unwrap();
-    let read: Session = minicbor::decode(&bytes).unwrap();
+    let read: HostSession = minicbor::decode(&bytes).unwrap();
     let proofs = session().proofs;
     let named_none = |proofs| Proofs { totp: None, recovery_code: None, ..proofs };
-    assert_eq!(read, Session { proofs: named_none(proofs.clone()), ..session() });
+    assert_eq!(read, HostSession { proofs: named_none(proofs.clone()), ..session() });
     let golden: String = include_str!("golden/ticket-1.hex").split_whitespace().collect();
     let bytes = HEXLOWER.decode(golden.as_bytes()).unwrap();
     let read: Ticket = minicbor::decode(&bytes).unwrap();
@@ -331,7 +332,7 @@ fn a_session_is_read_as_it_was_written() {
     is_as_it_was(&session(), include_str!("golden/session-5.hex"));
     let (_, mailed) = MailedCode::random(&mut Counting(1), NOW);
     let proofs = session().proofs.with(Proof::MailedCode, NOW);
-    let later = Session { mailed: Some(mailed), proofs, ..session() };
+    let later = HostSession { mailed: Some(mailed), proofs, ..session() };
     is_as_it_was(&later, include_str!("golden/session-6.hex"));
     let mut another = session();
     another.await_first_code(key(), Becomes::Another, NOW);
@@ -339,18 +340,18 @@ fn a_session_is_read_as_it_was_written() {
 }
 
 #[test]
-fn a_session_from_before_there_were_stays_belongs_to_none() {
+fn a_session_from_before_there_were_user_sessions_belongs_to_none() {
     let golden: String = include_str!("golden/session-1.hex").split_whitespace().collect();
     let bytes = HEXLOWER.decode(golden.as_bytes()).unwrap();
-    let read: Session = minicbor::decode(&bytes).unwrap();
+    let read: HostSession = minicbor::decode(&bytes).unwrap();
     let proofs = Proofs { totp: None, recovery_code: None, ..session().proofs };
-    assert_eq!(read, Session { stay: None, proofs, ..session() });
+    assert_eq!(read, HostSession { user_session: None, proofs, ..session() });
 }
 
 #[test]
-fn a_stay_is_read_as_it_was_written() {
-    is_as_it_was(&stay(), include_str!("golden/stay-1.hex"));
-    let later = Stay::begin(UserId::from([1; 16]), 7, seen(), NOW);
+fn a_user_session_is_read_as_it_was_written() {
+    is_as_it_was(&user_session(), include_str!("golden/stay-1.hex"));
+    let later = UserSession::begin(UserId::from([1; 16]), 7, seen(), NOW);
     is_as_it_was(&later, include_str!("golden/stay-2.hex"));
     let mut elsewhere = later;
     elsewhere.reach("wiki.example.com");
@@ -381,7 +382,7 @@ fn an_event_is_read_as_it_was_written() {
 }
 
 #[test]
-fn a_letter_that_waits_is_read_as_it_was_written() {
+fn a_message_that_waits_is_read_as_it_was_written() {
     is_as_it_was(&posted(), include_str!("golden/posted-1.hex"));
 }
 
@@ -423,7 +424,7 @@ fn print_records() {
         ("session-6", {
             let (_, mailed) = MailedCode::random(&mut Counting(1), NOW);
             let proofs = session().proofs.with(Proof::MailedCode, NOW);
-            minicbor::to_vec(Session { mailed: Some(mailed), proofs, ..session() }).unwrap()
+            minicbor::to_vec(HostSession { mailed: Some(mailed), proofs, ..session() }).unwrap()
         }),
         ("session-7", {
             let mut another = session();
@@ -431,11 +432,11 @@ fn print_records() {
             minicbor::to_vec(another).unwrap()
         }),
         ("stay-2", {
-            let later = Stay::begin(UserId::from([1; 16]), 7, seen(), NOW);
+            let later = UserSession::begin(UserId::from([1; 16]), 7, seen(), NOW);
             minicbor::to_vec(later).unwrap()
         }),
         ("stay-3", {
-            let mut later = Stay::begin(UserId::from([1; 16]), 7, seen(), NOW);
+            let mut later = UserSession::begin(UserId::from([1; 16]), 7, seen(), NOW);
             later.reach("wiki.example.com");
             minicbor::to_vec(later).unwrap()
         }),
@@ -447,7 +448,7 @@ fn print_records() {
         }),
         ("passwords", minicbor::to_vec(taken_over()).unwrap()),
         ("session-5", minicbor::to_vec(session()).unwrap()),
-        ("stay", minicbor::to_vec(stay()).unwrap()),
+        ("stay", minicbor::to_vec(user_session()).unwrap()),
         ("ticket-2", minicbor::to_vec(ticket()).unwrap()),
         ("link", minicbor::to_vec(link()).unwrap()),
         ("event-user", minicbor::to_vec(event(user, Some("192.0.2.1"), None)).unwrap()),

@@ -18,19 +18,19 @@ fn nothing_acknowledged_is_lost_and_no_used_code_revives_wherever_the_power_fail
     let all = steps_of_an_undisturbed_run();
     let runtime = runtime::Builder::new_current_thread().build().unwrap();
     for seed in 0..CUTS {
-        let mut chance = StdRng::seed_from_u64(seed);
+        let mut rng = StdRng::seed_from_u64(seed);
         let disk = Forgetful::new(seed);
         let mut people = People::default();
         runtime.block_on(async {
             let store = open(&disk);
             people.get_their_codes(&store).await;
-            disk.cut_after(chance.random_range(0..all));
+            disk.cut_after(rng.random_range(0..all));
             let _ = people.use_their_codes(&store).await;
         });
         // Where many commits shared few transactions, this cut is the one that they did not meet.
         let mut disk = disk.found_again();
-        if chance.random_bool(0.5) {
-            disk = cut_again_while_opening(&disk, chance.random_range(0..12));
+        if rng.random_bool(0.5) {
+            disk = cut_again_while_opening(&disk, rng.random_range(0..12));
         }
         runtime.block_on(async {
             let store = open(&disk);

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use doorward::cli::serve::{Gateway, World};
 use doorward::config::Config;
-use doorward::domain::chance::Chance;
 use doorward::domain::factor::totp;
 use doorward::domain::link::{Link, Purpose};
 use doorward::domain::name::{Email, Login, Name};
+use doorward::domain::rng::SharedRng;
 use doorward::domain::secret::Token;
 use doorward::domain::time::Timestamp;
 use doorward::domain::user::{Change, Profile, User, UserId};
@@ -219,7 +219,7 @@ apps:
 
     fn adds_at(&self, name: &str, address: Option<&str>) -> String {
         let env = self.gateway.as_ref().unwrap().env();
-        let (id, token) = env.chance.draw(|rng| (UserId::random(rng), Token::random(rng)));
+        let (id, token) = env.rng.draw(|rng| (UserId::random(rng), Token::random(rng)));
         let profile = Profile {
             name: Name::parse(name).unwrap(),
             full_name: None,
@@ -241,11 +241,11 @@ apps:
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let about = About::of(&env.config);
         for _ in 0..1_000 {
-            let waiting = runtime.block_on(env.store.letters(1_000)).unwrap();
-            let letters = waiting.into_iter().map(|waiting| waiting.posted.letter);
-            let to = letters.filter(|letter| letter.to.as_str() == address);
+            let waiting = runtime.block_on(env.store.messages(1_000)).unwrap();
+            let messages = waiting.into_iter().map(|waiting| waiting.posted.message);
+            let to = messages.filter(|message| message.to.as_str() == address);
             let mut texts: Vec<_> =
-                to.map(|letter| (letter.written, words(&letter, &about).text())).collect();
+                to.map(|message| (message.written, words(&message, &about).text())).collect();
             texts.retain(|(_, text)| text.contains(mark));
             if let Some((_, text)) = texts.into_iter().max_by_key(|(written, _)| *written) {
                 return text;
@@ -282,7 +282,7 @@ fn world(clock: Arc<AtomicU64>) -> World {
         clock: Arc::new(move || Timestamp::from_secs(clock.load(Ordering::SeqCst))),
         accept_clock: false,
         accept_older_store: false,
-        chance: Chance::new(StdRng::seed_from_u64(1)),
+        rng: SharedRng::new(StdRng::seed_from_u64(1)),
         cost: Cost::LEAST,
     }
 }

@@ -25,7 +25,7 @@ struct Disk {
     unsynced: Vec<Change>,
     steps: usize,
     cut_at: Option<usize>,
-    chance: StdRng,
+    rng: StdRng,
 }
 
 #[derive(Clone, Debug)]
@@ -47,7 +47,7 @@ impl Forgetful {
             unsynced: Vec::new(),
             steps: 0,
             cut_at: None,
-            chance: StdRng::seed_from_u64(seed),
+            rng: StdRng::seed_from_u64(seed),
         })))
     }
 
@@ -71,7 +71,7 @@ impl Forgetful {
     pub(crate) fn found_again(&self) -> Self {
         let mut disk = self.0.lock().unwrap();
         let bytes = disk.what_survives();
-        let seed = disk.chance.random();
+        let seed = disk.rng.random();
         drop(disk);
         Self::holding(bytes, seed)
     }
@@ -103,18 +103,18 @@ impl Disk {
 
     fn what_survives(&mut self) -> Vec<u8> {
         let mut bytes = self.synced.clone();
-        let share = [0.0, 0.2, 0.5, 0.8, 1.0][self.chance.random_range(0..5)];
+        let share = [0.0, 0.2, 0.5, 0.8, 1.0][self.rng.random_range(0..5)];
         for change in self.unsynced.clone() {
             match change {
                 Change::Length(_) => {
-                    if self.chance.random_bool(share) {
+                    if self.rng.random_bool(share) {
                         change.apply(&mut bytes);
                     }
                 }
                 // Disks write sectors whole, and in an order of their own.
                 Change::Write(offset, data) => {
                     for (nth, sector) in data.chunks(SECTOR).enumerate() {
-                        if self.chance.random_bool(share) {
+                        if self.rng.random_bool(share) {
                             let piece = Change::Write(offset + nth * SECTOR, sector.to_vec());
                             piece.apply(&mut bytes);
                         }

@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use doorward::config::Config;
-use doorward::domain::chance::Chance;
 use doorward::domain::device::BrowserId;
 use doorward::domain::digest::Effort;
 use doorward::domain::event::{What, Whom};
 use doorward::domain::factor::totp;
-use doorward::domain::letter::Letter;
 use doorward::domain::link::{Link, Purpose};
+use doorward::domain::message::Message;
 use doorward::domain::name::{Email, Login, Name};
+use doorward::domain::rng::SharedRng;
 use doorward::domain::secret::Token;
 use doorward::domain::signed::Signer;
 use doorward::domain::time::Timestamp;
@@ -73,7 +73,7 @@ struct CountingWorker {
 }
 
 impl Counting {
-    fn start(cost: Cost, chance: Chance, hashed: Arc<AtomicUsize>, took: Took) -> Self {
+    fn start(cost: Cost, rng: SharedRng, hashed: Arc<AtomicUsize>, took: Took) -> Self {
         let room = Room {
             threads: 1.try_into().unwrap(),
             places: 1_000,
@@ -81,7 +81,7 @@ impl Counting {
             places_of_known: 16,
             idle: Duration::from_secs(1),
         };
-        Self { pool: Pool::start(cost, room, chance).unwrap(), hashed, took }
+        Self { pool: Pool::start(cost, room, rng).unwrap(), hashed, took }
     }
 }
 
@@ -192,19 +192,18 @@ impl Gate {
         // Gateways over one store share their keys, as nodes do.
         let keys = Keys::random(&mut StdRng::seed_from_u64(1));
         let seed = SEED.fetch_add(1, Ordering::Relaxed);
-        let chance = Chance::new(StdRng::seed_from_u64(seed));
+        let rng = SharedRng::new(StdRng::seed_from_u64(seed));
         let clock = Arc::new(AtomicU64::new(START.millis()));
         let told = Arc::clone(&clock);
         let hashed = Arc::new(AtomicUsize::new(0));
         let took = Took::default();
-        let counting =
-            Counting::start(cost, chance.clone(), Arc::clone(&hashed), Arc::clone(&took));
+        let counting = Counting::start(cost, rng.clone(), Arc::clone(&hashed), Arc::clone(&took));
         let cookie_keys = keys.cookie();
         // Where a story does not say what a first second factor takes, the password will do.
         let says = ["set_up:", "mail:"].iter().any(|key| config.contains(key));
         let proof = if says { "" } else { "set_up: { proof: none }\n" };
         let config = Config::read("test.yaml", &format!("{config}{proof}")).unwrap();
-        let store = with(Store::new(records, &keys, chance.clone()));
+        let store = with(Store::new(records, &keys, rng.clone()));
         store.set_mails(config.mail.is_some());
         let env = Arc::new(Env {
             config: Arc::new(config),
@@ -212,14 +211,14 @@ impl Gate {
             store: Arc::new(store),
             hashing: Arc::new(counting),
             limit: Arc::new(limit),
-            lines: Arc::default(),
-            witness: Arc::default(),
+            log_throttle: Arc::default(),
+            decision_log: Arc::default(),
             metrics: Arc::new(Metrics::new("0")),
             signer: Arc::new(Signer::new(cookie_keys.iter().map(|(id, key)| (*id, key))).unwrap()),
             clock: Arc::new(Clock::new(move || {
                 Timestamp::from_millis(told.load(Ordering::SeqCst))
             })),
-            chance,
+            rng,
         });
         let web = Web::new(Arc::clone(&env), env.config.portal_site());
         Self { web, env, hashed, took, clock, addresses: AtomicU64::new(1) }
@@ -255,7 +254,7 @@ impl Gate {
 
     /// An operator adds somebody; the one-time link's path.
     pub(crate) async fn adds(&self, name: &str) -> String {
-        let (id, token) = self.env.chance.draw(|rng| (UserId::random(rng), Token::random(rng)));
+        let (id, token) = self.env.rng.draw(|rng| (UserId::random(rng), Token::random(rng)));
         let profile = Profile {
             name: Name::parse(name).unwrap(),
             full_name: Some(format!("{name} Example")),
@@ -284,16 +283,16 @@ impl Gate {
     }
 
     /// The letters that wait to be sent, in the order in which they were written.
-    pub(crate) async fn letters(&self) -> Vec<Letter> {
-        let waiting = self.env.store.letters(1_000).await.unwrap();
-        waiting.into_iter().map(|waiting| waiting.posted.letter).collect()
+    pub(crate) async fn messages(&self) -> Vec<Message> {
+        let waiting = self.env.store.messages(1_000).await.unwrap();
+        waiting.into_iter().map(|waiting| waiting.posted.message).collect()
     }
 
     /// The last letter to somebody that holds `mark`, in words. Those of one moment are in no order.
     pub(crate) async fn mail_to(&self, address: &str, mark: &str) -> String {
-        let letters = self.letters().await;
-        let to = letters.iter().rev().filter(|letter| letter.to.as_str() == address);
-        let mut texts = to.map(|letter| words(letter, &About::of(&self.env.config)).text());
+        let messages = self.messages().await;
+        let to = messages.iter().rev().filter(|message| message.to.as_str() == address);
+        let mut texts = to.map(|message| words(message, &About::of(&self.env.config)).text());
         let found = texts.find(|text| text.contains(mark));
         found.unwrap_or_else(|| panic!("no such letter to {address}"))
     }
@@ -370,7 +369,7 @@ impl Gate {
     }
 }
 
-/// A gateway that sends letters; they wait where [`Gate::letters`] finds them.
+/// A gateway that sends letters; they wait where [`Gate::messages`] finds them.
 pub(crate) fn mails() -> Gate {
     Gate::configured(&mailing(), Arc::new(Memory::new()))
 }
@@ -599,10 +598,10 @@ impl Browser {
     }
 
     /// Does this deed of the security page, by its button there.
-    pub(crate) async fn does(&mut self, deed: &str) -> &mut Self {
+    pub(crate) async fn does(&mut self, operation: &str) -> &mut Self {
         self.opens("/.doorward/security").await;
         let csrf = self.field("csrf").unwrap();
-        self.posts(&format!("/.doorward/security/{deed}"), &[("csrf", &csrf)]).await
+        self.posts(&format!("/.doorward/security/{operation}"), &[("csrf", &csrf)]).await
     }
 
     /// The ids of what is listed on the security page, by the first word of its deed: `devices` or

@@ -17,13 +17,13 @@ pub(crate) struct Arrived(Arc<Mutex<Vec<String>>>);
 
 impl Arrived {
     /// The letters, in the order in which they came.
-    pub(crate) fn letters(&self) -> Vec<String> {
+    pub(crate) fn messages(&self) -> Vec<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn take(&self, letter: Vec<u8>) {
-        let letter = String::from_utf8(letter).unwrap();
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(letter);
+    fn take(&self, message: Vec<u8>) {
+        let message = String::from_utf8(message).unwrap();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(message);
     }
 }
 
@@ -91,7 +91,7 @@ pub(crate) enum Does {
     KeepsAndDies,
     /// It says nothing any more.
     FallsSilent,
-    /// It waits for [`Held::release`], and says that it has taken the letter.
+    /// It waits for [`Transaction::release`], and says that it has taken the letter.
     Waits,
 }
 
@@ -101,9 +101,9 @@ pub(crate) const GREETING: &str = "";
 
 /// What servers that wait wait for.
 #[derive(Clone)]
-pub(crate) struct Held(Arc<(Mutex<bool>, Condvar)>);
+pub(crate) struct Transaction(Arc<(Mutex<bool>, Condvar)>);
 
-impl Held {
+impl Transaction {
     /// Lets them go on.
     pub(crate) fn release(&self) {
         *self.0.0.lock().unwrap() = true;
@@ -126,7 +126,7 @@ pub(crate) struct Peer {
     /// Every line that it was told outside of letters, in order.
     pub heard: Arc<Mutex<Vec<String>>>,
     /// What it waits for.
-    pub held: Held,
+    pub held: Transaction,
 }
 
 impl Peer {
@@ -139,10 +139,10 @@ impl Peer {
     pub(crate) fn opens_on(socket: TcpListener, does: &'static [(&'static str, Does)]) -> Self {
         let address = socket.local_addr().unwrap();
         let (arrived, heard) = (Arrived::default(), Arc::default());
-        let held = Held(Arc::default());
+        let held = Transaction(Arc::default());
         let peer = Self { address, arrived, heard, held };
         let is_mortal =
-            does.iter().any(|(_, deed)| matches!(deed, Does::Dies | Does::KeepsAndDies));
+            does.iter().any(|(_, operation)| matches!(operation, Does::Dies | Does::KeepsAndDies));
         let (arrived, heard) = (peer.arrived.clone(), Arc::clone(&peer.heard));
         let held = peer.held.clone();
         let mut socket = Some(socket);
@@ -179,25 +179,25 @@ struct Conversation {
     does: &'static [(&'static str, Does)],
     arrived: Arrived,
     heard: Arc<Mutex<Vec<String>>>,
-    held: Held,
+    held: Transaction,
 }
 
 impl Conversation {
     /// Speaks with one client until either has enough.
     fn goes_on(&self, stream: impl Read + Write) {
         let mut stream = BufReader::new(stream);
-        let mut letter = String::new();
-        let mut goes_on = self.answers(GREETING, "220 mail.example.com", &mut stream, &letter);
+        let mut message = String::new();
+        let mut goes_on = self.answers(GREETING, "220 mail.example.com", &mut stream, &message);
         while goes_on && let Some(line) = self::line(&mut stream) {
             self.heard.lock().unwrap().push(line.clone());
             let command = line.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
             let usual = if command == "DATA" { "354 go on" } else { "250 yes" };
-            goes_on = self.answers(&command, usual, &mut stream, &letter);
+            goes_on = self.answers(&command, usual, &mut stream, &message);
             if goes_on && command == "DATA" {
                 let lines =
                     std::iter::from_fn(|| self::line(&mut stream)).take_while(|line| line != END);
-                letter = lines.collect::<Vec<_>>().join("\r\n");
-                goes_on = self.answers(END, "250 taken", &mut stream, &letter);
+                message = lines.collect::<Vec<_>>().join("\r\n");
+                goes_on = self.answers(END, "250 taken", &mut stream, &message);
             }
         }
     }
@@ -208,7 +208,7 @@ impl Conversation {
         step: &str,
         usual: &str,
         stream: &mut BufReader<impl Read + Write>,
-        letter: &str,
+        message: &str,
     ) -> bool {
         let does = self.does.iter().find(|(at, _)| *at == step).map(|(_, does)| *does);
         let said = match does {
@@ -226,7 +226,7 @@ impl Conversation {
             _ => does.is_none() && step == END,
         };
         if keeps {
-            self.arrived.take(letter.as_bytes().to_vec());
+            self.arrived.take(message.as_bytes().to_vec());
         }
         match does {
             Some(Does::KeepsAndDies) => return false,
@@ -262,7 +262,7 @@ pub(crate) fn speaks_tls_at_once(certificate: &Path, key: &Path) -> (SocketAddr,
         does: &[],
         arrived: arrived.clone(),
         heard: Arc::default(),
-        held: Held(Arc::default()),
+        held: Transaction(Arc::default()),
     };
     thread::spawn(move || {
         let (stream, _) = socket.accept().unwrap();
@@ -273,8 +273,8 @@ pub(crate) fn speaks_tls_at_once(certificate: &Path, key: &Path) -> (SocketAddr,
 }
 
 /// What a header of a letter says.
-pub(crate) fn header<'l>(letter: &'l str, name: &str) -> Option<&'l str> {
-    let head = letter.split("\r\n\r\n").next()?;
+pub(crate) fn header<'l>(message: &'l str, name: &str) -> Option<&'l str> {
+    let head = message.split("\r\n\r\n").next()?;
     let mut lines = head.lines();
     lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
 }

@@ -3,23 +3,23 @@
 use axum::body::Bytes;
 use axum::extract::State;
 
-use super::{Answer, Desk, Operator, Refused, json, read};
+use super::{Answer, AppState, Operator, Refused, json, read};
 use crate::cli::api::{Stopped, Which, Why, written};
 
 /// Reloads the configuration.
-pub(super) async fn reload(State(desk): State<Desk>, Operator(by): Operator) -> Answer {
+pub(super) async fn reload(State(state): State<AppState>, Operator(by): Operator) -> Answer {
     tracing::info!(by, "configuration reload requested");
-    match desk.live()?.reload().await {
+    match state.live()?.reload().await {
         Ok(reloaded) => Ok(json(&reloaded)),
         Err(kept) => Err(Refused::kept(kept.to_string())),
     }
 }
 
 /// Says why a request was refused.
-pub(super) async fn why(State(desk): State<Desk>, _: Operator, body: Bytes) -> Answer {
+pub(super) async fn why(State(state): State<AppState>, _: Operator, body: Bytes) -> Answer {
     let Which { reference } = read(&body)?;
     let reference = reference.trim().to_ascii_lowercase();
-    let refusal = desk.live()?.env().witness.why(&reference);
+    let refusal = state.live()?.env().decision_log.why(&reference);
     let refusal = refusal.ok_or_else(|| Refused::unknown(&reference))?;
     Ok(json(&Why {
         reference: refusal.reference,
@@ -36,8 +36,8 @@ pub(super) async fn why(State(desk): State<Desk>, _: Operator, body: Bytes) -> A
 }
 
 /// Summarizes what observe mode would have stopped.
-pub(super) async fn report(State(desk): State<Desk>, _: Operator) -> Answer {
-    let report = desk.live()?.env().witness.report();
+pub(super) async fn report(State(state): State<AppState>, _: Operator) -> Answer {
+    let report = state.live()?.env().decision_log.report();
     let stopped = report.into_iter().map(|(what, seen)| Stopped {
         app: what.app,
         rule: what.rule,

@@ -24,7 +24,7 @@ use super::failure::{Failure, unwritten};
 use super::log;
 use super::serve::{Gateway, World};
 use crate::config::Config;
-use crate::edge;
+use crate::os;
 
 /// Runs the demo on `http://localhost:port` until it is stopped, and leaves nothing behind.
 ///
@@ -49,7 +49,7 @@ pub(super) fn run(port: u16, out: &mut dyn Write) -> Result<(), Failure> {
 
     let file = home.0.join("doorward.yaml");
     fs::write(&file, configuration(port, &home.0.join("state"), intranet, wiki)).map_err(system)?;
-    let config = Config::load(&edge::environment, &file)
+    let config = Config::load(&os::environment, &file)
         .map_err(|problems| Failure::new("the demo's configuration is wrong").because(problems))?;
     log::start(config.log);
     let gateway = Gateway::start(config, world).map_err(|error| {
@@ -115,7 +115,7 @@ struct Home(PathBuf);
 impl Home {
     fn make(world: &World) -> Result<Self, Failure> {
         let mut name = [0; 8];
-        world.chance.draw(|rng| rng.fill_bytes(&mut name));
+        world.rng.draw(|rng| rng.fill_bytes(&mut name));
         let path = std::env::temp_dir().join(format!("doorward-demo-{}", HEXLOWER.encode(&name)));
         match DirBuilder::new().mode(0o700).create(&path) {
             Ok(()) => Ok(Self(path)),

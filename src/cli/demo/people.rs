@@ -78,7 +78,7 @@ impl Alan {
 /// # Errors
 /// If the store or hashing fails.
 pub(super) async fn move_in(env: &Env) -> Result<Alan, Failure> {
-    let alan = Alan(env.chance.draw(Key::random));
+    let alan = Alan(env.rng.draw(Key::random));
     for person in &EVERYBODY {
         add(env, person, &alan).await?;
     }
@@ -118,7 +118,7 @@ fn set_up(env: &Env, user: &mut User, Alan(key): &Alan, now: Timestamp) {
     );
     let code = key.code_at(before);
     let how = env.config.second_factor;
-    env.chance.draw(|rng| user.turn_on(key.clone(), &code, how, rng, now));
+    env.rng.draw(|rng| user.turn_on(key.clone(), &code, how, rng, now));
     user.save_recovery_codes(now);
 }
 

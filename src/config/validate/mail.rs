@@ -37,8 +37,8 @@ impl Judge<'_> {
             (host.trim_start_matches('[').trim_end_matches(']').to_owned(), port)
         });
         let sound = |host: &str| {
-            let letters = |byte: u8| byte.is_ascii_alphanumeric() || b"-.:".contains(&byte);
-            !host.is_empty() && host.bytes().all(letters)
+            let messages = |byte: u8| byte.is_ascii_alphanumeric() || b"-.:".contains(&byte);
+            !host.is_empty() && host.bytes().all(messages)
         };
         let host = host.filter(|(host, port)| sound(host) && *port > 0);
         if host.is_none() {

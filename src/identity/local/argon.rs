@@ -7,9 +7,9 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::elsewhere;
 use super::job::{Done, Job, Task};
-use crate::domain::chance::Chance;
 use crate::domain::digest::{Digest, Effort, Scheme};
 use crate::domain::password::{Password, PasswordHash};
+use crate::domain::rng::SharedRng;
 use crate::identity::{Broken, Verified};
 
 /// The Argon2 parameters.
@@ -37,19 +37,19 @@ pub(super) struct Argon {
     cost: Params,
     /// A hash that no password matches, verified against if nothing is stored.
     nobodys: PasswordHash,
-    chance: Chance,
+    rng: SharedRng,
 }
 
 impl Argon {
-    pub(super) fn new(Cost(cost): Cost, chance: Chance) -> Self {
-        let (salt, output) = chance.draw(|rng| {
+    pub(super) fn new(Cost(cost): Cost, rng: SharedRng) -> Self {
+        let (salt, output) = rng.draw(|rng| {
             let mut bytes = ([0; SALT], [0; OUTPUT]);
             rng.fill_bytes(&mut bytes.0);
             rng.fill_bytes(&mut bytes.1);
             bytes
         });
         let nobodys = PasswordHash::new(phc_string(&cost, &salt, &output).unwrap_or_default());
-        Self { cost, nobodys, chance }
+        Self { cost, nobodys, rng }
     }
 
     /// Runs `job`, unless nobody waits for it any more.
@@ -106,7 +106,7 @@ impl Argon {
 
     /// Hashes `input` with a new salt; returns a PHC string.
     fn hash(&self, input: &[u8], memory: &mut Memory) -> Result<String, Broken> {
-        let salt: [u8; SALT] = self.chance.draw(|rng| {
+        let salt: [u8; SALT] = self.rng.draw(|rng| {
             let mut salt = [0; SALT];
             rng.fill_bytes(&mut salt);
             salt
@@ -238,7 +238,7 @@ mod tests {
     use super::*;
 
     fn argon(cost: Cost) -> Argon {
-        Argon::new(cost, Chance::new(StdRng::seed_from_u64(5)))
+        Argon::new(cost, SharedRng::new(StdRng::seed_from_u64(5)))
     }
 
     #[test]

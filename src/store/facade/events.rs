@@ -121,7 +121,7 @@ impl Store {
     fn sealed(&self, key: &[u8; 16], event: &Event) -> Result<Vec<u8>, Unavailable> {
         let body = minicbor::to_vec(event)
             .map_err(|error| Unavailable::because("cannot encode an event", error))?;
-        self.chance.draw(|rng| self.sealer.seal(rng, Kind::Event, key, &body))
+        self.rng.draw(|rng| self.sealer.seal(rng, Kind::Event, key, &body))
     }
 
     /// Adds the event with this number in the batch, and its index entry. Events about unknown
@@ -141,7 +141,7 @@ impl Store {
         let mut key = [0; 16];
         key[..8].copy_from_slice(&event.at.millis().to_be_bytes());
         key[8] = u8::try_from(number).unwrap_or(u8::MAX);
-        self.chance.draw(|rng| rng.fill_bytes(&mut key[9..]));
+        self.rng.draw(|rng| rng.fill_bytes(&mut key[9..]));
         key
     }
 }

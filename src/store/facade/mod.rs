@@ -13,9 +13,9 @@ mod imported;
 pub(super) mod names;
 pub(super) mod outbox;
 pub(super) mod people;
-pub(super) mod posted;
+pub(super) mod queued_message;
 mod rollback;
-mod stays;
+mod user_sessions;
 pub(super) mod update;
 mod upkeep;
 
@@ -27,26 +27,26 @@ use minicbor::{Decode, Encode};
 use tokio::sync::{Mutex, MutexGuard, Semaphore};
 
 use self::failures::{ABSENT, FailureCount};
-use self::posted::Posted;
+use self::queued_message::QueuedMessage;
 use super::batch::{Batch, Expect};
-use super::cache::{Cache, Snapshot, Visited};
+use super::cache::{Authenticated, Cache, Snapshot};
 use super::changes::Changes;
 use super::keys::{Keys, NameKey};
 use super::record::{Change, KeyRange, Kind, Record, Version};
 use super::records::Records;
 use super::sealing::Sealer;
 use super::unavailable::Unavailable;
-use crate::domain::chance::Chance;
 use crate::domain::digest::Imported;
 use crate::domain::event::Event;
+use crate::domain::host_session::HostSession;
 use crate::domain::link::Link;
 use crate::domain::lockout::Failures;
+use crate::domain::rng::SharedRng;
 use crate::domain::secret::TokenHash;
-use crate::domain::session::Session;
-use crate::domain::stay::{Stay, StayId};
 use crate::domain::ticket::Ticket;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{User, UserId};
+use crate::domain::user_session::{UserSession, UserSessionId};
 
 /// Stores everything that must outlive a request.
 #[derive(Debug)]
@@ -54,12 +54,12 @@ pub struct Store {
     records: Arc<dyn Records>,
     sealer: Sealer,
     names: NameKey,
-    chance: Chance,
+    rng: SharedRng,
     cache: Cache,
     /// Whether users are notified by e-mail.
     mails: AtomicBool,
     /// How many records of the outbox could not be read the last time.
-    unreadable_letters: AtomicUsize,
+    unreadable_messages: AtomicUsize,
     /// The listener for events that are durable.
     told: OnceLock<Told>,
     /// Locks by user: writers of one user wait here, so that they do not overtake each other.
@@ -104,11 +104,11 @@ struct Read<T> {
 
 impl Store {
     /// A store over `records`, sealed with `keys`.
-    pub fn new(records: Arc<dyn Records>, keys: &Keys, chance: Chance) -> Self {
+    pub fn new(records: Arc<dyn Records>, keys: &Keys, rng: SharedRng) -> Self {
         let cache = Cache::new(records.watch());
         let sealer = Sealer::new(keys);
         let decoy = minicbor::to_vec(UserId::from([0; 16])).unwrap_or_default();
-        let decoy = chance.draw(|rng| sealer.seal(rng, Kind::Name, &ABSENT, &decoy));
+        let decoy = rng.draw(|rng| sealer.seal(rng, Kind::Name, &ABSENT, &decoy));
         Self {
             records,
             sealer,
@@ -116,10 +116,10 @@ impl Store {
             attempts_at_most: failures::AT_MOST,
             failures: FailureCount::unknown(),
             names: keys.name().clone(),
-            chance,
+            rng,
             cache,
             mails: AtomicBool::new(false),
-            unreadable_letters: AtomicUsize::new(0),
+            unreadable_messages: AtomicUsize::new(0),
             told: OnceLock::new(),
             lines: std::array::from_fn(|_| Mutex::new(())),
             touches: Semaphore::new(TOUCHES),
@@ -170,17 +170,20 @@ impl Store {
     ///
     /// # Errors
     /// Like [`Store::user`].
-    pub async fn visit(&self, hash: TokenHash) -> Result<Option<Visited>, Unavailable> {
-        if let Some(kept) = self.cache.visit(hash) {
+    pub async fn authenticate(
+        &self,
+        hash: TokenHash,
+    ) -> Result<Option<Authenticated>, Unavailable> {
+        if let Some(kept) = self.cache.authenticate(hash) {
             return Ok(Some(kept));
         }
         // Boxed because it is rare: otherwise its state would enlarge the future of every request.
         Box::pin(async {
             let Some(session) = self.session(hash).await? else { return Ok(None) };
-            let Some(id) = session.stay else { return Ok(None) };
-            let Some(stay) = self.stay(id).await? else { return Ok(None) };
+            let Some(id) = session.user_session else { return Ok(None) };
+            let Some(user_session) = self.user_session(id).await? else { return Ok(None) };
             let user = self.user(session.user).await?;
-            Ok(user.map(|user| Visited { session, stay, user }))
+            Ok(user.map(|user| Authenticated { session, user_session, user }))
         })
         .await
     }
@@ -190,12 +193,12 @@ impl Store {
     ///
     /// # Errors
     /// Like [`Store::user`].
-    pub async fn session(&self, hash: TokenHash) -> Result<Option<Arc<Session>>, Unavailable> {
+    pub async fn session(&self, hash: TokenHash) -> Result<Option<Arc<HostSession>>, Unavailable> {
         let since = match self.cache.session(hash) {
             Ok(session) => return Ok(Some(session)),
             Err(since) => since,
         };
-        let read = self.read::<Session>(Kind::Session, hash.as_bytes()).await?;
+        let read = self.read::<HostSession>(Kind::HostSession, hash.as_bytes()).await?;
         Ok(read.value.map(|session| {
             let session = Arc::new(session);
             self.cache.keep_session(hash, Arc::clone(&session), read.length, since);
@@ -207,16 +210,19 @@ impl Store {
     ///
     /// # Errors
     /// Like [`Store::user`].
-    pub async fn stay(&self, id: StayId) -> Result<Option<Arc<Stay>>, Unavailable> {
-        let since = match self.cache.stay(id) {
-            Ok(stay) => return Ok(Some(stay)),
+    pub async fn user_session(
+        &self,
+        id: UserSessionId,
+    ) -> Result<Option<Arc<UserSession>>, Unavailable> {
+        let since = match self.cache.user_session(id) {
+            Ok(user_session) => return Ok(Some(user_session)),
             Err(since) => since,
         };
-        let read = self.read::<Stay>(Kind::Stay, id.as_bytes()).await?;
-        Ok(read.value.map(|stay| {
-            let stay = Arc::new(stay);
-            self.cache.keep_stay(id, Arc::clone(&stay), read.length, since);
-            stay
+        let read = self.read::<UserSession>(Kind::UserSession, id.as_bytes()).await?;
+        Ok(read.value.map(|user_session| {
+            let user_session = Arc::new(user_session);
+            self.cache.keep_user_session(id, Arc::clone(&user_session), read.length, since);
+            user_session
         }))
     }
 
@@ -325,7 +331,7 @@ impl Store {
         let body = minicbor::to_vec(value)
             .map(zeroize::Zeroizing::new)
             .map_err(|error| Unavailable::because("cannot encode a record", error))?;
-        let sealed = self.chance.draw(|rng| self.sealer.seal(rng, kind, key, &body))?;
+        let sealed = self.rng.draw(|rng| self.sealer.seal(rng, kind, key, &body))?;
         Ok(batch.put(kind, key, expect, expires, sealed))
     }
 }
@@ -338,9 +344,9 @@ impl Quiet for () {}
 impl Quiet for Failures {}
 impl Quiet for Imported {}
 impl Quiet for Link {}
-impl Quiet for Posted {}
-impl Quiet for Session {}
-impl Quiet for Stay {}
+impl Quiet for QueuedMessage {}
+impl Quiet for HostSession {}
+impl Quiet for UserSession {}
 impl Quiet for Ticket {}
 impl Quiet for Timestamp {}
 impl Quiet for User {}

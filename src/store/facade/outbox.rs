@@ -10,9 +10,9 @@ use std::time::Duration;
 use minicbor::bytes::ByteArray;
 
 use super::Store;
-use super::posted::Posted;
+use super::queued_message::QueuedMessage;
 use crate::domain::event::Event;
-use crate::domain::letter::Letter;
+use crate::domain::message::Message;
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::store::batch::{Batch, Expect};
@@ -23,7 +23,7 @@ use crate::store::unavailable::Unavailable;
 #[derive(Clone, Debug)]
 pub struct Waiting {
     /// The message.
-    pub posted: Posted,
+    pub posted: QueuedMessage,
     key: Vec<u8>,
     version: Version,
 }
@@ -38,12 +38,12 @@ impl Store {
     ///
     /// # Errors
     /// Like [`Store::user`].
-    pub async fn due_letters(
+    pub async fn due_messages(
         &self,
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<Waiting>, Unavailable> {
-        let found = self.letters(limit).await?;
+        let found = self.messages(limit).await?;
         Ok(found.into_iter().take_while(|waiting| due(&waiting.key) <= now).collect())
     }
 
@@ -51,14 +51,14 @@ impl Store {
     ///
     /// # Errors
     /// Like [`Store::user`].
-    pub async fn letters(&self, limit: usize) -> Result<Vec<Waiting>, Unavailable> {
+    pub async fn messages(&self, limit: usize) -> Result<Vec<Waiting>, Unavailable> {
         let (mut readable, mut unreadable) = (Vec::new(), 0);
         let mut range = KeyRange::all();
         loop {
-            let page = self.records.scan(Kind::Letter, range, limit.min(PAGE)).await?;
+            let page = self.records.scan(Kind::Message, range, limit.min(PAGE)).await?;
             let last = page.last().map(|entry| entry.key.clone());
             for entry in page {
-                match self.open(Kind::Letter, &entry.key, &entry.record) {
+                match self.open(Kind::Message, &entry.key, &entry.record) {
                     Ok(posted) if readable.len() < limit => {
                         let (key, version) = (entry.key, entry.record.version);
                         readable.push(Waiting { posted, key, version });
@@ -78,7 +78,7 @@ impl Store {
 
     /// Logs unreadable messages. They do not block the others and are swept when they are stale.
     fn pass_over(&self, unreadable: usize) {
-        if self.unreadable_letters.swap(unreadable, Ordering::Relaxed) < unreadable {
+        if self.unreadable_messages.swap(unreadable, Ordering::Relaxed) < unreadable {
             tracing::error!(
                 unreadable,
                 "unreadable messages in the outbox are skipped; the others are sent"
@@ -90,8 +90,8 @@ impl Store {
     ///
     /// # Errors
     /// Like [`Store::user`].
-    pub async fn count_letters(&self, limit: usize) -> Result<usize, Unavailable> {
-        Ok(self.records.scan(Kind::Letter, KeyRange::all(), limit).await?.len())
+    pub async fn count_messages(&self, limit: usize) -> Result<usize, Unavailable> {
+        Ok(self.records.scan(Kind::Message, KeyRange::all(), limit).await?.len())
     }
 
     /// Claims a message for one attempt, which must end before `until`. `None` if somebody else has
@@ -105,7 +105,7 @@ impl Store {
         until: Timestamp,
     ) -> Result<Option<Waiting>, Unavailable> {
         let tries = waiting.posted.tries.saturating_add(1);
-        let posted = Posted { tries, ..waiting.posted };
+        let posted = QueuedMessage { tries, ..waiting.posted };
         self.put_off(Waiting { posted, ..waiting }, until).await
     }
 
@@ -119,13 +119,13 @@ impl Store {
         until: Timestamp,
     ) -> Result<Option<Waiting>, Unavailable> {
         let Waiting { posted, key: before, version } = waiting;
-        let batch = Batch::new().delete(Kind::Letter, before, Expect::Version(version));
+        let batch = Batch::new().delete(Kind::Message, before, Expect::Version(version));
         let key = key(until, &posted.id);
         let batch = self.put_posted(batch, &key, &posted)?;
         if !self.commit(batch, &[], None).await? {
             return Ok(None);
         }
-        let written = self.records.get(Kind::Letter, &key).await?;
+        let written = self.records.get(Kind::Message, &key).await?;
         Ok(written.map(|record| Waiting { posted, key, version: record.version }))
     }
 
@@ -133,9 +133,9 @@ impl Store {
     ///
     /// # Errors
     /// Like [`Store::update`].
-    pub async fn forget_letter(&self, waiting: &Waiting) -> Result<bool, Unavailable> {
+    pub async fn forget_message(&self, waiting: &Waiting) -> Result<bool, Unavailable> {
         let expected = Expect::Version(waiting.version);
-        let batch = Batch::new().delete(Kind::Letter, waiting.key.clone(), expected);
+        let batch = Batch::new().delete(Kind::Message, waiting.key.clone(), expected);
         self.commit(batch, &[], None).await
     }
 
@@ -147,27 +147,32 @@ impl Store {
         events: &[Event],
         before: &User,
         after: &User,
-        written: &[Letter],
+        written: &[Message],
     ) -> Result<Batch, Unavailable> {
         if !self.mails.load(Ordering::Relaxed) {
             return Ok(batch);
         }
         let told = |event: &Event| written.iter().any(|one| one.happened() == Some(event));
         let news = events.iter().filter(|event| !told(event));
-        let news = news.filter_map(|event| Letter::of(event, before, after));
-        for letter in news.chain(written.iter().cloned()) {
+        let news = news.filter_map(|event| Message::of(event, before, after));
+        for message in news.chain(written.iter().cloned()) {
             let mut id = [0; 16];
-            self.chance.draw(|rng| rng.fill_bytes(&mut id));
-            let posted = Posted { id: id.into(), tries: 0, letter };
-            batch = self.put_posted(batch, &key(posted.letter.written, &posted.id), &posted)?;
+            self.rng.draw(|rng| rng.fill_bytes(&mut id));
+            let posted = QueuedMessage { id: id.into(), tries: 0, message };
+            batch = self.put_posted(batch, &key(posted.message.written, &posted.id), &posted)?;
         }
         Ok(batch)
     }
 
     /// The worker gives up stale messages and logs that. If no worker does, they are swept.
-    fn put_posted(&self, batch: Batch, key: &[u8], posted: &Posted) -> Result<Batch, Unavailable> {
-        let over = posted.letter.stale().plus(GIVEN_UP_WITHIN);
-        self.put(batch, Kind::Letter, key, Expect::Absent, Some(over), posted)
+    fn put_posted(
+        &self,
+        batch: Batch,
+        key: &[u8],
+        posted: &QueuedMessage,
+    ) -> Result<Batch, Unavailable> {
+        let over = posted.message.stale().plus(GIVEN_UP_WITHIN);
+        self.put(batch, Kind::Message, key, Expect::Absent, Some(over), posted)
     }
 }
 

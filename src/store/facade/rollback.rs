@@ -10,8 +10,14 @@ use crate::store::unavailable::Unavailable;
 
 /// Records that may have been used, revoked or ended since the store was in its present state.
 /// Waiting messages were most likely sent.
-const VOID: [Kind; 6] =
-    [Kind::Session, Kind::Stay, Kind::StayOf, Kind::Ticket, Kind::Token, Kind::Letter];
+const VOID: [Kind; 6] = [
+    Kind::HostSession,
+    Kind::UserSession,
+    Kind::UserSessionOf,
+    Kind::Ticket,
+    Kind::Token,
+    Kind::Message,
+];
 
 impl Store {
     /// Voids everybody's sessions, links, tickets, trusted devices, recovery codes, and

@@ -5,17 +5,17 @@
 //! once" holds on any backend and with any number of nodes.
 
 use super::names::Target;
-use super::{Store, TRIES, stays};
+use super::{Store, TRIES, user_sessions};
 use crate::domain::event::Event;
-use crate::domain::letter::Letter;
+use crate::domain::host_session::HostSession;
 use crate::domain::link::Link;
 use crate::domain::lockout::Failures;
+use crate::domain::message::Message;
 use crate::domain::secret::TokenHash;
-use crate::domain::session::Session;
-use crate::domain::stay::{Stay, StayId};
 use crate::domain::ticket::Ticket;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{User, UserId};
+use crate::domain::user_session::{UserSession, UserSessionId};
 use crate::store::batch::{Batch, Expect};
 use crate::store::record::Kind;
 use crate::store::unavailable::Unavailable;
@@ -32,7 +32,7 @@ pub struct Reads {
     /// A ticket, not necessarily for that user.
     pub ticket: Option<TokenHash>,
     /// Another user session than that of the host session, not necessarily of that user.
-    pub other: Option<StayId>,
+    pub other: Option<UserSessionId>,
 }
 
 impl Reads {
@@ -44,41 +44,46 @@ impl Reads {
 
 /// The records that a decision may read and change. All changes are written together or not at all.
 #[derive(Debug)]
-pub struct Held {
+pub struct Transaction {
     /// The user.
     pub user: User,
     /// Failed passwords of the user from unknown browsers.
     pub attempts: Failures,
     /// The host session, if it exists. Taking it ends it.
-    pub session: Option<Session>,
+    pub session: Option<HostSession>,
     /// The user session of the ticket or, without a ticket, of the host session, if it exists.
     /// Taking it ends it on every host.
-    pub stay: Option<Stay>,
+    pub user_session: Option<UserSession>,
     /// The other user session, if it exists. Taking it ends it on every host. `None` if it is the
     /// same as `stay`.
-    pub other: Option<Stay>,
+    pub other: Option<UserSession>,
     /// The ticket, if it exists. Taking it uses it up.
     pub ticket: Option<Ticket>,
     /// The link, if it exists. Taking it uses it up.
     pub link: Option<Link>,
     /// New host sessions.
-    begun: Vec<(TokenHash, Session, Timestamp)>,
+    begun: Vec<(TokenHash, HostSession, Timestamp)>,
     /// New user sessions.
-    stays: Vec<(StayId, Stay, Timestamp)>,
+    user_sessions: Vec<(UserSessionId, UserSession, Timestamp)>,
     /// New tickets.
     tickets: Vec<(TokenHash, Ticket)>,
     /// New links.
     made: Vec<(TokenHash, Link)>,
     /// Messages to send.
-    letters: Vec<Letter>,
+    messages: Vec<Message>,
     /// Events to write.
     events: Vec<Event>,
 }
 
-impl Held {
+impl Transaction {
     /// Begins a user session, which is swept after `over`.
-    pub fn begin_stay(&mut self, id: StayId, stay: Stay, over: Timestamp) {
-        self.stays.push((id, stay, over));
+    pub fn begin_user_session(
+        &mut self,
+        id: UserSessionId,
+        user_session: UserSession,
+        over: Timestamp,
+    ) {
+        self.user_sessions.push((id, user_session, over));
     }
 
     /// Issues a ticket.
@@ -87,7 +92,7 @@ impl Held {
     }
 
     /// Begins a host session under `hash`, which is swept after `over`.
-    pub fn begin(&mut self, hash: TokenHash, session: Session, over: Timestamp) {
+    pub fn begin(&mut self, hash: TokenHash, session: HostSession, over: Timestamp) {
         self.begun.push((hash, session, over));
     }
 
@@ -97,8 +102,8 @@ impl Held {
     }
 
     /// Sends a message, if e-mail is enabled. Notices of events are sent without this call.
-    pub fn send(&mut self, letter: Letter) {
-        self.letters.push(letter);
+    pub fn send(&mut self, message: Message) {
+        self.messages.push(message);
     }
 
     /// Adds an event.
@@ -119,7 +124,7 @@ impl Store {
     pub async fn update<T>(
         &self,
         reads: Reads,
-        mut decide: impl FnMut(&mut Held) -> T,
+        mut decide: impl FnMut(&mut Transaction) -> T,
     ) -> Result<Option<T>, Unavailable> {
         let _line = self.line(reads.user.as_bytes()).await;
         let attempts_key = self.attempts_key(&Target::User(reads.user));
@@ -127,94 +132,100 @@ impl Store {
             let user = self.read::<User>(Kind::User, reads.user.as_bytes()).await?;
             let attempts = self.read::<Failures>(Kind::Attempts, &attempts_key).await?;
             let hash = reads.session.as_ref().map(|hash| &hash.as_bytes()[..]);
-            let session = self.read_some::<Session>(Kind::Session, hash).await?;
+            let session = self.read_some::<HostSession>(Kind::HostSession, hash).await?;
             let hash = reads.link.as_ref().map(|hash| &hash.as_bytes()[..]);
             let link = self.read_some::<Link>(Kind::Token, hash).await?;
             let hash = reads.ticket.as_ref().map(|hash| &hash.as_bytes()[..]);
             let ticket = self.read_some::<Ticket>(Kind::Ticket, hash).await?;
-            let stay_id = match (&ticket.value, &session.value) {
-                (Some(ticket), _) => Some(ticket.stay),
-                (None, Some(session)) => session.stay,
+            let user_session_id = match (&ticket.value, &session.value) {
+                (Some(ticket), _) => Some(ticket.user_session),
+                (None, Some(session)) => session.user_session,
                 (None, None) => None,
             };
-            let key = stay_id.as_ref().map(|id| &id.as_bytes()[..]);
-            let stay = self.read_some::<Stay>(Kind::Stay, key).await?;
-            let other_id = reads.other.filter(|other| Some(*other) != stay_id);
+            let key = user_session_id.as_ref().map(|id| &id.as_bytes()[..]);
+            let user_session = self.read_some::<UserSession>(Kind::UserSession, key).await?;
+            let other_id = reads.other.filter(|other| Some(*other) != user_session_id);
             let key = other_id.as_ref().map(|id| &id.as_bytes()[..]);
-            let other = self.read_some::<Stay>(Kind::Stay, key).await?;
+            let other = self.read_some::<UserSession>(Kind::UserSession, key).await?;
             let Some(before) = &user.value else { return Ok(None) };
-            let mut held = Held {
+            let mut tx = Transaction {
                 user: before.clone(),
                 attempts: attempts.value.clone().unwrap_or_default(),
                 session: session.value.clone(),
                 link: link.value.clone(),
-                stay: stay.value.clone(),
+                user_session: user_session.value.clone(),
                 other: other.value.clone(),
                 ticket: ticket.value.clone(),
                 begun: Vec::new(),
-                stays: Vec::new(),
+                user_sessions: Vec::new(),
                 tickets: Vec::new(),
                 made: Vec::new(),
-                letters: Vec::new(),
+                messages: Vec::new(),
                 events: Vec::new(),
             };
-            let decided = decide(&mut held);
+            let decided = decide(&mut tx);
 
             let mut batch = Batch::new();
             let mut changed = false;
             let key = reads.user.as_bytes();
-            changed |= self.step(&mut batch, Kind::User, key, &user, Some(&held.user))?;
+            changed |= self.step(&mut batch, Kind::User, key, &user, Some(&tx.user))?;
             // Failures are checked only if they change, so concurrent failures do not cause a
             // conflict.
-            if held.attempts != attempts.value.clone().unwrap_or_default() {
+            if tx.attempts != attempts.value.clone().unwrap_or_default() {
                 let version = attempts.version;
-                batch = self.put_attempts(batch, &attempts_key, version, &held.attempts)?;
+                batch = self.put_attempts(batch, &attempts_key, version, &tx.attempts)?;
                 changed = true;
             }
-            batch = self.count_imported(batch, [(Some(before), Some(&held.user))]).await?;
+            batch = self.count_imported(batch, [(Some(before), Some(&tx.user))]).await?;
             if let Some(hash) = reads.session {
-                let (key, now) = (hash.as_bytes(), held.session.as_ref());
-                changed |= self.step(&mut batch, Kind::Session, key, &session, now)?;
+                let (key, now) = (hash.as_bytes(), tx.session.as_ref());
+                changed |= self.step(&mut batch, Kind::HostSession, key, &session, now)?;
             }
             if let Some(hash) = reads.link {
-                let (key, now) = (hash.as_bytes(), held.link.as_ref());
+                let (key, now) = (hash.as_bytes(), tx.link.as_ref());
                 changed |= self.step(&mut batch, Kind::Token, key, &link, now)?;
             }
             if let Some(hash) = reads.ticket {
-                let (key, now) = (hash.as_bytes(), held.ticket.as_ref());
+                let (key, now) = (hash.as_bytes(), tx.ticket.as_ref());
                 changed |= self.step(&mut batch, Kind::Ticket, key, &ticket, now)?;
             }
-            let both = [(stay_id, &stay, &held.stay), (other_id, &other, &held.other)];
+            let both =
+                [(user_session_id, &user_session, &tx.user_session), (other_id, &other, &tx.other)];
             for (id, read, now) in both {
                 let Some(id) = id else { continue };
-                changed |= self.step(&mut batch, Kind::Stay, id.as_bytes(), read, now.as_ref())?;
+                changed |=
+                    self.step(&mut batch, Kind::UserSession, id.as_bytes(), read, now.as_ref())?;
                 if let (Some(over), None) = (&read.value, now) {
-                    batch = batch.delete(Kind::StayOf, stays::pointer(over.user, id), Expect::Any);
+                    batch = batch.delete(
+                        Kind::UserSessionOf,
+                        user_sessions::pointer(over.user, id),
+                        Expect::Any,
+                    );
                 }
             }
-            for (id, begun, over) in &held.stays {
-                batch = self.put_stay(batch, *id, begun, *over)?;
+            for (id, begun, over) in &tx.user_sessions {
+                batch = self.put_user_session(batch, *id, begun, *over)?;
                 changed = true;
             }
-            for (hash, given) in &held.tickets {
+            for (hash, given) in &tx.tickets {
                 let (key, over) = (hash.as_bytes(), Some(given.expires));
                 batch = self.put(batch, Kind::Ticket, key, Expect::Absent, over, given)?;
                 changed = true;
             }
-            for (hash, begun, over) in &held.begun {
+            for (hash, begun, over) in &tx.begun {
                 let (key, over) = (hash.as_bytes(), Some(*over));
-                batch = self.put(batch, Kind::Session, key, Expect::Absent, over, begun)?;
+                batch = self.put(batch, Kind::HostSession, key, Expect::Absent, over, begun)?;
                 changed = true;
             }
-            for (hash, made) in &held.made {
+            for (hash, made) in &tx.made {
                 let (key, over) = (hash.as_bytes(), Some(made.expires));
                 batch = self.put(batch, Kind::Token, key, Expect::Absent, over, made)?;
                 changed = true;
             }
-            changed |= !held.events.is_empty() || !held.letters.is_empty();
-            batch = self.post(batch, &held.events, before, &held.user, &held.letters)?;
-            let name = held.user.name().as_str();
-            if !changed || self.commit(batch, &held.events, Some(name)).await? {
+            changed |= !tx.events.is_empty() || !tx.messages.is_empty();
+            batch = self.post(batch, &tx.events, before, &tx.user, &tx.messages)?;
+            let name = tx.user.name().as_str();
+            if !changed || self.commit(batch, &tx.events, Some(name)).await? {
                 return Ok(Some(decided));
             }
         }
@@ -226,15 +237,17 @@ impl Store {
     ///
     /// # Errors
     /// Like [`Store::update`].
-    pub async fn touch(&self, id: StayId, now: Timestamp) -> Result<(), Unavailable> {
+    pub async fn touch(&self, id: UserSessionId, now: Timestamp) -> Result<(), Unavailable> {
         let Ok(_turn) = self.touches.try_acquire() else { return Ok(()) };
-        let read = self.read::<Stay>(Kind::Stay, id.as_bytes()).await?;
-        let Some(stay) = read.value.clone().filter(|stay| stay.is_worth_touching(now)) else {
+        let read = self.read::<UserSession>(Kind::UserSession, id.as_bytes()).await?;
+        let Some(user_session) =
+            read.value.clone().filter(|user_session| user_session.is_worth_touching(now))
+        else {
             return Ok(());
         };
         let mut batch = Batch::new();
-        let touched = Stay { seen: now, ..stay };
-        self.step(&mut batch, Kind::Stay, id.as_bytes(), &read, Some(&touched))?;
+        let touched = UserSession { seen: now, ..user_session };
+        self.step(&mut batch, Kind::UserSession, id.as_bytes(), &read, Some(&touched))?;
         self.commit(batch, &[], None).await.map(|_| ())
     }
 }

@@ -64,8 +64,8 @@ pub(super) fn opened<T>(open: impl FnOnce() -> Result<T, DatabaseError>) -> Resu
 pub(super) struct Panicked(String);
 
 /// Catches a panic. The object behind it may be in any state, so callers must not use it again.
-pub(super) fn unpanicked<T>(deed: impl FnOnce() -> T) -> Result<T, Panicked> {
-    catch_unwind(AssertUnwindSafe(deed)).map_err(|panic| Panicked(words_of(&*panic)))
+pub(super) fn unpanicked<T>(operation: impl FnOnce() -> T) -> Result<T, Panicked> {
+    catch_unwind(AssertUnwindSafe(operation)).map_err(|panic| Panicked(words_of(&*panic)))
 }
 
 fn words_of(panic: &(dyn Any + Send)) -> String {

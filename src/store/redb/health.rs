@@ -80,7 +80,7 @@ impl Health {
     pub(super) fn careful<T>(
         &self,
         what: &'static str,
-        deed: impl FnOnce(&Database) -> Result<T, Error>,
+        operation: impl FnOnce(&Database) -> Result<T, Error>,
     ) -> Result<T, Unavailable> {
         if let Some(damage) = self.damage.get() {
             return Err(damage.clone());
@@ -89,7 +89,7 @@ impl Health {
         let Some(open) = &*database else {
             return Err(self.trouble().unwrap_or(OPENED_AGAIN));
         };
-        let done = unpanicked(|| deed(open));
+        let done = unpanicked(|| operation(open));
         drop(database);
         match done {
             Ok(Ok(done)) => Ok(done),

@@ -35,9 +35,9 @@ use self::picture::{Picture, Shared};
 use self::tables::{KNOWN_FORMAT, RECORDS, commits_of, format_of, lay_out};
 use self::writer::{Task, Writer};
 use super::batch::{Batch, Outcome};
-use super::directory::sync_directory;
 use super::record::{Change, Entry, KeyRange, Kind, Record, Version};
 use super::records::Records;
+use super::state_folder::sync_folder;
 use super::unavailable::Unavailable;
 use crate::domain::time::Timestamp;
 
@@ -143,7 +143,7 @@ impl Redb {
         }
         fs::rename(draft, path)?;
         if let Some(directory) = path.parent() {
-            sync_directory(directory)?;
+            sync_folder(directory)?;
         }
         Ok(store)
     }

@@ -283,31 +283,31 @@ mod tests {
         bytes
     }
 
-    fn scribble(file: &dyn StorageBackend, chance: &mut StdRng) {
+    fn scribble(file: &dyn StorageBackend, rng: &mut StdRng) {
         let length = file.len().unwrap();
-        if chance.random_ratio(1, 5) {
-            file.set_len(chance.random_range(0..60_000)).unwrap();
+        if rng.random_ratio(1, 5) {
+            file.set_len(rng.random_range(0..60_000)).unwrap();
         } else if length > 0 {
-            let start = chance.random_range(0..length);
-            let data = vec![chance.random(); usize_of((length - start).min(9_000))];
+            let start = rng.random_range(0..length);
+            let data = vec![rng.random(); usize_of((length - start).min(9_000))];
             file.write(start, &data).unwrap();
         }
     }
 
     #[test]
     fn a_picture_is_like_the_file_and_nothing_drawn_on_it_reaches_the_file() {
-        let mut chance = StdRng::seed_from_u64(7);
+        let mut rng = StdRng::seed_from_u64(7);
         for _ in 0..50 {
             let file = Shared::new(InMemoryBackend::new());
-            (0..20).for_each(|_| scribble(&file, &mut chance));
+            (0..20).for_each(|_| scribble(&file, &mut rng));
             let (before, plain) = (all_of(&file), InMemoryBackend::new());
             plain.set_len(before.len() as u64).unwrap();
             plain.write(0, &before).unwrap();
             let picture = Picture::of(file.clone(), Arc::default()).unwrap();
-            let seed = chance.random();
+            let seed = rng.random();
             for drawn_on in [&picture as &dyn StorageBackend, &plain] {
-                let mut chance = StdRng::seed_from_u64(seed);
-                (0..20).for_each(|_| scribble(drawn_on, &mut chance));
+                let mut rng = StdRng::seed_from_u64(seed);
+                (0..20).for_each(|_| scribble(drawn_on, &mut rng));
             }
             assert_eq!(all_of(&picture), all_of(&plain));
             assert_eq!(all_of(&file), before);

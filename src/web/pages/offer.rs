@@ -31,7 +31,7 @@ impl OfferPage {
         }
     }
 
-    const fn deed(&self) -> &'static str {
+    const fn operation(&self) -> &'static str {
         match self.offer {
             Offer::SetUp => "Set up two-factor",
             Offer::Replace { .. } => "Replace the authenticator",

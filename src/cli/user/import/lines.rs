@@ -74,8 +74,8 @@ enum Column {
 
 fn columns<'t>(header: impl Iterator<Item = &'t str>) -> Vec<Option<Column>> {
     let column = |title: &str| {
-        let letters = title.chars().filter(|c| c.is_alphanumeric());
-        match letters.collect::<String>().to_lowercase().as_str() {
+        let messages = title.chars().filter(|c| c.is_alphanumeric());
+        match messages.collect::<String>().to_lowercase().as_str() {
             "name" | "user" | "username" | "login" => Some(Column::Name),
             "email" | "mail" | "emailaddress" => Some(Column::Email),
             "fullname" | "displayname" => Some(Column::FullName),

@@ -4,13 +4,13 @@ use std::time::SystemTime;
 
 use rand_core::UnwrapErr;
 
-use crate::domain::chance::Chance;
+use crate::domain::rng::SharedRng;
 use crate::domain::time::Timestamp;
 
 /// The operating system's random generator. It panics if the system has no random bits, because
 /// nothing safe could be done then.
-pub fn chance() -> Chance {
-    Chance::new(UnwrapErr(getrandom::SysRng))
+pub fn rng() -> SharedRng {
+    SharedRng::new(UnwrapErr(getrandom::SysRng))
 }
 
 /// The system time. A time before 1970 counts as 1970.

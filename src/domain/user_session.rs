@@ -18,13 +18,13 @@ use super::time::Timestamp;
 /// Identifies one user session. It is not a secret: it names the session and grants nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
 #[cbor(transparent)]
-pub struct StayId(#[n(0)] ByteArray<16>);
+pub struct UserSessionId(#[n(0)] ByteArray<16>);
 
-random_id!(StayId);
+random_id!(UserSessionId);
 
 /// A user session.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct Stay {
+pub struct UserSession {
     /// The user.
     #[n(0)]
     pub user: UserId,
@@ -44,7 +44,7 @@ pub struct Stay {
     #[n(5)]
     pub address: Option<IpAddr>,
     /// The other hosts on which it had a host session: the most recent ones, at most
-    /// [`Stay::HOSTS`].
+    /// [`UserSession::HOSTS`].
     #[n(6)]
     #[cbor(skip_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
@@ -59,7 +59,7 @@ pub struct Limits {
     pub at_most: Duration,
 }
 
-impl Stay {
+impl UserSession {
     /// How far `seen` may be behind.
     pub const SEEN_EVERY: Duration = Duration::from_mins(1);
     /// How many hosts are remembered. The limit exists because sign-out puts all of their names
@@ -112,27 +112,27 @@ mod tests {
     }
 
     #[test]
-    fn a_stay_ends_when_idle_or_old_or_when_its_user_moved_on() {
-        let stay = || Stay::begin(UserId::from([1; 16]), 3, Seen::default(), at(0));
-        assert!(stay().is_alive(3, LIMITS, at(3_599)));
-        assert!(!stay().is_alive(3, LIMITS, at(3_600)));
-        assert!(!stay().is_alive(4, LIMITS, at(0)));
-        let busy = Stay { seen: at(86_000), ..stay() };
+    fn a_user_session_ends_when_idle_or_old_or_when_its_user_moved_on() {
+        let user_session = || UserSession::begin(UserId::from([1; 16]), 3, Seen::default(), at(0));
+        assert!(user_session().is_alive(3, LIMITS, at(3_599)));
+        assert!(!user_session().is_alive(3, LIMITS, at(3_600)));
+        assert!(!user_session().is_alive(4, LIMITS, at(0)));
+        let busy = UserSession { seen: at(86_000), ..user_session() };
         assert!(busy.is_alive(3, LIMITS, at(86_399)));
         assert!(!busy.is_alive(3, LIMITS, at(86_400)));
     }
 
     #[test]
-    fn a_stay_remembers_its_last_hosts_once_each() {
-        let mut stay = Stay::begin(UserId::from([1; 16]), 3, Seen::default(), at(0));
+    fn a_user_session_remembers_its_last_hosts_once_each() {
+        let mut user_session = UserSession::begin(UserId::from([1; 16]), 3, Seen::default(), at(0));
         for number in [0, 1, 1, 0] {
-            stay.reach(&format!("{number}.example.com"));
+            user_session.reach(&format!("{number}.example.com"));
         }
-        assert_eq!(stay.hosts, ["0.example.com", "1.example.com"]);
-        for number in 2..=Stay::HOSTS {
-            stay.reach(&format!("{number}.example.com"));
+        assert_eq!(user_session.hosts, ["0.example.com", "1.example.com"]);
+        for number in 2..=UserSession::HOSTS {
+            user_session.reach(&format!("{number}.example.com"));
         }
-        assert_eq!(stay.hosts.len(), Stay::HOSTS);
-        assert_eq!(stay.hosts[0], "1.example.com");
+        assert_eq!(user_session.hosts.len(), UserSession::HOSTS);
+        assert_eq!(user_session.hosts[0], "1.example.com");
     }
 }

@@ -9,12 +9,12 @@ use std::process;
 
 /// A folder that only our system user may access.
 #[derive(Clone, Debug)]
-pub struct StateDirectory {
+pub struct StateFolder {
     path: PathBuf,
     owner: u32,
 }
 
-impl StateDirectory {
+impl StateFolder {
     /// Opens the folder at `path`. Creates it with mode 0700 if it does not exist.
     ///
     /// # Errors
@@ -25,7 +25,7 @@ impl StateDirectory {
         if !path.try_exists().map_err(at("look for"))? {
             DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(at("make"))?;
             if let Some(parent) = path.parent() {
-                sync_directory(parent).map_err(at("make"))?;
+                sync_folder(parent).map_err(at("make"))?;
             }
         }
         let found = fs::metadata(path).map_err(at("look at"))?;
@@ -73,7 +73,7 @@ impl StateDirectory {
 
     /// Writes a file that only we may access, atomically, and waits until it is on disk.
     ///
-    /// The caller must hold [`StateDirectory::lock`].
+    /// The caller must hold [`StateFolder::lock`].
     pub(super) fn write_private(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let draft = path.with_extension("new");
         remove_if_there(&draft)?;
@@ -81,7 +81,7 @@ impl StateDirectory {
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&draft, path)?;
-        sync_directory(&self.path)
+        sync_folder(&self.path)
     }
 }
 
@@ -172,7 +172,7 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
 }
 
 /// Waits until newly created or renamed entries of a folder are on disk.
-pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     // The parent of a file name without a folder is empty.
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     File::open(path)?.sync_all()
@@ -188,7 +188,7 @@ mod tests {
     fn a_new_state_directory_is_closed_to_others() {
         let home = tempfile::tempdir().unwrap();
         let state = home.path().join("var/doorward");
-        StateDirectory::open(&state).unwrap();
+        StateFolder::open(&state).unwrap();
         assert_eq!(fs::metadata(&state).unwrap().mode() & 0o777, 0o700);
         assert_eq!(fs::read_dir(&state).unwrap().count(), 0, "nothing is left lying there");
     }
@@ -197,7 +197,7 @@ mod tests {
     fn a_state_directory_that_is_open_to_others_is_refused_with_the_cure() {
         let home = tempfile::tempdir().unwrap();
         fs::set_permissions(home.path(), fs::Permissions::from_mode(0o750)).unwrap();
-        let refused = StateDirectory::open(home.path()).unwrap_err();
+        let refused = StateFolder::open(home.path()).unwrap_err();
         assert!(refused.to_string().contains("(mode 0750); run: chmod go= "), "{refused}");
     }
 
@@ -205,7 +205,7 @@ mod tests {
     fn a_state_directory_of_somebody_else_is_refused() {
         let home = tempfile::tempdir().unwrap();
         let state = home.path().join("state");
-        StateDirectory::open(&state).unwrap();
+        StateFolder::open(&state).unwrap();
         let found = fs::metadata(&state).unwrap();
         assert!(check(&state, &found, found.uid()).is_ok());
         let refused = check(&state, &found, found.uid() + 1).unwrap_err();

@@ -19,7 +19,7 @@ use super::user::User;
 
 /// One message to one user.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct Letter {
+pub struct Message {
     /// The recipient.
     #[n(0)]
     pub user: UserId,
@@ -91,7 +91,7 @@ pub enum WhatFor {
     ChangeEmail,
 }
 
-impl Letter {
+impl Message {
     /// A message to `user`; `None` if the user has no address.
     pub fn to(user: &User, about: About, now: Timestamp) -> Option<Self> {
         let to = user.email()?.clone();

@@ -8,9 +8,9 @@ use rand_core::CryptoRng;
 /// A shared random generator; callers take turns. In production it is the operating system's, in
 /// tests a seeded one.
 #[derive(Clone)]
-pub struct Chance(Arc<Mutex<dyn CryptoRng + Send>>);
+pub struct SharedRng(Arc<Mutex<dyn CryptoRng + Send>>);
 
-impl Chance {
+impl SharedRng {
     /// Wraps `rng`.
     pub fn new(rng: impl CryptoRng + Send + 'static) -> Self {
         Self(Arc::new(Mutex::new(rng)))
@@ -23,7 +23,7 @@ impl Chance {
     }
 }
 
-impl fmt::Debug for Chance {
+impl fmt::Debug for SharedRng {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Chance(…)")
     }

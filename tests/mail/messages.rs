@@ -3,7 +3,7 @@
 use doorward::config::Config;
 use doorward::domain::agent::Agent;
 use doorward::domain::event::{Event, What, Whom};
-use doorward::domain::letter::{About as Matter, Letter, WhatFor};
+use doorward::domain::message::{About as Matter, Message, WhatFor};
 use doorward::domain::secret::{Secret, Token};
 use doorward::domain::user::UserId;
 use doorward::messages::{About, Words, words};
@@ -33,10 +33,10 @@ fn news(what: What) -> Matter {
 fn written(name: &str, about: Matter) -> Words {
     let to = "ada@example.com".parse().unwrap();
     let user = UserId::from([1; 16]);
-    let letter = Letter { user, to, name: name.to_owned(), about, written: START };
+    let message = Message { user, to, name: name.to_owned(), about, written: START };
     let support = "support: Write to help@example.com or call 555 0100.\n";
     let config = Config::read("test.yaml", &format!("{CONFIG}{support}")).unwrap();
-    words(&letter, &About::of(&config))
+    words(&message, &About::of(&config))
 }
 
 /// The whole letter: the subject, the text, and the same in HTML.
@@ -46,7 +46,7 @@ fn whole(name: &str, about: Matter) -> String {
 }
 
 #[test]
-fn every_letter_looks_like_the_others() {
+fn every_message_looks_like_the_others() {
     for (name, about) in [
         ("code-set-up", code(WhatFor::SetUp)),
         ("code-change-email", code(WhatFor::ChangeEmail)),

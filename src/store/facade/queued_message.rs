@@ -3,14 +3,14 @@
 use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
 
-use crate::domain::letter::Letter;
+use crate::domain::message::Message;
 
 /// A waiting message.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct Posted {
+pub struct QueuedMessage {
     /// The message.
     #[n(0)]
-    pub letter: Letter,
+    pub message: Message,
     /// Its message id, the same on every attempt.
     #[n(1)]
     pub id: ByteArray<16>,

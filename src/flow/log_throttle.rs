@@ -34,7 +34,7 @@ pub enum Line {
 
 /// Writes at most one line of a kind each second and counts the others.
 #[derive(Debug, Default)]
-pub struct Lines {
+pub struct LogThrottle {
     wrong_host: Tally,
     form: Tally,
     limit: Tally,
@@ -55,7 +55,7 @@ struct Tally {
     left_out: AtomicU64,
 }
 
-impl Lines {
+impl LogThrottle {
     /// The interval between two lines of a kind.
     const EVERY: Duration = Duration::from_secs(1);
 
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn one_line_of_a_kind_is_written_in_a_second_and_says_how_many_were_not() {
-        let lines = Lines::default();
+        let lines = LogThrottle::default();
         let at = Timestamp::from_millis;
         assert_eq!(lines.due(Line::Form, at(5_000)), Some(0));
         assert_eq!(lines.due(Line::Form, at(5_000)), None);

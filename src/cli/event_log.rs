@@ -16,14 +16,14 @@ use serde_json::json;
 use super::api::written;
 use crate::config::EventsTo;
 use crate::domain::event::{Event, Whom};
-use crate::flow::env::{Line, Lines};
+use crate::flow::env::{Line, LogThrottle};
 
 /// Writes events.
 #[derive(Debug)]
-pub(super) struct Journal {
+pub(super) struct EventLog {
     lines: Mutex<Option<Sender<Order>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
-    throttle: Lines,
+    throttle: LogThrottle,
 }
 
 enum Order {
@@ -32,7 +32,7 @@ enum Order {
     To(EventsTo),
 }
 
-impl Journal {
+impl EventLog {
     /// Writes to `to` from now on.
     ///
     /// # Errors
@@ -42,9 +42,9 @@ impl Journal {
         let writer =
             thread::Builder::new().name("events".to_owned()).spawn(move || write(&orders))?;
         let (lines, writer) = (Mutex::new(Some(sender)), Mutex::new(Some(writer)));
-        let journal = Self { lines, writer, throttle: Lines::default() };
-        journal.write_to(to);
-        Ok(journal)
+        let event_log = Self { lines, writer, throttle: LogThrottle::default() };
+        event_log.write_to(to);
+        Ok(event_log)
     }
 
     /// Writes to `to` from now on.
@@ -165,7 +165,7 @@ mod tests {
     fn what_strangers_cause_is_one_line_in_a_second_and_says_how_many_were_left_out() {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("events");
-        let journal = Journal::start(&EventsTo::File(file.clone())).unwrap();
+        let event_log = EventLog::start(&EventsTo::File(file.clone())).unwrap();
         let event = |whom, millis| Event {
             at: Timestamp::from_millis(millis),
             whom,
@@ -175,13 +175,13 @@ mod tests {
             agent: None,
         };
         for millis in 0..3_000 {
-            journal.tell(&event(Whom::Nobody(millis), 1_000_000 + millis), None);
+            event_log.tell(&event(Whom::Nobody(millis), 1_000_000 + millis), None);
         }
         for _ in 0..50 {
             let whom = Whom::User(UserId::from([1; 16]));
-            journal.tell(&event(whom, 1_000_000), Some("ada"));
+            event_log.tell(&event(whom, 1_000_000), Some("ada"));
         }
-        journal.end();
+        event_log.end();
         let text = std::fs::read_to_string(file).unwrap();
         let lines = || text.lines().map(|line| serde_json::from_str(line).unwrap());
         let strangers: Vec<serde_json::Value> =
@@ -199,7 +199,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let (file, moved) = (home.path().join("events"), home.path().join("events.1"));
         let to = EventsTo::File(file.clone());
-        let journal = Journal::start(&to).unwrap();
+        let event_log = EventLog::start(&to).unwrap();
         let event = |what| Event {
             at: Timestamp::from_secs(1_800_000_000),
             whom: Whom::User(UserId::from([1; 16])),
@@ -208,14 +208,14 @@ mod tests {
             by: None,
             agent: None,
         };
-        journal.tell(&event(What::SignedIn), Some("ada"));
+        event_log.tell(&event(What::SignedIn), Some("ada"));
         // Jobs run in the order in which they were sent.
-        journal.order(Order::To(EventsTo::Nowhere));
-        journal.end();
+        event_log.order(Order::To(EventsTo::Nowhere));
+        event_log.end();
         std::fs::rename(&file, &moved).unwrap();
-        let journal = Journal::start(&to).unwrap();
-        journal.tell(&event(What::SignedOut), Some("ada"));
-        journal.end();
+        let event_log = EventLog::start(&to).unwrap();
+        event_log.tell(&event(What::SignedOut), Some("ada"));
+        event_log.end();
         let read = |path| -> serde_json::Value {
             serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
         };

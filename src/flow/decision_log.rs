@@ -14,7 +14,7 @@ use crate::policy::Request;
 
 /// Remembers decisions.
 #[derive(Debug, Default)]
-pub struct Witness {
+pub struct DecisionLog {
     /// Refusals of known users, and of all others: a flood of strangers does not displace those of
     /// users.
     refusals: Mutex<VecDeque<Refusal>>,
@@ -109,28 +109,28 @@ impl Refusal {
     pub const METHOD: usize = 32;
 }
 
-impl Witness {
+impl DecisionLog {
     /// How many refusals of known users are kept, and as many of unknown visitors.
     pub const REFUSALS: usize = 10_000;
     /// How many refusals of unknown visitors are kept for one second, and for one address.
     pub const STRANGERS_OF_A_SECOND: usize = 50;
-    /// See [`Witness::STRANGERS_OF_A_SECOND`].
+    /// See [`DecisionLog::STRANGERS_OF_A_SECOND`].
     pub const OF_AN_ADDRESS: usize = 5;
     /// How many kinds of entries for observe mode are counted.
     pub const WATCHED: usize = 10_000;
     /// How many requests are kept, and how many of one second: a thousand of one busy second would
     /// tell less than those of ten.
     pub const RECENT: usize = 1_000;
-    /// See [`Witness::RECENT`].
+    /// See [`DecisionLog::RECENT`].
     pub const OF_A_SECOND: u64 = 100;
 
     /// Remembers a refusal.
     pub fn refused(&self, refusal: Refusal) {
         if refusal.user.is_some() {
-            push(&mut held(&self.refusals), refusal, Self::REFUSALS);
+            push(&mut locked(&self.refusals), refusal, Self::REFUSALS);
             return;
         }
-        let mut strangers = held(&self.strangers);
+        let mut strangers = locked(&self.strangers);
         let second = refusal.at.seconds();
         if strangers.second != second {
             strangers.second = second;
@@ -154,13 +154,13 @@ impl Witness {
         fn find(refusals: &VecDeque<Refusal>, reference: &str) -> Option<Refusal> {
             refusals.iter().rev().find(|refusal| refusal.reference == reference).cloned()
         }
-        let known = find(&held(&self.refusals), reference);
-        known.or_else(|| find(&held(&self.strangers).kept, reference))
+        let known = find(&locked(&self.refusals), reference);
+        known.or_else(|| find(&locked(&self.strangers).kept, reference))
     }
 
     /// Counts what observe mode would have stopped.
     pub fn watched(&self, what: Watched, example: impl FnOnce() -> String, now: Timestamp) {
-        let mut watched = held(&self.watched);
+        let mut watched = locked(&self.watched);
         if let Some(seen) = watched.get_mut(&what) {
             seen.count += 1;
             seen.last = now;
@@ -178,7 +178,7 @@ impl Witness {
 
     /// All entries for observe mode, the most frequent first.
     pub fn report(&self) -> Vec<(Watched, Seen)> {
-        let watched = held(&self.watched);
+        let watched = locked(&self.watched);
         let mut all: Vec<_> =
             watched.iter().map(|(what, seen)| (what.clone(), seen.clone())).collect();
         all.sort_by(|a, b| b.1.count.cmp(&a.1.count).then_with(|| a.0.cmp(&b.0)));
@@ -194,18 +194,18 @@ impl Witness {
         }
         if self.in_it.load(Ordering::Relaxed) < Self::OF_A_SECOND {
             self.in_it.fetch_add(1, Ordering::Relaxed);
-            push(&mut held(&self.recent), recent(), Self::RECENT);
+            push(&mut locked(&self.recent), recent(), Self::RECENT);
         }
     }
 
     /// The last requests, the oldest first.
     pub fn recent(&self) -> Vec<Recent> {
-        held(&self.recent).iter().cloned().collect()
+        locked(&self.recent).iter().cloned().collect()
     }
 }
 
 /// Data kept before a panic is still valid.
-fn held<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
+fn locked<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
     kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -237,17 +237,17 @@ mod tests {
 
     #[test]
     fn a_refusal_is_found_by_its_reference_until_ten_thousand_more_have_come() {
-        let witness = Witness::default();
-        (0..=Witness::REFUSALS).for_each(|n| witness.refused(refusal(n)));
-        assert_eq!(witness.why("r0"), None);
-        assert_eq!(witness.why("r1"), Some(refusal(1)));
-        assert_eq!(witness.why("elsewhere"), None);
+        let decision_log = DecisionLog::default();
+        (0..=DecisionLog::REFUSALS).for_each(|n| decision_log.refused(refusal(n)));
+        assert_eq!(decision_log.why("r0"), None);
+        assert_eq!(decision_log.why("r1"), Some(refusal(1)));
+        assert_eq!(decision_log.why("elsewhere"), None);
     }
 
     #[test]
     fn a_flood_of_strangers_turns_over_no_refusal_of_somebody_who_was_known_and_few_of_others() {
-        let witness = Witness::default();
-        witness.refused(refusal(0));
+        let decision_log = DecisionLog::default();
+        decision_log.refused(refusal(0));
         let stranger = |n: usize, address: u32, second| Refusal {
             reference: format!("s{n}"),
             at: Timestamp::from_secs(second),
@@ -255,21 +255,25 @@ mod tests {
             user: None,
             ..refusal(n)
         };
-        witness.refused(stranger(0, 1, 1));
+        decision_log.refused(stranger(0, 1, 1));
         for n in 1..=20_000 {
             // First from one address, then from many.
-            witness.refused(stranger(n, if n < 10_000 { 1 } else { u32::try_from(n).unwrap() }, 2));
+            decision_log.refused(stranger(
+                n,
+                if n < 10_000 { 1 } else { u32::try_from(n).unwrap() },
+                2,
+            ));
         }
-        assert_eq!(witness.why("r0"), Some(refusal(0)));
-        assert!(witness.why("s0").is_some());
-        let kept = (1..=20_000).filter(|n| witness.why(&format!("s{n}")).is_some()).count();
-        assert_eq!(kept, Witness::STRANGERS_OF_A_SECOND);
-        assert!(witness.why("s5").is_some() && witness.why("s6").is_none());
+        assert_eq!(decision_log.why("r0"), Some(refusal(0)));
+        assert!(decision_log.why("s0").is_some());
+        let kept = (1..=20_000).filter(|n| decision_log.why(&format!("s{n}")).is_some()).count();
+        assert_eq!(kept, DecisionLog::STRANGERS_OF_A_SECOND);
+        assert!(decision_log.why("s5").is_some() && decision_log.why("s6").is_none());
     }
 
     #[test]
     fn what_would_have_been_is_counted_by_rule_verdict_and_person() {
-        let witness = Witness::default();
+        let decision_log = DecisionLog::default();
         let what = |user: &str| Watched {
             app: "crm".to_owned(),
             rule: "rules[0]".to_owned(),
@@ -277,9 +281,9 @@ mod tests {
             user: Some(user.to_owned()),
         };
         for (user, at) in [("ada", 1), ("bob", 2), ("bob", 3)] {
-            witness.watched(what(user), || "GET /".to_owned(), Timestamp::from_secs(at));
+            decision_log.watched(what(user), || "GET /".to_owned(), Timestamp::from_secs(at));
         }
-        let report = witness.report();
+        let report = decision_log.report();
         assert_eq!((&report[0].0, report[0].1.count), (&what("bob"), 2));
         assert_eq!(report[0].1.last, Timestamp::from_secs(3));
         assert_eq!((&report[1].0, report[1].1.count), (&what("ada"), 1));
@@ -287,16 +291,16 @@ mod tests {
 
     #[test]
     fn the_kinds_that_are_counted_are_bounded() {
-        let witness = Witness::default();
-        for n in 0..Witness::WATCHED + 5 {
+        let decision_log = DecisionLog::default();
+        for n in 0..DecisionLog::WATCHED + 5 {
             let user = Some(n.to_string());
             let what =
                 Watched { app: String::new(), rule: String::new(), verdict: "challenge", user };
             let now = Timestamp::from_secs(n as u64);
-            witness.watched(what, String::new, now);
+            decision_log.watched(what, String::new, now);
         }
-        let report = witness.report();
-        assert_eq!(report.len(), Witness::WATCHED);
+        let report = decision_log.report();
+        assert_eq!(report.len(), DecisionLog::WATCHED);
         assert!(!report.iter().any(|(what, _)| what.user.as_deref() == Some("0")));
     }
 }

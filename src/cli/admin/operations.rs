@@ -4,7 +4,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 
 use super::view;
-use super::{Answer, Desk, Operator, Refused, json, read};
+use super::{Answer, AppState, Operator, Refused, json, read};
 use crate::cli::api::{
     Changes, Done, Filter, Import, Imported, Names, NewUser, Newcomer, Standing, Whom,
 };
@@ -14,11 +14,15 @@ use crate::domain::user::{Change, Profile};
 use crate::flow::administer::{self, Adding, Changing, Linking, Switched};
 use crate::flow::import::{self, Known, TakenOver};
 
-pub(super) async fn add(State(desk): State<Desk>, Operator(by): Operator, body: Bytes) -> Answer {
+pub(super) async fn add(
+    State(state): State<AppState>,
+    Operator(by): Operator,
+    body: Bytes,
+) -> Answer {
     let new: NewUser = read(&body)?;
     let (name, email) = (new.name.clone(), new.email.clone());
-    match administer::add(&desk.env(), &by, profile(new)).await? {
-        Adding::Added(link) => Ok(json(&desk.link_made(&link))),
+    match administer::add(&state.env(), &by, profile(new)).await? {
+        Adding::Added(link) => Ok(json(&state.link_made(&link))),
         Adding::NameTaken => Err(Refused::conflict(format!(
             "{name} is already the name or e-mail address of a user; \
                                            nobody was added"
@@ -30,10 +34,10 @@ pub(super) async fn add(State(desk): State<Desk>, Operator(by): Operator, body: 
     }
 }
 
-pub(super) async fn list(State(desk): State<Desk>, _: Operator, body: Bytes) -> Answer {
+pub(super) async fn list(State(state): State<AppState>, _: Operator, body: Bytes) -> Answer {
     let filter: Filter = read(&body)?;
     let groups: Vec<&str> = filter.groups.iter().map(Group::as_str).collect();
-    let mut everybody = administer::list(&desk.env()).await?;
+    let mut everybody = administer::list(&state.env()).await?;
     everybody.retain(|user| {
         let is_in = |group: &&str| user.identity().groups.contains(*group);
         (groups.is_empty() || groups.iter().any(is_in))
@@ -42,30 +46,30 @@ pub(super) async fn list(State(desk): State<Desk>, _: Operator, body: Bytes) -> 
     Ok(json(&everybody.iter().map(view::person).collect::<Vec<_>>()))
 }
 
-pub(super) async fn show(State(desk): State<Desk>, _: Operator, body: Bytes) -> Answer {
+pub(super) async fn show(State(state): State<AppState>, _: Operator, body: Bytes) -> Answer {
     let Whom { name } = read(&body)?;
-    let shown = administer::show(&desk.env(), &Login::typed(&name), EVENTS).await?;
+    let shown = administer::show(&state.env(), &Login::typed(&name), EVENTS).await?;
     Ok(json(&view::details(&shown.ok_or_else(|| Refused::nobody(&name))?)))
 }
 
 pub(super) async fn unlock(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     Operator(by): Operator,
     body: Bytes,
 ) -> Answer {
     let Whom { name } = read(&body)?;
-    let unlocked = administer::unlock(&desk.env(), &by, &Login::typed(&name)).await?;
+    let unlocked = administer::unlock(&state.env(), &by, &Login::typed(&name)).await?;
     done(&name, unlocked)
 }
 
 pub(super) async fn password_link(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     Operator(by): Operator,
     body: Bytes,
 ) -> Answer {
     let Whom { name } = read(&body)?;
-    match administer::password_link(&desk.env(), &by, &Login::typed(&name)).await? {
-        Some(Linking::Made(link)) => Ok(json(&desk.link_made(&link))),
+    match administer::password_link(&state.env(), &by, &Login::typed(&name)).await? {
+        Some(Linking::Made(link)) => Ok(json(&state.link_made(&link))),
         Some(Linking::Disabled(name)) => Err(Refused::conflict(format!(
             "{name} is disabled, so a link would not work; first run: doorward user enable {name}"
         ))),
@@ -74,36 +78,40 @@ pub(super) async fn password_link(
 }
 
 pub(super) async fn disable(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     Operator(by): Operator,
     body: Bytes,
 ) -> Answer {
     let Whom { name } = read(&body)?;
-    let switched = administer::disable(&desk.env(), &by, &Login::typed(&name)).await?;
+    let switched = administer::disable(&state.env(), &by, &Login::typed(&name)).await?;
     switch(&name, switched)
 }
 
 pub(super) async fn enable(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     Operator(by): Operator,
     body: Bytes,
 ) -> Answer {
     let Whom { name } = read(&body)?;
-    let switched = administer::enable(&desk.env(), &by, &Login::typed(&name)).await?;
+    let switched = administer::enable(&state.env(), &by, &Login::typed(&name)).await?;
     switch(&name, switched)
 }
 
 pub(super) async fn reset_2fa(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     Operator(by): Operator,
     body: Bytes,
 ) -> Answer {
     let Whom { name } = read(&body)?;
-    let switched = administer::reset_second_factor(&desk.env(), &by, &Login::typed(&name)).await?;
+    let switched = administer::reset_second_factor(&state.env(), &by, &Login::typed(&name)).await?;
     switch(&name, switched)
 }
 
-pub(super) async fn set(State(desk): State<Desk>, Operator(by): Operator, body: Bytes) -> Answer {
+pub(super) async fn set(
+    State(state): State<AppState>,
+    Operator(by): Operator,
+    body: Bytes,
+) -> Answer {
     let changes: Changes = read(&body)?;
     let change = Change {
         full_name: changes.full_name.map(Some).or(changes.no_full_name.then_some(None)),
@@ -113,7 +121,7 @@ pub(super) async fn set(State(desk): State<Desk>, Operator(by): Operator, body: 
         remove_groups: changes.remove_groups,
     };
     let whom = Login::typed(&changes.name);
-    match administer::change(&desk.env(), &by, &whom, &change).await? {
+    match administer::change(&state.env(), &by, &whom, &change).await? {
         Some(Changing::Changed(user)) => Ok(json(&view::person(&user))),
         Some(Changing::EmailTaken) => Err(Refused::conflict(format!(
             "{} is already the name or e-mail address of another user; nothing was changed",
@@ -124,20 +132,20 @@ pub(super) async fn set(State(desk): State<Desk>, Operator(by): Operator, body: 
 }
 
 pub(super) async fn remove(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     Operator(by): Operator,
     body: Bytes,
 ) -> Answer {
     let Whom { name } = read(&body)?;
-    let removed = administer::remove(&desk.env(), &by, &Login::typed(&name)).await?;
+    let removed = administer::remove(&state.env(), &by, &Login::typed(&name)).await?;
     done(&name, removed)
 }
 
-pub(super) async fn known(State(desk): State<Desk>, _: Operator, body: Bytes) -> Answer {
+pub(super) async fn known(State(state): State<AppState>, _: Operator, body: Bytes) -> Answer {
     let asked: Vec<Names> = read(&body)?;
     let mut all = Vec::with_capacity(asked.len());
     for Names { name, email } in &asked {
-        all.push(match import::known(&desk.env(), name, email.as_ref()).await? {
+        all.push(match import::known(&state.env(), name, email.as_ref()).await? {
             Known::New => Standing::New,
             Known::There => Standing::There,
             Known::NameIsEmail => Standing::NameIsEmail,
@@ -148,15 +156,15 @@ pub(super) async fn known(State(desk): State<Desk>, _: Operator, body: Bytes) ->
 }
 
 pub(super) async fn import(
-    State(desk): State<Desk>,
+    State(state): State<AppState>,
     Operator(by): Operator,
     body: Bytes,
 ) -> Answer {
     let Import { people, links } = read(&body)?;
     let newcomers = people.into_iter().map(newcomer).collect::<Result<Vec<_>, _>>()?;
-    let made = import::take_over(&desk.env(), &by, newcomers, links).await?;
+    let made = import::take_over(&state.env(), &by, newcomers, links).await?;
     let each = made.into_iter().map(|one| match one {
-        TakenOver::Added(link) => Imported::Added(link.map(|link| desk.link_made(&link))),
+        TakenOver::Added(link) => Imported::Added(link.map(|link| state.link_made(&link))),
         TakenOver::NameTaken | TakenOver::EmailTaken => Imported::Taken,
     });
     Ok(json(&each.collect::<Vec<_>>()))

@@ -1,39 +1,39 @@
 //! How sessions begin, and how they continue under a new id when more was shown.
 
-use super::admit::Visit;
+use super::admit::AuthenticatedRequest;
 use super::caller::{Caller, DeviceCookie, Given, KnownCookie, Next};
 use super::env::Env;
 use crate::domain::assurance::{Proof, Proofs};
 use crate::domain::device::{BrowserId, DeviceId};
 use crate::domain::event::What;
+use crate::domain::host_session::HostSession;
 use crate::domain::secret::Token;
-use crate::domain::session::Session;
-use crate::domain::stay::{Stay, StayId};
-use crate::store::{Held, Reads, Unavailable};
+use crate::domain::user_session::{UserSession, UserSessionId};
+use crate::store::{Reads, Transaction, Unavailable};
 
 /// The random ids that a session may need, drawn before the decision, which may run twice.
 pub(super) struct Fresh {
     session: Token,
     browser: BrowserId,
     device: DeviceId,
-    stay: StayId,
+    user_session: UserSessionId,
 }
 
 impl Fresh {
     pub(super) fn draw(env: &Env) -> Self {
-        env.chance.draw(|rng| Self {
+        env.rng.draw(|rng| Self {
             session: Token::random(rng),
             browser: BrowserId::random(rng),
             device: DeviceId::random(rng),
-            stay: StayId::random(rng),
+            user_session: UserSessionId::random(rng),
         })
     }
 }
 
 /// The session as it is now, if it has not ended.
-pub(super) fn live_session(env: &Env, caller: &Caller, held: &Held) -> Option<Session> {
-    let session = held.session.clone().filter(|session| session.user == held.user.id())?;
-    live_stay(env, caller, held).map(|_| session)
+pub(super) fn live_session(env: &Env, caller: &Caller, tx: &Transaction) -> Option<HostSession> {
+    let session = tx.session.clone().filter(|session| session.user == tx.user.id())?;
+    live_user_session(env, caller, tx).map(|_| session)
 }
 
 /// Decides on the session of `visit` as it is now and writes the decision. Returns `over` if the
@@ -45,11 +45,11 @@ pub(super) fn live_session(env: &Env, caller: &Caller, held: &Held) -> Option<Se
 pub(super) async fn in_session<T>(
     env: &Env,
     caller: &Caller,
-    visit: &Visit,
+    authenticated: &AuthenticatedRequest,
     over: fn() -> T,
-    decide: impl FnMut(&mut Held, Session) -> T,
+    decide: impl FnMut(&mut Transaction, HostSession) -> T,
 ) -> Result<T, Unavailable> {
-    in_session_with(env, caller, visit.reads(), over, decide).await
+    in_session_with(env, caller, authenticated.reads(), over, decide).await
 }
 
 /// Like [`in_session`], for a decision that also reads the records in `reads`.
@@ -58,21 +58,25 @@ pub(super) async fn in_session_with<T>(
     caller: &Caller,
     reads: Reads,
     over: fn() -> T,
-    mut decide: impl FnMut(&mut Held, Session) -> T,
+    mut decide: impl FnMut(&mut Transaction, HostSession) -> T,
 ) -> Result<T, Unavailable> {
-    let decided = env.store.update(reads, |held| match live_session(env, caller, held) {
-        Some(session) => decide(held, session),
+    let decided = env.store.update(reads, |tx| match live_session(env, caller, tx) {
+        Some(session) => decide(tx, session),
         None => over(),
     });
     Ok(decided.await?.unwrap_or_else(over))
 }
 
 /// The user session as it is now, if it has not ended and belongs to the user.
-pub(super) fn live_stay<'h>(env: &Env, caller: &Caller, held: &'h Held) -> Option<&'h Stay> {
-    let (user, epoch) = (held.user.id(), held.user.epoch());
-    held.stay
-        .as_ref()
-        .filter(|stay| stay.user == user && stay.is_alive(epoch, env.config.sessions, caller.now))
+pub(super) fn live_user_session<'h>(
+    env: &Env,
+    caller: &Caller,
+    tx: &'h Transaction,
+) -> Option<&'h UserSession> {
+    let (user, epoch) = (tx.user.id(), tx.user.epoch());
+    tx.user_session.as_ref().filter(|user_session| {
+        user_session.user == user && user_session.is_alive(epoch, env.config.sessions, caller.now)
+    })
 }
 
 /// A second factor was shown: the session continues under a new id with this proof, nothing more is
@@ -80,26 +84,26 @@ pub(super) fn live_stay<'h>(env: &Env, caller: &Caller, held: &'h Held) -> Optio
 pub(super) fn rise(
     env: &Env,
     caller: &Caller,
-    held: &mut Held,
-    session: &Session,
+    tx: &mut Transaction,
+    session: &HostSession,
     proof: Proof,
     trust_device: bool,
     fresh: &Fresh,
 ) -> Given {
     let now = caller.now;
-    let user = held.user.id();
-    let mut given = go_on(env, caller, held, session, proof, fresh);
+    let user = tx.user.id();
+    let mut given = go_on(env, caller, tx, session, proof, fresh);
 
-    given.known = Some(know(caller, held, fresh));
+    given.known = Some(know(caller, tx, fresh));
 
     if trust_device {
         // Replace the series that this browser had; do not keep both.
         if let Some(device) = caller.device_of(user) {
-            held.user.forget_device(device.id);
+            tx.user.forget_device(device.id);
         }
         let (by, how) = (proof.factor(), env.config.trusted_devices);
-        let expires = held.user.trust(fresh.device, by, how, &caller.seen(), now);
-        held.tell(caller.event(user, What::DeviceTrusted));
+        let expires = tx.user.trust(fresh.device, by, how, &caller.seen(), now);
+        tx.tell(caller.event(user, What::DeviceTrusted));
         given.device = Some(DeviceCookie { user, id: fresh.device, number: 1, expires });
     }
     given
@@ -109,25 +113,25 @@ pub(super) fn rise(
 pub(super) fn go_on(
     env: &Env,
     caller: &Caller,
-    held: &mut Held,
-    session: &Session,
+    tx: &mut Transaction,
+    session: &HostSession,
     proof: Proof,
     fresh: &Fresh,
 ) -> Given {
-    replace(env, caller, held, session.risen(proof, caller.now), fresh)
+    replace(env, caller, tx, session.risen(proof, caller.now), fresh)
 }
 
 /// The user session continues with `session`, under a new id, in place of the old one.
 pub(super) fn replace(
     env: &Env,
     caller: &Caller,
-    held: &mut Held,
-    session: Session,
+    tx: &mut Transaction,
+    session: HostSession,
     fresh: &Fresh,
 ) -> Given {
-    let began = held.stay.as_ref().map_or(caller.now, |stay| stay.began);
-    held.session = None;
-    held.begin(fresh.session.hash(), session, began.plus(env.config.sessions.at_most));
+    let began = tx.user_session.as_ref().map_or(caller.now, |user_session| user_session.began);
+    tx.session = None;
+    tx.begin(fresh.session.hash(), session, began.plus(env.config.sessions.at_most));
     Given { session: Some(fresh.session.clone()), ..Given::default() }
 }
 
@@ -136,15 +140,15 @@ pub(super) fn replace(
 pub(super) fn go_on_alone(
     env: &Env,
     caller: &Caller,
-    held: &mut Held,
-    session: Session,
+    tx: &mut Transaction,
+    session: HostSession,
     fresh: &Fresh,
 ) -> Given {
-    let epoch = held.user.epoch();
-    if let Some(stay) = &mut held.stay {
-        stay.epoch = epoch;
+    let epoch = tx.user.epoch();
+    if let Some(user_session) = &mut tx.user_session {
+        user_session.epoch = epoch;
     }
-    replace(env, caller, held, session, fresh)
+    replace(env, caller, tx, session, fresh)
 }
 
 /// A user session begins with a host session that has shown `proofs`; an earlier user session of
@@ -152,38 +156,38 @@ pub(super) fn go_on_alone(
 pub(super) fn begin(
     env: &Env,
     caller: &Caller,
-    held: &mut Held,
+    tx: &mut Transaction,
     proofs: Proofs,
     fresh: &Fresh,
 ) -> Given {
-    let user = held.user.id();
-    let next = env.next(&held.user, &proofs, caller.now);
+    let user = tx.user.id();
+    let next = env.next(&tx.user, &proofs, caller.now);
     let over = caller.now.plus(env.config.sessions.at_most);
-    held.session = None;
-    held.stay = None;
-    held.begin_stay(
-        fresh.stay,
-        Stay::begin(user, held.user.epoch(), caller.seen(), caller.now),
+    tx.session = None;
+    tx.user_session = None;
+    tx.begin_user_session(
+        fresh.user_session,
+        UserSession::begin(user, tx.user.epoch(), caller.seen(), caller.now),
         over,
     );
-    held.begin(fresh.session.hash(), Session::begin(user, fresh.stay, proofs), over);
-    held.tell(caller.event(user, What::SignedIn));
+    tx.begin(fresh.session.hash(), HostSession::begin(user, fresh.user_session, proofs), over);
+    tx.tell(caller.event(user, What::SignedIn));
     let all_shown = matches!(next, Next::Onward | Next::SetUpSoon | Next::Offer);
-    let known = all_shown.then(|| know(caller, held, fresh));
+    let known = all_shown.then(|| know(caller, tx, fresh));
     Given { session: Some(fresh.session.clone()), known, next, ..Given::default() }
 }
 
 /// Everything required was shown: the browser becomes a known one. If it is new and not the first,
 /// the user gets a notice.
-fn know(caller: &Caller, held: &mut Held, fresh: &Fresh) -> KnownCookie {
-    let user = held.user.id();
-    let known = caller.known_to(&held.user);
-    if known.is_none() && !held.user.known_browsers().is_empty() {
-        held.tell(caller.event(user, What::NewBrowser));
+fn know(caller: &Caller, tx: &mut Transaction, fresh: &Fresh) -> KnownCookie {
+    let user = tx.user.id();
+    let known = caller.known_to(&tx.user);
+    if known.is_none() && !tx.user.known_browsers().is_empty() {
+        tx.tell(caller.event(user, What::NewBrowser));
     }
     if known.is_none() {
-        held.attempts.clear();
+        tx.attempts.clear();
     }
-    let id = held.user.succeed(known, fresh.browser, caller.now);
+    let id = tx.user.succeed(known, fresh.browser, caller.now);
     KnownCookie { user, id }
 }

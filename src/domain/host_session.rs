@@ -13,12 +13,12 @@ use super::assurance::{Proof, Proofs};
 use super::factor::totp;
 use super::identity::UserId;
 use super::mailed::MailedCode;
-use super::stay::StayId;
 use super::time::Timestamp;
+use super::user_session::UserSessionId;
 
 /// A host session. Fields 1 to 3 are retired; they moved to the user session.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct Session {
+pub struct HostSession {
     /// The user.
     #[n(0)]
     pub user: UserId,
@@ -31,7 +31,7 @@ pub struct Session {
     /// The user session that it belongs to. Absent in records from before there were user sessions;
     /// those have ended.
     #[n(6)]
-    pub stay: Option<StayId>,
+    pub user_session: Option<UserSessionId>,
     /// The code that was mailed to the person at this browser.
     #[n(7)]
     pub mailed: Option<MailedCode>,
@@ -66,10 +66,10 @@ pub enum Becomes {
     Replacement,
 }
 
-impl Session {
+impl HostSession {
     /// A session that starts with `proofs`.
-    pub const fn begin(user: UserId, stay: StayId, proofs: Proofs) -> Self {
-        Self { user, proofs, pending: None, stay: Some(stay), mailed: None }
+    pub const fn begin(user: UserId, user_session: UserSessionId, proofs: Proofs) -> Self {
+        Self { user, proofs, pending: None, user_session: Some(user_session), mailed: None }
     }
 
     /// A copy of this session with one more proof, to be stored under a new id.
@@ -114,33 +114,33 @@ mod tests {
         Timestamp::from_secs(seconds)
     }
 
-    fn visit() -> Session {
-        Session::begin(UserId::from([1; 16]), StayId::from([2; 16]), Proofs::default())
+    fn authenticate() -> HostSession {
+        HostSession::begin(UserId::from([1; 16]), UserSessionId::from([2; 16]), Proofs::default())
     }
 
     #[test]
-    fn a_rise_stays_in_the_same_stay() {
-        let risen = visit().risen(Proof::Totp(FactorId::unknown()), at(500));
-        assert_eq!(risen.stay, visit().stay);
+    fn a_rise_stays_in_the_same_user_session() {
+        let risen = authenticate().risen(Proof::Totp(FactorId::unknown()), at(500));
+        assert_eq!(risen.user_session, authenticate().user_session);
         assert_eq!(risen.proofs.totp.map(|shown| shown.at), Some(at(500)));
     }
 
     #[test]
     fn a_pending_key_waits_fifteen_minutes() {
-        let mut visit = visit();
+        let mut authenticated = authenticate();
         let key = totp::Key::from_bytes(&[9; 20]).unwrap();
-        visit.await_first_code(key.clone(), Becomes::First, at(0));
-        assert_eq!(visit.pending(Becomes::First, at(900)), Some(&key));
-        assert_eq!(visit.pending(Becomes::First, at(901)), None);
+        authenticated.await_first_code(key.clone(), Becomes::First, at(0));
+        assert_eq!(authenticated.pending(Becomes::First, at(900)), Some(&key));
+        assert_eq!(authenticated.pending(Becomes::First, at(901)), None);
     }
 
     #[test]
     fn a_key_that_waits_for_one_thing_is_worth_nothing_for_another() {
-        let mut visit = visit();
+        let mut authenticated = authenticate();
         let key = totp::Key::from_bytes(&[9; 20]).unwrap();
-        visit.await_first_code(key.clone(), Becomes::Another, at(0));
-        assert_eq!(visit.pending(Becomes::Another, at(1)), Some(&key));
-        assert_eq!(visit.pending(Becomes::Replacement, at(1)), None);
-        assert_eq!(visit.pending(Becomes::First, at(1)), None);
+        authenticated.await_first_code(key.clone(), Becomes::Another, at(0));
+        assert_eq!(authenticated.pending(Becomes::Another, at(1)), Some(&key));
+        assert_eq!(authenticated.pending(Becomes::Replacement, at(1)), None);
+        assert_eq!(authenticated.pending(Becomes::First, at(1)), None);
     }
 }
