@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::house::{House, Place};
 use crate::domain::time::Timestamp;
 use crate::flow::Still;
+use crate::proxy::sites::{House, Place};
 use crate::store::Touched;
 use crate::web::Allowed;
 

@@ -13,7 +13,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::{Error, ErrorType, Result};
 use smallvec::SmallVec;
 
-use super::present::InAnswer;
+use crate::proxy::scan::InAnswer;
 
 /// Whether `request` asks for a WebSocket (RFC 6455 §4.1), which is the one protocol that it may be
 /// changed to. Any other wish is left out, as a server may (RFC 9110 §7.8): also one that `Connection`

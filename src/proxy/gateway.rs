@@ -22,25 +22,31 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, OrErr, Result};
 use smallvec::SmallVec;
 
-use super::address::Address;
-use super::authorization::Authorization;
-use super::connections::Connections;
-use super::headers;
-use super::house::{House, Place};
-use super::in_flight::{InFlight, RequestGuard};
-use super::intake::{self, Refusal};
-use super::link::{Link, Phase, STALLED};
-use super::own::{self, Unread};
-use super::present::{InAnswer, InRequest};
-use super::room::{self, Room};
-use super::serving::{self, Running};
-use super::source;
-use super::upstream::{Length, Tried};
-use super::{answers, bound, framing, location, shedding, titled, upstream};
 use crate::domain::assurance::Permit;
 use crate::domain::user::UserId;
 use crate::flow::{Line, Source};
 use crate::policy::OwnPage;
+use crate::proxy::authorization::Authorization;
+use crate::proxy::downstream::connection::{Link, Phase, STALLED};
+use crate::proxy::downstream::shedding;
+use crate::proxy::downstream::table::Connections;
+use crate::proxy::framing;
+use crate::proxy::in_flight::{InFlight, RequestGuard};
+use crate::proxy::request::address::Address;
+use crate::proxy::request::client_address;
+use crate::proxy::request::identity_headers;
+use crate::proxy::request::intake::{self, Refusal};
+use crate::proxy::request::title_case;
+use crate::proxy::response::local_reply::{self, Unread};
+use crate::proxy::response::location;
+use crate::proxy::response::rewrite;
+use crate::proxy::room::{self, Room};
+use crate::proxy::scan::{InAnswer, InRequest};
+use crate::proxy::server::{self, Running};
+use crate::proxy::sites::{House, Place};
+use crate::proxy::upstream;
+use crate::proxy::upstream::connection_auth;
+use crate::proxy::upstream::{Length, Tried};
 use crate::web::Web;
 use crate::web::pages::Notice;
 use crate::web::refusal::beginning;
@@ -101,7 +107,7 @@ impl Gateway {
     pub fn serve(self, sockets: Vec<TcpListener>) -> io::Result<Running> {
         let (house, connections) = (Arc::clone(&self.house), Arc::clone(&self.connections));
         let in_flight = self.in_flight.clone();
-        serving::serve(self, house, connections, in_flight, sockets)
+        server::serve(self, house, connections, in_flight, sockets)
     }
 
     /// Places for a request among those that are under way to its application, and to all.
@@ -170,7 +176,7 @@ impl Gateway {
         link: &Link,
     ) -> (Onward, Option<room::Place>) {
         let deadlines = house.deadlines();
-        let request = match own::take_request(session, deadlines.form).await {
+        let request = match local_reply::take_request(session, deadlines.form).await {
             Ok(request) => request,
             Err(Unread::TooLarge) => {
                 let headers = &session.req_header().headers;
@@ -190,7 +196,7 @@ impl Gateway {
         let peer: IpAddr = link.peer();
         let house = self.house.load();
         let headers = &session.req_header().headers;
-        let (source, chain) = source::read(peer, headers, house.trusted_proxies());
+        let (source, chain) = client_address::read(peer, headers, house.trusted_proxies());
         passage.source = Some(source);
         passage.forwarded_for = chain.map(|chain| {
             // A list of addresses is always a header value.
@@ -249,7 +255,7 @@ impl Gateway {
             OwnPage::No
                 if there.service_worker
                     && web.site().is_portal
-                    && headers::asks_for_service_worker(session.req_header()) =>
+                    && identity_headers::asks_for_service_worker(session.req_header()) =>
             {
                 tracing::debug!("service worker blocked on the portal's host");
                 Onward::Answered(Box::pin(Web::service_worker()).await)
@@ -270,7 +276,7 @@ impl Gateway {
                             }
                         }
                         link.authorize(allowed.map(|allowed| Authorization::of(place, allowed)));
-                        if there.authorization && bound::binds(&head.headers) {
+                        if there.authorization && connection_auth::binds(&head.headers) {
                             link.bind();
                         }
                         passage.length = length(head, there);
@@ -451,7 +457,7 @@ impl ProxyHttp for Gateway {
                 };
                 let response = response.map(|body| shedding::counted(body, link, kept));
                 link.writes_since(Some(self.connections.now()));
-                let answered = Box::pin(own::answer(session, response)).await;
+                let answered = Box::pin(local_reply::answer(session, response)).await;
                 link.writes_since(None);
                 answered.map_err(Error::into_down)?;
                 Ok(true)
@@ -593,7 +599,7 @@ impl ProxyHttp for Gateway {
             && app.reach.titled
             && !app.reach.http2
         {
-            titled::request(request)?;
+            title_case::request(request)?;
         }
         if let (Some(at_most), Some(link)) = (at_most, &passage.link) {
             link.silence().begin(at_most);
@@ -616,11 +622,14 @@ impl ProxyHttp for Gateway {
         }
         if let Some(known) = passage.place.as_ref().and_then(|place| place.application.as_ref()) {
             known.answered(&passage.tried);
-            if there.binding && bound::is_offered_by(&response.headers) {
+            if there.binding && connection_auth::is_offered_by(&response.headers) {
                 known.asks_to_sign_in_connections();
             }
         }
-        if there.binding && passage.alone().is_none() && bound::is_bound_by(&response.headers) {
+        if there.binding
+            && passage.alone().is_none()
+            && connection_auth::is_bound_by(&response.headers)
+        {
             return Error::e_explain(
                 ErrorType::InvalidHTTPHeader,
                 "the application authenticates the connection (NTLM, Negotiate), but it is shared",
@@ -639,7 +648,7 @@ impl ProxyHttp for Gateway {
         let over_http2 = response.version == Version::HTTP_2;
         let bodiless =
             [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&response.status);
-        answers::pass_on(response, there, is_private, passage.promise_of_https())?;
+        rewrite::pass_on(response, there, is_private, passage.promise_of_https())?;
         let old = session.req_header().version == Version::HTTP_10;
         if old
             && !response.status.is_informational()
@@ -768,7 +777,7 @@ impl ProxyHttp for Gateway {
             None => response,
         });
         if let Some(response) = response
-            && let Err(error) = own::answer(session, response).await
+            && let Err(error) = local_reply::answer(session, response).await
         {
             tracing::debug!(
                 why = error.etype().as_str(),
@@ -797,7 +806,7 @@ impl Gateway {
                 response.insert_header(LOCATION, righted)?;
             }
         }
-        if app.reach.titled { titled::response(response) } else { Ok(()) }
+        if app.reach.titled { title_case::response(response) } else { Ok(()) }
     }
 }
 
@@ -826,7 +835,7 @@ impl Passage {
         let application = self.place.as_ref().and_then(|place| place.application.as_ref());
         self.link.as_ref().is_some_and(|link| link.is_bound())
             && application.is_some_and(|known| known.signs_in_connections())
-            && self.source.is_some_and(|source| bound::is_told_apart(self.user(), source))
+            && self.source.is_some_and(|source| connection_auth::is_told_apart(self.user(), source))
     }
 
     fn user(&self) -> Option<UserId> {
@@ -836,7 +845,7 @@ impl Passage {
     /// The number of the connections to the application that serve this visitor alone, if any must.
     fn alone(&self) -> Option<u64> {
         let (link, source) = (self.link.as_ref()?, self.source?);
-        link.is_bound().then(|| bound::number(link.number(), self.user(), source))
+        link.is_bound().then(|| connection_auth::number(link.number(), self.user(), source))
     }
 
     /// What tells browsers to come by https alone, where that is so.
@@ -880,7 +889,7 @@ async fn end_with_its_connection(session: &mut Session, head: &ResponseHeader) -
     let mut head = head.clone();
     head.remove_header(&TRANSFER_ENCODING);
     session.set_keepalive(None);
-    own::write_head_alone(session, head).await.map_err(Error::into_down)?;
+    local_reply::write_head_alone(session, head).await.map_err(Error::into_down)?;
     Error::e_explain(USED_UP, "the answer is on its way").map_err(Error::into_up)
 }
 

@@ -11,12 +11,12 @@ use arc_swap::ArcSwap;
 use rustix::process::{Resource, getrlimit};
 use tokio::task::JoinHandle;
 
-use super::authorization::Changes;
-use super::connections::{Connections, Swept};
-use super::house::House;
-use super::link::Link;
-use super::silence::TICK;
 use crate::flow::{Env, Line, Still};
+use crate::proxy::authorization::Changes;
+use crate::proxy::downstream::connection::Link;
+use crate::proxy::downstream::table::{Connections, Swept};
+use crate::proxy::downstream::watchdog::TICK;
+use crate::proxy::sites::House;
 
 /// Looks at everybody who is connected, again and again: ends whom it is time for, or who is not
 /// allowed any more.

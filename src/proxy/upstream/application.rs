@@ -10,13 +10,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use pingora::upstreams::peer::HttpPeer;
 use smallvec::SmallVec;
 
+use super::endpoint::Place;
 use super::health;
 use super::length::Length;
-use super::place::Place;
 use super::trust::Trust;
 use crate::config::{App, Health, Upstream, UpstreamTimeouts};
+use crate::proxy::downstream::watchdog::ticks;
 use crate::proxy::room::Room;
-use crate::proxy::silence::ticks;
 
 /// An application: everywhere it is.
 pub(in crate::proxy) struct Application {

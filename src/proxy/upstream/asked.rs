@@ -1,7 +1,7 @@
 //! Asking every application once, as `check --connect` and `health` do.
 
+use super::endpoint::Place;
 use super::health;
-use super::place::Place;
 use super::trust::Trust;
 use crate::config::{App, Upstream, UpstreamTimeouts};
 

@@ -10,9 +10,9 @@ use http_body_util::Empty;
 use hyper::body::Bytes;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
+use super::dial::Way;
+use super::endpoint::Place;
 use super::fault;
-use super::place::Place;
-use super::way::Way;
 use crate::config::Health;
 
 /// Asks the application at `place` for as long as somebody holds it.

@@ -5,11 +5,12 @@ mod application;
 mod asked;
 mod fault;
 mod health;
+mod dial;
+mod endpoint;
+pub(super) mod connection_auth;
 mod length;
-mod place;
 mod trust;
 mod tunnel;
-mod way;
 
 pub(super) use self::application::{Application, Tried};
 pub use self::asked::{Asked, ask_all};

@@ -72,7 +72,7 @@ impl Trust {
         }
         let wrap = |der: &CertificateDer<'_>| WrappedX509::new(der.to_vec(), parse_x509);
         let for_pingora: Arc<CaType> = authorities.iter().map(wrap).collect();
-        let config = ClientConfig::builder_with_provider(super::super::tls::provider())
+        let config = ClientConfig::builder_with_provider(crate::proxy::downstream::tls::provider())
             .with_safe_default_protocol_versions()
             .map_err(io::Error::other)?
             .with_root_certificates(roots)
@@ -82,7 +82,8 @@ impl Trust {
         if let Some(pinned) = pinned {
             config.dangerous().set_certificate_verifier(Arc::new(Pinned {
                 certificate: pinned,
-                algorithms: super::super::tls::provider().signature_verification_algorithms,
+                algorithms: crate::proxy::downstream::tls::provider()
+                    .signature_verification_algorithms,
             }));
         }
         let connector = TlsConnector::from(Arc::new(config));

@@ -22,7 +22,7 @@ use pingora::upstreams::peer::{HttpPeer, Scheme};
 use pingora::{Error, ErrorType, Result};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::way::{Connection, Way};
+use super::dial::{Connection, Way};
 
 /// Has `peer` reached in this `way` over a connection of its own, which nobody else is given afterwards:
 /// Pingora tells pooled connections apart by a number that this kind does not have.

@@ -1,0 +1,491 @@
+//! A visitor's connection as Pingora reads and writes it, encrypted or not.
+//!
+//! It holds no buffer while it waits: Pingora's own keeps 64 KiB for each connection. What is
+//! written in small pieces goes out in one, head and body together, but waits for nothing that is
+//! not there yet.
+
+use std::cell::Cell;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use bytes::{Buf, Bytes, BytesMut};
+use parking_lot::Mutex;
+use pingora::protocols::l4::socket::SocketAddr as PingoraAddress;
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::{
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
+    TimingDigest, UniqueID, UniqueIDType,
+};
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+use crate::flow::Source;
+use crate::proxy::downstream::connection::{Cut, Link, Phase};
+use crate::proxy::downstream::unchunk::Unchunk;
+use crate::proxy::downstream::unreadable::{self, Beginning};
+use crate::proxy::request::head_size::OWN_PAGES_MORE;
+use crate::proxy::sites::House;
+
+/// A visitor's connection.
+pub(in crate::proxy) struct VisitorStream {
+    io: Io,
+    peer: SocketAddr,
+    link: Arc<Link>,
+    /// The longest request head, in bytes.
+    longest_head: usize,
+    /// A byte that was read to learn whether there is one.
+    peeked: Option<u8>,
+    /// What was written and not sent.
+    unsent: BytesMut,
+    /// Takes the chunks out of the last answer, where its visitor knows none.
+    unchunk: Unchunk,
+    /// The beginning of the request head that is being read.
+    head: Beginning,
+    /// Whether Pingora answers bytes of which it could read no request, instead of us.
+    is_unread: bool,
+    answering: Option<Answering>,
+    house: Option<Arc<ArcSwap<House>>>,
+}
+
+/// An answer of ours in the making; alone in its lock, for streams are shared.
+type Answering = Mutex<Pin<Box<dyn Future<Output = Bytes> + Send>>>;
+
+enum Io {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl VisitorStream {
+    pub(in crate::proxy) fn plain(
+        stream: TcpStream,
+        peer: SocketAddr,
+        link: Arc<Link>,
+        longest_head: usize,
+    ) -> Self {
+        Self::over(Io::Plain(stream), peer, link, longest_head)
+    }
+
+    pub(in crate::proxy) fn tls(
+        stream: TlsStream<TcpStream>,
+        peer: SocketAddr,
+        link: Arc<Link>,
+        longest_head: usize,
+    ) -> Self {
+        Self::over(Io::Tls(Box::new(stream)), peer, link, longest_head)
+    }
+
+    /// Whoever sends no request is answered in the words of this `house`.
+    pub(in crate::proxy) fn of(mut self, house: &Arc<ArcSwap<House>>) -> Self {
+        self.house = Some(Arc::clone(house));
+        self
+    }
+
+    fn over(io: Io, peer: SocketAddr, link: Arc<Link>, longest_head: usize) -> Self {
+        Self {
+            io,
+            peer,
+            link,
+            longest_head,
+            peeked: None,
+            unsent: BytesMut::new(),
+            unchunk: Unchunk::default(),
+            head: Beginning::NONE,
+            is_unread: false,
+            answering: None,
+            house: None,
+        }
+    }
+
+    /// Keeps the beginning of a head, and puts right what its target may not hold.
+    fn look_at_head(&mut self, at: usize, read: &mut ReadBuf<'_>, before: usize) {
+        if at == 0
+            && let Some(escaped) = unreadable::escaped(&read.filled()[before..])
+            && escaped.len() <= read.capacity() - before
+        {
+            read.set_filled(before);
+            read.put_slice(&escaped);
+        }
+        self.head.keep(at, &read.filled()[before..]);
+    }
+
+    /// Makes our own answer to bytes of which no request could be read.
+    fn answer_unread(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let answering = match (&mut self.answering, &self.house) {
+            (Some(answering), _) => answering,
+            (_, None) => return Poll::Ready(()),
+            (none, Some(house)) => {
+                let (house, peer) = (house.load_full(), self.peer.ip());
+                let visitor = (!house.trusts(peer)).then_some(peer);
+                let head = std::mem::replace(&mut self.head, Beginning::NONE);
+                let answer = async move { head.refused(&house, Source { peer, visitor }).await };
+                none.insert(Mutex::new(Box::pin(answer)))
+            }
+        };
+        let answer = ready!(answering.get_mut().as_mut().poll(context));
+        (self.answering, self.is_unread) = (None, false);
+        self.unsent.extend_from_slice(&answer);
+        Poll::Ready(())
+    }
+
+    /// Whether nobody of ours has seen the request that is being answered.
+    fn is_answered_for_us(&self, bytes: &[u8]) -> bool {
+        self.is_unread || (self.link.phase().0 == Phase::Head && bytes.starts_with(b"HTTP/1."))
+    }
+
+    /// Waits until there is something to read. Says whether there can be: not after the end.
+    pub(in crate::proxy) async fn is_spoken_to(&mut self) -> bool {
+        let mut has_waited = false;
+        std::future::poll_fn(|context| match &mut self.io {
+            Io::Plain(stream) => {
+                if has_waited {
+                    return stream.poll_read_ready(context).map(|ready| ready.is_ok());
+                }
+                // The runtime takes a socket for ready until it has looked once.
+                has_waited = true;
+                let mut byte = [0; 1];
+                stream
+                    .poll_peek(context, &mut ReadBuf::new(&mut byte))
+                    .map(|there| there.is_ok_and(|length| length > 0))
+            }
+            Io::Tls(stream) => {
+                if self.peeked.is_some() {
+                    return Poll::Ready(true);
+                }
+                let mut byte = [0; 1];
+                let mut read = ReadBuf::new(&mut byte);
+                let done = ready!(Pin::new(stream).poll_read(context, &mut read)).is_ok();
+                self.peeked = read.filled().first().copied();
+                Poll::Ready(done && self.peeked.is_some())
+            }
+        })
+        .await
+    }
+
+    fn socket(&self) -> &TcpStream {
+        match &self.io {
+            Io::Plain(stream) => stream,
+            Io::Tls(stream) => stream.get_ref().0,
+        }
+    }
+
+    fn read_more(
+        &mut self,
+        context: &mut Context<'_>,
+        read: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.io {
+            Io::Plain(stream) => Pin::new(stream).poll_read(context, read),
+            Io::Tls(stream) => Pin::new(stream).poll_read(context, read),
+        }
+    }
+
+    fn send(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        // The system is quicker with one part than with a list of them.
+        let one = match (self.unsent.is_empty(), bytes.is_empty()) {
+            (true, _) => Some(bytes),
+            (_, true) => Some(&self.unsent[..]),
+            _ => None,
+        };
+        if let Some(part) = one {
+            return match &mut self.io {
+                Io::Plain(stream) => Pin::new(stream).poll_write(context, part),
+                Io::Tls(stream) => Pin::new(stream).poll_write(context, part),
+            };
+        }
+        let parts = [io::IoSlice::new(&self.unsent), io::IoSlice::new(bytes)];
+        match &mut self.io {
+            Io::Plain(stream) => Pin::new(stream).poll_write_vectored(context, &parts),
+            Io::Tls(stream) => Pin::new(stream).poll_write_vectored(context, &parts),
+        }
+    }
+
+    /// Sends what was written so far, and `bytes` with it; gives how many of these.
+    fn send_all(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        loop {
+            if self.unsent.is_empty() && bytes.is_empty() {
+                return Poll::Ready(Ok(0));
+            }
+            let Poll::Ready(sent) = self.send(context, bytes) else {
+                self.link.silence().pause();
+                return Poll::Pending;
+            };
+            let sent = sent?;
+            if sent == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.link.silence().hear();
+            self.link.unsent().take();
+            let before = self.unsent.len();
+            self.unsent.advance(sent.min(before));
+            if self.unsent.is_empty() {
+                // Nothing is kept for the next time: most connections wait most of the time.
+                let mut emptied = std::mem::take(&mut self.unsent);
+                if emptied.capacity() > 0 {
+                    emptied.clear();
+                    SPARE.set(emptied);
+                }
+                if sent > before || bytes.is_empty() {
+                    return Poll::Ready(Ok(sent - before));
+                }
+            }
+        }
+    }
+}
+
+impl AsyncRead for VisitorStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        read: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.link.silence().tells() {
+            // The one place where a request under way can be told anything from outside.
+            let why = "the application did not answer in time";
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, why)));
+        }
+        let before = read.filled().len();
+        let peeked = self.peeked.filter(|_| read.remaining() > 0);
+        if let Some(byte) = peeked {
+            self.peeked = None;
+            read.put_slice(&[byte]);
+        }
+        match self.read_more(context, read) {
+            Poll::Pending if peeked.is_none() => {
+                // Whoever waits for the visitor has nothing to add to what was written.
+                if !self.unsent.is_empty()
+                    && let Poll::Ready(sent) = self.as_mut().poll_flush(context)
+                {
+                    sent?;
+                }
+                return Poll::Pending;
+            }
+            Poll::Pending => {}
+            Poll::Ready(done) => done?,
+        }
+        let added = read.filled().len() - before;
+        let of_head = self.link.has_read(added);
+        if of_head > 0 && added > 0 {
+            self.look_at_head(of_head - added, read, before);
+        }
+        if of_head > self.longest_head + ROOM_TO_ANSWER {
+            // Pingora ends the connection: with our answer, which whoever still sends may not hear.
+            self.head.give_up();
+            self.is_unread = true;
+            return Poll::Ready(Err(io::Error::other("the head of the request does not end")));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for VisitorStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.is_answered_for_us(bytes) {
+            self.is_unread = true;
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        if self.link.says_without_chunks() {
+            if self.unsent.len() > SMALL {
+                ready!(self.send_all(context, &[]))?;
+            }
+            let Self { unchunk, unsent, .. } = &mut *self;
+            unchunk.write(bytes, unsent);
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        if self.unsent.len() + bytes.len() <= SMALL {
+            if self.unsent.is_empty() {
+                // Most answers are a head and a small body: one piece of memory does for both, and then
+                // for those of the next connection.
+                self.unsent = SPARE.take();
+                self.unsent.reserve(SMALL);
+            }
+            self.unsent.extend_from_slice(bytes);
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        self.send_all(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.send_all(context, &[]))?;
+        let flushed = match &mut self.io {
+            // There is nothing between it and the system.
+            Io::Plain(_) => return Poll::Ready(Ok(())),
+            Io::Tls(stream) => Pin::new(stream).poll_flush(context),
+        };
+        let silence = self.link.silence();
+        match flushed {
+            Poll::Pending => silence.pause(),
+            Poll::Ready(_) if silence.is_paused() => silence.hear(),
+            Poll::Ready(_) => {}
+        }
+        flushed
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.is_unread {
+            ready!(self.answer_unread(context));
+        }
+        ready!(self.send_all(context, &[]))?;
+        match &mut self.io {
+            Io::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            Io::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}
+
+/// What the system has not sent yet of an answer that is allowed no more, or that nobody takes, it throws
+/// away.
+impl Drop for VisitorStream {
+    fn drop(&mut self) {
+        let is_thrown_away = match self.link.is_cut() {
+            Some(Cut::Revoked) => true,
+            Some(Cut::Late | Cut::Shed) => self.link.silence().is_paused(),
+            None => false,
+        };
+        if is_thrown_away {
+            // Where that fails, the connection is gone already.
+            SockRef::from(self.socket()).set_linger(Some(Duration::ZERO)).ok();
+        }
+    }
+}
+
+impl fmt::Debug for VisitorStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VisitorStream").field("peer", &self.peer).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Shutdown for VisitorStream {
+    async fn shutdown(&mut self) {
+        if let Err(error) = AsyncWriteExt::shutdown(self).await {
+            tracing::debug!(%error, "visitor disconnected");
+        }
+    }
+}
+
+impl UniqueID for VisitorStream {
+    fn id(&self) -> UniqueIDType {
+        self.socket().as_raw_fd()
+    }
+}
+
+impl Ssl for VisitorStream {
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        match &self.io {
+            Io::Plain(_) => None,
+            Io::Tls(stream) => match stream.get_ref().1.alpn_protocol() {
+                Some(b"h2") => Some(ALPN::H2),
+                _ => Some(ALPN::H1),
+            },
+        }
+    }
+}
+
+impl GetTimingDigest for VisitorStream {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        Vec::new()
+    }
+}
+
+impl GetProxyDigest for VisitorStream {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        None
+    }
+}
+
+impl GetSocketDigest for VisitorStream {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        let digest = SocketDigest::from_raw_fd(self.socket().as_raw_fd());
+        // Known since it was accepted: nobody needs to ask the system.
+        digest.peer_addr.set(Some(PingoraAddress::Inet(self.peer))).ok();
+        Some(Arc::new(digest))
+    }
+}
+
+impl Peek for VisitorStream {}
+
+thread_local! {
+    /// Memory in which something was put together that has been sent.
+    static SPARE: Cell<BytesMut> = Cell::default();
+}
+
+/// Up to here, writes wait for the next one or for a flush.
+const SMALL: usize = 4 * 1024;
+/// A head that is too long is answered; one that does not end at all is not.
+const ROOM_TO_ANSWER: usize = OWN_PAGES_MORE + 32 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::proxy::downstream::listener::Entered;
+
+    async fn connected() -> (TcpStream, VisitorStream) {
+        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let visitor = TcpStream::connect(socket.local_addr().unwrap()).await.unwrap();
+        let (stream, peer) = socket.accept().await.unwrap();
+        let link = Arc::new(Link::new(1, peer.ip(), Entered::default(), 0));
+        (visitor, VisitorStream::plain(stream, peer, link, 1024))
+    }
+
+    #[tokio::test]
+    async fn silence_is_not_taken_for_a_request() {
+        let (mut visitor, mut stream) = connected().await;
+        let mut waiting = Box::pin(stream.is_spoken_to());
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+        visitor.write_all(b"GET").await.unwrap();
+        assert!(waiting.await);
+        let mut read = [0; 3];
+        stream.read_exact(&mut read).await.unwrap();
+        assert_eq!(&read, b"GET");
+    }
+
+    #[tokio::test]
+    async fn what_was_written_goes_out_when_there_is_nothing_more_to_do() {
+        let (mut visitor, mut stream) = connected().await;
+        stream.write_all(b"head").await.unwrap();
+        assert_eq!(stream.unsent.len(), 4);
+        let mut answer = [0; 1];
+        let mut waiting = Box::pin(stream.read(&mut answer));
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+        let mut read = [0; 4];
+        visitor.read_exact(&mut read).await.unwrap();
+        assert_eq!(&read, b"head");
+    }
+
+    #[tokio::test]
+    async fn small_writes_go_out_together_and_large_ones_whole() {
+        let (mut visitor, mut stream) = connected().await;
+        let large = vec![b'b'; 3 * SMALL];
+        let sent = async {
+            stream.write_all(b"head").await.unwrap();
+            stream.write_all(&large).await.unwrap();
+            stream.write_all(b"end").await.unwrap();
+            stream.flush().await.unwrap();
+            Shutdown::shutdown(&mut stream).await;
+        };
+        let mut read = Vec::new();
+        let ((), length) = tokio::join!(sent, visitor.read_to_end(&mut read));
+        assert_eq!(length.unwrap(), 4 + large.len() + 3);
+        assert!(read.starts_with(b"headb") && read.ends_with(b"bend"));
+        assert!(stream.unsent.is_empty());
+    }
+}

@@ -1,0 +1,280 @@
+//! Bytes of which Pingora can read no request, and what whoever sent them is told.
+//!
+//! Pingora answers them by itself, before any filter of ours, and says nothing anywhere. So a
+//! connection keeps the beginning of each request head for as long as nobody has read it; where Pingora
+//! answers instead of us, our own answer goes out, and one line of the log says why.
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
+
+use crate::flow::Source;
+use crate::proxy::downstream::proxy_protocol;
+use crate::proxy::sites::House;
+use crate::proxy::upstream::fault_of_field;
+
+/// The beginning of a request head.
+#[derive(Debug)]
+pub(in crate::proxy) struct Beginning {
+    bytes: [u8; KEPT],
+    length: usize,
+    /// Whether there was more of it than is collected, without an end.
+    is_endless: bool,
+}
+
+/// Enough for most heads; what comes behind it is only described as unreadable.
+pub(in crate::proxy) const KEPT: usize = 512;
+
+impl Beginning {
+    pub(in crate::proxy) const NONE: Self = Self { bytes: [0; KEPT], length: 0, is_endless: false };
+
+    /// Keeps what was read, which begins `at` so many bytes of the head.
+    pub(in crate::proxy) fn keep(&mut self, at: usize, read: &[u8]) {
+        let Some(room) = self.bytes.get_mut(at..) else { return };
+        let fits = room.len().min(read.len());
+        room[..fits].copy_from_slice(&read[..fits]);
+        self.length = at + fits;
+    }
+
+    /// No more of it is collected.
+    pub(in crate::proxy) fn give_up(&mut self) {
+        self.is_endless = true;
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+
+    /// Our answer, as it goes over the wire; the connection ends with it.
+    pub(in crate::proxy) async fn refused(&self, house: &House, source: Source) -> Bytes {
+        if self.is_endless {
+            let head = readable_part(self.bytes());
+            let response = house.portal().web.endless(&head.headers, source).await;
+            return on_the_wire(&response, head.method == Method::HEAD);
+        }
+        self.refused_for(&why(self.bytes()), house, source).await
+    }
+
+    /// The same where the port is for TLS and they speak without it, as whoever types `http://` before
+    /// its number does.
+    pub(in crate::proxy) async fn refused_without_tls(
+        &self,
+        house: &House,
+        source: Source,
+    ) -> Bytes {
+        let proxy = fault_of_proxy(self.bytes());
+        let why = proxy.unwrap_or("plain HTTP on a TLS port");
+        self.refused_for(why, house, source).await
+    }
+
+    async fn refused_for(&self, why: &str, house: &House, source: Source) -> Bytes {
+        let head = readable_part(self.bytes());
+        let mut response = house.portal().web.unread(why, &head, source).await;
+        if head.method == Method::CONNECT {
+            *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+        }
+        on_the_wire(&response, head.method == Method::HEAD)
+    }
+}
+
+/// Whether these bytes, the first of a connection on a port for TLS, are HTTP or the PROXY protocol.
+pub(in crate::proxy) fn speaks_without_tls(first: u8) -> bool {
+    first.is_ascii_uppercase() || first == b'\r'
+}
+
+fn on_the_wire(response: &Response<Bytes>, bodiless: bool) -> Bytes {
+    let reason = response.status().canonical_reason().unwrap_or_default();
+    let mut wire = format!("HTTP/1.1 {} {reason}\r\n", response.status().as_u16()).into_bytes();
+    for (name, value) in response.headers() {
+        wire.extend_from_slice(name.as_str().as_bytes());
+        wire.extend_from_slice(b": ");
+        wire.extend_from_slice(value.as_bytes());
+        wire.extend_from_slice(b"\r\n");
+    }
+    let length = response.body().len();
+    wire.extend_from_slice(
+        format!("content-length: {length}\r\nconnection: close\r\n\r\n").as_bytes(),
+    );
+    if !bodiless {
+        wire.extend_from_slice(response.body());
+    }
+    wire.into()
+}
+
+/// What can be read of a head that cannot be read as a whole: enough to choose between page and JSON.
+fn readable_part(head: &[u8]) -> Parts {
+    let (mut parts, ()) = http::Request::new(()).into_parts();
+    let mut lines = lines(head);
+    let first = lines.next().unwrap_or_default();
+    let method = first.split(|byte| *byte == b' ').next().unwrap_or_default();
+    parts.method = Method::from_bytes(method).unwrap_or_default();
+    for line in lines.take_while(|line| !line.is_empty()) {
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
+        let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
+        {
+            parts.headers.append(name, value);
+        }
+    }
+    parts
+}
+
+fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
+    head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+}
+
+/// Why no request can be read, in words for the log; without anything that was sent but names of
+/// headers.
+fn why(head: &[u8]) -> String {
+    if let Some(why) = fault_of_proxy(head) {
+        return why.to_owned();
+    }
+    if head.starts_with(b"\x16\x03") {
+        return "TLS on a plain HTTP port".to_owned();
+    }
+    if head.starts_with(b"PRI * HTTP/2") {
+        return "HTTP/2 without TLS is not supported".to_owned();
+    }
+    let mut lines = lines(head);
+    let first = lines.next().unwrap_or_default();
+    if let Some(why) = fault_of_request_line(first) {
+        return why.to_owned();
+    }
+    let mut hosts = 0;
+    for (line, number) in lines.take_while(|line| !line.is_empty()).zip(2..) {
+        if let Some(why) = fault_of_field(line) {
+            return format!("line {number} of its head is not valid: {why}");
+        }
+        hosts += u32::from(line.get(..5).is_some_and(|name| name.eq_ignore_ascii_case(b"host:")));
+    }
+    let target = first.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
+    match hosts {
+        2.. => "it has more than one Host".to_owned(),
+        _ if !target.starts_with(b"/") => {
+            "its target is neither a path nor a URL with the same Host".to_owned()
+        }
+        _ => "its head is not valid".to_owned(),
+    }
+}
+
+fn fault_of_proxy(head: &[u8]) -> Option<&'static str> {
+    if head.starts_with(proxy_protocol::FIRST) {
+        return Some(
+            "it begins with the PROXY protocol (v1), which is accepted only from \
+             `trusted_proxies` and only complete: add the balancer's address there, or turn it off \
+             in the balancer (send-proxy)",
+        );
+    }
+    head.starts_with(proxy_protocol::SECOND).then_some(
+        "it begins with the PROXY protocol (v2), which is accepted only from \
+         `trusted_proxies` and only complete: add the balancer's address there, or turn it off in \
+         the balancer (send-proxy-v2)",
+    )
+}
+
+fn fault_of_request_line(line: &[u8]) -> Option<&'static str> {
+    let words: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
+    let [method, target, version] = words.as_slice() else {
+        return Some(
+            "its first line is not method, target and version with one space between them",
+        );
+    };
+    let token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    if method.is_empty() || !method.iter().all(token) {
+        return Some("its method is not valid");
+    }
+    if *method == b"CONNECT" {
+        return Some("its method is CONNECT");
+    }
+    if !version.starts_with(b"HTTP/1.") {
+        return Some("its version is neither HTTP/1.0 nor HTTP/1.1");
+    }
+    let odd = |byte: &u8| byte.is_ascii_control() || !byte.is_ascii();
+    target.iter().any(odd).then_some("its target has bytes that must be percent-encoded")
+}
+
+/// Writes bytes that stand in targets as they should not (RFC 3986 §2.1) as browsers write them:
+/// `"`, `<`, `>`, a backtick and whatever is no UTF-8. Software and old links send them, most servers
+/// take them, and every reading of the path is the same. `None`: there is nothing to change.
+///
+/// `head` begins with the first byte of a request.
+pub(in crate::proxy) fn escaped(head: &[u8]) -> Option<Vec<u8>> {
+    let begins = head.iter().position(|byte| *byte == b' ')? + 1;
+    let is_odd = |byte: u8| matches!(byte, b'"' | b'<' | b'>' | b'`') || !byte.is_ascii();
+    let mut odd = false;
+    let length = head[begins..].iter().position(|&byte| {
+        odd |= is_odd(byte);
+        matches!(byte, b' ' | b'\r' | b'\n')
+    })?;
+    if !odd {
+        return None;
+    }
+    let (target, rest) = head[begins..].split_at(length);
+    if http::uri::PathAndQuery::try_from(target).is_ok() && std::str::from_utf8(target).is_ok() {
+        return None;
+    }
+    let mut escaped = head[..begins].to_vec();
+    for &byte in target {
+        if is_odd(byte) {
+            escaped.extend_from_slice(format!("%{byte:02X}").as_bytes());
+        } else {
+            escaped.push(byte);
+        }
+    }
+    escaped.extend_from_slice(rest);
+    Some(escaped)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(b"GET /q?a={job=\"x\"} HTTP/1.1\r\n", Some("GET /q?a={job=%22x%22} HTTP/1.1\r\n"))]
+    #[case(b"GET /q?a=<b> HTTP/1.1\r\nA: <\r\n", Some("GET /q?a=%3Cb%3E HTTP/1.1\r\nA: <\r\n"))]
+    #[case(b"GET /caf\xe9 HTTP/1.1\r\n", Some("GET /caf%E9 HTTP/1.1\r\n"))]
+    #[case(b"GET /a`b HTTP/1.1\r\n", Some("GET /a%60b HTTP/1.1\r\n"))]
+    #[case(b"GET /plain?a=1 HTTP/1.1\r\nA: \"\r\n", None)]
+    #[case(b"GET /not-yet-all-of-\"", None)]
+    #[case(b"GET", None)]
+    fn what_may_not_stand_in_a_target_is_written_as_browsers_write_it(
+        #[case] head: &[u8],
+        #[case] read: Option<&str>,
+    ) {
+        assert_eq!(escaped(head).as_deref(), read.map(str::as_bytes));
+    }
+
+    #[rstest]
+    #[case(b"PROXY TCP4 203.0.113.9 10.0.0.1 1 2\r\nGET / HTTP/1.1\r\n", "PROXY protocol (v1)")]
+    #[case(b"\r\n\r\n\0\r\nQUIT\n\x21", "PROXY protocol (v2)")]
+    #[case(b"\x16\x03\x01\x02\x00\x01", "TLS on a plain HTTP port")]
+    #[case(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "HTTP/2 without TLS")]
+    #[case(b"GET /\r\n", "its first line")]
+    #[case(b"GET / HTTP/3.0\r\n", "its version")]
+    #[case(b"G\x01T / HTTP/1.1\r\n", "its method is not valid")]
+    #[case(
+        b"GET / HTTP/1.1\r\nHost: a\r\nBad Name: s3cret\r\n",
+        "line 3 of its head is not valid: `Bad Name`"
+    )]
+    #[case(b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", "its method is CONNECT")]
+    #[case(b"GET / HTTP/1.1\r\nHost: a\r\nhost: b\r\n\r\n", "more than one Host")]
+    #[case(b"GET http://b/s3cret HTTP/1.1\r\nHost: a\r\n\r\n", "its target is neither")]
+    fn the_reason_is_named_and_nothing_secret_with_it(#[case] head: &[u8], #[case] says: &str) {
+        let why = why(head);
+        assert!(why.contains(says) && !why.contains("s3cret"), "{why}");
+    }
+
+    #[test]
+    fn a_beginning_is_kept_over_several_reads_and_no_longer_than_there_is_room() {
+        let mut beginning = Beginning::NONE;
+        beginning.keep(0, b"GET / HT");
+        beginning.keep(8, b"TP/1.1\r\n");
+        assert_eq!(beginning.bytes(), b"GET / HTTP/1.1\r\n");
+        beginning.keep(0, &[b'a'; KEPT + 9]);
+        beginning.keep(KEPT + 9, b"more");
+        assert_eq!(beginning.bytes(), [b'a'; KEPT]);
+    }
+}

@@ -1,0 +1,506 @@
+//! What an application is told about a visitor, and what a visitor may not tell it.
+//!
+//! Everything that could pass for a word of ours is taken out first, in every spelling that an
+//! application might read as the same name; then our own words are put in. This happens in
+//! Pingora's last filter before the wire: a header set any earlier could be taken out again by
+//! the visitor's own `Connection` line (Fabio, CVE-2025-48865).
+
+use std::sync::Arc;
+
+use http::header::{COOKIE, HeaderMap, HeaderName, HeaderValue, REFERER};
+use http::request::Parts;
+use pingora::http::RequestHeader;
+use pingora::{ErrorType, OrErr, Result};
+use smallvec::SmallVec;
+
+use crate::config::{App, IdentityHeaders};
+use crate::domain::assurance::{Amr, Permit};
+use crate::domain::user::Identity;
+use crate::proxy::request::address::Address;
+use crate::proxy::request::cookies::{self, Cookies, Kept};
+use crate::proxy::request::removal::Removal;
+
+/// What is stamped on every request that goes to one application from one host. Whatever is the same
+/// for all of them is made ready once.
+pub(in crate::proxy) struct Stamp {
+    told: Told,
+    removal: Removal,
+    /// Where the visitor found us. The port, where it is not the scheme's own, stands beside the
+    /// host and is not sent a second time as `X-Forwarded-Port`: two sources can disagree.
+    proto: HeaderValue,
+    host: HeaderValue,
+    secret: Option<HeaderValue>,
+}
+
+/// In which headers an application is told who is there.
+struct Told {
+    user: Option<HeaderName>,
+    groups: Option<HeaderName>,
+    name: Option<HeaderName>,
+    email: Option<HeaderName>,
+    amr: Option<HeaderName>,
+}
+
+/// How an application is told who comes.
+#[derive(Debug)]
+pub(in crate::proxy) struct Introduction {
+    /// Who that is, and how they have shown it.
+    identity: Option<Arc<Identity>>,
+    amr: Amr,
+    says: SmallVec<[(HeaderName, HeaderValue); 5]>,
+}
+
+impl Introduction {
+    /// Whether whoever comes by this `permit` is introduced so.
+    pub(in crate::proxy) fn is_of(&self, permit: &Permit) -> bool {
+        match (&self.identity, permit.identity()) {
+            (None, None) => true,
+            (Some(this), Some(that)) => Arc::ptr_eq(this, that) && self.amr == permit.amr(),
+            _ => false,
+        }
+    }
+}
+
+impl Stamp {
+    /// For `app`, whose visitors find it at `address`.
+    ///
+    /// # Errors
+    /// If the address, the secret or a name cannot stand in a header.
+    pub(in crate::proxy) fn new(app: &App, address: &Address) -> Result<Self, http::Error> {
+        let IdentityHeaders { user, groups, name, email, amr } = &app.identity_headers;
+        let told = |name: &Option<String>| {
+            let Some(name) = name else { return Ok(None) };
+            // A name that the program holds itself is shared without being counted.
+            match USUAL.iter().find(|usual| usual.eq_ignore_ascii_case(name)) {
+                Some(usual) => Ok(Some(HeaderName::from_static(usual))),
+                None => HeaderName::from_bytes(name.as_bytes()).map(Some),
+            }
+        };
+        let secret = app.upstream_secret.as_ref().map(|secret| {
+            let mut value = HeaderValue::from_bytes(secret.expose())?;
+            value.set_sensitive(true);
+            Ok::<_, http::Error>(value)
+        });
+        Ok(Self {
+            told: Told {
+                user: told(user)?,
+                groups: told(groups)?,
+                name: told(name)?,
+                email: told(email)?,
+                amr: told(amr)?,
+            },
+            removal: Removal::of(app),
+            proto: HeaderValue::from_static(address.scheme),
+            host: HeaderValue::from_str(&address.authority)?,
+            secret: secret.transpose()?,
+        })
+    }
+
+    /// Takes out what visitors may not say, then says in whose name the request goes, and whom it
+    /// came from: the visitor, and the proxies behind them that are believed. `from_trusted_proxy`:
+    /// whether one of these has sent it.
+    ///
+    /// # Errors
+    /// If a value cannot stand in a header. The request must not go on then.
+    pub(in crate::proxy) fn put(
+        &self,
+        request: &mut RequestHeader,
+        introduction: &Introduction,
+        cookies: Option<&Cookies>,
+        forwarded_for: &HeaderValue,
+        from_trusted_proxy: bool,
+    ) -> Result<()> {
+        edit(request, |headers| {
+            // All at once: a map that grows looks at everything in it.
+            headers.reserve(introduction.says.len() + OURS);
+            self.removal.strip(headers, from_trusted_proxy);
+            keep_cookies_back(headers, cookies)?;
+            if headers.get(REFERER).is_some_and(|referer| is_own_page(referer.as_bytes())) {
+                headers.remove(REFERER);
+            }
+            headers.insert(X_FORWARDED_FOR, forwarded_for.clone());
+            headers.insert(X_FORWARDED_PROTO, self.proto.clone());
+            headers.insert(X_FORWARDED_HOST, self.host.clone());
+            if let Some(secret) = &self.secret {
+                headers.insert(SECRET, secret.clone());
+            }
+            for (name, value) in &introduction.says {
+                headers.insert(name.clone(), value.clone());
+            }
+            Ok(())
+        })
+    }
+
+    /// Says in whose name a request goes that comes by this `permit`.
+    ///
+    /// # Errors
+    /// If a value cannot stand in a header. The request must not go on then.
+    pub(in crate::proxy) fn introduce(&self, permit: &Permit) -> Result<Introduction> {
+        let (identity, amr) = (permit.identity().cloned(), permit.amr());
+        let mut says = SmallVec::new();
+        if let Some(identity) = &identity {
+            self.identify(identity, amr, &mut says)?;
+        }
+        Ok(Introduction { identity, amr, says })
+    }
+
+    fn identify(
+        &self,
+        identity: &Identity,
+        amr: Amr,
+        says: &mut SmallVec<[(HeaderName, HeaderValue); 5]>,
+    ) -> Result<()> {
+        let mut tell = |name: &Option<HeaderName>, value: &str| match name {
+            // A header without a value is absent: an empty one means "nobody" to some applications
+            // and "anybody" to others.
+            Some(name) if !value.is_empty() => {
+                let value = HeaderValue::from_bytes(value.as_bytes());
+                let value = value.or_err(ErrorType::InvalidHTTPHeader, "what an identity says")?;
+                says.push((name.clone(), value));
+                Ok(())
+            }
+            _ => Ok(()),
+        };
+        let Told { user, groups, name, email, amr: amr_in } = &self.told;
+        tell(user, &identity.written)?;
+        tell(groups, &listed(identity.groups.iter().map(String::as_str)))?;
+        tell(name, identity.full_name.as_deref().unwrap_or_default())?;
+        tell(email, identity.email.as_deref().unwrap_or_default())?;
+        tell(amr_in, &listed(amr.methods()))
+    }
+}
+
+/// Writes names in lower case, as HTTP/2 has them: case says nothing in a name (RFC 9110 §5.1), and
+/// an application should not be told other bytes for one way in than for another.
+///
+/// # Errors
+/// If the target cannot be put back.
+pub(in crate::proxy) fn in_lower_case(request: &mut RequestHeader) -> Result<()> {
+    if request.has_case() { edit(request, |_| Ok(())) } else { Ok(()) }
+}
+
+/// Changes headers as such. Pingora would look up each name three times.
+fn edit<T>(
+    request: &mut RequestHeader,
+    change: impl FnOnce(&mut HeaderMap) -> Result<T>,
+) -> Result<T> {
+    let of_uri = request.uri.path_and_query().map(|path| path.as_str().as_bytes());
+    let verbatim = of_uri.is_none_or(|path| path != request.raw_path());
+    let verbatim = verbatim.then(|| request.raw_path().to_vec());
+    let (nothing, ()) = http::Request::new(()).into_parts();
+    let mut parts: Parts = std::mem::replace(request, nothing.into()).into();
+    let changed = change(&mut parts.headers);
+    *request = parts.into();
+    if let Some(target) = verbatim {
+        request.set_raw_path(&target)?;
+    }
+    changed
+}
+
+fn listed<'w>(words: impl Iterator<Item = &'w str>) -> String {
+    let mut list = String::new();
+    for word in words {
+        if !list.is_empty() {
+            list.push(',');
+        }
+        list.push_str(word);
+    }
+    list
+}
+
+/// In which headers identities go unless the operator says otherwise.
+const USUAL: [&str; 5] =
+    ["remote-user", "remote-groups", "remote-name", "remote-email", "remote-amr"];
+/// The header by which an application can tell that a request came through us.
+const SECRET: HeaderName = HeaderName::from_static("doorward-secret");
+/// How many of these are on a request at most.
+const OURS: usize = 4;
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// Takes our cookies out of `Cookie`, and leaves the others byte for byte.
+fn keep_cookies_back(headers: &mut HeaderMap, known: Option<&Cookies>) -> Result<()> {
+    let mut lines = headers.get_all(COOKIE).iter();
+    let Some(line) = lines.next() else { return Ok(()) };
+    if lines.next().is_none() {
+        let fresh;
+        let kept = if let Some(kept) = known.and_then(|known| known.kept(line.as_bytes())) {
+            kept
+        } else {
+            fresh = cookies::kept(line.as_bytes())?;
+            &fresh
+        };
+        match kept {
+            Kept::Whole => {}
+            Kept::Rest(rest) => {
+                headers.insert(COOKIE, rest.clone());
+            }
+            Kept::Nothing => {
+                headers.remove(COOKIE);
+            }
+        }
+        return Ok(());
+    }
+    let lines: Vec<HeaderValue> = headers.get_all(COOKIE).iter().cloned().collect();
+    headers.remove(COOKIE);
+    for line in lines {
+        let rest = match cookies::kept(line.as_bytes())? {
+            Kept::Whole => line,
+            Kept::Rest(rest) => rest,
+            Kept::Nothing => continue,
+        };
+        headers.append(COOKIE, rest);
+    }
+    Ok(())
+}
+
+/// Whether a `Referer` is one of our own pages, whose addresses may carry one-time links.
+fn is_own_page(referer: &[u8]) -> bool {
+    let path = match referer.windows(3).position(|three| three == b"://") {
+        Some(scheme) => {
+            let rest = referer.get(scheme + 3..).unwrap_or_default();
+            let path = rest.iter().position(|byte| b"/?#\\".contains(byte)).unwrap_or(rest.len());
+            rest.get(path..).unwrap_or_default()
+        }
+        None => referer,
+    };
+    let own = b"/.doorward";
+    path.get(..own.len()).is_some_and(|start| start.eq_ignore_ascii_case(own))
+        && path.get(own.len()).is_none_or(|next| b"/?#;\\".contains(next))
+}
+
+/// Whether the browser asks for the script of a service worker.
+///
+/// One that an application (or whoever can write to it) installed could read and forge our own
+/// pages where they share its host, so it is refused there.
+pub(in crate::proxy) fn asks_for_service_worker(request: &RequestHeader) -> bool {
+    let says = |name: &HeaderName, value: &str| {
+        request
+            .headers
+            .get_all(name)
+            .iter()
+            .any(|said| said.as_bytes().trim_ascii().eq_ignore_ascii_case(value.as_bytes()))
+    };
+    says(&SERVICE_WORKER, "script") || says(&SEC_FETCH_DEST, "serviceworker")
+}
+
+const SERVICE_WORKER: HeaderName = HeaderName::from_static("service-worker");
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::domain::assurance::{Evidence, Proof, Proofs, Requirement, Verdict, Visitor, judge};
+    use crate::domain::factor::FactorId;
+    use crate::domain::time::Timestamp;
+    use crate::domain::user::{Identity, UserId};
+
+    const NOW: Timestamp = Timestamp::from_secs(1_000_000);
+
+    fn ada() -> Identity {
+        Identity {
+            user: minicbor::decode::<UserId>(
+                &minicbor::to_vec(minicbor::bytes::ByteArray::from([1_u8; 16])).unwrap(),
+            )
+            .unwrap(),
+            name: "ada".to_owned(),
+            written: "ada".to_owned(),
+            full_name: Some("Ada Łovelace".to_owned()),
+            email: None,
+            groups: BTreeSet::from(["staff".to_owned(), "maths".to_owned()]),
+        }
+    }
+
+    fn permit(identity: Option<Identity>) -> Permit {
+        let evidence: Evidence = identity.map(|identity| Visitor {
+            identity: Arc::new(identity),
+            proofs: Proofs::default()
+                .with(Proof::Password, NOW)
+                .with(Proof::Totp(FactorId::unknown()), NOW),
+            has_second_factor: true,
+            demanded: false,
+            codes_unsaved: false,
+        });
+        match judge(&Requirement::nothing(), &evidence, NOW.plus(Duration::from_secs(1))) {
+            Verdict::Pass(permit) => permit,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn app(more: &str) -> Arc<App> {
+        let config = format!(
+            "{{ listen: [{{ address: \"127.0.0.1:1\" }}], state: /tmp, apps: [{{ name: a, \
+             hosts: [crm.example.com], upstream: \"http://127.0.0.1:9\" {more} }}] }}"
+        );
+        let environment = |name: &str| (name == "S").then(|| "s3cret".to_owned());
+        Config::read_in(&environment, "a.yaml", &config).unwrap().apps.remove(0)
+    }
+
+    fn put(permit: &Permit, request: &mut RequestHeader) -> Result<()> {
+        put_for(&app(""), permit, request)
+    }
+
+    fn put_for(app: &App, permit: &Permit, request: &mut RequestHeader) -> Result<()> {
+        let site = Address { scheme: "https", authority: "crm.example.com".to_owned() };
+        let from = HeaderValue::from_static("203.0.113.9");
+        let stamp = Stamp::new(app, &site).unwrap();
+        stamp.put(request, &stamp.introduce(permit)?, None, &from, false)
+    }
+
+    fn sent(permit: &Permit, headers: &[(&'static str, &str)]) -> RequestHeader {
+        let mut request = RequestHeader::build("GET", b"/", None).unwrap();
+        for (name, value) in headers {
+            request.append_header(*name, *value).unwrap();
+        }
+        put(permit, &mut request).unwrap();
+        request
+    }
+
+    fn values(request: &RequestHeader, name: &str) -> Vec<String> {
+        let text = |value: &HeaderValue| String::from_utf8(value.as_bytes().to_vec()).unwrap();
+        request.headers.get_all(name).iter().map(text).collect()
+    }
+
+    #[test]
+    fn nobody_else_says_who_is_there_in_any_spelling() {
+        let forged = [
+            "Remote-User",
+            "remote-user",
+            "REMOTE_USER",
+            "Remote.User",
+            "rEmOtE~uSeR",
+            "Remote!Groups",
+            "Remote-Email",
+            "Remote_Name",
+            "Remote-Amr",
+            "Remote-Whatever",
+            "X-Forwarded-For",
+            "X_Forwarded_For",
+            "X-Forwarded-User",
+            "X.Forwarded.Host",
+            "X-Forwarded",
+            "Forwarded",
+            "X-Real-IP",
+            "x_real_ip",
+            "X-Original-URL",
+            "X_Original_URI",
+            "X-Rewrite-URL",
+            "X.Rewrite.Url",
+            "Proxy",
+        ];
+        let forged = forged.map(|name| (name, "mallory"));
+        let request = sent(&permit(None), &forged);
+        let names: Vec<&str> = request.headers.keys().map(HeaderName::as_str).collect();
+        assert_eq!(names, ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"]);
+        assert!(request.headers.values().all(|value| value != "mallory"));
+    }
+
+    #[test]
+    fn what_only_resembles_a_reserved_name_goes_through() {
+        let near = ["X-Remote", "Remotely", "X-Real-IPs", "Proxy-Hint", "Forwarded-By"];
+        let request = sent(&permit(None), &near.map(|name| (name, "kept")));
+        for name in near {
+            assert_eq!(values(&request, name), ["kept"], "{name}");
+        }
+    }
+
+    #[test]
+    fn duplicates_go_with_their_first() {
+        let twice = [("Remote-User", "a"), ("remote_user", "b"), ("Remote-User", "c")];
+        let request = sent(&permit(Some(ada())), &twice);
+        assert_eq!(values(&request, "remote-user"), ["ada"]);
+        assert!(values(&request, "remote_user").is_empty());
+    }
+
+    #[test]
+    fn the_application_learns_who_is_there() {
+        let request = sent(&permit(Some(ada())), &[]);
+        assert_eq!(values(&request, "remote-user"), ["ada"]);
+        assert_eq!(values(&request, "remote-groups"), ["maths,staff"]);
+        assert_eq!(values(&request, "remote-name"), ["Ada Łovelace"]);
+        assert_eq!(values(&request, "remote-amr"), ["pwd,otp,mfa"]);
+        assert_eq!(values(&request, "x-forwarded-for"), ["203.0.113.9"]);
+        assert_eq!(values(&request, "x-forwarded-proto"), ["https"]);
+        assert_eq!(values(&request, "x-forwarded-host"), ["crm.example.com"]);
+    }
+
+    #[test]
+    fn a_header_without_a_value_is_absent_and_never_the_visitors() {
+        let request = sent(&permit(Some(ada())), &[("Remote-Email", "mallory@example.com")]);
+        assert!(values(&request, "remote-email").is_empty());
+    }
+
+    #[test]
+    fn a_value_that_would_break_the_header_stops_the_request() {
+        let mut identity = ada();
+        identity.written = "ada\r\nRemote-Groups: admin".to_owned();
+        let permit = permit(Some(identity));
+        let mut request = RequestHeader::build("GET", b"/", None).unwrap();
+        assert!(put(&permit, &mut request).is_err());
+    }
+
+    #[test]
+    fn our_cookies_stay_with_us_and_others_go_through_as_they_are() {
+        let cookies = [
+            ("Cookie", "a=1; __Host-doorward-session=x;b = \"2;  \"; doorward-device=y"),
+            ("Cookie", "__Host-doorward-known=z"),
+            ("Cookie", "theirs=__Host-doorward-session"),
+        ];
+        let request = sent(&permit(None), &cookies);
+        assert_eq!(
+            values(&request, "cookie"),
+            ["a=1;b = \"2;  \"", "theirs=__Host-doorward-session"]
+        );
+    }
+
+    #[test]
+    fn a_target_goes_on_as_it_came_whatever_its_bytes() {
+        for target in [&b"/caf\xe9?\xff=%zz"[..], b"//a/..;/b", b"/", b"/a?"] {
+            let mut request = RequestHeader::build("GET", target, None).unwrap();
+            in_lower_case(&mut request).unwrap();
+            put(&permit(Some(ada())), &mut request).unwrap();
+            assert_eq!(request.raw_path(), target);
+        }
+    }
+
+    #[test]
+    fn our_own_pages_are_no_referer() {
+        let referer = |value| values(&sent(&permit(None), &[("Referer", value)]), "referer");
+        assert!(referer("https://crm.example.com/.doorward/link/abc").is_empty());
+        assert!(referer("https://crm.example.com/.doorward").is_empty());
+        assert!(referer("/.Doorward/sign-in").is_empty());
+        assert_eq!(referer("https://crm.example.com/a").len(), 1);
+        assert_eq!(referer("https://crm.example.com/.doorwarden").len(), 1);
+    }
+
+    #[test]
+    fn service_worker_scripts_are_recognised() {
+        let asks = |name: &'static str, value| {
+            asks_for_service_worker(&sent(&permit(None), &[(name, value)]))
+        };
+        assert!(asks("Service-Worker", "script"));
+        assert!(asks("Sec-Fetch-Dest", "serviceworker"));
+        assert!(!asks("Sec-Fetch-Dest", "script"));
+    }
+
+    #[test]
+    fn an_application_is_told_in_headers_of_its_own_and_nobody_forges_them() {
+        let app = app(", identity_headers: { user: X-User }, upstream_secret: \"${S}\"");
+        let ada = permit(Some(ada()));
+        let mut request = RequestHeader::build("GET", b"/", None).unwrap();
+        for name in ["x_user", "X.User", "Remote-User", "doorward_secret"] {
+            request.append_header(name, "root").unwrap();
+        }
+        put_for(&app, &ada, &mut request).unwrap();
+        let names: Vec<_> = request.headers.keys().map(HeaderName::as_str).collect();
+        assert_eq!(request.headers["x-user"], "ada");
+        assert_eq!(request.headers["doorward-secret"], "s3cret");
+        assert!(!names.iter().any(|name| name.starts_with("remote") || name.contains(['_', '.'])));
+    }
+}

@@ -1,0 +1,12 @@
+//! One request as it was sent: its one meaning, who sent it, and what the application is told.
+
+pub(super) mod address;
+pub(super) mod client_address;
+pub(super) mod cookies;
+pub(super) mod head_size;
+pub(super) mod identity_headers;
+pub(super) mod intake;
+pub(super) mod names;
+pub(super) mod removal;
+pub(super) mod targets;
+pub(super) mod title_case;

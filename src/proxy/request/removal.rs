@@ -1,0 +1,157 @@
+//! Which headers of a visitor's request do not reach an application.
+//!
+//! Whatever claims to be a proxy's word goes (`policy::header` has the table), and what the operator
+//! lists. An address, or a name that the table does not know, may come from a trusted proxy, where the
+//! operator lists it: in exactly that spelling and once, for a proxy that sets its own header passes
+//! other spellings of the same name on unread.
+
+use http::header::{HeaderMap, HeaderName};
+use smallvec::SmallVec;
+
+use crate::config::App;
+use crate::policy::header::{self, Claim, is_folded};
+
+/// What is removed from requests to one application.
+pub(in crate::proxy) struct Removal {
+    /// Names, besides those that are always removed.
+    also: Vec<Listed>,
+    from_trusted_proxies: Vec<Listed>,
+}
+
+/// A name that the operator lists, or, with `*` at its end, all that begin so and go on.
+struct Listed {
+    /// In lower case, as it was written.
+    spelling: String,
+    folded: Vec<u8>,
+    is_family: bool,
+}
+
+impl Removal {
+    /// For requests to `app`.
+    pub(in crate::proxy) fn of(app: &App) -> Self {
+        let told =
+            app.identity_headers.names().filter(|name| header::claim(name.as_bytes()).is_none());
+        let asked = &app.request_headers;
+        let listed = asked.remove.iter().map(String::as_str);
+        Self {
+            also: told.chain(listed).map(Listed::read).collect(),
+            from_trusted_proxies: asked
+                .from_trusted_proxies
+                .iter()
+                .map(|name| Listed::read(name))
+                .collect(),
+        }
+    }
+
+    /// Removes them. `from_trusted_proxy`: whether one that is trusted has sent the request.
+    pub(in crate::proxy) fn strip(&self, headers: &mut HeaderMap, from_trusted_proxy: bool) {
+        let goes = |name: &&HeaderName| {
+            let names = |listed: &&Listed| listed.names(name.as_str().as_bytes());
+            if self.also.iter().any(|listed| names(&listed)) {
+                return true;
+            }
+            match header::claim(name.as_str().as_bytes()) {
+                claim @ (None | Some(Claim::Address)) => {
+                    match self.from_trusted_proxies.iter().find(names) {
+                        None => claim.is_some(),
+                        Some(listed) => {
+                            let once = headers.get_all(*name).iter().nth(1).is_none();
+                            !(from_trusted_proxy && listed.is_spelt(name.as_str()) && once)
+                        }
+                    }
+                }
+                Some(_) => true,
+            }
+        };
+        let forged: SmallVec<[HeaderName; 4]> = headers.keys().filter(goes).cloned().collect();
+        for name in &forged {
+            headers.remove(name);
+        }
+    }
+}
+
+impl Listed {
+    fn read(written: &str) -> Self {
+        let name = written.strip_suffix('*');
+        let spelling = name.unwrap_or(written).to_ascii_lowercase();
+        let folded = spelling.bytes().map(header::fold).collect();
+        Self { spelling, folded, is_family: name.is_some() }
+    }
+
+    /// Whether it means `name`, in whatever spelling.
+    fn names(&self, name: &[u8]) -> bool {
+        if !self.is_family {
+            return is_folded(name, &self.folded);
+        }
+        name.len() > self.folded.len()
+            && name.get(..self.folded.len()).is_some_and(|start| is_folded(start, &self.folded))
+    }
+
+    /// Whether `name`, in lower case, is spelt as it was listed.
+    fn is_spelt(&self, name: &str) -> bool {
+        let rest = name.strip_prefix(&self.spelling);
+        // What a family leaves open is spelt as HTTP spells names.
+        rest.is_some_and(|rest| rest.bytes().all(|byte| header::fold(byte) == byte))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::config::Config;
+
+    fn removal(request_headers: &str) -> Removal {
+        let config = format!(
+            "{{ listen: [{{ address: \"127.0.0.1:1\" }}], state: /tmp, trusted_proxies: [127.0.0.1], \
+             apps: [{{ name: a, hosts: [crm.example.com], upstream: \"http://127.0.0.1:9\", \
+             request_headers: {{ {request_headers} }} }}] }}"
+        );
+        Removal::of(&Config::read("a.yaml", &config).unwrap().apps[0])
+    }
+
+    fn left(removal: &Removal, from_trusted_proxy: bool, sent: &[&str]) -> Vec<String> {
+        let mut headers = HeaderMap::new();
+        for name in sent {
+            headers.append(name.parse::<HeaderName>().unwrap(), "sent".parse().unwrap());
+        }
+        removal.strip(&mut headers, from_trusted_proxy);
+        headers.keys().map(|name| name.as_str().to_owned()).collect()
+    }
+
+    #[test]
+    fn an_address_arrives_from_a_trusted_proxy_alone_and_only_if_it_is_listed() {
+        let removal = removal("from_trusted_proxies: [CF-Connecting-IP]");
+        let sent = ["CF-Connecting-IP", "True-Client-IP"];
+        assert_eq!(left(&removal, true, &sent), ["cf-connecting-ip"]);
+        assert!(left(&removal, false, &sent).is_empty());
+    }
+
+    /// The proxy sets one header and passes on what a visitor has put beside it.
+    #[rstest]
+    #[case(&["CF_Connecting_IP"])]
+    #[case(&["HTTP_CF_CONNECTING_IP"])]
+    #[case(&["CF-Connecting-IP", "CF-Connecting-IP"])]
+    fn another_spelling_or_a_second_line_is_not_the_proxys_word(#[case] sent: &[&str]) {
+        let removal = removal("from_trusted_proxies: [CF-Connecting-IP]");
+        assert!(left(&removal, true, sent).is_empty());
+    }
+
+    #[test]
+    fn a_name_that_nobody_else_knows_can_be_kept_for_trusted_proxies_too() {
+        let removal = removal("from_trusted_proxies: [X-Zone, CloudFront-Viewer-*]");
+        let sent = ["X-Zone", "CloudFront-Viewer-City", "X-Other"];
+        assert_eq!(left(&removal, true, &sent), ["x-zone", "cloudfront-viewer-city", "x-other"]);
+        assert_eq!(left(&removal, false, &sent), ["x-other"]);
+        assert_eq!(left(&removal, true, &["CloudFront-Viewer_City"]), [""; 0]);
+    }
+
+    #[test]
+    fn what_the_operator_removes_is_removed_in_every_spelling_from_everybody() {
+        let removal = removal("remove: [eppn, X-Corp-*]");
+        let sent = ["EPPN", "X_Corp_User", "X.Corp-Mail", "X-Corporate"];
+        assert_eq!(left(&removal, true, &sent), ["x-corporate"]);
+        assert_eq!(left(&removal, false, &sent), ["x-corporate"]);
+    }
+}

@@ -1,0 +1,250 @@
+//! Targets that headers name besides the one of the request, and how deep it reaches.
+//!
+//! An application acts on them as it does on its own, so rules are held against them. What is not
+//! plainly a path on this host is refused: some software looks at the path alone, and some would ask
+//! another server.
+
+use http::header::{HeaderMap, HeaderValue};
+use pingora::http::authority::{RawTargetAuthority, raw_target_authority};
+
+use crate::policy::header::is_folded;
+use crate::policy::{Depth, Role, Unreadable};
+use crate::proxy::request::address::Address;
+
+/// What headers say of how far a request reaches.
+#[derive(Debug, Default)]
+pub(in crate::proxy) struct Further {
+    pub(in crate::proxy) depth: Depth,
+    /// In origin form.
+    pub(in crate::proxy) targets: Vec<(Role, Vec<u8>)>,
+}
+
+/// How a header names its targets.
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    /// An absolute URL or a path.
+    Url(Role),
+    /// The same, or a path without the slash before it.
+    Key,
+    /// In angle brackets, outside of lists in parentheses (RFC 4918 §10.4.2).
+    Tagged,
+    /// After `;`, with spaces between them.
+    Listed,
+}
+
+/// More targets than these nobody names.
+const MOST: usize = 16;
+
+/// `Destination` and `If`: RFC 4918 §10.3, §10.4. `Content-Location`: RFC 9110 §8.7, for a server that
+/// takes it for where something is to be put. `Upload-Concat`: tus, uploads that become one. The rest:
+/// object stores that copy from elsewhere.
+const NAMES: [(&[u8], Form); 11] = [
+    (b"destination", Form::Url(Role::Written)),
+    (b"x-http-destinationurl", Form::Url(Role::Written)),
+    (b"content-location", Form::Url(Role::Written)),
+    (b"x-ms-rename-source", Form::Url(Role::Written)),
+    (b"if", Form::Tagged),
+    (b"upload-concat", Form::Listed),
+    (b"x-amz-copy-source", Form::Key),
+    (b"x-goog-copy-source", Form::Key),
+    (b"x-oss-copy-source", Form::Key),
+    (b"x-ms-copy-source", Form::Key),
+    (b"x-copy-from", Form::Key),
+];
+
+fn form(name: &[u8]) -> Option<Form> {
+    NAMES.iter().find(|(known, _)| is_folded(name, known)).map(|(_, form)| *form)
+}
+
+/// Whether a header of this name, in lower case, may make a request reach further than its path.
+pub(in crate::proxy) fn reaches_further(name: &str) -> bool {
+    let name = name.as_bytes();
+    // Few names begin so.
+    match name.first() {
+        Some(b'd') => name == b"depth" || form(name).is_some(),
+        Some(b'c' | b'i' | b'u' | b'x') => form(name).is_some(),
+        _ => false,
+    }
+}
+
+/// What `headers` of a request to `address` say of how far it reaches.
+///
+/// # Errors
+/// [`Unreadable::ForeignTarget`] if a header names what is no path there.
+pub(in crate::proxy) fn read(
+    headers: &HeaderMap,
+    address: &Address,
+) -> Result<Further, Unreadable> {
+    let depths = headers.get_all("depth").iter().map(depth);
+    let mut further = Further { depth: depths.max().unwrap_or_default(), targets: Vec::new() };
+    for (name, value) in headers {
+        let Some(form) = form(name.as_str().as_bytes()) else { continue };
+        let value = value.as_bytes().trim_ascii();
+        let (role, named): (Role, Vec<Vec<u8>>) = match form {
+            Form::Url(role) => (role, vec![value.to_vec()]),
+            Form::Key if value.starts_with(b"/") || value.windows(3).any(|part| part == b"://") => {
+                (Role::Read, vec![value.to_vec()])
+            }
+            Form::Key => (Role::Read, vec![[b"/", value].concat()]),
+            Form::Tagged => (Role::Read, tagged(value).ok_or(Unreadable::ForeignTarget)?),
+            Form::Listed => {
+                let list = value.splitn(2, |byte| *byte == b';').nth(1).unwrap_or_default();
+                let list = list.split(|byte| *byte == b' ').filter(|one| !one.is_empty());
+                (Role::Read, list.take(MOST + 1).map(<[u8]>::to_vec).collect())
+            }
+        };
+        for named in named {
+            let target = on(address, &named).ok_or(Unreadable::ForeignTarget)?;
+            further.targets.push((role, target));
+        }
+        if further.targets.len() > MOST {
+            return Err(Unreadable::ForeignTarget);
+        }
+    }
+    Ok(further)
+}
+
+fn depth(said: &HeaderValue) -> Depth {
+    match said.as_bytes().trim_ascii() {
+        b"0" => Depth::Zero,
+        b"1" => Depth::One,
+        said if said.eq_ignore_ascii_case(b"1,noroot") => Depth::One,
+        _ => Depth::Infinity,
+    }
+}
+
+/// The path that `named` is at `address`, and its query.
+fn on(address: &Address, named: &[u8]) -> Option<Vec<u8>> {
+    if named.first() == Some(&b'/') {
+        // `//other/a` and `/\other/a` name another host to some.
+        let is_path = !matches!(named.get(1), Some(b'/' | b'\\'));
+        return is_path.then(|| named.to_vec());
+    }
+    let RawTargetAuthority::Absolute { scheme, authority, path_and_query } =
+        raw_target_authority(named)
+    else {
+        return None;
+    };
+    let is_here = scheme.eq_ignore_ascii_case(address.scheme.as_bytes())
+        && address.is_meant_by(str::from_utf8(authority).ok()?);
+    is_here.then(|| match path_and_query.first() {
+        Some(b'/') => path_and_query.to_vec(),
+        _ => [b"/", path_and_query].concat(),
+    })
+}
+
+/// The resources that lists of an `If` header are for; `None` if it is not to be understood.
+fn tagged(value: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let mut named = Vec::new();
+    let mut rest = value;
+    while let Some(first) = rest.first() {
+        let end = match first {
+            b'<' => {
+                let end = memchr::memchr(b'>', rest)?;
+                named.push(rest[1..end].to_vec());
+                end
+            }
+            b'(' => end_of_list(rest)?,
+            byte if byte.is_ascii_whitespace() => 0,
+            _ => return None,
+        };
+        rest = &rest[end + 1..];
+    }
+    Some(named)
+}
+
+/// Where the parenthesis closes: not within an entity tag or a state token.
+fn end_of_list(list: &[u8]) -> Option<usize> {
+    let mut until = None;
+    for (at, byte) in list.iter().enumerate() {
+        match (until, byte) {
+            (None, b')') => return Some(at),
+            (None, b'"') => until = Some(b'"'),
+            (None, b'<') => until = Some(b'>'),
+            (Some(end), byte) if end == *byte => until = None,
+            _ => {}
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::HeaderName;
+    use rstest::rstest;
+
+    use super::*;
+
+    fn read_from(name: &str, value: &str) -> Result<Vec<String>, Unreadable> {
+        let mut headers = HeaderMap::new();
+        let name: HeaderName = name.parse().unwrap();
+        assert!(reaches_further(name.as_str()), "{name} is overlooked");
+        headers.append(name, value.parse().unwrap());
+        let address = Address { scheme: "https", authority: "crm.test".to_owned() };
+        let targets = read(&headers, &address)?.targets.into_iter();
+        Ok(targets.map(|(_, target)| String::from_utf8(target).unwrap()).collect())
+    }
+
+    #[rstest]
+    #[case("Destination", "https://crm.test/a%20b", &["/a%20b"])]
+    #[case("Destination", "HTTPS://CRM.test:443/a?b", &["/a?b"])]
+    #[case("Destination", "https://crm.test", &["/"])]
+    #[case("Destination", "/a", &["/a"])]
+    #[case("X_HTTP-DestinationURL", "/a", &["/a"])]
+    #[case("Content-Location", "/a", &["/a"])]
+    #[case("If", "(<urn:uuid:1> [\"a)\"]) (Not <DAV:no-lock>)", &[])]
+    #[case("If", "<https://crm.test/a> (<urn:x>) </b> ([W/\"<c>\"])", &["/a", "/b"])]
+    #[case("Upload-Concat", "final;/files/a https://crm.test/files/b", &["/files/a", "/files/b"])]
+    #[case("Upload-Concat", "partial", &[])]
+    #[case("x-amz-copy-source", "bucket/key?versionId=1", &["/bucket/key?versionId=1"])]
+    #[case("x-copy-from", "/container/object", &["/container/object"])]
+    fn a_header_names_a_path_here(
+        #[case] name: &str,
+        #[case] value: &str,
+        #[case] targets: &[&str],
+    ) {
+        assert_eq!(read_from(name, value).unwrap(), targets);
+    }
+
+    #[rstest]
+    #[case("Destination", "http://crm.test/a")]
+    #[case("Destination", "https://evil.test/a")]
+    #[case("Destination", "https://crm.test:8443/a")]
+    #[case("Destination", "https://crm.test@evil.test/a")]
+    #[case("Destination", "https://ada@crm.test/a")]
+    #[case("Destination", "//crm.test/a")]
+    #[case("Destination", "/\\crm.test/a")]
+    #[case("Destination", "a/b")]
+    #[case("Destination", "https:/a")]
+    #[case("Destination", "")]
+    #[case("If", "<https://evil.test/a> (<urn:x>)")]
+    #[case("If", "</a")]
+    #[case("If", "(<urn:x>")]
+    #[case("If", "/a")]
+    #[case("Upload-Concat", "final;https://evil.test/a")]
+    #[case("x-ms-copy-source", "https://evil.test/a")]
+    fn what_is_no_path_here_is_refused(#[case] name: &str, #[case] value: &str) {
+        assert_eq!(read_from(name, value), Err(Unreadable::ForeignTarget));
+    }
+
+    #[test]
+    fn the_deepest_depth_counts_and_what_is_not_understood_is_as_deep_as_can_be() {
+        let address = Address { scheme: "https", authority: "crm.test".to_owned() };
+        for (said, meant) in [
+            (&[][..], Depth::Infinity),
+            (&["0"], Depth::Zero),
+            (&["1"], Depth::One),
+            (&["1,noroot"], Depth::One),
+            (&["0", "1"], Depth::One),
+            (&["0", "infinity"], Depth::Infinity),
+            (&["0,1"], Depth::Infinity),
+            (&["2"], Depth::Infinity),
+        ] {
+            let mut headers = HeaderMap::new();
+            for said in said {
+                headers.append("depth", said.parse().unwrap());
+            }
+            assert_eq!(read(&headers, &address).unwrap().depth, meant, "{said:?}");
+        }
+    }
+}

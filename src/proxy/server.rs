@@ -1,0 +1,492 @@
+//! Taking connections, serving them, and letting go of them.
+//!
+//! Pingora's own server sleeps through its whole grace period, panics in the background where a port
+//! is taken, and knows no limits. So sockets are bound beforehand, connections are taken here, and
+//! Pingora is handed each request as it comes. Between two requests a connection holds nothing of
+//! Pingora's.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use pingora::apps::{HttpServerApp, HttpServerOptions};
+use pingora::prelude::fast_timeout::set_fast_timeout_to_tokio_threshold;
+use pingora::protocols::http::ServerSession;
+use pingora::protocols::http::v2::server as http2;
+use pingora::protocols::{ALPN, Digest, GetSocketDigest, Ssl};
+use pingora::proxy::{HttpProxy, ProxyHttp};
+use pingora::server::configuration::ServerConf;
+use socket2::SockRef;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::flow::{Line, Source};
+use crate::proxy::downstream::connection::{Cut, Link, Phase};
+use crate::proxy::downstream::proxy_protocol;
+use crate::proxy::downstream::stream::VisitorStream;
+use crate::proxy::downstream::table::{Connections, Full, Open};
+use crate::proxy::downstream::tls::Entrance;
+use crate::proxy::downstream::unreadable::{self, Beginning};
+use crate::proxy::in_flight::InFlight;
+use crate::proxy::reauthorize;
+use crate::proxy::request::head_size::OWN_PAGES_MORE;
+use crate::proxy::sites::House;
+use crate::proxy::socket::{KEPT_TO_APPLICATIONS, prepare};
+
+/// A gateway that takes requests.
+#[derive(Debug)]
+pub struct Running {
+    addresses: Vec<SocketAddr>,
+    stop: watch::Sender<bool>,
+    accepting: Vec<JoinHandle<()>>,
+    watching: JoinHandle<()>,
+    connections: Arc<Connections>,
+    in_flight: InFlight,
+}
+
+impl Running {
+    /// Where it listens: what was asked for, with the port that was found where any would do.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Waits until so many are connected for the first time that speed is worth memory.
+    pub fn crowd(&self) -> impl Future<Output = ()> + use<> {
+        let connections = Arc::clone(&self.connections);
+        async move { connections.crowd().await }
+    }
+
+    /// Takes no more requests, and waits for those under way, for `within` at most. Says whether
+    /// all were answered.
+    pub async fn drain(self, within: Duration) -> bool {
+        let _ = self.stop.send(true);
+        for accepting in self.accepting {
+            accepting.abort();
+            // It ends by being told to.
+            accepting.await.ok();
+        }
+        self.connections.close();
+        let all = tokio::time::timeout(within, self.in_flight.ended()).await.is_ok();
+        self.watching.abort();
+        all
+    }
+}
+
+/// What everybody who serves a connection knows.
+struct Server<P> {
+    proxy: Arc<HttpProxy<P>>,
+    house: Arc<ArcSwap<House>>,
+    connections: Arc<Connections>,
+    stopped: watch::Receiver<bool>,
+}
+
+/// Serves `gateway` on `sockets`, which are bound already, one for each listener of the
+/// configuration, in its order. Call it within a runtime.
+///
+/// # Errors
+/// If a socket has no address or cannot be made non-blocking.
+pub(super) fn serve<P>(
+    gateway: P,
+    house: Arc<ArcSwap<House>>,
+    connections: Arc<Connections>,
+    in_flight: InFlight,
+    sockets: Vec<TcpListener>,
+) -> io::Result<Running>
+where
+    P: ProxyHttp + Send + Sync + 'static,
+    P::CTX: Send + Sync,
+{
+    // Pingora would choose another library for TLS if nobody had chosen one.
+    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+    // Tokio takes back a timer that is not needed any more. Pingora's own would keep it for as long as
+    // it was set, and wake a thread a hundred times a second to look.
+    set_fast_timeout_to_tokio_threshold(Some(Duration::ZERO));
+    let conf = ServerConf {
+        // Each application names whom it believes; Pingora would end where the system names nobody.
+        ca_file: Some("/dev/null".to_owned()),
+        upstream_keepalive_pool_size: KEPT_TO_APPLICATIONS,
+        ..ServerConf::default()
+    };
+    let mut proxy = HttpProxy::new(gateway, Arc::new(conf));
+    // None is: `intake` refuses it in our own words, where Pingora would do so before it is asked.
+    let mut options = HttpServerOptions::default();
+    options.allow_connect_method_proxying = true;
+    proxy.server_options = Some(options);
+    proxy.handle_init_modules();
+    let (stop, stopped) = watch::channel(false);
+    let server = Arc::new(Server {
+        proxy: Arc::new(proxy),
+        house: Arc::clone(&house),
+        connections: Arc::clone(&connections),
+        stopped,
+    });
+    let mut addresses = Vec::with_capacity(sockets.len());
+    let mut accepting = Vec::with_capacity(sockets.len());
+    for (listener, socket) in sockets.into_iter().enumerate() {
+        socket.set_nonblocking(true)?;
+        addresses.push(socket.local_addr()?);
+        let socket = tokio::net::TcpListener::from_std(socket)?;
+        accepting.push(tokio::spawn(accept(Arc::clone(&server), listener, socket)));
+    }
+    let watching = reauthorize::watch(house, Arc::clone(&connections));
+    Ok(Running { addresses, stop, accepting, watching, connections, in_flight })
+}
+
+async fn accept<P>(server: Arc<Server<P>>, listener: usize, socket: tokio::net::TcpListener)
+where
+    P: ProxyHttp + Send + Sync + 'static,
+    P::CTX: Send + Sync,
+{
+    loop {
+        match socket.accept().await {
+            Ok((stream, peer)) => server.take_in(listener, stream, peer),
+            Err(error) => {
+                // No file is left for it, most likely: it waits in the system's queue meanwhile.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(BREATH).await;
+            }
+        }
+    }
+}
+
+impl<P> Server<P>
+where
+    P: ProxyHttp + Send + Sync + 'static,
+    P::CTX: Send + Sync,
+{
+    fn take_in(self: &Arc<Self>, listener: usize, stream: TcpStream, peer: SocketAddr) {
+        let house = self.house.load_full();
+        let Some(entrance) = house.entrance(listener).cloned() else { return };
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        let entered = entrance.way_in(listener);
+        let is_proxy = house.trusts(peer.ip());
+        match self.connections.admit(peer.ip(), is_proxy, entered, house.limits()) {
+            Ok(open) => {
+                tokio::spawn(Arc::clone(self).serve(open, entrance, stream, peer));
+            }
+            Err(full) => turn_away(&house, full, &stream, peer),
+        }
+    }
+
+    async fn serve(
+        self: Arc<Self>,
+        open: Open,
+        entrance: Entrance,
+        mut stream: TcpStream,
+        mut peer: SocketAddr,
+    ) {
+        if let Err(error) = prepare(&stream).and_then(|()| hold_little_back(&stream)) {
+            tracing::debug!(%error, "visitor disconnected before the connection was set up");
+            return;
+        }
+        let longest_head = self.house.load().limits().header_bytes;
+        let link = &open.link;
+        if self.house.load().trusts(peer.ip()) {
+            let taken = Box::pin(proxy_protocol::take(&mut stream));
+            let Some(Ok(visitor)) = link.unless_cut(taken).await else { return };
+            if let Some(visitor) = visitor {
+                peer = SocketAddr::new(visitor.ip().to_canonical(), visitor.port());
+                link.introduce(peer.ip());
+            }
+        }
+        let Some(acceptor) = entrance.acceptor else {
+            let stream = VisitorStream::plain(stream, peer, Arc::clone(link), longest_head);
+            let stream = stream.of(&self.house);
+            return link.serve(self.http1(&open, Box::new(stream))).await;
+        };
+        let mut first = [0; 1];
+        match link.unless_cut(stream.peek(&mut first)).await {
+            Some(Ok(1..)) if unreadable::speaks_without_tls(first[0]) => {
+                let answered = Box::pin(self.answer_without_tls(stream, peer));
+                link.unless_cut(answered).await;
+                return;
+            }
+            Some(Ok(1..)) => {}
+            Some(Ok(_) | Err(_)) | None => return,
+        }
+        // What it takes to negotiate is given back before the first request.
+        let shaken = Box::pin(link.unless_cut(acceptor.accept(stream))).await;
+        let stream = match shaken {
+            Some(Ok(stream)) => stream,
+            Some(Err(error)) => return self.tell_handshake_failed(&error, peer),
+            None => return,
+        };
+        if link.entrance().asked_for.is_some() {
+            link.enters_only_for(stream.get_ref().1.server_name().unwrap_or_default());
+        }
+        let stream = VisitorStream::tls(stream, peer, Arc::clone(link), longest_head);
+        let stream = stream.of(&self.house);
+        if stream.selected_alpn_proto() == Some(ALPN::H2) {
+            Box::pin(self.http2(&open, stream)).await;
+        } else {
+            link.serve(self.http1(&open, Box::new(stream))).await;
+        }
+    }
+
+    /// Tells whoever speaks plain HTTP on a port for TLS that this is one.
+    async fn answer_without_tls(&self, mut stream: TcpStream, peer: SocketAddr) {
+        let house = self.house.load_full();
+        let mut read = [0; unreadable::KEPT];
+        let Ok(length) = stream.read(&mut read).await else { return };
+        let mut head = Beginning::NONE;
+        head.keep(0, &read[..length]);
+        let peer = peer.ip();
+        let visitor = (!house.trusts(peer)).then_some(peer);
+        let answer = head.refused_without_tls(&house, Source { peer, visitor }).await;
+        if stream.write_all(&answer).await.is_err() || stream.shutdown().await.is_err() {
+            return;
+        }
+        // To close with something unread would take the answer back. The deadline of a handshake ends it.
+        while let Ok(1..) = stream.read(&mut read).await {}
+    }
+
+    fn tell_handshake_failed(&self, error: &io::Error, peer: SocketAddr) {
+        let peer = peer.ip();
+        // Browsers open connections that they do not need, and close them.
+        if error.kind() != io::ErrorKind::InvalidData {
+            tracing::debug!(%peer, %error, "TLS handshake failed");
+            return;
+        }
+        if let Some(left_out) = self.due(Line::Handshake) {
+            tracing::info!(%peer, %error, left_out, "TLS handshake failed");
+        }
+    }
+
+    fn tell_malformed(&self, why: &dyn fmt::Display, peer: IpAddr) {
+        if let Some(left_out) = self.due(Line::Handshake) {
+            tracing::info!(%peer, %why, left_out, "HTTP/2 request refused");
+        }
+    }
+
+    /// Whether to write a line of this kind, and how many were left out since the last.
+    fn due(&self, line: Line) -> Option<u64> {
+        let house = self.house.load();
+        let env = house.env();
+        env.log_throttle.due(line, env.now().ok()?)
+    }
+
+    /// One request after the other.
+    async fn http1(&self, open: &Open, mut stream: Box<VisitorStream>) {
+        let link = &open.link;
+        let mut settings = None;
+        loop {
+            link.enter(Phase::Idle, self.connections.now());
+            if self.connections.is_closing()
+                || link.unless_cut(stream.is_spoken_to()).await != Some(true)
+            {
+                return;
+            }
+            link.enter(Phase::Head, self.connections.now());
+            let mut session = ServerSession::new_http1(stream);
+            match settings {
+                Some(settings) => {
+                    pingora::apps::HttpPersistentSettings::apply_to_session(settings, &mut session);
+                }
+                None => session.set_keepalive(Some(KEEPALIVE)),
+            }
+            let served = self.proxy.process_new_http(session, &self.stopped);
+            let served = link.unless_cut(served).await;
+            link.authorize(None);
+            let Some(reused) = served.flatten() else { return };
+            let (back, kept) = reused.consume();
+            let Ok(back) = back.into_any().downcast::<VisitorStream>() else { return };
+            stream = back;
+            settings = kept;
+        }
+    }
+
+    /// Many requests at once.
+    async fn http2(&self, open: &Open, stream: VisitorStream) {
+        let link = &open.link;
+        let digest = Arc::new(Digest {
+            ssl_digest: None,
+            timing_digest: Vec::new(),
+            proxy_digest: None,
+            socket_digest: stream.get_socket_digest(),
+        });
+        link.enter(Phase::Head, self.connections.now());
+        let limits = *self.house.load().limits();
+        let shaken = http2::handshake(Box::new(stream), Some(options(&limits)));
+        let Some(Ok(mut connection)) = link.unless_cut(shaken).await else { return };
+        link.enter(Phase::Idle, self.connections.now());
+        let mut stopped = self.stopped.clone();
+        let mut stopping = *stopped.borrow();
+        let mut malformed = 0;
+        loop {
+            let accepted = {
+                let next = http2::HttpSession::from_h2_conn(&mut connection, Arc::clone(&digest));
+                tokio::select! {
+                    biased;
+                    _ = stopped.changed(), if !stopping => None,
+                    accepted = link.unless_cut(next) => Some(accepted),
+                }
+            };
+            let Some(accepted) = accepted else {
+                connection.graceful_shutdown();
+                stopping = true;
+                continue;
+            };
+            match accepted {
+                Some(Ok(Some(http2::H2Accept::Session(session)))) => {
+                    if link.times_given_up() > limits.stream_resets {
+                        tracing::info!(
+                            peer = %link.peer(),
+                            "connection closed: it sends requests and does not wait for the answers"
+                        );
+                        connection.abrupt_shutdown(h2::Reason::ENHANCE_YOUR_CALM);
+                        return;
+                    }
+                    self.stream(link, session);
+                }
+                Some(Ok(Some(http2::H2Accept::Rejected))) => {
+                    // Pingora has answered it, with a bare 400, or reset its stream.
+                    let why = "its :authority, :path or Content-Length is not valid";
+                    self.tell_malformed(&why, link.peer());
+                    malformed += 1;
+                    if malformed > MALFORMED {
+                        connection.abrupt_shutdown(h2::Reason::ENHANCE_YOUR_CALM);
+                        return;
+                    }
+                }
+                Some(Err(error)) => {
+                    if let Some(why) = fault_of_frames(&error) {
+                        self.tell_malformed(why, link.peer());
+                    }
+                    return;
+                }
+                // The end, or it was cut off.
+                Some(Ok(None)) | None => return,
+            }
+        }
+    }
+
+    fn stream(&self, connection: &Arc<Link>, session: http2::HttpSession) {
+        let stream = Stream::begin(connection, &self.connections);
+        let open = self.connections.stream(connection);
+        let proxy = Arc::clone(&self.proxy);
+        let stopped = self.stopped.clone();
+        tokio::spawn(async move {
+            let connection = &stream.connection;
+            let session = ServerSession::new_http2(session);
+            let served = open.link.serve(proxy.process_new_http(session, &stopped));
+            let served = open.link.unless_cut(served).await;
+            match open.link.is_cut() {
+                Some(Cut::Late) if served.is_none() => {
+                    tracing::debug!("request aborted: its body was too slow");
+                }
+                // The library beneath sends what it holds of a stream before it ends that. Where its
+                // visitor takes nothing, that waits: for whenever they do.
+                Some(Cut::Revoked) if connection.silence().is_paused() => {
+                    connection.cut(Cut::Revoked);
+                }
+                _ => {}
+            }
+            for _ in 0..open.link.times_given_up() {
+                connection.give_up();
+            }
+        });
+    }
+}
+
+/// What a visitor did wrong on an HTTP/2 connection, if it did not just end.
+fn fault_of_frames(error: &pingora::Error) -> Option<&h2::Error> {
+    let cause = error.cause.as_deref()?.downcast_ref::<h2::Error>()?;
+    cause.is_library().then_some(cause)
+}
+
+/// A stream under way on this connection, until dropped: also if serving it panics.
+struct Stream {
+    connection: Arc<Link>,
+    connections: Arc<Connections>,
+}
+
+impl Stream {
+    fn begin(connection: &Arc<Link>, connections: &Arc<Connections>) -> Self {
+        connection.begin_stream();
+        connection.enter(Phase::Busy, connections.now());
+        Self { connection: Arc::clone(connection), connections: Arc::clone(connections) }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if self.connection.end_stream() == 0 {
+            self.connection.enter(Phase::Idle, self.connections.now());
+        }
+    }
+}
+
+fn turn_away(house: &House, full: Full, stream: &TcpStream, peer: SocketAddr) {
+    // What is not read must not keep the system busy either.
+    SockRef::from(stream).set_linger(Some(Duration::ZERO)).ok();
+    let env = house.env();
+    let reason = match full {
+        Full::InAll => "limits.connections",
+        Full::Address => "limits.connections_per_address",
+    };
+    env.metrics.turned_away(reason);
+    if let Ok(now) = env.now()
+        && let Some(left_out) = env.log_throttle.due(Line::TurnedAway, now)
+    {
+        let peer = peer.ip();
+        tracing::warn!(%peer, reason, left_out, "connection refused: too many connections");
+    }
+}
+
+/// The system takes no more for a visitor than it is about to send. Otherwise it takes megabytes at a time,
+/// and whoever reads them slowly seems to take nothing for many seconds.
+fn hold_little_back(stream: &TcpStream) -> io::Result<()> {
+    SockRef::from(stream).set_tcp_notsent_lowat(HELD_BY_SYSTEM)
+}
+
+fn options(limits: &crate::config::Limits) -> http2::H2Options {
+    let longest = limits.header_bytes + OWN_PAGES_MORE;
+    let mut options = http2::default_h2_options();
+    options
+        .max_concurrent_streams(limits.streams)
+        .max_header_list_size(u32::try_from(longest).unwrap_or(u32::MAX))
+        .max_send_buffer_size(SEND_BUFFER)
+        .initial_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW_IN_ALL);
+    options
+}
+
+const KEEPALIVE: u64 = 60;
+/// What the system may hold unsent for one visitor.
+const HELD_BY_SYSTEM: u32 = 64 * 1024;
+const BREATH: Duration = Duration::from_millis(50);
+/// Malformed requests after which an HTTP/2 connection is given up; as many as Pingora forgives.
+const MALFORMED: u32 = 32;
+/// What one stream may have waiting to be sent, and to be read by us; and all of one connection.
+const SEND_BUFFER: usize = 64 * 1024;
+const WINDOW: u32 = 64 * 1024;
+const WINDOW_IN_ALL: u32 = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+    use crate::config::Limits;
+    use crate::proxy::downstream::listener::Entered;
+
+    #[test]
+    fn a_connection_is_idle_again_after_a_stream_that_panicked() {
+        let connections = Arc::new(Connections::default());
+        let address = [192, 0, 2, 1].into();
+        let open = connections.admit(address, false, Entered::default(), &Limits::default());
+        let link = &open.unwrap().link;
+        let served = catch_unwind(AssertUnwindSafe(|| {
+            let _stream = Stream::begin(link, &connections);
+            assert_eq!(link.phase().0, Phase::Busy);
+            panic!("as a library may");
+        }));
+        assert!(served.is_err());
+        assert_eq!(link.phase().0, Phase::Idle);
+    }
+}

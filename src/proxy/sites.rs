@@ -1,0 +1,180 @@
+//! What stands under the configured hosts: swapped whole when the configuration is.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use ipnet::IpNet;
+use rustc_hash::FxHashMap;
+
+use crate::config::{App, Deadlines, Limits, Origin, Problem, Site};
+use crate::flow::Env;
+use crate::metrics::Metrics;
+use crate::proxy::downstream::listener::Entered;
+use crate::proxy::downstream::tls::{Certificates, Entrance};
+use crate::proxy::request::address::Address;
+use crate::proxy::request::identity_headers::Stamp;
+use crate::proxy::upstream::Application;
+use crate::web::Web;
+
+/// Every host, and what is there.
+pub struct House {
+    /// By host in lower case, and port unless it is the scheme's own.
+    places: FxHashMap<String, Arc<Place>>,
+    portal: Arc<Place>,
+    /// By the name of the application.
+    applications: HashMap<String, Arc<Application>>,
+    entrances: Vec<Entrance>,
+    certificates: Arc<Certificates>,
+    env: Arc<Env>,
+}
+
+/// One host.
+pub(super) struct Place {
+    pub(super) web: Web,
+    pub(super) address: Address,
+    /// What requests to the application are given along, where one stands here.
+    pub(super) stamp: Option<Stamp>,
+    /// What tells browsers to come by https alone (RFC 6797 §6.1), where that is so.
+    pub(super) promise: Option<HeaderValue>,
+    /// Where the application is that stands here, if one does.
+    pub(super) application: Option<Arc<Application>>,
+}
+
+impl House {
+    /// What `env` says. Applications that stood in the house `before` are not looked up again.
+    /// Call it within a runtime: new ones are looked up from now on.
+    ///
+    /// # Errors
+    /// What is wrong with the certificates, each with its place in the configuration.
+    pub async fn build(env: &Arc<Env>, before: Option<&Self>) -> Result<Self, Vec<Problem>> {
+        let config = &env.config;
+        let certificates = Arc::new(Certificates::read(config)?);
+        let entrances = certificates.entrances(config)?;
+        let mut applications = HashMap::new();
+        for app in &config.apps {
+            let known = before.and_then(|house| house.applications.get(&app.name));
+            let found = Application::found(app, config.upstream_timeouts, known).await;
+            let application = found.map_err(|error| vec![unreachable(app, &error)])?;
+            applications.insert(app.name.clone(), application);
+        }
+        let place = |site: Site| {
+            let app = site.app.as_ref();
+            let application = app.and_then(|app| applications.get(&app.name)).map(Arc::clone);
+            let address = Address::of(&site.origin);
+            let stamp = app.and_then(|app| Stamp::new(app, &address).ok());
+            // Whoever only observes may want to go back to plain http, and browsers would not.
+            let is_observed = app.is_some_and(|app| !app.enforce);
+            let promise = promise(config.hsts, &site.origin).filter(|_| !is_observed);
+            let web = Web::new(Arc::clone(env), site);
+            Arc::new(Place { web, address, stamp, promise, application })
+        };
+        let portal = place(config.portal_site());
+        let others = config.other_sites().map(place);
+        let places = std::iter::once(Arc::clone(&portal)).chain(others);
+        let places = places.map(|place| (place.address.authority.clone(), place)).collect();
+        let env = Arc::clone(env);
+        Ok(Self { places, portal, applications, entrances, certificates, env })
+    }
+
+    /// What stands under this `Host`; the port may be written out where it is the scheme's own.
+    pub(super) fn find(&self, host: &str) -> Option<Arc<Place>> {
+        // Nearly all write it as it is kept.
+        let as_kept = self.places.get(host);
+        let as_read = || {
+            let lower = host.to_ascii_lowercase();
+            let name = [":443", ":80"].iter().find_map(|port| lower.strip_suffix(port));
+            let place = self.places.get(&lower).or_else(|| self.places.get(name?));
+            place.filter(|place| place.address.is_meant_by(host))
+        };
+        as_kept.or_else(as_read).map(Arc::clone)
+    }
+
+    /// The only thing that stands under this name, whatever the port.
+    pub(super) fn find_by_name(&self, name: &str) -> Option<Arc<Place>> {
+        let is_meant =
+            |place: &&Arc<Place>| place.web.site().origin.host().eq_ignore_ascii_case(name);
+        let mut found = self.places.values().filter(is_meant);
+        found.next().filter(|_| found.next().is_none()).map(Arc::clone)
+    }
+
+    /// What stands under this host with https, whatever the port.
+    pub(super) fn find_under_https(&self, host: &str) -> Option<Arc<Place>> {
+        let is_port = |(_, port): &(&str, &str)| port.bytes().all(|byte| byte.is_ascii_digit());
+        let name = host.rsplit_once(':').filter(is_port).map_or(host, |(name, _)| name);
+        let is_meant = |place: &&Arc<Place>| {
+            let origin = &place.web.site().origin;
+            origin.is_secure() && origin.host().eq_ignore_ascii_case(name)
+        };
+        self.places.values().find(is_meant).map(Arc::clone)
+    }
+
+    /// What is counted.
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.env.metrics
+    }
+
+    /// The host whose pages answer what is for no other.
+    pub(super) fn portal(&self) -> &Arc<Place> {
+        &self.portal
+    }
+
+    /// Whose word about the visitor's address is believed.
+    pub(super) fn trusted_proxies(&self) -> &[IpNet] {
+        &self.env.config.trusted_proxies
+    }
+
+    /// Whether `peer` is a proxy whose word is believed.
+    pub(super) fn trusts(&self, peer: IpAddr) -> bool {
+        self.trusted_proxies().iter().any(|network| network.contains(&peer))
+    }
+
+    /// What is done with those who come to a listener, by its number in the configuration.
+    pub(super) fn entrance(&self, listener: usize) -> Option<&Entrance> {
+        self.entrances.get(listener)
+    }
+
+    /// Whether who comes to a listener now comes in by this way, too: a connection does not outlive
+    /// what it was let in by.
+    pub(super) fn lets_in(&self, entered: Entered) -> bool {
+        let now = self.entrance(entered.listener);
+        now.is_some_and(|entrance| entrance.way_in(entered.listener) == entered)
+    }
+
+    /// The certificates that visitors are shown.
+    pub fn certificates(&self) -> &Arc<Certificates> {
+        &self.certificates
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.env.config.limits
+    }
+
+    pub(super) fn deadlines(&self) -> Deadlines {
+        self.env.config.deadlines
+    }
+
+    pub(super) fn env(&self) -> &Arc<Env> {
+        &self.env
+    }
+}
+
+/// How long browsers are to remember that a host is reached by https.
+fn promise(lasting: Duration, origin: &Origin) -> Option<HeaderValue> {
+    let due = !lasting.is_zero() && origin.is_secure();
+    // A number is always a header value.
+    due.then(|| HeaderValue::try_from(format!("max-age={}", lasting.as_secs())).ok()).flatten()
+}
+
+fn unreachable(app: &App, error: &std::io::Error) -> Problem {
+    let file = app.reach.certificate.as_ref().or(app.reach.authority.as_ref());
+    let of_file = file.map(|file| file.at.clone());
+    let (key, place) = of_file.map_or_else(
+        || (format!("apps: {}: upstream", app.name), None),
+        |(key, place)| (key, Some(place)),
+    );
+    let what = format!("cannot load the CA certificates for the upstream: {error}");
+    Problem { place, key, what, cure: None }
+}

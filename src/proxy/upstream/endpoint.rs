@@ -1,0 +1,418 @@
+//! One place where an application is.
+//!
+//! Names are looked up beforehand and again from time to time: Pingora would do it in the middle of
+//! a request, and panic where it fails.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use pingora::connectors::l4::Connect;
+use pingora::protocols::TcpKeepalive;
+use pingora::upstreams::peer::{HttpPeer, PeerOptions};
+use tokio::time::Instant;
+
+use super::addresses::{Addresses, Several};
+use super::dial::{Secure, Way};
+use super::length::Length;
+use super::trust::Trust;
+use super::tunnel;
+use crate::config::{Upstream, UpstreamTimeouts};
+use crate::proxy::socket::{PROBE_AFTER, PROBE_EVERY};
+
+/// One place where an application is, and what is known of it.
+pub(super) struct Place {
+    app: String,
+    upstream: Upstream,
+    timeouts: UpstreamTimeouts,
+    secure: Option<Secure>,
+    http2: bool,
+    peers: ArcSwapOption<Peers>,
+    /// Tells its connections from those of all other places: Pingora would take a connection for
+    /// the same whoever was believed when it was made.
+    number: u64,
+    since: Instant,
+    /// Failures in a row, and until when nobody is sent there for that, in milliseconds.
+    failures: AtomicU32,
+    left_alone_until: AtomicU64,
+    /// What it said when it was asked whether it is well.
+    well: AtomicBool,
+}
+
+/// One name or address, reached in several ways: Pingora copies time-outs when a connection is taken, and they
+/// cannot be raised after that.
+struct Peers {
+    addresses: Option<Addresses>,
+    ordinary: Box<HttpPeer>,
+    /// The same, where somebody else looks how long the application is silent.
+    watched: Box<HttpPeer>,
+    lasting: Box<HttpPeer>,
+}
+
+impl Place {
+    pub(super) fn new(
+        app: &str,
+        upstream: &Upstream,
+        timeouts: UpstreamTimeouts,
+        trust: Option<Trust>,
+        http2: bool,
+    ) -> io::Result<Self> {
+        static PLACES: AtomicU64 = AtomicU64::new(1);
+        let host = upstream.host().unwrap_or_default();
+        let secure = trust.map(|trust| {
+            let name = trust.server_name().map_or(host, str::to_owned);
+            Secure { trust, name }
+        });
+        let place = Self {
+            app: app.to_owned(),
+            upstream: upstream.clone(),
+            timeouts,
+            secure,
+            http2,
+            peers: ArcSwapOption::empty(),
+            // Even: odd ones are for visitors who share with nobody.
+            number: PLACES.fetch_add(1, Ordering::Relaxed) << 1,
+            since: Instant::now(),
+            failures: AtomicU32::new(0),
+            left_alone_until: AtomicU64::new(0),
+            well: AtomicBool::new(true),
+        };
+        if let Some(path) = upstream.socket() {
+            place.peers.store(Some(Arc::new(place.peers_in(&path.display().to_string())?)));
+        }
+        Ok(place)
+    }
+
+    /// Looks for it now, and from time to time.
+    pub(super) async fn found(self) -> Arc<Self> {
+        let place = Arc::new(self);
+        let Some(authority) = place.authority() else { return place };
+        let found = place.look_up(&authority).await;
+        if place.upstream.address().is_none() || found.is_err() {
+            let place = Arc::downgrade(&place);
+            tokio::spawn(keep_looking_up(authority, place, found, LOOK_UP_EVERY));
+        }
+        place
+    }
+
+    /// The name and port to look up; `None` for a socket file.
+    pub(super) fn authority(&self) -> Option<String> {
+        self.upstream.authority()
+    }
+
+    /// Looks the name up. What was known before stays where that fails.
+    ///
+    /// # Errors
+    /// If the name cannot be looked up now, or has no address.
+    pub(super) async fn look_up(&self, authority: &str) -> io::Result<()> {
+        let found: Vec<SocketAddr> = tokio::net::lookup_host(authority).await?.collect();
+        let known = self.peers.load();
+        let known = known.as_ref().and_then(|peers| peers.addresses.as_ref());
+        // Resolvers shuffle; a connection that works is not given up for that.
+        if !known.is_some_and(|known| known.are(&found)) {
+            let addresses = Addresses::of(&found, known.map(Addresses::first));
+            let addresses = addresses.ok_or(io::ErrorKind::NotFound)?;
+            self.peers.store(Some(Arc::new(self.peers_at(addresses))));
+        }
+        Ok(())
+    }
+
+    /// How to get there now; `None` if nobody knows where it is. Where the request is `watched`,
+    /// somebody else ends it if the application is silent for too long.
+    pub(super) fn peer(
+        &self,
+        length: Length,
+        watched: bool,
+        alone: Option<u64>,
+    ) -> Option<Box<HttpPeer>> {
+        let peers = self.peers.load();
+        let peers = peers.as_ref()?;
+        let mut peer = match length {
+            Length::Ordinary if watched => peers.watched.clone(),
+            Length::Ordinary => peers.ordinary.clone(),
+            Length::Lasting | Length::Tunnel => peers.lasting.clone(),
+        };
+        if let Some(alone) = alone {
+            // Odd, as that is; and another number at every place.
+            peer.group_key ^= alone;
+        }
+        if length == Length::Tunnel {
+            tunnel::alone(&mut peer, self.way(peers.addresses.clone()));
+        }
+        Some(peer)
+    }
+
+    /// The digest of the one certificate that it must show, if there is one.
+    pub(super) fn pinned(&self) -> Option<&[u8]> {
+        self.secure.as_ref()?.trust.pinned()
+    }
+
+    /// Whether it should be sent requests.
+    pub(super) fn is_well(&self) -> bool {
+        self.well.load(Ordering::Relaxed)
+            && (self.failures.load(Ordering::Relaxed) == 0
+                || self.age() >= self.left_alone_until.load(Ordering::Relaxed))
+    }
+
+    /// It could not be reached: it is left alone for a second, then two, up to half a minute.
+    pub(super) fn failed(&self) {
+        let failures = self.failures.fetch_add(1, Ordering::Relaxed);
+        let pause = LEFT_ALONE.saturating_mul(1 << failures.min(8)).min(LEFT_ALONE_AT_MOST);
+        let until = self.age().saturating_add(millis(pause));
+        self.left_alone_until.store(until, Ordering::Relaxed);
+    }
+
+    /// It has answered a request.
+    pub(super) fn answered(&self) {
+        if self.failures.load(Ordering::Relaxed) > 0 {
+            self.failures.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// It was asked whether it is well; logged when that changes.
+    pub(super) fn says(&self, well: Result<(), String>) {
+        let (app, upstream) = (&self.app, &self.upstream);
+        let was = self.well.swap(well.is_ok(), Ordering::Relaxed);
+        match well {
+            Ok(()) if !was => tracing::info!(app, %upstream, "upstream health check passed again"),
+            Err(why) if was => tracing::warn!(app, %upstream, why, "upstream health check failed"),
+            Ok(()) | Err(_) => {}
+        }
+    }
+
+    fn age(&self) -> u64 {
+        millis(self.since.elapsed())
+    }
+
+    /// How a connection of our own is made, beside Pingora's.
+    pub(super) fn way_now(&self) -> Option<Way> {
+        Some(self.way(self.peers.load().as_ref()?.addresses.clone()))
+    }
+
+    fn way(&self, addresses: Option<Addresses>) -> Way {
+        Way {
+            upstream: self.upstream.clone(),
+            addresses,
+            secure: self.secure.clone(),
+            within: self.timeouts.connect,
+        }
+    }
+
+    pub(super) fn speaks_http2(&self) -> bool {
+        self.http2
+    }
+
+    /// The `Host` that it expects where no visitor says one.
+    pub(super) fn host(&self) -> String {
+        match &self.secure {
+            Some(secure) => secure.name.clone(),
+            None => self.upstream.authority().unwrap_or_else(|| "localhost".to_owned()),
+        }
+    }
+
+    fn peers_at(&self, addresses: Addresses) -> Peers {
+        let name = self.secure.as_ref().map_or("", |secure| &secure.name);
+        let peer = HttpPeer::new(addresses.first(), self.secure.is_some(), name.to_owned());
+        self.peers(Some(addresses), &peer)
+    }
+
+    fn peers_in(&self, path: &str) -> io::Result<Peers> {
+        let peer = HttpPeer::new_uds(path, false, String::new());
+        let peer = peer.map_err(|error| io::Error::other(error.to_string()))?;
+        Ok(self.peers(None, &peer))
+    }
+
+    fn peers(&self, addresses: Option<Addresses>, peer: &HttpPeer) -> Peers {
+        let timeouts = self.timeouts;
+        // Pingora knows one address of a peer.
+        let several = addresses.clone().filter(Addresses::are_several).map(|addresses| {
+            let within = timeouts.connect;
+            Arc::new(Several { addresses, within }) as Arc<dyn Connect + Send + Sync>
+        });
+        let lasting = UpstreamTimeouts {
+            read: timeouts.read.max(LASTING_SILENCE),
+            write: timeouts.write.max(LASTING_SILENCE),
+            ..timeouts
+        };
+        let peer = |timeouts| {
+            let mut peer = peer.clone();
+            peer.group_key = self.number;
+            peer.options = self.options(timeouts);
+            peer.options.custom_l4.clone_from(&several);
+            Box::new(peer)
+        };
+        let mut watched = peer(timeouts);
+        watched.options.read_timeout = None;
+        Peers { addresses, ordinary: peer(timeouts), watched, lasting: peer(lasting) }
+    }
+
+    fn options(&self, timeouts: UpstreamTimeouts) -> PeerOptions {
+        let mut options = PeerOptions::new();
+        options.connection_timeout = Some(timeouts.connect);
+        options.total_connection_timeout = Some(timeouts.connect);
+        options.read_timeout = Some(timeouts.read);
+        options.write_timeout = Some(timeouts.write);
+        options.idle_timeout = Some(IDLE);
+        options.tcp_keepalive = Some(TcpKeepalive {
+            idle: PROBE_AFTER,
+            interval: PROBE_EVERY,
+            count: PROBES,
+            #[cfg(target_os = "linux")]
+            user_timeout: Duration::ZERO,
+        });
+        options.ca = self.secure.as_ref().map(|secure| secure.trust.for_pingora());
+        if self.pinned().is_some() {
+            // It is compared as a whole before anything is sent: see [`super::Application::knows`].
+            options.verify_cert = false;
+            options.verify_hostname = false;
+        }
+        if self.http2 {
+            options.set_http_version(2, 2);
+            options.max_h2_streams = STREAMS;
+        }
+        options
+    }
+}
+
+/// Looks the name up again and again for as long as somebody holds the place, and logs when that
+/// stops working, and when it works again. The first time is over.
+async fn keep_looking_up(
+    authority: String,
+    place: Weak<Place>,
+    mut found: io::Result<()>,
+    every: Duration,
+) {
+    let mut away = false;
+    loop {
+        match found {
+            Ok(()) if away => {
+                away = false;
+                tracing::info!(upstream = authority, "upstream name resolved again");
+            }
+            Err(error) if !away => {
+                away = true;
+                tracing::warn!(upstream = authority, %error, "cannot resolve the upstream name");
+            }
+            Ok(()) | Err(_) => {}
+        }
+        tokio::time::sleep(every).await;
+        let Some(place) = place.upgrade() else { return };
+        found = place.look_up(&authority).await;
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+const LOOK_UP_EVERY: Duration = Duration::from_secs(30);
+/// A quiet WebSocket is not broken. Nothing needs to outlast the visit that opened it.
+const LASTING_SILENCE: Duration = Duration::from_hours(24);
+/// How long a connection waits for the next request; shorter than what most servers allow, so that
+/// none of them closes it just when a request is sent.
+const IDLE: Duration = Duration::from_secs(55);
+/// After how many unanswered probes a connection to an application is given up.
+const PROBES: usize = 4;
+/// Requests at once on one HTTP/2 connection to an application: what most servers allow.
+const STREAMS: usize = 100;
+const LEFT_ALONE: Duration = Duration::from_secs(1);
+const LEFT_ALONE_AT_MOST: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMEOUTS: UpstreamTimeouts = UpstreamTimeouts {
+        connect: Duration::from_secs(5),
+        read: Duration::from_secs(60),
+        write: Duration::from_secs(60),
+    };
+
+    fn place(upstream: &str) -> Place {
+        Place::new("crm", &upstream.parse().unwrap(), TIMEOUTS, None, false).unwrap()
+    }
+
+    #[tokio::test]
+    async fn nothing_is_reached_before_it_is_looked_up() {
+        let place = place("http://127.0.0.1:9000");
+        assert!(place.peer(Length::Ordinary, false, None).is_none());
+        place.look_up("127.0.0.1:9000").await.unwrap();
+        let peer = place.peer(Length::Ordinary, false, None).unwrap();
+        assert_eq!(peer._address.to_string(), "127.0.0.1:9000");
+        assert_eq!(peer.options.read_timeout, Some(TIMEOUTS.read));
+        let lasting = place.peer(Length::Lasting, false, None).unwrap();
+        assert_eq!(lasting.options.read_timeout, Some(LASTING_SILENCE));
+    }
+
+    #[tokio::test]
+    async fn a_name_is_looked_up_again_and_what_was_known_stays_where_that_fails() {
+        let place = Arc::new(place("http://127.0.0.1:9000"));
+        let address =
+            |place: &Place| Some(place.peer(Length::Ordinary, false, None)?._address.to_string());
+        let nobody = Err(io::ErrorKind::NotFound.into());
+        let (authority, watched) = ("127.0.0.1:9000".to_owned(), Arc::downgrade(&place));
+        let looking =
+            tokio::spawn(keep_looking_up(authority, watched, nobody, Duration::from_millis(1)));
+        let found = async {
+            while address(&place).is_none() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), found).await.unwrap();
+        assert!(place.look_up("no address at all").await.is_err());
+        assert_eq!(address(&place).as_deref(), Some("127.0.0.1:9000"));
+        place.look_up("127.0.0.1:9001").await.unwrap();
+        assert_eq!(address(&place).as_deref(), Some("127.0.0.1:9001"), "it has moved");
+        drop(place);
+        looking.await.unwrap();
+    }
+
+    #[test]
+    fn nothing_is_waited_for_without_end() {
+        let place = place("unix:/run/app.sock");
+        for length in [Length::Ordinary, Length::Lasting, Length::Tunnel] {
+            let options = place.peer(length, false, None).unwrap().options.clone();
+            let waits = [
+                options.connection_timeout,
+                options.total_connection_timeout,
+                options.read_timeout,
+                options.write_timeout,
+                options.idle_timeout,
+            ];
+            assert!(waits.iter().all(Option::is_some), "{length:?}: {waits:?}");
+        }
+    }
+
+    #[test]
+    fn no_two_places_share_connections_even_at_one_address() {
+        let key = |place: &Place| place.peer(Length::Ordinary, false, None).unwrap().group_key;
+        let (one, two) = (place("unix:/run/app.sock"), place("unix:/run/app.sock"));
+        assert_ne!(key(&one), key(&two));
+        assert_eq!(key(&one), key(&one));
+        let alone = |place: &Place| place.peer(Length::Ordinary, false, Some(7)).unwrap().group_key;
+        assert_ne!(alone(&one), alone(&two));
+        assert_eq!((alone(&one) % 2, alone(&one)), (1, alone(&one)));
+    }
+
+    #[test]
+    fn a_socket_file_needs_no_looking_up() {
+        assert!(place("unix:/run/app.sock").peer(Length::Ordinary, false, None).is_some());
+    }
+
+    #[test]
+    fn whoever_cannot_be_reached_is_left_alone_until_an_answer() {
+        let place = place("unix:/run/app.sock");
+        assert!(place.is_well());
+        place.failed();
+        assert!(!place.is_well());
+        place.answered();
+        assert!(place.is_well());
+        place.says(Err("500".to_owned()));
+        assert!(!place.is_well());
+        place.says(Ok(()));
+        assert!(place.is_well());
+    }
+}
