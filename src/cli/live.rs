@@ -18,13 +18,13 @@ use crate::flow::admit::{Admission, decide};
 use crate::flow::trial;
 use crate::identity::SignInLimit;
 use crate::policy::{Request, Sent};
-use crate::proxy::House;
+use crate::proxy::Sites;
 use crate::store::Unavailable;
 
 /// Everything that a reload replaces.
 pub struct Live {
     env: ArcSwap<Env>,
-    house: Arc<ArcSwap<House>>,
+    sites: Arc<ArcSwap<Sites>>,
     event_log: Arc<EventLog>,
     /// One reload at a time.
     turn: tokio::sync::Mutex<()>,
@@ -79,9 +79,9 @@ impl Live {
     /// # Errors
     /// The system's error.
     pub async fn start(env: Arc<Env>) -> io::Result<Self> {
-        let house = House::build(&env, None).await;
-        let house = house.map_err(|problems| io::Error::other(told(&env, problems).to_string()))?;
-        let house = Arc::new(ArcSwap::from_pointee(house));
+        let sites = Sites::build(&env, None).await;
+        let sites = sites.map_err(|problems| io::Error::other(told(&env, problems).to_string()))?;
+        let sites = Arc::new(ArcSwap::from_pointee(sites));
         let event_log = Arc::new(EventLog::start(&env.config.events)?);
         let (told, metrics) = (Arc::clone(&event_log), Arc::clone(&env.metrics));
         env.store.tell(move |event, name| {
@@ -89,12 +89,12 @@ impl Live {
             told.tell(event, name);
         });
         let turn = tokio::sync::Mutex::default();
-        Ok(Self { env: ArcSwap::from(env), house, event_log, turn })
+        Ok(Self { env: ArcSwap::from(env), sites, event_log, turn })
     }
 
     /// The current sites.
-    pub(super) fn house(&self) -> Arc<ArcSwap<House>> {
-        Arc::clone(&self.house)
+    pub(super) fn sites(&self) -> Arc<ArcSwap<Sites>> {
+        Arc::clone(&self.sites)
     }
 
     /// Writes what is left to write.
@@ -139,8 +139,8 @@ impl Live {
         };
         let (config, since) = (Arc::new(config), Arc::new(since));
         let env = Arc::new(Env { config, since, limit, ..before.clone() });
-        let house = House::build(&env, Some(&self.house.load_full())).await;
-        let house = house.map_err(|problems| Kept::Problems(told(&env, problems)))?;
+        let sites = Sites::build(&env, Some(&self.sites.load_full())).await;
+        let sites = sites.map_err(|problems| Kept::Problems(told(&env, problems)))?;
         let requests = before.decision_log.recent();
         let reloaded = Reloaded {
             file,
@@ -150,7 +150,7 @@ impl Live {
         };
         env.store.set_mails(env.config.mail.is_some());
         self.event_log.write_to(&env.config.events);
-        self.house.store(Arc::new(house));
+        self.sites.store(Arc::new(sites));
         self.env.store(env);
         Ok(reloaded)
     }

@@ -217,7 +217,7 @@ impl Gateway {
         let live = Arc::new(runtime.block_on(Live::start(Arc::clone(&env)))?);
         // We hold the store lock, so an existing socket file is stale.
         let admin = serve_commands(&live)?;
-        let running = proxy::Gateway::new(live.house()).serve(sockets)?;
+        let running = proxy::Gateway::new(live.sites()).serve(sockets)?;
 
         let ready = Arc::new(AtomicBool::new(true));
         let mut background = JoinSet::new();

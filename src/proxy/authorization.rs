@@ -4,26 +4,26 @@ use std::sync::Arc;
 
 use crate::domain::time::Timestamp;
 use crate::flow::Still;
-use crate::proxy::sites::{House, Place};
+use crate::proxy::sites::{Sites, VirtualHost};
 use crate::store::Touched;
 use crate::web::Allowed;
 
 /// By what a request was allowed.
 #[derive(Clone)]
 pub(super) struct Authorization {
-    place: Arc<Place>,
+    virtual_host: Arc<VirtualHost>,
     allowed: Allowed,
 }
 
 impl std::fmt::Debug for Authorization {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Authorization({})", self.place.address.authority)
+        write!(f, "Authorization({})", self.virtual_host.address.authority)
     }
 }
 
 impl Authorization {
-    pub(super) fn of(place: &Arc<Place>, allowed: Allowed) -> Self {
-        Self { place: Arc::clone(place), allowed }
+    pub(super) fn of(virtual_host: &Arc<VirtualHost>, allowed: Allowed) -> Self {
+        Self { virtual_host: Arc::clone(virtual_host), allowed }
     }
 
     /// Whether this is the `other`, of the same request.
@@ -38,9 +38,9 @@ impl Authorization {
 
     /// Whether the request would be allowed in this house, too; `used`: its visitor has sent
     /// something meanwhile.
-    pub(super) async fn holds_in(&self, house: &House, used: bool) -> Still {
-        match house.find(&self.place.address.authority) {
-            Some(place) => place.web.still_allows(&self.allowed, used).await,
+    pub(super) async fn holds_in(&self, sites: &Sites, used: bool) -> Still {
+        match sites.find(&self.virtual_host.address.authority) {
+            Some(virtual_host) => virtual_host.web.still_allows(&self.allowed, used).await,
             None => Still::Over,
         }
     }

@@ -27,9 +27,9 @@ use crate::domain::user::UserId;
 use crate::flow::{Line, Source};
 use crate::policy::OwnPage;
 use crate::proxy::authorization::Authorization;
-use crate::proxy::downstream::connection::{Link, Phase, STALLED};
+use crate::proxy::downstream::connection::{Connection, Phase, STALLED};
 use crate::proxy::downstream::shedding;
-use crate::proxy::downstream::table::Connections;
+use crate::proxy::downstream::table::ConnectionTable;
 use crate::proxy::framing;
 use crate::proxy::in_flight::{InFlight, RequestGuard};
 use crate::proxy::request::address::Address;
@@ -43,7 +43,7 @@ use crate::proxy::response::rewrite;
 use crate::proxy::room::{self, Room};
 use crate::proxy::scan::{InAnswer, InRequest};
 use crate::proxy::server::{self, Running};
-use crate::proxy::sites::{House, Place};
+use crate::proxy::sites::{Sites, VirtualHost};
 use crate::proxy::upstream;
 use crate::proxy::upstream::connection_auth;
 use crate::proxy::upstream::{Length, Tried};
@@ -53,8 +53,8 @@ use crate::web::refusal::beginning;
 
 /// Stands between visitors and the applications.
 pub struct Gateway {
-    house: Arc<ArcSwap<House>>,
-    connections: Arc<Connections>,
+    sites: Arc<ArcSwap<Sites>>,
+    connections: Arc<ConnectionTable>,
     in_flight: InFlight,
     /// Room for the requests that are under way to applications, in all.
     to_applications: Arc<Room>,
@@ -67,8 +67,8 @@ pub struct Gateway {
 pub struct Passage {
     _in_flight: RequestGuard,
     /// The connection or stream that it came over.
-    link: Option<Arc<Link>>,
-    place: Option<Arc<Place>>,
+    connection: Option<Arc<Connection>>,
+    virtual_host: Option<Arc<VirtualHost>>,
     source: Option<Source>,
     /// Whom the application is told that it came from, if not from the peer alone.
     forwarded_for: Option<HeaderValue>,
@@ -77,11 +77,11 @@ pub struct Passage {
     /// Whether it has a body, or may have one.
     has_body: bool,
     /// How many ticks the application may be silent, if somebody else looks than Pingora.
-    silence: Option<u64>,
+    silent_ticks: Option<u64>,
     /// Where the application was looked for.
     tried: Tried,
-    /// Its places among the requests that may be under way at once.
-    places: SmallVec<[room::Place; 3]>,
+    /// Its slots among the requests that may be under way at once.
+    slots: SmallVec<[room::Slot; 3]>,
 }
 
 /// What is to be done with a request.
@@ -94,10 +94,10 @@ enum Onward {
 
 impl Gateway {
     /// A gateway to what stands in `house`; whoever swaps that swaps it for the next request.
-    pub fn new(house: Arc<ArcSwap<House>>) -> Self {
+    pub fn new(sites: Arc<ArcSwap<Sites>>) -> Self {
         let (to_applications, own_pages) = Default::default();
         let (connections, in_flight) = Default::default();
-        Self { house, connections, in_flight, to_applications, own_pages }
+        Self { sites, connections, in_flight, to_applications, own_pages }
     }
 
     /// Serves on `sockets`, which are bound already. Call it within a runtime.
@@ -105,9 +105,9 @@ impl Gateway {
     /// # Errors
     /// If a socket has no address or cannot be made non-blocking.
     pub fn serve(self, sockets: Vec<TcpListener>) -> io::Result<Running> {
-        let (house, connections) = (Arc::clone(&self.house), Arc::clone(&self.connections));
+        let (sites, connections) = (Arc::clone(&self.sites), Arc::clone(&self.connections));
         let in_flight = self.in_flight.clone();
-        server::serve(self, house, connections, in_flight, sockets)
+        server::serve(self, sites, connections, in_flight, sockets)
     }
 
     /// Places for a request among those that are under way to its application, and to all.
@@ -116,13 +116,13 @@ impl Gateway {
     /// The limit that is met, if there are none in time.
     async fn room_at_application(
         &self,
-        house: &House,
-        place: &Place,
-    ) -> std::result::Result<[room::Place; 2], &'static str> {
-        let Some(known) = &place.application else { return Err("apps") };
-        let within = house.deadlines().queue;
+        sites: &Sites,
+        virtual_host: &VirtualHost,
+    ) -> std::result::Result<[room::Slot; 2], &'static str> {
+        let Some(known) = &virtual_host.application else { return Err("apps") };
+        let within = sites.deadlines().queue;
         let (one, all) =
-            (house.limits().requests_per_application, self.connections.files_for_applications());
+            (sites.limits().requests_per_application, self.connections.files_for_applications());
         let Some(to_one) = room_in(known.room(), one, within).await else {
             return Err("limits.requests_per_application");
         };
@@ -139,43 +139,43 @@ impl Gateway {
     /// take no bodies.
     async fn room_at_address(
         &self,
-        house: &House,
-        link: &Link,
+        sites: &Sites,
+        connection: &Connection,
         has_signed_in: bool,
-    ) -> std::result::Result<Option<room::Place>, Response<Bytes>> {
+    ) -> std::result::Result<Option<room::Slot>, Response<Bytes>> {
         if self.connections.is_full() {
-            return Err(busy(house, link, "limits.unsent_mib"));
+            return Err(busy(sites, connection, "limits.unsent_mib"));
         }
-        let Some(address) = link.address_room() else { return Ok(None) };
+        let Some(address) = connection.address_room() else { return Ok(None) };
         if address.is_full(self.connections.now()) {
-            return Err(busy(house, link, "limits.unsent_mib_per_address"));
+            return Err(busy(sites, connection, "limits.unsent_mib_per_address"));
         }
-        let size = house.limits().requests_per_address;
+        let size = sites.limits().requests_per_address;
         let (room, size) = if has_signed_in {
             (&address.people, size.saturating_mul(SIGNED_IN))
         } else {
             (&address.strangers, size)
         };
-        if let Some(place) = room.try_enter(size) {
-            return Ok(Some(place));
+        if let Some(slot) = room.try_enter(size) {
+            return Ok(Some(slot));
         }
-        if let Some(place) = Box::pin(room.enter(size, house.deadlines().queue)).await {
-            return Ok(Some(place));
+        if let Some(slot) = Box::pin(room.enter(size, sites.deadlines().queue)).await {
+            return Ok(Some(slot));
         }
-        Err(busy(house, link, "limits.requests_per_address"))
+        Err(busy(sites, connection, "limits.requests_per_address"))
     }
 
     /// The answer of a page of ours, and its place among all that are not sent yet. It is not made before
     /// there is room for it.
     async fn own_page(
         &self,
-        house: &House,
+        sites: &Sites,
         web: &Web,
         session: &mut Session,
         source: Source,
-        link: &Link,
-    ) -> (Onward, Option<room::Place>) {
-        let deadlines = house.deadlines();
+        connection: &Connection,
+    ) -> (Onward, Option<room::Slot>) {
+        let deadlines = sites.deadlines();
         let request = match local_reply::take_request(session, deadlines.form).await {
             Ok(request) => request,
             Err(Unread::TooLarge) => {
@@ -184,47 +184,53 @@ impl Gateway {
             }
             Err(Unread::Broken) => return (Onward::Gone, None),
         };
-        link.await_nothing();
-        let pages = house.limits().unsent / shedding::PAGE;
+        connection.await_nothing();
+        let pages = sites.limits().unsent / shedding::PAGE;
         match room_in(&self.own_pages, pages, deadlines.queue).await {
-            Some(place) => (Onward::Answered(web.answer(request, source).await), Some(place)),
-            None => (Onward::Answered(busy(house, link, "limits.unsent_mib")), None),
+            Some(slot) => (Onward::Answered(web.answer(request, source).await), Some(slot)),
+            None => (Onward::Answered(busy(sites, connection, "limits.unsent_mib")), None),
         }
     }
 
-    async fn receive(&self, session: &mut Session, passage: &mut Passage, link: &Link) -> Onward {
-        let peer: IpAddr = link.peer();
-        let house = self.house.load();
+    async fn receive(
+        &self,
+        session: &mut Session,
+        passage: &mut Passage,
+        connection: &Connection,
+    ) -> Onward {
+        let peer: IpAddr = connection.peer();
+        let sites = self.sites.load();
         let headers = &session.req_header().headers;
-        let (source, chain) = client_address::read(peer, headers, house.trusted_proxies());
+        let (source, chain) = client_address::read(peer, headers, sites.trusted_proxies());
         passage.source = Some(source);
         passage.forwarded_for = chain.map(|chain| {
             // A list of addresses is always a header value.
             HeaderValue::try_from(chain).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
         });
-        let (place, there) = match take_in(session, &house, link) {
+        let (virtual_host, there) = match take_in(session, &sites, connection) {
             Ok(taken) => taken,
             Err(refusal) => {
-                match self.room_at_address(&house, link, false).await {
-                    Ok(place) => passage.places.extend(place),
+                match self.room_at_address(&sites, connection, false).await {
+                    Ok(slot) => passage.slots.extend(slot),
                     Err(full) => return Onward::Answered(full),
                 }
                 if refusal == Refusal::Method {
                     // What comes behind a CONNECT is no request (RFC 9110 §9.3.6).
                     session.set_keepalive(None);
                 }
-                let refused = refuse(&house, session, link, refusal, source);
+                let refused = refuse(&sites, session, connection, refusal, source);
                 return Onward::Answered(Box::pin(refused).await);
             }
         };
-        let place = &*passage.place.insert(place);
-        let web = &place.web;
+        let virtual_host = &*passage.virtual_host.insert(virtual_host);
+        let web = &virtual_host.web;
         // Only whoever has signed in has such a cookie, whether or not their session is over.
-        let named =
-            there.cookie.then(|| link.recall().session(place, &session.req_header().headers));
+        let named = there
+            .cookie
+            .then(|| connection.memo().session(virtual_host, &session.req_header().headers));
         let named = named.flatten();
-        match self.room_at_address(&house, link, named.is_some()).await {
-            Ok(place) => passage.places.extend(place),
+        match self.room_at_address(&sites, connection, named.is_some()).await {
+            Ok(slot) => passage.slots.extend(slot),
             Err(full) => return Onward::Answered(full),
         }
         let request = match intake::request(session.req_header(), there, &web.site().origin) {
@@ -232,8 +238,8 @@ impl Gateway {
             Err(why) => return Box::pin(misread(web, session, source, &why.to_string())).await,
         };
         match request.own_page() {
-            _ if link.entrance().redirect => {
-                Onward::Answered(redirect(place, session.req_header().raw_path()))
+            _ if connection.entrance().redirect => {
+                Onward::Answered(redirect(virtual_host, session.req_header().raw_path()))
             }
             OwnPage::Odd => {
                 Box::pin(misread(web, session, source, "an own page in a spelling of its own"))
@@ -243,12 +249,12 @@ impl Gateway {
             // carried along there.
             OwnPage::Page(_) => {
                 if !session.is_body_empty() {
-                    link.await_body();
+                    connection.await_body();
                 }
-                let answering = self.own_page(&house, web, session, source, link);
+                let answering = self.own_page(&sites, web, session, source, connection);
                 let (onward, page) = Box::pin(answering).await;
-                link.await_nothing();
-                passage.places.extend(page);
+                connection.await_nothing();
+                passage.slots.extend(page);
                 onward
             }
             // Our own pages share this host: see `asks_for_service_worker`.
@@ -267,17 +273,19 @@ impl Gateway {
                         if let Some(answer) = framing::answer_to_last_hop(head) {
                             return Onward::Answered(answer);
                         }
-                        match self.room_at_application(&house, place).await {
-                            Ok(places) => passage.places.extend(places),
+                        match self.room_at_application(&sites, virtual_host).await {
+                            Ok(slots) => passage.slots.extend(slots),
                             Err(limit) => {
-                                tell_busy(&house, link, limit);
+                                tell_busy(&sites, connection, limit);
                                 let notice = web.notice(Notice::Unavailable, &head.headers);
                                 return Onward::Answered(later(Box::pin(notice).await));
                             }
                         }
-                        link.authorize(allowed.map(|allowed| Authorization::of(place, allowed)));
+                        connection.authorize(
+                            allowed.map(|allowed| Authorization::of(virtual_host, allowed)),
+                        );
                         if there.authorization && connection_auth::binds(&head.headers) {
-                            link.bind();
+                            connection.bind();
                         }
                         passage.length = length(head, there);
                         passage.has_body = there.content_length || there.transfer_encoding;
@@ -292,8 +300,8 @@ impl Gateway {
 
 /// What is answered where too much is under way: nothing but a head, which even those can be told who take
 /// no bodies.
-fn busy(house: &House, link: &Link, limit: &'static str) -> Response<Bytes> {
-    tell_busy(house, link, limit);
+fn busy(sites: &Sites, connection: &Connection, limit: &'static str) -> Response<Bytes> {
+    tell_busy(sites, connection, limit);
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -306,45 +314,49 @@ fn later(mut response: Response<Bytes>) -> Response<Bytes> {
     response
 }
 
-fn tell_busy(house: &House, link: &Link, limit: &'static str) {
-    let env = house.env();
+fn tell_busy(sites: &Sites, connection: &Connection, limit: &'static str) {
+    let env = sites.env();
     env.metrics.turned_away(limit);
     if let Ok(now) = env.now()
         && let Some(left_out) = env.log_throttle.due(Line::Busy, now)
     {
-        let peer = link.peer();
+        let peer = connection.peer();
         tracing::warn!(%peer, limit, left_out, "request refused: too many requests in progress");
     }
 }
 
 fn take_in(
     session: &mut Session,
-    house: &House,
-    link: &Link,
-) -> Result<(Arc<Place>, InRequest), Refusal> {
+    sites: &Sites,
+    connection: &Connection,
+) -> Result<(Arc<VirtualHost>, InRequest), Refusal> {
     let raw = session.as_http1().map(HttpSession::get_headers_raw_bytes).unwrap_or_default();
-    intake::read(session.req_header_mut(), &raw, house.limits(), |host| find(house, link, host))
+    intake::read(session.req_header_mut(), &raw, sites.limits(), |host| {
+        find(sites, connection, host)
+    })
 }
 
 /// What stands under `host` for whoever came by this `link`.
-fn find(house: &House, link: &Link, host: &str) -> Option<Arc<Place>> {
-    let entered = link.entrance();
-    let place = if entered.redirect {
-        house.find_under_https(host)
+fn find(sites: &Sites, connection: &Connection, host: &str) -> Option<Arc<VirtualHost>> {
+    let entered = connection.entrance();
+    let virtual_host = if entered.redirect {
+        sites.find_under_https(host)
     } else {
         // Proxies pass a Host on without its port (`$host` of nginx).
-        let from_proxy = || house.trusts(link.peer()).then(|| house.find_by_name(host)).flatten();
-        house.find(host).or_else(from_proxy)
+        let from_proxy =
+            || sites.trusts(connection.peer()).then(|| sites.find_by_name(host)).flatten();
+        sites.find(host).or_else(from_proxy)
     }?;
-    let as_let_in = link.only_for().is_none_or(|only| only == place.web.site().origin.host());
+    let as_let_in =
+        connection.only_for().is_none_or(|only| only == virtual_host.web.site().origin.host());
     // What is plain is not meant by whoever came encrypted.
-    let as_encrypted = !entered.secure || place.web.site().origin.is_secure();
-    (house.lets_in(entered) && as_let_in && as_encrypted).then_some(place)
+    let as_encrypted = !entered.secure || virtual_host.web.site().origin.is_secure();
+    (sites.lets_in(entered) && as_let_in && as_encrypted).then_some(virtual_host)
 }
 
 /// The same place under https, by the way that keeps the method (RFC 9110 §15.4.9).
-fn redirect(place: &Place, target: &[u8]) -> Response<Bytes> {
-    let mut to = place.web.site().origin.to_string().into_bytes();
+fn redirect(virtual_host: &VirtualHost, target: &[u8]) -> Response<Bytes> {
+    let mut to = virtual_host.web.site().origin.to_string().into_bytes();
     to.extend_from_slice(target);
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
@@ -360,22 +372,22 @@ fn redirect(place: &Place, target: &[u8]) -> Response<Bytes> {
 
 /// Says what is wrong in the words of the host that was named; in nobody's, if none of ours was.
 async fn refuse(
-    house: &House,
+    sites: &Sites,
     session: &Session,
-    link: &Link,
+    connection: &Connection,
     refusal: Refusal,
     source: Source,
 ) -> Response<Bytes> {
     let head = session.req_header();
     let headers = &head.headers;
     let notice = match refusal {
-        Refusal::Misdirected => return house.portal().web.misdirected(headers, source).await,
+        Refusal::Misdirected => return sites.portal().web.misdirected(headers, source).await,
         Refusal::TooLarge => Some(Notice::HeadTooLarge),
         Refusal::Method => Some(Notice::NotAllowed),
         Refusal::Host | Refusal::Target | Refusal::Framing => None,
     };
-    let place = intake::host(head).and_then(|host| find(house, link, host));
-    let env = house.env();
+    let virtual_host = intake::host(head).and_then(|host| find(sites, connection, host));
+    let env = sites.env();
     if notice.is_some()
         && let Ok(now) = env.now()
         && let Some(left_out) = env.log_throttle.due(Line::Refused, now)
@@ -383,12 +395,14 @@ async fn refuse(
         let address = source.address();
         tracing::info!(%address, why = %refusal, left_out, "request refused");
     }
-    match (notice, place) {
-        (Some(notice), Some(place)) => place.web.notice(notice, headers).await,
+    match (notice, virtual_host) {
+        (Some(notice), Some(virtual_host)) => virtual_host.web.notice(notice, headers).await,
         (Some(notice), None) => Web::nameless_notice(notice, headers).await,
-        (None, Some(place)) => place.web.misread(&refusal.to_string(), head, source).await,
+        (None, Some(virtual_host)) => {
+            virtual_host.web.misread(&refusal.to_string(), head, source).await
+        }
         (None, None) => {
-            let web = &house.portal().web;
+            let web = &sites.portal().web;
             web.misread_nameless(&refusal.to_string(), head, source).await
         }
     }
@@ -403,22 +417,22 @@ impl ProxyHttp for Gateway {
     type CTX = Passage;
 
     fn new_ctx(&self) -> Passage {
-        let link = Link::current();
-        if let Some(link) = &link {
-            link.enter(Phase::Busy, self.connections.now());
+        let connection = Connection::current();
+        if let Some(connection) = &connection {
+            connection.enter(Phase::Busy, self.connections.now());
         }
         Passage {
             _in_flight: self.in_flight.begin(),
-            link,
-            place: None,
+            connection,
+            virtual_host: None,
             source: None,
             forwarded_for: None,
             permit: None,
             length: Length::Ordinary,
             has_body: true,
-            silence: None,
+            silent_ticks: None,
             tried: Tried::new(),
-            places: SmallVec::new(),
+            slots: SmallVec::new(),
         }
     }
 
@@ -434,31 +448,31 @@ impl ProxyHttp for Gateway {
             // It knows no interim answers (RFC 9110 §15.2).
             session.set_ignore_info_resp(true);
         }
-        let Some(link) = passage.link.take() else {
+        let Some(connection) = passage.connection.take() else {
             return Error::e_explain(ErrorType::InternalError, "a request without a connection");
         };
-        let onward = self.receive(session, passage, &link).await;
-        let link = passage.link.insert(link);
+        let onward = self.receive(session, passage, &connection).await;
+        let connection = passage.connection.insert(connection);
         match onward {
             Onward::Upstream(permit) => {
                 passage.permit = Some(permit);
                 Ok(false)
             }
             Onward::Answered(mut response) => {
-                if !link.entrance().redirect {
+                if !connection.entrance().redirect {
                     passage.keep_to_https(response.headers_mut());
                 }
-                let Some(link) = &passage.link else { return Ok(true) };
+                let Some(connection) = &passage.connection else { return Ok(true) };
                 // The library beneath HTTP/2 holds what nobody takes, for as long as that is so.
                 let kept = if session.is_http2() {
-                    std::mem::take(&mut passage.places)
+                    std::mem::take(&mut passage.slots)
                 } else {
                     SmallVec::new()
                 };
-                let response = response.map(|body| shedding::counted(body, link, kept));
-                link.writes_since(Some(self.connections.now()));
+                let response = response.map(|body| shedding::counted(body, connection, kept));
+                connection.writes_since(Some(self.connections.now()));
                 let answered = Box::pin(local_reply::answer(session, response)).await;
-                link.writes_since(None);
+                connection.writes_since(None);
                 answered.map_err(Error::into_down)?;
                 Ok(true)
             }
@@ -475,18 +489,20 @@ impl ProxyHttp for Gateway {
         passage: &mut Passage,
     ) -> Result<Box<HttpPeer>> {
         let alone = passage.alone();
-        let Passage { place, link, length, has_body, silence, tried, .. } = passage;
-        let application = place.as_ref().and_then(|place| place.application.as_ref());
+        let Passage { virtual_host, connection, length, has_body, silent_ticks, tried, .. } =
+            passage;
+        let application =
+            virtual_host.as_ref().and_then(|virtual_host| virtual_host.application.as_ref());
         // We can tell only what listens to its visitor, by `VisitorStream`: not streams of HTTP/2, nor
         // what waits until the application has taken a body.
-        *silence = application
+        *silent_ticks = application
             .filter(|_| session.as_http1().is_some() && !*has_body)
-            .and_then(|known| known.silence(*length));
-        if let Some(link) = link {
-            link.silence().end();
+            .and_then(|known| known.silent_ticks(*length));
+        if let Some(connection) = connection {
+            connection.watchdog().end();
         }
         let peer =
-            application.and_then(|known| known.peer(*length, silence.is_some(), alone, tried));
+            application.and_then(|known| known.peer(*length, silent_ticks.is_some(), alone, tried));
         peer.ok_or_else(|| {
             Error::explain(ErrorType::ConnectError, "the upstream name is not resolved yet")
                 .into_up()
@@ -501,7 +517,10 @@ impl ProxyHttp for Gateway {
         passage: &mut Passage,
         mut error: Box<Error>,
     ) -> Box<Error> {
-        let application = passage.place.as_ref().and_then(|place| place.application.as_ref());
+        let application = passage
+            .virtual_host
+            .as_ref()
+            .and_then(|virtual_host| virtual_host.application.as_ref());
         error.set_retry(application.is_some_and(|known| known.failed(&passage.tried)));
         error
     }
@@ -520,15 +539,15 @@ impl ProxyHttp for Gateway {
         if is_last && body.as_ref().is_some_and(Bytes::is_empty) {
             *body = None;
         }
-        let Some(link) = &passage.link else { return Ok(()) };
+        let Some(connection) = &passage.connection else { return Ok(()) };
         if let Some(body) = body.as_ref().filter(|body| !body.is_empty()) {
-            link.has_body(body.len());
+            connection.has_body(body.len());
             if !is_pong(body) {
-                link.use_now();
+                connection.use_now();
             }
         }
         if is_last {
-            link.await_nothing();
+            connection.await_nothing();
         }
         Ok(())
     }
@@ -543,7 +562,10 @@ impl ProxyHttp for Gateway {
         digest: Option<&Digest>,
         passage: &mut Passage,
     ) -> Result<()> {
-        let application = passage.place.as_ref().and_then(|place| place.application.as_ref());
+        let application = passage
+            .virtual_host
+            .as_ref()
+            .and_then(|virtual_host| virtual_host.application.as_ref());
         let shown = digest.and_then(|digest| digest.ssl_digest.as_deref());
         let shown = shown.map(|tls| tls.cert_digest.as_slice());
         // A tunnel's TLS is our own, and has been held against it already.
@@ -560,19 +582,19 @@ impl ProxyHttp for Gateway {
         request: &mut RequestHeader,
         passage: &mut Passage,
     ) -> Result<()> {
-        let (Some(permit), Some(place), Some(link)) =
-            (&passage.permit, &passage.place, &passage.link)
+        let (Some(permit), Some(virtual_host), Some(connection)) =
+            (&passage.permit, &passage.virtual_host, &passage.connection)
         else {
             return Error::e_explain(ErrorType::InternalError, "a request without a permit");
         };
-        let (Some(app), Some(stamp)) = (&place.web.site().app, &place.stamp) else {
+        let (Some(app), Some(stamp)) = (&virtual_host.web.site().app, &virtual_host.stamp) else {
             return Error::e_explain(ErrorType::InternalError, "a request without an application");
         };
         let heard = passage.forwarded_for.as_ref();
         // Only a trusted proxy is asked from whom it has heard a request.
         let (forwarded_for, from_trusted_proxy) =
-            (heard.unwrap_or(link.peer_told()), heard.is_some());
-        link.recall().introduce(place, stamp, permit, |introduction, cookies| {
+            (heard.unwrap_or(connection.peer_told()), heard.is_some());
+        connection.memo().introduce(virtual_host, stamp, permit, |introduction, cookies| {
             stamp.put(request, introduction, cookies, forwarded_for, from_trusted_proxy)
         })?;
         if let Some(host) = &app.reach.host {
@@ -585,9 +607,9 @@ impl ProxyHttp for Gateway {
             }
         }
         if !app.reach.slow_bodies && !session.is_body_empty() {
-            link.await_body();
+            connection.await_body();
         }
-        let at_most = passage.silence;
+        let at_most = passage.silent_ticks;
         framing::count_hop(request)?;
         if request.version == Version::HTTP_2 {
             framing::end_request_here(request);
@@ -595,14 +617,17 @@ impl ProxyHttp for Gateway {
         if passage.ends_with(session, request) {
             request.insert_header(CONNECTION, HeaderValue::from_static("close"))?;
         }
-        if let Some(app) = passage.place.as_ref().and_then(|place| place.web.site().app.as_ref())
+        if let Some(app) = passage
+            .virtual_host
+            .as_ref()
+            .and_then(|virtual_host| virtual_host.web.site().app.as_ref())
             && app.reach.titled
             && !app.reach.http2
         {
             title_case::request(request)?;
         }
-        if let (Some(at_most), Some(link)) = (at_most, &passage.link) {
-            link.silence().begin(at_most);
+        if let (Some(at_most), Some(connection)) = (at_most, &passage.connection) {
+            connection.watchdog().begin(at_most);
         }
         Ok(())
     }
@@ -614,13 +639,15 @@ impl ProxyHttp for Gateway {
         passage: &mut Passage,
     ) -> Result<()> {
         let there = InAnswer::of(&response.headers);
-        if let Some(link) = &passage.link
+        if let Some(connection) = &passage.connection
             && !response.status.is_informational()
         {
             // From now on, the application knows what it waits for.
-            link.await_nothing();
+            connection.await_nothing();
         }
-        if let Some(known) = passage.place.as_ref().and_then(|place| place.application.as_ref()) {
+        if let Some(known) =
+            passage.virtual_host.as_ref().and_then(|virtual_host| virtual_host.application.as_ref())
+        {
             known.answered(&passage.tried);
             if there.binding && connection_auth::is_offered_by(&response.headers) {
                 known.asks_to_sign_in_connections();
@@ -657,8 +684,8 @@ impl ProxyHttp for Gateway {
             // There are no chunks for it: its end is that of the connection (RFC 9112 §6.1).
             response.remove_header(&TRANSFER_ENCODING);
             session.set_keepalive(None);
-            if let Some(link) = passage.link.as_ref().filter(|_| over_http2) {
-                link.say_without_chunks();
+            if let Some(connection) = passage.connection.as_ref().filter(|_| over_http2) {
+                connection.say_without_chunks();
             }
         }
         self.put_right(response, passage)?;
@@ -677,9 +704,9 @@ impl ProxyHttp for Gateway {
         passage: &mut Passage,
     ) -> Result<Option<Duration>> {
         if let Some(body) = body.as_mut().filter(|body| body.len() >= shedding::COUNTED)
-            && let Some(link) = &passage.link
+            && let Some(connection) = &passage.connection
         {
-            *body = shedding::counted(std::mem::take(body), link, ());
+            *body = shedding::counted(std::mem::take(body), connection, ());
         }
         Ok(None)
     }
@@ -716,16 +743,16 @@ impl ProxyHttp for Gateway {
         error: &Error,
         passage: &mut Passage,
     ) -> FailToProxy {
-        let house = self.house.load();
-        let web = &passage.place.as_ref().unwrap_or(house.portal()).web;
-        let is_named = passage.place.is_some();
+        let sites = self.sites.load();
+        let web = &passage.virtual_host.as_ref().unwrap_or(sites.portal()).web;
+        let is_named = passage.virtual_host.is_some();
         let app = web.site().app.as_ref().map(|app| app.name.clone()).unwrap_or_default();
         let headers = &session.req_header().headers;
         let begun = session.response_written().is_some_and(|head| !head.status.is_informational());
-        let in_vain = passage.link.as_ref().is_some_and(|link| {
+        let in_vain = passage.connection.as_ref().is_some_and(|connection| {
             // Whoever is told now need not be told again.
-            link.silence().end();
-            link.silence().is_in_vain()
+            connection.watchdog().end();
+            connection.watchdog().is_in_vain()
         });
         let kind = if in_vain { &ErrorType::ReadTimedout } else { error.etype() };
         let failure = if in_vain { Failure::Late } else { failure(error) };
@@ -733,17 +760,17 @@ impl ProxyHttp for Gateway {
             Failure::Unreachable | Failure::Unreadable | Failure::Late => {
                 let head = session.req_header();
                 let (method, path) = (head.method.as_str(), beginning(head.uri.path()));
-                let what = upstream::reason(kind, error, house.env().config.upstream_timeouts);
+                let what = upstream::reason(kind, error, sites.env().config.upstream_timeouts);
                 tracing::warn!(app, method, path, kind = kind.as_str(), "{what}");
-                house.metrics().upstream_failed(&app, failure.name());
+                sites.metrics().upstream_failed(&app, failure.name());
             }
             Failure::Ours => {
                 tracing::error!(why = error.etype().as_str(), "request failed");
             }
             Failure::UsedUp => tracing::debug!(app, "connection closed: {}", kind.as_str()),
             Failure::VisitorGone | Failure::Misread => {
-                if let Some(link) = &passage.link {
-                    link.give_up();
+                if let Some(connection) = &passage.connection {
+                    connection.give_up();
                 }
                 tracing::debug!(
                     why = error.etype().as_str(),
@@ -772,8 +799,8 @@ impl ProxyHttp for Gateway {
             response
         });
         let error_code = response.as_ref().map_or(0, |response| response.status().as_u16());
-        let response = response.map(|response| match &passage.link {
-            Some(link) => response.map(|body| shedding::counted(body, link, ())),
+        let response = response.map(|response| match &passage.connection {
+            Some(connection) => response.map(|body| shedding::counted(body, connection, ())),
             None => response,
         });
         if let Some(response) = response
@@ -791,17 +818,17 @@ impl ProxyHttp for Gateway {
 impl Gateway {
     /// Puts right what the application cannot know, and writes names of headers as it wants them.
     fn put_right(&self, response: &mut ResponseHeader, passage: &Passage) -> Result<()> {
-        let Some(place) = &passage.place else { return Ok(()) };
-        let Some(app) = &place.web.site().app else { return Ok(()) };
+        let Some(virtual_host) = &passage.virtual_host else { return Ok(()) };
+        let Some(app) = &virtual_host.web.site().app else { return Ok(()) };
         let leads_on = response.status.is_redirection() || response.status == StatusCode::CREATED;
         if leads_on && let Some(location) = response.headers.get(LOCATION).cloned() {
-            let house = self.house.load();
-            let config = &house.env().config;
+            let sites = self.sites.load();
+            let config = &sites.env().config;
             let elsewhere = |scheme: &str, authority: &str| {
                 let mut sites = config.sites().map(|site| Address::of(&site.origin));
                 sites.any(|site| site.scheme == scheme && site.authority == authority)
             };
-            let righted = location::righted(&location, &place.address, app, elsewhere);
+            let righted = location::righted(&location, &virtual_host.address, app, elsewhere);
             if let Some(righted) = righted {
                 response.insert_header(LOCATION, righted)?;
             }
@@ -824,7 +851,10 @@ impl Passage {
         if session.is_body_empty() {
             return request.method == Method::HEAD;
         }
-        let app = self.place.as_ref().and_then(|place| place.web.site().app.as_ref());
+        let app = self
+            .virtual_host
+            .as_ref()
+            .and_then(|virtual_host| virtual_host.web.site().app.as_ref());
         let trusted = app.is_some_and(|app| app.reach.reuse_after_body);
         !trusted && !self.is_kept_signed_in()
     }
@@ -832,8 +862,9 @@ impl Passage {
     /// Whether the connection to the application has to outlast the request, since the application
     /// signs in connections and this one serves nobody else.
     fn is_kept_signed_in(&self) -> bool {
-        let application = self.place.as_ref().and_then(|place| place.application.as_ref());
-        self.link.as_ref().is_some_and(|link| link.is_bound())
+        let application =
+            self.virtual_host.as_ref().and_then(|virtual_host| virtual_host.application.as_ref());
+        self.connection.as_ref().is_some_and(|connection| connection.is_bound())
             && application.is_some_and(|known| known.signs_in_connections())
             && self.source.is_some_and(|source| connection_auth::is_told_apart(self.user(), source))
     }
@@ -844,13 +875,15 @@ impl Passage {
 
     /// The number of the connections to the application that serve this visitor alone, if any must.
     fn alone(&self) -> Option<u64> {
-        let (link, source) = (self.link.as_ref()?, self.source?);
-        link.is_bound().then(|| connection_auth::number(link.number(), self.user(), source))
+        let (connection, source) = (self.connection.as_ref()?, self.source?);
+        connection
+            .is_bound()
+            .then(|| connection_auth::number(connection.number(), self.user(), source))
     }
 
     /// What tells browsers to come by https alone, where that is so.
     fn promise_of_https(&self) -> Option<&HeaderValue> {
-        self.place.as_ref()?.promise.as_ref()
+        self.virtual_host.as_ref()?.promise.as_ref()
     }
 
     fn keep_to_https(&self, headers: &mut http::HeaderMap) {
@@ -860,9 +893,9 @@ impl Passage {
     }
 }
 
-async fn room_in(room: &Arc<Room>, size: usize, within: Duration) -> Option<room::Place> {
+async fn room_in(room: &Arc<Room>, size: usize, within: Duration) -> Option<room::Slot> {
     match room.try_enter(size) {
-        Some(place) => Some(place),
+        Some(slot) => Some(slot),
         None => Box::pin(room.enter(size, within)).await,
     }
 }

@@ -14,34 +14,38 @@ use crate::domain::assurance::Permit;
 use crate::domain::secret::TokenHash;
 use crate::proxy::request::cookies::{self, Cookies};
 use crate::proxy::request::identity_headers::{Introduction, Stamp};
-use crate::proxy::sites::Place;
+use crate::proxy::sites::VirtualHost;
 
 /// What is remembered of one connection.
 #[derive(Debug, Default)]
-pub(super) struct Recall(Mutex<Remembered>);
+pub(super) struct Memo(Mutex<Remembered>);
 
 #[derive(Debug, Default)]
 struct Remembered {
     /// Where it was said: elsewhere there are other keys, another host, other headers.
-    place: Weak<Place>,
+    virtual_host: Weak<VirtualHost>,
     cookies: Option<Cookies>,
     introduction: Option<Introduction>,
 }
 
-impl Recall {
+impl Memo {
     /// The session that the cookies of a request to `place` name.
-    pub(super) fn session(&self, place: &Arc<Place>, headers: &HeaderMap) -> Option<TokenHash> {
+    pub(super) fn session(
+        &self,
+        virtual_host: &Arc<VirtualHost>,
+        headers: &HeaderMap,
+    ) -> Option<TokenHash> {
         let mut lines = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
         let line = match (lines.next(), lines.next()) {
             (Some(line), None) if line.len() <= LONGEST => line,
-            _ => return place.web.session(headers),
+            _ => return virtual_host.web.session(headers),
         };
         let mut remembered = self.0.lock();
-        let cookies = &mut remembered.at(place).cookies;
+        let cookies = &mut remembered.at(virtual_host).cookies;
         match cookies {
             Some(known) if *known.line == *line => known.session,
             _ => {
-                let session = place.web.session(headers);
+                let session = virtual_host.web.session(headers);
                 // What strangers say does not wait with their connections.
                 *cookies = session.map(|_| Cookies {
                     line: line.into(),
@@ -60,13 +64,13 @@ impl Recall {
     /// As [`Stamp::introduce`], and as `tell`.
     pub(super) fn introduce(
         &self,
-        place: &Arc<Place>,
+        virtual_host: &Arc<VirtualHost>,
         stamp: &Stamp,
         permit: &Permit,
         tell: impl FnOnce(&Introduction, Option<&Cookies>) -> Result<()>,
     ) -> Result<()> {
         let mut remembered = self.0.lock();
-        let Remembered { cookies, introduction, .. } = remembered.at(place);
+        let Remembered { cookies, introduction, .. } = remembered.at(virtual_host);
         let introduction = match introduction {
             Some(known) if known.is_of(permit) => known,
             other => other.insert(stamp.introduce(permit)?),
@@ -77,10 +81,10 @@ impl Recall {
 
 impl Remembered {
     /// What is remembered of this place; elsewhere nothing was said.
-    fn at(&mut self, place: &Arc<Place>) -> &mut Self {
+    fn at(&mut self, virtual_host: &Arc<VirtualHost>) -> &mut Self {
         // What is referred to, however weakly, leaves its address to nothing else.
-        if !std::ptr::eq(self.place.as_ptr(), Arc::as_ptr(place)) {
-            *self = Self { place: Arc::downgrade(place), ..Self::default() };
+        if !std::ptr::eq(self.virtual_host.as_ptr(), Arc::as_ptr(virtual_host)) {
+            *self = Self { virtual_host: Arc::downgrade(virtual_host), ..Self::default() };
         }
         self
     }

@@ -24,5 +24,5 @@ mod upstream;
 pub use downstream::tls::Certificates;
 pub use gateway::{Gateway, Passage};
 pub use server::Running;
-pub use sites::House;
+pub use sites::Sites;
 pub use upstream::{Asked, ask_all};

@@ -13,17 +13,20 @@ use tokio::task::JoinHandle;
 
 use crate::flow::{Env, Line, Still};
 use crate::proxy::authorization::Changes;
-use crate::proxy::downstream::connection::Link;
-use crate::proxy::downstream::table::{Connections, Swept};
+use crate::proxy::downstream::connection::Connection;
+use crate::proxy::downstream::table::{ConnectionTable, Swept};
 use crate::proxy::downstream::watchdog::TICK;
-use crate::proxy::sites::House;
+use crate::proxy::sites::Sites;
 
 /// Looks at everybody who is connected, again and again: ends whom it is time for, or who is not
 /// allowed any more.
-pub(super) fn watch(house: Arc<ArcSwap<House>>, connections: Arc<Connections>) -> JoinHandle<()> {
+pub(super) fn watch(
+    sites: Arc<ArcSwap<Sites>>,
+    connections: Arc<ConnectionTable>,
+) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut ticks = 0_u64;
-        let mut last = house.load_full();
+        let mut last = sites.load_full();
         let mut changes = last.env().store.changes();
         let mut probe: Option<JoinHandle<bool>> = None;
         let mut clock = tokio::time::interval(TICK);
@@ -32,10 +35,10 @@ pub(super) fn watch(house: Arc<ArcSwap<House>>, connections: Arc<Connections>) -
         loop {
             clock.tick().await;
             ticks += 1;
-            let house_now = house.load_full();
-            let env = house_now.env();
+            let sites_now = sites.load_full();
+            let env = sites_now.env();
             let mut changed = Changes { touched: changes.take(), ..Changes::default() };
-            changed.everything = !Arc::ptr_eq(&last, &house_now);
+            changed.everything = !Arc::ptr_eq(&last, &sites_now);
             match env.now() {
                 Ok(now) => changed.now = now,
                 Err(_) => changed.everything = true,
@@ -51,7 +54,7 @@ pub(super) fn watch(house: Arc<ArcSwap<House>>, connections: Arc<Connections>) -
             }
             connections.may_open(open_files());
             let Swept { lasting, slow, untaken, shed } =
-                connections.sweep(&house_now.deadlines(), house_now.limits(), &changed);
+                connections.sweep(&sites_now.deadlines(), sites_now.limits(), &changed);
             env.metrics.connected(connections.open());
             tell(env, "limits.body_rate", slow, "requests aborted: their bodies were too slow");
             tell(
@@ -75,13 +78,13 @@ pub(super) fn watch(house: Arc<ArcSwap<House>>, connections: Arc<Connections>) -
             }
             if !lasting.is_empty() {
                 // What takes long to judge must not hold up whoever is looked at next.
-                tokio::spawn(review(lasting, Arc::clone(&house_now)));
+                tokio::spawn(review(lasting, Arc::clone(&sites_now)));
             }
             if ticks.is_multiple_of(CERTIFICATES_EVERY) {
-                let house = Arc::clone(&house_now);
-                tokio::task::spawn_blocking(move || house.certificates().refresh());
+                let sites = Arc::clone(&sites_now);
+                tokio::task::spawn_blocking(move || sites.certificates().refresh());
             }
-            last = house_now;
+            last = sites_now;
         }
     })
 }
@@ -106,31 +109,32 @@ fn open_files() -> usize {
 }
 
 /// Judges these requests again. Whoever is somebody comes first: most often they are whom it is about.
-async fn review(links: Vec<Arc<Link>>, house: Arc<House>) {
-    let authorized = links.iter().filter_map(|link| Some((link, link.authorization()?)));
+async fn review(connections: Vec<Arc<Connection>>, sites: Arc<Sites>) {
+    let authorized =
+        connections.iter().filter_map(|connection| Some((connection, connection.authorization()?)));
     let mut all: Vec<_> = authorized.collect();
     all.sort_by_key(|(_, authorization)| authorization.is_strangers());
     let (mut ended, mut reviewed) = (0_u64, 0_u64);
-    for (link, authorization) in all {
+    for (connection, authorization) in all {
         reviewed += 1;
-        let still = if house.lets_in(link.entrance()) {
-            authorization.holds_in(&house, link.was_used()).await
+        let still = if sites.lets_in(connection.entrance()) {
+            authorization.holds_in(&sites, connection.was_used()).await
         } else {
             Still::Over
         };
         match still {
-            Still::Holds { until: Some(moment) } => link.is_good_until(moment),
+            Still::Holds { until: Some(moment) } => connection.is_good_until(moment),
             Still::Holds { until: None } => {}
-            Still::Over => ended += u64::from(link.revoke(&authorization)),
+            Still::Over => ended += u64::from(connection.revoke(&authorization)),
         }
         if reviewed.is_multiple_of(AT_ONCE) {
             // Others have waited for this thread meanwhile.
             tokio::task::yield_now().await;
         }
     }
-    house.env().metrics.reviewed(reviewed);
+    sites.env().metrics.reviewed(reviewed);
     if ended > 0 {
-        house.env().metrics.ended(ended);
+        sites.env().metrics.ended(ended);
         tracing::info!(ended, "requests in progress ended: they are no longer allowed");
     }
 }

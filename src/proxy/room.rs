@@ -18,21 +18,21 @@ pub(super) struct Room {
 
 /// A place in a room, until dropped.
 #[derive(Debug)]
-pub(super) struct Place(Arc<Room>);
+pub(super) struct Slot(Arc<Room>);
 
 impl Room {
     /// A place, if fewer than `size` are taken.
-    pub(super) fn try_enter(self: &Arc<Self>, size: usize) -> Option<Place> {
+    pub(super) fn try_enter(self: &Arc<Self>, size: usize) -> Option<Slot> {
         let free = |inside: usize| (inside < size).then_some(inside + 1);
         let entered = self.inside.fetch_update(Ordering::SeqCst, Ordering::SeqCst, free);
-        entered.is_ok().then(|| Place(Arc::clone(self)))
+        entered.is_ok().then(|| Slot(Arc::clone(self)))
     }
 
     /// A place, as soon as fewer than `size` are taken; nothing if that takes longer than `within`, or if
     /// `size` others wait already.
-    pub(super) async fn enter(self: &Arc<Self>, size: usize, within: Duration) -> Option<Place> {
-        if let Some(place) = self.try_enter(size) {
-            return Some(place);
+    pub(super) async fn enter(self: &Arc<Self>, size: usize, within: Duration) -> Option<Slot> {
+        if let Some(slot) = self.try_enter(size) {
+            return Some(slot);
         }
         let _waiting = Waiting::in_line(&self.waiting, size)?;
         let entered = async {
@@ -40,8 +40,8 @@ impl Room {
                 // Whoever leaves after this line is heard of, each by one of those who wait.
                 let mut next = pin!(self.left.notified());
                 next.as_mut().enable();
-                if let Some(place) = self.try_enter(size) {
-                    return place;
+                if let Some(slot) = self.try_enter(size) {
+                    return slot;
                 }
                 next.await;
             }
@@ -50,7 +50,7 @@ impl Room {
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         self.0.inside.fetch_sub(1, Ordering::SeqCst);
         if self.0.waiting.load(Ordering::SeqCst) > 0 {

@@ -26,16 +26,16 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::flow::{Line, Source};
-use crate::proxy::downstream::connection::{Cut, Link, Phase};
+use crate::proxy::downstream::connection::{Connection, Cut, Phase};
 use crate::proxy::downstream::proxy_protocol;
 use crate::proxy::downstream::stream::VisitorStream;
-use crate::proxy::downstream::table::{Connections, Full, Open};
+use crate::proxy::downstream::table::{ConnectionTable, Full, Open};
 use crate::proxy::downstream::tls::Entrance;
 use crate::proxy::downstream::unreadable::{self, Beginning};
 use crate::proxy::in_flight::InFlight;
 use crate::proxy::reauthorize;
 use crate::proxy::request::head_size::OWN_PAGES_MORE;
-use crate::proxy::sites::House;
+use crate::proxy::sites::Sites;
 use crate::proxy::socket::{KEPT_TO_APPLICATIONS, prepare};
 
 /// A gateway that takes requests.
@@ -45,7 +45,7 @@ pub struct Running {
     stop: watch::Sender<bool>,
     accepting: Vec<JoinHandle<()>>,
     watching: JoinHandle<()>,
-    connections: Arc<Connections>,
+    connections: Arc<ConnectionTable>,
     in_flight: InFlight,
 }
 
@@ -80,8 +80,8 @@ impl Running {
 /// What everybody who serves a connection knows.
 struct Server<P> {
     proxy: Arc<HttpProxy<P>>,
-    house: Arc<ArcSwap<House>>,
-    connections: Arc<Connections>,
+    sites: Arc<ArcSwap<Sites>>,
+    connections: Arc<ConnectionTable>,
     stopped: watch::Receiver<bool>,
 }
 
@@ -92,8 +92,8 @@ struct Server<P> {
 /// If a socket has no address or cannot be made non-blocking.
 pub(super) fn serve<P>(
     gateway: P,
-    house: Arc<ArcSwap<House>>,
-    connections: Arc<Connections>,
+    sites: Arc<ArcSwap<Sites>>,
+    connections: Arc<ConnectionTable>,
     in_flight: InFlight,
     sockets: Vec<TcpListener>,
 ) -> io::Result<Running>
@@ -121,7 +121,7 @@ where
     let (stop, stopped) = watch::channel(false);
     let server = Arc::new(Server {
         proxy: Arc::new(proxy),
-        house: Arc::clone(&house),
+        sites: Arc::clone(&sites),
         connections: Arc::clone(&connections),
         stopped,
     });
@@ -133,7 +133,7 @@ where
         let socket = tokio::net::TcpListener::from_std(socket)?;
         accepting.push(tokio::spawn(accept(Arc::clone(&server), listener, socket)));
     }
-    let watching = reauthorize::watch(house, Arc::clone(&connections));
+    let watching = reauthorize::watch(sites, Arc::clone(&connections));
     Ok(Running { addresses, stop, accepting, watching, connections, in_flight })
 }
 
@@ -160,16 +160,16 @@ where
     P::CTX: Send + Sync,
 {
     fn take_in(self: &Arc<Self>, listener: usize, stream: TcpStream, peer: SocketAddr) {
-        let house = self.house.load_full();
-        let Some(entrance) = house.entrance(listener).cloned() else { return };
+        let sites = self.sites.load_full();
+        let Some(entrance) = sites.entrance(listener).cloned() else { return };
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         let entered = entrance.way_in(listener);
-        let is_proxy = house.trusts(peer.ip());
-        match self.connections.admit(peer.ip(), is_proxy, entered, house.limits()) {
+        let is_proxy = sites.trusts(peer.ip());
+        match self.connections.admit(peer.ip(), is_proxy, entered, sites.limits()) {
             Ok(open) => {
                 tokio::spawn(Arc::clone(self).serve(open, entrance, stream, peer));
             }
-            Err(full) => turn_away(&house, full, &stream, peer),
+            Err(full) => turn_away(&sites, full, &stream, peer),
         }
     }
 
@@ -184,60 +184,60 @@ where
             tracing::debug!(%error, "visitor disconnected before the connection was set up");
             return;
         }
-        let longest_head = self.house.load().limits().header_bytes;
-        let link = &open.link;
-        if self.house.load().trusts(peer.ip()) {
+        let longest_head = self.sites.load().limits().header_bytes;
+        let connection = &open.connection;
+        if self.sites.load().trusts(peer.ip()) {
             let taken = Box::pin(proxy_protocol::take(&mut stream));
-            let Some(Ok(visitor)) = link.unless_cut(taken).await else { return };
+            let Some(Ok(visitor)) = connection.unless_cut(taken).await else { return };
             if let Some(visitor) = visitor {
                 peer = SocketAddr::new(visitor.ip().to_canonical(), visitor.port());
-                link.introduce(peer.ip());
+                connection.introduce(peer.ip());
             }
         }
         let Some(acceptor) = entrance.acceptor else {
-            let stream = VisitorStream::plain(stream, peer, Arc::clone(link), longest_head);
-            let stream = stream.of(&self.house);
-            return link.serve(self.http1(&open, Box::new(stream))).await;
+            let stream = VisitorStream::plain(stream, peer, Arc::clone(connection), longest_head);
+            let stream = stream.of(&self.sites);
+            return connection.serve(self.http1(&open, Box::new(stream))).await;
         };
         let mut first = [0; 1];
-        match link.unless_cut(stream.peek(&mut first)).await {
+        match connection.unless_cut(stream.peek(&mut first)).await {
             Some(Ok(1..)) if unreadable::speaks_without_tls(first[0]) => {
                 let answered = Box::pin(self.answer_without_tls(stream, peer));
-                link.unless_cut(answered).await;
+                connection.unless_cut(answered).await;
                 return;
             }
             Some(Ok(1..)) => {}
             Some(Ok(_) | Err(_)) | None => return,
         }
         // What it takes to negotiate is given back before the first request.
-        let shaken = Box::pin(link.unless_cut(acceptor.accept(stream))).await;
+        let shaken = Box::pin(connection.unless_cut(acceptor.accept(stream))).await;
         let stream = match shaken {
             Some(Ok(stream)) => stream,
             Some(Err(error)) => return self.tell_handshake_failed(&error, peer),
             None => return,
         };
-        if link.entrance().asked_for.is_some() {
-            link.enters_only_for(stream.get_ref().1.server_name().unwrap_or_default());
+        if connection.entrance().asked_for.is_some() {
+            connection.enters_only_for(stream.get_ref().1.server_name().unwrap_or_default());
         }
-        let stream = VisitorStream::tls(stream, peer, Arc::clone(link), longest_head);
-        let stream = stream.of(&self.house);
+        let stream = VisitorStream::tls(stream, peer, Arc::clone(connection), longest_head);
+        let stream = stream.of(&self.sites);
         if stream.selected_alpn_proto() == Some(ALPN::H2) {
             Box::pin(self.http2(&open, stream)).await;
         } else {
-            link.serve(self.http1(&open, Box::new(stream))).await;
+            connection.serve(self.http1(&open, Box::new(stream))).await;
         }
     }
 
     /// Tells whoever speaks plain HTTP on a port for TLS that this is one.
     async fn answer_without_tls(&self, mut stream: TcpStream, peer: SocketAddr) {
-        let house = self.house.load_full();
+        let sites = self.sites.load_full();
         let mut read = [0; unreadable::KEPT];
         let Ok(length) = stream.read(&mut read).await else { return };
         let mut head = Beginning::NONE;
         head.keep(0, &read[..length]);
         let peer = peer.ip();
-        let visitor = (!house.trusts(peer)).then_some(peer);
-        let answer = head.refused_without_tls(&house, Source { peer, visitor }).await;
+        let visitor = (!sites.trusts(peer)).then_some(peer);
+        let answer = head.refused_without_tls(&sites, Source { peer, visitor }).await;
         if stream.write_all(&answer).await.is_err() || stream.shutdown().await.is_err() {
             return;
         }
@@ -265,23 +265,23 @@ where
 
     /// Whether to write a line of this kind, and how many were left out since the last.
     fn due(&self, line: Line) -> Option<u64> {
-        let house = self.house.load();
-        let env = house.env();
+        let sites = self.sites.load();
+        let env = sites.env();
         env.log_throttle.due(line, env.now().ok()?)
     }
 
     /// One request after the other.
     async fn http1(&self, open: &Open, mut stream: Box<VisitorStream>) {
-        let link = &open.link;
+        let connection = &open.connection;
         let mut settings = None;
         loop {
-            link.enter(Phase::Idle, self.connections.now());
+            connection.enter(Phase::Idle, self.connections.now());
             if self.connections.is_closing()
-                || link.unless_cut(stream.is_spoken_to()).await != Some(true)
+                || connection.unless_cut(stream.is_spoken_to()).await != Some(true)
             {
                 return;
             }
-            link.enter(Phase::Head, self.connections.now());
+            connection.enter(Phase::Head, self.connections.now());
             let mut session = ServerSession::new_http1(stream);
             match settings {
                 Some(settings) => {
@@ -290,8 +290,8 @@ where
                 None => session.set_keepalive(Some(KEEPALIVE)),
             }
             let served = self.proxy.process_new_http(session, &self.stopped);
-            let served = link.unless_cut(served).await;
-            link.authorize(None);
+            let served = connection.unless_cut(served).await;
+            connection.authorize(None);
             let Some(reused) = served.flatten() else { return };
             let (back, kept) = reused.consume();
             let Ok(back) = back.into_any().downcast::<VisitorStream>() else { return };
@@ -302,60 +302,61 @@ where
 
     /// Many requests at once.
     async fn http2(&self, open: &Open, stream: VisitorStream) {
-        let link = &open.link;
+        let connection = &open.connection;
         let digest = Arc::new(Digest {
             ssl_digest: None,
             timing_digest: Vec::new(),
             proxy_digest: None,
             socket_digest: stream.get_socket_digest(),
         });
-        link.enter(Phase::Head, self.connections.now());
-        let limits = *self.house.load().limits();
+        connection.enter(Phase::Head, self.connections.now());
+        let limits = *self.sites.load().limits();
         let shaken = http2::handshake(Box::new(stream), Some(options(&limits)));
-        let Some(Ok(mut connection)) = link.unless_cut(shaken).await else { return };
-        link.enter(Phase::Idle, self.connections.now());
+        let Some(Ok(mut h2_connection)) = connection.unless_cut(shaken).await else { return };
+        connection.enter(Phase::Idle, self.connections.now());
         let mut stopped = self.stopped.clone();
         let mut stopping = *stopped.borrow();
         let mut malformed = 0;
         loop {
             let accepted = {
-                let next = http2::HttpSession::from_h2_conn(&mut connection, Arc::clone(&digest));
+                let next =
+                    http2::HttpSession::from_h2_conn(&mut h2_connection, Arc::clone(&digest));
                 tokio::select! {
                     biased;
                     _ = stopped.changed(), if !stopping => None,
-                    accepted = link.unless_cut(next) => Some(accepted),
+                    accepted = connection.unless_cut(next) => Some(accepted),
                 }
             };
             let Some(accepted) = accepted else {
-                connection.graceful_shutdown();
+                h2_connection.graceful_shutdown();
                 stopping = true;
                 continue;
             };
             match accepted {
                 Some(Ok(Some(http2::H2Accept::Session(session)))) => {
-                    if link.times_given_up() > limits.stream_resets {
+                    if connection.times_given_up() > limits.stream_resets {
                         tracing::info!(
-                            peer = %link.peer(),
+                            peer = %connection.peer(),
                             "connection closed: it sends requests and does not wait for the answers"
                         );
-                        connection.abrupt_shutdown(h2::Reason::ENHANCE_YOUR_CALM);
+                        h2_connection.abrupt_shutdown(h2::Reason::ENHANCE_YOUR_CALM);
                         return;
                     }
-                    self.stream(link, session);
+                    self.stream(connection, session);
                 }
                 Some(Ok(Some(http2::H2Accept::Rejected))) => {
                     // Pingora has answered it, with a bare 400, or reset its stream.
                     let why = "its :authority, :path or Content-Length is not valid";
-                    self.tell_malformed(&why, link.peer());
+                    self.tell_malformed(&why, connection.peer());
                     malformed += 1;
                     if malformed > MALFORMED {
-                        connection.abrupt_shutdown(h2::Reason::ENHANCE_YOUR_CALM);
+                        h2_connection.abrupt_shutdown(h2::Reason::ENHANCE_YOUR_CALM);
                         return;
                     }
                 }
                 Some(Err(error)) => {
                     if let Some(why) = fault_of_frames(&error) {
-                        self.tell_malformed(why, link.peer());
+                        self.tell_malformed(why, connection.peer());
                     }
                     return;
                 }
@@ -365,66 +366,66 @@ where
         }
     }
 
-    fn stream(&self, connection: &Arc<Link>, session: http2::HttpSession) {
-        let stream = Stream::begin(connection, &self.connections);
-        let open = self.connections.stream(connection);
+    fn stream(&self, parent: &Arc<Connection>, session: http2::HttpSession) {
+        let stream = Stream::begin(parent, &self.connections);
+        let open = self.connections.stream(parent);
         let proxy = Arc::clone(&self.proxy);
         let stopped = self.stopped.clone();
         tokio::spawn(async move {
-            let connection = &stream.connection;
+            let parent = &stream.parent;
             let session = ServerSession::new_http2(session);
-            let served = open.link.serve(proxy.process_new_http(session, &stopped));
-            let served = open.link.unless_cut(served).await;
-            match open.link.is_cut() {
+            let served = open.connection.serve(proxy.process_new_http(session, &stopped));
+            let served = open.connection.unless_cut(served).await;
+            match open.connection.is_cut() {
                 Some(Cut::Late) if served.is_none() => {
                     tracing::debug!("request aborted: its body was too slow");
                 }
                 // The library beneath sends what it holds of a stream before it ends that. Where its
                 // visitor takes nothing, that waits: for whenever they do.
-                Some(Cut::Revoked) if connection.silence().is_paused() => {
-                    connection.cut(Cut::Revoked);
+                Some(Cut::Revoked) if parent.watchdog().is_paused() => {
+                    parent.cut(Cut::Revoked);
                 }
                 _ => {}
             }
-            for _ in 0..open.link.times_given_up() {
-                connection.give_up();
+            for _ in 0..open.connection.times_given_up() {
+                parent.give_up();
             }
         });
     }
 }
 
-/// What a visitor did wrong on an HTTP/2 connection, if it did not just end.
+/// What a visitor did wrong on an HTTP/2 parent, if it did not just end.
 fn fault_of_frames(error: &pingora::Error) -> Option<&h2::Error> {
     let cause = error.cause.as_deref()?.downcast_ref::<h2::Error>()?;
     cause.is_library().then_some(cause)
 }
 
-/// A stream under way on this connection, until dropped: also if serving it panics.
+/// A stream under way on this parent, until dropped: also if serving it panics.
 struct Stream {
-    connection: Arc<Link>,
-    connections: Arc<Connections>,
+    parent: Arc<Connection>,
+    connections: Arc<ConnectionTable>,
 }
 
 impl Stream {
-    fn begin(connection: &Arc<Link>, connections: &Arc<Connections>) -> Self {
-        connection.begin_stream();
-        connection.enter(Phase::Busy, connections.now());
-        Self { connection: Arc::clone(connection), connections: Arc::clone(connections) }
+    fn begin(parent: &Arc<Connection>, connections: &Arc<ConnectionTable>) -> Self {
+        parent.begin_stream();
+        parent.enter(Phase::Busy, connections.now());
+        Self { parent: Arc::clone(parent), connections: Arc::clone(connections) }
     }
 }
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        if self.connection.end_stream() == 0 {
-            self.connection.enter(Phase::Idle, self.connections.now());
+        if self.parent.end_stream() == 0 {
+            self.parent.enter(Phase::Idle, self.connections.now());
         }
     }
 }
 
-fn turn_away(house: &House, full: Full, stream: &TcpStream, peer: SocketAddr) {
+fn turn_away(sites: &Sites, full: Full, stream: &TcpStream, peer: SocketAddr) {
     // What is not read must not keep the system busy either.
     SockRef::from(stream).set_linger(Some(Duration::ZERO)).ok();
-    let env = house.env();
+    let env = sites.env();
     let reason = match full {
         Full::InAll => "limits.connections",
         Full::Address => "limits.connections_per_address",
@@ -434,7 +435,7 @@ fn turn_away(house: &House, full: Full, stream: &TcpStream, peer: SocketAddr) {
         && let Some(left_out) = env.log_throttle.due(Line::TurnedAway, now)
     {
         let peer = peer.ip();
-        tracing::warn!(%peer, reason, left_out, "connection refused: too many connections");
+        tracing::warn!(%peer, reason, left_out, "parent refused: too many connections");
     }
 }
 
@@ -460,9 +461,9 @@ const KEEPALIVE: u64 = 60;
 /// What the system may hold unsent for one visitor.
 const HELD_BY_SYSTEM: u32 = 64 * 1024;
 const BREATH: Duration = Duration::from_millis(50);
-/// Malformed requests after which an HTTP/2 connection is given up; as many as Pingora forgives.
+/// Malformed requests after which an HTTP/2 parent is given up; as many as Pingora forgives.
 const MALFORMED: u32 = 32;
-/// What one stream may have waiting to be sent, and to be read by us; and all of one connection.
+/// What one stream may have waiting to be sent, and to be read by us; and all of one parent.
 const SEND_BUFFER: usize = 64 * 1024;
 const WINDOW: u32 = 64 * 1024;
 const WINDOW_IN_ALL: u32 = 1024 * 1024;
@@ -477,16 +478,16 @@ mod tests {
 
     #[test]
     fn a_connection_is_idle_again_after_a_stream_that_panicked() {
-        let connections = Arc::new(Connections::default());
+        let connections = Arc::new(ConnectionTable::default());
         let address = [192, 0, 2, 1].into();
         let open = connections.admit(address, false, Entered::default(), &Limits::default());
-        let link = &open.unwrap().link;
+        let connection = &open.unwrap().connection;
         let served = catch_unwind(AssertUnwindSafe(|| {
-            let _stream = Stream::begin(link, &connections);
-            assert_eq!(link.phase().0, Phase::Busy);
+            let _stream = Stream::begin(connection, &connections);
+            assert_eq!(connection.phase().0, Phase::Busy);
             panic!("as a library may");
         }));
         assert!(served.is_err());
-        assert_eq!(link.phase().0, Phase::Idle);
+        assert_eq!(connection.phase().0, Phase::Idle);
     }
 }

@@ -20,10 +20,10 @@ use crate::proxy::upstream::Application;
 use crate::web::Web;
 
 /// Every host, and what is there.
-pub struct House {
+pub struct Sites {
     /// By host in lower case, and port unless it is the scheme's own.
-    places: FxHashMap<String, Arc<Place>>,
-    portal: Arc<Place>,
+    virtual_hosts: FxHashMap<String, Arc<VirtualHost>>,
+    portal: Arc<VirtualHost>,
     /// By the name of the application.
     applications: HashMap<String, Arc<Application>>,
     entrances: Vec<Entrance>,
@@ -32,7 +32,7 @@ pub struct House {
 }
 
 /// One host.
-pub(super) struct Place {
+pub(super) struct VirtualHost {
     pub(super) web: Web,
     pub(super) address: Address,
     /// What requests to the application are given along, where one stands here.
@@ -43,7 +43,7 @@ pub(super) struct Place {
     pub(super) application: Option<Arc<Application>>,
 }
 
-impl House {
+impl Sites {
     /// What `env` says. Applications that stood in the house `before` are not looked up again.
     /// Call it within a runtime: new ones are looked up from now on.
     ///
@@ -55,12 +55,12 @@ impl House {
         let entrances = certificates.entrances(config)?;
         let mut applications = HashMap::new();
         for app in &config.apps {
-            let known = before.and_then(|house| house.applications.get(&app.name));
+            let known = before.and_then(|sites| sites.applications.get(&app.name));
             let found = Application::found(app, config.upstream_timeouts, known).await;
             let application = found.map_err(|error| vec![unreachable(app, &error)])?;
             applications.insert(app.name.clone(), application);
         }
-        let place = |site: Site| {
+        let virtual_host = |site: Site| {
             let app = site.app.as_ref();
             let application = app.and_then(|app| applications.get(&app.name)).map(Arc::clone);
             let address = Address::of(&site.origin);
@@ -69,46 +69,50 @@ impl House {
             let is_observed = app.is_some_and(|app| !app.enforce);
             let promise = promise(config.hsts, &site.origin).filter(|_| !is_observed);
             let web = Web::new(Arc::clone(env), site);
-            Arc::new(Place { web, address, stamp, promise, application })
+            Arc::new(VirtualHost { web, address, stamp, promise, application })
         };
-        let portal = place(config.portal_site());
-        let others = config.other_sites().map(place);
-        let places = std::iter::once(Arc::clone(&portal)).chain(others);
-        let places = places.map(|place| (place.address.authority.clone(), place)).collect();
+        let portal = virtual_host(config.portal_site());
+        let others = config.other_sites().map(virtual_host);
+        let virtual_hosts = std::iter::once(Arc::clone(&portal)).chain(others);
+        let virtual_hosts = virtual_hosts
+            .map(|virtual_host| (virtual_host.address.authority.clone(), virtual_host))
+            .collect();
         let env = Arc::clone(env);
-        Ok(Self { places, portal, applications, entrances, certificates, env })
+        Ok(Self { virtual_hosts, portal, applications, entrances, certificates, env })
     }
 
     /// What stands under this `Host`; the port may be written out where it is the scheme's own.
-    pub(super) fn find(&self, host: &str) -> Option<Arc<Place>> {
+    pub(super) fn find(&self, host: &str) -> Option<Arc<VirtualHost>> {
         // Nearly all write it as it is kept.
-        let as_kept = self.places.get(host);
+        let as_kept = self.virtual_hosts.get(host);
         let as_read = || {
             let lower = host.to_ascii_lowercase();
             let name = [":443", ":80"].iter().find_map(|port| lower.strip_suffix(port));
-            let place = self.places.get(&lower).or_else(|| self.places.get(name?));
-            place.filter(|place| place.address.is_meant_by(host))
+            let virtual_host =
+                self.virtual_hosts.get(&lower).or_else(|| self.virtual_hosts.get(name?));
+            virtual_host.filter(|virtual_host| virtual_host.address.is_meant_by(host))
         };
         as_kept.or_else(as_read).map(Arc::clone)
     }
 
     /// The only thing that stands under this name, whatever the port.
-    pub(super) fn find_by_name(&self, name: &str) -> Option<Arc<Place>> {
-        let is_meant =
-            |place: &&Arc<Place>| place.web.site().origin.host().eq_ignore_ascii_case(name);
-        let mut found = self.places.values().filter(is_meant);
+    pub(super) fn find_by_name(&self, name: &str) -> Option<Arc<VirtualHost>> {
+        let is_meant = |virtual_host: &&Arc<VirtualHost>| {
+            virtual_host.web.site().origin.host().eq_ignore_ascii_case(name)
+        };
+        let mut found = self.virtual_hosts.values().filter(is_meant);
         found.next().filter(|_| found.next().is_none()).map(Arc::clone)
     }
 
     /// What stands under this host with https, whatever the port.
-    pub(super) fn find_under_https(&self, host: &str) -> Option<Arc<Place>> {
+    pub(super) fn find_under_https(&self, host: &str) -> Option<Arc<VirtualHost>> {
         let is_port = |(_, port): &(&str, &str)| port.bytes().all(|byte| byte.is_ascii_digit());
         let name = host.rsplit_once(':').filter(is_port).map_or(host, |(name, _)| name);
-        let is_meant = |place: &&Arc<Place>| {
-            let origin = &place.web.site().origin;
+        let is_meant = |virtual_host: &&Arc<VirtualHost>| {
+            let origin = &virtual_host.web.site().origin;
             origin.is_secure() && origin.host().eq_ignore_ascii_case(name)
         };
-        self.places.values().find(is_meant).map(Arc::clone)
+        self.virtual_hosts.values().find(is_meant).map(Arc::clone)
     }
 
     /// What is counted.
@@ -117,7 +121,7 @@ impl House {
     }
 
     /// The host whose pages answer what is for no other.
-    pub(super) fn portal(&self) -> &Arc<Place> {
+    pub(super) fn portal(&self) -> &Arc<VirtualHost> {
         &self.portal
     }
 

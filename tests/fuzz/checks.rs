@@ -109,7 +109,7 @@ pub(crate) fn configuration(file: &[u8]) {
 /// Whatever is posted to us gets a page, and changes nothing.
 pub(crate) fn form(body: &[u8]) {
     thread_local! {
-        static HOUSE: (tokio::runtime::Runtime, Web) = house();
+        static HOUSE: (tokio::runtime::Runtime, Web) = setup();
     }
     HOUSE.with(|(runtime, web)| {
         runtime.block_on(async {
@@ -128,7 +128,7 @@ pub(crate) fn form(body: &[u8]) {
     });
 }
 
-fn house() -> (tokio::runtime::Runtime, Web) {
+fn setup() -> (tokio::runtime::Runtime, Web) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let keys = Keys::random(&mut StdRng::seed_from_u64(1));
     let rng = SharedRng::new(StdRng::seed_from_u64(2));

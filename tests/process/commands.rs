@@ -2,14 +2,14 @@
 
 use std::fs;
 
-use crate::house::{House, PASSWORD, Said};
+use crate::setup::{PASSWORD, Said, Setup};
 
 #[test]
 fn somebody_is_added_and_the_printed_link_works_once() {
-    let house = House::new();
-    let process = house.opens();
+    let setup = Setup::new();
+    let process = setup.opens();
     let words = ["user", "add", "ada", "--email", "ada@example.com", "--group", "staff"];
-    let said = house.types(&words);
+    let said = setup.types(&words);
     assert_eq!(said.code, Some(0), "{said:?}");
     assert!(said.notes.starts_with("Give this link to ada: "), "{said:?}");
     let link = said.out.trim_end().strip_prefix("http://crm.localhost:8080").unwrap();
@@ -26,7 +26,7 @@ fn somebody_is_added_and_the_printed_link_works_once() {
     assert_eq!(eve.sends(&[("password", "four dry umbrellas")]).answer.status, 410);
     assert_eq!(process.window().opens(link).answer.status, 410);
 
-    let listed = house.types(&["user", "list", "--json"]).json();
+    let listed = setup.types(&["user", "list", "--json"]).json();
     assert_eq!(listed[0]["name"], "ada");
     assert_eq!(listed[0]["has_password"], true);
     assert_eq!(listed[0]["groups"][0], "staff");
@@ -34,11 +34,11 @@ fn somebody_is_added_and_the_printed_link_works_once() {
 
 #[test]
 fn a_new_password_ends_what_the_old_one_opened() {
-    let house = House::new();
-    let process = house.opens();
+    let setup = Setup::new();
+    let process = setup.opens();
     let mut ada = process.window();
-    ada.visits(&house.adds("ada")).posts(&[("password", PASSWORD)]);
-    let link = house.types(&["user", "passwd", "ada", "--json"]).link();
+    ada.visits(&setup.adds("ada")).posts(&[("password", PASSWORD)]);
+    let link = setup.types(&["user", "passwd", "ada", "--json"]).link();
     // The old password works until the link is used.
     assert_eq!(ada.opens("/").answer.status, 200);
     process.window().visits(&link).posts(&[("password", "four dry umbrellas")]);
@@ -52,9 +52,9 @@ fn a_new_password_ends_what_the_old_one_opened() {
 
 #[test]
 fn whoever_has_to_wait_is_let_in_again() {
-    let house = House::new();
-    let process = house.opens();
-    process.window().visits(&house.adds("ada")).posts(&[("password", PASSWORD)]);
+    let setup = Setup::new();
+    let process = setup.opens();
+    process.window().visits(&setup.adds("ada")).posts(&[("password", PASSWORD)]);
     let tries = |password| {
         let mut window = process.window();
         window.visits("/.doorward/sign-in");
@@ -64,19 +64,19 @@ fn whoever_has_to_wait_is_let_in_again() {
         assert_eq!(tries("wrong"), 422);
     }
     assert_eq!(tries(PASSWORD), 429);
-    assert_eq!(house.types(&["user", "list", "--json"]).json()[0]["password_failures"], 5);
-    let said = house.types(&["user", "unlock", "ada", "--json"]);
+    assert_eq!(setup.types(&["user", "list", "--json"]).json()[0]["password_failures"], 5);
+    let said = setup.types(&["user", "unlock", "ada", "--json"]);
     assert_eq!(said.json()["name"], "ada");
     assert_eq!(tries(PASSWORD), 303);
 }
 
 #[test]
 fn what_is_refused_says_why_and_ends_with_1() {
-    let house = House::new();
-    let _process = house.opens();
-    house.adds("ada");
+    let setup = Setup::new();
+    let _process = setup.opens();
+    setup.adds("ada");
     let refused = |words: &[&str]| {
-        let Said { code, out, notes } = house.types(words);
+        let Said { code, out, notes } = setup.types(words);
         assert_eq!((code, out.as_str()), (Some(1), ""), "{words:?}: {notes}");
         notes
     };
@@ -90,84 +90,84 @@ fn what_is_refused_says_why_and_ends_with_1() {
 
 #[test]
 fn a_line_that_is_not_understood_ends_with_2() {
-    let house = House::new();
+    let setup = Setup::new();
     let lines: [&[&str]; 4] =
         [&[], &["user", "add"], &["user", "add", "a,b"], &["serve", "--accept-everything"]];
     for line in lines {
-        assert_eq!(house.types(line).code, Some(2), "{line:?}");
+        assert_eq!(setup.types(line).code, Some(2), "{line:?}");
     }
-    assert_eq!(house.types(&["--version"]).out, "doorward 0.1.0\n");
+    assert_eq!(setup.types(&["--version"]).out, "doorward 0.1.0\n");
 }
 
 #[test]
 fn without_a_terminal_and_a_yes_nobody_is_removed() {
-    let house = House::new();
-    let _process = house.opens();
-    house.adds("ada");
-    let said = house.types(&["user", "remove", "ada"]);
+    let setup = Setup::new();
+    let _process = setup.opens();
+    setup.adds("ada");
+    let said = setup.types(&["user", "remove", "ada"]);
     assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{said:?}");
     assert!(said.notes.contains("ada was not removed\n  use `--yes`"), "{said:?}");
-    assert_eq!(house.types(&["user", "show", "ada"]).code, Some(0));
-    assert_eq!(house.types(&["user", "remove", "ada", "--yes"]).out, "ada was removed.\n");
-    assert_eq!(house.types(&["user", "show", "ada"]).code, Some(1));
+    assert_eq!(setup.types(&["user", "show", "ada"]).code, Some(0));
+    assert_eq!(setup.types(&["user", "remove", "ada", "--yes"]).out, "ada was removed.\n");
+    assert_eq!(setup.types(&["user", "show", "ada"]).code, Some(1));
 }
 
 #[test]
 fn whoever_is_disabled_loses_what_is_open_in_a_running_gateway() {
-    let house = House::new();
-    let process = house.opens();
+    let setup = Setup::new();
+    let process = setup.opens();
     let mut ada = process.window();
-    ada.visits(&house.adds("ada")).posts(&[("password", PASSWORD)]);
+    ada.visits(&setup.adds("ada")).posts(&[("password", PASSWORD)]);
     assert_eq!(ada.opens("/").answer.status, 200);
-    assert_eq!(house.types(&["user", "disable", "ada"]).code, Some(0));
+    assert_eq!(setup.types(&["user", "disable", "ada"]).code, Some(0));
     assert_eq!(ada.opens("/").answer.status, 303);
     ada.follows().sends(&[("username", "ada"), ("password", PASSWORD)]);
     assert_eq!(ada.answer.status, 422);
-    assert_eq!(house.types(&["user", "enable", "ada"]).code, Some(0));
+    assert_eq!(setup.types(&["user", "enable", "ada"]).code, Some(0));
     ada.posts(&[("username", "ada"), ("password", PASSWORD)]);
     assert_eq!(ada.answer.status, 200);
 }
 
 #[test]
 fn a_configuration_is_checked() {
-    let house = House::new();
-    let file = house.file().display().to_string();
-    let good = house.types(&["check"]);
+    let setup = Setup::new();
+    let file = setup.file().display().to_string();
+    let good = setup.types(&["check"]);
     assert_eq!(good.code, Some(0), "{good:?}");
     assert!(good.out.contains("doorward.yaml is valid"), "{good:?}");
-    assert_eq!(house.types(&["check", &file, "--json"]).json()["valid"], true);
+    assert_eq!(setup.types(&["check", &file, "--json"]).json()["valid"], true);
 
-    fs::write(house.file(), "listen: [{ address: everywhere }]\nstate: here\napp: []\n").unwrap();
-    let bad = house.types(&["check", &file]);
+    fs::write(setup.file(), "listen: [{ address: everywhere }]\nstate: here\napp: []\n").unwrap();
+    let bad = setup.types(&["check", &file]);
     assert_eq!(bad.code, Some(1), "{bad:?}");
     assert!(
         bad.out.contains("doorward.yaml:1:") && bad.out.contains("doorward.yaml:3:"),
         "{bad:?}"
     );
     assert!(bad.notes.starts_with("doorward: the configuration has "), "{bad:?}");
-    let json = house.types(&["check", &file, "--json"]);
+    let json = setup.types(&["check", &file, "--json"]);
     assert_eq!(json.code, Some(1));
     let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();
     assert_eq!(json["valid"], false);
     assert_eq!(json["problems"][0]["line"], 1);
 
-    let none = house.types(&["check", "nowhere.yaml"]);
+    let none = setup.types(&["check", "nowhere.yaml"]);
     assert_eq!(none.code, Some(1));
     assert!(format!("{none:?}").contains("nowhere.yaml"), "{none:?}");
 }
 
 #[test]
 fn somebody_is_told_to_applications_as_the_operator_has_written_them_and_found_in_any_case() {
-    let house = House::new();
-    let process = house.opens();
-    let link = house.adds("JSmith");
+    let setup = Setup::new();
+    let process = setup.opens();
+    let link = setup.adds("JSmith");
     process.window().visits(&link).posts(&[("password", PASSWORD)]);
     let mut window = process.window();
     window.visits("/.doorward/sign-in").posts(&[("username", "jsmith"), ("password", PASSWORD)]);
     let received = window.visits("/").answer.received()["headers"].to_string();
     assert!(received.contains("[\"remote-user\",\"JSmith\"]"), "{received}");
-    let listed = house.types(&["user", "list", "--json"]).json();
+    let listed = setup.types(&["user", "list", "--json"]).json();
     assert_eq!(listed[0]["name"], "JSmith");
-    assert_ne!(house.types(&["user", "add", "jsmith"]).code, Some(0), "it is the same name");
-    assert_eq!(house.types(&["user", "show", "JSMITH"]).code, Some(0));
+    assert_ne!(setup.types(&["user", "add", "jsmith"]).code, Some(0), "it is the same name");
+    assert_eq!(setup.types(&["user", "show", "JSMITH"]).code, Some(0));
 }

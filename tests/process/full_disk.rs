@@ -12,9 +12,9 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
-use crate::house::{House, PASSWORD, Process};
 use crate::killed::{all_is_well, disturbs_amid};
 use crate::person::Person;
+use crate::setup::{PASSWORD, Process, Setup};
 
 /// How often the disk fills up.
 const TIMES: u64 = 10;
@@ -24,7 +24,7 @@ trait Disk {
     fn fills_up(&self, process: &Process);
     fn has_room(&self, process: &Process);
     /// Starts a gateway while there is no room.
-    fn opens_full(&self, house: &House) -> Process;
+    fn opens_full(&self, setup: &Setup) -> Process;
 }
 
 /// Every user may have this one: files that may not grow.
@@ -39,8 +39,8 @@ impl Disk for Limited {
         limit_files(process, None);
     }
 
-    fn opens_full(&self, house: &House) -> Process {
-        house.opens_where_nothing_can_be_written()
+    fn opens_full(&self, setup: &Setup) -> Process {
+        setup.opens_where_nothing_can_be_written()
     }
 }
 
@@ -53,13 +53,13 @@ fn limit_files(process: &Process, bytes: Option<u64>) {
 struct Small(PathBuf);
 
 impl Small {
-    fn below(house: &House) -> Option<Self> {
-        fs::create_dir(house.state()).unwrap();
+    fn below(setup: &Setup) -> Option<Self> {
+        fs::create_dir(setup.state()).unwrap();
         let made = Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=6m,mode=0700", "tmpfs"])
-            .arg(house.state())
+            .arg(setup.state())
             .output();
-        made.is_ok_and(|made| made.status.success()).then(|| Self(house.state()))
+        made.is_ok_and(|made| made.status.success()).then(|| Self(setup.state()))
     }
 
     fn filler(&self) -> PathBuf {
@@ -83,33 +83,33 @@ impl Disk for Small {
         fs::remove_file(self.filler()).unwrap();
     }
 
-    fn opens_full(&self, house: &House) -> Process {
-        house.opens()
+    fn opens_full(&self, setup: &Setup) -> Process {
+        setup.opens()
     }
 }
 
 #[test]
 fn nothing_is_lost_where_files_may_not_grow_and_nobody_restarts_the_gateway() {
-    fills_up_ten_times(&House::with("log: { format: json }"), &Limited);
+    fills_up_ten_times(&Setup::with("log: { format: json }"), &Limited);
 }
 
 #[test]
 fn nothing_is_lost_on_a_small_disk_that_fills_up_and_nobody_restarts_the_gateway() {
-    let house = House::with("log: { format: json }");
+    let setup = Setup::with("log: { format: json }");
     // Whoever may not make a file system has the other test.
-    let Some(small) = Small::below(&house) else { return };
-    fills_up_ten_times(&house, &small);
+    let Some(small) = Small::below(&setup) else { return };
+    fills_up_ten_times(&setup, &small);
 }
 
-fn fills_up_ten_times(house: &House, disk: &impl Disk) {
+fn fills_up_ten_times(setup: &Setup, disk: &impl Disk) {
     let mut rng = StdRng::seed_from_u64(16);
     let mut people: Vec<Person> = Vec::new();
-    let mut process = house.opens();
+    let mut process = setup.opens();
     let (mut lost, mut tried_again) = (0, 0);
     for time in 0..TIMES {
         for seed in [2 * time, 2 * time + 1] {
             let name = format!("person{seed}");
-            let link = house.adds(&name);
+            let link = setup.adds(&name);
             people.push(Person::new(&name, link, seed));
         }
         lost +=
@@ -121,17 +121,17 @@ fn fills_up_ten_times(house: &House, disk: &impl Disk) {
         if time % 3 == 1 {
             process.is_killed();
             // It may find room within its file, and then all is well.
-            process = disk.opens_full(house);
+            process = disk.opens_full(setup);
         }
         disk.has_room(&process);
         becomes(&process, 200);
         assert!(process.tells_operators("/metrics").body.contains("doorward_store_writable 1"));
-        tried_again += all_is_well(house, &process, &mut people);
+        tried_again += all_is_well(setup, &process, &mut people);
     }
     assert!(lost > 0, "nobody was in the middle of anything");
     assert!(tried_again > 0, "nobody had used anything");
     process.is_killed();
-    all_is_well(house, &house.opens(), &mut people);
+    all_is_well(setup, &setup.opens(), &mut people);
 }
 
 /// Waits until `/readyz` answers so, far longer than it takes. Somebody tries to sign in meanwhile, or nothing is written.
@@ -150,8 +150,8 @@ fn becomes(process: &Process, status: u16) {
 
 #[test]
 fn whoever_has_little_room_is_warned_before_there_is_none() {
-    let house = House::with("limits: { free_disk_mib: 1048576 }");
-    let process = house.opens();
+    let setup = Setup::with("limits: { free_disk_mib: 1048576 }");
+    let process = setup.opens();
     let warned = |said: String| said.contains("low disk space for the state folder");
     while !warned(process.said()) {
         thread::yield_now();
@@ -161,6 +161,6 @@ fn whoever_has_little_room_is_warned_before_there_is_none() {
     assert!(ready.body.contains("low disk space"), "{}", ready.body);
     let numbers = process.tells_operators("/metrics").body;
     assert!(numbers.contains("doorward_state_disk_free_bytes "), "{numbers}");
-    let house = House::with("limits: { free_disk_mib: 0 }");
-    assert_eq!(house.opens().tells_operators("/readyz").body, "ready\n");
+    let setup = Setup::with("limits: { free_disk_mib: 0 }");
+    assert_eq!(setup.opens().tells_operators("/readyz").body, "ready\n");
 }

@@ -8,8 +8,8 @@ use std::thread;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::house::{House, Process};
 use crate::person::{Life, Person, Stop};
+use crate::setup::{Process, Setup};
 
 /// How often the process is killed.
 const KILLS: u64 = 10;
@@ -18,16 +18,16 @@ const AT_ONCE: usize = 6;
 
 #[test]
 fn nothing_that_was_acknowledged_is_lost_and_no_used_code_is_revived() {
-    let house = House::with("log: { format: json }");
+    let setup = Setup::with("log: { format: json }");
     let mut rng = StdRng::seed_from_u64(9);
     let mut people: Vec<Person> = Vec::new();
     // Who was added in the very moment, with their links.
     let mut newcomers: Vec<(String, String)> = Vec::new();
     let (mut lost, mut tried_again) = (0, 0);
     for kill in 0..=KILLS {
-        let mut process = house.opens();
+        let mut process = setup.opens();
         assert_eq!(process.tells_operators("/readyz").status, 200);
-        tried_again += all_is_well(&house, &process, &mut people);
+        tried_again += all_is_well(&setup, &process, &mut people);
         for (name, link) in &newcomers {
             assert_eq!(process.window().opens(link).answer.status, 200, "{name}");
         }
@@ -36,11 +36,11 @@ fn nothing_that_was_acknowledged_is_lost_and_no_used_code_is_revived() {
         }
         for seed in [2 * kill, 2 * kill + 1] {
             let name = format!("person{seed}");
-            let link = house.adds(&name);
+            let link = setup.adds(&name);
             people.push(Person::new(&name, link, seed));
         }
         thread::scope(|scope| {
-            let operator = scope.spawn(|| adds_until_the_end(&house, kill));
+            let operator = scope.spawn(|| adds_until_the_end(&setup, kill));
             lost += disturbs_amid(&mut process, &mut people, &mut rng, Process::is_killed);
             newcomers.extend(operator.join().unwrap());
         });
@@ -54,26 +54,26 @@ fn a_first_start_that_is_killed_midway_is_begun_again() {
     // What is made, in this order.
     let made = ["", "keys", "store.redb.new", "store.redb", "socket"];
     for (nth, name) in made.iter().enumerate() {
-        let house = House::new();
-        let mut process = house.starts(&[]);
+        let setup = Setup::new();
+        let mut process = setup.starts(&[]);
         // Some are there for a moment only: then what comes after them is.
-        while !made[nth..].iter().any(|name| house.state().join(name).exists()) {
+        while !made[nth..].iter().any(|name| setup.state().join(name).exists()) {
             assert!(process.runs(), "{}", process.said());
             thread::yield_now();
         }
         process.is_killed();
-        let process = house.opens();
-        let link = house.adds("ada");
+        let process = setup.opens();
+        let link = setup.adds("ada");
         assert_eq!(process.window().opens(&link).answer.status, 200, "killed at {name:?}");
     }
 }
 
 /// Asserts that everybody finds what they were told. Says how many used codes were tried again.
-pub(crate) fn all_is_well(house: &House, process: &Process, people: &mut [Person]) -> usize {
+pub(crate) fn all_is_well(setup: &Setup, process: &Process, people: &mut [Person]) -> usize {
     let disturbed = AtomicBool::new(false);
     let (begun, _) = channel();
     let life = Life { gateway: process.address, disturbed: &disturbed, begun };
-    let listed = house.types(&["user", "list", "--json"]).json();
+    let listed = setup.types(&["user", "list", "--json"]).json();
     for person in &mut *people {
         person.finds_everything(&life, &listed);
     }
@@ -115,10 +115,10 @@ pub(crate) fn disturbs_amid(
 }
 
 /// An operator who adds people until nobody answers. Says who was added for sure.
-fn adds_until_the_end(house: &House, kill: u64) -> Vec<(String, String)> {
+fn adds_until_the_end(setup: &Setup, kill: u64) -> Vec<(String, String)> {
     let names = (0..4).map(|count| format!("newcomer{kill}-{count}"));
     let said = names.map(|name| {
-        let said = house.types(&["user", "add", &name, "--json"]);
+        let said = setup.types(&["user", "add", &name, "--json"]);
         (said.code == Some(0)).then(|| (name, said.link()))
     });
     said.map_while(|added| added).collect()

@@ -4,8 +4,8 @@ use rstest::rstest;
 use serde_json::Value;
 
 use crate::exact::{Bodies, Exact};
-use crate::house::{HOST, House, PASSWORD, Process};
 use crate::person::{code, now};
+use crate::setup::{HOST, PASSWORD, Process, Setup};
 use crate::window::Window;
 use crate::wire::Wire;
 
@@ -73,10 +73,10 @@ fn stands_alone(text: &str, at: usize, length: usize) -> bool {
 
 #[test]
 fn every_line_is_a_json_object_and_no_secret_is_in_any() {
-    let house = House::new();
-    let mut process = house.opens();
+    let setup = Setup::new();
+    let mut process = setup.opens();
     let mut secrets = Secrets::default();
-    goes_the_whole_way(&house, &process, &mut secrets);
+    goes_the_whole_way(&setup, &process, &mut secrets);
     says_nonsense(&process, &mut secrets);
     process.signals("TERM");
     assert_eq!(process.ends().code(), Some(0));
@@ -104,8 +104,8 @@ fn every_line_is_a_json_object_and_no_secret_is_in_any() {
 
 #[test]
 fn lines_for_people_have_no_colours_where_they_go_to_a_file() {
-    let house = House::with("log: { format: text }");
-    let mut process = house.starts(&[]);
+    let setup = Setup::with("log: { format: text }");
+    let mut process = setup.starts(&[]);
     let line = process.hears(" listening ");
     process.hears("listening for health checks and metrics");
     assert!(line.contains(" INFO ") && line.contains("address=127.0.0.1:"), "{line}");
@@ -116,10 +116,10 @@ fn lines_for_people_have_no_colours_where_they_go_to_a_file() {
 
 #[test]
 fn where_nobody_reads_the_log_people_are_served_all_the_same() {
-    let house = House::new();
-    let mut process = house.opens_unheard();
+    let setup = Setup::new();
+    let mut process = setup.opens_unheard();
     let mut ada = process.window();
-    ada.visits(&house.adds("ada")).posts(&[("password", PASSWORD)]);
+    ada.visits(&setup.adds("ada")).posts(&[("password", PASSWORD)]);
     assert_eq!(ada.answer.status, 200, "{:?}", ada.answer);
     ada.visits("/.doorward/sign-out").posts(&[]);
     ada.visits("/").posts(&[("username", "ada"), ("password", PASSWORD)]);
@@ -138,9 +138,9 @@ fn heads_that_are_no_text_go_through_at_every_level(
         filename=\"M\xfcller.pdf\"\r\nTransfer-Encoding: chunked\r\nTrailer: X-End\r\n\r\n\
         2\r\nok\r\n0\r\nX-End: \xfc\r\n\r\n";
     let application = Exact::answering(Bodies::Read, |_| said.to_vec());
-    let house = House::with(&format!("log: {{ format: json, level: {level} }}"));
-    house.moves_to(application.address);
-    let process = house.opens();
+    let setup = Setup::with(&format!("log: {{ format: json, level: {level} }}"));
+    setup.moves_to(application.address);
+    let process = setup.opens();
     let request: &[u8] = b"GET /held?\xfc HTTP/1.1\r\nHost: crm.localhost:8080\r\n\
         X-Name: M\xfcller\r\nConnection: close\r\n\r\n";
     let mut visitor = Wire::to(process.address);
@@ -152,8 +152,8 @@ fn heads_that_are_no_text_go_through_at_every_level(
     assert!(!process.said().contains("panicked"), "{}", process.said());
 }
 
-fn goes_the_whole_way(house: &House, process: &Process, secrets: &mut Secrets) {
-    let link = house.adds("ada");
+fn goes_the_whole_way(setup: &Setup, process: &Process, secrets: &mut Secrets) {
+    let link = setup.adds("ada");
     secrets.keep("the token of a link", link.rsplit('/').next().unwrap());
     secrets.keep("a password", PASSWORD);
     let mut ada = process.window();
@@ -219,7 +219,7 @@ fn goes_the_whole_way(house: &House, process: &Process, secrets: &mut Secrets) {
     secrets.keep_of(&ada);
     ada.visits("/.doorward/confirm").posts(&[("password", PASSWORD)]);
     secrets.keep_of(&ada);
-    let link = house.types(&["user", "passwd", "ada", "--json"]).link();
+    let link = setup.types(&["user", "passwd", "ada", "--json"]).link();
     secrets.keep("the token of a link", link.rsplit('/').next().unwrap());
     secrets.keep("a password", "four dry umbrellas");
     ada.visits(&link).sends(&[("password", "four dry umbrellas")]);
@@ -282,8 +282,8 @@ fn what_is_refused_is_answered_in_our_words_and_leaves_a_line(
     #[case] status: u16,
     #[case] names: &str,
 ) {
-    let house = House::with("log: { format: json }");
-    let process = house.opens();
+    let setup = Setup::with("log: { format: json }");
+    let process = setup.opens();
     let answer = Wire::to(process.address).asks(filled(sent));
     assert_eq!(answer.status, status, "{answer:?}");
     assert_eq!(answer.header("content-type"), "application/json", "{answer:?}");
@@ -294,8 +294,8 @@ fn what_is_refused_is_answered_in_our_words_and_leaves_a_line(
 
 #[test]
 fn a_head_that_is_not_collected_leaves_a_line() {
-    let house = House::with("log: { format: json }");
-    let process = house.opens();
+    let setup = Setup::with("log: { format: json }");
+    let process = setup.opens();
     let mut wire = Wire::to(process.address);
     wire.tries(&filled(b"GET / HTTP/1.1\r\nHost: {host}\r\nA: {long}{long}{long}{long}"));
     let line = process.hears("request refused");

@@ -21,7 +21,7 @@ mod wire;
 mod alone;
 mod commands;
 mod full_disk;
-mod house;
+mod setup;
 mod killed;
 mod logs;
 mod person;

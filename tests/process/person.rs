@@ -15,7 +15,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::Value;
 
-use crate::house::{HOST, PASSWORD};
+use crate::setup::{HOST, PASSWORD};
 use crate::window::Window;
 
 const SESSION: &str = "doorward-session";

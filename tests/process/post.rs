@@ -1,31 +1,31 @@
 //! Letters of the real process: they go out at once, and one under way is not cut off.
 
-use crate::house::{House, Process};
 use crate::post_office::{Does, END, Peer, header};
+use crate::setup::{Process, Setup};
 
 /// A house whose letters go to `server`.
-fn house(server: &Peer) -> House {
+fn setup(server: &Peer) -> Setup {
     let address = server.address;
     let mail = format!("mail: {{ server: '{address}', tls: none, from: door@example.com }}");
-    House::with(&mail)
+    Setup::with(&mail)
 }
 
 /// An operator adds ada, and she sets her password, of which she is told by a letter.
-fn somebody_is_written_to(house: &House, process: &Process) {
+fn somebody_is_written_to(setup: &Setup, process: &Process) {
     let email = ["--email", "ada@example.com"];
-    let link = house.types(&[&["user", "add", "ada", "--json"][..], &email].concat()).link();
+    let link = setup.types(&[&["user", "add", "ada", "--json"][..], &email].concat()).link();
     let mut window = process.window();
     window.opens(&link);
-    window.sends(&[("password", crate::house::PASSWORD)]);
+    window.sends(&[("password", crate::setup::PASSWORD)]);
     assert_eq!(window.answer.status, 303);
 }
 
 #[test]
 fn a_message_goes_out_as_soon_as_it_is_written() {
     let server = Peer::opens(&[]);
-    let house = house(&server);
-    let process = house.opens();
-    somebody_is_written_to(&house, &process);
+    let setup = setup(&server);
+    let process = setup.opens();
+    somebody_is_written_to(&setup, &process);
     process.hears("message sent");
     let message = server.arrived.messages().pop().unwrap();
     assert_eq!(header(&message, "Subject"), Some("crm.localhost: your password was set"));
@@ -35,9 +35,9 @@ fn a_message_goes_out_as_soon_as_it_is_written() {
 #[test]
 fn told_to_end_it_lets_the_message_under_way_arrive() {
     let server = Peer::opens(&[(END, Does::Waits)]);
-    let house = house(&server);
-    let mut process = house.opens();
-    somebody_is_written_to(&house, &process);
+    let setup = setup(&server);
+    let mut process = setup.opens();
+    somebody_is_written_to(&setup, &process);
     server.has_heard("DATA");
     process.signals("TERM");
     process.hears("shutting down");
@@ -50,12 +50,12 @@ fn told_to_end_it_lets_the_message_under_way_arrive() {
 #[test]
 fn a_message_that_was_cut_off_by_a_kill_waits_for_the_next_start() {
     let server = Peer::opens(&[(END, Does::Waits)]);
-    let house = house(&server);
-    let mut process = house.opens();
-    somebody_is_written_to(&house, &process);
+    let setup = setup(&server);
+    let mut process = setup.opens();
+    somebody_is_written_to(&setup, &process);
     server.has_heard("DATA");
     process.is_killed();
-    let process = house.opens();
+    let process = setup.opens();
     let waits = |_| {
         let said = process.tells_operators("/metrics").body;
         said.contains("doorward_letters_waiting 1\n")

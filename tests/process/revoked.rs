@@ -1,6 +1,6 @@
 //! What somebody ended stays ended, whatever happens to the process in the next moment.
 
-use crate::house::{House, PASSWORD};
+use crate::setup::{PASSWORD, Setup};
 use crate::window::Window;
 
 /// Signs Ada in.
@@ -18,9 +18,9 @@ fn is_in(window: &mut Window) -> bool {
 
 #[test]
 fn a_session_that_was_ended_elsewhere_is_over_at_once_and_after_kill_9() {
-    let house = House::new();
-    let link = house.adds("ada");
-    let mut process = house.opens();
+    let setup = Setup::new();
+    let link = setup.adds("ada");
+    let mut process = setup.opens();
     let (mut here, mut there) = (process.window(), process.window());
     here.visits(&link).posts(&[("password", PASSWORD)]);
     signs_in(&mut there);
@@ -34,7 +34,7 @@ fn a_session_that_was_ended_elsewhere_is_over_at_once_and_after_kill_9() {
     assert_eq!(here.answer.status, 303, "{}", here.answer.body);
     process.is_killed();
 
-    let process = house.opens();
+    let process = setup.opens();
     let mut again = process.window();
     again.cookies.clone_from(&there.cookies);
     assert!(!is_in(&mut again), "it was acknowledged, so it is so");

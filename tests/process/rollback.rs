@@ -4,21 +4,21 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::house::{House, PASSWORD, Process};
 use crate::person::{code, now};
+use crate::setup::{PASSWORD, Process, Setup};
 use crate::window::Window;
 
 const SESSION: &str = "doorward-session";
 
 /// Copies the store of a house in which nobody is at work.
-fn copied(house: &House) -> PathBuf {
-    let copy = house.file().with_file_name("copy.redb");
-    fs::copy(house.state().join("store.redb"), &copy).unwrap();
+fn copied(setup: &Setup) -> PathBuf {
+    let copy = setup.file().with_file_name("copy.redb");
+    fs::copy(setup.state().join("store.redb"), &copy).unwrap();
     copy
 }
 
-fn puts_back(house: &House, copy: &PathBuf) {
-    fs::copy(copy, house.state().join("store.redb")).unwrap();
+fn puts_back(setup: &Setup, copy: &PathBuf) {
+    fs::copy(copy, setup.state().join("store.redb")).unwrap();
 }
 
 fn ends(mut process: Process) {
@@ -33,9 +33,9 @@ struct Ada {
     codes: Vec<String>,
 }
 
-fn moves_in(house: &House, process: &Process) -> Ada {
+fn moves_in(setup: &Setup, process: &Process) -> Ada {
     let mut window = process.window();
-    window.opens(&house.adds("ada"));
+    window.opens(&setup.adds("ada"));
     window.sends(&[("password", PASSWORD)]);
     window.opens("/.doorward/set-up");
     let secret = window.secret();
@@ -55,15 +55,15 @@ fn is_signed_in(process: &Process, cookies: &Window) -> bool {
 
 #[test]
 fn an_older_store_is_refused_and_used_on_purpose_it_revives_nothing() {
-    let house = House::with("log: { format: json }");
-    let process = house.opens();
-    let mut ada = moves_in(&house, &process);
-    let link = house.adds("bob");
+    let setup = Setup::with("log: { format: json }");
+    let process = setup.opens();
+    let mut ada = moves_in(&setup, &process);
+    let link = setup.adds("bob");
     assert!(is_signed_in(&process, &ada.browser));
     ends(process);
-    let copy = copied(&house);
+    let copy = copied(&setup);
     // Somebody uses the link, and somebody else a code.
-    let process = house.opens();
+    let process = setup.opens();
     let mut bob = process.window();
     bob.opens(&link);
     bob.sends(&[("password", PASSWORD)]);
@@ -74,19 +74,19 @@ fn an_older_store_is_refused_and_used_on_purpose_it_revives_nothing() {
     assert_eq!(elsewhere.sends(&[("code", &spent)]).answer.status, 303);
     ends(process);
 
-    puts_back(&house, &copy);
-    let (code_of_exit, said) = house.does_not_open(&[]);
+    puts_back(&setup, &copy);
+    let (code_of_exit, said) = setup.does_not_open(&[]);
     assert_eq!(code_of_exit, Some(1), "{said}");
     assert!(said.contains("this store is older than the one used before"), "{said}");
     assert!(said.contains("--accept-older-store"), "{said}");
     // Asking again changes nothing, and commands are refused alike.
-    assert_eq!(house.does_not_open(&[]).0, Some(1));
-    let said = house.types(&["user", "list"]);
+    assert_eq!(setup.does_not_open(&[]).0, Some(1));
+    let said = setup.types(&["user", "list"]);
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(said.notes.contains("--accept-older-store"), "{said:?}");
 
     let step = now();
-    let process = house.opens_with(&["--accept-older-store"]);
+    let process = setup.opens_with(&["--accept-older-store"]);
     assert!(process.said().contains("older store accepted"), "{}", process.said());
     assert_eq!(process.window().opens(&link).answer.status, 410);
     assert!(!is_signed_in(&process, &ada.browser));
@@ -99,26 +99,26 @@ fn an_older_store_is_refused_and_used_on_purpose_it_revives_nothing() {
         browser.opens("/.doorward/challenge?kind=recovery-code");
         browser.sends(&[("code", code)]);
         assert_eq!(browser.answer.status, 422, "{}", browser.answer.body);
-        house.types(&["user", "unlock", "ada"]);
+        setup.types(&["user", "unlock", "ada"]);
     }
     for step in [step - 1, step, step + 1] {
         browser.opens("/.doorward/challenge?kind=totp");
         let status = browser.sends(&[("code", &code(&ada.secret, step))]).answer.status;
         assert_eq!(status, 422, "{}", browser.answer.body);
-        house.types(&["user", "unlock", "ada"]);
+        setup.types(&["user", "unlock", "ada"]);
     }
     ends(process);
     // From then on it is the newest, whatever else is put back.
-    let newest = copied_as(&house, "newest.redb");
-    puts_back(&house, &copy);
-    assert_eq!(house.does_not_open(&[]).0, Some(1));
-    puts_back(&house, &newest);
-    house.opens();
+    let newest = copied_as(&setup, "newest.redb");
+    puts_back(&setup, &copy);
+    assert_eq!(setup.does_not_open(&[]).0, Some(1));
+    puts_back(&setup, &newest);
+    setup.opens();
 }
 
-fn copied_as(house: &House, name: &str) -> PathBuf {
-    let copy = house.file().with_file_name(name);
-    fs::copy(house.state().join("store.redb"), &copy).unwrap();
+fn copied_as(setup: &Setup, name: &str) -> PathBuf {
+    let copy = setup.file().with_file_name(name);
+    fs::copy(setup.state().join("store.redb"), &copy).unwrap();
     copy
 }
 
@@ -130,14 +130,14 @@ fn signs_in(window: &mut Window) {
 
 #[test]
 fn an_older_store_is_refused_after_a_crash_too_once_it_was_noted() {
-    let house = House::with("log: { format: json }");
-    let process = house.opens();
-    house.adds("ada");
+    let setup = Setup::with("log: { format: json }");
+    let process = setup.opens();
+    setup.adds("ada");
     ends(process);
-    let copy = copied(&house);
-    let mut process = house.opens();
-    house.adds("bob");
-    let mark = house.state().join("store.mark");
+    let copy = copied(&setup);
+    let mut process = setup.opens();
+    setup.adds("bob");
+    let mark = setup.state().join("store.mark");
     let before = fs::read_to_string(&mark).unwrap();
     while fs::read_to_string(&mark).unwrap() == before {
         assert!(process.runs());
@@ -145,63 +145,63 @@ fn an_older_store_is_refused_after_a_crash_too_once_it_was_noted() {
     }
     process.is_killed();
     // What a crash leaves is the newest that there is.
-    let mut process = house.opens();
+    let mut process = setup.opens();
     process.is_killed();
-    puts_back(&house, &copy);
-    let (code, said) = house.does_not_open(&[]);
+    puts_back(&setup, &copy);
+    let (code, said) = setup.does_not_open(&[]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("is older than"), "{said}");
 }
 
 #[test]
 fn what_commands_write_without_a_gateway_is_noted_too() {
-    let house = House::with("log: { format: json }");
-    house.adds("ada");
-    let copy = copied(&house);
-    house.adds("bob");
-    puts_back(&house, &copy);
-    let said = house.types(&["user", "list"]);
+    let setup = Setup::with("log: { format: json }");
+    setup.adds("ada");
+    let copy = copied(&setup);
+    setup.adds("bob");
+    puts_back(&setup, &copy);
+    let said = setup.types(&["user", "list"]);
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(said.notes.contains("is older than"), "{said:?}");
 }
 
 #[test]
 fn a_store_that_is_begun_anew_is_no_older_one_but_what_was_there_before_is() {
-    let house = House::with("log: { format: json }");
-    house.adds("ada");
-    house.adds("bob");
-    let copy = copied(&house);
-    fs::remove_file(house.state().join("store.redb")).unwrap();
-    house.adds("eve");
-    ends(house.opens());
-    puts_back(&house, &copy);
-    assert_eq!(house.does_not_open(&[]).0, Some(1));
+    let setup = Setup::with("log: { format: json }");
+    setup.adds("ada");
+    setup.adds("bob");
+    let copy = copied(&setup);
+    fs::remove_file(setup.state().join("store.redb")).unwrap();
+    setup.adds("eve");
+    ends(setup.opens());
+    puts_back(&setup, &copy);
+    assert_eq!(setup.does_not_open(&[]).0, Some(1));
 }
 
 #[test]
 fn a_note_that_cannot_be_read_is_named() {
-    let house = House::with("log: { format: json }");
-    house.adds("ada");
-    let mark = house.state().join("store.mark");
+    let setup = Setup::with("log: { format: json }");
+    setup.adds("ada");
+    let mark = setup.state().join("store.mark");
     fs::write(&mark, "doorward store mark 1\n").unwrap();
     for _ in 0..2 {
-        let (code, said) = house.does_not_open(&[]);
+        let (code, said) = setup.does_not_open(&[]);
         assert_eq!(code, Some(1), "{said}");
         assert!(said.contains("store.mark is damaged"), "{said}");
     }
     fs::remove_file(&mark).unwrap();
-    house.opens();
+    setup.opens();
 }
 
 #[test]
 fn an_operator_who_puts_back_the_whole_folder_can_say_so() {
-    let house = House::with("log: { format: json }");
-    let process = house.opens();
-    let ada = moves_in(&house, &process);
+    let setup = Setup::with("log: { format: json }");
+    let process = setup.opens();
+    let ada = moves_in(&setup, &process);
     ends(process);
-    ends(house.opens());
-    let process = house.opens_with(&["--accept-older-store"]);
+    ends(setup.opens());
+    let process = setup.opens_with(&["--accept-older-store"]);
     assert!(!is_signed_in(&process, &ada.browser));
     ends(process);
-    house.opens();
+    setup.opens();
 }

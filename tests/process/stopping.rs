@@ -3,42 +3,42 @@
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use crate::house::{House, Process};
+use crate::setup::{Process, Setup};
 use crate::wire::Wire;
 
 const HELD: &str = "GET /held HTTP/1.1\r\nHost: crm.localhost:8080\r\n\r\n";
 
 /// Somebody whose request the application does not answer yet.
-fn is_held(house: &House, process: &Process) -> Wire {
+fn is_held(setup: &Setup, process: &Process) -> Wire {
     let mut wire = Wire::to(process.address);
     wire.sends(HELD);
-    house.upstream.is_reached();
+    setup.upstream.is_reached();
     wire
 }
 
 #[test]
 fn told_to_end_it_answers_what_is_under_way_and_leaves_nothing_behind() {
     for signal in ["TERM", "INT"] {
-        let house = House::new();
-        let mut process = house.opens();
-        let mut wire = is_held(&house, &process);
+        let setup = Setup::new();
+        let mut process = setup.opens();
+        let mut wire = is_held(&setup, &process);
         process.signals(signal);
         process.hears("shutting down");
         let no_more = |_| process.tells_operators("/readyz").status == 503;
         assert!((0..10_000).any(no_more), "more requests are asked for");
         assert_eq!(process.tells_operators("/healthz").status, 200);
-        house.upstream.releases();
+        setup.upstream.releases();
         assert_eq!(wire.answer().body, "released");
         assert_eq!(process.ends().code(), Some(0), "{}", process.said());
         assert!(!process.said().contains("aborted"), "{}", process.said());
-        assert!(!house.state().join("socket").exists());
+        assert!(!setup.state().join("socket").exists());
     }
 }
 
 #[test]
 fn told_to_end_it_reads_the_form_that_is_being_sent() {
-    let house = House::new();
-    let mut process = house.opens();
+    let setup = Setup::new();
+    let mut process = setup.opens();
     let mut wire = Wire::to(process.address);
     wire.sends(
         "POST /.doorward/sign-in HTTP/1.1\r\nHost: crm.localhost:8080\r\n\
@@ -57,9 +57,9 @@ fn told_to_end_it_reads_the_form_that_is_being_sent() {
 #[test]
 #[expect(clippy::disallowed_methods, reason = "how long a process takes is what is asked here")]
 fn a_request_that_does_not_end_is_cut_off_in_time() {
-    let house = House::with("shutdown: { within: 1s }");
-    let mut process = house.opens();
-    let mut wire = is_held(&house, &process);
+    let setup = Setup::with("shutdown: { within: 1s }");
+    let mut process = setup.opens();
+    let mut wire = is_held(&setup, &process);
     let told = Instant::now();
     process.signals("TERM");
     assert!(wire.is_closed());
@@ -76,8 +76,8 @@ fn a_request_that_does_not_end_is_cut_off_in_time() {
 
 #[test]
 fn an_idle_gateway_ends_at_once_whoever_is_connected() {
-    let house = House::new();
-    let mut process = house.opens();
+    let setup = Setup::new();
+    let mut process = setup.opens();
     let mut visitor = Wire::to(process.address);
     assert_eq!(visitor.asks("GET / HTTP/1.1\r\nHost: crm.localhost:8080\r\n\r\n").status, 401);
     let mut silent = Wire::to(process.address);
@@ -91,16 +91,16 @@ fn an_idle_gateway_ends_at_once_whoever_is_connected() {
 
 #[test]
 fn who_connects_and_says_nothing_whole_does_not_keep_it() {
-    let house = House::new();
-    let mut process = house.opens();
+    let setup = Setup::new();
+    let mut process = setup.opens();
     let mut half = Wire::to(process.address);
     half.sends("GET / HTTP/1.1\r\nHost: crm.loc");
-    let _operator = UnixStream::connect(house.state().join("socket")).unwrap();
+    let _operator = UnixStream::connect(setup.state().join("socket")).unwrap();
     let mut desk = Wire::to(process.operators);
     desk.sends("GET /healthz HT");
     // Those before have been accepted, too.
     assert_eq!(process.window().opens("/").answer.status, 303);
-    assert_eq!(house.types(&["user", "list"]).code, Some(0));
+    assert_eq!(setup.types(&["user", "list"]).code, Some(0));
     process.signals("TERM");
     assert_eq!(process.ends().code(), Some(0), "{}", process.said());
     assert!(!process.said().contains("aborted"), "{}", process.said());

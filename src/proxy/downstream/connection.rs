@@ -19,13 +19,13 @@ use crate::domain::time::Timestamp;
 use crate::proxy::authorization::{Authorization, Changes};
 use crate::proxy::downstream::listener::Entered;
 use crate::proxy::downstream::unsent::Unsent;
-use crate::proxy::downstream::watchdog::{Silence, ticks};
-use crate::proxy::memo::Recall;
+use crate::proxy::downstream::watchdog::{Watchdog, ticks};
+use crate::proxy::memo::Memo;
 use crate::proxy::room::Room;
 
 /// A connection of a visitor, or one stream of it.
 #[derive(Debug)]
-pub(in crate::proxy) struct Link {
+pub(in crate::proxy) struct Connection {
     number: u64,
     peer: IpAddr,
     /// From where it comes, as a balancer that is the peer has said.
@@ -42,7 +42,7 @@ pub(in crate::proxy) struct Link {
     /// Room for the requests of its address; none where anybody may come from there.
     address: Option<Arc<AddressRoom>>,
     /// The connection that this is a stream of.
-    connection: Option<Arc<Link>>,
+    parent: Option<Arc<Connection>>,
     /// Whether the body of its request is waited for, and how much of that has come. Of a connection: how
     /// many of its streams wait so.
     awaits_body: AtomicBool,
@@ -69,9 +69,9 @@ pub(in crate::proxy) struct Link {
     /// When it was judged again the last time, in ticks.
     reviewed: AtomicU64,
     /// Of the application, while the request under way waits for its answer.
-    silence: Silence,
+    watchdog: Watchdog,
     /// What the last request said of its visitor; one for all streams of a connection.
-    recall: Arc<Recall>,
+    memo: Arc<Memo>,
 }
 
 /// Room for the requests of one address: of whoever is not signed in, and of those who are.
@@ -121,10 +121,10 @@ pub(in crate::proxy) enum Cut {
 
 tokio::task_local! {
     /// The link that the running task serves.
-    static CURRENT: Arc<Link>;
+    static CURRENT: Arc<Connection>;
 }
 
-impl Link {
+impl Connection {
     pub(in crate::proxy) fn new(number: u64, peer: IpAddr, entrance: Entered, tick: u64) -> Self {
         let phase = if entrance.secure { Phase::Handshake } else { Phase::Idle };
         Self {
@@ -138,7 +138,7 @@ impl Link {
             cut: AtomicU8::new(0),
             waker: OnceLock::new(),
             address: None,
-            connection: None,
+            parent: None,
             awaits_body: AtomicBool::new(false),
             awaiting: AtomicU32::new(0),
             body: AtomicU64::new(0),
@@ -153,8 +153,8 @@ impl Link {
             authorization: Mutex::new(None),
             due: AtomicU64::new(NEVER),
             reviewed: AtomicU64::new(tick),
-            silence: Silence::new(ticks(STALLED)),
-            recall: Arc::default(),
+            watchdog: Watchdog::new(ticks(STALLED)),
+            memo: Arc::default(),
         }
     }
 
@@ -164,13 +164,13 @@ impl Link {
     }
 
     /// A stream of `connection`.
-    pub(in crate::proxy) fn stream_of(connection: &Arc<Self>, number: u64, tick: u64) -> Self {
-        let Self { peer, entrance, ref only_for, ref recall, ref address, .. } = **connection;
-        let (only_for, recall) = (only_for.clone(), Arc::clone(recall));
-        let introduced = connection.introduced.clone();
-        let (address, connection) = (address.clone(), Some(Arc::clone(connection)));
-        let link = Self::new(number, peer, entrance, tick);
-        Self { introduced, only_for, address, connection, recall, ..link }
+    pub(in crate::proxy) fn stream_of(parent: &Arc<Self>, number: u64, tick: u64) -> Self {
+        let Self { peer, entrance, ref only_for, ref memo, ref address, .. } = **parent;
+        let (only_for, memo) = (only_for.clone(), Arc::clone(memo));
+        let introduced = parent.introduced.clone();
+        let (address, parent) = (address.clone(), Some(Arc::clone(parent)));
+        let connection = Self::new(number, peer, entrance, tick);
+        Self { introduced, only_for, address, parent, memo, ..connection }
     }
 
     /// Room for the requests of its address; none where anybody may come from there.
@@ -182,9 +182,9 @@ impl Link {
     pub(in crate::proxy) fn await_body(&self) {
         self.body.store(0, Ordering::Relaxed);
         if !self.awaits_body.swap(true, Ordering::Relaxed)
-            && let Some(connection) = &self.connection
+            && let Some(parent) = &self.parent
         {
-            connection.awaiting.fetch_add(1, Ordering::Relaxed);
+            parent.awaiting.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -197,9 +197,9 @@ impl Link {
     pub(in crate::proxy) fn await_nothing(&self) {
         if self.awaits_body.load(Ordering::Relaxed)
             && self.awaits_body.swap(false, Ordering::Relaxed)
-            && let Some(connection) = &self.connection
+            && let Some(parent) = &self.parent
         {
-            connection.awaiting.fetch_sub(1, Ordering::Relaxed);
+            parent.awaiting.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
@@ -234,14 +234,14 @@ impl Link {
 
     /// Whether something waits for its visitor, or did when somebody looked last.
     pub(in crate::proxy) fn is_waited_for(&self) -> bool {
-        self.unsent.is_any() || self.silence.is_paused()
+        self.unsent.is_any() || self.watchdog.is_paused()
     }
 
     /// So many bytes wait for its visitor from now on.
     pub(in crate::proxy) fn waits_for(&self, bytes: usize) {
         self.unsent.add(bytes);
-        if let Some(connection) = &self.connection {
-            connection.unsent.add(bytes);
+        if let Some(parent) = &self.parent {
+            parent.unsent.add(bytes);
         }
     }
 
@@ -250,8 +250,8 @@ impl Link {
         self.unsent.remove(bytes);
         self.unsent.take();
         // That a stream is over does not mean that its visitor reads: what is sent counts there.
-        if let Some(connection) = &self.connection {
-            connection.unsent.remove(bytes);
+        if let Some(parent) = &self.parent {
+            parent.unsent.remove(bytes);
         }
     }
 
@@ -262,7 +262,7 @@ impl Link {
 
     /// The number of its connection: its own, if it is none of several streams.
     pub(in crate::proxy) fn connection_number(&self) -> u64 {
-        self.connection.as_ref().map_or(self.number, |connection| connection.number)
+        self.parent.as_ref().map_or(self.number, |parent| parent.number)
     }
 
     /// The link that serves the request under way; `None` outside of one.
@@ -272,7 +272,7 @@ impl Link {
 
     /// Whether it is one stream of a connection.
     pub(in crate::proxy) fn is_stream(&self) -> bool {
-        self.connection.is_some()
+        self.parent.is_some()
     }
 
     /// No two links of this process have the same.
@@ -337,7 +337,7 @@ impl Link {
 
     pub(in crate::proxy) fn enter(&self, phase: Phase, tick: u64) {
         self.head.store(0, Ordering::Relaxed);
-        self.silence.reset();
+        self.watchdog.reset();
         self.await_nothing();
         self.writes_since(None);
         self.phase.store(tick << 8 | phase as u64, Ordering::Relaxed);
@@ -458,19 +458,19 @@ impl Link {
     }
 
     /// What the last request of this connection said of its visitor.
-    pub(in crate::proxy) fn recall(&self) -> &Recall {
-        &self.recall
+    pub(in crate::proxy) fn memo(&self) -> &Memo {
+        &self.memo
     }
 
     /// How long the application has said nothing to the request under way.
-    pub(in crate::proxy) fn silence(&self) -> &Silence {
-        &self.silence
+    pub(in crate::proxy) fn watchdog(&self) -> &Watchdog {
+        &self.watchdog
     }
 
     /// The application is waited for no more. The request is to be told, and is cut off if it cannot
     /// be; gives whether it was.
     pub(in crate::proxy) fn despair(&self) -> bool {
-        let cut = self.silence.is_paused() || self.silence.give_up(ticks(LAST_WORDS));
+        let cut = self.watchdog.is_paused() || self.watchdog.give_up(ticks(LAST_WORDS));
         if cut {
             self.cut(Cut::Late);
         } else {
@@ -490,7 +490,7 @@ impl Link {
     /// Whether the request under way has to be judged again: for the first time, since something has
     /// `changed` on which it rests, since time may have changed what was decided, or since its visitor has
     /// sent something, whose stay is in use then. If so, it is taken for judged until
-    /// [`Link::is_good_until`] says more.
+    /// [`Connection::is_good_until`] says more.
     pub(in crate::proxy) fn takes_review(&self, changed: &Changes, tick: u64) -> bool {
         let due = self.due.load(Ordering::Acquire);
         let used_for_long = || {
@@ -543,58 +543,60 @@ const LAST_WORDS: Duration = Duration::from_secs(10);
 mod tests {
     use super::*;
 
-    fn link() -> Arc<Link> {
-        Arc::new(Link::new(1, [127, 0, 0, 1].into(), Entered::default(), 7))
+    fn connection() -> Arc<Connection> {
+        Arc::new(Connection::new(1, [127, 0, 0, 1].into(), Entered::default(), 7))
     }
 
     #[tokio::test]
     async fn what_is_cut_off_ends_though_nothing_moves() {
-        let link = link();
+        let connection = connection();
         let work = tokio::spawn({
-            let link = Arc::clone(&link);
-            async move { link.unless_cut(std::future::pending::<()>()).await }
+            let connection = Arc::clone(&connection);
+            async move { connection.unless_cut(std::future::pending::<()>()).await }
         });
         tokio::task::yield_now().await;
-        link.cut(Cut::Revoked);
+        connection.cut(Cut::Revoked);
         assert_eq!(work.await.unwrap(), None);
     }
 
     #[tokio::test]
     async fn whoever_is_served_is_known_to_the_filters() {
-        let link = link();
-        let number = link.serve(async { Link::current().map(|link| link.number()) }).await;
+        let connection = connection();
+        let number = connection
+            .serve(async { Connection::current().map(|connection| connection.number()) })
+            .await;
         assert_eq!(number, Some(1));
-        assert!(Link::current().is_none());
+        assert!(Connection::current().is_none());
     }
 
     #[test]
     fn the_first_reason_stays() {
-        let link = link();
-        link.cut(Cut::Shed);
-        link.cut(Cut::Revoked);
-        assert_eq!(link.is_cut(), Some(Cut::Shed));
+        let connection = connection();
+        connection.cut(Cut::Shed);
+        connection.cut(Cut::Revoked);
+        assert_eq!(connection.is_cut(), Some(Cut::Shed));
     }
 
     #[test]
     fn a_connection_with_a_stream_is_not_idle() {
-        let link = link();
-        link.begin_stream();
-        link.enter(Phase::Idle, 9);
-        assert_eq!(link.phase(), (Phase::Busy, 9));
-        link.end_stream();
-        assert_eq!(link.phase(), (Phase::Idle, 9));
+        let connection = connection();
+        connection.begin_stream();
+        connection.enter(Phase::Idle, 9);
+        assert_eq!(connection.phase(), (Phase::Busy, 9));
+        connection.end_stream();
+        assert_eq!(connection.phase(), (Phase::Idle, 9));
     }
 
     #[test]
     fn only_the_head_of_a_request_is_counted() {
-        let link = link();
-        assert_eq!(link.has_read(9), 0);
-        link.enter(Phase::Head, 8);
-        assert_eq!((link.has_read(9), link.has_read(2)), (9, 11));
-        link.enter(Phase::Busy, 9);
-        assert_eq!(link.has_read(9), 0);
-        link.use_now();
-        assert_eq!((link.was_used(), link.was_used()), (true, false));
-        assert_eq!(link.phase(), (Phase::Busy, 9));
+        let connection = connection();
+        assert_eq!(connection.has_read(9), 0);
+        connection.enter(Phase::Head, 8);
+        assert_eq!((connection.has_read(9), connection.has_read(2)), (9, 11));
+        connection.enter(Phase::Busy, 9);
+        assert_eq!(connection.has_read(9), 0);
+        connection.use_now();
+        assert_eq!((connection.was_used(), connection.was_used()), (true, false));
+        assert_eq!(connection.phase(), (Phase::Busy, 9));
     }
 }

@@ -11,26 +11,26 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::config::Limits;
-use crate::proxy::downstream::connection::{AddressRoom, Cut, Link, STALLED};
+use crate::proxy::downstream::connection::{AddressRoom, Connection, Cut, STALLED};
 use crate::proxy::downstream::watchdog::ticks;
 
 /// The same bytes, which count as waiting for the visitor of `link` for as long as anybody holds some of
 /// them; `kept` is dropped together with them.
 pub(in crate::proxy) fn counted<K: Send + 'static>(
     bytes: Bytes,
-    link: &Arc<Link>,
+    connection: &Arc<Connection>,
     kept: K,
 ) -> Bytes {
     if bytes.is_empty() {
         return bytes;
     }
-    link.waits_for(bytes.len());
-    Bytes::from_owner(Counted { bytes, link: Arc::clone(link), _kept: kept })
+    connection.waits_for(bytes.len());
+    Bytes::from_owner(Counted { bytes, connection: Arc::clone(connection), _kept: kept })
 }
 
 struct Counted<K> {
     bytes: Bytes,
-    link: Arc<Link>,
+    connection: Arc<Connection>,
     _kept: K,
 }
 
@@ -42,7 +42,7 @@ impl<K> AsRef<[u8]> for Counted<K> {
 
 impl<K> Drop for Counted<K> {
     fn drop(&mut self) {
-        self.link.waits_no_more_for(self.bytes.len());
+        self.connection.waits_no_more_for(self.bytes.len());
     }
 }
 
@@ -58,27 +58,28 @@ pub(in crate::proxy) struct Shed {
 
 /// Looks at what waits on these links, and cuts off, where it is too much, those first who have taken
 /// nothing for longest. Gives how many were cut off, and whether so much is left that nothing may be added.
-pub(in crate::proxy) fn look(links: &[Arc<Link>], limits: &Limits, now: u64) -> (Shed, bool) {
-    let mut sums = Sums::of(links);
+pub(in crate::proxy) fn look(open: &[Arc<Connection>], limits: &Limits, now: u64) -> (Shed, bool) {
+    let mut sums = Sums::of(open);
     for (room, bytes) in sums.addresses.values() {
         if *bytes > FULL * limits.unsent_per_address {
             room.is_full_at(now);
         }
     }
     let full = sums.all > FULL * limits.unsent;
-    let mut stalled = sums.stalled(links, now);
+    let mut stalled = sums.stalled(open, now);
     stalled.sort_by_key(|one| one.since);
     let mut shed = Shed::default();
-    for Stalled { link, since, weight } in stalled {
+    for Stalled { connection, since, weight } in stalled {
         let too_long = |sum: usize, limit: usize| sum > limit && now > since + grace(sum, limit);
-        let connection = sums.connections.entry(link.connection_number()).or_default();
-        let address = link.address_room().map(key);
+        let of_connection = sums.connections.entry(connection.connection_number()).or_default();
+        let address = connection.address_room().map(key);
         let of_address = address.and_then(|address| sums.addresses.get_mut(&address));
         // A trusted proxy speaks for many over one connection.
-        let reads_nothing = link.silence().is_paused() && now > since + ticks(STALLED);
+        let reads_nothing = connection.watchdog().is_paused() && now > since + ticks(STALLED);
         let count = if reads_nothing {
             &mut shed.untaken
-        } else if of_address.is_some() && too_long(connection.weight, limits.unsent_per_connection)
+        } else if of_address.is_some()
+            && too_long(of_connection.weight, limits.unsent_per_connection)
         {
             &mut shed.of_connection
         } else if of_address
@@ -92,8 +93,8 @@ pub(in crate::proxy) fn look(links: &[Arc<Link>], limits: &Limits, now: u64) -> 
             continue;
         };
         *count += 1;
-        link.cut(Cut::Shed);
-        connection.weight = connection.weight.saturating_sub(weight);
+        connection.cut(Cut::Shed);
+        of_connection.weight = of_connection.weight.saturating_sub(weight);
         if let Some((_, sum)) = of_address {
             *sum = sum.saturating_sub(weight);
         }
@@ -128,25 +129,25 @@ struct OfConnection {
 
 /// A link of which nothing is taken.
 struct Stalled<'l> {
-    link: &'l Arc<Link>,
+    connection: &'l Arc<Connection>,
     since: u64,
     weight: usize,
 }
 
 impl<'l> Sums<'l> {
-    fn of(links: &'l [Arc<Link>]) -> Self {
+    fn of(open: &'l [Arc<Connection>]) -> Self {
         let mut sums = Self::default();
-        for link in links {
-            let connection = sums.connections.entry(link.connection_number()).or_default();
-            if link.is_stream() {
-                connection.of_streams += link.unsent().bytes();
+        for connection in open {
+            let of_connection = sums.connections.entry(connection.connection_number()).or_default();
+            if connection.is_stream() {
+                of_connection.of_streams += connection.unsent().bytes();
                 continue;
             }
-            let weight = weight(link);
-            connection.weight = weight;
-            connection.is_paused = link.silence().is_paused();
+            let weight = weight(connection);
+            of_connection.weight = weight;
+            of_connection.is_paused = connection.watchdog().is_paused();
             sums.all += weight;
-            if let Some(room) = link.address_room() {
+            if let Some(room) = connection.address_room() {
                 sums.addresses.entry(key(room)).or_insert((room, 0)).1 += weight;
             }
         }
@@ -156,20 +157,20 @@ impl<'l> Sums<'l> {
     /// Those that can be cut off so that something is free then. A stream's bytes go with the stream,
     /// unless the library beneath holds them: it waits for a visitor who reads nothing, and keeps what
     /// it holds of streams that are over. Then their connection has to go.
-    fn stalled(&self, links: &'l [Arc<Link>], now: u64) -> Vec<Stalled<'l>> {
-        let stalled = links.iter().filter_map(|link| {
-            if link.unsent().bytes() == 0 && !link.silence().is_paused() {
-                link.unsent().rest();
+    fn stalled(&self, open: &'l [Arc<Connection>], now: u64) -> Vec<Stalled<'l>> {
+        let stalled = open.iter().filter_map(|connection| {
+            if connection.unsent().bytes() == 0 && !connection.watchdog().is_paused() {
+                connection.unsent().rest();
                 return None;
             }
-            let since = link.unsent().stalled_since(now);
-            let connection = self.connections.get(&link.connection_number())?;
-            let goes = if link.is_stream() {
-                !connection.is_paused
+            let since = connection.unsent().stalled_since(now);
+            let of_connection = self.connections.get(&connection.connection_number())?;
+            let goes = if connection.is_stream() {
+                !of_connection.is_paused
             } else {
-                connection.is_paused || link.unsent().bytes() > connection.of_streams
+                of_connection.is_paused || connection.unsent().bytes() > of_connection.of_streams
             };
-            goes.then(|| Stalled { link, since, weight: weight(link) })
+            goes.then(|| Stalled { connection, since, weight: weight(connection) })
         });
         stalled.collect()
     }
@@ -177,10 +178,10 @@ impl<'l> Sums<'l> {
 
 /// What a link costs for what waits. Behind a part that waits, more has come from the application: seven
 /// more parts lie in Pingora's queue and in buffers where the answer is long.
-fn weight(link: &Link) -> usize {
-    let bytes = link.unsent().bytes();
-    let paused = if link.silence().is_paused() { BUFFERS } else { 0 };
-    bytes + (QUEUED * bytes).min(QUEUED * PART * link.answers()) + paused
+fn weight(connection: &Connection) -> usize {
+    let bytes = connection.unsent().bytes();
+    let paused = if connection.watchdog().is_paused() { BUFFERS } else { 0 };
+    bytes + (QUEUED * bytes).min(QUEUED * PART * connection.answers()) + paused
 }
 
 fn key(room: &AddressRoom) -> usize {
@@ -216,27 +217,27 @@ mod tests {
         ..Limits::default()
     };
 
-    fn connections(many: u64, room: &Arc<AddressRoom>) -> Vec<Arc<Link>> {
-        let link = |number| {
-            let link = Link::new(number, [192, 0, 2, 1].into(), Entered::default(), 0);
-            Arc::new(link.in_room(Arc::clone(room)))
+    fn connections(many: u64, room: &Arc<AddressRoom>) -> Vec<Arc<Connection>> {
+        let connection = |number| {
+            let connection = Connection::new(number, [192, 0, 2, 1].into(), Entered::default(), 0);
+            Arc::new(connection.in_room(Arc::clone(room)))
         };
-        (1..=many).map(link).collect()
+        (1..=many).map(connection).collect()
     }
 
-    fn cut(links: &[Arc<Link>]) -> Vec<u64> {
-        let cut = links.iter().filter(|link| link.is_cut().is_some());
-        cut.map(|link| link.number()).collect()
+    fn cut(open: &[Arc<Connection>]) -> Vec<u64> {
+        let cut = open.iter().filter(|connection| connection.is_cut().is_some());
+        cut.map(|connection| connection.number()).collect()
     }
 
     /// Looks as often as the sweeps do.
-    fn looks(links: &[Arc<Link>], from: u64, to: u64) -> (Shed, bool) {
+    fn looks(open: &[Arc<Connection>], from: u64, to: u64) -> (Shed, bool) {
         let mut last = Default::default();
         for now in from..=to {
             let open: Vec<_> =
-                links.iter().filter(|link| link.is_cut().is_none()).cloned().collect();
+                open.iter().filter(|connection| connection.is_cut().is_none()).cloned().collect();
             last = look(&open, &LIMITS(), now);
-            for gone in open.iter().filter(|link| link.is_cut().is_some()) {
+            for gone in open.iter().filter(|connection| connection.is_cut().is_some()) {
                 gone.waits_no_more_for(gone.unsent().bytes());
             }
         }
@@ -245,27 +246,27 @@ mod tests {
 
     #[test]
     fn bytes_wait_until_nobody_holds_them_and_what_is_kept_with_them_goes_with_them() {
-        let link = connections(1, &Arc::default()).remove(0);
+        let connection = connections(1, &Arc::default()).remove(0);
         let kept = Arc::new(());
-        let mut body = counted(Bytes::from_static(b"first last"), &link, Arc::clone(&kept));
-        assert_eq!(link.unsent().bytes(), 10);
+        let mut body = counted(Bytes::from_static(b"first last"), &connection, Arc::clone(&kept));
+        assert_eq!(connection.unsent().bytes(), 10);
         let first = body.split_to(5);
         drop(body);
-        assert_eq!((link.unsent().bytes(), Arc::strong_count(&kept)), (10, 2));
+        assert_eq!((connection.unsent().bytes(), Arc::strong_count(&kept)), (10, 2));
         assert_eq!(first, "first");
         drop(first);
-        assert_eq!((link.unsent().bytes(), Arc::strong_count(&kept)), (0, 1));
+        assert_eq!((connection.unsent().bytes(), Arc::strong_count(&kept)), (0, 1));
     }
 
     #[test]
     fn whoever_takes_nothing_for_longest_goes_first_and_no_more_than_must() {
         let all = connections(6, &Arc::default());
-        for (link, tick) in all.iter().zip([1, 2, 3, 4, 5, 6]) {
-            link.waits_for(MIB / 2);
-            looks(&all[..link.number() as usize], tick, tick);
+        for (connection, tick) in all.iter().zip([1, 2, 3, 4, 5, 6]) {
+            connection.waits_for(MIB / 2);
+            looks(&all[..connection.number() as usize], tick, tick);
         }
         // Nearly six MiB where four may wait: two have to go.
-        let grace = grace(all.iter().map(|link| weight(link)).sum(), 4 * MIB);
+        let grace = grace(all.iter().map(|connection| weight(connection)).sum(), 4 * MIB);
         looks(&all, 7, 1 + grace);
         assert_eq!(cut(&all), Vec::<u64>::new());
         looks(&all, 2 + grace, 60);
@@ -275,11 +276,11 @@ mod tests {
     #[test]
     fn whoever_takes_something_stays_however_much_waits() {
         let all = connections(20, &Arc::default());
-        for link in &all {
-            link.waits_for(MIB / 2);
+        for connection in &all {
+            connection.waits_for(MIB / 2);
         }
         for turn in 1..100 {
-            all.iter().for_each(|link| link.unsent().take());
+            all.iter().for_each(|connection| connection.unsent().take());
             looks(&all, turn * 7, turn * 7 + 6);
         }
         assert_eq!(cut(&all), Vec::<u64>::new());
@@ -292,7 +293,7 @@ mod tests {
         looks(&all, 1, 1000);
         all[0].waits_no_more_for(MIB / 2);
         looks(&all, 1001, 1001);
-        all.iter().for_each(|link| link.waits_for(MIB));
+        all.iter().for_each(|connection| connection.waits_for(MIB));
         looks(&all, 1002, 1002 + SHORTEST);
         assert_eq!(cut(&all), Vec::<u64>::new());
         looks(&all, 1003, 1003 + LONGEST);
@@ -301,65 +302,65 @@ mod tests {
 
     #[test]
     fn a_stream_goes_alone_unless_its_visitor_reads_nothing_at_all() {
-        let link = connections(1, &Arc::default()).remove(0);
+        let connection = connections(1, &Arc::default()).remove(0);
         let streams: Vec<_> =
-            (2..5).map(|number| Arc::new(Link::stream_of(&link, number, 0))).collect();
-        let all = [std::slice::from_ref(&link), &streams].concat();
+            (2..5).map(|number| Arc::new(Connection::stream_of(&connection, number, 0))).collect();
+        let all = [std::slice::from_ref(&connection), &streams].concat();
         for stream in &streams {
-            link.begin_stream();
+            connection.begin_stream();
             stream.waits_for(MIB / 2);
         }
         let first = (1..60).find(|now| {
             looks(&all, *now, *now);
             !cut(&all).is_empty()
         });
-        link.end_stream();
+        connection.end_stream();
         looks(&all, first.unwrap(), 60);
         assert_eq!(cut(&all).len(), 1, "one stream of three");
-        assert!(link.is_cut().is_none());
+        assert!(connection.is_cut().is_none());
         streams.iter().for_each(|stream| stream.waits_for(MIB / 2));
-        link.silence().pause();
+        connection.watchdog().pause();
         looks(&all, 61, 120);
-        assert!(link.is_cut().is_some());
+        assert!(connection.is_cut().is_some());
     }
 
     #[test]
     fn what_the_library_keeps_of_streams_that_are_over_goes_with_the_connection() {
-        let link = connections(1, &Arc::default()).remove(0);
-        Arc::new(Link::stream_of(&link, 2, 0)).waits_for(2 * MIB);
-        looks(std::slice::from_ref(&link), 1, 60);
-        assert!(link.is_cut().is_some());
+        let connection = connections(1, &Arc::default()).remove(0);
+        Arc::new(Connection::stream_of(&connection, 2, 0)).waits_for(2 * MIB);
+        looks(std::slice::from_ref(&connection), 1, 60);
+        assert!(connection.is_cut().is_some());
     }
 
     #[test]
     fn whoever_reads_nothing_is_waited_for_so_long_and_no_longer() {
-        let link = connections(1, &Arc::default()).remove(0);
-        link.silence().pause();
-        looks(std::slice::from_ref(&link), 1, ticks(STALLED));
-        assert!(link.is_cut().is_none());
-        looks(std::slice::from_ref(&link), 1 + ticks(STALLED), 2 + ticks(STALLED));
-        assert!(link.is_cut().is_some());
+        let connection = connections(1, &Arc::default()).remove(0);
+        connection.watchdog().pause();
+        looks(std::slice::from_ref(&connection), 1, ticks(STALLED));
+        assert!(connection.is_cut().is_none());
+        looks(std::slice::from_ref(&connection), 1 + ticks(STALLED), 2 + ticks(STALLED));
+        assert!(connection.is_cut().is_some());
     }
 
     #[test]
     fn where_far_too_much_waits_nothing_may_be_added() {
         let room = Arc::default();
         let all = connections(12, &room);
-        all.iter().for_each(|link| link.waits_for(MIB));
+        all.iter().for_each(|connection| connection.waits_for(MIB));
         assert_eq!(looks(&all, 1, 1), (Shed::default(), false));
         assert!(room.is_full(1) && room.is_full(2) && !room.is_full(3));
-        all.iter().for_each(|link| link.waits_for(2 * MIB));
+        all.iter().for_each(|connection| connection.waits_for(2 * MIB));
         assert!(looks(&all, 2, 2).1);
     }
 
     #[test]
     fn a_trusted_proxy_may_hold_more_over_one_connection() {
-        let link = Arc::new(Link::new(1, [192, 0, 2, 1].into(), Entered::default(), 0));
-        link.waits_for(3 * MIB);
-        looks(std::slice::from_ref(&link), 1, 100);
-        assert!(link.is_cut().is_none());
-        link.waits_for(5 * MIB);
-        looks(std::slice::from_ref(&link), 101, 200);
-        assert!(link.is_cut().is_some());
+        let connection = Arc::new(Connection::new(1, [192, 0, 2, 1].into(), Entered::default(), 0));
+        connection.waits_for(3 * MIB);
+        looks(std::slice::from_ref(&connection), 1, 100);
+        assert!(connection.is_cut().is_none());
+        connection.waits_for(5 * MIB);
+        looks(std::slice::from_ref(&connection), 101, 200);
+        assert!(connection.is_cut().is_some());
     }
 }

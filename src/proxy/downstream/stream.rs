@@ -30,17 +30,17 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use crate::flow::Source;
-use crate::proxy::downstream::connection::{Cut, Link, Phase};
+use crate::proxy::downstream::connection::{Connection, Cut, Phase};
 use crate::proxy::downstream::unchunk::Unchunk;
 use crate::proxy::downstream::unreadable::{self, Beginning};
 use crate::proxy::request::head_size::OWN_PAGES_MORE;
-use crate::proxy::sites::House;
+use crate::proxy::sites::Sites;
 
 /// A visitor's connection.
 pub(in crate::proxy) struct VisitorStream {
     io: Io,
     peer: SocketAddr,
-    link: Arc<Link>,
+    connection: Arc<Connection>,
     /// The longest request head, in bytes.
     longest_head: usize,
     /// A byte that was read to learn whether there is one.
@@ -54,7 +54,7 @@ pub(in crate::proxy) struct VisitorStream {
     /// Whether Pingora answers bytes of which it could read no request, instead of us.
     is_unread: bool,
     answering: Option<Answering>,
-    house: Option<Arc<ArcSwap<House>>>,
+    sites: Option<Arc<ArcSwap<Sites>>>,
 }
 
 /// An answer of ours in the making; alone in its lock, for streams are shared.
@@ -69,32 +69,32 @@ impl VisitorStream {
     pub(in crate::proxy) fn plain(
         stream: TcpStream,
         peer: SocketAddr,
-        link: Arc<Link>,
+        connection: Arc<Connection>,
         longest_head: usize,
     ) -> Self {
-        Self::over(Io::Plain(stream), peer, link, longest_head)
+        Self::over(Io::Plain(stream), peer, connection, longest_head)
     }
 
     pub(in crate::proxy) fn tls(
         stream: TlsStream<TcpStream>,
         peer: SocketAddr,
-        link: Arc<Link>,
+        connection: Arc<Connection>,
         longest_head: usize,
     ) -> Self {
-        Self::over(Io::Tls(Box::new(stream)), peer, link, longest_head)
+        Self::over(Io::Tls(Box::new(stream)), peer, connection, longest_head)
     }
 
     /// Whoever sends no request is answered in the words of this `house`.
-    pub(in crate::proxy) fn of(mut self, house: &Arc<ArcSwap<House>>) -> Self {
-        self.house = Some(Arc::clone(house));
+    pub(in crate::proxy) fn of(mut self, sites: &Arc<ArcSwap<Sites>>) -> Self {
+        self.sites = Some(Arc::clone(sites));
         self
     }
 
-    fn over(io: Io, peer: SocketAddr, link: Arc<Link>, longest_head: usize) -> Self {
+    fn over(io: Io, peer: SocketAddr, connection: Arc<Connection>, longest_head: usize) -> Self {
         Self {
             io,
             peer,
-            link,
+            connection,
             longest_head,
             peeked: None,
             unsent: BytesMut::new(),
@@ -102,7 +102,7 @@ impl VisitorStream {
             head: Beginning::NONE,
             is_unread: false,
             answering: None,
-            house: None,
+            sites: None,
         }
     }
 
@@ -120,14 +120,14 @@ impl VisitorStream {
 
     /// Makes our own answer to bytes of which no request could be read.
     fn answer_unread(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let answering = match (&mut self.answering, &self.house) {
+        let answering = match (&mut self.answering, &self.sites) {
             (Some(answering), _) => answering,
             (_, None) => return Poll::Ready(()),
-            (none, Some(house)) => {
-                let (house, peer) = (house.load_full(), self.peer.ip());
-                let visitor = (!house.trusts(peer)).then_some(peer);
+            (none, Some(sites)) => {
+                let (sites, peer) = (sites.load_full(), self.peer.ip());
+                let visitor = (!sites.trusts(peer)).then_some(peer);
                 let head = std::mem::replace(&mut self.head, Beginning::NONE);
-                let answer = async move { head.refused(&house, Source { peer, visitor }).await };
+                let answer = async move { head.refused(&sites, Source { peer, visitor }).await };
                 none.insert(Mutex::new(Box::pin(answer)))
             }
         };
@@ -139,7 +139,8 @@ impl VisitorStream {
 
     /// Whether nobody of ours has seen the request that is being answered.
     fn is_answered_for_us(&self, bytes: &[u8]) -> bool {
-        self.is_unread || (self.link.phase().0 == Phase::Head && bytes.starts_with(b"HTTP/1."))
+        self.is_unread
+            || (self.connection.phase().0 == Phase::Head && bytes.starts_with(b"HTTP/1."))
     }
 
     /// Waits until there is something to read. Says whether there can be: not after the end.
@@ -216,15 +217,15 @@ impl VisitorStream {
                 return Poll::Ready(Ok(0));
             }
             let Poll::Ready(sent) = self.send(context, bytes) else {
-                self.link.silence().pause();
+                self.connection.watchdog().pause();
                 return Poll::Pending;
             };
             let sent = sent?;
             if sent == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            self.link.silence().hear();
-            self.link.unsent().take();
+            self.connection.watchdog().hear();
+            self.connection.unsent().take();
             let before = self.unsent.len();
             self.unsent.advance(sent.min(before));
             if self.unsent.is_empty() {
@@ -248,7 +249,7 @@ impl AsyncRead for VisitorStream {
         context: &mut Context<'_>,
         read: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.link.silence().tells() {
+        if self.connection.watchdog().tells() {
             // The one place where a request under way can be told anything from outside.
             let why = "the application did not answer in time";
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, why)));
@@ -273,7 +274,7 @@ impl AsyncRead for VisitorStream {
             Poll::Ready(done) => done?,
         }
         let added = read.filled().len() - before;
-        let of_head = self.link.has_read(added);
+        let of_head = self.connection.has_read(added);
         if of_head > 0 && added > 0 {
             self.look_at_head(of_head - added, read, before);
         }
@@ -297,7 +298,7 @@ impl AsyncWrite for VisitorStream {
             self.is_unread = true;
             return Poll::Ready(Ok(bytes.len()));
         }
-        if self.link.says_without_chunks() {
+        if self.connection.says_without_chunks() {
             if self.unsent.len() > SMALL {
                 ready!(self.send_all(context, &[]))?;
             }
@@ -325,10 +326,10 @@ impl AsyncWrite for VisitorStream {
             Io::Plain(_) => return Poll::Ready(Ok(())),
             Io::Tls(stream) => Pin::new(stream).poll_flush(context),
         };
-        let silence = self.link.silence();
+        let watchdog = self.connection.watchdog();
         match flushed {
-            Poll::Pending => silence.pause(),
-            Poll::Ready(_) if silence.is_paused() => silence.hear(),
+            Poll::Pending => watchdog.pause(),
+            Poll::Ready(_) if watchdog.is_paused() => watchdog.hear(),
             Poll::Ready(_) => {}
         }
         flushed
@@ -350,9 +351,9 @@ impl AsyncWrite for VisitorStream {
 /// away.
 impl Drop for VisitorStream {
     fn drop(&mut self) {
-        let is_thrown_away = match self.link.is_cut() {
+        let is_thrown_away = match self.connection.is_cut() {
             Some(Cut::Revoked) => true,
-            Some(Cut::Late | Cut::Shed) => self.link.silence().is_paused(),
+            Some(Cut::Late | Cut::Shed) => self.connection.watchdog().is_paused(),
             None => false,
         };
         if is_thrown_away {
@@ -442,8 +443,8 @@ mod tests {
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let visitor = TcpStream::connect(socket.local_addr().unwrap()).await.unwrap();
         let (stream, peer) = socket.accept().await.unwrap();
-        let link = Arc::new(Link::new(1, peer.ip(), Entered::default(), 0));
-        (visitor, VisitorStream::plain(stream, peer, link, 1024))
+        let connection = Arc::new(Connection::new(1, peer.ip(), Entered::default(), 0));
+        (visitor, VisitorStream::plain(stream, peer, connection, 1024))
     }
 
     #[tokio::test]

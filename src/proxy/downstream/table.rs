@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use crate::config::{Deadlines, Limits};
 use crate::proxy::authorization::Changes;
-use crate::proxy::downstream::connection::{AddressRoom, Cut, Link, Phase};
+use crate::proxy::downstream::connection::{AddressRoom, Connection, Cut, Phase};
 use crate::proxy::downstream::listener::Entered;
 use crate::proxy::downstream::shedding::{self, Shed};
 use crate::proxy::downstream::watchdog::ticks;
@@ -21,7 +21,7 @@ use crate::proxy::socket::KEPT_TO_APPLICATIONS;
 
 /// Everybody who is connected.
 #[derive(Debug, Default)]
-pub(in crate::proxy) struct Connections {
+pub(in crate::proxy) struct ConnectionTable {
     tick: AtomicU64,
     next: AtomicU64,
     open: AtomicUsize,
@@ -34,7 +34,7 @@ pub(in crate::proxy) struct Connections {
     by_address: Mutex<HashMap<IpAddr, Address>>,
     /// How many files this process may have open, beside those for itself; 0: as many as it likes.
     files: AtomicUsize,
-    links: [Mutex<HashMap<u64, Arc<Link>>>; SHARDS],
+    connections: [Mutex<HashMap<u64, Arc<Connection>>>; SHARDS],
 }
 
 /// What one address has.
@@ -47,8 +47,8 @@ struct Address {
 /// A link while it is open.
 #[derive(Debug)]
 pub(in crate::proxy) struct Open {
-    pub(in crate::proxy) link: Arc<Link>,
-    connections: Arc<Connections>,
+    pub(in crate::proxy) connection: Arc<Connection>,
+    connections: Arc<ConnectionTable>,
     /// A stream has no place of its own: its connection has one.
     is_stream: bool,
 }
@@ -62,7 +62,7 @@ pub(in crate::proxy) enum Full {
     Address,
 }
 
-impl Connections {
+impl ConnectionTable {
     /// Takes in a connection from `peer`. Where no place is left, those who have waited longest
     /// without a request make room.
     ///
@@ -93,8 +93,8 @@ impl Connections {
             self.crowd.notify_one();
         }
         Ok(self.enlist(false, |number, now| {
-            let link = Link::new(number, peer, entrance, now);
-            if is_proxy { link } else { link.in_room(room) }
+            let connection = Connection::new(number, peer, entrance, now);
+            if is_proxy { connection } else { connection.in_room(room) }
         }))
     }
 
@@ -121,22 +121,26 @@ impl Connections {
     }
 
     /// A stream of `connection` begins.
-    pub(in crate::proxy) fn stream(self: &Arc<Self>, connection: &Arc<Link>) -> Open {
-        let open = self.enlist(true, |number, now| Link::stream_of(connection, number, now));
-        open.link.enter(Phase::Head, self.now());
+    pub(in crate::proxy) fn stream(self: &Arc<Self>, parent: &Arc<Connection>) -> Open {
+        let open = self.enlist(true, |number, now| Connection::stream_of(parent, number, now));
+        open.connection.enter(Phase::Head, self.now());
         open
     }
 
-    fn enlist(self: &Arc<Self>, is_stream: bool, link: impl FnOnce(u64, u64) -> Link) -> Open {
+    fn enlist(
+        self: &Arc<Self>,
+        is_stream: bool,
+        connection: impl FnOnce(u64, u64) -> Connection,
+    ) -> Open {
         let number = self.next.fetch_add(1, Ordering::Relaxed) + 1;
-        let link = Arc::new(link(number, self.now()));
-        self.shard(number).lock().insert(number, Arc::clone(&link));
-        Open { link, connections: Arc::clone(self), is_stream }
+        let connection = Arc::new(connection(number, self.now()));
+        self.shard(number).lock().insert(number, Arc::clone(&connection));
+        Open { connection, connections: Arc::clone(self), is_stream }
     }
 
-    fn shard(&self, number: u64) -> &Mutex<HashMap<u64, Arc<Link>>> {
+    fn shard(&self, number: u64) -> &Mutex<HashMap<u64, Arc<Connection>>> {
         let shard = usize::try_from(number % SHARDS as u64).unwrap_or_default();
-        &self.links[shard]
+        &self.connections[shard]
     }
 
     /// How late it is, in ticks.
@@ -167,15 +171,15 @@ impl Connections {
     /// Ends whatever has no request under way, from now on.
     pub(in crate::proxy) fn close(&self) {
         self.closing.store(true, Ordering::Relaxed);
-        for link in self.all(|link| link.phase().0 != Phase::Busy) {
-            link.cut(Cut::Shed);
+        for connection in self.all(|connection| connection.phase().0 != Phase::Busy) {
+            connection.cut(Cut::Shed);
         }
     }
 
-    fn all(&self, mut which: impl FnMut(&Link) -> bool) -> Vec<Arc<Link>> {
+    fn all(&self, mut which: impl FnMut(&Connection) -> bool) -> Vec<Arc<Connection>> {
         let mut found = Vec::new();
-        for shard in &self.links {
-            found.extend(shard.lock().values().filter(|link| which(link)).cloned());
+        for shard in &self.connections {
+            found.extend(shard.lock().values().filter(|connection| which(connection)).cloned());
         }
         found
     }
@@ -185,7 +189,7 @@ impl Connections {
     /// room then.
     fn shed(&self, of: usize) -> bool {
         let mut leaving = 0;
-        let mut waiting = self.all(|link| match (link.is_cut(), link.phase()) {
+        let mut waiting = self.all(|connection| match (connection.is_cut(), connection.phase()) {
             (Some(Cut::Shed), _) => {
                 leaving += 1;
                 false
@@ -194,7 +198,9 @@ impl Connections {
             (None, (Phase::Idle, _)) => true,
             (None, (Phase::Handshake | Phase::Head, since)) => self.now() > since + SLOW_TICKS,
             (None, (Phase::Busy, since)) => {
-                !link.is_stream() && link.only_awaits() && self.now() > since + SLOW_TICKS
+                !connection.is_stream()
+                    && connection.only_awaits()
+                    && self.now() > since + SLOW_TICKS
             }
         });
         // Who was cut off before and is not gone yet has made room already: many who come at once
@@ -207,10 +213,12 @@ impl Connections {
             Phase::Handshake | Phase::Head => 1,
             Phase::Busy => 2,
         };
-        waiting.sort_by_key(|link| (rank(link.phase().0), link.phase().1, link.number()));
+        waiting.sort_by_key(|connection| {
+            (rank(connection.phase().0), connection.phase().1, connection.number())
+        });
         waiting.truncate((of / 100).max(1));
-        for link in &waiting {
-            link.cut(Cut::Shed);
+        for connection in &waiting {
+            connection.cut(Cut::Shed);
         }
         !waiting.is_empty()
     }
@@ -229,34 +237,34 @@ impl Connections {
         let body = ticks(deadlines.body);
         let (mut late, mut hopeless) = (0_u64, 0_u64);
         let (mut slow, mut untaken) = (0_u64, 0_u64);
-        let lasting = self.all(|link| {
-            let (phase, since) = link.phase();
+        let lasting = self.all(|connection| {
+            let (phase, since) = connection.phase();
             let age = now.saturating_sub(since);
             let deadline = match phase {
                 Phase::Handshake => handshake,
                 Phase::Idle => idle,
                 Phase::Head => head,
                 Phase::Busy => {
-                    if link.silence().lasts_too_long(now) {
-                        hopeless += u64::from(link.despair());
+                    if connection.watchdog().lasts_too_long(now) {
+                        hopeless += u64::from(connection.despair());
                     }
                     let comes_too_slowly = |come: u64| {
                         let due = come.saturating_mul(TICKS_A_SECOND).checked_div(limits.body_rate);
                         due.is_some_and(|due| age > body + due)
                     };
-                    if link.awaited().is_some_and(comes_too_slowly) {
-                        link.cut(Cut::Late);
+                    if connection.awaited().is_some_and(comes_too_slowly) {
+                        connection.cut(Cut::Late);
                         slow += 1;
                     }
-                    if link.untaken_since().is_some_and(|since| now > since + UNTAKEN_TICKS) {
-                        link.cut(Cut::Late);
+                    if connection.untaken_since().is_some_and(|since| now > since + UNTAKEN_TICKS) {
+                        connection.cut(Cut::Late);
                         untaken += 1;
                     }
-                    return age > LASTING_TICKS && link.takes_review(changed, now);
+                    return age > LASTING_TICKS && connection.takes_review(changed, now);
                 }
             };
             if age > deadline || (self.is_closing() && phase != Phase::Head) {
-                link.cut(Cut::Late);
+                connection.cut(Cut::Late);
                 late += u64::from(phase != Phase::Idle);
             }
             false
@@ -271,7 +279,8 @@ impl Connections {
                  the visitor"
             );
         }
-        let waited_for = self.all(|link| link.is_cut().is_none() && link.is_waited_for());
+        let waited_for =
+            self.all(|connection| connection.is_cut().is_none() && connection.is_waited_for());
         let (shed, full) = shedding::look(&waited_for, limits, now);
         self.full.store(full, Ordering::Relaxed);
         Swept { lasting, slow, untaken: untaken + shed.untaken, shed }
@@ -282,7 +291,7 @@ impl Connections {
 #[derive(Debug)]
 pub(in crate::proxy) struct Swept {
     /// Requests that have to be judged again.
-    pub(in crate::proxy) lasting: Vec<Arc<Link>>,
+    pub(in crate::proxy) lasting: Vec<Arc<Connection>>,
     /// How many were cut off since the body of their request came too slowly.
     pub(in crate::proxy) slow: u64,
     /// How many were cut off since an answer of ours was not taken.
@@ -293,15 +302,15 @@ pub(in crate::proxy) struct Swept {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        let Self { link, connections, is_stream } = self;
-        link.authorize(None);
-        link.await_nothing();
-        connections.shard(link.number()).lock().remove(&link.number());
+        let Self { connection, connections, is_stream } = self;
+        connection.authorize(None);
+        connection.await_nothing();
+        connections.shard(connection.number()).lock().remove(&connection.number());
         if *is_stream {
             return;
         }
         connections.open.fetch_sub(1, Ordering::Relaxed);
-        let address = household(link.socket_peer());
+        let address = household(connection.socket_peer());
         let mut by_address = connections.by_address.lock();
         if let Some(has) = by_address.get_mut(&address) {
             has.connections -= 1;
@@ -356,7 +365,7 @@ mod tests {
         [192, 0, 2, last].into()
     }
 
-    fn after(connections: &Connections, span: Duration) {
+    fn after(connections: &ConnectionTable, span: Duration) {
         for _ in 0..span.as_millis() / TICK.as_millis() {
             connections.sweep(&DEADLINES, &Limits::default(), &Changes::default());
         }
@@ -364,7 +373,7 @@ mod tests {
 
     #[test]
     fn an_address_has_no_more_connections_than_one_address_may_have() {
-        let connections = Arc::new(Connections::default());
+        let connections = Arc::new(ConnectionTable::default());
         let comes = |last, proxy| {
             connections.admit(from(last), proxy, Entered::default(), &limits(9, 2)).map(Some)
         };
@@ -385,43 +394,43 @@ mod tests {
 
     #[test]
     fn those_who_wait_longest_make_room_and_requests_under_way_do_not() {
-        let connections = Arc::new(Connections::default());
+        let connections = Arc::new(ConnectionTable::default());
         let comes = |last| {
             connections.admit(from(last), false, Entered::default(), &limits(3, 9)).map(Some)
         };
         let busy = comes(1).unwrap().unwrap();
-        busy.link.enter(Phase::Busy, connections.now());
+        busy.connection.enter(Phase::Busy, connections.now());
         let eldest = comes(2).unwrap().unwrap();
         after(&connections, Duration::from_secs(1));
         let younger = comes(3).unwrap().unwrap();
         let fourth = comes(4).unwrap().unwrap();
-        let cut = [&busy, &eldest, &younger].map(|open| open.link.is_cut());
+        let cut = [&busy, &eldest, &younger].map(|open| open.connection.is_cut());
         assert_eq!(cut, [None, Some(Cut::Shed), None]);
         drop(eldest);
-        fourth.link.enter(Phase::Busy, connections.now());
-        younger.link.enter(Phase::Busy, connections.now());
+        fourth.connection.enter(Phase::Busy, connections.now());
+        younger.connection.enter(Phase::Busy, connections.now());
         assert_eq!(comes(5).unwrap_err(), Full::InAll);
     }
 
     #[test]
     fn many_who_come_at_once_do_not_drive_everybody_out() {
-        let connections = Arc::new(Connections::default());
+        let connections = Arc::new(ConnectionTable::default());
         let comes = || connections.admit(from(1), false, Entered::default(), &limits(200, 999));
         let waiting: Vec<_> = (0..200).map(|_| comes().unwrap()).collect();
         // Nobody of those who are cut off has had a moment to go.
         let _come: Vec<_> = (0..4).map(|_| comes().unwrap()).collect();
-        let cut = waiting.iter().map(|open| open.link.is_cut().is_some());
+        let cut = waiting.iter().map(|open| open.connection.is_cut().is_some());
         assert_eq!(cut.clone().filter(|cut| *cut).count(), 4, "as many as came");
         assert!(cut.take(4).all(|cut| cut), "the eldest first");
     }
 
     #[test]
     fn every_phase_has_its_deadline_and_a_request_under_way_has_none() {
-        let connections = Arc::new(Connections::default());
+        let connections = Arc::new(ConnectionTable::default());
         let tls = Entered { secure: true, ..Entered::default() };
         let comes = |entrance, phase: Phase| {
             let open = connections.admit(from(1), false, entrance, &limits(9, 9)).unwrap();
-            open.link.enter(phase, connections.now());
+            open.connection.enter(phase, connections.now());
             open
         };
         let all = [
@@ -430,7 +439,7 @@ mod tests {
             comes(Entered::default(), Phase::Idle),
             comes(Entered::default(), Phase::Busy),
         ];
-        let cut = || all.each_ref().map(|open| open.link.is_cut().is_some());
+        let cut = || all.each_ref().map(|open| open.connection.is_cut().is_some());
         after(&connections, Duration::from_secs(10));
         assert_eq!(cut(), [false, false, false, false]);
         after(&connections, Duration::from_secs(1));
@@ -444,67 +453,70 @@ mod tests {
     #[test]
     fn visitors_find_files_left_however_many_there_are() {
         for files in [256, 1_024, 4_096, 65_536] {
-            let connections = Connections::default();
+            let connections = ConnectionTable::default();
             connections.may_open(files);
             let for_applications = connections.files_for_applications();
             assert!(connections.files_for_visitors() + for_applications + OWN_FILES <= files);
             assert!(for_applications >= (files - OWN_FILES) / 4);
         }
-        let connections = Arc::new(Connections::default());
+        let connections = Arc::new(ConnectionTable::default());
         connections.may_open(OWN_FILES + 4);
         let comes = || connections.admit(from(1), false, Entered::default(), &limits(9, 9));
         let busy: Vec<_> = (0..2).map(|_| comes().unwrap()).collect();
         for open in &busy {
-            open.link.enter(Phase::Busy, 0);
+            open.connection.enter(Phase::Busy, 0);
         }
         assert_eq!(comes().unwrap_err(), Full::InAll);
     }
 
     #[test]
     fn an_own_page_that_nobody_takes_is_not_kept() {
-        let connections = Arc::new(Connections::default());
+        let connections = Arc::new(ConnectionTable::default());
         let comes = || connections.admit(from(1), false, Entered::default(), &limits(9, 9));
         let (written, taken) = (comes().unwrap(), comes().unwrap());
         for open in [&written, &taken] {
-            open.link.enter(Phase::Busy, connections.now());
-            open.link.writes_since(Some(connections.now()));
+            open.connection.enter(Phase::Busy, connections.now());
+            open.connection.writes_since(Some(connections.now()));
         }
-        taken.link.writes_since(None);
+        taken.connection.writes_since(None);
         after(&connections, Duration::from_secs(9));
-        assert_eq!(written.link.is_cut(), None);
+        assert_eq!(written.connection.is_cut(), None);
         after(&connections, Duration::from_secs(2));
-        assert_eq!((written.link.is_cut(), taken.link.is_cut()), (Some(Cut::Late), None));
+        assert_eq!(
+            (written.connection.is_cut(), taken.connection.is_cut()),
+            (Some(Cut::Late), None)
+        );
     }
 
     #[test]
     fn a_connection_whose_streams_all_wait_for_bodies_makes_room_and_no_other() {
-        let connections = Arc::new(Connections::default());
+        let connections = Arc::new(ConnectionTable::default());
         let comes = || connections.admit(from(1), false, Entered::default(), &limits(2, 9));
         let all = [comes().unwrap(), comes().unwrap()];
         let stream = |open: &Open| {
-            open.link.begin_stream();
-            open.link.enter(Phase::Busy, connections.now());
-            let stream = connections.stream(&open.link);
-            stream.link.enter(Phase::Busy, connections.now());
+            open.connection.begin_stream();
+            open.connection.enter(Phase::Busy, connections.now());
+            let stream = connections.stream(&open.connection);
+            stream.connection.enter(Phase::Busy, connections.now());
             stream
         };
         let streams = [stream(&all[0]), stream(&all[0]), stream(&all[1]), stream(&all[1])];
-        streams[..3].iter().for_each(|stream| stream.link.await_body());
+        streams[..3].iter().for_each(|stream| stream.connection.await_body());
         after(&connections, Duration::from_secs(3));
         assert!(comes().is_ok());
-        assert_eq!(all.each_ref().map(|open| open.link.is_cut()), [Some(Cut::Shed), None]);
-        streams[0].link.await_nothing();
-        assert!(!all[0].link.only_awaits(), "one of them is answered now");
+        assert_eq!(all.each_ref().map(|open| open.connection.is_cut()), [Some(Cut::Shed), None]);
+        streams[0].connection.await_nothing();
+        assert!(!all[0].connection.only_awaits(), "one of them is answered now");
     }
 
     #[test]
     fn who_asks_for_nothing_leaves_when_we_stop() {
-        let connections = Arc::new(Connections::default());
+        let connections = Arc::new(ConnectionTable::default());
         let comes = || connections.admit(from(1), false, Entered::default(), &limits(9, 9));
         let (idle, busy) = (comes().unwrap(), comes().unwrap());
-        busy.link.enter(Phase::Busy, 0);
+        busy.connection.enter(Phase::Busy, 0);
         connections.close();
-        assert_eq!(idle.link.is_cut(), Some(Cut::Shed));
-        assert_eq!(busy.link.is_cut(), None);
+        assert_eq!(idle.connection.is_cut(), Some(Cut::Shed));
+        assert_eq!(busy.connection.is_cut(), None);
     }
 }

@@ -10,7 +10,7 @@ use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 
 use crate::flow::Source;
 use crate::proxy::downstream::proxy_protocol;
-use crate::proxy::sites::House;
+use crate::proxy::sites::Sites;
 use crate::proxy::upstream::fault_of_field;
 
 /// The beginning of a request head.
@@ -46,30 +46,30 @@ impl Beginning {
     }
 
     /// Our answer, as it goes over the wire; the connection ends with it.
-    pub(in crate::proxy) async fn refused(&self, house: &House, source: Source) -> Bytes {
+    pub(in crate::proxy) async fn refused(&self, sites: &Sites, source: Source) -> Bytes {
         if self.is_endless {
             let head = readable_part(self.bytes());
-            let response = house.portal().web.endless(&head.headers, source).await;
+            let response = sites.portal().web.endless(&head.headers, source).await;
             return on_the_wire(&response, head.method == Method::HEAD);
         }
-        self.refused_for(&why(self.bytes()), house, source).await
+        self.refused_for(&why(self.bytes()), sites, source).await
     }
 
     /// The same where the port is for TLS and they speak without it, as whoever types `http://` before
     /// its number does.
     pub(in crate::proxy) async fn refused_without_tls(
         &self,
-        house: &House,
+        sites: &Sites,
         source: Source,
     ) -> Bytes {
         let proxy = fault_of_proxy(self.bytes());
         let why = proxy.unwrap_or("plain HTTP on a TLS port");
-        self.refused_for(why, house, source).await
+        self.refused_for(why, sites, source).await
     }
 
-    async fn refused_for(&self, why: &str, house: &House, source: Source) -> Bytes {
+    async fn refused_for(&self, why: &str, sites: &Sites, source: Source) -> Bytes {
         let head = readable_part(self.bytes());
-        let mut response = house.portal().web.unread(why, &head, source).await;
+        let mut response = sites.portal().web.unread(why, &head, source).await;
         if head.method == Method::CONNECT {
             *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
         }

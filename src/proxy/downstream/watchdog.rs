@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// The silence of an application towards one link. Time is in ticks.
 #[derive(Debug)]
-pub(in crate::proxy) struct Silence {
+pub(in crate::proxy) struct Watchdog {
     /// How long it may last; 0: nobody waits.
     at_most: AtomicU64,
     /// Whether something was heard since somebody looked.
@@ -27,7 +27,7 @@ pub(in crate::proxy) struct Silence {
 const UNTOLD: u8 = 1;
 const TOLD: u8 = 2;
 
-impl Silence {
+impl Watchdog {
     /// Of nobody yet; a visitor may take nothing for as long as `pause_at_most`.
     pub(in crate::proxy) fn new(pause_at_most: u64) -> Self {
         Self {
@@ -136,36 +136,36 @@ mod tests {
 
     #[test]
     fn it_lasts_from_the_last_sound() {
-        let silence = Silence::new(50);
-        assert!(!silence.lasts_too_long(1000), "nobody waits");
-        silence.begin(4);
-        assert!(!silence.lasts_too_long(1001));
-        assert!(!silence.lasts_too_long(1005));
-        silence.hear();
-        assert!(!silence.lasts_too_long(1006));
-        assert!(!silence.lasts_too_long(1010));
-        assert!(silence.lasts_too_long(1011));
-        silence.pause();
-        assert!(!silence.lasts_too_long(1020) && !silence.lasts_too_long(1070), "nobody listens");
-        silence.pause();
-        assert!(silence.lasts_too_long(1071), "nor for ever");
-        silence.hear();
-        assert!(!silence.lasts_too_long(1101) && silence.lasts_too_long(1106));
-        silence.end();
-        assert!(!silence.lasts_too_long(2000), "the answer has ended");
+        let watchdog = Watchdog::new(50);
+        assert!(!watchdog.lasts_too_long(1000), "nobody waits");
+        watchdog.begin(4);
+        assert!(!watchdog.lasts_too_long(1001));
+        assert!(!watchdog.lasts_too_long(1005));
+        watchdog.hear();
+        assert!(!watchdog.lasts_too_long(1006));
+        assert!(!watchdog.lasts_too_long(1010));
+        assert!(watchdog.lasts_too_long(1011));
+        watchdog.pause();
+        assert!(!watchdog.lasts_too_long(1020) && !watchdog.lasts_too_long(1070), "nobody listens");
+        watchdog.pause();
+        assert!(watchdog.lasts_too_long(1071), "nor for ever");
+        watchdog.hear();
+        assert!(!watchdog.lasts_too_long(1101) && watchdog.lasts_too_long(1106));
+        watchdog.end();
+        assert!(!watchdog.lasts_too_long(2000), "the answer has ended");
     }
 
     #[test]
     fn it_is_given_up_once() {
-        let silence = Silence::new(50);
-        assert!(!silence.tells() && !silence.is_in_vain());
-        assert!(!silence.give_up(2));
-        assert!(silence.tells() && !silence.tells());
-        assert!(silence.is_in_vain());
-        assert!(!silence.lasts_too_long(10));
-        assert!(silence.lasts_too_long(13));
-        assert!(silence.give_up(2));
-        silence.begin(2);
-        assert!(!silence.is_in_vain(), "that was another request");
+        let watchdog = Watchdog::new(50);
+        assert!(!watchdog.tells() && !watchdog.is_in_vain());
+        assert!(!watchdog.give_up(2));
+        assert!(watchdog.tells() && !watchdog.tells());
+        assert!(watchdog.is_in_vain());
+        assert!(!watchdog.lasts_too_long(10));
+        assert!(watchdog.lasts_too_long(13));
+        assert!(watchdog.give_up(2));
+        watchdog.begin(2);
+        assert!(!watchdog.is_in_vain(), "that was another request");
     }
 }

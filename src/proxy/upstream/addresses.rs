@@ -31,8 +31,8 @@ impl Addresses {
     /// first if it is among them, for it names the connections that there are.
     pub(super) fn of(found: &[SocketAddr], known: Option<SocketAddr>) -> Option<Self> {
         let mut all = in_turn(found);
-        if let Some(place) = all.iter().position(|address| Some(*address) == known) {
-            all[..=place].rotate_right(1);
+        if let Some(endpoint) = all.iter().position(|address| Some(*address) == known) {
+            all[..=endpoint].rotate_right(1);
         }
         (!all.is_empty()).then(|| Self { all: all.into(), answered: Arc::default() })
     }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use pingora::upstreams::peer::HttpPeer;
 use smallvec::SmallVec;
 
-use super::endpoint::Place;
+use super::endpoint::Endpoint;
 use super::health;
 use super::length::Length;
 use super::trust::Trust;
@@ -20,10 +20,10 @@ use crate::proxy::room::Room;
 
 /// An application: everywhere it is.
 pub(in crate::proxy) struct Application {
-    places: Vec<Arc<Place>>,
+    endpoints: Vec<Arc<Endpoint>>,
     turn: AtomicUsize,
     /// How long it may be silent where somebody looks, in ticks; `None` where nobody can.
-    silence: Option<u64>,
+    silent_ticks: Option<u64>,
     /// Whether it has ever asked for credentials that sign in a connection.
     signs_in_connections: AtomicBool,
     /// Room for the requests that are under way to it.
@@ -69,20 +69,20 @@ impl Application {
         if let Some(before) = before.filter(|before| before.made_of == made_of) {
             return Ok(Arc::clone(before));
         }
-        let mut places = Vec::with_capacity(made_of.upstreams.len());
+        let mut endpoints = Vec::with_capacity(made_of.upstreams.len());
         for upstream in &made_of.upstreams {
-            let place =
-                Place::new(&app.name, upstream, timeouts, made_of.trust.clone(), made_of.http2)?;
-            let place = place.found().await;
+            let endpoint =
+                Endpoint::new(&app.name, upstream, timeouts, made_of.trust.clone(), made_of.http2)?;
+            let endpoint = endpoint.found().await;
             if let Some(health) = &made_of.health {
-                health::keep_asking(&place, health.clone(), made_of.host.clone());
+                health::keep_asking(&endpoint, health.clone(), made_of.host.clone());
             }
-            places.push(place);
+            endpoints.push(endpoint);
         }
-        let silence = (!made_of.http2).then(|| ticks(timeouts.read));
+        let silent_ticks = (!made_of.http2).then(|| ticks(timeouts.read));
         let (turn, signs_in_connections) = (AtomicUsize::new(0), AtomicBool::new(false));
         let room = before.map_or_else(Arc::default, |before| Arc::clone(&before.room));
-        Ok(Arc::new(Self { places, turn, silence, signs_in_connections, room, made_of }))
+        Ok(Arc::new(Self { endpoints, turn, silent_ticks, signs_in_connections, room, made_of }))
     }
 
     /// How to get to a place that was not `tried`, which it is from now on; `None` if nobody knows
@@ -95,38 +95,41 @@ impl Application {
         alone: Option<u64>,
         tried: &mut Tried,
     ) -> Option<Box<HttpPeer>> {
-        let count = self.places.len();
+        let count = self.endpoints.len();
         let start = if count > 1 { self.turn.fetch_add(1, Ordering::Relaxed) } else { 0 };
         let in_turn = || (start..start + count).map(|index| index % count);
         let fresh = |index: &usize| !tried.contains(index);
-        let well = |index: &usize| self.places.get(*index).is_some_and(|place| place.is_well());
+        let well =
+            |index: &usize| self.endpoints.get(*index).is_some_and(|endpoint| endpoint.is_well());
         // Where nobody is well, somebody is asked all the same: they may have recovered.
         let index = in_turn()
             .find(|index| fresh(index) && well(index))
             .or_else(|| in_turn().find(fresh))
             .or_else(|| in_turn().next())?;
         tried.push(index);
-        self.places.get(index)?.peer(length, watched, alone)
+        self.endpoints.get(index)?.peer(length, watched, alone)
     }
 
     /// How many ticks it may be silent towards a request that can be watched.
-    pub(in crate::proxy) fn silence(&self, length: Length) -> Option<u64> {
-        self.silence.filter(|_| length == Length::Ordinary)
+    pub(in crate::proxy) fn silent_ticks(&self, length: Length) -> Option<u64> {
+        self.silent_ticks.filter(|_| length == Length::Ordinary)
     }
 
     /// Whether the place that was tried last is one that shows this certificate (its SHA-256), where it
     /// must be a certain one.
     pub(in crate::proxy) fn knows(&self, tried: &Tried, certificate: Option<&[u8]>) -> bool {
-        let place = tried.last().and_then(|index| self.places.get(*index));
-        place.is_none_or(|place| place.pinned().is_none_or(|pinned| Some(pinned) == certificate))
+        let endpoint = tried.last().and_then(|index| self.endpoints.get(*index));
+        endpoint.is_none_or(|endpoint| {
+            endpoint.pinned().is_none_or(|pinned| Some(pinned) == certificate)
+        })
     }
 
     /// The place that was tried last could not be reached. Says whether another is left.
     pub(in crate::proxy) fn failed(&self, tried: &Tried) -> bool {
-        if let Some(place) = tried.last().and_then(|index| self.places.get(*index)) {
-            place.failed();
+        if let Some(endpoint) = tried.last().and_then(|index| self.endpoints.get(*index)) {
+            endpoint.failed();
         }
-        (0..self.places.len()).any(|index| !tried.contains(&index))
+        (0..self.endpoints.len()).any(|index| !tried.contains(&index))
     }
 
     /// Room for the requests that are under way to it.
@@ -146,8 +149,8 @@ impl Application {
 
     /// The place that was tried last has answered.
     pub(in crate::proxy) fn answered(&self, tried: &Tried) {
-        if let Some(place) = tried.last().and_then(|index| self.places.get(*index)) {
-            place.answered();
+        if let Some(endpoint) = tried.last().and_then(|index| self.endpoints.get(*index)) {
+            endpoint.answered();
         }
     }
 }

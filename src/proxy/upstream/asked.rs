@@ -1,6 +1,6 @@
 //! Asking every application once, as `check --connect` and `health` do.
 
-use super::endpoint::Place;
+use super::endpoint::Endpoint;
 use super::health;
 use super::trust::Trust;
 use crate::config::{App, Upstream, UpstreamTimeouts};
@@ -43,11 +43,11 @@ async fn ask_one(
 ) -> Result<u16, String> {
     let trust = upstream.is_secure().then(|| Trust::of(&app.reach)).transpose();
     let trust = trust.map_err(|error| error.to_string())?;
-    let place = Place::new(&app.name, upstream, timeouts, trust, app.reach.http2);
-    let place = place.map_err(|error| error.to_string())?;
-    if let Some(authority) = place.authority() {
-        let found = place.look_up(&authority).await;
+    let endpoint = Endpoint::new(&app.name, upstream, timeouts, trust, app.reach.http2);
+    let endpoint = endpoint.map_err(|error| error.to_string())?;
+    if let Some(authority) = endpoint.authority() {
+        let found = endpoint.look_up(&authority).await;
         found.map_err(|error| format!("cannot resolve its name: {error}"))?;
     }
-    health::ask_once(&place, app.reach.health.as_ref(), app.reach.host.as_ref()).await
+    health::ask_once(&endpoint, app.reach.health.as_ref(), app.reach.host.as_ref()).await
 }

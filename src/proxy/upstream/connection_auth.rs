@@ -58,12 +58,12 @@ fn challenges(headers: &HeaderMap, such: impl Fn(&[u8]) -> bool) -> bool {
 ///
 /// Strangers whom a proxy has sent over one connection cannot be told apart: each request of theirs
 /// has a number of its own.
-pub(in crate::proxy) fn number(link: u64, user: Option<UserId>, source: Source) -> u64 {
+pub(in crate::proxy) fn number(connection: u64, user: Option<UserId>, source: Source) -> u64 {
     static STRANGERS: AtomicU64 = AtomicU64::new(1);
     let known = is_told_apart(user, source);
     let once = if known { 0 } else { STRANGERS.fetch_add(1, Ordering::Relaxed) };
     let mut hasher = DefaultHasher::new();
-    (link, user, source.visitor, once).hash(&mut hasher);
+    (connection, user, source.visitor, once).hash(&mut hasher);
     // Even ones are what all others share.
     hasher.finish() | 1
 }

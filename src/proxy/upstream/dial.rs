@@ -29,20 +29,20 @@ pub(super) struct Secure {
 
 /// How one connection is made.
 #[derive(Clone)]
-pub(super) struct Way {
+pub(super) struct Dial {
     pub(super) upstream: Upstream,
     pub(super) addresses: Option<Addresses>,
     pub(super) secure: Option<Secure>,
     pub(super) within: Duration,
 }
 
-impl std::fmt::Debug for Way {
+impl std::fmt::Debug for Dial {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Way({})", self.upstream)
     }
 }
 
-impl Way {
+impl Dial {
     /// Goes it.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use pingora::upstreams::peer::{HttpPeer, PeerOptions};
 use tokio::time::Instant;
 
 use super::addresses::{Addresses, Several};
-use super::dial::{Secure, Way};
+use super::dial::{Dial, Secure};
 use super::length::Length;
 use super::trust::Trust;
 use super::tunnel;
@@ -24,7 +24,7 @@ use crate::config::{Upstream, UpstreamTimeouts};
 use crate::proxy::socket::{PROBE_AFTER, PROBE_EVERY};
 
 /// One place where an application is, and what is known of it.
-pub(super) struct Place {
+pub(super) struct Endpoint {
     app: String,
     upstream: Upstream,
     timeouts: UpstreamTimeouts,
@@ -52,7 +52,7 @@ struct Peers {
     lasting: Box<HttpPeer>,
 }
 
-impl Place {
+impl Endpoint {
     pub(super) fn new(
         app: &str,
         upstream: &Upstream,
@@ -66,7 +66,7 @@ impl Place {
             let name = trust.server_name().map_or(host, str::to_owned);
             Secure { trust, name }
         });
-        let place = Self {
+        let endpoint = Self {
             app: app.to_owned(),
             upstream: upstream.clone(),
             timeouts,
@@ -81,21 +81,21 @@ impl Place {
             well: AtomicBool::new(true),
         };
         if let Some(path) = upstream.socket() {
-            place.peers.store(Some(Arc::new(place.peers_in(&path.display().to_string())?)));
+            endpoint.peers.store(Some(Arc::new(endpoint.peers_in(&path.display().to_string())?)));
         }
-        Ok(place)
+        Ok(endpoint)
     }
 
     /// Looks for it now, and from time to time.
     pub(super) async fn found(self) -> Arc<Self> {
-        let place = Arc::new(self);
-        let Some(authority) = place.authority() else { return place };
-        let found = place.look_up(&authority).await;
-        if place.upstream.address().is_none() || found.is_err() {
-            let place = Arc::downgrade(&place);
-            tokio::spawn(keep_looking_up(authority, place, found, LOOK_UP_EVERY));
+        let endpoint = Arc::new(self);
+        let Some(authority) = endpoint.authority() else { return endpoint };
+        let found = endpoint.look_up(&authority).await;
+        if endpoint.upstream.address().is_none() || found.is_err() {
+            let endpoint = Arc::downgrade(&endpoint);
+            tokio::spawn(keep_looking_up(authority, endpoint, found, LOOK_UP_EVERY));
         }
-        place
+        endpoint
     }
 
     /// The name and port to look up; `None` for a socket file.
@@ -140,7 +140,7 @@ impl Place {
             peer.group_key ^= alone;
         }
         if length == Length::Tunnel {
-            tunnel::alone(&mut peer, self.way(peers.addresses.clone()));
+            tunnel::alone(&mut peer, self.dial(peers.addresses.clone()));
         }
         Some(peer)
     }
@@ -188,12 +188,12 @@ impl Place {
     }
 
     /// How a connection of our own is made, beside Pingora's.
-    pub(super) fn way_now(&self) -> Option<Way> {
-        Some(self.way(self.peers.load().as_ref()?.addresses.clone()))
+    pub(super) fn dial_now(&self) -> Option<Dial> {
+        Some(self.dial(self.peers.load().as_ref()?.addresses.clone()))
     }
 
-    fn way(&self, addresses: Option<Addresses>) -> Way {
-        Way {
+    fn dial(&self, addresses: Option<Addresses>) -> Dial {
+        Dial {
             upstream: self.upstream.clone(),
             addresses,
             secure: self.secure.clone(),
@@ -281,7 +281,7 @@ impl Place {
 /// stops working, and when it works again. The first time is over.
 async fn keep_looking_up(
     authority: String,
-    place: Weak<Place>,
+    endpoint: Weak<Endpoint>,
     mut found: io::Result<()>,
     every: Duration,
 ) {
@@ -299,8 +299,8 @@ async fn keep_looking_up(
             Ok(()) | Err(_) => {}
         }
         tokio::time::sleep(every).await;
-        let Some(place) = place.upgrade() else { return };
-        found = place.look_up(&authority).await;
+        let Some(endpoint) = endpoint.upgrade() else { return };
+        found = endpoint.look_up(&authority).await;
     }
 }
 
@@ -331,50 +331,51 @@ mod tests {
         write: Duration::from_secs(60),
     };
 
-    fn place(upstream: &str) -> Place {
-        Place::new("crm", &upstream.parse().unwrap(), TIMEOUTS, None, false).unwrap()
+    fn endpoint(upstream: &str) -> Endpoint {
+        Endpoint::new("crm", &upstream.parse().unwrap(), TIMEOUTS, None, false).unwrap()
     }
 
     #[tokio::test]
     async fn nothing_is_reached_before_it_is_looked_up() {
-        let place = place("http://127.0.0.1:9000");
-        assert!(place.peer(Length::Ordinary, false, None).is_none());
-        place.look_up("127.0.0.1:9000").await.unwrap();
-        let peer = place.peer(Length::Ordinary, false, None).unwrap();
+        let endpoint = endpoint("http://127.0.0.1:9000");
+        assert!(endpoint.peer(Length::Ordinary, false, None).is_none());
+        endpoint.look_up("127.0.0.1:9000").await.unwrap();
+        let peer = endpoint.peer(Length::Ordinary, false, None).unwrap();
         assert_eq!(peer._address.to_string(), "127.0.0.1:9000");
         assert_eq!(peer.options.read_timeout, Some(TIMEOUTS.read));
-        let lasting = place.peer(Length::Lasting, false, None).unwrap();
+        let lasting = endpoint.peer(Length::Lasting, false, None).unwrap();
         assert_eq!(lasting.options.read_timeout, Some(LASTING_SILENCE));
     }
 
     #[tokio::test]
     async fn a_name_is_looked_up_again_and_what_was_known_stays_where_that_fails() {
-        let place = Arc::new(place("http://127.0.0.1:9000"));
-        let address =
-            |place: &Place| Some(place.peer(Length::Ordinary, false, None)?._address.to_string());
+        let endpoint = Arc::new(endpoint("http://127.0.0.1:9000"));
+        let address = |endpoint: &Endpoint| {
+            Some(endpoint.peer(Length::Ordinary, false, None)?._address.to_string())
+        };
         let nobody = Err(io::ErrorKind::NotFound.into());
-        let (authority, watched) = ("127.0.0.1:9000".to_owned(), Arc::downgrade(&place));
+        let (authority, watched) = ("127.0.0.1:9000".to_owned(), Arc::downgrade(&endpoint));
         let looking =
             tokio::spawn(keep_looking_up(authority, watched, nobody, Duration::from_millis(1)));
         let found = async {
-            while address(&place).is_none() {
+            while address(&endpoint).is_none() {
                 tokio::task::yield_now().await;
             }
         };
         tokio::time::timeout(Duration::from_secs(60), found).await.unwrap();
-        assert!(place.look_up("no address at all").await.is_err());
-        assert_eq!(address(&place).as_deref(), Some("127.0.0.1:9000"));
-        place.look_up("127.0.0.1:9001").await.unwrap();
-        assert_eq!(address(&place).as_deref(), Some("127.0.0.1:9001"), "it has moved");
-        drop(place);
+        assert!(endpoint.look_up("no address at all").await.is_err());
+        assert_eq!(address(&endpoint).as_deref(), Some("127.0.0.1:9000"));
+        endpoint.look_up("127.0.0.1:9001").await.unwrap();
+        assert_eq!(address(&endpoint).as_deref(), Some("127.0.0.1:9001"), "it has moved");
+        drop(endpoint);
         looking.await.unwrap();
     }
 
     #[test]
     fn nothing_is_waited_for_without_end() {
-        let place = place("unix:/run/app.sock");
+        let endpoint = endpoint("unix:/run/app.sock");
         for length in [Length::Ordinary, Length::Lasting, Length::Tunnel] {
-            let options = place.peer(length, false, None).unwrap().options.clone();
+            let options = endpoint.peer(length, false, None).unwrap().options.clone();
             let waits = [
                 options.connection_timeout,
                 options.total_connection_timeout,
@@ -388,31 +389,34 @@ mod tests {
 
     #[test]
     fn no_two_places_share_connections_even_at_one_address() {
-        let key = |place: &Place| place.peer(Length::Ordinary, false, None).unwrap().group_key;
-        let (one, two) = (place("unix:/run/app.sock"), place("unix:/run/app.sock"));
+        let key =
+            |endpoint: &Endpoint| endpoint.peer(Length::Ordinary, false, None).unwrap().group_key;
+        let (one, two) = (endpoint("unix:/run/app.sock"), endpoint("unix:/run/app.sock"));
         assert_ne!(key(&one), key(&two));
         assert_eq!(key(&one), key(&one));
-        let alone = |place: &Place| place.peer(Length::Ordinary, false, Some(7)).unwrap().group_key;
+        let alone = |endpoint: &Endpoint| {
+            endpoint.peer(Length::Ordinary, false, Some(7)).unwrap().group_key
+        };
         assert_ne!(alone(&one), alone(&two));
         assert_eq!((alone(&one) % 2, alone(&one)), (1, alone(&one)));
     }
 
     #[test]
     fn a_socket_file_needs_no_looking_up() {
-        assert!(place("unix:/run/app.sock").peer(Length::Ordinary, false, None).is_some());
+        assert!(endpoint("unix:/run/app.sock").peer(Length::Ordinary, false, None).is_some());
     }
 
     #[test]
     fn whoever_cannot_be_reached_is_left_alone_until_an_answer() {
-        let place = place("unix:/run/app.sock");
-        assert!(place.is_well());
-        place.failed();
-        assert!(!place.is_well());
-        place.answered();
-        assert!(place.is_well());
-        place.says(Err("500".to_owned()));
-        assert!(!place.is_well());
-        place.says(Ok(()));
-        assert!(place.is_well());
+        let endpoint = endpoint("unix:/run/app.sock");
+        assert!(endpoint.is_well());
+        endpoint.failed();
+        assert!(!endpoint.is_well());
+        endpoint.answered();
+        assert!(endpoint.is_well());
+        endpoint.says(Err("500".to_owned()));
+        assert!(!endpoint.is_well());
+        endpoint.says(Ok(()));
+        assert!(endpoint.is_well());
     }
 }

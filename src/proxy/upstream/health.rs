@@ -10,26 +10,28 @@ use http_body_util::Empty;
 use hyper::body::Bytes;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
-use super::dial::Way;
-use super::endpoint::Place;
+use super::dial::Dial;
+use super::endpoint::Endpoint;
 use super::fault;
 use crate::config::Health;
 
 /// Asks the application at `place` for as long as somebody holds it.
-pub(super) fn keep_asking(place: &Arc<Place>, health: Health, host: Option<HeaderValue>) {
-    let host = host.or_else(|| HeaderValue::from_str(&place.host()).ok());
-    tokio::spawn(ask_again_and_again(Arc::downgrade(place), health, host));
+pub(super) fn keep_asking(endpoint: &Arc<Endpoint>, health: Health, host: Option<HeaderValue>) {
+    let host = host.or_else(|| HeaderValue::from_str(&endpoint.host()).ok());
+    tokio::spawn(ask_again_and_again(Arc::downgrade(endpoint), health, host));
 }
 
-async fn ask_again_and_again(place: Weak<Place>, health: Health, host: Option<HeaderValue>) {
+async fn ask_again_and_again(endpoint: Weak<Endpoint>, health: Health, host: Option<HeaderValue>) {
     loop {
         {
-            let Some(place) = place.upgrade() else { return };
-            let said = match place.way_now() {
-                Some(way) => ask(&way, &health.path, host.as_ref(), place.speaks_http2()).await,
+            let Some(endpoint) = endpoint.upgrade() else { return };
+            let said = match endpoint.dial_now() {
+                Some(dial) => {
+                    ask(&dial, &health.path, host.as_ref(), endpoint.speaks_http2()).await
+                }
                 None => Err("its name was not resolved yet".to_owned()),
             };
-            place.says(said);
+            endpoint.says(said);
         }
         tokio::time::sleep(health.every).await;
     }
@@ -40,34 +42,39 @@ async fn ask_again_and_again(place: Weak<Place>, health: Health, host: Option<He
 /// # Errors
 /// Why there is none, in words for the operator.
 pub(super) async fn ask_once(
-    place: &Place,
+    endpoint: &Endpoint,
     health: Option<&Health>,
     host: Option<&HeaderValue>,
 ) -> Result<u16, String> {
-    let way = place.way_now().ok_or("its name was not resolved yet")?;
-    let own = HeaderValue::from_str(&place.host()).ok();
+    let dial = endpoint.dial_now().ok_or("its name was not resolved yet")?;
+    let own = HeaderValue::from_str(&endpoint.host()).ok();
     let path = health.map_or("/", |health| &health.path);
-    answer(&way, path, host.or(own.as_ref()), place.speaks_http2()).await
+    answer(&dial, path, host.or(own.as_ref()), endpoint.speaks_http2()).await
 }
 
 /// Asks once.
 ///
 /// # Errors
 /// Why it is not well, in words for the log.
-async fn ask(way: &Way, path: &str, host: Option<&HeaderValue>, http2: bool) -> Result<(), String> {
-    match answer(way, path, host, http2).await? {
+async fn ask(
+    dial: &Dial,
+    path: &str,
+    host: Option<&HeaderValue>,
+    http2: bool,
+) -> Result<(), String> {
+    match answer(dial, path, host, http2).await? {
         status if status < 400 => Ok(()),
         status => Err(format!("it answers {status}")),
     }
 }
 
 async fn answer(
-    way: &Way,
+    dial: &Dial,
     path: &str,
     host: Option<&HeaderValue>,
     http2: bool,
 ) -> Result<u16, String> {
-    match tokio::time::timeout(ANSWER_WITHIN, status(way, path, host, http2)).await {
+    match tokio::time::timeout(ANSWER_WITHIN, status(dial, path, host, http2)).await {
         Ok(answer) => answer.map_err(|error| told(&error)),
         Err(_) => Err(format!("timeout: no answer within {} s", ANSWER_WITHIN.as_secs())),
     }
@@ -93,8 +100,13 @@ fn told(error: &io::Error) -> String {
     told
 }
 
-async fn status(way: &Way, path: &str, host: Option<&HeaderValue>, http2: bool) -> io::Result<u16> {
-    let stream = TokioIo::new(way.go().await?);
+async fn status(
+    dial: &Dial,
+    path: &str,
+    host: Option<&HeaderValue>,
+    http2: bool,
+) -> io::Result<u16> {
+    let stream = TokioIo::new(dial.go().await?);
     let host = host.and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     let uri = if http2 { format!("http://{host}{path}") } else { path.to_owned() };
     let mut request = Request::get(uri).header(USER_AGENT, "Doorward (health)");

@@ -22,22 +22,22 @@ use pingora::upstreams::peer::{HttpPeer, Scheme};
 use pingora::{Error, ErrorType, Result};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::dial::{Connection, Way};
+use super::dial::{Connection, Dial};
 
 /// Has `peer` reached in this `way` over a connection of its own, which nobody else is given afterwards:
 /// Pingora tells pooled connections apart by a number that this kind does not have.
-pub(super) fn alone(peer: &mut HttpPeer, way: Way) {
+pub(super) fn alone(peer: &mut HttpPeer, dial: Dial) {
     static REQUESTS: AtomicU64 = AtomicU64::new(1);
     peer.group_key = REQUESTS.fetch_add(1, Ordering::Relaxed);
     peer.options.idle_timeout = Some(Duration::from_secs(1));
-    peer.options.custom_l4 = Some(Arc::new(Patience(way)));
+    peer.options.custom_l4 = Some(Arc::new(Patience(dial)));
     // Who is there is found out on the way, and only HTTP/1.1 knows `Upgrade`.
     peer.scheme = Scheme::HTTP;
     peer.options.set_http_version(1, 1);
 }
 
 #[derive(Debug)]
-struct Patience(Way);
+struct Patience(Dial);
 
 #[async_trait]
 impl Connect for Patience {
@@ -95,7 +95,7 @@ impl AsyncWrite for Patient {
 }
 
 impl VirtualSocket for Patient {
-    /// All that matter were set when it was made, by [`Way::go`].
+    /// All that matter were set when it was made, by [`Dial::go`].
     fn set_socket_option(&self, _: VirtualSockOpt) -> io::Result<()> {
         Ok(())
     }

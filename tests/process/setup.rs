@@ -22,7 +22,7 @@ pub(crate) const HOST: &str = "crm.localhost:8080";
 /// The password of everybody here.
 pub(crate) const PASSWORD: &str = "three wet umbrellas";
 
-pub(crate) struct House {
+pub(crate) struct Setup {
     pub upstream: Upstream,
     home: TempDir,
 }
@@ -50,16 +50,16 @@ impl Said {
     }
 }
 
-impl House {
+impl Setup {
     pub(crate) fn new() -> Self {
         Self::with("")
     }
 
     /// A house whose configuration has `more`.
     pub(crate) fn with(more: &str) -> Self {
-        let house = Self { upstream: Upstream::start(), home: tempfile::tempdir().unwrap() };
-        house.configures("127.0.0.1:0", more);
-        house
+        let setup = Self { upstream: Upstream::start(), home: tempfile::tempdir().unwrap() };
+        setup.configures("127.0.0.1:0", more);
+        setup
     }
 
     /// Writes the configuration. Unless `more` says otherwise, the log is JSON and hides nothing.
