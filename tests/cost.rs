@@ -5,9 +5,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test")]
 
-#[path = "support/door.rs"]
+#[path = "support/instance.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
-mod door;
+mod instance;
 #[path = "support/window.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod window;
@@ -20,8 +20,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use door::{Door, HOST, PASSWORD};
 use doorward::config::Config;
+use instance::{HOST, Instance, PASSWORD};
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
@@ -72,16 +72,16 @@ fn shown(bytes: &[u8]) -> String {
 #[test]
 fn a_signed_in_request_allocates_no_more_than_it_did() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let door = Door::before(application());
-    let mut window = door.window();
-    let link = door.adds("ada");
+    let instance = Instance::before(application());
+    let mut window = instance.window();
+    let link = instance.adds("ada");
     window.visits(&link).posts(&[("password", PASSWORD)]);
     window.visits("/strict/report");
     if window.at.starts_with("/.doorward/sign-in") {
         window.posts(&[("username", "ada"), ("password", PASSWORD)]);
     }
     let secret = window.secret();
-    window.posts(&[("code", &door.code(&secret))]).posts(&[("saved", "yes")]);
+    window.posts(&[("code", &instance.code(&secret))]).posts(&[("saved", "yes")]);
     let cookies: Vec<_> =
         window.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let request = format!(
@@ -89,7 +89,7 @@ fn a_signed_in_request_allocates_no_more_than_it_did() {
          Accept: text/html\r\nAccept-Language: en\r\nCookie: theme=dark; {}\r\n\r\n",
         cookies.join("; ")
     );
-    let mut stream = TcpStream::connect(door.address).unwrap();
+    let mut stream = TcpStream::connect(instance.address).unwrap();
     asks(&mut stream, request.as_bytes(), 200);
 
     let profiler = dhat::Profiler::builder().testing().build();

@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 #![allow(dead_code, reason = "what other tests need of the shared means")]
 
-#[path = "support/door.rs"]
-mod door;
+#[path = "support/instance.rs"]
+mod instance;
 #[path = "support/exact.rs"]
 mod exact;
 #[path = "support/upstream.rs"]
@@ -36,7 +36,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use door::Door;
+use instance::Instance;
 use tokio::time::Instant;
 use wire::Wire;
 
@@ -120,8 +120,8 @@ impl Notes {
 }
 
 /// What operators are told under this name.
-fn metric(door: &Door, name: &str) -> u64 {
-    let told = Wire::to(door.operators)
+fn metric(instance: &Instance, name: &str) -> u64 {
+    let told = Wire::to(instance.operators)
         .asks("GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         .body;
     let line = told.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
@@ -139,17 +139,17 @@ fn until(mut so: impl FnMut() -> bool) {
 
 /// A gateway before the application at `upstream`: everything is open but `/secret/`, which nobody
 /// may enter, `/private/`, which asks for a sign-in, and `/staff/`, which is for some.
-fn before(upstream: SocketAddr) -> Door {
+fn before(upstream: SocketAddr) -> Instance {
     before_with(upstream, "")
 }
 
-fn before_with(upstream: SocketAddr, more: &str) -> Door {
+fn before_with(upstream: SocketAddr, more: &str) -> Instance {
     before_app_with(upstream, more, "")
 }
 
 /// The same, with one more key of the application.
-fn before_app_with(upstream: SocketAddr, more: &str, of_app: &str) -> Door {
-    Door::with(|folder| config(upstream, folder, more, of_app))
+fn before_app_with(upstream: SocketAddr, more: &str, of_app: &str) -> Instance {
+    Instance::with(|folder| config(upstream, folder, more, of_app))
 }
 
 fn config(upstream: SocketAddr, folder: &Path, more: &str, of_app: &str) -> String {

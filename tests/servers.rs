@@ -7,8 +7,8 @@
 
 #[path = "servers/asking.rs"]
 mod asking;
-#[path = "support/door.rs"]
-mod door;
+#[path = "support/instance.rs"]
+mod instance;
 #[path = "servers/policies.rs"]
 mod policies;
 #[path = "servers/process.rs"]
@@ -28,7 +28,7 @@ mod window;
 #[path = "support/wire.rs"]
 mod wire;
 
-use door::{Door, HOST};
+use instance::{HOST, Instance};
 use process::Server;
 use rstest::rstest;
 use running::MARK;
@@ -36,13 +36,13 @@ use spellings::Dice;
 use wire::{Answer, Wire};
 
 /// Everything is open but `/admin/`: the worst case for whoever writes the rules.
-fn before(server: &Server) -> Door {
-    Door::protecting(server.address, "/admin/, /**/secret.php", "")
+fn before(server: &Server) -> Instance {
+    Instance::protecting(server.address, "/admin/, /**/secret.php", "")
 }
 
 /// Asks over `wire`, or over a new one where that was closed.
-fn ask(door: &Door, wire: &mut Option<Wire>, target: &str, lines: &str) -> Answer {
-    let mut open = wire.take().unwrap_or_else(|| Wire::to(door.address));
+fn ask(instance: &Instance, wire: &mut Option<Wire>, target: &str, lines: &str) -> Answer {
+    let mut open = wire.take().unwrap_or_else(|| Wire::to(instance.address));
     let answer = open.asks(format!("GET {target} HTTP/1.1\r\nHost: {HOST}\r\n{lines}\r\n"));
     if answer.header("connection") != "close" {
         *wire = Some(open);
@@ -55,18 +55,18 @@ fn ask(door: &Door, wire: &mut Option<Wire>, target: &str, lines: &str) -> Answe
 #[case::nginx(Server::nginx())]
 #[case::wsgi(Server::wsgi())]
 fn no_spelling_reaches_a_protected_handler_without_proof(#[case] server: Server) {
-    let door = before(&server);
-    let proof = format!("Cookie: {}\r\n", door.session());
+    let instance = before(&server);
+    let proof = format!("Cookie: {}\r\n", instance.session());
     let mut dice = Dice(7);
     let (mut strangers, mut known) = (None, None);
     let mut reached = 0;
     for round in 0..1_000 {
         let place = ["/admin/", "/admin/secret.php", "/x/secret.php"][round % 3];
         let target = dice.spelling(place);
-        let answer = ask(&door, &mut strangers, &target, "");
+        let answer = ask(&instance, &mut strangers, &target, "");
         assert!(!answer.body.contains(MARK), "{target}: {answer:?}");
         // With proof, the same spelling tells whether it aims at anything.
-        if ask(&door, &mut known, &target, &proof).body.contains(MARK) {
+        if ask(&instance, &mut known, &target, &proof).body.contains(MARK) {
             reached += 1;
         }
     }
@@ -82,8 +82,8 @@ fn no_spelling_reaches_a_protected_handler_without_proof(#[case] server: Server)
 #[case::tornado(sites::framework("tornado").server)]
 #[case::express(sites::express().server)]
 fn ordinary_traffic_arrives_as_it_was_sent(#[case] server: Server) {
-    let door = before(&server);
-    let proof = format!("Cookie: {}\r\n", door.session());
+    let instance = before(&server);
+    let proof = format!("Cookie: {}\r\n", instance.session());
     let mut wire = None;
     for target in [
         "/echo?p=1&a[]=1&a[]=2&q=%C3%A9+%2B",
@@ -95,10 +95,10 @@ fn ordinary_traffic_arrives_as_it_was_sent(#[case] server: Server) {
         "/echo/wp-admin/admin-ajax.php?action=x",
         "/echo/index.php/x/y.html",
     ] {
-        let open = ask(&door, &mut wire, target, "");
+        let open = ask(&instance, &mut wire, target, "");
         let arrived = format!("[{target}]");
         assert!(open.body.contains(&arrived), "{target}: {open:?}");
-        let known = ask(&door, &mut wire, target, &proof);
+        let known = ask(&instance, &mut wire, target, &proof);
         assert!(known.body.contains(&arrived), "{target}: {known:?}");
     }
 }
@@ -107,9 +107,9 @@ fn ordinary_traffic_arrives_as_it_was_sent(#[case] server: Server) {
 #[test]
 fn a_page_like_those_of_wordpress_works_as_it_did() {
     let server = Server::apache();
-    let door = before(&server);
+    let instance = before(&server);
     let page = "/wp-login.php?action=x&a%5B%5D=1&a[]=2&redirect_to=http%3A%2F%2Fcrm%2Fwp-admin%2F";
-    let proof = door.session();
+    let proof = instance.session();
     let cookies =
         format!("Cookie: wp-settings-1=a%3Db; {proof}; wordpress_logged_in_0a=ada%7C1\r\n");
     let asks = |method: &str, lines: &str, body: &[u8]| {
@@ -117,7 +117,7 @@ fn a_page_like_those_of_wordpress_works_as_it_did() {
             "{method} {page} HTTP/1.1\r\nHost: {HOST}\r\n{cookies}{lines}Content-Length: {}\r\n\r\n",
             body.len()
         );
-        Wire::to(door.address).asks([head.as_bytes(), body].concat())
+        Wire::to(instance.address).asks([head.as_bytes(), body].concat())
     };
     let form =
         "Content-Type: application/x-www-form-urlencoded\r\nOrigin: http://crm.localhost:8080\r\n";
@@ -160,14 +160,14 @@ fn a_page_like_those_of_wordpress_works_as_it_did() {
 #[case::tornado(sites::framework("tornado").server)]
 #[case::express(sites::express().server)]
 fn with_proof_every_spelling_arrives_byte_for_byte(#[case] server: Server) {
-    let door = before(&server);
-    let proof = format!("Cookie: {}\r\n", door.session());
+    let instance = before(&server);
+    let proof = format!("Cookie: {}\r\n", instance.session());
     let mut dice = Dice(11);
     let mut wire = None;
     let mut arrived = 0;
     for _ in 0..300 {
         let target = format!("/echo{}", dice.spelling("/a/report"));
-        let answer = ask(&door, &mut wire, &target, &proof);
+        let answer = ask(&instance, &mut wire, &target, &proof);
         if answer.body.contains('[') {
             assert!(answer.body.contains(&format!("[{target}]")), "{target}: {answer:?}");
             arrived += 1;

@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 #![allow(dead_code, reason = "what other tests need of the shared means")]
 
-#[path = "support/door.rs"]
-mod door;
+#[path = "support/instance.rs"]
+mod instance;
 #[path = "webdav/files.rs"]
 mod files;
 #[path = "spellings/mod.rs"]
@@ -15,20 +15,20 @@ mod window;
 #[path = "support/wire.rs"]
 mod wire;
 
-use door::{Door, HOST};
 use files::{Files, SECRET};
+use instance::{HOST, Instance};
 use rstest::rstest;
 use spellings::Dice;
 use wire::{Answer, Wire};
 
-fn before(files: &Files) -> Door {
-    Door::protecting(files.address, "/admin/, /data/secret/", "webdav: true")
+fn before(files: &Files) -> Instance {
+    Instance::protecting(files.address, "/admin/, /data/secret/", "webdav: true")
 }
 
-fn asks(door: &Door, method: &str, target: &str, lines: &str) -> Answer {
+fn asks(instance: &Instance, method: &str, target: &str, lines: &str) -> Answer {
     let length = "Content-Length: 0\r\nConnection: close\r\n";
     let head = format!("{method} {target} HTTP/1.1\r\nHost: {HOST}\r\n{lines}{length}\r\n");
-    Wire::to(door.address).asks(head)
+    Wire::to(instance.address).asks(head)
 }
 
 /// Each is possible with proof, and comes to nothing without.
@@ -50,15 +50,15 @@ fn what_lies_protected_is_not_reached_by_another_way(
     #[case] lines: &str,
 ) {
     let files = Files::start();
-    let door = before(&files);
+    let instance = before(&files);
     let lines = lines.replace("{host}", HOST);
     let protected = files.protected();
-    let stranger = asks(&door, method, target, &lines);
+    let stranger = asks(&instance, method, target, &lines);
     assert_eq!(stranger.status, 401, "{stranger:?}");
     assert_eq!(files.protected(), protected);
     assert_eq!(files.leaked(), Vec::<String>::new());
-    let cookie = format!("Cookie: {}\r\n", door.session());
-    let known = asks(&door, method, target, &(lines + &cookie));
+    let cookie = format!("Cookie: {}\r\n", instance.session());
+    let known = asks(&instance, method, target, &(lines + &cookie));
     // What the server makes of it is its own affair: it was asked.
     assert!(known.header("server").contains("Apache"), "{known:?}");
 }
@@ -74,15 +74,15 @@ fn what_lies_protected_is_not_reached_by_another_way(
 #[case("PUT", "/out/new.txt", "")]
 fn what_is_open_stays_so(#[case] method: &str, #[case] target: &str, #[case] lines: &str) {
     let files = Files::start();
-    let door = before(&files);
-    let answer = asks(&door, method, target, &lines.replace("{host}", HOST));
+    let instance = before(&files);
+    let answer = asks(&instance, method, target, &lines.replace("{host}", HOST));
     assert!((200..300).contains(&answer.status), "{answer:?}");
 }
 
 #[test]
 fn a_destination_elsewhere_is_refused() {
     let files = Files::start();
-    let door = before(&files);
+    let instance = before(&files);
     for destination in [
         "http://evil.test/a",
         "https://crm.localhost:8080/out/a",
@@ -92,18 +92,19 @@ fn a_destination_elsewhere_is_refused() {
         "http://crm.localhost:8080/.doorward/sign-in",
         "/%2edoorward/",
     ] {
-        let answer = asks(&door, "COPY", "/pub/a.html", &format!("Destination: {destination}\r\n"));
+        let answer =
+            asks(&instance, "COPY", "/pub/a.html", &format!("Destination: {destination}\r\n"));
         assert_eq!(answer.status, 400, "{destination}: {answer:?}");
     }
     let twice = "Destination: /out/a\r\nDestination: /admin/b\r\n";
-    assert_eq!(asks(&door, "COPY", "/pub/a.html", twice).status, 401);
+    assert_eq!(asks(&instance, "COPY", "/pub/a.html", twice).status, 401);
 }
 
 /// Hundreds of requests of a stranger, whatever they come to.
 #[test]
 fn no_row_of_requests_reaches_what_lies_protected() {
     let files = Files::start();
-    let door = before(&files);
+    let instance = before(&files);
     let protected = files.protected();
     let mut dice = Dice(15);
     let places = ["/", "/pub", "/pub/a.html", "/data", "/data/secret", "/admin/rules.txt", "/out"];
@@ -116,7 +117,7 @@ fn no_row_of_requests_reaches_what_lies_protected() {
         let depth = ["", "Depth: 0\r\n", "Depth: 1\r\n", "Depth: infinity\r\n"][dice.below(4)];
         let host = ["http://crm.localhost:8080", "HTTP://CRM.localhost:8080", ""][dice.below(3)];
         let lines = format!("{depth}Destination: {host}{to}\r\n");
-        let answer = asks(&door, method, from, &lines);
+        let answer = asks(&instance, method, from, &lines);
         if answer.status == 401 {
             stopped += 1;
         } else {

@@ -18,25 +18,25 @@ use crate::store::{Change, Kind};
 /// The workers. Messages that are left when they end are sent after the next start.
 pub(super) struct PostOffice {
     /// Whether they are to end.
-    door: watch::Sender<bool>,
+    instance: watch::Sender<bool>,
     postmen: JoinSet<()>,
 }
 
 impl PostOffice {
     /// Starts the workers.
     pub(super) fn open(live: &Arc<Live>) -> Self {
-        let (door, closed) = watch::channel(false);
+        let (instance, closed) = watch::channel(false);
         let mut postmen = JoinSet::new();
         for _ in 0..POSTMEN {
             postmen.spawn(send_messages(Arc::clone(live), closed.clone()));
         }
         postmen.spawn(count_messages(Arc::clone(live), closed));
-        Self { door, postmen }
+        Self { instance, postmen }
     }
 
     /// Starts no more messages.
     pub(super) fn close(&self) {
-        self.door.send_replace(true);
+        self.instance.send_replace(true);
     }
 
     /// Lets messages in progress be sent, up to a time limit: the others are sent again later.

@@ -11,14 +11,14 @@ use crate::domain::user::{User, UserId};
 
 /// Where a request comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Source {
+pub struct ClientAddress {
     /// The peer of the TCP connection.
     pub peer: IpAddr,
     /// The visitor; `None` if a trusted proxy did not name one.
     pub visitor: Option<IpAddr>,
 }
 
-impl Source {
+impl ClientAddress {
     /// The visitor's address, or else the peer's.
     pub fn address(self) -> IpAddr {
         self.visitor.unwrap_or(self.peer)

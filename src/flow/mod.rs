@@ -36,6 +36,6 @@ mod host_session;
 pub mod decision_log;
 
 pub use admit::{Admission, AuthenticatedRequest, Before, Still, admit, admit_still, authenticate};
-pub use caller::{Caller, Carried, DeviceCookie, Given, KnownCookie, Next, Source};
+pub use caller::{Caller, Carried, ClientAddress, DeviceCookie, Given, KnownCookie, Next};
 pub use env::{Clock, Env, Line, LogThrottle};
 pub use foresee::{Foreseen, foresee};

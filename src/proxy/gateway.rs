@@ -24,7 +24,7 @@ use smallvec::SmallVec;
 
 use crate::domain::assurance::Permit;
 use crate::domain::user::UserId;
-use crate::flow::{Line, Source};
+use crate::flow::{ClientAddress, Line};
 use crate::policy::OwnPage;
 use crate::proxy::authorization::Authorization;
 use crate::proxy::downstream::connection::{Connection, Phase, STALLED};
@@ -69,7 +69,7 @@ pub struct Passage {
     /// The connection or stream that it came over.
     connection: Option<Arc<Connection>>,
     virtual_host: Option<Arc<VirtualHost>>,
-    source: Option<Source>,
+    client: Option<ClientAddress>,
     /// Whom the application is told that it came from, if not from the peer alone.
     forwarded_for: Option<HeaderValue>,
     permit: Option<Permit>,
@@ -172,7 +172,7 @@ impl Gateway {
         sites: &Sites,
         web: &Web,
         session: &mut Session,
-        source: Source,
+        client: ClientAddress,
         connection: &Connection,
     ) -> (Onward, Option<room::Slot>) {
         let deadlines = sites.deadlines();
@@ -187,7 +187,7 @@ impl Gateway {
         connection.await_nothing();
         let pages = sites.limits().unsent / shedding::PAGE;
         match room_in(&self.own_pages, pages, deadlines.queue).await {
-            Some(slot) => (Onward::Answered(web.answer(request, source).await), Some(slot)),
+            Some(slot) => (Onward::Answered(web.answer(request, client).await), Some(slot)),
             None => (Onward::Answered(busy(sites, connection, "limits.unsent_mib")), None),
         }
     }
@@ -201,8 +201,8 @@ impl Gateway {
         let peer: IpAddr = connection.peer();
         let sites = self.sites.load();
         let headers = &session.req_header().headers;
-        let (source, chain) = client_address::read(peer, headers, sites.trusted_proxies());
-        passage.source = Some(source);
+        let (client, chain) = client_address::read(peer, headers, sites.trusted_proxies());
+        passage.client = Some(client);
         passage.forwarded_for = chain.map(|chain| {
             // A list of addresses is always a header value.
             HeaderValue::try_from(chain).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
@@ -218,7 +218,7 @@ impl Gateway {
                     // What comes behind a CONNECT is no request (RFC 9110 §9.3.6).
                     session.set_keepalive(None);
                 }
-                let refused = refuse(&sites, session, connection, refusal, source);
+                let refused = refuse(&sites, session, connection, refusal, client);
                 return Onward::Answered(Box::pin(refused).await);
             }
         };
@@ -235,14 +235,14 @@ impl Gateway {
         }
         let request = match intake::request(session.req_header(), there, &web.site().origin) {
             Ok(request) => request,
-            Err(why) => return Box::pin(misread(web, session, source, &why.to_string())).await,
+            Err(why) => return Box::pin(misread(web, session, client, &why.to_string())).await,
         };
         match request.own_page() {
             _ if connection.entrance().redirect => {
                 Onward::Answered(redirect(virtual_host, session.req_header().raw_path()))
             }
             OwnPage::Odd => {
-                Box::pin(misread(web, session, source, "an own page in a spelling of its own"))
+                Box::pin(misread(web, session, client, "an own page in a spelling of its own"))
                     .await
             }
             // Boxed, as whatever is not on the way to an application: what waits in it would be
@@ -251,7 +251,7 @@ impl Gateway {
                 if !session.is_body_empty() {
                     connection.await_body();
                 }
-                let answering = self.own_page(&sites, web, session, source, connection);
+                let answering = self.own_page(&sites, web, session, client, connection);
                 let (onward, page) = Box::pin(answering).await;
                 connection.await_nothing();
                 passage.slots.extend(page);
@@ -268,7 +268,7 @@ impl Gateway {
             }
             OwnPage::No => {
                 let head = session.req_header();
-                match web.admit(request, head, named, source).await {
+                match web.admit(request, head, named, client).await {
                     Ok((permit, allowed)) => {
                         if let Some(answer) = framing::answer_to_last_hop(head) {
                             return Onward::Answered(answer);
@@ -376,12 +376,12 @@ async fn refuse(
     session: &Session,
     connection: &Connection,
     refusal: Refusal,
-    source: Source,
+    client: ClientAddress,
 ) -> Response<Bytes> {
     let head = session.req_header();
     let headers = &head.headers;
     let notice = match refusal {
-        Refusal::Misdirected => return sites.portal().web.misdirected(headers, source).await,
+        Refusal::Misdirected => return sites.portal().web.misdirected(headers, client).await,
         Refusal::TooLarge => Some(Notice::HeadTooLarge),
         Refusal::Method => Some(Notice::NotAllowed),
         Refusal::Host | Refusal::Target | Refusal::Framing => None,
@@ -392,24 +392,24 @@ async fn refuse(
         && let Ok(now) = env.now()
         && let Some(left_out) = env.log_throttle.due(Line::Refused, now)
     {
-        let address = source.address();
+        let address = client.address();
         tracing::info!(%address, why = %refusal, left_out, "request refused");
     }
     match (notice, virtual_host) {
         (Some(notice), Some(virtual_host)) => virtual_host.web.notice(notice, headers).await,
         (Some(notice), None) => Web::nameless_notice(notice, headers).await,
         (None, Some(virtual_host)) => {
-            virtual_host.web.misread(&refusal.to_string(), head, source).await
+            virtual_host.web.misread(&refusal.to_string(), head, client).await
         }
         (None, None) => {
             let web = &sites.portal().web;
-            web.misread_nameless(&refusal.to_string(), head, source).await
+            web.misread_nameless(&refusal.to_string(), head, client).await
         }
     }
 }
 
-async fn misread(web: &Web, session: &Session, source: Source, why: &str) -> Onward {
-    Onward::Answered(web.misread(why, session.req_header(), source).await)
+async fn misread(web: &Web, session: &Session, client: ClientAddress, why: &str) -> Onward {
+    Onward::Answered(web.misread(why, session.req_header(), client).await)
 }
 
 #[async_trait]
@@ -425,7 +425,7 @@ impl ProxyHttp for Gateway {
             _in_flight: self.in_flight.begin(),
             connection,
             virtual_host: None,
-            source: None,
+            client: None,
             forwarded_for: None,
             permit: None,
             length: Length::Ordinary,
@@ -785,9 +785,9 @@ impl ProxyHttp for Gateway {
             Failure::Unreachable => Some(web.notice(Notice::Unreachable { app }, headers).await),
             Failure::Unreadable => Some(web.notice(Notice::Unreadable { app }, headers).await),
             Failure::Late => Some(web.notice(Notice::Late { app }, headers).await),
-            Failure::Misread => match passage.source {
-                Some(source) => {
-                    Some(web.misread(error.etype().as_str(), session.req_header(), source).await)
+            Failure::Misread => match passage.client {
+                Some(client) => {
+                    Some(web.misread(error.etype().as_str(), session.req_header(), client).await)
                 }
                 None => Some(web.notice(Notice::Unavailable, headers).await),
             },
@@ -866,7 +866,7 @@ impl Passage {
             self.virtual_host.as_ref().and_then(|virtual_host| virtual_host.application.as_ref());
         self.connection.as_ref().is_some_and(|connection| connection.is_bound())
             && application.is_some_and(|known| known.signs_in_connections())
-            && self.source.is_some_and(|source| connection_auth::is_told_apart(self.user(), source))
+            && self.client.is_some_and(|client| connection_auth::is_told_apart(self.user(), client))
     }
 
     fn user(&self) -> Option<UserId> {
@@ -875,10 +875,10 @@ impl Passage {
 
     /// The number of the connections to the application that serve this visitor alone, if any must.
     fn alone(&self) -> Option<u64> {
-        let (connection, source) = (self.connection.as_ref()?, self.source?);
+        let (connection, client) = (self.connection.as_ref()?, self.client?);
         connection
             .is_bound()
-            .then(|| connection_auth::number(connection.number(), self.user(), source))
+            .then(|| connection_auth::number(connection.number(), self.user(), client))
     }
 
     /// What tells browsers to come by https alone, where that is so.

@@ -25,7 +25,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::flow::{Line, Source};
+use crate::flow::{ClientAddress, Line};
 use crate::proxy::downstream::connection::{Connection, Cut, Phase};
 use crate::proxy::downstream::proxy_protocol;
 use crate::proxy::downstream::stream::VisitorStream;
@@ -237,7 +237,7 @@ where
         head.keep(0, &read[..length]);
         let peer = peer.ip();
         let visitor = (!sites.trusts(peer)).then_some(peer);
-        let answer = head.refused_without_tls(&sites, Source { peer, visitor }).await;
+        let answer = head.refused_without_tls(&sites, ClientAddress { peer, visitor }).await;
         if stream.write_all(&answer).await.is_err() || stream.shutdown().await.is_err() {
             return;
         }

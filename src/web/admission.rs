@@ -16,7 +16,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::UserId;
 use crate::domain::user_session::UserSessionId;
 use crate::flow::decision_log::{Recent, Watched};
-use crate::flow::{self, Admission, Line, Source};
+use crate::flow::{self, Admission, ClientAddress, Line};
 use crate::policy;
 
 /// Why a request was let through, so that it can be authorized again later.
@@ -44,7 +44,7 @@ impl AppState {
         request: policy::Request,
         head: &Parts,
         session: Option<TokenHash>,
-        source: Source,
+        client: ClientAddress,
     ) -> Result<(Permit, Option<Allowed>), Box<Response>> {
         let Some(app) = &self.site.app else {
             let front_door = refusal::is_navigation(head) && head.uri.path() == "/";
@@ -56,23 +56,23 @@ impl AppState {
         };
         if !app.policy.admits_spelling(&request) {
             let why = "the path can be read in several ways (`spelling: strict`)";
-            return Err(Box::new(self.misread(why, head, source)));
+            return Err(Box::new(self.misread(why, head, client)));
         }
         let unavailable = |error| Box::new(self.unavailable(&error, &head.headers));
         let now = self.env.now().map_err(unavailable)?;
         let request = Arc::new(request);
-        let address = source.visitor;
+        let address = client.visitor;
         let admission = flow::admit(&self.env, app, &request, address, session, now).await;
         let admission = admission.map_err(unavailable)?;
         if admission.ruling.is_too_costly {
             let why = policy::Unreadable::TooCostly.to_string();
-            return Err(Box::new(self.misread(&why, head, source)));
+            return Err(Box::new(self.misread(&why, head, client)));
         }
-        self.decision_log(app, &request, source, &admission, now);
+        self.decision_log(app, &request, client, &admission, now);
         let signs_out = admission.authenticated.as_ref().filter(|_| signs_out(app, &request, head));
         let mut has_ended = false;
         if let (Some(authenticated), Verdict::Pass(_)) = (signs_out, &admission.verdict) {
-            let caller = self.caller(&head.headers, source).map_err(unavailable)?;
+            let caller = self.caller(&head.headers, client).map_err(unavailable)?;
             Box::pin(flow::sign_out::sign_out(&self.env, &caller, authenticated))
                 .await
                 .map_err(unavailable)?;
@@ -83,7 +83,7 @@ impl AppState {
         let allowed = |request: Arc<policy::Request>| {
             // Let the application answer the request that ended its own permission.
             let before =
-                flow::Before { request, address: source.visitor, authenticated, began: now };
+                flow::Before { request, address: client.visitor, authenticated, began: now };
             (!has_ended).then_some(Allowed(before))
         };
         match admission.verdict {
@@ -94,7 +94,7 @@ impl AppState {
             verdict => {
                 let known = admission.evidence.as_ref().and_then(Visitor::known);
                 let ruling = &admission.ruling;
-                let mut response = self.refuse(&verdict, ruling, &request, head, source, known);
+                let mut response = self.refuse(&verdict, ruling, &request, head, client, known);
                 // The person at the browser need not be the user who was signed in.
                 if is_over && response.status() == StatusCode::SEE_OTHER {
                     sign_out::forget(&mut response);
@@ -109,7 +109,7 @@ impl AppState {
         &self,
         app: &App,
         request: &Arc<policy::Request>,
-        source: Source,
+        client: ClientAddress,
         admission: &Admission,
         now: Timestamp,
     ) {
@@ -120,7 +120,7 @@ impl AppState {
                 at: now,
                 app: Arc::clone(&self.app),
                 request: Arc::clone(request),
-                address: source.visitor,
+                address: client.visitor,
                 evidence: admission.evidence.clone(),
             });
         }
@@ -132,7 +132,7 @@ impl AppState {
             (&app.name, verdict.name(), app.policy.name_of(ruling.raised_by));
         let example = request.example();
         if let Some(left_out) = self.env.log_throttle.due(Line::Watched, now) {
-            let address = source.address();
+            let address = client.address();
             tracing::info!(
                 app = name,
                 verdict,

@@ -8,7 +8,7 @@ use super::cookies::Jar;
 use super::pages::Frame;
 use crate::config::Site;
 use crate::domain::agent::Agent;
-use crate::flow::{Caller, Env, Source};
+use crate::flow::{Caller, ClientAddress, Env};
 use crate::metrics::Verdicts;
 use crate::store::Unavailable;
 
@@ -36,13 +36,13 @@ impl AppState {
     pub(super) fn caller(
         &self,
         headers: &HeaderMap,
-        source: Source,
+        client: ClientAddress,
     ) -> Result<Caller, Unavailable> {
         let carried = self.jar().carried(headers);
         let agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
         let agent = agent.and_then(Agent::read);
-        let Source { visitor, .. } = source;
-        Ok(Caller { now: self.env.now()?, address: source.address(), visitor, agent, carried })
+        let ClientAddress { visitor, .. } = client;
+        Ok(Caller { now: self.env.now()?, address: client.address(), visitor, agent, carried })
     }
 
     pub(super) fn jar(&self) -> Jar<'_> {

@@ -12,11 +12,11 @@ use super::route::{Asks, Route, Serves};
 use crate::domain::assurance::{Evidence, Verdict, Visitor, judge};
 use crate::domain::secret::Token;
 use crate::domain::time::Timestamp;
-use crate::flow::{self, AuthenticatedRequest, Caller, Source};
+use crate::flow::{self, AuthenticatedRequest, Caller, ClientAddress};
 
 /// Where a request came from; the proxy sets it on every request.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Peer(pub(super) Source);
+pub(super) struct Peer(pub(super) ClientAddress);
 
 /// A visitor who may open a page.
 #[derive(Clone, Debug)]
@@ -50,10 +50,10 @@ pub(super) async fn guard(
         return state.not_in_a_window(&request);
     }
     // Without an address from the proxy, the request did not come through it.
-    let Some(Peer(source)) = request.extensions().get::<Peer>().copied() else {
+    let Some(Peer(client)) = request.extensions().get::<Peer>().copied() else {
         return state.notice(Notice::Unavailable, headers);
     };
-    let caller = match state.caller(headers, source) {
+    let caller = match state.caller(headers, client) {
         Ok(caller) => caller,
         Err(error) => return state.unavailable(&error, headers),
     };

@@ -18,7 +18,7 @@ use tower::ServiceExt;
 use crate::config::Site;
 use crate::domain::assurance::Permit;
 use crate::domain::secret::{Token, TokenHash};
-use crate::flow::{self, Env, Line, Source, Still};
+use crate::flow::{self, ClientAddress, Env, Line, Still};
 use crate::policy;
 
 mod admission;
@@ -92,10 +92,10 @@ impl Web {
     pub async fn answer(
         &self,
         request: http::Request<Bytes>,
-        source: Source,
+        client: ClientAddress,
     ) -> http::Response<Bytes> {
         let mut request = request.map(Body::from);
-        request.extensions_mut().insert(Peer(source));
+        request.extensions_mut().insert(Peer(client));
         // A router cannot fail.
         let Ok(response) = self.router.clone().oneshot(request).await;
         whole(response).await
@@ -117,9 +117,9 @@ impl Web {
         request: policy::Request,
         head: &Parts,
         session: Option<TokenHash>,
-        source: Source,
+        client: ClientAddress,
     ) -> Result<(Permit, Option<Allowed>), http::Response<Bytes>> {
-        match self.state.admit(request, head, session, source).await {
+        match self.state.admit(request, head, session, client).await {
             Ok(allowed) => Ok(allowed),
             Err(response) => Err(whole(*response).await),
         }
@@ -159,13 +159,17 @@ impl Web {
     }
 
     /// Says that the host in `headers` is unknown, and logs it.
-    pub async fn misdirected(&self, headers: &HeaderMap, source: Source) -> http::Response<Bytes> {
+    pub async fn misdirected(
+        &self,
+        headers: &HeaderMap,
+        client: ClientAddress,
+    ) -> http::Response<Bytes> {
         let env = &self.state.env;
         if let Ok(now) = env.now()
             && let Some(left_out) = env.log_throttle.due(Line::WrongHost, now)
         {
             let host = headers.get(HOST).map(form::shown);
-            let address = source.address();
+            let address = client.address();
             let hosts: Vec<_> = env.config.sites().map(|site| site.origin.authority()).collect();
             let expected = hosts.join(", ");
             tracing::info!(%address, host, expected, left_out, "request refused: wrong host");
@@ -178,20 +182,25 @@ impl Web {
         &self,
         why: &str,
         head: &Parts,
-        source: Source,
+        client: ClientAddress,
     ) -> http::Response<Bytes> {
-        let reference = self.state.note_misread(why, head, source);
+        let reference = self.state.note_misread(why, head, client);
         Self::nameless_notice(Notice::BadRequest { reference }, &head.headers).await
     }
 
     /// Like [`Web::misread_nameless`], for bytes that cannot be parsed as a request. Logged at most
     /// once a second.
-    pub async fn unread(&self, why: &str, head: &Parts, source: Source) -> http::Response<Bytes> {
+    pub async fn unread(
+        &self,
+        why: &str,
+        head: &Parts,
+        client: ClientAddress,
+    ) -> http::Response<Bytes> {
         let (state, env) = (&self.state, &self.state.env);
         let reference = state.reference();
         let due = env.now().ok().and_then(|now| env.log_throttle.due(Line::Unread, now));
         if let Some(left_out) = due {
-            let address = source.address();
+            let address = client.address();
             tracing::info!(
                 %address,
                 reference,
@@ -200,16 +209,20 @@ impl Web {
                 "request refused: malformed or ambiguous, unknown host"
             );
         }
-        state.remember(&reference, why, head, source);
+        state.remember(&reference, why, head, client);
         Self::nameless_notice(Notice::BadRequest { reference }, &head.headers).await
     }
 
     /// Says that the head of a request is too long, to a client that does not end it.
-    pub async fn endless(&self, headers: &HeaderMap, source: Source) -> http::Response<Bytes> {
+    pub async fn endless(
+        &self,
+        headers: &HeaderMap,
+        client: ClientAddress,
+    ) -> http::Response<Bytes> {
         let env = &self.state.env;
         let due = env.now().ok().and_then(|now| env.log_throttle.due(Line::Refused, now));
         if let Some(left_out) = due {
-            let address = source.address();
+            let address = client.address();
             tracing::info!(%address, why = "the head is too large", left_out, "request refused");
         }
         Self::nameless_notice(Notice::HeadTooLarge, headers).await
@@ -217,8 +230,13 @@ impl Web {
 
     /// Says that the request is malformed or ambiguous, and logs why under the reference on the
     /// page.
-    pub async fn misread(&self, why: &str, head: &Parts, source: Source) -> http::Response<Bytes> {
-        whole(self.state.misread(why, head, source)).await
+    pub async fn misread(
+        &self,
+        why: &str,
+        head: &Parts,
+        client: ClientAddress,
+    ) -> http::Response<Bytes> {
+        whole(self.state.misread(why, head, client)).await
     }
 }
 

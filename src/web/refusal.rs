@@ -19,7 +19,7 @@ use super::{grpc, headers};
 use crate::config::Origin;
 use crate::domain::assurance::{Level, Requirement, Verdict};
 use crate::domain::identity::Identity;
-use crate::flow::Source;
+use crate::flow::ClientAddress;
 use crate::flow::decision_log::Refusal;
 use crate::policy::{self, Ruling};
 use crate::store::Unavailable;
@@ -112,10 +112,10 @@ impl AppState {
         ruling: &Ruling,
         request: &policy::Request,
         head: &Parts,
-        source: Source,
+        client: ClientAddress,
         known: Option<&Identity>,
     ) -> Response {
-        let address = source.address();
+        let address = client.address();
         let here = self.place_of(head);
         let rule = ruling.raised_by;
         match owed(verdict) {
@@ -250,26 +250,26 @@ impl AppState {
 
 impl AppState {
     /// The request is malformed or ambiguous: the log says why, under the reference on the page.
-    pub(super) fn misread(&self, why: &str, head: &Parts, source: Source) -> Response {
-        let reference = self.note_misread(why, head, source);
+    pub(super) fn misread(&self, why: &str, head: &Parts, client: ClientAddress) -> Response {
+        let reference = self.note_misread(why, head, client);
         self.notice(Notice::BadRequest { reference }, &head.headers)
     }
 
     /// Logs why a request is malformed or ambiguous, and returns the reference.
-    pub(super) fn note_misread(&self, why: &str, head: &Parts, source: Source) -> String {
+    pub(super) fn note_misread(&self, why: &str, head: &Parts, client: ClientAddress) -> String {
         let reference = self.reference();
         tracing::info!(reference, why, "request refused: malformed or ambiguous");
-        self.remember(&reference, why, head, source);
+        self.remember(&reference, why, head, client);
         reference
     }
 
     /// Records a refusal that no rule decided.
-    pub(super) fn remember(&self, reference: &str, why: &str, head: &Parts, source: Source) {
+    pub(super) fn remember(&self, reference: &str, why: &str, head: &Parts, client: ClientAddress) {
         let Ok(now) = self.env.now() else { return };
         self.env.decision_log.refused(Refusal {
             reference: reference.to_owned(),
             at: now,
-            from: source.address(),
+            from: client.address(),
             user: None,
             app: self.site.app.as_ref().map(|app| app.name.clone()),
             method: head.method.as_str().chars().take(Refusal::METHOD).collect(),

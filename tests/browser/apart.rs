@@ -8,20 +8,20 @@ use serde_json::Value;
 use crate::application;
 use crate::browser::Browser;
 use crate::codes::{saves_codes, sets_up};
-use crate::door::Door;
+use crate::instance::Instance;
 use crate::main_job::joins;
 
 #[test]
 fn a_script_of_the_application_cannot_read_own_pages() {
-    let door = Door::before(application::start());
-    let browser = Browser::before(&door);
-    joins(&browser, &door);
+    let instance = Instance::before(application::start());
+    let browser = Browser::before(&instance);
+    joins(&browser, &instance);
     browser.visits("/.doorward/set-up").sees("#secret");
     let secret = browser.texts("#secret span").concat();
 
     browser.visits("/open/");
     is_kept_from("/.doorward/set-up", &browser);
-    sets_up(&browser, &door);
+    sets_up(&browser, &instance);
     let code = browser.text(".recovery-code");
     browser.visits("/open/");
     is_kept_from("/.doorward/set-up/recovery-codes", &browser);
@@ -34,10 +34,10 @@ fn a_script_of_the_application_cannot_read_own_pages() {
 
 #[test]
 fn no_page_of_ours_is_read_by_a_script_of_the_application_and_none_is_put_in_its_place() {
-    let door = Door::before(application::start());
-    let browser = Browser::before(&door);
-    joins(&browser, &door);
-    sets_up(&browser, &door);
+    let instance = Instance::before(application::start());
+    let browser = Browser::before(&instance);
+    joins(&browser, &instance);
+    sets_up(&browser, &instance);
     saves_codes(&browser);
     let pages =
         ROUTES.iter().filter(|route| route.serves == Serves::Page && route.on != On::Others);
@@ -97,8 +97,8 @@ fn tells_nothing(shown: &Value) -> bool {
 
 #[test]
 fn a_part_of_a_page_that_needs_a_sign_in_leads_out_of_its_frame() {
-    let door = Door::before(application::start());
-    let browser = Browser::before(&door);
+    let instance = Instance::before(application::start());
+    let browser = Browser::before(&instance);
     browser.visits("/open/").runs(
         "const frame = document.createElement('iframe');
          frame.src = '/page';

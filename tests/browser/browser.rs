@@ -18,8 +18,8 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
-use crate::door::{Door, HOST};
 use crate::driver::Driver;
+use crate::instance::{HOST, Instance};
 use crate::tools::found;
 
 /// A browser, until it is dropped.
@@ -36,18 +36,18 @@ pub(crate) struct Browser {
 
 impl Browser {
     /// A browser that has never been here.
-    pub(crate) fn before(door: &Door) -> Self {
-        Self::start(&way_to(door), &format!("http://{HOST}"), true)
+    pub(crate) fn before(instance: &Instance) -> Self {
+        Self::start(&way_to(instance), &format!("http://{HOST}"), true)
     }
 
     /// One that runs no script of any page.
-    pub(crate) fn without_script(door: &Door) -> Self {
-        Self::start(&way_to(door), &format!("http://{HOST}"), false)
+    pub(crate) fn without_script(instance: &Instance) -> Self {
+        Self::start(&way_to(instance), &format!("http://{HOST}"), false)
     }
 
     /// One that begins at the portal of several hosts.
-    pub(crate) fn before_several(door: &Door, script: bool) -> Self {
-        Self::start(&way_to(door), "http://id.localhost:8080", script)
+    pub(crate) fn before_several(instance: &Instance, script: bool) -> Self {
+        Self::start(&way_to(instance), "http://id.localhost:8080", script)
     }
 
     /// One for pages at `origin`, wherever that is.
@@ -310,9 +310,9 @@ impl Drop for Browser {
 }
 
 /// Leads the address that people type to the port that the gateway has found.
-fn way_to(door: &Door) -> String {
+fn way_to(instance: &Instance) -> String {
     let hosts = [HOST, "id.localhost:8080", "wiki.localhost:8080"];
-    hosts.map(|host| format!("MAP {host} {}", door.address)).join(", ")
+    hosts.map(|host| format!("MAP {host} {}", instance.address)).join(", ")
 }
 
 fn wanted(profile: &TempDir, way: &str, script: bool) -> Capabilities {

@@ -4,15 +4,15 @@ use serde_json::json;
 
 use crate::application;
 use crate::browser::Browser;
-use crate::door::{Door, HOST};
+use crate::instance::{HOST, Instance};
 use crate::main_job::joins;
 use crate::tools::code;
 
 /// Somebody who is signed in sets up two-factor; the secret. The recovery codes are on the page.
-pub(crate) fn sets_up(browser: &Browser, door: &Door) -> String {
+pub(crate) fn sets_up(browser: &Browser, instance: &Instance) -> String {
     browser.visits("/.doorward/set-up").sees("#secret");
     let secret = browser.texts("#secret span").concat();
-    browser.types("code", &code(&secret, door.now())).presses("Turn on two-factor");
+    browser.types("code", &code(&secret, instance.now())).presses("Turn on two-factor");
     browser.comes_to("/.doorward/set-up/recovery-codes").sees(".recovery-code");
     secret
 }
@@ -23,8 +23,8 @@ pub(crate) fn saves_codes(browser: &Browser) {
 
 #[test]
 fn the_secret_and_the_recovery_codes_can_be_taken_along() {
-    let door = Door::before(application::start());
-    let browser = Browser::before(&door);
+    let instance = Instance::before(application::start());
+    let browser = Browser::before(&instance);
     let clipboard = ["clipboardReadWrite", "clipboardSanitizedWrite"];
     let allowed = json!({ "origin": format!("http://{HOST}"), "permissions": clipboard });
     browser.commands("Browser.grantPermissions", &allowed);
@@ -35,12 +35,12 @@ fn the_secret_and_the_recovery_codes_can_be_taken_along() {
         });
         browser.runs("return await navigator.clipboard.readText()")
     };
-    joins(&browser, &door);
+    joins(&browser, &instance);
 
     browser.visits("/.doorward/set-up").sees("#secret");
     assert_eq!(copies(), browser.texts("#secret span").concat());
 
-    sets_up(&browser, &door);
+    sets_up(&browser, &instance);
     let codes = browser.texts(".recovery-code");
     assert_eq!(codes.len(), 12);
     assert_eq!(copies(), codes.join("\n"));
@@ -57,10 +57,10 @@ fn the_secret_and_the_recovery_codes_can_be_taken_along() {
 
 #[test]
 fn without_script_the_codes_can_be_downloaded_and_no_dead_button_is_shown() {
-    let door = Door::before(application::start());
-    let browser = Browser::without_script(&door);
-    joins(&browser, &door);
-    sets_up(&browser, &door);
+    let instance = Instance::before(application::start());
+    let browser = Browser::without_script(&instance);
+    joins(&browser, &instance);
+    sets_up(&browser, &instance);
     let shown: Vec<_> =
         browser.texts("button").into_iter().filter(|label| !label.is_empty()).collect();
     assert_eq!(shown, ["I have saved them"]);

@@ -7,16 +7,16 @@ use fantoccini::key::Key;
 use crate::application;
 use crate::browser::Browser;
 use crate::codes::{saves_codes, sets_up};
-use crate::door::{Door, PASSWORD};
+use crate::instance::{Instance, PASSWORD};
 use crate::main_job::{joins, reaches_the_application, signs_in, signs_out};
 use crate::tools::code;
 
 #[test]
 fn the_keyboard_is_enough_to_sign_in_and_to_answer() {
-    let door = Door::before(application::start());
-    let browser = Browser::before(&door);
-    joins(&browser, &door);
-    let secret = sets_up(&browser, &door);
+    let instance = Instance::before(application::start());
+    let browser = Browser::before(&instance);
+    joins(&browser, &instance);
+    let secret = sets_up(&browser, &instance);
     let recovery_code = browser.text(".recovery-code");
     saves_codes(&browser);
     signs_out(&browser);
@@ -41,10 +41,10 @@ fn the_keyboard_is_enough_to_sign_in_and_to_answer() {
     reaches_the_application(&browser, "/page", "pwd,recovery-code,mfa");
     signs_out(&browser);
 
-    door.waits(Duration::from_secs(30));
+    instance.waits(Duration::from_secs(30));
     signs_in_by_keys();
     browser.tabs_back(1).strikes(" ").tabs(1).leads(|browser| {
-        browser.strikes(&code(&secret, door.now()));
+        browser.strikes(&code(&secret, instance.now()));
     });
     reaches_the_application(&browser, "/page", "pwd,otp,mfa");
     signs_out(&browser);
@@ -56,14 +56,14 @@ fn the_keyboard_is_enough_to_sign_in_and_to_answer() {
 
 #[test]
 fn the_sixth_digit_sends_the_code_once() {
-    let door = Door::before(application::start());
-    let browser = Browser::before(&door);
-    joins(&browser, &door);
-    let secret = sets_up(&browser, &door);
+    let instance = Instance::before(application::start());
+    let browser = Browser::before(&instance);
+    joins(&browser, &instance);
+    let secret = sets_up(&browser, &instance);
     saves_codes(&browser);
     signs_out(&browser);
 
-    door.waits(Duration::from_secs(30));
+    instance.waits(Duration::from_secs(30));
     signs_in(&browser, "/page");
     browser.comes_to("/.doorward/challenge").sees("[data-digits]");
     browser.runs(
@@ -79,6 +79,6 @@ fn the_sixth_digit_sends_the_code_once() {
     assert_eq!(browser.runs("return sessionStorage.sent"), "once ");
 
     // Whoever comes back types another, and it is sent the same way.
-    browser.enters(&code(&secret, door.now()));
+    browser.enters(&code(&secret, instance.now()));
     reaches_the_application(&browser, "/page", "pwd,otp,mfa");
 }

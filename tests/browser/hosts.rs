@@ -7,7 +7,7 @@ use rstest::rstest;
 use crate::application;
 use crate::browser::Browser;
 use crate::codes::saves_codes;
-use crate::door::{Door, PASSWORD};
+use crate::instance::{Instance, PASSWORD};
 use crate::main_job::reaches_the_application;
 use crate::tools::code;
 
@@ -16,10 +16,10 @@ const WIKI: &str = "http://wiki.localhost:8080";
 
 #[test]
 fn one_sign_in_is_for_both_and_the_stricter_one_asks_for_more() {
-    let door = Door::before_two(application::start(), application::start());
-    let browser = Browser::before_several(&door, true);
+    let instance = Instance::before_two(application::start(), application::start());
+    let browser = Browser::before_several(&instance, true);
     let wiki = |path: &str| format!("{WIKI}{path}");
-    browser.visits(&door.adds("ada")).types("password", PASSWORD).presses("Save the password");
+    browser.visits(&instance.adds("ada")).types("password", PASSWORD).presses("Save the password");
     browser.comes_to("/.doorward/offer").presses("Not now").sees(".apps");
 
     // Signed in at the portal is signed in at the lax one; the strict one sends to set-up.
@@ -27,7 +27,7 @@ fn one_sign_in_is_for_both_and_the_stricter_one_asks_for_more() {
     reaches_the_application(&browser, &format!("{CRM}/page?a=1"), "pwd");
     browser.goes_to(&wiki("/page?a=%C3%A9")).comes_to("/.doorward/set-up").sees("#secret");
     let secret = browser.texts("#secret span").concat();
-    browser.ticks("trust_device").types("code", &code(&secret, door.now()));
+    browser.ticks("trust_device").types("code", &code(&secret, instance.now()));
     browser.presses("Turn on two-factor");
     browser.comes_to("/.doorward/set-up/recovery-codes").sees(".recovery-code");
     saves_codes(&browser);
@@ -40,11 +40,11 @@ fn one_sign_in_is_for_both_and_the_stricter_one_asks_for_more() {
     browser.goes_to(&wiki("/page")).comes_to("/.doorward/sign-in");
 
     // A trusted device is enough there, and is not where no device is trusted.
-    door.waits(Duration::from_secs(30));
+    instance.waits(Duration::from_secs(30));
     browser.types("username", "ada").types("password", PASSWORD).presses("Sign in");
     reaches_the_application(&browser, &wiki("/page"), "pwd,trusted-device");
     browser.goes_to(&wiki("/untrusting/page")).comes_to("/.doorward/challenge");
-    browser.enters(&code(&secret, door.now()));
+    browser.enters(&code(&secret, instance.now()));
     reaches_the_application(&browser, &wiki("/untrusting/page"), "pwd,otp,trusted-device,mfa");
     assert_eq!(browser.complaints(), [""; 0]);
 }
@@ -54,9 +54,9 @@ fn back_after_signing_out_shows_no_page_of_another_host(
     #[values(true, false)] script: bool,
     #[values("http://id.localhost:8080", CRM)] out_at: &str,
 ) {
-    let door = Door::before_two(application::start(), application::start());
-    let browser = Browser::before_several(&door, script);
-    browser.visits(&door.adds("ada")).types("password", PASSWORD).presses("Save the password");
+    let instance = Instance::before_two(application::start(), application::start());
+    let browser = Browser::before_several(&instance, script);
+    browser.visits(&instance.adds("ada")).types("password", PASSWORD).presses("Save the password");
     browser.comes_to("/.doorward/offer").presses("Not now").sees(".apps");
     for page in [format!("{CRM}/page"), format!("{WIKI}/plain/page")] {
         browser.goes_to(&page);

@@ -5,9 +5,9 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
-#[path = "../support/door.rs"]
+#[path = "../support/instance.rs"]
 #[allow(dead_code, reason = "each binary uses what it needs")]
-mod door;
+mod instance;
 #[path = "../support/post_office.rs"]
 #[allow(dead_code, reason = "each binary uses what it needs")]
 mod post_office;

@@ -6,7 +6,7 @@ use rstest::rstest;
 
 use crate::application;
 use crate::browser::Browser;
-use crate::door::{Door, PASSWORD};
+use crate::instance::{Instance, PASSWORD};
 use crate::tools::{code, scan};
 
 /// Asserts that the application got the page's request in the name of `ada`, by `amr`.
@@ -29,8 +29,8 @@ pub(crate) fn signs_out(browser: &Browser) {
 
 /// The operator's one-time link sets the password, and two-factor can wait; then everything begins
 /// as for anybody.
-pub(crate) fn joins(browser: &Browser, door: &Door) {
-    browser.visits(&door.adds("ada")).types("password", PASSWORD).presses("Save the password");
+pub(crate) fn joins(browser: &Browser, instance: &Instance) {
+    browser.visits(&instance.adds("ada")).types("password", PASSWORD).presses("Save the password");
     browser.comes_to("/.doorward/offer").presses("Not now");
     reaches_the_application(browser, "/", "pwd");
 }
@@ -68,10 +68,10 @@ enum Script {
 }
 
 impl Script {
-    fn browser(self, door: &Door) -> Browser {
+    fn browser(self, instance: &Instance) -> Browser {
         match self {
-            Self::On => Browser::before(door),
-            Self::Off => Browser::without_script(door),
+            Self::On => Browser::before(instance),
+            Self::Off => Browser::without_script(instance),
         }
     }
 
@@ -90,16 +90,16 @@ impl Script {
 fn a_newcomer_sets_up_two_factor_trusts_a_device_and_is_not_asked_again_there(
     #[case] script: Script,
 ) {
-    let door = Door::before(application::start());
-    let home = script.browser(&door);
-    joins(&home, &door);
+    let instance = Instance::before(application::start());
+    let home = script.browser(&instance);
+    joins(&home, &instance);
     signs_out(&home);
 
     // A stranger is sent to sign in, and from there to set up what the place asks for.
     signs_in(&home, "/strict/report?year=1");
     home.comes_to("/.doorward/set-up").sees("#secret");
     let secret = scans(&home);
-    home.types("code", &code(&secret, door.now())).presses("Turn on two-factor");
+    home.types("code", &code(&secret, instance.now())).presses("Turn on two-factor");
 
     // Recovery codes come back until they are saved; then the application.
     home.comes_to("/.doorward/set-up/recovery-codes").sees("[name=saved]");
@@ -111,28 +111,28 @@ fn a_newcomer_sets_up_two_factor_trusts_a_device_and_is_not_asked_again_there(
     signs_out(&home);
 
     // From now on the code is asked for everywhere; this device is to be trusted.
-    door.waits(Duration::from_secs(30));
+    instance.waits(Duration::from_secs(30));
     signs_in(&home, "/page");
     home.comes_to("/.doorward/challenge").ticks("trust_device");
-    script.answers(&home, &code(&secret, door.now()));
+    script.answers(&home, &code(&secret, instance.now()));
     reaches_the_application(&home, "/page", "pwd,otp,mfa");
     signs_out(&home);
 
     // No challenge on the trusted device, but where a place does not accept it.
-    door.waits(Duration::from_secs(30));
+    instance.waits(Duration::from_secs(30));
     signs_in(&home, "/page");
     reaches_the_application(&home, "/page", "pwd,trusted-device");
     home.visits("/bank/");
-    script.answers(&home, &code(&secret, door.now()));
+    script.answers(&home, &code(&secret, instance.now()));
     reaches_the_application(&home, "/bank/", "pwd,otp,trusted-device,mfa");
     assert_eq!(home.complaints(), [""; 0]);
     drop(home);
 
     // In another browser the code is asked for.
-    door.waits(Duration::from_secs(30));
-    let cafe = script.browser(&door);
+    instance.waits(Duration::from_secs(30));
+    let cafe = script.browser(&instance);
     signs_in(&cafe, "/page");
-    script.answers(&cafe, &code(&secret, door.now()));
+    script.answers(&cafe, &code(&secret, instance.now()));
     reaches_the_application(&cafe, "/page", "pwd,otp,mfa");
     assert_eq!(cafe.complaints(), [""; 0]);
 }

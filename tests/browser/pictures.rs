@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::application;
 use crate::browser::Browser;
 use crate::codes::{saves_codes, sets_up};
-use crate::door::{Door, PASSWORD};
+use crate::instance::{Instance, PASSWORD};
 use crate::main_job::{signs_in, signs_out};
 use crate::tools::code;
 
@@ -47,11 +47,11 @@ fn keeps(name: &str, picture: &[u8]) {
 #[test]
 #[ignore = "a tool: writes a picture of every page to target/screenshots/"]
 fn every_page_of_ours() {
-    let door = Door::before(application::start());
-    let browser = Browser::before(&door);
+    let instance = Instance::before(application::start());
+    let browser = Browser::before(&instance);
     let takes = |name| takes(&browser, name);
 
-    let link = door.adds("ada");
+    let link = instance.adds("ada");
     browser.visits(&link);
     takes("set-password");
     browser.types("password", "password").presses("Save the password").sees("#problem");
@@ -78,7 +78,7 @@ fn every_page_of_ours() {
     takes("set-up");
     browser.types("code", "000000").presses("Turn on two-factor").sees("#problem");
     takes("set-up-refused");
-    let secret = sets_up(&browser, &door);
+    let secret = sets_up(&browser, &instance);
     takes("recovery-codes");
     let codes = browser.texts(".recovery-code");
     prints(&browser, "recovery-codes-printed");
@@ -87,7 +87,7 @@ fn every_page_of_ours() {
     takes("home");
     browser.visits("/.doorward/nowhere");
     takes("not-found");
-    door.waits(Duration::from_mins(16));
+    instance.waits(Duration::from_mins(16));
     browser.visits("/.doorward/set-up").comes_to("/.doorward/confirm");
     takes("confirm");
     signs_out(&browser);
@@ -104,17 +104,17 @@ fn every_page_of_ours() {
     }
     browser.visits("/.doorward/challenge").sees("[data-wait]");
     takes("challenge-wait");
-    door.waits(Duration::from_secs(60));
+    instance.waits(Duration::from_secs(60));
     browser
         .visits("/.doorward/challenge?return_to=/page")
         .ticks("trust_device")
-        .enters(&code(&secret, door.now()));
+        .enters(&code(&secret, instance.now()));
     browser.comes_to("/page");
-    let elsewhere = Browser::before(&door);
+    let elsewhere = Browser::before(&instance);
     signs_in(&elsewhere, "/page");
     elsewhere.comes_to("/.doorward/challenge");
-    door.waits(Duration::from_secs(30));
-    elsewhere.enters(&code(&secret, door.now()));
+    instance.waits(Duration::from_secs(30));
+    elsewhere.enters(&code(&secret, instance.now()));
     elsewhere.comes_to("/page");
     browser.visits("/.doorward/security");
     takes("security");
@@ -129,10 +129,10 @@ fn every_page_of_ours() {
     recovers(&codes[0]);
     takes("offer-replace");
     codes[1..10].iter().for_each(recovers);
-    door.waits(Duration::from_secs(30));
+    instance.waits(Duration::from_secs(30));
     signs_out(&browser);
     signs_in(&browser, "/page");
-    browser.comes_to("/.doorward/challenge").enters(&code(&secret, door.now()));
+    browser.comes_to("/.doorward/challenge").enters(&code(&secret, instance.now()));
     browser.comes_to("/.doorward/offer");
     takes("offer-new-codes");
     browser.visits("/.doorward/security");
@@ -140,7 +140,7 @@ fn every_page_of_ours() {
 
     let sends = "document.body.innerHTML = '<form method=post><button>Order</button></form>'";
     browser.visits("/page").runs(sends);
-    door.waits(Duration::from_hours(25));
+    instance.waits(Duration::from_hours(25));
     browser.presses("Order").sees("h1");
     takes("unsent");
 }
@@ -149,7 +149,7 @@ fn every_page_of_ours() {
 #[ignore = "a tool: writes a picture of every page about password and address to target/screenshots/"]
 fn every_page_about_password_and_address() {
     let here = application::start();
-    let silent = Door::before(here);
+    let silent = Instance::before(here);
     let browser = Browser::before(&silent);
     browser.visits("/.doorward/forgot");
     takes(&browser, "forgot-no-mail");
@@ -157,10 +157,10 @@ fn every_page_about_password_and_address() {
     browser.visits("/.doorward/security/email");
     takes(&browser, "email-no-mail");
 
-    let door = Door::with_more(here, MAILS);
-    let browser = Browser::before(&door);
+    let instance = Instance::with_more(here, MAILS);
+    let browser = Browser::before(&instance);
     let takes = |name| takes(&browser, name);
-    joins_by(&browser, &door.adds_with_address("ada", "ada@example.com"));
+    joins_by(&browser, &instance.adds_with_address("ada", "ada@example.com"));
     browser.visits("/.doorward/security/password");
     takes("password");
     browser.types("new_password", "password").presses("Save the password").sees("#problem");
@@ -171,7 +171,7 @@ fn every_page_about_password_and_address() {
     takes("email-code");
     browser.types("code", "000000").presses("Continue").sees("#problem");
     takes("email-code-refused");
-    let text = door.mail_to("ada@example.com", "This code lets you");
+    let text = instance.mail_to("ada@example.com", "This code lets you");
     let six = |word: &&str| word.len() == 6 && word.bytes().all(|byte| byte.is_ascii_digit());
     browser.types("code", text.split_whitespace().find(six).unwrap()).presses("Continue");
     browser.sees("#email");
@@ -184,7 +184,7 @@ fn every_page_about_password_and_address() {
         browser.text("dl").contains("mathematics").then_some(())
     });
     takes("email-waiting");
-    let link = door.link_mailed_to("countess.of.lovelace@mathematics.example.org");
+    let link = instance.link_mailed_to("countess.of.lovelace@mathematics.example.org");
     browser.visits(&link);
     takes("link-verify-email");
     signs_out(&browser);
@@ -194,7 +194,7 @@ fn every_page_about_password_and_address() {
     browser.types("email", "ada").presses("Send the e-mail");
     browser.sees("[role=status]");
     takes("forgot-asked");
-    browser.visits(&door.link_mailed_to("ada@example.com"));
+    browser.visits(&instance.link_mailed_to("ada@example.com"));
     takes("link-reset-password");
     browser.types("password", "four dry sandbanks").presses("Save the password");
     browser.comes_to("/");
@@ -205,14 +205,14 @@ fn every_page_about_password_and_address() {
 #[test]
 #[ignore = "a tool: writes pictures of the changes to one's own protection to target/screenshots/"]
 fn every_change_to_ones_own_protection() {
-    let door = Door::before(application::start());
-    let browser = Browser::before(&door);
+    let instance = Instance::before(application::start());
+    let browser = Browser::before(&instance);
     let takes = |name| takes(&browser, name);
-    browser.visits(&door.adds("ada")).types("password", PASSWORD).presses("Save the password");
+    browser.visits(&instance.adds("ada")).types("password", PASSWORD).presses("Save the password");
     browser.comes_to("/.doorward/offer");
-    let secret = sets_up(&browser, &door);
+    let secret = sets_up(&browser, &instance);
     saves_codes(&browser);
-    door.waits(Duration::from_secs(30));
+    instance.waits(Duration::from_secs(30));
 
     browser.visits("/.doorward/recovery-codes").sees(".recovery-code");
     takes("recovery-codes-again");
@@ -236,8 +236,8 @@ fn every_change_to_ones_own_protection() {
         browser.presses("Turn two-factor off").sees("#problem");
     }
     takes("turn-off-wait");
-    door.waits(Duration::from_secs(60));
-    browser.visits("/.doorward/security/turn-off").types("code", &code(&secret, door.now()));
+    instance.waits(Duration::from_secs(60));
+    browser.visits("/.doorward/security/turn-off").types("code", &code(&secret, instance.now()));
     browser.presses("Turn two-factor off").comes_to("/.doorward/security");
     takes("security-off");
 }
@@ -260,8 +260,8 @@ fn joins_by(browser: &Browser, link: &str) {
 #[ignore = "a tool: writes a picture of an application that is away to target/screenshots/"]
 fn an_application_that_is_away() {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let door = Door::before(nobody);
-    let browser = Browser::before(&door);
+    let instance = Instance::before(nobody);
+    let browser = Browser::before(&instance);
     browser.visits("/open/");
     takes(&browser, "unreachable");
 }

@@ -8,7 +8,7 @@ use rstest::rstest;
 use crate::application;
 use crate::browser::Browser;
 use crate::codes::{saves_codes, sets_up};
-use crate::door::{Door, PASSWORD};
+use crate::instance::{Instance, PASSWORD};
 use crate::main_job::{joins, reaches_the_application, signs_in};
 use crate::post_office::{Arrived, opens_on};
 use crate::tools::code;
@@ -18,8 +18,8 @@ const SECURITY: &str = "/.doorward/security";
 const ENDS: &str = "form[action$='/end']";
 
 /// A browser, with or without script.
-fn browser(door: &Door, script: bool) -> Browser {
-    if script { Browser::before(door) } else { Browser::without_script(door) }
+fn browser(instance: &Instance, script: bool) -> Browser {
+    if script { Browser::before(instance) } else { Browser::without_script(instance) }
 }
 
 /// Follows a link of the security page.
@@ -46,12 +46,12 @@ fn reads(browser: &Browser, words: &str) {
 #[case::with_script(true)]
 #[case::without_script(false)]
 fn everything_about_the_second_factor_is_done_on_ones_own(#[case] script: bool) {
-    let door = Door::before(application::start());
-    let browser = browser(&door, script);
-    joins(&browser, &door);
+    let instance = Instance::before(application::start());
+    let browser = browser(&instance, script);
+    joins(&browser, &instance);
     browser.visits(SECURITY);
     reads(&browser, "Two-factor is off.");
-    sets_up(&browser, &door);
+    sets_up(&browser, &instance);
     saves_codes(&browser);
     browser.visits(SECURITY);
     reads(&browser, "Two-factor is on.");
@@ -70,10 +70,10 @@ fn everything_about_the_second_factor_is_done_on_ones_own(#[case] script: bool) 
     browser.presses("I have saved them").comes_to(SECURITY);
 
     // A tablet beside the phone, under another name, and away again.
-    door.waits(Duration::from_secs(30));
+    instance.waits(Duration::from_secs(30));
     follows(&browser, "Add another").sees("#secret");
     let tablet = browser.texts("#secret span").concat();
-    browser.types("code", &code(&tablet, door.now())).types("name", "Tablet");
+    browser.types("code", &code(&tablet, instance.now())).types("name", "Tablet");
     browser.presses("Add it").comes_to(SECURITY);
     reads(&browser, "Tablet");
     browser.presses("Rename").sees("#name");
@@ -83,22 +83,22 @@ fn everything_about_the_second_factor_is_done_on_ones_own(#[case] script: bool) 
     assert!(!browser.text("#authenticators ~ .rows").contains("Phone"));
 
     // A new phone in the place of all before.
-    door.waits(Duration::from_secs(30));
+    instance.waits(Duration::from_secs(30));
     follows(&browser, "Replace").sees("#secret");
     let phone = browser.texts("#secret span").concat();
     assert_ne!(phone, tablet);
-    browser.types("code", &code(&phone, door.now())).presses("Replace the old one");
+    browser.types("code", &code(&phone, instance.now())).presses("Replace the old one");
     browser.comes_to(SECURITY);
 
     // The password is asked again before a change, once it is a quarter of an hour old.
-    door.waits(Duration::from_mins(16));
+    instance.waits(Duration::from_mins(16));
     follows(&browser, "Turn two-factor off");
     browser.sees("#password").types("password", PASSWORD).presses("Confirm");
     browser.sees("#code");
-    answers(&browser, script, &code(&phone, door.now()));
+    answers(&browser, script, &code(&phone, instance.now()));
     browser.comes_to("/.doorward/security/turn-off").sees(".warning");
-    door.waits(Duration::from_secs(30));
-    browser.types("code", &code(&phone, door.now())).presses("Turn two-factor off");
+    instance.waits(Duration::from_secs(30));
+    browser.types("code", &code(&phone, instance.now())).presses("Turn two-factor off");
     browser.comes_to(SECURITY);
     reads(&browser, "Two-factor is off.");
     assert_eq!(browser.complaints(), [""; 0]);
@@ -108,15 +108,15 @@ fn everything_about_the_second_factor_is_done_on_ones_own(#[case] script: bool) 
 #[case::with_script(true)]
 #[case::without_script(false)]
 fn what_is_ended_in_one_browser_is_refused_in_the_other_at_its_next_request(#[case] script: bool) {
-    let door = Door::before(application::start());
-    let (here, there) = (browser(&door, script), browser(&door, script));
-    joins(&here, &door);
-    let secret = sets_up(&here, &door);
+    let instance = Instance::before(application::start());
+    let (here, there) = (browser(&instance, script), browser(&instance, script));
+    joins(&here, &instance);
+    let secret = sets_up(&here, &instance);
     saves_codes(&here);
-    door.waits(Duration::from_secs(30));
+    instance.waits(Duration::from_secs(30));
     signs_in(&there, "/page");
     there.comes_to("/.doorward/challenge").ticks("trust_device");
-    answers(&there, script, &code(&secret, door.now()));
+    answers(&there, script, &code(&secret, instance.now()));
     reaches_the_application(&there, "/page", "pwd,otp,mfa");
 
     // What was asked for is done once the page is there again without it.
@@ -135,14 +135,14 @@ fn what_is_ended_in_one_browser_is_refused_in_the_other_at_its_next_request(#[ca
 }
 
 /// A gateway that sends letters to a real mail server, and asks for a mailed code at set-up.
-fn mails() -> (Door, Arrived) {
+fn mails() -> (Instance, Arrived) {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let server = socket.local_addr().unwrap();
     let arrived = opens_on(socket, None);
     let application = application::start();
     let mail = format!("mail: {{ server: '{server}', tls: none, from: door@example.com }}\n");
-    let door = Door::with_more(application, &mail);
-    (door, arrived)
+    let instance = Instance::with_more(application, &mail);
+    (instance, arrived)
 }
 
 /// The last letter with this subject, once it is there, as its text.
@@ -163,9 +163,9 @@ fn link(message: &str) -> String {
 #[case::with_script(true)]
 #[case::without_script(false)]
 fn messages_lead_to_a_new_password_a_first_factor_and_another_address(#[case] script: bool) {
-    let (door, arrived) = mails();
-    let browser = browser(&door, script);
-    door.adds_with_address("ada", "ada@example.com");
+    let (instance, arrived) = mails();
+    let browser = browser(&instance, script);
+    instance.adds_with_address("ada", "ada@example.com");
 
     // Whoever never had a password asks for a letter.
     browser.visits("/page").presses("Forgot your password, or never had one?");
@@ -183,7 +183,7 @@ fn messages_lead_to_a_new_password_a_first_factor_and_another_address(#[case] sc
         .split_whitespace()
         .find(|word| word.len() == 6 && word.bytes().all(|byte| byte.is_ascii_digit()));
     browser.types("mailed_code", six.unwrap()).presses("Continue");
-    sets_up(&browser, &door);
+    sets_up(&browser, &instance);
     saves_codes(&browser);
 
     // Another address counts once its link was followed.
@@ -200,7 +200,7 @@ fn messages_lead_to_a_new_password_a_first_factor_and_another_address(#[case] sc
     browser.presses("This was not me");
     reads(&browser, "The second factor is frozen");
     assert_eq!(browser.complaints(), [""; 0]);
-    door.waits(Duration::from_secs(30));
+    instance.waits(Duration::from_secs(30));
     signs_in(&browser, "/page");
     browser.comes_to("/.doorward/challenge");
     reads(&browser, "no code is accepted");

@@ -6,16 +6,16 @@ use std::net::{SocketAddr, TcpListener};
 use rstest::rstest;
 
 use crate::applications::answers_in_http2;
-use crate::door::Door;
 use crate::exact::{Bodies, Exact};
 use crate::frames::{
     ACK, DATA, END_HEADERS, END_STREAM, Frames, HEADERS, PING, RST_STREAM, SETTINGS, fields, frame,
 };
 use crate::http2::{asks, connects, get, runs};
+use crate::instance::Instance;
 use crate::means::{HOST, certificate, config, visitor};
 
-fn before(upstream: SocketAddr, more: &str) -> Door {
-    Door::with(|folder| {
+fn before(upstream: SocketAddr, more: &str) -> Instance {
+    Instance::with(|folder| {
         certificate(folder, "all", &[HOST, "id.example.com"]);
         certificate(folder, "wiki", &["wiki.example.com"]);
         config(upstream, folder, "").replace("    otherwise", &format!("{more}    otherwise"))
@@ -84,11 +84,12 @@ fn a_malformed_answer_of_http_2_is_not_passed_on(#[case] said: &'static [(&str, 
         let head = frame(HEADERS, END_HEADERS, stream, &fields(said));
         [head, frame(DATA, END_STREAM, stream, b"ok")].concat()
     });
-    let door = before(upstream, HTTP2);
-    let answer = visitor(&door, HOST).asks(format!("GET /open/a HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
+    let instance = before(upstream, HTTP2);
+    let answer =
+        visitor(&instance, HOST).asks(format!("GET /open/a HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
     assert_eq!(answer.status, 502, "{answer:?}");
     runs(async {
-        let mut sender = connects(&door).await;
+        let mut sender = connects(&instance).await;
         let (answer, ..) = asks(&mut sender, get("/open/a"), None).await;
         assert_eq!(answer.status().as_u16(), 502);
     });
@@ -100,12 +101,12 @@ fn a_malformed_answer_of_http_2_is_not_passed_on(#[case] said: &'static [(&str, 
 #[case::long(|stream| [head(stream, &[("content-length", "1")]), frame(DATA, END_STREAM, stream, b"ok")].concat())]
 #[case::reset(|stream| [head(stream, &[]), frame(DATA, 0, stream, b"ok"), frame(RST_STREAM, 0, stream, &[0, 0, 0, 2])].concat())]
 fn an_answer_of_http_2_that_breaks_off_is_not_ended(#[case] says: fn(u32) -> Vec<u8>) {
-    let door = before(framed(says), HTTP2);
-    let mut wire = visitor(&door, HOST);
+    let instance = before(framed(says), HTTP2);
+    let mut wire = visitor(&instance, HOST);
     wire.sends(format!("GET /open/a HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
     let got = wire.reads_to_the_end();
     assert!(!got.starts_with("HTTP/1.1 200") || !got.ends_with("0\r\n\r\n"), "{got}");
-    let mut frames = Frames::to(&door);
+    let mut frames = Frames::to(&instance);
     frames.sends(&request("/open/a"));
     loop {
         let next = frames.until_any(&[HEADERS, DATA, RST_STREAM]);
@@ -141,9 +142,9 @@ fn an_answer_of_http_2_ends_as_its_visitor_understands() {
         ]
         .concat()
     });
-    let door = before(upstream, HTTP2);
+    let instance = before(upstream, HTTP2);
     for more in ["", "Connection: keep-alive\r\n"] {
-        let mut old = visitor(&door, HOST);
+        let mut old = visitor(&instance, HOST);
         old.sends(format!("GET /open/a HTTP/1.0\r\nHost: {HOST}\r\n{more}\r\n"));
         let got = old.reads_to_the_end();
         let (head, body) = got.split_once("\r\n\r\n").unwrap();
@@ -151,14 +152,14 @@ fn an_answer_of_http_2_ends_as_its_visitor_understands() {
         assert!(!head.to_lowercase().contains("transfer-encoding"), "{head}");
         assert_eq!(body, "hello!");
     }
-    let mut wire = visitor(&door, HOST);
+    let mut wire = visitor(&instance, HOST);
     for _ in 0..2 {
         let got = wire.asks(format!("GET /open/a HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
         assert_eq!((got.status, got.body.as_str()), (200, "hello!"));
         assert!(got.all("trailer").is_empty(), "{got:?}");
     }
     runs(async {
-        let mut sender = connects(&door).await;
+        let mut sender = connects(&instance).await;
         let (answer, body, trailers) = asks(&mut sender, get("/open/a"), None).await;
         assert_eq!((answer.status().as_u16(), body.as_str()), (200, "hello!"));
         let trailers = trailers.unwrap();
@@ -176,9 +177,9 @@ fn an_answer_of_http_1_1_says_nothing_of_its_connection_in_http_2() {
           2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n"
             .to_vec()
     });
-    let door = before(upstream.address, "");
+    let instance = before(upstream.address, "");
     runs(async {
-        let mut sender = connects(&door).await;
+        let mut sender = connects(&instance).await;
         let (answer, body, trailers) = asks(&mut sender, get("/open/a"), None).await;
         assert_eq!((answer.status().as_u16(), body.as_str()), (200, "ok"));
         let mut names: Vec<_> = answer.headers().keys().map(http::HeaderName::as_str).collect();
@@ -199,9 +200,9 @@ fn what_a_visitor_says_of_the_way_to_us_ends_here_in_http_2() {
         respond.send_response(http::Response::new(()), true).unwrap();
         std::future::ready(())
     });
-    let door = before(upstream, HTTP2);
+    let instance = before(upstream, HTTP2);
     runs(async {
-        let mut sender = connects(&door).await;
+        let mut sender = connects(&instance).await;
         let request = get("/open/a")
             .header("te", "trailers")
             .header("trailer", "x-sum")
@@ -211,7 +212,7 @@ fn what_a_visitor_says_of_the_way_to_us_ends_here_in_http_2() {
     let lines = "Connection: X-Hop\r\nX-Hop: 1\r\nTE: trailers\r\nTrailer: X-Sum\r\n\
                  Proxy-Authorization: Basic YTpi\r\nKeep-Alive: timeout=5\r\nProxy-Connection: close\r\n";
     let request = format!("GET /open/a HTTP/1.1\r\nHost: {HOST}\r\n{lines}\r\n");
-    assert_eq!(visitor(&door, HOST).asks(request).status, 200);
+    assert_eq!(visitor(&instance, HOST).asks(request).status, 200);
     let heard = heard.lock().unwrap();
     let names = |headers: &http::HeaderMap| {
         let names = headers.keys().map(|name| name.as_str().to_owned());

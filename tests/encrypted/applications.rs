@@ -16,8 +16,8 @@ use http::HeaderMap;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use tokio::time::Instant;
 
-use crate::door::{Door, HOST};
 use crate::http2::{asks, connects, get, runs};
+use crate::instance::{HOST, Instance};
 use crate::means::{certificate, config, key, read, visitor};
 use crate::wire::Wire;
 
@@ -98,8 +98,8 @@ pub(crate) fn secure(folder: &Path, name: &str) -> SocketAddr {
 }
 
 /// A gateway before an application that is described by `lines`.
-pub(crate) fn before(lines: impl FnOnce(&Path) -> String) -> Door {
-    Door::with(|folder| {
+pub(crate) fn before(lines: impl FnOnce(&Path) -> String) -> Instance {
+    Instance::with(|folder| {
         let lines = lines(folder);
         let state = folder.join("state");
         format!(
@@ -119,13 +119,13 @@ apps:
     })
 }
 
-pub(crate) fn ask(door: &Door, path: &str) -> crate::wire::Answer {
-    Wire::to(door.address).asks(format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n"))
+pub(crate) fn ask(instance: &Instance, path: &str) -> crate::wire::Answer {
+    Wire::to(instance.address).asks(format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n"))
 }
 
 #[test]
 fn an_application_under_tls_is_believed_if_its_authority_is_named_and_the_name_is_right() {
-    let door = before(|folder| {
+    let instance = before(|folder| {
         certificate(folder, "app", &["crm.internal"]);
         let address = secure(folder, "app");
         format!(
@@ -133,13 +133,13 @@ fn an_application_under_tls_is_believed_if_its_authority_is_named_and_the_name_i
              crm.internal }}\n    upstream_host: crm.internal"
         )
     });
-    let answer = ask(&door, "/a");
+    let answer = ask(&instance, "/a");
     assert_eq!(answer.status, 200, "{answer:?}");
     assert!(answer.body.to_lowercase().contains("\r\nhost: crm.internal\r\n"), "{}", answer.body);
     let tunnel = format!(
         "GET /a HTTP/1.1\r\nHost: {HOST}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
     );
-    let mut tunnelled = Wire::to(door.address);
+    let mut tunnelled = Wire::to(instance.address);
     tunnelled.sends(tunnel);
     assert_eq!(tunnelled.head().status, 101);
     assert_eq!(tunnelled.until("hello"), "hello");
@@ -148,7 +148,7 @@ fn an_application_under_tls_is_believed_if_its_authority_is_named_and_the_name_i
 #[test]
 fn an_application_under_tls_that_is_somebody_else_gets_nothing() {
     for (signed_by, name) in [("app", "other.internal"), ("other", "crm.internal")] {
-        let door = before(|folder| {
+        let instance = before(|folder| {
             certificate(folder, "app", &["crm.internal"]);
             certificate(folder, "other", &["crm.internal"]);
             let address = secure(folder, "app");
@@ -157,16 +157,16 @@ fn an_application_under_tls_that_is_somebody_else_gets_nothing() {
                  name: {name} }}"
             )
         });
-        assert_eq!(ask(&door, "/a").status, 502);
+        assert_eq!(ask(&instance, "/a").status, 502);
         let tunnel = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
         let tunnel = format!("GET /a HTTP/1.1\r\nHost: {HOST}\r\n{tunnel}\r\n");
-        assert_eq!(Wire::to(door.address).asks(tunnel).status, 502);
+        assert_eq!(Wire::to(instance.address).asks(tunnel).status, 502);
     }
 }
 
 #[test]
 fn an_application_may_listen_in_a_socket_file() {
-    let door = before(|folder| {
+    let instance = before(|folder| {
         let path = folder.join("app.sock");
         let socket = UnixListener::bind(&path).unwrap();
         std::thread::spawn(move || {
@@ -177,7 +177,7 @@ fn an_application_may_listen_in_a_socket_file() {
         });
         format!("    upstream: 'unix:{}'", path.display())
     });
-    let answer = ask(&door, "/a");
+    let answer = ask(&instance, "/a");
     assert_eq!(answer.status, 200);
     assert!(answer.body.starts_with("GET /a HTTP/1.1"), "{}", answer.body);
 }
@@ -191,10 +191,10 @@ fn nobody() -> SocketAddr {
 fn several_places_take_turns_and_one_that_is_away_is_passed_over() {
     let one = application(|_, _| says("200 OK", "", "one"));
     let two = application(|_, _| says("200 OK", "", "two"));
-    let door = before(|_| {
+    let instance = before(|_| {
         format!("    upstream: ['http://{one}', 'http://{}', 'http://{two}']", nobody())
     });
-    let answers: Vec<_> = (0..12).map(|_| ask(&door, "/a")).collect();
+    let answers: Vec<_> = (0..12).map(|_| ask(&instance, "/a")).collect();
     assert!(answers.iter().all(|answer| answer.status == 200));
     for name in ["one", "two"] {
         assert!(answers.iter().filter(|answer| answer.body == name).count() >= 3, "{name}");
@@ -213,9 +213,9 @@ fn what_was_sent_once_is_not_sent_again() {
         }
     };
     let (one, two) = (application(breaks_off.clone()), application(breaks_off));
-    let door = before(|_| format!("    upstream: ['http://{one}', 'http://{two}']"));
+    let instance = before(|_| format!("    upstream: ['http://{one}', 'http://{two}']"));
     let post = format!("POST /a HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 2\r\n\r\nhi");
-    assert_eq!(Wire::to(door.address).asks(post).status, 502);
+    assert_eq!(Wire::to(instance.address).asks(post).status, 502);
     assert_eq!(asked.load(Ordering::SeqCst), 1);
 }
 
@@ -230,10 +230,10 @@ fn what_was_sent_once_over_a_connection_that_was_used_before_is_not_sent_again()
         }
         says("200 OK", "", "kept open")
     });
-    let door = before(|_| format!("    upstream: 'http://{one}'"));
-    assert_eq!(ask(&door, "/a").body, "kept open");
+    let instance = before(|_| format!("    upstream: 'http://{one}'"));
+    assert_eq!(ask(&instance, "/a").body, "kept open");
     let post = format!("POST /a HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 2\r\n\r\nhi");
-    assert_eq!(Wire::to(door.address).asks(post).status, 502);
+    assert_eq!(Wire::to(instance.address).asks(post).status, 502);
     assert_eq!(posted.load(Ordering::SeqCst), 1);
 }
 
@@ -243,9 +243,9 @@ fn an_application_that_does_not_answer_is_not_waited_for_for_ever() {
         std::thread::park();
         String::new()
     });
-    let door =
+    let instance =
         before(|_| format!("    upstream: 'http://{one}'\nupstream_timeouts: {{ read: 1s }}"));
-    assert_eq!(ask(&door, "/a").status, 504);
+    assert_eq!(ask(&instance, "/a").status, 504);
 }
 
 /// What has begun cannot be told any more that it will not be finished; it ends.
@@ -258,12 +258,12 @@ fn an_answer_that_stops_in_its_middle_ends() {
             says("200 OK", "", "whole")
         }
     });
-    let door =
+    let instance =
         before(|_| format!("    upstream: 'http://{one}'\nupstream_timeouts: {{ read: 1s }}"));
-    let mut wire = Wire::to(door.address);
+    let mut wire = Wire::to(instance.address);
     wire.sends(format!("GET /half HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
     assert!(wire.reads_to_the_end().ends_with("\r\n\r\nhalf"));
-    assert_eq!(ask(&door, "/a").body, "whole");
+    assert_eq!(ask(&instance, "/a").body, "whole");
 }
 
 /// Each silence is waited for, not all of them together.
@@ -284,9 +284,9 @@ fn an_answer_may_come_bit_by_bit() {
             application.sends("a");
         }
     });
-    let door =
+    let instance =
         before(|_| format!("    upstream: 'http://{one}'\nupstream_timeouts: {{ read: 3s }}"));
-    assert_eq!(ask(&door, "/a").body, "aaaaaaaa");
+    assert_eq!(ask(&instance, "/a").body, "aaaaaaaa");
 }
 
 /// The application is not to blame for a visitor who does not take what it has said.
@@ -295,9 +295,9 @@ fn an_answer_may_come_bit_by_bit() {
 fn a_visitor_may_take_their_time() {
     let length = 32 << 20;
     let one = application(move |_, _| says("200 OK", "", &"a".repeat(length)));
-    let door =
+    let instance =
         before(|_| format!("    upstream: 'http://{one}'\nupstream_timeouts: {{ read: 1s }}"));
-    let mut wire = Wire::to(door.address);
+    let mut wire = Wire::to(instance.address);
     wire.sends(format!("GET /a HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n"));
     assert_eq!(wire.head().status, 200);
     std::thread::sleep(Duration::from_secs(4));
@@ -312,12 +312,12 @@ fn a_visitor_under_tls_may_take_their_time() {
         let chunks = format!("10000\r\n{}\r\n", "a".repeat(0x10000)).repeat(512);
         format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}0\r\n\r\n")
     });
-    let door = Door::with(|folder| {
+    let instance = Instance::with(|folder| {
         certificate(folder, "all", &[crate::means::HOST]);
         certificate(folder, "wiki", &[crate::means::WIKI]);
         config(one, folder, "upstream_timeouts: { read: 1s }")
     });
-    let mut wire = visitor(&door, crate::means::HOST);
+    let mut wire = visitor(&instance, crate::means::HOST);
     let host = crate::means::HOST;
     wire.sends(format!("GET /open/a HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"));
     assert_eq!(wire.head().status, 200);
@@ -336,9 +336,9 @@ fn a_visitor_may_say_it_slowly() {
         application.until("aaaaaaaaaa");
         application.sends(says("200 OK", "", "heard"));
     });
-    let door =
+    let instance =
         before(|_| format!("    upstream: 'http://{one}'\nupstream_timeouts: {{ read: 3s }}"));
-    let mut wire = Wire::to(door.address);
+    let mut wire = Wire::to(instance.address);
     wire.sends(format!("POST /a HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 10\r\n\r\n"));
     for _ in 0..10 {
         std::thread::sleep(Duration::from_millis(600));
@@ -381,7 +381,7 @@ fn hears_names(folder: &Path, name: &str) -> (SocketAddr, Receiver<(String, Opti
 #[test]
 fn an_application_under_tls_is_always_told_who_is_meant() {
     let (tell, heard) = channel();
-    let door = before(|folder| {
+    let instance = before(|folder| {
         certificate(folder, "app", &["crm.internal"]);
         let (address, names) = hears_names(folder, "app");
         tell.send(names).unwrap();
@@ -390,10 +390,10 @@ fn an_application_under_tls_is_always_told_who_is_meant() {
              crm.internal }}\n    health: {{ path: /health, every: 1s }}"
         )
     });
-    assert_eq!(ask(&door, "/request").status, 200);
+    assert_eq!(ask(&instance, "/request").status, 200);
     let tunnel = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
     let tunnel = format!("GET /tunnel HTTP/1.1\r\nHost: {HOST}\r\n{tunnel}\r\n");
-    assert_eq!(Wire::to(door.address).asks(tunnel).status, 200);
+    assert_eq!(Wire::to(instance.address).asks(tunnel).status, 200);
     let heard = heard.recv().unwrap();
     let mut missing = BTreeSet::from(["/request", "/tunnel", "/health"]);
     while !missing.is_empty() {
@@ -418,10 +418,10 @@ fn what_lasts_may_be_silent_for_longer_than_an_answer_takes() {
             tell.send(stream).unwrap();
         }
     });
-    let door =
+    let instance =
         before(|_| format!("    upstream: 'http://{one}'\nupstream_timeouts: {{ read: 1s }}"));
     let opens = |lines: &str, begins: &str| {
-        let mut wire = Wire::to(door.address);
+        let mut wire = Wire::to(instance.address);
         wire.sends(format!("GET /a HTTP/1.1\r\nHost: {HOST}\r\n{lines}\r\n"));
         let mut application = waiting.recv().unwrap();
         application.write_all(begins.as_bytes()).unwrap();
@@ -454,10 +454,10 @@ fn an_application_that_does_not_listen_is_not_spoken_to_for_ever() {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let one = socket.local_addr().unwrap();
     let _deaf = std::thread::spawn(move || socket.incoming().collect::<Vec<_>>());
-    let door = before(|_| {
+    let instance = before(|_| {
         format!("    upstream: 'http://{one}'\nupstream_timeouts: {{ read: 1s, write: 1s }}")
     });
-    let mut stream = TcpStream::connect(door.address).unwrap();
+    let mut stream = TcpStream::connect(instance.address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let mut visitor = Wire::over(stream.try_clone().unwrap());
     // More than systems keep for whoever does not listen.
@@ -480,12 +480,12 @@ fn a_place_that_says_it_is_not_well_gets_no_requests() {
     };
     let one = application(says_so);
     let two = application(|_, _| says("200 OK", "", "two"));
-    let door = before(|_| {
+    let instance = before(|_| {
         format!(
             "    upstream: ['http://{one}', 'http://{two}']\n    health: {{ path: /health, every: 1s }}"
         )
     });
-    let in_turn = || -> Vec<String> { (0..4).map(|_| ask(&door, "/a").body).collect() };
+    let in_turn = || -> Vec<String> { (0..4).map(|_| ask(&instance, "/a").body).collect() };
     let until = |wanted: &dyn Fn(&[String]) -> bool| {
         let since = Instant::now();
         while !wanted(&in_turn()) {
@@ -503,7 +503,7 @@ fn a_place_that_says_it_is_not_well_gets_no_requests() {
 fn grpc_goes_through_with_its_trailers_and_strangers_are_told_in_its_words() {
     let address = speaks_http2();
     let upstream = crate::upstream::Upstream::start();
-    let door = Door::with(|folder| {
+    let instance = Instance::with(|folder| {
         certificate(folder, "all", &[crate::means::HOST, "id.example.com"]);
         certificate(folder, "wiki", &["wiki.example.com"]);
         crate::means::config(upstream.address, folder, "").replacen(
@@ -513,7 +513,7 @@ fn grpc_goes_through_with_its_trailers_and_strangers_are_told_in_its_words() {
         )
     });
     runs(async {
-        let mut sender = connects(&door).await;
+        let mut sender = connects(&instance).await;
         let call = |path: &str| {
             http::Request::post(format!("https://{}{path}", crate::means::HOST))
                 .header("content-type", "application/grpc")
@@ -602,11 +602,11 @@ fn signs_in_connections() -> SocketAddr {
 #[test]
 fn a_connection_that_was_signed_in_serves_nobody_else() {
     let address = signs_in_connections();
-    let door = before(|_| format!("    upstream: http://{address}"));
+    let instance = before(|_| format!("    upstream: http://{address}"));
     let ask = |wire: &mut Wire, more: &str| {
         wire.asks(format!("GET /a HTTP/1.1\r\nHost: {HOST}\r\n{more}\r\n"))
     };
-    let (mut ada, mut eve) = (Wire::to(door.address), Wire::to(door.address));
+    let (mut ada, mut eve) = (Wire::to(instance.address), Wire::to(instance.address));
     assert_eq!(ask(&mut ada, "").status, 401);
     assert_eq!(ask(&mut ada, "Authorization: NTLM ada\r\n").body, "ada");
     // What was signed in stays so, for this visitor.
@@ -614,7 +614,9 @@ fn a_connection_that_was_signed_in_serves_nobody_else() {
     for _ in 0..10 {
         assert_eq!(ask(&mut eve, "").status, 401);
         assert_eq!(
-            Wire::to(door.address).asks(format!("GET /a HTTP/1.1\r\nHost: {HOST}\r\n\r\n")).status,
+            Wire::to(instance.address)
+                .asks(format!("GET /a HTTP/1.1\r\nHost: {HOST}\r\n\r\n"))
+                .status,
             401
         );
     }
@@ -625,8 +627,8 @@ fn a_connection_that_was_signed_in_serves_nobody_else() {
 #[test]
 fn an_application_that_signs_in_a_shared_connection_is_not_answered_for() {
     let address = application(|_, _| says("200 OK", "Persistent-Auth: true\r\n", "secret"));
-    let door = before(|_| format!("    upstream: http://{address}"));
-    let answer = ask(&door, "/a");
+    let instance = before(|_| format!("    upstream: http://{address}"));
+    let answer = ask(&instance, "/a");
     assert_eq!(answer.status, 502);
     assert!(!answer.body.contains("secret"));
 }

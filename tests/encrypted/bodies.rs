@@ -3,16 +3,16 @@
 
 use rstest::rstest;
 
-use crate::door::Door;
 use crate::exact::{Bodies, Exact};
 use crate::frames::{
     DATA, END_HEADERS, END_STREAM, Fate, Frames, HEADERS, PADDED, RST_STREAM, fields, frame,
 };
+use crate::instance::Instance;
 use crate::means::{HOST, certificate, visitor};
 
 /// A gateway before `upstream` that keeps connections to it whatever they have carried.
-fn before(upstream: &Exact) -> Door {
-    Door::with(|folder| {
+fn before(upstream: &Exact) -> Instance {
+    Instance::with(|folder| {
         certificate(folder, "all", &[HOST, "id.example.com"]);
         certificate(folder, "wiki", &["wiki.example.com"]);
         crate::means::config(upstream.address, folder, "")
@@ -66,9 +66,9 @@ fn a_body_ends_once_however_its_frames_are_cut(
     #[case] arrives: &str,
 ) {
     let upstream = Exact::start(Bodies::Read);
-    let door = before(&upstream);
+    let instance = before(&upstream);
     for together in [true, false] {
-        let mut frames = Frames::to(&door);
+        let mut frames = Frames::to(&instance);
         let mut all = vec![post(more)];
         all.extend_from_slice(sent);
         if together {
@@ -81,7 +81,7 @@ fn a_body_ends_once_however_its_frames_are_cut(
             }
         }
         assert_eq!(frames.fate(), Fate::Answered(200));
-        let mut next = visitor(&door, HOST);
+        let mut next = visitor(&instance, HOST);
         let answer = next.asks(format!("GET /open/next HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
         assert_eq!((answer.status, answer.body.as_str()), (200, "GET /open/next"));
     }
@@ -106,9 +106,9 @@ fn a_body_that_breaks_off_is_no_request_and_no_part_of_the_next(
     #[case] sent: &[Vec<u8>],
 ) {
     let upstream = Exact::start(Bodies::Read);
-    let door = before(&upstream);
+    let instance = before(&upstream);
     for together in [true, false] {
-        let mut frames = Frames::to(&door);
+        let mut frames = Frames::to(&instance);
         frames.sends(&post(more));
         if together {
             frames.sends(&sent.concat());
@@ -119,7 +119,7 @@ fn a_body_that_breaks_off_is_no_request_and_no_part_of_the_next(
             }
         }
         frames.goes_on();
-        let mut next = visitor(&door, HOST);
+        let mut next = visitor(&instance, HOST);
         let answer = next.asks(format!("GET /open/next HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
         assert_eq!((answer.status, answer.body.as_str()), (200, "GET /open/next"));
     }
@@ -137,18 +137,18 @@ fn a_body_that_breaks_off_is_no_request_and_no_part_of_the_next(
 #[case::reset(&[frame(RST_STREAM, 0, 1, &[0, 0, 0, 8])])]
 fn a_body_behind_an_early_answer_is_no_part_of_the_next_request(#[case] sent: &[Vec<u8>]) {
     let upstream = Exact::start(Bodies::Unread);
-    let door = Door::with(|folder| {
+    let instance = Instance::with(|folder| {
         certificate(folder, "all", &[HOST, "id.example.com"]);
         certificate(folder, "wiki", &["wiki.example.com"]);
         crate::means::config(upstream.address, folder, "")
     });
-    let mut frames = Frames::to(&door);
+    let mut frames = Frames::to(&instance);
     frames.sends(&post(NO_LENGTH));
     assert_eq!(frames.fate(), Fate::Answered(200));
     frames.sends(&sent.concat());
     assert!(frames.goes_on());
     for _ in 0..3 {
-        let mut next = visitor(&door, HOST);
+        let mut next = visitor(&instance, HOST);
         let answer = next.asks(format!("GET /open/next HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
         assert_eq!((answer.status, answer.body.as_str()), (200, "GET /open/next"));
     }

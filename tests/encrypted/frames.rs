@@ -10,7 +10,7 @@ use std::net::TcpStream;
 use rstest::rstest;
 use rustls::{ClientConnection, StreamOwned};
 
-use crate::door::Door;
+use crate::instance::Instance;
 use crate::means::{HOST, believes, certificates, connects};
 use crate::upstream::Upstream;
 use crate::wire::Wire;
@@ -91,16 +91,16 @@ fn get(stream: u32) -> Vec<u8> {
 
 impl Frames {
     /// A connection on which both sides have said their settings.
-    pub(super) fn to(door: &Door) -> Self {
-        let mut frames = Self::silent(door);
+    pub(super) fn to(instance: &Instance) -> Self {
+        let mut frames = Self::silent(instance);
         frames.sends(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
         frames.sends(&frame(SETTINGS, 0, 0, &[]));
         frames
     }
 
-    fn silent(door: &Door) -> Self {
-        let config = believes(&certificates(door), &[b"h2"]);
-        let stream = connects(door.address, HOST, config).unwrap();
+    fn silent(instance: &Instance) -> Self {
+        let config = believes(&certificates(instance), &[b"h2"]);
+        let stream = connects(instance.address, HOST, config).unwrap();
         Self { stream, kept: VecDeque::new() }
     }
 
@@ -209,11 +209,11 @@ fn status(block: &[u8]) -> u16 {
 
 fn after(sent: &[u8]) -> Frames {
     let upstream = Upstream::start();
-    let door = crate::means::door(&upstream, "");
-    let mut frames = Frames::to(&door);
+    let instance = crate::means::instance(&upstream, "");
+    let mut frames = Frames::to(&instance);
     frames.sends(sent);
     // What was begun is served to its end, whoever holds the door.
-    std::mem::forget((upstream, door));
+    std::mem::forget((upstream, instance));
     frames
 }
 
@@ -229,19 +229,19 @@ fn joined(parts: &[Vec<u8>]) -> Vec<u8> {
 #[test]
 fn section_3_4_a_connection_begins_with_the_preface() {
     let upstream = Upstream::start();
-    let door = crate::means::door(&upstream, "");
-    let mut frames = Frames::silent(&door);
+    let instance = crate::means::instance(&upstream, "");
+    let mut frames = Frames::silent(&instance);
     frames.sends(b"GET / HTTP/1.1\r\nHost: crm.example.com\r\n\r\n");
     while frames.next().is_some() {}
-    let mut frames = Frames::to(&door);
+    let mut frames = Frames::to(&instance);
     assert_eq!(frames.next().unwrap().kind, SETTINGS);
 }
 
 #[test]
 fn section_6_5_3_settings_are_acknowledged() {
     let upstream = Upstream::start();
-    let door = crate::means::door(&upstream, "");
-    let mut frames = Frames::to(&door);
+    let instance = crate::means::instance(&upstream, "");
+    let mut frames = Frames::to(&instance);
     loop {
         let frame = frames.next().unwrap();
         if frame.kind == SETTINGS && frame.flags & ACK != 0 {
@@ -253,8 +253,8 @@ fn section_6_5_3_settings_are_acknowledged() {
 #[test]
 fn section_6_7_pings_are_answered_with_what_they_carry() {
     let upstream = Upstream::start();
-    let door = crate::means::door(&upstream, "");
-    let mut frames = Frames::to(&door);
+    let instance = crate::means::instance(&upstream, "");
+    let mut frames = Frames::to(&instance);
     frames.sends(&frame(PING, 0, 0, b"12345678"));
     let pong = frames.until(PING).unwrap();
     assert_eq!((pong.flags & ACK, &pong.payload[..]), (ACK, &b"12345678"[..]));
@@ -290,8 +290,8 @@ fn section_6_1_padding_is_no_part_of_the_body() {
 #[test]
 fn section_5_1_2_no_more_streams_are_open_than_we_say() {
     let upstream = Upstream::start();
-    let door = crate::means::door(&upstream, "limits: { streams: 4 }");
-    let mut frames = Frames::to(&door);
+    let instance = crate::means::instance(&upstream, "limits: { streams: 4 }");
+    let mut frames = Frames::to(&instance);
     let settings = frames.until(SETTINGS).unwrap().payload;
     let said = settings.chunks(6).find(|setting| setting[..2] == [0, 3]).unwrap();
     assert_eq!(said[2..], [0, 0, 0, 4]);
@@ -307,8 +307,8 @@ fn section_5_1_2_no_more_streams_are_open_than_we_say() {
 #[test]
 fn section_6_9_what_a_visitor_has_no_room_for_is_not_sent() {
     let upstream = Upstream::start();
-    let door = crate::means::door(&upstream, "");
-    let mut frames = Frames::silent(&door);
+    let instance = crate::means::instance(&upstream, "");
+    let mut frames = Frames::silent(&instance);
     frames.sends(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
     // A window of one byte (§6.9.2), which grows by another (§6.9.1).
     frames.sends(&frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 1]));
@@ -322,8 +322,8 @@ fn section_6_9_what_a_visitor_has_no_room_for_is_not_sent() {
 #[test]
 fn section_6_9_2_a_window_that_became_negative_is_waited_for() {
     let upstream = Upstream::start();
-    let door = crate::means::door(&upstream, "");
-    let mut frames = Frames::silent(&door);
+    let instance = crate::means::instance(&upstream, "");
+    let mut frames = Frames::silent(&instance);
     frames.sends(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
     frames.sends(&frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 3]));
     frames.sends(&get(1));
@@ -340,8 +340,8 @@ fn section_6_9_2_a_window_that_became_negative_is_waited_for() {
 fn section_6_9_streams_that_take_nothing_cost_no_pages() {
     let upstream = Upstream::start();
     let more = "limits: { requests_per_address: 16 }\ndeadlines: { queue: 1s }";
-    let door = crate::means::door(&upstream, more);
-    let mut frames = Frames::silent(&door);
+    let instance = crate::means::instance(&upstream, more);
+    let mut frames = Frames::silent(&instance);
     frames.sends(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
     frames.sends(&frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]));
     let page = request("/.doorward/sign-in", &[("accept", "text/html")]);
@@ -361,8 +361,8 @@ fn section_6_9_streams_that_take_nothing_cost_no_pages() {
 fn section_6_9_pages_that_nobody_takes_are_so_many_in_all() {
     let upstream = Upstream::start();
     let more = "limits: { unsent_mib: 1 }\ndeadlines: { queue: 1s }\ntrusted_proxies: [127.0.0.1]";
-    let door = crate::means::door(&upstream, more);
-    let mut frames = Frames::silent(&door);
+    let instance = crate::means::instance(&upstream, more);
+    let mut frames = Frames::silent(&instance);
     frames.sends(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
     frames.sends(&frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]));
     let page = request("/.doorward/sign-in", &[("accept", "text/html")]);
@@ -381,8 +381,8 @@ fn section_6_9_pages_that_nobody_takes_are_so_many_in_all() {
 #[test]
 fn section_6_9_answers_of_an_application_that_nobody_takes_are_not_kept() {
     let upstream = Upstream::start();
-    let door = crate::means::door(&upstream, "limits: { unsent_mib_per_connection: 1 }");
-    let mut frames = Frames::silent(&door);
+    let instance = crate::means::instance(&upstream, "limits: { unsent_mib_per_connection: 1 }");
+    let mut frames = Frames::silent(&instance);
     frames.sends(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
     frames.sends(&frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]));
     let large = request("/open/large", &[]);
@@ -397,8 +397,8 @@ fn section_6_9_answers_of_an_application_that_nobody_takes_are_not_kept() {
 #[test]
 fn section_6_9_a_connection_that_is_not_read_is_not_kept_where_too_much_waits() {
     let upstream = Upstream::start();
-    let door = crate::means::door(&upstream, "limits: { unsent_mib_per_connection: 1 }");
-    let mut frames = Frames::silent(&door);
+    let instance = crate::means::instance(&upstream, "limits: { unsent_mib_per_connection: 1 }");
+    let mut frames = Frames::silent(&instance);
     frames.sends(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
     frames.sends(&frame(SETTINGS, 0, 0, &[0, 4, 0x7f, 0xff, 0xff, 0xff]));
     frames.sends(&frame(WINDOW_UPDATE, 0, 0, &[0x7f, 0, 0, 0]));
@@ -408,16 +408,16 @@ fn section_6_9_a_connection_that_is_not_read_is_not_kept_where_too_much_waits() 
     }
     let shed =
         "doorward_connections_turned_away_total{limit=\"limits.unsent_mib_per_connection\"} ";
-    while !told(&door).contains(shed) {
+    while !told(&instance).contains(shed) {
         std::thread::yield_now();
     }
     while frames.next().is_some() {}
 }
 
 /// What operators are told.
-fn told(door: &Door) -> String {
+fn told(instance: &Instance) -> String {
     let ask = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    Wire::to(door.operators).asks(ask).body
+    Wire::to(instance.operators).asks(ask).body
 }
 
 #[test]
@@ -597,8 +597,8 @@ fn section_8_3_1_a_request_without_what_it_needs_does_not_go_through(
 #[test]
 fn section_10_5_1_a_head_without_end_is_not_collected() {
     let upstream = Upstream::start();
-    let door = crate::means::door(&upstream, "");
-    let mut frames = Frames::to(&door);
+    let instance = crate::means::instance(&upstream, "");
+    let mut frames = Frames::to(&instance);
     frames.sends(&frame(HEADERS, END_STREAM, 1, &request("/open/a", &[])));
     let more = frame(CONTINUATION, 0, 1, &fields(&[("x-a", &"a".repeat(100))]).repeat(100));
     for _ in 0..1_000 {
@@ -614,8 +614,8 @@ fn section_10_5_1_a_head_without_end_is_not_collected() {
 #[test]
 fn section_10_5_whoever_gives_up_what_is_under_way_again_and_again_is_sent_away() {
     let upstream = Upstream::start();
-    let door = crate::means::door(&upstream, "limits: { stream_resets: 10 }");
-    let mut frames = Frames::to(&door);
+    let instance = crate::means::instance(&upstream, "limits: { stream_resets: 10 }");
+    let mut frames = Frames::to(&instance);
     let mut given_up = 0_u32;
     let ended = loop {
         assert!(given_up < 500, "they may go on for ever");
@@ -630,7 +630,7 @@ fn section_10_5_whoever_gives_up_what_is_under_way_again_and_again_is_sent_away(
     assert!(given_up > 10, "as many as one may have: {given_up}");
     drop(ended);
     // Others are not concerned, and nor is whoever comes again.
-    let mut next = Frames::to(&door);
+    let mut next = Frames::to(&instance);
     next.sends(&get(1));
     assert_eq!(next.fate(), Fate::Answered(200));
 }
@@ -660,13 +660,13 @@ fn section_8_1_a_refusal_in_the_words_of_grpc_is_a_head_and_nothing_else() {
 #[test]
 fn an_idle_connection_is_closed_whatever_it_says_of_itself() {
     let upstream = Upstream::start();
-    let door = crate::means::door(&upstream, "deadlines: { idle: 1s }");
-    let mut frames = Frames::to(&door);
+    let instance = crate::means::instance(&upstream, "deadlines: { idle: 1s }");
+    let mut frames = Frames::to(&instance);
     frames.sends(&get(1));
     assert_eq!(frames.fate(), Fate::Answered(200));
     while frames.goes_on() {}
     // Half a head is no request either.
-    let mut frames = Frames::to(&door);
+    let mut frames = Frames::to(&instance);
     frames.sends(&frame(HEADERS, END_STREAM, 1, &request("/open/a", &[])));
     while frames.next().is_some() {}
 }

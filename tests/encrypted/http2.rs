@@ -12,7 +12,7 @@ use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::door::Door;
+use crate::instance::Instance;
 use crate::means::{HOST, WIKI, believes, certificates, session, visitor};
 use crate::upstream::Upstream;
 
@@ -20,12 +20,12 @@ pub(crate) fn runs<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
 
-pub(crate) async fn connects(door: &Door) -> SendRequest<Bytes> {
-    connects_with(door, believes(&certificates(door), &[b"h2"])).await
+pub(crate) async fn connects(instance: &Instance) -> SendRequest<Bytes> {
+    connects_with(instance, believes(&certificates(instance), &[b"h2"])).await
 }
 
-pub(crate) async fn connects_with(door: &Door, config: ClientConfig) -> SendRequest<Bytes> {
-    let stream = TcpStream::connect(door.address).await.unwrap();
+pub(crate) async fn connects_with(instance: &Instance, config: ClientConfig) -> SendRequest<Bytes> {
+    let stream = TcpStream::connect(instance.address).await.unwrap();
     let name = ServerName::try_from(HOST).unwrap();
     let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
     let (sender, connection) = h2::client::handshake(stream).await.unwrap();
@@ -75,9 +75,9 @@ fn values(received: &serde_json::Value, name: &str) -> Vec<String> {
 #[test]
 fn an_application_that_does_not_answer_is_not_waited_for_for_ever() {
     let upstream = Upstream::start();
-    let door = crate::means::door(&upstream, "upstream_timeouts: { read: 1s }");
+    let instance = crate::means::instance(&upstream, "upstream_timeouts: { read: 1s }");
     runs(async {
-        let mut sender = connects(&door).await;
+        let mut sender = connects(&instance).await;
         let held = sender.send_request(get("/held").body(()).unwrap(), true).unwrap().0;
         let (answer, ..) = asks(&mut sender, get("/open/other"), None).await;
         assert_eq!(answer.status(), 200);
@@ -89,9 +89,9 @@ fn an_application_that_does_not_answer_is_not_waited_for_for_ever() {
 #[test]
 fn requests_go_through_and_many_at_once() {
     let upstream = Upstream::start();
-    let door = crate::means::door(&upstream, "");
+    let instance = crate::means::instance(&upstream, "");
     runs(async {
-        let sender = connects(&door).await;
+        let sender = connects(&instance).await;
         let asked = (0..50).map(|number| {
             let mut sender = sender.clone();
             async move {
@@ -112,10 +112,10 @@ fn requests_go_through_and_many_at_once() {
 #[test]
 fn the_application_learns_the_host_and_whole_cookies_and_who_is_there() {
     let upstream = Upstream::start();
-    let door = crate::means::door(&upstream, "");
-    let session = session(&door, "ada");
+    let instance = crate::means::instance(&upstream, "");
+    let session = session(&instance, "ada");
     runs(async {
-        let mut sender = connects(&door).await;
+        let mut sender = connects(&instance).await;
         let request = get("/orders")
             .header("cookie", "a=1")
             .header("cookie", session)
@@ -134,9 +134,9 @@ fn the_application_learns_the_host_and_whole_cookies_and_who_is_there() {
 #[test]
 fn strangers_are_stopped_and_the_connection_goes_on() {
     let upstream = Upstream::start();
-    let door = crate::means::door(&upstream, "");
+    let instance = crate::means::instance(&upstream, "");
     runs(async {
-        let mut sender = connects(&door).await;
+        let mut sender = connects(&instance).await;
         let (refused, ..) = asks(&mut sender, get("/orders"), None).await;
         assert_eq!(refused.status(), 401);
         let post = Request::post(format!("https://{HOST}/orders"));
@@ -152,9 +152,9 @@ fn strangers_are_stopped_and_the_connection_goes_on() {
 #[test]
 fn a_tunnel_is_refused_in_our_words() {
     let upstream = Upstream::start();
-    let door = crate::means::door(&upstream, "");
+    let instance = crate::means::instance(&upstream, "");
     runs(async {
-        let mut sender = connects(&door).await;
+        let mut sender = connects(&instance).await;
         let tunnel = Request::connect("evil.test:443");
         let (answer, body, _) = asks(&mut sender, tunnel, None).await;
         assert_eq!(answer.status(), 405);
@@ -167,8 +167,8 @@ fn a_tunnel_is_refused_in_our_words() {
 #[test]
 fn whoever_speaks_plain_http_on_a_port_for_tls_is_told_so() {
     let upstream = Upstream::start();
-    let door = crate::means::door(&upstream, "");
-    let sends = |head: &str| crate::wire::Wire::to(door.address).asks(head);
+    let instance = crate::means::instance(&upstream, "");
+    let sends = |head: &str| crate::wire::Wire::to(instance.address).asks(head);
     let answer = sends(&format!("GET / HTTP/1.1\r\nHost: {HOST}\r\nAccept: text/html\r\n\r\n"));
     assert_eq!(answer.status, 400);
     assert!(answer.body.contains("This address is not valid"), "{answer:?}");
@@ -180,9 +180,9 @@ fn whoever_speaks_plain_http_on_a_port_for_tls_is_told_so() {
 #[test]
 fn a_request_is_for_one_host() {
     let upstream = Upstream::start();
-    let door = crate::means::door(&upstream, "");
+    let instance = crate::means::instance(&upstream, "");
     runs(async {
-        let mut sender = connects(&door).await;
+        let mut sender = connects(&instance).await;
         let two = get("/open/a").header("host", "wiki.example.com");
         assert!([400, 421].contains(&asks(&mut sender, two, None).await.0.status().as_u16()));
         let foreign = Request::get("https://evil.test/open/a");
@@ -195,9 +195,9 @@ fn a_request_is_for_one_host() {
 #[test]
 fn bodies_go_both_ways() {
     let upstream = Upstream::start();
-    let door = crate::means::door(&upstream, "");
+    let instance = crate::means::instance(&upstream, "");
     runs(async {
-        let mut sender = connects(&door).await;
+        let mut sender = connects(&instance).await;
         let post = Request::post(format!("https://{HOST}/back"));
         let sent = "0123456789".repeat(6_000);
         let (answer, body, _) = asks(&mut sender, post, Some(&sent)).await;
@@ -208,9 +208,9 @@ fn bodies_go_both_ways() {
 #[test]
 fn a_head_that_is_too_long_is_told_so() {
     let upstream = Upstream::start();
-    let door = crate::means::door(&upstream, "limits: { headers: 20 }");
+    let instance = crate::means::instance(&upstream, "limits: { headers: 20 }");
     runs(async {
-        let mut sender = connects(&door).await;
+        let mut sender = connects(&instance).await;
         let many = (0..30)
             .fold(get("/open/a"), |request, number| request.header(format!("x-{number}"), "a"));
         assert_eq!(asks(&mut sender, many, None).await.0.status(), 431);
@@ -221,9 +221,9 @@ fn a_head_that_is_too_long_is_told_so() {
 #[test]
 fn whoever_asks_and_does_not_wait_is_sent_away() {
     let upstream = Upstream::start();
-    let door = crate::means::door(&upstream, "limits: { stream_resets: 10 }");
+    let instance = crate::means::instance(&upstream, "limits: { stream_resets: 10 }");
     runs(async {
-        let mut sender = connects(&door).await;
+        let mut sender = connects(&instance).await;
         let mut turned_away = false;
         for _ in 0..2_000 {
             let Ok(ready) = sender.clone().ready().await else {
@@ -242,7 +242,7 @@ fn whoever_asks_and_does_not_wait_is_sent_away() {
         }
         assert!(turned_away);
         // Others are not concerned.
-        sender = connects(&door).await;
+        sender = connects(&instance).await;
         assert_eq!(asks(&mut sender, get("/open/a"), None).await.0.status(), 200);
     });
 }
@@ -250,11 +250,11 @@ fn whoever_asks_and_does_not_wait_is_sent_away() {
 #[test]
 fn a_stream_ends_with_what_allowed_it_and_its_connection_goes_on() {
     let upstream = Upstream::start();
-    let door = crate::means::door(&upstream, "");
-    let cookie = session(&door, "ada");
+    let instance = crate::means::instance(&upstream, "");
+    let cookie = session(&instance, "ada");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (mut sender, mut events) = runtime.block_on(async {
-        let sender = connects(&door).await;
+        let sender = connects(&instance).await;
         let request = get("/parts").header("accept", "text/event-stream").header("cookie", cookie);
         let mut ready = sender.clone().ready().await.unwrap();
         let (answer, _) = ready.send_request(request.body(()).unwrap(), true).unwrap();
@@ -262,7 +262,7 @@ fn a_stream_ends_with_what_allowed_it_and_its_connection_goes_on() {
         assert_eq!(events.data().await.unwrap().unwrap(), "first");
         (sender, events)
     });
-    door.disables("ada");
+    instance.disables("ada");
     runtime.block_on(async {
         assert!(events.data().await.unwrap().is_err(), "it is silent, and ends");
         assert_eq!(asks(&mut sender, get("/open/a"), None).await.0.status(), 200);
@@ -273,11 +273,11 @@ fn a_stream_ends_with_what_allowed_it_and_its_connection_goes_on() {
 #[test]
 fn a_stream_that_has_lost_what_allowed_it_sends_nothing_that_it_still_holds() {
     let upstream = Upstream::start();
-    let door = crate::means::door(&upstream, "");
-    let cookie = session(&door, "ada");
+    let instance = crate::means::instance(&upstream, "");
+    let cookie = session(&instance, "ada");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (mut sender, mut much) = runtime.block_on(async {
-        let mut sender = connects(&door).await;
+        let mut sender = connects(&instance).await;
         let request = get("/much").header("cookie", cookie).body(()).unwrap();
         let mut much = sender.send_request(request, true).unwrap().0.await.unwrap().into_body();
         let mut came = 0;
@@ -286,7 +286,7 @@ fn a_stream_that_has_lost_what_allowed_it_sends_nothing_that_it_still_holds() {
         }
         (sender, much)
     });
-    door.disables("ada");
+    instance.disables("ada");
     runtime.block_on(async {
         let end = tokio::time::timeout(PATIENCE, much.data());
         let end = end.await.expect("it does not wait until there is room again").unwrap();
@@ -307,16 +307,16 @@ const ROOM: usize = 65_535;
 #[test]
 fn what_was_said_so_far_goes_out_under_tls_too() {
     let upstream = Upstream::start();
-    let door = crate::means::door(&upstream, "");
+    let instance = crate::means::instance(&upstream, "");
     // Pingora sends each chunk as it comes; what is counted it would keep.
     for path in ["/parts", "/counted"] {
-        let mut visitor = visitor(&door, WIKI);
+        let mut visitor = visitor(&instance, WIKI);
         visitor.sends(format!("GET {path} HTTP/1.1\r\nHost: {WIKI}\r\n\r\n"));
         visitor.until("first");
         upstream.releases();
         visitor.until("last");
         runs(async {
-            let mut sender = connects(&door).await;
+            let mut sender = connects(&instance).await;
             let request = Request::get(format!("https://{WIKI}{path}")).body(()).unwrap();
             let mut body = sender.send_request(request, true).unwrap().0.await.unwrap().into_body();
             assert_eq!(body.data().await.unwrap().unwrap(), "first");
@@ -329,19 +329,19 @@ fn what_was_said_so_far_goes_out_under_tls_too() {
 #[test]
 fn no_service_worker_can_be_had_at_the_portal() {
     let upstream = Upstream::start();
-    let door = crate::means::door(&upstream, "");
+    let instance = crate::means::instance(&upstream, "");
     for line in
         ["Service-Worker: script", "service-worker:  Script ", "Sec-Fetch-Dest: serviceworker"]
     {
         for (host, is_ours) in [(HOST, true), (WIKI, false)] {
             let asked = format!("GET /open/a HTTP/1.1\r\nHost: {host}\r\n{line}\r\n\r\n");
-            let answer = visitor(&door, host).asks(asked);
+            let answer = visitor(&instance, host).asks(asked);
             assert_eq!(answer.status, 200, "{host}: {line}");
             assert_eq!(answer.body.contains("throw new Error(why)"), is_ours, "{host}: {line}");
         }
         let (name, value) = line.split_once(':').unwrap();
         runs(async {
-            let mut sender = connects(&door).await;
+            let mut sender = connects(&instance).await;
             let request = get("/open/a").header(name, value.trim());
             let (answer, ..) = asks(&mut sender, request, None).await;
             let kind = answer.headers()["content-type"].to_str().unwrap();

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a test may")]
 #![allow(dead_code, reason = "what other tests need of the shared means")]
 
-#[path = "../support/door.rs"]
-mod door;
+#[path = "../support/instance.rs"]
+mod instance;
 #[path = "../support/exact.rs"]
 mod exact;
 #[path = "../support/upstream.rs"]

@@ -10,7 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use crate::door::Door;
+use crate::instance::Instance;
 use crate::upstream::Upstream;
 use crate::wire::Wire;
 
@@ -32,8 +32,8 @@ pub(crate) fn certificate(folder: &Path, name: &str, hosts: &[&str]) -> Certific
 /// A gateway under TLS, on its first listener, with a redirect on its second and no encryption on
 /// its third; and before it `crm.example.com` and `wiki.example.com`, which has a certificate of its
 /// own.
-pub(crate) fn door(upstream: &Upstream, more: &str) -> Door {
-    Door::with(|folder| {
+pub(crate) fn instance(upstream: &Upstream, more: &str) -> Instance {
+    Instance::with(|folder| {
         certificate(folder, "all", &[HOST, "id.example.com"]);
         certificate(folder, "wiki", &["wiki.example.com"]);
         config(upstream.address, folder, more)
@@ -98,8 +98,8 @@ pub(crate) fn believes_and_shows(
 }
 
 /// The certificates that lie in the folder of `door`.
-pub(crate) fn certificates(door: &Door) -> Vec<CertificateDer<'static>> {
-    ["all.pem", "wiki.pem"].map(|name| read(&door.folder().join(name))).to_vec()
+pub(crate) fn certificates(instance: &Instance) -> Vec<CertificateDer<'static>> {
+    ["all.pem", "wiki.pem"].map(|name| read(&instance.folder().join(name))).to_vec()
 }
 
 pub(crate) fn read(file: &Path) -> CertificateDer<'static> {
@@ -127,15 +127,15 @@ pub(crate) fn connects(
 }
 
 /// A visitor of `host` who speaks HTTP/1.1.
-pub(crate) fn visitor(door: &Door, host: &str) -> Wire {
-    let config = believes(&certificates(door), &[b"http/1.1"]);
-    Wire::over(connects(door.address, host, config).unwrap())
+pub(crate) fn visitor(instance: &Instance, host: &str) -> Wire {
+    let config = believes(&certificates(instance), &[b"http/1.1"]);
+    Wire::over(connects(instance.address, host, config).unwrap())
 }
 
 /// The cookie of somebody who has just signed in at [`HOST`].
-pub(crate) fn session(door: &Door, name: &str) -> String {
-    let mut window = crate::window::Window::new(door.listener(2), HOST);
-    let link = door.adds(name);
-    window.visits(&link).posts(&[("password", crate::door::PASSWORD)]);
+pub(crate) fn session(instance: &Instance, name: &str) -> String {
+    let mut window = crate::window::Window::new(instance.listener(2), HOST);
+    let link = instance.adds(name);
+    window.visits(&link).posts(&[("password", crate::instance::PASSWORD)]);
     format!("__Host-doorward-session={}", window.cookies["__Host-doorward-session"])
 }

@@ -7,10 +7,10 @@ use std::net::TcpStream;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 
 use crate::applications::{application, ask, before, says, secure};
-use crate::door::{Door, HOST};
+use crate::instance::{HOST, Instance};
 use crate::wire::Wire;
 
-fn with(lines: &'static str, answer: fn(usize, &str) -> String) -> Door {
+fn with(lines: &'static str, answer: fn(usize, &str) -> String) -> Instance {
     let address = application(answer);
     before(move |_| format!("    upstream: http://{address}\n{lines}"))
 }
@@ -28,7 +28,7 @@ fn self_signed(folder: &std::path::Path, name: &str) {
 #[test]
 fn a_certificate_that_is_named_itself_is_believed_whatever_it_says_and_no_other_is() {
     for (pinned, status) in [("device", 200), ("other", 502)] {
-        let door = before(|folder| {
+        let instance = before(|folder| {
             self_signed(folder, "device");
             self_signed(folder, "other");
             let address = secure(folder, "device");
@@ -36,12 +36,16 @@ fn a_certificate_that_is_named_itself_is_believed_whatever_it_says_and_no_other_
                 "    upstream: https://{address}\n    upstream_tls: {{ certificate: {pinned}.pem }}"
             )
         });
-        assert_eq!(ask(&door, "/a").status, status, "{pinned}");
-        assert_eq!(ask(&door, "/a").status, status, "{pinned}, over a connection that was kept");
+        assert_eq!(ask(&instance, "/a").status, status, "{pinned}");
+        assert_eq!(
+            ask(&instance, "/a").status,
+            status,
+            "{pinned}, over a connection that was kept"
+        );
         let tunnel = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
         let tunnel = format!("GET /a HTTP/1.1\r\nHost: {HOST}\r\n{tunnel}\r\n");
         let expected = if status == 200 { 101 } else { 502 };
-        let mut wire = Wire::to(door.address);
+        let mut wire = Wire::to(instance.address);
         wire.sends(tunnel);
         assert_eq!(wire.head().status, expected, "{pinned}");
     }
@@ -54,8 +58,8 @@ fn names_of_headers_are_titled_for_applications_that_want_them_so() {
         "GET /a HTTP/1.1\r\nHost: {HOST}\r\nx-requested-with: XMLHttpRequest\r\nsoapaction: x\r\n\
          connection: close\r\n\r\n"
     );
-    let exchanged = |door: &Door| {
-        let mut stream = TcpStream::connect(door.address).unwrap();
+    let exchanged = |instance: &Instance| {
+        let mut stream = TcpStream::connect(instance.address).unwrap();
         stream.write_all(asked.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
@@ -74,12 +78,12 @@ fn names_of_headers_are_titled_for_applications_that_want_them_so() {
 
 #[test]
 fn a_redirect_to_the_own_host_leads_to_its_scheme_and_port() {
-    let door = with("", |_, head| {
+    let instance = with("", |_, head| {
         let to = head.split_whitespace().nth(1).unwrap().trim_start_matches("/to/");
         says("301 Moved Permanently", &format!("Location: {to}\r\n"), "")
     });
     let (name, _) = HOST.split_once(':').unwrap();
-    let led = |to: &str| ask(&door, &format!("/to/{to}")).header("location").to_owned();
+    let led = |to: &str| ask(&instance, &format!("/to/{to}")).header("location").to_owned();
     assert_eq!(led(&format!("http://{name}/a/?b=1")), format!("http://{HOST}/a/?b=1"));
     assert_eq!(led(&format!("https://{name}/a/")), format!("http://{HOST}/a/"));
     for elsewhere in ["https://example.com/a/", "/a/", "http://crm.localhost.example.com/"] {
@@ -88,13 +92,13 @@ fn a_redirect_to_the_own_host_leads_to_its_scheme_and_port() {
 }
 
 /// Before an application that says back the head that it got.
-fn echoes(more: &'static str) -> Door {
+fn echoes(more: &'static str) -> Instance {
     with(more, |_, head| says("200 OK", "", head))
 }
 
 /// Sends these bytes, and hears what comes until the end.
-fn sends(door: &Door, bytes: &[u8]) -> String {
-    let mut stream = TcpStream::connect(door.address).unwrap();
+fn sends(instance: &Instance, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(instance.address).unwrap();
     stream.write_all(bytes).unwrap();
     let mut answer = Vec::new();
     // What stays unread may end it with a reset.
@@ -104,8 +108,8 @@ fn sends(door: &Door, bytes: &[u8]) -> String {
 
 #[test]
 fn bytes_that_are_no_request_get_an_answer_of_ours_and_odd_targets_pass() {
-    let door = echoes("");
-    let sends = |bytes: &[u8]| sends(&door, bytes);
+    let instance = echoes("");
+    let sends = |bytes: &[u8]| sends(&instance, bytes);
     for (target, passed) in [
         (&b"/q?a={job=\"x\"}"[..], "/q?a={job=%22x%22}"),
         (b"/q?a=<b>", "/q?a=%3Cb%3E"),

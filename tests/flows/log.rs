@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use doorward::flow::Source;
+use doorward::flow::ClientAddress;
 use http::Method;
 use tracing::Dispatch;
 use tracing::subscriber::{DefaultGuard, NoSubscriber};
@@ -107,7 +107,7 @@ async fn a_host_that_is_not_ours_is_named_beside_the_one_expected() {
     let mut headers = http::HeaderMap::new();
     headers.insert("host", "10.0.0.7:8080".parse().unwrap());
     let address = gate.browser().address;
-    gate.web.misdirected(&headers, Source { peer: address, visitor: Some(address) }).await;
+    gate.web.misdirected(&headers, ClientAddress { peer: address, visitor: Some(address) }).await;
     let lines = log.lines_about("wrong host");
     assert!(lines[0].contains("host=\"10.0.0.7:8080\""), "{lines:?}");
     assert!(lines[0].contains("expected="), "{lines:?}");

@@ -16,7 +16,7 @@ use doorward::domain::ticket::{Ask, Ticket};
 use doorward::domain::time::Timestamp;
 use doorward::domain::user::User;
 use doorward::domain::user_session::UserSession;
-use doorward::flow::{Clock, Env, Source};
+use doorward::flow::{ClientAddress, Clock, Env};
 use doorward::identity::SignInLimit;
 use doorward::identity::local::{Cost, Pool, Room};
 use doorward::metrics::Metrics;
@@ -120,7 +120,8 @@ pub(crate) fn form(body: &[u8]) {
                     .body(Bytes::copy_from_slice(body))
                     .unwrap();
                 let here: IpAddr = [192, 0, 2, 1].into();
-                let answer = web.answer(request, Source { peer: here, visitor: Some(here) }).await;
+                let answer =
+                    web.answer(request, ClientAddress { peer: here, visitor: Some(here) }).await;
                 let status = answer.status().as_u16();
                 assert!((200..500).contains(&status), "{page}: {status}");
             }

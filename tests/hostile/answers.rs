@@ -4,28 +4,28 @@
 use rstest::rstest;
 
 use super::{HOST, before_with};
-use crate::door::Door;
 use crate::exact::{Bodies, Exact, answer};
+use crate::instance::Instance;
 use crate::wire::{Answer, Wire};
 
 /// An application that says `said` to every request, and ends the connection where that says so.
-fn says(said: &'static [u8]) -> (Exact, Door) {
+fn says(said: &'static [u8]) -> (Exact, Instance) {
     let upstream = Exact::answering(Bodies::Read, move |_| said.to_vec());
-    let door = before_with(upstream.address, "deadlines: { idle: 1s }");
-    (upstream, door)
+    let instance = before_with(upstream.address, "deadlines: { idle: 1s }");
+    (upstream, instance)
 }
 
 fn get(version: &str, more: &str) -> String {
     format!("GET /a {version}\r\nHost: {HOST}\r\n{more}\r\n")
 }
 
-fn ask(door: &Door) -> Answer {
-    Wire::to(door.address).asks(get("HTTP/1.1", ""))
+fn ask(instance: &Instance) -> Answer {
+    Wire::to(instance.address).asks(get("HTTP/1.1", ""))
 }
 
 /// All bytes that a visitor gets whose connection ends after one answer.
-fn all(door: &Door, request: String) -> String {
-    let mut wire = Wire::to(door.address);
+fn all(instance: &Instance, request: String) -> String {
+    let mut wire = Wire::to(instance.address);
     wire.sends(request);
     wire.reads_to_the_end()
 }
@@ -44,8 +44,8 @@ fn all(door: &Door, request: String) -> String {
 #[case::named_on_a_second_line("Connection: keep-alive\r\nConnection: x-hop\r\nX-Hop: 1", "x-hop")]
 fn what_an_answer_says_of_its_connection_goes_no_further(#[case] lines: &str, #[case] name: &str) {
     let said = answer("200 OK", &format!("{lines}\r\nX-End: 1\r\n"), "ok");
-    let (_upstream, door) = says(said.leak());
-    let got = ask(&door);
+    let (_upstream, instance) = says(said.leak());
+    let got = ask(&instance);
     assert_eq!((got.status, got.body.as_str(), got.header("x-end")), (200, "ok", "1"));
     assert!(got.all(name).is_empty(), "{got:?}");
     assert_eq!(got.all("connection"), ["keep-alive"]);
@@ -91,9 +91,9 @@ fn what_an_answer_says_of_its_connection_goes_no_further(#[case] lines: &str, #[
     "HTTP/1.1 200 OK\r\nX-A: a\0b\r\nContent-Length: 2\r\n\r\nok"
 )]
 fn an_answer_without_a_single_meaning_is_not_passed_on(#[case] said: &'static str) {
-    let (_upstream, door) = says(said.as_bytes());
+    let (_upstream, instance) = says(said.as_bytes());
     for _ in 0..2 {
-        let got = ask(&door);
+        let got = ask(&instance);
         assert_eq!(got.status, 502, "{got:?}");
         assert!(!got.body.contains("evil"), "{got:?}");
     }
@@ -102,10 +102,10 @@ fn an_answer_without_a_single_meaning_is_not_passed_on(#[case] said: &'static st
 /// RFC 9112 §6.3: the chunks tell where it ends, and the length is taken out.
 #[test]
 fn an_answer_with_chunks_and_a_length_has_chunks() {
-    let (_upstream, door) = says(
+    let (_upstream, instance) = says(
         b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
     );
-    let got = ask(&door);
+    let got = ask(&instance);
     assert_eq!((got.status, got.body.as_str()), (200, "ok"));
     assert!(got.all("content-length").is_empty(), "{got:?}");
 }
@@ -114,8 +114,8 @@ fn an_answer_with_chunks_and_a_length_has_chunks() {
 #[case(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok")]
 #[case(b"HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nok")]
 fn a_length_that_an_answer_says_twice_is_passed_on_once(#[case] said: &'static [u8]) {
-    let (_upstream, door) = says(said);
-    let got = ask(&door);
+    let (_upstream, instance) = says(said);
+    let got = ask(&instance);
     assert_eq!((got.all("content-length"), got.body.as_str()), (vec!["2"], "ok"));
 }
 
@@ -125,8 +125,8 @@ fn a_length_that_an_answer_says_twice_is_passed_on_once(#[case] said: &'static [
 #[case::bare_line_feeds(b"HTTP/1.1 200 OK\nX-A: a b\nContent-Length: 2\n\nok")]
 #[case::a_space_before_the_colon(b"HTTP/1.1 200 OK\r\nX-A : a b\r\nContent-Length: 2\r\n\r\nok")]
 fn an_answer_that_is_written_oddly_is_passed_on_in_order(#[case] said: &'static [u8]) {
-    let (_upstream, door) = says(said);
-    let mut wire = Wire::to(door.address);
+    let (_upstream, instance) = says(said);
+    let mut wire = Wire::to(instance.address);
     wire.sends(get("HTTP/1.1", ""));
     let head = wire.until("\r\n\r\n");
     assert!(head.to_lowercase().contains("\r\nx-a: a b\r\n"), "{head:?}");
@@ -142,9 +142,9 @@ const CHUNKED: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTraile
 #[case::to_the_end(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello!")]
 #[case::to_the_end_in_http_1_0(b"HTTP/1.0 200 OK\r\nConnection: close\r\n\r\nhello!")]
 fn a_visitor_of_http_1_0_gets_no_chunks(#[case] said: &'static [u8]) {
-    let (_upstream, door) = says(said);
+    let (_upstream, instance) = says(said);
     for more in ["", "Connection: keep-alive\r\n"] {
-        let got = all(&door, get("HTTP/1.0", more));
+        let got = all(&instance, get("HTTP/1.0", more));
         let (head, body) = got.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
         assert!(!head.to_lowercase().contains("transfer-encoding"), "{head}");
@@ -155,8 +155,8 @@ fn a_visitor_of_http_1_0_gets_no_chunks(#[case] said: &'static [u8]) {
 
 #[test]
 fn a_visitor_of_http_1_1_gets_chunks_of_ours_and_no_trailers() {
-    let (_upstream, door) = says(CHUNKED);
-    let mut wire = Wire::to(door.address);
+    let (_upstream, instance) = says(CHUNKED);
+    let mut wire = Wire::to(instance.address);
     let got = wire.asks(get("HTTP/1.1", ""));
     assert_eq!((got.body.as_str(), got.all("transfer-encoding")), ("hello!", vec!["chunked"]));
     assert!(got.all("trailer").is_empty() && got.all("x-sum").is_empty(), "{got:?}");
@@ -165,13 +165,13 @@ fn a_visitor_of_http_1_1_gets_chunks_of_ours_and_no_trailers() {
 
 #[test]
 fn a_visitor_of_http_1_0_may_keep_a_connection_whose_answers_have_a_length() {
-    let (_upstream, door) = says(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-    let mut wire = Wire::to(door.address);
+    let (_upstream, instance) = says(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let mut wire = Wire::to(instance.address);
     for _ in 0..2 {
         let got = wire.asks(get("HTTP/1.0", "Connection: keep-alive\r\n"));
         assert_eq!((got.body.as_str(), got.header("connection")), ("ok", "keep-alive"));
     }
-    assert!(all(&door, get("HTTP/1.0", "")).ends_with("\r\n\r\nok"));
+    assert!(all(&instance, get("HTTP/1.0", "")).ends_with("\r\n\r\nok"));
 }
 
 const INTERIM: &[u8] = b"HTTP/1.1 102 Wait\r\n\r\n\
@@ -182,10 +182,10 @@ const INTERIM: &[u8] = b"HTTP/1.1 102 Wait\r\n\r\n\
 /// RFC 9110 §15.2: whoever speaks HTTP/1.1 gets interim answers, and nobody else.
 #[test]
 fn interim_answers_go_to_those_who_know_them() {
-    let (_upstream, door) = says(INTERIM);
-    let got = all(&door, get("HTTP/1.0", ""));
+    let (_upstream, instance) = says(INTERIM);
+    let got = all(&instance, get("HTTP/1.0", ""));
     assert!(got.starts_with("HTTP/1.1 200 OK\r\n") && got.ends_with("ok"), "{got}");
-    let mut wire = Wire::to(door.address);
+    let mut wire = Wire::to(instance.address);
     wire.sends(get("HTTP/1.1", ""));
     assert_eq!(wire.head().status, 102);
     let hints = wire.head();
@@ -200,10 +200,10 @@ fn interim_answers_go_to_those_who_know_them() {
 #[test]
 fn what_a_visitor_of_http_1_0_expects_is_not_asked_for() {
     let upstream = Exact::start(Bodies::Read);
-    let door = before_with(upstream.address, "");
+    let instance = before_with(upstream.address, "");
     for version in ["HTTP/1.0", "HTTP/1.1"] {
         let head = format!("POST /a {version}\r\nHost: {HOST}\r\nExpect: 100-continue\r\n");
-        Wire::to(door.address).asks(format!("{head}Content-Length: 1\r\n\r\nx"));
+        Wire::to(instance.address).asks(format!("{head}Content-Length: 1\r\n\r\nx"));
     }
     let heard = upstream.heard();
     let expected: Vec<_> = heard.iter().map(|heard| heard.header("expect")).collect();
@@ -218,9 +218,9 @@ fn what_a_visitor_of_http_1_0_expects_is_not_asked_for() {
 #[case::not_kept("", false)]
 fn an_application_of_http_1_0_is_answered_for_in_http_1_1(#[case] lines: &str, #[case] kept: bool) {
     let said = format!("HTTP/1.0 200 OK\r\n{lines}Content-Length: 2\r\n\r\nok");
-    let (upstream, door) = says(said.into_bytes().leak());
+    let (upstream, instance) = says(said.into_bytes().leak());
     for _ in 0..2 {
-        let got = all(&door, get("HTTP/1.1", "Connection: close\r\n"));
+        let got = all(&instance, get("HTTP/1.1", "Connection: close\r\n"));
         assert!(got.starts_with("HTTP/1.1 200 OK\r\n") && got.ends_with("ok"), "{got}");
     }
     let connections: Vec<_> = upstream.heard().iter().map(|heard| heard.connection).collect();
@@ -239,9 +239,9 @@ fn an_answer_without_content_ends_with_its_head(
     #[case] length: &str,
 ) {
     let said = format!("HTTP/1.1 {status}\r\nContent-Length: 5\r\nX-A: 1\r\n\r\n");
-    let (_upstream, door) = says(said.into_bytes().leak());
+    let (_upstream, instance) = says(said.into_bytes().leak());
     let request = format!("{method} /a HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n");
-    let got = all(&door, request);
+    let got = all(&instance, request);
     assert!(got.starts_with(&format!("HTTP/1.1 {is} ")) && got.ends_with("\r\n\r\n"), "{got}");
     let lower = got.to_lowercase();
     let said = lower.split("\r\n").find_map(|line| line.strip_prefix("content-length: "));
@@ -259,8 +259,8 @@ fn an_answer_without_content_ends_with_its_head(
 )]
 #[case::a_chunk_size(b"HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nx\r\n")]
 fn an_answer_that_breaks_off_is_not_ended(#[case] said: &'static [u8]) {
-    let (_upstream, door) = says(said);
-    let got = all(&door, get("HTTP/1.1", ""));
+    let (_upstream, instance) = says(said);
+    let got = all(&instance, get("HTTP/1.1", ""));
     let body = got.split_once("\r\n\r\n").unwrap().1;
     assert!(!body.contains("\r\n0\r\n") && !body.starts_with("0\r\n"), "{got}");
 }
@@ -269,10 +269,10 @@ fn an_answer_that_breaks_off_is_not_ended(#[case] said: &'static [u8]) {
 #[test]
 fn the_hops_of_an_options_request_are_counted() {
     let upstream = Exact::start(Bodies::Read);
-    let door = before_with(upstream.address, "");
+    let instance = before_with(upstream.address, "");
     let ask = |method: &str, hops: &str| {
         let head = format!("{method} /a HTTP/1.1\r\nHost: {HOST}\r\nMax-Forwards: {hops}\r\n\r\n");
-        Wire::to(door.address).asks(head).status
+        Wire::to(instance.address).asks(head).status
     };
     assert_eq!((ask("OPTIONS", "0"), ask("OPTIONS", "5"), ask("GET", "0")), (204, 200, 200));
     let heard = upstream.heard();
@@ -306,9 +306,9 @@ fn no_other_protocol_is_asked_for(
     #[case] asked: &str,
 ) {
     let upstream = Exact::start(Bodies::Read);
-    let door = before_with(upstream.address, "");
+    let instance = before_with(upstream.address, "");
     let request = format!("{method} /a {version}\r\nHost: {HOST}\r\n{lines}\r\n");
-    assert_eq!(Wire::to(door.address).asks(request).status, 200);
+    assert_eq!(Wire::to(instance.address).asks(request).status, 200);
     let heard = upstream.heard();
     assert_eq!((heard[0].header("upgrade"), heard[0].header("http2-settings")), (asked, ""));
     let named = heard[0].header("connection").eq_ignore_ascii_case("upgrade");

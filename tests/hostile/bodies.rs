@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use rstest::rstest;
 
 use super::{HOST, before_app_with, before_with};
-use crate::door::Door;
 use crate::exact::{Bodies, Exact, Heard, answer};
+use crate::instance::Instance;
 use crate::wire::Wire;
 
 const SECRET: &str =
@@ -29,10 +29,10 @@ fn chunked(head: &str, more: &str, body: &str) -> String {
 }
 
 /// Others ask, each over a connection of their own, and get their own answers.
-fn others_are_answered(door: &Door) {
+fn others_are_answered(instance: &Instance) {
     for number in 0..3 {
         let request = format!("GET /other{number} HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
-        let mut wire = Wire::to(door.address);
+        let mut wire = Wire::to(instance.address);
         let answer = wire.asks(and_leaves(&request));
         assert_eq!((answer.status, answer.body), (200, format!("GET /other{number}")));
         // Once this one has ended, the connection to the application has been given back.
@@ -81,12 +81,12 @@ fn and_leaves(sent: &str) -> String {
 #[case::of_old(with_length("POST /a", "Connection: keep-alive\r\n", SECRET).replace("HTTP/1.1\r\nHost: crm.localhost:8080\r\nConn", "HTTP/1.0\r\nHost: crm.localhost:8080\r\nConn"))]
 fn a_body_that_the_application_does_not_read_runs_nowhere(#[case] sent: String) {
     let notes = Exact::start(Bodies::Unread);
-    let door = before_with(notes.address, "");
-    let mut wire = Wire::to(door.address);
+    let instance = before_with(notes.address, "");
+    let mut wire = Wire::to(instance.address);
     wire.sends(&sent);
     let status = wire.head().status;
     assert!([200, 400].contains(&status), "{status}");
-    others_are_answered(&door);
+    others_are_answered(&instance);
     assert!(!notes.asked().iter().any(|asked| asked.contains("/secret/")), "{:?}", notes.heard());
 }
 
@@ -100,12 +100,12 @@ fn a_body_that_the_application_does_not_read_runs_nowhere(#[case] sent: String) 
 #[case::get("GET /a HTTP/1.1\r\nHost: crm.localhost:8080\r\n\r\n".to_owned(), "")]
 fn a_connection_is_closed_behind_each_body(#[case] sent: String, #[case] told: &str) {
     let notes = Exact::start(Bodies::Unread);
-    let door = before_with(notes.address, "");
-    let mut wire = Wire::to(door.address);
+    let instance = before_with(notes.address, "");
+    let mut wire = Wire::to(instance.address);
     wire.sends(and_leaves(&sent));
     assert_eq!(wire.head().status, 200);
     wire.reads_to_the_end();
-    others_are_answered(&door);
+    others_are_answered(&instance);
     let heard = notes.heard();
     assert_eq!(heard[0].header("connection"), told);
     let again = heard[1..].iter().any(|next| next.connection == heard[0].connection);
@@ -115,11 +115,11 @@ fn a_connection_is_closed_behind_each_body(#[case] sent: String, #[case] told: &
 #[test]
 fn connections_are_kept_where_the_operator_says_that_bodies_are_read() {
     let notes = Exact::start(Bodies::Read);
-    let door = before_app_with(notes.address, "", "upstream_reuse_after_body: true");
-    let mut wire = Wire::to(door.address);
+    let instance = before_app_with(notes.address, "", "upstream_reuse_after_body: true");
+    let mut wire = Wire::to(instance.address);
     assert_eq!(wire.asks(and_leaves(&with_length("POST /a", "", "x"))).status, 200);
     wire.reads_to_the_end();
-    others_are_answered(&door);
+    others_are_answered(&instance);
     assert!(notes.heard().iter().all(|heard| heard.connection == 0), "{:?}", notes.heard());
 }
 
@@ -133,17 +133,17 @@ fn a_connection_that_was_signed_in_is_kept_for_its_visitor_alone() {
         }
         _ => answer("200 OK", "", &heard.asks()),
     });
-    let door = before_with(notes.address, "");
+    let instance = before_with(notes.address, "");
     let signed = "Authorization: NTLM TlRMTVNTUAAB\r\n";
-    let mut eve = Wire::to(door.address);
+    let mut eve = Wire::to(instance.address);
     eve.asks(with_length("POST /eve", signed, "x"));
-    let mut ada = Wire::to(door.address);
+    let mut ada = Wire::to(instance.address);
     let get = |more: &str| format!("GET /sign-in HTTP/1.1\r\nHost: {HOST}\r\n{more}\r\n");
     assert_eq!(ada.asks(get("")).status, 401);
     assert_eq!(ada.asks(get(signed)).status, 200);
     assert_eq!(ada.asks(with_length("POST /ada", "", "x")).status, 200);
     assert_eq!(ada.asks(with_length("POST /ada", "", "y")).status, 200);
-    others_are_answered(&door);
+    others_are_answered(&instance);
     let heard = notes.heard();
     let of = |asked: &str| heard.iter().filter(|heard| heard.asks() == asked).collect::<Vec<_>>();
     assert_eq!(of("POST /eve")[0].header("connection"), "close");
@@ -189,11 +189,11 @@ fn a_body_where_none_may_be_is_no_answer_to_the_next_visitor(
     #[case] status: u16,
 ) {
     let notes = leaves(first, EVIL);
-    let door = before_with(notes.address, "");
-    let mut wire = Wire::to(door.address);
+    let instance = before_with(notes.address, "");
+    let mut wire = Wire::to(instance.address);
     wire.sends(format!("{asked} HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
     assert_eq!(wire.head().status, status);
-    others_are_answered(&door);
+    others_are_answered(&instance);
 }
 
 /// What comes along with an answer, behind its end, is seen at once.
@@ -211,9 +211,9 @@ fn a_body_where_none_may_be_is_no_answer_to_the_next_visitor(
 #[case::not_modified("HTTP/1.1 304 No\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")]
 fn what_stands_behind_an_answer_is_no_answer_to_the_next_visitor(#[case] first: &'static str) {
     let notes = leaves(first, "");
-    let door = before_with(notes.address, "");
-    let mut wire = Wire::to(door.address);
+    let instance = before_with(notes.address, "");
+    let mut wire = Wire::to(instance.address);
     wire.sends(format!("GET /a HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
     wire.head();
-    others_are_answered(&door);
+    others_are_answered(&instance);
 }

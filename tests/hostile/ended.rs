@@ -8,7 +8,7 @@ use rstest::rstest;
 use tokio::time::Instant;
 
 use super::{HOST, before, before_app_with, before_with, metric, until};
-use crate::door::Door;
+use crate::instance::Instance;
 use crate::upstream::Upstream;
 use crate::wire::Wire;
 
@@ -59,8 +59,8 @@ fn get(path: &str, lines: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\n{lines}\r\n")
 }
 
-fn opens(door: &Door, cookie: &str, lines: &str) -> Wire {
-    let mut wire = Wire::to(door.address);
+fn opens(instance: &Instance, cookie: &str, lines: &str) -> Wire {
+    let mut wire = Wire::to(instance.address);
     wire.sends(format!(
         "GET /private/a HTTP/1.1\r\nHost: {HOST}\r\nCookie: {cookie}\r\n{lines}\r\n"
     ));
@@ -73,14 +73,14 @@ fn whatever_is_under_way_ends_with_what_allowed_it(
     #[values(SOCKET, EVENTS, DOWNLOAD)] lines: &str,
     #[values("disabled", "signed out", "idle", "rule")] by: &str,
 ) {
-    let door = before(application(false));
-    let cookie = door.session();
-    let mut under_way = opens(&door, &cookie, lines);
+    let instance = before(application(false));
+    let cookie = instance.session();
+    let mut under_way = opens(&instance, &cookie, lines);
     match by {
-        "disabled" => door.disables("ada"),
-        "signed out" => signs_out(&door, &cookie),
-        "idle" => door.waits(Duration::from_secs(3_700)),
-        _ => door
+        "disabled" => instance.disables("ada"),
+        "signed out" => signs_out(&instance, &cookie),
+        "idle" => instance.waits(Duration::from_secs(3_700)),
+        _ => instance
             .reloads_with(|text| {
                 text.replace("[/private/], require: sign-in", "[/private/], require: nobody")
             })
@@ -93,11 +93,11 @@ fn whatever_is_under_way_ends_with_what_allowed_it(
 /// that: how busy the machine is must not matter.
 #[test]
 fn a_silent_download_ends_soon_after_its_session() {
-    let door = before(application(false));
-    let cookie = door.session();
-    let mut under_way = opens(&door, &cookie, DOWNLOAD);
+    let instance = before(application(false));
+    let cookie = instance.session();
+    let mut under_way = opens(&instance, &cookie, DOWNLOAD);
     assert_eq!(under_way.until("begun"), "begun", "what was said is not held back in the silence");
-    signs_out(&door, &cookie);
+    signs_out(&instance, &cookie);
     let since = Instant::now();
     assert!(under_way.is_over());
     let took = since.elapsed();
@@ -108,62 +108,62 @@ fn a_silent_download_ends_soon_after_its_session() {
 /// 43: what somebody belonged to once opens nothing, and holds nothing open.
 #[test]
 fn groups_of_the_past_open_no_door_and_hold_none_open() {
-    let door = before(application(false));
-    let cookie = door.session();
+    let instance = before(application(false));
+    let cookie = instance.session();
     let staff = format!("GET /staff/a HTTP/1.1\r\nHost: {HOST}\r\nCookie: {cookie}\r\n");
-    let mut under_way = Wire::to(door.address);
+    let mut under_way = Wire::to(instance.address);
     under_way.sends(format!("{staff}{SOCKET}\r\n"));
     assert_eq!(under_way.head().status, 101);
-    door.takes_out_of_staff("ada");
-    assert_eq!(Wire::to(door.address).asks(format!("{staff}\r\n")).status, 403);
+    instance.takes_out_of_staff("ada");
+    assert_eq!(Wire::to(instance.address).asks(format!("{staff}\r\n")).status, 403);
     assert!(under_way.is_over());
 }
 
 #[test]
 fn a_download_ends_in_the_middle() {
-    let door = before(application(true));
-    let mut under_way = opens(&door, &door.session(), DOWNLOAD);
-    door.disables("ada");
+    let instance = before(application(true));
+    let mut under_way = opens(&instance, &instance.session(), DOWNLOAD);
+    instance.disables("ada");
     let read = under_way.reads_to_the_end().len();
     assert!(read < 1 << 30, "all of it came");
 }
 
 #[test]
 fn what_others_have_under_way_goes_on() {
-    let door = before(application(false));
-    let (ada, bob) = (door.session(), door.session_of("bob"));
-    let (mut adas, mut bobs) = (opens(&door, &ada, SOCKET), opens(&door, &bob, SOCKET));
-    let mut open = Wire::to(door.address);
+    let instance = before(application(false));
+    let (ada, bob) = (instance.session(), instance.session_of("bob"));
+    let (mut adas, mut bobs) = (opens(&instance, &ada, SOCKET), opens(&instance, &bob, SOCKET));
+    let mut open = Wire::to(instance.address);
     open.sends(format!("GET /open HTTP/1.1\r\nHost: {HOST}\r\n{SOCKET}\r\n"));
     assert_eq!(open.head().status, 101);
-    door.disables("ada");
+    instance.disables("ada");
     assert!(adas.is_over());
     assert!(bobs.tries(b"still there") && open.tries(b"still there"));
     // A reload that changes nothing for them ends nothing.
-    door.reloads_with(|text| text.replace("/secret/]", "/secret/, /more/]")).unwrap();
-    let mut carol = opens(&door, &door.session_of("carol"), SOCKET);
-    door.disables("carol");
+    instance.reloads_with(|text| text.replace("/secret/]", "/secret/, /more/]")).unwrap();
+    let mut carol = opens(&instance, &instance.session_of("carol"), SOCKET);
+    instance.disables("carol");
     assert!(carol.is_over(), "everybody was asked about again meanwhile");
     assert!(bobs.tries(b"still there") && open.tries(b"still there"));
 }
 
 #[test]
 fn a_new_session_id_ends_nothing_that_the_same_visit_has_under_way() {
-    let door = before(application(false));
-    let mut window = door.window();
-    let link = door.adds("ada");
-    window.visits(&link).posts(&[("password", crate::door::PASSWORD)]);
+    let instance = before(application(false));
+    let mut window = instance.window();
+    let link = instance.adds("ada");
+    window.visits(&link).posts(&[("password", crate::instance::PASSWORD)]);
     let cookie = format!("doorward-session={}", window.cookies["doorward-session"]);
-    let mut under_way = opens(&door, &cookie, SOCKET);
+    let mut under_way = opens(&instance, &cookie, SOCKET);
     // The password is shown again, and the session goes on under another id.
-    window.visits("/.doorward/confirm").posts(&[("password", crate::door::PASSWORD)]);
+    window.visits("/.doorward/confirm").posts(&[("password", crate::instance::PASSWORD)]);
     let risen = format!("doorward-session={}", window.cookies["doorward-session"]);
     assert_ne!(risen, cookie);
-    let mut bobs = opens(&door, &door.session_of("bob"), SOCKET);
-    door.disables("bob");
+    let mut bobs = opens(&instance, &instance.session_of("bob"), SOCKET);
+    instance.disables("bob");
     assert!(bobs.is_over(), "everybody was asked about again meanwhile");
     assert!(under_way.tries(b"still there"));
-    door.disables("ada");
+    instance.disables("ada");
     assert!(under_way.is_over());
 }
 
@@ -172,32 +172,32 @@ fn a_new_session_id_ends_nothing_that_the_same_visit_has_under_way() {
 fn nobody_is_judged_again_where_nothing_has_changed() {
     const IDLE: u64 = 20;
     let upstream = Upstream::start();
-    let door = before_with(upstream.address, "");
+    let instance = before_with(upstream.address, "");
     let socket = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
-    let mut idle: Vec<_> = (0..IDLE).map(|_| Wire::to(door.address)).collect();
+    let mut idle: Vec<_> = (0..IDLE).map(|_| Wire::to(instance.address)).collect();
     for wire in &mut idle {
         wire.sends(get("/socket", socket));
         assert_eq!(wire.head().status, 101);
     }
-    let reviewed = || metric(&door, "doorward_requests_reviewed_total");
+    let reviewed = || metric(&instance, "doorward_requests_reviewed_total");
     until(|| reviewed() >= IDLE);
     for name in ["ada", "bob", "carol", "dan"] {
-        let cookie = format!("Cookie: {}\r\n{socket}", door.session_of(name));
-        let mut theirs = Wire::to(door.address);
+        let cookie = format!("Cookie: {}\r\n{socket}", instance.session_of(name));
+        let mut theirs = Wire::to(instance.address);
         theirs.sends(get("/socket", &cookie));
         assert_eq!(theirs.head().status, 101);
-        door.disables(name);
+        instance.disables(name);
         assert!(theirs.is_over());
     }
     assert!(reviewed() < 2 * IDLE, "{} judgements of {IDLE} and four", reviewed());
     // What everything rests on concerns all of them.
-    door.reloads_with(|text| text.replace("/secret/]", "/secret/, /more/]")).unwrap();
+    instance.reloads_with(|text| text.replace("/secret/]", "/secret/, /more/]")).unwrap();
     until(|| reviewed() >= 2 * IDLE);
     assert!(idle.iter_mut().all(|wire| wire.tries(b"still there")));
 }
 
-fn signs_out(door: &Door, cookie: &str) {
-    let mut window = door.window();
+fn signs_out(instance: &Instance, cookie: &str) {
+    let mut window = instance.window();
     let (name, value) = cookie.split_once('=').unwrap();
     window.cookies.insert(name.to_owned(), value.to_owned());
     window.visits("/.doorward/sign-out").posts(&[]);
@@ -206,10 +206,10 @@ fn signs_out(door: &Door, cookie: &str) {
 #[test]
 fn a_request_that_signs_out_is_answered_however_long_the_application_takes() {
     let upstream = Upstream::start();
-    let door = before_app_with(upstream.address, "", "sign_out_paths: [/held]");
-    let cookie = door.session();
+    let instance = before_app_with(upstream.address, "", "sign_out_paths: [/held]");
+    let cookie = instance.session();
     let asks = |path: &str, lines: &str| {
-        let mut wire = Wire::to(door.address);
+        let mut wire = Wire::to(instance.address);
         wire.sends(get(path, lines));
         wire
     };
@@ -218,9 +218,9 @@ fn a_request_that_signs_out_is_answered_however_long_the_application_takes() {
     // Whatever was under way before this one has been judged again when this one has been.
     let mut later = asks("/parts", "");
     assert_eq!(later.head().status, 200);
-    until(|| metric(&door, "doorward_requests_reviewed_total") > 0);
+    until(|| metric(&instance, "doorward_requests_reviewed_total") > 0);
     upstream.releases();
     assert_eq!(leaves.answer().body, "released");
-    let mut gone = Wire::to(door.address);
+    let mut gone = Wire::to(instance.address);
     assert_eq!(gone.asks(get("/private/", &format!("Cookie: {cookie}\r\n"))).status, 401);
 }

@@ -8,13 +8,13 @@ use crate::wire::Wire;
 /// Sends `sent`, and everything that a second reading could make a request of ends in `/secret/`.
 fn smuggles_nothing(sent: &[u8]) {
     let notes = Notes::start();
-    let door = before_with(notes.address, BRIEF);
-    let mut wire = Wire::to(door.address);
+    let instance = before_with(notes.address, BRIEF);
+    let mut wire = Wire::to(instance.address);
     wire.tries(sent);
     wire.reads_to_the_end();
     assert!(!notes.asked_for(" /secret/"), "{}", notes.heard());
     // Whoever comes next gets an answer of their own.
-    let next = Wire::to(door.address).asks(format!("GET /ok HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
+    let next = Wire::to(instance.address).asks(format!("GET /ok HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
     assert_eq!((next.status, next.body.as_str()), (200, "ok"));
     assert!(!notes.asked_for(" /secret/"), "{}", notes.heard());
 }
@@ -96,8 +96,8 @@ fn no_odd_request_becomes_another(#[case] sent: &[u8]) {
     // A body that is one is no request, though a naive reader takes it for one.
     if sent.starts_with(b"GET /a HTTP/1.1\r\nHost: crm.localhost:8080\r\nContent-Length") {
         let notes = Notes::start();
-        let door = before_with(notes.address, BRIEF);
-        assert_eq!(Wire::to(door.address).asks(sent).status, 200);
+        let instance = before_with(notes.address, BRIEF);
+        assert_eq!(Wire::to(instance.address).asks(sent).status, 200);
         return;
     }
     smuggles_nothing(sent);
@@ -114,8 +114,8 @@ fn no_odd_request_becomes_another(#[case] sent: &[u8]) {
 #[case::before_a_websocket("Connection: Upgrade\r\nUpgrade: h2c, websocket\r\n")]
 fn no_tunnel_leads_to_other_requests(#[case] lines: &str) {
     let notes = Notes::agreeing();
-    let door = before_with(notes.address, BRIEF);
-    let mut wire = Wire::to(door.address);
+    let instance = before_with(notes.address, BRIEF);
+    let mut wire = Wire::to(instance.address);
     wire.sends(format!("GET /open HTTP/1.1\r\nHost: {HOST}\r\n{lines}\r\n"));
     let is_tunnel = wire.head().status == 101;
     assert!(!is_tunnel || lines.contains("websocket"));
@@ -133,8 +133,8 @@ fn no_tunnel_leads_to_other_requests(#[case] lines: &str) {
 #[test]
 fn http2_without_encryption_is_not_spoken() {
     let notes = Notes::start();
-    let door = before_with(notes.address, BRIEF);
-    let mut wire = Wire::to(door.address);
+    let instance = before_with(notes.address, BRIEF);
+    let mut wire = Wire::to(instance.address);
     // The preface, no settings, and `GET /open` on stream 1 (RFC 9113 §3.3, RFC 7541 §6).
     let mut sent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec();
     let fields = format!("\x02\x03GET\x06\x04http\x01\x12{HOST}\x04\x05/open");
@@ -153,8 +153,8 @@ fn http2_without_encryption_is_not_spoken() {
 #[case::long(1 << 20)]
 fn the_body_behind_an_early_answer_is_no_request(#[case] length: usize) {
     let notes = Notes::start();
-    let door = before_with(notes.address, BRIEF);
-    let mut wire = Wire::to(door.address);
+    let instance = before_with(notes.address, BRIEF);
+    let mut wire = Wire::to(instance.address);
     let filler = "a".repeat(length - SECRET.len());
     let head =
         format!("POST /private/ HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {length}\r\n\r\n");

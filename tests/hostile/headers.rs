@@ -4,12 +4,12 @@
 use rstest::rstest;
 
 use super::{HOST, Notes, before, before_app_with, before_with};
-use crate::door::Door;
+use crate::instance::Instance;
 use crate::upstream::Upstream;
 use crate::wire::{Answer, Wire};
 
-fn ask(door: &Door, target: &str, lines: &str) -> Answer {
-    Wire::to(door.address).asks(format!("GET {target} HTTP/1.1\r\nHost: {HOST}\r\n{lines}\r\n"))
+fn ask(instance: &Instance, target: &str, lines: &str) -> Answer {
+    Wire::to(instance.address).asks(format!("GET {target} HTTP/1.1\r\nHost: {HOST}\r\n{lines}\r\n"))
 }
 
 /// 1, 2, 10, 11, 12, 14: the request line decides, and nothing else.
@@ -27,9 +27,9 @@ fn ask(door: &Door, target: &str, lines: &str) -> Answer {
 #[case("X-HTTP-Method-Override: OPTIONS")]
 fn no_header_opens_a_place(#[case] line: &str) {
     let notes = Notes::start();
-    let door = before(notes.address);
-    assert_eq!(ask(&door, "/secret/a", &format!("{line}\r\n")).status, 403);
-    assert_eq!(ask(&door, "/private/a", &format!("{line}\r\n")).status, 401);
+    let instance = before(notes.address);
+    assert_eq!(ask(&instance, "/secret/a", &format!("{line}\r\n")).status, 403);
+    assert_eq!(ask(&instance, "/private/a", &format!("{line}\r\n")).status, 401);
     assert!(notes.heard().is_empty(), "{}", notes.heard());
 }
 
@@ -96,7 +96,7 @@ fn no_header_opens_a_place(#[case] line: &str) {
 #[case("$WSRU")]
 fn no_forged_word_arrives(#[case] name: &str) {
     let notes = Notes::start();
-    let door = before(notes.address);
+    let instance = before(notes.address);
     for lines in [
         format!("{name}: mallory\r\n"),
         format!("{name}: mallory\r\n{name}: mallory\r\n"),
@@ -104,7 +104,7 @@ fn no_forged_word_arrives(#[case] name: &str) {
         format!("{name}: mallory\r\nConnection: {name}\r\n"),
     ] {
         // Refused or passed on without it.
-        ask(&door, "/open", &lines);
+        ask(&instance, "/open", &lines);
     }
     assert!(!notes.heard().contains("mallory"), "{}", notes.heard());
 }
@@ -125,12 +125,12 @@ fn an_address_arrives_from_whom_the_operator_trusts_and_nothing_else_does(
     #[case] arrives: bool,
 ) {
     let notes = Notes::start();
-    let door = before_app_with(
+    let instance = before_app_with(
         notes.address,
         &format!("trusted_proxies: {trusted}"),
         "request_headers: { remove: [eppn], from_trusted_proxies: [CF-Connecting-IP] }",
     );
-    ask(&door, "/open", &format!("X-Forwarded-For: 203.0.113.9\r\n{lines}\r\n"));
+    ask(&instance, "/open", &format!("X-Forwarded-For: 203.0.113.9\r\n{lines}\r\n"));
     assert_eq!(notes.heard().contains("192.0.2.1"), arrives, "{}", notes.heard());
 }
 
@@ -138,12 +138,12 @@ fn an_address_arrives_from_whom_the_operator_trusts_and_nothing_else_does(
 #[test]
 fn no_forged_word_arrives_in_trailers() {
     let notes = Notes::start();
-    let door = before(notes.address);
+    let instance = before(notes.address);
     let sent = format!(
         "POST /open HTTP/1.1\r\nHost: {HOST}\r\nTransfer-Encoding: chunked\r\nTE: trailers\r\n\
          Trailer: Remote-User\r\n\r\n2\r\nhi\r\n0\r\nRemote-User: mallory\r\nHost: evil\r\n\r\n"
     );
-    Wire::to(door.address).asks(sent);
+    Wire::to(instance.address).asks(sent);
     notes.hears("2\r\nhi\r\n0\r\n\r\n");
     let heard = notes.heard();
     assert!(!heard.contains("mallory") && !heard.contains("evil"), "{heard}");
@@ -153,10 +153,10 @@ fn no_forged_word_arrives_in_trailers() {
 #[test]
 fn a_fact_that_is_not_known_is_absent_and_never_the_visitors() {
     let upstream = Upstream::start();
-    let door = before(upstream.address);
-    let cookie = door.session();
+    let instance = before(upstream.address);
+    let cookie = instance.session();
     let lines = format!("Cookie: {cookie}\r\nRemote-Email: eve@evil.test\r\nRemote-Name: Eve\r\n");
-    let answer = ask(&door, "/private/a", &lines);
+    let answer = ask(&instance, "/private/a", &lines);
     assert!(answer.body.contains("\"remote-user\",\"ada\""), "{}", answer.body);
     assert!(!answer.body.contains("eve") && !answer.body.contains("Eve"), "{}", answer.body);
 }
@@ -175,8 +175,8 @@ fn a_fact_that_is_not_known_is_absent_and_never_the_visitors() {
 #[case(";;;;,,,====")]
 fn a_broken_cookie_is_a_stranger(#[case] cookie: &str) {
     let notes = Notes::start();
-    let door = before(notes.address);
-    assert_eq!(ask(&door, "/private/a", &format!("Cookie: {cookie}\r\n")).status, 401);
+    let instance = before(notes.address);
+    assert_eq!(ask(&instance, "/private/a", &format!("Cookie: {cookie}\r\n")).status, 401);
     assert!(notes.heard().is_empty());
 }
 
@@ -198,8 +198,8 @@ fn only_a_trusted_proxy_says_where_somebody_is(
     #[case] status: u16,
 ) {
     let notes = Notes::start();
-    let door = before_with(notes.address, trusted);
-    assert_eq!(ask(&door, "/office/a", &format!("{line}\r\n")).status, status);
+    let instance = before_with(notes.address, trusted);
+    assert_eq!(ask(&instance, "/office/a", &format!("{line}\r\n")).status, status);
 }
 
 /// 13, 14: every reading of a path is judged.
@@ -224,8 +224,8 @@ fn only_a_trusted_proxy_says_where_somebody_is(
 #[case("http://crm.localhost:8080/secret/")]
 fn no_spelling_opens_a_place(#[case] target: &str) {
     let notes = Notes::start();
-    let door = before(notes.address);
-    let status = ask(&door, target, "").status;
+    let instance = before(notes.address);
+    let status = ask(&instance, target, "").status;
     assert!([400, 403].contains(&status), "{target}: {status}");
     assert!(notes.heard().is_empty());
 }
@@ -245,8 +245,9 @@ fn no_spelling_opens_a_place(#[case] target: &str) {
 #[case("xn--crm-.localhost:8080", 421)]
 fn a_host_is_one_of_ours_or_nobodys(#[case] host: &str, #[case] status: u16) {
     let notes = Notes::start();
-    let door = before(notes.address);
-    let answer = Wire::to(door.address).asks(format!("GET /open HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+    let instance = before(notes.address);
+    let answer =
+        Wire::to(instance.address).asks(format!("GET /open HTTP/1.1\r\nHost: {host}\r\n\r\n"));
     assert_eq!(answer.status, status, "{host}");
 }
 
@@ -260,10 +261,10 @@ fn a_host_is_one_of_ours_or_nobodys(#[case] host: &str, #[case] status: u16) {
 #[case("GET @evil/a HTTP/1.1\r\nHost: evil.test", 421)]
 fn whoever_names_no_host_of_ours_is_told_of_none(#[case] request: &str, #[case] status: u16) {
     let notes = Notes::start();
-    let door = before_with(notes.address, "support: Write to crm-help@example.com");
+    let instance = before_with(notes.address, "support: Write to crm-help@example.com");
     for accept in ["text/html", "application/json", "*/*"] {
         let request = format!("{request}\r\nAccept: {accept}\r\n\r\n");
-        let answer = Wire::to(door.address).asks(request);
+        let answer = Wire::to(instance.address).asks(request);
         assert_eq!(answer.status, status, "{}", answer.body);
         assert!(!format!("{answer:?}").contains("crm"), "{answer:?}");
         if accept == "text/html" {
@@ -274,7 +275,7 @@ fn whoever_names_no_host_of_ours_is_told_of_none(#[case] request: &str, #[case] 
     }
     // In the words of the host that was named.
     let long = "a".repeat(40_000);
-    let answer = ask(&door, "/open", &format!("Accept: text/html\r\nA: {long}\r\n"));
+    let answer = ask(&instance, "/open", &format!("Accept: text/html\r\nA: {long}\r\n"));
     assert_eq!(answer.status, 431);
     assert!(answer.body.contains("crm"), "{}", answer.body);
     assert!(answer.header("content-security-policy").contains("form-action 'none'"));
@@ -284,7 +285,7 @@ fn whoever_names_no_host_of_ours_is_told_of_none(#[case] request: &str, #[case] 
 #[test]
 fn beyond_a_hundred_hosts_every_host_has_its_own_rules_in_any_letter_case() {
     let notes = Notes::start();
-    let door = Door::with(|folder| {
+    let instance = Instance::with(|folder| {
         let apps: Vec<String> = (0..130)
             .map(|number| {
                 let require = if number % 2 == 0 { "nothing" } else { "nobody" };
@@ -302,7 +303,7 @@ fn beyond_a_hundred_hosts_every_host_has_its_own_rules_in_any_letter_case() {
             apps.concat()
         )
     });
-    let mut wire = Wire::to(door.address);
+    let mut wire = Wire::to(instance.address);
     for number in 0..130 {
         let status = if number % 2 == 0 { 200 } else { 403 };
         for host in [

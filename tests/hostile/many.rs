@@ -8,8 +8,8 @@ use rstest::rstest;
 use tokio::time::Instant;
 
 use super::{HOST, before_app_with, before_with, metric, until};
-use crate::door::Door;
 use crate::exact::{Bodies, Exact};
+use crate::instance::Instance;
 use crate::upstream::Upstream;
 use crate::wire::{Answer, Wire};
 
@@ -17,15 +17,15 @@ fn get(path: &str, more: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\n{more}\r\n")
 }
 
-fn ask(door: &Door, path: &str, more: &str) -> Answer {
-    Wire::to(door.address).asks(get(path, more))
+fn ask(instance: &Instance, path: &str, more: &str) -> Answer {
+    Wire::to(instance.address).asks(get(path, more))
 }
 
 /// So many requests that the application holds.
-fn held(door: &Door, upstream: &Upstream, many: usize, more: &str) -> Vec<Wire> {
+fn held(instance: &Instance, upstream: &Upstream, many: usize, more: &str) -> Vec<Wire> {
     (0..many)
         .map(|_| {
-            let mut wire = Wire::to(door.address);
+            let mut wire = Wire::to(instance.address);
             wire.sends(get("/held", more));
             upstream.is_reached();
             wire
@@ -36,33 +36,33 @@ fn held(door: &Door, upstream: &Upstream, many: usize, more: &str) -> Vec<Wire> 
 #[test]
 fn an_address_has_room_for_so_many_requests_and_who_is_signed_in_for_more() {
     let upstream = Upstream::start();
-    let door = before_with(
+    let instance = before_with(
         upstream.address,
         "limits: { requests_per_address: 16 }\ndeadlines: { queue: 1s }",
     );
-    let cookie = door.session();
-    let _strangers = held(&door, &upstream, 16, "");
+    let cookie = instance.session();
+    let _strangers = held(&instance, &upstream, 16, "");
     for path in ["/open", "/private/", "/.doorward/sign-in", "/nowhere"] {
-        let refused = ask(&door, path, "Accept: text/html\r\n");
+        let refused = ask(&instance, path, "Accept: text/html\r\n");
         assert_eq!((refused.status, refused.body.as_str()), (503, ""), "{path}");
         assert_eq!(refused.header("retry-after"), "1");
     }
-    assert_eq!(ask(&door, "/private/", &format!("Cookie: {cookie}\r\n")).status, 200);
+    assert_eq!(ask(&instance, "/private/", &format!("Cookie: {cookie}\r\n")).status, 200);
     let forged = cookie.replace("session=", "session=x");
-    assert_eq!(ask(&door, "/open", &format!("Cookie: {forged}\r\n")).status, 503);
+    assert_eq!(ask(&instance, "/open", &format!("Cookie: {forged}\r\n")).status, 503);
     let limit = "doorward_connections_turned_away_total{limit=\"limits.requests_per_address\"}";
-    assert_eq!(metric(&door, limit), 5);
+    assert_eq!(metric(&instance, limit), 5);
 }
 
 #[test]
 fn whoever_waits_for_room_at_their_address_comes_in_when_somebody_leaves() {
     let upstream = Upstream::start();
-    let door = before_with(
+    let instance = before_with(
         upstream.address,
         "limits: { requests_per_address: 16 }\ndeadlines: { queue: 1m }",
     );
-    let mut strangers = held(&door, &upstream, 16, "");
-    let mut waiting = Wire::to(door.address);
+    let mut strangers = held(&instance, &upstream, 16, "");
+    let mut waiting = Wire::to(instance.address);
     waiting.sends(get("/open", ""));
     drop(strangers.pop());
     assert_eq!(waiting.answer().status, 200);
@@ -71,39 +71,39 @@ fn whoever_waits_for_room_at_their_address_comes_in_when_somebody_leaves() {
 #[test]
 fn an_address_of_a_trusted_proxy_is_that_of_many() {
     let upstream = Upstream::start();
-    let door = before_with(
+    let instance = before_with(
         upstream.address,
         "limits: { requests_per_address: 16 }\ntrusted_proxies: [127.0.0.1]",
     );
-    let _held = held(&door, &upstream, 17, "");
-    assert_eq!(ask(&door, "/open", "").status, 200);
+    let _held = held(&instance, &upstream, 17, "");
+    assert_eq!(ask(&instance, "/open", "").status, 200);
 }
 
 #[test]
 fn an_application_has_room_for_so_many_requests_whoever_asks() {
     let upstream = Upstream::start();
-    let door = before_with(
+    let instance = before_with(
         upstream.address,
         "limits: { requests_per_application: 16 }\ndeadlines: { queue: 1s }",
     );
-    let cookie = format!("Cookie: {}\r\n", door.session());
-    let _held = held(&door, &upstream, 16, "");
-    assert_eq!(ask(&door, "/private/", &cookie).status, 503);
+    let cookie = format!("Cookie: {}\r\n", instance.session());
+    let _held = held(&instance, &upstream, 16, "");
+    assert_eq!(ask(&instance, "/private/", &cookie).status, 503);
     // Our own pages need no room there.
-    assert_eq!(ask(&door, "/.doorward/sign-in", "").status, 200);
+    assert_eq!(ask(&instance, "/.doorward/sign-in", "").status, 200);
     let limit = "doorward_connections_turned_away_total{limit=\"limits.requests_per_application\"}";
-    assert_eq!(metric(&door, limit), 1);
+    assert_eq!(metric(&instance, limit), 1);
 }
 
 #[test]
 fn whoever_waits_for_room_at_an_application_comes_in_when_somebody_leaves() {
     let upstream = Upstream::start();
-    let door = before_with(
+    let instance = before_with(
         upstream.address,
         "limits: { requests_per_application: 16 }\ndeadlines: { queue: 1m }",
     );
-    let _held = held(&door, &upstream, 16, "");
-    let mut waiting = Wire::to(door.address);
+    let _held = held(&instance, &upstream, 16, "");
+    let mut waiting = Wire::to(instance.address);
     waiting.sends(get("/open", ""));
     upstream.releases();
     assert_eq!(waiting.answer().status, 200);
@@ -123,8 +123,8 @@ fn trickles(wire: &mut Wire) -> bool {
 
 const SLOW: &str = "limits: { body_rate: 1000000 }\ndeadlines: { body: 1s }";
 
-fn upload(door: &Door) -> Wire {
-    let mut wire = Wire::to(door.address);
+fn upload(instance: &Instance) -> Wire {
+    let mut wire = Wire::to(instance.address);
     wire.sends(format!(
         "POST /open HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 1000000000\r\n\r\n"
     ));
@@ -134,11 +134,11 @@ fn upload(door: &Door) -> Wire {
 #[test]
 fn a_body_that_comes_too_slowly_is_not_waited_for() {
     let upstream = Exact::start(Bodies::Read);
-    let door = before_with(upstream.address, SLOW);
-    assert!(!trickles(&mut upload(&door)), "a byte at a time is taken for ever");
-    assert!(upload(&door).is_over());
+    let instance = before_with(upstream.address, SLOW);
+    assert!(!trickles(&mut upload(&instance)), "a byte at a time is taken for ever");
+    assert!(upload(&instance).is_over());
     let limit = "doorward_connections_turned_away_total{limit=\"limits.body_rate\"}";
-    assert_eq!(metric(&door, limit), 2);
+    assert_eq!(metric(&instance, limit), 2);
 }
 
 #[rstest]
@@ -146,9 +146,9 @@ fn a_body_that_comes_too_slowly_is_not_waited_for() {
 #[case::there_is_no_rate("limits: { body_rate: 0 }\ndeadlines: { body: 1s }", "")]
 fn a_body_may_be_slow_where_that_is_said(#[case] more: &str, #[case] of_app: &str) {
     let upstream = Exact::start(Bodies::Read);
-    let door = before_app_with(upstream.address, more, of_app);
+    let instance = before_app_with(upstream.address, more, of_app);
     let quick = before_with(upstream.address, SLOW);
-    let mut slow = upload(&door);
+    let mut slow = upload(&instance);
     // One that began later has been cut off.
     assert!(upload(&quick).is_over());
     assert!(upload(&quick).is_over());
@@ -159,10 +159,10 @@ fn a_body_may_be_slow_where_that_is_said(#[case] more: &str, #[case] of_app: &st
 #[test]
 fn a_body_may_be_slow_once_its_answer_has_begun() {
     let upstream = Exact::start(Bodies::Unread);
-    let door = before_with(upstream.address, SLOW);
-    let mut begun = upload(&door);
+    let instance = before_with(upstream.address, SLOW);
+    let mut begun = upload(&instance);
     assert_eq!(begun.head().status, 200);
-    assert!(upload(&door).tries(b"a"));
+    assert!(upload(&instance).tries(b"a"));
     let other = Exact::answering(Bodies::Read, |_| Vec::new());
     assert!(upload(&before_with(other.address, SLOW)).is_over());
 }
@@ -173,21 +173,21 @@ fn a_body_may_be_slow_once_its_answer_has_begun() {
 #[case::uploads("POST /open", "body: 1m")]
 fn those_whose_bodies_do_not_come_make_room(#[case] asked: &str, #[case] deadline: &str) {
     let upstream = Exact::start(Bodies::Read);
-    let door = before_with(
+    let instance = before_with(
         upstream.address,
         &format!("limits: {{ connections: 20 }}\ndeadlines: {{ {deadline} }}"),
     );
     let head = format!("{asked} HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 100\r\n\r\n");
     let _waiting: Vec<_> = (0..20)
         .map(|_| {
-            let mut wire = Wire::to(door.address);
+            let mut wire = Wire::to(instance.address);
             wire.sends(&head);
             wire
         })
         .collect();
     for _ in 0..3 {
         until(|| {
-            let mut next = Wire::to(door.address);
+            let mut next = Wire::to(instance.address);
             next.tries(get("/open", "").as_bytes());
             next.reads_some().starts_with("HTTP/1.1 200")
         });
@@ -223,15 +223,15 @@ fn endless() -> SocketAddr {
 #[case::from_one_address("unsent_mib_per_address")]
 #[case::in_all("unsent_mib")]
 fn answers_that_nobody_takes_are_not_kept_where_there_are_too_many(#[case] limit: &str) {
-    let door = before_with(endless(), &format!("limits: {{ {limit}: 1 }}"));
-    let mut events = Wire::to(door.address);
+    let instance = before_with(endless(), &format!("limits: {{ {limit}: 1 }}"));
+    let mut events = Wire::to(instance.address);
     events.sends(get("/events", ""));
     events.until("first\n\n");
-    let mut slow = Wire::to(door.address);
+    let mut slow = Wire::to(instance.address);
     slow.sends(get("/open", ""));
     slow.until("\r\n\r\n");
     let asks = |_| {
-        let mut wire = Wire::to(door.address);
+        let mut wire = Wire::to(instance.address);
         wire.sends(get("/open", ""));
         wire
     };
@@ -239,7 +239,7 @@ fn answers_that_nobody_takes_are_not_kept_where_there_are_too_many(#[case] limit
     let shed = format!("doorward_connections_turned_away_total{{limit=\"limits.{limit}\"}}");
     until(|| {
         slow.skips(64 * 1024);
-        metric(&door, &shed) > 0
+        metric(&instance, &shed) > 0
     });
     assert!(slow.skips(16 << 20), "whoever reads is not cut off");
     assert!(events.tries(b"x"), "nor who has nothing to read");

@@ -14,19 +14,19 @@ fn get(path: &str) -> String {
 #[test]
 fn a_head_that_does_not_come_is_not_waited_for() {
     let notes = Notes::start();
-    let door = before_with(notes.address, "deadlines: { head: 1s, idle: 1s }");
-    let mut half = Wire::to(door.address);
+    let instance = before_with(notes.address, "deadlines: { head: 1s, idle: 1s }");
+    let mut half = Wire::to(instance.address);
     half.sends("GET /open HTTP/1.1\r\nHost: ");
     // One byte at a time does not make it any earlier.
-    let mut trickling = Wire::to(door.address);
+    let mut trickling = Wire::to(instance.address);
     while trickling.tries(b"G") {
         std::thread::yield_now();
     }
     assert!(half.is_over());
     assert!(trickling.is_over());
-    let mut silent = Wire::to(door.address);
+    let mut silent = Wire::to(instance.address);
     assert!(silent.is_over());
-    let mut idle = Wire::to(door.address);
+    let mut idle = Wire::to(instance.address);
     assert_eq!(idle.asks(get("/open")).status, 200);
     assert!(idle.is_over());
 }
@@ -34,12 +34,12 @@ fn a_head_that_does_not_come_is_not_waited_for() {
 #[test]
 fn a_head_that_is_too_long_is_told_so_and_one_without_end_is_not_collected() {
     let notes = Notes::start();
-    let door = before_with(notes.address, "limits: { header_bytes: 8192, headers: 50 }");
+    let instance = before_with(notes.address, "limits: { header_bytes: 8192, headers: 50 }");
     let long = format!("GET /open HTTP/1.1\r\nHost: {HOST}\r\nX: {}\r\n\r\n", "a".repeat(9_000));
-    assert_eq!(Wire::to(door.address).asks(long).status, 431);
+    assert_eq!(Wire::to(instance.address).asks(long).status, 431);
     let many = format!("GET /open HTTP/1.1\r\nHost: {HOST}\r\n{}\r\n", "X: a\r\n".repeat(60));
-    assert_eq!(Wire::to(door.address).asks(many).status, 431);
-    let mut endless = Wire::to(door.address);
+    assert_eq!(Wire::to(instance.address).asks(many).status, 431);
+    let mut endless = Wire::to(instance.address);
     endless.tries(b"GET /open HTTP/1.1\r\n");
     let line =
         b"X: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n".repeat(100);
@@ -51,16 +51,16 @@ fn a_head_that_is_too_long_is_told_so_and_one_without_end_is_not_collected() {
 #[test]
 fn those_who_ask_for_nothing_make_room() {
     let notes = Notes::start();
-    let door = before_with(notes.address, "limits: { connections: 20 }");
+    let instance = before_with(notes.address, "limits: { connections: 20 }");
     let mut idle: Vec<Wire> = (0..20)
         .map(|_| {
-            let mut wire = Wire::to(door.address);
+            let mut wire = Wire::to(instance.address);
             assert_eq!(wire.asks(get("/open")).status, 200);
             wire
         })
         .collect();
     for _ in 0..10 {
-        assert_eq!(Wire::to(door.address).asks(get("/open")).status, 200);
+        assert_eq!(Wire::to(instance.address).asks(get("/open")).status, 200);
     }
     assert!(idle[0].is_over(), "the eldest goes first");
 }
@@ -69,15 +69,15 @@ fn those_who_ask_for_nothing_make_room() {
 fn one_address_has_its_share_and_a_trusted_proxy_has_more() {
     let notes = Notes::start();
     for (trusted, served) in [("", false), ("trusted_proxies: [127.0.0.1]", true)] {
-        let door = before_with(
+        let instance = before_with(
             notes.address,
             &format!("limits: {{ connections_per_address: 5 }}\n{trusted}"),
         );
-        let mut all: Vec<Wire> = (0..5).map(|_| Wire::to(door.address)).collect();
+        let mut all: Vec<Wire> = (0..5).map(|_| Wire::to(instance.address)).collect();
         for wire in &mut all {
             assert_eq!(wire.asks(get("/open")).status, 200);
         }
-        let mut next = Wire::to(door.address);
+        let mut next = Wire::to(instance.address);
         next.tries(get("/open").as_bytes());
         assert_eq!(!next.is_over(), served);
         assert_eq!(all[0].asks(get("/open")).status, 200);
@@ -87,8 +87,8 @@ fn one_address_has_its_share_and_a_trusted_proxy_has_more() {
 #[test]
 fn a_form_of_ours_that_does_not_come_is_not_waited_for() {
     let notes = Notes::start();
-    let door = before_with(notes.address, "deadlines: { form: 1s }");
-    let mut wire = Wire::to(door.address);
+    let instance = before_with(notes.address, "deadlines: { form: 1s }");
+    let mut wire = Wire::to(instance.address);
     wire.sends(format!(
         "POST /.doorward/sign-in HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 100\r\n\r\nusername="
     ));
@@ -100,9 +100,9 @@ fn a_form_of_ours_that_does_not_come_is_not_waited_for() {
 #[test]
 fn a_body_that_nobody_wanted_and_that_does_not_end_is_not_listened_to() {
     let notes = Notes::start();
-    let door = before_with(notes.address, "");
+    let instance = before_with(notes.address, "");
     let post = |lines: &str| {
-        let mut wire = Wire::to(door.address);
+        let mut wire = Wire::to(instance.address);
         wire.sends(format!("POST /private/ HTTP/1.1\r\nHost: {HOST}\r\n{lines}\r\n"));
         wire
     };

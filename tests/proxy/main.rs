@@ -2,9 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
-#[path = "../support/door.rs"]
+#[path = "../support/instance.rs"]
 #[allow(dead_code, reason = "other tests need more of it")]
-mod door;
+mod instance;
 #[path = "../support/upstream.rs"]
 #[allow(dead_code, reason = "other tests need more of it")]
 mod upstream;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::door::{Door, HOST, PASSWORD};
+use crate::instance::{HOST, Instance, PASSWORD};
 use crate::upstream::Upstream;
 use crate::window::Window;
 
@@ -41,11 +41,11 @@ fn is_challenged(window: &Window) {
 #[test]
 fn a_newcomer_sets_up_two_factor_trusts_a_device_and_is_not_asked_again_there() {
     let upstream = Upstream::start();
-    let door = Door::before(upstream.address);
-    let mut home = door.window();
+    let instance = Instance::before(upstream.address);
+    let mut home = instance.window();
 
     // The operator's one-time link sets the password; then everything begins as for anybody.
-    let link = door.adds("ada");
+    let link = instance.adds("ada");
     home.visits(&link).posts(&[("password", PASSWORD)]);
     home.visits("/.doorward/sign-out").posts(&[]);
 
@@ -56,7 +56,7 @@ fn a_newcomer_sets_up_two_factor_trusts_a_device_and_is_not_asked_again_there() 
     signs_in(&mut home, "/strict/report?year=1");
     assert!(home.at.starts_with("/.doorward/set-up"), "{}", home.at);
     let secret = home.secret();
-    home.posts(&[("code", &door.code(&secret))]);
+    home.posts(&[("code", &instance.code(&secret))]);
 
     // Recovery codes come back until they are saved; then the application.
     assert_eq!(home.recovery_codes().len(), 12);
@@ -73,29 +73,29 @@ fn a_newcomer_sets_up_two_factor_trusts_a_device_and_is_not_asked_again_there() 
     assert_eq!(home.answer.status, 303);
 
     // From now on the code is asked for everywhere; this device is to be trusted.
-    door.waits(Duration::from_secs(30));
+    instance.waits(Duration::from_secs(30));
     signs_in(&mut home, "/page");
     is_challenged(&home);
-    home.posts(&[("code", &door.code(&secret)), ("trust_device", "yes")]);
+    home.posts(&[("code", &instance.code(&secret)), ("trust_device", "yes")]);
     reaches_the_application(&home, "pwd,otp,mfa");
     home.visits("/.doorward/sign-out").posts(&[]);
 
     // No challenge on the trusted device, but where a place does not accept it.
-    door.waits(Duration::from_secs(30));
+    instance.waits(Duration::from_secs(30));
     signs_in(&mut home, "/page");
     reaches_the_application(&home, "pwd,trusted-device");
     home.visits("/bank/");
     is_challenged(&home);
-    home.posts(&[("code", &door.code(&secret))]);
+    home.posts(&[("code", &instance.code(&secret))]);
     reaches_the_application(&home, "pwd,otp,trusted-device,mfa");
 
     // On another browser the code is asked for, and one that was used is none.
-    let mut cafe = door.window();
+    let mut cafe = instance.window();
     signs_in(&mut cafe, "/page");
     is_challenged(&cafe);
-    cafe.posts(&[("code", &door.code(&secret))]);
+    cafe.posts(&[("code", &instance.code(&secret))]);
     is_challenged(&cafe);
-    door.waits(Duration::from_secs(30));
-    cafe.posts(&[("code", &door.code(&secret))]);
+    instance.waits(Duration::from_secs(30));
+    cafe.posts(&[("code", &instance.code(&secret))]);
     reaches_the_application(&cafe, "pwd,otp,mfa");
 }

@@ -4,14 +4,14 @@ use std::io::{Read, Write};
 
 use rstest::rstest;
 
-use crate::door::Door;
+use crate::instance::Instance;
 use crate::upstream::Upstream;
 use crate::wire::{Answer, Wire};
 
-fn doors() -> (Upstream, Door) {
+fn doors() -> (Upstream, Instance) {
     let upstream = Upstream::start();
-    let door = Door::before(upstream.address);
-    (upstream, door)
+    let instance = Instance::before(upstream.address);
+    (upstream, instance)
 }
 
 fn get(target: &str, more: &str) -> String {
@@ -28,12 +28,12 @@ pub(super) fn received(answer: &Answer, name: &str) -> Vec<String> {
 
 #[test]
 fn the_application_learns_who_is_there_from_us_alone() {
-    let (_upstream, door) = doors();
+    let (_upstream, instance) = doors();
     let forged = "Remote-User: mallory\r\nremote_user: mallory\r\nREMOTE.USER: mallory\r\n\
                   Remote-Groups: admin\r\nX-Forwarded-For: 10.0.0.1\r\nx_forwarded_for: 10.0.0.1\r\n\
                   X-Original-URI: /open/\r\nForwarded: for=10.0.0.1\r\nX-Real-IP: 10.0.0.1\r\n";
-    let more = format!("{forged}Cookie: a=1; {}; b=2\r\n", door.session());
-    let answer = Wire::to(door.address).asks(get("/page?x=1", &more));
+    let more = format!("{forged}Cookie: a=1; {}; b=2\r\n", instance.session());
+    let answer = Wire::to(instance.address).asks(get("/page?x=1", &more));
     assert_eq!(received(&answer, "remote-user"), ["ada"]);
     assert_eq!(received(&answer, "x-forwarded-for"), ["127.0.0.1"]);
     assert_eq!(received(&answer, "x-forwarded-proto"), ["http"]);
@@ -50,27 +50,27 @@ fn the_application_learns_who_is_there_from_us_alone() {
 #[case("Connection: Remote-User, Remote-Groups, close")]
 #[case("Connection: remote-user\r\nConnection: cookie")]
 fn a_visitor_cannot_have_our_word_removed(#[case] connection: &str) {
-    let (_upstream, door) = doors();
-    let more = format!("{connection}\r\nCookie: {}\r\n", door.session());
-    let answer = Wire::to(door.address).asks(get("/", &more));
+    let (_upstream, instance) = doors();
+    let more = format!("{connection}\r\nCookie: {}\r\n", instance.session());
+    let answer = Wire::to(instance.address).asks(get("/", &more));
     assert_eq!(received(&answer, "remote-user"), ["ada"]);
     assert_eq!(received(&answer, "x-forwarded-for"), ["127.0.0.1"]);
 }
 
 #[test]
 fn a_visitor_who_wants_the_addresses_removed_is_refused() {
-    let (_upstream, door) = doors();
-    let answer = Wire::to(door.address).asks(get("/open/", "Connection: X-Forwarded-For\r\n"));
+    let (_upstream, instance) = doors();
+    let answer = Wire::to(instance.address).asks(get("/open/", "Connection: X-Forwarded-For\r\n"));
     assert_eq!(answer.status, 400);
 }
 
 #[test]
 fn what_stands_behind_a_body_says_nothing_to_the_application() {
-    let (_upstream, door) = doors();
+    let (_upstream, instance) = doors();
     let request = "POST /open/ HTTP/1.1\r\nHost: crm.localhost:8080\r\n\
                    Transfer-Encoding: chunked\r\nTrailer: Remote-User\r\n\r\n\
                    4\r\nbody\r\n0\r\nRemote-User: mallory\r\n\r\n";
-    let answer = Wire::to(door.address).asks(request);
+    let answer = Wire::to(instance.address).asks(request);
     assert_eq!(answer.received()["body"], "body");
     assert!(!answer.body.contains("mallory"));
 }
@@ -97,31 +97,31 @@ fn what_stands_behind_a_body_says_nothing_to_the_application() {
     400
 )]
 fn what_has_no_single_meaning_does_not_go_through(#[case] request: &str, #[case] status: u16) {
-    let (_upstream, door) = doors();
-    assert_eq!(Wire::to(door.address).asks(request).status, status);
+    let (_upstream, instance) = doors();
+    assert_eq!(Wire::to(instance.address).asks(request).status, status);
 }
 
 #[test]
 fn an_absolute_target_goes_on_as_a_path() {
-    let (_upstream, door) = doors();
-    let answer = Wire::to(door.address).asks(get("http://crm.localhost:8080/open/a%2Fb?c", ""));
+    let (_upstream, instance) = doors();
+    let answer = Wire::to(instance.address).asks(get("http://crm.localhost:8080/open/a%2Fb?c", ""));
     assert_eq!(answer.received()["target"], "/open/a%2Fb?c");
 }
 
 #[test]
 fn a_length_said_twice_goes_on_once() {
-    let (_upstream, door) = doors();
+    let (_upstream, instance) = doors();
     let request = "POST /open/ HTTP/1.1\r\nHost: crm.localhost:8080\r\n\
                    Content-Length: 4\r\nContent-Length: 4\r\n\r\nbody";
-    let answer = Wire::to(door.address).asks(request);
+    let answer = Wire::to(instance.address).asks(request);
     assert_eq!(received(&answer, "content-length"), ["4"]);
     assert_eq!(answer.received()["body"], "body");
 }
 
 #[test]
 fn a_short_body_that_nobody_wanted_leaves_the_connection_clean() {
-    let (_upstream, door) = doors();
-    let mut wire = Wire::to(door.address);
+    let (_upstream, instance) = doors();
+    let mut wire = Wire::to(instance.address);
     let smuggled = get("/open/smuggled", "");
     let length = smuggled.len();
     let refused = wire.asks(format!(
@@ -134,8 +134,8 @@ fn a_short_body_that_nobody_wanted_leaves_the_connection_clean() {
 
 #[test]
 fn a_long_body_that_nobody_wanted_ends_the_connection() {
-    let (_upstream, door) = doors();
-    let mut wire = Wire::to(door.address);
+    let (_upstream, instance) = doors();
+    let mut wire = Wire::to(instance.address);
     wire.sends("POST /page HTTP/1.1\r\nHost: crm.localhost:8080\r\nContent-Length: 100000\r\n\r\n");
     wire.sends(get("/open/smuggled", ""));
     let refused = wire.answer();
@@ -146,8 +146,8 @@ fn a_long_body_that_nobody_wanted_ends_the_connection() {
 
 #[test]
 fn whoever_sends_everything_before_listening_hears_the_answer() {
-    let (_upstream, door) = doors();
-    let mut wire = Wire::to(door.address);
+    let (_upstream, instance) = doors();
+    let mut wire = Wire::to(instance.address);
     let body = vec![b'a'; 8 << 20];
     let head = "POST /page HTTP/1.1\r\nHost: crm.localhost:8080\r\nContent-Length: 8388608\r\n\r\n";
     wire.sends(head);
@@ -157,8 +157,8 @@ fn whoever_sends_everything_before_listening_hears_the_answer() {
 
 #[test]
 fn whoever_waits_to_be_told_before_sending_is_told() {
-    let (_upstream, door) = doors();
-    let mut wire = Wire::to(door.address);
+    let (_upstream, instance) = doors();
+    let mut wire = Wire::to(instance.address);
     wire.sends(
         "POST /.doorward/sign-in HTTP/1.1\r\nHost: crm.localhost:8080\r\n\
          Expect: 100-continue\r\nContent-Length: 4\r\n\r\n",
@@ -171,13 +171,13 @@ fn whoever_waits_to_be_told_before_sending_is_told() {
 
 #[test]
 fn a_form_of_ours_has_a_limit() {
-    let (_upstream, door) = doors();
-    let mut wire = Wire::to(door.address);
+    let (_upstream, instance) = doors();
+    let mut wire = Wire::to(instance.address);
     let body = "a".repeat(17 * 1024);
     let head = "POST /.doorward/sign-in HTTP/1.1\r\nHost: crm.localhost:8080\r\n";
     assert_eq!(wire.asks(format!("{head}Content-Length: 17408\r\n\r\n{body}")).status, 413);
     let chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n4400\r\n{body}\r\n0\r\n\r\n");
-    assert_eq!(Wire::to(door.address).asks(chunked).status, 413);
+    assert_eq!(Wire::to(instance.address).asks(chunked).status, 413);
 }
 
 #[test]
@@ -185,8 +185,8 @@ fn an_application_that_is_away_is_a_plain_page() {
     let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let nobody = socket.local_addr().unwrap();
     drop(socket);
-    let door = Door::before(nobody);
-    let answer = Wire::to(door.address).asks(get("/open/", "Accept: text/html\r\n"));
+    let instance = Instance::before(nobody);
+    let answer = Wire::to(instance.address).asks(get("/open/", "Accept: text/html\r\n"));
     assert_eq!(answer.status, 502);
     assert!(!answer.body.is_empty());
 }
@@ -194,13 +194,13 @@ fn an_application_that_is_away_is_a_plain_page() {
 #[test]
 fn an_application_that_answers_with_nonsense_is_not_called_away() {
     let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let door = Door::before(socket.local_addr().unwrap());
+    let instance = Instance::before(socket.local_addr().unwrap());
     std::thread::spawn(move || {
         let (mut visitor, _) = socket.accept().unwrap();
         assert!(visitor.read(&mut [0; 4096]).unwrap() > 0);
         visitor.write_all(b"SSH-2.0-OpenSSH_9.9\r\n\r\n").unwrap();
     });
-    let answer = Wire::to(door.address).asks(get("/open/", ""));
+    let answer = Wire::to(instance.address).asks(get("/open/", ""));
     assert_eq!(answer.status, 502);
     let said: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
     assert_eq!(said["error"], "application-unreadable");
@@ -209,32 +209,32 @@ fn an_application_that_answers_with_nonsense_is_not_called_away() {
 
 #[test]
 fn an_answer_keeps_our_cookies_and_shared_caches_out() {
-    let (_upstream, door) = doors();
-    let cookie = format!("Cookie: {}\r\n", door.session());
-    let answer = Wire::to(door.address).asks(get("/marked", &cookie));
+    let (_upstream, instance) = doors();
+    let cookie = format!("Cookie: {}\r\n", instance.session());
+    let answer = Wire::to(instance.address).asks(get("/marked", &cookie));
     assert_eq!(answer.all("set-cookie"), ["theirs=1"]);
     assert_eq!(answer.all("cache-control"), ["private", "max-age=60"]);
-    let answer = Wire::to(door.address).asks(get("/marked", ""));
+    let answer = Wire::to(instance.address).asks(get("/marked", ""));
     assert_eq!(answer.all("cache-control"), ["public, max-age=60"]);
 }
 
 #[test]
 fn bodies_go_through_as_they_come() {
-    let (upstream, door) = doors();
-    let mut wire = Wire::to(door.address);
+    let (upstream, instance) = doors();
+    let mut wire = Wire::to(instance.address);
     wire.sends(get("/parts", ""));
     assert_eq!(wire.head().status, 200);
     assert_eq!(wire.chunk().as_deref(), Some("first"));
     upstream.releases();
     assert_eq!(wire.chunk().as_deref(), Some("last"));
 
-    let mut wire = Wire::to(door.address);
-    wire.sends(get("/counted", &format!("Cookie: {}\r\n", door.session())));
+    let mut wire = Wire::to(instance.address);
+    wire.sends(get("/counted", &format!("Cookie: {}\r\n", instance.session())));
     wire.until("first");
     upstream.releases();
     wire.until("last");
 
-    let mut wire = Wire::to(door.address);
+    let mut wire = Wire::to(instance.address);
     wire.sends(
         "POST /back HTTP/1.1\r\nHost: crm.localhost:8080\r\nTransfer-Encoding: chunked\r\n\r\n\
          3\r\none\r\n",
@@ -250,16 +250,16 @@ const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocke
 
 #[test]
 fn a_websocket_passes_with_proof_and_not_without() {
-    let (_upstream, door) = doors();
-    let mut wire = Wire::to(door.address);
-    wire.sends(get("/socket", &format!("{UPGRADE}Cookie: {}\r\n", door.session())));
+    let (_upstream, instance) = doors();
+    let mut wire = Wire::to(instance.address);
+    wire.sends(get("/socket", &format!("{UPGRADE}Cookie: {}\r\n", instance.session())));
     assert_eq!(wire.head().status, 101);
     wire.sends("hello?");
     assert_eq!(wire.until("?"), "hello?");
     wire.sends("still there?");
     assert_eq!(wire.until("?"), "still there?");
 
-    let stranger = Wire::to(door.address).asks(get("/socket", UPGRADE));
+    let stranger = Wire::to(instance.address).asks(get("/socket", UPGRADE));
     assert!([303, 401].contains(&stranger.status), "{stranger:?}");
 }
 
@@ -269,11 +269,11 @@ fn a_websocket_passes_with_proof_and_not_without() {
 #[ignore = "lasts more than a minute"]
 fn a_websocket_may_be_silent_for_longer_than_a_minute() {
     let upstream = Upstream::start();
-    let door = Door::with_more(upstream.address, "deadlines: { idle: 70s }\n");
-    let mut quiet = Wire::to(door.address);
-    quiet.sends(get("/socket", &format!("{UPGRADE}Cookie: {}\r\n", door.session())));
+    let instance = Instance::with_more(upstream.address, "deadlines: { idle: 70s }\n");
+    let mut quiet = Wire::to(instance.address);
+    quiet.sends(get("/socket", &format!("{UPGRADE}Cookie: {}\r\n", instance.session())));
     assert_eq!(quiet.head().status, 101);
-    let mut idle = std::net::TcpStream::connect(door.address).unwrap();
+    let mut idle = std::net::TcpStream::connect(instance.address).unwrap();
     assert_eq!(idle.read(&mut [0; 1]).unwrap(), 0);
     quiet.sends("still there?");
     assert_eq!(quiet.until("?"), "still there?");
@@ -281,11 +281,11 @@ fn a_websocket_may_be_silent_for_longer_than_a_minute() {
 
 #[test]
 fn nobody_keeps_where_we_send_somebody_and_signing_out_empties_the_cache() {
-    let (_upstream, door) = doors();
-    let mut window = door.window();
+    let (_upstream, instance) = doors();
+    let mut window = instance.window();
     window.opens("/page");
     assert_eq!((window.answer.status, window.answer.header("cache-control")), (303, "no-store"));
-    window.visits(&door.adds("ada")).posts(&[("password", crate::door::PASSWORD)]);
+    window.visits(&instance.adds("ada")).posts(&[("password", crate::instance::PASSWORD)]);
     window.visits("/.doorward/sign-out").sends(&[]);
     assert_eq!((window.answer.status, window.answer.header("cache-control")), (303, "no-store"));
     assert_eq!(window.answer.header("clear-site-data"), "\"cache\"");
@@ -293,8 +293,8 @@ fn nobody_keeps_where_we_send_somebody_and_signing_out_empties_the_cache() {
 
 #[test]
 fn nothing_is_a_tunnel_before_the_application_says_so() {
-    let (_upstream, door) = doors();
-    let mut wire = Wire::to(door.address);
+    let (_upstream, instance) = doors();
+    let mut wire = Wire::to(instance.address);
     wire.sends(get("/open/", "Connection: Upgrade\r\nUpgrade: foo\r\n"));
     assert_eq!(wire.answer().received()["target"], "/open/");
     let stranger = wire.asks(get("/page", ""));
@@ -303,14 +303,14 @@ fn nothing_is_a_tunnel_before_the_application_says_so() {
 
 #[test]
 fn a_request_under_way_is_answered_before_the_end() {
-    let (upstream, mut door) = doors();
-    let mut idle = Wire::to(door.address);
+    let (upstream, mut instance) = doors();
+    let mut idle = Wire::to(instance.address);
     assert_eq!(idle.asks(get("/open/", "")).status, 200);
-    let mut wire = Wire::to(door.address);
+    let mut wire = Wire::to(instance.address);
     wire.sends(get("/held", ""));
     upstream.is_reached();
     std::thread::scope(|scope| {
-        let drained = scope.spawn(|| door.stops());
+        let drained = scope.spawn(|| instance.stops());
         assert!(idle.is_closed(), "no more requests are taken");
         upstream.releases();
         assert_eq!(wire.answer().body, "released");
@@ -321,9 +321,9 @@ fn a_request_under_way_is_answered_before_the_end() {
 #[test]
 fn a_request_that_does_not_end_does_not_keep_us() {
     let upstream = Upstream::start();
-    let mut door = Door::that_stops_within(upstream.address, "1s");
-    let mut wire = Wire::to(door.address);
+    let mut instance = Instance::that_stops_within(upstream.address, "1s");
+    let mut wire = Wire::to(instance.address);
     wire.sends(get("/held", ""));
     upstream.is_reached();
-    assert!(!door.stops());
+    assert!(!instance.stops());
 }

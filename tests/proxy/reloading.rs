@@ -1,12 +1,12 @@
 //! A new configuration while the gateway runs: whole, or not at all.
 
-use crate::door::{Door, PASSWORD};
+use crate::instance::{Instance, PASSWORD};
 use crate::upstream::Upstream;
 use crate::window::Window;
 
-fn signed_in(door: &Door) -> Window {
-    let mut window = door.window();
-    let link = door.adds("ada");
+fn signed_in(instance: &Instance) -> Window {
+    let mut window = instance.window();
+    let link = instance.adds("ada");
     window.visits(&link).posts(&[("password", PASSWORD)]);
     window.opens("/orders");
     assert_eq!(window.answer.status, 200);
@@ -16,9 +16,10 @@ fn signed_in(door: &Door) -> Window {
 #[test]
 fn a_demand_added_by_a_reload_sends_a_live_session_to_set_up_and_back() {
     let upstream = Upstream::start();
-    let door = Door::before(upstream.address);
-    let mut window = signed_in(&door);
-    door.reloads_with(|text| text + "second_factor: { demanded_of: { groups: [staff] } }\n")
+    let instance = Instance::before(upstream.address);
+    let mut window = signed_in(&instance);
+    instance
+        .reloads_with(|text| text + "second_factor: { demanded_of: { groups: [staff] } }\n")
         .unwrap();
     for place in ["/", "/back", "/orders?page=2"] {
         window.visits(place);
@@ -26,7 +27,7 @@ fn a_demand_added_by_a_reload_sends_a_live_session_to_set_up_and_back() {
         assert_eq!(window.at.starts_with("/.doorward/set-up"), !goes_on, "{place}: {}", window.at);
     }
     let secret = window.secret();
-    window.posts(&[("code", &door.code(&secret))]);
+    window.posts(&[("code", &instance.code(&secret))]);
     window.posts(&[("saved", "yes")]);
     assert_eq!((window.at.as_str(), window.answer.status), ("/orders?page=2", 200));
     assert!(window.answer.body.contains("pwd,otp,mfa"), "{}", window.answer.body);
@@ -35,13 +36,13 @@ fn a_demand_added_by_a_reload_sends_a_live_session_to_set_up_and_back() {
 #[test]
 fn live_sessions_are_judged_by_the_new_rules_at_their_next_request() {
     let upstream = Upstream::start();
-    let door = Door::before(upstream.address);
-    let mut window = signed_in(&door);
+    let instance = Instance::before(upstream.address);
+    let mut window = signed_in(&instance);
     let closed = "    rules:\n      - { paths: [/orders], require: nobody }\n";
-    door.reloads_with(|text| text.replacen("    rules:\n", closed, 1)).unwrap();
+    instance.reloads_with(|text| text.replacen("    rules:\n", closed, 1)).unwrap();
     window.opens("/orders");
     assert_eq!(window.answer.status, 403);
-    door.reloads_with(|text| text.replacen(closed, "    rules:\n", 1)).unwrap();
+    instance.reloads_with(|text| text.replacen(closed, "    rules:\n", 1)).unwrap();
     window.opens("/orders");
     assert_eq!(window.answer.status, 200);
 }
@@ -49,17 +50,17 @@ fn live_sessions_are_judged_by_the_new_rules_at_their_next_request() {
 #[test]
 fn a_file_that_is_not_valid_or_needs_a_restart_changes_nothing_and_says_why() {
     let upstream = Upstream::start();
-    let door = Door::before(upstream.address);
-    let mut window = signed_in(&door);
+    let instance = Instance::before(upstream.address);
+    let mut window = signed_in(&instance);
     let mut keeps = |change: &dyn Fn(String) -> String, says: &str| {
         let mut was = String::new();
-        let kept = door.reloads_with(|text| {
+        let kept = instance.reloads_with(|text| {
             was.clone_from(&text);
             change(text).replace("otherwise: sign-in", "otherwise: nobody")
         });
         let kept = kept.unwrap_err();
         assert!(kept.contains(says), "{kept}");
-        door.reloads_with(|_| was.clone()).unwrap();
+        instance.reloads_with(|_| was.clone()).unwrap();
         window.opens("/orders");
         assert_eq!(window.answer.status, 200, "{says}");
     };
@@ -77,10 +78,10 @@ fn a_file_that_is_not_valid_or_needs_a_restart_changes_nothing_and_says_why() {
 #[test]
 fn a_reload_counts_in_the_metrics() {
     let upstream = Upstream::start();
-    let door = Door::before(upstream.address);
-    door.reloads_with(|text| text).unwrap();
-    door.reloads_with(|text| text + "wombat: 1\n").unwrap_err();
-    let mut operators = Window::new(door.operators, &door.operators.to_string());
+    let instance = Instance::before(upstream.address);
+    instance.reloads_with(|text| text).unwrap();
+    instance.reloads_with(|text| text + "wombat: 1\n").unwrap_err();
+    let mut operators = Window::new(instance.operators, &instance.operators.to_string());
     operators.opens("/metrics");
     let text = &operators.answer.body;
     for line in [
@@ -96,9 +97,9 @@ fn a_reload_counts_in_the_metrics() {
 #[test]
 fn every_host_has_its_own_application_and_is_told_its_own_name() {
     let (crm, wiki) = (Upstream::start(), Upstream::start());
-    let door = Door::before_two(crm.address, wiki.address);
+    let instance = Instance::before_two(crm.address, wiki.address);
     let opens = |host: &str, target: &str| {
-        let mut window = Window::new(door.address, host);
+        let mut window = Window::new(instance.address, host);
         window.opens(target);
         (window.answer.status, window.answer.body.clone(), format!("{:?}", window.answer.headers))
     };

@@ -1,6 +1,6 @@
 //! A connection remembers what its last request said of its visitor, and nothing that may change.
 
-use crate::door::Door;
+use crate::instance::Instance;
 use crate::passing::received;
 use crate::upstream::Upstream;
 use crate::wire::Wire;
@@ -16,10 +16,10 @@ fn get(cookies: &[&str]) -> String {
 #[test]
 fn every_request_is_in_the_name_that_its_own_cookies_say() {
     let upstream = Upstream::start();
-    let door = Door::before(upstream.address);
-    let (ada, eve) = (door.session_of("ada"), door.session_of("eve"));
+    let instance = Instance::before(upstream.address);
+    let (ada, eve) = (instance.session_of("ada"), instance.session_of("eve"));
     let (ada, eve) = (format!("a=1; {ada}"), format!("{eve}; b=2"));
-    let mut wire = Wire::to(door.address);
+    let mut wire = Wire::to(instance.address);
     for _ in 0..2 {
         for (line, name, rest) in [(&ada, "ada", "a=1"), (&eve, "eve", "b=2"), (&eve, "eve", "b=2")]
         {
@@ -46,17 +46,17 @@ fn every_request_is_in_the_name_that_its_own_cookies_say() {
 #[test]
 fn whoever_may_no_longer_come_is_stopped_on_the_connection_that_knew_them() {
     let upstream = Upstream::start();
-    let door = Door::before(upstream.address);
-    let ada = door.session();
-    let mut wire = Wire::to(door.address);
+    let instance = Instance::before(upstream.address);
+    let ada = instance.session();
+    let mut wire = Wire::to(instance.address);
     for _ in 0..2 {
         assert_eq!(received(&wire.asks(get(&[&ada])), "remote-groups"), ["staff"]);
     }
-    door.takes_out_of_staff("ada");
+    instance.takes_out_of_staff("ada");
     let answer = wire.asks(get(&[&ada]));
     assert_eq!(received(&answer, "remote-user"), ["ada"]);
     assert!(received(&answer, "remote-groups").is_empty());
-    door.disables("ada");
+    instance.disables("ada");
     assert_eq!(wire.asks(get(&[&ada])).status, 401);
 }
 
@@ -68,10 +68,10 @@ fn what_was_shown_at_one_host_is_nothing_at_another() {
          otherwise: sign-in }}\nportal: http://crm.localhost:8080\n",
         upstream.address
     );
-    let door = Door::with_more(upstream.address, &wiki);
-    let ada = door.session();
+    let instance = Instance::with_more(upstream.address, &wiki);
+    let ada = instance.session();
     let elsewhere = get(&[&ada]).replace("Host: crm", "Host: wiki");
-    let mut wire = Wire::to(door.address);
+    let mut wire = Wire::to(instance.address);
     for _ in 0..2 {
         assert_eq!(received(&wire.asks(get(&[&ada])), "remote-user"), ["ada"]);
         assert_eq!(wire.asks(&elsewhere).status, 401);

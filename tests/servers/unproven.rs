@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::asking::{Ran, get};
-use crate::door::Door;
+use crate::instance::Instance;
 use crate::policies::{POLICIES, host};
 use crate::sites::{self, Site};
 use crate::spellings::Dice;
@@ -48,7 +48,7 @@ macro_rules! on_every_site {
 on_every_site! {
     #[rstest]
     fn a_handler_that_a_rule_protects_does_not_run_for_a_stranger_by_its_own_name(site: Site) {
-        let door = before(&site);
+        let instance = before(&site);
         let runs = |handler: &&&str| {
             let ran = get(site.server.address, &host(0), handler).ran();
             ran.len() == 1 && ran[0].path == **handler
@@ -58,7 +58,7 @@ on_every_site! {
         assert!(named.len() * 2 > site.handlers.len(), "the site has only {named:?}");
         for handler in named {
             for (number, _) in POLICIES.iter().enumerate().filter(|it| it.1.names(handler)) {
-                let ran = get(door.address, &host(number), handler).ran();
+                let ran = get(instance.address, &host(number), handler).ran();
                 assert_eq!(ran, [], "{handler}, {}", POLICIES[number].name);
             }
         }
@@ -68,12 +68,12 @@ on_every_site! {
 on_every_site! {
     #[rstest]
     fn ordinary_paths_stay_open_to_strangers(site: Site) {
-        let door = before(&site);
+        let instance = before(&site);
         let mut closed = Vec::new();
         for target in include_str!("ordinary.txt").lines() {
             for (number, policy) in POLICIES.iter().enumerate().filter(|it| it.1.is_open()) {
                 let direct = get(site.server.address, &host(number), target);
-                let through = get(door.address, &host(number), target);
+                let through = get(instance.address, &host(number), target);
                 if through != direct {
                     closed.push(format!("{}: {target}, {direct:?} but {through:?}", policy.name));
                 }
@@ -105,7 +105,7 @@ struct Hunt {
 
 impl Hunt {
     fn over(site: &Site) -> Self {
-        let door = before(site);
+        let instance = before(site);
         let mut dice = Dice(15);
         let mut hunt = Self { aimed: 0, ways_round: Vec::new(), missed: Vec::new() };
         let mut reached = BTreeSet::new();
@@ -119,7 +119,7 @@ impl Hunt {
                         continue;
                     }
                     hunt.aimed += 1;
-                    let through = get(door.address, &host(number), &target).ran();
+                    let through = get(instance.address, &host(number), &target).ran();
                     if let Some(Ran { path, .. }) = through.iter().find(is_protected) {
                         hunt.ways_round.push(format!("{}: {target} runs {path}", policy.name));
                     }
@@ -133,11 +133,11 @@ impl Hunt {
 }
 
 /// A gateway before the site, with an application for each policy.
-fn before(site: &Site) -> Door {
+fn before(site: &Site) -> Instance {
     let upstream = site.server.address.to_string();
     let apps = POLICIES.iter().enumerate().map(|(number, policy)| policy.app(number, &upstream));
     let apps: String = apps.collect();
-    Door::with(|folder| {
+    Instance::with(|folder| {
         format!(
             "
 listen: [{{ address: '127.0.0.1:0' }}]

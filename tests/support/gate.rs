@@ -22,7 +22,7 @@ use doorward::domain::signed::Signer;
 use doorward::domain::time::Timestamp;
 use doorward::domain::user::{Profile, User, UserId};
 use doorward::flow::administer::{self, Linking};
-use doorward::flow::{Clock, Env, Source, Still};
+use doorward::flow::{ClientAddress, Clock, Env, Still};
 use doorward::identity::local::{Cost, Pool, Room};
 use doorward::identity::{Full, Hashing, Place, SignInLimit, Work, Worker};
 use doorward::messages::{About, words};
@@ -532,10 +532,10 @@ impl Browser {
         self
     }
 
-    fn source(&self) -> Source {
+    fn source(&self) -> ClientAddress {
         match self.proxy {
-            None => Source { peer: self.address, visitor: Some(self.address) },
-            Some((peer, says)) => Source { peer, visitor: says.then_some(self.address) },
+            None => ClientAddress { peer: self.address, visitor: Some(self.address) },
+            Some((peer, says)) => ClientAddress { peer, visitor: says.then_some(self.address) },
         }
     }
 

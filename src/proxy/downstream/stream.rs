@@ -29,7 +29,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-use crate::flow::Source;
+use crate::flow::ClientAddress;
 use crate::proxy::downstream::connection::{Connection, Cut, Phase};
 use crate::proxy::downstream::unchunk::Unchunk;
 use crate::proxy::downstream::unreadable::{self, Beginning};
@@ -127,7 +127,8 @@ impl VisitorStream {
                 let (sites, peer) = (sites.load_full(), self.peer.ip());
                 let visitor = (!sites.trusts(peer)).then_some(peer);
                 let head = std::mem::replace(&mut self.head, Beginning::NONE);
-                let answer = async move { head.refused(&sites, Source { peer, visitor }).await };
+                let answer =
+                    async move { head.refused(&sites, ClientAddress { peer, visitor }).await };
                 none.insert(Mutex::new(Box::pin(answer)))
             }
         };

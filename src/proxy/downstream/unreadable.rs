@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 
-use crate::flow::Source;
+use crate::flow::ClientAddress;
 use crate::proxy::downstream::proxy_protocol;
 use crate::proxy::sites::Sites;
 use crate::proxy::upstream::fault_of_field;
@@ -46,13 +46,13 @@ impl Beginning {
     }
 
     /// Our answer, as it goes over the wire; the connection ends with it.
-    pub(in crate::proxy) async fn refused(&self, sites: &Sites, source: Source) -> Bytes {
+    pub(in crate::proxy) async fn refused(&self, sites: &Sites, client: ClientAddress) -> Bytes {
         if self.is_endless {
             let head = readable_part(self.bytes());
-            let response = sites.portal().web.endless(&head.headers, source).await;
+            let response = sites.portal().web.endless(&head.headers, client).await;
             return on_the_wire(&response, head.method == Method::HEAD);
         }
-        self.refused_for(&why(self.bytes()), sites, source).await
+        self.refused_for(&why(self.bytes()), sites, client).await
     }
 
     /// The same where the port is for TLS and they speak without it, as whoever types `http://` before
@@ -60,16 +60,16 @@ impl Beginning {
     pub(in crate::proxy) async fn refused_without_tls(
         &self,
         sites: &Sites,
-        source: Source,
+        client: ClientAddress,
     ) -> Bytes {
         let proxy = fault_of_proxy(self.bytes());
         let why = proxy.unwrap_or("plain HTTP on a TLS port");
-        self.refused_for(why, sites, source).await
+        self.refused_for(why, sites, client).await
     }
 
-    async fn refused_for(&self, why: &str, sites: &Sites, source: Source) -> Bytes {
+    async fn refused_for(&self, why: &str, sites: &Sites, client: ClientAddress) -> Bytes {
         let head = readable_part(self.bytes());
-        let mut response = sites.portal().web.unread(why, &head, source).await;
+        let mut response = sites.portal().web.unread(why, &head, client).await;
         if head.method == Method::CONNECT {
             *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
         }

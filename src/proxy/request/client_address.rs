@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 
-use crate::flow::Source;
+use crate::flow::ClientAddress;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -19,10 +19,10 @@ pub(in crate::proxy) fn read(
     peer: IpAddr,
     headers: &HeaderMap,
     trusted: &[IpNet],
-) -> (Source, Option<String>) {
+) -> (ClientAddress, Option<String>) {
     let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
     if !is_trusted(&peer) {
-        return (Source { peer, visitor: Some(peer) }, None);
+        return (ClientAddress { peer, visitor: Some(peer) }, None);
     }
     let mut heard = vec![peer];
     let mut visitor = None;
@@ -39,7 +39,7 @@ pub(in crate::proxy) fn read(
         }
     }
     let chain: Vec<String> = heard.iter().rev().map(ToString::to_string).collect();
-    (Source { peer, visitor }, Some(chain.join(", ")))
+    (ClientAddress { peer, visitor }, Some(chain.join(", ")))
 }
 
 /// What the header says, over all its lines, from the right; `None` for what is no text. A proxy adds
@@ -106,8 +106,8 @@ mod tests {
         let trusted = ["10.0.0.0/8".parse().unwrap()];
         let peer = peer.parse().unwrap();
         let visitor = visitor.map(|address| address.parse().unwrap());
-        let (source, chain) = read(peer, &headers, &trusted);
+        let (client, chain) = read(peer, &headers, &trusted);
         let chain = chain.unwrap_or_else(|| peer.to_string());
-        assert_eq!((source, chain.as_str()), (Source { peer, visitor }, told));
+        assert_eq!((client, chain.as_str()), (ClientAddress { peer, visitor }, told));
     }
 }

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, WWW_AUTHENTICATE};
 
 use crate::domain::user::UserId;
-use crate::flow::Source;
+use crate::flow::ClientAddress;
 
 /// Whether the visitor signs in the connection. It may do so wrongly; that costs a connection.
 pub(in crate::proxy) fn binds(headers: &HeaderMap) -> bool {
@@ -58,20 +58,24 @@ fn challenges(headers: &HeaderMap, such: impl Fn(&[u8]) -> bool) -> bool {
 ///
 /// Strangers whom a proxy has sent over one connection cannot be told apart: each request of theirs
 /// has a number of its own.
-pub(in crate::proxy) fn number(connection: u64, user: Option<UserId>, source: Source) -> u64 {
+pub(in crate::proxy) fn number(
+    connection: u64,
+    user: Option<UserId>,
+    client: ClientAddress,
+) -> u64 {
     static STRANGERS: AtomicU64 = AtomicU64::new(1);
-    let known = is_told_apart(user, source);
+    let known = is_told_apart(user, client);
     let once = if known { 0 } else { STRANGERS.fetch_add(1, Ordering::Relaxed) };
     let mut hasher = DefaultHasher::new();
-    (connection, user, source.visitor, once).hash(&mut hasher);
+    (connection, user, client.visitor, once).hash(&mut hasher);
     // Even ones are what all others share.
     hasher.finish() | 1
 }
 
 /// Whether everybody else who comes over the same connection can be told from `user`, or from the
 /// stranger who came from `source`.
-pub(in crate::proxy) fn is_told_apart(user: Option<UserId>, source: Source) -> bool {
-    user.is_some() || source.visitor == Some(source.peer)
+pub(in crate::proxy) fn is_told_apart(user: Option<UserId>, client: ClientAddress) -> bool {
+    user.is_some() || client.visitor == Some(client.peer)
 }
 
 const PERSISTENT_AUTH: HeaderName = HeaderName::from_static("persistent-auth");
@@ -121,12 +125,12 @@ mod tests {
     fn no_two_visitors_of_one_connection_share_a_number() {
         let from = |last: u8| {
             let address = [192, 0, 2, last].into();
-            Source { peer: address, visitor: Some(address) }
+            ClientAddress { peer: address, visitor: Some(address) }
         };
         assert_eq!(number(1, None, from(1)), number(1, None, from(1)));
         assert_ne!(number(1, None, from(1)), number(1, None, from(2)));
         assert_ne!(number(1, None, from(1)), number(2, None, from(1)));
-        let sent = Source { peer: [10, 0, 0, 1].into(), ..from(1) };
+        let sent = ClientAddress { peer: [10, 0, 0, 1].into(), ..from(1) };
         assert_ne!(number(1, None, sent), number(1, None, sent));
     }
 }

@@ -32,7 +32,7 @@ pub(crate) const PASSWORD: &str = "three wet umbrellas";
 /// When every story begins: a moment at which a step of RFC 6238 begins.
 const START: u64 = 1_800_000_000;
 
-pub(crate) struct Door {
+pub(crate) struct Instance {
     pub address: SocketAddr,
     pub operators: SocketAddr,
     gateway: Option<Gateway>,
@@ -41,7 +41,7 @@ pub(crate) struct Door {
     state: TempDir,
 }
 
-impl Door {
+impl Instance {
     /// A gateway before the application at `upstream`, that lets requests end for ten seconds.
     pub(crate) fn before(upstream: SocketAddr) -> Self {
         Self::that_stops_within(upstream, "10s")
