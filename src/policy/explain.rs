@@ -1,7 +1,7 @@
-//! Why a request is asked what it is asked, rule by rule.
+//! Explains rule by rule what a request must meet, and why.
 //!
-//! This goes through the file as an operator reads it, from the top, and shares nothing with the
-//! index that decides but the conditions themselves; a test holds the two against each other.
+//! This reads the rules in file order, as an operator does. It shares only the conditions with the
+//! index that decides; a test compares the two.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -205,7 +205,7 @@ impl Policy {
         let asks = asks.chain(below.otherwise.then(|| self.otherwise().clone()));
         let Some(asks) = asks.reduce(|a, b| a.and(&b)) else { return };
         let tried: Vec<Trial> = tried.collect();
-        note(governed, "what lies below".to_owned(), tried, asks, reading);
+        note(governed, "the content of the folder".to_owned(), tried, asks, reading);
     }
 
     /// Holds the rules against what `path` may be taken for besides.
@@ -344,8 +344,8 @@ impl Tried {
     }
 }
 
-/// What stands in the place of a governor where a path is only guessed and no rule names it.
-const ADDED: &str = "what is added";
+/// Shown instead of the governing rule for a guessed path that no rule names.
+const ADDED: &str = "a rule that only adds";
 
 /// One way of a method through the rules.
 struct Way<'r> {
@@ -399,14 +399,14 @@ fn shown(
     let read = if method == read { String::new() } else { format!(" (as {read})") };
     let role = match role {
         None => "",
-        Some(Role::Written) => ", to be written,",
-        Some(Role::Read) => ", to be read,",
+        Some(Role::Written) => " writes",
+        Some(Role::Read) => " reads",
     };
     let case = if case == Case::Folded { " (letter case folded)" } else { "" };
     let network = match network {
         Network::At(_) => "",
-        Network::All => " (from within every network)",
-        Network::None => " (from within none)",
+        Network::All => " (client address unknown: as if every network matched)",
+        Network::None => " (client address unknown: as if no network matched)",
     };
     format!("{method}{read}{role} {}{case}{network}", Shown(path))
 }

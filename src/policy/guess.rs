@@ -1,13 +1,13 @@
-//! What else a path may be taken for by servers that look for files and by frameworks that cut
-//! names: never a reading that every application shares, so it only ever adds to what is asked.
+//! Guesses: other paths that servers with file lookup, and frameworks that shorten names, may find
+//! for a path. Not every application shares them, so they can only add requirements.
 //!
-//! A server that finds a script in the middle of a path runs it and hands it the rest (`PATH_INFO`,
-//! RFC 3875 §4.1.5); one that finds a folder looks for its index file; some add extensions, frameworks
-//! take them away; and file systems know more than one name for one file. Which of these an
-//! application does is not known here. So each is a *guess*: it counts only where a rule names what
-//! was guessed, and an ordinary path that no rule names stays as open as it was.
+//! A server that finds a script in the middle of a path runs it and passes the rest to it
+//! (`PATH_INFO`, RFC 3875 §4.1.5). A server that finds a folder looks for its index file. Some add
+//! extensions, frameworks remove them, and file systems have several names for one file. Which of
+//! these an application does is not known here. So each is a *guess*: it counts only if a rule
+//! names the guessed path, and an ordinary path that no rule names stays as open as before.
 //!
-//! Guesses are made from one reading each, and never from one another.
+//! Each guess is made from one reading, never from another guess.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -31,21 +31,21 @@ pub(super) struct Guess<'a> {
 /// When a guess counts, beside where a rule names what was guessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum About<'a> {
-    /// Not otherwise.
+    /// Only there.
     Names,
-    /// In full, for this segment certainly is a script; but where the rule that governs the reading names
-    /// it, only as others do.
+    /// In full, because this segment certainly is a script; but only like other guesses if the rule
+    /// that governs the reading names it.
     Script(&'a [u8]),
-    /// Not where the rule that governs the reading names this segment: it was written for this file.
+    /// Not if the rule that governs the reading names this segment: it was written for this file.
     File(&'a [u8]),
 }
 
 /// Why a path was guessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Why {
-    /// A script in the middle of the path, without what stands behind it.
+    /// A script in the middle of the path, without the rest of the path.
     Script,
-    /// What stands behind a script, by which front controllers find their pages.
+    /// The path after the script name, by which front controllers find their pages.
     BehindScript,
     /// The same, below the folder of the script.
     AroundScript,
@@ -59,15 +59,15 @@ pub(super) enum Why {
     Format,
     /// The long name of an 8.3 name (`ADMINI~1`), which a rule names.
     ShortName,
-    /// Without what names a stream of a file (`admin::$DATA`), or what else follows a colon.
+    /// Without the name of a file's stream (`admin::$DATA`), or anything else after a colon.
     Stream,
     /// Without a segment in which ASP.NET keeps its session (`/(S(x))/`).
     Cookieless,
     /// Without the namespace of a view (`/@@admin`).
     Namespace,
-    /// Behind the script that a rule names and addresses may leave out (`/index.php/`).
+    /// Below a script that a rule names and URLs may omit (`/index.php/`).
     OmittedScript,
-    /// What a query says that begins as a path does (`/index.php?/panel/`).
+    /// A query that begins like a path (`/index.php?/panel/`).
     Query,
     /// Without a key in parentheses, as `OData` writes one of a set (`/Users(1)`).
     Key,
@@ -75,30 +75,30 @@ pub(super) enum Why {
     Comma,
     /// With `+` read as a space, as in forms.
     Plus,
-    /// With letters written in another way.
+    /// With letters in another Unicode form or encoding.
     Letters,
 }
 
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Script => "guess: a script with more behind it",
-            Self::BehindScript => "guess: what stands behind a script",
-            Self::AroundScript => "guess: what stands behind a script, in its folder",
-            Self::Folder => "guess: the folder of an index file",
+            Self::Script => "guess: the script alone; the rest is its PATH_INFO",
+            Self::BehindScript => "guess: the path after the script name (PATH_INFO)",
+            Self::AroundScript => "guess: the path after the script name, in the script's folder",
+            Self::Folder => "guess: the folder of the index file",
             Self::IndexFile => "guess: the index file of a folder",
-            Self::Extension => "guess: a file that is found without its extension",
-            Self::Format => "guess: without the extension that names a format",
-            Self::ShortName => "guess: the file with this 8.3 name",
-            Self::Stream => "guess: without what follows a colon",
-            Self::Cookieless => "guess: without a session in the path",
-            Self::Namespace => "guess: without the namespace of a view",
-            Self::OmittedScript => "guess: behind a script that addresses may leave out",
-            Self::Query => "guess: the path that stands in the query",
-            Self::Key => "guess: without what follows a parenthesis",
-            Self::Comma => "guess: without what follows a comma",
+            Self::Extension => "guess: the file with its extension",
+            Self::Format => "guess: without the extension of a format",
+            Self::ShortName => "guess: the file with this Windows 8.3 name",
+            Self::Stream => "guess: without the part after the colon",
+            Self::Cookieless => "guess: without the session ID in the path",
+            Self::Namespace => "guess: without the namespace of the view",
+            Self::OmittedScript => "guess: with a script name that URLs may omit",
+            Self::Query => "guess: the path in the query",
+            Self::Key => "guess: without the part in parentheses",
+            Self::Comma => "guess: without the part after the comma",
             Self::Plus => "guess: + read as a space",
-            Self::Letters => "guess: letters written in another way",
+            Self::Letters => "guess: letters in another Unicode form or encoding",
         })
     }
 }

@@ -65,13 +65,13 @@ fn two_factor(details: &Details) -> String {
     let Details { person, frozen_since, awaits_a_link, .. } = details;
     match frozen_since {
         Some(since) => format!(
-            "frozen since {since}: {0} said that somebody else has set it up; \
-             start afresh by `doorward user passwd {0}`",
+            "frozen since {since}: {0} reported that somebody else set it up; \
+             to start again, create a link: `doorward user passwd {0}`",
             person.name
         ),
         None if person.has_second_factor => "on".to_owned(),
         None if *awaits_a_link => {
-            format!("off; it is set up by a link alone: `doorward user passwd {}`", person.name)
+            format!("off; needs a link to set it up: `doorward user passwd {}`", person.name)
         }
         None => "off".to_owned(),
     }
@@ -150,12 +150,12 @@ mod tests {
     fn who_needs_a_link_is_said_with_the_command_that_makes_one() {
         let reset = Details { awaits_a_link: true, ..nobody_knows() };
         assert!(
-            told(&reset).contains("off; it is set up by a link alone: `doorward user passwd bob`")
+            told(&reset).contains("off; needs a link to set it up: `doorward user passwd bob`")
         );
         let person = Person { has_second_factor: true, ..nobody_yet("bob") };
         let frozen = Details { person, frozen_since: Some(THEN.to_owned()), ..nobody_knows() };
         let said = told(&frozen);
-        assert!(said.contains("frozen since 2026-01-02T03:04:05Z: bob said that somebody else"));
+        assert!(said.contains("frozen since 2026-01-02T03:04:05Z: bob reported that somebody"));
         assert!(said.contains("`doorward user passwd bob`"), "{said}");
     }
 

@@ -188,8 +188,8 @@ impl Judge<'_> {
                             `query`";
                 self.advise(&below(at, "require"), what, cure);
             } else {
-                let what = "only the query is checked: a posted form can send the same parameter \
-                            in its body";
+                let what = "only the query is checked, bodies are not: a posted form can send the \
+                            same parameter in its body";
                 let cure = "if a form does that, protect its path: `paths`, and `methods: [POST]`";
                 self.advise(&below(at, "query"), what, cure);
             }
