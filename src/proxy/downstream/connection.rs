@@ -398,7 +398,7 @@ impl Connection {
             }
             if let Some(waker) = self.waker.get() {
                 // That of a task stays the same for as long as it lives.
-                debug_assert!(waker.will_wake(context.waker()), "a link is served by one task");
+                debug_assert!(waker.will_wake(context.waker()), "one task serves a connection");
             } else {
                 self.waker.set(context.waker().clone()).ok();
                 fence(Ordering::SeqCst);

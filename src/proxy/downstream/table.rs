@@ -1,7 +1,8 @@
-//! Who is connected: no more than there is room for, and nobody for longer than they may.
+//! All open connections, with limits on their number and deadlines for each phase.
 //!
-//! One task looks at all links four times a second. It ends what is late, and asks again about
-//! whatever has been under way for a while. So no link needs a timer of its own.
+//! One task checks all connections four times a second. It closes those that are late, and has
+//! requests that have been in progress for a while authorized again. So a connection needs no timer
+//! of its own.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -19,55 +20,55 @@ use crate::proxy::downstream::shedding::{self, Shed};
 use crate::proxy::downstream::watchdog::ticks;
 use crate::proxy::socket::KEPT_TO_APPLICATIONS;
 
-/// Everybody who is connected.
+/// All open connections.
 #[derive(Debug, Default)]
 pub(in crate::proxy) struct ConnectionTable {
     tick: AtomicU64,
     next: AtomicU64,
     open: AtomicUsize,
     closing: AtomicBool,
-    /// Whether so much waits for visitors that nothing may be added.
+    /// Whether so many bytes wait for visitors that nothing may be added.
     full: AtomicBool,
-    /// Told when there are as many as make a crowd.
+    /// Notified once there are [`CROWD`] connections.
     crowd: Notify,
-    /// How many connections each address has; IPv6 by /64, which is one household or less.
+    /// The connections of each address; IPv6 by /64, which is at most one household.
     by_address: Mutex<HashMap<IpAddr, Address>>,
-    /// How many files this process may have open, beside those for itself; 0: as many as it likes.
+    /// How many files this process may have open, besides those for itself; 0: no limit.
     files: AtomicUsize,
     connections: [Mutex<HashMap<u64, Arc<Connection>>>; SHARDS],
 }
 
-/// What one address has.
+/// The connections of one address.
 #[derive(Debug, Default)]
 struct Address {
     connections: u32,
     room: Arc<AddressRoom>,
 }
 
-/// A link while it is open.
+/// A connection while it is open; dropping it takes the connection off the table.
 #[derive(Debug)]
 pub(in crate::proxy) struct Open {
     pub(in crate::proxy) connection: Arc<Connection>,
     connections: Arc<ConnectionTable>,
-    /// A stream has no place of its own: its connection has one.
+    /// A stream does not count towards the limits: its connection does.
     is_stream: bool,
 }
 
-/// Why nobody more is let in.
+/// Why a new connection is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::proxy) enum Full {
-    /// All places are taken by requests under way.
+    /// All connections are busy with requests.
     InAll,
-    /// This address has all that one address may have.
+    /// This address has as many connections as one address may have.
     Address,
 }
 
 impl ConnectionTable {
-    /// Takes in a connection from `peer`. Where no place is left, those who have waited longest
-    /// without a request make room.
+    /// Accepts a connection from `peer`. When the limit is reached, the connections idle for
+    /// longest are closed.
     ///
     /// # Errors
-    /// [`Full`] if there is no room.
+    /// [`Full`] if no connection can be closed, or if `peer` has too many.
     pub(in crate::proxy) fn admit(
         self: &Arc<Self>,
         peer: IpAddr,
@@ -98,12 +99,12 @@ impl ConnectionTable {
         }))
     }
 
-    /// This process may have so many files open.
+    /// Sets how many files this process may have open.
     pub(in crate::proxy) fn may_open(&self, files: usize) {
         self.files.store(files.saturating_sub(OWN_FILES), Ordering::Relaxed);
     }
 
-    /// How many connections visitors may have for there to be files for them: half of all.
+    /// How many visitor connections the limit on open files allows: half of it.
     fn files_for_visitors(&self) -> usize {
         match self.files.load(Ordering::Relaxed) {
             0 => usize::MAX,
@@ -111,8 +112,8 @@ impl ConnectionTable {
         }
     }
 
-    /// How many connections to applications may be in use at once for visitors to find files left: what
-    /// remains, but for those that are kept for the next request.
+    /// How many connections to applications may be in use at once so that visitors still find free
+    /// files: the rest, less the idle connections that are kept for the next request.
     pub(in crate::proxy) fn files_for_applications(&self) -> usize {
         match self.files.load(Ordering::Relaxed) {
             0 => usize::MAX,
@@ -120,7 +121,7 @@ impl ConnectionTable {
         }
     }
 
-    /// A stream of `connection` begins.
+    /// Begins a stream of `parent`.
     pub(in crate::proxy) fn stream(self: &Arc<Self>, parent: &Arc<Connection>) -> Open {
         let open = self.enlist(true, |number, now| Connection::stream_of(parent, number, now));
         open.connection.enter(Phase::Head, self.now());
@@ -143,7 +144,7 @@ impl ConnectionTable {
         &self.connections[shard]
     }
 
-    /// How late it is, in ticks.
+    /// The current time, in ticks.
     pub(in crate::proxy) fn now(&self) -> u64 {
         self.tick.load(Ordering::Relaxed)
     }
@@ -153,22 +154,22 @@ impl ConnectionTable {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// Waits until there are as many as make a crowd, if there have not been yet.
+    /// Waits until there have been [`CROWD`] connections at once.
     pub(in crate::proxy) async fn crowd(&self) {
         self.crowd.notified().await;
     }
 
-    /// Whether so much waits for visitors that nothing may be added.
+    /// Whether so many bytes wait for visitors that nothing may be added.
     pub(in crate::proxy) fn is_full(&self) -> bool {
         self.full.load(Ordering::Relaxed)
     }
 
-    /// Whether nobody is to ask anything more.
+    /// Whether we are shutting down and accept no more requests.
     pub(in crate::proxy) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Relaxed)
     }
 
-    /// Ends whatever has no request under way, from now on.
+    /// Begins the shutdown: from now on, connections without a request in progress are closed.
     pub(in crate::proxy) fn close(&self) {
         self.closing.store(true, Ordering::Relaxed);
         for connection in self.all(|connection| connection.phase().0 != Phase::Busy) {
@@ -184,9 +185,8 @@ impl ConnectionTable {
         found
     }
 
-    /// Cuts off a hundredth of the connections, those first that have waited longest: idle ones, and
-    /// where there are none, those that have begun to say something long ago. Says whether there is
-    /// room then.
+    /// Cuts off a hundredth of the connections, those that have waited longest first: idle ones,
+    /// then those that are slow to send a request. Gives whether there is room now.
     fn shed(&self, of: usize) -> bool {
         let mut leaving = 0;
         let mut waiting = self.all(|connection| match (connection.is_cut(), connection.phase()) {
@@ -203,8 +203,8 @@ impl ConnectionTable {
                     && self.now() > since + SLOW_TICKS
             }
         });
-        // Who was cut off before and is not gone yet has made room already: many who come at once
-        // must not empty the house.
+        // Connections that were cut off but have not gone yet have made room already: a burst of
+        // new connections must not close all the old ones.
         if self.open().saturating_sub(leaving) < of {
             return true;
         }
@@ -223,8 +223,8 @@ impl ConnectionTable {
         !waiting.is_empty()
     }
 
-    /// A tick later: cuts off what is late, and gives what has been under way for a while and has to be
-    /// judged again, since something has `changed`.
+    /// Advances the time by one tick. Cuts off what is late, and gives the requests that have been
+    /// in progress for a while and must be authorized again because something has `changed`.
     pub(in crate::proxy) fn sweep(
         &self,
         deadlines: &Deadlines,
@@ -287,16 +287,16 @@ impl ConnectionTable {
     }
 }
 
-/// What was found on looking at all links.
+/// The result of a sweep over all connections.
 #[derive(Debug)]
 pub(in crate::proxy) struct Swept {
-    /// Requests that have to be judged again.
+    /// Requests that must be authorized again.
     pub(in crate::proxy) lasting: Vec<Arc<Connection>>,
-    /// How many were cut off since the body of their request came too slowly.
+    /// How many were cut off because the request body arrived too slowly.
     pub(in crate::proxy) slow: u64,
-    /// How many were cut off since an answer of ours was not taken.
+    /// How many were cut off because the visitor did not take an answer.
     pub(in crate::proxy) untaken: u64,
-    /// How many were cut off since too much waited for visitors.
+    /// How many were cut off because too many bytes waited for visitors.
     pub(in crate::proxy) shed: Shed,
 }
 
@@ -328,17 +328,17 @@ fn household(address: IpAddr) -> IpAddr {
     }
 }
 
-/// A request that has been under way for so long may be judged again.
+/// A request that has been in progress for longer than this may be authorized again.
 const LASTING_TICKS: u64 = 1;
-/// Whoever takes longer than this over a head is slow enough to make room for others.
+/// A head that takes longer than this may be cut off to make room for others.
 const SLOW_TICKS: u64 = 8;
 const SHARDS: usize = 16;
-/// For how long an answer of ours may not be taken, in ticks.
+/// How long a visitor may leave a local reply untaken, in ticks.
 const UNTAKEN_TICKS: u64 = 40;
 const TICKS_A_SECOND: u64 = 4;
-/// Files for the store, the log, listeners, operators and letters.
+/// Files for the store, the log, listeners, operators and e-mail.
 const OWN_FILES: usize = 64;
-/// So many connections are more than a person's browsers open.
+/// More connections than one person's browsers open.
 const CROWD: usize = 16;
 
 #[cfg(test)]
@@ -417,7 +417,7 @@ mod tests {
         let connections = Arc::new(ConnectionTable::default());
         let comes = || connections.admit(from(1), false, Entered::default(), &limits(200, 999));
         let waiting: Vec<_> = (0..200).map(|_| comes().unwrap()).collect();
-        // Nobody of those who are cut off has had a moment to go.
+        // None of the connections that were cut off has had time to go.
         let _come: Vec<_> = (0..4).map(|_| comes().unwrap()).collect();
         let cut = waiting.iter().map(|open| open.connection.is_cut().is_some());
         assert_eq!(cut.clone().filter(|cut| *cut).count(), 4, "as many as came");

@@ -1,8 +1,9 @@
-//! Certificates for visitors: which is shown to whom, and how they are replaced while they are used.
+//! The certificates of our listeners: which one is used for which host name, and how they are
+//! reloaded while in use.
 //!
-//! TLS 1.2 and 1.3 with the defaults of rustls, over aws-lc: X25519MLKEM768 is offered first.
-//! Resumption is by tickets whose keys live in memory alone; there is no early data, which could be
-//! replayed (RFC 8446 §8).
+//! TLS 1.2 and 1.3 with the defaults of rustls, on aws-lc: X25519MLKEM768 is preferred. Sessions
+//! are resumed by tickets, whose keys exist only in memory. There is no early data, because it
+//! could be replayed (RFC 8446 §8).
 
 use std::collections::HashMap;
 use std::fmt;
@@ -25,31 +26,32 @@ use crate::config::{CertificateFile, Config, KeyPair, Problem, Tls, Way};
 use crate::domain::time::Timestamp;
 use crate::proxy::downstream::listener::Entered;
 
-/// What is done with those who come to one listener.
+/// How one listener treats its connections.
 #[derive(Clone)]
 pub(in crate::proxy) struct Entrance {
-    /// How it encrypts; `None`: not at all.
+    /// Encrypts connections; `None`: the listener is plain HTTP.
     pub(in crate::proxy) acceptor: Option<TlsAcceptor>,
-    /// Whether everybody is sent to the same place under https.
+    /// Whether every request is redirected to the same URL under https.
     pub(in crate::proxy) redirect: bool,
-    /// Whose client certificates it asks for, as a digest of their file; `None`: it does not ask.
+    /// The authority whose client certificates it asks for, as a digest of its file; `None`: it
+    /// asks for none.
     asks_for: Option<[u8; 32]>,
 }
 
-/// The certificates that visitors are shown.
+/// The certificates of all listeners and apps.
 #[derive(Debug, Default)]
 pub struct Certificates(Vec<Arc<Shown>>);
 
-/// A certificate that visitors are shown: what its files say now, or said last that made sense.
+/// A certificate in use: the last valid content of its files.
 struct Shown {
     pair: KeyPair,
-    /// The hosts that it is meant for; for the others of a listener if there are none.
+    /// The hosts that it is for; empty for the default certificate of a listener.
     hosts: Vec<String>,
     now: ArcSwap<CertifiedKey>,
     read: Mutex<[u8; 32]>,
 }
 
-/// The library under TLS.
+/// The cryptography provider for TLS.
 pub(in crate::proxy) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
@@ -58,7 +60,7 @@ impl Certificates {
     /// Reads every certificate that `config` names.
     ///
     /// # Errors
-    /// What is wrong with them, each with its place in the configuration.
+    /// What is wrong with them, each with its line in the configuration.
     pub fn read(config: &Config) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         let mut shown = Vec::new();
@@ -96,8 +98,8 @@ impl Certificates {
         if problems.is_empty() { Ok(Self(shown)) } else { Err(problems) }
     }
 
-    /// What is unwise about them at this time: a host that none is for, one that has run out or will
-    /// soon.
+    /// Warnings about the certificates at this time: a host without a matching certificate, a
+    /// certificate that has expired or expires soon.
     pub fn warnings(&self, config: &Config, now: Timestamp) -> Vec<Problem> {
         let mut warnings = Vec::new();
         for shown in &self.0 {
@@ -131,10 +133,10 @@ impl Certificates {
         warnings
     }
 
-    /// What is done with those who come to each listener of `config`.
+    /// How each listener of `config` treats its connections.
     ///
     /// # Errors
-    /// If an authority cannot be read.
+    /// An authority's file cannot be read.
     pub(in crate::proxy) fn entrances(
         &self,
         config: &Config,
@@ -193,14 +195,15 @@ impl Certificates {
         })
     }
 
-    /// Reads again what has changed on disk. What makes no sense leaves the old one in place.
+    /// Reads files again that have changed on disk. If a new file is invalid, the old certificate
+    /// stays in use.
     pub(in crate::proxy) fn refresh(&self) {
         for shown in &self.0 {
             shown.refresh();
         }
     }
 
-    /// When each runs out, by its file, in seconds since 1970.
+    /// When each certificate expires, by its file, in seconds since 1970.
     pub fn ends(&self) -> Vec<(String, i64)> {
         let end = |shown: &Arc<Shown>| {
             let key = shown.now.load_full();
@@ -216,7 +219,8 @@ impl Entrance {
         Self { acceptor: None, redirect, asks_for: None }
     }
 
-    /// By which way somebody comes in who comes to it as this listener.
+    /// Describes a connection that this listener accepts; `listener` is its index in the
+    /// configuration.
     pub(in crate::proxy) fn way_in(&self, listener: usize) -> Entered {
         let secure = self.acceptor.is_some();
         Entered { listener, redirect: self.redirect, secure, asked_for: self.asks_for }
@@ -240,7 +244,7 @@ impl Shown {
         let file = self.pair.certificate.display();
         let (certificate, key) = match (bytes(&self.pair.certificate), bytes(&self.pair.key)) {
             (Ok(certificate), Ok(key)) => (certificate, key),
-            // Between the removal of one file and the arrival of the next there is none.
+            // While somebody replaces a file, it may be missing for a moment.
             (Err(why), _) | (_, Err(why)) => {
                 tracing::debug!(why, "cannot read a certificate, retrying later");
                 return;
@@ -269,7 +273,7 @@ impl fmt::Debug for Shown {
     }
 }
 
-/// Which certificate is shown, by the name that the visitor asks for.
+/// Chooses the certificate by the host name that the visitor asks for (SNI).
 #[derive(Debug)]
 struct ByName {
     by_host: HashMap<String, Arc<Shown>>,
@@ -278,7 +282,7 @@ struct ByName {
 
 impl ResolvesServerCert for ByName {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        // rustls gives names in lower case.
+        // rustls gives host names in lower case.
         let own = hello.server_name().and_then(|name| self.by_host.get(name));
         own.or(self.otherwise.as_ref()).map(|shown| shown.now.load_full())
     }
@@ -313,7 +317,7 @@ fn certified(pair: &KeyPair, certificate: &[u8], key: &[u8]) -> Result<Certified
     Ok(certified)
 }
 
-/// Those whose signatures on certificates are believed.
+/// Reads the certificates of an authority.
 fn roots(file: &CertificateFile) -> Result<RootCertStore, String> {
     let path = file.path.display();
     let bytes = bytes(&file.path)?;
@@ -351,5 +355,5 @@ fn problem((key, place): &(String, crate::config::Place), what: String) -> Probl
     Problem { place: Some(*place), key: key.clone(), what, cure: None }
 }
 
-/// Days before its end from which a certificate is warned about: time for a person to act.
+/// Warn this many days before a certificate expires, so that a person has time to act.
 const SOON: i64 = 14;

@@ -1,16 +1,16 @@
-//! Answers without chunks, for visitors of HTTP/1.0, who know none (RFC 9112 §6.1): the end of the
-//! connection is the end of the answer.
+//! Removes chunked encoding from answers to HTTP/1.0 visitors, who do not support it (RFC 9112
+//! §6.1): the end of the connection marks the end of the answer.
 //!
-//! Where an application speaks HTTP/2 and gives no length, Pingora chooses chunks after the last filter
-//! has run. So they are undone where they are written.
+//! If an application answers over HTTP/2 without a length, Pingora decides on chunks after the last
+//! filter has run. So the chunks are removed where the answer is written.
 
 use bytes::BytesMut;
 
-/// What has been written of an answer so far.
+/// How far the answer has been parsed.
 #[derive(Debug, Default)]
 pub(in crate::proxy) struct Unchunk {
     at: At,
-    /// A line that has not ended yet.
+    /// The current line, not complete yet.
     line: Vec<u8>,
 }
 
@@ -19,16 +19,16 @@ enum At {
     #[default]
     Head,
     Size,
-    /// So many bytes of the chunk are left.
+    /// This many bytes of the chunk are left.
     Content(usize),
-    /// At the line break behind a chunk.
+    /// At the line break after a chunk.
     Break,
     End,
 }
 
 impl Unchunk {
-    /// Writes into `out` what `bytes` are without chunks: a head whose `Transfer-Encoding` is left out,
-    /// and the content.
+    /// Writes `bytes` to `out` without chunks: the head without its `Transfer-Encoding`, and the
+    /// content.
     pub(in crate::proxy) fn write(&mut self, mut bytes: &[u8], out: &mut BytesMut) {
         while let Some((&first, rest)) = bytes.split_first() {
             if let At::Content(left) = self.at {
@@ -62,7 +62,7 @@ impl Unchunk {
                 let size = std::str::from_utf8(line.trim_ascii()).ok();
                 match size.and_then(|size| usize::from_str_radix(size, 16).ok()) {
                     Some(size @ 1..) => At::Content(size),
-                    // Nothing of what stands behind the last chunk is content.
+                    // What follows the last chunk is not content.
                     Some(0) | None => At::End,
                 }
             }

@@ -1,8 +1,8 @@
-//! Bytes of which Pingora can read no request, and what whoever sent them is told.
+//! Bytes that Pingora cannot parse as a request, and our answer to them.
 //!
-//! Pingora answers them by itself, before any filter of ours, and says nothing anywhere. So a
-//! connection keeps the beginning of each request head for as long as nobody has read it; where Pingora
-//! answers instead of us, our own answer goes out, and one line of the log says why.
+//! Pingora answers them itself, before any of our filters, and logs nothing. So a connection keeps
+//! the beginning of each request head until a filter has seen the request. If Pingora answers
+//! first, we send our own answer instead, and log the reason in one line.
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -18,17 +18,17 @@ use crate::proxy::upstream::fault_of_field;
 pub(in crate::proxy) struct Beginning {
     bytes: [u8; KEPT],
     length: usize,
-    /// Whether there was more of it than is collected, without an end.
+    /// Whether the head is too long to be read to its end.
     is_endless: bool,
 }
 
-/// Enough for most heads; what comes behind it is only described as unreadable.
+/// Enough for most heads. A fault after it is described only as "not valid".
 pub(in crate::proxy) const KEPT: usize = 512;
 
 impl Beginning {
     pub(in crate::proxy) const NONE: Self = Self { bytes: [0; KEPT], length: 0, is_endless: false };
 
-    /// Keeps what was read, which begins `at` so many bytes of the head.
+    /// Keeps what was `read`, which begins at byte `at` of the head.
     pub(in crate::proxy) fn keep(&mut self, at: usize, read: &[u8]) {
         let Some(room) = self.bytes.get_mut(at..) else { return };
         let fits = room.len().min(read.len());
@@ -36,7 +36,7 @@ impl Beginning {
         self.length = at + fits;
     }
 
-    /// No more of it is collected.
+    /// Notes that the head is too long to be read to its end.
     pub(in crate::proxy) fn give_up(&mut self) {
         self.is_endless = true;
     }
@@ -45,7 +45,7 @@ impl Beginning {
         &self.bytes[..self.length]
     }
 
-    /// Our answer, as it goes over the wire; the connection ends with it.
+    /// Our answer as bytes; the connection ends after it.
     pub(in crate::proxy) async fn refused(&self, sites: &Sites, client: ClientAddress) -> Bytes {
         if self.is_endless {
             let head = readable_part(self.bytes());
@@ -55,8 +55,7 @@ impl Beginning {
         self.refused_for(&why(self.bytes()), sites, client).await
     }
 
-    /// The same where the port is for TLS and they speak without it, as whoever types `http://` before
-    /// its number does.
+    /// The same for plain HTTP on a TLS port, as when somebody types `http://` before that port.
     pub(in crate::proxy) async fn refused_without_tls(
         &self,
         sites: &Sites,
@@ -77,7 +76,7 @@ impl Beginning {
     }
 }
 
-/// Whether these bytes, the first of a connection on a port for TLS, are HTTP or the PROXY protocol.
+/// Whether the first byte of a connection on a TLS port belongs to HTTP or to the PROXY protocol.
 pub(in crate::proxy) fn speaks_without_tls(first: u8) -> bool {
     first.is_ascii_uppercase() || first == b'\r'
 }
@@ -101,7 +100,7 @@ fn on_the_wire(response: &Response<Bytes>, bodiless: bool) -> Bytes {
     wire.into()
 }
 
-/// What can be read of a head that cannot be read as a whole: enough to choose between page and JSON.
+/// What can be read of a head that is invalid as a whole: enough to choose between a page and JSON.
 fn readable_part(head: &[u8]) -> Parts {
     let (mut parts, ()) = http::Request::new(()).into_parts();
     let mut lines = lines(head);
@@ -124,7 +123,7 @@ fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
     head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line))
 }
 
-/// Why no request can be read, in words for the log; without anything that was sent but names of
+/// Why the request cannot be parsed, for the log. Of what was sent, it contains only names of
 /// headers.
 fn why(head: &[u8]) -> String {
     if let Some(why) = fault_of_proxy(head) {
@@ -194,9 +193,10 @@ fn fault_of_request_line(line: &[u8]) -> Option<&'static str> {
     target.iter().any(odd).then_some("its target has bytes that must be percent-encoded")
 }
 
-/// Writes bytes that stand in targets as they should not (RFC 3986 §2.1) as browsers write them:
-/// `"`, `<`, `>`, a backtick and whatever is no UTF-8. Software and old links send them, most servers
-/// take them, and every reading of the path is the same. `None`: there is nothing to change.
+/// Percent-encodes bytes that a target must not contain (RFC 3986 §2.1), as browsers do: `"`, `<`,
+/// `>`, a backtick and bytes that are not ASCII. Some software and old URLs send them, most servers
+/// accept them, and the encoding does not change any reading of the path. `None`: there is nothing
+/// to change.
 ///
 /// `head` begins with the first byte of a request.
 pub(in crate::proxy) fn escaped(head: &[u8]) -> Option<Vec<u8>> {

@@ -1,19 +1,19 @@
-//! How many bytes wait for a visitor to take them, and since when nothing was taken.
+//! The bytes that wait for a visitor, and since when the visitor has taken none of them.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-/// What waits for the visitor of one link.
+/// The bytes that wait for the visitor of one connection.
 #[derive(Debug, Default)]
 pub(in crate::proxy) struct Unsent {
     bytes: AtomicUsize,
-    /// Whether some of it was taken since somebody looked.
+    /// Whether the visitor has taken some since the last check.
     taken: AtomicBool,
-    /// Since when nothing was taken, in ticks; 0: nothing waits.
+    /// Since when none were taken, in ticks; 0: no bytes wait.
     since: AtomicU64,
 }
 
 impl Unsent {
-    /// Whether something waits, or did when somebody looked last.
+    /// Whether bytes wait, or did at the last check.
     pub(in crate::proxy) fn is_any(&self) -> bool {
         self.bytes() > 0 || self.since.load(Ordering::Relaxed) > 0
     }
@@ -27,22 +27,23 @@ impl Unsent {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// So many bytes wait no more.
+    /// Takes off `bytes` that wait no longer.
     pub(in crate::proxy) fn remove(&self, bytes: usize) {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// The visitor has taken something.
+    /// Notes that the visitor has taken something.
     pub(in crate::proxy) fn take(&self) {
         self.taken.store(true, Ordering::Relaxed);
     }
 
-    /// Nothing waits.
+    /// Notes that nothing waits.
     pub(in crate::proxy) fn rest(&self) {
         self.since.store(0, Ordering::Relaxed);
     }
 
-    /// Since when nothing was taken of what waits. Call it from one place only, again and again.
+    /// Since when the visitor has taken nothing. Each call resets `taken`, so only the sweep may
+    /// call this.
     pub(in crate::proxy) fn stalled_since(&self, now: u64) -> u64 {
         let since = self.since.load(Ordering::Relaxed);
         if since > 0 && !self.taken.load(Ordering::Relaxed) {

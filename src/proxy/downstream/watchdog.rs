@@ -1,34 +1,33 @@
-//! How long an application has said nothing to a visitor who waits for its answer.
+//! Notices an application that is silent while a visitor waits for its answer.
 //!
-//! Nothing is set up for a request and taken down after it, as a timer would be: whoever looks at all
-//! links anyway looks at this, too.
+//! A request needs no timer of its own: the task that checks all connections checks this, too.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// The silence of an application towards one link. Time is in ticks.
+/// How long an application has been silent on one connection. Time is in ticks.
 #[derive(Debug)]
 pub(in crate::proxy) struct Watchdog {
-    /// How long it may last; 0: nobody waits.
+    /// How long the silence may last; 0: nobody waits for an answer.
     at_most: AtomicU64,
-    /// Whether something was heard since somebody looked.
+    /// Whether something was received since the last check.
     heard: AtomicBool,
-    /// Whether it is the visitor who is waited for: nobody listens to the application meanwhile.
+    /// Whether we wait for the visitor to read: the application is not read meanwhile.
     paused: AtomicBool,
-    /// How long that may last.
+    /// How long that pause may last.
     pause_at_most: u64,
-    /// When somebody looked last, and something had been heard.
+    /// The last check that found that something had been received.
     since: AtomicU64,
-    /// Whether it has lasted too long: see the constants below.
+    /// Whether the silence has lasted too long: see the constants below.
     in_vain: AtomicU8,
 }
 
-/// It has lasted too long, and the request under way has not been told, or has been.
+/// It has lasted too long, and the current request has not been told yet, or has been.
 const UNTOLD: u8 = 1;
 const TOLD: u8 = 2;
 
 impl Watchdog {
-    /// Of nobody yet; a visitor may take nothing for as long as `pause_at_most`.
+    /// Not active yet. A visitor may take nothing for `pause_at_most`.
     pub(in crate::proxy) fn new(pause_at_most: u64) -> Self {
         Self {
             at_most: AtomicU64::new(0),
@@ -40,7 +39,7 @@ impl Watchdog {
         }
     }
 
-    /// From now on an answer is waited for, which may let us wait for so long each time.
+    /// An answer is waited for from now on. Each silence may last `at_most`.
     pub(in crate::proxy) fn begin(&self, at_most: u64) {
         self.in_vain.store(0, Ordering::Relaxed);
         self.last(at_most);
@@ -48,29 +47,29 @@ impl Watchdog {
 
     fn last(&self, at_most: u64) {
         self.hear();
-        // Whoever sees that there is a limit sees that its time begins now.
+        // Release: a thread that sees the limit also sees that its time begins now.
         self.at_most.store(at_most, Ordering::Release);
     }
 
-    /// Nobody waits any more, and whatever was found out has been told.
+    /// Stops waiting, and forgets that the application was given up.
     pub(in crate::proxy) fn reset(&self) {
         self.end();
         self.in_vain.store(0, Ordering::Relaxed);
     }
 
-    /// Nobody waits any more.
+    /// Stops waiting.
     pub(in crate::proxy) fn end(&self) {
         self.at_most.store(0, Ordering::Relaxed);
     }
 
-    /// The visitor takes something of an answer: what the application says goes on to them at once.
+    /// The visitor has taken part of an answer. This counts as a sign of the application, whose
+    /// data is passed on at once.
     pub(in crate::proxy) fn hear(&self) {
         self.heard.store(true, Ordering::Relaxed);
         self.paused.store(false, Ordering::Relaxed);
     }
 
-    /// The visitor does not take what there is to be sent. Until they do, the application may be
-    /// silent.
+    /// The visitor does not read. Until they do, the application may be silent.
     pub(in crate::proxy) fn pause(&self) {
         if !self.is_paused() {
             self.heard.store(true, Ordering::Relaxed);
@@ -78,12 +77,13 @@ impl Watchdog {
         }
     }
 
-    /// Whether the visitor is waited for.
+    /// Whether we wait for the visitor to read.
     pub(in crate::proxy) fn is_paused(&self) -> bool {
         self.paused.load(Ordering::Relaxed)
     }
 
-    /// Looks whether it lasts too long. Call it from one place only, again and again.
+    /// Checks whether the silence has lasted too long. Each call resets `heard`, so only the sweep
+    /// may call this.
     pub(in crate::proxy) fn lasts_too_long(&self, now: u64) -> bool {
         let mut at_most = self.at_most.load(Ordering::Acquire);
         if at_most == 0 {
@@ -100,14 +100,14 @@ impl Watchdog {
         now > self.since.load(Ordering::Relaxed) + at_most
     }
 
-    /// It has lasted too long; gives whether that was known. What is done about it may take as long
-    /// as `grace`.
+    /// Gives the application up; gives whether it was given up before. The reaction may take
+    /// `grace`.
     pub(in crate::proxy) fn give_up(&self, grace: u64) -> bool {
         self.last(grace);
         self.in_vain.compare_exchange(0, UNTOLD, Ordering::Relaxed, Ordering::Relaxed).is_err()
     }
 
-    /// Whether the application is waited for in vain, and the request is to be told that now; once.
+    /// Whether the request must be told now that the application was given up. True only once.
     pub(in crate::proxy) fn tells(&self) -> bool {
         let news = self.in_vain.load(Ordering::Relaxed) == UNTOLD;
         if news {
@@ -116,18 +116,18 @@ impl Watchdog {
         news
     }
 
-    /// Whether the application is waited for in vain, as the request knows from now on.
+    /// Whether the application was given up. After this call the request counts as told.
     pub(in crate::proxy) fn is_in_vain(&self) -> bool {
         self.tells() || self.in_vain.load(Ordering::Relaxed) == TOLD
     }
 }
 
-/// A span in ticks. Begun ticks count as whole ones: nobody gets less than they are due.
+/// A duration in ticks, rounded up: nobody gets less than their due.
 pub(in crate::proxy) fn ticks(span: Duration) -> u64 {
     u64::try_from(span.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX - 1) + 1
 }
 
-/// How often all links are looked at.
+/// The interval between two checks of all connections.
 pub(in crate::proxy) const TICK: Duration = Duration::from_millis(250);
 
 #[cfg(test)]
