@@ -1,8 +1,8 @@
-//! Taking connections, serving them, and letting go of them.
+//! Accepts connections, serves them, and shuts down.
 //!
-//! Pingora's own server sleeps through its whole grace period, panics in the background where a port
-//! is taken, and knows no limits. So sockets are bound beforehand, connections are taken here, and
-//! Pingora is handed each request as it comes. Between two requests a connection holds nothing of
+//! Pingora's own server always sleeps for its whole grace period, panics in the background if a
+//! port is taken, and has no limits. So we bind the sockets first and accept connections here, and
+//! hand Pingora each request as it arrives. Between two requests, a connection holds no memory of
 //! Pingora's.
 
 use std::fmt;
@@ -38,7 +38,7 @@ use crate::proxy::request::head_size::OWN_PAGES_MORE;
 use crate::proxy::sites::Sites;
 use crate::proxy::socket::{KEPT_TO_APPLICATIONS, prepare};
 
-/// A gateway that takes requests.
+/// A gateway that is running.
 #[derive(Debug)]
 pub struct Running {
     addresses: Vec<SocketAddr>,
@@ -50,24 +50,25 @@ pub struct Running {
 }
 
 impl Running {
-    /// Where it listens: what was asked for, with the port that was found where any would do.
+    /// The addresses it listens on, with the port that was assigned where the configuration says 0.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
-    /// Waits until so many are connected for the first time that speed is worth memory.
+    /// Waits until, for the first time, there are so many connections that speed is worth more
+    /// memory.
     pub fn crowd(&self) -> impl Future<Output = ()> + use<> {
         let connections = Arc::clone(&self.connections);
         async move { connections.crowd().await }
     }
 
-    /// Takes no more requests, and waits for those under way, for `within` at most. Says whether
-    /// all were answered.
+    /// Accepts no more requests, and waits up to `within` for those in progress. Gives whether all
+    /// were answered.
     pub async fn drain(self, within: Duration) -> bool {
         let _ = self.stop.send(true);
         for accepting in self.accepting {
             accepting.abort();
-            // It ends by being told to.
+            // We aborted it, so an error is expected.
             accepting.await.ok();
         }
         self.connections.close();
@@ -77,7 +78,7 @@ impl Running {
     }
 }
 
-/// What everybody who serves a connection knows.
+/// What the tasks that serve connections share.
 struct Server<P> {
     proxy: Arc<HttpProxy<P>>,
     sites: Arc<ArcSwap<Sites>>,
@@ -89,7 +90,7 @@ struct Server<P> {
 /// configuration, in its order. Call it within a runtime.
 ///
 /// # Errors
-/// If a socket has no address or cannot be made non-blocking.
+/// A socket has no address or cannot be made non-blocking.
 pub(super) fn serve<P>(
     gateway: P,
     sites: Arc<ArcSwap<Sites>>,
@@ -101,19 +102,21 @@ where
     P: ProxyHttp + Send + Sync + 'static,
     P::CTX: Send + Sync,
 {
-    // Pingora would choose another library for TLS if nobody had chosen one.
+    // Without a default, Pingora would install another TLS library.
     rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
-    // Tokio takes back a timer that is not needed any more. Pingora's own would keep it for as long as
-    // it was set, and wake a thread a hundred times a second to look.
+    // Tokio can cancel a timer. Pingora's own would keep it until it fires, and wake a thread a
+    // hundred times a second.
     set_fast_timeout_to_tokio_threshold(Some(Duration::ZERO));
     let conf = ServerConf {
-        // Each application names whom it believes; Pingora would end where the system names nobody.
+        // Each application has its own CA certificates. Without a file here, Pingora would exit if
+        // the system has none.
         ca_file: Some("/dev/null".to_owned()),
         upstream_keepalive_pool_size: KEPT_TO_APPLICATIONS,
         ..ServerConf::default()
     };
     let mut proxy = HttpProxy::new(gateway, Arc::new(conf));
-    // None is: `intake` refuses it in our own words, where Pingora would do so before it is asked.
+    // CONNECT is not proxied: `intake` refuses it with a page of ours. Without this option, Pingora
+    // would refuse it first.
     let mut options = HttpServerOptions::default();
     options.allow_connect_method_proxying = true;
     proxy.server_options = Some(options);
@@ -146,7 +149,8 @@ where
         match socket.accept().await {
             Ok((stream, peer)) => server.take_in(listener, stream, peer),
             Err(error) => {
-                // No file is left for it, most likely: it waits in the system's queue meanwhile.
+                // Most likely no file descriptor is free. The connection waits in the kernel's
+                // queue.
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(BREATH).await;
             }
@@ -209,7 +213,7 @@ where
             Some(Ok(1..)) => {}
             Some(Ok(_) | Err(_)) | None => return,
         }
-        // What it takes to negotiate is given back before the first request.
+        // Boxed, so that the memory for the handshake is freed before the first request.
         let shaken = Box::pin(connection.unless_cut(acceptor.accept(stream))).await;
         let stream = match shaken {
             Some(Ok(stream)) => stream,
@@ -228,7 +232,7 @@ where
         }
     }
 
-    /// Tells whoever speaks plain HTTP on a port for TLS that this is one.
+    /// Answers plain HTTP on a TLS port with an explanation.
     async fn answer_without_tls(&self, mut stream: TcpStream, peer: SocketAddr) {
         let sites = self.sites.load_full();
         let mut read = [0; unreadable::KEPT];
@@ -241,7 +245,8 @@ where
         if stream.write_all(&answer).await.is_err() || stream.shutdown().await.is_err() {
             return;
         }
-        // To close with something unread would take the answer back. The deadline of a handshake ends it.
+        // Closing with unread data would reset the connection and discard the answer. The handshake
+        // deadline ends this loop.
         while let Ok(1..) = stream.read(&mut read).await {}
     }
 
@@ -263,14 +268,15 @@ where
         }
     }
 
-    /// Whether to write a line of this kind, and how many were left out since the last.
+    /// How many lines of this kind were left out since the last one; `None`: do not write this one
+    /// either.
     fn due(&self, line: Line) -> Option<u64> {
         let sites = self.sites.load();
         let env = sites.env();
         env.log_throttle.due(line, env.now().ok()?)
     }
 
-    /// One request after the other.
+    /// Serves HTTP/1.1: one request after the other.
     async fn http1(&self, open: &Open, mut stream: Box<VisitorStream>) {
         let connection = &open.connection;
         let mut settings = None;
@@ -300,7 +306,7 @@ where
         }
     }
 
-    /// Many requests at once.
+    /// Serves HTTP/2: many requests at once.
     async fn http2(&self, open: &Open, stream: VisitorStream) {
         let connection = &open.connection;
         let digest = Arc::new(Digest {
@@ -345,7 +351,7 @@ where
                     self.stream(connection, session);
                 }
                 Some(Ok(Some(http2::H2Accept::Rejected))) => {
-                    // Pingora has answered it, with a bare 400, or reset its stream.
+                    // Pingora has answered it with a bare 400, or reset its stream.
                     let why = "its :authority, :path or Content-Length is not valid";
                     self.tell_malformed(&why, connection.peer());
                     malformed += 1;
@@ -360,7 +366,7 @@ where
                     }
                     return;
                 }
-                // The end, or it was cut off.
+                // The visitor closed the connection, or we cut it.
                 Some(Ok(None)) | None => return,
             }
         }
@@ -380,8 +386,8 @@ where
                 Some(Cut::Late) if served.is_none() => {
                     tracing::debug!("request aborted: its body was too slow");
                 }
-                // The library beneath sends what it holds of a stream before it ends that. Where its
-                // visitor takes nothing, that waits: for whenever they do.
+                // The HTTP/2 library sends what it holds of a stream before it ends the stream. If
+                // the visitor takes nothing, that would wait until they do.
                 Some(Cut::Revoked) if parent.watchdog().is_paused() => {
                     parent.cut(Cut::Revoked);
                 }
@@ -394,13 +400,13 @@ where
     }
 }
 
-/// What a visitor did wrong on an HTTP/2 parent, if it did not just end.
+/// What was wrong with the frames of an HTTP/2 connection; `None` if it just ended.
 fn fault_of_frames(error: &pingora::Error) -> Option<&h2::Error> {
     let cause = error.cause.as_deref()?.downcast_ref::<h2::Error>()?;
     cause.is_library().then_some(cause)
 }
 
-/// A stream under way on this parent, until dropped: also if serving it panics.
+/// An open stream of `parent`, until dropped. Dropping also counts it off if serving it panics.
 struct Stream {
     parent: Arc<Connection>,
     connections: Arc<ConnectionTable>,
@@ -423,7 +429,7 @@ impl Drop for Stream {
 }
 
 fn turn_away(sites: &Sites, full: Full, stream: &TcpStream, peer: SocketAddr) {
-    // What is not read must not keep the system busy either.
+    // Discard unsent data, so that the kernel does not stay busy with it.
     SockRef::from(stream).set_linger(Some(Duration::ZERO)).ok();
     let env = sites.env();
     let reason = match full {
@@ -435,12 +441,12 @@ fn turn_away(sites: &Sites, full: Full, stream: &TcpStream, peer: SocketAddr) {
         && let Some(left_out) = env.log_throttle.due(Line::TurnedAway, now)
     {
         let peer = peer.ip();
-        tracing::warn!(%peer, reason, left_out, "parent refused: too many connections");
+        tracing::warn!(%peer, reason, left_out, "connection refused: too many connections");
     }
 }
 
-/// The system takes no more for a visitor than it is about to send. Otherwise it takes megabytes at a time,
-/// and whoever reads them slowly seems to take nothing for many seconds.
+/// Makes the kernel buffer only a little beyond what it is about to send. Otherwise it takes
+/// megabytes at a time, and a slow reader would seem to take nothing for many seconds.
 fn hold_little_back(stream: &TcpStream) -> io::Result<()> {
     SockRef::from(stream).set_tcp_notsent_lowat(HELD_BY_SYSTEM)
 }
@@ -458,12 +464,14 @@ fn options(limits: &crate::config::Limits) -> http2::H2Options {
 }
 
 const KEEPALIVE: u64 = 60;
-/// What the system may hold unsent for one visitor.
+/// How many unsent bytes the kernel may hold for one visitor.
 const HELD_BY_SYSTEM: u32 = 64 * 1024;
 const BREATH: Duration = Duration::from_millis(50);
-/// Malformed requests after which an HTTP/2 parent is given up; as many as Pingora forgives.
+/// After this many malformed requests, an HTTP/2 connection is closed; Pingora uses the same
+/// number.
 const MALFORMED: u32 = 32;
-/// What one stream may have waiting to be sent, and to be read by us; and all of one parent.
+/// How many bytes of one stream may wait to be sent, and to be read by us; the last is for a whole
+/// connection.
 const SEND_BUFFER: usize = 64 * 1024;
 const WINDOW: u32 = 64 * 1024;
 const WINDOW_IN_ALL: u32 = 1024 * 1024;

@@ -1,4 +1,5 @@
-//! What stands under the configured hosts: swapped whole when the configuration is.
+//! The virtual hosts: the apps and the portal by host. A reload of the configuration replaces them
+//! all at once.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -19,36 +20,36 @@ use crate::proxy::request::identity_headers::Stamp;
 use crate::proxy::upstream::Application;
 use crate::web::Web;
 
-/// Every host, and what is there.
+/// All virtual hosts, with what they share.
 pub struct Sites {
-    /// By host in lower case, and port unless it is the scheme's own.
+    /// By host in lower case, with the port unless it is the scheme's default.
     virtual_hosts: FxHashMap<String, Arc<VirtualHost>>,
     portal: Arc<VirtualHost>,
-    /// By the name of the application.
+    /// By the name of the app.
     applications: HashMap<String, Arc<Application>>,
     entrances: Vec<Entrance>,
     certificates: Arc<Certificates>,
     env: Arc<Env>,
 }
 
-/// One host.
+/// One host: an app or the portal.
 pub(super) struct VirtualHost {
     pub(super) web: Web,
     pub(super) address: Address,
-    /// What requests to the application are given along, where one stands here.
+    /// Sets the identity headers of requests to the application, if there is one.
     pub(super) stamp: Option<Stamp>,
-    /// What tells browsers to come by https alone (RFC 6797 §6.1), where that is so.
+    /// The `Strict-Transport-Security` header (RFC 6797 §6.1), if this host has one.
     pub(super) promise: Option<HeaderValue>,
-    /// Where the application is that stands here, if one does.
+    /// How to reach the application, if there is one.
     pub(super) application: Option<Arc<Application>>,
 }
 
 impl Sites {
-    /// What `env` says. Applications that stood in the house `before` are not looked up again.
-    /// Call it within a runtime: new ones are looked up from now on.
+    /// Builds what `env` describes. Applications that `before` has already are not resolved again.
+    /// Call it within a runtime: new ones are resolved regularly from now on.
     ///
     /// # Errors
-    /// What is wrong with the certificates, each with its place in the configuration.
+    /// What is wrong with the certificates, each with its line in the configuration.
     pub async fn build(env: &Arc<Env>, before: Option<&Self>) -> Result<Self, Vec<Problem>> {
         let config = &env.config;
         let certificates = Arc::new(Certificates::read(config)?);
@@ -65,7 +66,8 @@ impl Sites {
             let application = app.and_then(|app| applications.get(&app.name)).map(Arc::clone);
             let address = Address::of(&site.origin);
             let stamp = app.and_then(|app| Stamp::new(app, &address).ok());
-            // Whoever only observes may want to go back to plain http, and browsers would not.
+            // In observe mode, operators may want to go back to plain http, which HSTS would
+            // prevent.
             let is_observed = app.is_some_and(|app| !app.enforce);
             let promise = promise(config.hsts, &site.origin).filter(|_| !is_observed);
             let web = Web::new(Arc::clone(env), site);
@@ -81,9 +83,9 @@ impl Sites {
         Ok(Self { virtual_hosts, portal, applications, entrances, certificates, env })
     }
 
-    /// What stands under this `Host`; the port may be written out where it is the scheme's own.
+    /// The virtual host for this `Host` header, with or without the scheme's default port.
     pub(super) fn find(&self, host: &str) -> Option<Arc<VirtualHost>> {
-        // Nearly all write it as it is kept.
+        // Fast path: nearly all browsers write it as the key is written.
         let as_kept = self.virtual_hosts.get(host);
         let as_read = || {
             let lower = host.to_ascii_lowercase();
@@ -95,7 +97,7 @@ impl Sites {
         as_kept.or_else(as_read).map(Arc::clone)
     }
 
-    /// The only thing that stands under this name, whatever the port.
+    /// The virtual host with this name, whatever its port; `None` if there are several.
     pub(super) fn find_by_name(&self, name: &str) -> Option<Arc<VirtualHost>> {
         let is_meant = |virtual_host: &&Arc<VirtualHost>| {
             virtual_host.web.site().origin.host().eq_ignore_ascii_case(name)
@@ -104,7 +106,7 @@ impl Sites {
         found.next().filter(|_| found.next().is_none()).map(Arc::clone)
     }
 
-    /// What stands under this host with https, whatever the port.
+    /// The https virtual host with this name, whatever its port.
     pub(super) fn find_under_https(&self, host: &str) -> Option<Arc<VirtualHost>> {
         let is_port = |(_, port): &(&str, &str)| port.bytes().all(|byte| byte.is_ascii_digit());
         let name = host.rsplit_once(':').filter(is_port).map_or(host, |(name, _)| name);
@@ -115,39 +117,39 @@ impl Sites {
         self.virtual_hosts.values().find(is_meant).map(Arc::clone)
     }
 
-    /// What is counted.
+    /// The counters.
     pub(super) fn metrics(&self) -> &Metrics {
         &self.env.metrics
     }
 
-    /// The host whose pages answer what is for no other.
+    /// The portal, whose pages also answer requests for unknown hosts.
     pub(super) fn portal(&self) -> &Arc<VirtualHost> {
         &self.portal
     }
 
-    /// Whose word about the visitor's address is believed.
+    /// The proxies that we trust to name the visitor's address.
     pub(super) fn trusted_proxies(&self) -> &[IpNet] {
         &self.env.config.trusted_proxies
     }
 
-    /// Whether `peer` is a proxy whose word is believed.
+    /// Whether `peer` is a trusted proxy.
     pub(super) fn trusts(&self, peer: IpAddr) -> bool {
         self.trusted_proxies().iter().any(|network| network.contains(&peer))
     }
 
-    /// What is done with those who come to a listener, by its number in the configuration.
+    /// How to treat connections to a listener, by its index in the configuration.
     pub(super) fn entrance(&self, listener: usize) -> Option<&Entrance> {
         self.entrances.get(listener)
     }
 
-    /// Whether who comes to a listener now comes in by this way, too: a connection does not outlive
-    /// what it was let in by.
+    /// Whether the listener still accepts connections in the same way. A connection does not
+    /// outlive a change to it.
     pub(super) fn lets_in(&self, entered: Entered) -> bool {
         let now = self.entrance(entered.listener);
         now.is_some_and(|entrance| entrance.way_in(entered.listener) == entered)
     }
 
-    /// The certificates that visitors are shown.
+    /// The certificates of all listeners and apps.
     pub fn certificates(&self) -> &Arc<Certificates> {
         &self.certificates
     }
@@ -165,10 +167,10 @@ impl Sites {
     }
 }
 
-/// How long browsers are to remember that a host is reached by https.
+/// How long browsers must remember to use https for a host.
 fn promise(lasting: Duration, origin: &Origin) -> Option<HeaderValue> {
     let due = !lasting.is_zero() && origin.is_secure();
-    // A number is always a header value.
+    // A number is always a valid header value.
     due.then(|| HeaderValue::try_from(format!("max-age={}", lasting.as_secs())).ok()).flatten()
 }
 

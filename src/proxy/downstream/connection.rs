@@ -1,9 +1,10 @@
-//! One connection of a visitor, or one stream of it: in which phase it is, since when, and how it is
-//! cut off from outside.
+//! The state of one visitor connection, or of one stream of it: its phase, since when, and how it
+//! is closed from outside.
 //!
-//! Pingora's filters run only when bytes flow. Whatever must end although nothing moves (a head that
-//! never comes, an idle tunnel whose session is over) is ended here: the future that serves a link
-//! is dropped, and with it both of its sides.
+//! Pingora's filters run only when bytes flow. Some connections must end although no bytes flow: a
+//! request head that never arrives, an idle tunnel whose user session has ended. For these, we drop
+//! the future that serves the connection, which closes the visitor's side and the application's
+//! side.
 
 use std::net::IpAddr;
 use std::pin::pin;
@@ -23,63 +24,64 @@ use crate::proxy::downstream::watchdog::{Watchdog, ticks};
 use crate::proxy::memo::Memo;
 use crate::proxy::room::Room;
 
-/// A connection of a visitor, or one stream of it.
+/// A visitor's connection (HTTP/1.1), or one stream of it (HTTP/2).
 #[derive(Debug)]
 pub(in crate::proxy) struct Connection {
     number: u64,
     peer: IpAddr,
-    /// From where it comes, as a balancer that is the peer has said.
+    /// The visitor's address according to a load balancer, if the peer is one.
     introduced: OnceLock<IpAddr>,
-    /// The same in words, once somebody has asked for them.
+    /// The visitor's address as a header value, computed on first use.
     told: OnceLock<HeaderValue>,
     entrance: Entered,
     only_for: OnceLock<Box<str>>,
-    /// When it came into its phase, in ticks, and the phase in the lowest byte.
+    /// The tick at which the current phase began, with the phase in the lowest byte.
     phase: AtomicU64,
     cut: AtomicU8,
-    /// Wakes the one task that serves it.
+    /// Wakes the one task that serves this connection.
     waker: OnceLock<Waker>,
-    /// Room for the requests of its address; none where anybody may come from there.
+    /// The request limit of the visitor's address; `None` if the address has no limit.
     address: Option<Arc<AddressRoom>>,
-    /// The connection that this is a stream of.
+    /// The connection to which this stream belongs.
     parent: Option<Arc<Connection>>,
-    /// Whether the body of its request is waited for, and how much of that has come. Of a connection: how
-    /// many of its streams wait so.
+    /// Whether we wait for the request body, and how much of it has arrived. For a connection with
+    /// streams: how many of them wait.
     awaits_body: AtomicBool,
     awaiting: AtomicU32,
     body: AtomicU64,
-    /// Since when an answer of ours is not taken, in ticks; 0: it is.
+    /// The tick since which the visitor has not taken a local reply; 0 if there is none.
     untaken: AtomicU64,
-    /// What waits for its visitor; of a connection: with that of its streams.
+    /// Bytes that the visitor has not taken yet; for a connection, including those of its streams.
     unsent: Unsent,
-    /// Bytes of the request head that were read so far.
+    /// Bytes of the request head read so far.
     head: AtomicUsize,
-    /// Streams that are open, and those that the visitor has given up.
+    /// Open streams, and streams that the visitor has reset.
     streams: AtomicU32,
     given_up: AtomicU32,
-    /// Whether the visitor has sent something since somebody looked.
+    /// Whether the visitor has sent something since the last check.
     used: AtomicBool,
-    /// Whether the connection to the application belongs to this visitor alone.
+    /// Whether the connection to the application is reserved for this visitor.
     bound: AtomicBool,
-    /// Whether what is written has no chunks, though Pingora writes some.
+    /// Whether the answer is written without chunked encoding although Pingora chunks it.
     without_chunks: AtomicBool,
     authorization: Mutex<Option<Authorization>>,
-    /// When the request under way has to be judged again, in milliseconds; 0: as soon as somebody looks.
+    /// When the current request must be authorized again, in milliseconds; 0: at the next check.
     due: AtomicU64,
-    /// When it was judged again the last time, in ticks.
+    /// When it was last authorized again, in ticks.
     reviewed: AtomicU64,
-    /// Of the application, while the request under way waits for its answer.
+    /// Measures how long the application has been silent while the request waits for its answer.
     watchdog: Watchdog,
-    /// What the last request said of its visitor; one for all streams of a connection.
+    /// What the last request told about the visitor; shared by all streams of a connection.
     memo: Arc<Memo>,
 }
 
-/// Room for the requests of one address: of whoever is not signed in, and of those who are.
+/// How many requests one address may have at once: one limit for anonymous visitors, one for those
+/// who are signed in.
 #[derive(Debug, Default)]
 pub(in crate::proxy) struct AddressRoom {
     pub(in crate::proxy) strangers: Arc<Room>,
     pub(in crate::proxy) people: Arc<Room>,
-    /// In which tick too much waited for visitors from there for anything to be added.
+    /// The last tick in which too many unsent bytes waited for visitors at this address.
     full_at: AtomicU64,
 }
 
@@ -88,39 +90,40 @@ impl AddressRoom {
         self.full_at.store(tick, Ordering::Relaxed);
     }
 
-    /// Whether so much waits for visitors from there, in this tick, that nothing may be added.
+    /// Whether, in this tick, so many bytes wait for visitors at this address that no more may be
+    /// added.
     pub(in crate::proxy) fn is_full(&self, tick: u64) -> bool {
         let at = self.full_at.load(Ordering::Relaxed);
         at > 0 && tick <= at + 1
     }
 }
 
-/// What a link is doing.
+/// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::proxy) enum Phase {
-    /// TLS is being negotiated.
+    /// The TLS handshake is in progress.
     Handshake,
     /// It waits for a request.
     Idle,
-    /// The head of a request is coming.
+    /// A request head is being received.
     Head,
-    /// A request is under way; of HTTP/2: several may be.
+    /// A request is in progress; with HTTP/2 there may be several.
     Busy,
 }
 
-/// Why a link was cut off.
+/// Why a connection was closed by us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::proxy) enum Cut {
-    /// It was slow, or nobody asked for anything.
+    /// It was too slow, or idle for too long.
     Late,
-    /// Its place was needed for somebody else, or we are stopping.
+    /// Another visitor needed the capacity, or we are shutting down.
     Shed,
-    /// What it was allowed to do, it is allowed no more.
+    /// Its request is no longer allowed.
     Revoked,
 }
 
 tokio::task_local! {
-    /// The link that the running task serves.
+    /// The connection that the running task serves.
     static CURRENT: Arc<Connection>;
 }
 
@@ -158,7 +161,7 @@ impl Connection {
         }
     }
 
-    /// The same from an address that has only so much room.
+    /// Sets the limits of the visitor's address.
     pub(in crate::proxy) fn in_room(self, address: Arc<AddressRoom>) -> Self {
         Self { address: Some(address), ..self }
     }
@@ -173,12 +176,12 @@ impl Connection {
         Self { introduced, only_for, address, parent, memo, ..connection }
     }
 
-    /// Room for the requests of its address; none where anybody may come from there.
+    /// The limits of the visitor's address; `None` if the address has no limit.
     pub(in crate::proxy) fn address_room(&self) -> Option<&AddressRoom> {
         self.address.as_deref()
     }
 
-    /// The body of the request under way is waited for from now on.
+    /// Begins to wait for the body of the current request.
     pub(in crate::proxy) fn await_body(&self) {
         self.body.store(0, Ordering::Relaxed);
         if !self.awaits_body.swap(true, Ordering::Relaxed)
@@ -188,12 +191,12 @@ impl Connection {
         }
     }
 
-    /// So much of it has come.
+    /// Counts `bytes` of the body that have arrived.
     pub(in crate::proxy) fn has_body(&self, bytes: usize) {
         self.body.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// It is waited for no more: it is whole, or its answer has begun.
+    /// Stops waiting for the body: it is complete, or the answer has begun.
     pub(in crate::proxy) fn await_nothing(&self) {
         if self.awaits_body.load(Ordering::Relaxed)
             && self.awaits_body.swap(false, Ordering::Relaxed)
@@ -203,12 +206,12 @@ impl Connection {
         }
     }
 
-    /// How much of the body has come that is waited for; nothing if none is.
+    /// How many bytes of the body have arrived; `None` if we do not wait for one.
     pub(in crate::proxy) fn awaited(&self) -> Option<u64> {
         self.awaits_body.load(Ordering::Relaxed).then(|| self.body.load(Ordering::Relaxed))
     }
 
-    /// Whether nothing is done here but to wait for the bodies of requests.
+    /// Whether this connection does nothing but wait for request bodies.
     pub(in crate::proxy) fn only_awaits(&self) -> bool {
         let streams = self.streams.load(Ordering::Relaxed);
         match streams {
@@ -217,27 +220,27 @@ impl Connection {
         }
     }
 
-    /// An answer of ours is written from this tick on; or has been taken.
+    /// Notes that a local reply is being written since `tick`; `None`: the visitor has taken it.
     pub(in crate::proxy) fn writes_since(&self, tick: Option<u64>) {
         self.untaken.store(tick.map_or(0, |tick| tick.max(1)), Ordering::Relaxed);
     }
 
-    /// Since when an answer of ours is written and not taken.
+    /// Since when a local reply is being written and has not been taken.
     pub(in crate::proxy) fn untaken_since(&self) -> Option<u64> {
         Some(self.untaken.load(Ordering::Relaxed)).filter(|since| *since > 0)
     }
 
-    /// What waits for its visitor.
+    /// The bytes that wait for the visitor.
     pub(in crate::proxy) fn unsent(&self) -> &Unsent {
         &self.unsent
     }
 
-    /// Whether something waits for its visitor, or did when somebody looked last.
+    /// Whether bytes wait for the visitor, or did at the last check.
     pub(in crate::proxy) fn is_waited_for(&self) -> bool {
         self.unsent.is_any() || self.watchdog.is_paused()
     }
 
-    /// So many bytes wait for its visitor from now on.
+    /// Adds `bytes` to what waits for the visitor.
     pub(in crate::proxy) fn waits_for(&self, bytes: usize) {
         self.unsent.add(bytes);
         if let Some(parent) = &self.parent {
@@ -245,42 +248,43 @@ impl Connection {
         }
     }
 
-    /// So many bytes wait no more.
+    /// Removes `bytes` from what waits for the visitor.
     pub(in crate::proxy) fn waits_no_more_for(&self, bytes: usize) {
         self.unsent.remove(bytes);
         self.unsent.take();
-        // That a stream is over does not mean that its visitor reads: what is sent counts there.
+        // The end of a stream does not mean that the visitor reads: only bytes that were sent count
+        // on the connection.
         if let Some(parent) = &self.parent {
             parent.unsent.remove(bytes);
         }
     }
 
-    /// How many answers there may be for its visitor at once.
+    /// How many answers the visitor may receive at once.
     pub(in crate::proxy) fn answers(&self) -> usize {
         self.streams.load(Ordering::Relaxed).max(1) as usize
     }
 
-    /// The number of its connection: its own, if it is none of several streams.
+    /// The number of the connection; for a stream, the number of its parent.
     pub(in crate::proxy) fn connection_number(&self) -> u64 {
         self.parent.as_ref().map_or(self.number, |parent| parent.number)
     }
 
-    /// The link that serves the request under way; `None` outside of one.
+    /// The connection that serves the current request; `None` outside of a request.
     pub(in crate::proxy) fn current() -> Option<Arc<Self>> {
         CURRENT.try_with(Arc::clone).ok()
     }
 
-    /// Whether it is one stream of a connection.
+    /// Whether this is one stream of a connection.
     pub(in crate::proxy) fn is_stream(&self) -> bool {
         self.parent.is_some()
     }
 
-    /// No two links of this process have the same.
+    /// A number that is unique in this process.
     pub(in crate::proxy) fn number(&self) -> u64 {
         self.number
     }
 
-    /// From where it comes: from the other end of the socket, or from where a balancer there says.
+    /// The visitor's address: the other end of the socket, or what a load balancer there says.
     pub(in crate::proxy) fn peer(&self) -> IpAddr {
         self.introduced.get().copied().unwrap_or(self.peer)
     }
@@ -290,12 +294,13 @@ impl Connection {
         self.peer
     }
 
-    /// It comes from `peer`, as a balancer says that is believed. It says so once, before anything else.
+    /// Sets the visitor's address as a trusted load balancer gives it. The balancer sends it once,
+    /// before anything else.
     pub(in crate::proxy) fn introduce(&self, peer: IpAddr) {
         self.introduced.set(peer).ok();
     }
 
-    /// The visitor's address, as applications are told it.
+    /// The visitor's address as we send it to applications.
     pub(in crate::proxy) fn peer_told(&self) -> &HeaderValue {
         self.told.get_or_init(|| {
             // An address is always a header value.
@@ -308,22 +313,23 @@ impl Connection {
         self.entrance
     }
 
-    /// The visitor has shown a certificate to the listener as this host; nothing else is for it.
+    /// The visitor's client certificate was accepted for this host; requests for other hosts are
+    /// refused.
     pub(in crate::proxy) fn enters_only_for(&self, host: &str) {
         self.only_for.set(host.into()).ok();
     }
 
-    /// As which host alone the visitor was let in, where certificates are asked for
+    /// The only host that the visitor may address, if the listener asked for a client certificate
     /// (RFC 9110 §7.4).
     pub(in crate::proxy) fn only_for(&self) -> Option<&str> {
         self.only_for.get().map(AsRef::as_ref)
     }
 
-    /// In which phase it is, and since which tick.
+    /// The current phase, and the tick at which it began.
     pub(in crate::proxy) fn phase(&self) -> (Phase, u64) {
         let word = self.phase.load(Ordering::Relaxed);
         if self.streams.load(Ordering::Relaxed) > 0 {
-            // Whatever the last of its other streams has left behind.
+            // Streams that have ended may have left another phase in `word`.
             return (Phase::Busy, word >> 8);
         }
         let phase = match word & 0xff {
@@ -343,7 +349,8 @@ impl Connection {
         self.phase.store(tick << 8 | phase as u64, Ordering::Relaxed);
     }
 
-    /// Counts `read` bytes; gives how many of a request head were read so far, outside of one none.
+    /// Counts `read` bytes. Gives how many bytes of a request head were read so far; 0 outside of a
+    /// head.
     pub(in crate::proxy) fn has_read(&self, read: usize) -> usize {
         match self.phase().0 {
             Phase::Head => self.head.fetch_add(read, Ordering::Relaxed) + read,
@@ -351,18 +358,19 @@ impl Connection {
         }
     }
 
-    /// Ends it as soon as its task looks, which is woken. The first reason stays.
+    /// Ends the connection: wakes its task, which ends as soon as it runs. The first reason is
+    /// kept.
     pub(in crate::proxy) fn cut(&self, why: Cut) {
         let first =
             self.cut.compare_exchange(0, why as u8 + 1, Ordering::AcqRel, Ordering::Acquire);
         if first.is_ok() {
-            // Either we see whom to wake, or they see that they are cut off.
+            // With this fence, either we see the waker, or the task sees that it was cut.
             fence(Ordering::SeqCst);
             self.wake();
         }
     }
 
-    /// Why it was cut off, if it was.
+    /// Why it was cut off; `None` if it was not.
     pub(in crate::proxy) fn is_cut(&self) -> Option<Cut> {
         match self.cut.load(Ordering::Acquire) {
             0 => None,
@@ -372,7 +380,7 @@ impl Connection {
         }
     }
 
-    /// Does `work` in the name of this link.
+    /// Runs `work` with this connection as [`Connection::current`].
     pub(in crate::proxy) fn serve<W: Future>(
         self: &Arc<Self>,
         work: W,
@@ -386,7 +394,7 @@ impl Connection {
         }
     }
 
-    /// Waits for `work`; `None` if the link is cut off before. Only one task may do that.
+    /// Waits for `work`; `None` if the connection is cut first. Only one task may do that.
     pub(in crate::proxy) async fn unless_cut<W: Future>(&self, work: W) -> Option<W::Output> {
         let mut work = pin!(work);
         std::future::poll_fn(|context| {
@@ -397,49 +405,49 @@ impl Connection {
                 return Poll::Ready(Some(done));
             }
             if let Some(waker) = self.waker.get() {
-                // That of a task stays the same for as long as it lives.
+                // A task keeps the same waker for its whole life.
                 debug_assert!(waker.will_wake(context.waker()), "one task serves a connection");
             } else {
                 self.waker.set(context.waker().clone()).ok();
                 fence(Ordering::SeqCst);
             }
-            // It may have been cut off before there was anybody to wake.
+            // It may have been cut before the waker was set.
             if self.is_cut().is_some() { Poll::Ready(None) } else { Poll::Pending }
         })
         .await
     }
 
-    /// A stream begins; gives how many are open with it.
+    /// Counts a new stream; gives how many are open, including it.
     pub(in crate::proxy) fn begin_stream(&self) -> u32 {
         self.streams.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// A stream ends; gives how many are still open.
+    /// Counts the end of a stream; gives how many are still open.
     pub(in crate::proxy) fn end_stream(&self) -> u32 {
         self.streams.fetch_sub(1, Ordering::Relaxed) - 1
     }
 
-    /// The visitor did not wait for an answer; gives how often that was.
+    /// Counts an answer that the visitor did not wait for; gives how many there were.
     pub(in crate::proxy) fn give_up(&self) -> u32 {
         self.given_up.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// How often the visitor did not wait for an answer.
+    /// How many answers the visitor did not wait for.
     pub(in crate::proxy) fn times_given_up(&self) -> u32 {
         self.given_up.load(Ordering::Relaxed)
     }
 
-    /// Whether the visitor has sent something since this was asked.
+    /// Whether the visitor has sent something since the last call.
     pub(in crate::proxy) fn was_used(&self) -> bool {
         self.used.swap(false, Ordering::Relaxed)
     }
 
-    /// The visitor has sent something.
+    /// Notes that the visitor has sent something.
     pub(in crate::proxy) fn use_now(&self) {
         self.used.store(true, Ordering::Relaxed);
     }
 
-    /// From now on, connections to applications that serve this link serve no other.
+    /// From now on, connections to applications that serve this connection serve no other.
     pub(in crate::proxy) fn bind(&self) {
         self.bound.store(true, Ordering::Relaxed);
     }
@@ -448,7 +456,7 @@ impl Connection {
         self.bound.load(Ordering::Relaxed)
     }
 
-    /// The answer under way, which is the last, is written without chunks.
+    /// The current answer, the last on this connection, is written without chunked encoding.
     pub(in crate::proxy) fn say_without_chunks(&self) {
         self.without_chunks.store(true, Ordering::Relaxed);
     }
@@ -457,18 +465,18 @@ impl Connection {
         self.without_chunks.load(Ordering::Relaxed)
     }
 
-    /// What the last request of this connection said of its visitor.
+    /// What the last request on this connection told about its visitor.
     pub(in crate::proxy) fn memo(&self) -> &Memo {
         &self.memo
     }
 
-    /// How long the application has said nothing to the request under way.
+    /// How long the application has been silent about the current request.
     pub(in crate::proxy) fn watchdog(&self) -> &Watchdog {
         &self.watchdog
     }
 
-    /// The application is waited for no more. The request is to be told, and is cut off if it cannot
-    /// be; gives whether it was.
+    /// Stops waiting for the application. Tells the request, or cuts the connection if the request
+    /// cannot be told. Gives whether it was cut.
     pub(in crate::proxy) fn despair(&self) -> bool {
         let cut = self.watchdog.is_paused() || self.watchdog.give_up(ticks(LAST_WORDS));
         if cut {
@@ -479,18 +487,19 @@ impl Connection {
         cut
     }
 
-    /// By what the request under way is allowed, so that it can be asked again; or nothing.
+    /// Sets the authorization of the current request, so that it can be checked again; `None`: no
+    /// request.
     pub(in crate::proxy) fn authorize(&self, on: Option<Authorization>) {
-        // Once, in any case: what has changed before it stood was told to nobody who could look here.
+        // Check once in any case: a change that came before this call was announced without us.
         let due = if on.is_some() { 0 } else { NEVER };
         *self.authorization.lock() = on;
         self.due.store(due, Ordering::Release);
     }
 
-    /// Whether the request under way has to be judged again: for the first time, since something has
-    /// `changed` on which it rests, since time may have changed what was decided, or since its visitor has
-    /// sent something, whose stay is in use then. If so, it is taken for judged until
-    /// [`Connection::is_good_until`] says more.
+    /// Whether the current request must be authorized again: for the first time, because something
+    /// that it depends on has `changed`, because the decision has a time limit, or because the
+    /// visitor has sent something, which counts as use of the user session. If so, no other check
+    /// is due until [`Connection::is_good_until`] sets one.
     pub(in crate::proxy) fn takes_review(&self, changed: &Changes, tick: u64) -> bool {
         let due = self.due.load(Ordering::Acquire);
         let used_for_long = || {
@@ -509,13 +518,13 @@ impl Connection {
         is_due
     }
 
-    /// Time alone changes nothing of what was decided before this moment.
+    /// Time alone does not change the decision before this moment.
     pub(in crate::proxy) fn is_good_until(&self, moment: Timestamp) {
         self.due.fetch_min(moment.millis(), Ordering::AcqRel);
     }
 
-    /// Cuts off the request that was `judged`, unless it has ended meanwhile: what came after it was not.
-    /// Gives whether it did.
+    /// Cuts off the request that was `judged`, unless it has ended meanwhile: the request after it
+    /// was not judged. Gives whether it did.
     pub(in crate::proxy) fn revoke(&self, judged: &Authorization) -> bool {
         let authorization = self.authorization.lock();
         let is_same = authorization.as_ref().is_some_and(|authorization| authorization.is(judged));
@@ -530,13 +539,13 @@ impl Connection {
     }
 }
 
-/// How long a visitor may take nothing of what is sent.
+/// How long a visitor may take none of the bytes that wait.
 pub(in crate::proxy) const STALLED: Duration = Duration::from_mins(1);
-/// No moment in milliseconds.
+/// No time limit, in milliseconds.
 const NEVER: u64 = u64::MAX;
-/// How often it is noted that somebody uses what they hold open, in ticks.
+/// How often we note that an open request is in use, in ticks.
 const USED_TICKS: u64 = 40;
-/// How long it may take to say that an application does not answer.
+/// How long we may take to report that an application does not answer.
 const LAST_WORDS: Duration = Duration::from_secs(10);
 
 #[cfg(test)]

@@ -1,14 +1,15 @@
-//! By which listener a connection came, and what was agreed with it there.
+//! The listener that accepted a connection, and what was negotiated there.
 
-/// By which way a visitor came in.
+/// How a visitor's connection came in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::proxy) struct Entered {
-    /// By which listener, by its number in the configuration.
+    /// The listener's index in the configuration.
     pub(in crate::proxy) listener: usize,
-    /// Whether everything is answered with the same place under https.
+    /// Whether every request is redirected to the same URL under https.
     pub(in crate::proxy) redirect: bool,
     /// Whether the connection is encrypted.
     pub(in crate::proxy) secure: bool,
-    /// Whose client certificate was asked for, if one was.
+    /// The authority whose client certificate was asked for, as a digest of its file; `None` if
+    /// none was.
     pub(in crate::proxy) asked_for: Option<[u8; 32]>,
 }

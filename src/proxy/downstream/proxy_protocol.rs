@@ -1,8 +1,10 @@
-//! What a balancer in front says before the first byte of a connection: from where that comes.
+//! The PROXY protocol: a load balancer in front of us sends the visitor's address before the first
+//! byte of a connection.
 //!
-//! HAProxy's PROXY protocol, both versions (its `doc/proxy-protocol.txt`). It is read of
-//! `trusted_proxies` alone: of anybody else it would be a forged address, and is no request. A balancer
-//! must send it in one piece (§2), so whoever sends half of it is not waited for.
+//! Both versions (HAProxy's `doc/proxy-protocol.txt`) are supported. The header is read only from
+//! `trusted_proxies`: from anybody else it could be forged, and is refused as an invalid request. A
+//! balancer must send the header in one piece (§2), so we do not wait for the rest of a partial
+//! one.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -10,24 +12,23 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
-/// How every header of the first version begins.
+/// The prefix of a header in version 1.
 pub(in crate::proxy) const FIRST: &[u8] = b"PROXY ";
-/// How every header of the second version begins.
+/// The signature of a header in version 2.
 pub(in crate::proxy) const SECOND: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
-/// A header: how long it is, and the address that it names. A balancer that asks whether we are there
-/// names none.
+/// A header: its length, and the address that it names. A balancer's health check names none.
 #[derive(Debug, PartialEq, Eq)]
 struct Introduction {
     length: usize,
     visitor: Option<SocketAddr>,
 }
 
-/// Takes the header off the beginning of `stream`, if there is one that can be read; gives the address
+/// Takes the header off the beginning of `stream`, if there is a valid one, and gives the address
 /// that it names. Waits for the first byte.
 ///
 /// # Errors
-/// If the connection is broken.
+/// The connection is broken.
 pub(in crate::proxy) async fn take(stream: &mut TcpStream) -> io::Result<Option<SocketAddr>> {
     let mut beginning = [0; LONGEST];
     let length = stream.peek(&mut beginning).await?;
@@ -41,7 +42,7 @@ fn read(bytes: &[u8]) -> Option<Introduction> {
     if bytes.starts_with(FIRST) { read_first(bytes) } else { read_second(bytes) }
 }
 
-/// `PROXY TCP4 203.0.113.9 10.0.0.1 51234 443`, and the end of a line.
+/// `PROXY TCP4 203.0.113.9 10.0.0.1 51234 443`, and CR LF.
 fn read_first(bytes: &[u8]) -> Option<Introduction> {
     let longest = bytes.get(..LONGEST_LINE).unwrap_or(bytes);
     let end = longest.windows(2).position(|pair| pair == b"\r\n")?;
@@ -58,7 +59,7 @@ fn read_first(bytes: &[u8]) -> Option<Introduction> {
     (source.is_ipv4() == is_four).then_some(Introduction { length, visitor: Some(visitor) })
 }
 
-/// Signature, version and command, family, length, addresses and whatever else (§2.2).
+/// Signature, version and command, family, length, addresses and extensions (§2.2).
 fn read_second(bytes: &[u8]) -> Option<Introduction> {
     let rest = bytes.strip_prefix(SECOND)?;
     let (&[command, family, high, low], rest) = rest.split_first_chunk()?;
@@ -88,9 +89,9 @@ const LOCAL: u8 = 0x20;
 const PROXY: u8 = 0x21;
 const OVER_TCP4: u8 = 0x11;
 const OVER_TCP6: u8 = 0x21;
-/// Of the first version, with the end of the line (§2.1).
+/// The longest header of version 1, with CR LF (§2.1).
 const LONGEST_LINE: usize = 107;
-/// Of the second, with what balancers say of their TLS besides.
+/// The longest header of version 2 that we read, with the balancer's TLS extensions.
 const LONGEST: usize = 1024;
 
 #[cfg(test)]

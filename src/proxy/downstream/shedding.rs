@@ -1,9 +1,9 @@
-//! Bytes that wait for visitors to take them: how many there are of one connection, of one address and
-//! in all, and who is cut off where that is too many.
+//! Limits for bytes that visitors have not taken yet: for one connection, for one address and in
+//! total. Above a limit, we close the connections that have stalled longest.
 //!
-//! Such bytes lie in many places: with the request, in the library beneath HTTP/2, in buffers of TLS. So
-//! each part of a body counts itself, from the moment at which it is given to Pingora until nobody holds
-//! it any more. Whoever looks at all links does the sum; a request pays for no counter that others share.
+//! Such bytes are in many buffers: with the request, in the HTTP/2 library, in TLS. So each part of
+//! a body counts itself, from the moment it is given to Pingora until the last reference is
+//! dropped. The sweep over all connections adds them up, so requests need no shared counter.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use crate::config::Limits;
 use crate::proxy::downstream::connection::{AddressRoom, Connection, Cut, STALLED};
 use crate::proxy::downstream::watchdog::ticks;
 
-/// The same bytes, which count as waiting for the visitor of `link` for as long as anybody holds some of
-/// them; `kept` is dropped together with them.
+/// Wraps `bytes` so that they count as waiting for the visitor of `connection` until the last
+/// reference to them is dropped; `kept` is dropped with them.
 pub(in crate::proxy) fn counted<K: Send + 'static>(
     bytes: Bytes,
     connection: &Arc<Connection>,
@@ -46,18 +46,18 @@ impl<K> Drop for Counted<K> {
     }
 }
 
-/// How many were cut off, by the limit that was exceeded.
+/// How many connections were cut off, by the limit that was exceeded.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::proxy) struct Shed {
-    /// Whoever reads nothing at all for too long, however much waits.
+    /// Visitors who read nothing for too long, regardless of how much waits.
     pub(in crate::proxy) untaken: u64,
     pub(in crate::proxy) of_connection: u64,
     pub(in crate::proxy) of_address: u64,
     pub(in crate::proxy) in_all: u64,
 }
 
-/// Looks at what waits on these links, and cuts off, where it is too much, those first who have taken
-/// nothing for longest. Gives how many were cut off, and whether so much is left that nothing may be added.
+/// Checks what waits on these connections. Where a limit is exceeded, cuts off connections, longest
+/// stalled first. Gives how many were cut off, and whether so much waits that nothing may be added.
 pub(in crate::proxy) fn look(open: &[Arc<Connection>], limits: &Limits, now: u64) -> (Shed, bool) {
     let mut sums = Sums::of(open);
     for (room, bytes) in sums.addresses.values() {
@@ -74,7 +74,7 @@ pub(in crate::proxy) fn look(open: &[Arc<Connection>], limits: &Limits, now: u64
         let of_connection = sums.connections.entry(connection.connection_number()).or_default();
         let address = connection.address_room().map(key);
         let of_address = address.and_then(|address| sums.addresses.get_mut(&address));
-        // A trusted proxy speaks for many over one connection.
+        // A trusted proxy serves many visitors over one connection.
         let reads_nothing = connection.watchdog().is_paused() && now > since + ticks(STALLED);
         let count = if reads_nothing {
             &mut shed.untaken
@@ -103,14 +103,15 @@ pub(in crate::proxy) fn look(open: &[Arc<Connection>], limits: &Limits, now: u64
     (shed, full)
 }
 
-/// How long one may take nothing where `sum` exceeds `limit`, in ticks: the less, the more there is.
+/// How long a visitor may take nothing where `sum` exceeds `limit`, in ticks: the larger the
+/// excess, the shorter.
 fn grace(sum: usize, limit: usize) -> u64 {
     let (sum, limit) = (sum as u64, limit as u64);
     let shrunk = LONGEST * limit.saturating_mul(limit) / sum.saturating_mul(sum).max(1);
     shrunk.clamp(SHORTEST, LONGEST)
 }
 
-/// What waits, added up.
+/// The waiting bytes, added up.
 #[derive(Default)]
 struct Sums<'l> {
     connections: HashMap<u64, OfConnection>,
@@ -121,13 +122,13 @@ struct Sums<'l> {
 #[derive(Default)]
 struct OfConnection {
     weight: usize,
-    /// Bytes that its streams know of.
+    /// Bytes counted on its streams.
     of_streams: usize,
     /// Whether its visitor reads nothing at all.
     is_paused: bool,
 }
 
-/// A link of which nothing is taken.
+/// A connection whose visitor takes nothing.
 struct Stalled<'l> {
     connection: &'l Arc<Connection>,
     since: u64,
@@ -154,9 +155,9 @@ impl<'l> Sums<'l> {
         sums
     }
 
-    /// Those that can be cut off so that something is free then. A stream's bytes go with the stream,
-    /// unless the library beneath holds them: it waits for a visitor who reads nothing, and keeps what
-    /// it holds of streams that are over. Then their connection has to go.
+    /// The connections that free memory when they are cut off. Cutting a stream frees its bytes,
+    /// unless the HTTP/2 library holds them: it waits for a visitor who reads nothing, and keeps
+    /// the bytes of streams that have ended. In that case the connection must be cut.
     fn stalled(&self, open: &'l [Arc<Connection>], now: u64) -> Vec<Stalled<'l>> {
         let stalled = open.iter().filter_map(|connection| {
             if connection.unsent().bytes() == 0 && !connection.watchdog().is_paused() {
@@ -176,8 +177,8 @@ impl<'l> Sums<'l> {
     }
 }
 
-/// What a link costs for what waits. Behind a part that waits, more has come from the application: seven
-/// more parts lie in Pingora's queue and in buffers where the answer is long.
+/// The memory that the waiting bytes of a connection cost. When a part of a long answer waits, the
+/// application has already sent more: up to seven more parts are in Pingora's queue and in buffers.
 fn weight(connection: &Connection) -> usize {
     let bytes = connection.unsent().bytes();
     let paused = if connection.watchdog().is_paused() { BUFFERS } else { 0 };
@@ -188,19 +189,20 @@ fn key(room: &AddressRoom) -> usize {
     std::ptr::from_ref(room).addr()
 }
 
-/// Smaller parts of a body are not worth counting.
+/// Smaller parts of a body are not counted.
 pub(in crate::proxy) const COUNTED: usize = 4 * 1024;
-/// What may wait of one page of ours.
+/// How many bytes of one of our own pages may wait.
 pub(in crate::proxy) const PAGE: usize = 64 * 1024;
-/// The longest part of a body, and how many there may be behind those that wait.
+/// The longest part of a body, and how many parts may be queued behind the one that waits.
 const PART: usize = 64 * 1024;
 const QUEUED: usize = 7;
-/// Of a connection whose visitor reads nothing.
+/// Buffered on a connection whose visitor reads nothing.
 const BUFFERS: usize = 64 * 1024;
-/// So many times as much as may wait, and nobody is let in who could add to it.
+/// Above this many times the limit, no new request may add bytes.
 const FULL: usize = 4;
-/// Where too much waits, nobody is cut off who takes something so often, in ticks: 4 to 5 seconds. Less
-/// cut off readers of 50 KiB a second: the system passes on what they take in larger steps.
+/// Where too much waits, a visitor who takes something at least this often, in ticks, is not cut
+/// off: 4 to 5 seconds. A shorter time cut off readers of 50 KiB a second, because the kernel
+/// passes on what they take in larger steps.
 const SHORTEST: u64 = 16;
 const LONGEST: u64 = 20;
 
@@ -230,7 +232,7 @@ mod tests {
         cut.map(|connection| connection.number()).collect()
     }
 
-    /// Looks as often as the sweeps do.
+    /// Looks as often as the sweep does.
     fn looks(open: &[Arc<Connection>], from: u64, to: u64) -> (Shed, bool) {
         let mut last = Default::default();
         for now in from..=to {
@@ -265,7 +267,7 @@ mod tests {
             connection.waits_for(MIB / 2);
             looks(&all[..connection.number() as usize], tick, tick);
         }
-        // Nearly six MiB where four may wait: two have to go.
+        // Nearly six MiB wait where the limit is four: two connections must go.
         let grace = grace(all.iter().map(|connection| weight(connection)).sum(), 4 * MIB);
         looks(&all, 7, 1 + grace);
         assert_eq!(cut(&all), Vec::<u64>::new());

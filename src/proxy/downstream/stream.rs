@@ -1,8 +1,8 @@
 //! A visitor's connection as Pingora reads and writes it, encrypted or not.
 //!
-//! It holds no buffer while it waits: Pingora's own keeps 64 KiB for each connection. What is
-//! written in small pieces goes out in one, head and body together, but waits for nothing that is
-//! not there yet.
+//! It holds no buffer while it is idle: Pingora's own stream keeps 64 KiB for each connection.
+//! Small writes are combined, head and body together, but never held back for data that does not
+//! exist yet.
 
 use std::cell::Cell;
 use std::fmt;
@@ -43,21 +43,21 @@ pub(in crate::proxy) struct VisitorStream {
     connection: Arc<Connection>,
     /// The longest request head, in bytes.
     longest_head: usize,
-    /// A byte that was read to learn whether there is one.
+    /// A byte that was read to find out whether there is one.
     peeked: Option<u8>,
-    /// What was written and not sent.
+    /// Written, but not sent yet.
     unsent: BytesMut,
-    /// Takes the chunks out of the last answer, where its visitor knows none.
+    /// Removes the chunked encoding from the last answer, for visitors who do not support it.
     unchunk: Unchunk,
     /// The beginning of the request head that is being read.
     head: Beginning,
-    /// Whether Pingora answers bytes of which it could read no request, instead of us.
+    /// Whether Pingora, instead of us, answers bytes that are not a valid request.
     is_unread: bool,
     answering: Option<Answering>,
     sites: Option<Arc<ArcSwap<Sites>>>,
 }
 
-/// An answer of ours in the making; alone in its lock, for streams are shared.
+/// Our answer while it is being made. It needs a lock of its own because streams must be `Sync`.
 type Answering = Mutex<Pin<Box<dyn Future<Output = Bytes> + Send>>>;
 
 enum Io {
@@ -84,7 +84,7 @@ impl VisitorStream {
         Self::over(Io::Tls(Box::new(stream)), peer, connection, longest_head)
     }
 
-    /// Whoever sends no request is answered in the words of this `house`.
+    /// Uses `sites` to answer visitors who send no valid request.
     pub(in crate::proxy) fn of(mut self, sites: &Arc<ArcSwap<Sites>>) -> Self {
         self.sites = Some(Arc::clone(sites));
         self
@@ -106,7 +106,7 @@ impl VisitorStream {
         }
     }
 
-    /// Keeps the beginning of a head, and puts right what its target may not hold.
+    /// Keeps the beginning of a head, and escapes bytes that a target must not contain.
     fn look_at_head(&mut self, at: usize, read: &mut ReadBuf<'_>, before: usize) {
         if at == 0
             && let Some(escaped) = unreadable::escaped(&read.filled()[before..])
@@ -118,7 +118,7 @@ impl VisitorStream {
         self.head.keep(at, &read.filled()[before..]);
     }
 
-    /// Makes our own answer to bytes of which no request could be read.
+    /// Makes our own answer to bytes that are not a valid request.
     fn answer_unread(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let answering = match (&mut self.answering, &self.sites) {
             (Some(answering), _) => answering,
@@ -138,13 +138,13 @@ impl VisitorStream {
         Poll::Ready(())
     }
 
-    /// Whether nobody of ours has seen the request that is being answered.
+    /// Whether Pingora answers a request that none of our filters has seen.
     fn is_answered_for_us(&self, bytes: &[u8]) -> bool {
         self.is_unread
             || (self.connection.phase().0 == Phase::Head && bytes.starts_with(b"HTTP/1."))
     }
 
-    /// Waits until there is something to read. Says whether there can be: not after the end.
+    /// Waits until there is something to read. Gives false at the end of the stream.
     pub(in crate::proxy) async fn is_spoken_to(&mut self) -> bool {
         let mut has_waited = false;
         std::future::poll_fn(|context| match &mut self.io {
@@ -152,7 +152,7 @@ impl VisitorStream {
                 if has_waited {
                     return stream.poll_read_ready(context).map(|ready| ready.is_ok());
                 }
-                // The runtime takes a socket for ready until it has looked once.
+                // Tokio reports a new socket as ready until the first read attempt.
                 has_waited = true;
                 let mut byte = [0; 1];
                 stream
@@ -192,7 +192,7 @@ impl VisitorStream {
     }
 
     fn send(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        // The system is quicker with one part than with a list of them.
+        // A plain write is faster than a vectored one.
         let one = match (self.unsent.is_empty(), bytes.is_empty()) {
             (true, _) => Some(bytes),
             (_, true) => Some(&self.unsent[..]),
@@ -211,7 +211,7 @@ impl VisitorStream {
         }
     }
 
-    /// Sends what was written so far, and `bytes` with it; gives how many of these.
+    /// Sends what was written before, and then `bytes`; gives how many of `bytes` were sent.
     fn send_all(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         loop {
             if self.unsent.is_empty() && bytes.is_empty() {
@@ -230,7 +230,7 @@ impl VisitorStream {
             let before = self.unsent.len();
             self.unsent.advance(sent.min(before));
             if self.unsent.is_empty() {
-                // Nothing is kept for the next time: most connections wait most of the time.
+                // Release the buffer: most connections are idle most of the time.
                 let mut emptied = std::mem::take(&mut self.unsent);
                 if emptied.capacity() > 0 {
                     emptied.clear();
@@ -251,7 +251,8 @@ impl AsyncRead for VisitorStream {
         read: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.connection.watchdog().tells() {
-            // The one place where a request under way can be told anything from outside.
+            // This is the only point at which a request in progress can learn anything from
+            // outside.
             let why = "the application did not answer in time";
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, why)));
         }
@@ -263,7 +264,8 @@ impl AsyncRead for VisitorStream {
         }
         match self.read_more(context, read) {
             Poll::Pending if peeked.is_none() => {
-                // Whoever waits for the visitor has nothing to add to what was written.
+                // The caller waits for the visitor, so it will not add to what was written: flush
+                // it.
                 if !self.unsent.is_empty()
                     && let Poll::Ready(sent) = self.as_mut().poll_flush(context)
                 {
@@ -280,7 +282,8 @@ impl AsyncRead for VisitorStream {
             self.look_at_head(of_head - added, read, before);
         }
         if of_head > self.longest_head + ROOM_TO_ANSWER {
-            // Pingora ends the connection: with our answer, which whoever still sends may not hear.
+            // The error makes Pingora close the connection; our answer goes out first. A visitor
+            // who is still sending may not receive it.
             self.head.give_up();
             self.is_unread = true;
             return Poll::Ready(Err(io::Error::other("the head of the request does not end")));
@@ -309,8 +312,8 @@ impl AsyncWrite for VisitorStream {
         }
         if self.unsent.len() + bytes.len() <= SMALL {
             if self.unsent.is_empty() {
-                // Most answers are a head and a small body: one piece of memory does for both, and then
-                // for those of the next connection.
+                // Most answers are a head and a small body: one buffer holds both, and is reused
+                // for the next connection.
                 self.unsent = SPARE.take();
                 self.unsent.reserve(SMALL);
             }
@@ -323,7 +326,7 @@ impl AsyncWrite for VisitorStream {
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.send_all(context, &[]))?;
         let flushed = match &mut self.io {
-            // There is nothing between it and the system.
+            // A plain socket has no buffer of its own.
             Io::Plain(_) => return Poll::Ready(Ok(())),
             Io::Tls(stream) => Pin::new(stream).poll_flush(context),
         };
@@ -348,8 +351,8 @@ impl AsyncWrite for VisitorStream {
     }
 }
 
-/// What the system has not sent yet of an answer that is allowed no more, or that nobody takes, it throws
-/// away.
+/// If the answer is no longer allowed, or the visitor does not take it, discards what the kernel
+/// has not sent yet.
 impl Drop for VisitorStream {
     fn drop(&mut self) {
         let is_thrown_away = match self.connection.is_cut() {
@@ -358,7 +361,7 @@ impl Drop for VisitorStream {
             None => false,
         };
         if is_thrown_away {
-            // Where that fails, the connection is gone already.
+            // An error means that the connection is already gone.
             SockRef::from(self.socket()).set_linger(Some(Duration::ZERO)).ok();
         }
     }
@@ -412,7 +415,7 @@ impl GetProxyDigest for VisitorStream {
 impl GetSocketDigest for VisitorStream {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
         let digest = SocketDigest::from_raw_fd(self.socket().as_raw_fd());
-        // Known since it was accepted: nobody needs to ask the system.
+        // Known since accept: saves a system call.
         digest.peer_addr.set(Some(PingoraAddress::Inet(self.peer))).ok();
         Some(Arc::new(digest))
     }
@@ -421,13 +424,13 @@ impl GetSocketDigest for VisitorStream {
 impl Peek for VisitorStream {}
 
 thread_local! {
-    /// Memory in which something was put together that has been sent.
+    /// A buffer for reuse, emptied after its bytes were sent.
     static SPARE: Cell<BytesMut> = Cell::default();
 }
 
-/// Up to here, writes wait for the next one or for a flush.
+/// Below this size, writes wait for the next one or for a flush.
 const SMALL: usize = 4 * 1024;
-/// A head that is too long is answered; one that does not end at all is not.
+/// A head that exceeds the limit by less than this gets a proper answer.
 const ROOM_TO_ANSWER: usize = OWN_PAGES_MORE + 32 * 1024;
 
 #[cfg(test)]
