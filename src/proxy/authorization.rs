@@ -1,4 +1,4 @@
-//! What allowed a request that is under way, and what may have changed since.
+//! What allowed a request that is in progress, and what may have changed since.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::proxy::sites::{Sites, VirtualHost};
 use crate::store::Touched;
 use crate::web::Allowed;
 
-/// By what a request was allowed.
+/// What allowed a request.
 #[derive(Clone)]
 pub(super) struct Authorization {
     virtual_host: Arc<VirtualHost>,
@@ -26,18 +26,18 @@ impl Authorization {
         Self { virtual_host: Arc::clone(virtual_host), allowed }
     }
 
-    /// Whether this is the `other`, of the same request.
+    /// Whether this and `other` belong to the same request.
     pub(super) fn is(&self, other: &Self) -> bool {
         self.allowed.is_of_one_request_with(&other.allowed)
     }
 
-    /// Whether it rests on nothing but the configuration.
+    /// Whether it depends on nothing but the configuration: the visitor was anonymous.
     pub(super) fn is_strangers(&self) -> bool {
         self.allowed.rests_on().is_none()
     }
 
-    /// Whether the request would be allowed in this house, too; `used`: its visitor has sent
-    /// something meanwhile.
+    /// Whether `sites`, too, would allow the request; `used`: its visitor has sent something since
+    /// the last check.
     pub(super) async fn holds_in(&self, sites: &Sites, used: bool) -> Still {
         match sites.find(&self.virtual_host.address.authority) {
             Some(virtual_host) => virtual_host.web.still_allows(&self.allowed, used).await,
@@ -46,17 +46,18 @@ impl Authorization {
     }
 }
 
-/// What has changed since somebody looked at those who are connected.
+/// What has changed since the last check of all connections.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
-    /// What everything rests on: the configuration, or that there is a store and a clock.
+    /// Whether something changed on which every request depends: the configuration, or the store or
+    /// the clock is unavailable.
     pub(super) everything: bool,
     pub(super) touched: Touched,
     pub(super) now: Timestamp,
 }
 
 impl Changes {
-    /// Whether what this request rests on may have changed.
+    /// Whether something on which this request depends may have changed.
     pub(super) fn concerns(&self, authorization: &Authorization) -> bool {
         let rests_on = authorization.allowed.rests_on();
         self.everything
@@ -64,7 +65,7 @@ impl Changes {
                 .is_some_and(|(user, user_session)| self.touched.concerns(user, user_session))
     }
 
-    /// The moment of this, in milliseconds.
+    /// The time of this check, in milliseconds.
     pub(super) fn now(&self) -> u64 {
         self.now.millis()
     }

@@ -1,5 +1,5 @@
-//! What a message says of the one connection that it came over, and how its end is told: neither goes
-//! further than to us (RFC 9110 §7.6.1, RFC 9112 §6).
+//! Headers that concern one connection only, and the framing of messages: neither is passed on (RFC
+//! 9110 §7.6.1, RFC 9112 §6).
 
 use bytes::Bytes;
 use http::header::{
@@ -15,9 +15,10 @@ use smallvec::SmallVec;
 
 use crate::proxy::scan::InAnswer;
 
-/// Whether `request` asks for a WebSocket (RFC 6455 §4.1), which is the one protocol that it may be
-/// changed to. Any other wish is left out, as a server may (RFC 9110 §7.8): also one that `Connection`
-/// does not name, since whatever stands before us has not understood it, and one in HTTP/1.0.
+/// Whether `request` asks for a WebSocket (RFC 6455 §4.1), the only protocol that we switch to. Any
+/// other `Upgrade` is removed, which a server may do (RFC 9110 §7.8). That includes an `Upgrade`
+/// that `Connection` does not name, because a proxy in front of us did not understand it, and one
+/// in HTTP/1.0.
 pub(super) fn asks_for_websocket(request: &mut RequestHeader) -> bool {
     let mut wishes = request.headers.get_all(UPGRADE).iter();
     let one = wishes.next().is_some_and(|wish| wish.as_bytes().eq_ignore_ascii_case(b"websocket"));
@@ -32,22 +33,23 @@ pub(super) fn asks_for_websocket(request: &mut RequestHeader) -> bool {
     asks
 }
 
-/// What nobody waits for in HTTP/1.0 is not asked for (RFC 9110 §10.1.1).
+/// Removes `Expect`: in HTTP/1.0 nobody waits for an interim answer (RFC 9110 §10.1.1).
 pub(super) fn expect_nothing(request: &mut RequestHeader) {
     request.remove_header(&EXPECT);
 }
 
-/// Takes out of a request on its way over HTTP/2 what it says of us alone; over HTTP/1.1 Pingora has.
+/// Removes headers that are only for us from a request that goes out over HTTP/2; over HTTP/1.1
+/// Pingora has done so.
 pub(super) fn end_request_here(request: &mut RequestHeader) {
     request.remove_header(&PROXY_AUTHORIZATION);
-    // None goes on.
+    // Trailers of requests are not passed on.
     request.remove_header(&TRAILER);
 }
 
-/// Counts the hop to us off an OPTIONS request (RFC 9110 §7.6.2; TRACE goes nowhere).
+/// Decrements `Max-Forwards` of an OPTIONS request (RFC 9110 §7.6.2; TRACE is never passed on).
 ///
 /// # Errors
-/// If the new number cannot be written.
+/// The new number cannot be written.
 pub(super) fn count_hop(request: &mut RequestHeader) -> Result<()> {
     match hops_left(request) {
         Some(left) => request.insert_header(MAX_FORWARDS, left.saturating_sub(1).to_string()),
@@ -55,7 +57,7 @@ pub(super) fn count_hop(request: &mut RequestHeader) -> Result<()> {
     }
 }
 
-/// Our answer to an OPTIONS request that may go no further than to us.
+/// Our answer to an OPTIONS request whose `Max-Forwards` is 0.
 pub(super) fn answer_to_last_hop(request: &RequestHeader) -> Option<Response<Bytes>> {
     (hops_left(request) == Some(0)).then(|| {
         let mut response = Response::new(Bytes::new());
@@ -72,18 +74,19 @@ fn hops_left(request: &RequestHeader) -> Option<u64> {
     request.headers.get(MAX_FORWARDS)?.to_str().ok()?.trim().parse().ok()
 }
 
-/// Looks whether it is clear where an application's answer ends, and that it has not changed the
-/// protocol unasked. `websocket` says whether it was asked to.
+/// Checks that the end of an application's answer is unambiguous, and that it does not switch the
+/// protocol unasked. `websocket` says whether a WebSocket was asked for.
 ///
 /// # Errors
-/// What is wrong. The answer must not go on then.
+/// What is wrong. Such an answer must not be passed on.
 pub(super) fn check(
     response: &ResponseHeader,
     there: InAnswer,
     websocket: impl FnOnce() -> bool,
 ) -> Result<()> {
     let why = if there.odd_coding {
-        // Whoever decodes chunks only would pass on the rest as if it were the content (RFC 9112 §6.1).
+        // A recipient that decodes only chunks would pass on the rest as if it were the content
+        // (RFC 9112 §6.1).
         UNKNOWN_CODING
     } else if there.transfer_encoding && response.version == Version::HTTP_10 {
         OLD_CODING
@@ -103,8 +106,8 @@ fn agrees_to_websocket(headers: &HeaderMap) -> bool {
         && agreed.next().is_none()
 }
 
-/// Takes out of an answer's `headers` what it says of the application's connection to us, and leaves
-/// one length at most.
+/// Removes headers that concern the application's connection to us from an answer, and leaves at
+/// most one `Content-Length`.
 pub(super) fn end_answer_here(headers: &mut HeaderMap, status: StatusCode, there: InAnswer) {
     if there.hop_by_hop || status.is_informational() {
         let named: SmallVec<[HeaderName; 4]> = options(headers)
@@ -121,7 +124,7 @@ pub(super) fn end_answer_here(headers: &mut HeaderMap, status: StatusCode, there
         headers.remove(CONTENT_LENGTH);
         headers.remove(TRANSFER_ENCODING);
     } else if there.odd_length {
-        // Pingora has found them all to be equal (RFC 9110 §8.6).
+        // Pingora has checked that all values are equal (RFC 9110 §8.6).
         let first = headers.get(CONTENT_LENGTH).and_then(|line| {
             let first = line.as_bytes().split(|&byte| byte == b',').next().unwrap_or_default();
             HeaderValue::from_bytes(first.trim_ascii()).ok()
@@ -136,15 +139,14 @@ pub(super) fn end_answer_here(headers: &mut HeaderMap, status: StatusCode, there
     }
 }
 
-/// Takes out of the trailers of an answer what means something before the content only
-/// (RFC 9110 §6.5.1).
+/// Removes trailers that have a meaning only before the content (RFC 9110 §6.5.1).
 pub(super) fn check_trailers(trailers: &mut HeaderMap) {
     for name in HOP_BY_HOP.iter().chain(&BEFORE_THE_CONTENT) {
         trailers.remove(name);
     }
 }
 
-/// The options of `Connection`, over all its lines.
+/// The options in all `Connection` headers.
 fn options(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     let lines = headers.get_all(CONNECTION).iter();
     lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b',')).map(<[u8]>::trim_ascii)
@@ -174,7 +176,7 @@ static BEFORE_THE_CONTENT: [HeaderName; 10] = [
     WWW_AUTHENTICATE,
 ];
 
-/// In these words the log says what is wrong with an answer.
+/// The log's words for what is wrong with an answer.
 const UNKNOWN_CODING: ErrorType = ErrorType::new("Transfer-Encoding other than chunked");
 const OLD_CODING: ErrorType = ErrorType::new("Transfer-Encoding in HTTP/1.0");
 const UNASKED: ErrorType = ErrorType::new("101 Switching Protocols for a request without Upgrade");

@@ -1,4 +1,4 @@
-//! The filters that Pingora calls for each request, in the order in which it calls them.
+//! The filters that Pingora calls for each request, in the order of the calls.
 
 use std::io;
 use std::net::{IpAddr, TcpListener};
@@ -51,49 +51,50 @@ use crate::web::Web;
 use crate::web::pages::Notice;
 use crate::web::refusal::beginning;
 
-/// Stands between visitors and the applications.
+/// The proxy between visitors and the applications.
 pub struct Gateway {
     sites: Arc<ArcSwap<Sites>>,
     connections: Arc<ConnectionTable>,
     in_flight: InFlight,
-    /// Room for the requests that are under way to applications, in all.
+    /// Limits how many requests may be in progress at all applications together.
     to_applications: Arc<Room>,
-    /// Room for pages of ours, until they are sent.
+    /// Limits how many of our own pages may be waiting to be sent.
     own_pages: Arc<Room>,
 }
 
-/// One request on its way. It goes through the house in which it arrived, whatever is swapped
-/// meanwhile.
+/// The state of one request. It keeps the virtual host that it began with, even if the
+/// configuration is reloaded meanwhile.
 pub struct Passage {
     _in_flight: RequestGuard,
     /// The connection or stream that it came over.
     connection: Option<Arc<Connection>>,
     virtual_host: Option<Arc<VirtualHost>>,
     client: Option<ClientAddress>,
-    /// Whom the application is told that it came from, if not from the peer alone.
+    /// The value of `X-Forwarded-For`, if it is more than the peer's address.
     forwarded_for: Option<HeaderValue>,
     permit: Option<Permit>,
     length: Length,
     /// Whether it has a body, or may have one.
     has_body: bool,
-    /// How many ticks the application may be silent, if somebody else looks than Pingora.
+    /// How many ticks the application may be silent, if our watchdog is responsible instead of
+    /// Pingora's timeout.
     silent_ticks: Option<u64>,
-    /// Where the application was looked for.
+    /// The application's addresses that were tried.
     tried: Tried,
-    /// Its slots among the requests that may be under way at once.
+    /// Its slots in the limits on concurrent requests.
     slots: SmallVec<[room::Slot; 3]>,
 }
 
-/// What is to be done with a request.
+/// What to do with a request.
 enum Onward {
     Upstream(Permit),
     Answered(Response<Bytes>),
-    /// Nobody is there any more to be answered.
+    /// The visitor has disconnected, so there is nobody to answer.
     Gone,
 }
 
 impl Gateway {
-    /// A gateway to what stands in `house`; whoever swaps that swaps it for the next request.
+    /// A gateway to `sites`. When they are swapped, the next request uses the new ones.
     pub fn new(sites: Arc<ArcSwap<Sites>>) -> Self {
         let (to_applications, own_pages) = Default::default();
         let (connections, in_flight) = Default::default();
@@ -103,17 +104,17 @@ impl Gateway {
     /// Serves on `sockets`, which are bound already. Call it within a runtime.
     ///
     /// # Errors
-    /// If a socket has no address or cannot be made non-blocking.
+    /// A socket has no address or cannot be made non-blocking.
     pub fn serve(self, sockets: Vec<TcpListener>) -> io::Result<Running> {
         let (sites, connections) = (Arc::clone(&self.sites), Arc::clone(&self.connections));
         let in_flight = self.in_flight.clone();
         server::serve(self, sites, connections, in_flight, sockets)
     }
 
-    /// Places for a request among those that are under way to its application, and to all.
+    /// Slots for a request in the limits of its application and of all applications.
     ///
     /// # Errors
-    /// The limit that is met, if there are none in time.
+    /// The limit that was reached, if no slot became free in time.
     async fn room_at_application(
         &self,
         sites: &Sites,
@@ -132,11 +133,11 @@ impl Gateway {
         Ok([to_one, to_all])
     }
 
-    /// A place for a request among those of its address; none where anybody may come from there.
+    /// A slot for a request in the limit of its address; `None` if the address has no limit.
     ///
     /// # Errors
-    /// What it is answered if there is none in time: nothing but a head, which even those can be told who
-    /// take no bodies.
+    /// The answer if no slot became free in time. It has no body, so it can be sent even to
+    /// visitors who do not read bodies.
     async fn room_at_address(
         &self,
         sites: &Sites,
@@ -165,8 +166,8 @@ impl Gateway {
         Err(busy(sites, connection, "limits.requests_per_address"))
     }
 
-    /// The answer of a page of ours, and its place among all that are not sent yet. It is not made before
-    /// there is room for it.
+    /// The answer of one of our own pages, and its slot among the pages that are not sent yet. The
+    /// page is made only once it has a slot.
     async fn own_page(
         &self,
         sites: &Sites,
@@ -204,7 +205,7 @@ impl Gateway {
         let (client, chain) = client_address::read(peer, headers, sites.trusted_proxies());
         passage.client = Some(client);
         passage.forwarded_for = chain.map(|chain| {
-            // A list of addresses is always a header value.
+            // A list of addresses is always a valid header value.
             HeaderValue::try_from(chain).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
         });
         let (virtual_host, there) = match take_in(session, &sites, connection) {
@@ -215,7 +216,7 @@ impl Gateway {
                     Err(full) => return Onward::Answered(full),
                 }
                 if refusal == Refusal::Method {
-                    // What comes behind a CONNECT is no request (RFC 9110 §9.3.6).
+                    // What follows a CONNECT is not a request (RFC 9110 §9.3.6).
                     session.set_keepalive(None);
                 }
                 let refused = refuse(&sites, session, connection, refusal, client);
@@ -224,7 +225,7 @@ impl Gateway {
         };
         let virtual_host = &*passage.virtual_host.insert(virtual_host);
         let web = &virtual_host.web;
-        // Only whoever has signed in has such a cookie, whether or not their session is over.
+        // Only visitors who have signed in have such a cookie, even if their session has ended.
         let named = there
             .cookie
             .then(|| connection.memo().session(virtual_host, &session.req_header().headers));
@@ -245,8 +246,8 @@ impl Gateway {
                 Box::pin(misread(web, session, client, "an own page in a spelling of its own"))
                     .await
             }
-            // Boxed, as whatever is not on the way to an application: what waits in it would be
-            // carried along there.
+            // Boxed, like everything that is not on the path to an application: otherwise its state
+            // would enlarge the future of every request.
             OwnPage::Page(_) => {
                 if !session.is_body_empty() {
                     connection.await_body();
@@ -298,8 +299,8 @@ impl Gateway {
     }
 }
 
-/// What is answered where too much is under way: nothing but a head, which even those can be told who take
-/// no bodies.
+/// The answer when too many requests are in progress. It has no body, so it can be sent even to
+/// visitors who do not read bodies.
 fn busy(sites: &Sites, connection: &Connection, limit: &'static str) -> Response<Bytes> {
     tell_busy(sites, connection, limit);
     let mut response = Response::new(Bytes::new());
@@ -308,7 +309,7 @@ fn busy(sites: &Sites, connection: &Connection, limit: &'static str) -> Response
     later(response)
 }
 
-/// The same with the advice to come again.
+/// Adds `Retry-After` to `response`.
 fn later(mut response: Response<Bytes>) -> Response<Bytes> {
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response
@@ -336,25 +337,25 @@ fn take_in(
     })
 }
 
-/// What stands under `host` for whoever came by this `link`.
+/// The virtual host that `host` names on this `connection`.
 fn find(sites: &Sites, connection: &Connection, host: &str) -> Option<Arc<VirtualHost>> {
     let entered = connection.entrance();
     let virtual_host = if entered.redirect {
         sites.find_under_https(host)
     } else {
-        // Proxies pass a Host on without its port (`$host` of nginx).
+        // Some proxies pass on `Host` without its port (`$host` of nginx).
         let from_proxy =
             || sites.trusts(connection.peer()).then(|| sites.find_by_name(host)).flatten();
         sites.find(host).or_else(from_proxy)
     }?;
     let as_let_in =
         connection.only_for().is_none_or(|only| only == virtual_host.web.site().origin.host());
-    // What is plain is not meant by whoever came encrypted.
+    // A visitor who came over TLS does not mean a plain HTTP host.
     let as_encrypted = !entered.secure || virtual_host.web.site().origin.is_secure();
     (sites.lets_in(entered) && as_let_in && as_encrypted).then_some(virtual_host)
 }
 
-/// The same place under https, by the way that keeps the method (RFC 9110 §15.4.9).
+/// Redirects to the same URL under https, with a status that keeps the method (RFC 9110 §15.4.9).
 fn redirect(virtual_host: &VirtualHost, target: &[u8]) -> Response<Bytes> {
     let mut to = virtual_host.web.site().origin.to_string().into_bytes();
     to.extend_from_slice(target);
@@ -370,7 +371,8 @@ fn redirect(virtual_host: &VirtualHost, target: &[u8]) -> Response<Bytes> {
     response
 }
 
-/// Says what is wrong in the words of the host that was named; in nobody's, if none of ours was.
+/// Says what is wrong: on a page of the host that was named, or on a page without a name if that
+/// host is not ours.
 async fn refuse(
     sites: &Sites,
     session: &Session,
@@ -436,7 +438,7 @@ impl ProxyHttp for Gateway {
         }
     }
 
-    /// None: what an application says is not touched beyond what this module does.
+    /// No modules: we change an application's answer only in this file's filters.
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
     async fn request_filter(&self, session: &mut Session, passage: &mut Passage) -> Result<bool> {
@@ -445,7 +447,7 @@ impl ProxyHttp for Gateway {
         }
         session.set_write_timeout(Some(STALLED));
         if session.req_header().version == Version::HTTP_10 {
-            // It knows no interim answers (RFC 9110 §15.2).
+            // HTTP/1.0 has no interim answers (RFC 9110 §15.2).
             session.set_ignore_info_resp(true);
         }
         let Some(connection) = passage.connection.take() else {
@@ -463,7 +465,8 @@ impl ProxyHttp for Gateway {
                     passage.keep_to_https(response.headers_mut());
                 }
                 let Some(connection) = &passage.connection else { return Ok(true) };
-                // The library beneath HTTP/2 holds what nobody takes, for as long as that is so.
+                // Over HTTP/2, the library holds what the visitor does not take, and the slot for
+                // as long.
                 let kept = if session.is_http2() {
                     std::mem::take(&mut passage.slots)
                 } else {
@@ -493,8 +496,9 @@ impl ProxyHttp for Gateway {
             passage;
         let application =
             virtual_host.as_ref().and_then(|virtual_host| virtual_host.application.as_ref());
-        // We can tell only what listens to its visitor, by `VisitorStream`: not streams of HTTP/2, nor
-        // what waits until the application has taken a body.
+        // The watchdog can report to a request only through `VisitorStream`, while the request
+        // reads from its visitor. That excludes HTTP/2 streams, and requests whose body the
+        // application has not taken yet.
         *silent_ticks = application
             .filter(|_| session.as_http1().is_some() && !*has_body)
             .and_then(|known| known.silent_ticks(*length));
@@ -509,7 +513,7 @@ impl ProxyHttp for Gateway {
         })
     }
 
-    /// Nothing was sent to where nobody is: the next place may be asked.
+    /// No connection was made, so nothing was sent: another address may be tried.
     fn fail_to_connect(
         &self,
         _: &mut Session,
@@ -525,7 +529,7 @@ impl ProxyHttp for Gateway {
         error
     }
 
-    /// The visitor says something: their stay is in use.
+    /// What the visitor sends counts as use of the user session.
     async fn request_body_filter(
         &self,
         _: &mut Session,
@@ -533,9 +537,10 @@ impl ProxyHttp for Gateway {
         is_last: bool,
         passage: &mut Passage,
     ) -> Result<()> {
-        // An HTTP/2 body often ends with an empty DATA frame. Pingora would write that as a chunk of
-        // length zero, which is the last chunk, and then the last chunk (its issue 935): the
-        // application would read the second one as the start of the next visitor's request.
+        // An HTTP/2 body often ends with an empty DATA frame. Pingora would write it as a chunk of
+        // length zero, which is the last chunk, and then write the last chunk again (its issue
+        // 935): the application would read the second one as the start of the next visitor's
+        // request.
         if is_last && body.as_ref().is_some_and(Bytes::is_empty) {
             *body = None;
         }
@@ -552,7 +557,8 @@ impl ProxyHttp for Gateway {
         Ok(())
     }
 
-    /// An application whose certificate is named must show that one, before it is sent anything.
+    /// If the configuration names the application's certificate, it must show that one before we
+    /// send anything.
     async fn connected_to_upstream(
         &self,
         _: &mut Session,
@@ -568,7 +574,7 @@ impl ProxyHttp for Gateway {
             .and_then(|virtual_host| virtual_host.application.as_ref());
         let shown = digest.and_then(|digest| digest.ssl_digest.as_deref());
         let shown = shown.map(|tls| tls.cert_digest.as_slice());
-        // A tunnel's TLS is our own, and has been held against it already.
+        // We opened a tunnel's TLS ourselves, and checked its certificate then.
         if peer.is_tls() && application.is_some_and(|known| !known.knows(&passage.tried, shown)) {
             let why = "ApplicationVerificationFailure";
             return Error::e_explain(ErrorType::InvalidCert, why).map_err(Error::into_up);
@@ -591,7 +597,7 @@ impl ProxyHttp for Gateway {
             return Error::e_explain(ErrorType::InternalError, "a request without an application");
         };
         let heard = passage.forwarded_for.as_ref();
-        // Only a trusted proxy is asked from whom it has heard a request.
+        // `X-Forwarded-For` is accepted only from trusted proxies.
         let (forwarded_for, from_trusted_proxy) =
             (heard.unwrap_or(connection.peer_told()), heard.is_some());
         connection.memo().introduce(virtual_host, stamp, permit, |introduction, cookies| {
@@ -600,8 +606,8 @@ impl ProxyHttp for Gateway {
         if let Some(host) = &app.reach.host {
             request.insert_header("Host", host.clone())?;
             if request.uri.authority().is_some() {
-                // What HTTP/2 would take the host from otherwise. In HTTP/1.1 it is not there, and
-                // the target stays as it came.
+                // HTTP/2 would take the host from here. In HTTP/1.1 there is no authority, and the
+                // target stays unchanged.
                 let uri = in_origin_form(&request.uri);
                 request.set_uri(uri.or_err(ErrorType::InvalidHTTPHeader, "no path")?);
             }
@@ -642,7 +648,7 @@ impl ProxyHttp for Gateway {
         if let Some(connection) = &passage.connection
             && !response.status.is_informational()
         {
-            // From now on, the application knows what it waits for.
+            // The application has answered, so it no longer needs the body.
             connection.await_nothing();
         }
         if let Some(known) =
@@ -666,11 +672,11 @@ impl ProxyHttp for Gateway {
         let request = session.req_header();
         framing::check(response, there, || request.headers.contains_key(UPGRADE))?;
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
-            // A quiet WebSocket is not broken.
+            // A WebSocket may be idle for a long time.
             session.set_read_timeout(None);
         }
-        // Wherever anything is asked, the request goes in somebody's name; and where nothing is
-        // asked, an answer to somebody may still be about them.
+        // Where the rule demands something, the request always has an identity. Where it demands
+        // nothing, an answer to a signed-in visitor may still be about them.
         let is_private = passage.permit.as_ref().is_none_or(|permit| permit.identity().is_some());
         let over_http2 = response.version == Version::HTTP_2;
         let bodiless =
@@ -681,7 +687,8 @@ impl ProxyHttp for Gateway {
             && !response.status.is_informational()
             && !response.headers.contains_key(CONTENT_LENGTH)
         {
-            // There are no chunks for it: its end is that of the connection (RFC 9112 §6.1).
+            // HTTP/1.0 has no chunks: the end of the connection marks the end of the answer (RFC
+            // 9112 §6.1).
             response.remove_header(&TRANSFER_ENCODING);
             session.set_keepalive(None);
             if let Some(connection) = passage.connection.as_ref().filter(|_| over_http2) {
@@ -695,7 +702,7 @@ impl ProxyHttp for Gateway {
         Ok(())
     }
 
-    /// What is not taken counts as that.
+    /// Counts bytes that the visitor has not taken.
     fn response_body_filter(
         &self,
         _: &mut Session,
@@ -721,8 +728,8 @@ impl ProxyHttp for Gateway {
         Ok(None)
     }
 
-    /// What goes wrong on the way is told in our words, in [`ProxyHttp::fail_to_proxy`]: Pingora's
-    /// own hold what visitors sent.
+    /// We log errors ourselves, in [`ProxyHttp::fail_to_proxy`]: Pingora's messages contain what
+    /// visitors sent.
     fn suppress_error_log(&self, _: &Session, _: &Passage, _: &Error) -> bool {
         true
     }
@@ -750,7 +757,7 @@ impl ProxyHttp for Gateway {
         let headers = &session.req_header().headers;
         let begun = session.response_written().is_some_and(|head| !head.status.is_informational());
         let in_vain = passage.connection.as_ref().is_some_and(|connection| {
-            // Whoever is told now need not be told again.
+            // The request is told now; the watchdog need not tell it again.
             connection.watchdog().end();
             connection.watchdog().is_in_vain()
         });
@@ -816,7 +823,8 @@ impl ProxyHttp for Gateway {
 }
 
 impl Gateway {
-    /// Puts right what the application cannot know, and writes names of headers as it wants them.
+    /// Corrects a `Location` that the application cannot know, and writes header names in the
+    /// spelling that `app` wants.
     fn put_right(&self, response: &mut ResponseHeader, passage: &Passage) -> Result<()> {
         let Some(virtual_host) = &passage.virtual_host else { return Ok(()) };
         let Some(app) = &virtual_host.web.site().app else { return Ok(()) };
@@ -838,12 +846,12 @@ impl Gateway {
 }
 
 impl Passage {
-    /// Whether no other request may follow this one over its connection to the application. The
-    /// application is told so, and processes nothing that stands behind it (RFC 9112 §9.6).
+    /// Whether this must be the last request on its connection to the application. The application
+    /// is told so, and then processes nothing that follows it (RFC 9112 §9.6).
     ///
-    /// Some servers answer without reading the body, and take it for the next request, which no rule
-    /// has judged (CL.0). Others answer HEAD with a body, which the next visitor would get. Over HTTP/2
-    /// both lie in frames of a stream of their own, and nothing is taken for anything else.
+    /// Some servers answer without reading the body, and then take it for the next request, which
+    /// no rule has judged (CL.0). Others answer HEAD with a body, which the next visitor would get.
+    /// Over HTTP/2, each stream has its own frames, so neither can happen.
     fn ends_with(&self, session: &mut Session, request: &RequestHeader) -> bool {
         if request.version == Version::HTTP_2 {
             return false;
@@ -859,8 +867,8 @@ impl Passage {
         !trusted && !self.is_kept_signed_in()
     }
 
-    /// Whether the connection to the application has to outlast the request, since the application
-    /// signs in connections and this one serves nobody else.
+    /// Whether the connection to the application must stay open after the request, because the
+    /// application authenticates connections and this one serves nobody else.
     fn is_kept_signed_in(&self) -> bool {
         let application =
             self.virtual_host.as_ref().and_then(|virtual_host| virtual_host.application.as_ref());
@@ -873,7 +881,8 @@ impl Passage {
         self.permit.as_ref().and_then(Permit::identity).map(|identity| identity.user)
     }
 
-    /// The number of the connections to the application that serve this visitor alone, if any must.
+    /// The number of the connections to the application that serve only this visitor, if that is
+    /// necessary.
     fn alone(&self) -> Option<u64> {
         let (connection, client) = (self.connection.as_ref()?, self.client?);
         connection
@@ -881,7 +890,7 @@ impl Passage {
             .then(|| connection_auth::number(connection.number(), self.user(), client))
     }
 
-    /// What tells browsers to come by https alone, where that is so.
+    /// The `Strict-Transport-Security` header, if this host has one.
     fn promise_of_https(&self) -> Option<&HeaderValue> {
         self.virtual_host.as_ref()?.promise.as_ref()
     }
@@ -900,8 +909,8 @@ async fn room_in(room: &Arc<Room>, size: usize, within: Duration) -> Option<room
     }
 }
 
-/// Whether this is a browser's own answer to a ping (RFC 6455 §5.5.3), which nobody has caused who
-/// sits before it.
+/// Whether this is a pong (RFC 6455 §5.5.3). Browsers send it by themselves, so it does not count
+/// as use by a person.
 fn is_pong(bytes: &[u8]) -> bool {
     bytes.first() == Some(&0x8a)
 }
@@ -911,13 +920,13 @@ fn in_origin_form(uri: &http::Uri) -> std::result::Result<http::Uri, http::Error
     http::Uri::builder().path_and_query(target).build()
 }
 
-/// Passes on an answer that has no content but announces some, and gives up the connection that it came
-/// over: a server that is wrong about this sends what it announces, and whoever is given the connection
-/// next would take that for their answer. Pingora cannot be told so otherwise than by an error, so the
+/// Passes on an answer that announces content but must not have any, and closes the connection that
+/// it came over. A server with this fault may send the content after all, and the next visitor on
+/// the connection would receive it as their answer. Only an error makes Pingora close it, so the
 /// visitor's connection ends as well.
 ///
 /// # Errors
-/// Always: [`USED_UP`] once the answer is on its way.
+/// Always: [`USED_UP`] once the answer has been sent.
 async fn end_with_its_connection(session: &mut Session, head: &ResponseHeader) -> Result<()> {
     let mut head = head.clone();
     head.remove_header(&TRANSFER_ENCODING);
@@ -926,12 +935,12 @@ async fn end_with_its_connection(session: &mut Session, head: &ResponseHeader) -
     Error::e_explain(USED_UP, "the answer is on its way").map_err(Error::into_up)
 }
 
-/// An answer has been passed on, and its connection serves nobody else.
+/// An answer was passed on, and its connection must not be used again.
 const USED_UP: ErrorType = ErrorType::new("content is announced where there is none");
 
-/// What went wrong on the way, as the visitor needs to know it.
+/// What failed, as far as the visitor needs to know.
 enum Failure {
-    /// Nothing.
+    /// Nothing failed.
     UsedUp,
     VisitorGone,
     Misread,
@@ -942,7 +951,7 @@ enum Failure {
 }
 
 impl Failure {
-    /// What it is called where it is counted.
+    /// The label in metrics.
     const fn name(&self) -> &'static str {
         match self {
             Self::UsedUp => "used-up",
@@ -979,7 +988,7 @@ fn failure(error: &Error) -> Failure {
     }
 }
 
-/// What a request asks for: an answer, or a connection that stays.
+/// What a request asks for: an ordinary answer, or a connection that stays open.
 fn length(request: &RequestHeader, there: InRequest) -> Length {
     let events = |accepted: &HeaderValue| {
         accepted.to_str().is_ok_and(|accepted| accepted.contains("text/event-stream"))
@@ -993,7 +1002,8 @@ fn length(request: &RequestHeader, there: InRequest) -> Length {
     }
 }
 
-/// How many times as many requests those who have signed in may have under way from one address.
+/// Visitors who are signed in may have this many times as many requests in progress from one
+/// address.
 const SIGNED_IN: usize = 16;
 /// How long a connection waits for its next request.
 const IDLE: Duration = Duration::from_mins(1);

@@ -1,23 +1,23 @@
-//! How many requests are under way, so that a stop can wait for them.
+//! Counts requests in progress, so that a shutdown can wait for them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
-/// How many requests are under way.
+/// The number of requests in progress.
 #[derive(Clone, Debug, Default)]
 pub(super) struct InFlight(Arc<Count>);
 
 #[derive(Debug, Default)]
 struct Count {
     requests: AtomicUsize,
-    /// Notified when a request ends, once somebody waits for that.
+    /// Notified when a request ends, if somebody waits for that.
     ended: Notify,
     is_watched: AtomicBool,
 }
 
-/// A request under way, until dropped.
+/// Counts as a request in progress until dropped.
 #[derive(Debug)]
 pub(super) struct RequestGuard(Arc<Count>);
 
@@ -31,7 +31,7 @@ impl InFlight {
         let Count { requests, ended, is_watched } = &*self.0;
         is_watched.store(true, Ordering::SeqCst);
         loop {
-            // Registered before the look: a request that ends in between is not missed.
+            // Register before the check: a request that ends in between is not missed.
             let next = ended.notified();
             if requests.load(Ordering::SeqCst) == 0 {
                 return;

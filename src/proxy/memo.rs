@@ -1,8 +1,8 @@
-//! What the last request of a connection said of its visitor, and what that meant: a browser says
-//! the same with every request, and the same words mean the same at the same place.
+//! Remembers, for each connection, the cookie line of the last request and what it meant: a browser
+//! sends the same cookies with every request.
 //!
-//! Only what follows from the words alone is remembered. Whether the session is alive, and what it
-//! may, is asked for every request.
+//! Only what follows from the header alone is remembered. Whether the session is still valid, and
+//! what it allows, is checked for every request.
 
 use std::sync::{Arc, Weak};
 
@@ -16,20 +16,20 @@ use crate::proxy::request::cookies::{self, Cookies};
 use crate::proxy::request::identity_headers::{Introduction, Stamp};
 use crate::proxy::sites::VirtualHost;
 
-/// What is remembered of one connection.
+/// What is remembered for one connection.
 #[derive(Debug, Default)]
 pub(super) struct Memo(Mutex<Remembered>);
 
 #[derive(Debug, Default)]
 struct Remembered {
-    /// Where it was said: elsewhere there are other keys, another host, other headers.
+    /// The virtual host that was addressed: another one has other keys and other headers.
     virtual_host: Weak<VirtualHost>,
     cookies: Option<Cookies>,
     introduction: Option<Introduction>,
 }
 
 impl Memo {
-    /// The session that the cookies of a request to `place` name.
+    /// The session that the cookies of a request to `virtual_host` name.
     pub(super) fn session(
         &self,
         virtual_host: &Arc<VirtualHost>,
@@ -46,7 +46,8 @@ impl Memo {
             Some(known) if *known.line == *line => known.session,
             _ => {
                 let session = virtual_host.web.session(headers);
-                // What strangers say does not wait with their connections.
+                // Do not memoize unauthenticated cookies: they would cost memory on every idle
+                // connection.
                 *cookies = session.map(|_| Cookies {
                     line: line.into(),
                     session,
@@ -57,11 +58,11 @@ impl Memo {
         }
     }
 
-    /// Hands `tell` how the application at `place`, whose `stamp` this is, is told who comes by this
-    /// `permit`; and what cookies are known already.
+    /// Calls `tell` with the identity headers for `permit`, made by the `stamp` of `virtual_host`,
+    /// and with the cookies that are known already.
     ///
     /// # Errors
-    /// As [`Stamp::introduce`], and as `tell`.
+    /// Those of [`Stamp::introduce`] and of `tell`.
     pub(super) fn introduce(
         &self,
         virtual_host: &Arc<VirtualHost>,
@@ -80,9 +81,9 @@ impl Memo {
 }
 
 impl Remembered {
-    /// What is remembered of this place; elsewhere nothing was said.
+    /// What is remembered for this virtual host. Forgets everything if it was for another one.
     fn at(&mut self, virtual_host: &Arc<VirtualHost>) -> &mut Self {
-        // What is referred to, however weakly, leaves its address to nothing else.
+        // The `Weak` keeps the allocation alive, so pointer equality cannot hit a reused address.
         if !std::ptr::eq(self.virtual_host.as_ptr(), Arc::as_ptr(virtual_host)) {
             *self = Self { virtual_host: Arc::downgrade(virtual_host), ..Self::default() };
         }
@@ -90,5 +91,6 @@ impl Remembered {
     }
 }
 
-/// The longest line that is remembered, in bytes: it waits with the connection.
+/// The longest cookie line that is remembered, in bytes: it costs memory while the connection is
+/// idle.
 const LONGEST: usize = 1024;

@@ -1,9 +1,10 @@
-//! The way through: from a visitor's request to the application and back.
+//! The proxy: from a visitor's request to the application and back.
 //!
-//! The one place, with the composition root, that names Pingora. A request is read once
-//! ([`request::intake`]), is answered by our own pages or judged by [`Web::admit`](crate::web::Web::admit),
-//! and goes on only with a [`Permit`](crate::domain::assurance::Permit) in hand, which is then
-//! stamped on it ([`request::identity_headers`]). Whatever fails on the way stops it.
+//! Apart from `cli/serve.rs`, only this module names Pingora. A request is read once
+//! ([`request::intake`]). Then one of our own pages answers it, or
+//! [`Web::admit`](crate::web::Web::admit) judges it. It goes to the application only with a
+//! [`Permit`](crate::domain::assurance::Permit), whose identity headers are set on it
+//! ([`request::identity_headers`]). Any failure stops the request.
 
 mod authorization;
 mod downstream;

@@ -1,9 +1,9 @@
-//! Requests under way, judged again: a tunnel, a stream of events, a long download must not outlive the
-//! session, the user or the rule that allowed them.
+//! Authorizes requests in progress again: a tunnel, an event stream or a long download must not
+//! outlive the session, the user or the rule that allowed it.
 //!
-//! Nobody is asked about for nothing. A request is judged again once soon after it began, and then when
-//! something has changed that it rests on: the configuration, the user, the stay, or the time, where that
-//! alone decides. What is judged then costs nobody else their turn.
+//! A request is authorized again once soon after it began. After that, only when something changes
+//! on which it depends: the configuration, the user, the user session, or the time, if the decision
+//! has a time limit. This runs in a task of its own, so that it delays nobody.
 
 use std::sync::Arc;
 
@@ -18,8 +18,7 @@ use crate::proxy::downstream::table::{ConnectionTable, Swept};
 use crate::proxy::downstream::watchdog::TICK;
 use crate::proxy::sites::Sites;
 
-/// Looks at everybody who is connected, again and again: ends whom it is time for, or who is not
-/// allowed any more.
+/// Checks all connections at every tick. Ends those that are late or no longer allowed.
 pub(super) fn watch(
     sites: Arc<ArcSwap<Sites>>,
     connections: Arc<ConnectionTable>,
@@ -30,7 +29,7 @@ pub(super) fn watch(
         let mut changes = last.env().store.changes();
         let mut probe: Option<JoinHandle<bool>> = None;
         let mut clock = tokio::time::interval(TICK);
-        // After a pause nothing is made up for: everybody has been waited for long enough.
+        // Do not catch up on missed ticks.
         clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             clock.tick().await;
@@ -77,7 +76,7 @@ pub(super) fn watch(
                 );
             }
             if !lasting.is_empty() {
-                // What takes long to judge must not hold up whoever is looked at next.
+                // A slow check must not delay the next tick.
                 tokio::spawn(review(lasting, Arc::clone(&sites_now)));
             }
             if ticks.is_multiple_of(CERTIFICATES_EVERY) {
@@ -102,13 +101,13 @@ fn tell(env: &Env, limit: &'static str, cut: u64, what: &str) {
     }
 }
 
-/// How many files this process may have open; operators may change that while it runs.
+/// How many files this process may have open. Operators may change that while it runs.
 fn open_files() -> usize {
     let limit = getrlimit(Resource::Nofile).current;
     limit.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX))
 }
 
-/// Judges these requests again. Whoever is somebody comes first: most often they are whom it is about.
+/// Authorizes these requests again. Signed-in visitors come first: most changes concern them.
 async fn review(connections: Vec<Arc<Connection>>, sites: Arc<Sites>) {
     let authorized =
         connections.iter().filter_map(|connection| Some((connection, connection.authorization()?)));
@@ -128,7 +127,7 @@ async fn review(connections: Vec<Arc<Connection>>, sites: Arc<Sites>) {
             Still::Over => ended += u64::from(connection.revoke(&authorization)),
         }
         if reviewed.is_multiple_of(AT_ONCE) {
-            // Others have waited for this thread meanwhile.
+            // Give other tasks on this thread a turn.
             tokio::task::yield_now().await;
         }
     }
@@ -139,7 +138,7 @@ async fn review(connections: Vec<Arc<Connection>>, sites: Arc<Sites>) {
     }
 }
 
-/// How many are judged before others have their turn.
+/// How many are checked before other tasks get a turn.
 const AT_ONCE: u64 = 16;
-/// How often certificates are looked at on disk, in ticks.
+/// How often the certificate files are checked, in ticks.
 const CERTIFICATES_EVERY: u64 = 8;

@@ -1,5 +1,5 @@
-//! Room for so many requests at the same time: whoever finds none waits for a moment, in a queue that is
-//! no longer than the room is large.
+//! Limits the number of concurrent requests. When the limit is reached, a request waits for a
+//! moment, in a queue that is no longer than the limit.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-/// Room for requests. Its size is told by whoever enters, since it may change.
+/// A limit on concurrent requests. Each caller passes its size, because a reload may change it.
 #[derive(Debug, Default)]
 pub(super) struct Room {
     inside: AtomicUsize,
@@ -16,20 +16,20 @@ pub(super) struct Room {
     left: Notify,
 }
 
-/// A place in a room, until dropped.
+/// Counts towards the limit until dropped.
 #[derive(Debug)]
 pub(super) struct Slot(Arc<Room>);
 
 impl Room {
-    /// A place, if fewer than `size` are taken.
+    /// A slot, if fewer than `size` are taken.
     pub(super) fn try_enter(self: &Arc<Self>, size: usize) -> Option<Slot> {
         let free = |inside: usize| (inside < size).then_some(inside + 1);
         let entered = self.inside.fetch_update(Ordering::SeqCst, Ordering::SeqCst, free);
         entered.is_ok().then(|| Slot(Arc::clone(self)))
     }
 
-    /// A place, as soon as fewer than `size` are taken; nothing if that takes longer than `within`, or if
-    /// `size` others wait already.
+    /// A slot, as soon as fewer than `size` are taken. `None` if that takes longer than `within`,
+    /// or if `size` others wait already.
     pub(super) async fn enter(self: &Arc<Self>, size: usize, within: Duration) -> Option<Slot> {
         if let Some(slot) = self.try_enter(size) {
             return Some(slot);
@@ -37,7 +37,7 @@ impl Room {
         let _waiting = Waiting::in_line(&self.waiting, size)?;
         let entered = async {
             loop {
-                // Whoever leaves after this line is heard of, each by one of those who wait.
+                // Register before the check: a slot that becomes free in between is not missed.
                 let mut next = pin!(self.left.notified());
                 next.as_mut().enable();
                 if let Some(slot) = self.try_enter(size) {
@@ -59,7 +59,7 @@ impl Drop for Slot {
     }
 }
 
-/// One of those who wait, until dropped.
+/// Counts as waiting until dropped.
 struct Waiting<'r>(&'r AtomicUsize);
 
 impl<'r> Waiting<'r> {

@@ -1,12 +1,12 @@
-//! Which headers are there at all, found in one pass. Most of those that matter to us are seldom
-//! there, and what is not there need not be looked up.
+//! Finds out in one pass which headers are present. Most of those that matter to us are rare, and
+//! absent ones need no lookup.
 
 use http::header::HeaderMap;
 
 use crate::proxy::request::names::{is_method_override, is_targeted};
 use crate::proxy::request::targets;
 
-/// Which of a request's headers are there.
+/// Which headers a request has.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 pub(super) struct InRequest {
@@ -16,11 +16,11 @@ pub(super) struct InRequest {
     pub(super) cookie: bool,
     pub(super) transfer_encoding: bool,
     pub(super) upgrade: bool,
-    /// One by which a browser says that it asks for the script of a service worker.
+    /// A header by which a browser says that it wants the script of a service worker.
     pub(super) service_worker: bool,
-    /// One by which a request reaches further than its path.
+    /// A header that makes a request concern more than its path.
     pub(super) reaches_further: bool,
-    /// One that turns one method into another, in any spelling.
+    /// A header that overrides the method, in any spelling.
     pub(super) method_override: bool,
 }
 
@@ -46,25 +46,25 @@ impl InRequest {
     }
 }
 
-/// Which of an answer's headers are there.
+/// Which headers an answer has.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 pub(super) struct InAnswer {
     pub(super) cache_control: bool,
-    /// One that speaks to one kind of cache only (RFC 9213).
+    /// A cache header for one kind of cache only (RFC 9213).
     pub(super) targeted_cache_control: bool,
     pub(super) set_cookie: bool,
     pub(super) clear_site_data: bool,
-    /// One that may say that the connection has been signed in.
+    /// A header that may say that the connection is authenticated.
     pub(super) binding: bool,
     pub(super) transfer_encoding: bool,
-    /// One that is not `chunked` alone.
+    /// A `Transfer-Encoding` other than `chunked` alone.
     pub(super) odd_coding: bool,
     /// A `Content-Length` other than 0.
     pub(super) length_above_zero: bool,
-    /// One that is said twice, or as a list.
+    /// A `Content-Length` that is repeated, or a list.
     pub(super) odd_length: bool,
-    /// One that concerns the application's connection to us.
+    /// A header that concerns only the application's connection to us.
     pub(super) hop_by_hop: bool,
 }
 
@@ -90,7 +90,7 @@ impl InAnswer {
                     length = true;
                 }
                 "connection" => {
-                    // Pingora says either of these itself.
+                    // Pingora handles these two itself.
                     let value = value.as_bytes();
                     there.hop_by_hop |= !value.eq_ignore_ascii_case(b"keep-alive")
                         && !value.eq_ignore_ascii_case(b"close");

@@ -1,13 +1,13 @@
-//! Under which address visitors find an app or the portal: scheme and authority.
+//! The address of an app or the portal for visitors: scheme and authority.
 
 use crate::config::Origin;
 
-/// Where visitors find us, as it stands in a request.
+/// The address by which visitors reach a site, as it appears in requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::proxy) struct Address {
     /// `http` or `https`.
     pub(in crate::proxy) scheme: &'static str,
-    /// Host in lower case, and port unless it is the scheme's own.
+    /// Host in lower case, with the port unless it is the scheme's default.
     pub(in crate::proxy) authority: String,
 }
 
@@ -17,7 +17,7 @@ impl Address {
         Self { scheme, authority: origin.authority() }
     }
 
-    /// Whether `host` names it; the port may be written out where it is the scheme's own.
+    /// Whether `host` names it, with or without the scheme's default port.
     pub(in crate::proxy) fn is_meant_by(&self, host: &str) -> bool {
         let own_port = if self.scheme == "https" { ":443" } else { ":80" };
         host.eq_ignore_ascii_case(&self.authority)

@@ -1,8 +1,9 @@
-//! Where a request comes from, as far as the proxies before us can be believed.
+//! Finds the visitor's address, as far as the proxies in front of us can be trusted.
 //!
-//! `X-Forwarded-For` grows to the right: each proxy adds whom it heard the request from. So it is
-//! read from the right, past the proxies that the operator trusts; the first address that is none of
-//! theirs is the visitor's. Whatever stands further left, the visitor may have written.
+//! `X-Forwarded-For` grows to the right: each proxy appends the address from which it received the
+//! request. So it is read from the right, past the proxies that the operator trusts. The first
+//! address that is not trusted is the visitor's. Everything left of it may have been written by the
+//! visitor.
 
 use std::net::IpAddr;
 
@@ -13,8 +14,8 @@ use crate::flow::ClientAddress;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Where a request comes from that was heard from `peer`, and what an application is told of that
-/// in `X-Forwarded-For`; `None`: the peer alone, who is a visitor then.
+/// The client address of a request that came from `peer`, and the value of `X-Forwarded-For` for
+/// the application; `None`: just the peer, which is the visitor itself.
 pub(in crate::proxy) fn read(
     peer: IpAddr,
     headers: &HeaderMap,
@@ -27,7 +28,7 @@ pub(in crate::proxy) fn read(
     let mut heard = vec![peer];
     let mut visitor = None;
     for hop in hops(headers) {
-        // Whoever is behind an address that cannot be read is not known.
+        // If a hop cannot be parsed, the visitor behind it is unknown.
         let Some(address) = hop.and_then(address) else {
             visitor = None;
             break;
@@ -42,15 +43,15 @@ pub(in crate::proxy) fn read(
     (ClientAddress { peer, visitor }, Some(chain.join(", ")))
 }
 
-/// What the header says, over all its lines, from the right; `None` for what is no text. A proxy adds
-/// to the line that a visitor wrote, so one hop that is no text says nothing of the others.
+/// The hops of all `X-Forwarded-For` headers from the right; `None` for one that is not UTF-8. Each
+/// hop is decoded on its own: a proxy may append a valid address to bytes that the visitor sent.
 fn hops(headers: &HeaderMap) -> impl Iterator<Item = Option<&str>> {
     let lines: Vec<_> = headers.get_all(FORWARDED_FOR).iter().map(HeaderValue::as_bytes).collect();
     let hops = lines.into_iter().rev().flat_map(|line| line.rsplit(|byte| *byte == b','));
     hops.map(|hop| str::from_utf8(hop).ok())
 }
 
-/// An address as proxies write it: some add the port.
+/// Parses an address as proxies write it: some add the port.
 fn address(hop: &str) -> Option<IpAddr> {
     let hop = hop.trim();
     let bare = hop.strip_prefix('[').and_then(|rest| rest.split_once(']'));
@@ -99,7 +100,7 @@ mod tests {
     ) {
         let mut headers = HeaderMap::new();
         for line in lines {
-            // As Latin-1: what is beyond ASCII is no UTF-8.
+            // As Latin-1: characters beyond ASCII become invalid UTF-8.
             let line: Vec<u8> = line.chars().map(|letter| u8::try_from(letter).unwrap()).collect();
             headers.append(FORWARDED_FOR, HeaderValue::from_bytes(&line).unwrap());
         }

@@ -1,4 +1,4 @@
-//! Which cookies are ours.
+//! Separates our cookies from those of the application.
 
 use bytes::Bytes;
 use http::HeaderValue;
@@ -11,11 +11,11 @@ use crate::web::cookies::pieces;
 
 /// Whether `name` is one of our cookies.
 fn is_ours(name: &[u8]) -> bool {
-    // Most cookies are the application's: the first letter tells.
+    // Fast path: most cookies are the application's, and the first letter excludes them.
     name.first().is_some_and(|first| b"_dD".contains(first)) && Ours::owns(name)
 }
 
-/// The name before the `=` of one cookie. A cookie without a name counts as named by its value:
+/// The name before the `=` of a cookie. For a cookie without a name, its value counts as the name:
 /// browsers send `=name=value` and `name=value` back alike.
 fn name_of(cookie: &[u8]) -> &[u8] {
     let cookie = match cookie.trim_ascii().strip_prefix(b"=") {
@@ -26,21 +26,21 @@ fn name_of(cookie: &[u8]) -> &[u8] {
     cookie.get(..end).unwrap_or_default().trim_ascii_end()
 }
 
-/// What an application gets of a `Cookie` line.
+/// What an application gets of a `Cookie` header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::proxy) enum Kept {
     /// All of it: no cookie in it is ours.
     Whole,
-    /// The others, byte for byte.
+    /// The application's cookies, unchanged.
     Rest(HeaderValue),
-    /// Nothing: there are no others.
+    /// Nothing: all cookies are ours.
     Nothing,
 }
 
-/// What an application gets of a `Cookie` line.
+/// What an application gets of a `Cookie` header.
 ///
 /// # Errors
-/// If that cannot stand in a header. The request must not go on then.
+/// The rest is not a valid header value. The request must not be passed on.
 pub(in crate::proxy) fn kept(line: &[u8]) -> Result<Kept> {
     match without_ours(line) {
         None => Ok(Kept::Whole),
@@ -51,15 +51,14 @@ pub(in crate::proxy) fn kept(line: &[u8]) -> Result<Kept> {
     }
 }
 
-/// A `Cookie` line without the cookies that are ours, the others byte for byte; `None` if none
-/// are ours.
+/// A `Cookie` header without our cookies, the others unchanged; `None` if none of them is ours.
 ///
-/// Split at every semicolon, inside quotes too: an application that reads quotes sees no cookie
-/// of ours there either.
+/// Splits at every semicolon, even inside quotes: so an application that parses quotes cannot find
+/// one of our cookies either.
 fn without_ours(line: &[u8]) -> Option<Vec<u8>> {
     let mut rest = pieces(line);
     let mut length = 0;
-    // Nothing is written as long as everything stays.
+    // Do not copy before one of our cookies is found.
     loop {
         let cookie = rest.next()?;
         if is_ours(name_of(cookie)) {
@@ -74,30 +73,30 @@ fn without_ours(line: &[u8]) -> Option<Vec<u8>> {
         if !first {
             kept.push(b';');
         }
-        // A space that stood after one of ours leads nothing now.
+        // No space at the beginning if the first cookies were ours.
         kept.extend_from_slice(if first { cookie.trim_ascii_start() } else { cookie });
         first = false;
     }
     Some(kept)
 }
 
-/// Whether a `Set-Cookie` line of an application would set, or delete, one of our cookies.
+/// Whether a `Set-Cookie` header of an application would set, or delete, one of our cookies.
 pub(in crate::proxy) fn sets_ours(line: &[u8]) -> bool {
     line.split(|&byte| byte == b';').next().is_some_and(|cookie| is_ours(name_of(cookie)))
 }
 
-/// What the cookies of a request say.
+/// The parsed cookies of a request.
 #[derive(Debug)]
 pub(in crate::proxy) struct Cookies {
-    /// The line in which they stood.
+    /// The `Cookie` header that was parsed.
     pub(in crate::proxy) line: Box<[u8]>,
     pub(in crate::proxy) session: Option<TokenHash>,
-    /// What the application gets of that line; unknown where it could not be written.
+    /// What the application gets of that header; `None` if that could not be written.
     pub(in crate::proxy) kept: Option<Kept>,
 }
 
 impl Cookies {
-    /// What the application gets of `line`, if that is the one that was read.
+    /// What the application gets of `line`, if that is the header that was parsed.
     pub(in crate::proxy) fn kept(&self, line: &[u8]) -> Option<&Kept> {
         self.kept.as_ref().filter(|_| *self.line == *line)
     }

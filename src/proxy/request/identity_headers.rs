@@ -1,9 +1,10 @@
-//! What an application is told about a visitor, and what a visitor may not tell it.
+//! Sets the identity headers of a request to an application, and removes those that a visitor has
+//! forged.
 //!
-//! Everything that could pass for a word of ours is taken out first, in every spelling that an
-//! application might read as the same name; then our own words are put in. This happens in
-//! Pingora's last filter before the wire: a header set any earlier could be taken out again by
-//! the visitor's own `Connection` line (Fabio, CVE-2025-48865).
+//! First every header that could pass for one of ours is removed, in every spelling that an
+//! application might read as the same name. Then ours are set. This happens in Pingora's last
+//! filter before the request is written: the visitor's own `Connection` header could remove
+//! anything that was set earlier (Fabio, CVE-2025-48865).
 
 use std::sync::Arc;
 
@@ -20,19 +21,19 @@ use crate::proxy::request::address::Address;
 use crate::proxy::request::cookies::{self, Cookies, Kept};
 use crate::proxy::request::removal::Removal;
 
-/// What is stamped on every request that goes to one application from one host. Whatever is the same
-/// for all of them is made ready once.
+/// The headers for requests from one host to one application. What is the same for all requests is
+/// prepared once.
 pub(in crate::proxy) struct Stamp {
     told: Told,
     removal: Removal,
-    /// Where the visitor found us. The port, where it is not the scheme's own, stands beside the
-    /// host and is not sent a second time as `X-Forwarded-Port`: two sources can disagree.
+    /// The visitor's URL. A port other than the default is part of `host`, and is not sent again as
+    /// `X-Forwarded-Port`: two sources could disagree.
     proto: HeaderValue,
     host: HeaderValue,
     secret: Option<HeaderValue>,
 }
 
-/// In which headers an application is told who is there.
+/// The names of the identity headers.
 struct Told {
     user: Option<HeaderName>,
     groups: Option<HeaderName>,
@@ -41,17 +42,17 @@ struct Told {
     amr: Option<HeaderName>,
 }
 
-/// How an application is told who comes.
+/// The identity headers for one visitor.
 #[derive(Debug)]
 pub(in crate::proxy) struct Introduction {
-    /// Who that is, and how they have shown it.
+    /// The identity and the factors that the headers are for.
     identity: Option<Arc<Identity>>,
     amr: Amr,
     says: SmallVec<[(HeaderName, HeaderValue); 5]>,
 }
 
 impl Introduction {
-    /// Whether whoever comes by this `permit` is introduced so.
+    /// Whether these headers are the ones for `permit`.
     pub(in crate::proxy) fn is_of(&self, permit: &Permit) -> bool {
         match (&self.identity, permit.identity()) {
             (None, None) => true,
@@ -62,15 +63,15 @@ impl Introduction {
 }
 
 impl Stamp {
-    /// For `app`, whose visitors find it at `address`.
+    /// For `app`, which visitors reach at `address`.
     ///
     /// # Errors
-    /// If the address, the secret or a name cannot stand in a header.
+    /// The address, the secret or a name is not valid in a header.
     pub(in crate::proxy) fn new(app: &App, address: &Address) -> Result<Self, http::Error> {
         let IdentityHeaders { user, groups, name, email, amr } = &app.identity_headers;
         let told = |name: &Option<String>| {
             let Some(name) = name else { return Ok(None) };
-            // A name that the program holds itself is shared without being counted.
+            // A static name is cheaper to clone.
             match USUAL.iter().find(|usual| usual.eq_ignore_ascii_case(name)) {
                 Some(usual) => Ok(Some(HeaderName::from_static(usual))),
                 None => HeaderName::from_bytes(name.as_bytes()).map(Some),
@@ -96,12 +97,12 @@ impl Stamp {
         })
     }
 
-    /// Takes out what visitors may not say, then says in whose name the request goes, and whom it
-    /// came from: the visitor, and the proxies behind them that are believed. `from_trusted_proxy`:
-    /// whether one of these has sent it.
+    /// Removes what visitors must not send. Then sets the identity headers, and the addresses of
+    /// the visitor and of the trusted proxies. `from_trusted_proxy`: whether a trusted proxy has
+    /// sent the request.
     ///
     /// # Errors
-    /// If a value cannot stand in a header. The request must not go on then.
+    /// A value is not valid in a header. The request must not be passed on.
     pub(in crate::proxy) fn put(
         &self,
         request: &mut RequestHeader,
@@ -111,7 +112,7 @@ impl Stamp {
         from_trusted_proxy: bool,
     ) -> Result<()> {
         edit(request, |headers| {
-            // All at once: a map that grows looks at everything in it.
+            // Reserve once: a growing map rehashes all its entries.
             headers.reserve(introduction.says.len() + OURS);
             self.removal.strip(headers, from_trusted_proxy);
             keep_cookies_back(headers, cookies)?;
@@ -131,10 +132,10 @@ impl Stamp {
         })
     }
 
-    /// Says in whose name a request goes that comes by this `permit`.
+    /// The identity headers for `permit`.
     ///
     /// # Errors
-    /// If a value cannot stand in a header. The request must not go on then.
+    /// A value is not valid in a header. The request must not be passed on.
     pub(in crate::proxy) fn introduce(&self, permit: &Permit) -> Result<Introduction> {
         let (identity, amr) = (permit.identity().cloned(), permit.amr());
         let mut says = SmallVec::new();
@@ -151,7 +152,7 @@ impl Stamp {
         says: &mut SmallVec<[(HeaderName, HeaderValue); 5]>,
     ) -> Result<()> {
         let mut tell = |name: &Option<HeaderName>, value: &str| match name {
-            // A header without a value is absent: an empty one means "nobody" to some applications
+            // Leave out a header without a value: an empty one means "nobody" to some applications
             // and "anybody" to others.
             Some(name) if !value.is_empty() => {
                 let value = HeaderValue::from_bytes(value.as_bytes());
@@ -170,16 +171,16 @@ impl Stamp {
     }
 }
 
-/// Writes names in lower case, as HTTP/2 has them: case says nothing in a name (RFC 9110 §5.1), and
-/// an application should not be told other bytes for one way in than for another.
+/// Writes header names in lower case, as in HTTP/2. Case has no meaning in a name (RFC 9110 §5.1),
+/// and an application should receive the same bytes over HTTP/1.1 and HTTP/2.
 ///
 /// # Errors
-/// If the target cannot be put back.
+/// The target cannot be written back.
 pub(in crate::proxy) fn in_lower_case(request: &mut RequestHeader) -> Result<()> {
     if request.has_case() { edit(request, |_| Ok(())) } else { Ok(()) }
 }
 
-/// Changes headers as such. Pingora would look up each name three times.
+/// Changes the header map directly. Pingora's methods would look up each name three times.
 fn edit<T>(
     request: &mut RequestHeader,
     change: impl FnOnce(&mut HeaderMap) -> Result<T>,
@@ -208,18 +209,18 @@ fn listed<'w>(words: impl Iterator<Item = &'w str>) -> String {
     list
 }
 
-/// In which headers identities go unless the operator says otherwise.
+/// The default names of the identity headers.
 const USUAL: [&str; 5] =
     ["remote-user", "remote-groups", "remote-name", "remote-email", "remote-amr"];
-/// The header by which an application can tell that a request came through us.
+/// Proves to an application that a request came through us.
 const SECRET: HeaderName = HeaderName::from_static("doorward-secret");
-/// How many of these are on a request at most.
+/// The number of headers that we set besides the identity headers.
 const OURS: usize = 4;
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// Takes our cookies out of `Cookie`, and leaves the others byte for byte.
+/// Removes our cookies from `Cookie`, and leaves the others unchanged.
 fn keep_cookies_back(headers: &mut HeaderMap, known: Option<&Cookies>) -> Result<()> {
     let mut lines = headers.get_all(COOKIE).iter();
     let Some(line) = lines.next() else { return Ok(()) };
@@ -255,7 +256,7 @@ fn keep_cookies_back(headers: &mut HeaderMap, known: Option<&Cookies>) -> Result
     Ok(())
 }
 
-/// Whether a `Referer` is one of our own pages, whose addresses may carry one-time links.
+/// Whether a `Referer` is one of our own pages, whose URLs may contain one-time links.
 fn is_own_page(referer: &[u8]) -> bool {
     let path = match referer.windows(3).position(|three| three == b"://") {
         Some(scheme) => {
@@ -272,8 +273,8 @@ fn is_own_page(referer: &[u8]) -> bool {
 
 /// Whether the browser asks for the script of a service worker.
 ///
-/// One that an application (or whoever can write to it) installed could read and forge our own
-/// pages where they share its host, so it is refused there.
+/// On a host that we share with an application, we refuse it: a service worker of the application,
+/// or of anybody who can write to it, could read and forge our own pages there.
 pub(in crate::proxy) fn asks_for_service_worker(request: &RequestHeader) -> bool {
     let says = |name: &HeaderName, value: &str| {
         request

@@ -1,7 +1,7 @@
-//! One request, one host, one meaning; or none.
+//! Reads a request so that it has one host and one meaning, or refuses it.
 //!
-//! Pingora forwards much that two servers in a row could read differently. What reaches the
-//! rest of Doorward has been read here in the one way in which it will also go upstream.
+//! Pingora forwards much that two servers in a row could interpret differently. After this module,
+//! a request means the same to our rules and to the application.
 
 use http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderValue, TRANSFER_ENCODING};
 use http::{Method, Version};
@@ -18,48 +18,47 @@ use crate::proxy::request::names::is_method_override;
 use crate::proxy::request::targets;
 use crate::proxy::scan::InRequest;
 
-/// Why a request is not looked at any further. `Display` is for the log.
+/// Why a request is refused. `Display` is for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(in crate::proxy) enum Refusal {
-    /// There is not exactly one host, or it is none (RFC 9112 §3.2: 400).
+    /// There is no host or more than one, or it is not valid (RFC 9112 §3.2: 400).
     #[error("there is not exactly one valid Host")]
     Host,
-    /// Nothing is served under this host and port (RFC 9110 §15.5.20: 421).
+    /// Nothing is configured for this host and port (RFC 9110 §15.5.20: 421).
     #[error("the Host is not configured")]
     Misdirected,
     /// The method opens tunnels or echoes headers (RFC 9110 §9.3.6, §9.3.8: 405).
     #[error("the method is CONNECT, TRACE or TRACK")]
     Method,
-    /// The target is no path on this host, or was not understood as it was sent.
+    /// The target is not a path on this host, or Pingora has changed it.
     #[error("the request target is not a path on this host")]
     Target,
-    /// It is unclear where the body ends (RFC 9112 §6.3).
+    /// The end of the body is ambiguous (RFC 9112 §6.3).
     #[error("the length of the body is ambiguous")]
     Framing,
-    /// There is more of the head than is read (RFC 6585 §5: 431).
+    /// The head is larger than the limit (RFC 6585 §5: 431).
     #[error("the head is too large")]
     TooLarge,
 }
 
-/// Reads `request`, and puts it into the one form that goes on: target in origin form, names in
-/// lower case, one `Content-Length` at most. Gives what `find` finds under the host that it is for, and
-/// which headers are there.
+/// Reads `request`, and normalizes it: target in origin form, header names in lower case, at most
+/// one `Content-Length`. Gives what `find` returns for its host, and which headers are present.
 ///
-/// `raw` is the head as it came, of which Pingora has by then dropped or changed some.
+/// `raw` is the head as it was sent; Pingora has already dropped or changed parts of it.
 ///
 /// # Errors
-/// [`Refusal`] if the request has no single meaning, or nothing is found under its host.
+/// [`Refusal`] if the request has no single meaning, or `find` finds nothing for its host.
 pub(in crate::proxy) fn read<T>(
     request: &mut RequestHeader,
     raw: &[u8],
     limits: &Limits,
     find: impl FnOnce(&str) -> Option<T>,
 ) -> Result<(T, InRequest), Refusal> {
-    // What leads to a place by way of our pages has the address of that place in its own.
+    // The URL of an own page may contain the URL to return to.
     let is_own = request.raw_path().starts_with(OWN.as_bytes());
     let longest = limits.header_bytes + if is_own { OWN_PAGES_MORE } else { 0 };
     let length = match request.version {
-        // There it is counted as HPACK counts (RFC 9113 §6.5.2), by the library beneath.
+        // For HTTP/2, the library counts it as HPACK does (RFC 9113 §6.5.2).
         Version::HTTP_2 if is_own => 0,
         Version::HTTP_2 => listed_length(request),
         _ => raw.len(),
@@ -77,7 +76,7 @@ pub(in crate::proxy) fn read<T>(
     }
     let found = one_host(request)?.to_str().ok().and_then(find).ok_or(Refusal::Misdirected)?;
     if request.version == Version::HTTP_2 {
-        // Its path arrives as one, and its frames say where the body ends.
+        // HTTP/2 has a path of its own, and its frames mark the end of the body.
         if request.raw_path().first() != Some(&b'/') {
             return Err(Refusal::Target);
         }
@@ -92,7 +91,7 @@ pub(in crate::proxy) fn read<T>(
     if there.upgrade {
         there.upgrade = framing::asks_for_websocket(request);
         if there.upgrade && has_body(request, there) {
-            // Where the body ends and the other protocol begins, servers disagree upon.
+            // Servers disagree on where the body ends and the other protocol begins.
             return Err(Refusal::Framing);
         }
     }
@@ -100,14 +99,14 @@ pub(in crate::proxy) fn read<T>(
     Ok((found, there))
 }
 
-/// How long a list of headers is, as HTTP/2 counts it (RFC 9113 §6.5.2).
+/// The size of the headers as HTTP/2 counts it (RFC 9113 §6.5.2).
 fn listed_length(request: &RequestHeader) -> usize {
     let fields = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32);
     fields.sum::<usize>() + request.raw_path().len()
 }
 
-/// Puts into headers what HTTP/2 says in its own ways: the host stands in `:authority` (RFC 9113
-/// §8.3.1), and cookies may come one by one (§8.2.3).
+/// Converts what HTTP/2 expresses differently: the host is in `:authority` (RFC 9113 §8.3.1), and
+/// cookies may come in several headers (§8.2.3).
 fn as_in_http1(request: &mut RequestHeader) -> Result<(), Refusal> {
     let authority = request.uri.authority().map(|authority| authority.as_str().to_owned());
     match (authority, request.headers.contains_key(HOST)) {
@@ -131,10 +130,10 @@ fn as_in_http1(request: &mut RequestHeader) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The request to `origin` as rules see it.
+/// The request to `origin` as the rules see it.
 ///
 /// # Errors
-/// [`Unreadable`] if no application should see it.
+/// [`Unreadable`] if no application should receive it.
 pub(in crate::proxy) fn request(
     request: &RequestHeader,
     there: InRequest,
@@ -161,7 +160,7 @@ fn path_and_method(request: &RequestHeader, there: InRequest) -> Result<Request,
     Request::read_sent(&Sent { target, method, overrides: &overrides })
 }
 
-/// The one host that a request names, wherever it does, if it could be read so far.
+/// The one host that a request names, in `Host` or in `:authority`, if it is valid.
 pub(in crate::proxy) fn host(request: &RequestHeader) -> Option<&str> {
     let said = one_host(request).ok().and_then(|host| host.to_str().ok());
     said.or_else(|| {
@@ -183,10 +182,10 @@ fn one_host(request: &RequestHeader) -> Result<&HeaderValue, Refusal> {
     Ok(host)
 }
 
-/// Turns an absolute target into its path, after the host in it was found to be the same as
-/// `Host` (RFC 9112 §3.2.2 would let it win; two words for one thing are refused here).
+/// Turns an absolute target into its path, if its host is the same as `Host`. RFC 9112 §3.2.2 would
+/// let the target win; we refuse two different hosts.
 fn take_path(request: &mut RequestHeader, raw: &[u8]) -> Result<(), Refusal> {
-    // Pingora drops a fragment and escapes stray bytes; an application should see neither.
+    // Pingora drops a fragment and escapes invalid bytes. Refuse both.
     let mut spaces = memchr::memchr_iter(b' ', raw);
     let sent = spaces.next().map(|space| (space + 1, spaces.next().unwrap_or(raw.len())));
     let sent = sent.and_then(|(begin, end)| raw.get(begin..end)).ok_or(Refusal::Target)?;
@@ -219,7 +218,7 @@ fn frame(request: &mut RequestHeader, raw: &[u8], there: InRequest) -> Result<()
     let mut codings = request.headers.get_all(TRANSFER_ENCODING).iter();
     if let Some(coding) = codings.next() {
         let chunked = coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
-        // Pingora takes a Content-Length out that stood beside it, so the head as sent is asked.
+        // Pingora removes a `Content-Length` beside `Transfer-Encoding`, so check the raw head.
         if !chunked || codings.next().is_some() || mentions_length(raw) {
             return Err(Refusal::Framing);
         }
@@ -227,7 +226,7 @@ fn frame(request: &mut RequestHeader, raw: &[u8], there: InRequest) -> Result<()
     let lengths: Vec<HeaderValue> =
         request.headers.get_all(CONTENT_LENGTH).iter().cloned().collect();
     let Some(first) = lengths.first() else { return Ok(()) };
-    // RFC 9110 §8.6 lets equal ones be taken for one, and a list of equal ones, too.
+    // RFC 9110 §8.6 allows equal values, also in a list, to be taken as one.
     let mut said = lengths.iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
     let length = first.as_bytes().split(|&byte| byte == b',').next().unwrap_or_default();
     let length = length.trim_ascii();
@@ -235,7 +234,7 @@ fn frame(request: &mut RequestHeader, raw: &[u8], there: InRequest) -> Result<()
     if !digits || !said.all(|other| other.trim_ascii() == length) {
         return Err(Refusal::Framing);
     }
-    // Some read a number that begins with 0 as octal.
+    // Some servers read a number with a leading 0 as octal.
     let zeros = length.iter().take_while(|&&digit| digit == b'0').count();
     let length = length.get(zeros..).filter(|rest| !rest.is_empty()).unwrap_or(b"0");
     if lengths.len() > 1 || first.as_bytes() != length {
@@ -265,7 +264,7 @@ mod tests {
         Address { scheme, authority: authority.to_owned() }
     }
 
-    /// Reads a head as Pingora hands it over.
+    /// Reads a head as Pingora delivers it.
     fn arrives(head: &str, site: &Address) -> Result<RequestHeader, Refusal> {
         let mut lines = head.lines();
         let mut first = lines.next().unwrap().split(' ');
@@ -284,7 +283,7 @@ mod tests {
         Ok(request)
     }
 
-    /// Pingora refuses two hosts on HTTP/2 before they come here; nobody has to rely on that.
+    /// Pingora refuses two hosts over HTTP/2 before our code; we do not rely on that.
     #[rstest]
     #[case(Some("crm.test"), &[], Ok("crm.test"))]
     #[case(Some("crm.test"), &["crm.test"], Ok("crm.test"))]

@@ -1,4 +1,4 @@
-//! One request as it was sent: its one meaning, who sent it, and what the application is told.
+//! A request as it was sent: what it means, who sent it, and what the application receives.
 
 pub(super) mod address;
 pub(super) mod client_address;

@@ -1,19 +1,19 @@
-//! Names of headers that mean something to us, in lower case.
+//! Names of headers that have a meaning for us, in lower case.
 
 use crate::policy::header::is_folded;
 
-/// Whether frameworks let a header of this name, in lower case, turn one method into another.
+/// Whether frameworks let a header of this name, in lower case, override the method.
 pub(in crate::proxy) fn is_method_override(name: &str) -> bool {
     const NAMES: [&[u8]; 3] = [b"x-http-method-override", b"x-http-method", b"x-method-override"];
     let name = name.as_bytes();
-    // Their common first letter tells for most.
+    // Fast path: all of them begin with the same letter.
     name.first() == Some(&b'x') && NAMES.iter().any(|known| is_folded(name, known))
 }
 
-/// Whether a header of this name speaks to one kind of cache only.
+/// Whether a header of this name is for one kind of cache only.
 pub(in crate::proxy) fn is_targeted(name: &str) -> bool {
     ONE_CACHES_OWN.contains(&name) || name.ends_with("-cache-control")
 }
 
-/// What Varnish and its like, nginx and Akamai heed before `Cache-Control`.
+/// Headers that Varnish and similar caches, nginx and Akamai prefer to `Cache-Control`.
 const ONE_CACHES_OWN: [&str; 3] = ["surrogate-control", "x-accel-expires", "edge-control"];

@@ -1,9 +1,10 @@
-//! Which headers of a visitor's request do not reach an application.
+//! Which headers of a visitor's request are not passed on to an application.
 //!
-//! Whatever claims to be a proxy's word goes (`policy::header` has the table), and what the operator
-//! lists. An address, or a name that the table does not know, may come from a trusted proxy, where the
-//! operator lists it: in exactly that spelling and once, for a proxy that sets its own header passes
-//! other spellings of the same name on unread.
+//! Headers that claim to come from a proxy are removed (see the table in `policy::header`), and
+//! those that the operator lists. If the operator lists a header of an address, or one that the
+//! table does not know, it is accepted from a trusted proxy. It must then have exactly that
+//! spelling and occur once: a proxy that sets its own header passes on other spellings of the name
+//! without looking at them.
 
 use http::header::{HeaderMap, HeaderName};
 use smallvec::SmallVec;
@@ -11,16 +12,16 @@ use smallvec::SmallVec;
 use crate::config::App;
 use crate::policy::header::{self, Claim, is_folded};
 
-/// What is removed from requests to one application.
+/// The headers to remove from requests to one application.
 pub(in crate::proxy) struct Removal {
-    /// Names, besides those that are always removed.
+    /// Names besides those that are always removed.
     also: Vec<Listed>,
     from_trusted_proxies: Vec<Listed>,
 }
 
-/// A name that the operator lists, or, with `*` at its end, all that begin so and go on.
+/// A name that the operator lists; with `*` at its end, all longer names that begin with it.
 struct Listed {
-    /// In lower case, as it was written.
+    /// In lower case, as the operator spelled it.
     spelling: String,
     folded: Vec<u8>,
     is_family: bool,
@@ -43,7 +44,7 @@ impl Removal {
         }
     }
 
-    /// Removes them. `from_trusted_proxy`: whether one that is trusted has sent the request.
+    /// Removes the headers. `from_trusted_proxy`: whether a trusted proxy has sent the request.
     pub(in crate::proxy) fn strip(&self, headers: &mut HeaderMap, from_trusted_proxy: bool) {
         let goes = |name: &&HeaderName| {
             let names = |listed: &&Listed| listed.names(name.as_str().as_bytes());
@@ -78,7 +79,7 @@ impl Listed {
         Self { spelling, folded, is_family: name.is_some() }
     }
 
-    /// Whether it means `name`, in whatever spelling.
+    /// Whether it matches `name` in any spelling.
     fn names(&self, name: &[u8]) -> bool {
         if !self.is_family {
             return is_folded(name, &self.folded);
@@ -87,10 +88,10 @@ impl Listed {
             && name.get(..self.folded.len()).is_some_and(|start| is_folded(start, &self.folded))
     }
 
-    /// Whether `name`, in lower case, is spelt as it was listed.
+    /// Whether `name`, in lower case, is spelled as the operator listed it.
     fn is_spelt(&self, name: &str) -> bool {
         let rest = name.strip_prefix(&self.spelling);
-        // What a family leaves open is spelt as HTTP spells names.
+        // The rest of a prefix match must not use `_` or the like for `-`.
         rest.is_some_and(|rest| rest.bytes().all(|byte| header::fold(byte) == byte))
     }
 }
@@ -128,7 +129,7 @@ mod tests {
         assert!(left(&removal, false, &sent).is_empty());
     }
 
-    /// The proxy sets one header and passes on what a visitor has put beside it.
+    /// The proxy sets one header, and passes on what a visitor has added to it.
     #[rstest]
     #[case(&["CF_Connecting_IP"])]
     #[case(&["HTTP_CF_CONNECTING_IP"])]

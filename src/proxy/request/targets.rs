@@ -1,8 +1,8 @@
-//! Targets that headers name besides the one of the request, and how deep it reaches.
+//! Targets that headers name besides the request's own target, and the depth of the request.
 //!
-//! An application acts on them as it does on its own, so rules are held against them. What is not
-//! plainly a path on this host is refused: some software looks at the path alone, and some would ask
-//! another server.
+//! An application acts on them as on the target of the request, so rules are applied to them too. A
+//! header is refused unless it is clearly a path on this host: some software uses only the path,
+//! and some would contact another server.
 
 use http::header::{HeaderMap, HeaderValue};
 use pingora::http::authority::{RawTargetAuthority, raw_target_authority};
@@ -11,7 +11,7 @@ use crate::policy::header::is_folded;
 use crate::policy::{Depth, Role, Unreadable};
 use crate::proxy::request::address::Address;
 
-/// What headers say of how far a request reaches.
+/// What the headers say about the targets of a request.
 #[derive(Debug, Default)]
 pub(in crate::proxy) struct Further {
     pub(in crate::proxy) depth: Depth,
@@ -28,16 +28,16 @@ enum Form {
     Key,
     /// In angle brackets, outside of lists in parentheses (RFC 4918 §10.4.2).
     Tagged,
-    /// After `;`, with spaces between them.
+    /// After `;`, separated by spaces.
     Listed,
 }
 
-/// More targets than these nobody names.
+/// The most targets that one request may name.
 const MOST: usize = 16;
 
-/// `Destination` and `If`: RFC 4918 §10.3, §10.4. `Content-Location`: RFC 9110 §8.7, for a server that
-/// takes it for where something is to be put. `Upload-Concat`: tus, uploads that become one. The rest:
-/// object stores that copy from elsewhere.
+/// `Destination` and `If`: RFC 4918 §10.3, §10.4. `Content-Location`: RFC 9110 §8.7; some servers
+/// take it for the place to write to. `Upload-Concat`: tus, for uploads that are joined. The rest:
+/// object stores that copy from another object.
 const NAMES: [(&[u8], Form); 11] = [
     (b"destination", Form::Url(Role::Written)),
     (b"x-http-destinationurl", Form::Url(Role::Written)),
@@ -56,10 +56,10 @@ fn form(name: &[u8]) -> Option<Form> {
     NAMES.iter().find(|(known, _)| is_folded(name, known)).map(|(_, form)| *form)
 }
 
-/// Whether a header of this name, in lower case, may make a request reach further than its path.
+/// Whether a header of this name, in lower case, may name another target than the request's own.
 pub(in crate::proxy) fn reaches_further(name: &str) -> bool {
     let name = name.as_bytes();
-    // Few names begin so.
+    // Fast path: few names begin with these letters.
     match name.first() {
         Some(b'd') => name == b"depth" || form(name).is_some(),
         Some(b'c' | b'i' | b'u' | b'x') => form(name).is_some(),
@@ -67,10 +67,10 @@ pub(in crate::proxy) fn reaches_further(name: &str) -> bool {
     }
 }
 
-/// What `headers` of a request to `address` say of how far it reaches.
+/// The targets and the depth that `headers` of a request to `address` name.
 ///
 /// # Errors
-/// [`Unreadable::ForeignTarget`] if a header names what is no path there.
+/// [`Unreadable::ForeignTarget`] if a header names something that is not a path there.
 pub(in crate::proxy) fn read(
     headers: &HeaderMap,
     address: &Address,
@@ -113,10 +113,10 @@ fn depth(said: &HeaderValue) -> Depth {
     }
 }
 
-/// The path that `named` is at `address`, and its query.
+/// The path and query of `named`, if it is at `address`.
 fn on(address: &Address, named: &[u8]) -> Option<Vec<u8>> {
     if named.first() == Some(&b'/') {
-        // `//other/a` and `/\other/a` name another host to some.
+        // Some software takes `//other/a` and `/\other/a` for another host.
         let is_path = !matches!(named.get(1), Some(b'/' | b'\\'));
         return is_path.then(|| named.to_vec());
     }
@@ -133,7 +133,7 @@ fn on(address: &Address, named: &[u8]) -> Option<Vec<u8>> {
     })
 }
 
-/// The resources that lists of an `If` header are for; `None` if it is not to be understood.
+/// The resources that the lists of an `If` header are for; `None` if it is not valid.
 fn tagged(value: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut named = Vec::new();
     let mut rest = value;
@@ -153,7 +153,7 @@ fn tagged(value: &[u8]) -> Option<Vec<Vec<u8>>> {
     Some(named)
 }
 
-/// Where the parenthesis closes: not within an entity tag or a state token.
+/// The index of the closing parenthesis, outside of entity tags and state tokens.
 fn end_of_list(list: &[u8]) -> Option<usize> {
     let mut until = None;
     for (at, byte) in list.iter().enumerate() {

@@ -1,16 +1,16 @@
-//! Names of headers in title case, for applications that compare them letter by letter.
+//! Writes header names in title case, for applications that compare them case-sensitively.
 //!
-//! Case says nothing in a name (RFC 9110 §5.1), and HTTP/2 has lower case only; but some old software
-//! finds `Authorization` and not `authorization`.
+//! Case has no meaning in a name (RFC 9110 §5.1), and HTTP/2 has only lower case. But some old
+//! software finds `Authorization` and not `authorization`.
 
 use http::HeaderMap;
 use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
 
-/// Has the names of `request` written in title case.
+/// Writes the names of `request` in title case.
 ///
 /// # Errors
-/// If a header cannot be put back. The request must not go on then.
+/// A header cannot be written back. The request must not be passed on.
 pub(in crate::proxy) fn request(request: &mut RequestHeader) -> Result<()> {
     let names = request.headers.len();
     let mut titled = RequestHeader::build(request.method.clone(), request.raw_path(), Some(names))?;
@@ -22,10 +22,10 @@ pub(in crate::proxy) fn request(request: &mut RequestHeader) -> Result<()> {
     Ok(())
 }
 
-/// Has the names of `response` written in title case.
+/// Writes the names of `response` in title case.
 ///
 /// # Errors
-/// As [`request`].
+/// As for [`request`].
 pub(in crate::proxy) fn response(response: &mut ResponseHeader) -> Result<()> {
     let mut titled = ResponseHeader::build(response.status, Some(response.headers.len()))?;
     titled.set_version(response.version);
@@ -38,7 +38,7 @@ pub(in crate::proxy) fn response(response: &mut ResponseHeader) -> Result<()> {
     Ok(())
 }
 
-/// `x-requested-with` as `X-Requested-With`; a few names are usually written otherwise.
+/// `X-Requested-With` for `x-requested-with`; some names have another usual spelling.
 fn title(name: &str) -> String {
     if let Some(usual) = ODD.iter().find(|odd| odd.eq_ignore_ascii_case(name)) {
         return (*usual).to_owned();

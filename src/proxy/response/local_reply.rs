@@ -1,4 +1,4 @@
-//! Answers of our own: pages and refusals, made in this process and written to the visitor.
+//! Local replies: our own pages and refusals, written to the visitor.
 
 use std::time::Duration;
 
@@ -15,11 +15,11 @@ use pingora::{ErrorType, OrErr, Result};
 pub(in crate::proxy) enum Unread {
     /// It is longer than any of our forms: 413.
     TooLarge,
-    /// It did not arrive whole, or not in time. Nobody waits for an answer to it.
+    /// It did not arrive completely, or not in time. No answer is sent.
     Broken,
 }
 
-/// The request as our pages read it, its body whole.
+/// The request for one of our own pages, with its complete body.
 ///
 /// # Errors
 /// [`Unread`] if the body is too large or does not arrive.
@@ -42,7 +42,7 @@ pub(in crate::proxy) async fn take_request(
 
 async fn read_body(session: &mut Session) -> Result<Bytes, Unread> {
     if waits_to_be_told(session) {
-        // Pingora takes any answer before the end of the body for the last on this connection.
+        // After any answer before the end of the body, Pingora would close the connection.
         let keepalive = session.get_keepalive();
         session.write_continue_response().await.map_err(|_| Unread::Broken)?;
         session.set_keepalive(keepalive);
@@ -57,10 +57,10 @@ async fn read_body(session: &mut Session) -> Result<Bytes, Unread> {
     Ok(body.freeze())
 }
 
-/// Writes `response`, and leaves the connection either clean or closed.
+/// Writes `response`, and leaves the connection reusable or closed.
 ///
 /// # Errors
-/// If the visitor is gone.
+/// The visitor has disconnected.
 pub(in crate::proxy) async fn answer(
     session: &mut Session,
     response: Response<Bytes>,
@@ -88,28 +88,28 @@ pub(in crate::proxy) async fn answer(
     Ok(())
 }
 
-/// Writes an answer that is nothing but its head.
+/// Writes an answer without a body.
 ///
 /// # Errors
-/// If the visitor is gone.
+/// The visitor has disconnected.
 pub(in crate::proxy) async fn write_head_alone(
     session: &mut Session,
     head: ResponseHeader,
 ) -> Result<()> {
     if let ServerSession::H2(stream) = session.as_mut() {
-        // Pingora would end it with an empty frame behind the head, and what is said in the words of
-        // gRPC would not be understood: such a head is all there is ("Trailers-Only").
+        // Pingora would end the stream with an empty DATA frame after the head. A gRPC client does
+        // not accept that: it expects the head to end the stream ("Trailers-Only").
         return stream.write_response_header(Box::new(head), true);
     }
     session.write_response_header(Box::new(head), true).await?;
     session.write_response_body(None, true).await
 }
 
-/// A short body that is under way is taken in, so that the connection can go on. What stays
-/// unread makes Pingora close the connection: nothing of it is ever read as the next request.
+/// Reads a short body to its end, so that the connection can be reused. If a body is not read,
+/// Pingora closes the connection: a body is never read as the next request.
 async fn swallow_small_body(session: &mut Session) {
     if session.is_http2() {
-        // What stays unread of a stream concerns no other.
+        // The unread rest of a stream does not affect other streams.
         return;
     }
     let small = announced(session).is_some_and(|length| length <= SWALLOWED);
@@ -119,8 +119,8 @@ async fn swallow_small_body(session: &mut Session) {
     }
 }
 
-/// Reads on for a moment after an early answer: to close at once would make the visitor's system
-/// throw the answer away with the connection (RFC 9112 §9.6).
+/// Keeps reading for a moment after an early answer: closing at once would reset the connection,
+/// and the visitor's kernel would discard the answer (RFC 9112 §9.6).
 async fn linger(session: &mut Session) {
     if !session.is_http2() && !session.as_mut().is_body_done() && !waits_to_be_told(session) {
         session.set_total_drain_timeout(Some(LINGER));
@@ -136,7 +136,7 @@ fn waits_to_be_told(session: &Session) -> bool {
     is_expect_continue_req(session.req_header())
 }
 
-/// A form of ours, with room.
+/// More than any of our forms needs.
 const LONGEST_FORM: usize = 16 * 1024;
 const SWALLOWED: usize = 64 * 1024;
 const LINGER: Duration = Duration::from_secs(2);

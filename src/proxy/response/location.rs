@@ -1,15 +1,15 @@
-//! Redirects of applications that do not know under which scheme and port their visitors see them.
+//! Corrects redirects of applications that do not know their scheme and port for visitors.
 //!
-//! An application behind a proxy that ends TLS believes that it is on http, and redirects there
-//! (apache's slash redirects, say); on the port of https that fails.
+//! Behind a proxy that terminates TLS, an application believes that it is on http, and redirects
+//! there (Apache when it adds a slash, for example). On the https port, such a redirect fails.
 
 use http::HeaderValue;
 
 use crate::config::App;
 use crate::proxy::request::address::Address;
 
-/// Where a redirect to the visitor's own host should lead, if not where it does. `elsewhere` says of a
-/// scheme and an authority whether something else is served there.
+/// The corrected URL of a redirect to the visitor's own host; `None` if it is right. `elsewhere`
+/// tells whether another site has this scheme and authority.
 pub(in crate::proxy) fn righted(
     location: &HeaderValue,
     own: &Address,
@@ -48,7 +48,7 @@ fn written_right(
         let ports = app.upstreams.iter().filter_map(crate::config::Upstream::port);
         ports.chain([usual, own_port.unwrap_or(own_usual)]).any(|known| known == port)
     };
-    // Behind another port of the same host there may be something that we know nothing of.
+    // Another port of the same host may belong to a service that we do not know.
     if !port.is_none_or(of_app) {
         return None;
     }

@@ -1,4 +1,4 @@
-//! What is answered: the application's response as it goes on, and replies of our own.
+//! Responses: what we change in those of applications, and our own replies.
 
 pub(super) mod local_reply;
 pub(super) mod location;

@@ -1,4 +1,4 @@
-//! What is changed in an application's answer before a visitor gets it.
+//! What we change in an application's response before the visitor receives it.
 
 use http::header::{
     CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, SET_COOKIE, STRICT_TRANSPORT_SECURITY,
@@ -14,15 +14,15 @@ use crate::proxy::request::cookies;
 use crate::proxy::request::names::is_targeted;
 use crate::proxy::scan::InAnswer;
 
-/// Makes of an application's answer what its visitor gets. `there`: which headers it has; `is_private`:
-/// it was meant for them alone; `promise`: what tells browsers to come by https alone, where the
-/// application does not say.
+/// Prepares an application's response for its visitor. `there`: which headers it has; `is_private`:
+/// it is for this visitor only; `promise`: the `Strict-Transport-Security` header, which is added
+/// unless the application sends one.
 ///
-/// Names come out as HTTP/2 has them, but for the usual ones: Pingora would look up each name three
-/// times to keep its case, which says nothing (RFC 9110 §5.1).
+/// Names are written in lower case, as in HTTP/2, except for the common ones: to keep the case,
+/// which has no meaning (RFC 9110 §5.1), Pingora would look up each name three times.
 ///
 /// # Errors
-/// If a header cannot be written back. The answer must not go on then.
+/// A header cannot be written back. The response must not be passed on.
 pub(in crate::proxy) fn pass_on(
     response: &mut ResponseHeader,
     there: InAnswer,
@@ -34,7 +34,7 @@ pub(in crate::proxy) fn pass_on(
     let reason = reason.map(str::to_owned);
     let (nothing, ()) = http::Response::new(()).into_parts();
     let mut parts: Parts = std::mem::replace(response, nothing.into()).into();
-    // Every intermediary says its own (RFC 9112 §2.3).
+    // Every intermediary sends its own version (RFC 9112 §2.3).
     parts.version = Version::HTTP_11;
     framing::end_answer_here(&mut parts.headers, parts.status, there);
     if there.set_cookie {
@@ -57,7 +57,7 @@ pub(in crate::proxy) fn pass_on(
     reason.map_or(Ok(()), |reason| response.set_reason_phrase(Some(&reason)))
 }
 
-/// Takes out of an application's answer the cookies that only we may set.
+/// Removes cookies that only we may set from an application's response.
 fn drop_our_cookies(headers: &mut HeaderMap) {
     let is_ours = |line: &HeaderValue| cookies::sets_ours(line.as_bytes());
     if !headers.get_all(SET_COOKIE).iter().any(is_ours) {
@@ -70,9 +70,9 @@ fn drop_our_cookies(headers: &mut HeaderMap) {
     }
 }
 
-/// Lets an application clear what is its own. Browsers take `"cookies"` for those of the whole
-/// registrable domain (Clear Site Data §3.1), ours on every host of it among them; `"*"` is all there
-/// is, and becomes what an application keeps apart from cookies.
+/// Lets an application clear only its own data. Browsers apply `"cookies"` to the whole registrable
+/// domain (Clear Site Data §3.1), which includes our cookies on every host of it. `"*"` means
+/// everything, so it becomes what an application stores apart from cookies.
 fn spare_our_cookies(headers: &mut HeaderMap) -> Result<()> {
     let lines: SmallVec<[HeaderValue; 2]> =
         headers.get_all(CLEAR_SITE_DATA).iter().cloned().collect();
@@ -96,10 +96,11 @@ fn spare_our_cookies(headers: &mut HeaderMap) -> Result<()> {
 
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
-/// Keeps shared caches from keeping an answer that was meant for one visitor. They may keep whatever
-/// does not forbid it, by their own guess where nothing is said (RFC 9111 §3, §4.2.2): so `public`
-/// and `s-maxage` become `private` (§5.2.2), which also stands where neither it nor `no-store` did,
-/// and the fields that speak to one cache only and outrank `Cache-Control` there (RFC 9213) go.
+/// Keeps shared caches from storing a response for one visitor. They may store whatever does not
+/// forbid it, with a heuristic lifetime if none is given (RFC 9111 §3, §4.2.2). So `public` and
+/// `s-maxage` become `private` (§5.2.2), and `private` is added if neither it nor `no-store` is
+/// present. Headers for one kind of cache, which outrank `Cache-Control` there (RFC 9213), are
+/// removed.
 fn make_private(headers: &mut HeaderMap, there: InAnswer) -> Result<()> {
     if there.targeted_cache_control {
         let targeted: Vec<HeaderName> =
@@ -134,12 +135,13 @@ fn make_private(headers: &mut HeaderMap, there: InAnswer) -> Result<()> {
     Ok(())
 }
 
-/// Whether it keeps all of an answer out of shared caches. `private` with names of fields does not.
+/// Whether the directive keeps the whole response out of shared caches. `private` with field names
+/// does not.
 fn forbids(directive: &[u8]) -> bool {
     directive.eq_ignore_ascii_case(b"private") || directive.eq_ignore_ascii_case(b"no-store")
 }
 
-/// Whether it lets caches that know it disregard `no-store` (RFC 9111 §5.2.2.3).
+/// Whether the directive lets caches that support it ignore `no-store` (RFC 9111 §5.2.2.3).
 fn lifts(directive: &[u8]) -> bool {
     directive.eq_ignore_ascii_case(b"must-understand")
 }
@@ -149,7 +151,7 @@ fn is_shared(directive: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"public") || name.eq_ignore_ascii_case(b"s-maxage")
 }
 
-/// The directives of a `Cache-Control` line. Commas inside quotes part nothing.
+/// The directives of a `Cache-Control` header. Commas inside quotes do not separate.
 fn directives(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut quoted = false;
     line.split(move |&byte| {
