@@ -1,8 +1,8 @@
-//! The addresses of one name, and a connection to whichever answers first.
+//! The addresses of one name, and a connection to the first that answers.
 //!
-//! They are tried in the order of the system's resolver (RFC 6724), both families in turn, each a
-//! quarter of a second after the one before or as soon as that has failed (RFC 8305 §4, §5). The one
-//! that answered last is tried first the next time.
+//! They are tried in the order of the system's resolver (RFC 6724), with IPv4 and IPv6 alternating.
+//! The next attempt starts after a quarter of a second, or as soon as the one before has failed
+//! (RFC 8305 §4, §5). The next connection begins with the address that answered last.
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// At least one address. Clones share which of them answered last.
+/// At least one address. Clones share which address answered last.
 #[derive(Clone, Debug)]
 pub(super) struct Addresses {
     all: Arc<[SocketAddr]>,
@@ -27,8 +27,8 @@ pub(super) struct Addresses {
 }
 
 impl Addresses {
-    /// Those that were `found`, in their order; `None` if there is none. The `known` one stays the
-    /// first if it is among them, for it names the connections that there are.
+    /// The addresses that were `found`, in their order; `None` if there are none. The `known` one
+    /// stays first if it is among them, because it identifies the existing connections.
     pub(super) fn of(found: &[SocketAddr], known: Option<SocketAddr>) -> Option<Self> {
         let mut all = in_turn(found);
         if let Some(endpoint) = all.iter().position(|address| Some(*address) == known) {
@@ -37,12 +37,12 @@ impl Addresses {
         (!all.is_empty()).then(|| Self { all: all.into(), answered: Arc::default() })
     }
 
-    /// The one by which connections are known, whichever they lead to.
+    /// The address that identifies the connections in Pingora's pool, whichever address they use.
     pub(super) fn first(&self) -> SocketAddr {
         self.all[0]
     }
 
-    /// Whether these are the same, in whatever order: resolvers shuffle.
+    /// Whether these are the same addresses in any order: resolvers shuffle them.
     pub(super) fn are(&self, found: &[SocketAddr]) -> bool {
         let mut found = found.to_vec();
         found.sort_unstable();
@@ -54,10 +54,10 @@ impl Addresses {
         self.all.len() > 1
     }
 
-    /// Connects to whichever answers first.
+    /// Connects to the address that answers first.
     ///
     /// # Errors
-    /// What each of them said, if none takes the connection; of the kind of the last.
+    /// The errors of all addresses, if none accepts the connection; the kind is that of the last.
     pub(super) async fn connect(&self) -> io::Result<TcpStream> {
         let [only] = &*self.all else { return self.race(PACE).await };
         TcpStream::connect(only).await
@@ -91,7 +91,7 @@ impl Addresses {
     }
 }
 
-/// Families alternate, beginning with that of the first; each address once.
+/// Alternates the families, beginning with that of the first address. Removes duplicates.
 fn in_turn(found: &[SocketAddr]) -> Vec<SocketAddr> {
     let Some(first) = found.first() else { return Vec::new() };
     let (mut same, mut other): (Vec<_>, Vec<_>) =
@@ -116,7 +116,7 @@ fn all_failed(failed: &[(SocketAddr, io::Error)]) -> io::Error {
     io::Error::new(kind, told.collect::<Vec<_>>().join("; "))
 }
 
-/// Connects for Pingora, which knows one address only.
+/// Connects for Pingora, which supports only one address for each peer.
 #[derive(Debug)]
 pub(super) struct Several {
     pub(super) addresses: Addresses,
@@ -191,7 +191,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_that_does_not_answer_at_all_holds_the_next_up_for_a_moment_only() {
-        // Its queue is full: nobody answers whoever comes now.
+        // Its accept queue is full: new connections get no answer.
         let silent =
             socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
         silent.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();

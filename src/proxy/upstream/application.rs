@@ -1,7 +1,7 @@
-//! Where an application is: one place or several, each of them well or not.
+//! The upstream of an app: one endpoint or several, each healthy or not.
 //!
-//! Requests take turns among the places that are well. One that cannot be reached is left alone for
-//! a while, and whatever was not sent there yet goes to another.
+//! Requests rotate among the healthy endpoints. One that cannot be reached is skipped for a while,
+//! and requests that were not sent to it yet go to another.
 
 use std::io;
 use std::sync::Arc;
@@ -18,20 +18,22 @@ use crate::config::{App, Health, Upstream, UpstreamTimeouts};
 use crate::proxy::downstream::watchdog::ticks;
 use crate::proxy::room::Room;
 
-/// An application: everywhere it is.
+/// An application, with all its endpoints.
 pub(in crate::proxy) struct Application {
     endpoints: Vec<Arc<Endpoint>>,
     turn: AtomicUsize,
-    /// How long it may be silent where somebody looks, in ticks; `None` where nobody can.
+    /// How long it may be silent before our watchdog ends a request, in ticks; `None` if the
+    /// watchdog cannot.
     silent_ticks: Option<u64>,
-    /// Whether it has ever asked for credentials that sign in a connection.
+    /// Whether it has ever asked for credentials that authenticate a connection.
     signs_in_connections: AtomicBool,
-    /// Room for the requests that are under way to it.
+    /// Limits the requests in progress at this application.
     room: Arc<Room>,
     made_of: MadeOf,
 }
 
-/// What decides how an application is reached. What is unchanged by a reload stays as it is.
+/// The configuration that decides how an application is reached. If a reload does not change it,
+/// everything is kept.
 #[derive(Clone, PartialEq, Eq)]
 struct MadeOf {
     upstreams: Vec<Upstream>,
@@ -42,16 +44,16 @@ struct MadeOf {
     trust: Option<Trust>,
 }
 
-/// The places that were tried for one request.
+/// The endpoints that were tried for one request, by index.
 pub(in crate::proxy) type Tried = SmallVec<[usize; 4]>;
 
 impl Application {
-    /// Where `app` is, as it was `before` if nothing has changed. Names are looked up now, and again
-    /// from time to time for as long as somebody holds this; where that fails, nobody knows where
-    /// the place is yet. Call it within a runtime.
+    /// The endpoints of `app`; `before` itself if nothing has changed. Names are resolved now, and
+    /// again at intervals for as long as the endpoint is in use. If resolution fails, the endpoint
+    /// has no address yet. Call it within a runtime.
     ///
     /// # Errors
-    /// If the certificates of the authority cannot be read.
+    /// The CA certificates cannot be read.
     pub(in crate::proxy) async fn found(
         app: &App,
         timeouts: UpstreamTimeouts,
@@ -85,9 +87,10 @@ impl Application {
         Ok(Arc::new(Self { endpoints, turn, silent_ticks, signs_in_connections, room, made_of }))
     }
 
-    /// How to get to a place that was not `tried`, which it is from now on; `None` if nobody knows
-    /// where one is. A connection for somebody `alone` serves nobody else. Who is `watched` is not
-    /// told by Pingora that the application is silent.
+    /// The peer for an endpoint that was not `tried`, and adds it to `tried`; `None` if its name is
+    /// not resolved yet. A connection for `alone` serves no other visitor. If the request is
+    /// `watched`, our watchdog ends it when the application is silent, instead of Pingora's
+    /// timeout.
     pub(in crate::proxy) fn peer(
         &self,
         length: Length,
@@ -101,7 +104,7 @@ impl Application {
         let fresh = |index: &usize| !tried.contains(index);
         let well =
             |index: &usize| self.endpoints.get(*index).is_some_and(|endpoint| endpoint.is_well());
-        // Where nobody is well, somebody is asked all the same: they may have recovered.
+        // If none is healthy, try one anyway: it may have recovered.
         let index = in_turn()
             .find(|index| fresh(index) && well(index))
             .or_else(|| in_turn().find(fresh))
@@ -110,13 +113,13 @@ impl Application {
         self.endpoints.get(index)?.peer(length, watched, alone)
     }
 
-    /// How many ticks it may be silent towards a request that can be watched.
+    /// How many ticks it may be silent, for a request that the watchdog can end.
     pub(in crate::proxy) fn silent_ticks(&self, length: Length) -> Option<u64> {
         self.silent_ticks.filter(|_| length == Length::Ordinary)
     }
 
-    /// Whether the place that was tried last is one that shows this certificate (its SHA-256), where it
-    /// must be a certain one.
+    /// Whether the endpoint that was tried last may have this certificate (its SHA-256). Always
+    /// true if none is pinned.
     pub(in crate::proxy) fn knows(&self, tried: &Tried, certificate: Option<&[u8]>) -> bool {
         let endpoint = tried.last().and_then(|index| self.endpoints.get(*index));
         endpoint.is_none_or(|endpoint| {
@@ -124,7 +127,8 @@ impl Application {
         })
     }
 
-    /// The place that was tried last could not be reached. Says whether another is left.
+    /// Notes that the endpoint that was tried last could not be reached. Gives whether another is
+    /// left.
     pub(in crate::proxy) fn failed(&self, tried: &Tried) -> bool {
         if let Some(endpoint) = tried.last().and_then(|index| self.endpoints.get(*index)) {
             endpoint.failed();
@@ -132,22 +136,22 @@ impl Application {
         (0..self.endpoints.len()).any(|index| !tried.contains(&index))
     }
 
-    /// Room for the requests that are under way to it.
+    /// Limits the requests in progress at this application.
     pub(in crate::proxy) fn room(&self) -> &Arc<Room> {
         &self.room
     }
 
-    /// It has asked for credentials that sign in a connection.
+    /// Notes that it has asked for credentials that authenticate a connection.
     pub(in crate::proxy) fn asks_to_sign_in_connections(&self) {
         self.signs_in_connections.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it has ever asked for credentials that sign in a connection.
+    /// Whether it has ever asked for credentials that authenticate a connection.
     pub(in crate::proxy) fn signs_in_connections(&self) -> bool {
         self.signs_in_connections.load(Ordering::Relaxed)
     }
 
-    /// The place that was tried last has answered.
+    /// Notes that the endpoint that was tried last has answered.
     pub(in crate::proxy) fn answered(&self, tried: &Tried) {
         if let Some(endpoint) = tried.last().and_then(|index| self.endpoints.get(*index)) {
             endpoint.answered();

@@ -1,25 +1,25 @@
-//! Asking every application once, as `check --connect` and `health` do.
+//! Sends one request to every application, for `check --connect` and `health`.
 
 use super::endpoint::Endpoint;
 use super::health;
 use super::trust::Trust;
 use crate::config::{App, Upstream, UpstreamTimeouts};
 
-/// What came of asking one upstream of an application.
+/// The result for one upstream of an application.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Asked {
-    /// The application.
+    /// The name of the application.
     pub app: String,
-    /// Where it listens, as configured.
+    /// Its address, as configured.
     pub upstream: String,
     /// The status of its answer.
     pub status: Option<u16>,
-    /// Why there is none.
+    /// Why there is no answer.
     pub problem: Option<String>,
 }
 
-/// Connects to every upstream of `config`, as the gateway would, and asks each for its health path,
-/// or `/`. An answer of any status is an answer.
+/// Connects to every upstream of `config`, as the gateway would, and requests its health path, or
+/// `/`. An answer of any status counts as an answer.
 pub async fn ask_all(config: &crate::config::Config) -> Vec<Asked> {
     let mut all = Vec::new();
     for app in &config.apps {

@@ -1,15 +1,17 @@
-//! Applications that sign in the connection instead of the request (NTLM, and Negotiate as
-//! Microsoft extends it: RFC 4559 §6): such a connection serves one visitor and nobody else.
+//! Applications that authenticate the connection instead of the request (NTLM, and Negotiate as
+//! extended by Microsoft: RFC 4559 §6). Such a connection serves only one visitor.
 //!
-//! From the moment at which a visitor sends such credentials, their connection to us has one of its
-//! own to the application. An application that answers with a step of such a sign-in on a connection
-//! that is shared has been told credentials in a way that was not seen: its answer is not passed on.
+//! Once a visitor sends such credentials, we use a separate connection to the application for the
+//! visitor's connection. If an application answers with a step of such an authentication on a
+//! shared connection, it has received credentials that we did not recognize: its answer is not
+//! passed on.
 //!
-//! A connection that was signed in would be lost if it were closed after each request with a body (see
-//! `Gateway::ends_with`). So it is kept, where the application itself has asked for such credentials: what
-//! its server takes for a request within a body runs for this visitor and nobody else, but no rule has
-//! judged it. Servers that sign in connections (IIS, Samba, Apache) read bodies to their end. Whoever
-//! sends such credentials to any other application gains nothing: its connection is closed as always.
+//! An authenticated connection would be lost if it were closed after each request with a body (see
+//! `Gateway::ends_with`). So it is kept, if the application itself has asked for such credentials.
+//! If its server then takes part of a body for a request, that request runs only for this visitor,
+//! but no rule has judged it. Servers that authenticate connections (IIS, Samba, Apache) read
+//! bodies to their end. Sending such credentials to any other application gains nothing: its
+//! connection is closed as always.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,7 +21,8 @@ use http::header::{AUTHORIZATION, HeaderMap, HeaderName, WWW_AUTHENTICATE};
 use crate::domain::user::UserId;
 use crate::flow::ClientAddress;
 
-/// Whether the visitor signs in the connection. It may do so wrongly; that costs a connection.
+/// Whether the visitor sends credentials for the connection. A false positive only costs a
+/// connection.
 pub(in crate::proxy) fn binds(headers: &HeaderMap) -> bool {
     headers.get_all(AUTHORIZATION).iter().any(|value| {
         let value = value.as_bytes().to_ascii_lowercase();
@@ -27,22 +30,22 @@ pub(in crate::proxy) fn binds(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Whether the application has signed in the connection, or is about to.
+/// Whether the application has authenticated the connection, or is about to.
 pub(in crate::proxy) fn is_bound_by(headers: &HeaderMap) -> bool {
     let persistent = headers
         .get_all(PERSISTENT_AUTH)
         .iter()
         .any(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"true"));
-    // An offer is the bare name; a step carries a token.
+    // An offer is the bare name of the scheme; a step has a token.
     persistent || challenges(headers, |rest| rest.first() == Some(&b' '))
 }
 
-/// Whether the application asks for credentials that sign in the connection.
+/// Whether the application asks for credentials that authenticate the connection.
 pub(in crate::proxy) fn is_offered_by(headers: &HeaderMap) -> bool {
     challenges(headers, |rest| rest.is_empty() || rest.first() == Some(&b' '))
 }
 
-/// Whether a challenge names one of the schemes, with `such` behind it.
+/// Whether a challenge names one of the schemes, followed by what `such` accepts.
 fn challenges(headers: &HeaderMap, such: impl Fn(&[u8]) -> bool) -> bool {
     headers.get_all(WWW_AUTHENTICATE).iter().any(|value| {
         let value = value.as_bytes().to_ascii_lowercase();
@@ -53,11 +56,11 @@ fn challenges(headers: &HeaderMap, such: impl Fn(&[u8]) -> bool) -> bool {
     })
 }
 
-/// A number for the connections to applications that serve `user`, or a stranger, who came from
-/// `source` over the connection `link`.
+/// A number for the connections to applications that serve `user`, or an anonymous visitor, who
+/// came from `client` over `connection`.
 ///
-/// Strangers whom a proxy has sent over one connection cannot be told apart: each request of theirs
-/// has a number of its own.
+/// A proxy may send several anonymous visitors over one connection. They cannot be told apart, so
+/// each of their requests has a number of its own.
 pub(in crate::proxy) fn number(
     connection: u64,
     user: Option<UserId>,
@@ -68,12 +71,12 @@ pub(in crate::proxy) fn number(
     let once = if known { 0 } else { STRANGERS.fetch_add(1, Ordering::Relaxed) };
     let mut hasher = DefaultHasher::new();
     (connection, user, client.visitor, once).hash(&mut hasher);
-    // Even ones are what all others share.
+    // Odd: even numbers are for shared connections.
     hasher.finish() | 1
 }
 
-/// Whether everybody else who comes over the same connection can be told from `user`, or from the
-/// stranger who came from `source`.
+/// Whether `user`, or the anonymous visitor at `client`, can be told from everybody else who uses
+/// the same connection.
 pub(in crate::proxy) fn is_told_apart(user: Option<UserId>, client: ClientAddress) -> bool {
     user.is_some() || client.visitor == Some(client.peer)
 }

@@ -1,4 +1,4 @@
-//! How one connection to an application is made.
+//! Opens one connection to an application.
 
 use std::io;
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use super::trust::Trust;
 use crate::config::Upstream;
 use crate::proxy::socket::prepare;
 
-/// A connection, of whatever kind.
+/// A connection of any kind.
 pub(super) trait Connection:
     AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug
 {
@@ -20,14 +20,14 @@ pub(super) trait Connection:
 
 impl<C: AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug> Connection for C {}
 
-/// How it is known to be the right one.
+/// How its identity is verified.
 #[derive(Clone)]
 pub(super) struct Secure {
     pub(super) trust: Trust,
     pub(super) name: String,
 }
 
-/// How one connection is made.
+/// What is needed to open a connection.
 #[derive(Clone)]
 pub(super) struct Dial {
     pub(super) upstream: Upstream,
@@ -38,15 +38,15 @@ pub(super) struct Dial {
 
 impl std::fmt::Debug for Dial {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Way({})", self.upstream)
+        write!(f, "Dial({})", self.upstream)
     }
 }
 
 impl Dial {
-    /// Goes it.
+    /// Opens the connection.
     ///
     /// # Errors
-    /// If nobody answers there in time, or not who should.
+    /// The application does not answer in time, or fails the verification.
     pub(super) async fn go(&self) -> io::Result<Pin<Box<dyn Connection>>> {
         let connected = tokio::time::timeout(self.within, self.connect()).await;
         connected.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?

@@ -1,7 +1,7 @@
-//! One place where an application is.
+//! One endpoint of an application.
 //!
-//! Names are looked up beforehand and again from time to time: Pingora would do it in the middle of
-//! a request, and panic where it fails.
+//! Names are resolved in advance and again at intervals: Pingora would resolve them during a
+//! request, and panic if that fails.
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,7 +23,7 @@ use super::tunnel;
 use crate::config::{Upstream, UpstreamTimeouts};
 use crate::proxy::socket::{PROBE_AFTER, PROBE_EVERY};
 
-/// One place where an application is, and what is known of it.
+/// One endpoint of an application, and its state.
 pub(super) struct Endpoint {
     app: String,
     upstream: Upstream,
@@ -31,23 +31,23 @@ pub(super) struct Endpoint {
     secure: Option<Secure>,
     http2: bool,
     peers: ArcSwapOption<Peers>,
-    /// Tells its connections from those of all other places: Pingora would take a connection for
-    /// the same whoever was believed when it was made.
+    /// Separates its connections from those of other endpoints: Pingora's pool does not distinguish
+    /// connections by the certificates that were trusted when they were opened.
     number: u64,
     since: Instant,
-    /// Failures in a row, and until when nobody is sent there for that, in milliseconds.
+    /// Failures in a row, and until when the endpoint is skipped because of them, in milliseconds.
     failures: AtomicU32,
     left_alone_until: AtomicU64,
-    /// What it said when it was asked whether it is well.
+    /// The result of the last health check.
     well: AtomicBool,
 }
 
-/// One name or address, reached in several ways: Pingora copies time-outs when a connection is taken, and they
-/// cannot be raised after that.
+/// The peers for one name or address, one for each kind of timeout: Pingora copies the timeouts
+/// when it takes a connection, and they cannot be raised after that.
 struct Peers {
     addresses: Option<Addresses>,
     ordinary: Box<HttpPeer>,
-    /// The same, where somebody else looks how long the application is silent.
+    /// For requests whose silence our watchdog checks.
     watched: Box<HttpPeer>,
     lasting: Box<HttpPeer>,
 }
@@ -73,7 +73,7 @@ impl Endpoint {
             secure,
             http2,
             peers: ArcSwapOption::empty(),
-            // Even: odd ones are for visitors who share with nobody.
+            // Even: odd numbers are for connections that serve one visitor.
             number: PLACES.fetch_add(1, Ordering::Relaxed) << 1,
             since: Instant::now(),
             failures: AtomicU32::new(0),
@@ -86,7 +86,7 @@ impl Endpoint {
         Ok(endpoint)
     }
 
-    /// Looks for it now, and from time to time.
+    /// Resolves its name now and at intervals.
     pub(super) async fn found(self) -> Arc<Self> {
         let endpoint = Arc::new(self);
         let Some(authority) = endpoint.authority() else { return endpoint };
@@ -98,20 +98,20 @@ impl Endpoint {
         endpoint
     }
 
-    /// The name and port to look up; `None` for a socket file.
+    /// The name and port to resolve; `None` for a socket file.
     pub(super) fn authority(&self) -> Option<String> {
         self.upstream.authority()
     }
 
-    /// Looks the name up. What was known before stays where that fails.
+    /// Resolves the name. If that fails, the known addresses stay in use.
     ///
     /// # Errors
-    /// If the name cannot be looked up now, or has no address.
+    /// The name cannot be resolved now, or has no address.
     pub(super) async fn look_up(&self, authority: &str) -> io::Result<()> {
         let found: Vec<SocketAddr> = tokio::net::lookup_host(authority).await?.collect();
         let known = self.peers.load();
         let known = known.as_ref().and_then(|peers| peers.addresses.as_ref());
-        // Resolvers shuffle; a connection that works is not given up for that.
+        // Resolvers shuffle the addresses: keep the working connections.
         if !known.is_some_and(|known| known.are(&found)) {
             let addresses = Addresses::of(&found, known.map(Addresses::first));
             let addresses = addresses.ok_or(io::ErrorKind::NotFound)?;
@@ -120,8 +120,8 @@ impl Endpoint {
         Ok(())
     }
 
-    /// How to get there now; `None` if nobody knows where it is. Where the request is `watched`,
-    /// somebody else ends it if the application is silent for too long.
+    /// The peer to connect to; `None` if the name is not resolved yet. If the request is `watched`,
+    /// our watchdog ends it when the application is silent for too long.
     pub(super) fn peer(
         &self,
         length: Length,
@@ -136,7 +136,7 @@ impl Endpoint {
             Length::Lasting | Length::Tunnel => peers.lasting.clone(),
         };
         if let Some(alone) = alone {
-            // Odd, as that is; and another number at every place.
+            // The result is odd, because `alone` is, and differs between endpoints.
             peer.group_key ^= alone;
         }
         if length == Length::Tunnel {
@@ -145,19 +145,20 @@ impl Endpoint {
         Some(peer)
     }
 
-    /// The digest of the one certificate that it must show, if there is one.
+    /// The digest of the pinned certificate, if there is one.
     pub(super) fn pinned(&self) -> Option<&[u8]> {
         self.secure.as_ref()?.trust.pinned()
     }
 
-    /// Whether it should be sent requests.
+    /// Whether it should receive requests.
     pub(super) fn is_well(&self) -> bool {
         self.well.load(Ordering::Relaxed)
             && (self.failures.load(Ordering::Relaxed) == 0
                 || self.age() >= self.left_alone_until.load(Ordering::Relaxed))
     }
 
-    /// It could not be reached: it is left alone for a second, then two, up to half a minute.
+    /// Notes that it could not be reached. It is skipped for a second, then for two, up to half a
+    /// minute.
     pub(super) fn failed(&self) {
         let failures = self.failures.fetch_add(1, Ordering::Relaxed);
         let pause = LEFT_ALONE.saturating_mul(1 << failures.min(8)).min(LEFT_ALONE_AT_MOST);
@@ -165,14 +166,14 @@ impl Endpoint {
         self.left_alone_until.store(until, Ordering::Relaxed);
     }
 
-    /// It has answered a request.
+    /// Notes that it has answered a request.
     pub(super) fn answered(&self) {
         if self.failures.load(Ordering::Relaxed) > 0 {
             self.failures.store(0, Ordering::Relaxed);
         }
     }
 
-    /// It was asked whether it is well; logged when that changes.
+    /// Sets the result of a health check; logs when it changes.
     pub(super) fn says(&self, well: Result<(), String>) {
         let (app, upstream) = (&self.app, &self.upstream);
         let was = self.well.swap(well.is_ok(), Ordering::Relaxed);
@@ -187,7 +188,7 @@ impl Endpoint {
         millis(self.since.elapsed())
     }
 
-    /// How a connection of our own is made, beside Pingora's.
+    /// What is needed to open a connection of our own, outside Pingora's pool.
     pub(super) fn dial_now(&self) -> Option<Dial> {
         Some(self.dial(self.peers.load().as_ref()?.addresses.clone()))
     }
@@ -205,7 +206,7 @@ impl Endpoint {
         self.http2
     }
 
-    /// The `Host` that it expects where no visitor says one.
+    /// The `Host` of health checks, unless the configuration names one.
     pub(super) fn host(&self) -> String {
         match &self.secure {
             Some(secure) => secure.name.clone(),
@@ -227,7 +228,7 @@ impl Endpoint {
 
     fn peers(&self, addresses: Option<Addresses>, peer: &HttpPeer) -> Peers {
         let timeouts = self.timeouts;
-        // Pingora knows one address of a peer.
+        // Pingora supports only one address for each peer.
         let several = addresses.clone().filter(Addresses::are_several).map(|addresses| {
             let within = timeouts.connect;
             Arc::new(Several { addresses, within }) as Arc<dyn Connect + Send + Sync>
@@ -265,7 +266,7 @@ impl Endpoint {
         });
         options.ca = self.secure.as_ref().map(|secure| secure.trust.for_pingora());
         if self.pinned().is_some() {
-            // It is compared as a whole before anything is sent: see [`super::Application::knows`].
+            // Its digest is compared before anything is sent: see [`super::Application::knows`].
             options.verify_cert = false;
             options.verify_hostname = false;
         }
@@ -277,8 +278,8 @@ impl Endpoint {
     }
 }
 
-/// Looks the name up again and again for as long as somebody holds the place, and logs when that
-/// stops working, and when it works again. The first time is over.
+/// Resolves the name at intervals for as long as the endpoint is in use. Logs when that begins to
+/// fail, and when it works again. `found` is the result of the first attempt.
 async fn keep_looking_up(
     authority: String,
     endpoint: Weak<Endpoint>,
@@ -309,14 +310,15 @@ fn millis(span: Duration) -> u64 {
 }
 
 const LOOK_UP_EVERY: Duration = Duration::from_secs(30);
-/// A quiet WebSocket is not broken. Nothing needs to outlast the visit that opened it.
+/// A WebSocket may be idle for a long time. Nothing needs to outlast the user session that opened
+/// it.
 const LASTING_SILENCE: Duration = Duration::from_hours(24);
-/// How long a connection waits for the next request; shorter than what most servers allow, so that
-/// none of them closes it just when a request is sent.
+/// How long a connection waits for the next request. Shorter than the timeout of most servers, so
+/// that they do not close it just when a request is sent.
 const IDLE: Duration = Duration::from_secs(55);
-/// After how many unanswered probes a connection to an application is given up.
+/// After this many unanswered probes, a connection to an application is closed.
 const PROBES: usize = 4;
-/// Requests at once on one HTTP/2 connection to an application: what most servers allow.
+/// Concurrent requests on one HTTP/2 connection to an application: what most servers allow.
 const STREAMS: usize = 100;
 const LEFT_ALONE: Duration = Duration::from_secs(1);
 const LEFT_ALONE_AT_MOST: Duration = Duration::from_secs(30);

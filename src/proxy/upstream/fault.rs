@@ -1,7 +1,7 @@
 //! What an application, or its TLS, did wrong, in words for the log.
 //!
-//! Nothing of what applications or visitors sent is repeated, but for names of header fields: what
-//! could not be read may hold secrets.
+//! Of what applications or visitors sent, only header names are repeated: bytes that could not be
+//! parsed may contain secrets.
 
 use std::fmt::Write as _;
 
@@ -9,8 +9,8 @@ use pingora::{Error, ErrorType, ImmutStr};
 
 use crate::config::UpstreamTimeouts;
 
-/// What happened, for an error that the application is to blame for, or one that comes of our own
-/// patience being over. `timeouts` are those that were in force.
+/// What happened: a fault of the application, or a timeout of ours. `timeouts` are those that were
+/// in force.
 pub(in crate::proxy) fn reason(
     kind: &ErrorType,
     error: &Error,
@@ -49,7 +49,7 @@ pub(in crate::proxy) fn reason(
     }
 }
 
-/// What the system says.
+/// The error of the operating system.
 fn cause(error: &Error) -> String {
     let mut next = error.cause.as_deref().map(|cause| cause as &dyn std::error::Error);
     while let Some(found) = next {
@@ -64,7 +64,7 @@ fn cause(error: &Error) -> String {
     String::new()
 }
 
-/// What is wrong with the TLS of the other side, from what rustls says of it.
+/// What is wrong with the TLS of the application, from the error text of rustls.
 pub(super) fn tls(said: &str) -> String {
     const KNOWN: [(&str, &str); 13] = [
         (
@@ -128,7 +128,7 @@ pub(super) fn tls(said: &str) -> String {
     }
 }
 
-/// Which line of an answer could not be read, where Pingora shows it.
+/// Which line of an answer could not be parsed, if Pingora shows it.
 fn unreadable(error: &Error) -> String {
     match &error.context {
         Some(ImmutStr::Static(words)) => format!(": {words}"),
@@ -140,7 +140,7 @@ fn unreadable(error: &Error) -> String {
     }
 }
 
-/// The bytes that `escape_ascii` wrote down.
+/// Reverses `escape_ascii`.
 fn unescaped(written: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(written.len());
     let mut rest = written.bytes();
@@ -165,7 +165,7 @@ fn unescaped(written: &str) -> Vec<u8> {
     bytes
 }
 
-/// The first line of the head of an answer that RFC 9112 does not allow, and why.
+/// The first line of a response head that RFC 9112 does not allow, and why.
 fn bad_line(head: &[u8]) -> String {
     let mut lines =
         head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
@@ -188,7 +188,7 @@ fn bad_line(head: &[u8]) -> String {
     "its head is not valid".to_owned()
 }
 
-/// Why RFC 9112 does not allow this line of a head, if so; its value is not repeated.
+/// Why RFC 9112 does not allow this header line; `None` if it does. The value is not repeated.
 pub(in crate::proxy) fn fault_of_field(line: &[u8]) -> Option<String> {
     let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     let Some(colon) = line.iter().position(|byte| *byte == b':') else {

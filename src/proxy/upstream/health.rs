@@ -1,4 +1,4 @@
-//! Whether an application is well: it is asked from time to time.
+//! Health checks: requests that show whether an application is healthy.
 
 use std::io;
 use std::sync::{Arc, Weak};
@@ -15,7 +15,7 @@ use super::endpoint::Endpoint;
 use super::fault;
 use crate::config::Health;
 
-/// Asks the application at `place` for as long as somebody holds it.
+/// Checks `endpoint` at intervals for as long as it is in use.
 pub(super) fn keep_asking(endpoint: &Arc<Endpoint>, health: Health, host: Option<HeaderValue>) {
     let host = host.or_else(|| HeaderValue::from_str(&endpoint.host()).ok());
     tokio::spawn(ask_again_and_again(Arc::downgrade(endpoint), health, host));
@@ -37,10 +37,10 @@ async fn ask_again_and_again(endpoint: Weak<Endpoint>, health: Health, host: Opt
     }
 }
 
-/// The status that `place` answers, asked for its health path or `/`.
+/// The status of the answer to a request for the health path or `/`.
 ///
 /// # Errors
-/// Why there is none, in words for the operator.
+/// Why there is no answer, in words for the operator.
 pub(super) async fn ask_once(
     endpoint: &Endpoint,
     health: Option<&Health>,
@@ -52,10 +52,10 @@ pub(super) async fn ask_once(
     answer(&dial, path, host.or(own.as_ref()), endpoint.speaks_http2()).await
 }
 
-/// Asks once.
+/// Checks once.
 ///
 /// # Errors
-/// Why it is not well, in words for the log.
+/// Why it is not healthy, in words for the log.
 async fn ask(
     dial: &Dial,
     path: &str,
@@ -80,7 +80,7 @@ async fn answer(
     }
 }
 
-/// What went wrong, with what was behind it.
+/// An error with its causes.
 fn told(error: &io::Error) -> String {
     if let Some(inner) = error.get_ref()
         && let Some(rustls) = inner.downcast_ref::<rustls::Error>()

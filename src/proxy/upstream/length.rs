@@ -3,9 +3,9 @@
 /// How long a request will take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::proxy) enum Length {
-    /// It is answered, and done.
+    /// It ends with its answer.
     Ordinary,
-    /// It stays open: a stream of events.
+    /// It stays open: an event stream.
     Lasting,
     /// It may become a tunnel: a WebSocket.
     Tunnel,

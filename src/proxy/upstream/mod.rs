@@ -1,4 +1,4 @@
-//! Where an application is: one place or several, whether each of them is well, and whom to believe there.
+//! The upstream side: the endpoints of applications, their health, and which certificates we trust.
 
 mod addresses;
 mod application;

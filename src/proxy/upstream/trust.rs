@@ -1,4 +1,4 @@
-//! How an application under https:// is known to be the right one.
+//! How the identity of an https application is verified.
 
 use std::io;
 use std::sync::Arc;
@@ -20,11 +20,11 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::config::Reach;
 
-/// Whose signature is believed, and for which name.
+/// Which certificates are trusted, and for which name.
 #[derive(Clone)]
 pub(super) struct Trust {
     authorities: Vec<CertificateDer<'static>>,
-    /// The SHA-256 of the one certificate that is believed, whatever it says of itself.
+    /// The SHA-256 of the pinned certificate, which is accepted regardless of its content.
     pinned: Option<[u8; 32]>,
     server_name: Option<String>,
     for_pingora: Arc<CaType>,
@@ -42,10 +42,10 @@ impl PartialEq for Trust {
 impl Eq for Trust {}
 
 impl Trust {
-    /// What `reach` says: the authority in its file, or those that the system knows.
+    /// From the configuration in `reach`: the CA in its file, or those of the system.
     ///
     /// # Errors
-    /// If they cannot be read, or there are none.
+    /// The file cannot be read, or contains no certificate.
     pub(in crate::proxy) fn of(reach: &Reach) -> io::Result<Self> {
         let file = reach.certificate.as_ref().or(reach.authority.as_ref());
         let found: Vec<CertificateDer<'static>> = match file {
@@ -57,8 +57,8 @@ impl Trust {
         let mut roots = RootCertStore::empty();
         let mut authorities = Vec::with_capacity(found.len());
         for certificate in found {
-            // What the system has collected may hold some that nobody can read; Pingora would end
-            // at one.
+            // The system's collection may contain certificates that cannot be parsed. Pingora would
+            // panic on one.
             let sound = X509Certificate::from_der(&certificate).is_ok()
                 && roots.add(certificate.clone()).is_ok();
             if sound {
@@ -96,7 +96,7 @@ impl Trust {
         })
     }
 
-    /// The SHA-256 of the one certificate that is believed, if there is one.
+    /// The SHA-256 of the pinned certificate, if there is one.
     pub(super) fn pinned(&self) -> Option<&[u8]> {
         self.pinned.as_ref().map(<[u8; 32]>::as_slice)
     }
@@ -109,10 +109,10 @@ impl Trust {
         Arc::clone(&self.for_pingora)
     }
 
-    /// Speaks TLS over `stream` with whoever proves to be `name`.
+    /// Starts TLS over `stream` with a server that proves to be `name`.
     ///
     /// # Errors
-    /// If they do not.
+    /// The server does not.
     pub(super) async fn encrypt(
         &self,
         name: &str,
@@ -127,7 +127,7 @@ fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
-/// Believes one certificate, of whoever shows that they have its key.
+/// Accepts one certificate from any server that has its key.
 #[derive(Debug)]
 struct Pinned {
     certificate: [u8; 32],

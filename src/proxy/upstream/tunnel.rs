@@ -1,10 +1,10 @@
-//! A connection to an application for one request that wants to become a tunnel.
+//! A connection to an application for one request that may become a tunnel.
 //!
-//! Pingora 0.9.1 watches two things at once: that the visitor's (empty) body ends, and what the
-//! application answers. If an application has switched protocols before the end of the body is
-//! looked at, Pingora takes that end for the end of the tunnel and closes it at birth; with both
-//! at hand it chooses by chance. On a machine with few cores the application often runs between
-//! our sending and our next look. So the first look at an answer finds nothing, once.
+//! Pingora 0.9.1 waits for two things at once: the end of the visitor's (empty) body, and the
+//! application's answer. If the application switches protocols before Pingora notices the end of
+//! the body, Pingora takes that end for the end of the tunnel and closes it at once. If both are
+//! ready, it chooses at random. On a machine with few cores, the application often runs between our
+//! write and our next read. So the first read of an answer always returns `Pending`.
 
 use std::io;
 use std::pin::Pin;
@@ -24,14 +24,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::dial::{Connection, Dial};
 
-/// Has `peer` reached in this `way` over a connection of its own, which nobody else is given afterwards:
-/// Pingora tells pooled connections apart by a number that this kind does not have.
+/// Makes `peer` use a new connection, opened by `dial`, which nobody else gets afterwards: Pingora
+/// distinguishes pooled connections by a number that this kind does not have.
 pub(super) fn alone(peer: &mut HttpPeer, dial: Dial) {
     static REQUESTS: AtomicU64 = AtomicU64::new(1);
     peer.group_key = REQUESTS.fetch_add(1, Ordering::Relaxed);
     peer.options.idle_timeout = Some(Duration::from_secs(1));
     peer.options.custom_l4 = Some(Arc::new(Patience(dial)));
-    // Who is there is found out on the way, and only HTTP/1.1 knows `Upgrade`.
+    // `dial` handles TLS, and only HTTP/1.1 has `Upgrade`.
     peer.scheme = Scheme::HTTP;
     peer.options.set_http_version(1, 1);
 }
@@ -95,7 +95,7 @@ impl AsyncWrite for Patient {
 }
 
 impl VirtualSocket for Patient {
-    /// All that matter were set when it was made, by [`Dial::go`].
+    /// The options that matter are set by [`Dial::go`].
     fn set_socket_option(&self, _: VirtualSockOpt) -> io::Result<()> {
         Ok(())
     }
