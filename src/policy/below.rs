@@ -1,26 +1,27 @@
-//! Which rules may govern what lies below a path.
+//! Which rules may govern what is below a path.
 
 use super::index::Found;
 use super::pattern::{Case, Pattern, Segment, split};
 use super::reach::Reach;
 use super::rules::{Fit, Look, Rule};
 
-/// What must be met by whoever acts on all that lies below a path.
+/// The rules that an operation on everything below a path must meet.
 #[derive(Debug)]
 pub(super) struct Below {
     /// Every rule that may govern something there, in file order, and those that add something.
     pub(super) rules: Vec<Found>,
-    /// Whether something there may be governed by no rule.
+    /// Whether `otherwise` may govern something there.
     pub(super) otherwise: bool,
 }
 
-/// A rule is compared with no more patterns before it than these: one that never governs may be met,
-/// too, then.
+/// A rule is compared with at most this many patterns before it. So a rule that never governs may
+/// also have to be met.
 const MOST_TAKEN: usize = 32;
 
 impl Below {
-    /// Goes through `rules` in file order. One that takes nothing there that was not taken before it
-    /// never governs; `is_sent`: whether the parameters were sent that it looks for.
+    /// Goes through `rules` in file order. A rule never governs if patterns before it match
+    /// everything there that it matches. `is_sent`: whether the parameters that a rule looks for
+    /// were sent.
     pub(super) fn of<'r>(
         rules: impl Iterator<Item = (usize, &'r Rule)>,
         path: &[u8],
@@ -29,10 +30,11 @@ impl Below {
         reach: Reach,
         is_sent: impl Fn(usize) -> bool,
     ) -> Self {
-        // What has rules of its own is not left to `otherwise` by whoever deletes one thing.
+        // Deleting one thing does not need to meet `otherwise`.
         let otherwise = reach != Reach::Literally;
         let mut below = Self { rules: Vec::new(), otherwise };
-        // Patterns that always govern what they take, and whether nothing is left.
+        // The patterns before, whose rules always govern what they match; and whether they match
+        // everything.
         let (mut taken, mut is_all_taken): (Vec<&Pattern>, bool) = (Vec::new(), false);
         for (position, rule) in rules {
             let lies_there = |pattern: &&Pattern| pattern.lies_below(path, case, reach);
@@ -67,19 +69,19 @@ impl Below {
         below
     }
 
-    /// What of it counts where the path is only guessed: rules that name something.
+    /// What counts if the path is only a guess: rules that name a path segment.
     pub(super) fn of_guess(mut self) -> Self {
         self.rules.retain(|found| found.is_named);
         Self { otherwise: false, ..self }
     }
 }
 
-/// The places in a pattern at which a path may end, one bit each.
+/// The positions in a pattern at which a path may end, one bit each.
 type Places = u128;
 
 impl Pattern {
-    /// Whether this pattern takes a path that lies below `path`, as far as `reach` says. A last slash
-    /// of `path` does not count.
+    /// Whether this pattern matches a path below `path`, as far as `reach` says. A last slash of
+    /// `path` is ignored.
     pub(super) fn lies_below(&self, path: &[u8], case: Case, reach: Reach) -> bool {
         let segments = self.segments();
         if reach == Reach::Path {
@@ -104,7 +106,7 @@ impl Pattern {
 }
 
 impl Pattern {
-    /// Whether this pattern takes everything that lies below `path`.
+    /// Whether this pattern matches everything below `path`.
     fn takes_all_below(&self, path: &[u8], case: Case) -> bool {
         match self.segments() {
             segments @ [.., Segment::Any] if segments.len() < 127 => {
@@ -115,7 +117,7 @@ impl Pattern {
     }
 }
 
-/// How much of a pattern `path` may have used up: the pattern goes on behind that.
+/// The positions in a pattern that matching `path` may lead to.
 fn ends(segments: &[Segment], path: &[u8], case: Case) -> Places {
     let mut places = with_skipped(segments, 1);
     let slashes = path.iter().rev().take_while(|byte| **byte == b'/').count();
@@ -140,7 +142,7 @@ fn ends(segments: &[Segment], path: &[u8], case: Case) -> Places {
     places
 }
 
-/// Any number of segments may be none.
+/// `**` may match no segment.
 fn with_skipped(segments: &[Segment], mut places: Places) -> Places {
     for (at, _) in segments.iter().enumerate().filter(|(_, one)| **one == Segment::Any) {
         if places & (1 << at) != 0 {

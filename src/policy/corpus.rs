@@ -1,7 +1,7 @@
-//! Twenty thousand hostile spellings, made at random from a seed, against decoders written as real
-//! software decodes: what reaches a protected handler through one is governed as the handler is.
+//! Twenty thousand hostile spellings, random from a seed, run through decoders like those of real
+//! software: a spelling that reaches a protected handler must be governed like that handler.
 //!
-//! The decoders share nothing with `reading`, so that one mistake is not made on both sides.
+//! The decoders share no code with `reading`, so that no mistake is made on both sides.
 
 use rand::RngExt as _;
 use rand::SeedableRng as _;
@@ -13,7 +13,7 @@ use super::request::Request;
 use super::unreadable::Unreadable;
 use crate::domain::assurance::Requirement;
 
-/// Decodes every valid escape and leaves the rest, in one pass from the left.
+/// Decodes every valid escape in one pass from the left, and leaves the rest unchanged.
 fn percent(path: &str) -> String {
     let mut pieces = path.split('%');
     let mut out = pieces.next().unwrap().to_owned();
@@ -84,8 +84,9 @@ fn until_query(path: &str) -> String {
 
 type Decoder = &'static [fn(&str) -> String];
 
-/// nginx: decode once, merge, resolve. Go: the same and no last slash. Tomcat: parameters first.
-/// IIS: decode, backslashes, names as Windows has them, any letter case. And what stands in rows.
+/// nginx: decode once, merge, resolve. Go: the same, without the last slash. Tomcat: parameters
+/// first. IIS: decode, backslashes, Windows file names, any letter case. And combinations of
+/// servers.
 const DECODERS: &[Decoder] = &[
     &[],
     &[percent],
@@ -109,7 +110,7 @@ const DECODERS: &[Decoder] = &[
     &[windows, percent, dots, percent, windows, slashes, lower],
 ];
 
-/// Writes `path` in another way that some decoder takes back, a few times over.
+/// Changes `path` several times in ways that some decoder undoes.
 fn misspell(path: &str, rng: &mut StdRng) -> String {
     let mut path = path.to_owned();
     for _ in 0..rng.random_range(1..=4) {
@@ -138,7 +139,7 @@ fn misspell(path: &str, rng: &mut StdRng) -> String {
             _ => path = escaped(&path, rng),
         }
     }
-    // What is sent must be a target: what could not be sent raw goes as an escape.
+    // The result must be a valid target: escape what cannot be sent raw.
     path.replace('?', "%3f").replace('#', "%23").replace(' ', "%20")
 }
 
@@ -157,7 +158,7 @@ fn escaped(path: &str, rng: &mut StdRng) -> String {
     out
 }
 
-/// What a handler of the application does itself: compares the path it was given.
+/// A handler of the application: compares the path that it receives.
 fn handler(path: &str) -> Option<Requirement> {
     let below = |place: &str| path == place || path.starts_with(&format!("{place}/"));
     match path {
@@ -186,7 +187,7 @@ fn what_reaches_a_handler_through_some_decoder_is_governed_as_the_handler_is() {
         let request = match Request::read(spelling.as_bytes()) {
             Ok(request) => request,
             Err(Unreadable::NotOriginForm | Unreadable::BrokenEscape) => continue,
-            // Few are so odd that nobody could look at all their readings.
+            // A few have so many readings that they are refused.
             Err(Unreadable::TooManyReadings) => {
                 refused += 1;
                 continue;

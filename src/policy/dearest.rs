@@ -1,7 +1,8 @@
-//! A search for the request that costs the most to judge, by counted work: over targets, queries, methods
-//! and visitors, against policies drawn at random.
+//! A search for the request that costs the most work to judge: over targets, queries, methods and
+//! visitors, with random policies.
 //!
-//! It climbs: of many changes to the dearest request so far, the one that makes it dearer is kept.
+//! It is hill climbing: of many changes to the most expensive request so far, the one that costs
+//! the most is kept.
 
 use rand::RngExt as _;
 use rand::SeedableRng as _;
@@ -14,7 +15,7 @@ use super::work::Work;
 use super::{Asker, Policy, Request, Rule, Sent};
 use crate::domain::assurance::Requirement;
 
-/// What makes paths dear: things that can be read in several ways, and much of them.
+/// What makes paths expensive: parts with several readings, and many of them.
 const PIECES: [&str; 36] = [
     "/",
     "//",
@@ -55,7 +56,7 @@ const PIECES: [&str; 36] = [
 ];
 const QUERIES: [&str; 6] = ["%&", "?", "_method=%44ELETE&", "q[a]=1&", "q=1;", "%u0071=1&"];
 
-/// Whoever notices that all is spent may still finish the step that spent it.
+/// A step that exceeds the limit may still be finished.
 const OVERSHOT: u32 = Work::LIMIT + Work::LIMIT / 4;
 
 fn change(target: &str, rng: &mut StdRng) -> String {
@@ -91,7 +92,7 @@ fn change(target: &str, rng: &mut StdRng) -> String {
     if query.is_empty() { path } else { format!("{path}?{query}") }
 }
 
-/// What `target` costs; and whether it is refused for it.
+/// The cost of `target`, and whether it is refused for it.
 fn cost(policy: &Policy, target: &str, rng: &mut StdRng) -> (u32, bool) {
     let method = ["GET", "POST", "head", "DELETE"].choose(rng).unwrap();
     let sent = Sent { target: target.as_bytes(), method, overrides: &["PUT, POST, DELETE"] };
@@ -128,7 +129,7 @@ fn the_dearest_request_that_a_search_finds_stays_below_the_limit_or_is_refused()
     assert!(dearest.0 > Work::LIMIT / 2, "the search finds nothing dear: {dearest:?}");
 }
 
-/// A path costs no more than the limit however long it is.
+/// A path costs no more than the limit, however long it is.
 #[test]
 fn length_alone_is_refused_before_it_is_dear() {
     let policy = super::hostile::open_house();
@@ -141,7 +142,7 @@ fn length_alone_is_refused_before_it_is_dear() {
     }
 }
 
-/// Other targets in headers have no limit of their own.
+/// The other targets in headers count towards the same limit.
 #[test]
 fn many_dear_targets_are_read_no_further_than_one_request_may_cost() {
     let dear = format!("/{}", "%25%32%66a".repeat(8)).into_bytes();
@@ -153,7 +154,7 @@ fn many_dear_targets_are_read_no_further_than_one_request_may_cost() {
     assert!(reaching(&others).is_err(), "{one} each");
 }
 
-/// A rule that has one pattern below a path is compared with all of its patterns.
+/// A rule with one pattern below a path is compared with all of its patterns.
 #[test]
 fn each_pattern_of_a_rule_below_a_path_counts() {
     let below = |count: usize| {

@@ -1,7 +1,7 @@
-//! Explains rule by rule what a request must meet, and why.
+//! Explains, rule by rule, what a request must meet and why.
 //!
-//! This reads the rules in file order, as an operator does. It shares only the conditions with the
-//! index that decides; a test compares the two.
+//! This tries the rules in file order, as an operator reads them. It shares only the conditions
+//! with the index that decides requests; a test compares the results.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -22,85 +22,85 @@ use super::rules::{Asker, Fit, Look, Network, Parameter, Policy, Rule};
 use super::work::Work;
 use crate::domain::assurance::{Kinds, Level, Requirement};
 
-/// How a requirement came about.
+/// Why a request has its requirement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Explanation {
     /// Every reading of the path, the plain one first.
     pub paths: Vec<String>,
-    /// Every reading of the method, the one as sent first.
+    /// Every reading of the method, the one that was sent first.
     pub methods: Vec<String>,
-    /// What governs which readings, in the order in which they were found.
+    /// Which rules govern which readings, in the order in which the readings were found.
     pub governed: Vec<Governed>,
-    /// What all of them ask together.
+    /// What all of them require together.
     pub asks: Asks,
 }
 
-/// Readings that take the same way through the rules.
+/// Readings for which the rules have the same result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Governed {
     /// The readings.
     pub readings: Vec<String>,
-    /// Every rule that was tried, up to the one that governs, and every one that adds to it.
+    /// Every rule that was tried, up to the one that governs, and every rule that adds to it.
     pub tried: Vec<Trial>,
-    /// What governs.
+    /// The rule that governs.
     pub by: String,
-    /// What that asks, and what was added.
+    /// What that rule requires, with what was added.
     pub asks: Asks,
 }
 
 /// A rule that was tried.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Trial {
-    /// Which: its number, line and paths.
+    /// The rule: its number, line and paths.
     pub rule: String,
-    /// Its conditions, each with whether it is met; the paths first.
+    /// Its conditions and whether each is met; the paths first.
     pub conditions: Vec<Condition>,
-    /// What follows.
+    /// The result.
     pub outcome: Outcome,
 }
 
 /// One condition of a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Condition {
-    /// Its key.
+    /// Its YAML key.
     pub key: &'static str,
-    /// Whether it is met; `None`: nobody knows who the visitor is.
+    /// Whether it is met; `None`: the user is not known yet.
     pub met: Option<bool>,
 }
 
-/// What follows from a trial.
+/// The result of a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// The rule does not apply.
     DoesNotApply,
-    /// It governs.
+    /// The rule governs.
     Governs,
-    /// It governs, and asks for a sign-in: only that tells whether its groups fit.
+    /// The rule governs if the user is in its groups, so it requires a sign-in first.
     AsksWhoItIs,
-    /// It adds what it asks.
+    /// The rule adds its requirement.
     Adds,
-    /// It governs, or adds to, something that lies below the path, which the request reaches, too.
+    /// The rule governs, or adds to, something below the path, and the request reaches that too.
     MetBelow,
-    /// It would apply, but is only watched.
+    /// The rule would apply, but is in observe mode.
     OnlyWatched,
 }
 
-/// A requirement, in the words of the file.
+/// A requirement, in the words of the configuration file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Asks {
     /// `nothing`, `sign-in`, `second-factor` or `nobody`.
     pub level: &'static str,
-    /// Within how many seconds the second factor must have been shown.
+    /// How many seconds ago, at most, the second factor may have been shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub within: Option<u64>,
-    /// Which kinds count, where not all do.
+    /// Which kinds of factors count; empty if all do.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub kinds: Vec<&'static str>,
-    /// Whether a trusted device may stand in for it.
+    /// Whether a trusted device counts as the second factor.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trusted_device: Option<bool>,
-    /// Who may enter at all; each entry admits some, and all must.
+    /// Who may enter; every entry must admit the user.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub only: Vec<String>,
 }
@@ -152,8 +152,8 @@ impl Policy {
         }
     }
 
-    /// Every reading of the method: as it may be read, and as what rules look at. One that nobody
-    /// knows may be any that a rule names.
+    /// Every reading of the method: the method that it may mean, and the method that the rules are
+    /// tried with. An unknown method may mean any that a rule names.
     fn ways<'r>(&'r self, role: Option<Role>, target: &'r Request) -> Vec<Way<'r>> {
         let obeyed = || self.rules().iter().filter(|rule| rule.enforce);
         let named: BTreeSet<&str> =
@@ -172,7 +172,7 @@ impl Policy {
         target.methods().flat_map(ways).collect()
     }
 
-    /// The rules that may govern what lies below a path.
+    /// Tries the rules that may govern something below a path.
     fn try_below(
         &self,
         path: &[u8],
@@ -208,7 +208,7 @@ impl Policy {
         note(governed, "the content of the folder".to_owned(), tried, asks, reading);
     }
 
-    /// Holds the rules against what `path` may be taken for besides.
+    /// Tries the rules with the guesses for `path`.
     fn explain_guesses(
         &self,
         path: &[u8],
@@ -284,7 +284,7 @@ impl Policy {
                 }
                 _ => {}
             }
-            // Rules with other paths are many, and say nothing.
+            // Leave out the many rules with other paths.
             if takes {
                 let conditions = conditions(rule, look, sent);
                 found.trials.push(Trial { rule: rule.name(index), conditions, outcome });
@@ -294,28 +294,28 @@ impl Policy {
     }
 }
 
-/// What came of holding the rules against one path.
+/// The result of trying the rules with one path.
 #[derive(Debug, Default)]
 struct Tried {
     trials: Vec<Trial>,
-    /// The rule that governs, if one does, and those that add.
+    /// The rule that governs, if any, and the rules that add.
     by: Option<(usize, Fit)>,
     added: Vec<(usize, Fit)>,
 }
 
-/// What counts of it.
+/// What counts of a [`Tried`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Counts {
     /// All of it.
     Always,
     /// Only rules that add.
     OnlyWhatAdds,
-    /// Only rules that name something.
+    /// Only rules that name a path segment.
     OnlyWhatIsNamed,
 }
 
 impl Tried {
-    /// Tells it of this `reading`, beside what was told already.
+    /// Adds this `reading` with its result to `governed`.
     fn told(
         self,
         reading: String,
@@ -347,15 +347,15 @@ impl Tried {
 /// Shown instead of the governing rule for a guessed path that no rule names.
 const ADDED: &str = "a rule that only adds";
 
-/// One way of a method through the rules.
+/// One reading of a method.
 struct Way<'r> {
     method: &'r str,
-    /// As what rules see it.
+    /// The method that the rules are tried with.
     read: &'r str,
     reach: Reach,
 }
 
-/// Notes what governs a reading, beside others of which the same is so.
+/// Adds a reading to the entry with the same result, or a new entry.
 fn note(
     governed: &mut Vec<(Governed, Requirement)>,
     by: String,

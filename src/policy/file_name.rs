@@ -1,14 +1,14 @@
-//! What servers see in the name of a file.
+//! What servers conclude from the name of a file.
 
-/// What stands before the extension: something before the last dot, and a letter behind it.
+/// The part before the extension: something before the last dot, and a letter after it.
 pub(super) fn stem(segment: &[u8]) -> Option<&[u8]> {
     let dot = segment.iter().rposition(|byte| *byte == b'.').filter(|dot| *dot > 0)?;
     let letter = segment.get(dot + 1).is_some_and(u8::is_ascii_alphabetic);
     letter.then_some(&segment[..dot])
 }
 
-/// Whether servers run what is called so: PHP, CGI, Perl, Python, Ruby, ASP and ASP.NET, ISAPI, JSP, Struts,
-/// `ColdFusion`.
+/// Whether servers run files with this extension: PHP, CGI, Perl, Python, Ruby, ASP and ASP.NET,
+/// ISAPI, JSP, Struts, `ColdFusion`.
 pub(super) fn is_server_side(extension: &[u8]) -> bool {
     const FAMILIES: [&[u8]; 3] = [b"php", b"asp", b"jsp"];
     const OTHERS: [&[u8]; 17] = [
@@ -22,10 +22,11 @@ pub(super) fn is_server_side(extension: &[u8]) -> bool {
         || OTHERS.iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
-/// Whether a file of this name, without an extension, stands for its folder, in any letter case.
+/// Whether a file with this name, without its extension, is the index file of its folder, in any
+/// letter case.
 pub(super) fn is_index(stem: &[u8]) -> bool {
     INDEX.iter().any(|name| stem.eq_ignore_ascii_case(name))
 }
 
-/// Files that stand for their folder.
+/// Names of index files.
 pub(super) const INDEX: [&[u8]; 2] = [b"index", b"default"];

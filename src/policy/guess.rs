@@ -103,8 +103,8 @@ impl fmt::Display for Why {
     }
 }
 
-/// The guesses at `path`, which is in this letter case. `scripts`: where every file is one.
-/// Some come twice; there are no more once `work` is spent.
+/// The guesses for `path`, which is in this letter case. `scripts`: folders in which every file is
+/// a script. May contain duplicates; incomplete if the `work` limit is exceeded.
 pub(super) fn of<'a>(
     path: &'a [u8],
     case: Case,
@@ -138,7 +138,7 @@ pub(super) fn of<'a>(
     guesses.all
 }
 
-/// Whether nothing could be guessed at `path`, but for files that rules name.
+/// Whether `path` has no guesses, apart from files that rules name.
 pub(super) fn is_plain(path: &[u8], scripts: &[Pattern]) -> bool {
     let telling =
         |byte: &u8| matches!(byte, b'.' | b'~' | b':' | b'(' | b',' | b'+' | b'@' | b'!' | 0x80..);
@@ -161,7 +161,7 @@ impl<'a> Guesses<'a, '_> {
         }
     }
 
-    /// A script stands at `start..end`, and something behind it.
+    /// There is a script at `start..end`, and something after it.
     fn script(&mut self, path: &'a [u8], start: usize, end: usize, kind: Kind) {
         let script = &path[start..end];
         let about = if kind == Kind::Script { About::Script(script) } else { About::Names };
@@ -178,7 +178,7 @@ impl<'a> Guesses<'a, '_> {
         }
     }
 
-    /// What stands behind the script at `script`, up to `until`: by itself, and in its folder.
+    /// The path after `script`, up to `until`: by itself, and in the folder of the script.
     fn behind(&mut self, path: &'a [u8], script: Range<usize>, until: usize, about: About<'a>) {
         let behind = &path[script.end..until];
         self.add(behind, Why::BehindScript, about);
@@ -188,7 +188,7 @@ impl<'a> Guesses<'a, '_> {
         }
     }
 
-    /// The last segment, which begins at `start`, with or without a slash behind it.
+    /// The last segment, which begins at `start`, with or without a slash after it.
     fn last(&mut self, path: &'a [u8], start: usize, segment: &'a [u8]) {
         let (stem, about) = (stem(segment), About::File(segment));
         if is_index(stem.unwrap_or(segment)) {
@@ -206,7 +206,7 @@ impl<'a> Guesses<'a, '_> {
         }
     }
 
-    /// Without a method that Struts is to call, and without the format, which may be none:
+    /// Without the method that Struts would call, and also without the format, if there is one:
     /// `/admin!list.action`, `/admin!list`.
     fn method(&mut self, path: &'a [u8], start: usize, segment: &'a [u8], stem: &'a [u8]) {
         let Some(mark) = stem.iter().position(|byte| *byte == b'!') else { return };
@@ -217,7 +217,7 @@ impl<'a> Guesses<'a, '_> {
         }
     }
 
-    /// What is made of the whole path.
+    /// Guesses that change the whole path.
     fn whole(&mut self, path: &'a [u8], case: Case) {
         let cut_at = |at: u8, segment: &[u8]| {
             segment.iter().position(|byte| *byte == at).unwrap_or(segment.len())
@@ -299,9 +299,9 @@ impl<'a> Guesses<'a, '_> {
 /// What a segment in the middle of a path may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// It has a name as scripts have.
+    /// It has a name like that of a script.
     Likely,
-    /// It is run, if it is there.
+    /// If the file exists, it is run.
     Script,
 }
 
@@ -311,7 +311,7 @@ fn kind_of(path: &[u8], segment: Range<usize>, scripts: &[Pattern]) -> Option<Ki
         if scripts.iter().any(|place| place.is_folder(folder)) {
             return Some(Kind::Script);
         }
-        // What stands behind a virtual host, as Zope has it in its paths.
+        // Zope puts the virtual host into the path; the rest follows it.
         if scripts.iter().any(|place| place.holds(folder)) || name.eq_ignore_ascii_case(ROOT) {
             return Some(Kind::Likely);
         }
@@ -323,13 +323,13 @@ fn kind_of(path: &[u8], segment: Range<usize>, scripts: &[Pattern]) -> Option<Ki
     }
 }
 
-/// What stands before a format: Rails takes whatever follows the last dot for one (`/admin.1`).
+/// The part before a format: Rails takes what follows the last dot for the format (`/admin.1`).
 fn without_format(segment: &[u8]) -> Option<&[u8]> {
     let dot = segment.iter().rposition(|byte| *byte == b'.').filter(|dot| *dot > 0)?;
     (dot + 1 < segment.len()).then_some(&segment[..dot])
 }
 
-/// Without what ASP.NET takes for a session in the path, and the slash before it: `/(S(x))/admin`,
+/// Without a part that ASP.NET takes for a session ID, and the slash before it: `/(S(x))/admin`,
 /// `/adm/(S(x))in` (CVE-2023-36899).
 fn without_sessions(path: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(path.len());
@@ -348,7 +348,8 @@ fn without_sessions(path: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Zope's views and namespaces: `/@@admin` and `/++view++admin` are `/admin` where nothing else is.
+/// Views and namespaces of Zope: `/@@admin` and `/++view++admin` mean `/admin` if nothing else has
+/// that name.
 fn without_namespace(segment: &[u8]) -> &[u8] {
     if let Some(view) = segment.strip_prefix(b"@@") {
         return view;
@@ -369,5 +370,5 @@ fn joined<'s>(segments: impl Iterator<Item = &'s [u8]>) -> Vec<u8> {
     if out.is_empty() { b"/".to_vec() } else { out }
 }
 
-/// What one more guess costs beside its bytes.
+/// The cost of one more guess, besides its bytes.
 const GUESS: usize = 32;

@@ -1,4 +1,5 @@
-//! What guesses add: to paths of scripts, index files, formats and odd names; and what they leave open.
+//! What guesses add for paths with scripts, index files, formats and unusual names; and what they
+//! leave open.
 
 use rstest::rstest;
 
@@ -13,7 +14,7 @@ fn policy(rules: Vec<Rule>, otherwise: Requirement) -> Policy {
     Policy::with(rules, otherwise, options)
 }
 
-/// Open but for these.
+/// Open, except for these paths.
 fn open_but(paths: &[&str]) -> Policy {
     policy(vec![rule(paths, Requirement::second_factor())], Requirement::nothing())
 }
@@ -120,8 +121,8 @@ fn ordinary_public_paths_stay_open(#[case] target: &str) {
     assert_eq!(asks(&open_but(&named), target), Level::Nothing);
 }
 
-/// Rules that name a file decide of it, whatever else it might be taken for.
-/// A folder by another name goes with all that is in it.
+/// Rules that name a file govern it, whatever else it might stand for.
+/// A folder under another name includes everything in it.
 #[rstest]
 #[case::short_name("PROPFIND", "/LONGFO~1", &[])]
 #[case::stream("DELETE", "/longfolder::$INDEX_ALLOCATION", &[])]
@@ -169,7 +170,7 @@ fn a_rule_that_names_a_file_governs_it() {
     assert_eq!(asks(&policy, "/docs/"), Level::SecondFactor);
 }
 
-/// Rules that name an index file in folders of any name say nothing of every folder.
+/// Rules that name an index file after `*` do not apply to every folder.
 #[test]
 fn an_index_file_in_any_folder_is_not_looked_for_further_up() {
     let policy = open_but(&["/*/index.php", "/*/settings"]);
@@ -183,7 +184,7 @@ fn an_index_file_in_any_folder_is_not_looked_for_further_up() {
     );
 }
 
-/// A rule that opens a script opens neither what its controller leads to nor other scripts.
+/// A rule that opens a script opens neither the paths behind it nor other scripts.
 #[test]
 fn guesses_open_nothing() {
     let open = |paths: &[&str]| {
@@ -212,7 +213,7 @@ fn guesses_open_nothing() {
     }
 }
 
-/// What is guessed is governed as it would be if it were sent: an exception before a rule counts.
+/// A guess is governed as if it were sent: an exception before a rule counts.
 #[test]
 fn a_guess_is_governed_by_the_first_rule_that_takes_it() {
     let rules = vec![

@@ -1,34 +1,36 @@
-//! Names of request headers that applications and servers believe because a proxy sets them: one
-//! table, each name with what it claims and who sets or reads it. A visitor may send none of them.
+//! Request headers that applications and servers trust because a proxy sets them. One table lists
+//! each name with what it claims and which software sets or reads it. Visitors must not send any of
+//! them.
 //!
-//! Names are compared as CGI and its heirs do: they fold case and write every byte that is neither
-//! letter nor digit as `_` (RFC 3875 §4.1.18; oauth2-proxy, CVE-2025-64484), so `rEMOTE_uSER` and
-//! `Remote.User` are both `HTTP_REMOTE_USER` to them. Some programs look for a header by that very
-//! name, so what stands behind `HTTP_` counts as well.
+//! Names are compared as CGI compares them: letter case is folded, and every byte that is not a
+//! letter or digit becomes `_` (RFC 3875 §4.1.18; oauth2-proxy, CVE-2025-64484). So `rEMOTE_uSER`
+//! and `Remote.User` both become `HTTP_REMOTE_USER`. Some programs look for a header with that very
+//! name, so a prefix `HTTP_` is ignored.
 //!
-//! Not in the table are names that client software sends with a credential of its own: `X-Auth-User`
-//! with `X-Auth-Key` (Swift), `X-User-Id` with `X-Auth-Token` (Rocket.Chat), `X-User-Token`. Whatever
-//! an operator chooses for `identity_headers` is removed besides.
+//! The table leaves out names that client software sends with credentials: `X-Auth-User` with
+//! `X-Auth-Key` (Swift), `X-User-Id` with `X-Auth-Token` (Rocket.Chat), `X-User-Token`. The names
+//! that an operator chooses for `identity_headers` are removed as well.
 
 /// What a header claims by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// Who somebody is, or that somebody was let in.
+    /// Who the visitor is, or that somebody has authenticated them.
     Identity,
-    /// That the connection was encrypted, or with which certificate of the visitor's.
+    /// That the connection is encrypted, or the visitor's client certificate.
     Tls,
-    /// Where the visitor is.
+    /// The visitor's address.
     Address,
-    /// Which host, scheme or path is meant.
+    /// The host, scheme or path of the request.
     Target,
-    /// Something that a server tells itself.
+    /// Something that servers tell themselves.
     Server,
 }
 
-/// What a header of this name claims, in whatever spelling, if applications are known to believe it.
+/// What a header of this name claims, in any spelling; `None` if no application is known to trust
+/// it.
 ///
-/// Asked of every name of every request: it allocates nothing, and compares with the few names of
-/// the table that begin with the same letter.
+/// Called for every header of every request: it does not allocate, and compares only with the few
+/// names of the table that begin with the same letter.
 pub fn claim(name: &[u8]) -> Option<Claim> {
     if let Some(rest) = rest_behind(name, b"http-") {
         return claim(rest);
@@ -50,18 +52,18 @@ pub fn claim(name: &[u8]) -> Option<Claim> {
     found
 }
 
-/// What stands in `name` behind `folded`, if it begins so to those who fold, and goes on.
+/// What follows `folded` in `name`, if `name` begins with it when folded and is longer.
 fn rest_behind<'n>(name: &'n [u8], folded: &[u8]) -> Option<&'n [u8]> {
     let (start, rest) = name.split_at_checked(folded.len())?;
     (!rest.is_empty() && is_folded(start, folded)).then_some(rest)
 }
 
-/// Whether `name` is `folded` to those who fold.
+/// Whether `name` is `folded` when folded.
 pub fn is_folded(name: &[u8], folded: &[u8]) -> bool {
     name.len() == folded.len() && name.iter().copied().map(fold).eq(folded.iter().copied())
 }
 
-/// A byte of a header's name as CGI and its heirs tell it from others.
+/// A byte of a header name as CGI folds it.
 pub const fn fold(byte: u8) -> u8 {
     match byte.to_ascii_lowercase() {
         letter @ (b'a'..=b'z' | b'0'..=b'9') => letter,
@@ -69,7 +71,7 @@ pub const fn fold(byte: u8) -> u8 {
     }
 }
 
-/// Where the names begin and end in the table that begin with a letter (behind `x-`, and others).
+/// The range of the table for each first letter, either after `x-` or of the other names.
 type Index = [(u8, u8); 27];
 
 const EXTENSIONS: Index = index(true);
@@ -105,8 +107,8 @@ const fn index(of_extensions: bool) -> Index {
 
 use Claim::{Address, Identity, Server, Target, Tls};
 
-/// Names as folded, sorted; `*` at the end means everything that begins so and goes on. An exact name
-/// counts before a family. Behind each: who sets it, and who believes it.
+/// Folded names, sorted. `*` at the end matches all longer names that begin with the rest; an exact
+/// name takes precedence. The text names the software that sets or trusts the header.
 const TABLE: &[(&str, Claim, &str)] = &[
     ("-ws*", Identity, "WebSphere's plug-in: `$WSRU` is the user, `$WSCC` the certificate"),
     ("akamai-origin-hop", Server, "Akamai"),

@@ -1,4 +1,4 @@
-//! How paths are read and governed: ordinary ones, known hostile ones, and what is refused.
+//! How paths are read and governed: ordinary ones, known hostile ones, and those that are refused.
 
 use std::str::FromStr as _;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use super::unreadable::Unreadable;
 use super::work::Work;
 use crate::domain::assurance::{Level, Requirement};
 
-/// Somebody somewhere.
+/// An anonymous visitor at a known address.
 pub(super) const STRANGER: Asker<'static> =
     Asker { address: Some(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)), known: None };
 
@@ -32,7 +32,7 @@ pub(super) fn fresh() -> Requirement {
     }
 }
 
-/// An application that is open but for some places.
+/// An app that is open except for some paths.
 pub(super) fn open_house() -> Policy {
     let rules = vec![
         rule(
@@ -79,8 +79,8 @@ fn a_plain_path_is_governed_by_the_first_rule_that_takes_it(
     assert_eq!(asked(&open_house(), path).level, level);
 }
 
-/// Each reaches `/admin/users`, `/vault` or `/bank/transfer` through some decoder. `ABUSE.md`
-/// 11–14 and 18, and what else is known to pass by gateways.
+/// Each of these reaches `/admin/users`, `/vault` or `/bank/transfer` through some decoder:
+/// `ABUSE.md` 11–14 and 18, and other known ways past gateways.
 const HOSTILE: &[&str] = &[
     "//admin/users",
     "/./admin/users",

@@ -1,8 +1,8 @@
-//! The rules of an application, laid out so that a decision does not look at all of them.
+//! The rules of an app, indexed so that a decision does not try all of them.
 //!
-//! Patterns share a tree of segments, through which a path leads to the few places where patterns
-//! end that take it. Each such place keeps its rules by their further conditions: by network, by
-//! group, by method. Of all that apply, the one that stands first in the file governs.
+//! The patterns form a tree of segments. A path leads to the few nodes at which patterns that match
+//! it end. Each such node indexes its rules by their other conditions: network, group, method. Of
+//! all rules that apply, the first in the file governs.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -20,39 +20,39 @@ use ipnet::IpNet;
 /// The position of a rule in the file.
 type Position = usize;
 
-/// Rules by what they take; see the module.
+/// Rules, indexed by their conditions; see the module.
 #[derive(Clone, Debug)]
 pub(super) struct Index {
-    /// As written; `None` where letter case makes no difference to any pattern.
+    /// With letter case as written; `None` if it makes no difference to any pattern.
     exact: Option<Layout>,
     folded: Layout,
-    /// What rules that only add look for.
+    /// The parameters that rules which only add look for.
     wanted: Wanted,
-    /// The methods that rules tell apart.
+    /// The methods that rules distinguish.
     pub(super) named: Named,
-    /// Whether any rule looks at networks.
+    /// Whether any rule has a condition on networks.
     pub(super) looks_at_networks: bool,
 }
 
-/// Patterns in one letter case, and the rules at each of their ends.
+/// The patterns in one letter case, with the rules at each of their ends.
 #[derive(Clone, Debug)]
 struct Layout {
     tree: Tree,
-    /// By [`End`].
+    /// Indexed by [`End`].
     here: Box<[Here]>,
 }
 
-/// The rules that have a pattern which ends in one place. Most places have one.
+/// The rules with a pattern that ends at one node. Most nodes have one rule.
 #[derive(Clone, Debug)]
 struct Here {
     /// Whether the pattern names a literal segment.
     is_named: bool,
-    /// The first rule without further conditions: none behind it ever governs here.
+    /// The first rule without other conditions: no rule after it ever governs here.
     free: Option<Position>,
     others: Option<Box<Others>>,
 }
 
-/// Rules with further conditions.
+/// Rules with other conditions.
 #[derive(Clone, Debug)]
 struct Others {
     conditional: Conditional,
@@ -60,18 +60,18 @@ struct Others {
     adds: Box<[Position]>,
 }
 
-/// The rules here that have further conditions and may govern.
+/// The rules at this node that have other conditions and may govern.
 #[derive(Clone, Debug)]
 enum Conditional {
-    /// So few that each may be tried, in file order.
+    /// Few enough to try each, in file order.
     Few(Box<[Position]>),
     Many(Box<ByCondition>),
 }
 
-/// Many rules, each found by the condition that tells the most apart; each list in file order.
+/// Many rules, each indexed by its most selective condition; each list is in file order.
 #[derive(Clone, Debug, Default)]
 struct ByCondition {
-    /// By length of the network's prefix, and by network.
+    /// By length of the network prefix, then by network.
     by_network: BTreeMap<u8, HashMap<IpNet, Vec<Position>>>,
     networked: Vec<Position>,
     by_group: HashMap<String, Vec<Position>>,
@@ -79,7 +79,7 @@ struct ByCondition {
     by_method: HashMap<String, Vec<Position>>,
 }
 
-/// The rules of one place, while they are laid out.
+/// The rules of one node while the index is built.
 #[derive(Debug, Default)]
 struct Gathered {
     is_named: bool,
@@ -88,7 +88,7 @@ struct Gathered {
     adds: Vec<Position>,
 }
 
-/// More rules of one place than this are found by their conditions.
+/// If a node has more rules than this, they are indexed by their conditions.
 const FEW: usize = 4;
 
 /// A rule that governs.
@@ -96,12 +96,12 @@ const FEW: usize = 4;
 pub(super) struct Found {
     pub(super) position: Position,
     pub(super) fit: Fit,
-    /// Whether a pattern of it that names a literal segment takes the path.
+    /// Whether one of its patterns that match the path names a literal segment.
     pub(super) is_named: bool,
 }
 
 impl Index {
-    /// Lays out those of `rules` whose positions are given; letter case of values counts where `exact`.
+    /// Indexes the `rules` at the given positions. If `exact`, letter case of values counts.
     pub(super) fn of(rules: &[Rule], which: &[Position], exact: bool) -> Self {
         let laid_out = || which.iter().filter_map(|at| Some((*at, rules.get(*at)?)));
         let is_cased = laid_out().flat_map(|(_, rule)| &rule.paths).any(Pattern::is_cased);
@@ -114,23 +114,23 @@ impl Index {
         }
     }
 
-    /// Whether any rule looks at the query.
+    /// Whether any rule has a condition on the query.
     pub(super) fn has_query(&self) -> bool {
         !self.wanted.is_empty()
     }
 
-    /// The rules whose parameters were all sent, in file order: found once for a request, however
-    /// many readings of its path there are.
+    /// The rules whose parameters were all sent, in file order. Computed once for a request, even
+    /// if its path has many readings.
     pub(super) fn sent(&self, query: &Query) -> Vec<Position> {
         self.wanted.sent(query)
     }
 
-    /// Where the patterns end that take one reading of a path.
+    /// The ends of the patterns that match one reading of a path.
     pub(super) fn ends(&self, path: &[u8], case: Case, work: &mut Work) -> Ends {
         self.layout(case).tree.ends(path, work)
     }
 
-    /// The rule that governs what ends there, if any does.
+    /// The rule that governs at these ends, if any.
     pub(super) fn governor(
         &self,
         rules: &[Rule],
@@ -140,7 +140,7 @@ impl Index {
     ) -> Option<Found> {
         let mut first: Option<Found> = None;
         for here in self.layout(case).here_of(ends) {
-            // One rule may take a path by several patterns.
+            // Several patterns of one rule may match a path.
             let before = first.map_or(Position::MAX, |found| found.position + 1);
             if let Some(found) = here.first(rules, look, before, work) {
                 let again = first.filter(|first| first.position == found.position);
@@ -151,7 +151,7 @@ impl Index {
         first
     }
 
-    /// Every rule of `sent` that adds something to what ends there, in file order.
+    /// Every rule of `sent` that adds something at these ends, in file order.
     pub(super) fn added(
         &self,
         rules: &[Rule],
@@ -177,7 +177,7 @@ impl Index {
         added
     }
 
-    /// Every rule that may govern what lies below `path`, as far as `reach` says; see [`Below`].
+    /// Every rule that may govern something below `path`, as far as `reach` says; see [`Below`].
     pub(super) fn below(
         &self,
         rules: &[Rule],
@@ -197,8 +197,8 @@ impl Index {
         Below::of(there, path, case, look, reach, |position| sent.contains(&position))
     }
 
-    /// The letter case in which patterns are kept for this one: where it makes no difference to any of
-    /// them, both are one.
+    /// The letter case under which patterns are stored: if it makes no difference to any of them,
+    /// there is only the folded layout.
     pub(super) fn case(&self, case: Case) -> Case {
         if self.exact.is_some() { case } else { Case::Folded }
     }
@@ -217,7 +217,7 @@ impl Index {
 }
 
 impl Layout {
-    /// Lays out `which` of `rules`.
+    /// Indexes `which` of `rules`.
     fn of<'r>(
         rules: &'r [Rule],
         which: impl Iterator<Item = (Position, &'r Rule)>,
@@ -271,7 +271,7 @@ impl Gathered {
     }
 }
 
-/// A rule may have a pattern, or a condition, twice.
+/// Adds a position unless it was added last: a rule may have a pattern, or a condition, twice.
 fn push(list: &mut Vec<Position>, position: Position) {
     if list.last() != Some(&position) {
         list.push(position);
@@ -279,7 +279,7 @@ fn push(list: &mut Vec<Position>, position: Position) {
 }
 
 impl Here {
-    /// Every rule here that may count.
+    /// Every rule at this node.
     fn positions(&self) -> impl Iterator<Item = Position> {
         let others = self.others.iter().flat_map(|others| {
             let (few, many) = match &others.conditional {
@@ -291,12 +291,12 @@ impl Here {
         self.free.iter().chain(others).copied()
     }
 
-    /// Whether this rule adds something here.
+    /// Whether this rule adds something at this node.
     fn adds(&self, position: Position) -> bool {
         self.others.as_ref().is_some_and(|others| others.adds.binary_search(&position).is_ok())
     }
 
-    /// The first rule here that fits and stands before `before`.
+    /// The first rule at this node that applies and comes before `before` in the file.
     fn first(
         &self,
         rules: &[Rule],
@@ -326,7 +326,7 @@ impl Here {
 }
 
 impl Conditional {
-    /// Every list in which a rule may stand that fits.
+    /// Calls `each` with every list that may contain a rule that applies.
     fn lists(
         &self,
         look: &Look<'_>,
@@ -371,7 +371,7 @@ impl ByCondition {
         self.networked.iter().chain(&self.grouped).chain(by_method)
     }
 
-    /// Every list in which a rule may stand that fits.
+    /// Calls `each` with every list that may contain a rule that applies.
     fn lists(
         &self,
         look: &Look<'_>,
@@ -408,15 +408,15 @@ impl ByCondition {
     }
 }
 
-/// What it costs to hold one more rule against a request.
+/// The cost of trying one more rule.
 const RULE: usize = 8;
 
-/// Networks of IPv4 and IPv6 with prefixes of one length are kept together.
+/// IPv4 and IPv6 networks with the same prefix length share a map.
 fn length(network: &IpNet) -> u8 {
     network.prefix_len()
 }
 
-/// The network of this length around `address`.
+/// The network with this prefix length that contains `address`.
 fn around(address: IpAddr, length: u8) -> Option<IpNet> {
     IpNet::new(address, length).ok().map(|network| network.trunc())
 }

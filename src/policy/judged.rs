@@ -1,4 +1,4 @@
-//! What a request must meet, joined from one reading of its path after the other.
+//! What a request must meet: the requirements of all its readings, combined.
 
 use std::fmt;
 
@@ -20,43 +20,43 @@ use crate::domain::assurance::Requirement;
 pub enum Governor {
     /// The rule with this index, from 0, in file order.
     Rule(usize),
-    /// No rule: what the application asks otherwise.
+    /// No rule: the app's `otherwise` applies.
     Otherwise,
 }
 
 /// What a request must meet, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ruling {
-    /// What all readings ask together.
+    /// What all readings require together.
     pub requirement: Requirement,
-    /// What governs the path as it was written.
+    /// What governs the path as it was sent.
     pub plain: Governor,
-    /// What governs the reading that raised the requirement last; `plain` if none did.
+    /// What governs the reading that last raised the requirement; `plain` if none did.
     pub raised_by: Governor,
-    /// Whether the request would cost more to judge than any request may: it is to be refused, and
+    /// Whether judging the request exceeds the work limit. It must then be refused, and
     /// `requirement` says so.
     pub is_too_costly: bool,
-    /// How much work it took to read and judge, in the units of the policy's limit.
+    /// The work of reading and judging it, in the units of the policy's limit.
     pub work: u32,
 }
 
 /// Readings of everything but the path, each with how far below the path it reaches.
 pub(super) type Looks<'a> = SmallVec<[(Look<'a>, Reach); 2]>;
 
-/// A ruling in the making.
+/// A ruling while it is being made.
 pub(super) struct Judged<'a> {
     policy: &'a Policy,
     index: &'a Index,
     looks: Looks<'a>,
     /// The rules whose parameters were sent.
     sent: Vec<usize>,
-    /// What was judged already: paths that the same patterns take are judged alike.
+    /// What has been judged: paths that the same patterns match have the same result.
     seen: SmallVec<[Seen; 4]>,
     ruling: Option<Ruling>,
     work: Work,
 }
 
-/// Paths that are taken by the patterns with these ends.
+/// Paths that the patterns with these ends match.
 #[derive(PartialEq, Eq)]
 struct Seen {
     ends: Ends,
@@ -67,9 +67,9 @@ struct Seen {
 /// What counts of the rule that governs a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Weight {
-    /// Whatever it asks, if it names a literal segment.
+    /// What it requires, if it names a literal segment.
     Named,
-    /// Whatever it asks, and what is asked otherwise where there is none.
+    /// What it requires, or `otherwise` if no rule governs.
     Full,
 }
 
@@ -79,18 +79,18 @@ impl<'a> Judged<'a> {
         Self { policy, index, looks, sent, seen, ruling: None, work }
     }
 
-    /// What is judged from now on is a target of its own, with this query.
+    /// Begins with another target, which has this query.
     pub(super) fn turn_to(&mut self, looks: Looks<'a>, query: Option<&Query>) {
         let query = query.filter(|_| self.index.has_query());
         self.work.spend(query.map_or(0, |query| QUERY * query.sent().len()));
-        // Rules that only add cannot be found out of more than any request may cost.
+        // A query that exceeds the work limit is not searched for the parameters of rules.
         let query = query.filter(|_| !self.work.is_spent());
         self.sent = query.map(|query| self.index.sent(query)).unwrap_or_default();
         self.looks = looks;
         self.seen.clear();
     }
 
-    /// Joins what one reading of the path is asked.
+    /// Adds what one reading of the path requires.
     pub(super) fn reading(&mut self, path: &[u8], case: Case) {
         if self.work.is_spent() {
             return;
@@ -106,7 +106,7 @@ impl<'a> Judged<'a> {
             }
             self.seen.push(Seen { ends, case, weight: Weight::Full });
         }
-        // Paths that the same patterns take may lead to different places below.
+        // Paths that the same patterns match may contain different things below.
         for at in 0..self.looks.len() {
             if self.work.is_spent() {
                 return;
@@ -115,7 +115,8 @@ impl<'a> Judged<'a> {
         }
     }
 
-    /// Joins what is asked below a path, as far as the request reaches: every rule that may govern there.
+    /// Adds the requirements of all rules that may govern below a path, as far as the request
+    /// reaches.
     fn below(&mut self, path: &[u8], case: Case, look: usize, weight: Weight) {
         let Some((look, reach)) = self.looks.get(look).filter(|(_, reach)| *reach != Reach::Path)
         else {
@@ -136,7 +137,7 @@ impl<'a> Judged<'a> {
         }
     }
 
-    /// Joins what one reading of the path might be taken for besides.
+    /// Adds what the guesses for one reading of the path require.
     pub(super) fn guesses(&mut self, path: &[u8]) {
         if self.work.is_spent() {
             return;
@@ -161,17 +162,17 @@ impl<'a> Judged<'a> {
         }
     }
 
-    /// Joins what a path is asked that may stand in the query, read in this way.
+    /// Adds what a path requires that may be in the query.
     pub(super) fn in_query(&mut self, path: &[u8]) {
         let case = self.index.case(self.policy.case_of_guesses());
         let path = self.policy.cased_for_guesses(path);
         self.guess(&Guess { path, why: Why::Query, about: About::Names }, case, (b"/", &[]));
     }
 
-    /// `reading`: the path from which this was guessed, and where the patterns end that take it.
+    /// `reading`: the path from which this was guessed, and the ends of the patterns that match it.
     fn guess(&mut self, guess: &Guess<'_>, case: Case, reading: (&[u8], &[End])) {
         self.guess_itself(guess, case, reading);
-        // Whoever acts on a folder by another name acts on what lies below it, too.
+        // An operation on a folder under another name also affects what is below it.
         for at in 0..self.looks.len() {
             if self.work.is_spent() {
                 return;
@@ -197,7 +198,7 @@ impl<'a> Judged<'a> {
         let mut judged = Some(weight);
         for at in 0..self.looks.len() {
             let weight = match guess.about {
-                // The rule was written for this script, and for what stands behind it.
+                // The rule is for this script and the paths behind it.
                 About::Script(script) if self.is_written_for(script, case, reading, at) => {
                     judged = judged.map(|_| Weight::Named);
                     Weight::Named
@@ -216,7 +217,7 @@ impl<'a> Judged<'a> {
         }
     }
 
-    /// What was found; `nobody` where nothing was, or not in time.
+    /// The result; `nobody` if there was none, or the work limit was exceeded.
     pub(super) fn ruling(self) -> Ruling {
         let is_too_costly = self.work.is_spent();
         let ruling = self.ruling.unwrap_or(Ruling {
@@ -238,7 +239,7 @@ impl<'a> Judged<'a> {
         !self.seen.iter().any(same)
     }
 
-    /// Whether the rule that governs a reading takes it by a pattern that names this segment.
+    /// Whether the rule that governs a reading matches it by a pattern that names this segment.
     fn is_written_for(
         &mut self,
         segment: &[u8],
@@ -306,7 +307,7 @@ impl<'a> Judged<'a> {
     }
 }
 
-/// What it costs to look at one byte of a query for the parameters of rules.
+/// The cost of searching one byte of a query for the parameters of rules.
 const QUERY: usize = 2;
 
 impl fmt::Display for Governor {

@@ -5,32 +5,32 @@ use std::borrow::Cow;
 use super::query::each_override;
 use super::unreadable::Unreadable;
 
-/// The readings of one method, the one as sent first, none twice.
+/// The readings of one method, the one that was sent first, without duplicates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Methods {
     sent: Cow<'static, str>,
     others: Vec<String>,
-    /// Whether one of them was not written in upper case: software that tells letter case apart
-    /// (RFC 9110 §9.1) takes it for none that it knows.
+    /// Whether one of them was not written in upper case: software that distinguishes letter case
+    /// (RFC 9110 §9.1) does not know such a method.
     is_cased: bool,
 }
 
 /// More readings than this are not plausible but hostile.
 const MOST: usize = 5;
 
-/// The ordinary ones cost no allocation.
+/// The ordinary methods need no allocation.
 const ORDINARY: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-/// Whether everybody knows what a method of this name, exactly as it is spelt, does: it is one of RFC
-/// 9110 §9 or PATCH (RFC 5789). What applications make of others nobody knows: many run a script
-/// as they do for POST (CWE-650).
+/// Whether the meaning of a method with exactly this name is standard: it is in RFC 9110 §9, or
+/// PATCH (RFC 5789). What applications do with other methods is not known: many run a script as for
+/// POST (CWE-650).
 pub fn is_standard(method: &str) -> bool {
     ORDINARY.contains(&method) || matches!(method, "CONNECT" | "TRACE")
 }
 
 impl Methods {
-    /// As sent; with its letter case folded; `HEAD` also as `GET`; and as the override headers
-    /// and the query's `_method` say.
+    /// The method as sent; in upper case; `GET` for `HEAD`; and the values of the override headers
+    /// and of `_method` in the query.
     pub(super) fn read(
         sent: &str,
         overrides: &[&str],
@@ -53,7 +53,7 @@ impl Methods {
         if let Some(query) = query {
             let mut added = Ok(());
             let read = each_override(query, |method| {
-                // As it is sent, nobody reads it.
+                // A value that is still escaped is no method.
                 if let (Ok(()), Ok(method)) = (&added, str::from_utf8(method))
                     && !method.contains('%')
                 {

@@ -1,8 +1,8 @@
-//! Which rule governs a request, and what it asks: pure.
+//! Which rules govern a request, and what they require: pure functions.
 //!
-//! A request comes in as the bytes that were sent; [`request::Request`] finds every way in which
-//! an application might read them, [`rules::Policy`] finds the rule that governs each reading and
-//! joins what they ask. So an odd spelling can only raise.
+//! A request comes in as the bytes that were sent. [`request::Request`] finds every way in which an
+//! application might read them. [`rules::Policy`] finds the rules that govern each reading and
+//! combines their requirements. So an unusual spelling can only raise the requirement.
 
 mod below;
 pub mod explain;

@@ -1,4 +1,4 @@
-//! The methods that rules tell apart, and which of them a request may mean.
+//! The methods that rules distinguish, and which of them a request may mean.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,7 +9,7 @@ use super::reach::{Reach, Role, also_as};
 use super::request::Request;
 use super::rules::{Policy, Rule};
 
-/// The methods that rules name, in classes: no rule tells those of one class apart.
+/// The methods that rules name, in classes: no rule distinguishes the methods of one class.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Named {
     classes: HashMap<String, usize>,
@@ -17,7 +17,8 @@ pub(super) struct Named {
     examples: Vec<String>,
 }
 
-/// As what methods a request is held against rules, and how far below its path.
+/// The methods with which rules are tried for a request, each with how far below the path it
+/// reaches.
 pub(super) type Readings<'r> = SmallVec<[(&'r str, Reach); 8]>;
 
 impl Named {
@@ -40,10 +41,10 @@ impl Named {
         named
     }
 
-    /// As what a target of a request must be judged, the method as sent first: as each of its methods,
-    /// and, where one of them is neither standard nor named nor safe, as every method that a rule
-    /// names. So a method that nobody knows fits every rule, and never lowers what is asked, because
-    /// it also fits none.
+    /// The methods with which a target must be judged, the one that was sent first: each of its
+    /// readings; and if one of them is neither standard, nor named, nor safe, every method that a
+    /// rule names. So an unknown method meets every condition on methods, and also none, and never
+    /// lowers the requirement.
     pub(super) fn readings<'r>(
         &'r self,
         role: Option<Role>,

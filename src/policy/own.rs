@@ -1,6 +1,6 @@
-//! Where our own pages are, and how a request asks for one.
+//! The path of our own pages, and whether a request is for one of them.
 
-/// Where our own pages are.
+/// The path of our own pages.
 pub const OWN: &str = "/.doorward/";
 
 /// Whether a request is for one of our own pages.
@@ -8,9 +8,9 @@ pub const OWN: &str = "/.doorward/";
 pub enum OwnPage<'a> {
     /// It is for the application.
     No,
-    /// It is for the page with this path below [`OWN`], canonically spelt: no escapes, no upper
+    /// It is for the page with this path below [`OWN`], in canonical spelling: no escapes, no upper
     /// case. Empty for `/.doorward/` itself, and for `/.doorward`, which people type.
     Page(&'a str),
-    /// It might be read as one of our pages but is not spelt as one: a 400.
+    /// Some reading of it is one of our pages, but its spelling is not canonical: a 400.
     Odd,
 }

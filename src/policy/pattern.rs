@@ -1,8 +1,9 @@
 //! Paths as operators write them: `/admin/`, `/health`, `/files/*/edit`, `/**/private/`.
 //!
-//! A last slash means the place and everything below it, with or without the slash; without one
-//! the path is meant exactly. `*` stands for one segment, `**` for any number of them. Matching is
-//! on bytes; a byte that is no UTF-8 is written as it is sent, `%E9`.
+//! With a slash at the end, a pattern matches the path, with or without that slash, and everything
+//! below it. Without one, it matches only that path. `*` stands for one segment, `**` for any
+//! number of segments. Bytes are compared; a byte that is not UTF-8 is written percent-encoded,
+//! `%E9`.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -20,25 +21,25 @@ pub struct Pattern {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Segment {
-    /// This one, as written and with its letter case folded.
+    /// This segment, as written and with its letter case folded.
     Literal { exact: Box<[u8]>, folded: Box<[u8]> },
-    /// Any one, as long as something is there.
+    /// Any one segment that is not empty.
     One,
-    /// Any number, none included.
+    /// Any number of segments, including none.
     Any,
 }
 
 /// How letter case counts when a path is matched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Case {
-    /// As written, on both sides.
+    /// Letter case counts.
     Exact,
-    /// Folded on both sides; the path that is matched must be [`fold`]ed.
+    /// Letter case does not count. The path must be [`fold`]ed.
     Folded,
 }
 
 impl Pattern {
-    /// Whether this pattern takes `path`, one reading of a request's.
+    /// Whether this pattern matches `path`, one reading of a request's path.
     pub fn matches(&self, path: &[u8], case: Case) -> bool {
         let mut pattern: &[Segment] = &self.segments;
         let mut rest = Some(path.strip_prefix(b"/").unwrap_or(path));
@@ -62,19 +63,19 @@ impl Pattern {
         }
     }
 
-    /// What it is made of.
+    /// The segments of the pattern.
     pub(super) fn segments(&self) -> &[Segment] {
         &self.segments
     }
 
-    /// Whether every path that `other` takes is taken by this pattern, as far as that is simple
-    /// to see: `false` may also mean that it is not simple.
+    /// Whether this pattern matches every path that `other` matches. A simple check: `false` may
+    /// also mean that it cannot tell.
     pub fn covers(&self, other: &Self) -> bool {
         self.segments == other.segments
             || self.place().is_some_and(|place| other.segments.starts_with(place))
     }
 
-    /// Below what it takes everything, where that is simple to say.
+    /// The path below which the pattern matches everything, if it has this form.
     fn place(&self) -> Option<&[Segment]> {
         match &*self.segments {
             [place @ .., Segment::Any] if !place.contains(&Segment::Any) => Some(place),
@@ -82,7 +83,7 @@ impl Pattern {
         }
     }
 
-    /// A request target that it takes.
+    /// A request target that it matches.
     pub fn example(&self) -> String {
         let mut path = self.written.replace("/**", "/x").replace("/*", "/x");
         if path.contains(' ') {
@@ -91,14 +92,14 @@ impl Pattern {
         path
     }
 
-    /// Whether it is a folder of one name, with everything in it.
+    /// Whether it names one folder literally and matches everything in it.
     pub fn is_literal_folder(&self) -> bool {
         let is_literal = |segment: &Segment| matches!(segment, Segment::Literal { .. });
         self.written.ends_with('/')
             && self.place().is_some_and(|place| place.iter().all(is_literal))
     }
 
-    /// Whether it is written for a folder, and this is the one, with its last slash, in any letter case.
+    /// Whether the pattern is for exactly this folder, which ends with a slash, in any letter case.
     pub(super) fn is_folder(&self, folder: &[u8]) -> bool {
         let Some(place) = self.place() else { return false };
         let mut segments = folder.split(|byte| *byte == b'/').skip(1);
@@ -108,7 +109,7 @@ impl Pattern {
         all && segments.next() == Some(b"") && segments.next().is_none()
     }
 
-    /// Whether this folder is below the one that this is written for, in any letter case.
+    /// Whether this folder is in the one that the pattern is for, in any letter case.
     pub(super) fn holds(&self, folder: &[u8]) -> bool {
         let Some(place) = self.place() else { return false };
         let mut segments = folder.split(|byte| *byte == b'/').skip(1);
@@ -117,29 +118,29 @@ impl Pattern {
             .all(|named| segments.next().is_some_and(|segment| named.takes_in_any_case(segment)))
     }
 
-    /// Whether `path` may be below the folder that this is written for.
+    /// Whether `path` may be in the folder that the pattern is for.
     pub(super) fn may_hold(&self, path: &[u8]) -> bool {
         let first = path.split(|byte| *byte == b'/').nth(1).unwrap_or_default();
         self.segments.first().is_none_or(|segment| segment.takes_in_any_case(first))
     }
 
-    /// Whether it names a segment: `/admin/` does, `/`, `/*` and `/**/*` do not.
+    /// Whether it names a segment: `/admin/` does; `/`, `/*` and `/**/*` do not.
     pub fn is_named(&self) -> bool {
         self.segments.iter().any(|segment| matches!(segment, Segment::Literal { .. }))
     }
 
-    /// Whether one of its segments is this one, which is [`fold`]ed.
+    /// Whether one of its segments is this one, which must be [`fold`]ed.
     pub(super) fn names(&self, segment: &[u8]) -> bool {
         let is = |named: &Segment| matches!(named, Segment::Literal { folded, .. } if **folded == *segment);
         self.segments.iter().any(is)
     }
 
-    /// Whether this pattern takes every path.
+    /// Whether this pattern matches every path.
     pub fn takes_all(&self) -> bool {
         matches!(*self.segments, [Segment::Any])
     }
 
-    /// Whether the letter case it is written in makes a difference.
+    /// Whether its letter case makes a difference.
     pub fn is_cased(&self) -> bool {
         self.segments
             .iter()
@@ -147,24 +148,24 @@ impl Pattern {
     }
 }
 
-/// Patterns that are found by what [covers](Pattern::covers) what, however many there are. Each
-/// bears a number.
+/// Patterns in a tree, to find those that [cover](Pattern::covers) others quickly, even among many.
+/// Each has a number.
 ///
-/// They share what they begin with: many long patterns would else be kept as often as they have
-/// segments.
+/// Patterns share their first segments: otherwise a long pattern would be stored once for each of
+/// its segments.
 #[derive(Debug)]
 pub struct Covering {
     segments: HashMap<Segment, usize>,
-    /// From which place, by which segment, to which place.
+    /// From a node, by a segment, to the next node.
     steps: HashMap<(usize, usize), usize>,
-    /// The first is where every pattern begins.
+    /// Nodes; every pattern begins at the first.
     places: Vec<Place>,
 }
 
-/// Where some patterns come to.
+/// A node of the tree.
 #[derive(Debug, Default)]
 struct Place {
-    /// The places one segment further.
+    /// The nodes one segment further.
     next: Vec<usize>,
     /// The numbers of the patterns that end here.
     numbers: Vec<usize>,
@@ -197,9 +198,9 @@ impl Covering {
         self.places[at].numbers.push(number);
     }
 
-    /// The numbers of those that cover `pattern`; one may come twice.
+    /// The numbers of the patterns that cover `pattern`; one may come twice.
     pub fn covering(&self, pattern: &Pattern) -> impl Iterator<Item = usize> {
-        // Whatever takes everything below a place of one name each is a pattern that ends there.
+        // A pattern that matches everything below a literal prefix ends at that prefix.
         let any = self.segments.get(&Segment::Any).copied();
         let is_any = |segment: &&Segment| **segment == Segment::Any;
         let named = pattern.segments.iter().take_while(|segment| !is_any(segment)).count();
@@ -210,7 +211,7 @@ impl Covering {
         self.place_of(&pattern.segments).into_iter().chain(above).flat_map(Place::numbers)
     }
 
-    /// The numbers of those that `pattern` covers; one may come twice.
+    /// The numbers of the patterns that `pattern` covers; one may come twice.
     pub fn covered(&self, pattern: &Pattern) -> impl Iterator<Item = usize> {
         let mut open: Vec<&Place> =
             pattern.place().and_then(|place| self.place_of(place)).into_iter().collect();
@@ -226,7 +227,7 @@ impl Covering {
         self.places.get(self.places_of(segments).nth(segments.len())?)
     }
 
-    /// The places to which `segments` lead one after the other, as far as any pattern goes.
+    /// The nodes along `segments`, as far as any pattern goes.
     fn places_of(&self, segments: &[Segment]) -> impl Iterator<Item = usize> {
         let mut segments = segments.iter();
         std::iter::successors(Some(0), move |at| {
@@ -263,7 +264,7 @@ impl Segment {
     }
 }
 
-/// The first segment, and what comes after its slash; `None` where there is no slash.
+/// The first segment, and what follows its slash; `None` if there is no slash.
 pub(super) fn split(path: &[u8]) -> (&[u8], Option<&[u8]>) {
     match path.iter().position(|byte| *byte == b'/') {
         Some(slash) => (&path[..slash], Some(&path[slash + 1..])),
@@ -271,8 +272,8 @@ pub(super) fn split(path: &[u8]) -> (&[u8], Option<&[u8]>) {
     }
 }
 
-/// `path` with its letter case folded, segment by segment: as Unicode where that is what a
-/// segment is, else as Latin-1. `None` if nothing changes.
+/// `path` with its letter case folded, segment by segment: as Unicode if the segment is valid
+/// UTF-8, otherwise as Latin-1. `None` if nothing changes.
 pub fn fold(path: &[u8]) -> Option<Vec<u8>> {
     if !path.iter().any(|byte| byte.is_ascii_uppercase() || *byte >= 0x80) {
         return None;
@@ -283,7 +284,7 @@ pub fn fold(path: &[u8]) -> Option<Vec<u8>> {
             out.push(b'/');
         }
         match str::from_utf8(segment) {
-            // Up and down again, so that letters meet which share only their capital: ſ, s.
+            // First to upper case, then to lower case: ſ and s have only the capital in common.
             Ok(text) => out.extend(text.to_uppercase().to_lowercase().bytes()),
             Err(_) => out.extend(segment.iter().map(|byte| match byte {
                 0xC0..=0xD6 | 0xD8..=0xDE => byte + 0x20,
@@ -294,7 +295,7 @@ pub fn fold(path: &[u8]) -> Option<Vec<u8>> {
     (out != path).then_some(out)
 }
 
-/// Why a pattern is none. `Display` is for the operator.
+/// Why a pattern is not valid. `Display` is for the operator.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     /// It does not begin with a slash.
@@ -327,13 +328,13 @@ pub enum Malformed {
     /// A `%` is not followed by two hexadecimal digits.
     #[error("`%` is followed by two hexadecimal digits")]
     BrokenEscape,
-    /// An escape stands for a byte that can be written as it is, or not at all.
+    /// A character is escaped that must be written as it is, or that is not allowed.
     #[error("write the character for `%{0:02X}`: only spaces and bytes from %80 on are escaped")]
     NeedlessEscape(u8),
     /// It contains a control character.
     #[error("a path has no control characters")]
     Control,
-    /// It is a place of our own pages, which no application's rule governs.
+    /// It is for our own pages, which no rule of an app governs.
     #[error("`/.doorward/` is for Doorward's own pages, which have no rules")]
     Own,
 }

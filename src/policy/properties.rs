@@ -1,4 +1,5 @@
-//! What holds for whatever policy and whatever request: drawn at random, the same at every run.
+//! Properties that hold for every policy and every request, with random samples that are the same
+//! in every run.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -149,7 +150,7 @@ impl Draw {
         self.one(&["/b", "/c", "/b/c", "/b/c/d", "/x/y/d", "/x/b/y/d/z"])
     }
 
-    /// Many rules of few patterns, most of them with conditions of several parts.
+    /// Many rules with few patterns, most of them with several conditions.
     fn crowd(&mut self) -> Vec<Rule> {
         let mut patterns = PATTERNS.to_vec();
         patterns.shuffle(&mut self.0);
@@ -163,7 +164,7 @@ impl Draw {
                 .map(|_| draw.one(&patterns).parse().unwrap())
                 .collect();
             rule.methods = some(draw, &["GET", "POST", "DELETE"]).into_iter().collect();
-            // The second and the third are one network, written in two ways.
+            // The second and the third are the same network, written differently.
             let networks =
                 ["10.0.0.0/8", "10.1.0.0/16", "10.1.2.3/16", "2001:db8::/32", "0.0.0.0/0"];
             let networks = some(draw, &networks);
@@ -231,8 +232,8 @@ fn what_explain_says_is_what_is_decided() {
     }
 }
 
-/// The index is held against reading the file from the top, where many rules share a place and differ
-/// in what else they look at: in several methods, networks and groups each.
+/// Compares the index with reading the file from the top, for many rules with the same path but
+/// different methods, networks and groups.
 #[test]
 fn many_rules_for_one_place_are_decided_as_if_read_from_the_top() {
     let mut draw = Draw::new(6);
@@ -251,7 +252,7 @@ fn many_rules_for_one_place_are_decided_as_if_read_from_the_top() {
             let explained = policy.explain(&request, &asker);
             assert_eq!(Asks::of(&decided.requirement), explained.asks, "{policy:#?}\n{explained}");
             assert_eq!(policy.name_of(decided.plain), explained.governed[0].by, "{policy:#?}");
-            // What is only watched is told as if it were obeyed.
+            // `watched` gives the result as if all rules were enforced.
             let watched = policy.watched(&request, &asker).unwrap_or(decided);
             let explained = all_obeyed.explain(&request, &asker);
             assert_eq!(Asks::of(&watched.requirement), explained.asks, "{policy:#?}\n{explained}");
@@ -285,7 +286,7 @@ fn a_method_that_nobody_knows_is_asked_at_least_what_every_other_is_asked() {
             let request = Request::read_sent(&Sent { target, method, overrides }).unwrap();
             policy.requirement(&request, &asker).requirement
         };
-        // DELETE meets the rules of the parts of a thing, too.
+        // DELETE must meet the rules for parts of a thing, too, so leave it out.
         let method = draw.one(&["GET", "HEAD", "POST", "PUT", "PATCH", "OPTIONS"]);
         for unknown in [asks("FOO", &[]), asks("pOST", &[]), asks("GET", &["LINK"])] {
             assert!(covers(&unknown, &asks(method, &[])), "{method}: {policy:#?}");
@@ -301,7 +302,7 @@ fn what_acts_on_all_below_a_path_is_asked_at_least_what_is_asked_there() {
     let mut draw = Draw::new(8);
     for _ in 0..3_000 {
         let options = Options { webdav: true, ..draw.options() };
-        // What a part may be taken for where rules name files is not asked of the whole.
+        // A guess for a part is not made for the whole, so use no rules that name files.
         let mut rules = draw.rules();
         for rule in &mut rules {
             rule.paths.retain(|path| !path.to_string().contains('.'));
@@ -328,7 +329,7 @@ fn what_acts_on_all_below_a_path_is_asked_at_least_what_is_asked_there() {
         let (children, child) =
             (asks("PROPFIND", above, Depth::One, &[]), asks("PROPFIND", &one, Depth::Zero, &[]));
         assert!(covers(&children, &child), "{above}, {one}: {policy:#?}");
-        // A second target is asked as if it were the only one.
+        // A second target is judged as if it were the only one.
         let destination = [(Role::Written, below.clone().into_bytes())];
         let copied = asks("COPY", "/y", Depth::Zero, &destination);
         for method in ["PUT", "DELETE"] {
@@ -338,7 +339,7 @@ fn what_acts_on_all_below_a_path_is_asked_at_least_what_is_asked_there() {
     }
 }
 
-/// apache's `mod_rewrite` was asked: `/wiki/(.*)` written into `index.php?title=$1`.
+/// As checked with Apache's `mod_rewrite`: `/wiki/(.*)` rewritten to `index.php?title=$1`.
 #[test]
 fn a_path_that_becomes_part_of_the_query_is_looked_at_as_one() {
     let query = vec![Parameter { name: "action".to_owned(), values: ["delete".to_owned()].into() }];
@@ -361,7 +362,8 @@ fn a_path_that_becomes_part_of_the_query_is_looked_at_as_one() {
     }
 }
 
-/// What one thing has below it by name goes with it; what any place may have below it does not.
+/// Deleting a thing must meet the rules that name its parts, but not those that match parts of
+/// anything.
 #[test]
 fn deleting_one_thing_meets_the_rules_of_its_parts_alone() {
     let rule = |path: &str| Rule::new(vec![path.parse().unwrap()], Requirement::second_factor());
@@ -390,8 +392,8 @@ fn deleting_one_thing_meets_the_rules_of_its_parts_alone() {
 fn not_to_know_the_address_never_lowers_what_is_asked() {
     let mut draw = Draw::new(3);
     for _ in 0..2_000 {
-        // With several networks one address may be in one and not in the other; then neither
-        // reading is its own. One network at most is read exactly both ways.
+        // With several networks, one address may be in one and not in another; then neither reading
+        // is exactly that address. With one network at most, the two readings cover all cases.
         let mut rules = draw.rules();
         for rule in &mut rules {
             rule.networks.retain(|network| network.to_string() == "10.0.0.0/8");

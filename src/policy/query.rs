@@ -1,9 +1,9 @@
 //! Parameters of the query, in every way in which an application may read them.
 //!
-//! A rule that looks for a parameter only ever adds to what is asked. So whatever might be meant
-//! counts: each of several with one name, all of them joined, `;` and a second `?` between them, names
-//! as [`names`] reads them and texts as [`text`] does. What is sent inside a parameter (`do[edit]=1`)
-//! counts as the parameter with every value.
+//! A rule that looks for a parameter can only add requirements. So every possible meaning counts:
+//! each of several parameters with the same name, and all of them joined; `;` and a second `?` as
+//! separators; names as [`names`] reads them, and texts as [`text`] does. Something inside a
+//! parameter (`do[edit]=1`) counts as the parameter with every value.
 
 mod beginnings;
 mod names;
@@ -25,22 +25,22 @@ pub(super) use wanted::Wanted;
 pub struct Parameter {
     /// Its name.
     pub name: String,
-    /// Its value is any of these; any at all if there are none.
+    /// Any of these values matches; any value at all if there are none.
     pub values: BTreeSet<String>,
 }
 
-/// The query of a request, without the `?` before it. It is taken apart once, when it is first asked
-/// for: the same request may be judged many times.
+/// The query of a request, without the `?`. It is parsed only once, on first use: the same request
+/// may be judged many times.
 #[derive(Clone, Debug)]
 pub(super) struct Query {
     sent: Box<[u8]>,
     read: OnceLock<Parameters>,
 }
 
-/// The parameters of one query, read.
+/// The parsed parameters of one query.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Parameters {
-    /// What the keys are made of.
+    /// The bytes of all keys.
     keys: Vec<u8>,
     read: Vec<Read>,
     overlong: bool,
@@ -51,15 +51,15 @@ pub(super) struct Parameters {
 #[derive(Clone, Debug)]
 struct Read {
     key: Range<usize>,
-    /// Where its value is in the query.
+    /// The range of its value in the query.
     value: Range<usize>,
     inside: bool,
 }
 
-/// More parameters than this no application reads (PHP's `max_input_vars`, Express).
+/// No application reads more parameters than this (PHP's `max_input_vars`, Express).
 pub(super) const MOST_PARAMETERS: usize = 1_000;
 
-/// A value that lists more than this counts as every value.
+/// A value that lists more items than this counts as every value.
 const MOST_LISTED: usize = 100;
 
 impl Query {
@@ -90,7 +90,7 @@ impl PartialEq for Query {
 impl Eq for Query {}
 
 impl Parameter {
-    /// Whether one of the parameters of `query` is meant; letter case of values counts where `exact`.
+    /// Whether `query` contains the parameter; letter case of values counts if `exact`.
     pub(super) fn is_in(&self, query: &Query, exact: bool) -> bool {
         let (parameters, name) = (query.parameters(), key(&self.name));
         let values: Vec<_> = self.values.iter().map(|value| meant(value, exact)).collect();
@@ -139,29 +139,30 @@ impl Parameters {
         });
     }
 
-    /// Every key under which a rule may look, with the value that was sent, and whether that is only
-    /// something inside the parameter.
+    /// Every key under which a rule may look, with the value that was sent, and whether that is
+    /// only a part of the parameter.
     fn names<'p>(&'p self, query: &'p [u8]) -> impl Iterator<Item = (&'p [u8], &'p [u8], bool)> {
         let text =
             |one: &'p Read| (&self.keys[one.key.clone()], &query[one.value.clone()], one.inside);
         self.read.iter().map(text)
     }
 
-    /// Whether there are more than anybody reads: all that rules look for may be among them.
+    /// Whether there are more parameters than any application reads: then every parameter may be
+    /// among them.
     fn is_overlong(&self) -> bool {
         self.overlong
     }
 
-    /// How many bytes and parameters were looked at.
+    /// How many bytes and parameters were examined.
     #[cfg(test)]
     fn work(&self) -> usize {
         self.work
     }
 }
 
-/// Calls `each` with where names and values are in `query`: with `&` alone between them, and with what
-/// else may stand there in older software (HTML 4 §B.2.2), or where the last `?` is taken for the one
-/// before the query.
+/// Calls `each` with the ranges of names and values in `query`: separated by `&` alone, and also by
+/// other separators of older software (HTML 4 §B.2.2), or by a `?` that is taken for the beginning
+/// of the query.
 fn each_pair(query: &[u8], mut each: impl FnMut(Range<usize>, Range<usize>)) {
     let mut pair = |at: Range<usize>| {
         if !at.is_empty() {
@@ -185,8 +186,8 @@ fn each_pair(query: &[u8], mut each: impl FnMut(Range<usize>, Range<usize>)) {
     }
 }
 
-/// Calls `each` with everything that a value may mean: each reading of it, and each part of a list.
-/// Gives whether it lists so much that it may mean anything.
+/// Calls `each` with everything that a value may mean: each reading of it, and each item of a list.
+/// Gives true if the list is so long that the value may mean anything.
 fn each_meant(value: &[u8], exact: bool, mut each: impl FnMut(&[u8])) -> bool {
     let mut anything = false;
     each_reading(value, exact, |value| {
@@ -200,10 +201,10 @@ fn each_meant(value: &[u8], exact: bool, mut each: impl FnMut(&[u8])) -> bool {
     anything
 }
 
-/// Calls `each` with every reading of what is sent as `_method`, which turns one method into another.
+/// Calls `each` with every reading of a value sent as `_method`, which overrides the method.
 ///
 /// # Errors
-/// [`TooMany`] if more names have to be looked at closely than anybody sends.
+/// [`TooMany`] if too many names must be examined closely.
 pub(super) fn each_override(query: &[u8], mut each: impl FnMut(&[u8])) -> Result<(), TooMany> {
     let mut close = 0;
     each_pair(query, |name, value| {
@@ -219,11 +220,11 @@ pub(super) fn each_override(query: &[u8], mut each: impl FnMut(&[u8])) -> Result
     if close > MOST_LISTED { Err(TooMany) } else { Ok(()) }
 }
 
-/// There is more to read than anybody sends.
+/// There is more to read than any client sends.
 #[derive(Debug)]
 pub(super) struct TooMany;
 
-/// Tells names that are no `_method` in a moment, as most are: `false` is certain.
+/// A fast check whether a name may be `_method`. `false` is certain.
 fn may_be_override(name: &[u8]) -> bool {
     let mut letters = b"method".iter();
     if name.len() < b"_method".len() {
@@ -267,7 +268,7 @@ mod tests {
     #[case("action[]=delete", true)]
     #[case("action%5B0%5D=delete", true)]
     #[case("action=+delete%20", true)]
-    // PHP: a name ends at NUL, and what is sent inside is the parameter with any value.
+    // PHP: a name ends at NUL, and something inside counts as the parameter with any value.
     #[case("action%00=delete", true)]
     #[case("action%00[]=delete", true)]
     #[case("action[delete]=1", true)]
@@ -285,7 +286,7 @@ mod tests {
     #[case("[action]=delete", true)]
     #[case("[[action=delete", true)]
     #[case("action]=delete", true)]
-    // Spring: markers of fields.
+    // Spring: field markers.
     #[case("!action=delete", true)]
     #[case("_action=delete", true)]
     // Lists in one value.
@@ -339,13 +340,13 @@ mod tests {
         }
     }
 
-    /// The index is held against the rule itself, in thousands of queries.
+    /// Compares the index with the rules themselves, in thousands of queries.
     #[test]
     fn what_is_looked_for_in_all_at_once_is_found_as_if_alone() {
         use rand::seq::IndexedRandom as _;
         use rand::{RngExt as _, SeedableRng as _};
 
-        // A name of which the beginning says too little has every other looked at closely.
+        // A name with such a beginning makes every other name be examined closely.
         let odd = vec![parameter("größe", &["9"])];
         let plain = vec![
             vec![parameter("action", &["delete", "a,b"])],

@@ -1,8 +1,8 @@
-//! The ways in which software reads a path, one step at a time, and their closure.
+//! The ways in which software reads a path, step by step, and their closure.
 //!
 //! Servers, frameworks and applications differ in what they decode, and in which order. Each
-//! [`Step`] here is something that real software does; [`closure`] takes them in every order and
-//! combination, and keeps every path it meets on the way. Nothing is cleaned away.
+//! [`Step`] is something that real software does. [`closure`] applies the steps in every order and
+//! combination, and keeps every path that results. No reading is discarded.
 
 use std::hash::{Hash as _, Hasher as _};
 
@@ -11,13 +11,13 @@ use smallvec::SmallVec;
 
 use super::work::Work;
 
-/// How often software decodes: once itself, and once what stands in front of it or behind it.
+/// How often software decodes a path: once itself, and once more in a server before or behind it.
 const MOST_DECODINGS: u8 = 2;
 
-/// What software does to a path, written to an empty buffer; the same again where nothing changes.
+/// What software does to a path. Writes the result to an empty buffer, even if nothing changes.
 type Step = fn(&[u8], &mut Vec<u8>);
 
-/// Each step, and what a path must have for it to change anything.
+/// Each step, and what a path must contain for the step to change anything.
 const STEPS: &[(Has, Step)] = &[
     (Has::DOUBLE_SLASH, merge_slashes),
     (Has::DOTS, resolve_dots),
@@ -31,14 +31,14 @@ const STEPS: &[(Has, Step)] = &[
     (Has::OVERLONG, decode_overlong),
 ];
 
-/// These steps use up one decoding each.
+/// Each of these steps counts as one decoding.
 const DECODINGS: &[Step] = &[decode, decode_but_separators, decode_utf_16];
 
-/// There are more readings than any request may cost.
+/// There are more readings than the limit allows.
 #[derive(Debug)]
 pub(super) struct TooMany;
 
-/// Every reading of `path`, itself first, each once.
+/// Every reading of `path`, without duplicates, beginning with `path` itself.
 pub(super) fn closure(path: Vec<u8>, work: &mut Work) -> Result<Vec<Vec<u8>>, TooMany> {
     let mut readings = Readings::default();
     readings.add(&path, 0, work)?;
@@ -65,15 +65,15 @@ pub(super) fn closure(path: Vec<u8>, work: &mut Work) -> Result<Vec<Vec<u8>>, To
     Ok(readings.found)
 }
 
-/// What was found, and what must still be read further: a path that is met again after fewer
-/// decodings is worth reading again.
+/// The readings found so far, and those that must be read further. A path that is found again after
+/// fewer decodings is read again.
 #[derive(Default)]
 struct Readings {
     found: Vec<Vec<u8>>,
-    /// After how few decodings each of `found` was met.
+    /// The fewest decodings after which each of `found` was reached.
     fewest: Vec<u8>,
     queue: Vec<(usize, u8)>,
-    /// Where in `found` the paths are that have this hash.
+    /// The indexes in `found` of the paths with this hash.
     by_hash: FxHashMap<u64, SmallVec<[usize; 1]>>,
 }
 
@@ -93,7 +93,7 @@ impl Readings {
             }
             return Ok(());
         }
-        // Whoever could choose paths of one hash pays for comparing them.
+        // Hash collisions cost work, because each path must be compared.
         work.spend(READING * alike.len());
         let index = self.found.len();
         alike.push(index);
@@ -104,10 +104,10 @@ impl Readings {
     }
 }
 
-/// What one more reading costs beside its bytes.
+/// The cost of one more reading, besides its bytes.
 const READING: usize = 48;
 
-/// Which of the things are in a path that steps change.
+/// What a path contains that steps may change.
 #[derive(Clone, Copy)]
 struct Has(u16);
 
@@ -155,8 +155,8 @@ impl Has {
     }
 }
 
-/// The value of the escape that `bytes` starts with; `None` if it starts with none, or a broken
-/// one (RFC 3986 §2.1).
+/// The value of the percent escape at the beginning of `bytes`; `None` if there is none, or it is
+/// malformed (RFC 3986 §2.1).
 pub(super) fn escape(bytes: &[u8]) -> Option<u8> {
     let [b'%', high, low, ..] = bytes else { return None };
     Some(hexadecimal(*high)? << 4 | hexadecimal(*low)?)
@@ -171,7 +171,7 @@ const fn hexadecimal(digit: u8) -> Option<u8> {
     }
 }
 
-/// Decodes the escapes of the bytes that `wanted` picks; broken ones stay as they are.
+/// Decodes the escapes of bytes for which `wanted` is true; malformed ones stay unchanged.
 pub(super) fn decode_where(path: &[u8], wanted: impl Fn(u8) -> bool) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(path.len());
     decode_into(path, wanted, &mut out);
@@ -195,13 +195,13 @@ fn decode(path: &[u8], out: &mut Vec<u8>) {
     decode_into(path, |_| true, out);
 }
 
-/// As routers do that split first and decode each segment then, and servers that leave `%2F` be:
-/// what was one segment stays one.
+/// Like routers that split a path and then decode each segment, and servers that leave `%2F`
+/// unchanged: a segment stays one segment.
 fn decode_but_separators(path: &[u8], out: &mut Vec<u8>) {
     decode_into(path, |byte| byte != b'/' && byte != b'\\', out);
 }
 
-/// `%u0061`, as IIS and old scripts write letters: two bytes, of which the first is mostly zero.
+/// `%u0061`: how IIS and old scripts encode UTF-16.
 fn decode_utf_16(path: &[u8], out: &mut Vec<u8>) {
     let mut rest = path;
     while let [first, tail @ ..] = rest {
@@ -216,7 +216,7 @@ fn decode_utf_16(path: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// The letter that `bytes` begin with as `%u0041`, as browsers once wrote it (ECMA-262 annex B.2.1.1).
+/// The character of `%u0041` at the beginning of `bytes` (ECMA-262 annex B.2.1.1).
 pub(super) fn utf_16_escape(bytes: &[u8]) -> Option<char> {
     let [b'%', b'u' | b'U', digits @ ..] = bytes else { return None };
     let digits = digits.get(..4)?;
@@ -231,7 +231,7 @@ fn merge_slashes(path: &[u8], out: &mut Vec<u8>) {
     out.dedup_by(|next, previous| *next == b'/' && *previous == b'/');
 }
 
-/// RFC 3986 §5.2.4; what would climb above the root stays there.
+/// RFC 3986 §5.2.4; `..` at the root has no effect.
 fn resolve_dots(path: &[u8], out: &mut Vec<u8>) {
     let mut kept: SmallVec<[&[u8]; 16]> = SmallVec::new();
     let mut ends_in_dots = false;
@@ -258,22 +258,22 @@ fn cut_parameters(path: &[u8], out: &mut Vec<u8>) {
     join(segments(path).map(|segment| before(segment, |byte| byte == b';')), out);
 }
 
-/// `/a;x=1/b` as `/a`: as filters do that only know `;jsessionid`.
+/// `/a;x=1/b` as `/a`: some filters only know `;jsessionid`.
 fn cut_at_first_parameter(path: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(rooted(before(path, |byte| byte == b';')));
 }
 
-/// A `?` or `#` that came out of an escape ends the path for whoever decodes before splitting.
+/// Software that decodes before splitting takes a decoded `?` or `#` for the end of the path.
 fn cut_at_query(path: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(rooted(before(path, |byte| matches!(byte, b'?' | b'#'))));
 }
 
-/// As Windows names files: trailing dots and spaces do not count.
+/// Windows ignores dots and spaces at the end of file names.
 fn trim_segments(path: &[u8], out: &mut Vec<u8>) {
     join(segments(path).map(trim), out);
 }
 
-/// Whether [`trim_segments`] would change this segment, dot segments apart.
+/// Whether [`trim_segments`] would change this segment; dot segments do not count.
 pub(super) fn trims(segment: &[u8]) -> bool {
     trim(segment).len() != segment.len()
 }
@@ -289,8 +289,8 @@ fn trim(segment: &[u8]) -> &[u8] {
     }
 }
 
-/// `//host/a` as `/a`: as programs do that parse a target as a reference (RFC 3986 §4.2), with
-/// any number of slashes before the host (the URL standard of the browsers).
+/// `//host/a` as `/a`: some programs parse a target as a reference (RFC 3986 §4.2). The URL
+/// standard of browsers allows any number of slashes before the host.
 fn drop_authority(path: &[u8], out: &mut Vec<u8>) {
     let host = path.iter().position(|byte| *byte != b'/').filter(|_| path.starts_with(b"//"));
     let Some(host) = host else { return out.extend_from_slice(path) };
@@ -298,18 +298,18 @@ fn drop_authority(path: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(end.map_or(b"/", |end| &path[host + end..]));
 }
 
-/// Many routers answer for `/a/` as they do for `/a`.
+/// Many routers treat `/a/` like `/a`.
 fn drop_last_slash(path: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(without_last_slash(path).unwrap_or(path));
 }
 
-/// `path` without its last slash; `None` for the root, or where there is none.
+/// `path` without its last slash; `None` for the root, or if there is none.
 pub(super) fn without_last_slash(path: &[u8]) -> Option<&[u8]> {
     path.strip_suffix(b"/").filter(|path| !path.is_empty())
 }
 
-/// Reads the overlong forms of UTF-8 (RFC 3629 §3 forbids them, old decoders take them) as the
-/// ASCII they stand for.
+/// Decodes overlong UTF-8 to the ASCII that it stands for (RFC 3629 §3 forbids it, old decoders
+/// accept it).
 fn decode_overlong(path: &[u8], out: &mut Vec<u8>) {
     let mut rest = path;
     loop {
@@ -328,14 +328,14 @@ fn decode_overlong(path: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// The same of any text; `None` where nothing changes.
+/// The same for any text; `None` if nothing changes.
 pub(super) fn read_overlong(text: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len());
     decode_overlong(text, &mut out);
     (out.len() != text.len()).then_some(out)
 }
 
-/// The segments of `path`, without the slash it begins with.
+/// The segments of `path`, without its first slash.
 pub(super) fn segments(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     path.strip_prefix(b"/").unwrap_or(path).split(|byte| *byte == b'/')
 }

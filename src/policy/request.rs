@@ -1,8 +1,8 @@
 //! The request as policy sees it: one target, and every way in which an application may read it.
 //!
-//! The path is read with all its plausible decodings, and whoever asks must meet what each of
-//! them asks. The bytes that are forwarded stay those that were received: nothing is normalised
-//! on anybody's behalf. What no application should see is refused here.
+//! The path is read with all plausible decodings, and the visitor must meet the requirements of all
+//! of them. The bytes that are forwarded stay as they were received: nothing is normalized. A
+//! request that no application should receive is refused here.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,15 +17,15 @@ use super::reading;
 use super::unreadable::Unreadable;
 use super::work::Work;
 
-/// What was sent, as far as rules look at it.
+/// What was sent, as far as rules have conditions on it.
 #[derive(Clone, Copy, Debug)]
 pub struct Sent<'a> {
     /// The request target, in origin form.
     pub target: &'a [u8],
     /// The method.
     pub method: &'a str,
-    /// What headers say that turn one method into another: `X-HTTP-Method-Override`,
-    /// `X-HTTP-Method`, `X-Method-Override`, in any spelling.
+    /// The values of headers that override the method: `X-HTTP-Method-Override`, `X-HTTP-Method`,
+    /// `X-Method-Override`, in any spelling.
     pub overrides: &'a [&'a str],
 }
 
@@ -33,13 +33,13 @@ pub struct Sent<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     own: Own,
-    /// The plain reading first; one with a last slash is followed by itself without it.
+    /// The plain reading first. A plain reading with a last slash is followed by the one without.
     readings: Readings,
     methods: Methods,
     query: Option<Query>,
-    /// The readings of the path that begins the query, if it begins as one does.
+    /// The readings of the path at the beginning of the query, if there is one.
     in_query: Option<Box<[Vec<u8>]>>,
-    /// What it took to read it, and the other targets.
+    /// The work of reading it and the other targets.
     work: Work,
     /// How deep below its path it reaches, if its method does.
     depth: Depth,
@@ -47,7 +47,7 @@ pub struct Request {
     others: Option<Box<[(Role, Self)]>>,
 }
 
-/// The ordinary path has one reading, and costs no allocation.
+/// An ordinary path has one reading, and needs no allocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Readings {
     Plain(SmallVec<[u8; 64]>),
@@ -65,7 +65,7 @@ impl Request {
     /// Reads the target of a GET; see [`Request::read_sent`].
     ///
     /// # Errors
-    /// [`Unreadable`] if no application should see this target: answer 400.
+    /// [`Unreadable`] if no application should receive this target: answer 400.
     pub fn read(target: &[u8]) -> Result<Self, Unreadable> {
         Self::read_sent(&Sent { target, method: "GET", overrides: &[] })
     }
@@ -73,12 +73,12 @@ impl Request {
     /// Reads a request with a target in origin form (RFC 9112 §3.2.1), as it was received.
     ///
     /// # Errors
-    /// [`Unreadable`] if no application should see this request: answer 400.
+    /// [`Unreadable`] if no application should receive this request: answer 400.
     pub fn read_sent(sent: &Sent<'_>) -> Result<Self, Unreadable> {
         Self::read_after(Work::default(), sent)
     }
 
-    /// The same, after so much work on the same request.
+    /// The same, with the `work` that was spent on this request before.
     fn read_after(mut work: Work, sent: &Sent<'_>) -> Result<Self, Unreadable> {
         work.spend(sent.target.len() / 2);
         let path = path_of(sent.target)?;
@@ -107,11 +107,11 @@ impl Request {
         Ok(Self { own, readings, methods, query, in_query, work, depth, others: None })
     }
 
-    /// The same request where headers say how deep it reaches, and name `others`, targets in origin
-    /// form: what it does there is judged as well.
+    /// The same request, with a depth and `others`, the targets that headers name, in origin form.
+    /// What it does to them is judged as well.
     ///
     /// # Errors
-    /// [`Unreadable`] if one of them is one that no application should see, or one of our own pages.
+    /// [`Unreadable`] if no application should receive one of them, or it is one of our own pages.
     pub fn reaching(self, depth: Depth, others: &[(Role, Vec<u8>)]) -> Result<Self, Unreadable> {
         let mut work = self.work.clone();
         let read = others.iter().map(|(role, target)| {
@@ -130,7 +130,7 @@ impl Request {
         Ok(Self { depth, others: (!read.is_empty()).then_some(read), work, ..self })
     }
 
-    /// The request itself, and what it is to each other target that it names.
+    /// The request's own target, and the others with their roles.
     pub(super) fn targets(&self) -> impl Iterator<Item = (Option<Role>, &Self)> {
         let others = self.others.iter().flat_map(|others| others.iter());
         std::iter::once((None, self)).chain(others.map(|(role, other)| (Some(*role), other)))
@@ -148,8 +148,8 @@ impl Request {
         Self { readings: Readings::Several(readings), ..request }
     }
 
-    /// The path as an application reads it that follows RFC 3986 and decodes nothing but what
-    /// cannot be sent otherwise (`%20`, `%C3%A9`): bytes, in no particular character set.
+    /// The path as an application reads it that follows RFC 3986 and decodes only what cannot be
+    /// sent unescaped (`%20`, `%C3%A9`): bytes in no particular character set.
     pub fn path(&self) -> &[u8] {
         match &self.readings {
             Readings::Plain(path) => path,
@@ -157,7 +157,7 @@ impl Request {
         }
     }
 
-    /// Every reading of the path, the plain one first, none twice.
+    /// Every reading of the path, the plain one first, without duplicates.
     pub fn readings(&self) -> impl Iterator<Item = &[u8]> {
         let (plain, several): (_, &[Vec<u8>]) = match &self.readings {
             Readings::Plain(path) => (Some(&**path), &[]),
@@ -169,31 +169,31 @@ impl Request {
             .chain(several.iter().map(Vec::as_slice))
     }
 
-    /// Every reading of the method, the one as sent first, none twice. At most five.
+    /// Every reading of the method, the one that was sent first, without duplicates. At most five.
     pub fn methods(&self) -> impl Iterator<Item = &str> {
         self.methods.all()
     }
 
-    /// The method and the beginning of the path, as much as a log may hold: the first segment. The
-    /// rest may be a secret of the application's, such as a link to reset a password.
+    /// The method and the beginning of the path, as much as a log may contain: the first segment.
+    /// The rest may be a secret of the application, such as a link to reset a password.
     pub fn example(&self) -> String {
         let path = self.path();
         let end = path.iter().skip(1).position(|byte| *byte == b'/').map_or(1, |end| end + 2);
         format!("{} {}", self.methods.all().next().unwrap_or_default(), Shown(&path[..end]))
     }
 
-    /// Every reading of the path that stands in the query, for applications that look there
-    /// (`/index.php?/panel/`); mostly none.
+    /// Every reading of the path in the query, for applications that look there
+    /// (`/index.php?/panel/`); usually none.
     pub(super) fn paths_in_query(&self) -> impl Iterator<Item = &[u8]> {
         self.in_query.iter().flat_map(|paths| paths.iter()).map(Vec::as_slice)
     }
 
-    /// What it took to read it, and the other targets that it names.
+    /// The work of reading it and the other targets that it names.
     pub(super) fn work(&self) -> Work {
         self.work.clone()
     }
 
-    /// Whether all of these parameters were sent, letter case and all, in any way of reading them.
+    /// Whether all of these parameters were sent, in any reading of the query; letter case counts.
     pub fn has_sent(&self, parameters: &[Parameter]) -> bool {
         parameters.is_empty()
             || self
@@ -201,18 +201,17 @@ impl Request {
                 .is_some_and(|query| parameters.iter().all(|wanted| wanted.is_in(query, true)))
     }
 
-    /// The query, without its `?`; `None` where there is none.
+    /// The query, without its `?`; `None` if there is none.
     pub(super) fn query(&self) -> Option<&Query> {
         self.query.as_ref()
     }
 
-    /// Whether a method of it was not written in upper case.
+    /// Whether one of its methods was not written in upper case.
     pub(super) fn has_cased_method(&self) -> bool {
         self.methods.is_cased()
     }
 
-    /// Whether it is worth remembering: as short, and as plainly readable, as what people and
-    /// programs send who mean no harm.
+    /// Whether it is worth caching: as short and as plainly spelled as ordinary requests.
     pub fn is_modest(&self) -> bool {
         let query = self.query.as_ref().map_or(0, |query| query.sent().len());
         self.path().len() <= 1024
@@ -221,9 +220,9 @@ impl Request {
             && self.readings().count() <= 8
     }
 
-    /// Whether every reading of the path is the plain one or that decoded once, but for a last
-    /// slash, and the path is text: what an application needs that reads as the standard says. The
-    /// same of the paths of other targets.
+    /// Whether every reading of the path is the plain one or that one decoded once, apart from a
+    /// last slash, and is UTF-8. An application that follows the standard needs no more. Includes
+    /// the paths of other targets.
     pub fn is_plainly_spelt(&self) -> bool {
         self.targets().all(|(_, target)| target.has_plain_path())
     }
@@ -275,9 +274,9 @@ fn path_of(target: &[u8]) -> Result<&[u8], Unreadable> {
     Ok(path)
 }
 
-/// What becomes part of the query where a server writes a path into one, as apache's `mod_rewrite` does
-/// with `RewriteRule ^/wiki/(.*)$ /index.php?title=$1`: it decodes first, so that `&` in the path begins
-/// another parameter. `None` if there is none.
+/// The part of `path` that becomes a part of the query if a server rewrites the path into one, like
+/// Apache's `mod_rewrite` with `RewriteRule ^/wiki/(.*)$ /index.php?title=$1`. The server decodes
+/// first, so a `&` in the path begins another parameter. `None` if there is no such part.
 fn query_in_path(path: &[u8]) -> Option<Vec<u8>> {
     let begins = |at: usize| match path[at] {
         b'&' => true,
@@ -292,7 +291,7 @@ fn query_in_path(path: &[u8]) -> Option<Vec<u8>> {
     Some(twice[begin + 1..].to_vec())
 }
 
-/// The readings of the path that begins `query`, if it begins as one does.
+/// The readings of the path at the beginning of `query`, if there is one.
 fn path_in(query: Option<&[u8]>, work: &mut Work) -> Result<Option<Box<[Vec<u8>]>>, Unreadable> {
     let Some(path) = query.filter(|query| query.starts_with(b"/")) else { return Ok(None) };
     let path = path.split(|byte| *byte == b'&').next().unwrap_or_default();
@@ -301,8 +300,8 @@ fn path_in(query: Option<&[u8]>, work: &mut Work) -> Result<Option<Box<[Vec<u8>]
     Ok(Some(readings.into()))
 }
 
-/// Some bytes can only be sent as escapes (RFC 3986 §2: they are neither reserved nor
-/// unreserved). Such an escape is the plain spelling, not an odd one.
+/// Decodes the bytes that can only be sent escaped, because they are neither reserved nor
+/// unreserved (RFC 3986 §2). Escaping them is the plain spelling.
 fn plain(path: &[u8]) -> Cow<'_, [u8]> {
     if memchr::memchr(b'%', path).is_none() {
         return Cow::Borrowed(path);
@@ -311,13 +310,13 @@ fn plain(path: &[u8]) -> Cow<'_, [u8]> {
     reading::decode_where(path, only_escaped).map_or(Cow::Borrowed(path), Cow::Owned)
 }
 
-/// Whether no step of `reading` but the cut of a last slash changes this path.
+/// Whether no step of `reading`, apart from removing a last slash, changes this path.
 fn is_ordinary(path: &[u8]) -> bool {
     let odd = |byte: u8| matches!(byte, b'%' | b'\\' | b';' | 0xC0 | 0xC1 | 0xE0 | 0xF0);
     let last_slash = reading::without_last_slash(path).unwrap_or(path);
     let odd_segment = |segment: &[u8]| match segment.last() {
         None => true,
-        // Only what ends so is trimmed, or stands for another place.
+        // Only such a segment can be trimmed, or be a dot segment.
         Some(b' ' | b'.') => reading::trims(segment) || segment == b"." || segment == b"..",
         Some(_) => false,
     };
@@ -343,7 +342,7 @@ fn own_page<'a>(sent: &[u8], readings: impl IntoIterator<Item = &'a [u8]>) -> Ow
     }
 }
 
-/// A path in a log line: what is not printable ASCII is escaped.
+/// A path in a log line: everything but printable ASCII is escaped.
 #[derive(Clone, Copy, Debug)]
 pub struct Shown<'a>(pub &'a [u8]);
 

@@ -1,8 +1,8 @@
-//! The rules of an application in file order, and what they ask of a request.
+//! The rules of an app in file order, and what they require of a request.
 //!
-//! The first rule that fits governs, `otherwise` where none does; rules that look at the query add
-//! to that. Every reading of a request is governed so, and the request must meet what all of them
-//! ask together.
+//! The first rule that applies governs; if none does, `otherwise`. Rules with a condition on the
+//! query add to that. This is done for every reading of a request, and the request must meet all
+//! the requirements together.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -22,68 +22,69 @@ use super::work::Work;
 use crate::domain::assurance::{Level, Only, Requirement};
 use crate::domain::identity::Identity;
 
-/// One rule: what is asked where all its conditions are met. A condition that is empty is met.
+/// One rule: a requirement, and the conditions under which it applies. An empty condition is always
+/// met.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// Where it applies: any of these.
+    /// The path matches any of these.
     pub paths: Vec<Pattern>,
-    /// To which methods, in upper case: any of these.
+    /// The method is any of these, in upper case.
     pub methods: BTreeSet<String>,
-    /// To visitors from where: any of these.
+    /// The visitor's address is in any of these.
     pub networks: Vec<IpNet>,
-    /// To members of which groups: any of these.
+    /// The user is in any of these groups.
     pub groups: BTreeSet<String>,
-    /// To which parameters of the query: all of these. Such a rule adds to the one that governs
-    /// without it.
+    /// The query contains all of these parameters. Such a rule adds its requirement to that of the
+    /// rule which governs without it.
     pub query: Vec<Parameter>,
-    /// What it asks.
+    /// What it requires.
     pub require: Requirement,
-    /// Whether whoever may enter here must have a second factor, wherever they go.
+    /// Whether everybody who may enter here must have a second factor, wherever they go.
     pub demand: bool,
-    /// Whether it is enforced, or only watched.
+    /// Whether it is enforced, or in observe mode.
     pub enforce: bool,
-    /// The line of the file on which it stands, where it stands in one.
+    /// Its line in the configuration file, if it comes from one.
     pub line: Option<usize>,
 }
 
-/// Who asks, as far as rules look at them.
+/// The visitor, as far as rules have conditions on them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Asker<'a> {
-    /// From where; `None`: nobody knows, and every `networks` is read both ways.
+    /// The address; `None`: unknown, so every `networks` is tried as met and as not met.
     pub address: Option<IpAddr>,
-    /// Who they are, if they would pass `sign-in` as they are.
+    /// The user, if they would pass `sign-in` now.
     pub known: Option<&'a Identity>,
 }
 
-/// How a policy reads what is left to the application.
+/// How a policy treats differences between applications.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Where every file is a script, whatever its name: `/cgi-bin/`.
+    /// Folders in which every file is a script, whatever its name: `/cgi-bin/`.
     pub scripts: Vec<Pattern>,
-    /// The application tells letter case apart, everywhere: only that which is written counts.
+    /// The application distinguishes letter case everywhere, so rules do, too.
     pub case_sensitive: bool,
-    /// Only what is plainly spelt is let through to it.
+    /// Only requests with a plain spelling are passed on to it.
     pub strict_spelling: bool,
-    /// It speaks `WebDAV`: what deletes a place deletes all below it.
+    /// It supports `WebDAV`: deleting a path deletes everything below it.
     pub webdav: bool,
 }
 
-/// All rules of one application.
+/// All rules of one app.
 #[derive(Clone, Debug)]
 pub struct Policy {
     rules: Vec<Rule>,
     otherwise: Requirement,
     options: Options,
-    /// Methods that no rule names, and that do no more than GET.
+    /// Methods that no rule names and that do no more than GET.
     safe_methods: BTreeSet<String>,
     /// Whether letter case makes a difference to any rule.
     cased: bool,
     enforced: Index,
-    /// All rules, where some are only watched.
+    /// The index of all rules, if some are in observe mode.
     watched: Option<Index>,
 }
 
-/// One reading of everything but the path, to hold rules against.
+/// One reading of everything but the path, with which rules are tried.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Look<'a> {
     pub(super) method: &'a str,
@@ -91,19 +92,19 @@ pub(super) struct Look<'a> {
     pub(super) known: Option<&'a Identity>,
 }
 
-/// One reading of where a visitor is.
+/// One reading of the visitor's address.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Network {
-    /// At this address.
+    /// The known address.
     At(IpAddr),
-    /// In every network that a rule names.
+    /// As if in every network that a rule names.
     All,
-    /// In none.
+    /// As if in none.
     None,
 }
 
 impl Network {
-    /// The readings of an address that may not be known.
+    /// The readings of an address that may be unknown.
     pub(super) fn readings(address: Option<IpAddr>) -> &'static [fn(IpAddr) -> Self] {
         match address {
             Some(_) => &[Self::At],
@@ -112,17 +113,17 @@ impl Network {
     }
 }
 
-/// How a rule fits.
+/// How far the conditions of a rule are met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fit {
     /// All its conditions are met.
     Wholly,
-    /// All but its groups, and nobody knows who the visitor is: a sign-in will tell.
+    /// All but its groups, because the user is not known: a sign-in will decide.
     ButForGroups,
 }
 
 impl Rule {
-    /// A rule without further conditions.
+    /// A rule without conditions other than its paths.
     pub fn new(paths: Vec<Pattern>, require: Requirement) -> Self {
         Self {
             paths,
@@ -147,8 +148,8 @@ impl Rule {
         format!("{} ({line}{paths})", Governor::Rule(index))
     }
 
-    /// Whether its conditions but the paths are met wherever those of `other` are, as far as that
-    /// is simple to see.
+    /// Whether its conditions, other than the paths, are met wherever those of `other` are. A
+    /// simple check: `false` may also mean that it cannot tell.
     pub fn is_no_narrower_than(&self, other: &Self) -> bool {
         let covers = |net: &IpNet| self.networks.iter().any(|wider| wider.contains(net));
         let methods = self.methods.is_empty()
@@ -160,7 +161,7 @@ impl Rule {
         methods && networks && groups && self.query.is_empty()
     }
 
-    /// Whether it only adds to what another rule asks.
+    /// Whether it only adds to what another rule requires.
     pub fn only_adds(&self) -> bool {
         !self.query.is_empty()
     }
@@ -173,7 +174,7 @@ impl Rule {
             && self.query.is_empty()
     }
 
-    /// How its conditions but paths and query fit; `None`: not.
+    /// How far its conditions, other than paths and query, are met; `None`: not at all.
     pub(super) fn fits(&self, look: &Look<'_>) -> Option<Fit> {
         let fits = self.fits_method(look.method) && self.fits_network(look.network);
         match look.known {
@@ -197,7 +198,7 @@ impl Rule {
             }
     }
 
-    /// Whoever may enter here; each part admits some, and all of them must. Empty: everybody.
+    /// Who may enter here. Every part must admit the user; empty: everybody.
     fn admits(&self) -> Vec<Only> {
         let mut parts: Vec<Only> =
             self.require.only.iter().flat_map(|only| only.iter()).cloned().collect();
@@ -209,15 +210,15 @@ impl Rule {
 }
 
 impl Policy {
-    /// Rules in file order; `otherwise` is asked where none applies.
+    /// Rules in file order; `otherwise` applies if none of them does.
     pub fn new(rules: Vec<Rule>, otherwise: Requirement) -> Self {
         Self::with(rules, otherwise, Options::default())
     }
 
-    /// The same for an application that reads paths in a way of its own.
+    /// The same with `options`.
     ///
-    /// A rule with groups, or with a list of those who may enter at all, asks for a sign-in at
-    /// least: without one, nobody knows who somebody is.
+    /// A rule with groups, or with a list of who may enter, requires at least a sign-in: without
+    /// one, the user is not known.
     pub fn with(mut rules: Vec<Rule>, mut otherwise: Requirement, options: Options) -> Self {
         for rule in &mut rules {
             if !rule.groups.is_empty() {
@@ -240,14 +241,14 @@ impl Policy {
         Self { rules, otherwise, options, safe_methods, cased, enforced, watched }
     }
 
-    /// The same where these methods, in upper case, do no more than GET: no rule fits them that does
-    /// not name them.
+    /// The same, where these methods, in upper case, do no more than GET: a rule with `methods` applies
+    /// to them only if it names them.
     #[must_use]
     pub fn with_safe_methods(self, safe_methods: BTreeSet<String>) -> Self {
         Self { safe_methods, ..self }
     }
 
-    /// Whether the operator says of this method that it does no more than GET.
+    /// Whether the operator has declared that this method does no more than GET.
     pub(super) fn is_safe(&self, method: &str) -> bool {
         self.safe_methods.contains(method)
     }
@@ -257,18 +258,18 @@ impl Policy {
         &self.rules
     }
 
-    /// What is asked where no rule applies.
+    /// The requirement if no rule applies.
     pub fn otherwise(&self) -> &Requirement {
         &self.otherwise
     }
 
-    /// How it reads what is left to the application.
+    /// How it treats differences between applications.
     pub fn options(&self) -> &Options {
         &self.options
     }
 
-    /// Whether `request` is spelt in a way that this application may be shown, and that its rules
-    /// can be held against.
+    /// Whether the spelling of `request` is allowed for this application, and its query is not too
+    /// long to be checked.
     pub fn admits_spelling(&self, request: &Request) -> bool {
         let overlong = || {
             let mut queries = request.targets().filter_map(|(_, target)| target.query());
@@ -279,29 +280,29 @@ impl Policy {
         plain && !(looks_at_query && overlong())
     }
 
-    /// Whoever must have a second factor because they may enter a place whose rule demands it. Each
-    /// list is of parts that all must admit somebody; an empty one admits everybody.
+    /// Who must have a second factor because they may enter a path whose rule demands it. In each
+    /// list, every part must admit the user; an empty list admits everybody.
     pub fn demands(&self) -> impl Iterator<Item = Vec<Only>> {
         self.rules.iter().filter(|rule| rule.enforce && rule.demand).map(Rule::admits)
     }
 
-    /// What `request` must meet: what the governing rules of all its readings ask together, and
-    /// what rules that look at the query add.
+    /// What `request` must meet: the requirements of the rules that govern its readings, together,
+    /// and of the rules that add to them.
     ///
-    /// Letter case is judged both as written and folded on both sides. Another reading never
-    /// lowers the answer.
+    /// Letter case is tried both as written and folded on both sides. Another reading never lowers
+    /// the requirement.
     pub fn requirement(&self, request: &Request, asker: &Asker<'_>) -> Ruling {
         self.rule(&self.enforced, request, asker)
     }
 
-    /// The same if every rule were enforced; `None` where they all are.
+    /// The same as if every rule were enforced; `None` if they all are.
     pub fn watched(&self, request: &Request, asker: &Asker<'_>) -> Option<Ruling> {
         self.watched.as_ref().map(|index| self.rule(index, request, asker))
     }
 
     fn rule(&self, index: &Index, request: &Request, asker: &Asker<'_>) -> Ruling {
         let address = asker.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        // What no rule looks at has one reading.
+        // If no rule has a condition on networks, one reading of the address is enough.
         let networks = if index.looks_at_networks { usize::MAX } else { 1 };
         let mut judged = Judged::new(self, index, request.work());
         for (role, target) in request.targets() {
@@ -326,8 +327,8 @@ impl Policy {
         judged.ruling()
     }
 
-    /// Calls `each` with `path` as it is written and, unless the application tells letter case
-    /// apart, folded.
+    /// Calls `each` with `path` as written and, unless the application distinguishes letter case,
+    /// folded.
     pub(super) fn cases(&self, path: &[u8], mut each: impl FnMut(&[u8], Case)) {
         each(path, Case::Exact);
         if self.options.case_sensitive {
@@ -340,20 +341,20 @@ impl Policy {
         }
     }
 
-    /// What `path`, in the letter case of guesses, may be taken for besides.
+    /// The guesses for `path`, which must be in the letter case of guesses.
     pub(super) fn guesses<'p>(&self, path: &'p [u8], work: &mut Work) -> Vec<Guess<'p>> {
         let case = self.case_of_guesses();
         let tree = self.enforced.tree(self.enforced.case(case));
         guess::of(path, case, tree, &self.options.scripts, work)
     }
 
-    /// `path` in the letter case in which guesses are made.
+    /// `path` in the letter case of guesses.
     pub(super) fn cased_for_guesses<'p>(&self, path: &'p [u8]) -> Cow<'p, [u8]> {
         let folded = if self.case_of_guesses() == Case::Folded { fold(path) } else { None };
         folded.map_or(Cow::Borrowed(path), Cow::Owned)
     }
 
-    /// In which letter case guesses are made: the one that takes more.
+    /// The letter case of guesses: the one that matches more.
     pub(super) fn case_of_guesses(&self) -> Case {
         if self.options.case_sensitive { Case::Exact } else { Case::Folded }
     }
@@ -369,7 +370,7 @@ impl Policy {
         }
     }
 
-    /// What `governor` asks; an index that no rule has asks what is asked otherwise.
+    /// What `governor` requires; `otherwise` if no rule has the index.
     pub fn asked_by(&self, governor: Governor) -> &Requirement {
         match governor {
             Governor::Rule(index) => {

@@ -1,6 +1,6 @@
-//! The 8.3 names under which Windows finds files besides (`ADMINI~1`, `REPORT~2.PDF`): six letters of
-//! the name, a tilde and a number, and three of the extension. From the fifth file on whose names
-//! begin alike, NTFS takes two letters and four hexadecimal digits of a hash.
+//! The 8.3 names under which Windows also finds files (`ADMINI~1`, `REPORT~2.PDF`): six letters of
+//! the name, a tilde and a number, and three letters of the extension. From the fifth file with the
+//! same beginning on, NTFS uses two letters and four hexadecimal digits of a hash.
 
 /// The parts of an 8.3 name, in lower case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub(super) struct ShortName<'s> {
     extension: Option<&'s [u8]>,
 }
 
-/// Reads a segment, in lower case, as an 8.3 name; `None` if it is none.
+/// Parses a segment, in lower case, as an 8.3 name; `None` if it is not one.
 pub(super) fn read(segment: &[u8]) -> Option<ShortName<'_>> {
     let tilde = segment.iter().position(|byte| *byte == b'~')?;
     let (base, rest) = (&segment[..tilde], &segment[tilde + 1..]);
@@ -25,8 +25,8 @@ pub(super) fn read(segment: &[u8]) -> Option<ShortName<'_>> {
 }
 
 impl ShortName<'_> {
-    /// What every name begins with that it may stand for, unless a dot or a space is among the first
-    /// letters there.
+    /// The beginning of every name that it may stand for, except for names with a dot or a space
+    /// among their first letters.
     pub(super) fn beginning(&self) -> &[u8] {
         if self.is_hashed() { &self.base[..2] } else { self.base }
     }

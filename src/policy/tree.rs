@@ -1,7 +1,7 @@
-//! Patterns laid out by their segments, so that a path leads to all that take it in one pass.
+//! Patterns as a tree of segments, so that one pass along a path finds all patterns that match it.
 //!
-//! The literal segments behind one place are sorted: a path finds its own among them by binary
-//! search, and whoever guesses finds those that only begin like it.
+//! The literal segments after a node are sorted. A path finds its own segment by binary search, and
+//! guesses find those with the same beginning.
 
 use std::collections::HashMap;
 
@@ -12,10 +12,10 @@ use super::pattern::{Case, Pattern, Segment};
 use super::short_name;
 use super::work::Work;
 
-/// One place in a [`Tree`] at which patterns end; they are numbered from 0.
+/// A node of a [`Tree`] at which patterns end; these are numbered from 0.
 pub(super) type End = u32;
 
-/// The places at which the patterns end that take one path, each once, in ascending order.
+/// The ends of the patterns that match one path, in ascending order, without duplicates.
 pub(super) type Ends = SmallVec<[End; 6]>;
 
 type States = SmallVec<[u32; 16]>;
@@ -37,16 +37,16 @@ struct Node {
     any: Option<u32>,
     /// Whether this node stands for any number of segments.
     is_any: bool,
-    /// The place here, if a pattern ends here.
+    /// The number of this end, if a pattern ends here.
     end: Option<End>,
 }
 
-/// A tree in the making.
+/// A tree while it is built.
 #[derive(Debug)]
 pub(super) struct Planting<'p> {
     case: Case,
     nodes: Vec<Node>,
-    /// From which node, by which literal segment, to which node.
+    /// From a node, by a literal segment, to the next node.
     literals: HashMap<(u32, &'p [u8]), u32>,
     ends: End,
 }
@@ -56,7 +56,7 @@ impl<'p> Planting<'p> {
         Self { case, nodes: vec![Node::default()], literals: HashMap::new(), ends: 0 }
     }
 
-    /// The place at which `pattern` ends, made where it is not there.
+    /// The node at which `pattern` ends; adds the nodes that are missing.
     pub(super) fn end_of(&mut self, pattern: &'p Pattern) -> Option<End> {
         let mut at = 0;
         for segment in pattern.segments() {
@@ -69,7 +69,7 @@ impl<'p> Planting<'p> {
                     *self.literals.entry((at, literal)).or_insert(new)
                 }
                 Segment::One => *node.one.get_or_insert(new),
-                // Any number of segments, and then any number of them, is any number.
+                // `**` after `**` adds nothing.
                 Segment::Any if node.is_any => at,
                 Segment::Any => *node.any.get_or_insert(new),
             };
@@ -102,7 +102,7 @@ impl<'p> Planting<'p> {
 }
 
 impl Tree {
-    /// Where the patterns end that take `path`.
+    /// The ends of the patterns that match `path`.
     pub(super) fn ends(&self, path: &[u8], work: &mut Work) -> Ends {
         let mut found = Ends::new();
         let mut states = States::new();
@@ -113,7 +113,7 @@ impl Tree {
                 break;
             }
         }
-        // What takes any number of segments was found on the way.
+        // The ends of patterns with a final `**` were added on the way.
         let here = self.nodes_of(&states).filter(|(_, node)| !node.is_any);
         found.extend(here.filter_map(|(_, node)| node.end));
         found.sort_unstable();
@@ -121,8 +121,8 @@ impl Tree {
         found
     }
 
-    /// Where patterns end that take paths below `path`, whose last slashes do not count; some that take
-    /// none may be among them. `literally`: only those that go on with a literal segment of their own.
+    /// The ends of patterns that match paths below `path`, whose last slashes are ignored. Some may
+    /// match none of them. `literally`: only patterns that continue with a literal segment.
     pub(super) fn below(&self, path: &[u8], literally: bool, work: &mut Work) -> Ends {
         let slashes = path.iter().rev().take_while(|byte| **byte == b'/').count();
         let path = path[..path.len() - slashes].strip_prefix(b"/");
@@ -161,18 +161,19 @@ impl Tree {
         self.names_files
     }
 
-    /// The literal segments that `path`, which has no last slash any more, may be meant to lead to;
-    /// `is_folder`: it had one.
+    /// The literal segments of patterns for which segments of `path` may stand. `path` has no last
+    /// slash any more; `is_folder`: it had one.
     pub(super) fn alike(&self, path: &[u8], is_folder: bool, work: &mut Work) -> Vec<Alike<'_>> {
         let mut alike = Vec::new();
         let last = path.iter().rposition(|byte| *byte == b'/').map_or(path, |at| &path[at + 1..]);
-        // Servers that find no file look for an index file further up, unless a file was meant.
+        // Servers that find no file look for an index file in the folders above, unless the path
+        // names a file.
         let falls_back = !last.contains(&b'.');
         let mut states = States::new();
         let mut passed = Ends::new();
         self.reach(0, &mut states, &mut passed);
-        // The folder as it is named, segment by segment: an index file that rules name in folders of
-        // any name is not looked for further up.
+        // Follows only literal segments: an index file that rules name after `*` or `**` is not
+        // looked for in the folders above.
         let mut named = self.node(0);
         let mut start = 1;
         for segment in segments(path.get(start..).unwrap_or_default()) {
@@ -216,7 +217,7 @@ impl Tree {
             start = end + 1;
         }
         if start > path.len() || path == b"/" {
-            // The whole path may be a folder; what has an extension hardly is one, but where a rule
+            // The whole path may be a folder. A name with an extension is hardly one, unless a rule
             // names it.
             let is_folder = is_folder || file_name::stem(last).is_none();
             let states = self.nodes_of(&states).map(|(_, node)| node).filter(|_| is_folder);
@@ -230,7 +231,7 @@ impl Tree {
         alike
     }
 
-    /// Where `states` come to by one more segment.
+    /// The states that `states` lead to with one more segment.
     fn step(&self, states: &[u32], segment: &[u8], found: &mut Ends, work: &mut Work) -> States {
         work.spend(STEP + segment.len() / 8);
         let mut next = States::new();
@@ -251,8 +252,8 @@ impl Tree {
         next
     }
 
-    /// Comes to a node, and to what takes any number of segments behind it: none is one, too.
-    /// Where a pattern ends so, it takes whatever follows.
+    /// Adds a node to `states`, and the `**` after it, which may match nothing. A pattern that ends
+    /// with that `**` matches whatever follows.
     fn reach(&self, at: u32, states: &mut States, found: &mut Ends) {
         if states.contains(&at) {
             return;
@@ -287,7 +288,7 @@ impl Node {
         self.literals.get(found.ok()?).map(|(_, node)| *node)
     }
 
-    /// The literals behind this node that begin so.
+    /// The literals after this node that begin with `with`.
     fn starting<'n>(&'n self, with: &[u8], work: &mut Work, mut each: impl FnMut(&'n [u8])) {
         let first = self.literals.partition_point(|(literal, _)| **literal < *with);
         work.spend(STATE);
@@ -300,7 +301,7 @@ impl Node {
         }
     }
 
-    /// The literals here that certainly are scripts, and where patterns go on behind them.
+    /// The literals after this node that certainly are scripts, with the nodes to which they lead.
     fn scripts(&self) -> impl Iterator<Item = (&[u8], u32)> {
         let scripts =
             self.literals[..if self.has_scripts { self.literals.len() } else { 0 }].iter();
@@ -326,35 +327,35 @@ fn is_script(literal: &[u8]) -> bool {
         .is_some_and(|stem| file_name::is_server_side(&literal[stem.len() + 1..]))
 }
 
-/// Whether servers may find it under less than its whole name.
+/// Whether servers may find it under a shorter name.
 fn is_file(literal: &[u8]) -> bool {
     literal.iter().skip(1).any(|byte| *byte == b'.') || INDEX.contains(&literal)
 }
 
-/// What one more segment costs, one more state to take it from, and each halving of the literals there.
+/// The cost of one more segment, of one more state for it, and of each step of the binary search.
 const STEP: usize = 20;
 const STATE: usize = 16;
 const SEARCH: usize = 6;
 
-/// A literal segment of a pattern that one of a path resembles.
+/// A literal segment of a pattern for which a segment of a path may stand.
 pub(super) struct Alike<'t> {
-    /// Where that segment stands in the path: without the slash before it. Where nothing stands yet,
-    /// both are one.
+    /// The range of that segment in the path, without the slash before it. Empty if the literal is
+    /// to be inserted.
     pub(super) start: usize,
     pub(super) end: usize,
     pub(super) literal: &'t [u8],
     pub(super) likeness: Likeness,
 }
 
-/// How a literal resembles a segment.
+/// How a literal is related to a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Likeness {
-    /// It is an index file in the folder to which the path leads.
+    /// It is an index file in the folder that the path names.
     IndexFile,
     /// It is the segment with an extension.
     Extension,
     /// The segment is its 8.3 name.
     ShortName,
-    /// It is a script that stands before the segment in a pattern, and that addresses may leave out.
+    /// It is a script that comes before the segment in a pattern, and that URLs may omit.
     OmittedScript,
 }

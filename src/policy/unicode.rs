@@ -1,17 +1,18 @@
-//! How software writes letters that are not ASCII in other ways, so that one name meets another.
+//! Other ways in which software writes letters that are not ASCII, by which one name may become
+//! another.
 //!
-//! File systems and databases compose or decompose (NFC, NFD: macOS), IIS and Java fold compatible
-//! forms (full width, ligatures: NFKC), old Windows interfaces take the letter of a code page that looks
-//! most alike ("best fit", Microsoft's table for code page 1252), much drops what cannot be seen or
-//! is no UTF-8, and what one sends as UTF-8 another reads as Latin-1.
+//! File systems and databases compose or decompose letters (NFC, NFD: macOS). IIS and Java fold
+//! compatible forms (full width, ligatures: NFKC). Old Windows interfaces choose the most similar
+//! letter of a code page ("best fit", Microsoft's table for code page 1252). Much software drops
+//! invisible characters or invalid UTF-8, or reads UTF-8 as Latin-1.
 
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
 
-/// Work for each byte of a path, in units.
+/// The work for each byte of a path, in units.
 pub(super) const COST: usize = 24;
 
-/// Calls `each` with other spellings of `path`, which has bytes beyond ASCII.
+/// Calls `each` with other spellings of `path`, which contains bytes that are not ASCII.
 pub(super) fn spellings(path: &[u8], mut each: impl FnMut(Vec<u8>)) {
     let mut found: Vec<Vec<u8>> = Vec::new();
     let mut add = |spelling: Vec<u8>| {
@@ -36,7 +37,7 @@ pub(super) fn spellings(path: &[u8], mut each: impl FnMut(Vec<u8>)) {
     add(cleaned(text.nfkd().filter(|letter| !is_combining_mark(*letter)).map(best_fit)));
 }
 
-/// What is left of invalid UTF-8 where that is dropped.
+/// The rest of `path` when invalid UTF-8 is dropped.
 fn valid(path: &[u8]) -> String {
     path.utf8_chunks().map(|chunk| chunk.valid()).collect()
 }
@@ -45,8 +46,8 @@ fn as_latin_1(text: &str) -> Option<Vec<u8>> {
     text.chars().map(|letter| u8::try_from(letter).ok()).collect()
 }
 
-/// Without what cannot be seen, with white space around segments and dot segments taken out: these
-/// may have been written in other letters, too.
+/// Drops invisible characters, white space around segments and dot segments: these may have been
+/// written with other letters, too.
 fn cleaned(letters: impl Iterator<Item = char>) -> Vec<u8> {
     let path: String = letters.filter(|letter| !is_ignorable(*letter)).collect();
     let path = path.replace('\\', "/");
@@ -86,8 +87,8 @@ fn is_ignorable(letter: char) -> bool {
     )
 }
 
-/// The letter of ASCII that Windows takes for one that its code page has not, where compatibility
-/// does not say so already.
+/// The ASCII character that Windows uses for one that its code page does not have, unless Unicode
+/// compatibility gives the same.
 fn best_fit(letter: char) -> char {
     match letter {
         '\u{2b9}' | '\u{2bc}' | '\u{2c8}' | '\u{2018}' | '\u{2019}' | '\u{201b}' | '\u{2032}' => {

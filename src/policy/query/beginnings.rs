@@ -1,7 +1,8 @@
-//! How names begin that rules look for: most names of a query are told from them in a moment.
+//! The first letters of the names that rules look for: a fast check that excludes most names of a
+//! query.
 //!
-//! Only letters and digits count here, in lower case, after escapes were undone twice. Whatever key is
-//! made of a name, its letters are the first of that name, or of what follows a number in front.
+//! Only letters and digits count, in lower case, after decoding twice. Whatever key is made from a
+//! name, its letters are the first letters of the name, or of what follows a number in front of it.
 
 use std::collections::HashMap;
 
@@ -10,12 +11,12 @@ use crate::policy::reading::escape;
 /// The first letters of a name, at most eight.
 type Beginning = u64;
 
-/// By how they begin, the names that are looked for.
+/// The names that are looked for, by their first letters.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Beginnings {
     /// By length, from 1 to 8.
     by_length: [HashMap<Beginning, Vec<usize>>; 8],
-    /// Those of which that says too little.
+    /// Names for which the first letters say too little.
     odd: Vec<usize>,
 }
 
@@ -34,8 +35,7 @@ impl Beginnings {
         }
     }
 
-    /// Whether a parameter that is sent as `name` may be one of those that are `open`; `false` is
-    /// certain.
+    /// Whether a parameter sent as `name` may be one of those that are `open`; `false` is certain.
     pub(super) fn may_be(&self, name: &[u8], open: impl Fn(&usize) -> bool) -> bool {
         if self.odd.iter().any(&open) {
             return true;
@@ -46,7 +46,7 @@ impl Beginnings {
         while let Some(letter) = letters.next() {
             let Some(letter) = letter else { return true };
             if in_number && length > 0 {
-                // A list's number may stand in front, and a name may begin with a digit itself.
+                // A list index may come first, and a name may itself begin with a digit.
                 digits += 1;
                 if digits > LONGEST_NUMBER || self.may_begin(letter, Letters(letters.0), &open) {
                     return true;
@@ -87,15 +87,14 @@ impl Beginnings {
     }
 }
 
-/// What begins with more digits may be anything: no list is as long.
+/// With more leading digits than this, a name may be anything: no list is that long.
 const LONGEST_NUMBER: usize = 20;
 
 fn with(beginning: Beginning, letter: u8) -> Beginning {
     beginning << 8 | u64::from(letter)
 }
 
-/// Letters and digits of a name, in lower case, after escapes were undone twice; `None` for what
-/// may be any letter.
+/// Letters and digits of a name, in lower case, after decoding twice; `None` stands for any letter.
 pub(super) struct Letters<'n>(pub(super) &'n [u8]);
 
 impl Iterator for Letters<'_> {
@@ -123,8 +122,9 @@ impl Iterator for Letters<'_> {
     }
 }
 
-/// What stands at the beginning of `text`, where there is a `%`, after escapes were undone twice, and in
-/// how many bytes; 0x80 for what may be anything, as where the letters behind a `%` are escaped themselves.
+/// The byte at the beginning of `text`, which is a `%`, after decoding twice, and the number of
+/// bytes that it takes. 0x80 if it may be anything, as when the digits after the `%` are escaped
+/// themselves.
 fn escaped(text: &[u8]) -> (u8, usize) {
     let is_open = |at: usize| {
         let next = &text[at.min(text.len())..text.len().min(at + 5)];

@@ -1,28 +1,28 @@
-//! Names of parameters, as frameworks read them.
+//! Names of parameters as frameworks read them.
 //!
-//! PHP makes `_` of a space, a dot and an unclosed bracket, and drops what stands in front
-//! (`main/php_variables.c`); PHP, Rack, Express and others keep `user[id]` as a part of `user`, ASP.NET
-//! and Spring `user.id`, too; Rack and Express take brackets around a name off; Spring fills `user`
-//! for `_user` and `!user` (`WebDataBinder`). Letter case is not told apart, as in ASP.NET.
+//! PHP turns a space, a dot and an unclosed bracket into `_`, and drops spaces in front
+//! (`main/php_variables.c`). PHP, Rack, Express and others read `user[id]` as a part of `user`;
+//! ASP.NET and Spring also `user.id`. Rack and Express remove brackets around a name. Spring sets
+//! `user` for `_user` and `!user` (`WebDataBinder`). Letter case does not count, as in ASP.NET.
 
 use super::text::{each_reading, meant};
 
-/// Longer names are in no rule.
+/// No rule has a longer name.
 pub const LONGEST_NAME: usize = 128;
 
-/// As deep as anybody nests (Express).
+/// The deepest nesting that is read (Express).
 const DEEPEST: usize = 5;
 
-/// Whether a name is all of what a key names.
+/// Whether a name is the whole parameter or a part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    /// It is the parameter, with its value.
+    /// The parameter itself, with its value.
     Whole,
-    /// It is something inside of it: the parameter may have any value.
+    /// Something inside the parameter: it may have any value.
     Inside,
 }
 
-/// Under what a rule's parameter is found.
+/// The key of a rule's parameter.
 pub(super) fn key(name: &str) -> Vec<u8> {
     let name = meant(name, false);
     if name.contains(&b'[') {
@@ -32,12 +32,12 @@ pub(super) fn key(name: &str) -> Vec<u8> {
     }
 }
 
-/// Calls `each` with every key under which a rule may look for a parameter that is sent under this
-/// name, some of them twice, and says how many bytes were looked at.
+/// Calls `each` with every key under which a rule may look for a parameter with this name, with
+/// duplicates. Gives how many bytes were examined.
 pub(super) fn each_key(name: &[u8], mut each: impl FnMut(&[u8], Part)) -> usize {
     each_reading(name, false, |name| {
         keys_of(name, &mut each);
-        // Spring's markers: the field was there, or has a value of its own.
+        // Spring's markers: the field was present, or has a default value.
         if let [b'_' | b'!', field @ ..] = name {
             keys_of(field, &mut each);
         }
@@ -59,7 +59,7 @@ fn keys_of(name: &[u8], each: &mut impl FnMut(&[u8], Part)) {
         add(&mangled(&name[..bracket]), Part::Inside);
     }
     let all: Vec<&[u8]> = components(name).take(DEEPEST + 1).collect();
-    // The elements of a list may be counted before they are named (ASP.NET).
+    // The elements of a list may have an index before their name (ASP.NET).
     let is_index = |part: &[u8]| part.iter().all(u8::is_ascii_digit);
     let counted = usize::from(all.first().is_some_and(|first| is_index(first)));
     let closes = !name.ends_with(b"[]") && matches!(name.last(), Some(byte) if *byte != b'.');
@@ -72,13 +72,13 @@ fn keys_of(name: &[u8], each: &mut impl FnMut(&[u8], Part)) {
     }
 }
 
-/// As PHP keeps a name that is not nested.
+/// As PHP stores a name that is not nested.
 fn mangled(name: &[u8]) -> Vec<u8> {
     let kept = name.iter().filter(|byte| **byte != b']');
     kept.map(|byte| if matches!(byte, b' ' | b'.' | b'[') { b'_' } else { *byte }).collect()
 }
 
-/// What stands between brackets and dots.
+/// The parts between brackets and dots.
 fn components(name: &[u8]) -> impl Iterator<Item = &[u8]> {
     let parts = name.split(|byte| matches!(byte, b'.' | b'[' | b']'));
     parts.map(<[u8]>::trim_ascii).filter(|part| !part.is_empty())

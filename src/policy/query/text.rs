@@ -1,21 +1,22 @@
 //! A name or a value of a query, in every way in which software may read it.
 //!
-//! A reading is written in one form, so that two texts can be compared that only such software
-//! tells apart: `+` is a space, control characters are gone, white space around it, too.
+//! Readings are normalized, so that texts that most software takes for equal compare as equal: `+`
+//! becomes a space, and control characters and surrounding white space are removed.
 
 use std::borrow::Cow;
 
 use crate::policy::pattern::fold;
 use crate::policy::reading::{escape, read_overlong, utf_16_escape};
 
-/// How often software decodes: once itself, and once what stands in front of it or behind it.
+/// How often software decodes: once itself, and once more in a server before or behind it.
 const MOST_DECODINGS: usize = 2;
 
-/// Calls `each` with every reading of `sent`, some of them twice, and says how many bytes were looked
-/// at. Letter case counts where `exact`.
+/// Calls `each` with every reading of `sent`, with duplicates, and gives how many bytes were
+/// examined. Letter case counts if `exact`.
 ///
-/// It is decoded never, once and twice (`%uXXXX` as ASP and CGI.pm do); it ends at NUL, as strings of C
-/// do; a broken escape loses its `%`, as in ASP; overlong UTF-8 and full-width letters are ASCII.
+/// The text is decoded not at all, once and twice (also `%uXXXX`, as in ASP and CGI.pm). It may end
+/// at NUL, as strings in C do. A malformed escape loses its `%`, as in ASP. Overlong UTF-8 and
+/// full-width letters become ASCII.
 pub(super) fn each_reading(sent: &[u8], exact: bool, mut each: impl FnMut(&[u8])) -> usize {
     if sent.iter().copied().all(is_plain) {
         each(sent);
@@ -47,7 +48,7 @@ pub(super) fn each_reading(sent: &[u8], exact: bool, mut each: impl FnMut(&[u8])
     work
 }
 
-/// What is meant by a rule: the form in which readings are compared with it.
+/// The normalized form of a rule's text, with which readings are compared.
 pub(super) fn meant(text: &str, exact: bool) -> Vec<u8> {
     let mut out = Vec::new();
     clean(text.as_bytes(), exact, &mut out);
@@ -74,12 +75,12 @@ fn clean(text: &[u8], exact: bool, out: &mut Vec<u8>) {
     }
 }
 
-/// What some language trims (Unicode's white space, and the byte-order mark).
+/// Characters that some language trims (Unicode white space, and the byte-order mark).
 fn is_space(character: char) -> bool {
     character.is_whitespace() || matches!(character, '\u{180e}' | '\u{200b}' | '\u{feff}')
 }
 
-/// Decodes once; `None` if nothing changes. Broken escapes stay as they are.
+/// Decodes once; `None` if nothing changes. Malformed escapes stay unchanged.
 fn decode(text: &[u8]) -> Option<Vec<u8>> {
     let first = memchr::memchr(b'%', text)?;
     let mut out = Vec::with_capacity(text.len());
@@ -100,7 +101,7 @@ fn decode(text: &[u8]) -> Option<Vec<u8>> {
     (out.len() != text.len()).then_some(out)
 }
 
-/// Full-width letters as the ASCII that Windows' code pages make of them.
+/// Full-width letters as the ASCII letters to which Windows code pages convert them.
 fn narrow(text: &[u8]) -> Option<Vec<u8>> {
     let text = str::from_utf8(text).ok()?;
     let narrow = |letter: char| match letter {

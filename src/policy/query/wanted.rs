@@ -1,4 +1,5 @@
-//! The parameters that rules look for, laid out so that a query is held against all of them at once.
+//! The parameters that rules look for, indexed so that a query is compared with all of them at
+//! once.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,7 +12,7 @@ use crate::policy::rules::Rule;
 /// The position of a rule in the file.
 type Position = usize;
 
-/// More names than this that begin as one that is looked for are not looked at.
+/// If more names than this begin like one that is looked for, they are not examined.
 const MOST_LOOKS: usize = 32;
 
 /// A value longer than this, in bytes, counts as every value.
@@ -26,11 +27,11 @@ pub(in crate::policy) struct Wanted {
     /// The values that are looked for, for each name.
     values: Vec<HashMap<Vec<u8>, usize>>,
     rules: Vec<Wants>,
-    /// The rules whose first parameter has this name.
+    /// For each name, the rules whose first parameter has it.
     by_first: Vec<Vec<usize>>,
 }
 
-/// What one rule looks for: names, each with values, of which one must be sent if there are any.
+/// What one rule looks for: all of these names. If a name has values, one of them must be sent.
 #[derive(Clone, Debug)]
 struct Wants {
     position: Position,
@@ -45,7 +46,7 @@ struct Heard {
 }
 
 impl Wanted {
-    /// Lays out what `rules` look for; letter case of values counts where `exact`.
+    /// Indexes what `rules` look for; letter case of values counts if `exact`.
     pub(in crate::policy) fn of<'r>(
         rules: impl Iterator<Item = (Position, &'r Rule)>,
         exact: bool,
@@ -66,13 +67,13 @@ impl Wanted {
         wanted
     }
 
-    /// Whether any rule looks at the query.
+    /// Whether no rule has a condition on the query.
     pub(in crate::policy) fn is_empty(&self) -> bool {
         self.rules.is_empty()
     }
 
-    /// The rules whose parameters were all sent, in file order: all of them, where more is sent than
-    /// anybody reads, or than can be looked at.
+    /// The rules whose parameters were all sent, in file order. All rules, if the query has more
+    /// parameters than any application reads, or than can be examined.
     pub(in crate::policy) fn sent(&self, query: &Query) -> Vec<Position> {
         if self.is_empty() {
             return Vec::new();
@@ -95,10 +96,10 @@ impl Wanted {
         sent
     }
 
-    /// What was sent under the names that are looked for; `None` if too much was sent to tell.
+    /// What was sent under the names that are looked for; `None` if there was too much to examine.
     ///
-    /// Few names are looked at closely: those that begin as one that is looked for, and of which not
-    /// every value counts already.
+    /// Few names are examined closely: those that begin like one that is looked for, unless every
+    /// value of that name counts already.
     fn heard(&self, query: &Query) -> Option<BTreeMap<usize, Heard>> {
         if query.is_overlong() {
             return None;
@@ -135,7 +136,7 @@ impl Wanted {
         }
     }
 
-    /// ASP.NET gives several parameters of one name as one, with commas between them.
+    /// ASP.NET joins several parameters of the same name with commas.
     fn hear_joined(&self, query: &[u8], name: usize, heard: &mut Heard) {
         let known = &self.values[name];
         if heard.any || !known.keys().any(|value| value.contains(&b',')) {
