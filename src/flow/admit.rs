@@ -101,7 +101,7 @@ pub fn decide(
     Admission { verdict, ruling, watched, evidence, authenticated: None }
 }
 
-/// Decides whether `visit`, or an unauthenticated request, meets `requirement`, in `app` or, if
+/// Decides whether `authenticated`, or an anonymous request, meets `requirement`, in `app` or, if
 /// that is `None`, on all hosts.
 pub fn judge_authenticated(
     env: &Env,

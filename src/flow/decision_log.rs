@@ -15,7 +15,7 @@ use crate::policy::Request;
 /// Remembers decisions.
 #[derive(Debug, Default)]
 pub struct DecisionLog {
-    /// Refusals of known users, and of all others: a flood of strangers does not displace those of
+    /// Refusals of known users, and of all others: a flood of unknown visitors does not displace those of
     /// users.
     refusals: Mutex<VecDeque<Refusal>>,
     strangers: Mutex<Strangers>,
@@ -55,7 +55,7 @@ pub struct Refusal {
     pub path: String,
     /// In how many ways the path can be read.
     pub readings: usize,
-    /// The rule that decided, as a key path; `None` if none did.
+    /// The rule that decided, with its line and paths; `None` if none did.
     pub rule: Option<String>,
     /// The reason, for the operator.
     pub reason: String,

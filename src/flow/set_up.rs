@@ -137,7 +137,7 @@ pub async fn turn_on(
     .await
 }
 
-/// The notice of a first factor, with a link by which the user says that it is not theirs.
+/// The notice of a first second factor, with a link by which the user says that it is not theirs.
 fn tell_of_first(env: &Env, caller: &Caller, tx: &mut Transaction, not_me: &Token) {
     let event = caller.event(tx.user.id(), What::TwoFactorOn);
     tx.tell(event.clone());

@@ -21,7 +21,7 @@ pub use words::{About, Words, words};
 /// Sends messages.
 #[async_trait]
 pub trait Post: Send + Sync {
-    /// Sends `letter` with the message id `id`, which stays the same on every attempt. Returns once
+    /// Sends `message` with the message id `id`, which stays the same on every attempt. Returns once
     /// the server has accepted the message.
     ///
     /// # Errors

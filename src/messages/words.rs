@@ -117,7 +117,7 @@ fn apart(text: &mut String) {
     }
 }
 
-/// The text of `letter`.
+/// The text of `message`.
 pub fn words(message: &Message, about: &About) -> Words {
     let site = &about.site;
     let words = Words {

@@ -3,7 +3,7 @@
 //! This file has the reads, and how records are opened, sealed and committed. The other files:
 //! changes as one pure decision over what was read ([`update`]); adding, changing and removing
 //! users ([`people`]); looking up names and counting failures ([`names`]); reading events
-//! ([`events`]); the user sessions of a user ([`stays`]); messages that wait to be sent
+//! ([`events`]); the user sessions of a user ([`user_sessions`]); messages that wait to be sent
 //! ([`outbox`]); voiding what an older store would revive ([`rollback`]); housekeeping
 //! ([`upkeep`]).
 

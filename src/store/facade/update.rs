@@ -55,7 +55,7 @@ pub struct Transaction {
     /// Taking it ends it on every host.
     pub user_session: Option<UserSession>,
     /// The other user session, if it exists. Taking it ends it on every host. `None` if it is the
-    /// same as `stay`.
+    /// same as `user_session`.
     pub other: Option<UserSession>,
     /// The ticket, if it exists. Taking it uses it up.
     pub ticket: Option<Ticket>,
