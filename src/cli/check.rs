@@ -144,7 +144,7 @@ apps:
     #[test]
     fn of_an_empty_file_the_smallest_whole_one_is_shown_and_it_is_valid() {
         let (out, failed) = checked("\n", false);
-        let (_, shown) = out.split_once("no more:\n\n").unwrap();
+        let (_, shown) = out.split_once("A minimal configuration:\n\n").unwrap();
         assert!(failed.is_some() && shown.starts_with('#'), "{out}");
         assert_eq!(checked(shown, false).1, None, "{shown}");
     }

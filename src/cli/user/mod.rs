@@ -423,6 +423,6 @@ mod tests {
         for typed in ["", "\n", "yes\n", "bob\n"] {
             assert!(!says(typed, &ada).0, "{typed}");
         }
-        assert!(says("", &person("bob", None)).1.starts_with("Remove bob for good?"));
+        assert!(says("", &person("bob", None)).1.starts_with("Remove bob permanently?"));
     }
 }
