@@ -15,6 +15,7 @@ const GROUPS: &[&[&str]] = &[
     &["domain"],
     &["policy"],
     &["config"],
+    &["net"],
     &["store", "identity", "messages", "metrics"],
     &["flow"],
     &["web"],

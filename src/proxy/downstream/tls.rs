@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert, WebPkiClientVerifier};
@@ -24,6 +23,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::config::{CertificateFile, Config, KeyPair, Problem, Tls, Way};
 use crate::domain::time::Timestamp;
+use crate::net::{Roots, tls};
 use crate::proxy::downstream::listener::Entered;
 
 /// How one listener treats its connections.
@@ -49,11 +49,6 @@ struct Shown {
     hosts: Vec<String>,
     now: ArcSwap<CertifiedKey>,
     read: Mutex<[u8; 32]>,
-}
-
-/// The cryptography provider for TLS.
-pub(in crate::proxy) fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
 impl Certificates {
@@ -167,7 +162,7 @@ impl Certificates {
             let (key, what) = ("listen".to_owned(), error.to_string());
             vec![Problem { place: None, key, what, cure: None }]
         };
-        let builder = ServerConfig::builder_with_provider(provider())
+        let builder = ServerConfig::builder_with_provider(tls::provider())
             .with_safe_default_protocol_versions()
             .map_err(|error| told(&error))?;
         let mut asks_for = None;
@@ -178,7 +173,7 @@ impl Certificates {
                 asks_for = Some(Sha256::digest(read).into());
                 let roots = roots(file).map_err(|what| vec![problem(&file.at, what)])?;
                 let verifier =
-                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
+                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), tls::provider())
                         .build()
                         .map_err(|error| vec![problem(&file.at, error.to_string())])?;
                 builder.with_client_cert_verifier(verifier)
@@ -306,7 +301,7 @@ fn certified(pair: &KeyPair, certificate: &[u8], key: &[u8]) -> Result<Certified
     }
     let key = PrivateKeyDer::from_pem_slice(key)
         .map_err(|_| format!("{key_file} holds no private key in PEM"))?;
-    let key = provider()
+    let key = tls::provider()
         .key_provider
         .load_private_key(key)
         .map_err(|_| format!("TLS does not support the type of the key in {key_file}"))?;
@@ -317,18 +312,10 @@ fn certified(pair: &KeyPair, certificate: &[u8], key: &[u8]) -> Result<Certified
     Ok(certified)
 }
 
-/// Reads the certificates of an authority.
+/// The CAs of client certificates.
 fn roots(file: &CertificateFile) -> Result<RootCertStore, String> {
-    let path = file.path.display();
-    let bytes = bytes(&file.path)?;
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&bytes) {
-        certificate
-            .ok()
-            .and_then(|certificate| roots.add(certificate).ok())
-            .ok_or_else(|| format!("{path} holds something that is not a certificate"))?;
-    }
-    if roots.is_empty() { Err(format!("{path} holds no certificate")) } else { Ok(roots) }
+    let roots = Roots::in_pem(&bytes(&file.path)?);
+    Ok(roots.map_err(|error| format!("{}: {error}", file.path.display()))?.store)
 }
 
 fn is_for(certificate: &CertificateDer<'_>, host: &str) -> bool {

@@ -7,18 +7,15 @@ use pingora::protocols::tls::CaType;
 use pingora::utils::tls::{WrappedX509, parse_x509};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-};
+use rustls::{CertificateError, DigitallySignedStruct, SignatureScheme};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::config::Reach;
+use crate::net::{Roots, tls};
 
 /// Which certificates are trusted, and for which name.
 #[derive(Clone)]
@@ -48,42 +45,16 @@ impl Trust {
     /// The file cannot be read, or contains no certificate.
     pub(in crate::proxy) fn of(reach: &Reach) -> io::Result<Self> {
         let file = reach.certificate.as_ref().or(reach.authority.as_ref());
-        let found: Vec<CertificateDer<'static>> = match file {
-            Some(file) => CertificateDer::pem_file_iter(&file.path)
-                .and_then(Iterator::collect)
-                .map_err(|error| io::Error::other(error.to_string()))?,
-            None => rustls_native_certs::load_native_certs()?,
-        };
-        let mut roots = RootCertStore::empty();
-        let mut authorities = Vec::with_capacity(found.len());
-        for certificate in found {
-            // The system's collection may contain certificates that cannot be parsed. Pingora would
-            // panic on one.
-            let sound = X509Certificate::from_der(&certificate).is_ok()
-                && roots.add(certificate.clone()).is_ok();
-            if sound {
-                authorities.push(certificate);
-            } else if file.is_some() {
-                return Err(io::Error::other("the file holds something that is not a certificate"));
-            }
-        }
-        if authorities.is_empty() {
-            return Err(io::Error::other("the file holds no certificate"));
-        }
+        let roots = Roots::of(file.map(|file| file.path.as_path()))?;
         let wrap = |der: &CertificateDer<'_>| WrappedX509::new(der.to_vec(), parse_x509);
-        let for_pingora: Arc<CaType> = authorities.iter().map(wrap).collect();
-        let config = ClientConfig::builder_with_provider(crate::proxy::downstream::tls::provider())
-            .with_safe_default_protocol_versions()
-            .map_err(io::Error::other)?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let mut config = config;
+        let for_pingora: Arc<CaType> = roots.certificates.iter().map(wrap).collect();
+        let mut config = tls::client(&roots)?;
+        let authorities = roots.certificates;
         let pinned = reach.certificate.is_some().then(|| sha256(&authorities[0]));
         if let Some(pinned) = pinned {
             config.dangerous().set_certificate_verifier(Arc::new(Pinned {
                 certificate: pinned,
-                algorithms: crate::proxy::downstream::tls::provider()
-                    .signature_verification_algorithms,
+                algorithms: tls::provider().signature_verification_algorithms,
             }));
         }
         let connector = TlsConnector::from(Arc::new(config));
