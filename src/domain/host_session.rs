@@ -1,9 +1,9 @@
 //! A host session: what one browser has proved on one host.
 //!
-//! It belongs to a user session ([`user_session`](super::user_session)) and ends with it. It is stored under the
-//! hash of its id. The id changes at sign-in and whenever more is proved; the old id then stops
-//! working (OWASP Session Management Cheat Sheet, "Renew the Session ID After Any Privilege Level
-//! Change").
+//! It belongs to a user session ([`user_session`](super::user_session)) and ends with it. It is
+//! stored under the hash of its id. The id changes at sign-in and whenever more is proved; the old
+//! id then stops working (OWASP Session Management Cheat Sheet, "Renew the Session ID After Any
+//! Privilege Level Change").
 
 use std::time::Duration;
 

@@ -15,8 +15,8 @@ use crate::policy::Request;
 /// Remembers decisions.
 #[derive(Debug, Default)]
 pub struct DecisionLog {
-    /// Refusals of known users, and of all others: a flood of unknown visitors does not displace those of
-    /// users.
+    /// Refusals of known users, and of all others: a flood of unknown visitors does not displace
+    /// those of users.
     refusals: Mutex<VecDeque<Refusal>>,
     strangers: Mutex<Strangers>,
     watched: Mutex<HashMap<Watched, Seen>>,

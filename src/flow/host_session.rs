@@ -36,8 +36,8 @@ pub(super) fn live_session(env: &Env, caller: &Caller, tx: &Transaction) -> Opti
     live_user_session(env, caller, tx).map(|_| session)
 }
 
-/// Decides on the session of `authenticated` as it is now and writes the decision. Returns `over` if
-/// the session has ended meanwhile.
+/// Decides on the session of `authenticated` as it is now and writes the decision. Returns `over`
+/// if the session has ended meanwhile.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written. The decision may have been written or

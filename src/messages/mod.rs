@@ -21,8 +21,8 @@ pub use words::{About, Words, words};
 /// Sends messages.
 #[async_trait]
 pub trait Post: Send + Sync {
-    /// Sends `message` with the message id `id`, which stays the same on every attempt. Returns once
-    /// the server has accepted the message.
+    /// Sends `message` with the message id `id`, which stays the same on every attempt. Returns
+    /// once the server has accepted the message.
     ///
     /// # Errors
     /// [`Unsent`]. The server may still have accepted the message if the connection was lost at the

@@ -241,8 +241,8 @@ impl Policy {
         Self { rules, otherwise, options, safe_methods, cased, enforced, watched }
     }
 
-    /// The same, where these methods, in upper case, do no more than GET: a rule with `methods` applies
-    /// to them only if it names them.
+    /// The same, where these methods, in upper case, do no more than GET: a rule with `methods`
+    /// applies to them only if it names them.
     #[must_use]
     pub fn with_safe_methods(self, safe_methods: BTreeSet<String>) -> Self {
         Self { safe_methods, ..self }

@@ -106,7 +106,7 @@ fn agrees_to_websocket(headers: &HeaderMap) -> bool {
         && agreed.next().is_none()
 }
 
-/// Removes headers that concern the application's connection to us from an answer, and leaves at
+/// Removes from an answer the headers that concern the application's connection to us, and leaves at
 /// most one `Content-Length`.
 pub(super) fn end_answer_here(headers: &mut HeaderMap, status: StatusCode, there: InAnswer) {
     if there.hop_by_hop || status.is_informational() {

@@ -79,7 +79,7 @@ pub struct Passage {
     /// How many ticks the application may be silent, if our watchdog is responsible instead of
     /// Pingora's timeout.
     silent_ticks: Option<u64>,
-    /// The application's addresses that were tried.
+    /// The application's endpoints that were tried.
     tried: Tried,
     /// Its slots in the limits on concurrent requests.
     slots: SmallVec<[room::Slot; 3]>,
@@ -513,7 +513,7 @@ impl ProxyHttp for Gateway {
         })
     }
 
-    /// No connection was made, so nothing was sent: another address may be tried.
+    /// No connection was made, so nothing was sent: another endpoint may be tried.
     fn fail_to_connect(
         &self,
         _: &mut Session,
@@ -597,7 +597,7 @@ impl ProxyHttp for Gateway {
             return Error::e_explain(ErrorType::InternalError, "a request without an application");
         };
         let heard = passage.forwarded_for.as_ref();
-        // `X-Forwarded-For` is accepted only from trusted proxies.
+        // `forwarded_for` is set only if a trusted proxy has sent the request.
         let (forwarded_for, from_trusted_proxy) =
             (heard.unwrap_or(connection.peer_told()), heard.is_some());
         connection.memo().introduce(virtual_host, stamp, permit, |introduction, cookies| {

@@ -111,7 +111,7 @@ pub(in crate::proxy) enum Phase {
     Busy,
 }
 
-/// Why a connection was closed by us.
+/// Why we closed a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::proxy) enum Cut {
     /// It was too slow, or idle for too long.
@@ -166,7 +166,7 @@ impl Connection {
         Self { address: Some(address), ..self }
     }
 
-    /// A stream of `connection`.
+    /// A stream of `parent`.
     pub(in crate::proxy) fn stream_of(parent: &Arc<Self>, number: u64, tick: u64) -> Self {
         let Self { peer, entrance, ref only_for, ref memo, ref address, .. } = **parent;
         let (only_for, memo) = (only_for.clone(), Arc::clone(memo));
@@ -313,8 +313,7 @@ impl Connection {
         self.entrance
     }
 
-    /// The visitor's client certificate was accepted for this host; requests for other hosts are
-    /// refused.
+    /// Limits the connection to this host, for which the visitor has shown a client certificate.
     pub(in crate::proxy) fn enters_only_for(&self, host: &str) {
         self.only_for.set(host.into()).ok();
     }
@@ -497,9 +496,9 @@ impl Connection {
     }
 
     /// Whether the current request must be authorized again: for the first time, because something
-    /// that it depends on has `changed`, because the decision has a time limit, or because the
-    /// visitor has sent something, which counts as use of the user session. If so, no other check
-    /// is due until [`Connection::is_good_until`] sets one.
+    /// that it depends on has `changed`, because the time limit of the decision has passed, or
+    /// because the visitor has sent something, which counts as use of the user session. If so, no
+    /// other check is due until [`Connection::is_good_until`] sets one.
     pub(in crate::proxy) fn takes_review(&self, changed: &Changes, tick: u64) -> bool {
         let due = self.due.load(Ordering::Acquire);
         let used_for_long = || {
@@ -518,7 +517,7 @@ impl Connection {
         is_due
     }
 
-    /// Time alone does not change the decision before this moment.
+    /// Notes that time alone does not change the decision before this moment.
     pub(in crate::proxy) fn is_good_until(&self, moment: Timestamp) {
         self.due.fetch_min(moment.millis(), Ordering::AcqRel);
     }

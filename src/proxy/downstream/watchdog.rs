@@ -100,7 +100,7 @@ impl Watchdog {
         now > self.since.load(Ordering::Relaxed) + at_most
     }
 
-    /// Gives the application up; gives whether it was given up before. The reaction may take
+    /// Gives up the application. Returns whether it was given up before. The reaction may take
     /// `grace`.
     pub(in crate::proxy) fn give_up(&self, grace: u64) -> bool {
         self.last(grace);

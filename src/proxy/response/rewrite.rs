@@ -57,7 +57,7 @@ pub(in crate::proxy) fn pass_on(
     reason.map_or(Ok(()), |reason| response.set_reason_phrase(Some(&reason)))
 }
 
-/// Removes cookies that only we may set from an application's response.
+/// Removes from an application's response the cookies that only we may set.
 fn drop_our_cookies(headers: &mut HeaderMap) {
     let is_ours = |line: &HeaderValue| cookies::sets_ours(line.as_bytes());
     if !headers.get_all(SET_COOKIE).iter().any(is_ours) {

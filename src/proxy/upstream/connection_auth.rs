@@ -75,8 +75,8 @@ pub(in crate::proxy) fn number(
     hasher.finish() | 1
 }
 
-/// Whether `user`, or the anonymous visitor at `client`, can be told from everybody else who uses
-/// the same connection.
+/// Whether `user`, or the anonymous visitor at `client`, can be distinguished from everybody else
+/// who uses the same connection.
 pub(in crate::proxy) fn is_told_apart(user: Option<UserId>, client: ClientAddress) -> bool {
     user.is_some() || client.visitor == Some(client.peer)
 }
