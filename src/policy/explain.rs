@@ -27,7 +27,7 @@ use crate::domain::assurance::{Kinds, Level, Requirement};
 pub struct Explanation {
     /// Every reading of the path, the plain one first.
     pub paths: Vec<String>,
-    /// Every reading of the method, the one that was sent first.
+    /// Every reading of the method, beginning with the one that was sent.
     pub methods: Vec<String>,
     /// Which rules govern which readings, in the order in which the readings were found.
     pub governed: Vec<Governed>,
@@ -303,7 +303,7 @@ struct Tried {
     added: Vec<(usize, Fit)>,
 }
 
-/// What counts of a [`Tried`].
+/// How much of a [`Tried`] counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Counts {
     /// All of it.

@@ -28,10 +28,10 @@ pub(super) struct Guess<'a> {
     pub(super) about: About<'a>,
 }
 
-/// When a guess counts, beside where a rule names what was guessed.
+/// When a guess counts. It always does if a rule names the guessed path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum About<'a> {
-    /// Only there.
+    /// Only then.
     Names,
     /// In full, because this segment certainly is a script; but only like other guesses if the rule
     /// that governs the reading names it.

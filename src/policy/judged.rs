@@ -64,7 +64,7 @@ struct Seen {
     weight: Weight,
 }
 
-/// What counts of the rule that governs a path.
+/// How much counts of the rule that governs a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Weight {
     /// What it requires, if it names a literal segment.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::query::each_override;
 use super::unreadable::Unreadable;
 
-/// The readings of one method, the one that was sent first, without duplicates.
+/// The readings of one method, beginning with the one that was sent, without duplicates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Methods {
     sent: Cow<'static, str>,

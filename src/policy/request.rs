@@ -169,7 +169,8 @@ impl Request {
             .chain(several.iter().map(Vec::as_slice))
     }
 
-    /// Every reading of the method, the one that was sent first, without duplicates. At most five.
+    /// Every reading of the method, beginning with the one that was sent, without duplicates. At
+    /// most five.
     pub fn methods(&self) -> impl Iterator<Item = &str> {
         self.methods.all()
     }
