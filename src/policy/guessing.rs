@@ -121,7 +121,6 @@ fn ordinary_public_paths_stay_open(#[case] target: &str) {
     assert_eq!(asks(&open_but(&named), target), Level::Nothing);
 }
 
-/// Rules that name a file govern it, whatever else it might stand for.
 /// A folder under another name includes everything in it.
 #[rstest]
 #[case::short_name("PROPFIND", "/LONGFO~1", &[])]
@@ -157,6 +156,7 @@ fn what_lies_below_a_guess_is_asked_of_who_acts_on_the_whole(
     }
 }
 
+/// Rules that name a file govern it, whatever else it might stand for.
 #[test]
 fn a_rule_that_names_a_file_governs_it() {
     let rules = vec![
