@@ -101,7 +101,7 @@ impl Client {
             Way::Gateway(stream) => timeout(PATIENCE, exchange(stream, request))
                 .await
                 .map_err(|_| Failure::new("the gateway did not answer in time"))??,
-            Way::Here(desk) => do_here(desk, request).await?,
+            Way::Here(router) => do_here(router, request).await?,
         };
         answered(status, &body)
     }
@@ -174,8 +174,8 @@ fn request(path: &str, question: &impl Serialize) -> Result<Request<Body>, Failu
         .map_err(|error| Failure::new("cannot build the request").because(error))
 }
 
-async fn do_here(desk: Router, request: Request<Body>) -> Result<(StatusCode, Bytes), Failure> {
-    let Ok(answer) = desk.oneshot(request).await;
+async fn do_here(router: Router, request: Request<Body>) -> Result<(StatusCode, Bytes), Failure> {
+    let Ok(answer) = router.oneshot(request).await;
     let status = answer.status();
     let body = answer.into_body().collect().await;
     let body = body.map_err(|error| Failure::new("cannot read the answer").because(error))?;

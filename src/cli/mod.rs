@@ -16,7 +16,7 @@ mod log;
 mod mail;
 mod generated_docs;
 mod policy;
-mod post;
+mod outbox_workers;
 pub mod serve;
 mod socket;
 mod user;

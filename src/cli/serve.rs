@@ -26,7 +26,7 @@ use tokio::time::timeout;
 
 use super::admin::Admin;
 use super::live::Live;
-use super::post::PostOffice;
+use super::outbox_workers::OutboxWorkers;
 use super::{disk, log, socket};
 use crate::config::{Config, Problems};
 use crate::domain::rng::SharedRng;
@@ -187,7 +187,7 @@ pub struct Gateway {
     live: Arc<Live>,
     ready: Arc<AtomicBool>,
     admin: (oneshot::Sender<()>, JoinHandle<()>),
-    post: PostOffice,
+    outbox: OutboxWorkers,
     progress: Arc<Progress>,
     _background: JoinSet<()>,
 }
@@ -232,9 +232,9 @@ impl Gateway {
         });
         let operators = desks
             .into_iter()
-            .map(|desk| answer_operators(&mut background, desk, &live, Arc::clone(&ready)))
+            .map(|socket| answer_operators(&mut background, socket, &live, Arc::clone(&ready)))
             .collect::<io::Result<Vec<_>>>()?;
-        let post = PostOffice::open(&live);
+        let outbox = OutboxWorkers::open(&live);
         drop(within);
         Ok(Self {
             runtime,
@@ -243,7 +243,7 @@ impl Gateway {
             live,
             ready,
             admin,
-            post,
+            outbox,
             progress,
             _background: background,
         })
@@ -278,9 +278,9 @@ impl Gateway {
     pub fn stop(self) -> bool {
         self.ready.store(false, Ordering::Relaxed);
         let within = self.live.env().config.shutdown_within;
-        self.post.close();
+        self.outbox.close();
         let all = self.runtime.block_on(self.running.drain(within));
-        self.runtime.block_on(self.post.end());
+        self.runtime.block_on(self.outbox.end());
         let (end, serving) = self.admin;
         end.send(()).ok();
         self.runtime.block_on(async { timeout(LAST_WORDS, serving).await.ok() });

@@ -16,33 +16,33 @@ use crate::messages::Smtp;
 use crate::store::{Change, Kind};
 
 /// The workers. Messages that are left when they end are sent after the next start.
-pub(super) struct PostOffice {
+pub(super) struct OutboxWorkers {
     /// Whether they are to end.
-    instance: watch::Sender<bool>,
-    postmen: JoinSet<()>,
+    closing: watch::Sender<bool>,
+    workers: JoinSet<()>,
 }
 
-impl PostOffice {
+impl OutboxWorkers {
     /// Starts the workers.
     pub(super) fn open(live: &Arc<Live>) -> Self {
-        let (instance, closed) = watch::channel(false);
-        let mut postmen = JoinSet::new();
-        for _ in 0..POSTMEN {
-            postmen.spawn(send_messages(Arc::clone(live), closed.clone()));
+        let (closing, closed) = watch::channel(false);
+        let mut workers = JoinSet::new();
+        for _ in 0..WORKERS {
+            workers.spawn(send_messages(Arc::clone(live), closed.clone()));
         }
-        postmen.spawn(count_messages(Arc::clone(live), closed));
-        Self { instance, postmen }
+        workers.spawn(count_messages(Arc::clone(live), closed));
+        Self { closing, workers }
     }
 
     /// Starts no more messages.
     pub(super) fn close(&self) {
-        self.instance.send_replace(true);
+        self.closing.send_replace(true);
     }
 
     /// Lets messages in progress be sent, up to a time limit: the others are sent again later.
     pub(super) async fn end(mut self) {
         self.close();
-        let all = async { while self.postmen.join_next().await.is_some() {} };
+        let all = async { while self.workers.join_next().await.is_some() {} };
         if timeout(UNDER_WAY, all).await.is_err() {
             tracing::warn!("shutdown timeout: a message is sent again in ten minutes");
         }
@@ -52,15 +52,15 @@ impl PostOffice {
 /// Sends messages until the workers end, each with the configuration of that time.
 async fn send_messages(live: Arc<Live>, mut closed: watch::Receiver<bool>) {
     let mut written = live.env().store.watch();
-    let mut post: Option<(Arc<Config>, Smtp)> = None;
+    let mut smtp: Option<(Arc<Config>, Smtp)> = None;
     while !*closed.borrow() {
         // Messages written so far are found by looking.
         while !matches!(written.try_recv(), Err(TryRecvError::Empty | TryRecvError::Closed)) {}
         let env = live.env();
-        if post.as_ref().is_none_or(|(config, _)| !Arc::ptr_eq(config, &env.config)) {
-            post = server(&env.config).map(|smtp| (Arc::clone(&env.config), smtp));
+        if smtp.as_ref().is_none_or(|(config, _)| !Arc::ptr_eq(config, &env.config)) {
+            smtp = server(&env.config).map(|smtp| (Arc::clone(&env.config), smtp));
         }
-        let came = match &post {
+        let came = match &smtp {
             Some((_, smtp)) => deliver(&env, smtp).await.unwrap_or_else(|error| {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(error, "cannot read the outbox: the store is unavailable");
@@ -113,7 +113,7 @@ async fn count_messages(live: Arc<Live>, mut closed: watch::Receiver<bool>) {
 }
 
 /// How many messages are sent at the same time.
-const POSTMEN: usize = 2;
+const WORKERS: usize = 2;
 /// How often postponed messages are looked for.
 const AGAIN: Duration = Duration::from_secs(15);
 /// How long the end of the process waits for messages in progress.
