@@ -3,6 +3,14 @@
 
 const all = (selector) => document.querySelectorAll(selector);
 
+// Back may show a page from memory, as it was before somebody signed out: fetch it again. A reload would
+// send the form again if the page answered one; this is always a GET.
+window.addEventListener("pageshow", (event) => {
+  if (!event.persisted) return;
+  document.documentElement.hidden = true;
+  location.replace(location.pathname + location.search);
+});
+
 // Buttons that copy what stands in another element.
 for (const button of all("[data-copy]")) {
   if (!navigator.clipboard) continue;

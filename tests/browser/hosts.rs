@@ -67,3 +67,15 @@ fn back_after_signing_out_shows_no_page_of_another_host(
     browser.goes_back().goes_back().comes_to("/.doorward/sign-in");
     assert_eq!(browser.complaints(), [""; 0]);
 }
+
+#[test]
+fn back_after_signing_out_at_the_portal_shows_nobodys_page() {
+    let instance = Instance::before_two(application::start(), application::start());
+    let browser = Browser::before_several(&instance, true);
+    browser.visits(&instance.adds("ada")).types("password", PASSWORD).presses("Save the password");
+    browser.comes_to("/.doorward/offer").presses("Not now").sees(".apps");
+    browser.goes_to("http://id.localhost:8080/.doorward/").sees(".apps").presses("Sign out");
+    browser.until("be signed out", || (browser.text("h1") == "You are signed out").then_some(()));
+    browser.goes_back().comes_to("/.doorward/sign-in");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
