@@ -252,9 +252,9 @@ impl Access {
             return Ok(Self { state, config });
         }
         let file = configuration(config)?;
-        let state = Config::state_in(&file).ok_or_else(|| {
-            Failure::new(format!("{} has no `state`", file.display()))
-                .cure("run `doorward check`, or name the state folder with `--state DIR`")
+        let state = Config::state_in(&file).map_err(|problems| {
+            Failure::new(format!("cannot read the state folder from the configuration\n{problems}"))
+                .cure("correct the configuration, or name the state folder with `--state DIR`")
         })?;
         Ok(Self { state, config: Some(file) })
     }

@@ -383,28 +383,33 @@ impl Config {
     /// # Errors
     /// Like [`Config::read`]. A file that cannot be read is one problem without a place.
     pub fn load(environment: Environment<'_>, path: &Path) -> Result<Self, Problems> {
-        let file = path.display().to_string();
-        let (problem, text) = match std::fs::read(path).map(String::from_utf8) {
-            Ok(Ok(text)) => return Self::read_in(environment, &file, &text),
-            Ok(Err(error)) => {
-                let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-                (not_utf8(&error), text)
-            }
-            Err(error) => {
-                let (key, what) = (String::new(), format!("cannot be read: {error}"));
-                (Problem { place: None, key, what, cure: None }, String::new())
-            }
-        };
-        Err(Problems { file, problems: vec![problem], text })
+        let text = text_of(path)?;
+        Self::read_in(environment, &path.display().to_string(), &text)
     }
 
     /// The state folder that the file at `path` names, even if the rest of the file is invalid.
-    pub fn state_in(path: &Path) -> Option<PathBuf> {
-        let text = std::fs::read_to_string(path).ok()?;
-        let root = tree::read(&text, &mut Vec::new())?;
-        let state = root.entries().iter().find(|entry| entry.name == "state")?;
-        let beside = path.parent().unwrap_or(Path::new(""));
-        Some(beside.join(state.node.scalar()?))
+    ///
+    /// # Errors
+    /// If the file cannot be read or parsed, or has no `state`.
+    pub fn state_in(path: &Path) -> Result<PathBuf, Problems> {
+        let text = text_of(path)?;
+        let mut problems = Vec::new();
+        let state = tree::read(&text, &mut problems).and_then(|root| {
+            let state = root.entries().iter().find(|entry| entry.name == "state")?;
+            state.node.scalar().map(PathBuf::from)
+        });
+        if let Some(state) = state {
+            return Ok(path.parent().unwrap_or(Path::new("")).join(state));
+        }
+        if problems.is_empty() {
+            problems.push(Problem {
+                place: None,
+                key: "state".to_owned(),
+                what: "missing".to_owned(),
+                cure: None,
+            });
+        }
+        Err(Problems { file: path.display().to_string(), problems, text })
     }
 
     /// The app at `origin`.
@@ -425,6 +430,22 @@ impl Config {
     pub fn warnings(&self) -> &Problems {
         &self.warnings
     }
+}
+
+/// The content of the file at `path`.
+fn text_of(path: &Path) -> Result<String, Problems> {
+    let (problem, text) = match std::fs::read(path).map(String::from_utf8) {
+        Ok(Ok(text)) => return Ok(text),
+        Ok(Err(error)) => {
+            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+            (not_utf8(&error), text)
+        }
+        Err(error) => {
+            let (key, what) = (String::new(), format!("cannot be read: {error}"));
+            (Problem { place: None, key, what, cure: None }, String::new())
+        }
+    };
+    Err(Problems { file: path.display().to_string(), problems: vec![problem], text })
 }
 
 /// The place of the first byte that is not UTF-8.

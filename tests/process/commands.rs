@@ -157,6 +157,38 @@ fn a_configuration_is_checked() {
 }
 
 #[test]
+fn a_configuration_that_cannot_be_read_is_what_commands_without_a_state_folder_report() {
+    let setup = Setup::new();
+    let _process = setup.opens();
+    let good = fs::read_to_string(setup.file()).unwrap();
+    let file = setup.file().display().to_string();
+    let says = |what: &str| {
+        for words in [&["reload"] as &[&str], &["user", "list"], &["report"]] {
+            let Said { code, out, notes } = setup.types(words);
+            assert_eq!((code, out.as_str()), (Some(1), ""), "{words:?}: {notes}");
+            let cure =
+                "\n  correct the configuration, or name the state folder with `--state DIR`\n";
+            assert!(notes.contains(what) && notes.ends_with(cure), "{what}: {notes}");
+        }
+    };
+    for (broken, what) in [
+        (format!("{good}\nsupport:\n\t- a\n"), ":17:2: invalid YAML: tabs"),
+        (format!("{good}\n   support: a\n"), ":16:4: invalid YAML: "),
+        (format!("{good}\nsupport: [a\n"), ":16:10: invalid YAML: "),
+        (String::new(), ":1:1: the file is empty"),
+        (good.replace("state: ", "# "), ": state: missing"),
+    ] {
+        fs::write(setup.file(), broken).unwrap();
+        says(&format!("{file}{what}"));
+        let state = setup.state().display().to_string();
+        let told = setup.types(&["reload", "--state", &state]);
+        assert!(told.notes.contains("configuration not reloaded"), "{told:?}");
+    }
+    fs::remove_file(setup.file()).unwrap();
+    says(&format!("{file}: cannot be read: "));
+}
+
+#[test]
 fn somebody_is_told_to_applications_as_the_operator_has_written_them_and_found_in_any_case() {
     let setup = Setup::new();
     let process = setup.opens();
