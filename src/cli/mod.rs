@@ -205,7 +205,10 @@ fn obey(line: Line, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Fa
         Command::Explain(question) => {
             let file = configuration(line.config)?;
             let config = loaded(Some(file.clone()))?;
-            let access = Access::of(line.state.or(Some(config.state.clone())), Some(file))?;
+            let access = match line.state {
+                Some(state) => Access::of(Some(state), Some(file))?,
+                None => Access { state: config.state.clone(), config: Some(file) },
+            };
             let stored = waits(async { Ok(explain::stored(&question, access).await) })?;
             explain::run(&config, &question, stored.as_ref(), os::system_time(), out)
         }
@@ -249,6 +252,12 @@ struct Access {
 impl Access {
     fn of(state: Option<PathBuf>, config: Option<PathBuf>) -> Result<Self, Failure> {
         if let Some(state) = state {
+            // If the system cannot tell, using the folder says why.
+            if !state.try_exists().unwrap_or(true) {
+                let what = format!("the state folder {} does not exist", state.display());
+                return Err(Failure::new(what)
+                    .cure("correct `--state`, or omit it to use the folder in the configuration"));
+            }
             return Ok(Self { state, config });
         }
         let file = configuration(config)?;

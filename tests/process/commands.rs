@@ -189,6 +189,24 @@ fn a_configuration_that_cannot_be_read_is_what_commands_without_a_state_folder_r
 }
 
 #[test]
+fn a_state_folder_that_does_not_exist_is_refused_and_not_created() {
+    let setup = Setup::new();
+    for words in
+        [&["user", "add", "ada", "--state", "typo"] as &[&str], &["why", "x", "--state", "typo"]]
+    {
+        let said = setup.types(words);
+        assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{said:?}");
+        assert!(
+            said.notes.starts_with("doorward: the state folder typo does not exist\n  "),
+            "{said:?}"
+        );
+    }
+    assert!(!setup.file().with_file_name("typo").exists());
+    // The folder that the configuration names is created.
+    assert_eq!(setup.types(&["user", "add", "ada"]).code, Some(0));
+}
+
+#[test]
 fn somebody_is_told_to_applications_as_the_operator_has_written_them_and_found_in_any_case() {
     let setup = Setup::new();
     let process = setup.opens();
