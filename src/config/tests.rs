@@ -345,6 +345,9 @@ fn https_on_localhost_is_asked_about() {
     let config = Config::read("doorward.yaml", &text).unwrap();
     let says = "apps[0].hosts[0]: means https://localhost:8080; for plain HTTP write `http://localhost:8080`";
     assert!(config.warnings().to_string().contains(says));
+    let text = MINIMAL.replace("crm.example.com", "'https://localhost:8080'");
+    let config = Config::read("doorward.yaml", &text).unwrap();
+    assert!(!config.warnings().to_string().contains("means https"), "it was written so");
 }
 
 #[test]

@@ -25,7 +25,7 @@ impl Judge<'_> {
             self.refuse(at, what, cure);
         } else if !origin.is_secure() && !local {
             self.warn(at, "not encrypted: passwords and cookies can be read on the network");
-        } else if origin.is_secure() && local {
+        } else if origin.is_secure() && local && !written.contains("://") {
             let what =
                 format!("means {origin}; for plain HTTP write `http://{}`", origin.authority());
             self.warn(at, what);
