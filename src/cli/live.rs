@@ -54,7 +54,7 @@ pub(super) struct Change {
     pub(super) after: String,
     /// How many decisions.
     pub(super) count: usize,
-    /// An example: the method, the beginning of the path, and the user.
+    /// An example: the method, the path or its beginning, and the user.
     pub(super) example: String,
 }
 
@@ -177,31 +177,63 @@ fn needs_restart(before: &Config, after: &Config) -> Option<&'static str> {
     .find_map(|(key, same)| (!same).then_some(key))
 }
 
-/// The decisions that change: of the last requests, of the policy tests, and of an example of each
-/// rule.
+/// The decisions that change: of the policy tests, of an example of each rule, for the user that it
+/// is made for and for a stranger, and of the last requests.
+///
+/// The examples of the configuration come first: only their paths are shown as a whole.
 fn changes(before: &Env, after: &Env, now: Timestamp) -> Vec<Change> {
-    let mut found: BTreeMap<(String, String, String), (usize, String)> = BTreeMap::new();
-    let mut compare =
-        |name: &str, request: &Request, address, judged: &dyn Fn(&Env, &App) -> Evidence| {
-            let of = |env: &Env| {
-                let app = env.config.apps.iter().find(|app| app.name == name)?;
-                let evidence = judged(env, app);
-                let who =
-                    evidence.as_ref().map_or("a stranger".to_owned(), |v| v.identity.name.clone());
-                Some((decision(&decide(app, request, address, evidence, now)), who))
-            };
-            let gone = || ("no such application".to_owned(), String::new());
-            let ((was, who), (is, _)) =
-                (of(before).unwrap_or_else(gone), of(after).unwrap_or_else(gone));
-            if was != is {
-                let example = || format!("{} by {who}", request.example());
-                let entry =
-                    found.entry((name.to_owned(), was, is)).or_insert_with(|| (0, example()));
-                entry.0 += 1;
-            }
+    let mut found: BTreeMap<(String, String, String, bool), (usize, String)> = BTreeMap::new();
+    let mut compare = |name: &str,
+                       request: &Request,
+                       shown: &str,
+                       address,
+                       judged: &dyn Fn(&Env, &App) -> Evidence| {
+        let of = |env: &Env| {
+            let app = env.config.apps.iter().find(|app| app.name == name)?;
+            let evidence = judged(env, app);
+            let who = evidence.as_ref().map(|visitor| visitor.identity.name.clone());
+            Some((decision(&decide(app, request, address, evidence, now)), who))
         };
+        let gone = || ("no such application".to_owned(), None);
+        let ((was, who), (is, _)) =
+            (of(before).unwrap_or_else(gone), of(after).unwrap_or_else(gone));
+        if was != is {
+            let by = who.as_deref().unwrap_or("a stranger");
+            let example = || format!("{shown} by {by}");
+            // What changes for strangers has a row of its own.
+            let key = (name.to_owned(), was, is, who.is_none());
+            let entry = found.entry(key).or_insert_with(|| (0, example()));
+            entry.0 += 1;
+        }
+    };
+    for config in [&before.config, &after.config] {
+        for test in &config.tests {
+            let Some(app) = config.apps.get(test.app) else { continue };
+            let sent =
+                Sent { target: test.target.as_bytes(), method: &test.method, overrides: &[] };
+            let Ok(request) = Request::read_sent(&sent) else { continue };
+            compare(&app.name, &request, &request.whole_example(), Some(test.from), &|env, app| {
+                trial::evidence(&env.config, app, test.visitor.as_ref(), now)
+            });
+        }
+        for app in &config.apps {
+            for rule in app.policy.rules() {
+                let Some((request, address, visitor)) = trial::example_of(rule) else { continue };
+                for visitor in [Some(&visitor), None] {
+                    compare(
+                        &app.name,
+                        &request,
+                        &request.whole_example(),
+                        Some(address),
+                        &|env, app| trial::evidence(&env.config, app, visitor, now),
+                    );
+                }
+            }
+        }
+    }
     for recent in before.decision_log.recent() {
-        compare(&recent.app, &recent.request, recent.address, &|env, app| {
+        let shown = recent.request.example();
+        compare(&recent.app, &recent.request, &shown, recent.address, &|env, app| {
             recent.evidence.clone().map(|visitor| {
                 let due = env.config.demands.due(
                     &visitor.identity,
@@ -214,28 +246,9 @@ fn changes(before: &Env, after: &Env, now: Timestamp) -> Vec<Change> {
             })
         });
     }
-    for config in [&before.config, &after.config] {
-        for test in &config.tests {
-            let Some(app) = config.apps.get(test.app) else { continue };
-            let sent =
-                Sent { target: test.target.as_bytes(), method: &test.method, overrides: &[] };
-            let Ok(request) = Request::read_sent(&sent) else { continue };
-            compare(&app.name, &request, Some(test.from), &|env, app| {
-                trial::evidence(&env.config, app, test.visitor.as_ref(), now)
-            });
-        }
-        for app in &config.apps {
-            for rule in app.policy.rules() {
-                let Some((request, address, visitor)) = trial::example_of(rule) else { continue };
-                compare(&app.name, &request, Some(address), &|env, app| {
-                    trial::evidence(&env.config, app, Some(&visitor), now)
-                });
-            }
-        }
-    }
     let mut all: Vec<Change> = found
         .into_iter()
-        .map(|((app, before, after), (count, example))| Change {
+        .map(|((app, before, after, _), (count, example))| Change {
             app,
             before,
             after,

@@ -345,7 +345,8 @@ Examples:
   doorward report --json | jq -r '.[] | select(.verdict == \"set-up\") | .user' | sort -u
 
 Set `enforce: false` on a rule or an application, reload, and run this after a day. The counts start
-at zero when the gateway starts.";
+at zero when the gateway starts. Of a path it shows the first segment, and `…` for the rest, which
+may be a secret of the application.";
 
 const RELOAD_EXAMPLES: &str = "\
 Examples:
@@ -354,7 +355,9 @@ Examples:
 
 The file is checked and its tests are run before anything changes. Then all of it changes at once.
 Users stay signed in; the new rules apply from their next request on. The output lists which
-decisions change: for the last thousand requests, the tests, and an example of each rule.
+decisions change: for the last thousand requests, the tests, and an example of each rule, by a user
+and by a stranger. Of the path of a request it shows the first segment, and `…` for the rest, which
+may be a secret of the application.
 Exit codes: 0 reloaded, 1 nothing was changed.";
 
 const SCHEMA_EXAMPLES: &str = "\

@@ -175,12 +175,23 @@ impl Request {
         self.methods.all()
     }
 
-    /// The method and the beginning of the path, as much as a log may contain: the first segment.
-    /// The rest may be a secret of the application, such as a link to reset a password.
+    /// The method and the beginning of the path, as much as a log may contain: the first segment if
+    /// more follow, and `…` for the rest. The rest may be a secret of the application, such as a
+    /// link to reset a password.
     pub fn example(&self) -> String {
         let path = self.path();
         let end = path.iter().skip(1).position(|byte| *byte == b'/').map_or(1, |end| end + 2);
-        format!("{} {}", self.methods.all().next().unwrap_or_default(), Shown(&path[..end]))
+        let rest = if path.len() > end { "…" } else { "" };
+        format!("{} {}{rest}", self.method(), Shown(&path[..end]))
+    }
+
+    /// The method and the whole path, for a request that the configuration names.
+    pub fn whole_example(&self) -> String {
+        format!("{} {}", self.method(), Shown(self.path()))
+    }
+
+    fn method(&self) -> &str {
+        self.methods.all().next().unwrap_or_default()
     }
 
     /// Every reading of the path in the query, for applications that look there

@@ -207,6 +207,26 @@ fn a_state_folder_that_does_not_exist_is_refused_and_not_created() {
 }
 
 #[test]
+fn a_reload_shows_what_opens_to_strangers_and_whole_paths_of_the_configuration() {
+    let setup = Setup::new();
+    let process = setup.opens();
+    let yaml = fs::read_to_string(setup.file()).unwrap();
+    // A path that a visitor asked for may be a secret; one of the configuration is none.
+    assert_eq!(process.window().opens("/reset/s3cret").answer.status, 303);
+    let closes = yaml.replace("otherwise: sign-in", "otherwise: nobody");
+    fs::write(setup.file(), closes).unwrap();
+    let told = setup.types(&["reload"]).out;
+    assert!(told.contains("GET /reset/… by a stranger") && !told.contains("s3cret"), "{told}");
+    let opens =
+        yaml.replace("rules:", "rules:\n      - { paths: [/files/open/], require: nothing }");
+    fs::write(setup.file(), opens).unwrap();
+    let told = setup.types(&["reload"]).out;
+    for who in ["somebody", "a stranger"] {
+        assert!(told.contains(&format!("GET /files/open/ by {who}")), "{who}: {told}");
+    }
+}
+
+#[test]
 fn somebody_is_told_to_applications_as_the_operator_has_written_them_and_found_in_any_case() {
     let setup = Setup::new();
     let process = setup.opens();
