@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, LOCATION, RETRY_AFTER,
+    ACCEPT, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER,
     STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderValue, Method, Response, StatusCode, Version};
@@ -675,6 +675,9 @@ impl ProxyHttp for Gateway {
             // A WebSocket may be idle for a long time.
             session.set_read_timeout(None);
         }
+        if let Some(connection) = passage.connection.as_ref().filter(|_| is_endless(response)) {
+            connection.has_no_end();
+        }
         // Where the rule demands something, the request always has an identity. Where it demands
         // nothing, an answer to a signed-in visitor may still be about them.
         let is_private = passage.permit.as_ref().is_none_or(|permit| permit.identity().is_some());
@@ -990,9 +993,8 @@ fn failure(error: &Error) -> Failure {
 
 /// What a request asks for: an ordinary answer, or a connection that stays open.
 fn length(request: &RequestHeader, there: InRequest) -> Length {
-    let events = |accepted: &HeaderValue| {
-        accepted.to_str().is_ok_and(|accepted| accepted.contains("text/event-stream"))
-    };
+    let events =
+        |accepted: &HeaderValue| accepted.to_str().is_ok_and(|accepted| accepted.contains(EVENTS));
     if there.upgrade {
         Length::Tunnel
     } else if there.accept && request.headers.get_all(ACCEPT).iter().any(events) {
@@ -1002,6 +1004,19 @@ fn length(request: &RequestHeader, there: InRequest) -> Length {
     }
 }
 
+/// Whether the response is a tunnel or a stream of events, which end only when one side closes them.
+fn is_endless(response: &ResponseHeader) -> bool {
+    let is_events = |kind: &HeaderValue| {
+        kind.as_bytes()
+            .get(..EVENTS.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(EVENTS.as_bytes()))
+    };
+    response.status == StatusCode::SWITCHING_PROTOCOLS
+        || response.headers.get(CONTENT_TYPE).is_some_and(is_events)
+}
+
+/// The media type of a stream of events.
+const EVENTS: &str = "text/event-stream";
 /// Visitors who are signed in may have this many times as many requests in progress from one
 /// address.
 const SIGNED_IN: usize = 16;

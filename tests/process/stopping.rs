@@ -1,5 +1,6 @@
 //! Being told to end.
 
+use std::fs;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -72,6 +73,36 @@ fn a_request_that_does_not_end_is_cut_off_in_time() {
         "{}",
         process.said()
     );
+}
+
+#[test]
+fn told_to_end_it_waits_for_no_tunnel_and_no_stream_of_events_but_for_ordinary_requests() {
+    let setup = Setup::with("shutdown: { within: 1h }");
+    let yaml = fs::read_to_string(setup.file()).unwrap();
+    fs::write(setup.file(), yaml.replace("[/held]", "[/held, /socket, /events]")).unwrap();
+    let mut process = setup.opens();
+    let mut tunnel = Wire::to(process.address);
+    tunnel.sends(
+        "GET /socket HTTP/1.1\r\nHost: crm.localhost:8080\r\nConnection: Upgrade\r\n\
+         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    );
+    assert_eq!(tunnel.head().status, 101);
+    tunnel.sends("hello?");
+    assert_eq!(tunnel.until("?"), "hello?");
+    let mut events = Wire::to(process.address);
+    events.sends("GET /events HTTP/1.1\r\nHost: crm.localhost:8080\r\n\r\n");
+    assert_eq!(events.head().status, 200);
+    assert_eq!(events.chunk().as_deref(), Some("first"));
+    let mut ordinary = is_held(&setup, &process);
+    process.signals("TERM");
+    assert!(tunnel.is_closed() && events.is_closed());
+    // The first is for the stream of events, which nobody hears any more.
+    setup.upstream.releases();
+    setup.upstream.releases();
+    assert_eq!(ordinary.answer().body, "released");
+    assert_eq!(process.ends().code(), Some(0), "{}", process.said());
+    assert!(!process.said().contains("aborted"), "{}", process.said());
 }
 
 #[test]

@@ -99,6 +99,12 @@ impl Says {
                 Response::new(whole("released"))
             }
             "/parts" => self.parts(),
+            "/events" => {
+                let mut answer = self.parts();
+                let kind = HeaderValue::from_static("text/event-stream; charset=utf-8");
+                answer.headers_mut().insert("Content-Type", kind);
+                answer
+            }
             "/much" => Response::new(whole(&"much ".repeat(MUCH / 5))),
             "/open/large" => Response::new(whole(&"a".repeat(1 << 20))),
             "/counted" => {

@@ -64,6 +64,8 @@ pub(in crate::proxy) struct Connection {
     bound: AtomicBool,
     /// Whether the answer is written without chunked encoding although Pingora chunks it.
     without_chunks: AtomicBool,
+    /// Whether the response in progress does not end by itself: a tunnel, or a stream of events.
+    endless: AtomicBool,
     authorization: Mutex<Option<Authorization>>,
     /// When the current request must be authorized again, in milliseconds; 0: at the next check.
     due: AtomicU64,
@@ -153,6 +155,7 @@ impl Connection {
             used: AtomicBool::new(false),
             bound: AtomicBool::new(false),
             without_chunks: AtomicBool::new(false),
+            endless: AtomicBool::new(false),
             authorization: Mutex::new(None),
             due: AtomicU64::new(NEVER),
             reviewed: AtomicU64::new(tick),
@@ -345,6 +348,7 @@ impl Connection {
         self.watchdog.reset();
         self.await_nothing();
         self.writes_since(None);
+        self.endless.store(false, Ordering::Relaxed);
         self.phase.store(tick << 8 | phase as u64, Ordering::Relaxed);
     }
 
@@ -462,6 +466,15 @@ impl Connection {
 
     pub(in crate::proxy) fn says_without_chunks(&self) -> bool {
         self.without_chunks.load(Ordering::Relaxed)
+    }
+
+    /// The response in progress does not end by itself: nobody waits for its end at a shutdown.
+    pub(in crate::proxy) fn has_no_end(&self) {
+        self.endless.store(true, Ordering::Relaxed);
+    }
+
+    pub(in crate::proxy) fn is_endless(&self) -> bool {
+        self.endless.load(Ordering::Relaxed)
     }
 
     /// What the last request on this connection told about its visitor.

@@ -169,10 +169,13 @@ impl ConnectionTable {
         self.closing.load(Ordering::Relaxed)
     }
 
-    /// Begins the shutdown: from now on, connections without a request in progress are closed.
+    /// Begins the shutdown: from now on, connections without a request in progress are closed, and
+    /// so are tunnels and streams of events.
     pub(in crate::proxy) fn close(&self) {
         self.closing.store(true, Ordering::Relaxed);
-        for connection in self.all(|connection| connection.phase().0 != Phase::Busy) {
+        for connection in
+            self.all(|connection| connection.phase().0 != Phase::Busy || connection.is_endless())
+        {
             connection.cut(Cut::Shed);
         }
     }
@@ -245,6 +248,9 @@ impl ConnectionTable {
                 Phase::Idle => idle,
                 Phase::Head => head,
                 Phase::Busy => {
+                    if self.is_closing() && connection.is_endless() {
+                        connection.cut(Cut::Shed);
+                    }
                     if connection.watchdog().lasts_too_long(now) {
                         hopeless += u64::from(connection.despair());
                     }
