@@ -231,7 +231,13 @@ async fn somebody_is_shown_with_everything_that_operators_may_know() {
 async fn whoever_is_disabled_hears_of_it_nowhere_and_is_enabled_again() {
     let office = Office::open();
     office.gate.knows("ada").await;
-    assert!(office.types(&["disable", "ada"]).await.out.starts_with("ada is disabled: "));
+    assert!(
+        office
+            .types(&["disable", "ada"])
+            .await
+            .out
+            .starts_with("ada is disabled and cannot sign in.")
+    );
     let again = office.types(&["disable", "ada"]).await;
     assert!(again.done, "what is so already is no failure");
     assert_eq!(again.out, "ada was already disabled.\n");

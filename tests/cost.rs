@@ -107,7 +107,8 @@ fn a_signed_in_request_allocates_no_more_than_it_did() {
 fn a_rule_takes_no_more_memory_than_it_did() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     for (name, rule, reading, kept) in KINDS {
-        let rules: String = (0..RULES).map(|n| format!("\n      - {{ {} }}", rule(n))).collect();
+        let rules: Vec<_> = (0..RULES).map(|n| format!("\n      - {{ {} }}", rule(n))).collect();
+        let rules = rules.concat();
         let text = format!(
             "listen: [{{ address: '127.0.0.1:8080' }}]\nstate: ./state\napps:\n  - name: crm\n    \
              hosts: ['http://crm.localhost:8080']\n    upstream: http://127.0.0.1:9\n    rules:{rules}"

@@ -297,7 +297,7 @@ fn file_of(
         _ => return None,
     };
     while let Some((next, after)) = rest.split_first() {
-        let inner = [&at[..], &[next.clone()]].concat();
+        let inner = [&at[..], std::slice::from_ref(next)].concat();
         let passed_on = files.get(&at).and_then(|imports| imports.passed_on.get(next));
         if at.is_empty() || files.contains_key(&inner) {
             at = inner;

@@ -26,7 +26,7 @@ pub(super) fn watch(
     tokio::spawn(async move {
         let mut ticks = 0_u64;
         let mut last = sites.load_full();
-        let mut changes = last.env().store.changes();
+        let mut touched = last.env().store.changes();
         let mut probe: Option<JoinHandle<bool>> = None;
         let mut clock = tokio::time::interval(TICK);
         // Do not catch up on missed ticks.
@@ -36,7 +36,7 @@ pub(super) fn watch(
             ticks += 1;
             let sites_now = sites.load_full();
             let env = sites_now.env();
-            let mut changed = Changes { touched: changes.take(), ..Changes::default() };
+            let mut changed = Changes { touched: touched.take(), ..Changes::default() };
             changed.everything = !Arc::ptr_eq(&last, &sites_now);
             match env.now() {
                 Ok(now) => changed.now = now,

@@ -103,13 +103,10 @@ async fn not_found(State(state): State<AppState>, request: Request) -> Response 
 
 /// Runs a handler in its own task, which continues if the visitor closes the connection.
 async fn run_to_the_end(request: Request, next: Next) -> Response {
-    match tokio::spawn(next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => {
-            tracing::error!("a request handler panicked");
-            unavailable()
-        }
-    }
+    tokio::spawn(next.run(request)).await.unwrap_or_else(|_| {
+        tracing::error!("a request handler panicked");
+        unavailable()
+    })
 }
 
 /// Every handler answers an unavailable store in the same way.

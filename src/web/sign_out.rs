@@ -80,7 +80,8 @@ pub(super) fn leaves(state: &AppState, hosts: &[String], return_to: &ReturnTo) -
     if !hosts.is_empty() {
         let proof = state.env.signer.sign(Kind::Left, state.site.origin.host(), &digest(&hosts));
         url.push(if url.contains('?') { '&' } else { '?' });
-        url.push_str(&format!("left={}&proof={proof}", escaped(&hosts)));
+        let hosts = escaped(&hosts);
+        url.extend(["left=", &hosts, "&proof=", &proof]);
     }
     let mut response = headers::see_other(&url);
     forget(&mut response);

@@ -208,7 +208,7 @@ fn endless() -> SocketAddr {
                 stream.write_all(head.as_bytes()).ok();
                 if read[..length].starts_with(b"GET /events") {
                     stream.write_all(b"data: first\n\n").ok();
-                    stream.read(&mut read).ok();
+                    let _more = stream.read(&mut read).unwrap_or_default();
                 }
                 let part = vec![b'a'; 64 * 1024];
                 while stream.write_all(&part).is_ok() {}

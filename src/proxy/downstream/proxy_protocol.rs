@@ -66,7 +66,6 @@ fn read_second(bytes: &[u8]) -> Option<Introduction> {
     let said = rest.get(..u16::from_be_bytes([high, low]).into())?;
     let length = SECOND.len() + 4 + said.len();
     let visitor = match (command, family) {
-        (LOCAL, _) => None,
         (PROXY, OVER_TCP4) => {
             let source = Ipv4Addr::from(*said.first_chunk::<4>()?);
             Some((source.into(), said.get(8..10)?))
@@ -75,7 +74,7 @@ fn read_second(bytes: &[u8]) -> Option<Introduction> {
             let source = Ipv6Addr::from(*said.first_chunk::<16>()?);
             Some((source.into(), said.get(32..34)?))
         }
-        (PROXY, _) => None,
+        (LOCAL | PROXY, _) => None,
         _ => return None,
     };
     let visitor = visitor.map(|(address, port): (IpAddr, &[u8])| {

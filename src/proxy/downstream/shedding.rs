@@ -263,9 +263,9 @@ mod tests {
     #[test]
     fn whoever_takes_nothing_for_longest_goes_first_and_no_more_than_must() {
         let all = connections(6, &Arc::default());
-        for (connection, tick) in all.iter().zip([1, 2, 3, 4, 5, 6]) {
-            connection.waits_for(MIB / 2);
-            looks(&all[..connection.number() as usize], tick, tick);
+        for (count, tick) in (1..=6).zip(1..) {
+            all[count - 1].waits_for(MIB / 2);
+            looks(&all[..count], tick, tick);
         }
         // Nearly six MiB wait where the limit is four: two connections must go.
         let grace = grace(all.iter().map(|connection| weight(connection)).sum(), 4 * MIB);
@@ -282,7 +282,9 @@ mod tests {
             connection.waits_for(MIB / 2);
         }
         for turn in 1..100 {
-            all.iter().for_each(|connection| connection.unsent().take());
+            for connection in &all {
+                connection.unsent().take();
+            }
             looks(&all, turn * 7, turn * 7 + 6);
         }
         assert_eq!(cut(&all), Vec::<u64>::new());
@@ -295,7 +297,9 @@ mod tests {
         looks(&all, 1, 1000);
         all[0].waits_no_more_for(MIB / 2);
         looks(&all, 1001, 1001);
-        all.iter().for_each(|connection| connection.waits_for(MIB));
+        for connection in &all {
+            connection.waits_for(MIB);
+        }
         looks(&all, 1002, 1002 + SHORTEST);
         assert_eq!(cut(&all), Vec::<u64>::new());
         looks(&all, 1003, 1003 + LONGEST);
@@ -320,7 +324,9 @@ mod tests {
         looks(&all, first.unwrap(), 60);
         assert_eq!(cut(&all).len(), 1, "one stream of three");
         assert!(connection.is_cut().is_none());
-        streams.iter().for_each(|stream| stream.waits_for(MIB / 2));
+        for stream in &streams {
+            stream.waits_for(MIB / 2);
+        }
         connection.watchdog().pause();
         looks(&all, 61, 120);
         assert!(connection.is_cut().is_some());
@@ -348,10 +354,14 @@ mod tests {
     fn where_far_too_much_waits_nothing_may_be_added() {
         let room = Arc::default();
         let all = connections(12, &room);
-        all.iter().for_each(|connection| connection.waits_for(MIB));
+        for connection in &all {
+            connection.waits_for(MIB);
+        }
         assert_eq!(looks(&all, 1, 1), (Shed::default(), false));
         assert!(room.is_full(1) && room.is_full(2) && !room.is_full(3));
-        all.iter().for_each(|connection| connection.waits_for(2 * MIB));
+        for connection in &all {
+            connection.waits_for(2 * MIB);
+        }
         assert!(looks(&all, 2, 2).1);
     }
 

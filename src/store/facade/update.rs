@@ -203,25 +203,9 @@ impl Store {
                     );
                 }
             }
-            for (id, begun, over) in &tx.user_sessions {
-                batch = self.put_user_session(batch, *id, begun, *over)?;
-                changed = true;
-            }
-            for (hash, given) in &tx.tickets {
-                let (key, over) = (hash.as_bytes(), Some(given.expires));
-                batch = self.put(batch, Kind::Ticket, key, Expect::Absent, over, given)?;
-                changed = true;
-            }
-            for (hash, begun, over) in &tx.begun {
-                let (key, over) = (hash.as_bytes(), Some(*over));
-                batch = self.put(batch, Kind::HostSession, key, Expect::Absent, over, begun)?;
-                changed = true;
-            }
-            for (hash, made) in &tx.made {
-                let (key, over) = (hash.as_bytes(), Some(made.expires));
-                batch = self.put(batch, Kind::Token, key, Expect::Absent, over, made)?;
-                changed = true;
-            }
+            let (with_new, is_any) = self.put_new(batch, &tx)?;
+            batch = with_new;
+            changed |= is_any;
             changed |= !tx.events.is_empty() || !tx.messages.is_empty();
             batch = self.post(batch, &tx.events, before, &tx.user, &tx.messages)?;
             let name = tx.user.name().as_str();
@@ -230,6 +214,30 @@ impl Store {
             }
         }
         Err(Unavailable::new("too many conflicting writes to the same user"))
+    }
+
+    /// Adds the records that `tx` creates to `batch`, and says whether there are any.
+    fn put_new(&self, mut batch: Batch, tx: &Transaction) -> Result<(Batch, bool), Unavailable> {
+        for (id, begun, over) in &tx.user_sessions {
+            batch = self.put_user_session(batch, *id, begun, *over)?;
+        }
+        for (hash, given) in &tx.tickets {
+            let (key, over) = (hash.as_bytes(), Some(given.expires));
+            batch = self.put(batch, Kind::Ticket, key, Expect::Absent, over, given)?;
+        }
+        for (hash, begun, over) in &tx.begun {
+            let (key, over) = (hash.as_bytes(), Some(*over));
+            batch = self.put(batch, Kind::HostSession, key, Expect::Absent, over, begun)?;
+        }
+        for (hash, made) in &tx.made {
+            let (key, over) = (hash.as_bytes(), Some(made.expires));
+            batch = self.put(batch, Kind::Token, key, Expect::Absent, over, made)?;
+        }
+        let is_any = !(tx.user_sessions.is_empty()
+            && tx.tickets.is_empty()
+            && tx.begun.is_empty()
+            && tx.made.is_empty());
+        Ok((batch, is_any))
     }
 
     /// Updates the last use of a user session. Does nothing if the session is gone, if somebody
