@@ -11,7 +11,7 @@ fn somebody_is_added_and_the_printed_link_works_once() {
     let words = ["user", "add", "ada", "--email", "ada@example.com", "--group", "staff"];
     let said = setup.types(&words);
     assert_eq!(said.code, Some(0), "{said:?}");
-    assert!(said.notes.starts_with("Give this link to ada: "), "{said:?}");
+    assert!(said.notes.starts_with("Give this link to ada. "), "{said:?}");
     let link = said.out.trim_end().strip_prefix("http://crm.localhost:8080").unwrap();
 
     // Looking uses nothing up: not that of others either.

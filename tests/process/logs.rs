@@ -273,8 +273,8 @@ fn says_nonsense(process: &Process, secrets: &mut Secrets) {
 #[case::no_version(b"GET /\r\n\r\n", 400, "first line")]
 #[case::another_target(b"GET http://evil.test/ HTTP/1.1\r\nHost: {host}\r\n\r\n", 400, "target")]
 #[case::half_a_target(b"GET http: HTTP/1.1\r\nHost: {host}\r\n\r\n", 400, "target")]
-#[case::long_head(b"GET / HTTP/1.1\r\nHost: {host}\r\nA: {long}\r\n\r\n", 431, "longer")]
-#[case::long_target(b"GET /{long} HTTP/1.1\r\nHost: {host}\r\n\r\n", 431, "longer")]
+#[case::long_head(b"GET / HTTP/1.1\r\nHost: {host}\r\nA: {long}\r\n\r\n", 431, "too large")]
+#[case::long_target(b"GET /{long} HTTP/1.1\r\nHost: {host}\r\n\r\n", 431, "too large")]
 #[case::tls(b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x03\r\n\r\n", 400, "TLS")]
 #[case::http2(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "HTTP/2")]
 fn what_is_refused_is_answered_in_our_words_and_leaves_a_line(
