@@ -184,7 +184,11 @@ fn value(kind: &Kind, node: &Node) -> Result<Left, Fault> {
             let also = words.also.iter().find(|(other, _)| other.eq_ignore_ascii_case(text));
             let meant = also.map(|(_, name)| *name).or_else(|| meant(text, names()));
             let what = format!("`{text}` is not one of {}", listed(names()));
-            let cure = meant.map(|name| format!("did you mean `{name}`?"));
+            let map = match kind {
+                Kind::WordOr(_, keys) => in_map(keys, text).map(|map| format!("write `{map}`")),
+                _ => None,
+            };
+            let cure = meant.map(|name| format!("did you mean `{name}`?")).or(map);
             let list = matches!(kind, Kind::WordOrTexts(_)).then(|| format!("write `[{text}]`"));
             Err(Fault::new(what, list.or(cure)))
         }
@@ -256,11 +260,26 @@ fn wanted(kind: &Kind) -> &'static str {
     }
 }
 
+/// The map that `text` is meant for: with the one required key, if that is a text.
+fn in_map(keys: &[Key], text: &str) -> Option<String> {
+    let mut needed = keys.iter().filter(|key| key.needed.is_some());
+    let key = needed.next().filter(|key| matches!(key.kind, Kind::Text))?;
+    needed.next().is_none().then(|| format!("{{ {}: \"{text}\" }}", key.name))
+}
+
 fn cure_for(kind: &Kind, node: &Node) -> Option<String> {
     match kind {
+        Kind::Map(keys) if let Some(map) = node.scalar().and_then(|text| in_map(keys, text)) => {
+            Some(format!("write `{map}`"))
+        }
         Kind::Map(keys) => {
             let known = keys.iter().filter(|key| !matches!(key.kind, Kind::Later));
             Some(format!("write the keys of a map: {}", listed(known.map(|key| key.name))))
+        }
+        Kind::List(Kind::Map(keys))
+            if let Some(map) = node.scalar().and_then(|text| in_map(keys, text)) =>
+        {
+            Some(format!("write `[{map}]`"))
         }
         Kind::List(_) => Some(match node.scalar() {
             Some(text) => format!("write `[{text}]`"),
