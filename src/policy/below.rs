@@ -1,9 +1,8 @@
 //! Which rules may govern what is below a path.
 
-use super::index::Found;
 use super::pattern::{Case, Pattern, Segment, split};
 use super::reach::Reach;
-use super::rules::{Fit, Look, Rule};
+use super::rule::{Fit, Found, Look, Rule};
 
 /// The rules that an operation on everything below a path must meet.
 #[derive(Debug)]

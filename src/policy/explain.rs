@@ -11,14 +11,15 @@ use serde::Serialize;
 
 use super::below::Below;
 use super::guess::{About, Guess, Why};
-use super::judged::Governor;
 use super::method::is_standard;
 use super::named::reach_at;
 use super::pattern::{Case, Pattern};
+use super::query::Parameter;
 use super::query::Query;
 use super::reach::{Reach, Role, also_as};
 use super::request::{Request, Shown};
-use super::rules::{Asker, Fit, Look, Network, Parameter, Policy, Rule};
+use super::rule::{Fit, Governor, Look, Network, Rule};
+use super::rules::{Asker, Policy};
 use super::work::Work;
 use crate::domain::assurance::{Kinds, Level, Requirement};
 
@@ -163,7 +164,7 @@ impl Policy {
                 && (is_standard(method) || named.contains(method) || self.is_safe(method))
         };
         let ways = |method: &'r str| {
-            let reach = reach_at(role, method, target, self);
+            let reach = reach_at(role, method, target, self.options().webdav);
             let named = named.iter().copied().filter(move |_| !is_known(method));
             let aliases = also_as(method, role).iter().copied();
             let all = std::iter::once(method).chain(aliases).chain(named);

@@ -12,7 +12,7 @@ use super::named::Named;
 use super::pattern::{Case, Pattern};
 use super::query::{Query, Wanted};
 use super::reach::Reach;
-use super::rules::{Fit, Look, Network, Rule};
+use super::rule::{Fit, Found, Look, Network, Rule};
 use super::tree::{End, Ends, Planting, Tree};
 use super::work::Work;
 use ipnet::IpNet;
@@ -90,15 +90,6 @@ struct Gathered {
 
 /// If a node has more rules than this, they are indexed by their conditions.
 const FEW: usize = 4;
-
-/// A rule that governs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Found {
-    pub(super) position: Position,
-    pub(super) fit: Fit,
-    /// Whether one of its patterns that match the path names a literal segment.
-    pub(super) is_named: bool,
-}
 
 impl Index {
     /// Indexes the `rules` at the given positions. If `exact`, letter case of values counts.

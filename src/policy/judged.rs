@@ -1,28 +1,21 @@
 //! What a request must meet: the requirements of all its readings, combined.
 
-use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
 
 use smallvec::SmallVec;
 
 use super::below::Below;
 use super::guess::{self, About, Guess, Why};
-use super::index::{Found, Index};
+use super::index::Index;
 use super::pattern::Case;
 use super::query::Query;
 use super::reach::Reach;
-use super::rules::{Fit, Look, Policy};
+use super::request::Request;
+use super::rule::{Fit, Found, Governor, Look, Network};
+use super::rules::{Asker, Policy};
 use super::tree::{End, Ends};
 use super::work::Work;
 use crate::domain::assurance::Requirement;
-
-/// What governs a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Governor {
-    /// The rule with this index, from 0, in file order.
-    Rule(usize),
-    /// No rule: the app's `otherwise` applies.
-    Otherwise,
-}
 
 /// What a request must meet, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +31,49 @@ pub struct Ruling {
     pub is_too_costly: bool,
     /// The work of reading and judging it, in the units of the policy's limit.
     pub work: u32,
+}
+
+impl Policy {
+    /// What `request` must meet: the requirements of the rules that govern its readings, together,
+    /// and of the rules that add to them.
+    ///
+    /// Letter case is tried both as written and folded on both sides. Another reading never lowers
+    /// the requirement.
+    pub fn requirement(&self, request: &Request, asker: &Asker<'_>) -> Ruling {
+        self.rule(&self.enforced, request, asker)
+    }
+
+    /// The same as if every rule were enforced; `None` if they all are.
+    pub fn watched(&self, request: &Request, asker: &Asker<'_>) -> Option<Ruling> {
+        self.watched.as_ref().map(|index| self.rule(index, request, asker))
+    }
+
+    fn rule(&self, index: &Index, request: &Request, asker: &Asker<'_>) -> Ruling {
+        let address = asker.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        // If no rule has a condition on networks, one reading of the address is enough.
+        let networks = if index.looks_at_networks { usize::MAX } else { 1 };
+        let mut judged = Judged::new(self, index, request.work());
+        for (role, target) in request.targets() {
+            let mut looks = Looks::new();
+            for (method, reach) in index.named.readings(role, target, self.handling()) {
+                for network in Network::readings(asker.address).iter().take(networks) {
+                    let network = network(address);
+                    looks.push((Look { method, network, known: asker.known }, reach));
+                }
+            }
+            judged.turn_to(looks, target.query());
+            for path in target.readings() {
+                self.cases(path, |path, case| judged.reading(path, case));
+            }
+            for path in target.readings() {
+                judged.guesses(path);
+            }
+            for path in target.paths_in_query() {
+                judged.in_query(path);
+            }
+        }
+        judged.ruling()
+    }
 }
 
 /// Readings of everything but the path, each with how far below the path it reaches.
@@ -309,12 +345,3 @@ impl<'a> Judged<'a> {
 
 /// The cost of searching one byte of a query for the parameters of rules.
 const QUERY: usize = 2;
-
-impl fmt::Display for Governor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Rule(index) => write!(f, "rule {}", index + 1),
-            Self::Otherwise => f.write_str("otherwise"),
-        }
-    }
-}

@@ -19,6 +19,7 @@ mod query;
 mod reading;
 mod reach;
 pub mod request;
+pub mod rule;
 pub mod rules;
 mod short_name;
 mod tree;
@@ -27,12 +28,15 @@ mod unreadable;
 mod work;
 
 pub use explain::{Asks, Explanation};
+pub use judged::Ruling;
 pub use method::is_standard;
 pub use own::{OWN, OwnPage};
 pub use query::LONGEST_NAME;
+pub use query::Parameter;
 pub use reach::{Depth, Role};
 pub use request::{Request, Sent};
-pub use rules::{Asker, Governor, Options, Parameter, Policy, Rule, Ruling};
+pub use rule::{Governor, Rule};
+pub use rules::{Asker, Options, Policy};
 pub use unreadable::Unreadable;
 
 #[cfg(test)]

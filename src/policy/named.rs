@@ -1,13 +1,13 @@
 //! The methods that rules distinguish, and which of them a request may mean.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use smallvec::SmallVec;
 
 use super::method::is_standard;
 use super::reach::{Reach, Role, also_as};
 use super::request::Request;
-use super::rules::{Policy, Rule};
+use super::rule::Rule;
 
 /// The methods that rules name, in classes: no rule distinguishes the methods of one class.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +15,15 @@ pub(super) struct Named {
     classes: HashMap<String, usize>,
     /// One method of each class.
     examples: Vec<String>,
+}
+
+/// How an app treats methods.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Handling<'p> {
+    /// The methods that are known to change nothing.
+    pub(super) safe: &'p BTreeSet<String>,
+    /// Whether it speaks WebDAV.
+    pub(super) webdav: bool,
 }
 
 /// The methods with which rules are tried for a request, each with how far below the path it
@@ -49,7 +58,7 @@ impl Named {
         &'r self,
         role: Option<Role>,
         target: &'r Request,
-        policy: &Policy,
+        handling: Handling<'_>,
     ) -> Readings<'r> {
         let mut readings = Readings::new();
         let mut classes: SmallVec<[Option<usize>; 8]> = SmallVec::new();
@@ -62,13 +71,13 @@ impl Named {
             }
         };
         for method in target.methods() {
-            let reach = reach_at(role, method, target, policy);
+            let reach = reach_at(role, method, target, handling.webdav);
             let class = self.classes.get(method).copied();
             add(method, class, reach);
             for alias in also_as(method, role) {
                 add(alias, self.classes.get(*alias).copied(), reach);
             }
-            let is_known = is_standard(method) || class.is_some() || policy.is_safe(method);
+            let is_known = is_standard(method) || class.is_some() || handling.safe.contains(method);
             if !is_known || target.has_cased_method() {
                 for (class, method) in self.examples.iter().enumerate() {
                     add(method, Some(class), reach);
@@ -80,14 +89,9 @@ impl Named {
 }
 
 /// How far below its path `method` reaches at the target in this role.
-pub(super) fn reach_at(
-    role: Option<Role>,
-    method: &str,
-    target: &Request,
-    policy: &Policy,
-) -> Reach {
+pub(super) fn reach_at(role: Option<Role>, method: &str, target: &Request, webdav: bool) -> Reach {
     match role {
-        None => Reach::of(method, target.depth(), policy.options().webdav),
+        None => Reach::of(method, target.depth(), webdav),
         Some(Role::Written) => Reach::Below,
         Some(Role::Read) => Reach::Path,
     }

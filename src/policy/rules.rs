@@ -6,46 +6,18 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
-
-use ipnet::IpNet;
+use std::net::IpAddr;
 
 use super::guess::{self, Guess};
 use super::index::Index;
-pub use super::judged::{Governor, Ruling};
-use super::judged::{Judged, Looks};
+use super::named::Handling;
 use super::pattern::{Case, Pattern, fold};
-pub use super::query::Parameter;
 use super::query::Query;
 use super::request::Request;
+use super::rule::{Governor, Rule};
 use super::work::Work;
 use crate::domain::assurance::{Level, Only, Requirement};
 use crate::domain::identity::Identity;
-
-/// One rule: a requirement, and the conditions under which it applies. An empty condition is always
-/// met.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rule {
-    /// The path matches any of these.
-    pub paths: Vec<Pattern>,
-    /// The method is any of these, in upper case.
-    pub methods: BTreeSet<String>,
-    /// The visitor's address is in any of these.
-    pub networks: Vec<IpNet>,
-    /// The user is in any of these groups.
-    pub groups: BTreeSet<String>,
-    /// The query contains all of these parameters. Such a rule adds its requirement to that of the
-    /// rule which governs without it.
-    pub query: Vec<Parameter>,
-    /// What it requires.
-    pub require: Requirement,
-    /// Whether everybody who may enter here must have a second factor, wherever they go.
-    pub demand: bool,
-    /// Whether it is enforced, or in observe mode.
-    pub enforce: bool,
-    /// Its line in the configuration file, if it comes from one.
-    pub line: Option<usize>,
-}
 
 /// The visitor, as far as rules have conditions on them.
 #[derive(Clone, Copy, Debug, Default)]
@@ -79,134 +51,9 @@ pub struct Policy {
     safe_methods: BTreeSet<String>,
     /// Whether letter case makes a difference to any rule.
     cased: bool,
-    enforced: Index,
+    pub(super) enforced: Index,
     /// The index of all rules, if some are in observe mode.
-    watched: Option<Index>,
-}
-
-/// One reading of everything but the path, with which rules are tried.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Look<'a> {
-    pub(super) method: &'a str,
-    pub(super) network: Network,
-    pub(super) known: Option<&'a Identity>,
-}
-
-/// One reading of the visitor's address.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Network {
-    /// The known address.
-    At(IpAddr),
-    /// As if in every network that a rule names.
-    All,
-    /// As if in none.
-    None,
-}
-
-impl Network {
-    /// The readings of an address that may be unknown.
-    pub(super) fn readings(address: Option<IpAddr>) -> &'static [fn(IpAddr) -> Self] {
-        match address {
-            Some(_) => &[Self::At],
-            None => &[|_| Self::All, |_| Self::None],
-        }
-    }
-}
-
-/// How far the conditions of a rule are met.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fit {
-    /// All its conditions are met.
-    Wholly,
-    /// All but its groups, because the user is not known: a sign-in will decide.
-    ButForGroups,
-}
-
-impl Rule {
-    /// A rule without conditions other than its paths.
-    pub fn new(paths: Vec<Pattern>, require: Requirement) -> Self {
-        Self {
-            paths,
-            methods: BTreeSet::new(),
-            networks: Vec::new(),
-            groups: BTreeSet::new(),
-            query: Vec::new(),
-            require,
-            demand: false,
-            enforce: true,
-            line: None,
-        }
-    }
-
-    /// How people find it: `rule 3 (line 42: /admin/, /setup/)`; `index` from 0.
-    pub fn name(&self, index: usize) -> String {
-        const PATHS: usize = 3;
-        let paths = self.paths.iter().take(PATHS).map(ToString::to_string);
-        let more = (self.paths.len() > PATHS).then(|| "…".to_owned());
-        let paths = paths.chain(more).collect::<Vec<_>>().join(", ");
-        let line = self.line.map(|line| format!("line {line}: ")).unwrap_or_default();
-        format!("{} ({line}{paths})", Governor::Rule(index))
-    }
-
-    /// Whether its conditions, other than the paths, are met wherever those of `other` are. A
-    /// simple check: `false` may also mean that it cannot tell.
-    pub fn is_no_narrower_than(&self, other: &Self) -> bool {
-        let covers = |net: &IpNet| self.networks.iter().any(|wider| wider.contains(net));
-        let methods = self.methods.is_empty()
-            || !other.methods.is_empty() && other.methods.is_subset(&self.methods);
-        let networks = self.networks.is_empty()
-            || !other.networks.is_empty() && other.networks.iter().all(covers);
-        let groups = self.groups.is_empty()
-            || !other.groups.is_empty() && other.groups.is_subset(&self.groups);
-        methods && networks && groups && self.query.is_empty()
-    }
-
-    /// Whether it only adds to what another rule requires.
-    pub fn only_adds(&self) -> bool {
-        !self.query.is_empty()
-    }
-
-    /// Whether it has no condition but its paths.
-    pub fn is_free(&self) -> bool {
-        self.methods.is_empty()
-            && self.networks.is_empty()
-            && self.groups.is_empty()
-            && self.query.is_empty()
-    }
-
-    /// How far its conditions, other than paths and query, are met; `None`: not at all.
-    pub(super) fn fits(&self, look: &Look<'_>) -> Option<Fit> {
-        let fits = self.fits_method(look.method) && self.fits_network(look.network);
-        match look.known {
-            _ if !fits => None,
-            _ if self.groups.is_empty() => Some(Fit::Wholly),
-            None => Some(Fit::ButForGroups),
-            Some(identity) => (!self.groups.is_disjoint(&identity.groups)).then_some(Fit::Wholly),
-        }
-    }
-
-    pub(super) fn fits_method(&self, method: &str) -> bool {
-        self.methods.is_empty() || self.methods.contains(method)
-    }
-
-    pub(super) fn fits_network(&self, network: Network) -> bool {
-        self.networks.is_empty()
-            || match network {
-                Network::At(address) => self.networks.iter().any(|net| net.contains(&address)),
-                Network::All => true,
-                Network::None => false,
-            }
-    }
-
-    /// Who may enter here. Every part must admit the user; empty: everybody.
-    fn admits(&self) -> Vec<Only> {
-        let mut parts: Vec<Only> =
-            self.require.only.iter().flat_map(|only| only.iter()).cloned().collect();
-        if !self.groups.is_empty() {
-            parts.push(Only { users: BTreeSet::new(), groups: self.groups.clone() });
-        }
-        parts
-    }
+    pub(super) watched: Option<Index>,
 }
 
 impl Policy {
@@ -248,6 +95,11 @@ impl Policy {
         Self { safe_methods, ..self }
     }
 
+    /// How the app treats methods.
+    pub(super) fn handling(&self) -> Handling<'_> {
+        Handling { safe: &self.safe_methods, webdav: self.options.webdav }
+    }
+
     /// Whether the operator has declared that this method does no more than GET.
     pub(super) fn is_safe(&self, method: &str) -> bool {
         self.safe_methods.contains(method)
@@ -284,47 +136,6 @@ impl Policy {
     /// list, every part must admit the user; an empty list admits everybody.
     pub fn demands(&self) -> impl Iterator<Item = Vec<Only>> {
         self.rules.iter().filter(|rule| rule.enforce && rule.demand).map(Rule::admits)
-    }
-
-    /// What `request` must meet: the requirements of the rules that govern its readings, together,
-    /// and of the rules that add to them.
-    ///
-    /// Letter case is tried both as written and folded on both sides. Another reading never lowers
-    /// the requirement.
-    pub fn requirement(&self, request: &Request, asker: &Asker<'_>) -> Ruling {
-        self.rule(&self.enforced, request, asker)
-    }
-
-    /// The same as if every rule were enforced; `None` if they all are.
-    pub fn watched(&self, request: &Request, asker: &Asker<'_>) -> Option<Ruling> {
-        self.watched.as_ref().map(|index| self.rule(index, request, asker))
-    }
-
-    fn rule(&self, index: &Index, request: &Request, asker: &Asker<'_>) -> Ruling {
-        let address = asker.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        // If no rule has a condition on networks, one reading of the address is enough.
-        let networks = if index.looks_at_networks { usize::MAX } else { 1 };
-        let mut judged = Judged::new(self, index, request.work());
-        for (role, target) in request.targets() {
-            let mut looks = Looks::new();
-            for (method, reach) in index.named.readings(role, target, self) {
-                for network in Network::readings(asker.address).iter().take(networks) {
-                    let network = network(address);
-                    looks.push((Look { method, network, known: asker.known }, reach));
-                }
-            }
-            judged.turn_to(looks, target.query());
-            for path in target.readings() {
-                self.cases(path, |path, case| judged.reading(path, case));
-            }
-            for path in target.readings() {
-                judged.guesses(path);
-            }
-            for path in target.paths_in_query() {
-                judged.in_query(path);
-            }
-        }
-        judged.ruling()
     }
 
     /// Calls `each` with `path` as written and, unless the application distinguishes letter case,

@@ -7,7 +7,7 @@ use super::beginnings::Beginnings;
 use super::names::{Part, each_key, key};
 use super::text::meant;
 use super::{Query, each_meant, each_pair};
-use crate::policy::rules::Rule;
+use crate::policy::rule::Rule;
 
 /// The position of a rule in the file.
 type Position = usize;
