@@ -22,7 +22,7 @@ pub(super) struct Named {
 pub(super) struct Handling<'p> {
     /// The methods that are known to change nothing.
     pub(super) safe: &'p BTreeSet<String>,
-    /// Whether it speaks WebDAV.
+    /// Whether the app speaks `WebDAV`.
     pub(super) webdav: bool,
 }
 
