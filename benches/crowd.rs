@@ -142,7 +142,7 @@ fn told(name: &str, asked: usize, (served, half, most): (usize, Duration, Durati
     println!("{name:<44} {served:>6} of {asked} answered   p50 {half:>10.1?}   p99 {most:>10.1?}");
 }
 
-/// A form of the sign-in page: its cookie, and its signed field.
+/// A form of the sign-in page: its cookie, with its name, and its signed field.
 fn form(gateway: &Gateway) -> (String, String) {
     let mut stream = gateway.connects();
     stream
@@ -157,7 +157,7 @@ fn form(gateway: &Gateway) -> (String, String) {
     let between = |start: &str, end: &str| {
         page.split_once(start).unwrap().1.split_once(end).unwrap().0.to_owned()
     };
-    (between("doorward-browser=", ";"), between("name=\"csrf\" value=\"", "\""))
+    (between("Set-Cookie: ", ";"), between("name=\"csrf\" value=\"", "\""))
 }
 
 fn main() {
@@ -288,7 +288,7 @@ fn guessed(gateway: &Gateway) {
                         "POST /.doorward/sign-in HTTP/1.1\r\nHost: {HOST}\r\n\
                          Sec-Fetch-Site: same-origin\r\n\
                          Content-Type: application/x-www-form-urlencoded\r\n\
-                         Cookie: doorward-browser={browser}\r\nContent-Length: {}\r\n\r\n{body}",
+                         Cookie: {browser}\r\nContent-Length: {}\r\n\r\n{body}",
                         body.len()
                     );
                     let mut stream = connects_from(from, address);
