@@ -14,7 +14,7 @@ test:
 # What every server in the tests lets through to its handlers, those that need Java included.
 test-servers:
 	@.ci/needs build test java
-	cargo test --locked --test servers -- --include-ignored
+	cargo test --locked --test suite servers:: -- --include-ignored
 
 # Form, lints and documentation.
 check:

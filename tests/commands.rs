@@ -1,22 +1,16 @@
 //! What operators type, against a running gateway, through its real socket.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
-
-#[expect(dead_code, reason = "operators need few of a browser's means")]
-#[path = "support/gate.rs"]
-mod gate;
-
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use crate::support::gate::{CONFIG, Gate, PASSWORD};
 use doorward::cli;
 use doorward::cli::admin::Admin;
 use doorward::cli::live::Live;
 use doorward::domain::event::What;
 use doorward::domain::name::Login;
-use gate::{CONFIG, Gate, PASSWORD};
 use http::StatusCode;
 use tempfile::TempDir;
 use tokio::sync::oneshot;

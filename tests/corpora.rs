@@ -1,15 +1,9 @@
 //! Everything that the fuzzer has found worth keeping, tried again: `tests/fuzz/README.md`.
 
-#![allow(clippy::unwrap_used, reason = "a test may")]
-
-#[path = "fuzz/checks.rs"]
-mod checks;
-#[allow(dead_code, reason = "only the decoders are needed here")]
-#[path = "spellings/mod.rs"]
-mod spellings;
-
 use std::fs;
 use std::path::Path;
+
+use crate::support::checks;
 
 #[test]
 fn nothing_that_was_found_before_is_found_again() {

@@ -5,23 +5,20 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test")]
 
-#[path = "support/instance.rs"]
-#[allow(dead_code, reason = "other tests use the rest")]
-mod instance;
-#[path = "support/window.rs"]
-#[allow(dead_code, reason = "other tests use the rest")]
-mod window;
-#[path = "support/wire.rs"]
-#[allow(dead_code, reason = "other tests use the rest")]
-mod wire;
+#[allow(dead_code, reason = "the suite uses the rest")]
+mod support {
+    pub(crate) mod instance;
+    pub(crate) mod window;
+    pub(crate) mod wire;
+}
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+use crate::support::instance::{HOST, Instance, PASSWORD};
 use doorward::config::Config;
-use instance::{HOST, Instance, PASSWORD};
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;

@@ -1,7 +1,5 @@
 //! What comes of 240 requests: rows of requests, columns of visitors.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
-
 use std::net::IpAddr;
 use std::sync::Arc;
 

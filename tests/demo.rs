@@ -1,7 +1,5 @@
 //! `doorward demo`, as somebody at a terminal meets it.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;

@@ -2,16 +2,10 @@
 //!
 //! The routes come from the table that makes the router, so that one that is missing here fails.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
-
-#[allow(dead_code, reason = "each binary uses what it needs")]
-#[path = "support/gate.rs"]
-mod gate;
-
 use std::time::Duration;
 
+use crate::support::gate::{Browser, Gate, PASSWORD};
 use doorward::web::{On, routes::ROUTES};
-use gate::{Browser, Gate, PASSWORD};
 use http::{Method, StatusCode};
 
 /// Who stands at a route.

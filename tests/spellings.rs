@@ -1,14 +1,9 @@
 //! Spellings of a protected path, a hundred thousand of them: whatever software could take for it is
 //! judged as it.
 
-#![allow(clippy::unwrap_used, reason = "a test may")]
-
-#[path = "spellings/mod.rs"]
-mod spellings;
-
+use crate::support::spellings::{Decoder, Dice};
 use doorward::domain::assurance::{Level, Requirement};
 use doorward::policy::{Asker, Policy, Request, Rule};
-use spellings::{Decoder, Dice};
 
 const PLACES: [&str; 3] = ["/admin/", "/crm/admin/panel/", "/a b/secret.html/"];
 

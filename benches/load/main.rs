@@ -27,11 +27,11 @@ mod picture;
 mod report;
 mod servers;
 #[allow(dead_code, reason = "tests use the rest")]
-#[path = "../../tests/support/window.rs"]
-mod window;
-#[allow(dead_code, reason = "tests use the rest")]
-#[path = "../../tests/support/wire.rs"]
-mod wire;
+#[path = "../../tests/support"]
+mod support {
+    pub(crate) mod window;
+    pub(crate) mod wire;
+}
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};

@@ -9,7 +9,7 @@ use doorward::domain::time::Timestamp;
 
 use super::drive::Ask;
 use super::servers::{DOORWARD, HOST, Server};
-use super::window::Window;
+use super::support::window::Window;
 
 const PASSWORD: &str = "three wet umbrellas";
 

@@ -5,11 +5,11 @@ use doorward::web::routes::ROUTES;
 use doorward::web::{On, Serves};
 use serde_json::Value;
 
-use crate::application;
-use crate::browser::Browser;
-use crate::codes::{saves_codes, sets_up};
-use crate::instance::Instance;
-use crate::main_job::joins;
+use super::application;
+use super::browser::Browser;
+use super::codes::{saves_codes, sets_up};
+use super::main_job::joins;
+use crate::support::instance::Instance;
 
 #[test]
 fn a_script_of_the_application_cannot_read_own_pages() {

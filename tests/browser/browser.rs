@@ -18,9 +18,9 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
-use crate::driver::Driver;
-use crate::instance::{HOST, Instance};
-use crate::tools::found;
+use super::driver::Driver;
+use super::tools::found;
+use crate::support::instance::{HOST, Instance};
 
 /// A browser, until it is dropped.
 pub(crate) struct Browser {

@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use crate::application;
-use crate::browser::Browser;
-use crate::instance::{HOST, Instance};
-use crate::main_job::joins;
-use crate::tools::code;
+use super::application;
+use super::browser::Browser;
+use super::main_job::joins;
+use super::tools::code;
+use crate::support::instance::{HOST, Instance};
 
 /// Somebody who is signed in sets up two-factor; the secret. The recovery codes are on the page.
 pub(crate) fn sets_up(browser: &Browser, instance: &Instance) -> String {

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use crate::tools::found;
+use super::tools::found;
 
 /// A driver on a port of its own.
 pub(crate) struct Driver {

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use fantoccini::key::Key;
 
-use crate::application;
-use crate::browser::Browser;
-use crate::codes::{saves_codes, sets_up};
-use crate::instance::{Instance, PASSWORD};
-use crate::main_job::{joins, reaches_the_application, signs_in, signs_out};
-use crate::tools::code;
+use super::application;
+use super::browser::Browser;
+use super::codes::{saves_codes, sets_up};
+use super::main_job::{joins, reaches_the_application, signs_in, signs_out};
+use super::tools::code;
+use crate::support::instance::{Instance, PASSWORD};
 
 #[test]
 fn the_keyboard_is_enough_to_sign_in_and_to_answer() {

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use rstest::rstest;
 
-use crate::application;
-use crate::browser::Browser;
-use crate::codes::saves_codes;
-use crate::instance::{Instance, PASSWORD};
-use crate::main_job::reaches_the_application;
-use crate::tools::code;
+use super::application;
+use super::browser::Browser;
+use super::codes::saves_codes;
+use super::main_job::reaches_the_application;
+use super::tools::code;
+use crate::support::instance::{Instance, PASSWORD};
 
 const CRM: &str = "http://crm.localhost:8080";
 const WIKI: &str = "http://wiki.localhost:8080";

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use rstest::rstest;
 
-use crate::application;
-use crate::browser::Browser;
-use crate::instance::{Instance, PASSWORD};
-use crate::tools::{code, scan};
+use super::application;
+use super::browser::Browser;
+use super::tools::{code, scan};
+use crate::support::instance::{Instance, PASSWORD};
 
 /// Asserts that the application got the page's request in the name of `ada`, by `amr`.
 pub(crate) fn reaches_the_application(browser: &Browser, path: &str, amr: &str) {

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::application;
-use crate::browser::Browser;
-use crate::codes::{saves_codes, sets_up};
-use crate::instance::{Instance, PASSWORD};
-use crate::main_job::{signs_in, signs_out};
-use crate::tools::code;
+use super::application;
+use super::browser::Browser;
+use super::codes::{saves_codes, sets_up};
+use super::main_job::{signs_in, signs_out};
+use super::tools::code;
+use crate::support::instance::{Instance, PASSWORD};
 
 /// Takes a picture of the whole page in each of the four ways.
 fn takes(browser: &Browser, name: &str) {

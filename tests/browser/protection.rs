@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use rstest::rstest;
 
-use crate::application;
-use crate::browser::Browser;
-use crate::codes::{saves_codes, sets_up};
-use crate::instance::{Instance, PASSWORD};
-use crate::main_job::{joins, reaches_the_application, signs_in};
-use crate::post_office::{Arrived, opens_on};
-use crate::tools::code;
+use super::application;
+use super::browser::Browser;
+use super::codes::{saves_codes, sets_up};
+use super::main_job::{joins, reaches_the_application, signs_in};
+use super::tools::code;
+use crate::support::instance::{Instance, PASSWORD};
+use crate::support::post_office::{Arrived, opens_on};
 
 const SECURITY: &str = "/.doorward/security";
 /// The forms that end one session.

@@ -5,14 +5,14 @@ use std::net::{SocketAddr, TcpListener};
 
 use rstest::rstest;
 
-use crate::applications::answers_in_http2;
-use crate::exact::{Bodies, Exact};
-use crate::frames::{
+use super::applications::answers_in_http2;
+use super::frames::{
     ACK, DATA, END_HEADERS, END_STREAM, Frames, HEADERS, PING, RST_STREAM, SETTINGS, fields, frame,
 };
-use crate::http2::{asks, connects, get, runs};
-use crate::instance::Instance;
-use crate::means::{HOST, certificate, config, visitor};
+use super::http2::{asks, connects, get, runs};
+use super::means::{HOST, certificate, config, visitor};
+use crate::support::exact::{Bodies, Exact};
+use crate::support::instance::Instance;
 
 fn before(upstream: SocketAddr, more: &str) -> Instance {
     Instance::with(|folder| {

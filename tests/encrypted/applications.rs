@@ -16,10 +16,10 @@ use http::HeaderMap;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use tokio::time::Instant;
 
-use crate::http2::{asks, connects, get, runs};
-use crate::instance::{HOST, Instance};
-use crate::means::{certificate, config, key, read, visitor};
-use crate::wire::Wire;
+use super::http2::{asks, connects, get, runs};
+use super::means::{certificate, config, key, read, visitor};
+use crate::support::instance::{HOST, Instance};
+use crate::support::wire::Wire;
 
 /// Serves one connection of an application: `answer` makes an answer of the connection's number and
 /// each head.
@@ -119,7 +119,7 @@ apps:
     })
 }
 
-pub(crate) fn ask(instance: &Instance, path: &str) -> crate::wire::Answer {
+pub(crate) fn ask(instance: &Instance, path: &str) -> crate::support::wire::Answer {
     Wire::to(instance.address).asks(format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n"))
 }
 
@@ -313,12 +313,12 @@ fn a_visitor_under_tls_may_take_their_time() {
         format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}0\r\n\r\n")
     });
     let instance = Instance::with(|folder| {
-        certificate(folder, "all", &[crate::means::HOST]);
-        certificate(folder, "wiki", &[crate::means::WIKI]);
+        certificate(folder, "all", &[super::means::HOST]);
+        certificate(folder, "wiki", &[super::means::WIKI]);
         config(one, folder, "upstream_timeouts: { read: 1s }")
     });
-    let mut wire = visitor(&instance, crate::means::HOST);
-    let host = crate::means::HOST;
+    let mut wire = visitor(&instance, super::means::HOST);
+    let host = super::means::HOST;
     wire.sends(format!("GET /open/a HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"));
     assert_eq!(wire.head().status, 200);
     std::thread::sleep(Duration::from_secs(4));
@@ -502,11 +502,11 @@ fn a_place_that_says_it_is_not_well_gets_no_requests() {
 #[test]
 fn grpc_goes_through_with_its_trailers_and_strangers_are_told_in_its_words() {
     let address = speaks_http2();
-    let upstream = crate::upstream::Upstream::start();
+    let upstream = crate::support::upstream::Upstream::start();
     let instance = Instance::with(|folder| {
-        certificate(folder, "all", &[crate::means::HOST, "id.example.com"]);
+        certificate(folder, "all", &[super::means::HOST, "id.example.com"]);
         certificate(folder, "wiki", &["wiki.example.com"]);
-        crate::means::config(upstream.address, folder, "").replacen(
+        super::means::config(upstream.address, folder, "").replacen(
             &format!("    upstream: http://{}\n", upstream.address),
             &format!("    upstream: http://{address}\n    upstream_http2: true\n"),
             1,
@@ -515,7 +515,7 @@ fn grpc_goes_through_with_its_trailers_and_strangers_are_told_in_its_words() {
     runs(async {
         let mut sender = connects(&instance).await;
         let call = |path: &str| {
-            http::Request::post(format!("https://{}{path}", crate::means::HOST))
+            http::Request::post(format!("https://{}{path}", super::means::HOST))
                 .header("content-type", "application/grpc")
                 .header("te", "trailers")
         };

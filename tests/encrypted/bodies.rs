@@ -3,19 +3,19 @@
 
 use rstest::rstest;
 
-use crate::exact::{Bodies, Exact};
-use crate::frames::{
+use super::frames::{
     DATA, END_HEADERS, END_STREAM, Fate, Frames, HEADERS, PADDED, RST_STREAM, fields, frame,
 };
-use crate::instance::Instance;
-use crate::means::{HOST, certificate, visitor};
+use super::means::{HOST, certificate, visitor};
+use crate::support::exact::{Bodies, Exact};
+use crate::support::instance::Instance;
 
 /// A gateway before `upstream` that keeps connections to it whatever they have carried.
 fn before(upstream: &Exact) -> Instance {
     Instance::with(|folder| {
         certificate(folder, "all", &[HOST, "id.example.com"]);
         certificate(folder, "wiki", &["wiki.example.com"]);
-        crate::means::config(upstream.address, folder, "")
+        super::means::config(upstream.address, folder, "")
             .replace("    otherwise", "    upstream_reuse_after_body: true\n    otherwise")
     })
 }
@@ -140,7 +140,7 @@ fn a_body_behind_an_early_answer_is_no_part_of_the_next_request(#[case] sent: &[
     let instance = Instance::with(|folder| {
         certificate(folder, "all", &[HOST, "id.example.com"]);
         certificate(folder, "wiki", &["wiki.example.com"]);
-        crate::means::config(upstream.address, folder, "")
+        super::means::config(upstream.address, folder, "")
     });
     let mut frames = Frames::to(&instance);
     frames.sends(&post(NO_LENGTH));

@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rustls::{NamedGroup, ProtocolVersion};
 
-use crate::http2;
-use crate::instance::Instance;
-use crate::means::{
+use super::http2;
+use super::means::{
     HOST, believes, believes_and_shows, certificate, certificates, config, connects, key, read,
     visitor,
 };
-use crate::upstream::Upstream;
-use crate::wire::Wire;
+use crate::support::instance::Instance;
+use crate::support::upstream::Upstream;
+use crate::support::wire::Wire;
 
 fn get(path: &str, host: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n")
@@ -21,7 +21,7 @@ fn get(path: &str, host: &str) -> String {
 #[test]
 fn everybody_is_told_to_come_by_https_from_now_on() {
     let upstream = Upstream::start();
-    let instance = crate::means::instance(&upstream, "");
+    let instance = super::means::instance(&upstream, "");
     let mut visitor = visitor(&instance, HOST);
     let passed = visitor.asks(get("/open/a", HOST));
     assert_eq!((passed.status, passed.header("strict-transport-security")), (200, "max-age=86400"));
@@ -33,7 +33,7 @@ fn everybody_is_told_to_come_by_https_from_now_on() {
 #[test]
 fn nobody_is_told_so_where_the_operator_does_not_want_it() {
     let upstream = Upstream::start();
-    let instance = crate::means::instance(&upstream, "tls: { hsts: 0s }");
+    let instance = super::means::instance(&upstream, "tls: { hsts: 0s }");
     let answer = visitor(&instance, HOST).asks(get("/open/a", HOST));
     assert_eq!(answer.header("strict-transport-security"), "");
 }
@@ -41,7 +41,7 @@ fn nobody_is_told_so_where_the_operator_does_not_want_it() {
 #[test]
 fn what_is_agreed_upon_holds_against_quantum_computers() {
     let upstream = Upstream::start();
-    let instance = crate::means::instance(&upstream, "");
+    let instance = super::means::instance(&upstream, "");
     let config = believes(&certificates(&instance), &[b"h2", b"http/1.1"]);
     let stream = connects(instance.address, HOST, config).unwrap();
     assert_eq!(stream.conn.protocol_version(), Some(ProtocolVersion::TLSv1_3));
@@ -53,7 +53,7 @@ fn what_is_agreed_upon_holds_against_quantum_computers() {
 #[test]
 fn every_host_shows_a_certificate_of_its_own() {
     let upstream = Upstream::start();
-    let instance = crate::means::instance(&upstream, "");
+    let instance = super::means::instance(&upstream, "");
     let [all, wiki] = <[_; 2]>::try_from(certificates(&instance)).unwrap();
     let meets = |host: &str, whom| connects(instance.address, host, believes(&[whom], &[])).is_ok();
     assert!(meets(HOST, all.clone()) && meets("wiki.example.com", wiki.clone()));
@@ -63,7 +63,7 @@ fn every_host_shows_a_certificate_of_its_own() {
 #[test]
 fn whoever_comes_without_encryption_is_sent_on_with_what_they_asked() {
     let upstream = Upstream::start();
-    let instance = crate::means::instance(&upstream, "");
+    let instance = super::means::instance(&upstream, "");
     let answer = Wire::to(instance.listener(1)).asks(get("/open/a?b=//c", HOST));
     assert_eq!(answer.status, 308);
     assert_eq!(answer.header("location"), format!("https://{HOST}/open/a?b=//c"));
@@ -78,7 +78,7 @@ fn whoever_comes_without_encryption_is_sent_on_with_what_they_asked() {
 #[test]
 fn the_port_of_another_scheme_is_another_host() {
     let upstream = Upstream::start();
-    let instance = crate::means::instance(&upstream, "");
+    let instance = super::means::instance(&upstream, "");
     let status =
         |port: &str| visitor(&instance, HOST).asks(get("/open/a", &format!("{HOST}{port}"))).status;
     assert_eq!([status(""), status(":443"), status(":80"), status(":")], [200, 200, 421, 421]);
@@ -106,7 +106,7 @@ fn a_host_without_encryption_is_not_served_with_it() {
 #[test]
 fn certificates_are_replaced_under_load_and_nobody_notices() {
     let upstream = Upstream::start();
-    let instance = crate::means::instance(&upstream, "");
+    let instance = super::means::instance(&upstream, "");
     let before = read(&instance.folder().join("all.pem"));
     let mut steady = visitor(&instance, HOST);
     assert_eq!(steady.asks(get("/open/a", HOST)).status, 200);
@@ -149,7 +149,7 @@ fn certificates_are_replaced_under_load_and_nobody_notices() {
 #[test]
 fn a_certificate_that_makes_no_sense_is_no_reason_to_show_none() {
     let upstream = Upstream::start();
-    let instance = crate::means::instance(&upstream, "");
+    let instance = super::means::instance(&upstream, "");
     let believed = certificates(&instance);
     std::fs::write(instance.folder().join("all.pem"), "nonsense").unwrap();
     let kept = instance.reloads_with(|text| text);
@@ -202,7 +202,7 @@ fn nobody_comes_in_without_a_certificate_where_one_is_asked_for() {
 #[test]
 fn whoever_came_in_before_certificates_were_asked_for_is_out_when_they_are() {
     let upstream = Upstream::start();
-    let instance = crate::means::instance(&upstream, "");
+    let instance = super::means::instance(&upstream, "");
     let tunnel = "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
     let tunnel = get("/socket", "wiki.example.com").replace("\r\n\r\n", "\r\n") + tunnel;
     let (mut idle, mut busy) = (visitor(&instance, HOST), visitor(&instance, "wiki.example.com"));

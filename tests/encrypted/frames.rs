@@ -10,10 +10,10 @@ use std::net::TcpStream;
 use rstest::rstest;
 use rustls::{ClientConnection, StreamOwned};
 
-use crate::instance::Instance;
-use crate::means::{HOST, believes, certificates, connects};
-use crate::upstream::Upstream;
-use crate::wire::Wire;
+use super::means::{HOST, believes, certificates, connects};
+use crate::support::instance::Instance;
+use crate::support::upstream::Upstream;
+use crate::support::wire::Wire;
 
 pub(super) const DATA: u8 = 0;
 pub(super) const HEADERS: u8 = 1;
@@ -209,7 +209,7 @@ fn status(block: &[u8]) -> u16 {
 
 fn after(sent: &[u8]) -> Frames {
     let upstream = Upstream::start();
-    let instance = crate::means::instance(&upstream, "");
+    let instance = super::means::instance(&upstream, "");
     let mut frames = Frames::to(&instance);
     frames.sends(sent);
     // What was begun is served to its end, whoever holds the door.
@@ -229,7 +229,7 @@ fn joined(parts: &[Vec<u8>]) -> Vec<u8> {
 #[test]
 fn section_3_4_a_connection_begins_with_the_preface() {
     let upstream = Upstream::start();
-    let instance = crate::means::instance(&upstream, "");
+    let instance = super::means::instance(&upstream, "");
     let mut frames = Frames::silent(&instance);
     frames.sends(b"GET / HTTP/1.1\r\nHost: crm.example.com\r\n\r\n");
     while frames.next().is_some() {}
@@ -240,7 +240,7 @@ fn section_3_4_a_connection_begins_with_the_preface() {
 #[test]
 fn section_6_5_3_settings_are_acknowledged() {
     let upstream = Upstream::start();
-    let instance = crate::means::instance(&upstream, "");
+    let instance = super::means::instance(&upstream, "");
     let mut frames = Frames::to(&instance);
     loop {
         let frame = frames.next().unwrap();
@@ -253,7 +253,7 @@ fn section_6_5_3_settings_are_acknowledged() {
 #[test]
 fn section_6_7_pings_are_answered_with_what_they_carry() {
     let upstream = Upstream::start();
-    let instance = crate::means::instance(&upstream, "");
+    let instance = super::means::instance(&upstream, "");
     let mut frames = Frames::to(&instance);
     frames.sends(&frame(PING, 0, 0, b"12345678"));
     let pong = frames.until(PING).unwrap();
@@ -290,7 +290,7 @@ fn section_6_1_padding_is_no_part_of_the_body() {
 #[test]
 fn section_5_1_2_no_more_streams_are_open_than_we_say() {
     let upstream = Upstream::start();
-    let instance = crate::means::instance(&upstream, "limits: { streams: 4 }");
+    let instance = super::means::instance(&upstream, "limits: { streams: 4 }");
     let mut frames = Frames::to(&instance);
     let settings = frames.until(SETTINGS).unwrap().payload;
     let said = settings.chunks(6).find(|setting| setting[..2] == [0, 3]).unwrap();
@@ -307,7 +307,7 @@ fn section_5_1_2_no_more_streams_are_open_than_we_say() {
 #[test]
 fn section_6_9_what_a_visitor_has_no_room_for_is_not_sent() {
     let upstream = Upstream::start();
-    let instance = crate::means::instance(&upstream, "");
+    let instance = super::means::instance(&upstream, "");
     let mut frames = Frames::silent(&instance);
     frames.sends(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
     // A window of one byte (§6.9.2), which grows by another (§6.9.1).
@@ -322,7 +322,7 @@ fn section_6_9_what_a_visitor_has_no_room_for_is_not_sent() {
 #[test]
 fn section_6_9_2_a_window_that_became_negative_is_waited_for() {
     let upstream = Upstream::start();
-    let instance = crate::means::instance(&upstream, "");
+    let instance = super::means::instance(&upstream, "");
     let mut frames = Frames::silent(&instance);
     frames.sends(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
     frames.sends(&frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 3]));
@@ -340,7 +340,7 @@ fn section_6_9_2_a_window_that_became_negative_is_waited_for() {
 fn section_6_9_streams_that_take_nothing_cost_no_pages() {
     let upstream = Upstream::start();
     let more = "limits: { requests_per_address: 16 }\ndeadlines: { queue: 1s }";
-    let instance = crate::means::instance(&upstream, more);
+    let instance = super::means::instance(&upstream, more);
     let mut frames = Frames::silent(&instance);
     frames.sends(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
     frames.sends(&frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]));
@@ -361,7 +361,7 @@ fn section_6_9_streams_that_take_nothing_cost_no_pages() {
 fn section_6_9_pages_that_nobody_takes_are_so_many_in_all() {
     let upstream = Upstream::start();
     let more = "limits: { unsent_mib: 1 }\ndeadlines: { queue: 1s }\ntrusted_proxies: [127.0.0.1]";
-    let instance = crate::means::instance(&upstream, more);
+    let instance = super::means::instance(&upstream, more);
     let mut frames = Frames::silent(&instance);
     frames.sends(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
     frames.sends(&frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]));
@@ -381,7 +381,7 @@ fn section_6_9_pages_that_nobody_takes_are_so_many_in_all() {
 #[test]
 fn section_6_9_answers_of_an_application_that_nobody_takes_are_not_kept() {
     let upstream = Upstream::start();
-    let instance = crate::means::instance(&upstream, "limits: { unsent_mib_per_connection: 1 }");
+    let instance = super::means::instance(&upstream, "limits: { unsent_mib_per_connection: 1 }");
     let mut frames = Frames::silent(&instance);
     frames.sends(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
     frames.sends(&frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]));
@@ -397,7 +397,7 @@ fn section_6_9_answers_of_an_application_that_nobody_takes_are_not_kept() {
 #[test]
 fn section_6_9_a_connection_that_is_not_read_is_not_kept_where_too_much_waits() {
     let upstream = Upstream::start();
-    let instance = crate::means::instance(&upstream, "limits: { unsent_mib_per_connection: 1 }");
+    let instance = super::means::instance(&upstream, "limits: { unsent_mib_per_connection: 1 }");
     let mut frames = Frames::silent(&instance);
     frames.sends(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
     frames.sends(&frame(SETTINGS, 0, 0, &[0, 4, 0x7f, 0xff, 0xff, 0xff]));
@@ -597,7 +597,7 @@ fn section_8_3_1_a_request_without_what_it_needs_does_not_go_through(
 #[test]
 fn section_10_5_1_a_head_without_end_is_not_collected() {
     let upstream = Upstream::start();
-    let instance = crate::means::instance(&upstream, "");
+    let instance = super::means::instance(&upstream, "");
     let mut frames = Frames::to(&instance);
     frames.sends(&frame(HEADERS, END_STREAM, 1, &request("/open/a", &[])));
     let more = frame(CONTINUATION, 0, 1, &fields(&[("x-a", &"a".repeat(100))]).repeat(100));
@@ -614,7 +614,7 @@ fn section_10_5_1_a_head_without_end_is_not_collected() {
 #[test]
 fn section_10_5_whoever_gives_up_what_is_under_way_again_and_again_is_sent_away() {
     let upstream = Upstream::start();
-    let instance = crate::means::instance(&upstream, "limits: { stream_resets: 10 }");
+    let instance = super::means::instance(&upstream, "limits: { stream_resets: 10 }");
     let mut frames = Frames::to(&instance);
     let mut given_up = 0_u32;
     let ended = loop {
@@ -660,7 +660,7 @@ fn section_8_1_a_refusal_in_the_words_of_grpc_is_a_head_and_nothing_else() {
 #[test]
 fn an_idle_connection_is_closed_whatever_it_says_of_itself() {
     let upstream = Upstream::start();
-    let instance = crate::means::instance(&upstream, "deadlines: { idle: 1s }");
+    let instance = super::means::instance(&upstream, "deadlines: { idle: 1s }");
     let mut frames = Frames::to(&instance);
     frames.sends(&get(1));
     assert_eq!(frames.fate(), Fate::Answered(200));

@@ -12,9 +12,9 @@ use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::instance::Instance;
-use crate::means::{HOST, WIKI, believes, certificates, session, visitor};
-use crate::upstream::Upstream;
+use super::means::{HOST, WIKI, believes, certificates, session, visitor};
+use crate::support::instance::Instance;
+use crate::support::upstream::Upstream;
 
 pub(crate) fn runs<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
@@ -75,7 +75,7 @@ fn values(received: &serde_json::Value, name: &str) -> Vec<String> {
 #[test]
 fn an_application_that_does_not_answer_is_not_waited_for_for_ever() {
     let upstream = Upstream::start();
-    let instance = crate::means::instance(&upstream, "upstream_timeouts: { read: 1s }");
+    let instance = super::means::instance(&upstream, "upstream_timeouts: { read: 1s }");
     runs(async {
         let mut sender = connects(&instance).await;
         let held = sender.send_request(get("/held").body(()).unwrap(), true).unwrap().0;
@@ -89,7 +89,7 @@ fn an_application_that_does_not_answer_is_not_waited_for_for_ever() {
 #[test]
 fn requests_go_through_and_many_at_once() {
     let upstream = Upstream::start();
-    let instance = crate::means::instance(&upstream, "");
+    let instance = super::means::instance(&upstream, "");
     runs(async {
         let sender = connects(&instance).await;
         let asked = (0..50).map(|number| {
@@ -112,7 +112,7 @@ fn requests_go_through_and_many_at_once() {
 #[test]
 fn the_application_learns_the_host_and_whole_cookies_and_who_is_there() {
     let upstream = Upstream::start();
-    let instance = crate::means::instance(&upstream, "");
+    let instance = super::means::instance(&upstream, "");
     let session = session(&instance, "ada");
     runs(async {
         let mut sender = connects(&instance).await;
@@ -134,7 +134,7 @@ fn the_application_learns_the_host_and_whole_cookies_and_who_is_there() {
 #[test]
 fn strangers_are_stopped_and_the_connection_goes_on() {
     let upstream = Upstream::start();
-    let instance = crate::means::instance(&upstream, "");
+    let instance = super::means::instance(&upstream, "");
     runs(async {
         let mut sender = connects(&instance).await;
         let (refused, ..) = asks(&mut sender, get("/orders"), None).await;
@@ -152,7 +152,7 @@ fn strangers_are_stopped_and_the_connection_goes_on() {
 #[test]
 fn a_tunnel_is_refused_in_our_words() {
     let upstream = Upstream::start();
-    let instance = crate::means::instance(&upstream, "");
+    let instance = super::means::instance(&upstream, "");
     runs(async {
         let mut sender = connects(&instance).await;
         let tunnel = Request::connect("evil.test:443");
@@ -167,8 +167,8 @@ fn a_tunnel_is_refused_in_our_words() {
 #[test]
 fn whoever_speaks_plain_http_on_a_port_for_tls_is_told_so() {
     let upstream = Upstream::start();
-    let instance = crate::means::instance(&upstream, "");
-    let sends = |head: &str| crate::wire::Wire::to(instance.address).asks(head);
+    let instance = super::means::instance(&upstream, "");
+    let sends = |head: &str| crate::support::wire::Wire::to(instance.address).asks(head);
     let answer = sends(&format!("GET / HTTP/1.1\r\nHost: {HOST}\r\nAccept: text/html\r\n\r\n"));
     assert_eq!(answer.status, 400);
     assert!(answer.body.contains("This address is not valid"), "{answer:?}");
@@ -180,7 +180,7 @@ fn whoever_speaks_plain_http_on_a_port_for_tls_is_told_so() {
 #[test]
 fn a_request_is_for_one_host() {
     let upstream = Upstream::start();
-    let instance = crate::means::instance(&upstream, "");
+    let instance = super::means::instance(&upstream, "");
     runs(async {
         let mut sender = connects(&instance).await;
         let two = get("/open/a").header("host", "wiki.example.com");
@@ -195,7 +195,7 @@ fn a_request_is_for_one_host() {
 #[test]
 fn bodies_go_both_ways() {
     let upstream = Upstream::start();
-    let instance = crate::means::instance(&upstream, "");
+    let instance = super::means::instance(&upstream, "");
     runs(async {
         let mut sender = connects(&instance).await;
         let post = Request::post(format!("https://{HOST}/back"));
@@ -208,7 +208,7 @@ fn bodies_go_both_ways() {
 #[test]
 fn a_head_that_is_too_long_is_told_so() {
     let upstream = Upstream::start();
-    let instance = crate::means::instance(&upstream, "limits: { headers: 20 }");
+    let instance = super::means::instance(&upstream, "limits: { headers: 20 }");
     runs(async {
         let mut sender = connects(&instance).await;
         let many = (0..30)
@@ -221,7 +221,7 @@ fn a_head_that_is_too_long_is_told_so() {
 #[test]
 fn whoever_asks_and_does_not_wait_is_sent_away() {
     let upstream = Upstream::start();
-    let instance = crate::means::instance(&upstream, "limits: { stream_resets: 10 }");
+    let instance = super::means::instance(&upstream, "limits: { stream_resets: 10 }");
     runs(async {
         let mut sender = connects(&instance).await;
         let mut turned_away = false;
@@ -250,7 +250,7 @@ fn whoever_asks_and_does_not_wait_is_sent_away() {
 #[test]
 fn a_stream_ends_with_what_allowed_it_and_its_connection_goes_on() {
     let upstream = Upstream::start();
-    let instance = crate::means::instance(&upstream, "");
+    let instance = super::means::instance(&upstream, "");
     let cookie = session(&instance, "ada");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (mut sender, mut events) = runtime.block_on(async {
@@ -273,7 +273,7 @@ fn a_stream_ends_with_what_allowed_it_and_its_connection_goes_on() {
 #[test]
 fn a_stream_that_has_lost_what_allowed_it_sends_nothing_that_it_still_holds() {
     let upstream = Upstream::start();
-    let instance = crate::means::instance(&upstream, "");
+    let instance = super::means::instance(&upstream, "");
     let cookie = session(&instance, "ada");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (mut sender, mut much) = runtime.block_on(async {
@@ -307,7 +307,7 @@ const ROOM: usize = 65_535;
 #[test]
 fn what_was_said_so_far_goes_out_under_tls_too() {
     let upstream = Upstream::start();
-    let instance = crate::means::instance(&upstream, "");
+    let instance = super::means::instance(&upstream, "");
     // Pingora sends each chunk as it comes; what is counted it would keep.
     for path in ["/parts", "/counted"] {
         let mut visitor = visitor(&instance, WIKI);
@@ -329,7 +329,7 @@ fn what_was_said_so_far_goes_out_under_tls_too() {
 #[test]
 fn no_service_worker_can_be_had_at_the_portal() {
     let upstream = Upstream::start();
-    let instance = crate::means::instance(&upstream, "");
+    let instance = super::means::instance(&upstream, "");
     for line in
         ["Service-Worker: script", "service-worker:  Script ", "Sec-Fetch-Dest: serviceworker"]
     {

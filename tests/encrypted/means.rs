@@ -10,9 +10,9 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use crate::instance::Instance;
-use crate::upstream::Upstream;
-use crate::wire::Wire;
+use crate::support::instance::Instance;
+use crate::support::upstream::Upstream;
+use crate::support::wire::Wire;
 
 /// What visitors have in their address line.
 pub(crate) const HOST: &str = "crm.example.com";
@@ -134,8 +134,8 @@ pub(crate) fn visitor(instance: &Instance, host: &str) -> Wire {
 
 /// The cookie of somebody who has just signed in at [`HOST`].
 pub(crate) fn session(instance: &Instance, name: &str) -> String {
-    let mut window = crate::window::Window::new(instance.listener(2), HOST);
+    let mut window = crate::support::window::Window::new(instance.listener(2), HOST);
     let link = instance.adds(name);
-    window.visits(&link).posts(&[("password", crate::instance::PASSWORD)]);
+    window.visits(&link).posts(&[("password", crate::support::instance::PASSWORD)]);
     format!("__Host-doorward-session={}", window.cookies["__Host-doorward-session"])
 }

@@ -6,9 +6,9 @@ use std::net::TcpStream;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 
-use crate::applications::{application, ask, before, says, secure};
-use crate::instance::{HOST, Instance};
-use crate::wire::Wire;
+use super::applications::{application, ask, before, says, secure};
+use crate::support::instance::{HOST, Instance};
+use crate::support::wire::Wire;
 
 fn with(lines: &'static str, answer: fn(usize, &str) -> String) -> Instance {
     let address = application(answer);

@@ -7,7 +7,7 @@ use doorward::store::memory::Memory;
 use http::{Method, StatusCode};
 use rstest::rstest;
 
-use crate::gate::{Browser, CONFIG, Gate, Protected};
+use crate::support::gate::{Browser, CONFIG, Gate, Protected};
 
 const APP: &str = "
 listen: [{ address: 127.0.0.1:0 }]

@@ -9,8 +9,8 @@ use doorward::store::Records;
 use doorward::store::memory::Memory;
 use http::StatusCode;
 
-use crate::gate::{Browser, Gate, Protected};
-use crate::overtaken::Overtaken;
+use crate::support::gate::{Browser, Gate, Protected};
+use crate::support::overtaken::Overtaken;
 
 const REPLACE: &str = "/.doorward/security/replace";
 const ADD: &str = "/.doorward/security/authenticators/add";

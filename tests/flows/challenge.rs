@@ -3,7 +3,7 @@ use std::time::Duration;
 use doorward::domain::event::What;
 use http::StatusCode;
 
-use crate::gate::{Browser, Gate, Protected};
+use crate::support::gate::{Browser, Gate, Protected};
 
 async fn at_the_challenge(gate: &Gate) -> Browser {
     let mut browser = gate.browser();
@@ -185,7 +185,7 @@ async fn the_beginning_of_a_wait_and_of_a_lock_is_on_record() {
 async fn a_place_that_takes_no_recovery_code_does_not_offer_one_but_the_way_in_elsewhere() {
     let rule =
         "rules:\n      - { paths: [/vault/], require: { second_factor: { kinds: [totp] } } }";
-    let config = crate::gate::CONFIG.replace("rules:", rule);
+    let config = crate::support::gate::CONFIG.replace("rules:", rule);
     let memory = std::sync::Arc::new(doorward::store::memory::Memory::new());
     let gate = Gate::configured(&config, memory);
     let ada = gate.protects("ada").await;
@@ -216,7 +216,7 @@ async fn told_of_guesses(gate: &Gate) -> usize {
 
 #[tokio::test]
 async fn who_has_the_password_and_guesses_codes_is_told_of_by_mail_at_the_third_and_once_a_day() {
-    let gate = crate::gate::mails();
+    let gate = crate::support::gate::mails();
     let ada = gate.protects("ada").await;
     for (hour, told) in [(0, 0), (1, 0), (2, 1), (3, 1), (25, 1), (26, 2)] {
         gate.waits_until(hour);

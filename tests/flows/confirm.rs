@@ -8,7 +8,7 @@ use doorward::store::Records;
 use doorward::store::memory::Memory;
 use http::StatusCode;
 
-use crate::gate::{Gate, PASSWORD};
+use crate::support::gate::{Gate, PASSWORD};
 
 #[tokio::test]
 async fn the_password_is_asked_again_after_a_quarter_of_an_hour_and_then_not_again() {

@@ -7,14 +7,14 @@ use doorward::store::Records;
 use doorward::store::memory::Memory;
 use http::StatusCode;
 
-use crate::gate::{CONFIG, Gate};
+use crate::support::gate::{CONFIG, Gate};
 
 fn demanding(what: &str, records: &Arc<dyn Records>) -> Gate {
     Gate::configured(&format!("{CONFIG}second_factor: {what}\n"), Arc::clone(records))
 }
 
 /// Somebody who is signed in without a second factor, before and after a demand was made.
-async fn signed_in_before(demand: &str) -> (Gate, crate::gate::Browser) {
+async fn signed_in_before(demand: &str) -> (Gate, crate::support::gate::Browser) {
     let records: Arc<dyn Records> = Arc::new(Memory::new());
     let before = Gate::configured(CONFIG, Arc::clone(&records));
     before.knows("ada").await;
@@ -84,7 +84,7 @@ async fn whoever_signs_in_under_a_demand_is_led_to_set_up_wherever_they_wanted_t
     let gate = demanding("{ demanded_of: { everyone: true } }", &records);
     let mut browser = gate.browser();
     browser.opens("/.doorward/sign-in?return_to=%2Fpublic%2F").await;
-    browser.sends(&[("username", "ada"), ("password", crate::gate::PASSWORD)]).await;
+    browser.sends(&[("username", "ada"), ("password", crate::support::gate::PASSWORD)]).await;
     assert_eq!(browser.location().as_deref(), Some("/.doorward/set-up?return_to=%2Fpublic%2F"));
     assert!(!browser.cookies.contains_key("__Host-doorward-known"), "not all was shown yet");
 }
@@ -96,7 +96,7 @@ async fn grace_leaves_time_says_until_when_and_ends() {
     let gate = demanding("{ demanded_of: { everyone: true }, grace: 7d }", &records);
     let mut browser = gate.browser();
     browser.opens("/.doorward/sign-in?return_to=%2Forders").await;
-    browser.sends(&[("username", "ada"), ("password", crate::gate::PASSWORD)]).await;
+    browser.sends(&[("username", "ada"), ("password", crate::support::gate::PASSWORD)]).await;
     browser.follows().await;
     assert_eq!(browser.heading(), "Set up two-factor");
     assert!(browser.page.contains("From 22 January 2027 on"), "{}", browser.page);

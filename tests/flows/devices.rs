@@ -8,7 +8,7 @@ use doorward::store::Records;
 use doorward::store::redb::{Options, Redb};
 use http::StatusCode;
 
-use crate::gate::{Browser, Gate, PASSWORD, Protected};
+use crate::support::gate::{Browser, Gate, PASSWORD, Protected};
 
 const FIREFOX: &str = "Mozilla/5.0 (Windows NT 10.0; rv:140.0) Gecko/20100101 Firefox/140.0";
 const SAFARI: &str =
@@ -212,7 +212,7 @@ fn what_was_revoked_is_revoked_over_a_reopened_store_too() {
         let session = cafe.opens("/.doorward/security").await.listed("sessions").remove(0);
         home.does(&format!("devices/{device}/revoke")).await;
         home.does(&format!("sessions/{session}/end")).await;
-        let later = gate.now().since(crate::gate::START).unwrap();
+        let later = gate.now().since(crate::support::gate::START).unwrap();
         (later, [phone, cafe, desk, home].map(|browser| browser.cookies))
     });
     lives(async {

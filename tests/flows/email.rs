@@ -10,8 +10,8 @@ use doorward::store::Records;
 use doorward::store::memory::Memory;
 use http::StatusCode;
 
-use crate::gate::{Browser, Gate, PASSWORD, mailing, mails};
-use crate::overtaken::Overtaken;
+use crate::support::gate::{Browser, Gate, PASSWORD, mailing, mails};
+use crate::support::overtaken::Overtaken;
 
 const EMAIL: &str = "/.doorward/security/email";
 

@@ -11,7 +11,7 @@ use doorward::flow::administer;
 use doorward::store::memory::Memory;
 use http::StatusCode;
 
-use crate::gate::{Browser, CONFIG, Gate, PASSWORD};
+use crate::support::gate::{Browser, CONFIG, Gate, PASSWORD};
 
 const SET_UP: &str = "/.doorward/set-up";
 

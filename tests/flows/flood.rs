@@ -14,7 +14,7 @@ use doorward::store::{Kind, Records, Target};
 use http::StatusCode;
 use http::header::RETRY_AFTER;
 
-use crate::gate::{Gate, PASSWORD};
+use crate::support::gate::{Gate, PASSWORD};
 
 /// Strangers from as many addresses as it takes; their places are theirs until they are dropped.
 fn flood(gate: &Gate) -> Vec<Place> {
@@ -105,7 +105,7 @@ async fn three_hundred_people_behind_one_address_sign_in_within_five_minutes_ten
         }
         gate.waits(std::time::Duration::from_secs(1));
     }
-    assert!(gate.now() <= crate::gate::START.plus(std::time::Duration::from_mins(5)));
+    assert!(gate.now() <= crate::support::gate::START.plus(std::time::Duration::from_mins(5)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

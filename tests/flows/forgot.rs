@@ -9,8 +9,8 @@ use doorward::store::Records;
 use doorward::store::memory::Memory;
 use http::{HeaderMap, Method, StatusCode};
 
-use crate::gate::{Browser, CONFIG, Gate, MAILS, PASSWORD, mailing, mails};
-use crate::overtaken::Overtaken;
+use crate::support::gate::{Browser, CONFIG, Gate, MAILS, PASSWORD, mailing, mails};
+use crate::support::overtaken::Overtaken;
 
 const NEW: &str = "four dry sandbanks";
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use doorward::store::memory::Memory;
 use http::StatusCode;
 
-use crate::gate::{Browser, Gate, PASSWORD, Protected};
+use crate::support::gate::{Browser, Gate, PASSWORD, Protected};
 
 pub(crate) const PORTAL: &str = "https://id.example.com";
 pub(crate) const CRM: &str = "https://crm.example.com";

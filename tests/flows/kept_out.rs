@@ -13,8 +13,8 @@ use doorward::store::Records;
 use doorward::store::memory::Memory;
 use http::StatusCode;
 
-use crate::gate::{Gate, PASSWORD};
-use crate::overtaken::Overtaken;
+use crate::support::gate::{Gate, PASSWORD};
+use crate::support::overtaken::Overtaken;
 
 impl Gate {
     async fn disables(&self, name: &str) {

@@ -3,7 +3,7 @@ use std::time::Duration;
 use doorward::domain::secret::Token;
 use http::StatusCode;
 
-use crate::gate::{Gate, PASSWORD};
+use crate::support::gate::{Gate, PASSWORD};
 
 #[tokio::test]
 async fn a_link_sets_a_password_once_and_signs_in() {

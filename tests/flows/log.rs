@@ -9,7 +9,7 @@ use tracing::Dispatch;
 use tracing::subscriber::{DefaultGuard, NoSubscriber};
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::gate::{Gate, PASSWORD};
+use crate::support::gate::{Gate, PASSWORD};
 
 /// What was logged on this thread since it was made, at level debug.
 #[derive(Clone, Default)]

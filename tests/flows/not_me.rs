@@ -6,7 +6,7 @@ use doorward::domain::event::What;
 use doorward::store::memory::Memory;
 use http::StatusCode;
 
-use crate::gate::{Browser, CONFIG, Gate, PASSWORD, Protected};
+use crate::support::gate::{Browser, CONFIG, Gate, PASSWORD, Protected};
 
 fn gate() -> Gate {
     let mail = "mail: { server: '127.0.0.1:9', tls: none, from: door@example.com }";

@@ -6,7 +6,7 @@ use std::time::Duration;
 use doorward::store::Records;
 use doorward::store::memory::Memory;
 
-use crate::gate::{Browser, CONFIG, Gate, PASSWORD, Protected};
+use crate::support::gate::{Browser, CONFIG, Gate, PASSWORD, Protected};
 
 const DAY: Duration = Duration::from_hours(24);
 

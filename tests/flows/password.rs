@@ -8,8 +8,8 @@ use doorward::store::memory::Memory;
 use http::StatusCode;
 use http::header::RETRY_AFTER;
 
-use crate::gate::{Gate, PASSWORD, mails};
-use crate::overtaken::Overtaken;
+use crate::support::gate::{Gate, PASSWORD, mails};
+use crate::support::overtaken::Overtaken;
 
 const NEW: &str = "four dry sandbanks";
 

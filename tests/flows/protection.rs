@@ -6,7 +6,7 @@ use doorward::domain::event::What;
 use doorward::store::memory::Memory;
 use http::StatusCode;
 
-use crate::gate::{Browser, CONFIG, Gate, Protected};
+use crate::support::gate::{Browser, CONFIG, Gate, Protected};
 
 const OFF: &str = "/.doorward/security/turn-off";
 const REPLACE: &str = "/.doorward/security/replace";

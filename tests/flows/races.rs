@@ -6,8 +6,8 @@ use doorward::store::Records;
 use doorward::store::memory::Memory;
 use http::StatusCode;
 
-use crate::gate::{Browser, Gate};
-use crate::overtaken::Overtaken;
+use crate::support::gate::{Browser, Gate};
+use crate::support::overtaken::Overtaken;
 
 async fn all_at_once(browsers: Vec<Browser>, fields: Vec<(&'static str, String)>) -> Vec<Browser> {
     let tasks: Vec<_> = browsers
@@ -29,7 +29,7 @@ async fn all_at_once(browsers: Vec<Browser>, fields: Vec<(&'static str, String)>
 }
 
 /// Two gateways over one store, as two nodes; fifty browsers at the challenge of each.
-async fn a_hundred_at_the_challenge() -> (Gate, crate::gate::Protected, Vec<Browser>) {
+async fn a_hundred_at_the_challenge() -> (Gate, crate::support::gate::Protected, Vec<Browser>) {
     let records: Arc<dyn Records> = Arc::new(Memory::new());
     let (here, there) = (Gate::over(Arc::clone(&records)), Gate::over(records));
     let ada = here.protects("ada").await;
@@ -102,7 +102,8 @@ async fn a_link_opened_by_many_sets_one_password() {
         browser.opens(&link).await;
         browsers.push(browser);
     }
-    let done = all_at_once(browsers, vec![("password", crate::gate::PASSWORD.to_owned())]).await;
+    let done =
+        all_at_once(browsers, vec![("password", crate::support::gate::PASSWORD.to_owned())]).await;
     let passed = done.iter().filter(|browser| browser.status == StatusCode::SEE_OTHER).count();
     assert_eq!(passed, 1);
 }
@@ -147,7 +148,7 @@ async fn a_password_that_is_replaced_while_it_is_hashed_opens_nothing() {
         there.sends(&[("password", "four dry umbrellas")]).await;
         assert_eq!(there.status, StatusCode::SEE_OTHER);
     });
-    here.sends(&[("username", "ada"), ("password", crate::gate::PASSWORD)]).await;
+    here.sends(&[("username", "ada"), ("password", crate::support::gate::PASSWORD)]).await;
     assert!(overtaken.is_played_out());
     assert_eq!(here.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(here.session(), None);

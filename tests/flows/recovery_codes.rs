@@ -3,7 +3,7 @@
 use doorward::domain::event::What;
 use http::StatusCode;
 
-use crate::gate::Gate;
+use crate::support::gate::Gate;
 
 fn views(told: &[What]) -> usize {
     told.iter().filter(|what| **what == What::RecoveryCodesViewed).count()

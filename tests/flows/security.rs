@@ -9,7 +9,7 @@ use doorward::flow::administer;
 use doorward::store::Records;
 use doorward::store::memory::Memory;
 
-use crate::gate::{Browser, CONFIG, Gate};
+use crate::support::gate::{Browser, CONFIG, Gate};
 
 const PAGE: &str = "/.doorward/security";
 

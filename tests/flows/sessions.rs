@@ -6,7 +6,7 @@ use doorward::store::Records;
 use doorward::store::memory::Memory;
 use http::{Method, StatusCode};
 
-use crate::gate::{Gate, PASSWORD};
+use crate::support::gate::{Gate, PASSWORD};
 
 #[tokio::test]
 async fn signing_out_ends_the_session_for_whoever_has_its_cookie() {
@@ -106,7 +106,7 @@ async fn a_session_is_worth_nothing_on_another_host() {
     gate.knows("ada").await;
     let mut browser = gate.browser();
     browser.signs_in("ada").await;
-    let elsewhere = crate::gate::CONFIG.replace("crm.example.com", "erp.example.com");
+    let elsewhere = crate::support::gate::CONFIG.replace("crm.example.com", "erp.example.com");
     let other = Gate::configured(&elsewhere, records);
     let mut thief = other.browser();
     thief.cookies = browser.cookies;

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::gate::Gate;
+use crate::support::gate::Gate;
 
 #[tokio::test]
 async fn a_place_that_asks_for_a_second_factor_leads_to_set_up_and_back() {
@@ -52,7 +52,7 @@ async fn the_secret_is_the_same_after_a_reload_and_new_after_a_quarter_of_an_hou
     // The quarter of an hour of the password is over as well: it is asked again first.
     gate.waits(Duration::from_mins(2));
     browser.visits("/.doorward/set-up").await;
-    browser.sends(&[("password", crate::gate::PASSWORD)]).await;
+    browser.sends(&[("password", crate::support::gate::PASSWORD)]).await;
     browser.follows().await;
     assert_ne!(browser.secret(), key);
 }

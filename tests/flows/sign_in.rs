@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 
-use crate::gate::{Gate, PASSWORD};
+use crate::support::gate::{Gate, PASSWORD};
 
 #[tokio::test]
 async fn a_stranger_is_led_to_sign_in_and_back_to_where_they_were_going() {

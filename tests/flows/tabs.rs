@@ -3,8 +3,8 @@
 use doorward::web::ReturnTo;
 use http::{Method, StatusCode};
 
-use crate::gate::{Browser, Gate, PASSWORD};
-use crate::hosts::{CRM, PORTAL, WIKI, Window, gate};
+use super::hosts::{CRM, PORTAL, WIKI, Window, gate};
+use crate::support::gate::{Browser, Gate, PASSWORD};
 
 /// Another tab of the same browser: the same cookies, a page of its own.
 fn shares(from: &Browser, to: &mut Browser) {

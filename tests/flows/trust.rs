@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::gate::{Browser, Gate, Protected};
+use crate::support::gate::{Browser, Gate, Protected};
 
 const DAY: Duration = Duration::from_hours(24);
 const TRUST: (&str, &str) = ("trust_device", "yes");

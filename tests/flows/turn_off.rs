@@ -8,8 +8,8 @@ use doorward::store::Records;
 use doorward::store::memory::Memory;
 use http::StatusCode;
 
-use crate::gate::{Browser, CONFIG, Gate, Protected};
-use crate::overtaken::Overtaken;
+use crate::support::gate::{Browser, CONFIG, Gate, Protected};
+use crate::support::overtaken::Overtaken;
 
 const OFF: &str = "/.doorward/security/turn-off";
 

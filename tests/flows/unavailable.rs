@@ -7,8 +7,8 @@ use doorward::web::On;
 use doorward::web::routes::ROUTES;
 use http::StatusCode;
 
-use crate::away::Away;
-use crate::gate::{Gate, PASSWORD};
+use crate::support::away::Away;
+use crate::support::gate::{Gate, PASSWORD};
 
 #[tokio::test]
 async fn while_the_store_is_away_nobody_is_let_through_and_nothing_is_lost() {

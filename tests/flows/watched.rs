@@ -13,7 +13,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 
-use crate::gate::{CONFIG, Gate};
+use crate::support::gate::{CONFIG, Gate};
 
 fn unenforced() -> String {
     CONFIG.replace("    upstream:", "    enforce: false\n    upstream:")
@@ -92,7 +92,7 @@ fn what_is_watched_is_exactly_what_enforcement_then_refuses_over_the_same_thousa
     let demand = "second_factor: { demanded_of: { groups: [staff] } }\n";
     let configs = [format!("{}{demand}", unenforced()), format!("{CONFIG}{demand}")]
         .map(|text| Config::read("test.yaml", &text).unwrap());
-    let now = crate::gate::START;
+    let now = crate::support::gate::START;
     let mut stopped = 0;
     for (request, who, is_staff) in thousand() {
         let visitor = who.map(|who| TestVisitor {

@@ -4,9 +4,9 @@
 use rstest::rstest;
 
 use super::{HOST, before_with};
-use crate::exact::{Bodies, Exact, answer};
-use crate::instance::Instance;
-use crate::wire::{Answer, Wire};
+use crate::support::exact::{Bodies, Exact, answer};
+use crate::support::instance::Instance;
+use crate::support::wire::{Answer, Wire};
 
 /// An application that says `said` to every request, and ends the connection where that says so.
 fn says(said: &'static [u8]) -> (Exact, Instance) {

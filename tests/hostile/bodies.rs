@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 use rstest::rstest;
 
 use super::{HOST, before_app_with, before_with};
-use crate::exact::{Bodies, Exact, Heard, answer};
-use crate::instance::Instance;
-use crate::wire::Wire;
+use crate::support::exact::{Bodies, Exact, Heard, answer};
+use crate::support::instance::Instance;
+use crate::support::wire::Wire;
 
 const SECRET: &str =
     "GET /secret/ HTTP/1.1\r\nHost: crm.localhost:8080\r\nRemote-User: root\r\n\r\n";

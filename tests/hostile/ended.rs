@@ -8,9 +8,9 @@ use rstest::rstest;
 use tokio::time::Instant;
 
 use super::{HOST, before, before_app_with, before_with, metric, until};
-use crate::instance::Instance;
-use crate::upstream::Upstream;
-use crate::wire::Wire;
+use crate::support::instance::Instance;
+use crate::support::upstream::Upstream;
+use crate::support::wire::Wire;
 
 /// An application that answers with the beginning of something, and goes on for ever or is silent.
 fn application(goes_on: bool) -> std::net::SocketAddr {
@@ -152,11 +152,11 @@ fn a_new_session_id_ends_nothing_that_the_same_visit_has_under_way() {
     let instance = before(application(false));
     let mut window = instance.window();
     let link = instance.adds("ada");
-    window.visits(&link).posts(&[("password", crate::instance::PASSWORD)]);
+    window.visits(&link).posts(&[("password", crate::support::instance::PASSWORD)]);
     let cookie = format!("doorward-session={}", window.cookies["doorward-session"]);
     let mut under_way = opens(&instance, &cookie, SOCKET);
     // The password is shown again, and the session goes on under another id.
-    window.visits("/.doorward/confirm").posts(&[("password", crate::instance::PASSWORD)]);
+    window.visits("/.doorward/confirm").posts(&[("password", crate::support::instance::PASSWORD)]);
     let risen = format!("doorward-session={}", window.cookies["doorward-session"]);
     assert_ne!(risen, cookie);
     let mut bobs = opens(&instance, &instance.session_of("bob"), SOCKET);

@@ -3,7 +3,7 @@
 use rstest::rstest;
 
 use super::{HOST, Notes, before_with};
-use crate::wire::Wire;
+use crate::support::wire::Wire;
 
 /// Sends `sent`, and everything that a second reading could make a request of ends in `/secret/`.
 fn smuggles_nothing(sent: &[u8]) {

@@ -4,9 +4,9 @@
 use rstest::rstest;
 
 use super::{HOST, Notes, before, before_app_with, before_with};
-use crate::instance::Instance;
-use crate::upstream::Upstream;
-use crate::wire::{Answer, Wire};
+use crate::support::instance::Instance;
+use crate::support::upstream::Upstream;
+use crate::support::wire::{Answer, Wire};
 
 fn ask(instance: &Instance, target: &str, lines: &str) -> Answer {
     Wire::to(instance.address).asks(format!("GET {target} HTTP/1.1\r\nHost: {HOST}\r\n{lines}\r\n"))

@@ -8,10 +8,10 @@ use rstest::rstest;
 use tokio::time::Instant;
 
 use super::{HOST, before_app_with, before_with, metric, until};
-use crate::exact::{Bodies, Exact};
-use crate::instance::Instance;
-use crate::upstream::Upstream;
-use crate::wire::{Answer, Wire};
+use crate::support::exact::{Bodies, Exact};
+use crate::support::instance::Instance;
+use crate::support::upstream::Upstream;
+use crate::support::wire::{Answer, Wire};
 
 fn get(path: &str, more: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\n{more}\r\n")

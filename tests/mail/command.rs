@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use doorward::cli;
 
-use crate::config;
-use crate::gate::CONFIG;
-use crate::post_office::{Does, Peer};
+use super::config;
+use crate::support::gate::CONFIG;
+use crate::support::post_office::{Does, Peer};
 
 /// What a command came to: whether it was done, what it printed, and what it noted.
 fn types(text: &str, words: &[&str]) -> (bool, String, String) {

@@ -11,8 +11,8 @@ use doorward::store::memory::Memory;
 use doorward::store::redb::{Options, Redb};
 use doorward::store::{Batch, Expect, Kind, Records};
 
-use crate::post_office::{Does, END, GREETING, Peer, header, opens, opens_on};
-use crate::{config, delivers, gate, over, waiting};
+use super::{config, delivers, gate, over, waiting};
+use crate::support::post_office::{Does, END, GREETING, Peer, header, opens, opens_on};
 
 /// A port on which nobody listens.
 fn nowhere() -> std::net::SocketAddr {
@@ -43,7 +43,7 @@ async fn a_server_that_is_away_for_an_hour_loses_nothing_and_gets_nothing_twice(
 async fn messages_that_cannot_be_read_hold_up_no_other() {
     let records: Arc<dyn Records> = Arc::new(Memory::new());
     let peer = Peer::opens(&[]);
-    let gate = crate::over(peer.address, Arc::clone(&records));
+    let gate = super::over(peer.address, Arc::clone(&records));
     // More than are looked at at once, and due before all others.
     let mut batch = Batch::new();
     for number in 0..20_u8 {
@@ -239,6 +239,6 @@ async fn a_new_configuration_holds_from_the_next_message_on() {
     let gate = over(before.address, records);
     gate.knows("ada").await;
     let text = config(after.address, "tls: none");
-    deliver(&gate.env, &crate::smtp(&text)).await.unwrap();
+    deliver(&gate.env, &super::smtp(&text)).await.unwrap();
     assert_eq!((before.arrived.messages().len(), after.arrived.messages().len()), (0, 1));
 }

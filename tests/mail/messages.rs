@@ -10,7 +10,7 @@ use doorward::messages::{About, Words, words};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::gate::{CONFIG, START};
+use crate::support::gate::{CONFIG, START};
 
 fn token() -> Token {
     Token::random(&mut StdRng::seed_from_u64(1))

@@ -4,9 +4,9 @@ use doorward::domain::event::{Event, What, Whom};
 use doorward::domain::name::{Email, Login};
 use doorward::domain::user::Change;
 
-use crate::gate::Gate;
-use crate::post_office::{Arrived, header, opens};
-use crate::{delivers, gate};
+use super::{delivers, gate};
+use crate::support::gate::Gate;
+use crate::support::post_office::{Arrived, header, opens};
 
 /// What people are told, by subject.
 fn subjects(arrived: &Arrived) -> Vec<String> {

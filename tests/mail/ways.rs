@@ -6,9 +6,9 @@ use std::time::Duration;
 use doorward::domain::message::Message;
 use doorward::messages::{Done, Outlook, Patience, Post, Smtp, Step, Unsent};
 
-use crate::gate::START;
-use crate::post_office::{Does, END, GREETING, Peer, opens, speaks_tls_at_once};
-use crate::{config, smtp};
+use super::{config, smtp};
+use crate::support::gate::START;
+use crate::support::post_office::{Does, END, GREETING, Peer, opens, speaks_tls_at_once};
 
 /// A letter that says nothing.
 fn trial(to: &str) -> Message {

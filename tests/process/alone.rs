@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::setup::{PASSWORD, Said, Setup};
+use super::setup::{PASSWORD, Said, Setup};
 
 impl Setup {
     /// A file of htpasswd with so many people, each with the password of everybody here.

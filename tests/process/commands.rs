@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::setup::{PASSWORD, Said, Setup};
+use super::setup::{PASSWORD, Said, Setup};
 
 #[test]
 fn somebody_is_added_and_the_printed_link_works_once() {

@@ -12,9 +12,9 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
-use crate::killed::{all_is_well, disturbs_amid};
-use crate::person::Person;
-use crate::setup::{PASSWORD, Process, Setup};
+use super::killed::{all_is_well, disturbs_amid};
+use super::person::Person;
+use super::setup::{PASSWORD, Process, Setup};
 
 /// How often the disk fills up.
 const TIMES: u64 = 10;

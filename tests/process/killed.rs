@@ -8,8 +8,8 @@ use std::thread;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::person::{Life, Person, Stop};
-use crate::setup::{Process, Setup};
+use super::person::{Life, Person, Stop};
+use super::setup::{Process, Setup};
 
 /// How often the process is killed.
 const KILLS: u64 = 10;

@@ -3,11 +3,11 @@
 use rstest::rstest;
 use serde_json::Value;
 
-use crate::exact::{Bodies, Exact};
-use crate::person::{code, now};
-use crate::setup::{HOST, PASSWORD, Process, Setup};
-use crate::window::Window;
-use crate::wire::Wire;
+use super::person::{code, now};
+use super::setup::{HOST, PASSWORD, Process, Setup};
+use crate::support::exact::{Bodies, Exact};
+use crate::support::window::Window;
+use crate::support::wire::Wire;
 
 /// What must not be in the log, each with its name.
 #[derive(Default)]

@@ -15,8 +15,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::Value;
 
-use crate::setup::{HOST, PASSWORD};
-use crate::window::Window;
+use super::setup::{HOST, PASSWORD};
+use crate::support::window::Window;
 
 const SESSION: &str = "doorward-session";
 const DEVICE: &str = "doorward-device";

@@ -1,7 +1,7 @@
 //! Letters of the real process: they go out at once, and one under way is not cut off.
 
-use crate::post_office::{Does, END, Peer, header};
-use crate::setup::{Process, Setup};
+use super::setup::{Process, Setup};
+use crate::support::post_office::{Does, END, Peer, header};
 
 /// A house whose letters go to `server`.
 fn setup(server: &Peer) -> Setup {
@@ -16,7 +16,7 @@ fn somebody_is_written_to(setup: &Setup, process: &Process) {
     let link = setup.types(&[&["user", "add", "ada", "--json"][..], &email].concat()).link();
     let mut window = process.window();
     window.opens(&link);
-    window.sends(&[("password", crate::setup::PASSWORD)]);
+    window.sends(&[("password", super::setup::PASSWORD)]);
     assert_eq!(window.answer.status, 303);
 }
 

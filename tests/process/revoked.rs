@@ -1,7 +1,7 @@
 //! What somebody ended stays ended, whatever happens to the process in the next moment.
 
-use crate::setup::{PASSWORD, Setup};
-use crate::window::Window;
+use super::setup::{PASSWORD, Setup};
+use crate::support::window::Window;
 
 /// Signs Ada in.
 fn signs_in(window: &mut Window) {

@@ -4,9 +4,9 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::person::{code, now};
-use crate::setup::{PASSWORD, Process, Setup};
-use crate::window::Window;
+use super::person::{code, now};
+use super::setup::{PASSWORD, Process, Setup};
+use crate::support::window::Window;
 
 const SESSION: &str = "doorward-session";
 

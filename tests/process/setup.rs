@@ -13,9 +13,9 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::upstream::Upstream;
-use crate::window::Window;
-use crate::wire::{Answer, Wire};
+use crate::support::upstream::Upstream;
+use crate::support::window::Window;
+use crate::support::wire::{Answer, Wire};
 
 /// What visitors have in their address line.
 pub(crate) const HOST: &str = "crm.localhost:8080";

@@ -9,7 +9,7 @@ use doorward::cli::serve::{Gateway, World};
 use doorward::config::Config;
 use doorward::os;
 
-use crate::setup::{PASSWORD, Setup};
+use super::setup::{PASSWORD, Setup};
 
 #[test]
 fn a_second_gateway_over_one_state_says_that_it_is_taken_and_disturbs_nobody() {

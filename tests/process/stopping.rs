@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use crate::setup::{Process, Setup};
-use crate::wire::Wire;
+use super::setup::{Process, Setup};
+use crate::support::wire::Wire;
 
 const HELD: &str = "GET /held HTTP/1.1\r\nHost: crm.localhost:8080\r\n\r\n";
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::instance::{HOST, Instance, PASSWORD};
-use crate::upstream::Upstream;
-use crate::window::Window;
+use crate::support::instance::{HOST, Instance, PASSWORD};
+use crate::support::upstream::Upstream;
+use crate::support::window::Window;
 
 const FORGED: &str = "Remote-User: mallory\r\nREMOTE_USER: mallory\r\nremote.groups: admin\r\n\
                       Remote_Email: m@evil.test\r\nX_Forwarded_User: mallory\r\n";

@@ -4,9 +4,9 @@ use std::io::{Read, Write};
 
 use rstest::rstest;
 
-use crate::instance::Instance;
-use crate::upstream::Upstream;
-use crate::wire::{Answer, Wire};
+use crate::support::instance::Instance;
+use crate::support::upstream::Upstream;
+use crate::support::wire::{Answer, Wire};
 
 fn doors() -> (Upstream, Instance) {
     let upstream = Upstream::start();
@@ -285,7 +285,7 @@ fn nobody_keeps_where_we_send_somebody_and_signing_out_empties_the_cache() {
     let mut window = instance.window();
     window.opens("/page");
     assert_eq!((window.answer.status, window.answer.header("cache-control")), (303, "no-store"));
-    window.visits(&instance.adds("ada")).posts(&[("password", crate::instance::PASSWORD)]);
+    window.visits(&instance.adds("ada")).posts(&[("password", crate::support::instance::PASSWORD)]);
     window.visits("/.doorward/sign-out").sends(&[]);
     assert_eq!((window.answer.status, window.answer.header("cache-control")), (303, "no-store"));
     assert_eq!(window.answer.header("clear-site-data"), "\"cache\"");

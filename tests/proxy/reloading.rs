@@ -1,8 +1,8 @@
 //! A new configuration while the gateway runs: whole, or not at all.
 
-use crate::instance::{Instance, PASSWORD};
-use crate::upstream::Upstream;
-use crate::window::Window;
+use crate::support::instance::{Instance, PASSWORD};
+use crate::support::upstream::Upstream;
+use crate::support::window::Window;
 
 fn signed_in(instance: &Instance) -> Window {
     let mut window = instance.window();

@@ -1,9 +1,9 @@
 //! A connection remembers what its last request said of its visitor, and nothing that may change.
 
-use crate::instance::Instance;
-use crate::passing::received;
-use crate::upstream::Upstream;
-use crate::wire::Wire;
+use super::passing::received;
+use crate::support::instance::Instance;
+use crate::support::upstream::Upstream;
+use crate::support::wire::Wire;
 
 fn get(cookies: &[&str]) -> String {
     let mut head = "GET /page HTTP/1.1\r\nHost: crm.localhost:8080\r\n".to_owned();

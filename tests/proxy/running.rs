@@ -1,8 +1,8 @@
 //! Starting, being looked after, and stopping.
 
-use crate::instance::Instance;
-use crate::upstream::Upstream;
-use crate::wire::Wire;
+use crate::support::instance::Instance;
+use crate::support::upstream::Upstream;
+use crate::support::wire::Wire;
 
 #[test]
 fn operators_learn_whether_it_lives_and_is_ready() {

@@ -53,7 +53,7 @@ pub(crate) struct Ran {
 }
 
 impl Heard {
-    /// What ran: see [`crate::sites`].
+    /// What ran: see [`super::sites`].
     pub(crate) fn ran(&self) -> Vec<Ran> {
         let marks = [("RAN ", false), ("FELL BACK ", true)];
         let ran = |line: &str| {

@@ -1,10 +1,10 @@
-//! Policies as operators write them for the sites of [`crate::sites`], and what they mean, in words
+//! Policies as operators write them for the sites of [`super::sites`], and what they mean, in words
 //! of their own: they know nothing of how the gateway judges.
 
 use doorward::policy::pattern::{Case, Pattern};
 
-use crate::asking::Ran;
-use crate::ways::shorter;
+use super::asking::Ran;
+use super::ways::shorter;
 
 pub(crate) struct Policy {
     pub name: &'static str,

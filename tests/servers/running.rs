@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::process::{Server, file_in, found, is_root};
+use super::process::{Server, file_in, found, is_root};
 
 /// What only a protected handler says.
 pub(crate) const MARK: &str = "this-is-the-protected-handler";

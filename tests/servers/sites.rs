@@ -8,8 +8,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::process::{Server, found, is_root, is_run};
-use crate::running::{apache_with, nginx_with};
+use super::process::{Server, found, is_root, is_run};
+use super::running::{apache_with, nginx_with};
 
 /// A server with its site.
 pub(crate) struct Site {

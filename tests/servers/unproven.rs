@@ -3,12 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::asking::{Ran, get};
-use crate::instance::Instance;
-use crate::policies::{POLICIES, host};
-use crate::sites::{self, Site};
-use crate::spellings::Dice;
-use crate::ways;
+use super::asking::{Ran, get};
+use super::policies::{POLICIES, host};
+use super::sites::{self, Site};
+use super::ways;
+use crate::support::instance::Instance;
+use crate::support::spellings::Dice;
 
 /// Makes a test of it on each site, by itself.
 macro_rules! on_every_site {

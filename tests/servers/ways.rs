@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::spellings::Dice;
+use crate::support::spellings::Dice;
 
 /// What may stand behind a path without leading elsewhere.
 const ENDS: &[&str] = &[

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use super::cases;
-use super::overtaken::Overtaken;
+use crate::support::overtaken::Overtaken;
 use Adapter::{InFile, InMemory};
 
 #[derive(Clone, Copy, Debug)]

@@ -18,7 +18,7 @@ use tokio::sync::broadcast::error::TryRecvError;
 use tokio::task::yield_now;
 
 use super::power_cuts::People;
-use super::refusing::{How, Refusing};
+use crate::support::refusing::{How, Refusing};
 
 const OPTIONS: Options = Options { cache: 1 << 20, pause: Duration::from_millis(1) };
 

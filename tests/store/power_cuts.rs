@@ -7,7 +7,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::runtime;
 
-use super::forgetful::Forgetful;
+use crate::support::forgetful::Forgetful;
 
 const CUTS: u64 = 200;
 const USERS: usize = 4;

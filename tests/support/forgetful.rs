@@ -5,8 +5,6 @@
 //! written since, whatever chance lets through: nothing, all, or some writes and parts of writes
 //! in any order, as a disk with a cache of its own may leave it.
 
-#![allow(dead_code, reason = "each test binary has its own accidents")]
-
 use std::io;
 use std::sync::{Arc, Mutex};
 

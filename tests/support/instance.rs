@@ -22,7 +22,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tempfile::TempDir;
 
-use crate::window::Window;
+use super::window::Window;
 
 /// What visitors have in their address line.
 pub(crate) const HOST: &str = "crm.localhost:8080";

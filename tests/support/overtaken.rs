@@ -3,8 +3,6 @@
 //! `Overtaken` is the race between two gateways over one store, staged: what is handed to it runs
 //! to its end between our read and our commit.
 
-#![allow(dead_code, reason = "each test binary stages the races it needs")]
-
 use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
@@ -56,11 +54,6 @@ impl Overtaken {
     /// Whether everybody who was to overtake us has had a turn.
     pub(crate) fn is_played_out(&self) -> bool {
         self.staged.lock().unwrap().before.is_empty()
-    }
-
-    /// How often we have tried to commit.
-    pub(crate) fn commits(&self) -> usize {
-        self.staged.lock().unwrap().commits
     }
 
     fn whose_turn_it_is(&self) -> Vec<Other> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use crate::wire::{Answer, Wire};
+use super::wire::{Answer, Wire};
 
 /// One browser of one person.
 pub(crate) struct Window {

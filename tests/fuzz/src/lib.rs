@@ -1,8 +1,8 @@
 //! The checks of the fuzz targets, which `tests/corpora.rs` shares.
 
-#[path = "../checks.rs"]
+#[path = "../../support/checks.rs"]
 mod checks;
-#[path = "../../spellings/mod.rs"]
+#[path = "../../support/spellings.rs"]
 #[allow(dead_code)]
 mod spellings;
 

@@ -1,0 +1,15 @@
+//! The real process: `doorward` as it is installed, with the real clock and the real cost of a
+//! password, started, asked, stopped and killed.
+
+mod alone;
+mod commands;
+mod full_disk;
+mod setup;
+mod killed;
+mod logs;
+mod person;
+mod post;
+mod revoked;
+mod rollback;
+mod starting;
+mod stopping;

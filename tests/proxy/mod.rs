@@ -1,0 +1,7 @@
+//! The gateway on real sockets, in front of an application that says what it received.
+
+mod main_job;
+mod passing;
+mod reloading;
+mod remembered;
+mod running;

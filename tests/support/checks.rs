@@ -1,0 +1,186 @@
+//! What must hold of any input at all: the fuzzer tries what it thinks of, `tests/corpora.rs` what it
+//! has thought of before.
+
+use std::net::IpAddr;
+use std::sync::{Arc, LazyLock};
+
+use bytes::Bytes;
+use doorward::config::{Config, Origin};
+use doorward::domain::assurance::{Level, Requirement};
+use doorward::domain::event::Event;
+use doorward::domain::host_session::HostSession;
+use doorward::domain::link::Link;
+use doorward::domain::rng::SharedRng;
+use doorward::domain::signed::{Kind, Signer};
+use doorward::domain::ticket::{Ask, Ticket};
+use doorward::domain::time::Timestamp;
+use doorward::domain::user::User;
+use doorward::domain::user_session::UserSession;
+use doorward::flow::{ClientAddress, Clock, Env};
+use doorward::identity::SignInLimit;
+use doorward::identity::local::{Cost, Pool, Room};
+use doorward::metrics::Metrics;
+use doorward::policy::{Asker, OwnPage, Policy, Request, Rule};
+use doorward::store::memory::Memory;
+use doorward::store::{Keys, Store};
+use doorward::web::{Jar, ReturnTo, Web};
+use http::header::{CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use super::spellings::Decoder;
+
+/// A check by its name.
+pub(crate) type Check = (&'static str, fn(&[u8]));
+
+/// Every check.
+pub(crate) const ALL: [Check; 6] = [
+    ("readings", readings),
+    ("cookies", cookies),
+    ("configuration", configuration),
+    ("form", form),
+    ("record", record),
+    ("ticket", ticket),
+];
+
+/// Whatever a decoder takes for a protected place is judged as one.
+pub(crate) fn readings(target: &[u8]) {
+    static POLICY: LazyLock<Policy> = LazyLock::new(|| {
+        let rule = |path: &str, asks| Rule::new(vec![path.parse().unwrap()], asks);
+        let rules = vec![
+            rule("/admin/", Requirement::second_factor()),
+            rule("/**/private/", Requirement::nobody()),
+        ];
+        Policy::new(rules, Requirement::nothing())
+    });
+    let Ok(request) = Request::read(target) else { return };
+    let asked = POLICY.requirement(&request, &Asker::default()).requirement;
+    for decoder in Decoder::all() {
+        if decoder.reaches(target, b"/admin/") {
+            assert_ne!(asked.level, Level::Nothing, "{decoder:?} reaches it");
+        }
+    }
+    // What reads like one of our own pages is one, or is refused.
+    if Decoder::all().any(|decoder| decoder.reaches(target, b"/.doorward/")) {
+        assert!(!matches!(request.own_page(), OwnPage::No));
+    }
+}
+
+fn signer() -> Signer {
+    let keys = Keys::random(&mut StdRng::seed_from_u64(1));
+    let keys = keys.cookie();
+    Signer::new(keys.iter().map(|(id, key)| (*id, key))).unwrap()
+}
+
+fn origin() -> Origin {
+    "https://crm.example.com".parse().unwrap()
+}
+
+/// No cookie that we have not signed says anything.
+pub(crate) fn cookies(lines: &[u8]) {
+    static SIGNER: LazyLock<(Signer, Origin)> = LazyLock::new(|| (signer(), origin()));
+    let mut headers = HeaderMap::new();
+    for line in lines.split(|byte| *byte == b'\n') {
+        if let Ok(value) = HeaderValue::from_bytes(line) {
+            headers.append(COOKIE, value);
+        }
+    }
+    let jar = Jar::new(&SIGNER.0, &SIGNER.1);
+    assert!(jar.session(&headers).is_none());
+    let carried = jar.carried(&headers);
+    assert!(carried.session.is_none() && carried.device.is_none() && carried.known.is_none());
+}
+
+/// A file is accepted, or told what is wrong with it, at places that it has.
+pub(crate) fn configuration(file: &[u8]) {
+    let Ok(text) = std::str::from_utf8(file) else { return };
+    if let Err(told) = Config::read("doorward.yaml", text) {
+        assert!(!told.problems.is_empty());
+        // As YAML counts them: a carriage return alone ends a line, too.
+        let lines = text.matches(['\n', '\r']).count() + 1;
+        for problem in &told.problems {
+            assert!(problem.place.is_none_or(|place| (1..=lines).contains(&place.line)));
+        }
+        // It can be shown.
+        assert!(!told.shown().is_empty());
+    }
+}
+
+/// Whatever is posted to us gets a page, and changes nothing.
+pub(crate) fn form(body: &[u8]) {
+    thread_local! {
+        static HOUSE: (tokio::runtime::Runtime, Web) = setup();
+    }
+    HOUSE.with(|(runtime, web)| {
+        runtime.block_on(async {
+            for page in ["sign-in", "challenge", "set-up", "confirm", "link/abc", "sign-out"] {
+                let request = http::Request::post(format!("/.doorward/{page}"))
+                    .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                    .header("sec-fetch-site", "same-origin")
+                    .body(Bytes::copy_from_slice(body))
+                    .unwrap();
+                let here: IpAddr = [192, 0, 2, 1].into();
+                let answer =
+                    web.answer(request, ClientAddress { peer: here, visitor: Some(here) }).await;
+                let status = answer.status().as_u16();
+                assert!((200..500).contains(&status), "{page}: {status}");
+            }
+        });
+    });
+}
+
+fn setup() -> (tokio::runtime::Runtime, Web) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let keys = Keys::random(&mut StdRng::seed_from_u64(1));
+    let rng = SharedRng::new(StdRng::seed_from_u64(2));
+    let config = "{ listen: [{ address: \"127.0.0.1:1\" }], state: /tmp, apps: [{ name: a, hosts: \
+                  [crm.example.com], upstream: \"http://127.0.0.1:9\" }] }";
+    let room = Room::beside(std::num::NonZeroUsize::MIN);
+    let env = Arc::new(Env {
+        config: Arc::new(Config::read("doorward.yaml", config).unwrap()),
+        since: Arc::default(),
+        store: Arc::new(Store::new(Arc::new(Memory::new()), &keys, rng.clone())),
+        hashing: Arc::new(Pool::start(Cost::LEAST, room, rng.clone()).unwrap()),
+        limit: Arc::new(SignInLimit::a_minute(std::num::NonZeroU32::MAX)),
+        log_throttle: Arc::default(),
+        decision_log: Arc::default(),
+        metrics: Arc::new(Metrics::new("0")),
+        signer: Arc::new(signer()),
+        clock: Arc::new(Clock::new(|| Timestamp::from_secs(1_800_000_000))),
+        rng,
+    });
+    let site = env.config.portal_site();
+    let web = runtime.block_on(async { Web::new(env, site) });
+    (runtime, web)
+}
+
+/// A record that can be read is written as one that reads the same.
+pub(crate) fn record(bytes: &[u8]) {
+    macro_rules! reads_the_same {
+        ($($kind:ty),*) => {$(
+            if let Ok(read) = minicbor::decode::<$kind>(bytes) {
+                let written = minicbor::to_vec(&read).unwrap();
+                let again: $kind = minicbor::decode(&written).unwrap();
+                assert_eq!(minicbor::to_vec(&again).unwrap(), written);
+            }
+        )*};
+    }
+    reads_the_same!(User, HostSession, UserSession, Ticket, Link, Event);
+}
+
+/// No text that we have not signed opens, and no way back leads elsewhere.
+pub(crate) fn ticket(text: &[u8]) {
+    static OURS: LazyLock<(Signer, Origin)> = LazyLock::new(|| (signer(), origin()));
+    let (signer, origin) = &*OURS;
+    if let Ok(bytes) = <[u8; Ask::LENGTH]>::try_from(text) {
+        let ask = Ask::from_bytes(bytes);
+        assert_eq!(Ask::from_bytes(ask.to_bytes()), ask);
+    }
+    let Ok(text) = std::str::from_utf8(text) else { return };
+    assert!(signer.open::<{ Ask::LENGTH }>(Kind::Ask, origin.host(), text).is_none());
+    let back = ReturnTo::read(text, origin);
+    let url = url::Url::parse(&origin.to_string()).unwrap();
+    let there = url.join(back.as_str()).unwrap();
+    assert_eq!(there.origin(), url.origin(), "{}", back.as_str());
+    assert!(back.as_str().starts_with('/') && !back.as_str().starts_with("//"));
+}

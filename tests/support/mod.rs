@@ -1,0 +1,15 @@
+//! What tests have in common.
+
+pub(crate) mod away;
+pub(crate) mod checks;
+pub(crate) mod exact;
+pub(crate) mod forgetful;
+pub(crate) mod gate;
+pub(crate) mod instance;
+pub(crate) mod overtaken;
+pub(crate) mod post_office;
+pub(crate) mod refusing;
+pub(crate) mod spellings;
+pub(crate) mod upstream;
+pub(crate) mod window;
+pub(crate) mod wire;
