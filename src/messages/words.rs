@@ -59,13 +59,13 @@ pub struct Words {
 }
 
 #[derive(Template)]
-#[template(path = "mail/letter.txt", escape = "none")]
+#[template(path = "mail/message.txt", escape = "none")]
 struct Text<'a> {
     words: &'a Words,
 }
 
 #[derive(Template)]
-#[template(path = "mail/letter.html")]
+#[template(path = "mail/message.html")]
 struct Html<'a> {
     words: &'a Words,
 }
@@ -234,13 +234,13 @@ fn news(what: What) -> (&'static str, &'static str) {
             "your password was changed",
             "Your password was changed with a link that was sent by e-mail.",
         ),
-        What::TwoFactorOn => ("two-factor is on", "Two-factor was turned on for you."),
-        What::TwoFactorOff => ("two-factor is off", "Two-factor was turned off for you."),
+        What::TwoFactorOn => ("two-factor is on", "Two-factor is now on."),
+        What::TwoFactorOff => ("two-factor is off", "Two-factor is now off."),
         What::TwoFactorReset => {
             ("two-factor was reset", "An administrator turned two-factor off for you.")
         }
         What::AuthenticatorAdded => {
-            ("an authenticator was added", "Another authenticator was added for you.")
+            ("an authenticator was added", "Another authenticator was added.")
         }
         What::AuthenticatorReplaced => {
             ("your authenticator was replaced", "Your authenticator was replaced by a new one.")
@@ -251,22 +251,20 @@ fn news(what: What) -> (&'static str, &'static str) {
         What::RecoveryCodeUsed => {
             ("a recovery code was used", "One of your recovery codes was used.")
         }
-        What::RecoveryCodesRenewed => (
-            "new recovery codes",
-            "New recovery codes were made for you. The old ones no longer work.",
-        ),
+        What::RecoveryCodesRenewed => {
+            ("new recovery codes", "You have new recovery codes. The old ones no longer work.")
+        }
         What::DeviceTrusted => {
-            ("a device is now trusted", "A device was trusted: you need no code on it.")
+            ("a device is now trusted", "A device is now trusted: you need no code on it.")
         }
         What::DeviceCopied => (
             "a trusted device was copied",
             "Two browsers used the same trusted device. Somebody may have copied its cookie. The \
              device is no longer trusted.",
         ),
-        What::EmailAsked => (
-            "a new e-mail address",
-            "A new e-mail address was entered for you. It is not confirmed yet.",
-        ),
+        What::EmailAsked => {
+            ("a new e-mail address", "A new e-mail address was entered. It is not confirmed yet.")
+        }
         What::EmailChanged => {
             ("your e-mail address was changed", "Your e-mail address was changed.")
         }
@@ -369,9 +367,9 @@ mod tests {
                 format!("Subject: {}\n\n{}", words.subject, words.text())
             })
             .collect();
-        insta::assert_snapshot!("letters", told.join("\n=====\n"));
+        insta::assert_snapshot!("messages", told.join("\n=====\n"));
         let html = words(&messages("ada")[0].1, &about("Example Inc.")).html();
-        insta::assert_snapshot!("letter_html", html);
+        insta::assert_snapshot!("message_html", html);
     }
 
     #[test]

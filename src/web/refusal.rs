@@ -343,12 +343,12 @@ pub(super) const fn page_of(owed: Owed) -> &'static str {
 fn message_of(owed: Owed, requirement: &Requirement) -> &'static str {
     match owed {
         Owed::SignIn if requirement.level == Level::SecondFactor => {
-            "first sign in with a second factor, in a browser"
+            "sign in with a second factor first, in a browser"
         }
-        Owed::SignIn => "first sign in, in a browser",
-        Owed::Challenge => "first enter the second factor, in a browser",
-        Owed::Confirm => "first enter the password again, in a browser",
-        Owed::SetUp => "first set up a second factor, in a browser",
+        Owed::SignIn => "sign in first, in a browser",
+        Owed::Challenge => "enter the second factor first, in a browser",
+        Owed::Confirm => "enter the password again first, in a browser",
+        Owed::SetUp => "set up a second factor first, in a browser",
     }
 }
 
@@ -384,7 +384,7 @@ fn said(notice: &Notice) -> (&'static str, &'static str) {
         Notice::BadRequest { .. } => ("bad-request", "the request is invalid or ambiguous"),
         Notice::NotFound => ("not-found", "there is no page at this address"),
         Notice::NotAllowed => ("method-not-allowed", "method not allowed at this address"),
-        Notice::Unsent { .. } | Notice::Framed { .. } => ("sign-in", "first sign in, in a browser"),
+        Notice::Unsent { .. } | Notice::Framed { .. } => ("sign-in", "sign in first, in a browser"),
         Notice::Unreachable { .. } => {
             ("application-unreachable", "the application cannot be reached")
         }

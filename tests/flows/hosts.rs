@@ -301,7 +301,7 @@ async fn a_browser_with_two_session_cookies_is_told_so_and_not_sent_round_in_cir
     let two = "__Host-doorward-session=planted; __Host-doorward-session=ours";
     let two = [("cookie", two), ("accept", "text/html")];
     crm.requests(http::Method::GET, "/.doorward/ticket?ticket=x", &two, "".into()).await;
-    assert_eq!(crm.heading(), "Your browser sent two sign-ins");
+    assert_eq!(crm.heading(), "Your browser sent two sign-in cookies");
 }
 
 #[tokio::test]

@@ -36,7 +36,7 @@ async fn every_demand_that_holds_keeps_it_on_and_is_named_even_to_whoever_posts_
         (2, demanded_of("groups: [staff]"), "for everyone in the group <bdi>staff</bdi>."),
         (3, demanded_of("users: [ada]"), "required for you."),
         (4, demanded_of("apps: [crm]"), "for everyone who uses <bdi>crm</bdi>."),
-        (5, CONFIG.replace("rules:", rule), "for everyone who can open a part of this site"),
+        (5, CONFIG.replace("rules:", rule), "for everyone who may open certain pages"),
     ] {
         let gate = Gate::configured(&config, Arc::clone(&records));
         gate.waits(Duration::from_hours(24 * day));

@@ -140,8 +140,8 @@ impl Question {
     fn sentences(&self) -> Vec<String> {
         match self {
             Self::VerifyEmail { username, .. } => vec![format!(
-                "If you are {username}, e-mails about your security go to this address from now \
-                 on, and you can sign in with it."
+                "If you are {username}, confirm it. E-mails about your security then go to this \
+                 address, and you can sign in with it."
             )],
             Self::NotMe { .. } => vec![
                 "A second factor was set up for this user. If that was you, close this page. \

@@ -143,7 +143,7 @@ impl Notice {
             Self::TooLarge | Self::HeadTooLarge => "That was too long",
             Self::SpentLink => "This link no longer works",
             Self::SpentTicket { .. } => "Please try again",
-            Self::DoubledCookie { .. } => "Your browser sent two sign-ins",
+            Self::DoubledCookie { .. } => "Your browser sent two sign-in cookies",
             Self::OnlyAuthenticator => "This is your only authenticator",
             Self::Frozen => "The second factor is frozen",
             Self::SignedOut { .. } => "You are signed out",
@@ -156,11 +156,11 @@ impl Notice {
                 "You do not have access to this page. If you need it, ask the administrator.",
             ]),
             Self::BadRequest { .. } => said(&[
-                "It has a mistake, or more than one meaning. Go back and follow the link again, \
+                "It has a mistake, or can be read in several ways. Go back and follow the link again, \
                  or type the address.",
             ]),
             Self::NotFound => said(&[
-                "The address may be wrong, or the page has moved. You can start from the first \
+                "The address may be wrong, or the page has moved. You can begin at the start \
                  page.",
             ]),
             Self::NotAllowed => said(&["Go back to the previous page and try from there."]),
@@ -233,7 +233,7 @@ impl Notice {
     fn way_on(&self) -> Option<Way> {
         let way = |url: &str, label, target| Some(Way { url: url.to_owned(), label, target });
         match self {
-            Self::NotFound | Self::NotAllowed => way("/.doorward/", "Go to the first page", None),
+            Self::NotFound | Self::NotAllowed => way("/.doorward/", "Go to the start page", None),
             Self::Unsent { owed, url } => way(url, owed.label(), Some("_blank")),
             Self::Framed { url } => way(url, "Open in a full window", Some("_top")),
             Self::OnlyAuthenticator => {
@@ -265,21 +265,27 @@ impl Notice {
 impl Owed {
     const fn reason(self) -> &'static str {
         match self {
-            Self::SignIn => "You are no longer signed in, so your data was not passed on.",
-            Self::Challenge => {
-                "Your second factor is needed first, so your data was not passed on."
+            Self::SignIn => {
+                "You are no longer signed in, so the application did not get your data."
             }
-            Self::Confirm => "Your password is needed again first, so your data was not passed on.",
-            Self::SetUp => "Two-factor must be set up first, so your data was not passed on.",
+            Self::Challenge => {
+                "You must enter your second factor first, so the application did not get your data."
+            }
+            Self::Confirm => {
+                "You must enter your password again first, so the application did not get your data."
+            }
+            Self::SetUp => {
+                "You must set up two-factor first, so the application did not get your data."
+            }
         }
     }
 
     const fn label(self) -> &'static str {
         match self {
-            Self::SignIn => "Sign in, in a new tab",
-            Self::Challenge => "Enter the code, in a new tab",
-            Self::Confirm => "Confirm, in a new tab",
-            Self::SetUp => "Set up two-factor, in a new tab",
+            Self::SignIn => "Sign in (new tab)",
+            Self::Challenge => "Enter the code (new tab)",
+            Self::Confirm => "Confirm (new tab)",
+            Self::SetUp => "Set up two-factor (new tab)",
         }
     }
 }

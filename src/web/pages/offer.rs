@@ -55,7 +55,7 @@ impl OfferPage {
     const fn decline(&self) -> &'static str {
         match self.offer {
             Offer::SetUp | Offer::NewCodes { .. } => "Not now",
-            Offer::Replace { .. } => "I still have it",
+            Offer::Replace { .. } => "I still have my phone",
         }
     }
 }

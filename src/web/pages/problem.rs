@@ -119,10 +119,10 @@ impl Problem {
                 "This password has characters that not every keyboard can type. Please choose \
                  another one."
             }
-            Self::Expired => "This page was open for too long. Please send it again.",
+            Self::Expired => "This page was open for too long. Please try again.",
             Self::Foreign => {
                 "Your browser did not confirm that this form came from this site, so it was not \
-                 accepted. Please send it again."
+                 accepted. Please try again."
             }
             Self::Busy => "The site is busy. Please try again in a moment.",
         }
