@@ -35,8 +35,8 @@ pub(super) enum Command {
 
 /// The text below the help of `doorward cert`.
 pub(super) const NOTE: &str = "\
-For production, let an ACME client such as certbot or lego fetch certificates. Files that are
-replaced are used for the next connection.
+For production, let an ACME client such as certbot or lego fetch certificates. If it replaces the
+files, the next connection uses the new ones.
 
 Example:
   doorward cert self-signed --to /etc/doorward";

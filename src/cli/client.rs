@@ -231,7 +231,7 @@ fn not_opened(error: &NotStarted) -> Failure {
 }
 
 fn foreign() -> Failure {
-    Failure::new("the gateway that answers at the socket has another version")
+    Failure::new("the running gateway has another version")
         .cure("restart the gateway after an update")
 }
 

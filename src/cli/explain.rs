@@ -35,7 +35,7 @@ pub(super) struct Question {
     /// The user who sends it; groups and factors are read from the running gateway or its store
     #[arg(long, value_name = "NAME")]
     user: Option<Name>,
-    /// Another group of the user; can be given several times
+    /// A group of the user, besides the stored ones; can be given several times
     #[arg(long = "group", value_name = "GROUP")]
     groups: Vec<Group>,
     /// The path in the header `Destination`, for COPY and MOVE

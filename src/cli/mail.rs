@@ -27,8 +27,8 @@ pub(super) enum Command {
 
 /// The text below the help of `doorward mail`.
 pub(super) const NOTE: &str = "\
-E-mails are sent through the server that `mail` names in the configuration. Those of the gateway
-wait in its store until the server accepts them, for up to three days.
+E-mails are sent through the server that `mail` names in the configuration. E-mails of
+the gateway wait in its store until the server accepts them, for up to three days.
 
 Example:
   doorward mail test ada@example.com";
@@ -39,7 +39,7 @@ Examples:
   doorward mail test ada@example.com --json | jq -r .failed.cure
 
 This command reads the configuration and connects to the mail server itself: no gateway needs to
-run. If the server accepts an e-mail, it may still not arrive: look into the mailbox, too.
+run. If the server accepts an e-mail, it may still not arrive: check the mailbox, too.
 Exit codes: 0 the server accepted it, 1 it did not.";
 
 /// What `mail test --json` prints.

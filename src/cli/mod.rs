@@ -47,7 +47,7 @@ pub struct Line {
         hide_env_values = true
     )]
     config: Option<PathBuf>,
-    /// The state folder; commands that ask a running gateway then read no configuration
+    /// The state folder; with it, commands for a running gateway read no configuration
     #[arg(long, value_name = "DIR", global = true)]
     state: Option<PathBuf>,
     #[command(subcommand)]
@@ -61,12 +61,12 @@ enum Command {
     Serve {
         /// The configuration file, as with `--config`
         file: Option<PathBuf>,
-        /// Start even if an earlier run saw a much later time: use it once, after the clock was set
+        /// Start although the clock is behind the last run: use it once, after correcting the clock
         #[arg(long)]
         accept_clock: bool,
         /// Start even if the store is older than the one used last: use it once, after a backup was
-        /// restored. All links, codes, trusted devices, recovery codes and sessions become void;
-        /// passwords, and who is disabled, are as in the backup
+        /// restored. All links, codes, trusted devices, recovery codes and sessions become void.
+        /// Passwords and disabled users are as in the backup
         #[arg(long)]
         accept_older_store: bool,
     },
@@ -82,7 +82,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Show which rule governs a request, what it requires, and the decision
+    /// Show which rule applies to a request, what it requires, and the decision
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(explain::Question),
     /// Show why a request was refused, by the reference on the page
@@ -303,9 +303,9 @@ Examples:
 Exit codes: 0 done, 1 refused or failed, 2 invalid command line.";
 
 const USER_NOTE: &str = "\
-These commands ask the running gateway through the socket in its state folder: run them as the
-system user of the gateway, or as root. If no gateway runs, they open its store themselves: run them
-as the system user who owns it.
+These commands use the running gateway, through the socket in its state folder: run them as the
+system user of the gateway, or as root. If no gateway is running, they open the store directly: run
+them as the system user who owns it.
 Exit codes: 0 done, 1 refused or failed, 2 invalid command line.";
 
 const SERVE_EXAMPLES: &str = "\
@@ -345,19 +345,19 @@ Examples:
   doorward report --json | jq -r '.[] | select(.verdict == \"set-up\") | .user' | sort -u
 
 Set `enforce: false` on a rule or an application, reload, and run this after a day. The counts start
-at zero when the gateway starts. Of a path it shows the first segment, and `…` for the rest, which
-may be a secret of the application.";
+at zero when the gateway starts. Only the first segment of a path is shown; `…` stands for the rest,
+which may be a secret of the application.";
 
 const RELOAD_EXAMPLES: &str = "\
 Examples:
   doorward reload
   kill -HUP $(pidof doorward)
 
-The file is checked and its tests are run before anything changes. Then all of it changes at once.
+The file is checked and its tests are run first. Then all changes take effect at once.
 Users stay signed in; the new rules apply from their next request on. The output lists which
 decisions change: for the last thousand requests, the tests, and an example of each rule, by a user
-and by a stranger. Of the path of a request it shows the first segment, and `…` for the rest, which
-may be a secret of the application.
+and by a stranger. Only the first segment of the path of a request is shown; `…` stands for the
+rest, which may be a secret of the application.
 Exit codes: 0 reloaded, 1 nothing was changed.";
 
 const SCHEMA_EXAMPLES: &str = "\

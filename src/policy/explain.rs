@@ -346,7 +346,7 @@ impl Tried {
 }
 
 /// Shown instead of the governing rule for a guessed path that no rule names.
-const ADDED: &str = "a rule that only adds";
+const ADDED: &str = "a rule that only adds requirements";
 
 /// One reading of a method.
 struct Way<'r> {

@@ -33,7 +33,7 @@ use crate::os;
 pub(super) fn run(port: u16, out: &mut dyn Write) -> Result<(), Failure> {
     let world = World::real();
     let home = Home::make(&world)?;
-    let system = |error: io::Error| Failure::new("the system does not let us start").because(error);
+    let system = |error: io::Error| Failure::new("cannot start the demo").because(error);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.map_err(system)?;
@@ -49,11 +49,12 @@ pub(super) fn run(port: u16, out: &mut dyn Write) -> Result<(), Failure> {
 
     let file = home.0.join("doorward.yaml");
     fs::write(&file, configuration(port, &home.0.join("state"), intranet, wiki)).map_err(system)?;
-    let config = Config::load(&os::environment, &file)
-        .map_err(|problems| Failure::new("the demo's configuration is wrong").because(problems))?;
+    let config = Config::load(&os::environment, &file).map_err(|problems| {
+        Failure::new("the demo's configuration is not valid").because(problems)
+    })?;
     log::start(config.log);
     let gateway = Gateway::start(config, world).map_err(|error| {
-        Failure::new("the gateway of the demo does not start")
+        Failure::new("cannot start the gateway of the demo")
             .because_of(&error)
             .cure("if the port is taken, choose another: doorward demo --port 8081")
     })?;
@@ -63,7 +64,7 @@ pub(super) fn run(port: u16, out: &mut dyn Write) -> Result<(), Failure> {
     write!(out, "{}", welcome(port, &file, &command)).map_err(unwritten)?;
     out.flush().map_err(unwritten)?;
     let end = runtime.block_on(wait(&alan, &gateway, out));
-    writeln!(out, "\nThe demo ends, and takes what it made with it.").ok();
+    writeln!(out, "\nThe demo has ended, and its files are deleted.").ok();
     // The gateway waits for requests in progress, and a chat would last until the limit.
     runtime.shutdown_background();
     gateway.stop();
@@ -120,7 +121,7 @@ impl Home {
         match DirBuilder::new().mode(0o700).create(&path) {
             Ok(()) => Ok(Self(path)),
             Err(error) => {
-                Err(Failure::new(format!("cannot make {}", path.display())).because(error))
+                Err(Failure::new(format!("cannot create {}", path.display())).because(error))
             }
         }
     }

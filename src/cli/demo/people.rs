@@ -86,7 +86,7 @@ pub(super) async fn move_in(env: &Env) -> Result<Alan, Failure> {
 }
 
 async fn add(env: &Env, person: &Person, alan: &Alan) -> Result<(), Failure> {
-    let stuck = || Failure::new(format!("{} cannot move into the demo", person.full_name));
+    let stuck = || Failure::new(format!("cannot add {} to the demo", person.full_name));
     let broken = |error: &dyn std::error::Error| stuck().because(error);
 
     let profile = profile(person).map_err(|error| broken(&error))?;

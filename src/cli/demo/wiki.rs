@@ -12,8 +12,8 @@ pub(super) fn router(intranet: &str) -> Router {
     let front = page_of(
         intranet,
         "Front page",
-        "<p>You did not sign in here: the gateway passed your sign-in on from the intranet, with \
-         a ticket that worked once.</p>\
+        "<p>You did not have to sign in here: you are signed in at the intranet, and the gateway \
+         took that over with a ticket that works once.</p>\
          <p><a href=\"/plans/\">The plans</a> need a second factor that was entered in this \
          session. If you have not entered one, you are asked for it.</p>",
     );

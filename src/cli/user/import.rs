@@ -52,7 +52,7 @@ pub(in crate::cli) struct Import {
 pub(super) enum Format {
     /// A header line names the columns: name, e-mail, full name, groups (separated by `;`)
     Csv,
-    /// Lines of name, colon and digest, as Apache's htpasswd writes them
+    /// Lines of name, colon and password hash, as Apache's htpasswd writes them
     Htpasswd,
 }
 
@@ -295,9 +295,9 @@ A CSV file has a header line, with these columns in any order; only `name` is ne
   ada,ada@example.com,Ada Lovelace,staff;engine
 These users have no password until they use a link: `--links` prints one for each.
 
-An htpasswd file may have digests by bcrypt (up to cost 14), apr1, SHA-1, SHA-256 and SHA-512 crypt:
-the passwords keep working. Digests are never stored as they are: each is hashed once more, which
-takes about 20 ms, and replaced by a hash of the password itself at the first sign-in of the user.
+An htpasswd file may contain hashes by bcrypt (up to cost 14), apr1, SHA-1, SHA-256 crypt and
+SHA-512 crypt: the passwords keep working. A hash is never stored as it is: it is hashed once more,
+which takes about 20 ms, and replaced by a hash of the password itself at the first sign-in.
 
 Every line is checked before anybody is added. If an import was interrupted, run it again with
 `--skip-existing`.

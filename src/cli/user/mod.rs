@@ -45,19 +45,19 @@ pub(super) enum Command {
     /// Sessions stay open; the next request is judged by the new groups.
     #[command(after_help = SET_EXAMPLES)]
     Set(Set),
-    /// Print a link with which a user sets a new password
+    /// Print a link to set a new password for a user
     ///
     /// The old password works until the link is used. Then every session of the user ends, and
     /// their devices are no longer trusted. Every earlier link stops working at once.
     #[command(after_help = PASSWD_EXAMPLES)]
     Passwd(One),
-    /// Forget the failed attempts of a user, so that they can try again at once
+    /// Clear the failed attempts of a user, so that they can try again at once
     #[command(after_help = UNLOCK_EXAMPLES)]
     Unlock(One),
     /// Turn two-factor off for a user who lost phone and recovery codes
     ///
     /// Removes authenticators, recovery codes and trusted devices, and ends every session. The
-    /// password stays. First make sure that it is this person who asks.
+    /// password stays. First make sure that the request comes from this person.
     #[command(name = "reset-2fa", after_help = RESET_EXAMPLES)]
     Reset2fa(One),
     /// Disable a user: every session, link and trusted device ends at once
@@ -387,7 +387,7 @@ const DISABLE_EXAMPLES: &str = "\
 Examples:
   doorward user disable ada
 
-Signing in fails as with a wrong password: nobody can see the difference. `doorward user enable`
+Signing in then fails as with a wrong password, so nobody can see that the user is disabled. `doorward user enable`
 undoes it, but restores no session, link or trusted device.";
 
 const ENABLE_EXAMPLES: &str = "\

@@ -101,7 +101,7 @@ fn failures(failed: &Failed) -> impl Iterator<Item = String> {
             Some(until) => format!(", sign-in is locked until {until}"),
             None => String::new(),
         };
-        format!("{failures} of the {factor} in a row {whence}{of_all}{follows}")
+        format!("{factor}: {failures} in a row {whence}{of_all}{follows}")
     })
 }
 
