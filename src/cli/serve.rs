@@ -328,7 +328,7 @@ pub fn run(config: Config, world: World) -> Result<(), NotStarted> {
     if !gateway.stop() {
         tracing::warn!("shutdown timeout: some requests were aborted");
     }
-    tracing::info!("ended");
+    tracing::info!("stopped");
     Ok(())
 }
 
@@ -485,8 +485,8 @@ async fn void_what_is_older(
         tracing::warn!(
             people,
             "older store accepted: all links, codes, trusted devices, recovery codes and sessions \
-             are revoked; passwords and disabled users are as they were then: see `doorward user \
-             list`"
+             are revoked; passwords and disabled users are as in the backup: check them with \
+             `doorward user list`"
         );
     }
     Ok(())
@@ -595,7 +595,7 @@ async fn sweep(env: Arc<Env>) {
             Err(error) => Err(error),
         };
         match swept {
-            Ok(gone) => tracing::debug!(gone, "swept"),
+            Ok(gone) => tracing::debug!(gone, "expired records deleted"),
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(error, "sweep failed");

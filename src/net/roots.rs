@@ -54,7 +54,7 @@ impl Roots {
             }
         }
         if certificates.is_empty() {
-            return Err(io::Error::other("the file holds no certificate"));
+            return Err(io::Error::other("the file contains no certificate"));
         }
         Ok(Self { store, certificates })
     }

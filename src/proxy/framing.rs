@@ -97,7 +97,7 @@ pub(super) fn check(
     } else {
         return Ok(());
     };
-    Error::e_explain(why, "an answer that is not passed on").map_err(Error::into_up)
+    Error::e_explain(why, "response not forwarded").map_err(Error::into_up)
 }
 
 fn agrees_to_websocket(headers: &HeaderMap) -> bool {

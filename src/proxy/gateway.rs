@@ -243,8 +243,13 @@ impl Gateway {
                 Onward::Answered(redirect(virtual_host, session.req_header().raw_path()))
             }
             OwnPage::Odd => {
-                Box::pin(misread(web, session, client, "an own page in a spelling of its own"))
-                    .await
+                Box::pin(misread(
+                    web,
+                    session,
+                    client,
+                    "unusual spelling of the path of Doorward's own pages",
+                ))
+                .await
             }
             // Boxed, like everything that is not on the path to an application: otherwise its state
             // would enlarge the future of every request.
@@ -451,7 +456,7 @@ impl ProxyHttp for Gateway {
             session.set_ignore_info_resp(true);
         }
         let Some(connection) = passage.connection.take() else {
-            return Error::e_explain(ErrorType::InternalError, "a request without a connection");
+            return Error::e_explain(ErrorType::InternalError, "request without a connection");
         };
         let onward = self.receive(session, passage, &connection).await;
         let connection = passage.connection.insert(connection);
@@ -591,10 +596,10 @@ impl ProxyHttp for Gateway {
         let (Some(permit), Some(virtual_host), Some(connection)) =
             (&passage.permit, &passage.virtual_host, &passage.connection)
         else {
-            return Error::e_explain(ErrorType::InternalError, "a request without a permit");
+            return Error::e_explain(ErrorType::InternalError, "request without a permit");
         };
         let (Some(app), Some(stamp)) = (&virtual_host.web.site().app, &virtual_host.stamp) else {
-            return Error::e_explain(ErrorType::InternalError, "a request without an application");
+            return Error::e_explain(ErrorType::InternalError, "request without an application");
         };
         let heard = passage.forwarded_for.as_ref();
         // `forwarded_for` is set only if a trusted proxy has sent the request.
@@ -935,11 +940,11 @@ async fn end_with_its_connection(session: &mut Session, head: &ResponseHeader) -
     head.remove_header(&TRANSFER_ENCODING);
     session.set_keepalive(None);
     local_reply::write_head_alone(session, head).await.map_err(Error::into_down)?;
-    Error::e_explain(USED_UP, "the answer is on its way").map_err(Error::into_up)
+    Error::e_explain(USED_UP, "the response was already sent").map_err(Error::into_up)
 }
 
 /// An answer was passed on, and its connection must not be used again.
-const USED_UP: ErrorType = ErrorType::new("content is announced where there is none");
+const USED_UP: ErrorType = ErrorType::new("a body was announced for a response without one");
 
 /// What failed, as far as the visitor needs to know.
 enum Failure {

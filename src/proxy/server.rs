@@ -343,7 +343,7 @@ where
                     if connection.times_given_up() > limits.stream_resets {
                         tracing::info!(
                             peer = %connection.peer(),
-                            "connection closed: it sends requests and does not wait for the answers"
+                            "connection closed: too many requests cancelled (`limits.stream_resets`)"
                         );
                         h2_connection.abrupt_shutdown(h2::Reason::ENHANCE_YOUR_CALM);
                         return;

@@ -223,7 +223,7 @@ impl Web {
         let due = env.now().ok().and_then(|now| env.log_throttle.due(Line::Refused, now));
         if let Some(left_out) = due {
             let address = client.address();
-            tracing::info!(%address, why = "the head is too large", left_out, "request refused");
+            tracing::info!(%address, why = "the request head is too large", left_out, "request refused");
         }
         Self::nameless_notice(Notice::HeadTooLarge, headers).await
     }

@@ -153,7 +153,7 @@ fn a_certificate_that_makes_no_sense_is_no_reason_to_show_none() {
     let believed = certificates(&instance);
     std::fs::write(instance.folder().join("all.pem"), "nonsense").unwrap();
     let kept = instance.reloads_with(|text| text);
-    assert!(kept.unwrap_err().contains("holds no certificate"));
+    assert!(kept.unwrap_err().contains("contains no certificate"));
     assert!(connects(instance.address, HOST, believes(&believed, &[])).is_ok());
 }
 

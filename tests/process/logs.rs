@@ -299,7 +299,7 @@ fn a_head_that_is_not_collected_leaves_a_line() {
     let mut wire = Wire::to(process.address);
     wire.tries(&filled(b"GET / HTTP/1.1\r\nHost: {host}\r\nA: {long}{long}{long}{long}"));
     let line = process.hears("request refused");
-    assert!(line.contains("the head is too large"), "{line}");
+    assert!(line.contains("the request head is too large"), "{line}");
 }
 
 /// `{host}` is ours, `{long}` longer than any head that is read.

@@ -209,7 +209,7 @@ impl Judge<'_> {
             && secret.trim() == secret
             && secret.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
         if !visible || secret.len() > 4096 {
-            let what = format!("{holder} holds no valid secret");
+            let what = format!("{holder} contains no valid secret");
             self.refuse(at, what, "write 1 to 4096 visible ASCII characters on one line");
             return None;
         }

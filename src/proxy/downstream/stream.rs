@@ -286,7 +286,7 @@ impl AsyncRead for VisitorStream {
             // who is still sending may not receive it.
             self.head.give_up();
             self.is_unread = true;
-            return Poll::Ready(Err(io::Error::other("the head of the request does not end")));
+            return Poll::Ready(Err(io::Error::other("the request head is too large")));
         }
         Poll::Ready(Ok(()))
     }

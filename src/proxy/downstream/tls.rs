@@ -297,10 +297,10 @@ fn certified(pair: &KeyPair, certificate: &[u8], key: &[u8]) -> Result<Certified
         .collect::<Result<_, _>>()
         .map_err(|error| format!("{file} is not a PEM file of certificates: {error}"))?;
     if chain.is_empty() {
-        return Err(format!("{file} holds no certificate"));
+        return Err(format!("{file} contains no certificate"));
     }
     let key = PrivateKeyDer::from_pem_slice(key)
-        .map_err(|_| format!("{key_file} holds no private key in PEM"))?;
+        .map_err(|_| format!("{key_file} contains no private key in PEM format"))?;
     let key = tls::provider()
         .key_provider
         .load_private_key(key)

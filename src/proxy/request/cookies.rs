@@ -47,7 +47,7 @@ pub(in crate::proxy) fn kept(line: &[u8]) -> Result<Kept> {
         Some(rest) if rest.is_empty() => Ok(Kept::Nothing),
         Some(rest) => HeaderValue::from_maybe_shared(Bytes::from(rest))
             .map(Kept::Rest)
-            .or_err(ErrorType::InvalidHTTPHeader, "a cookie without its neighbour"),
+            .or_err(ErrorType::InvalidHTTPHeader, "invalid Cookie header"),
     }
 }
 

@@ -156,7 +156,8 @@ impl Stamp {
             // and "anybody" to others.
             Some(name) if !value.is_empty() => {
                 let value = HeaderValue::from_bytes(value.as_bytes());
-                let value = value.or_err(ErrorType::InvalidHTTPHeader, "what an identity says")?;
+                let value = value
+                    .or_err(ErrorType::InvalidHTTPHeader, "invalid value of an identity header")?;
                 says.push((name.clone(), value));
                 Ok(())
             }

@@ -22,7 +22,7 @@ use crate::proxy::scan::InRequest;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(in crate::proxy) enum Refusal {
     /// There is no host or more than one, or it is not valid (RFC 9112 §3.2: 400).
-    #[error("there is not exactly one valid Host")]
+    #[error("the Host header is missing, repeated or invalid")]
     Host,
     /// Nothing is configured for this host and port (RFC 9110 §15.5.20: 421).
     #[error("the Host is not configured")]
@@ -37,7 +37,7 @@ pub(in crate::proxy) enum Refusal {
     #[error("the length of the body is ambiguous")]
     Framing,
     /// The head is larger than the limit (RFC 6585 §5: 431).
-    #[error("the head is too large")]
+    #[error("the request head is too large")]
     TooLarge,
 }
 
