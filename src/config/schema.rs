@@ -263,7 +263,7 @@ const APP: Kind = Kind::Map(&[
     key(
         "header_case",
         Kind::Word(&HEADER_CASES),
-        "title: header names as X-Requested-With, for software that compares letter case",
+        "title: header names as X-Requested-With, for software that distinguishes letter case",
     ),
     key(
         "spelling",
@@ -271,8 +271,12 @@ const APP: Kind = Kind::Map(&[
         "strict: refuse paths that can be read in several ways",
     ),
     key("case_sensitive", Kind::Switch, "true: the application always distinguishes letter case"),
-    key("safe_methods", TEXTS, "further methods that change nothing, as GET"),
-    key("webdav", Kind::Switch, "true: DELETE and unknown methods act on all below a path"),
+    key("safe_methods", TEXTS, "other methods that change nothing, as GET does"),
+    key(
+        "webdav",
+        Kind::Switch,
+        "true: DELETE and unknown methods must meet the rules of all below a path",
+    ),
     key(
         "identity_headers",
         Kind::WordOr(
@@ -290,14 +294,18 @@ const APP: Kind = Kind::Map(&[
     key(
         "request_headers",
         Kind::Map(&[
-            key("remove", TEXTS, "also removed from every request; X-Corp-* for a prefix"),
+            key(
+                "remove",
+                TEXTS,
+                "other headers to remove from every request; X-Corp-* for a prefix",
+            ),
             key(
                 "from_trusted_proxies",
                 TEXTS,
-                "address headers that are passed on from trusted_proxies, in this spelling",
+                "address headers that are accepted from trusted_proxies, in this spelling",
             ),
         ]),
-        "which headers of visitors the application gets",
+        "which headers of a request the application gets",
     ),
     key("upstream_secret", Kind::Text, "the same secret from an environment variable: ${NAME}"),
     key(

@@ -155,7 +155,7 @@ fn value(kind: &Kind, node: &Node) -> Result<Left, Fault> {
             Some((text, Ok(span))) if span.is_within(range) => Ok(text.into()),
             found => {
                 let out = matches!(found, Some((_, Ok(_))));
-                let fault = if out { "out of range" } else { "not a span of time" };
+                let fault = if out { "out of range" } else { "not a duration" };
                 let [least, most] = [range.start(), range.end()].map(|end| Span::seconds(*end));
                 let cure = format!(
                     "write whole seconds with a unit, such as 30s, 15m, 1h or 30d, from {least} to {most}"
@@ -250,7 +250,7 @@ fn wanted(kind: &Kind) -> &'static str {
         Kind::Text => "a text",
         Kind::Whole(_) => "a whole number",
         Kind::Switch => "`true` or `false`",
-        Kind::Span(_) => "a span of time",
+        Kind::Span(_) => "a duration",
         Kind::Word(_) => "a word",
         Kind::Rate(_) => "a rate",
         Kind::WordOr(..) => "a word or a map",

@@ -21,7 +21,7 @@ impl Judge<'_> {
                 "{origin} is not encrypted: passwords and cookies can be read on the \
                          network"
             );
-            let cure = "use https, or add `insecure: true` to the application if you must";
+            let cure = "use https; if that is impossible, add `insecure: true` to the application";
             self.refuse(at, what, cure);
         } else if !origin.is_secure() && !local {
             self.warn(at, "not encrypted: passwords and cookies can be read on the network");

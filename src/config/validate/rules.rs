@@ -59,7 +59,7 @@ impl Judge<'_> {
             self.refuse(
                 &below(at, "only"),
                 what,
-                "remove it, or require something else than `nobody`",
+                "remove it, or require something other than `nobody`",
             );
         }
         if rule.demand && matches!(require.level, Level::Nothing | Level::Nobody) {

@@ -126,7 +126,7 @@ impl Judge<'_> {
         let value = HeaderValue::from_str(host).ok().filter(|_| sound);
         if value.is_none() {
             let what = format!("`{host}` is not a host");
-            self.refuse(at, what, "write a host name, with a port if need be: `crm.internal`");
+            self.refuse(at, what, "write a host name, with a port if needed: `crm.internal`");
         }
         value
     }
