@@ -2,13 +2,14 @@
 //!
 //! This file has the reads, and how records are opened, sealed and committed. The other files:
 //! changes as one pure decision over what was read ([`update`]); adding, changing and removing
-//! users ([`people`]); looking up names and counting failures ([`names`]); reading events
-//! ([`events`]); the user sessions of a user ([`user_sessions`]); messages that wait to be sent
-//! ([`outbox`]); voiding what an older store would revive ([`rollback`]); housekeeping
+//! users ([`people`]); looking up names ([`names`]); counting failed passwords ([`attempts`]);
+//! reading events ([`events`]); the user sessions of a user ([`user_sessions`]); messages that wait
+//! to be sent ([`outbox`]); voiding what an older store would revive ([`rollback`]); housekeeping
 //! ([`upkeep`]).
 
+mod attempt_count;
+mod attempts;
 mod events;
-mod failures;
 mod imported;
 pub(super) mod names;
 pub(super) mod outbox;
@@ -26,7 +27,7 @@ use std::sync::{Arc, OnceLock};
 use minicbor::{Decode, Encode};
 use tokio::sync::{Mutex, MutexGuard, Semaphore};
 
-use self::failures::{ABSENT, FailureCount};
+use self::attempt_count::AttemptCount;
 use self::queued_message::QueuedMessage;
 use super::batch::{Batch, Expect};
 use super::cache::{Authenticated, Cache, Snapshot};
@@ -71,7 +72,7 @@ pub struct Store {
     decoy: Record,
     /// The maximum number of records of failed passwords, and when to count them again.
     attempts_at_most: usize,
-    failures: FailureCount,
+    failures: AttemptCount,
 }
 
 const LINES: usize = 64;
@@ -93,6 +94,9 @@ impl fmt::Debug for Told {
 /// writers wait for each other, and there are few other nodes.
 const TRIES: usize = 256;
 
+/// The key of a name that refers to nobody.
+const ABSENT: [u8; 32] = [0; 32];
+
 /// A record as it was read: its value and its version.
 struct Read<T> {
     value: Option<T>,
@@ -113,8 +117,8 @@ impl Store {
             records,
             sealer,
             decoy: Self::decoy(decoy.unwrap_or_default()),
-            attempts_at_most: failures::AT_MOST,
-            failures: FailureCount::unknown(),
+            attempts_at_most: attempt_count::AT_MOST,
+            failures: AttemptCount::unknown(),
             names: keys.name().clone(),
             rng,
             cache,

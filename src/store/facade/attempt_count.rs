@@ -1,4 +1,4 @@
-//! How many records of failed passwords are kept.
+//! How many records of failed passwords are kept, and when to count them.
 
 use std::sync::atomic::AtomicUsize;
 
@@ -9,17 +9,14 @@ pub(super) const AT_MOST: usize = 250_000;
 
 /// Counts new records of failed passwords since all of them were last counted.
 #[derive(Debug)]
-pub(super) struct FailureCount {
+pub(super) struct AttemptCount {
     pub(super) new: AtomicUsize,
     pub(super) look_at: AtomicUsize,
 }
 
-impl FailureCount {
+impl AttemptCount {
     /// The number of existing records is unknown, so the first sweep counts them.
     pub(super) const fn unknown() -> Self {
         Self { new: AtomicUsize::new(0), look_at: AtomicUsize::new(0) }
     }
 }
-
-/// The key of a name that refers to nobody.
-pub(super) const ABSENT: [u8; 32] = [0; 32];
