@@ -13,7 +13,7 @@ use minicbor::{Decode, Encode};
 use super::agent::Agent;
 use super::factor::FactorId;
 use super::id::random_id;
-use super::lockout::Failures;
+use super::lockout::Tries;
 use super::time::Timestamp;
 
 /// Identifies one trusted device.
@@ -220,17 +220,6 @@ impl KnownBrowser {
     pub fn tries(&self) -> &Tries {
         &self.tries
     }
-}
-
-/// The failed attempts from one class of browsers, for both factors.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
-pub struct Tries {
-    /// Failed passwords.
-    #[n(0)]
-    pub password: Failures,
-    /// Failed second factors of all kinds.
-    #[n(1)]
-    pub second_factor: Failures,
 }
 
 #[cfg(test)]

@@ -112,6 +112,17 @@ impl Failures {
     }
 }
 
+/// The failed attempts from one class of browsers, for both factors.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Tries {
+    /// Failed passwords.
+    #[n(0)]
+    pub password: Failures,
+    /// Failed second factors of all kinds.
+    #[n(1)]
+    pub second_factor: Failures,
+}
+
 /// The times of wrong codes from unknown browsers.
 ///
 /// Without this count somebody who knows the password could guess for ever, because each sign-in of

@@ -15,13 +15,13 @@ use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
 
 use super::assurance::{Proof, Proofs, Visitor};
-use super::device::{BrowserId, DeviceId, KnownBrowser, Presented, Seen, Tries, TrustedDevice};
+use super::device::{BrowserId, DeviceId, KnownBrowser, Presented, Seen, TrustedDevice};
 use super::factor::recovery::RecoveryCodes;
 use super::factor::totp::{self, Skew, Totp};
 use super::factor::{Answer, FactorId, Rejection};
 use super::host_session::HostSession;
 pub use super::identity::{Identity, UserId};
-use super::lockout::{Charge, WrongCodes};
+use super::lockout::{Charge, Tries, WrongCodes};
 use super::name::{Email, FullName, Group, Name};
 use super::password::PasswordHash;
 use super::time::Timestamp;

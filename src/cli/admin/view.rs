@@ -3,10 +3,9 @@
 use crate::cli::api::{
     Authenticator, Codes, Details, Device, Failed, Happened, Person, Tally, written,
 };
-use crate::domain::device::Tries;
 use crate::domain::digest::Scheme;
 use crate::domain::event::Event;
-use crate::domain::lockout::{Failures, WrongCodes};
+use crate::domain::lockout::{Failures, Tries, WrongCodes};
 use crate::domain::password::PasswordHash;
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;

@@ -1,9 +1,9 @@
 //! What operators can change and read of a user.
 
 use super::{Change, User};
-use crate::domain::device::{KnownBrowser, Tries};
+use crate::domain::device::KnownBrowser;
 use crate::domain::factor::totp::{Skew, Totp};
-use crate::domain::lockout::Failures;
+use crate::domain::lockout::{Failures, Tries};
 use crate::domain::name::Email;
 use crate::domain::password::PasswordHash;
 use crate::domain::time::Timestamp;
