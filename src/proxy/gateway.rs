@@ -30,17 +30,17 @@ use crate::proxy::authorization::Authorization;
 use crate::proxy::downstream::connection::{Connection, Phase, STALLED};
 use crate::proxy::downstream::shedding;
 use crate::proxy::downstream::table::ConnectionTable;
+use crate::proxy::drain::{InFlight, RequestGuard};
 use crate::proxy::framing;
-use crate::proxy::in_flight::{InFlight, RequestGuard};
 use crate::proxy::request::address::Address;
 use crate::proxy::request::client_address;
 use crate::proxy::request::identity_headers;
 use crate::proxy::request::intake::{self, Refusal};
 use crate::proxy::request::title_case;
+use crate::proxy::request_limit::{RequestLimit, Slot};
 use crate::proxy::response::local_reply::{self, Unread};
 use crate::proxy::response::location;
 use crate::proxy::response::rewrite;
-use crate::proxy::room::{self, Room};
 use crate::proxy::scan::{InAnswer, InRequest};
 use crate::proxy::server::{self, Running};
 use crate::proxy::sites::{Sites, VirtualHost};
@@ -57,9 +57,9 @@ pub struct Gateway {
     connections: Arc<ConnectionTable>,
     in_flight: InFlight,
     /// Limits how many requests may be in progress at all applications together.
-    to_applications: Arc<Room>,
+    to_applications: Arc<RequestLimit>,
     /// Limits how many of our own pages may be waiting to be sent.
-    own_pages: Arc<Room>,
+    own_pages: Arc<RequestLimit>,
 }
 
 /// The state of one request. It keeps the virtual host that it began with, even if the
@@ -82,7 +82,7 @@ pub struct Passage {
     /// The application's endpoints that were tried.
     tried: Tried,
     /// Its slots in the limits on concurrent requests.
-    slots: SmallVec<[room::Slot; 3]>,
+    slots: SmallVec<[Slot; 3]>,
 }
 
 /// What to do with a request.
@@ -119,15 +119,15 @@ impl Gateway {
         &self,
         sites: &Sites,
         virtual_host: &VirtualHost,
-    ) -> std::result::Result<[room::Slot; 2], &'static str> {
+    ) -> std::result::Result<[Slot; 2], &'static str> {
         let Some(known) = &virtual_host.application else { return Err("apps") };
         let within = sites.deadlines().queue;
         let (one, all) =
             (sites.limits().requests_per_application, self.connections.files_for_applications());
-        let Some(to_one) = room_in(known.room(), one, within).await else {
+        let Some(to_one) = known.request_limit().enter(one, within).await else {
             return Err("limits.requests_per_application");
         };
-        let Some(to_all) = room_in(&self.to_applications, all, within).await else {
+        let Some(to_all) = self.to_applications.enter(all, within).await else {
             return Err("open files");
         };
         Ok([to_one, to_all])
@@ -143,24 +143,21 @@ impl Gateway {
         sites: &Sites,
         connection: &Connection,
         has_signed_in: bool,
-    ) -> std::result::Result<Option<room::Slot>, Response<Bytes>> {
+    ) -> std::result::Result<Option<Slot>, Response<Bytes>> {
         if self.connections.is_full() {
             return Err(busy(sites, connection, "limits.unsent_mib"));
         }
-        let Some(address) = connection.address_room() else { return Ok(None) };
+        let Some(address) = connection.address_limits() else { return Ok(None) };
         if address.is_full(self.connections.now()) {
             return Err(busy(sites, connection, "limits.unsent_mib_per_address"));
         }
         let size = sites.limits().requests_per_address;
-        let (room, size) = if has_signed_in {
+        let (limit, size) = if has_signed_in {
             (&address.people, size.saturating_mul(SIGNED_IN))
         } else {
             (&address.strangers, size)
         };
-        if let Some(slot) = room.try_enter(size) {
-            return Ok(Some(slot));
-        }
-        if let Some(slot) = Box::pin(room.enter(size, sites.deadlines().queue)).await {
+        if let Some(slot) = limit.enter(size, sites.deadlines().queue).await {
             return Ok(Some(slot));
         }
         Err(busy(sites, connection, "limits.requests_per_address"))
@@ -175,7 +172,7 @@ impl Gateway {
         session: &mut Session,
         client: ClientAddress,
         connection: &Connection,
-    ) -> (Onward, Option<room::Slot>) {
+    ) -> (Onward, Option<Slot>) {
         let deadlines = sites.deadlines();
         let request = match local_reply::take_request(session, deadlines.form).await {
             Ok(request) => request,
@@ -187,7 +184,7 @@ impl Gateway {
         };
         connection.await_nothing();
         let pages = sites.limits().unsent / shedding::PAGE;
-        match room_in(&self.own_pages, pages, deadlines.queue).await {
+        match self.own_pages.enter(pages, deadlines.queue).await {
             Some(slot) => (Onward::Answered(web.answer(request, client).await), Some(slot)),
             None => (Onward::Answered(busy(sites, connection, "limits.unsent_mib")), None),
         }
@@ -907,13 +904,6 @@ impl Passage {
         if let Some(promise) = self.promise_of_https() {
             headers.insert(STRICT_TRANSPORT_SECURITY, promise.clone());
         }
-    }
-}
-
-async fn room_in(room: &Arc<Room>, size: usize, within: Duration) -> Option<room::Slot> {
-    match room.try_enter(size) {
-        Some(slot) => Some(slot),
-        None => Box::pin(room.enter(size, within)).await,
     }
 }
 

@@ -8,14 +8,14 @@
 
 mod authorization;
 mod downstream;
+mod drain;
 mod framing;
 mod gateway;
-mod in_flight;
 mod memo;
 mod reauthorize;
 mod request;
+mod request_limit;
 mod response;
-mod room;
 mod scan;
 mod server;
 mod sites;

@@ -32,7 +32,7 @@ use crate::proxy::downstream::stream::VisitorStream;
 use crate::proxy::downstream::table::{ConnectionTable, Full, Open};
 use crate::proxy::downstream::tls::Entrance;
 use crate::proxy::downstream::unreadable::{self, Beginning};
-use crate::proxy::in_flight::InFlight;
+use crate::proxy::drain::InFlight;
 use crate::proxy::reauthorize;
 use crate::proxy::request::head_size::OWN_PAGES_MORE;
 use crate::proxy::sites::Sites;

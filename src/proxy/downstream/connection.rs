@@ -22,7 +22,7 @@ use crate::proxy::downstream::listener::Entered;
 use crate::proxy::downstream::unsent::Unsent;
 use crate::proxy::downstream::watchdog::{Watchdog, ticks};
 use crate::proxy::memo::Memo;
-use crate::proxy::room::Room;
+use crate::proxy::request_limit::AddressLimits;
 
 /// A visitor's connection (HTTP/1.1), or one stream of it (HTTP/2).
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub(in crate::proxy) struct Connection {
     /// Wakes the one task that serves this connection.
     waker: OnceLock<Waker>,
     /// The request limit of the visitor's address; `None` if the address has no limit.
-    address: Option<Arc<AddressRoom>>,
+    address: Option<Arc<AddressLimits>>,
     /// The connection to which this stream belongs.
     parent: Option<Arc<Connection>>,
     /// Whether we wait for the request body, and how much of it has arrived. For a connection with
@@ -75,29 +75,6 @@ pub(in crate::proxy) struct Connection {
     watchdog: Watchdog,
     /// What the last request told about the visitor; shared by all streams of a connection.
     memo: Arc<Memo>,
-}
-
-/// How many requests one address may have at once: one limit for anonymous visitors, one for those
-/// who are signed in.
-#[derive(Debug, Default)]
-pub(in crate::proxy) struct AddressRoom {
-    pub(in crate::proxy) strangers: Arc<Room>,
-    pub(in crate::proxy) people: Arc<Room>,
-    /// The last tick in which too many unsent bytes waited for visitors at this address.
-    full_at: AtomicU64,
-}
-
-impl AddressRoom {
-    pub(in crate::proxy) fn is_full_at(&self, tick: u64) {
-        self.full_at.store(tick, Ordering::Relaxed);
-    }
-
-    /// Whether, in this tick, so many bytes wait for visitors at this address that no more may be
-    /// added.
-    pub(in crate::proxy) fn is_full(&self, tick: u64) -> bool {
-        let at = self.full_at.load(Ordering::Relaxed);
-        at > 0 && tick <= at + 1
-    }
 }
 
 /// What a connection is doing.
@@ -165,7 +142,7 @@ impl Connection {
     }
 
     /// Sets the limits of the visitor's address.
-    pub(in crate::proxy) fn in_room(self, address: Arc<AddressRoom>) -> Self {
+    pub(in crate::proxy) fn with_limits(self, address: Arc<AddressLimits>) -> Self {
         Self { address: Some(address), ..self }
     }
 
@@ -180,7 +157,7 @@ impl Connection {
     }
 
     /// The limits of the visitor's address; `None` if the address has no limit.
-    pub(in crate::proxy) fn address_room(&self) -> Option<&AddressRoom> {
+    pub(in crate::proxy) fn address_limits(&self) -> Option<&AddressLimits> {
         self.address.as_deref()
     }
 

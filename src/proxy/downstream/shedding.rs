@@ -11,8 +11,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::config::Limits;
-use crate::proxy::downstream::connection::{AddressRoom, Connection, Cut, STALLED};
+use crate::proxy::downstream::connection::{Connection, Cut, STALLED};
 use crate::proxy::downstream::watchdog::ticks;
+use crate::proxy::request_limit::AddressLimits;
 
 /// Wraps `bytes` so that they count as waiting for the visitor of `connection` until the last
 /// reference to them is dropped; `kept` is dropped with them.
@@ -60,9 +61,9 @@ pub(in crate::proxy) struct Shed {
 /// stalled first. Gives how many were cut off, and whether so much waits that nothing may be added.
 pub(in crate::proxy) fn look(open: &[Arc<Connection>], limits: &Limits, now: u64) -> (Shed, bool) {
     let mut sums = Sums::of(open);
-    for (room, bytes) in sums.addresses.values() {
+    for (address, bytes) in sums.addresses.values() {
         if *bytes > FULL * limits.unsent_per_address {
-            room.is_full_at(now);
+            address.is_full_at(now);
         }
     }
     let full = sums.all > FULL * limits.unsent;
@@ -72,7 +73,7 @@ pub(in crate::proxy) fn look(open: &[Arc<Connection>], limits: &Limits, now: u64
     for Stalled { connection, since, weight } in stalled {
         let too_long = |sum: usize, limit: usize| sum > limit && now > since + grace(sum, limit);
         let of_connection = sums.connections.entry(connection.connection_number()).or_default();
-        let address = connection.address_room().map(key);
+        let address = connection.address_limits().map(key);
         let of_address = address.and_then(|address| sums.addresses.get_mut(&address));
         // A trusted proxy serves many visitors over one connection.
         let reads_nothing = connection.watchdog().is_paused() && now > since + ticks(STALLED);
@@ -115,7 +116,7 @@ fn grace(sum: usize, limit: usize) -> u64 {
 #[derive(Default)]
 struct Sums<'l> {
     connections: HashMap<u64, OfConnection>,
-    addresses: HashMap<usize, (&'l AddressRoom, usize)>,
+    addresses: HashMap<usize, (&'l AddressLimits, usize)>,
     all: usize,
 }
 
@@ -148,8 +149,8 @@ impl<'l> Sums<'l> {
             of_connection.weight = weight;
             of_connection.is_paused = connection.watchdog().is_paused();
             sums.all += weight;
-            if let Some(room) = connection.address_room() {
-                sums.addresses.entry(key(room)).or_insert((room, 0)).1 += weight;
+            if let Some(address) = connection.address_limits() {
+                sums.addresses.entry(key(address)).or_insert((address, 0)).1 += weight;
             }
         }
         sums
@@ -185,8 +186,8 @@ fn weight(connection: &Connection) -> usize {
     bytes + (QUEUED * bytes).min(QUEUED * PART * connection.answers()) + paused
 }
 
-fn key(room: &AddressRoom) -> usize {
-    std::ptr::from_ref(room).addr()
+fn key(address: &AddressLimits) -> usize {
+    std::ptr::from_ref(address).addr()
 }
 
 /// Smaller parts of a body are not counted.
@@ -219,10 +220,10 @@ mod tests {
         ..Limits::default()
     };
 
-    fn connections(many: u64, room: &Arc<AddressRoom>) -> Vec<Arc<Connection>> {
+    fn connections(many: u64, address: &Arc<AddressLimits>) -> Vec<Arc<Connection>> {
         let connection = |number| {
             let connection = Connection::new(number, [192, 0, 2, 1].into(), Entered::default(), 0);
-            Arc::new(connection.in_room(Arc::clone(room)))
+            Arc::new(connection.with_limits(Arc::clone(address)))
         };
         (1..=many).map(connection).collect()
     }
@@ -352,13 +353,13 @@ mod tests {
 
     #[test]
     fn where_far_too_much_waits_nothing_may_be_added() {
-        let room = Arc::default();
-        let all = connections(12, &room);
+        let address = Arc::default();
+        let all = connections(12, &address);
         for connection in &all {
             connection.waits_for(MIB);
         }
         assert_eq!(looks(&all, 1, 1), (Shed::default(), false));
-        assert!(room.is_full(1) && room.is_full(2) && !room.is_full(3));
+        assert!(address.is_full(1) && address.is_full(2) && !address.is_full(3));
         for connection in &all {
             connection.waits_for(2 * MIB);
         }

@@ -14,10 +14,11 @@ use tokio::sync::Notify;
 
 use crate::config::{Deadlines, Limits};
 use crate::proxy::authorization::Changes;
-use crate::proxy::downstream::connection::{AddressRoom, Connection, Cut, Phase};
+use crate::proxy::downstream::connection::{Connection, Cut, Phase};
 use crate::proxy::downstream::listener::Entered;
 use crate::proxy::downstream::shedding::{self, Shed};
 use crate::proxy::downstream::watchdog::ticks;
+use crate::proxy::request_limit::AddressLimits;
 use crate::proxy::socket::KEPT_TO_APPLICATIONS;
 
 /// All open connections.
@@ -42,7 +43,7 @@ pub(in crate::proxy) struct ConnectionTable {
 #[derive(Debug, Default)]
 struct Address {
     connections: u32,
-    room: Arc<AddressRoom>,
+    limits: Arc<AddressLimits>,
 }
 
 /// A connection while it is open; dropping it takes the connection off the table.
@@ -81,21 +82,21 @@ impl ConnectionTable {
         if self.open.load(Ordering::Relaxed) >= at_most && !self.shed(at_most) {
             return Err(Full::InAll);
         }
-        let room = {
+        let of_address = {
             let mut by_address = self.by_address.lock();
             let has = by_address.entry(address).or_default();
             if !is_proxy && has.connections as usize >= limits.connections_per_address {
                 return Err(Full::Address);
             }
             has.connections += 1;
-            Arc::clone(&has.room)
+            Arc::clone(&has.limits)
         };
         if self.open.fetch_add(1, Ordering::Relaxed) + 1 == CROWD {
             self.crowd.notify_one();
         }
         Ok(self.enlist(false, |number, now| {
             let connection = Connection::new(number, peer, entrance, now);
-            if is_proxy { connection } else { connection.in_room(room) }
+            if is_proxy { connection } else { connection.with_limits(of_address) }
         }))
     }
 

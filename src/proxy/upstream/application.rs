@@ -16,7 +16,7 @@ use super::length::Length;
 use super::trust::Trust;
 use crate::config::{App, Health, Upstream, UpstreamTimeouts};
 use crate::proxy::downstream::watchdog::ticks;
-use crate::proxy::room::Room;
+use crate::proxy::request_limit::RequestLimit;
 
 /// An application, with all its endpoints.
 pub(in crate::proxy) struct Application {
@@ -28,7 +28,7 @@ pub(in crate::proxy) struct Application {
     /// Whether it has ever asked for credentials that authenticate a connection.
     signs_in_connections: AtomicBool,
     /// Limits the requests in progress at this application.
-    room: Arc<Room>,
+    request_limit: Arc<RequestLimit>,
     made_of: MadeOf,
 }
 
@@ -83,8 +83,16 @@ impl Application {
         }
         let silent_ticks = (!made_of.http2).then(|| ticks(timeouts.read));
         let (turn, signs_in_connections) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let room = before.map_or_else(Arc::default, |before| Arc::clone(&before.room));
-        Ok(Arc::new(Self { endpoints, turn, silent_ticks, signs_in_connections, room, made_of }))
+        let request_limit =
+            before.map_or_else(Arc::default, |before| Arc::clone(&before.request_limit));
+        Ok(Arc::new(Self {
+            endpoints,
+            turn,
+            silent_ticks,
+            signs_in_connections,
+            request_limit,
+            made_of,
+        }))
     }
 
     /// The peer for an endpoint that was not `tried`, and adds it to `tried`; `None` if its name is
@@ -137,8 +145,8 @@ impl Application {
     }
 
     /// Limits the requests in progress at this application.
-    pub(in crate::proxy) fn room(&self) -> &Arc<Room> {
-        &self.room
+    pub(in crate::proxy) fn request_limit(&self) -> &Arc<RequestLimit> {
+        &self.request_limit
     }
 
     /// Notes that it has asked for credentials that authenticate a connection.

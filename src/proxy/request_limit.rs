@@ -3,14 +3,14 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
 /// A limit on concurrent requests. Each caller passes its size, because a reload may change it.
 #[derive(Debug, Default)]
-pub(super) struct Room {
+pub(super) struct RequestLimit {
     inside: AtomicUsize,
     waiting: AtomicUsize,
     left: Notify,
@@ -18,9 +18,9 @@ pub(super) struct Room {
 
 /// Counts towards the limit until dropped.
 #[derive(Debug)]
-pub(super) struct Slot(Arc<Room>);
+pub(super) struct Slot(Arc<RequestLimit>);
 
-impl Room {
+impl RequestLimit {
     /// A slot, if fewer than `size` are taken.
     pub(super) fn try_enter(self: &Arc<Self>, size: usize) -> Option<Slot> {
         let free = |inside: usize| (inside < size).then_some(inside + 1);
@@ -34,6 +34,11 @@ impl Room {
         if let Some(slot) = self.try_enter(size) {
             return Some(slot);
         }
+        // Boxed, because hardly any request waits: its state would enlarge the future of every one.
+        Box::pin(self.wait(size, within)).await
+    }
+
+    async fn wait(self: &Arc<Self>, size: usize, within: Duration) -> Option<Slot> {
         let _waiting = Waiting::in_line(&self.waiting, size)?;
         let entered = async {
             loop {
@@ -77,6 +82,29 @@ impl Drop for Waiting<'_> {
     }
 }
 
+/// The limits of one address: how many requests it may have at once, counted apart for anonymous
+/// visitors and for those who are signed in; and whether too many bytes wait there.
+#[derive(Debug, Default)]
+pub(super) struct AddressLimits {
+    pub(super) strangers: Arc<RequestLimit>,
+    pub(super) people: Arc<RequestLimit>,
+    /// The last tick in which too many unsent bytes waited for visitors at this address.
+    full_at: AtomicU64,
+}
+
+impl AddressLimits {
+    pub(super) fn is_full_at(&self, tick: u64) {
+        self.full_at.store(tick, Ordering::Relaxed);
+    }
+
+    /// Whether, in this tick, so many bytes wait for visitors at this address that no more may be
+    /// added.
+    pub(super) fn is_full(&self, tick: u64) -> bool {
+        let at = self.full_at.load(Ordering::Relaxed);
+        at > 0 && tick <= at + 1
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,37 +113,37 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_finds_no_room_waits_until_somebody_leaves() {
-        let room = Arc::new(Room::default());
-        let (first, _second) = (room.try_enter(2).unwrap(), room.try_enter(2).unwrap());
-        assert!(room.try_enter(2).is_none());
-        let mut third = Box::pin(room.enter(2, LONG));
+        let limit = Arc::new(RequestLimit::default());
+        let (first, _second) = (limit.try_enter(2).unwrap(), limit.try_enter(2).unwrap());
+        assert!(limit.try_enter(2).is_none());
+        let mut third = Box::pin(limit.enter(2, LONG));
         assert!(futures_util::poll!(&mut third).is_pending());
         drop(first);
         let third = third.await.unwrap();
-        assert_eq!(room.inside.load(Ordering::SeqCst), 2);
+        assert_eq!(limit.inside.load(Ordering::SeqCst), 2);
         drop(third);
-        assert_eq!(room.inside.load(Ordering::SeqCst), 1);
+        assert_eq!(limit.inside.load(Ordering::SeqCst), 1);
     }
 
     #[tokio::test(start_paused = true)]
     async fn nobody_waits_for_ever_nor_behind_as_many_as_there_is_room_for() {
-        let room = Arc::new(Room::default());
-        let _inside = room.try_enter(1).unwrap();
-        let mut waiting = Box::pin(room.enter(1, LONG));
+        let limit = Arc::new(RequestLimit::default());
+        let _inside = limit.try_enter(1).unwrap();
+        let mut waiting = Box::pin(limit.enter(1, LONG));
         assert!(futures_util::poll!(&mut waiting).is_pending());
-        assert!(room.enter(1, LONG).await.is_none(), "the queue is full");
+        assert!(limit.enter(1, LONG).await.is_none(), "the queue is full");
         assert!(waiting.await.is_none(), "it took too long");
-        assert_eq!(room.waiting.load(Ordering::SeqCst), 0);
+        assert_eq!(limit.waiting.load(Ordering::SeqCst), 0);
     }
 
     #[tokio::test]
     async fn who_gives_up_waiting_leaves_the_queue() {
-        let room = Arc::new(Room::default());
-        let inside = room.try_enter(1).unwrap();
-        let mut gone = Box::pin(room.enter(1, LONG));
+        let limit = Arc::new(RequestLimit::default());
+        let inside = limit.try_enter(1).unwrap();
+        let mut gone = Box::pin(limit.enter(1, LONG));
         assert!(futures_util::poll!(&mut gone).is_pending());
         drop(gone);
-        let mut next = Box::pin(room.enter(1, LONG));
+        let mut next = Box::pin(limit.enter(1, LONG));
         assert!(futures_util::poll!(&mut next).is_pending());
         drop(inside);
         assert!(next.await.is_some());
