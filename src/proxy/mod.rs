@@ -9,10 +9,14 @@
 mod authorization;
 mod downstream;
 mod drain;
+mod failure;
 mod framing;
 mod gateway;
 mod memo;
+mod overload;
+mod passage;
 mod reauthorize;
+mod receive;
 mod request;
 mod request_limit;
 mod response;
@@ -23,7 +27,8 @@ mod socket;
 mod upstream;
 
 pub use downstream::tls::Certificates;
-pub use gateway::{Gateway, Passage};
+pub use gateway::Gateway;
+pub use passage::Passage;
 pub use server::Running;
 pub use sites::Sites;
 pub use upstream::{Asked, ask_all};

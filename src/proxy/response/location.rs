@@ -3,14 +3,38 @@
 //! Behind a proxy that terminates TLS, an application believes that it is on http, and redirects
 //! there (Apache when it adds a slash, for example). On the https port, such a redirect fails.
 
-use http::HeaderValue;
+use http::header::LOCATION;
+use http::{HeaderValue, StatusCode};
+use pingora::Result;
+use pingora::http::ResponseHeader;
 
-use crate::config::App;
+use crate::config::{App, Config};
 use crate::proxy::request::address::Address;
+
+/// Corrects the `Location` of `response`, if it leads to the visitor's own host in another way than
+/// the visitor must take.
+pub(in crate::proxy) fn correct(
+    response: &mut ResponseHeader,
+    own: &Address,
+    app: &App,
+    config: &Config,
+) -> Result<()> {
+    let leads_on = response.status.is_redirection() || response.status == StatusCode::CREATED;
+    if leads_on && let Some(location) = response.headers.get(LOCATION) {
+        let elsewhere = |scheme: &str, authority: &str| {
+            let mut sites = config.sites().map(|site| Address::of(&site.origin));
+            sites.any(|site| site.scheme == scheme && site.authority == authority)
+        };
+        if let Some(righted) = righted(location, own, app, elsewhere) {
+            response.insert_header(LOCATION, righted)?;
+        }
+    }
+    Ok(())
+}
 
 /// The corrected URL of a redirect to the visitor's own host; `None` if it is right. `elsewhere`
 /// tells whether another site has this scheme and authority.
-pub(in crate::proxy) fn righted(
+fn righted(
     location: &HeaderValue,
     own: &Address,
     app: &App,

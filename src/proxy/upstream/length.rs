@@ -1,5 +1,11 @@
 //! How long a request to an application will take.
 
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderValue, StatusCode};
+use pingora::http::{RequestHeader, ResponseHeader};
+
+use crate::proxy::scan::InRequest;
+
 /// How long a request will take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::proxy) enum Length {
@@ -10,3 +16,33 @@ pub(in crate::proxy) enum Length {
     /// It may become a tunnel: a WebSocket.
     Tunnel,
 }
+
+impl Length {
+    /// What a request asks for: an ordinary answer, or a connection that stays open.
+    pub(in crate::proxy) fn of(request: &RequestHeader, there: InRequest) -> Self {
+        let events = |accepted: &HeaderValue| {
+            accepted.to_str().is_ok_and(|accepted| accepted.contains(EVENTS))
+        };
+        if there.upgrade {
+            Self::Tunnel
+        } else if there.accept && request.headers.get_all(ACCEPT).iter().any(events) {
+            Self::Lasting
+        } else {
+            Self::Ordinary
+        }
+    }
+}
+
+/// Whether the response is a tunnel or a stream of events, which end only when one side closes them.
+pub(in crate::proxy) fn is_endless(response: &ResponseHeader) -> bool {
+    let is_events = |kind: &HeaderValue| {
+        kind.as_bytes()
+            .get(..EVENTS.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(EVENTS.as_bytes()))
+    };
+    response.status == StatusCode::SWITCHING_PROTOCOLS
+        || response.headers.get(CONTENT_TYPE).is_some_and(is_events)
+}
+
+/// The media type of a stream of events.
+const EVENTS: &str = "text/event-stream";

@@ -1,0 +1,125 @@
+//! A request that failed: what the log says of it, and what its visitor is told.
+
+use bytes::Bytes;
+use http::Response;
+use pingora::proxy::Session;
+use pingora::{Error, ErrorSource, ErrorType};
+
+use crate::proxy::passage::Passage;
+use crate::proxy::sites::Sites;
+use crate::proxy::upstream;
+use crate::web::Web;
+use crate::web::pages::Notice;
+use crate::web::refusal::beginning;
+
+/// Logs and counts `error`. Returns the answer to the visitor, if there is still one to be made.
+pub(super) async fn answer(
+    session: &Session,
+    error: &Error,
+    passage: &Passage,
+    sites: &Sites,
+) -> Option<Response<Bytes>> {
+    let web = &passage.virtual_host.as_ref().unwrap_or(sites.portal()).web;
+    let is_named = passage.virtual_host.is_some();
+    let app = web.site().app.as_ref().map(|app| app.name.clone()).unwrap_or_default();
+    let headers = &session.req_header().headers;
+    let begun = session.response_written().is_some_and(|head| !head.status.is_informational());
+    let in_vain = passage.connection.as_ref().is_some_and(|connection| {
+        // The request is told now; the watchdog need not tell it again.
+        connection.watchdog().end();
+        connection.watchdog().is_in_vain()
+    });
+    let kind = if in_vain { &ErrorType::ReadTimedout } else { error.etype() };
+    let failure = if in_vain { Failure::Late } else { failure(error) };
+    match failure {
+        Failure::Unreachable | Failure::Unreadable | Failure::Late => {
+            let head = session.req_header();
+            let (method, path) = (head.method.as_str(), beginning(head.uri.path()));
+            let what = upstream::reason(kind, error, sites.env().config.upstream_timeouts);
+            tracing::warn!(app, method, path, kind = kind.as_str(), "{what}");
+            sites.metrics().upstream_failed(&app, failure.name());
+        }
+        Failure::Ours => {
+            tracing::error!(why = error.etype().as_str(), "request failed");
+        }
+        Failure::UsedUp => tracing::debug!(app, "connection closed: {}", kind.as_str()),
+        Failure::VisitorGone | Failure::Misread => {
+            if let Some(connection) = &passage.connection {
+                connection.give_up();
+            }
+            tracing::debug!(
+                why = error.etype().as_str(),
+                "visitor closed the connection during a request"
+            );
+        }
+    }
+    match failure {
+        _ if begun => None,
+        Failure::VisitorGone | Failure::UsedUp => None,
+        _ if !is_named => Some(Web::nameless_notice(Notice::Unavailable, headers).await),
+        Failure::Unreachable => Some(web.notice(Notice::Unreachable { app }, headers).await),
+        Failure::Unreadable => Some(web.notice(Notice::Unreadable { app }, headers).await),
+        Failure::Late => Some(web.notice(Notice::Late { app }, headers).await),
+        Failure::Misread => match passage.client {
+            Some(client) => {
+                Some(web.misread(error.etype().as_str(), session.req_header(), client).await)
+            }
+            None => Some(web.notice(Notice::Unavailable, headers).await),
+        },
+        Failure::Ours => Some(web.notice(Notice::Unavailable, headers).await),
+    }
+}
+
+/// What failed, as far as the visitor needs to know.
+enum Failure {
+    /// Nothing failed.
+    UsedUp,
+    VisitorGone,
+    Misread,
+    Unreachable,
+    Unreadable,
+    Late,
+    Ours,
+}
+
+impl Failure {
+    /// The label in metrics.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::UsedUp => "used-up",
+            Self::VisitorGone => "visitor-gone",
+            Self::Misread => "misread",
+            Self::Unreachable => "unreachable",
+            Self::Unreadable => "unreadable",
+            Self::Late => "late",
+            Self::Ours => "ours",
+        }
+    }
+}
+
+fn failure(error: &Error) -> Failure {
+    let kind = error.etype();
+    if *kind == USED_UP {
+        return Failure::UsedUp;
+    }
+    match error.esource() {
+        ErrorSource::Upstream => match kind {
+            ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout => {
+                Failure::Late
+            }
+            ErrorType::InvalidHTTPHeader | ErrorType::H1Error | ErrorType::Custom(_) => {
+                Failure::Unreadable
+            }
+            _ => Failure::Unreachable,
+        },
+        ErrorSource::Downstream => match kind {
+            ErrorType::InvalidHTTPHeader => Failure::Misread,
+            _ => Failure::VisitorGone,
+        },
+        ErrorSource::Internal | ErrorSource::Unset => Failure::Ours,
+    }
+}
+
+/// An answer was passed on, and its connection must not be used again.
+pub(super) const USED_UP: ErrorType =
+    ErrorType::new("a body was announced for a response without one");

@@ -1,0 +1,260 @@
+//! What happens to a request: it goes to the application with a permit, or is answered here.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, LOCATION};
+use http::{HeaderValue, Response, StatusCode};
+use pingora::protocols::http::v1::server::HttpSession;
+use pingora::proxy::Session;
+
+use crate::domain::assurance::Permit;
+use crate::flow::{ClientAddress, Line};
+use crate::policy::OwnPage;
+use crate::proxy::authorization::Authorization;
+use crate::proxy::downstream::connection::Connection;
+use crate::proxy::framing;
+use crate::proxy::overload::{self, SharedLimits};
+use crate::proxy::passage::Passage;
+use crate::proxy::request::client_address;
+use crate::proxy::request::identity_headers;
+use crate::proxy::request::intake::{self, Refusal};
+use crate::proxy::request_limit::Slot;
+use crate::proxy::response::local_reply::{self, Unread};
+use crate::proxy::scan::InRequest;
+use crate::proxy::sites::{Sites, VirtualHost};
+use crate::proxy::upstream::{Length, connection_auth};
+use crate::web::Web;
+use crate::web::pages::Notice;
+
+/// What to do with a request.
+pub(super) enum Onward {
+    Upstream(Permit),
+    Answered(Response<Bytes>),
+    /// The visitor has disconnected, so there is nobody to answer.
+    Gone,
+}
+
+/// Reads the request, and decides about it. Notes in `passage` what later filters need.
+pub(super) async fn receive(
+    limits: &SharedLimits,
+    sites: &Sites,
+    session: &mut Session,
+    passage: &mut Passage,
+    connection: &Connection,
+) -> Onward {
+    let peer: IpAddr = connection.peer();
+    let headers = &session.req_header().headers;
+    let (client, chain) = client_address::read(peer, headers, sites.trusted_proxies());
+    passage.client = Some(client);
+    passage.forwarded_for = chain.map(|chain| {
+        // A list of addresses is always a valid header value.
+        HeaderValue::try_from(chain).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+    });
+    let (virtual_host, there) = match take_in(session, sites, connection) {
+        Ok(taken) => taken,
+        Err(refusal) => {
+            match limits.at_address(sites, connection, false).await {
+                Ok(slot) => passage.slots.extend(slot),
+                Err(full) => return Onward::Answered(full),
+            }
+            if refusal == Refusal::Method {
+                // What follows a CONNECT is not a request (RFC 9110 §9.3.6).
+                session.set_keepalive(None);
+            }
+            let refused = refuse(sites, session, connection, refusal, client);
+            return Onward::Answered(Box::pin(refused).await);
+        }
+    };
+    let virtual_host = &*passage.virtual_host.insert(virtual_host);
+    let web = &virtual_host.web;
+    // Only visitors who have signed in have such a cookie, even if their session has ended.
+    let named = there
+        .cookie
+        .then(|| connection.memo().session(virtual_host, &session.req_header().headers));
+    let named = named.flatten();
+    match limits.at_address(sites, connection, named.is_some()).await {
+        Ok(slot) => passage.slots.extend(slot),
+        Err(full) => return Onward::Answered(full),
+    }
+    let request = match intake::request(session.req_header(), there, &web.site().origin) {
+        Ok(request) => request,
+        Err(why) => return Box::pin(misread(web, session, client, &why.to_string())).await,
+    };
+    match request.own_page() {
+        _ if connection.entrance().redirect => {
+            Onward::Answered(redirect(virtual_host, session.req_header().raw_path()))
+        }
+        OwnPage::Odd => {
+            Box::pin(misread(
+                web,
+                session,
+                client,
+                "unusual spelling of the path of Doorward's own pages",
+            ))
+            .await
+        }
+        // Boxed, like everything that is not on the path to an application: otherwise its state
+        // would enlarge the future of every request.
+        OwnPage::Page(_) => {
+            if !session.is_body_empty() {
+                connection.await_body();
+            }
+            let answering = own_page(limits, sites, web, session, client, connection);
+            let (onward, page) = Box::pin(answering).await;
+            connection.await_nothing();
+            passage.slots.extend(page);
+            onward
+        }
+        // Our own pages share this host: see `asks_for_service_worker`.
+        OwnPage::No
+            if there.service_worker
+                && web.site().is_portal
+                && identity_headers::asks_for_service_worker(session.req_header()) =>
+        {
+            tracing::debug!("service worker blocked on the portal's host");
+            Onward::Answered(Box::pin(Web::service_worker()).await)
+        }
+        OwnPage::No => {
+            let head = session.req_header();
+            match web.admit(request, head, named, client).await {
+                Ok((permit, allowed)) => {
+                    if let Some(answer) = framing::answer_to_last_hop(head) {
+                        return Onward::Answered(answer);
+                    }
+                    match limits.at_application(sites, virtual_host).await {
+                        Ok(slots) => passage.slots.extend(slots),
+                        Err(limit) => {
+                            overload::tell_busy(sites, connection, limit);
+                            let notice = web.notice(Notice::Unavailable, &head.headers);
+                            return Onward::Answered(overload::later(Box::pin(notice).await));
+                        }
+                    }
+                    connection
+                        .authorize(allowed.map(|allowed| Authorization::of(virtual_host, allowed)));
+                    if there.authorization && connection_auth::binds(&head.headers) {
+                        connection.bind();
+                    }
+                    passage.length = Length::of(head, there);
+                    passage.has_body = there.content_length || there.transfer_encoding;
+                    Onward::Upstream(permit)
+                }
+                Err(response) => Onward::Answered(response),
+            }
+        }
+    }
+}
+
+/// The answer of one of our own pages, and its slot among the pages that are not sent yet. The
+/// page is made only once it has a slot.
+async fn own_page(
+    limits: &SharedLimits,
+    sites: &Sites,
+    web: &Web,
+    session: &mut Session,
+    client: ClientAddress,
+    connection: &Connection,
+) -> (Onward, Option<Slot>) {
+    let request = match local_reply::take_request(session, sites.deadlines().form).await {
+        Ok(request) => request,
+        Err(Unread::TooLarge) => {
+            let headers = &session.req_header().headers;
+            return (Onward::Answered(web.notice(Notice::TooLarge, headers).await), None);
+        }
+        Err(Unread::Broken) => return (Onward::Gone, None),
+    };
+    connection.await_nothing();
+    match limits.at_own_pages(sites, connection).await {
+        Ok(slot) => (Onward::Answered(web.answer(request, client).await), Some(slot)),
+        Err(full) => (Onward::Answered(full), None),
+    }
+}
+
+fn take_in(
+    session: &mut Session,
+    sites: &Sites,
+    connection: &Connection,
+) -> Result<(Arc<VirtualHost>, InRequest), Refusal> {
+    let raw = session.as_http1().map(HttpSession::get_headers_raw_bytes).unwrap_or_default();
+    intake::read(session.req_header_mut(), &raw, sites.limits(), |host| {
+        find(sites, connection, host)
+    })
+}
+
+/// The virtual host that `host` names on this `connection`.
+fn find(sites: &Sites, connection: &Connection, host: &str) -> Option<Arc<VirtualHost>> {
+    let entered = connection.entrance();
+    let virtual_host = if entered.redirect {
+        sites.find_under_https(host)
+    } else {
+        // Some proxies pass on `Host` without its port (`$host` of nginx).
+        let from_proxy =
+            || sites.trusts(connection.peer()).then(|| sites.find_by_name(host)).flatten();
+        sites.find(host).or_else(from_proxy)
+    }?;
+    let as_let_in =
+        connection.only_for().is_none_or(|only| only == virtual_host.web.site().origin.host());
+    // A visitor who came over TLS does not mean a plain HTTP host.
+    let as_encrypted = !entered.secure || virtual_host.web.site().origin.is_secure();
+    (sites.lets_in(entered) && as_let_in && as_encrypted).then_some(virtual_host)
+}
+
+/// Redirects to the same URL under https, with a status that keeps the method (RFC 9110 §15.4.9).
+fn redirect(virtual_host: &VirtualHost, target: &[u8]) -> Response<Bytes> {
+    let mut to = virtual_host.web.site().origin.to_string().into_bytes();
+    to.extend_from_slice(target);
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
+    match HeaderValue::from_bytes(&to) {
+        Ok(to) => {
+            response.headers_mut().insert(LOCATION, to);
+            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+        Err(_) => *response.status_mut() = StatusCode::BAD_REQUEST,
+    }
+    response
+}
+
+/// Says what is wrong: on a page of the host that was named, or on a page without a name if that
+/// host is not ours.
+async fn refuse(
+    sites: &Sites,
+    session: &Session,
+    connection: &Connection,
+    refusal: Refusal,
+    client: ClientAddress,
+) -> Response<Bytes> {
+    let head = session.req_header();
+    let headers = &head.headers;
+    let notice = match refusal {
+        Refusal::Misdirected => return sites.portal().web.misdirected(headers, client).await,
+        Refusal::TooLarge => Some(Notice::HeadTooLarge),
+        Refusal::Method => Some(Notice::NotAllowed),
+        Refusal::Host | Refusal::Target | Refusal::Framing => None,
+    };
+    let virtual_host = intake::host(head).and_then(|host| find(sites, connection, host));
+    let env = sites.env();
+    if notice.is_some()
+        && let Ok(now) = env.now()
+        && let Some(left_out) = env.log_throttle.due(Line::Refused, now)
+    {
+        let address = client.address();
+        tracing::info!(%address, why = %refusal, left_out, "request refused");
+    }
+    match (notice, virtual_host) {
+        (Some(notice), Some(virtual_host)) => virtual_host.web.notice(notice, headers).await,
+        (Some(notice), None) => Web::nameless_notice(notice, headers).await,
+        (None, Some(virtual_host)) => {
+            virtual_host.web.misread(&refusal.to_string(), head, client).await
+        }
+        (None, None) => {
+            let web = &sites.portal().web;
+            web.misread_nameless(&refusal.to_string(), head, client).await
+        }
+    }
+}
+
+async fn misread(web: &Web, session: &Session, client: ClientAddress, why: &str) -> Onward {
+    Onward::Answered(web.misread(why, session.req_header(), client).await)
+}
