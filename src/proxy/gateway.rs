@@ -19,8 +19,8 @@ use pingora::{Error, ErrorType, OrErr, Result};
 use smallvec::SmallVec;
 
 use crate::proxy::downstream::connection::{Connection, Phase, STALLED};
-use crate::proxy::downstream::shedding;
 use crate::proxy::downstream::table::ConnectionTable;
+use crate::proxy::downstream::unsent_limits;
 use crate::proxy::drain::InFlight;
 use crate::proxy::failure;
 use crate::proxy::framing;
@@ -111,7 +111,7 @@ impl ProxyHttp for Gateway {
                 } else {
                     SmallVec::new()
                 };
-                let response = response.map(|body| shedding::counted(body, connection, kept));
+                let response = response.map(|body| unsent_limits::counted(body, connection, kept));
                 connection.writes_since(Some(self.connections.now()));
                 let answered = Box::pin(local_reply::answer(session, response)).await;
                 connection.writes_since(None);
@@ -366,10 +366,10 @@ impl ProxyHttp for Gateway {
         _: bool,
         passage: &mut Passage,
     ) -> Result<Option<Duration>> {
-        if let Some(body) = body.as_mut().filter(|body| body.len() >= shedding::COUNTED)
+        if let Some(body) = body.as_mut().filter(|body| body.len() >= unsent_limits::COUNTED)
             && let Some(connection) = &passage.connection
         {
-            *body = shedding::counted(std::mem::take(body), connection, ());
+            *body = unsent_limits::counted(std::mem::take(body), connection, ());
         }
         Ok(None)
     }
@@ -415,7 +415,7 @@ impl ProxyHttp for Gateway {
         });
         let error_code = response.as_ref().map_or(0, |response| response.status().as_u16());
         let response = response.map(|response| match &passage.connection {
-            Some(connection) => response.map(|body| shedding::counted(body, connection, ())),
+            Some(connection) => response.map(|body| unsent_limits::counted(body, connection, ())),
             None => response,
         });
         if let Some(response) = response

@@ -9,8 +9,8 @@ use http::{HeaderValue, Response, StatusCode};
 
 use crate::flow::Line;
 use crate::proxy::downstream::connection::Connection;
-use crate::proxy::downstream::shedding;
 use crate::proxy::downstream::table::ConnectionTable;
+use crate::proxy::downstream::unsent_limits;
 use crate::proxy::request_limit::{RequestLimit, Slot};
 use crate::proxy::sites::{Sites, VirtualHost};
 
@@ -90,7 +90,7 @@ impl SharedLimits {
         sites: &Sites,
         connection: &Connection,
     ) -> Result<Slot, Response<Bytes>> {
-        let pages = sites.limits().unsent / shedding::PAGE;
+        let pages = sites.limits().unsent / unsent_limits::PAGE;
         let slot = self.own_pages.enter(pages, sites.deadlines().queue).await;
         slot.ok_or_else(|| busy(sites, connection, "limits.unsent_mib"))
     }

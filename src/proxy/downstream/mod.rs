@@ -3,11 +3,11 @@
 pub(super) mod connection;
 pub(super) mod listener;
 pub(super) mod proxy_protocol;
-pub(super) mod shedding;
 pub(super) mod stream;
 pub(super) mod table;
 pub(super) mod tls;
 pub(super) mod unchunk;
 pub(super) mod unreadable;
 pub(super) mod unsent;
+pub(super) mod unsent_limits;
 pub(super) mod watchdog;

@@ -16,7 +16,7 @@ use crate::config::{Deadlines, Limits};
 use crate::proxy::authorization::Changes;
 use crate::proxy::downstream::connection::{Connection, Cut, Phase};
 use crate::proxy::downstream::listener::Entered;
-use crate::proxy::downstream::shedding::{self, Shed};
+use crate::proxy::downstream::unsent_limits::{self, Shed};
 use crate::proxy::downstream::watchdog::ticks;
 use crate::proxy::request_limit::AddressLimits;
 use crate::proxy::socket::KEPT_TO_APPLICATIONS;
@@ -288,7 +288,7 @@ impl ConnectionTable {
         }
         let waited_for =
             self.all(|connection| connection.is_cut().is_none() && connection.is_waited_for());
-        let (shed, full) = shedding::look(&waited_for, limits, now);
+        let (shed, full) = unsent_limits::look(&waited_for, limits, now);
         self.full.store(full, Ordering::Relaxed);
         Swept { lasting, slow, untaken: untaken + shed.untaken, shed }
     }
