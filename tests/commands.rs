@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::support::gate::{CONFIG, Gate, PASSWORD};
 use doorward::cli;
 use doorward::cli::admin::Admin;
-use doorward::cli::live::Live;
+use doorward::cli::reload::Live;
 use doorward::domain::event::What;
 use doorward::domain::name::Login;
 use http::StatusCode;

@@ -23,7 +23,7 @@ use tokio::net::UnixListener;
 use tracing::warn;
 
 use super::api::{LinkMade, Refusal, path, written};
-use super::live::Live;
+use super::reload::Live;
 use super::socket::{Peer, Socket};
 use crate::flow::Env;
 use crate::flow::administer::NewLink;

@@ -13,7 +13,7 @@ use crate::domain::time::Timestamp;
 
 /// The paths of the operations.
 pub(super) mod path {
-    /// Nothing → [`super::super::live::Reloaded`].
+    /// Nothing → [`super::super::reload::Reloaded`].
     pub(crate) const RELOAD: &str = "/reload";
     /// [`super::Which`] → [`super::Why`].
     pub(crate) const WHY: &str = "/why";

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::failure::{Failure, unwritten};
-use super::loading;
+use super::load_config;
 use crate::config::{MINIMAL, Problem, Problems};
 use crate::proxy::{self, Asked};
 
@@ -32,7 +32,7 @@ pub(super) fn run(
     json: bool,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let read = loading::load(path);
+    let read = load_config::load(path);
     let asked = match &read {
         Ok(config) if connect => {
             let asked = super::waits(async { Ok::<_, Failure>(proxy::ask_all(config).await) });

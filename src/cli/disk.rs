@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::live::Live;
+use super::reload::Live;
 
 /// The bytes that we may still write on the disk of `state`.
 pub(super) fn free(state: &Path) -> io::Result<u64> {

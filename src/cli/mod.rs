@@ -7,16 +7,16 @@ mod check;
 mod client;
 mod demo;
 mod disk;
+mod event_log;
 mod explain;
 mod failure;
-mod event_log;
-pub mod live;
-mod loading;
+mod generated_docs;
+mod load_config;
 mod log;
 mod mail;
-mod generated_docs;
-mod policy;
 mod outbox_workers;
+mod policy;
+pub mod reload;
 pub mod serve;
 mod socket;
 mod user;
@@ -279,7 +279,7 @@ impl Access {
 /// The configuration in `--config` or at the usual place, if it is valid.
 fn loaded(named: Option<PathBuf>) -> Result<Config, Failure> {
     let file = configuration(named)?;
-    loading::load(&file)
+    load_config::load(&file)
         .map_err(|problems| Failure::new(format!("the configuration is not valid\n{problems}")))
 }
 

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::live::Live;
+use super::reload::Live;
 use crate::config::Config;
 use crate::flow::deliver::{Came, deliver};
 use crate::messages::Smtp;

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::api::{Stopped, Which, Why, path};
 use super::client::ask_gateway as ask;
 use super::failure::{Failure, unwritten};
-use super::live::Reloaded;
+use super::reload::Reloaded;
 
 /// Says why a request was refused.
 ///

@@ -25,8 +25,8 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::admin::Admin;
-use super::live::Live;
 use super::outbox_workers::OutboxWorkers;
+use super::reload::Live;
 use super::{disk, log, socket};
 use crate::config::{Config, Problems};
 use crate::domain::rng::SharedRng;

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
 use super::event_log::EventLog;
-use super::loading;
+use super::load_config;
 use crate::config::{App, Config, Problem, Problems};
 use crate::domain::assurance::Evidence;
 use crate::domain::time::Timestamp;
@@ -126,7 +126,7 @@ impl Live {
 
     async fn exchange(&self, before: &Env) -> Result<Reloaded, Kept> {
         let file = before.config.warnings().file.clone();
-        let config = loading::load(Path::new(&file)).map_err(Kept::Problems)?;
+        let config = load_config::load(Path::new(&file)).map_err(Kept::Problems)?;
         if let Some(key) = needs_restart(&before.config, &config) {
             return Err(Kept::NeedsRestart(key));
         }
