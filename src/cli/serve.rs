@@ -6,18 +6,11 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::State;
-use axum::response::IntoResponse;
-use axum::routing::get;
-use http::StatusCode;
-use http::header::CONTENT_TYPE;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
@@ -25,9 +18,12 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::admin::Admin;
+pub use super::not_started::NotStarted;
 use super::outbox_workers::OutboxWorkers;
 use super::reload::Live;
-use super::{disk, log, socket};
+use super::{
+    disk, file_limits, first_writes, log, older_store, operators_listener, socket, upkeep,
+};
 use crate::config::{Config, Problems};
 use crate::domain::rng::SharedRng;
 use crate::domain::signed::Signer;
@@ -40,8 +36,7 @@ use crate::os;
 use crate::proxy;
 use crate::store::mark::Progress;
 use crate::store::redb::{self, Redb};
-use crate::store::state_folder::StateError;
-use crate::store::{Keys, StateFolder, Store, Unavailable};
+use crate::store::{Keys, StateFolder, Store};
 
 /// What comes from outside the process besides requests. A test passes its own.
 #[derive(Clone)]
@@ -68,113 +63,6 @@ impl World {
             accept_older_store: false,
             rng: os::rng(),
             cost: Cost::OWASP,
-        }
-    }
-}
-
-/// Why a gateway did not start. Each says what to do about it.
-#[derive(Debug, thiserror::Error)]
-pub enum NotStarted {
-    /// The port is in use or not permitted.
-    #[error("cannot listen on {address}: {source}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// The cause.
-        source: io::Error,
-    },
-    /// The state folder or its keys cannot be used.
-    #[error(transparent)]
-    State(#[from] StateError),
-    /// The store cannot be opened.
-    #[error("cannot use {}", path.display())]
-    Store {
-        /// Its file.
-        path: PathBuf,
-        /// The cause.
-        source: redb::OpenError,
-    },
-    /// The store was opened, but its records cannot be read.
-    #[error("cannot read the store; was its keys file replaced?")]
-    Unreadable(#[source] Unavailable),
-    /// The store is damaged, which showed only when it was read.
-    #[error("the store is damaged; restore it from a backup")]
-    Damaged(#[source] Unavailable),
-    /// An older store was restored: what was used up since then would be valid again.
-    #[error(
-        "this store is older than the one used before: it ends at commit {commit}, the other one \
-         was at commit {noted} at {at}; codes, links and devices that were used or revoked since \
-         then would work again"
-    )]
-    OlderStore {
-        /// The commit at which the store ends.
-        commit: u64,
-        /// The commit at which the previous store was.
-        noted: u64,
-        /// When that was saved.
-        at: jiff::Timestamp,
-    },
-    /// The clock is far behind an earlier run: waits and one-time codes depend on it.
-    #[error(
-        "the system clock is more than five minutes behind the last run; set the clock, or start \
-         once with --accept-clock"
-    )]
-    ClockPutBack,
-    /// The command socket cannot be created.
-    #[error("cannot create the command socket in {}", state.display())]
-    Socket {
-        /// The state folder.
-        state: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
-    /// There is no key to sign cookies with.
-    #[error("the keys file has no cookie key")]
-    NoCookieKey,
-    /// The system refused a thread, a timer or a signal handler.
-    #[error("system error: {0}")]
-    System(#[from] io::Error),
-}
-
-impl NotStarted {
-    /// Whether another process has the store, perhaps only for a moment.
-    pub(super) fn is_in_use(&self) -> bool {
-        matches!(self, Self::Store { source: redb::OpenError::Locked, .. })
-    }
-
-    fn unreadable(why: Unavailable) -> Self {
-        if why.is_damage() { Self::Damaged(why) } else { Self::Unreadable(why) }
-    }
-
-    /// What to do about it, if the error does not say so itself.
-    pub(super) fn cure(&self) -> Option<String> {
-        match self {
-            Self::Listen { address, source } => match source.kind() {
-                io::ErrorKind::AddrInUse => Some(format!(
-                    "another program listens on port {}: stop it, or choose another port in the \
-                     configuration",
-                    address.port()
-                )),
-                io::ErrorKind::PermissionDenied => Some(
-                    "ports below 1024 need root: choose another port, or grant CAP_NET_BIND_SERVICE"
-                        .to_owned(),
-                ),
-                io::ErrorKind::AddrNotAvailable => Some(format!(
-                    "this machine does not have the address {}: choose an address of this machine",
-                    address.ip()
-                )),
-                _ => None,
-            },
-            Self::OlderStore { .. } => Some(
-                "restore the newest store; if there is none, start once with `doorward serve \
-                 --accept-older-store`: it revokes all links, codes, trusted devices, recovery \
-                 codes and sessions"
-                    .to_owned(),
-            ),
-            Self::State(StateError::KeysUnreadable { .. }) | Self::Unreadable(_) => {
-                Some("restore the store's keys file from a backup".to_owned())
-            }
-            _ => None,
         }
     }
 }
@@ -210,10 +98,10 @@ impl Gateway {
         let (env, progress) = (Arc::new(env), Arc::new(progress));
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let within = runtime.enter();
-        let behind = refuse_older_store(&progress, accept_older)?;
-        runtime.block_on(believe_clock(&env, accept_clock))?;
-        runtime.block_on(void_what_is_older(&env, &progress, behind))?;
-        let env = runtime.block_on(demand(&env))?;
+        let behind = older_store::refuse_older_store(&progress, accept_older)?;
+        runtime.block_on(first_writes::believe_clock(&env, accept_clock))?;
+        runtime.block_on(older_store::void_what_is_older(&env, &progress, behind))?;
+        let env = runtime.block_on(first_writes::demand(&env))?;
         let live = Arc::new(runtime.block_on(Live::start(Arc::clone(&env)))?);
         // We hold the store lock, so an existing socket file is stale.
         let admin = serve_commands(&live)?;
@@ -221,10 +109,10 @@ impl Gateway {
 
         let ready = Arc::new(AtomicBool::new(true));
         let mut background = JoinSet::new();
-        background.spawn(sweep(Arc::clone(&env)));
-        background.spawn(note_time(Arc::clone(&env)));
+        background.spawn(upkeep::sweep(Arc::clone(&env)));
+        background.spawn(upkeep::note_time(Arc::clone(&env)));
         background.spawn(disk::watch(Arc::clone(&live)));
-        background.spawn(note_progress(Arc::clone(&progress)));
+        background.spawn(upkeep::note_progress(Arc::clone(&progress)));
         let crowd = running.crowd();
         background.spawn(async move {
             crowd.await;
@@ -232,7 +120,9 @@ impl Gateway {
         });
         let operators = desks
             .into_iter()
-            .map(|socket| answer_operators(&mut background, socket, &live, Arc::clone(&ready)))
+            .map(|socket| {
+                operators_listener::listen(&mut background, socket, &live, Arc::clone(&ready))
+            })
             .collect::<io::Result<Vec<_>>>()?;
         let outbox = OutboxWorkers::open(&live);
         drop(within);
@@ -310,8 +200,8 @@ pub fn run(config: Config, world: World) -> Result<(), NotStarted> {
     for warning in warnings {
         tracing::warn!("{file}:{warning}");
     }
-    take_all_files(config.limits.connections);
-    survive_file_limits();
+    file_limits::take_all_files(config.limits.connections);
+    file_limits::survive_file_limits();
     let gateway = Gateway::start(config, world)?;
     // Install signal handlers before announcing readiness.
     let told = gateway.runtime.block_on(async { told_to_stop() })?;
@@ -330,43 +220,6 @@ pub fn run(config: Config, world: World) -> Result<(), NotStarted> {
     }
     tracing::info!("stopped");
     Ok(())
-}
-
-/// Raises the open file limit as far as allowed: each connection needs one file, and so does its
-/// connection to an application.
-fn take_all_files(connections: usize) {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::debug!(%error, "cannot raise the open file limit");
-    }
-    let needed = 2 * connections as u64 + SPARE_FILES;
-    if let Some(files) = getrlimit(Resource::Nofile).current.filter(|files| *files < needed) {
-        tracing::warn!(
-            files,
-            needed,
-            "the open file limit is too low for `limits.connections`: raise it (LimitNOFILE= with \
-             systemd), or lower `limits.connections`"
-        );
-    }
-}
-
-/// Turns reaching the file size limit into an error, like a full disk, instead of the end of the
-/// process (setrlimit(2), `RLIMIT_FSIZE`).
-fn survive_file_limits() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
-    // Once a handler is installed, the signal has no default effect, even after the listener is
-    // dropped.
-    let heard = runtime.and_then(|runtime| {
-        let _within = runtime.enter();
-        signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))
-    });
-    if let Err(error) = heard {
-        tracing::debug!(
-            %error,
-            "cannot handle SIGXFSZ: reaching the file size limit ends the process"
-        );
-    }
 }
 
 /// Ends with SIGTERM or SIGINT, which no longer end the process by themselves.
@@ -394,46 +247,6 @@ fn reload_when_told(live: &Arc<Live>) -> io::Result<()> {
     Ok(())
 }
 
-/// Finds out since when the demands exist, and saves it.
-async fn demand(env: &Arc<Env>) -> Result<Arc<Env>, NotStarted> {
-    let now = env.now().map_err(|_| NotStarted::ClockPutBack)?;
-    let since = env.store.demands(env.config.demands.names(), now).await;
-    let since = Arc::new(since.map_err(NotStarted::unreadable)?);
-    let noting = Arc::clone(env);
-    let noted = async move {
-        noting.store.demands_seen(noting.config.demands.names(), now).await.map(drop)
-    };
-    written_in_a_moment(env, noted).await?;
-    env.metrics.loaded(now.seconds());
-    Ok(Arc::new(Env { since, ..Env::clone(env) }))
-}
-
-/// Waits for writes at the start. A large store writes only after it has verified itself: then do
-/// not wait, the write happens in time. Do not wait for a full disk either: stored data can be
-/// read, and `/readyz` reports it.
-async fn written_in_a_moment(
-    env: &Env,
-    writing: impl Future<Output = Result<(), Unavailable>> + Send + 'static,
-) -> Result<(), NotStarted> {
-    match timeout(A_MOMENT, tokio::spawn(writing)).await {
-        Ok(written) => match written.map_err(io::Error::from)? {
-            Err(why) if why.is_damage() || env.store.writable().is_ok() => {
-                Err(NotStarted::unreadable(why))
-            }
-            // It was logged already. The file is being reopened.
-            Err(_) => timeout(OPENED_AGAIN, is_readable(env)).await.or(Ok(())),
-            Ok(()) => Ok(()),
-        },
-        Err(_) => Ok(()),
-    }
-}
-
-async fn is_readable(env: &Env) {
-    while env.store.probe().await.is_err() {
-        tokio::time::sleep(PAUSE).await;
-    }
-}
-
 fn bind(address: SocketAddr) -> Result<TcpListener, NotStarted> {
     TcpListener::bind(address).map_err(|source| NotStarted::Listen { address, source })
 }
@@ -445,61 +258,10 @@ fn bind(address: SocketAddr) -> Result<TcpListener, NotStarted> {
 pub(super) async fn furnish_a_command(config: Config) -> Result<(Env, Progress), NotStarted> {
     let (env, progress) = furnish(config, World::real(), open)?;
     let env = Arc::new(env);
-    let behind = refuse_older_store(&progress, false)?;
-    believe_clock(&env, false).await?;
-    void_what_is_older(&env, &progress, behind).await?;
+    let behind = older_store::refuse_older_store(&progress, false)?;
+    first_writes::believe_clock(&env, false).await?;
+    older_store::void_what_is_older(&env, &progress, behind).await?;
     Ok((Env::clone(&env), progress))
-}
-
-/// The commit after which the store must continue, with everything void that may have been used up:
-/// if the operator says that it is an older one (the whole folder may have been restored, with its
-/// mark), and if it is empty, which revives nothing.
-fn refuse_older_store(progress: &Progress, accept: bool) -> Result<Option<u64>, NotStarted> {
-    let (mark, commit) = (progress.mark()?, progress.commit());
-    let Some(mark) = mark.filter(|mark| mark.commit > commit) else {
-        return Ok(accept.then_some(commit));
-    };
-    if accept || commit == 0 {
-        return Ok(Some(mark.commit));
-    }
-    let at = i64::try_from(mark.at.seconds()).unwrap_or_default();
-    let at = jiff::Timestamp::from_second(at).unwrap_or_default();
-    Err(NotStarted::OlderStore { commit, noted: mark.commit, at })
-}
-
-/// Makes a store that may be an older one harmless, and lets it continue `behind` this commit. Only
-/// then is its mark saved: if this is interrupted, the next start refuses it again.
-async fn void_what_is_older(
-    env: &Env,
-    progress: &Progress,
-    behind: Option<u64>,
-) -> Result<(), NotStarted> {
-    let Some(behind) = behind else { return Ok(()) };
-    let now = env.now().map_err(|_| NotStarted::ClockPutBack)?;
-    let skew = env.config.second_factor.skew;
-    let people = env.store.void_what_may_have_been_used(skew, now).await;
-    let people = people.map_err(NotStarted::unreadable)?;
-    progress.advance_to(behind).await.map_err(NotStarted::unreadable)?;
-    progress.note();
-    if people > 0 {
-        tracing::warn!(
-            people,
-            "older store accepted: all links, codes, trusted devices, recovery codes and sessions \
-             are revoked; passwords and disabled users are as in the backup: check them with \
-             `doorward user list`"
-        );
-    }
-    Ok(())
-}
-
-/// Saves the store mark every few seconds.
-async fn note_progress(progress: Arc<Progress>) {
-    loop {
-        tokio::time::sleep(NOTE_PROGRESS_EVERY).await;
-        let noting = Arc::clone(&progress);
-        // It waits for the disk.
-        tokio::task::spawn_blocking(move || noting.note()).await.ok();
-    }
 }
 
 fn open(path: &Path) -> Result<Redb, redb::OpenError> {
@@ -555,56 +317,6 @@ fn furnish(
     Ok((env, progress))
 }
 
-/// Compares the clock with the latest time that an earlier run saved.
-async fn believe_clock(env: &Arc<Env>, accept: bool) -> Result<(), NotStarted> {
-    let seen = env.store.time_seen().await.map_err(NotStarted::unreadable)?;
-    if let Some(seen) = seen.filter(|_| !accept) {
-        env.clock.has_seen(seen);
-    }
-    let now = env.now().map_err(|_| NotStarted::ClockPutBack)?;
-    let noting = Arc::clone(env);
-    written_in_a_moment(env, async move { noting.store.note_time(now).await }).await
-}
-
-/// Saves the clock mark every minute.
-async fn note_time(env: Arc<Env>) {
-    loop {
-        tokio::time::sleep(NOTE_TIME_EVERY).await;
-        env.metrics.hashed_by_floor(env.hashing.hashed_by_floor());
-        let left_out = super::log::left_out();
-        if left_out > 0 {
-            env.metrics.log_lines_left_out(left_out);
-            tracing::warn!(left_out, "log lines suppressed: too many of one kind");
-        }
-        let noted = match env.now() {
-            Ok(now) => env.store.note_time(now).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = noted {
-            let error = &error as &dyn std::error::Error;
-            tracing::error!(error, "cannot write the clock mark");
-        }
-    }
-}
-
-/// Deletes expired records, now and every few minutes.
-async fn sweep(env: Arc<Env>) {
-    loop {
-        let swept = match env.now() {
-            Ok(now) => env.store.sweep(now).await,
-            Err(error) => Err(error),
-        };
-        match swept {
-            Ok(gone) => tracing::debug!(gone, "expired records deleted"),
-            Err(error) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "sweep failed");
-            }
-        }
-        tokio::time::sleep(SWEEP_EVERY).await;
-    }
-}
-
 /// Answers operators' commands until the sender sends or is dropped.
 fn serve_commands(live: &Arc<Live>) -> Result<(oneshot::Sender<()>, JoinHandle<()>), NotStarted> {
     let state = &live.env().config.state;
@@ -620,75 +332,9 @@ fn serve_commands(live: &Arc<Live>) -> Result<(oneshot::Sender<()>, JoinHandle<(
     Ok((end, serving))
 }
 
-fn answer_operators(
-    background: &mut JoinSet<()>,
-    socket: TcpListener,
-    live: &Arc<Live>,
-    ready: Arc<AtomicBool>,
-) -> io::Result<SocketAddr> {
-    socket.set_nonblocking(true)?;
-    let address = socket.local_addr()?;
-    let socket = tokio::net::TcpListener::from_std(socket)?;
-    let router = Router::new()
-        .route("/healthz", get(async || "alive\n"))
-        .route("/readyz", get(readiness))
-        .route("/metrics", get(numbers))
-        .with_state((Arc::clone(live), ready));
-    background.spawn(async move {
-        if let Err(error) = axum::serve(socket, router).await {
-            tracing::error!(%error, "operators listener failed");
-        }
-    });
-    Ok(address)
-}
-
-/// Metrics for Prometheus.
-async fn numbers(State((live, _)): State<(Arc<Live>, Arc<AtomicBool>)>) -> impl IntoResponse {
-    let env = live.env();
-    env.metrics.store(env.store.writable().is_ok(), disk::free(&env.config.state).ok());
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(CONTENT_TYPE, kind)], env.metrics.text())
-}
-
-/// Whether to send requests here: not during shutdown, and not while the store cannot be read or
-/// written. Also reports low disk space.
-async fn readiness(
-    State((live, ready)): State<(Arc<Live>, Arc<AtomicBool>)>,
-) -> (StatusCode, String) {
-    let unready = |why: String| (StatusCode::SERVICE_UNAVAILABLE, why + "\n");
-    if !ready.load(Ordering::Relaxed) {
-        return unready("stopping".to_owned());
-    }
-    let env = live.env();
-    if env.now().is_err() {
-        return unready("the system clock went back".to_owned());
-    }
-    if let Err(why) = env.store.writable() {
-        let source = std::error::Error::source(&why)
-            .map_or_else(String::new, |source| format!(": {source}"));
-        return unready(format!("{why}{source}"));
-    }
-    if env.store.probe().await.is_err() {
-        return unready("the store is unavailable".to_owned());
-    }
-    let short = disk::short_of_space(&live).map_or_else(String::new, |free| {
-        format!("low disk space for the state folder: {} MiB free\n", free >> 20)
-    });
-    (StatusCode::OK, format!("ready\n{short}"))
-}
-
 /// How often, and at what interval, a store in use by a command is tried: for five seconds.
 const PATIENCE: usize = 100;
 const PAUSE: Duration = Duration::from_millis(50);
-/// Far longer than it takes to open a store.
-const OPENED_AGAIN: Duration = Duration::from_secs(5);
-/// A store of a hundred megabytes verifies itself in this time.
-const A_MOMENT: Duration = Duration::from_millis(400);
-/// For the store, the log, listeners and commands.
-const SPARE_FILES: u64 = 64;
-const SWEEP_EVERY: Duration = Duration::from_mins(5);
-const NOTE_PROGRESS_EVERY: Duration = Duration::from_secs(5);
-const NOTE_TIME_EVERY: Duration = Duration::from_mins(1);
 /// How long threads get to notice the end, after the requests.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
@@ -703,15 +349,5 @@ mod tests {
         let cure = bind(address).unwrap_err().cure().unwrap();
         let says = format!("another program listens on port {}: stop it", address.port());
         assert!(cure.starts_with(&says), "{cure}");
-    }
-
-    #[test]
-    fn a_store_that_is_in_use_is_named() {
-        let path = PathBuf::from("/var/lib/doorward/store.redb");
-        let error = NotStarted::Store { path, source: redb::OpenError::Locked };
-        let told = super::super::Failure::new("no").because_of(&error).to_string();
-        let says =
-            "doorward: no: cannot use /var/lib/doorward/store.redb: another doorward process";
-        assert!(told.starts_with(says), "{told}");
     }
 }

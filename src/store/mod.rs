@@ -21,6 +21,7 @@ pub mod redb;
 pub mod sealing;
 pub mod unavailable;
 
+pub use self::redb::OpenError;
 pub use batch::{Batch, Expect, Outcome};
 pub use cache::{Authenticated, Snapshot};
 pub use changes::{Changes, Touched};

@@ -1,0 +1,68 @@
+//! What a start reads and writes in the store first: the clock mark, and since when demands exist.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::not_started::NotStarted;
+use crate::flow::Env;
+use crate::store::Unavailable;
+
+/// Compares the clock with the latest time that an earlier run saved.
+pub(super) async fn believe_clock(env: &Arc<Env>, accept: bool) -> Result<(), NotStarted> {
+    let seen = env.store.time_seen().await.map_err(NotStarted::unreadable)?;
+    if let Some(seen) = seen.filter(|_| !accept) {
+        env.clock.has_seen(seen);
+    }
+    let now = env.now().map_err(|_| NotStarted::ClockPutBack)?;
+    let noting = Arc::clone(env);
+    written_in_a_moment(env, async move { noting.store.note_time(now).await }).await
+}
+
+/// Finds out since when the demands exist, and saves it.
+pub(super) async fn demand(env: &Arc<Env>) -> Result<Arc<Env>, NotStarted> {
+    let now = env.now().map_err(|_| NotStarted::ClockPutBack)?;
+    let since = env.store.demands(env.config.demands.names(), now).await;
+    let since = Arc::new(since.map_err(NotStarted::unreadable)?);
+    let noting = Arc::clone(env);
+    let noted = async move {
+        noting.store.demands_seen(noting.config.demands.names(), now).await.map(drop)
+    };
+    written_in_a_moment(env, noted).await?;
+    env.metrics.loaded(now.seconds());
+    Ok(Arc::new(Env { since, ..Env::clone(env) }))
+}
+
+/// Waits for writes at the start. A large store writes only after it has verified itself: then do
+/// not wait, the write happens in time. Do not wait for a full disk either: stored data can be
+/// read, and `/readyz` reports it.
+async fn written_in_a_moment(
+    env: &Env,
+    writing: impl Future<Output = Result<(), Unavailable>> + Send + 'static,
+) -> Result<(), NotStarted> {
+    match timeout(A_MOMENT, tokio::spawn(writing)).await {
+        Ok(written) => match written.map_err(io::Error::from)? {
+            Err(why) if why.is_damage() || env.store.writable().is_ok() => {
+                Err(NotStarted::unreadable(why))
+            }
+            // It was logged already. The file is being reopened.
+            Err(_) => timeout(OPENED_AGAIN, is_readable(env)).await.or(Ok(())),
+            Ok(()) => Ok(()),
+        },
+        Err(_) => Ok(()),
+    }
+}
+
+async fn is_readable(env: &Env) {
+    while env.store.probe().await.is_err() {
+        tokio::time::sleep(TRY_AGAIN_AFTER).await;
+    }
+}
+
+/// Far longer than it takes to open a store.
+const OPENED_AGAIN: Duration = Duration::from_secs(5);
+/// A store of a hundred megabytes verifies itself in this time.
+const A_MOMENT: Duration = Duration::from_millis(400);
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(50);

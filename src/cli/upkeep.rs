@@ -1,0 +1,61 @@
+//! What runs every few seconds or minutes: saving the marks, and deleting expired records.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::log;
+use crate::flow::Env;
+use crate::store::mark::Progress;
+
+/// Saves the store mark every few seconds.
+pub(super) async fn note_progress(progress: Arc<Progress>) {
+    loop {
+        tokio::time::sleep(NOTE_PROGRESS_EVERY).await;
+        let noting = Arc::clone(&progress);
+        // It waits for the disk.
+        tokio::task::spawn_blocking(move || noting.note()).await.ok();
+    }
+}
+
+/// Saves the clock mark every minute.
+pub(super) async fn note_time(env: Arc<Env>) {
+    loop {
+        tokio::time::sleep(NOTE_TIME_EVERY).await;
+        env.metrics.hashed_by_floor(env.hashing.hashed_by_floor());
+        let left_out = log::left_out();
+        if left_out > 0 {
+            env.metrics.log_lines_left_out(left_out);
+            tracing::warn!(left_out, "log lines suppressed: too many of one kind");
+        }
+        let noted = match env.now() {
+            Ok(now) => env.store.note_time(now).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = noted {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "cannot write the clock mark");
+        }
+    }
+}
+
+/// Deletes expired records, now and every few minutes.
+pub(super) async fn sweep(env: Arc<Env>) {
+    loop {
+        let swept = match env.now() {
+            Ok(now) => env.store.sweep(now).await,
+            Err(error) => Err(error),
+        };
+        match swept {
+            Ok(gone) => tracing::debug!(gone, "expired records deleted"),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "sweep failed");
+            }
+        }
+        tokio::time::sleep(SWEEP_EVERY).await;
+    }
+}
+
+const SWEEP_EVERY: Duration = Duration::from_mins(5);
+const NOTE_PROGRESS_EVERY: Duration = Duration::from_secs(5);
+const NOTE_TIME_EVERY: Duration = Duration::from_mins(1);
