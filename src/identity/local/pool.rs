@@ -1,16 +1,9 @@
-//! Local passwords: Argon2id in a bounded pool of threads.
+//! A bounded pool of threads that hash passwords with Argon2id.
 //!
 //! The pool has its own threads, fewer than there are cores. They run at idle priority, so a flood
 //! of sign-ins cannot slow down the proxy. One more thread guarantees a minimum of hashing on a
-//! busy machine ([`floor`]). Each thread reuses its memory for the next job, wipes it when there is
+//! busy machine ([`super::floor`]). Each thread reuses its memory for the next job, wipes it when there is
 //! no job, and frees it after a while.
-
-mod argon;
-mod elsewhere;
-mod floor;
-mod job;
-mod places;
-mod queue;
 
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
@@ -20,16 +13,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{fmt, io, thread};
 
-use argon::Argon;
-pub use argon::Cost;
-use floor::{Progress, Spent};
-use job::Job;
-use places::{Places, Seat};
-use queue::Queue;
-
-use super::{Full, Hashing, Place, Work, Worker};
+use super::argon::{self, Argon, Cost};
+use super::floor::{self, Progress, Spent};
+use super::job::Job;
+use super::places::{Places, Seat};
+use super::queue::Queue;
 use crate::domain::device::BrowserId;
 use crate::domain::rng::SharedRng;
+use crate::identity::{Full, Hashing, Place, Work, Worker};
 
 /// The size of the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
