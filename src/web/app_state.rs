@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::header::{HeaderMap, USER_AGENT};
 
-use super::cookies::Jar;
+use super::own_cookies::Jar;
 use super::pages::Frame;
 use crate::config::Site;
 use crate::domain::agent::Agent;

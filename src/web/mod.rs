@@ -30,7 +30,7 @@ mod authenticators;
 mod challenge;
 mod chosen;
 mod confirm;
-pub mod cookies;
+pub mod own_cookies;
 mod outcome;
 mod devices;
 mod email;
@@ -60,7 +60,7 @@ mod sign_out;
 mod turn_off;
 
 pub use admission::Allowed;
-pub use cookies::{Jar, Ours};
+pub use own_cookies::{Jar, Ours};
 pub use return_to::ReturnTo;
 
 pub use route::{Asks, On, Route, Serves};

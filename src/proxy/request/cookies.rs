@@ -7,7 +7,7 @@ use pingora::{ErrorType, OrErr, Result};
 
 use crate::domain::secret::TokenHash;
 use crate::web::Ours;
-use crate::web::cookies::pieces;
+use crate::web::own_cookies::pieces;
 
 /// Whether `name` is one of our cookies.
 fn is_ours(name: &[u8]) -> bool {
