@@ -31,7 +31,7 @@ use super::not_started::NotStarted;
 use super::serve;
 use super::socket::{self, Peer};
 use crate::config::Config;
-use crate::store::mark::Progress;
+use crate::store::progress::Progress;
 
 /// Carries out operations on the users in one state folder.
 pub(super) struct Client {

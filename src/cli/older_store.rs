@@ -2,7 +2,7 @@
 
 use super::not_started::NotStarted;
 use crate::flow::Env;
-use crate::store::mark::Progress;
+use crate::store::progress::Progress;
 
 /// The commit after which the store must continue, with everything void that may have been used up:
 /// if the operator says that it is an older one (the whole folder may have been restored, with its

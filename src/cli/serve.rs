@@ -34,7 +34,7 @@ use crate::identity::local::{Cost, Pool, Room};
 use crate::metrics::Metrics;
 use crate::os;
 use crate::proxy;
-use crate::store::mark::Progress;
+use crate::store::progress::Progress;
 use crate::store::redb::{self, Redb};
 use crate::store::{Keys, StateFolder, Store};
 

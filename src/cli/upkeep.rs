@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::log;
 use crate::flow::Env;
-use crate::store::mark::Progress;
+use crate::store::progress::Progress;
 
 /// Saves the store mark every few seconds.
 pub(super) async fn note_progress(progress: Arc<Progress>) {

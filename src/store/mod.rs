@@ -13,7 +13,7 @@ mod changes;
 pub mod state_folder;
 mod facade;
 pub mod keys;
-pub mod mark;
+pub mod progress;
 pub mod memory;
 pub mod record;
 pub mod records;
