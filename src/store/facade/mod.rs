@@ -4,7 +4,7 @@
 //! changes as one pure decision over what was read ([`update`]); adding, changing and removing
 //! users ([`people`]); looking up names ([`names`]); counting failed passwords ([`attempts`]);
 //! reading events ([`events`]); the user sessions of a user ([`user_sessions`]); messages that wait
-//! to be sent ([`outbox`]); voiding what an older store would revive ([`rollback`]); housekeeping
+//! to be sent ([`outbox`]); voiding what an older store would revive ([`void_after_restore`]); housekeeping
 //! ([`upkeep`]).
 
 mod attempt_count;
@@ -15,7 +15,7 @@ pub(super) mod names;
 pub(super) mod outbox;
 pub(super) mod people;
 pub(super) mod queued_message;
-mod rollback;
+mod void_after_restore;
 mod user_sessions;
 pub(super) mod update;
 mod upkeep;
