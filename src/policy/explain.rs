@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::below::Below;
 use super::guess::{About, Guess, Why};
 use super::method::is_standard;
-use super::named::reach_at;
+use super::named_methods::reach_at;
 use super::pattern::{Case, Pattern};
 use super::query::Parameter;
 use super::query::Query;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use super::below::Below;
-use super::named::Named;
+use super::named_methods::Named;
 use super::pattern::{Case, Pattern};
 use super::query::{Query, Wanted};
 use super::reach::Reach;

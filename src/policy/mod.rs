@@ -12,7 +12,7 @@ pub mod header;
 mod index;
 mod judged;
 mod method;
-mod named;
+mod named_methods;
 mod own;
 pub mod pattern;
 mod query;

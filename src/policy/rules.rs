@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use super::guess::{self, Guess};
 use super::index::Index;
-use super::named::Handling;
+use super::named_methods::Handling;
 use super::pattern::{Case, Pattern, fold};
 use super::query::Query;
 use super::request::Request;

@@ -26,7 +26,7 @@ mod sites;
 mod socket;
 mod upstream;
 
-pub use downstream::tls::Certificates;
+pub use downstream::certificates::Certificates;
 pub use gateway::Gateway;
 pub use passage::Passage;
 pub use server::Running;

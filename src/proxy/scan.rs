@@ -4,7 +4,7 @@
 use http::header::HeaderMap;
 
 use crate::proxy::request::names::{is_method_override, is_targeted};
-use crate::proxy::request::targets;
+use crate::proxy::request::other_targets;
 
 /// Which headers a request has.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,7 +38,7 @@ impl InRequest {
                 "service-worker" | "sec-fetch-dest" => there.service_worker = true,
                 other => {
                     there.method_override |= is_method_override(other);
-                    there.reaches_further |= targets::reaches_further(other);
+                    there.reaches_further |= other_targets::reaches_further(other);
                 }
             }
         }

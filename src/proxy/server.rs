@@ -26,11 +26,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::flow::{ClientAddress, Line};
+use crate::proxy::downstream::certificates::Entrance;
 use crate::proxy::downstream::connection::{Connection, Cut, Phase};
 use crate::proxy::downstream::proxy_protocol;
 use crate::proxy::downstream::stream::VisitorStream;
 use crate::proxy::downstream::table::{ConnectionTable, Full, Open};
-use crate::proxy::downstream::tls::Entrance;
 use crate::proxy::downstream::unreadable::{self, Beginning};
 use crate::proxy::drain::InFlight;
 use crate::proxy::reauthorize;

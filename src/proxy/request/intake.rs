@@ -15,7 +15,7 @@ use crate::proxy::request::address::Address;
 use crate::proxy::request::head_size::OWN_PAGES_MORE;
 use crate::proxy::request::identity_headers;
 use crate::proxy::request::names::is_method_override;
-use crate::proxy::request::targets;
+use crate::proxy::request::other_targets;
 use crate::proxy::scan::InRequest;
 
 /// Why a request is refused. `Display` is for the log.
@@ -143,7 +143,7 @@ pub(in crate::proxy) fn request(
     if !there.reaches_further {
         return Ok(read);
     }
-    let further = targets::read(&request.headers, &Address::of(origin))?;
+    let further = other_targets::read(&request.headers, &Address::of(origin))?;
     read.reaching(further.depth, &further.targets)
 }
 

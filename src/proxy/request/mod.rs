@@ -8,5 +8,5 @@ pub(super) mod identity_headers;
 pub(super) mod intake;
 pub(super) mod names;
 pub(super) mod removal;
-pub(super) mod targets;
+pub(super) mod other_targets;
 pub(super) mod title_case;
