@@ -1,6 +1,6 @@
 //! The log on standard error: text lines, or one JSON object each.
 
-mod throttle;
+mod burst_limit;
 
 use std::io::{self, IsTerminal};
 
@@ -9,8 +9,8 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt, registry};
 
-use throttle::Throttle;
-pub(super) use throttle::left_out;
+use burst_limit::BurstLimit;
+pub(super) use burst_limit::left_out;
 
 use crate::config::{Log, LogFormat};
 
@@ -24,7 +24,7 @@ pub(super) fn start(log: Log) {
         .with_target(false);
     // On a terminal `NO_COLOR` decides; in a file, colours are noise.
     let lines = if io::stderr().is_terminal() { lines } else { lines.with_ansi(false) };
-    let filter = filter(log).and(Throttle::default());
+    let filter = filter(log).and(BurstLimit::default());
     let started = match log.format {
         LogFormat::Text => registry().with(lines.with_filter(filter)).try_init(),
         LogFormat::Json => {
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn libraries_are_told_which_records_nobody_reads() {
-        let filter = filter(Log::default()).and(Throttle::default());
+        let filter = filter(Log::default()).and(BurstLimit::default());
         assert_eq!(Filter::<Registry>::max_level_hint(&filter), Some(LevelFilter::INFO));
         assert!(log::STATIC_MAX_LEVEL < log::LevelFilter::Trace);
     }

@@ -19,7 +19,7 @@ use tracing_subscriber::layer::{Context, Filter};
 
 /// Lets through as many lines as a disk can take.
 #[derive(Debug, Default)]
-pub(super) struct Throttle {
+pub(super) struct BurstLimit {
     places: Mutex<HashMap<Identifier, Bucket>>,
 }
 
@@ -62,7 +62,7 @@ impl Bucket {
     }
 }
 
-impl Throttle {
+impl BurstLimit {
     fn lets_through(&self, place: Identifier, now: Instant) -> bool {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         let through = places.entry(place).or_insert_with(|| Bucket::full(now)).take(now);
@@ -73,7 +73,7 @@ impl Throttle {
     }
 }
 
-impl<S> Filter<S> for Throttle {
+impl<S> Filter<S> for BurstLimit {
     fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
         true
     }
@@ -122,7 +122,7 @@ mod tests {
         let text = Text::default();
         let writer = text.clone();
         let lines = fmt::layer().with_writer(move || writer.clone()).with_ansi(false);
-        let log = registry().with(lines.with_filter(Throttle::default()));
+        let log = registry().with(lines.with_filter(BurstLimit::default()));
         left_out();
         tracing::subscriber::with_default(log, || {
             for number in 0..5_000 {
