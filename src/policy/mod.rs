@@ -40,12 +40,4 @@ pub use rules::{Asker, Options, Policy};
 pub use unreadable::Unreadable;
 
 #[cfg(test)]
-mod corpus;
-#[cfg(test)]
-mod dearest;
-#[cfg(test)]
-mod guessing;
-#[cfg(test)]
-mod hostile;
-#[cfg(test)]
-mod properties;
+mod tests;

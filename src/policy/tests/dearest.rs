@@ -10,10 +10,10 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 
 use super::properties::Draw;
-use super::reach::{Depth, Role};
-use super::work::Work;
-use super::{Asker, Policy, Request, Rule, Sent};
 use crate::domain::assurance::Requirement;
+use crate::policy::reach::{Depth, Role};
+use crate::policy::work::Work;
+use crate::policy::{Asker, Policy, Request, Rule, Sent};
 
 /// What makes paths expensive: parts with several readings, and many of them.
 const PIECES: [&str; 36] = [

@@ -6,15 +6,15 @@ use std::time::Duration;
 use proptest::prelude::*;
 use rstest::rstest;
 
-use super::own::OwnPage;
-use super::pattern::{Covering, Malformed, Pattern};
-use super::reading::closure;
-use super::request::{Request, Shown};
-use super::rule::{Governor, Rule};
-use super::rules::{Asker, Policy};
-use super::unreadable::Unreadable;
-use super::work::Work;
 use crate::domain::assurance::{Level, Requirement};
+use crate::policy::own::OwnPage;
+use crate::policy::pattern::{Covering, Malformed, Pattern};
+use crate::policy::reading::closure;
+use crate::policy::request::{Request, Shown};
+use crate::policy::rule::{Governor, Rule};
+use crate::policy::rules::{Asker, Policy};
+use crate::policy::unreadable::Unreadable;
+use crate::policy::work::Work;
 
 /// An anonymous visitor at a known address.
 pub(super) const STRANGER: Asker<'static> =

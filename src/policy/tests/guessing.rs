@@ -3,11 +3,11 @@
 
 use rstest::rstest;
 
-use super::explain::Asks;
 use super::hostile::{STRANGER, rule};
-use super::reach::{Depth, Role};
-use super::{Options, Policy, Request, Rule, Sent};
 use crate::domain::assurance::{Level, Requirement};
+use crate::policy::explain::Asks;
+use crate::policy::reach::{Depth, Role};
+use crate::policy::{Options, Policy, Request, Rule, Sent};
 
 fn policy(rules: Vec<Rule>, otherwise: Requirement) -> Policy {
     let options = Options { scripts: vec!["/cgi-bin/".parse().unwrap()], ..Options::default() };

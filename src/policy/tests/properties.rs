@@ -9,9 +9,9 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{RngExt, SeedableRng};
 
 use super::hostile::covers;
-use super::{Asker, Asks, Depth, Options, Parameter, Policy, Request, Role, Rule, Sent};
 use crate::domain::assurance::{Kinds, Only, Requirement};
 use crate::domain::identity::{Identity, UserId};
+use crate::policy::{Asker, Asks, Depth, Options, Parameter, Policy, Request, Role, Rule, Sent};
 
 const PATTERNS: [&str; 20] = [
     "/a.php",

@@ -9,9 +9,9 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 
 use super::hostile::{STRANGER, covers, fresh, open_house};
-use super::request::Request;
-use super::unreadable::Unreadable;
 use crate::domain::assurance::Requirement;
+use crate::policy::request::Request;
+use crate::policy::unreadable::Unreadable;
 
 /// Decodes every valid escape in one pass from the left, and leaves the rest unchanged.
 fn percent(path: &str) -> String {
