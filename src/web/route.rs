@@ -121,15 +121,7 @@ pub(super) const fn form(
     asks: Asks,
     answers: fn() -> MethodRouter<AppState>,
 ) -> Route {
-    Route {
-        path,
-        asks,
-        serves: Serves::Page,
-        on: On::Portal,
-        takes_posts: true,
-        runs_to_its_end: true,
-        answers,
-    }
+    Route { takes_posts: true, runs_to_its_end: true, ..page(path, asks, answers) }
 }
 
 pub(super) const fn data(
@@ -137,13 +129,5 @@ pub(super) const fn data(
     asks: Asks,
     answers: fn() -> MethodRouter<AppState>,
 ) -> Route {
-    Route {
-        path,
-        asks,
-        serves: Serves::Data,
-        on: On::All,
-        takes_posts: false,
-        runs_to_its_end: false,
-        answers,
-    }
+    Route { serves: Serves::Data, on: On::All, ..page(path, asks, answers) }
 }
