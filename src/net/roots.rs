@@ -26,7 +26,7 @@ impl Roots {
     pub fn of(file: Option<&Path>) -> io::Result<Self> {
         match file {
             Some(file) => Self::in_pem(&std::fs::read(file)?),
-            None => Self::new(rustls_native_certs::load_native_certs()?, false),
+            None => Self::of_system(),
         }
     }
 
@@ -35,31 +35,44 @@ impl Roots {
     /// # Errors
     /// If it holds something that is not a certificate, or none.
     pub fn in_pem(pem: &[u8]) -> io::Result<Self> {
-        let found = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>();
-        Self::new(found.map_err(|_| not_a_certificate())?, true)
-    }
-
-    /// All of `found` must be certificates where it is `strict`. The system's collection may hold some
-    /// that cannot be parsed; they are skipped, because Pingora would exit at one.
-    fn new(found: Vec<CertificateDer<'static>>, strict: bool) -> io::Result<Self> {
-        let mut store = RootCertStore::empty();
-        let mut certificates = Vec::with_capacity(found.len());
-        for certificate in found {
-            let is_sound = X509Certificate::from_der(&certificate).is_ok()
-                && store.add(certificate.clone()).is_ok();
-            if is_sound {
-                certificates.push(certificate);
-            } else if strict {
-                return Err(not_a_certificate());
+        let mut roots = Self::none();
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            let is_added = certificate.is_ok_and(|certificate| roots.add(certificate));
+            if !is_added {
+                let what = "the file holds something that is not a certificate";
+                return Err(io::Error::other(what));
             }
         }
-        if certificates.is_empty() {
-            return Err(io::Error::other("the file contains no certificate"));
-        }
-        Ok(Self { store, certificates })
+        roots.unless_empty("the file contains no certificate")
     }
-}
 
-fn not_a_certificate() -> io::Error {
-    io::Error::other("the file holds something that is not a certificate")
+    /// The system's collection may hold some that cannot be parsed. They are skipped, because Pingora
+    /// would exit at one.
+    fn of_system() -> io::Result<Self> {
+        let mut roots = Self::none();
+        for certificate in rustls_native_certs::load_native_certs()? {
+            roots.add(certificate);
+        }
+        roots.unless_empty(
+            "the system has no CA certificates; is the package ca-certificates installed?",
+        )
+    }
+
+    fn none() -> Self {
+        Self { store: RootCertStore::empty(), certificates: Vec::new() }
+    }
+
+    /// Adds a certificate if it can be parsed; says whether it can.
+    fn add(&mut self, certificate: CertificateDer<'static>) -> bool {
+        let is_sound = X509Certificate::from_der(&certificate).is_ok()
+            && self.store.add(certificate.clone()).is_ok();
+        if is_sound {
+            self.certificates.push(certificate);
+        }
+        is_sound
+    }
+
+    fn unless_empty(self, otherwise: &'static str) -> io::Result<Self> {
+        if self.certificates.is_empty() { Err(io::Error::other(otherwise)) } else { Ok(self) }
+    }
 }
