@@ -46,8 +46,8 @@ pub enum NotStarted {
         commit: u64,
         /// The commit at which the previous store was.
         noted: u64,
-        /// When that was saved.
-        at: jiff::Timestamp,
+        /// When that was saved; RFC 3339, in UTC.
+        at: String,
     },
     /// The clock is far behind an earlier run: waits and one-time codes depend on it.
     #[error(

@@ -1,5 +1,6 @@
 //! Refuses a store that is older than the one used before, or voids what may have been used up since.
 
+use super::api::written;
 use super::not_started::NotStarted;
 use crate::flow::Env;
 use crate::store::progress::Progress;
@@ -18,9 +19,7 @@ pub(super) fn refuse_older_store(
     if accept || commit == 0 {
         return Ok(Some(mark.commit));
     }
-    let at = i64::try_from(mark.at.seconds()).unwrap_or_default();
-    let at = jiff::Timestamp::from_second(at).unwrap_or_default();
-    Err(NotStarted::OlderStore { commit, noted: mark.commit, at })
+    Err(NotStarted::OlderStore { commit, noted: mark.commit, at: written(mark.at) })
 }
 
 /// Makes a store that may be an older one harmless, and lets it continue `behind` this commit. Only
