@@ -1,5 +1,6 @@
 //! The system's clock, random generator and environment. Everything else gets them as arguments.
 
+use std::hint::black_box;
 use std::time::SystemTime;
 
 use rand_core::UnwrapErr;
@@ -43,6 +44,14 @@ impl HugePages {
             rustix::thread::disable_transparent_huge_pages(false).ok();
         }
     }
+}
+
+/// Gives memory that nobody uses back to the system. The allocator does that by itself while memory
+/// is used, but not in an idle process; it also does it when a thread ends that has used memory.
+/// What was freed less than a second ago is given back only the next time.
+pub fn give_memory_back() {
+    // Without a thread the memory is given back later, so an error does no harm.
+    std::thread::Builder::new().spawn(|| drop(black_box(Box::new(0_u64)))).ok();
 }
 
 /// An environment variable, if it is set and is valid Unicode.

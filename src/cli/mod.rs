@@ -194,9 +194,11 @@ pub fn run(
 fn obey(line: Line, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Failure> {
     match line.command {
         Command::Serve { file, accept_clock, accept_older_store } => {
+            // Before memory is used: a huge page is not taken back.
+            let huge_pages = os::hold_back_huge_pages();
             let config = loaded(file.or(line.config))?;
             let world = World { accept_clock, accept_older_store, ..World::real() };
-            serve::run(config, world).map_err(|error| {
+            serve::run(config, world, huge_pages).map_err(|error| {
                 let failure = Failure::new("cannot start").because_of(&error);
                 match error.cure() {
                     Some(cure) => failure.cure(cure),

@@ -32,7 +32,7 @@ use crate::flow::{Clock, Env};
 use crate::identity::SignInLimit;
 use crate::identity::local::{Cost, Pool, Room};
 use crate::metrics::Metrics;
-use crate::os;
+use crate::os::{self, HugePages};
 use crate::proxy;
 use crate::store::progress::Progress;
 use crate::store::redb::{self, Redb};
@@ -86,7 +86,15 @@ impl Gateway {
     /// # Errors
     /// See [`NotStarted`]; nothing is left running then.
     pub fn start(config: Config, world: World) -> Result<Self, NotStarted> {
-        let huge_pages = os::hold_back_huge_pages();
+        Self::start_without(os::hold_back_huge_pages(), config, world)
+    }
+
+    /// The same without huge pages until many are connected.
+    fn start_without(
+        huge_pages: HugePages,
+        config: Config,
+        world: World,
+    ) -> Result<Self, NotStarted> {
         let sockets = config
             .listen
             .iter()
@@ -112,6 +120,7 @@ impl Gateway {
         background.spawn(upkeep::sweep(Arc::clone(&env)));
         background.spawn(upkeep::note_time(Arc::clone(&env)));
         background.spawn(disk::watch(Arc::clone(&live)));
+        background.spawn(upkeep::give_memory_back());
         background.spawn(upkeep::note_progress(Arc::clone(&progress)));
         let crowd = running.crowd();
         background.spawn(async move {
@@ -181,11 +190,12 @@ impl Gateway {
     }
 }
 
-/// Runs what `config` describes until SIGTERM or SIGINT, then lets requests in progress end.
+/// Runs what `config` describes until SIGTERM or SIGINT, then lets requests in progress end. Allows
+/// `huge_pages` again once many visitors are connected.
 ///
 /// # Errors
 /// See [`NotStarted`].
-pub fn run(config: Config, world: World) -> Result<(), NotStarted> {
+pub fn run(config: Config, world: World, huge_pages: HugePages) -> Result<(), NotStarted> {
     log::start(config.log);
     let Problems { file, problems: warnings, .. } = config.warnings();
     let version = env!("CARGO_PKG_VERSION");
@@ -202,7 +212,7 @@ pub fn run(config: Config, world: World) -> Result<(), NotStarted> {
     }
     file_limits::take_all_files(config.limits.connections);
     file_limits::survive_file_limits();
-    let gateway = Gateway::start(config, world)?;
+    let gateway = Gateway::start_without(huge_pages, config, world)?;
     // Install signal handlers before announcing readiness.
     let told = gateway.runtime.block_on(async { told_to_stop() })?;
     gateway.runtime.block_on(async { reload_when_told(&gateway.live) })?;

@@ -1,10 +1,12 @@
-//! What runs every few seconds or minutes: saving the marks, and deleting expired records.
+//! What runs every few seconds or minutes: saving the marks, deleting expired records, and
+//! giving unused memory back.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::log;
 use crate::flow::Env;
+use crate::os;
 use crate::store::progress::Progress;
 
 /// Saves the store mark every few seconds.
@@ -38,6 +40,14 @@ pub(super) async fn note_time(env: Arc<Env>) {
     }
 }
 
+/// Gives unused memory back every few seconds: most of what a start or a reload needed, or a crowd.
+pub(super) async fn give_memory_back() {
+    loop {
+        tokio::time::sleep(GIVE_MEMORY_BACK_EVERY).await;
+        os::give_memory_back();
+    }
+}
+
 /// Deletes expired records, now and every few minutes.
 pub(super) async fn sweep(env: Arc<Env>) {
     loop {
@@ -57,5 +67,6 @@ pub(super) async fn sweep(env: Arc<Env>) {
 }
 
 const SWEEP_EVERY: Duration = Duration::from_mins(5);
+const GIVE_MEMORY_BACK_EVERY: Duration = Duration::from_secs(5);
 const NOTE_PROGRESS_EVERY: Duration = Duration::from_secs(5);
 const NOTE_TIME_EVERY: Duration = Duration::from_mins(1);
