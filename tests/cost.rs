@@ -140,21 +140,21 @@ const RULES: usize = 400;
 type Kind = (&'static str, fn(usize) -> String, usize, usize);
 
 const KINDS: [Kind; 5] = [
-    ("plain", |n| format!("paths: [/place-{n}/], require: sign-in"), 2_300, 600),
-    ("long", |n| format!("paths: [/a/b-{n}/c/d/e/f/g/h/i/], require: sign-in"), 3_200, 1_500),
+    ("plain", |n| format!("paths: [/place-{n}/], require: sign-in"), 2_230, 510),
+    ("long", |n| format!("paths: [/a/b-{n}/c/d/e/f/g/h/i/], require: sign-in"), 3_100, 1_150),
     (
         "groups",
         |n| format!("paths: [/place-{n}/], groups: [staff-{n}, admins], require: sign-in"),
-        3_750,
-        1_000,
+        3_650,
+        630,
     ),
     (
         "query",
         |n| format!("paths: [/place-{n}/], query: {{ do-{n}: [edit] }}, require: second-factor"),
-        4_800,
-        2_150,
+        4_700,
+        1_420,
     ),
-    ("mixed", mixed, 3_600, 1_600),
+    ("mixed", mixed, 3_480, 1_190),
 ];
 
 /// Of these, 64 KiB are Pingora's buffer for the body of an answer, and 14 the future that serves a

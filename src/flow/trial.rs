@@ -130,24 +130,25 @@ pub fn example_of(rule: &Rule) -> Option<(Request, IpAddr, TestVisitor)> {
         .query
         .iter()
         .map(|wanted| {
-            let value = wanted.values.first().map_or("1", String::as_str);
+            let value = wanted.values.first().unwrap_or("1");
             form_urlencoded::Serializer::new(String::new())
                 .append_pair(&wanted.name, value)
                 .finish()
         })
         .collect();
     let target = if query.is_empty() { target } else { format!("{target}?{}", query.join("&")) };
-    let method = rule.methods.first().map_or("GET", String::as_str);
+    let method = rule.methods.first().unwrap_or("GET");
     let sent = Sent { target: target.as_bytes(), method, overrides: &[] };
     let request = Request::read_sent(&sent).ok()?;
     let network = rule.networks.first();
     let address = network.map_or(IpAddr::from([192, 0, 2, 1]), ipnet::IpNet::addr);
     let only = rule.require.only.iter().flat_map(|only| only.iter());
-    let groups = rule.groups.iter().take(1).chain(only.clone().flat_map(|only| &only.groups));
+    let admitted = only.clone().flat_map(|only| &only.groups).map(String::as_str);
+    let groups = rule.groups.iter().take(1).chain(admitted);
     let user = only.flat_map(|only| &only.users).next().map_or("somebody", String::as_str);
     let visitor = TestVisitor {
         user: user.to_owned(),
-        groups: groups.cloned().collect(),
+        groups: groups.map(str::to_owned).collect(),
         has_second_factor: true,
         shown: vec![Shown::Password, Shown::Totp],
     };

@@ -157,8 +157,7 @@ impl Policy {
     /// tried with. An unknown method may mean any that a rule names.
     fn ways<'r>(&'r self, role: Option<Role>, target: &'r Request) -> Vec<Way<'r>> {
         let obeyed = || self.rules().iter().filter(|rule| rule.enforce);
-        let named: BTreeSet<&str> =
-            obeyed().flat_map(|rule| &rule.methods).map(String::as_str).collect();
+        let named: BTreeSet<&str> = obeyed().flat_map(|rule| &rule.methods).collect();
         let is_known = |method: &str| {
             !target.has_cased_method()
                 && (is_standard(method) || named.contains(method) || self.is_safe(method))

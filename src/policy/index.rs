@@ -346,11 +346,11 @@ impl ByCondition {
             } else if !rule.groups.is_empty() {
                 all.grouped.push(position);
                 for group in &rule.groups {
-                    all.by_group.entry(group.clone()).or_default().push(position);
+                    all.by_group.entry(group.to_owned()).or_default().push(position);
                 }
             } else {
                 for method in &rule.methods {
-                    all.by_method.entry(method.clone()).or_default().push(position);
+                    all.by_method.entry(method.to_owned()).or_default().push(position);
                 }
             }
         }

@@ -22,6 +22,7 @@ pub mod request;
 pub mod rule;
 pub mod rules;
 mod short_name;
+mod text_set;
 mod tree;
 mod unicode;
 mod unreadable;
@@ -37,6 +38,7 @@ pub use reach::{Depth, Role};
 pub use request::{Request, Sent};
 pub use rule::{Governor, Rule};
 pub use rules::{Asker, Options, Policy};
+pub use text_set::TextSet;
 pub use unreadable::Unreadable;
 
 #[cfg(test)]

@@ -21,8 +21,8 @@ pub struct Pattern {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Segment {
-    /// This segment, as written and with its letter case folded.
-    Literal { exact: Box<[u8]>, folded: Box<[u8]> },
+    /// This segment, as written and, if that is not the same, with its letter case folded.
+    Literal { exact: Box<[u8]>, folded: Option<Box<[u8]>> },
     /// Any one segment that is not empty.
     One,
     /// Any number of segments, including none.
@@ -131,8 +131,12 @@ impl Pattern {
 
     /// Whether one of its segments is this one, which must be [`fold`]ed.
     pub(super) fn names(&self, segment: &[u8]) -> bool {
-        let is = |named: &Segment| matches!(named, Segment::Literal { folded, .. } if **folded == *segment);
-        self.segments.iter().any(is)
+        self.segments.iter().any(|named| match named {
+            Segment::Literal { exact, folded } => {
+                *segment_in(Case::Folded, exact, folded.as_deref()) == *segment
+            }
+            Segment::One | Segment::Any => false,
+        })
     }
 
     /// Whether this pattern matches every path.
@@ -144,7 +148,7 @@ impl Pattern {
     pub fn is_cased(&self) -> bool {
         self.segments
             .iter()
-            .any(|segment| matches!(segment, Segment::Literal { exact, folded } if exact != folded))
+            .any(|segment| matches!(segment, Segment::Literal { folded: Some(_), .. }))
     }
 }
 
@@ -246,8 +250,9 @@ impl Place {
 impl Segment {
     fn takes_in_any_case(&self, segment: &[u8]) -> bool {
         match self {
-            Self::Literal { folded, .. } => {
-                fold(segment).map_or(**folded == *segment, |segment| **folded == *segment)
+            Self::Literal { exact, folded } => {
+                let folded = segment_in(Case::Folded, exact, folded.as_deref());
+                fold(segment).map_or(*folded == *segment, |segment| *folded == *segment)
             }
             Self::One => !segment.is_empty(),
             Self::Any => true,
@@ -255,12 +260,21 @@ impl Segment {
     }
 
     pub(super) fn takes(&self, segment: &[u8], case: Case) -> bool {
-        match (self, case) {
-            (Self::Literal { exact, .. }, Case::Exact) => **exact == *segment,
-            (Self::Literal { folded, .. }, Case::Folded) => **folded == *segment,
-            (Self::One, _) => !segment.is_empty(),
-            (Self::Any, _) => true,
+        match self {
+            Self::Literal { exact, folded } => {
+                *segment_in(case, exact, folded.as_deref()) == *segment
+            }
+            Self::One => !segment.is_empty(),
+            Self::Any => true,
         }
+    }
+}
+
+/// A literal segment in this letter case. `folded` is absent if folding does not change it.
+pub(super) fn segment_in<'s>(case: Case, exact: &'s [u8], folded: Option<&'s [u8]>) -> &'s [u8] {
+    match case {
+        Case::Exact => exact,
+        Case::Folded => folded.unwrap_or(exact),
     }
 }
 
@@ -390,8 +404,8 @@ fn segment(written: &str) -> Result<Segment, Malformed> {
     if reading::trims(&exact) {
         return Err(Malformed::TrailingDotOrSpace(written.to_owned()));
     }
-    let folded = fold(&exact).unwrap_or_else(|| exact.clone());
-    Ok(Segment::Literal { exact: exact.into(), folded: folded.into() })
+    let folded = fold(&exact).map(Into::into);
+    Ok(Segment::Literal { exact: exact.into(), folded })
 }
 
 fn is_own(written: &str) -> bool {

@@ -10,7 +10,6 @@ mod names;
 mod text;
 mod wanted;
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::OnceLock;
 
@@ -20,13 +19,15 @@ use names::{Part, each_key, key};
 use text::{each_reading, meant};
 pub(super) use wanted::Wanted;
 
+use super::text_set::TextSet;
+
 /// A parameter of the query that a rule looks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parameter {
     /// Its name.
     pub name: String,
     /// Any of these values matches; any value at all if there are none.
-    pub values: BTreeSet<String>,
+    pub values: TextSet,
 }
 
 /// The query of a request, without the `?`. It is parsed only once, on first use: the same request

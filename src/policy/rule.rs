@@ -8,6 +8,7 @@ use ipnet::IpNet;
 
 use super::pattern::Pattern;
 use super::query::Parameter;
+use super::text_set::TextSet;
 use crate::domain::assurance::{Only, Requirement};
 use crate::domain::identity::Identity;
 
@@ -18,11 +19,11 @@ pub struct Rule {
     /// The path matches any of these.
     pub paths: Vec<Pattern>,
     /// The method is any of these, in upper case.
-    pub methods: BTreeSet<String>,
+    pub methods: TextSet,
     /// The visitor's address is in any of these.
     pub networks: Vec<IpNet>,
     /// The user is in any of these groups.
-    pub groups: BTreeSet<String>,
+    pub groups: TextSet,
     /// The query contains all of these parameters. Such a rule adds its requirement to that of the
     /// rule which governs without it.
     pub query: Vec<Parameter>,
@@ -41,9 +42,9 @@ impl Rule {
     pub fn new(paths: Vec<Pattern>, require: Requirement) -> Self {
         Self {
             paths,
-            methods: BTreeSet::new(),
+            methods: TextSet::default(),
             networks: Vec::new(),
-            groups: BTreeSet::new(),
+            groups: TextSet::default(),
             query: Vec::new(),
             require,
             demand: false,
@@ -117,7 +118,8 @@ impl Rule {
         let mut parts: Vec<Only> =
             self.require.only.iter().flat_map(|only| only.iter()).cloned().collect();
         if !self.groups.is_empty() {
-            parts.push(Only { users: BTreeSet::new(), groups: self.groups.clone() });
+            let groups = self.groups.iter().map(str::to_owned).collect();
+            parts.push(Only { users: BTreeSet::new(), groups });
         }
         parts
     }

@@ -4,11 +4,12 @@
 //! guesses find those with the same beginning.
 
 use std::collections::HashMap;
+use std::num::NonZero;
 
 use smallvec::SmallVec;
 
 use super::file_name::{self, INDEX};
-use super::pattern::{Case, Pattern, Segment};
+use super::pattern::{Case, Pattern, Segment, segment_in};
 use super::short_name;
 use super::work::Work;
 
@@ -24,17 +25,32 @@ type States = SmallVec<[u32; 16]>;
 #[derive(Clone, Debug)]
 pub(super) struct Tree {
     nodes: Box<[Node]>,
+    /// The literal segments after all nodes. Those after the same node are together, and sorted.
+    literals: Box<[Literal]>,
+    /// The bytes of all literal segments, so that none is an allocation of its own.
+    text: Box<[u8]>,
     names_files: bool,
+}
+
+/// A literal segment after a node.
+#[derive(Clone, Copy, Debug)]
+struct Literal {
+    /// Its range in the text.
+    start: u32,
+    end: u32,
+    /// The node that it leads to.
+    node: u32,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Node {
-    /// Sorted.
-    literals: Box<[(Box<[u8]>, u32)]>,
+    /// The range of its literals in those of the tree.
+    literals: (u32, u32),
     /// Whether one of these certainly is a script.
     has_scripts: bool,
-    one: Option<u32>,
-    any: Option<u32>,
+    // Nothing leads to the root.
+    one: Option<NonZero<u32>>,
+    any: Option<NonZero<u32>>,
     /// Whether this node stands for any number of segments.
     is_any: bool,
     /// The number of this end, if a pattern ends here.
@@ -48,32 +64,40 @@ pub(super) struct Planting<'p> {
     nodes: Vec<Node>,
     /// From a node, by a literal segment, to the next node.
     literals: HashMap<(u32, &'p [u8]), u32>,
+    /// How many bytes the literals have.
+    bytes: u32,
     ends: End,
 }
 
 impl<'p> Planting<'p> {
     pub(super) fn new(case: Case) -> Self {
-        Self { case, nodes: vec![Node::default()], literals: HashMap::new(), ends: 0 }
+        let (nodes, literals) = (vec![Node::default()], HashMap::new());
+        Self { case, nodes, literals, bytes: 0, ends: 0 }
     }
 
     /// The node at which `pattern` ends; adds the nodes that are missing.
     pub(super) fn end_of(&mut self, pattern: &'p Pattern) -> Option<End> {
         let mut at = 0;
         for segment in pattern.segments() {
-            let new = u32::try_from(self.nodes.len()).ok()?;
+            let new = NonZero::new(u32::try_from(self.nodes.len()).ok()?)?;
             let node = self.nodes.get_mut(at as usize)?;
             let is_any = matches!(segment, Segment::Any);
             at = match segment {
                 Segment::Literal { exact, folded } => {
-                    let literal = if self.case == Case::Exact { exact } else { folded };
-                    *self.literals.entry((at, literal)).or_insert(new)
+                    let literal = segment_in(self.case, exact, folded.as_deref());
+                    let next = *self.literals.entry((at, literal)).or_insert(new.get());
+                    if next == new.get() {
+                        let length = u32::try_from(literal.len()).ok()?;
+                        self.bytes = self.bytes.checked_add(length)?;
+                    }
+                    next
                 }
-                Segment::One => *node.one.get_or_insert(new),
+                Segment::One => node.one.get_or_insert(new).get(),
                 // `**` after `**` adds nothing.
                 Segment::Any if node.is_any => at,
-                Segment::Any => *node.any.get_or_insert(new),
+                Segment::Any => node.any.get_or_insert(new).get(),
             };
-            if at == new {
+            if at == new.get() {
                 self.nodes.push(Node { is_any, ..Node::default() });
             }
         }
@@ -88,16 +112,25 @@ impl<'p> Planting<'p> {
     pub(super) fn grown(self) -> Tree {
         let mut nodes = self.nodes;
         let names_files = self.literals.keys().any(|(_, literal)| is_file(literal));
-        let mut literals: Vec<((u32, &[u8]), u32)> = self.literals.into_iter().collect();
-        literals.sort_unstable();
-        for behind in literals.chunk_by(|((one, _), _), ((other, _), _)| one == other) {
+        let mut sorted: Vec<((u32, &[u8]), u32)> = self.literals.into_iter().collect();
+        sorted.sort_unstable();
+        let mut literals = Vec::with_capacity(sorted.len());
+        let mut text = Vec::with_capacity(self.bytes as usize);
+        // There are no more bytes than `self.bytes`, and fewer literals than nodes.
+        let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+        for behind in sorted.chunk_by(|((one, _), _), ((other, _), _)| one == other) {
             let node = behind.first().and_then(|((node, _), _)| nodes.get_mut(*node as usize));
             let Some(node) = node else { continue };
             node.has_scripts = behind.iter().any(|((_, literal), _)| is_script(literal));
-            node.literals =
-                behind.iter().map(|((_, literal), to)| ((*literal).into(), *to)).collect();
+            let first = count(literals.len());
+            for ((_, literal), node) in behind {
+                let start = count(text.len());
+                text.extend_from_slice(literal);
+                literals.push(Literal { start, end: count(text.len()), node: *node });
+            }
+            node.literals = (first, count(literals.len()));
         }
-        Tree { nodes: nodes.into(), names_files }
+        Tree { nodes: nodes.into(), literals: literals.into(), text: text.into(), names_files }
     }
 }
 
@@ -135,11 +168,11 @@ impl Tree {
         let mut open: Vec<u32> = Vec::new();
         for (_, node) in self.nodes_of(&states) {
             if !literally {
-                open.extend(node.one.into_iter().chain(node.any));
+                open.extend(node.one.into_iter().chain(node.any).map(NonZero::get));
                 found.extend(node.end.filter(|_| node.is_any));
             }
             if !literally || !node.is_any {
-                open.extend(node.literals.iter().map(|(_, node)| *node));
+                open.extend(self.after(node).nodes());
             }
         }
         while let Some(node) = open.pop().and_then(|at| self.node(at)) {
@@ -148,8 +181,8 @@ impl Tree {
                 break;
             }
             found.extend(node.end);
-            open.extend(node.literals.iter().map(|(_, node)| *node));
-            open.extend(node.one.into_iter().chain(node.any));
+            open.extend(self.after(node).nodes());
+            open.extend(node.one.into_iter().chain(node.any).map(NonZero::get));
         }
         found.sort_unstable();
         found.dedup();
@@ -187,25 +220,28 @@ impl Tree {
                 alike.push(Alike { start, end, literal, likeness });
             };
             if let Some(node) = named.filter(|_| falls_back && start > 1) {
-                node.index_files(work, |literal| add(Likeness::IndexFile, start, literal));
+                let after = self.after(node);
+                after.index_files(work, |literal| add(Likeness::IndexFile, start, literal));
             }
-            named = named.and_then(|node| self.node(node.literal(segment)?));
+            named = named.and_then(|node| self.node(self.after(node).literal(segment)?));
             for (_, node) in self.nodes_of(&states) {
-                for (script, behind) in node.scripts() {
+                let after = self.after(node);
+                let is_next = |node| self.after(node).literal(segment).is_some();
+                for (script, behind) in after.scripts(node.has_scripts) {
                     work.spend(STATE);
-                    if self.node(behind).is_some_and(|node| node.literal(segment).is_some()) {
+                    if self.node(behind).is_some_and(is_next) {
                         add(Likeness::OmittedScript, start, script);
                     }
                 }
                 if !segment.is_empty() && self.names_files {
-                    node.starting(segment, work, |literal| {
+                    after.starting(segment, work, |literal| {
                         if literal.get(segment.len()) == Some(&b'.') {
                             add(Likeness::Extension, start, literal);
                         }
                     });
                 }
                 if let Some(short) = short_name::read(segment) {
-                    node.starting(short.beginning(), work, |literal| {
+                    after.starting(short.beginning(), work, |literal| {
                         if short.is_of(literal) {
                             add(Likeness::ShortName, start, literal);
                         }
@@ -222,7 +258,7 @@ impl Tree {
             let is_folder = is_folder || file_name::stem(last).is_none();
             let states = self.nodes_of(&states).map(|(_, node)| node).filter(|_| is_folder);
             for node in states.chain(named.filter(|_| !is_folder)) {
-                node.index_files(work, |literal| {
+                self.after(node).index_files(work, |literal| {
                     let end = path.len();
                     alike.push(Alike { start: end, end, literal, likeness: Likeness::IndexFile });
                 });
@@ -236,17 +272,18 @@ impl Tree {
         work.spend(STEP + segment.len() / 8);
         let mut next = States::new();
         for (at, node) in self.nodes_of(states) {
+            let after = self.after(node);
             work.spend(
-                STATE + SEARCH * (usize::BITS - node.literals.len().leading_zeros()) as usize,
+                STATE + SEARCH * (usize::BITS - after.literals.len().leading_zeros()) as usize,
             );
             if node.is_any && !next.contains(&at) {
                 next.push(at);
             }
-            if let Some(literal) = node.literal(segment) {
+            if let Some(literal) = after.literal(segment) {
                 self.reach(literal, &mut next, found);
             }
             if let Some(one) = node.one.filter(|_| !segment.is_empty()) {
-                self.reach(one, &mut next, found);
+                self.reach(one.get(), &mut next, found);
             }
         }
         next
@@ -260,6 +297,7 @@ impl Tree {
         }
         states.push(at);
         let Some(any) = self.node(at).and_then(|node| node.any) else { return };
+        let any = any.get();
         if !states.contains(&any) {
             states.push(any);
             found.extend(self.node(any).and_then(|node| node.end));
@@ -276,24 +314,47 @@ impl Tree {
     fn node(&self, at: u32) -> Option<&Node> {
         self.nodes.get(at as usize)
     }
+
+    /// The literal segments after `node`.
+    fn after(&self, node: &Node) -> After<'_> {
+        let (first, end) = node.literals;
+        let literals = self.literals.get(first as usize..end as usize).unwrap_or_default();
+        After { literals, text: &self.text }
+    }
+}
+
+/// The literal segments after one node, sorted.
+#[derive(Clone, Copy)]
+struct After<'t> {
+    literals: &'t [Literal],
+    text: &'t [u8],
 }
 
 fn segments(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     path.split(|byte| *byte == b'/')
 }
 
-impl Node {
-    fn literal(&self, segment: &[u8]) -> Option<u32> {
-        let found = self.literals.binary_search_by(|(literal, _)| (**literal).cmp(segment));
-        self.literals.get(found.ok()?).map(|(_, node)| *node)
+impl<'t> After<'t> {
+    fn text(self, literal: &Literal) -> &'t [u8] {
+        self.text.get(literal.start as usize..literal.end as usize).unwrap_or_default()
     }
 
-    /// The literals after this node that begin with `with`.
-    fn starting<'n>(&'n self, with: &[u8], work: &mut Work, mut each: impl FnMut(&'n [u8])) {
-        let first = self.literals.partition_point(|(literal, _)| **literal < *with);
+    fn nodes(self) -> impl Iterator<Item = u32> + use<'t> {
+        self.literals.iter().map(|literal| literal.node)
+    }
+
+    fn literal(self, segment: &[u8]) -> Option<u32> {
+        let found = self.literals.binary_search_by(|literal| self.text(literal).cmp(segment));
+        self.literals.get(found.ok()?).map(|literal| literal.node)
+    }
+
+    /// Those that begin with `with`.
+    fn starting(self, with: &[u8], work: &mut Work, mut each: impl FnMut(&'t [u8])) {
+        let first = self.literals.partition_point(|literal| self.text(literal) < with);
         work.spend(STATE);
-        for (literal, _) in self.literals.iter().skip(first) {
+        for literal in self.literals.iter().skip(first) {
             work.spend(SEARCH);
+            let literal = self.text(literal);
             if !literal.starts_with(with) || work.is_spent() {
                 return;
             }
@@ -301,14 +362,15 @@ impl Node {
         }
     }
 
-    /// The literals after this node that certainly are scripts, with the nodes to which they lead.
-    fn scripts(&self) -> impl Iterator<Item = (&[u8], u32)> {
-        let scripts =
-            self.literals[..if self.has_scripts { self.literals.len() } else { 0 }].iter();
-        scripts.map(|(literal, node)| (&**literal, *node)).filter(|(literal, _)| is_script(literal))
+    /// Those that certainly are scripts, with the nodes to which they lead; `any`: if there are any.
+    fn scripts(self, any: bool) -> impl Iterator<Item = (&'t [u8], u32)> {
+        let scripts = self.literals[..if any { self.literals.len() } else { 0 }].iter();
+        scripts
+            .map(move |literal| (self.text(literal), literal.node))
+            .filter(|(literal, _)| is_script(literal))
     }
 
-    fn index_files<'n>(&'n self, work: &mut Work, mut each: impl FnMut(&'n [u8])) {
+    fn index_files(self, work: &mut Work, mut each: impl FnMut(&'t [u8])) {
         if self.literals.is_empty() {
             return;
         }

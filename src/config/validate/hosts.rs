@@ -127,7 +127,10 @@ impl Judge<'_> {
             self.refuse_empty(at, "add a network, such as `10.0.0.0/8`, or remove the key");
         }
         let read = items(at, networks);
-        read.filter_map(|(at, written)| self.network(&at, written)).collect()
+        let read: Box<[IpNet]> =
+            read.filter_map(|(at, written)| self.network(&at, written)).collect();
+        // Without unused capacity, because a file may have many rules.
+        read.into()
     }
 
     fn network(&mut self, at: &str, written: &str) -> Option<IpNet> {

@@ -89,7 +89,7 @@ impl Judge<'_> {
     /// Warns about rules that miss `WebDAV` methods.
     pub(super) fn warn_of_webdav(&mut self, at: &str, webdav: bool, rules: &[Rule]) {
         for (index, rule) in rules.iter().enumerate() {
-            let names = |method: &&str| rule.methods.contains(*method);
+            let names = |method: &&str| rule.methods.contains(method);
             if !(WRITING.iter().any(names) || webdav && names(&"PUT")) {
                 continue;
             }

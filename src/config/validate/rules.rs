@@ -6,7 +6,7 @@ use crate::config::written::{self, Asked, Conditions, FactorKind, List, Require,
 use crate::domain::assurance::{Kinds, Level, Only, Requirement};
 use crate::domain::name::{Group, Name};
 use crate::policy::pattern::{Covering, Pattern};
-use crate::policy::{LONGEST_NAME, Parameter, Rule};
+use crate::policy::{LONGEST_NAME, Parameter, Rule, TextSet};
 
 use super::{Judge, below, items};
 
@@ -30,7 +30,7 @@ impl Judge<'_> {
         let networks = networks.map(|nets| self.networks(&below(at, "networks"), nets, true));
         let groups = rule.groups.as_ref();
         let groups = groups.map(|groups| self.groups(&below(at, "groups"), groups, true));
-        let query = rule.query.as_ref().map(|query| {
+        let query: Option<Box<[_]>> = rule.query.as_ref().map(|query| {
             if query.is_empty() {
                 self.refuse_empty(
                     &below(at, "query"),
@@ -71,10 +71,10 @@ impl Judge<'_> {
             );
         }
         Rule {
-            methods: methods.unwrap_or_default(),
+            methods: methods.unwrap_or_default().into(),
             networks: networks.unwrap_or_default(),
-            groups: groups.unwrap_or_default(),
-            query: query.unwrap_or_default(),
+            groups: groups.unwrap_or_default().into(),
+            query: query.unwrap_or_default().into(),
             demand: rule.demand,
             enforce: rule.enforce.unwrap_or(true),
             line: Some(self.place(at).line),
@@ -285,10 +285,10 @@ impl Earlier {
 }
 
 fn parameter(name: &str, values: &Values) -> Option<Parameter> {
-    let values: BTreeSet<String> = match values {
-        Values::Any(_) => BTreeSet::new(),
+    let values = match values {
+        Values::Any(_) => TextSet::default(),
         Values::These(these) => {
-            let these: BTreeSet<String> = these.iter().flatten().cloned().collect();
+            let these: TextSet = these.iter().flatten().cloned().collect();
             // An empty list matches no value; it does not mean any value.
             (!these.is_empty()).then_some(these)?
         }

@@ -6,6 +6,8 @@
 
 use std::collections::HashMap;
 
+use smallvec::SmallVec;
+
 use crate::policy::reading::escape;
 
 /// The first letters of a name, at most eight.
@@ -15,7 +17,7 @@ type Beginning = u64;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Beginnings {
     /// By length, from 1 to 8.
-    by_length: [HashMap<Beginning, Vec<usize>>; 8],
+    by_length: [HashMap<Beginning, SmallVec<[usize; 2]>>; 8],
     /// Names for which the first letters say too little.
     odd: Vec<usize>,
 }

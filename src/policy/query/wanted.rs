@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use smallvec::SmallVec;
+
 use super::beginnings::Beginnings;
 use super::names::{Part, each_key, key};
 use super::text::meant;
@@ -28,14 +30,14 @@ pub(in crate::policy) struct Wanted {
     values: Vec<HashMap<Vec<u8>, usize>>,
     rules: Vec<Wants>,
     /// For each name, the rules whose first parameter has it.
-    by_first: Vec<Vec<usize>>,
+    by_first: Vec<SmallVec<[usize; 2]>>,
 }
 
 /// What one rule looks for: all of these names. If a name has values, one of them must be sent.
 #[derive(Clone, Debug)]
 struct Wants {
     position: Position,
-    all: Vec<(usize, Vec<usize>)>,
+    all: Box<[(usize, Box<[usize]>)]>,
 }
 
 /// What was sent under a name that is looked for.
@@ -53,12 +55,12 @@ impl Wanted {
     ) -> Self {
         let mut wanted = Self { exact, ..Self::default() };
         for (position, rule) in rules.filter(|(_, rule)| rule.only_adds()) {
-            let mut all = Vec::new();
-            for parameter in &rule.query {
+            let looked_for = rule.query.iter().map(|parameter| {
                 let name = wanted.name(key(&parameter.name));
                 let values = parameter.values.iter().map(|value| wanted.value(name, value));
-                all.push((name, values.collect()));
-            }
+                (name, values.collect())
+            });
+            let all: Box<[(usize, Box<[usize]>)]> = looked_for.collect();
             if let Some((first, _)) = all.first() {
                 wanted.by_first[*first].push(wanted.rules.len());
             }
@@ -81,7 +83,7 @@ impl Wanted {
         let Some(heard) = self.heard(query) else {
             return self.rules.iter().map(|rule| rule.position).collect();
         };
-        let meets = |(name, values): &(usize, Vec<usize>)| {
+        let meets = |(name, values): &(usize, Box<[usize]>)| {
             heard.get(name).is_some_and(|heard| {
                 heard.any
                     || values.is_empty()
@@ -163,7 +165,7 @@ impl Wanted {
         let name = *self.names.entry(key).or_insert(new);
         if name == new {
             self.values.push(HashMap::new());
-            self.by_first.push(Vec::new());
+            self.by_first.push(SmallVec::new());
         }
         name
     }

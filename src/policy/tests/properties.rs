@@ -11,7 +11,9 @@ use rand::{RngExt, SeedableRng};
 use super::hostile::covers;
 use crate::domain::assurance::{Kinds, Only, Requirement};
 use crate::domain::identity::{Identity, UserId};
-use crate::policy::{Asker, Asks, Depth, Options, Parameter, Policy, Request, Role, Rule, Sent};
+use crate::policy::{
+    Asker, Asks, Depth, Options, Parameter, Policy, Request, Role, Rule, Sent, TextSet,
+};
 
 const PATTERNS: [&str; 20] = [
     "/a.php",
@@ -138,7 +140,7 @@ impl Draw {
     }
 
     fn parameter(&mut self) -> Parameter {
-        let values = if self.often(50) { ["1".to_owned()].into() } else { BTreeSet::new() };
+        let values = if self.often(50) { ["1".to_owned()].into() } else { TextSet::default() };
         Parameter { name: self.one(&["q", "r"]).to_owned(), values }
     }
 
