@@ -532,7 +532,7 @@ fn id(number: u32) -> UserId {
 }
 
 fn user_session_id(number: u32) -> UserSessionId {
-    let mut bytes = mixed("stay", number);
+    let mut bytes = mixed("user session", number);
     bytes[..8].copy_from_slice(&(u64::from(number) << 44).to_be_bytes());
     UserSessionId::from(bytes)
 }
@@ -614,8 +614,8 @@ impl Place {
             let session = HostSession::begin(id(number), user_session_id(number), proofs.clone());
             builder.put(Kind::HostSession, &key, over(), &session);
         }
-        builder.bar.set_message("stays");
-        // The gateway notes the use of a stay once a minute. Those of some are noted for hours, so
+        builder.bar.set_message("user sessions");
+        // The gateway notes the use of a user session once a minute. Those of some are noted for hours, so
         // that reading can be told from writing.
         let ahead = now.plus(Duration::from_hours(6));
         for number in 0..users {

@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 struct Office {
     gate: Gate,
     home: TempDir,
-    desk: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+    serving: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
 /// What a command came to.
@@ -36,7 +36,7 @@ impl Office {
         let home = tempfile::tempdir().unwrap();
         let state = home.path().display().to_string();
         fs::write(home.path().join("doorward.yaml"), CONFIG.replace("/nowhere", &state)).unwrap();
-        Self { gate: Gate::new(), home, desk: None }
+        Self { gate: Gate::new(), home, serving: None }
     }
 
     fn open() -> Self {
@@ -48,12 +48,12 @@ impl Office {
             let live = Arc::new(Live::start(env).await.unwrap());
             admin.serve(live, async { drop(ended.await) }).await.unwrap();
         });
-        office.desk = Some((end, serving));
+        office.serving = Some((end, serving));
         office
     }
 
     async fn closes(&mut self) {
-        let (end, serving) = self.desk.take().unwrap();
+        let (end, serving) = self.serving.take().unwrap();
         end.send(()).unwrap();
         serving.await.unwrap();
     }

@@ -67,19 +67,19 @@ fn a_table_that_is_wrong_is_noticed() {
 #[test]
 fn a_table_of_the_wire_that_is_wrong_is_noticed() {
     let tests = BTreeSet::from(["there_is_one".to_owned()]);
-    let table = |last: &str| "| 1 | a thing | a deed | `there_is_one` |\n".to_owned() + last;
-    let right = "| 2 | a thing | a deed | `there_is_one`, `there_is_one` |";
+    let table = |last: &str| "| 1 | a thing | a fix | `there_is_one` |\n".to_owned() + last;
+    let right = "| 2 | a thing | a fix | `there_is_one`, `there_is_one` |";
     assert_eq!(wire_complaints(&table(right), &tests), Vec::<String>::new());
     for wrong in [
-        "| 1 | a thing | a deed | `there_is_one` |",
-        "| 3 | a thing | a deed | `there_is_one` |",
-        "| 2 | | a deed | `there_is_one` |",
+        "| 1 | a thing | a fix | `there_is_one` |",
+        "| 3 | a thing | a fix | `there_is_one` |",
+        "| 2 | | a fix | `there_is_one` |",
         "| 2 | a thing | | `there_is_one` |",
-        "| 2 | a thing | a deed | |",
-        "| 2 | a thing | a deed |",
-        "| 2 | a thing | a deed | there_is_one |",
-        "| 2 | a thing | a deed | `there_is_none` |",
-        "| 2 | a thing | a deed | `there_is_one`, `there_is_none` |",
+        "| 2 | a thing | a fix | |",
+        "| 2 | a thing | a fix |",
+        "| 2 | a thing | a fix | there_is_one |",
+        "| 2 | a thing | a fix | `there_is_none` |",
+        "| 2 | a thing | a fix | `there_is_one`, `there_is_none` |",
     ] {
         assert!(!wire_complaints(&table(wrong), &tests).is_empty(), "{wrong}");
     }

@@ -56,7 +56,7 @@ const PURE_CRATES: &[&str] = &[
 const IMPURE_STD: &[&str] = &["fs", "net", "io", "env", "process", "thread"];
 const IMPURE_WORDS: &[&str] = &["async", "await", "SystemTime", "Instant"];
 
-/// Crates that stay behind a door: who starts so is named in these places only.
+/// Crates that only these files may use, as beginnings of paths.
 const CONFINED: &[(&str, &[&str])] = &[
     ("pingora", &["proxy/", "cli/serve.rs"]),
     ("redb", &["store/", "cli/serve.rs"]),

@@ -89,7 +89,7 @@ POST /.doorward/assets/{file}                       405         405         405 
 ";
 
 #[tokio::test]
-async fn every_door_gives_every_visitor_what_they_may_have() {
+async fn every_route_gives_every_visitor_what_they_may_have() {
     let mut lines = vec![format!("{:<40} {}", "route", row(&VISITORS))];
     for route in ROUTES {
         for method in [Method::GET, Method::POST] {
@@ -124,7 +124,7 @@ async fn what_can_be_posted_to_says_so() {
 }
 
 #[tokio::test]
-async fn what_is_no_door_is_not_found_and_says_nothing() {
+async fn what_is_no_route_is_not_found_and_says_nothing() {
     for visitor in ["stranger", "full"] {
         for path in ["/.doorward/admin", "/.doorward/set-up/", "/.doorward/link", "/.doorward/x"] {
             let mut browser = comes(visitor).await;

@@ -100,7 +100,7 @@ impl AppState {
 
 /// Answers a command in this process when no gateway runs: the same operations, requested by
 /// `peer`, who owns the store.
-pub(super) fn desk_here(env: Arc<Env>, peer: Peer) -> Router {
+pub(super) fn local_router(env: Arc<Env>, peer: Peer) -> Router {
     let Peer(owner) = peer;
     router(AppState { runs: Runs::Alone(env), owner: owner.unwrap_or_default() })
         .layer(Extension(ConnectInfo(peer)))

@@ -24,7 +24,7 @@ use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 
 use super::Access;
-use super::admin::desk_here;
+use super::admin::local_router;
 use super::api::{Refusal, path};
 use super::failure::{Failure, unwritten};
 use super::not_started::NotStarted;
@@ -154,7 +154,7 @@ impl Client {
         let (env, progress) = serve::furnish_a_command(config).await?;
         // The folder belongs to the user we run as: otherwise it was refused.
         let owner = fs::metadata(&self.access.state)?.uid();
-        Ok((desk_here(Arc::new(env), Peer(Some(owner))), progress))
+        Ok((local_router(Arc::new(env), Peer(Some(owner))), progress))
     }
 }
 

@@ -100,7 +100,8 @@ impl Gateway {
             .iter()
             .map(|listener| bind(listener.address))
             .collect::<Result<Vec<_>, _>>()?;
-        let desks = config.operators.iter().copied().map(bind).collect::<Result<Vec<_>, _>>()?;
+        let operators =
+            config.operators.iter().copied().map(bind).collect::<Result<Vec<_>, _>>()?;
         let (accept_clock, accept_older) = (world.accept_clock, world.accept_older_store);
         let (env, progress) = furnish(config, world, open_once_commands_are_done)?;
         let (env, progress) = (Arc::new(env), Arc::new(progress));
@@ -127,7 +128,7 @@ impl Gateway {
             crowd.await;
             huge_pages.allow();
         });
-        let operators = desks
+        let operators = operators
             .into_iter()
             .map(|socket| {
                 operators_listener::listen(&mut background, socket, &live, Arc::clone(&ready))

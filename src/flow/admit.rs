@@ -217,8 +217,8 @@ pub async fn authenticate(
     now: Timestamp,
 ) -> Result<Option<AuthenticatedRequest>, Unavailable> {
     let Some(hash) = session else { return Ok(None) };
-    let Some(visited) = env.store.authenticate(hash).await? else { return Ok(None) };
-    let Authenticated { session, user_session, user } = visited;
+    let Some(found) = env.store.authenticate(hash).await? else { return Ok(None) };
+    let Authenticated { session, user_session, user } = found;
     let Some(id) = session.user_session else { return Ok(None) };
     if user_session.user != session.user
         || !user_session.is_alive(user.user.epoch(), env.config.sessions, now)

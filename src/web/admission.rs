@@ -47,8 +47,8 @@ impl AppState {
         client: ClientAddress,
     ) -> Result<(Permit, Option<Allowed>), Box<Response>> {
         let Some(app) = &self.site.app else {
-            let front_door = refusal::is_navigation(head) && head.uri.path() == "/";
-            return Err(Box::new(if front_door {
+            let wants_root = refusal::is_navigation(head) && head.uri.path() == "/";
+            return Err(Box::new(if wants_root {
                 headers::see_other("/.doorward/")
             } else {
                 self.notice(Notice::NotFound, &head.headers)

@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_leads_elsewhere_leads_to_the_front_door() {
+    fn whatever_leads_elsewhere_leads_to_the_start_page() {
         for elsewhere in [
             "",
             "//evil.example",

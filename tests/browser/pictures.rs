@@ -242,7 +242,7 @@ fn every_change_to_ones_own_protection() {
     takes("security-off");
 }
 
-/// Letters are sent, to a server that is away: they wait.
+/// Messages are sent, to a server that is away: they wait.
 const MAILS: &str = "
 mail: { server: '127.0.0.1:9', tls: none, from: door@example.com }
 set_up: { proof: none }

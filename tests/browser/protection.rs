@@ -134,7 +134,7 @@ fn what_is_ended_in_one_browser_is_refused_in_the_other_at_its_next_request(#[ca
     assert_eq!(here.complaints(), [""; 0]);
 }
 
-/// A gateway that sends letters to a real mail server, and asks for a mailed code at set-up.
+/// A gateway that sends messages to a real mail server, and asks for a mailed code at set-up.
 fn mails() -> (Instance, Arrived) {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let server = socket.local_addr().unwrap();
@@ -145,15 +145,15 @@ fn mails() -> (Instance, Arrived) {
     (instance, arrived)
 }
 
-/// The last letter with this subject, once it is there, as its text.
+/// The last message with this subject, once it is there, as its text.
 fn message(browser: &Browser, arrived: &Arrived, subject: &str) -> String {
-    browser.until(&format!("have a letter: {subject}"), || {
+    browser.until(&format!("have a message: {subject}"), || {
         let messages = arrived.messages();
         messages.iter().rev().find(|one| one.contains(subject)).map(|one| one.replace("=\r\n", ""))
     })
 }
 
-/// The path of the link in a letter.
+/// The path of the link in a message.
 fn link(message: &str) -> String {
     let (_, token) = message.split_once("/.doorward/link/").unwrap();
     format!("/.doorward/link/{}", token.split_whitespace().next().unwrap())
@@ -167,7 +167,7 @@ fn messages_lead_to_a_new_password_a_first_factor_and_another_address(#[case] sc
     let browser = browser(&instance, script);
     instance.adds_with_address("ada", "ada@example.com");
 
-    // Whoever never had a password asks for a letter.
+    // Whoever never had a password asks for a message.
     browser.visits("/page").presses("Forgot your password, or never had one?");
     browser.comes_to("/.doorward/forgot").types("email", "ada").presses("Send the e-mail");
     reads(&browser, "an e-mail with a link is on its way");

@@ -188,7 +188,7 @@ fn nobody() -> SocketAddr {
 }
 
 #[test]
-fn several_places_take_turns_and_one_that_is_away_is_passed_over() {
+fn several_endpoints_take_turns_and_one_that_is_away_is_skipped() {
     let one = application(|_, _| says("200 OK", "", "one"));
     let two = application(|_, _| says("200 OK", "", "two"));
     let instance = before(|_| {
@@ -468,7 +468,7 @@ fn an_application_that_does_not_listen_is_not_spoken_to_for_ever() {
 }
 
 #[test]
-fn a_place_that_says_it_is_not_well_gets_no_requests() {
+fn an_endpoint_that_says_it_is_not_well_gets_no_requests() {
     let ill = Arc::new(AtomicBool::new(false));
     let says_so = {
         let ill = Arc::clone(&ill);

@@ -212,7 +212,7 @@ fn after(sent: &[u8]) -> Frames {
     let instance = super::means::instance(&upstream, "");
     let mut frames = Frames::to(&instance);
     frames.sends(sent);
-    // What was begun is served to its end, whoever holds the door.
+    // What was begun is served to its end, even if nobody keeps the gateway.
     std::mem::forget((upstream, instance));
     frames
 }

@@ -97,7 +97,7 @@ pub(crate) fn believes_and_shows(
     config
 }
 
-/// The certificates that lie in the folder of `door`.
+/// The certificates in the folder of `instance`.
 pub(crate) fn certificates(instance: &Instance) -> Vec<CertificateDer<'static>> {
     ["all.pem", "wiki.pem"].map(|name| read(&instance.folder().join(name))).to_vec()
 }

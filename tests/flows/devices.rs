@@ -125,7 +125,7 @@ async fn nobody_revokes_the_device_of_another() {
 }
 
 #[tokio::test]
-async fn a_deed_that_was_not_asked_for_here_is_not_done_and_says_so() {
+async fn an_action_that_was_not_asked_for_here_is_not_done_and_says_so() {
     let gate = Gate::new();
     let ada = gate.protects("ada").await;
     let mut phone = trusted(&gate, &ada, SAFARI).await;

@@ -668,7 +668,7 @@ async fn a_ticket_carries_no_proof_of_a_factor_that_is_gone_when_it_is_taken() {
     gate.waits(Duration::from_secs(1));
     late.opens(&ticket).await;
     let wiki = late.at[WIKI].clone();
-    assert!(wiki.session().is_some(), "the stay goes on, and so the ticket is good");
+    assert!(wiki.session().is_some(), "the user session goes on, so the ticket is valid");
     assert_eq!(passes(wiki.clone(), "/open/").await.as_deref(), Some("pwd"));
     assert_eq!(passes(wiki, "/page").await, None);
 }

@@ -104,7 +104,7 @@ async fn disabling_overtakes_a_sign_in_that_is_under_way() {
     gate.knows("ada").await;
     let mut ada = gate.browser();
     ada.opens("/.doorward/sign-in").await;
-    // The charge is our next commit; right before the one that would begin the visit.
+    // The charge is our next commit; right before the one that would begin the session.
     staged.by_after(1, async move { other.disables("ada").await });
     ada.sends(&[("username", "ada"), ("password", PASSWORD)]).await;
     assert!(staged.is_played_out());

@@ -14,7 +14,7 @@ use crate::support::overtaken::Overtaken;
 const NEW: &str = "four dry sandbanks";
 
 #[tokio::test]
-async fn a_new_password_ends_every_other_visit_and_this_one_goes_on() {
+async fn a_new_password_ends_every_other_session_and_this_one_goes_on() {
     let gate = Gate::new();
     let phone = gate.protects("ada").await;
     let (mut here, mut there) = (gate.browser(), gate.browser());
@@ -147,7 +147,7 @@ async fn whoever_it_is_about_is_told_by_mail() {
 }
 
 #[tokio::test]
-async fn a_visit_that_ends_while_the_password_is_hashed_changes_nothing() {
+async fn a_session_that_ends_while_the_password_is_hashed_changes_nothing() {
     let records: Arc<dyn Records> = Arc::new(Memory::new());
     let overtaken = Arc::new(Overtaken::over(Arc::clone(&records)));
     let gate = Gate::over(Arc::clone(&overtaken) as Arc<dyn Records>);

@@ -206,7 +206,7 @@ async fn several_authenticators_work_side_by_side_each_under_its_name() {
     assert!(link(&here, "/remove").is_empty(), "the last one stays");
     here.opens(&rename.replace("/rename", "/remove")).await;
     assert_eq!(here.heading(), "This is your only authenticator");
-    assert!(here.page.contains(OFF), "that is another deed");
+    assert!(here.page.contains(OFF), "that is another action");
 }
 
 /// The addresses on the page that end so.

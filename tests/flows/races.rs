@@ -155,7 +155,7 @@ async fn a_password_that_is_replaced_while_it_is_hashed_opens_nothing() {
 }
 
 #[tokio::test]
-async fn an_answer_to_a_visit_that_a_new_password_ends_meanwhile_changes_nothing() {
+async fn an_answer_in_a_session_that_a_new_password_ends_meanwhile_changes_nothing() {
     let records: Arc<dyn Records> = Arc::new(Memory::new());
     let overtaken = Arc::new(Overtaken::over(Arc::clone(&records)));
     let gate = Gate::over(Arc::clone(&overtaken) as Arc<dyn Records>);

@@ -22,7 +22,7 @@ async fn signing_out_ends_the_session_for_whoever_has_its_cookie() {
 }
 
 #[tokio::test]
-async fn a_new_sign_in_ends_the_visit_that_the_browser_had() {
+async fn a_new_sign_in_ends_the_session_that_the_browser_had() {
     let gate = Gate::new();
     gate.knows("ada").await;
     let link = gate.adds("bob").await;
@@ -131,7 +131,7 @@ async fn crooked_cookies_are_a_stranger_and_never_a_pass() {
 }
 
 #[tokio::test]
-async fn a_return_address_of_another_origin_leads_to_the_front_door() {
+async fn a_return_address_of_another_origin_leads_to_the_start_page() {
     let gate = Gate::new();
     gate.knows("ada").await;
     for evil in ["//evil.example", "/%5Cevil.example", "https:%2F%2Fevil.example", "%09//evil"] {

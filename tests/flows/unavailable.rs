@@ -43,7 +43,7 @@ async fn while_the_store_is_away_nobody_is_let_through_and_nothing_is_lost() {
 }
 
 #[tokio::test]
-async fn a_deed_that_could_not_be_written_was_not_done() {
+async fn a_change_that_could_not_be_written_was_not_made() {
     let away = Arc::new(Away::over(Arc::new(Memory::new())));
     let gate = Gate::over(Arc::clone(&away) as Arc<dyn Records>);
     let ada = gate.protects("ada").await;

@@ -107,7 +107,7 @@ fn a_silent_download_ends_soon_after_its_session() {
 
 /// 43: what somebody belonged to once opens nothing, and holds nothing open.
 #[test]
-fn groups_of_the_past_open_no_door_and_hold_none_open() {
+fn former_groups_open_nothing_and_keep_nothing_open() {
     let instance = before(application(false));
     let cookie = instance.session();
     let staff = format!("GET /staff/a HTTP/1.1\r\nHost: {HOST}\r\nCookie: {cookie}\r\n");
@@ -148,7 +148,7 @@ fn what_others_have_under_way_goes_on() {
 }
 
 #[test]
-fn a_new_session_id_ends_nothing_that_the_same_visit_has_under_way() {
+fn a_new_session_id_ends_nothing_that_the_same_user_session_has_under_way() {
     let instance = before(application(false));
     let mut window = instance.window();
     let link = instance.adds("ada");

@@ -1,4 +1,4 @@
-//! `doorward mail test`: whether letters arrive.
+//! `doorward mail test`: whether messages arrive.
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! Every letter is delivered, and delivered once, whatever becomes of the server and of us.
+//! Every message is delivered, and delivered once, whatever becomes of the server and of us.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -186,7 +186,7 @@ async fn what_is_refused_for_ever_is_given_up_and_holds_nobody_up() {
     let (server, arrived) = opens(None);
     let gate = gate(server);
     gate.knows("ada").await;
-    // The server takes letters to example.com alone.
+    // The server takes messages to example.com alone.
     let mut message = gate.messages().await.pop().unwrap();
     message.to = "ada@example.org".parse().unwrap();
     let id = message.user;
@@ -226,7 +226,7 @@ async fn messages_that_nobody_sends_any_more_do_not_lie_there_for_ever() {
     gate.knows("ada").await;
     gate.waits(Message::NEWS_LASTS + Duration::from_mins(59));
     gate.env.store.sweep(gate.now()).await.unwrap();
-    assert_eq!(waiting(&gate).await, 1, "whoever sends letters says that it is given up");
+    assert_eq!(waiting(&gate).await, 1, "whoever sends messages says that it is given up");
     gate.waits(Duration::from_mins(2));
     gate.env.store.sweep(gate.now()).await.unwrap();
     assert_eq!(waiting(&gate).await, 0);

@@ -1,4 +1,4 @@
-//! How letters look, as text and in HTML; what each says stands beside their words.
+//! How messages look, as text and in HTML; what each says stands beside their words.
 
 use doorward::config::Config;
 use doorward::domain::agent::Agent;
@@ -39,7 +39,7 @@ fn written(name: &str, about: Matter) -> Words {
     words(&message, &About::of(&config))
 }
 
-/// The whole letter: the subject, the text, and the same in HTML.
+/// The whole message: the subject, the text, and the same in HTML.
 fn whole(name: &str, about: Matter) -> String {
     let words = written(name, about);
     format!("Subject: {}\n\n{}\n\n{}", words.subject, words.text(), words.html())

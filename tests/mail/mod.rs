@@ -1,4 +1,4 @@
-//! Letters, from what they tell of until a mail server has taken them.
+//! Messages, from what they tell of until a mail server has taken them.
 
 mod command;
 mod deliveries;
@@ -16,13 +16,13 @@ use doorward::messages::Smtp;
 use doorward::store::Records;
 use doorward::store::memory::Memory;
 
-/// A configuration whose letters go to `server`, with `more` below `mail`.
+/// A configuration whose messages go to `server`, with `more` below `mail`.
 fn config(server: SocketAddr, more: &str) -> String {
     let mail = format!("mail: {{ server: '{server}', from: Door <door@example.com>, {more} }}");
     format!("{CONFIG}{mail}\nset_up: {{ proof: none }}\n")
 }
 
-/// A gateway whose letters go to `server`.
+/// A gateway whose messages go to `server`.
 fn gate(server: SocketAddr) -> Gate {
     over(server, Arc::new(Memory::new()))
 }
@@ -35,7 +35,7 @@ fn smtp(text: &str) -> Smtp {
     Smtp::of(&Config::read("test.yaml", text).unwrap()).unwrap().unwrap()
 }
 
-/// What came of every letter that was due.
+/// What came of every message that was due.
 async fn delivers(gate: &Gate) -> Vec<Came> {
     let smtp = Smtp::of(&gate.env.config).unwrap().unwrap();
     let mut all = Vec::new();
@@ -51,7 +51,7 @@ async fn delivers(gate: &Gate) -> Vec<Came> {
     }
 }
 
-/// How many letters wait.
+/// How many messages wait.
 async fn waiting(gate: &Gate) -> usize {
     gate.env.store.count_messages(100).await.unwrap()
 }

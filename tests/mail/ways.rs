@@ -10,12 +10,12 @@ use super::{config, smtp};
 use crate::support::gate::START;
 use crate::support::post_office::{Does, END, GREETING, Peer, opens, speaks_tls_at_once};
 
-/// A letter that says nothing.
+/// A message that says nothing.
 fn trial(to: &str) -> Message {
     Message::trial(to.parse().unwrap(), START)
 }
 
-/// What came of a letter to ada.
+/// What came of a message to ada.
 async fn sends(smtp: &Smtp) -> Result<(), Unsent> {
     smtp.send(&trial("ada@example.com"), &[1; 16]).await
 }

@@ -30,7 +30,7 @@ enum Sure {
     Yes,
 }
 
-/// What a visit still owes.
+/// What a session still owes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Owes {
     Nothing,
@@ -77,11 +77,11 @@ pub(crate) struct Person {
     /// The cookies of their browser.
     cookies: BTreeMap<String, String>,
     password: Sure,
-    /// A visit that goes on for sure; its cookie is in the browser.
-    visit: Option<Owes>,
+    /// A session that goes on for sure; its cookie is in the browser.
+    session: Option<Owes>,
     /// Cookies of visits that are over for sure.
     over: Vec<String>,
-    /// The secret that was shown last, and whether it waits for its first code in this visit.
+    /// The secret that was shown last, and whether it waits for its first code in this session.
     secret: Vec<u8>,
     secret_waits: bool,
     two_factor: Sure,
@@ -107,7 +107,7 @@ impl Person {
             rng: StdRng::seed_from_u64(seed),
             cookies: BTreeMap::new(),
             password: Sure::No,
-            visit: None,
+            session: None,
             over: Vec::new(),
             secret: Vec::new(),
             secret_waits: false,
@@ -127,9 +127,9 @@ impl Person {
         loop {
             let step = if self.password != Sure::Yes {
                 self.sets_password(life)
-            } else if self.visit.is_none() {
+            } else if self.session.is_none() {
                 self.signs_in(life)
-            } else if self.visit == Some(Owes::Challenge) {
+            } else if self.session == Some(Owes::Challenge) {
                 self.answers(life)
             } else if self.two_factor != Sure::Yes {
                 self.sets_up(life)
@@ -196,8 +196,8 @@ impl Person {
             Some(step) => code(&self.secret, step),
             None => self.codes.pop().ok_or(Stop::Idle)?,
         };
-        // From here on nobody knows what became of the visit, until the answer is there.
-        self.visit = None;
+        // From here on nobody knows what became of the session, until the answer is there.
+        self.session = None;
         self.last_step = step.filter(|_| by_totp).unwrap_or(self.last_step);
         self.lost += usize::from(!by_totp);
         let mut fields = vec![("code", code.as_str())];
@@ -226,7 +226,7 @@ impl Person {
         let code = code(&self.secret, step);
         let mut fields = vec![("code", code.as_str())];
         fields.extend(self.trusts.then_some(("trust_device", "yes")));
-        (self.two_factor, self.visit, self.secret_waits) = (Sure::Perhaps, None, false);
+        (self.two_factor, self.session, self.secret_waits) = (Sure::Perhaps, None, false);
         self.last_step = step;
         life.tries(|| window.sends(&fields).answer.status)?;
         let (name, answer) = (&self.name, &window.answer);
@@ -257,7 +257,7 @@ impl Person {
     fn signs_out(&mut self, life: &Life) -> Result<(), Stop> {
         let mut window = self.window(life);
         life.tries(|| window.opens("/.doorward/sign-out").answer.status)?;
-        self.visit = None;
+        self.session = None;
         life.tries(|| window.sends(&[]).answer.status)?;
         assert_eq!(window.answer.status, 303, "{}", window.answer.body);
         self.over.extend(self.cookies.remove(SESSION));
@@ -270,7 +270,7 @@ impl Person {
         self.cookies = window.cookies;
         assert!(before.as_ref() != self.cookies.get(SESSION), "{} keeps a session", self.name);
         self.over.extend(before);
-        self.visit = Some(owes);
+        self.session = Some(owes);
     }
 
     /// Codes that were seen before are the same, and none that was spent is among them.
@@ -296,7 +296,7 @@ impl Person {
 
     /// Their browser. A session that may be over is not in it.
     fn window(&mut self, life: &Life) -> Window {
-        if self.visit.is_none() {
+        if self.session.is_none() {
             self.cookies.remove(SESSION);
         }
         let mut window = Window::new(life.gateway, HOST);
@@ -323,7 +323,7 @@ impl Person {
         if self.password == Sure::Yes {
             assert_eq!(Window::new(life.gateway, HOST).opens(&self.link).answer.status, 410);
         }
-        self.still_visits(life);
+        self.still_has_a_session(life);
         for cookie in &self.over {
             let mut window = Window::new(life.gateway, HOST);
             window.cookies.insert(SESSION.to_owned(), cookie.clone());
@@ -331,8 +331,8 @@ impl Person {
         }
     }
 
-    fn still_visits(&mut self, life: &Life) {
-        let Some(owes) = self.visit else { return };
+    fn still_has_a_session(&mut self, life: &Life) {
+        let Some(owes) = self.session else { return };
         let mut window = self.window(life);
         let name = &self.name;
         if owes == Owes::Challenge {

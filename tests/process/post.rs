@@ -1,16 +1,16 @@
-//! Letters of the real process: they go out at once, and one under way is not cut off.
+//! Messages of the real process: they are sent at once, and one in progress is not cut off.
 
 use super::setup::{Process, Setup};
 use crate::support::post_office::{Does, END, Peer, header};
 
-/// A house whose letters go to `server`.
+/// A configuration that sends mail to `server`.
 fn setup(server: &Peer) -> Setup {
     let address = server.address;
     let mail = format!("mail: {{ server: '{address}', tls: none, from: door@example.com }}");
     Setup::with(&mail)
 }
 
-/// An operator adds ada, and she sets her password, of which she is told by a letter.
+/// An operator adds ada, and she sets her password, which a message tells her.
 fn somebody_is_written_to(setup: &Setup, process: &Process) {
     let email = ["--email", "ada@example.com"];
     let link = setup.types(&[&["user", "add", "ada", "--json"][..], &email].concat()).link();

@@ -10,7 +10,7 @@ use crate::support::window::Window;
 
 const SESSION: &str = "doorward-session";
 
-/// Copies the store of a house in which nobody is at work.
+/// Copies the store of a gateway that is not running.
 fn copied(setup: &Setup) -> PathBuf {
     let copy = setup.file().with_file_name("copy.redb");
     fs::copy(setup.state().join("store.redb"), &copy).unwrap();

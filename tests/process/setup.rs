@@ -55,7 +55,7 @@ impl Setup {
         Self::with("")
     }
 
-    /// A house whose configuration has `more`.
+    /// A gateway whose configuration has `more`.
     pub(crate) fn with(more: &str) -> Self {
         let setup = Self { upstream: Upstream::start(), home: tempfile::tempdir().unwrap() };
         setup.configures("127.0.0.1:0", more);

@@ -127,8 +127,8 @@ fn who_connects_and_says_nothing_whole_does_not_keep_it() {
     let mut half = Wire::to(process.address);
     half.sends("GET / HTTP/1.1\r\nHost: crm.loc");
     let _operator = UnixStream::connect(setup.state().join("socket")).unwrap();
-    let mut desk = Wire::to(process.operators);
-    desk.sends("GET /healthz HT");
+    let mut operators = Wire::to(process.operators);
+    operators.sends("GET /healthz HT");
     // Those before have been accepted, too.
     assert_eq!(process.window().opens("/").answer.status, 303);
     assert_eq!(setup.types(&["user", "list"]).code, Some(0));

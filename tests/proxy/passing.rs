@@ -1,4 +1,4 @@
-//! What goes through the door, and what does not.
+//! What is forwarded to the application, and what is not.
 
 use std::io::{Read, Write};
 
@@ -8,7 +8,7 @@ use crate::support::instance::Instance;
 use crate::support::upstream::Upstream;
 use crate::support::wire::{Answer, Wire};
 
-fn doors() -> (Upstream, Instance) {
+fn starts() -> (Upstream, Instance) {
     let upstream = Upstream::start();
     let instance = Instance::before(upstream.address);
     (upstream, instance)
@@ -28,7 +28,7 @@ pub(super) fn received(answer: &Answer, name: &str) -> Vec<String> {
 
 #[test]
 fn the_application_learns_who_is_there_from_us_alone() {
-    let (_upstream, instance) = doors();
+    let (_upstream, instance) = starts();
     let forged = "Remote-User: mallory\r\nremote_user: mallory\r\nREMOTE.USER: mallory\r\n\
                   Remote-Groups: admin\r\nX-Forwarded-For: 10.0.0.1\r\nx_forwarded_for: 10.0.0.1\r\n\
                   X-Original-URI: /open/\r\nForwarded: for=10.0.0.1\r\nX-Real-IP: 10.0.0.1\r\n";
@@ -50,7 +50,7 @@ fn the_application_learns_who_is_there_from_us_alone() {
 #[case("Connection: Remote-User, Remote-Groups, close")]
 #[case("Connection: remote-user\r\nConnection: cookie")]
 fn a_visitor_cannot_have_our_word_removed(#[case] connection: &str) {
-    let (_upstream, instance) = doors();
+    let (_upstream, instance) = starts();
     let more = format!("{connection}\r\nCookie: {}\r\n", instance.session());
     let answer = Wire::to(instance.address).asks(get("/", &more));
     assert_eq!(received(&answer, "remote-user"), ["ada"]);
@@ -59,14 +59,14 @@ fn a_visitor_cannot_have_our_word_removed(#[case] connection: &str) {
 
 #[test]
 fn a_visitor_who_wants_the_addresses_removed_is_refused() {
-    let (_upstream, instance) = doors();
+    let (_upstream, instance) = starts();
     let answer = Wire::to(instance.address).asks(get("/open/", "Connection: X-Forwarded-For\r\n"));
     assert_eq!(answer.status, 400);
 }
 
 #[test]
 fn what_stands_behind_a_body_says_nothing_to_the_application() {
-    let (_upstream, instance) = doors();
+    let (_upstream, instance) = starts();
     let request = "POST /open/ HTTP/1.1\r\nHost: crm.localhost:8080\r\n\
                    Transfer-Encoding: chunked\r\nTrailer: Remote-User\r\n\r\n\
                    4\r\nbody\r\n0\r\nRemote-User: mallory\r\n\r\n";
@@ -97,20 +97,20 @@ fn what_stands_behind_a_body_says_nothing_to_the_application() {
     400
 )]
 fn what_has_no_single_meaning_does_not_go_through(#[case] request: &str, #[case] status: u16) {
-    let (_upstream, instance) = doors();
+    let (_upstream, instance) = starts();
     assert_eq!(Wire::to(instance.address).asks(request).status, status);
 }
 
 #[test]
 fn an_absolute_target_goes_on_as_a_path() {
-    let (_upstream, instance) = doors();
+    let (_upstream, instance) = starts();
     let answer = Wire::to(instance.address).asks(get("http://crm.localhost:8080/open/a%2Fb?c", ""));
     assert_eq!(answer.received()["target"], "/open/a%2Fb?c");
 }
 
 #[test]
 fn a_length_said_twice_goes_on_once() {
-    let (_upstream, instance) = doors();
+    let (_upstream, instance) = starts();
     let request = "POST /open/ HTTP/1.1\r\nHost: crm.localhost:8080\r\n\
                    Content-Length: 4\r\nContent-Length: 4\r\n\r\nbody";
     let answer = Wire::to(instance.address).asks(request);
@@ -120,7 +120,7 @@ fn a_length_said_twice_goes_on_once() {
 
 #[test]
 fn a_short_body_that_nobody_wanted_leaves_the_connection_clean() {
-    let (_upstream, instance) = doors();
+    let (_upstream, instance) = starts();
     let mut wire = Wire::to(instance.address);
     let smuggled = get("/open/smuggled", "");
     let length = smuggled.len();
@@ -134,7 +134,7 @@ fn a_short_body_that_nobody_wanted_leaves_the_connection_clean() {
 
 #[test]
 fn a_long_body_that_nobody_wanted_ends_the_connection() {
-    let (_upstream, instance) = doors();
+    let (_upstream, instance) = starts();
     let mut wire = Wire::to(instance.address);
     wire.sends("POST /page HTTP/1.1\r\nHost: crm.localhost:8080\r\nContent-Length: 100000\r\n\r\n");
     wire.sends(get("/open/smuggled", ""));
@@ -146,7 +146,7 @@ fn a_long_body_that_nobody_wanted_ends_the_connection() {
 
 #[test]
 fn whoever_sends_everything_before_listening_hears_the_answer() {
-    let (_upstream, instance) = doors();
+    let (_upstream, instance) = starts();
     let mut wire = Wire::to(instance.address);
     let body = vec![b'a'; 8 << 20];
     let head = "POST /page HTTP/1.1\r\nHost: crm.localhost:8080\r\nContent-Length: 8388608\r\n\r\n";
@@ -157,7 +157,7 @@ fn whoever_sends_everything_before_listening_hears_the_answer() {
 
 #[test]
 fn whoever_waits_to_be_told_before_sending_is_told() {
-    let (_upstream, instance) = doors();
+    let (_upstream, instance) = starts();
     let mut wire = Wire::to(instance.address);
     wire.sends(
         "POST /.doorward/sign-in HTTP/1.1\r\nHost: crm.localhost:8080\r\n\
@@ -171,7 +171,7 @@ fn whoever_waits_to_be_told_before_sending_is_told() {
 
 #[test]
 fn a_form_of_ours_has_a_limit() {
-    let (_upstream, instance) = doors();
+    let (_upstream, instance) = starts();
     let mut wire = Wire::to(instance.address);
     let body = "a".repeat(17 * 1024);
     let head = "POST /.doorward/sign-in HTTP/1.1\r\nHost: crm.localhost:8080\r\n";
@@ -209,7 +209,7 @@ fn an_application_that_answers_with_nonsense_is_not_called_away() {
 
 #[test]
 fn an_answer_keeps_our_cookies_and_shared_caches_out() {
-    let (_upstream, instance) = doors();
+    let (_upstream, instance) = starts();
     let cookie = format!("Cookie: {}\r\n", instance.session());
     let answer = Wire::to(instance.address).asks(get("/marked", &cookie));
     assert_eq!(answer.all("set-cookie"), ["theirs=1"]);
@@ -220,7 +220,7 @@ fn an_answer_keeps_our_cookies_and_shared_caches_out() {
 
 #[test]
 fn bodies_go_through_as_they_come() {
-    let (upstream, instance) = doors();
+    let (upstream, instance) = starts();
     let mut wire = Wire::to(instance.address);
     wire.sends(get("/parts", ""));
     assert_eq!(wire.head().status, 200);
@@ -250,7 +250,7 @@ const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocke
 
 #[test]
 fn a_websocket_passes_with_proof_and_not_without() {
-    let (_upstream, instance) = doors();
+    let (_upstream, instance) = starts();
     let mut wire = Wire::to(instance.address);
     wire.sends(get("/socket", &format!("{UPGRADE}Cookie: {}\r\n", instance.session())));
     assert_eq!(wire.head().status, 101);
@@ -281,7 +281,7 @@ fn a_websocket_may_be_silent_for_longer_than_a_minute() {
 
 #[test]
 fn nobody_keeps_where_we_send_somebody_and_signing_out_empties_the_cache() {
-    let (_upstream, instance) = doors();
+    let (_upstream, instance) = starts();
     let mut window = instance.window();
     window.opens("/page");
     assert_eq!((window.answer.status, window.answer.header("cache-control")), (303, "no-store"));
@@ -293,7 +293,7 @@ fn nobody_keeps_where_we_send_somebody_and_signing_out_empties_the_cache() {
 
 #[test]
 fn nothing_is_a_tunnel_before_the_application_says_so() {
-    let (_upstream, instance) = doors();
+    let (_upstream, instance) = starts();
     let mut wire = Wire::to(instance.address);
     wire.sends(get("/open/", "Connection: Upgrade\r\nUpgrade: foo\r\n"));
     assert_eq!(wire.answer().received()["target"], "/open/");
@@ -303,7 +303,7 @@ fn nothing_is_a_tunnel_before_the_application_says_so() {
 
 #[test]
 fn a_request_under_way_is_answered_before_the_end() {
-    let (upstream, mut instance) = doors();
+    let (upstream, mut instance) = starts();
     let mut idle = Wire::to(instance.address);
     assert_eq!(idle.asks(get("/open/", "")).status, 200);
     let mut wire = Wire::to(instance.address);

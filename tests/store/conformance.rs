@@ -385,7 +385,7 @@ enum Believes {
     Any,
 }
 
-fn deeds() -> impl Strategy<Value = Vec<Operation>> {
+fn operations() -> impl Strategy<Value = Vec<Operation>> {
     let kind = prop::sample::select(vec![Kind::User, Kind::Name]);
     let believes = prop_oneof![
         2 => Just(Believes::Current),
@@ -435,12 +435,12 @@ proptest! {
     #![proptest_config(cases(64))]
 
     #[test]
-    fn all_stores_do_the_same_whatever_is_done_to_them(deeds in deeds()) {
+    fn all_stores_do_the_same_whatever_is_done_to_them(operations in operations()) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let memory = Memory::new();
             let redb = Redb::over(InMemoryBackend::new(), Options::default()).unwrap();
-            for operation in &deeds {
+            for operation in &operations {
                 prop_assert_eq!(does(&memory, operation).await, does(&redb, operation).await);
                 for kind in [Kind::User, Kind::Name] {
                     let in_memory = memory.scan(kind, KeyRange::all(), 100).await.unwrap();

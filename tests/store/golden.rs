@@ -147,7 +147,7 @@ fn links_later() -> Vec<Link> {
     vec![ada.reset_link(NOW), verification, ada.not_me_link(factor, NOW)]
 }
 
-/// A letter of each kind, as they wait to be sent.
+/// A message of each kind, as they wait to be sent.
 fn posted() -> Vec<QueuedMessage> {
     let token = || Token::from_bytes(&[7; 16]).unwrap();
     let code = |what_for| About::Code { code: Secret::from("012345".to_owned()), what_for };
@@ -220,7 +220,7 @@ fn failures() -> Failures {
     failures
 }
 
-/// Bytes that count up: chance that stays the same whatever becomes of generators.
+/// Bytes that count up instead of random ones, the same whatever becomes of generators.
 struct Counting(u8);
 
 impl rand::TryRng for Counting {
@@ -350,12 +350,12 @@ fn a_session_from_before_there_were_user_sessions_belongs_to_none() {
 
 #[test]
 fn a_user_session_is_read_as_it_was_written() {
-    is_as_it_was(&user_session(), include_str!("golden/stay-1.hex"));
+    is_as_it_was(&user_session(), include_str!("golden/user-session-1.hex"));
     let later = UserSession::begin(UserId::from([1; 16]), 7, seen(), NOW);
-    is_as_it_was(&later, include_str!("golden/stay-2.hex"));
+    is_as_it_was(&later, include_str!("golden/user-session-2.hex"));
     let mut elsewhere = later;
     elsewhere.reach("wiki.example.com");
-    is_as_it_was(&elsewhere, include_str!("golden/stay-3.hex"));
+    is_as_it_was(&elsewhere, include_str!("golden/user-session-3.hex"));
 }
 
 #[test]
@@ -431,11 +431,11 @@ fn print_records() {
             another.await_first_code(key(), Becomes::Another, NOW);
             minicbor::to_vec(another).unwrap()
         }),
-        ("stay-2", {
+        ("user-session-2", {
             let later = UserSession::begin(UserId::from([1; 16]), 7, seen(), NOW);
             minicbor::to_vec(later).unwrap()
         }),
-        ("stay-3", {
+        ("user-session-3", {
             let mut later = UserSession::begin(UserId::from([1; 16]), 7, seen(), NOW);
             later.reach("wiki.example.com");
             minicbor::to_vec(later).unwrap()
@@ -448,7 +448,7 @@ fn print_records() {
         }),
         ("passwords", minicbor::to_vec(taken_over()).unwrap()),
         ("session-5", minicbor::to_vec(session()).unwrap()),
-        ("stay", minicbor::to_vec(user_session()).unwrap()),
+        ("user-session", minicbor::to_vec(user_session()).unwrap()),
         ("ticket-2", minicbor::to_vec(ticket()).unwrap()),
         ("link", minicbor::to_vec(link()).unwrap()),
         ("event-user", minicbor::to_vec(event(user, Some("192.0.2.1"), None)).unwrap()),

@@ -2,7 +2,7 @@
 //!
 //! `Forgetful` is the file of a machine whose power fails at a chosen write. Up to then it behaves;
 //! from then on every call fails. What is found afterwards is what was synced, and of what was
-//! written since, whatever chance lets through: nothing, all, or some writes and parts of writes
+//! written since, as random numbers decide: nothing, all, or some writes and parts of writes
 //! in any order, as a disk with a cache of its own may leave it.
 
 use std::io;

@@ -1,5 +1,5 @@
 //! A whole gateway without sockets: real flows and pages over a store in memory, a clock moved by
-//! hand, seeded chance, and browsers that keep cookies and read forms.
+//! hand, seeded random numbers, and browsers that keep cookies and read forms.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -146,7 +146,7 @@ impl Gate {
         Self::furnished(CONFIG, Arc::new(Memory::new()), posts, Cost::LEAST)
     }
 
-    /// A gateway that sends letters, and takes so many requests for them a minute from one address.
+    /// A gateway that sends messages, and takes so many requests for them a minute from one address.
     pub(crate) fn mailing_and_taking(posts: u32) -> Self {
         Self::furnished(&mailing(), Arc::new(Memory::new()), posts, Cost::LEAST)
     }
@@ -282,29 +282,29 @@ impl Gate {
         }
     }
 
-    /// The letters that wait to be sent, in the order in which they were written.
+    /// The messages that wait to be sent, in the order in which they were written.
     pub(crate) async fn messages(&self) -> Vec<Message> {
         let waiting = self.env.store.messages(1_000).await.unwrap();
         waiting.into_iter().map(|waiting| waiting.posted.message).collect()
     }
 
-    /// The last letter to somebody that holds `mark`, in words. Those of one moment are in no order.
+    /// The last message to somebody that holds `mark`, in words. Those of one moment are in no order.
     pub(crate) async fn mail_to(&self, address: &str, mark: &str) -> String {
         let messages = self.messages().await;
         let to = messages.iter().rev().filter(|message| message.to.as_str() == address);
         let mut texts = to.map(|message| words(message, &About::of(&self.env.config)).text());
         let found = texts.find(|text| text.contains(mark));
-        found.unwrap_or_else(|| panic!("no such letter to {address}"))
+        found.unwrap_or_else(|| panic!("no such message to {address}"))
     }
 
-    /// The path of the link in the last letter to somebody.
+    /// The path of the link in the last message to somebody.
     pub(crate) async fn link_mailed_to(&self, address: &str) -> String {
         let text = self.mail_to(address, "/.doorward/link/").await;
         let (_, link) = text.split_once("/.doorward/link/").unwrap();
         format!("/.doorward/link/{}", link.split_whitespace().next().unwrap())
     }
 
-    /// The code in the last letter to somebody.
+    /// The code in the last message to somebody.
     pub(crate) async fn code_mailed_to(&self, address: &str) -> String {
         let text = self.mail_to(address, "This code lets you").await;
         let six = |word: &&str| word.len() == 6 && word.bytes().all(|byte| byte.is_ascii_digit());
@@ -369,7 +369,7 @@ impl Gate {
     }
 }
 
-/// A gateway that sends letters; they wait where [`Gate::messages`] finds them.
+/// A gateway that sends messages; they wait where [`Gate::messages`] finds them.
 pub(crate) fn mails() -> Gate {
     Gate::configured(&mailing(), Arc::new(Memory::new()))
 }
@@ -379,7 +379,7 @@ pub(crate) fn mailing() -> String {
     format!("{CONFIG}{MAILS}\nset_up: {{ proof: none }}\n")
 }
 
-/// What is added to [`CONFIG`] where letters are sent.
+/// What is added to [`CONFIG`] where messages are sent.
 pub(crate) const MAILS: &str = "mail: { server: '127.0.0.1:9', tls: none, from: door@example.com }";
 
 /// The password of everybody in these stories.
@@ -597,19 +597,19 @@ impl Browser {
         Protected { key, recovery_codes: self.recovery_codes() }
     }
 
-    /// Does this deed of the security page, by its button there.
+    /// Does this action of the security page, by its button there.
     pub(crate) async fn does(&mut self, operation: &str) -> &mut Self {
         self.opens("/.doorward/security").await;
         let csrf = self.field("csrf").unwrap();
         self.posts(&format!("/.doorward/security/{operation}"), &[("csrf", &csrf)]).await
     }
 
-    /// The ids of what is listed on the security page, by the first word of its deed: `devices` or
+    /// The ids of what is listed on the security page, by the first word of its action: `devices` or
     /// `sessions`.
     pub(crate) fn listed(&self, kind: &str) -> Vec<String> {
         let mark = format!("action=\"/.doorward/security/{kind}/");
-        let deeds = self.page.split(&mark).skip(1);
-        let ids = deeds.filter_map(|rest| rest.split('"').next()?.split_once('/'));
+        let actions = self.page.split(&mark).skip(1);
+        let ids = actions.filter_map(|rest| rest.split('"').next()?.split_once('/'));
         ids.map(|(id, _)| id.to_owned()).collect()
     }
 

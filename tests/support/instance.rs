@@ -235,7 +235,7 @@ apps:
         format!("/.doorward/link/{}", token.expose_text())
     }
 
-    /// What the last letter to this address says that holds `mark`, once it is written.
+    /// What the last message to this address says that holds `mark`, once it is written.
     pub(crate) fn mail_to(&self, address: &str, mark: &str) -> String {
         let env = self.gateway.as_ref().unwrap().env();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -252,10 +252,10 @@ apps:
             }
             std::thread::yield_now();
         }
-        panic!("no such letter to {address}")
+        panic!("no such message to {address}")
     }
 
-    /// The path of the link in that letter.
+    /// The path of the link in that message.
     pub(crate) fn link_mailed_to(&self, address: &str) -> String {
         let text = self.mail_to(address, "/.doorward/link/");
         let (_, link) = text.split_once("/.doorward/link/").unwrap();

@@ -11,12 +11,12 @@ use mailin_embedded::{AuthMechanism, Handler, Response, Server, SslConfig};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// What has arrived, each letter as it was sent.
+/// What has arrived, each message as it was sent.
 #[derive(Clone, Default)]
 pub(crate) struct Arrived(Arc<Mutex<Vec<String>>>);
 
 impl Arrived {
-    /// The letters, in the order in which they came.
+    /// The messages, in the order in which they came.
     pub(crate) fn messages(&self) -> Vec<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -87,15 +87,15 @@ pub(crate) enum Does {
     Says(&'static str),
     /// It goes away.
     Dies,
-    /// It goes away, and has kept the letter that it was given.
+    /// It goes away, and has kept the message that it was given.
     KeepsAndDies,
     /// It says nothing any more.
     FallsSilent,
-    /// It waits for [`Transaction::release`], and says that it has taken the letter.
+    /// It waits for [`Transaction::release`], and says that it has taken the message.
     Waits,
 }
 
-/// Where a server does something: at a command, at the end of a letter, or before anything is said.
+/// Where a server does something: at a command, at the end of a message, or before anything is said.
 pub(crate) const END: &str = ".";
 pub(crate) const GREETING: &str = "";
 
@@ -123,7 +123,7 @@ pub(crate) struct Peer {
     pub address: SocketAddr,
     /// What it has kept.
     pub arrived: Arrived,
-    /// Every line that it was told outside of letters, in order.
+    /// Every line that it was told outside of messages, in order.
     pub heard: Arc<Mutex<Vec<String>>>,
     /// What it waits for.
     pub held: Transaction,
@@ -272,7 +272,7 @@ pub(crate) fn speaks_tls_at_once(certificate: &Path, key: &Path) -> (SocketAddr,
     (address, arrived)
 }
 
-/// What a header of a letter says.
+/// What a header of a message says.
 pub(crate) fn header<'l>(message: &'l str, name: &str) -> Option<&'l str> {
     let head = message.split("\r\n\r\n").next()?;
     let mut lines = head.lines();

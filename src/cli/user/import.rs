@@ -14,7 +14,7 @@ use std::{fs, io};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::Office;
+use super::Console;
 use crate::cli::api::{Import as Batch, Imported, LinkMade, Names, Newcomer, Standing, path};
 use crate::cli::failure::{Failure, unwritten};
 use crate::domain::name::Group;
@@ -74,7 +74,7 @@ struct Summary {
 ///
 /// # Errors
 /// Why not all users were added, for the operator.
-pub(super) async fn run(import: Import, office: &mut Office<'_>) -> Result<(), Failure> {
+pub(super) async fn run(import: Import, console: &mut Console<'_>) -> Result<(), Failure> {
     let file = import.file.display().to_string();
     let bytes = read(&import.file)?;
     let format = import.format.or_else(|| lines::format_of(&import.file, &bytes));
@@ -93,23 +93,23 @@ pub(super) async fn run(import: Import, office: &mut Office<'_>) -> Result<(), F
     }
 
     let mut summary = Summary { dry_run: import.dry_run, ..Summary::default() };
-    if office.client.may_know_somebody() {
+    if console.client.may_know_somebody() {
         let before = people.len();
-        people = those_who_are_new(people, import.skip_existing, &mut problems, office).await?;
+        people = those_who_are_new(people, import.skip_existing, &mut problems, console).await?;
         summary.skipped = before - people.len();
     }
     problems.sort_by_key(|problem| problem.line);
     summary.valid = problems.is_empty();
     if !problems.is_empty() {
-        return refuse(&file, problems, import.json, office);
+        return refuse(&file, problems, import.json, console);
     }
     let ended = if import.dry_run {
         summary.added = people.len();
         Ok(())
     } else {
-        add(people, &import, &mut summary, office).await
+        add(people, &import, &mut summary, console).await
     };
-    tell(&summary, import.json, office)?;
+    tell(&summary, import.json, console)?;
     ended
 }
 
@@ -129,7 +129,7 @@ async fn those_who_are_new(
     people: Vec<Line>,
     skip: bool,
     problems: &mut Vec<Problem>,
-    office: &mut Office<'_>,
+    console: &mut Console<'_>,
 ) -> Result<Vec<Line>, Failure> {
     let mut new = Vec::with_capacity(people.len());
     let mut rest = people.into_iter().peekable();
@@ -138,7 +138,7 @@ async fn those_who_are_new(
         let names =
             |line: &Line| Names { name: line.who.name.clone(), email: line.who.email.clone() };
         let asked: Vec<Names> = some.iter().map(names).collect();
-        let standings: Vec<Standing> = office.ask(path::KNOWN, &asked).await?;
+        let standings: Vec<Standing> = console.ask(path::KNOWN, &asked).await?;
         for (line, standing) in some.into_iter().zip(standings) {
             let name = &line.who.name;
             match standing {
@@ -172,12 +172,12 @@ async fn add(
     people: Vec<Line>,
     import: &Import,
     summary: &mut Summary,
-    office: &mut Office<'_>,
+    console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let mut progress = Progress::of(people.len());
     let (mut taken, mut rest) = (Vec::new(), people.into_iter().peekable());
     if import.links && !import.json {
-        office.row(["name", "link"])?;
+        console.row(["name", "link"])?;
     }
     while let Some(first) = rest.peek() {
         let at_once = if first.digest.is_some() { HASHED_AT_ONCE } else { ADDED_AT_ONCE };
@@ -185,7 +185,7 @@ async fn add(
         let people: Vec<Newcomer> = rest.by_ref().take(at_once).map(newcomer).collect();
         let names: Vec<_> = people.iter().map(|newcomer| newcomer.who.name.clone()).collect();
         let batch = Batch { people, links: import.links };
-        let made: Vec<Imported> = match office.ask(path::IMPORT, &batch).await {
+        let made: Vec<Imported> = match console.ask(path::IMPORT, &batch).await {
             Ok(made) => made,
             Err(failure) => {
                 progress.ends();
@@ -197,14 +197,14 @@ async fn add(
                 Imported::Added(link) => {
                     summary.added += 1;
                     if let Some(link) = link.as_ref().filter(|_| !import.json) {
-                        office.row([&link.name, &link.link])?;
+                        console.row([&link.name, &link.link])?;
                     }
                     summary.links.extend(link);
                 }
                 Imported::Taken => taken.push(name.as_str().to_owned()),
             }
         }
-        progress.goes_on(names.len(), office.notes).map_err(unwritten)?;
+        progress.goes_on(names.len(), console.notes).map_err(unwritten)?;
     }
     progress.ends();
     if import.skip_existing {
@@ -220,7 +220,7 @@ async fn add(
     Ok(())
 }
 
-impl Office<'_> {
+impl Console<'_> {
     /// A line of CSV (RFC 4180).
     fn row(&mut self, fields: [&str; 2]) -> Result<(), Failure> {
         let written = csv::Writer::from_writer(&mut *self.out).write_record(fields);
@@ -232,11 +232,11 @@ fn refuse(
     file: &str,
     problems: Vec<Problem>,
     json: bool,
-    office: &mut Office<'_>,
+    console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let count = problems.len();
     let summary = Summary { problems, ..Summary::default() };
-    office.print(json, &summary, |out| {
+    console.print(json, &summary, |out| {
         summary.problems.iter().try_for_each(|Problem { line, what, cure }| {
             writeln!(out, "{file}:{line}: {what}\n  {cure}")
         })
@@ -248,9 +248,9 @@ fn refuse(
 }
 
 /// Only links go to standard output, so that they can be piped.
-fn tell(summary: &Summary, json: bool, office: &mut Office<'_>) -> Result<(), Failure> {
+fn tell(summary: &Summary, json: bool, console: &mut Console<'_>) -> Result<(), Failure> {
     if json {
-        return office.print(true, summary, |_| Ok(()));
+        return console.print(true, summary, |_| Ok(()));
     }
     let Summary { dry_run, added, skipped, links, .. } = summary;
     let people = |count: usize| match count {
@@ -265,10 +265,10 @@ fn tell(summary: &Summary, json: bool, office: &mut Office<'_>) -> Result<(), Fa
         text = format!("{text}, {} skipped because they already exist", people(*skipped));
     }
     let told = if links.is_empty() {
-        writeln!(office.out, "{text}.")
+        writeln!(console.out, "{text}.")
     } else {
         writeln!(
-            office.notes,
+            console.notes,
             "{text}. Each link sets a password, works once, and expires in seven days."
         )
     };

@@ -152,35 +152,35 @@ pub(super) async fn run(
     out: &mut dyn Write,
     notes: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let mut office = Office { client: Client::new(access), out, notes };
+    let mut console = Console { client: Client::new(access), out, notes };
     match command {
-        Command::Add(add) => office.add(add).await,
-        Command::Import(what) => import::run(what, &mut office).await,
+        Command::Add(add) => console.add(add).await,
+        Command::Import(what) => import::run(what, &mut console).await,
         Command::List { groups, without_second_factor, json } => {
             let filter = Filter { groups: groups.into_iter().collect(), without_second_factor };
-            office.list(&filter, json).await
+            console.list(&filter, json).await
         }
         Command::Show(one) => {
-            let details: Details = office.ask(path::SHOW, &one.whom()).await?;
-            office.print(one.json, &details, |out| show::print(&details, out))
+            let details: Details = console.ask(path::SHOW, &one.whom()).await?;
+            console.print(one.json, &details, |out| show::print(&details, out))
         }
-        Command::Set(set) => office.set(set).await,
+        Command::Set(set) => console.set(set).await,
         Command::Passwd(one) => {
-            let made: LinkMade = office.ask(path::PASSWORD_LINK, &one.whom()).await?;
-            office.print_link(&made, one.json)
+            let made: LinkMade = console.ask(path::PASSWORD_LINK, &one.whom()).await?;
+            console.print_link(&made, one.json)
         }
         Command::Unlock(one) => {
-            office.does(path::UNLOCK, &one, |name, _| format!("{name} can try again now.")).await
+            console.does(path::UNLOCK, &one, |name, _| format!("{name} can try again now.")).await
         }
-        Command::Reset2fa(one) => office.does(path::RESET_2FA, &one, reset).await,
-        Command::Disable(one) => office.does(path::DISABLE, &one, disabled).await,
-        Command::Enable(one) => office.does(path::ENABLE, &one, enabled).await,
-        Command::Remove { one, yes } => office.remove(&one, yes).await,
+        Command::Reset2fa(one) => console.does(path::RESET_2FA, &one, reset).await,
+        Command::Disable(one) => console.does(path::DISABLE, &one, disabled).await,
+        Command::Enable(one) => console.does(path::ENABLE, &one, enabled).await,
+        Command::Remove { one, yes } => console.remove(&one, yes).await,
     }
 }
 
 /// What carries out commands, and where output goes.
-struct Office<'o> {
+struct Console<'o> {
     client: Client,
     out: &'o mut dyn Write,
     notes: &'o mut dyn Write,
@@ -192,7 +192,7 @@ impl One {
     }
 }
 
-impl Office<'_> {
+impl Console<'_> {
     async fn ask<A: serde::de::DeserializeOwned>(
         &mut self,
         path: &str,

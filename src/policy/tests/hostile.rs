@@ -34,7 +34,7 @@ pub(super) fn fresh() -> Requirement {
 }
 
 /// An app that is open except for some paths.
-pub(super) fn open_house() -> Policy {
+pub(super) fn mostly_open() -> Policy {
     let rules = vec![
         rule(
             &["/public/", "/Static/", "/Straße/", "/my files/", "/b%FCro/"],
@@ -77,7 +77,7 @@ fn a_plain_path_is_governed_by_the_first_rule_that_takes_it(
     #[case] path: &str,
     #[case] level: Level,
 ) {
-    assert_eq!(asked(&open_house(), path).level, level);
+    assert_eq!(asked(&mostly_open(), path).level, level);
 }
 
 /// Each of these reaches `/admin/users`, `/vault` or `/bank/transfer` through some decoder:
@@ -199,7 +199,7 @@ const HOSTILE: &[&str] = &[
 
 #[test]
 fn every_known_hostile_spelling_is_asked_for_what_its_place_asks_or_refused() {
-    let policy = open_house();
+    let policy = mostly_open();
     assert!(HOSTILE.len() >= 60);
     for spelling in HOSTILE {
         let plain = spelling.to_lowercase();
@@ -253,7 +253,7 @@ fn what_no_application_should_see_is_refused(#[case] target: &str, #[case] why: 
 #[case("/public/a?discount=50%&to=%zz")]
 #[case("/public/a?text=%00%0A#")]
 fn a_query_may_hold_what_a_path_may_not(#[case] target: &str) {
-    assert_eq!(asked(&open_house(), target).level, Level::Nothing);
+    assert_eq!(asked(&mostly_open(), target).level, Level::Nothing);
 }
 
 #[test]
@@ -292,7 +292,7 @@ fn an_ordinary_path_has_one_reading_and_another_for_its_last_slash(
 #[case("/public//a", true)]
 #[case("/public/%7Euser", true)]
 fn an_ordinary_path_is_let_in_where_its_plain_reading_is(#[case] path: &str, #[case] open: bool) {
-    let rules = vec![open_house().rules()[0].clone()];
+    let rules = vec![mostly_open().rules()[0].clone()];
     let closed = Policy::new(rules, Requirement::second_factor());
     let want = if open { Level::Nothing } else { Level::SecondFactor };
     assert_eq!(asked(&closed, path).level, want);
@@ -310,7 +310,7 @@ fn letter_case_is_folded_beyond_ascii(#[case] path: &str, #[case] pattern: &str)
 #[test]
 fn a_ruling_says_which_rule_the_plain_path_meets_and_which_raised_it() {
     let request = Request::read(b"/public/..%2fVAULT").unwrap();
-    let ruling = open_house().requirement(&request, &STRANGER);
+    let ruling = mostly_open().requirement(&request, &STRANGER);
     assert_eq!((ruling.plain, ruling.raised_by), (Governor::Rule(0), Governor::Rule(3)));
     assert_eq!(ruling.raised_by.to_string(), "rule 4");
 }
@@ -407,14 +407,14 @@ proptest! {
     #[test]
     fn a_request_is_asked_at_least_what_its_plain_reading_is(path in odd_path()) {
         let Ok(request) = Request::read(path.as_bytes()) else { return Ok(()) };
-        let ruling = open_house().requirement(&request, &STRANGER);
-        let policy = open_house();
+        let ruling = mostly_open().requirement(&request, &STRANGER);
+        let policy = mostly_open();
         prop_assert!(covers(&ruling.requirement, policy.asked_by(ruling.plain)));
     }
 
     #[test]
     fn another_reading_never_lowers(paths in prop::collection::vec(odd_path(), 1..8)) {
-        let policy = open_house();
+        let policy = mostly_open();
         let asked = |count: usize| {
             let readings = paths[..count].iter().map(|path| path.clone().into_bytes()).collect();
             policy.requirement(&Request::of_readings(readings), &STRANGER).requirement

@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_places_share_connections_even_at_one_address() {
+    fn no_two_endpoints_share_connections_even_at_one_address() {
         let key =
             |endpoint: &Endpoint| endpoint.peer(Length::Ordinary, false, None).unwrap().group_key;
         let (one, two) = (endpoint("unix:/run/app.sock"), endpoint("unix:/run/app.sock"));
