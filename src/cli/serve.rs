@@ -184,6 +184,9 @@ impl Gateway {
         let (end, serving) = self.admin;
         end.send(()).ok();
         self.runtime.block_on(async { timeout(LAST_WORDS, serving).await.ok() });
+        let env = self.live.env();
+        self.runtime
+            .block_on(async { timeout(LAST_WORDS, upkeep::note_last_time(&env)).await.ok() });
         self.runtime.shutdown_timeout(LAST_WORDS);
         self.live.end();
         self.progress.note();

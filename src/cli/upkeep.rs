@@ -19,7 +19,7 @@ pub(super) async fn note_progress(progress: Arc<Progress>) {
     }
 }
 
-/// Saves the clock mark every minute.
+/// Saves the clock mark every minute, and with it the sums of attempts at unknown names.
 pub(super) async fn note_time(env: Arc<Env>) {
     loop {
         tokio::time::sleep(NOTE_TIME_EVERY).await;
@@ -45,6 +45,13 @@ pub(super) async fn give_memory_back() {
     loop {
         tokio::time::sleep(GIVE_MEMORY_BACK_EVERY).await;
         os::give_memory_back();
+    }
+}
+
+/// Completes the sums of the last minute. Only people read them, so this is tried once.
+pub(super) async fn note_last_time(env: &Env) {
+    if let Ok(now) = env.now() {
+        env.store.note_time(now).await.ok();
     }
 }
 

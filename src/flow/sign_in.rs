@@ -239,13 +239,11 @@ async fn refuse_nobody(
 ) -> Result<SignIn, Unavailable> {
     let alike = env.store.dearest_digests().await?;
     place.verify(password, None, alike).await.map_err(broken)?;
-    let mut events = vec![caller.event_about(name.whom(), What::PasswordRefused)];
-    let target = Target::Nobody(name.clone());
-    let closed =
-        env.store.update_attempts(&target, |failures| failures.closed_until(caller.now)).await?;
-    if closed.is_some() {
-        events.push(caller.event_about(name.whom(), What::WaitBegan));
-    }
-    env.store.tell_of_nobody(&events).await?;
+    let refused = env.store.refuse_nobody(&name, |failures| {
+        let closed = failures.closed_until(caller.now).map(|_| What::WaitBegan);
+        let what = std::iter::once(What::PasswordRefused).chain(closed);
+        what.map(|what| caller.event_about(name.whom(), what)).collect()
+    });
+    refused.await?;
     Ok(SignIn::Refused)
 }

@@ -179,10 +179,11 @@ async fn seven_days_of_refused_names_fill_neither_store_nor_log_and_leave_people
             gate.env.store.update_attempts(&target, |failures| failures.fail(now)).await.unwrap();
             let (whom, what) = (name.whom(), What::PasswordRefused);
             let event = Event { at: now, whom, what, from: None, by: None, agent: None };
-            gate.env.store.tell_of_nobody(&[event]).await.unwrap();
+            gate.env.store.refuse_nobody(&name, |_| vec![event]).await.unwrap();
             tried += 1;
         }
         gate.env.store.sweep(gate.now()).await.unwrap();
+        gate.env.store.note_time(gate.now()).await.unwrap();
         let kept = records.scan(Kind::Attempts, KeyRange::all(), 100_000).await.unwrap().len();
         assert!(kept <= 250 + 180, "{kept} in hour {hour}");
         gate.waits(Duration::from_hours(1));

@@ -17,7 +17,7 @@ use crate::support::gate::{Gate, PASSWORD};
 use crate::support::overtaken::Overtaken;
 
 impl Gate {
-    async fn disables(&self, name: &str) {
+    pub(crate) async fn disables(&self, name: &str) {
         let done = administer::disable(&self.env, "root", &Login::typed(name)).await.unwrap();
         assert!(matches!(done, Some(Switched::Now(_))));
     }

@@ -6,6 +6,7 @@ mod challenge;
 mod confirm;
 mod demands;
 mod email;
+mod equal_work;
 mod first_factor;
 mod protection;
 mod forgot;

@@ -313,6 +313,7 @@ impl Gate {
 
     /// What has happened so far; events of one moment are in the order of their kinds.
     pub(crate) async fn events(&self) -> Vec<What> {
+        self.env.store.note_time(self.now()).await.unwrap();
         let mut events = self.env.store.events(10_000).await.unwrap();
         events.sort_by_key(|event| (event.at, event.what as u8));
         let times = |whom: &Whom| match whom {

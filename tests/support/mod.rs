@@ -5,6 +5,7 @@ pub(crate) mod checks;
 pub(crate) mod exact;
 pub(crate) mod forgetful;
 pub(crate) mod gate;
+pub(crate) mod held;
 pub(crate) mod instance;
 pub(crate) mod overtaken;
 pub(crate) mod post_office;

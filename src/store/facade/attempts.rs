@@ -33,7 +33,7 @@ impl Store {
         mut decide: impl FnMut(&mut Failures) -> T,
     ) -> Result<T, Unavailable> {
         let key = self.attempts_key(target);
-        let _line = self.line(&key).await;
+        let _line = self.line(target.line_key()).await;
         for _ in 0..TRIES {
             let read = self.read::<Failures>(Kind::Attempts, &key).await?;
             let before = read.value.clone().unwrap_or_default();
@@ -45,6 +45,30 @@ impl Store {
             let batch = self.put_attempts(Batch::new(), &key, read.version, &failures)?;
             if self.commit(batch, &[], None).await? {
                 return Ok(decided);
+            }
+        }
+        Err(Unavailable::new("too many conflicting writes to the same name"))
+    }
+
+    /// Writes the failures of an unknown name again, unchanged, and returns them. A wrong password of
+    /// a user is one commit of the user's record, in the order of its other commits, so that of an
+    /// unknown name must be one, too.
+    ///
+    /// # Errors
+    /// Like [`Store::update`].
+    pub(super) async fn rewrite_attempts(
+        &self,
+        name: &NobodysName,
+    ) -> Result<Failures, Unavailable> {
+        let target = Target::Nobody(name.clone());
+        let key = self.attempts_key(&target);
+        let _line = self.line(target.line_key()).await;
+        for _ in 0..TRIES {
+            let read = self.read::<Failures>(Kind::Attempts, &key).await?;
+            let failures = read.value.unwrap_or_default();
+            let batch = self.put_attempts(Batch::new(), &key, read.version, &failures)?;
+            if self.commit(batch, &[], None).await? {
+                return Ok(failures);
             }
         }
         Err(Unavailable::new("too many conflicting writes to the same name"))

@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use super::{Store, TRIES, Told, expect};
+use super::{Store, Told};
 use crate::domain::event::{Event, Whom};
-use crate::domain::time::Timestamp;
 use crate::domain::user::UserId;
 use crate::store::batch::{Batch, Expect, Outcome};
 use crate::store::record::{KeyRange, Kind};
 use crate::store::unavailable::Unavailable;
 
 /// How long events are kept.
-const EVENTS_LAST: Duration = Duration::from_hours(90 * 24);
+pub(super) const EVENTS_LAST: Duration = Duration::from_hours(90 * 24);
 
 impl Store {
     /// The oldest events, at most `limit`, in order of time.
@@ -79,53 +78,20 @@ impl Store {
         }
     }
 
-    fn announce(&self, event: &Event, name: Option<&str>) {
+    pub(super) fn announce(&self, event: &Event, name: Option<&str>) {
         log(event, name);
         if let Some(Told(hear)) = self.told.get() {
             hear(event, name);
         }
     }
 
-    /// Records attempts on unknown names. They are only counted by the hour, so that somebody who
-    /// tries many names cannot fill the disk.
-    ///
-    /// # Errors
-    /// Like [`Store::update`].
-    pub async fn tell_of_nobody(&self, events: &[Event]) -> Result<(), Unavailable> {
-        let _line = self.line(SUMMED).await;
-        for _ in 0..TRIES {
-            let mut batch = Batch::new();
-            for event in events {
-                let (key, hour) = sum_of(event);
-                let read = self.read::<Event>(Kind::Event, &key).await?;
-                let before = match read.value.as_ref().map(|sum| &sum.whom) {
-                    Some(Whom::Strangers(times)) => *times,
-                    _ => 0,
-                };
-                let whom = Whom::Strangers(before.saturating_add(1));
-                let sum = Event { at: hour, whom, from: None, agent: None, ..event.clone() };
-                let over = Some(hour.plus(EVENTS_LAST));
-                let sealed = self.sealed(&key, &sum)?;
-                batch = batch.put(Kind::Event, key, expect(read.version), over, sealed);
-            }
-            if self.commit(batch, &[], None).await? {
-                for event in events {
-                    self.announce(event, None);
-                }
-                return Ok(());
-            }
-        }
-        Err(Unavailable::new("too many conflicting writes to the same event count"))
-    }
-
-    fn sealed(&self, key: &[u8; 16], event: &Event) -> Result<Vec<u8>, Unavailable> {
+    pub(super) fn sealed(&self, key: &[u8; 16], event: &Event) -> Result<Vec<u8>, Unavailable> {
         let body = minicbor::to_vec(event)
             .map_err(|error| Unavailable::because("cannot encode an event", error))?;
         self.rng.draw(|rng| self.sealer.seal(rng, Kind::Event, key, &body))
     }
 
-    /// Adds the event with this number in the batch, and its index entry. Events about unknown
-    /// names cause the same writes, so that timing reveals nothing.
+    /// Adds the event with this number in the batch, and its index entry.
     fn put_event(&self, batch: Batch, event: &Event, number: usize) -> Result<Batch, Unavailable> {
         let over = Some(event.at.plus(EVENTS_LAST));
         let key = self.event_key(event, number);
@@ -145,21 +111,6 @@ impl Store {
         key
     }
 }
-
-/// The key under which events like this one are counted, and the start of their hour.
-fn sum_of(event: &Event) -> ([u8; 16], Timestamp) {
-    const HOUR: u64 = 3_600_000;
-    let hour = event.at.millis() - event.at.millis() % HOUR;
-    let mut key = [0; 16];
-    key[..8].copy_from_slice(&hour.to_be_bytes());
-    // No batch has this many events, so the key sorts after all others of its time.
-    key[8] = u8::MAX;
-    key[9] = event.what as u8;
-    (key, Timestamp::from_millis(hour))
-}
-
-/// All writers that count attempts on unknown names share this lock.
-const SUMMED: &[u8] = b"strangers";
 
 /// The index key: the user, then the key of the event with time and number inverted, so that the
 /// newest comes first.

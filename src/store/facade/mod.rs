@@ -3,9 +3,9 @@
 //! This file has the reads, and how records are opened, sealed and committed. The other files:
 //! changes as one pure decision over what was read ([`update`]); adding, changing and removing
 //! users ([`people`]); looking up names ([`names`]); counting failed passwords ([`attempts`]);
-//! reading events ([`events`]); the user sessions of a user ([`user_sessions`]); messages that wait
-//! to be sent ([`outbox`]); voiding what an older store would revive ([`void_after_restore`]); housekeeping
-//! ([`upkeep`]).
+//! refusing unknown names ([`strangers`]); reading events ([`events`]); the user sessions of a user
+//! ([`user_sessions`]); messages that wait to be sent ([`outbox`]); voiding what an older store would
+//! revive ([`void_after_restore`]); housekeeping ([`upkeep`]).
 
 mod attempt_count;
 mod attempts;
@@ -16,6 +16,7 @@ pub(super) mod outbox;
 pub(super) mod people;
 pub(super) mod queued_message;
 mod void_after_restore;
+mod strangers;
 mod user_sessions;
 pub(super) mod update;
 mod upkeep;
@@ -29,6 +30,7 @@ use tokio::sync::{Mutex, MutexGuard, Semaphore};
 
 use self::attempt_count::AttemptCount;
 use self::queued_message::QueuedMessage;
+use self::strangers::Unsummed;
 use super::batch::{Batch, Expect};
 use super::cache::{Authenticated, Cache, Snapshot};
 use super::changes::Changes;
@@ -73,6 +75,8 @@ pub struct Store {
     /// The maximum number of records of failed passwords, and when to count them again.
     attempts_at_most: usize,
     failures: AttemptCount,
+    /// Failed passwords of unknown names that are not in the stored sums yet.
+    unsummed: Unsummed,
 }
 
 const LINES: usize = 64;
@@ -119,6 +123,7 @@ impl Store {
             decoy: Self::decoy(decoy.unwrap_or_default()),
             attempts_at_most: attempt_count::AT_MOST,
             failures: AttemptCount::unknown(),
+            unsummed: Unsummed::default(),
             names: keys.name().clone(),
             rng,
             cache,

@@ -29,6 +29,16 @@ impl NobodysName {
     }
 }
 
+impl Target {
+    /// What its writers are ordered by; see [`Store::line`].
+    pub(super) fn line_key(&self) -> &[u8] {
+        match self {
+            Self::User(user) => user.as_bytes(),
+            Self::Nobody(NobodysName(key)) => key,
+        }
+    }
+}
+
 impl Store {
     /// The user who signs in with this name or e-mail address.
     ///

@@ -10,7 +10,7 @@ use crate::store::record::{KeyRange, Kind};
 use crate::store::unavailable::Unavailable;
 
 /// The key of the setting that holds the last recorded time.
-const TIME_SEEN: &[u8] = b"time-seen";
+pub(super) const TIME_SEEN: &[u8] = b"time-seen";
 /// The key prefix of settings that hold when a demand was first seen; the demand's name follows.
 const DEMAND: &[u8] = b"demand ";
 
@@ -39,15 +39,6 @@ impl Store {
     /// keys.
     pub async fn time_seen(&self) -> Result<Option<Timestamp>, Unavailable> {
         Ok(self.read(Kind::Setting, TIME_SEEN).await?.value)
-    }
-
-    /// Records `now` as the last time.
-    ///
-    /// # Errors
-    /// Like [`Store::update`].
-    pub async fn note_time(&self, now: Timestamp) -> Result<(), Unavailable> {
-        let batch = self.put(Batch::new(), Kind::Setting, TIME_SEEN, Expect::Any, None, &now)?;
-        self.commit(batch, &[], None).await.map(|_| ())
     }
 
     /// When each demand in `names` was first seen, by name; for a new one that is `now`.

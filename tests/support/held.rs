@@ -1,0 +1,113 @@
+//! A store that holds commits back.
+//!
+//! `Held` counts commits and, while told to, holds back those that end an attempt, until the test
+//! lets them through. So a test sees which commits wait at the same moment, without a clock.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use doorward::domain::time::Timestamp;
+use doorward::store::record::{Change, Entry, KeyRange};
+use doorward::store::{Batch, Kind, Outcome, Record, Records, Unavailable};
+use tokio::sync::{broadcast, watch};
+
+/// Records over other records.
+pub(crate) struct Held {
+    inner: Arc<dyn Records>,
+    holds: watch::Sender<bool>,
+    waiting: watch::Sender<usize>,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    commits: usize,
+    /// The records of failed passwords that were written while commits were held back.
+    charged: BTreeSet<Vec<u8>>,
+}
+
+impl Held {
+    /// Nothing is held back until told to.
+    pub(crate) fn over(inner: Arc<dyn Records>) -> Self {
+        let (holds, waiting) = (watch::Sender::new(false), watch::Sender::new(0));
+        Self { inner, holds, waiting, seen: Mutex::default() }
+    }
+
+    /// How often anybody has tried to commit.
+    pub(crate) fn commits(&self) -> usize {
+        self.seen.lock().unwrap().commits
+    }
+
+    /// Holds back every commit from now on, but not the first that writes the failed passwords of a
+    /// name: that is the one by which an attempt is charged.
+    pub(crate) fn holds_back_all_but_charges(&self) {
+        self.seen.lock().unwrap().charged.clear();
+        self.holds.send_replace(true);
+    }
+
+    /// Lets everything through.
+    pub(crate) fn lets_through(&self) {
+        self.holds.send_replace(false);
+    }
+
+    /// Waits until so many commits are held back at the same moment. Only a failure takes a minute.
+    pub(crate) async fn holds(&self, commits: usize) {
+        let mut waiting = self.waiting.subscribe();
+        let met = waiting.wait_for(|waiting| *waiting == commits);
+        let met = tokio::time::timeout(Duration::from_mins(1), met).await.is_ok();
+        assert!(met, "{} commits wait, not {commits}", *self.waiting.borrow());
+    }
+
+    fn counts(&self, batch: &Batch) -> bool {
+        let mut seen = self.seen.lock().unwrap();
+        seen.commits += 1;
+        let mut failures = batch.steps().iter().filter(|step| step.kind == Kind::Attempts);
+        *self.holds.borrow() && !failures.any(|step| seen.charged.insert(step.key.clone()))
+    }
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Held").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Records for Held {
+    async fn get(&self, kind: Kind, key: &[u8]) -> Result<Option<Record>, Unavailable> {
+        self.inner.get(kind, key).await
+    }
+
+    async fn scan(
+        &self,
+        kind: Kind,
+        range: KeyRange,
+        limit: usize,
+    ) -> Result<Vec<Entry>, Unavailable> {
+        self.inner.scan(kind, range, limit).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Outcome, Unavailable> {
+        if self.counts(&batch) {
+            self.waiting.send_modify(|waiting| *waiting += 1);
+            self.holds.subscribe().wait_for(|holds| !holds).await.unwrap();
+            self.waiting.send_modify(|waiting| *waiting -= 1);
+        }
+        self.inner.commit(batch).await
+    }
+
+    fn watch(&self) -> broadcast::Receiver<Arc<Change>> {
+        self.inner.watch()
+    }
+
+    fn writable(&self) -> Result<(), Unavailable> {
+        self.inner.writable()
+    }
+
+    async fn sweep(&self, now: Timestamp) -> Result<usize, Unavailable> {
+        self.inner.sweep(now).await
+    }
+}
