@@ -11,7 +11,7 @@ use crate::domain::rng::SharedRng;
 use crate::domain::signed::Signer;
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
-use crate::identity::{Begin, Full, Hashing, Place, SignInLimit, Try};
+use crate::identity::{Begin, Full, Hashing, Place, SignInLimit, Source, Try};
 use crate::metrics::Metrics;
 use crate::store::{Snapshot, Store, Unavailable};
 
@@ -32,7 +32,7 @@ pub struct Env {
     pub store: Arc<Store>,
     /// Hashes passwords.
     pub hashing: Arc<dyn Hashing>,
-    /// Limits sign-in attempts for each address.
+    /// Limits sign-in attempts for each address and known browser.
     pub limit: Arc<SignInLimit>,
     /// Limits repeated log lines.
     pub log_throttle: Arc<LogThrottle>,
@@ -75,27 +75,29 @@ impl Env {
     /// # Errors
     /// When the next attempt from this address is accepted.
     pub(super) fn admits(&self, caller: &Caller) -> Result<(), Timestamp> {
-        match self.limit.begin(caller.address, caller.now) {
+        match self.limit.begin(Source::of(caller.address), caller.now) {
             Begin::Now(_) => Ok(()),
             Begin::Later => Err(caller.now.plus(Full::RETRY_AFTER)),
-            Begin::Refused(until) => Err(self.too_many(caller, until)),
+            Begin::Refused(until) => Err(self.too_many(caller, false, until)),
         }
     }
 
-    fn too_many(&self, caller: &Caller, until: Timestamp) -> Timestamp {
+    fn too_many(&self, caller: &Caller, known: bool, until: Timestamp) -> Timestamp {
         self.metrics.sign_in_turned_away("sign_in_posts");
         if let Some(left_out) = self.log_throttle.due(Line::Limit, caller.now) {
-            tracing::info!(
-                address = %caller.address,
-                left_out,
-                "too many sign-in attempts from one address"
-            );
+            let address = caller.address;
+            if known {
+                tracing::info!(%address, left_out, "too many sign-in attempts from one browser");
+            } else {
+                tracing::info!(%address, left_out, "too many sign-in attempts from one address");
+            }
         }
         until
     }
 
-    /// Counts one password attempt from the caller's address and waits for a place in the hashing
-    /// queue. When many people sign in at the same time, this takes seconds; refusing them would
+    /// Counts one password attempt and waits for a place in the hashing queue. `known` is the known
+    /// browser of the user whose password it is; it is counted by itself, so that others behind its
+    /// address cannot shut it out. All other attempts are counted by their address. When many people sign in at the same time, this takes seconds; refusing them would
     /// only make them try again at once.
     ///
     /// # Errors
@@ -105,19 +107,23 @@ impl Env {
         caller: &Caller,
         known: Option<BrowserId>,
     ) -> Result<Turn, NoTurn> {
+        let source = known.map_or_else(|| Source::of(caller.address), Source::Known);
         let mut waiting = None;
         let ticks = self.limit.patience().as_millis() / TICK.as_millis();
         for tick in 0..=ticks {
-            match self.limit.begin(caller.address, caller.now) {
+            match self.limit.begin(source, caller.now) {
                 Begin::Now(tried) => match self.hashing.place(caller.address, known) {
                     Ok(place) => return Ok(Turn { place, tried }),
                     Err(Full) => tried.give_back(),
                 },
                 Begin::Later => {}
-                Begin::Refused(until) => return Err(NoTurn::Waiting(self.too_many(caller, until))),
+                Begin::Refused(until) => {
+                    let until = self.too_many(caller, known.is_some(), until);
+                    return Err(NoTurn::Waiting(until));
+                }
             }
             if waiting.is_none() {
-                waiting = self.limit.wait(caller.address);
+                waiting = self.limit.wait(source);
             }
             if waiting.is_none() || tick == ticks {
                 break;
@@ -140,7 +146,7 @@ pub(super) struct Turn {
 /// Why no password is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoTurn {
-    /// Too many failures from this address: nothing is accepted until this time.
+    /// Too many failures from this address or known browser: nothing is accepted until this time.
     Waiting(Timestamp),
     /// Too many sign-ins at the same time.
     Busy,

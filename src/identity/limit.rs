@@ -1,4 +1,8 @@
-//! How many failed sign-ins one client address may cause.
+//! How many failed sign-ins one client address, or one known browser, may cause.
+//!
+//! A known browser of the user is not counted with its address. So somebody who guesses behind the
+//! address of an office does not shut out the people there. The count of their browser is as strict,
+//! and there are few known browsers: at most ten of each user, and each has shown the password.
 //!
 //! An attempt is counted before its result is known and given back if it was right. So a whole
 //! office behind one address can sign in without limit, and a hundred parallel guesses get no
@@ -13,9 +17,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::config::Limits;
+use crate::domain::device::BrowserId;
 use crate::domain::time::Timestamp;
 
-/// Counts the attempts of each client address.
+/// Counts the attempts of each client address and each known browser.
 ///
 /// An address is forgotten when its count no longer matters. If too many addresses are known at the
 /// same time, further ones share one count.
@@ -36,7 +41,7 @@ struct Counts {
     waiting: usize,
 }
 
-/// The attempts of one address.
+/// The attempts of one address or known browser.
 #[derive(Clone, Copy, Debug, Default)]
 struct Count {
     /// When all attempts are available again, in microseconds.
@@ -116,12 +121,12 @@ impl SignInLimit {
         self.patience
     }
 
-    /// Begins an attempt from `address` if the limit allows it. An attempt that does not begin is
+    /// Begins an attempt from `source` if the limit allows it. An attempt that does not begin is
     /// not counted.
-    pub fn begin(self: &Arc<Self>, address: IpAddr, now: Timestamp) -> Begin {
+    pub fn begin(self: &Arc<Self>, source: Source, now: Timestamp) -> Begin {
         let now = micros(now);
         let mut counts = self.counts();
-        let source = self.counted_as(&mut counts, Source::of(address), now);
+        let source = self.counted_as(&mut counts, source, now);
         let count = counts.by.entry(source).or_default();
         let full_at = count.empty_at.saturating_sub(self.one * (self.posts - 1));
         if full_at > now {
@@ -135,15 +140,14 @@ impl SignInLimit {
         Begin::Now(Try { limit: Arc::clone(self), source })
     }
 
-    /// Takes a slot for one more attempt from `address` to wait in; `None` if too many are waiting
+    /// Takes a slot for one more attempt from `source` to wait in; `None` if too many are waiting
     /// already.
-    pub fn wait(self: &Arc<Self>, address: IpAddr) -> Option<Waiting> {
+    pub fn wait(self: &Arc<Self>, source: Source) -> Option<Waiting> {
         let mut counts = self.counts();
         if counts.waiting >= Self::WAITING_AT_MOST {
             return None;
         }
-        // Either the address was just counted and is in the map, or it shares the common count.
-        let source = Source::of(address);
+        // Either the source was just counted and is in the map, or it shares the common count.
         let source = if counts.by.contains_key(&source) { source } else { Source::Crowd };
         let count = counts.by.entry(source).or_default();
         if count.waiting >= Self::WAITING_OF_ONE {
@@ -162,8 +166,9 @@ impl SignInLimit {
             let next = counts.by.len() * 2;
             counts.sweep_at = next.clamp(FIRST_SWEEP, self.known_at_most.max(FIRST_SWEEP));
         }
+        let is_known = matches!(source, Source::Known(_));
         let room = counts.by.len() < self.known_at_most || counts.by.contains_key(&source);
-        if room { source } else { Source::Crowd }
+        if room || is_known { source } else { Source::Crowd }
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
@@ -212,17 +217,23 @@ impl fmt::Debug for SignInLimit {
     }
 }
 
-/// What is counted together: an IPv4 address, or an IPv6 /64, which is what one household gets.
+/// Whose attempts are counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Source {
+pub enum Source {
+    /// An IPv4 address.
     V4(Ipv4Addr),
+    /// An IPv6 /64, which is what one household gets.
     V6([u16; 4]),
+    /// A known browser of the user whose password it is, from any address. As for
+    /// [`Hashing::place`](super::Hashing::place), a cookie alone is not enough.
+    Known(BrowserId),
+    /// All addresses for which there is no room.
     Crowd,
 }
 
 impl Source {
     /// The unit that `address` belongs to. IPv4-mapped IPv6 addresses count as IPv4.
-    pub(super) fn of(address: IpAddr) -> Self {
+    pub fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Self::V4(address),
             IpAddr::V6(address) => {
@@ -255,17 +266,18 @@ mod tests {
     }
 
     /// Begins an attempt that fails; returns whether it was allowed to begin.
-    fn fails(limit: &Arc<SignInLimit>, address: IpAddr, now: Timestamp) -> bool {
-        matches!(limit.begin(address, now), Begin::Now(_))
+    fn fails(limit: &Arc<SignInLimit>, source: Source, now: Timestamp) -> bool {
+        matches!(limit.begin(source, now), Begin::Now(_))
     }
 
     /// How many of a hundred attempts fail before one is refused.
     fn posts(limit: &Arc<SignInLimit>, address: &str, now: Timestamp) -> usize {
-        (0..100).filter(|_| fails(limit, address.parse().unwrap(), now)).count()
+        let source = Source::of(address.parse().unwrap());
+        (0..100).filter(|_| fails(limit, source, now)).count()
     }
 
-    fn office() -> IpAddr {
-        "192.0.2.1".parse().unwrap()
+    fn office() -> Source {
+        Source::of("192.0.2.1".parse().unwrap())
     }
 
     #[test]
@@ -312,12 +324,12 @@ mod tests {
     #[test]
     fn no_more_wait_than_there_is_room_for_and_one_address_takes_half_of_it() {
         let limit = limit();
-        let others: IpAddr = "192.0.2.2".parse().unwrap();
-        let third: IpAddr = "192.0.2.3".parse().unwrap();
-        for address in [office(), others, third] {
-            assert!(fails(&limit, address, at(0)));
+        let others = Source::of("192.0.2.2".parse().unwrap());
+        let third = Source::of("192.0.2.3".parse().unwrap());
+        for source in [office(), others, third] {
+            assert!(fails(&limit, source, at(0)));
         }
-        let room = |address| (0..2_000).map_while(|_| limit.wait(address)).collect::<Vec<_>>();
+        let room = |source| (0..2_000).map_while(|_| limit.wait(source)).collect::<Vec<_>>();
         let first = room(office());
         assert_eq!(first.len(), 512);
         let second = room(others);
@@ -333,6 +345,21 @@ mod tests {
         assert_eq!(posts(&limit, "192.0.2.1", at(0)), 30);
         assert_eq!(posts(&limit, "192.0.2.2", at(0)), 30);
         assert_eq!(posts(&limit, "::ffff:192.0.2.2", at(0)), 0);
+    }
+
+    fn browser(number: u8) -> Source {
+        Source::Known(BrowserId::from([number; 16]))
+    }
+
+    #[test]
+    fn a_known_browser_has_a_count_of_its_own_and_may_fail_as_often_as_an_address() {
+        let limit = limit();
+        assert_eq!(posts(&limit, "192.0.2.1", at(0)), 30);
+        let failed = (0..100).filter(|_| fails(&limit, browser(1), at(0))).count();
+        assert_eq!(failed, 30);
+        assert!(fails(&limit, browser(2), at(0)));
+        assert!(!fails(&limit, browser(1), at(1)));
+        assert!(fails(&limit, browser(1), at(2)));
     }
 
     #[test]
@@ -354,9 +381,10 @@ mod tests {
     #[test]
     fn a_flood_of_addresses_fills_no_memory_and_shares_one_count() {
         let limit = Arc::new(SignInLimit::knowing(SignInLimit::A_MINUTE, 2_000));
-        let flood = (0..5_000_u32).map(|n| IpAddr::V4(Ipv4Addr::from(n)));
-        assert_eq!(flood.filter(|address| fails(&limit, *address, at(0))).count(), 2_000 + 30);
+        let flood = (0..5_000_u32).map(|n| Source::V4(Ipv4Addr::from(n)));
+        assert_eq!(flood.filter(|source| fails(&limit, *source, at(0))).count(), 2_000 + 30);
         assert!(limit.counts().by.len() <= 2_001);
+        assert!(fails(&limit, browser(1), at(0)), "a known browser has a count of its own");
         assert_eq!(posts(&limit, "192.0.2.1", at(90)), 30);
         assert!(limit.counts().by.len() < 10, "those who are quiet are forgotten");
     }

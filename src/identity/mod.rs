@@ -1,4 +1,4 @@
-//! Password hashing, and the limit on sign-in attempts of one address.
+//! Password hashing, and the limit on sign-in attempts of one address or known browser.
 //!
 //! Hashing is slow by design, so capacity is limited. A caller takes a [`Place`] first and counts
 //! the attempt only after it has one, so a visitor who is refused for lack of capacity loses
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-pub use limit::{Begin, SignInLimit, Try};
+pub use limit::{Begin, SignInLimit, Source, Try};
 
 use crate::domain::device::BrowserId;
 use crate::domain::digest::{Digest, Effort};

@@ -14,7 +14,7 @@ use doorward::store::{Kind, Records, Target};
 use http::StatusCode;
 use http::header::RETRY_AFTER;
 
-use crate::support::gate::{Gate, PASSWORD};
+use crate::support::gate::{Browser, Gate, PASSWORD};
 
 /// Strangers from as many addresses as it takes; their places are theirs until they are dropped.
 fn flood(gate: &Gate) -> Vec<Place> {
@@ -149,6 +149,78 @@ async fn of_a_hundred_guesses_at_once_from_one_address_thirty_are_read() {
     }
     assert_eq!(gate.hashed.load(Ordering::SeqCst) - hashed, 30);
     assert_eq!(refused, 70);
+}
+
+/// A gateway that takes thirty wrong passwords a minute from one address, and a browser there in
+/// which somebody has signed in before.
+async fn office_with(name: &str) -> (Gate, Browser) {
+    let gate = Gate::taking(30);
+    gate.knows(name).await;
+    let mut browser = gate.browser();
+    browser.signs_in(name).await.signs_out().await;
+    (gate, browser)
+}
+
+/// Somebody behind the address of `browser` guesses until nothing more is read from there.
+async fn guesses_behind(gate: &Gate, browser: &Browser) -> Browser {
+    let mut guesser = gate.browser();
+    guesser.address = browser.address;
+    for number in 0..30 {
+        guesser.signs_in_with(&format!("name{number}"), "wrong").await;
+        assert_eq!(guesser.status, StatusCode::UNPROCESSABLE_ENTITY, "{number}");
+    }
+    guesser.signs_in_with("nobody", "wrong").await;
+    assert_eq!(guesser.status, StatusCode::TOO_MANY_REQUESTS);
+    guesser
+}
+
+#[tokio::test]
+async fn who_guesses_behind_an_office_does_not_shut_out_a_known_browser_there() {
+    let (gate, mut home) = office_with("ada").await;
+    let mut guesser = guesses_behind(&gate, &home).await;
+    assert_eq!(guesser.signs_in("ada").await.status, StatusCode::TOO_MANY_REQUESTS);
+    home.signs_in_with("ada", "mistyped").await;
+    assert_eq!(home.status, StatusCode::UNPROCESSABLE_ENTITY, "it is read");
+    assert_eq!(home.signs_in("ada").await.status, StatusCode::SEE_OTHER);
+    home.opens("/.doorward/confirm").await.sends(&[("password", PASSWORD)]).await;
+    assert_eq!(home.status, StatusCode::SEE_OTHER, "and confirms who they are");
+    assert_eq!(guesser.signs_in("ada").await.status, StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test]
+async fn the_cookie_of_a_known_browser_gives_no_more_guesses_than_its_own_count() {
+    let (gate, mut thief) = office_with("mallory").await;
+    gate.knows("ada").await;
+    guesses_behind(&gate, &thief).await;
+    let hashed = gate.hashed.load(Ordering::SeqCst);
+    for name in ["ada", "nobody", "ada@example.com"] {
+        let status = thief.signs_in_with(name, "wrong").await.status;
+        assert_eq!(status, StatusCode::TOO_MANY_REQUESTS, "{name} is counted by the address");
+    }
+    assert_eq!(gate.hashed.load(Ordering::SeqCst), hashed);
+    // Of copies of the cookie, wherever they are, five guesses at its own user are read.
+    for guess in 0..40 {
+        let mut copy = thief.clone();
+        copy.address = gate.browser().address;
+        copy.signs_in_with("mallory", "wrong").await;
+        let read = copy.status == StatusCode::UNPROCESSABLE_ENTITY;
+        assert_eq!(read, guess < 5, "{guess}: {}", copy.status);
+    }
+    assert_eq!(gate.hashed.load(Ordering::SeqCst), hashed + 5);
+    gate.waits(Duration::from_secs(30));
+    assert_eq!(thief.signs_in_with("mallory", "wrong").await.status.as_u16(), 422);
+    assert_eq!(thief.signs_in_with("mallory", "wrong").await.status.as_u16(), 429);
+}
+
+#[tokio::test]
+async fn a_browser_that_its_user_has_forgotten_is_counted_by_its_address() {
+    let (gate, mut first) = office_with("ada").await;
+    guesses_behind(&gate, &first).await;
+    for _ in 0..10 {
+        gate.waits(Duration::from_millis(1));
+        gate.browser().signs_in("ada").await;
+    }
+    assert_eq!(first.signs_in("ada").await.status, StatusCode::TOO_MANY_REQUESTS);
 }
 
 #[tokio::test]
