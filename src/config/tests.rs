@@ -408,3 +408,66 @@ fn the_lines_in_the_readme_are_a_valid_configuration() {
     assert!(config.warnings().problems.len() <= 1, "{}", config.warnings());
     assert_eq!(config.apps[0].name, "crm");
 }
+
+/// What is wrong with the file: the keys, in file order.
+fn keys_refused(text: &str) -> Vec<String> {
+    let problems = Config::read("doorward.yaml", text).map(drop).unwrap_err().problems;
+    problems.into_iter().map(|problem| problem.key).collect()
+}
+
+#[test]
+fn a_mistake_in_one_app_hides_none_between_apps_listeners_and_tests() {
+    let text = "\
+listen: [{ address: 127.0.0.1:8080 }]
+state: state
+portal: http://id.localhost:8080
+apps:
+  - { name: crm, hosts: ['http://crm.localhost:8080'], upstream: 'localhost:9000' }
+  - { name: wiki, hosts: ['http://crm.localhost:8080', 'a b'], upstream: 'http://127.0.0.1:8080' }
+tests:
+  - { as: { user: 'a b' }, get: 'http://crm.localhost:8080/%zz', expect: pass }
+  - { as: stranger, get: 'http://unknown.localhost:8080/', expect: pass }
+";
+    assert_eq!(
+        keys_refused(text),
+        [
+            "apps[0].upstream",
+            "apps[1].hosts[0]",
+            "apps[1].hosts[1]",
+            "apps[1].upstream",
+            "tests[0].as.user",
+            "tests[0].get"
+        ]
+    );
+}
+
+#[test]
+fn what_is_wrong_in_one_key_of_an_app_or_of_mail_hides_none_in_the_next() {
+    let text = "\
+listen: [{ address: 0.0.0.0:443, tls: { } }]
+state: state
+apps:
+  - name: crm
+    hosts: [crm.example.com, 'http://old.localhost']
+    upstream: [ftp://a, 'https://127.0.0.1:9000', 'http://127.0.0.1:9001']
+    upstream_tls: { name: 'a b' }
+    upstream_host: 'a b'
+    health: { path: health }
+mail: { server: 'smtp.example.com:587', from: doorward@example.com, password_file: /no/such/file }
+";
+    assert_eq!(
+        keys_refused(text),
+        [
+            "portal",
+            "listen",
+            "apps[0].hosts[1]",
+            "apps[0].upstream",
+            "apps[0].upstream[0]",
+            "apps[0].upstream_tls.name",
+            "apps[0].upstream_host",
+            "apps[0].health.path",
+            "mail.password_file",
+            "mail.password_file"
+        ]
+    );
+}

@@ -8,6 +8,7 @@ mod hosts;
 mod listeners;
 mod mail;
 mod methods;
+mod outline;
 mod rules;
 mod second_factor;
 mod tests;
@@ -16,7 +17,6 @@ mod upstreams;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use crate::domain::user::Trust;
 use crate::domain::user_session;
@@ -25,7 +25,8 @@ use super::problem::{Place, Problem, Problems};
 use super::span::{HOUR, Span};
 use super::tree::Node;
 use super::written::{File, List};
-use super::{App, Config, Environment, EventsTo, Listener, Origin, Upstream, UpstreamTimeouts};
+use super::{Config, Environment, EventsTo, Listener, Origin, Upstream, UpstreamTimeouts};
+use outline::Outlines;
 
 /// Validates `file`, whose tree is `root` and whose name is `name`; returns the configuration and
 /// its warnings. Errors are added to `problems`, which already holds those of the tree.
@@ -60,27 +61,24 @@ impl Judge<'_> {
     fn config(&mut self, file: &File) -> Option<Config> {
         let listen = file.listen.as_ref().map(|listen| self.listeners(listen));
         let trusted_proxies = self.networks("trusted_proxies", &file.trusted_proxies, false);
-        let apps = file.apps.as_ref().and_then(|apps| self.apps(apps));
-        let portal = self.portal(file, apps.as_deref());
+        let (outlines, apps) = file.apps.as_ref().map(|apps| self.apps(apps)).unwrap_or_default();
+        let portal = self.portal(file, &outlines);
         let state = file.state.as_deref().and_then(|state| self.state(state));
         let operators = self.addresses("operators", file.operators.address.as_deref());
         let issuer = self.issuer(file, portal.as_ref());
         let demands = self.demands(file, apps.as_deref().unwrap_or_default());
         let sessions = self.sessions(file);
         let events = self.events(file);
-        let tests = apps.as_deref().map(|apps| self.tests(&file.tests, apps));
+        let tests = self.tests(&file.tests, &outlines);
         let limits = self.limits(file);
         let mail = self.mail(file.mail.as_ref());
         let mails = file.mail.is_some();
-        let hosts = apps.iter().flatten().flat_map(|app| &app.hosts).chain(&portal);
-        let local = hosts.clone().next().is_some() && hosts.into_iter().all(Origin::is_local);
-        let known = apps.is_some() && portal.is_some();
+        let local = outlines.hosts().chain(&portal).all(Origin::is_local);
+        let known = outlines.is_complete && portal.is_some();
         let set_up_proof = self.set_up_proof(&file.set_up, mails, known.then_some(local));
         let listen = listen?;
-        self.check_addresses(&listen, &operators, apps.as_deref().unwrap_or_default());
-        if let Some(apps) = &apps {
-            self.check_ways(&listen, portal.as_ref(), apps);
-        }
+        self.check_addresses(&listen, &operators, &outlines);
+        self.check_ways(&listen, portal.as_ref(), &outlines);
         Some(Config {
             listen,
             trusted_proxies,
@@ -111,7 +109,7 @@ impl Judge<'_> {
             support: file.support.clone(),
             mail: mail?,
             set_up_proof,
-            tests: tests?,
+            tests,
             warnings: Problems::default(),
         })
     }
@@ -138,12 +136,7 @@ impl Judge<'_> {
     }
 
     /// Refuses two listeners on one address, and an app whose upstream is this gateway itself.
-    fn check_addresses(
-        &mut self,
-        listen: &[Listener],
-        operators: &[SocketAddr],
-        apps: &[Arc<App>],
-    ) {
+    fn check_addresses(&mut self, listen: &[Listener], operators: &[SocketAddr], apps: &Outlines) {
         let taken = |address: &SocketAddr| {
             address.port() > 0 && listen.iter().any(|listener| listener.address == *address)
         };
@@ -151,10 +144,10 @@ impl Judge<'_> {
             let what = "`listen` uses this address, too";
             self.refuse("operators.address", what, "choose another port for operators");
         }
-        for (index, app) in apps.iter().enumerate() {
+        for app in &apps.all {
             if app.upstreams.iter().filter_map(Upstream::address).any(|address| taken(&address)) {
                 let what = "Doorward itself listens on this address";
-                let at = format!("apps[{index}].upstream");
+                let at = format!("apps[{}].upstream", app.index);
                 self.refuse(&at, what, "write the address of the application");
             }
         }

@@ -4,19 +4,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::written::{self, List, Spelling};
-use crate::config::{App, Origin, SignOutLink};
+use crate::config::{App, KeyPair, Origin, SignOutLink, Upstream};
 use crate::domain::assurance::Requirement;
 use crate::domain::secret::Secret;
 use crate::policy::pattern::Pattern;
 use crate::policy::{Options, Parameter, Policy, Rule};
 
+use super::outline::{Outline, Outlines};
 use super::{Judge, below, items};
 
 /// The default folder of scripts on common servers (Apache's `ScriptAlias`).
 const CGI: &str = "/cgi-bin/";
 
 impl Judge<'_> {
-    pub(super) fn apps(&mut self, apps: &List<written::App>) -> Option<Vec<Arc<App>>> {
+    /// Reads all apps: what is known of them and, if none was refused, the apps themselves.
+    pub(super) fn apps(&mut self, apps: &List<written::App>) -> (Outlines, Option<Vec<Arc<App>>>) {
         if apps.is_empty() {
             self.refuse_empty("apps", "add one; config/minimal.yaml shows one");
         }
@@ -29,24 +31,64 @@ impl Judge<'_> {
             }
         }
         // Read all of them, so that all problems are found.
-        let read: Vec<Option<App>> =
-            items("apps", apps).map(|(at, app)| self.app(&at, app)).collect();
-        let all: Option<Vec<_>> = read.into_iter().map(|app| app.map(Arc::new)).collect();
-        all.filter(|apps| !apps.is_empty())
+        let mut outlines = Outlines::default();
+        let mut all = Some(Vec::with_capacity(apps.len()));
+        for (index, app) in apps.iter().enumerate() {
+            let read = app.as_ref().and_then(|app| {
+                let (outline, app) = self.app(index, app);
+                outlines.all.push(outline);
+                app
+            });
+            all = all.zip(read).map(|(mut all, app)| {
+                all.push(Arc::new(app));
+                all
+            });
+        }
+        let known = outlines.all.len() == apps.len() && !apps.is_empty();
+        outlines.is_complete = known && outlines.all.iter().all(Outline::has_all_hosts);
+        (outlines, all.filter(|apps| !apps.is_empty()))
     }
 
-    fn app(&mut self, at: &str, app: &written::App) -> Option<App> {
-        let name = app.name.as_deref().and_then(|name| self.name(&below(at, "name"), name));
-        let hosts = app.hosts.as_ref();
+    fn app(&mut self, index: usize, app: &written::App) -> (Outline, Option<App>) {
+        let at = &*format!("apps[{index}]");
         let insecure = app.insecure || self.has_refused(&below(at, "insecure"));
-        let hosts = hosts.and_then(|hosts| self.hosts(&below(at, "hosts"), hosts, insecure));
+        let hosts = app.hosts.as_ref();
+        let hosts = hosts.map(|hosts| self.hosts(&below(at, "hosts"), hosts, insecure));
         let upstreams = app.upstream.as_ref();
-        let upstreams =
-            upstreams.and_then(|written| self.upstreams(&below(at, "upstream"), written));
-        let reach = self.reach(at, app, upstreams.as_deref());
+        let upstreams = upstreams.map(|written| self.upstreams(&below(at, "upstream"), written));
+        let mut outline = Outline {
+            index,
+            hosts: hosts.unwrap_or_default(),
+            upstreams: Vec::new(),
+            has_certificate: false,
+        };
+        let (known, upstreams) = match upstreams {
+            Some(Ok(upstreams)) => (upstreams.clone(), Some(upstreams)),
+            Some(Err(known)) => (known, None),
+            None => (Vec::new(), None),
+        };
+        outline.upstreams = known;
         let certificate = app.tls.as_ref().and_then(|tls| {
             self.key_pair(&below(at, "tls"), tls.certificate.as_deref(), tls.key.as_deref())
         });
+        outline.has_certificate =
+            certificate.is_some() || self.has_refused_below(&below(at, "tls"));
+        let app = self.rest(at, app, &outline, upstreams, certificate);
+        (outline, app)
+    }
+
+    /// The app, whose hosts, upstreams and certificate were read already.
+    fn rest(
+        &mut self,
+        at: &str,
+        app: &written::App,
+        outline: &Outline,
+        upstreams: Option<Vec<Upstream>>,
+        certificate: Option<KeyPair>,
+    ) -> Option<App> {
+        let name = app.name.as_deref().and_then(|name| self.name(&below(at, "name"), name));
+        let hosts = outline.has_all_hosts().then(|| outline.hosts.iter().flatten().cloned());
+        let reach = self.reach(at, app, upstreams.as_deref());
         let rules = self.rules(&below(at, "rules"), &app.rules);
         let mut otherwise = None;
         if let Some(written) = &app.otherwise {
@@ -83,7 +125,7 @@ impl Judge<'_> {
         let sign_out_paths = self.sign_out_links(&below(at, "sign_out_paths"), &app.sign_out_paths);
         Some(App {
             name: name?,
-            hosts: hosts?,
+            hosts: hosts?.collect(),
             upstreams: upstreams?,
             reach: reach?,
             certificate,
@@ -143,14 +185,16 @@ impl Judge<'_> {
         Some(name.to_owned())
     }
 
-    fn hosts(&mut self, at: &str, hosts: &List<String>, insecure: bool) -> Option<Vec<Origin>> {
+    /// The hosts; `None` for one that was refused.
+    fn hosts(&mut self, at: &str, hosts: &List<String>, insecure: bool) -> Vec<Option<Origin>> {
         if hosts.is_empty() {
             self.refuse_empty(at, "add one, such as `crm.example.com`");
         }
-        let all: Vec<Option<Origin>> =
-            items(at, hosts).map(|(at, host)| self.host(&at, host, insecure)).collect();
-        let all: Option<Vec<Origin>> = all.into_iter().collect();
-        all.filter(|hosts| !hosts.is_empty())
+        let numbered = hosts.iter().enumerate();
+        let read = numbered.map(|(number, host)| {
+            self.host(&format!("{at}[{number}]"), host.as_deref()?, insecure)
+        });
+        read.collect()
     }
 
     /// The secret with which the app recognises our requests. It is never written in the

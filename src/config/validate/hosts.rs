@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use crate::config::Origin;
 use crate::config::problem::{listed, meant};
 use crate::config::written::{File, List};
-use crate::config::{App, Origin};
 
+use super::outline::Outlines;
 use super::{Judge, items};
 
 impl Judge<'_> {
@@ -34,12 +34,11 @@ impl Judge<'_> {
     }
 
     /// The portal: as written or, if there is only one host, that host.
-    pub(super) fn portal(&mut self, file: &File, apps: Option<&[Arc<App>]>) -> Option<Origin> {
+    pub(super) fn portal(&mut self, file: &File, apps: &Outlines) -> Option<Origin> {
         let insecure = file.apps.iter().flatten().flatten().any(|app| app.insecure);
         let written = file.portal.as_deref();
         let portal = written.map(|written| self.host("portal", written, insecure));
-        let apps = apps?;
-        let hosts: Vec<&Origin> = apps.iter().flat_map(|app| &app.hosts).collect();
+        let hosts: Vec<&Origin> = apps.hosts().collect();
         self.tell_hosts_apart(apps, portal.as_ref().and_then(Option::as_ref));
         match (portal, hosts.as_slice()) {
             (Some(portal), _) => {
@@ -54,6 +53,7 @@ impl Judge<'_> {
                 }
                 Some(portal)
             }
+            (None, [] | [_]) if !apps.is_complete => None,
             (None, [only]) => {
                 self.recommend_portal(only, "apps[0].hosts[0]");
                 Some((*only).clone())
@@ -82,14 +82,13 @@ impl Judge<'_> {
     }
 
     /// Refuses hosts that differ only in scheme or port, because they share cookies.
-    fn tell_hosts_apart(&mut self, apps: &[Arc<App>], portal: Option<&Origin>) {
+    fn tell_hosts_apart(&mut self, apps: &Outlines, portal: Option<&Origin>) {
         let mut seen: BTreeMap<&str, (&Origin, String, bool)> = BTreeMap::new();
         if let Some(portal) = portal {
             seen.insert(portal.host(), (portal, "portal".to_owned(), true));
         }
-        for (index, app) in apps.iter().enumerate() {
-            for (number, host) in app.hosts.iter().enumerate() {
-                let at = format!("apps[{index}].hosts[{number}]");
+        for app in &apps.all {
+            for (at, host) in app.hosts() {
                 let Some((other, first, is_portal)) = seen.get(host.host()).cloned() else {
                     seen.insert(host.host(), (host, at, false));
                     continue;

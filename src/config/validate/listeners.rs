@@ -1,13 +1,13 @@
 //! Validates listeners, limits and deadlines.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use crate::config::written::{self, File, List};
 use crate::config::{
-    App, CertificateFile, Deadlines, KeyPair, Limits, Listener, Origin, Tls, Way, origin,
+    CertificateFile, Deadlines, KeyPair, Limits, Listener, Origin, Tls, Way, origin,
 };
 
+use super::outline::Outlines;
 use super::{Judge, below, items};
 
 impl Judge<'_> {
@@ -113,7 +113,7 @@ impl Judge<'_> {
         &mut self,
         listen: &[Listener],
         portal: Option<&Origin>,
-        apps: &[Arc<App>],
+        apps: &Outlines,
     ) {
         let tls = || {
             listen.iter().filter_map(|listener| match &listener.way {
@@ -126,20 +126,19 @@ impl Judge<'_> {
             return;
         }
         if !encrypts {
-            for (index, app) in apps.iter().enumerate() {
-                if app.certificate.is_some() {
+            for app in &apps.all {
+                if app.has_certificate {
                     let what = "has no effect: no listener has `tls`";
-                    self.warn(&format!("apps[{index}].tls"), what);
+                    self.warn(&format!("apps[{}].tls", app.index), what);
                 }
             }
             return;
         }
-        let bare = |app: &&Arc<App>| app.certificate.is_none();
         let portal_has_none = portal.is_some_and(|portal| {
-            !apps.iter().any(|app| app.certificate.is_some() && app.hosts.contains(portal))
+            apps.is_complete && !apps.all.iter().any(|app| app.has_certificate && app.has(portal))
         });
         if tls().any(|tls| tls.certificate.is_none())
-            && (apps.iter().any(|app| bare(&app)) || portal_has_none)
+            && (apps.all.iter().any(|app| !app.has_certificate) || portal_has_none)
         {
             let what = "a host has no certificate, so each listener with `tls` needs one";
             let at = "listen";
@@ -151,15 +150,11 @@ impl Judge<'_> {
                 self.warn(&format!("listen[{index}]"), what);
             }
         }
-        for (index, app) in apps.iter().enumerate() {
-            for (number, host) in app.hosts.iter().enumerate() {
+        for app in &apps.all {
+            for (at, host) in app.hosts() {
                 if !host.is_secure() && listen.iter().all(|one| !matches!(one.way, Way::Plain)) {
                     let what = format!("{host} uses plain HTTP, but no listener serves it");
-                    self.refuse(
-                        &format!("apps[{index}].hosts[{number}]"),
-                        what,
-                        "write `https://`, or add a listener without `tls`",
-                    );
+                    self.refuse(&at, what, "write `https://`, or add a listener without `tls`");
                 }
             }
         }

@@ -56,8 +56,8 @@ impl Judge<'_> {
         let written = (mail.password.as_deref(), mail.password_file.as_deref());
         let password = match written {
             (None, None) => None,
-            (None, Some(file)) => Some(self.secret_in_file("mail.password_file", file)?),
-            (Some(named), None) => Some(self.secret_in_environment("mail.password", named)?),
+            (None, Some(file)) => Some(self.secret_in_file("mail.password_file", file)),
+            (Some(named), None) => Some(self.secret_in_environment("mail.password", named)),
             (Some(_), Some(_)) => {
                 let what = "`password_file` is set, too";
                 self.refuse("mail.password", what, "keep one of them");
@@ -66,7 +66,7 @@ impl Judge<'_> {
         };
         match (mail.user.clone(), password) {
             (None, None) => Some(None),
-            (Some(user), Some(password)) => Some(Some((user, password))),
+            (Some(user), Some(password)) => Some(Some((user, password?))),
             (Some(_), None) => {
                 let what = "`user` is set without a password";
                 self.refuse("mail.user", what, "add `password_file`, or remove `user`");

@@ -1,16 +1,16 @@
 //! Validates the operator's own tests of the policy.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 
 use url::Url;
 
 use crate::config::problem::listed;
 use crate::config::written::{self, FactorKind, List, TestUser};
-use crate::config::{App, Origin, PolicyTest, Shown, TestVisitor};
+use crate::config::{Origin, PolicyTest, Shown, TestVisitor};
 use crate::domain::name::Name;
 use crate::policy::{OwnPage, Request};
 
+use super::outline::Outlines;
 use super::{Judge, below, items};
 
 /// The client address of tests that do not name one (RFC 5737: an address for documentation).
@@ -20,13 +20,13 @@ impl Judge<'_> {
     pub(super) fn tests(
         &mut self,
         tests: &List<written::Test>,
-        apps: &[Arc<App>],
+        apps: &Outlines,
     ) -> Vec<PolicyTest> {
         let read = items("tests", tests);
         read.filter_map(|(at, test)| self.test(&at, test, apps)).collect()
     }
 
-    fn test(&mut self, at: &str, test: &written::Test, apps: &[Arc<App>]) -> Option<PolicyTest> {
+    fn test(&mut self, at: &str, test: &written::Test, apps: &Outlines) -> Option<PolicyTest> {
         let written::Test { visitor, from, get, post, put, patch, delete, expect, while_observed } =
             test;
         let ways =
@@ -44,10 +44,10 @@ impl Judge<'_> {
             }
             parsed
         });
-        let visitor = match visitor.as_ref()? {
-            written::TestVisitor::Word(_) => None,
-            written::TestVisitor::Map(user) => Some(self.test_visitor(&below(at, "as"), user)?),
-        };
+        let visitor = visitor.as_ref().and_then(|visitor| match visitor {
+            written::TestVisitor::Word(_) => Some(None),
+            written::TestVisitor::Map(user) => self.test_visitor(&below(at, "as"), user).map(Some),
+        });
         let Some((method, url)) = way else {
             if !self.mentions(at, &["get", "post", "put", "patch", "delete"]) {
                 self.refuse(at, "there is no request", "add `get: https://crm.example.com/`");
@@ -57,7 +57,7 @@ impl Judge<'_> {
         let (app, target) = self.test_target(&below(at, method), url, apps)?;
         Some(PolicyTest {
             at: (at.to_owned(), self.place(at)),
-            visitor,
+            visitor: visitor?,
             from: from.unwrap_or(Some(SOMEWHERE))?,
             method: method.to_ascii_uppercase(),
             app,
@@ -90,19 +90,17 @@ impl Judge<'_> {
     }
 
     /// The app that a URL belongs to, and its path and query as written.
-    fn test_target(
-        &mut self,
-        at: &str,
-        written: &str,
-        apps: &[Arc<App>],
-    ) -> Option<(usize, String)> {
+    fn test_target(&mut self, at: &str, written: &str, apps: &Outlines) -> Option<(usize, String)> {
         let url = Url::parse(written).ok().filter(Url::has_host);
         let origin =
             url.as_ref().and_then(|url| url.origin().ascii_serialization().parse::<Origin>().ok());
-        let app = origin.and_then(|origin| apps.iter().position(|app| app.hosts.contains(&origin)));
-        let Some(app) = app else {
-            let hosts: Vec<String> =
-                apps.iter().flat_map(|app| &app.hosts).map(ToString::to_string).collect();
+        let app = origin.as_ref().and_then(|origin| apps.all.iter().find(|app| app.has(origin)));
+        // It may be the URL of an app that was refused.
+        if app.is_none() && origin.is_some() && !apps.is_complete {
+            return None;
+        }
+        let Some(app) = app.map(|app| app.index) else {
+            let hosts: Vec<String> = apps.hosts().map(ToString::to_string).collect();
             let what = format!("`{written}` is not a URL of an application");
             let cure =
                 format!("write one that begins with {}", listed(hosts.iter().map(String::as_str)));

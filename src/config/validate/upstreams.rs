@@ -9,30 +9,35 @@ use crate::config::{Health, Reach, Upstream};
 use super::{Judge, below, items};
 
 impl Judge<'_> {
-    pub(super) fn upstreams(&mut self, at: &str, written: &Texts) -> Option<Vec<Upstream>> {
+    /// The upstreams; or those that were not refused, if one was.
+    pub(super) fn upstreams(
+        &mut self,
+        at: &str,
+        written: &Texts,
+    ) -> Result<Vec<Upstream>, Vec<Upstream>> {
         let several = match written {
-            Texts::One(one) => return self.upstream(at, one).map(|one| vec![one]),
+            Texts::One(one) => {
+                return self.upstream(at, one).map(|one| vec![one]).ok_or(Vec::new());
+            }
             Texts::Several(several) => several,
         };
         if several.is_empty() {
             self.refuse_empty(at, "add one, such as `http://127.0.0.1:9000`");
         }
-        let mut all: Vec<Option<Upstream>> = Vec::new();
+        let mut all: Vec<Upstream> = Vec::new();
         for (at, one) in items(at, several) {
-            let upstream = self.upstream(&at, one);
-            if upstream.is_some() && all.contains(&upstream) {
+            let Some(upstream) = self.upstream(&at, one) else { continue };
+            if all.contains(&upstream) {
                 self.refuse(&at, format!("`{one}` is listed twice"), "keep one of them");
             }
             all.push(upstream);
         }
-        let all: Option<Vec<_>> = all.into_iter().collect();
-        let all = all.filter(|all| !all.is_empty())?;
         if all.iter().any(|one| one.is_secure() != all[0].is_secure()) {
             let what = "some upstreams use TLS and some do not";
             self.refuse(at, what, "write `https://` for all of them, or for none");
-            return None;
+            return Err(all);
         }
-        Some(all)
+        if all.is_empty() || all.len() < several.len() { Err(all) } else { Ok(all) }
     }
 
     fn upstream(&mut self, at: &str, written: &str) -> Option<Upstream> {
@@ -75,14 +80,10 @@ impl Judge<'_> {
             let what = "`certificate` pins one certificate, so `authority` has no effect";
             self.refuse(&below(&tls_at, "certificate"), what, "keep `certificate` or `authority`");
         }
-        let server_name = match tls.name.as_deref() {
-            None => None,
-            Some(name) => Some(self.server_name(&below(&tls_at, "name"), name)?),
-        };
-        let host = match app.upstream_host.as_deref() {
-            None => None,
-            Some(host) => Some(self.host_header(&below(at, "upstream_host"), host)?),
-        };
+        let server_name = tls.name.as_deref();
+        let server_name = server_name.map(|name| self.server_name(&below(&tls_at, "name"), name));
+        let host = app.upstream_host.as_deref();
+        let host = host.map(|host| self.host_header(&below(at, "upstream_host"), host));
         let health = match &app.health {
             None => None,
             Some(health) => self.health(&below(at, "health"), health),
@@ -100,9 +101,9 @@ impl Judge<'_> {
         Some(Reach {
             authority,
             certificate,
-            server_name,
+            server_name: flat(server_name)?,
             titled,
-            host,
+            host: flat(host)?,
             http2,
             health,
             reuse_after_body,
@@ -140,5 +141,14 @@ impl Judge<'_> {
             return None;
         }
         Some(Health { path: path.to_owned(), every: health.every.into() })
+    }
+}
+
+/// What was read, if anything was written; `None` if it was refused.
+#[expect(clippy::option_option, reason = "`Some(None)` is absent, `None` refused")]
+fn flat<T>(read: Option<Option<T>>) -> Option<Option<T>> {
+    match read {
+        None => Some(None),
+        Some(read) => read.map(Some),
     }
 }
