@@ -10,7 +10,7 @@ use jiff::{Span, Timestamp as Moment, tz::TimeZone};
 use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair};
 
 use super::failure::{Failure, unwritten};
-use crate::config::Config;
+use crate::config::{Config, Listener, Tls, Way};
 use crate::os;
 
 #[derive(Debug, Subcommand)]
@@ -60,7 +60,13 @@ pub(super) fn run(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let Command::SelfSigned { hosts, to, days, force } = command;
-    let hosts = if hosts.is_empty() { configured(&configuration()?)? } else { hosts };
+    let (hosts, config) = if hosts.is_empty() {
+        let config = read(&configuration()?)?;
+        (hosts_of(&config)?, Some(config))
+    } else {
+        // The file is not needed. If there is a valid one, we say what to change in it.
+        (hosts, configuration().ok().and_then(|file| read(&file).ok()))
+    };
     let (certificate, key) = self_signed(&hosts, days)
         .map_err(|error| Failure::new(format!("cannot create a certificate: {error}")))?;
     fs::create_dir_all(&to).map_err(|error| {
@@ -75,23 +81,61 @@ pub(super) fn run(
         write(&key_at, &key, 0o600).and_then(|()| write(&certificate_at, &certificate, 0o644));
     written
         .map_err(|(at, error)| Failure::new(format!("cannot write {}: {error}", at.display())))?;
-    let full = |at: &Path| fs::canonicalize(at).unwrap_or_else(|_| at.to_owned());
-    writeln!(
-        out,
-        "Created a certificate for {}, valid for {days} days. Write this to the configuration:\n\n\
-         listen:\n  - address: 0.0.0.0:443\n    tls: {{ certificate: {}, key: {} }}\n  \
-         - {{ address: 0.0.0.0:80, redirect: https }}",
-        hosts.join(", "),
-        full(&certificate_at).display(),
-        full(&key_at).display(),
-    )
-    .map_err(unwritten)
+    let next = next_step(config.as_ref(), &full(&certificate_at), &full(&key_at));
+    let hosts = hosts.join(", ");
+    writeln!(out, "Created a certificate for {hosts}, valid for {days} days. {next}")
+        .map_err(unwritten)
 }
 
-/// The https hosts in the configuration. Its certificate files need not exist yet.
-fn configured(file: &Path) -> Result<Vec<String>, Failure> {
-    let config = Config::load(&os::environment, file)
-        .map_err(|problems| Failure::new(format!("the configuration has problems\n{problems}")))?;
+/// What to do with the files: nothing if the configuration names them, else what to write where.
+fn next_step(config: Option<&Config>, certificate: &Path, key: &Path) -> String {
+    let pair = format!("{{ certificate: {}, key: {} }}", certificate.display(), key.display());
+    let listeners = config.map_or(&[][..], |config| &config.listen);
+    let tls: Vec<(&Listener, &Tls)> = listeners
+        .iter()
+        .filter_map(|listener| match &listener.way {
+            Way::Tls(tls) => Some((listener, tls)),
+            Way::Plain | Way::Redirect => None,
+        })
+        .collect();
+    let apps = config.into_iter().flat_map(|config| &config.apps);
+    let named = apps.filter_map(|app| app.certificate.as_ref());
+    let mut named = named.chain(tls.iter().filter_map(|(_, tls)| tls.certificate.as_ref()));
+    if named.any(|named| full(&named.certificate) == certificate && full(&named.key) == key) {
+        return "The configuration already names these files.".to_owned();
+    }
+    if !tls.is_empty() {
+        let addresses: Vec<String> =
+            tls.iter().map(|(listener, _)| listener.address.to_string()).collect();
+        let addresses = addresses.join(", ");
+        return format!(
+            "The configuration has a listener with `tls` ({addresses}). Write this to it:\n\n    \
+             tls: {pair}"
+        );
+    }
+    let is_free = |port| !listeners.iter().any(|listener| listener.address.port() == port);
+    let redirect = if is_free(80) { "\n  - { address: 0.0.0.0:80, redirect: https }" } else { "" };
+    let address = if is_free(443) { "0.0.0.0:443" } else { "0.0.0.0:8443" };
+    let what = if listeners.is_empty() { "" } else { ", beside the listeners that are there" };
+    format!(
+        "Write this to the configuration{what}:\n\nlisten:\n  - address: {address}\n    tls: \
+         {pair}{redirect}"
+    )
+}
+
+/// The full path, if the file exists.
+fn full(at: &Path) -> PathBuf {
+    fs::canonicalize(at).unwrap_or_else(|_| at.to_owned())
+}
+
+/// The configuration. Its certificate files need not exist yet.
+fn read(file: &Path) -> Result<Config, Failure> {
+    Config::load(&os::environment, file)
+        .map_err(|problems| Failure::new(format!("the configuration has problems\n{problems}")))
+}
+
+/// The https hosts in the configuration.
+fn hosts_of(config: &Config) -> Result<Vec<String>, Failure> {
     let hosts: Vec<String> = config
         .sites()
         .filter(|site| site.origin.is_secure())
@@ -171,6 +215,44 @@ mod tests {
         );
         let mode = fs::metadata(home.path().join("doorward.key")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    /// What is said of the configuration `listen` in the folder where the files are written.
+    fn says_beside(listen: &str) -> String {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("doorward.yaml");
+        let rest = "\nstate: state\nportal: https://id.example.com\napps:\n  - { name: crm, hosts: \
+                    [crm.example.com], upstream: 'http://127.0.0.1:9000' }\n";
+        fs::write(&file, format!("listen: {listen}{rest}")).unwrap();
+        let to = home.path().to_owned();
+        let command = Command::SelfSigned { hosts: Vec::new(), to, days: 90, force: false };
+        let mut out = Vec::new();
+        run(command, || Ok(file), &mut out).map_err(|why| why.to_string()).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn no_second_listener_is_proposed_beside_one_with_tls() {
+        let named = says_beside(
+            "[{ address: '127.0.0.1:8443', tls: { certificate: doorward.pem, key: doorward.key } }]",
+        );
+        assert!(named.contains("already names these files"), "{named}");
+        assert!(!named.contains("443"), "{named}");
+        let other = says_beside(
+            "[{ address: '127.0.0.1:8443', tls: { certificate: old.pem, key: old.key } }]",
+        );
+        assert!(other.contains("a listener with `tls` (127.0.0.1:8443)"), "{other}");
+        assert!(other.contains("    tls: { certificate: /"), "{other}");
+        assert!(!other.contains("address: 0.0.0.0"), "{other}");
+    }
+
+    #[test]
+    fn a_port_that_a_listener_has_is_not_proposed_again() {
+        let plain = says_beside(
+            "[{ address: '0.0.0.0:80', redirect: https }, { address: '127.0.0.1:8080' }]",
+        );
+        assert!(plain.contains("- address: 0.0.0.0:443"), "{plain}");
+        assert!(!plain.contains("0.0.0.0:80,"), "{plain}");
     }
 
     #[test]
