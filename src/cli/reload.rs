@@ -17,7 +17,7 @@ use crate::flow::Env;
 use crate::flow::admit::{Admission, decide};
 use crate::flow::trial;
 use crate::identity::SignInLimit;
-use crate::policy::{Request, Sent};
+use crate::policy::{Asks, Governor, Request, Sent};
 use crate::proxy::Sites;
 use crate::store::Unavailable;
 
@@ -48,9 +48,9 @@ pub(super) struct Reloaded {
 pub(super) struct Change {
     /// The application.
     pub(super) app: String,
-    /// The old decision, and its rule.
+    /// The old decision, and its rule; what the rule requires, if only that has changed.
     pub(super) before: String,
-    /// The new decision, and its rule.
+    /// The same of the new decision.
     pub(super) after: String,
     /// How many decisions.
     pub(super) count: usize,
@@ -192,12 +192,12 @@ fn changes(before: &Env, after: &Env, now: Timestamp) -> Vec<Change> {
             let app = env.config.apps.iter().find(|app| app.name == name)?;
             let evidence = judged(env, app);
             let who = evidence.as_ref().map(|visitor| visitor.identity.name.clone());
-            Some((decision(&decide(app, request, address, evidence, now)), who))
+            Some((Decision::of(&decide(app, request, address, evidence, now)), who))
         };
-        let gone = || ("no such application".to_owned(), None);
-        let ((was, who), (is, _)) =
-            (of(before).unwrap_or_else(gone), of(after).unwrap_or_else(gone));
-        if was != is {
+        let (was, is) = (of(before), of(after));
+        let who = was.as_ref().and_then(|(_, who)| who.clone());
+        let (was, is) = (was.map(|(was, _)| was), is.map(|(is, _)| is));
+        if let Some((was, is)) = differing(was.as_ref(), is.as_ref()) {
             let by = who.as_deref().unwrap_or("a stranger");
             let example = || format!("{shown} by {by}");
             // What changes for strangers has a row of its own.
@@ -260,6 +260,78 @@ fn changes(before: &Env, after: &Env, now: Timestamp) -> Vec<Change> {
     all
 }
 
-fn decision(admission: &Admission) -> String {
-    format!("{} by {}", admission.verdict.name(), admission.ruling.raised_by)
+/// What was decided about a request.
+struct Decision {
+    verdict: &'static str,
+    /// What all readings of the request require together.
+    asks: Asks,
+    /// The rule that decided.
+    by: Governor,
+}
+
+impl Decision {
+    fn of(admission: &Admission) -> Self {
+        let ruling = &admission.ruling;
+        let mut asks = Asks::of(&ruling.requirement);
+        // The order in which rules were joined means nothing.
+        asks.only.sort();
+        Self { verdict: admission.verdict.name(), asks, by: ruling.raised_by }
+    }
+
+    fn shown(&self) -> String {
+        format!("{} by {}", self.verdict, self.by)
+    }
+}
+
+/// Both decisions in words, if they differ in what they mean: in the verdict, or in what is
+/// required. A rule that only has another number or another place does not count.
+fn differing(was: Option<&Decision>, is: Option<&Decision>) -> Option<(String, String)> {
+    let gone = || "no such application".to_owned();
+    let (was, is) = match (was, is) {
+        (None, None) => return None,
+        (Some(was), None) => return Some((was.shown(), gone())),
+        (None, Some(is)) => return Some((gone(), is.shown())),
+        (Some(was), Some(is)) => (was, is),
+    };
+    if was.verdict != is.verdict {
+        return Some((was.shown(), is.shown()));
+    }
+    let with_asks = |decision: &Decision| format!("{} ({})", decision.shown(), decision.asks);
+    (was.asks != is.asks).then(|| (with_asks(was), with_asks(is)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::assurance::Requirement;
+
+    fn decision(verdict: &'static str, requirement: &Requirement, rule: usize) -> Decision {
+        Decision { verdict, asks: Asks::of(requirement), by: Governor::Rule(rule) }
+    }
+
+    #[test]
+    fn a_rule_that_only_moved_changes_nothing() {
+        let (was, is) = (
+            decision("sign-in", &Requirement::sign_in(), 0),
+            decision("sign-in", &Requirement::sign_in(), 1),
+        );
+        assert_eq!(differing(Some(&was), Some(&is)), None);
+    }
+
+    #[test]
+    fn another_verdict_is_a_change_and_so_is_another_requirement_with_the_same_verdict() {
+        let told = |was: &str, is: &str| Some((was.to_owned(), is.to_owned()));
+        let was = decision("sign-in", &Requirement::sign_in(), 0);
+        let opened = decision("pass", &Requirement::nothing(), 0);
+        assert_eq!(
+            differing(Some(&was), Some(&opened)),
+            told("sign-in by rule 1", "pass by rule 1")
+        );
+        let raised = decision("sign-in", &Requirement::second_factor(), 0);
+        assert_eq!(
+            differing(Some(&was), Some(&raised)),
+            told("sign-in by rule 1 (sign-in)", "sign-in by rule 1 (second-factor)")
+        );
+        assert_eq!(differing(Some(&was), None), told("sign-in by rule 1", "no such application"));
+    }
 }

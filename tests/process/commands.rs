@@ -224,6 +224,8 @@ fn a_reload_shows_what_opens_to_strangers_and_whole_paths_of_the_configuration()
     for who in ["somebody", "a stranger"] {
         assert!(told.contains(&format!("GET /files/open/ by {who}")), "{who}: {told}");
     }
+    // The rules behind the new one have other numbers, and decide the same.
+    assert!(!told.contains("/held") && !told.contains("/closed"), "{told}");
 }
 
 #[test]
