@@ -18,7 +18,7 @@ use crate::domain::name::{Group, Name};
 use crate::domain::time::Timestamp;
 use crate::flow::admit::{Admission, decide};
 use crate::flow::trial;
-use crate::policy::{Asker, Depth, Request, Role, Sent, Unreadable};
+use crate::policy::{Asker, Depth, OtherTarget, Request, Role, Ruling, Sent, Unreadable};
 
 /// A request that nobody sends.
 #[derive(Debug, Args)]
@@ -58,8 +58,14 @@ impl Question {
             _ => Depth::Infinity,
         };
         let destination = self.destination.iter();
-        let others: Vec<_> =
-            destination.map(|path| (Role::Written, path.clone().into_bytes())).collect();
+        let header = "Destination";
+        let others: Vec<_> = destination
+            .map(|path| OtherTarget {
+                header,
+                role: Role::Written,
+                target: path.clone().into_bytes(),
+            })
+            .collect();
         request.reaching(depth, &others)
     }
 }
@@ -113,6 +119,7 @@ pub(super) fn run(
         let verdicts = decided.iter().map(|(name, admission)| {
             json!({ "who": name, "verdict": admission.verdict.name(),
                 "rule": app.policy.name_of(admission.ruling.raised_by),
+                "header": admission.ruling.raised_in,
                 "watched": admission.watched.as_ref().map(|(verdict, _)| verdict.name()) })
         });
         let answer = json!({
@@ -141,14 +148,14 @@ pub(super) fn run(
         writeln!(out, "\n{explained}")?;
         for (name, admission) in &decided {
             let verdict = admission.verdict.name();
-            let by = app.policy.name_of(admission.ruling.raised_by);
+            let by = by(app, &admission.ruling);
             write!(out, "{name:32} {verdict:12} by {by}")?;
             match &admission.watched {
                 Some((watched, ruling)) => writeln!(
                     out,
                     "; observe mode: would be {} by {}",
                     watched.name(),
-                    app.policy.name_of(ruling.raised_by)
+                    self::by(app, ruling)
                 )?,
                 None => writeln!(out)?,
             }
@@ -173,6 +180,13 @@ fn explained(
     let evidence = trial::evidence(config, app, visitor, now);
     let known = evidence.as_ref().and_then(Visitor::known);
     app.policy.explain(request, &Asker { address: Some(question.from), known })
+}
+
+/// The rule that decided and, if it decided about a target that a header names, the header.
+fn by(app: &App, ruling: &Ruling) -> String {
+    let rule = app.policy.name_of(ruling.raised_by);
+    let header = ruling.raised_in.map(|header| format!(", for the target in `{header}`"));
+    rule + &header.unwrap_or_default()
 }
 
 /// One line about a stored user.

@@ -22,8 +22,10 @@ pub(super) async fn why(
     if json {
         return print(&why, out);
     }
-    let who = why.user.as_deref().unwrap_or("a visitor who was not signed in");
     let app = why.app.as_deref().unwrap_or("Doorward itself");
+    // Hosts share no cookies: who is signed in at the portal only is not known here.
+    let unknown = || format!("a visitor without a session at {app}");
+    let who = why.user.clone().unwrap_or_else(unknown);
     let told = || -> io::Result<()> {
         writeln!(out, "{}: {} {} of {app}", why.at, why.method, why.path)?;
         writeln!(out, "{who}, from {}, was refused: {}", why.from, why.reason)?;
@@ -54,7 +56,7 @@ pub(super) async fn report(state: &Path, json: bool, out: &mut dyn Write) -> Res
         return writeln!(out, "{nothing}").map_err(unwritten);
     }
     let rows = stopped.iter().map(|row| {
-        let user = row.user.clone().unwrap_or_else(|| "(not signed in)".to_owned());
+        let user = row.user.clone().unwrap_or_else(|| NO_SESSION.to_owned());
         [
             row.count.to_string(),
             row.app.clone(),
@@ -67,8 +69,17 @@ pub(super) async fn report(state: &Path, json: bool, out: &mut dyn Write) -> Res
     });
     let head =
         ["COUNT", "APP", "RULE", "WOULD BE", "USER", "LAST", "FOR EXAMPLE"].map(str::to_owned);
-    table(&std::iter::once(head).chain(rows).collect::<Vec<_>>(), out).map_err(unwritten)
+    table(&std::iter::once(head).chain(rows).collect::<Vec<_>>(), out).map_err(unwritten)?;
+    if stopped.iter().any(|row| row.user.is_none()) {
+        writeln!(out, "\n{NO_SESSION}: {WHAT_THAT_MEANS}").map_err(unwritten)?;
+    }
+    Ok(())
 }
+
+/// Instead of the user, of a visitor who is not known to the application.
+const NO_SESSION: &str = "(no session)";
+const WHAT_THAT_MEANS: &str = "the visitor had no session at this application. They may be signed \
+                               in at the portal or at another application; hosts share no cookies";
 
 /// Makes the gateway reload its configuration.
 ///

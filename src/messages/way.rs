@@ -269,10 +269,12 @@ fn away(step: Step, why: &dyn fmt::Display) -> Unsent {
     Unsent { step, outlook: Outlook::Away, why: one_line(&why.to_string()) }
 }
 
-/// Makes the text of a server safe and short enough for one log line.
+/// Makes the text of a server safe and short enough for one log line; `…` stands for the rest.
 pub(super) fn one_line(text: &str) -> String {
-    let clean = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    clean.take(SAID_AT_MOST).collect::<String>().trim().to_owned()
+    let mut clean = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let line = clean.by_ref().take(SAID_AT_MOST).collect::<String>();
+    let more = if clean.next().is_some() { "…" } else { "" };
+    format!("{}{more}", line.trim())
 }
 
 impl fmt::Display for Step {

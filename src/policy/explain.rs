@@ -118,7 +118,7 @@ impl Policy {
                     let look = Look { method: read, network, known: asker.known };
                     for path in target.readings() {
                         self.cases(path, |path, case| {
-                            let reading = shown(role, (method, read), path, case, network);
+                            let reading = shown(target, (method, read, role), path, case, network);
                             let query = target.query();
                             let tried = self.try_rules(path, case, &look, query);
                             tried.told(reading.clone(), self, Counts::Always, &mut governed);
@@ -131,7 +131,9 @@ impl Policy {
                         });
                     }
                     let on = ((&look, reach), target.query());
-                    let says = |path: &[u8], case| shown(role, (method, read), path, case, network);
+                    let says = |path: &[u8], case| {
+                        shown(target, (method, read, role), path, case, network)
+                    };
                     for path in target.readings() {
                         self.explain_guesses(path, on, &says, &mut governed);
                     }
@@ -390,8 +392,8 @@ fn conditions(rule: &Rule, look: &Look<'_>, sent: bool) -> Vec<Condition> {
 }
 
 fn shown(
-    role: Option<Role>,
-    (method, read): (&str, &str),
+    target: &Request,
+    (method, read, role): (&str, &str, Option<Role>),
     path: &[u8],
     case: Case,
     network: Network,
@@ -408,7 +410,8 @@ fn shown(
         Network::All => " (client address unknown: as if every network matched)",
         Network::None => " (client address unknown: as if no network matched)",
     };
-    format!("{method}{read}{role} {}{case}{network}", Shown(path))
+    let named_by = target.named_by().map(|header| format!(" (`{header}`)")).unwrap_or_default();
+    format!("{method}{read}{role} {}{named_by}{case}{network}", Shown(path))
 }
 
 const fn shown_reach(reach: Reach) -> &'static str {

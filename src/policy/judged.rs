@@ -8,7 +8,6 @@ use super::below::Below;
 use super::guess::{self, About, Guess, Why};
 use super::index::Index;
 use super::pattern::Case;
-use super::query::Query;
 use super::reach::Reach;
 use super::request::Request;
 use super::rule::{Fit, Found, Governor, Look, Network};
@@ -26,6 +25,8 @@ pub struct Ruling {
     pub plain: Governor,
     /// What governs the reading that last raised the requirement; `plain` if none did.
     pub raised_by: Governor,
+    /// The header that names the target of that reading; `None` for the request's own target.
+    pub raised_in: Option<&'static str>,
     /// Whether judging the request exceeds the work limit. It must then be refused, and
     /// `requirement` says so.
     pub is_too_costly: bool,
@@ -61,7 +62,7 @@ impl Policy {
                     looks.push((Look { method, network, known: asker.known }, reach));
                 }
             }
-            judged.turn_to(looks, target.query());
+            judged.turn_to(looks, target);
             for path in target.readings() {
                 self.cases(path, |path, case| judged.reading(path, case));
             }
@@ -84,6 +85,8 @@ pub(super) struct Judged<'a> {
     policy: &'a Policy,
     index: &'a Index,
     looks: Looks<'a>,
+    /// The header that names the target; `None` for the request's own.
+    header: Option<&'static str>,
     /// The rules whose parameters were sent.
     sent: Vec<usize>,
     /// What has been judged: paths that the same patterns match have the same result.
@@ -112,12 +115,13 @@ enum Weight {
 impl<'a> Judged<'a> {
     pub(super) fn new(policy: &'a Policy, index: &'a Index, work: Work) -> Self {
         let (looks, sent, seen) = (Looks::new(), Vec::new(), SmallVec::new());
-        Self { policy, index, looks, sent, seen, ruling: None, work }
+        Self { policy, index, looks, header: None, sent, seen, ruling: None, work }
     }
 
-    /// Begins with another target, which has this query.
-    pub(super) fn turn_to(&mut self, looks: Looks<'a>, query: Option<&Query>) {
-        let query = query.filter(|_| self.index.has_query());
+    /// Begins with another target.
+    pub(super) fn turn_to(&mut self, looks: Looks<'a>, target: &Request) {
+        self.header = target.named_by();
+        let query = target.query().filter(|_| self.index.has_query());
         self.work.spend(query.map_or(0, |query| QUERY * query.sent().len()));
         // A query that exceeds the work limit is not searched for the parameters of rules.
         let query = query.filter(|_| !self.work.is_spent());
@@ -260,6 +264,7 @@ impl<'a> Judged<'a> {
             requirement: Requirement::nobody(),
             plain: Governor::Otherwise,
             raised_by: Governor::Otherwise,
+            raised_in: None,
             is_too_costly,
             work: 0,
         });
@@ -327,6 +332,7 @@ impl<'a> Judged<'a> {
                     requirement: asks.clone(),
                     plain: governor,
                     raised_by: governor,
+                    raised_in: self.header,
                     is_too_costly: false,
                     work: 0,
                 });
@@ -336,6 +342,7 @@ impl<'a> Judged<'a> {
                 if together != ruling.requirement {
                     ruling.requirement = together;
                     ruling.raised_by = governor;
+                    ruling.raised_in = self.header;
                 }
             }
             Some(_) => {}

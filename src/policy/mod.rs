@@ -34,7 +34,7 @@ pub use method::is_standard;
 pub use own::{OWN, OwnPage};
 pub use query::LONGEST_NAME;
 pub use query::Parameter;
-pub use reach::{Depth, Role};
+pub use reach::{Depth, OtherTarget, Role};
 pub use request::{Request, Sent};
 pub use rule::{Governor, Rule};
 pub use rules::{Asker, Options, Policy};

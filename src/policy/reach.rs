@@ -23,6 +23,17 @@ pub enum Role {
     Read,
 }
 
+/// A target that a header names, besides the request's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherTarget {
+    /// The header, as it is usually written: `Destination`.
+    pub header: &'static str,
+    /// What the request does to it.
+    pub role: Role,
+    /// The target in origin form.
+    pub target: Vec<u8>,
+}
+
 /// Which rules a request must meet besides those of its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Reach {

@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use super::method::Methods;
 use super::own::{OWN, OwnPage};
 use super::query::{Parameter, Query};
-use super::reach::{Depth, Role};
+use super::reach::{Depth, OtherTarget, Role};
 use super::reading;
 use super::unreadable::Unreadable;
 use super::work::Work;
@@ -45,6 +45,8 @@ pub struct Request {
     depth: Depth,
     /// Other targets that headers name.
     others: Option<Box<[(Role, Self)]>>,
+    /// The header that names this target; `None` for the request's own.
+    named_by: Option<&'static str>,
 }
 
 /// An ordinary path has one reading, and needs no allocation.
@@ -104,27 +106,30 @@ impl Request {
             Readings::Several(readings) => own_page(path, readings.iter().map(Vec::as_slice)),
         };
         let depth = Depth::Infinity;
-        Ok(Self { own, readings, methods, query, in_query, work, depth, others: None })
+        let (others, named_by) = (None, None);
+        Ok(Self { own, readings, methods, query, in_query, work, depth, others, named_by })
     }
 
-    /// The same request, with a depth and `others`, the targets that headers name, in origin form.
-    /// What it does to them is judged as well.
+    /// The same request, with a depth and `others`, the targets that headers name. What it does to
+    /// them is judged as well.
     ///
     /// # Errors
-    /// [`Unreadable`] if no application should receive one of them, or it is one of our own pages.
-    pub fn reaching(self, depth: Depth, others: &[(Role, Vec<u8>)]) -> Result<Self, Unreadable> {
+    /// [`Unreadable::InHeader`] if no application should receive one of them, or it is one of our
+    /// own pages.
+    pub fn reaching(self, depth: Depth, others: &[OtherTarget]) -> Result<Self, Unreadable> {
         let mut work = self.work.clone();
-        let read = others.iter().map(|(role, target)| {
+        let read = others.iter().map(|OtherTarget { header, role, target }| {
             let sent = Sent { target, method: "GET", overrides: &[] };
-            let other = Self::read_after(std::mem::take(&mut work), &sent)?;
-            if other.work.is_spent() {
-                return Err(Unreadable::TooCostly);
-            }
+            let other = Self::read_after(std::mem::take(&mut work), &sent)
+                .and_then(|other| match other.own {
+                    _ if other.work.is_spent() => Err(Unreadable::TooCostly),
+                    Own::No => Ok(other),
+                    Own::Page | Own::Odd => Err(Unreadable::OwnTarget),
+                })
+                .map_err(|why| why.in_header(header))?;
             work = other.work.clone();
-            if other.own != Own::No {
-                return Err(Unreadable::ForeignTarget);
-            }
-            Ok((*role, Self { methods: self.methods.clone(), ..other }))
+            let named_by = Some(*header);
+            Ok((*role, Self { methods: self.methods.clone(), named_by, ..other }))
         });
         let read: Box<[(Role, Self)]> = read.collect::<Result<_, _>>()?;
         Ok(Self { depth, others: (!read.is_empty()).then_some(read), work, ..self })
@@ -134,6 +139,11 @@ impl Request {
     pub(super) fn targets(&self) -> impl Iterator<Item = (Option<Role>, &Self)> {
         let others = self.others.iter().flat_map(|others| others.iter());
         std::iter::once((None, self)).chain(others.map(|(role, other)| (Some(*role), other)))
+    }
+
+    /// The header that names this target; `None` for the request's own.
+    pub(super) fn named_by(&self) -> Option<&'static str> {
+        self.named_by
     }
 
     /// How deep below its path it reaches, if its method does.

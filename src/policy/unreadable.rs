@@ -1,7 +1,7 @@
 //! Requests that no application should receive.
 
 /// Why a target is refused. `Display` is for the log; the visitor gets a 400.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     /// There is no target.
     #[error("the request target is empty")]
@@ -25,10 +25,23 @@ pub enum Unreadable {
     /// allows.
     #[error("the path can be read in several ways (`spelling: strict`)")]
     OddlySpelt,
-    /// A header names a target that is not a path on this host, one of our own pages, or too many
-    /// targets (`Destination`, RFC 4918 §10.3).
-    #[error("a header names a target that is not a path on this host")]
+    /// A header names a target that no application should receive (`Destination`, RFC 4918 §10.3).
+    #[error("header `{header}`: {why}")]
+    InHeader {
+        /// The header, as it is usually written.
+        header: &'static str,
+        /// What is wrong with its target.
+        why: Box<Self>,
+    },
+    /// A header names something that is not a path on this host.
+    #[error("it does not name a path on this host (or a URL with its scheme, host and port)")]
     ForeignTarget,
+    /// A header names one of our own pages.
+    #[error("it names one of Doorward's own pages")]
+    OwnTarget,
+    /// Headers name more targets than are checked.
+    #[error("the headers of the request name too many targets")]
+    TooManyTargets,
     /// Override headers name more methods than any application supports.
     #[error("the method can be read in too many ways")]
     TooManyMethods,
@@ -39,4 +52,12 @@ pub enum Unreadable {
     /// Reading and judging it would exceed the work limit.
     #[error("checking the request would cost too much")]
     TooCostly,
+}
+
+impl Unreadable {
+    /// This problem, of the target that `header` names.
+    #[must_use]
+    pub fn in_header(self, header: &'static str) -> Self {
+        Self::InHeader { header, why: Box::new(self) }
+    }
 }

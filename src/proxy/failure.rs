@@ -34,7 +34,7 @@ pub(super) async fn answer(
     match failure {
         Failure::Unreachable | Failure::Unreadable | Failure::Late => {
             let head = session.req_header();
-            let (method, path) = (head.method.as_str(), beginning(head.uri.path()));
+            let (method, path) = (head.method.as_str(), &*beginning(head.uri.path()));
             let what = upstream::reason(kind, error, sites.env().config.upstream_timeouts);
             tracing::warn!(app, method, path, kind = kind.as_str(), "{what}");
             sites.metrics().upstream_failed(&app, failure.name());

@@ -10,7 +10,7 @@ use super::app_state::AppState;
 use super::pages::Notice;
 use super::{headers, refusal, sign_out};
 use crate::config::App;
-use crate::domain::assurance::{Permit, Verdict, Visitor};
+use crate::domain::assurance::{Permit, Verdict};
 use crate::domain::secret::TokenHash;
 use crate::domain::time::Timestamp;
 use crate::domain::user::UserId;
@@ -92,9 +92,9 @@ impl AppState {
                 Ok((permit, allowed(request)))
             }
             verdict => {
-                let known = admission.evidence.as_ref().and_then(Visitor::known);
+                let user = admission.evidence.as_ref().map(|visitor| &*visitor.identity);
                 let ruling = &admission.ruling;
-                let mut response = self.refuse(&verdict, ruling, &request, head, client, known);
+                let mut response = self.refuse(&verdict, ruling, &request, head, client, user);
                 // The person at the browser need not be the user who was signed in.
                 if is_over && response.status() == StatusCode::SEE_OTHER {
                     sign_out::forget(&mut response);
@@ -126,8 +126,8 @@ impl AppState {
         }
         let Some((verdict, ruling)) = &admission.watched else { return };
         self.watched.count(verdict);
-        let known = admission.evidence.as_ref().and_then(Visitor::known);
-        let user = known.map(|identity| identity.name.clone());
+        // Also somebody who has yet to show a second factor: operators want to know whom it hits.
+        let user = admission.evidence.as_ref().map(|visitor| visitor.identity.name.clone());
         let (name, verdict, rule) =
             (&app.name, verdict.name(), app.policy.name_of(ruling.raised_by));
         let example = request.example();
@@ -137,6 +137,7 @@ impl AppState {
                 app = name,
                 verdict,
                 rule,
+                header = ruling.raised_in,
                 user,
                 %address,
                 example,

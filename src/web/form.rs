@@ -13,6 +13,7 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use http::request::Parts;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::app_state::AppState;
@@ -20,11 +21,12 @@ use super::asked::Asked;
 use super::guard::Guest;
 use super::headers;
 use super::pages::{self, Notice, Page, Problem};
+use super::refusal;
 use super::return_to::ReturnTo;
 use crate::config::Origin;
 use crate::domain::signed::Kind;
 use crate::domain::user::UserId;
-use crate::flow::Line;
+use crate::flow::{Caller, ClientAddress, Line};
 use crate::policy::OWN;
 use crate::store::Unavailable;
 
@@ -55,20 +57,25 @@ impl<T: DeserializeOwned + Send> FromRequest<AppState> for Form<T> {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Response> {
-        let bad = |headers: &HeaderMap| {
-            state.notice(Notice::BadRequest { reference: state.reference() }, headers)
-        };
         let (mut parts, body) = request.into_parts();
         let guest = Guest::from_request_parts(&mut parts, state).await?;
-        let headers = &parts.headers;
-        if !is_form(headers) {
-            return Err(bad(headers));
+        let Caller { address: peer, visitor, .. } = guest.caller;
+        let bad = |why: &str| state.misread(why, &parts, ClientAddress { peer, visitor });
+        if !is_form(&parts.headers) {
+            let why = "a form of ours was not sent as `application/x-www-form-urlencoded`";
+            return Err(bad(why));
         }
+        let unread = "the fields of the form cannot be read";
         let request = Request::from_parts(parts.clone(), body);
-        let Ok(body) = Bytes::from_request(request, &()).await else { return Err(bad(headers)) };
-        let hidden = serde_html_form::from_bytes::<Hidden>(&body).map_err(|_| bad(headers))?;
-        let typed = serde_html_form::from_bytes(&body).map_err(|_| bad(headers))?;
+        let Ok(body) = Bytes::from_request(request, &()).await else { return Err(bad(unread)) };
+        let hidden = serde_html_form::from_bytes::<Hidden>(&body).map_err(|_| bad(unread))?;
+        let typed = serde_html_form::from_bytes(&body).map_err(|_| bad(unread))?;
         let doubt = state.doubt(&guest, &parts, &hidden.csrf);
+        if let Some(problem) = doubt
+            && !refusal::reads_html(&parts.headers)
+        {
+            return Err(told_to_a_script(problem, &state.site.origin));
+        }
         let return_to = if hidden.return_to.is_empty() {
             // A form does not repeat a long URL: the URL of its page has it.
             Asked::of(parts.uri.query()).return_to(state)
@@ -110,6 +117,28 @@ fn came_from_us(headers: &HeaderMap, ours: &Origin) -> bool {
     headers.get(ORIGIN).is_some_and(|origin| origin == ours.as_str())
 }
 
+/// Why the form was not accepted, for a script: the page of the form would not say what is missing.
+fn told_to_a_script(problem: Problem, ours: &Origin) -> Response {
+    let (error, message) = match problem {
+        Problem::NoOrigin => (
+            "origin-missing",
+            format!("the header `Origin` is missing: send `Origin: {ours}`, as browsers do"),
+        ),
+        Problem::Foreign => (
+            "foreign-form",
+            format!("`Sec-Fetch-Site` or `Origin` says that no page of {ours} sends this form"),
+        ),
+        _ => (
+            "form-expired",
+            "the field `csrf` is missing or not valid: open the page first, then send the `csrf` \
+             field of its form, and its cookies"
+                .to_owned(),
+        ),
+    };
+    let body = json!({ "error": error, "message": message });
+    headers::json(StatusCode::UNPROCESSABLE_ENTITY, &body)
+}
+
 impl AppState {
     /// The hidden fields of a form for this guest.
     pub(super) fn form(&self, guest: &Guest, return_to: &ReturnTo) -> pages::Form {
@@ -127,8 +156,13 @@ impl AppState {
     fn doubt(&self, guest: &Guest, head: &Parts, csrf: &str) -> Option<Problem> {
         let headers = &head.headers;
         let (reason, problem) = if !came_from_us(headers, &self.site.origin) {
-            let named = headers.contains_key(FETCH_SITE);
-            (if named { "Sec-Fetch-Site" } else { "Origin" }, Problem::Foreign)
+            if headers.contains_key(FETCH_SITE) {
+                ("Sec-Fetch-Site", Problem::Foreign)
+            } else if headers.contains_key(ORIGIN) {
+                ("Origin", Problem::Foreign)
+            } else {
+                ("Origin is missing", Problem::NoOrigin)
+            }
         } else if !self.csrf_fits(guest, csrf, is_nobodys(head.uri.path())) {
             ("csrf", Problem::Expired)
         } else {
@@ -178,10 +212,12 @@ impl AppState {
     }
 }
 
-/// Text from a visitor, for the log: short, and without control characters.
+/// Text from a visitor, for the log: without control characters, and short; `…` stands for more.
 pub(super) fn shown(value: &HeaderValue) -> String {
+    const AT_MOST: usize = 80;
     let text = String::from_utf8_lossy(value.as_bytes());
-    text.chars().take(80).flat_map(char::escape_default).collect()
+    let shown = text.chars().take(AT_MOST).flat_map(char::escape_default).collect::<String>();
+    if text.chars().nth(AT_MOST).is_some() { shown + "…" } else { shown }
 }
 
 /// Whether a post to this page acts in no user's name: the page may be open in one tab while the

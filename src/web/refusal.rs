@@ -4,6 +4,8 @@
 //! opens in the whole window. A form that was sent to an application is dropped, and a page says
 //! so. Everything else is a script and gets JSON.
 
+use std::borrow::Cow;
+
 use axum::response::Response;
 use http::header::{
     ACCEPT, HeaderMap, HeaderName, HeaderValue, REFERER, RETRY_AFTER, WWW_AUTHENTICATE,
@@ -44,7 +46,7 @@ pub fn shows_a_page(headers: &HeaderMap) -> bool {
 }
 
 /// Whether an error can be shown as a page: to people, and to tools that ask for HTML.
-fn reads_html(headers: &HeaderMap) -> bool {
+pub(super) fn reads_html(headers: &HeaderMap) -> bool {
     if !accepts(headers, "text/html") {
         return false;
     }
@@ -91,11 +93,23 @@ pub fn is_navigation(head: &Parts) -> bool {
     matches!(head.method, Method::GET | Method::HEAD) && shows_a_page(&head.headers)
 }
 
-/// As much of a path as a log may contain: its first segment if more follow. The rest may be a
-/// secret of the application, such as a link to reset a password.
-pub fn beginning(path: &str) -> &str {
+/// As much of a path as a log may contain: its first segment if more follow, and `…` for the rest.
+/// The rest may be a secret of the application, such as a link to reset a password.
+pub fn beginning(path: &str) -> Cow<'_, str> {
     let first = path.get(1..).and_then(|rest| rest.find('/')).map_or(1, |end| end + 2);
-    path.get(..first).unwrap_or_default()
+    match path.get(..first) {
+        Some(first) if first.len() < path.len() => Cow::Owned(format!("{first}…")),
+        Some(_) => Cow::Borrowed(path),
+        None => Cow::Borrowed(if path.is_empty() { "" } else { "…" }),
+    }
+}
+
+/// The first `at_most` characters of `text`, and `…` if there are more.
+pub(super) fn shortened(text: &str, at_most: usize) -> String {
+    match text.char_indices().nth(at_most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 /// Whether the response would be shown inside another page.
@@ -113,7 +127,7 @@ impl AppState {
         request: &policy::Request,
         head: &Parts,
         client: ClientAddress,
-        known: Option<&Identity>,
+        user: Option<&Identity>,
     ) -> Response {
         let address = client.address();
         let here = self.place_of(head);
@@ -123,8 +137,9 @@ impl AppState {
                 tracing::debug!(
                     %address,
                     %rule,
+                    header = ruling.raised_in,
                     ?owed,
-                    path = beginning(head.uri.path()),
+                    path = &*beginning(head.uri.path()),
                     "authentication required"
                 );
                 self.ask(owed, &ruling.requirement, &here, head)
@@ -134,23 +149,22 @@ impl AppState {
                 let reference = self.reference();
                 let named = self.site.app.as_ref().map(|app| app.policy.name_of(rule));
                 let rule = named.unwrap_or_else(|| rule.to_string());
-                tracing::info!(reference, %address, rule, path = beginning(head.uri.path()), "request refused");
+                tracing::info!(reference, %address, rule, header = ruling.raised_in, path = &*beginning(head.uri.path()), "request refused");
                 if let Ok(now) = self.env.now() {
                     self.env.decision_log.refused(Refusal {
                         reference: reference.clone(),
                         at: now,
                         from: address,
-                        user: known.map(|identity| identity.name.clone()),
+                        user: user.map(|identity| identity.name.clone()),
                         app: self.site.app.as_ref().map(|app| app.name.clone()),
-                        method: head.method.as_str().chars().take(Refusal::METHOD).collect(),
-                        path: policy::request::Shown(request.path())
-                            .to_string()
-                            .chars()
-                            .take(Refusal::PATH)
-                            .collect(),
+                        method: shortened(head.method.as_str(), Refusal::METHOD),
+                        path: shortened(
+                            &policy::request::Shown(request.path()).to_string(),
+                            Refusal::PATH,
+                        ),
                         readings: request.readings().count(),
                         rule: Some(rule),
-                        reason: reason(&ruling.requirement).to_owned(),
+                        reason: reason(ruling),
                     });
                 }
                 self.notice(Notice::Refused { reference }, &head.headers)
@@ -265,15 +279,19 @@ impl AppState {
 
     /// Records a refusal that no rule decided.
     pub(super) fn remember(&self, reference: &str, why: &str, head: &Parts, client: ClientAddress) {
+        // The token of a one-time link is a secret, also for operators.
+        const LINK: &str = "/.doorward/link/";
         let Ok(now) = self.env.now() else { return };
+        let path = head.uri.path();
+        let path = if path.starts_with(LINK) { LINK } else { path };
         self.env.decision_log.refused(Refusal {
             reference: reference.to_owned(),
             at: now,
             from: client.address(),
             user: None,
             app: self.site.app.as_ref().map(|app| app.name.clone()),
-            method: head.method.as_str().chars().take(Refusal::METHOD).collect(),
-            path: head.uri.path().chars().take(Refusal::PATH).collect(),
+            method: shortened(head.method.as_str(), Refusal::METHOD),
+            path: shortened(path, Refusal::PATH),
             readings: 0,
             rule: None,
             reason: why.to_owned(),
@@ -302,10 +320,14 @@ impl AppState {
 }
 
 /// Why a request was refused, for the operator.
-fn reason(requirement: &Requirement) -> &'static str {
-    match requirement.level {
+fn reason(ruling: &Ruling) -> String {
+    let why = match ruling.requirement.level {
         Level::Nobody => "the rule refuses everybody (`require: nobody`)",
         _ => "the user is not one of those who may enter (`only`)",
+    };
+    match ruling.raised_in {
+        Some(header) => format!("{why}; it is the rule for the target in the header `{header}`"),
+        None => why.to_owned(),
     }
 }
 
@@ -450,13 +472,23 @@ mod tests {
 
     #[test]
     fn a_log_holds_no_more_of_a_path_than_its_first_segment() {
-        assert_eq!(beginning("/reset/0a1b2c"), "/reset/");
-        assert_eq!(beginning("/reset/0a1b2c/done"), "/reset/");
-        assert_eq!(beginning("/0a1b2c"), "/");
-        assert_eq!(beginning("//x/y"), "//");
+        assert_eq!(beginning("/reset/0a1b2c"), "/reset/…");
+        assert_eq!(beginning("/reset/0a1b2c/done"), "/reset/…");
+        assert_eq!(beginning("/reset/"), "/reset/");
+        assert_eq!(beginning("/0a1b2c"), "/…");
+        assert_eq!(beginning("//x/y"), "//…");
         assert_eq!(beginning("/"), "/");
-        assert_eq!(beginning("/ä/x"), "/ä/");
+        assert_eq!(beginning("/ä/x"), "/ä/…");
         assert_eq!(beginning(""), "");
         assert_eq!(beginning("*"), "*");
+        assert_eq!(beginning("ä"), "…");
+    }
+
+    #[test]
+    fn text_that_is_cut_ends_with_a_mark_and_no_other_does() {
+        assert_eq!(shortened("PROPFIND", 8), "PROPFIND");
+        assert_eq!(shortened("PROPFINDS", 8), "PROPFIND…");
+        assert_eq!(shortened("äöü", 2), "äö…");
+        assert_eq!(shortened("", 0), "");
     }
 }

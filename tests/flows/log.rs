@@ -83,8 +83,11 @@ async fn a_refused_form_says_what_gave_it_away_and_a_flood_is_one_line() {
     }
     gate.waits_for_the_next_code();
     browser.posts("/.doorward/sign-in", &[("csrf", "old")]).await;
+    gate.waits_for_the_next_code();
+    browser.requests(Method::POST, "/.doorward/sign-in", &[form], "".into()).await;
     let lines = log.lines_about("form refused: CSRF check failed");
-    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(lines[2].contains("reason=\"Origin is missing\""), "{lines:?}");
     assert!(lines[0].contains("reason=\"Origin\""), "{lines:?}");
     assert!(lines[0].contains("https://evil.example"), "{lines:?}");
     assert!(lines[1].contains("reason=\"csrf\"") && lines[1].contains("left_out=2"), "{lines:?}");
@@ -96,8 +99,21 @@ async fn a_secret_in_a_path_of_the_application_is_not_logged() {
     let (log, _guard) = Log::start();
     gate.browser().opens("/reset/0a1b2c").await;
     let lines = log.lines_about("authentication required");
-    assert!(lines[0].contains("path=\"/reset/\""), "{lines:?}");
+    assert!(lines[0].contains("path=\"/reset/…\""), "{lines:?}");
     assert!(log.lines_about("0a1b2c").is_empty());
+}
+
+#[tokio::test]
+async fn text_of_a_visitor_that_is_cut_ends_with_a_mark() {
+    let gate = Gate::new();
+    let (log, _guard) = Log::start();
+    let origin = format!("https://{}.example", "a".repeat(80));
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let from = [form, ("origin", origin.as_str())];
+    gate.browser().requests(Method::POST, "/.doorward/sign-in", &from, "".into()).await;
+    let lines = log.lines_about("form refused: CSRF check failed");
+    let begins = &origin[..80];
+    assert!(lines[0].contains(&format!("origin=\"{begins}…\"")), "{lines:?}");
 }
 
 #[tokio::test]

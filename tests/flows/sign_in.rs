@@ -244,6 +244,36 @@ async fn scripts_cannot_fetch_pages_with_forms_or_secrets() {
     }
 }
 
+/// What `curl` gets, which sends neither `Origin` nor a preference for pages.
+#[tokio::test]
+async fn a_script_that_posts_a_form_is_told_what_is_missing() {
+    let gate = Gate::new();
+    gate.knows("ada").await;
+    let mut browser = gate.browser();
+    browser.opens("/.doorward/sign-in").await;
+    let csrf = browser.field("csrf").unwrap();
+    let curl = [("accept", "*/*"), ("content-type", "application/x-www-form-urlencoded")];
+    let ours = [curl[0], curl[1], ("origin", "https://crm.example.com")];
+    let foreign = [curl[0], curl[1], ("origin", "https://evil.example")];
+    let wrong = [curl[0], ("content-type", "application/json")];
+    for (headers, csrf, status, says) in [
+        (&curl[..], csrf.as_str(), 422, "send `Origin: https://crm.example.com`"),
+        (&foreign[..], &csrf, 422, "no page of https://crm.example.com sends this form"),
+        (&ours[..], "", 422, "the field `csrf` is missing or not valid"),
+        (&wrong[..], &csrf, 400, "\"reference\""),
+    ] {
+        let body = format!("csrf={csrf}&username=ada&password=three+wet+umbrellas");
+        browser.requests(Method::POST, "/.doorward/sign-in", headers, body.into()).await;
+        assert_eq!(browser.status.as_u16(), status, "{headers:?}");
+        assert!(browser.page.starts_with('{'), "{}", browser.page);
+        assert!(browser.page.contains(says), "{says}: {}", browser.page);
+        assert_eq!(browser.session(), None);
+    }
+    let body = format!("csrf={csrf}&username=ada&password=three+wet+umbrellas");
+    browser.requests(Method::POST, "/.doorward/sign-in", &ours, body.into()).await;
+    assert_eq!(browser.status, StatusCode::SEE_OTHER, "{}", browser.page);
+}
+
 #[tokio::test]
 async fn a_form_that_the_browser_does_not_vouch_for_comes_back_and_says_so() {
     let gate = Gate::new();

@@ -62,6 +62,19 @@ async fn a_watched_application_lets_everybody_through_and_tells_what_would_have_
     );
 }
 
+#[tokio::test]
+async fn somebody_whose_second_factor_is_missing_is_named() {
+    let gate = Gate::configured(&unenforced(), Arc::new(Memory::new()));
+    gate.protects("ada").await;
+    let mut ada = gate.browser();
+    ada.signs_in("ada").await;
+    ada.opens("/strict/x").await;
+    assert_eq!(ada.passed, Some(None), "the application is not told before");
+    let report = gate.env.decision_log.report();
+    let (what, _) = &report[0];
+    assert_eq!((what.verdict, what.user.as_deref()), ("challenge", Some("ada")));
+}
+
 /// Requests and visitors of all kinds, the same at every run.
 fn thousand() -> Vec<(Request, Option<&'static str>, bool)> {
     let mut rng = StdRng::seed_from_u64(4);

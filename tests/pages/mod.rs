@@ -238,6 +238,7 @@ fn samples() -> Vec<(String, String)> {
         ("wait", Problem::Wait(Duration::from_secs(30))),
         ("expired", Problem::Expired),
         ("foreign", Problem::Foreign),
+        ("no-origin", Problem::NoOrigin),
         ("busy", Problem::Busy),
     ] {
         add(&format!("sign-in-{name}"), html(&sign_in(Some(problem))));

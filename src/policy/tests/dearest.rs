@@ -11,7 +11,7 @@ use rand::seq::IndexedRandom as _;
 
 use super::properties::Draw;
 use crate::domain::assurance::Requirement;
-use crate::policy::reach::{Depth, Role};
+use crate::policy::reach::{Depth, OtherTarget, Role};
 use crate::policy::work::Work;
 use crate::policy::{Asker, Policy, Request, Rule, Sent};
 
@@ -148,7 +148,8 @@ fn many_dear_targets_are_read_no_further_than_one_request_may_cost() {
     let dear = format!("/{}", "%25%32%66a".repeat(8)).into_bytes();
     let one = Request::read(&dear).unwrap().work().spent();
     let most = Work::LIMIT / one + 2;
-    let others = vec![(Role::Read, dear); most as usize];
+    let other = OtherTarget { header: "If", role: Role::Read, target: dear };
+    let others = vec![other; most as usize];
     let reaching = |others| Request::read(b"/").unwrap().reaching(Depth::Infinity, others);
     assert!(reaching(&others[..1]).is_ok());
     assert!(reaching(&others).is_err(), "{one} each");

@@ -6,7 +6,7 @@ use rstest::rstest;
 use super::hostile::{STRANGER, rule};
 use crate::domain::assurance::{Level, Requirement};
 use crate::policy::explain::Asks;
-use crate::policy::reach::{Depth, Role};
+use crate::policy::reach::{Depth, OtherTarget, Role};
 use crate::policy::{Options, Policy, Request, Rule, Sent};
 
 fn policy(rules: Vec<Rule>, otherwise: Requirement) -> Policy {
@@ -140,8 +140,11 @@ fn what_lies_below_a_guess_is_asked_of_who_acts_on_the_whole(
         || vec![rule(&["/longfolder/secret/", "/büro/geheim/"], Requirement::second_factor())];
     let options = Options { webdav: true, ..Options::default() };
     let policy = Policy::with(rules(), Requirement::sign_in(), options);
-    let written: Vec<_> =
-        written.iter().map(|target| (Role::Written, target.as_bytes().to_vec())).collect();
+    let destination = |target: &&str| {
+        let target = target.as_bytes().to_vec();
+        OtherTarget { header: "Destination", role: Role::Written, target }
+    };
+    let written: Vec<_> = written.iter().map(destination).collect();
     let ask = |method| {
         let sent = Sent { target: target.as_bytes(), method, overrides: &[] };
         let request = Request::read_sent(&sent).unwrap();

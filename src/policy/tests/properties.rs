@@ -12,7 +12,7 @@ use super::hostile::covers;
 use crate::domain::assurance::{Kinds, Only, Requirement};
 use crate::domain::identity::{Identity, UserId};
 use crate::policy::{
-    Asker, Asks, Depth, Options, Parameter, Policy, Request, Role, Rule, Sent, TextSet,
+    Asker, Asks, Depth, Options, OtherTarget, Parameter, Policy, Request, Role, Rule, Sent, TextSet,
 };
 
 const PATTERNS: [&str; 20] = [
@@ -313,7 +313,7 @@ fn what_acts_on_all_below_a_path_is_asked_at_least_what_is_asked_there() {
         let policy = Policy::with(rules, draw.requirement(), options);
         let identity = draw.identity();
         let asker = Asker { address: draw.address(), known: identity.as_ref() };
-        let asks = |method, target: &str, depth, others: &[(Role, Vec<u8>)]| {
+        let asks = |method, target: &str, depth, others: &[OtherTarget]| {
             let sent = Sent { target: target.as_bytes(), method, overrides: &[] };
             let request = Request::read_sent(&sent).unwrap().reaching(depth, others).unwrap();
             let decided = policy.requirement(&request, &asker);
@@ -332,7 +332,8 @@ fn what_acts_on_all_below_a_path_is_asked_at_least_what_is_asked_there() {
             (asks("PROPFIND", above, Depth::One, &[]), asks("PROPFIND", &one, Depth::Zero, &[]));
         assert!(covers(&children, &child), "{above}, {one}: {policy:#?}");
         // A second target is judged as if it were the only one.
-        let destination = [(Role::Written, below.clone().into_bytes())];
+        let (header, role, target) = ("Destination", Role::Written, below.clone().into_bytes());
+        let destination = [OtherTarget { header, role, target }];
         let copied = asks("COPY", "/y", Depth::Zero, &destination);
         for method in ["PUT", "DELETE"] {
             let written = asks(method, &below, Depth::Infinity, &[]);

@@ -8,15 +8,14 @@ use http::header::{HeaderMap, HeaderValue};
 use pingora::http::authority::{RawTargetAuthority, raw_target_authority};
 
 use crate::policy::header::is_folded;
-use crate::policy::{Depth, Role, Unreadable};
+use crate::policy::{Depth, OtherTarget, Role, Unreadable};
 use crate::proxy::request::address::Address;
 
 /// What the headers say about the targets of a request.
 #[derive(Debug, Default)]
 pub(in crate::proxy) struct Further {
     pub(in crate::proxy) depth: Depth,
-    /// In origin form.
-    pub(in crate::proxy) targets: Vec<(Role, Vec<u8>)>,
+    pub(in crate::proxy) targets: Vec<OtherTarget>,
 }
 
 /// How a header names its targets.
@@ -37,23 +36,25 @@ const MOST: usize = 16;
 
 /// `Destination` and `If`: RFC 4918 §10.3, §10.4. `Content-Location`: RFC 9110 §8.7; some servers
 /// take it for the place to write to. `Upload-Concat`: tus, for uploads that are joined. The rest:
-/// object stores that copy from another object.
-const NAMES: [(&[u8], Form); 11] = [
-    (b"destination", Form::Url(Role::Written)),
-    (b"x-http-destinationurl", Form::Url(Role::Written)),
-    (b"content-location", Form::Url(Role::Written)),
-    (b"x-ms-rename-source", Form::Url(Role::Written)),
-    (b"if", Form::Tagged),
-    (b"upload-concat", Form::Listed),
-    (b"x-amz-copy-source", Form::Key),
-    (b"x-goog-copy-source", Form::Key),
-    (b"x-oss-copy-source", Form::Key),
-    (b"x-ms-copy-source", Form::Key),
-    (b"x-copy-from", Form::Key),
+/// object stores that copy from another object. Each as it is usually written, and folded.
+const NAMES: [(&str, &[u8], Form); 11] = [
+    ("Destination", b"destination", Form::Url(Role::Written)),
+    ("X-HTTP-DestinationURL", b"x-http-destinationurl", Form::Url(Role::Written)),
+    ("Content-Location", b"content-location", Form::Url(Role::Written)),
+    ("X-Ms-Rename-Source", b"x-ms-rename-source", Form::Url(Role::Written)),
+    ("If", b"if", Form::Tagged),
+    ("Upload-Concat", b"upload-concat", Form::Listed),
+    ("X-Amz-Copy-Source", b"x-amz-copy-source", Form::Key),
+    ("X-Goog-Copy-Source", b"x-goog-copy-source", Form::Key),
+    ("X-Oss-Copy-Source", b"x-oss-copy-source", Form::Key),
+    ("X-Ms-Copy-Source", b"x-ms-copy-source", Form::Key),
+    ("X-Copy-From", b"x-copy-from", Form::Key),
 ];
 
-fn form(name: &[u8]) -> Option<Form> {
-    NAMES.iter().find(|(known, _)| is_folded(name, known)).map(|(_, form)| *form)
+/// How a header of this name is usually written, and how it names its targets.
+fn form(name: &[u8]) -> Option<(&'static str, Form)> {
+    let known = NAMES.iter().find(|(_, known, _)| is_folded(name, known));
+    known.map(|(written, _, form)| (*written, *form))
 }
 
 /// Whether a header of this name, in lower case, may name another target than the request's own.
@@ -70,7 +71,8 @@ pub(in crate::proxy) fn reaches_further(name: &str) -> bool {
 /// The targets and the depth that `headers` of a request to `address` name.
 ///
 /// # Errors
-/// [`Unreadable::ForeignTarget`] if a header names something that is not a path there.
+/// [`Unreadable::InHeader`] if a header names something that is not a path there, and
+/// [`Unreadable::TooManyTargets`].
 pub(in crate::proxy) fn read(
     headers: &HeaderMap,
     address: &Address,
@@ -78,7 +80,8 @@ pub(in crate::proxy) fn read(
     let depths = headers.get_all("depth").iter().map(depth);
     let mut further = Further { depth: depths.max().unwrap_or_default(), targets: Vec::new() };
     for (name, value) in headers {
-        let Some(form) = form(name.as_str().as_bytes()) else { continue };
+        let Some((header, form)) = form(name.as_str().as_bytes()) else { continue };
+        let foreign = || Unreadable::ForeignTarget.in_header(header);
         let value = value.as_bytes().trim_ascii();
         let (role, named): (Role, Vec<Vec<u8>>) = match form {
             Form::Url(role) => (role, vec![value.to_vec()]),
@@ -86,7 +89,7 @@ pub(in crate::proxy) fn read(
                 (Role::Read, vec![value.to_vec()])
             }
             Form::Key => (Role::Read, vec![[b"/", value].concat()]),
-            Form::Tagged => (Role::Read, tagged(value).ok_or(Unreadable::ForeignTarget)?),
+            Form::Tagged => (Role::Read, tagged(value).ok_or_else(foreign)?),
             Form::Listed => {
                 let list = value.splitn(2, |byte| *byte == b';').nth(1).unwrap_or_default();
                 let list = list.split(|byte| *byte == b' ').filter(|one| !one.is_empty());
@@ -94,11 +97,11 @@ pub(in crate::proxy) fn read(
             }
         };
         for named in named {
-            let target = on(address, &named).ok_or(Unreadable::ForeignTarget)?;
-            further.targets.push((role, target));
+            let target = on(address, &named).ok_or_else(foreign)?;
+            further.targets.push(OtherTarget { header, role, target });
         }
         if further.targets.len() > MOST {
-            return Err(Unreadable::ForeignTarget);
+            return Err(Unreadable::TooManyTargets);
         }
     }
     Ok(further)
@@ -182,7 +185,7 @@ mod tests {
         headers.append(name, value.parse().unwrap());
         let address = Address { scheme: "https", authority: "crm.test".to_owned() };
         let targets = read(&headers, &address)?.targets.into_iter();
-        Ok(targets.map(|(_, target)| String::from_utf8(target).unwrap()).collect())
+        Ok(targets.map(|other| String::from_utf8(other.target).unwrap()).collect())
     }
 
     #[rstest]
@@ -224,7 +227,10 @@ mod tests {
     #[case("Upload-Concat", "final;https://evil.test/a")]
     #[case("x-ms-copy-source", "https://evil.test/a")]
     fn what_is_no_path_here_is_refused(#[case] name: &str, #[case] value: &str) {
-        assert_eq!(read_from(name, value), Err(Unreadable::ForeignTarget));
+        let refused = read_from(name, value).unwrap_err();
+        assert!(matches!(&refused, Unreadable::InHeader { why, .. }
+            if **why == Unreadable::ForeignTarget));
+        assert!(refused.to_string().to_lowercase().contains(&name.to_lowercase()), "{refused}");
     }
 
     #[test]

@@ -199,6 +199,9 @@ pub(in crate::proxy) fn fault_of_field(line: &[u8]) -> Option<String> {
     for byte in name.iter().take(LONGEST_NAME) {
         write!(shown, "{}", byte.escape_ascii()).ok();
     }
+    if name.len() > LONGEST_NAME {
+        shown.push('…');
+    }
     if name.is_empty() {
         return Some("it has no name before the colon".to_owned());
     }

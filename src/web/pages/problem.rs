@@ -63,6 +63,8 @@ pub enum Problem {
     Expired,
     /// The browser does not say that the form comes from a page of ours.
     Foreign,
+    /// The same, because neither `Sec-Fetch-Site` nor `Origin` was sent.
+    NoOrigin,
     /// Too much load; nothing was checked.
     Busy,
 }
@@ -120,7 +122,7 @@ impl Problem {
                  another one."
             }
             Self::Expired => "This page was open for too long. Please try again.",
-            Self::Foreign => {
+            Self::Foreign | Self::NoOrigin => {
                 "Your browser did not confirm that this form came from this site, so it was not \
                  accepted. Please try again."
             }
@@ -143,6 +145,11 @@ impl Problem {
             Self::Foreign => Some(
                 "If this happens again, open this address in a new tab, or look for a browser \
                  setting or an add-on that hides where a form comes from.",
+            ),
+            Self::NoOrigin => Some(
+                "The header “Origin” is missing. If this happens again, look for a browser setting \
+                 or an add-on that hides where a form comes from. A script must send the header \
+                 itself, with the address of this site.",
             ),
             Self::LockedOut => Some("Please ask for help."),
             Self::Frozen => Some("Ask for a link to start again."),
@@ -190,6 +197,7 @@ impl Problem {
                 | Self::TooManyAuthenticators
                 | Self::Expired
                 | Self::Foreign
+                | Self::NoOrigin
                 | Self::Busy
         )
     }
