@@ -13,6 +13,7 @@ use burst_limit::BurstLimit;
 pub(super) use burst_limit::left_out;
 
 use crate::config::{Log, LogFormat};
+use crate::proxy::malformed_requests;
 
 /// Starts the log. A log that was started before stays.
 pub(super) fn start(log: Log) {
@@ -26,13 +27,25 @@ pub(super) fn start(log: Log) {
     let lines = if io::stderr().is_terminal() { lines } else { lines.with_ansi(false) };
     let filter = filter(log).and(BurstLimit::default());
     let started = match log.format {
-        LogFormat::Text => registry().with(lines.with_filter(filter)).try_init(),
-        LogFormat::Json => {
-            registry().with(lines.json().flatten_event(true).with_filter(filter)).try_init()
+        LogFormat::Text => {
+            registry().with(lines.with_filter(filter)).with(malformed_requests()).try_init()
         }
+        LogFormat::Json => registry()
+            .with(lines.json().flatten_event(true).with_filter(filter))
+            .with(malformed_requests())
+            .try_init(),
     };
     // A test or a program around us may have its own log.
-    drop(started);
+    if started.is_ok() {
+        // One layer listens at level debug, to one library. The others would format records that
+        // nobody reads.
+        log::set_max_level(level_of_libraries(log));
+    }
+}
+
+/// The level of libraries that use `log`.
+fn level_of_libraries(log: Log) -> log::LevelFilter {
+    log.level.name().parse().unwrap_or(log::LevelFilter::Info)
 }
 
 /// Pingora's own lines quote visitors' requests with their cookies; ours say what matters. Only
@@ -57,5 +70,6 @@ mod tests {
         let filter = filter(Log::default()).and(BurstLimit::default());
         assert_eq!(Filter::<Registry>::max_level_hint(&filter), Some(LevelFilter::INFO));
         assert!(log::STATIC_MAX_LEVEL < log::LevelFilter::Trace);
+        assert_eq!(level_of_libraries(Log::default()), log::LevelFilter::Info);
     }
 }

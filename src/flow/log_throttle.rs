@@ -24,8 +24,10 @@ pub enum Line {
     CutOff,
     /// Bytes that cannot be parsed as a request.
     Unread,
-    /// A connection with invalid TLS or HTTP/2.
+    /// A failed TLS handshake.
     Handshake,
+    /// A malformed request over HTTP/2.
+    Http2,
     /// A request with a method or head that is not accepted.
     Refused,
     /// An event about a name that no user has.
@@ -44,6 +46,7 @@ pub struct LogThrottle {
     cut_off: Tally,
     unread: Tally,
     handshake: Tally,
+    http2: Tally,
     refused: Tally,
     unknown_name: Tally,
 }
@@ -72,6 +75,7 @@ impl LogThrottle {
             Line::CutOff => &self.cut_off,
             Line::Unread => &self.unread,
             Line::Handshake => &self.handshake,
+            Line::Http2 => &self.http2,
             Line::Refused => &self.refused,
             Line::UnknownName => &self.unknown_name,
         };

@@ -27,6 +27,7 @@ mod socket;
 mod upstream;
 
 pub use downstream::certificates::Certificates;
+pub use downstream::malformed::layer as malformed_requests;
 pub use gateway::Gateway;
 pub use passage::Passage;
 pub use server::Running;

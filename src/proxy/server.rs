@@ -28,6 +28,8 @@ use tokio::task::JoinHandle;
 use crate::flow::{ClientAddress, Line};
 use crate::proxy::downstream::certificates::Entrance;
 use crate::proxy::downstream::connection::{Connection, Cut, Phase};
+use crate::proxy::downstream::handshake;
+use crate::proxy::downstream::malformed;
 use crate::proxy::downstream::proxy_protocol;
 use crate::proxy::downstream::stream::VisitorStream;
 use crate::proxy::downstream::table::{ConnectionTable, Full, Open};
@@ -217,7 +219,13 @@ where
         let shaken = Box::pin(connection.unless_cut(acceptor.accept(stream))).await;
         let stream = match shaken {
             Some(Ok(stream)) => stream,
-            Some(Err(error)) => return self.tell_handshake_failed(&error, peer),
+            Some(Err(error)) => {
+                return self.tell_handshake_failed(&handshake::reason(&error), peer);
+            }
+            None if connection.is_cut() == Some(Cut::Late) => {
+                let why = "it took longer than `deadlines: { handshake }`";
+                return self.tell_handshake_failed(why, peer);
+            }
             None => return,
         };
         if connection.entrance().asked_for.is_some() {
@@ -250,21 +258,18 @@ where
         while let Ok(1..) = stream.read(&mut read).await {}
     }
 
-    fn tell_handshake_failed(&self, error: &io::Error, peer: SocketAddr) {
-        let peer = peer.ip();
-        // Browsers open connections that they do not need, and close them.
-        if error.kind() != io::ErrorKind::InvalidData {
-            tracing::debug!(%peer, %error, "TLS handshake failed");
-            return;
-        }
+    /// Browsers open connections that they do not need, but such a connection sends nothing, and
+    /// its handshake has not begun.
+    fn tell_handshake_failed(&self, why: &str, peer: SocketAddr) {
         if let Some(left_out) = self.due(Line::Handshake) {
-            tracing::info!(%peer, %error, left_out, "TLS handshake failed");
+            let client = peer.ip();
+            tracing::info!(left_out, "TLS handshake failed: {why} (client {client})");
         }
     }
 
     fn tell_malformed(&self, why: &dyn fmt::Display, peer: IpAddr) {
-        if let Some(left_out) = self.due(Line::Handshake) {
-            tracing::info!(%peer, %why, left_out, "HTTP/2 request refused");
+        if let Some(left_out) = self.due(Line::Http2) {
+            tracing::info!(left_out, "HTTP/2 request refused: {why} (client {peer})");
         }
     }
 
@@ -327,6 +332,8 @@ where
             let accepted = {
                 let next =
                     http2::HttpSession::from_h2_conn(&mut h2_connection, Arc::clone(&digest));
+                let next =
+                    malformed::told(next, |why| self.tell_malformed(&why, connection.peer()));
                 tokio::select! {
                     biased;
                     _ = stopped.changed(), if !stopping => None,

@@ -1,6 +1,14 @@
 //! What the log says, and what it never does.
 
+use std::fs;
+use std::io::Write;
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+
 use rstest::rstest;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::Value;
 
 use super::person::{code, now};
@@ -290,6 +298,95 @@ fn what_is_refused_is_answered_in_our_words_and_leaves_a_line(
     assert_eq!(answer.header("server"), "");
     let line = process.hears("request refused");
     assert!(line.contains(names), "{line}");
+}
+
+/// A move is judged at both ends: whoever reads the log must see which of them was refused.
+#[test]
+fn a_refusal_because_of_a_destination_names_the_header() {
+    let setup = Setup::with("log: { format: json }");
+    let process = setup.opens();
+    let moves = |to: &str| {
+        let head = format!("MOVE /held HTTP/1.1\r\nHost: {HOST}\r\nDestination: {to}\r\n\r\n");
+        let answer = Wire::to(process.address).asks(head);
+        let said: Value = serde_json::from_str(&answer.body).unwrap();
+        let reference = said["reference"].as_str().unwrap().to_owned();
+        let why = setup.types(&["why", &reference]).out;
+        (answer.status, process.hears(&reference), why)
+    };
+    let (status, line, why) = moves("/closed");
+    assert_eq!(status, 403);
+    assert!(line.contains("\"header\":\"Destination\""), "{line}");
+    assert!(why.contains("the target in the header `Destination`"), "{why}");
+    let (status, line, why) = moves("https://evil.test/a");
+    assert_eq!(status, 400);
+    for told in [line, why] {
+        assert!(
+            told.contains("header `Destination`: it does not name a path on this host"),
+            "{told}"
+        );
+    }
+    let url = format!("http://{HOST}/held");
+    let asked = ["explain", "--url", &url, "--method", "MOVE", "--destination"];
+    let explains = |to: &str| setup.types(&[&asked[..], &[to]].concat()).out;
+    let told = explains("/closed");
+    assert!(told.contains(", for the target in `Destination`"), "{told}");
+    assert!(told.contains("MOVE writes /closed (`Destination`)"), "{told}");
+    assert!(explains("a/b").contains("header `Destination`: "), "{}", explains("a/b"));
+}
+
+/// A gateway with a TLS listener, and the certificate that it shows.
+fn encrypted() -> (Setup, Process, CertificateDer<'static>) {
+    let setup = Setup::with("log: { format: json }");
+    assert_eq!(setup.types(&["cert", "self-signed", "crm.localhost"]).code, Some(0));
+    let yaml = fs::read_to_string(setup.file()).unwrap();
+    let tls = "listen: [{ address: '127.0.0.1:0', tls: { certificate: doorward.pem, key: \
+               doorward.key } }, ";
+    fs::write(setup.file(), yaml.replace("listen: [", tls)).unwrap();
+    let process = setup.opens();
+    let shown = CertificateDer::from_pem_file(setup.file().with_file_name("doorward.pem")).unwrap();
+    (setup, process, shown)
+}
+
+#[rstest]
+// A `ClientHello` of TLS 1.1 with one cipher suite (RFC 4346 §7.4.1.2).
+#[case::old(
+    b"\x16\x03\x01\0\x2f\x01\0\0\x2b\x03\x02aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\0\0\x02\xc0\x13\x01\0\0\0",
+    "the client supports neither TLS 1.2"
+)]
+#[case::no_tls(b"\x16\x03\x01\0\x05hello", "what the client sent is not TLS")]
+#[case::left(b"\x16\x03\x01", "the client closed the connection during the handshake")]
+fn a_handshake_that_fails_leaves_a_line_with_the_reason(#[case] sent: &[u8], #[case] why: &str) {
+    let (_setup, process, _) = encrypted();
+    let mut client = TcpStream::connect(process.address).unwrap();
+    client.write_all(sent).unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    let line = process.hears("TLS handshake failed: ");
+    assert!(line.contains(why) && line.contains("(client 127.0.0.1)"), "{line}");
+}
+
+#[test]
+fn a_request_that_the_http2_library_resets_leaves_a_line_with_the_reason() {
+    let (_setup, process, shown) = encrypted();
+    let mut roots = RootCertStore::empty();
+    roots.add(shown).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots);
+    let mut config = config.with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let name = "crm.localhost".try_into().unwrap();
+    let connection = ClientConnection::new(Arc::new(config), name).unwrap();
+    let stream = TcpStream::connect(process.address).unwrap();
+    let mut visitor = StreamOwned::new(connection, stream);
+    visitor.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
+    // HEADERS with one field, which is about one connection (RFC 9113 §8.2.2).
+    visitor.write_all(b"\0\0\x15\x01\x05\0\0\0\x01\0\x0aconnection\x08s3cretes").unwrap();
+    visitor.flush().unwrap();
+    let line = process.hears("HTTP/2 request refused: ");
+    assert!(line.contains("malformed header block (client 127.0.0.1)"), "{line}");
+    assert!(!process.said().contains("s3cret"), "{}", process.said());
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 pub(super) mod certificates;
 pub(super) mod connection;
+pub(super) mod handshake;
 pub(super) mod listener;
+pub(super) mod malformed;
 pub(super) mod proxy_protocol;
 pub(super) mod stream;
 pub(super) mod table;
