@@ -46,6 +46,8 @@ pub(super) struct Frames {
     stream: StreamOwned<ClientConnection, TcpStream>,
     /// What came while an answer to a ping was waited for.
     kept: VecDeque<Frame>,
+    /// What it talks to, where nobody else holds it: what was begun is served to its end.
+    held: Option<(Upstream, Instance)>,
 }
 
 #[derive(Debug)]
@@ -101,7 +103,7 @@ impl Frames {
     fn silent(instance: &Instance) -> Self {
         let config = believes(&certificates(instance), &[b"h2"]);
         let stream = connects(instance.address, HOST, config).unwrap();
-        Self { stream, kept: VecDeque::new() }
+        Self { stream, kept: VecDeque::new(), held: None }
     }
 
     /// What cannot be sent any more was not wanted any more.
@@ -212,8 +214,7 @@ fn after(sent: &[u8]) -> Frames {
     let instance = super::means::instance(&upstream, "");
     let mut frames = Frames::to(&instance);
     frames.sends(sent);
-    // What was begun is served to its end, even if nobody keeps the gateway.
-    std::mem::forget((upstream, instance));
+    frames.held = Some((upstream, instance));
     frames
 }
 

@@ -15,16 +15,18 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::{Notify, oneshot};
 
 type Body = BoxBody<Bytes, hyper::Error>;
 
-/// The application, running until the test ends.
+/// The application, running until it is dropped.
 pub(crate) struct Upstream {
     pub address: SocketAddr,
     reached: Arc<Notify>,
     released: Arc<Notify>,
+    /// Ends it: the tests of one process must not run out of files.
+    _ends: oneshot::Sender<()>,
 }
 
 impl Upstream {
@@ -34,12 +36,18 @@ impl Upstream {
         let address = socket.local_addr().unwrap();
         let (reached, released) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let says = Says { reached: Arc::clone(&reached), released: Arc::clone(&released) };
+        let (ends, ended) = oneshot::channel::<()>();
         std::thread::spawn(move || {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(serve(socket, says));
+            runtime.block_on(async {
+                tokio::select! {
+                    () = serve(socket, says) => {}
+                    _ = ended => {}
+                }
+            });
         });
-        Self { address, reached, released }
+        Self { address, reached, released, _ends: ends }
     }
 
     /// Waits until a request for `/held` has arrived.
