@@ -1,213 +1,334 @@
-//! Floods from one address, and what they cost: memory, connections to the application, and what an
-//! ordinary visitor notices. The gateway runs at its defaults.
+//! Floods, most from one address, and what they cost: memory, processor, disk, connections to the
+//! application, and what an ordinary visitor and somebody who signs in notice. The gateway runs at its
+//! defaults.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use h2::client::SendRequest;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use socket2::{Domain, Socket, Type};
+use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
-use tokio_rustls::TlsConnector;
 
-use crate::{ASKED, Gateway, HOST, told, visitor};
+use crate::gateway::{Gateway, HOST, comes_last};
+use crate::held::Application;
+use crate::http2::{self, UNDER_TLS};
+use crate::people::{self, signed_in};
+use crate::visitor::{Took, get, paced, visitor};
 
-/// Where the same application is under TLS.
-const UNDER_TLS: &str = "tls.localhost:8443";
-/// From where floods come; the ordinary visitor comes from 127.0.0.1.
-const FROM: [u8; 4] = [127, 6, 0, 1];
-
-/// An application that answers `/open/a` and `/open/large` at once, and whatever else it is asked never;
-/// and how many are connected to it.
-fn application() -> (SocketAddr, Arc<AtomicUsize>) {
-    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = socket.local_addr().unwrap();
-    let connected = Arc::new(AtomicUsize::new(0));
-    let counting = Arc::clone(&connected);
-    thread::spawn(move || {
-        for stream in socket.incoming() {
-            let (mut stream, counting) = (stream.unwrap(), Arc::clone(&counting));
-            let serve = move || {
-                counting.fetch_add(1, Ordering::Relaxed);
-                let mut read = [0; 8192];
-                while let Ok(length @ 1..) = stream.read(&mut read) {
-                    let size = match &read[..length] {
-                        asked if asked.starts_with(b"GET /open/a ") => 2,
-                        asked if asked.starts_with(b"GET /open/large ") => 1 << 20,
-                        _ => continue,
-                    };
-                    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n");
-                    let answer = [head.into_bytes(), vec![b'a'; size]].concat();
-                    if stream.write_all(&answer).is_err() {
-                        break;
-                    }
-                }
-                counting.fetch_sub(1, Ordering::Relaxed);
-            };
-            thread::Builder::new().stack_size(64 * 1024).spawn(serve).unwrap();
-        }
-    });
-    (address, connected)
-}
+/// So much above idle may a flood from one address cost, in MiB.
+const AT_MOST_MIB: usize = 200;
+/// So many times as long as alone may an ordinary visitor wait, at the 99th percentile.
+const AT_MOST_TIMES: f64 = 5.0;
+/// How long a flood is watched once it has begun as a whole.
+const LASTS: Duration = Duration::from_secs(6);
+/// How long the gateway has to give back its memory.
+const AFTER: Duration = Duration::from_secs(5);
+/// How many people sign in, one after the other.
+const PEOPLE: usize = 50;
 
 /// Every flood, one after the other.
 pub(crate) fn all() {
-    let home = tempfile::tempdir().unwrap();
-    let certified = Command::new(env!("CARGO_BIN_EXE_doorward"))
-        .args(["cert", "self-signed", "tls.localhost"])
-        .current_dir(home.path())
-        .output()
-        .unwrap();
-    assert!(certified.status.success());
-    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    one("600 x 100 streams whose window is 0", home.path(), |_, tls| {
-        runtime.block_on(streams(tls, 600, 0, "/.doorward/sign-in"))
+    let own = "/.doorward/sign-in";
+    one("600 x 100 streams for own pages, window 0", |against| {
+        streams(against, 1, 600, 0, own);
     });
-    one("30 x 100 streams that the application holds", home.path(), |_, tls| {
-        runtime.block_on(streams(tls, 30, 65_535, "/open/held"))
+    one("30 x 100 streams that the application holds", |against| {
+        streams(against, 1, 30, 65_535, "/open/held");
     });
-    one("30 x 100 streams that take nothing of a large answer", home.path(), |_, tls| {
-        runtime.block_on(streams(tls, 30, 0, "/open/large"))
+    one("30 x 100 streams for a large answer, window 0", |against| {
+        streams(against, 1, 30, 0, "/open/large");
     });
-    one("900 uploads that do not come", home.path(), |plain, _| uploads(plain, 900));
+    let post = |path: &str| {
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: {HOST}\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 60000\r\n\r\n"
+        )
+    };
+    one("900 uploads that do not come", |against| {
+        connections(against, 900, &post("/open/up"), "", Duration::from_millis(100));
+    });
+    one("900 forms that do not come", |against| {
+        connections(against, 900, &post(own), "", Duration::from_millis(100));
+    });
+    one("900 uploads of a byte a second", |against| {
+        connections(against, 900, &post("/open/up"), "a", Duration::from_secs(1));
+    });
+    for (name, path) in [
+        ("900 x 50 pipelined for own pages, unread", own),
+        ("900 x 50 pipelined for a large answer, unread", "/open/large"),
+    ] {
+        one(name, |against| {
+            let asks = get(path).repeat(50);
+            connections(against, 900, &asks, &asks, Duration::from_millis(100));
+        });
+    }
+    one("50 addresses x 12 x 100 for own pages, window 0", |against| {
+        streams(against, 50, 12, 0, own);
+    });
+    one("50 addresses x 2 x 100 for a large answer", |against| {
+        streams(against, 50, 2, 0, "/open/large");
+    });
+}
+
+/// The gateway that a flood is against, and what the flood sends.
+struct Against {
+    plain: SocketAddr,
+    tls: SocketAddr,
+    bytes: Arc<AtomicU64>,
+    connections: AtomicUsize,
+    /// All of it is there.
+    begun: AtomicBool,
+    over: AtomicBool,
+}
+
+impl Against {
+    /// From where floods come; the ordinary visitor comes from 127.0.0.1.
+    fn from(address: usize) -> [u8; 4] {
+        [127, 6, 0, u8::try_from(address + 1).unwrap()]
+    }
+
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::SeqCst)
+    }
+
+    /// All has begun: waits until it may end.
+    fn holds(&self) {
+        self.begun.store(true, Ordering::SeqCst);
+        while !self.is_over() {
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
 }
 
 /// One flood, before a gateway of its own.
-fn one<F>(name: &str, folder: &Path, flood: impl FnOnce(SocketAddr, SocketAddr) -> F) {
-    let (upstream, connected) = application();
-    let tls = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let more = format!(
-        ", {{ address: '{tls}', tls: {{ certificate: {0}/doorward.pem, key: {0}/doorward.key }} }}",
-        folder.display()
-    );
-    let hosts = format!("'http://{HOST}', 'https://{UNDER_TLS}'");
-    let gateway =
-        Gateway::start_with(upstream, &more, &hosts, &format!("portal: https://{UNDER_TLS}"));
+fn one(name: &str, flood: impl FnOnce(&Against) + Send) {
+    let application = Application::start();
+    let certificates = tempfile::tempdir().unwrap();
+    let (gateway, tls) = under_tls(&application, certificates.path(), "");
+    people::added(&gateway, PEOPLE);
     visitor(&gateway, 200);
-    let alone = visitor(&gateway, ASKED);
-    let idle = gateway.resident();
+
+    let against = Against {
+        plain: gateway.address,
+        tls,
+        bytes: Arc::default(),
+        connections: AtomicUsize::new(0),
+        begun: AtomicBool::new(false),
+        over: AtomicBool::new(false),
+    };
+    let alone = watched(&gateway, tls, 0, || thread::sleep(LASTS));
+    let (idle, cpu, disk) = (gateway.resident(), gateway.cpu(), gateway.on_disk());
+    gateway.forgets_the_peak();
     let began = Instant::now();
-    let under_way = flood(gateway.address, tls);
-    thread::sleep(Duration::from_secs(2));
-    let beside = visitor(&gateway, ASKED);
-    println!("\n{name} (begun in {:.1?})", began.elapsed());
-    told("alone", ASKED, alone);
-    told("beside them", ASKED, beside);
+    let beside = thread::scope(|scope| {
+        scope.spawn(|| {
+            comes_last();
+            flood(&against);
+        });
+        watched(&gateway, tls, PEOPLE / 2, || {
+            while !against.begun.load(Ordering::SeqCst) {
+                thread::sleep(Duration::from_millis(20));
+            }
+            thread::sleep(LASTS);
+            against.over.store(true, Ordering::SeqCst);
+        })
+    });
+    let lasted = began.elapsed().as_secs_f64();
+    let peak = gateway.peak().saturating_sub(idle) / 1024;
+    let (cpu, (store, log)) = (gateway.cpu().saturating_sub(cpu), gateway.on_disk());
+    thread::sleep(AFTER);
+
+    println!("\n{name}");
+    for (when, Watched { visitor, sign_ins }) in [("alone", &alone), ("beside it", &beside)] {
+        visitor.told(&format!("  a visitor {when}"));
+        sign_ins.told(&format!("  sign-ins {when}"));
+    }
     println!(
-        "{} MiB more resident, {} connections to the application, p99 x {:.1}",
-        gateway.resident().saturating_sub(idle) / 1024,
-        connected.load(Ordering::Relaxed),
-        beside.2.as_secs_f64() / alone.2.as_secs_f64()
+        "  it sent {:.0} KiB and opened {:.0} connections a second, for {lasted:.1} s; it took {:.2} \
+         processors, {} KiB of store, {} KiB of log",
+        against.bytes.load(Ordering::SeqCst) as f64 / 1024.0 / lasted,
+        against.connections.load(Ordering::SeqCst) as f64 / lasted,
+        cpu.as_secs_f64() / lasted,
+        store.saturating_sub(disk.0) / 1024,
+        log.saturating_sub(disk.1) / 1024,
     );
-    drop(under_way);
+    let times = beside.visitor.at(99).as_secs_f64() / alone.visitor.at(99).as_secs_f64();
+    let is_within = peak <= AT_MOST_MIB && times <= AT_MOST_TIMES && beside.visitor.missed() == 0;
+    println!(
+        "  {}: peak {peak} MiB above idle (at most {AT_MOST_MIB}; {} MiB {} s after), p99 x {times:.1} of \
+         alone (at most {AT_MOST_TIMES}), {} connections to the application at most",
+        if is_within { "WITHIN" } else { "OVER" },
+        gateway.resident().saturating_sub(idle) / 1024,
+        AFTER.as_secs(),
+        application.most()
+    );
 }
 
-/// So many connections of a hundred streams each, whose window is as large as that.
-async fn streams(
-    address: SocketAddr,
+/// A gateway at its defaults that is reached under TLS, too; its portal is there.
+pub(crate) fn under_tls(
+    application: &Application,
+    certificates: &Path,
+    more: &str,
+) -> (Gateway, SocketAddr) {
+    let certified = Command::new(env!("CARGO_BIN_EXE_doorward"))
+        .args(["cert", "self-signed", "tls.localhost"])
+        .current_dir(certificates)
+        .output()
+        .unwrap();
+    assert!(certified.status.success());
+    let tls = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let listener = format!(
+        ", {{ address: '{tls}', tls: {{ certificate: {0}/doorward.pem, key: {0}/doorward.key }} }}",
+        certificates.display()
+    );
+    let hosts = format!("'http://{HOST}', 'https://{UNDER_TLS}'");
+    let more = format!("portal: https://{UNDER_TLS}\n{more}");
+    (Gateway::start_with(application.address, &listener, &hosts, &more), tls)
+}
+
+/// What is noticed meanwhile.
+struct Watched {
+    visitor: Took,
+    sign_ins: Took,
+}
+
+/// What an ordinary visitor notices while `meanwhile` runs, and people who sign in twice a second; the
+/// first of them has the number `first`.
+fn watched(gateway: &Gateway, tls: SocketAddr, first: usize, meanwhile: impl FnOnce()) -> Watched {
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let visitor = scope.spawn(|| paced(gateway, &over));
+        let sign_ins = scope.spawn(|| {
+            let (mut took, mut tried) = (Vec::new(), 0);
+            while !over.load(Ordering::SeqCst) {
+                let name = people::name((first + tried) % PEOPLE);
+                let (browser, after) = signed_in(tls, [127, 0, 0, 1], &name);
+                tried += 1;
+                if browser.status() == Some(303) {
+                    took.push(after);
+                }
+                thread::sleep(Duration::from_millis(500));
+            }
+            Took::new(tried, took)
+        });
+        meanwhile();
+        over.store(true, Ordering::SeqCst);
+        Watched { visitor: visitor.join().unwrap(), sign_ins: sign_ins.join().unwrap() }
+    })
+}
+
+/// A runtime whose threads come last.
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .on_thread_start(comes_last)
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+/// So many connections of each of so many addresses, of a hundred streams each that take nothing of
+/// their answers but what the window allows.
+fn streams(
+    against: &Against,
+    addresses: usize,
     connections: usize,
     window: u32,
     path: &'static str,
-) -> Vec<(SendRequest<Bytes>, JoinSet<()>)> {
-    let mut all = Vec::with_capacity(connections);
-    for _ in 0..connections {
-        let Some(mut sender) = connects(address, window).await else { continue };
-        let mut asked = JoinSet::new();
-        for _ in 0..100 {
-            let Ok(ready) = sender.clone().ready().await else { break };
-            sender = ready;
-            let request = http::Request::get(format!("https://{UNDER_TLS}{path}"))
-                .header("accept", "text/html")
-                .body(())
-                .unwrap();
-            let Ok((answer, _)) = sender.send_request(request, true) else { break };
-            asked.spawn(async move {
-                let held = answer.await;
-                std::future::pending::<()>().await;
-                drop(held);
+) {
+    let runtime = runtime();
+    let all: Vec<_> = (0..addresses)
+        .map(|address| {
+            let (tls, sent) = (against.tls, Arc::clone(&against.bytes));
+            runtime.spawn(async move {
+                let mut all = Vec::new();
+                for _ in 0..connections {
+                    let sent = Arc::clone(&sent);
+                    if let Some(sender) =
+                        http2::connects(Against::from(address), tls, window, sent).await
+                    {
+                        all.push(hundred(sender, path).await);
+                    }
+                }
+                all
+            })
+        })
+        .collect();
+    let held: Vec<_> = all.into_iter().map(|one| runtime.block_on(one).unwrap()).collect();
+    against.connections.fetch_add(addresses * connections, Ordering::SeqCst);
+    against.holds();
+    drop(held);
+    runtime.shutdown_timeout(Duration::from_secs(1));
+}
+
+async fn hundred(
+    mut sender: SendRequest<Bytes>,
+    path: &'static str,
+) -> (SendRequest<Bytes>, JoinSet<()>) {
+    let mut asked = JoinSet::new();
+    for _ in 0..100 {
+        let Ok(ready) = sender.clone().ready().await else { break };
+        sender = ready;
+        let Ok((answer, _)) = sender.send_request(http2::page(path, ""), true) else { break };
+        asked.spawn(async move {
+            let held = answer.await;
+            std::future::pending::<()>().await;
+            drop(held);
+        });
+    }
+    (sender, asked)
+}
+
+/// So many connections that nobody reads: each sends `first`, and `again` after every pause. Those that
+/// the gateway closes are opened again.
+fn connections(against: &Against, many: usize, first: &str, again: &str, pause: Duration) {
+    let mut open: Vec<Option<TcpStream>> = (0..many).map(|_| None).collect();
+    while !against.is_over() {
+        for place in &mut open {
+            let still = place.take().filter(|stream| {
+                if again.is_empty() {
+                    // An answer, or the end.
+                    let seen = stream.peek(&mut [0]);
+                    return seen.is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+                }
+                sends(against, stream, again)
+            });
+            *place = still.or_else(|| {
+                let stream = unread(against.plain);
+                against.connections.fetch_add(1, Ordering::SeqCst);
+                sends(against, &stream, first).then_some(stream)
             });
         }
-        all.push((sender, asked));
+        against.begun.store(true, Ordering::SeqCst);
+        thread::sleep(pause);
     }
-    all
 }
 
-async fn connects(address: SocketAddr, window: u32) -> Option<SendRequest<Bytes>> {
-    let stream = tokio::net::TcpSocket::new_v4().unwrap();
-    stream.bind((FROM, 0).into()).unwrap();
-    let stream = stream.connect(address).await.ok()?;
-    let mut config = ClientConfig::builder()
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Anybody))
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    let name = ServerName::try_from("tls.localhost").unwrap();
-    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.ok()?;
-    let mut builder = h2::client::Builder::new();
-    builder.initial_window_size(window);
-    let (sender, connection) = builder.handshake(stream).await.ok()?;
-    tokio::spawn(async move { connection.await.ok() });
-    Some(sender)
+/// Sends what there is room for; whether the connection is still there.
+fn sends(against: &Against, mut stream: &TcpStream, what: &str) -> bool {
+    match stream.write(what.as_bytes()) {
+        Ok(length) => {
+            against.bytes.fetch_add(length as u64, Ordering::SeqCst);
+            true
+        }
+        Err(error) => error.kind() == ErrorKind::WouldBlock,
+    }
 }
 
-/// So many uploads of which nothing comes but the head.
-fn uploads(address: SocketAddr, many: usize) -> Vec<TcpStream> {
-    let head = format!("POST /open/up HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 1000000\r\n\r\n");
-    let upload = |_| {
-        let mut stream = crate::connects_from((FROM, 0).into(), address);
-        // Whoever is refused is not there any more.
-        stream.write_all(head.as_bytes()).ok();
-        stream
-    };
-    (0..many).map(upload).collect()
-}
-
-/// Believes any certificate: nothing is secret here.
-#[derive(Debug)]
-struct Anybody;
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        let provider = rustls::crypto::aws_lc_rs::default_provider();
-        provider.signature_verification_algorithms.supported_schemes()
-    }
+/// A connection with as little room for answers as the system allows.
+fn unread(to: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(2048).unwrap();
+    socket.bind(&SocketAddr::from((Against::from(0), 0)).into()).unwrap();
+    socket.connect(&to.into()).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    socket.into()
 }

@@ -1,8 +1,10 @@
 //! What several benches need: an application, and a question to a gateway with its answer.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::thread;
+
+use memchr::memmem;
 
 /// An application that answers everything with a kilobyte.
 pub(crate) fn application() -> SocketAddr {
@@ -27,22 +29,32 @@ pub(crate) fn application() -> SocketAddr {
 }
 
 /// Sends a request and reads its answer; its status.
-pub(crate) fn ask(stream: &mut TcpStream, request: &str) -> Option<u16> {
+pub(crate) fn ask(stream: &mut (impl Read + Write), request: &str) -> Option<u16> {
+    status(&answer(stream, request)?)
+}
+
+/// The status of an answer.
+pub(crate) fn status(answer: &str) -> Option<u16> {
+    answer.split(' ').nth(1)?.parse().ok()
+}
+
+/// Sends a request and reads its answer, which has a length.
+pub(crate) fn answer(stream: &mut (impl Read + Write), request: &str) -> Option<String> {
     stream.write_all(request.as_bytes()).ok()?;
+    stream.flush().ok()?;
     let mut seen = Vec::new();
     let mut read = [0; 16_384];
     loop {
         let length = stream.read(&mut read).ok().filter(|length| *length > 0)?;
         seen.extend_from_slice(&read[..length]);
-        let text = String::from_utf8_lossy(&seen);
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let lower = head.to_lowercase();
-        let expected = lower
+        let Some(end) = memmem::find(&seen, b"\r\n\r\n") else { continue };
+        let head = String::from_utf8_lossy(&seen[..end]).to_lowercase();
+        let expected = head
             .split("content-length: ")
             .nth(1)
             .and_then(|rest| rest.split("\r\n").next()?.trim().parse::<usize>().ok());
-        if body.len() >= expected.unwrap_or(0) {
-            return head.split(' ').nth(1)?.parse().ok();
+        if seen.len() - end - 4 >= expected.unwrap_or(0) {
+            return Some(String::from_utf8_lossy(&seen).into_owned());
         }
     }
 }
