@@ -8,11 +8,12 @@
 
 use std::net::IpAddr;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::{Poll, Waker};
+use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::task::AtomicWaker;
 use http::HeaderValue;
 use parking_lot::Mutex;
 
@@ -39,7 +40,7 @@ pub(in crate::proxy) struct Connection {
     phase: AtomicU64,
     cut: AtomicU8,
     /// Wakes the one task that serves this connection.
-    waker: OnceLock<Waker>,
+    waker: AtomicWaker,
     /// The request limit of the visitor's address; `None` if the address has no limit.
     address: Option<Arc<AddressLimits>>,
     /// The connection to which this stream belongs.
@@ -118,7 +119,7 @@ impl Connection {
             only_for: OnceLock::new(),
             phase: AtomicU64::new(tick << 8 | phase as u64),
             cut: AtomicU8::new(0),
-            waker: OnceLock::new(),
+            waker: AtomicWaker::new(),
             address: None,
             parent: None,
             awaits_body: AtomicBool::new(false),
@@ -344,9 +345,7 @@ impl Connection {
         let first =
             self.cut.compare_exchange(0, why as u8 + 1, Ordering::AcqRel, Ordering::Acquire);
         if first.is_ok() {
-            // With this fence, either we see the waker, or the task sees that it was cut.
-            fence(Ordering::SeqCst);
-            self.wake();
+            self.waker.wake();
         }
     }
 
@@ -368,31 +367,16 @@ impl Connection {
         CURRENT.scope(Arc::clone(self), work)
     }
 
-    fn wake(&self) {
-        if let Some(waker) = self.waker.get() {
-            waker.wake_by_ref();
-        }
-    }
-
     /// Waits for `work`; `None` if the connection is cut first. Only one task may do that.
     pub(in crate::proxy) async fn unless_cut<W: Future>(&self, work: W) -> Option<W::Output> {
         let mut work = pin!(work);
         std::future::poll_fn(|context| {
+            // Register before the checks: what happens after them wakes the task.
+            self.waker.register(context.waker());
             if self.is_cut().is_some() {
                 return Poll::Ready(None);
             }
-            if let Poll::Ready(done) = work.as_mut().poll(context) {
-                return Poll::Ready(Some(done));
-            }
-            if let Some(waker) = self.waker.get() {
-                // A task keeps the same waker for its whole life.
-                debug_assert!(waker.will_wake(context.waker()), "one task serves a connection");
-            } else {
-                self.waker.set(context.waker().clone()).ok();
-                fence(Ordering::SeqCst);
-            }
-            // It may have been cut before the waker was set.
-            if self.is_cut().is_some() { Poll::Ready(None) } else { Poll::Pending }
+            work.as_mut().poll(context).map(Some)
         })
         .await
     }
@@ -471,7 +455,7 @@ impl Connection {
         if cut {
             self.cut(Cut::Late);
         } else {
-            self.wake();
+            self.waker.wake();
         }
         cut
     }
