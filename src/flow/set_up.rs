@@ -36,10 +36,12 @@ pub enum SetUp {
     On(Given),
     /// Two-factor was on already.
     Already,
-    /// The code was wrong.
-    Wrong,
-    /// The key is missing or older than fifteen minutes, or something must be shown first.
-    Late,
+    /// The code was wrong, or none. The key still waits for it.
+    Wrong(totp::Key),
+    /// The key was missing or older than fifteen minutes. A new one waits from now on.
+    Late(totp::Key),
+    /// Something must be shown first; never [`FirstFactorAsks::Nothing`].
+    Owes(FirstFactorAsks),
     /// The session has ended.
     Over,
 }
@@ -92,6 +94,7 @@ pub(super) fn waiting(
 }
 
 /// Turns two-factor on with a first correct code and, if the user wants it, trusts this browser.
+/// `code` is `None` if what was typed is none.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written. Two-factor may be on or not.
@@ -99,9 +102,10 @@ pub async fn turn_on(
     env: &Env,
     caller: &Caller,
     authenticated: &AuthenticatedRequest,
-    code: &totp::Code,
+    code: Option<&totp::Code>,
     trust_device: bool,
 ) -> Result<SetUp, Unavailable> {
+    let new = env.rng.draw(|rng| totp::Key::random(rng));
     let fresh = Fresh::draw(env);
     let how = env.config.second_factor;
     let not_me = env.rng.draw(Token::random);
@@ -116,15 +120,17 @@ pub async fn turn_on(
             }
             let owed = owed(env, &tx.user, &session.proofs, caller.now);
             if owed != FirstFactorAsks::Nothing {
-                return SetUp::Late;
+                return SetUp::Owes(owed);
             }
             let Some(key) = session.pending(Becomes::First, caller.now).cloned() else {
-                return SetUp::Late;
+                return SetUp::Late(waiting(caller, tx, session, Becomes::First, &new));
             };
-            let turned = env.rng.draw(|rng| tx.user.turn_on(key, code, how, rng, caller.now));
+            let Some(code) = code else { return SetUp::Wrong(key) };
+            let turned =
+                env.rng.draw(|rng| tx.user.turn_on(key.clone(), code, how, rng, caller.now));
             match turned {
                 TurnedOn::Already => SetUp::Already,
-                TurnedOn::Wrong => SetUp::Wrong,
+                TurnedOn::Wrong => SetUp::Wrong(key),
                 TurnedOn::Now => {
                     tell_of_first(env, caller, tx, &not_me);
                     let session = session.without_pending();

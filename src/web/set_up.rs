@@ -53,22 +53,22 @@ pub(super) async fn submit(
     let Some(authenticated) = guest.authenticated.clone() else {
         return Ok(headers::see_other(&return_to.through("sign-in")));
     };
-    let owed = pending_key(&state.env, &guest.caller, &authenticated).await?;
-    if let FirstKey::Owes(owed) = owed {
-        return prove(&state, &guest, authenticated, owed, &typed, &return_to).await;
-    }
-    let Ok(code) = typed.code.parse::<Code>() else {
-        return page(&state, &guest, &return_to, trust, Some(Problem::Code)).await;
+    let code = typed.code.parse::<Code>().ok();
+    let again = |key: &Key, problem| {
+        let problem = Some(problem);
+        let page = set_up_page(&state, &guest, &authenticated, key, &return_to, trust, problem);
+        state.form_page(&page, problem)
     };
-    match turn_on(&state.env, &guest.caller, &authenticated, &code, trust).await? {
-        SetUp::On(given) => {
-            Ok(state.goes_on(&guest, &given, &return_to.through(refusal::SAVE_CODES)))
+    Ok(match turn_on(&state.env, &guest.caller, &authenticated, code.as_ref(), trust).await? {
+        SetUp::On(given) => state.goes_on(&guest, &given, &return_to.through(refusal::SAVE_CODES)),
+        SetUp::Already => headers::see_other(return_to.as_str()),
+        SetUp::Wrong(key) => again(&key, Problem::Code),
+        SetUp::Late(key) => again(&key, Problem::Expired),
+        SetUp::Owes(owed) => {
+            return prove(&state, &guest, authenticated, owed, &typed, &return_to).await;
         }
-        SetUp::Already => Ok(headers::see_other(return_to.as_str())),
-        SetUp::Wrong => page(&state, &guest, &return_to, trust, Some(Problem::Code)).await,
-        SetUp::Late => page(&state, &guest, &return_to, trust, Some(Problem::Expired)).await,
-        SetUp::Over => Ok(headers::see_other(&return_to.through("sign-in"))),
-    }
+        SetUp::Over => headers::see_other(&return_to.through("sign-in")),
+    })
 }
 
 async fn page(
