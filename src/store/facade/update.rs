@@ -203,9 +203,9 @@ impl Store {
                     );
                 }
             }
-            let (with_new, is_any) = self.put_new(batch, &tx)?;
-            batch = with_new;
-            changed |= is_any;
+            let old = batch.steps().len();
+            batch = self.put_new(batch, &tx)?;
+            changed |= batch.steps().len() > old;
             changed |= !tx.events.is_empty() || !tx.messages.is_empty();
             batch = self.post(batch, &tx.events, before, &tx.user, &tx.messages)?;
             let name = tx.user.name().as_str();
@@ -216,8 +216,8 @@ impl Store {
         Err(Unavailable::new("too many conflicting writes to the same user"))
     }
 
-    /// Adds the records that `tx` creates to `batch`, and says whether there are any.
-    fn put_new(&self, mut batch: Batch, tx: &Transaction) -> Result<(Batch, bool), Unavailable> {
+    /// Adds the records that `tx` creates to `batch`.
+    fn put_new(&self, mut batch: Batch, tx: &Transaction) -> Result<Batch, Unavailable> {
         for (id, begun, over) in &tx.user_sessions {
             batch = self.put_user_session(batch, *id, begun, *over)?;
         }
@@ -233,11 +233,7 @@ impl Store {
             let (key, over) = (hash.as_bytes(), Some(made.expires));
             batch = self.put(batch, Kind::Token, key, Expect::Absent, over, made)?;
         }
-        let is_any = !(tx.user_sessions.is_empty()
-            && tx.tickets.is_empty()
-            && tx.begun.is_empty()
-            && tx.made.is_empty());
-        Ok((batch, is_any))
+        Ok(batch)
     }
 
     /// Updates the last use of a user session. Does nothing if the session is gone, if somebody
