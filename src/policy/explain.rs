@@ -221,7 +221,7 @@ impl Policy {
         let case = self.case_of_guesses();
         let path = &*self.cased_for_guesses(path);
         let reading = self.try_rules(path, case, on.0.0, on.1).by;
-        for guess in self.guesses(path, &mut Work::default()) {
+        for guess in self.guesses(&self.enforced, path, &mut Work::default()) {
             self.explain_guess(&guess, (path, reading), case, on, says, governed);
         }
     }

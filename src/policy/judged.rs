@@ -189,7 +189,7 @@ impl<'a> Judged<'a> {
             return;
         }
         let path = &*self.policy.cased_for_guesses(path);
-        let guesses = guess::of(path, self.policy.case_of_guesses(), tree, scripts, &mut self.work);
+        let guesses = self.policy.guesses(self.index, path, &mut self.work);
         if guesses.is_empty() {
             return;
         }

@@ -152,10 +152,15 @@ impl Policy {
         }
     }
 
-    /// The guesses for `path`, which must be in the letter case of guesses.
-    pub(super) fn guesses<'p>(&self, path: &'p [u8], work: &mut Work) -> Vec<Guess<'p>> {
+    /// The guesses for `path`, which must be in the letter case of guesses, by the rules of `index`.
+    pub(super) fn guesses<'p>(
+        &self,
+        index: &Index,
+        path: &'p [u8],
+        work: &mut Work,
+    ) -> Vec<Guess<'p>> {
         let case = self.case_of_guesses();
-        let tree = self.enforced.tree(self.enforced.case(case));
+        let tree = index.tree(index.case(case));
         guess::of(path, case, tree, &self.options.scripts, work)
     }
 
