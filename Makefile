@@ -11,9 +11,11 @@ test:
 	@.ci/needs build test
 	cargo test --locked
 
-# What every server in the tests lets through to its handlers, those that need Java included.
+# What every server in the tests lets through to its handlers, also those that are written in Java
+# and those from npm and PyPI, which .ci/registries installs into target/servers.
 test-servers:
-	@.ci/needs build test java
+	@.ci/needs build test java registries
+	@.ci/registries
 	cargo test --locked --test suite servers:: -- --include-ignored
 
 # Form, lints and documentation.

@@ -1,6 +1,7 @@
-//! Hostile spellings against servers that people run: apache2 with PHP, nginx, and Python's WSGI
-//! server, each behind a gateway. Nothing that nobody has proven reaches a protected handler; with
-//! proof, everything arrives byte for byte.
+//! Hostile spellings against servers and frameworks that people run, each behind a gateway. Nothing
+//! that nobody has proven reaches a protected handler; with proof, everything arrives byte for byte.
+//!
+//! Debian packages most of them. The others (see `sites.rs`) are asked by `make test-servers` alone.
 
 mod asking;
 mod policies;

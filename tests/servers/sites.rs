@@ -5,7 +5,7 @@
 //! source, too: who is shown the source is shown the line. A server that finds nothing may fall back
 //! upon an index file: `FELL BACK /index.php`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::process::{Server, found, is_root, is_run};
@@ -155,14 +155,22 @@ pub(crate) fn framework(name: &str) -> Site {
     routes(admin, |server| python("frameworks.py", server, &[name]))
 }
 
-/// Express for node.
-pub(crate) fn express() -> Site {
+/// FastAPI, as .ci/registries installs it.
+pub(crate) fn fastapi() -> Site {
     routes(ADMIN, |server| {
-        let mut command = Command::new("node");
-        command.env("NODE_PATH", "/usr/share/nodejs").arg(source("express.js"));
-        command.arg(server.address.port().to_string());
-        command
+        let python = from_registries("python/bin/python");
+        python_of(&python, "frameworks.py", server, &["fastapi"])
     })
+}
+
+/// Express 4 for node.
+pub(crate) fn express() -> Site {
+    node("express.js", Path::new("/usr/share/nodejs"))
+}
+
+/// A framework for node, as .ci/registries installs it.
+pub(crate) fn npm(script: &str) -> Site {
+    node(script, &from_registries("node/node_modules"))
 }
 
 pub(crate) fn sinatra() -> Site {
@@ -268,9 +276,23 @@ fn java(program: &str, jars: &str) -> Site {
     })
 }
 
+/// A program for node, with the packages in this folder.
+fn node(script: &str, packages: &Path) -> Site {
+    routes(ADMIN, |server| {
+        let mut command = Command::new("node");
+        command.env("NODE_PATH", packages).arg(source(script));
+        command.arg(server.address.port().to_string());
+        command
+    })
+}
+
 /// Debian's own Python: it has Debian's packages.
 fn python(script: &str, server: &Server, arguments: &[&str]) -> Command {
-    let mut command = Command::new("/usr/bin/python3");
+    python_of(Path::new("/usr/bin/python3"), script, server, arguments)
+}
+
+fn python_of(python: &Path, script: &str, server: &Server, arguments: &[&str]) -> Command {
+    let mut command = Command::new(python);
     command.arg("-B").arg(source(script)).arg(server.address.port().to_string()).args(arguments);
     command
 }
@@ -283,6 +305,13 @@ fn starts_fpm(server: &mut Server) {
     server.needs(command, &server.home().join("fpm.sock"));
 }
 
-fn source(name: &str) -> std::path::PathBuf {
+fn source(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/sites").join(name)
+}
+
+/// What .ci/registries installs.
+fn from_registries(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/servers").join(name);
+    assert!(path.exists(), "{} is missing: run .ci/registries", path.display());
+    path
 }

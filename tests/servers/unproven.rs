@@ -41,6 +41,16 @@ macro_rules! on_every_site {
         #[case::tomcat(sites::tomcat())]
         #[ignore = "needs Java: make test-servers"]
         #[case::jetty(sites::jetty())]
+        #[ignore = "needs npm: make test-servers"]
+        #[case::express5(sites::npm("express5.js"))]
+        #[ignore = "needs npm: make test-servers"]
+        #[case::koa(sites::npm("koa.js"))]
+        #[ignore = "needs npm: make test-servers"]
+        #[case::fastify(sites::npm("fastify.js"))]
+        #[ignore = "needs npm: make test-servers"]
+        #[case::hapi(sites::npm("hapi.js"))]
+        #[ignore = "needs PyPI: make test-servers"]
+        #[case::fastapi(sites::fastapi())]
         $vis fn $name(#[case] $site: Site) $body
     };
 }

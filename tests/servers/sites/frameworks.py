@@ -246,6 +246,25 @@ def starlette():
     ]))
 
 
+def fastapi():
+    from fastapi import APIRouter, FastAPI
+    from fastapi.responses import PlainTextResponse
+    app = FastAPI(default_response_class=PlainTextResponse)
+    app.get("/")(lambda: ran("/"))
+    admin = APIRouter(prefix="/admin")
+    admin.get("")(lambda: ran("/admin"))
+    admin.get("/settings")(lambda: ran("/admin/settings"))
+    app.include_router(admin)
+    app.get("/secret")(lambda: ran("/secret"))
+    app.get("/users")(lambda: ran("/users"))
+    app.get("/users.{ext}")(lambda ext: ran("/users"))
+    app.get("/users/{name}.{ext}")(lambda name, ext: ran("/users/" + name))
+    app.get("/users/{name}")(lambda name: ran("/users/" + name))
+    app.get("/panel/{rest:path}")(lambda rest: ran("/panel/" + rest))
+    app.get("/static/{rest:path}")(lambda rest: ran("/static/" + rest))
+    serve_asgi(app)
+
+
 def aiohttp():
     from aiohttp import web
 
