@@ -137,7 +137,7 @@ fn read(file: &Path) -> Result<Config, Failure> {
 /// The https hosts in the configuration.
 fn hosts_of(config: &Config) -> Result<Vec<String>, Failure> {
     let hosts: Vec<String> = config
-        .sites()
+        .hosts()
         .filter(|site| site.origin.is_secure())
         .map(|site| site.origin.host().trim_matches(['[', ']']).to_owned())
         .collect();

@@ -13,7 +13,7 @@ mod origin;
 mod problem;
 mod read;
 mod schema;
-mod site;
+mod host;
 mod span;
 mod tree;
 mod upstream;
@@ -41,11 +41,11 @@ use crate::domain::user_session;
 use crate::policy::Policy;
 use crate::policy::pattern::Pattern;
 
+pub use host::Host;
 pub use listening::{CertificateFile, Deadlines, KeyPair, Limits, Listener, Tls, Way};
 pub use mail::{Mail, MailTls, Mailbox};
 pub use origin::{Malformed, Origin};
 pub use problem::{Place, Problem, Problems};
-pub use site::Site;
 pub use upstream::{Health, Reach, Upstream};
 
 /// A valid configuration.

@@ -21,7 +21,7 @@ pub(super) async fn answer(
 ) -> Option<Response<Bytes>> {
     let web = &passage.virtual_host.as_ref().unwrap_or(sites.portal()).web;
     let is_named = passage.virtual_host.is_some();
-    let app = web.site().app.as_ref().map(|app| app.name.clone()).unwrap_or_default();
+    let app = web.host().app.as_ref().map(|app| app.name.clone()).unwrap_or_default();
     let headers = &session.req_header().headers;
     let begun = session.response_written().is_some_and(|head| !head.status.is_informational());
     let in_vain = passage.connection.as_ref().is_some_and(|connection| {

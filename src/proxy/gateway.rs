@@ -232,7 +232,7 @@ impl ProxyHttp for Gateway {
         else {
             return Error::e_explain(ErrorType::InternalError, "request without a permit");
         };
-        let (Some(app), Some(stamp)) = (&virtual_host.web.site().app, &virtual_host.stamp) else {
+        let (Some(app), Some(stamp)) = (&virtual_host.web.host().app, &virtual_host.stamp) else {
             return Error::e_explain(ErrorType::InternalError, "request without an application");
         };
         let heard = passage.forwarded_for.as_ref();
@@ -265,7 +265,7 @@ impl ProxyHttp for Gateway {
         if let Some(app) = passage
             .virtual_host
             .as_ref()
-            .and_then(|virtual_host| virtual_host.web.site().app.as_ref())
+            .and_then(|virtual_host| virtual_host.web.host().app.as_ref())
             && app.reach.titled
             && !app.reach.http2
         {
@@ -340,7 +340,7 @@ impl ProxyHttp for Gateway {
             }
         }
         if let Some(virtual_host) = &passage.virtual_host
-            && let Some(app) = &virtual_host.web.site().app
+            && let Some(app) = &virtual_host.web.host().app
         {
             location::correct(
                 response,

@@ -74,7 +74,7 @@ impl Passage {
         let app = self
             .virtual_host
             .as_ref()
-            .and_then(|virtual_host| virtual_host.web.site().app.as_ref());
+            .and_then(|virtual_host| virtual_host.web.host().app.as_ref());
         let trusted = app.is_some_and(|app| app.reach.reuse_after_body);
         !trusted && !self.is_kept_signed_in()
     }

@@ -78,7 +78,7 @@ pub(super) async fn receive(
         Ok(slot) => passage.slots.extend(slot),
         Err(full) => return Onward::Answered(full),
     }
-    let request = match intake::request(session.req_header(), there, &web.site().origin) {
+    let request = match intake::request(session.req_header(), there, &web.host().origin) {
         Ok(request) => request,
         Err(why) => return Box::pin(misread(web, session, client, &why.to_string())).await,
     };
@@ -110,7 +110,7 @@ pub(super) async fn receive(
         // Our own pages share this host: see `asks_for_service_worker`.
         OwnPage::No
             if there.service_worker
-                && web.site().is_portal
+                && web.host().is_portal
                 && identity_headers::asks_for_service_worker(session.req_header()) =>
         {
             tracing::debug!("service worker blocked on the portal's host");
@@ -194,15 +194,15 @@ fn find(sites: &Sites, connection: &Connection, host: &str) -> Option<Arc<Virtua
         sites.find(host).or_else(from_proxy)
     }?;
     let as_let_in =
-        connection.only_for().is_none_or(|only| only == virtual_host.web.site().origin.host());
+        connection.only_for().is_none_or(|only| only == virtual_host.web.host().origin.host());
     // A visitor who came over TLS does not mean a plain HTTP host.
-    let as_encrypted = !entered.secure || virtual_host.web.site().origin.is_secure();
+    let as_encrypted = !entered.secure || virtual_host.web.host().origin.is_secure();
     (sites.lets_in(entered) && as_let_in && as_encrypted).then_some(virtual_host)
 }
 
 /// Redirects to the same URL under https, with a status that keeps the method (RFC 9110 §15.4.9).
 fn redirect(virtual_host: &VirtualHost, target: &[u8]) -> Response<Bytes> {
-    let mut to = virtual_host.web.site().origin.to_string().into_bytes();
+    let mut to = virtual_host.web.host().origin.to_string().into_bytes();
     to.extend_from_slice(target);
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = StatusCode::PERMANENT_REDIRECT;

@@ -10,7 +10,7 @@ use http::HeaderValue;
 use ipnet::IpNet;
 use rustc_hash::FxHashMap;
 
-use crate::config::{App, Deadlines, Limits, Origin, Problem, Site};
+use crate::config::{App, Deadlines, Host, Limits, Origin, Problem};
 use crate::flow::Env;
 use crate::metrics::Metrics;
 use crate::proxy::downstream::certificates::{Certificates, Entrance};
@@ -61,20 +61,20 @@ impl Sites {
             let application = found.map_err(|error| vec![unreachable(app, &error)])?;
             applications.insert(app.name.clone(), application);
         }
-        let virtual_host = |site: Site| {
-            let app = site.app.as_ref();
+        let virtual_host = |host: Host| {
+            let app = host.app.as_ref();
             let application = app.and_then(|app| applications.get(&app.name)).map(Arc::clone);
-            let address = Address::of(&site.origin);
+            let address = Address::of(&host.origin);
             let stamp = app.and_then(|app| Stamp::new(app, &address).ok());
             // In observe mode, operators may want to go back to plain http, which HSTS would
             // prevent.
             let is_observed = app.is_some_and(|app| !app.enforce);
-            let promise = promise(config.hsts, &site.origin).filter(|_| !is_observed);
-            let web = Web::new(Arc::clone(env), site);
+            let promise = promise(config.hsts, &host.origin).filter(|_| !is_observed);
+            let web = Web::new(Arc::clone(env), host);
             Arc::new(VirtualHost { web, address, stamp, promise, application })
         };
-        let portal = virtual_host(config.portal_site());
-        let others = config.other_sites().map(virtual_host);
+        let portal = virtual_host(config.portal_host());
+        let others = config.other_hosts().map(virtual_host);
         let virtual_hosts = std::iter::once(Arc::clone(&portal)).chain(others);
         let virtual_hosts = virtual_hosts
             .map(|virtual_host| (virtual_host.address.authority.clone(), virtual_host))
@@ -100,7 +100,7 @@ impl Sites {
     /// The virtual host with this name, whatever its port; `None` if there are several.
     pub(super) fn find_by_name(&self, name: &str) -> Option<Arc<VirtualHost>> {
         let is_meant = |virtual_host: &&Arc<VirtualHost>| {
-            virtual_host.web.site().origin.host().eq_ignore_ascii_case(name)
+            virtual_host.web.host().origin.host().eq_ignore_ascii_case(name)
         };
         let mut found = self.virtual_hosts.values().filter(is_meant);
         found.next().filter(|_| found.next().is_none()).map(Arc::clone)
@@ -111,7 +111,7 @@ impl Sites {
         let is_port = |(_, port): &(&str, &str)| port.bytes().all(|byte| byte.is_ascii_digit());
         let name = host.rsplit_once(':').filter(is_port).map_or(host, |(name, _)| name);
         let is_meant = |virtual_host: &&Arc<VirtualHost>| {
-            let origin = &virtual_host.web.site().origin;
+            let origin = &virtual_host.web.host().origin;
             origin.is_secure() && origin.host().eq_ignore_ascii_case(name)
         };
         self.virtual_hosts.values().find(is_meant).map(Arc::clone)

@@ -46,7 +46,7 @@ impl AppState {
         session: Option<TokenHash>,
         client: ClientAddress,
     ) -> Result<(Permit, Option<Allowed>), Box<Response>> {
-        let Some(app) = &self.site.app else {
+        let Some(app) = &self.host.app else {
             let wants_root = refusal::is_navigation(head) && head.uri.path() == "/";
             return Err(Box::new(if wants_root {
                 headers::see_other("/.doorward/")

@@ -75,8 +75,8 @@ impl AppState {
     /// The application that the visitor is going to, if it is one.
     pub(super) fn app_at(&self, place: &ReturnTo) -> Option<Arc<App>> {
         match self.destination(place) {
-            Some(destination) => destination.site.app,
-            None => self.site.app.clone(),
+            Some(destination) => destination.host.app,
+            None => self.host.app.clone(),
         }
     }
 
@@ -84,16 +84,16 @@ impl AppState {
     /// application, which may redirect between its hosts.
     pub(super) fn leads_to(&self, place: &ReturnTo) -> Vec<String> {
         let hosts = self.app_at(place).map(|app| app.hosts.clone()).unwrap_or_default();
-        let others = hosts.iter().filter(|origin| **origin != self.site.origin);
+        let others = hosts.iter().filter(|origin| **origin != self.host.origin);
         others.map(ToString::to_string).collect()
     }
 
     fn ahead(&self, guest: &Guest, place: &ReturnTo, when: When) -> Foreseen {
         let Some(destination) = self.destination(place) else {
-            return self.ahead_in(self.site.app.as_deref(), guest, place, when);
+            return self.ahead_in(self.host.app.as_deref(), guest, place, when);
         };
         // The ticket is issued for what that host asked; then that host asks again.
-        let app = destination.site.app.as_deref();
+        let app = destination.host.app.as_deref();
         let asked = destination.ask.map_or_else(Requirement::sign_in, |ask| ask.requirement);
         let for_ticket = judge(&asked, &self.evidence(guest, app, when), guest.caller.now);
         let there = self.ahead_in(app, guest, &destination.back, when);

@@ -6,7 +6,7 @@ use http::header::{HeaderMap, USER_AGENT};
 
 use super::own_cookies::Jar;
 use super::pages::Frame;
-use crate::config::Site;
+use crate::config::Host;
 use crate::domain::agent::Agent;
 use crate::flow::{Caller, ClientAddress, Env};
 use crate::metrics::Verdicts;
@@ -16,7 +16,7 @@ use crate::store::Unavailable;
 #[derive(Clone, Debug)]
 pub(super) struct AppState {
     pub(super) env: Arc<Env>,
-    pub(super) site: Arc<Site>,
+    pub(super) host: Arc<Host>,
     /// The name of the application here; empty if there is none.
     pub(super) app: Arc<str>,
     /// Count the decisions here, and those that observe mode did not enforce.
@@ -25,11 +25,11 @@ pub(super) struct AppState {
 }
 
 impl AppState {
-    /// For the host `site`, with the services of `env`.
-    pub(super) fn new(env: Arc<Env>, site: Site) -> Self {
-        let app = Arc::from(site.app.as_ref().map_or("", |app| &app.name));
+    /// For `host`, with the services of `env`.
+    pub(super) fn new(env: Arc<Env>, host: Host) -> Self {
+        let app = Arc::from(host.app.as_ref().map_or("", |app| &app.name));
         let (decided, watched) = (env.metrics.decided(&app), env.metrics.watched(&app));
-        Self { env, site: Arc::new(site), app, decided, watched }
+        Self { env, host: Arc::new(host), app, decided, watched }
     }
 
     /// The caller of a request: address, browser, cookies and time.
@@ -46,7 +46,7 @@ impl AppState {
     }
 
     pub(super) fn jar(&self) -> Jar<'_> {
-        Jar::new(&self.env.signer, &self.site.origin)
+        Jar::new(&self.env.signer, &self.host.origin)
     }
 
     /// The frame of a page for a visitor whose name is not shown.
@@ -58,7 +58,7 @@ impl AppState {
     /// site.
     pub(super) fn site_name(&self) -> String {
         let config = &self.env.config;
-        let app = self.site.app.as_ref().or(match config.apps.as_slice() {
+        let app = self.host.app.as_ref().or(match config.apps.as_slice() {
             [app] => Some(app),
             _ => None,
         });

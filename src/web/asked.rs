@@ -37,14 +37,14 @@ impl Asked {
 
 impl AppState {
     pub(super) fn return_to(&self, text: &str) -> ReturnTo {
-        let place = ReturnTo::read(text, &self.site.origin);
+        let place = ReturnTo::read(text, &self.host.origin);
         self.past_step(&place).unwrap_or(place)
     }
 
     /// Where the page at `place` leads, if it is a page that only asks for something: nobody wants
     /// to go there, and users who have shown what is required are not asked again.
     pub(super) fn past_step(&self, place: &ReturnTo) -> Option<ReturnTo> {
-        past_step(place, &self.site.origin)
+        past_step(place, &self.host.origin)
     }
 }
 

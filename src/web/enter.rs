@@ -17,7 +17,7 @@ use super::guard::Guest;
 use super::pages::{Notice, Owed};
 use super::return_to::{ReturnTo, escaped};
 use super::{headers, refusal};
-use crate::config::Site;
+use crate::config::Host;
 use crate::domain::assurance::{Level, Requirement};
 use crate::domain::secret::Token;
 use crate::domain::signed::Kind;
@@ -67,13 +67,13 @@ pub(super) async fn give_out(
     let Some(destination) = state.destination(&here) else {
         return Ok(headers::see_other("/.doorward/"));
     };
-    let Destination { site, back, ask, again } = destination;
-    let url = format!("{}{}", site.origin, back.as_str());
+    let Destination { host, back, ask, again } = destination;
+    let url = format!("{}{}", host.origin, back.as_str());
     // If something is still missing, that host makes a new [`Ask`].
     let Some(ask) = ask else { return Ok(headers::see_other(&url)) };
     let (authenticated, now) = (guest.authenticated.as_ref(), guest.caller.now);
     let verdict =
-        judge_authenticated(&state.env, &ask.requirement, authenticated, site.app.as_deref(), now);
+        judge_authenticated(&state.env, &ask.requirement, authenticated, host.app.as_deref(), now);
     match refusal::owed(&verdict) {
         Some(refusal::Step::Owed(owed)) => {
             return Ok(state.ask(owed, &ask.requirement, &here, &head));
@@ -83,13 +83,13 @@ pub(super) async fn give_out(
     }
     let to_sign_in = || headers::see_other(&here.through("sign-in"));
     let Some(authenticated) = &guest.authenticated else { return Ok(to_sign_in()) };
-    let (host, return_to) = (site.origin.host(), back.as_str());
+    let (name, return_to) = (host.origin.host(), back.as_str());
     let ticket =
-        enter::give_out(&state.env, &guest.caller, authenticated, host, return_to, ask.browser)
+        enter::give_out(&state.env, &guest.caller, authenticated, name, return_to, ask.browser)
             .await?;
     Ok(match ticket {
         Some(ticket) => {
-            let (origin, ticket) = (&site.origin, ticket.expose_text());
+            let (origin, ticket) = (&host.origin, ticket.expose_text());
             let (return_to, again) = (escaped(return_to), said_again(again));
             headers::see_other(&format!(
                 "{origin}/.doorward/ticket?ticket={ticket}&return_to={return_to}{again}"
@@ -118,7 +118,7 @@ pub(super) async fn take(
     let Some(token) = Token::parse(&presented.ticket) else {
         return Ok(state.starts_again(&guest, &back, is_last_try, &request));
     };
-    let host = state.site.origin.host();
+    let host = state.host.origin.host();
     Ok(match enter::take(&state.env, &guest.caller, host, &token).await? {
         Entered::Begun { given, return_to } => state.goes_on(&guest, &given, &return_to),
         Entered::Refused => {
@@ -154,7 +154,7 @@ const fn said_again(again: bool) -> &'static str {
 /// Where a visitor of the portal is going.
 pub(super) struct Destination {
     /// The host.
-    pub(super) site: Site,
+    pub(super) host: Host,
     /// The URL on that host.
     pub(super) back: ReturnTo,
     /// What that host asks for, if it sent the visitor.
@@ -172,7 +172,7 @@ impl AppState {
         back: &ReturnTo,
         headers: &HeaderMap,
     ) -> Way {
-        if self.site.is_portal {
+        if self.host.is_portal {
             return Way { url: back.through(refusal::page_of(owed)), browser: None };
         }
         let mut asked = requirement.clone();
@@ -185,7 +185,7 @@ impl AppState {
 
     /// Leads a user to their unsaved recovery codes, and from there to `back`.
     pub(super) fn lead_to_codes(&self, back: &ReturnTo, headers: &HeaderMap) -> Response {
-        if self.site.is_portal {
+        if self.host.is_portal {
             return headers::see_other(&back.through(refusal::SAVE_CODES));
         }
         self.to_the_portal(back, false, headers)
@@ -237,7 +237,7 @@ impl AppState {
         let known = self.jar().carried(headers).browsers.first().copied();
         let browser = known.unwrap_or_else(|| self.new_browser());
         let ask = Ask { browser: digest(browser), requirement: requirement.clone() };
-        let origin = &self.site.origin;
+        let origin = &self.host.origin;
         let ask = self.env.signer.sign(Kind::Ask, origin.host(), &ask.to_bytes());
         let return_to = escaped(&format!("{origin}{}", back.as_str()));
         let again = said_again(again);
@@ -250,12 +250,12 @@ impl AppState {
     pub(super) fn destination(&self, return_to: &ReturnTo) -> Option<Destination> {
         let query = return_to.as_str().strip_prefix("/.doorward/enter?")?;
         let sent: Sent = serde_html_form::from_str(query).ok()?;
-        let (site, back) = self.env.config.other_sites().find_map(|site| {
-            let back = ReturnTo::at(&sent.return_to, &site.origin)?;
-            Some((site, back))
+        let (host, back) = self.env.config.other_hosts().find_map(|host| {
+            let back = ReturnTo::at(&sent.return_to, &host.origin)?;
+            Some((host, back))
         })?;
-        let ask = self.env.signer.open(Kind::Ask, site.origin.host(), &sent.ask);
+        let ask = self.env.signer.open(Kind::Ask, host.origin.host(), &sent.ask);
         let again = !sent.again.is_empty();
-        Some(Destination { site, back, ask: ask.map(Ask::from_bytes), again })
+        Some(Destination { host, back, ask: ask.map(Ask::from_bytes), again })
     }
 }

@@ -74,7 +74,7 @@ impl<T: DeserializeOwned + Send> FromRequest<AppState> for Form<T> {
         if let Some(problem) = doubt
             && !refusal::reads_html(&parts.headers)
         {
-            return Err(told_to_a_script(problem, &state.site.origin));
+            return Err(told_to_a_script(problem, &state.host.origin));
         }
         let return_to = if hidden.return_to.is_empty() {
             // A form does not repeat a long URL: the URL of its page has it.
@@ -142,7 +142,7 @@ fn told_to_a_script(problem: Problem, ours: &Origin) -> Response {
 impl AppState {
     /// The hidden fields of a form for this guest.
     pub(super) fn form(&self, guest: &Guest, return_to: &ReturnTo) -> pages::Form {
-        let host = self.site.origin.host();
+        let host = self.host.origin.host();
         let user = guest.authenticated.as_ref().map(|authenticated| authenticated.session.user);
         pages::Form {
             csrf: self.env.signer.sign(Kind::Csrf, host, &binding(guest.browser, user)),
@@ -155,7 +155,7 @@ impl AppState {
     /// Why this form is not trusted, if there is a reason.
     fn doubt(&self, guest: &Guest, head: &Parts, csrf: &str) -> Option<Problem> {
         let headers = &head.headers;
-        let (reason, problem) = if !came_from_us(headers, &self.site.origin) {
+        let (reason, problem) = if !came_from_us(headers, &self.host.origin) {
             if headers.contains_key(FETCH_SITE) {
                 ("Sec-Fetch-Site", Problem::Foreign)
             } else if headers.contains_key(ORIGIN) {
@@ -188,7 +188,7 @@ impl AppState {
     /// Whether this form was made for this browser, under any of its names, and for the user who is
     /// signed in now. `is_nobodys`: or for no user, because it acts in no user's name.
     fn csrf_fits(&self, guest: &Guest, text: &str, is_nobodys: bool) -> bool {
-        let host = self.site.origin.host();
+        let host = self.host.origin.host();
         let Some(bound) = self.env.signer.open(Kind::Csrf, host, text) else { return false };
         let user = guest.authenticated.as_ref().map(|authenticated| authenticated.session.user);
         let mut browsers = guest.caller.carried.browsers.iter().chain([&guest.browser]);
@@ -199,7 +199,7 @@ impl AppState {
 
     /// A page for this guest, with the user's name if there is one.
     pub(super) fn page(&self, status: StatusCode, page: &impl Page) -> Response {
-        headers::page(status, page, &self.site.origin)
+        headers::page(status, page, &self.host.origin)
     }
 
     /// The frame of a page for this guest.

@@ -15,7 +15,7 @@ use http::request::Parts;
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
-use crate::config::Site;
+use crate::config::Host;
 use crate::domain::assurance::Permit;
 use crate::domain::secret::{Token, TokenHash};
 use crate::flow::{self, ClientAddress, Env, Line, Still};
@@ -77,15 +77,15 @@ pub struct Web {
 }
 
 impl Web {
-    /// Serves and guards `site` with the services of `env`.
-    pub fn new(env: Arc<Env>, site: Site) -> Self {
-        let state = AppState::new(env, site);
+    /// Serves and guards `host` with the services of `env`.
+    pub fn new(env: Arc<Env>, host: Host) -> Self {
+        let state = AppState::new(env, host);
         Self { router: routes::router(&state), state }
     }
 
     /// The host.
-    pub fn site(&self) -> &Site {
-        &self.state.site
+    pub fn host(&self) -> &Host {
+        &self.state.host
     }
 
     /// Answers a request for one of our own pages. The body is complete and not longer than a form.
@@ -128,7 +128,7 @@ impl Web {
     /// Whether a request that was let through, here or by an earlier configuration, would still be.
     /// `used`: the visitor has sent something since the last check.
     pub async fn still_allows(&self, allowed: &Allowed, used: bool) -> Still {
-        let (env, Some(app)) = (&self.state.env, &self.state.site.app) else { return Still::Over };
+        let (env, Some(app)) = (&self.state.env, &self.state.host.app) else { return Still::Over };
         let Ok(now) = env.now() else { return Still::Over };
         if !app.policy.admits_spelling(&allowed.0.request) {
             return Still::Over;
@@ -170,7 +170,7 @@ impl Web {
         {
             let host = headers.get(HOST).map(form::shown);
             let address = client.address();
-            let hosts: Vec<_> = env.config.sites().map(|site| site.origin.authority()).collect();
+            let hosts: Vec<_> = env.config.hosts().map(|host| host.origin.authority()).collect();
             let expected = hosts.join(", ");
             tracing::info!(%address, host, expected, left_out, "request refused: wrong host");
         }

@@ -147,7 +147,7 @@ impl AppState {
             Some(Step::SaveCodes) => self.lead_to_codes(&here, &head.headers),
             None => {
                 let reference = self.reference();
-                let named = self.site.app.as_ref().map(|app| app.policy.name_of(rule));
+                let named = self.host.app.as_ref().map(|app| app.policy.name_of(rule));
                 let rule = named.unwrap_or_else(|| rule.to_string());
                 tracing::info!(reference, %address, rule, header = ruling.raised_in, path = &*beginning(head.uri.path()), "request refused");
                 if let Ok(now) = self.env.now() {
@@ -156,7 +156,7 @@ impl AppState {
                         at: now,
                         from: address,
                         user: user.map(|identity| identity.name.clone()),
-                        app: self.site.app.as_ref().map(|app| app.name.clone()),
+                        app: self.host.app.as_ref().map(|app| app.name.clone()),
                         method: shortened(head.method.as_str(), Refusal::METHOD),
                         path: shortened(
                             &policy::request::Shown(request.path()).to_string(),
@@ -175,7 +175,7 @@ impl AppState {
     /// The URL of a request, as a place to come back to.
     pub(super) fn place_of(&self, head: &Parts) -> ReturnTo {
         let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
-        let place = ReturnTo::read(target, &self.site.origin);
+        let place = ReturnTo::read(target, &self.host.origin);
         self.past_step(&place).unwrap_or_else(|| place.by(head.method.as_str()))
     }
 
@@ -212,7 +212,7 @@ impl AppState {
         let body = json!({
             "error": page,
             "message": message_of(owed, requirement),
-            "url": format!("{}/.doorward/{page}", self.site.origin),
+            "url": format!("{}/.doorward/{page}", self.host.origin),
             "asks": asks(requirement),
         });
         let mut response = headers::json(StatusCode::UNAUTHORIZED, &body);
@@ -238,7 +238,7 @@ impl AppState {
         let mut response = if reads_html(request) {
             let is_framed = matches!(notice, Notice::Framed { .. });
             let page = NoticePage { frame: self.frame(), notice };
-            let origin = &self.site.origin;
+            let origin = &self.host.origin;
             if is_framed {
                 // The frame must show the link that opens a page elsewhere.
                 let framing = self.framing(request);
@@ -289,7 +289,7 @@ impl AppState {
             at: now,
             from: client.address(),
             user: None,
-            app: self.site.app.as_ref().map(|app| app.name.clone()),
+            app: self.host.app.as_ref().map(|app| app.name.clone()),
             method: shortened(head.method.as_str(), Refusal::METHOD),
             path: shortened(path, Refusal::PATH),
             readings: 0,
@@ -310,7 +310,7 @@ impl AppState {
     /// The host of ours whose page frames this one, according to the browser.
     fn framing(&self, request: &HeaderMap) -> Option<Origin> {
         let referer = request.get(REFERER)?.to_str().ok()?;
-        let origins = self.env.config.sites().map(|site| site.origin);
+        let origins = self.env.config.hosts().map(|host| host.origin);
         let mut framing = origins.filter(|origin| {
             let rest = referer.strip_prefix(&origin.to_string());
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

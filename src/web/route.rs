@@ -3,7 +3,7 @@
 use axum::routing::MethodRouter;
 
 use super::app_state::AppState;
-use crate::config::{Config, Site};
+use crate::config::{Config, Host};
 use crate::domain::assurance::Requirement;
 
 /// One of our own URLs.
@@ -55,10 +55,10 @@ pub enum On {
 }
 
 impl On {
-    pub(super) fn includes(self, site: &Site) -> bool {
+    pub(super) fn includes(self, host: &Host) -> bool {
         match self {
-            Self::Portal => site.is_portal,
-            Self::Others => !site.is_portal,
+            Self::Portal => host.is_portal,
+            Self::Others => !host.is_portal,
             Self::All => true,
         }
     }

@@ -78,7 +78,7 @@ pub static ROUTES: &[Route] = &[
 /// routes of the portal redirect to the portal.
 pub(super) fn router(state: &AppState) -> Router {
     let mut router = Router::new();
-    for route in ROUTES.iter().filter(|route| route.on.includes(&state.site)) {
+    for route in ROUTES.iter().filter(|route| route.on.includes(&state.host)) {
         let guard = middleware::from_fn_with_state((state.clone(), route), guard);
         let mut handlers = (route.answers)();
         if route.runs_to_its_end {
@@ -86,7 +86,7 @@ pub(super) fn router(state: &AppState) -> Router {
         }
         router = router.route(route.path, handlers.route_layer(guard));
     }
-    let elsewhere = if state.site.is_portal { get(not_found) } else { get(enter::at_the_portal) };
+    let elsewhere = if state.host.is_portal { get(not_found) } else { get(enter::at_the_portal) };
     router
         .route("/.doorward", get(|| async { headers::see_other("/.doorward/") }))
         .fallback_service(elsewhere.fallback(not_found).with_state(state.clone()))

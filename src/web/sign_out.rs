@@ -78,7 +78,7 @@ pub(super) fn leaves(state: &AppState, hosts: &[String], return_to: &ReturnTo) -
     let mut url = return_to.through("sign-out");
     let hosts = hosts.join(",");
     if !hosts.is_empty() {
-        let proof = state.env.signer.sign(Kind::Left, state.site.origin.host(), &digest(&hosts));
+        let proof = state.env.signer.sign(Kind::Left, state.host.origin.host(), &digest(&hosts));
         url.push(if url.contains('?') { '&' } else { '?' });
         let hosts = escaped(&hosts);
         url.extend(["left=", &hosts, "&proof=", &proof]);
@@ -105,15 +105,15 @@ fn signed_out(
 
 /// The pictures of every other host where the user was signed in, and of the portal.
 fn pictures(state: &AppState, left: &Left) -> Vec<String> {
-    let proven = state.env.signer.open(Kind::Left, state.site.origin.host(), &left.proof);
+    let proven = state.env.signer.open(Kind::Left, state.host.origin.host(), &left.proof);
     if left.left.is_empty() || proven != Some(digest(&left.left)) {
         return Vec::new();
     }
     let was = |host: &str| left.left.split(',').any(|name| name == host);
-    let elsewhere = state.env.config.sites().filter(|site| site.origin != state.site.origin);
+    let elsewhere = state.env.config.hosts().filter(|host| host.origin != state.host.origin);
     elsewhere
-        .filter(|site| site.is_portal || was(site.origin.host()))
-        .map(|site| format!("{}{PICTURE}", site.origin))
+        .filter(|host| host.is_portal || was(host.origin.host()))
+        .map(|host| format!("{}{PICTURE}", host.origin))
         .collect()
 }
 

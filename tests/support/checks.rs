@@ -149,8 +149,8 @@ fn setup() -> (tokio::runtime::Runtime, Web) {
         clock: Arc::new(Clock::new(|| Timestamp::from_secs(1_800_000_000))),
         rng,
     });
-    let site = env.config.portal_site();
-    let web = runtime.block_on(async { Web::new(env, site) });
+    let host = env.config.portal_host();
+    let web = runtime.block_on(async { Web::new(env, host) });
     (runtime, web)
 }
 

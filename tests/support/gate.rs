@@ -220,7 +220,7 @@ impl Gate {
             })),
             rng,
         });
-        let web = Web::new(Arc::clone(&env), env.config.portal_site());
+        let web = Web::new(Arc::clone(&env), env.config.portal_host());
         Self { web, env, hashed, took, clock, addresses: AtomicU64::new(1) }
     }
 
@@ -347,8 +347,8 @@ impl Gate {
 
     /// The pages of one host.
     pub(crate) fn at(&self, origin: &str) -> Web {
-        let site = self.env.config.sites().find(|site| site.origin.to_string() == origin);
-        Web::new(Arc::clone(&self.env), site.unwrap())
+        let host = self.env.config.hosts().find(|host| host.origin.to_string() == origin);
+        Web::new(Arc::clone(&self.env), host.unwrap())
     }
 
     /// A browser that has never been here, somewhere else than all others.

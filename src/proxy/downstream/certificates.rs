@@ -111,7 +111,7 @@ impl Certificates {
                 }
                 _ => {}
             }
-            for host in config.sites().filter(|site| site.origin.is_secure()) {
+            for host in config.hosts().filter(|host| host.origin.is_secure()) {
                 let host = host.origin.host();
                 let meant = if shown.hosts.is_empty() {
                     !self.0.iter().any(|other| other.hosts.iter().any(|own| own == host))

@@ -22,8 +22,8 @@ pub(in crate::proxy) fn correct(
     let leads_on = response.status.is_redirection() || response.status == StatusCode::CREATED;
     if leads_on && let Some(location) = response.headers.get(LOCATION) {
         let elsewhere = |scheme: &str, authority: &str| {
-            let mut sites = config.sites().map(|site| Address::of(&site.origin));
-            sites.any(|site| site.scheme == scheme && site.authority == authority)
+            let mut hosts = config.hosts().map(|host| Address::of(&host.origin));
+            hosts.any(|host| host.scheme == scheme && host.authority == authority)
         };
         if let Some(righted) = righted(location, own, app, elsewhere) {
             response.insert_header(LOCATION, righted)?;

@@ -6,7 +6,7 @@ use super::{App, Config, Origin};
 
 /// One virtual host.
 #[derive(Clone, Debug)]
-pub struct Site {
+pub struct Host {
     /// The origin under which browsers reach it.
     pub origin: Origin,
     /// The app on this host; `None` if it serves only our own pages.
@@ -17,23 +17,23 @@ pub struct Site {
 
 impl Config {
     /// All virtual hosts, the portal first.
-    pub fn sites(&self) -> impl Iterator<Item = Site> {
-        std::iter::once(self.portal_site()).chain(self.other_sites())
+    pub fn hosts(&self) -> impl Iterator<Item = Host> {
+        std::iter::once(self.portal_host()).chain(self.other_hosts())
     }
 
     /// The portal's virtual host.
-    pub fn portal_site(&self) -> Site {
-        self.site(&self.portal)
+    pub fn portal_host(&self) -> Host {
+        self.host(&self.portal)
     }
 
     /// All virtual hosts except the portal.
-    pub fn other_sites(&self) -> impl Iterator<Item = Site> {
-        let hosts = self.apps.iter().flat_map(|app| &app.hosts);
-        hosts.filter(|origin| **origin != self.portal).map(|origin| self.site(origin))
+    pub fn other_hosts(&self) -> impl Iterator<Item = Host> {
+        let origins = self.apps.iter().flat_map(|app| &app.hosts);
+        origins.filter(|origin| **origin != self.portal).map(|origin| self.host(origin))
     }
 
-    fn site(&self, origin: &Origin) -> Site {
+    fn host(&self, origin: &Origin) -> Host {
         let app = self.app_at(origin).map(Arc::clone);
-        Site { origin: origin.clone(), app, is_portal: *origin == self.portal }
+        Host { origin: origin.clone(), app, is_portal: *origin == self.portal }
     }
 }
