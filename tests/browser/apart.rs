@@ -6,7 +6,7 @@ use doorward::web::{On, Serves};
 use serde_json::Value;
 
 use super::application;
-use super::browser::Browser;
+use super::chromium::Browser;
 use super::codes::{saves_codes, sets_up};
 use super::main_job::joins;
 use crate::support::instance::Instance;

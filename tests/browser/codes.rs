@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::application;
-use super::browser::Browser;
+use super::chromium::Browser;
 use super::main_job::joins;
 use super::tools::code;
 use crate::support::instance::{HOST, Instance};

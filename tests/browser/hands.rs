@@ -5,7 +5,7 @@ use std::time::Duration;
 use fantoccini::key::Key;
 
 use super::application;
-use super::browser::Browser;
+use super::chromium::Browser;
 use super::codes::{saves_codes, sets_up};
 use super::main_job::{joins, reaches_the_application, signs_in, signs_out};
 use super::tools::code;

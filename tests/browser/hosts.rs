@@ -5,7 +5,7 @@ use std::time::Duration;
 use rstest::rstest;
 
 use super::application;
-use super::browser::Browser;
+use super::chromium::Browser;
 use super::codes::saves_codes;
 use super::main_job::reaches_the_application;
 use super::tools::code;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rstest::rstest;
 
 use super::application;
-use super::browser::Browser;
+use super::chromium::Browser;
 use super::tools::{code, scan};
 use crate::support::instance::{Instance, PASSWORD};
 

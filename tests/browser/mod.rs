@@ -5,7 +5,7 @@
 
 mod application;
 mod apart;
-mod browser;
+mod chromium;
 mod codes;
 mod driver;
 mod hands;

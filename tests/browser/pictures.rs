@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::application;
-use super::browser::Browser;
+use super::chromium::Browser;
 use super::codes::{saves_codes, sets_up};
 use super::main_job::{signs_in, signs_out};
 use super::tools::code;

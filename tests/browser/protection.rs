@@ -6,7 +6,7 @@ use std::time::Duration;
 use rstest::rstest;
 
 use super::application;
-use super::browser::Browser;
+use super::chromium::Browser;
 use super::codes::{saves_codes, sets_up};
 use super::main_job::{joins, reaches_the_application, signs_in};
 use super::tools::code;

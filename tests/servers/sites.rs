@@ -155,7 +155,7 @@ pub(crate) fn framework(name: &str) -> Site {
     routes(admin, |server| python("frameworks.py", server, &[name]))
 }
 
-/// FastAPI, as .ci/registries installs it.
+/// `FastAPI`, as .ci/registries installs it.
 pub(crate) fn fastapi() -> Site {
     routes(ADMIN, |server| {
         let python = from_registries("python/bin/python");
