@@ -3,9 +3,10 @@
 //! This file has the reads, and how records are opened, sealed and committed. The other files:
 //! changes as one pure decision over what was read ([`update`]); adding, changing and removing
 //! users ([`people`]); looking up names ([`names`]); counting failed passwords ([`attempts`]);
-//! refusing unknown names ([`strangers`]); reading events ([`events`]); the user sessions of a user
-//! ([`user_sessions`]); messages that wait to be sent ([`outbox`]); voiding what an older store would
-//! revive ([`void_after_restore`]); housekeeping ([`upkeep`]).
+//! refusing unknown names ([`strangers`]) and summing up such events ([`unsummed`]); reading events
+//! ([`events`]); the user sessions of a user ([`user_sessions`]); messages that wait to be sent
+//! ([`outbox`]); voiding what an older store would revive ([`void_after_restore`]); housekeeping
+//! ([`upkeep`]).
 
 mod attempt_count;
 mod attempts;
@@ -15,11 +16,12 @@ pub(super) mod names;
 pub(super) mod outbox;
 pub(super) mod people;
 pub(super) mod queued_message;
-mod void_after_restore;
 mod strangers;
-mod user_sessions;
+mod unsummed;
 pub(super) mod update;
 mod upkeep;
+mod user_sessions;
+mod void_after_restore;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -30,7 +32,7 @@ use tokio::sync::{Mutex, MutexGuard, Semaphore};
 
 use self::attempt_count::AttemptCount;
 use self::queued_message::QueuedMessage;
-use self::strangers::Unsummed;
+use self::unsummed::Unsummed;
 use super::batch::{Batch, Expect};
 use super::cache::{Authenticated, Cache, Snapshot};
 use super::changes::Changes;

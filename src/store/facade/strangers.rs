@@ -4,70 +4,17 @@
 //! If each attempt wrote them, unknown names would wait for each other, and users would not. If
 //! they had a commit of their own, the request that follows an attempt would wait for it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use super::events::EVENTS_LAST;
 use super::names::NobodysName;
+use super::unsummed::Sum;
 use super::upkeep::TIME_SEEN;
 use super::{Store, TRIES, expect};
-use crate::domain::event::{Event, What, Whom};
+use crate::domain::event::{Event, Whom};
 use crate::domain::lockout::Failures;
 use crate::domain::time::Timestamp;
 use crate::store::batch::{Batch, Expect};
 use crate::store::record::Kind;
 use crate::store::unavailable::Unavailable;
-
-/// Events about unknown names that are not in the stored sums yet. A crash loses them, but not the
-/// failures, which are records.
-#[derive(Debug, Default)]
-pub(super) struct Unsummed(Mutex<Vec<Sum>>);
-
-/// How many events of one kind there were in an hour.
-#[derive(Clone, Copy, Debug)]
-struct Sum {
-    hour: Timestamp,
-    what: What,
-    times: u64,
-}
-
-impl Unsummed {
-    fn add(&self, sum: Sum) {
-        let mut sums = self.sums();
-        // Two kinds in an hour at most, so the list stays short even if nothing can be written.
-        match sums.iter_mut().find(|one| (one.hour, one.what) == (sum.hour, sum.what)) {
-            Some(one) => one.times = one.times.saturating_add(sum.times),
-            None => sums.push(sum),
-        }
-    }
-
-    fn take(&self) -> Vec<Sum> {
-        std::mem::take(&mut *self.sums())
-    }
-
-    fn sums(&self) -> MutexGuard<'_, Vec<Sum>> {
-        // No code that can panic runs under this lock, so a poisoned lock is safe to use.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Sum {
-    /// The sum to which this event adds one.
-    fn of(event: &Event) -> Self {
-        const HOUR: u64 = 3_600_000;
-        let hour = Timestamp::from_millis(event.at.millis() - event.at.millis() % HOUR);
-        Self { hour, what: event.what, times: 1 }
-    }
-
-    /// The key of its record.
-    fn key(self) -> [u8; 16] {
-        let mut key = [0; 16];
-        key[..8].copy_from_slice(&self.hour.millis().to_be_bytes());
-        // No batch has this many events, so the key sorts after all others of its time.
-        key[8] = u8::MAX;
-        key[9] = self.what as u8;
-        key
-    }
-}
 
 impl Store {
     /// Records a wrong password for an unknown name, which was charged before, in one commit. It
