@@ -1,9 +1,8 @@
 //! From a file to a usable configuration: valid, with passing tests.
 
-use std::panic::resume_unwind;
 use std::path::Path;
-use std::thread;
 
+use super::own_thread::on_own_thread;
 use crate::config::{Config, EventsTo, Problem, Problems};
 use crate::flow::trial::{self, Failed};
 use crate::messages::Smtp;
@@ -13,24 +12,14 @@ use crate::proxy::Certificates;
 /// Reads the file at `path` and the certificates that it names, and runs its tests.
 ///
 /// Reading many rules takes several times the memory that they need afterwards. So this is done on
-/// a thread of its own: when it ends, the allocator frees what it left behind.
+/// a thread of its own.
 ///
 /// # Errors
 /// Everything that is wrong with it; or, if it is valid, every test that fails and every
 /// certificate that cannot be used, including the CA of the mail server.
 pub(super) fn load(path: &Path) -> Result<Config, Problems> {
-    thread::scope(|scope| {
-        let thread = thread::Builder::new().name("loading".to_owned()).stack_size(STACK);
-        match thread.spawn_scoped(scope, || loaded(path)) {
-            Ok(loading) => loading.join().unwrap_or_else(|panic| resume_unwind(panic)),
-            // The system has no thread left; only memory depends on it.
-            Err(_) => loaded(path),
-        }
-    })
+    on_own_thread("loading", || loaded(path))
 }
-
-/// In bytes; as large as that of the main thread.
-const STACK: usize = 8 << 20;
 
 fn loaded(path: &Path) -> Result<Config, Problems> {
     let config = Config::load(&os::environment, path)?;

@@ -20,6 +20,7 @@ mod not_started;
 mod older_store;
 mod operators_listener;
 mod outbox_workers;
+mod own_thread;
 mod policy;
 pub mod reload;
 pub mod serve;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event_log::EventLog;
 use super::load_config;
+use super::own_thread::on_own_thread;
 use crate::config::{App, Config, Problem, Problems};
 use crate::domain::assurance::Evidence;
 use crate::domain::time::Timestamp;
@@ -145,7 +146,8 @@ impl Live {
         let reloaded = Reloaded {
             file,
             warnings: env.config.warnings().problems.len(),
-            changes: changes(before, &env, now),
+            // The examples of many rules need memory.
+            changes: on_own_thread("comparing", || changes(before, &env, now)),
             requests: requests.len(),
         };
         env.store.set_mails(env.config.mail.is_some());

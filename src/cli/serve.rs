@@ -111,15 +111,15 @@ impl Gateway {
         runtime.block_on(first_writes::believe_clock(&env, accept_clock))?;
         runtime.block_on(older_store::void_what_is_older(&env, &progress, behind))?;
         let env = runtime.block_on(first_writes::demand(&env))?;
-        let live = Arc::new(runtime.block_on(Live::start(Arc::clone(&env)))?);
+        let live = Arc::new(runtime.block_on(Live::start(env))?);
         // We hold the store lock, so an existing socket file is stale.
         let admin = serve_commands(&live)?;
         let running = proxy::Gateway::new(live.sites()).serve(sockets)?;
 
         let ready = Arc::new(AtomicBool::new(true));
         let mut background = JoinSet::new();
-        background.spawn(upkeep::sweep(Arc::clone(&env)));
-        background.spawn(upkeep::note_time(Arc::clone(&env)));
+        background.spawn(upkeep::sweep(Arc::clone(&live)));
+        background.spawn(upkeep::note_time(Arc::clone(&live)));
         background.spawn(disk::watch(Arc::clone(&live)));
         background.spawn(upkeep::give_memory_back());
         background.spawn(upkeep::note_progress(Arc::clone(&progress)));

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::log;
+use super::reload::Live;
 use crate::flow::Env;
 use crate::os;
+use crate::store::Unavailable;
 use crate::store::progress::Progress;
 
 /// Saves the store mark every few seconds.
@@ -20,9 +22,11 @@ pub(super) async fn note_progress(progress: Arc<Progress>) {
 }
 
 /// Saves the clock mark every minute, and with it the sums of attempts at unknown names.
-pub(super) async fn note_time(env: Arc<Env>) {
+pub(super) async fn note_time(live: Arc<Live>) {
     loop {
         tokio::time::sleep(NOTE_TIME_EVERY).await;
+        // Not kept while sleeping: it keeps the configuration that it was made with.
+        let env = live.env();
         env.metrics.hashed_by_floor(env.hashing.hashed_by_floor());
         let left_out = log::left_out();
         if left_out > 0 {
@@ -56,12 +60,9 @@ pub(super) async fn note_last_time(env: &Env) {
 }
 
 /// Deletes expired records, now and every few minutes.
-pub(super) async fn sweep(env: Arc<Env>) {
+pub(super) async fn sweep(live: Arc<Live>) {
     loop {
-        let swept = match env.now() {
-            Ok(now) => env.store.sweep(now).await,
-            Err(error) => Err(error),
-        };
+        let swept = sweep_once(&live.env()).await;
         match swept {
             Ok(gone) => tracing::debug!(gone, "expired records deleted"),
             Err(error) => {
@@ -71,6 +72,10 @@ pub(super) async fn sweep(env: Arc<Env>) {
         }
         tokio::time::sleep(SWEEP_EVERY).await;
     }
+}
+
+async fn sweep_once(env: &Env) -> Result<usize, Unavailable> {
+    env.store.sweep(env.now()?).await
 }
 
 const SWEEP_EVERY: Duration = Duration::from_mins(5);
