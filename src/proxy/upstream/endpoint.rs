@@ -325,6 +325,8 @@ const LEFT_ALONE_AT_MOST: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     const TIMEOUTS: UpstreamTimeouts = UpstreamTimeouts {
@@ -401,6 +403,18 @@ mod tests {
         };
         assert_ne!(alone(&one), alone(&two));
         assert_eq!((alone(&one) % 2, alone(&one)), (1, alone(&one)));
+    }
+
+    #[test]
+    fn no_tunnel_takes_a_connection_that_others_have_used() {
+        let endpoint = endpoint("unix:/run/app.sock");
+        let shared = endpoint.peer(Length::Ordinary, false, None).unwrap().group_key;
+        let tunnels: HashSet<_> = (0..=shared + 2)
+            .map(|_| endpoint.peer(Length::Tunnel, false, None).unwrap().group_key)
+            .collect();
+        assert_eq!(tunnels.len() as u64, shared + 3, "two tunnels have one number");
+        assert!(!tunnels.contains(&shared));
+        assert!(tunnels.iter().all(|number| number % 2 == 0), "{tunnels:?}");
     }
 
     #[test]

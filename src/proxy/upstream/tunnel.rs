@@ -25,16 +25,20 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::dial::{Connection, Dial};
 
 /// Makes `peer` use a new connection, opened by `dial`, which nobody else gets afterwards: Pingora
-/// distinguishes pooled connections by a number that this kind does not have.
+/// distinguishes pooled connections by a number, and no other connection has this one.
 pub(super) fn alone(peer: &mut HttpPeer, dial: Dial) {
-    static REQUESTS: AtomicU64 = AtomicU64::new(1);
-    peer.group_key = REQUESTS.fetch_add(1, Ordering::Relaxed);
+    static REQUESTS: AtomicU64 = AtomicU64::new(0);
+    // Even, unlike the numbers of one visitor's connections, and above those of all endpoints.
+    peer.group_key = TUNNELS | REQUESTS.fetch_add(1, Ordering::Relaxed) << 1;
     peer.options.idle_timeout = Some(Duration::from_secs(1));
     peer.options.custom_l4 = Some(Arc::new(Patience(dial)));
     // `dial` handles TLS, and only HTTP/1.1 has `Upgrade`.
     peer.scheme = Scheme::HTTP;
     peer.options.set_http_version(1, 1);
 }
+
+/// The numbers of tunnels begin here; endpoints count up from zero.
+const TUNNELS: u64 = 1 << 63;
 
 #[derive(Debug)]
 struct Patience(Dial);
