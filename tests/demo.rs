@@ -217,6 +217,6 @@ fn a_port_that_is_taken_is_a_plain_sentence() {
     let output = demo.child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.starts_with("doorward: the gateway of the demo does not start: "), "{said}");
+    assert!(said.starts_with("doorward: cannot start the gateway of the demo: "), "{said}");
     assert!(said.ends_with("choose another: doorward demo --port 8081\n"), "{said}");
 }
