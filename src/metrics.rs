@@ -151,8 +151,8 @@ impl Metrics {
         let sign_ins_turned_away = Family::default();
         registry.register(
             "sign_ins_turned_away",
-            "Sign-ins rejected before the password check: too many failures from one address \
-             (sign_in_posts) or too many at the same time (busy)",
+            "Sign-ins rejected before the password check: too many failures of one address \
+             or of one known browser (sign_in_posts), or too many at the same time (busy)",
             sign_ins_turned_away.clone(),
         );
         registry.register(

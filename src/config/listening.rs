@@ -58,7 +58,7 @@ pub struct CertificateFile {
 /// Upper limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Failed sign-ins a minute from one address (IPv6: from one /64).
+    /// Failed sign-ins a minute of one address (IPv6: of one /64), or of one known browser.
     pub sign_in_posts: u32,
     /// Connections in total.
     pub connections: usize,

@@ -463,7 +463,11 @@ pub(super) const FILE: Kind = Kind::Map(&[
     key(
         "limits",
         Kind::Map(&[
-            key("sign_in_posts", Kind::Rate(1..=10_000), "failed sign-ins of one address"),
+            key(
+                "sign_in_posts",
+                Kind::Rate(1..=10_000),
+                "failed sign-ins of one address, or of one known browser",
+            ),
             key("connections", Kind::Whole(10..=1_000_000), "connections in total"),
             key(
                 "connections_per_address",

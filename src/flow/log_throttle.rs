@@ -12,7 +12,7 @@ pub enum Line {
     WrongHost,
     /// A form that failed the CSRF check.
     Form,
-    /// More attempts from one address than the limit allows.
+    /// More attempts of one address, or of one known browser, than the limit allows.
     Limit,
     /// What a rule in observe mode would have stopped.
     Watched,

@@ -29,8 +29,8 @@ pub enum SignIn {
     Begun(Given),
     /// Name or password is wrong; the answer does not say which.
     Refused,
-    /// Too many failures, or too many attempts from this address: nothing is accepted until this
-    /// time.
+    /// Too many failures, or too many attempts of this address or known browser: nothing is
+    /// accepted until this time.
     Waiting {
         /// When the next attempt is accepted.
         until: Timestamp,
