@@ -1,8 +1,9 @@
 //! How many failed sign-ins one client address, or one known browser, may cause.
 //!
 //! A known browser of the user is not counted with its address. So somebody who guesses behind the
-//! address of an office does not shut out the people there. The count of their browser is as strict,
-//! and there are few known browsers: at most ten of each user, and each has shown the password.
+//! address of an office does not shut out the people there. The count of their browser is as
+//! strict, and there are few known browsers: at most ten of each user, and each has shown the
+//! password.
 //!
 //! An attempt is counted before its result is known and given back if it was right. So a whole
 //! office behind one address can sign in without limit, and a hundred parallel guesses get no
@@ -22,8 +23,8 @@ use crate::domain::time::Timestamp;
 
 /// Counts the attempts of each client address and each known browser.
 ///
-/// An address is forgotten when its count no longer matters. If too many addresses are known at the
-/// same time, further ones share one count.
+/// A count is forgotten when it no longer matters. If too many are kept at the same time, further
+/// addresses share one; a known browser never does.
 pub struct SignInLimit {
     /// How long until one attempt becomes available again, in microseconds.
     one: u64,
@@ -147,7 +148,8 @@ impl SignInLimit {
         if counts.waiting >= Self::WAITING_AT_MOST {
             return None;
         }
-        // Either the source was just counted and is in the map, or it shares the common count.
+        // Who shares the common count is not in the map. Nor is a source that was counted before,
+        // if a sweep for another one has removed it meanwhile: it waits with the crowd then.
         let source = if counts.by.contains_key(&source) { source } else { Source::Crowd };
         let count = counts.by.entry(source).or_default();
         if count.waiting >= Self::WAITING_OF_ONE {
