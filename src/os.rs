@@ -1,4 +1,5 @@
-//! The system's clock, random generator and environment. Everything else gets them as arguments.
+//! What we ask the system for: the clock, random bits, environment variables, and how it handles our
+//! memory. Everything else gets the first three as arguments.
 
 use std::hint::black_box;
 use std::time::SystemTime;
@@ -51,7 +52,8 @@ impl HugePages {
 /// What was freed less than a second ago is given back only the next time.
 pub fn give_memory_back() {
     // Without a thread the memory is given back later, so an error does no harm.
-    std::thread::Builder::new().spawn(|| drop(black_box(Box::new(0_u64)))).ok();
+    let thread = std::thread::Builder::new().name("memory".to_owned());
+    thread.spawn(|| drop(black_box(Box::new(0_u64)))).ok();
 }
 
 /// An environment variable, if it is set and is valid Unicode.
