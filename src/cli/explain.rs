@@ -148,14 +148,14 @@ pub(super) fn run(
         writeln!(out, "\n{explained}")?;
         for (name, admission) in &decided {
             let verdict = admission.verdict.name();
-            let by = by(app, &admission.ruling);
+            let by = decided_by(app, &admission.ruling);
             write!(out, "{name:32} {verdict:12} by {by}")?;
             match &admission.watched {
                 Some((watched, ruling)) => writeln!(
                     out,
                     "; observe mode: would be {} by {}",
                     watched.name(),
-                    self::by(app, ruling)
+                    decided_by(app, ruling)
                 )?,
                 None => writeln!(out)?,
             }
@@ -183,7 +183,7 @@ fn explained(
 }
 
 /// The rule that decided and, if it decided about a target that a header names, the header.
-fn by(app: &App, ruling: &Ruling) -> String {
+fn decided_by(app: &App, ruling: &Ruling) -> String {
     let rule = app.policy.name_of(ruling.raised_by);
     let header = ruling.raised_in.map(|header| format!(", for the target in `{header}`"));
     rule + &header.unwrap_or_default()

@@ -1,4 +1,5 @@
-//! Refuses a store that is older than the one used before, or voids what may have been used up since.
+//! Refuses a store that is older than the one used before, or voids what may have been used up
+//! since.
 
 use super::api::written;
 use super::not_started::NotStarted;

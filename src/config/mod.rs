@@ -7,13 +7,13 @@
 //! to places. A new key needs a line in the table, a field in `written`, a use in `validate`, and a
 //! line in `config/example.yaml` (a test checks that).
 
+mod host;
 mod listening;
 mod mail;
 mod origin;
 mod problem;
 mod read;
 mod schema;
-mod host;
 mod span;
 mod tree;
 mod upstream;

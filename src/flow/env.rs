@@ -97,8 +97,9 @@ impl Env {
 
     /// Counts one password attempt and waits for a place in the hashing queue. `known` is the known
     /// browser of the user whose password it is; it is counted by itself, so that others behind its
-    /// address cannot shut it out. All other attempts are counted by their address. When many people sign in at the same time, this takes seconds; refusing them would
-    /// only make them try again at once.
+    /// address cannot shut it out. All other attempts are counted by their address. When many
+    /// people sign in at the same time, this takes seconds; refusing them would only make them try
+    /// again at once.
     ///
     /// # Errors
     /// [`NoTurn`]; nothing is counted then.

@@ -46,8 +46,8 @@ impl Roots {
         roots.unless_empty("the file contains no certificate")
     }
 
-    /// The system's collection may hold some that cannot be parsed. They are skipped, because Pingora
-    /// would exit at one.
+    /// The system's collection may hold some that cannot be parsed. They are skipped, because
+    /// Pingora would exit at one.
     fn of_system() -> io::Result<Self> {
         let mut roots = Self::none();
         for certificate in rustls_native_certs::load_native_certs()? {

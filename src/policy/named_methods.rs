@@ -50,9 +50,9 @@ impl Named {
         named
     }
 
-    /// The methods with which a target must be judged, beginning with the one that was sent: each of
-    /// its readings; and if one of them is neither standard, nor named, nor safe, every method that
-    /// a rule names. So an unknown method meets every condition on methods, and also none, and
+    /// The methods with which a target must be judged, beginning with the one that was sent: each
+    /// of its readings; and if one of them is neither standard, nor named, nor safe, every method
+    /// that a rule names. So an unknown method meets every condition on methods, and also none, and
     /// never lowers the requirement.
     pub(super) fn readings<'r>(
         &'r self,

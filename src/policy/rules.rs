@@ -152,7 +152,8 @@ impl Policy {
         }
     }
 
-    /// The guesses for `path`, which must be in the letter case of guesses, by the rules of `index`.
+    /// The guesses for `path`, which must be in the letter case of guesses, by the rules of
+    /// `index`.
     pub(super) fn guesses<'p>(
         &self,
         index: &Index,

@@ -362,7 +362,8 @@ impl<'t> After<'t> {
         }
     }
 
-    /// Those that certainly are scripts, with the nodes to which they lead; `any`: if there are any.
+    /// Those that certainly are scripts, with the nodes to which they lead; `any`: if there are
+    /// any.
     fn scripts(self, any: bool) -> impl Iterator<Item = (&'t [u8], u32)> {
         let scripts = self.literals[..if any { self.literals.len() } else { 0 }].iter();
         scripts

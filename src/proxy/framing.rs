@@ -106,8 +106,8 @@ fn agrees_to_websocket(headers: &HeaderMap) -> bool {
         && agreed.next().is_none()
 }
 
-/// Removes from an answer the headers that concern the application's connection to us, and leaves at
-/// most one `Content-Length`.
+/// Removes from an answer the headers that concern the application's connection to us, and leaves
+/// at most one `Content-Length`.
 pub(super) fn end_answer_here(headers: &mut HeaderMap, status: StatusCode, there: InAnswer) {
     if there.hop_by_hop || status.is_informational() {
         let named: SmallVec<[HeaderName; 4]> = options(headers)

@@ -35,7 +35,8 @@ pub(super) fn framed_page(
     };
     let ancestors = Ancestors { policy: format!("'self' {framing}").into(), ..ANCESTORS_OWN };
     let mut response = page_within(&ancestors, status, page, origin);
-    // It knows of no other origin, and browsers that know the policy do not look at it (CSP3 §6.4.2).
+    // It knows of no other origin, and browsers that know the policy do not look at it (CSP3
+    // §6.4.2).
     response.headers_mut().remove(X_FRAME_OPTIONS);
     response
 }

@@ -30,8 +30,6 @@ mod authenticators;
 mod challenge;
 mod chosen;
 mod confirm;
-pub mod own_cookies;
-mod outcome;
 mod devices;
 mod email;
 mod enter;
@@ -43,6 +41,8 @@ mod headers;
 mod home;
 mod link;
 mod offer;
+mod outcome;
+pub mod own_cookies;
 pub mod pages;
 mod password;
 pub mod qr;
@@ -52,8 +52,8 @@ mod return_to;
 mod route;
 pub mod routes;
 mod security;
-mod sessions;
 mod service_worker;
+mod sessions;
 mod set_up;
 mod sign_in;
 mod sign_out;
@@ -223,7 +223,12 @@ impl Web {
         let due = env.now().ok().and_then(|now| env.log_throttle.due(Line::Refused, now));
         if let Some(left_out) = due {
             let address = client.address();
-            tracing::info!(%address, why = "the request head is too large", left_out, "request refused");
+            tracing::info!(
+                %address,
+                why = "the request head is too large",
+                left_out,
+                "request refused"
+            );
         }
         Self::nameless_notice(Notice::HeadTooLarge, headers).await
     }

@@ -12,7 +12,8 @@ const QUIET: usize = 4;
 pub struct Qr {
     /// Width and height of the picture in modules, quiet zone included.
     pub size: usize,
-    /// The dark modules, as the `d` attribute of an SVG `path`: one rectangle for each run in a row.
+    /// The dark modules, as the `d` attribute of an SVG `path`: one rectangle for each run in a
+    /// row.
     pub path: String,
 }
 

@@ -149,7 +149,14 @@ impl AppState {
                 let reference = self.reference();
                 let named = self.host.app.as_ref().map(|app| app.policy.name_of(rule));
                 let rule = named.unwrap_or_else(|| rule.to_string());
-                tracing::info!(reference, %address, rule, header = ruling.raised_in, path = &*beginning(head.uri.path()), "request refused");
+                tracing::info!(
+                    reference,
+                    %address,
+                    rule,
+                    header = ruling.raised_in,
+                    path = &*beginning(head.uri.path()),
+                    "request refused"
+                );
                 if let Ok(now) = self.env.now() {
                     self.env.decision_log.refused(Refusal {
                         reference: reference.clone(),

@@ -387,8 +387,8 @@ const DISABLE_EXAMPLES: &str = "\
 Examples:
   doorward user disable ada
 
-Signing in then fails as with a wrong password, so nobody can see that the user is disabled. `doorward user enable`
-undoes it, but restores no session, link or trusted device.";
+Signing in then fails as with a wrong password, so nobody can see that the user is disabled.
+`doorward user enable` undoes it, but restores no session, link or trusted device.";
 
 const ENABLE_EXAMPLES: &str = "\
 Examples:

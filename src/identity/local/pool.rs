@@ -2,8 +2,8 @@
 //!
 //! The pool has its own threads, fewer than there are cores. They run at idle priority, so a flood
 //! of sign-ins cannot slow down the proxy. One more thread guarantees a minimum of hashing on a
-//! busy machine ([`super::floor`]). Each thread reuses its memory for the next job, wipes it when there is
-//! no job, and frees it after a while.
+//! busy machine ([`super::floor`]). Each thread reuses its memory for the next job, wipes it when
+//! there is no job, and frees it after a while.
 
 use std::net::IpAddr;
 use std::num::NonZeroUsize;

@@ -33,7 +33,8 @@ impl Length {
     }
 }
 
-/// Whether the response is a tunnel or a stream of events, which end only when one side closes them.
+/// Whether the response is a tunnel or a stream of events, which end only when one side closes
+/// them.
 pub(in crate::proxy) fn is_endless(response: &ResponseHeader) -> bool {
     let is_events = |kind: &HeaderValue| {
         kind.as_bytes()

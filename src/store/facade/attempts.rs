@@ -50,9 +50,9 @@ impl Store {
         Err(Unavailable::new("too many conflicting writes to the same name"))
     }
 
-    /// Writes the failures of an unknown name again, unchanged, and returns them. A wrong password of
-    /// a user is one commit of the user's record, in the order of its other commits, so that of an
-    /// unknown name must be one, too.
+    /// Writes the failures of an unknown name again, unchanged, and returns them. A wrong password
+    /// of a user is one commit of the user's record, in the order of its other commits, so that of
+    /// an unknown name must be one, too.
     ///
     /// # Errors
     /// Like [`Store::update`].
