@@ -89,7 +89,6 @@ pub(super) fn run(
 
 /// What to do with the files: nothing if the configuration names them, else what to write where.
 fn next_step(config: Option<&Config>, certificate: &Path, key: &Path) -> String {
-    let pair = format!("{{ certificate: {}, key: {} }}", certificate.display(), key.display());
     let listeners = config.map_or(&[][..], |config| &config.listen);
     let tls: Vec<(&Listener, &Tls)> = listeners
         .iter()
@@ -108,9 +107,12 @@ fn next_step(config: Option<&Config>, certificate: &Path, key: &Path) -> String 
         let addresses: Vec<String> =
             tls.iter().map(|(listener, _)| listener.address.to_string()).collect();
         let addresses = addresses.join(", ");
+        // Only the two keys: `tls` may have others, which must stay.
         return format!(
-            "The configuration has a listener with `tls` ({addresses}). Write this to it:\n\n    \
-             tls: {pair}"
+            "The configuration has a listener with `tls` ({addresses}). Set in its `tls`:\n\n    \
+             certificate: {}\n    key: {}",
+            certificate.display(),
+            key.display()
         );
     }
     let is_free = |port| !listeners.iter().any(|listener| listener.address.port() == port);
@@ -118,8 +120,10 @@ fn next_step(config: Option<&Config>, certificate: &Path, key: &Path) -> String 
     let address = if is_free(443) { "0.0.0.0:443" } else { "0.0.0.0:8443" };
     let what = if listeners.is_empty() { "" } else { ", beside the listeners that are there" };
     format!(
-        "Write this to the configuration{what}:\n\nlisten:\n  - address: {address}\n    tls: \
-         {pair}{redirect}"
+        "Write this to the configuration{what}:\n\nlisten:\n  - address: {address}\n    tls: {{ \
+         certificate: {}, key: {} }}{redirect}",
+        certificate.display(),
+        key.display()
     )
 }
 
@@ -242,7 +246,9 @@ mod tests {
             "[{ address: '127.0.0.1:8443', tls: { certificate: old.pem, key: old.key } }]",
         );
         assert!(other.contains("a listener with `tls` (127.0.0.1:8443)"), "{other}");
-        assert!(other.contains("    tls: { certificate: /"), "{other}");
+        assert!(other.contains("Set in its `tls`:\n\n    certificate: /"), "{other}");
+        assert!(other.contains("doorward.pem\n    key: /"), "{other}");
+        assert!(!other.contains("tls: "), "what else `tls` has is not replaced: {other}");
         assert!(!other.contains("address: 0.0.0.0"), "{other}");
     }
 
