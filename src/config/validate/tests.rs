@@ -101,6 +101,10 @@ impl Judge<'_> {
         }
         let Some(app) = app.map(|app| app.index) else {
             let hosts: Vec<String> = apps.hosts().map(ToString::to_string).collect();
+            if hosts.is_empty() {
+                // Every host was refused, so there is no URL that we could name.
+                return None;
+            }
             let what = format!("`{written}` is not a URL of an application");
             let cure =
                 format!("write one that begins with {}", listed(hosts.iter().map(String::as_str)));
