@@ -71,10 +71,10 @@ impl<T: DeserializeOwned + Send> FromRequest<AppState> for Form<T> {
         let hidden = serde_html_form::from_bytes::<Hidden>(&body).map_err(|_| bad(unread))?;
         let typed = serde_html_form::from_bytes(&body).map_err(|_| bad(unread))?;
         let doubt = state.doubt(&guest, &parts, &hidden.csrf);
-        if let Some(problem) = doubt
+        if let Some(doubt) = doubt
             && !refusal::reads_html(&parts.headers)
         {
-            return Err(told_to_a_script(problem, &state.host.origin));
+            return Err(doubt.for_a_script(&state.host.origin));
         }
         let return_to = if hidden.return_to.is_empty() {
             // A form does not repeat a long URL: the URL of its page has it.
@@ -83,7 +83,7 @@ impl<T: DeserializeOwned + Send> FromRequest<AppState> for Form<T> {
             state.return_to(&hidden.return_to).by(&hidden.method)
         };
         let is_from_before = doubt.is_none() && !state.csrf_fits(&guest, &hidden.csrf, false);
-        Ok(Self { typed, doubt, is_from_before, return_to })
+        Ok(Self { typed, doubt: doubt.map(Doubt::problem), is_from_before, return_to })
     }
 }
 
@@ -117,26 +117,57 @@ fn came_from_us(headers: &HeaderMap, ours: &Origin) -> bool {
     headers.get(ORIGIN).is_some_and(|origin| origin == ours.as_str())
 }
 
-/// Why the form was not accepted, for a script: the page of the form would not say what is missing.
-fn told_to_a_script(problem: Problem, ours: &Origin) -> Response {
-    let (error, message) = match problem {
-        Problem::NoOrigin => (
-            "origin-missing",
-            format!("the header `Origin` is missing: send `Origin: {ours}`, as browsers do"),
-        ),
-        Problem::Foreign => (
-            "foreign-form",
-            format!("`Sec-Fetch-Site` or `Origin` says that no page of {ours} sends this form"),
-        ),
-        _ => (
-            "form-expired",
-            "the field `csrf` is missing or not valid: open the page first, then send the `csrf` \
-             field of its form, and its cookies"
-                .to_owned(),
-        ),
-    };
-    let body = json!({ "error": error, "message": message });
-    headers::json(StatusCode::UNPROCESSABLE_ENTITY, &body)
+/// Why a form is not trusted.
+#[derive(Clone, Copy)]
+enum Doubt {
+    /// The browser does not say where the form comes from.
+    NoOrigin,
+    /// This header says that the form comes from elsewhere.
+    Foreign(&'static str),
+    /// The signed field is missing, or not for this browser and user.
+    Expired,
+}
+
+impl Doubt {
+    /// What the page of the form says.
+    fn problem(self) -> Problem {
+        match self {
+            Self::NoOrigin => Problem::NoOrigin,
+            Self::Foreign(_) => Problem::Foreign,
+            Self::Expired => Problem::Expired,
+        }
+    }
+
+    /// What the log says.
+    fn reason(self) -> &'static str {
+        match self {
+            Self::NoOrigin => "Origin is missing",
+            Self::Foreign(header) => header,
+            Self::Expired => "csrf",
+        }
+    }
+
+    /// What a script is told: the page of the form would not say what is missing.
+    fn for_a_script(self, ours: &Origin) -> Response {
+        let (error, message) = match self {
+            Self::NoOrigin => (
+                "origin-missing",
+                format!("the header `Origin` is missing: send `Origin: {ours}`, as browsers do"),
+            ),
+            Self::Foreign(_) => (
+                "foreign-form",
+                format!("`Sec-Fetch-Site` or `Origin` says that no page of {ours} sends this form"),
+            ),
+            Self::Expired => (
+                "form-expired",
+                "the field `csrf` is missing or not valid: open the page first, then send the \
+                 `csrf` field of its form, and its cookies"
+                    .to_owned(),
+            ),
+        };
+        let body = json!({ "error": error, "message": message });
+        headers::json(StatusCode::UNPROCESSABLE_ENTITY, &body)
+    }
 }
 
 impl AppState {
@@ -153,18 +184,18 @@ impl AppState {
     }
 
     /// Why this form is not trusted, if there is a reason.
-    fn doubt(&self, guest: &Guest, head: &Parts, csrf: &str) -> Option<Problem> {
+    fn doubt(&self, guest: &Guest, head: &Parts, csrf: &str) -> Option<Doubt> {
         let headers = &head.headers;
-        let (reason, problem) = if !came_from_us(headers, &self.host.origin) {
+        let doubt = if !came_from_us(headers, &self.host.origin) {
             if headers.contains_key(FETCH_SITE) {
-                ("Sec-Fetch-Site", Problem::Foreign)
+                Doubt::Foreign("Sec-Fetch-Site")
             } else if headers.contains_key(ORIGIN) {
-                ("Origin", Problem::Foreign)
+                Doubt::Foreign("Origin")
             } else {
-                ("Origin is missing", Problem::NoOrigin)
+                Doubt::NoOrigin
             }
         } else if !self.csrf_fits(guest, csrf, is_nobodys(head.uri.path())) {
-            ("csrf", Problem::Expired)
+            Doubt::Expired
         } else {
             return None;
         };
@@ -175,14 +206,14 @@ impl AppState {
             let (fetch_site, origin) = (said(&FETCH_SITE), said(&ORIGIN));
             tracing::info!(
                 %address,
-                reason,
+                reason = doubt.reason(),
                 fetch_site,
                 origin,
                 left_out,
                 "form refused: CSRF check failed"
             );
         }
-        Some(problem)
+        Some(doubt)
     }
 
     /// Whether this form was made for this browser, under any of its names, and for the user who is
