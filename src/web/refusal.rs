@@ -23,7 +23,7 @@ use crate::domain::assurance::{Level, Requirement, Verdict};
 use crate::domain::identity::Identity;
 use crate::flow::ClientAddress;
 use crate::flow::decision_log::Refusal;
-use crate::policy::{self, Ruling};
+use crate::policy::{self, OWN, OwnPage, Ruling};
 use crate::store::Unavailable;
 
 /// What the browser uses the response for (Fetch Metadata); absent in old browsers and in tools.
@@ -286,11 +286,7 @@ impl AppState {
 
     /// Records a refusal that no rule decided.
     pub(super) fn remember(&self, reference: &str, why: &str, head: &Parts, client: ClientAddress) {
-        // The token of a one-time link is a secret, also for operators.
-        const LINK: &str = "/.doorward/link/";
         let Ok(now) = self.env.now() else { return };
-        let path = head.uri.path();
-        let path = if path.starts_with(LINK) { LINK } else { path };
         self.env.decision_log.refused(Refusal {
             reference: reference.to_owned(),
             at: now,
@@ -298,7 +294,7 @@ impl AppState {
             user: None,
             app: self.host.app.as_ref().map(|app| app.name.clone()),
             method: shortened(head.method.as_str(), Refusal::METHOD),
-            path: shortened(path, Refusal::PATH),
+            path: shortened(remembered(head.uri.path()), Refusal::PATH),
             readings: 0,
             rule: None,
             reason: why.to_owned(),
@@ -323,6 +319,18 @@ impl AppState {
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         });
         framing.next()
+    }
+}
+
+/// As much of a path as operators may see: the token of a one-time link is a secret, also for them.
+fn remembered(path: &str) -> &str {
+    const LINK: &str = "/.doorward/link/";
+    match policy::Request::read(path.as_bytes()).as_ref().map(policy::Request::own_page) {
+        Ok(OwnPage::Page(page)) if page.starts_with("link") => LINK,
+        // However it is spelled, it may be such a link.
+        Ok(OwnPage::Odd) => OWN,
+        Err(_) if path.to_ascii_lowercase().contains("doorward") => OWN,
+        Ok(OwnPage::Page(_) | OwnPage::No) | Err(_) => path,
     }
 }
 
@@ -489,6 +497,22 @@ mod tests {
         assert_eq!(beginning(""), "");
         assert_eq!(beginning("*"), "*");
         assert_eq!(beginning("ä"), "…");
+    }
+
+    #[rstest::rstest]
+    #[case("/.doorward/link/t0ken", "/.doorward/link/")]
+    #[case("//.doorward/link/t0ken", "/.doorward/")]
+    #[case("/.doorward/%6cink/t0ken", "/.doorward/")]
+    #[case("/%2edoorward/link/t0ken", "/.doorward/")]
+    #[case("/.Doorward/Link/t0ken", "/.doorward/")]
+    #[case("/x/../.doorward/link/t0ken", "/.doorward/")]
+    #[case::unreadable("//.doorward/link/t0ken%zz", "/.doorward/")]
+    #[case::unreadable_and_escaped("/%2Edoorward/link/t0ken%zz", "/.doorward/")]
+    #[case::another_page("/.doorward/sign-in", "/.doorward/sign-in")]
+    #[case::the_applications("/a/link/%zz", "/a/link/%zz")]
+    #[case::the_applications_too("/a//link/x", "/a//link/x")]
+    fn the_token_of_a_link_is_not_remembered(#[case] path: &str, #[case] kept: &str) {
+        assert_eq!(remembered(path), kept);
     }
 
     #[test]
