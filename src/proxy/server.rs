@@ -332,8 +332,9 @@ where
             let accepted = {
                 let next =
                     http2::HttpSession::from_h2_conn(&mut h2_connection, Arc::clone(&digest));
-                let next =
-                    malformed::told(next, |why| self.tell_malformed(&why, connection.peer()));
+                let next = malformed::listening_for_resets(next, |why| {
+                    self.tell_malformed(&why, connection.peer())
+                });
                 tokio::select! {
                     biased;
                     _ = stopped.changed(), if !stopping => None,

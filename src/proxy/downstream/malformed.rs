@@ -22,15 +22,39 @@ thread_local! {
 
 /// Runs `work`, which polls an HTTP/2 connection, and calls `tell` for every request that the
 /// library resets meanwhile. It learns of them only if [`layer`] is part of the log.
-pub(in crate::proxy) async fn told<W: Future>(work: W, tell: impl Fn(&str)) -> W::Output {
+pub(in crate::proxy) async fn listening_for_resets<W: Future>(
+    work: W,
+    tell: impl Fn(&str),
+) -> W::Output {
     let mut work = pin!(work);
     std::future::poll_fn(|context| {
-        FOUND.set(Some(Vec::new()));
+        let collecting = Collecting::begin();
         let polled = work.as_mut().poll(context);
-        FOUND.take().into_iter().flatten().for_each(|why| tell(&why));
+        collecting.end().iter().for_each(|why| tell(why));
         polled
     })
     .await
+}
+
+/// While it exists, what is recorded on this thread is collected. It ends even if the poll panics:
+/// otherwise whatever else runs on this thread would be collected for ever.
+struct Collecting;
+
+impl Collecting {
+    fn begin() -> Self {
+        FOUND.set(Some(Vec::new()));
+        Self
+    }
+
+    fn end(self) -> Vec<String> {
+        FOUND.take().unwrap_or_default()
+    }
+}
+
+impl Drop for Collecting {
+    fn drop(&mut self) {
+        FOUND.try_with(RefCell::take).ok();
+    }
 }
 
 /// The layer that listens to the library. It needs no more than the few records about faults, so
@@ -54,12 +78,15 @@ struct Listener;
 
 impl<S: Subscriber> Layer<S> for Listener {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        FOUND.with_borrow_mut(|found| {
-            let Some(found) = found else { return };
+        // A thread that is ending may record something when this is gone.
+        let found = FOUND.try_with(|found| {
+            let mut found = found.borrow_mut();
+            let Some(found) = found.as_mut() else { return };
             let mut text = Text::default();
             event.record(&mut text);
             found.extend(fault(&text.0).map(str::to_owned));
         });
+        found.ok();
     }
 }
 
@@ -85,7 +112,9 @@ fn fault(record: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::{Mutex, OnceLock};
+    use std::task::{self, Poll};
 
     use rstest::rstest;
     use tokio::io::AsyncWriteExt;
@@ -138,9 +167,20 @@ mod tests {
         let mut connection = h2::server::handshake(ours).await.unwrap();
         visitor.shutdown().await.unwrap();
         let heard = Mutex::new(Vec::new());
-        let accepted = told(connection.accept(), |why| heard.lock().unwrap().push(why.to_owned()));
+        let hears = |why: &str| heard.lock().unwrap().push(why.to_owned());
+        let accepted = listening_for_resets(connection.accept(), hears);
         assert!(!matches!(accepted.await, Some(Ok(_))));
         assert_eq!(*heard.lock().unwrap(), [why]);
+    }
+
+    #[test]
+    fn nothing_is_collected_after_a_poll_that_panicked() {
+        let work = std::future::poll_fn(|_| -> Poll<()> { panic!("at work") });
+        let mut work = Box::pin(listening_for_resets(work, |_| {}));
+        let mut context = task::Context::from_waker(task::Waker::noop());
+        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(&mut context)));
+        assert!(polled.is_err());
+        assert_eq!(FOUND.take(), None);
     }
 
     #[test]
