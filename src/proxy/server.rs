@@ -262,14 +262,14 @@ where
     /// its handshake has not begun.
     fn tell_handshake_failed(&self, why: &str, peer: SocketAddr) {
         if let Some(left_out) = self.due(Line::Handshake) {
-            let client = peer.ip();
-            tracing::info!(left_out, "TLS handshake failed: {why} (client {client})");
+            let peer = peer.ip();
+            tracing::info!(%peer, left_out, "TLS handshake failed: {why}");
         }
     }
 
     fn tell_malformed(&self, why: &dyn fmt::Display, peer: IpAddr) {
         if let Some(left_out) = self.due(Line::Http2) {
-            tracing::info!(left_out, "HTTP/2 request refused: {why} (client {peer})");
+            tracing::info!(%peer, left_out, "HTTP/2 request refused: {why}");
         }
     }
 
