@@ -15,7 +15,7 @@ use crate::policy::Request;
 /// Remembers decisions.
 #[derive(Debug, Default)]
 pub struct DecisionLog {
-    /// Refusals of known users, and of all others: a flood of unknown visitors does not displace
+    /// Refusals of known users, and of all others: a flood of other visitors does not displace
     /// those of users.
     refusals: Mutex<VecDeque<Refusal>>,
     strangers: Mutex<Strangers>,
@@ -26,7 +26,7 @@ pub struct DecisionLog {
     in_it: AtomicU64,
 }
 
-/// Refusals of unknown visitors.
+/// Refusals of visitors who are not known.
 #[derive(Debug, Default)]
 struct Strangers {
     kept: VecDeque<Refusal>,
@@ -45,8 +45,10 @@ pub struct Refusal {
     pub at: Timestamp,
     /// The client address.
     pub from: IpAddr,
-    /// The user, if known.
+    /// The user who signed in, even if they have yet to show the second factor.
     pub user: Option<String>,
+    /// Whether that is certain: they have shown all that `sign-in` requires of them.
+    pub is_known: bool,
     /// The application; `None`: one of our own pages, or unknown.
     pub app: Option<String>,
     /// The method.
@@ -110,9 +112,9 @@ impl Refusal {
 }
 
 impl DecisionLog {
-    /// How many refusals of known users are kept, and as many of unknown visitors.
+    /// How many refusals of known users are kept, and as many of other visitors.
     pub const REFUSALS: usize = 10_000;
-    /// How many refusals of unknown visitors are kept for one second, and for one address.
+    /// How many refusals of other visitors are kept for one second, and for one address.
     pub const STRANGERS_OF_A_SECOND: usize = 50;
     /// See [`DecisionLog::STRANGERS_OF_A_SECOND`].
     pub const OF_AN_ADDRESS: usize = 5;
@@ -124,9 +126,10 @@ impl DecisionLog {
     /// See [`DecisionLog::RECENT`].
     pub const OF_A_SECOND: u64 = 100;
 
-    /// Remembers a refusal.
+    /// Remembers a refusal. Somebody who has only a password must not displace what happened to
+    /// users, although the refusal names the user.
     pub fn refused(&self, refusal: Refusal) {
-        if refusal.user.is_some() {
+        if refusal.is_known {
             push(&mut locked(&self.refusals), refusal, Self::REFUSALS);
             return;
         }
@@ -226,6 +229,7 @@ mod tests {
             at: Timestamp::from_secs(1),
             from: IpAddr::from([192, 0, 2, 1]),
             user: Some("ada".to_owned()),
+            is_known: true,
             app: Some("crm".to_owned()),
             method: "GET".to_owned(),
             path: "/closed/".to_owned(),
@@ -253,6 +257,7 @@ mod tests {
             at: Timestamp::from_secs(second),
             from: IpAddr::from(address.to_be_bytes()),
             user: None,
+            is_known: false,
             ..refusal(n)
         };
         decision_log.refused(stranger(0, 1, 1));
@@ -269,6 +274,17 @@ mod tests {
         let kept = (1..=20_000).filter(|n| decision_log.why(&format!("s{n}")).is_some()).count();
         assert_eq!(kept, DecisionLog::STRANGERS_OF_A_SECOND);
         assert!(decision_log.why("s5").is_some() && decision_log.why("s6").is_none());
+    }
+
+    #[test]
+    fn a_flood_of_somebody_with_only_a_password_turns_over_no_refusal_of_a_user() {
+        let decision_log = DecisionLog::default();
+        decision_log.refused(refusal(0));
+        let with_a_password = |n| Refusal { is_known: false, ..refusal(n) };
+        (1..=DecisionLog::REFUSALS).for_each(|n| decision_log.refused(with_a_password(n)));
+        assert_eq!(decision_log.why("r0"), Some(refusal(0)));
+        assert_eq!(decision_log.why("r1"), Some(with_a_password(1)), "with its name");
+        assert_eq!(decision_log.why(&format!("r{}", DecisionLog::REFUSALS)), None);
     }
 
     #[test]

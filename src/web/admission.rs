@@ -92,9 +92,9 @@ impl AppState {
                 Ok((permit, allowed(request)))
             }
             verdict => {
-                let user = admission.evidence.as_ref().map(|visitor| &*visitor.identity);
+                let visitor = admission.evidence.as_ref();
                 let ruling = &admission.ruling;
-                let mut response = self.refuse(&verdict, ruling, &request, head, client, user);
+                let mut response = self.refuse(&verdict, ruling, &request, head, client, visitor);
                 // The person at the browser need not be the user who was signed in.
                 if is_over && response.status() == StatusCode::SEE_OTHER {
                     sign_out::forget(&mut response);

@@ -19,8 +19,7 @@ use super::pages::{NamelessPage, Notice, NoticePage, Owed};
 use super::return_to::ReturnTo;
 use super::{grpc, headers};
 use crate::config::Origin;
-use crate::domain::assurance::{Level, Requirement, Verdict};
-use crate::domain::identity::Identity;
+use crate::domain::assurance::{Level, Requirement, Verdict, Visitor};
 use crate::flow::ClientAddress;
 use crate::flow::decision_log::Refusal;
 use crate::policy::{self, OWN, OwnPage, Ruling};
@@ -127,7 +126,7 @@ impl AppState {
         request: &policy::Request,
         head: &Parts,
         client: ClientAddress,
-        user: Option<&Identity>,
+        visitor: Option<&Visitor>,
     ) -> Response {
         let address = client.address();
         let here = self.place_of(head);
@@ -162,7 +161,8 @@ impl AppState {
                         reference: reference.clone(),
                         at: now,
                         from: address,
-                        user: user.map(|identity| identity.name.clone()),
+                        user: visitor.map(|visitor| visitor.identity.name.clone()),
+                        is_known: visitor.and_then(Visitor::known).is_some(),
                         app: self.host.app.as_ref().map(|app| app.name.clone()),
                         method: shortened(head.method.as_str(), Refusal::METHOD),
                         path: shortened(
@@ -292,6 +292,7 @@ impl AppState {
             at: now,
             from: client.address(),
             user: None,
+            is_known: false,
             app: self.host.app.as_ref().map(|app| app.name.clone()),
             method: shortened(head.method.as_str(), Refusal::METHOD),
             path: shortened(remembered(head.uri.path()), Refusal::PATH),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use doorward::config::Config;
 use doorward::domain::assurance::Verdict;
 use doorward::flow::admit::decide;
+use doorward::flow::decision_log::Refusal;
 use doorward::flow::trial;
 use doorward::policy::{Request, Sent};
 use doorward::store::memory::Memory;
@@ -13,7 +14,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 
-use crate::support::gate::{CONFIG, Gate};
+use crate::support::gate::{Browser, CONFIG, Gate};
 
 fn unenforced() -> String {
     CONFIG.replace("    upstream:", "    enforce: false\n    upstream:")
@@ -150,19 +151,39 @@ async fn a_watched_rule_is_skipped_and_its_own_verdict_is_only_told() {
     assert_eq!(gate.env.decision_log.report().len(), 1);
 }
 
+/// The refusal that a page names.
+fn why_refused(gate: &Gate, browser: &Browser) -> Refusal {
+    let reference =
+        browser.page.split("id=\"reference\">").nth(1).and_then(|rest| rest.split('<').next());
+    gate.env.decision_log.why(reference.unwrap()).unwrap()
+}
+
 #[tokio::test]
 async fn a_refusal_is_remembered_under_the_reference_on_its_page() {
     let gate = Gate::new();
     let mut browser = gate.browser();
     browser.opens("/closed/deep/secret?token=1").await;
     assert_eq!(browser.status, StatusCode::FORBIDDEN);
-    let reference =
-        browser.page.split("id=\"reference\">").nth(1).and_then(|rest| rest.split('<').next());
-    let why = gate.env.decision_log.why(reference.unwrap()).unwrap();
+    let why = why_refused(&gate, &browser);
     assert_eq!(
         (why.rule.as_deref().map(numbered), why.reason.as_str()),
         (Some("rule 5"), "the rule refuses everybody (`require: nobody`)")
     );
     assert_eq!(why.path, "/closed/deep/secret");
     assert!(!format!("{why:?}").contains("token"));
+}
+
+#[tokio::test]
+async fn a_refusal_names_who_has_yet_to_show_the_code_but_counts_them_as_known_only_after_it() {
+    let gate = Gate::new();
+    let ada = gate.protects("ada").await;
+    gate.waits_for_the_next_code();
+    let mut browser = gate.browser();
+    browser.signs_in("ada").await.opens("/closed/").await;
+    let before = why_refused(&gate, &browser);
+    assert_eq!((before.user.as_deref(), before.is_known), (Some("ada"), false));
+    let mut browser = gate.browser();
+    browser.signs_in_fully(&gate, "ada", &ada).await.opens("/closed/").await;
+    let after = why_refused(&gate, &browser);
+    assert_eq!((after.user.as_deref(), after.is_known), (Some("ada"), true));
 }
