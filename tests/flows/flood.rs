@@ -10,7 +10,7 @@ use doorward::domain::name::Login;
 use doorward::identity::Place;
 use doorward::store::memory::Memory;
 use doorward::store::record::KeyRange;
-use doorward::store::{Kind, Records, Target};
+use doorward::store::{Batch, Expect, Kind, Records, Target};
 use http::StatusCode;
 use http::header::RETRY_AFTER;
 
@@ -272,4 +272,25 @@ async fn seven_days_of_refused_names_fill_neither_store_nor_log_and_leave_people
     let ada = gate.env.store.user(ada).await.unwrap().unwrap();
     assert_eq!(ada.user.strangers().password.count(), 3);
     assert_eq!(gate.env.store.events_of(ada.user.id(), 100).await.unwrap().len(), 5);
+}
+
+#[tokio::test]
+async fn a_damaged_sum_of_refused_names_does_not_stop_the_clock_mark() {
+    let records = Arc::new(Memory::new());
+    let gate = Gate::remembering_in(250, Arc::clone(&records) as Arc<dyn Records>);
+    let store = &gate.env.store;
+    gate.browser().signs_in_with("stranger", "a guess").await;
+    store.note_time(gate.now()).await.unwrap();
+    let sum = records.scan(Kind::Event, KeyRange::all(), 2).await.unwrap().remove(0);
+    let replaced = async |body: Vec<u8>| {
+        let batch = Batch::new().put(Kind::Event, sum.key.clone(), Expect::Any, None, body);
+        records.commit(batch).await.unwrap();
+    };
+    replaced(b"damaged".to_vec()).await;
+    gate.browser().signs_in_with("stranger", "a guess").await;
+    gate.waits(Duration::from_mins(1));
+    store.note_time(gate.now()).await.unwrap();
+    assert_eq!(store.time_seen().await.unwrap(), Some(gate.now()));
+    replaced(sum.record.body.clone()).await;
+    assert_eq!(gate.events().await, [What::PasswordRefused; 2], "the sum was kept for later");
 }

@@ -39,19 +39,25 @@ impl Store {
     }
 
     /// Records `now` as the last time, and brings the sums of events about unknown names up to
-    /// date, in one commit.
+    /// date, in one commit. If the sums cannot be brought up to date, `now` is recorded without
+    /// them, because the next start compares its clock with it.
     ///
     /// # Errors
-    /// Like [`Store::update`]. The sums are completed the next time.
+    /// Like [`Store::update`]: `now` is not recorded. The sums are completed the next time.
     pub async fn note_time(&self, now: Timestamp) -> Result<(), Unavailable> {
         let sums = self.unsummed.take();
-        let noted = self.note_with(now, &sums).await;
-        if noted.is_err() {
-            for sum in sums {
-                self.unsummed.add(sum);
-            }
+        let Err(error) = self.note_with(now, &sums).await else { return Ok(()) };
+        if sums.is_empty() {
+            return Err(error);
         }
-        noted
+        let why = "cannot write the hourly sums of attempts at unknown names";
+        tracing::warn!(error = &error as &dyn std::error::Error, "{why}");
+        // A commit that failed may have been carried out. Then these sums are counted twice, which
+        // is acceptable: nothing is decided by them, only people read them.
+        for sum in sums {
+            self.unsummed.add(sum);
+        }
+        self.note_with(now, &[]).await
     }
 
     async fn note_with(&self, now: Timestamp, sums: &[Sum]) -> Result<(), Unavailable> {
