@@ -3,6 +3,7 @@
 //! No I/O, no clock, no randomness of its own, no HTTP: inputs are arguments, results are return
 //! values.
 
+pub mod address_block;
 pub mod agent;
 pub mod assurance;
 pub mod rng;

@@ -12,12 +12,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::config::Limits;
+use crate::domain::address_block::AddressBlock;
 use crate::domain::device::BrowserId;
 use crate::domain::time::Timestamp;
 
@@ -222,10 +223,8 @@ impl fmt::Debug for SignInLimit {
 /// Whose attempts are counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
-    /// An IPv4 address.
-    V4(Ipv4Addr),
-    /// An IPv6 /64, which is what one household gets.
-    V6([u16; 4]),
+    /// An IPv4 address or an IPv6 /64.
+    Address(AddressBlock),
     /// A known browser of the user whose password it is, from any address. As for
     /// [`Hashing::place`](super::Hashing::place), a cookie alone is not enough.
     Known(BrowserId),
@@ -234,15 +233,9 @@ pub enum Source {
 }
 
 impl Source {
-    /// The unit that `address` belongs to. IPv4-mapped IPv6 addresses count as IPv4.
+    /// What `address` is counted as.
     pub fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Self::V4(address),
-            IpAddr::V6(address) => {
-                let [a, b, c, d, ..] = address.segments();
-                Self::V6([a, b, c, d])
-            }
-        }
+        Self::Address(AddressBlock::of(address))
     }
 }
 
@@ -383,7 +376,7 @@ mod tests {
     #[test]
     fn a_flood_of_addresses_fills_no_memory_and_shares_one_count() {
         let limit = Arc::new(SignInLimit::knowing(SignInLimit::A_MINUTE, 2_000));
-        let flood = (0..5_000_u32).map(|n| Source::V4(Ipv4Addr::from(n)));
+        let flood = (0..5_000_u32).map(|n| Source::of(IpAddr::from(n.to_be_bytes())));
         assert_eq!(flood.filter(|source| fails(&limit, *source, at(0))).count(), 2_000 + 30);
         assert!(limit.counts().by.len() <= 2_001);
         assert!(fails(&limit, browser(1), at(0)), "a known browser has a count of its own");

@@ -5,7 +5,7 @@
 //! of its own.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::config::{Deadlines, Limits};
+use crate::domain::address_block::AddressBlock;
 use crate::proxy::authorization::Changes;
 use crate::proxy::downstream::connection::{Connection, Cut, Phase};
 use crate::proxy::downstream::listener::Entered;
@@ -32,8 +33,8 @@ pub(in crate::proxy) struct ConnectionTable {
     full: AtomicBool,
     /// Notified once there are [`CROWD`] connections.
     crowd: Notify,
-    /// The connections of each address; IPv6 by /64, which is at most one household.
-    by_address: Mutex<HashMap<IpAddr, Address>>,
+    /// The connections of each address; IPv6 by /64.
+    by_address: Mutex<HashMap<AddressBlock, Address>>,
     /// How many files this process may have open, besides those for itself; 0: no limit.
     files: AtomicUsize,
     connections: [Mutex<HashMap<u64, Arc<Connection>>>; SHARDS],
@@ -77,7 +78,7 @@ impl ConnectionTable {
         entrance: Entered,
         limits: &Limits,
     ) -> Result<Open, Full> {
-        let address = household(peer);
+        let address = AddressBlock::of(peer);
         let at_most = limits.connections.min(self.files_for_visitors());
         if self.open.load(Ordering::Relaxed) >= at_most && !self.shed(at_most) {
             return Err(Full::InAll);
@@ -317,7 +318,7 @@ impl Drop for Open {
             return;
         }
         connections.open.fetch_sub(1, Ordering::Relaxed);
-        let address = household(connection.socket_peer());
+        let address = AddressBlock::of(connection.socket_peer());
         let mut by_address = connections.by_address.lock();
         if let Some(has) = by_address.get_mut(&address) {
             has.connections -= 1;
@@ -325,13 +326,6 @@ impl Drop for Open {
                 by_address.remove(&address);
             }
         }
-    }
-}
-
-fn household(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(six) => Ipv6Addr::from_bits(six.to_bits() & !u128::from(u64::MAX)).into(),
     }
 }
 
@@ -394,9 +388,13 @@ mod tests {
 
     #[test]
     fn one_household_counts_as_one_address() {
-        let six = |text: &str| household(text.parse().unwrap());
-        assert_eq!(six("2001:db8::1"), six("2001:db8:0:0:ffff::2"));
-        assert_ne!(six("2001:db8::1"), six("2001:db8:0:1::1"));
+        let connections = Arc::new(ConnectionTable::default());
+        let comes = |from: &str| {
+            connections.admit(from.parse().unwrap(), false, Entered::default(), &limits(9, 1))
+        };
+        let _first = comes("2001:db8::1").unwrap();
+        assert_eq!(comes("2001:db8:0:0:ffff::2").unwrap_err(), Full::Address);
+        assert!(comes("2001:db8:0:1::1").is_ok());
     }
 
     #[test]
