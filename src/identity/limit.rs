@@ -37,7 +37,7 @@ pub struct SignInLimit {
 
 #[derive(Debug, Default)]
 struct Counts {
-    by: HashMap<Source, Count>,
+    by: HashMap<Counted, Count>,
     sweep_at: usize,
     /// The number of waiting attempts from all addresses.
     waiting: usize,
@@ -69,14 +69,14 @@ pub enum Begin {
 #[derive(Debug)]
 pub struct Try {
     limit: Arc<SignInLimit>,
-    source: Source,
+    counted: Counted,
 }
 
 /// A slot for waiting, freed when dropped.
 #[derive(Debug)]
 pub struct Waiting {
     limit: Arc<SignInLimit>,
-    source: Source,
+    counted: Counted,
 }
 
 impl SignInLimit {
@@ -128,8 +128,9 @@ impl SignInLimit {
     pub fn begin(self: &Arc<Self>, source: Source, now: Timestamp) -> Begin {
         let now = micros(now);
         let mut counts = self.counts();
-        let source = self.counted_as(&mut counts, source, now);
-        let count = counts.by.entry(source).or_default();
+        self.sweep(&mut counts, now);
+        let counted = self.counted_as(&counts, source);
+        let count = counts.by.entry(counted).or_default();
         let full_at = count.empty_at.saturating_sub(self.one * (self.posts - 1));
         if full_at > now {
             return match count.under_way {
@@ -139,7 +140,7 @@ impl SignInLimit {
         }
         count.empty_at = count.empty_at.max(now) + self.one;
         count.under_way += 1;
-        Begin::Now(Try { limit: Arc::clone(self), source })
+        Begin::Now(Try { limit: Arc::clone(self), counted })
     }
 
     /// Takes a slot for one more attempt from `source` to wait in; `None` if too many are waiting
@@ -149,19 +150,18 @@ impl SignInLimit {
         if counts.waiting >= Self::WAITING_AT_MOST {
             return None;
         }
-        // Who shares the common count is not in the map. Nor is a source that was counted before,
-        // if a sweep for another one has removed it meanwhile: it waits with the crowd then.
-        let source = if counts.by.contains_key(&source) { source } else { Source::Crowd };
-        let count = counts.by.entry(source).or_default();
+        let counted = self.counted_as(&counts, source);
+        let count = counts.by.entry(counted).or_default();
         if count.waiting >= Self::WAITING_OF_ONE {
             return None;
         }
         count.waiting += 1;
         counts.waiting += 1;
-        Some(Waiting { limit: Arc::clone(self), source })
+        Some(Waiting { limit: Arc::clone(self), counted })
     }
 
-    fn counted_as(&self, counts: &mut Counts, source: Source, now: u64) -> Source {
+    /// Forgets, from time to time, the counts that no longer matter.
+    fn sweep(&self, counts: &mut Counts, now: u64) {
         if counts.by.len() >= counts.sweep_at {
             counts.by.retain(|_, count| {
                 count.empty_at > now || count.under_way > 0 || count.waiting > 0
@@ -169,9 +169,13 @@ impl SignInLimit {
             let next = counts.by.len() * 2;
             counts.sweep_at = next.clamp(FIRST_SWEEP, self.known_at_most.max(FIRST_SWEEP));
         }
+    }
+
+    fn counted_as(&self, counts: &Counts, source: Source) -> Counted {
+        let own = Counted::Of(source);
         let is_known = matches!(source, Source::Known(_));
-        let room = counts.by.len() < self.known_at_most || counts.by.contains_key(&source);
-        if room || is_known { source } else { Source::Crowd }
+        let has_room = counts.by.len() < self.known_at_most || counts.by.contains_key(&own);
+        if has_room || is_known { own } else { Counted::Crowd }
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
@@ -190,7 +194,7 @@ impl Try {
     /// Gives the attempt back because it was right or was never checked. Other attempts stay
     /// counted.
     pub fn give_back(self) {
-        if let Some(count) = self.limit.counts().by.get_mut(&self.source) {
+        if let Some(count) = self.limit.counts().by.get_mut(&self.counted) {
             count.empty_at = count.empty_at.saturating_sub(self.limit.one);
         }
     }
@@ -198,7 +202,7 @@ impl Try {
 
 impl Drop for Try {
     fn drop(&mut self) {
-        if let Some(count) = self.limit.counts().by.get_mut(&self.source) {
+        if let Some(count) = self.limit.counts().by.get_mut(&self.counted) {
             count.under_way = count.under_way.saturating_sub(1);
         }
     }
@@ -208,7 +212,7 @@ impl Drop for Waiting {
     fn drop(&mut self) {
         let mut counts = self.limit.counts();
         counts.waiting = counts.waiting.saturating_sub(1);
-        if let Some(count) = counts.by.get_mut(&self.source) {
+        if let Some(count) = counts.by.get_mut(&self.counted) {
             count.waiting = count.waiting.saturating_sub(1);
         }
     }
@@ -228,7 +232,14 @@ pub enum Source {
     /// A known browser of the user whose password it is, from any address. As for
     /// [`Hashing::place`](super::Hashing::place), a cookie alone is not enough.
     Known(BrowserId),
-    /// All addresses for which there is no room.
+}
+
+/// What a source is counted as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Counted {
+    /// As itself.
+    Of(Source),
+    /// With all addresses for which there is no room.
     Crowd,
 }
 
