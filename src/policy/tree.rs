@@ -116,22 +116,33 @@ impl<'p> Planting<'p> {
         sorted.sort_unstable();
         let mut literals = Vec::with_capacity(sorted.len());
         let mut text = Vec::with_capacity(self.bytes as usize);
-        // There are no more bytes than `self.bytes`, and fewer literals than nodes.
-        let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
         for behind in sorted.chunk_by(|((one, _), _), ((other, _), _)| one == other) {
             let node = behind.first().and_then(|((node, _), _)| nodes.get_mut(*node as usize));
-            let Some(node) = node else { continue };
-            node.has_scripts = behind.iter().any(|((_, literal), _)| is_script(literal));
-            let first = count(literals.len());
-            for ((_, literal), node) in behind {
-                let start = count(text.len());
-                text.extend_from_slice(literal);
-                literals.push(Literal { start, end: count(text.len()), node: *node });
+            if let Some(node) = node {
+                lay_out(node, behind, &mut literals, &mut text);
             }
-            node.literals = (first, count(literals.len()));
         }
         Tree { nodes: nodes.into(), literals: literals.into(), text: text.into(), names_files }
     }
+}
+
+/// Adds the literal segments `behind` this node, which are sorted.
+fn lay_out(
+    node: &mut Node,
+    behind: &[((u32, &[u8]), u32)],
+    literals: &mut Vec<Literal>,
+    text: &mut Vec<u8>,
+) {
+    // `Planting` counts the bytes in 32 bits, and there are fewer literals than nodes.
+    let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+    node.has_scripts = behind.iter().any(|((_, literal), _)| is_script(literal));
+    let first = count(literals.len());
+    for ((_, literal), to) in behind {
+        let start = count(text.len());
+        text.extend_from_slice(literal);
+        literals.push(Literal { start, end: count(text.len()), node: *to });
+    }
+    node.literals = (first, count(literals.len()));
 }
 
 impl Tree {
@@ -227,7 +238,7 @@ impl Tree {
             for (_, node) in self.nodes_of(&states) {
                 let after = self.after(node);
                 let is_next = |node| self.after(node).literal(segment).is_some();
-                for (script, behind) in after.scripts(node.has_scripts) {
+                for (script, behind) in after.scripts() {
                     work.spend(STATE);
                     if self.node(behind).is_some_and(is_next) {
                         add(Likeness::OmittedScript, start, script);
@@ -319,7 +330,7 @@ impl Tree {
     fn after(&self, node: &Node) -> After<'_> {
         let (first, end) = node.literals;
         let literals = self.literals.get(first as usize..end as usize).unwrap_or_default();
-        After { literals, text: &self.text }
+        After { literals, text: &self.text, has_scripts: node.has_scripts }
     }
 }
 
@@ -328,6 +339,8 @@ impl Tree {
 struct After<'t> {
     literals: &'t [Literal],
     text: &'t [u8],
+    /// Whether any of them certainly is a script.
+    has_scripts: bool,
 }
 
 fn segments(path: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -362,11 +375,11 @@ impl<'t> After<'t> {
         }
     }
 
-    /// Those that certainly are scripts, with the nodes to which they lead; `any`: if there are
-    /// any.
-    fn scripts(self, any: bool) -> impl Iterator<Item = (&'t [u8], u32)> {
-        let scripts = self.literals[..if any { self.literals.len() } else { 0 }].iter();
-        scripts
+    /// Those that certainly are scripts, with the nodes to which they lead.
+    fn scripts(self) -> impl Iterator<Item = (&'t [u8], u32)> {
+        let literals = if self.has_scripts { self.literals } else { &[] };
+        literals
+            .iter()
             .map(move |literal| (self.text(literal), literal.node))
             .filter(|(literal, _)| is_script(literal))
     }
