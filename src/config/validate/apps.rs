@@ -32,20 +32,18 @@ impl Judge<'_> {
         }
         // Read all of them, so that all problems are found.
         let mut outlines = Outlines::default();
-        let mut all = Some(Vec::with_capacity(apps.len()));
+        let mut all = Vec::with_capacity(apps.len());
         for (index, app) in apps.iter().enumerate() {
             let read = app.as_ref().and_then(|app| {
                 let (outline, app) = self.app(index, app);
                 outlines.all.push(outline);
                 app
             });
-            all = all.zip(read).map(|(mut all, app)| {
-                all.push(Arc::new(app));
-                all
-            });
+            all.push(read.map(Arc::new));
         }
         let known = outlines.all.len() == apps.len() && !apps.is_empty();
         outlines.is_complete = known && outlines.all.iter().all(Outline::has_all_hosts);
+        let all = all.into_iter().collect::<Option<Vec<_>>>();
         (outlines, all.filter(|apps| !apps.is_empty()))
     }
 
@@ -56,29 +54,26 @@ impl Judge<'_> {
         let hosts = hosts.map(|hosts| self.hosts(&below(at, "hosts"), hosts, insecure));
         let upstreams = app.upstream.as_ref();
         let upstreams = upstreams.map(|written| self.upstreams(&below(at, "upstream"), written));
-        let mut outline = Outline {
-            index,
-            hosts: hosts.unwrap_or_default(),
-            upstreams: Vec::new(),
-            has_certificate: false,
-        };
         let (known, upstreams) = match upstreams {
             Some(Ok(upstreams)) => (upstreams.clone(), Some(upstreams)),
             Some(Err(known)) => (known, None),
             None => (Vec::new(), None),
         };
-        outline.upstreams = known;
         let certificate = app.tls.as_ref().and_then(|tls| {
             self.key_pair(&below(at, "tls"), tls.certificate.as_deref(), tls.key.as_deref())
         });
-        outline.has_certificate =
-            certificate.is_some() || self.has_refused_below(&below(at, "tls"));
-        let app = self.rest(at, app, &outline, upstreams, certificate);
+        let outline = Outline {
+            index,
+            hosts: hosts.unwrap_or_default(),
+            upstreams: known,
+            has_certificate: certificate.is_some() || self.has_refused_below(&below(at, "tls")),
+        };
+        let app = self.app_of(at, app, &outline, upstreams, certificate);
         (outline, app)
     }
 
     /// The app, whose hosts, upstreams and certificate were read already.
-    fn rest(
+    fn app_of(
         &mut self,
         at: &str,
         app: &written::App,
