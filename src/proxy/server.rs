@@ -333,7 +333,7 @@ where
                 let next =
                     http2::HttpSession::from_h2_conn(&mut h2_connection, Arc::clone(&digest));
                 let next = malformed::listening_for_resets(next, |why| {
-                    self.tell_malformed(&why, connection.peer())
+                    self.tell_malformed(&why, connection.peer());
                 });
                 tokio::select! {
                     biased;

@@ -28,9 +28,11 @@ pub(in crate::proxy) async fn listening_for_resets<W: Future>(
 ) -> W::Output {
     let mut work = pin!(work);
     std::future::poll_fn(|context| {
-        let collecting = Collecting::begin();
+        let _collecting = Collecting::begin();
         let polled = work.as_mut().poll(context);
-        collecting.end().iter().for_each(|why| tell(why));
+        for why in Collecting::found() {
+            tell(&why);
+        }
         polled
     })
     .await
@@ -46,7 +48,8 @@ impl Collecting {
         Self
     }
 
-    fn end(self) -> Vec<String> {
+    /// What was collected so far; nothing more is.
+    fn found() -> Vec<String> {
         FOUND.take().unwrap_or_default()
     }
 }
