@@ -32,22 +32,12 @@ impl Store {
         target: &Target,
         mut decide: impl FnMut(&mut Failures) -> T,
     ) -> Result<T, Unavailable> {
-        let key = self.attempts_key(target);
-        let _line = self.line(target.line_key()).await;
-        for _ in 0..TRIES {
-            let read = self.read::<Failures>(Kind::Attempts, &key).await?;
-            let before = read.value.clone().unwrap_or_default();
-            let mut failures = before.clone();
-            let decided = decide(&mut failures);
-            if failures == before {
-                return Ok(decided);
-            }
-            let batch = self.put_attempts(Batch::new(), &key, read.version, &failures)?;
-            if self.commit(batch, &[], None).await? {
-                return Ok(decided);
-            }
-        }
-        Err(Unavailable::new("too many conflicting writes to the same name"))
+        let decide = |failures: &mut Failures| {
+            let before = failures.clone();
+            let decided = decide(failures);
+            (decided, *failures != before)
+        };
+        self.write_attempts(target, decide).await
     }
 
     /// Writes the failures of an unknown name again, unchanged, and returns them. A wrong password
@@ -61,14 +51,27 @@ impl Store {
         name: &NobodysName,
     ) -> Result<Failures, Unavailable> {
         let target = Target::Nobody(name.clone());
-        let key = self.attempts_key(&target);
+        self.write_attempts(&target, |failures| (failures.clone(), true)).await
+    }
+
+    /// `decide` also says whether to write: if not, nothing is committed.
+    async fn write_attempts<T>(
+        &self,
+        target: &Target,
+        mut decide: impl FnMut(&mut Failures) -> (T, bool),
+    ) -> Result<T, Unavailable> {
+        let key = self.attempts_key(target);
         let _line = self.line(target.line_key()).await;
         for _ in 0..TRIES {
             let read = self.read::<Failures>(Kind::Attempts, &key).await?;
-            let failures = read.value.unwrap_or_default();
+            let mut failures = read.value.unwrap_or_default();
+            let (decided, writes) = decide(&mut failures);
+            if !writes {
+                return Ok(decided);
+            }
             let batch = self.put_attempts(Batch::new(), &key, read.version, &failures)?;
             if self.commit(batch, &[], None).await? {
-                return Ok(failures);
+                return Ok(decided);
             }
         }
         Err(Unavailable::new("too many conflicting writes to the same name"))
