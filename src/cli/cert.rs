@@ -142,8 +142,8 @@ fn read(file: &Path) -> Result<Config, Failure> {
 fn hosts_of(config: &Config) -> Result<Vec<String>, Failure> {
     let hosts: Vec<String> = config
         .hosts()
-        .filter(|site| site.origin.is_secure())
-        .map(|site| site.origin.host().trim_matches(['[', ']']).to_owned())
+        .filter(|host| host.origin.is_secure())
+        .map(|host| host.origin.host().trim_matches(['[', ']']).to_owned())
         .collect();
     if hosts.is_empty() {
         let what = "the configuration has no https host; name a host here";
