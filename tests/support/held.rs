@@ -4,19 +4,20 @@
 //! lets them through. So a test sees which commits wait at the same moment, without a clock.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use doorward::domain::time::Timestamp;
-use doorward::store::record::{Change, Entry, KeyRange};
-use doorward::store::{Batch, Kind, Outcome, Record, Records, Unavailable};
-use tokio::sync::{broadcast, watch};
+use doorward::store::{Batch, Kind, Records};
+use tokio::sync::watch;
+
+use super::before_commit::{Before, BeforeCommit};
 
 /// Records over other records.
-pub(crate) struct Held {
-    inner: Arc<dyn Records>,
+pub(crate) type Held = BeforeCommit<Holding>;
+
+/// What is held back.
+pub(crate) struct Holding {
     holds: watch::Sender<bool>,
     waiting: watch::Sender<usize>,
     seen: Mutex<Seen>,
@@ -33,34 +34,36 @@ impl Held {
     /// Nothing is held back until told to.
     pub(crate) fn over(inner: Arc<dyn Records>) -> Self {
         let (holds, waiting) = (watch::Sender::new(false), watch::Sender::new(0));
-        Self { inner, holds, waiting, seen: Mutex::default() }
+        Self::new(Holding { holds, waiting, seen: Mutex::default() }, inner)
     }
 
     /// How often anybody has tried to commit.
     pub(crate) fn commits(&self) -> usize {
-        self.seen.lock().unwrap().commits
+        self.before.seen.lock().unwrap().commits
     }
 
     /// Holds back every commit from now on, but not the first that writes the failed passwords of a
     /// name: that is the one by which an attempt is charged.
     pub(crate) fn holds_back_all_but_charges(&self) {
-        self.seen.lock().unwrap().charged.clear();
-        self.holds.send_replace(true);
+        self.before.seen.lock().unwrap().charged.clear();
+        self.before.holds.send_replace(true);
     }
 
     /// Lets everything through.
     pub(crate) fn lets_through(&self) {
-        self.holds.send_replace(false);
+        self.before.holds.send_replace(false);
     }
 
     /// Waits until so many commits are held back at the same moment. Only a failure takes a minute.
     pub(crate) async fn holds(&self, commits: usize) {
-        let mut waiting = self.waiting.subscribe();
+        let mut waiting = self.before.waiting.subscribe();
         let met = waiting.wait_for(|waiting| *waiting == commits);
         let met = tokio::time::timeout(Duration::from_mins(1), met).await.is_ok();
-        assert!(met, "{} commits wait, not {commits}", *self.waiting.borrow());
+        assert!(met, "{} commits wait, not {commits}", *self.before.waiting.borrow());
     }
+}
 
+impl Holding {
     fn counts(&self, batch: &Batch) -> bool {
         let mut seen = self.seen.lock().unwrap();
         seen.commits += 1;
@@ -69,45 +72,13 @@ impl Held {
     }
 }
 
-impl fmt::Debug for Held {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Held").field("inner", &self.inner).finish_non_exhaustive()
-    }
-}
-
 #[async_trait]
-impl Records for Held {
-    async fn get(&self, kind: Kind, key: &[u8]) -> Result<Option<Record>, Unavailable> {
-        self.inner.get(kind, key).await
-    }
-
-    async fn scan(
-        &self,
-        kind: Kind,
-        range: KeyRange,
-        limit: usize,
-    ) -> Result<Vec<Entry>, Unavailable> {
-        self.inner.scan(kind, range, limit).await
-    }
-
-    async fn commit(&self, batch: Batch) -> Result<Outcome, Unavailable> {
-        if self.counts(&batch) {
+impl Before for Holding {
+    async fn before(&self, batch: &Batch) {
+        if self.counts(batch) {
             self.waiting.send_modify(|waiting| *waiting += 1);
             self.holds.subscribe().wait_for(|holds| !holds).await.unwrap();
             self.waiting.send_modify(|waiting| *waiting -= 1);
         }
-        self.inner.commit(batch).await
-    }
-
-    fn watch(&self) -> broadcast::Receiver<Arc<Change>> {
-        self.inner.watch()
-    }
-
-    fn writable(&self) -> Result<(), Unavailable> {
-        self.inner.writable()
-    }
-
-    async fn sweep(&self, now: Timestamp) -> Result<usize, Unavailable> {
-        self.inner.sweep(now).await
     }
 }

@@ -1,6 +1,7 @@
 //! What tests have in common.
 
 pub(crate) mod away;
+pub(crate) mod before_commit;
 pub(crate) mod checks;
 pub(crate) mod exact;
 pub(crate) mod forgetful;

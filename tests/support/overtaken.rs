@@ -4,22 +4,23 @@
 //! to its end between our read and our commit.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use doorward::domain::time::Timestamp;
-use doorward::store::record::{Change, Entry, KeyRange};
-use doorward::store::{Batch, Kind, Outcome, Record, Records, Unavailable};
-use tokio::sync::broadcast;
+use doorward::store::{Batch, Records};
+
+use super::before_commit::{Before, BeforeCommit};
 
 type Other = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Records over other records. Whoever overtakes writes to those directly, perhaps through a
 /// façade of its own.
-pub(crate) struct Overtaken {
-    inner: Arc<dyn Records>,
+pub(crate) type Overtaken = BeforeCommit<Overtakers>;
+
+/// Who overtakes, and when.
+#[derive(Default)]
+pub(crate) struct Overtakers {
     staged: Mutex<Staged>,
 }
 
@@ -32,7 +33,7 @@ struct Staged {
 impl Overtaken {
     /// Nobody overtakes until told to.
     pub(crate) fn over(inner: Arc<dyn Records>) -> Self {
-        Self { inner, staged: Mutex::default() }
+        Self::new(Overtakers::default(), inner)
     }
 
     /// Lets `other` run right before our next commit.
@@ -46,16 +47,18 @@ impl Overtaken {
         commits: usize,
         other: impl Future<Output = ()> + Send + 'static,
     ) {
-        let mut staged = self.staged.lock().unwrap();
+        let mut staged = self.before.staged.lock().unwrap();
         let turn = staged.commits + commits;
         staged.before.entry(turn).or_default().push(Box::pin(other));
     }
 
     /// Whether everybody who was to overtake us has had a turn.
     pub(crate) fn is_played_out(&self) -> bool {
-        self.staged.lock().unwrap().before.is_empty()
+        self.before.staged.lock().unwrap().before.is_empty()
     }
+}
 
+impl Overtakers {
     fn whose_turn_it_is(&self) -> Vec<Other> {
         let mut staged = self.staged.lock().unwrap();
         let turn = staged.commits;
@@ -64,43 +67,11 @@ impl Overtaken {
     }
 }
 
-impl fmt::Debug for Overtaken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Overtaken").field("inner", &self.inner).finish_non_exhaustive()
-    }
-}
-
 #[async_trait]
-impl Records for Overtaken {
-    async fn get(&self, kind: Kind, key: &[u8]) -> Result<Option<Record>, Unavailable> {
-        self.inner.get(kind, key).await
-    }
-
-    async fn scan(
-        &self,
-        kind: Kind,
-        range: KeyRange,
-        limit: usize,
-    ) -> Result<Vec<Entry>, Unavailable> {
-        self.inner.scan(kind, range, limit).await
-    }
-
-    async fn commit(&self, batch: Batch) -> Result<Outcome, Unavailable> {
+impl Before for Overtakers {
+    async fn before(&self, _: &Batch) {
         for other in self.whose_turn_it_is() {
             other.await;
         }
-        self.inner.commit(batch).await
-    }
-
-    fn watch(&self) -> broadcast::Receiver<Arc<Change>> {
-        self.inner.watch()
-    }
-
-    fn writable(&self) -> Result<(), Unavailable> {
-        self.inner.writable()
-    }
-
-    async fn sweep(&self, now: Timestamp) -> Result<usize, Unavailable> {
-        self.inner.sweep(now).await
     }
 }
