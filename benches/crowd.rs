@@ -33,6 +33,8 @@ mod judged;
 mod office;
 #[path = "support/people.rs"]
 mod people;
+#[path = "support/tls.rs"]
+mod tls;
 #[path = "support/traffic.rs"]
 mod traffic;
 #[path = "support/visitor.rs"]

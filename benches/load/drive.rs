@@ -3,15 +3,15 @@
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+
+use crate::tls::client_config;
 
 /// What a small answer and a large one hold, in bytes.
 pub(crate) const SMALL: usize = 1024;
@@ -147,13 +147,8 @@ async fn tls(
     host: &'static str,
     protocols: &[&[u8]],
 ) -> tokio_rustls::client::TlsStream<TcpStream> {
-    let mut config = ClientConfig::builder()
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Anybody))
-        .with_no_client_auth();
-    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     let name = ServerName::try_from(host.split(':').next().unwrap()).unwrap();
-    TlsConnector::from(Arc::new(config)).connect(name, tcp(to).await).await.unwrap()
+    TlsConnector::from(client_config(protocols)).connect(name, tcp(to).await).await.unwrap()
 }
 
 impl Ask {
@@ -210,46 +205,6 @@ async fn many(sender: &mut h2::client::SendRequest<Bytes>, ask: &Ask) {
     let mut body = answer.into_body();
     while let Some(bytes) = body.data().await {
         body.flow_control().release_capacity(bytes.unwrap().len()).unwrap();
-    }
-}
-
-/// Believes everybody: what is measured is the other side.
-#[derive(Debug)]
-struct Anybody;
-
-impl rustls::client::danger::ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &rustls::pki_types::CertificateDer<'_>,
-        _: &[rustls::pki_types::CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: rustls::pki_types::UnixTime,
-    ) -> Result<rustls::client::danger::ServerCertVerified, rustls::Error> {
-        Ok(rustls::client::danger::ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &rustls::pki_types::CertificateDer<'_>,
-        _: &rustls::DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &rustls::pki_types::CertificateDer<'_>,
-        _: &rustls::DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
-        use rustls::SignatureScheme as Scheme;
-        vec![Scheme::ECDSA_NISTP256_SHA256, Scheme::ED25519, Scheme::RSA_PSS_SHA256]
     }
 }
 

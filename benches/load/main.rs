@@ -32,6 +32,8 @@ mod support {
     pub(crate) mod window;
     pub(crate) mod wire;
 }
+#[path = "../support/tls.rs"]
+mod tls;
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};

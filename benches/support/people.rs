@@ -11,7 +11,8 @@ use rustls::{ClientConnection, StreamOwned};
 use sha1::{Digest, Sha1};
 
 use crate::gateway::{Gateway, HOST, connects_from};
-use crate::http2::{UNDER_TLS, client_config};
+use crate::http2::UNDER_TLS;
+use crate::tls::client_config;
 use crate::traffic::{answer, status};
 
 const PASSWORD: &str = "three wet umbrellas";
