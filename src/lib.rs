@@ -11,6 +11,7 @@ pub mod net;
 pub mod identity;
 pub mod messages;
 pub mod metrics;
+pub mod access_log;
 pub mod store;
 pub mod flow;
 pub mod web;

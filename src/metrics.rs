@@ -28,6 +28,8 @@ pub struct Metrics {
     turned_away: Family<TurnedAway, Counter>,
     sign_ins_turned_away: Family<TurnedAway, Counter>,
     log_lines_left_out: Counter,
+    access_log_lines_dropped: Counter,
+    access_log_write_failures: Counter,
     hashed_by_floor: Counter,
     ended: Counter,
     reviewed: Counter,
@@ -148,6 +150,18 @@ impl Metrics {
             "Log lines suppressed because there were too many of one kind",
             log_lines_left_out.clone(),
         );
+        let (access_log_lines_dropped, access_log_write_failures) =
+            (Counter::default(), Counter::default());
+        registry.register(
+            "access_log_lines_dropped",
+            "Lines of the access log that were not written, because too many waited for the disk",
+            access_log_lines_dropped.clone(),
+        );
+        registry.register(
+            "access_log_write_failures",
+            "Failed attempts to write to the access log",
+            access_log_write_failures.clone(),
+        );
         let sign_ins_turned_away = Family::default();
         registry.register(
             "sign_ins_turned_away",
@@ -226,6 +240,8 @@ impl Metrics {
             turned_away,
             sign_ins_turned_away,
             log_lines_left_out,
+            access_log_lines_dropped,
+            access_log_write_failures,
             hashed_by_floor,
             ended,
             reviewed,
@@ -296,6 +312,12 @@ impl Metrics {
     /// Counts log lines that the throttle dropped.
     pub fn log_lines_left_out(&self, lines: u64) {
         self.log_lines_left_out.inc_by(lines);
+    }
+
+    /// Counts lines of the access log that were dropped, and attempts to write that failed.
+    pub fn access_log(&self, dropped: u64, failed: u64) {
+        self.access_log_lines_dropped.inc_by(dropped);
+        self.access_log_write_failures.inc_by(failed);
     }
 
     /// Counts a password that was refused without checking it: `sign_in_posts` or `busy`.

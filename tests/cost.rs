@@ -69,7 +69,25 @@ fn shown(bytes: &[u8]) -> String {
 #[test]
 fn a_signed_in_request_allocates_no_more_than_it_did() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let instance = Instance::before(application());
+    let (blocks, bytes) = costs(&Instance::before(application()));
+    println!("{blocks} allocations and {bytes} bytes for each request");
+    assert!(blocks <= BLOCKS, "{blocks} allocations for a request, where {BLOCKS} were enough");
+    assert!(bytes <= BYTES, "{bytes} bytes for a request, where {BYTES} were enough");
+}
+
+/// The record of the request, and its method and path, are two.
+#[test]
+fn a_line_of_the_access_log_costs_two_small_allocations() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let log = "access_log: { to: ./access.log }\n";
+    let (blocks, bytes) = costs(&Instance::with_more(application(), log));
+    println!("{blocks} allocations and {bytes} bytes for each request with the access log");
+    assert!(blocks <= BLOCKS + 2, "{blocks} allocations for a request with its line");
+    assert!(bytes <= BYTES + 500, "{bytes} bytes for a request with its line");
+}
+
+/// The allocations and bytes of a signed-in request to `instance`.
+fn costs(instance: &Instance) -> (u64, u64) {
     let mut window = instance.window();
     let link = instance.adds("ada");
     window.visits(&link).posts(&[("password", PASSWORD)]);
@@ -93,10 +111,7 @@ fn a_signed_in_request_allocates_no_more_than_it_did() {
     asks(&mut stream, request.as_bytes(), TIMES);
     let stats = dhat::HeapStats::get();
     drop(profiler);
-    let (blocks, bytes) = (stats.total_blocks / TIMES, stats.total_bytes / TIMES);
-    println!("{blocks} allocations and {bytes} bytes for each request");
-    assert!(blocks <= BLOCKS, "{blocks} allocations for a request, where {BLOCKS} were enough");
-    assert!(bytes <= BYTES, "{bytes} bytes for a request, where {BYTES} were enough");
+    (stats.total_blocks / TIMES, stats.total_bytes / TIMES)
 }
 
 /// A rule of each kind, and what it may take in bytes: while the file is read, and from then on.

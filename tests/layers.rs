@@ -16,7 +16,7 @@ const GROUPS: &[&[&str]] = &[
     &["policy"],
     &["config"],
     &["net"],
-    &["store", "identity", "messages", "metrics"],
+    &["store", "identity", "messages", "metrics", "access_log"],
     &["flow"],
     &["web"],
     &["proxy"],

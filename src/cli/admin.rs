@@ -280,6 +280,7 @@ mod tests {
             log_throttle: Arc::default(),
             decision_log: Arc::default(),
             metrics: Arc::new(Metrics::new("0")),
+            access_log: Arc::default(),
             signer: Arc::new(Signer::new(cookie_keys.iter().map(|(id, key)| (*id, key))).unwrap()),
             clock: Arc::new(Clock::new(|| Timestamp::from_secs(1_800_000_000))),
             rng,

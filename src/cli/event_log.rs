@@ -14,7 +14,7 @@ use std::thread::{self, JoinHandle};
 use serde_json::json;
 
 use super::api::written;
-use crate::config::EventsTo;
+use crate::config::Destination;
 use crate::domain::event::{Event, Whom};
 use crate::flow::env::{Line, LogThrottle};
 
@@ -29,7 +29,7 @@ pub(super) struct EventLog {
 enum Order {
     Line(String),
     /// The new target. A file is opened again, so that it can be moved away before.
-    To(EventsTo),
+    To(Destination),
 }
 
 impl EventLog {
@@ -37,7 +37,7 @@ impl EventLog {
     ///
     /// # Errors
     /// The system's error; a file that cannot be opened is logged, and tried again at a reload.
-    pub(super) fn start(to: &EventsTo) -> io::Result<Self> {
+    pub(super) fn start(to: &Destination) -> io::Result<Self> {
         let (sender, orders) = channel();
         let writer =
             thread::Builder::new().name("events".to_owned()).spawn(move || write(&orders))?;
@@ -48,7 +48,7 @@ impl EventLog {
     }
 
     /// Writes to `to` from now on.
-    pub(super) fn write_to(&self, to: &EventsTo) {
+    pub(super) fn write_to(&self, to: &Destination) {
         self.order(Order::To(to.clone()));
     }
 
@@ -144,11 +144,11 @@ fn write(orders: &Receiver<Order>) {
     }
 }
 
-fn open(to: &EventsTo) -> io::Result<Sink> {
+fn open(to: &Destination) -> io::Result<Sink> {
     Ok(match to {
-        EventsTo::Nowhere => Sink::Nowhere,
-        EventsTo::Stdout => Sink::Stdout,
-        EventsTo::File(path) => {
+        Destination::Nowhere => Sink::Nowhere,
+        Destination::Stdout => Sink::Stdout,
+        Destination::File(path) => {
             Sink::File(OpenOptions::new().append(true).create(true).mode(0o600).open(path)?)
         }
     })
@@ -165,7 +165,7 @@ mod tests {
     fn what_strangers_cause_is_one_line_in_a_second_and_says_how_many_were_left_out() {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("events");
-        let event_log = EventLog::start(&EventsTo::File(file.clone())).unwrap();
+        let event_log = EventLog::start(&Destination::File(file.clone())).unwrap();
         let event = |whom, millis| Event {
             at: Timestamp::from_millis(millis),
             whom,
@@ -198,7 +198,7 @@ mod tests {
     fn every_event_is_a_line_and_a_file_that_was_moved_away_is_made_anew() {
         let home = tempfile::tempdir().unwrap();
         let (file, moved) = (home.path().join("events"), home.path().join("events.1"));
-        let to = EventsTo::File(file.clone());
+        let to = Destination::File(file.clone());
         let event_log = EventLog::start(&to).unwrap();
         let event = |what| Event {
             at: Timestamp::from_secs(1_800_000_000),
@@ -210,7 +210,7 @@ mod tests {
         };
         event_log.tell(&event(What::SignedIn), Some("ada"));
         // Jobs run in the order in which they were sent.
-        event_log.order(Order::To(EventsTo::Nowhere));
+        event_log.order(Order::To(Destination::Nowhere));
         event_log.end();
         std::fs::rename(&file, &moved).unwrap();
         let event_log = EventLog::start(&to).unwrap();

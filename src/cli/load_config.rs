@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::own_thread::on_own_thread;
-use crate::config::{Config, EventsTo, Problem, Problems};
+use crate::config::{Config, Destination, Problem, Problems};
 use crate::flow::trial::{self, Failed};
 use crate::messages::Smtp;
 use crate::os;
@@ -26,7 +26,8 @@ fn loaded(path: &Path) -> Result<Config, Problems> {
     let now = os::system_time();
     let mut problems: Vec<Problem> = trial::failed(&config, now).iter().map(problem).collect();
     problems.extend(mail_problem(&config));
-    problems.extend(events_problem(&config));
+    problems.extend(folder_problem("events.to", &config.events));
+    problems.extend(folder_problem("access_log.to", &config.access_log.to));
     match Certificates::read(&config) {
         Ok(certificates) if problems.is_empty() => {
             let warnings = certificates.warnings(&config, now);
@@ -51,16 +52,16 @@ fn mail_problem(config: &Config) -> Option<Problem> {
     Some(Problem { place, key, what, cure })
 }
 
-/// Otherwise events would be lost without notice.
-fn events_problem(config: &Config) -> Option<Problem> {
-    let EventsTo::File(file) = &config.events else { return None };
+/// Otherwise lines would be lost without notice.
+fn folder_problem(key: &str, to: &Destination) -> Option<Problem> {
+    let Destination::File(file) = to else { return None };
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty())?;
     if folder.is_dir() {
         return None;
     }
     Some(Problem {
         place: None,
-        key: "events.to".to_owned(),
+        key: key.to_owned(),
         what: format!("the folder {} does not exist", folder.display()),
         cure: Some(format!(
             "create it for the system user of the gateway: mkdir -p {}",

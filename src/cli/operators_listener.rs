@@ -43,6 +43,8 @@ pub(super) fn listen(
 async fn numbers(State((live, _)): State<(Arc<Live>, Arc<AtomicBool>)>) -> impl IntoResponse {
     let env = live.env();
     env.metrics.store(env.store.writable().is_ok(), disk::free(&env.config.state).ok());
+    let (dropped, failed) = env.access_log.losses();
+    env.metrics.access_log(dropped, failed);
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(CONTENT_TYPE, kind)], env.metrics.text())
 }

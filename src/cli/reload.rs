@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::event_log::EventLog;
 use super::load_config;
 use super::own_thread::on_own_thread;
-use crate::config::{App, Config, Problem, Problems};
+use crate::access_log::{AccessLog, Opened};
+use crate::config::{App, Config, Destination, Problem, Problems};
 use crate::domain::assurance::Evidence;
 use crate::domain::time::Timestamp;
 use crate::flow::Env;
@@ -83,6 +84,9 @@ impl Live {
         let sites = Sites::build(&env, None).await;
         let sites = sites.map_err(|problems| io::Error::other(told(&env, problems).to_string()))?;
         let sites = Arc::new(ArcSwap::from_pointee(sites));
+        let opened = open_access_log(&env.config);
+        let opened = opened.map_err(|why| io::Error::other(told(&env, vec![why]).to_string()))?;
+        env.access_log.write_to(opened)?;
         let event_log = Arc::new(EventLog::start(&env.config.events)?);
         let (told, metrics) = (Arc::clone(&event_log), Arc::clone(&env.metrics));
         env.store.tell(move |event, name| {
@@ -101,6 +105,7 @@ impl Live {
     /// Writes what is left to write.
     pub(super) fn end(&self) {
         self.event_log.end();
+        self.env().access_log.end();
     }
 
     /// The current environment of flows.
@@ -120,9 +125,22 @@ impl Live {
                 let changes = changes.iter().map(|change| change.count).sum::<usize>();
                 tracing::info!(file, warnings, changes, "configuration reloaded");
             }
-            Err(kept) => tracing::warn!("{kept}"),
+            Err(kept) => {
+                tracing::warn!("{kept}");
+                self.reopen_logs(&before);
+            }
         }
         reloaded
+    }
+
+    /// Opens the files of logs again, which may have been moved away: `logrotate` does not know
+    /// whether a new configuration was accepted.
+    fn reopen_logs(&self, env: &Env) {
+        self.event_log.write_to(&env.config.events);
+        let reopened = AccessLog::open(&env.config.access_log);
+        if let Err(error) = reopened.and_then(|opened| env.access_log.write_to(opened)) {
+            tracing::error!(%error, "cannot open the access log again; still writing to the old file");
+        }
     }
 
     async fn exchange(&self, before: &Env) -> Result<Reloaded, Kept> {
@@ -142,6 +160,8 @@ impl Live {
         let env = Arc::new(Env { config, since, limit, ..before.clone() });
         let sites = Sites::build(&env, Some(&self.sites.load_full())).await;
         let sites = sites.map_err(|problems| Kept::Problems(told(&env, problems)))?;
+        let access_log = open_access_log(&env.config);
+        let access_log = access_log.map_err(|why| Kept::Problems(told(&env, vec![why])))?;
         let requests = before.decision_log.recent();
         let reloaded = Reloaded {
             file,
@@ -152,10 +172,30 @@ impl Live {
         };
         env.store.set_mails(env.config.mail.is_some());
         self.event_log.write_to(&env.config.events);
+        if let Err(error) = env.access_log.write_to(access_log) {
+            tracing::error!(%error, "cannot start the access log");
+        }
         self.sites.store(Arc::new(sites));
         self.env.store(env);
         Ok(reloaded)
     }
+}
+
+/// Opens the access log that `config` names.
+fn open_access_log(config: &Config) -> Result<Opened, Problem> {
+    AccessLog::open(&config.access_log).map_err(|error| {
+        let file = match &config.access_log.to {
+            Destination::File(path) => path.display().to_string(),
+            Destination::Stdout | Destination::Nowhere => "standard output".to_owned(),
+        };
+        let cure = "let the system user of the gateway write there, or name another file";
+        Problem {
+            place: None,
+            key: "access_log.to".to_owned(),
+            what: format!("cannot open {file}: {error}"),
+            cure: Some(cure.to_owned()),
+        }
+    })
 }
 
 fn addresses(config: &Config) -> impl Iterator<Item = std::net::SocketAddr> {

@@ -320,6 +320,7 @@ fn furnish(
         log_throttle: Arc::default(),
         decision_log: Arc::default(),
         metrics: Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))),
+        access_log: Arc::default(),
         store: Arc::new(store),
         hashing: Arc::new(pool),
         signer: Arc::new(signer),

@@ -72,7 +72,9 @@ pub struct Config {
     /// How long apps may take for each step.
     pub upstream_timeouts: UpstreamTimeouts,
     /// Where events are written, in addition to the store and the log.
-    pub events: EventsTo,
+    pub events: Destination,
+    /// Where the access log is written, and in which format.
+    pub access_log: AccessLog,
     /// The operator's own tests of the policy.
     pub tests: Vec<PolicyTest>,
     /// The name that authenticator apps show; no colon.
@@ -194,9 +196,18 @@ pub struct UpstreamTimeouts {
     pub write: Duration,
 }
 
-/// Where events are written as JSON lines.
+/// The access log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum EventsTo {
+pub struct AccessLog {
+    /// Where it is written.
+    pub to: Destination,
+    /// Text or JSON.
+    pub format: LogFormat,
+}
+
+/// Where lines are written: those of events, or of the access log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Destination {
     /// Nowhere.
     #[default]
     Nowhere,

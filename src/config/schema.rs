@@ -459,6 +459,19 @@ pub(super) const FILE: Kind = Kind::Map(&[
         )]),
         "the event log, as JSON lines",
     ),
+    key(
+        "access_log",
+        Kind::Map(&[
+            needed(
+                "to",
+                Kind::Text,
+                "stdout, or a file that is appended to",
+                "add `to: stdout`, or a file such as `to: /var/log/doorward/access.log`",
+            ),
+            key("format", Kind::Word(&FORMATS), "for people or for machines"),
+        ]),
+        "the access log: a line for each request",
+    ),
     key("operators", OPERATORS, "the address of /healthz, /readyz and /metrics"),
     key(
         "limits",

@@ -25,7 +25,9 @@ use super::problem::{Place, Problem, Problems};
 use super::span::{HOUR, Span};
 use super::tree::Node;
 use super::written::{File, List};
-use super::{Config, Environment, EventsTo, Listener, Origin, Upstream, UpstreamTimeouts};
+use super::{
+    AccessLog, Config, Destination, Environment, Listener, Origin, Upstream, UpstreamTimeouts,
+};
 use outline::Outlines;
 
 /// Validates `file`, whose tree is `root` and whose name is `name`; returns the configuration and
@@ -68,7 +70,11 @@ impl Judge<'_> {
         let issuer = self.issuer(file, portal.as_ref());
         let demands = self.demands(file, apps.as_deref().unwrap_or_default());
         let sessions = self.sessions(file);
-        let events = self.events(file);
+        let events = self.destination("events.to", file.events.to.as_deref());
+        let access_log = AccessLog {
+            to: self.destination("access_log.to", file.access_log.to.as_deref()),
+            format: file.access_log.format,
+        };
         let tests = self.tests(&file.tests, &outlines);
         let limits = self.limits(file);
         let mail = self.mail(file.mail.as_ref());
@@ -96,6 +102,7 @@ impl Judge<'_> {
             confirm_for: file.confirm.lasting.into(),
             log: file.log,
             events,
+            access_log,
             operators,
             limits,
             deadlines: Self::deadlines(file),
@@ -154,15 +161,15 @@ impl Judge<'_> {
     }
 
     /// Standard output, or a file relative to the configuration.
-    fn events(&mut self, file: &File) -> EventsTo {
-        match file.events.to.as_deref() {
-            None => EventsTo::Nowhere,
-            Some("stdout") => EventsTo::Stdout,
-            Some(path) if path.contains('/') => EventsTo::File(self.beside(path)),
+    fn destination(&mut self, at: &str, written: Option<&str>) -> Destination {
+        match written {
+            None => Destination::Nowhere,
+            Some("stdout") => Destination::Stdout,
+            Some(path) if path.contains('/') => Destination::File(self.beside(path)),
             Some(word) => {
                 let what = format!("`{word}` is neither `stdout` nor a path with a slash");
-                self.refuse("events.to", what, &format!("write `stdout` or `./{word}`"));
-                EventsTo::Nowhere
+                self.refuse(at, what, &format!("write `stdout` or `./{word}`"));
+                Destination::Nowhere
             }
         }
     }

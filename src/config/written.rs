@@ -11,7 +11,7 @@ use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 use super::span::{DAY, HOUR, MINUTE, Rate, Span};
-use super::{Expected, Log, MailTls, Shown};
+use super::{Expected, Log, LogFormat, MailTls, Shown};
 use crate::domain::set_up::SetUpProof;
 
 /// A list. Refused items are `None`, so that the others keep their positions.
@@ -32,6 +32,7 @@ pub(super) struct File {
     pub(super) confirm: Confirm,
     pub(super) log: Log,
     pub(super) events: Events,
+    pub(super) access_log: AccessLog,
     pub(super) operators: Operators,
     pub(super) limits: Limits,
     pub(super) deadlines: Deadlines,
@@ -381,6 +382,13 @@ impl Default for Shutdown {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Events {
     pub(super) to: Option<String>,
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct AccessLog {
+    pub(super) to: Option<String>,
+    pub(super) format: LogFormat,
 }
 
 #[derive(Debug, PartialEq, Deserialize)]

@@ -30,6 +30,11 @@ impl Clock {
         self.highest.fetch_max(moment.millis(), Ordering::Relaxed);
     }
 
+    /// What the clock shows, whether or not it went back: for logs, never for decisions.
+    pub fn reading(&self) -> Timestamp {
+        (self.read)()
+    }
+
     /// The current time; it never goes back.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::access_log::AccessLog;
 use crate::config::{App, Config};
 use crate::domain::demand::{Demand, Since};
 use crate::domain::device::BrowserId;
@@ -40,6 +41,8 @@ pub struct Env {
     pub decision_log: Arc<DecisionLog>,
     /// The metrics.
     pub metrics: Arc<Metrics>,
+    /// The access log.
+    pub access_log: Arc<AccessLog>,
     /// Signs cookies.
     pub signer: Arc<Signer>,
     /// The clock; read once for each request.

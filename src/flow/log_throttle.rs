@@ -32,6 +32,8 @@ pub enum Line {
     Refused,
     /// An event about a name that no user has.
     UnknownName,
+    /// A line of the access log that was dropped.
+    AccessLog,
 }
 
 /// Writes at most one line of a kind each second and counts the others.
@@ -49,6 +51,7 @@ pub struct LogThrottle {
     http2: Tally,
     refused: Tally,
     unknown_name: Tally,
+    access_log: Tally,
 }
 
 #[derive(Debug, Default)]
@@ -78,6 +81,7 @@ impl LogThrottle {
             Line::Http2 => &self.http2,
             Line::Refused => &self.refused,
             Line::UnknownName => &self.unknown_name,
+            Line::AccessLog => &self.access_log,
         };
         let next = now.plus(Self::EVERY).millis();
         let is_due = |was: u64| (was <= now.millis()).then_some(next);

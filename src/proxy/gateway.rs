@@ -18,6 +18,7 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, OrErr, Result};
 use smallvec::SmallVec;
 
+use crate::proxy::access::Recorder;
 use crate::proxy::downstream::connection::{Connection, Phase, STALLED};
 use crate::proxy::downstream::table::ConnectionTable;
 use crate::proxy::downstream::unsent_limits;
@@ -36,6 +37,7 @@ use crate::proxy::scan::InAnswer;
 use crate::proxy::server::{self, Running};
 use crate::proxy::sites::Sites;
 use crate::proxy::upstream::{self, connection_auth};
+use crate::web::Decision;
 
 /// The proxy between visitors and the applications.
 pub struct Gateway {
@@ -43,6 +45,7 @@ pub struct Gateway {
     connections: Arc<ConnectionTable>,
     in_flight: InFlight,
     limits: SharedLimits,
+    recorder: Arc<Recorder>,
 }
 
 impl Gateway {
@@ -50,7 +53,8 @@ impl Gateway {
     pub fn new(sites: Arc<ArcSwap<Sites>>) -> Self {
         let (connections, in_flight) = <(Arc<ConnectionTable>, InFlight)>::default();
         let limits = SharedLimits::new(Arc::clone(&connections));
-        Self { sites, connections, in_flight, limits }
+        let recorder = Recorder::of(sites.load().env());
+        Self { sites, connections, in_flight, limits, recorder }
     }
 
     /// Serves on `sockets`, which are bound already. Call it within a runtime.
@@ -88,6 +92,7 @@ impl ProxyHttp for Gateway {
             // HTTP/1.0 has no interim answers (RFC 9110 §15.2).
             session.set_ignore_info_resp(true);
         }
+        passage.record = self.recorder.begin(session.req_header());
         let Some(connection) = passage.connection.take() else {
             return Error::e_explain(ErrorType::InternalError, "request without a connection");
         };
@@ -100,6 +105,11 @@ impl ProxyHttp for Gateway {
                 Ok(false)
             }
             Onward::Answered(mut response) => {
+                if let Some(record) = &mut passage.record {
+                    let decision = response.extensions_mut().remove::<Decision>();
+                    record.decided(decision.unwrap_or_default());
+                    record.replies(response.status());
+                }
                 if !connection.entrance().redirect {
                     passage.keep_to_https(response.headers_mut());
                 }
@@ -130,6 +140,9 @@ impl ProxyHttp for Gateway {
         session: &mut Session,
         passage: &mut Passage,
     ) -> Result<Box<HttpPeer>> {
+        if let Some(record) = &mut passage.record {
+            record.asks();
+        }
         let alone = passage.alone();
         let Passage { virtual_host, connection, length, has_body, silent_ticks, tried, .. } =
             passage;
@@ -283,6 +296,9 @@ impl ProxyHttp for Gateway {
         response: &mut ResponseHeader,
         passage: &mut Passage,
     ) -> Result<()> {
+        if let Some(record) = &mut passage.record {
+            record.answered(response.status);
+        }
         let there = InAnswer::of(&response.headers);
         if let Some(connection) = &passage.connection
             && !response.status.is_informational()
@@ -366,6 +382,7 @@ impl ProxyHttp for Gateway {
         _: bool,
         passage: &mut Passage,
     ) -> Result<Option<Duration>> {
+        passage.sent += body.as_ref().map_or(0, Bytes::len) as u64;
         if let Some(body) = body.as_mut().filter(|body| body.len() >= unsent_limits::COUNTED)
             && let Some(connection) = &passage.connection
         {
@@ -413,6 +430,9 @@ impl ProxyHttp for Gateway {
             passage.keep_to_https(response.headers_mut());
             response
         });
+        if let (Some(record), Some(response)) = (&mut passage.record, &response) {
+            record.replies(response.status());
+        }
         let error_code = response.as_ref().map_or(0, |response| response.status().as_u16());
         let response = response.map(|response| match &passage.connection {
             Some(connection) => response.map(|body| unsent_limits::counted(body, connection, ())),
@@ -427,6 +447,11 @@ impl ProxyHttp for Gateway {
             );
         }
         FailToProxy { error_code, can_reuse_downstream: false }
+    }
+
+    /// The request has ended. One whose connection is cut ends without this call.
+    async fn logging(&self, session: &mut Session, _: Option<&Error>, passage: &mut Passage) {
+        passage.ends(session.body_bytes_sent());
     }
 }
 

@@ -6,6 +6,7 @@
 //! [`Permit`](crate::domain::assurance::Permit), whose identity headers are set on it
 //! ([`request::identity_headers`]). Any failure stops the request.
 
+mod access;
 mod authorization;
 mod downstream;
 mod drain;

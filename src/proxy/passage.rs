@@ -1,16 +1,19 @@
 //! One request on its way through the proxy: what the filters find out and keep for later ones.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::STRICT_TRANSPORT_SECURITY;
 use http::{HeaderValue, Method, Version};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 use smallvec::SmallVec;
+use tokio::time::Instant;
 
 use crate::domain::assurance::Permit;
 use crate::domain::user::UserId;
 use crate::flow::ClientAddress;
+use crate::proxy::access::{End, Record};
 use crate::proxy::downstream::connection::Connection;
 use crate::proxy::drain::RequestGuard;
 use crate::proxy::request_limit::Slot;
@@ -21,6 +24,12 @@ use crate::proxy::upstream::{Length, Tried, connection_auth};
 /// configuration is reloaded meanwhile.
 pub struct Passage {
     _in_flight: RequestGuard,
+    pub(super) began: Instant,
+    /// For the access log, if it is on.
+    pub(super) record: Option<Box<Record>>,
+    /// How many bytes of the response's body were passed on, and when the request ended.
+    pub(super) sent: u64,
+    ended: Option<Instant>,
     /// The connection or stream that it came over.
     pub(super) connection: Option<Arc<Connection>>,
     pub(super) virtual_host: Option<Arc<VirtualHost>>,
@@ -45,6 +54,10 @@ impl Passage {
     pub(super) fn new(in_flight: RequestGuard, connection: Option<Arc<Connection>>) -> Self {
         Self {
             _in_flight: in_flight,
+            began: Instant::now(),
+            record: None,
+            sent: 0,
+            ended: None,
             connection,
             virtual_host: None,
             client: None,
@@ -56,6 +69,14 @@ impl Passage {
             tried: Tried::new(),
             slots: SmallVec::new(),
         }
+    }
+
+    /// Notes that the request has ended, and how many bytes of the response's body were sent. Gives
+    /// how long it took.
+    pub(super) fn ends(&mut self, sent: usize) -> Duration {
+        let now = Instant::now();
+        (self.sent, self.ended) = (sent as u64, Some(now));
+        now - self.began
     }
 
     /// Whether this must be the last request on its connection to the application. The application
@@ -111,5 +132,22 @@ impl Passage {
         if let Some(promise) = self.promise_of_https() {
             headers.insert(STRICT_TRANSPORT_SECURITY, promise.clone());
         }
+    }
+}
+
+/// A request also ends if its connection is cut or its task panics.
+impl Drop for Passage {
+    fn drop(&mut self) {
+        let Some(record) = self.record.take() else { return };
+        let host = self.virtual_host.as_deref();
+        let application = host.and_then(|host| host.application.as_ref());
+        record.write(&End {
+            client: self.client.map(ClientAddress::address),
+            app: host.and_then(|host| host.web.host().app.as_deref()),
+            permit: self.permit.as_ref(),
+            upstream: application.and_then(|known| known.address_of(&self.tried)),
+            bytes: self.sent,
+            duration: self.ended.unwrap_or_else(Instant::now) - self.began,
+        });
     }
 }

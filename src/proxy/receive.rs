@@ -25,8 +25,8 @@ use crate::proxy::response::local_reply::{self, Unread};
 use crate::proxy::scan::InRequest;
 use crate::proxy::sites::{Sites, VirtualHost};
 use crate::proxy::upstream::{Length, connection_auth};
-use crate::web::Web;
 use crate::web::pages::Notice;
+use crate::web::{Admitted, Web};
 
 /// What to do with a request.
 pub(super) enum Onward {
@@ -82,6 +82,9 @@ pub(super) async fn receive(
         Ok(request) => request,
         Err(why) => return Box::pin(misread(web, session, client, &why.to_string())).await,
     };
+    if let Some(record) = &mut passage.record {
+        record.is_of(&request.own_page());
+    }
     match request.own_page() {
         _ if connection.entrance().redirect => {
             Onward::Answered(redirect(virtual_host, session.req_header().raw_path()))
@@ -119,7 +122,10 @@ pub(super) async fn receive(
         OwnPage::No => {
             let head = session.req_header();
             match web.admit(request, head, named, client).await {
-                Ok((permit, allowed)) => {
+                Ok(Admitted { permit, allowed, decision }) => {
+                    if let Some(record) = &mut passage.record {
+                        record.decided(decision);
+                    }
                     if let Some(answer) = framing::answer_to_last_hop(head) {
                         return Onward::Answered(answer);
                     }

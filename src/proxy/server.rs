@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use http::StatusCode;
 use pingora::apps::{HttpServerApp, HttpServerOptions};
 use pingora::prelude::fast_timeout::set_fast_timeout_to_tokio_threshold;
 use pingora::protocols::http::ServerSession;
@@ -26,6 +27,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::flow::{ClientAddress, Line};
+use crate::proxy::access::Recorder;
 use crate::proxy::downstream::certificates::Entrance;
 use crate::proxy::downstream::connection::{Connection, Cut, Phase};
 use crate::proxy::downstream::handshake;
@@ -273,6 +275,11 @@ where
         }
     }
 
+    /// Writes a line of the access log about a request that Pingora or the HTTP/2 library refused.
+    fn record_unread(&self, peer: IpAddr, status: Option<StatusCode>) {
+        Recorder::of(self.sites.load().env()).write_unread(peer, status);
+    }
+
     /// How many lines of this kind were left out since the last one; `None`: do not write this one
     /// either.
     fn due(&self, line: Line) -> Option<u64> {
@@ -334,6 +341,7 @@ where
                     http2::HttpSession::from_h2_conn(&mut h2_connection, Arc::clone(&digest));
                 let next = malformed::listening_for_resets(next, |why| {
                     self.tell_malformed(&why, connection.peer());
+                    self.record_unread(connection.peer(), None);
                 });
                 tokio::select! {
                     biased;
@@ -362,6 +370,7 @@ where
                     // Pingora has answered it with a bare 400, or reset its stream.
                     let why = "its :authority, :path or Content-Length is not valid";
                     self.tell_malformed(&why, connection.peer());
+                    self.record_unread(connection.peer(), Some(StatusCode::BAD_REQUEST));
                     malformed += 1;
                     if malformed > MALFORMED {
                         h2_connection.abrupt_shutdown(h2::Reason::ENHANCE_YOUR_CALM);

@@ -7,6 +7,7 @@ use http::StatusCode;
 use http::request::Parts;
 
 use super::app_state::AppState;
+use super::decision::Decision;
 use super::pages::Notice;
 use super::{headers, refusal, sign_out};
 use crate::config::App;
@@ -18,6 +19,17 @@ use crate::domain::user_session::UserSessionId;
 use crate::flow::decision_log::{Recent, Watched};
 use crate::flow::{self, Admission, ClientAddress, Line};
 use crate::policy;
+
+/// A request that may pass to the application.
+#[derive(Debug)]
+pub struct Admitted {
+    /// The permit.
+    pub permit: Permit,
+    /// Why it was let through; `None` if the request signs out, because the reason has ended then.
+    pub allowed: Option<Allowed>,
+    /// What was decided.
+    pub decision: Decision,
+}
 
 /// Why a request was let through, so that it can be authorized again later.
 #[derive(Clone, Debug)]
@@ -45,7 +57,7 @@ impl AppState {
         head: &Parts,
         session: Option<TokenHash>,
         client: ClientAddress,
-    ) -> Result<(Permit, Option<Allowed>), Box<Response>> {
+    ) -> Result<Admitted, Box<Response>> {
         let Some(app) = &self.host.app else {
             let wants_root = refusal::is_navigation(head) && head.uri.path() == "/";
             return Err(Box::new(if wants_root {
@@ -86,15 +98,22 @@ impl AppState {
                 flow::Before { request, address: client.visitor, authenticated, began: now };
             (!has_ended).then_some(Allowed(before))
         };
+        let decision = Decision {
+            verdict: Some(admission.verdict.name()),
+            rule: Some(admission.ruling.raised_by),
+            user: None,
+        };
         match admission.verdict {
-            Verdict::Pass(permit) => Ok((permit, allowed(request))),
+            Verdict::Pass(permit) => Ok(Admitted { permit, allowed: allowed(request), decision }),
             Verdict::SaveCodes(permit) if !refusal::is_navigation(head) => {
-                Ok((permit, allowed(request)))
+                Ok(Admitted { permit, allowed: allowed(request), decision })
             }
             verdict => {
                 let visitor = admission.evidence.as_ref();
                 let ruling = &admission.ruling;
                 let mut response = self.refuse(&verdict, ruling, &request, head, client, visitor);
+                let user = visitor.map(|visitor| Arc::clone(&visitor.identity));
+                response.extensions_mut().insert(Decision { user, ..decision });
                 // The person at the browser need not be the user who was signed in.
                 if is_over && response.status() == StatusCode::SEE_OTHER {
                     sign_out::forget(&mut response);

@@ -1,11 +1,14 @@
 //! The guard before each of our own pages: it decides as for requests to applications.
 
+use std::sync::Arc;
+
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::header::HeaderMap;
 
 use super::app_state::AppState;
+use super::decision::Decision;
 use super::pages::Notice;
 use super::refusal::{self, FETCH_DEST, Step};
 use super::route::{Asks, Route, Serves};
@@ -42,8 +45,21 @@ impl Guest {
 /// Decides whether this visitor may open this route.
 pub(super) async fn guard(
     State((state, route)): State<(AppState, &'static Route)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut decision = Decision::default();
+    let mut response = guarded(&state, route, request, next, &mut decision).await;
+    response.extensions_mut().insert(decision);
+    response
+}
+
+async fn guarded(
+    state: &AppState,
+    route: &'static Route,
     mut request: Request,
     next: Next,
+    decision: &mut Decision,
 ) -> Response {
     let headers = request.headers();
     if route.serves == Serves::Page && is_fetched(headers) {
@@ -68,7 +84,9 @@ pub(super) async fn guard(
     let evidence = authenticated
         .as_ref()
         .map(|authenticated| authenticated.visitor(&state.env, None, caller.now));
+    decision.user = evidence.as_ref().map(|visitor| Arc::clone(&visitor.identity));
     let verdict = state.judge_at(route, evidence, caller.now);
+    decision.verdict = Some(verdict.name());
     let leads_to_codes =
         route.asks == Asks::SignIn && route.serves == Serves::Page && refusal::is_navigation(&head);
     match (refusal::owed(&verdict), verdict) {

@@ -16,7 +16,6 @@ use http_body_util::BodyExt;
 use tower::ServiceExt;
 
 use crate::config::Host;
-use crate::domain::assurance::Permit;
 use crate::domain::secret::{Token, TokenHash};
 use crate::flow::{self, ClientAddress, Env, Line, Still};
 use crate::policy;
@@ -30,6 +29,7 @@ mod authenticators;
 mod challenge;
 mod chosen;
 mod confirm;
+mod decision;
 mod devices;
 mod email;
 mod enter;
@@ -59,7 +59,8 @@ mod sign_in;
 mod sign_out;
 mod turn_off;
 
-pub use admission::Allowed;
+pub use admission::{Admitted, Allowed};
+pub use decision::Decision;
 pub use own_cookies::{Jar, Ours};
 pub use return_to::ReturnTo;
 
@@ -107,20 +108,20 @@ impl Web {
     }
 
     /// Lets a request in this session pass to the application, or returns what the visitor gets
-    /// instead. With the permit comes the reason why it was let through; none if the request signs
-    /// out, because the reason has ended then.
+    /// instead.
     ///
     /// # Errors
-    /// The response: a redirect to the step that is required, a page, or JSON for a script.
+    /// The response: a redirect to the step that is required, a page, or JSON for a script. If
+    /// somebody decided, it has the [`Decision`] among its extensions.
     pub async fn admit(
         &self,
         request: policy::Request,
         head: &Parts,
         session: Option<TokenHash>,
         client: ClientAddress,
-    ) -> Result<(Permit, Option<Allowed>), http::Response<Bytes>> {
+    ) -> Result<Admitted, http::Response<Bytes>> {
         match self.state.admit(request, head, session, client).await {
-            Ok(allowed) => Ok(allowed),
+            Ok(admitted) => Ok(admitted),
             Err(response) => Err(whole(*response).await),
         }
     }

@@ -1,6 +1,7 @@
 //! The real process: `doorward` as it is installed, with the real clock and the real cost of a
 //! password, started, asked, stopped and killed.
 
+mod access_log;
 mod alone;
 mod commands;
 mod full_disk;

@@ -1,5 +1,6 @@
 //! The gateway on real sockets, in front of an application that says what it received.
 
+mod access_log;
 mod main_job;
 mod passing;
 mod reloading;

@@ -145,6 +145,7 @@ fn setup() -> (tokio::runtime::Runtime, Web) {
         log_throttle: Arc::default(),
         decision_log: Arc::default(),
         metrics: Arc::new(Metrics::new("0")),
+        access_log: Arc::default(),
         signer: Arc::new(signer()),
         clock: Arc::new(Clock::new(|| Timestamp::from_secs(1_800_000_000))),
         rng,

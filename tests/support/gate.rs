@@ -30,7 +30,7 @@ use doorward::metrics::Metrics;
 use doorward::policy::{OwnPage, Request, Sent};
 use doorward::store::memory::Memory;
 use doorward::store::{Added, Keys, Records, Store};
-use doorward::web::{Allowed, Web};
+use doorward::web::{Admitted, Allowed, Web};
 use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE, USER_AGENT};
 use http::{HeaderMap, Method, StatusCode};
 use rand::SeedableRng;
@@ -214,6 +214,7 @@ impl Gate {
             log_throttle: Arc::default(),
             decision_log: Arc::default(),
             metrics: Arc::new(Metrics::new("0")),
+            access_log: Arc::default(),
             signer: Arc::new(Signer::new(cookie_keys.iter().map(|(id, key)| (*id, key))).unwrap()),
             clock: Arc::new(Clock::new(move || {
                 Timestamp::from_millis(told.load(Ordering::SeqCst))
@@ -521,7 +522,7 @@ impl Browser {
             let (head, _) = request.into_parts();
             let session = self.web.session(&head.headers);
             match self.web.admit(read, &head, session, source).await {
-                Ok((permit, _)) => {
+                Ok(Admitted { permit, .. }) => {
                     self.passed = Some(permit.identity().map(|who| who.name.clone()));
                     let amr = permit.amr().methods().collect::<Vec<_>>().join(",");
                     http::Response::new(Bytes::from(amr))
@@ -622,7 +623,7 @@ impl Browser {
         let source = self.source();
         let read = Request::read(target.as_bytes()).unwrap();
         let session = self.web.session(&head.headers);
-        self.web.admit(read, &head, session, source).await.unwrap().1.unwrap()
+        self.web.admit(read, &head, session, source).await.unwrap().allowed.unwrap()
     }
 
     /// Whether that may go on, as it is asked when something has changed.

@@ -9,6 +9,7 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 
 use crate::flow::ClientAddress;
+use crate::proxy::access::Recorder;
 use crate::proxy::downstream::proxy_protocol;
 use crate::proxy::sites::Sites;
 use crate::proxy::upstream::fault_of_field;
@@ -50,6 +51,7 @@ impl Beginning {
         if self.is_endless {
             let head = readable_part(self.bytes());
             let response = sites.portal().web.endless(&head.headers, client).await;
+            record(&response, sites, client);
             return on_the_wire(&response, head.method == Method::HEAD);
         }
         self.refused_for(&why(self.bytes()), sites, client).await
@@ -72,6 +74,7 @@ impl Beginning {
         if head.method == Method::CONNECT {
             *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
         }
+        record(&response, sites, client);
         on_the_wire(&response, head.method == Method::HEAD)
     }
 }
@@ -79,6 +82,10 @@ impl Beginning {
 /// Whether the first byte of a connection on a TLS port belongs to HTTP or to the PROXY protocol.
 pub(in crate::proxy) fn speaks_without_tls(first: u8) -> bool {
     first.is_ascii_uppercase() || first == b'\r'
+}
+
+fn record(response: &Response<Bytes>, sites: &Sites, client: ClientAddress) {
+    Recorder::of(sites.env()).write_unread(client.address(), Some(response.status()));
 }
 
 fn on_the_wire(response: &Response<Bytes>, bodiless: bool) -> Bytes {

@@ -159,6 +159,11 @@ impl Application {
         self.signs_in_connections.load(Ordering::Relaxed)
     }
 
+    /// The address of the endpoint that was tried last, as the configuration has it.
+    pub(in crate::proxy) fn address_of(&self, tried: &Tried) -> Option<&str> {
+        tried.last().and_then(|index| self.endpoints.get(*index)).map(|endpoint| endpoint.address())
+    }
+
     /// Notes that the endpoint that was tried last has answered.
     pub(in crate::proxy) fn answered(&self, tried: &Tried) {
         if let Some(endpoint) = tried.last().and_then(|index| self.endpoints.get(*index)) {

@@ -27,6 +27,8 @@ use crate::proxy::socket::{PROBE_AFTER, PROBE_EVERY};
 pub(super) struct Endpoint {
     app: String,
     upstream: Upstream,
+    /// The same as text.
+    address: String,
     timeouts: UpstreamTimeouts,
     secure: Option<Secure>,
     http2: bool,
@@ -69,6 +71,7 @@ impl Endpoint {
         let endpoint = Self {
             app: app.to_owned(),
             upstream: upstream.clone(),
+            address: upstream.to_string(),
             timeouts,
             secure,
             http2,
@@ -84,6 +87,11 @@ impl Endpoint {
             endpoint.peers.store(Some(Arc::new(endpoint.peers_in(&path.display().to_string())?)));
         }
         Ok(endpoint)
+    }
+
+    /// Its address, as the configuration has it.
+    pub(super) fn address(&self) -> &str {
+        &self.address
     }
 
     /// Resolves its name now and at intervals.
