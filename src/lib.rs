@@ -7,6 +7,7 @@
 pub mod domain;
 pub mod policy;
 pub mod config;
+pub mod unavailable;
 pub mod net;
 pub mod identity;
 pub mod messages;

@@ -15,6 +15,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::domain::assurance::Verdict;
+use crate::unavailable;
 
 /// All metrics.
 pub struct Metrics {
@@ -23,6 +24,7 @@ pub struct Metrics {
     watched: Family<Decided, Counter>,
     events: Family<Happened, Counter>,
     upstream_failures: Family<Failed, Counter>,
+    unavailable: Family<Broken, Counter>,
     reloads: Family<Reloaded, Counter>,
     messages: Family<Message, Counter>,
     turned_away: Family<TurnedAway, Counter>,
@@ -30,6 +32,7 @@ pub struct Metrics {
     log_lines_left_out: Counter,
     access_log_lines_dropped: Counter,
     access_log_write_failures: Counter,
+    panics: Counter,
     hashed_by_floor: Counter,
     ended: Counter,
     reviewed: Counter,
@@ -49,6 +52,11 @@ struct Decided {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Happened {
     event: Word,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Broken {
+    kind: Word,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -162,6 +170,8 @@ impl Metrics {
             "Failed attempts to write to the access log",
             access_log_write_failures.clone(),
         );
+        let panics = Counter::default();
+        registry.register("panics", "Panics in this process; each is a bug", panics.clone());
         let sign_ins_turned_away = Family::default();
         registry.register(
             "sign_ins_turned_away",
@@ -205,6 +215,16 @@ impl Metrics {
             "Requests that failed at the upstream",
             upstream_failures.clone(),
         );
+        let unavailable = Family::<Broken, Counter>::default();
+        for kind in unavailable::Kind::ALL {
+            // At zero from the start, so that the first error is an increase.
+            drop(unavailable.get_or_create(&Broken { kind: Word(kind.name()) }));
+        }
+        registry.register(
+            "unavailable",
+            "Requests and background work that failed because something of ours was broken or away",
+            unavailable.clone(),
+        );
         registry.register(
             "reloads",
             "Attempts to reload the configuration, by result",
@@ -235,6 +255,7 @@ impl Metrics {
             watched,
             events,
             upstream_failures,
+            unavailable,
             reloads,
             messages,
             turned_away,
@@ -242,6 +263,7 @@ impl Metrics {
             log_lines_left_out,
             access_log_lines_dropped,
             access_log_write_failures,
+            panics,
             hashed_by_floor,
             ended,
             reviewed,
@@ -293,6 +315,11 @@ impl Metrics {
         self.upstream_failures.get_or_create(&labels).inc();
     }
 
+    /// Counts what failed because something of ours was broken or away.
+    pub fn unavailable(&self, kind: unavailable::Kind) {
+        self.unavailable.get_or_create(&Broken { kind: Word(kind.name()) }).inc();
+    }
+
     /// Counts a connection that was refused because of a limit, by the limit's configuration key.
     pub fn turned_away(&self, limit: &'static str) {
         self.turned_away_many(limit, 1);
@@ -307,6 +334,11 @@ impl Metrics {
     /// reserved for it).
     pub fn hashed_by_floor(&self, so_far: u64) {
         self.hashed_by_floor.inner().fetch_max(so_far, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// Records how many panics there were so far.
+    pub fn panicked(&self, so_far: u64) {
+        self.panics.inner().fetch_max(so_far, std::sync::atomic::Ordering::Relaxed);
     }
 
     /// Counts log lines that the throttle dropped.

@@ -15,6 +15,7 @@ const GROUPS: &[&[&str]] = &[
     &["domain"],
     &["policy"],
     &["config"],
+    &["unavailable"],
     &["net"],
     &["store", "identity", "messages", "metrics", "access_log"],
     &["flow"],

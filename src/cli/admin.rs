@@ -6,7 +6,6 @@ mod operations;
 mod policy;
 mod view;
 
-use std::error::Error as _;
 use std::future::Future;
 use std::io;
 use std::path::Path;
@@ -20,7 +19,6 @@ use http::{StatusCode, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixListener;
-use tracing::warn;
 
 use super::api::{LinkMade, Refusal, path, written};
 use super::reload::Live;
@@ -228,13 +226,8 @@ impl Refused {
 
 impl From<Unavailable> for Refused {
     fn from(error: Unavailable) -> Self {
-        warn!(%error, "command failed: the store is unavailable");
-        let (mut problem, mut next) = (error.to_string(), error.source());
-        while let Some(cause) = next {
-            problem = format!("{problem}: {cause}");
-            next = cause.source();
-        }
-        Self { status: StatusCode::SERVICE_UNAVAILABLE, problem }
+        error.log("command failed");
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, problem: error.told() }
     }
 }
 

@@ -2,7 +2,10 @@
 
 mod burst_limit;
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, IsTerminal};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::{panic, thread};
 
 use tracing_subscriber::filter::FilterExt;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
@@ -37,11 +40,35 @@ pub(super) fn start(log: Log) {
     };
     // A test or a program around us may have its own log.
     if started.is_ok() {
+        log_panics();
         // One layer listens at level debug, to one library. The others would format records that
         // nobody reads.
         log::set_max_level(level_of_libraries(log));
     }
 }
+
+/// Logs panics like everything else, in the log's format: one line with the place in the code.
+fn log_panics() {
+    panic::set_hook(Box::new(|panicked| {
+        PANICS.fetch_add(1, Ordering::Relaxed);
+        let place = panicked.location().map(ToString::to_string);
+        let message = panicked.payload_as_str().unwrap_or_default();
+        let backtrace = Backtrace::capture();
+        let backtrace = (backtrace.status() == BacktraceStatus::Captured).then_some(backtrace);
+        let backtrace = backtrace.map(tracing::field::display);
+        let thread = thread::current();
+        let thread = thread.name();
+        tracing::error!(thread, place, backtrace, "panic: {message}");
+    }));
+}
+
+/// How many panics there were in this process since its log was started.
+pub(super) fn panics() -> u64 {
+    PANICS.load(Ordering::Relaxed)
+}
+
+/// There is one log for the whole process.
+static PANICS: AtomicU64 = AtomicU64::new(0);
 
 /// The level of libraries that use `log`.
 fn level_of_libraries(log: Log) -> log::LevelFilter {

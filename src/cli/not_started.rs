@@ -4,8 +4,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::store::OpenError;
 use crate::store::state_folder::StateError;
-use crate::store::{OpenError, Unavailable};
+use crate::unavailable::{Kind, Unavailable};
 
 /// Why a gateway did not start. Each says what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +30,9 @@ pub enum NotStarted {
         /// The cause.
         source: OpenError,
     },
+    /// The store was opened, but cannot be used.
+    #[error("cannot read the store")]
+    Unavailable(#[source] Unavailable),
     /// The store was opened, but its records cannot be read.
     #[error("cannot read the store; was its keys file replaced?")]
     Unreadable(#[source] Unavailable),
@@ -78,7 +82,11 @@ impl NotStarted {
     }
 
     pub(super) fn unreadable(why: Unavailable) -> Self {
-        if why.is_damage() { Self::Damaged(why) } else { Self::Unreadable(why) }
+        match why.kind() {
+            Kind::Damage => Self::Damaged(why),
+            Kind::Record => Self::Unreadable(why),
+            _ => Self::Unavailable(why),
+        }
     }
 
     /// What to do about it, if the error does not say so itself.
@@ -109,6 +117,7 @@ impl NotStarted {
             Self::State(StateError::KeysUnreadable { .. }) | Self::Unreadable(_) => {
                 Some("restore the store's keys file from a backup".to_owned())
             }
+            Self::Unavailable(why) => Some(why.kind().help().to_owned()),
             _ => None,
         }
     }

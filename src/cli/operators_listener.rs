@@ -13,8 +13,8 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use tokio::task::JoinSet;
 
-use super::disk;
 use super::reload::Live;
+use super::{disk, log};
 
 /// Answers `/healthz`, `/readyz` and `/metrics` on `socket`. Returns its address.
 pub(super) fn listen(
@@ -45,6 +45,7 @@ async fn numbers(State((live, _)): State<(Arc<Live>, Arc<AtomicBool>)>) -> impl 
     env.metrics.store(env.store.writable().is_ok(), disk::free(&env.config.state).ok());
     let (dropped, failed) = env.access_log.losses();
     env.metrics.access_log(dropped, failed);
+    env.metrics.panicked(log::panics());
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(CONTENT_TYPE, kind)], env.metrics.text())
 }
@@ -59,16 +60,13 @@ async fn readiness(
         return unready("stopping".to_owned());
     }
     let env = live.env();
-    if env.now().is_err() {
-        return unready("the system clock went back".to_owned());
-    }
-    if let Err(why) = env.store.writable() {
-        let source = std::error::Error::source(&why)
-            .map_or_else(String::new, |source| format!(": {source}"));
-        return unready(format!("{why}{source}"));
-    }
-    if env.store.probe().await.is_err() {
-        return unready("the store is unavailable".to_owned());
+    let works = async {
+        env.now()?;
+        env.store.writable()?;
+        env.store.probe().await
+    };
+    if let Err(why) = works.await {
+        return unready(format!("{}\n{}", why.told(), why.kind().help()));
     }
     let short = disk::short_of_space(&live).map_or_else(String::new, |free| {
         format!("low disk space for the state folder: {} MiB free\n", free >> 20)

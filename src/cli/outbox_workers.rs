@@ -10,10 +10,13 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::reload::Live;
+use super::upkeep;
 use crate::config::Config;
+use crate::flow::Env;
 use crate::flow::deliver::{Came, deliver};
 use crate::messages::Smtp;
 use crate::store::{Change, Kind};
+use crate::unavailable::{self, Unavailable};
 
 /// The workers. Messages that are left when they end are sent after the next start.
 pub(super) struct OutboxWorkers {
@@ -28,9 +31,14 @@ impl OutboxWorkers {
         let (closing, closed) = watch::channel(false);
         let mut workers = JoinSet::new();
         for _ in 0..WORKERS {
-            workers.spawn(send_messages(Arc::clone(live), closed.clone()));
+            let closed = closed.clone();
+            workers.spawn(upkeep::without_end(Arc::clone(live), move |live| {
+                send_messages(live, closed.clone())
+            }));
         }
-        workers.spawn(count_messages(Arc::clone(live), closed));
+        workers.spawn(upkeep::without_end(Arc::clone(live), move |live| {
+            count_messages(live, closed.clone())
+        }));
         Self { closing, workers }
     }
 
@@ -58,12 +66,11 @@ async fn send_messages(live: Arc<Live>, mut closed: watch::Receiver<bool>) {
         while !matches!(written.try_recv(), Err(TryRecvError::Empty | TryRecvError::Closed)) {}
         let env = live.env();
         if smtp.as_ref().is_none_or(|(config, _)| !Arc::ptr_eq(config, &env.config)) {
-            smtp = server(&env.config).map(|smtp| (Arc::clone(&env.config), smtp));
+            smtp = server(&env).map(|smtp| (Arc::clone(&env.config), smtp));
         }
         let came = match &smtp {
             Some((_, smtp)) => deliver(&env, smtp).await.unwrap_or_else(|error| {
-                let error = &error as &dyn std::error::Error;
-                tracing::error!(error, "cannot read the outbox: the store is unavailable");
+                env.report(&error, "cannot read the outbox");
                 Came::Away
             }),
             None => Came::Nothing,
@@ -94,9 +101,11 @@ async fn is_written(changes: &mut Receiver<Arc<Change>>) {
 }
 
 /// The mail server, if there is a usable one.
-fn server(config: &Config) -> Option<Smtp> {
-    Smtp::of(config).unwrap_or_else(|error| {
-        tracing::error!(%error, "cannot send mail");
+fn server(env: &Env) -> Option<Smtp> {
+    Smtp::of(&env.config).unwrap_or_else(|error| {
+        let away = Unavailable::new(unavailable::Kind::Mail, "its configuration does not work")
+            .because(error);
+        env.report(&away, "messages stay in the outbox");
         None
     })
 }

@@ -69,8 +69,8 @@ pub(super) enum Kept {
     /// This key needs a restart.
     #[error("configuration not reloaded: `{0}` cannot change while the gateway runs; restart it")]
     NeedsRestart(&'static str),
-    /// The store is unavailable.
-    #[error("configuration not reloaded: {0}")]
+    /// Something on our side is broken.
+    #[error("configuration not reloaded: {}", .0.told())]
     Unavailable(#[from] Unavailable),
 }
 

@@ -118,9 +118,9 @@ impl Gateway {
 
         let ready = Arc::new(AtomicBool::new(true));
         let mut background = JoinSet::new();
-        background.spawn(upkeep::sweep(Arc::clone(&live)));
-        background.spawn(upkeep::note_time(Arc::clone(&live)));
-        background.spawn(disk::watch(Arc::clone(&live)));
+        background.spawn(upkeep::without_end(Arc::clone(&live), upkeep::sweep));
+        background.spawn(upkeep::without_end(Arc::clone(&live), upkeep::note_time));
+        background.spawn(upkeep::without_end(Arc::clone(&live), disk::watch));
         background.spawn(upkeep::give_memory_back());
         background.spawn(upkeep::note_progress(Arc::clone(&progress)));
         let crowd = running.crowd();

@@ -1,15 +1,29 @@
 //! What runs every few seconds or minutes: saving the marks, deleting expired records, and
 //! giving unused memory back.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
+
+use futures_util::FutureExt;
 
 use super::log;
 use super::reload::Live;
 use crate::flow::Env;
 use crate::os;
-use crate::store::Unavailable;
 use crate::store::progress::Progress;
+use crate::unavailable::Unavailable;
+
+/// Runs `task` as long as the gateway runs. If it panics, that is reported, and it begins again.
+pub(super) async fn without_end<F>(live: Arc<Live>, task: impl Fn(Arc<Live>) -> F)
+where
+    F: Future<Output = ()>,
+{
+    while let Err(panic) = AssertUnwindSafe(task(Arc::clone(&live))).catch_unwind().await {
+        live.env().report(&Unavailable::panicked(&*panic), "background work begins again");
+        tokio::time::sleep(BEGIN_AGAIN_AFTER).await;
+    }
+}
 
 /// Saves the store mark every few seconds.
 pub(super) async fn note_progress(progress: Arc<Progress>) {
@@ -38,8 +52,7 @@ pub(super) async fn note_time(live: Arc<Live>) {
             Err(error) => Err(error),
         };
         if let Err(error) = noted {
-            let error = &error as &dyn std::error::Error;
-            tracing::error!(error, "cannot write the clock mark");
+            env.report(&error, "cannot write the clock mark");
         }
     }
 }
@@ -65,10 +78,7 @@ pub(super) async fn sweep(live: Arc<Live>) {
         let swept = sweep_once(&live.env()).await;
         match swept {
             Ok(gone) => tracing::debug!(gone, "expired records deleted"),
-            Err(error) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "sweep failed");
-            }
+            Err(error) => live.env().report(&error, "cannot delete expired records"),
         }
         tokio::time::sleep(SWEEP_EVERY).await;
     }
@@ -78,6 +88,7 @@ async fn sweep_once(env: &Env) -> Result<usize, Unavailable> {
     env.store.sweep(env.now()?).await
 }
 
+const BEGIN_AGAIN_AFTER: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: Duration = Duration::from_mins(5);
 const GIVE_MEMORY_BACK_EVERY: Duration = Duration::from_secs(5);
 const NOTE_PROGRESS_EVERY: Duration = Duration::from_secs(5);

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::domain::time::Timestamp;
-use crate::store::Unavailable;
+use crate::unavailable::{Kind, Unavailable};
 
 /// Tells the time.
 pub struct Clock {
@@ -38,13 +38,13 @@ impl Clock {
     /// The current time; it never goes back.
     ///
     /// # Errors
-    /// [`Unavailable`] if the clock is more than [`Clock::SLACK`] behind the highest time seen.
+    /// [`Kind::Clock`] if the clock is more than [`Clock::SLACK`] behind the highest time seen.
     pub fn now(&self) -> Result<Timestamp, Unavailable> {
         let read = (self.read)();
         let highest = self.highest.fetch_max(read.millis(), Ordering::Relaxed);
         let highest = Timestamp::from_millis(highest).max(read);
         if read.plus(Self::SLACK) < highest {
-            return Err(Unavailable::new("the system clock went back by more than five minutes"));
+            return Err(Unavailable::new(Kind::Clock, "it is more than five minutes behind"));
         }
         Ok(highest)
     }

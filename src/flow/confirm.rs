@@ -4,7 +4,7 @@ use super::admit::AuthenticatedRequest;
 use super::caller::{Caller, Given};
 use super::env::{Env, NoTurn, Turn};
 use super::host_session::{Fresh, go_on, live_session};
-use super::sign_in::{Charged, broken, charge};
+use super::sign_in::{Charged, charge};
 use crate::domain::assurance::Proof;
 use crate::domain::event::What;
 use crate::domain::password::Password;
@@ -52,8 +52,7 @@ pub async fn confirm(
         Err(until) => return Ok(Confirm::Waiting { until }),
     };
     // The user is known to exist, so the time this takes reveals nothing.
-    let verified =
-        place.verify(password, charged.hash.clone(), Vec::new()).await.map_err(broken)?;
+    let verified = place.verify(password, charged.hash.clone(), Vec::new()).await?;
     let fresh = Fresh::draw(env);
     let reads = authenticated.reads();
     let confirmed = env

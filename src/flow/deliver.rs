@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use super::env::Env;
 use crate::messages::{Outlook, Post};
-use crate::store::{Unavailable, Waiting};
+use crate::store::Waiting;
+use crate::unavailable::{Kind, Unavailable};
 
 /// The result of looking for a message to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,10 +60,16 @@ async fn send(env: &Env, post: &dyn Post, claimed: Waiting) -> Result<Came, Unav
             tracing::warn!(%user, kind, tries, %unsent, "message rejected permanently");
             return give_up(env, &claimed, "refused").await;
         }
-        Outlook::Later => Came::PutOff,
-        Outlook::Away => Came::Away,
+        Outlook::Later => {
+            tracing::warn!(%user, kind, tries, %unsent, "message not delivered, retrying later");
+            Came::PutOff
+        }
+        Outlook::Away => {
+            let away = Unavailable::new(Kind::Mail, "the mail server is away").because(unsent);
+            env.report(&away, "message not delivered, retrying later");
+            Came::Away
+        }
     };
-    tracing::warn!(%user, kind, tries, %unsent, "message not delivered, retrying later");
     env.metrics.mailed("put-off");
     env.store.put_off(claimed, env.now()?.plus(pause(tries))).await?;
     Ok(came)

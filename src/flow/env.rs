@@ -60,6 +60,12 @@ impl Env {
         self.clock.now()
     }
 
+    /// Logs and counts an error of ours. `failed` is what could not be done: "request refused".
+    pub fn report(&self, error: &Unavailable, failed: &str) {
+        self.metrics.unavailable(error.kind());
+        error.log(failed);
+    }
+
     /// From when on this user must have a second factor in `app` or, if that is `None`, anywhere.
     /// `None`: nothing demands it.
     pub fn due(&self, user: &Snapshot, app: Option<&App>) -> Option<Timestamp> {

@@ -23,8 +23,7 @@ pub fn forgot(env: &Arc<Env>, caller: &Caller, login: Login) -> Result<(), Times
     let (env, caller) = (Arc::clone(env), caller.clone());
     tokio::spawn(async move {
         if let Err(error) = mail_a_link(&env, &caller, &login).await {
-            let error = &error as &dyn std::error::Error;
-            tracing::error!(error, "cannot mail a password link: the store is unavailable");
+            env.report(&error, "cannot mail a password link");
         }
     });
     Ok(())

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use super::administer::{NewLink, event, link_for};
 use super::env::Env;
-use super::sign_in::broken;
 use crate::domain::digest::Digest;
 use crate::domain::event::What;
 use crate::domain::name::{Email, Login, Name};
 use crate::domain::password::PasswordHash;
 use crate::domain::secret::Token;
 use crate::domain::user::{Profile, User, UserId};
-use crate::store::{Added, NewUser, Unavailable};
+use crate::store::{Added, NewUser};
+use crate::unavailable::{Kind, Unavailable};
 
 /// A user to import.
 #[derive(Clone, Debug)]
@@ -108,11 +108,11 @@ pub async fn take_over(
 async fn hashed(env: &Env, digest: Digest) -> Result<PasswordHash, Unavailable> {
     for _ in 0..PATIENCE {
         if let Ok(place) = env.hashing.place(OURS, None) {
-            return place.take_over(digest).await.map_err(broken);
+            return Ok(place.take_over(digest).await?);
         }
         tokio::time::sleep(PAUSE).await;
     }
-    Err(Unavailable::new("too many sign-ins at the same time; try again later"))
+    Err(Unavailable::new(Kind::Hashing, "too many sign-ins at the same time; try again later"))
 }
 
 /// The address that an import counts as in the hashing queue.

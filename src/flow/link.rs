@@ -8,7 +8,6 @@ use std::sync::Arc;
 use super::caller::{Caller, Given};
 use super::env::{Env, NoTurn, Turn};
 use super::host_session::{Fresh, begin};
-use super::sign_in::broken;
 use crate::domain::assurance::{Proof, Proofs};
 use crate::domain::event::What;
 use crate::domain::identity::Identity;
@@ -87,7 +86,7 @@ pub async fn set_password(
     let link = env.store.link(token.hash()).await?;
     let sets = |link: &Link| matches!(link.purpose, Purpose::SetPassword | Purpose::ResetPassword);
     let Some(link) = link.filter(sets) else { return Ok(PasswordSet::Dead) };
-    let hash = place.hash(password).await.map_err(broken)?;
+    let hash = place.hash(password).await?;
     let now = caller.now;
     let user = link.user;
     let fresh = Fresh::draw(env);

@@ -4,7 +4,6 @@ use super::admit::AuthenticatedRequest;
 use super::caller::{Caller, Given};
 use super::env::{Env, NoTurn, Turn};
 use super::host_session::{Fresh, go_on_alone, in_session};
-use super::sign_in::broken;
 use crate::domain::event::What;
 use crate::domain::password::Password;
 use crate::domain::time::Timestamp;
@@ -44,7 +43,7 @@ pub async fn change_password(
         Err(NoTurn::Waiting(until)) => return Ok(Changed::Waiting { until }),
         Err(NoTurn::Busy) => return Ok(Changed::Busy),
     };
-    let hash = place.hash(password).await.map_err(broken)?;
+    let hash = place.hash(password).await?;
     let fresh = Fresh::draw(env);
     let user = authenticated.session.user;
     in_session(

@@ -19,7 +19,7 @@ use crate::domain::password::{Password, PasswordHash};
 use crate::domain::secret::Token;
 use crate::domain::time::Timestamp;
 use crate::domain::user::UserId;
-use crate::identity::{Broken, Place, Verified};
+use crate::identity::{Place, Verified};
 use crate::store::{NobodysName, Reads, Target, Transaction, Unavailable};
 
 /// The result of a sign-in attempt.
@@ -97,7 +97,7 @@ async fn sign_in_user(
 ) -> Result<SignIn, Unavailable> {
     let charged = Charged::of(env, user, charge).await?;
     let alike = env.store.dearest_digests().await?;
-    let verified = place.verify(password, charged.hash.clone(), alike).await.map_err(broken)?;
+    let verified = place.verify(password, charged.hash.clone(), alike).await?;
     let fresh = Fresh::draw(env);
     let reads =
         Reads { session: caller.carried.session.as_ref().map(Token::hash), ..Reads::user(user) };
@@ -157,7 +157,8 @@ impl Charged {
         (browser, charge): (Option<BrowserId>, Charge),
     ) -> Result<Self, Unavailable> {
         let found = env.store.user(user).await?;
-        let found = found.ok_or(Unavailable::new("a name refers to a user that does not exist"))?;
+        let found =
+            found.ok_or(Unavailable::record("a name refers to a user that does not exist"))?;
         let user = &found.user;
         let hash = user.password().map(|hash| match user.disabled() {
             // The same work as for a wrong password, even if it is right.
@@ -225,11 +226,6 @@ pub(super) async fn charge(
     Ok(charged.await?.map(|charge| (None, charge)))
 }
 
-/// A password that cannot be hashed is treated like a store that cannot be read.
-pub(super) fn broken(why: Broken) -> Unavailable {
-    Unavailable::because("password hashing failed", why)
-}
-
 async fn refuse_nobody(
     env: &Env,
     caller: &Caller,
@@ -238,7 +234,7 @@ async fn refuse_nobody(
     place: Place,
 ) -> Result<SignIn, Unavailable> {
     let alike = env.store.dearest_digests().await?;
-    place.verify(password, None, alike).await.map_err(broken)?;
+    place.verify(password, None, alike).await?;
     let refused = env.store.refuse_nobody(&name, |failures| {
         let closed = failures.closed_until(caller.now).map(|_| What::WaitBegan);
         let what = std::iter::once(What::PasswordRefused).chain(closed);

@@ -19,6 +19,7 @@ pub use limit::{Begin, SignInLimit, Source, Try};
 use crate::domain::device::BrowserId;
 use crate::domain::digest::{Digest, Effort};
 use crate::domain::password::{Password, PasswordHash};
+use crate::unavailable::{Kind, Unavailable};
 
 /// The port (interface) for password hashing.
 pub trait Hashing: Send + Sync {
@@ -106,6 +107,12 @@ pub struct Verified {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("password hashing failed: {0}")]
 pub struct Broken(pub &'static str);
+
+impl From<Broken> for Unavailable {
+    fn from(Broken(why): Broken) -> Self {
+        Self::new(Kind::Hashing, why)
+    }
+}
 
 impl Place {
     /// A place whose job runs on `worker`.

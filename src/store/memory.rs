@@ -10,8 +10,8 @@ use tokio::sync::broadcast;
 use super::batch::{Batch, Outcome, Then};
 use super::record::{CHANGES_KEPT, Change, Entry, KeyRange, Kind, Record, SWEEP_AT_MOST, Version};
 use super::records::Records;
-use super::unavailable::Unavailable;
 use crate::domain::time::Timestamp;
+use crate::unavailable::Unavailable;
 
 /// Keeps records as long as it exists; nothing survives a restart.
 #[derive(Debug)]

@@ -19,9 +19,9 @@ pub mod record;
 pub mod records;
 pub mod redb;
 pub mod sealing;
-pub mod unavailable;
 
 pub use self::redb::OpenError;
+pub use crate::unavailable::Unavailable;
 pub use batch::{Batch, Expect, Outcome};
 pub use cache::{Authenticated, Snapshot};
 pub use changes::{Changes, Touched};
@@ -36,4 +36,3 @@ pub use record::{Change, Kind, Record, Version};
 pub use records::Records;
 pub use sealing::Sealer;
 pub use state_folder::StateFolder;
-pub use unavailable::Unavailable;

@@ -17,8 +17,8 @@ use tokio::sync::broadcast;
 
 use super::batch::{Batch, Outcome};
 use super::record::{Change, Entry, KeyRange, Kind, Record};
-use super::unavailable::Unavailable;
 use crate::domain::time::Timestamp;
+use crate::unavailable::Unavailable;
 
 /// Stores records. Shared as `Arc<dyn Records>`; all methods may be called concurrently.
 #[async_trait]

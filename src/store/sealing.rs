@@ -16,8 +16,8 @@ use rand_core::CryptoRng;
 
 use super::keys::{KeyId, Keys};
 use super::record::Kind;
-use super::unavailable::Unavailable;
 use crate::domain::secret::Secret;
+use crate::unavailable::Unavailable;
 
 const FORMAT: u8 = 1;
 const NONCE_LENGTH: usize = 24;
@@ -55,7 +55,7 @@ impl Sealer {
         let payload = Payload { msg: body, aad: &place(*id, kind, key) };
         let sealed = cipher
             .encrypt(&XNonce::from(nonce), payload)
-            .map_err(|_| Unavailable::new("a record is too long to encrypt"))?;
+            .map_err(|_| Unavailable::record("it is too long to encrypt"))?;
         Ok([[FORMAT, *id].as_slice(), &nonce, &sealed].concat())
     }
 
@@ -108,7 +108,7 @@ pub enum Broken {
 
 impl From<Broken> for Unavailable {
     fn from(broken: Broken) -> Self {
-        Self::because("cannot decrypt a record", broken)
+        Self::record("cannot decrypt it").because(broken)
     }
 }
 

@@ -281,19 +281,17 @@ impl From<Unavailable> for Trouble {
 
 impl IntoResponse for Trouble {
     fn into_response(self) -> Response {
-        let why = &self.0 as &dyn std::error::Error;
-        tracing::error!(error = why, "cannot serve a page: the store is unavailable");
-        unavailable()
+        failed(self.0)
     }
 }
 
-/// The response of a handler that failed; the outermost layer replaces it with a page.
-pub(super) fn unavailable() -> Response {
+/// The response of a handler that failed: the outermost layer logs why, and replaces it with a page.
+pub(super) fn failed(why: Unavailable) -> Response {
     let mut response = StatusCode::SERVICE_UNAVAILABLE.into_response();
-    response.extensions_mut().insert(StoreAway);
+    response.extensions_mut().insert(Failed(why));
     response
 }
 
-/// Marks a response that the outermost layer replaces with a page.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct StoreAway;
+/// Marks the response of a handler that failed.
+#[derive(Clone, Debug)]
+pub(super) struct Failed(pub(super) Unavailable);

@@ -137,8 +137,7 @@ impl Web {
         match flow::admit_still(env, app, &allowed.0, used, now).await {
             Ok(still) => still,
             Err(error) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::error!(error, "request in progress ended: the store is unavailable");
+                env.report(&error, "request in progress ended");
                 Still::Over
             }
         }

@@ -305,10 +305,9 @@ impl AppState {
         });
     }
 
-    /// The store is unavailable: nobody is let through, and the page says no more than that.
+    /// Something on our side is broken: nobody is let through, and the page says no more than that.
     pub(super) fn unavailable(&self, error: &Unavailable, headers: &HeaderMap) -> Response {
-        let why = error as &dyn std::error::Error;
-        tracing::error!(error = why, "request refused: the store is unavailable");
+        self.env.report(error, "request refused");
         self.notice(Notice::Unavailable, headers)
     }
 }

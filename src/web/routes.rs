@@ -1,14 +1,18 @@
 //! All our own URLs with their requirements and handlers, in one table: the router is made from it,
 //! and `tests/routes.rs` tests every row.
 
+use std::panic::AssertUnwindSafe;
+
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
+use futures_util::FutureExt;
+use tokio::task::JoinError;
 
 use super::app_state::AppState;
-use super::form::{StoreAway, unavailable};
+use super::form::{Failed, failed};
 use super::guard::guard;
 use super::pages::Notice;
 use super::route::{Asks, On, Route, data, form, page};
@@ -16,6 +20,7 @@ use super::{
     assets, authenticators, challenge, confirm, devices, email, enter, forgot, headers, home, link,
     offer, password, recovery_codes, security, sessions, set_up, sign_in, sign_out, turn_off,
 };
+use crate::unavailable::{Kind, Unavailable};
 
 /// All our own URLs.
 pub static ROUTES: &[Route] = &[
@@ -103,18 +108,24 @@ async fn not_found(State(state): State<AppState>, request: Request) -> Response 
 
 /// Runs a handler in its own task, which continues if the visitor closes the connection.
 async fn run_to_the_end(request: Request, next: Next) -> Response {
-    tokio::spawn(next.run(request)).await.unwrap_or_else(|_| {
-        tracing::error!("a request handler panicked");
-        unavailable()
-    })
+    match tokio::spawn(next.run(request)).await.map_err(JoinError::try_into_panic) {
+        Ok(response) => response,
+        Err(Ok(panic)) => failed(Unavailable::panicked(&*panic)),
+        Err(Err(_)) => failed(Unavailable::new(Kind::Panic, "the gateway is stopping")),
+    }
 }
 
-/// Every handler answers an unavailable store in the same way.
+/// Every handler that fails or panics is answered in the same way.
 async fn say_unavailable(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let asked = request.headers().clone();
-    let response = next.run(request).await;
-    if response.extensions().get::<StoreAway>().is_some() {
-        return state.notice(Notice::Unavailable, &asked);
+    // What a handler shares with others has no state that a panic could leave half changed.
+    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let mut response = answered.unwrap_or_else(|panic| failed(Unavailable::panicked(&*panic)));
+    match response.extensions_mut().remove::<Failed>() {
+        Some(Failed(why)) => {
+            state.env.report(&why, "cannot serve a page");
+            state.notice(Notice::Unavailable, &asked)
+        }
+        None => response,
     }
-    response
 }

@@ -2,6 +2,7 @@
 
 mod ahead;
 mod authenticators;
+mod broken;
 mod challenge;
 mod confirm;
 mod demands;

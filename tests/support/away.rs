@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use doorward::domain::time::Timestamp;
 use doorward::store::record::{Change, Entry, KeyRange, Kind, Record};
 use doorward::store::records::Records;
-use doorward::store::unavailable::Unavailable;
 use doorward::store::{Batch, Outcome};
+use doorward::unavailable::Kind::Damage;
+use doorward::unavailable::Unavailable;
 use tokio::sync::broadcast;
 
 /// Records over other records, which are there or not.
@@ -24,6 +25,8 @@ const THERE: u8 = 0;
 const SILENT: u8 = 1;
 const READ_ONLY: u8 = 2;
 const GONE: u8 = 3;
+const DAMAGED: u8 = 4;
+const GARBLED: u8 = 5;
 
 impl Away {
     pub(crate) fn over(inner: Arc<dyn Records>) -> Self {
@@ -33,6 +36,16 @@ impl Away {
 
     pub(crate) fn goes(&self) {
         self.state.store(GONE, Ordering::SeqCst);
+    }
+
+    /// What is read of it makes no sense.
+    pub(crate) fn is_damaged(&self) {
+        self.state.store(DAMAGED, Ordering::SeqCst);
+    }
+
+    /// What is read of it was sealed by nobody.
+    pub(crate) fn is_garbled(&self) {
+        self.state.store(GARBLED, Ordering::SeqCst);
     }
 
     pub(crate) fn cannot_be_written(&self) {
@@ -60,13 +73,24 @@ impl Away {
 
     fn allows(&self, most: u8) -> Result<(), Unavailable> {
         let state = self.state.load(Ordering::SeqCst);
-        if state <= most { Ok(()) } else { Err(Unavailable::new("away, as the test says")) }
+        match state {
+            _ if state <= most => Ok(()),
+            DAMAGED => {
+                let why = std::io::Error::other("a page of no kind");
+                Err(Unavailable::new(Damage, "as the test says").because(why))
+            }
+            _ => Err(Unavailable::store("away, as the test says")),
+        }
     }
 }
 
 #[async_trait]
 impl Records for Away {
     async fn get(&self, kind: Kind, key: &[u8]) -> Result<Option<Record>, Unavailable> {
+        if self.state.load(Ordering::SeqCst) == GARBLED {
+            let found = self.inner.get(kind, key).await?;
+            return Ok(found.map(|record| Record { body: "nobody".into(), ..record }));
+        }
         self.allows(READ_ONLY)?;
         self.inner.get(kind, key).await
     }
@@ -85,7 +109,7 @@ impl Records for Away {
         if self.state.load(Ordering::SeqCst) == SILENT {
             self.inner.commit(batch).await?;
             self.passes_on(false);
-            return Err(Unavailable::new("silent, as the test says"));
+            return Err(Unavailable::store("silent, as the test says"));
         }
         self.allows(THERE)?;
         let outcome = self.inner.commit(batch).await;

@@ -346,6 +346,12 @@ impl Gate {
         protected
     }
 
+    /// Something that it works with is replaced.
+    pub(crate) fn changes(&mut self, with: impl FnOnce(Env) -> Env) {
+        self.env = Arc::new(with(Env::clone(&self.env)));
+        self.web = Web::new(Arc::clone(&self.env), self.env.config.portal_host());
+    }
+
     /// The pages of one host.
     pub(crate) fn at(&self, origin: &str) -> Web {
         let host = self.env.config.hosts().find(|host| host.origin.to_string() == origin);
@@ -438,6 +444,11 @@ impl Browser {
         Self { web, cookies: BTreeMap::new(), ..self.clone() }
     }
 
+    /// From now on, this gateway answers it.
+    pub(crate) fn goes_to(&mut self, gate: &Gate) {
+        self.web = gate.web.clone();
+    }
+
     /// Types an address, and goes where it is sent until there is a page or the application.
     pub(crate) async fn visits(&mut self, target: &str) -> &mut Self {
         self.opens(target).await;
@@ -485,6 +496,20 @@ impl Browser {
             ("sec-fetch-site", "same-origin"),
         ];
         self.requests(Method::POST, target, &form, body.into()).await
+    }
+
+    /// Posts these fields as a script of this origin does.
+    pub(crate) async fn posts_as_a_script(
+        &mut self,
+        target: &str,
+        fields: &[(&str, &str)],
+    ) -> &mut Self {
+        let script = [
+            (CONTENT_TYPE.as_str(), "application/x-www-form-urlencoded"),
+            ("sec-fetch-site", "same-origin"),
+            (ACCEPT.as_str(), "application/json"),
+        ];
+        self.requests(Method::POST, target, &script, encoded(fields).into()).await
     }
 
     /// Sends any request.

@@ -11,7 +11,7 @@ use super::{Store, TRIES, expect};
 use crate::domain::lockout::Failures;
 use crate::store::batch::{Batch, Expect};
 use crate::store::record::{KeyRange, Kind, SWEEP_AT_MOST, Version};
-use crate::store::unavailable::Unavailable;
+use crate::unavailable::Unavailable;
 
 impl Store {
     /// The key of the failed passwords of `target`.
@@ -74,7 +74,7 @@ impl Store {
                 return Ok(decided);
             }
         }
-        Err(Unavailable::new("too many conflicting writes to the same name"))
+        Err(Unavailable::store("too many conflicting writes to the same name"))
     }
 
     /// Adds the write of these failures under `key` to `batch`, if the record still has version

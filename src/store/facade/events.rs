@@ -7,7 +7,7 @@ use crate::domain::event::{Event, Whom};
 use crate::domain::user::UserId;
 use crate::store::batch::{Batch, Expect, Outcome};
 use crate::store::record::{KeyRange, Kind};
-use crate::store::unavailable::Unavailable;
+use crate::unavailable::Unavailable;
 
 /// How long events are kept.
 pub(super) const EVENTS_LAST: Duration = Duration::from_hours(90 * 24);
@@ -87,7 +87,7 @@ impl Store {
 
     pub(super) fn sealed(&self, key: &[u8; 16], event: &Event) -> Result<Vec<u8>, Unavailable> {
         let body = minicbor::to_vec(event)
-            .map_err(|error| Unavailable::because("cannot encode an event", error))?;
+            .map_err(|error| Unavailable::record("cannot encode an event").because(error))?;
         self.rng.draw(|rng| self.sealer.seal(rng, Kind::Event, key, &body))
     }
 

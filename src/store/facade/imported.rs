@@ -7,7 +7,7 @@ use crate::domain::password::PasswordHash;
 use crate::domain::user::User;
 use crate::store::batch::Batch;
 use crate::store::record::Kind;
-use crate::store::unavailable::Unavailable;
+use crate::unavailable::Unavailable;
 
 /// The key of the setting that holds it.
 const IMPORTED: &[u8] = b"imported-passwords";

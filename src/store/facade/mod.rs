@@ -40,7 +40,6 @@ use super::keys::{Keys, NameKey};
 use super::record::{Change, KeyRange, Kind, Record, Version};
 use super::records::Records;
 use super::sealing::Sealer;
-use super::unavailable::Unavailable;
 use crate::domain::digest::Imported;
 use crate::domain::event::Event;
 use crate::domain::host_session::HostSession;
@@ -52,6 +51,7 @@ use crate::domain::ticket::Ticket;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{User, UserId};
 use crate::domain::user_session::{UserSession, UserSessionId};
+use crate::unavailable::Unavailable;
 
 /// Stores everything that must outlive a request.
 #[derive(Debug)]
@@ -306,7 +306,7 @@ impl Store {
     {
         let body = self.sealer.open(kind, key, &record.body)?;
         minicbor::decode(body.expose())
-            .map_err(|error| Unavailable::because("cannot decode a record", error))
+            .map_err(|error| Unavailable::record("cannot decode it").because(error))
     }
 
     /// Adds to `batch` the step that turns the record `read` into `now`. Returns whether that is a
@@ -341,7 +341,7 @@ impl Store {
     ) -> Result<Batch, Unavailable> {
         let body = minicbor::to_vec(value)
             .map(zeroize::Zeroizing::new)
-            .map_err(|error| Unavailable::because("cannot encode a record", error))?;
+            .map_err(|error| Unavailable::record("cannot encode it").because(error))?;
         let sealed = self.rng.draw(|rng| self.sealer.seal(rng, kind, key, &body))?;
         Ok(batch.put(kind, key, expect, expires, sealed))
     }

@@ -7,7 +7,7 @@ use crate::domain::event::Whom;
 use crate::domain::name::Login;
 use crate::domain::user::UserId;
 use crate::store::record::{Kind, Record, Version};
-use crate::store::unavailable::Unavailable;
+use crate::unavailable::Unavailable;
 
 /// Whose password somebody tries.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,7 +17,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::store::batch::{Batch, Expect};
 use crate::store::record::{KeyRange, Kind, Version};
-use crate::store::unavailable::Unavailable;
+use crate::unavailable::Unavailable;
 
 /// A message in the outbox, with its key and version.
 #[derive(Clone, Debug)]

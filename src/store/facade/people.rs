@@ -7,7 +7,7 @@ use crate::domain::secret::TokenHash;
 use crate::domain::user::{User, UserId};
 use crate::store::batch::{Batch, Expect};
 use crate::store::record::Kind;
-use crate::store::unavailable::Unavailable;
+use crate::unavailable::Unavailable;
 
 /// The result of adding a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl Store {
                 return Ok(Added::Now);
             }
         }
-        Err(Unavailable::new("too many conflicting writes to the same user"))
+        Err(Unavailable::store("too many conflicting writes to the same user"))
     }
 
     /// Adds many users in one batch; returns the result for each. If two of them want the same name
@@ -142,7 +142,7 @@ impl Store {
                 return Ok(Some(Changed::Now(decided)));
             }
         }
-        Err(Unavailable::new("too many conflicting writes to the same user"))
+        Err(Unavailable::store("too many conflicting writes to the same user"))
     }
 
     /// Removes a user and all names that lead to them; their sessions and links become void. `None`
@@ -167,7 +167,7 @@ impl Store {
                 return Ok(Some(user));
             }
         }
-        Err(Unavailable::new("too many conflicting writes to the same user"))
+        Err(Unavailable::store("too many conflicting writes to the same user"))
     }
 
     async fn what_is_taken(&self, user: &User) -> Result<Option<Added>, Unavailable> {

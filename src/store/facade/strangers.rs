@@ -14,7 +14,7 @@ use crate::domain::lockout::Failures;
 use crate::domain::time::Timestamp;
 use crate::store::batch::{Batch, Expect};
 use crate::store::record::Kind;
-use crate::store::unavailable::Unavailable;
+use crate::unavailable::Unavailable;
 
 impl Store {
     /// Records a wrong password for an unknown name, which was charged before, in one commit. It
@@ -82,6 +82,6 @@ impl Store {
                 return Ok(());
             }
         }
-        Err(Unavailable::new("too many conflicting writes to the same event count"))
+        Err(Unavailable::store("too many conflicting writes to the same event count"))
     }
 }

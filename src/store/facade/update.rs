@@ -18,7 +18,7 @@ use crate::domain::user::{User, UserId};
 use crate::domain::user_session::{UserSession, UserSessionId};
 use crate::store::batch::{Batch, Expect};
 use crate::store::record::Kind;
-use crate::store::unavailable::Unavailable;
+use crate::unavailable::Unavailable;
 
 /// The records that a decision needs.
 #[derive(Clone, Copy, Debug)]
@@ -213,7 +213,7 @@ impl Store {
                 return Ok(Some(decided));
             }
         }
-        Err(Unavailable::new("too many conflicting writes to the same user"))
+        Err(Unavailable::store("too many conflicting writes to the same user"))
     }
 
     /// Adds the records that `tx` creates to `batch`.

@@ -7,7 +7,7 @@ use crate::domain::demand::Since;
 use crate::domain::time::Timestamp;
 use crate::store::batch::{Batch, Expect};
 use crate::store::record::{KeyRange, Kind};
-use crate::store::unavailable::Unavailable;
+use crate::unavailable::Unavailable;
 
 /// The key of the setting that holds the last recorded time.
 pub(super) const TIME_SEEN: &[u8] = b"time-seen";

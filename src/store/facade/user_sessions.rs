@@ -6,7 +6,7 @@ use crate::domain::user::UserId;
 use crate::domain::user_session::{UserSession, UserSessionId};
 use crate::store::batch::{Batch, Expect};
 use crate::store::record::{KeyRange, Kind};
-use crate::store::unavailable::Unavailable;
+use crate::unavailable::Unavailable;
 
 impl Store {
     /// The user sessions of `user`, at most `limit`, in no particular order. The caller must check

@@ -6,7 +6,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::store::batch::{Batch, Expect};
 use crate::store::record::{KeyRange, Kind};
-use crate::store::unavailable::Unavailable;
+use crate::unavailable::Unavailable;
 
 /// Records that may have been used, revoked or ended since the store was in its present state.
 /// Waiting messages were most likely sent.
@@ -48,7 +48,7 @@ impl Store {
                 batch = self.put(batch, Kind::User, &entry.key, expected, None, &user)?;
             }
             if !self.commit(batch, &[], None).await? {
-                return Err(Unavailable::new("another process writes to the restored store"));
+                return Err(Unavailable::store("another process writes to the restored store"));
             }
             count += page.len();
         }

@@ -1,12 +1,12 @@
 //! Why a store cannot be opened, and which errors mean damage.
 
-use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use redb::{DatabaseError, StorageError};
 
 use super::tables::KNOWN_FORMAT;
+use crate::unavailable::panic_message;
 
 /// Why a store was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -65,10 +65,5 @@ pub(super) struct Panicked(String);
 
 /// Catches a panic. The object behind it may be in any state, so callers must not use it again.
 pub(super) fn unpanicked<T>(operation: impl FnOnce() -> T) -> Result<T, Panicked> {
-    catch_unwind(AssertUnwindSafe(operation)).map_err(|panic| Panicked(words_of(&*panic)))
-}
-
-fn words_of(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
+    catch_unwind(AssertUnwindSafe(operation)).map_err(|panic| Panicked(panic_message(&*panic)))
 }

@@ -18,7 +18,7 @@ use tokio::sync::broadcast;
 use super::error::{tells_of_damage, unpanicked};
 use super::picture::Shared;
 use crate::store::record::{CHANGES_KEPT, Change};
-use crate::store::unavailable::Unavailable;
+use crate::unavailable::{Kind, Unavailable};
 
 type Sender = broadcast::Sender<Arc<Change>>;
 
@@ -95,12 +95,12 @@ impl Health {
             Ok(Ok(done)) => Ok(done),
             Ok(Err(error)) if is_damage(&error) => Err(self.is_damaged(error)),
             Ok(Err(error)) if is_failure(&error) => {
-                Err(self.has_failed(Unavailable::because(what, error)))
+                Err(self.has_failed(Unavailable::store(what).because(error)))
             }
-            Ok(Err(error)) => Err(Unavailable::because(what, error)),
+            Ok(Err(error)) => Err(Unavailable::store(what).because(error)),
             // After a failed operation redb may panic even if the file is not damaged.
             Err(panicked) if self.trouble().is_some() => {
-                Err(self.has_failed(Unavailable::because(what, panicked)))
+                Err(self.has_failed(Unavailable::store(what).because(panicked)))
             }
             Err(panicked) => Err(self.is_damaged(panicked)),
         }
@@ -157,7 +157,7 @@ impl Health {
         why: impl std::error::Error + Send + Sync + 'static,
     ) -> Unavailable {
         let damage = self.damage.get_or_init(|| {
-            let damage = Unavailable::damaged(why);
+            let damage = Unavailable::new(Kind::Damage, "nothing of it is used").because(why);
             let error = &damage as &dyn std::error::Error;
             tracing::error!(
                 error,
@@ -204,7 +204,7 @@ impl Health {
     }
 }
 
-const OPENED_AGAIN: Unavailable = Unavailable::new("its file is being reopened");
+const OPENED_AGAIN: Unavailable = Unavailable::store("its file is being reopened");
 
 /// Whether a system call failed, so that redb refuses all further operations.
 fn is_failure(error: &Error) -> bool {

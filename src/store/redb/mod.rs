@@ -38,8 +38,8 @@ use super::batch::{Batch, Outcome};
 use super::record::{Change, Entry, KeyRange, Kind, Record, Version};
 use super::records::Records;
 use super::state_folder::sync_folder;
-use super::unavailable::Unavailable;
 use crate::domain::time::Timestamp;
+use crate::unavailable::Unavailable;
 
 /// Stores records in a redb file. Dropping it closes the file.
 #[derive(Debug)]

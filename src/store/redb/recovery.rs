@@ -15,7 +15,7 @@ use super::error::OpenError;
 use super::health::Health;
 use super::picture::Picture;
 use super::tables::try_out;
-use crate::store::unavailable::Unavailable;
+use crate::unavailable::Unavailable;
 
 /// Tries until the store can be written, is found to be damaged, or `called_off` becomes true.
 /// Calls `meanwhile` before each pause.
@@ -87,13 +87,13 @@ pub(super) fn verify(
     called_off: &AtomicBool,
 ) -> Result<(), Unavailable> {
     match picture.verify() {
-        _ if called_off.load(Ordering::Relaxed) => Err(Unavailable::new("it is being closed")),
+        _ if called_off.load(Ordering::Relaxed) => Err(Unavailable::store("it is being closed")),
         Ok(()) => {
             health.is_verified();
             Ok(())
         }
         Err(OpenError::Io(error)) => {
-            Err(health.has_failed(Unavailable::because("its file cannot be verified", error)))
+            Err(health.has_failed(Unavailable::store("its file cannot be verified").because(error)))
         }
         Err(error) => Err(health.is_damaged(error)),
     }

@@ -21,7 +21,7 @@ use super::tables::{COMMITS, Due, EXPIRIES, FACTS, Place, RECORDS, Stored, begin
 use crate::domain::time::Timestamp;
 use crate::store::batch::{Batch, Expect, Then};
 use crate::store::record::{Change, Kind, SWEEP_AT_MOST, Version};
-use crate::store::unavailable::Unavailable;
+use crate::unavailable::Unavailable;
 
 /// How many tasks share one transaction at most.
 const GROUP_AT_MOST: usize = 256;
@@ -83,7 +83,7 @@ impl Writer {
     }
 
     pub(super) async fn carry_out(&self, task: Task) -> Result<Changed, Unavailable> {
-        const STOPPED: Unavailable = Unavailable::new("its writer thread has stopped");
+        const STOPPED: Unavailable = Unavailable::store("its writer thread has stopped");
         if let Some(trouble) = self.health.trouble() {
             return Err(trouble);
         }

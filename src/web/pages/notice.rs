@@ -66,7 +66,7 @@ pub enum Notice {
         /// The application's name.
         app: String,
     },
-    /// The store is unavailable.
+    /// Something on our side is broken.
     Unavailable,
     /// The host is unknown.
     WrongHost,
