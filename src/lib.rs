@@ -8,6 +8,7 @@ pub mod domain;
 pub mod policy;
 pub mod config;
 pub mod unavailable;
+pub mod histogram;
 pub mod net;
 pub mod identity;
 pub mod messages;

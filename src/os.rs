@@ -8,6 +8,7 @@ use rand_core::UnwrapErr;
 
 use crate::domain::rng::SharedRng;
 use crate::domain::time::Timestamp;
+use crate::metrics::Process;
 
 /// The operating system's random generator. It panics if the system has no random bits, because
 /// nothing safe could be done then.
@@ -54,6 +55,31 @@ pub fn give_memory_back() {
     // Without a thread the memory is given back later, so an error does no harm.
     let thread = std::thread::Builder::new().name("memory".to_owned());
     thread.spawn(|| drop(black_box(Box::new(0_u64)))).ok();
+}
+
+/// What the system says about this process, as far as it tells.
+#[cfg(target_os = "linux")]
+pub fn process() -> Option<Process> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim_matches(|c: char| !c.is_ascii_digit()).parse::<u64>().ok()
+    };
+    let cpu = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Some(Process {
+        resident_memory: field("VmRSS:")? * 1024,
+        cpu: cpu.try_into().ok()?,
+        // Less the one with which they are counted.
+        open_files: (std::fs::read_dir("/proc/self/fd").ok()?.count() as u64).saturating_sub(1),
+        most_files: rustix::process::getrlimit(rustix::process::Resource::Nofile).current,
+        threads: field("Threads:")?,
+    })
+}
+
+/// What the system says about this process, as far as it tells.
+#[cfg(not(target_os = "linux"))]
+pub fn process() -> Option<Process> {
+    None
 }
 
 /// An environment variable, if it is set and is valid Unicode.

@@ -15,7 +15,7 @@ const GROUPS: &[&[&str]] = &[
     &["domain"],
     &["policy"],
     &["config"],
-    &["unavailable"],
+    &["unavailable", "histogram"],
     &["net"],
     &["store", "identity", "messages", "metrics", "access_log"],
     &["flow"],

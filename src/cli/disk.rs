@@ -7,17 +7,28 @@ use std::time::Duration;
 
 use super::reload::Live;
 
-/// The bytes that we may still write on the disk of `state`.
-pub(super) fn free(state: &Path) -> io::Result<u64> {
+/// The space on a disk, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Space {
+    /// What we may still write.
+    pub(super) free: u64,
+    /// All of it.
+    pub(super) size: u64,
+}
+
+/// The space on the disk of `state`.
+pub(super) fn space(state: &Path) -> io::Result<Space> {
     let found = rustix::fs::statvfs(state)?;
-    Ok(found.f_bavail.saturating_mul(found.f_frsize))
+    let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+    Ok(Space { free: bytes(found.f_bavail), size: bytes(found.f_blocks) })
 }
 
 /// The free bytes, if they are fewer than configured. If the system cannot tell, the disk does not
 /// count as full: writing will show it.
 pub(super) fn short_of_space(live: &Live) -> Option<u64> {
     let config = &live.env().config;
-    free(&config.state).ok().filter(|free| *free < config.limits.free_disk)
+    let free = space(&config.state).ok()?.free;
+    (free < config.limits.free_disk).then_some(free)
 }
 
 /// Logs a warning when less space is free than configured, and a line when it is enough again.

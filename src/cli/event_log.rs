@@ -6,9 +6,9 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use serde_json::json;
@@ -24,6 +24,8 @@ pub(super) struct EventLog {
     lines: Mutex<Option<Sender<Order>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     throttle: LogThrottle,
+    /// How many lines could not be written since somebody asked.
+    lost: Arc<AtomicU64>,
 }
 
 enum Order {
@@ -39,10 +41,13 @@ impl EventLog {
     /// The system's error; a file that cannot be opened is logged, and tried again at a reload.
     pub(super) fn start(to: &Destination) -> io::Result<Self> {
         let (sender, orders) = channel();
-        let writer =
-            thread::Builder::new().name("events".to_owned()).spawn(move || write(&orders))?;
+        let lost = Arc::<AtomicU64>::default();
+        let counted = Arc::clone(&lost);
+        let writer = thread::Builder::new()
+            .name("events".to_owned())
+            .spawn(move || write(&orders, &counted))?;
         let (lines, writer) = (Mutex::new(Some(sender)), Mutex::new(Some(writer)));
-        let event_log = Self { lines, writer, throttle: LogThrottle::default() };
+        let event_log = Self { lines, writer, throttle: LogThrottle::default(), lost };
         event_log.write_to(to);
         Ok(event_log)
     }
@@ -68,6 +73,11 @@ impl EventLog {
             line["left_out"] = left_out.into();
         }
         self.order(Order::Line(line.to_string()));
+    }
+
+    /// How many lines could not be written since the last call.
+    pub(super) fn lost(&self) -> u64 {
+        self.lost.swap(0, Ordering::Relaxed)
     }
 
     fn order(&self, order: Order) {
@@ -117,10 +127,11 @@ enum Sink {
     File(File),
 }
 
-fn write(orders: &Receiver<Order>) {
+fn write(orders: &Receiver<Order>, lost: &AtomicU64) {
     let mut sink = Sink::Nowhere;
     let mut broken = false;
     while let Ok(order) = orders.recv() {
+        let is_line = matches!(order, Order::Line(_));
         let done = match order {
             Order::To(to) => open(&to).map(|opened| sink = opened),
             Order::Line(line) => match &mut sink {
@@ -132,6 +143,9 @@ fn write(orders: &Receiver<Order>) {
                 Sink::File(file) => file.write_all(format!("{line}\n").as_bytes()),
             },
         };
+        if done.is_err() && is_line {
+            lost.fetch_add(1, Ordering::Relaxed);
+        }
         match done {
             Ok(()) => broken = false,
             // Logged once, not for every event.

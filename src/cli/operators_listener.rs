@@ -13,8 +13,8 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use tokio::task::JoinSet;
 
+use super::disk;
 use super::reload::Live;
-use super::{disk, log};
 
 /// Answers `/healthz`, `/readyz` and `/metrics` on `socket`. Returns its address.
 pub(super) fn listen(
@@ -41,13 +41,9 @@ pub(super) fn listen(
 
 /// Metrics for Prometheus.
 async fn numbers(State((live, _)): State<(Arc<Live>, Arc<AtomicBool>)>) -> impl IntoResponse {
-    let env = live.env();
-    env.metrics.store(env.store.writable().is_ok(), disk::free(&env.config.state).ok());
-    let (dropped, failed) = env.access_log.losses();
-    env.metrics.access_log(dropped, failed);
-    env.metrics.panicked(log::panics());
+    live.measure();
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(CONTENT_TYPE, kind)], env.metrics.text())
+    ([(CONTENT_TYPE, kind)], live.env().metrics.text())
 }
 
 /// Whether to send requests here: not during shutdown, and not while the store cannot be read or

@@ -114,8 +114,9 @@ fn server(env: &Env) -> Option<Smtp> {
 async fn count_messages(live: Arc<Live>, mut closed: watch::Receiver<bool>) {
     while !*closed.borrow() {
         let env = live.env();
-        if let Ok(waiting) = env.store.count_messages(COUNTED).await {
-            env.metrics.messages_waiting(waiting);
+        if let (Ok((waiting, oldest)), Ok(now)) = (env.store.outbox(COUNTED).await, env.now()) {
+            let age = oldest.map_or(Duration::ZERO, |written| written.until(now));
+            env.metrics.outbox(waiting, age);
         }
         timeout(AGAIN, closed.changed()).await.ok();
     }

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
+use super::disk::{self, Space};
 use super::event_log::EventLog;
-use super::load_config;
 use super::own_thread::on_own_thread;
+use super::{load_config, log};
 use crate::access_log::{AccessLog, Opened};
 use crate::config::{App, Config, Destination, Problem, Problems};
 use crate::domain::assurance::Evidence;
@@ -18,7 +19,9 @@ use crate::domain::time::Timestamp;
 use crate::flow::Env;
 use crate::flow::admit::{Admission, decide};
 use crate::flow::trial;
-use crate::identity::SignInLimit;
+use crate::identity::{Load, SignInLimit};
+use crate::metrics::{HashingLoad, Log};
+use crate::os;
 use crate::policy::{Asks, Governor, Request, Sent};
 use crate::proxy::Sites;
 use crate::store::Unavailable;
@@ -102,6 +105,28 @@ impl Live {
         Arc::clone(&self.sites)
     }
 
+    /// Brings the metrics up to date that are read only when somebody asks for them.
+    pub(super) fn measure(&self) {
+        let (env, sites) = (self.env(), self.sites.load());
+        let metrics = &env.metrics;
+        metrics.store(env.store.writable().is_ok());
+        if let Ok(Space { free, size }) = disk::space(&env.config.state) {
+            metrics.disk(free, size);
+        }
+        let Load { threads, running, waiting, by_floor } = env.hashing.load();
+        metrics.hashing(HashingLoad { threads, running, waiting, by_floor });
+        metrics.certificates(sites.certificates().ends(&env.config));
+        metrics.endpoints(sites.endpoints());
+        metrics.log_lines_dropped(Log::Events, self.event_log.lost());
+        let (dropped, failed) = env.access_log.losses();
+        metrics.log_lines_dropped(Log::Access, dropped);
+        metrics.access_log_failed(failed);
+        metrics.panicked(log::panics());
+        if let Some(process) = os::process() {
+            metrics.process(process);
+        }
+    }
+
     /// Writes what is left to write.
     pub(super) fn end(&self) {
         self.event_log.end();
@@ -176,6 +201,7 @@ impl Live {
             tracing::error!(%error, "cannot start the access log");
         }
         self.sites.store(Arc::new(sites));
+        env.metrics.keep_apps(env.config.apps.iter().map(|app| app.name.as_str()));
         self.env.store(env);
         Ok(reloaded)
     }

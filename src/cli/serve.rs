@@ -36,7 +36,7 @@ use crate::os::{self, HugePages};
 use crate::proxy;
 use crate::store::progress::Progress;
 use crate::store::redb::{self, Redb};
-use crate::store::{Keys, StateFolder, Store};
+use crate::store::{Keys, StateFolder, Store, Timed};
 
 /// What comes from outside the process besides requests. A test passes its own.
 #[derive(Clone)]
@@ -116,6 +116,7 @@ impl Gateway {
         let admin = serve_commands(&live)?;
         let running = proxy::Gateway::new(live.sites()).serve(sockets)?;
 
+        live.env().metrics.started(os::system_time().seconds());
         let ready = Arc::new(AtomicBool::new(true));
         let mut background = JoinSet::new();
         background.spawn(upkeep::without_end(Arc::clone(&live), upkeep::sweep));
@@ -312,14 +313,17 @@ fn furnish(
     let signer = Signer::new(cookie_keys.iter().map(|(id, key)| (*id, key)))
         .ok_or(NotStarted::NoCookieKey)?;
     let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let pool = Pool::start(world.cost, Room::beside(cores), world.rng.clone())?;
-    let store = Store::new(records, &keys, world.rng.clone());
+    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
+    let rng = world.rng.clone();
+    let pool = Pool::measured(world.cost, Room::beside(cores), rng, metrics.hashing_duration())?;
+    let records = Timed::over(records, metrics.store_reads(), metrics.store_commits());
+    let store = Store::new(Arc::new(records), &keys, world.rng.clone());
     store.set_mails(config.mail.is_some());
     let env = Env {
         limit: Arc::new(SignInLimit::of(config.limits)),
         log_throttle: Arc::default(),
         decision_log: Arc::default(),
-        metrics: Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))),
+        metrics: Arc::new(metrics),
         access_log: Arc::default(),
         store: Arc::new(store),
         hashing: Arc::new(pool),

@@ -10,6 +10,7 @@ use futures_util::FutureExt;
 use super::log;
 use super::reload::Live;
 use crate::flow::Env;
+use crate::metrics;
 use crate::os;
 use crate::store::progress::Progress;
 use crate::unavailable::Unavailable;
@@ -41,10 +42,9 @@ pub(super) async fn note_time(live: Arc<Live>) {
         tokio::time::sleep(NOTE_TIME_EVERY).await;
         // Not kept while sleeping: it keeps the configuration that it was made with.
         let env = live.env();
-        env.metrics.hashed_by_floor(env.hashing.hashed_by_floor());
         let left_out = log::left_out();
         if left_out > 0 {
-            env.metrics.log_lines_left_out(left_out);
+            env.metrics.log_lines_dropped(metrics::Log::StandardError, left_out);
             tracing::warn!(left_out, "log lines suppressed: too many of one kind");
         }
         let noted = match env.now() {

@@ -188,6 +188,13 @@ pub enum What {
 }
 
 impl What {
+    /// Everything that may happen.
+    pub fn all() -> impl Iterator<Item = Self> {
+        // The derived codec knows all of them by their numbers.
+        let numbers = (0..=u8::MAX).filter_map(|number| minicbor::to_vec(number).ok());
+        numbers.filter_map(|number| minicbor::decode(&number).ok())
+    }
+
     /// The name of this event in logs, in kebab-case; stable.
     pub const fn name(self) -> &'static str {
         match self {

@@ -92,7 +92,7 @@ impl Env {
     }
 
     fn too_many(&self, caller: &Caller, known: bool, until: Timestamp) -> Timestamp {
-        self.metrics.sign_in_turned_away("sign_in_posts");
+        self.metrics.sign_in_rejected("sign_in_posts");
         if let Some(left_out) = self.log_throttle.due(Line::Limit, caller.now) {
             let address = caller.address;
             if known {
@@ -140,7 +140,7 @@ impl Env {
             }
             tokio::time::sleep(TICK).await;
         }
-        self.metrics.sign_in_turned_away("busy");
+        self.metrics.sign_in_rejected("busy");
         Err(NoTurn::Busy)
     }
 }

@@ -33,10 +33,23 @@ pub trait Hashing: Send + Sync {
     /// [`Full`] if there is no place, or if this visitor already has their share.
     fn place(&self, address: IpAddr, known: Option<BrowserId>) -> Result<Place, Full>;
 
-    /// How many passwords the floor thread has hashed so far.
-    fn hashed_by_floor(&self) -> u64 {
-        0
+    /// How busy it is now.
+    fn load(&self) -> Load {
+        Load::default()
     }
+}
+
+/// How busy password hashing is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// How many threads hash passwords, besides the floor thread.
+    pub threads: usize,
+    /// How many jobs they have begun.
+    pub running: usize,
+    /// How many jobs wait.
+    pub waiting: usize,
+    /// How many passwords the floor thread has hashed so far.
+    pub by_floor: u64,
 }
 
 /// No place is free. The visitor should try again soon (503); the attempt is not counted.

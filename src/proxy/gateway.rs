@@ -451,7 +451,12 @@ impl ProxyHttp for Gateway {
 
     /// The request has ended. One whose connection is cut ends without this call.
     async fn logging(&self, session: &mut Session, _: Option<&Error>, passage: &mut Passage) {
-        passage.ends(session.body_bytes_sent());
+        let took = passage.ends(session.body_bytes_sent());
+        if let Some(response) = session.response_written() {
+            let sites = self.sites.load();
+            let durations = sites.durations(passage.virtual_host.as_ref());
+            durations.count(response.status.as_u16(), took);
+        }
     }
 }
 

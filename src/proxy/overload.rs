@@ -114,7 +114,7 @@ pub(super) fn later(mut response: Response<Bytes>) -> Response<Bytes> {
 
 pub(super) fn tell_busy(sites: &Sites, connection: &Connection, limit: &'static str) {
     let env = sites.env();
-    env.metrics.turned_away(limit);
+    env.metrics.limit_rejected(limit);
     if let Ok(now) = env.now()
         && let Some(left_out) = env.log_throttle.due(Line::Busy, now)
     {

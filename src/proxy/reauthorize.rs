@@ -52,9 +52,9 @@ pub(super) fn watch(
                 probe = Some(tokio::spawn(async move { store.probe().await.is_ok() }));
             }
             connections.may_open(open_files());
-            let Swept { lasting, slow, untaken, shed } =
+            let Swept { lasting, slow, untaken, shed, census } =
                 connections.sweep(&sites_now.deadlines(), sites_now.limits(), &changed);
-            env.metrics.connected(connections.open());
+            env.metrics.connected(census);
             tell(env, "limits.body_rate", slow, "requests aborted: their bodies were too slow");
             tell(
                 env,
@@ -93,7 +93,7 @@ fn tell(env: &Env, limit: &'static str, cut: u64, what: &str) {
     if cut == 0 {
         return;
     }
-    env.metrics.turned_away_many(limit, cut);
+    env.metrics.limit_rejected_many(limit, cut);
     if let Ok(now) = env.now()
         && let Some(left_out) = env.log_throttle.due(Line::CutOff, now)
     {
@@ -131,9 +131,9 @@ async fn review(connections: Vec<Arc<Connection>>, sites: Arc<Sites>) {
             tokio::task::yield_now().await;
         }
     }
-    sites.env().metrics.reviewed(reviewed);
+    sites.env().metrics.reauthorized(reviewed);
     if ended > 0 {
-        sites.env().metrics.ended(ended);
+        sites.env().metrics.revoked(ended);
         tracing::info!(ended, "requests in progress ended: they are no longer allowed");
     }
 }

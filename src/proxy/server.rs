@@ -453,7 +453,7 @@ fn turn_away(sites: &Sites, full: Full, stream: &TcpStream, peer: SocketAddr) {
         Full::InAll => "limits.connections",
         Full::Address => "limits.connections_per_address",
     };
-    env.metrics.turned_away(reason);
+    env.metrics.limit_rejected(reason);
     if let Ok(now) = env.now()
         && let Some(left_out) = env.log_throttle.due(Line::TurnedAway, now)
     {

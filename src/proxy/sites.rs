@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 
 use crate::config::{App, Deadlines, Host, Limits, Origin, Problem};
 use crate::flow::Env;
-use crate::metrics::Metrics;
+use crate::metrics::{Durations, Metrics};
 use crate::proxy::downstream::certificates::{Certificates, Entrance};
 use crate::proxy::downstream::listener::Entered;
 use crate::proxy::request::address::Address;
@@ -30,6 +30,8 @@ pub struct Sites {
     entrances: Vec<Entrance>,
     certificates: Arc<Certificates>,
     env: Arc<Env>,
+    /// How long requests to unknown hosts took.
+    unknown: Durations,
 }
 
 /// One host: an app or the portal.
@@ -42,6 +44,8 @@ pub(super) struct VirtualHost {
     pub(super) promise: Option<HeaderValue>,
     /// How to reach the application, if there is one.
     pub(super) application: Option<Arc<Application>>,
+    /// How long requests to this host took.
+    pub(super) durations: Durations,
 }
 
 impl Sites {
@@ -70,8 +74,9 @@ impl Sites {
             // prevent.
             let is_observed = app.is_some_and(|app| !app.enforce);
             let promise = promise(config.hsts, &host.origin).filter(|_| !is_observed);
+            let durations = env.metrics.durations(app.map_or("", |app| &app.name));
             let web = Web::new(Arc::clone(env), host);
-            Arc::new(VirtualHost { web, address, stamp, promise, application })
+            Arc::new(VirtualHost { web, address, stamp, promise, application, durations })
         };
         let portal = virtual_host(config.portal_host());
         let others = config.other_hosts().map(virtual_host);
@@ -80,7 +85,8 @@ impl Sites {
             .map(|virtual_host| (virtual_host.address.authority.clone(), virtual_host))
             .collect();
         let env = Arc::clone(env);
-        Ok(Self { virtual_hosts, portal, applications, entrances, certificates, env })
+        let unknown = env.metrics.durations("");
+        Ok(Self { virtual_hosts, portal, applications, entrances, certificates, env, unknown })
     }
 
     /// The virtual host for this `Host` header, with or without the scheme's default port.
@@ -120,6 +126,19 @@ impl Sites {
     /// The counters.
     pub(super) fn metrics(&self) -> &Metrics {
         &self.env.metrics
+    }
+
+    /// How many endpoints of each application answer, and how many do not, by its name.
+    pub fn endpoints(&self) -> impl Iterator<Item = (String, usize, usize)> {
+        self.applications.iter().map(|(app, application)| {
+            let (up, down) = application.health();
+            (app.clone(), up, down)
+        })
+    }
+
+    /// How long requests to a virtual host took, or to hosts that are none.
+    pub(super) fn durations<'s>(&'s self, of: Option<&'s Arc<VirtualHost>>) -> &'s Durations {
+        of.map_or(&self.unknown, |virtual_host| &virtual_host.durations)
     }
 
     /// The portal, whose pages also answer requests for unknown hosts.

@@ -19,6 +19,7 @@ pub mod record;
 pub mod records;
 pub mod redb;
 pub mod sealing;
+mod timed;
 
 pub use self::redb::OpenError;
 pub use crate::unavailable::Unavailable;
@@ -36,3 +37,4 @@ pub use record::{Change, Kind, Record, Version};
 pub use records::Records;
 pub use sealing::Sealer;
 pub use state_folder::StateFolder;
+pub use timed::Timed;

@@ -28,7 +28,7 @@ impl AppState {
     /// For `host`, with the services of `env`.
     pub(super) fn new(env: Arc<Env>, host: Host) -> Self {
         let app = Arc::from(host.app.as_ref().map_or("", |app| &app.name));
-        let (decided, watched) = (env.metrics.decided(&app), env.metrics.watched(&app));
+        let (decided, watched) = (env.metrics.decided(&app), env.metrics.observed(&app));
         Self { env, host: Arc::new(host), app, decided, watched }
     }
 

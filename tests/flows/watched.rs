@@ -58,7 +58,7 @@ async fn a_watched_application_lets_everybody_through_and_tells_what_would_have_
     }
     let metrics = gate.env.metrics.text();
     assert!(
-        metrics.contains("doorward_watched_total{app=\"crm\",verdict=\"set-up\"} 1"),
+        metrics.contains("doorward_requests_observed_total{app=\"crm\",verdict=\"set-up\"} 1"),
         "{metrics}"
     );
 }

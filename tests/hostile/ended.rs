@@ -179,7 +179,7 @@ fn nobody_is_judged_again_where_nothing_has_changed() {
         wire.sends(get("/socket", socket));
         assert_eq!(wire.head().status, 101);
     }
-    let reviewed = || metric(&instance, "doorward_requests_reviewed_total");
+    let reviewed = || metric(&instance, "doorward_requests_reauthorized_total");
     until(|| reviewed() >= IDLE);
     for name in ["ada", "bob", "carol", "dan"] {
         let cookie = format!("Cookie: {}\r\n{socket}", instance.session_of(name));
@@ -218,7 +218,7 @@ fn a_request_that_signs_out_is_answered_however_long_the_application_takes() {
     // Whatever was under way before this one has been judged again when this one has been.
     let mut later = asks("/parts", "");
     assert_eq!(later.head().status, 200);
-    until(|| metric(&instance, "doorward_requests_reviewed_total") > 0);
+    until(|| metric(&instance, "doorward_requests_reauthorized_total") > 0);
     upstream.releases();
     assert_eq!(leaves.answer().body, "released");
     let mut gone = Wire::to(instance.address);

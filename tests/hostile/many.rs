@@ -50,7 +50,7 @@ fn an_address_has_room_for_so_many_requests_and_who_is_signed_in_for_more() {
     assert_eq!(ask(&instance, "/private/", &format!("Cookie: {cookie}\r\n")).status, 200);
     let forged = cookie.replace("session=", "session=x");
     assert_eq!(ask(&instance, "/open", &format!("Cookie: {forged}\r\n")).status, 503);
-    let limit = "doorward_connections_turned_away_total{limit=\"limits.requests_per_address\"}";
+    let limit = "doorward_limit_rejections_total{limit=\"limits.requests_per_address\"}";
     assert_eq!(metric(&instance, limit), 5);
 }
 
@@ -91,7 +91,7 @@ fn an_application_has_room_for_so_many_requests_whoever_asks() {
     assert_eq!(ask(&instance, "/private/", &cookie).status, 503);
     // Our own pages need no room there.
     assert_eq!(ask(&instance, "/.doorward/sign-in", "").status, 200);
-    let limit = "doorward_connections_turned_away_total{limit=\"limits.requests_per_application\"}";
+    let limit = "doorward_limit_rejections_total{limit=\"limits.requests_per_application\"}";
     assert_eq!(metric(&instance, limit), 1);
 }
 
@@ -137,7 +137,7 @@ fn a_body_that_comes_too_slowly_is_not_waited_for() {
     let instance = before_with(upstream.address, SLOW);
     assert!(!trickles(&mut upload(&instance)), "a byte at a time is taken for ever");
     assert!(upload(&instance).is_over());
-    let limit = "doorward_connections_turned_away_total{limit=\"limits.body_rate\"}";
+    let limit = "doorward_limit_rejections_total{limit=\"limits.body_rate\"}";
     assert_eq!(metric(&instance, limit), 2);
 }
 
@@ -236,7 +236,7 @@ fn answers_that_nobody_takes_are_not_kept_where_there_are_too_many(#[case] limit
         wire
     };
     let mut idle: Vec<Wire> = (0..24).map(asks).collect();
-    let shed = format!("doorward_connections_turned_away_total{{limit=\"limits.{limit}\"}}");
+    let shed = format!("doorward_limit_rejections_total{{limit=\"limits.{limit}\"}}");
     until(|| {
         slow.skips(64 * 1024);
         metric(&instance, &shed) > 0

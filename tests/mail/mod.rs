@@ -53,5 +53,5 @@ async fn delivers(gate: &Gate) -> Vec<Came> {
 
 /// How many messages wait.
 async fn waiting(gate: &Gate) -> usize {
-    gate.env.store.count_messages(100).await.unwrap()
+    gate.env.store.outbox(100).await.unwrap().0
 }

@@ -105,7 +105,7 @@ fn fills_up_ten_times(setup: &Setup, disk: &impl Disk) {
     let mut rng = StdRng::seed_from_u64(16);
     let mut people: Vec<Person> = Vec::new();
     let mut process = setup.opens();
-    let (mut lost, mut tried_again) = (0, 0);
+    let (mut lost, mut tried_again, mut told, mut named) = (0, 0, 0, 0);
     for time in 0..TIMES {
         for seed in [2 * time, 2 * time + 1] {
             let name = format!("person{seed}");
@@ -117,7 +117,10 @@ fn fills_up_ten_times(setup: &Setup, disk: &impl Disk) {
         becomes(&process, 503);
         let why = process.tells_operators("/readyz").body;
         assert!(why.contains("unavailable") && why.contains("os error"), "{why}");
-        assert!(process.tells_operators("/metrics").body.contains("doorward_store_writable 0"));
+        let numbers = process.tells_operators("/metrics").body;
+        assert!(numbers.contains("doorward_store_writable 0"), "{numbers}");
+        told += usize::from(!numbers.contains("doorward_unavailable_total{kind=\"store\"} 0\n"));
+        named += usize::from(process.said().contains("cannot serve a page: the store is unavail"));
         if time % 3 == 1 {
             process.is_killed();
             // It may find room within its file, and then all is well.
@@ -128,6 +131,7 @@ fn fills_up_ten_times(setup: &Setup, disk: &impl Disk) {
         assert!(process.tells_operators("/metrics").body.contains("doorward_store_writable 1"));
         tried_again += all_is_well(setup, &process, &mut people);
     }
+    assert!(told > 0 && named > 0, "no request failed because of the store");
     assert!(lost > 0, "nobody was in the middle of anything");
     assert!(tried_again > 0, "nobody had used anything");
     process.is_killed();

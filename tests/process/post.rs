@@ -33,6 +33,21 @@ fn a_message_goes_out_as_soon_as_it_is_written() {
 }
 
 #[test]
+fn a_mail_server_that_does_not_answer_is_named_in_the_log_and_counted() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mail = format!("mail: {{ server: '{nobody}', tls: none, from: door@example.com }}");
+    let setup = Setup::with(&mail);
+    let process = setup.opens();
+    somebody_is_written_to(&setup, &process);
+    let line = process.hears("message not delivered, retrying later: mail cannot be sent");
+    for says in ["Connection refused", "doorward mail test"] {
+        assert!(line.contains(says), "{line}");
+    }
+    let said = process.tells_operators("/metrics").body;
+    assert!(said.contains("doorward_unavailable_total{kind=\"mail\"} 1\n"), "{said}");
+}
+
+#[test]
 fn told_to_end_it_lets_the_message_under_way_arrive() {
     let server = Peer::opens(&[(END, Does::Waits)]);
     let setup = setup(&server);
@@ -58,7 +73,7 @@ fn a_message_that_was_cut_off_by_a_kill_waits_for_the_next_start() {
     let process = setup.opens();
     let waits = |_| {
         let said = process.tells_operators("/metrics").body;
-        said.contains("doorward_letters_waiting 1\n")
+        said.contains("doorward_outbox_messages 1\n")
     };
     assert!((0..10_000).any(waits), "{}", process.tells_operators("/metrics").body);
 }

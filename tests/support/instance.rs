@@ -193,6 +193,11 @@ apps:
         self.clock.fetch_add(span.as_secs(), Ordering::SeqCst);
     }
 
+    /// The clock is put back.
+    pub(crate) fn is_put_back(&self, span: Duration) {
+        self.clock.fetch_sub(span.as_secs(), Ordering::SeqCst);
+    }
+
     /// What an authenticator with this secret shows now.
     pub(crate) fn code(&self, secret: &[u8]) -> String {
         totp::Key::from_bytes(secret).unwrap().code_at(self.now()).expose().to_owned()

@@ -51,6 +51,11 @@ impl Progress {
         self.took = took.unwrap_or(self.took);
     }
 
+    /// How many jobs the idle threads have begun.
+    pub(super) fn running(&self) -> usize {
+        self.begun.len()
+    }
+
     /// A job that an idle thread has begun and that still waits for its answer.
     pub(super) fn unfinished(&self) -> Option<&Arc<Job>> {
         self.begun.iter().find(|job| job.is_wanted())

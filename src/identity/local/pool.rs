@@ -20,7 +20,8 @@ use super::places::{Places, Seat};
 use super::queue::Queue;
 use crate::domain::device::BrowserId;
 use crate::domain::rng::SharedRng;
-use crate::identity::{Full, Hashing, Place, Work, Worker};
+use crate::histogram::Histogram;
+use crate::identity::{Full, Hashing, Load, Place, Work, Worker};
 
 /// The size of the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,10 +67,13 @@ impl Room {
 pub struct Pool {
     shared: Arc<Shared>,
     places: Arc<Places>,
+    threads: NonZeroUsize,
 }
 
 struct Shared {
     argon: Argon,
+    /// How long each job took, without waiting.
+    took: Arc<Histogram>,
     idle: Duration,
     state: Mutex<State>,
     news: Condvar,
@@ -93,8 +97,22 @@ impl Pool {
     /// # Errors
     /// If a thread cannot be created.
     pub fn start(cost: Cost, room: Room, rng: SharedRng) -> io::Result<Self> {
+        Self::measured(cost, room, rng, Arc::new(Histogram::new(&[])))
+    }
+
+    /// The same, and counts in `took` how long each job takes, without waiting.
+    ///
+    /// # Errors
+    /// If a thread cannot be created.
+    pub fn measured(
+        cost: Cost,
+        room: Room,
+        rng: SharedRng,
+        took: Arc<Histogram>,
+    ) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             argon: Argon::new(cost, rng),
+            took,
             idle: room.idle,
             state: Mutex::new(State {
                 queue: Queue::default(),
@@ -109,6 +127,7 @@ impl Pool {
         let pool = Self {
             shared: Arc::clone(&shared),
             places: Arc::new(Places::new(room.places, room.places_of_one, room.places_of_known)),
+            threads: room.threads,
         };
         for number in 0..room.threads.get() {
             let shared = Arc::clone(&shared);
@@ -155,8 +174,14 @@ impl Hashing for Pool {
         Ok(Place::new(Turn { shared: Arc::clone(&self.shared), seat }))
     }
 
-    fn hashed_by_floor(&self) -> u64 {
-        self.shared.by_floor.load(Ordering::Relaxed)
+    fn load(&self) -> Load {
+        let state = self.shared.state();
+        Load {
+            threads: self.threads.get(),
+            running: state.progress.running(),
+            waiting: state.queue.len(),
+            by_floor: self.shared.by_floor.load(Ordering::Relaxed),
+        }
     }
 }
 
@@ -208,8 +233,14 @@ impl Shared {
             while self.starve.load(Ordering::Relaxed) {
                 thread::yield_now();
             }
-            self.argon.work(&begun.job, &mut memory);
+            self.hash(&begun.job, &mut memory);
         }
+    }
+
+    fn hash(&self, job: &Job, memory: &mut argon::Memory) {
+        let began = floor::now();
+        self.argon.work(job, memory);
+        self.took.count(floor::now().saturating_duration_since(began));
     }
 
     /// Waits for a job; wipes and frees the memory while there is none.
@@ -248,7 +279,7 @@ impl Shared {
         while let Some(job) = self.next_stuck(&mut memory) {
             let spent = Spent::so_far();
             self.by_floor.fetch_add(1, Ordering::Relaxed);
-            self.argon.work(&job, &mut memory);
+            self.hash(&job, &mut memory);
             let until = floor::now() + spent.rest();
             let mut state = self.state();
             while !state.queue.closed && floor::now() < until {
@@ -348,7 +379,7 @@ mod tests {
         let stored = hash(&pool, "three wet umbrellas").await;
         assert!(verify(&pool, "three wet umbrellas", Some(&stored)).await.right);
         assert!(!verify(&pool, "three dry umbrellas", Some(&stored)).await.right);
-        assert_eq!(pool.hashed_by_floor(), 3, "what is begun, and what waits behind it");
+        assert_eq!(pool.load().by_floor, 3, "what is begun, and what waits behind it");
         assert_eq!(pool.places.taken(), 0);
         pool.shared.starve.store(false, Ordering::Relaxed);
         assert!(verify(&pool, "three wet umbrellas", Some(&stored)).await.right);

@@ -30,9 +30,14 @@ impl Queue {
         self.known.pop_front().or_else(|| self.others.pop_front())
     }
 
+    /// How many jobs wait.
+    pub(super) fn len(&self) -> usize {
+        self.known.len() + self.others.len()
+    }
+
     /// Whether no job waits.
     pub(super) fn is_empty(&self) -> bool {
-        self.known.is_empty() && self.others.is_empty()
+        self.len() == 0
     }
 }
 

@@ -5,7 +5,7 @@
 //! are resumed by tickets, whose keys exist only in memory. There is no early data, because it
 //! could be replayed (RFC 8446 §8).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -113,12 +113,7 @@ impl Certificates {
             }
             for host in config.hosts().filter(|host| host.origin.is_secure()) {
                 let host = host.origin.host();
-                let meant = if shown.hosts.is_empty() {
-                    !self.0.iter().any(|other| other.hosts.iter().any(|own| own == host))
-                } else {
-                    shown.hosts.iter().any(|own| own == host)
-                };
-                if meant && !is_for(end, host) {
+                if self.is_for(shown, host) && !is_for(end, host) {
                     let what = format!("the certificate is not for {host}");
                     warnings.push(problem(&shown.pair.at, what));
                 }
@@ -198,14 +193,23 @@ impl Certificates {
         }
     }
 
-    /// When each certificate expires, by its file, in seconds since 1970.
-    pub fn ends(&self) -> Vec<(String, i64)> {
-        let end = |shown: &Arc<Shown>| {
-            let key = shown.now.load_full();
-            let end = not_after(key.cert.first()?)?;
-            Some((shown.pair.certificate.display().to_string(), end))
-        };
-        self.0.iter().filter_map(end).collect()
+    /// When the certificate for each host of `config` expires, in seconds since 1970. A host for
+    /// which listeners have different ones is told the first that expires.
+    pub fn ends(&self, config: &Config) -> impl Iterator<Item = (String, i64)> {
+        let mut ends = BTreeMap::new();
+        for host in config.hosts().filter(|host| host.origin.is_secure()) {
+            let host = host.origin.host();
+            let found = self.0.iter().filter(|shown| self.is_for(shown, host));
+            let end = found.filter_map(|shown| not_after(shown.now.load().cert.first()?)).min();
+            ends.extend(end.map(|end| (host.to_owned(), end)));
+        }
+        ends.into_iter()
+    }
+
+    /// Whether visitors of `host` are shown this certificate.
+    fn is_for(&self, shown: &Shown, host: &str) -> bool {
+        let names = |shown: &Shown| shown.hosts.iter().any(|own| own == host);
+        names(shown) || (shown.hosts.is_empty() && !self.0.iter().any(|other| names(other)))
     }
 }
 

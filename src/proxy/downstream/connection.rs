@@ -192,6 +192,11 @@ impl Connection {
         self.awaits_body.load(Ordering::Relaxed).then(|| self.body.load(Ordering::Relaxed))
     }
 
+    /// Whether it has streams.
+    pub(in crate::proxy) fn has_streams(&self) -> bool {
+        self.streams.load(Ordering::Relaxed) > 0
+    }
+
     /// Whether this connection does nothing but wait for request bodies.
     pub(in crate::proxy) fn only_awaits(&self) -> bool {
         let streams = self.streams.load(Ordering::Relaxed);

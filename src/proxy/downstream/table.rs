@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 
 use crate::config::{Deadlines, Limits};
 use crate::domain::address_block::AddressBlock;
+use crate::metrics::Connections;
 use crate::proxy::authorization::Changes;
 use crate::proxy::downstream::connection::{Connection, Cut, Phase};
 use crate::proxy::downstream::listener::Entered;
@@ -242,8 +243,10 @@ impl ConnectionTable {
         let body = ticks(deadlines.body);
         let (mut late, mut hopeless) = (0_u64, 0_u64);
         let (mut slow, mut untaken) = (0_u64, 0_u64);
+        let mut census = Connections::default();
         let lasting = self.all(|connection| {
             let (phase, since) = connection.phase();
+            *counted(&mut census, connection, phase) += 1;
             let age = now.saturating_sub(since);
             let deadline = match phase {
                 Phase::Handshake => handshake,
@@ -291,7 +294,7 @@ impl ConnectionTable {
             self.all(|connection| connection.is_cut().is_none() && connection.is_waited_for());
         let (shed, full) = unsent_limits::look(&waited_for, limits, now);
         self.full.store(full, Ordering::Relaxed);
-        Swept { lasting, slow, untaken: untaken + shed.untaken, shed }
+        Swept { lasting, slow, untaken: untaken + shed.untaken, shed, census }
     }
 }
 
@@ -306,6 +309,21 @@ pub(in crate::proxy) struct Swept {
     pub(in crate::proxy) untaken: u64,
     /// How many were cut off because too many bytes waited for visitors.
     pub(in crate::proxy) shed: Shed,
+    /// What all connections are doing.
+    pub(in crate::proxy) census: Connections,
+}
+
+/// The number in `census` to which a connection in this phase belongs.
+fn counted<'c>(census: &'c mut Connections, connection: &Connection, phase: Phase) -> &'c mut u64 {
+    match phase {
+        _ if connection.is_stream() => &mut census.streams,
+        Phase::Handshake => &mut census.handshake,
+        Phase::Idle if connection.has_streams() => &mut census.request,
+        Phase::Idle => &mut census.idle,
+        Phase::Head => &mut census.head,
+        Phase::Busy if connection.is_endless() => &mut census.endless,
+        Phase::Busy => &mut census.request,
+    }
 }
 
 impl Drop for Open {

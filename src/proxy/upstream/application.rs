@@ -144,6 +144,12 @@ impl Application {
         (0..self.endpoints.len()).any(|index| !tried.contains(&index))
     }
 
+    /// How many of its endpoints answer, and how many do not.
+    pub(in crate::proxy) fn health(&self) -> (usize, usize) {
+        let up = self.endpoints.iter().filter(|endpoint| endpoint.is_well()).count();
+        (up, self.endpoints.len() - up)
+    }
+
     /// Limits the requests in progress at this application.
     pub(in crate::proxy) fn request_limit(&self) -> &Arc<RequestLimit> {
         &self.request_limit

@@ -86,12 +86,18 @@ impl Store {
         }
     }
 
-    /// The number of waiting messages, counted up to `limit`.
+    /// How many messages wait, counted up to `limit`, and when the oldest was written; of very many,
+    /// only those that are due first are looked at.
     ///
     /// # Errors
     /// Like [`Store::user`].
-    pub async fn count_messages(&self, limit: usize) -> Result<usize, Unavailable> {
-        Ok(self.records.scan(Kind::Message, KeyRange::all(), limit).await?.len())
+    pub async fn outbox(&self, limit: usize) -> Result<(usize, Option<Timestamp>), Unavailable> {
+        let waiting = self.records.scan(Kind::Message, KeyRange::all(), limit).await?;
+        let written = waiting.iter().take(LOOKED_AT).filter_map(|entry| {
+            let posted = self.open::<QueuedMessage>(Kind::Message, &entry.key, &entry.record);
+            Some(posted.ok()?.message.written)
+        });
+        Ok((waiting.len(), written.min()))
     }
 
     /// Claims a message for one attempt, which must end before `until`. `None` if somebody else has
@@ -184,6 +190,9 @@ fn due(key: &[u8]) -> Timestamp {
     let millis = key.first_chunk().copied().map_or(0, u64::from_be_bytes);
     Timestamp::from_millis(millis)
 }
+
+/// How many messages are looked at to find the oldest.
+const LOOKED_AT: usize = 1_000;
 
 /// How many messages are read at once.
 const PAGE: usize = 256;

@@ -1,0 +1,42 @@
+//! Something on our side is broken, at a gateway that runs.
+
+use std::time::Duration;
+
+use crate::support::instance::Instance;
+use crate::support::upstream::Upstream;
+use crate::support::wire::Wire;
+
+#[test]
+fn a_clock_that_went_back_is_told_to_operators_and_to_visitors_only_that_they_must_wait() {
+    let upstream = Upstream::start();
+    let instance = Instance::before(upstream.address);
+    let cookie = instance.session();
+    instance.is_put_back(Duration::from_mins(6));
+    let asks = |accept: &str| {
+        let host = "crm.localhost:8080";
+        Wire::to(instance.address).asks(format!(
+            "GET / HTTP/1.1\r\nHost: {host}\r\nAccept: {accept}\r\nCookie: {cookie}\r\n\r\n"
+        ))
+    };
+    let page = asks("text/html");
+    assert_eq!(page.status, 503);
+    assert!(page.body.contains("Please try again in a moment"), "{}", page.body);
+    let script = asks("application/json");
+    assert_eq!(script.status, 503);
+    assert!(script.body.contains("\"error\":\"unavailable\""), "{}", script.body);
+    assert!(!page.body.contains("clock") && !script.body.contains("clock"));
+
+    let tells = |path: &str| {
+        Wire::to(instance.operators)
+            .asks(format!("GET {path} HTTP/1.1\r\nHost: operators\r\nConnection: close\r\n\r\n"))
+    };
+    let ready = tells("/readyz");
+    let says = "the system clock went back: it is more than five minutes behind\nset the clock";
+    assert!(ready.status == 503 && ready.body.starts_with(says), "{}", ready.body);
+    let counted = tells("/metrics").body;
+    assert!(counted.contains("doorward_unavailable_total{kind=\"clock\"} 2\n"), "{counted}");
+
+    instance.waits(Duration::from_mins(2));
+    assert_eq!(asks("text/html").status, 200, "the clock is well again");
+    assert_eq!(tells("/readyz").status, 200);
+}
