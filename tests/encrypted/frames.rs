@@ -407,8 +407,7 @@ fn section_6_9_a_connection_that_is_not_read_is_not_kept_where_too_much_waits() 
     for number in 0..80 {
         frames.sends(&frame(HEADERS, END_HEADERS | END_STREAM, 2 * number + 1, &large));
     }
-    let shed =
-        "doorward_connections_turned_away_total{limit=\"limits.unsent_mib_per_connection\"} ";
+    let shed = "doorward_limit_rejections_total{limit=\"limits.unsent_mib_per_connection\"} ";
     while !told(&instance).contains(shed) {
         std::thread::yield_now();
     }

@@ -7,4 +7,5 @@ mod certificates;
 mod frames;
 mod http2;
 mod means;
+mod monitoring;
 mod spellings;
