@@ -33,17 +33,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use doorward::domain::assurance::{Proof, Proofs};
+use doorward::domain::assurance::{FirstFactor, Proof, Proofs};
 use doorward::domain::device::Seen;
-use doorward::domain::factor::FactorId;
 use doorward::domain::factor::totp::{Key, Skew};
+use doorward::domain::factor::{self, Answer, Begun, FactorId, Settings};
 use doorward::domain::host_session::HostSession;
 use doorward::domain::name::{Email, Group, Login, Name};
 use doorward::domain::password::{Password, PasswordHash};
 use doorward::domain::secret::{Secret, Token};
 use doorward::domain::signed::{self, Signer};
 use doorward::domain::time::Timestamp;
-use doorward::domain::user::{Profile, TurnOn, User, UserId};
+use doorward::domain::user::{Profile, User, UserId};
 use doorward::domain::user_session::{UserSession, UserSessionId};
 use doorward::identity::Hashing;
 use doorward::identity::local::{Cost, Pool, Room};
@@ -606,8 +606,8 @@ impl Place {
         let mut moments = (day..).map(Timestamp::from_millis);
         let mut over = || moments.next();
         let proofs = Proofs::default()
-            .with(Proof::Password, now)
-            .with(Proof::Totp(FactorId::unknown()), now);
+            .with(Proof::First(FirstFactor::Password), now)
+            .with(Proof::Factor(factor::Kind::Totp, FactorId::from([0; 16])), now);
         builder.bar.set_message("sessions");
         let tokens = (0..users).map(|number| (*token(number).hash().as_bytes(), number));
         for (key, number) in sorted(tokens) {
@@ -652,8 +652,9 @@ fn person(number: u32, digest: &PasswordHash, totp: &Key, now: Timestamp) -> Use
         groups: BTreeSet::from([Group::parse("staff").unwrap()]),
     };
     let mut user = User::new(id(number), profile, now).with_password(digest.clone());
-    let how = TurnOn { skew: Skew::default(), recovery_codes: 12 };
-    os::rng().draw(|rng| user.turn_on(totp.clone(), &totp.code_at(now), how, rng, now));
+    let settings = Settings { skew: Skew::default(), recovery_codes: 12 };
+    let (begun, code) = (Begun::Totp(totp.clone()), Answer::Totp(totp.code_at(now)));
+    os::rng().draw(|rng| user.turn_on(begun, &code, settings, rng, now));
     user.save_recovery_codes(now);
     user
 }

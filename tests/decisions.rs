@@ -4,9 +4,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use doorward::config::Config;
-use doorward::domain::assurance::{Evidence, Proof, Proofs, Visitor, judge};
+use doorward::domain::assurance::{Evidence, FirstFactor, Proof, Proofs, Visitor, judge};
 use doorward::domain::device::DeviceId;
-use doorward::domain::factor::FactorId;
+use doorward::domain::factor::{FactorId, Kind};
 use doorward::domain::identity::{Identity, UserId};
 use doorward::domain::time::Timestamp;
 use doorward::policy::{Asker, Policy, Request, Sent};
@@ -91,16 +91,28 @@ fn visitor(groups: &[&str], has_second_factor: bool, proofs: Proofs) -> Evidence
 }
 
 fn visitors() -> [Evidence; 8] {
-    let password = || Proofs::default().with(Proof::Password, NOW);
+    let password = || Proofs::default().with(Proof::First(FirstFactor::Password), NOW);
     let device = Proof::TrustedDevice(DeviceId::from([1; 16]));
     [
         None,
         visitor(&[], false, password()),
         visitor(&[], true, password()),
-        visitor(&[], true, password().with(Proof::Totp(FactorId::unknown()), NOW)),
+        visitor(
+            &[],
+            true,
+            password().with(Proof::Factor(Kind::Totp, FactorId::from([5; 16])), NOW),
+        ),
         visitor(&[], true, password().with(device, NOW)),
-        visitor(&[], true, password().with(Proof::RecoveryCode(FactorId::unknown()), NOW)),
-        visitor(&["staff"], true, password().with(Proof::Totp(FactorId::unknown()), NOW)),
+        visitor(
+            &[],
+            true,
+            password().with(Proof::Factor(Kind::RecoveryCode, FactorId::from([6; 16])), NOW),
+        ),
+        visitor(
+            &["staff"],
+            true,
+            password().with(Proof::Factor(Kind::Totp, FactorId::from([5; 16])), NOW),
+        ),
         visitor(&["staff"], false, password()),
     ]
 }

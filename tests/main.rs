@@ -12,6 +12,7 @@ mod commands;
 mod config;
 mod corpora;
 mod decisions;
+mod factors;
 mod demo;
 mod encrypted;
 mod flows;

@@ -246,7 +246,8 @@ pub(super) struct Details {
     pub(super) frozen_since: Option<String>,
     /// Whether a new second factor needs a link from an operator.
     pub(super) awaits_a_link: bool,
-    pub(super) authenticators: Vec<Authenticator>,
+    /// The second factors.
+    pub(super) factors: Vec<Factor>,
     /// `None`: two-factor was never on, or was reset.
     pub(super) recovery_codes: Option<Codes>,
     pub(super) devices: Vec<Device>,
@@ -258,9 +259,13 @@ pub(super) struct Details {
     pub(super) events: Vec<Happened>,
 }
 
-/// An authenticator of a user.
+/// A second factor of a user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Authenticator {
+pub(super) struct Factor {
+    /// The word of its kind, as in the configuration.
+    pub(super) kind: String,
+    /// The user's own name for it.
+    pub(super) name: Option<String>,
     pub(super) added: String,
     pub(super) last_used: String,
 }

@@ -14,6 +14,7 @@ use super::client::Client;
 use super::failure::{Failure, unwritten};
 use crate::config::{App, Config, Origin, Shown, TestVisitor};
 use crate::domain::assurance::Visitor;
+use crate::domain::factor::Kind;
 use crate::domain::name::{Group, Name};
 use crate::domain::time::Timestamp;
 use crate::flow::admit::{Admission, decide};
@@ -111,7 +112,7 @@ pub(super) fn run(
         .iter()
         .map(|(name, visitor)| {
             let evidence = trial::evidence(config, app, visitor.as_ref(), now);
-            (*name, decide(app, &request, Some(question.from), evidence, now))
+            (name.as_str(), decide(app, &request, Some(question.from), evidence, now))
         })
         .collect();
     let explained = explained(config, app, &request, question, &cases, now);
@@ -172,7 +173,7 @@ fn explained(
     app: &App,
     request: &Request,
     question: &Question,
-    cases: &[(&str, Option<TestVisitor>)],
+    cases: &[(String, Option<TestVisitor>)],
     now: Timestamp,
 ) -> crate::policy::Explanation {
     let full = cases.last().and_then(|(_, visitor)| visitor.as_ref());
@@ -199,7 +200,7 @@ fn told(person: &Person) -> String {
 }
 
 /// Everything that a user can have shown; for a stored user, only with the factors they have.
-fn cases(question: &Question, stored: Option<&Person>) -> Vec<(&'static str, Option<TestVisitor>)> {
+fn cases(question: &Question, stored: Option<&Person>) -> Vec<(String, Option<TestVisitor>)> {
     let user = question.user.as_ref().map_or("somebody", Name::as_str);
     let groups = question.groups.iter().map(|group| group.as_str().to_owned());
     let groups: BTreeSet<String> =
@@ -213,14 +214,24 @@ fn cases(question: &Question, stored: Option<&Person>) -> Vec<(&'static str, Opt
         })
     };
     let password = Shown::Password;
-    let all = vec![
-        ("not signed in", None),
-        ("signed in, without two-factor", visitor(false, &[password])),
-        ("signed in, second factor missing", visitor(true, &[password])),
-        ("signed in on a trusted device", visitor(true, &[password, Shown::TrustedDevice])),
-        ("signed in with a recovery code", visitor(true, &[password, Shown::RecoveryCode])),
-        ("signed in with a second factor", visitor(true, &[password, Shown::Totp])),
+    let with = |kinds: &[Kind]| {
+        let shown = kinds.iter().map(|kind| Shown::Factor(*kind));
+        visitor(true, &std::iter::once(password).chain(shown).collect::<Vec<_>>())
+    };
+    let (factors, others): (Vec<Kind>, Vec<Kind>) = Kind::all().partition(|kind| kind.is_factor());
+    let mut all = vec![
+        ("not signed in".to_owned(), None),
+        ("signed in, without two-factor".to_owned(), visitor(false, &[password])),
+        ("signed in, second factor missing".to_owned(), visitor(true, &[password])),
+        (
+            "signed in on a trusted device".to_owned(),
+            visitor(true, &[password, Shown::TrustedDevice]),
+        ),
     ];
+    // One kind of factor needs no line of its own.
+    let each = factors.iter().filter(|_| factors.len() > 1).chain(&others);
+    all.extend(each.map(|kind| (format!("signed in with {}", kind.a_name()), with(&[*kind]))));
+    all.push(("signed in with a second factor".to_owned(), with(&factors)));
     let has = stored.map(|person| person.has_second_factor);
     let is_so = |visitor: &Option<TestVisitor>| {
         visitor

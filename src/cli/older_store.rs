@@ -32,8 +32,8 @@ pub(super) async fn void_what_is_older(
 ) -> Result<(), NotStarted> {
     let Some(behind) = behind else { return Ok(()) };
     let now = env.now().map_err(|_| NotStarted::ClockPutBack)?;
-    let skew = env.config.second_factor.skew;
-    let people = env.store.void_what_may_have_been_used(skew, now).await;
+    let settings = env.config.second_factor;
+    let people = env.store.void_what_may_have_been_used(settings, now).await;
     let people = people.map_err(NotStarted::unreadable)?;
     progress.advance_to(behind).await.map_err(NotStarted::unreadable)?;
     progress.note();

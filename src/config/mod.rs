@@ -31,12 +31,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 
 use crate::domain::demand::Demands;
+use crate::domain::factor;
 use crate::domain::secret::Secret;
 use crate::domain::set_up::SetUpProof;
-use crate::domain::user::{Trust, TurnOn};
+use crate::domain::user::Trust;
 use crate::domain::user_session;
 use crate::policy::Policy;
 use crate::policy::pattern::Pattern;
@@ -80,7 +82,7 @@ pub struct Config {
     /// The name that authenticator apps show; no colon.
     pub issuer: String,
     /// The settings of two-factor: a clock skew of 0 to 2 steps, 8 to 24 recovery codes.
-    pub second_factor: TurnOn,
+    pub second_factor: factor::Settings,
     /// How long and how many browsers may be trusted; 1 to 100 for each user.
     pub trusted_devices: Trust,
     /// How long a user session lasts; the total is at least the idle time.
@@ -252,17 +254,26 @@ pub struct TestVisitor {
 }
 
 /// A proof that the user in a test has shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shown {
     /// The password.
     Password,
-    /// A code of an authenticator.
-    Totp,
-    /// A recovery code.
-    RecoveryCode,
+    /// A second factor, or what stands in for one.
+    Factor(factor::Kind),
     /// A trusted device.
     TrustedDevice,
+}
+
+impl<'de> Deserialize<'de> for Shown {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "password" => Ok(Self::Password),
+            "trusted-device" => Ok(Self::TrustedDevice),
+            word => factor::Kind::of_word(word)
+                .map(Self::Factor)
+                .ok_or_else(|| D::Error::custom("not a proof")),
+        }
+    }
 }
 
 impl Expected {

@@ -8,6 +8,7 @@ mod json;
 use std::ops::RangeInclusive;
 
 use super::span::{DAY, HOUR, MINUTE};
+use crate::domain::factor::KINDS;
 
 pub(super) use check::check;
 pub(super) use json::schema;
@@ -93,10 +94,62 @@ const LEVELS: Words = Words {
     names: &["error", "warn", "info", "debug", "trace"],
     also: &[("warning", "warn"), ("verbose", "debug")],
 };
-const FACTORS: Words = Words {
-    names: &["totp", "recovery-code"],
-    also: &[("otp", "totp"), ("authenticator", "totp"), ("recovery_code", "recovery-code")],
+const FACTORS: Words = Words { names: &KIND_WORDS, also: &KIND_ALSO };
+/// The words of all kinds of factors.
+const KIND_WORDS: [&str; KINDS.len()] = {
+    let (mut words, mut index) = ([""; KINDS.len()], 0);
+    while index < KINDS.len() {
+        words[index] = KINDS[index].word;
+        index += 1;
+    }
+    words
 };
+/// The words of the kinds that a user can set up.
+const FACTOR_WORDS: [&str; factors()] = {
+    let (mut words, mut index, mut next) = ([""; factors()], 0, 0);
+    while index < KINDS.len() {
+        if KINDS[index].at_most > 0 {
+            words[next] = KINDS[index].word;
+            next += 1;
+        }
+        index += 1;
+    }
+    words
+};
+/// What people write instead.
+const KIND_ALSO: [(&str, &str); also()] = {
+    let (mut words, mut index, mut next) = ([("", ""); also()], 0, 0);
+    while index < KINDS.len() {
+        let mut other = 0;
+        while other < KINDS[index].also.len() {
+            words[next] = (KINDS[index].also[other], KINDS[index].word);
+            (other, next) = (other + 1, next + 1);
+        }
+        index += 1;
+    }
+    words
+};
+
+/// How many kinds a user can set up.
+const fn factors() -> usize {
+    let (mut count, mut index) = (0, 0);
+    while index < KINDS.len() {
+        count += (KINDS[index].at_most > 0) as usize;
+        index += 1;
+    }
+    count
+}
+
+/// How many other words there are for kinds.
+const fn also() -> usize {
+    let (mut count, mut index) = (0, 0);
+    while index < KINDS.len() {
+        count += KINDS[index].also.len();
+        index += 1;
+    }
+    count
+}
+
 const PROOFS: Words = Words {
     names: &["mail", "link", "none"],
     also: &[("email", "mail"), ("e-mail", "mail"), ("nothing", "none"), ("admin", "link")],
@@ -112,10 +165,27 @@ const HEADER_CASES: Words =
 const REMOTE: Words = Words { names: &["remote"], also: &[] };
 const STRANGER: Words = Words { names: &["stranger"], also: &[("nobody", "stranger")] };
 const ANY: Words = Words { names: &["any"], also: &[("*", "any")] };
-const HAS: Words = Words { names: &["totp"], also: &[("otp", "totp")] };
-const SHOWN: Words = Words {
-    names: &["password", "totp", "recovery-code", "trusted-device"],
-    also: &[("pwd", "password"), ("otp", "totp")],
+const HAS: Words = Words { names: &FACTOR_WORDS, also: &KIND_ALSO };
+const SHOWN: Words = Words { names: &SHOWN_WORDS, also: &SHOWN_ALSO };
+/// A first factor, all kinds of second factors, and a trusted device.
+const SHOWN_WORDS: [&str; KINDS.len() + 2] = {
+    let mut words = ["trusted-device"; KINDS.len() + 2];
+    words[0] = "password";
+    let mut index = 0;
+    while index < KINDS.len() {
+        words[index + 1] = KINDS[index].word;
+        index += 1;
+    }
+    words
+};
+const SHOWN_ALSO: [(&str, &str); also() + 1] = {
+    let mut words = [("pwd", "password"); also() + 1];
+    let mut index = 0;
+    while index < also() {
+        words[index + 1] = KIND_ALSO[index];
+        index += 1;
+    }
+    words
 };
 const EXPECTED: Words = Words {
     names: &["pass", "sign-in", "second-factor", "set-up", "refused"],

@@ -92,7 +92,7 @@ impl Judge<'_> {
             portal: portal?,
             apps: apps?,
             issuer: issuer?,
-            second_factor: second_factor::turn_on(&file.second_factor),
+            second_factor: second_factor::settings(&file.second_factor),
             demands,
             trusted_devices: Trust {
                 lasting: file.trusted_devices.lasting.into(),

@@ -12,6 +12,7 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 use super::span::{DAY, HOUR, MINUTE, Rate, Span};
 use super::{Expected, Log, LogFormat, MailTls, Shown};
+use crate::domain::factor::Kind;
 use crate::domain::set_up::SetUpProof;
 
 /// A list. Refused items are `None`, so that the others keep their positions.
@@ -282,11 +283,15 @@ pub(super) struct Conditions {
     pub(super) trusted_device: Option<bool>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum FactorKind {
-    Totp,
-    RecoveryCode,
+/// A kind of factor, by its word.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct FactorKind(pub(super) Kind);
+
+impl<'de> Deserialize<'de> for FactorKind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        Kind::of_word(&word).map(Self).ok_or_else(|| D::Error::custom("not a kind of factor"))
+    }
 }
 
 #[derive(Debug, PartialEq, Deserialize)]

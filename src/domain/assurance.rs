@@ -9,10 +9,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use minicbor::{Decode, Encode};
+use minicbor::{Decode, Decoder, Encode, Encoder};
 
 use super::device::DeviceId;
-use super::factor::FactorId;
+use super::factor::{FactorId, KINDS, Kind};
 use super::identity::Identity;
 use super::time::Timestamp;
 
@@ -21,7 +21,7 @@ use super::time::Timestamp;
 pub enum Level {
     /// Anybody may enter.
     Nothing,
-    /// A password was entered in this session, at any time. Nothing raises this level. It is for
+    /// A first factor was shown in this session, at any time. Nothing raises this level. It is for
     /// the pages on which people complete a sign-in.
     Step,
     /// A signed-in user. Raised to [`Level::SecondFactor`] for users who have one set up.
@@ -40,8 +40,8 @@ pub enum Level {
 pub struct Requirement {
     /// The level.
     pub level: Level,
-    /// The password must have been entered no longer ago than this.
-    pub password_within: Option<Duration>,
+    /// The first factor must have been shown no longer ago than this.
+    pub confirm_within: Option<Duration>,
     /// The second factor must have been shown no longer ago than this. If set, a trusted device is
     /// not accepted.
     pub within: Option<Duration>,
@@ -86,18 +86,19 @@ impl fmt::Display for Only {
 }
 
 /// A set of kinds of second factor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Kinds(u8);
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Kinds(u16);
 
 impl Kinds {
     /// No kind at all, so nobody can meet it.
     pub const NONE: Self = Self(0);
-    /// Codes of an authenticator.
-    pub const TOTP: Self = Self(1);
-    /// Recovery codes.
-    pub const RECOVERY_CODE: Self = Self(2);
     /// Every kind.
-    pub const ALL: Self = Self(Self::TOTP.0 | Self::RECOVERY_CODE.0);
+    pub const ALL: Self = Self((1 << KINDS.len()) - 1);
+
+    /// Only this kind.
+    pub const fn only(kind: Kind) -> Self {
+        Self(1 << kind as u16)
+    }
 
     /// The union of both sets.
     #[must_use]
@@ -112,18 +113,29 @@ impl Kinds {
     }
 
     /// The set as bits, one for each kind.
-    pub const fn bits(self) -> u8 {
+    pub const fn bits(self) -> u16 {
         self.0
     }
 
     /// The inverse of [`Kinds::bits`]; unknown bits are ignored.
-    pub const fn from_bits(bits: u8) -> Self {
+    pub const fn from_bits(bits: u16) -> Self {
         Self(bits & Self::ALL.0)
     }
 
-    /// Whether this set contains every kind of `other`.
-    pub const fn has(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
+    /// Whether this set contains `kind`.
+    pub const fn has(self, kind: Kind) -> bool {
+        self.0 & Self::only(kind).0 != 0
+    }
+
+    /// The kinds in this set, in the order of the table.
+    pub fn iter(self) -> impl Iterator<Item = Kind> {
+        Kind::all().filter(move |kind| self.has(*kind))
+    }
+}
+
+impl FromIterator<Kind> for Kinds {
+    fn from_iter<I: IntoIterator<Item = Kind>>(kinds: I) -> Self {
+        kinds.into_iter().map(Self::only).fold(Self::NONE, Self::or)
     }
 }
 
@@ -153,14 +165,14 @@ impl Requirement {
         Self::of(Level::Nobody)
     }
 
-    /// Requires what a change to one's own protection needs: the password entered within
+    /// Requires what a change to one's own protection needs: the first factor shown within
     /// `confirm_for`, and, for users with a second factor, that factor within the same span. A
     /// trusted device is not accepted (NIST SP 800-63B-4 §4.1: binding an authenticator needs the
     /// highest assurance available).
     pub fn change(confirm_for: Duration) -> Self {
         Self {
             level: Level::SignIn,
-            password_within: Some(confirm_for),
+            confirm_within: Some(confirm_for),
             within: Some(confirm_for),
             trusted_device: false,
             ..Self::sign_in()
@@ -170,13 +182,13 @@ impl Requirement {
     /// Requires what a password change needs: the old password entered within `confirm_for`, and,
     /// for users with a second factor, that factor or a trusted device.
     pub fn password(confirm_for: Duration) -> Self {
-        Self { password_within: Some(confirm_for), ..Self::sign_in() }
+        Self { confirm_within: Some(confirm_for), ..Self::sign_in() }
     }
 
     const fn of(level: Level) -> Self {
         Self {
             level,
-            password_within: None,
+            confirm_within: None,
             within: None,
             kinds: Kinds::ALL,
             trusted_device: true,
@@ -195,7 +207,7 @@ impl Requirement {
         let level = self.level.max(other.level);
         Self {
             level: if kinds == Kinds::NONE { Level::Nobody } else { level },
-            password_within: shorter(self.password_within, other.password_within),
+            confirm_within: shorter(self.confirm_within, other.confirm_within),
             within: shorter(self.within, other.within),
             kinds,
             trusted_device: self.trusted_device && other.trusted_device,
@@ -225,39 +237,98 @@ fn shorter(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
 ///
 /// A proof of a second factor names that factor and becomes worthless when the factor is removed,
 /// in every session on every host: [`User::visitor`](super::user::User::visitor) leaves it out.
-/// Fields 1 and 2 are retired; they were proofs that did not name their factor.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Proofs {
-    /// When the password was last entered.
+    /// The first factor: which one, and when it was last shown. Without it nothing else counts.
     #[n(0)]
-    pub password: Option<Timestamp>,
+    pub first: Option<First>,
     /// A trusted device: which one, and when it was presented.
-    #[n(3)]
+    #[n(1)]
     pub trusted_device: Option<TrustShown>,
-    /// When a one-time link from an administrator was used.
-    #[n(4)]
+    /// When a one-time link from an administrator was used. Other first factors that are shown
+    /// later leave it.
+    #[n(2)]
     pub link: Option<Timestamp>,
     /// When a code was entered that was mailed to the verified address. It proves access to the
     /// mailbox, for changes to one's own protection. It is not a second factor.
-    #[n(5)]
+    #[n(3)]
     pub mailed_code: Option<Timestamp>,
-    /// A code of an authenticator: which authenticator, and when.
-    #[n(6)]
-    pub totp: Option<FactorShown>,
-    /// A recovery code: of which set, and when.
-    #[n(7)]
-    pub recovery_code: Option<FactorShown>,
+    /// The second factors, at most one of each kind.
+    #[n(4)]
+    shown: FactorsShown,
+}
+
+/// The first factor of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct First {
+    /// When it was last shown.
+    #[n(0)]
+    pub at: Timestamp,
+    /// Which one it was.
+    #[n(1)]
+    pub by: FirstFactor,
+}
+
+/// What a sign-in can begin with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum FirstFactor {
+    /// The password that is stored here.
+    #[n(0)]
+    Password,
+    /// A one-time link from an administrator, with which a password was set.
+    #[n(1)]
+    Link,
+}
+
+impl FirstFactor {
+    /// The authentication method that `Remote-Amr` names (RFC 8176 §2).
+    pub const fn amr(self) -> &'static str {
+        match self {
+            // Whoever used the link has just chosen a password.
+            Self::Password | Self::Link => "pwd",
+        }
+    }
 }
 
 /// A second factor that was shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct FactorShown {
-    /// An authenticator, or a set of recovery codes.
+    /// Its kind.
     #[n(0)]
+    pub kind: Kind,
+    /// The factor, or the set of recovery codes.
+    #[n(1)]
     pub factor: FactorId,
     /// When it was shown.
-    #[n(1)]
+    #[n(2)]
     pub at: Timestamp,
+}
+
+/// The last proof of each kind of second factor. It needs no memory of its own, because it is
+/// copied for each request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct FactorsShown([Option<FactorShown>; KINDS.len()]);
+
+impl<C> Encode<C> for FactorsShown {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        e: &mut Encoder<W>,
+        ctx: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        let shown: Vec<&FactorShown> = self.0.iter().flatten().collect();
+        shown.encode(e, ctx)
+    }
+}
+
+impl<'b, C> Decode<'b, C> for FactorsShown {
+    fn decode(d: &mut Decoder<'b>, ctx: &mut C) -> Result<Self, minicbor::decode::Error> {
+        let mut all = Self::default();
+        for shown in Vec::<FactorShown>::decode(d, ctx)? {
+            all.0[shown.kind as usize] = Some(shown);
+        }
+        Ok(all)
+    }
 }
 
 /// A trusted device that was presented.
@@ -274,16 +345,12 @@ pub struct TrustShown {
 /// One proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
-    /// The password.
-    Password,
-    /// A code of this authenticator.
-    Totp(FactorId),
-    /// A recovery code of this set.
-    RecoveryCode(FactorId),
+    /// A first factor.
+    First(FirstFactor),
+    /// A second factor, or a recovery code of the set with this id.
+    Factor(Kind, FactorId),
     /// A trusted device.
     TrustedDevice(DeviceId),
-    /// A one-time link from an administrator.
-    Link,
     /// A code that was mailed to the verified address.
     MailedCode,
 }
@@ -293,8 +360,8 @@ impl Proof {
     /// second factors.
     pub const fn factor(self) -> Option<FactorId> {
         match self {
-            Self::Totp(factor) | Self::RecoveryCode(factor) => Some(factor),
-            Self::Password | Self::TrustedDevice(_) | Self::Link | Self::MailedCode => None,
+            Self::Factor(_, factor) => Some(factor),
+            Self::First(_) | Self::TrustedDevice(_) | Self::MailedCode => None,
         }
     }
 }
@@ -304,15 +371,18 @@ impl Proofs {
     #[must_use]
     pub fn with(mut self, proof: Proof, now: Timestamp) -> Self {
         match proof {
-            Proof::Password => self.password = Some(now),
-            Proof::Totp(factor) => self.totp = Some(FactorShown { factor, at: now }),
-            Proof::RecoveryCode(factor) => {
-                self.recovery_code = Some(FactorShown { factor, at: now });
+            Proof::First(by) => {
+                self.first = Some(First { at: now, by });
+                if by == FirstFactor::Link {
+                    self.link = Some(now);
+                }
+            }
+            Proof::Factor(kind, factor) => {
+                self.shown.0[kind as usize] = Some(FactorShown { kind, factor, at: now });
             }
             Proof::TrustedDevice(device) => {
                 self.trusted_device = Some(TrustShown { device, at: now });
             }
-            Proof::Link => self.link = Some(now),
             Proof::MailedCode => self.mailed_code = Some(now),
         }
         self
@@ -321,14 +391,40 @@ impl Proofs {
     /// Drops all proofs of a second factor, because the user no longer has one.
     #[must_use]
     pub fn without_second_factor(self) -> Self {
-        Self { totp: None, recovery_code: None, trusted_device: None, ..self }
+        Self { shown: FactorsShown::default(), trusted_device: None, ..self }
+    }
+
+    /// Drops the proofs of second factors that do not satisfy `keep`.
+    #[must_use]
+    pub fn retain(mut self, keep: impl Fn(&FactorShown) -> bool) -> Self {
+        for shown in &mut self.shown.0 {
+            *shown = shown.filter(&keep);
+        }
+        self
+    }
+
+    /// What counted as shown by the factor `old` counts as shown by `new`.
+    #[must_use]
+    pub fn passed_on(mut self, old: FactorId, new: FactorId) -> Self {
+        for shown in self.shown.0.iter_mut().flatten().filter(|shown| shown.factor == old) {
+            shown.factor = new;
+        }
+        self
+    }
+
+    /// The last proof of this kind.
+    pub fn of(&self, kind: Kind) -> Option<FactorShown> {
+        self.shown.0[kind as usize]
+    }
+
+    /// All proofs of a second factor, in the order of the table.
+    pub fn factors(&self) -> impl Iterator<Item = FactorShown> {
+        self.shown.0.into_iter().flatten()
     }
 
     /// When a second factor of one of these kinds was last shown.
     pub fn second_factor(&self, kinds: Kinds) -> Option<Timestamp> {
-        let totp = self.totp.filter(|_| kinds.has(Kinds::TOTP));
-        let recovery_code = self.recovery_code.filter(|_| kinds.has(Kinds::RECOVERY_CODE));
-        totp.map(|shown| shown.at).max(recovery_code.map(|shown| shown.at))
+        self.factors().filter(|shown| kinds.has(shown.kind)).map(|shown| shown.at).max()
     }
 }
 
@@ -365,7 +461,7 @@ pub enum Verdict {
     Pass(Permit),
     /// The visitor must sign in.
     SignIn,
-    /// The visitor must enter the password again.
+    /// The visitor must show the first factor again.
     Confirm,
     /// The visitor must show a second factor.
     Challenge,
@@ -414,53 +510,46 @@ impl Permit {
     }
 }
 
-/// The authentication methods, with the names of RFC 8176 and two of our own.
+/// The authentication methods, with the names of RFC 8176 and some of our own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "the four facts are independent of each other")]
 pub struct Amr {
-    password: bool,
-    totp: bool,
-    recovery_code: bool,
+    first: Option<&'static str>,
+    kinds: Kinds,
     trusted_device: bool,
 }
 
 impl Amr {
     fn of(proofs: &Proofs) -> Self {
         Self {
-            password: proofs.password.is_some(),
-            totp: proofs.totp.is_some(),
-            recovery_code: proofs.recovery_code.is_some(),
+            first: proofs.first.map(|first| first.by.amr()),
+            kinds: proofs.factors().map(|shown| shown.kind).collect(),
             trusted_device: proofs.trusted_device.is_some(),
         }
     }
 
-    /// The methods, in a fixed order: `pwd`, `otp`, `recovery-code`, `trusted-device`, and `mfa` if
-    /// both the password and something that the user has were shown. A trusted device is not an
-    /// authenticator (NIST SP 800-63B-4 §3.2.9, "remember my browser") and never leads to `mfa`.
+    /// The methods, in a fixed order: the first factor, the second factors, `trusted-device`, and
+    /// `mfa` if both a first factor and something that the user has were shown. A trusted device is
+    /// not an authenticator (NIST SP 800-63B-4 §3.2.9, "remember my browser") and never leads to
+    /// `mfa`.
     pub fn methods(self) -> impl Iterator<Item = &'static str> {
-        let several = self.password && (self.totp || self.recovery_code);
-        [
-            (self.password, "pwd"),
-            (self.totp, "otp"),
-            (self.recovery_code, "recovery-code"),
-            (self.trusted_device, "trusted-device"),
-            (several, "mfa"),
-        ]
-        .into_iter()
-        .filter_map(|(shown, method)| shown.then_some(method))
+        let several = self.first.is_some() && self.kinds != Kinds::NONE;
+        let seconds = self.kinds.iter().map(|kind| kind.row().amr);
+        let ours = [(self.trusted_device, "trusted-device"), (several, "mfa")];
+        let ours = ours.into_iter().filter_map(|(shown, method)| shown.then_some(method));
+        self.first.into_iter().chain(seconds).chain(ours)
     }
 }
 
 /// Decides whether `evidence` meets `requirement`.
 ///
-/// Asks for the password first, then for the second factor, then for anything else. A page that
+/// Asks for the first factor first, then for the second factor, then for anything else. A page that
 /// requires nothing gives an anonymous permit to visitors who would not pass `sign-in`.
 pub fn judge(requirement: &Requirement, evidence: &Evidence, now: Timestamp) -> Verdict {
     match (requirement.level, evidence) {
         (Level::Nobody, _) => Verdict::Refused,
         (Level::Nothing, visitor) => Verdict::Pass(permit_for_anybody(visitor.as_ref())),
         (_, None) => Verdict::SignIn,
-        (Level::Step, Some(visitor)) => match visitor.proofs.password {
+        (Level::Step, Some(visitor)) => match visitor.proofs.first {
             Some(_) => Verdict::Pass(permit_for(visitor)),
             None => Verdict::SignIn,
         },
@@ -471,7 +560,7 @@ pub fn judge(requirement: &Requirement, evidence: &Evidence, now: Timestamp) -> 
 }
 
 fn judge_visitor(requirement: &Requirement, visitor: &Visitor, now: Timestamp) -> Verdict {
-    let Some(password) = visitor.proofs.password else {
+    let Some(first) = visitor.proofs.first else {
         return Verdict::SignIn;
     };
     if let Some(only) = &requirement.only {
@@ -483,7 +572,7 @@ fn judge_visitor(requirement: &Requirement, visitor: &Visitor, now: Timestamp) -
             return Verdict::Refused;
         }
     }
-    if requirement.password_within.is_some_and(|span| !now.within(span, password)) {
+    if requirement.confirm_within.is_some_and(|span| !now.within(span, first.at)) {
         return Verdict::Confirm;
     }
     let asks = requirement.level == Level::SecondFactor || visitor.demanded;
@@ -503,7 +592,7 @@ fn judge_visitor(requirement: &Requirement, visitor: &Visitor, now: Timestamp) -
 fn owed_at_sign_in(visitor: &Visitor) -> Option<Verdict> {
     let Visitor { proofs, has_second_factor, demanded, .. } = visitor;
     let shown = proofs.second_factor(Kinds::ALL).is_some() || proofs.trusted_device.is_some();
-    match (proofs.password, has_second_factor) {
+    match (proofs.first, has_second_factor) {
         (None, _) => Some(Verdict::SignIn),
         (Some(_), true) if !shown => Some(Verdict::Challenge),
         (Some(_), false) if *demanded => Some(Verdict::SetUp),
@@ -565,15 +654,15 @@ mod tests {
     }
 
     fn password(seconds_ago: u64) -> Proofs {
-        Proofs::default().with(Proof::Password, ago(seconds_ago))
+        Proofs::default().with(Proof::First(FirstFactor::Password), ago(seconds_ago))
     }
 
     fn totp() -> Proof {
-        Proof::Totp(FactorId::unknown())
+        Proof::Factor(Kind::Totp, FactorId::from([5; 16]))
     }
 
     fn recovery_code() -> Proof {
-        Proof::RecoveryCode(FactorId::unknown())
+        Proof::Factor(Kind::RecoveryCode, FactorId::from([6; 16]))
     }
 
     fn trusted(proofs: Proofs) -> Proofs {
@@ -711,8 +800,9 @@ mod tests {
 
     #[test]
     fn a_kind_that_does_not_count_is_asked_for_again() {
-        let totp = Requirement { kinds: Kinds::TOTP, ..Requirement::second_factor() };
-        let codes = Requirement { kinds: Kinds::RECOVERY_CODE, ..Requirement::second_factor() };
+        let totp = Requirement { kinds: Kinds::only(Kind::Totp), ..Requirement::second_factor() };
+        let codes =
+            Requirement { kinds: Kinds::only(Kind::RecoveryCode), ..Requirement::second_factor() };
         let recovered = visitor(password(60).with(recovery_code(), ago(50)), true);
         assert_eq!(verdict(&totp, &recovered), "challenge");
         assert_eq!(verdict(&codes, &recovered), "pass as somebody");
@@ -748,12 +838,16 @@ mod tests {
             Just(Level::Nobody),
         ];
         let spans = || proptest::option::of((0_u64..100).prop_map(Duration::from_secs));
-        let kinds = prop_oneof![Just(Kinds::ALL), Just(Kinds::TOTP), Just(Kinds::RECOVERY_CODE)];
+        let kinds = prop_oneof![
+            Just(Kinds::ALL),
+            Just(Kinds::only(Kind::Totp)),
+            Just(Kinds::only(Kind::RecoveryCode))
+        ];
         let onlys = prop_oneof![Just(None), Just(Some("staff")), Just(Some("clients"))];
         (levels, spans(), spans(), any::<bool>(), kinds, onlys).prop_map(
-            |(level, password_within, within, trusted_device, kinds, group)| Requirement {
+            |(level, confirm_within, within, trusted_device, kinds, group)| Requirement {
                 level,
-                password_within,
+                confirm_within,
                 within,
                 kinds,
                 trusted_device,
@@ -767,9 +861,14 @@ mod tests {
         let shown = (times(), times(), times(), any::<bool>());
         (shown, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
             |((password, totp, recovery_code, device), two_factor, demanded, known)| {
-                let shown = |at: Timestamp| FactorShown { factor: FactorId::unknown(), at };
-                let (totp, recovery_code) = (totp.map(shown), recovery_code.map(shown));
-                let proofs = Proofs { password, totp, recovery_code, ..Proofs::default() };
+                let proofs = [
+                    (Proof::First(FirstFactor::Password), password),
+                    (self::totp(), totp),
+                    (self::recovery_code(), recovery_code),
+                ];
+                let proofs = proofs.into_iter().fold(Proofs::default(), |proofs, (proof, at)| {
+                    at.map_or(proofs.clone(), |at| proofs.with(proof, at))
+                });
                 let proofs = if device { trusted(proofs) } else { proofs };
                 let visitor = visitor(proofs, two_factor);
                 visitor.filter(|_| known).map(|visitor| Visitor { demanded, ..visitor })

@@ -58,7 +58,6 @@ pub struct TrustedDevice {
     #[n(9)]
     address: Option<IpAddr>,
     /// The factor, or the set of recovery codes, that was shown when the device became trusted.
-    /// Absent in records from before proofs named their factor.
     #[n(10)]
     by: Option<FactorId>,
 }

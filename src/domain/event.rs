@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use minicbor::{Decode, Encode};
 
 use super::agent::Agent;
+use super::factor::{Kind, News};
 use super::identity::UserId;
 use super::time::Timestamp;
 
@@ -51,7 +52,6 @@ pub enum Whom {
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(index_only)]
 pub enum What {
     /// An operator added the user.
     #[n(0)]
@@ -77,122 +77,134 @@ pub enum What {
     /// The user ended a user session.
     #[n(7)]
     SignedOut,
-    /// A right code of an authenticator was entered.
+    /// A right answer of this kind was given.
     #[n(8)]
-    TotpShown,
+    FactorShown(#[n(0)] Kind),
     /// A wrong second factor or a wrong recovery code was entered.
     #[n(9)]
     SecondFactorRefused,
-    /// A recovery code was used.
-    #[n(10)]
-    RecoveryCodeUsed,
     /// Two-factor was turned on.
-    #[n(11)]
+    #[n(10)]
     TwoFactorOn,
     /// The user confirmed that the recovery codes are saved.
-    #[n(12)]
+    #[n(11)]
     RecoveryCodesSaved,
     /// A browser became a trusted device.
-    #[n(13)]
+    #[n(12)]
     DeviceTrusted,
     /// A trusted device was accepted instead of the second factor.
-    #[n(14)]
+    #[n(13)]
     DeviceUsed,
     /// The cookie of a trusted device was used by two browsers, so the device is no longer trusted.
-    #[n(15)]
+    #[n(14)]
     DeviceCopied,
     /// After too many failures in a row, attempts are refused for a while.
-    #[n(16)]
+    #[n(15)]
     WaitBegan,
     /// After too many wrong codes in a row, only a recovery code is accepted.
-    #[n(17)]
+    #[n(16)]
     Locked,
     /// An operator disabled the user. Sessions, links and trusted devices are revoked.
-    #[n(18)]
+    #[n(17)]
     UserDisabled,
     /// An operator enabled the user again.
-    #[n(19)]
+    #[n(18)]
     UserEnabled,
     /// An operator turned two-factor off for a user who lost their factors.
-    #[n(20)]
+    #[n(19)]
     TwoFactorReset,
     /// An operator changed the user's name, address or groups.
-    #[n(21)]
+    #[n(20)]
     UserChanged,
     /// An operator removed the user.
-    #[n(22)]
+    #[n(21)]
     UserRemoved,
     /// The user turned two-factor off.
-    #[n(23)]
+    #[n(22)]
     TwoFactorOff,
-    /// The user added another authenticator.
+    /// The user added another factor of this kind.
+    #[n(23)]
+    FactorAdded(#[n(0)] Kind),
+    /// The user replaced all factors with a new one of this kind, or the set of recovery codes.
     #[n(24)]
-    AuthenticatorAdded,
-    /// The user replaced the old authenticators with a new one.
+    FactorReplaced(#[n(0)] Kind),
+    /// The user removed one of several factors.
     #[n(25)]
-    AuthenticatorReplaced,
-    /// The user removed one of several authenticators.
+    FactorRemoved(#[n(0)] Kind),
+    /// The user renamed a factor.
     #[n(26)]
-    AuthenticatorRemoved,
-    /// The user renamed an authenticator.
-    #[n(27)]
-    AuthenticatorRenamed,
-    /// The user made new recovery codes; the old ones are void.
-    #[n(28)]
-    RecoveryCodesRenewed,
+    FactorRenamed(#[n(0)] Kind),
     /// The user looked at the recovery codes again.
-    #[n(29)]
+    #[n(27)]
     RecoveryCodesViewed,
     /// The user revoked a trusted device.
-    #[n(30)]
+    #[n(28)]
     DeviceRevoked,
     /// The user revoked all trusted devices.
-    #[n(31)]
+    #[n(29)]
     DevicesRevoked,
     /// The user ended another user session of theirs.
-    #[n(32)]
+    #[n(30)]
     SessionEnded,
     /// The user ended all their other user sessions.
-    #[n(33)]
+    #[n(31)]
     SessionsEnded,
     /// The user changed the password.
-    #[n(34)]
+    #[n(32)]
     PasswordChanged,
     /// Somebody asked for a link to set a new password, and it was mailed.
-    #[n(35)]
+    #[n(33)]
     ResetAsked,
     /// The user set a password with a mailed link.
-    #[n(36)]
+    #[n(34)]
     PasswordReset,
     /// The user entered a new e-mail address, and a link was mailed to it.
-    #[n(37)]
+    #[n(35)]
     EmailAsked,
     /// The new e-mail address was verified and is now the user's address.
-    #[n(38)]
+    #[n(36)]
     EmailChanged,
     /// Somebody completed a sign-in in a browser that was not known.
-    #[n(39)]
+    #[n(37)]
     NewBrowser,
     /// The user said that a factor is not theirs. It is refused until an administrator helps.
-    #[n(40)]
+    #[n(38)]
     Frozen,
     /// A code was mailed to the user.
-    #[n(41)]
+    #[n(39)]
     CodeMailed,
     /// A right mailed code was entered.
-    #[n(42)]
+    #[n(40)]
     MailedCodeShown,
     /// Three or more wrong codes were entered after the right password.
-    #[n(43)]
+    #[n(41)]
     CodesGuessed,
 }
 
 impl What {
-    /// Everything that may happen.
+    /// Everything that may happen, with every kind of factor.
     pub fn all() -> impl Iterator<Item = Self> {
         // The derived codec knows all of them by their numbers.
-        let numbers = (0..=u8::MAX).filter_map(|number| minicbor::to_vec(number).ok());
-        numbers.filter_map(|number| minicbor::decode(&number).ok())
+        let read = |bytes: Vec<u8>| minicbor::decode::<Self>(&bytes).ok();
+        (0..=u8::MAX).flat_map(move |number| {
+            let plain = minicbor::to_vec((number, ())).ok().and_then(read);
+            let of_kinds = Kind::all()
+                .filter_map(move |kind| minicbor::to_vec((number, (kind,))).ok().and_then(read));
+            let is_plain = plain.is_some();
+            plain.into_iter().chain(of_kinds.filter(move |_| !is_plain))
+        })
+    }
+
+    /// What the table of factors says of this event, if it is one of a kind.
+    pub const fn news(self) -> Option<&'static News> {
+        Some(match self {
+            Self::FactorShown(kind) => &kind.row().told.shown,
+            Self::FactorAdded(kind) => &kind.row().told.added,
+            Self::FactorReplaced(kind) => &kind.row().told.replaced,
+            Self::FactorRemoved(kind) => &kind.row().told.removed,
+            Self::FactorRenamed(kind) => &kind.row().told.renamed,
+            _ => return None,
+        })
     }
 
     /// The name of this event in logs, in kebab-case; stable.
@@ -206,9 +218,12 @@ impl What {
             Self::SignedIn => "signed-in",
             Self::Confirmed => "confirmed",
             Self::SignedOut => "signed-out",
-            Self::TotpShown => "totp-shown",
+            Self::FactorShown(kind) => kind.row().told.shown.event,
+            Self::FactorAdded(kind) => kind.row().told.added.event,
+            Self::FactorReplaced(kind) => kind.row().told.replaced.event,
+            Self::FactorRemoved(kind) => kind.row().told.removed.event,
+            Self::FactorRenamed(kind) => kind.row().told.renamed.event,
             Self::SecondFactorRefused => "second-factor-refused",
-            Self::RecoveryCodeUsed => "recovery-code-used",
             Self::TwoFactorOn => "two-factor-on",
             Self::RecoveryCodesSaved => "recovery-codes-saved",
             Self::DeviceTrusted => "device-trusted",
@@ -222,11 +237,6 @@ impl What {
             Self::UserChanged => "user-changed",
             Self::UserRemoved => "user-removed",
             Self::TwoFactorOff => "two-factor-off",
-            Self::AuthenticatorAdded => "authenticator-added",
-            Self::AuthenticatorReplaced => "authenticator-replaced",
-            Self::AuthenticatorRemoved => "authenticator-removed",
-            Self::AuthenticatorRenamed => "authenticator-renamed",
-            Self::RecoveryCodesRenewed => "recovery-codes-renewed",
             Self::RecoveryCodesViewed => "recovery-codes-viewed",
             Self::DeviceRevoked => "device-revoked",
             Self::DevicesRevoked => "devices-revoked",
@@ -256,9 +266,12 @@ impl What {
             Self::SignedIn => "signed in with password",
             Self::Confirmed => "password confirmed",
             Self::SignedOut => "signed out",
-            Self::TotpShown => "authenticator code accepted",
+            Self::FactorShown(kind) => kind.row().told.shown.logged,
+            Self::FactorAdded(kind) => kind.row().told.added.logged,
+            Self::FactorReplaced(kind) => kind.row().told.replaced.logged,
+            Self::FactorRemoved(kind) => kind.row().told.removed.logged,
+            Self::FactorRenamed(kind) => kind.row().told.renamed.logged,
             Self::SecondFactorRefused => "wrong code",
-            Self::RecoveryCodeUsed => "recovery code used",
             Self::TwoFactorOn => "two-factor turned on",
             Self::RecoveryCodesSaved => "recovery codes saved",
             Self::DeviceTrusted => "device trusted",
@@ -275,11 +288,6 @@ impl What {
             Self::UserChanged => "user changed by an operator",
             Self::UserRemoved => "user removed by an operator",
             Self::TwoFactorOff => "two-factor turned off",
-            Self::AuthenticatorAdded => "authenticator added",
-            Self::AuthenticatorReplaced => "authenticator replaced",
-            Self::AuthenticatorRemoved => "authenticator removed",
-            Self::AuthenticatorRenamed => "authenticator renamed",
-            Self::RecoveryCodesRenewed => "new recovery codes created",
             Self::RecoveryCodesViewed => "recovery codes viewed",
             Self::DeviceRevoked => "trusted device revoked",
             Self::DevicesRevoked => "all trusted devices revoked",

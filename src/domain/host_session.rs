@@ -5,71 +5,39 @@
 //! id then stops working (OWASP Session Management Cheat Sheet, "Renew the Session ID After Any
 //! Privilege Level Change").
 
-use std::time::Duration;
-
 use minicbor::{Decode, Encode};
 
 use super::assurance::{Proof, Proofs};
-use super::factor::totp;
+use super::ceremony::Ceremony;
 use super::identity::UserId;
 use super::mailed::MailedCode;
 use super::time::Timestamp;
 use super::user_session::UserSessionId;
 
-/// A host session. Fields 1 to 3 are retired; they moved to the user session.
+/// A host session.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct HostSession {
     /// The user.
     #[n(0)]
     pub user: UserId,
+    /// The user session that it belongs to.
+    #[n(1)]
+    pub user_session: UserSessionId,
     /// What was proved in it.
-    #[n(4)]
+    #[n(2)]
     pub proofs: Proofs,
-    /// The authenticator that is being set up.
-    #[n(5)]
-    pub pending: Option<Pending>,
-    /// The user session that it belongs to. Absent in records from before there were user sessions;
-    /// those have ended.
-    #[n(6)]
-    pub user_session: Option<UserSessionId>,
+    /// The set-up of a factor that is under way.
+    #[n(3)]
+    pub ceremony: Option<Ceremony>,
     /// The code that was mailed to the person at this browser.
-    #[n(7)]
+    #[n(4)]
     pub mailed: Option<MailedCode>,
-}
-
-/// A TOTP key that is being set up and waits for its first right code. It survives a reload, a
-/// wrong code and a restart.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct Pending {
-    #[n(0)]
-    key: totp::Key,
-    #[n(1)]
-    since: Timestamp,
-    /// Absent if it will be the first second factor.
-    #[n(2)]
-    becomes: Option<Becomes>,
-}
-
-/// What the key becomes after its first right code. A key that waits for one of these cannot be
-/// used for another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(index_only)]
-pub enum Becomes {
-    /// The user's first second factor.
-    #[n(0)]
-    First,
-    /// An additional authenticator.
-    #[n(1)]
-    Another,
-    /// An authenticator that replaces all others.
-    #[n(2)]
-    Replacement,
 }
 
 impl HostSession {
     /// A session that starts with `proofs`.
     pub const fn begin(user: UserId, user_session: UserSessionId, proofs: Proofs) -> Self {
-        Self { user, proofs, pending: None, user_session: Some(user_session), mailed: None }
+        Self { user, user_session, proofs, ceremony: None, mailed: None }
     }
 
     /// A copy of this session with one more proof, to be stored under a new id.
@@ -78,69 +46,28 @@ impl HostSession {
         Self { proofs: self.proofs.clone().with(proof, now), ..self.clone() }
     }
 
-    /// The key that waits to become this, if it has not expired.
-    pub fn pending(&self, becomes: Becomes, now: Timestamp) -> Option<&totp::Key> {
-        self.pending
-            .as_ref()
-            .filter(|pending| pending.becomes.unwrap_or(Becomes::First) == becomes)
-            .filter(|pending| now.within(Pending::LASTS, pending.since))
-            .map(|pending| &pending.key)
-    }
-
-    /// This session without a waiting key.
+    /// This session without a ceremony.
     #[must_use]
-    pub fn without_pending(self) -> Self {
-        Self { pending: None, ..self }
+    pub fn without_ceremony(self) -> Self {
+        Self { ceremony: None, ..self }
     }
-
-    /// Stores `key`, which now waits for its first code; replaces any other waiting key.
-    pub fn await_first_code(&mut self, key: totp::Key, becomes: Becomes, now: Timestamp) {
-        let becomes = (becomes != Becomes::First).then_some(becomes);
-        self.pending = Some(Pending { key, since: now, becomes });
-    }
-}
-
-impl Pending {
-    /// How long a key waits before it expires.
-    pub const LASTS: Duration = Duration::from_mins(15);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::factor::FactorId;
-
-    fn at(seconds: u64) -> Timestamp {
-        Timestamp::from_secs(seconds)
-    }
-
-    fn authenticate() -> HostSession {
-        HostSession::begin(UserId::from([1; 16]), UserSessionId::from([2; 16]), Proofs::default())
-    }
+    use crate::domain::factor::{FactorId, Kind};
 
     #[test]
     fn a_rise_stays_in_the_same_user_session() {
-        let risen = authenticate().risen(Proof::Totp(FactorId::unknown()), at(500));
-        assert_eq!(risen.user_session, authenticate().user_session);
-        assert_eq!(risen.proofs.totp.map(|shown| shown.at), Some(at(500)));
-    }
-
-    #[test]
-    fn a_pending_key_waits_fifteen_minutes() {
-        let mut authenticated = authenticate();
-        let key = totp::Key::from_bytes(&[9; 20]).unwrap();
-        authenticated.await_first_code(key.clone(), Becomes::First, at(0));
-        assert_eq!(authenticated.pending(Becomes::First, at(900)), Some(&key));
-        assert_eq!(authenticated.pending(Becomes::First, at(901)), None);
-    }
-
-    #[test]
-    fn a_key_that_waits_for_one_thing_is_worth_nothing_for_another() {
-        let mut authenticated = authenticate();
-        let key = totp::Key::from_bytes(&[9; 20]).unwrap();
-        authenticated.await_first_code(key.clone(), Becomes::Another, at(0));
-        assert_eq!(authenticated.pending(Becomes::Another, at(1)), Some(&key));
-        assert_eq!(authenticated.pending(Becomes::Replacement, at(1)), None);
-        assert_eq!(authenticated.pending(Becomes::First, at(1)), None);
+        let session = HostSession::begin(
+            UserId::from([1; 16]),
+            UserSessionId::from([2; 16]),
+            Proofs::default(),
+        );
+        let now = Timestamp::from_secs(500);
+        let risen = session.risen(Proof::Factor(Kind::Totp, FactorId::from([5; 16])), now);
+        assert_eq!(risen.user_session, session.user_session);
+        assert_eq!(risen.proofs.of(Kind::Totp).map(|shown| shown.at), Some(now));
     }
 }

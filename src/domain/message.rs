@@ -169,11 +169,6 @@ impl What {
             | Self::TwoFactorOn
             | Self::TwoFactorOff
             | Self::TwoFactorReset
-            | Self::AuthenticatorAdded
-            | Self::AuthenticatorReplaced
-            | Self::AuthenticatorRemoved
-            | Self::RecoveryCodeUsed
-            | Self::RecoveryCodesRenewed
             | Self::DeviceTrusted
             | Self::DeviceCopied
             | Self::EmailAsked
@@ -182,6 +177,14 @@ impl What {
             | Self::Frozen
             | Self::CodesGuessed
             | Self::Locked => true,
+            Self::FactorShown(_)
+            | Self::FactorAdded(_)
+            | Self::FactorReplaced(_)
+            | Self::FactorRemoved(_)
+            | Self::FactorRenamed(_) => match self.news() {
+                Some(news) => news.mailed.is_some(),
+                None => false,
+            },
             Self::UserAdded
             | Self::LinkMade
             | Self::Unlocked
@@ -189,7 +192,6 @@ impl What {
             | Self::SignedIn
             | Self::Confirmed
             | Self::SignedOut
-            | Self::TotpShown
             | Self::SecondFactorRefused
             | Self::RecoveryCodesSaved
             | Self::DeviceUsed
@@ -198,7 +200,6 @@ impl What {
             | Self::UserEnabled
             | Self::UserChanged
             | Self::UserRemoved
-            | Self::AuthenticatorRenamed
             | Self::RecoveryCodesViewed
             | Self::DeviceRevoked
             | Self::DevicesRevoked

@@ -7,6 +7,7 @@ pub mod address_block;
 pub mod agent;
 pub mod assurance;
 pub mod rng;
+pub mod ceremony;
 pub mod demand;
 pub mod device;
 pub mod digest;

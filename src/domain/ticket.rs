@@ -53,30 +53,37 @@ pub struct Ask {
 
 impl Ask {
     /// The length of the encoding in bytes.
-    pub const LENGTH: usize = 27;
+    pub const LENGTH: usize = 36;
 
-    /// The encoding, ready to be signed.
+    /// The encoding, ready to be signed. Who may enter (`only`) stays behind: the portal cannot
+    /// change who somebody is, and the host asks that itself.
     pub fn to_bytes(&self) -> [u8; Self::LENGTH] {
-        let Requirement { level, within, kinds, trusted_device, .. } = &self.requirement;
+        let Requirement { level, confirm_within, within, kinds, trusted_device, only: _ } =
+            &self.requirement;
+        let seconds = |span: &Option<Duration>| span.map_or(0, |span| span.as_secs()).to_be_bytes();
         let mut bytes = [0; Self::LENGTH];
         bytes[..16].copy_from_slice(&self.browser);
-        bytes[16..24].copy_from_slice(&within.map_or(0, |span| span.as_secs()).to_be_bytes());
-        bytes[24] = u8::from(*level == Level::SecondFactor);
-        bytes[25] = kinds.bits();
-        bytes[26] = u8::from(*trusted_device);
+        bytes[16..24].copy_from_slice(&seconds(within));
+        bytes[24..32].copy_from_slice(&seconds(confirm_within));
+        bytes[32..34].copy_from_slice(&kinds.bits().to_be_bytes());
+        bytes[34] = u8::from(*level == Level::SecondFactor);
+        bytes[35] = u8::from(*trusted_device);
         bytes
     }
 
     /// Decodes the bytes.
     pub fn from_bytes(bytes: [u8; Self::LENGTH]) -> Self {
-        let within = u64::from_be_bytes(std::array::from_fn(|i| bytes[16 + i]));
-        let level = if bytes[24] == 0 { Level::SignIn } else { Level::SecondFactor };
+        let span = |from: usize| {
+            let seconds = u64::from_be_bytes(std::array::from_fn(|i| bytes[from + i]));
+            (seconds > 0).then(|| Duration::from_secs(seconds))
+        };
         let requirement = Requirement {
-            level,
-            within: (within > 0).then(|| Duration::from_secs(within)),
-            kinds: Kinds::from_bits(bytes[25]),
-            trusted_device: bytes[26] != 0,
-            ..Requirement::sign_in()
+            level: if bytes[34] == 0 { Level::SignIn } else { Level::SecondFactor },
+            within: span(16),
+            confirm_within: span(24),
+            kinds: Kinds::from_bits(u16::from_be_bytes([bytes[32], bytes[33]])),
+            trusted_device: bytes[35] != 0,
+            only: None,
         };
         let browser = std::array::from_fn(|i| bytes[i]);
         Self { browser, requirement }
@@ -103,16 +110,19 @@ impl Ticket {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::factor::Kind;
 
     #[test]
     fn what_is_asked_for_says_the_same_after_the_way_to_the_portal() {
         let fresh = Requirement {
             within: Some(Duration::from_mins(5)),
             trusted_device: false,
-            kinds: Kinds::TOTP,
+            kinds: Kinds::only(Kind::Totp),
             ..Requirement::second_factor()
         };
-        for requirement in [Requirement::sign_in(), Requirement::second_factor(), fresh] {
+        let confirmed = Requirement::change(Duration::from_mins(15));
+        for requirement in [Requirement::sign_in(), Requirement::second_factor(), fresh, confirmed]
+        {
             let ask = Ask { browser: [7; 16], requirement };
             assert_eq!(Ask::from_bytes(ask.to_bytes()), ask);
         }

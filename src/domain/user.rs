@@ -16,9 +16,8 @@ use rand_core::CryptoRng;
 
 use super::assurance::{Proof, Proofs, Visitor};
 use super::device::{BrowserId, DeviceId, KnownBrowser, Presented, Seen, TrustedDevice};
-use super::factor::recovery::RecoveryCodes;
-use super::factor::totp::{self, Skew, Totp};
-use super::factor::{Answer, FactorId, Rejection};
+use super::factor::recovery::{self, RecoveryCodes};
+use super::factor::{Answer, Begun, Factor, FactorId, Kind, Rejection, Settings};
 use super::host_session::HostSession;
 pub use super::identity::{Identity, UserId};
 use super::lockout::{Charge, Tries, WrongCodes};
@@ -32,74 +31,88 @@ pub use protection::{Another, FirstFactorAsks};
 pub struct User {
     #[n(0)]
     id: UserId,
+    /// Who answers for this user.
     #[n(1)]
-    name: Name,
+    origin: Origin,
     #[n(2)]
-    full_name: Option<String>,
+    name: Name,
     #[n(3)]
-    email: Option<Email>,
+    full_name: Option<String>,
     #[n(4)]
-    groups: BTreeSet<Group>,
+    email: Option<Email>,
     #[n(5)]
-    made: Timestamp,
+    groups: BTreeSet<Group>,
     #[n(6)]
-    password: Option<PasswordHash>,
+    made: Timestamp,
     #[n(7)]
-    authenticators: Vec<Totp>,
+    password: Option<PasswordHash>,
+    /// The second factors, in the order in which they were added.
     #[n(8)]
-    recovery_codes: Option<RecoveryCodes>,
+    factors: Vec<Factor>,
     #[n(9)]
-    devices: Vec<TrustedDevice>,
+    recovery_codes: Option<RecoveryCodes>,
     #[n(10)]
+    devices: Vec<TrustedDevice>,
+    #[n(11)]
     known: Vec<KnownBrowser>,
     /// Failed attempts from unknown browsers.
-    #[n(11)]
+    #[n(12)]
     strangers: Tries,
     /// User sessions store it and end when it increases.
-    #[n(12)]
+    #[n(13)]
     epoch: u64,
     /// The number of the newest link to set a password; earlier ones are void.
-    #[n(13)]
+    #[n(14)]
     last_link: u64,
     /// When an operator disabled this user.
-    #[n(14)]
+    #[n(15)]
     disabled: Option<Timestamp>,
     /// When the user changed to this address; `None` if they never changed it.
-    #[n(15)]
+    #[n(16)]
     email_since: Option<Timestamp>,
     /// A new address that is not verified yet.
-    #[n(16)]
+    #[n(17)]
     new_email: Option<Email>,
     /// The number of the newest link to verify an address.
-    #[n(17)]
-    last_verification: Option<u64>,
-    /// The number of the newest mailed link to set a password.
     #[n(18)]
-    last_reset: Option<u64>,
-    /// The times of mails that the user requested while signed in.
+    last_verification: u64,
+    /// The number of the newest mailed link to set a password.
     #[n(19)]
-    mailed: Option<Vec<Timestamp>>,
-    /// When the user reported the factor as not their own; it is refused since then.
+    last_reset: u64,
+    /// The times of mails that the user requested while signed in.
     #[n(20)]
+    mailed: Vec<Timestamp>,
+    /// When the user reported the factor as not their own; it is refused since then.
+    #[n(21)]
     frozen: Option<Timestamp>,
     /// Whether setting up the first second factor requires a link from an administrator.
-    #[n(21)]
-    link_only: Option<bool>,
-    /// When the user last declined what is offered after a sign-in.
     #[n(22)]
+    link_only: bool,
+    /// When the user last declined what is offered after a sign-in.
+    #[n(23)]
     declined: Option<Timestamp>,
     /// The factor with which two-factor was last turned on. It may have been replaced since.
-    #[n(23)]
+    #[n(24)]
     began_with: Option<FactorId>,
     /// Wrong codes from unknown browsers; a successful sign-in does not clear them.
-    #[n(24)]
-    wrong_codes: Option<WrongCodes>,
-    /// When the user was last told that somebody enters wrong codes after the right password.
     #[n(25)]
+    wrong_codes: WrongCodes,
+    /// When the user was last told that somebody enters wrong codes after the right password.
+    #[n(26)]
     told_of_wrong_codes: Option<Timestamp>,
     /// The times of mailed links that anybody can request.
-    #[n(26)]
-    forgot: Option<Vec<Timestamp>>,
+    #[n(27)]
+    forgot: Vec<Timestamp>,
+}
+
+/// Who answers for a user: who checks the first factor, and owns the name, the address and the
+/// groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Origin {
+    /// The records here, kept by operators.
+    #[n(0)]
+    Local,
 }
 
 /// What an operator states about a new user.
@@ -133,11 +146,11 @@ pub struct Change {
 /// The result of turning two-factor on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TurnedOn {
-    /// It is now on, and recovery codes were made.
-    Now,
+    /// It is now on, by this factor, and recovery codes were made.
+    Now(FactorId),
     /// It was already on; nothing changed.
     Already,
-    /// The first code was wrong. This is not counted as a failure, because there is no factor to
+    /// The first answer was wrong. This is not counted as a failure, because there is no factor to
     /// guess yet.
     Wrong,
 }
@@ -160,13 +173,14 @@ impl User {
         let Profile { name, full_name, email, groups } = profile;
         Self {
             id,
+            origin: Origin::Local,
             name,
             full_name,
             email,
             groups,
             made: now,
             password: None,
-            authenticators: Vec::new(),
+            factors: Vec::new(),
             recovery_codes: None,
             devices: Vec::new(),
             known: Vec::new(),
@@ -176,22 +190,27 @@ impl User {
             disabled: None,
             email_since: None,
             new_email: None,
-            last_verification: None,
-            last_reset: None,
-            mailed: None,
+            last_verification: 0,
+            last_reset: 0,
+            mailed: Vec::new(),
             frozen: None,
-            link_only: None,
+            link_only: false,
             declined: None,
             began_with: None,
-            wrong_codes: None,
+            wrong_codes: WrongCodes::default(),
             told_of_wrong_codes: None,
-            forgot: None,
+            forgot: Vec::new(),
         }
     }
 
     /// The id.
     pub fn id(&self) -> UserId {
         self.id
+    }
+
+    /// Who answers for this user.
+    pub const fn origin(&self) -> Origin {
+        self.origin
     }
 
     /// The user name.
@@ -256,15 +275,12 @@ impl User {
     /// The proofs that are still worth something. A proof of a removed factor is dropped, and a
     /// trusted device counts only while it is trusted.
     pub fn honoured(&self, proofs: &Proofs, now: Timestamp) -> Proofs {
-        let has = |id| self.authenticators.iter().any(|authenticator| authenticator.id() == id);
         let codes = self.recovery_codes.as_ref().map(RecoveryCodes::id);
+        let has = |id| codes == Some(id) || self.factors.iter().any(|factor| factor.id() == id);
         let trusts = |id| self.devices.iter().any(|one| one.id() == id && one.is_trusted(now));
-        Proofs {
-            totp: proofs.totp.filter(|shown| has(shown.factor)),
-            recovery_code: proofs.recovery_code.filter(|shown| codes == Some(shown.factor)),
-            trusted_device: proofs.trusted_device.filter(|shown| trusts(shown.device)),
-            ..proofs.clone()
-        }
+        let mut honoured = proofs.clone().retain(|shown| has(shown.factor));
+        honoured.trusted_device = honoured.trusted_device.filter(|shown| trusts(shown.device));
+        honoured
     }
 }
 
@@ -344,12 +360,32 @@ impl User {
 impl User {
     /// Whether two-factor is on.
     pub fn has_second_factor(&self) -> bool {
-        !self.authenticators.is_empty()
+        !self.factors.is_empty()
     }
 
-    /// The authenticator that was added last.
-    pub fn newest_authenticator(&self) -> FactorId {
-        self.authenticators.last().map_or_else(FactorId::unknown, Totp::id)
+    /// The second factors, in the order in which they were added.
+    pub fn factors(&self) -> &[Factor] {
+        &self.factors
+    }
+
+    /// The second factor with this id, if the user has it.
+    pub fn factor(&self, id: FactorId) -> Option<&Factor> {
+        self.factors.iter().find(|factor| factor.id() == id)
+    }
+
+    /// The kinds of answers that this user can give at a challenge, the one used last first;
+    /// recovery codes come last.
+    pub fn kinds(&self) -> Vec<Kind> {
+        let mut factors: Vec<&Factor> = self.factors.iter().collect();
+        factors.sort_by_key(|factor| std::cmp::Reverse(factor.last_used()));
+        let mut kinds = Vec::new();
+        for kind in factors.into_iter().map(Factor::kind) {
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
+        }
+        kinds.extend(self.recovery_codes.as_ref().map(|_| Kind::RecoveryCode));
+        kinds
     }
 
     /// The recovery codes, if two-factor was ever on.
@@ -372,7 +408,7 @@ impl User {
         &mut self,
         answer: &Answer,
         browser: Option<BrowserId>,
-        skew: Skew,
+        settings: Settings,
         now: Timestamp,
     ) -> Result<Proof, Rejection> {
         if !self.has_second_factor() {
@@ -383,12 +419,9 @@ impl User {
         }
         let closed = self.codes_closed(browser, now);
         let judged = match (answer, closed) {
-            (Answer::RecoveryCode(code), _) => match &mut self.recovery_codes {
-                Some(codes) => codes.check(code, now).map(|()| Proof::RecoveryCode(codes.id())),
-                None => Err(Rejection::Wrong),
-            },
-            (Answer::Totp(_), Some(rejection)) => Err(rejection),
-            (Answer::Totp(code), None) => self.check_totp(code, skew, now).map(Proof::Totp),
+            (Answer::RecoveryCode(code), _) => self.check_recovery_code(code, now),
+            (_, Some(rejection)) => Err(rejection),
+            (_, None) => self.check_factors(answer, settings, now),
         };
         match (judged, closed) {
             (Ok(_), _) => self.tries(browser).second_factor.clear(),
@@ -396,19 +429,28 @@ impl User {
             (Err(Rejection::Wrong), Some(rejection)) => return Err(rejection),
             (Err(_), _) => {}
         }
-        judged
+        judged.map(|id| Proof::Factor(answer.kind(), id))
     }
 
-    fn check_totp(
+    fn check_recovery_code(
         &mut self,
-        code: &totp::Code,
-        skew: Skew,
+        code: &recovery::Code,
+        now: Timestamp,
+    ) -> Result<FactorId, Rejection> {
+        let codes = self.recovery_codes.as_mut().ok_or(Rejection::Wrong)?;
+        codes.check(code, now).map(|()| codes.id())
+    }
+
+    fn check_factors(
+        &mut self,
+        answer: &Answer,
+        settings: Settings,
         now: Timestamp,
     ) -> Result<FactorId, Rejection> {
         let mut best = Err(Rejection::Wrong);
-        for authenticator in &mut self.authenticators {
-            match authenticator.check(code, skew, now) {
-                Ok(()) => return Ok(authenticator.id()),
+        for factor in self.factors.iter_mut().filter(|factor| factor.kind() == answer.kind()) {
+            match factor.check(answer, settings, now) {
+                Ok(()) => return Ok(factor.id()),
                 Err(Rejection::Used) => best = Err(Rejection::Used),
                 Err(_) => {}
             }
@@ -427,9 +469,9 @@ impl User {
 
     fn codes_closed(&self, browser: Option<BrowserId>, now: Timestamp) -> Option<Rejection> {
         let failures = &self.tries_so_far(browser).second_factor;
-        let used_up = |wrong: &WrongCodes| wrong.closed_until(now).is_some();
+        let used_up = self.wrong_codes.closed_until(now).is_some();
         let unknown = !browser.is_some_and(|browser| self.knows(browser));
-        if failures.are_locking() || (unknown && self.wrong_codes.as_ref().is_some_and(used_up)) {
+        if failures.are_locking() || (unknown && used_up) {
             return Some(Rejection::Locked);
         }
         failures.closed_until(now).map(|until| Rejection::Waiting { until })
@@ -439,13 +481,13 @@ impl User {
     fn fail_code(&mut self, browser: Option<BrowserId>, now: Timestamp) {
         self.tries(browser).second_factor.fail(now);
         if !browser.is_some_and(|browser| self.knows(browser)) {
-            self.wrong_codes.get_or_insert_default().count(now);
+            self.wrong_codes.count(now);
         }
     }
 
     /// The number of wrong codes from unknown browsers that count now.
     pub fn wrong_codes(&self, now: Timestamp) -> usize {
-        self.wrong_codes.as_ref().map_or(0, |wrong| wrong.within(WrongCodes::SPAN, now))
+        self.wrong_codes.within(WrongCodes::SPAN, now)
     }
 
     /// Whether to notify this user that somebody who knows the password enters wrong codes: after
@@ -460,10 +502,7 @@ impl User {
         const MANY: usize = 3;
         let in_a_row = self.tries_so_far(browser).second_factor.count();
         let known = browser.is_some_and(|browser| self.knows(browser));
-        let lately = match &self.wrong_codes {
-            Some(wrong) if !known => wrong.within(DAY, now),
-            Some(_) | None => 0,
-        };
+        let lately = if known { 0 } else { self.wrong_codes.within(DAY, now) };
         let many = lately.max(usize::try_from(in_a_row).unwrap_or(usize::MAX)) >= MANY;
         let news = many && self.told_of_wrong_codes.is_none_or(|told| told.plus(DAY) <= now);
         if news {
@@ -472,13 +511,13 @@ impl User {
         news
     }
 
-    /// Turns two-factor on. The first right code makes `key` an authenticator, and recovery codes
-    /// are created.
+    /// Turns two-factor on. The first right answer makes `begun` a factor, and recovery codes are
+    /// created.
     pub fn turn_on(
         &mut self,
-        key: totp::Key,
-        code: &totp::Code,
-        how: TurnOn,
+        begun: Begun,
+        answer: &Answer,
+        settings: Settings,
         rng: &mut dyn CryptoRng,
         now: Timestamp,
     ) -> TurnedOn {
@@ -486,14 +525,14 @@ impl User {
             return TurnedOn::Already;
         }
         let id = FactorId::random(rng);
-        let Ok(authenticator) = Totp::set_up(id, key, code, how.skew, now) else {
+        let Ok(factor) = begun.finish(id, answer, settings, now) else {
             return TurnedOn::Wrong;
         };
-        self.authenticators.push(authenticator);
+        self.factors.push(factor);
         self.began_with = Some(id);
-        self.link_only = None;
-        self.recovery_codes = Some(RecoveryCodes::random(rng, how.recovery_codes, now));
-        TurnedOn::Now
+        self.link_only = false;
+        self.recovery_codes = Some(RecoveryCodes::random(rng, settings.recovery_codes, now));
+        TurnedOn::Now(id)
     }
 
     /// Records that the user has saved the recovery codes. Returns whether this changed anything.
@@ -506,15 +545,6 @@ impl User {
             _ => false,
         }
     }
-}
-
-/// The settings for turning two-factor on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TurnOn {
-    /// The accepted clock skew of an authenticator.
-    pub skew: Skew,
-    /// The number of recovery codes to create.
-    pub recovery_codes: usize,
 }
 
 /// Browsers.
@@ -614,9 +644,10 @@ mod tests {
     use rand::rngs::StdRng;
 
     use super::*;
+    use crate::domain::assurance::FirstFactor;
+    use crate::domain::factor::totp;
 
-    const HOW: TurnOn = TurnOn { skew: ONE, recovery_codes: 12 };
-    const ONE: Skew = Skew::new(1).unwrap();
+    const ONE: Settings = Settings { skew: totp::Skew::new(1).unwrap(), recovery_codes: 12 };
     const MONTH: Trust = Trust { lasting: Duration::from_hours(30 * 24), at_most: 10 };
 
     fn at(seconds: u64) -> Timestamp {
@@ -631,6 +662,10 @@ mod tests {
         totp::Key::from_bytes(&[5; 20]).unwrap()
     }
 
+    fn begun() -> Begun {
+        Begun::Totp(key())
+    }
+
     fn ada() -> User {
         let profile = Profile {
             name: Name::parse("ada").unwrap(),
@@ -643,8 +678,8 @@ mod tests {
 
     fn ada_with_two_factor() -> User {
         let mut ada = ada();
-        let code = key().code_at(at(30));
-        assert_eq!(ada.turn_on(key(), &code, HOW, &mut rng(), at(30)), TurnedOn::Now);
+        let turned_on = ada.turn_on(begun(), &right_code(at(30)), ONE, &mut rng(), at(30));
+        assert!(matches!(turned_on, TurnedOn::Now(_)));
         ada
     }
 
@@ -674,8 +709,8 @@ mod tests {
     #[test]
     fn two_factor_is_on_only_after_a_first_right_code() {
         let mut ada = ada();
-        let Answer::Totp(wrong) = wrong_code(at(30)) else { unreachable!() };
-        assert_eq!(ada.turn_on(key(), &wrong, HOW, &mut rng(), at(30)), TurnedOn::Wrong);
+        let wrong = wrong_code(at(30));
+        assert_eq!(ada.turn_on(begun(), &wrong, ONE, &mut rng(), at(30)), TurnedOn::Wrong);
         assert!(!ada.has_second_factor());
         assert!(ada_with_two_factor().has_second_factor());
     }
@@ -684,8 +719,8 @@ mod tests {
     fn turning_it_on_twice_changes_nothing() {
         let mut ada = ada_with_two_factor();
         let before = ada.clone();
-        let code = key().code_at(at(90));
-        assert_eq!(ada.turn_on(key(), &code, HOW, &mut rng(), at(90)), TurnedOn::Already);
+        let code = right_code(at(90));
+        assert_eq!(ada.turn_on(begun(), &code, ONE, &mut rng(), at(90)), TurnedOn::Already);
         assert_eq!(ada, before);
     }
 
@@ -693,7 +728,10 @@ mod tests {
     fn a_recovery_code_works_once_in_place_of_the_authenticator() {
         let mut ada = ada_with_two_factor();
         let code = recovery_code(&ada);
-        assert!(matches!(ada.answer(&code, None, ONE, at(99)), Ok(Proof::RecoveryCode(_))));
+        assert!(matches!(
+            ada.answer(&code, None, ONE, at(99)),
+            Ok(Proof::Factor(Kind::RecoveryCode, _))
+        ));
         assert_eq!(ada.answer(&code, None, ONE, at(99)), Err(Rejection::Used));
         assert_eq!(ada.most_failures(), (0, 0));
     }
@@ -711,8 +749,14 @@ mod tests {
         assert_eq!(ada.answer(&wrong, None, ONE, now), waiting);
         assert_eq!(ada.most_failures(), (0, 5));
         let code = recovery_code(&ada);
-        assert!(matches!(ada.answer(&code, None, ONE, now), Ok(Proof::RecoveryCode(_))));
-        assert!(matches!(ada.answer(&right_code(now), None, ONE, now), Ok(Proof::Totp(_))));
+        assert!(matches!(
+            ada.answer(&code, None, ONE, now),
+            Ok(Proof::Factor(Kind::RecoveryCode, _))
+        ));
+        assert!(matches!(
+            ada.answer(&right_code(now), None, ONE, now),
+            Ok(Proof::Factor(Kind::Totp, _))
+        ));
     }
 
     #[test]
@@ -723,9 +767,15 @@ mod tests {
         assert_eq!(ada.answers_closed(None, now), Some(Rejection::Locked));
         let mut unlocked = ada.clone();
         unlocked.unlock();
-        assert!(matches!(unlocked.answer(&right_code(now), None, ONE, now), Ok(Proof::Totp(_))));
+        assert!(matches!(
+            unlocked.answer(&right_code(now), None, ONE, now),
+            Ok(Proof::Factor(Kind::Totp, _))
+        ));
         let code = recovery_code(&ada);
-        assert!(matches!(ada.answer(&code, None, ONE, now), Ok(Proof::RecoveryCode(_))));
+        assert!(matches!(
+            ada.answer(&code, None, ONE, now),
+            Ok(Proof::Factor(Kind::RecoveryCode, _))
+        ));
     }
 
     #[test]
@@ -734,7 +784,10 @@ mod tests {
         let mine = ada.succeed(None, BrowserId::from([3; 16]), at(100));
         let now = fail(&mut ada, 50);
         assert_eq!(ada.answer(&right_code(now), None, ONE, now), Err(Rejection::Locked));
-        assert!(matches!(ada.answer(&right_code(now), Some(mine), ONE, now), Ok(Proof::Totp(_))));
+        assert!(matches!(
+            ada.answer(&right_code(now), Some(mine), ONE, now),
+            Ok(Proof::Factor(Kind::Totp, _))
+        ));
     }
 
     #[test]
@@ -850,7 +903,7 @@ mod tests {
         let device = DeviceId::from([4; 16]);
         ada.trust(device, None, MONTH, &Seen::default(), at(100));
         let proofs = crate::domain::assurance::Proofs::default()
-            .with(Proof::Password, at(200))
+            .with(Proof::First(FirstFactor::Password), at(200))
             .with(Proof::TrustedDevice(device), at(200));
         let session = HostSession::begin(
             ada.id(),

@@ -246,7 +246,7 @@ pub async fn password_link(
         tx.user.next_link();
         let link = link_for(&tx.user, now);
         let new = NewLink { name, token: token.clone(), expires: link.expires };
-        tx.make_link(token.hash(), link);
+        tx.put(&token.hash(), link);
         tx.tell(event(by, id, What::LinkMade, now));
         Linking::Made(new)
     });

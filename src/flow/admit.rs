@@ -30,7 +30,7 @@ impl AuthenticatedRequest {
     /// What a decision about this request reads: the user's record, the host session and the user
     /// session.
     pub(super) fn reads(&self) -> Reads {
-        Reads { session: Some(self.hash), ..Reads::user(self.session.user) }
+        Reads::user(self.session.user).in_session(Some(self.hash))
     }
 
     /// The user and all their proofs, in `app` or, if that is `None`, on all hosts.
@@ -219,7 +219,7 @@ pub async fn authenticate(
     let Some(hash) = session else { return Ok(None) };
     let Some(found) = env.store.authenticate(hash).await? else { return Ok(None) };
     let Authenticated { session, user_session, user } = found;
-    let Some(id) = session.user_session else { return Ok(None) };
+    let id = session.user_session;
     if user_session.user != session.user
         || !user_session.is_alive(user.user.epoch(), env.config.sessions, now)
     {

@@ -1,4 +1,4 @@
-//! Answering the challenge with an authenticator code or a recovery code.
+//! Answering the challenge with a second factor or a recovery code.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::host_session::{Fresh, in_session, rise};
 use crate::domain::assurance::Proof;
 use crate::domain::device::BrowserId;
 use crate::domain::event::What;
-use crate::domain::factor::{Answer, Rejection};
+use crate::domain::factor::{Answer, Kind, Rejection};
 use crate::domain::host_session::HostSession;
 use crate::domain::user::User;
 use crate::store::{Transaction, Unavailable};
@@ -38,7 +38,7 @@ pub async fn answer(
 ) -> Result<Challenge, Unavailable> {
     let fresh = Fresh::draw(env);
     let user = authenticated.session.user;
-    let skew = env.config.second_factor.skew;
+    let settings = env.config.second_factor;
     in_session(
         env,
         caller,
@@ -46,15 +46,15 @@ pub async fn answer(
         || Challenge::Over,
         |tx, session| {
             let browser = caller.known_to(&tx.user);
-            let proof = match tx.user.answer(answer, browser, skew, caller.now) {
+            let proof = match tx.user.answer(answer, browser, settings, caller.now) {
                 Ok(proof) => proof,
                 Err(rejection) => {
                     tell_refused(caller, tx, browser, rejection);
                     return Challenge::Rejected(rejection);
                 }
             };
-            tx.tell(caller.event(user, shown(proof)));
-            let next = next(env, caller, &tx.user, &session, proof);
+            tx.tell(caller.event(user, What::FactorShown(answer.kind())));
+            let next = next(env, caller, &tx.user, &session, proof, answer.kind());
             let given = rise(env, caller, tx, &session, proof, trust_device, &fresh);
             Challenge::Proven(Given { next, ..given })
         },
@@ -86,21 +86,18 @@ pub(super) fn tell_refused(
 
 /// An offer follows a sign-in that ends with this proof, and any use of a recovery code. Users who
 /// were signed in already get none.
-fn next(env: &Env, caller: &Caller, user: &User, session: &HostSession, proof: Proof) -> Next {
+fn next(
+    env: &Env,
+    caller: &Caller,
+    user: &User,
+    session: &HostSession,
+    proof: Proof,
+    kind: Kind,
+) -> Next {
     let now = caller.now;
     let visitor = user.visitor(session, Arc::new(user.identity()), now);
-    if visitor.known().is_some() && !matches!(proof, Proof::RecoveryCode(_)) {
+    if visitor.known().is_some() && kind.is_factor() {
         return Next::Onward;
     }
     env.next_inside(user, &session.risen(proof, now).proofs, now)
-}
-
-fn shown(proof: Proof) -> What {
-    match proof {
-        Proof::RecoveryCode(_) => What::RecoveryCodeUsed,
-        Proof::Totp(_) => What::TotpShown,
-        Proof::TrustedDevice(_) => What::DeviceUsed,
-        Proof::MailedCode => What::MailedCodeShown,
-        Proof::Password | Proof::Link => What::Confirmed,
-    }
 }

@@ -5,7 +5,7 @@ use super::caller::{Caller, Given};
 use super::env::{Env, NoTurn, Turn};
 use super::host_session::{Fresh, go_on, live_session};
 use super::sign_in::{Charged, charge};
-use crate::domain::assurance::Proof;
+use crate::domain::assurance::{FirstFactor, Proof};
 use crate::domain::event::What;
 use crate::domain::password::Password;
 use crate::domain::time::Timestamp;
@@ -63,7 +63,14 @@ pub async fn confirm(
             }
             let Some(session) = live_session(env, caller, tx) else { return Confirm::Over };
             tx.tell(caller.event(user, What::Confirmed));
-            Confirm::Confirmed(go_on(env, caller, tx, &session, Proof::Password, &fresh))
+            Confirm::Confirmed(go_on(
+                env,
+                caller,
+                tx,
+                &session,
+                Proof::First(FirstFactor::Password),
+                &fresh,
+            ))
         })
         .await?;
     if matches!(confirmed, Some(Confirm::Confirmed(_))) {

@@ -67,7 +67,7 @@ pub async fn name_email(
                 return Named::TooMany;
             }
             let link = tx.user.verification_link(address.clone(), caller.now);
-            tx.make_link(token.hash(), link);
+            tx.put(&token.hash(), link);
             tx.send(Message {
                 user,
                 to: address.clone(),

@@ -46,14 +46,14 @@ pub async fn give_out(
         |tx, session| {
             let ticket = Ticket {
                 user: session.user,
-                user_session: session.user_session?,
+                user_session: session.user_session,
                 host: host.to_owned(),
                 browser: browser.into(),
                 return_to: return_to.to_owned(),
                 proofs: session.proofs,
                 expires: caller.now.plus(Ticket::LASTS),
             };
-            tx.give_out(token.hash(), ticket);
+            tx.put(&token.hash(), ticket);
             Some(())
         },
     );
@@ -72,17 +72,16 @@ pub async fn take(
 ) -> Result<Entered, Unavailable> {
     let Some(ticket) = env.store.ticket(token.hash()).await? else { return Ok(Entered::Refused) };
     let fresh = Fresh::draw(env);
-    let reads = Reads {
-        session: caller.carried.session.as_ref().map(Token::hash),
-        ticket: Some(token.hash()),
-        ..Reads::user(ticket.user)
-    };
+    let mut reads = Reads::user(ticket.user)
+        .in_session(caller.carried.session.as_ref().map(Token::hash))
+        .and::<Ticket>(&token.hash());
+    reads.user_session = Some(ticket.user_session);
     let entered = env
         .store
         .update(reads, |tx| {
             let user = tx.user.id();
             // Consume rejected tickets, too: others have seen them.
-            let ticket = tx.ticket.take().filter(|ticket| {
+            let ticket = tx.take::<Ticket>(&token.hash()).filter(|ticket| {
                 let mut browsers = caller.carried.browsers.iter().map(|browser| digest(*browser));
                 ticket.user == user
                     && browsers.any(|browser| ticket.is_good(host, browser, caller.now))

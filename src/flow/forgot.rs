@@ -47,7 +47,7 @@ pub async fn mail_a_link(env: &Env, caller: &Caller, login: &Login) -> Result<()
         }
         let link = tx.user.reset_link(caller.now);
         let about = About::ResetPassword { token: token.clone() };
-        tx.make_link(token.hash(), link);
+        tx.put(&token.hash(), link);
         if let Some(message) = Message::to(&tx.user, about, caller.now) {
             tx.send(message);
         }

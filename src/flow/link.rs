@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::caller::{Caller, Given};
 use super::env::{Env, NoTurn, Turn};
 use super::host_session::{Fresh, begin};
-use crate::domain::assurance::{Proof, Proofs};
+use crate::domain::assurance::{FirstFactor, Proof, Proofs};
 use crate::domain::event::What;
 use crate::domain::identity::Identity;
 use crate::domain::link::{Link, Purpose};
@@ -89,28 +89,27 @@ pub async fn set_password(
     let hash = place.hash(password).await?;
     let now = caller.now;
     let user = link.user;
-    let fresh = Fresh::draw(env);
-    let reads = Reads {
-        session: caller.carried.session.as_ref().map(Token::hash),
-        link: Some(token.hash()),
-        ..Reads::user(user)
-    };
+    let (fresh, key) = (Fresh::draw(env), token.hash());
+    let reads = Reads::user(user)
+        .in_session(caller.carried.session.as_ref().map(Token::hash))
+        .and::<Link>(&key);
     let set = env
         .store
         .update(reads, |tx| {
-            let good = tx.link.take_if(|link| tx.user.honours(link, now));
-            let proofs = Proofs::default().with(Proof::Password, now);
-            let (proofs, what) = match good.map(|link| link.purpose) {
+            let good = tx.get::<Link>(&key).filter(|link| tx.user.honours(link, now));
+            let (by, what) = match good.map(|link| link.purpose) {
                 Some(Purpose::SetPassword) => {
                     tx.user.set_password_by_link(hash.clone());
-                    (proofs.with(Proof::Link, now), What::PasswordSet)
+                    (FirstFactor::Link, What::PasswordSet)
                 }
                 Some(Purpose::ResetPassword) => {
                     tx.user.set_password(hash.clone());
-                    (proofs, What::PasswordReset)
+                    (FirstFactor::Password, What::PasswordReset)
                 }
                 Some(Purpose::VerifyEmail | Purpose::NotMe) | None => return PasswordSet::Dead,
             };
+            tx.take::<Link>(&key);
+            let proofs = Proofs::default().with(Proof::First(by), now);
             // Clear the failures for the old password.
             tx.attempts.clear();
             tx.tell(caller.event(user, what));

@@ -5,7 +5,6 @@
 
 pub mod administer;
 pub mod admit;
-pub mod authenticators;
 mod caller;
 pub mod challenge;
 pub mod clock;
@@ -15,6 +14,7 @@ pub mod devices;
 pub mod email;
 pub mod enter;
 pub mod env;
+pub mod factors;
 pub mod foresee;
 pub mod forgot;
 pub mod import;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::caller::Next;
 use super::env::Env;
-use crate::domain::assurance::{FactorShown, Proofs};
+use crate::domain::assurance::Proofs;
 use crate::domain::factor::recovery::RecoveryCodes;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{FirstFactorAsks, User};
@@ -83,12 +83,10 @@ pub(super) fn may_set_up(env: &Env, user: &User, proofs: &Proofs, now: Timestamp
     !user.has_second_factor() && !declined && !barred && !demanded()
 }
 
-/// Whether the last proof was a recovery code and no authenticator is newer.
+/// Whether the last proof stood in for a factor (a recovery code) and no factor is newer.
 fn has_lost_it(user: &User, proofs: &Proofs) -> bool {
-    let at = |shown: Option<FactorShown>| shown.map(|shown| shown.at);
-    let (totp, recovery_code) = (at(proofs.totp), at(proofs.recovery_code));
-    let Some(shown) = recovery_code.filter(|_| recovery_code > totp) else { return false };
-    user.authenticators().iter().all(|authenticator| authenticator.added() <= shown)
+    let Some(last) = proofs.factors().max_by_key(|shown| shown.at) else { return false };
+    !last.kind.is_factor() && user.factors().iter().all(|factor| factor.added() <= last.at)
 }
 
 /// What a session with these `proofs` must still show before a first second factor is set up in it.

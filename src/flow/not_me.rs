@@ -3,7 +3,7 @@
 use super::caller::Caller;
 use super::env::Env;
 use crate::domain::event::What;
-use crate::domain::link::Purpose;
+use crate::domain::link::{Link, Purpose};
 use crate::domain::secret::Token;
 use crate::store::{Reads, Unavailable};
 
@@ -17,12 +17,14 @@ pub async fn not_me(env: &Env, caller: &Caller, token: &Token) -> Result<bool, U
     let link = env.store.link(token.hash()).await?;
     let Some(link) = link.filter(|link| link.purpose == Purpose::NotMe) else { return Ok(false) };
     let user = link.user;
-    let reads = Reads { link: Some(token.hash()), ..Reads::user(user) };
+    let hash = token.hash();
+    let reads = Reads::user(user).and::<Link>(&hash);
     let frozen = env
         .store
         .update(reads, |tx| {
-            let good = tx.link.take_if(|link| tx.user.honours(link, caller.now));
+            let good = tx.get::<Link>(&hash).filter(|link| tx.user.honours(link, caller.now));
             let Some(factor) = good.and_then(|link| link.factor) else { return false };
+            tx.take::<Link>(&hash);
             if tx.user.freeze(factor, caller.now) {
                 tx.tell(caller.event(user, What::Frozen));
             }

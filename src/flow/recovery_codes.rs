@@ -4,8 +4,8 @@ use super::admit::AuthenticatedRequest;
 use super::caller::Caller;
 use super::env::Env;
 use super::host_session::in_session;
-use crate::domain::assurance::{FactorShown, Proofs};
 use crate::domain::event::What;
+use crate::domain::factor::Kind;
 use crate::domain::factor::recovery::RecoveryCodes;
 use crate::domain::host_session::HostSession;
 use crate::store::Unavailable;
@@ -53,22 +53,22 @@ pub async fn renew(
     authenticated: &AuthenticatedRequest,
 ) -> Result<bool, Unavailable> {
     let user = authenticated.session.user;
-    let how = env.config.second_factor;
+    let settings = env.config.second_factor;
     in_session(
         env,
         caller,
         authenticated,
         || false,
         |tx, session| {
-            let shown = tx.user.honoured(&session.proofs, caller.now).recovery_code;
+            let old = tx.user.recovery_codes().map(RecoveryCodes::id);
             let owner = &mut tx.user;
-            if !env.rng.draw(|rng| owner.renew_recovery_codes(how, rng, caller.now)) {
+            if !env.rng.draw(|rng| owner.renew_recovery_codes(settings, rng, caller.now)) {
                 return false;
             }
-            tx.tell(caller.event(user, What::RecoveryCodesRenewed));
-            if let (Some(shown), Some(codes)) = (shown, tx.user.recovery_codes()) {
-                let shown = Some(FactorShown { factor: codes.id(), ..shown });
-                let proofs = Proofs { recovery_code: shown, ..session.proofs };
+            tx.tell(caller.event(user, What::FactorReplaced(Kind::RecoveryCode)));
+            let new = tx.user.recovery_codes().map(RecoveryCodes::id);
+            if let (Some(old), Some(new)) = (old, new) {
+                let proofs = session.proofs.clone().passed_on(old, new);
                 tx.session = Some(HostSession { proofs, ..session });
             }
             true

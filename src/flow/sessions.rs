@@ -7,7 +7,7 @@ use super::host_session::{Fresh, go_on_alone, in_session, in_session_with};
 use super::sign_out::sign_out;
 use crate::domain::event::What;
 use crate::domain::user_session::{UserSession, UserSessionId};
-use crate::store::{Reads, Snapshot, Unavailable};
+use crate::store::{Snapshot, Unavailable};
 
 /// How many user sessions of one user are read, including ended ones that were not swept yet.
 const LOOKED_AT: usize = 1_000;
@@ -62,7 +62,8 @@ pub async fn end(
         return Ok(Ended::This { hosts });
     }
     let user = authenticated.session.user;
-    let reads = Reads { other: Some(user_session), ..authenticated.reads() };
+    let mut reads = authenticated.reads();
+    reads.other = Some(user_session);
     in_session_with(
         env,
         caller,

@@ -1,7 +1,7 @@
-//! Setting up the first authenticator, and saving the recovery codes that come with it.
+//! Setting up the first second factor, and saving the recovery codes that come with it.
 //!
-//! A password may be stolen. So the key of a first authenticator is shown, and its first code
-//! checked, only after the session has shown what the operator requires in addition.
+//! A password may be stolen. So what a first factor begins with (the key of an authenticator) is
+//! shown, and its first answer checked, only after the session has shown what the operator requires in addition.
 
 use super::admit::AuthenticatedRequest;
 use super::caller::{Caller, Given};
@@ -9,92 +9,108 @@ use super::env::Env;
 use super::host_session::{Fresh, in_session, rise};
 use super::next::owed;
 use crate::domain::assurance::Proof;
+use crate::domain::ceremony::{Ceremony, Purpose};
 use crate::domain::event::What;
-use crate::domain::factor::totp;
-use crate::domain::host_session::{Becomes, HostSession};
+use crate::domain::factor::{Answer, Begun, Kind};
+use crate::domain::host_session::HostSession;
 use crate::domain::message::{About, Message};
 use crate::domain::secret::Token;
+use crate::domain::time::Timestamp;
 use crate::domain::user::{FirstFactorAsks, TurnedOn};
 use crate::store::{Reads, Transaction, Unavailable};
 
-/// The result of asking for the key of a first authenticator.
+/// The result of beginning to set up a first factor.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FirstKey {
-    /// The key waits for its first code. It stays the same after a reload, a wrong code or a
+pub enum FirstFactor {
+    /// It waits for its first answer. It stays the same after a reload, a wrong answer or a
     /// restart.
-    Waits(totp::Key),
+    Waits(Begun),
     /// Something must be shown first; never [`FirstFactorAsks::Nothing`].
     Owes(FirstFactorAsks),
-    /// The session has ended, or two-factor is on already.
+    /// The session has ended, two-factor is on already, or this kind cannot be set up.
     None,
 }
 
-/// The result of a first code.
+/// The result of a first answer.
 #[derive(Debug)]
 pub enum SetUp {
     /// Two-factor is on; the session continues under a new id.
     On(Given),
     /// Two-factor was on already.
     Already,
-    /// The code was wrong, or none. The key still waits for it.
-    Wrong(totp::Key),
-    /// The key was missing or older than fifteen minutes. A new one waits from now on.
-    Late(totp::Key),
+    /// The answer was wrong, or none. The set-up still waits for it.
+    Wrong(Begun),
+    /// What had begun was missing or older than fifteen minutes. Something new waits from now on.
+    Late(Begun),
     /// Something must be shown first; never [`FirstFactorAsks::Nothing`].
     Owes(FirstFactorAsks),
     /// The session has ended.
     Over,
 }
 
-/// The key in this session that waits for its first code, if everything required was shown.
+/// Begins to set up a first factor of this `kind`, or goes on with what has begun in this session,
+/// if everything required was shown.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
-pub async fn pending_key(
+pub async fn begin(
     env: &Env,
     caller: &Caller,
     authenticated: &AuthenticatedRequest,
-) -> Result<FirstKey, Unavailable> {
-    let new = env.rng.draw(|rng| totp::Key::random(rng));
+    kind: Kind,
+) -> Result<FirstFactor, Unavailable> {
+    let Some(new) = env.rng.draw(|rng| Begun::random(kind, rng)) else {
+        return Ok(FirstFactor::None);
+    };
     in_session(
         env,
         caller,
         authenticated,
-        || FirstKey::None,
+        || FirstFactor::None,
         |tx, session| {
             // Never show the secret of a factor that is in use again.
             if tx.user.has_second_factor() {
-                return FirstKey::None;
+                return FirstFactor::None;
             }
             match owed(env, &tx.user, &session.proofs, caller.now) {
                 FirstFactorAsks::Nothing => {
-                    FirstKey::Waits(waiting(caller, tx, session, Becomes::First, &new))
+                    FirstFactor::Waits(waiting(caller, tx, session, Purpose::First, &new))
                 }
-                owed => FirstKey::Owes(owed),
+                owed => FirstFactor::Owes(owed),
             }
         },
     )
     .await
 }
 
-/// The key in `session` that waits for its first code, or else `new`, which waits from now on.
+/// What waits in `session` for its first answer, or else `new`, which waits from now on.
 pub(super) fn waiting(
     caller: &Caller,
     tx: &mut Transaction,
     mut session: HostSession,
-    becomes: Becomes,
-    new: &totp::Key,
-) -> totp::Key {
-    if let Some(key) = session.pending(becomes, caller.now) {
-        return key.clone();
+    purpose: Purpose,
+    new: &Begun,
+) -> Begun {
+    if let Some(begun) = begun(&session, purpose, new.kind(), caller.now) {
+        return begun;
     }
-    session.await_first_code(new.clone(), becomes, caller.now);
+    session.ceremony = Some(Ceremony::begin(purpose, new.clone(), caller.now));
     tx.session = Some(session);
     new.clone()
 }
 
-/// Turns two-factor on with a first correct code and, if the user wants it, trusts this browser.
-/// `code` is `None` if what was typed is none.
+/// What waits in `session` for its first answer.
+pub(super) fn begun(
+    session: &HostSession,
+    purpose: Purpose,
+    kind: Kind,
+    now: Timestamp,
+) -> Option<Begun> {
+    session.ceremony.as_ref()?.begun(purpose, kind, now).cloned()
+}
+
+/// Turns two-factor on with a first correct answer and, if the user wants it, trusts this browser.
+/// `answer` is `None` if what was typed is none.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written. Two-factor may be on or not.
@@ -102,12 +118,13 @@ pub async fn turn_on(
     env: &Env,
     caller: &Caller,
     authenticated: &AuthenticatedRequest,
-    code: Option<&totp::Code>,
+    kind: Kind,
+    answer: Option<&Answer>,
     trust_device: bool,
 ) -> Result<SetUp, Unavailable> {
-    let new = env.rng.draw(|rng| totp::Key::random(rng));
+    let Some(new) = env.rng.draw(|rng| Begun::random(kind, rng)) else { return Ok(SetUp::Over) };
     let fresh = Fresh::draw(env);
-    let how = env.config.second_factor;
+    let settings = env.config.second_factor;
     let not_me = env.rng.draw(Token::random);
     in_session(
         env,
@@ -122,19 +139,18 @@ pub async fn turn_on(
             if owed != FirstFactorAsks::Nothing {
                 return SetUp::Owes(owed);
             }
-            let Some(key) = session.pending(Becomes::First, caller.now).cloned() else {
-                return SetUp::Late(waiting(caller, tx, session, Becomes::First, &new));
+            let Some(begun) = begun(&session, Purpose::First, kind, caller.now) else {
+                return SetUp::Late(waiting(caller, tx, session, Purpose::First, &new));
             };
-            let Some(code) = code else { return SetUp::Wrong(key) };
-            let turned =
-                env.rng.draw(|rng| tx.user.turn_on(key.clone(), code, how, rng, caller.now));
-            match turned {
+            let Some(answer) = answer else { return SetUp::Wrong(begun) };
+            let (user, now) = (&mut tx.user, caller.now);
+            match env.rng.draw(|rng| user.turn_on(begun.clone(), answer, settings, rng, now)) {
                 TurnedOn::Already => SetUp::Already,
-                TurnedOn::Wrong => SetUp::Wrong(key),
-                TurnedOn::Now => {
+                TurnedOn::Wrong => SetUp::Wrong(begun),
+                TurnedOn::Now(factor) => {
                     tell_of_first(env, caller, tx, &not_me);
-                    let session = session.without_pending();
-                    let proof = Proof::Totp(tx.user.newest_authenticator());
+                    let session = session.without_ceremony();
+                    let proof = Proof::Factor(kind, factor);
                     SetUp::On(rise(env, caller, tx, &session, proof, trust_device, &fresh))
                 }
             }
@@ -151,7 +167,7 @@ fn tell_of_first(env: &Env, caller: &Caller, tx: &mut Transaction, not_me: &Toke
     let about = About::Happened { event, not_me: Some(not_me.clone()) };
     let message = Message::to(&tx.user, about, caller.now).filter(|_| env.config.mail.is_some());
     if let (Some(factor), Some(message)) = (factor, message) {
-        tx.make_link(not_me.hash(), tx.user.not_me_link(factor, caller.now));
+        tx.put(&not_me.hash(), tx.user.not_me_link(factor, caller.now));
         tx.send(message);
     }
 }

@@ -10,7 +10,7 @@
 use super::caller::{Caller, DeviceCookie, Given};
 use super::env::{Env, NoTurn, Turn};
 use super::host_session::{Fresh, begin};
-use crate::domain::assurance::{Proof, Proofs};
+use crate::domain::assurance::{FirstFactor, Proof, Proofs};
 use crate::domain::device::{BrowserId, Presented};
 use crate::domain::event::What;
 use crate::domain::lockout::Charge;
@@ -99,8 +99,7 @@ async fn sign_in_user(
     let alike = env.store.dearest_digests().await?;
     let verified = place.verify(password, charged.hash.clone(), alike).await?;
     let fresh = Fresh::draw(env);
-    let reads =
-        Reads { session: caller.carried.session.as_ref().map(Token::hash), ..Reads::user(user) };
+    let reads = Reads::user(user).in_session(caller.carried.session.as_ref().map(Token::hash));
     let signed_in = env
         .store
         .update(reads, |tx| {
@@ -115,7 +114,7 @@ async fn sign_in_user(
 
 /// The session that a right password begins, with the trusted device, if this browser is one.
 fn begin_session(env: &Env, caller: &Caller, tx: &mut Transaction, fresh: &Fresh) -> Given {
-    let mut proofs = Proofs::default().with(Proof::Password, caller.now);
+    let mut proofs = Proofs::default().with(Proof::First(FirstFactor::Password), caller.now);
     let device = present_device(caller, tx);
     if let Some(device) = device {
         proofs = proofs.with(Proof::TrustedDevice(device.id), caller.now);

@@ -7,10 +7,10 @@ use url::form_urlencoded;
 
 use super::admit::decide;
 use crate::config::{App, Config, Expected, PolicyTest, Shown, TestVisitor};
-use crate::domain::assurance::{Evidence, Proof, Proofs, Verdict, Visitor};
+use crate::domain::assurance::{Evidence, FirstFactor, Proof, Proofs, Verdict, Visitor};
 use crate::domain::demand::Since;
 use crate::domain::device::DeviceId;
-use crate::domain::factor::FactorId;
+use crate::domain::factor::{FactorId, Kind};
 use crate::domain::identity::{Identity, UserId};
 use crate::domain::time::Timestamp;
 use crate::policy::{Request, Rule, Ruling, Sent, Unreadable};
@@ -85,9 +85,8 @@ pub fn shown(config: &Config, app: &App, visitor: &TestVisitor, now: Timestamp) 
     let due = config.demands.due(&identity, Timestamp::default(), Some(&app.name), &Since::new());
     let proofs = visitor.shown.iter().fold(Proofs::default(), |proofs, shown| {
         let proof = match shown {
-            Shown::Password => Proof::Password,
-            Shown::Totp => Proof::Totp(FactorId::unknown()),
-            Shown::RecoveryCode => Proof::RecoveryCode(FactorId::unknown()),
+            Shown::Password => Proof::First(FirstFactor::Password),
+            Shown::Factor(kind) => Proof::Factor(*kind, FactorId::from([0; 16])),
             Shown::TrustedDevice => Proof::TrustedDevice(DeviceId::from([0; 16])),
         };
         proofs.with(proof, now)
@@ -150,7 +149,7 @@ pub fn example_of(rule: &Rule) -> Option<(Request, IpAddr, TestVisitor)> {
         user: user.to_owned(),
         groups: groups.map(str::to_owned).collect(),
         has_second_factor: true,
-        shown: vec![Shown::Password, Shown::Totp],
+        shown: vec![Shown::Password, Shown::Factor(Kind::Totp)],
     };
     Some((request, address, visitor))
 }

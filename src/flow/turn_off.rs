@@ -1,4 +1,4 @@
-//! Turning two-factor off with a current code or a recovery code, unless it is demanded.
+//! Turning two-factor off with an answer as at the challenge, unless it is demanded.
 
 use super::admit::AuthenticatedRequest;
 use super::caller::{Caller, Given};
@@ -36,7 +36,7 @@ pub async fn turn_off(
 ) -> Result<TurnOff, Unavailable> {
     let fresh = Fresh::draw(env);
     let user = authenticated.session.user;
-    let skew = env.config.second_factor.skew;
+    let settings = env.config.second_factor;
     in_session(
         env,
         caller,
@@ -47,17 +47,20 @@ pub async fn turn_off(
                 return TurnOff::Demanded(demand);
             }
             let browser = caller.known_to(&tx.user);
-            if let Err(rejection) = tx.user.turn_off(answer, browser, skew, caller.now) {
-                tell_refused(caller, tx, browser, rejection);
-                return TurnOff::Rejected(rejection);
-            }
-            if matches!(answer, Answer::RecoveryCode(_)) {
-                tx.tell(caller.event(user, What::RecoveryCodeUsed));
+            let kind = match tx.user.turn_off(answer, browser, settings, caller.now) {
+                Ok(kind) => kind,
+                Err(rejection) => {
+                    tell_refused(caller, tx, browser, rejection);
+                    return TurnOff::Rejected(rejection);
+                }
+            };
+            if !kind.is_factor() {
+                tx.tell(caller.event(user, What::FactorShown(kind)));
             }
             tx.tell(caller.event(user, What::TwoFactorOff));
             // A proof of a factor that is gone must not count for a later factor.
             let proofs = session.proofs.clone().without_second_factor();
-            let session = HostSession { proofs, ..session.without_pending() };
+            let session = HostSession { proofs, ..session.without_ceremony() };
             TurnOff::Off(go_on_alone(env, caller, tx, session, &fresh))
         },
     )

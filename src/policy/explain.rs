@@ -22,6 +22,7 @@ use super::rule::{Fit, Governor, Look, Network, Rule};
 use super::rules::{Asker, Policy};
 use super::work::Work;
 use crate::domain::assurance::{Kinds, Level, Requirement};
+use crate::domain::factor::Kind;
 
 /// Why a request has its requirement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -428,8 +429,7 @@ impl Asks {
     pub fn of(requirement: &Requirement) -> Self {
         let Requirement { level, within, kinds, trusted_device, only, .. } = requirement;
         let has_factor = *level == Level::SecondFactor;
-        let named = [(Kinds::TOTP, "totp"), (Kinds::RECOVERY_CODE, "recovery-code")];
-        let named = named.into_iter().filter(|(kind, _)| kinds.has(*kind)).map(|(_, name)| name);
+        let named = kinds.iter().map(Kind::word);
         Self {
             level: match level {
                 Level::Nothing => "nothing",

@@ -110,7 +110,7 @@ impl Cache {
     pub(super) fn authenticate(&self, hash: TokenHash) -> Option<Authenticated> {
         let mut kept = self.up_to_date();
         let session = kept.find(hash).ok()?;
-        let user_session = kept.find(session.user_session?).ok()?;
+        let user_session = kept.find(session.user_session).ok()?;
         let user = kept.find(session.user).ok()?;
         Some(Authenticated { session, user_session, user })
     }

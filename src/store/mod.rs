@@ -27,6 +27,7 @@ pub use batch::{Batch, Expect, Outcome};
 pub use cache::{Authenticated, Snapshot};
 pub use changes::{Changes, Touched};
 pub use facade::Store;
+pub use facade::held::Stored;
 pub use facade::names::{NobodysName, Target};
 pub use facade::outbox::Waiting;
 pub use facade::people::{Added, Changed, NewUser};

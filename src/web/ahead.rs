@@ -13,7 +13,7 @@ use crate::config::App;
 use crate::domain::assurance::{
     Evidence, Kinds, Level, Proof, Requirement, Verdict, Visitor, judge,
 };
-use crate::domain::factor::FactorId;
+use crate::domain::factor::{FactorId, Kind};
 use crate::flow::{Foreseen, foresee};
 use crate::policy::{OwnPage, Request, Sent};
 
@@ -48,9 +48,9 @@ impl AppState {
         *place != ReturnTo::root() && passes(self.ahead(guest, place, When::Now).verdict)
     }
 
-    /// Whether a recovery code is enough for the URL that this guest is going to.
-    pub(super) fn takes_recovery_codes(&self, guest: &Guest, place: &ReturnTo) -> bool {
-        self.ahead(guest, place, When::Shown).requirement.kinds.has(Kinds::RECOVERY_CODE)
+    /// The kinds of second factor that the URL accepts to which this guest is going.
+    pub(super) fn kinds_ahead(&self, guest: &Guest, place: &ReturnTo) -> Kinds {
+        self.ahead(guest, place, When::Shown).requirement.kinds
     }
 
     /// The offer to trust this device. `None` if the URL asks for a code anyway, or if the device
@@ -147,7 +147,11 @@ impl AppState {
         Some(match when {
             When::Now => visitor,
             When::Shown => Visitor {
-                proofs: visitor.proofs.clone().with(Proof::Totp(FactorId::unknown()), now),
+                proofs: Kind::all()
+                    .filter(|kind| kind.is_factor())
+                    .fold(visitor.proofs.clone(), |proofs, kind| {
+                        proofs.with(Proof::Factor(kind, FactorId::from([0; 16])), now)
+                    }),
                 has_second_factor: true,
                 demanded: false,
                 ..visitor

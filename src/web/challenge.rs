@@ -1,4 +1,4 @@
-//! The challenge: an authenticator code or, with a visible switch, a recovery code.
+//! The challenge: an answer of one kind of second factor, with a visible way to the others.
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
@@ -6,13 +6,14 @@ use serde::Deserialize;
 
 use super::app_state::AppState;
 use super::asked::Asked;
+use super::factor::{default_kind, part, problem};
 use super::form::{Form, Trouble};
 use super::guard::Guest;
 use super::headers;
-use super::pages::{self, Kind, Problem, Standing};
+use super::pages::{self, Problem, Standing};
 use super::return_to::ReturnTo;
-use crate::domain::factor::{Answer, Rejection};
-use crate::domain::time::Timestamp;
+use crate::domain::factor::{Answer, Kind, Rejection};
+use crate::domain::user::User;
 use crate::flow::AuthenticatedRequest;
 use crate::flow::challenge::{Challenge, answer};
 
@@ -39,14 +40,14 @@ pub(super) async fn show(
     if !user.has_second_factor() {
         return headers::see_other(&return_to.through("set-up"));
     }
-    let kind = kind_of(&asked.kind);
     // Shown meanwhile in another tab.
     if state.owes_nothing(&guest, &return_to) {
         return headers::see_other(return_to.as_str());
     }
+    let kind = state.kind_asked(&guest, &return_to, user, &asked.kind);
     let closed = user.answers_closed(guest.caller.known_to(user), guest.caller.now);
-    // Recovery codes are accepted even during a wait or a lock.
-    let closed = closed.filter(|why| kind == Kind::Totp || *why == Rejection::Frozen);
+    // What stands in for a factor is accepted even during a wait or a lock.
+    let closed = closed.filter(|why| kind.is_factor() || *why == Rejection::Frozen);
     let problem = closed.map(|rejection| problem(rejection, kind, guest.caller.now));
     page(&state, &guest, &return_to, kind, false, problem)
 }
@@ -59,13 +60,14 @@ pub(super) async fn submit(
     let Form { typed, doubt, return_to, .. } = form;
     let to_sign_in = || headers::see_other(&return_to.through("sign-in"));
     let Some(authenticated) = guest.authenticated.clone() else { return Ok(to_sign_in()) };
-    let kind = kind_of(&typed.kind);
+    let user = &authenticated.user.user;
+    let kind = Kind::of_word(&typed.kind).unwrap_or_else(|| first_kind(user));
     let trust = !typed.trust_device.is_empty();
     let again = |problem| page(&state, &guest, &return_to, kind, trust, Some(problem));
     if let Some(problem) = doubt {
         return Ok(again(problem));
     }
-    let Ok(typed) = read(kind, &typed.code) else {
+    let Ok(typed) = (part(kind).read)(&typed.code) else {
         return Ok(again(problem(Rejection::Wrong, kind, guest.caller.now)));
     };
     Ok(match answered(&state, &guest, authenticated, typed, trust).await? {
@@ -91,31 +93,22 @@ async fn answered(
     Ok(answer(&state.env, &guest.caller, &authenticated, &typed, trust).await?)
 }
 
-/// Input that does not have the form of a code is not counted as a guess.
-fn read(kind: Kind, code: &str) -> Result<Answer, Rejection> {
-    match kind {
-        Kind::Totp => code.parse().map(Answer::Totp),
-        Kind::RecoveryCode => code.parse().map(Answer::RecoveryCode),
-    }
+/// The kind that a challenge begins with: the one that this user used last.
+fn first_kind(user: &User) -> Kind {
+    user.kinds().into_iter().next().unwrap_or_else(default_kind)
 }
 
-fn kind_of(text: &str) -> Kind {
-    if text == Kind::RecoveryCode.value() { Kind::RecoveryCode } else { Kind::Totp }
-}
-
-pub(super) fn problem(rejection: Rejection, kind: Kind, now: Timestamp) -> Problem {
-    match (rejection, kind) {
-        (Rejection::Wrong | Rejection::NotSetUp, Kind::Totp) => Problem::Code,
-        (Rejection::Wrong | Rejection::NotSetUp, Kind::RecoveryCode) => Problem::RecoveryCode,
-        (Rejection::Used, Kind::Totp) => Problem::CodeUsed,
-        (Rejection::Used, Kind::RecoveryCode) => Problem::RecoveryCodeUsed,
-        (Rejection::Waiting { until }, Kind::Totp) => Problem::WaitOrRecoveryCode(now.until(until)),
-        // Recovery codes are accepted during a wait, so the code was wrong.
-        (Rejection::Waiting { .. } | Rejection::Locked, Kind::RecoveryCode) => {
-            Problem::RecoveryCode
-        }
-        (Rejection::Locked, Kind::Totp) => Problem::Locked,
-        (Rejection::Frozen, _) => Problem::Frozen,
+impl AppState {
+    /// The kind that the visitor has chosen, if it can be of use, or else the first one that is.
+    fn kind_asked(&self, guest: &Guest, place: &ReturnTo, user: &User, chosen: &str) -> Kind {
+        let kinds = user.kinds();
+        let accepted = self.kinds_ahead(guest, place);
+        // A recovery code signs the visitor in, even if it does not open that URL.
+        let signs_in = self.standing(guest, place) == Standing::Outside;
+        let fits = |kind: &Kind| accepted.has(*kind) || (signs_in && !kind.is_factor());
+        let chosen = Kind::of_word(chosen).filter(|kind| kinds.contains(kind) && fits(kind));
+        let first = || kinds.iter().copied().find(|kind| kind.is_factor() && accepted.has(*kind));
+        chosen.or_else(first).unwrap_or_else(|| first_kind(user))
     }
 }
 
@@ -128,17 +121,27 @@ fn page(
     problem: Option<Problem>,
 ) -> Response {
     let standing = state.standing(guest, return_to);
-    let takes_recovery_codes = state.takes_recovery_codes(guest, return_to);
+    let accepted = state.kinds_ahead(guest, return_to);
+    let user = guest.authenticated.as_ref().map(|authenticated| &authenticated.user.user);
+    let kind = user.map_or(kind, |user| state.kind_asked(guest, return_to, user, kind.word()));
+    let has = user.map(User::kinds).unwrap_or_default();
+    let stands_in = |kind: &Kind| !kind.is_factor() && accepted.has(*kind);
+    // Back from what only signs in, every factor is shown.
+    let others = has.iter().filter(|other| **other != kind);
+    let others = others.filter(|other| accepted.has(**other) || !kind.is_factor());
+    let takes_stand_ins = has.iter().any(stands_in);
     let page = pages::Challenge {
         frame: state.frame_for(guest),
         form: state.form(guest, return_to),
-        // It signs the visitor in, even if it does not open that URL.
-        kind: if takes_recovery_codes || standing == Standing::Outside { kind } else { Kind::Totp },
+        part: part(kind),
+        others: others.map(|other| part(*other)).collect(),
         standing,
         trust: state.offer_of_trust(guest, return_to, trust),
-        takes_recovery_codes,
+        recovery_codes_sign_in: kind.is_factor()
+            && !takes_stand_ins
+            && standing == Standing::Outside,
         problem: problem.map(|problem| match problem {
-            Problem::WaitOrRecoveryCode(span) if !takes_recovery_codes => Problem::Wait(span),
+            Problem::WaitOrRecoveryCode(span) if !takes_stand_ins => Problem::Wait(span),
             problem => problem,
         }),
     };

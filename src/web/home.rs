@@ -57,17 +57,19 @@ pub(super) async fn whoami(State(state): State<AppState>, guest: Guest) -> Respo
 }
 
 fn shown(proofs: &Proofs) -> Map<String, Value> {
-    [
-        ("password", proofs.password),
-        ("totp", proofs.totp.map(|shown| shown.at)),
-        ("recovery-code", proofs.recovery_code.map(|shown| shown.at)),
+    let first = [("password", proofs.first.map(|first| first.at))];
+    let factors = proofs.factors().map(|shown| (shown.kind.word(), Some(shown.at)));
+    let others = [
         ("trusted-device", proofs.trusted_device.map(|shown| shown.at)),
         ("mailed-code", proofs.mailed_code),
         ("link", proofs.link),
-    ]
-    .into_iter()
-    .filter_map(|(kind, at)| Some((kind.to_owned(), Value::String(rfc_3339(at?)))))
-    .collect()
+    ];
+    first
+        .into_iter()
+        .chain(factors)
+        .chain(others)
+        .filter_map(|(kind, at)| Some((kind.to_owned(), Value::String(rfc_3339(at?)))))
+        .collect()
 }
 
 /// A time, in UTC, for people and for machines.

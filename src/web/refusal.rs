@@ -409,7 +409,7 @@ fn asks(requirement: &Requirement) -> Value {
     if let Some(within) = requirement.within {
         asks["second_factor_within_seconds"] = within.as_secs().into();
     }
-    if let Some(within) = requirement.password_within {
+    if let Some(within) = requirement.confirm_within {
         asks["password_within_seconds"] = within.as_secs().into();
     }
     if requirement.level == Level::SecondFactor {

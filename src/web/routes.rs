@@ -17,8 +17,8 @@ use super::guard::guard;
 use super::pages::Notice;
 use super::route::{Asks, On, Route, data, form, page};
 use super::{
-    assets, authenticators, challenge, confirm, devices, email, enter, forgot, headers, home, link,
-    offer, password, recovery_codes, security, sessions, set_up, sign_in, sign_out, turn_off,
+    assets, challenge, confirm, devices, email, enter, factors, forgot, headers, home, link, offer,
+    password, recovery_codes, security, sessions, set_up, sign_in, sign_out, turn_off,
 };
 use crate::unavailable::{Kind, Unavailable};
 
@@ -47,16 +47,16 @@ pub static ROUTES: &[Route] = &[
         get(turn_off::show).post(turn_off::submit)
     }),
     form("/.doorward/security/replace", Asks::Change, || {
-        get(authenticators::show_replace).post(authenticators::submit_replace)
+        get(factors::show_replace).post(factors::submit_replace)
     }),
-    form("/.doorward/security/authenticators/add", Asks::Change, || {
-        get(authenticators::show_add).post(authenticators::submit_add)
+    form("/.doorward/security/factors/add", Asks::Change, || {
+        get(factors::show_add).post(factors::submit_add)
     }),
-    form("/.doorward/security/authenticators/{id}/rename", Asks::Change, || {
-        get(authenticators::show_rename).post(authenticators::submit_rename)
+    form("/.doorward/security/factors/{id}/rename", Asks::Change, || {
+        get(factors::show_rename).post(factors::submit_rename)
     }),
-    form("/.doorward/security/authenticators/{id}/remove", Asks::Change, || {
-        get(authenticators::show_remove).post(authenticators::submit_remove)
+    form("/.doorward/security/factors/{id}/remove", Asks::Change, || {
+        get(factors::show_remove).post(factors::submit_remove)
     }),
     form("/.doorward/forgot", Asks::Nothing, || get(forgot::show).post(forgot::submit)),
     form("/.doorward/security/password", Asks::Password, || {

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::app_state::AppState;
+use super::factor::{called as called_factor, words};
 use super::form::Trouble;
 use super::guard::Guest;
 use super::pages::{self, Problem, Row};
@@ -13,7 +14,7 @@ use crate::domain::agent::Agent;
 use crate::domain::demand::Demand;
 use crate::domain::device::TrustedDevice;
 use crate::domain::event::Event;
-use crate::domain::factor::totp::Totp;
+use crate::domain::factor::{Factor, Kind};
 use crate::domain::user::User;
 use crate::domain::user_session::{UserSession, UserSessionId};
 use crate::flow::{AuthenticatedRequest, sessions};
@@ -49,8 +50,8 @@ pub(super) async fn page(
         frame: state.frame_for(guest),
         form: state.form(guest, &place()),
         two_factor: state.protection(guest, authenticated),
-        authenticators: user.authenticators().iter().map(authenticator).collect(),
-        may_add: user.authenticators().len() < User::AUTHENTICATORS_AT_MOST,
+        factors: user.factors().iter().map(listed_factor).collect(),
+        may_add: Kind::all().any(|kind| !user.has_most_of(kind)),
         codes_left: user.recovery_codes_left().map(pages::CodesLeft),
         devices: devices(guest, user),
         more_sessions: user_sessions.len().saturating_sub(LISTED),
@@ -92,13 +93,13 @@ pub(super) fn demanded(demand: Demand) -> pages::Demanded {
     }
 }
 
-fn authenticator(authenticator: &Totp) -> pages::Authenticator {
-    let name = authenticator.name().map(ToString::to_string);
-    pages::Authenticator {
-        id: authenticator.id().to_string(),
-        name: name.unwrap_or_else(|| "Authenticator app".to_owned()),
-        added: home::moment(authenticator.added()),
-        last_used: home::moment(authenticator.last_used()),
+fn listed_factor(factor: &Factor) -> pages::Factor {
+    pages::Factor {
+        id: factor.id().to_string(),
+        name: called_factor(factor),
+        section: words(factor.kind()).section,
+        added: home::moment(factor.added()),
+        last_used: home::moment(factor.last_used()),
     }
 }
 

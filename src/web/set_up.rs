@@ -1,4 +1,4 @@
-//! Setting up the first authenticator, once everything was shown that the operator requires besides
+//! Setting up the first second factor, once everything was shown that the operator requires besides
 //! the password.
 
 use axum::extract::{RawQuery, State};
@@ -7,22 +7,25 @@ use serde::Deserialize;
 
 use super::app_state::AppState;
 use super::asked::Asked;
+use super::factor::{default_kind, part, steps, words};
 use super::form::{Form, Trouble};
 use super::guard::Guest;
 use super::pages::{self, Problem};
 use super::return_to::ReturnTo;
-use super::{headers, home, qr, refusal};
+use super::{headers, home, refusal};
 use crate::config::App;
-use crate::domain::factor::totp::{Code, Key};
+use crate::domain::factor::{Begun, Kind};
 use crate::domain::message::WhatFor;
 use crate::domain::user::FirstFactorAsks;
 use crate::flow::AuthenticatedRequest;
-use crate::flow::set_up::{FirstKey, SetUp, pending_key, turn_on};
+use crate::flow::set_up::{FirstFactor, SetUp, begin, turn_on};
 
 /// The fields of the set-up page.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub(super) struct Typed {
+    /// The word of the kind that is set up.
+    kind: String,
     code: String,
     trust_device: String,
     /// The code from a mail, if one is required first.
@@ -36,8 +39,8 @@ pub(super) async fn show(
     guest: Guest,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Trouble> {
-    let return_to = Asked::of(query.as_deref()).return_to(&state);
-    page(&state, &guest, &return_to, false, None).await
+    let asked = Asked::of(query.as_deref());
+    page(&state, &guest, &asked.return_to(&state), chosen(&asked.kind), false, None).await
 }
 
 pub(super) async fn submit(
@@ -46,24 +49,26 @@ pub(super) async fn submit(
     form: Form<Typed>,
 ) -> Result<Response, Trouble> {
     let Form { typed, doubt, return_to, .. } = form;
-    let trust = !typed.trust_device.is_empty();
+    let (kind, trust) = (chosen(&typed.kind), !typed.trust_device.is_empty());
     if doubt.is_some() {
-        return page(&state, &guest, &return_to, trust, doubt).await;
+        return page(&state, &guest, &return_to, kind, trust, doubt).await;
     }
     let Some(authenticated) = guest.authenticated.clone() else {
         return Ok(headers::see_other(&return_to.through("sign-in")));
     };
-    let code = typed.code.parse::<Code>().ok();
-    let again = |key: &Key, problem| {
+    let answer = (part(kind).read)(&typed.code).ok();
+    let again = |begun: &Begun, problem| {
         let problem = Some(problem);
-        let page = set_up_page(&state, &guest, &authenticated, key, &return_to, trust, problem);
+        let page = set_up_page(&state, &guest, &authenticated, begun, &return_to, trust, problem);
         state.form_page(&page, problem)
     };
-    Ok(match turn_on(&state.env, &guest.caller, &authenticated, code.as_ref(), trust).await? {
+    let set_up =
+        turn_on(&state.env, &guest.caller, &authenticated, kind, answer.as_ref(), trust).await?;
+    Ok(match set_up {
         SetUp::On(given) => state.goes_on(&guest, &given, &return_to.through(refusal::SAVE_CODES)),
         SetUp::Already => headers::see_other(return_to.as_str()),
-        SetUp::Wrong(key) => again(&key, Problem::Code),
-        SetUp::Late(key) => again(&key, Problem::Expired),
+        SetUp::Wrong(begun) => again(&begun, Problem::Answer(part(kind).wrong)),
+        SetUp::Late(begun) => again(&begun, Problem::Expired),
         SetUp::Owes(owed) => {
             return prove(&state, &guest, authenticated, owed, &typed, &return_to).await;
         }
@@ -71,21 +76,27 @@ pub(super) async fn submit(
     })
 }
 
+/// The kind that the visitor has chosen to set up.
+fn chosen(word: &str) -> Kind {
+    Kind::of_word(word).filter(|kind| kind.is_factor()).unwrap_or_else(default_kind)
+}
+
 async fn page(
     state: &AppState,
     guest: &Guest,
     return_to: &ReturnTo,
+    kind: Kind,
     trust: bool,
     problem: Option<Problem>,
 ) -> Result<Response, Trouble> {
     let Some(authenticated) = &guest.authenticated else {
         return Ok(headers::see_other(&return_to.through("sign-in")));
     };
-    Ok(match pending_key(&state.env, &guest.caller, authenticated).await? {
-        FirstKey::None => headers::see_other(return_to.as_str()),
-        FirstKey::Owes(owed) => prove_page(state, guest, owed, return_to, problem),
-        FirstKey::Waits(key) => {
-            let page = set_up_page(state, guest, authenticated, &key, return_to, trust, problem);
+    Ok(match begin(&state.env, &guest.caller, authenticated, kind).await? {
+        FirstFactor::None => headers::see_other(return_to.as_str()),
+        FirstFactor::Owes(owed) => prove_page(state, guest, owed, return_to, problem),
+        FirstFactor::Waits(begun) => {
+            let page = set_up_page(state, guest, authenticated, &begun, return_to, trust, problem);
             state.form_page(&page, problem)
         }
     })
@@ -141,33 +152,23 @@ fn set_up_page(
     state: &AppState,
     guest: &Guest,
     authenticated: &AuthenticatedRequest,
-    key: &Key,
+    begun: &Begun,
     return_to: &ReturnTo,
     trust: bool,
     problem: Option<Problem>,
 ) -> pages::SetUp {
     let config = &state.env.config;
-    let username = authenticated.user.identity.name.clone();
+    let username = &authenticated.user.identity.name;
     pages::SetUp {
         frame: state.frame_for(guest),
         form: state.form(guest, return_to),
         demanded_by: state.demanded_by(guest, authenticated, return_to),
         later: state.later(guest, authenticated, return_to),
-        scan: scan(&config.issuer, username, key),
+        kind: begun.kind(),
+        words: words(begun.kind()),
+        steps: steps(begun, None, &config.issuer, username, problem.as_ref()),
         trust: state.offer_of_trust(guest, return_to, trust),
         problem,
-    }
-}
-
-/// What an authenticator app is shown of `key`.
-pub(super) fn scan(issuer: &str, username: String, key: &Key) -> pages::Scan {
-    let uri = key.expose_url(issuer, &username).unwrap_or_default();
-    pages::Scan {
-        qr: qr::svg_path(&uri),
-        uri,
-        secret: key.expose_base32(),
-        issuer: issuer.to_owned(),
-        username,
     }
 }
 

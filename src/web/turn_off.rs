@@ -6,13 +6,13 @@ use http::StatusCode;
 use serde::Deserialize;
 
 use super::app_state::AppState;
-use super::challenge::problem;
+use super::factor::{problem, read_any};
 use super::form::{Form, Trouble};
 use super::guard::Guest;
-use super::pages::{self, Kind, Problem};
+use super::pages::{self, Problem};
 use super::{headers, security};
 use crate::domain::demand::Demand;
-use crate::domain::factor::{Answer, Rejection};
+use crate::domain::factor::Rejection;
 use crate::flow::turn_off::{TurnOff, turn_off};
 
 /// The field: an authenticator code or a recovery code.
@@ -38,7 +38,8 @@ pub(super) async fn submit(
     let Some(authenticated) = guest.authenticated.clone() else {
         return Ok(headers::see_other(&security::place().through("sign-in")));
     };
-    let (answer, kind) = read(&form.typed.code);
+    let kinds = authenticated.user.user.kinds();
+    let (kind, answer) = read_any(&kinds, &form.typed.code);
     let now = guest.caller.now;
     let Ok(answer) = answer else { return Ok(again(problem(Rejection::Wrong, kind, now))) };
     Ok(match turn_off(&state.env, &guest.caller, &authenticated, &answer).await? {
@@ -51,14 +52,6 @@ pub(super) async fn submit(
         TurnOff::Rejected(rejection) => again(problem(rejection, kind, now)),
         TurnOff::Over => headers::see_other(&security::place().through("sign-in")),
     })
-}
-
-/// Digits alone are an authenticator code; anything else is a recovery code.
-fn read(typed: &str) -> (Result<Answer, Rejection>, Kind) {
-    if typed.chars().all(|c| c.is_ascii_digit() || c.is_whitespace()) {
-        return (typed.parse().map(Answer::Totp), Kind::Totp);
-    }
-    (typed.parse().map(Answer::RecoveryCode), Kind::RecoveryCode)
 }
 
 fn page(state: &AppState, guest: &Guest, problem: Option<Problem>) -> Response {

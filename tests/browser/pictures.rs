@@ -223,7 +223,7 @@ fn every_change_to_ones_own_protection() {
     takes("replace");
     browser.types("code", "000000").presses("Replace the old one").sees("#problem");
     takes("replace-refused");
-    browser.visits("/.doorward/security/authenticators/add").sees("#secret");
+    browser.visits("/.doorward/security/factors/add").sees("#secret");
     takes("add");
     browser.visits("/.doorward/security").presses("Rename").sees("#name");
     takes("rename");

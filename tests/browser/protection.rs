@@ -80,7 +80,7 @@ fn everything_about_the_second_factor_is_done_on_ones_own(#[case] script: bool) 
     browser.types("name", "Phone").presses("Save the name").comes_to(SECURITY);
     reads(&browser, "Phone");
     browser.presses("Remove").sees("form").presses("Remove it").comes_to(SECURITY);
-    assert!(!browser.text("#authenticators ~ .rows").contains("Phone"));
+    assert!(!browser.text("#factors ~ .rows").contains("Phone"));
 
     // A new phone in the place of all before.
     instance.waits(Duration::from_secs(30));

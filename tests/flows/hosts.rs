@@ -618,9 +618,9 @@ async fn an_authenticator_that_was_replaced_or_removed_proves_nothing_on_other_h
     let replaced = window.clone();
 
     gate.waits_for_the_next_code();
-    window.sets_up_at(&gate, "/.doorward/security/authenticators/add", &[]).await;
+    window.sets_up_at(&gate, "/.doorward/security/factors/add", &[]).await;
     window.visits(&format!("{PORTAL}/.doorward/security")).await;
-    let mark = "/.doorward/security/authenticators/";
+    let mark = "/.doorward/security/factors/";
     let page = window.now().page.clone();
     let mut ids = page.split(mark).skip(1).filter_map(|rest| rest.split_once("/remove"));
     let (first, _) = ids.find(|(id, _)| id.len() == 32).unwrap();

@@ -1,8 +1,8 @@
 //! What people do, told through the pages, without sockets.
 
 mod ahead;
-mod authenticators;
 mod broken;
+mod factors;
 mod challenge;
 mod confirm;
 mod demands;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use doorward::domain::event::What;
+use doorward::domain::factor::Kind;
 use doorward::store::memory::Memory;
 use http::StatusCode;
 
@@ -55,13 +56,13 @@ async fn a_thief_who_replaces_their_authenticator_is_frozen_all_the_same() {
 async fn nor_does_it_help_to_add_one_and_remove_the_first() {
     let gate = gate();
     let (mut thief, _, link) = thief(&gate).await;
-    proves_a_new_one(&gate, &mut thief, "/.doorward/security/authenticators/add").await;
+    proves_a_new_one(&gate, &mut thief, "/.doorward/security/factors/add").await;
     thief.opens("/.doorward/security").await;
-    let from = thief.page.find("/.doorward/security/authenticators/").unwrap();
+    let from = thief.page.find("/.doorward/security/factors/").unwrap();
     let rename = thief.page[from..].split('"').next().unwrap().to_owned();
     thief.opens(&rename.replace("/rename", "/remove")).await;
     thief.sends(&[]).await;
-    assert!(gate.events().await.contains(&What::AuthenticatorRemoved));
+    assert!(gate.events().await.contains(&What::FactorRemoved(Kind::Totp)));
     freezes(&gate, &link).await;
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use doorward::domain::event::What;
+use doorward::domain::factor::Kind;
 use doorward::store::memory::Memory;
 use http::StatusCode;
 
@@ -10,7 +11,7 @@ use crate::support::gate::{Browser, CONFIG, Gate, Protected};
 
 const OFF: &str = "/.doorward/security/turn-off";
 const REPLACE: &str = "/.doorward/security/replace";
-const ADD: &str = "/.doorward/security/authenticators/add";
+const ADD: &str = "/.doorward/security/factors/add";
 
 /// Ada, who has just shown everything; and another browser of hers, which is a trusted device.
 async fn ada(gate: &Gate) -> (Protected, Browser, Browser) {
@@ -64,7 +65,9 @@ async fn a_recovery_code_turns_it_off_too_for_the_phone_may_be_lost() {
     here.sends(&[("code", &phone.recovery_codes[0])]).await;
     assert_eq!(here.location().as_deref(), Some("/.doorward/security"));
     let told = gate.events().await;
-    assert!(told.contains(&What::RecoveryCodeUsed) && told.contains(&What::TwoFactorOff));
+    assert!(
+        told.contains(&What::FactorShown(Kind::RecoveryCode)) && told.contains(&What::TwoFactorOff)
+    );
 }
 
 #[tokio::test]
@@ -152,7 +155,7 @@ async fn the_old_authenticator_works_until_the_new_one_is_proven_and_never_after
     assert_eq!(trusted.status, StatusCode::UNPROCESSABLE_ENTITY);
     trusted.sends(&[("code", key.code_at(gate.now()).expose())]).await;
     assert_eq!(trusted.status, StatusCode::SEE_OTHER);
-    assert!(gate.events().await.contains(&What::AuthenticatorReplaced));
+    assert!(gate.events().await.contains(&What::FactorReplaced(Kind::Totp)));
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use doorward::domain::event::What;
+use doorward::domain::factor::Kind;
 use doorward::store::Records;
 use doorward::store::memory::Memory;
 use http::StatusCode;
@@ -52,11 +53,11 @@ async fn events(gate: &Gate, what: What) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_a_hundred_parallel_submissions_of_one_code_one_succeeds() {
     let (gate, ada, browsers) = a_hundred_at_the_challenge().await;
-    let shown = events(&gate, What::TotpShown).await;
+    let shown = events(&gate, What::FactorShown(Kind::Totp)).await;
     let done = all_at_once(browsers, vec![("code", ada.code(&gate))]).await;
     let passed = done.iter().filter(|browser| browser.status == StatusCode::SEE_OTHER).count();
     assert_eq!(passed, 1);
-    assert_eq!(events(&gate, What::TotpShown).await, shown + 1);
+    assert_eq!(events(&gate, What::FactorShown(Kind::Totp)).await, shown + 1);
     let used = done.iter().filter(|browser| browser.page.contains("already used")).count();
     assert_eq!(used, 99, "the rest are told so, and none is counted as a failure");
 }
@@ -69,7 +70,7 @@ async fn of_a_hundred_parallel_submissions_of_one_recovery_code_one_succeeds() {
     let done = all_at_once(browsers, fields).await;
     let passed = done.iter().filter(|browser| browser.status == StatusCode::SEE_OTHER).count();
     assert_eq!(passed, 1);
-    assert_eq!(events(&gate, What::RecoveryCodeUsed).await, 1);
+    assert_eq!(events(&gate, What::FactorShown(Kind::RecoveryCode)).await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -1,6 +1,7 @@
 //! Looking at the recovery codes again, as a page and as a file.
 
 use doorward::domain::event::What;
+use doorward::domain::factor::Kind;
 use http::StatusCode;
 
 use crate::support::gate::Gate;
@@ -56,5 +57,8 @@ async fn new_codes_are_led_to_in_every_session_until_they_are_saved() {
     browser.visits("/orders").await;
     assert!(browser.passed.is_some(), "{}", browser.page);
     let told = gate.events().await;
-    assert!(told.contains(&What::RecoveryCodesRenewed) && !told.contains(&What::TwoFactorOff));
+    assert!(
+        told.contains(&What::FactorReplaced(Kind::RecoveryCode))
+            && !told.contains(&What::TwoFactorOff)
+    );
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use doorward::config::Config;
 use doorward::domain::assurance::Verdict;
+use doorward::domain::factor::Kind;
 use doorward::flow::admit::decide;
 use doorward::flow::decision_log::Refusal;
 use doorward::flow::trial;
@@ -114,7 +115,7 @@ fn what_is_watched_is_exactly_what_enforcement_then_refuses_over_the_same_thousa
             groups: if is_staff { ["staff".to_owned()].into() } else { [].into() },
             has_second_factor: who != "password",
             shown: match who {
-                "full" => vec![Shown::Password, Shown::Totp],
+                "full" => vec![Shown::Password, Shown::Factor(Kind::Totp)],
                 "device" => vec![Shown::Password, Shown::TrustedDevice],
                 _ => vec![Shown::Password],
             },

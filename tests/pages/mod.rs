@@ -10,13 +10,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use doorward::domain::event::What;
+use doorward::domain::factor::Kind;
 use doorward::flow::next::Offer;
 use doorward::web::assets;
+use doorward::web::factor::totp::{self, Scan};
+use doorward::web::factor::{part, recovery};
 use doorward::web::pages::{
-    Authenticator, Challenge, CodesLeft, Confirm, Demanded, Device, Form, Frame, Happened, Home,
-    Kind, Later, Link, Moment, NamelessPage, Notice, NoticePage, OfferPage, Owed, Problem,
-    Protection, RecoveryCodes, Row, Scan, Security, Session, SetPassword, SetUp, SignIn, SignOut,
-    Standing, Trust, TwoFactor, html, recovery_codes_file,
+    Challenge, CodesLeft, Confirm, Demanded, Device, Factor, Form, Frame, Happened, Home, Later,
+    Link, Moment, NamelessPage, Notice, NoticePage, OfferPage, Owed, Problem, Protection,
+    RecoveryCodes, Row, Security, Session, SetPassword, SetUp, SignIn, SignOut, Standing, Trust,
+    TwoFactor, html, recovery_codes_file,
 };
 use doorward::web::qr;
 use fast_qr::{ECL, QRBuilder};
@@ -183,7 +186,8 @@ fn the_qr_code_has_the_quiet_zone_that_readers_need() {
 fn what_no_qr_code_can_hold_is_shown_as_text_alone() {
     assert!(qr::svg_path(&"x".repeat(3000)).is_none());
     let scan = Scan { qr: None, ..scan("ada") };
-    let page = html(&SetUp { scan, ..set_up(None, None) });
+    let steps = totp::steps(&scan, None, None);
+    let page = html(&SetUp { steps, ..set_up(None, None) });
     assert!(!page.contains("<svg"));
     assert!(page.contains("id=\"secret\""));
 }
@@ -252,8 +256,8 @@ fn samples() -> Vec<(String, String)> {
 
     add("challenge", html(&challenge(Kind::Totp, None)));
     for (name, problem) in [
-        ("refused", Problem::Code),
-        ("used", Problem::CodeUsed),
+        ("refused", Problem::Answer(totp::PART.wrong)),
+        ("used", Problem::Answer(totp::PART.used)),
         ("wait", Problem::WaitOrRecoveryCode(Duration::from_secs(240))),
         ("locked", Problem::Locked),
         ("frozen", Problem::Frozen),
@@ -267,19 +271,18 @@ fn samples() -> Vec<(String, String)> {
         Challenge { standing: Standing::AskedAgain, trust: None, ..challenge(Kind::Totp, None) };
     add("challenge-again", html(&again));
     add("challenge-recovery-code", html(&challenge(Kind::RecoveryCode, None)));
-    for (name, problem) in [("refused", Problem::RecoveryCode), ("used", Problem::RecoveryCodeUsed)]
-    {
-        let page = challenge(Kind::RecoveryCode, Some(problem));
+    for (name, said) in [("refused", recovery::PART.wrong), ("used", recovery::PART.used)] {
+        let page = challenge(Kind::RecoveryCode, Some(Problem::Answer(said)));
         add(&format!("challenge-recovery-code-{name}"), html(&page));
     }
 
     add("set-up", html(&set_up(None, None)));
     add("set-up-demanded", html(&set_up(Some("CRM"), None)));
-    add("set-up-refused", html(&set_up(None, Some(Problem::Code))));
+    add("set-up-refused", html(&set_up(None, Some(Problem::Answer(totp::PART.wrong)))));
     for (name, called) in [("long", LONG), ("right-to-left", RIGHT_TO_LEFT), ("hostile", HOSTILE)] {
         let page = SetUp {
             frame: frame(Some(called)),
-            scan: Scan { issuer: called.into(), ..scan(called) },
+            steps: totp::steps(&Scan { issuer: called.into(), ..scan(called) }, None, None),
             ..set_up(Some(called), None)
         };
         add(&format!("set-up-{name}"), html(&page));
@@ -337,7 +340,7 @@ fn securities() -> Vec<(&'static str, Security)> {
     let on = |demanded| Protection::On { trusted_until: None, demanded };
     let off = |due| Security {
         two_factor: Protection::Off { due },
-        authenticators: Vec::new(),
+        factors: Vec::new(),
         codes_left: None,
         devices: Vec::new(),
         ..security("ada")
@@ -353,8 +356,8 @@ fn securities() -> Vec<(&'static str, Security)> {
             trusted_until: Some("22 December 2026".into()),
             demanded: None,
         },
-        authenticators: ["Phone", "Tablet", "Authenticator app", "Old phone", "1Password"]
-            .map(authenticator)
+        factors: ["Phone", "Tablet", "Authenticator app", "Old phone", "1Password"]
+            .map(factor)
             .into(),
         may_add: false,
         devices: (0..10).map(|n| device("Firefox on Windows", n == 0)).collect(),
@@ -407,12 +410,12 @@ fn securities() -> Vec<(&'static str, Security)> {
 
 /// The page of somebody who calls everything so.
 fn security(called: &str) -> Security {
-    let authenticators = if called == "ada" { vec!["Phone"] } else { vec![called, called] };
+    let factors = if called == "ada" { vec!["Phone"] } else { vec![called, called] };
     Security {
         frame: frame(Some(called)),
         form: form(),
         two_factor: Protection::On { trusted_until: None, demanded: None },
-        authenticators: authenticators.into_iter().map(authenticator).collect(),
+        factors: factors.into_iter().map(factor).collect(),
         may_add: true,
         codes_left: Some(CodesLeft(12)),
         devices: vec![device("Firefox on Windows", false), device("Safari on iPhone", false)],
@@ -425,9 +428,9 @@ fn security(called: &str) -> Security {
     }
 }
 
-fn authenticator(called: &str) -> Authenticator {
-    let id = "0".repeat(32);
-    Authenticator { id, name: called.into(), added: moment(), last_used: moment() }
+fn factor(called: &str) -> Factor {
+    let (id, section) = ("0".repeat(32), totp::SET_UP.section);
+    Factor { id, name: called.into(), section, added: moment(), last_used: moment() }
 }
 
 fn device(browser: &str, is_this: bool) -> Device {
@@ -447,8 +450,7 @@ fn row(browser: &str, is_this: bool) -> Row {
 
 /// Everything that can happen.
 fn everything() -> Vec<Happened> {
-    let what = |n: u8| minicbor::decode(&minicbor::to_vec(n).ok()?).ok();
-    (0..).map_while(what).map(happened).collect()
+    What::all().map(happened).collect()
 }
 
 fn happened(what: What) -> Happened {
@@ -525,13 +527,15 @@ fn challenge(kind: Kind, problem: Option<Problem>) -> Challenge {
     let ticked = problem.is_some();
     let trust = Some(Trust { ticked, ..trust() });
     let standing = Standing::Outside;
+    let other = if kind == Kind::Totp { Kind::RecoveryCode } else { Kind::Totp };
     Challenge {
         frame: frame(Some("ada")),
         form: form(),
-        kind,
+        part: part(kind),
+        others: vec![part(other)],
         standing,
         trust,
-        takes_recovery_codes: true,
+        recovery_codes_sign_in: false,
         problem,
     }
 }
@@ -546,7 +550,9 @@ fn set_up(demanded_by: Option<&str>, problem: Option<Problem>) -> SetUp {
         form: form(),
         demanded_by: demanded_by.map(Into::into),
         later: None,
-        scan: scan("ada"),
+        kind: Kind::Totp,
+        words: totp::SET_UP,
+        steps: totp::steps(&scan("ada"), None, problem.as_ref()),
         trust: Some(trust()),
         problem,
     }

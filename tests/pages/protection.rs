@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use doorward::domain::factor::Kind;
+use doorward::web::factor::totp;
 use doorward::web::pages::{
-    Ask, Challenge, ChangeEmail, ChangePassword, Demanded, Forgot, Frame, Kind, Mailed,
-    NewAuthenticator, NewPlace, Problem, ProveFirst, Question, RecoveryCodes, Rename, Standing,
-    TurnOff, html,
+    Ask, Challenge, ChangeEmail, ChangePassword, Demanded, Forgot, Frame, Mailed, NewFactor,
+    NewPlace, Problem, ProveFirst, Question, RecoveryCodes, Rename, Standing, TurnOff, html,
 };
 
 use super::{HOSTILE, LONG, RIGHT_TO_LEFT, challenge, form, frame, recovery_codes, scan};
@@ -57,17 +58,18 @@ pub(super) fn samples() -> Vec<(String, String)> {
 
     for (name, place, problem) in [
         ("authenticator-add", NewPlace::Beside, None),
-        ("authenticator-add-many", NewPlace::Beside, Some(Problem::TooManyAuthenticators)),
+        ("authenticator-add-many", NewPlace::Beside, Some(Problem::Answer(totp::SET_UP.too_many))),
         ("authenticator-replace", instead(0), None),
-        ("authenticator-replace-devices", instead(2), Some(Problem::Code)),
+        ("authenticator-replace-devices", instead(2), Some(Problem::Answer(totp::PART.wrong))),
     ] {
-        add(name, html(&new_authenticator(place, problem)));
+        add(name, html(&new_factor(place, problem)));
     }
     for (name, called) in [("long", LONG), ("right-to-left", RIGHT_TO_LEFT), ("hostile", HOSTILE)] {
-        let what = Question::RemoveAuthenticator { name: called.into() };
+        let what = Question::RemoveFactor { name: called.into(), words: totp::SET_UP.remove };
         add(&format!("ask-remove-{name}"), html(&ask(what)));
         let (frame, form, name_now) = (frame(Some(called)), form(), called.into());
-        let page = Rename { frame, form, name: name_now, problem: None };
+        let words = totp::SET_UP;
+        let page = Rename { frame, form, words, name: name_now, problem: None };
         add(&format!("rename-{name}"), html(&page));
     }
     for left in [0, 1, 7] {
@@ -81,7 +83,7 @@ pub(super) fn samples() -> Vec<(String, String)> {
     let half_a_minute = Duration::from_secs(30);
     for (name, demanded, problem) in [
         ("", None, None),
-        ("-refused", None, Some(Problem::Code)),
+        ("-refused", None, Some(Problem::Answer(totp::PART.wrong))),
         ("-wait", None, Some(Problem::WaitOrRecoveryCode(half_a_minute))),
         ("-locked", None, Some(Problem::Locked)),
         ("-demanded", Some(Demanded::OfEveryone), None),
@@ -98,8 +100,9 @@ pub(super) fn samples() -> Vec<(String, String)> {
     for (name, standing) in
         [("challenge-app-alone", Standing::Outside), ("challenge-app-again", Standing::AskedAgain)]
     {
-        let takes_recovery_codes = false;
-        let page = Challenge { standing, takes_recovery_codes, ..challenge(Kind::Totp, None) };
+        let (others, recovery_codes_sign_in) = (Vec::new(), standing == Standing::Outside);
+        let page = challenge(Kind::Totp, None);
+        let page = Challenge { standing, others, recovery_codes_sign_in, ..page };
         add(name, html(&page));
     }
     add("recovery-codes-again", html(&RecoveryCodes { to_be_saved: false, ..recovery_codes() }));
@@ -136,9 +139,17 @@ const fn instead(devices: usize) -> NewPlace {
     NewPlace::Instead { devices, forget_devices: true }
 }
 
-fn new_authenticator(place: NewPlace, problem: Option<Problem>) -> NewAuthenticator {
-    let (frame, form) = (frame(Some("ada")), form());
-    NewAuthenticator { frame, form, place, scan: scan("ada"), name: String::new(), problem }
+fn new_factor(place: NewPlace, problem: Option<Problem>) -> NewFactor {
+    NewFactor {
+        frame: frame(Some("ada")),
+        form: form(),
+        place,
+        kind: Kind::Totp,
+        words: totp::SET_UP,
+        steps: totp::steps(&scan("ada"), Some(place), problem.as_ref()),
+        name: String::new(),
+        problem,
+    }
 }
 
 fn ask(what: Question) -> Ask {

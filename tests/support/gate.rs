@@ -316,7 +316,7 @@ impl Gate {
     pub(crate) async fn events(&self) -> Vec<What> {
         self.env.store.note_time(self.now()).await.unwrap();
         let mut events = self.env.store.events(10_000).await.unwrap();
-        events.sort_by_key(|event| (event.at, event.what as u8));
+        events.sort_by_key(|event| (event.at, minicbor::to_vec(event.what).unwrap()));
         let times = |whom: &Whom| match whom {
             Whom::Strangers(times) => usize::try_from(*times).unwrap(),
             Whom::User(_) | Whom::Nobody(_) => 1,

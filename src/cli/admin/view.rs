@@ -1,8 +1,6 @@
 //! Users as operators see them.
 
-use crate::cli::api::{
-    Authenticator, Codes, Details, Device, Failed, Happened, Person, Tally, written,
-};
+use crate::cli::api::{Codes, Details, Device, Factor, Failed, Happened, Person, Tally, written};
 use crate::domain::digest::Scheme;
 use crate::domain::event::Event;
 use crate::domain::lockout::{Failures, Tries, WrongCodes};
@@ -41,9 +39,11 @@ pub(super) fn details(Shown { user, events, now }: &Shown) -> Details {
             expires: written(device.expires()),
         })
         .collect();
-    let authenticators = user.authenticators().iter().map(|authenticator| Authenticator {
-        added: written(authenticator.added()),
-        last_used: written(authenticator.last_used()),
+    let factors = user.factors().iter().map(|factor| Factor {
+        kind: factor.kind().word().to_owned(),
+        name: factor.name().map(ToString::to_string),
+        added: written(factor.added()),
+        last_used: written(factor.last_used()),
     });
     let known = user.known_browsers().iter();
     let classes = std::iter::once((None, user.strangers()))
@@ -56,7 +56,7 @@ pub(super) fn details(Shown { user, events, now }: &Shown) -> Details {
             .map(|scheme| Scheme::name(scheme).to_owned()),
         frozen_since: user.frozen().map(written),
         awaits_a_link: user.awaits_a_link(),
-        authenticators: authenticators.collect(),
+        factors: factors.collect(),
         recovery_codes: user.recovery_codes().map(|codes| Codes {
             left: codes.unused().count(),
             of: codes.count(),

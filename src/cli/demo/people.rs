@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::cli::failure::Failure;
 use crate::domain::factor::totp::Key;
+use crate::domain::factor::{Answer, Begun};
 use crate::domain::name::{Email, FullName, Group, Login, Name};
 use crate::domain::password::Password;
 use crate::domain::time::Timestamp;
@@ -116,9 +117,9 @@ fn set_up(env: &Env, user: &mut User, Alan(key): &Alan, now: Timestamp) {
     let before = Timestamp::from_millis(
         now.millis().saturating_sub(u64::try_from(step.as_millis()).unwrap_or_default()),
     );
-    let code = key.code_at(before);
-    let how = env.config.second_factor;
-    env.rng.draw(|rng| user.turn_on(key.clone(), &code, how, rng, now));
+    let code = Answer::Totp(key.code_at(before));
+    let (begun, settings) = (Begun::Totp(key.clone()), env.config.second_factor);
+    env.rng.draw(|rng| user.turn_on(begun, &code, settings, rng, now));
     user.save_recovery_codes(now);
 }
 

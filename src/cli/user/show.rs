@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use crate::cli::api::{Codes, Details, Failed, Happened, Person, Tally};
+use crate::cli::api::{Codes, Details, Factor, Failed, Happened, Person, Tally};
+use crate::domain::factor::Kind;
 use crate::domain::lockout::WrongCodes;
 
 /// Prints all details, one line each.
@@ -24,7 +25,7 @@ pub(super) fn print(details: &Details, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn facts(details: &Details) -> Vec<(&'static str, String)> {
-    let Details { person, imported_password, authenticators, recovery_codes, .. } = details;
+    let Details { person, imported_password, factors, recovery_codes, .. } = details;
     let groups: Vec<&str> = person.groups.iter().map(String::as_str).collect();
     let mut facts = vec![("name", person.name.clone())];
     let mut tell = |label, text: Option<String>| facts.extend(text.map(|text| (label, text)));
@@ -35,9 +36,11 @@ fn facts(details: &Details) -> Vec<(&'static str, String)> {
     tell("disabled", person.disabled_since.as_ref().map(|since| format!("since {since}")));
     tell("password", Some(password(person, imported_password.as_deref())));
     tell("two-factor", Some(two_factor(details)));
-    for authenticator in authenticators {
-        let (added, used) = (&authenticator.added, &authenticator.last_used);
-        tell("authenticator", Some(format!("added {added}, last used {used}")));
+    for factor in factors {
+        let Factor { kind, name, added, last_used } = factor;
+        let kind = Kind::of_word(kind).map_or(kind.as_str(), |kind| kind.row().name);
+        let name = name.as_ref().map(|name| format!(" “{name}”")).unwrap_or_default();
+        tell("second factor", Some(format!("{kind}{name}, added {added}, last used {last_used}")));
     }
     tell("recovery codes", recovery_codes.as_ref().map(codes));
     for device in &details.devices {
@@ -115,7 +118,7 @@ fn happened(event: &Happened) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::api::{Authenticator, Device};
+    use crate::cli::api::Device;
     use crate::cli::user::list::nobody_yet;
 
     const THEN: &str = "2026-01-02T03:04:05Z";
@@ -132,7 +135,7 @@ mod tests {
             imported_password: None,
             frozen_since: None,
             awaits_a_link: false,
-            authenticators: vec![],
+            factors: vec![],
             recovery_codes: None,
             devices: vec![],
             known_browsers: 0,
@@ -181,7 +184,12 @@ mod tests {
             imported_password: Some("bcrypt".to_owned()),
             frozen_since: None,
             awaits_a_link: false,
-            authenticators: vec![Authenticator { added: then(), last_used: then() }],
+            factors: vec![Factor {
+                kind: "totp".to_owned(),
+                name: Some("Phone".to_owned()),
+                added: then(),
+                last_used: then(),
+            }],
             recovery_codes: Some(Codes { left: 3, of: 12, made: then(), saved: false }),
             devices: vec![Device { first_used: then(), last_used: then(), expires: then() }],
             known_browsers: 2,

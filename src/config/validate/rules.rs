@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::written::{self, Asked, Conditions, FactorKind, List, Require, Values, Word};
+use crate::config::written::{self, Asked, Conditions, List, Require, Values, Word};
 use crate::domain::assurance::{Kinds, Level, Only, Requirement};
 use crate::domain::name::{Group, Name};
 use crate::policy::pattern::{Covering, Pattern};
@@ -162,7 +162,7 @@ impl Judge<'_> {
                 let cure = "name kinds, such as `totp`, or remove the key for all";
                 self.refuse_empty(&below(at, "kinds"), cure);
             }
-            list.iter().flatten().map(|kind| kind_of(*kind)).fold(Kinds::NONE, Kinds::or)
+            list.iter().flatten().map(|kind| kind.0).collect::<Kinds>()
         });
         Requirement {
             within: within.map(Into::into),
@@ -294,11 +294,4 @@ fn parameter(name: &str, values: &Values) -> Option<Parameter> {
         }
     };
     Some(Parameter { name: name.to_owned(), values })
-}
-
-const fn kind_of(kind: FactorKind) -> Kinds {
-    match kind {
-        FactorKind::Totp => Kinds::TOTP,
-        FactorKind::RecoveryCode => Kinds::RECOVERY_CODE,
-    }
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use crate::config::written::{File, SecondFactor};
 use crate::config::{App, Origin};
 use crate::domain::demand::Demands;
+use crate::domain::factor::Settings;
 use crate::domain::factor::totp::Skew;
-use crate::domain::user::TurnOn;
 
 use super::{Judge, below, items};
 
-pub(super) fn turn_on(written: &SecondFactor) -> TurnOn {
-    TurnOn {
+pub(super) fn settings(written: &SecondFactor) -> Settings {
+    Settings {
         skew: written.totp.skew.and_then(Skew::new).unwrap_or_default(),
         recovery_codes: written.recovery_codes,
     }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use url::Url;
 
 use crate::config::problem::listed;
-use crate::config::written::{self, FactorKind, List, TestUser};
+use crate::config::written::{self, List, TestUser};
 use crate::config::{Origin, PolicyTest, Shown, TestVisitor};
 use crate::domain::name::Name;
 use crate::policy::{OwnPage, Request};
@@ -74,7 +74,7 @@ impl Judge<'_> {
             Some(shown) => shown.iter().flatten().copied().collect(),
             None => vec![Shown::Password],
         };
-        let has_second_factor = user.has.iter().flatten().any(|kind| *kind == FactorKind::Totp);
+        let has_second_factor = user.has.iter().flatten().any(|kind| kind.0.is_factor());
         let shows = proofs.iter().any(|shown| *shown != Shown::Password);
         if shows && !has_second_factor {
             let what = "the user shows a second factor or a trusted device, but has no second \

@@ -1,12 +1,15 @@
-//! The second factors that a user may have, and the recovery codes that replace one.
+//! Second factors: the table of their kinds, and one factor of a user.
 //!
-//! The set is closed. To add a factor, add a variant here; the compiler then shows every place that
-//! must handle it.
+//! The set of kinds is closed. Each kind is one row of [`KINDS`] and a file here with what is
+//! stored and checked; the words of the configuration, of logs and of `Remote-Amr` come from the
+//! table. To add a kind, add a variant to [`Kind`], [`Is`], [`Begun`] and [`Answer`] and a row; the
+//! compiler shows what is missing in this file, and a test walks the table for the pages.
 
 use std::fmt;
 
 use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
+use rand_core::CryptoRng;
 
 use super::id::random_id;
 
@@ -16,19 +19,119 @@ pub mod totp;
 use super::secret::Secret;
 use super::time::Timestamp;
 
+/// A kind of second factor, or what stands in for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Kind {
+    /// Codes of an authenticator app.
+    #[n(0)]
+    Totp,
+    /// Recovery codes.
+    #[n(1)]
+    RecoveryCode,
+}
+
+/// What there is to know of a kind.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// The kind.
+    pub kind: Kind,
+    /// Its word in the configuration, in JSON and in logs.
+    pub word: &'static str,
+    /// Other words that people write for it in the configuration; they are told the right one.
+    pub also: &'static [&'static str],
+    /// Its name on pages and in mails.
+    pub name: &'static str,
+    /// The authentication method that `Remote-Amr` names (RFC 8176 §2, or our own word).
+    pub amr: &'static str,
+    /// How many factors of this kind a user may have; 0 if it only stands in for a factor.
+    pub at_most: usize,
+    /// Whether it cannot be phished: the answer is bound to the host that asked.
+    pub resists_phishing: bool,
+    /// What is logged, and what the user reads, when something happens with one.
+    pub told: Told,
+}
+
+/// The events of a kind, in words.
+#[derive(Clone, Copy, Debug)]
+pub struct Told {
+    /// A right answer was given.
+    pub shown: News,
+    /// Another factor was added.
+    pub added: News,
+    /// The user's factors were replaced by a new one.
+    pub replaced: News,
+    /// A factor was removed.
+    pub removed: News,
+    /// A factor was renamed.
+    pub renamed: News,
+}
+
+/// One event, in words for logs, for the user's activity, and for the notice by mail.
+#[derive(Clone, Copy, Debug)]
+pub struct News {
+    /// Its name in logs and metrics, in kebab-case; stable.
+    pub event: &'static str,
+    /// For log lines.
+    pub logged: &'static str,
+    /// A sentence for the user's activity.
+    pub read: &'static str,
+    /// The subject and the first sentence of the notice; `None` if the user gets none.
+    pub mailed: Option<(&'static str, &'static str)>,
+}
+
+/// The table: a row for each kind, in the order of [`Kind`].
+pub static KINDS: [Row; 2] = [totp::ROW, recovery::ROW];
+
+impl Kind {
+    /// The row of this kind.
+    pub const fn row(self) -> &'static Row {
+        &KINDS[self as usize]
+    }
+
+    /// Its word in the configuration, in JSON and in logs.
+    pub const fn word(self) -> &'static str {
+        self.row().word
+    }
+
+    /// Its name with an article: `a recovery code`.
+    pub fn a_name(self) -> String {
+        let name = self.row().name;
+        let article = if name.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+        format!("{article} {name}")
+    }
+
+    /// Whether a user can set one up. A recovery code only stands in for one.
+    pub const fn is_factor(self) -> bool {
+        self.row().at_most > 0
+    }
+
+    /// All kinds.
+    pub fn all() -> impl Iterator<Item = Self> {
+        KINDS.iter().map(|row| row.kind)
+    }
+
+    /// The kind with this word.
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::all().find(|kind| kind.word() == word)
+    }
+}
+
+// A row stands where its kind is looked up.
+const _: () = {
+    let mut index = 0;
+    while index < KINDS.len() {
+        assert!(KINDS[index].kind as usize == index, "a row is in the wrong place");
+        index += 1;
+    }
+};
+
 /// Identifies one factor of a user, or one set of recovery codes. It is not a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
 #[cbor(transparent)]
 pub struct FactorId(#[n(0)] ByteArray<16>);
 
 random_id!(FactorId);
-
-impl FactorId {
-    /// The id of a factor from before factors had ids. A user has at most one such factor.
-    pub fn unknown() -> Self {
-        Self::from([0; 16])
-    }
-}
 
 /// A user's own name for a factor: 1 to 64 characters, no control characters.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -64,6 +167,37 @@ pub(super) fn six_digits(typed: &str) -> Result<Secret, Rejection> {
     if six { Ok(Secret::from(digits)) } else { Err(Rejection::Wrong) }
 }
 
+/// One second factor of a user.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Factor {
+    #[n(0)]
+    id: FactorId,
+    #[n(1)]
+    name: Option<FactorName>,
+    #[n(2)]
+    added: Timestamp,
+    #[n(3)]
+    last_used: Timestamp,
+    #[n(4)]
+    is: Is,
+}
+
+/// What a factor stores, by kind.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Is {
+    /// An authenticator.
+    #[n(0)]
+    Totp(#[n(0)] totp::Totp),
+}
+
+/// What the set-up of a factor has begun with: it waits for the first right answer.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Begun {
+    /// The key that an authenticator is shown.
+    #[n(0)]
+    Totp(#[n(0)] totp::Key),
+}
+
 /// What a visitor enters as a second factor, or instead of one.
 #[derive(Clone, Debug)]
 pub enum Answer {
@@ -71,6 +205,122 @@ pub enum Answer {
     Totp(totp::Code),
     /// A recovery code.
     RecoveryCode(recovery::Code),
+}
+
+/// The settings of all kinds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The accepted clock skew of an authenticator.
+    pub skew: totp::Skew,
+    /// How many recovery codes a set has.
+    pub recovery_codes: usize,
+}
+
+impl Begun {
+    /// Begins to set up a factor of this kind; `None` if the kind only stands in for a factor.
+    pub fn random(kind: Kind, rng: &mut dyn CryptoRng) -> Option<Self> {
+        match kind {
+            Kind::Totp => Some(Self::Totp(totp::Key::random(rng))),
+            Kind::RecoveryCode => None,
+        }
+    }
+
+    /// The kind that is set up.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Totp(_) => Kind::Totp,
+        }
+    }
+
+    /// Makes this a factor with the given `id`. The first right answer proves it and is used up.
+    ///
+    /// # Errors
+    /// [`Rejection::Wrong`] if the answer is wrong, or one of another kind.
+    pub fn finish(
+        self,
+        id: FactorId,
+        answer: &Answer,
+        settings: Settings,
+        now: Timestamp,
+    ) -> Result<Factor, Rejection> {
+        let is = match (self, answer) {
+            (Self::Totp(key), Answer::Totp(code)) => {
+                Is::Totp(totp::Totp::set_up(key, code, settings.skew, now)?)
+            }
+            (Self::Totp(_), _) => return Err(Rejection::Wrong),
+        };
+        Ok(Factor { id, name: None, added: now, last_used: now, is })
+    }
+}
+
+impl Factor {
+    /// The id; never reused.
+    pub const fn id(&self) -> FactorId {
+        self.id
+    }
+
+    /// The kind.
+    pub const fn kind(&self) -> Kind {
+        match self.is {
+            Is::Totp(_) => Kind::Totp,
+        }
+    }
+
+    /// The user's own name for it.
+    pub const fn name(&self) -> Option<&FactorName> {
+        self.name.as_ref()
+    }
+
+    /// Renames it.
+    pub fn rename(&mut self, name: FactorName) {
+        self.name = Some(name);
+    }
+
+    /// When it was set up.
+    pub const fn added(&self) -> Timestamp {
+        self.added
+    }
+
+    /// When one of its answers was last accepted.
+    pub const fn last_used(&self) -> Timestamp {
+        self.last_used
+    }
+
+    /// Checks `answer` and, if it is right, uses it up.
+    ///
+    /// # Errors
+    /// [`Rejection::Wrong`] if it is wrong, or of another kind, [`Rejection::Used`] if it was right
+    /// and has been used before.
+    pub fn check(
+        &mut self,
+        answer: &Answer,
+        settings: Settings,
+        now: Timestamp,
+    ) -> Result<(), Rejection> {
+        match (&mut self.is, answer) {
+            (Is::Totp(totp), Answer::Totp(code)) => totp.check(code, settings.skew, now)?,
+            (Is::Totp(_), _) => return Err(Rejection::Wrong),
+        }
+        self.last_used = now;
+        Ok(())
+    }
+
+    /// Voids every answer that may have been used by `now`.
+    pub fn void(&mut self, settings: Settings, now: Timestamp) {
+        match &mut self.is {
+            Is::Totp(totp) => totp.void(settings.skew, now),
+        }
+    }
+}
+
+impl Answer {
+    /// The kind of factor that gives such an answer.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Totp(_) => Kind::Totp,
+            Self::RecoveryCode(_) => Kind::RecoveryCode,
+        }
+    }
 }
 
 /// Why an answer was not accepted.

@@ -10,9 +10,45 @@ use data_encoding::BASE32_NOPAD;
 use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
 
-use super::{FactorId, Rejection};
+use super::{FactorId, Kind, News, Rejection, Row, Told};
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
+
+/// This kind in the table of factors. A recovery code is no factor that anybody adds.
+pub const ROW: Row = Row {
+    kind: Kind::RecoveryCode,
+    word: "recovery-code",
+    also: &["recovery_code"],
+    name: "recovery code",
+    amr: "recovery-code",
+    at_most: 0,
+    resists_phishing: false,
+    told: Told {
+        shown: News {
+            event: "recovery-code-used",
+            logged: "recovery code used",
+            read: "You used a recovery code.",
+            mailed: Some(("a recovery code was used", "One of your recovery codes was used.")),
+        },
+        replaced: RENEWED,
+        // A whole set is only ever replaced.
+        added: NEVER,
+        removed: NEVER,
+        renamed: NEVER,
+    },
+};
+
+const RENEWED: News = News {
+    event: "recovery-codes-renewed",
+    logged: "new recovery codes created",
+    read: "You made new recovery codes. The old ones no longer work.",
+    mailed: Some((
+        "new recovery codes",
+        "You have new recovery codes. The old ones no longer work.",
+    )),
+};
+
+const NEVER: News = News { mailed: None, ..RENEWED };
 
 /// One set of recovery codes. A new set replaces the whole old one.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -24,9 +60,8 @@ pub struct RecoveryCodes {
     /// When the user confirmed that the codes are saved.
     #[n(2)]
     saved: Option<Timestamp>,
-    /// Absent in sets from before proofs named their factor.
     #[n(3)]
-    id: Option<FactorId>,
+    id: FactorId,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -45,12 +80,12 @@ impl RecoveryCodes {
     /// A new set of `count` codes that the user has not saved yet.
     pub fn random(rng: &mut dyn CryptoRng, count: usize, now: Timestamp) -> Self {
         let codes = (0..count).map(|_| Entry { code: Code::random(rng), used: None }).collect();
-        Self { codes, made: now, saved: None, id: Some(FactorId::random(rng)) }
+        Self { codes, made: now, saved: None, id: FactorId::random(rng) }
     }
 
     /// The id of the set; never reused.
     pub fn id(&self) -> FactorId {
-        self.id.unwrap_or_else(FactorId::unknown)
+        self.id
     }
 
     /// Checks `code` and, if it is right, marks it as used.

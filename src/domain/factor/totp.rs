@@ -10,9 +10,58 @@ use data_encoding::BASE32_NOPAD;
 use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
 
-use super::{FactorId, FactorName, Rejection, six_digits};
+use super::{Kind, News, Rejection, Row, Told, six_digits};
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
+
+/// This kind in the table of factors.
+pub const ROW: Row = Row {
+    kind: Kind::Totp,
+    word: "totp",
+    also: &["otp", "authenticator"],
+    name: "authenticator app",
+    amr: "otp",
+    at_most: 5,
+    resists_phishing: false,
+    told: Told {
+        shown: News {
+            event: "totp-shown",
+            logged: "authenticator code accepted",
+            read: "You typed a code from your authenticator app.",
+            mailed: None,
+        },
+        added: News {
+            event: "authenticator-added",
+            logged: "authenticator added",
+            read: "You added an authenticator app.",
+            mailed: Some(("an authenticator was added", "Another authenticator was added.")),
+        },
+        replaced: News {
+            event: "authenticator-replaced",
+            logged: "authenticator replaced",
+            read: "You replaced your authenticator app.",
+            mailed: Some((
+                "your authenticator was replaced",
+                "Your authenticator was replaced by a new one.",
+            )),
+        },
+        removed: News {
+            event: "authenticator-removed",
+            logged: "authenticator removed",
+            read: "You removed an authenticator app.",
+            mailed: Some((
+                "an authenticator was removed",
+                "One of your authenticators was removed.",
+            )),
+        },
+        renamed: News {
+            event: "authenticator-renamed",
+            logged: "authenticator renamed",
+            read: "You renamed an authenticator app.",
+            mailed: None,
+        },
+    },
+};
 
 /// An authenticator whose first code was right.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -22,47 +71,16 @@ pub struct Totp {
     /// The last accepted step: `seconds / 30`.
     #[n(1)]
     used: u64,
-    #[n(2)]
-    added: Timestamp,
-    #[n(3)]
-    last_used: Timestamp,
-    /// Absent in authenticators from before a user could have several.
-    #[n(4)]
-    id: Option<FactorId>,
-    #[n(5)]
-    name: Option<FactorName>,
 }
 
 impl Totp {
-    /// Makes `key` an authenticator with the given `id`. Its first right code proves it and is used
-    /// up.
+    /// Makes `key` an authenticator. Its first right code proves it and is used up.
     ///
     /// # Errors
     /// [`Rejection::Wrong`] if no step in the window has this code.
-    pub fn set_up(
-        id: FactorId,
-        key: Key,
-        code: &Code,
-        skew: Skew,
-        now: Timestamp,
-    ) -> Result<Self, Rejection> {
+    pub fn set_up(key: Key, code: &Code, skew: Skew, now: Timestamp) -> Result<Self, Rejection> {
         let used = key.step_of(code, skew, now).ok_or(Rejection::Wrong)?;
-        Ok(Self { key, used, added: now, last_used: now, id: Some(id), name: None })
-    }
-
-    /// The id of the authenticator.
-    pub fn id(&self) -> FactorId {
-        self.id.unwrap_or_else(FactorId::unknown)
-    }
-
-    /// The user's own name for it.
-    pub fn name(&self) -> Option<&FactorName> {
-        self.name.as_ref()
-    }
-
-    /// Renames it.
-    pub fn rename(&mut self, name: FactorName) {
-        self.name = Some(name);
+        Ok(Self { key, used })
     }
 
     /// Checks `code` and, if it is right, uses it up (RFC 6238 §5.2: accepted once).
@@ -81,23 +99,12 @@ impl Totp {
             return Err(Rejection::Used);
         }
         self.used = step;
-        self.last_used = now;
         Ok(())
     }
 
     /// Marks every code as used that could be accepted at `now`.
     pub fn void(&mut self, skew: Skew, now: Timestamp) {
         self.used = self.used.max(now.seconds() / 30 + u64::from(skew.0));
-    }
-
-    /// When it was set up.
-    pub fn added(&self) -> Timestamp {
-        self.added
-    }
-
-    /// When one of its codes was last accepted.
-    pub fn last_used(&self) -> Timestamp {
-        self.last_used
     }
 }
 
@@ -212,8 +219,7 @@ mod tests {
 
     fn authenticator_set_up_at(seconds: u64) -> Totp {
         let code = rfc_key().code_at(at(seconds));
-        Totp::set_up(FactorId::from([1; 16]), rfc_key(), &code, Skew::default(), at(seconds))
-            .unwrap()
+        Totp::set_up(rfc_key(), &code, Skew::default(), at(seconds)).unwrap()
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use super::{Change, User};
 use crate::domain::device::KnownBrowser;
-use crate::domain::factor::totp::{Skew, Totp};
-use crate::domain::lockout::{Failures, Tries};
+use crate::domain::factor::Settings;
+use crate::domain::lockout::{Failures, Tries, WrongCodes};
 use crate::domain::name::Email;
 use crate::domain::password::PasswordHash;
 use crate::domain::time::Timestamp;
@@ -38,13 +38,13 @@ impl User {
     /// Turns two-factor off for a user who lost their factors. Removes authenticators, recovery
     /// codes, trusted devices and failed codes, and ends all sessions.
     pub fn reset_second_factor(&mut self) {
-        self.authenticators.clear();
+        self.factors.clear();
         self.recovery_codes = None;
         self.devices.clear();
         self.frozen = None;
-        self.link_only = Some(true);
+        self.link_only = true;
         self.epoch += 1;
-        self.wrong_codes = None;
+        self.wrong_codes = WrongCodes::default();
         for tries in self.all_tries() {
             tries.second_factor.clear();
         }
@@ -52,7 +52,7 @@ impl User {
 
     /// Handles a record from a backup: what was used since is unknown. Ends sessions, revokes
     /// trusted devices and voids every code that may have been used by `now`.
-    pub fn void_what_may_have_been_used(&mut self, skew: Skew, now: Timestamp) {
+    pub fn void_what_may_have_been_used(&mut self, settings: Settings, now: Timestamp) {
         self.epoch += 1;
         self.next_link();
         self.void_mailed_links();
@@ -60,14 +60,14 @@ impl User {
         if let Some(codes) = &mut self.recovery_codes {
             codes.void(now);
         }
-        for authenticator in &mut self.authenticators {
-            authenticator.void(skew, now);
+        for factor in &mut self.factors {
+            factor.void(settings, now);
         }
     }
 
     /// Clears all failures, for both factors and all browsers.
     pub fn unlock(&mut self) {
-        self.wrong_codes = None;
+        self.wrong_codes = WrongCodes::default();
         for tries in self.all_tries() {
             *tries = Tries::default();
         }
@@ -116,11 +116,6 @@ impl User {
 
 /// What operators can read.
 impl User {
-    /// The authenticators.
-    pub fn authenticators(&self) -> &[Totp] {
-        &self.authenticators
-    }
-
     /// The known browsers.
     pub fn known_browsers(&self) -> &[KnownBrowser] {
         &self.known
@@ -144,9 +139,9 @@ impl User {
 #[cfg(test)]
 mod tests {
     use crate::domain::device::{DeviceId, Seen};
-    use crate::domain::factor::totp;
+    use crate::domain::factor::{Answer, Begun, totp};
     use crate::domain::name::{FullName, Group, Name};
-    use crate::domain::user::{Profile, Trust, TurnOn, UserId};
+    use crate::domain::user::{Profile, Trust, UserId};
 
     use super::*;
 
@@ -166,9 +161,10 @@ mod tests {
         };
         let mut ada = User::new(UserId::from([1; 16]), profile, NOW);
         let key = totp::Key::from_bytes(&[5; 20]).unwrap();
-        let how = TurnOn { skew: totp::Skew::default(), recovery_codes: 2 };
+        let settings = Settings { skew: totp::Skew::default(), recovery_codes: 2 };
         let mut rng = <rand::rngs::StdRng as rand::SeedableRng>::seed_from_u64(7);
-        ada.turn_on(key.clone(), &key.code_at(NOW), how, &mut rng, NOW);
+        let code = Answer::Totp(key.code_at(NOW));
+        ada.turn_on(Begun::Totp(key), &code, settings, &mut rng, NOW);
         let lasting = std::time::Duration::from_hours(1);
         ada.trust(
             DeviceId::from([4; 16]),

@@ -8,24 +8,23 @@ use std::time::Duration;
 
 use rand_core::CryptoRng;
 
-use super::{TurnOn, User};
+use super::User;
 use crate::domain::device::{BrowserId, DeviceId};
 use crate::domain::factor::recovery::RecoveryCodes;
-use crate::domain::factor::totp::{self, Skew, Totp};
-use crate::domain::factor::{Answer, FactorId, FactorName, Rejection};
+use crate::domain::factor::{Answer, Begun, FactorId, FactorName, Kind, Rejection, Settings};
 use crate::domain::link::{Link, Purpose};
 use crate::domain::name::Email;
 use crate::domain::set_up::SetUpProof;
 use crate::domain::time::Timestamp;
 
-/// The result of adding another authenticator.
+/// The result of adding another factor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Another {
-    /// It was added.
-    Added,
-    /// The code was wrong; not counted as a failure.
+    /// It was added, with this id.
+    Added(FactorId),
+    /// The answer was wrong; not counted as a failure.
     Wrong,
-    /// The user already has the maximum number.
+    /// The user already has the maximum number of this kind.
     TooMany,
     /// Two-factor is off, so there is nothing to add to.
     Off,
@@ -44,42 +43,42 @@ pub enum FirstFactorAsks {
 
 /// Factors.
 impl User {
-    /// How many authenticators a user may have.
-    pub const AUTHENTICATORS_AT_MOST: usize = 5;
-
     /// How long after a change of address a code mailed there proves nothing.
     pub const ADDRESS_SETTLES: Duration = Duration::from_hours(72);
 
-    /// Adds an authenticator, proved by its first right code; existing ones stay.
-    pub fn add_authenticator(
+    /// Whether the user has the most factors of this kind that are allowed.
+    pub fn has_most_of(&self, kind: Kind) -> bool {
+        self.factors.iter().filter(|factor| factor.kind() == kind).count() >= kind.row().at_most
+    }
+
+    /// Adds a factor, proved by its first right answer; existing ones stay.
+    pub fn add_factor(
         &mut self,
-        key: totp::Key,
-        code: &totp::Code,
-        skew: Skew,
+        begun: Begun,
+        answer: &Answer,
+        settings: Settings,
         rng: &mut dyn CryptoRng,
         now: Timestamp,
     ) -> Another {
         if !self.has_second_factor() {
             return Another::Off;
         }
-        if self.authenticators.len() >= Self::AUTHENTICATORS_AT_MOST {
+        if self.has_most_of(begun.kind()) {
             return Another::TooMany;
         }
         let id = FactorId::random(rng);
-        let Ok(authenticator) = Totp::set_up(id, key, code, skew, now) else {
-            return Another::Wrong;
-        };
-        self.authenticators.push(authenticator);
-        Another::Added
+        let Ok(factor) = begun.finish(id, answer, settings, now) else { return Another::Wrong };
+        self.factors.push(factor);
+        Another::Added(id)
     }
 
-    /// Replaces all authenticators by a new one, proved by its first right code, so the user is
-    /// never without one. Ends every session and, if the user wishes, revokes all trusted devices.
-    pub fn replace_authenticators(
+    /// Replaces all factors by a new one, proved by its first right answer, so the user is never
+    /// without one. Ends every session and, if the user wishes, revokes all trusted devices.
+    pub fn replace_factors(
         &mut self,
-        key: totp::Key,
-        code: &totp::Code,
-        skew: Skew,
+        begun: Begun,
+        answer: &Answer,
+        settings: Settings,
         forget_devices: bool,
         rng: &mut dyn CryptoRng,
         now: Timestamp,
@@ -88,42 +87,41 @@ impl User {
             return Another::Off;
         }
         let id = FactorId::random(rng);
-        let Ok(authenticator) = Totp::set_up(id, key, code, skew, now) else {
-            return Another::Wrong;
-        };
-        self.authenticators = vec![authenticator];
+        let Ok(factor) = begun.finish(id, answer, settings, now) else { return Another::Wrong };
+        self.factors = vec![factor];
         if forget_devices {
             self.devices.clear();
         }
         // Kept devices are now trusted because of this factor, which was just shown.
         self.devices.iter_mut().for_each(|device| device.rest_on(id));
         self.end_sessions();
-        Another::Added
+        Another::Added(id)
     }
 
-    /// Removes one of several authenticators and the devices that are trusted because of it; ends
-    /// every session. Returns whether it was removed. The last one is never removed: that would
-    /// turn two-factor off.
-    pub fn remove_authenticator(&mut self, id: FactorId) -> bool {
-        let there = self.authenticators.iter().any(|authenticator| authenticator.id() == id);
-        if !there || self.authenticators.len() < 2 {
-            return false;
+    /// Removes one of several factors and the devices that are trusted because of it; ends every
+    /// session. Returns its kind if it was removed. The last one is never removed: that would turn
+    /// two-factor off.
+    pub fn remove_factor(&mut self, id: FactorId) -> Option<Kind> {
+        let kind = self.factor(id)?.kind();
+        if self.factors.len() < 2 {
+            return None;
         }
-        self.authenticators.retain(|authenticator| authenticator.id() != id);
+        self.factors.retain(|factor| factor.id() != id);
         self.devices.retain(|device| !device.rests_on(id));
         self.end_sessions();
-        true
+        Some(kind)
     }
 
-    /// Renames an authenticator. Returns whether it exists.
-    pub fn rename_authenticator(&mut self, id: FactorId, name: FactorName) -> bool {
-        let found = self.authenticators.iter_mut().find(|one| one.id() == id);
-        found.map(|authenticator| authenticator.rename(name)).is_some()
+    /// Renames a factor. Returns its kind if it exists.
+    pub fn rename_factor(&mut self, id: FactorId, name: FactorName) -> Option<Kind> {
+        let factor = self.factors.iter_mut().find(|factor| factor.id() == id)?;
+        factor.rename(name);
+        Some(factor.kind())
     }
 
-    /// Turns two-factor off, proved by a current code or a recovery code. Removes authenticators,
-    /// recovery codes and trusted devices, and ends every session. A wrong code counts as at the
-    /// challenge.
+    /// Turns two-factor off, proved by an answer as at the challenge. Removes all factors,
+    /// recovery codes and trusted devices, and ends every session. A wrong answer counts as at the
+    /// challenge. Returns the kind of the answer.
     ///
     /// # Errors
     /// The [`Rejection`], to be explained on the page; two-factor stays on.
@@ -131,22 +129,22 @@ impl User {
         &mut self,
         answer: &Answer,
         browser: Option<BrowserId>,
-        skew: Skew,
+        settings: Settings,
         now: Timestamp,
-    ) -> Result<(), Rejection> {
-        self.answer(answer, browser, skew, now)?;
-        self.authenticators.clear();
+    ) -> Result<Kind, Rejection> {
+        self.answer(answer, browser, settings, now)?;
+        self.factors.clear();
         self.recovery_codes = None;
         self.devices.clear();
         self.end_sessions();
-        Ok(())
+        Ok(answer.kind())
     }
 
     /// Creates a new set of recovery codes, voids the old set, and revokes devices that are trusted
     /// because of the old set. Returns whether two-factor is on; if not, nothing is created.
     pub fn renew_recovery_codes(
         &mut self,
-        how: TurnOn,
+        settings: Settings,
         rng: &mut dyn CryptoRng,
         now: Timestamp,
     ) -> bool {
@@ -156,7 +154,7 @@ impl User {
         if let Some(old) = self.recovery_codes.as_ref().map(RecoveryCodes::id) {
             self.devices.retain(|device| !device.rests_on(old));
         }
-        self.recovery_codes = Some(RecoveryCodes::random(rng, how.recovery_codes, now));
+        self.recovery_codes = Some(RecoveryCodes::random(rng, settings.recovery_codes, now));
         true
     }
 
@@ -186,7 +184,7 @@ impl User {
     /// Whether setting up the first second factor requires a link from an administrator, because an
     /// operator has turned two-factor off.
     pub fn awaits_a_link(&self) -> bool {
-        self.link_only == Some(true)
+        self.link_only
     }
 
     /// Checks a code that was mailed to a user without a second factor, and counts a wrong one.
@@ -244,7 +242,7 @@ impl User {
     /// A link from an administrator was used: removes a frozen factor.
     pub(super) fn thaw(&mut self) {
         if self.frozen.take().is_some() {
-            self.authenticators.clear();
+            self.factors.clear();
             self.recovery_codes = None;
         }
     }
@@ -289,25 +287,25 @@ impl User {
     /// Counts one more mail that this user requests while signed in. Returns whether it may be
     /// sent.
     pub fn may_be_mailed(&mut self, now: Timestamp) -> bool {
-        one_more(self.mailed.get_or_insert_default(), now)
+        one_more(&mut self.mailed, now)
     }
 
     /// Counts one more link to set a password, which anybody who knows the address can request.
     /// Returns whether it may be sent. Counted separately, so that strangers do not use up the
     /// user's own quota.
     pub fn may_be_sent_a_link(&mut self, now: Timestamp) -> bool {
-        one_more(self.forgot.get_or_insert_default(), now)
+        one_more(&mut self.forgot, now)
     }
 
     /// Whether a link is still valid. Checks the expiry itself, because cleanup may be late.
     pub fn honours(&self, link: &Link, now: Timestamp) -> bool {
         let last = match link.purpose {
             Purpose::SetPassword => link.number == self.last_link,
-            Purpose::ResetPassword => Some(link.number) == self.last_reset,
+            Purpose::ResetPassword => link.number == self.last_reset,
             Purpose::VerifyEmail => {
                 link.address.is_some()
                     && link.address == self.new_email
-                    && Some(link.number) == self.last_verification
+                    && link.number == self.last_verification
             }
             Purpose::NotMe => link.factor.is_some_and(|factor| self.rests_on(factor)),
         };
@@ -316,17 +314,15 @@ impl User {
 
     /// Issues a mailed link to set a password and voids all earlier ones.
     pub fn reset_link(&mut self, now: Timestamp) -> Link {
-        let number = self.last_reset.map_or(0, |last| last + 1);
-        self.last_reset = Some(number);
-        Link::new(Purpose::ResetPassword, self.id, number, now)
+        self.last_reset += 1;
+        Link::new(Purpose::ResetPassword, self.id, self.last_reset, now)
     }
 
     /// Issues a link that verifies `address` and voids all earlier ones.
     pub fn verification_link(&mut self, address: Email, now: Timestamp) -> Link {
-        let number = self.last_verification.map_or(0, |last| last + 1);
-        self.last_verification = Some(number);
+        self.last_verification += 1;
         self.new_email = Some(address.clone());
-        let link = Link::new(Purpose::VerifyEmail, self.id, number, now);
+        let link = Link::new(Purpose::VerifyEmail, self.id, self.last_verification, now);
         Link { address: Some(address), ..link }
     }
 
@@ -354,7 +350,7 @@ impl User {
     /// Voids all mailed links to set a password or to verify an address, because somebody else may
     /// have requested them or may read the mailbox.
     pub(super) fn void_mailed_links(&mut self) {
-        self.last_reset = self.last_reset.map(|last| last + 1);
+        self.last_reset += 1;
         self.new_email = None;
     }
 }
@@ -379,12 +375,13 @@ mod tests {
     use super::*;
     use crate::domain::assurance::{Proof, Proofs};
     use crate::domain::device::{Seen, TrustedDevice};
+    use crate::domain::factor::totp;
     use crate::domain::name::Name;
     use crate::domain::password::PasswordHash;
     use crate::domain::user::{Change, Profile, Trust, TurnedOn, UserId};
 
     const NOW: Timestamp = Timestamp::from_secs(1_000_000);
-    const HOW: TurnOn = TurnOn { skew: Skew::new(1).unwrap(), recovery_codes: 2 };
+    const HOW: Settings = Settings { skew: totp::Skew::new(1).unwrap(), recovery_codes: 2 };
 
     fn rng() -> StdRng {
         StdRng::seed_from_u64(7)
@@ -392,6 +389,18 @@ mod tests {
 
     fn key(n: u8) -> totp::Key {
         totp::Key::from_bytes(&[n; 20]).unwrap()
+    }
+
+    fn begun(n: u8) -> Begun {
+        Begun::Totp(key(n))
+    }
+
+    fn code(n: u8, now: Timestamp) -> Answer {
+        Answer::Totp(key(n).code_at(now))
+    }
+
+    fn newest(user: &User) -> FactorId {
+        user.factors().last().unwrap().id()
     }
 
     fn bare() -> User {
@@ -407,8 +416,8 @@ mod tests {
     /// A user with an authenticator and a trusted device.
     fn ada() -> User {
         let mut ada = bare();
-        let turned = ada.turn_on(key(5), &key(5).code_at(NOW), HOW, &mut rng(), NOW);
-        assert_eq!(turned, TurnedOn::Now);
+        let turned = ada.turn_on(begun(5), &code(5, NOW), HOW, &mut rng(), NOW);
+        assert!(matches!(turned, TurnedOn::Now(_)));
         let trust = Trust { lasting: Duration::from_hours(1), at_most: 10 };
         ada.trust(DeviceId::from([4; 16]), None, trust, &Seen::default(), NOW);
         ada
@@ -421,18 +430,16 @@ mod tests {
     #[test]
     fn the_old_authenticator_works_until_the_new_one_is_proven_and_not_after() {
         let (mut ada, epoch) = (ada(), 0);
-        let wrong = key(9).code_at(later(1));
-        let replaced =
-            ada.replace_authenticators(key(6), &wrong, HOW.skew, true, &mut rng(), later(1));
+        let wrong = code(9, later(1));
+        let replaced = ada.replace_factors(begun(6), &wrong, HOW, true, &mut rng(), later(1));
         assert_eq!(replaced, Another::Wrong);
-        let old = Answer::Totp(key(5).code_at(later(1)));
-        assert!(ada.answer(&old, None, HOW.skew, later(1)).is_ok());
-        let right = key(6).code_at(later(2));
-        let replaced =
-            ada.replace_authenticators(key(6), &right, HOW.skew, true, &mut rng(), later(2));
-        assert_eq!(replaced, Another::Added);
-        let old = Answer::Totp(key(5).code_at(later(3)));
-        assert_eq!(ada.answer(&old, None, HOW.skew, later(3)), Err(Rejection::Wrong));
+        let old = code(5, later(1));
+        assert!(ada.answer(&old, None, HOW, later(1)).is_ok());
+        let right = code(6, later(2));
+        let replaced = ada.replace_factors(begun(6), &right, HOW, true, &mut rng(), later(2));
+        assert!(matches!(replaced, Another::Added(_)));
+        let old = code(5, later(3));
+        assert_eq!(ada.answer(&old, None, HOW, later(3)), Err(Rejection::Wrong));
         assert!(ada.devices().is_empty());
         assert_ne!(ada.epoch(), epoch);
     }
@@ -440,24 +447,25 @@ mod tests {
     #[test]
     fn the_last_authenticator_cannot_be_removed() {
         let mut ada = ada();
-        let first = ada.authenticators()[0].id();
-        assert!(!ada.remove_authenticator(first));
-        let code = key(6).code_at(NOW);
+        let first = ada.factors()[0].id();
+        assert_eq!(ada.remove_factor(first), None);
+        let right = code(6, NOW);
         let mut other = StdRng::seed_from_u64(8);
-        assert_eq!(ada.add_authenticator(key(6), &code, HOW.skew, &mut other, NOW), Another::Added);
-        assert!(ada.remove_authenticator(first));
+        let added = ada.add_factor(begun(6), &right, HOW, &mut other, NOW);
+        assert!(matches!(added, Another::Added(_)));
+        assert!(ada.remove_factor(first).is_some());
         assert!(ada.has_second_factor());
     }
 
     #[test]
     fn turning_it_off_takes_a_code_and_takes_everything_along() {
         let mut ada = ada();
-        let wrong = Answer::Totp(key(9).code_at(later(1)));
-        assert_eq!(ada.turn_off(&wrong, None, HOW.skew, later(1)), Err(Rejection::Wrong));
+        let wrong = code(9, later(1));
+        assert_eq!(ada.turn_off(&wrong, None, HOW, later(1)), Err(Rejection::Wrong));
         assert!(ada.has_second_factor());
         let code = ada.recovery_codes().unwrap().unused().next().unwrap().clone();
         let (epoch, code) = (ada.epoch(), Answer::RecoveryCode(code));
-        assert_eq!(ada.turn_off(&code, None, HOW.skew, later(1)), Ok(()));
+        assert_eq!(ada.turn_off(&code, None, HOW, later(1)).map(drop), Ok(()));
         assert!(!ada.has_second_factor() && ada.devices().is_empty());
         assert_eq!(ada.recovery_codes(), None);
         assert_ne!(ada.epoch(), epoch);
@@ -472,52 +480,56 @@ mod tests {
     fn a_proof_is_worth_nothing_once_its_factor_is_gone() {
         let gone: [fn(&mut User); 5] = [
             |ada| {
-                let code = Answer::Totp(key(5).code_at(later(1)));
-                assert_eq!(ada.turn_off(&code, None, HOW.skew, later(1)), Ok(()));
-                let (code, mut other) = (key(5).code_at(later(2)), StdRng::seed_from_u64(8));
-                ada.turn_on(key(5), &code, HOW, &mut other, later(2));
+                let right = code(5, later(1));
+                assert_eq!(ada.turn_off(&right, None, HOW, later(1)).map(drop), Ok(()));
+                let (right, mut other) = (code(5, later(2)), StdRng::seed_from_u64(8));
+                ada.turn_on(begun(5), &right, HOW, &mut other, later(2));
             },
             |ada| {
-                let (code, mut other) = (key(6).code_at(NOW), StdRng::seed_from_u64(8));
-                ada.replace_authenticators(key(6), &code, HOW.skew, true, &mut other, NOW);
+                let (right, mut other) = (code(6, NOW), StdRng::seed_from_u64(8));
+                ada.replace_factors(begun(6), &right, HOW, true, &mut other, NOW);
             },
             |ada| {
-                let (code, mut other) = (key(6).code_at(NOW), StdRng::seed_from_u64(8));
-                let first = ada.newest_authenticator();
-                ada.add_authenticator(key(6), &code, HOW.skew, &mut other, NOW);
-                assert!(ada.remove_authenticator(first));
+                let (right, mut other) = (code(6, NOW), StdRng::seed_from_u64(8));
+                let first = newest(ada);
+                ada.add_factor(begun(6), &right, HOW, &mut other, NOW);
+                assert!(ada.remove_factor(first).is_some());
             },
             User::reset_second_factor,
             |ada| {
-                ada.freeze(ada.newest_authenticator(), NOW);
+                ada.freeze(newest(ada), NOW);
                 ada.thaw();
             },
         ];
         for (number, end) in gone.into_iter().enumerate() {
             let mut ada = ada();
-            let proof = Proof::Totp(ada.newest_authenticator());
-            assert!(honoured(&ada, proof).totp.is_some());
-            assert!(honoured(&ada, Proof::Totp(FactorId::unknown())).totp.is_none());
+            let proof = Proof::Factor(Kind::Totp, newest(&ada));
+            assert!(honoured(&ada, proof).of(Kind::Totp).is_some());
+            assert!(
+                honoured(&ada, Proof::Factor(Kind::Totp, FactorId::from([0; 16])))
+                    .of(Kind::Totp)
+                    .is_none()
+            );
             end(&mut ada);
-            assert_eq!(honoured(&ada, proof).totp, None, "{number}");
+            assert_eq!(honoured(&ada, proof).of(Kind::Totp), None, "{number}");
         }
     }
 
     #[test]
     fn a_new_set_of_recovery_codes_ends_what_the_old_one_proved_and_trusts() {
         let mut ada = bare();
-        ada.turn_on(key(5), &key(5).code_at(NOW), HOW, &mut rng(), NOW);
+        ada.turn_on(begun(5), &code(5, NOW), HOW, &mut rng(), NOW);
         let code = ada.recovery_codes().unwrap().unused().next().unwrap().clone();
-        let proof = ada.answer(&Answer::RecoveryCode(code), None, HOW.skew, NOW).unwrap();
+        let proof = ada.answer(&Answer::RecoveryCode(code), None, HOW, NOW).unwrap();
         let trust = Trust { lasting: Duration::from_hours(1), at_most: 10 };
         let (by_app, by_code) = (DeviceId::from([1; 16]), DeviceId::from([2; 16]));
-        let app = Some(ada.newest_authenticator());
+        let app = Some(newest(&ada));
         ada.trust(by_app, app, trust, &Seen::default(), NOW);
         ada.trust(by_code, proof.factor(), trust, &Seen::default(), NOW);
-        assert!(honoured(&ada, proof).recovery_code.is_some());
+        assert!(honoured(&ada, proof).of(Kind::RecoveryCode).is_some());
         let mut other = StdRng::seed_from_u64(8);
         assert!(ada.renew_recovery_codes(HOW, &mut other, NOW));
-        assert_eq!(honoured(&ada, proof).recovery_code, None);
+        assert_eq!(honoured(&ada, proof).of(Kind::RecoveryCode), None);
         assert!(honoured(&ada, Proof::TrustedDevice(by_code)).trusted_device.is_none());
         assert!(honoured(&ada, Proof::TrustedDevice(by_app)).trusted_device.is_some());
     }
@@ -525,34 +537,34 @@ mod tests {
     #[test]
     fn a_device_is_trusted_no_longer_than_the_factor_that_was_shown_for_it() {
         let mut ada = ada();
-        let first = ada.newest_authenticator();
+        let first = newest(&ada);
         let (trust, mut other) =
             (Trust { lasting: Duration::from_hours(1), at_most: 10 }, StdRng::seed_from_u64(8));
-        ada.add_authenticator(key(6), &key(6).code_at(NOW), HOW.skew, &mut other, NOW);
+        ada.add_factor(begun(6), &code(6, NOW), HOW, &mut other, NOW);
         ada.trust(DeviceId::from([8; 16]), Some(first), trust, &Seen::default(), NOW);
-        let second = Some(ada.newest_authenticator());
+        let second = Some(newest(&ada));
         ada.trust(DeviceId::from([9; 16]), second, trust, &Seen::default(), NOW);
-        assert!(ada.remove_authenticator(first));
+        assert!(ada.remove_factor(first).is_some());
         let left: Vec<_> = ada.devices().iter().map(TrustedDevice::id).collect();
         assert_eq!(left, [DeviceId::from([4; 16]), DeviceId::from([9; 16])]);
         // The owner wants to keep them when the phone is replaced.
-        let code = key(7).code_at(NOW);
-        ada.replace_authenticators(key(7), &code, HOW.skew, false, &mut other, NOW);
-        assert!(ada.devices().iter().all(|device| device.rests_on(ada.newest_authenticator())));
+        let right = code(7, NOW);
+        ada.replace_factors(begun(7), &right, HOW, false, &mut other, NOW);
+        assert!(ada.devices().iter().all(|device| device.rests_on(newest(&ada))));
     }
 
     #[test]
     fn a_frozen_factor_reads_nothing_and_is_a_factor_until_an_administrator_helps() {
         let mut ada = ada();
         assert!(!ada.freeze(FactorId::from([9; 16]), NOW), "a factor of somebody else");
-        let factor = ada.authenticators()[0].id();
+        let factor = ada.factors()[0].id();
         assert!(ada.freeze(factor, NOW));
         assert!(!ada.freeze(factor, NOW));
-        let right = Answer::Totp(key(5).code_at(later(1)));
-        assert_eq!(ada.answer(&right, None, HOW.skew, later(1)), Err(Rejection::Frozen));
+        let right = code(5, later(1));
+        assert_eq!(ada.answer(&right, None, HOW, later(1)), Err(Rejection::Frozen));
         let code = ada.recovery_codes().unwrap().unused().next().unwrap().clone();
         let code = Answer::RecoveryCode(code);
-        assert_eq!(ada.answer(&code, None, HOW.skew, later(1)), Err(Rejection::Frozen));
+        assert_eq!(ada.answer(&code, None, HOW, later(1)), Err(Rejection::Frozen));
         assert!(ada.has_second_factor() && ada.devices().is_empty());
         ada.thaw();
         assert!(!ada.has_second_factor());
@@ -563,15 +575,15 @@ mod tests {
         let mut ada = ada();
         let factor = ada.began_with().unwrap();
         let link = ada.not_me_link(factor, NOW);
-        let code = key(6).code_at(NOW);
-        ada.replace_authenticators(key(6), &code, HOW.skew, true, &mut rng(), NOW);
+        let right = code(6, NOW);
+        ada.replace_factors(begun(6), &right, HOW, true, &mut rng(), NOW);
         assert!(ada.honours(&link, NOW));
         assert!(ada.freeze(factor, NOW));
 
         ada.thaw();
         assert!(!ada.honours(&link, NOW), "two-factor is off");
         let mut other = StdRng::seed_from_u64(9);
-        ada.turn_on(key(7), &key(7).code_at(NOW), HOW, &mut other, NOW);
+        ada.turn_on(begun(7), &code(7, NOW), HOW, &mut other, NOW);
         assert!(!ada.honours(&link, NOW), "two-factor was turned on by something else");
     }
 
@@ -615,7 +627,7 @@ mod tests {
     fn whatever_ends_the_trust_in_a_person_voids_the_links_that_were_mailed() {
         let ends: [fn(&mut User); 3] = [
             |ada| ada.set_password(PasswordHash::new("$argon2id$…".to_owned())),
-            |ada| assert!(ada.freeze(ada.authenticators()[0].id(), NOW)),
+            |ada| assert!(ada.freeze(ada.factors()[0].id(), NOW)),
             |ada| assert!(ada.disable(NOW) && ada.enable()),
         ];
         for end in ends {

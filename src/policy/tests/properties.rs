@@ -10,6 +10,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::hostile::covers;
 use crate::domain::assurance::{Kinds, Only, Requirement};
+use crate::domain::factor::Kind;
 use crate::domain::identity::{Identity, UserId};
 use crate::policy::{
     Asker, Asks, Depth, Options, OtherTarget, Parameter, Policy, Request, Role, Rule, Sent, TextSet,
@@ -109,7 +110,8 @@ impl Draw {
                 requirement.trusted_device = false;
             }
             if self.often(30) {
-                requirement.kinds = self.one(&[Kinds::TOTP, Kinds::RECOVERY_CODE]);
+                requirement.kinds =
+                    self.one(&[Kinds::only(Kind::Totp), Kinds::only(Kind::RecoveryCode)]);
             }
         }
         if requirement != Requirement::nobody() && self.often(20) {

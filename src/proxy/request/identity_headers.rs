@@ -298,8 +298,10 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
-    use crate::domain::assurance::{Evidence, Proof, Proofs, Requirement, Verdict, Visitor, judge};
-    use crate::domain::factor::FactorId;
+    use crate::domain::assurance::{
+        Evidence, FirstFactor, Proof, Proofs, Requirement, Verdict, Visitor, judge,
+    };
+    use crate::domain::factor::{FactorId, Kind};
     use crate::domain::time::Timestamp;
     use crate::domain::user::{Identity, UserId};
 
@@ -323,8 +325,8 @@ mod tests {
         let evidence: Evidence = identity.map(|identity| Visitor {
             identity: Arc::new(identity),
             proofs: Proofs::default()
-                .with(Proof::Password, NOW)
-                .with(Proof::Totp(FactorId::unknown()), NOW),
+                .with(Proof::First(FirstFactor::Password), NOW)
+                .with(Proof::Factor(Kind::Totp, FactorId::from([5; 16])), NOW),
             has_second_factor: true,
             demanded: false,
             codes_unsaved: false,

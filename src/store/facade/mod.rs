@@ -11,6 +11,7 @@
 mod attempt_count;
 mod attempts;
 mod events;
+pub(super) mod held;
 mod imported;
 pub(super) mod names;
 pub(super) mod outbox;
@@ -191,8 +192,9 @@ impl Store {
         // Boxed because it is rare: otherwise its state would enlarge the future of every request.
         Box::pin(async {
             let Some(session) = self.session(hash).await? else { return Ok(None) };
-            let Some(id) = session.user_session else { return Ok(None) };
-            let Some(user_session) = self.user_session(id).await? else { return Ok(None) };
+            let Some(user_session) = self.user_session(session.user_session).await? else {
+                return Ok(None);
+            };
             let user = self.user(session.user).await?;
             Ok(user.map(|user| Authenticated { session, user_session, user }))
         })
@@ -289,11 +291,24 @@ impl Store {
     where
         T: for<'b> Decode<'b, ()>,
     {
+        self.read_by(kind, key, |bytes| minicbor::decode(bytes)).await
+    }
+
+    /// Reads a record whose value `decode` makes of its bytes.
+    async fn read_by<T>(
+        &self,
+        kind: Kind,
+        key: &[u8],
+        decode: impl Fn(&[u8]) -> Result<T, minicbor::decode::Error>,
+    ) -> Result<Read<T>, Unavailable> {
         let Some(record) = self.records.get(kind, key).await? else {
             return Ok(Read { value: None, version: None, expires: None, length: 0 });
         };
+        let body = self.sealer.open(kind, key, &record.body)?;
+        let value = decode(body.expose())
+            .map_err(|error| Unavailable::record("cannot decode it").because(error))?;
         Ok(Read {
-            value: Some(self.open(kind, key, &record)?),
+            value: Some(value),
             version: Some(record.version),
             expires: record.expires,
             length: record.body.len(),
@@ -354,11 +369,9 @@ trait Quiet: Encode<()> {}
 impl Quiet for () {}
 impl Quiet for Failures {}
 impl Quiet for Imported {}
-impl Quiet for Link {}
 impl Quiet for QueuedMessage {}
 impl Quiet for HostSession {}
 impl Quiet for UserSession {}
-impl Quiet for Ticket {}
 impl Quiet for Timestamp {}
 impl Quiet for User {}
 impl Quiet for UserId {}

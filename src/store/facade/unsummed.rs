@@ -52,7 +52,10 @@ impl Sum {
         key[..8].copy_from_slice(&self.hour.millis().to_be_bytes());
         // No batch has this many events, so the key sorts after all others of its time.
         key[8] = u8::MAX;
-        key[9] = self.what as u8;
+        let what = minicbor::to_vec(self.what).unwrap_or_default();
+        for (byte, of_what) in key[9..].iter_mut().zip(what) {
+            *byte = of_what;
+        }
         key
     }
 }

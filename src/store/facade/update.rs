@@ -4,15 +4,14 @@
 //! if nothing that was read has changed in between. Otherwise it loads and decides again. So "works
 //! once" holds on any backend and with any number of nodes.
 
+use super::held::{HeldRecords, Stored, Wanted};
 use super::names::Target;
 use super::{Store, TRIES, user_sessions};
 use crate::domain::event::Event;
 use crate::domain::host_session::HostSession;
-use crate::domain::link::Link;
 use crate::domain::lockout::Failures;
 use crate::domain::message::Message;
 use crate::domain::secret::TokenHash;
-use crate::domain::ticket::Ticket;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{User, UserId};
 use crate::domain::user_session::{UserSession, UserSessionId};
@@ -21,24 +20,38 @@ use crate::store::record::Kind;
 use crate::unavailable::Unavailable;
 
 /// The records that a decision needs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Reads {
     /// The user.
     pub user: UserId,
     /// A host session, not necessarily of that user.
     pub session: Option<TokenHash>,
-    /// A one-time link, not necessarily for that user.
-    pub link: Option<TokenHash>,
-    /// A ticket, not necessarily for that user.
-    pub ticket: Option<TokenHash>,
+    /// The user session to read instead of that of the host session.
+    pub user_session: Option<UserSessionId>,
     /// Another user session than that of the host session, not necessarily of that user.
     pub other: Option<UserSessionId>,
+    /// Further records.
+    wanted: Vec<Wanted>,
 }
 
 impl Reads {
     /// Only the user's record.
     pub const fn user(user: UserId) -> Self {
-        Self { user, session: None, link: None, ticket: None, other: None }
+        Self { user, session: None, user_session: None, other: None, wanted: Vec::new() }
+    }
+
+    /// Also this host session.
+    #[must_use]
+    pub const fn in_session(mut self, session: Option<TokenHash>) -> Self {
+        self.session = session;
+        self
+    }
+
+    /// Also the record of this type under `key`.
+    #[must_use]
+    pub fn and<T: Stored>(mut self, key: &T::Key) -> Self {
+        self.wanted.push(Wanted::of::<T>(key));
+        self
     }
 }
 
@@ -51,24 +64,18 @@ pub struct Transaction {
     pub attempts: Failures,
     /// The host session, if it exists. Taking it ends it.
     pub session: Option<HostSession>,
-    /// The user session of the ticket or, without a ticket, of the host session, if it exists.
-    /// Taking it ends it on every host.
+    /// The user session of the host session, or the one that was asked for, if it exists. Taking it
+    /// ends it on every host.
     pub user_session: Option<UserSession>,
     /// The other user session, if it exists. Taking it ends it on every host. `None` if it is the
     /// same as `user_session`.
     pub other: Option<UserSession>,
-    /// The ticket, if it exists. Taking it uses it up.
-    pub ticket: Option<Ticket>,
-    /// The link, if it exists. Taking it uses it up.
-    pub link: Option<Link>,
+    /// Further records.
+    held: HeldRecords,
     /// New host sessions.
     begun: Vec<(TokenHash, HostSession, Timestamp)>,
     /// New user sessions.
     user_sessions: Vec<(UserSessionId, UserSession, Timestamp)>,
-    /// New tickets.
-    tickets: Vec<(TokenHash, Ticket)>,
-    /// New links.
-    made: Vec<(TokenHash, Link)>,
     /// Messages to send.
     messages: Vec<Message>,
     /// Events to write.
@@ -76,6 +83,21 @@ pub struct Transaction {
 }
 
 impl Transaction {
+    /// The record of this type under `key`, if it was asked for (see [`Reads::and`]) and exists.
+    pub fn get<T: Stored>(&self, key: &T::Key) -> Option<&T> {
+        self.held.get(key)
+    }
+
+    /// The same; this deletes the record.
+    pub fn take<T: Stored>(&mut self, key: &T::Key) -> Option<T> {
+        self.held.take(key)
+    }
+
+    /// Writes the record under `key`. If it was not asked for, no such record may exist.
+    pub fn put<T: Stored>(&mut self, key: &T::Key, value: T) {
+        self.held.put(key, value);
+    }
+
     /// Begins a user session, which is swept after `over`.
     pub fn begin_user_session(
         &mut self,
@@ -86,19 +108,9 @@ impl Transaction {
         self.user_sessions.push((id, user_session, over));
     }
 
-    /// Issues a ticket.
-    pub fn give_out(&mut self, hash: TokenHash, ticket: Ticket) {
-        self.tickets.push((hash, ticket));
-    }
-
     /// Begins a host session under `hash`, which is swept after `over`.
     pub fn begin(&mut self, hash: TokenHash, session: HostSession, over: Timestamp) {
         self.begun.push((hash, session, over));
-    }
-
-    /// Creates a link.
-    pub fn make_link(&mut self, hash: TokenHash, link: Link) {
-        self.made.push((hash, link));
     }
 
     /// Sends a message, if e-mail is enabled. Notices of events are sent without this call.
@@ -133,15 +145,9 @@ impl Store {
             let attempts = self.read::<Failures>(Kind::Attempts, &attempts_key).await?;
             let hash = reads.session.as_ref().map(|hash| &hash.as_bytes()[..]);
             let session = self.read_some::<HostSession>(Kind::HostSession, hash).await?;
-            let hash = reads.link.as_ref().map(|hash| &hash.as_bytes()[..]);
-            let link = self.read_some::<Link>(Kind::Token, hash).await?;
-            let hash = reads.ticket.as_ref().map(|hash| &hash.as_bytes()[..]);
-            let ticket = self.read_some::<Ticket>(Kind::Ticket, hash).await?;
-            let user_session_id = match (&ticket.value, &session.value) {
-                (Some(ticket), _) => Some(ticket.user_session),
-                (None, Some(session)) => session.user_session,
-                (None, None) => None,
-            };
+            let held = self.held(&reads.wanted).await?;
+            let own = || session.value.as_ref().map(|session| session.user_session);
+            let user_session_id = reads.user_session.or_else(own);
             let key = user_session_id.as_ref().map(|id| &id.as_bytes()[..]);
             let user_session = self.read_some::<UserSession>(Kind::UserSession, key).await?;
             let other_id = reads.other.filter(|other| Some(*other) != user_session_id);
@@ -152,14 +158,11 @@ impl Store {
                 user: before.clone(),
                 attempts: attempts.value.clone().unwrap_or_default(),
                 session: session.value.clone(),
-                link: link.value.clone(),
                 user_session: user_session.value.clone(),
                 other: other.value.clone(),
-                ticket: ticket.value.clone(),
+                held,
                 begun: Vec::new(),
                 user_sessions: Vec::new(),
-                tickets: Vec::new(),
-                made: Vec::new(),
                 messages: Vec::new(),
                 events: Vec::new(),
             };
@@ -181,14 +184,7 @@ impl Store {
                 let (key, now) = (hash.as_bytes(), tx.session.as_ref());
                 changed |= self.step(&mut batch, Kind::HostSession, key, &session, now)?;
             }
-            if let Some(hash) = reads.link {
-                let (key, now) = (hash.as_bytes(), tx.link.as_ref());
-                changed |= self.step(&mut batch, Kind::Token, key, &link, now)?;
-            }
-            if let Some(hash) = reads.ticket {
-                let (key, now) = (hash.as_bytes(), tx.ticket.as_ref());
-                changed |= self.step(&mut batch, Kind::Ticket, key, &ticket, now)?;
-            }
+            changed |= tx.held.write(self, &mut batch)?;
             let both =
                 [(user_session_id, &user_session, &tx.user_session), (other_id, &other, &tx.other)];
             for (id, read, now) in both {
@@ -221,17 +217,9 @@ impl Store {
         for (id, begun, over) in &tx.user_sessions {
             batch = self.put_user_session(batch, *id, begun, *over)?;
         }
-        for (hash, given) in &tx.tickets {
-            let (key, over) = (hash.as_bytes(), Some(given.expires));
-            batch = self.put(batch, Kind::Ticket, key, Expect::Absent, over, given)?;
-        }
         for (hash, begun, over) in &tx.begun {
             let (key, over) = (hash.as_bytes(), Some(*over));
             batch = self.put(batch, Kind::HostSession, key, Expect::Absent, over, begun)?;
-        }
-        for (hash, made) in &tx.made {
-            let (key, over) = (hash.as_bytes(), Some(made.expires));
-            batch = self.put(batch, Kind::Token, key, Expect::Absent, over, made)?;
         }
         Ok(batch)
     }

@@ -1,7 +1,7 @@
 //! Voids what a restored older store would make valid again.
 
 use super::Store;
-use crate::domain::factor::totp::Skew;
+use crate::domain::factor::Settings;
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::store::batch::{Batch, Expect};
@@ -29,7 +29,7 @@ impl Store {
     /// Like [`Store::update`].
     pub async fn void_what_may_have_been_used(
         &self,
-        skew: Skew,
+        settings: Settings,
         now: Timestamp,
     ) -> Result<usize, Unavailable> {
         for kind in VOID {
@@ -43,7 +43,7 @@ impl Store {
             let mut batch = Batch::new();
             for entry in &page {
                 let mut user: User = self.open(Kind::User, &entry.key, &entry.record)?;
-                user.void_what_may_have_been_used(skew, now);
+                user.void_what_may_have_been_used(settings, now);
                 let expected = Expect::Version(entry.record.version);
                 batch = self.put(batch, Kind::User, &entry.key, expected, None, &user)?;
             }

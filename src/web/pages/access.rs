@@ -110,10 +110,12 @@ pub enum Question {
         /// How many of the old ones are left.
         left: usize,
     },
-    /// Whether to remove one of several authenticators.
-    RemoveAuthenticator {
+    /// Whether to remove one of several factors.
+    RemoveFactor {
         /// Its name.
         name: String,
+        /// The question, and what removing it means.
+        words: (&'static str, &'static str),
     },
 }
 
@@ -123,7 +125,7 @@ impl Question {
             Self::VerifyEmail { .. } => "Is this your address?",
             Self::NotMe { .. } => "Was this somebody else?",
             Self::NewRecoveryCodes { .. } => "Make new recovery codes?",
-            Self::RemoveAuthenticator { .. } => "Remove this authenticator?",
+            Self::RemoveFactor { words: (question, _), .. } => question,
         }
     }
 
@@ -131,7 +133,7 @@ impl Question {
     fn about(&self) -> Option<&str> {
         match self {
             Self::VerifyEmail { address, .. } => Some(address),
-            Self::RemoveAuthenticator { name } => Some(name),
+            Self::RemoveFactor { name, .. } => Some(name),
             Self::NotMe { username } => Some(username),
             Self::NewRecoveryCodes { .. } => None,
         }
@@ -162,11 +164,7 @@ impl Question {
                     "{left} New codes replace all of them at once. The old list stops working."
                 )]
             }
-            Self::RemoveAuthenticator { .. } => vec![
-                "Its codes will no longer be accepted, and your sessions in other browsers end. \
-                 Your other authenticators work as before."
-                    .to_owned(),
-            ],
+            Self::RemoveFactor { words: (_, means), .. } => vec![(*means).to_owned()],
         }
     }
 
@@ -175,7 +173,7 @@ impl Question {
             Self::VerifyEmail { .. } => "This is my address",
             Self::NotMe { .. } => "This was not me",
             Self::NewRecoveryCodes { .. } => "Make new ones",
-            Self::RemoveAuthenticator { .. } => "Remove it",
+            Self::RemoveFactor { .. } => "Remove it",
         }
     }
 
@@ -183,7 +181,7 @@ impl Question {
     const fn leads_back(&self) -> bool {
         match self {
             Self::VerifyEmail { .. } | Self::NotMe { .. } => false,
-            Self::NewRecoveryCodes { .. } | Self::RemoveAuthenticator { .. } => true,
+            Self::NewRecoveryCodes { .. } | Self::RemoveFactor { .. } => true,
         }
     }
 }

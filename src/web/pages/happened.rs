@@ -27,9 +27,12 @@ impl Happened {
             What::SignedIn => "You signed in with your password.",
             What::Confirmed => "You typed your password again.",
             What::SignedOut => "You signed out.",
-            What::TotpShown => "You typed a code from your authenticator app.",
+            What::FactorShown(kind) => kind.row().told.shown.read,
+            What::FactorAdded(kind) => kind.row().told.added.read,
+            What::FactorReplaced(kind) => kind.row().told.replaced.read,
+            What::FactorRemoved(kind) => kind.row().told.removed.read,
+            What::FactorRenamed(kind) => kind.row().told.renamed.read,
             What::SecondFactorRefused => "A wrong code was typed.",
-            What::RecoveryCodeUsed => "You used a recovery code.",
             What::TwoFactorOn => "You turned two-factor on.",
             What::RecoveryCodesSaved => "You confirmed that you saved your recovery codes.",
             What::DeviceTrusted => "You trusted a device.",
@@ -51,13 +54,6 @@ impl Happened {
             What::UserChanged => "An administrator changed your name, address or groups.",
             What::UserRemoved => "An administrator removed you.",
             What::TwoFactorOff => "You turned two-factor off.",
-            What::AuthenticatorAdded => "You added an authenticator app.",
-            What::AuthenticatorReplaced => "You replaced your authenticator app.",
-            What::AuthenticatorRemoved => "You removed an authenticator app.",
-            What::AuthenticatorRenamed => "You renamed an authenticator app.",
-            What::RecoveryCodesRenewed => {
-                "You made new recovery codes. The old ones no longer work."
-            }
             What::RecoveryCodesViewed => "You looked at your recovery codes.",
             What::DeviceRevoked => "You stopped trusting one of your devices.",
             What::DevicesRevoked => "You stopped trusting all of your devices.",

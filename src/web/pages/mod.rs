@@ -4,6 +4,7 @@
 //! makes decisions or reads data: a page depends on its fields only.
 
 mod access;
+mod factor;
 mod happened;
 mod home;
 mod notice;
@@ -20,18 +21,17 @@ use tracing::error;
 use super::return_to::escaped;
 
 pub use access::{Ask, ChangeEmail, ChangePassword, Forgot, Mailed, Question};
+pub use factor::{NewPlace, Part, Said, SetUpWords, Step, Steps};
 pub use happened::Happened;
 pub use home::{Home, TwoFactor};
 pub use notice::{NamelessPage, Notice, NoticePage, Owed};
 pub use offer::OfferPage;
-pub use problem::Problem;
+pub use problem::{Problem, described};
 pub use second_factor::{
-    Challenge, Kind, Later, NewAuthenticator, NewPlace, ProveFirst, RecoveryCodes, Rename, Scan,
-    SetUp, Standing, Trust, TurnOff, recovery_codes_file,
+    Challenge, Later, NewFactor, ProveFirst, RecoveryCodes, Rename, SetUp, Standing, Trust,
+    TurnOff, recovery_codes_file,
 };
-pub use security::{
-    Authenticator, CodesLeft, Demanded, Device, Protection, Row, Security, Session,
-};
+pub use security::{CodesLeft, Demanded, Device, Factor, Protection, Row, Security, Session};
 pub use sign_in::{Confirm, SetPassword, SignIn, SignOut};
 
 /// The frame of every page.
@@ -122,7 +122,7 @@ pages_with_a_form!(
     Confirm,
     Forgot,
     Home,
-    NewAuthenticator,
+    NewFactor,
     OfferPage,
     ProveFirst,
     RecoveryCodes,

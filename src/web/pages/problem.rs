@@ -6,6 +6,7 @@ use crate::domain::factor::Rejection;
 use crate::domain::time::Timestamp;
 use std::time::Duration;
 
+use super::factor::Said;
 use super::words::in_words;
 
 /// The problem with a form.
@@ -15,14 +16,8 @@ pub enum Problem {
     SignIn,
     /// The confirmed password is wrong.
     Password,
-    /// An authenticator code is wrong or malformed.
-    Code,
-    /// A correct authenticator code that was used before.
-    CodeUsed,
-    /// A recovery code is wrong or malformed.
-    RecoveryCode,
-    /// A correct recovery code that was used before.
-    RecoveryCodeUsed,
+    /// A problem with one kind of second factor, in its own words.
+    Answer(Said),
     /// Too many attempts: nothing is accepted for this long, except a recovery code at the
     /// challenge.
     Wait(Duration),
@@ -35,8 +30,6 @@ pub enum Problem {
     Frozen,
     /// Too many wrong codes in a row, where no recovery code helps.
     LockedOut,
-    /// The user has the most authenticators that are allowed.
-    TooManyAuthenticators,
     /// The input is not a name.
     Name,
     /// A mailed code is wrong or has expired.
@@ -75,17 +68,7 @@ impl Problem {
         match self {
             Self::SignIn => "That did not work. Check the name and the password and try again.",
             Self::Password => "That did not work. Check the password and try again.",
-            Self::Code => "That code did not work. Wait for the next one and try again.",
-            Self::CodeUsed => {
-                "That code was already used. Each code works once. Wait for the next one and try \
-                 again."
-            }
-            Self::RecoveryCode => {
-                "That code did not work. Check it and try again, or use another one."
-            }
-            Self::RecoveryCodeUsed => {
-                "That code was already used. Each code works once. Use another one from your list."
-            }
+            Self::Answer(said) => said.sentence,
             Self::Wait(_) | Self::WaitOrRecoveryCode(_) => {
                 "There were too many attempts. You can try again in"
             }
@@ -96,9 +79,6 @@ impl Problem {
                 "You reported that somebody else set up two-factor here, so no code is accepted."
             }
             Self::LockedOut => "There were too many wrong codes. No code is accepted any more.",
-            Self::TooManyAuthenticators => {
-                "You have the maximum number of authenticators. Remove one first."
-            }
             Self::Name => "Please enter a name of 1 to 64 characters.",
             Self::MailedCode => "That code did not work. Check it, or send another one.",
             Self::TooManyMails => {
@@ -134,10 +114,7 @@ impl Problem {
     /// A further hint, where there is one.
     pub fn advice(&self) -> Option<&'static str> {
         match self {
-            Self::Code => Some(
-                "If this continues, the clock of your phone may be wrong. Let your phone set its \
-                 date and time automatically.",
-            ),
+            Self::Answer(said) => said.advice,
             Self::WaitOrRecoveryCode(_) => Some("A recovery code works now."),
             Self::Expired => {
                 Some("If this happens again, allow cookies for this address in your browser.")
@@ -186,6 +163,9 @@ impl Problem {
 
     /// Whether the input is the cause, rather than the time or the load.
     fn blames_what_was_typed(self) -> bool {
+        if let Self::Answer(said) = self {
+            return said.blames_what_was_typed;
+        }
         !matches!(
             self,
             Self::Wait(_)
@@ -194,7 +174,6 @@ impl Problem {
                 | Self::Frozen
                 | Self::LockedOut
                 | Self::TooManyMails
-                | Self::TooManyAuthenticators
                 | Self::Expired
                 | Self::Foreign
                 | Self::NoOrigin
@@ -204,7 +183,7 @@ impl Problem {
 }
 
 /// The attributes that tie a field to the problem and to a `note` (an element's id, or nothing).
-pub(super) fn described(problem: Option<&Problem>, note: &str) -> String {
+pub fn described(problem: Option<&Problem>, note: &str) -> String {
     let ids = match (problem, note) {
         (None, "") => return String::new(),
         (None, note) => note.to_owned(),

@@ -4,35 +4,10 @@ use std::time::Duration;
 
 use askama::Template;
 
+use super::factor::{NewPlace, Part, SetUpWords, Steps};
 use super::words::in_words;
 use super::{Demanded, Form, Frame, Mailed, Problem, problem};
-use crate::web::qr::Qr;
-
-/// What the challenge asks for; the value of the field `kind`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Six digits from an authenticator app.
-    Totp,
-    /// One of the recovery codes.
-    RecoveryCode,
-}
-
-impl Kind {
-    /// The spelling in the field `kind` and in the query of the switch.
-    pub const fn value(self) -> &'static str {
-        match self {
-            Self::Totp => "totp",
-            Self::RecoveryCode => "recovery-code",
-        }
-    }
-
-    const fn heading(self) -> &'static str {
-        match self {
-            Self::Totp => "Enter your code",
-            Self::RecoveryCode => "Use a recovery code",
-        }
-    }
-}
+use crate::domain::factor::Kind;
 
 /// The offer to trust this device (S24).
 #[derive(Clone, Copy)]
@@ -60,8 +35,7 @@ pub enum Standing {
     AskedAgain,
 }
 
-/// Asks for the second factor: an authenticator code or, with a visible switch, a recovery code
-/// (S9).
+/// Asks for the second factor: an answer of one kind, with a visible way to the others (S9).
 #[derive(Template)]
 #[template(path = "page/challenge.html")]
 pub struct Challenge {
@@ -69,32 +43,38 @@ pub struct Challenge {
     pub frame: Frame,
     /// The hidden fields.
     pub form: Form,
-    /// Which of the two.
-    pub kind: Kind,
+    /// The kind that it asks for.
+    pub part: &'static Part,
+    /// The other kinds that open the URL ahead.
+    pub others: Vec<&'static Part>,
     /// The state of the visitor.
     pub standing: Standing,
     /// The offer to trust this device, if there is one.
     pub trust: Option<Trust>,
-    /// Whether a recovery code is enough for the URL ahead.
-    pub takes_recovery_codes: bool,
+    /// Whether a recovery code signs in, although it does not open the URL ahead.
+    pub recovery_codes_sign_in: bool,
     /// The problem, if the form is shown again.
     pub problem: Option<Problem>,
 }
 
 impl Challenge {
     fn heading(&self) -> &'static str {
-        if self.is_frozen() { "Two-factor is frozen" } else { self.kind.heading() }
+        if self.is_frozen() { "Two-factor is frozen" } else { self.part.heading }
     }
 
     fn is_frozen(&self) -> bool {
         self.problem == Some(Problem::Frozen)
     }
 
-    /// Whether the form has a use: not while authenticator codes are locked or no code is accepted.
+    fn fields(&self) -> String {
+        (self.part.fields)(problem::described(self.problem.as_ref(), ""))
+    }
+
+    /// Whether the form has a use: not while factors are locked or no answer is accepted.
     fn reads_codes(&self) -> bool {
         match self.problem {
             Some(Problem::Frozen) => false,
-            Some(Problem::Locked) => self.kind == Kind::RecoveryCode,
+            Some(Problem::Locked) => !self.part.kind.is_factor(),
             _ => true,
         }
     }
@@ -108,7 +88,7 @@ pub struct Later {
     pub url: String,
 }
 
-/// Shows the secret of a new authenticator and asks for its first code (S1–S6).
+/// Shows how the first second factor is set up and asks for its first answer (S1–S6).
 #[derive(Template)]
 #[template(path = "page/set-up.html")]
 pub struct SetUp {
@@ -120,34 +100,16 @@ pub struct SetUp {
     pub demanded_by: Option<String>,
     /// The link to skip this page, while nothing demands two-factor yet.
     pub later: Option<Later>,
-    /// The key for the app.
-    pub scan: Scan,
+    /// The kind.
+    pub kind: Kind,
+    /// Its words.
+    pub words: &'static SetUpWords,
+    /// The steps.
+    pub steps: Steps,
     /// The offer to trust this device, if there is one.
     pub trust: Option<Trust>,
     /// The problem, if the form is shown again.
     pub problem: Option<Problem>,
-}
-
-/// A new key for the authenticator app, as a picture and as text.
-#[derive(Clone)]
-pub struct Scan {
-    /// The `otpauth://` URL as a QR code; missing if it is too long for one.
-    pub qr: Option<Qr>,
-    /// The `otpauth://` URL, for an app on the same device.
-    pub uri: String,
-    /// The secret in base32 without padding or spaces; shown in groups of four.
-    pub secret: String,
-    /// The issuer that the app shows.
-    pub issuer: String,
-    /// The user name that the app shows.
-    pub username: String,
-}
-
-impl Scan {
-    fn secret_groups(&self) -> Vec<String> {
-        let symbols: Vec<char> = self.secret.chars().collect();
-        symbols.chunks(4).map(|group| group.iter().collect()).collect()
-    }
 }
 
 /// Says what must be shown, besides the password, before a first factor is set up.
@@ -166,65 +128,29 @@ pub struct ProveFirst {
     pub problem: Option<Problem>,
 }
 
-/// Shows the secret of a further authenticator and asks for its first code (S26).
+/// Shows how a further factor is set up and asks for its first answer (S26).
 #[derive(Template)]
-#[template(path = "page/authenticator.html")]
-pub struct NewAuthenticator {
+#[template(path = "page/new-factor.html")]
+pub struct NewFactor {
     /// The frame of the page.
     pub frame: Frame,
     /// The hidden fields.
     pub form: Form,
     /// Where it goes.
     pub place: NewPlace,
-    /// The key for the app.
-    pub scan: Scan,
+    /// The kind.
+    pub kind: Kind,
+    /// Its words.
+    pub words: &'static SetUpWords,
+    /// The steps.
+    pub steps: Steps,
     /// The name that was typed.
     pub name: String,
     /// The problem, if the form is shown again.
     pub problem: Option<Problem>,
 }
 
-/// Where a further authenticator goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NewPlace {
-    /// Added to the existing ones.
-    Beside,
-    /// Replaces all existing ones.
-    Instead {
-        /// How many devices are trusted.
-        devices: usize,
-        /// Whether all of them are revoked.
-        forget_devices: bool,
-    },
-}
-
-impl NewPlace {
-    const fn heading(self) -> &'static str {
-        match self {
-            Self::Beside => "Add another authenticator",
-            Self::Instead { .. } => "Replace the authenticator",
-        }
-    }
-
-    const fn lead(self) -> &'static str {
-        match self {
-            Self::Beside => "Codes from all of your authenticators are accepted.",
-            Self::Instead { .. } => {
-                "The old one works until you enter a code from the new one. Then it stops \
-                 working, and your sessions in other browsers end."
-            }
-        }
-    }
-
-    const fn button(self) -> &'static str {
-        match self {
-            Self::Beside => "Add it",
-            Self::Instead { .. } => "Replace the old one",
-        }
-    }
-}
-
-/// Asks for a new name for an authenticator.
+/// Asks for a new name for a factor.
 #[derive(Template)]
 #[template(path = "page/rename.html")]
 pub struct Rename {
@@ -232,6 +158,8 @@ pub struct Rename {
     pub frame: Frame,
     /// The hidden fields.
     pub form: Form,
+    /// The words of its kind.
+    pub words: &'static SetUpWords,
     /// Its present name, or the one that was typed.
     pub name: String,
     /// The problem, if the form is shown again.

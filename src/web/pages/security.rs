@@ -42,15 +42,17 @@ pub enum Demanded {
     InApp(String),
 }
 
-/// One authenticator.
-pub struct Authenticator {
+/// One second factor.
+pub struct Factor {
     /// The id in its forms.
     pub id: String,
     /// Its name.
     pub name: String,
     /// When it was set up.
     pub added: Moment,
-    /// When a code of it was last accepted.
+    /// The heading of a section with this kind alone.
+    pub section: &'static str,
+    /// When an answer of it was last accepted.
     pub last_used: Moment,
 }
 
@@ -120,8 +122,8 @@ pub struct Security {
     pub form: Form,
     /// Their protection.
     pub two_factor: Protection,
-    /// The authenticators.
-    pub authenticators: Vec<Authenticator>,
+    /// The second factors.
+    pub factors: Vec<Factor>,
     /// Whether another can be added.
     pub may_add: bool,
     /// How many recovery codes are left, if two-factor is on.
@@ -143,6 +145,16 @@ pub struct Security {
 }
 
 impl Security {
+    /// Names the kind, if all are of one.
+    fn factors_heading(&self) -> &'static str {
+        match self.factors.split_first() {
+            Some((first, rest)) if rest.iter().all(|one| one.section == first.section) => {
+                first.section
+            }
+            _ => "Second factors",
+        }
+    }
+
     /// When the password was last changed or set, as far as the events go back.
     fn password_changed(&self) -> Option<&Moment> {
         let is_change =

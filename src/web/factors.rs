@@ -1,4 +1,4 @@
-//! Adding, replacing, renaming and removing authenticators.
+//! Adding, replacing, renaming and removing second factors.
 
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
@@ -7,20 +7,21 @@ use serde::Deserialize;
 
 use super::app_state::AppState;
 use super::asked::Asked;
+use super::factor::{called, default_kind, part, steps, words};
 use super::form::{Form, Pressed, Trouble};
 use super::guard::Guest;
 use super::pages::{self, NewPlace, Notice, Problem};
 use super::return_to::ReturnTo;
-use super::set_up::scan;
 use super::{headers, security};
-use crate::domain::factor::totp::{Code, Totp};
-use crate::domain::factor::{FactorId, FactorName};
-use crate::flow::authenticators::{Adding, Place, Removing, add, another_key, remove, rename};
+use crate::domain::factor::{Factor, FactorId, FactorName, Kind};
+use crate::flow::factors::{Adding, Place, Removing, add, begin, remove, rename};
 
-/// The fields for a new authenticator.
+/// The fields for a new factor.
 #[derive(Clone, Deserialize, Default)]
 #[serde(default)]
 pub(super) struct Typed {
+    /// The word of its kind.
+    kind: String,
     code: String,
     name: String,
     forget_devices: String,
@@ -40,9 +41,11 @@ pub(super) async fn show_replace(
     guest: Guest,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Trouble> {
-    let typed = Typed { forget_devices: "yes".to_owned(), ..Typed::default() };
+    let asked = Asked::of(query.as_deref());
+    let forget_devices = "yes".to_owned();
+    let typed = Typed { kind: asked.kind.clone(), forget_devices, ..Typed::default() };
     let place = instead(&guest, &typed);
-    new_page(&state, &guest, place, &back(&state, query.as_deref()), typed, None).await
+    new_page(&state, &guest, place, &back(&state, &asked), typed, None).await
 }
 
 pub(super) async fn show_add(
@@ -50,8 +53,9 @@ pub(super) async fn show_add(
     guest: Guest,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Trouble> {
-    let return_to = back(&state, query.as_deref());
-    new_page(&state, &guest, NewPlace::Beside, &return_to, Typed::default(), None).await
+    let asked = Asked::of(query.as_deref());
+    let typed = Typed { kind: asked.kind.clone(), ..Typed::default() };
+    new_page(&state, &guest, NewPlace::Beside, &back(&state, &asked), typed, None).await
 }
 
 pub(super) async fn submit_replace(
@@ -71,8 +75,8 @@ pub(super) async fn submit_add(
     submit(&state, &guest, NewPlace::Beside, form).await
 }
 
-fn back(state: &AppState, query: Option<&str>) -> ReturnTo {
-    Asked::of(query).return_to_or(state, security::place().as_str())
+fn back(state: &AppState, asked: &Asked) -> ReturnTo {
+    asked.return_to_or(state, security::place().as_str())
 }
 
 fn instead(guest: &Guest, typed: &Typed) -> NewPlace {
@@ -107,16 +111,18 @@ async fn submit(
     if let Some(problem) = doubt {
         return again(problem).await;
     }
-    let Ok(code) = typed.code.parse::<Code>() else { return again(Problem::Code).await };
+    let kind = typed.chosen();
+    let wrong = Problem::Answer(part(kind).wrong);
+    let Ok(answer) = (part(kind).read)(&typed.code) else { return again(wrong).await };
     let name = FactorName::parse(&typed.name);
     if name.is_none() && !typed.name.trim().is_empty() {
         return again(Problem::Name).await;
     }
-    let added = add(&state.env, &guest.caller, &authenticated, &code, put(place), name.as_ref());
+    let added = add(&state.env, &guest.caller, &authenticated, &answer, put(place), name.as_ref());
     Ok(match added.await? {
         Adding::Added(given) => state.goes_on(guest, &given, return_to.as_str()),
-        Adding::Wrong => again(Problem::Code).await?,
-        Adding::TooMany => again(Problem::TooManyAuthenticators).await?,
+        Adding::Wrong => again(wrong).await?,
+        Adding::TooMany => again(Problem::Answer(words(kind).too_many)).await?,
         Adding::Late => again(Problem::Expired).await?,
         Adding::Off => headers::see_other(security::place().as_str()),
         Adding::Over => to_sign_in(),
@@ -134,30 +140,36 @@ async fn new_page(
     let Some(authenticated) = &guest.authenticated else {
         return Ok(headers::see_other(&return_to.through("sign-in")));
     };
-    let goes = put(place);
-    let Some(key) = another_key(&state.env, &guest.caller, authenticated, goes).await? else {
+    let (kind, goes) = (typed.chosen(), put(place));
+    let begun = begin(&state.env, &guest.caller, authenticated, kind, goes).await?;
+    let Some(begun) = begun else {
         return Ok(headers::see_other(security::place().as_str()));
     };
-    let page = pages::NewAuthenticator {
+    let (issuer, username) = (&state.env.config.issuer, &authenticated.user.identity.name);
+    let page = pages::NewFactor {
         frame: state.frame_for(guest),
         form: state.form(guest, return_to),
         place,
-        scan: scan(&state.env.config.issuer, authenticated.user.identity.name.clone(), &key),
+        kind,
+        words: words(kind),
+        steps: steps(&begun, Some(place), issuer, username, problem.as_ref()),
         name: typed.name,
         problem,
     };
     Ok(state.form_page(&page, problem))
 }
 
-/// The authenticator that a page is about, if it belongs to this guest.
-fn named<'g>(guest: &'g Guest, id: &str) -> Option<&'g Totp> {
-    let id = FactorId::parse(id)?;
-    let user = &guest.authenticated.as_ref()?.user.user;
-    user.authenticators().iter().find(|one| one.id() == id)
+impl Typed {
+    /// The kind that the visitor has chosen to set up.
+    fn chosen(&self) -> Kind {
+        Kind::of_word(&self.kind).filter(|kind| kind.is_factor()).unwrap_or_else(default_kind)
+    }
 }
 
-fn called(authenticator: &Totp) -> String {
-    authenticator.name().map_or_else(|| "Authenticator app".to_owned(), ToString::to_string)
+/// The factor that a page is about, if it belongs to this guest.
+fn named<'g>(guest: &'g Guest, id: &str) -> Option<&'g Factor> {
+    let id = FactorId::parse(id)?;
+    guest.authenticated.as_ref()?.user.user.factor(id)
 }
 
 pub(super) async fn show_rename(
@@ -167,7 +179,7 @@ pub(super) async fn show_rename(
     headers: HeaderMap,
 ) -> Response {
     match named(&guest, &id) {
-        Some(authenticator) => rename_page(&state, &guest, called(authenticator), None),
+        Some(factor) => rename_page(&state, &guest, factor.kind(), called(factor), None),
         None => state.notice(Notice::NotFound, &headers),
     }
 }
@@ -179,7 +191,7 @@ pub(super) async fn submit_rename(
     headers: HeaderMap,
     form: Form<Named>,
 ) -> Result<Response, Trouble> {
-    let Some(id) = named(&guest, &id).map(Totp::id) else {
+    let Some((id, kind)) = named(&guest, &id).map(|factor| (factor.id(), factor.kind())) else {
         return Ok(state.notice(Notice::NotFound, &headers));
     };
     let Form { typed, doubt, .. } = form;
@@ -187,7 +199,7 @@ pub(super) async fn submit_rename(
     let problem = doubt.or_else(|| name.is_none().then_some(Problem::Name));
     let (Some(name), Some(authenticated), None) = (name, guest.authenticated.clone(), problem)
     else {
-        return Ok(rename_page(&state, &guest, typed.name, problem));
+        return Ok(rename_page(&state, &guest, kind, typed.name, problem));
     };
     rename(&state.env, &guest.caller, &authenticated, id, &name).await?;
     Ok(headers::see_other(security::place().as_str()))
@@ -196,12 +208,14 @@ pub(super) async fn submit_rename(
 fn rename_page(
     state: &AppState,
     guest: &Guest,
+    kind: Kind,
     name: String,
     problem: Option<Problem>,
 ) -> Response {
     let page = pages::Rename {
         frame: state.frame_for(guest),
         form: state.form(guest, &security::place()),
+        words: words(kind),
         name,
         problem,
     };
@@ -225,12 +239,12 @@ pub(super) async fn submit_remove(
     form: Form<Pressed>,
 ) -> Result<Response, Trouble> {
     let doubt = form.doubt;
-    let (Some(authenticator), Some(authenticated), None) =
+    let (Some(factor), Some(authenticated), None) =
         (named(&guest, &id), &guest.authenticated, doubt)
     else {
         return Ok(remove_page(&state, &guest, &id, doubt, &headers));
     };
-    let removed = remove(&state.env, &guest.caller, authenticated, authenticator.id()).await?;
+    let removed = remove(&state.env, &guest.caller, authenticated, factor.id()).await?;
     Ok(match removed {
         Removing::Removed(given) => state.goes_on(&guest, &given, security::place().as_str()),
         Removing::Not => remove_page(&state, &guest, &id, None, &headers),
@@ -246,14 +260,15 @@ fn remove_page(
     problem: Option<Problem>,
     headers: &HeaderMap,
 ) -> Response {
-    let Some(authenticator) = named(guest, id) else {
+    let Some(factor) = named(guest, id) else {
         return state.notice(Notice::NotFound, headers);
     };
     let user = guest.authenticated.as_ref().map(|authenticated| &authenticated.user.user);
-    if user.is_some_and(|user| user.authenticators().len() < 2) {
+    if user.is_some_and(|user| user.factors().len() < 2) {
         return state.notice(Notice::OnlyAuthenticator, headers);
     }
-    let what = pages::Question::RemoveAuthenticator { name: called(authenticator) };
+    let words = words(factor.kind()).remove;
+    let what = pages::Question::RemoveFactor { name: called(factor), words };
     let (frame, form) = (state.frame_for(guest), state.form(guest, &security::place()));
     state.form_page(&pages::Ask { frame, form, what, problem }, problem)
 }

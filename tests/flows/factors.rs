@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorward::domain::event::What;
+use doorward::domain::factor::Kind;
 use doorward::domain::factor::totp::Key;
 use doorward::store::Records;
 use doorward::store::memory::Memory;
@@ -13,7 +14,7 @@ use crate::support::gate::{Browser, Gate, Protected};
 use crate::support::overtaken::Overtaken;
 
 const REPLACE: &str = "/.doorward/security/replace";
-const ADD: &str = "/.doorward/security/authenticators/add";
+const ADD: &str = "/.doorward/security/factors/add";
 
 async fn inside(gate: &Gate, ada: &Protected) -> Browser {
     let mut browser = gate.browser();
@@ -41,8 +42,8 @@ async fn a_key_that_is_to_stand_beside_the_old_one_cannot_take_its_place() {
     browser.posts(ADD, &[("csrf", csrf.as_str()), ("code", &first)]).await;
     assert_eq!(browser.status, StatusCode::UNPROCESSABLE_ENTITY, "and it has made the first void");
     let told = gate.events().await;
-    assert!(!told.contains(&What::AuthenticatorAdded), "{told:?}");
-    assert!(!told.contains(&What::AuthenticatorReplaced), "{told:?}");
+    assert!(!told.contains(&What::FactorAdded(Kind::Totp)), "{told:?}");
+    assert!(!told.contains(&What::FactorReplaced(Kind::Totp)), "{told:?}");
 }
 
 #[tokio::test]
@@ -99,7 +100,8 @@ async fn of_two_replacements_at_once_one_counts_and_the_other_session_is_over() 
     assert!(overtaken.is_played_out());
     assert!(here.location().unwrap().starts_with("/.doorward/sign-in"), "{}", here.page);
     let replaced = gate.events().await;
-    let replaced = replaced.iter().filter(|what| **what == What::AuthenticatorReplaced).count();
+    let replaced =
+        replaced.iter().filter(|what| **what == What::FactorReplaced(Kind::Totp)).count();
     assert_eq!(replaced, 1);
     gate.waits_for_the_next_code();
     for (key, lets_in) in [(ours, false), (ada.key, false), (theirs, true)] {
@@ -118,7 +120,7 @@ async fn nobody_touches_the_authenticator_of_another() {
     let bob = gate.protects("bob").await;
     let mut hers = inside(&gate, &ada).await;
     hers.opens("/.doorward/security").await;
-    let from = hers.page.find("/.doorward/security/authenticators/").unwrap();
+    let from = hers.page.find("/.doorward/security/factors/").unwrap();
     let rename = hers.page[from..].split('"').next().unwrap().to_owned();
     let mut his = gate.browser();
     his.signs_in_fully(&gate, "bob", &bob).await;
@@ -144,5 +146,5 @@ async fn a_replacement_without_a_form_of_ours_changes_nothing() {
     }
     browser.opens("/.doorward/recovery-codes").await;
     assert_eq!(browser.recovery_codes(), ada.recovery_codes);
-    assert!(!gate.events().await.contains(&What::AuthenticatorReplaced));
+    assert!(!gate.events().await.contains(&What::FactorReplaced(Kind::Totp)));
 }

@@ -1,19 +1,18 @@
-//! Adding, replacing, removing and renaming authenticators.
+//! Adding, replacing, removing and renaming second factors.
 
 use super::admit::AuthenticatedRequest;
 use super::caller::{Caller, Given};
 use super::env::Env;
 use super::host_session::{Fresh, go_on, go_on_alone, in_session};
-use super::set_up::waiting;
+use super::set_up::{begun, waiting};
 use crate::domain::assurance::Proof;
+use crate::domain::ceremony::Purpose;
 use crate::domain::event::What;
-use crate::domain::factor::totp;
-use crate::domain::factor::{FactorId, FactorName};
-use crate::domain::host_session::Becomes;
+use crate::domain::factor::{Answer, Begun, FactorId, FactorName, Kind};
 use crate::domain::user::Another;
 use crate::store::Unavailable;
 
-/// Where a new authenticator goes.
+/// Where a new factor goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// Added to the existing ones.
@@ -25,16 +24,16 @@ pub enum Place {
     },
 }
 
-/// The result of adding an authenticator.
+/// The result of adding a factor.
 #[derive(Debug)]
 pub enum Adding {
     /// It was added; the session continues under a new id.
     Added(Given),
-    /// The code was wrong.
+    /// The answer was wrong.
     Wrong,
-    /// The user has the most authenticators that are allowed.
+    /// The user has the most factors of this kind that are allowed.
     TooMany,
-    /// The key is missing or older than fifteen minutes: show a new one.
+    /// What had begun is missing or older than fifteen minutes: begin again.
     Late,
     /// Two-factor is off.
     Off,
@@ -43,26 +42,28 @@ pub enum Adding {
 }
 
 impl Place {
-    const fn becomes(self) -> Becomes {
+    const fn purpose(self) -> Purpose {
         match self {
-            Self::Beside => Becomes::Another,
-            Self::Instead { .. } => Becomes::Replacement,
+            Self::Beside => Purpose::Another,
+            Self::Instead { .. } => Purpose::Replacement,
         }
     }
 }
 
-/// The key in this session that waits for its first code, to be added at `place`. It stays the same
-/// after a reload, a wrong code or a restart. `None`: the session has ended, or two-factor is off.
+/// Begins to set up a further factor of this `kind`, to be added at `place`, or goes on with what
+/// has begun in this session: it stays the same after a reload, a wrong answer or a restart. `None`:
+/// the session has ended, two-factor is off, or this kind cannot be set up.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
-pub async fn another_key(
+pub async fn begin(
     env: &Env,
     caller: &Caller,
     authenticated: &AuthenticatedRequest,
+    kind: Kind,
     place: Place,
-) -> Result<Option<totp::Key>, Unavailable> {
-    let new = env.rng.draw(|rng| totp::Key::random(rng));
+) -> Result<Option<Begun>, Unavailable> {
+    let Some(new) = env.rng.draw(|rng| Begun::random(kind, rng)) else { return Ok(None) };
     in_session(
         env,
         caller,
@@ -70,13 +71,13 @@ pub async fn another_key(
         || None,
         |tx, session| {
             let there = tx.user.has_second_factor() && tx.user.frozen().is_none();
-            there.then(|| waiting(caller, tx, session, place.becomes(), &new))
+            there.then(|| waiting(caller, tx, session, place.purpose(), &new))
         },
     )
     .await
 }
 
-/// Adds an authenticator with its first correct code. An empty `name` means the default name.
+/// Adds a factor with its first correct answer. An empty `name` means the default name.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
@@ -84,13 +85,13 @@ pub async fn add(
     env: &Env,
     caller: &Caller,
     authenticated: &AuthenticatedRequest,
-    code: &totp::Code,
+    answer: &Answer,
     place: Place,
     name: Option<&FactorName>,
 ) -> Result<Adding, Unavailable> {
     let fresh = Fresh::draw(env);
     let user = authenticated.session.user;
-    let skew = env.config.second_factor.skew;
+    let (kind, settings) = (answer.kind(), env.config.second_factor);
     in_session(
         env,
         caller,
@@ -100,35 +101,34 @@ pub async fn add(
             if tx.user.frozen().is_some() {
                 return Adding::Off;
             }
-            let Some(key) = session.pending(place.becomes(), caller.now).cloned() else {
+            let Some(begun) = begun(&session, place.purpose(), kind, caller.now) else {
                 return Adding::Late;
             };
-            let owner = &mut tx.user;
+            let (owner, now) = (&mut tx.user, caller.now);
             let another = env.rng.draw(|rng| match place {
-                Place::Beside => owner.add_authenticator(key, code, skew, rng, caller.now),
+                Place::Beside => owner.add_factor(begun, answer, settings, rng, now),
                 Place::Instead { forget_devices } => {
-                    owner.replace_authenticators(key, code, skew, forget_devices, rng, caller.now)
+                    owner.replace_factors(begun, answer, settings, forget_devices, rng, now)
                 }
             });
-            match another {
-                Another::Added => {}
+            let id = match another {
+                Another::Added(id) => id,
                 Another::Wrong => return Adding::Wrong,
                 Another::TooMany => return Adding::TooMany,
                 Another::Off => return Adding::Off,
-            }
-            let newest = tx.user.newest_authenticator();
+            };
             if let Some(name) = name {
-                tx.user.rename_authenticator(newest, name.clone());
+                tx.user.rename_factor(id, name.clone());
             }
-            let proof = Proof::Totp(newest);
-            let session = session.without_pending();
+            let proof = Proof::Factor(kind, id);
+            let session = session.without_ceremony();
             Adding::Added(match place {
                 Place::Beside => {
-                    tx.tell(caller.event(user, What::AuthenticatorAdded));
+                    tx.tell(caller.event(user, What::FactorAdded(kind)));
                     go_on(env, caller, tx, &session, proof, &fresh)
                 }
                 Place::Instead { .. } => {
-                    tx.tell(caller.event(user, What::AuthenticatorReplaced));
+                    tx.tell(caller.event(user, What::FactorReplaced(kind)));
                     let session = session.risen(proof, caller.now);
                     go_on_alone(env, caller, tx, session, &fresh)
                 }
@@ -138,18 +138,18 @@ pub async fn add(
     .await
 }
 
-/// The result of removing an authenticator.
+/// The result of removing a factor.
 #[derive(Debug)]
 pub enum Removing {
     /// It was removed; every other session has ended, and this one continues under a new id.
     Removed(Given),
-    /// There is no such authenticator, or it is the only one.
+    /// There is no such factor, or it is the only one.
     Not,
     /// The session has ended.
     Over,
 }
 
-/// Removes one of several authenticators.
+/// Removes one of several factors.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
@@ -167,18 +167,15 @@ pub async fn remove(
         authenticated,
         || Removing::Over,
         |tx, session| {
-            if !tx.user.remove_authenticator(id) {
-                return Removing::Not;
-            }
-            tx.tell(caller.event(user, What::AuthenticatorRemoved));
+            let Some(kind) = tx.user.remove_factor(id) else { return Removing::Not };
+            tx.tell(caller.event(user, What::FactorRemoved(kind)));
             Removing::Removed(go_on_alone(env, caller, tx, session, &fresh))
         },
     )
     .await
 }
 
-/// Renames an authenticator. Returns `false` if there is no such authenticator or the session has
-/// ended.
+/// Renames a factor. Returns `false` if there is no such factor or the session has ended.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
@@ -196,11 +193,11 @@ pub async fn rename(
         authenticated,
         || false,
         |tx, _| {
-            let renamed = tx.user.rename_authenticator(id, name.clone());
-            if renamed {
-                tx.tell(caller.event(user, What::AuthenticatorRenamed));
+            let renamed = tx.user.rename_factor(id, name.clone());
+            if let Some(kind) = renamed {
+                tx.tell(caller.event(user, What::FactorRenamed(kind)));
             }
-            renamed
+            renamed.is_some()
         },
     )
     .await

@@ -1,0 +1,83 @@
+//! A ceremony: the set-up of a factor that is under way.
+//!
+//! It survives a reload, a wrong answer and a restart, and it belongs to one host session. What has
+//! begun for one purpose cannot be finished for another.
+
+use std::time::Duration;
+
+use minicbor::{Decode, Encode};
+
+use super::factor::{Begun, Kind};
+use super::time::Timestamp;
+
+/// A set-up that waits for the first right answer.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Ceremony {
+    #[n(0)]
+    purpose: Purpose,
+    #[n(1)]
+    since: Timestamp,
+    #[n(2)]
+    begun: Begun,
+}
+
+/// What the factor becomes after its first right answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Purpose {
+    /// The user's first second factor.
+    #[n(0)]
+    First,
+    /// An additional factor.
+    #[n(1)]
+    Another,
+    /// A factor that replaces all others.
+    #[n(2)]
+    Replacement,
+}
+
+impl Ceremony {
+    /// How long it waits before it expires.
+    pub const LASTS: Duration = Duration::from_mins(15);
+
+    /// A ceremony that begins now.
+    pub const fn begin(purpose: Purpose, begun: Begun, now: Timestamp) -> Self {
+        Self { purpose, since: now, begun }
+    }
+
+    /// What has begun for this purpose with this kind of factor, if it has not expired.
+    pub fn begun(&self, purpose: Purpose, kind: Kind, now: Timestamp) -> Option<&Begun> {
+        let fits = self.purpose == purpose && self.begun.kind() == kind;
+        (fits && now.within(Self::LASTS, self.since)).then_some(&self.begun)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::factor::totp;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_secs(seconds)
+    }
+
+    fn begun() -> Begun {
+        Begun::Totp(totp::Key::from_bytes(&[9; 20]).unwrap())
+    }
+
+    #[test]
+    fn a_key_waits_fifteen_minutes() {
+        let ceremony = Ceremony::begin(Purpose::First, begun(), at(0));
+        assert_eq!(ceremony.begun(Purpose::First, Kind::Totp, at(900)), Some(&begun()));
+        assert_eq!(ceremony.begun(Purpose::First, Kind::Totp, at(901)), None);
+    }
+
+    #[test]
+    fn a_key_that_waits_for_one_thing_is_worth_nothing_for_another() {
+        let ceremony = Ceremony::begin(Purpose::Another, begun(), at(0));
+        assert_eq!(ceremony.begun(Purpose::Another, Kind::Totp, at(1)), Some(&begun()));
+        assert_eq!(ceremony.begun(Purpose::Replacement, Kind::Totp, at(1)), None);
+        assert_eq!(ceremony.begun(Purpose::First, Kind::Totp, at(1)), None);
+        assert_eq!(ceremony.begun(Purpose::Another, Kind::RecoveryCode, at(1)), None);
+    }
+}

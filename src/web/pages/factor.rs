@@ -1,0 +1,127 @@
+//! How pages speak of one kind of second factor.
+
+use crate::domain::factor::{self, Answer, Rejection};
+
+/// One kind on our pages: its words, the fields that ask for it, and what is read from them.
+pub struct Part {
+    /// The kind.
+    pub kind: factor::Kind,
+    /// The heading of the challenge.
+    pub heading: &'static str,
+    /// What to do, at the challenge.
+    pub lead: &'static str,
+    /// The link to this way from the challenge by another kind.
+    pub instead: &'static str,
+    /// Said where nothing else opens the page: "This page needs …".
+    pub needed: &'static str,
+    /// The fields of the challenge, as HTML; given the attributes that tie them to a problem.
+    pub fields: fn(described: String) -> String,
+    /// Reads what was typed. Input that does not have the form of an answer is no guess, and not
+    /// counted as one.
+    pub read: fn(typed: &str) -> Result<Answer, Rejection>,
+    /// Whether what was typed looks like an answer of this kind, where several are accepted in one
+    /// field.
+    pub resembles: fn(typed: &str) -> bool,
+    /// The answer is wrong or malformed.
+    pub wrong: Said,
+    /// The answer was right but used before.
+    pub used: Said,
+    /// How it is set up; `None`: it only stands in for a factor.
+    pub set_up: Option<&'static SetUpWords>,
+}
+
+/// What pages say while a factor is set up and managed.
+pub struct SetUpWords {
+    /// What two-factor by this kind means.
+    pub lead: &'static str,
+    /// What setting it up takes.
+    pub takes: &'static str,
+    /// The heading of the section on the security page.
+    pub section: &'static str,
+    /// The name of a factor that the user has not named.
+    pub unnamed: &'static str,
+    /// The heading of the page that renames one.
+    pub rename: &'static str,
+    /// What a name is good for.
+    pub naming: &'static str,
+    /// The question before one of several is removed, and what that means.
+    pub remove: (&'static str, &'static str),
+    /// The headings of the pages that add one and that replace all.
+    pub headings: [&'static str; 2],
+    /// What adding one, and replacing all, means.
+    pub leads: [&'static str; 2],
+    /// The user has the most of this kind that are allowed.
+    pub too_many: Said,
+}
+
+impl SetUpWords {
+    pub(super) const fn heading(&self, place: &NewPlace) -> &'static str {
+        self.headings[place.index()]
+    }
+
+    pub(super) const fn lead_at(&self, place: &NewPlace) -> &'static str {
+        self.leads[place.index()]
+    }
+}
+
+/// A problem, in words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// What happened, and what to do next.
+    pub sentence: &'static str,
+    /// A further hint, where there is one.
+    pub advice: Option<&'static str>,
+    /// Whether what was typed is the cause.
+    pub blames_what_was_typed: bool,
+}
+
+/// The steps of setting up a factor: what comes before the form, and the fields of the form.
+#[derive(Clone)]
+pub struct Steps {
+    /// The steps before the form.
+    pub before: Vec<Step>,
+    /// The heading of the step with the form.
+    pub last: &'static str,
+    /// The fields, as HTML.
+    pub fields: String,
+}
+
+/// One step.
+#[derive(Clone)]
+pub struct Step {
+    /// Its heading.
+    pub heading: &'static str,
+    /// What it shows, as HTML.
+    pub content: String,
+}
+
+/// Where a further factor goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NewPlace {
+    /// Added to the existing ones.
+    Beside,
+    /// Replaces all existing ones.
+    Instead {
+        /// How many devices are trusted.
+        devices: usize,
+        /// Whether all of them are revoked.
+        forget_devices: bool,
+    },
+}
+
+impl NewPlace {
+    /// Its place in pairs of words.
+    const fn index(self) -> usize {
+        match self {
+            Self::Beside => 0,
+            Self::Instead { .. } => 1,
+        }
+    }
+
+    pub(super) const fn button(self) -> &'static str {
+        match self {
+            Self::Beside => "Add it",
+            Self::Instead { .. } => "Replace the old one",
+        }
+    }
+}
