@@ -253,6 +253,7 @@ mod tests {
     use crate::domain::time::Timestamp;
     use crate::flow::Clock;
     use crate::flow::administer;
+    use crate::identity::Sources;
     use crate::identity::local::{Cost, Pool, Room};
     use crate::metrics::Metrics;
     use crate::store::memory::Memory;
@@ -269,6 +270,7 @@ mod tests {
             since: Arc::default(),
             store: Arc::new(Store::new(Arc::new(Memory::new()), &keys, rng.clone())),
             hashing: Arc::new(Pool::start(Cost::LEAST, room, rng.clone()).unwrap()),
+            sources: Arc::new(Sources::local()),
             limit: Arc::default(),
             log_throttle: Arc::default(),
             decision_log: Arc::default(),

@@ -29,8 +29,8 @@ use crate::domain::rng::SharedRng;
 use crate::domain::signed::Signer;
 use crate::domain::time::Timestamp;
 use crate::flow::{Clock, Env};
-use crate::identity::SignInLimit;
 use crate::identity::local::{Cost, Pool, Room};
+use crate::identity::{SignInLimit, Sources};
 use crate::metrics::Metrics;
 use crate::os::{self, HugePages};
 use crate::proxy;
@@ -327,6 +327,7 @@ fn furnish(
         access_log: Arc::default(),
         store: Arc::new(store),
         hashing: Arc::new(pool),
+        sources: Arc::new(Sources::local()),
         signer: Arc::new(signer),
         clock: Arc::new(Clock::new(move || (world.clock)())),
         rng: world.rng,

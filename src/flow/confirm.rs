@@ -1,11 +1,11 @@
-//! Confirming the password before a change of one's own protection.
+//! Confirming: the first factor again, before a change of one's own protection.
 
 use super::admit::AuthenticatedRequest;
 use super::caller::{Caller, Given};
 use super::env::{Env, NoTurn, Turn};
 use super::host_session::{Fresh, go_on, live_session};
-use super::sign_in::{Charged, charge};
-use crate::domain::assurance::{FirstFactor, Proof};
+use super::sign_in::{Charged, Settled, charge};
+use crate::domain::assurance::Proof;
 use crate::domain::event::What;
 use crate::domain::password::Password;
 use crate::domain::time::Timestamp;
@@ -24,6 +24,8 @@ pub enum Confirm {
         /// When the next attempt is accepted.
         until: Timestamp,
     },
+    /// It was right, but must be changed where it is kept.
+    MustChange,
     /// Too many sign-ins at the same time; nothing was counted.
     Busy,
     /// The session has ended.
@@ -52,25 +54,20 @@ pub async fn confirm(
         Err(until) => return Ok(Confirm::Waiting { until }),
     };
     // The user is known to exist, so the time this takes reveals nothing.
-    let verified = place.verify(password, charged.hash.clone(), Vec::new()).await?;
-    let fresh = Fresh::draw(env);
+    let answer = charged.ask(env, password, Vec::new(), place).await?;
+    let (fresh, proof) = (Fresh::draw(env), Proof::First(charged.is(env)));
     let reads = authenticated.reads();
     let confirmed = env
         .store
         .update(reads, |tx| {
-            if !charged.settle(caller, tx, &verified) {
-                return Confirm::Refused;
+            match charged.settle(caller, tx, &answer) {
+                Settled::Right => {}
+                Settled::Refused => return Confirm::Refused,
+                Settled::MustChange => return Confirm::MustChange,
             }
             let Some(session) = live_session(env, caller, tx) else { return Confirm::Over };
             tx.tell(caller.event(user, What::Confirmed));
-            Confirm::Confirmed(go_on(
-                env,
-                caller,
-                tx,
-                &session,
-                Proof::First(FirstFactor::Password),
-                &fresh,
-            ))
+            Confirm::Confirmed(go_on(env, caller, tx, &session, proof, &fresh))
         })
         .await?;
     if matches!(confirmed, Some(Confirm::Confirmed(_))) {

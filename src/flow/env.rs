@@ -12,7 +12,7 @@ use crate::domain::rng::SharedRng;
 use crate::domain::signed::Signer;
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
-use crate::identity::{Begin, Full, Hashing, Place, SignInLimit, Source, Try};
+use crate::identity::{Begin, Client, Full, Hashing, Place, SignInLimit, Sources, Try};
 use crate::metrics::Metrics;
 use crate::store::{Snapshot, Store, Unavailable};
 
@@ -33,6 +33,8 @@ pub struct Env {
     pub store: Arc<Store>,
     /// Hashes passwords.
     pub hashing: Arc<dyn Hashing>,
+    /// The sources of first factors.
+    pub sources: Arc<Sources>,
     /// Limits sign-in attempts for each address and known browser.
     pub limit: Arc<SignInLimit>,
     /// Limits repeated log lines.
@@ -84,7 +86,7 @@ impl Env {
     /// # Errors
     /// When the next attempt from this address is accepted.
     pub(super) fn admits(&self, caller: &Caller) -> Result<(), Timestamp> {
-        match self.limit.begin(Source::of(caller.address), caller.now) {
+        match self.limit.begin(Client::of(caller.address), caller.now) {
             Begin::Now(_) => Ok(()),
             Begin::Later => Err(caller.now.plus(Full::RETRY_AFTER)),
             Begin::Refused(until) => Err(self.too_many(caller, false, until)),
@@ -117,11 +119,11 @@ impl Env {
         caller: &Caller,
         known: Option<BrowserId>,
     ) -> Result<Turn, NoTurn> {
-        let source = known.map_or_else(|| Source::of(caller.address), Source::Known);
+        let client = known.map_or_else(|| Client::of(caller.address), Client::Known);
         let mut waiting = None;
         let ticks = self.limit.patience().as_millis() / TICK.as_millis();
         for tick in 0..=ticks {
-            match self.limit.begin(source, caller.now) {
+            match self.limit.begin(client, caller.now) {
                 Begin::Now(tried) => match self.hashing.place(caller.address, known) {
                     Ok(place) => return Ok(Turn { place, tried }),
                     Err(Full) => tried.give_back(),
@@ -133,7 +135,7 @@ impl Env {
                 }
             }
             if waiting.is_none() {
-                waiting = self.limit.wait(source);
+                waiting = self.limit.wait(client);
             }
             if waiting.is_none() || tick == ticks {
                 break;

@@ -12,14 +12,15 @@ use super::env::{Env, NoTurn, Turn};
 use super::host_session::{Fresh, begin};
 use crate::domain::assurance::{FirstFactor, Proof, Proofs};
 use crate::domain::device::{BrowserId, Presented};
+use crate::domain::digest::Effort;
 use crate::domain::event::What;
 use crate::domain::lockout::Charge;
 use crate::domain::name::Login;
 use crate::domain::password::{Password, PasswordHash};
 use crate::domain::secret::Token;
 use crate::domain::time::Timestamp;
-use crate::domain::user::UserId;
-use crate::identity::{Place, Verified};
+use crate::domain::user::{Origin, UserId};
+use crate::identity::{Answer, Place, Shown};
 use crate::store::{NobodysName, Reads, Target, Transaction, Unavailable};
 
 /// The result of a sign-in attempt.
@@ -35,6 +36,8 @@ pub enum SignIn {
         /// When the next attempt is accepted.
         until: Timestamp,
     },
+    /// The password is right, but must be changed where it is kept.
+    MustChange,
     /// Too many sign-ins at the same time; nothing was counted.
     Busy,
 }
@@ -97,24 +100,31 @@ async fn sign_in_user(
 ) -> Result<SignIn, Unavailable> {
     let charged = Charged::of(env, user, charge).await?;
     let alike = env.store.dearest_digests().await?;
-    let verified = place.verify(password, charged.hash.clone(), alike).await?;
+    let settled = charged.ask(env, password, alike, place).await?;
     let fresh = Fresh::draw(env);
     let reads = Reads::user(user).in_session(caller.carried.session.as_ref().map(Token::hash));
     let signed_in = env
         .store
-        .update(reads, |tx| {
-            if !charged.settle(caller, tx, &verified) {
-                return SignIn::Refused;
+        .update(reads, |tx| match charged.settle(caller, tx, &settled) {
+            Settled::Right => {
+                SignIn::Begun(begin_session(env, caller, tx, charged.is(env), &fresh))
             }
-            SignIn::Begun(begin_session(env, caller, tx, &fresh))
+            Settled::Refused => SignIn::Refused,
+            Settled::MustChange => SignIn::MustChange,
         })
         .await?;
     Ok(signed_in.unwrap_or(SignIn::Refused))
 }
 
 /// The session that a right password begins, with the trusted device, if this browser is one.
-fn begin_session(env: &Env, caller: &Caller, tx: &mut Transaction, fresh: &Fresh) -> Given {
-    let mut proofs = Proofs::default().with(Proof::First(FirstFactor::Password), caller.now);
+fn begin_session(
+    env: &Env,
+    caller: &Caller,
+    tx: &mut Transaction,
+    first: FirstFactor,
+    fresh: &Fresh,
+) -> Given {
+    let mut proofs = Proofs::default().with(Proof::First(first), caller.now);
     let device = present_device(caller, tx);
     if let Some(device) = device {
         proofs = proofs.with(Proof::TrustedDevice(device.id), caller.now);
@@ -143,7 +153,9 @@ fn present_device(caller: &Caller, tx: &mut Transaction) -> Option<DeviceCookie>
 pub(super) struct Charged {
     browser: Option<BrowserId>,
     charge: Charge,
-    pub(super) hash: Option<PasswordHash>,
+    hash: Option<PasswordHash>,
+    /// Who answers for the user.
+    origin: Origin,
     /// The user's epoch at that time: setting a password makes a new one.
     epoch: u64,
 }
@@ -164,21 +176,39 @@ impl Charged {
             Some(_) => hash.that_nothing_matches(),
             None => hash.clone(),
         });
-        Ok(Self { browser, charge, hash, epoch: user.epoch() })
+        Ok(Self { browser, charge, hash, origin: user.origin(), epoch: user.epoch() })
     }
 
-    /// Whether the password is right and still current. If so, the charge is given back and the
-    /// hash is stored with the current parameters; if not, the charge was a failure and may cause a
-    /// lock.
-    pub(super) fn settle(
+    /// The first factor that a right password of this user is.
+    pub(super) fn is(&self, env: &Env) -> FirstFactor {
+        env.sources.of(self.origin).is()
+    }
+
+    /// Asks the source of this user, and no other.
+    pub(super) async fn ask(
         &self,
-        caller: &Caller,
-        tx: &mut Transaction,
-        verified: &Verified,
-    ) -> bool {
+        env: &Env,
+        password: Password,
+        alike: Vec<Effort>,
+        place: Place,
+    ) -> Result<Answer, Unavailable> {
+        let shown = Shown { password, stored: self.hash.clone(), alike, place };
+        match env.sources.of(self.origin).check(shown).await {
+            Answer::Unavailable(why) => Err(why.into()),
+            answer => Ok(answer),
+        }
+    }
+
+    /// What follows from the answer. If the password is right and still current, the charge is
+    /// given back and the hash is stored with the current parameters; if not, the charge was a
+    /// failure and may cause a lock.
+    pub(super) fn settle(&self, caller: &Caller, tx: &mut Transaction, answer: &Answer) -> Settled {
         let user = tx.user.id();
-        let shut_out = tx.user.disabled().is_some() || tx.user.epoch() != self.epoch;
-        if !verified.right || shut_out {
+        let shut_out = tx.user.disabled().is_some()
+            || tx.user.epoch() != self.epoch
+            || tx.user.origin() != self.origin;
+        let right = matches!(answer, Answer::Right(_) | Answer::MustChange);
+        if !right || shut_out {
             tx.tell(caller.event(user, What::PasswordRefused));
             let closed = if let Some(known) = self.browser {
                 tx.user.password_closed(known, caller.now)
@@ -189,17 +219,29 @@ impl Charged {
             if closed.is_some() {
                 tx.tell(caller.event(user, What::WaitBegan));
             }
-            return false;
+            return Settled::Refused;
         }
         match self.browser {
             Some(known) => tx.user.refund_password(known, &self.charge),
             None => tx.attempts.refund(&self.charge),
         }
-        if let Some(hash) = &verified.rehashed {
+        let Answer::Right(learnt) = answer else { return Settled::MustChange };
+        if let Some(hash) = &learnt.rehashed {
             tx.user.rehash_password(hash.clone());
         }
-        true
+        Settled::Right
     }
+}
+
+/// What follows from the answer of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Settled {
+    /// The password is right.
+    Right,
+    /// It is wrong or no longer current, or the user is disabled or unknown to the source.
+    Refused,
+    /// It is right, but must be changed where it is kept.
+    MustChange,
 }
 
 /// Counts an attempt on `target` in its own commit: for this known browser, or else for all unknown
@@ -233,6 +275,7 @@ async fn refuse_nobody(
     place: Place,
 ) -> Result<SignIn, Unavailable> {
     let alike = env.store.dearest_digests().await?;
+    // Nobody's password is shown to any source: it is only hashed, for as long as a user's.
     place.verify(password, None, alike).await?;
     let refused = env.store.refuse_nobody(&name, |failures| {
         let closed = failures.closed_until(caller.now).map(|_| What::WaitBegan);

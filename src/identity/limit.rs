@@ -123,13 +123,13 @@ impl SignInLimit {
         self.patience
     }
 
-    /// Begins an attempt from `source` if the limit allows it. An attempt that does not begin is
+    /// Begins an attempt from `client` if the limit allows it. An attempt that does not begin is
     /// not counted.
-    pub fn begin(self: &Arc<Self>, source: Source, now: Timestamp) -> Begin {
+    pub fn begin(self: &Arc<Self>, client: Client, now: Timestamp) -> Begin {
         let now = micros(now);
         let mut counts = self.counts();
         self.sweep(&mut counts, now);
-        let counted = self.counted_as(&counts, source);
+        let counted = self.counted_as(&counts, client);
         let count = counts.by.entry(counted).or_default();
         let full_at = count.empty_at.saturating_sub(self.one * (self.posts - 1));
         if full_at > now {
@@ -143,14 +143,14 @@ impl SignInLimit {
         Begin::Now(Try { limit: Arc::clone(self), counted })
     }
 
-    /// Takes a slot for one more attempt from `source` to wait in; `None` if too many are waiting
+    /// Takes a slot for one more attempt from `client` to wait in; `None` if too many are waiting
     /// already.
-    pub fn wait(self: &Arc<Self>, source: Source) -> Option<Waiting> {
+    pub fn wait(self: &Arc<Self>, client: Client) -> Option<Waiting> {
         let mut counts = self.counts();
         if counts.waiting >= Self::WAITING_AT_MOST {
             return None;
         }
-        let counted = self.counted_as(&counts, source);
+        let counted = self.counted_as(&counts, client);
         let count = counts.by.entry(counted).or_default();
         if count.waiting >= Self::WAITING_OF_ONE {
             return None;
@@ -171,9 +171,9 @@ impl SignInLimit {
         }
     }
 
-    fn counted_as(&self, counts: &Counts, source: Source) -> Counted {
-        let own = Counted::Of(source);
-        let is_known = matches!(source, Source::Known(_));
+    fn counted_as(&self, counts: &Counts, client: Client) -> Counted {
+        let own = Counted::Of(client);
+        let is_known = matches!(client, Client::Known(_));
         let has_room = counts.by.len() < self.known_at_most || counts.by.contains_key(&own);
         if has_room || is_known { own } else { Counted::Crowd }
     }
@@ -226,7 +226,7 @@ impl fmt::Debug for SignInLimit {
 
 /// Whose attempts are counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Source {
+pub enum Client {
     /// An IPv4 address or an IPv6 /64.
     Address(AddressBlock),
     /// A known browser of the user whose password it is, from any address. As for
@@ -234,16 +234,16 @@ pub enum Source {
     Known(BrowserId),
 }
 
-/// What a source is counted as.
+/// What a client is counted as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Counted {
     /// As itself.
-    Of(Source),
+    Of(Client),
     /// With all addresses for which there is no room.
     Crowd,
 }
 
-impl Source {
+impl Client {
     /// What `address` is counted as.
     pub fn of(address: IpAddr) -> Self {
         Self::Address(AddressBlock::of(address))
@@ -272,18 +272,18 @@ mod tests {
     }
 
     /// Begins an attempt that fails; returns whether it was allowed to begin.
-    fn fails(limit: &Arc<SignInLimit>, source: Source, now: Timestamp) -> bool {
-        matches!(limit.begin(source, now), Begin::Now(_))
+    fn fails(limit: &Arc<SignInLimit>, client: Client, now: Timestamp) -> bool {
+        matches!(limit.begin(client, now), Begin::Now(_))
     }
 
     /// How many of a hundred attempts fail before one is refused.
     fn posts(limit: &Arc<SignInLimit>, address: &str, now: Timestamp) -> usize {
-        let source = Source::of(address.parse().unwrap());
-        (0..100).filter(|_| fails(limit, source, now)).count()
+        let client = Client::of(address.parse().unwrap());
+        (0..100).filter(|_| fails(limit, client, now)).count()
     }
 
-    fn office() -> Source {
-        Source::of("192.0.2.1".parse().unwrap())
+    fn office() -> Client {
+        Client::of("192.0.2.1".parse().unwrap())
     }
 
     #[test]
@@ -330,12 +330,12 @@ mod tests {
     #[test]
     fn no_more_wait_than_there_is_room_for_and_one_address_takes_half_of_it() {
         let limit = limit();
-        let others = Source::of("192.0.2.2".parse().unwrap());
-        let third = Source::of("192.0.2.3".parse().unwrap());
-        for source in [office(), others, third] {
-            assert!(fails(&limit, source, at(0)));
+        let others = Client::of("192.0.2.2".parse().unwrap());
+        let third = Client::of("192.0.2.3".parse().unwrap());
+        for client in [office(), others, third] {
+            assert!(fails(&limit, client, at(0)));
         }
-        let room = |source| (0..2_000).map_while(|_| limit.wait(source)).collect::<Vec<_>>();
+        let room = |client| (0..2_000).map_while(|_| limit.wait(client)).collect::<Vec<_>>();
         let first = room(office());
         assert_eq!(first.len(), 512);
         let second = room(others);
@@ -353,8 +353,8 @@ mod tests {
         assert_eq!(posts(&limit, "::ffff:192.0.2.2", at(0)), 0);
     }
 
-    fn browser(number: u8) -> Source {
-        Source::Known(BrowserId::from([number; 16]))
+    fn browser(number: u8) -> Client {
+        Client::Known(BrowserId::from([number; 16]))
     }
 
     #[test]
@@ -387,8 +387,8 @@ mod tests {
     #[test]
     fn a_flood_of_addresses_fills_no_memory_and_shares_one_count() {
         let limit = Arc::new(SignInLimit::knowing(SignInLimit::A_MINUTE, 2_000));
-        let flood = (0..5_000_u32).map(|n| Source::of(IpAddr::from(n.to_be_bytes())));
-        assert_eq!(flood.filter(|source| fails(&limit, *source, at(0))).count(), 2_000 + 30);
+        let flood = (0..5_000_u32).map(|n| Client::of(IpAddr::from(n.to_be_bytes())));
+        assert_eq!(flood.filter(|client| fails(&limit, *client, at(0))).count(), 2_000 + 30);
         assert!(limit.counts().by.len() <= 2_001);
         assert!(fails(&limit, browser(1), at(0)), "a known browser has a count of its own");
         assert_eq!(posts(&limit, "192.0.2.1", at(90)), 30);

@@ -1,4 +1,5 @@
-//! Password hashing, and the limit on sign-in attempts of one address or known browser.
+//! Sources of first factors, password hashing, and the limit on sign-in attempts of one address or
+//! known browser.
 //!
 //! Hashing is slow by design, so capacity is limited. A caller takes a [`Place`] first and counts
 //! the attempt only after it has one, so a visitor who is refused for lack of capacity loses
@@ -7,6 +8,7 @@
 
 pub mod limit;
 pub mod local;
+pub mod source;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -14,7 +16,8 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-pub use limit::{Begin, SignInLimit, Source, Try};
+pub use limit::{Begin, Client, SignInLimit, Try};
+pub use source::{Answer, Shown, Source, Sources};
 
 use crate::domain::device::BrowserId;
 use crate::domain::digest::{Digest, Effort};

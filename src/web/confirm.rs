@@ -50,6 +50,7 @@ pub(super) async fn submit(
         Confirm::Confirmed(given) => state.goes_on(&guest, &given, return_to.as_str()),
         Confirm::Refused => again(Problem::Password),
         Confirm::Waiting { until } => again(Problem::Wait(guest.caller.now.until(until))),
+        Confirm::MustChange => again(Problem::MustChange),
         Confirm::Busy => again(Problem::Busy),
         Confirm::Over => to_sign_in(),
     })

@@ -55,6 +55,7 @@ pub(super) async fn submit(
         SignIn::Begun(given) => state.onward(&guest, &given, &return_to),
         SignIn::Refused => again(username, Problem::SignIn),
         SignIn::Waiting { until } => again(username, Problem::Wait(guest.caller.now.until(until))),
+        SignIn::MustChange => again(username, Problem::MustChange),
         SignIn::Busy => again(username, Problem::Busy),
     })
 }

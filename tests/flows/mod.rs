@@ -24,6 +24,7 @@ mod races;
 mod recovery_codes;
 mod security;
 mod sessions;
+mod sources;
 mod set_up;
 mod sign_in;
 mod tabs;

@@ -17,8 +17,8 @@ use doorward::domain::time::Timestamp;
 use doorward::domain::user::User;
 use doorward::domain::user_session::UserSession;
 use doorward::flow::{ClientAddress, Clock, Env};
-use doorward::identity::SignInLimit;
 use doorward::identity::local::{Cost, Pool, Room};
+use doorward::identity::{SignInLimit, Sources};
 use doorward::metrics::Metrics;
 use doorward::policy::{Asker, OwnPage, Policy, Request, Rule};
 use doorward::store::memory::Memory;
@@ -141,6 +141,7 @@ fn setup() -> (tokio::runtime::Runtime, Web) {
         since: Arc::default(),
         store: Arc::new(Store::new(Arc::new(Memory::new()), &keys, rng.clone())),
         hashing: Arc::new(Pool::start(Cost::LEAST, room, rng.clone()).unwrap()),
+        sources: Arc::new(Sources::local()),
         limit: Arc::new(SignInLimit::a_minute(std::num::NonZeroU32::MAX)),
         log_throttle: Arc::default(),
         decision_log: Arc::default(),

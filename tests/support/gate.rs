@@ -24,7 +24,7 @@ use doorward::domain::user::{Profile, User, UserId};
 use doorward::flow::administer::{self, Linking};
 use doorward::flow::{ClientAddress, Clock, Env, Still};
 use doorward::identity::local::{Cost, Pool, Room};
-use doorward::identity::{Full, Hashing, Place, SignInLimit, Work, Worker};
+use doorward::identity::{Full, Hashing, Place, SignInLimit, Source, Sources, Work, Worker};
 use doorward::messages::{About, words};
 use doorward::metrics::Metrics;
 use doorward::policy::{OwnPage, Request, Sent};
@@ -210,6 +210,7 @@ impl Gate {
             since: Arc::default(),
             store: Arc::new(store),
             hashing: Arc::new(counting),
+            sources: Arc::new(Sources::local()),
             limit: Arc::new(limit),
             log_throttle: Arc::default(),
             decision_log: Arc::default(),
@@ -223,6 +224,13 @@ impl Gate {
         });
         let web = Web::new(Arc::clone(&env), env.config.portal_host());
         Self { web, env, hashed, took, clock, addresses: AtomicU64::new(1) }
+    }
+
+    /// The same gate, whose local users' passwords `source` answers for.
+    pub(crate) fn asking(self, source: impl Source + 'static) -> Self {
+        let sources = Arc::new(Sources::with_local(source));
+        let env = Arc::new(Env { sources, ..Env::clone(&self.env) });
+        Self { web: Web::new(Arc::clone(&env), env.config.portal_host()), env, ..self }
     }
 
     /// What time it is.

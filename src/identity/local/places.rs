@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::domain::device::BrowserId;
-use crate::identity::limit::Source;
+use crate::identity::limit::Client;
 
 /// A number of shared places and a number of places reserved for known browsers.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(super) struct Places {
 struct Taken {
     /// The number of shared places that are taken.
     all: usize,
-    by: HashMap<Source, usize>,
+    by: HashMap<Client, usize>,
     /// The browsers that have a reserved place.
     known: HashSet<BrowserId>,
 }
@@ -39,7 +39,7 @@ pub(super) struct Seat {
 
 #[derive(Clone, Copy, Debug)]
 enum Whose {
-    Anybody(Source),
+    Anybody(Client),
     Known(BrowserId),
 }
 
@@ -60,7 +60,7 @@ impl Places {
         let known = known.filter(|_| taken.known.len() < places.kept);
         let whose = match known.filter(|browser| taken.known.insert(*browser)) {
             Some(browser) => Whose::Known(browser),
-            None => Whose::Anybody(taken.share(Source::of(address), places)?),
+            None => Whose::Anybody(taken.share(Client::of(address), places)?),
         };
         Some(Seat { places: Arc::clone(places), whose })
     }
@@ -78,15 +78,15 @@ impl Places {
 }
 
 impl Taken {
-    /// Takes a shared place, if one is free and this source has not used up its share.
-    fn share(&mut self, source: Source, places: &Places) -> Option<Source> {
-        let has = self.by.get(&source).copied().unwrap_or(0);
+    /// Takes a shared place, if one is free and this client has not used up its share.
+    fn share(&mut self, client: Client, places: &Places) -> Option<Client> {
+        let has = self.by.get(&client).copied().unwrap_or(0);
         if self.all >= places.at_most || has >= places.of_one {
             return None;
         }
         self.all += 1;
-        self.by.insert(source, has + 1);
-        Some(source)
+        self.by.insert(client, has + 1);
+        Some(client)
     }
 }
 
@@ -104,12 +104,12 @@ impl Drop for Seat {
             Whose::Known(browser) => {
                 taken.known.remove(&browser);
             }
-            Whose::Anybody(source) => {
+            Whose::Anybody(client) => {
                 taken.all = taken.all.saturating_sub(1);
-                if let Some(has) = taken.by.get_mut(&source) {
+                if let Some(has) = taken.by.get_mut(&client) {
                     *has = has.saturating_sub(1);
                     if *has == 0 {
-                        taken.by.remove(&source);
+                        taken.by.remove(&client);
                     }
                 }
             }

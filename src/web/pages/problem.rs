@@ -16,6 +16,8 @@ pub enum Problem {
     SignIn,
     /// The confirmed password is wrong.
     Password,
+    /// The password is right, but must be changed where it is kept.
+    MustChange,
     /// A problem with one kind of second factor, in its own words.
     Answer(Said),
     /// Too many attempts: nothing is accepted for this long, except a recovery code at the
@@ -68,6 +70,9 @@ impl Problem {
         match self {
             Self::SignIn => "That did not work. Check the name and the password and try again.",
             Self::Password => "That did not work. Check the password and try again.",
+            Self::MustChange => {
+                "Your password has expired. Change it where you got it, then sign in here."
+            }
             Self::Answer(said) => said.sentence,
             Self::Wait(_) | Self::WaitOrRecoveryCode(_) => {
                 "There were too many attempts. You can try again in"
