@@ -191,9 +191,9 @@ impl Refused {
         Self { status: StatusCode::CONFLICT, problem }
     }
 
-    fn unknown(reference: &str) -> Self {
+    fn unknown(request_id: &str) -> Self {
         let problem = format!(
-            "refusal {reference} not found: the gateway remembers the last 10,000 since it started"
+            "refusal {request_id} not found: the gateway remembers the last 10,000 since it started"
         );
         Self { status: StatusCode::NOT_FOUND, problem }
     }
@@ -276,6 +276,7 @@ mod tests {
             decision_log: Arc::default(),
             metrics: Arc::new(Metrics::new("0")),
             access_log: Arc::default(),
+            request_ids: Arc::default(),
             signer: Arc::new(Signer::new(cookie_keys.iter().map(|(id, key)| (*id, key))).unwrap()),
             clock: Arc::new(Clock::new(|| Timestamp::from_secs(1_800_000_000))),
             rng,
@@ -298,7 +299,7 @@ mod tests {
             (path::REMOVE, r#"{"name":"eve"}"#),
             (path::KNOWN, r#"[{"name":"eve"}]"#),
             (path::RELOAD, ""),
-            (path::WHY, r#"{"reference":"a"}"#),
+            (path::WHY, r#"{"request_id":"a"}"#),
             (path::REPORT, ""),
             (path::IMPORT, r#"{"people":[{"who":{"name":"eve"}}],"links":true}"#),
         ] {

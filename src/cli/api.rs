@@ -56,17 +56,17 @@ pub(super) struct NewUser {
     pub(super) groups: BTreeSet<Group>,
 }
 
-/// A refusal, by the reference on its page.
+/// A refusal, by the id of the request on its page.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Which {
-    pub(super) reference: String,
+    pub(super) request_id: String,
 }
 
 /// Why a request was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Why {
-    pub(super) reference: String,
+    pub(super) request_id: String,
     /// RFC 3339, in UTC.
     pub(super) at: String,
     pub(super) from: String,

@@ -115,6 +115,12 @@ fn line(event: &Event, name: Option<&str>) -> serde_json::Value {
     if let Some(from) = event.from {
         line["from"] = from.to_string().into();
     }
+    if let Some(request) = event.request {
+        line["request_id"] = request.as_str().into();
+    }
+    if let Some(request) = event.request {
+        line["request_id"] = request.as_str().into();
+    }
     if let Some(by) = &event.by {
         line["by"] = by.as_str().into();
     }
@@ -187,6 +193,7 @@ mod tests {
             from: None,
             by: None,
             agent: None,
+            request: None,
         };
         for millis in 0..3_000 {
             event_log.tell(&event(Whom::Nobody(millis), 1_000_000 + millis), None);
@@ -221,6 +228,7 @@ mod tests {
             from: Some([192, 0, 2, 1].into()),
             by: None,
             agent: None,
+            request: None,
         };
         event_log.tell(&event(What::SignedIn), Some("ada"));
         // Jobs run in the order in which they were sent.

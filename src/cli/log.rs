@@ -1,50 +1,74 @@
 //! The log on standard error: text lines, or one JSON object each.
 
 mod burst_limit;
+mod line;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, IsTerminal};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::{panic, thread};
 
 use tracing_subscriber::filter::FilterExt;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::registry::Registry;
+use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt, registry};
 
 use burst_limit::BurstLimit;
 pub(super) use burst_limit::left_out;
+use line::Lines;
 
-use crate::config::{Log, LogFormat};
+use crate::config::Log;
+use crate::os;
 use crate::proxy::malformed_requests;
+
+/// The log of this process, once it was started: there is one for the whole process.
+static STARTED: OnceLock<Started> = OnceLock::new();
+
+/// What can be changed while it runs.
+struct Started {
+    filter: Handle<EnvFilter, Registry>,
+    lines: Lines,
+}
 
 /// Starts the log. A log that was started before stays.
 pub(super) fn start(log: Log) {
-    let lines = fmt::layer()
+    let (filter, handle) = reload::Layer::new(filter(log));
+    // On a terminal `NO_COLOR` decides; in a file, colours are noise.
+    let no_color = os::environment("NO_COLOR").is_some_and(|set| !set.is_empty());
+    let lines = Lines::new(log.format, io::stderr().is_terminal() && !no_color);
+    let layer = fmt::layer()
         .with_writer(io::stderr)
         // It would report on standard error that standard error is gone, and panic in the middle of
         // an operation.
         .log_internal_errors(false)
-        .with_target(false);
-    // On a terminal `NO_COLOR` decides; in a file, colours are noise.
-    let lines = if io::stderr().is_terminal() { lines } else { lines.with_ansi(false) };
-    let filter = filter(log).and(BurstLimit::default());
-    let started = match log.format {
-        LogFormat::Text => {
-            registry().with(lines.with_filter(filter)).with(malformed_requests()).try_init()
-        }
-        LogFormat::Json => registry()
-            .with(lines.json().flatten_event(true).with_filter(filter))
-            .with(malformed_requests())
-            .try_init(),
-    };
+        .event_format(lines.clone());
+    let layer = layer.with_filter(filter.and(BurstLimit::default()));
     // A test or a program around us may have its own log.
-    if started.is_ok() {
+    if registry().with(layer).with(malformed_requests()).try_init().is_ok() {
         log_panics();
-        // One layer listens at level debug, to one library. The others would format records that
-        // nobody reads.
-        log::set_max_level(level_of_libraries(log));
+        STARTED.set(Started { filter: handle, lines }).ok();
+        tell_libraries(log);
     }
+}
+
+/// Changes the log that was started here, if one was.
+pub(super) fn change(log: Log) {
+    let Some(Started { filter: handle, lines }) = STARTED.get() else { return };
+    lines.turn_to(log.format);
+    if let Err(error) = handle.reload(filter(log)) {
+        tracing::error!(%error, "cannot change the level of the log");
+        return;
+    }
+    tell_libraries(log);
+}
+
+/// One layer listens at level debug, to one library. The others would format records that nobody
+/// reads.
+fn tell_libraries(log: Log) {
+    log::set_max_level(level_of_libraries(log));
 }
 
 /// Logs panics like everything else, in the log's format: one line with the place in the code.
@@ -94,7 +118,8 @@ mod tests {
 
     #[test]
     fn libraries_are_told_which_records_nobody_reads() {
-        let filter = filter(Log::default()).and(BurstLimit::default());
+        let (filter, _handle) = reload::Layer::new(filter(Log::default()));
+        let filter = filter.and(BurstLimit::default());
         assert_eq!(Filter::<Registry>::max_level_hint(&filter), Some(LevelFilter::INFO));
         assert!(log::STATIC_MAX_LEVEL < log::LevelFilter::Trace);
         assert_eq!(level_of_libraries(Log::default()), log::LevelFilter::Info);

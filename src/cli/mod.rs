@@ -92,12 +92,12 @@ enum Command {
     /// Show which rule applies to a request, what it requires, and the decision
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(explain::Question),
-    /// Show why a request was refused, by the reference on the page
+    /// Show why a request was refused, by its id
     #[command(after_help = WHY_EXAMPLES)]
     Why {
-        /// The reference that the page shows
-        #[arg(value_name = "REF")]
-        reference: String,
+        /// The request id: the reference on the page, the header X-Request-Id, or in a log
+        #[arg(value_name = "ID")]
+        request_id: String,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -221,8 +221,8 @@ fn obey(line: Line, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Fa
             let stored = waits(async { Ok(explain::stored(&question, access).await) })?;
             explain::run(&config, &question, stored.as_ref(), os::system_time(), out)
         }
-        Command::Why { reference, json } => {
-            waits(policy::why(&Access::of(line.state, line.config)?.state, reference, json, out))
+        Command::Why { request_id, json } => {
+            waits(policy::why(&Access::of(line.state, line.config)?.state, request_id, json, out))
         }
         Command::Report { json } => {
             waits(policy::report(&Access::of(line.state, line.config)?.state, json, out))

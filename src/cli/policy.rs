@@ -14,11 +14,11 @@ use super::reload::Reloaded;
 /// If no gateway runs, or the refusal is not remembered.
 pub(super) async fn why(
     state: &Path,
-    reference: String,
+    request_id: String,
     json: bool,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let why: Why = ask(state, path::WHY, &Which { reference }).await?;
+    let why: Why = ask(state, path::WHY, &Which { request_id }).await?;
     if json {
         return print(&why, out);
     }

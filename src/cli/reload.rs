@@ -195,6 +195,9 @@ impl Live {
             changes: on_own_thread("comparing", || changes(before, &env, now)),
             requests: requests.len(),
         };
+        if env.config.log != before.config.log {
+            log::change(env.config.log);
+        }
         env.store.set_mails(env.config.mail.is_some());
         self.event_log.write_to(&env.config.events);
         if let Err(error) = env.access_log.write_to(access_log) {
@@ -239,7 +242,6 @@ fn needs_restart(before: &Config, after: &Config) -> Option<&'static str> {
         ("listen", addresses(before).eq(addresses(after))),
         ("state", before.state == after.state),
         ("operators", before.operators == after.operators),
-        ("log", before.log == after.log),
     ]
     .into_iter()
     .find_map(|(key, same)| (!same).then_some(key))

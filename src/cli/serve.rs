@@ -325,6 +325,7 @@ fn furnish(
         decision_log: Arc::default(),
         metrics: Arc::new(metrics),
         access_log: Arc::default(),
+        request_ids: Arc::default(),
         store: Arc::new(store),
         hashing: Arc::new(pool),
         sources: Arc::new(Sources::local()),

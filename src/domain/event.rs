@@ -10,6 +10,7 @@ use minicbor::{Decode, Encode};
 use super::agent::Agent;
 use super::factor::{Kind, News};
 use super::identity::UserId;
+use super::request_id::RequestId;
 use super::time::Timestamp;
 
 /// Something that happened to a user's account.
@@ -33,6 +34,9 @@ pub struct Event {
     /// The visitor's browser, from its `User-Agent`.
     #[n(5)]
     pub agent: Option<Agent>,
+    /// The request that caused it, if a visitor did.
+    #[n(6)]
+    pub request: Option<RequestId>,
 }
 
 /// Who an event is about.

@@ -6,6 +6,7 @@
 pub mod address_block;
 pub mod agent;
 pub mod assurance;
+pub mod request_id;
 pub mod rng;
 pub mod ceremony;
 pub mod demand;

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::env::Env;
+use super::request_id;
 use crate::config::App;
 use crate::domain::assurance::{Evidence, Requirement, Verdict, Visitor, judge};
 use crate::domain::host_session::HostSession;
@@ -235,12 +236,12 @@ pub async fn authenticate(
 /// again.
 fn note_use(env: &Env, id: UserSessionId, now: Timestamp) {
     let store = Arc::clone(&env.store);
-    tokio::spawn(async move {
+    tokio::spawn(request_id::carried(async move {
         if let Err(error) = store.touch(id, now).await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "cannot save when a user session was last used"
             );
         }
-    });
+    }));
 }

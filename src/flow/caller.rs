@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use crate::domain::agent::Agent;
 use crate::domain::device::{BrowserId, DeviceId, Seen};
 use crate::domain::event::{Event, What, Whom};
+use crate::domain::request_id::RequestId;
 use crate::domain::secret::Token;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{User, UserId};
@@ -36,6 +37,8 @@ pub struct Caller {
     pub visitor: Option<IpAddr>,
     /// The browser, from its `User-Agent`.
     pub agent: Option<Agent>,
+    /// The id of the request, if it came through the proxy.
+    pub request: Option<RequestId>,
     /// Its cookies.
     pub carried: Carried,
 }
@@ -133,6 +136,6 @@ impl Caller {
     /// An event: this caller did something.
     pub fn event_about(&self, whom: Whom, what: What) -> Event {
         let (from, agent) = (Some(self.address), self.agent.clone());
-        Event { at: self.now, whom, what, from, by: None, agent }
+        Event { at: self.now, whom, what, from, by: None, agent, request: self.request }
     }
 }

@@ -39,8 +39,8 @@ struct Strangers {
 /// A refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The reference on the page.
-    pub reference: String,
+    /// The id of the request, which is on the page.
+    pub request_id: String,
     /// When.
     pub at: Timestamp,
     /// The client address.
@@ -152,13 +152,15 @@ impl DecisionLog {
         push(&mut strangers.kept, refusal, Self::REFUSALS);
     }
 
-    /// The refusal with this reference, if it is remembered.
-    pub fn why(&self, reference: &str) -> Option<Refusal> {
-        fn find(refusals: &VecDeque<Refusal>, reference: &str) -> Option<Refusal> {
-            refusals.iter().rev().find(|refusal| refusal.reference == reference).cloned()
-        }
-        let known = find(&locked(&self.refusals), reference);
-        known.or_else(|| find(&locked(&self.strangers).kept, reference))
+    /// The refusal of the request with this id, if it is remembered. Letter case is ignored: people
+    /// read the id out.
+    pub fn why(&self, request_id: &str) -> Option<Refusal> {
+        let find = |refusals: &VecDeque<Refusal>| {
+            let mut newest = refusals.iter().rev();
+            newest.find(|refusal| refusal.request_id.eq_ignore_ascii_case(request_id)).cloned()
+        };
+        let known = find(&locked(&self.refusals));
+        known.or_else(|| find(&locked(&self.strangers).kept))
     }
 
     /// Counts what observe mode would have stopped.
@@ -225,7 +227,7 @@ mod tests {
 
     fn refusal(n: usize) -> Refusal {
         Refusal {
-            reference: format!("r{n}"),
+            request_id: format!("r{n}"),
             at: Timestamp::from_secs(1),
             from: IpAddr::from([192, 0, 2, 1]),
             user: Some("ada".to_owned()),
@@ -240,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_found_by_its_reference_until_ten_thousand_more_have_come() {
+    fn a_refusal_is_found_by_its_request_id_until_ten_thousand_more_have_come() {
         let decision_log = DecisionLog::default();
         (0..=DecisionLog::REFUSALS).for_each(|n| decision_log.refused(refusal(n)));
         assert_eq!(decision_log.why("r0"), None);
@@ -253,7 +255,7 @@ mod tests {
         let decision_log = DecisionLog::default();
         decision_log.refused(refusal(0));
         let stranger = |n: usize, address: u32, second| Refusal {
-            reference: format!("s{n}"),
+            request_id: format!("s{n}"),
             at: Timestamp::from_secs(second),
             from: IpAddr::from(address.to_be_bytes()),
             user: None,

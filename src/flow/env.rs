@@ -8,6 +8,7 @@ use crate::access_log::AccessLog;
 use crate::config::{App, Config};
 use crate::domain::demand::{Demand, Since};
 use crate::domain::device::BrowserId;
+use crate::domain::request_id::RequestId;
 use crate::domain::rng::SharedRng;
 use crate::domain::signed::Signer;
 use crate::domain::time::Timestamp;
@@ -20,6 +21,7 @@ use super::caller::Caller;
 pub use super::clock::Clock;
 use super::decision_log::DecisionLog;
 pub use super::log_throttle::{Line, LogThrottle};
+use super::request_id::RequestIds;
 
 /// Everything that outlives a request. A reload makes a new one that shares all but the
 /// configuration. Code that holds one keeps the same configuration until it is done.
@@ -41,6 +43,8 @@ pub struct Env {
     pub log_throttle: Arc<LogThrottle>,
     /// The decision log.
     pub decision_log: Arc<DecisionLog>,
+    /// Makes the ids of requests.
+    pub request_ids: Arc<RequestIds>,
     /// The metrics.
     pub metrics: Arc<Metrics>,
     /// The access log.
@@ -66,6 +70,11 @@ impl Env {
     pub fn report(&self, error: &Unavailable, failed: &str) {
         self.metrics.unavailable(error.kind());
         error.log(failed);
+    }
+
+    /// A new id for a request.
+    pub fn request_id(&self) -> RequestId {
+        self.request_ids.next(&self.rng)
     }
 
     /// From when on this user must have a second factor in `app` or, if that is `None`, anywhere.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::caller::Caller;
 use super::env::Env;
+use super::request_id;
 use crate::domain::event::What;
 use crate::domain::message::{About, Message};
 use crate::domain::name::Login;
@@ -21,11 +22,11 @@ use crate::store::{Reads, Unavailable};
 pub fn forgot(env: &Arc<Env>, caller: &Caller, login: Login) -> Result<(), Timestamp> {
     env.admits(caller)?;
     let (env, caller) = (Arc::clone(env), caller.clone());
-    tokio::spawn(async move {
+    tokio::spawn(request_id::carried(async move {
         if let Err(error) = mail_a_link(&env, &caller, &login).await {
             env.report(&error, "cannot mail a password link");
         }
-    });
+    }));
     Ok(())
 }
 

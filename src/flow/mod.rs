@@ -26,6 +26,7 @@ pub mod not_me;
 pub mod offer;
 pub mod password;
 pub mod recovery_codes;
+pub mod request_id;
 pub mod sessions;
 pub mod set_up;
 pub mod sign_in;

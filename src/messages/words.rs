@@ -318,6 +318,7 @@ mod tests {
             from: Some([192, 0, 2, 1].into()),
             by: None,
             agent: Agent::read("Mozilla/5.0 (Windows NT 10.0; rv:140.0) Firefox/140.0"),
+            request: None,
         }
     }
 

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::access_log::{AccessLog, Entry, Rule};
 use crate::config::App;
 use crate::domain::assurance::Permit;
+use crate::domain::request_id::RequestId;
 use crate::domain::time::Timestamp;
 use crate::flow::{Clock, Env, Line, LogThrottle};
 use crate::policy::{Governor, OwnPage};
@@ -42,6 +43,7 @@ pub(super) struct Record {
 
 /// The rest, which is known at the end.
 pub(super) struct End<'a> {
+    pub(super) request_id: Option<&'a str>,
     pub(super) client: Option<IpAddr>,
     pub(super) app: Option<&'a App>,
     pub(super) permit: Option<&'a Permit>,
@@ -79,13 +81,18 @@ impl Recorder {
     }
 
     /// Writes the line of bytes that are no request, which was answered with this status, if any.
-    pub(super) fn write_unread(&self, client: IpAddr, status: Option<StatusCode>) {
+    pub(super) fn write_unread(
+        &self,
+        id: Option<&RequestId>,
+        client: IpAddr,
+        status: Option<StatusCode>,
+    ) {
         if !self.log.is_on() {
             return;
         }
         self.write(&Entry {
             at: self.clock.reading(),
-            request_id: None,
+            request_id: id.map(RequestId::as_str),
             client: Some(client),
             user: None,
             app: None,
@@ -156,7 +163,7 @@ impl Record {
         });
         self.recorder.write(&Entry {
             at: self.at,
-            request_id: None,
+            request_id: end.request_id,
             client: end.client,
             user: identity.map(|identity| identity.written.as_str()),
             app: end.app.map(|app| app.name.as_str()),

@@ -18,6 +18,7 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, OrErr, Result};
 use smallvec::SmallVec;
 
+use crate::flow;
 use crate::proxy::access::Recorder;
 use crate::proxy::downstream::connection::{Connection, Phase, STALLED};
 use crate::proxy::downstream::table::ConnectionTable;
@@ -28,6 +29,8 @@ use crate::proxy::framing;
 use crate::proxy::overload::SharedLimits;
 use crate::proxy::passage::Passage;
 use crate::proxy::receive::{self, Onward};
+use crate::proxy::request::identity_headers::Proxies;
+use crate::proxy::request::request_id;
 use crate::proxy::request::title_case;
 use crate::proxy::response::bodiless;
 use crate::proxy::response::local_reply;
@@ -96,8 +99,12 @@ impl ProxyHttp for Gateway {
         let Some(connection) = passage.connection.take() else {
             return Error::e_explain(ErrorType::InternalError, "request without a connection");
         };
-        let onward =
-            receive::receive(&self.limits, &self.sites.load(), session, passage, &connection).await;
+        let sites = self.sites.load();
+        let given = request_id::given(&session.req_header().headers);
+        let given = given.filter(|_| sites.trusts(connection.peer()));
+        let id = *passage.id.insert(given.unwrap_or_else(|| sites.env().request_id()));
+        let received = receive::receive(&self.limits, &sites, session, passage, &connection);
+        let onward = flow::request_id::within(id, received).await;
         let connection = passage.connection.insert(connection);
         match onward {
             Onward::Upstream(permit) => {
@@ -110,9 +117,8 @@ impl ProxyHttp for Gateway {
                     record.decided(decision.unwrap_or_default());
                     record.replies(response.status());
                 }
-                if !connection.entrance().redirect {
-                    passage.keep_to_https(response.headers_mut());
-                }
+                let promises = !connection.entrance().redirect;
+                passage.complete(response.headers_mut(), promises);
                 let Some(connection) = &passage.connection else { return Ok(true) };
                 // Over HTTP/2, the library holds what the visitor does not take, and the slot for
                 // as long.
@@ -253,7 +259,8 @@ impl ProxyHttp for Gateway {
         let (forwarded_for, from_trusted_proxy) =
             (heard.unwrap_or(connection.peer_told()), heard.is_some());
         connection.memo().introduce(virtual_host, stamp, permit, |introduction, cookies| {
-            stamp.put(request, introduction, cookies, forwarded_for, from_trusted_proxy)
+            let proxies = Proxies { forwarded_for, from_trusted_proxy };
+            stamp.put(request, introduction, cookies, &proxies, passage.id.as_ref())
         })?;
         if let Some(host) = &app.reach.host {
             request.insert_header("Host", host.clone())?;
@@ -341,7 +348,8 @@ impl ProxyHttp for Gateway {
         let over_http2 = response.version == Version::HTTP_2;
         let bodiless =
             [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&response.status);
-        rewrite::pass_on(response, there, is_private, passage.promise_of_https())?;
+        let (promise, id) = (passage.promise_of_https(), passage.id.as_ref());
+        rewrite::pass_on(response, there, is_private, promise, id)?;
         let old = session.req_header().version == Version::HTTP_10;
         if old
             && !response.status.is_informational()
@@ -424,10 +432,14 @@ impl ProxyHttp for Gateway {
         passage: &mut Passage,
     ) -> FailToProxy {
         let sites = self.sites.load();
-        let response = failure::answer(session, error, passage, &sites).await;
+        let answering = failure::answer(session, error, passage, &sites);
+        let response = match passage.id {
+            Some(id) => flow::request_id::within(id, answering).await,
+            None => answering.await,
+        };
         session.set_keepalive(None);
         let response = response.map(|mut response| {
-            passage.keep_to_https(response.headers_mut());
+            passage.complete(response.headers_mut(), true);
             response
         });
         if let (Some(record), Some(response)) = (&mut passage.record, &response) {

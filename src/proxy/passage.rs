@@ -11,11 +11,13 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use crate::domain::assurance::Permit;
+use crate::domain::request_id::RequestId;
 use crate::domain::user::UserId;
 use crate::flow::ClientAddress;
 use crate::proxy::access::{End, Record};
 use crate::proxy::downstream::connection::Connection;
 use crate::proxy::drain::RequestGuard;
+use crate::proxy::request::request_id::{self, X_REQUEST_ID};
 use crate::proxy::request_limit::Slot;
 use crate::proxy::sites::VirtualHost;
 use crate::proxy::upstream::{Length, Tried, connection_auth};
@@ -25,6 +27,8 @@ use crate::proxy::upstream::{Length, Tried, connection_auth};
 pub struct Passage {
     _in_flight: RequestGuard,
     pub(super) began: Instant,
+    /// Its id; `None` until its head was read.
+    pub(super) id: Option<RequestId>,
     /// For the access log, if it is on.
     pub(super) record: Option<Box<Record>>,
     /// How many bytes of the response's body were passed on, and when the request ended.
@@ -55,6 +59,7 @@ impl Passage {
         Self {
             _in_flight: in_flight,
             began: Instant::now(),
+            id: None,
             record: None,
             sent: 0,
             ended: None,
@@ -128,9 +133,13 @@ impl Passage {
         self.virtual_host.as_ref()?.promise.as_ref()
     }
 
-    pub(super) fn keep_to_https(&self, headers: &mut http::HeaderMap) {
-        if let Some(promise) = self.promise_of_https() {
+    /// Adds to a response of ours what each response has; the promise of https only if `promises`.
+    pub(super) fn complete(&self, headers: &mut http::HeaderMap, promises: bool) {
+        if let Some(promise) = self.promise_of_https().filter(|_| promises) {
             headers.insert(STRICT_TRANSPORT_SECURITY, promise.clone());
+        }
+        if let Some(id) = &self.id {
+            headers.insert(X_REQUEST_ID, request_id::value(id));
         }
     }
 }
@@ -142,6 +151,7 @@ impl Drop for Passage {
         let host = self.virtual_host.as_deref();
         let application = host.and_then(|host| host.application.as_ref());
         record.write(&End {
+            request_id: self.id.as_ref().map(RequestId::as_str),
             client: self.client.map(ClientAddress::address),
             app: host.and_then(|host| host.web.host().app.as_deref()),
             permit: self.permit.as_ref(),

@@ -277,7 +277,7 @@ where
 
     /// Writes a line of the access log about a request that Pingora or the HTTP/2 library refused.
     fn record_unread(&self, peer: IpAddr, status: Option<StatusCode>) {
-        Recorder::of(self.sites.load().env()).write_unread(peer, status);
+        Recorder::of(self.sites.load().env()).write_unread(None, peer, status);
     }
 
     /// How many lines of this kind were left out since the last one; `None`: do not write this one

@@ -8,7 +8,7 @@ use super::own_cookies::Jar;
 use super::pages::Frame;
 use crate::config::Host;
 use crate::domain::agent::Agent;
-use crate::flow::{Caller, ClientAddress, Env};
+use crate::flow::{Caller, ClientAddress, Env, request_id};
 use crate::metrics::Verdicts;
 use crate::store::Unavailable;
 
@@ -42,7 +42,8 @@ impl AppState {
         let agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
         let agent = agent.and_then(Agent::read);
         let ClientAddress { visitor, .. } = client;
-        Ok(Caller { now: self.env.now()?, address: client.address(), visitor, agent, carried })
+        let (now, request) = (self.env.now()?, request_id::current());
+        Ok(Caller { now, address: client.address(), visitor, agent, request, carried })
     }
 
     pub(super) fn jar(&self) -> Jar<'_> {
@@ -65,10 +66,8 @@ impl AppState {
         app.map_or_else(|| config.issuer.clone(), |app| app.name.clone())
     }
 
-    /// A random reference for one refusal, with which an operator finds the reason.
+    /// The id of this request, with which an operator finds why it was refused.
     pub(super) fn reference(&self) -> String {
-        let mut bytes = [0; 10];
-        self.env.rng.draw(|rng| rng.fill_bytes(&mut bytes));
-        data_encoding::BASE32_NOPAD.encode(&bytes).to_ascii_lowercase()
+        request_id::current().unwrap_or_else(|| self.env.request_id()).to_string()
     }
 }

@@ -204,7 +204,6 @@ impl Web {
             let address = client.address();
             tracing::info!(
                 %address,
-                reference,
                 why,
                 left_out,
                 "request refused: malformed or ambiguous, unknown host"
@@ -234,8 +233,7 @@ impl Web {
         Self::nameless_notice(Notice::HeadTooLarge, headers).await
     }
 
-    /// Says that the request is malformed or ambiguous, and logs why under the reference on the
-    /// page.
+    /// Says that the request is malformed or ambiguous, and logs why with the request id on the page.
     pub async fn misread(
         &self,
         why: &str,

@@ -149,7 +149,6 @@ impl AppState {
                 let named = self.host.app.as_ref().map(|app| app.policy.name_of(rule));
                 let rule = named.unwrap_or_else(|| rule.to_string());
                 tracing::info!(
-                    reference,
                     %address,
                     rule,
                     header = ruling.raised_in,
@@ -158,7 +157,7 @@ impl AppState {
                 );
                 if let Ok(now) = self.env.now() {
                     self.env.decision_log.refused(Refusal {
-                        reference: reference.clone(),
+                        request_id: reference.clone(),
                         at: now,
                         from: address,
                         user: visitor.map(|visitor| visitor.identity.name.clone()),
@@ -270,7 +269,7 @@ impl AppState {
 }
 
 impl AppState {
-    /// The request is malformed or ambiguous: the log says why, under the reference on the page.
+    /// The request is malformed or ambiguous: the log says why, with the request id on the page.
     pub(super) fn misread(&self, why: &str, head: &Parts, client: ClientAddress) -> Response {
         let reference = self.note_misread(why, head, client);
         self.notice(Notice::BadRequest { reference }, &head.headers)
@@ -279,7 +278,7 @@ impl AppState {
     /// Logs why a request is malformed or ambiguous, and returns the reference.
     pub(super) fn note_misread(&self, why: &str, head: &Parts, client: ClientAddress) -> String {
         let reference = self.reference();
-        tracing::info!(reference, why, "request refused: malformed or ambiguous");
+        tracing::info!(why, "request refused: malformed or ambiguous");
         self.remember(&reference, why, head, client);
         reference
     }
@@ -288,7 +287,7 @@ impl AppState {
     pub(super) fn remember(&self, reference: &str, why: &str, head: &Parts, client: ClientAddress) {
         let Ok(now) = self.env.now() else { return };
         self.env.decision_log.refused(Refusal {
-            reference: reference.to_owned(),
+            request_id: reference.to_owned(),
             at: now,
             from: client.address(),
             user: None,

@@ -20,6 +20,7 @@ use super::{
     assets, challenge, confirm, devices, email, enter, factors, forgot, headers, home, link, offer,
     password, recovery_codes, security, sessions, set_up, sign_in, sign_out, turn_off,
 };
+use crate::flow::request_id;
 use crate::unavailable::{Kind, Unavailable};
 
 /// All our own URLs.
@@ -108,7 +109,10 @@ async fn not_found(State(state): State<AppState>, request: Request) -> Response 
 
 /// Runs a handler in its own task, which continues if the visitor closes the connection.
 async fn run_to_the_end(request: Request, next: Next) -> Response {
-    match tokio::spawn(next.run(request)).await.map_err(JoinError::try_into_panic) {
+    match tokio::spawn(request_id::carried(next.run(request)))
+        .await
+        .map_err(JoinError::try_into_panic)
+    {
         Ok(response) => response,
         Err(Ok(panic)) => failed(Unavailable::panicked(&*panic)),
         Err(Err(_)) => failed(Unavailable::new(Kind::Panic, "the gateway is stopping")),

@@ -277,7 +277,8 @@ async fn seven_days_of_refused_names_fill_neither_store_nor_log_and_leave_people
             let (now, target) = (gate.now(), Target::Nobody(name.clone()));
             gate.env.store.update_attempts(&target, |failures| failures.fail(now)).await.unwrap();
             let (whom, what) = (name.whom(), What::PasswordRefused);
-            let event = Event { at: now, whom, what, from: None, by: None, agent: None };
+            let event =
+                Event { at: now, whom, what, from: None, by: None, agent: None, request: None };
             gate.env.store.refuse_nobody(&name, |_| vec![event]).await.unwrap();
             tried += 1;
         }

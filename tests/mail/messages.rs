@@ -23,7 +23,15 @@ fn code(what_for: WhatFor) -> Matter {
 fn event(what: What) -> Event {
     let whom = Whom::User(UserId::from([1; 16]));
     let agent = Agent::read("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Firefox/140.0");
-    Event { at: START, whom, what, from: Some([192, 0, 2, 1].into()), by: None, agent }
+    Event {
+        at: START,
+        whom,
+        what,
+        from: Some([192, 0, 2, 1].into()),
+        by: None,
+        agent,
+        request: None,
+    }
 }
 
 fn news(what: What) -> Matter {

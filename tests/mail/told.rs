@@ -21,7 +21,7 @@ async fn moves(gate: &Gate, address: &str) {
         user.verification_link(Email::parse(address).unwrap(), gate.now());
         user.take_new_email(gate.now());
         let (at, whom, what) = (gate.now(), Whom::User(id), What::EmailChanged);
-        ((), vec![Event { at, whom, what, from: None, by: None, agent: None }])
+        ((), vec![Event { at, whom, what, from: None, by: None, agent: None, request: None }])
     });
     changed.await.unwrap().unwrap();
 }

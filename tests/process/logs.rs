@@ -405,3 +405,42 @@ fn filled(sent: &[u8]) -> Vec<u8> {
     let Ok(text) = std::str::from_utf8(sent) else { return sent.to_vec() };
     text.replace("{host}", HOST).replace("{long}", &"a".repeat(40_000)).into_bytes()
 }
+
+#[test]
+fn one_id_finds_a_refusal_everywhere() {
+    let setup = Setup::with("log: { format: json }\naccess_log: { to: ./access.log }");
+    let process = setup.opens();
+    let request = format!("GET /closed?a=secret HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
+    let answer = Wire::to(process.address).asks(request);
+    let id = answer.header("x-request-id").to_owned();
+    let said: Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!(said["reference"], id.as_str());
+
+    let line: Value = serde_json::from_str(&process.hears("request refused")).unwrap();
+    assert_eq!(line["request_id"], id.as_str(), "{line}");
+    let why = setup.types(&["why", &id.to_uppercase(), "--json"]).json();
+    let rule = why["rule"].as_str().unwrap();
+    assert!(rule.starts_with("rule 2 (line ") && rule.ends_with(": /closed)"), "{rule}");
+}
+
+#[test]
+fn the_log_changes_its_format_and_level_by_a_reload() {
+    let setup = Setup::with("log: { format: json, level: info }");
+    let mut process = setup.opens();
+    setup.configures("127.0.0.1:0", "log: { format: text, level: debug }");
+    process.signals("HUP");
+    let line = process.hears("configuration reloaded");
+    assert!(!line.starts_with('{') && line.contains(" INFO "), "{line}");
+    Wire::to(process.address).asks(format!("GET /page HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
+    let line = process.hears("authentication required");
+    assert!(line.contains("DEBUG") && line.contains(" request_id="), "{line}");
+    setup.configures("127.0.0.1:0", "log: { format: json, level: error }");
+    process.signals("HUP");
+    let reload = setup.types(&["reload"]);
+    assert_eq!(reload.code, Some(0), "{reload:?}");
+    let request = format!("GET /closed HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
+    let id = Wire::to(process.address).asks(request).header("x-request-id").to_owned();
+    process.signals("TERM");
+    assert_eq!(process.ends().code(), Some(0));
+    assert!(!id.is_empty() && !process.said().contains(&id), "{}", process.said());
+}

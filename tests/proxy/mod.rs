@@ -7,4 +7,5 @@ mod measured;
 mod passing;
 mod reloading;
 mod remembered;
+mod request_id;
 mod running;

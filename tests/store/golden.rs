@@ -25,6 +25,7 @@ use doorward::domain::mailed::MailedCode;
 use doorward::domain::message::{About, Message, WhatFor};
 use doorward::domain::name::{Email, Group, Name};
 use doorward::domain::password::PasswordHash;
+use doorward::domain::request_id::RequestId;
 use doorward::domain::secret::{Secret, Token};
 use doorward::domain::ticket::Ticket;
 use doorward::domain::time::Timestamp;
@@ -187,7 +188,15 @@ fn posted() -> Vec<QueuedMessage> {
 
 fn event(whom: Whom, from: Option<&str>, by: Option<&str>) -> Event {
     let from = from.map(|address| address.parse::<IpAddr>().unwrap());
-    Event { at: NOW, whom, what: What::DeviceCopied, from, by: by.map(str::to_owned), agent: None }
+    Event {
+        at: NOW,
+        whom,
+        what: What::DeviceCopied,
+        from,
+        by: by.map(str::to_owned),
+        agent: None,
+        request: None,
+    }
 }
 
 /// Somebody of whom there is what the first records did not have: a password taken over from
@@ -289,6 +298,7 @@ fn records() -> Vec<(&'static str, Box<dyn Golden>)> {
     let mut elsewhere = later.clone();
     elsewhere.reach("wiki.example.com");
     let user = event(Whom::User(UserId::from([1; 16])), Some("192.0.2.1"), None);
+    let request = RequestId::parse(b"aaaqeayep36p37x7");
     let of_a_kind = Event { what: What::FactorShown(Kind::Totp), ..user.clone() };
     let nobody = event(Whom::Nobody(9), Some("2001:db8::1"), Some("root"));
     vec![
@@ -307,7 +317,8 @@ fn records() -> Vec<(&'static str, Box<dyn Golden>)> {
         ("link", Box::new(link())),
         ("links-mailed", Box::new(links_later())),
         ("event-user", Box::new(user.clone())),
-        ("event-agent", Box::new(Event { agent: seen().agent, ..user })),
+        ("event-agent", Box::new(Event { agent: seen().agent, ..user.clone() })),
+        ("event-request", Box::new(Event { agent: seen().agent, request, ..user })),
         ("event-factor", Box::new(of_a_kind)),
         ("event-strangers", Box::new(event(Whom::Strangers(70_000), None, None))),
         ("event-nobody", Box::new(nobody)),

@@ -147,6 +147,7 @@ fn setup() -> (tokio::runtime::Runtime, Web) {
         decision_log: Arc::default(),
         metrics: Arc::new(Metrics::new("0")),
         access_log: Arc::default(),
+        request_ids: Arc::default(),
         signer: Arc::new(signer()),
         clock: Arc::new(Clock::new(|| Timestamp::from_secs(1_800_000_000))),
         rng,

@@ -216,6 +216,7 @@ impl Gate {
             decision_log: Arc::default(),
             metrics: Arc::new(Metrics::new("0")),
             access_log: Arc::default(),
+            request_ids: Arc::default(),
             signer: Arc::new(Signer::new(cookie_keys.iter().map(|(id, key)| (*id, key))).unwrap()),
             clock: Arc::new(Clock::new(move || {
                 Timestamp::from_millis(told.load(Ordering::SeqCst))

@@ -17,12 +17,12 @@ pub(super) async fn reload(State(state): State<AppState>, Operator(by): Operator
 
 /// Says why a request was refused.
 pub(super) async fn why(State(state): State<AppState>, _: Operator, body: Bytes) -> Answer {
-    let Which { reference } = read(&body)?;
-    let reference = reference.trim().to_ascii_lowercase();
-    let refusal = state.live()?.env().decision_log.why(&reference);
-    let refusal = refusal.ok_or_else(|| Refused::unknown(&reference))?;
+    let Which { request_id } = read(&body)?;
+    let request_id = request_id.trim();
+    let refusal = state.live()?.env().decision_log.why(request_id);
+    let refusal = refusal.ok_or_else(|| Refused::unknown(request_id))?;
     Ok(json(&Why {
-        reference: refusal.reference,
+        request_id: refusal.request_id,
         at: written(refusal.at),
         from: refusal.from.to_string(),
         user: refusal.user,

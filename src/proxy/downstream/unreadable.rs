@@ -8,9 +8,11 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 
-use crate::flow::ClientAddress;
+use crate::domain::request_id::RequestId;
+use crate::flow::{self, ClientAddress};
 use crate::proxy::access::Recorder;
 use crate::proxy::downstream::proxy_protocol;
+use crate::proxy::request::request_id::{self, X_REQUEST_ID};
 use crate::proxy::sites::Sites;
 use crate::proxy::upstream::fault_of_field;
 
@@ -50,9 +52,10 @@ impl Beginning {
     pub(in crate::proxy) async fn refused(&self, sites: &Sites, client: ClientAddress) -> Bytes {
         if self.is_endless {
             let head = readable_part(self.bytes());
-            let response = sites.portal().web.endless(&head.headers, client).await;
-            record(&response, sites, client);
-            return on_the_wire(&response, head.method == Method::HEAD);
+            let id = sites.env().request_id();
+            let answering = sites.portal().web.endless(&head.headers, client);
+            let response = flow::request_id::within(id, answering).await;
+            return ended(response, &id, sites, client, head.method == Method::HEAD);
         }
         self.refused_for(&why(self.bytes()), sites, client).await
     }
@@ -70,12 +73,13 @@ impl Beginning {
 
     async fn refused_for(&self, why: &str, sites: &Sites, client: ClientAddress) -> Bytes {
         let head = readable_part(self.bytes());
-        let mut response = sites.portal().web.unread(why, &head, client).await;
+        let id = sites.env().request_id();
+        let answering = sites.portal().web.unread(why, &head, client);
+        let mut response = flow::request_id::within(id, answering).await;
         if head.method == Method::CONNECT {
             *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
         }
-        record(&response, sites, client);
-        on_the_wire(&response, head.method == Method::HEAD)
+        ended(response, &id, sites, client, head.method == Method::HEAD)
     }
 }
 
@@ -84,8 +88,18 @@ pub(in crate::proxy) fn speaks_without_tls(first: u8) -> bool {
     first.is_ascii_uppercase() || first == b'\r'
 }
 
-fn record(response: &Response<Bytes>, sites: &Sites, client: ClientAddress) {
-    Recorder::of(sites.env()).write_unread(client.address(), Some(response.status()));
+/// The answer as bytes, with the id of the request, and its line in the access log.
+fn ended(
+    mut response: Response<Bytes>,
+    id: &RequestId,
+    sites: &Sites,
+    client: ClientAddress,
+    bodiless: bool,
+) -> Bytes {
+    let recorder = Recorder::of(sites.env());
+    recorder.write_unread(Some(id), client.address(), Some(response.status()));
+    response.headers_mut().insert(X_REQUEST_ID, request_id::value(id));
+    on_the_wire(&response, bodiless)
 }
 
 fn on_the_wire(response: &Response<Bytes>, bodiless: bool) -> Bytes {

@@ -16,10 +16,12 @@ use smallvec::SmallVec;
 
 use crate::config::{App, IdentityHeaders};
 use crate::domain::assurance::{Amr, Permit};
+use crate::domain::request_id::RequestId;
 use crate::domain::user::Identity;
 use crate::proxy::request::address::Address;
 use crate::proxy::request::cookies::{self, Cookies, Kept};
 use crate::proxy::request::removal::Removal;
+use crate::proxy::request::request_id::{self, X_REQUEST_ID};
 
 /// The headers for requests from one host to one application. What is the same for all requests is
 /// prepared once.
@@ -31,6 +33,14 @@ pub(in crate::proxy) struct Stamp {
     proto: HeaderValue,
     host: HeaderValue,
     secret: Option<HeaderValue>,
+}
+
+/// The proxies that a request came through.
+pub(in crate::proxy) struct Proxies<'a> {
+    /// The value of `X-Forwarded-For`.
+    pub(in crate::proxy) forwarded_for: &'a HeaderValue,
+    /// Whether a trusted proxy has sent the request.
+    pub(in crate::proxy) from_trusted_proxy: bool,
 }
 
 /// The names of the identity headers.
@@ -97,9 +107,8 @@ impl Stamp {
         })
     }
 
-    /// Removes what visitors must not send. Then sets the identity headers, and the addresses of
-    /// the visitor and of the trusted proxies. `from_trusted_proxy`: whether a trusted proxy has
-    /// sent the request.
+    /// Removes what visitors must not send. Then sets the identity headers, the addresses of the
+    /// visitor and of the trusted proxies, and the id of the request.
     ///
     /// # Errors
     /// A value is not valid in a header. The request must not be passed on.
@@ -108,20 +117,23 @@ impl Stamp {
         request: &mut RequestHeader,
         introduction: &Introduction,
         cookies: Option<&Cookies>,
-        forwarded_for: &HeaderValue,
-        from_trusted_proxy: bool,
+        proxies: &Proxies<'_>,
+        id: Option<&RequestId>,
     ) -> Result<()> {
         edit(request, |headers| {
             // Reserve once: a growing map rehashes all its entries.
             headers.reserve(introduction.says.len() + OURS);
-            self.removal.strip(headers, from_trusted_proxy);
+            self.removal.strip(headers, proxies.from_trusted_proxy);
             keep_cookies_back(headers, cookies)?;
             if headers.get(REFERER).is_some_and(|referer| is_own_page(referer.as_bytes())) {
                 headers.remove(REFERER);
             }
-            headers.insert(X_FORWARDED_FOR, forwarded_for.clone());
+            headers.insert(X_FORWARDED_FOR, proxies.forwarded_for.clone());
             headers.insert(X_FORWARDED_PROTO, self.proto.clone());
             headers.insert(X_FORWARDED_HOST, self.host.clone());
+            if let Some(id) = id {
+                headers.insert(X_REQUEST_ID, request_id::value(id));
+            }
             if let Some(secret) = &self.secret {
                 headers.insert(SECRET, secret.clone());
             }
@@ -216,7 +228,7 @@ const USUAL: [&str; 5] =
 /// Proves to an application that a request came through us.
 const SECRET: HeaderName = HeaderName::from_static("doorward-secret");
 /// The number of headers that we set besides the identity headers.
-const OURS: usize = 4;
+const OURS: usize = 5;
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -354,7 +366,8 @@ mod tests {
         let site = Address { scheme: "https", authority: "crm.example.com".to_owned() };
         let from = HeaderValue::from_static("203.0.113.9");
         let stamp = Stamp::new(app, &site).unwrap();
-        stamp.put(request, &stamp.introduce(permit)?, None, &from, false)
+        let proxies = Proxies { forwarded_for: &from, from_trusted_proxy: false };
+        stamp.put(request, &stamp.introduce(permit)?, None, &proxies, None)
     }
 
     fn sent(permit: &Permit, headers: &[(&'static str, &str)]) -> RequestHeader {

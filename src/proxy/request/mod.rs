@@ -9,4 +9,5 @@ pub(super) mod intake;
 pub(super) mod names;
 pub(super) mod removal;
 pub(super) mod other_targets;
+pub(super) mod request_id;
 pub(super) mod title_case;

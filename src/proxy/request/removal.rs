@@ -35,7 +35,12 @@ impl Removal {
         let asked = &app.request_headers;
         let listed = asked.remove.iter().map(String::as_str);
         Self {
-            also: told.chain(listed).map(Listed::read).collect(),
+            // Ours is set instead: nobody else's spelling of it may stand beside it.
+            also: told
+                .chain(listed)
+                .chain(["x-request-id", "http-x-request-id"])
+                .map(Listed::read)
+                .collect(),
             from_trusted_proxies: asked
                 .from_trusted_proxies
                 .iter()

@@ -9,14 +9,16 @@ use pingora::http::ResponseHeader;
 use pingora::{ErrorType, OrErr, Result};
 use smallvec::SmallVec;
 
+use crate::domain::request_id::RequestId;
 use crate::proxy::framing;
 use crate::proxy::request::cookies;
 use crate::proxy::request::names::is_targeted;
+use crate::proxy::request::request_id::{self, X_REQUEST_ID};
 use crate::proxy::scan::InAnswer;
 
 /// Prepares an application's response for its visitor. `there`: which headers it has; `is_private`:
 /// it is for this visitor only; `promise`: the `Strict-Transport-Security` header, which is added
-/// unless the application sends one.
+/// unless the application sends one; `id`: that of the request, which is added in the same way.
 ///
 /// Names are written in lower case, as in HTTP/2, except for the common ones: to keep the case,
 /// which has no meaning (RFC 9110 §5.1), Pingora would look up each name three times.
@@ -28,6 +30,7 @@ pub(in crate::proxy) fn pass_on(
     there: InAnswer,
     is_private: bool,
     promise: Option<&HeaderValue>,
+    id: Option<&RequestId>,
 ) -> Result<()> {
     let reason = response.get_reason_phrase();
     let reason = reason.filter(|reason| Some(*reason) != response.status.canonical_reason());
@@ -52,6 +55,11 @@ pub(in crate::proxy) fn pass_on(
         && !parts.headers.contains_key(STRICT_TRANSPORT_SECURITY)
     {
         parts.headers.insert(STRICT_TRANSPORT_SECURITY, promise.clone());
+    }
+    if let Some(id) = id.filter(|_| !is_interim)
+        && !parts.headers.contains_key(&X_REQUEST_ID)
+    {
+        parts.headers.insert(X_REQUEST_ID, request_id::value(id));
     }
     *response = parts.into();
     reason.map_or(Ok(()), |reason| response.set_reason_phrase(Some(&reason)))
@@ -191,7 +199,7 @@ mod tests {
         response.append_header("ETag", "\"a\"").unwrap();
         let promise = HeaderValue::from_static("max-age=1");
         let there = InAnswer::of(&response.headers);
-        pass_on(&mut response, there, true, Some(&promise)).unwrap();
+        pass_on(&mut response, there, true, Some(&promise), None).unwrap();
         assert_eq!(response.get_reason_phrase(), Some("Gone Fishing"));
         assert_eq!(response.headers[STRICT_TRANSPORT_SECURITY], "max-age=1");
         assert_eq!(

@@ -73,7 +73,8 @@ impl Store {
                 };
                 let whom = Whom::Strangers(before.saturating_add(sum.times));
                 let (at, what) = (sum.hour, sum.what);
-                let event = Event { at, whom, what, from: None, by: None, agent: None };
+                let event =
+                    Event { at, whom, what, from: None, by: None, agent: None, request: None };
                 let sealed = self.sealed(&key, &event)?;
                 let over = Some(at.plus(EVENTS_LAST));
                 batch = batch.put(Kind::Event, key, expect(read.version), over, sealed);
