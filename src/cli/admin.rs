@@ -121,6 +121,7 @@ fn router(state: AppState) -> Router {
         .route(path::RELOAD, routing::post(policy::reload))
         .route(path::WHY, routing::post(policy::why))
         .route(path::REPORT, routing::post(policy::report))
+        .route(path::REFUSED, routing::post(policy::refused))
         .layer(DefaultBodyLimit::max(QUESTION_AT_MOST))
         .with_state(state)
 }
@@ -301,6 +302,7 @@ mod tests {
             (path::RELOAD, ""),
             (path::WHY, r#"{"request_id":"a"}"#),
             (path::REPORT, ""),
+            (path::REFUSED, ""),
             (path::IMPORT, r#"{"people":[{"who":{"name":"eve"}}],"links":true}"#),
         ] {
             for peer in [Peer(Some(1001)), Peer(None)] {

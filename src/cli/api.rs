@@ -19,6 +19,8 @@ pub(super) mod path {
     pub(crate) const WHY: &str = "/why";
     /// Nothing → a list of [`super::Stopped`].
     pub(crate) const REPORT: &str = "/report";
+    /// Nothing → a list of [`super::RefusedRequests`].
+    pub(crate) const REFUSED: &str = "/refused";
     /// [`super::NewUser`] → [`super::LinkMade`].
     pub(crate) const ADD: &str = "/user/add";
     /// [`super::Filter`] → a list of [`super::Person`].
@@ -92,6 +94,24 @@ pub(super) struct Stopped {
     pub(super) first: String,
     pub(super) last: String,
     pub(super) example: String,
+}
+
+/// Refusals of the same kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct RefusedRequests {
+    pub(super) app: Option<String>,
+    pub(super) rule: Option<String>,
+    pub(super) reason: String,
+    pub(super) user: Option<String>,
+    pub(super) count: u64,
+    /// RFC 3339, in UTC.
+    pub(super) first: String,
+    pub(super) last: String,
+    /// The last of them: its id, host, method and path.
+    pub(super) request_id: String,
+    pub(super) host: String,
+    pub(super) method: String,
+    pub(super) path: String,
 }
 
 /// A user, by name or e-mail address.

@@ -16,6 +16,7 @@ use serde_json::json;
 use super::api::written;
 use crate::config::Destination;
 use crate::domain::event::{Event, Whom};
+use crate::flow::decision_log::Refusal;
 use crate::flow::env::{Line, LogThrottle};
 
 /// Writes events.
@@ -80,6 +81,16 @@ impl EventLog {
         self.lost.swap(0, Ordering::Relaxed)
     }
 
+    /// Writes an event: a request was refused. `left_out`: how many of the same visitor were not
+    /// written since the last one.
+    pub(super) fn refused(&self, refusal: &Refusal, left_out: u64) {
+        let mut line = refused(refusal);
+        if left_out > 0 {
+            line["left_out"] = left_out.into();
+        }
+        self.order(Order::Line(line.to_string()));
+    }
+
     fn order(&self, order: Order) {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sender) = &*lines {
@@ -123,6 +134,28 @@ fn line(event: &Event, name: Option<&str>) -> serde_json::Value {
     }
     if let Some(by) = &event.by {
         line["by"] = by.as_str().into();
+    }
+    line
+}
+
+/// The name of the event in [`EventLog::refused`].
+pub(super) const REQUEST_REFUSED: &str = "request-refused";
+
+fn refused(refusal: &Refusal) -> serde_json::Value {
+    let mut line = json!({
+        "at": written(refusal.at),
+        "event": REQUEST_REFUSED,
+        "message": format!("request refused: {}", refusal.reason),
+        "request_id": refusal.request_id,
+        "from": refusal.from.to_string(),
+        "host": refusal.host,
+        "method": refusal.method,
+        "path": refusal.path,
+    });
+    for (key, value) in [("user", &refusal.user), ("app", &refusal.app), ("rule", &refusal.rule)] {
+        if let Some(value) = value {
+            line[key] = value.as_str().into();
+        }
     }
     line
 }

@@ -102,9 +102,12 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Summarize what would be refused without `enforce: false`, and for whom
+    /// Summarize what would be refused without `enforce: false`, or what was refused, and for whom
     #[command(after_help = REPORT_EXAMPLES)]
     Report {
+        /// Summarize what was refused
+        #[arg(long)]
+        refused: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -224,8 +227,13 @@ fn obey(line: Line, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Fa
         Command::Why { request_id, json } => {
             waits(policy::why(&Access::of(line.state, line.config)?.state, request_id, json, out))
         }
-        Command::Report { json } => {
-            waits(policy::report(&Access::of(line.state, line.config)?.state, json, out))
+        Command::Report { refused, json } => {
+            let state = Access::of(line.state, line.config)?.state;
+            if refused {
+                waits(policy::refused(&state, json, out))
+            } else {
+                waits(policy::report(&state, json, out))
+            }
         }
         Command::Reload { json } => {
             waits(policy::reload(&Access::of(line.state, line.config)?.state, json, out))
@@ -352,10 +360,14 @@ const REPORT_EXAMPLES: &str = "\
 Examples:
   doorward report
   doorward report --json | jq -r '.[] | select(.verdict == \"set-up\") | .user' | sort -u
+  doorward report --refused
 
 Set `enforce: false` on a rule or an application, reload, and run this after a day. The counts start
 at zero when the gateway starts. Only the first segment of a path is shown; `…` stands for the rest,
-which may be a secret of the application.";
+which may be a secret of the application.
+
+With --refused: the last 10,000 refusals of users, and some of other visitors, with the id and the
+request of the last one of each kind. `doorward why ID` tells more.";
 
 const RELOAD_EXAMPLES: &str = "\
 Examples:

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::api::{Stopped, Which, Why, path};
+use super::api::{RefusedRequests, Stopped, Which, Why, path};
 use super::client::ask_gateway as ask;
 use super::failure::{Failure, unwritten};
 use super::reload::Reloaded;
@@ -74,6 +74,34 @@ pub(super) async fn report(state: &Path, json: bool, out: &mut dyn Write) -> Res
         writeln!(out, "\n{NO_SESSION}: {WHAT_THAT_MEANS}").map_err(unwritten)?;
     }
     Ok(())
+}
+
+/// Summarizes what was refused.
+///
+/// # Errors
+/// If no gateway runs.
+pub(super) async fn refused(state: &Path, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+    let refused: Vec<RefusedRequests> = ask(state, path::REFUSED, &()).await?;
+    if json {
+        return print(&refused, out);
+    }
+    if refused.is_empty() {
+        return writeln!(out, "Nothing was refused since the gateway started.").map_err(unwritten);
+    }
+    let rows = refused.iter().map(|row| {
+        [
+            row.count.to_string(),
+            row.app.clone().unwrap_or_else(|| "-".to_owned()),
+            row.rule.clone().unwrap_or_else(|| row.reason.clone()),
+            row.user.clone().unwrap_or_else(|| NO_SESSION.to_owned()),
+            row.last.clone(),
+            row.request_id.clone(),
+            format!("{} {}", row.method, row.path),
+        ]
+    });
+    let head =
+        ["COUNT", "APP", "REFUSED BY", "USER", "LAST", "ID", "FOR EXAMPLE"].map(str::to_owned);
+    table(&std::iter::once(head).chain(rows).collect::<Vec<_>>(), out).map_err(unwritten)
 }
 
 /// Instead of the user, of a visitor who is not known to the application.

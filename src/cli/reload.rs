@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
 use super::disk::{self, Space};
-use super::event_log::EventLog;
+use super::event_log::{EventLog, REQUEST_REFUSED};
 use super::own_thread::on_own_thread;
 use super::{load_config, log};
 use crate::access_log::{AccessLog, Opened};
@@ -95,6 +95,11 @@ impl Live {
         env.store.tell(move |event, name| {
             metrics.happened(event.what.name());
             told.tell(event, name);
+        });
+        let (told, metrics) = (Arc::clone(&event_log), Arc::clone(&env.metrics));
+        env.decision_log.tell(move |refusal, left_out| {
+            metrics.happened(REQUEST_REFUSED);
+            told.refused(refusal, left_out);
         });
         let turn = tokio::sync::Mutex::default();
         Ok(Self { env: ArcSwap::from(env), sites, event_log, turn })

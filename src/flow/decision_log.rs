@@ -3,11 +3,14 @@
 //!
 //! Each list is bounded and drops its oldest entries. Queries and cookies are never shown.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use crate::domain::address_block::AddressBlock;
 use crate::domain::assurance::Evidence;
 use crate::domain::time::Timestamp;
 use crate::policy::Request;
@@ -24,6 +27,52 @@ pub struct DecisionLog {
     /// The second of the last entry, and how many it has.
     second: AtomicU64,
     in_it: AtomicU64,
+    events: Mutex<Events>,
+    listener: OnceLock<Listener>,
+}
+
+/// Which refusals become events: a few of each visitor.
+#[derive(Debug, Default)]
+struct Events {
+    minute: u64,
+    /// Of strangers, in this minute.
+    of_strangers: usize,
+    of_visitor: HashMap<Visitor, Told>,
+}
+
+/// Whose refusals are counted together: a user's, or those from one address.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Visitor {
+    User(String),
+    From(AddressBlock),
+}
+
+/// How many of a visitor's refusals became events in this minute, and how many did not since the
+/// last one that did.
+#[derive(Clone, Copy, Debug, Default)]
+struct Told {
+    told: usize,
+    left_out: u64,
+}
+
+/// Hears of refusals that become events, each with the number of those left out before it.
+struct Listener(Box<dyn Fn(&Refusal, u64) + Send + Sync>);
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Listener(…)")
+    }
+}
+
+/// Refusals of the same kind: by the same rule, or for the same reason, of the same user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// How many are remembered.
+    pub count: u64,
+    /// The first.
+    pub first: Timestamp,
+    /// The last.
+    pub last: Refusal,
 }
 
 /// Refusals of visitors who are not known.
@@ -51,6 +100,8 @@ pub struct Refusal {
     pub is_known: bool,
     /// The application; `None`: one of our own pages, or unknown.
     pub app: Option<String>,
+    /// The host, with its port; as the visitor wrote it if it is unknown.
+    pub host: String,
     /// The method.
     pub method: String,
     /// The path, without its query.
@@ -109,6 +160,8 @@ impl Refusal {
     pub const PATH: usize = 256;
     /// How many characters of a method are kept.
     pub const METHOD: usize = 32;
+    /// How many characters of an unknown host are kept.
+    pub const HOST: usize = 128;
 }
 
 impl DecisionLog {
@@ -126,9 +179,26 @@ impl DecisionLog {
     /// See [`DecisionLog::RECENT`].
     pub const OF_A_SECOND: u64 = 100;
 
+    /// How many refusals of a visitor become events in a minute, and of all unknown visitors.
+    pub const EVENTS_OF_A_VISITOR: usize = 5;
+    /// See [`DecisionLog::EVENTS_OF_A_VISITOR`].
+    pub const EVENTS_OF_STRANGERS: usize = 100;
+
+    /// Calls `hear` for refusals that become events, with the number of those of the same visitor
+    /// that did not. The first listener stays.
+    pub fn tell(&self, hear: impl Fn(&Refusal, u64) + Send + Sync + 'static) {
+        self.listener.set(Listener(Box::new(hear))).ok();
+    }
+
     /// Remembers a refusal. Somebody who has only a password must not displace what happened to
     /// users, although the refusal names the user.
     pub fn refused(&self, refusal: Refusal) {
+        if let Some(Listener(hear)) = self.listener.get() {
+            let due = locked(&self.events).due(&refusal);
+            if let Some(left_out) = due {
+                hear(&refusal, left_out);
+            }
+        }
         if refusal.is_known {
             push(&mut locked(&self.refusals), refusal, Self::REFUSALS);
             return;
@@ -161,6 +231,31 @@ impl DecisionLog {
         };
         let known = find(&locked(&self.refusals));
         known.or_else(|| find(&locked(&self.strangers).kept))
+    }
+
+    /// All refusals that are remembered, by kind, the most frequent first. Those of unknown visitors
+    /// are only a part of what there was.
+    pub fn refusals(&self) -> Vec<Refused> {
+        let mut kinds: HashMap<_, Refused> = HashMap::new();
+        let mut add = |refusal: &Refusal| {
+            let Refusal { app, rule, user, reason, .. } = refusal.clone();
+            let one = || Refused { count: 0, first: refusal.at, last: refusal.clone() };
+            let kind = kinds.entry((app, rule, user, reason)).or_insert_with(one);
+            kind.count += 1;
+            kind.first = kind.first.min(refusal.at);
+            if kind.last.at <= refusal.at {
+                kind.last = refusal.clone();
+            }
+        };
+        locked(&self.refusals).iter().for_each(&mut add);
+        locked(&self.strangers).kept.iter().for_each(&mut add);
+        let mut all: Vec<_> = kinds.into_values().collect();
+        let order = |kind: &Refused| {
+            let Refusal { app, rule, user, .. } = &kind.last;
+            (Reverse(kind.count), app.clone(), rule.clone(), user.clone())
+        };
+        all.sort_by_key(order);
+        all
     }
 
     /// Counts what observe mode would have stopped.
@@ -209,6 +304,41 @@ impl DecisionLog {
     }
 }
 
+impl Events {
+    /// Whether this refusal becomes an event; if so, how many of the visitor's before it did not.
+    fn due(&mut self, refusal: &Refusal) -> Option<u64> {
+        let minute = refusal.at.seconds() / 60;
+        if self.minute != minute {
+            (self.minute, self.of_strangers) = (minute, 0);
+            self.of_visitor.retain(|_, visitor| {
+                visitor.told = 0;
+                visitor.left_out > 0
+            });
+            if self.of_visitor.len() > VISITORS {
+                self.of_visitor.clear();
+            }
+        }
+        let user = refusal.user.clone().filter(|_| refusal.is_known);
+        let is_stranger = user.is_none();
+        if is_stranger && self.of_strangers >= DecisionLog::EVENTS_OF_STRANGERS {
+            return None;
+        }
+        let visitor =
+            user.map_or_else(|| Visitor::From(AddressBlock::of(refusal.from)), Visitor::User);
+        let visitor = self.of_visitor.entry(visitor).or_default();
+        if visitor.told >= DecisionLog::EVENTS_OF_A_VISITOR {
+            visitor.left_out += 1;
+            return None;
+        }
+        visitor.told += 1;
+        self.of_strangers += usize::from(is_stranger);
+        Some(std::mem::take(&mut visitor.left_out))
+    }
+}
+
+/// How many visitors are remembered whose refusals were left out.
+const VISITORS: usize = 10_000;
+
 /// Data kept before a panic is still valid.
 fn locked<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
     kept.lock().unwrap_or_else(PoisonError::into_inner)
@@ -233,6 +363,7 @@ mod tests {
             user: Some("ada".to_owned()),
             is_known: true,
             app: Some("crm".to_owned()),
+            host: "crm.example.com".to_owned(),
             method: "GET".to_owned(),
             path: "/closed/".to_owned(),
             readings: 1,
@@ -287,6 +418,52 @@ mod tests {
         assert_eq!(decision_log.why("r0"), Some(refusal(0)));
         assert_eq!(decision_log.why("r1"), Some(with_a_password(1)), "with its name");
         assert_eq!(decision_log.why(&format!("r{}", DecisionLog::REFUSALS)), None);
+    }
+
+    #[test]
+    fn a_visitor_who_is_refused_again_and_again_is_a_few_events_that_say_how_many_were_left_out() {
+        let decision_log = DecisionLog::default();
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let hears = Arc::clone(&heard);
+        decision_log.tell(move |refusal, left_out| {
+            hears.lock().unwrap().push((refusal.user.clone(), refusal.from, left_out));
+        });
+        let at = Timestamp::from_secs;
+        let ada = |second| Refusal { at: at(second), ..refusal(0) };
+        (0..12).for_each(|_| decision_log.refused(ada(60)));
+        let other = Refusal { user: Some("bob".to_owned()), ..ada(60) };
+        decision_log.refused(other.clone());
+        decision_log.refused(ada(120));
+        decision_log.refused(ada(121));
+        let told = std::mem::take(&mut *heard.lock().unwrap());
+        let left_out: Vec<_> = told.iter().map(|(_, _, left_out)| *left_out).collect();
+        assert_eq!(left_out, [0, 0, 0, 0, 0, 0, 7, 0]);
+        assert_eq!(told[5].0.as_deref(), Some("bob"), "others are not affected");
+
+        let stranger = |address: u32| Refusal {
+            user: None,
+            is_known: false,
+            from: IpAddr::from(address.to_be_bytes()),
+            ..ada(180)
+        };
+        (0..1_000).for_each(|address| decision_log.refused(stranger(address)));
+        decision_log.refused(Refusal { at: at(180), ..other });
+        let told = heard.lock().unwrap();
+        assert_eq!(told.len(), DecisionLog::EVENTS_OF_STRANGERS + 1, "users are told all the same");
+    }
+
+    #[test]
+    fn refusals_are_summed_up_by_rule_and_user() {
+        let decision_log = DecisionLog::default();
+        for second in [5, 3, 4] {
+            let at = Timestamp::from_secs(second);
+            decision_log.refused(Refusal { at, ..refusal(usize::try_from(second).unwrap()) });
+        }
+        decision_log.refused(Refusal { user: Some("bob".to_owned()), ..refusal(9) });
+        let all = decision_log.refusals();
+        assert_eq!(all.iter().map(|kind| kind.count).collect::<Vec<_>>(), [3, 1]);
+        assert_eq!(all[0].first, Timestamp::from_secs(3));
+        assert_eq!(all[0].last.request_id, "r5");
     }
 
     #[test]

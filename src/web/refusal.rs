@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use axum::response::Response;
 use http::header::{
-    ACCEPT, HeaderMap, HeaderName, HeaderValue, REFERER, RETRY_AFTER, WWW_AUTHENTICATE,
+    ACCEPT, HOST, HeaderMap, HeaderName, HeaderValue, REFERER, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use http::request::Parts;
 use http::{Method, StatusCode};
@@ -163,6 +163,7 @@ impl AppState {
                         user: visitor.map(|visitor| visitor.identity.name.clone()),
                         is_known: visitor.and_then(Visitor::known).is_some(),
                         app: self.host.app.as_ref().map(|app| app.name.clone()),
+                        host: self.host.origin.authority(),
                         method: shortened(head.method.as_str(), Refusal::METHOD),
                         path: shortened(
                             &policy::request::Shown(request.path()).to_string(),
@@ -293,6 +294,7 @@ impl AppState {
             user: None,
             is_known: false,
             app: self.host.app.as_ref().map(|app| app.name.clone()),
+            host: shortened(&host_of(head), Refusal::HOST),
             method: shortened(head.method.as_str(), Refusal::METHOD),
             path: shortened(
                 &String::from_utf8_lossy(without_link(head.uri.path().as_bytes())),
@@ -336,6 +338,13 @@ pub fn without_link(path: &[u8]) -> &[u8] {
         }
         Ok(OwnPage::Page(_) | OwnPage::No) | Err(_) => path,
     }
+}
+
+/// The host that a request names, whether or not we have it.
+fn host_of(head: &Parts) -> Cow<'_, str> {
+    let named = head.headers.get(HOST).map(|host| String::from_utf8_lossy(host.as_bytes()));
+    let authority = || head.uri.authority().map(|authority| Cow::Borrowed(authority.host()));
+    named.or_else(authority).unwrap_or_default()
 }
 
 /// Why a request was refused, for the operator.

@@ -408,7 +408,9 @@ fn filled(sent: &[u8]) -> Vec<u8> {
 
 #[test]
 fn one_id_finds_a_refusal_everywhere() {
-    let setup = Setup::with("log: { format: json }\naccess_log: { to: ./access.log }");
+    let more = "log: { format: json }\nevents: { to: ./events.jsonl }\n\
+                access_log: { to: ./access.log, format: json }";
+    let setup = Setup::with(more);
     let process = setup.opens();
     let request = format!("GET /closed?a=secret HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
     let answer = Wire::to(process.address).asks(request);
@@ -421,6 +423,26 @@ fn one_id_finds_a_refusal_everywhere() {
     let why = setup.types(&["why", &id.to_uppercase(), "--json"]).json();
     let rule = why["rule"].as_str().unwrap();
     assert!(rule.starts_with("rule 2 (line ") && rule.ends_with(": /closed)"), "{rule}");
+    let report = setup.types(&["report", "--refused"]).out;
+    assert!(report.contains(&id) && report.contains(rule), "{report}");
+
+    let folder = setup.file().parent().unwrap().to_owned();
+    drop(process);
+    let read = |file: &str| fs::read_to_string(folder.join(file)).unwrap();
+    let event = read("events.jsonl");
+    let event: Value = serde_json::from_str(event.lines().next().unwrap()).unwrap();
+    for (key, value) in [
+        ("event", "request-refused"),
+        ("request_id", &id),
+        ("from", "127.0.0.1"),
+        ("app", "crm"),
+        ("host", HOST),
+        ("method", "GET"),
+        ("path", "/closed"),
+        ("rule", rule),
+    ] {
+        assert_eq!(event[key], value, "{key} of {event}");
+    }
 }
 
 #[test]

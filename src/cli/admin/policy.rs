@@ -4,7 +4,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 
 use super::{Answer, AppState, Operator, Refused, json, read};
-use crate::cli::api::{Stopped, Which, Why, written};
+use crate::cli::api::{RefusedRequests, Stopped, Which, Why, written};
 
 /// Reloads the configuration.
 pub(super) async fn reload(State(state): State<AppState>, Operator(by): Operator) -> Answer {
@@ -49,4 +49,23 @@ pub(super) async fn report(State(state): State<AppState>, _: Operator) -> Answer
         example: seen.example,
     });
     Ok(json(&stopped.collect::<Vec<_>>()))
+}
+
+/// Summarizes what was refused.
+pub(super) async fn refused(State(state): State<AppState>, _: Operator) -> Answer {
+    let refusals = state.live()?.env().decision_log.refusals();
+    let refused = refusals.into_iter().map(|kind| RefusedRequests {
+        app: kind.last.app,
+        rule: kind.last.rule,
+        reason: kind.last.reason,
+        user: kind.last.user,
+        count: kind.count,
+        first: written(kind.first),
+        last: written(kind.last.at),
+        request_id: kind.last.request_id,
+        host: kind.last.host,
+        method: kind.last.method,
+        path: kind.last.path,
+    });
+    Ok(json(&refused.collect::<Vec<_>>()))
 }
