@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::admit::AuthenticatedRequest;
+use super::acting::Acting;
 use super::caller::{Caller, Given, Next};
 use super::env::Env;
 use super::host_session::{Fresh, in_session, rise};
@@ -30,19 +30,16 @@ pub enum Challenge {
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written. The answer may have been used up or not.
 pub async fn answer(
-    env: &Env,
-    caller: &Caller,
-    authenticated: &AuthenticatedRequest,
+    acting: Acting<'_>,
     answer: &Answer,
     trust_device: bool,
 ) -> Result<Challenge, Unavailable> {
+    let Acting { env, caller, authenticated } = acting;
     let fresh = Fresh::draw(env);
     let user = authenticated.session.user;
     let settings = env.config.second_factor;
     in_session(
-        env,
-        caller,
-        authenticated,
+        acting,
         || Challenge::Over,
         |tx, session| {
             let browser = caller.known_to(&tx.user);

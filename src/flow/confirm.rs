@@ -1,8 +1,8 @@
 //! Confirming: the first factor again, before a change of one's own protection.
 
-use super::admit::AuthenticatedRequest;
-use super::caller::{Caller, Given};
-use super::env::{Env, NoTurn, Turn};
+use super::acting::Acting;
+use super::caller::Given;
+use super::env::{NoTurn, Turn};
 use super::host_session::{Fresh, go_on, live_session};
 use super::sign_in::{Charged, Settled, charge};
 use crate::domain::assurance::Proof;
@@ -36,12 +36,8 @@ pub enum Confirm {
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
-pub async fn confirm(
-    env: &Env,
-    caller: &Caller,
-    authenticated: &AuthenticatedRequest,
-    password: Password,
-) -> Result<Confirm, Unavailable> {
+pub async fn confirm(acting: Acting<'_>, password: Password) -> Result<Confirm, Unavailable> {
+    let Acting { env, caller, authenticated } = acting;
     let known = caller.known_to(&authenticated.user.user);
     let Turn { place, tried } = match env.turn(caller, known).await {
         Ok(turn) => turn,

@@ -3,9 +3,7 @@
 //! Sessions that rely on such a device are asked for a second factor at their next request: a proof
 //! by a device counts only while the device is recorded.
 
-use super::admit::AuthenticatedRequest;
-use super::caller::Caller;
-use super::env::Env;
+use super::acting::Acting;
 use super::host_session::in_session;
 use crate::domain::device::DeviceId;
 use crate::domain::event::What;
@@ -24,17 +22,11 @@ pub enum Revoked {
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written. The device may be revoked or not.
-pub async fn revoke(
-    env: &Env,
-    caller: &Caller,
-    authenticated: &AuthenticatedRequest,
-    device: DeviceId,
-) -> Result<Revoked, Unavailable> {
+pub async fn revoke(acting: Acting<'_>, device: DeviceId) -> Result<Revoked, Unavailable> {
+    let Acting { caller, authenticated, .. } = acting;
     let user = authenticated.session.user;
     in_session(
-        env,
-        caller,
-        authenticated,
+        acting,
         || Revoked::Over,
         |tx, _| {
             if tx.user.revoke_device(device) {
@@ -50,16 +42,11 @@ pub async fn revoke(
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written. The devices may be revoked or not.
-pub async fn revoke_all(
-    env: &Env,
-    caller: &Caller,
-    authenticated: &AuthenticatedRequest,
-) -> Result<Revoked, Unavailable> {
+pub async fn revoke_all(acting: Acting<'_>) -> Result<Revoked, Unavailable> {
+    let Acting { caller, authenticated, .. } = acting;
     let user = authenticated.session.user;
     in_session(
-        env,
-        caller,
-        authenticated,
+        acting,
         || Revoked::Over,
         |tx, _| {
             if tx.user.revoke_devices() > 0 {

@@ -1,6 +1,6 @@
 //! Changing one's own e-mail address: it changes once a link sent to the new address is used.
 
-use super::admit::AuthenticatedRequest;
+use super::acting::Acting;
 use super::caller::Caller;
 use super::env::Env;
 use super::host_session::in_session;
@@ -42,18 +42,12 @@ pub fn asks_old_address(env: &Env, user: &User, session: &HostSession, now: Time
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
-pub async fn name_email(
-    env: &Env,
-    caller: &Caller,
-    authenticated: &AuthenticatedRequest,
-    address: &Email,
-) -> Result<Named, Unavailable> {
+pub async fn name_email(acting: Acting<'_>, address: &Email) -> Result<Named, Unavailable> {
+    let Acting { env, caller, authenticated } = acting;
     let user = authenticated.session.user;
     let token = env.rng.draw(Token::random);
     in_session(
-        env,
-        caller,
-        authenticated,
+        acting,
         || Named::Over,
         |tx, session| {
             if asks_old_address(env, &tx.user, &session, caller.now) {

@@ -1,6 +1,6 @@
 //! From the portal to another host: the portal issues a ticket, and the host takes it.
 
-use super::admit::AuthenticatedRequest;
+use super::acting::Acting;
 use super::caller::{Caller, Given};
 use super::env::Env;
 use super::host_session::{Fresh, in_session, live_user_session, replace};
@@ -30,18 +30,15 @@ pub enum Entered {
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
 pub async fn give_out(
-    env: &Env,
-    caller: &Caller,
-    authenticated: &AuthenticatedRequest,
+    acting: Acting<'_>,
     host: &str,
     return_to: &str,
     browser: [u8; 16],
 ) -> Result<Option<Token>, Unavailable> {
+    let Acting { env, caller, .. } = acting;
     let token = env.rng.draw(|rng| Token::random(rng));
     let given = in_session(
-        env,
-        caller,
-        authenticated,
+        acting,
         || None,
         |tx, session| {
             let ticket = Ticket {

@@ -1,8 +1,7 @@
 //! Adding, replacing, removing and renaming second factors.
 
-use super::admit::AuthenticatedRequest;
-use super::caller::{Caller, Given};
-use super::env::Env;
+use super::acting::Acting;
+use super::caller::Given;
 use super::host_session::{Fresh, go_on, go_on_alone, in_session};
 use super::set_up::{begun, waiting};
 use crate::domain::assurance::Proof;
@@ -57,17 +56,14 @@ impl Place {
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
 pub async fn begin(
-    env: &Env,
-    caller: &Caller,
-    authenticated: &AuthenticatedRequest,
+    acting: Acting<'_>,
     kind: Kind,
     place: Place,
 ) -> Result<Option<Begun>, Unavailable> {
+    let Acting { env, caller, .. } = acting;
     let Some(new) = env.rng.draw(|rng| Begun::random(kind, rng)) else { return Ok(None) };
     in_session(
-        env,
-        caller,
-        authenticated,
+        acting,
         || None,
         |tx, session| {
             let there = tx.user.has_second_factor() && tx.user.frozen().is_none();
@@ -82,20 +78,17 @@ pub async fn begin(
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
 pub async fn add(
-    env: &Env,
-    caller: &Caller,
-    authenticated: &AuthenticatedRequest,
+    acting: Acting<'_>,
     answer: &Answer,
     place: Place,
     name: Option<&FactorName>,
 ) -> Result<Adding, Unavailable> {
+    let Acting { env, caller, authenticated } = acting;
     let fresh = Fresh::draw(env);
     let user = authenticated.session.user;
     let (kind, settings) = (answer.kind(), env.config.second_factor);
     in_session(
-        env,
-        caller,
-        authenticated,
+        acting,
         || Adding::Over,
         |tx, session| {
             if tx.user.frozen().is_some() {
@@ -153,18 +146,12 @@ pub enum Removing {
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
-pub async fn remove(
-    env: &Env,
-    caller: &Caller,
-    authenticated: &AuthenticatedRequest,
-    id: FactorId,
-) -> Result<Removing, Unavailable> {
+pub async fn remove(acting: Acting<'_>, id: FactorId) -> Result<Removing, Unavailable> {
+    let Acting { env, caller, authenticated } = acting;
     let fresh = Fresh::draw(env);
     let user = authenticated.session.user;
     in_session(
-        env,
-        caller,
-        authenticated,
+        acting,
         || Removing::Over,
         |tx, session| {
             let Some(kind) = tx.user.remove_factor(id) else { return Removing::Not };
@@ -180,17 +167,14 @@ pub async fn remove(
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
 pub async fn rename(
-    env: &Env,
-    caller: &Caller,
-    authenticated: &AuthenticatedRequest,
+    acting: Acting<'_>,
     id: FactorId,
     name: &FactorName,
 ) -> Result<bool, Unavailable> {
+    let Acting { caller, authenticated, .. } = acting;
     let user = authenticated.session.user;
     in_session(
-        env,
-        caller,
-        authenticated,
+        acting,
         || false,
         |tx, _| {
             let renamed = tx.user.rename_factor(id, name.clone());

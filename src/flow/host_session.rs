@@ -1,6 +1,6 @@
 //! How sessions begin, and how they continue under a new id when more was shown.
 
-use super::admit::AuthenticatedRequest;
+use super::acting::Acting;
 use super::caller::{Caller, DeviceCookie, Given, KnownCookie, Next};
 use super::env::Env;
 use crate::domain::assurance::{Proof, Proofs};
@@ -36,30 +36,28 @@ pub(super) fn live_session(env: &Env, caller: &Caller, tx: &Transaction) -> Opti
     live_user_session(env, caller, tx).map(|_| session)
 }
 
-/// Decides on the session of `authenticated` as it is now and writes the decision. Returns `over`
-/// if the session has ended meanwhile.
+/// Decides on the session of `acting` as it is now and writes the decision. Returns `over` if the
+/// session has ended meanwhile.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written. The decision may have been written or
 /// not.
 pub(super) async fn in_session<T>(
-    env: &Env,
-    caller: &Caller,
-    authenticated: &AuthenticatedRequest,
+    acting: Acting<'_>,
     over: fn() -> T,
     decide: impl FnMut(&mut Transaction, HostSession) -> T,
 ) -> Result<T, Unavailable> {
-    in_session_with(env, caller, authenticated.reads(), over, decide).await
+    in_session_with(acting, acting.authenticated.reads(), over, decide).await
 }
 
 /// Like [`in_session`], for a decision that also reads the records in `reads`.
 pub(super) async fn in_session_with<T>(
-    env: &Env,
-    caller: &Caller,
+    acting: Acting<'_>,
     reads: Reads,
     over: fn() -> T,
     mut decide: impl FnMut(&mut Transaction, HostSession) -> T,
 ) -> Result<T, Unavailable> {
+    let Acting { env, caller, .. } = acting;
     let decided = env.store.update(reads, |tx| match live_session(env, caller, tx) {
         Some(session) => decide(tx, session),
         None => over(),

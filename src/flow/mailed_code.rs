@@ -1,10 +1,9 @@
 //! Codes mailed to the verified address of a user without a second factor, to prove access to that
 //! mailbox.
 
-use super::admit::AuthenticatedRequest;
-use super::caller::{Caller, Given};
+use super::acting::Acting;
+use super::caller::Given;
 use super::challenge::tell_refused;
-use super::env::Env;
 use super::host_session::{Fresh, go_on, in_session};
 use crate::domain::assurance::Proof;
 use crate::domain::event::What;
@@ -35,18 +34,12 @@ pub enum Sent {
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
-pub async fn send_code(
-    env: &Env,
-    caller: &Caller,
-    authenticated: &AuthenticatedRequest,
-    what_for: WhatFor,
-) -> Result<Sent, Unavailable> {
+pub async fn send_code(acting: Acting<'_>, what_for: WhatFor) -> Result<Sent, Unavailable> {
+    let Acting { env, caller, authenticated } = acting;
     let user = authenticated.session.user;
     let (code, mailed) = env.rng.draw(|rng| MailedCode::random(rng, caller.now));
     in_session(
-        env,
-        caller,
-        authenticated,
+        acting,
         || Sent::Over,
         |tx, mut session| {
             let lately = session.mailed.as_ref().map(MailedCode::again);
@@ -90,18 +83,12 @@ pub enum Shown {
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
-pub async fn show_code(
-    env: &Env,
-    caller: &Caller,
-    authenticated: &AuthenticatedRequest,
-    code: &Code,
-) -> Result<Shown, Unavailable> {
+pub async fn show_code(acting: Acting<'_>, code: &Code) -> Result<Shown, Unavailable> {
+    let Acting { env, caller, authenticated } = acting;
     let user = authenticated.session.user;
     let fresh = Fresh::draw(env);
     in_session(
-        env,
-        caller,
-        authenticated,
+        acting,
         || Shown::Over,
         |tx, mut session| {
             let right = session.mailed.as_ref().is_some_and(|mailed| mailed.is(code, caller.now));

@@ -3,6 +3,7 @@
 //! A flow knows neither HTTP nor pages. It takes the input and the cookies, lets the domain decide,
 //! writes the decision, and returns the result.
 
+mod acting;
 pub mod administer;
 pub mod admit;
 mod caller;
@@ -36,6 +37,7 @@ pub mod turn_off;
 mod host_session;
 pub mod decision_log;
 
+pub use acting::Acting;
 pub use admit::{Admission, AuthenticatedRequest, Before, Still, admit, admit_still, authenticate};
 pub use caller::{Caller, Carried, ClientAddress, DeviceCookie, Given, KnownCookie, Next};
 pub use env::{Clock, Env, Line, LogThrottle};

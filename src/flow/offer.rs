@@ -1,8 +1,6 @@
 //! Declining an offer that was made after sign-in (S22, S23, S37).
 
-use super::admit::AuthenticatedRequest;
-use super::caller::Caller;
-use super::env::Env;
+use super::acting::Acting;
 use super::host_session::in_session;
 use super::next::may_set_up;
 use crate::store::Unavailable;
@@ -12,15 +10,10 @@ use crate::store::Unavailable;
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
-pub async fn decline(
-    env: &Env,
-    caller: &Caller,
-    authenticated: &AuthenticatedRequest,
-) -> Result<(), Unavailable> {
+pub async fn decline(acting: Acting<'_>) -> Result<(), Unavailable> {
+    let Acting { env, caller, .. } = acting;
     in_session(
-        env,
-        caller,
-        authenticated,
+        acting,
         || (),
         |tx, session| {
             if may_set_up(env, &tx.user, &session.proofs, caller.now) {

@@ -1,8 +1,8 @@
 //! Changing one's own password.
 
-use super::admit::AuthenticatedRequest;
-use super::caller::{Caller, Given};
-use super::env::{Env, NoTurn, Turn};
+use super::acting::Acting;
+use super::caller::Given;
+use super::env::{NoTurn, Turn};
 use super::host_session::{Fresh, go_on_alone, in_session};
 use crate::domain::event::What;
 use crate::domain::password::Password;
@@ -31,11 +31,10 @@ pub enum Changed {
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written. The password may be changed or not.
 pub async fn change_password(
-    env: &Env,
-    caller: &Caller,
-    authenticated: &AuthenticatedRequest,
+    acting: Acting<'_>,
     password: Password,
 ) -> Result<Changed, Unavailable> {
+    let Acting { env, caller, authenticated } = acting;
     let known = caller.known_to(&authenticated.user.user);
     // This is not a guess: the limit counts the hashing work, and that was done.
     let Turn { place, tried: _counted } = match env.turn(caller, known).await {
@@ -47,9 +46,7 @@ pub async fn change_password(
     let fresh = Fresh::draw(env);
     let user = authenticated.session.user;
     in_session(
-        env,
-        caller,
-        authenticated,
+        acting,
         || Changed::Over,
         |tx, session| {
             tx.user.set_password(hash.clone());

@@ -1,8 +1,6 @@
 //! Viewing the recovery codes again, and creating new ones.
 
-use super::admit::AuthenticatedRequest;
-use super::caller::Caller;
-use super::env::Env;
+use super::acting::Acting;
 use super::host_session::in_session;
 use crate::domain::event::What;
 use crate::domain::factor::Kind;
@@ -15,16 +13,11 @@ use crate::store::Unavailable;
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written; show nothing then.
-pub async fn look(
-    env: &Env,
-    caller: &Caller,
-    authenticated: &AuthenticatedRequest,
-) -> Result<Option<RecoveryCodes>, Unavailable> {
+pub async fn look(acting: Acting<'_>) -> Result<Option<RecoveryCodes>, Unavailable> {
+    let Acting { caller, authenticated, .. } = acting;
     let user = authenticated.session.user;
     in_session(
-        env,
-        caller,
-        authenticated,
+        acting,
         || None,
         |tx, _| {
             let codes =
@@ -47,17 +40,12 @@ pub async fn look(
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
-pub async fn renew(
-    env: &Env,
-    caller: &Caller,
-    authenticated: &AuthenticatedRequest,
-) -> Result<bool, Unavailable> {
+pub async fn renew(acting: Acting<'_>) -> Result<bool, Unavailable> {
+    let Acting { env, caller, authenticated } = acting;
     let user = authenticated.session.user;
     let settings = env.config.second_factor;
     in_session(
-        env,
-        caller,
-        authenticated,
+        acting,
         || false,
         |tx, session| {
             let old = tx.user.recovery_codes().map(RecoveryCodes::id);

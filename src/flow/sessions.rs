@@ -1,6 +1,6 @@
 //! Where a user is signed in: listing user sessions and ending them.
 
-use super::admit::AuthenticatedRequest;
+use super::acting::Acting;
 use super::caller::{Caller, Given};
 use super::env::Env;
 use super::host_session::{Fresh, go_on_alone, in_session, in_session_with};
@@ -51,22 +51,17 @@ pub async fn of(
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written. The session may have ended or not.
-pub async fn end(
-    env: &Env,
-    caller: &Caller,
-    authenticated: &AuthenticatedRequest,
-    user_session: UserSessionId,
-) -> Result<Ended, Unavailable> {
+pub async fn end(acting: Acting<'_>, user_session: UserSessionId) -> Result<Ended, Unavailable> {
+    let Acting { caller, authenticated, .. } = acting;
     if user_session == authenticated.user_session {
-        let hosts = sign_out(env, caller, authenticated).await?;
+        let hosts = sign_out(acting).await?;
         return Ok(Ended::This { hosts });
     }
     let user = authenticated.session.user;
     let mut reads = authenticated.reads();
     reads.other = Some(user_session);
     in_session_with(
-        env,
-        caller,
+        acting,
         reads,
         || Ended::Over,
         |tx, _| {
@@ -83,17 +78,12 @@ pub async fn end(
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written. The sessions may have ended or not.
-pub async fn end_others(
-    env: &Env,
-    caller: &Caller,
-    authenticated: &AuthenticatedRequest,
-) -> Result<Ended, Unavailable> {
+pub async fn end_others(acting: Acting<'_>) -> Result<Ended, Unavailable> {
+    let Acting { env, caller, authenticated } = acting;
     let fresh = Fresh::draw(env);
     let user = authenticated.session.user;
     in_session(
-        env,
-        caller,
-        authenticated,
+        acting,
         || Ended::Over,
         |tx, session| {
             tx.user.end_sessions();

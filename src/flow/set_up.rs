@@ -3,7 +3,7 @@
 //! A password may be stolen. So what a first factor begins with (the key of an authenticator) is
 //! shown, and its first answer checked, only after the session has shown what the operator requires in addition.
 
-use super::admit::AuthenticatedRequest;
+use super::acting::Acting;
 use super::caller::{Caller, Given};
 use super::env::Env;
 use super::host_session::{Fresh, in_session, rise};
@@ -53,19 +53,13 @@ pub enum SetUp {
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
-pub async fn begin(
-    env: &Env,
-    caller: &Caller,
-    authenticated: &AuthenticatedRequest,
-    kind: Kind,
-) -> Result<FirstFactor, Unavailable> {
+pub async fn begin(acting: Acting<'_>, kind: Kind) -> Result<FirstFactor, Unavailable> {
+    let Acting { env, caller, .. } = acting;
     let Some(new) = env.rng.draw(|rng| Begun::random(kind, rng)) else {
         return Ok(FirstFactor::None);
     };
     in_session(
-        env,
-        caller,
-        authenticated,
+        acting,
         || FirstFactor::None,
         |tx, session| {
             // Never show the secret of a factor that is in use again.
@@ -115,21 +109,18 @@ pub(super) fn begun(
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written. Two-factor may be on or not.
 pub async fn turn_on(
-    env: &Env,
-    caller: &Caller,
-    authenticated: &AuthenticatedRequest,
+    acting: Acting<'_>,
     kind: Kind,
     answer: Option<&Answer>,
     trust_device: bool,
 ) -> Result<SetUp, Unavailable> {
+    let Acting { env, caller, .. } = acting;
     let Some(new) = env.rng.draw(|rng| Begun::random(kind, rng)) else { return Ok(SetUp::Over) };
     let fresh = Fresh::draw(env);
     let settings = env.config.second_factor;
     let not_me = env.rng.draw(Token::random);
     in_session(
-        env,
-        caller,
-        authenticated,
+        acting,
         || SetUp::Over,
         |tx, session| {
             if tx.user.has_second_factor() {
@@ -176,11 +167,8 @@ fn tell_of_first(env: &Env, caller: &Caller, tx: &mut Transaction, not_me: &Toke
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
-pub async fn save_codes(
-    env: &Env,
-    caller: &Caller,
-    authenticated: &AuthenticatedRequest,
-) -> Result<(), Unavailable> {
+pub async fn save_codes(acting: Acting<'_>) -> Result<(), Unavailable> {
+    let Acting { env, caller, authenticated } = acting;
     let user = authenticated.session.user;
     env.store
         .update(Reads::user(user), |tx| {

@@ -1,8 +1,6 @@
 //! Signing out.
 
-use super::admit::AuthenticatedRequest;
-use super::caller::Caller;
-use super::env::Env;
+use super::acting::Acting;
 use crate::domain::event::What;
 use crate::store::Unavailable;
 
@@ -11,11 +9,8 @@ use crate::store::Unavailable;
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written. The session may have ended or not.
-pub async fn sign_out(
-    env: &Env,
-    caller: &Caller,
-    authenticated: &AuthenticatedRequest,
-) -> Result<Vec<String>, Unavailable> {
+pub async fn sign_out(acting: Acting<'_>) -> Result<Vec<String>, Unavailable> {
+    let Acting { env, caller, authenticated } = acting;
     let user = authenticated.session.user;
     let reads = authenticated.reads();
     let hosts = env

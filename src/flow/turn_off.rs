@@ -1,9 +1,8 @@
 //! Turning two-factor off with an answer as at the challenge, unless it is demanded.
 
-use super::admit::AuthenticatedRequest;
-use super::caller::{Caller, Given};
+use super::acting::Acting;
+use super::caller::Given;
 use super::challenge::tell_refused;
-use super::env::Env;
 use super::host_session::{Fresh, go_on_alone, in_session};
 use crate::domain::demand::Demand;
 use crate::domain::event::What;
@@ -28,19 +27,13 @@ pub enum TurnOff {
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written. Two-factor may be off or not.
-pub async fn turn_off(
-    env: &Env,
-    caller: &Caller,
-    authenticated: &AuthenticatedRequest,
-    answer: &Answer,
-) -> Result<TurnOff, Unavailable> {
+pub async fn turn_off(acting: Acting<'_>, answer: &Answer) -> Result<TurnOff, Unavailable> {
+    let Acting { env, caller, authenticated } = acting;
     let fresh = Fresh::draw(env);
     let user = authenticated.session.user;
     let settings = env.config.second_factor;
     in_session(
-        env,
-        caller,
-        authenticated,
+        acting,
         || TurnOff::Over,
         |tx, session| {
             if let Some(demand) = env.demand_on(&tx.user, caller.now) {

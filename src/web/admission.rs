@@ -17,7 +17,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::UserId;
 use crate::domain::user_session::UserSessionId;
 use crate::flow::decision_log::{Recent, Watched};
-use crate::flow::{self, Admission, ClientAddress, Line};
+use crate::flow::{self, Acting, Admission, ClientAddress, Line};
 use crate::policy;
 
 /// A request that may pass to the application.
@@ -85,9 +85,8 @@ impl AppState {
         let mut has_ended = false;
         if let (Some(authenticated), Verdict::Pass(_)) = (signs_out, &admission.verdict) {
             let caller = self.caller(&head.headers, client).map_err(unavailable)?;
-            Box::pin(flow::sign_out::sign_out(&self.env, &caller, authenticated))
-                .await
-                .map_err(unavailable)?;
+            let acting = Acting { env: &self.env, caller: &caller, authenticated };
+            Box::pin(flow::sign_out::sign_out(acting)).await.map_err(unavailable)?;
             has_ended = true;
         }
         let authenticated = admission.authenticated;

@@ -90,7 +90,7 @@ async fn answered(
     typed: Answer,
     trust: bool,
 ) -> Result<Challenge, Trouble> {
-    Ok(answer(&state.env, &guest.caller, &authenticated, &typed, trust).await?)
+    Ok(answer(guest.acting(&state.env, &authenticated), &typed, trust).await?)
 }
 
 /// The kind that a challenge begins with: the one that this user used last.

@@ -46,7 +46,7 @@ pub(super) async fn submit(
     let to_sign_in = || headers::see_other(&return_to.through("sign-in"));
     let Some(authenticated) = guest.authenticated.clone() else { return Ok(to_sign_in()) };
     let password = Password::typed(&password);
-    Ok(match confirm(&state.env, &guest.caller, &authenticated, password).await? {
+    Ok(match confirm(guest.acting(&state.env, &authenticated), password).await? {
         Confirm::Confirmed(given) => state.goes_on(&guest, &given, return_to.as_str()),
         Confirm::Refused => again(Problem::Password),
         Confirm::Waiting { until } => again(Problem::Wait(guest.caller.now.until(until))),

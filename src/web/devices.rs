@@ -22,7 +22,7 @@ pub(super) async fn revoke(
     let (Some(authenticated), Some(id)) = (&guest.authenticated, DeviceId::parse(&id)) else {
         return Ok(back());
     };
-    Ok(done(devices::revoke(&state.env, &guest.caller, authenticated, id).await?))
+    Ok(done(devices::revoke(guest.acting(&state.env, authenticated), id).await?))
 }
 
 pub(super) async fn revoke_all(
@@ -34,7 +34,7 @@ pub(super) async fn revoke_all(
         return security::page(&state, &guest, form.doubt).await;
     }
     let Some(authenticated) = &guest.authenticated else { return Ok(back()) };
-    Ok(done(devices::revoke_all(&state.env, &guest.caller, authenticated).await?))
+    Ok(done(devices::revoke_all(guest.acting(&state.env, authenticated)).await?))
 }
 
 fn done(revoked: Revoked) -> Response {

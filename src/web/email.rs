@@ -62,7 +62,7 @@ pub(super) async fn submit(
     let Ok(address) = Email::parse(typed.email.trim()) else {
         return Ok(again(Some(Problem::Address)));
     };
-    Ok(match name_email(&state.env, &guest.caller, &authenticated, &address).await? {
+    Ok(match name_email(guest.acting(&state.env, &authenticated), &address).await? {
         Named::Now | Named::OldAddressFirst => headers::see_other(&here),
         Named::Already => again(Some(Problem::AddressAlready)),
         Named::TooMany => again(Some(Problem::TooManyMails)),
@@ -83,7 +83,7 @@ impl AppState {
     ) -> Result<Response, Trouble> {
         if !send.is_empty() {
             return Ok(
-                match send_code(&self.env, &guest.caller, &authenticated, what_for).await? {
+                match send_code(guest.acting(&self.env, &authenticated), what_for).await? {
                     Sent::Now | Sent::Lately { .. } => headers::see_other(here),
                     Sent::Not => again(Some(Problem::TooManyMails)),
                     Sent::Over => headers::see_other("/.doorward/sign-in"),
@@ -93,7 +93,7 @@ impl AppState {
         let Ok(code) = code.parse::<Code>() else {
             return Ok(again(Some(Problem::MailedCode)));
         };
-        Ok(match show_code(&self.env, &guest.caller, &authenticated, &code).await? {
+        Ok(match show_code(guest.acting(&self.env, &authenticated), &code).await? {
             Shown::Proven(given) => self.goes_on(guest, &given, here),
             Shown::Rejected(rejection) => {
                 again(Some(Problem::of_mailed_code(rejection, guest.caller.now)))

@@ -85,7 +85,7 @@ pub(super) async fn give_out(
     let Some(authenticated) = &guest.authenticated else { return Ok(to_sign_in()) };
     let (name, return_to) = (host.origin.host(), back.as_str());
     let ticket =
-        enter::give_out(&state.env, &guest.caller, authenticated, name, return_to, ask.browser)
+        enter::give_out(guest.acting(&state.env, authenticated), name, return_to, ask.browser)
             .await?;
     Ok(match ticket {
         Some(ticket) => {

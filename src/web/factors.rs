@@ -118,7 +118,7 @@ async fn submit(
     if name.is_none() && !typed.name.trim().is_empty() {
         return again(Problem::Name).await;
     }
-    let added = add(&state.env, &guest.caller, &authenticated, &answer, put(place), name.as_ref());
+    let added = add(guest.acting(&state.env, &authenticated), &answer, put(place), name.as_ref());
     Ok(match added.await? {
         Adding::Added(given) => state.goes_on(guest, &given, return_to.as_str()),
         Adding::Wrong => again(wrong).await?,
@@ -141,7 +141,7 @@ async fn new_page(
         return Ok(headers::see_other(&return_to.through("sign-in")));
     };
     let (kind, goes) = (typed.chosen(), put(place));
-    let begun = begin(&state.env, &guest.caller, authenticated, kind, goes).await?;
+    let begun = begin(guest.acting(&state.env, authenticated), kind, goes).await?;
     let Some(begun) = begun else {
         return Ok(headers::see_other(security::place().as_str()));
     };
@@ -201,7 +201,7 @@ pub(super) async fn submit_rename(
     else {
         return Ok(rename_page(&state, &guest, kind, typed.name, problem));
     };
-    rename(&state.env, &guest.caller, &authenticated, id, &name).await?;
+    rename(guest.acting(&state.env, &authenticated), id, &name).await?;
     Ok(headers::see_other(security::place().as_str()))
 }
 
@@ -244,7 +244,7 @@ pub(super) async fn submit_remove(
     else {
         return Ok(remove_page(&state, &guest, &id, doubt, &headers));
     };
-    let removed = remove(&state.env, &guest.caller, authenticated, factor.id()).await?;
+    let removed = remove(guest.acting(&state.env, authenticated), factor.id()).await?;
     Ok(match removed {
         Removing::Removed(given) => state.goes_on(&guest, &given, security::place().as_str()),
         Removing::Not => remove_page(&state, &guest, &id, None, &headers),

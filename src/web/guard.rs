@@ -15,7 +15,7 @@ use super::route::{Asks, Route, Serves};
 use crate::domain::assurance::{Evidence, Verdict, Visitor, judge};
 use crate::domain::secret::Token;
 use crate::domain::time::Timestamp;
-use crate::flow::{self, AuthenticatedRequest, Caller, ClientAddress};
+use crate::flow::{self, Acting, AuthenticatedRequest, Caller, ClientAddress, Env};
 
 /// Where a request came from; the proxy sets it on every request.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +33,15 @@ pub(super) struct Guest {
 }
 
 impl Guest {
+    /// This guest as somebody who does something.
+    pub(super) fn acting<'a>(
+        &'a self,
+        env: &'a Env,
+        authenticated: &'a AuthenticatedRequest,
+    ) -> Acting<'a> {
+        Acting { env, caller: &self.caller, authenticated }
+    }
+
     /// Until when this browser is a trusted device of the signed-in user, if it is one.
     pub(super) fn trusted_until(&self) -> Option<Timestamp> {
         let user = &self.authenticated.as_ref()?.user.user;

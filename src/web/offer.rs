@@ -46,7 +46,7 @@ pub(super) async fn submit(
         return Ok(page(&state, &guest, &return_to, problem));
     }
     if let Some(authenticated) = &guest.authenticated {
-        decline(&state.env, &guest.caller, authenticated).await?;
+        decline(guest.acting(&state.env, authenticated)).await?;
     }
     Ok(headers::see_other(return_to.as_str()))
 }

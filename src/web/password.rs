@@ -46,7 +46,7 @@ pub(super) async fn submit(
         Ok(password) => password,
         Err(problem) => return Ok(again(problem)),
     };
-    Ok(match change_password(&state.env, &guest.caller, &authenticated, password).await? {
+    Ok(match change_password(guest.acting(&state.env, &authenticated), password).await? {
         Changed::Now(given) => state.goes_on(&guest, &given, return_to.as_str()),
         Changed::Waiting { until } => again(Problem::Wait(guest.caller.now.until(until))),
         Changed::Busy => again(Problem::Busy),

@@ -45,7 +45,7 @@ pub(super) async fn submit_codes(
         return Ok(codes_page(&state, &guest, &return_to, problem));
     }
     if let Some(authenticated) = &guest.authenticated {
-        save_codes(&state.env, &guest.caller, authenticated).await?;
+        save_codes(guest.acting(&state.env, authenticated)).await?;
     }
     Ok(headers::see_other(return_to.as_str()))
 }
@@ -84,7 +84,7 @@ pub(super) async fn codes_file(
 ) -> Result<Response, Trouble> {
     let back = || headers::see_other(security::place().as_str());
     let Some(authenticated) = &guest.authenticated else { return Ok(back()) };
-    let Some(codes) = look(&state.env, &guest.caller, authenticated).await? else {
+    let Some(codes) = look(guest.acting(&state.env, authenticated)).await? else {
         return Ok(back());
     };
     let (issuer, name) = (&state.env.config.issuer, &authenticated.user.identity.name);
@@ -106,7 +106,7 @@ pub(super) async fn codes_file(
 pub(super) async fn view(State(state): State<AppState>, guest: Guest) -> Result<Response, Trouble> {
     let back = || headers::see_other(security::place().as_str());
     let Some(authenticated) = &guest.authenticated else { return Ok(back()) };
-    let Some(codes) = look(&state.env, &guest.caller, authenticated).await? else {
+    let Some(codes) = look(guest.acting(&state.env, authenticated)).await? else {
         return Ok(back());
     };
     if !codes.are_saved() {
@@ -142,7 +142,7 @@ pub(super) async fn make_new(
     let Some(authenticated) = guest.authenticated.clone().filter(|_| doubt.is_none()) else {
         return Ok(new_page(&state, &guest, &return_to, doubt));
     };
-    let renewed = renew(&state.env, &guest.caller, &authenticated).await?;
+    let renewed = renew(guest.acting(&state.env, &authenticated)).await?;
     let to = return_to.through(refusal::SAVE_CODES);
     Ok(headers::see_other(if renewed { &to } else { return_to.as_str() }))
 }

@@ -26,7 +26,7 @@ pub(super) async fn end(
     let (Some(authenticated), Some(id)) = (&guest.authenticated, UserSessionId::parse(&id)) else {
         return Ok(headers::see_other(BACK));
     };
-    Ok(done(&state, &guest, sessions::end(&state.env, &guest.caller, authenticated, id).await?))
+    Ok(done(&state, &guest, sessions::end(guest.acting(&state.env, authenticated), id).await?))
 }
 
 pub(super) async fn end_others(
@@ -40,7 +40,7 @@ pub(super) async fn end_others(
     let Some(authenticated) = guest.authenticated.clone() else {
         return Ok(headers::see_other(BACK));
     };
-    Ok(done(&state, &guest, sessions::end_others(&state.env, &guest.caller, &authenticated).await?))
+    Ok(done(&state, &guest, sessions::end_others(guest.acting(&state.env, &authenticated)).await?))
 }
 
 fn done(state: &AppState, guest: &Guest, ended: Ended) -> Response {

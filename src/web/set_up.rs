@@ -63,7 +63,7 @@ pub(super) async fn submit(
         state.form_page(&page, problem)
     };
     let set_up =
-        turn_on(&state.env, &guest.caller, &authenticated, kind, answer.as_ref(), trust).await?;
+        turn_on(guest.acting(&state.env, &authenticated), kind, answer.as_ref(), trust).await?;
     Ok(match set_up {
         SetUp::On(given) => state.goes_on(&guest, &given, &return_to.through(refusal::SAVE_CODES)),
         SetUp::Already => headers::see_other(return_to.as_str()),
@@ -92,7 +92,7 @@ async fn page(
     let Some(authenticated) = &guest.authenticated else {
         return Ok(headers::see_other(&return_to.through("sign-in")));
     };
-    Ok(match begin(&state.env, &guest.caller, authenticated, kind).await? {
+    Ok(match begin(guest.acting(&state.env, authenticated), kind).await? {
         FirstFactor::None => headers::see_other(return_to.as_str()),
         FirstFactor::Owes(owed) => prove_page(state, guest, owed, return_to, problem),
         FirstFactor::Waits(begun) => {

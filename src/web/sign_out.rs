@@ -61,7 +61,7 @@ pub(super) async fn submit(
     if let Some(problem) = form.doubt {
         return Ok(page(&state, &guest, &form.return_to, Some(problem)));
     }
-    let hosts = sign_out(&state.env, &guest.caller, authenticated).await?;
+    let hosts = sign_out(guest.acting(&state.env, authenticated)).await?;
     Ok(leaves(&state, &hosts, &form.return_to))
 }
 

@@ -42,7 +42,7 @@ pub(super) async fn submit(
     let (kind, answer) = read_any(&kinds, &form.typed.code);
     let now = guest.caller.now;
     let Ok(answer) = answer else { return Ok(again(problem(Rejection::Wrong, kind, now))) };
-    Ok(match turn_off(&state.env, &guest.caller, &authenticated, &answer).await? {
+    Ok(match turn_off(guest.acting(&state.env, &authenticated), &answer).await? {
         TurnOff::Off(given) => state.goes_on(&guest, &given, security::place().as_str()),
         TurnOff::Demanded(demand) => {
             let page = form_page(&state, &guest, Some(demand), None);
