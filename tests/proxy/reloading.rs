@@ -85,8 +85,8 @@ fn a_reload_counts_in_the_metrics() {
     operators.opens("/metrics");
     let text = &operators.answer.body;
     for line in [
-        "doorward_reloads_total{outcome=\"swapped\"} 1",
-        "doorward_reloads_total{outcome=\"kept\"} 1",
+        "doorward_reloads_total{outcome=\"applied\"} 1",
+        "doorward_reloads_total{outcome=\"rejected\"} 1",
         "doorward_requests_total{app=\"crm\",verdict=\"pass\"} 0",
         "# EOF",
     ] {
