@@ -125,16 +125,24 @@ fn a_rule_takes_no_more_memory_than_it_did() {
             "listen: [{{ address: '127.0.0.1:8080' }}]\nstate: ./state\napps:\n  - name: crm\n    \
              hosts: ['http://crm.localhost:8080']\n    upstream: http://127.0.0.1:9\n    rules:{rules}"
         );
-        let profiler = dhat::Profiler::builder().testing().trim_backtraces(Some(1)).build();
-        let config = Config::read("doorward.yaml", &text);
-        let stats = dhat::HeapStats::get();
-        drop(profiler);
-        config.unwrap_or_else(|problems| panic!("{problems}"));
-        let (most, now) = (stats.max_bytes / RULES, stats.curr_bytes / RULES);
+        // What another thread still frees or keeps, such as one of a gateway that ends, only adds.
+        let costs: Vec<_> = (0..3).map(|_| to_read(&text)).collect();
+        let least = |of: fn(&(usize, usize)) -> usize| costs.iter().map(of).min().unwrap() / RULES;
+        let (most, now) = (least(|cost| cost.0), least(|cost| cost.1));
         println!("{name}: {most} bytes while a rule is read, {now} from then on");
         assert!(most <= reading, "{name}: {most} bytes to read a rule, {reading} were enough");
         assert!(now <= kept, "{name}: {now} bytes to keep a rule, {kept} were enough");
     }
+}
+
+/// How many bytes it takes to read a configuration at most, and to keep it.
+fn to_read(text: &str) -> (usize, usize) {
+    let profiler = dhat::Profiler::builder().testing().trim_backtraces(Some(1)).build();
+    let config = Config::read("doorward.yaml", text);
+    let stats = dhat::HeapStats::get();
+    drop(profiler);
+    config.unwrap_or_else(|problems| panic!("{problems}"));
+    (stats.max_bytes, stats.curr_bytes)
 }
 
 /// A configuration in which letter case counts and some rules are only watched has its rules laid
