@@ -69,18 +69,18 @@ impl Entry<'_> {
     pub(super) fn put_text(&self, line: &mut Vec<u8>) {
         line.extend_from_slice(b"time=");
         self.put_time(line);
-        put_word(line, "request_id", self.request_id);
+        put_word(line, "request_id", self.request_id.map(str::as_bytes));
         put_shown(line, "client", self.client);
-        put_word(line, "user", self.user);
-        put_word(line, "app", self.app);
+        put_word(line, "user", self.user.map(str::as_bytes));
+        put_word(line, "app", self.app.map(str::as_bytes));
         put_word(line, "method", self.method);
         put_word(line, "path", self.path);
         put_shown(line, "status", self.status);
         put_shown(line, "bytes", Some(self.bytes));
         put_shown(line, "duration_ms", Some(Millis(self.duration)));
-        put_word(line, "upstream", self.upstream);
+        put_word(line, "upstream", self.upstream.map(str::as_bytes));
         put_shown(line, "upstream_ms", self.upstream_time.map(Millis));
-        put_word(line, "verdict", self.verdict);
+        put_word(line, "verdict", self.verdict.map(str::as_bytes));
         put_shown(line, "rule", self.rule);
         put_shown(line, "rule_line", self.rule.and_then(Rule::line));
         line.push(b'\n');
@@ -147,9 +147,8 @@ impl std::fmt::Display for Millis {
     }
 }
 
-fn put_word<T: AsRef<[u8]>>(line: &mut Vec<u8>, key: &str, value: Option<T>) {
+fn put_word(line: &mut Vec<u8>, key: &str, value: Option<&[u8]>) {
     put_key(line, key);
-    let value = value.as_ref().map(AsRef::as_ref);
     match value {
         None => line.push(b'-'),
         Some(word) if is_bare(word) => line.extend_from_slice(word),

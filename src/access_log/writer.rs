@@ -28,14 +28,17 @@ pub(super) struct Queue {
 #[derive(Default)]
 struct State {
     lines: Vec<u8>,
-    /// The next target; `Some(None)`: none.
-    next: Option<Option<Sink>>,
+    /// Where lines are to go from now on, if that has changed.
+    next: Option<Target>,
     is_ending: bool,
     has_ended: bool,
     /// Lines dropped and writes failed since they were asked for.
     dropped: u64,
     failed: u64,
 }
+
+/// A sink, or none.
+struct Target(Option<Sink>);
 
 /// Where lines go.
 #[derive(Debug)]
@@ -113,7 +116,7 @@ impl Queue {
 
     /// Lines added from now on go to `sink`.
     pub(super) fn turn_to(&self, sink: Option<Sink>) {
-        self.state.lock().next = Some(sink);
+        self.state.lock().next = Some(Target(sink));
         self.due.notify_one();
     }
 
@@ -157,7 +160,7 @@ impl Queue {
             }
             drop(state);
             let mut failed = u64::from(!writer.write());
-            if let Some(next) = next {
+            if let Some(Target(next)) = next {
                 writer.turn_to(next);
                 failed += u64::from(!writer.write());
             }

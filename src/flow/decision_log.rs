@@ -56,7 +56,10 @@ struct Told {
 }
 
 /// Hears of refusals that become events, each with the number of those left out before it.
-struct Listener(Box<dyn Fn(&Refusal, u64) + Send + Sync>);
+struct Listener(Hear);
+
+/// Called with a refusal and the number of those left out.
+type Hear = Box<dyn Fn(&Refusal, u64) + Send + Sync>;
 
 impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -424,9 +427,9 @@ mod tests {
     fn a_visitor_who_is_refused_again_and_again_is_a_few_events_that_say_how_many_were_left_out() {
         let decision_log = DecisionLog::default();
         let heard = Arc::new(Mutex::new(Vec::new()));
-        let hears = Arc::clone(&heard);
+        let told = Arc::clone(&heard);
         decision_log.tell(move |refusal, left_out| {
-            hears.lock().unwrap().push((refusal.user.clone(), refusal.from, left_out));
+            told.lock().unwrap().push((refusal.user.clone(), refusal.from, left_out));
         });
         let at = Timestamp::from_secs;
         let ada = |second| Refusal { at: at(second), ..refusal(0) };

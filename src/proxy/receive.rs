@@ -59,10 +59,6 @@ pub(super) async fn receive(
                 Ok(slot) => passage.slots.extend(slot),
                 Err(full) => return Onward::Answered(full),
             }
-            if refusal == Refusal::Method {
-                // What follows a CONNECT is not a request (RFC 9110 §9.3.6).
-                session.set_keepalive(None);
-            }
             let refused = refuse(sites, session, connection, refusal, client);
             return Onward::Answered(Box::pin(refused).await);
         }
@@ -226,11 +222,15 @@ fn redirect(virtual_host: &VirtualHost, target: &[u8]) -> Response<Bytes> {
 /// host is not ours.
 async fn refuse(
     sites: &Sites,
-    session: &Session,
+    session: &mut Session,
     connection: &Connection,
     refusal: Refusal,
     client: ClientAddress,
 ) -> Response<Bytes> {
+    if refusal == Refusal::Method {
+        // What follows a CONNECT is not a request (RFC 9110 §9.3.6).
+        session.set_keepalive(None);
+    }
     let head = session.req_header();
     let headers = &head.headers;
     let notice = match refusal {

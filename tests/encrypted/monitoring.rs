@@ -239,7 +239,7 @@ fn labels_in(text: &str) -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
-/// The names in a query of PromQL.
+/// The names in a query of `PromQL`.
 #[derive(Debug, Default)]
 struct Query {
     selectors: Vec<Selector>,

@@ -22,6 +22,7 @@ fn asks_at(address: SocketAddr, path: &str) -> u16 {
 }
 
 /// The lines of these files, once they have so many together.
+#[expect(clippy::disallowed_methods, reason = "a real process is waited for")]
 fn lines(files: &[&Path], count: usize) -> Vec<String> {
     let begun = Instant::now();
     loop {
@@ -98,6 +99,7 @@ fn the_log_is_opened_again_although_the_new_configuration_is_refused() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a real process is waited for")]
 fn on_a_full_disk_requests_go_on_and_operators_are_told() {
     let setup = Setup::with("log: { format: json }\naccess_log: { to: /dev/full }");
     let process = setup.opens();

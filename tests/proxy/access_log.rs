@@ -106,7 +106,8 @@ fn what_we_answer_ourselves_is_a_line_too() {
         (method.to_owned(), path.to_owned(), status, verdict.to_owned())
     });
     // A line is written after the answer: it may come after that of the next request.
-    (said.sort(), expected.sort());
+    said.sort();
+    expected.sort();
     assert_eq!(said, expected);
 }
 
@@ -132,8 +133,8 @@ fn the_token_of_a_link_is_in_no_line_however_it_is_spelled() {
         // A URL with a password is not even read as a request.
         let path = line["path"].as_str();
         assert!(path.is_none_or(|path| path.starts_with("/.doorward/")), "{line}");
-        let line = line.to_string();
-        assert!(!line.contains(&token) && !line.contains("s3cret"), "{line}");
+        let text = line.to_string();
+        assert!(!text.contains(&token) && !text.contains("s3cret"), "{text}");
     }
 }
 

@@ -93,6 +93,7 @@ fn numbers(instance: &Instance, sample: &str) -> u64 {
 }
 
 /// Waits until `so` is so.
+#[expect(clippy::disallowed_methods, reason = "a real process is waited for")]
 fn until(mut so: impl FnMut() -> bool) {
     let since = Instant::now();
     while !so() {
