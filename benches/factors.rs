@@ -69,7 +69,7 @@ fn password(criterion: &mut Criterion) {
 fn record(criterion: &mut Criterion) {
     let home = tempfile::tempdir().unwrap();
     let state = StateFolder::open(&home.path().join("state")).unwrap();
-    let keys = os::rng().draw(|rng| Keys::of(&state, rng)).unwrap();
+    let keys = os::rng().draw(|rng| Keys::of(&state, rng, os::system_time())).unwrap();
     let (ours, kind, key) = (Sealer::new(&keys), store::Kind::User, [7; 16]);
     let body = vec![7; 600];
     let seal = || os::rng().draw(|rng| ours.seal(rng, kind, &key, &body).unwrap());

@@ -41,7 +41,7 @@ use doorward::domain::host_session::HostSession;
 use doorward::domain::name::{Email, Group, Login, Name};
 use doorward::domain::password::{Password, PasswordHash};
 use doorward::domain::secret::{Secret, Token};
-use doorward::domain::signed::{self, Signer};
+use doorward::domain::signed;
 use doorward::domain::time::Timestamp;
 use doorward::domain::user::{Profile, User, UserId};
 use doorward::domain::user_session::{UserSession, UserSessionId};
@@ -49,7 +49,9 @@ use doorward::identity::Hashing;
 use doorward::identity::local::{Cost, Pool, Room};
 use doorward::os;
 use doorward::store::redb::{self, Redb};
-use doorward::store::{Batch, Expect, Keys, Kind, Outcome, Records, Sealer, StateFolder};
+use doorward::store::{
+    Batch, Expect, Keyring, Keys, Kind, NameKey, Outcome, Records, Sealer, StateFolder,
+};
 use indicatif::{ProgressBar, ProgressStyle};
 use minicbor::Encode;
 use serde_json::{Value, json};
@@ -310,9 +312,8 @@ impl Place {
     /// The cookies of these sessions.
     fn cookies(&self, numbers: std::ops::Range<u32>) -> Vec<String> {
         let state = StateFolder::open(&self.state()).unwrap();
-        let keys = os::rng().draw(|rng| Keys::of(&state, rng)).unwrap();
-        let cookie_keys = keys.cookie();
-        let signer = Signer::new(cookie_keys.iter().map(|(id, key)| (*id, key))).unwrap();
+        let now = os::system_time();
+        let signer = os::rng().draw(|rng| Keyring::of(state, rng, now)).unwrap();
         let cookie = |number| {
             let token = token(number);
             signer.sign(signed::Kind::Session, NAME, token.expose())
@@ -571,7 +572,7 @@ impl Place {
         fs::remove_dir_all(&path).ok();
         let state = StateFolder::open(&path).unwrap();
         let rng = os::rng();
-        let keys = rng.draw(|rng| Keys::of(&state, rng)).unwrap();
+        let keys = rng.draw(|rng| Keys::of(&state, rng, os::system_time())).unwrap();
         let options = redb::Options { cache: 256 << 20, ..redb::Options::default() };
         let mut builder = Builder {
             records: Arc::new(Redb::open(&state.store_file(), options).unwrap()),
@@ -593,7 +594,8 @@ impl Place {
             builder.put(Kind::User, id(number).as_bytes(), None, &user);
         }
 
-        let key = |login: &str| keys.name().of(Login::typed(login).key());
+        let names = NameKey::current(&keys);
+        let key = |login: &str| names.of(Login::typed(login).key());
         let names = (0..users)
             .flat_map(|number| [(key(&name(number)), number), (key(&email(number)), number)]);
         builder.bar.set_message("names");
@@ -659,7 +661,7 @@ fn person(number: u32, digest: &PasswordHash, totp: &Key, now: Timestamp) -> Use
     user
 }
 
-fn sorted(keys: impl Iterator<Item = ([u8; 32], u32)>) -> Vec<([u8; 32], u32)> {
+fn sorted<const N: usize>(keys: impl Iterator<Item = ([u8; N], u32)>) -> Vec<([u8; N], u32)> {
     let mut keys: Vec<_> = keys.collect();
     keys.sort_unstable();
     keys

@@ -2,6 +2,7 @@
 //!
 //! If none runs, a command does the same in its own process, with the same paths.
 
+mod keys;
 mod operations;
 mod policy;
 mod view;
@@ -118,6 +119,9 @@ fn router(state: AppState) -> Router {
         .route(path::REMOVE, routing::post(operations::remove))
         .route(path::KNOWN, routing::post(operations::known))
         .route(path::IMPORT, routing::post(operations::import))
+        .route(path::KEYS, routing::post(keys::list))
+        .route(path::ROTATE, routing::post(keys::rotate))
+        .route(path::CARRY_ON, routing::post(keys::carry_on))
         .route(path::RELOAD, routing::post(policy::reload))
         .route(path::WHY, routing::post(policy::why))
         .route(path::REPORT, routing::post(policy::report))
@@ -250,7 +254,6 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::domain::rng::SharedRng;
-    use crate::domain::signed::Signer;
     use crate::domain::time::Timestamp;
     use crate::flow::Clock;
     use crate::flow::administer;
@@ -258,12 +261,11 @@ mod tests {
     use crate::identity::local::{Cost, Pool, Room};
     use crate::metrics::Metrics;
     use crate::store::memory::Memory;
-    use crate::store::{Keys, Store};
+    use crate::store::{Keyring, Keys, Store};
 
     fn env() -> Env {
         let rng = SharedRng::new(rand::rngs::StdRng::from_seed([1; 32]));
-        let keys = rng.draw(|rng| Keys::random(rng));
-        let cookie_keys = keys.cookie();
+        let keys = rng.draw(|rng| Keys::random(rng, Timestamp::default()));
         let config = include_str!("../../config/minimal.yaml");
         let room = Room::beside(1.try_into().unwrap());
         Env {
@@ -278,7 +280,7 @@ mod tests {
             metrics: Arc::new(Metrics::new("0")),
             access_log: Arc::default(),
             request_ids: Arc::default(),
-            signer: Arc::new(Signer::new(cookie_keys.iter().map(|(id, key)| (*id, key))).unwrap()),
+            signer: Arc::new(Keyring::in_memory(keys)),
             clock: Arc::new(Clock::new(|| Timestamp::from_secs(1_800_000_000))),
             rng,
         }
@@ -301,6 +303,9 @@ mod tests {
             (path::KNOWN, r#"[{"name":"eve"}]"#),
             (path::RELOAD, ""),
             (path::WHY, r#"{"request_id":"a"}"#),
+            (path::KEYS, ""),
+            (path::ROTATE, r#"{"purpose":"names"}"#),
+            (path::CARRY_ON, ""),
             (path::REPORT, ""),
             (path::REFUSED, ""),
             (path::IMPORT, r#"{"people":[{"who":{"name":"eve"}}],"links":true}"#),

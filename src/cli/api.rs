@@ -45,6 +45,12 @@ pub(super) mod path {
     pub(crate) const KNOWN: &str = "/user/known";
     /// [`super::Import`] → a list of [`super::Imported`], in the same order.
     pub(crate) const IMPORT: &str = "/user/import";
+    /// Nothing → a list of [`super::KeyRing`].
+    pub(crate) const KEYS: &str = "/keys/list";
+    /// [`super::RotateKey`] → [`super::RotatedKey`].
+    pub(crate) const ROTATE: &str = "/keys/rotate";
+    /// Nothing → [`super::CarriedOn`].
+    pub(crate) const CARRY_ON: &str = "/keys/carry-on";
 }
 
 /// A user to add.
@@ -342,6 +348,76 @@ pub(super) struct Happened {
     pub(super) from: Option<String>,
     /// The operator.
     pub(super) by: Option<String>,
+}
+
+/// The keys for one purpose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct KeyRing {
+    pub(super) purpose: String,
+    /// What they do.
+    pub(super) about: String,
+    /// Oldest first.
+    pub(super) keys: Vec<Key>,
+    /// The rotation that is under way.
+    pub(super) rotation: Option<Rotation>,
+}
+
+/// A key, without its bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Key {
+    pub(super) id: u8,
+    /// Since when it is or was the current one; RFC 3339, in UTC.
+    pub(super) since: String,
+    pub(super) state: KeyState,
+    /// Until when it is accepted, if that depends on time alone; RFC 3339, in UTC.
+    pub(super) until: Option<String>,
+}
+
+/// What a key is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum KeyState {
+    /// For everything new.
+    Current,
+    /// Only for what it sealed, hashed or signed before.
+    Accepted,
+}
+
+/// How far a rotation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Rotation {
+    /// How many records were looked at.
+    pub(super) done: u64,
+    /// Of how many.
+    pub(super) all: u64,
+    /// How many of them cannot be read.
+    pub(super) unreadable: u64,
+    /// Whether nothing more can be done, because of those.
+    pub(super) stuck: bool,
+}
+
+/// Which key to rotate.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RotateKey {
+    pub(super) purpose: String,
+}
+
+/// A key was rotated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct RotatedKey {
+    #[serde(flatten)]
+    pub(super) ring: KeyRing,
+    /// Whether a gateway runs, which finishes the rotation.
+    pub(super) gateway: bool,
+}
+
+/// What is left of the rotations.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct CarriedOn {
+    /// Whether a gateway runs, which finishes them.
+    pub(super) gateway: bool,
+    pub(super) left: Option<Rotation>,
 }
 
 /// Why an operation failed, in a sentence for the operator.

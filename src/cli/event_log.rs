@@ -63,7 +63,7 @@ impl EventLog {
     /// as many as they like.
     pub(super) fn tell(&self, event: &Event, name: Option<&str>) {
         let left_out = match &event.whom {
-            Whom::User(_) | Whom::Strangers(_) => 0,
+            Whom::User(_) | Whom::Strangers(_) | Whom::Key(..) => 0,
             Whom::Nobody(_) => match self.throttle.due(Line::UnknownName, event.at) {
                 Some(left_out) => left_out,
                 None => return,
@@ -122,6 +122,10 @@ fn line(event: &Event, name: Option<&str>) -> serde_json::Value {
         }
         Whom::Nobody(hash) => line["unknown_name"] = format!("{hash:016x}").into(),
         Whom::Strangers(times) => line["times"] = (*times).into(),
+        Whom::Key(purpose, id) => {
+            line["purpose"] = purpose.as_str().into();
+            line["key"] = (*id).into();
+        }
     }
     if let Some(from) = event.from {
         line["from"] = from.to_string().into();

@@ -1,4 +1,5 @@
-//! What a start reads and writes in the store first: the clock mark, and since when demands exist.
+//! What a start reads and writes in the store first: whether its keys are here, the clock mark, and
+//! since when demands exist.
 
 use std::io;
 use std::sync::Arc;
@@ -9,6 +10,14 @@ use tokio::time::timeout;
 use super::not_started::NotStarted;
 use crate::flow::Env;
 use crate::store::Unavailable;
+
+/// Refuses a store whose keys are not in the keys file.
+pub(super) async fn has_its_keys(env: &Env) -> Result<(), NotStarted> {
+    match env.store.lacks_key().await.map_err(NotStarted::unreadable)? {
+        Some((purpose, id)) => Err(NotStarted::OtherKeys { purpose, id }),
+        None => Ok(()),
+    }
+}
 
 /// Compares the clock with the latest time that an earlier run saved.
 pub(super) async fn believe_clock(env: &Arc<Env>, accept: bool) -> Result<(), NotStarted> {

@@ -13,6 +13,7 @@ mod failure;
 mod file_limits;
 mod first_writes;
 mod generated_docs;
+mod keys;
 mod load_config;
 mod log;
 mod mail;
@@ -22,6 +23,7 @@ mod operators_listener;
 mod outbox_workers;
 mod own_thread;
 mod policy;
+mod progress;
 pub mod reload;
 pub mod serve;
 mod socket;
@@ -131,6 +133,9 @@ enum Command {
     /// Manage users
     #[command(subcommand, after_help = USER_NOTE)]
     User(user::Command),
+    /// Show and rotate the secret keys of this installation
+    #[command(subcommand, after_help = keys::NOTE)]
+    Keys(keys::Command),
     /// Run a demo: an old application behind a gateway, and three users
     #[command(after_help = DEMO_NOTE)]
     Demo {
@@ -244,6 +249,9 @@ fn obey(line: Line, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Fa
         Command::Cert(command) => cert::run(command, || configuration(line.config), out),
         Command::User(command) => {
             waits(user::run(command, Access::of(line.state, line.config)?, out, notes))
+        }
+        Command::Keys(command) => {
+            waits(keys::run(command, Access::of(line.state, line.config)?, out, notes))
         }
         Command::Mail(command) => waits(mail::run(command, &loaded(line.config)?, out)),
         Command::Completions { shell } => generated_docs::completions(Line::command(), shell, out),

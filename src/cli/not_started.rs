@@ -67,9 +67,14 @@ pub enum NotStarted {
         /// The cause.
         source: io::Error,
     },
-    /// There is no key to sign cookies with.
-    #[error("the keys file has no cookie key")]
-    NoCookieKey,
+    /// The store and the keys file are not of the same time.
+    #[error("the store needs `{purpose}` key {id}, which is not in the keys file")]
+    OtherKeys {
+        /// What the key is for.
+        purpose: String,
+        /// Its id.
+        id: u8,
+    },
     /// The system refused a thread, a timer or a signal handler.
     #[error("system error: {0}")]
     System(#[from] io::Error),
@@ -114,10 +119,15 @@ impl NotStarted {
                  codes and sessions"
                     .to_owned(),
             ),
-            Self::State(StateError::KeysUnreadable { .. }) | Self::Unreadable(_) => {
+            Self::State(StateError::KeysUnreadable { .. }) => {
                 Some("restore the store's keys file from a backup".to_owned())
             }
             Self::Unavailable(why) => Some(why.kind().help().to_owned()),
+            Self::OtherKeys { .. } | Self::Unreadable(_) => Some(
+                "the store and its keys file must be of the same time: restore the keys file that \
+                 was used with this store, or add its older keys to the file, above the newer ones"
+                    .to_owned(),
+            ),
             _ => None,
         }
     }

@@ -142,7 +142,8 @@ pub(super) async fn reload(state: &Path, json: bool, out: &mut dyn Write) -> Res
     table(&std::iter::once(head).chain(rows).collect::<Vec<_>>(), out).map_err(unwritten)
 }
 
-fn table<const N: usize>(rows: &[[String; N]], out: &mut dyn Write) -> io::Result<()> {
+/// Prints rows, with their columns below each other.
+pub(super) fn table<const N: usize>(rows: &[[String; N]], out: &mut dyn Write) -> io::Result<()> {
     let widths: [usize; N] = std::array::from_fn(|column| {
         rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
     });
@@ -153,7 +154,8 @@ fn table<const N: usize>(rows: &[[String; N]], out: &mut dyn Write) -> io::Resul
     Ok(())
 }
 
-fn print(answer: &impl serde::Serialize, out: &mut dyn Write) -> Result<(), Failure> {
+/// Prints an answer of the gateway as JSON.
+pub(super) fn print(answer: &impl serde::Serialize, out: &mut dyn Write) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(answer)
         .map_err(|error| Failure::new("cannot write the result as JSON").because(error))?;
     writeln!(out, "{text}").map_err(unwritten)

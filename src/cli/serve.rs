@@ -26,7 +26,6 @@ use super::{
 };
 use crate::config::{Config, Problems};
 use crate::domain::rng::SharedRng;
-use crate::domain::signed::Signer;
 use crate::domain::time::Timestamp;
 use crate::flow::{Clock, Env};
 use crate::identity::local::{Cost, Pool, Room};
@@ -36,7 +35,7 @@ use crate::os::{self, HugePages};
 use crate::proxy;
 use crate::store::progress::Progress;
 use crate::store::redb::{self, Redb};
-use crate::store::{Keys, StateFolder, Store, Timed};
+use crate::store::{Keyring, StateFolder, Store, Timed};
 
 /// What comes from outside the process besides requests. A test passes its own.
 #[derive(Clone)]
@@ -108,6 +107,7 @@ impl Gateway {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let within = runtime.enter();
         let behind = older_store::refuse_older_store(&progress, accept_older)?;
+        runtime.block_on(first_writes::has_its_keys(&env))?;
         runtime.block_on(first_writes::believe_clock(&env, accept_clock))?;
         runtime.block_on(older_store::void_what_is_older(&env, &progress, behind))?;
         let env = runtime.block_on(first_writes::demand(&env))?;
@@ -121,6 +121,7 @@ impl Gateway {
         let mut background = JoinSet::new();
         background.spawn(upkeep::without_end(Arc::clone(&live), upkeep::sweep));
         background.spawn(upkeep::without_end(Arc::clone(&live), upkeep::note_time));
+        background.spawn(upkeep::without_end(Arc::clone(&live), upkeep::rotate_keys));
         background.spawn(upkeep::without_end(Arc::clone(&live), disk::watch));
         background.spawn(upkeep::give_memory_back());
         background.spawn(upkeep::note_progress(Arc::clone(&progress)));
@@ -274,6 +275,7 @@ pub(super) async fn furnish_a_command(config: Config) -> Result<(Env, Progress),
     let (env, progress) = furnish(config, World::real(), open)?;
     let env = Arc::new(env);
     let behind = older_store::refuse_older_store(&progress, false)?;
+    first_writes::has_its_keys(&env).await?;
     first_writes::believe_clock(&env, false).await?;
     older_store::void_what_is_older(&env, &progress, behind).await?;
     Ok((Env::clone(&env), progress))
@@ -304,20 +306,22 @@ fn furnish(
     open: impl Fn(&Path) -> Result<Redb, redb::OpenError>,
 ) -> Result<(Env, Progress), NotStarted> {
     let state = StateFolder::open(&config.state)?;
-    let keys = world.rng.draw(|rng| Keys::of(&state, rng))?;
+    let now = (world.clock)();
+    let keys = || world.rng.draw(|rng| Keyring::of(state.clone(), rng, now));
+    // There are keys before there is a store.
+    keys()?;
     let path = state.store_file();
     let records = open(&path).map_err(|source| NotStarted::Store { path, source })?;
     let records = Arc::new(records);
+    // While we waited for the store, a command may have rotated a key. Now none can.
+    let keyring = Arc::new(keys()?);
     let progress = Progress::of(Arc::clone(&records), state, os::system_time);
-    let cookie_keys = keys.cookie();
-    let signer = Signer::new(cookie_keys.iter().map(|(id, key)| (*id, key)))
-        .ok_or(NotStarted::NoCookieKey)?;
     let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
     let rng = world.rng.clone();
     let pool = Pool::measured(world.cost, Room::beside(cores), rng, metrics.hashing_duration())?;
     let records = Timed::over(records, metrics.store_reads(), metrics.store_commits());
-    let store = Store::new(Arc::new(records), &keys, world.rng.clone());
+    let store = Store::over(Arc::new(records), Arc::clone(&keyring), world.rng.clone());
     store.set_mails(config.mail.is_some());
     let env = Env {
         limit: Arc::new(SignInLimit::of(config.limits)),
@@ -329,7 +333,7 @@ fn furnish(
         store: Arc::new(store),
         hashing: Arc::new(pool),
         sources: Arc::new(Sources::local()),
-        signer: Arc::new(signer),
+        signer: keyring,
         clock: Arc::new(Clock::new(move || (world.clock)())),
         rng: world.rng,
         config: Arc::new(config),

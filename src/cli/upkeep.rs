@@ -1,11 +1,12 @@
-//! What runs every few seconds or minutes: saving the marks, deleting expired records, and
-//! giving unused memory back.
+//! What runs every few seconds or minutes: saving the marks, deleting expired records, finishing
+//! rotations of keys, and giving unused memory back.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::time::timeout;
 
 use super::log;
 use super::reload::Live;
@@ -13,6 +14,7 @@ use crate::flow::Env;
 use crate::metrics;
 use crate::os;
 use crate::store::progress::Progress;
+use crate::store::{Left, RotationProgress};
 use crate::unavailable::Unavailable;
 
 /// Runs `task` as long as the gateway runs. If it panics, that is reported, and it begins again.
@@ -84,12 +86,52 @@ pub(super) async fn sweep(live: Arc<Live>) {
     }
 }
 
+/// Finishes rotations of keys, now, after each rotation, and every few minutes: an earlier run may
+/// have been interrupted. Drops the keys of cookies and forms that have ended.
+pub(super) async fn rotate_keys(live: Arc<Live>) {
+    loop {
+        let done = rotate_once(&live.env()).await;
+        let pause = match done {
+            Ok(Left::Work(_)) => BETWEEN_PARTS,
+            Ok(Left::Nothing | Left::Unreadable(_)) => SWEEP_EVERY,
+            Err(error) => {
+                live.env().report(&error, "cannot finish the rotation of a key");
+                ROTATE_AGAIN_AFTER
+            }
+        };
+        // Not kept while sleeping: it keeps the configuration that it was made with.
+        let store = Arc::clone(&live.env().store);
+        timeout(pause, store.rotation_is_due()).await.ok();
+    }
+}
+
+async fn rotate_once(env: &Env) -> Result<Left, Unavailable> {
+    let left = env.store.carry_on().await?;
+    match left {
+        Left::Nothing => env.store.retire_keys(env.now()?).await?,
+        Left::Unreadable(RotationProgress { purpose, unreadable, .. }) => {
+            let purpose = purpose.word();
+            tracing::error!(
+                purpose,
+                unreadable,
+                "the old key is kept, because some records cannot be read with it; the others use \
+                 the new one"
+            );
+        }
+        Left::Work(_) => {}
+    }
+    Ok(left)
+}
+
 async fn sweep_once(env: &Env) -> Result<usize, Unavailable> {
     env.store.sweep(env.now()?).await
 }
 
 const BEGIN_AGAIN_AFTER: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: Duration = Duration::from_mins(5);
+/// Requests come first.
+const BETWEEN_PARTS: Duration = Duration::from_millis(2);
+const ROTATE_AGAIN_AFTER: Duration = Duration::from_secs(5);
 const GIVE_MEMORY_BACK_EVERY: Duration = Duration::from_secs(5);
 const NOTE_PROGRESS_EVERY: Duration = Duration::from_secs(5);
 const NOTE_TIME_EVERY: Duration = Duration::from_mins(1);

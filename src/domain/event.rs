@@ -52,6 +52,9 @@ pub enum Whom {
     /// All names that do not exist, together: the number of events in one hour.
     #[n(2)]
     Strangers(#[n(0)] u64),
+    /// A secret key of this installation: its purpose and id.
+    #[n(3)]
+    Key(#[n(0)] String, #[n(1)] u8),
 }
 
 /// What happened.
@@ -183,6 +186,9 @@ pub enum What {
     /// Three or more wrong codes were entered after the right password.
     #[n(41)]
     CodesGuessed,
+    /// An operator rotated a key; the new one is used from now on.
+    #[n(42)]
+    KeyRotated,
 }
 
 impl What {
@@ -256,6 +262,7 @@ impl What {
             Self::CodeMailed => "code-mailed",
             Self::MailedCodeShown => "mailed-code-shown",
             Self::CodesGuessed => "codes-guessed",
+            Self::KeyRotated => "key-rotated",
         }
     }
 
@@ -307,6 +314,7 @@ impl What {
             Self::CodeMailed => "code mailed",
             Self::MailedCodeShown => "mailed code accepted",
             Self::CodesGuessed => "three or more wrong codes after the right password",
+            Self::KeyRotated => "key rotated by an operator: a new one is used",
         }
     }
 }

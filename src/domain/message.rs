@@ -207,7 +207,8 @@ impl What {
             | Self::SessionsEnded
             | Self::ResetAsked
             | Self::CodeMailed
-            | Self::MailedCodeShown => false,
+            | Self::MailedCodeShown
+            | Self::KeyRotated => false,
         }
     }
 }

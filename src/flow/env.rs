@@ -10,12 +10,11 @@ use crate::domain::demand::{Demand, Since};
 use crate::domain::device::BrowserId;
 use crate::domain::request_id::RequestId;
 use crate::domain::rng::SharedRng;
-use crate::domain::signed::Signer;
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::identity::{Begin, Client, Full, Hashing, Place, SignInLimit, Sources, Try};
 use crate::metrics::Metrics;
-use crate::store::{Snapshot, Store, Unavailable};
+use crate::store::{Keyring, Snapshot, Store, Unavailable};
 
 use super::caller::Caller;
 pub use super::clock::Clock;
@@ -49,8 +48,8 @@ pub struct Env {
     pub metrics: Arc<Metrics>,
     /// The access log.
     pub access_log: Arc<AccessLog>,
-    /// Signs cookies.
-    pub signer: Arc<Signer>,
+    /// Signs cookies and forms.
+    pub signer: Arc<Keyring>,
     /// The clock; read once for each request.
     pub clock: Arc<Clock>,
     /// The random generator.

@@ -19,6 +19,7 @@ pub mod factors;
 pub mod foresee;
 pub mod forgot;
 pub mod import;
+pub mod keys;
 pub mod log_throttle;
 pub mod link;
 pub mod mailed_code;

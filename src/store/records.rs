@@ -70,6 +70,24 @@ pub trait Records: fmt::Debug + Send + Sync {
     /// [`Unavailable`] if the store cannot be written.
     async fn sweep(&self, now: Timestamp) -> Result<usize, Unavailable>;
 
+    /// How many records there are, also expired ones.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the store cannot be read.
+    async fn count(&self) -> Result<u64, Unavailable> {
+        let mut count = 0;
+        for kind in Kind::ALL {
+            let mut range = KeyRange::all();
+            loop {
+                let page = self.scan(kind, range, 1_000).await?;
+                let Some(last) = page.last() else { break };
+                count += page.len() as u64;
+                range = KeyRange::all().behind(&last.key);
+            }
+        }
+        Ok(count)
+    }
+
     /// Whether commits work, as far as is known without trying.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
 use rand_core::CryptoRng;
 
-use super::keys::{KeyId, Keys};
+use super::keys::{Held, KeyId, Keys, Purpose};
 use super::record::Kind;
 use crate::domain::secret::Secret;
 use crate::unavailable::Unavailable;
@@ -22,20 +22,18 @@ use crate::unavailable::Unavailable;
 const FORMAT: u8 = 1;
 const NONCE_LENGTH: usize = 24;
 
-/// Seals bodies with the newest key, and opens what any of the keys has sealed.
+/// Seals bodies with the current key, and opens what any of the keys has sealed.
 pub struct Sealer {
-    newest: (KeyId, XChaCha20Poly1305),
+    current: (KeyId, XChaCha20Poly1305),
     older: Vec<(KeyId, XChaCha20Poly1305)>,
 }
 
 impl Sealer {
     /// A sealer with the sealing keys of `keys`.
     pub fn new(keys: &Keys) -> Self {
-        let cipher = |(id, key): &(KeyId, super::keys::Key)| {
-            (*id, XChaCha20Poly1305::new(&(*key.expose()).into()))
-        };
-        let (newest, older) = keys.sealing();
-        Self { newest: cipher(newest), older: older.iter().map(cipher).collect() }
+        let cipher = |held: &Held| (held.id, XChaCha20Poly1305::new(&(*held.key.expose()).into()));
+        let ring = keys.ring(Purpose::Sealing);
+        Self { current: cipher(ring.current()), older: ring.older().iter().map(cipher).collect() }
     }
 
     /// Seals `body` for the record of this kind under `key`. The result is 42 bytes longer.
@@ -49,7 +47,7 @@ impl Sealer {
         key: &[u8],
         body: &[u8],
     ) -> Result<Vec<u8>, Unavailable> {
-        let (id, cipher) = &self.newest;
+        let (id, cipher) = &self.current;
         let mut nonce = [0; NONCE_LENGTH];
         rng.fill_bytes(&mut nonce);
         let payload = Payload { msg: body, aad: &place(*id, kind, key) };
@@ -77,8 +75,13 @@ impl Sealer {
             .map_err(|_| Broken::Seal)
     }
 
+    /// Whether `sealed` needs no older key. What is no sealed body needs none.
+    pub(super) fn is_current(&self, sealed: &[u8]) -> bool {
+        sealed.get(1).is_none_or(|id| *id == self.current.0)
+    }
+
     fn cipher(&self, id: KeyId) -> Option<&XChaCha20Poly1305> {
-        let mut known = std::iter::once(&self.newest).chain(&self.older);
+        let mut known = std::iter::once(&self.current).chain(&self.older);
         known.find(|(known, _)| *known == id).map(|(_, cipher)| cipher)
     }
 }
@@ -99,7 +102,7 @@ pub enum Broken {
     #[error("a record is encrypted in format {0}, which this version of doorward does not support")]
     Format(u8),
     /// Its key is not in the keys file.
-    #[error("a record is encrypted with key {0}, which is not in the keys file")]
+    #[error("a record is encrypted with `sealing` key {0}, which is not in the keys file")]
     Key(KeyId),
     /// It was changed, moved from another record, or sealed with a different key of the same id.
     #[error("a record cannot be authenticated: it was damaged, moved or encrypted with other keys")]

@@ -62,6 +62,10 @@ impl Records for Timed {
         self.records.sweep(now).await
     }
 
+    async fn count(&self) -> Result<u64, Unavailable> {
+        timed(&self.reads, self.records.count()).await
+    }
+
     fn writable(&self) -> Result<(), Unavailable> {
         self.records.writable()
     }

@@ -11,10 +11,11 @@ use memchr::memchr_iter;
 use crate::config::Origin;
 use crate::domain::device::{BrowserId, DeviceId};
 use crate::domain::secret::Token;
-use crate::domain::signed::{Kind, Signer};
+use crate::domain::signed::Kind;
 use crate::domain::time::Timestamp;
 use crate::domain::user::UserId;
 use crate::flow::{Carried, DeviceCookie, Given, KnownCookie};
+use crate::store::Keyring;
 
 /// One of our cookies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,18 +85,18 @@ impl Ours {
 /// Reads and sets our cookies for one origin.
 #[derive(Clone, Copy, Debug)]
 pub struct Jar<'a> {
-    signer: &'a Signer,
+    signer: &'a Keyring,
     origin: &'a Origin,
 }
 
 /// How many names of one browser are read: as many as pages that are opened at the same time.
 const BROWSERS_AT_MOST: usize = 64;
-/// A known browser stays known for one year.
+/// A known browser stays known for one year. That is how long the keys of cookies are accepted.
 const YEAR: cookie::time::Duration = cookie::time::Duration::days(365);
 
 impl<'a> Jar<'a> {
     /// The cookies of `origin`, signed by `signer`.
-    pub const fn new(signer: &'a Signer, origin: &'a Origin) -> Self {
+    pub const fn new(signer: &'a Keyring, origin: &'a Origin) -> Self {
         Self { signer, origin }
     }
 
@@ -262,10 +263,32 @@ fn only_value<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::secret::Secret;
+    use rand::SeedableRng;
 
-    fn signer() -> Signer {
-        Signer::new([(1, &Secret::new(vec![1; 32]))]).unwrap()
+    use crate::config::Config;
+    use crate::store::{Keys, Purpose};
+
+    fn signer() -> Keyring {
+        let mut rng = rand::rngs::StdRng::from_seed([1; 32]);
+        Keyring::in_memory(Keys::random(&mut rng, Timestamp::default()))
+    }
+
+    #[test]
+    fn no_cookie_and_no_form_lasts_longer_than_its_key_is_accepted() {
+        let days = |purpose: Purpose| purpose.accepted_for().unwrap().as_secs() / (24 * 60 * 60);
+        let minimal = include_str!("../../config/minimal.yaml");
+        let can_be = |key: &str, days: u64| {
+            let text = format!("{minimal}\n{}", key.replace('N', &days.to_string()));
+            Config::read("minimal.yaml", &text).is_ok()
+        };
+        let cookies = days(Purpose::Cookies);
+        assert_eq!(u64::try_from(YEAR.whole_days()).unwrap(), cookies);
+        for (key, days) in [
+            ("trusted_devices: { for: Nd }", cookies),
+            ("sessions: { at_most: Nd }", days(Purpose::Csrf)),
+        ] {
+            assert!(can_be(key, days) && !can_be(key, days + 1), "{key}");
+        }
     }
 
     fn sent(lines: &[&str]) -> HeaderMap {

@@ -292,7 +292,7 @@ async fn seven_days_of_refused_names_fill_neither_store_nor_log_and_leave_people
     assert!(events.len() - before <= hours + 1, "{}", events.len());
     let summed = events.iter().map(|event| match event.whom {
         Whom::Strangers(times) => times,
-        Whom::User(_) | Whom::Nobody(_) => 0,
+        Whom::User(_) | Whom::Nobody(_) | Whom::Key(..) => 0,
     });
     assert_eq!(summed.sum::<u64>(), tried, "and every one is counted");
     assert_eq!(told.load(Ordering::SeqCst), usize::try_from(tried).unwrap(), "in the metrics, too");

@@ -4,6 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
 use data_encoding::HEXLOWER;
+use doorward::domain::time::Timestamp;
 use doorward::store::sealing::Broken;
 use doorward::store::{Keys, Kind, Sealer, StateFolder, Unavailable};
 use proptest::prelude::*;
@@ -15,24 +16,26 @@ use super::cases;
 const K1: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const K2: &str = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
 
+const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
 fn rng(seed: u64) -> StdRng {
     StdRng::seed_from_u64(seed)
 }
 
 fn sealer() -> Sealer {
-    Sealer::new(&Keys::random(&mut rng(1)))
+    Sealer::new(&Keys::random(&mut rng(1), NOW))
 }
 
 /// A sealer with these keys, as they stand in a keys file.
 fn sealer_with(keys: &[(u8, &str)]) -> Sealer {
     let home = tempfile::tempdir().unwrap();
     let state = StateFolder::open(&home.path().join("state")).unwrap();
-    let sealing: Vec<_> = keys.iter().map(|(id, key)| format!("sealing {id} {key}")).collect();
-    let sealing = sealing.join("\n");
-    let text = format!("doorward keys 1\nname {K1}\n{sealing}\ncookie 1 {K1}\n");
+    let since = "2027-01-15T08:00:00Z";
+    let sealing = keys.iter().map(|(id, key)| format!("sealing {id} {since} {key}\n"));
+    let text = format!("doorward keys 1\nnames 1 {since} {K1}\n{}", sealing.collect::<String>());
     fs::write(state.keys_file(), text).unwrap();
     fs::set_permissions(state.keys_file(), Permissions::from_mode(0o600)).unwrap();
-    Sealer::new(&Keys::of(&state, &mut rng(1)).unwrap())
+    Sealer::new(&Keys::of(&state, &mut rng(1), NOW).unwrap())
 }
 
 fn kinds() -> impl Strategy<Value = Kind> {

@@ -11,7 +11,7 @@ use doorward::domain::event::Event;
 use doorward::domain::host_session::HostSession;
 use doorward::domain::link::Link;
 use doorward::domain::rng::SharedRng;
-use doorward::domain::signed::{Kind, Signer};
+use doorward::domain::signed::Kind;
 use doorward::domain::ticket::{Ask, Ticket};
 use doorward::domain::time::Timestamp;
 use doorward::domain::user::User;
@@ -22,7 +22,7 @@ use doorward::identity::{SignInLimit, Sources};
 use doorward::metrics::Metrics;
 use doorward::policy::{Asker, OwnPage, Policy, Request, Rule};
 use doorward::store::memory::Memory;
-use doorward::store::{Keys, Store};
+use doorward::store::{Keyring, Keys, Store};
 use doorward::web::{Jar, ReturnTo, Web};
 use http::header::{CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue};
 use rand::SeedableRng;
@@ -66,10 +66,8 @@ pub(crate) fn readings(target: &[u8]) {
     }
 }
 
-fn signer() -> Signer {
-    let keys = Keys::random(&mut StdRng::seed_from_u64(1));
-    let keys = keys.cookie();
-    Signer::new(keys.iter().map(|(id, key)| (*id, key))).unwrap()
+fn signer() -> Keyring {
+    Keyring::in_memory(Keys::random(&mut StdRng::seed_from_u64(1), Timestamp::default()))
 }
 
 fn origin() -> Origin {
@@ -78,7 +76,7 @@ fn origin() -> Origin {
 
 /// No cookie that we have not signed says anything.
 pub(crate) fn cookies(lines: &[u8]) {
-    static SIGNER: LazyLock<(Signer, Origin)> = LazyLock::new(|| (signer(), origin()));
+    static SIGNER: LazyLock<(Keyring, Origin)> = LazyLock::new(|| (signer(), origin()));
     let mut headers = HeaderMap::new();
     for line in lines.split(|byte| *byte == b'\n') {
         if let Ok(value) = HeaderValue::from_bytes(line) {
@@ -131,7 +129,7 @@ pub(crate) fn form(body: &[u8]) {
 
 fn setup() -> (tokio::runtime::Runtime, Web) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let keys = Keys::random(&mut StdRng::seed_from_u64(1));
+    let keys = Keys::random(&mut StdRng::seed_from_u64(1), Timestamp::default());
     let rng = SharedRng::new(StdRng::seed_from_u64(2));
     let config = "{ listen: [{ address: \"127.0.0.1:1\" }], state: /tmp, apps: [{ name: a, hosts: \
                   [crm.example.com], upstream: \"http://127.0.0.1:9\" }] }";
@@ -173,7 +171,7 @@ pub(crate) fn record(bytes: &[u8]) {
 
 /// No text that we have not signed opens, and no way back leads elsewhere.
 pub(crate) fn ticket(text: &[u8]) {
-    static OURS: LazyLock<(Signer, Origin)> = LazyLock::new(|| (signer(), origin()));
+    static OURS: LazyLock<(Keyring, Origin)> = LazyLock::new(|| (signer(), origin()));
     let (signer, origin) = &*OURS;
     if let Ok(bytes) = <[u8; Ask::LENGTH]>::try_from(text) {
         let ask = Ask::from_bytes(bytes);

@@ -18,7 +18,6 @@ use doorward::domain::message::Message;
 use doorward::domain::name::{Email, Login, Name};
 use doorward::domain::rng::SharedRng;
 use doorward::domain::secret::Token;
-use doorward::domain::signed::Signer;
 use doorward::domain::time::Timestamp;
 use doorward::domain::user::{Profile, User, UserId};
 use doorward::flow::administer::{self, Linking};
@@ -29,7 +28,7 @@ use doorward::messages::{About, words};
 use doorward::metrics::Metrics;
 use doorward::policy::{OwnPage, Request, Sent};
 use doorward::store::memory::Memory;
-use doorward::store::{Added, Keys, Records, Store};
+use doorward::store::{Added, Keyring, Keys, Records, Store};
 use doorward::web::{Admitted, Allowed, Web};
 use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE, USER_AGENT};
 use http::{HeaderMap, Method, StatusCode};
@@ -190,7 +189,7 @@ impl Gate {
     ) -> Self {
         static SEED: AtomicU64 = AtomicU64::new(2);
         // Gateways over one store share their keys, as nodes do.
-        let keys = Keys::random(&mut StdRng::seed_from_u64(1));
+        let keys = Keys::random(&mut StdRng::seed_from_u64(1), START);
         let seed = SEED.fetch_add(1, Ordering::Relaxed);
         let rng = SharedRng::new(StdRng::seed_from_u64(seed));
         let clock = Arc::new(AtomicU64::new(START.millis()));
@@ -198,12 +197,12 @@ impl Gate {
         let hashed = Arc::new(AtomicUsize::new(0));
         let took = Took::default();
         let counting = Counting::start(cost, rng.clone(), Arc::clone(&hashed), Arc::clone(&took));
-        let cookie_keys = keys.cookie();
         // Where a story does not say what a first second factor takes, the password will do.
         let says = ["set_up:", "mail:"].iter().any(|key| config.contains(key));
         let proof = if says { "" } else { "set_up: { proof: none }\n" };
         let config = Config::read("test.yaml", &format!("{config}{proof}")).unwrap();
-        let store = with(Store::new(records, &keys, rng.clone()));
+        let keyring = Arc::new(Keyring::in_memory(keys));
+        let store = with(Store::over(records, Arc::clone(&keyring), rng.clone()));
         store.set_mails(config.mail.is_some());
         let env = Arc::new(Env {
             config: Arc::new(config),
@@ -217,7 +216,7 @@ impl Gate {
             metrics: Arc::new(Metrics::new("0")),
             access_log: Arc::default(),
             request_ids: Arc::default(),
-            signer: Arc::new(Signer::new(cookie_keys.iter().map(|(id, key)| (*id, key))).unwrap()),
+            signer: keyring,
             clock: Arc::new(Clock::new(move || {
                 Timestamp::from_millis(told.load(Ordering::SeqCst))
             })),
@@ -328,7 +327,7 @@ impl Gate {
         events.sort_by_key(|event| (event.at, minicbor::to_vec(event.what).unwrap()));
         let times = |whom: &Whom| match whom {
             Whom::Strangers(times) => usize::try_from(*times).unwrap(),
-            Whom::User(_) | Whom::Nobody(_) => 1,
+            Whom::User(_) | Whom::Nobody(_) | Whom::Key(..) => 1,
         };
         events.iter().flat_map(|event| vec![event.what; times(&event.whom)]).collect()
     }

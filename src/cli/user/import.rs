@@ -4,7 +4,6 @@
 //! or not at all, so that an interrupted import can be run again.
 
 mod lines;
-mod progress;
 
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -17,9 +16,9 @@ use serde::Serialize;
 use super::Console;
 use crate::cli::api::{Import as Batch, Imported, LinkMade, Names, Newcomer, Standing, path};
 use crate::cli::failure::{Failure, unwritten};
+use crate::cli::progress::Progress;
 use crate::domain::name::Group;
 use lines::{Line, Problem};
-use progress::Progress;
 
 /// Whom to take over, and how.
 #[derive(Debug, Args)]

@@ -6,20 +6,51 @@
 
 use std::sync::atomic::Ordering;
 
+use smallvec::SmallVec;
+
 use super::names::{NobodysName, Target};
 use super::{Store, TRIES, expect};
 use crate::domain::lockout::Failures;
 use crate::store::batch::{Batch, Expect};
+use crate::store::keys::{Hashes, NameHash};
 use crate::store::record::{KeyRange, Kind, SWEEP_AT_MOST, Version};
 use crate::unavailable::Unavailable;
 
+/// Failed passwords as they were read.
+pub(super) struct ReadAttempts {
+    pub(super) failures: Failures,
+    /// Where they may be, oldest key first: usually at one place only. They are written to the last.
+    places: SmallVec<[(NameHash, Option<Version>); 1]>,
+}
+
+impl ReadAttempts {
+    /// Whether they are not where they would be written.
+    pub(super) fn are_under_an_older_key(&self) -> bool {
+        let older = self.places.split_last().map(|(_, older)| older).unwrap_or_default();
+        older.iter().any(|(_, version)| version.is_some())
+    }
+}
+
 impl Store {
-    /// The key of the failed passwords of `target`.
-    pub(super) fn attempts_key(&self, target: &Target) -> [u8; 32] {
+    /// The keys of the failed passwords of `target`, oldest first.
+    fn attempts_keys(&self, target: &Target) -> Hashes {
+        let names = self.keyring.names();
         match target {
-            Target::User(user) => self.names.of_attempts(user.as_bytes()),
-            Target::Nobody(NobodysName(key)) => self.names.of_attempts(key),
+            Target::User(user) => names.of_attempts(user.as_bytes()),
+            Target::Nobody(NobodysName(hash)) => names.of_attempts(hash),
         }
+    }
+
+    /// The failed passwords of `target`. The caller holds its [`Store::line`] until it has written
+    /// them, because they move while names are re-keyed.
+    pub(super) async fn read_attempts(&self, target: &Target) -> Result<ReadAttempts, Unavailable> {
+        let mut read = ReadAttempts { failures: Failures::default(), places: SmallVec::new() };
+        for key in self.attempts_keys(target) {
+            let found = self.read::<Failures>(Kind::Attempts, &key).await?;
+            read.failures = found.value.unwrap_or(read.failures);
+            read.places.push((key, found.version));
+        }
+        Ok(read)
     }
 
     /// Decides about the failed passwords of a target, like [`Store::update`] about a user. Durable
@@ -60,16 +91,15 @@ impl Store {
         target: &Target,
         mut decide: impl FnMut(&mut Failures) -> (T, bool),
     ) -> Result<T, Unavailable> {
-        let key = self.attempts_key(target);
         let _line = self.line(target.line_key()).await;
         for _ in 0..TRIES {
-            let read = self.read::<Failures>(Kind::Attempts, &key).await?;
-            let mut failures = read.value.unwrap_or_default();
+            let read = self.read_attempts(target).await?;
+            let mut failures = read.failures.clone();
             let (decided, writes) = decide(&mut failures);
             if !writes {
                 return Ok(decided);
             }
-            let batch = self.put_attempts(Batch::new(), &key, read.version, &failures)?;
+            let batch = self.put_attempts(Batch::new(), &read, &failures)?;
             if self.commit(batch, &[], None).await? {
                 return Ok(decided);
             }
@@ -77,22 +107,28 @@ impl Store {
         Err(Unavailable::store("too many conflicting writes to the same name"))
     }
 
-    /// Adds the write of these failures under `key` to `batch`, if the record still has version
-    /// `before`.
+    /// Adds to `batch` the write of these failures where `read` were read, if nobody has written
+    /// there since.
     pub(super) fn put_attempts(
         &self,
-        batch: Batch,
-        key: &[u8; 32],
-        before: Option<Version>,
+        mut batch: Batch,
+        read: &ReadAttempts,
         failures: &Failures,
     ) -> Result<Batch, Unavailable> {
+        let Some(((key, before), older)) = read.places.split_last() else { return Ok(batch) };
+        for (key, before) in older {
+            batch = match before {
+                Some(version) => batch.delete(Kind::Attempts, *key, Expect::Version(*version)),
+                None => batch.check(Kind::Attempts, *key, Expect::Absent),
+            };
+        }
         let Some(over) = failures.forgotten_at() else {
-            return Ok(batch.delete(Kind::Attempts, *key, expect(before)));
+            return Ok(batch.delete(Kind::Attempts, *key, expect(*before)));
         };
         if before.is_none() {
             self.failures.new.fetch_add(1, Ordering::Relaxed);
         }
-        self.put(batch, Kind::Attempts, key, expect(before), Some(over), failures)
+        self.put(batch, Kind::Attempts, key, expect(*before), Some(over), failures)
     }
 
     /// Drops records above the maximum: those with the fewest failures first, and the oldest among

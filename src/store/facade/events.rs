@@ -61,7 +61,11 @@ impl Store {
                 batch = self.put_event(batch, event, number)?;
             }
         }
-        match self.records.commit(batch).await {
+        let committing = self.commits.read().await;
+        let batch = self.sealed_with_the_current_key(batch)?;
+        let outcome = self.records.commit(batch).await;
+        drop(committing);
+        match outcome {
             Ok(Outcome::Committed(_)) => {
                 for (events, name) in people {
                     events.iter().for_each(|event| self.announce(event, *name));
@@ -88,7 +92,8 @@ impl Store {
     pub(super) fn sealed(&self, key: &[u8; 16], event: &Event) -> Result<Vec<u8>, Unavailable> {
         let body = minicbor::to_vec(event)
             .map_err(|error| Unavailable::record("cannot encode an event").because(error))?;
-        self.rng.draw(|rng| self.sealer.seal(rng, Kind::Event, key, &body))
+        let sealer = self.keyring.sealer();
+        self.rng.draw(|rng| sealer.seal(rng, Kind::Event, key, &body))
     }
 
     /// Adds the event with this number in the batch, and its index entry.
@@ -119,7 +124,7 @@ fn pointer(whom: &Whom, event: &[u8; 16]) -> [u8; 32] {
     match whom {
         Whom::User(user) => key[..16].copy_from_slice(user.as_bytes()),
         Whom::Nobody(hash) => key[8..16].copy_from_slice(&hash.to_be_bytes()),
-        Whom::Strangers(_) => {}
+        Whom::Strangers(_) | Whom::Key(..) => {}
     }
     key[16..].copy_from_slice(event);
     turn_round(&mut key);
@@ -153,6 +158,9 @@ fn log(event: &Event, name: Option<&str>) {
         }
         Whom::Strangers(times) => {
             tracing::info!(target: "doorward::unknown", times, what, "{message}");
+        }
+        Whom::Key(purpose, key) => {
+            tracing::info!(target: "doorward::event", purpose, key, what, by, "{message}");
         }
     }
 }

@@ -5,8 +5,8 @@
 //! users ([`people`]); looking up names ([`names`]); counting failed passwords ([`attempts`]);
 //! refusing unknown names ([`strangers`]) and summing up such events ([`unsummed`]); reading events
 //! ([`events`]); the user sessions of a user ([`user_sessions`]); messages that wait to be sent
-//! ([`outbox`]); voiding what an older store would revive ([`void_after_restore`]); housekeeping
-//! ([`upkeep`]).
+//! ([`outbox`]); voiding what an older store would revive ([`void_after_restore`]); new keys
+//! ([`rotation`]) and what they make necessary ([`reseal`], [`rekey`]); housekeeping ([`upkeep`]).
 
 mod attempt_count;
 mod attempts;
@@ -17,7 +17,12 @@ pub(super) mod names;
 pub(super) mod outbox;
 pub(super) mod people;
 pub(super) mod queued_message;
+mod rekey;
+mod reseal;
+mod rests;
+pub(super) mod rotation;
 mod strangers;
+pub(super) mod under_way;
 mod unsummed;
 pub(super) mod update;
 mod upkeep;
@@ -28,19 +33,22 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 
+use arc_swap::ArcSwap;
 use minicbor::{Decode, Encode};
-use tokio::sync::{Mutex, MutexGuard, Semaphore};
+use rand_core::CryptoRng;
+use tokio::sync::{Mutex, MutexGuard, RwLock, Semaphore};
 
 use self::attempt_count::AttemptCount;
 use self::queued_message::QueuedMessage;
+use self::rests::Rests;
+use self::under_way::Rotation;
 use self::unsummed::Unsummed;
 use super::batch::{Batch, Expect};
 use super::cache::{Authenticated, Cache, Snapshot};
 use super::changes::Changes;
-use super::keys::{Keys, NameKey};
+use super::keys::{Keyring, Keys, NAME_LENGTH};
 use super::record::{Change, KeyRange, Kind, Record, Version};
 use super::records::Records;
-use super::sealing::Sealer;
 use crate::domain::digest::Imported;
 use crate::domain::event::Event;
 use crate::domain::host_session::HostSession;
@@ -58,8 +66,13 @@ use crate::unavailable::Unavailable;
 #[derive(Debug)]
 pub struct Store {
     records: Arc<dyn Records>,
-    sealer: Sealer,
-    names: NameKey,
+    keyring: Arc<Keyring>,
+    /// Held while records are committed. Whoever holds it for writing knows that from then on
+    /// nothing is committed that was sealed with the keys of before.
+    commits: RwLock<()>,
+    /// Held while names are looked up or given to users, likewise.
+    naming: RwLock<()>,
+    rotation: Rotation,
     rng: SharedRng,
     cache: Cache,
     /// Whether users are notified by e-mail.
@@ -74,7 +87,7 @@ pub struct Store {
     /// up while the store cannot write.
     touches: Semaphore,
     /// The record that is opened if a name is unknown; see [`Store::target`].
-    decoy: Record,
+    decoy: ArcSwap<Record>,
     /// The maximum number of records of failed passwords, and when to count them again.
     attempts_at_most: usize,
     failures: AttemptCount,
@@ -102,7 +115,7 @@ impl fmt::Debug for Told {
 const TRIES: usize = 256;
 
 /// The key of a name that refers to nobody.
-const ABSENT: [u8; 32] = [0; 32];
+const ABSENT: [u8; NAME_LENGTH] = [0; NAME_LENGTH];
 
 /// A record as it was read: its value and its version.
 struct Read<T> {
@@ -114,20 +127,25 @@ struct Read<T> {
 }
 
 impl Store {
-    /// A store over `records`, sealed with `keys`.
+    /// A store over `records` with `keys` that are kept nowhere.
     pub fn new(records: Arc<dyn Records>, keys: &Keys, rng: SharedRng) -> Self {
+        Self::over(records, Arc::new(Keyring::in_memory(keys.clone())), rng)
+    }
+
+    /// A store over `records` with the keys in `keyring`.
+    pub fn over(records: Arc<dyn Records>, keyring: Arc<Keyring>, rng: SharedRng) -> Self {
         let cache = Cache::new(records.watch());
-        let sealer = Sealer::new(keys);
-        let decoy = minicbor::to_vec(UserId::from([0; 16])).unwrap_or_default();
-        let decoy = rng.draw(|rng| sealer.seal(rng, Kind::Name, &ABSENT, &decoy));
+        let decoy = Self::decoy(&keyring, &rng);
         Self {
             records,
-            sealer,
-            decoy: Self::decoy(decoy.unwrap_or_default()),
+            keyring,
+            commits: RwLock::new(()),
+            naming: RwLock::new(()),
+            rotation: Rotation::default(),
+            decoy: ArcSwap::from_pointee(decoy),
             attempts_at_most: attempt_count::AT_MOST,
             failures: AttemptCount::unknown(),
             unsummed: Unsummed::default(),
-            names: keys.name().clone(),
             rng,
             cache,
             mails: AtomicBool::new(false),
@@ -148,6 +166,11 @@ impl Store {
     /// it is about. Only the first listener is accepted.
     pub fn tell(&self, hear: impl Fn(&Event, Option<&str>) + Send + Sync + 'static) {
         self.told.set(Told(Box::new(hear))).ok();
+    }
+
+    /// The keys that it uses.
+    pub fn keyring(&self) -> &Arc<Keyring> {
+        &self.keyring
     }
 
     /// Subscribes to all changes; see [`Records::watch`].
@@ -304,7 +327,7 @@ impl Store {
         let Some(record) = self.records.get(kind, key).await? else {
             return Ok(Read { value: None, version: None, expires: None, length: 0 });
         };
-        let body = self.sealer.open(kind, key, &record.body)?;
+        let body = self.keyring.sealer().open(kind, key, &record.body)?;
         let value = decode(body.expose())
             .map_err(|error| Unavailable::record("cannot decode it").because(error))?;
         Ok(Read {
@@ -319,7 +342,7 @@ impl Store {
     where
         T: for<'b> Decode<'b, ()>,
     {
-        let body = self.sealer.open(kind, key, &record.body)?;
+        let body = self.keyring.sealer().open(kind, key, &record.body)?;
         minicbor::decode(body.expose())
             .map_err(|error| Unavailable::record("cannot decode it").because(error))
     }
@@ -357,7 +380,8 @@ impl Store {
         let body = minicbor::to_vec(value)
             .map(zeroize::Zeroizing::new)
             .map_err(|error| Unavailable::record("cannot encode it").because(error))?;
-        let sealed = self.rng.draw(|rng| self.sealer.seal(rng, kind, key, &body))?;
+        let seal = |rng: &mut dyn CryptoRng| self.keyring.sealer().seal(rng, kind, key, &body);
+        let sealed = self.rng.draw(seal)?;
         Ok(batch.put(kind, key, expect, expires, sealed))
     }
 }
@@ -371,6 +395,7 @@ impl Quiet for Failures {}
 impl Quiet for Imported {}
 impl Quiet for QueuedMessage {}
 impl Quiet for HostSession {}
+impl Quiet for Rests {}
 impl Quiet for UserSession {}
 impl Quiet for Timestamp {}
 impl Quiet for User {}

@@ -5,7 +5,9 @@ use std::hint::black_box;
 use super::{ABSENT, Store};
 use crate::domain::event::Whom;
 use crate::domain::name::Login;
+use crate::domain::rng::SharedRng;
 use crate::domain::user::UserId;
+use crate::store::keys::{Hashes, Keyring, NameHash};
 use crate::store::record::{Kind, Record, Version};
 use crate::unavailable::Unavailable;
 
@@ -20,12 +22,13 @@ pub enum Target {
 
 /// An unknown name, as its record key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NobodysName(pub(super) [u8; 32]);
+pub struct NobodysName(pub(super) NameHash);
 
 impl NobodysName {
     /// The reference to it in events.
     pub fn whom(&self) -> Whom {
-        Whom::Nobody(u64::from_be_bytes(std::array::from_fn(|i| self.0[i])))
+        // The first byte is the id of the key.
+        Whom::Nobody(u64::from_be_bytes(std::array::from_fn(|i| self.0[i + 1])))
     }
 }
 
@@ -34,7 +37,7 @@ impl Target {
     pub(super) fn line_key(&self) -> &[u8] {
         match self {
             Self::User(user) => user.as_bytes(),
-            Self::Nobody(NobodysName(key)) => key,
+            Self::Nobody(NobodysName(hash)) => &hash[1..],
         }
     }
 }
@@ -56,20 +59,36 @@ impl Store {
     /// # Errors
     /// Like [`Store::user`].
     pub async fn target(&self, login: &Login) -> Result<Target, Unavailable> {
-        let key = self.names.of(login.key());
-        if let Some(record) = self.records.get(Kind::Name, &key).await? {
-            return Ok(Target::User(self.open(Kind::Name, &key, &record)?));
+        let _looking_up = self.naming.read().await;
+        let hashes = self.keyring.names().of(login.key());
+        let mut found = None;
+        // While names are re-keyed there are several, and all are looked at in any case.
+        for hash in &hashes {
+            let record = self.records.get(Kind::Name, hash).await?;
+            found = found.or(record.map(|record| (hash, record)));
         }
-        black_box(self.open::<UserId>(Kind::Name, &ABSENT, &self.decoy)?);
-        Ok(Target::Nobody(NobodysName(key)))
+        if let Some((hash, record)) = found {
+            return Ok(Target::User(self.open(Kind::Name, hash, &record)?));
+        }
+        black_box(self.open::<UserId>(Kind::Name, &ABSENT, &self.decoy.load())?);
+        Ok(Target::Nobody(NobodysName(hashes.last().copied().unwrap_or(ABSENT))))
     }
 
     /// A record like that of a name, which is opened for unknown names.
-    pub(super) fn decoy(sealed: Vec<u8>) -> Record {
-        Record { version: Version::of_commit(0), expires: None, body: sealed }
+    pub(super) fn decoy(keyring: &Keyring, rng: &SharedRng) -> Record {
+        let body = minicbor::to_vec(UserId::from([0; 16])).unwrap_or_default();
+        let sealed = rng.draw(|rng| keyring.sealer().seal(rng, Kind::Name, &ABSENT, &body));
+        let body = sealed.unwrap_or_default();
+        Record { version: Version::of_commit(0), expires: None, body }
     }
 
-    pub(super) async fn is_taken(&self, name: &[u8; 32]) -> Result<bool, Unavailable> {
-        Ok(self.records.get(Kind::Name, name).await?.is_some())
+    /// Whether a name with these hashes belongs to somebody.
+    pub(super) async fn is_taken(&self, hashes: &Hashes) -> Result<bool, Unavailable> {
+        for hash in hashes {
+            if self.records.get(Kind::Name, hash).await?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }

@@ -6,6 +6,7 @@ use crate::domain::link::Link;
 use crate::domain::secret::TokenHash;
 use crate::domain::user::{User, UserId};
 use crate::store::batch::{Batch, Expect};
+use crate::store::keys::Hashes;
 use crate::store::record::Kind;
 use crate::unavailable::Unavailable;
 
@@ -51,14 +52,19 @@ impl Store {
         link: Option<(TokenHash, Link)>,
         events: &[Event],
     ) -> Result<Added, Unavailable> {
-        let new = NewUser { user: user.clone(), link, events: events.to_vec() };
+        let _naming = self.naming.read().await;
+        self.add(&NewUser { user: user.clone(), link, events: events.to_vec() }).await
+    }
+
+    async fn add(&self, new: &NewUser) -> Result<Added, Unavailable> {
+        let user = &new.user;
         for _ in 0..TRIES {
             if let Some(taken) = self.what_is_taken(user).await? {
                 return Ok(taken);
             }
-            let batch = self.with_user(Batch::new(), &new)?;
+            let batch = self.with_user(Batch::new(), new)?;
             let batch = self.count_imported(batch, [(None, Some(user))]).await?;
-            if self.commit(batch, events, Some(user.name().as_str())).await? {
+            if self.commit(batch, &new.events, Some(user.name().as_str())).await? {
                 return Ok(Added::Now);
             }
         }
@@ -71,6 +77,7 @@ impl Store {
     /// # Errors
     /// Like [`Store::update`].
     pub async fn add_users(&self, people: &[NewUser]) -> Result<Vec<Added>, Unavailable> {
+        let _naming = self.naming.read().await;
         let mut all = Vec::with_capacity(people.len());
         let (mut batch, mut names) = (Batch::new(), std::collections::HashSet::new());
         for new in people {
@@ -98,8 +105,8 @@ impl Store {
         }
         // Somebody else took one of the names meanwhile, so add each user separately.
         all.clear();
-        for NewUser { user, link, events } in people {
-            all.push(self.add_user(user, link.clone(), events).await?);
+        for new in people {
+            all.push(self.add(new).await?);
         }
         Ok(all)
     }
@@ -117,6 +124,7 @@ impl Store {
         mut decide: impl FnMut(&mut User) -> (T, Vec<Event>),
     ) -> Result<Option<Changed<T>>, Unavailable> {
         let _line = self.line(id.as_bytes()).await;
+        let _naming = self.naming.read().await;
         for _ in 0..TRIES {
             let read = self.read::<User>(Kind::User, id.as_bytes()).await?;
             let Some(before) = &read.value else { return Ok(None) };
@@ -133,7 +141,7 @@ impl Store {
                 batch = self.with_name(batch, key, id)?;
             }
             for key in old.iter().filter(|key| !new.contains(key)) {
-                batch = batch.delete(Kind::Name, *key, Expect::Any);
+                batch = without_name(batch, key);
             }
             batch = self.count_imported(batch, [(Some(before), Some(&user))]).await?;
             batch = self.post(batch, &events, before, &user, &[])?;
@@ -156,12 +164,12 @@ impl Store {
         tell: impl Fn(&User) -> Event,
     ) -> Result<Option<User>, Unavailable> {
         let _line = self.line(id.as_bytes()).await;
+        let _naming = self.naming.read().await;
         for _ in 0..TRIES {
             let read = self.read::<User>(Kind::User, id.as_bytes()).await?;
             let Some(user) = read.value else { return Ok(None) };
             let batch = Batch::new().delete(Kind::User, *id.as_bytes(), expect(read.version));
-            let without = |batch: Batch, key| batch.delete(Kind::Name, key, Expect::Any);
-            let batch = self.keys_of(&user).into_iter().fold(batch, without);
+            let batch = self.keys_of(&user).iter().fold(batch, without_name);
             let batch = self.count_imported(batch, [(Some(&user), None)]).await?;
             if self.commit(batch, &[tell(&user)], Some(user.name().as_str())).await? {
                 return Ok(Some(user));
@@ -180,11 +188,13 @@ impl Store {
         Ok(None)
     }
 
-    /// The keys of the names of `user`: the user name and, if different, the e-mail address.
-    fn keys_of(&self, user: &User) -> Vec<[u8; 32]> {
-        let name = self.names.of(user.name().as_str());
-        let email = user.email().map(|email| self.names.of(email.key()));
-        [Some(name), email.filter(|email| *email != name)].into_iter().flatten().collect()
+    /// The hashes of the names of `user`: of the user name and, if different, the e-mail address.
+    pub(super) fn keys_of(&self, user: &User) -> Vec<Hashes> {
+        let names = self.keyring.names();
+        let name = names.of(user.name().as_str());
+        let email = user.email().map(|email| names.of(email.key()));
+        let email = email.filter(|email| *email != name);
+        [Some(name), email].into_iter().flatten().collect()
     }
 
     fn with_user(&self, batch: Batch, new: &NewUser) -> Result<Batch, Unavailable> {
@@ -202,7 +212,20 @@ impl Store {
 
     /// Makes a name lead to `id`. Attempts on the name from before it belonged to a user are stored
     /// under another key than attempts on the user.
-    fn with_name(&self, batch: Batch, key: &[u8; 32], id: UserId) -> Result<Batch, Unavailable> {
-        self.put(batch, Kind::Name, key, Expect::Absent, None, &id)
+    fn with_name(
+        &self,
+        mut batch: Batch,
+        hashes: &Hashes,
+        id: UserId,
+    ) -> Result<Batch, Unavailable> {
+        let Some((current, older)) = hashes.split_last() else { return Ok(batch) };
+        for hash in older {
+            batch = batch.check(Kind::Name, *hash, Expect::Absent);
+        }
+        self.put(batch, Kind::Name, current, Expect::Absent, None, &id)
     }
+}
+
+fn without_name(batch: Batch, hashes: &Hashes) -> Batch {
+    hashes.iter().fold(batch, |batch, hash| batch.delete(Kind::Name, *hash, Expect::Any))
 }

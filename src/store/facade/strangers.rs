@@ -69,7 +69,7 @@ impl Store {
                 let read = self.read::<Event>(Kind::Event, &key).await?;
                 let before = match read.value.map(|sum| sum.whom) {
                     Some(Whom::Strangers(times)) => times,
-                    Some(Whom::User(_) | Whom::Nobody(_)) | None => 0,
+                    Some(Whom::User(_) | Whom::Nobody(_) | Whom::Key(..)) | None => 0,
                 };
                 let whom = Whom::Strangers(before.saturating_add(sum.times));
                 let (at, what) = (sum.hour, sum.what);

@@ -139,10 +139,9 @@ impl Store {
         mut decide: impl FnMut(&mut Transaction) -> T,
     ) -> Result<Option<T>, Unavailable> {
         let _line = self.line(reads.user.as_bytes()).await;
-        let attempts_key = self.attempts_key(&Target::User(reads.user));
         for _ in 0..TRIES {
             let user = self.read::<User>(Kind::User, reads.user.as_bytes()).await?;
-            let attempts = self.read::<Failures>(Kind::Attempts, &attempts_key).await?;
+            let attempts = self.read_attempts(&Target::User(reads.user)).await?;
             let hash = reads.session.as_ref().map(|hash| &hash.as_bytes()[..]);
             let session = self.read_some::<HostSession>(Kind::HostSession, hash).await?;
             let held = self.held(&reads.wanted).await?;
@@ -156,7 +155,7 @@ impl Store {
             let Some(before) = &user.value else { return Ok(None) };
             let mut tx = Transaction {
                 user: before.clone(),
-                attempts: attempts.value.clone().unwrap_or_default(),
+                attempts: attempts.failures.clone(),
                 session: session.value.clone(),
                 user_session: user_session.value.clone(),
                 other: other.value.clone(),
@@ -174,9 +173,8 @@ impl Store {
             changed |= self.step(&mut batch, Kind::User, key, &user, Some(&tx.user))?;
             // Failures are checked only if they change, so concurrent failures do not cause a
             // conflict.
-            if tx.attempts != attempts.value.clone().unwrap_or_default() {
-                let version = attempts.version;
-                batch = self.put_attempts(batch, &attempts_key, version, &tx.attempts)?;
+            if tx.attempts != attempts.failures {
+                batch = self.put_attempts(batch, &attempts, &tx.attempts)?;
                 changed = true;
             }
             batch = self.count_imported(batch, [(Some(before), Some(&tx.user))]).await?;

@@ -23,7 +23,7 @@ use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
 use redb::backends::FileBackend;
-use redb::{Database, ReadableDatabase, StorageBackend};
+use redb::{Database, ReadableDatabase, ReadableTableMetadata, StorageBackend};
 use tokio::sync::broadcast;
 
 pub use self::database::Options;
@@ -228,6 +228,10 @@ impl Records for Redb {
 
     fn watch(&self) -> broadcast::Receiver<Arc<Change>> {
         self.health.watch()
+    }
+
+    async fn count(&self) -> Result<u64, Unavailable> {
+        self.read(|database| Ok(database.begin_read()?.open_table(RECORDS)?.len()?))
     }
 
     fn writable(&self) -> Result<(), Unavailable> {

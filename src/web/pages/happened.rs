@@ -72,6 +72,8 @@ impl Happened {
                 "Three or more wrong codes were typed after your correct password. If that was \
                  not you, somebody knows your password. Change it."
             }
+            // Nobody finds this on their page: it is about no user.
+            What::KeyRotated => "An administrator rotated a key.",
         }
     }
 

@@ -1,4 +1,4 @@
-//! The progress of an import: a bar on a terminal, or else a line for each tenth.
+//! The progress of a long command: a bar on a terminal, or else a line for each tenth.
 
 use std::io::{self, IsTerminal, Write};
 
