@@ -6,6 +6,7 @@ mod alone;
 mod commands;
 mod full_disk;
 mod setup;
+mod keys;
 mod killed;
 mod logs;
 mod person;

@@ -7,6 +7,7 @@ mod conformance;
 mod file;
 mod full_disk;
 mod power_cuts;
+mod rotation;
 mod sealing;
 
 /// Properties are tried on the same cases every time.
