@@ -2,7 +2,7 @@
 //!
 //! A user's [`Origin`] names their source, and a password is shown to that source alone. To add a
 //! source, add a file that implements [`Source`], a variant of [`Origin`] and one of
-//! [`FirstFactor`](crate::domain::assurance::FirstFactor), and name it in [`Sources`].
+//! [`FirstFactor`], and name it in [`Sources`].
 //!
 //! An administrator's link is a first factor without a source: its record is the proof.
 
