@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::app_state::AppState;
 use super::asked::Asked;
-use super::factor::{called, default_kind, part, steps, words};
+use super::factor::{called, chosen, part, steps, words};
 use super::form::{Form, Pressed, Trouble};
 use super::guard::Guest;
 use super::pages::{self, NewPlace, Notice, Problem};
@@ -111,7 +111,7 @@ async fn submit(
     if let Some(problem) = doubt {
         return again(problem).await;
     }
-    let kind = typed.chosen();
+    let kind = chosen(&typed.kind);
     let wrong = Problem::Answer(part(kind).wrong);
     let Ok(answer) = (part(kind).read)(&typed.code) else { return again(wrong).await };
     let name = FactorName::parse(&typed.name);
@@ -140,7 +140,7 @@ async fn new_page(
     let Some(authenticated) = &guest.authenticated else {
         return Ok(headers::see_other(&return_to.through("sign-in")));
     };
-    let (kind, goes) = (typed.chosen(), put(place));
+    let (kind, goes) = (chosen(&typed.kind), put(place));
     let begun = begin(guest.acting(&state.env, authenticated), kind, goes).await?;
     let Some(begun) = begun else {
         return Ok(headers::see_other(security::place().as_str()));
@@ -157,13 +157,6 @@ async fn new_page(
         problem,
     };
     Ok(state.form_page(&page, problem))
-}
-
-impl Typed {
-    /// The kind that the visitor has chosen to set up.
-    fn chosen(&self) -> Kind {
-        Kind::of_word(&self.kind).filter(|kind| kind.is_factor()).unwrap_or_else(default_kind)
-    }
 }
 
 /// The factor that a page is about, if it belongs to this guest.

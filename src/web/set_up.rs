@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::app_state::AppState;
 use super::asked::Asked;
-use super::factor::{default_kind, part, steps, words};
+use super::factor::{chosen, part, steps, words};
 use super::form::{Form, Trouble};
 use super::guard::Guest;
 use super::pages::{self, Problem};
@@ -74,11 +74,6 @@ pub(super) async fn submit(
         }
         SetUp::Over => headers::see_other(&return_to.through("sign-in")),
     })
-}
-
-/// The kind that the visitor has chosen to set up.
-fn chosen(word: &str) -> Kind {
-    Kind::of_word(word).filter(|kind| kind.is_factor()).unwrap_or_else(default_kind)
 }
 
 async fn page(

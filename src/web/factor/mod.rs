@@ -34,6 +34,11 @@ pub(super) fn words(kind: Kind) -> &'static SetUpWords {
     part(kind).set_up.unwrap_or(totp::SET_UP)
 }
 
+/// The kind that the visitor has chosen to set up by its word; without one, the first of the table.
+pub(super) fn chosen(word: &str) -> Kind {
+    Kind::of_word(word).filter(|kind| kind.is_factor()).unwrap_or_else(default_kind)
+}
+
 /// The kind that is set up if none is chosen: the first of the table.
 pub(super) fn default_kind() -> Kind {
     Kind::all().find(|kind| kind.is_factor()).unwrap_or(Kind::Totp)
