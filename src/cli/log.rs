@@ -1,6 +1,8 @@
 //! The log on standard error: text lines, or one JSON object each.
 
 mod burst_limit;
+#[cfg(test)]
+mod captured;
 mod line;
 
 use std::backtrace::{Backtrace, BacktraceStatus};

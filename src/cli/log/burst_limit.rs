@@ -96,30 +96,15 @@ const PEOPLE: &str = "doorward::event";
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-    use std::sync::Arc;
-
     use tracing_subscriber::layer::{Layer, SubscriberExt};
     use tracing_subscriber::{fmt, registry};
 
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Text(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Text {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::cli::log::captured::Captured;
 
     #[test]
     fn a_flood_of_lines_of_one_place_is_cut_and_others_and_peoples_events_are_written() {
-        let text = Text::default();
+        let text = Captured::default();
         let writer = text.clone();
         let lines = fmt::layer().with_writer(move || writer.clone()).with_ansi(false);
         let log = registry().with(lines.with_filter(BurstLimit::default()));
@@ -131,7 +116,7 @@ mod tests {
             }
             tracing::error!("something else");
         });
-        let text = String::from_utf8(text.0.lock().unwrap().clone()).unwrap();
+        let text = text.text();
         let count = |what: &str| text.lines().filter(|line| line.contains(what)).count();
         let strangers = count("a stranger did something");
         assert!((100..=160).contains(&strangers), "{strangers}");

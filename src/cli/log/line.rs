@@ -70,31 +70,16 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-    use std::sync::Mutex;
-
     use tracing_subscriber::layer::SubscriberExt;
     use tracing_subscriber::{fmt, registry};
 
     use super::*;
+    use crate::cli::log::captured::Captured;
     use crate::domain::request_id::RequestId;
-
-    #[derive(Clone, Default)]
-    struct Text(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Text {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
 
     #[tokio::test]
     async fn a_line_names_the_request_that_it_is_about_in_either_format() {
-        let text = Text::default();
+        let text = Captured::default();
         let writer = text.clone();
         let lines = Lines::new(LogFormat::Text, false);
         let layer = fmt::layer().with_writer(move || writer.clone()).event_format(lines.clone());
@@ -105,7 +90,7 @@ mod tests {
         lines.turn_to(LogFormat::Json);
         tracing::info!("outside");
         request_id::within(id, async { tracing::info!(address = "192.0.2.7", "within") }).await;
-        let text = String::from_utf8(text.0.lock().unwrap().clone()).unwrap();
+        let text = text.text();
         let said: Vec<_> = text.lines().collect();
         assert!(said[0].ends_with("outside address=\"192.0.2.7\""), "{text}");
         assert!(said[1].ends_with("within address=\"192.0.2.7\" request_id=a1b2c3d4"), "{text}");
