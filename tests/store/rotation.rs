@@ -15,16 +15,17 @@ use doorward::domain::signed;
 use doorward::domain::time::Timestamp;
 use doorward::domain::user::{Change, Profile, User, UserId};
 use doorward::store::memory::Memory;
-use doorward::store::record::{self, Entry, KeyRange};
+use doorward::store::record::{Entry, KeyRange};
 use doorward::store::{
-    Added, Batch, Changed, Expect, Keyring, Kind, Left, Outcome, Purpose, Record, Records, Rotated,
-    StateFolder, Store, Target,
+    Added, Batch, Changed, Expect, Keyring, Kind, Left, Purpose, Records, Rotated, StateFolder,
+    Store, Target,
 };
 use doorward::unavailable::Unavailable;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tempfile::TempDir;
-use tokio::sync::broadcast;
+
+use crate::support::before_commit::{Before, BeforeCommit};
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const DAY: Duration = Duration::from_hours(24);
@@ -233,48 +234,25 @@ async fn failures_of_users_move_with_them_and_those_of_unknown_names_are_forgott
     assert_eq!(place.all_of(Kind::Attempts).await.len(), 2);
 }
 
-/// Records whose process dies at a commit: before it, or before anybody hears that it was carried
-/// out.
-#[derive(Debug)]
+/// A process that dies at a commit: before it, or before anybody hears that it was carried out.
 struct Dies {
-    inner: Arc<Memory>,
+    records: Arc<Memory>,
     left: AtomicUsize,
     carries_out: bool,
 }
 
 #[async_trait]
-impl Records for Dies {
-    async fn get(&self, kind: Kind, key: &[u8]) -> Result<Option<Record>, Unavailable> {
-        self.inner.get(kind, key).await
-    }
-
-    async fn scan(
-        &self,
-        kind: Kind,
-        range: KeyRange,
-        limit: usize,
-    ) -> Result<Vec<Entry>, Unavailable> {
-        self.inner.scan(kind, range, limit).await
-    }
-
-    async fn commit(&self, batch: Batch) -> Result<Outcome, Unavailable> {
+impl Before for Dies {
+    async fn before(&self, batch: &Batch) -> Result<(), Unavailable> {
         let left = self.left.load(Ordering::SeqCst);
         if left > 0 {
             self.left.store(left - 1, Ordering::SeqCst);
-            return self.inner.commit(batch).await;
+            return Ok(());
         }
         if self.carries_out {
-            self.inner.commit(batch).await?;
+            self.records.commit(batch.clone()).await?;
         }
         Err(Unavailable::store("dead, as the test says"))
-    }
-
-    fn watch(&self) -> broadcast::Receiver<Arc<record::Change>> {
-        self.inner.watch()
-    }
-
-    async fn sweep(&self, now: Timestamp) -> Result<usize, Unavailable> {
-        self.inner.sweep(now).await
     }
 }
 
@@ -285,9 +263,10 @@ async fn whatever_commit_a_crash_hits_the_next_start_goes_on_and_nothing_is_lost
             let place = Place::new();
             let store = filled(&place).await;
             fails_once(&store, "user5").await;
-            let inner = Arc::clone(&place.records);
-            let dying = Dies { inner, left: AtomicUsize::new(commits), carries_out };
-            let dying = place.opens_over(Arc::new(dying));
+            let records = Arc::clone(&place.records);
+            let left = AtomicUsize::new(commits);
+            let death = Dies { records: Arc::clone(&records), left, carries_out };
+            let dying = place.opens_over(Arc::new(BeforeCommit::new(death, records)));
             let died = match dying.rotate(purpose, "root", NOW).await {
                 Ok(_) => finishes(&dying).await.is_err(),
                 Err(_) => true,

@@ -12,8 +12,8 @@ use tokio::sync::broadcast;
 /// What happens before a commit.
 #[async_trait]
 pub(crate) trait Before: Send + Sync + 'static {
-    /// The commit of this batch begins when this ends.
-    async fn before(&self, batch: &Batch);
+    /// The commit of this batch begins when this ends; with an error, it does not begin.
+    async fn before(&self, batch: &Batch) -> Result<(), Unavailable>;
 }
 
 /// Records over other records.
@@ -23,7 +23,7 @@ pub(crate) struct BeforeCommit<B> {
 }
 
 impl<B> BeforeCommit<B> {
-    pub(super) fn new(before: B, inner: Arc<dyn Records>) -> Self {
+    pub(crate) fn new(before: B, inner: Arc<dyn Records>) -> Self {
         Self { before, inner }
     }
 }
@@ -50,7 +50,7 @@ impl<B: Before> Records for BeforeCommit<B> {
     }
 
     async fn commit(&self, batch: Batch) -> Result<Outcome, Unavailable> {
-        self.before.before(&batch).await;
+        self.before.before(&batch).await?;
         self.inner.commit(batch).await
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use doorward::store::{Batch, Kind, Records};
+use doorward::unavailable::Unavailable;
 use tokio::sync::watch;
 
 use super::before_commit::{Before, BeforeCommit};
@@ -74,11 +75,12 @@ impl Holding {
 
 #[async_trait]
 impl Before for Holding {
-    async fn before(&self, batch: &Batch) {
+    async fn before(&self, batch: &Batch) -> Result<(), Unavailable> {
         if self.counts(batch) {
             self.waiting.send_modify(|waiting| *waiting += 1);
             self.holds.subscribe().wait_for(|holds| !holds).await.unwrap();
             self.waiting.send_modify(|waiting| *waiting -= 1);
         }
+        Ok(())
     }
 }

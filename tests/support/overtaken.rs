@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use doorward::store::{Batch, Records};
+use doorward::unavailable::Unavailable;
 
 use super::before_commit::{Before, BeforeCommit};
 
@@ -69,9 +70,10 @@ impl Overtakers {
 
 #[async_trait]
 impl Before for Overtakers {
-    async fn before(&self, _: &Batch) {
+    async fn before(&self, _: &Batch) -> Result<(), Unavailable> {
         for other in self.whose_turn_it_is() {
             other.await;
         }
+        Ok(())
     }
 }
