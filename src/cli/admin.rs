@@ -26,7 +26,7 @@ use super::reload::Live;
 use super::socket::{Peer, Socket};
 use crate::flow::Env;
 use crate::flow::administer::NewLink;
-use crate::store::Unavailable;
+use crate::unavailable::Unavailable;
 
 /// The bound socket, before it is served.
 #[derive(Debug)]

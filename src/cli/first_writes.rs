@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::not_started::NotStarted;
 use crate::flow::Env;
-use crate::store::Unavailable;
+use crate::unavailable::Unavailable;
 
 /// Refuses a store whose keys are not in the keys file.
 pub(super) async fn has_its_keys(env: &Env) -> Result<(), NotStarted> {

@@ -24,7 +24,7 @@ use crate::metrics::{HashingLoad, Log};
 use crate::os;
 use crate::policy::{Asks, Governor, Request, Sent};
 use crate::proxy::Sites;
-use crate::store::Unavailable;
+use crate::unavailable::Unavailable;
 
 /// Everything that a reload replaces.
 pub struct Live {

@@ -7,7 +7,8 @@ use crate::domain::name::{Login, Name};
 use crate::domain::secret::Token;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Change, Profile, User, UserId};
-use crate::store::{Added, Changed, Reads, Unavailable};
+use crate::store::{Added, Changed, Reads};
+use crate::unavailable::Unavailable;
 
 /// A one-time link to set a password, for an administrator to hand over.
 #[derive(Clone, Debug)]

@@ -12,7 +12,8 @@ use crate::domain::secret::TokenHash;
 use crate::domain::time::Timestamp;
 use crate::domain::user_session::{UserSession, UserSessionId};
 use crate::policy::{Asker, Request, Ruling};
-use crate::store::{Authenticated, Reads, Snapshot, Unavailable};
+use crate::store::{Authenticated, Reads, Snapshot};
+use crate::unavailable::Unavailable;
 
 /// A live host session and its user.
 #[derive(Clone, Debug)]

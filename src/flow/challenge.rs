@@ -12,7 +12,8 @@ use crate::domain::event::What;
 use crate::domain::factor::{Answer, Kind, Rejection};
 use crate::domain::host_session::HostSession;
 use crate::domain::user::User;
-use crate::store::{Transaction, Unavailable};
+use crate::store::Transaction;
+use crate::unavailable::Unavailable;
 
 /// The result of an answer.
 #[derive(Debug)]

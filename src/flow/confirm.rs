@@ -9,7 +9,8 @@ use crate::domain::assurance::Proof;
 use crate::domain::event::What;
 use crate::domain::password::Password;
 use crate::domain::time::Timestamp;
-use crate::store::{Target, Unavailable};
+use crate::store::Target;
+use crate::unavailable::Unavailable;
 
 /// The result.
 #[derive(Debug)]

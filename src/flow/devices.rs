@@ -7,7 +7,7 @@ use super::acting::Acting;
 use super::host_session::in_session;
 use crate::domain::device::DeviceId;
 use crate::domain::event::What;
-use crate::store::Unavailable;
+use crate::unavailable::Unavailable;
 
 /// The result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,7 +12,8 @@ use crate::domain::name::Email;
 use crate::domain::secret::Token;
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
-use crate::store::{Changed, Unavailable};
+use crate::store::Changed;
+use crate::unavailable::Unavailable;
 
 /// The result of entering a new address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

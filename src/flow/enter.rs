@@ -7,7 +7,8 @@ use super::host_session::{Fresh, in_session, live_user_session, replace};
 use crate::domain::host_session::HostSession;
 use crate::domain::secret::Token;
 use crate::domain::ticket::{Ticket, digest};
-use crate::store::{Reads, Unavailable};
+use crate::store::Reads;
+use crate::unavailable::Unavailable;
 
 /// The result of presenting a ticket.
 #[derive(Debug)]

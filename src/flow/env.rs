@@ -14,7 +14,8 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::identity::{Begin, Client, Full, Hashing, Place, SignInLimit, Sources, Try};
 use crate::metrics::Metrics;
-use crate::store::{Keyring, Snapshot, Store, Unavailable};
+use crate::store::{Keyring, Snapshot, Store};
+use crate::unavailable::Unavailable;
 
 use super::caller::Caller;
 pub use super::clock::Clock;

@@ -9,7 +9,7 @@ use crate::domain::ceremony::Purpose;
 use crate::domain::event::What;
 use crate::domain::factor::{Answer, Begun, FactorId, FactorName, Kind};
 use crate::domain::user::Another;
-use crate::store::Unavailable;
+use crate::unavailable::Unavailable;
 
 /// Where a new factor goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

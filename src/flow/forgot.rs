@@ -13,7 +13,8 @@ use crate::domain::message::{About, Message};
 use crate::domain::name::Login;
 use crate::domain::secret::Token;
 use crate::domain::time::Timestamp;
-use crate::store::{Reads, Unavailable};
+use crate::store::Reads;
+use crate::unavailable::Unavailable;
 
 /// Starts mailing a link to the user with this name or address. The result is not reported.
 ///

@@ -9,7 +9,8 @@ use crate::domain::event::What;
 use crate::domain::host_session::HostSession;
 use crate::domain::secret::Token;
 use crate::domain::user_session::{UserSession, UserSessionId};
-use crate::store::{Reads, Transaction, Unavailable};
+use crate::store::{Reads, Transaction};
+use crate::unavailable::Unavailable;
 
 /// The random ids that a session may need, drawn before the decision, which may run twice.
 pub(super) struct Fresh {

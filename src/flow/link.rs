@@ -15,7 +15,8 @@ use crate::domain::link::{Link, Purpose};
 use crate::domain::password::Password;
 use crate::domain::secret::Token;
 use crate::domain::time::Timestamp;
-use crate::store::{Reads, Unavailable};
+use crate::store::Reads;
+use crate::unavailable::Unavailable;
 
 /// The user and purpose of a valid link.
 #[derive(Clone, Debug)]

@@ -12,7 +12,7 @@ use crate::domain::mailed::{Code, MailedCode};
 use crate::domain::message::{About, Message, WhatFor};
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
-use crate::store::Unavailable;
+use crate::unavailable::Unavailable;
 
 /// The result of requesting a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

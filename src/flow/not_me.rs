@@ -5,7 +5,8 @@ use super::env::Env;
 use crate::domain::event::What;
 use crate::domain::link::{Link, Purpose};
 use crate::domain::secret::Token;
-use crate::store::{Reads, Unavailable};
+use crate::store::Reads;
+use crate::unavailable::Unavailable;
 
 /// Freezes the factor that the link with this token names. It still counts as a factor but accepts
 /// no codes, every session ends, and only an administrator's link helps. Returns whether the link

@@ -3,7 +3,7 @@
 use super::acting::Acting;
 use super::host_session::in_session;
 use super::next::may_set_up;
-use crate::store::Unavailable;
+use crate::unavailable::Unavailable;
 
 /// The user declines: set-up is not offered again for a while. Other offers come again at the next
 /// sign-in that gives reason.

@@ -7,7 +7,7 @@ use super::host_session::{Fresh, go_on_alone, in_session};
 use crate::domain::event::What;
 use crate::domain::password::Password;
 use crate::domain::time::Timestamp;
-use crate::store::Unavailable;
+use crate::unavailable::Unavailable;
 
 /// The result.
 #[derive(Debug)]

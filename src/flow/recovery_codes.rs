@@ -6,7 +6,7 @@ use crate::domain::event::What;
 use crate::domain::factor::Kind;
 use crate::domain::factor::recovery::RecoveryCodes;
 use crate::domain::host_session::HostSession;
-use crate::store::Unavailable;
+use crate::unavailable::Unavailable;
 
 /// The recovery codes of the user. Viewing them again after they were saved is an event. `None`:
 /// two-factor is off, or the session has ended.

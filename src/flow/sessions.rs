@@ -7,7 +7,8 @@ use super::host_session::{Fresh, go_on_alone, in_session, in_session_with};
 use super::sign_out::sign_out;
 use crate::domain::event::What;
 use crate::domain::user_session::{UserSession, UserSessionId};
-use crate::store::{Snapshot, Unavailable};
+use crate::store::Snapshot;
+use crate::unavailable::Unavailable;
 
 /// How many user sessions of one user are read, including ended ones that were not swept yet.
 const LOOKED_AT: usize = 1_000;

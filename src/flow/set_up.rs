@@ -17,7 +17,8 @@ use crate::domain::message::{About, Message};
 use crate::domain::secret::Token;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{FirstFactorAsks, TurnedOn};
-use crate::store::{Reads, Transaction, Unavailable};
+use crate::store::{Reads, Transaction};
+use crate::unavailable::Unavailable;
 
 /// The result of beginning to set up a first factor.
 #[derive(Clone, Debug, PartialEq, Eq)]

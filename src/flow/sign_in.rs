@@ -21,7 +21,8 @@ use crate::domain::secret::Token;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Origin, UserId};
 use crate::identity::{Answer, Place, Shown};
-use crate::store::{NobodysName, Reads, Target, Transaction, Unavailable};
+use crate::store::{NobodysName, Reads, Target, Transaction};
+use crate::unavailable::Unavailable;
 
 /// The result of a sign-in attempt.
 #[derive(Debug)]

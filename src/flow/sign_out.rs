@@ -2,7 +2,7 @@
 
 use super::acting::Acting;
 use crate::domain::event::What;
-use crate::store::Unavailable;
+use crate::unavailable::Unavailable;
 
 /// Ends this user session on every host. Other user sessions of the user continue. Returns the
 /// other hosts on which it had a session.

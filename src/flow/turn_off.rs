@@ -8,7 +8,7 @@ use crate::domain::demand::Demand;
 use crate::domain::event::What;
 use crate::domain::factor::{Answer, Rejection};
 use crate::domain::host_session::HostSession;
-use crate::store::Unavailable;
+use crate::unavailable::Unavailable;
 
 /// The result.
 #[derive(Debug)]

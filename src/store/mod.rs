@@ -22,7 +22,6 @@ pub mod sealing;
 mod timed;
 
 pub use self::redb::OpenError;
-pub use crate::unavailable::Unavailable;
 pub use batch::{Batch, Expect, Outcome};
 pub use cache::{Authenticated, Snapshot};
 pub use changes::{Changes, Touched};

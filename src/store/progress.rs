@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::redb::Redb;
 use super::state_folder::{StateError, StateFolder};
 use crate::domain::time::Timestamp;
+use crate::unavailable::Unavailable;
 
 /// The content of the mark file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,8 +106,8 @@ impl Progress {
     /// Continues counting commits above `commit`, so that no earlier store counts as newer.
     ///
     /// # Errors
-    /// [`Unavailable`](super::Unavailable) if the store cannot be written.
-    pub async fn advance_to(&self, commit: u64) -> Result<(), super::Unavailable> {
+    /// [`Unavailable`] if the store cannot be written.
+    pub async fn advance_to(&self, commit: u64) -> Result<(), Unavailable> {
         self.records.advance_to(commit).await
     }
 

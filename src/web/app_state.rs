@@ -10,7 +10,7 @@ use crate::config::Host;
 use crate::domain::agent::Agent;
 use crate::flow::{Caller, ClientAddress, Env, request_id};
 use crate::metrics::Verdicts;
-use crate::store::Unavailable;
+use crate::unavailable::Unavailable;
 
 /// What every handler works with.
 #[derive(Clone, Debug)]

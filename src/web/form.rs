@@ -28,7 +28,7 @@ use crate::domain::signed::Kind;
 use crate::domain::user::UserId;
 use crate::flow::{Caller, ClientAddress, Line};
 use crate::policy::OWN;
-use crate::store::Unavailable;
+use crate::unavailable::Unavailable;
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 

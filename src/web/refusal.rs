@@ -23,7 +23,7 @@ use crate::domain::assurance::{Level, Requirement, Verdict, Visitor};
 use crate::flow::ClientAddress;
 use crate::flow::decision_log::Refusal;
 use crate::policy::{self, OWN, OwnPage, Ruling};
-use crate::store::Unavailable;
+use crate::unavailable::Unavailable;
 
 /// What the browser uses the response for (Fetch Metadata); absent in old browsers and in tools.
 pub(super) const FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");

@@ -48,7 +48,7 @@ async fn writes(
     store: &Redb,
     key: &str,
     body: &str,
-) -> Result<Outcome, doorward::store::Unavailable> {
+) -> Result<Outcome, doorward::unavailable::Unavailable> {
     store.commit(Batch::new().put(Kind::User, key, Expect::Any, None, body)).await
 }
 

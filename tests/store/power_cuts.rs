@@ -2,7 +2,8 @@
 
 use doorward::store::record::KeyRange;
 use doorward::store::redb::{Options, Redb};
-use doorward::store::{Batch, Expect, Kind, Outcome, Records, Unavailable, Version};
+use doorward::store::{Batch, Expect, Kind, Outcome, Records, Version};
+use doorward::unavailable::Unavailable;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::runtime;

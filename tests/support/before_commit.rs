@@ -6,7 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use doorward::domain::time::Timestamp;
 use doorward::store::record::{Change, Entry, KeyRange};
-use doorward::store::{Batch, Kind, Outcome, Record, Records, Unavailable};
+use doorward::store::{Batch, Kind, Outcome, Record, Records};
+use doorward::unavailable::Unavailable;
 use tokio::sync::broadcast;
 
 /// What happens before a commit.
