@@ -133,9 +133,6 @@ fn line(event: &Event, name: Option<&str>) -> serde_json::Value {
     if let Some(request) = event.request {
         line["request_id"] = request.as_str().into();
     }
-    if let Some(request) = event.request {
-        line["request_id"] = request.as_str().into();
-    }
     if let Some(by) = &event.by {
         line["by"] = by.as_str().into();
     }
