@@ -39,6 +39,13 @@ pub struct Event {
     pub request: Option<RequestId>,
 }
 
+impl Event {
+    /// Something that the operator `by` has done.
+    pub fn by_operator(by: &str, whom: Whom, what: What, at: Timestamp) -> Self {
+        Self { at, whom, what, from: None, by: Some(by.to_owned()), agent: None, request: None }
+    }
+}
+
 /// Who an event is about.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Whom {

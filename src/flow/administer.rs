@@ -259,15 +259,7 @@ pub(super) fn link_for(user: &User, now: Timestamp) -> Link {
 }
 
 pub(super) fn event(by: &str, user: UserId, what: What, at: Timestamp) -> Event {
-    Event {
-        at,
-        whom: Whom::User(user),
-        what,
-        from: None,
-        by: Some(by.to_owned()),
-        agent: None,
-        request: None,
-    }
+    Event::by_operator(by, Whom::User(user), what, at)
 }
 
 /// How many users are read at a time.

@@ -92,16 +92,8 @@ impl Store {
         let id = keys.ring(purpose).current().id;
         self.take_up(keys.clone()).await;
         self.rotation.due.notify_one();
-        let (whom, by) = (Whom::Key(purpose.word().to_owned(), id), Some(by.to_owned()));
-        let event = Event {
-            at: now,
-            whom,
-            what: What::KeyRotated,
-            from: None,
-            by,
-            agent: None,
-            request: None,
-        };
+        let whom = Whom::Key(purpose.word().to_owned(), id);
+        let event = Event::by_operator(by, whom, What::KeyRotated, now);
         let batch = self.put_rests(Batch::new(), &keys)?;
         self.commit(batch, &[event], None).await?;
         Ok(Rotated::Now(id))
