@@ -4,7 +4,7 @@ use super::acting::Acting;
 use super::caller::Given;
 use super::env::{NoTurn, Turn};
 use super::host_session::{Fresh, go_on, live_session};
-use super::sign_in::{Charged, Settled, charge};
+use super::password_attempt::{Charged, Settled, charge};
 use crate::domain::assurance::Proof;
 use crate::domain::event::What;
 use crate::domain::password::Password;

@@ -27,6 +27,7 @@ pub mod next;
 pub mod not_me;
 pub mod offer;
 pub mod password;
+mod password_attempt;
 pub mod recovery_codes;
 pub mod request_id;
 pub mod sessions;
