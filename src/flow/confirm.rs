@@ -36,7 +36,8 @@ pub enum Confirm {
 /// Checks that the person at the browser knows the password.
 ///
 /// # Errors
-/// [`Unavailable`] if the store cannot be read or written.
+/// [`Unavailable`] if the store cannot be read or written, or the source cannot answer. The latter
+/// is no failure of the user.
 pub async fn confirm(acting: Acting<'_>, password: Password) -> Result<Confirm, Unavailable> {
     let Acting { env, caller, authenticated } = acting;
     let known = caller.known_to(&authenticated.user.user);
@@ -51,7 +52,7 @@ pub async fn confirm(acting: Acting<'_>, password: Password) -> Result<Confirm, 
         Err(until) => return Ok(Confirm::Waiting { until }),
     };
     // The user is known to exist, so the time this takes reveals nothing.
-    let answer = charged.ask(env, password, Vec::new(), place).await?;
+    let answer = charged.ask(env, password, Vec::new(), place).await;
     let (fresh, proof) = (Fresh::draw(env), Proof::First(charged.is(env)));
     let reads = authenticated.reads();
     let confirmed = env
@@ -59,16 +60,18 @@ pub async fn confirm(acting: Acting<'_>, password: Password) -> Result<Confirm, 
         .update(reads, |tx| {
             match charged.settle(caller, tx, &answer) {
                 Settled::Right => {}
-                Settled::Refused => return Confirm::Refused,
-                Settled::MustChange => return Confirm::MustChange,
+                Settled::Refused => return Ok(Confirm::Refused),
+                Settled::MustChange => return Ok(Confirm::MustChange),
+                Settled::Unavailable(why) => return Err(why),
             }
-            let Some(session) = live_session(env, caller, tx) else { return Confirm::Over };
+            let Some(session) = live_session(env, caller, tx) else { return Ok(Confirm::Over) };
             tx.tell(caller.event(user, What::Confirmed));
-            Confirm::Confirmed(go_on(env, caller, tx, &session, proof, &fresh))
+            Ok(Confirm::Confirmed(go_on(env, caller, tx, &session, proof, &fresh)))
         })
         .await?;
-    if matches!(confirmed, Some(Confirm::Confirmed(_))) {
+    let confirmed = confirmed.unwrap_or(Ok(Confirm::Over))?;
+    if matches!(confirmed, Confirm::Confirmed(_)) {
         tried.give_back();
     }
-    Ok(confirmed.unwrap_or(Confirm::Over))
+    Ok(confirmed)
 }

@@ -11,7 +11,7 @@ use crate::domain::lockout::Charge;
 use crate::domain::password::{Password, PasswordHash};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Origin, UserId};
-use crate::identity::{Answer, Place, Shown};
+use crate::identity::{Answer, Broken, Place, Shown};
 use crate::store::{Reads, Target, Transaction};
 use crate::unavailable::Unavailable;
 
@@ -80,18 +80,20 @@ impl Charged {
         password: Password,
         alike: Vec<Effort>,
         place: Place,
-    ) -> Result<Answer, Unavailable> {
+    ) -> Answer {
         let shown = Shown { password, stored: self.hash.clone(), alike, place };
-        match env.sources.of(self.origin).check(shown).await {
-            Answer::Unavailable(why) => Err(why.into()),
-            answer => Ok(answer),
-        }
+        env.sources.of(self.origin).check(shown).await
     }
 
     /// What follows from the answer. If the password is right and still current, the charge is
     /// given back and the hash is stored with the current parameters; if not, the charge was a
-    /// failure and may cause a lock.
+    /// failure and may cause a lock. If the source could not answer, no password was compared: the
+    /// charge is given back, too.
     pub(super) fn settle(&self, caller: &Caller, tx: &mut Transaction, answer: &Answer) -> Settled {
+        if let Answer::Unavailable(why) = answer {
+            self.refund(tx);
+            return Settled::Unavailable(*why);
+        }
         let user = tx.user.id();
         let shut_out = tx.user.disabled().is_some()
             || tx.user.epoch() != self.epoch
@@ -110,15 +112,19 @@ impl Charged {
             }
             return Settled::Refused;
         }
-        match self.browser {
-            Some(known) => tx.user.refund_password(known, &self.charge),
-            None => tx.attempts.refund(&self.charge),
-        }
+        self.refund(tx);
         let Answer::Right(learnt) = answer else { return Settled::MustChange };
         if let Some(hash) = &learnt.rehashed {
             tx.user.rehash_password(hash.clone());
         }
         Settled::Right
+    }
+
+    fn refund(&self, tx: &mut Transaction) {
+        match self.browser {
+            Some(known) => tx.user.refund_password(known, &self.charge),
+            None => tx.attempts.refund(&self.charge),
+        }
     }
 }
 
@@ -131,4 +137,6 @@ pub(super) enum Settled {
     Refused,
     /// It is right, but must be changed where it is kept.
     MustChange,
+    /// The source cannot answer.
+    Unavailable(Broken),
 }

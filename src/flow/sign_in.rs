@@ -46,7 +46,8 @@ pub enum SignIn {
 /// Signs a user in.
 ///
 /// # Errors
-/// [`Unavailable`] if the store cannot be read or written.
+/// [`Unavailable`] if the store cannot be read or written, or the source cannot answer. The latter
+/// is no failure of the user.
 pub async fn sign_in(
     env: &Env,
     caller: &Caller,
@@ -101,20 +102,21 @@ async fn sign_in_user(
 ) -> Result<SignIn, Unavailable> {
     let charged = Charged::of(env, user, charge).await?;
     let alike = env.store.dearest_digests().await?;
-    let settled = charged.ask(env, password, alike, place).await?;
+    let settled = charged.ask(env, password, alike, place).await;
     let fresh = Fresh::draw(env);
     let reads = Reads::user(user).in_session(caller.carried.session.as_ref().map(Token::hash));
     let signed_in = env
         .store
         .update(reads, |tx| match charged.settle(caller, tx, &settled) {
             Settled::Right => {
-                SignIn::Begun(begin_session(env, caller, tx, charged.is(env), &fresh))
+                Ok(SignIn::Begun(begin_session(env, caller, tx, charged.is(env), &fresh)))
             }
-            Settled::Refused => SignIn::Refused,
-            Settled::MustChange => SignIn::MustChange,
+            Settled::Refused => Ok(SignIn::Refused),
+            Settled::MustChange => Ok(SignIn::MustChange),
+            Settled::Unavailable(why) => Err(why),
         })
         .await?;
-    Ok(signed_in.unwrap_or(SignIn::Refused))
+    Ok(signed_in.unwrap_or(Ok(SignIn::Refused))?)
 }
 
 /// The session that a right password begins, with the trusted device, if this browser is one.

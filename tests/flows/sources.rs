@@ -64,3 +64,22 @@ async fn a_password_that_must_be_changed_is_no_failure_and_no_proof() {
     assert!(!gate.events().await.contains(&What::PasswordRefused));
     assert!(browser.session().is_none());
 }
+
+#[tokio::test]
+async fn a_source_that_cannot_answer_leaves_no_failure_behind() {
+    let gate = Gate::new();
+    gate.knows("ada").await;
+    let away = gate.asking(Says(Answer::Unavailable(Broken("the source is away"))));
+    let mut browser = away.browser();
+    for _ in 0..9 {
+        browser.opens("/.doorward/sign-in").await;
+        browser.sends(&[("username", "ada"), ("password", PASSWORD)]).await;
+        assert_eq!(browser.status, StatusCode::SERVICE_UNAVAILABLE);
+    }
+    assert!(!away.events().await.contains(&What::PasswordRefused));
+    let well = away.asking(Says(Answer::Right(Learnt::default())));
+    let mut browser = well.browser();
+    browser.opens("/.doorward/sign-in").await;
+    browser.sends(&[("username", "ada"), ("password", PASSWORD)]).await;
+    assert_eq!(browser.status, StatusCode::SEE_OTHER, "{}", browser.page);
+}
