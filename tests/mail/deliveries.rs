@@ -9,7 +9,7 @@ use doorward::flow::deliver::{Came, deliver};
 use doorward::messages::Smtp;
 use doorward::store::memory::Memory;
 use doorward::store::redb::{Options, Redb};
-use doorward::store::{Batch, Expect, Kind, Records};
+use doorward::store::{Batch, Expect, Kind, Left, Purpose, Records};
 
 use super::{config, delivers, gate, over, waiting};
 use crate::support::post_office::{Does, END, GREETING, Peer, header, opens, opens_on};
@@ -163,6 +163,28 @@ async fn what_is_claimed_by_whoever_died_is_sent_ten_minutes_later() {
     gate.waits(Duration::from_mins(10));
     assert_eq!(delivers(&gate).await, [Came::Sent]);
     assert_eq!(arrived.messages().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_being_sent_while_a_key_is_rotated_is_sent_once() {
+    let (server, arrived) = opens(None);
+    let gate = gate(server);
+    gate.knows("ada").await;
+    let store = &gate.env.store;
+    let due = store.due_messages(gate.now(), 1).await.unwrap().pop().unwrap();
+    let claim_ends = gate.now().plus(Duration::from_mins(10));
+    let claimed = store.claim(due, claim_ends).await.unwrap().unwrap();
+    store.rotate(Purpose::Sealing, "root", gate.now()).await.unwrap();
+    while store.carry_on().await.unwrap() != Left::Nothing {}
+    // The attempt failed, and the next one succeeds.
+    let later = claim_ends.plus(Duration::from_secs(1));
+    let claimed = store.put_off(claimed, later).await.unwrap().expect("nobody else has it");
+    store.rotate(Purpose::Sealing, "root", gate.now()).await.unwrap();
+    while store.carry_on().await.unwrap() != Left::Nothing {}
+    store.forget_message(&claimed).await.unwrap();
+    gate.waits(Duration::from_hours(1));
+    assert_eq!(delivers(&gate).await, []);
+    assert!(arrived.messages().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

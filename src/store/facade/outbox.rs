@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use minicbor::bytes::ByteArray;
 
-use super::Store;
 use super::queued_message::QueuedMessage;
+use super::{Store, TRIES};
 use crate::domain::event::Event;
 use crate::domain::message::Message;
 use crate::domain::time::Timestamp;
@@ -124,25 +124,34 @@ impl Store {
         waiting: Waiting,
         until: Timestamp,
     ) -> Result<Option<Waiting>, Unavailable> {
-        let Waiting { posted, key: before, version } = waiting;
-        let batch = Batch::new().delete(Kind::Message, before, Expect::Version(version));
+        let Waiting { posted, key: before, mut version } = waiting;
         let key = key(until, &posted.id);
-        let batch = self.put_posted(batch, &key, &posted)?;
-        if !self.commit(batch, &[], None).await? {
-            return Ok(None);
+        for _ in 0..TRIES {
+            let expected = Expect::Version(version);
+            let batch = Batch::new().delete(Kind::Message, before.clone(), expected);
+            let batch = self.put_posted(batch, &key, &posted)?;
+            if self.commit(batch, &[], None).await? {
+                let written = self.records.get(Kind::Message, &key).await?;
+                return Ok(written.map(|record| Waiting { posted, key, version: record.version }));
+            }
+            // Where it still is, nobody has claimed it: a rotation of keys has sealed it anew.
+            let Some(record) = self.records.get(Kind::Message, &before).await? else {
+                return Ok(None);
+            };
+            version = record.version;
         }
-        let written = self.records.get(Kind::Message, &key).await?;
-        Ok(written.map(|record| Waiting { posted, key, version: record.version }))
+        Ok(None)
     }
 
-    /// Removes a message that was sent or given up. Returns whether it was still there.
+    /// Removes a message that was sent or given up by the worker that has claimed it: its key is
+    /// this claim's alone, whoever has sealed the record anew meanwhile.
     ///
     /// # Errors
     /// Like [`Store::update`].
-    pub async fn forget_message(&self, waiting: &Waiting) -> Result<bool, Unavailable> {
-        let expected = Expect::Version(waiting.version);
-        let batch = Batch::new().delete(Kind::Message, waiting.key.clone(), expected);
-        self.commit(batch, &[], None).await
+    pub async fn forget_message(&self, claimed: &Waiting) -> Result<(), Unavailable> {
+        let batch = Batch::new().delete(Kind::Message, claimed.key.clone(), Expect::Any);
+        self.commit(batch, &[], None).await?;
+        Ok(())
     }
 
     /// Adds to `batch` the notices of `events` and the messages in `written`. An event that one of
