@@ -8,7 +8,7 @@ use std::fmt;
 
 use minicbor::{Decode, Encode};
 
-use super::{Quiet, Read, Store, expect};
+use super::{Quiet, Read, Store, expect, form};
 use crate::domain::link::Link;
 use crate::domain::secret::TokenHash;
 use crate::domain::ticket::Ticket;
@@ -57,11 +57,11 @@ pub(super) struct Wanted {
 }
 
 /// Decodes the bytes of a record.
-type Decoder = fn(&[u8]) -> Result<Box<dyn Value>, minicbor::decode::Error>;
+type Decoder = fn(&[u8]) -> Result<Box<dyn Value>, Unavailable>;
 
 impl Wanted {
     pub(super) fn of<T: Stored>(key: &T::Key) -> Self {
-        let read = |bytes: &[u8]| Ok(Box::new(minicbor::decode::<T>(bytes)?) as Box<dyn Value>);
+        let read = |bytes: &[u8]| Ok(Box::new(form::decode::<T>(bytes)?) as Box<dyn Value>);
         Self { kind: T::KIND, key: key.as_ref().to_vec(), read }
     }
 }

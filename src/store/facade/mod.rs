@@ -11,6 +11,7 @@
 mod attempt_count;
 mod attempts;
 mod events;
+mod form;
 pub(super) mod held;
 mod imported;
 pub(super) mod names;
@@ -302,7 +303,7 @@ impl Store {
 
     async fn read_some<T>(&self, kind: Kind, key: Option<&[u8]>) -> Result<Read<T>, Unavailable>
     where
-        T: for<'b> Decode<'b, ()>,
+        T: Encode<()> + for<'b> Decode<'b, ()>,
     {
         match key {
             Some(key) => self.read(kind, key).await,
@@ -312,9 +313,9 @@ impl Store {
 
     async fn read<T>(&self, kind: Kind, key: &[u8]) -> Result<Read<T>, Unavailable>
     where
-        T: for<'b> Decode<'b, ()>,
+        T: Encode<()> + for<'b> Decode<'b, ()>,
     {
-        self.read_by(kind, key, |bytes| minicbor::decode(bytes)).await
+        self.read_by(kind, key, form::decode).await
     }
 
     /// Reads a record whose value `decode` makes of its bytes.
@@ -322,14 +323,13 @@ impl Store {
         &self,
         kind: Kind,
         key: &[u8],
-        decode: impl Fn(&[u8]) -> Result<T, minicbor::decode::Error>,
+        decode: impl Fn(&[u8]) -> Result<T, Unavailable>,
     ) -> Result<Read<T>, Unavailable> {
         let Some(record) = self.records.get(kind, key).await? else {
             return Ok(Read { value: None, version: None, expires: None, length: 0 });
         };
         let body = self.keyring.sealer().open(kind, key, &record.body)?;
-        let value = decode(body.expose())
-            .map_err(|error| Unavailable::record("cannot decode it").because(error))?;
+        let value = decode(body.expose())?;
         Ok(Read {
             value: Some(value),
             version: Some(record.version),
@@ -340,11 +340,10 @@ impl Store {
 
     fn open<T>(&self, kind: Kind, key: &[u8], record: &Record) -> Result<T, Unavailable>
     where
-        T: for<'b> Decode<'b, ()>,
+        T: Encode<()> + for<'b> Decode<'b, ()>,
     {
         let body = self.keyring.sealer().open(kind, key, &record.body)?;
-        minicbor::decode(body.expose())
-            .map_err(|error| Unavailable::record("cannot decode it").because(error))
+        form::decode(body.expose())
     }
 
     /// Adds to `batch` the step that turns the record `read` into `now`. Returns whether that is a
