@@ -427,6 +427,36 @@ async fn the_old_key_is_kept_as_long_as_a_record_cannot_be_read_with_it() {
     assert_eq!(place.lines(Purpose::Sealing).len(), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_name_that_cannot_be_read_stops_no_other_name() {
+    let place = Place::new();
+    let store = filled(&place).await;
+    let broken = place.all_of(Kind::Name).await.remove(0);
+    let mut body = broken.record.body.clone();
+    *body.last_mut().unwrap() ^= 1;
+    let breaks = Batch::new().put(Kind::Name, broken.key.clone(), Expect::Any, None, body);
+    place.records.commit(breaks).await.unwrap();
+    store.rotate(Purpose::Names, "root", NOW).await.unwrap();
+    for _ in 0..2 {
+        let left = loop {
+            match store.carry_on().await.unwrap() {
+                Left::Work(_) => {}
+                left => break left,
+            }
+        };
+        let Left::Unreadable(progress) = left else { panic!("{left:?}") };
+        assert_eq!((progress.purpose, progress.unreadable), (Purpose::Names, 1));
+    }
+    let old = |entry: &&Entry| entry.key[0] == 1;
+    assert_eq!(place.all_of(Kind::Name).await.iter().filter(old).count(), 1);
+    assert_eq!(place.lines(Purpose::Names).len(), 2);
+    // Once it is gone, so is the key.
+    let gone = Batch::new().delete(Kind::Name, broken.key, Expect::Any);
+    place.records.commit(gone).await.unwrap();
+    finishes(&store).await.unwrap();
+    assert_eq!(place.lines(Purpose::Names).len(), 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn writers_and_readers_are_not_disturbed_by_rotations() {
     let place = Place::new();

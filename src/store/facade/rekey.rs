@@ -12,27 +12,29 @@ use crate::domain::user::{User, UserId};
 use crate::store::batch::{Batch, Expect};
 use crate::store::keys::NameKey;
 use crate::store::record::{Entry, KeyRange, Kind};
-use crate::unavailable::Unavailable;
+use crate::unavailable::{self, Unavailable};
 
 impl Store {
     /// Moves these records to where the current key stores them, or deletes them if they are of no
     /// use: their keys begin with the id of an older key.
     pub(super) async fn rekey(&self, kind: Kind, page: Vec<Entry>) -> Result<Moved, Unavailable> {
-        let done = Moved { moved: page.len() as u64, unreadable: 0 };
         let names = self.keyring.names();
         let older = |entry: &Entry| entry.key.first().and_then(|id| names.older(*id));
-        let Some(old) = page.first().and_then(older) else { return Ok(done) };
+        let Some(old) = page.first().and_then(older) else { return Ok(Moved::default()) };
         match kind {
-            Kind::Name => self.rekey_names(old, page).await?,
-            _ => self.forget_unknown_names(old, page).await?,
+            Kind::Name => self.rekey_names(old, page).await,
+            _ => self.forget_unknown_names(old, page).await,
         }
-        Ok(done)
     }
 
-    async fn rekey_names(&self, old: &NameKey, page: Vec<Entry>) -> Result<(), Unavailable> {
-        let mut owners = Vec::with_capacity(page.len());
-        for Entry { key, record } in &page {
-            owners.push(self.open::<UserId>(Kind::Name, key, record)?);
+    async fn rekey_names(&self, old: &NameKey, page: Vec<Entry>) -> Result<Moved, Unavailable> {
+        let mut done = Moved { moved: page.len() as u64, unreadable: 0 };
+        let (mut readable, mut owners) = (Vec::with_capacity(page.len()), Vec::new());
+        for entry in page {
+            let owner = self.open::<UserId>(Kind::Name, &entry.key, &entry.record);
+            let Some(owner) = done.unless_unreadable(owner)? else { continue };
+            readable.push(entry);
+            owners.push(owner);
         }
         // Nobody counts a failure of theirs while it moves.
         let mut places: Vec<_> =
@@ -43,17 +45,33 @@ impl Store {
         for place in places {
             lines.push(self.lines[place].lock().await);
         }
+        if self.rekey_all(old, &readable, &owners).await? {
+            return Ok(done);
+        }
+        for (entry, owner) in readable.into_iter().zip(owners) {
+            let moved = self.rekey_one(old, entry, owner).await;
+            done.unless_unreadable(moved)?;
+        }
+        Ok(done)
+    }
+
+    /// Moves these names in one commit. `false`: somebody changed one of them meanwhile, or a record
+    /// of one cannot be read.
+    async fn rekey_all(
+        &self,
+        old: &NameKey,
+        page: &[Entry],
+        owners: &[UserId],
+    ) -> Result<bool, Unavailable> {
         let mut batch = Batch::new();
-        for (entry, owner) in page.iter().zip(&owners) {
-            batch = self.rekey_name(old, entry, *owner, batch).await?;
+        for (entry, owner) in page.iter().zip(owners) {
+            batch = match self.rekey_name(old, entry, *owner, batch).await {
+                Ok(batch) => batch,
+                Err(error) if error.kind() == unavailable::Kind::Record => return Ok(false),
+                Err(error) => return Err(error),
+            };
         }
-        if self.commit(batch, &[], None).await? {
-            return Ok(());
-        }
-        for (entry, owner) in page.into_iter().zip(owners) {
-            self.rekey_one(old, entry, owner).await?;
-        }
-        Ok(())
+        self.commit(batch, &[], None).await
     }
 
     /// Moves one name, however often somebody changes it meanwhile.
@@ -114,14 +132,15 @@ impl Store {
         &self,
         old: &NameKey,
         page: Vec<Entry>,
-    ) -> Result<(), Unavailable> {
+    ) -> Result<Moved, Unavailable> {
         let names = KeyRange::prefix(&[old.id()]);
         if !self.records.scan(Kind::Name, names, 1).await?.is_empty() {
-            return Ok(());
+            return Ok(Moved::default());
         }
+        let done = Moved { moved: page.len() as u64, unreadable: 0 };
         let forget =
             |batch: Batch, Entry { key, .. }| batch.delete(Kind::Attempts, key, Expect::Any);
         self.commit(page.into_iter().fold(Batch::new(), forget), &[], None).await?;
-        Ok(())
+        Ok(done)
     }
 }

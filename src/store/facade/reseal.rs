@@ -19,14 +19,8 @@ impl Store {
             done.moved += 1;
             let expect = Expect::Version(record.version);
             let then = Then::Put { expires: record.expires, body: record.body };
-            match self.sealed_anew(Step { kind, key, expect, then }) {
-                Ok(step) => steps.push(step),
-                Err(why) => {
-                    done.unreadable += 1;
-                    let error = &why as &dyn std::error::Error;
-                    tracing::debug!(error, ?kind, "a record cannot be encrypted with the new key");
-                }
-            }
+            let step = self.sealed_anew(Step { kind, key, expect, then });
+            steps.extend(done.unless_unreadable(step)?);
         }
         let whole = steps.iter().cloned().fold(Batch::new(), Batch::with);
         if steps.is_empty() || self.commit(whole, &[], None).await? {

@@ -21,7 +21,7 @@ use crate::domain::time::Timestamp;
 use crate::store::batch::{Batch, Expect};
 use crate::store::keys::{Held, KeyId, Keys, Purpose, Until};
 use crate::store::record::{KeyRange, Kind};
-use crate::unavailable::Unavailable;
+use crate::unavailable::{self, Unavailable};
 
 /// The result of asking for a new key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +52,26 @@ pub(super) struct Moved {
     pub(super) moved: u64,
     /// How many of them cannot be read.
     pub(super) unreadable: u64,
+}
+
+impl Moved {
+    /// What was read, or `None` if its record cannot be read: that is counted, and must not stop
+    /// the others.
+    pub(super) fn unless_unreadable<T>(
+        &mut self,
+        read: Result<T, Unavailable>,
+    ) -> Result<Option<T>, Unavailable> {
+        match read {
+            Ok(read) => Ok(Some(read)),
+            Err(error) if error.kind() == unavailable::Kind::Record => {
+                self.unreadable += 1;
+                let error = error.told();
+                tracing::debug!(error, "a record cannot be moved to the new key");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// The key of the setting that holds them.
