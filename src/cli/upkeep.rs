@@ -49,6 +49,10 @@ pub(super) async fn note_time(live: Arc<Live>) {
             env.metrics.log_lines_dropped(metrics::Log::StandardError, left_out);
             tracing::warn!(left_out, "log lines suppressed: too many of one kind");
         }
+        let left_out = env.decision_log.left_out_events();
+        if left_out > 0 {
+            tracing::info!(left_out, "refusals left out of the event log: too many in a minute");
+        }
         let noted = match env.now() {
             Ok(now) => env.store.note_time(now).await,
             Err(error) => Err(error),

@@ -38,6 +38,8 @@ struct Events {
     /// Of strangers, in this minute.
     of_strangers: usize,
     of_visitor: HashMap<Visitor, Told>,
+    /// How many became no event since that was last asked.
+    left_out: u64,
 }
 
 /// Whose refusals are counted together: a user's, or those from one address.
@@ -193,6 +195,11 @@ impl DecisionLog {
         self.listener.set(Listener(Box::new(hear))).ok();
     }
 
+    /// How many refusals became no event since this was last asked.
+    pub fn left_out_events(&self) -> u64 {
+        std::mem::take(&mut locked(&self.events).left_out)
+    }
+
     /// Remembers a refusal. Somebody who has only a password must not displace what happened to
     /// users, although the refusal names the user.
     pub fn refused(&self, refusal: Refusal) {
@@ -324,6 +331,7 @@ impl Events {
         let user = refusal.user.clone().filter(|_| refusal.is_known);
         let is_stranger = user.is_none();
         if is_stranger && self.of_strangers >= DecisionLog::EVENTS_OF_STRANGERS {
+            self.left_out += 1;
             return None;
         }
         let visitor =
@@ -331,6 +339,7 @@ impl Events {
         let visitor = self.of_visitor.entry(visitor).or_default();
         if visitor.told >= DecisionLog::EVENTS_OF_A_VISITOR {
             visitor.left_out += 1;
+            self.left_out += 1;
             return None;
         }
         visitor.told += 1;
@@ -453,6 +462,8 @@ mod tests {
         decision_log.refused(Refusal { at: at(180), ..other });
         let told = heard.lock().unwrap();
         assert_eq!(told.len(), DecisionLog::EVENTS_OF_STRANGERS + 1, "users are told all the same");
+        assert_eq!(decision_log.left_out_events(), 7 + 900, "whoever comes no more");
+        assert_eq!(decision_log.left_out_events(), 0);
     }
 
     #[test]
