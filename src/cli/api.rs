@@ -401,6 +401,9 @@ pub(super) struct Rotation {
 #[serde(deny_unknown_fields)]
 pub(super) struct RotateKey {
     pub(super) purpose: String,
+    /// Whether what older keys signed ends at once.
+    #[serde(default)]
+    pub(super) drop_old: bool,
 }
 
 /// A key was rotated.

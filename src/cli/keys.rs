@@ -28,7 +28,7 @@ pub(super) enum Command {
     },
     /// Create a new key for a purpose, and use it from now on
     ///
-    /// Nobody is signed out, and nothing is lost. The old key stays in the keys file as long as
+    /// Nobody is signed out (but with --drop-old), and nothing is lost. The old key stays in the keys file as long as
     /// anything needs it. What was encrypted or looked up with it is moved to the new key; a running
     /// gateway does that in the background, this command does it otherwise. If it is interrupted, it
     /// is finished at the next start.
@@ -40,6 +40,9 @@ pub(super) enum Command {
         /// Wait until nothing needs the old key any more, also if a gateway does the work
         #[arg(long)]
         wait: bool,
+        /// End at once what older keys have signed (cookies, csrf): somebody may have copied one
+        #[arg(long, conflicts_with_all = ["resume", "wait"])]
+        drop_old: bool,
         /// Create no key: only finish the last rotation, and wait for that
         #[arg(long)]
         resume: bool,
@@ -68,7 +71,7 @@ pub(super) async fn run(
             }
             list(&rings, console.out).map_err(unwritten)
         }
-        Command::Rotate { purpose, wait: _, resume: true, json } => {
+        Command::Rotate { purpose, resume: true, json, .. } => {
             console.finishes(purpose).await?;
             let ring = console.ring(purpose).await?;
             if json {
@@ -78,8 +81,9 @@ pub(super) async fn run(
             let said = if ring.keys.len() == 1 { said } else { kept(&ring) };
             writeln!(console.out, "{said}").map_err(unwritten)
         }
-        Command::Rotate { purpose, wait, resume: false, json } => {
-            console.rotates(purpose, wait, json).await
+        Command::Rotate { purpose, wait, drop_old, resume: false, json } => {
+            let question = RotateKey { purpose: purpose.word().to_owned(), drop_old };
+            console.rotates(purpose, question, wait, json).await
         }
     }
 }
@@ -106,8 +110,13 @@ impl Console<'_> {
         ring.ok_or_else(|| Failure::new(format!("the gateway has no keys for `{purpose}`")))
     }
 
-    async fn rotates(&mut self, purpose: Purpose, wait: bool, json: bool) -> Result<(), Failure> {
-        let question = RotateKey { purpose: purpose.word().to_owned() };
+    async fn rotates(
+        &mut self,
+        purpose: Purpose,
+        question: RotateKey,
+        wait: bool,
+        json: bool,
+    ) -> Result<(), Failure> {
         let RotatedKey { mut ring, gateway } = self.ask(path::ROTATE, &question).await?;
         let id = ring.keys.last().map_or(0, |key| key.id);
         if !json {
@@ -216,7 +225,8 @@ pub(super) const NOTE: &str = "\
 All keys are in the file `keys` in the state folder. Without it the store cannot be read: back it up
 with the store, and keep it as long as the backups of the store.
 
-Rotate a key if somebody may have copied it, or as often as your rules say.
+Rotate a key if somebody may have copied it, or as often as your rules say. Cookies and forms of the
+old key are accepted until they end; if it may have been copied, add --drop-old.
 
 Examples:
   doorward keys list
@@ -237,6 +247,7 @@ The keys themselves are not shown.";
 const ROTATE_EXAMPLES: &str = "\
 Examples:
   doorward keys rotate cookies
+  doorward keys rotate cookies --drop-old   Somebody may have copied the old key
   doorward keys rotate sealing --wait
   doorward keys rotate sealing --resume     After an interruption, without a gateway
 
@@ -244,6 +255,8 @@ What it costs:
 - sealing: every record is read and written once, while the gateway works.
 - names: every name is read and written once. Failed sign-in attempts at names that do not exist are
   forgotten.
-- others: nothing. Cookies of the old key are accepted until they end.
+- cookies and csrf: nothing. What the old key signed is accepted until it ends. With --drop-old it
+  ends at once: everybody signs in again, and no device is trusted or known any more; with csrf,
+  forms that are open must be loaded again.
 Afterwards back up the keys file again: the backup of before does not have the new key.
 Exit codes: 0 done, 1 refused or failed.";

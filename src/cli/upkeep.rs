@@ -110,9 +110,15 @@ pub(super) async fn rotate_keys(live: Arc<Live>) {
 }
 
 async fn rotate_once(env: &Env) -> Result<Left, Unavailable> {
+    // First: a rotation that cannot be finished must not keep keys of another purpose.
+    let retired = match env.now() {
+        Ok(now) => env.store.retire_keys(now).await,
+        Err(error) => Err(error),
+    };
     let left = env.store.carry_on().await?;
+    retired?;
     match left {
-        Left::Nothing => env.store.retire_keys(env.now()?).await?,
+        Left::Nothing | Left::Work(_) => {}
         Left::Unreadable(RotationProgress { purpose, unreadable, .. }) => {
             let purpose = purpose.word();
             tracing::error!(
@@ -122,7 +128,6 @@ async fn rotate_once(env: &Env) -> Result<Left, Unavailable> {
                  the new one"
             );
         }
-        Left::Work(_) => {}
     }
     Ok(left)
 }

@@ -245,6 +245,23 @@ fn a_store_and_a_keys_file_that_do_not_belong_together_are_refused_with_the_cure
 }
 
 #[test]
+fn after_a_leak_what_the_old_key_signed_ends_at_once() {
+    let setup = Setup::with("log: { format: json }");
+    let process = setup.opens();
+    let (gateway, cookies) = (process.address, moves_in(&setup, &process, "ada"));
+    assert!(has_a_session(gateway, &cookies));
+    setup.rotates(Purpose::Cookies, &[]);
+    assert!(has_a_session(gateway, &cookies));
+    setup.rotates(Purpose::Cookies, &["--drop-old"]);
+    assert!(!has_a_session(gateway, &cookies));
+    assert_eq!(setup.ids(Purpose::Cookies), [3]);
+    // What records need is kept.
+    let said = setup.types(&["keys", "rotate", "sealing", "--drop-old"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.notes.contains("once no record needs them"), "{said:?}");
+}
+
+#[test]
 fn where_no_key_can_be_written_the_command_says_so_and_all_goes_on() {
     let setup = Setup::with("log: { format: json }");
     let process = setup.opens();

@@ -7,7 +7,7 @@ use super::{Answer, AppState, Operator, Refused, Runs, json, read};
 use crate::cli::api::{
     CarriedOn, Key, KeyRing, KeyState, RotateKey, RotatedKey, Rotation, written,
 };
-use crate::flow::keys;
+use crate::flow::keys::{self, Older};
 use crate::store::{Left, Purpose, Rotated, RotationProgress};
 
 pub(super) async fn list(State(state): State<AppState>, _: Operator) -> Answer {
@@ -19,10 +19,16 @@ pub(super) async fn rotate(
     Operator(by): Operator,
     body: Bytes,
 ) -> Answer {
-    let RotateKey { purpose } = read(&body)?;
+    let RotateKey { purpose, drop_old } = read(&body)?;
     let purpose = Purpose::named(&purpose)
         .ok_or_else(|| Refused::misunderstood(&format!("there are no keys for `{purpose}`")))?;
-    match keys::rotate(&state.env(), &by, purpose).await? {
+    if drop_old && purpose.accepted_for().is_none() {
+        return Err(Refused::misunderstood(&format!(
+            "older keys for `{purpose}` are dropped once no record needs them, and not before"
+        )));
+    }
+    let older = if drop_old { Older::End } else { Older::Accepted };
+    match keys::rotate(&state.env(), &by, purpose, older).await? {
         Rotated::Now(_) => {}
         Rotated::Unfinished => return Err(Refused::conflict(state.unfinished(purpose))),
         Rotated::Full => return Err(Refused::conflict(state.full(purpose))),

@@ -185,7 +185,8 @@ impl Store {
     /// Drops keys that were replaced so long ago that all that they signed has ended.
     ///
     /// # Errors
-    /// [`Unavailable`] if the keys file cannot be written. The keys are dropped later, then.
+    /// [`Unavailable`] if the keys file cannot be written. The keys are not accepted any more, but
+    /// they leave the file later.
     pub async fn retire_keys(&self, now: Timestamp) -> Result<(), Unavailable> {
         let _turn = self.keyring.turn().await;
         let keys = self.keyring.keys();
@@ -197,13 +198,32 @@ impl Store {
                 |held: &Held| ring.replaced(held.id).is_none_or(|at| at.plus(life) <= now);
             kept = kept.keeping(*purpose, |held| !is_over(held));
         }
+        self.accept_only(kept).await
+    }
+
+    /// Drops the older keys for `purpose`, although something that they signed may still be in use.
+    /// Those that records rest on are kept.
+    ///
+    /// # Errors
+    /// Like [`Store::retire_keys`].
+    pub async fn end_older_keys(&self, purpose: Purpose) -> Result<(), Unavailable> {
+        if purpose.is_rested_on() {
+            return Ok(());
+        }
+        let _turn = self.keyring.turn().await;
+        self.accept_only(self.keyring.keys().keeping(purpose, |_| false)).await
+    }
+
+    /// Accepts only `kept` of the present keys, and removes the others from the file.
+    async fn accept_only(&self, kept: Keys) -> Result<(), Unavailable> {
+        let keys = self.keyring.keys();
         if kept == keys {
             return Ok(());
         }
-        self.keyring.write(&kept).await.map_err(unwritten)?;
+        let written = self.keyring.write(&kept).await.map_err(unwritten);
         log_dropped(&keys, &kept);
         self.take_up(kept).await;
-        Ok(())
+        written
     }
 
     /// Begins to walk over all that may rest on older keys.
@@ -297,7 +317,7 @@ fn log_dropped(before: &Keys, after: &Keys) {
         let is_gone = |held: &&Held| after.ring(*purpose).get(held.id).is_none();
         for held in before.ring(*purpose).older().iter().filter(is_gone) {
             let (purpose, key) = (purpose.word(), held.id);
-            tracing::info!(purpose, key, "old key dropped: nothing needs it any more");
+            tracing::info!(purpose, key, "old key dropped");
         }
     }
 }
