@@ -30,17 +30,16 @@ pub enum Claim {
 /// it.
 ///
 /// Called for every header of every request: it does not allocate, and compares only with the few
-/// names of the table that begin with the same letter.
+/// names of the table that begin with the same two letters.
 pub fn claim(name: &[u8]) -> Option<Claim> {
     if let Some(rest) = rest_behind(name, b"http-") {
         return claim(rest);
     }
-    let behind_x = rest_behind(name, b"x-");
-    let (index, begin) = match behind_x {
-        Some(rest) => (&EXTENSIONS, rest.first()),
-        None => (&OTHERS, name.first()),
+    let (index, rest) = match rest_behind(name, b"x-") {
+        Some(rest) => (&EXTENSIONS, rest),
+        None => (&OTHERS, name),
     };
-    let (from, to) = *index.get(bucket(*begin?))?;
+    let (from, to) = *index.get(bucket(*rest.first()?, *rest.get(1)?))?;
     let mut found = None;
     for (known, claims, _) in TABLE.get(usize::from(from)..usize::from(to))? {
         match known.as_bytes().strip_suffix(b"*") {
@@ -71,18 +70,26 @@ pub const fn fold(byte: u8) -> u8 {
     }
 }
 
-/// The range of the table for each first letter, either after `x-` or of the other names.
-type Index = [(u8, u8); 27];
+/// The range of the table for each two letters at the beginning, either after `x-` or of the other
+/// names.
+type Index = [(u8, u8); LETTERS * LETTERS];
 
-const EXTENSIONS: Index = index(true);
-const OTHERS: Index = index(false);
+static EXTENSIONS: Index = index(true);
+static OTHERS: Index = index(false);
 
-const fn bucket(byte: u8) -> usize {
-    match fold(byte) {
+const fn bucket(first: u8, second: u8) -> usize {
+    letter(first) * LETTERS + letter(second)
+}
+
+/// The number of a letter; everything else has the last one.
+const fn letter(byte: u8) -> usize {
+    match byte.to_ascii_lowercase() {
         letter @ b'a'..=b'z' => (letter - b'a') as usize,
-        _ => 26,
+        _ => LETTERS - 1,
     }
 }
+
+const LETTERS: usize = 27;
 
 #[expect(
     clippy::indexing_slicing,
@@ -90,13 +97,14 @@ const fn bucket(byte: u8) -> usize {
 )]
 const fn index(of_extensions: bool) -> Index {
     assert!(TABLE.len() <= u8::MAX as usize);
-    let mut index = [(0, 0); 27];
+    let mut index = [(0, 0); LETTERS * LETTERS];
     let mut at: u8 = 0;
     while (at as usize) < TABLE.len() {
         let name = TABLE[at as usize].0.as_bytes();
         let is_extension = name[0] == b'x' && name[1] == b'-';
         if is_extension == of_extensions {
-            let bucket = bucket(name[if is_extension { 2 } else { 0 }]);
+            let first = if is_extension { 2 } else { 0 };
+            let bucket = bucket(name[first], name[first + 1]);
             let (from, to) = index[bucket];
             index[bucket] = (if to == 0 { at } else { from }, at + 1);
         }
@@ -302,9 +310,9 @@ mod tests {
     #[test]
     fn the_table_is_sorted_and_every_name_is_found_in_it() {
         let sorts = |name: &str| {
-            name.strip_prefix("x-")
-                .map(str::to_owned)
-                .map_or_else(|| (false, name.chars().next()), |rest| (true, rest.chars().next()))
+            let rest = name.strip_prefix("x-");
+            let begin = |name: &str| name.chars().take(2).collect::<String>();
+            (rest.is_some(), begin(rest.unwrap_or(name)))
         };
         let mut keys: Vec<_> = TABLE.iter().map(|(name, ..)| sorts(name)).collect();
         let before = keys.clone();
