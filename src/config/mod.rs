@@ -35,6 +35,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
 use crate::domain::demand::Demands;
+use crate::domain::fact::{FACTS, Fact};
 use crate::domain::factor;
 use crate::domain::secret::Secret;
 use crate::domain::set_up::SetUpProof;
@@ -140,26 +141,19 @@ pub struct SignOutLink {
     pub query: Vec<crate::policy::Parameter>,
 }
 
-/// The headers that tell an app who the user is. A fact without a header name is not sent.
+/// The headers that tell an app who the user is: each fact that is told, and the name of its header.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IdentityHeaders {
-    /// The user name.
-    pub user: Option<String>,
-    /// The groups, comma-separated.
-    pub groups: Option<String>,
-    /// The full name.
-    pub name: Option<String>,
-    /// The e-mail address.
-    pub email: Option<String>,
-    /// The authentication methods (RFC 8176), comma-separated.
-    pub amr: Option<String>,
-}
+pub struct IdentityHeaders(Vec<(&'static Fact, String)>);
 
 impl IdentityHeaders {
+    /// The facts that are told, in the order of the table, each with the name of its header.
+    pub fn facts(&self) -> impl Iterator<Item = (&'static Fact, &str)> {
+        self.0.iter().map(|(fact, name)| (*fact, name.as_str()))
+    }
+
     /// All header names that are in use.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        let Self { user, groups, name, email, amr } = self;
-        [user, groups, name, email, amr].into_iter().flatten().map(String::as_str)
+        self.facts().map(|(_, name)| name)
     }
 }
 
@@ -176,14 +170,7 @@ pub struct RequestHeaders {
 
 impl Default for IdentityHeaders {
     fn default() -> Self {
-        let named = |name: &str| Some(name.to_owned());
-        Self {
-            user: named("Remote-User"),
-            groups: named("Remote-Groups"),
-            name: named("Remote-Name"),
-            email: named("Remote-Email"),
-            amr: named("Remote-Amr"),
-        }
+        Self(FACTS.iter().map(|fact| (fact, fact.header.to_owned())).collect())
     }
 }
 

@@ -8,6 +8,7 @@ mod json;
 use std::ops::RangeInclusive;
 
 use super::span::{DAY, HOUR, MINUTE};
+use crate::domain::fact::FACTS;
 use crate::domain::factor::KINDS;
 
 pub(super) use check::check;
@@ -163,6 +164,15 @@ const SPELLINGS: Words =
 const HEADER_CASES: Words =
     Words { names: &["lower", "title"], also: &[("titled", "title"), ("upper", "title")] };
 const REMOTE: Words = Words { names: &["remote"], also: &[] };
+/// A key for each identity fact.
+const IDENTITY: [Key; FACTS.len()] = {
+    let (mut keys, mut index) = ([const { later("") }; FACTS.len()], 0);
+    while index < FACTS.len() {
+        keys[index] = key(FACTS[index].word, Kind::Text, FACTS[index].about);
+        index += 1;
+    }
+    keys
+};
 const STRANGER: Words = Words { names: &["stranger"], also: &[("nobody", "stranger")] };
 const ANY: Words = Words { names: &["any"], also: &[("*", "any")] };
 const HAS: Words = Words { names: &FACTOR_WORDS, also: &KIND_ALSO };
@@ -349,16 +359,7 @@ const APP: Kind = Kind::Map(&[
     ),
     key(
         "identity_headers",
-        Kind::WordOr(
-            &REMOTE,
-            &[
-                key("user", Kind::Text, "the header with the user name"),
-                key("groups", Kind::Text, "the header with the groups"),
-                key("name", Kind::Text, "the header with the full name"),
-                key("email", Kind::Text, "the header with the e-mail address"),
-                key("amr", Kind::Text, "the header with the authentication methods (RFC 8176)"),
-            ],
-        ),
+        Kind::WordOr(&REMOTE, &IDENTITY),
         "the headers that tell the application who the user is",
     ),
     key(

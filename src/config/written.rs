@@ -225,23 +225,14 @@ pub(super) enum HeaderCase {
 #[serde(untagged)]
 pub(super) enum IdentityHeaders {
     Word(Remote),
-    Map(HeaderNames),
+    /// The names of the headers, by the word of the fact.
+    Map(BTreeMap<String, Option<String>>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Remote {
     Remote,
-}
-
-#[derive(Debug, Default, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct HeaderNames {
-    pub(super) user: Option<String>,
-    pub(super) groups: Option<String>,
-    pub(super) name: Option<String>,
-    pub(super) email: Option<String>,
-    pub(super) amr: Option<String>,
 }
 
 /// Which request headers of visitors are passed on to an app.

@@ -13,6 +13,7 @@ pub mod demand;
 pub mod device;
 pub mod digest;
 pub mod event;
+pub mod fact;
 pub mod factor;
 mod id;
 pub mod identity;

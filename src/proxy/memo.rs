@@ -13,8 +13,9 @@ use pingora::Result;
 use crate::domain::assurance::Permit;
 use crate::domain::secret::TokenHash;
 use crate::proxy::request::cookies::{self, Cookies};
-use crate::proxy::request::identity_headers::{Introduction, Stamp};
+use crate::proxy::request::identity_headers::Stamp;
 use crate::proxy::sites::VirtualHost;
+use crate::web::introduction::Introduction;
 
 /// What is remembered for one connection.
 #[derive(Debug, Default)]

@@ -40,6 +40,7 @@ mod grpc;
 mod guard;
 mod headers;
 mod home;
+pub mod introduction;
 mod link;
 mod offer;
 mod outcome;

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::written::{self, HeaderNames, List};
+use crate::config::written::{self, List};
 use crate::config::{IdentityHeaders, RequestHeaders};
+use crate::domain::fact::{FACTS, Fact};
 use crate::policy::header::{Claim, claim, fold};
 
 use super::{Judge, below, items};
@@ -20,13 +21,10 @@ impl Judge<'_> {
             }
             Some(written::IdentityHeaders::Map(names)) => names,
         };
-        let HeaderNames { user, groups, name, email, amr } = names;
+        let told = FACTS.iter().filter_map(|fact| Some((fact, names.get(fact.word)?.as_ref()?)));
         let mut seen: BTreeMap<String, &str> = BTreeMap::new();
         let mut sound = true;
-        for (key, header) in
-            [("user", user), ("groups", groups), ("name", name), ("email", email), ("amr", amr)]
-        {
-            let Some(header) = header else { continue };
+        for (Fact { word: key, .. }, header) in told.clone() {
             let at = below(at, key);
             let folded = folded(header);
             let problem = if !is_name(header) {
@@ -48,8 +46,7 @@ impl Judge<'_> {
                 sound = false;
             }
         }
-        let [user, groups, name, email, amr] = [user, groups, name, email, amr].map(Clone::clone);
-        sound.then_some(IdentityHeaders { user, groups, name, email, amr })
+        sound.then(|| IdentityHeaders(told.map(|(fact, name)| (fact, name.clone())).collect()))
     }
 
     /// Which request headers are removed, in addition to those that always are, and which are

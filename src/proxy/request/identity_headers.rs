@@ -6,22 +6,19 @@
 //! filter before the request is written: the visitor's own `Connection` header could remove
 //! anything that was set earlier (Fabio, CVE-2025-48865).
 
-use std::sync::Arc;
-
 use http::header::{COOKIE, HeaderMap, HeaderName, HeaderValue, REFERER};
 use http::request::Parts;
 use pingora::http::RequestHeader;
 use pingora::{ErrorType, OrErr, Result};
-use smallvec::SmallVec;
 
-use crate::config::{App, IdentityHeaders};
-use crate::domain::assurance::{Amr, Permit};
+use crate::config::App;
+use crate::domain::assurance::Permit;
 use crate::domain::request_id::RequestId;
-use crate::domain::user::Identity;
 use crate::proxy::request::address::Address;
 use crate::proxy::request::cookies::{self, Cookies, Kept};
 use crate::proxy::request::removal::Removal;
 use crate::proxy::request::request_id::{self, X_REQUEST_ID};
+use crate::web::introduction::{Introduction, Told};
 
 /// The headers for requests from one host to one application. What is the same for all requests is
 /// prepared once.
@@ -43,63 +40,19 @@ pub(in crate::proxy) struct Proxies<'a> {
     pub(in crate::proxy) from_trusted_proxy: bool,
 }
 
-/// The names of the identity headers.
-struct Told {
-    user: Option<HeaderName>,
-    groups: Option<HeaderName>,
-    name: Option<HeaderName>,
-    email: Option<HeaderName>,
-    amr: Option<HeaderName>,
-}
-
-/// The identity headers for one visitor.
-#[derive(Debug)]
-pub(in crate::proxy) struct Introduction {
-    /// The identity and the factors that the headers are for.
-    identity: Option<Arc<Identity>>,
-    amr: Amr,
-    says: SmallVec<[(HeaderName, HeaderValue); 5]>,
-}
-
-impl Introduction {
-    /// Whether these headers are the ones for `permit`.
-    pub(in crate::proxy) fn is_of(&self, permit: &Permit) -> bool {
-        match (&self.identity, permit.identity()) {
-            (None, None) => true,
-            (Some(this), Some(that)) => Arc::ptr_eq(this, that) && self.amr == permit.amr(),
-            _ => false,
-        }
-    }
-}
-
 impl Stamp {
     /// For `app`, which visitors reach at `address`.
     ///
     /// # Errors
     /// The address, the secret or a name is not valid in a header.
     pub(in crate::proxy) fn new(app: &App, address: &Address) -> Result<Self, http::Error> {
-        let IdentityHeaders { user, groups, name, email, amr } = &app.identity_headers;
-        let told = |name: &Option<String>| {
-            let Some(name) = name else { return Ok(None) };
-            // A static name is cheaper to clone.
-            match USUAL.iter().find(|usual| usual.eq_ignore_ascii_case(name)) {
-                Some(usual) => Ok(Some(HeaderName::from_static(usual))),
-                None => HeaderName::from_bytes(name.as_bytes()).map(Some),
-            }
-        };
         let secret = app.upstream_secret.as_ref().map(|secret| {
             let mut value = HeaderValue::from_bytes(secret.expose())?;
             value.set_sensitive(true);
             Ok::<_, http::Error>(value)
         });
         Ok(Self {
-            told: Told {
-                user: told(user)?,
-                groups: told(groups)?,
-                name: told(name)?,
-                email: told(email)?,
-                amr: told(amr)?,
-            },
+            told: Told::of(&app.identity_headers)?,
             removal: Removal::of(app),
             proto: HeaderValue::from_static(address.scheme),
             host: HeaderValue::from_str(&address.authority)?,
@@ -122,7 +75,7 @@ impl Stamp {
     ) -> Result<()> {
         edit(request, |headers| {
             // Reserve once: a growing map rehashes all its entries.
-            headers.reserve(introduction.says.len() + OURS);
+            headers.reserve(introduction.headers().len() + OURS);
             self.removal.strip(headers, proxies.from_trusted_proxy);
             keep_cookies_back(headers, cookies)?;
             if headers.get(REFERER).is_some_and(|referer| is_own_page(referer.as_bytes())) {
@@ -137,7 +90,7 @@ impl Stamp {
             if let Some(secret) = &self.secret {
                 headers.insert(SECRET, secret.clone());
             }
-            for (name, value) in &introduction.says {
+            for (name, value) in introduction.headers() {
                 headers.insert(name.clone(), value.clone());
             }
             Ok(())
@@ -149,38 +102,8 @@ impl Stamp {
     /// # Errors
     /// A value is not valid in a header. The request must not be passed on.
     pub(in crate::proxy) fn introduce(&self, permit: &Permit) -> Result<Introduction> {
-        let (identity, amr) = (permit.identity().cloned(), permit.amr());
-        let mut says = SmallVec::new();
-        if let Some(identity) = &identity {
-            self.identify(identity, amr, &mut says)?;
-        }
-        Ok(Introduction { identity, amr, says })
-    }
-
-    fn identify(
-        &self,
-        identity: &Identity,
-        amr: Amr,
-        says: &mut SmallVec<[(HeaderName, HeaderValue); 5]>,
-    ) -> Result<()> {
-        let mut tell = |name: &Option<HeaderName>, value: &str| match name {
-            // Leave out a header without a value: an empty one means "nobody" to some applications
-            // and "anybody" to others.
-            Some(name) if !value.is_empty() => {
-                let value = HeaderValue::from_bytes(value.as_bytes());
-                let value = value
-                    .or_err(ErrorType::InvalidHTTPHeader, "invalid value of an identity header")?;
-                says.push((name.clone(), value));
-                Ok(())
-            }
-            _ => Ok(()),
-        };
-        let Told { user, groups, name, email, amr: amr_in } = &self.told;
-        tell(user, &identity.written)?;
-        tell(groups, &listed(identity.groups.iter().map(String::as_str)))?;
-        tell(name, identity.full_name.as_deref().unwrap_or_default())?;
-        tell(email, identity.email.as_deref().unwrap_or_default())?;
-        tell(amr_in, &listed(amr.methods()))
+        let told = self.told.about(permit);
+        told.or_err(ErrorType::InvalidHTTPHeader, "invalid value of an identity header")
     }
 }
 
@@ -211,20 +134,6 @@ fn edit<T>(
     changed
 }
 
-fn listed<'w>(words: impl Iterator<Item = &'w str>) -> String {
-    let mut list = String::new();
-    for word in words {
-        if !list.is_empty() {
-            list.push(',');
-        }
-        list.push_str(word);
-    }
-    list
-}
-
-/// The default names of the identity headers.
-const USUAL: [&str; 5] =
-    ["remote-user", "remote-groups", "remote-name", "remote-email", "remote-amr"];
 /// Proves to an application that a request came through us.
 const SECRET: HeaderName = HeaderName::from_static("doorward-secret");
 /// The number of headers that we set besides the identity headers.
