@@ -41,6 +41,13 @@ impl Origin {
         }
     }
 
+    /// Whether `host`, as in a `Host` header, names it, with or without the scheme's default port.
+    pub fn is_meant_by(&self, host: &str) -> bool {
+        let (own, default) = (self.authority(), if self.secure { ":443" } else { ":80" });
+        let name = host.strip_suffix(default);
+        host.eq_ignore_ascii_case(&own) || name.is_some_and(|name| name.eq_ignore_ascii_case(&own))
+    }
+
     /// Whether browsers treat it as secure even over plain HTTP: `localhost` and `*.localhost` (RFC
     /// 6761 §6.3).
     pub fn is_local(&self) -> bool {

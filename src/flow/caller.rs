@@ -118,6 +118,11 @@ impl Caller {
         user.knows(known.id).then_some(known.id)
     }
 
+    /// Where the request comes from.
+    pub fn client(&self) -> ClientAddress {
+        ClientAddress { peer: self.address, visitor: self.visitor }
+    }
+
     /// The trusted device of `user` that this browser claims to be.
     pub fn device_of(&self, user: UserId) -> Option<DeviceCookie> {
         self.carried.device.filter(|device| device.user == user)

@@ -8,7 +8,7 @@ use pingora::{Error, ErrorSource, ErrorType};
 use crate::proxy::passage::Passage;
 use crate::proxy::sites::Sites;
 use crate::proxy::upstream;
-use crate::web::Web;
+use crate::web::{Asked, Web};
 use crate::web::pages::Notice;
 use crate::web::refusal::beginning;
 
@@ -62,7 +62,8 @@ pub(super) async fn answer(
         Failure::Late => Some(web.notice(Notice::Late { app }, headers).await),
         Failure::Misread => match passage.client {
             Some(client) => {
-                Some(web.misread(error.etype().as_str(), session.req_header(), client).await)
+                let asked = Asked::of(session.req_header(), client);
+                Some(web.misread(error.etype().as_str(), &asked).await)
             }
             None => Some(web.notice(Notice::Unavailable, headers).await),
         },

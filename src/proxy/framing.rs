@@ -51,15 +51,15 @@ pub(super) fn end_request_here(request: &mut RequestHeader) {
 /// # Errors
 /// The new number cannot be written.
 pub(super) fn count_hop(request: &mut RequestHeader) -> Result<()> {
-    match hops_left(request) {
+    match hops_left(&request.method, &request.headers) {
         Some(left) => request.insert_header(MAX_FORWARDS, left.saturating_sub(1).to_string()),
         None => Ok(()),
     }
 }
 
 /// Our answer to an OPTIONS request whose `Max-Forwards` is 0.
-pub(super) fn answer_to_last_hop(request: &RequestHeader) -> Option<Response<Bytes>> {
-    (hops_left(request) == Some(0)).then(|| {
+pub(super) fn answer_to_last_hop(method: &Method, headers: &HeaderMap) -> Option<Response<Bytes>> {
+    (hops_left(method, headers) == Some(0)).then(|| {
         let mut response = Response::new(Bytes::new());
         *response.status_mut() = StatusCode::NO_CONTENT;
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("OPTIONS"));
@@ -67,11 +67,11 @@ pub(super) fn answer_to_last_hop(request: &RequestHeader) -> Option<Response<Byt
     })
 }
 
-fn hops_left(request: &RequestHeader) -> Option<u64> {
-    if request.method != Method::OPTIONS {
+fn hops_left(method: &Method, headers: &HeaderMap) -> Option<u64> {
+    if *method != Method::OPTIONS {
         return None;
     }
-    request.headers.get(MAX_FORWARDS)?.to_str().ok()?.trim().parse().ok()
+    headers.get(MAX_FORWARDS)?.to_str().ok()?.trim().parse().ok()
 }
 
 /// Checks that the end of an application's answer is unambiguous, and that it does not switch the

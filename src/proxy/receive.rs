@@ -22,11 +22,10 @@ use crate::proxy::request::identity_headers;
 use crate::proxy::request::intake::{self, Refusal};
 use crate::proxy::request_limit::Slot;
 use crate::proxy::response::local_reply::{self, Unread};
-use crate::proxy::scan::InRequest;
 use crate::proxy::sites::{Sites, VirtualHost};
 use crate::proxy::upstream::{Length, connection_auth};
 use crate::web::pages::Notice;
-use crate::web::{Admitted, Web};
+use crate::web::{Admitted, Asked, Present, Web};
 
 /// What to do with a request.
 pub(super) enum Onward {
@@ -52,7 +51,7 @@ pub(super) async fn receive(
         // A list of addresses is always a valid header value.
         HeaderValue::try_from(chain).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
     });
-    let (virtual_host, there) = match take_in(session, sites, connection) {
+    let (virtual_host, present) = match take_in(session, sites, connection) {
         Ok(taken) => taken,
         Err(refusal) => {
             match limits.at_address(sites, connection, false).await {
@@ -66,7 +65,7 @@ pub(super) async fn receive(
     let virtual_host = &*passage.virtual_host.insert(virtual_host);
     let web = &virtual_host.web;
     // Only visitors who have signed in have such a cookie, even if their session has ended.
-    let named = there
+    let named = present
         .cookie
         .then(|| connection.memo().session(virtual_host, &session.req_header().headers));
     let named = named.flatten();
@@ -74,25 +73,22 @@ pub(super) async fn receive(
         Ok(slot) => passage.slots.extend(slot),
         Err(full) => return Onward::Answered(full),
     }
-    let request = match intake::request(session.req_header(), there, &web.host().origin) {
+    let host = virtual_host.address.authority.as_str();
+    let asked = intake::asked(session.req_header(), host, client);
+    let request = match asked.read(present, &web.host().origin) {
         Ok(request) => request,
-        Err(why) => return Box::pin(misread(web, session, client, &why.to_string())).await,
+        Err(why) => return Onward::Answered(Box::pin(web.misread(&why.to_string(), &asked)).await),
     };
     if let Some(record) = &mut passage.record {
         record.is_of(&request.own_page());
     }
     match request.own_page() {
         _ if connection.entrance().redirect => {
-            Onward::Answered(redirect(virtual_host, session.req_header().raw_path()))
+            Onward::Answered(redirect(virtual_host, asked.target))
         }
         OwnPage::Odd => {
-            Box::pin(misread(
-                web,
-                session,
-                client,
-                "unusual spelling of the path of Doorward's own pages",
-            ))
-            .await
+            let why = "unusual spelling of the path of Doorward's own pages";
+            Onward::Answered(Box::pin(web.misread(why, &asked)).await)
         }
         // Boxed, like everything that is not on the path to an application: otherwise its state
         // would enlarge the future of every request.
@@ -108,43 +104,40 @@ pub(super) async fn receive(
         }
         // Our own pages share this host: see `asks_for_service_worker`.
         OwnPage::No
-            if there.service_worker
+            if present.service_worker
                 && web.host().is_portal
-                && identity_headers::asks_for_service_worker(session.req_header()) =>
+                && identity_headers::asks_for_service_worker(asked.headers) =>
         {
             tracing::debug!("service worker blocked on the portal's host");
             Onward::Answered(Box::pin(Web::service_worker()).await)
         }
-        OwnPage::No => {
-            let head = session.req_header();
-            match web.admit(request, head, named, client).await {
-                Ok(Admitted { permit, allowed, decision }) => {
-                    if let Some(record) = &mut passage.record {
-                        record.decided(decision);
-                    }
-                    if let Some(answer) = framing::answer_to_last_hop(head) {
-                        return Onward::Answered(answer);
-                    }
-                    match limits.at_application(sites, virtual_host).await {
-                        Ok(slots) => passage.slots.extend(slots),
-                        Err(limit) => {
-                            overload::tell_busy(sites, connection, limit);
-                            let notice = web.notice(Notice::Unavailable, &head.headers);
-                            return Onward::Answered(overload::later(Box::pin(notice).await));
-                        }
-                    }
-                    connection
-                        .authorize(allowed.map(|allowed| Authorization::of(virtual_host, allowed)));
-                    if there.authorization && connection_auth::binds(&head.headers) {
-                        connection.bind();
-                    }
-                    passage.length = Length::of(head, there);
-                    passage.has_body = there.content_length || there.transfer_encoding;
-                    Onward::Upstream(permit)
+        OwnPage::No => match web.admit(request, &asked, named).await {
+            Ok(Admitted { permit, allowed, decision }) => {
+                if let Some(record) = &mut passage.record {
+                    record.decided(decision);
                 }
-                Err(response) => Onward::Answered(response),
+                if let Some(answer) = framing::answer_to_last_hop(asked.method, asked.headers) {
+                    return Onward::Answered(answer);
+                }
+                match limits.at_application(sites, virtual_host).await {
+                    Ok(slots) => passage.slots.extend(slots),
+                    Err(limit) => {
+                        overload::tell_busy(sites, connection, limit);
+                        let notice = web.notice(Notice::Unavailable, asked.headers);
+                        return Onward::Answered(overload::later(Box::pin(notice).await));
+                    }
+                }
+                connection
+                    .authorize(allowed.map(|allowed| Authorization::of(virtual_host, allowed)));
+                if present.authorization && connection_auth::binds(asked.headers) {
+                    connection.bind();
+                }
+                passage.length = Length::of(asked.headers, present);
+                passage.has_body = present.content_length || present.transfer_encoding;
+                Onward::Upstream(permit)
             }
-        }
+            Err(response) => Onward::Answered(response),
+        },
     }
 }
 
@@ -177,7 +170,7 @@ fn take_in(
     session: &mut Session,
     sites: &Sites,
     connection: &Connection,
-) -> Result<(Arc<VirtualHost>, InRequest), Refusal> {
+) -> Result<(Arc<VirtualHost>, Present), Refusal> {
     let raw = session.as_http1().map(HttpSession::get_headers_raw_bytes).unwrap_or_default();
     intake::read(session.req_header_mut(), &raw, sites.limits(), |host| {
         find(sites, connection, host)
@@ -240,6 +233,7 @@ async fn refuse(
         Refusal::Host | Refusal::Target | Refusal::Framing => None,
     };
     let virtual_host = intake::host(head).and_then(|host| find(sites, connection, host));
+    let asked = Asked { target: head.raw_path(), ..Asked::of(head, client) };
     let env = sites.env();
     if notice.is_some()
         && let Ok(now) = env.now()
@@ -251,16 +245,10 @@ async fn refuse(
     match (notice, virtual_host) {
         (Some(notice), Some(virtual_host)) => virtual_host.web.notice(notice, headers).await,
         (Some(notice), None) => Web::nameless_notice(notice, headers).await,
-        (None, Some(virtual_host)) => {
-            virtual_host.web.misread(&refusal.to_string(), head, client).await
-        }
+        (None, Some(virtual_host)) => virtual_host.web.misread(&refusal.to_string(), &asked).await,
         (None, None) => {
             let web = &sites.portal().web;
-            web.misread_nameless(&refusal.to_string(), head, client).await
+            web.misread_nameless(&refusal.to_string(), &asked).await
         }
     }
-}
-
-async fn misread(web: &Web, session: &Session, client: ClientAddress, why: &str) -> Onward {
-    Onward::Answered(web.misread(why, session.req_header(), client).await)
 }

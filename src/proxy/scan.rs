@@ -1,50 +1,7 @@
-//! Finds out in one pass which headers are present. Most of those that matter to us are rare, and
+//! Finds out in one pass which headers an answer has. Most of those that matter to us are rare, and
 //! absent ones need no lookup.
 
 use http::header::HeaderMap;
-
-use crate::proxy::request::names::{is_method_override, is_targeted};
-use crate::proxy::request::other_targets;
-
-/// Which headers a request has.
-#[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
-pub(super) struct InRequest {
-    pub(super) accept: bool,
-    pub(super) authorization: bool,
-    pub(super) content_length: bool,
-    pub(super) cookie: bool,
-    pub(super) transfer_encoding: bool,
-    pub(super) upgrade: bool,
-    /// A header by which a browser says that it wants the script of a service worker.
-    pub(super) service_worker: bool,
-    /// A header that makes a request concern more than its path.
-    pub(super) reaches_further: bool,
-    /// A header that overrides the method, in any spelling.
-    pub(super) method_override: bool,
-}
-
-impl InRequest {
-    pub(super) fn of(headers: &HeaderMap) -> Self {
-        let mut there = Self::default();
-        for name in headers.keys() {
-            match name.as_str() {
-                "accept" => there.accept = true,
-                "authorization" => there.authorization = true,
-                "content-length" => there.content_length = true,
-                "cookie" => there.cookie = true,
-                "transfer-encoding" => there.transfer_encoding = true,
-                "upgrade" => there.upgrade = true,
-                "service-worker" | "sec-fetch-dest" => there.service_worker = true,
-                other => {
-                    there.method_override |= is_method_override(other);
-                    there.reaches_further |= other_targets::reaches_further(other);
-                }
-            }
-        }
-        there
-    }
-}
 
 /// Which headers an answer has.
 #[derive(Clone, Copy, Debug, Default)]
@@ -109,3 +66,11 @@ impl InAnswer {
         there
     }
 }
+
+/// Whether a header of this name is for one kind of cache only.
+pub(super) fn is_targeted(name: &str) -> bool {
+    ONE_CACHES_OWN.contains(&name) || name.ends_with("-cache-control")
+}
+
+/// Headers that Varnish and similar caches, nginx and Akamai prefer to `Cache-Control`.
+const ONE_CACHES_OWN: [&str; 3] = ["surrogate-control", "x-accel-expires", "edge-control"];

@@ -98,7 +98,7 @@ impl Sites {
             let name = [":443", ":80"].iter().find_map(|port| lower.strip_suffix(port));
             let virtual_host =
                 self.virtual_hosts.get(&lower).or_else(|| self.virtual_hosts.get(name?));
-            virtual_host.filter(|virtual_host| virtual_host.address.is_meant_by(host))
+            virtual_host.filter(|virtual_host| virtual_host.web.host().origin.is_meant_by(host))
         };
         as_kept.or_else(as_read).map(Arc::clone)
     }

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use http::StatusCode;
-use http::request::Parts;
+use http::header::HeaderMap;
 
 use super::app_state::AppState;
+use super::asked::Asked;
 use super::decision::Decision;
 use super::pages::Notice;
-use super::{headers, refusal, sign_out};
+use super::refusal::is_navigation;
+use super::sign_out;
 use crate::config::App;
 use crate::domain::assurance::{Permit, Verdict};
 use crate::domain::secret::TokenHash;
@@ -54,23 +56,23 @@ impl AppState {
     pub(super) async fn admit(
         &self,
         request: policy::Request,
-        head: &Parts,
+        asked: &Asked<'_>,
         session: Option<TokenHash>,
-        client: ClientAddress,
     ) -> Result<Admitted, Box<Response>> {
+        let Asked { method, headers, client, .. } = *asked;
         let Some(app) = &self.host.app else {
-            let wants_root = refusal::is_navigation(head) && head.uri.path() == "/";
+            let wants_root = is_navigation(method, headers) && asked.path() == "/";
             return Err(Box::new(if wants_root {
-                headers::see_other("/.doorward/")
+                super::headers::see_other("/.doorward/")
             } else {
-                self.notice(Notice::NotFound, &head.headers)
+                self.notice(Notice::NotFound, headers)
             }));
         };
         if !app.policy.admits_spelling(&request) {
             let why = "the path can be read in several ways (`spelling: strict`)";
-            return Err(Box::new(self.misread(why, head, client)));
+            return Err(Box::new(self.misread(why, asked)));
         }
-        let unavailable = |error| Box::new(self.unavailable(&error, &head.headers));
+        let unavailable = |error| Box::new(self.unavailable(&error, headers));
         let now = self.env.now().map_err(unavailable)?;
         let request = Arc::new(request);
         let address = client.visitor;
@@ -78,13 +80,14 @@ impl AppState {
         let admission = admission.map_err(unavailable)?;
         if admission.ruling.is_too_costly {
             let why = policy::Unreadable::TooCostly.to_string();
-            return Err(Box::new(self.misread(&why, head, client)));
+            return Err(Box::new(self.misread(&why, asked)));
         }
         self.decision_log(app, &request, client, &admission, now);
-        let signs_out = admission.authenticated.as_ref().filter(|_| signs_out(app, &request, head));
+        let signs_out =
+            admission.authenticated.as_ref().filter(|_| signs_out(app, &request, headers));
         let mut has_ended = false;
         if let (Some(authenticated), Verdict::Pass(_)) = (signs_out, &admission.verdict) {
-            let caller = self.caller(&head.headers, client).map_err(unavailable)?;
+            let caller = self.caller(headers, client).map_err(unavailable)?;
             let acting = Acting { env: &self.env, caller: &caller, authenticated };
             Box::pin(flow::sign_out::sign_out(acting)).await.map_err(unavailable)?;
             has_ended = true;
@@ -104,13 +107,13 @@ impl AppState {
         };
         match admission.verdict {
             Verdict::Pass(permit) => Ok(Admitted { permit, allowed: allowed(request), decision }),
-            Verdict::SaveCodes(permit) if !refusal::is_navigation(head) => {
+            Verdict::SaveCodes(permit) if !is_navigation(method, headers) => {
                 Ok(Admitted { permit, allowed: allowed(request), decision })
             }
             verdict => {
                 let visitor = admission.evidence.as_ref();
                 let ruling = &admission.ruling;
-                let mut response = self.refuse(&verdict, ruling, &request, head, client, visitor);
+                let mut response = self.refuse(&verdict, ruling, &request, asked, visitor);
                 let user = visitor.map(|visitor| Arc::clone(&visitor.identity));
                 response.extensions_mut().insert(Decision { user, ..decision });
                 // The person at the browser need not be the user who was signed in.
@@ -170,13 +173,12 @@ impl AppState {
 
 /// Whether this is the application's own sign-out link, followed from within the application: a
 /// page elsewhere must not sign anybody out.
-fn signs_out(app: &App, request: &policy::Request, head: &Parts) -> bool {
+fn signs_out(app: &App, request: &policy::Request, headers: &HeaderMap) -> bool {
     if app.sign_out_paths.is_empty() {
         return false;
     }
     // Another host of the same domain counts as elsewhere.
-    let elsewhere = head
-        .headers
+    let elsewhere = headers
         .get_all("sec-fetch-site")
         .iter()
         .any(|site| site != "same-origin" && site != "none");

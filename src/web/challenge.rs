@@ -5,11 +5,11 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::app_state::AppState;
-use super::asked::Asked;
 use super::factor::{default_kind, part, problem};
 use super::form::{Form, Trouble};
 use super::guard::Guest;
 use super::headers;
+use super::page_query::PageQuery;
 use super::pages::{self, Problem, Standing};
 use super::return_to::ReturnTo;
 use crate::domain::factor::{Answer, Kind, Rejection};
@@ -31,7 +31,7 @@ pub(super) async fn show(
     guest: Guest,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let asked = Asked::of(query.as_deref());
+    let asked = PageQuery::of(query.as_deref());
     let return_to = asked.return_to(&state);
     let Some(authenticated) = &guest.authenticated else {
         return headers::see_other(&return_to.through("sign-in"));

@@ -14,6 +14,7 @@ use super::app_state::AppState;
 use super::asked::Asked;
 use super::form::Trouble;
 use super::guard::Guest;
+use super::page_query::PageQuery;
 use super::pages::{Notice, Owed};
 use super::return_to::{ReturnTo, escaped};
 use super::{headers, refusal};
@@ -63,7 +64,8 @@ pub(super) async fn give_out(
     guest: Guest,
     head: Parts,
 ) -> Result<Response, Trouble> {
-    let here = state.place_of(&head);
+    let asked = Asked::of(&head, guest.caller.client());
+    let here = state.place_of(&asked);
     let Some(destination) = state.destination(&here) else {
         return Ok(headers::see_other("/.doorward/"));
     };
@@ -76,7 +78,7 @@ pub(super) async fn give_out(
         judge_authenticated(&state.env, &ask.requirement, authenticated, host.app.as_deref(), now);
     match refusal::owed(&verdict) {
         Some(refusal::Step::Owed(owed)) => {
-            return Ok(state.ask(owed, &ask.requirement, &here, &head));
+            return Ok(state.ask(owed, &ask.requirement, &here, &asked));
         }
         Some(refusal::Step::SaveCodes) => return Ok(state.lead_to_codes(&here, &head.headers)),
         None => {}
@@ -131,7 +133,7 @@ pub(super) async fn take(
 /// Sends a visitor who opens a page of the portal on this host to the portal: with a way back by
 /// ticket if the page asks for something.
 pub(super) async fn at_the_portal(State(state): State<AppState>, head: Parts) -> Response {
-    if !refusal::is_navigation(&head) {
+    if !refusal::is_navigation(&head.method, &head.headers) {
         return state.notice(Notice::NotFound, &head.headers);
     }
     let portal = &state.env.config.portal;
@@ -140,7 +142,7 @@ pub(super) async fn at_the_portal(State(state): State<AppState>, head: Parts) ->
     if !steps.map(refusal::page_of).contains(&page) {
         return headers::see_other(&format!("{portal}{}", head.uri.path()));
     }
-    let back = Asked::of(head.uri.query()).return_to(&state);
+    let back = PageQuery::of(head.uri.query()).return_to(&state);
     let (enter, browser) = state.enter(&Requirement::sign_in(), &back, false, &head.headers);
     let way = Way { url: format!("{portal}{}", enter.through(page)), browser };
     let response = headers::see_other(&way.url);

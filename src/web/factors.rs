@@ -6,10 +6,10 @@ use http::header::HeaderMap;
 use serde::Deserialize;
 
 use super::app_state::AppState;
-use super::asked::Asked;
 use super::factor::{called, chosen, part, steps, words};
 use super::form::{Form, Pressed, Trouble};
 use super::guard::Guest;
+use super::page_query::PageQuery;
 use super::pages::{self, NewPlace, Notice, Problem};
 use super::return_to::ReturnTo;
 use super::{headers, security};
@@ -41,7 +41,7 @@ pub(super) async fn show_replace(
     guest: Guest,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Trouble> {
-    let asked = Asked::of(query.as_deref());
+    let asked = PageQuery::of(query.as_deref());
     let forget_devices = "yes".to_owned();
     let typed = Typed { kind: asked.kind.clone(), forget_devices, ..Typed::default() };
     let place = instead(&guest, &typed);
@@ -53,7 +53,7 @@ pub(super) async fn show_add(
     guest: Guest,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Trouble> {
-    let asked = Asked::of(query.as_deref());
+    let asked = PageQuery::of(query.as_deref());
     let typed = Typed { kind: asked.kind.clone(), ..Typed::default() };
     new_page(&state, &guest, NewPlace::Beside, &back(&state, &asked), typed, None).await
 }
@@ -75,7 +75,7 @@ pub(super) async fn submit_add(
     submit(&state, &guest, NewPlace::Beside, form).await
 }
 
-fn back(state: &AppState, asked: &Asked) -> ReturnTo {
+fn back(state: &AppState, asked: &PageQuery) -> ReturnTo {
     asked.return_to_or(state, security::place().as_str())
 }
 

@@ -5,9 +5,9 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::app_state::AppState;
-use super::asked::Asked;
 use super::form::{Form, Trouble};
 use super::guard::Guest;
+use super::page_query::PageQuery;
 use super::pages::{self, Problem};
 use super::return_to::ReturnTo;
 use crate::domain::name::Login;
@@ -25,7 +25,7 @@ pub(super) async fn show(
     guest: Guest,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let return_to = Asked::of(query.as_deref()).return_to(&state);
+    let return_to = PageQuery::of(query.as_deref()).return_to(&state);
     page(&state, &guest, &return_to, false, None)
 }
 

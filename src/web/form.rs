@@ -20,13 +20,14 @@ use super::app_state::AppState;
 use super::asked::Asked;
 use super::guard::Guest;
 use super::headers;
+use super::page_query::PageQuery;
 use super::pages::{self, Notice, Page, Problem};
 use super::refusal;
 use super::return_to::ReturnTo;
 use crate::config::Origin;
 use crate::domain::signed::Kind;
 use crate::domain::user::UserId;
-use crate::flow::{Caller, ClientAddress, Line};
+use crate::flow::Line;
 use crate::policy::OWN;
 use crate::unavailable::Unavailable;
 
@@ -59,8 +60,7 @@ impl<T: DeserializeOwned + Send> FromRequest<AppState> for Form<T> {
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Response> {
         let (mut parts, body) = request.into_parts();
         let guest = Guest::from_request_parts(&mut parts, state).await?;
-        let Caller { address: peer, visitor, .. } = guest.caller;
-        let bad = |why: &str| state.misread(why, &parts, ClientAddress { peer, visitor });
+        let bad = |why: &str| state.misread(why, &Asked::of(&parts, guest.caller.client()));
         if !is_form(&parts.headers) {
             let why = "a form of ours was not sent as `application/x-www-form-urlencoded`";
             return Err(bad(why));
@@ -78,7 +78,7 @@ impl<T: DeserializeOwned + Send> FromRequest<AppState> for Form<T> {
         }
         let return_to = if hidden.return_to.is_empty() {
             // A form does not repeat a long URL: the URL of its page has it.
-            Asked::of(parts.uri.query()).return_to(state)
+            PageQuery::of(parts.uri.query()).return_to(state)
         } else {
             state.return_to(&hidden.return_to).by(&hidden.method)
         };

@@ -8,6 +8,7 @@ use axum::response::Response;
 use http::header::HeaderMap;
 
 use super::app_state::AppState;
+use super::asked::Asked;
 use super::decision::Decision;
 use super::pages::Notice;
 use super::refusal::{self, FETCH_DEST, Step};
@@ -96,19 +97,21 @@ async fn guarded(
     decision.user = evidence.as_ref().map(|visitor| Arc::clone(&visitor.identity));
     let verdict = state.judge_at(route, evidence, caller.now);
     decision.verdict = Some(verdict.name());
-    let leads_to_codes =
-        route.asks == Asks::SignIn && route.serves == Serves::Page && refusal::is_navigation(&head);
+    let asked = Asked::of(&head, client);
+    let leads_to_codes = route.asks == Asks::SignIn
+        && route.serves == Serves::Page
+        && refusal::is_navigation(asked.method, asked.headers);
     match (refusal::owed(&verdict), verdict) {
         (None, Verdict::Pass(_)) => {}
         (Some(Step::SaveCodes), _) if !leads_to_codes => {}
         (Some(Step::SaveCodes), _) => {
-            return state.lead_to_codes(&state.place_of(&head), &head.headers);
+            return state.lead_to_codes(&state.place_of(&asked), asked.headers);
         }
         (Some(Step::Owed(owed)), _) => {
-            return state.ask(owed, &requirement, &state.place_of(&head), &head);
+            return state.ask(owed, &requirement, &state.place_of(&asked), &asked);
         }
         (None, _) => {
-            return state.notice(Notice::Refused { reference: state.reference() }, &head.headers);
+            return state.notice(Notice::Refused { reference: state.reference() }, asked.headers);
         }
     }
 

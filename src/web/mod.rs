@@ -11,7 +11,6 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use http::header::{HOST, HeaderMap};
-use http::request::Parts;
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
@@ -23,7 +22,7 @@ use crate::policy;
 mod admission;
 mod ahead;
 mod app_state;
-mod asked;
+pub mod asked;
 pub mod assets;
 mod challenge;
 mod chosen;
@@ -45,6 +44,7 @@ mod link;
 mod offer;
 mod outcome;
 pub mod own_cookies;
+mod page_query;
 pub mod pages;
 mod password;
 pub mod qr;
@@ -62,6 +62,7 @@ mod sign_out;
 mod turn_off;
 
 pub use admission::{Admitted, Allowed};
+pub use asked::{Asked, Present};
 pub use decision::Decision;
 pub use own_cookies::{Jar, Ours};
 pub use return_to::ReturnTo;
@@ -110,7 +111,7 @@ impl Web {
     }
 
     /// Lets a request in this session pass to the application, or returns what the visitor gets
-    /// instead.
+    /// instead. `request` is what was read of `asked`.
     ///
     /// # Errors
     /// The response: a redirect to the step that is required, a page, or JSON for a script. If
@@ -118,11 +119,10 @@ impl Web {
     pub async fn admit(
         &self,
         request: policy::Request,
-        head: &Parts,
+        asked: &Asked<'_>,
         session: Option<TokenHash>,
-        client: ClientAddress,
     ) -> Result<Admitted, http::Response<Bytes>> {
-        match self.state.admit(request, head, session, client).await {
+        match self.state.admit(request, asked, session).await {
             Ok(admitted) => Ok(admitted),
             Err(response) => Err(whole(*response).await),
         }
@@ -180,29 +180,19 @@ impl Web {
     }
 
     /// Like [`Web::misread`], for a request to an unknown host.
-    pub async fn misread_nameless(
-        &self,
-        why: &str,
-        head: &Parts,
-        client: ClientAddress,
-    ) -> http::Response<Bytes> {
-        let reference = self.state.note_misread(why, head, client);
-        Self::nameless_notice(Notice::BadRequest { reference }, &head.headers).await
+    pub async fn misread_nameless(&self, why: &str, asked: &Asked<'_>) -> http::Response<Bytes> {
+        let reference = self.state.note_misread(why, asked);
+        Self::nameless_notice(Notice::BadRequest { reference }, asked.headers).await
     }
 
     /// Like [`Web::misread_nameless`], for bytes that cannot be parsed as a request. Logged at most
     /// once a second.
-    pub async fn unread(
-        &self,
-        why: &str,
-        head: &Parts,
-        client: ClientAddress,
-    ) -> http::Response<Bytes> {
+    pub async fn unread(&self, why: &str, asked: &Asked<'_>) -> http::Response<Bytes> {
         let (state, env) = (&self.state, &self.state.env);
         let reference = state.reference();
         let due = env.now().ok().and_then(|now| env.log_throttle.due(Line::Unread, now));
         if let Some(left_out) = due {
-            let address = client.address();
+            let address = asked.client.address();
             tracing::info!(
                 %address,
                 why,
@@ -210,8 +200,8 @@ impl Web {
                 "request refused: malformed or ambiguous, unknown host"
             );
         }
-        state.remember(&reference, why, head, client);
-        Self::nameless_notice(Notice::BadRequest { reference }, &head.headers).await
+        state.remember(&reference, why, asked);
+        Self::nameless_notice(Notice::BadRequest { reference }, asked.headers).await
     }
 
     /// Says that the head of a request is too long, to a client that does not end it.
@@ -235,13 +225,8 @@ impl Web {
     }
 
     /// Says that the request is malformed or ambiguous, and logs why with the request id on the page.
-    pub async fn misread(
-        &self,
-        why: &str,
-        head: &Parts,
-        client: ClientAddress,
-    ) -> http::Response<Bytes> {
-        whole(self.state.misread(why, head, client)).await
+    pub async fn misread(&self, why: &str, asked: &Asked<'_>) -> http::Response<Bytes> {
+        whole(self.state.misread(why, asked)).await
     }
 }
 

@@ -7,9 +7,9 @@ use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue};
 use serde::Deserialize;
 
 use super::app_state::AppState;
-use super::asked::Asked;
 use super::form::{Form, Pressed, Trouble};
 use super::guard::Guest;
+use super::page_query::PageQuery;
 use super::pages::{self, Problem};
 use super::return_to::ReturnTo;
 use super::{headers, refusal, security};
@@ -30,7 +30,7 @@ pub(super) async fn show_codes(
     guest: Guest,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let return_to = Asked::of(query.as_deref()).return_to(&state);
+    let return_to = PageQuery::of(query.as_deref()).return_to(&state);
     codes_page(&state, &guest, &return_to, None)
 }
 
@@ -129,7 +129,8 @@ pub(super) async fn ask_for_new(
     guest: Guest,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let return_to = Asked::of(query.as_deref()).return_to_or(&state, security::place().as_str());
+    let return_to =
+        PageQuery::of(query.as_deref()).return_to_or(&state, security::place().as_str());
     new_page(&state, &guest, &return_to, None)
 }
 

@@ -8,19 +8,18 @@ use std::borrow::Cow;
 
 use axum::response::Response;
 use http::header::{
-    ACCEPT, HOST, HeaderMap, HeaderName, HeaderValue, REFERER, RETRY_AFTER, WWW_AUTHENTICATE,
+    ACCEPT, HeaderMap, HeaderName, HeaderValue, REFERER, RETRY_AFTER, WWW_AUTHENTICATE,
 };
-use http::request::Parts;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::app_state::AppState;
+use super::asked::Asked;
 use super::pages::{NamelessPage, Notice, NoticePage, Owed};
 use super::return_to::ReturnTo;
 use super::{grpc, headers};
 use crate::config::Origin;
 use crate::domain::assurance::{Level, Requirement, Verdict, Visitor};
-use crate::flow::ClientAddress;
 use crate::flow::decision_log::Refusal;
 use crate::policy::{self, OWN, OwnPage, Ruling};
 use crate::unavailable::Unavailable;
@@ -88,8 +87,8 @@ const OF_SCRIPTS: [&str; 13] = [
 ];
 
 /// Whether this is a navigation: a GET whose response is shown.
-pub fn is_navigation(head: &Parts) -> bool {
-    matches!(head.method, Method::GET | Method::HEAD) && shows_a_page(&head.headers)
+pub fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
+    matches!(*method, Method::GET | Method::HEAD) && shows_a_page(headers)
 }
 
 /// As much of a path as a log may contain: its first segment if more follow, and `…` for the rest.
@@ -124,12 +123,11 @@ impl AppState {
         verdict: &Verdict,
         ruling: &Ruling,
         request: &policy::Request,
-        head: &Parts,
-        client: ClientAddress,
+        asked: &Asked<'_>,
         visitor: Option<&Visitor>,
     ) -> Response {
-        let address = client.address();
-        let here = self.place_of(head);
+        let address = asked.client.address();
+        let here = self.place_of(asked);
         let rule = ruling.raised_by;
         match owed(verdict) {
             Some(Step::Owed(owed)) => {
@@ -138,12 +136,12 @@ impl AppState {
                     %rule,
                     header = ruling.raised_in,
                     ?owed,
-                    path = &*beginning(head.uri.path()),
+                    path = &*beginning(&asked.path()),
                     "authentication required"
                 );
-                self.ask(owed, &ruling.requirement, &here, head)
+                self.ask(owed, &ruling.requirement, &here, asked)
             }
-            Some(Step::SaveCodes) => self.lead_to_codes(&here, &head.headers),
+            Some(Step::SaveCodes) => self.lead_to_codes(&here, asked.headers),
             None => {
                 let reference = self.reference();
                 let named = self.host.app.as_ref().map(|app| app.policy.name_of(rule));
@@ -152,7 +150,7 @@ impl AppState {
                     %address,
                     rule,
                     header = ruling.raised_in,
-                    path = &*beginning(head.uri.path()),
+                    path = &*beginning(&asked.path()),
                     "request refused"
                 );
                 if let Ok(now) = self.env.now() {
@@ -164,7 +162,7 @@ impl AppState {
                         is_known: visitor.and_then(Visitor::known).is_some(),
                         app: self.host.app.as_ref().map(|app| app.name.clone()),
                         host: self.host.origin.authority(),
-                        method: shortened(head.method.as_str(), Refusal::METHOD),
+                        method: shortened(asked.method.as_str(), Refusal::METHOD),
                         path: shortened(
                             &policy::request::Shown(request.path()).to_string(),
                             Refusal::PATH,
@@ -174,16 +172,16 @@ impl AppState {
                         reason: reason(ruling),
                     });
                 }
-                self.notice(Notice::Refused { reference }, &head.headers)
+                self.notice(Notice::Refused { reference }, asked.headers)
             }
         }
     }
 
     /// The URL of a request, as a place to come back to.
-    pub(super) fn place_of(&self, head: &Parts) -> ReturnTo {
-        let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
-        let place = ReturnTo::read(target, &self.host.origin);
-        self.past_step(&place).unwrap_or_else(|| place.by(head.method.as_str()))
+    pub(super) fn place_of(&self, asked: &Asked<'_>) -> ReturnTo {
+        let target = String::from_utf8_lossy(asked.target);
+        let place = ReturnTo::read(&target, &self.host.origin);
+        self.past_step(&place).unwrap_or_else(|| place.by(asked.method.as_str()))
     }
 
     /// Redirects to the required step, and from there to `back`.
@@ -192,22 +190,23 @@ impl AppState {
         owed: Owed,
         requirement: &Requirement,
         back: &ReturnTo,
-        head: &Parts,
+        asked: &Asked<'_>,
     ) -> Response {
-        if grpc::is_spoken(&head.headers) {
+        let headers = asked.headers;
+        if grpc::is_spoken(headers) {
             return grpc::refusal(StatusCode::UNAUTHORIZED, message_of(owed, requirement));
         }
-        if !shows_a_page(&head.headers) {
+        if !shows_a_page(headers) {
             return self.unauthorised_script(owed, requirement);
         }
-        let way = self.way_to(owed, requirement, back, &head.headers);
+        let way = self.way_to(owed, requirement, back, headers);
         let url = way.url.clone();
-        let response = if is_framed(&head.headers) {
-            self.notice(Notice::Framed { url }, &head.headers)
-        } else if is_navigation(head) {
-            headers::see_other(&url)
+        let response = if is_framed(headers) {
+            self.notice(Notice::Framed { url }, headers)
+        } else if is_navigation(asked.method, headers) {
+            super::headers::see_other(&url)
         } else {
-            self.notice(Notice::Unsent { owed, url }, &head.headers)
+            self.notice(Notice::Unsent { owed, url }, headers)
         };
         self.sent_on(&way, response)
     }
@@ -271,33 +270,33 @@ impl AppState {
 
 impl AppState {
     /// The request is malformed or ambiguous: the log says why, with the request id on the page.
-    pub(super) fn misread(&self, why: &str, head: &Parts, client: ClientAddress) -> Response {
-        let reference = self.note_misread(why, head, client);
-        self.notice(Notice::BadRequest { reference }, &head.headers)
+    pub(super) fn misread(&self, why: &str, asked: &Asked<'_>) -> Response {
+        let reference = self.note_misread(why, asked);
+        self.notice(Notice::BadRequest { reference }, asked.headers)
     }
 
     /// Logs why a request is malformed or ambiguous, and returns the reference.
-    pub(super) fn note_misread(&self, why: &str, head: &Parts, client: ClientAddress) -> String {
+    pub(super) fn note_misread(&self, why: &str, asked: &Asked<'_>) -> String {
         let reference = self.reference();
         tracing::info!(why, "request refused: malformed or ambiguous");
-        self.remember(&reference, why, head, client);
+        self.remember(&reference, why, asked);
         reference
     }
 
     /// Records a refusal that no rule decided.
-    pub(super) fn remember(&self, reference: &str, why: &str, head: &Parts, client: ClientAddress) {
+    pub(super) fn remember(&self, reference: &str, why: &str, asked: &Asked<'_>) {
         let Ok(now) = self.env.now() else { return };
         self.env.decision_log.refused(Refusal {
             request_id: reference.to_owned(),
             at: now,
-            from: client.address(),
+            from: asked.client.address(),
             user: None,
             is_known: false,
             app: self.host.app.as_ref().map(|app| app.name.clone()),
-            host: shortened(&host_of(head), Refusal::HOST),
-            method: shortened(head.method.as_str(), Refusal::METHOD),
+            host: shortened(&String::from_utf8_lossy(asked.host), Refusal::HOST),
+            method: shortened(asked.method.as_str(), Refusal::METHOD),
             path: shortened(
-                &String::from_utf8_lossy(without_link(head.uri.path().as_bytes())),
+                &String::from_utf8_lossy(without_link(asked.path().as_bytes())),
                 Refusal::PATH,
             ),
             readings: 0,
@@ -338,13 +337,6 @@ pub fn without_link(path: &[u8]) -> &[u8] {
         }
         Ok(OwnPage::Page(_) | OwnPage::No) | Err(_) => path,
     }
-}
-
-/// The host that a request names, whether or not we have it.
-fn host_of(head: &Parts) -> Cow<'_, str> {
-    let named = head.headers.get(HOST).map(|host| String::from_utf8_lossy(host.as_bytes()));
-    let authority = || head.uri.authority().map(|authority| Cow::Borrowed(authority.host()));
-    named.or_else(authority).unwrap_or_default()
 }
 
 /// Why a request was refused, for the operator.

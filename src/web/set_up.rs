@@ -6,10 +6,10 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::app_state::AppState;
-use super::asked::Asked;
 use super::factor::{chosen, part, steps, words};
 use super::form::{Form, Trouble};
 use super::guard::Guest;
+use super::page_query::PageQuery;
 use super::pages::{self, Problem};
 use super::return_to::ReturnTo;
 use super::{headers, home, refusal};
@@ -39,7 +39,7 @@ pub(super) async fn show(
     guest: Guest,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Trouble> {
-    let asked = Asked::of(query.as_deref());
+    let asked = PageQuery::of(query.as_deref());
     page(&state, &guest, &asked.return_to(&state), chosen(&asked.kind), false, None).await
 }
 

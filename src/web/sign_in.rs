@@ -5,10 +5,10 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::app_state::AppState;
-use super::asked::Asked;
 use super::form::{Form, Trouble};
 use super::guard::Guest;
 use super::headers;
+use super::page_query::PageQuery;
 use super::pages::{self, Problem};
 use super::return_to::ReturnTo;
 use crate::domain::name::Login;
@@ -28,7 +28,7 @@ pub(super) async fn show(
     guest: Guest,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let return_to = Asked::of(query.as_deref()).return_to(&state);
+    let return_to = PageQuery::of(query.as_deref()).return_to(&state);
     // A signed-in user continues; their URL asks for anything else that is required.
     if guest.authenticated.is_some() {
         return headers::see_other(return_to.as_str());

@@ -11,10 +11,10 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::app_state::AppState;
-use super::asked::Asked;
 use super::form::{Form, Pressed, Trouble};
 use super::guard::Guest;
 use super::headers;
+use super::page_query::PageQuery;
 use super::pages::{self, Notice, Problem};
 use super::return_to::{ReturnTo, escaped};
 use crate::domain::signed::Kind;
@@ -41,7 +41,7 @@ pub(super) async fn show(
     RawQuery(query): RawQuery,
     request: HeaderMap,
 ) -> Response {
-    let return_to = Asked::of(query.as_deref()).return_to(&state);
+    let return_to = PageQuery::of(query.as_deref()).return_to(&state);
     if guest.authenticated.is_none() {
         let left = serde_html_form::from_str(query.as_deref().unwrap_or_default());
         return signed_out(&state, &return_to, &left.unwrap_or_default(), &request);

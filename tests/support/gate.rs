@@ -29,7 +29,7 @@ use doorward::metrics::Metrics;
 use doorward::policy::{OwnPage, Request, Sent};
 use doorward::store::memory::Memory;
 use doorward::store::{Added, Keyring, Keys, Records, Store};
-use doorward::web::{Admitted, Allowed, Web};
+use doorward::web::{Admitted, Allowed, Asked, Web};
 use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE, USER_AGENT};
 use http::{HeaderMap, Method, StatusCode};
 use rand::SeedableRng;
@@ -554,7 +554,7 @@ impl Browser {
         } else {
             let (head, _) = request.into_parts();
             let session = self.web.session(&head.headers);
-            match self.web.admit(read, &head, session, source).await {
+            match self.web.admit(read, &Asked::of(&head, source), session).await {
                 Ok(Admitted { permit, .. }) => {
                     self.passed = Some(permit.identity().map(|who| who.name.clone()));
                     let amr = permit.amr().methods().collect::<Vec<_>>().join(",");
@@ -653,10 +653,10 @@ impl Browser {
         let pairs: Vec<_> = self.cookies.iter().map(|(k, v)| format!("{k}={v}")).collect();
         let request = http::Request::builder().uri(target).header(COOKIE, pairs.join("; "));
         let (head, ()) = request.body(()).unwrap().into_parts();
-        let source = self.source();
+        let asked = Asked::of(&head, self.source());
         let read = Request::read(target.as_bytes()).unwrap();
         let session = self.web.session(&head.headers);
-        self.web.admit(read, &head, session, source).await.unwrap().allowed.unwrap()
+        self.web.admit(read, &asked, session).await.unwrap().allowed.unwrap()
     }
 
     /// Whether that may go on, as it is asked when something has changed.

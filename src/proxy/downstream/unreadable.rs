@@ -15,6 +15,7 @@ use crate::proxy::downstream::proxy_protocol;
 use crate::proxy::request::request_id::{self, X_REQUEST_ID};
 use crate::proxy::sites::Sites;
 use crate::proxy::upstream::fault_of_field;
+use crate::web::Asked;
 
 /// The beginning of a request head.
 #[derive(Debug)]
@@ -74,7 +75,8 @@ impl Beginning {
     async fn refused_for(&self, why: &str, sites: &Sites, client: ClientAddress) -> Bytes {
         let head = readable_part(self.bytes());
         let id = sites.env().request_id();
-        let answering = sites.portal().web.unread(why, &head, client);
+        let asked = Asked::of(&head, client);
+        let answering = sites.portal().web.unread(why, &asked);
         let mut response = flow::request_id::within(id, answering).await;
         if head.method == Method::CONNECT {
             *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;

@@ -16,13 +16,4 @@ impl Address {
         let scheme = if origin.is_secure() { "https" } else { "http" };
         Self { scheme, authority: origin.authority() }
     }
-
-    /// Whether `host` names it, with or without the scheme's default port.
-    pub(in crate::proxy) fn is_meant_by(&self, host: &str) -> bool {
-        let own_port = if self.scheme == "https" { ":443" } else { ":80" };
-        host.eq_ignore_ascii_case(&self.authority)
-            || host
-                .strip_suffix(own_port)
-                .is_some_and(|name| name.eq_ignore_ascii_case(&self.authority))
-    }
 }

@@ -197,10 +197,9 @@ fn is_own_page(referer: &[u8]) -> bool {
 ///
 /// On a host that we share with an application, we refuse it: a service worker of the application,
 /// or of anybody who can write to it, could read and forge our own pages there.
-pub(in crate::proxy) fn asks_for_service_worker(request: &RequestHeader) -> bool {
+pub(in crate::proxy) fn asks_for_service_worker(headers: &HeaderMap) -> bool {
     let says = |name: &HeaderName, value: &str| {
-        request
-            .headers
+        headers
             .get_all(name)
             .iter()
             .any(|said| said.as_bytes().trim_ascii().eq_ignore_ascii_case(value.as_bytes()))
@@ -408,7 +407,7 @@ mod tests {
     #[test]
     fn service_worker_scripts_are_recognised() {
         let asks = |name: &'static str, value| {
-            asks_for_service_worker(&sent(&permit(None), &[(name, value)]))
+            asks_for_service_worker(&sent(&permit(None), &[(name, value)]).headers)
         };
         assert!(asks("Service-Worker", "script"));
         assert!(asks("Sec-Fetch-Dest", "serviceworker"));

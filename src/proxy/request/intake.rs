@@ -8,15 +8,13 @@ use http::{Method, Version};
 use pingora::http::RequestHeader;
 use pingora::http::authority::{RawTargetAuthority, raw_target_authority};
 
-use crate::config::{Limits, Origin};
-use crate::policy::{OWN, Request, Sent, Unreadable};
+use crate::config::Limits;
+use crate::flow::ClientAddress;
+use crate::policy::OWN;
 use crate::proxy::framing;
-use crate::proxy::request::address::Address;
 use crate::proxy::request::head_size::OWN_PAGES_MORE;
 use crate::proxy::request::identity_headers;
-use crate::proxy::request::names::is_method_override;
-use crate::proxy::request::other_targets;
-use crate::proxy::scan::InRequest;
+use crate::web::{Asked, Present};
 
 /// Why a request is refused. `Display` is for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,7 +51,7 @@ pub(in crate::proxy) fn read<T>(
     raw: &[u8],
     limits: &Limits,
     find: impl FnOnce(&str) -> Option<T>,
-) -> Result<(T, InRequest), Refusal> {
+) -> Result<(T, Present), Refusal> {
     // The URL of an own page may contain the URL to return to.
     let is_own = request.raw_path().starts_with(OWN.as_bytes());
     let longest = limits.header_bytes + if is_own { OWN_PAGES_MORE } else { 0 };
@@ -83,20 +81,20 @@ pub(in crate::proxy) fn read<T>(
     } else {
         take_path(request, raw)?;
     }
-    let mut there = InRequest::of(&request.headers);
-    frame(request, raw, there)?;
+    let mut present = Present::in_request(&request.headers);
+    frame(request, raw, present)?;
     if request.version == Version::HTTP_10 {
         framing::expect_nothing(request);
     }
-    if there.upgrade {
-        there.upgrade = framing::asks_for_websocket(request);
-        if there.upgrade && has_body(request, there) {
+    if present.upgrade {
+        present.upgrade = framing::asks_for_websocket(request);
+        if present.upgrade && has_body(request, present) {
             // Servers disagree on where the body ends and the other protocol begins.
             return Err(Refusal::Framing);
         }
     }
     identity_headers::in_lower_case(request).map_err(|_| Refusal::Target)?;
-    Ok((found, there))
+    Ok((found, present))
 }
 
 /// The size of the headers as HTTP/2 counts it (RFC 9113 §6.5.2).
@@ -130,34 +128,19 @@ fn as_in_http1(request: &mut RequestHeader) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The request to `origin` as the rules see it.
-///
-/// # Errors
-/// [`Unreadable`] if no application should receive it.
-pub(in crate::proxy) fn request(
-    request: &RequestHeader,
-    there: InRequest,
-    origin: &Origin,
-) -> Result<Request, Unreadable> {
-    let read = path_and_method(request, there)?;
-    if !there.reaches_further {
-        return Ok(read);
+/// The request with this head, for the host that is known as `host`.
+pub(in crate::proxy) fn asked<'r>(
+    request: &'r RequestHeader,
+    host: &'r str,
+    client: ClientAddress,
+) -> Asked<'r> {
+    Asked {
+        host: host.as_bytes(),
+        method: &request.method,
+        target: request.raw_path(),
+        headers: &request.headers,
+        client,
     }
-    let further = other_targets::read(&request.headers, &Address::of(origin))?;
-    read.reaching(further.depth, &further.targets)
-}
-
-fn path_and_method(request: &RequestHeader, there: InRequest) -> Result<Request, Unreadable> {
-    let method = request.method.as_str();
-    let target = request.raw_path();
-    if !there.method_override {
-        return Request::read_sent(&Sent { target, method, overrides: &[] });
-    }
-    let said = request.headers.iter();
-    let said = said.filter(|(name, _)| is_method_override(name.as_str()));
-    let said: Vec<_> = said.map(|(_, value)| String::from_utf8_lossy(value.as_bytes())).collect();
-    let overrides: Vec<&str> = said.iter().map(AsRef::as_ref).collect();
-    Request::read_sent(&Sent { target, method, overrides: &overrides })
 }
 
 /// The one host that a request names, in `Host` or in `:authority`, if it is valid.
@@ -211,8 +194,8 @@ fn take_path(request: &mut RequestHeader, raw: &[u8]) -> Result<(), Refusal> {
     request.set_raw_path(&path).map_err(|_| Refusal::Target)
 }
 
-fn frame(request: &mut RequestHeader, raw: &[u8], there: InRequest) -> Result<(), Refusal> {
-    if !there.transfer_encoding && !there.content_length {
+fn frame(request: &mut RequestHeader, raw: &[u8], present: Present) -> Result<(), Refusal> {
+    if !present.transfer_encoding && !present.content_length {
         return Ok(());
     }
     let mut codings = request.headers.get_all(TRANSFER_ENCODING).iter();
@@ -243,8 +226,8 @@ fn frame(request: &mut RequestHeader, raw: &[u8], there: InRequest) -> Result<()
     Ok(())
 }
 
-fn has_body(request: &RequestHeader, there: InRequest) -> bool {
-    there.transfer_encoding
+fn has_body(request: &RequestHeader, present: Present) -> bool {
+    present.transfer_encoding
         || request.headers.get(CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0")
 }
 
@@ -259,13 +242,14 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::config::Origin;
 
-    fn site(scheme: &'static str, authority: &str) -> Address {
-        Address { scheme, authority: authority.to_owned() }
+    fn site(scheme: &'static str, authority: &str) -> Origin {
+        format!("{scheme}://{authority}").parse().unwrap()
     }
 
     /// Reads a head as Pingora delivers it.
-    fn arrives(head: &str, site: &Address) -> Result<RequestHeader, Refusal> {
+    fn arrives(head: &str, site: &Origin) -> Result<RequestHeader, Refusal> {
         let mut lines = head.lines();
         let mut first = lines.next().unwrap().split(' ');
         let (method, target) = (first.next().unwrap(), first.next().unwrap());

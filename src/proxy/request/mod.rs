@@ -6,8 +6,6 @@ pub(super) mod cookies;
 pub(super) mod head_size;
 pub(super) mod identity_headers;
 pub(super) mod intake;
-pub(super) mod names;
 pub(super) mod removal;
-pub(super) mod other_targets;
 pub(super) mod request_id;
 pub(super) mod title_case;

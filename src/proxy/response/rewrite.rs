@@ -12,9 +12,8 @@ use smallvec::SmallVec;
 use crate::domain::request_id::RequestId;
 use crate::proxy::framing;
 use crate::proxy::request::cookies;
-use crate::proxy::request::names::is_targeted;
 use crate::proxy::request::request_id::{self, X_REQUEST_ID};
-use crate::proxy::scan::InAnswer;
+use crate::proxy::scan::{InAnswer, is_targeted};
 
 /// Prepares an application's response for its visitor. `there`: which headers it has; `is_private`:
 /// it is for this visitor only; `promise`: the `Strict-Transport-Security` header, which is added

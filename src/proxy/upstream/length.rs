@@ -1,10 +1,10 @@
 //! How long a request to an application will take.
 
-use http::header::{ACCEPT, CONTENT_TYPE};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
 use http::{HeaderValue, StatusCode};
-use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::http::ResponseHeader;
 
-use crate::proxy::scan::InRequest;
+use crate::web::Present;
 
 /// How long a request will take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,13 +19,13 @@ pub(in crate::proxy) enum Length {
 
 impl Length {
     /// What a request asks for: an ordinary answer, or a connection that stays open.
-    pub(in crate::proxy) fn of(request: &RequestHeader, there: InRequest) -> Self {
+    pub(in crate::proxy) fn of(headers: &HeaderMap, present: Present) -> Self {
         let events = |accepted: &HeaderValue| {
             accepted.to_str().is_ok_and(|accepted| accepted.contains(EVENTS))
         };
-        if there.upgrade {
+        if present.upgrade {
             Self::Tunnel
-        } else if there.accept && request.headers.get_all(ACCEPT).iter().any(events) {
+        } else if present.accept && headers.get_all(ACCEPT).iter().any(events) {
             Self::Lasting
         } else {
             Self::Ordinary

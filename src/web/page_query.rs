@@ -10,7 +10,7 @@ use crate::policy::OWN;
 /// The query of a page: where the visitor was going, and the chosen variant of the page.
 #[derive(Deserialize, Default)]
 #[serde(default)]
-pub(super) struct Asked {
+pub(super) struct PageQuery {
     return_to: String,
     /// The method of the original request; empty for GET.
     method: String,
@@ -18,7 +18,7 @@ pub(super) struct Asked {
     pub(super) kind: String,
 }
 
-impl Asked {
+impl PageQuery {
     /// Reads the query; unreadable parameters count as absent.
     pub(super) fn of(query: Option<&str>) -> Self {
         serde_html_form::from_str(query.unwrap_or_default()).unwrap_or_default()
@@ -51,7 +51,7 @@ impl AppState {
 /// Skips one such page, and uses the home page if another follows: our pages never lead from one
 /// such page to another. Skipping a thousand nested ones would mean parsing each.
 fn past_step(place: &ReturnTo, origin: &Origin) -> Option<ReturnTo> {
-    let Asked { return_to, method, .. } = Asked::of(Some(query_of_step(place)?));
+    let PageQuery { return_to, method, .. } = PageQuery::of(Some(query_of_step(place)?));
     let behind = ReturnTo::read(&return_to, origin).by(&method);
     Some(if query_of_step(&behind).is_some() { ReturnTo::root() } else { behind })
 }

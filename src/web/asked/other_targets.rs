@@ -5,17 +5,16 @@
 //! and some would contact another server.
 
 use http::header::{HeaderMap, HeaderValue};
-use pingora::http::authority::{RawTargetAuthority, raw_target_authority};
 
+use crate::config::Origin;
 use crate::policy::header::is_folded;
 use crate::policy::{Depth, OtherTarget, Role, Unreadable};
-use crate::proxy::request::address::Address;
 
 /// What the headers say about the targets of a request.
 #[derive(Debug, Default)]
-pub(in crate::proxy) struct Further {
-    pub(in crate::proxy) depth: Depth,
-    pub(in crate::proxy) targets: Vec<OtherTarget>,
+pub(super) struct Further {
+    pub(super) depth: Depth,
+    pub(super) targets: Vec<OtherTarget>,
 }
 
 /// How a header names its targets.
@@ -58,7 +57,7 @@ fn form(name: &[u8]) -> Option<(&'static str, Form)> {
 }
 
 /// Whether a header of this name, in lower case, may name another target than the request's own.
-pub(in crate::proxy) fn reaches_further(name: &str) -> bool {
+pub(super) fn reaches_further(name: &str) -> bool {
     let name = name.as_bytes();
     // Fast path: few names begin with these letters.
     match name.first() {
@@ -68,15 +67,12 @@ pub(in crate::proxy) fn reaches_further(name: &str) -> bool {
     }
 }
 
-/// The targets and the depth that `headers` of a request to `address` name.
+/// The targets and the depth that `headers` of a request to `origin` name.
 ///
 /// # Errors
 /// [`Unreadable::InHeader`] if a header names something that is not a path there, and
 /// [`Unreadable::TooManyTargets`].
-pub(in crate::proxy) fn read(
-    headers: &HeaderMap,
-    address: &Address,
-) -> Result<Further, Unreadable> {
+pub(super) fn read(headers: &HeaderMap, origin: &Origin) -> Result<Further, Unreadable> {
     let depths = headers.get_all("depth").iter().map(depth);
     let mut further = Further { depth: depths.max().unwrap_or_default(), targets: Vec::new() };
     for (name, value) in headers {
@@ -97,7 +93,7 @@ pub(in crate::proxy) fn read(
             }
         };
         for named in named {
-            let target = on(address, &named).ok_or_else(foreign)?;
+            let target = on(origin, &named).ok_or_else(foreign)?;
             further.targets.push(OtherTarget { header, role, target });
         }
         if further.targets.len() > MOST {
@@ -116,24 +112,29 @@ fn depth(said: &HeaderValue) -> Depth {
     }
 }
 
-/// The path and query of `named`, if it is at `address`.
-fn on(address: &Address, named: &[u8]) -> Option<Vec<u8>> {
+/// The path and query of `named`, if it is at `origin`.
+fn on(origin: &Origin, named: &[u8]) -> Option<Vec<u8>> {
     if named.first() == Some(&b'/') {
         // Some software takes `//other/a` and `/\other/a` for another host.
         let is_path = !matches!(named.get(1), Some(b'/' | b'\\'));
         return is_path.then(|| named.to_vec());
     }
-    let RawTargetAuthority::Absolute { scheme, authority, path_and_query } =
-        raw_target_authority(named)
-    else {
+    let (scheme, rest) = named.split_at(memchr::memchr(b':', named)?);
+    let rest = rest.strip_prefix(b"://")?;
+    let end = rest.iter().position(|byte| b"/?#\\".contains(byte)).unwrap_or(rest.len());
+    let (authority, path_and_query) = rest.split_at(end);
+    let own_scheme = if origin.is_secure() { "https" } else { "http" };
+    let is_here = scheme.eq_ignore_ascii_case(own_scheme.as_bytes())
+        && origin.is_meant_by(str::from_utf8(authority).ok()?);
+    if !is_here {
         return None;
-    };
-    let is_here = scheme.eq_ignore_ascii_case(address.scheme.as_bytes())
-        && address.is_meant_by(str::from_utf8(authority).ok()?);
-    is_here.then(|| match path_and_query.first() {
-        Some(b'/') => path_and_query.to_vec(),
-        _ => [b"/", path_and_query].concat(),
-    })
+    }
+    match path_and_query.first() {
+        Some(b'/') => Some(path_and_query.to_vec()),
+        // Browsers take it for a slash, other software for a part of the host.
+        Some(b'\\') => None,
+        _ => Some([b"/", path_and_query].concat()),
+    }
 }
 
 /// The resources that the lists of an `If` header are for; `None` if it is not valid.
@@ -183,8 +184,7 @@ mod tests {
         let name: HeaderName = name.parse().unwrap();
         assert!(reaches_further(name.as_str()), "{name} is overlooked");
         headers.append(name, value.parse().unwrap());
-        let address = Address { scheme: "https", authority: "crm.test".to_owned() };
-        let targets = read(&headers, &address)?.targets.into_iter();
+        let targets = read(&headers, &"https://crm.test".parse().unwrap())?.targets.into_iter();
         Ok(targets.map(|other| String::from_utf8(other.target).unwrap()).collect())
     }
 
@@ -217,6 +217,8 @@ mod tests {
     #[case("Destination", "https://ada@crm.test/a")]
     #[case("Destination", "//crm.test/a")]
     #[case("Destination", "/\\crm.test/a")]
+    #[case("Destination", "https://crm.test\\@evil.test/a")]
+    #[case("Destination", "https://crm.test\\a")]
     #[case("Destination", "a/b")]
     #[case("Destination", "https:/a")]
     #[case("Destination", "")]
@@ -235,7 +237,7 @@ mod tests {
 
     #[test]
     fn the_deepest_depth_counts_and_what_is_not_understood_is_as_deep_as_can_be() {
-        let address = Address { scheme: "https", authority: "crm.test".to_owned() };
+        let origin = "https://crm.test".parse().unwrap();
         for (said, meant) in [
             (&[][..], Depth::Infinity),
             (&["0"], Depth::Zero),
@@ -250,7 +252,7 @@ mod tests {
             for said in said {
                 headers.append("depth", said.parse().unwrap());
             }
-            assert_eq!(read(&headers, &address).unwrap().depth, meant, "{said:?}");
+            assert_eq!(read(&headers, &origin).unwrap().depth, meant, "{said:?}");
         }
     }
 }
