@@ -2,9 +2,11 @@
 
 use std::fmt;
 
-use data_encoding::BASE32_NOPAD;
 use minicbor::decode::{Decode, Decoder};
 use minicbor::encode::{Encode, Encoder, Write};
+
+/// The letters of base32 (RFC 4648 §6), in lower case.
+const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
 /// An id that nobody can guess, or the one that a trusted proxy has given.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,9 +27,12 @@ impl RequestId {
 
     /// The id made of these bytes, which are random: sixteen characters of base32 in lower case.
     pub fn of(random: [u8; Self::RANDOM]) -> Self {
+        let mut bits = random.iter().fold(0, |bits: u128, byte| bits << 8 | u128::from(*byte));
         let mut text = [0; Self::LONGEST];
-        BASE32_NOPAD.encode_mut(&random, &mut text[..Self::OURS]);
-        text.make_ascii_lowercase();
+        for letter in text[..Self::OURS].iter_mut().rev() {
+            *letter = BASE32[(bits & 31) as usize];
+            bits >>= 5;
+        }
         Self { text, length: 16 }
     }
 

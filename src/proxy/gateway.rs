@@ -73,20 +73,25 @@ impl Gateway {
 
 #[async_trait]
 impl ProxyHttp for Gateway {
-    type CTX = Passage;
+    type CTX = Box<Passage>;
 
-    fn new_ctx(&self) -> Passage {
+    /// Boxed: Pingora moves it from future to future, and keeps room for it in each.
+    fn new_ctx(&self) -> Box<Passage> {
         let connection = Connection::current();
         if let Some(connection) = &connection {
             connection.enter(Phase::Busy, self.connections.now());
         }
-        Passage::new(self.in_flight.begin(), connection)
+        Box::new(Passage::new(self.in_flight.begin(), connection))
     }
 
     /// No modules: we change an application's answer only in this file's filters.
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
-    async fn request_filter(&self, session: &mut Session, passage: &mut Passage) -> Result<bool> {
+    async fn request_filter(
+        &self,
+        session: &mut Session,
+        passage: &mut Box<Passage>,
+    ) -> Result<bool> {
         if session.get_keepalive().is_some() {
             session.set_keepalive(Some(IDLE.as_secs()));
         }
@@ -100,8 +105,8 @@ impl ProxyHttp for Gateway {
             return Error::e_explain(ErrorType::InternalError, "request without a connection");
         };
         let sites = self.sites.load();
-        let given = request_id::given(&session.req_header().headers);
-        let given = given.filter(|_| sites.trusts(connection.peer()));
+        let is_told = sites.trusts(connection.peer());
+        let given = is_told.then(|| request_id::given(&session.req_header().headers)).flatten();
         let id = *passage.id.insert(given.unwrap_or_else(|| sites.env().request_id()));
         let received = receive::receive(&self.limits, &sites, session, passage, &connection);
         let onward = flow::request_id::within(id, received).await;
@@ -144,14 +149,14 @@ impl ProxyHttp for Gateway {
     async fn upstream_peer(
         &self,
         session: &mut Session,
-        passage: &mut Passage,
+        passage: &mut Box<Passage>,
     ) -> Result<Box<HttpPeer>> {
         if let Some(record) = &mut passage.record {
             record.asks();
         }
         let alone = passage.alone();
         let Passage { virtual_host, connection, length, has_body, silent_ticks, tried, .. } =
-            passage;
+            &mut **passage;
         let application =
             virtual_host.as_ref().and_then(|virtual_host| virtual_host.application.as_ref());
         // The watchdog can report to a request only through `VisitorStream`, while the request
@@ -176,7 +181,7 @@ impl ProxyHttp for Gateway {
         &self,
         _: &mut Session,
         _: &HttpPeer,
-        passage: &mut Passage,
+        passage: &mut Box<Passage>,
         mut error: Box<Error>,
     ) -> Box<Error> {
         let application = passage
@@ -193,7 +198,7 @@ impl ProxyHttp for Gateway {
         _: &mut Session,
         body: &mut Option<Bytes>,
         is_last: bool,
-        passage: &mut Passage,
+        passage: &mut Box<Passage>,
     ) -> Result<()> {
         // An HTTP/2 body often ends with an empty DATA frame. Pingora would write it as a chunk of
         // length zero, which is the last chunk, and then write the last chunk again (its issue
@@ -224,7 +229,7 @@ impl ProxyHttp for Gateway {
         peer: &HttpPeer,
         _: std::os::unix::io::RawFd,
         digest: Option<&Digest>,
-        passage: &mut Passage,
+        passage: &mut Box<Passage>,
     ) -> Result<()> {
         let application = passage
             .virtual_host
@@ -244,7 +249,7 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         request: &mut RequestHeader,
-        passage: &mut Passage,
+        passage: &mut Box<Passage>,
     ) -> Result<()> {
         let (Some(permit), Some(virtual_host), Some(connection)) =
             (&passage.permit, &passage.virtual_host, &passage.connection)
@@ -301,7 +306,7 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         response: &mut ResponseHeader,
-        passage: &mut Passage,
+        passage: &mut Box<Passage>,
     ) -> Result<()> {
         if let Some(record) = &mut passage.record {
             record.answered(response.status);
@@ -388,7 +393,7 @@ impl ProxyHttp for Gateway {
         _: &mut Session,
         body: &mut Option<Bytes>,
         _: bool,
-        passage: &mut Passage,
+        passage: &mut Box<Passage>,
     ) -> Result<Option<Duration>> {
         passage.sent += body.as_ref().map_or(0, Bytes::len) as u64;
         if let Some(body) = body.as_mut().filter(|body| body.len() >= unsent_limits::COUNTED)
@@ -403,7 +408,7 @@ impl ProxyHttp for Gateway {
         &self,
         _: &mut Session,
         trailers: &mut http::HeaderMap,
-        _: &mut Passage,
+        _: &mut Box<Passage>,
     ) -> Result<Option<Bytes>> {
         framing::check_trailers(trailers);
         Ok(None)
@@ -411,14 +416,14 @@ impl ProxyHttp for Gateway {
 
     /// We log errors ourselves, in [`ProxyHttp::fail_to_proxy`]: Pingora's messages contain what
     /// visitors sent.
-    fn suppress_error_log(&self, _: &Session, _: &Passage, _: &Error) -> bool {
+    fn suppress_error_log(&self, _: &Session, _: &Box<Passage>, _: &Error) -> bool {
         true
     }
 
     fn suppress_proxy_warn_log(
         &self,
         _: &Session,
-        _: &Passage,
+        _: &Box<Passage>,
         _: &Error,
         _: ProxyWarnLogContext,
     ) -> bool {
@@ -429,7 +434,7 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         error: &Error,
-        passage: &mut Passage,
+        passage: &mut Box<Passage>,
     ) -> FailToProxy {
         let sites = self.sites.load();
         let answering = failure::answer(session, error, passage, &sites);
@@ -462,7 +467,7 @@ impl ProxyHttp for Gateway {
     }
 
     /// The request has ended. One whose connection is cut ends without this call.
-    async fn logging(&self, session: &mut Session, _: Option<&Error>, passage: &mut Passage) {
+    async fn logging(&self, session: &mut Session, _: Option<&Error>, passage: &mut Box<Passage>) {
         let took = passage.ends(session.body_bytes_sent());
         if let Some(response) = session.response_written() {
             let sites = self.sites.load();
