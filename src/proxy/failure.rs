@@ -8,9 +8,10 @@ use pingora::{Error, ErrorSource, ErrorType};
 use crate::proxy::passage::Passage;
 use crate::proxy::sites::Sites;
 use crate::proxy::upstream;
-use crate::web::{Asked, Web};
+use crate::unavailable::Unavailable;
 use crate::web::pages::Notice;
 use crate::web::refusal::beginning;
+use crate::web::{Asked, Web};
 
 /// Logs and counts `error`. Returns the answer to the visitor, if there is still one to be made.
 pub(super) async fn answer(
@@ -68,6 +69,21 @@ pub(super) async fn answer(
             None => Some(web.notice(Notice::Unavailable, headers).await),
         },
         Failure::Ours => Some(web.notice(Notice::Unavailable, headers).await),
+    }
+}
+
+/// The answer to a request that cannot be judged, because something is broken here.
+pub(super) async fn unavailable(
+    why: Unavailable,
+    session: &Session,
+    passage: &Passage,
+    sites: &Sites,
+) -> Response<Bytes> {
+    sites.env().report(&why, "request refused");
+    let headers = &session.req_header().headers;
+    match &passage.virtual_host {
+        Some(virtual_host) => virtual_host.web.notice(Notice::Unavailable, headers).await,
+        None => Web::nameless_notice(Notice::Unavailable, headers).await,
     }
 }
 

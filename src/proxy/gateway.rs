@@ -2,12 +2,14 @@
 
 use std::io;
 use std::net::TcpListener;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderValue, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -40,6 +42,7 @@ use crate::proxy::scan::InAnswer;
 use crate::proxy::server::{self, Running};
 use crate::proxy::sites::Sites;
 use crate::proxy::upstream::{self, connection_auth};
+use crate::unavailable::Unavailable;
 use crate::web::Decision;
 
 /// The proxy between visitors and the applications.
@@ -109,7 +112,16 @@ impl ProxyHttp for Gateway {
         let given = is_told.then(|| request_id::given(&session.req_header().headers)).flatten();
         let id = *passage.id.insert(given.unwrap_or_else(|| sites.env().request_id()));
         let received = receive::receive(&self.limits, &sites, session, passage, &connection);
-        let onward = flow::request_id::within(id, received).await;
+        // What a decision shares with others has no state that a panic could leave half changed.
+        let received = AssertUnwindSafe(received).catch_unwind();
+        let onward = match flow::request_id::within(id, received).await {
+            Ok(onward) => onward,
+            Err(panic) => {
+                let why = Unavailable::panicked(&*panic);
+                let answering = failure::unavailable(why, session, passage, &sites);
+                Onward::Answered(Box::pin(flow::request_id::within(id, answering)).await)
+            }
+        };
         let connection = passage.connection.insert(connection);
         match onward {
             Onward::Upstream(permit) => {

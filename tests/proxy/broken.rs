@@ -40,3 +40,25 @@ fn a_clock_that_went_back_is_told_to_operators_and_to_visitors_only_that_they_mu
     assert_eq!(asks("text/html").status, 200, "the clock is well again");
     assert_eq!(tells("/readyz").status, 200);
 }
+
+#[test]
+fn a_bug_that_a_request_meets_is_told_like_anything_else_that_is_broken() {
+    let upstream = Upstream::start();
+    let instance = Instance::before(upstream.address);
+    let mut wire = Wire::to(instance.address);
+    let mut asks = || {
+        let host = "crm.localhost:8080";
+        wire.asks(format!("GET /page HTTP/1.1\r\nHost: {host}\r\nAccept: text/html\r\n\r\n"))
+    };
+    instance.has_a_bug();
+    let page = asks();
+    assert_eq!(page.status, 503);
+    assert!(page.body.contains("Please try again in a moment"), "{}", page.body);
+    let id = page.header("x-request-id");
+    assert!(page.body.contains(&format!("<code id=\"reference\">{id}</code>")), "{}", page.body);
+    assert_eq!(asks().status, 401, "the connection and the gateway go on");
+    let counted = Wire::to(instance.operators)
+        .asks("GET /metrics HTTP/1.1\r\nHost: operators\r\nConnection: close\r\n\r\n")
+        .body;
+    assert!(counted.contains("doorward_unavailable_total{kind=\"panic\"} 1\n"), "{counted}");
+}

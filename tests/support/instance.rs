@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use doorward::cli::serve::{Gateway, World};
@@ -15,7 +15,7 @@ use doorward::domain::rng::SharedRng;
 use doorward::domain::secret::Token;
 use doorward::domain::time::Timestamp;
 use doorward::domain::user::{Change, Profile, User, UserId};
-use doorward::flow::administer;
+use doorward::flow::{administer, request_id};
 use doorward::identity::local::Cost;
 use doorward::messages::{About, words};
 use rand::SeedableRng;
@@ -38,6 +38,8 @@ pub(crate) struct Instance {
     gateway: Option<Gateway>,
     config: Config,
     clock: Arc<AtomicU64>,
+    /// Whether a bug is met by the next request.
+    has_a_bug: Arc<AtomicBool>,
     state: TempDir,
 }
 
@@ -66,7 +68,7 @@ impl Instance {
     pub(crate) fn refused(address: SocketAddr) -> String {
         let state = tempfile::tempdir().unwrap();
         let config = config(&address.to_string(), "127.0.0.1:9", &state, "10s");
-        let world = world(Arc::new(AtomicU64::new(START)));
+        let world = world(Arc::new(AtomicU64::new(START)), Arc::default());
         match Gateway::start(Config::read("doorward.yaml", &config).unwrap(), world) {
             Ok(_) => panic!("it started"),
             Err(why) => why.to_string(),
@@ -79,13 +81,16 @@ impl Instance {
         std::fs::write(&file, config(&state)).unwrap();
         let config = Config::load(&|_| None, &file).unwrap();
         let clock = Arc::new(AtomicU64::new(START));
-        let gateway = Gateway::start(config.clone(), world(Arc::clone(&clock))).unwrap();
+        let has_a_bug = Arc::new(AtomicBool::new(false));
+        let world = world(Arc::clone(&clock), Arc::clone(&has_a_bug));
+        let gateway = Gateway::start(config.clone(), world).unwrap();
         Self {
             address: gateway.addresses()[0],
             operators: gateway.operators()[0],
             gateway: Some(gateway),
             config,
             clock,
+            has_a_bug,
             state,
         }
     }
@@ -179,7 +184,8 @@ apps:
 
     /// Starts again over the same state.
     pub(crate) fn starts_again(&mut self) {
-        let gateway = Gateway::start(self.config.clone(), world(Arc::clone(&self.clock))).unwrap();
+        let world = world(Arc::clone(&self.clock), Arc::clone(&self.has_a_bug));
+        let gateway = Gateway::start(self.config.clone(), world).unwrap();
         self.address = gateway.addresses()[0];
         self.gateway = Some(gateway);
     }
@@ -191,6 +197,11 @@ apps:
 
     pub(crate) fn waits(&self, span: Duration) {
         self.clock.fetch_add(span.as_secs(), Ordering::SeqCst);
+    }
+
+    /// The next request meets a bug: reading the clock panics there, once.
+    pub(crate) fn has_a_bug(&self) {
+        self.has_a_bug.store(true, Ordering::SeqCst);
     }
 
     /// The clock is put back.
@@ -282,9 +293,16 @@ apps:
     }
 }
 
-fn world(clock: Arc<AtomicU64>) -> World {
+fn world(clock: Arc<AtomicU64>, has_a_bug: Arc<AtomicBool>) -> World {
     World {
-        clock: Arc::new(move || Timestamp::from_secs(clock.load(Ordering::SeqCst))),
+        clock: Arc::new(move || {
+            let is_asked = request_id::current().is_some();
+            assert!(
+                !is_asked || !has_a_bug.swap(false, Ordering::SeqCst),
+                "a bug, as the test says"
+            );
+            Timestamp::from_secs(clock.load(Ordering::SeqCst))
+        }),
         accept_clock: false,
         accept_older_store: false,
         rng: SharedRng::new(StdRng::seed_from_u64(1)),
