@@ -21,6 +21,7 @@ use super::{grpc, headers};
 use crate::config::Origin;
 use crate::domain::assurance::{Level, Requirement, Verdict, Visitor};
 use crate::flow::decision_log::Refusal;
+use crate::flow::request_id;
 use crate::policy::{self, OWN, OwnPage, Ruling};
 use crate::unavailable::Unavailable;
 
@@ -230,7 +231,8 @@ impl AppState {
     pub(super) fn nameless_notice(notice: Notice, request: &HeaderMap) -> Response {
         let status = notice.status();
         if reads_html(request) {
-            headers::nameless_page(status, &NamelessPage { notice })
+            let reference = reference(&notice);
+            headers::nameless_page(status, &NamelessPage { notice, reference })
         } else if grpc::is_spoken(request) {
             grpc::refusal(status, said(&notice).1)
         } else {
@@ -243,7 +245,8 @@ impl AppState {
         let status = notice.status();
         let mut response = if reads_html(request) {
             let is_framed = matches!(notice, Notice::Framed { .. });
-            let page = NoticePage { frame: self.frame(), notice };
+            let reference = reference(&notice);
+            let page = NoticePage { frame: self.frame(), notice, reference };
             let origin = &self.host.origin;
             if is_framed {
                 // The frame must show the link that opens a page elsewhere.
@@ -452,10 +455,18 @@ fn said(notice: &Notice) -> (&'static str, &'static str) {
 fn notice_json(notice: &Notice) -> Value {
     let (error, message) = said(notice);
     let mut said = json!({ "error": error, "message": message });
-    if let Notice::Refused { reference } | Notice::BadRequest { reference } = notice {
-        said["reference"] = reference.as_str().into();
+    if let Some(reference) = reference(notice) {
+        said["reference"] = reference.into();
     }
     said
+}
+
+/// The reference that is shown with `notice`: that of a refusal, or the id of the request if
+/// something is broken here or at the application.
+fn reference(notice: &Notice) -> Option<String> {
+    let broken = || notice.status().is_server_error().then(request_id::current).flatten();
+    let refused = notice.reference().map(str::to_owned);
+    refused.or_else(|| broken().map(|id| id.to_string()))
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ fn every_page_in_every_state_reads_as_it_did() {
 /// It brings its style along: nothing can be loaded from a host that is none.
 #[test]
 fn the_page_for_whoever_names_no_host_of_ours_names_none() {
-    let page = html(&NamelessPage { notice: Notice::WrongHost });
+    let page = html(&NamelessPage { notice: Notice::WrongHost, reference: None });
     insta::assert_snapshot!("nameless-wrong-host", page);
     let (_, style) = page.split_once("<style>").unwrap();
     let style = style.split_once("</style>").unwrap().0;
@@ -329,7 +329,9 @@ fn samples() -> Vec<(String, String)> {
 
     for (name, notice) in notices() {
         let user = matches!(notice, Notice::Refused { .. }).then_some("ada");
-        add(name, html(&NoticePage { frame: frame(user), notice }));
+        let broken = notice.status().is_server_error().then_some("m4qk2d7eyh5xw3tb");
+        let reference = notice.reference().or(broken).map(str::to_owned);
+        add(name, html(&NoticePage { frame: frame(user), notice, reference }));
     }
     pages.extend(protection::samples());
     pages

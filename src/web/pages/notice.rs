@@ -254,7 +254,8 @@ impl Notice {
         }
     }
 
-    fn reference(&self) -> Option<&str> {
+    /// The reference with which an operator finds the reason of a refusal.
+    pub fn reference(&self) -> Option<&str> {
         match self {
             Self::Refused { reference } | Self::BadRequest { reference } => Some(reference),
             _ => None,
@@ -302,6 +303,8 @@ pub struct NoticePage {
     pub frame: Frame,
     /// What is said.
     pub notice: Notice,
+    /// The reference with which an operator finds the reason, if there may be one to find.
+    pub reference: Option<String>,
 }
 
 /// The same for an unknown host: it names neither hosts nor the operator.
@@ -310,6 +313,8 @@ pub struct NoticePage {
 pub struct NamelessPage {
     /// What is said.
     pub notice: Notice,
+    /// As in [`NoticePage`].
+    pub reference: Option<String>,
 }
 
 impl NamelessPage {
