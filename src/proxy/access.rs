@@ -103,7 +103,7 @@ impl Recorder {
             duration: Duration::ZERO,
             upstream: None,
             upstream_time: None,
-            verdict: None,
+            verdict: Decision::malformed().verdict,
             rule: None,
         });
     }

@@ -16,3 +16,10 @@ pub struct Decision {
     /// The user, if the permit does not tell.
     pub user: Option<Arc<Identity>>,
 }
+
+impl Decision {
+    /// The request is malformed or ambiguous, so no rule was asked.
+    pub fn malformed() -> Self {
+        Self { verdict: Some("malformed"), ..Self::default() }
+    }
+}

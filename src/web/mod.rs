@@ -182,7 +182,8 @@ impl Web {
     /// Like [`Web::misread`], for a request to an unknown host.
     pub async fn misread_nameless(&self, why: &str, asked: &Asked<'_>) -> http::Response<Bytes> {
         let reference = self.state.note_misread(why, asked);
-        Self::nameless_notice(Notice::BadRequest { reference }, asked.headers).await
+        let notice = Notice::BadRequest { reference };
+        whole(refusal::malformed(AppState::nameless_notice(notice, asked.headers))).await
     }
 
     /// Like [`Web::misread_nameless`], for bytes that cannot be parsed as a request. Logged at most
@@ -201,7 +202,8 @@ impl Web {
             );
         }
         state.remember(&reference, why, asked);
-        Self::nameless_notice(Notice::BadRequest { reference }, asked.headers).await
+        let notice = Notice::BadRequest { reference };
+        whole(refusal::malformed(AppState::nameless_notice(notice, asked.headers))).await
     }
 
     /// Says that the head of a request is too long, to a client that does not end it.

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::app_state::AppState;
 use super::asked::Asked;
+use super::decision::Decision;
 use super::pages::{NamelessPage, Notice, NoticePage, Owed};
 use super::return_to::ReturnTo;
 use super::{grpc, headers};
@@ -275,7 +276,7 @@ impl AppState {
     /// The request is malformed or ambiguous: the log says why, with the request id on the page.
     pub(super) fn misread(&self, why: &str, asked: &Asked<'_>) -> Response {
         let reference = self.note_misread(why, asked);
-        self.notice(Notice::BadRequest { reference }, asked.headers)
+        malformed(self.notice(Notice::BadRequest { reference }, asked.headers))
     }
 
     /// Logs why a request is malformed or ambiguous, and returns the reference.
@@ -326,6 +327,12 @@ impl AppState {
         });
         framing.next()
     }
+}
+
+/// Notes on the response that the request was malformed or ambiguous.
+pub(super) fn malformed(mut response: Response) -> Response {
+    response.extensions_mut().insert(Decision::malformed());
+    response
 }
 
 /// As much of a path as operators may see: the token of a one-time link is a secret, also for them.

@@ -98,9 +98,9 @@ fn what_we_answer_ourselves_is_a_line_too() {
         ("GET", "/.doorward/sign-in", 200, "pass"),
         ("GET", "/.doorward/nowhere", 404, "-"),
         ("GET", "/wrong-host", 421, "-"),
-        ("GET", "/%zz", 400, "-"),
+        ("GET", "/%zz", 400, "malformed"),
         ("TRACE", "/traced", 405, "-"),
-        ("-", "-", 400, "-"),
+        ("-", "-", 400, "malformed"),
     ];
     let mut expected = expected.map(|(method, path, status, verdict)| {
         (method.to_owned(), path.to_owned(), status, verdict.to_owned())
