@@ -379,16 +379,10 @@ fn note(
 
 fn conditions(rule: &Rule, look: &Look<'_>, sent: bool) -> Vec<Condition> {
     let mut conditions = vec![Condition { key: "paths", met: Some(true) }];
-    let mut add = |key, is_there: bool, met| {
-        if is_there {
-            conditions.push(Condition { key, met });
-        }
-    };
-    add("methods", !rule.methods.is_empty(), Some(rule.fits_method(look.method)));
-    add("networks", !rule.networks.is_empty(), Some(rule.fits_network(look.network)));
-    let in_groups = look.known.map(|identity| !rule.groups.is_disjoint(&identity.groups));
-    add("groups", !rule.groups.is_empty(), in_groups);
-    add("query", !rule.query.is_empty(), Some(sent));
+    let query = ("query", !rule.query.is_empty(), Some(sent));
+    let others = rule.conditions(look).into_iter().chain([query]);
+    conditions
+        .extend(others.filter_map(|(key, is_set, met)| is_set.then_some(Condition { key, met })));
     conditions
 }
 

@@ -89,15 +89,28 @@ impl Rule {
             && self.query.is_empty()
     }
 
-    /// How far its conditions, other than paths and query, are met; `None`: not at all.
+    /// Its conditions other than paths and query: the key of each, whether the rule has it, and
+    /// whether it is met; `None`: only a sign-in will tell.
+    pub(super) fn conditions(&self, look: &Look<'_>) -> [(&'static str, bool, Option<bool>); 3] {
+        let in_groups = look.known.map(|identity| !self.groups.is_disjoint(&identity.groups));
+        [
+            ("methods", !self.methods.is_empty(), Some(self.fits_method(look.method))),
+            ("networks", !self.networks.is_empty(), Some(self.fits_network(look.network))),
+            ("groups", !self.groups.is_empty(), in_groups),
+        ]
+    }
+
+    /// How far these conditions are met; `None`: not at all.
     pub(super) fn fits(&self, look: &Look<'_>) -> Option<Fit> {
-        let fits = self.fits_method(look.method) && self.fits_network(look.network);
-        match look.known {
-            _ if !fits => None,
-            _ if self.groups.is_empty() => Some(Fit::Wholly),
-            None => Some(Fit::ButForGroups),
-            Some(identity) => (!self.groups.is_disjoint(&identity.groups)).then_some(Fit::Wholly),
+        let mut fit = Fit::Wholly;
+        for (_, is_set, met) in self.conditions(look) {
+            match met {
+                Some(false) if is_set => return None,
+                None if is_set => fit = Fit::ButForGroups,
+                _ => {}
+            }
         }
+        Some(fit)
     }
 
     pub(super) fn fits_method(&self, method: &str) -> bool {

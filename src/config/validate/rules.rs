@@ -270,12 +270,10 @@ struct Earlier {
 
 impl Earlier {
     fn add(&mut self, rule: Rule) {
-        let by_whom =
-            !rule.methods.is_empty() || !rule.networks.is_empty() || !rule.groups.is_empty();
         if rule.enforce && !rule.only_adds() {
             for path in &rule.paths {
                 self.all.add(path, self.rules.len());
-                if by_whom {
+                if !rule.is_free() {
                     self.selective.add(path, self.rules.len());
                 }
             }
