@@ -11,6 +11,7 @@ use doorward::domain::factor::{Begun, FactorId, KINDS, Kind};
 use doorward::domain::identity::{Identity, UserId};
 use doorward::domain::time::Timestamp;
 use doorward::web::factor::part;
+use doorward::web::pages::Inputs;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -89,7 +90,11 @@ fn every_kind_is_spoken_of_on_pages_in_events_and_in_mails() {
     for kind in Kind::all() {
         let part = part(kind);
         assert_eq!(part.kind, kind);
-        assert!((part.fields)(String::new()).contains("<label"), "{kind:?} asks for nothing");
+        let inputs = Inputs { described: String::new(), options: None };
+        let fields = (part.fields)(&inputs);
+        assert!(fields.contains("name=\"code\""), "{kind:?} asks for nothing");
+        let is_typed = kind != Kind::SecurityKey;
+        assert_eq!(fields.contains("<label"), is_typed, "{kind:?}: what is typed has a label");
         assert_eq!(part.set_up.is_some(), kind.is_factor());
         assert!((part.read)("").is_err(), "{kind:?}: nothing is no answer");
         let begun = Begun::random(kind, &mut StdRng::seed_from_u64(1));

@@ -62,6 +62,8 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("pingora", &["proxy/", "cli/serve.rs"]),
     ("redb", &["store/", "cli/serve.rs"]),
     ("lettre", &["messages/"]),
+    ("webauthn_rs_core", &["identity/webauthn/"]),
+    ("serde_cbor_2", &["identity/webauthn/"]),
 ];
 
 #[test]

@@ -80,6 +80,8 @@ GET  /.doorward/link/{token}                        410         410         410 
 POST /.doorward/link/{token}                        410         410         410         410         410         410         410         410         410
 GET  /.doorward/sign-out                            page        page        page        page        page        page        page        page        page
 POST /.doorward/sign-out                            page        again       again       again       again       again       again       again       again
+GET  /.doorward/security-key-help                   page        page        page        page        page        page        page        page        page
+POST /.doorward/security-key-help                   405         405         405         405         405         405         405         405         405
 GET  /.doorward/signed-out                          204         204         204         204         204         204         204         204         204
 POST /.doorward/signed-out                          405         405         405         405         405         405         405         405         405
 GET  /.doorward/whoami                              sign-in     page        page        challenge   page        page        page        page        page

@@ -257,8 +257,8 @@ mod tests {
     use crate::domain::time::Timestamp;
     use crate::flow::Clock;
     use crate::flow::administer;
-    use crate::identity::Sources;
     use crate::identity::local::{Cost, Pool, Room};
+    use crate::identity::{Sources, webauthn};
     use crate::metrics::Metrics;
     use crate::store::memory::Memory;
     use crate::store::{Keyring, Keys, Store};
@@ -274,6 +274,7 @@ mod tests {
             store: Arc::new(Store::new(Arc::new(Memory::new()), &keys, rng.clone())),
             hashing: Arc::new(Pool::start(Cost::LEAST, room, rng.clone()).unwrap()),
             sources: Arc::new(Sources::local()),
+            security_keys: Arc::new(webauthn::Verifier),
             limit: Arc::default(),
             log_throttle: Arc::default(),
             decision_log: Arc::default(),

@@ -102,10 +102,12 @@ fn level_of_libraries(log: Log) -> log::LevelFilter {
 }
 
 /// Pingora's own lines quote visitors' requests with their cookies; ours say what matters. Only
-/// failures to accept connections are left to Pingora.
+/// failures to accept connections are left to Pingora. The library for security keys logs what
+/// browsers sent as errors.
 fn filter(log: Log) -> EnvFilter {
     EnvFilter::new(format!(
-        "{},pingora_core=off,pingora_proxy=off,pingora_core::services=error",
+        "{},pingora_core=off,pingora_proxy=off,pingora_core::services=error,\
+         webauthn_rs_core=off",
         log.level.name()
     ))
 }

@@ -29,7 +29,7 @@ use crate::domain::rng::SharedRng;
 use crate::domain::time::Timestamp;
 use crate::flow::{Clock, Env};
 use crate::identity::local::{Cost, Pool, Room};
-use crate::identity::{SignInLimit, Sources};
+use crate::identity::{SignInLimit, Sources, webauthn};
 use crate::metrics::Metrics;
 use crate::os::{self, HugePages};
 use crate::proxy;
@@ -333,6 +333,7 @@ fn furnish(
         store: Arc::new(store),
         hashing: Arc::new(pool),
         sources: Arc::new(Sources::local()),
+        security_keys: Arc::new(webauthn::Verifier),
         signer: keyring,
         clock: Arc::new(Clock::new(move || (world.clock)())),
         rng: world.rng,

@@ -13,6 +13,7 @@ mod mail;
 mod origin;
 mod problem;
 mod read;
+mod relying_party;
 mod schema;
 mod span;
 mod tree;
@@ -49,6 +50,7 @@ pub use listening::{CertificateFile, Deadlines, KeyPair, Limits, Listener, Tls, 
 pub use mail::{Mail, MailTls, Mailbox};
 pub use origin::{Malformed, Origin};
 pub use problem::{Place, Problem, Problems};
+pub use relying_party::RelyingParty;
 pub use upstream::{Health, Reach, Upstream};
 
 /// A valid configuration.
@@ -84,6 +86,11 @@ pub struct Config {
     pub issuer: String,
     /// The settings of two-factor: a clock skew of 0 to 2 steps, 8 to 24 recovery codes.
     pub second_factor: factor::Settings,
+    /// The kinds of second factors that people may set up, at least one, the one offered first in
+    /// front. Other kinds that somebody has set up before still count.
+    pub kinds: Vec<factor::Kind>,
+    /// Whom security keys are bound to; `None` if the portal cannot use them.
+    pub relying_party: Option<RelyingParty>,
     /// How long and how many browsers may be trusted; 1 to 100 for each user.
     pub trusted_devices: Trust,
     /// How long a user session lasts; the total is at least the idle time.

@@ -476,6 +476,11 @@ pub(super) const FILE: Kind = Kind::Map(&[
             ),
             key("grace", Kind::Span(0..=365 * DAY), "how much time they have to set one up"),
             key(
+                "kinds",
+                Kind::List(&Kind::Word(&HAS)),
+                "the kinds that people may set up, the first one in front; default: all",
+            ),
+            key(
                 "totp",
                 Kind::Map(&[
                     key("issuer", Kind::Text, "the name in people's authenticator apps"),

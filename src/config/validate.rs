@@ -26,7 +26,8 @@ use super::span::{HOUR, Span};
 use super::tree::Node;
 use super::written::{File, List};
 use super::{
-    AccessLog, Config, Destination, Environment, Listener, Origin, Upstream, UpstreamTimeouts,
+    AccessLog, Config, Destination, Environment, Listener, Origin, RelyingParty, Upstream,
+    UpstreamTimeouts,
 };
 use outline::Outlines;
 
@@ -68,6 +69,12 @@ impl Judge<'_> {
         let state = file.state.as_deref().and_then(|state| self.state(state));
         let operators = self.addresses("operators", file.operators.address.as_deref());
         let issuer = self.issuer(file, portal.as_ref());
+        let relying_party = portal
+            .as_ref()
+            .zip(issuer.as_deref())
+            .and_then(|(portal, name)| RelyingParty::of(portal, name));
+        let bound = portal.as_ref().map(|_| relying_party.is_some());
+        let kinds = self.kinds(file.second_factor.kinds.as_ref(), bound);
         let demands = self.demands(file, apps.as_deref().unwrap_or_default());
         let sessions = self.sessions(file);
         let events = self.destination("events.to", file.events.to.as_deref());
@@ -93,6 +100,8 @@ impl Judge<'_> {
             apps: apps?,
             issuer: issuer?,
             second_factor: second_factor::settings(&file.second_factor),
+            kinds,
+            relying_party,
             demands,
             trusted_devices: Trust {
                 lasting: file.trusted_devices.lasting.into(),

@@ -290,6 +290,7 @@ impl<'de> Deserialize<'de> for FactorKind {
 pub(super) struct SecondFactor {
     pub(super) demanded_of: DemandedOf,
     pub(super) grace: Span,
+    pub(super) kinds: Option<List<FactorKind>>,
     pub(super) totp: Totp,
     pub(super) recovery_codes: usize,
 }
@@ -299,6 +300,7 @@ impl Default for SecondFactor {
         Self {
             demanded_of: DemandedOf::default(),
             grace: Span::seconds(0),
+            kinds: None,
             totp: Totp::default(),
             recovery_codes: 12,
         }

@@ -303,6 +303,18 @@ pub struct FactorShown {
     /// When it was shown.
     #[n(2)]
     pub at: Timestamp,
+    /// What the factor is worth now. Never stored: [`User::honoured`] reads it from the user's record.
+    ///
+    /// [`User::honoured`]: super::user::User::honoured
+    #[cbor(skip)]
+    pub worth: Worth,
+}
+
+/// What one factor is worth beyond its kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Worth {
+    /// Whether it can be copied to other devices.
+    pub can_be_copied: bool,
 }
 
 /// The last proof of each kind of second factor. It needs no memory of its own, because it is
@@ -378,7 +390,8 @@ impl Proofs {
                 }
             }
             Proof::Factor(kind, factor) => {
-                self.shown.0[kind as usize] = Some(FactorShown { kind, factor, at: now });
+                let worth = Worth::default();
+                self.shown.0[kind as usize] = Some(FactorShown { kind, factor, at: now, worth });
             }
             Proof::TrustedDevice(device) => {
                 self.trusted_device = Some(TrustShown { device, at: now });
@@ -399,6 +412,15 @@ impl Proofs {
     pub fn retain(mut self, keep: impl Fn(&FactorShown) -> bool) -> Self {
         for shown in &mut self.shown.0 {
             *shown = shown.filter(&keep);
+        }
+        self
+    }
+
+    /// Says of each proof of a second factor what its factor is worth.
+    #[must_use]
+    pub fn valued(mut self, worth: impl Fn(&FactorShown) -> Worth) -> Self {
+        for shown in self.shown.0.iter_mut().flatten() {
+            shown.worth = worth(shown);
         }
         self
     }
@@ -515,6 +537,8 @@ impl Permit {
 pub struct Amr {
     first: Option<&'static str>,
     kinds: Kinds,
+    /// The kinds whose factor can be copied.
+    copies: Kinds,
     trusted_device: bool,
 }
 
@@ -523,6 +547,11 @@ impl Amr {
         Self {
             first: proofs.first.map(|first| first.by.amr()),
             kinds: proofs.factors().map(|shown| shown.kind).collect(),
+            copies: proofs
+                .factors()
+                .filter(|shown| shown.worth.can_be_copied)
+                .map(|shown| shown.kind)
+                .collect(),
             trusted_device: proofs.trusted_device.is_some(),
         }
     }
@@ -533,7 +562,10 @@ impl Amr {
     /// `mfa`.
     pub fn methods(self) -> impl Iterator<Item = &'static str> {
         let several = self.first.is_some() && self.kinds != Kinds::NONE;
-        let seconds = self.kinds.iter().map(|kind| kind.row().amr);
+        let seconds = self.kinds.iter().map(move |kind| {
+            let row = kind.row();
+            if self.copies.has(kind) { row.amr_of_copies } else { row.amr }
+        });
         let ours = [(self.trusted_device, "trusted-device"), (several, "mfa")];
         let ours = ours.into_iter().filter_map(|(shown, method)| shown.then_some(method));
         self.first.into_iter().chain(seconds).chain(ours)

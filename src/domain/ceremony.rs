@@ -1,16 +1,14 @@
-//! A ceremony: the set-up of a factor that is under way.
+//! A ceremony: a set-up or a challenge that is under way.
 //!
-//! It survives a reload, a wrong answer and a restart, and it belongs to one host session. What has
-//! begun for one purpose cannot be finished for another.
-
-use std::time::Duration;
+//! It survives a reload and a restart, and it belongs to one host session. What has begun for one
+//! purpose cannot be finished for another.
 
 use minicbor::{Decode, Encode};
 
 use super::factor::{Begun, Kind};
 use super::time::Timestamp;
 
-/// A set-up that waits for the first right answer.
+/// A set-up or a challenge that waits for a right answer.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Ceremony {
     #[n(0)]
@@ -21,7 +19,7 @@ pub struct Ceremony {
     begun: Begun,
 }
 
-/// What the factor becomes after its first right answer.
+/// What a right answer leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
 pub enum Purpose {
@@ -34,12 +32,12 @@ pub enum Purpose {
     /// A factor that replaces all others.
     #[n(2)]
     Replacement,
+    /// Nothing new: a factor that the user has is shown.
+    #[n(3)]
+    Challenge,
 }
 
 impl Ceremony {
-    /// How long it waits before it expires.
-    pub const LASTS: Duration = Duration::from_mins(15);
-
     /// A ceremony that begins now.
     pub const fn begin(purpose: Purpose, begun: Begun, now: Timestamp) -> Self {
         Self { purpose, since: now, begun }
@@ -48,7 +46,12 @@ impl Ceremony {
     /// What has begun for this purpose with this kind of factor, if it has not expired.
     pub fn begun(&self, purpose: Purpose, kind: Kind, now: Timestamp) -> Option<&Begun> {
         let fits = self.purpose == purpose && self.begun.kind() == kind;
-        (fits && now.within(Self::LASTS, self.since)).then_some(&self.begun)
+        (fits && now.within(self.begun.lasts(), self.since)).then_some(&self.begun)
+    }
+
+    /// Whether it is a challenge, not a set-up.
+    pub fn is_challenge(&self) -> bool {
+        self.purpose == Purpose::Challenge
     }
 }
 
@@ -70,6 +73,16 @@ mod tests {
         let ceremony = Ceremony::begin(Purpose::First, begun(), at(0));
         assert_eq!(ceremony.begun(Purpose::First, Kind::Totp, at(900)), Some(&begun()));
         assert_eq!(ceremony.begun(Purpose::First, Kind::Totp, at(901)), None);
+    }
+
+    #[test]
+    fn what_a_security_key_is_asked_waits_five_minutes() {
+        let begun = Begun::SecurityKey([9; 32].into());
+        let ceremony = Ceremony::begin(Purpose::Challenge, begun.clone(), at(0));
+        let waits = |at| ceremony.begun(Purpose::Challenge, Kind::SecurityKey, at);
+        assert_eq!(waits(at(300)), Some(&begun));
+        assert_eq!(waits(at(301)), None);
+        assert_eq!(ceremony.begun(Purpose::First, Kind::SecurityKey, at(1)), None);
     }
 
     #[test]

@@ -94,7 +94,7 @@ pub enum What {
     /// A right answer of this kind was given.
     #[n(8)]
     FactorShown(#[n(0)] Kind),
-    /// A wrong second factor or a wrong recovery code was entered.
+    /// A wrong second factor or a wrong recovery code was given.
     #[n(9)]
     SecondFactorRefused,
     /// Two-factor was turned on.
@@ -196,6 +196,10 @@ pub enum What {
     /// An operator rotated a key; the new one is used from now on.
     #[n(42)]
     KeyRotated,
+    /// The signature counter of a security key went back, so there may be a copy of it. It is refused
+    /// from now on.
+    #[n(43)]
+    KeyDoubted,
 }
 
 impl What {
@@ -270,6 +274,7 @@ impl What {
             Self::MailedCodeShown => "mailed-code-shown",
             Self::CodesGuessed => "codes-guessed",
             Self::KeyRotated => "key-rotated",
+            Self::KeyDoubted => "security-key-doubted",
         }
     }
 
@@ -289,7 +294,7 @@ impl What {
             Self::FactorReplaced(kind) => kind.row().told.replaced.logged,
             Self::FactorRemoved(kind) => kind.row().told.removed.logged,
             Self::FactorRenamed(kind) => kind.row().told.renamed.logged,
-            Self::SecondFactorRefused => "wrong code",
+            Self::SecondFactorRefused => "second factor refused",
             Self::TwoFactorOn => "two-factor turned on",
             Self::RecoveryCodesSaved => "recovery codes saved",
             Self::DeviceTrusted => "device trusted",
@@ -322,6 +327,7 @@ impl What {
             Self::MailedCodeShown => "mailed code accepted",
             Self::CodesGuessed => "three or more wrong codes after the right password",
             Self::KeyRotated => "key rotated by an operator: a new one is used",
+            Self::KeyDoubted => "security key refused from now on: its signature counter went back",
         }
     }
 }

@@ -46,6 +46,13 @@ impl HostSession {
         Self { proofs: self.proofs.clone().with(proof, now), ..self.clone() }
     }
 
+    /// This session without a challenge that is under way; a set-up goes on.
+    #[must_use]
+    pub fn without_challenge(self) -> Self {
+        let ceremony = self.ceremony.filter(|ceremony| !ceremony.is_challenge());
+        Self { ceremony, ..self }
+    }
+
     /// This session without a ceremony.
     #[must_use]
     pub fn without_ceremony(self) -> Self {

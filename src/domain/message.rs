@@ -176,6 +176,7 @@ impl What {
             | Self::NewBrowser
             | Self::Frozen
             | Self::CodesGuessed
+            | Self::KeyDoubted
             | Self::Locked => true,
             Self::FactorShown(_)
             | Self::FactorAdded(_)

@@ -14,7 +14,7 @@ use std::time::Duration;
 use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
 
-use super::assurance::{Proof, Proofs, Visitor};
+use super::assurance::{FactorShown, Proof, Proofs, Visitor};
 use super::device::{BrowserId, DeviceId, KnownBrowser, Presented, Seen, TrustedDevice};
 use super::factor::recovery::{self, RecoveryCodes};
 use super::factor::{Answer, Begun, Factor, FactorId, Kind, Rejection, Settings};
@@ -272,13 +272,24 @@ impl User {
         }
     }
 
-    /// The proofs that are still worth something. A proof of a removed factor is dropped, and a
-    /// trusted device counts only while it is trusted.
+    /// The proofs that are still worth something. A proof of a removed factor is dropped, or of one
+    /// that there may be a copy of, and a trusted device counts only while it is trusted.
     pub fn honoured(&self, proofs: &Proofs, now: Timestamp) -> Proofs {
         let codes = self.recovery_codes.as_ref().map(RecoveryCodes::id);
-        let has = |id| codes == Some(id) || self.factors.iter().any(|factor| factor.id() == id);
-        let trusts = |id| self.devices.iter().any(|one| one.id() == id && one.is_trusted(now));
-        let mut honoured = proofs.clone().retain(|shown| has(shown.factor));
+        let doubted = || self.factors.iter().filter(|factor| factor.is_doubted()).map(Factor::id);
+        let has = |id| {
+            let sound = |factor: &Factor| !factor.is_doubted();
+            codes == Some(id) || self.factor(id).is_some_and(sound)
+        };
+        let trusts = |id| {
+            let device = self.devices.iter().find(|one| one.id() == id && one.is_trusted(now));
+            device.is_some_and(|device| !doubted().any(|factor| device.rests_on(factor)))
+        };
+        let worth = |shown: &FactorShown| self.factor(shown.factor).map(Factor::worth);
+        let mut honoured = proofs
+            .clone()
+            .retain(|shown| has(shown.factor))
+            .valued(|shown| worth(shown).unwrap_or_default());
         honoured.trusted_device = honoured.trusted_device.filter(|shown| trusts(shown.device));
         honoured
     }
@@ -395,12 +406,13 @@ impl User {
 
     /// Checks an answer to a challenge. Uses it up if it is right, counts it if it is wrong.
     ///
-    /// All kinds share one count per class of browser. During a wait or a lock only recovery codes
-    /// are accepted. A right one ends the wait or lock; a wrong one is not counted, because 65 bits
-    /// cannot be guessed. A code that was used before is not a failure either.
+    /// All kinds share one count per class of browser. During a wait or a lock only kinds are
+    /// accepted that nobody can guess: recovery codes, which have 65 bits, and security keys. A right
+    /// one ends the wait or lock; a wrong one is not counted. A code that was used before is not a
+    /// failure either.
     ///
     /// From unknown browsers at most [`WrongCodes::AT_MOST`] wrong codes are allowed within thirty
-    /// days, whatever was right in between. A recovery code is accepted even then.
+    /// days, whatever was right in between. What cannot be guessed is accepted even then.
     ///
     /// # Errors
     /// The [`Rejection`], to be explained on the page.
@@ -420,8 +432,8 @@ impl User {
         let closed = self.codes_closed(browser, now);
         let judged = match (answer, closed) {
             (Answer::RecoveryCode(code), _) => self.check_recovery_code(code, now),
-            (_, Some(rejection)) => Err(rejection),
-            (_, None) => self.check_factors(answer, settings, now),
+            (_, Some(rejection)) if answer.kind().row().can_be_guessed => Err(rejection),
+            (_, _) => self.check_factors(answer, settings, now),
         };
         match (judged, closed) {
             (Ok(_), _) => self.tries(browser).second_factor.clear(),
@@ -451,8 +463,8 @@ impl User {
         for factor in self.factors.iter_mut().filter(|factor| factor.kind() == answer.kind()) {
             match factor.check(answer, settings, now) {
                 Ok(()) => return Ok(factor.id()),
-                Err(Rejection::Used) => best = Err(Rejection::Used),
-                Err(_) => {}
+                Err(Rejection::Wrong) => {}
+                Err(rejection) => best = Err(rejection),
             }
         }
         best

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use super::acting::Acting;
+use super::answer::{Submitted, used_up};
 use super::caller::{Caller, Given, Next};
 use super::env::Env;
 use super::host_session::{Fresh, in_session, rise};
+use super::set_up::{begun, waiting};
 use crate::domain::assurance::Proof;
+use crate::domain::ceremony::Purpose;
 use crate::domain::device::BrowserId;
 use crate::domain::event::What;
-use crate::domain::factor::{Answer, Kind, Rejection};
+use crate::domain::factor::{Begun, Kind, Rejection};
 use crate::domain::host_session::HostSession;
 use crate::domain::user::User;
 use crate::store::Transaction;
@@ -26,38 +29,82 @@ pub enum Challenge {
     Over,
 }
 
+/// Asks for an answer of this `kind`, if that needs something which the answer must contain: what a
+/// security key is to sign. It waits in this session, and can be answered once. `None`: nothing is
+/// needed, the user has no such factor, or the session has ended.
+///
+/// # Errors
+/// [`Unavailable`] if the store cannot be read or written.
+pub async fn ask(acting: Acting<'_>, kind: Kind) -> Result<Option<Begun>, Unavailable> {
+    let Acting { env, caller, .. } = acting;
+    let Some(new) = env.rng.draw(|rng| Begun::challenge(kind, rng)) else { return Ok(None) };
+    in_session(
+        acting,
+        || None,
+        |tx, session| {
+            let has = tx.user.kinds().contains(&kind);
+            has.then(|| waiting(caller, tx, session, Purpose::Challenge, &new))
+        },
+    )
+    .await
+}
+
 /// Checks `answer` and, if it is correct and the user wants it, trusts this browser.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written. The answer may have been used up or not.
 pub async fn answer(
     acting: Acting<'_>,
-    answer: &Answer,
+    answer: &Submitted,
     trust_device: bool,
 ) -> Result<Challenge, Unavailable> {
     let Acting { env, caller, authenticated } = acting;
     let fresh = Fresh::draw(env);
     let user = authenticated.session.user;
-    let settings = env.config.second_factor;
-    in_session(
+    let counted = match env.counted(caller, answer) {
+        Ok(counted) => counted,
+        Err(until) => return Ok(Challenge::Rejected(Rejection::Waiting { until })),
+    };
+    let answered = in_session(
         acting,
         || Challenge::Over,
         |tx, session| {
-            let browser = caller.known_to(&tx.user);
-            let proof = match tx.user.answer(answer, browser, settings, caller.now) {
+            let proof = match shown(env, caller, tx, &session, answer) {
                 Ok(proof) => proof,
-                Err(rejection) => {
-                    tell_refused(caller, tx, browser, rejection);
-                    return Challenge::Rejected(rejection);
-                }
+                Err(rejection) => return Challenge::Rejected(rejection),
             };
+            let session = session.without_challenge();
             tx.tell(caller.event(user, What::FactorShown(answer.kind())));
             let next = next(env, caller, &tx.user, &session, proof, answer.kind());
             let given = rise(env, caller, tx, &session, proof, trust_device, &fresh);
             Challenge::Proven(Given { next, ..given })
         },
     )
-    .await
+    .await?;
+    if let (Challenge::Proven(_), Some(counted)) = (&answered, counted) {
+        counted.give_back();
+    }
+    Ok(answered)
+}
+
+/// Verifies and checks `answer`, and tells of it if it is refused.
+fn shown(
+    env: &Env,
+    caller: &Caller,
+    tx: &mut Transaction,
+    session: &HostSession,
+    answer: &Submitted,
+) -> Result<Proof, Rejection> {
+    let browser = caller.known_to(&tx.user);
+    let asked = begun(session, Purpose::Challenge, answer.kind(), caller.now);
+    let verified = env.verified(&tx.user, asked.as_ref(), answer);
+    let (settings, now) = (env.config.second_factor, caller.now);
+    let shown = verified.and_then(|answer| tx.user.answer(&answer, browser, settings, now));
+    if let Err(rejection) = shown {
+        used_up(tx, session, answer);
+        tell_refused(caller, tx, browser, rejection);
+    }
+    shown
 }
 
 /// Events for a wrong answer, and for a lock if it was one too many.
@@ -67,10 +114,15 @@ pub(super) fn tell_refused(
     browser: Option<BrowserId>,
     rejection: Rejection,
 ) {
-    if rejection != Rejection::Wrong {
-        return;
-    }
     let user = tx.user.id();
+    match rejection {
+        // Once: the owner is told by mail, too.
+        Rejection::Doubted { since } if since == caller.now => {
+            return tx.tell(caller.event(user, What::KeyDoubted));
+        }
+        Rejection::Wrong | Rejection::Expired | Rejection::Doubted { .. } => {}
+        _ => return,
+    }
     tx.tell(caller.event(user, What::SecondFactorRefused));
     if tx.user.is_to_hear_of_wrong_codes(browser, caller.now) {
         tx.tell(caller.event(user, What::CodesGuessed));

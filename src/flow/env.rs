@@ -12,7 +12,9 @@ use crate::domain::request_id::RequestId;
 use crate::domain::rng::SharedRng;
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
-use crate::identity::{Begin, Client, Full, Hashing, Place, SignInLimit, Sources, Try};
+use crate::identity::{
+    Begin, Client, Full, Hashing, Place, SecurityKeys, SignInLimit, Sources, Try,
+};
 use crate::metrics::Metrics;
 use crate::store::{Keyring, Snapshot, Store};
 use crate::unavailable::Unavailable;
@@ -37,6 +39,8 @@ pub struct Env {
     pub hashing: Arc<dyn Hashing>,
     /// The sources of first factors.
     pub sources: Arc<Sources>,
+    /// Verifies the answers of security keys.
+    pub security_keys: Arc<dyn SecurityKeys>,
     /// Limits sign-in attempts for each address and known browser.
     pub limit: Arc<SignInLimit>,
     /// Limits repeated log lines.
@@ -102,7 +106,7 @@ impl Env {
         }
     }
 
-    fn too_many(&self, caller: &Caller, known: bool, until: Timestamp) -> Timestamp {
+    pub(super) fn too_many(&self, caller: &Caller, known: bool, until: Timestamp) -> Timestamp {
         self.metrics.sign_in_rejected("sign_in_posts");
         if let Some(left_out) = self.log_throttle.due(Line::Limit, caller.now) {
             let address = caller.address;

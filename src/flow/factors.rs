@@ -1,13 +1,15 @@
 //! Adding, replacing, removing and renaming second factors.
 
 use super::acting::Acting;
+use super::answer::{Submitted, tell_forged, used_up};
 use super::caller::Given;
 use super::host_session::{Fresh, go_on, go_on_alone, in_session};
 use super::set_up::{begun, waiting};
 use crate::domain::assurance::Proof;
 use crate::domain::ceremony::Purpose;
 use crate::domain::event::What;
-use crate::domain::factor::{Answer, Begun, FactorId, FactorName, Kind};
+use crate::domain::factor::{Begun, FactorId, FactorName, Kind};
+use crate::domain::time::Timestamp;
 use crate::domain::user::Another;
 use crate::unavailable::Unavailable;
 
@@ -34,7 +36,12 @@ pub enum Adding {
     TooMany,
     /// What had begun is missing or older than fifteen minutes: begin again.
     Late,
-    /// Two-factor is off.
+    /// Too many answers from this address were wrong: none is accepted until this time.
+    Waiting {
+        /// When the next one is accepted.
+        until: Timestamp,
+    },
+    /// Two-factor is off, or users may not set up this kind.
     Off,
     /// The session has ended.
     Over,
@@ -61,7 +68,7 @@ pub async fn begin(
     place: Place,
 ) -> Result<Option<Begun>, Unavailable> {
     let Acting { env, caller, .. } = acting;
-    let Some(new) = env.rng.draw(|rng| Begun::random(kind, rng)) else { return Ok(None) };
+    let Some(new) = env.begins(kind) else { return Ok(None) };
     in_session(
         acting,
         || None,
@@ -79,15 +86,22 @@ pub async fn begin(
 /// [`Unavailable`] if the store cannot be read or written.
 pub async fn add(
     acting: Acting<'_>,
-    answer: &Answer,
+    submitted: &Submitted,
     place: Place,
     name: Option<&FactorName>,
 ) -> Result<Adding, Unavailable> {
     let Acting { env, caller, authenticated } = acting;
     let fresh = Fresh::draw(env);
     let user = authenticated.session.user;
-    let (kind, settings) = (answer.kind(), env.config.second_factor);
-    in_session(
+    let (kind, settings) = (submitted.kind(), env.config.second_factor);
+    if env.begins(kind).is_none() {
+        return Ok(Adding::Off);
+    }
+    let counted = match env.counted(caller, submitted) {
+        Ok(counted) => counted,
+        Err(until) => return Ok(Adding::Waiting { until }),
+    };
+    let added = in_session(
         acting,
         || Adding::Over,
         |tx, session| {
@@ -97,6 +111,12 @@ pub async fn add(
             let Some(begun) = begun(&session, place.purpose(), kind, caller.now) else {
                 return Adding::Late;
             };
+            let Ok(answer) = env.verified(&tx.user, Some(&begun), submitted) else {
+                used_up(tx, &session, submitted);
+                tell_forged(caller, tx, submitted);
+                return Adding::Wrong;
+            };
+            let answer = &answer;
             let (owner, now) = (&mut tx.user, caller.now);
             let another = env.rng.draw(|rng| match place {
                 Place::Beside => owner.add_factor(begun, answer, settings, rng, now),
@@ -106,7 +126,10 @@ pub async fn add(
             });
             let id = match another {
                 Another::Added(id) => id,
-                Another::Wrong => return Adding::Wrong,
+                Another::Wrong => {
+                    used_up(tx, &session, submitted);
+                    return Adding::Wrong;
+                }
                 Another::TooMany => return Adding::TooMany,
                 Another::Off => return Adding::Off,
             };
@@ -128,7 +151,11 @@ pub async fn add(
             })
         },
     )
-    .await
+    .await?;
+    if let (Adding::Added(_), Some(counted)) = (&added, counted) {
+        counted.give_back();
+    }
+    Ok(added)
 }
 
 /// The result of removing a factor.

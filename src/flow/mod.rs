@@ -6,6 +6,7 @@
 mod acting;
 pub mod administer;
 pub mod admit;
+pub mod answer;
 mod caller;
 pub mod challenge;
 pub mod clock;
@@ -41,6 +42,7 @@ pub mod decision_log;
 
 pub use acting::Acting;
 pub use admit::{Admission, AuthenticatedRequest, Before, Still, admit, admit_still, authenticate};
+pub use answer::Submitted;
 pub use caller::{Caller, Carried, ClientAddress, DeviceCookie, Given, KnownCookie, Next};
 pub use env::{Clock, Env, Line, LogThrottle};
 pub use foresee::{Foreseen, foresee};

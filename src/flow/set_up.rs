@@ -4,6 +4,7 @@
 //! shown, and its first answer checked, only after the session has shown what the operator requires in addition.
 
 use super::acting::Acting;
+use super::answer::{Submitted, tell_forged};
 use super::caller::{Caller, Given};
 use super::env::Env;
 use super::host_session::{Fresh, in_session, rise};
@@ -11,7 +12,7 @@ use super::next::owed;
 use crate::domain::assurance::Proof;
 use crate::domain::ceremony::{Ceremony, Purpose};
 use crate::domain::event::What;
-use crate::domain::factor::{Answer, Begun, Kind};
+use crate::domain::factor::{Begun, Kind};
 use crate::domain::host_session::HostSession;
 use crate::domain::message::{About, Message};
 use crate::domain::secret::Token;
@@ -45,7 +46,12 @@ pub enum SetUp {
     Late(Begun),
     /// Something must be shown first; never [`FirstFactorAsks::Nothing`].
     Owes(FirstFactorAsks),
-    /// The session has ended.
+    /// Too many answers from this address were wrong: none is accepted until this time.
+    Waiting {
+        /// When the next one is accepted.
+        until: Timestamp,
+    },
+    /// The session has ended, or users may not set up this kind.
     Over,
 }
 
@@ -56,9 +62,7 @@ pub enum SetUp {
 /// [`Unavailable`] if the store cannot be read or written.
 pub async fn begin(acting: Acting<'_>, kind: Kind) -> Result<FirstFactor, Unavailable> {
     let Acting { env, caller, .. } = acting;
-    let Some(new) = env.rng.draw(|rng| Begun::random(kind, rng)) else {
-        return Ok(FirstFactor::None);
-    };
+    let Some(new) = env.begins(kind) else { return Ok(FirstFactor::None) };
     in_session(
         acting,
         || FirstFactor::None,
@@ -78,7 +82,15 @@ pub async fn begin(acting: Acting<'_>, kind: Kind) -> Result<FirstFactor, Unavai
     .await
 }
 
-/// What waits in `session` for its first answer, or else `new`, which waits from now on.
+impl Env {
+    /// What the set-up of a factor of this kind begins with; `None` if users may not set it up.
+    pub(super) fn begins(&self, kind: Kind) -> Option<Begun> {
+        let may = self.config.kinds.contains(&kind);
+        may.then(|| self.rng.draw(|rng| Begun::random(kind, rng))).flatten()
+    }
+}
+
+/// What waits in `session` for its first answer and is kept, or else `new`, which waits from now on.
 pub(super) fn waiting(
     caller: &Caller,
     tx: &mut Transaction,
@@ -86,7 +98,8 @@ pub(super) fn waiting(
     purpose: Purpose,
     new: &Begun,
 ) -> Begun {
-    if let Some(begun) = begun(&session, purpose, new.kind(), caller.now) {
+    let waits = begun(&session, purpose, new.kind(), caller.now);
+    if let Some(begun) = waits.filter(Begun::is_kept) {
         return begun;
     }
     session.ceremony = Some(Ceremony::begin(purpose, new.clone(), caller.now));
@@ -112,15 +125,20 @@ pub(super) fn begun(
 pub async fn turn_on(
     acting: Acting<'_>,
     kind: Kind,
-    answer: Option<&Answer>,
+    answer: Option<&Submitted>,
     trust_device: bool,
 ) -> Result<SetUp, Unavailable> {
     let Acting { env, caller, .. } = acting;
-    let Some(new) = env.rng.draw(|rng| Begun::random(kind, rng)) else { return Ok(SetUp::Over) };
+    let Some(new) = env.begins(kind) else { return Ok(SetUp::Over) };
+    let counted = match answer.map(|answer| env.counted(caller, answer)) {
+        Some(Err(until)) => return Ok(SetUp::Waiting { until }),
+        Some(Ok(counted)) => counted,
+        None => None,
+    };
     let fresh = Fresh::draw(env);
     let settings = env.config.second_factor;
     let not_me = env.rng.draw(Token::random);
-    in_session(
+    let set_up = in_session(
         acting,
         || SetUp::Over,
         |tx, session| {
@@ -135,8 +153,18 @@ pub async fn turn_on(
                 return SetUp::Late(waiting(caller, tx, session, Purpose::First, &new));
             };
             let Some(answer) = answer else { return SetUp::Wrong(begun) };
+            let Ok(answer) = env.verified(&tx.user, Some(&begun), answer) else {
+                tell_forged(caller, tx, answer);
+                return SetUp::Wrong(waiting(
+                    caller,
+                    tx,
+                    session.without_ceremony(),
+                    Purpose::First,
+                    &new,
+                ));
+            };
             let (user, now) = (&mut tx.user, caller.now);
-            match env.rng.draw(|rng| user.turn_on(begun.clone(), answer, settings, rng, now)) {
+            match env.rng.draw(|rng| user.turn_on(begun.clone(), &answer, settings, rng, now)) {
                 TurnedOn::Already => SetUp::Already,
                 TurnedOn::Wrong => SetUp::Wrong(begun),
                 TurnedOn::Now(factor) => {
@@ -148,7 +176,11 @@ pub async fn turn_on(
             }
         },
     )
-    .await
+    .await?;
+    if let (SetUp::On(_), Some(counted)) = (&set_up, counted) {
+        counted.give_back();
+    }
+    Ok(set_up)
 }
 
 /// The notice of a first second factor, with a link by which the user says that it is not theirs.

@@ -1,12 +1,15 @@
 //! Turning two-factor off with an answer as at the challenge, unless it is demanded.
 
 use super::acting::Acting;
+use super::answer::{Submitted, used_up};
 use super::caller::Given;
 use super::challenge::tell_refused;
 use super::host_session::{Fresh, go_on_alone, in_session};
+use super::set_up::begun;
+use crate::domain::ceremony::Purpose;
 use crate::domain::demand::Demand;
 use crate::domain::event::What;
-use crate::domain::factor::{Answer, Rejection};
+use crate::domain::factor::Rejection;
 use crate::domain::host_session::HostSession;
 use crate::unavailable::Unavailable;
 
@@ -27,12 +30,16 @@ pub enum TurnOff {
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written. Two-factor may be off or not.
-pub async fn turn_off(acting: Acting<'_>, answer: &Answer) -> Result<TurnOff, Unavailable> {
+pub async fn turn_off(acting: Acting<'_>, answer: &Submitted) -> Result<TurnOff, Unavailable> {
     let Acting { env, caller, authenticated } = acting;
     let fresh = Fresh::draw(env);
     let user = authenticated.session.user;
     let settings = env.config.second_factor;
-    in_session(
+    let counted = match env.counted(caller, answer) {
+        Ok(counted) => counted,
+        Err(until) => return Ok(TurnOff::Rejected(Rejection::Waiting { until })),
+    };
+    let turned_off = in_session(
         acting,
         || TurnOff::Over,
         |tx, session| {
@@ -40,9 +47,14 @@ pub async fn turn_off(acting: Acting<'_>, answer: &Answer) -> Result<TurnOff, Un
                 return TurnOff::Demanded(demand);
             }
             let browser = caller.known_to(&tx.user);
-            let kind = match tx.user.turn_off(answer, browser, settings, caller.now) {
+            let asked = begun(&session, Purpose::Challenge, answer.kind(), caller.now);
+            let (verified, now) = (env.verified(&tx.user, asked.as_ref(), answer), caller.now);
+            let turned_off =
+                verified.and_then(|answer| tx.user.turn_off(&answer, browser, settings, now));
+            let kind = match turned_off {
                 Ok(kind) => kind,
                 Err(rejection) => {
+                    used_up(tx, &session, answer);
                     tell_refused(caller, tx, browser, rejection);
                     return TurnOff::Rejected(rejection);
                 }
@@ -57,5 +69,9 @@ pub async fn turn_off(acting: Acting<'_>, answer: &Answer) -> Result<TurnOff, Un
             TurnOff::Off(go_on_alone(env, caller, tx, session, &fresh))
         },
     )
-    .await
+    .await?;
+    if let (TurnOff::Off(_), Some(counted)) = (&turned_off, counted) {
+        counted.give_back();
+    }
+    Ok(turned_off)
 }

@@ -8,7 +8,9 @@
 
 pub mod limit;
 pub mod local;
+pub mod security_keys;
 pub mod source;
+pub mod webauthn;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -17,6 +19,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 pub use limit::{Begin, Client, SignInLimit, Try};
+pub use security_keys::{Assertion, Forged, Held, Registration, SecurityKeys};
 pub use source::{Answer, Shown, Source, Sources};
 
 use crate::domain::device::BrowserId;

@@ -262,6 +262,11 @@ fn news(what: What) -> (&'static str, &'static str) {
             "You reported that somebody else set up two-factor for you. Nobody can sign in with \
              it. An administrator can give you a link to start again.",
         ),
+        What::KeyDoubted => (
+            "a security key may have been copied",
+            "The counter of one of your security keys went back. There may be a copy of the key, so \
+             it is no longer accepted. You can remove it on your security page.",
+        ),
         What::CodesGuessed => (
             "somebody may know your password",
             "Somebody typed your correct password and then three or more wrong codes. Nobody \

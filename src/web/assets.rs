@@ -43,6 +43,8 @@ pub struct Assets {
     pub style: Asset,
     /// What works better with script: copy, print, count down, submit a complete code.
     pub script: Asset,
+    /// What asks a security key by the browser's dialog.
+    pub security_key: Asset,
     /// The icon for the browser tab and the head of each page.
     pub icon: Asset,
 }
@@ -60,6 +62,12 @@ static ASSETS: LazyLock<Assets> = LazyLock::new(|| Assets {
         "text/javascript; charset=utf-8",
         include_str!("../../templates/script.js"),
     ),
+    security_key: Asset::new(
+        "security-key",
+        "js",
+        "text/javascript; charset=utf-8",
+        include_str!("../../templates/security-key.js"),
+    ),
     icon: Asset::new("icon", "svg", "image/svg+xml", include_str!("../../templates/icon.svg")),
 });
 
@@ -70,8 +78,8 @@ pub fn all() -> &'static Assets {
 
 /// The asset with this name below `/.doorward/assets/`.
 pub fn find(file_name: &str) -> Option<&'static Asset> {
-    let Assets { style, script, icon } = all();
-    [style, script, icon].into_iter().find(|asset| asset.file_name == file_name)
+    let Assets { style, script, security_key, icon } = all();
+    [style, script, security_key, icon].into_iter().find(|asset| asset.file_name == file_name)
 }
 
 /// Serves the asset with this name.

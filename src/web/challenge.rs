@@ -5,17 +5,17 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::app_state::AppState;
-use super::factor::{default_kind, part, problem};
+use super::factor::{options, part, problem};
 use super::form::{Form, Trouble};
 use super::guard::Guest;
 use super::headers;
 use super::page_query::PageQuery;
 use super::pages::{self, Problem, Standing};
 use super::return_to::ReturnTo;
-use crate::domain::factor::{Answer, Kind, Rejection};
+use crate::domain::factor::{Kind, Rejection};
 use crate::domain::user::User;
-use crate::flow::AuthenticatedRequest;
-use crate::flow::challenge::{Challenge, answer};
+use crate::flow::challenge::{Challenge, answer, ask};
+use crate::flow::{AuthenticatedRequest, Submitted};
 
 /// The fields.
 #[derive(Deserialize, Default)]
@@ -30,26 +30,27 @@ pub(super) async fn show(
     State(state): State<AppState>,
     guest: Guest,
     RawQuery(query): RawQuery,
-) -> Response {
+) -> Result<Response, Trouble> {
     let asked = PageQuery::of(query.as_deref());
     let return_to = asked.return_to(&state);
     let Some(authenticated) = &guest.authenticated else {
-        return headers::see_other(&return_to.through("sign-in"));
+        return Ok(headers::see_other(&return_to.through("sign-in")));
     };
     let user = &authenticated.user.user;
     if !user.has_second_factor() {
-        return headers::see_other(&return_to.through("set-up"));
+        return Ok(headers::see_other(&return_to.through("set-up")));
     }
     // Shown meanwhile in another tab.
     if state.owes_nothing(&guest, &return_to) {
-        return headers::see_other(return_to.as_str());
+        return Ok(headers::see_other(return_to.as_str()));
     }
     let kind = state.kind_asked(&guest, &return_to, user, &asked.kind);
     let closed = user.answers_closed(guest.caller.known_to(user), guest.caller.now);
-    // What stands in for a factor is accepted even during a wait or a lock.
-    let closed = closed.filter(|why| kind.is_factor() || *why == Rejection::Frozen);
+    // What nobody can guess is accepted even during a wait or a lock.
+    let can_be_guessed = kind.row().can_be_guessed;
+    let closed = closed.filter(|why| can_be_guessed || *why == Rejection::Frozen);
     let problem = closed.map(|rejection| problem(rejection, kind, guest.caller.now));
-    page(&state, &guest, &return_to, kind, false, problem)
+    page(&state, &guest, &return_to, kind, false, problem).await
 }
 
 pub(super) async fn submit(
@@ -65,10 +66,10 @@ pub(super) async fn submit(
     let trust = !typed.trust_device.is_empty();
     let again = |problem| page(&state, &guest, &return_to, kind, trust, Some(problem));
     if let Some(problem) = doubt {
-        return Ok(again(problem));
+        return again(problem).await;
     }
     let Ok(typed) = (part(kind).read)(&typed.code) else {
-        return Ok(again(problem(Rejection::Wrong, kind, guest.caller.now)));
+        return again(problem(Rejection::Wrong, kind, guest.caller.now)).await;
     };
     Ok(match answered(&state, &guest, authenticated, typed, trust).await? {
         Challenge::Proven(given) => state.onward(&guest, &given, &return_to),
@@ -78,7 +79,7 @@ pub(super) async fn submit(
         Challenge::Rejected(Rejection::NotSetUp) => {
             headers::see_other(&return_to.through("set-up"))
         }
-        Challenge::Rejected(rejection) => again(problem(rejection, kind, guest.caller.now)),
+        Challenge::Rejected(rejection) => again(problem(rejection, kind, guest.caller.now)).await?,
         Challenge::Over => to_sign_in(),
     })
 }
@@ -87,7 +88,7 @@ async fn answered(
     state: &AppState,
     guest: &Guest,
     authenticated: AuthenticatedRequest,
-    typed: Answer,
+    typed: Submitted,
     trust: bool,
 ) -> Result<Challenge, Trouble> {
     Ok(answer(guest.acting(&state.env, &authenticated), &typed, trust).await?)
@@ -95,7 +96,7 @@ async fn answered(
 
 /// The kind that a challenge begins with: the one that this user used last.
 fn first_kind(user: &User) -> Kind {
-    user.kinds().into_iter().next().unwrap_or_else(default_kind)
+    user.kinds().into_iter().next().unwrap_or(Kind::Totp)
 }
 
 impl AppState {
@@ -112,18 +113,25 @@ impl AppState {
     }
 }
 
-fn page(
+async fn page(
     state: &AppState,
     guest: &Guest,
     return_to: &ReturnTo,
     kind: Kind,
     trust: bool,
     problem: Option<Problem>,
-) -> Response {
+) -> Result<Response, Trouble> {
     let standing = state.standing(guest, return_to);
     let accepted = state.kinds_ahead(guest, return_to);
     let user = guest.authenticated.as_ref().map(|authenticated| &authenticated.user.user);
     let kind = user.map_or(kind, |user| state.kind_asked(guest, return_to, user, kind.word()));
+    let options = match &guest.authenticated {
+        Some(authenticated) if problem != Some(Problem::Frozen) => {
+            let begun = ask(guest.acting(&state.env, authenticated), kind).await?;
+            options(&state.env.config, &authenticated.user, begun.as_ref())
+        }
+        _ => None,
+    };
     let has = user.map(User::kinds).unwrap_or_default();
     let stands_in = |kind: &Kind| !kind.is_factor() && accepted.has(*kind);
     // Back from what only signs in, every factor is shown.
@@ -134,6 +142,7 @@ fn page(
         frame: state.frame_for(guest),
         form: state.form(guest, return_to),
         part: part(kind),
+        options,
         others: others.map(|other| part(*other)).collect(),
         standing,
         trust: state.offer_of_trust(guest, return_to, trust),
@@ -145,5 +154,5 @@ fn page(
             problem => problem,
         }),
     };
-    state.form_page(&page, problem)
+    Ok(state.form_page(&page, problem))
 }

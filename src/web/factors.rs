@@ -6,7 +6,7 @@ use http::header::HeaderMap;
 use serde::Deserialize;
 
 use super::app_state::AppState;
-use super::factor::{called, chosen, part, steps, words};
+use super::factor::{called, choices, chosen, steps, words};
 use super::form::{Form, Pressed, Trouble};
 use super::guard::Guest;
 use super::page_query::PageQuery;
@@ -111,9 +111,9 @@ async fn submit(
     if let Some(problem) = doubt {
         return again(problem).await;
     }
-    let kind = chosen(&typed.kind);
-    let wrong = Problem::Answer(part(kind).wrong);
-    let Ok(answer) = (part(kind).read)(&typed.code) else { return again(wrong).await };
+    let kind = chosen(&state.env.config, &typed.kind);
+    let wrong = Problem::Answer(words(kind).wrong);
+    let Ok(answer) = (words(kind).read)(&typed.code) else { return again(wrong).await };
     let name = FactorName::parse(&typed.name);
     if name.is_none() && !typed.name.trim().is_empty() {
         return again(Problem::Name).await;
@@ -123,6 +123,7 @@ async fn submit(
         Adding::Added(given) => state.goes_on(guest, &given, return_to.as_str()),
         Adding::Wrong => again(wrong).await?,
         Adding::TooMany => again(Problem::Answer(words(kind).too_many)).await?,
+        Adding::Waiting { until } => again(Problem::Wait(guest.caller.now.until(until))).await?,
         Adding::Late => again(Problem::Expired).await?,
         Adding::Off => headers::see_other(security::place().as_str()),
         Adding::Over => to_sign_in(),
@@ -140,19 +141,20 @@ async fn new_page(
     let Some(authenticated) = &guest.authenticated else {
         return Ok(headers::see_other(&return_to.through("sign-in")));
     };
-    let (kind, goes) = (chosen(&typed.kind), put(place));
+    let config = &state.env.config;
+    let (kind, goes) = (chosen(config, &typed.kind), put(place));
     let begun = begin(guest.acting(&state.env, authenticated), kind, goes).await?;
     let Some(begun) = begun else {
         return Ok(headers::see_other(security::place().as_str()));
     };
-    let (issuer, username) = (&state.env.config.issuer, &authenticated.user.identity.name);
     let page = pages::NewFactor {
         frame: state.frame_for(guest),
         form: state.form(guest, return_to),
         place,
         kind,
+        kinds: choices(config),
         words: words(kind),
-        steps: steps(&begun, Some(place), issuer, username, problem.as_ref()),
+        steps: steps(config, &authenticated.user, &begun, Some(place), problem.as_ref()),
         name: typed.name,
         problem,
     };

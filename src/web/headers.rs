@@ -13,6 +13,12 @@ use http::header::LOCATION;
 use super::pages::{self, Page};
 use crate::config::Origin;
 
+/// What our pages may use of the browser: security keys, and nothing else (W3C Permissions Policy).
+const PERMISSIONS: HeaderValue = HeaderValue::from_static(
+    "publickey-credentials-create=(self), publickey-credentials-get=(self), camera=(), \
+     geolocation=(), microphone=(), payment=(), usb=()",
+);
+const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 const COOP: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
@@ -91,6 +97,7 @@ fn dressed(status: StatusCode, html: String, policy: &str, ancestors: &Ancestors
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     harden(headers);
     headers.insert(X_FRAME_OPTIONS, ancestors.option.clone());
+    headers.insert(PERMISSIONS_POLICY, PERMISSIONS);
     if let Ok(policy) = HeaderValue::from_str(policy) {
         headers.insert(CONTENT_SECURITY_POLICY, policy);
     }

@@ -54,6 +54,7 @@ mod return_to;
 mod route;
 pub mod routes;
 mod security;
+mod security_key_help;
 mod service_worker;
 mod sessions;
 mod set_up;

@@ -18,7 +18,8 @@ use super::pages::Notice;
 use super::route::{Asks, On, Route, data, form, page};
 use super::{
     assets, challenge, confirm, devices, email, enter, factors, forgot, headers, home, link, offer,
-    password, recovery_codes, security, sessions, set_up, sign_in, sign_out, turn_off,
+    password, recovery_codes, security, security_key_help, sessions, set_up, sign_in, sign_out,
+    turn_off,
 };
 use crate::flow::request_id;
 use crate::unavailable::{Kind, Unavailable};
@@ -75,6 +76,7 @@ pub static ROUTES: &[Route] = &[
         on: On::All,
         ..form("/.doorward/sign-out", Asks::Nothing, || get(sign_out::show).post(sign_out::submit))
     },
+    page("/.doorward/security-key-help", Asks::Nothing, || get(security_key_help::show)),
     data("/.doorward/signed-out", Asks::Nothing, || get(sign_out::clear)),
     data("/.doorward/whoami", Asks::SignIn, || get(home::whoami)),
     data("/.doorward/assets/{file}", Asks::Nothing, || get(assets::serve)),

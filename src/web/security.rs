@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::app_state::AppState;
-use super::factor::{called as called_factor, words};
+use super::factor::{called as called_factor, notes, words};
 use super::form::Trouble;
 use super::guard::Guest;
 use super::pages::{self, Problem, Row};
@@ -14,7 +14,7 @@ use crate::domain::agent::Agent;
 use crate::domain::demand::Demand;
 use crate::domain::device::TrustedDevice;
 use crate::domain::event::Event;
-use crate::domain::factor::{Factor, Kind};
+use crate::domain::factor::Factor;
 use crate::domain::user::User;
 use crate::domain::user_session::{UserSession, UserSessionId};
 use crate::flow::{AuthenticatedRequest, sessions};
@@ -51,7 +51,7 @@ pub(super) async fn page(
         form: state.form(guest, &place()),
         two_factor: state.protection(guest, authenticated),
         factors: user.factors().iter().map(listed_factor).collect(),
-        may_add: Kind::all().any(|kind| !user.has_most_of(kind)),
+        may_add: env.config.kinds.iter().any(|kind| !user.has_most_of(*kind)),
         codes_left: user.recovery_codes_left().map(pages::CodesLeft),
         devices: devices(guest, user),
         more_sessions: user_sessions.len().saturating_sub(LISTED),
@@ -100,6 +100,8 @@ fn listed_factor(factor: &Factor) -> pages::Factor {
         section: words(factor.kind()).section,
         added: home::moment(factor.added()),
         last_used: home::moment(factor.last_used()),
+        notes: notes(factor),
+        kind: factor.kind(),
     }
 }
 

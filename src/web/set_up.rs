@@ -6,7 +6,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::app_state::AppState;
-use super::factor::{chosen, part, steps, words};
+use super::factor::{choices, chosen, steps, words};
 use super::form::{Form, Trouble};
 use super::guard::Guest;
 use super::page_query::PageQuery;
@@ -40,7 +40,8 @@ pub(super) async fn show(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Trouble> {
     let asked = PageQuery::of(query.as_deref());
-    page(&state, &guest, &asked.return_to(&state), chosen(&asked.kind), false, None).await
+    let kind = chosen(&state.env.config, &asked.kind);
+    page(&state, &guest, &asked.return_to(&state), kind, false, None).await
 }
 
 pub(super) async fn submit(
@@ -49,14 +50,15 @@ pub(super) async fn submit(
     form: Form<Typed>,
 ) -> Result<Response, Trouble> {
     let Form { typed, doubt, return_to, .. } = form;
-    let (kind, trust) = (chosen(&typed.kind), !typed.trust_device.is_empty());
+    let kind = chosen(&state.env.config, &typed.kind);
+    let trust = !typed.trust_device.is_empty();
     if doubt.is_some() {
         return page(&state, &guest, &return_to, kind, trust, doubt).await;
     }
     let Some(authenticated) = guest.authenticated.clone() else {
         return Ok(headers::see_other(&return_to.through("sign-in")));
     };
-    let answer = (part(kind).read)(&typed.code).ok();
+    let answer = (words(kind).read)(&typed.code).ok();
     let again = |begun: &Begun, problem| {
         let problem = Some(problem);
         let page = set_up_page(&state, &guest, &authenticated, begun, &return_to, trust, problem);
@@ -67,8 +69,12 @@ pub(super) async fn submit(
     Ok(match set_up {
         SetUp::On(given) => state.goes_on(&guest, &given, &return_to.through(refusal::SAVE_CODES)),
         SetUp::Already => headers::see_other(return_to.as_str()),
-        SetUp::Wrong(begun) => again(&begun, Problem::Answer(part(kind).wrong)),
+        SetUp::Wrong(begun) => again(&begun, Problem::Answer(words(kind).wrong)),
         SetUp::Late(begun) => again(&begun, Problem::Expired),
+        SetUp::Waiting { until } => {
+            let wait = Problem::Wait(guest.caller.now.until(until));
+            return page(&state, &guest, &return_to, kind, trust, Some(wait)).await;
+        }
         SetUp::Owes(owed) => {
             return prove(&state, &guest, authenticated, owed, &typed, &return_to).await;
         }
@@ -153,15 +159,15 @@ fn set_up_page(
     problem: Option<Problem>,
 ) -> pages::SetUp {
     let config = &state.env.config;
-    let username = &authenticated.user.identity.name;
     pages::SetUp {
         frame: state.frame_for(guest),
         form: state.form(guest, return_to),
         demanded_by: state.demanded_by(guest, authenticated, return_to),
         later: state.later(guest, authenticated, return_to),
         kind: begun.kind(),
+        kinds: choices(config),
         words: words(begun.kind()),
-        steps: steps(begun, None, &config.issuer, username, problem.as_ref()),
+        steps: steps(config, &authenticated.user, begun, None, problem.as_ref()),
         trust: state.offer_of_trust(guest, return_to, trust),
         problem,
     }

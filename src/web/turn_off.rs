@@ -1,29 +1,36 @@
 //! Turning two-factor off.
 
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use http::StatusCode;
 use serde::Deserialize;
 
 use super::app_state::AppState;
-use super::factor::{problem, read_any};
+use super::factor::{options, part, problem, read_any};
 use super::form::{Form, Trouble};
 use super::guard::Guest;
+use super::page_query::PageQuery;
 use super::pages::{self, Problem};
 use super::{headers, security};
-use crate::domain::demand::Demand;
-use crate::domain::factor::Rejection;
+use crate::domain::factor::{Kind, Rejection};
+use crate::domain::user::User;
+use crate::flow::challenge::ask;
 use crate::flow::turn_off::{TurnOff, turn_off};
 
-/// The field: an authenticator code or a recovery code.
+/// The fields: a code, or the answer of a key and its kind.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub(super) struct Typed {
+    kind: String,
     code: String,
 }
 
-pub(super) async fn show(State(state): State<AppState>, guest: Guest) -> Response {
-    page(&state, &guest, None)
+pub(super) async fn show(
+    State(state): State<AppState>,
+    guest: Guest,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Trouble> {
+    page(&state, &guest, &PageQuery::of(query.as_deref()).kind, None).await
 }
 
 pub(super) async fn submit(
@@ -31,50 +38,83 @@ pub(super) async fn submit(
     guest: Guest,
     form: Form<Typed>,
 ) -> Result<Response, Trouble> {
-    let again = |problem| page(&state, &guest, Some(problem));
+    let typed = form.typed;
+    let again = |problem| page(&state, &guest, &typed.kind, Some(problem));
     if let Some(problem) = form.doubt {
-        return Ok(again(problem));
+        return again(problem).await;
     }
     let Some(authenticated) = guest.authenticated.clone() else {
         return Ok(headers::see_other(&security::place().through("sign-in")));
     };
-    let kinds = authenticated.user.user.kinds();
-    let (kind, answer) = read_any(&kinds, &form.typed.code);
+    let (kind, answer) = match signed(&authenticated.user.user, &typed.kind) {
+        Some(kind) => (kind, (part(kind).read)(&typed.code)),
+        None => read_any(&typed_kinds(&authenticated.user.user), &typed.code),
+    };
     let now = guest.caller.now;
-    let Ok(answer) = answer else { return Ok(again(problem(Rejection::Wrong, kind, now))) };
+    let Ok(answer) = answer else { return again(problem(Rejection::Wrong, kind, now)).await };
     Ok(match turn_off(guest.acting(&state.env, &authenticated), &answer).await? {
         TurnOff::Off(given) => state.goes_on(&guest, &given, security::place().as_str()),
         TurnOff::Demanded(demand) => {
-            let page = form_page(&state, &guest, Some(demand), None);
+            let page = pages::TurnOff {
+                frame: state.frame_for(&guest),
+                form: state.form(&guest, &security::place()),
+                demanded: Some(security::demanded(demand)),
+                part: None,
+                options: None,
+                others: Vec::new(),
+                problem: None,
+            };
             state.page(StatusCode::FORBIDDEN, &page)
         }
         TurnOff::Rejected(Rejection::NotSetUp) => headers::see_other(security::place().as_str()),
-        TurnOff::Rejected(rejection) => again(problem(rejection, kind, now)),
+        TurnOff::Rejected(rejection) => again(problem(rejection, kind, now)).await?,
         TurnOff::Over => headers::see_other(&security::place().through("sign-in")),
     })
 }
 
-fn page(state: &AppState, guest: &Guest, problem: Option<Problem>) -> Response {
-    let Some(authenticated) = &guest.authenticated else {
-        return headers::see_other(&security::place().through("sign-in"));
-    };
-    if !authenticated.user.user.has_second_factor() {
-        return headers::see_other(security::place().as_str());
-    }
-    let demand = state.env.demand_on(&authenticated.user.user, guest.caller.now);
-    state.form_page(&form_page(state, guest, demand, problem), problem)
+/// The kind of this word, if its answers are not typed and the user has it. Without a word, the
+/// user's last kind.
+fn signed(user: &User, word: &str) -> Option<Kind> {
+    let kinds = user.kinds();
+    let chosen = Kind::of_word(word).filter(|kind| kinds.contains(kind));
+    chosen.or_else(|| kinds.first().copied()).filter(|kind| *kind == Kind::SecurityKey)
 }
 
-fn form_page(
+/// The kinds whose answers are typed in one field.
+fn typed_kinds(user: &User) -> Vec<Kind> {
+    user.kinds().into_iter().filter(|kind| *kind != Kind::SecurityKey).collect()
+}
+
+async fn page(
     state: &AppState,
     guest: &Guest,
-    demand: Option<Demand>,
+    chosen: &str,
     problem: Option<Problem>,
-) -> pages::TurnOff {
-    pages::TurnOff {
+) -> Result<Response, Trouble> {
+    let Some(authenticated) = &guest.authenticated else {
+        return Ok(headers::see_other(&security::place().through("sign-in")));
+    };
+    let user = &authenticated.user.user;
+    if !user.has_second_factor() {
+        return Ok(headers::see_other(security::place().as_str()));
+    }
+    let signed = signed(user, chosen);
+    let begun = match signed {
+        Some(kind) => ask(guest.acting(&state.env, authenticated), kind).await?,
+        None => None,
+    };
+    let others = match signed {
+        Some(_) => typed_kinds(user),
+        None => user.kinds().into_iter().filter(|kind| *kind == Kind::SecurityKey).collect(),
+    };
+    let page = pages::TurnOff {
         frame: state.frame_for(guest),
         form: state.form(guest, &security::place()),
-        demanded: demand.map(security::demanded),
+        demanded: state.env.demand_on(user, guest.caller.now).map(security::demanded),
+        part: signed.map(part),
+        options: options(&state.env.config, &authenticated.user, begun.as_ref()),
+        others: others.into_iter().map(|kind| (kind.word(), part(kind).instead)).collect(),
         problem,
-    }
+    };
+    Ok(state.form_page(&page, problem))
 }

@@ -13,4 +13,5 @@ mod hosts;
 mod main_job;
 mod pictures;
 mod protection;
+mod security_keys;
 mod tools;

@@ -22,6 +22,7 @@ mod not_me;
 mod offer;
 mod races;
 mod recovery_codes;
+mod security_keys;
 mod security;
 mod sessions;
 mod sources;

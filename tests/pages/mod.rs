@@ -3,6 +3,7 @@
 //! `cargo test --test suite pages:: -- --ignored` writes them all to `target/pages/`, to be looked at.
 
 mod protection;
+mod security_keys;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -223,7 +224,7 @@ fn write_the_pages() {
     let beside = folder.join(".doorward/assets");
     fs::create_dir_all(&beside).unwrap();
     let all = assets::all();
-    for asset in [&all.style, &all.script, &all.icon] {
+    for asset in [&all.style, &all.script, &all.security_key, &all.icon] {
         fs::write(beside.join(&asset.file_name), asset.body).unwrap();
     }
     for (name, page) in samples() {
@@ -334,6 +335,7 @@ fn samples() -> Vec<(String, String)> {
         add(name, html(&NoticePage { frame: frame(user), notice, reference }));
     }
     pages.extend(protection::samples());
+    pages.extend(security_keys::samples());
     pages
 }
 
@@ -432,7 +434,8 @@ fn security(called: &str) -> Security {
 
 fn factor(called: &str) -> Factor {
     let (id, section) = ("0".repeat(32), totp::SET_UP.section);
-    Factor { id, name: called.into(), section, added: moment(), last_used: moment() }
+    let (name, added, last_used) = (called.into(), moment(), moment());
+    Factor { id, name, section, added, last_used, notes: Vec::new(), kind: Kind::Totp }
 }
 
 fn device(browser: &str, is_this: bool) -> Device {
@@ -534,6 +537,7 @@ fn challenge(kind: Kind, problem: Option<Problem>) -> Challenge {
         frame: frame(Some("ada")),
         form: form(),
         part: part(kind),
+        options: None,
         others: vec![part(other)],
         standing,
         trust,
@@ -553,6 +557,7 @@ fn set_up(demanded_by: Option<&str>, problem: Option<Problem>) -> SetUp {
         demanded_by: demanded_by.map(Into::into),
         later: None,
         kind: Kind::Totp,
+        kinds: Vec::new(),
         words: totp::SET_UP,
         steps: totp::steps(&scan("ada"), None, problem.as_ref()),
         trust: Some(trust()),

@@ -95,7 +95,9 @@ pub(super) fn samples() -> Vec<(String, String)> {
         ("-demanded-hostile", Some(Demanded::InApp(HOSTILE.into())), None),
     ] {
         let (frame, form) = (frame(Some("ada")), form());
-        add(&format!("turn-off{name}"), html(&TurnOff { frame, form, demanded, problem }));
+        let (part, options, others) = (None, None, Vec::new());
+        let page = TurnOff { frame, form, demanded, part, options, others, problem };
+        add(&format!("turn-off{name}"), html(&page));
     }
     for (name, standing) in
         [("challenge-app-alone", Standing::Outside), ("challenge-app-again", Standing::AskedAgain)]
@@ -145,6 +147,7 @@ fn new_factor(place: NewPlace, problem: Option<Problem>) -> NewFactor {
         form: form(),
         place,
         kind: Kind::Totp,
+        kinds: Vec::new(),
         words: totp::SET_UP,
         steps: totp::steps(&scan("ada"), Some(place), problem.as_ref()),
         name: String::new(),
@@ -152,6 +155,6 @@ fn new_factor(place: NewPlace, problem: Option<Problem>) -> NewFactor {
     }
 }
 
-fn ask(what: Question) -> Ask {
+pub(super) fn ask(what: Question) -> Ask {
     Ask { frame: frame(Some("ada")), form: form(), what, problem: None }
 }

@@ -18,7 +18,7 @@ use doorward::domain::user::User;
 use doorward::domain::user_session::UserSession;
 use doorward::flow::{ClientAddress, Clock, Env};
 use doorward::identity::local::{Cost, Pool, Room};
-use doorward::identity::{SignInLimit, Sources};
+use doorward::identity::{SignInLimit, Sources, webauthn};
 use doorward::metrics::Metrics;
 use doorward::policy::{Asker, OwnPage, Policy, Request, Rule};
 use doorward::store::memory::Memory;
@@ -140,6 +140,7 @@ fn setup() -> (tokio::runtime::Runtime, Web) {
         store: Arc::new(Store::new(Arc::new(Memory::new()), &keys, rng.clone())),
         hashing: Arc::new(Pool::start(Cost::LEAST, room, rng.clone()).unwrap()),
         sources: Arc::new(Sources::local()),
+        security_keys: Arc::new(webauthn::Verifier),
         limit: Arc::new(SignInLimit::a_minute(std::num::NonZeroU32::MAX)),
         log_throttle: Arc::default(),
         decision_log: Arc::default(),

@@ -23,7 +23,9 @@ use doorward::domain::user::{Profile, User, UserId};
 use doorward::flow::administer::{self, Linking};
 use doorward::flow::{ClientAddress, Clock, Env, Still};
 use doorward::identity::local::{Cost, Pool, Room};
-use doorward::identity::{Full, Hashing, Place, SignInLimit, Source, Sources, Work, Worker};
+use doorward::identity::{
+    Full, Hashing, Place, SignInLimit, Source, Sources, Work, Worker, webauthn,
+};
 use doorward::messages::{About, words};
 use doorward::metrics::Metrics;
 use doorward::policy::{OwnPage, Request, Sent};
@@ -210,6 +212,7 @@ impl Gate {
             store: Arc::new(store),
             hashing: Arc::new(counting),
             sources: Arc::new(Sources::local()),
+            security_keys: Arc::new(webauthn::Verifier),
             limit: Arc::new(limit),
             log_throttle: Arc::default(),
             decision_log: Arc::default(),

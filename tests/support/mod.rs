@@ -11,6 +11,7 @@ pub(crate) mod instance;
 pub(crate) mod overtaken;
 pub(crate) mod post_office;
 pub(crate) mod refusing;
+pub(crate) mod security_key;
 pub(crate) mod spellings;
 pub(crate) mod upstream;
 pub(crate) mod window;

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::config::written::{File, SecondFactor};
+use crate::config::written::{FactorKind, File, List, SecondFactor};
 use crate::config::{App, Origin};
 use crate::domain::demand::Demands;
-use crate::domain::factor::Settings;
 use crate::domain::factor::totp::Skew;
+use crate::domain::factor::{Kind, Settings};
 
 use super::{Judge, below, items};
 
@@ -18,6 +18,35 @@ pub(super) fn settings(written: &SecondFactor) -> Settings {
 }
 
 impl Judge<'_> {
+    /// The kinds of factors that people may set up, as written or all. `bound`: whether the portal
+    /// can use security keys; `None` if the portal is not known.
+    pub(super) fn kinds(
+        &mut self,
+        written: Option<&List<FactorKind>>,
+        bound: Option<bool>,
+    ) -> Vec<Kind> {
+        let at = "second_factor.kinds";
+        let works = |kind: Kind| kind != Kind::SecurityKey || bound != Some(false);
+        let Some(written) = written else {
+            return Kind::all().filter(|kind| kind.is_factor() && works(*kind)).collect();
+        };
+        if written.is_empty() {
+            self.refuse_empty(at, "name kinds, such as `totp`, or remove the key for all");
+        }
+        let mut kinds: Vec<Kind> = Vec::new();
+        for (at, FactorKind(kind)) in items(at, written) {
+            if !works(*kind) {
+                let what = "browsers let a page use security keys only if its host has a name \
+                            (not an address) and is reached by https";
+                self.refuse(&at, what, "give the portal such a host, or remove this kind");
+            }
+            if !kinds.contains(kind) {
+                kinds.push(*kind);
+            }
+        }
+        kinds
+    }
+
     /// Who must have a second factor.
     pub(super) fn demands(&mut self, file: &File, apps: &[Arc<App>]) -> Demands {
         let of = &file.second_factor.demanded_of;

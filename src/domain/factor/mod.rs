@@ -6,6 +6,7 @@
 //! compiler shows what is missing in this file, and a test walks the table for the pages.
 
 use std::fmt;
+use std::time::Duration;
 
 use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
@@ -14,8 +15,10 @@ use rand_core::CryptoRng;
 use super::id::random_id;
 
 pub mod recovery;
+pub mod security_key;
 pub mod totp;
 
+use super::assurance::Worth;
 use super::secret::Secret;
 use super::time::Timestamp;
 
@@ -29,6 +32,9 @@ pub enum Kind {
     /// Recovery codes.
     #[n(1)]
     RecoveryCode,
+    /// Security keys and passkeys.
+    #[n(2)]
+    SecurityKey,
 }
 
 /// What there is to know of a kind.
@@ -44,8 +50,13 @@ pub struct Row {
     pub name: &'static str,
     /// The authentication method that `Remote-Amr` names (RFC 8176 §2, or our own word).
     pub amr: &'static str,
+    /// The same for a factor that can be copied.
+    pub amr_of_copies: &'static str,
     /// How many factors of this kind a user may have; 0 if it only stands in for a factor.
     pub at_most: usize,
+    /// Whether somebody could guess an answer. If so, wrong ones are counted, and a wait or a lock
+    /// refuses right ones, too.
+    pub can_be_guessed: bool,
     /// Whether it cannot be phished: the answer is bound to the host that asked.
     pub resists_phishing: bool,
     /// What is logged, and what the user reads, when something happens with one.
@@ -81,7 +92,7 @@ pub struct News {
 }
 
 /// The table: a row for each kind, in the order of [`Kind`].
-pub static KINDS: [Row; 2] = [totp::ROW, recovery::ROW];
+pub static KINDS: [Row; 3] = [totp::ROW, recovery::ROW, security_key::ROW];
 
 impl Kind {
     /// The row of this kind.
@@ -188,23 +199,33 @@ pub enum Is {
     /// An authenticator.
     #[n(0)]
     Totp(#[n(0)] totp::Totp),
+    /// A security key.
+    #[n(1)]
+    SecurityKey(#[n(0)] security_key::SecurityKey),
 }
 
-/// What the set-up of a factor has begun with: it waits for the first right answer.
+/// What the set-up of a factor, or a challenge, has begun with: it waits for a right answer.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Begun {
     /// The key that an authenticator is shown.
     #[n(0)]
     Totp(#[n(0)] totp::Key),
+    /// What a security key is asked to sign.
+    #[n(1)]
+    SecurityKey(#[n(0)] security_key::Challenge),
 }
 
-/// What a visitor enters as a second factor, or instead of one.
+/// What a visitor gives as a second factor, or instead of one. Those of security keys are verified.
 #[derive(Clone, Debug)]
 pub enum Answer {
     /// A code of an authenticator.
     Totp(totp::Code),
     /// A recovery code.
     RecoveryCode(recovery::Code),
+    /// A new security key.
+    NewSecurityKey(security_key::New),
+    /// A security key.
+    SecurityKey(security_key::Shown),
 }
 
 /// The settings of all kinds.
@@ -222,6 +243,15 @@ impl Begun {
         match kind {
             Kind::Totp => Some(Self::Totp(totp::Key::random(rng))),
             Kind::RecoveryCode => None,
+            Kind::SecurityKey => Some(Self::SecurityKey(security_key::Challenge::random(rng))),
+        }
+    }
+
+    /// Begins a challenge by this kind; `None` if its answers need nothing that has begun.
+    pub fn challenge(kind: Kind, rng: &mut dyn CryptoRng) -> Option<Self> {
+        match kind {
+            Kind::Totp | Kind::RecoveryCode => None,
+            Kind::SecurityKey => Some(Self::SecurityKey(security_key::Challenge::random(rng))),
         }
     }
 
@@ -229,6 +259,24 @@ impl Begun {
     pub const fn kind(&self) -> Kind {
         match self {
             Self::Totp(_) => Kind::Totp,
+            Self::SecurityKey(_) => Kind::SecurityKey,
+        }
+    }
+
+    /// How long it waits before it expires.
+    pub const fn lasts(&self) -> Duration {
+        match self {
+            Self::Totp(_) => Duration::from_mins(15),
+            Self::SecurityKey(_) => Duration::from_mins(5),
+        }
+    }
+
+    /// Whether a page that is shown again shows the same, because people copy it to another device.
+    /// What a security key is asked is new on each page.
+    pub const fn is_kept(&self) -> bool {
+        match self {
+            Self::Totp(_) => true,
+            Self::SecurityKey(_) => false,
         }
     }
 
@@ -247,7 +295,10 @@ impl Begun {
             (Self::Totp(key), Answer::Totp(code)) => {
                 Is::Totp(totp::Totp::set_up(key, code, settings.skew, now)?)
             }
-            (Self::Totp(_), _) => return Err(Rejection::Wrong),
+            (Self::SecurityKey(_), Answer::NewSecurityKey(new)) => {
+                Is::SecurityKey(security_key::SecurityKey::set_up(new))
+            }
+            (Self::Totp(_) | Self::SecurityKey(_), _) => return Err(Rejection::Wrong),
         };
         Ok(Factor { id, name: None, added: now, last_used: now, is })
     }
@@ -263,6 +314,15 @@ impl Factor {
     pub const fn kind(&self) -> Kind {
         match self.is {
             Is::Totp(_) => Kind::Totp,
+            Is::SecurityKey(_) => Kind::SecurityKey,
+        }
+    }
+
+    /// The security key, if it is one.
+    pub const fn security_key(&self) -> Option<&security_key::SecurityKey> {
+        match &self.is {
+            Is::SecurityKey(key) => Some(key),
+            Is::Totp(_) => None,
         }
     }
 
@@ -274,6 +334,24 @@ impl Factor {
     /// Renames it.
     pub fn rename(&mut self, name: FactorName) {
         self.name = Some(name);
+    }
+
+    /// Whether there may be a copy of it, so that nothing counts that it has shown.
+    pub fn is_doubted(&self) -> bool {
+        self.security_key().is_some_and(|key| key.doubted().is_some())
+    }
+
+    /// What it is worth beyond its kind.
+    pub fn worth(&self) -> Worth {
+        let can_be_copied =
+            self.security_key().is_some_and(security_key::SecurityKey::can_be_copied);
+        Worth { can_be_copied }
+    }
+
+    /// Whether this and `other` are one authenticator under two ids: the same credential.
+    pub(super) fn is_same_as(&self, other: &Self) -> bool {
+        let credential = |factor: &Self| factor.security_key().map(|key| key.credential().clone());
+        credential(self).is_some_and(|its| credential(other) == Some(its))
     }
 
     /// When it was set up.
@@ -289,8 +367,9 @@ impl Factor {
     /// Checks `answer` and, if it is right, uses it up.
     ///
     /// # Errors
-    /// [`Rejection::Wrong`] if it is wrong, or of another kind, [`Rejection::Used`] if it was right
-    /// and has been used before.
+    /// [`Rejection::Wrong`] if it is wrong, or of another factor, [`Rejection::Used`] if it was right
+    /// and has been used before, [`Rejection::Doubted`] if it shows that there may be a copy of the
+    /// factor.
     pub fn check(
         &mut self,
         answer: &Answer,
@@ -299,7 +378,10 @@ impl Factor {
     ) -> Result<(), Rejection> {
         match (&mut self.is, answer) {
             (Is::Totp(totp), Answer::Totp(code)) => totp.check(code, settings.skew, now)?,
-            (Is::Totp(_), _) => return Err(Rejection::Wrong),
+            (Is::SecurityKey(key), Answer::SecurityKey(shown)) if shown.factor == self.id => {
+                key.check(shown, now)?;
+            }
+            (Is::Totp(_) | Is::SecurityKey(_), _) => return Err(Rejection::Wrong),
         }
         self.last_used = now;
         Ok(())
@@ -309,6 +391,8 @@ impl Factor {
     pub fn void(&mut self, settings: Settings, now: Timestamp) {
         match &mut self.is {
             Is::Totp(totp) => totp.void(settings.skew, now),
+            // What it was asked ended with the sessions.
+            Is::SecurityKey(_) => {}
         }
     }
 }
@@ -319,6 +403,7 @@ impl Answer {
         match self {
             Self::Totp(_) => Kind::Totp,
             Self::RecoveryCode(_) => Kind::RecoveryCode,
+            Self::NewSecurityKey(_) | Self::SecurityKey(_) => Kind::SecurityKey,
         }
     }
 }
@@ -337,6 +422,13 @@ pub enum Rejection {
     },
     /// After too many failures, only a recovery code or an administrator helps.
     Locked,
+    /// There may be a copy of this factor. It is refused until its owner says otherwise.
+    Doubted {
+        /// When that was noticed.
+        since: Timestamp,
+    },
+    /// What was asked has expired, or was answered before: it must be asked again.
+    Expired,
     /// The user has no such factor.
     NotSetUp,
     /// The user said that this factor is not theirs. It is refused until an administrator helps.

@@ -21,7 +21,9 @@ pub const ROW: Row = Row {
     also: &["recovery_code"],
     name: "recovery code",
     amr: "recovery-code",
+    amr_of_copies: "recovery-code",
     at_most: 0,
+    can_be_guessed: false,
     resists_phishing: false,
     told: Told {
         shown: News {

@@ -21,7 +21,9 @@ pub const ROW: Row = Row {
     also: &["otp", "authenticator"],
     name: "authenticator app",
     amr: "otp",
+    amr_of_copies: "otp",
     at_most: 5,
+    can_be_guessed: true,
     resists_phishing: false,
     told: Told {
         shown: News {

@@ -68,6 +68,9 @@ impl User {
         }
         let id = FactorId::random(rng);
         let Ok(factor) = begun.finish(id, answer, settings, now) else { return Another::Wrong };
+        if self.factors.iter().any(|other| other.is_same_as(&factor)) {
+            return Another::Wrong;
+        }
         self.factors.push(factor);
         Another::Added(id)
     }

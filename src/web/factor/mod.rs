@@ -4,14 +4,18 @@
 //! To add a kind, add its file and a row of [`PARTS`]; without the row this does not compile.
 
 pub mod recovery;
+pub mod security_key;
 pub mod totp;
 
 use super::pages::{NewPlace, Part, Problem, SetUpWords, Steps};
-use crate::domain::factor::{Answer, Begun, Factor, KINDS, Kind, Rejection};
+use crate::config::Config;
+use crate::domain::factor::{Begun, Factor, KINDS, Kind, Rejection};
 use crate::domain::time::Timestamp;
+use crate::flow::Submitted;
+use crate::store::Snapshot;
 
 /// A part for each kind, in the order of [`KINDS`].
-pub static PARTS: [&Part; KINDS.len()] = [&totp::PART, &recovery::PART];
+pub static PARTS: [&Part; KINDS.len()] = [&totp::PART, &recovery::PART, &security_key::PART];
 
 // A part stands where its kind is looked up.
 const _: () = {
@@ -34,35 +38,62 @@ pub(super) fn words(kind: Kind) -> &'static SetUpWords {
     part(kind).set_up.unwrap_or(totp::SET_UP)
 }
 
-/// The kind that the visitor has chosen to set up by its word; without one, the first of the table.
-pub(super) fn chosen(word: &str) -> Kind {
-    Kind::of_word(word).filter(|kind| kind.is_factor()).unwrap_or_else(default_kind)
+/// The kind that the visitor has chosen by its word to set up; without one, the first that may be
+/// set up here.
+pub(super) fn chosen(config: &Config, word: &str) -> Kind {
+    let chosen = Kind::of_word(word).filter(|kind| config.kinds.contains(kind));
+    chosen.or_else(|| config.kinds.first().copied()).unwrap_or(Kind::Totp)
 }
 
-/// The kind that is set up if none is chosen: the first of the table.
-pub(super) fn default_kind() -> Kind {
-    Kind::all().find(|kind| kind.is_factor()).unwrap_or(Kind::Totp)
+/// The kinds that may be set up here, with the names by which people choose one.
+pub(super) fn choices(config: &Config) -> Vec<(Kind, &'static str)> {
+    config.kinds.iter().map(|kind| (*kind, words(*kind).choice)).collect()
 }
 
 /// Reads an answer where several kinds are accepted in one field.
-pub(super) fn read_any(kinds: &[Kind], typed: &str) -> (Kind, Result<Answer, Rejection>) {
+pub(super) fn read_any(kinds: &[Kind], typed: &str) -> (Kind, Result<Submitted, Rejection>) {
     let mut parts = kinds.iter().map(|kind| part(*kind));
     let fits = parts.clone().find(|part| (part.resembles)(typed));
     let part = fits.or_else(|| parts.next_back()).unwrap_or(PARTS[0]);
     (part.kind, (part.read)(typed))
 }
 
-/// How `begun` is set up: before the first factor (`None`) or at a `place` among others.
+/// How `begun` is set up by this user: before the first factor (`None`) or at a `place` among
+/// others.
 pub(super) fn steps(
+    config: &Config,
+    user: &Snapshot,
     begun: &Begun,
     place: Option<NewPlace>,
-    issuer: &str,
-    username: &str,
     problem: Option<&Problem>,
 ) -> Steps {
     match begun {
-        Begun::Totp(key) => totp::steps(&totp::scan(issuer, username, key), place, problem),
+        Begun::Totp(key) => {
+            let scan = totp::scan(&config.issuer, &user.identity.name, key);
+            totp::steps(&scan, place, problem)
+        }
+        Begun::SecurityKey(challenge) => {
+            let party = config.relying_party.as_ref();
+            let options = |party| security_key::creation(party, &user.user, challenge);
+            security_key::steps(party.map(options))
+        }
     }
+}
+
+/// What the browser is told to ask for, as JSON, if that is needed for what has `begun`.
+pub(super) fn options(config: &Config, user: &Snapshot, begun: Option<&Begun>) -> Option<String> {
+    match begun? {
+        Begun::Totp(_) => None,
+        Begun::SecurityKey(challenge) => {
+            let party = config.relying_party.as_ref()?;
+            Some(security_key::request(party, &user.user, challenge))
+        }
+    }
+}
+
+/// What the security page says of a factor besides its name.
+pub(super) fn notes(factor: &Factor) -> Vec<&'static str> {
+    factor.security_key().map(security_key::notes).unwrap_or_default()
 }
 
 /// The name of a factor, as its user or else the table calls it.
@@ -77,10 +108,16 @@ pub(super) fn problem(rejection: Rejection, kind: Kind, now: Timestamp) -> Probl
     match rejection {
         Rejection::Wrong | Rejection::NotSetUp => Problem::Answer(part.wrong),
         Rejection::Used => Problem::Answer(part.used),
+        Rejection::Expired => Problem::Expired,
+        Rejection::Doubted { .. } => Problem::Answer(security_key::DOUBTED),
         Rejection::Frozen => Problem::Frozen,
         // What stands in for a factor is accepted during a wait, so the answer was wrong.
         Rejection::Waiting { .. } | Rejection::Locked if !kind.is_factor() => {
             Problem::Answer(part.wrong)
+        }
+        // A key is accepted during a wait of its user, so this one is of the address.
+        Rejection::Waiting { until } if !kind.row().can_be_guessed => {
+            Problem::Wait(now.until(until))
         }
         Rejection::Waiting { until } => Problem::WaitOrRecoveryCode(now.until(until)),
         Rejection::Locked => Problem::Locked,

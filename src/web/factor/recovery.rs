@@ -4,6 +4,7 @@
 use askama::Template;
 
 use crate::domain::factor::{Answer, Kind};
+use crate::flow::Submitted;
 use crate::web::pages::{Part, Said, html};
 
 /// This kind on our pages.
@@ -12,10 +13,12 @@ pub static PART: Part = Part {
     heading: "Use a recovery code",
     lead: "Type one of the recovery codes that you saved when you set up two-factor. Each works \
            once.",
+    button: "Continue",
     instead: "Use a recovery code instead",
     needed: "This page needs a recovery code.",
-    fields: |described| html(&Ask { described }),
-    read: |typed| typed.parse().map(Answer::RecoveryCode),
+    lost: "Lost the phone and the recovery codes?",
+    fields: |inputs| html(&Fields { described: inputs.described.clone() }),
+    read: |typed| typed.parse().map(Answer::RecoveryCode).map(Submitted::Answer),
     resembles: |_| true,
     wrong: Said {
         sentence: "That code did not work. Check it and try again, or use another one.",
@@ -33,6 +36,6 @@ pub static PART: Part = Part {
 
 #[derive(Template)]
 #[template(path = "page/factor/recovery.html")]
-struct Ask {
+struct Fields {
     described: String,
 }

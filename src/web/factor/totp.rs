@@ -3,7 +3,8 @@
 use askama::Template;
 
 use crate::domain::factor::totp::Key;
-use crate::domain::factor::{Answer, Kind};
+use crate::domain::factor::{Answer, Kind, Rejection};
+use crate::flow::Submitted;
 use crate::web::pages::{NewPlace, Part, Problem, Said, SetUpWords, Step, Steps, described, html};
 use crate::web::qr::{self, Qr};
 
@@ -12,10 +13,12 @@ pub static PART: Part = Part {
     kind: Kind::Totp,
     heading: "Enter your code",
     lead: "Open your authenticator app and type the six digits that it shows now.",
+    button: "Continue",
     instead: "Use the authenticator app instead",
     needed: "This page needs a code from the app.",
-    fields: |described| html(&Ask { described }),
-    read: |typed| typed.parse().map(Answer::Totp),
+    lost: "Lost the phone and the recovery codes?",
+    fields: |inputs| html(&Fields { described: inputs.described.clone() }),
+    read,
     resembles: |typed| typed.chars().all(|c| c.is_ascii_digit() || c.is_whitespace()),
     wrong: WRONG,
     used: Said {
@@ -26,6 +29,10 @@ pub static PART: Part = Part {
     },
     set_up: Some(SET_UP),
 };
+
+fn read(typed: &str) -> Result<Submitted, Rejection> {
+    typed.parse().map(Answer::Totp).map(Submitted::Answer)
+}
 
 /// A code is wrong or malformed.
 const WRONG: Said = Said {
@@ -42,6 +49,7 @@ pub const SET_UP: &SetUpWords = &SetUpWords {
     lead: "After this, you sign in with your password and a code from your phone. A stolen \
            password alone is then not enough.",
     takes: "It takes two minutes and a phone.",
+    choice: "Authenticator app",
     section: "Authenticator apps",
     unnamed: "Authenticator app",
     rename: "Name this authenticator",
@@ -62,11 +70,13 @@ pub const SET_UP: &SetUpWords = &SetUpWords {
         advice: None,
         blames_what_was_typed: false,
     },
+    read,
+    wrong: WRONG,
 };
 
 #[derive(Template)]
 #[template(path = "page/factor/totp.html", block = "ask")]
-struct Ask {
+struct Fields {
     described: String,
 }
 

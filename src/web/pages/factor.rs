@@ -1,6 +1,7 @@
 //! How pages speak of one kind of second factor.
 
-use crate::domain::factor::{self, Answer, Rejection};
+use crate::domain::factor::{self, Rejection};
+use crate::flow::Submitted;
 
 /// One kind on our pages: its words, the fields that ask for it, and what is read from them.
 pub struct Part {
@@ -10,15 +11,19 @@ pub struct Part {
     pub heading: &'static str,
     /// What to do, at the challenge.
     pub lead: &'static str,
+    /// The button of the challenge.
+    pub button: &'static str,
     /// The link to this way from the challenge by another kind.
     pub instead: &'static str,
     /// Said where nothing else opens the page: "This page needs …".
     pub needed: &'static str,
-    /// The fields of the challenge, as HTML; given the attributes that tie them to a problem.
-    pub fields: fn(described: String) -> String,
+    /// The question to somebody who can no longer use it.
+    pub lost: &'static str,
+    /// The fields of the challenge, as HTML.
+    pub fields: fn(inputs: &Inputs) -> String,
     /// Reads what was typed. Input that does not have the form of an answer is no guess, and not
     /// counted as one.
-    pub read: fn(typed: &str) -> Result<Answer, Rejection>,
+    pub read: fn(typed: &str) -> Result<Submitted, Rejection>,
     /// Whether what was typed looks like an answer of this kind, where several are accepted in one
     /// field.
     pub resembles: fn(typed: &str) -> bool,
@@ -30,12 +35,22 @@ pub struct Part {
     pub set_up: Option<&'static SetUpWords>,
 }
 
+/// What the fields of a challenge are made of.
+pub struct Inputs {
+    /// The attributes that tie them to a problem.
+    pub described: String,
+    /// What the browser is told to ask for, as JSON, if this kind needs it.
+    pub options: Option<String>,
+}
+
 /// What pages say while a factor is set up and managed.
 pub struct SetUpWords {
     /// What two-factor by this kind means.
     pub lead: &'static str,
     /// What setting it up takes.
     pub takes: &'static str,
+    /// Its name where people choose one of several kinds.
+    pub choice: &'static str,
     /// The heading of the section on the security page.
     pub section: &'static str,
     /// The name of a factor that the user has not named.
@@ -52,6 +67,10 @@ pub struct SetUpWords {
     pub leads: [&'static str; 2],
     /// The user has the most of this kind that are allowed.
     pub too_many: Said,
+    /// Reads the first answer.
+    pub read: fn(typed: &str) -> Result<Submitted, Rejection>,
+    /// The first answer is wrong or malformed.
+    pub wrong: Said,
 }
 
 impl SetUpWords {

@@ -32,7 +32,7 @@ impl Happened {
             What::FactorReplaced(kind) => kind.row().told.replaced.read,
             What::FactorRemoved(kind) => kind.row().told.removed.read,
             What::FactorRenamed(kind) => kind.row().told.renamed.read,
-            What::SecondFactorRefused => "A wrong code was typed.",
+            What::SecondFactorRefused => "A wrong code was typed, or a security key was refused.",
             What::TwoFactorOn => "You turned two-factor on.",
             What::RecoveryCodesSaved => "You confirmed that you saved your recovery codes.",
             What::DeviceTrusted => "You trusted a device.",
@@ -72,6 +72,10 @@ impl Happened {
                 "Three or more wrong codes were typed after your correct password. If that was \
                  not you, somebody knows your password. Change it."
             }
+            What::KeyDoubted => {
+                "One of your security keys may have been copied: its counter went back. It is no \
+                 longer accepted. Remove it, or keep it if you know the reason."
+            }
             // Nobody finds this on their page: it is about no user.
             What::KeyRotated => "An administrator rotated a key.",
         }
@@ -79,7 +83,14 @@ impl Happened {
 
     /// Whether it should stand out: another person may have done it.
     pub(super) const fn is_grave(&self) -> bool {
-        matches!(self.what, What::DeviceCopied | What::Locked | What::Frozen | What::CodesGuessed)
+        matches!(
+            self.what,
+            What::DeviceCopied
+                | What::Locked
+                | What::Frozen
+                | What::CodesGuessed
+                | What::KeyDoubted
+        )
     }
 
     /// The browser and the address, in one line.

@@ -21,15 +21,15 @@ use tracing::error;
 use super::return_to::escaped;
 
 pub use access::{Ask, ChangeEmail, ChangePassword, Forgot, Mailed, Question};
-pub use factor::{NewPlace, Part, Said, SetUpWords, Step, Steps};
+pub use factor::{Inputs, NewPlace, Part, Said, SetUpWords, Step, Steps};
 pub use happened::Happened;
 pub use home::{Home, TwoFactor};
 pub use notice::{NamelessPage, Notice, NoticePage, Owed};
 pub use offer::OfferPage;
 pub use problem::{Problem, described};
 pub use second_factor::{
-    Challenge, Later, NewFactor, ProveFirst, RecoveryCodes, Rename, SetUp, Standing, Trust,
-    TurnOff, recovery_codes_file,
+    Challenge, Later, NewFactor, ProveFirst, RecoveryCodes, Rename, SecurityKeyHelp, SetUp,
+    Standing, Trust, TurnOff, recovery_codes_file,
 };
 pub use security::{CodesLeft, Demanded, Device, Factor, Protection, Row, Security, Session};
 pub use sign_in::{Confirm, SetPassword, SignIn, SignOut};
@@ -134,6 +134,12 @@ pages_with_a_form!(
     SignOut,
     TurnOff,
 );
+
+impl Page for SecurityKeyHelp {
+    fn form(&self) -> Option<&Form> {
+        None
+    }
+}
 
 impl Page for NoticePage {
     fn form(&self) -> Option<&Form> {

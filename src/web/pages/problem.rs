@@ -146,7 +146,11 @@ impl Problem {
             Rejection::Waiting { until } => Self::Wait(now.until(until)),
             Rejection::Locked => Self::LockedOut,
             Rejection::Frozen => Self::Frozen,
-            Rejection::Wrong | Rejection::Used | Rejection::NotSetUp => Self::MailedCode,
+            Rejection::Wrong
+            | Rejection::Used
+            | Rejection::Expired
+            | Rejection::Doubted { .. }
+            | Rejection::NotSetUp => Self::MailedCode,
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use askama::Template;
 
-use super::factor::{NewPlace, Part, SetUpWords, Steps};
+use super::factor::{Inputs, NewPlace, Part, SetUpWords, Steps};
 use super::words::in_words;
 use super::{Demanded, Form, Frame, Mailed, Problem, problem};
 use crate::domain::factor::Kind;
@@ -45,6 +45,8 @@ pub struct Challenge {
     pub form: Form,
     /// The kind that it asks for.
     pub part: &'static Part,
+    /// What the browser is told to ask for, as JSON, if that kind needs it.
+    pub options: Option<String>,
     /// The other kinds that open the URL ahead.
     pub others: Vec<&'static Part>,
     /// The state of the visitor.
@@ -67,14 +69,15 @@ impl Challenge {
     }
 
     fn fields(&self) -> String {
-        (self.part.fields)(problem::described(self.problem.as_ref(), ""))
+        let described = problem::described(self.problem.as_ref(), "");
+        (self.part.fields)(&Inputs { described, options: self.options.clone() })
     }
 
     /// Whether the form has a use: not while factors are locked or no answer is accepted.
     fn reads_codes(&self) -> bool {
         match self.problem {
             Some(Problem::Frozen) => false,
-            Some(Problem::Locked) => !self.part.kind.is_factor(),
+            Some(Problem::Locked) => !self.part.kind.row().can_be_guessed,
             _ => true,
         }
     }
@@ -102,6 +105,8 @@ pub struct SetUp {
     pub later: Option<Later>,
     /// The kind.
     pub kind: Kind,
+    /// The kinds that may be set up, with their names.
+    pub kinds: Vec<(Kind, &'static str)>,
     /// Its words.
     pub words: &'static SetUpWords,
     /// The steps.
@@ -140,6 +145,8 @@ pub struct NewFactor {
     pub place: NewPlace,
     /// The kind.
     pub kind: Kind,
+    /// The kinds that may be set up, with their names.
+    pub kinds: Vec<(Kind, &'static str)>,
     /// Its words.
     pub words: &'static SetUpWords,
     /// The steps.
@@ -176,11 +183,22 @@ pub struct TurnOff {
     pub form: Form,
     /// Why it cannot be turned off, if it is demanded of this user.
     pub demanded: Option<Demanded>,
+    /// The kind by which it is turned off, if its answers are not typed.
+    pub part: Option<&'static Part>,
+    /// What the browser is told to ask for, as JSON, if that kind needs it.
+    pub options: Option<String>,
+    /// The links to the other ways: where they lead, and their text.
+    pub others: Vec<(&'static str, &'static str)>,
     /// The problem, if the form is shown again.
     pub problem: Option<Problem>,
 }
 
 impl TurnOff {
+    fn fields(&self, part: &Part) -> String {
+        let described = problem::described(self.problem.as_ref(), "");
+        (part.fields)(&Inputs { described, options: self.options.clone() })
+    }
+
     fn reads_codes(&self) -> bool {
         self.problem != Some(Problem::Frozen)
     }
@@ -211,6 +229,14 @@ impl RecoveryCodes {
     const fn heading(&self) -> &'static str {
         if self.to_be_saved { "Save your recovery codes" } else { "Your recovery codes" }
     }
+}
+
+/// Says what helps if a security key does not work.
+#[derive(Template)]
+#[template(path = "page/security-key-help.html")]
+pub struct SecurityKeyHelp {
+    /// The frame of the page.
+    pub frame: Frame,
 }
 
 /// The recovery codes as a text file, for `recovery-codes.txt`.

@@ -5,6 +5,7 @@ use askama::Template;
 use super::words::counted;
 use super::{Form, Frame, Happened, Moment, Problem};
 use crate::domain::event::What;
+use crate::domain::factor::Kind;
 use crate::domain::factor::recovery::RecoveryCodes;
 
 /// A user's protection besides the password.
@@ -54,6 +55,10 @@ pub struct Factor {
     pub section: &'static str,
     /// When an answer of it was last accepted.
     pub last_used: Moment,
+    /// What else there is to know.
+    pub notes: Vec<&'static str>,
+    /// Its kind.
+    pub kind: Kind,
 }
 
 /// How many recovery codes are left.
@@ -152,6 +157,24 @@ impl Security {
                 first.section
             }
             _ => "Second factors",
+        }
+    }
+
+    /// What a sign-in needs besides the password.
+    fn needs(&self) -> &'static str {
+        let keys = self.factors.iter().filter(|one| one.kind == Kind::SecurityKey).count();
+        match keys {
+            0 => "a code",
+            keys if keys == self.factors.len() => "a security key",
+            _ => "a code or a security key",
+        }
+    }
+
+    /// What the user may lose.
+    fn thing(&self) -> &'static str {
+        match self.needs() {
+            "a security key" => "your security key",
+            _ => "your phone",
         }
     }
 

@@ -1,0 +1,404 @@
+//! Security keys and passkeys (WebAuthn Level 3): what is stored of one, and what an answer changes.
+//!
+//! Whether an answer is genuine (challenge, origin, signature) is verified by `identity::webauthn`.
+//! This file says what a verified answer then means. The fields are our own, so that the library
+//! which verifies can be exchanged.
+
+use std::fmt;
+
+use minicbor::bytes::{ByteArray, ByteVec};
+use minicbor::{Decode, Encode};
+use rand_core::CryptoRng;
+
+use super::{FactorId, Kind, News, Rejection, Row, Told};
+use crate::domain::time::Timestamp;
+
+/// This kind in the table of factors.
+pub const ROW: Row = Row {
+    kind: Kind::SecurityKey,
+    word: "security-key",
+    also: &["security_key", "webauthn", "passkey", "fido2", "u2f"],
+    name: "security key",
+    amr: "hwk",
+    amr_of_copies: "swk",
+    at_most: 20,
+    can_be_guessed: false,
+    resists_phishing: true,
+    told: Told {
+        shown: News {
+            event: "security-key-shown",
+            logged: "security key accepted",
+            read: "You used a security key.",
+            mailed: None,
+        },
+        added: News {
+            event: "security-key-added",
+            logged: "security key added",
+            read: "You added a security key.",
+            mailed: Some(("a security key was added", "Another security key was added.")),
+        },
+        replaced: News {
+            event: "security-key-replaced",
+            logged: "all second factors replaced by a security key",
+            read: "You replaced your second factors by a security key.",
+            mailed: Some((
+                "your second factor was replaced",
+                "Your second factors were replaced by a security key.",
+            )),
+        },
+        removed: News {
+            event: "security-key-removed",
+            logged: "security key removed",
+            read: "You removed a security key.",
+            mailed: Some(("a security key was removed", "One of your security keys was removed.")),
+        },
+        renamed: News {
+            event: "security-key-renamed",
+            logged: "security key renamed",
+            read: "You renamed a security key.",
+            mailed: None,
+        },
+    },
+};
+
+/// What a key is asked to sign: 32 random bytes, used once (WebAuthn §13.4.3 asks for 16 or more).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(transparent)]
+pub struct Challenge(#[n(0)] ByteArray<32>);
+
+impl Challenge {
+    /// A random challenge.
+    pub fn random(rng: &mut dyn CryptoRng) -> Self {
+        let mut bytes = [0; 32];
+        rng.fill_bytes(&mut bytes);
+        Self(bytes.into())
+    }
+
+    /// The bytes. They are not a secret: the browser is told them.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl From<[u8; 32]> for Challenge {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes.into())
+    }
+}
+
+/// The name by which an authenticator knows one of its credentials: 1 to 1,023 bytes (WebAuthn
+/// §6.5.1).
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(transparent)]
+pub struct CredentialId(#[n(0)] ByteVec);
+
+impl CredentialId {
+    /// The maximum length in bytes.
+    pub const AT_MOST: usize = 1023;
+
+    /// `None` if the length is not allowed.
+    pub fn new(bytes: Vec<u8>) -> Option<Self> {
+        (1..=Self::AT_MOST).contains(&bytes.len()).then(|| Self(bytes.into()))
+    }
+
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for CredentialId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CredentialId({} bytes)", self.0.len())
+    }
+}
+
+/// A public key as a `COSE_Key` (RFC 9052 §7), as the authenticator sent it; at most 2 KiB.
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(transparent)]
+pub struct PublicKey(#[n(0)] ByteVec);
+
+impl PublicKey {
+    /// The maximum length in bytes: an RSA key of 8,192 bits fits.
+    pub const AT_MOST: usize = 2048;
+
+    /// `None` if it is empty or too long.
+    pub fn new(cose: Vec<u8>) -> Option<Self> {
+        (1..=Self::AT_MOST).contains(&cose.len()).then(|| Self(cose.into()))
+    }
+
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({} bytes)", self.0.len())
+    }
+}
+
+/// How a browser may reach a key (WebAuthn §5.8.4): a hint for its dialog, nothing more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// USB.
+    Usb,
+    /// NFC.
+    Nfc,
+    /// Bluetooth.
+    Ble,
+    /// Contact cards.
+    SmartCard,
+    /// Another device nearby, such as a phone.
+    Hybrid,
+    /// Built into the device with the browser.
+    Internal,
+}
+
+impl Transport {
+    const ALL: [(Self, &'static str); 6] = [
+        (Self::Usb, "usb"),
+        (Self::Nfc, "nfc"),
+        (Self::Ble, "ble"),
+        (Self::SmartCard, "smart-card"),
+        (Self::Hybrid, "hybrid"),
+        (Self::Internal, "internal"),
+    ];
+
+    /// The transport with this word; browsers may send words that are newer than this list.
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, its)| *its == word).map(|(transport, _)| *transport)
+    }
+}
+
+/// A set of transports.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(transparent)]
+pub struct Transports(#[n(0)] u8);
+
+impl Transports {
+    /// The words of the transports in this set.
+    pub fn words(self) -> impl Iterator<Item = &'static str> {
+        let has = move |transport| self.0 & (1 << transport as u8) != 0;
+        Transport::ALL.into_iter().filter(move |(each, _)| has(*each)).map(|(_, word)| word)
+    }
+}
+
+impl FromIterator<Transport> for Transports {
+    fn from_iter<I: IntoIterator<Item = Transport>>(transports: I) -> Self {
+        Self(transports.into_iter().fold(0, |bits, transport| bits | 1 << transport as u8))
+    }
+}
+
+/// A new key whose set-up was verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct New {
+    /// Its id.
+    pub credential: CredentialId,
+    /// Its public key.
+    pub public_key: PublicKey,
+    /// Its signature counter; 0 if it has none.
+    pub counter: u32,
+    /// Whether it verified its user, by PIN or biometrics.
+    pub user_verified: bool,
+    /// Whether it can be copied to other devices (backup eligibility).
+    pub can_be_copied: bool,
+    /// Whether it has been copied (backup state).
+    pub is_copied: bool,
+    /// Whether it can be found without a user name; `None` if the browser does not say.
+    pub is_discoverable: Option<bool>,
+    /// How browsers may reach it.
+    pub transports: Transports,
+    /// The model of the authenticator, as it says itself; zeros if it does not.
+    pub aaguid: [u8; 16],
+}
+
+/// A verified answer of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// The key.
+    pub factor: FactorId,
+    /// Its signature counter; 0 if it has none.
+    pub counter: u32,
+    /// Whether it verified its user, by PIN or biometrics.
+    pub user_verified: bool,
+    /// Whether it has been copied (backup state).
+    pub is_copied: bool,
+}
+
+/// A security key or passkey of a user.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct SecurityKey {
+    #[n(0)]
+    credential: CredentialId,
+    #[n(1)]
+    public_key: PublicKey,
+    #[n(2)]
+    counter: u32,
+    #[n(3)]
+    verifies_user: bool,
+    #[n(4)]
+    can_be_copied: bool,
+    #[n(5)]
+    is_copied: bool,
+    #[n(6)]
+    is_discoverable: Option<bool>,
+    #[n(7)]
+    transports: Transports,
+    #[n(8)]
+    aaguid: ByteArray<16>,
+    /// When its counter went back; it is refused since then.
+    #[n(9)]
+    doubted: Option<Timestamp>,
+}
+
+impl SecurityKey {
+    /// Stores a new key.
+    pub(super) fn set_up(new: &New) -> Self {
+        Self {
+            credential: new.credential.clone(),
+            public_key: new.public_key.clone(),
+            counter: new.counter,
+            verifies_user: new.user_verified,
+            can_be_copied: new.can_be_copied,
+            is_copied: new.is_copied,
+            is_discoverable: new.is_discoverable,
+            transports: new.transports,
+            aaguid: new.aaguid.into(),
+            doubted: None,
+        }
+    }
+
+    /// Accepts a verified answer, unless its signature counter is not higher than the last one: then
+    /// there may be a copy of the key, and it is refused from now on (WebAuthn §6.1.1, §7.2 step 22).
+    ///
+    /// Keys without a counter always send 0, and passkeys that are synchronised have none.
+    ///
+    /// # Errors
+    /// [`Rejection::Doubted`] if the counter went back, now or before.
+    pub(super) fn check(&mut self, shown: &Shown, now: Timestamp) -> Result<(), Rejection> {
+        let counts = shown.counter > 0 || self.counter > 0;
+        if counts && shown.counter <= self.counter {
+            self.doubted.get_or_insert(now);
+        }
+        if let Some(since) = self.doubted {
+            return Err(Rejection::Doubted { since });
+        }
+        self.counter = shown.counter;
+        self.is_copied = shown.is_copied && self.can_be_copied;
+        Ok(())
+    }
+
+    /// The id of the credential.
+    pub const fn credential(&self) -> &CredentialId {
+        &self.credential
+    }
+
+    /// The public key.
+    pub const fn public_key(&self) -> &PublicKey {
+        &self.public_key
+    }
+
+    /// Whether it verified its user, by PIN or biometrics, when it was set up.
+    pub const fn verifies_user(&self) -> bool {
+        self.verifies_user
+    }
+
+    /// Whether it can be copied to other devices.
+    pub const fn can_be_copied(&self) -> bool {
+        self.can_be_copied
+    }
+
+    /// Whether it has been copied, as it said last.
+    pub const fn is_copied(&self) -> bool {
+        self.is_copied
+    }
+
+    /// Whether it can be found without a user name; `None` if the browser did not say.
+    pub const fn is_discoverable(&self) -> Option<bool> {
+        self.is_discoverable
+    }
+
+    /// How browsers may reach it.
+    pub const fn transports(&self) -> Transports {
+        self.transports
+    }
+
+    /// The model of the authenticator, as it said itself; zeros if it did not.
+    pub fn aaguid(&self) -> [u8; 16] {
+        *self.aaguid
+    }
+
+    /// When its counter went back; it is refused since then.
+    pub const fn doubted(&self) -> Option<Timestamp> {
+        self.doubted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_000);
+    const DOUBTED: Result<(), Rejection> = Err(Rejection::Doubted { since: NOW });
+
+    fn new() -> New {
+        New {
+            credential: CredentialId::new(vec![1; 16]).unwrap(),
+            public_key: PublicKey::new(vec![2; 77]).unwrap(),
+            counter: 5,
+            user_verified: true,
+            can_be_copied: false,
+            is_copied: false,
+            is_discoverable: Some(true),
+            transports: [Transport::Usb, Transport::Nfc].into_iter().collect(),
+            aaguid: [3; 16],
+        }
+    }
+
+    fn shown(counter: u32) -> Shown {
+        Shown { factor: FactorId::from([4; 16]), counter, user_verified: true, is_copied: false }
+    }
+
+    #[test]
+    fn a_counter_that_goes_back_or_stands_still_is_refused_from_then_on() {
+        for odd in [0, 4, 5] {
+            let mut key = SecurityKey::set_up(&new());
+            assert_eq!(key.check(&shown(odd), NOW), DOUBTED, "{odd}");
+            assert_eq!(key.doubted(), Some(NOW));
+            assert_eq!(key.check(&shown(6), NOW), DOUBTED, "{odd}: the true one");
+        }
+        let mut key = SecurityKey::set_up(&new());
+        assert_eq!(key.check(&shown(6), NOW), Ok(()));
+        assert_eq!(key.check(&shown(u32::MAX), NOW), Ok(()));
+        assert_eq!(key.doubted(), None);
+    }
+
+    #[test]
+    fn a_key_without_a_counter_is_accepted_again_and_again() {
+        let mut key = SecurityKey::set_up(&New { counter: 0, ..new() });
+        assert_eq!(key.check(&shown(0), NOW), Ok(()));
+        assert_eq!(key.check(&shown(0), NOW), Ok(()));
+        assert_eq!(key.check(&shown(1), NOW), Ok(()));
+        assert_eq!(key.check(&shown(0), NOW), DOUBTED);
+    }
+
+    #[test]
+    fn ids_and_keys_have_a_length() {
+        assert!(CredentialId::new(vec![]).is_none());
+        assert!(CredentialId::new(vec![0; 1023]).is_some());
+        assert!(CredentialId::new(vec![0; 1024]).is_none());
+        assert!(PublicKey::new(vec![]).is_none());
+        assert!(PublicKey::new(vec![0; 2049]).is_none());
+    }
+
+    #[test]
+    fn transports_are_told_as_browsers_name_them() {
+        let words = ["internal", "usb", "pigeon"];
+        let transports: Transports =
+            words.iter().filter_map(|word| Transport::of_word(word)).collect();
+        assert_eq!(transports.words().collect::<Vec<_>>(), ["usb", "internal"]);
+        assert_eq!(Transports::default().words().count(), 0);
+    }
+}

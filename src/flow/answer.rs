@@ -1,0 +1,119 @@
+//! What a visitor sent as an answer. What a security key signed is verified here, against what its
+//! session has asked; then the domain judges it like any other answer.
+
+use super::caller::Caller;
+use super::env::Env;
+use crate::domain::event::What;
+use crate::domain::factor::{Answer, Begun, Factor, Kind, Rejection};
+use crate::domain::host_session::HostSession;
+use crate::domain::time::Timestamp;
+use crate::domain::user::User;
+use crate::identity::{Assertion, Begin, Client, Forged, Full, Held, Registration, Try};
+use crate::store::Transaction;
+
+/// What a visitor sent.
+#[derive(Clone, Debug)]
+pub enum Submitted {
+    /// An answer that needs no verification of its own.
+    Answer(Answer),
+    /// What a new security key signed.
+    NewSecurityKey(Registration),
+    /// What a security key signed.
+    SecurityKey(Assertion),
+    /// What should have come from a security key, but cannot be read.
+    Unreadable,
+}
+
+impl Submitted {
+    /// The kind of factor that gives such an answer.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Answer(answer) => answer.kind(),
+            Self::NewSecurityKey(_) | Self::SecurityKey(_) | Self::Unreadable => Kind::SecurityKey,
+        }
+    }
+
+    const fn is_signed(&self) -> bool {
+        !matches!(self, Self::Answer(_))
+    }
+}
+
+impl Env {
+    /// Counts an answer of a security key by the caller's address, until it is given back because it
+    /// was right: nobody can guess one, but each costs a verification and an event. Other answers
+    /// are counted with the user.
+    ///
+    /// # Errors
+    /// When the next one from this address is accepted.
+    pub(super) fn counted(
+        &self,
+        caller: &Caller,
+        submitted: &Submitted,
+    ) -> Result<Option<Try>, Timestamp> {
+        if !submitted.is_signed() {
+            return Ok(None);
+        }
+        match self.limit.begin(Client::of(caller.address), caller.now) {
+            Begin::Now(counted) => Ok(Some(counted)),
+            Begin::Later => Err(caller.now.plus(Full::RETRY_AFTER)),
+            Begin::Refused(until) => Err(self.too_many(caller, false, until)),
+        }
+    }
+
+    /// Makes an answer of what `user` sent, who was asked what has `begun`.
+    ///
+    /// # Errors
+    /// [`Rejection::Expired`] if nothing was asked, or it expired or was answered before;
+    /// [`Rejection::Wrong`] if no key of this user signed that. The log says why.
+    pub(super) fn verified(
+        &self,
+        user: &User,
+        begun: Option<&Begun>,
+        submitted: &Submitted,
+    ) -> Result<Answer, Rejection> {
+        if let Submitted::Answer(answer) = submitted {
+            return Ok(answer.clone());
+        }
+        let Some(Begun::SecurityKey(challenge)) = begun else { return Err(Rejection::Expired) };
+        let Some(party) = &self.config.relying_party else { return Err(Rejection::Wrong) };
+        let verified = match submitted {
+            Submitted::Answer(answer) => Ok(answer.clone()),
+            Submitted::Unreadable => Err(Forged("it cannot be read")),
+            Submitted::NewSecurityKey(sent) => {
+                self.security_keys.set_up(party, challenge, sent).map(Answer::NewSecurityKey)
+            }
+            Submitted::SecurityKey(sent) => {
+                let mut held = user.factors().iter().filter_map(|factor| held(user, factor));
+                let held = held.find(|held| *held.key.credential() == sent.credential);
+                let held = held.ok_or(Forged("this user has no such key"));
+                let shown =
+                    held.and_then(|held| self.security_keys.shown(party, challenge, &held, sent));
+                shown.map(Answer::SecurityKey)
+            }
+        };
+        verified.map_err(|why| {
+            let user = user.id();
+            tracing::info!(%user, "answer of a security key refused: {why}");
+            Rejection::Wrong
+        })
+    }
+}
+
+/// The factor as a key, if it is one.
+fn held<'a>(user: &User, factor: &'a Factor) -> Option<Held<'a>> {
+    Some(Held { user: user.id(), factor: factor.id(), key: factor.security_key()? })
+}
+
+/// An answer of a security key was not accepted: what was asked cannot be answered again.
+pub(super) fn used_up(tx: &mut Transaction, session: &HostSession, submitted: &Submitted) {
+    if submitted.is_signed() {
+        tx.session = Some(session.clone().without_ceremony());
+    }
+}
+
+/// The event for an answer of a new key that was refused.
+pub(super) fn tell_forged(caller: &Caller, tx: &mut Transaction, submitted: &Submitted) {
+    if submitted.is_signed() {
+        tx.tell(caller.event(tx.user.id(), What::SecondFactorRefused));
+    }
+}

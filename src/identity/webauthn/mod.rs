@@ -1,0 +1,231 @@
+//! Verifies the answers of security keys with `webauthn-rs-core`, which only this module names.
+//!
+//! The library is given the challenge, the key and the relying party for each answer, and nothing
+//! else: it keeps no state of ours, draws no random number for us, and reads the clock only for
+//! attestations. What it does not check is checked here first: that nothing follows the
+//! authenticator data, the exact origin, and that no other page framed ours.
+
+mod authenticator_data;
+
+use std::time::Duration;
+
+use data_encoding::BASE64URL_NOPAD;
+use serde::Deserialize;
+use serde_json::json;
+use url::Url;
+use webauthn_rs_core::WebauthnCore;
+use webauthn_rs_core::error::WebauthnError;
+use webauthn_rs_core::proto::{
+    AttestationFormat, AuthenticationExtensionsClientOutputs, AuthenticationState,
+    AuthenticatorAssertionResponseRaw, AuthenticatorAttestationResponseRaw, COSEKey, Credential,
+    ParsedAttestation, PublicKeyCredential, RegisterPublicKeyCredential, RegisteredExtensions,
+    RegistrationExtensionsClientOutputs, RegistrationState, RequestRegistrationExtensions,
+    UserVerificationPolicy,
+};
+
+use super::security_keys::{Assertion, Forged, Held, Registration, SecurityKeys};
+use crate::config::RelyingParty;
+use crate::domain::factor::security_key::{Challenge, CredentialId, New, PublicKey, Shown};
+use authenticator_data::AuthenticatorData;
+
+/// The COSE algorithms that a new key may use, the preferred one first (RFC 9053 §2.1, RFC 8812
+/// §2): ES256, ES384, RS256.
+pub const ALGORITHMS: [i64; 3] = [-7, -35, -257];
+
+/// Verifies answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Verifier;
+
+impl SecurityKeys for Verifier {
+    fn set_up(
+        &self,
+        party: &RelyingParty,
+        challenge: &Challenge,
+        sent: &Registration,
+    ) -> Result<New, Forged> {
+        check_client_data(party, &sent.client_data)?;
+        let bytes = authenticator_data_of(&sent.attestation)?;
+        let data = AuthenticatorData::read(&bytes).ok_or(MALFORMED)?;
+        let attested = data.attested.ok_or(Forged("it contains no key"))?;
+        let credential = CredentialId::new(attested.credential.to_vec()).ok_or(MALFORMED)?;
+        let public_key = PublicKey::new(attested.public_key.to_vec()).ok_or(MALFORMED)?;
+        let response = RegisterPublicKeyCredential {
+            id: BASE64URL_NOPAD.encode(credential.as_bytes()),
+            raw_id: credential.as_bytes().to_vec(),
+            response: AuthenticatorAttestationResponseRaw {
+                attestation_object: sent.attestation.clone(),
+                client_data_json: sent.client_data.clone(),
+                transports: None,
+            },
+            type_: "public-key".to_owned(),
+            extensions: RegistrationExtensionsClientOutputs::default(),
+        };
+        let verified = core(party)?
+            .register_credential(&response, &registration_state(challenge)?, None)
+            .map_err(|why| reason(&why))?;
+        Ok(New {
+            credential,
+            public_key,
+            counter: verified.counter,
+            user_verified: verified.user_verified,
+            can_be_copied: verified.backup_eligible,
+            is_copied: verified.backup_state,
+            is_discoverable: sent.is_discoverable,
+            transports: sent.transports,
+            aaguid: attested.aaguid,
+        })
+    }
+
+    fn shown(
+        &self,
+        party: &RelyingParty,
+        challenge: &Challenge,
+        held: &Held<'_>,
+        sent: &Assertion,
+    ) -> Result<Shown, Forged> {
+        let Held { user, factor, key } = *held;
+        if sent.user_handle.as_ref().is_some_and(|handle| handle != user.as_bytes()) {
+            return Err(Forged("the key says that it belongs to another user"));
+        }
+        check_client_data(party, &sent.client_data)?;
+        AuthenticatorData::read(&sent.authenticator_data).ok_or(MALFORMED)?;
+        let response = PublicKeyCredential {
+            id: BASE64URL_NOPAD.encode(sent.credential.as_bytes()),
+            raw_id: sent.credential.as_bytes().to_vec(),
+            response: AuthenticatorAssertionResponseRaw {
+                authenticator_data: sent.authenticator_data.clone(),
+                client_data_json: sent.client_data.clone(),
+                signature: sent.signature.clone(),
+                user_handle: sent.user_handle.clone(),
+            },
+            extensions: AuthenticationExtensionsClientOutputs::default(),
+            type_: "public-key".to_owned(),
+        };
+        let cose: serde_cbor_2::Value =
+            serde_cbor_2::from_slice(key.public_key().as_bytes()).map_err(|_| MALFORMED)?;
+        let credential = Credential {
+            cred_id: key.credential().as_bytes().to_vec(),
+            cred: COSEKey::try_from(&cose).map_err(|why| reason(&why))?,
+            // The counter is judged where it is stored.
+            counter: 0,
+            transports: None,
+            user_verified: key.verifies_user(),
+            backup_eligible: key.can_be_copied(),
+            backup_state: key.is_copied(),
+            // A key with a PIN is asked for its touch alone by some browsers. Whether it verified
+            // its user is returned, and judged where that matters.
+            registration_policy: UserVerificationPolicy::Discouraged_DO_NOT_USE,
+            extensions: RegisteredExtensions::none(),
+            attestation: ParsedAttestation::default(),
+            attestation_format: AttestationFormat::None,
+        };
+        let result = core(party)?
+            .authenticate_single_credential(
+                &response,
+                &authentication_state(challenge)?,
+                &credential,
+            )
+            .map_err(|why| reason(&why))?;
+        Ok(Shown {
+            factor,
+            counter: result.counter(),
+            user_verified: result.user_verified(),
+            is_copied: result.backup_state(),
+        })
+    }
+}
+
+const MALFORMED: Forged = Forged("it is malformed");
+/// The library no longer takes what it took before: an update of it must be looked at.
+const UNUSABLE: Forged = Forged("the library for security keys cannot be used");
+
+fn core(party: &RelyingParty) -> Result<WebauthnCore, Forged> {
+    let origin = Url::parse(&party.origin.to_string()).map_err(|_| UNUSABLE)?;
+    let (id, name, timeout) = (party.id.as_str(), party.name.as_str(), Duration::from_mins(5));
+    let origins = vec![origin];
+    Ok(WebauthnCore::new_unsafe_experts_only(name, id, origins, timeout, Some(false), Some(false)))
+}
+
+fn registration_state(challenge: &Challenge) -> Result<RegistrationState, Forged> {
+    let state = json!({
+        "policy": "preferred",
+        "exclude_credentials": [],
+        "challenge": BASE64URL_NOPAD.encode(challenge.as_bytes()),
+        "credential_algorithms": ["ES256", "ES384", "RS256"],
+        "require_resident_key": false,
+        "authenticator_attachment": null,
+        "extensions": RequestRegistrationExtensions::default(),
+        "allow_synchronised_authenticators": true,
+    });
+    serde_json::from_value(state).map_err(|_| UNUSABLE)
+}
+
+fn authentication_state(challenge: &Challenge) -> Result<AuthenticationState, Forged> {
+    let state = json!({
+        "credentials": [],
+        "policy": "preferred",
+        "challenge": BASE64URL_NOPAD.encode(challenge.as_bytes()),
+        "appid": null,
+        "allow_backup_eligible_upgrade": false,
+    });
+    serde_json::from_value(state).map_err(|_| UNUSABLE)
+}
+
+/// What is read of the client data here; the library reads its type and its challenge.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ClientData {
+    origin: String,
+    #[serde(default)]
+    cross_origin: bool,
+    #[serde(default)]
+    top_origin: Option<String>,
+}
+
+/// Checks the origin as browsers write it (WebAuthn §7.1 steps 9 to 11, §7.2 steps 13 to 15): the
+/// library compares parsed URLs, and does not look at frames everywhere.
+fn check_client_data(party: &RelyingParty, client_data: &[u8]) -> Result<(), Forged> {
+    let data: ClientData = serde_json::from_slice(client_data).map_err(|_| MALFORMED)?;
+    if data.origin != party.origin.to_string() {
+        return Err(WRONG_ORIGIN);
+    }
+    if data.cross_origin || data.top_origin.is_some() {
+        return Err(Forged("another page had framed ours"));
+    }
+    Ok(())
+}
+
+const WRONG_ORIGIN: Forged = Forged("it was given to another origin");
+
+#[derive(Deserialize)]
+struct AttestationObject<'a> {
+    #[serde(rename = "authData", borrow)]
+    authenticator_data: &'a [u8],
+}
+
+fn authenticator_data_of(attestation: &[u8]) -> Result<Vec<u8>, Forged> {
+    let read: Result<AttestationObject<'_>, _> = serde_cbor_2::from_slice(attestation);
+    read.map(|object| object.authenticator_data.to_vec()).map_err(|_| MALFORMED)
+}
+
+fn reason(error: &WebauthnError) -> Forged {
+    Forged(match error {
+        WebauthnError::InvalidClientDataType => "it answers a request of another type",
+        WebauthnError::MismatchedChallenge => "it answers another challenge",
+        WebauthnError::InvalidRPOrigin => return WRONG_ORIGIN,
+        WebauthnError::InvalidRPIDHash => "it was made for another RP ID",
+        WebauthnError::UserNotPresent => "nobody touched the key",
+        WebauthnError::UserNotVerified => "the key did not verify its user",
+        WebauthnError::CredentialNotFound => "it comes from another credential",
+        WebauthnError::CredentialAlteredAlgFromRequest => "the key uses another algorithm",
+        WebauthnError::CredentialBackupEligibilityInconsistent
+        | WebauthnError::CredentialMayNotBeHardwareBound => {
+            "it contradicts what the key said about copies of itself"
+        }
+        WebauthnError::AuthenticationFailure | WebauthnError::SignatureInvalid => {
+            "the signature is wrong"
+        }
+        WebauthnError::CredentialCrossOrigin => "another page had framed ours",
+        _ => return MALFORMED,
+    })
+}

@@ -1,0 +1,183 @@
+//! Security keys and passkeys on our pages, and what a browser is told to ask them (WebAuthn §5.4,
+//! §5.5), as JSON.
+
+use askama::Template;
+use data_encoding::BASE64URL_NOPAD;
+use serde_json::{Value, json};
+
+use crate::config::RelyingParty;
+use crate::domain::factor::security_key::{Challenge, SecurityKey};
+use crate::domain::factor::{Factor, Kind, Rejection};
+use crate::domain::user::User;
+use crate::flow::Submitted;
+use crate::identity::webauthn::ALGORITHMS;
+use crate::identity::{Assertion, Registration};
+use crate::web::pages::{Part, Said, SetUpWords, Step, Steps, html};
+
+/// This kind on our pages.
+pub static PART: Part = Part {
+    kind: Kind::SecurityKey,
+    heading: "Use your security key",
+    lead: "Press the button and follow your browser. Then touch the key, or unlock your device.",
+    button: "Use the security key",
+    instead: "Use a security key instead",
+    needed: "This page needs a security key.",
+    lost: "Lost the security key and the recovery codes?",
+    fields: |inputs| {
+        html(&Fields { ceremony: "get", options: inputs.options.clone(), seconds: SECONDS })
+    },
+    read: |sent| read(sent, |sent| Assertion::read(sent).map(Submitted::SecurityKey)),
+    resembles: |typed| typed.starts_with('{'),
+    wrong: WRONG,
+    used: WRONG,
+    set_up: Some(SET_UP),
+};
+
+/// An answer was not accepted.
+const WRONG: Said = Said {
+    sentence: "The security key was not accepted. Please try again.",
+    advice: Some("If this happens again, use another key or another way."),
+    blames_what_was_typed: false,
+};
+
+/// There may be a copy of the key.
+pub const DOUBTED: Said = Said {
+    sentence: "This security key is no longer accepted: there may be a copy of it.",
+    advice: Some("Use another way. You can remove the key on your security page."),
+    blames_what_was_typed: false,
+};
+
+/// How it is set up and managed.
+pub const SET_UP: &SetUpWords = &SetUpWords {
+    lead: "After this, you sign in with your password and a security key. A stolen password alone is \
+           then not enough, and the key works only on the real site.",
+    takes: "It takes a minute and a security key, or a passkey on your phone or this device.",
+    choice: "Security key or passkey",
+    section: "Security keys",
+    unnamed: "Security key",
+    rename: "Name this security key",
+    naming: "A name helps you to tell your keys apart.",
+    remove: (
+        "Remove this security key?",
+        "It will no longer be accepted, and your sessions in other browsers end. Your other second \
+         factors work as before.",
+    ),
+    headings: ["Add a security key", "Replace by a security key"],
+    leads: [
+        "Any of your second factors is accepted.",
+        "What you have now works until the new key is set up. Then all of it stops working, and your \
+         sessions in other browsers end.",
+    ],
+    too_many: Said {
+        sentence: "You have the maximum number of security keys. Remove one first.",
+        advice: None,
+        blames_what_was_typed: false,
+    },
+    read: |sent| read(sent, |sent| Registration::read(sent).map(Submitted::NewSecurityKey)),
+    wrong: Said {
+        sentence: "The security key could not be set up. Please try again.",
+        advice: Some("If this key is set up here already, use another one."),
+        blames_what_was_typed: false,
+    },
+};
+
+/// Reads what the script sent; nothing was sent if it did not run.
+fn read(sent: &str, read: fn(&str) -> Option<Submitted>) -> Result<Submitted, Rejection> {
+    if sent.is_empty() {
+        return Err(Rejection::Wrong);
+    }
+    Ok(read(sent).unwrap_or(Submitted::Unreadable))
+}
+
+/// For how long after a page was loaded a key may be asked: what it signs expires soon after.
+const SECONDS: u64 = 270;
+
+/// How long the browser's dialog should wait, in milliseconds.
+const TIMEOUT: u64 = 120_000;
+
+#[derive(Template)]
+#[template(path = "page/factor/security-key.html", block = "ask")]
+struct Fields {
+    /// `create` or `get`.
+    ceremony: &'static str,
+    options: Option<String>,
+    seconds: u64,
+}
+
+impl Fields {
+    fn is_new(&self) -> bool {
+        self.ceremony == "create"
+    }
+}
+
+#[derive(Template)]
+#[template(path = "page/factor/security-key.html", block = "prepare")]
+struct Prepare;
+
+/// The steps of setting up a key that is asked `options`; `None`: keys cannot be used here.
+pub fn steps(options: Option<String>) -> Steps {
+    Steps {
+        before: vec![Step { heading: "Have the key at hand", content: html(&Prepare) }],
+        last: "Press the button and follow your browser",
+        fields: html(&Fields { ceremony: "create", options, seconds: SECONDS }),
+    }
+}
+
+/// What the browser is told to set up (WebAuthn §5.4): a key that `user` has not set up yet.
+pub fn creation(party: &RelyingParty, user: &User, challenge: &Challenge) -> String {
+    let identity = user.identity();
+    let display_name = identity.full_name.unwrap_or_else(|| identity.written.clone());
+    let algorithms: Vec<Value> =
+        ALGORITHMS.iter().map(|alg| json!({ "type": "public-key", "alg": alg })).collect();
+    json!({
+        "rp": { "id": party.id, "name": party.name },
+        "user": {
+            "id": BASE64URL_NOPAD.encode(user.id().as_bytes()),
+            "name": identity.written,
+            "displayName": display_name,
+        },
+        "challenge": BASE64URL_NOPAD.encode(challenge.as_bytes()),
+        "pubKeyCredParams": algorithms,
+        "timeout": TIMEOUT,
+        "excludeCredentials": credentials(user),
+        "authenticatorSelection": { "residentKey": "preferred", "userVerification": "preferred" },
+        "attestation": "none",
+        "extensions": { "credProps": true },
+    })
+    .to_string()
+}
+
+/// What the browser is told to ask (WebAuthn §5.5): any of the keys of `user`.
+pub fn request(party: &RelyingParty, user: &User, challenge: &Challenge) -> String {
+    json!({
+        "challenge": BASE64URL_NOPAD.encode(challenge.as_bytes()),
+        "rpId": party.id,
+        "timeout": TIMEOUT,
+        "allowCredentials": credentials(user),
+        "userVerification": "preferred",
+    })
+    .to_string()
+}
+
+fn credentials(user: &User) -> Vec<Value> {
+    let keys = user.factors().iter().filter_map(Factor::security_key);
+    let described = keys.map(|key| {
+        json!({
+            "type": "public-key",
+            "id": BASE64URL_NOPAD.encode(key.credential().as_bytes()),
+            "transports": key.transports().words().collect::<Vec<_>>(),
+        })
+    });
+    described.collect()
+}
+
+/// What the security page says of a key.
+pub(super) fn notes(key: &SecurityKey) -> Vec<&'static str> {
+    let copies = match (key.can_be_copied(), key.is_copied()) {
+        (false, _) => "Stays on one device",
+        (true, false) => "Can be copied to your other devices",
+        (true, true) => "Copied to your other devices",
+    };
+    let doubted = key.doubted().map(|_| "No longer accepted: there may be a copy of it");
+    doubted.into_iter().chain([copies]).collect()
+}

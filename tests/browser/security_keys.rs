@@ -1,0 +1,181 @@
+//! Security keys in a real browser, with Chromium's virtual authenticators.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::application;
+use super::chromium::Browser;
+use super::codes::saves_codes;
+use super::main_job::{joins, reaches_the_application, signs_in, signs_out};
+use crate::support::instance::Instance;
+
+const SECURITY: &str = "/.doorward/security";
+
+/// A virtual authenticator (Chrome `DevTools` Protocol, domain `WebAuthn`), until it is unplugged.
+fn plugs_in(browser: &Browser, options: &Value) -> String {
+    browser.commands("WebAuthn.enable", &json!({ "enableUI": false }));
+    let mut all = json!({ "automaticPresenceSimulation": true, "isUserVerified": true });
+    all.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+    let added = browser.commands("WebAuthn.addVirtualAuthenticator", &json!({ "options": all }));
+    added["authenticatorId"].as_str().unwrap().to_owned()
+}
+
+fn unplugs(browser: &Browser, id: &str) {
+    browser.commands("WebAuthn.removeVirtualAuthenticator", &json!({ "authenticatorId": id }));
+}
+
+fn usb() -> Value {
+    json!({
+        "protocol": "ctap2", "transport": "usb", "hasResidentKey": true,
+        "hasUserVerification": true,
+    })
+}
+
+fn synchronised() -> Value {
+    json!({
+        "protocol": "ctap2", "ctap2Version": "ctap2_1", "transport": "internal",
+        "hasResidentKey": true, "hasUserVerification": true,
+        "defaultBackupEligibility": true, "defaultBackupState": true,
+    })
+}
+
+/// Sets up two-factor by the key that is plugged in.
+fn sets_up(browser: &Browser) {
+    browser.visits("/.doorward/set-up").presses("Security key or passkey");
+    browser.sees("[data-security-key=create]").presses("Turn on two-factor");
+    browser.comes_to("/.doorward/set-up/recovery-codes").sees(".recovery-code");
+    saves_codes(browser);
+}
+
+fn answers(browser: &Browser) {
+    browser.comes_to("/.doorward/challenge").sees("[data-security-key=get]");
+    browser.presses("Use the security key");
+}
+
+fn reads(browser: &Browser, words: &str) {
+    browser
+        .until(&format!("read {words:?}"), || browser.text("main").contains(words).then_some(()));
+}
+
+#[test]
+fn every_sort_of_key_is_set_up_asked_for_and_turned_off() {
+    let instance = Instance::before(application::start());
+    let browser = Browser::before(&instance);
+    joins(&browser, &instance);
+    let u2f = json!({
+        "protocol": "u2f", "transport": "usb", "hasResidentKey": false,
+        "hasUserVerification": false,
+    });
+    let touched = json!({
+        "protocol": "ctap2", "transport": "usb", "hasResidentKey": false,
+        "hasUserVerification": false,
+    });
+    let platform = json!({
+        "protocol": "ctap2", "ctap2Version": "ctap2_1", "transport": "internal",
+        "hasResidentKey": true, "hasUserVerification": true,
+    });
+    for (name, sort, note) in [
+        ("U2F", u2f, "Stays on one device"),
+        ("CTAP2 without user verification", touched, "Stays on one device"),
+        ("CTAP2 with user verification", usb(), "Stays on one device"),
+        ("platform", platform, "Stays on one device"),
+        ("synchronised", synchronised(), "Copied to your other devices"),
+    ] {
+        let key = plugs_in(&browser, &sort);
+        sets_up(&browser);
+        browser.visits(SECURITY);
+        reads(&browser, note);
+        signs_out(&browser);
+        signs_in(&browser, "/strict/");
+        answers(&browser);
+        let amr = if name == "synchronised" { "pwd,swk,mfa" } else { "pwd,hwk,mfa" };
+        reaches_the_application(&browser, "/strict/", amr);
+        browser.visits("/.doorward/security/turn-off").sees("[data-security-key=get]");
+        browser.presses("Turn two-factor off").comes_to(SECURITY);
+        reads(&browser, "Two-factor is off.");
+        unplugs(&browser, &key);
+    }
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn keys_are_added_named_removed_and_replaced_and_a_device_is_trusted_after_one() {
+    let instance = Instance::before(application::start());
+    let browser = Browser::before(&instance);
+    joins(&browser, &instance);
+    let first = plugs_in(&browser, &usb());
+    sets_up(&browser);
+    signs_out(&browser);
+    signs_in(&browser, "/page");
+    browser.comes_to("/.doorward/challenge").ticks("trust_device");
+    answers(&browser);
+    browser.comes_to("/page");
+    signs_out(&browser);
+    signs_in(&browser, "/page");
+    reaches_the_application(&browser, "/page", "pwd,trusted-device");
+
+    // The same key is not taken twice: the browser says so.
+    browser.visits("/.doorward/security/factors/add?kind=security-key");
+    answers(&browser);
+    browser.comes_to("/.doorward/security/factors/add").sees("[data-security-key=create]");
+    browser.clicks("Add it");
+    reads(&browser, "This key is set up here already.");
+    unplugs(&browser, &first);
+
+    let second = plugs_in(&browser, &synchronised());
+    browser.visits("/.doorward/security/factors/add?kind=security-key");
+    browser.types("name", "Password manager").presses("Add it").comes_to(SECURITY);
+    reads(&browser, "Password manager");
+    browser.presses("Rename").types("name", "Key ring").presses("Save the name");
+    browser.comes_to(SECURITY);
+    reads(&browser, "Key ring");
+    browser.presses("Remove").presses("Remove it").comes_to(SECURITY);
+    assert!(!browser.text("main").contains("Key ring"));
+
+    browser.visits("/.doorward/security/replace?kind=security-key");
+    browser.sees("[data-security-key=create]").clicks("Replace the old one");
+    reads(&browser, "This key is set up here already.");
+    unplugs(&browser, &second);
+    let third = plugs_in(&browser, &usb());
+    browser.presses("Replace the old one").comes_to(SECURITY);
+    signs_out(&browser);
+    signs_in(&browser, "/strict/");
+    answers(&browser);
+    browser.comes_to("/strict/");
+    unplugs(&browser, &third);
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn a_key_that_does_not_answer_is_spoken_of_and_other_ways_stay() {
+    let instance = Instance::before(application::start());
+    let browser = Browser::before(&instance);
+    joins(&browser, &instance);
+    let key = plugs_in(&browser, &usb());
+    sets_up(&browser);
+    unplugs(&browser, &key);
+    signs_out(&browser);
+    signs_in(&browser, "/strict/");
+    browser.comes_to("/.doorward/challenge");
+    let other = plugs_in(&browser, &usb());
+    browser.clicks("Use the security key");
+    reads(&browser, "The key did not answer");
+    browser.presses("What helps if a key does not work").sees("h1");
+    reads(&browser, "If a security key does not work");
+    unplugs(&browser, &other);
+
+    // The page waited for too long: it asks anew before the key is asked.
+    browser.visits("/.doorward/challenge?return_to=/strict/");
+    browser.runs("document.querySelector('[data-security-key]').dataset.seconds = -1");
+    browser.presses("Use the security key").sees("[data-seconds='270']");
+    browser.presses("Use a recovery code instead").sees("#code");
+
+    let without = Browser::without_script(&instance);
+    signs_in(&without, "/strict/");
+    without.comes_to("/.doorward/challenge");
+    reads(&without, "only with JavaScript");
+    without.presses("Use the security key").sees("#problem");
+    without.presses("Use a recovery code instead").sees("#code");
+    instance.waits(Duration::from_secs(1));
+}
