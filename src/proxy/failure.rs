@@ -5,6 +5,8 @@ use http::Response;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType};
 
+use crate::proxy::downstream::unsent_room;
+use crate::proxy::overload;
 use crate::proxy::passage::Passage;
 use crate::proxy::sites::Sites;
 use crate::proxy::upstream;
@@ -44,6 +46,8 @@ pub(super) async fn answer(
             tracing::error!(why = error.etype().as_str(), "request failed");
         }
         Failure::UsedUp => tracing::debug!(app, "connection closed: {}", kind.as_str()),
+        // [`overload::busy`] tells.
+        Failure::NoRoom(_) => {}
         Failure::VisitorGone | Failure::Misread => {
             if let Some(connection) = &passage.connection {
                 connection.give_up();
@@ -56,6 +60,9 @@ pub(super) async fn answer(
     }
     match failure {
         _ if begun => None,
+        Failure::NoRoom(limit) => {
+            passage.connection.as_ref().map(|connection| overload::busy(sites, connection, limit))
+        }
         Failure::VisitorGone | Failure::UsedUp => None,
         _ if !is_named => Some(Web::nameless_notice(Notice::Unavailable, headers).await),
         Failure::Unreachable => Some(web.notice(Notice::Unreachable { app }, headers).await),
@@ -91,6 +98,8 @@ pub(super) async fn unavailable(
 enum Failure {
     /// Nothing failed.
     UsedUp,
+    /// Because of this limit, there is no room for the response.
+    NoRoom(&'static str),
     VisitorGone,
     Misread,
     Unreachable,
@@ -104,6 +113,7 @@ impl Failure {
     const fn name(&self) -> &'static str {
         match self {
             Self::UsedUp => "used-up",
+            Self::NoRoom(_) => "no-room",
             Self::VisitorGone => "visitor-gone",
             Self::Misread => "misread",
             Self::Unreachable => "unreachable",
@@ -118,6 +128,9 @@ fn failure(error: &Error) -> Failure {
     let kind = error.etype();
     if *kind == USED_UP {
         return Failure::UsedUp;
+    }
+    if let ErrorType::Custom(limit @ (unsent_room::IN_ALL | unsent_room::OF_ADDRESS)) = kind {
+        return Failure::NoRoom(limit);
     }
     match error.esource() {
         ErrorSource::Upstream => match kind {

@@ -25,6 +25,7 @@ use crate::proxy::access::Recorder;
 use crate::proxy::downstream::connection::{Connection, Phase, STALLED};
 use crate::proxy::downstream::table::ConnectionTable;
 use crate::proxy::downstream::unsent_limits;
+use crate::proxy::downstream::unsent_room;
 use crate::proxy::drain::InFlight;
 use crate::proxy::failure;
 use crate::proxy::framing;
@@ -354,10 +355,17 @@ impl ProxyHttp for Gateway {
             // A WebSocket may be idle for a long time.
             session.set_read_timeout(None);
         }
-        if let Some(connection) =
-            passage.connection.as_ref().filter(|_| upstream::is_endless(response))
-        {
-            connection.has_no_end();
+        if let Some(connection) = &passage.connection {
+            if upstream::is_endless(response) {
+                connection.has_no_end();
+            } else if !response.status.is_informational() && unsent_room::may_be_large(response) {
+                let is_signed_in = passage.user().is_some();
+                let sites = self.sites.load();
+                let lack = unsent_room::lacking(connection, sites.limits(), is_signed_in);
+                if let Some(limit) = lack {
+                    return Error::e_explain(ErrorType::new(limit), "no room for the response");
+                }
+            }
         }
         // Where the rule demands something, the request always has an identity. Where it demands
         // nothing, an answer to a signed-in visitor may still be about them.

@@ -11,6 +11,7 @@ use crate::flow::Line;
 use crate::proxy::downstream::connection::Connection;
 use crate::proxy::downstream::table::ConnectionTable;
 use crate::proxy::downstream::unsent_limits;
+use crate::proxy::downstream::unsent_room;
 use crate::proxy::request_limit::{RequestLimit, Slot};
 use crate::proxy::sites::{Sites, VirtualHost};
 
@@ -62,13 +63,10 @@ impl SharedLimits {
         connection: &Connection,
         has_signed_in: bool,
     ) -> Result<Option<Slot>, Response<Bytes>> {
-        if self.connections.is_full() {
-            return Err(busy(sites, connection, "limits.unsent_mib"));
+        if let Some(limit) = unsent_room::lacking(connection, sites.limits(), has_signed_in) {
+            return Err(busy(sites, connection, limit));
         }
         let Some(address) = connection.address_limits() else { return Ok(None) };
-        if address.is_full(self.connections.now()) {
-            return Err(busy(sites, connection, "limits.unsent_mib_per_address"));
-        }
         let size = sites.limits().requests_per_address;
         let (limit, size) = if has_signed_in {
             (&address.people, size.saturating_mul(SIGNED_IN))
@@ -92,13 +90,13 @@ impl SharedLimits {
     ) -> Result<Slot, Response<Bytes>> {
         let pages = sites.limits().unsent / unsent_limits::PAGE;
         let slot = self.own_pages.enter(pages, sites.deadlines().queue).await;
-        slot.ok_or_else(|| busy(sites, connection, "limits.unsent_mib"))
+        slot.ok_or_else(|| busy(sites, connection, unsent_room::IN_ALL))
     }
 }
 
 /// The answer when too many requests are in progress. It has no body, so it can be sent even to
 /// visitors who do not read bodies.
-fn busy(sites: &Sites, connection: &Connection, limit: &'static str) -> Response<Bytes> {
+pub(super) fn busy(sites: &Sites, connection: &Connection, limit: &'static str) -> Response<Bytes> {
     tell_busy(sites, connection, limit);
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;

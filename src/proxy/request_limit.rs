@@ -3,10 +3,12 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+
+use crate::proxy::downstream::unsent::Total;
 
 /// A limit on concurrent requests. Each caller passes its size, because a reload may change it.
 #[derive(Debug, Default)]
@@ -83,26 +85,13 @@ impl Drop for Waiting<'_> {
 }
 
 /// The limits of one address: how many requests it may have at once, counted apart for anonymous
-/// visitors and for those who are signed in; and whether too many bytes wait there.
+/// visitors and for those who are signed in; and how many bytes wait there.
 #[derive(Debug, Default)]
 pub(super) struct AddressLimits {
     pub(super) strangers: Arc<RequestLimit>,
     pub(super) people: Arc<RequestLimit>,
-    /// The last tick in which too many unsent bytes waited for visitors at this address.
-    full_at: AtomicU64,
-}
-
-impl AddressLimits {
-    pub(super) fn is_full_at(&self, tick: u64) {
-        self.full_at.store(tick, Ordering::Relaxed);
-    }
-
-    /// Whether, in this tick, so many bytes wait for visitors at this address that no more may be
-    /// added.
-    pub(super) fn is_full(&self, tick: u64) -> bool {
-        let at = self.full_at.load(Ordering::Relaxed);
-        at > 0 && tick <= at + 1
-    }
+    /// The bytes that wait for its visitors.
+    pub(super) unsent: Total,
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::net::TcpStream;
 use rstest::rstest;
 use rustls::{ClientConnection, StreamOwned};
 
-use super::means::{HOST, believes, certificates, connects};
+use super::means::{HOST, believes, certificates, connects, connects_from};
 use crate::support::instance::Instance;
 use crate::support::upstream::Upstream;
 use crate::support::wire::Wire;
@@ -104,6 +104,18 @@ impl Frames {
         let config = believes(&certificates(instance), &[b"h2"]);
         let stream = connects(instance.address, HOST, config).unwrap();
         Self { stream, kept: VecDeque::new(), held: None }
+    }
+
+    /// A connection from `address` whose streams have windows of this size.
+    fn from(address: [u8; 4], instance: &Instance, window: u32) -> Self {
+        let config = believes(&certificates(instance), &[b"h2"]);
+        let stream = connects_from(address, instance.address, HOST, config).unwrap();
+        let mut frames = Self { stream, kept: VecDeque::new(), held: None };
+        frames.sends(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+        let [a, b, c, d] = window.to_be_bytes();
+        frames.sends(&frame(SETTINGS, 0, 0, &[0, 4, a, b, c, d]));
+        frames.sends(&frame(WINDOW_UPDATE, 0, 0, &0x7f00_0000_u32.to_be_bytes()));
+        frames
     }
 
     /// What cannot be sent any more was not wanted any more.
@@ -392,6 +404,42 @@ fn section_6_9_answers_of_an_application_that_nobody_takes_are_not_kept() {
     }
     frames.until(RST_STREAM).unwrap();
     assert!(frames.goes_on());
+}
+
+/// Where much waits in all, an address that takes nothing gets no more. Others are served as before.
+#[test]
+fn section_6_9_an_address_that_takes_nothing_does_not_keep_out_others() {
+    let upstream = Upstream::start();
+    let instance = super::means::instance(&upstream, "limits: { unsent_mib: 8 }");
+    let large = request("/open/large", &[]);
+    let ask = |frames: &mut Frames, stream| {
+        frames.sends(&frame(HEADERS, END_HEADERS | END_STREAM, stream, &large));
+        frames.until(HEADERS).unwrap().flags & END_STREAM == 0
+    };
+    let mut flood = Frames::from([127, 6, 0, 1], &instance, 0);
+    let served = (0..100).take_while(|number| ask(&mut flood, 2 * number + 1)).count();
+    assert!((4..100).contains(&served), "{served} of a hundred large answers");
+    let refused = "doorward_limit_rejections_total{limit=\"limits.unsent_mib\"} 1\n";
+    assert!(told(&instance).contains(refused), "{}", told(&instance));
+
+    let mut visitor = Frames::from([127, 0, 0, 1], &instance, 16 << 20);
+    assert!(ask(&mut visitor, 1));
+    while visitor.until(DATA).unwrap().flags & END_STREAM == 0 {}
+}
+
+/// An answer that began to come before there was too much is not passed on.
+#[test]
+fn section_6_9_a_large_answer_for_which_there_is_no_room_is_refused() {
+    let upstream = Upstream::start();
+    let instance = super::means::instance(&upstream, "limits: { unsent_mib: 8 }");
+    let mut flood = Frames::from([127, 6, 0, 1], &instance, 0);
+    let large = request("/open/large", &[]);
+    let asks =
+        (0..100).map(|number| frame(HEADERS, END_HEADERS | END_STREAM, 2 * number + 1, &large));
+    flood.sends(&joined(&asks.collect::<Vec<_>>()));
+    let heads = (0..100).map(|_| flood.until(HEADERS).unwrap());
+    let refused = heads.filter(|head| head.flags & END_STREAM != 0).count();
+    assert!(refused > 40, "{refused} of a hundred, all asked before any was answered");
 }
 
 /// What the library beneath holds for a visitor who reads nothing goes with the connection.

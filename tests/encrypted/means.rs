@@ -9,6 +9,7 @@ use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use socket2::{Domain, Socket, Type};
 
 use crate::support::instance::Instance;
 use crate::support::upstream::Upstream;
@@ -116,7 +117,27 @@ pub(crate) fn connects(
     host: &str,
     config: ClientConfig,
 ) -> std::io::Result<StreamOwned<ClientConnection, TcpStream>> {
-    let mut stream = TcpStream::connect(address)?;
+    connects_over(TcpStream::connect(address)?, host, config)
+}
+
+/// The same from another address of this machine.
+pub(crate) fn connects_from(
+    from: [u8; 4],
+    address: SocketAddr,
+    host: &str,
+    config: ClientConfig,
+) -> std::io::Result<StreamOwned<ClientConnection, TcpStream>> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.bind(&SocketAddr::from((from, 0)).into())?;
+    socket.connect(&address.into())?;
+    connects_over(socket.into(), host, config)
+}
+
+fn connects_over(
+    mut stream: TcpStream,
+    host: &str,
+    config: ClientConfig,
+) -> std::io::Result<StreamOwned<ClientConnection, TcpStream>> {
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;
     let name = ServerName::try_from(host.to_owned()).unwrap();
     let mut connection = ClientConnection::new(Arc::new(config), name).unwrap();

@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 use crate::domain::time::Timestamp;
 use crate::proxy::authorization::{Authorization, Changes};
 use crate::proxy::downstream::listener::Entered;
-use crate::proxy::downstream::unsent::Unsent;
+use crate::proxy::downstream::unsent::{Total, Unsent};
 use crate::proxy::downstream::watchdog::{Watchdog, ticks};
 use crate::proxy::memo::Memo;
 use crate::proxy::request_limit::AddressLimits;
@@ -41,8 +41,10 @@ pub(in crate::proxy) struct Connection {
     cut: AtomicU8,
     /// Wakes the one task that serves this connection.
     waker: AtomicWaker,
-    /// The request limit of the visitor's address; `None` if the address has no limit.
+    /// The limits of the visitor's address; `None` if the address has no limit.
     address: Option<Arc<AddressLimits>>,
+    /// What waits for all visitors; `None` for a stream, whose connection counts it.
+    all: Option<Arc<Total>>,
     /// The connection to which this stream belongs.
     parent: Option<Arc<Connection>>,
     /// Whether we wait for the request body, and how much of it has arrived. For a connection with
@@ -121,6 +123,7 @@ impl Connection {
             cut: AtomicU8::new(0),
             waker: AtomicWaker::new(),
             address: None,
+            all: None,
             parent: None,
             awaits_body: AtomicBool::new(false),
             awaiting: AtomicU32::new(0),
@@ -145,6 +148,11 @@ impl Connection {
     /// Sets the limits of the visitor's address.
     pub(in crate::proxy) fn with_limits(self, address: Arc<AddressLimits>) -> Self {
         Self { address: Some(address), ..self }
+    }
+
+    /// Adds what waits for its visitor to `all`.
+    pub(in crate::proxy) fn counted_in(self, all: Arc<Total>) -> Self {
+        Self { all: Some(all), ..self }
     }
 
     /// A stream of `parent`.
@@ -232,6 +240,9 @@ impl Connection {
         if let Some(parent) = &self.parent {
             parent.unsent.add(bytes);
         }
+        for total in self.totals() {
+            total.add(bytes);
+        }
     }
 
     /// Removes `bytes` from what waits for the visitor.
@@ -243,6 +254,22 @@ impl Connection {
         if let Some(parent) = &self.parent {
             parent.unsent.remove(bytes);
         }
+        for total in self.totals() {
+            total.remove(bytes);
+        }
+    }
+
+    /// How many bytes wait for all visitors.
+    pub(in crate::proxy) fn unsent_in_all(&self) -> usize {
+        let all = self.parent.as_ref().map_or(&self.all, |parent| &parent.all);
+        all.as_deref().map_or(0, Total::bytes)
+    }
+
+    /// What waits for its address, and for all visitors.
+    fn totals(&self) -> impl Iterator<Item = &Total> {
+        let all = self.parent.as_ref().map_or(&self.all, |parent| &parent.all);
+        let of_address = self.address.as_ref().map(|address| &address.unsent);
+        of_address.into_iter().chain(all.as_deref())
     }
 
     /// How many answers the visitor may receive at once.

@@ -12,4 +12,5 @@ pub(super) mod unchunk;
 pub(super) mod unreadable;
 pub(super) mod unsent;
 pub(super) mod unsent_limits;
+pub(super) mod unsent_room;
 pub(super) mod watchdog;

@@ -18,6 +18,7 @@ use crate::metrics::Connections;
 use crate::proxy::authorization::Changes;
 use crate::proxy::downstream::connection::{Connection, Cut, Phase};
 use crate::proxy::downstream::listener::Entered;
+use crate::proxy::downstream::unsent::Total;
 use crate::proxy::downstream::unsent_limits::{self, Shed};
 use crate::proxy::downstream::watchdog::ticks;
 use crate::proxy::request_limit::AddressLimits;
@@ -30,8 +31,8 @@ pub(in crate::proxy) struct ConnectionTable {
     next: AtomicU64,
     open: AtomicUsize,
     closing: AtomicBool,
-    /// Whether so many bytes wait for visitors that nothing may be added.
-    full: AtomicBool,
+    /// The bytes that wait for visitors.
+    unsent: Arc<Total>,
     /// Notified once there are [`CROWD`] connections.
     crowd: Notify,
     /// The connections of each address; IPv6 by /64.
@@ -98,6 +99,7 @@ impl ConnectionTable {
         }
         Ok(self.enlist(false, |number, now| {
             let connection = Connection::new(number, peer, entrance, now);
+            let connection = connection.counted_in(Arc::clone(&self.unsent));
             if is_proxy { connection } else { connection.with_limits(of_address) }
         }))
     }
@@ -160,11 +162,6 @@ impl ConnectionTable {
     /// Waits until there have been [`CROWD`] connections at once.
     pub(in crate::proxy) async fn crowd(&self) {
         self.crowd.notified().await;
-    }
-
-    /// Whether so many bytes wait for visitors that nothing may be added.
-    pub(in crate::proxy) fn is_full(&self) -> bool {
-        self.full.load(Ordering::Relaxed)
     }
 
     /// Whether we are shutting down and accept no more requests.
@@ -292,8 +289,7 @@ impl ConnectionTable {
         }
         let waited_for =
             self.all(|connection| connection.is_cut().is_none() && connection.is_waited_for());
-        let (shed, full) = unsent_limits::look(&waited_for, limits, now);
-        self.full.store(full, Ordering::Relaxed);
+        let shed = unsent_limits::look(&waited_for, limits, now);
         Swept { lasting, slow, untaken: untaken + shed.untaken, shed, census }
     }
 }

@@ -1,6 +1,25 @@
-//! The bytes that wait for a visitor, and since when the visitor has taken none of them.
+//! The bytes that wait for visitors, and since when a visitor has taken none of them.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+/// The bytes that wait for many visitors: those of one address, or all.
+#[derive(Debug, Default)]
+pub(in crate::proxy) struct Total(AtomicUsize);
+
+impl Total {
+    pub(in crate::proxy) fn bytes(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(in crate::proxy) fn add(&self, bytes: usize) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Takes off `bytes` that wait no longer.
+    pub(in crate::proxy) fn remove(&self, bytes: usize) {
+        self.0.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
 
 /// The bytes that wait for the visitor of one connection.
 #[derive(Debug, Default)]

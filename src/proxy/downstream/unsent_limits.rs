@@ -3,7 +3,7 @@
 //!
 //! Such bytes are in many buffers: with the request, in the HTTP/2 library, in TLS. So each part of
 //! a body counts itself, from the moment it is given to Pingora until the last reference is
-//! dropped. The sweep over all connections adds them up, so requests need no shared counter.
+//! dropped. The sweep over all connections adds up what they cost.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -58,15 +58,9 @@ pub(in crate::proxy) struct Shed {
 }
 
 /// Checks what waits on these connections. Where a limit is exceeded, cuts off connections, longest
-/// stalled first. Gives how many were cut off, and whether so much waits that nothing may be added.
-pub(in crate::proxy) fn look(open: &[Arc<Connection>], limits: &Limits, now: u64) -> (Shed, bool) {
+/// stalled first. Gives how many were cut off.
+pub(in crate::proxy) fn look(open: &[Arc<Connection>], limits: &Limits, now: u64) -> Shed {
     let mut sums = Sums::of(open);
-    for (address, bytes) in sums.addresses.values() {
-        if *bytes > FULL * limits.unsent_per_address {
-            address.is_full_at(now);
-        }
-    }
-    let full = sums.all > FULL * limits.unsent;
     let mut stalled = sums.stalled(open, now);
     stalled.sort_by_key(|one| one.since);
     let mut shed = Shed::default();
@@ -83,9 +77,7 @@ pub(in crate::proxy) fn look(open: &[Arc<Connection>], limits: &Limits, now: u64
             && too_long(of_connection.weight, limits.unsent_per_connection)
         {
             &mut shed.of_connection
-        } else if of_address
-            .as_ref()
-            .is_some_and(|(_, sum)| too_long(*sum, limits.unsent_per_address))
+        } else if of_address.as_ref().is_some_and(|sum| too_long(**sum, limits.unsent_per_address))
         {
             &mut shed.of_address
         } else if too_long(sums.all, limits.unsent) {
@@ -96,12 +88,12 @@ pub(in crate::proxy) fn look(open: &[Arc<Connection>], limits: &Limits, now: u64
         *count += 1;
         connection.cut(Cut::Shed);
         of_connection.weight = of_connection.weight.saturating_sub(weight);
-        if let Some((_, sum)) = of_address {
+        if let Some(sum) = of_address {
             *sum = sum.saturating_sub(weight);
         }
         sums.all = sums.all.saturating_sub(weight);
     }
-    (shed, full)
+    shed
 }
 
 /// How long a visitor may take nothing where `sum` exceeds `limit`, in ticks: the larger the
@@ -114,9 +106,9 @@ fn grace(sum: usize, limit: usize) -> u64 {
 
 /// The waiting bytes, added up.
 #[derive(Default)]
-struct Sums<'l> {
+struct Sums {
     connections: HashMap<u64, OfConnection>,
-    addresses: HashMap<usize, (&'l AddressLimits, usize)>,
+    addresses: HashMap<usize, usize>,
     all: usize,
 }
 
@@ -136,8 +128,8 @@ struct Stalled<'l> {
     weight: usize,
 }
 
-impl<'l> Sums<'l> {
-    fn of(open: &'l [Arc<Connection>]) -> Self {
+impl Sums {
+    fn of(open: &[Arc<Connection>]) -> Self {
         let mut sums = Self::default();
         for connection in open {
             let of_connection = sums.connections.entry(connection.connection_number()).or_default();
@@ -150,7 +142,7 @@ impl<'l> Sums<'l> {
             of_connection.is_paused = connection.watchdog().is_paused();
             sums.all += weight;
             if let Some(address) = connection.address_limits() {
-                sums.addresses.entry(key(address)).or_insert((address, 0)).1 += weight;
+                *sums.addresses.entry(key(address)).or_default() += weight;
             }
         }
         sums
@@ -159,7 +151,7 @@ impl<'l> Sums<'l> {
     /// The connections that free memory when they are cut off. Cutting a stream frees its bytes,
     /// unless the HTTP/2 library holds them: it waits for a visitor who reads nothing, and keeps
     /// the bytes of streams that have ended. In that case the connection must be cut.
-    fn stalled(&self, open: &'l [Arc<Connection>], now: u64) -> Vec<Stalled<'l>> {
+    fn stalled<'l>(&self, open: &'l [Arc<Connection>], now: u64) -> Vec<Stalled<'l>> {
         let stalled = open.iter().filter_map(|connection| {
             if connection.unsent().bytes() == 0 && !connection.watchdog().is_paused() {
                 connection.unsent().rest();
@@ -199,8 +191,6 @@ const PART: usize = 64 * 1024;
 const QUEUED: usize = 7;
 /// Buffered on a connection whose visitor reads nothing.
 const BUFFERS: usize = 64 * 1024;
-/// Above this many times the limit, no new request may add bytes.
-const FULL: usize = 4;
 /// Where too much waits, a visitor who takes something at least this often, in ticks, is not cut
 /// off: 4 to 5 seconds. A shorter time cut off readers of 50 KiB a second, because the kernel
 /// passes on what they take in larger steps.
@@ -234,17 +224,15 @@ mod tests {
     }
 
     /// Looks as often as the sweep does.
-    fn looks(open: &[Arc<Connection>], from: u64, to: u64) -> (Shed, bool) {
-        let mut last = Default::default();
+    fn looks(open: &[Arc<Connection>], from: u64, to: u64) {
         for now in from..=to {
             let open: Vec<_> =
                 open.iter().filter(|connection| connection.is_cut().is_none()).cloned().collect();
-            last = look(&open, &LIMITS(), now);
+            look(&open, &LIMITS(), now);
             for gone in open.iter().filter(|connection| connection.is_cut().is_some()) {
                 gone.waits_no_more_for(gone.unsent().bytes());
             }
         }
-        last
     }
 
     #[test]
@@ -349,21 +337,6 @@ mod tests {
         assert!(connection.is_cut().is_none());
         looks(std::slice::from_ref(&connection), 1 + ticks(STALLED), 2 + ticks(STALLED));
         assert!(connection.is_cut().is_some());
-    }
-
-    #[test]
-    fn where_far_too_much_waits_nothing_may_be_added() {
-        let address = Arc::default();
-        let all = connections(12, &address);
-        for connection in &all {
-            connection.waits_for(MIB);
-        }
-        assert_eq!(looks(&all, 1, 1), (Shed::default(), false));
-        assert!(address.is_full(1) && address.is_full(2) && !address.is_full(3));
-        for connection in &all {
-            connection.waits_for(2 * MIB);
-        }
-        assert!(looks(&all, 2, 2).1);
     }
 
     #[test]
