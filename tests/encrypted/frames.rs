@@ -4,13 +4,17 @@
 //! `RST_STREAM` or an answer of 4xx (§5.4.2, §8.1.1).
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rstest::rstest;
 use rustls::{ClientConnection, StreamOwned};
 
-use super::means::{HOST, believes, certificates, connects, connects_from};
+use super::applications::answers_in_http2;
+use super::means::{HOST, believes, certificate, certificates, config, connects, connects_from};
 use crate::support::instance::Instance;
 use crate::support::upstream::Upstream;
 use crate::support::wire::Wire;
@@ -440,6 +444,55 @@ fn section_6_9_a_large_answer_for_which_there_is_no_room_is_refused() {
     let heads = (0..100).map(|_| flood.until(HEADERS).unwrap());
     let refused = heads.filter(|head| head.flags & END_STREAM != 0).count();
     assert!(refused > 40, "{refused} of a hundred, all asked before any was answered");
+}
+
+/// An application that speaks HTTP/2 has one connection for many visitors.
+#[test]
+fn section_6_9_a_visitor_who_takes_nothing_does_not_hold_up_others_at_the_application() {
+    let sent = Arc::<AtomicUsize>::default();
+    let counts = Arc::clone(&sent);
+    let application = answers_in_http2(move |request, mut respond| {
+        let sent = Arc::clone(&counts);
+        async move {
+            let mut sending = respond.send_response(http::Response::new(()), false).unwrap();
+            let mut left = if request.uri().path() == "/open/large" { 32 << 20 } else { 2 };
+            while left > 0 {
+                sending.reserve_capacity(left.min(16 * 1024));
+                let capacity = poll_fn(|context| sending.poll_capacity(context)).await;
+                let Some(Ok(length)) = capacity else { return };
+                left -= length.min(left);
+                sending.send_data(vec![b'a'; length].into(), left == 0).unwrap();
+                sent.fetch_add(length, Ordering::SeqCst);
+            }
+        }
+    });
+    let upstream = Upstream::start();
+    let instance = Instance::with(|folder| {
+        certificate(folder, "all", &[HOST, "id.example.com"]);
+        certificate(folder, "wiki", &["wiki.example.com"]);
+        config(upstream.address, folder, "").replacen(
+            &format!("    upstream: http://{}\n", upstream.address),
+            &format!("    upstream: http://{application}\n    upstream_http2: true\n"),
+            1,
+        )
+    });
+    let mut idle = Frames::from([127, 6, 0, 1], &instance, 0);
+    let large = request("/open/large", &[]);
+    idle.sends(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &large));
+    idle.until(HEADERS).unwrap();
+    let mut visitor = Frames::from([127, 0, 0, 1], &instance, 65_535);
+    let (mut before, mut still) = (0, 0);
+    let mut streams = (1..).step_by(2);
+    // Nothing more comes of the large answer, and others come.
+    while still < 100 {
+        let stream = streams.next().unwrap();
+        visitor.sends(&get(stream));
+        while visitor.until(DATA).unwrap().flags & END_STREAM == 0 {}
+        let now = sent.load(Ordering::SeqCst);
+        still = if now == before + 2 { still + 1 } else { 0 };
+        before = now;
+    }
+    assert!(before < 2 << 20, "{before} bytes for one who takes nothing");
 }
 
 /// What the library beneath holds for a visitor who reads nothing goes with the connection.

@@ -280,7 +280,9 @@ impl Endpoint {
         }
         if self.http2 {
             options.set_http_version(2, 2);
-            options.max_h2_streams = STREAMS;
+            options.max_h2_streams = STREAMS as usize;
+            options.h2_stream_window_size = Some(WINDOW);
+            options.h2_connection_window_size = Some(WINDOW * STREAMS);
         }
         options
     }
@@ -327,7 +329,11 @@ const IDLE: Duration = Duration::from_secs(55);
 /// After this many unanswered probes, a connection to an application is closed.
 const PROBES: usize = 4;
 /// Concurrent requests on one HTTP/2 connection to an application: what most servers allow.
-const STREAMS: usize = 100;
+const STREAMS: u32 = 100;
+/// How many bytes of one response we take before its visitor has read them, if the application speaks
+/// HTTP/2. The connection has room for all its streams: one whose visitor reads nothing must not hold
+/// up the others.
+const WINDOW: u32 = 512 * 1024;
 const LEFT_ALONE: Duration = Duration::from_secs(1);
 const LEFT_ALONE_AT_MOST: Duration = Duration::from_secs(30);
 
