@@ -2,15 +2,14 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use doorward::domain::event::{Event, What, Whom};
-use doorward::domain::name::Login;
+use doorward::domain::event::What;
 use doorward::identity::Place;
 use doorward::store::memory::Memory;
 use doorward::store::record::KeyRange;
-use doorward::store::{Batch, Expect, Kind, Records, Target};
+use doorward::store::{Batch, Expect, Kind, Records};
 use http::StatusCode;
 use http::header::RETRY_AFTER;
 
@@ -248,58 +247,6 @@ async fn a_browser_that_its_user_has_forgotten_is_counted_by_its_address() {
         gate.browser().signs_in("ada").await;
     }
     assert_eq!(first.signs_in("ada").await.status, StatusCode::TOO_MANY_REQUESTS);
-}
-
-#[tokio::test]
-async fn seven_days_of_refused_names_fill_neither_store_nor_log_and_leave_peoples_failures_exact() {
-    // A thousandth of fifty a second for seven days, with bounds a thousandth as large.
-    const A_SECOND: u64 = 50;
-    let records = Arc::new(Memory::new());
-    let gate = Gate::remembering_in(250, Arc::clone(&records) as Arc<dyn Records>);
-    gate.knows("ada").await;
-    for _ in 0..3 {
-        gate.browser().signs_in_with("ada", "not the password").await;
-    }
-    let told = Arc::new(AtomicUsize::new(0));
-    let hears = Arc::clone(&told);
-    gate.env.store.tell(move |_, _| {
-        hears.fetch_add(1, Ordering::SeqCst);
-    });
-    let before = gate.env.store.events(100_000).await.unwrap().len();
-    let hours = 7 * 24;
-    let mut tried = 0;
-    for hour in 0..hours {
-        for _ in 0..A_SECOND * 3_600 / 1_000 {
-            let login = Login::typed(&format!("stranger{tried}"));
-            let Target::Nobody(name) = gate.env.store.target(&login).await.unwrap() else {
-                panic!()
-            };
-            let (now, target) = (gate.now(), Target::Nobody(name.clone()));
-            gate.env.store.update_attempts(&target, |failures| failures.fail(now)).await.unwrap();
-            let (whom, what) = (name.whom(), What::PasswordRefused);
-            let event =
-                Event { at: now, whom, what, from: None, by: None, agent: None, request: None };
-            gate.env.store.refuse_nobody(&name, |_| vec![event]).await.unwrap();
-            tried += 1;
-        }
-        gate.env.store.sweep(gate.now()).await.unwrap();
-        gate.env.store.note_time(gate.now()).await.unwrap();
-        let kept = records.scan(Kind::Attempts, KeyRange::all(), 100_000).await.unwrap().len();
-        assert!(kept <= 250 + 180, "{kept} in hour {hour}");
-        gate.waits(Duration::from_hours(1));
-    }
-    let events = gate.env.store.events(100_000).await.unwrap();
-    assert!(events.len() - before <= hours + 1, "{}", events.len());
-    let summed = events.iter().map(|event| match event.whom {
-        Whom::Strangers(times) => times,
-        Whom::User(_) | Whom::Nobody(_) | Whom::Key(..) => 0,
-    });
-    assert_eq!(summed.sum::<u64>(), tried, "and every one is counted");
-    assert_eq!(told.load(Ordering::SeqCst), usize::try_from(tried).unwrap(), "in the metrics, too");
-    let ada = gate.env.store.user_named(&Login::typed("ada")).await.unwrap().unwrap();
-    let ada = gate.env.store.user(ada).await.unwrap().unwrap();
-    assert_eq!(ada.user.strangers().password.count(), 3);
-    assert_eq!(gate.env.store.events_of(ada.user.id(), 100).await.unwrap().len(), 5);
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ mod forgot;
 mod password;
 mod devices;
 mod flood;
+mod seven_days;
 mod hosts;
 mod kept_out;
 mod link;

@@ -166,8 +166,13 @@ impl Gate {
 
     /// The same over `records`.
     pub(crate) fn remembering_in(failures: usize, records: Arc<dyn Records>) -> Self {
+        Self::flooded(CONFIG, failures, records)
+    }
+
+    /// The same that follows `config`.
+    pub(crate) fn flooded(config: &str, failures: usize, records: Arc<dyn Records>) -> Self {
         let limit = SignInLimit::a_minute(10_000.try_into().unwrap());
-        Self::furnished_with(CONFIG, records, limit, Cost::LEAST, |store| {
+        Self::furnished_with(config, records, limit, Cost::LEAST, |store| {
             store.remembering_failures(failures)
         })
     }
