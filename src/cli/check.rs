@@ -32,7 +32,7 @@ pub(super) fn run(
     json: bool,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let read = load_config::load(path);
+    let read = load_config::load(path).map(|loaded| loaded.config);
     let asked = match &read {
         Ok(config) if connect => {
             let asked = super::waits(async { Ok::<_, Failure>(proxy::ask_all(config).await) });

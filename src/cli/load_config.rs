@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::keeper::Keeper;
 use super::own_thread::on_own_thread;
 use crate::config::{Config, Destination, Problem, Problems};
 use crate::flow::trial::{self, Failed};
@@ -12,13 +13,25 @@ use crate::proxy::Certificates;
 /// Reads the file at `path` and the certificates that it names, and runs its tests.
 ///
 /// Reading many rules takes several times the memory that they need afterwards. So this is done on
-/// a thread of its own.
+/// a thread of its own, and another one copies the result: otherwise what is kept would be scattered
+/// over all the memory that was used meanwhile.
 ///
 /// # Errors
 /// Everything that is wrong with it; or, if it is valid, every test that fails and every
 /// certificate that cannot be used, including the CA of the mail server.
-pub(super) fn load(path: &Path) -> Result<Config, Problems> {
-    on_own_thread("loading", || loaded(path))
+pub(super) fn load(path: &Path) -> Result<Loaded, Problems> {
+    on_own_thread("loading", || {
+        let scattered = loaded(path)?;
+        let (config, keeper) = Keeper::copies("configuration", scattered, Config::deep_copy);
+        Ok(Loaded { config, keeper })
+    })
+}
+
+/// A configuration, and the thread that frees it.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) config: Config,
+    pub(super) keeper: Option<Keeper<Config>>,
 }
 
 fn loaded(path: &Path) -> Result<Config, Problems> {

@@ -13,6 +13,7 @@ mod failure;
 mod file_limits;
 mod first_writes;
 mod generated_docs;
+mod keeper;
 mod keys;
 mod load_config;
 mod log;
@@ -40,6 +41,7 @@ pub use failure::Failure;
 
 use crate::config::Config;
 use crate::os;
+use load_config::Loaded;
 use serve::World;
 
 /// The command line.
@@ -205,9 +207,9 @@ fn obey(line: Line, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Fa
         Command::Serve { file, accept_clock, accept_older_store } => {
             // Before memory is used: a huge page is not taken back.
             let huge_pages = os::hold_back_huge_pages();
-            let config = loaded(file.or(line.config))?;
+            let Loaded { config, keeper } = loaded(file.or(line.config))?;
             let world = World { accept_clock, accept_older_store, ..World::real() };
-            serve::run(config, world, huge_pages).map_err(|error| {
+            serve::run(config, keeper, world, huge_pages).map_err(|error| {
                 let failure = Failure::new("cannot start").because_of(&error);
                 match error.cure() {
                     Some(cure) => failure.cure(cure),
@@ -221,7 +223,7 @@ fn obey(line: Line, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Fa
         }
         Command::Explain(question) => {
             let file = configuration(line.config)?;
-            let config = loaded(Some(file.clone()))?;
+            let Loaded { config, .. } = loaded(Some(file.clone()))?;
             let access = match line.state {
                 Some(state) => Access::of(Some(state), Some(file))?,
                 None => Access { state: config.state.clone(), config: Some(file) },
@@ -253,7 +255,7 @@ fn obey(line: Line, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Fa
         Command::Keys(command) => {
             waits(keys::run(command, Access::of(line.state, line.config)?, out, notes))
         }
-        Command::Mail(command) => waits(mail::run(command, &loaded(line.config)?, out)),
+        Command::Mail(command) => waits(mail::run(command, &loaded(line.config)?.config, out)),
         Command::Completions { shell } => generated_docs::completions(Line::command(), shell, out),
         Command::Man { folder } => generated_docs::manual(Line::command(), folder.as_deref(), out),
     }
@@ -295,14 +297,14 @@ impl Access {
 
     /// The whole configuration, for a command that uses the store directly.
     fn config(&self) -> Result<Config, Failure> {
-        let mut config = loaded(self.config.clone())?;
+        let Loaded { mut config, .. } = loaded(self.config.clone())?;
         config.state.clone_from(&self.state);
         Ok(config)
     }
 }
 
 /// The configuration in `--config` or at the usual place, if it is valid.
-fn loaded(named: Option<PathBuf>) -> Result<Config, Failure> {
+fn loaded(named: Option<PathBuf>) -> Result<Loaded, Failure> {
     let file = configuration(named)?;
     load_config::load(&file)
         .map_err(|problems| Failure::new(format!("the configuration is not valid\n{problems}")))

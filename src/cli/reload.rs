@@ -6,10 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::disk::{self, Space};
 use super::event_log::{EventLog, REQUEST_REFUSED};
+use super::keeper::Keeper;
+use super::load_config::Loaded;
 use super::own_thread::on_own_thread;
 use super::{load_config, log};
 use crate::access_log::{AccessLog, Opened};
@@ -31,6 +34,8 @@ pub struct Live {
     env: ArcSwap<Env>,
     sites: Arc<ArcSwap<Sites>>,
     event_log: Arc<EventLog>,
+    /// The thread that frees the configuration.
+    keeper: Mutex<Option<Keeper<Config>>>,
     /// One reload at a time.
     turn: tokio::sync::Mutex<()>,
 }
@@ -102,7 +107,12 @@ impl Live {
             told.refused(refusal, left_out);
         });
         let turn = tokio::sync::Mutex::default();
-        Ok(Self { env: ArcSwap::from(env), sites, event_log, turn })
+        Ok(Self { env: ArcSwap::from(env), sites, event_log, keeper: Mutex::default(), turn })
+    }
+
+    /// Sets which thread frees the current configuration when it is replaced.
+    pub(super) fn is_kept_by(&self, keeper: Option<Keeper<Config>>) {
+        *self.keeper.lock() = keeper;
     }
 
     /// The current sites.
@@ -175,7 +185,8 @@ impl Live {
 
     async fn exchange(&self, before: &Env) -> Result<Reloaded, Kept> {
         let file = before.config.warnings().file.clone();
-        let config = load_config::load(Path::new(&file)).map_err(Kept::Problems)?;
+        let Loaded { config, keeper } =
+            load_config::load(Path::new(&file)).map_err(Kept::Problems)?;
         if let Some(key) = needs_restart(&before.config, &config) {
             return Err(Kept::NeedsRestart(key));
         }
@@ -211,6 +222,10 @@ impl Live {
         self.sites.store(Arc::new(sites));
         env.metrics.keep_apps(env.config.apps.iter().map(|app| app.name.as_str()));
         self.env.store(env);
+        let last = std::mem::replace(&mut *self.keeper.lock(), keeper);
+        if let Some(keeper) = last {
+            tokio::spawn(keeper.frees(Arc::clone(&before.config)));
+        }
         Ok(reloaded)
     }
 }

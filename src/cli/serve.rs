@@ -18,6 +18,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::admin::Admin;
+use super::keeper::Keeper;
 pub use super::not_started::NotStarted;
 use super::outbox_workers::OutboxWorkers;
 use super::reload::Live;
@@ -197,11 +198,17 @@ impl Gateway {
 }
 
 /// Runs what `config` describes until SIGTERM or SIGINT, then lets requests in progress end. Allows
-/// `huge_pages` again once many visitors are connected.
+/// `huge_pages` again once many visitors are connected. `keeper` frees the configuration once it is
+/// replaced.
 ///
 /// # Errors
 /// See [`NotStarted`].
-pub fn run(config: Config, world: World, huge_pages: HugePages) -> Result<(), NotStarted> {
+pub(super) fn run(
+    config: Config,
+    keeper: Option<Keeper<Config>>,
+    world: World,
+    huge_pages: HugePages,
+) -> Result<(), NotStarted> {
     log::start(config.log);
     let Problems { file, problems: warnings, .. } = config.warnings();
     let version = env!("CARGO_PKG_VERSION");
@@ -219,6 +226,7 @@ pub fn run(config: Config, world: World, huge_pages: HugePages) -> Result<(), No
     file_limits::take_all_files(config.limits.connections);
     file_limits::survive_file_limits();
     let gateway = Gateway::start_without(huge_pages, config, world)?;
+    gateway.live.is_kept_by(keeper);
     // Install signal handlers before announcing readiness.
     let told = gateway.runtime.block_on(async { told_to_stop() })?;
     gateway.runtime.block_on(async { reload_when_told(&gateway.live) })?;

@@ -441,6 +441,13 @@ impl Config {
         self
     }
 
+    /// A copy that shares no memory with this configuration.
+    #[must_use]
+    pub fn deep_copy(&self) -> Self {
+        let apps = self.apps.iter().map(|app| Arc::new(App::clone(app))).collect();
+        Self { apps, ..self.clone() }
+    }
+
     /// Warnings about settings that are allowed but unwise, in file order, often none. `check` and
     /// the start of `serve` show them.
     pub fn warnings(&self) -> &Problems {
