@@ -34,6 +34,10 @@ GET  /.doorward/ticket                              404         404         404 
 POST /.doorward/ticket                              404         404         404         404         404         404         404         404         404
 GET  /.doorward/sign-in                             page        on          on          on          on          on          on          on          on
 POST /.doorward/sign-in                             again       again       again       again       again       again       again       again       again
+GET  /.doorward/sign-in/provider/{name}             404         404         404         404         404         404         404         404         404
+POST /.doorward/sign-in/provider/{name}             405         405         405         405         405         405         405         405         405
+GET  /.doorward/sign-in/provider/{name}/callback    404         404         404         404         404         404         404         404         404
+POST /.doorward/sign-in/provider/{name}/callback    405         405         405         405         405         405         405         405         405
 GET  /.doorward/challenge                           sign-in     set-up      set-up      page        page        page        page        page        page
 POST /.doorward/challenge                           sign-in     again       again       again       again       again       again       again       again
 GET  /.doorward/set-up                              sign-in     page        confirm     challenge   on          challenge   on          confirm     on
@@ -202,7 +206,7 @@ async fn comes(visitor: &str) -> Browser {
 
 async fn tries(browser: &mut Browser, method: &Method, route: &str) -> String {
     let path = route.replace("{token}", "aaaaaaaaaaaaaaaaaaaaaaaaaa").replace("{file}", "none");
-    let path = path.replace("{id}", &"0".repeat(32));
+    let path = path.replace("{id}", &"0".repeat(32)).replace("{name}", "none");
     if *method == Method::GET {
         browser.opens(&path).await;
     } else {

@@ -108,6 +108,7 @@ pub(super) fn local_router(env: Arc<Env>, peer: Peer) -> Router {
 fn router(state: AppState) -> Router {
     Router::new()
         .route(path::ADD, routing::post(operations::add))
+        .route(path::ADD_ACCOUNT, routing::post(operations::add_account))
         .route(path::LIST, routing::post(operations::list))
         .route(path::SHOW, routing::post(operations::show))
         .route(path::UNLOCK, routing::post(operations::unlock))
@@ -275,6 +276,7 @@ mod tests {
             hashing: Arc::new(Pool::start(Cost::LEAST, room, rng.clone()).unwrap()),
             sources: Arc::new(Sources::local()),
             security_keys: Arc::new(webauthn::Verifier),
+            providers: Arc::default(),
             limit: Arc::default(),
             log_throttle: Arc::default(),
             decision_log: Arc::default(),

@@ -23,6 +23,8 @@ pub(super) mod path {
     pub(crate) const REFUSED: &str = "/refused";
     /// [`super::NewUser`] → [`super::LinkMade`].
     pub(crate) const ADD: &str = "/user/add";
+    /// [`super::NewAccount`] → [`super::Done`].
+    pub(crate) const ADD_ACCOUNT: &str = "/user/add-account";
     /// [`super::Filter`] → a list of [`super::Person`].
     pub(crate) const LIST: &str = "/user/list";
     /// [`super::Whom`] → [`super::Details`].
@@ -62,6 +64,16 @@ pub(super) struct NewUser {
     pub(super) email: Option<Email>,
     #[serde(default)]
     pub(super) groups: BTreeSet<Group>,
+}
+
+/// A user to add for whom an identity provider answers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewAccount {
+    pub(super) who: NewUser,
+    /// The name of the provider in the configuration.
+    pub(super) provider: String,
+    pub(super) subject: String,
 }
 
 /// A refusal, by the id of the request on its page.
@@ -272,6 +284,11 @@ pub(super) struct Details {
     pub(super) frozen_since: Option<String>,
     /// Whether a new second factor needs a link from an operator.
     pub(super) awaits_a_link: bool,
+    /// The accounts at identity providers that may speak for the user, as `ISSUER SUBJECT`; first
+    /// the one that answers for them, if one does.
+    pub(super) accounts: Vec<String>,
+    /// Whether a provider answers for the user.
+    pub(super) is_of_provider: bool,
     /// The second factors.
     pub(super) factors: Vec<Factor>,
     /// `None`: two-factor was never on, or was reset.

@@ -3,11 +3,14 @@
 use std::io::Write;
 use std::path::Path;
 
+use futures_util::future::join_all;
 use serde::Serialize;
 
 use super::failure::{Failure, unwritten};
 use super::load_config;
-use crate::config::{MINIMAL, Problem, Problems};
+use crate::config::{Config, MINIMAL, Problem, Problems};
+use crate::identity::Providers;
+use crate::os;
 use crate::proxy::{self, Asked};
 
 /// What `check --json` prints.
@@ -20,6 +23,42 @@ struct Report<'a> {
     /// The result for each upstream, if they were tested.
     #[serde(skip_serializing_if = "Option::is_none")]
     upstreams: Option<&'a [Asked]>,
+    /// The result for each identity provider, if they were tested.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    providers: Option<&'a [AskedProvider]>,
+}
+
+/// What an identity provider said.
+#[derive(Serialize)]
+struct AskedProvider {
+    provider: String,
+    issuer: String,
+    /// How many of its keys may be used; absent for GitHub and Facebook, which are not asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keys: Option<usize>,
+    problem: Option<String>,
+}
+
+/// Asks every identity provider for its discovery document and keys, at the same time.
+async fn ask_providers(config: &Config) -> Vec<AskedProvider> {
+    // `load` has found that they can be set up.
+    let providers = Providers::of(&config.providers, &Providers::default()).unwrap_or_default();
+    let now = os::system_time();
+    let asking = providers.iter().map(|provider| async move {
+        let settings = provider.settings();
+        let (keys, problem) = match provider.try_out(now).await {
+            Ok(Some(0)) => (Some(0), Some("it publishes no key that can be used".to_owned())),
+            Ok(keys) => (keys, None),
+            Err(fault) => (None, Some(fault.to_string())),
+        };
+        AskedProvider {
+            provider: settings.name.clone(),
+            issuer: settings.issuer.clone(),
+            keys,
+            problem,
+        }
+    });
+    join_all(asking).await
 }
 
 /// Checks the file at `path`, connects to its upstreams if requested, and prints the result.
@@ -34,29 +73,38 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     let read = load_config::load(path).map(|loaded| loaded.config);
     let asked = match &read {
-        Ok(config) if connect => {
-            let asked = super::waits(async { Ok::<_, Failure>(proxy::ask_all(config).await) });
-            Some(asked?)
-        }
+        Ok(config) if connect => Some(super::waits(async {
+            Ok::<_, Failure>((proxy::ask_all(config).await, ask_providers(config).await))
+        })?),
         _ => None,
     };
+    let (asked, providers) = asked.unzip();
     let silent = asked.iter().flatten().filter(|asked| asked.problem.is_some()).count();
-    let silent = match silent {
-        0 => Ok(()),
-        1 => Err(Failure::new("an upstream does not answer")),
-        count => Err(Failure::new(format!("{count} upstreams do not answer"))),
+    let wrong = providers.iter().flatten().filter(|asked| asked.problem.is_some()).count();
+    let silent = match (silent, wrong) {
+        (0, 0) => Ok(()),
+        (1, _) => Err(Failure::new("an upstream does not answer")),
+        (0, 1) => Err(Failure::new("an identity provider cannot be used")),
+        (0, count) => Err(Failure::new(format!("{count} identity providers cannot be used"))),
+        (count, _) => Err(Failure::new(format!("{count} upstreams do not answer"))),
     };
     let file = path.display().to_string();
     if json {
         let report = match &read {
             Ok(config) => {
                 let warnings = &config.warnings().problems;
-                let upstreams = asked.as_deref();
-                Report { file, valid: true, problems: &[], warnings, upstreams }
+                let (upstreams, providers) = (asked.as_deref(), providers.as_deref());
+                let providers = providers.filter(|all| !all.is_empty());
+                Report { file, valid: true, problems: &[], warnings, upstreams, providers }
             }
-            Err(Problems { problems, .. }) => {
-                Report { file, valid: false, problems, warnings: &[], upstreams: None }
-            }
+            Err(Problems { problems, .. }) => Report {
+                file,
+                valid: false,
+                problems,
+                warnings: &[],
+                upstreams: None,
+                providers: None,
+            },
         };
         let text = serde_json::to_string_pretty(&report)
             .map_err(|error| Failure::new("cannot write the result as JSON").because(error))?;
@@ -91,6 +139,16 @@ pub(super) fn run(
                         let why = problem.as_deref().unwrap_or("it does not answer");
                         writeln!(out, "{app}: {upstream}: {why}")
                     }
+                }
+                .map_err(unwritten)?;
+            }
+            for AskedProvider { provider, issuer, keys, problem } in providers.iter().flatten() {
+                match (keys, problem) {
+                    (_, Some(why)) => writeln!(out, "{provider}: {issuer}: {why}"),
+                    (Some(keys), None) => {
+                        writeln!(out, "{provider}: {issuer} answers, with {keys} usable keys")
+                    }
+                    (None, None) => writeln!(out, "{provider}: {issuer}: it is not asked"),
                 }
                 .map_err(unwritten)?;
             }

@@ -125,7 +125,9 @@ impl Client {
                 Err(error) if nobody_is_there(&error) => {}
                 Err(error) => return Err(unreachable(&state, &error)),
             }
-            if !store_is_there(&state) && ![path::ADD, path::IMPORT].contains(&path) {
+            if !store_is_there(&state)
+                && ![path::ADD, path::ADD_ACCOUNT, path::IMPORT].contains(&path)
+            {
                 return Err(no_store(&state));
             }
             let known = match config.take() {

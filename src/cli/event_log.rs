@@ -64,10 +64,12 @@ impl EventLog {
     pub(super) fn tell(&self, event: &Event, name: Option<&str>) {
         let left_out = match &event.whom {
             Whom::User(_) | Whom::Strangers(_) | Whom::Key(..) => 0,
-            Whom::Nobody(_) => match self.throttle.due(Line::UnknownName, event.at) {
-                Some(left_out) => left_out,
-                None => return,
-            },
+            Whom::Nobody(_) | Whom::Provider(_) => {
+                match self.throttle.due(Line::UnknownName, event.at) {
+                    Some(left_out) => left_out,
+                    None => return,
+                }
+            }
         };
         let mut line = line(event, name);
         if left_out > 0 {
@@ -122,6 +124,7 @@ fn line(event: &Event, name: Option<&str>) -> serde_json::Value {
         }
         Whom::Nobody(hash) => line["unknown_name"] = format!("{hash:016x}").into(),
         Whom::Strangers(times) => line["times"] = (*times).into(),
+        Whom::Provider(name) => line["provider"] = name.as_str().into(),
         Whom::Key(purpose, id) => {
             line["purpose"] = purpose.as_str().into();
             line["key"] = (*id).into();

@@ -6,6 +6,8 @@ use super::keeper::Keeper;
 use super::own_thread::on_own_thread;
 use crate::config::{Config, Destination, Problem, Problems};
 use crate::flow::trial::{self, Failed};
+use crate::identity::Providers;
+use crate::identity::provider::NotSetUp;
 use crate::messages::Smtp;
 use crate::os;
 use crate::proxy::Certificates;
@@ -39,6 +41,8 @@ fn loaded(path: &Path) -> Result<Config, Problems> {
     let now = os::system_time();
     let mut problems: Vec<Problem> = trial::failed(&config, now).iter().map(problem).collect();
     problems.extend(mail_problem(&config));
+    let providers = Providers::of(&config.providers, &Providers::default());
+    problems.extend(providers.err().map(|not| provider_problem(&not)));
     problems.extend(folder_problem("events.to", &config.events));
     problems.extend(folder_problem("access_log.to", &config.access_log.to));
     match Certificates::read(&config) {
@@ -63,6 +67,18 @@ fn mail_problem(config: &Config) -> Option<Problem> {
     let cure = "name a PEM file with the CA certificates that sign the mail server's certificate";
     let (what, cure) = (error.to_string(), Some(cure.to_owned()));
     Some(Problem { place, key, what, cure })
+}
+
+/// A provider whose CA cannot be read.
+pub(super) fn provider_problem(not: &NotSetUp) -> Problem {
+    let NotSetUp { provider, source } = not;
+    let (key, place) = match &provider.authority {
+        Some(file) => (file.at.0.clone(), file.at.1),
+        None => (provider.at.0.clone(), provider.at.1),
+    };
+    let cure = "name a PEM file with the CA certificates that sign the provider's certificate";
+    let (what, cure) = (source.to_string(), Some(cure.to_owned()));
+    Problem { place: Some(place), key, what, cure }
 }
 
 /// Otherwise lines would be lost without notice.

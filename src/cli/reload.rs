@@ -22,7 +22,7 @@ use crate::domain::time::Timestamp;
 use crate::flow::Env;
 use crate::flow::admit::{Admission, decide};
 use crate::flow::trial;
-use crate::identity::{Load, SignInLimit};
+use crate::identity::{Load, Providers, SignInLimit};
 use crate::metrics::{HashingLoad, Log};
 use crate::os;
 use crate::policy::{Asks, Governor, Request, Sent};
@@ -197,8 +197,12 @@ impl Live {
         } else {
             Arc::new(SignInLimit::of(config.limits))
         };
-        let (config, since) = (Arc::new(config), Arc::new(since));
-        let env = Arc::new(Env { config, since, limit, ..before.clone() });
+        let providers = Providers::of(&config.providers, &before.providers);
+        let providers = providers.map_err(|not| {
+            Kept::Problems(told(before, vec![load_config::provider_problem(&not)]))
+        })?;
+        let (config, since, providers) = (Arc::new(config), Arc::new(since), Arc::new(providers));
+        let env = Arc::new(Env { config, since, providers, limit, ..before.clone() });
         let sites = Sites::build(&env, Some(&self.sites.load_full())).await;
         let sites = sites.map_err(|problems| Kept::Problems(told(&env, problems)))?;
         let access_log = open_access_log(&env.config);

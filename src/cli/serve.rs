@@ -30,7 +30,7 @@ use crate::domain::rng::SharedRng;
 use crate::domain::time::Timestamp;
 use crate::flow::{Clock, Env};
 use crate::identity::local::{Cost, Pool, Room};
-use crate::identity::{SignInLimit, Sources, webauthn};
+use crate::identity::{Providers, SignInLimit, Sources, webauthn};
 use crate::metrics::Metrics;
 use crate::os::{self, HugePages};
 use crate::proxy;
@@ -331,6 +331,8 @@ fn furnish(
     let records = Timed::over(records, metrics.store_reads(), metrics.store_commits());
     let store = Store::over(Arc::new(records), Arc::clone(&keyring), world.rng.clone());
     store.set_mails(config.mail.is_some());
+    let providers = Providers::of(&config.providers, &Providers::default());
+    let providers = providers.map_err(|not| not.source)?;
     let env = Env {
         limit: Arc::new(SignInLimit::of(config.limits)),
         log_throttle: Arc::default(),
@@ -342,6 +344,7 @@ fn furnish(
         hashing: Arc::new(pool),
         sources: Arc::new(Sources::local()),
         security_keys: Arc::new(webauthn::Verifier),
+        providers: Arc::new(providers),
         signer: keyring,
         clock: Arc::new(Clock::new(move || (world.clock)())),
         rng: world.rng,

@@ -47,7 +47,7 @@ pub struct KeyPair {
 }
 
 /// One or more certificates in a PEM file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateFile {
     /// The file.
     pub path: PathBuf,

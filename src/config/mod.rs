@@ -12,6 +12,7 @@ mod listening;
 mod mail;
 mod origin;
 mod problem;
+mod provider;
 mod read;
 mod relying_party;
 mod schema;
@@ -50,6 +51,7 @@ pub use listening::{CertificateFile, Deadlines, KeyPair, Limits, Listener, Tls, 
 pub use mail::{Mail, MailTls, Mailbox};
 pub use origin::{Malformed, Origin};
 pub use problem::{Place, Problem, Problems};
+pub use provider::{Provider, ProviderKind};
 pub use relying_party::RelyingParty;
 pub use upstream::{Health, Reach, Upstream};
 
@@ -109,6 +111,15 @@ pub struct Config {
     pub mail: Option<Mail>,
     /// What setting up the first second factor requires besides the password.
     pub set_up_proof: SetUpProof,
+    /// Whether the mailboxes of people whom a provider brings open with something else than their
+    /// account there, so that mail proves something for them.
+    pub separate_mailboxes: bool,
+    /// The identity providers, in file order. No two share a name or an issuer.
+    pub providers: Vec<Provider>,
+    /// The name of the provider that the sign-in page leads to at once.
+    pub only_sign_in: Option<String>,
+    /// The users that rules and demands name, normalised.
+    pub mentioned_users: BTreeSet<String>,
     warnings: Problems,
 }
 

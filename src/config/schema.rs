@@ -155,6 +155,15 @@ const PROOFS: Words = Words {
     names: &["mail", "link", "none"],
     also: &[("email", "mail"), ("e-mail", "mail"), ("nothing", "none"), ("admin", "link")],
 };
+const MAILBOXES: Words = Words { names: &["same", "separate"], also: &[] };
+const PROVIDER_KINDS: Words = Words {
+    names: &["openid-connect", "github", "facebook"],
+    also: &[("oidc", "openid-connect"), ("openid", "openid-connect")],
+};
+const MATCH_BY: Words = Words {
+    names: &["subject", "verified-email"],
+    also: &[("sub", "subject"), ("email", "verified-email")],
+};
 const MAIL_TLS: Words = Words {
     names: &["starttls", "implicit", "none"],
     also: &[("true", "starttls"), ("tls", "implicit"), ("smtps", "implicit"), ("false", "none")],
@@ -390,6 +399,62 @@ const APP: Kind = Kind::Map(&[
     key("otherwise", REQUIREMENT, "what is required if no rule matches"),
     later("members"),
     later("owners"),
+]);
+
+const PROVIDER: Kind = Kind::Map(&[
+    needed("name", Kind::Text, "its name in URLs and logs", "add a `name`, such as `name: google`"),
+    key("label", Kind::Text, "its name on pages; default: `name`"),
+    key("kind", Kind::Word(&PROVIDER_KINDS), "how it speaks; default: openid-connect"),
+    key("issuer", Kind::Text, "its issuer, exactly as it writes it"),
+    needed(
+        "client_id",
+        Kind::Text,
+        "the client id that it gave to Doorward",
+        "add the `client_id` that the provider shows for the application",
+    ),
+    key("client_secret", Kind::Text, "the client secret, from an environment variable: `${NAME}`"),
+    key("client_secret_file", Kind::Text, "a file that holds the client secret"),
+    key("scopes", TEXTS, "scopes to ask for, besides openid, email and profile"),
+    key(
+        "people",
+        Kind::Map(&[
+            key("create", Kind::Switch, "true: somebody unknown becomes a user"),
+            key("everyone", Kind::Switch, "true: create users for everybody who has an account"),
+            key(
+                "only",
+                Kind::Map(&[
+                    key("email_domains", TEXTS, "members of these domains, by verified address"),
+                    key("organisations", TEXTS, "members of one of these organisations at GitHub"),
+                ]),
+                "who may sign in with it",
+            ),
+            key(
+                "match_by",
+                Kind::Word(&MATCH_BY),
+                "verified-email: also find users without any credential by their address",
+            ),
+        ]),
+        "whom it may bring",
+    ),
+    key(
+        "groups",
+        Kind::Map(&[
+            needed(
+                "claim",
+                Kind::Text,
+                "the claim that lists the groups of a person",
+                "add `claim: groups`",
+            ),
+            needed(
+                "map",
+                Kind::Names(&Kind::Text),
+                "which group here a group there gives; others give nothing",
+                "add `map: { their-group: our-group }`",
+            ),
+        ]),
+        "groups that it gives",
+    ),
+    key("authority", Kind::Text, "a PEM file: the CA that signed its certificate"),
 ]);
 
 const TEST: Kind = Kind::Map(&[
@@ -647,11 +712,18 @@ pub(super) const FILE: Kind = Kind::Map(&[
     key("tests", Kind::List(&TEST), "what the policy must decide; `doorward check` runs each"),
     key(
         "set_up",
-        Kind::Map(&[key(
-            "proof",
-            Kind::Word(&PROOFS),
-            "the proof, besides the password, for the first second factor of a user",
-        )]),
+        Kind::Map(&[
+            key(
+                "proof",
+                Kind::Word(&PROOFS),
+                "the proof, besides the password, for the first second factor of a user",
+            ),
+            key(
+                "mailbox",
+                Kind::Word(&MAILBOXES),
+                "separate: people of providers open their mailboxes with something else",
+            ),
+        ]),
         "setting up two-factor",
     ),
     key(
@@ -677,6 +749,8 @@ pub(super) const FILE: Kind = Kind::Map(&[
         ]),
         "how to send e-mail; without it no e-mail is sent",
     ),
+    key("providers", Kind::List(&PROVIDER), "identity providers with which people sign in"),
+    key("only_sign_in", Kind::Text, "the provider that the sign-in page leads to at once"),
 ]);
 
 /// Appends a key to a key path.

@@ -20,8 +20,8 @@ fn problems(text: &str) -> Problems {
 
 /// The example configuration, with the environment variables that it names.
 fn example() -> Config {
-    let environment =
-        |name: &str| ["WIKI_SECRET", "SMTP_PASSWORD"].contains(&name).then(|| "s3cret".to_owned());
+    let named = ["WIKI_SECRET", "SMTP_PASSWORD", "GOOGLE_SECRET", "GITHUB_SECRET"];
+    let environment = |name: &str| named.contains(&name).then(|| "s3cret".to_owned());
     Config::read_in(&environment, "example.yaml", EXAMPLE).unwrap_or_else(|bad| panic!("{bad}"))
 }
 
@@ -83,8 +83,12 @@ fn the_example_shows_every_key_of_this_version() {
         // The keys of a requirement are shown only once.
         let key = key.replace("otherwise.", "rules.require.");
         // A secret has one source, and either a certificate or its CA is named.
-        let others =
-            ["apps.upstream_secret_file", "mail.password_file", "apps.upstream_tls.certificate"];
+        let others = [
+            "apps.upstream_secret_file",
+            "mail.password_file",
+            "providers.client_secret_file",
+            "apps.upstream_tls.certificate",
+        ];
         if others.contains(&key.as_str()) {
             continue;
         }
@@ -470,4 +474,51 @@ mail: { server: 'smtp.example.com:587', from: doorward@example.com, password_fil
             "mail.password_file"
         ]
     );
+}
+
+#[test]
+fn what_is_wrong_with_providers_is_told_all_at_once() {
+    let text = with(
+        "
+only_sign_in: gogle
+providers:
+  - { name: google, issuer: 'http://accounts.google.com', client_id: a, client_secret: '${NONE}' }
+  - name: Google
+    client_id: b
+    people: { create: true, match_by: verified-email }
+  - name: entra
+    issuer: https://login.microsoftonline.com/common/v2.0
+    client_id: c
+    client_secret_file: no/such.secret
+    people: { everyone: true, only: { email_domains: [exämple.com, '@example.com'], organisations: [x] } }
+  - { name: hub, kind: github, client_id: d, client_secret_file: tests/config/provider.secret }
+  - name: hub
+    kind: github
+    client_id: e
+    client_secret_file: tests/config/provider.secret
+    groups: { claim: groups, map: { eng: 'a,b' } }
+    people: { only: { organisations: ['a/b'] } }
+",
+    );
+    insta::assert_snapshot!(problems(&text).to_string());
+}
+
+#[test]
+fn a_provider_brings_nobody_new_unless_the_file_says_so() {
+    let text = with(
+        "
+providers:
+  - name: idp
+    issuer: https://id.example.com/realms/a
+    client_id: doorward
+    client_secret_file: tests/config/provider.secret
+    people: { only: { email_domains: [Example.COM] } }
+",
+    );
+    let config = Config::read("doorward.yaml", &text).unwrap();
+    let [provider] = config.providers.as_slice() else { panic!("one") };
+    assert_eq!((provider.label.as_str(), provider.people.create), ("idp", false));
+    assert_eq!(provider.people.domains, ["example.com"]);
+    assert_eq!(provider.client_secret.expose_str(), "a secret for tests only");
+    assert!(!config.separate_mailboxes && config.only_sign_in.is_none());
 }

@@ -9,11 +9,13 @@ mod listeners;
 mod mail;
 mod methods;
 mod outline;
+mod providers;
 mod rules;
 mod second_factor;
 mod tests;
 mod upstreams;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -24,7 +26,7 @@ use crate::domain::user_session;
 use super::problem::{Place, Problem, Problems};
 use super::span::{HOUR, Span};
 use super::tree::Node;
-use super::written::{File, List};
+use super::written::{File, List, SetUpMailbox};
 use super::{
     AccessLog, Config, Destination, Environment, Listener, Origin, RelyingParty, Upstream,
     UpstreamTimeouts,
@@ -41,8 +43,15 @@ pub(super) fn validate(
     problems: &mut Vec<Problem>,
 ) -> Option<(Config, Vec<Problem>)> {
     let trusts_proxies = !file.trusted_proxies.is_empty();
-    let mut judge =
-        Judge { root, name, environment, trusts_proxies, problems, warnings: Vec::new() };
+    let mut judge = Judge {
+        root,
+        name,
+        environment,
+        trusts_proxies,
+        problems,
+        warnings: Vec::new(),
+        mentioned_users: BTreeSet::new(),
+    };
     let config = judge.config(file);
     let mut warnings = judge.warnings;
     warnings.sort_by_key(|warning| warning.place);
@@ -58,6 +67,8 @@ struct Judge<'a> {
     trusts_proxies: bool,
     problems: &'a mut Vec<Problem>,
     warnings: Vec<Problem>,
+    /// The users that rules and demands name.
+    mentioned_users: BTreeSet<String>,
 }
 
 impl Judge<'_> {
@@ -89,6 +100,8 @@ impl Judge<'_> {
         let local = outlines.hosts().chain(&portal).all(Origin::is_local);
         let known = outlines.is_complete && portal.is_some();
         let set_up_proof = self.set_up_proof(&file.set_up, mails, known.then_some(local));
+        let providers = self.providers(&file.providers);
+        let only_sign_in = self.only_sign_in(file.only_sign_in.as_deref(), &file.providers);
         let listen = listen?;
         self.check_addresses(&listen, &operators, &outlines);
         self.check_ways(&listen, portal.as_ref(), &outlines);
@@ -125,6 +138,10 @@ impl Judge<'_> {
             support: file.support.clone(),
             mail: mail?,
             set_up_proof,
+            separate_mailboxes: file.set_up.mailbox == Some(SetUpMailbox::Separate),
+            providers: providers?,
+            only_sign_in,
+            mentioned_users: std::mem::take(&mut self.mentioned_users),
             tests,
             warnings: Problems::default(),
         })

@@ -42,6 +42,8 @@ pub(super) struct File {
     pub(super) support: Option<String>,
     pub(super) mail: Option<Mail>,
     pub(super) set_up: SetUp,
+    pub(super) providers: List<Provider>,
+    pub(super) only_sign_in: Option<String>,
     pub(super) tests: List<Test>,
 }
 
@@ -69,6 +71,69 @@ pub(super) struct Mail {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct SetUp {
     pub(super) proof: Option<SetUpProof>,
+    pub(super) mailbox: Option<SetUpMailbox>,
+}
+
+/// What opens the mailbox of somebody whom a provider brings.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum SetUpMailbox {
+    Same,
+    Separate,
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Provider {
+    pub(super) name: Option<String>,
+    pub(super) label: Option<String>,
+    pub(super) kind: Option<ProviderKind>,
+    pub(super) issuer: Option<String>,
+    pub(super) client_id: Option<String>,
+    pub(super) client_secret: Option<String>,
+    pub(super) client_secret_file: Option<String>,
+    pub(super) scopes: List<String>,
+    pub(super) people: ProvidersPeople,
+    pub(super) groups: ProvidersGroups,
+    pub(super) authority: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum ProviderKind {
+    OpenidConnect,
+    Github,
+    Facebook,
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ProvidersPeople {
+    pub(super) create: bool,
+    pub(super) everyone: bool,
+    pub(super) only: ProvidersOnly,
+    pub(super) match_by: Option<MatchBy>,
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ProvidersOnly {
+    pub(super) email_domains: List<String>,
+    pub(super) organisations: List<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum MatchBy {
+    Subject,
+    VerifiedEmail,
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ProvidersGroups {
+    pub(super) claim: Option<String>,
+    pub(super) map: BTreeMap<String, Option<String>>,
 }
 
 #[derive(Debug, Default, PartialEq, Deserialize)]

@@ -279,6 +279,9 @@ pub enum FirstFactor {
     /// A one-time link from an administrator, with which a password was set.
     #[n(1)]
     Link,
+    /// An identity provider.
+    #[n(3)]
+    Provider,
 }
 
 impl FirstFactor {
@@ -287,6 +290,8 @@ impl FirstFactor {
         match self {
             // Whoever used the link has just chosen a password.
             Self::Password | Self::Link => "pwd",
+            // RFC 8176 has no word for it.
+            Self::Provider => "fed",
         }
     }
 }

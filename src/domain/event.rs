@@ -62,6 +62,9 @@ pub enum Whom {
     /// A secret key of this installation: its purpose and id.
     #[n(3)]
     Key(#[n(0)] String, #[n(1)] u8),
+    /// Nobody known: somebody who came by the identity provider with this name.
+    #[n(4)]
+    Provider(#[n(0)] String),
 }
 
 /// What happened.
@@ -82,10 +85,10 @@ pub enum What {
     /// A wrong password was entered.
     #[n(4)]
     PasswordRefused,
-    /// The right password was entered, and a user session began.
+    /// The right first factor was shown, and a user session began.
     #[n(5)]
     SignedIn,
-    /// The password was entered again to confirm a change.
+    /// The first factor was shown again to confirm a change.
     #[n(6)]
     Confirmed,
     /// The user ended a user session.
@@ -200,6 +203,30 @@ pub enum What {
     /// from now on.
     #[n(43)]
     KeyDoubted,
+    /// An identity provider brought somebody who was unknown here, and the user was added.
+    #[n(60)]
+    UserBrought,
+    /// An account at an identity provider may speak for the user from now on.
+    #[n(61)]
+    ProviderConnected,
+    /// The provider, or the person there, refused the sign-in.
+    #[n(62)]
+    ProviderDenied,
+    /// The provider did not answer, or had an error of its own.
+    #[n(63)]
+    ProviderUnavailable,
+    /// What came back from the provider was not accepted.
+    #[n(64)]
+    ProviderRefused,
+    /// The provider spoke for somebody who may not come in.
+    #[n(65)]
+    ProviderBarred,
+    /// The provider brought a name or an address that is somebody else's here, or that rules mention.
+    #[n(66)]
+    ProviderNameTaken,
+    /// The provider stated no name that can be one here.
+    #[n(67)]
+    ProviderNameMissing,
 }
 
 impl What {
@@ -275,6 +302,14 @@ impl What {
             Self::CodesGuessed => "codes-guessed",
             Self::KeyRotated => "key-rotated",
             Self::KeyDoubted => "security-key-doubted",
+            Self::UserBrought => "user-brought",
+            Self::ProviderConnected => "provider-connected",
+            Self::ProviderDenied => "provider-denied",
+            Self::ProviderUnavailable => "provider-unavailable",
+            Self::ProviderRefused => "provider-refused",
+            Self::ProviderBarred => "provider-barred",
+            Self::ProviderNameTaken => "provider-name-taken",
+            Self::ProviderNameMissing => "provider-name-missing",
         }
     }
 
@@ -286,8 +321,8 @@ impl What {
             Self::Unlocked => "user unlocked by an operator",
             Self::PasswordSet => "password set with a link",
             Self::PasswordRefused => "wrong password",
-            Self::SignedIn => "signed in with password",
-            Self::Confirmed => "password confirmed",
+            Self::SignedIn => "signed in",
+            Self::Confirmed => "first factor confirmed",
             Self::SignedOut => "signed out",
             Self::FactorShown(kind) => kind.row().told.shown.logged,
             Self::FactorAdded(kind) => kind.row().told.added.logged,
@@ -328,6 +363,18 @@ impl What {
             Self::CodesGuessed => "three or more wrong codes after the right password",
             Self::KeyRotated => "key rotated by an operator: a new one is used",
             Self::KeyDoubted => "security key refused from now on: its signature counter went back",
+            Self::UserBrought => "user added by an identity provider",
+            Self::ProviderConnected => "account of an identity provider connected",
+            Self::ProviderDenied => "identity provider did not sign the visitor in",
+            Self::ProviderUnavailable => "identity provider does not answer",
+            Self::ProviderRefused => "answer of an identity provider refused",
+            Self::ProviderBarred => {
+                "somebody whom an identity provider vouches for may not come in"
+            }
+            Self::ProviderNameTaken => {
+                "identity provider brought a name that is taken or that rules mention"
+            }
+            Self::ProviderNameMissing => "identity provider brought nobody by name",
         }
     }
 }

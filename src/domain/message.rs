@@ -175,6 +175,7 @@ impl What {
             | Self::EmailChanged
             | Self::NewBrowser
             | Self::Frozen
+            | Self::ProviderConnected
             | Self::CodesGuessed
             | Self::KeyDoubted
             | Self::Locked => true,
@@ -209,7 +210,14 @@ impl What {
             | Self::ResetAsked
             | Self::CodeMailed
             | Self::MailedCodeShown
-            | Self::KeyRotated => false,
+            | Self::KeyRotated
+            | Self::UserBrought
+            | Self::ProviderDenied
+            | Self::ProviderUnavailable
+            | Self::ProviderRefused
+            | Self::ProviderBarred
+            | Self::ProviderNameTaken
+            | Self::ProviderNameMissing => false,
         }
     }
 }

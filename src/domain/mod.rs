@@ -23,6 +23,8 @@ pub mod lockout;
 pub mod mailed;
 pub mod name;
 pub mod password;
+pub mod provider;
+pub mod reach;
 pub mod secret;
 pub mod host_session;
 pub mod set_up;

@@ -6,6 +6,7 @@
 
 mod operated;
 mod protection;
+mod provided;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub use super::identity::{Identity, UserId};
 use super::lockout::{Charge, Tries, WrongCodes};
 use super::name::{Email, FullName, Group, Name};
 use super::password::PasswordHash;
+use super::provider::Account;
 use super::time::Timestamp;
 pub use protection::{Another, FirstFactorAsks};
 
@@ -103,16 +105,53 @@ pub struct User {
     /// The times of mailed links that anybody can request.
     #[n(27)]
     forgot: Vec<Timestamp>,
+    /// The accounts at providers that may speak for this user, besides the origin's own.
+    #[n(28)]
+    #[cbor(default, skip_if = "Vec::is_empty")]
+    providers: Vec<Account>,
+    /// When the provider that answers for this user last did so.
+    #[n(29)]
+    spoken: Option<Timestamp>,
 }
 
 /// Who answers for a user: who checks the first factor, and owns the name, the address and the
 /// groups.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(index_only)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// The records here, kept by operators.
-    #[n(0)]
     Local,
+    /// An identity provider, with the account there.
+    Provider(Account),
+}
+
+// The first form was a number alone.
+impl<C> Encode<C> for Origin {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        e: &mut minicbor::Encoder<W>,
+        ctx: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        match self {
+            Self::Local => e.u8(0)?.ok(),
+            Self::Provider(account) => (1_u8, account).encode(e, ctx),
+        }
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Origin {
+    fn decode(d: &mut minicbor::Decoder<'b>, ctx: &mut C) -> Result<Self, minicbor::decode::Error> {
+        let unknown = |number: u8| minicbor::decode::Error::unknown_variant(number.into());
+        if d.datatype()? == minicbor::data::Type::Array {
+            return match <(u8, Account)>::decode(d, ctx)? {
+                (1, account) => Ok(Self::Provider(account)),
+                (number, _) => Err(unknown(number)),
+            };
+        }
+        match d.u8()? {
+            0 => Ok(Self::Local),
+            number => Err(unknown(number)),
+        }
+    }
 }
 
 /// What an operator states about a new user.
@@ -200,6 +239,8 @@ impl User {
             wrong_codes: WrongCodes::default(),
             told_of_wrong_codes: None,
             forgot: Vec::new(),
+            providers: Vec::new(),
+            spoken: None,
         }
     }
 
@@ -209,8 +250,8 @@ impl User {
     }
 
     /// Who answers for this user.
-    pub const fn origin(&self) -> Origin {
-        self.origin
+    pub const fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     /// The user name.
@@ -291,6 +332,7 @@ impl User {
             .retain(|shown| has(shown.factor))
             .valued(|shown| worth(shown).unwrap_or_default());
         honoured.trusted_device = honoured.trusted_device.filter(|shown| trusts(shown.device));
+        honoured.first = honoured.first.filter(|first| self.stands(first.by, now));
         honoured
     }
 }

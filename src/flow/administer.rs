@@ -4,6 +4,7 @@ use super::env::Env;
 use crate::domain::event::{Event, What, Whom};
 use crate::domain::link::{Link, Purpose};
 use crate::domain::name::{Login, Name};
+use crate::domain::provider::Account;
 use crate::domain::secret::Token;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Change, Profile, User, UserId};
@@ -32,6 +33,47 @@ pub enum Adding {
     EmailTaken,
 }
 
+/// The result of adding somebody for whom a provider answers.
+#[derive(Clone, Debug)]
+pub enum AddingAccount {
+    /// The user was added, and signs in at the provider.
+    Added(Name),
+    /// Like [`Adding`].
+    Taken(Added),
+    /// The configuration has no provider with this name.
+    NoProvider,
+    /// The subject is not one.
+    NoSubject,
+}
+
+/// Adds a user for whom the account of `subject` at `provider` answers, on behalf of the operator
+/// `by`. They sign in there.
+///
+/// # Errors
+/// [`Unavailable`] if the store cannot be read or written. The user may have been added or not.
+pub async fn add_account(
+    env: &Env,
+    by: &str,
+    profile: Profile,
+    provider: &str,
+    subject: &str,
+) -> Result<AddingAccount, Unavailable> {
+    let now = env.now()?;
+    let Some(provider) = env.providers.named(provider) else {
+        return Ok(AddingAccount::NoProvider);
+    };
+    let Some(account) = Account::new(&provider.settings().issuer, subject) else {
+        return Ok(AddingAccount::NoSubject);
+    };
+    let id = env.rng.draw(UserId::random);
+    let user = User::new(id, profile, now).of_provider(account);
+    let added = env.store.add_user(&user, None, &[event(by, id, What::UserAdded, now)]).await?;
+    Ok(match added {
+        Added::Now => AddingAccount::Added(user.name().clone()),
+        taken => AddingAccount::Taken(taken),
+    })
+}
+
 /// Adds a user on behalf of the operator `by`, with a link instead of a password.
 ///
 /// # Errors
@@ -47,7 +89,8 @@ pub async fn add(env: &Env, by: &str, profile: Profile) -> Result<Adding, Unavai
     Ok(match added {
         Added::Now => Adding::Added(new),
         Added::NameTaken => Adding::NameTaken,
-        Added::EmailTaken => Adding::EmailTaken,
+        // A local user has no account at a provider.
+        Added::EmailTaken | Added::AccountTaken => Adding::EmailTaken,
     })
 }
 

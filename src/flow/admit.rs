@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::env::Env;
 use super::request_id;
 use crate::config::App;
-use crate::domain::assurance::{Evidence, Requirement, Verdict, Visitor, judge};
+use crate::domain::assurance::{
+    Evidence, First, FirstFactor, Requirement, Verdict, Visitor, judge,
+};
 use crate::domain::host_session::HostSession;
 use crate::domain::secret::TokenHash;
 use crate::domain::time::Timestamp;
@@ -169,7 +171,7 @@ pub async fn admit_still(
 }
 
 /// When time alone may change the decision for this `session`: the user session ends, a trusted
-/// device expires, or a demand takes effect.
+/// device expires, a first factor no longer counts, or a demand takes effect.
 fn expiry(
     env: &Env,
     app: &App,
@@ -181,7 +183,14 @@ fn expiry(
     let device = session.proofs.trusted_device.as_ref();
     let device = device.and_then(|shown| person.user.device_trusted_until(shown.device));
     let ends = Some(user_session.expires(env.config.sessions));
-    [ends, device, env.due(person, Some(app))].into_iter().flatten().filter(|at| *at > now).min()
+    let is_others = |first: &&First| first.by != FirstFactor::Provider;
+    let standing = session.proofs.first.as_ref().filter(is_others);
+    let standing = standing.and_then(|_| person.user.stands_until());
+    [ends, device, standing, env.due(person, Some(app))]
+        .into_iter()
+        .flatten()
+        .filter(|at| *at > now)
+        .min()
 }
 
 /// The new decision about a request that was let through.

@@ -11,7 +11,7 @@ use crate::domain::message::{About, Message};
 use crate::domain::name::Email;
 use crate::domain::secret::Token;
 use crate::domain::time::Timestamp;
-use crate::domain::user::User;
+use crate::domain::user::{Origin, User};
 use crate::store::Changed;
 use crate::unavailable::Unavailable;
 
@@ -26,6 +26,8 @@ pub enum Named {
     OldAddressFirst,
     /// Too many mails were sent in the last hour.
     TooMany,
+    /// The provider that answers for the user keeps the address.
+    KeptElsewhere,
     /// The session has ended.
     Over,
 }
@@ -51,6 +53,9 @@ pub async fn name_email(acting: Acting<'_>, address: &Email) -> Result<Named, Un
         acting,
         || Named::Over,
         |tx, session| {
+            if *tx.user.origin() != Origin::Local {
+                return Named::KeptElsewhere;
+            }
             if asks_old_address(env, &tx.user, &session, caller.now) {
                 return Named::OldAddressFirst;
             }

@@ -10,10 +10,11 @@ use crate::domain::demand::{Demand, Since};
 use crate::domain::device::BrowserId;
 use crate::domain::request_id::RequestId;
 use crate::domain::rng::SharedRng;
+use crate::domain::set_up::SetUpProof;
 use crate::domain::time::Timestamp;
-use crate::domain::user::User;
+use crate::domain::user::{Origin, User};
 use crate::identity::{
-    Begin, Client, Full, Hashing, Place, SecurityKeys, SignInLimit, Sources, Try,
+    Begin, Client, Full, Hashing, Place, Providers, SecurityKeys, SignInLimit, Sources, Try,
 };
 use crate::metrics::Metrics;
 use crate::store::{Keyring, Snapshot, Store};
@@ -41,6 +42,8 @@ pub struct Env {
     pub sources: Arc<Sources>,
     /// Verifies the answers of security keys.
     pub security_keys: Arc<dyn SecurityKeys>,
+    /// The identity providers.
+    pub providers: Arc<Providers>,
     /// Limits sign-in attempts for each address and known browser.
     pub limit: Arc<SignInLimit>,
     /// Limits repeated log lines.
@@ -94,13 +97,35 @@ impl Env {
         self.config.demands.on(&user.identity(), user.made(), &self.since, now)
     }
 
+    /// Whether mail proves something for this user. The mailbox of somebody whom a provider brings
+    /// usually opens with the account there, which is the first factor already.
+    pub fn mail_proves(&self, user: &User) -> bool {
+        *user.origin() == Origin::Local || self.config.separate_mailboxes
+    }
+
+    /// What this user must prove, besides the first factor, to set up the first second factor.
+    pub fn set_up_proof(&self, user: &User) -> SetUpProof {
+        match self.config.set_up_proof {
+            SetUpProof::Mail if !self.mail_proves(user) => SetUpProof::Link,
+            proof => proof,
+        }
+    }
+
     /// Counts one attempt from the caller's address; it is never given back.
     ///
     /// # Errors
     /// When the next attempt from this address is accepted.
     pub(super) fn admits(&self, caller: &Caller) -> Result<(), Timestamp> {
+        self.tries(caller).map(drop)
+    }
+
+    /// Counts one attempt from the caller's address, until it is given back.
+    ///
+    /// # Errors
+    /// Like [`Env::admits`].
+    pub(super) fn tries(&self, caller: &Caller) -> Result<Try, Timestamp> {
         match self.limit.begin(Client::of(caller.address), caller.now) {
-            Begin::Now(_) => Ok(()),
+            Begin::Now(tried) => Ok(tried),
             Begin::Later => Err(caller.now.plus(Full::RETRY_AFTER)),
             Begin::Refused(until) => Err(self.too_many(caller, false, until)),
         }

@@ -40,7 +40,8 @@ pub async fn mail_a_link(env: &Env, caller: &Caller, login: &Login) -> Result<()
     let Some(user) = env.store.user_named(login).await? else { return Ok(()) };
     let token = env.rng.draw(Token::random);
     let mailed = env.store.update(Reads::user(user), |tx| {
-        let may = tx.user.disabled().is_none() && tx.user.email().is_some();
+        let user_exists = tx.user.disabled().is_none() && tx.user.email().is_some();
+        let may = user_exists && env.mail_proves(&tx.user);
         if !may {
             return false;
         }

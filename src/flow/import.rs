@@ -100,7 +100,8 @@ pub async fn take_over(
     let each = added.into_iter().zip(made).map(|(added, link)| match added {
         Added::Now => TakenOver::Added(link),
         Added::NameTaken => TakenOver::NameTaken,
-        Added::EmailTaken => TakenOver::EmailTaken,
+        // Nobody who is imported has an account at a provider.
+        Added::EmailTaken | Added::AccountTaken => TakenOver::EmailTaken,
     });
     Ok(each.collect())
 }

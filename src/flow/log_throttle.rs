@@ -34,6 +34,8 @@ pub enum Line {
     UnknownName,
     /// A line of the access log that was dropped.
     AccessLog,
+    /// A sign-in by an identity provider that failed.
+    Provider,
 }
 
 /// Writes at most one line of a kind each second and counts the others.
@@ -52,6 +54,7 @@ pub struct LogThrottle {
     refused: Tally,
     unknown_name: Tally,
     access_log: Tally,
+    provider: Tally,
 }
 
 #[derive(Debug, Default)]
@@ -82,6 +85,7 @@ impl LogThrottle {
             Line::Refused => &self.refused,
             Line::UnknownName => &self.unknown_name,
             Line::AccessLog => &self.access_log,
+            Line::Provider => &self.provider,
         };
         let next = now.plus(Self::EVERY).millis();
         let is_due = |was: u64| (was <= now.millis()).then_some(next);

@@ -29,6 +29,7 @@ pub mod not_me;
 pub mod offer;
 pub mod password;
 mod password_attempt;
+pub mod provider;
 pub mod recovery_codes;
 pub mod request_id;
 pub mod sessions;

@@ -94,7 +94,7 @@ fn has_lost_it(user: &User, proofs: &Proofs) -> bool {
 /// A mailed code counts for as long as a password does. An administrator's link cannot be shown
 /// again: it counts for as long as the session that it began.
 pub(super) fn owed(env: &Env, user: &User, proofs: &Proofs, now: Timestamp) -> FirstFactorAsks {
-    let asks = user.first_factor_asks(env.config.set_up_proof, now);
+    let asks = user.first_factor_asks(env.set_up_proof(user), now);
     let lately =
         |shown: Option<Timestamp>| shown.is_some_and(|at| now.within(env.config.confirm_for, at));
     match asks {

@@ -21,6 +21,8 @@ pub enum Changed {
     },
     /// Too many sign-ins at the same time.
     Busy,
+    /// The user has no password, and a first one needs a link.
+    None,
     /// The session has ended.
     Over,
 }
@@ -49,6 +51,9 @@ pub async fn change_password(
         acting,
         || Changed::Over,
         |tx, session| {
+            if tx.user.password().is_none() {
+                return Changed::None;
+            }
             tx.user.set_password(hash.clone());
             tx.attempts.clear();
             tx.tell(caller.event(user, What::PasswordChanged));

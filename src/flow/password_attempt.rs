@@ -65,12 +65,12 @@ impl Charged {
             Some(_) => hash.that_nothing_matches(),
             None => hash.clone(),
         });
-        Ok(Self { browser, charge, hash, origin: user.origin(), epoch: user.epoch() })
+        Ok(Self { browser, charge, hash, origin: user.origin().clone(), epoch: user.epoch() })
     }
 
     /// The first factor that a right password of this user is.
     pub(super) fn is(&self, env: &Env) -> FirstFactor {
-        env.sources.of(self.origin).is()
+        env.sources.of(&self.origin).is()
     }
 
     /// Asks the source of this user, and no other.
@@ -82,7 +82,7 @@ impl Charged {
         place: Place,
     ) -> Answer {
         let shown = Shown { password, stored: self.hash.clone(), alike, place };
-        env.sources.of(self.origin).check(shown).await
+        env.sources.of(&self.origin).check(shown).await
     }
 
     /// What follows from the answer. If the password is right and still current, the charge is
@@ -97,7 +97,8 @@ impl Charged {
         let user = tx.user.id();
         let shut_out = tx.user.disabled().is_some()
             || tx.user.epoch() != self.epoch
-            || tx.user.origin() != self.origin;
+            || *tx.user.origin() != self.origin
+            || !tx.user.stands(FirstFactor::Password, caller.now);
         let right = matches!(answer, Answer::Right(_) | Answer::MustChange);
         if !right || shut_out {
             tx.tell(caller.event(user, What::PasswordRefused));

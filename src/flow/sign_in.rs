@@ -119,8 +119,8 @@ async fn sign_in_user(
     Ok(signed_in.unwrap_or(Ok(SignIn::Refused))?)
 }
 
-/// The session that a right password begins, with the trusted device, if this browser is one.
-fn begin_session(
+/// The session that a right first factor begins, with the trusted device, if this browser is one.
+pub(super) fn begin_session(
     env: &Env,
     caller: &Caller,
     tx: &mut Transaction,

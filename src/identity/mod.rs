@@ -8,6 +8,7 @@
 
 pub mod limit;
 pub mod local;
+pub mod provider;
 pub mod security_keys;
 pub mod source;
 pub mod webauthn;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 pub use limit::{Begin, Client, SignInLimit, Try};
+pub use provider::{Provider, Providers};
 pub use security_keys::{Assertion, Forged, Held, Registration, SecurityKeys};
 pub use source::{Answer, Shown, Source, Sources};
 

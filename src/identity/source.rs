@@ -77,9 +77,10 @@ impl Sources {
     }
 
     /// The source that answers for users of this origin.
-    pub fn of(&self, origin: Origin) -> &dyn Source {
+    pub fn of(&self, origin: &Origin) -> &dyn Source {
         match origin {
-            Origin::Local => &*self.local,
+            // People of a provider may have a password here, too.
+            Origin::Local | Origin::Provider(_) => &*self.local,
         }
     }
 }

@@ -257,6 +257,11 @@ fn news(what: What) -> (&'static str, &'static str) {
             ("your e-mail address was changed", "Your e-mail address was changed.")
         }
         What::NewBrowser => ("a new sign-in", "You signed in with a new browser."),
+        What::ProviderConnected => (
+            "a new way to sign in",
+            "An account at an identity provider was connected to you. You can sign in with it from \
+             now on.",
+        ),
         What::Frozen => (
             "two-factor is frozen",
             "You reported that somebody else set up two-factor for you. Nobody can sign in with \

@@ -39,11 +39,13 @@ pub enum Kind {
     UserSession = 11,
     /// An e-mail message that waits to be sent.
     Message = 12,
+    /// A state that came back from an identity provider.
+    SpentState = 13,
 }
 
 impl Kind {
     /// All kinds, in the order of their tags.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::User,
         Self::Name,
         Self::Attempts,
@@ -56,6 +58,7 @@ impl Kind {
         Self::Ticket,
         Self::UserSession,
         Self::Message,
+        Self::SpentState,
     ];
 
     /// The byte that identifies this kind on disk and in sealed records.
@@ -194,6 +197,7 @@ mod tests {
                 (10, Kind::Ticket),
                 (11, Kind::UserSession),
                 (12, Kind::Message),
+                (13, Kind::SpentState),
             ]
         );
         assert!(tags.iter().all(|(tag, kind)| Kind::from_tag(*tag) == Some(*kind)));

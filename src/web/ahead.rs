@@ -15,6 +15,7 @@ use crate::domain::assurance::{
 };
 use crate::domain::factor::{FactorId, Kind};
 use crate::flow::{Foreseen, foresee};
+use crate::identity::Provider;
 use crate::policy::{OwnPage, Request, Sent};
 
 /// Which state of the visitor to assume.
@@ -81,11 +82,13 @@ impl AppState {
     }
 
     /// The other origins where a visitor on the way to `place` may end up: those of its
-    /// application, which may redirect between its hosts.
+    /// application, which may redirect between its hosts, and that of the provider to which the
+    /// sign-in page leads at once.
     pub(super) fn leads_to(&self, place: &ReturnTo) -> Vec<String> {
         let hosts = self.app_at(place).map(|app| app.hosts.clone()).unwrap_or_default();
         let others = hosts.iter().filter(|origin| **origin != self.host.origin);
-        others.map(ToString::to_string).collect()
+        let providers = self.only_provider().into_iter().flat_map(Provider::origins);
+        others.map(ToString::to_string).chain(providers).collect()
     }
 
     fn ahead(&self, guest: &Guest, place: &ReturnTo, when: When) -> Foreseen {

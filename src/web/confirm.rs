@@ -62,12 +62,13 @@ fn page(
     return_to: &ReturnTo,
     problem: Option<Problem>,
 ) -> Response {
-    let name =
-        guest.authenticated.as_ref().map(|authenticated| authenticated.user.identity.name.clone());
+    let user = guest.authenticated.as_ref().map(|authenticated| &authenticated.user);
     let page = pages::Confirm {
         frame: state.frame_for(guest),
         form: state.form(guest, return_to),
-        username: name.unwrap_or_default(),
+        username: user.map(|user| user.identity.name.clone()).unwrap_or_default(),
+        has_password: user.is_none_or(|user| user.user.password().is_some()),
+        providers: user.map(|user| state.confirming(&user.user, return_to)).unwrap_or_default(),
         lasts: state.env.config.confirm_for,
         problem,
     };

@@ -3,6 +3,7 @@
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
+use http::header::HeaderMap;
 use serde::Deserialize;
 
 use super::app_state::AppState;
@@ -10,12 +11,13 @@ use super::form::{Form, Trouble};
 use super::guard::Guest;
 use super::headers;
 use super::page_query::PageQuery;
-use super::pages::{self, Problem};
+use super::pages::{self, Notice, Problem};
 use super::password::SECURITY;
 use super::return_to::ReturnTo;
 use crate::domain::mailed::Code;
 use crate::domain::message::WhatFor;
 use crate::domain::name::Email;
+use crate::domain::user::Origin;
 use crate::flow::AuthenticatedRequest;
 use crate::flow::email::{Named, asks_old_address, name_email};
 use crate::flow::mailed_code::{Sent, Shown, send_code, show_code};
@@ -34,7 +36,11 @@ pub(super) async fn show(
     State(state): State<AppState>,
     guest: Guest,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
 ) -> Response {
+    if is_kept_elsewhere(&guest) {
+        return state.notice(Notice::AddressKeptElsewhere, &headers);
+    }
     let return_to = PageQuery::of(query.as_deref()).return_to_or(&state, SECURITY);
     page(&state, &guest, &return_to, String::new(), None)
 }
@@ -42,8 +48,12 @@ pub(super) async fn show(
 pub(super) async fn submit(
     State(state): State<AppState>,
     guest: Guest,
+    headers: HeaderMap,
     form: Form<Typed>,
 ) -> Result<Response, Trouble> {
+    if is_kept_elsewhere(&guest) {
+        return Ok(state.notice(Notice::AddressKeptElsewhere, &headers));
+    }
     let Form { typed, doubt, return_to, .. } = form;
     let typed_address = typed.email.clone();
     let again = |problem| page(&state, &guest, &return_to, typed_address.clone(), problem);
@@ -66,6 +76,7 @@ pub(super) async fn submit(
         Named::Now | Named::OldAddressFirst => headers::see_other(&here),
         Named::Already => again(Some(Problem::AddressAlready)),
         Named::TooMany => again(Some(Problem::TooManyMails)),
+        Named::KeptElsewhere => state.notice(Notice::AddressKeptElsewhere, &headers),
         Named::Over => to_sign_in(),
     })
 }
@@ -115,6 +126,12 @@ impl AppState {
             again_in: mailed.map(|mailed| now.until(mailed.again())),
         }
     }
+}
+
+/// Whether a provider answers for this user, and so keeps the address.
+fn is_kept_elsewhere(guest: &Guest) -> bool {
+    let user = guest.authenticated.as_ref().map(|authenticated| &authenticated.user.user);
+    user.is_some_and(|user| *user.origin() != Origin::Local)
 }
 
 fn old_address_first(

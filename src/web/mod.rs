@@ -47,6 +47,7 @@ pub mod own_cookies;
 mod page_query;
 pub mod pages;
 mod password;
+mod provider;
 pub mod qr;
 mod recovery_codes;
 pub mod refusal;

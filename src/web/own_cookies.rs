@@ -4,12 +4,13 @@
 //! sent twice, counts as absent.
 
 use cookie::{Cookie, SameSite};
-use data_encoding::HEXLOWER;
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
 use memchr::memchr_iter;
 
 use crate::config::Origin;
 use crate::domain::device::{BrowserId, DeviceId};
+use crate::domain::provider::Detour;
 use crate::domain::secret::Token;
 use crate::domain::signed::Kind;
 use crate::domain::time::Timestamp;
@@ -66,6 +67,7 @@ impl Ours {
         };
         Self::ALL.iter().flat_map(|ours| [ours.name(), ours.plain_name()]).any(is)
             || [Self::Browser.name(), Self::Browser.plain_name()].into_iter().any(is_one_of)
+            || [DETOUR, PLAIN_DETOUR].into_iter().any(is_one_of)
     }
 
     fn name_at(self, origin: &Origin) -> &'static str {
@@ -81,6 +83,13 @@ impl Ours {
         }
     }
 }
+
+/// A way to an identity provider: a hyphen and the beginning of the hash of its state follow.
+const DETOUR: &str = "__Host-doorward-provider";
+/// The same on plain HTTP.
+const PLAIN_DETOUR: &str = "doorward-provider";
+/// How many such ways one browser may have at once, in as many tabs.
+const DETOURS_AT_MOST: usize = 12;
 
 /// Reads and sets our cookies for one origin.
 #[derive(Clone, Copy, Debug)]
@@ -190,6 +199,52 @@ impl<'a> Jar<'a> {
         self.set_named(name, Ours::Browser.kind(), &id, None, headers);
     }
 
+    /// What the browser carries to an identity provider and back under this state.
+    pub(super) fn detour(&self, state: &Token, headers: &HeaderMap) -> Option<Vec<u8>> {
+        let value = only_value(headers, &self.detour_name(state))?;
+        BASE64URL_NOPAD.decode(value.as_bytes()).ok()
+    }
+
+    /// Gives the browser `sealed` to carry. If it carries too many already, the oldest are taken
+    /// away: browsers send them first (RFC 6265 §5.4).
+    pub(super) fn set_detour(
+        &self,
+        state: &Token,
+        sealed: &[u8],
+        sent: &HeaderMap,
+        headers: &mut HeaderMap,
+    ) {
+        let prefix = if self.origin.is_secure() { DETOUR } else { PLAIN_DETOUR };
+        let lines = sent.get_all(COOKIE).iter().flat_map(|line| pieces(line.as_bytes()));
+        let names = lines.filter_map(|pair| {
+            let name = pair.trim_ascii().split(|byte| *byte == b'=').next()?;
+            let name = std::str::from_utf8(name).ok()?;
+            let ours = name.strip_prefix(prefix)?.strip_prefix('-')?;
+            ours.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| name.to_owned())
+        });
+        let names: Vec<String> = names.collect();
+        let too_many = (names.len() + 1).saturating_sub(DETOURS_AT_MOST);
+        for name in names.into_iter().take(too_many) {
+            self.write(name, String::new(), Some(cookie::time::Duration::ZERO), headers);
+        }
+        let (name, value) = (self.detour_name(state), BASE64URL_NOPAD.encode(sealed));
+        let lasts = i64::try_from(Detour::LASTS.as_secs()).unwrap_or_default();
+        self.write(name, value, Some(cookie::time::Duration::seconds(lasts)), headers);
+    }
+
+    /// Takes it away again.
+    pub(super) fn clear_detour(&self, state: &Token, headers: &mut HeaderMap) {
+        let over = Some(cookie::time::Duration::ZERO);
+        self.write(self.detour_name(state), String::new(), over, headers);
+    }
+
+    fn detour_name(&self, state: &Token) -> String {
+        let prefix = if self.origin.is_secure() { DETOUR } else { PLAIN_DETOUR };
+        let hash = state.hash();
+        let own = HEXLOWER.encode(hash.as_bytes().first_chunk::<8>().unwrap_or(&[0; 8]));
+        format!("{prefix}-{own}")
+    }
+
     fn set(
         &self,
         ours: Ours,
@@ -210,6 +265,16 @@ impl<'a> Jar<'a> {
         headers: &mut HeaderMap,
     ) {
         let value = self.signer.sign(kind, self.origin.host(), payload);
+        self.write(name, value, max_age, headers);
+    }
+
+    fn write(
+        &self,
+        name: String,
+        value: String,
+        max_age: Option<cookie::time::Duration>,
+        headers: &mut HeaderMap,
+    ) {
         let mut cookie = Cookie::build((name, value))
             .path("/")
             .http_only(true)

@@ -16,6 +16,8 @@ pub(super) struct PageQuery {
     method: String,
     /// The kind of answer that the challenge asks for.
     pub(super) kind: String,
+    /// `password`: the sign-in page itself is wanted, even if it leads to a provider at once.
+    pub(super) with: String,
 }
 
 impl PageQuery {

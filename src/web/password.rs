@@ -2,6 +2,7 @@
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
+use http::header::HeaderMap;
 use serde::Deserialize;
 
 use super::app_state::AppState;
@@ -9,7 +10,7 @@ use super::form::{Form, Trouble};
 use super::guard::Guest;
 use super::headers;
 use super::page_query::PageQuery;
-use super::pages::{self, Problem};
+use super::pages::{self, Notice, Problem};
 use super::return_to::ReturnTo;
 use crate::domain::password::Password;
 use crate::flow::password::{Changed, change_password};
@@ -25,7 +26,12 @@ pub(super) async fn show(
     State(state): State<AppState>,
     guest: Guest,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
 ) -> Response {
+    let user = guest.authenticated.as_ref().map(|authenticated| &authenticated.user.user);
+    if user.is_some_and(|user| user.password().is_none()) {
+        return state.notice(Notice::NoPassword, &headers);
+    }
     let return_to = PageQuery::of(query.as_deref()).return_to_or(&state, SECURITY);
     page(&state, &guest, &return_to, None)
 }
@@ -33,6 +39,7 @@ pub(super) async fn show(
 pub(super) async fn submit(
     State(state): State<AppState>,
     guest: Guest,
+    headers: HeaderMap,
     form: Form<Typed>,
 ) -> Result<Response, Trouble> {
     let Form { typed, doubt, return_to, .. } = form;
@@ -50,6 +57,7 @@ pub(super) async fn submit(
         Changed::Now(given) => state.goes_on(&guest, &given, return_to.as_str()),
         Changed::Waiting { until } => again(Problem::Wait(guest.caller.now.until(until))),
         Changed::Busy => again(Problem::Busy),
+        Changed::None => state.notice(Notice::NoPassword, &headers),
         Changed::Over => to_sign_in(),
     })
 }

@@ -456,6 +456,13 @@ fn said(notice: &Notice) -> (&'static str, &'static str) {
         Notice::DoubledCookie { .. } => ("doubled-cookie", "the session cookie was sent twice"),
         Notice::OnlyAuthenticator => ("only-authenticator", "this is your only authenticator"),
         Notice::SignedOut { .. } => ("signed-out", "you are signed out"),
+        Notice::NotSignedIn { .. } => {
+            ("not-signed-in", "the identity provider did not sign you in")
+        }
+        Notice::NoPassword => ("no-password", "you have no password here"),
+        Notice::AddressKeptElsewhere => {
+            ("address-kept-elsewhere", "your identity provider keeps your address")
+        }
     }
 }
 

@@ -18,8 +18,8 @@ use super::pages::Notice;
 use super::route::{Asks, On, Route, data, form, page};
 use super::{
     assets, challenge, confirm, devices, email, enter, factors, forgot, headers, home, link, offer,
-    password, recovery_codes, security, security_key_help, sessions, set_up, sign_in, sign_out,
-    turn_off,
+    password, provider, recovery_codes, security, security_key_help, sessions, set_up, sign_in,
+    sign_out, turn_off,
 };
 use crate::flow::request_id;
 use crate::unavailable::{Kind, Unavailable};
@@ -34,6 +34,13 @@ pub static ROUTES: &[Route] = &[
         ..page("/.doorward/ticket", Asks::Nothing, || get(enter::take))
     },
     form("/.doorward/sign-in", Asks::Nothing, || get(sign_in::show).post(sign_in::submit)),
+    page("/.doorward/sign-in/provider/{name}", Asks::Nothing, || get(provider::leave)),
+    Route {
+        runs_to_its_end: true,
+        ..page("/.doorward/sign-in/provider/{name}/callback", Asks::Nothing, || {
+            get(provider::callback)
+        })
+    },
     form("/.doorward/challenge", Asks::Step, || get(challenge::show).post(challenge::submit)),
     form("/.doorward/set-up", Asks::SetUp, || get(set_up::show).post(set_up::submit)),
     form("/.doorward/set-up/recovery-codes", Asks::SetUp, || {

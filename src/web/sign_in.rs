@@ -28,10 +28,17 @@ pub(super) async fn show(
     guest: Guest,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let return_to = PageQuery::of(query.as_deref()).return_to(&state);
+    let asked = PageQuery::of(query.as_deref());
+    let return_to = asked.return_to(&state);
     // A signed-in user continues; their URL asks for anything else that is required.
     if guest.authenticated.is_some() {
         return headers::see_other(return_to.as_str());
+    }
+    if let Some(provider) = state.only_provider()
+        && asked.with != "password"
+    {
+        let page = format!("sign-in/provider/{}", provider.settings().name);
+        return headers::see_other(&return_to.through(&page));
     }
     page(&state, &guest, &return_to, String::new(), None)
 }
@@ -72,6 +79,7 @@ fn page(
         form: state.form(guest, return_to),
         app: state.app_at(return_to).map(|app| app.name.clone()),
         username,
+        providers: state.providers(return_to),
         problem,
     };
     state.form_page(&page, problem)

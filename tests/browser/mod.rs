@@ -3,15 +3,15 @@
 //! `cargo test --test suite browser:: -- --ignored` writes a picture of every page to
 //! `target/screenshots/`, to be looked at.
 
-mod application;
+pub(crate) mod application;
 mod apart;
-mod chromium;
-mod codes;
+pub(crate) mod chromium;
+pub(crate) mod codes;
 mod driver;
 mod hands;
 mod hosts;
-mod main_job;
+pub(crate) mod main_job;
 mod pictures;
 mod protection;
 mod security_keys;
-mod tools;
+pub(crate) mod tools;

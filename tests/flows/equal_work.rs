@@ -66,7 +66,9 @@ async fn fifty_apart(gate: &Gate, names: &[String]) -> Vec<String> {
             Target::User(user) => user.as_bytes()[0],
             Target::Nobody(nobody) => match nobody.whom() {
                 Whom::Nobody(hash) => hash.to_be_bytes()[0],
-                Whom::User(_) | Whom::Strangers(_) | Whom::Key(..) => panic!("{name}"),
+                Whom::User(_) | Whom::Strangers(_) | Whom::Key(..) | Whom::Provider(_) => {
+                    panic!("{name}")
+                }
             },
         };
         if apart.len() < 50 && lines.insert(first % 64) {

@@ -214,7 +214,11 @@ impl Flood {
         let sums = store.events(usize::MAX).await.unwrap();
         let summed = sums.iter().map(|event| match event.whom {
             Whom::Strangers(times) if event.what == What::PasswordRefused => times,
-            Whom::Strangers(_) | Whom::User(_) | Whom::Nobody(_) | Whom::Key(..) => 0,
+            Whom::Strangers(_)
+            | Whom::User(_)
+            | Whom::Nobody(_)
+            | Whom::Key(..)
+            | Whom::Provider(_) => 0,
         });
         assert_eq!(summed.sum::<u64>(), seen.at_nobody, "every one is counted");
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 use doorward::domain::event::What;
 use doorward::domain::factor::Kind;
 use doorward::flow::next::Offer;
+use doorward::flow::provider::Stop;
 use doorward::web::assets;
 use doorward::web::factor::totp::{self, Scan};
 use doorward::web::factor::{part, recovery};
@@ -238,6 +239,9 @@ fn samples() -> Vec<(String, String)> {
     let mut add = |name: &str, page: String| pages.push((name.to_owned(), page));
 
     add("sign-in", html(&SignIn { username: String::new(), ..sign_in(None) }));
+    for (name, page) in with_providers() {
+        add(name, page);
+    }
     for (name, problem) in [
         ("refused", Problem::SignIn),
         ("wait", Problem::Wait(Duration::from_secs(30))),
@@ -498,6 +502,19 @@ fn notices() -> Vec<(&'static str, Notice)> {
         ("spent-link", Notice::SpentLink),
         ("frozen", Notice::Frozen),
         ("only-authenticator", Notice::OnlyAuthenticator),
+        ("no-password", Notice::NoPassword),
+        ("address-kept-elsewhere", Notice::AddressKeptElsewhere),
+        ("provider-spent", not_signed_in(Stop::Spent)),
+        ("provider-denied", not_signed_in(Stop::Denied)),
+        ("provider-unavailable", not_signed_in(Stop::Unavailable)),
+        ("provider-refused", not_signed_in(Stop::Refused)),
+        ("provider-not-admitted", not_signed_in(Stop::NotAdmitted)),
+        ("provider-name-taken", not_signed_in(Stop::NameTaken)),
+        ("provider-no-name", not_signed_in(Stop::NoName)),
+        ("provider-somebody-else", not_signed_in(Stop::SomebodyElse)),
+        ("provider-not-again", not_signed_in(Stop::NotAgain)),
+        ("provider-cannot-confirm", not_signed_in(Stop::CannotConfirm)),
+        ("provider-waiting", not_signed_in(Stop::Waiting { wait: Duration::from_secs(30) })),
         ("signed-out", Notice::SignedOut { url: url(), clears: Vec::new() }),
         (
             "signed-out-of-several",
@@ -523,9 +540,36 @@ fn trust() -> Trust {
     Trust { lasts: Duration::from_secs(30 * 86_400), ticked: false }
 }
 
+/// The pages that name identity providers.
+fn with_providers() -> [(&'static str, String); 4] {
+    let sign_in = SignIn { username: String::new(), providers: providers(), ..sign_in(None) };
+    let both = Confirm { providers: providers(), ..confirm(None) };
+    let elsewhere = Confirm { has_password: false, providers: providers(), ..confirm(None) };
+    let nowhere = Confirm { has_password: false, ..confirm(None) };
+    [
+        ("sign-in-providers", html(&sign_in)),
+        ("confirm-providers", html(&both)),
+        ("confirm-elsewhere", html(&elsewhere)),
+        ("confirm-nowhere", html(&nowhere)),
+    ]
+}
+
+fn not_signed_in(stop: Stop) -> Notice {
+    Notice::NotSignedIn { provider: "Google".into(), stop, url: "/.doorward/sign-in".into() }
+}
+
+fn providers() -> Vec<Link> {
+    let link = |name: &str| Link {
+        name: name.into(),
+        url: format!("/.doorward/sign-in/provider/{}", name.to_lowercase()),
+    };
+    vec![link("Google"), link("GitHub"), Link { name: LONG.into(), ..link("long") }]
+}
+
 fn sign_in(problem: Option<Problem>) -> SignIn {
     let app = Some("CRM".into());
-    SignIn { frame: frame(None), form: form(), app, username: "ada".into(), problem }
+    let providers = Vec::new();
+    SignIn { frame: frame(None), form: form(), app, username: "ada".into(), providers, problem }
 }
 
 fn challenge(kind: Kind, problem: Option<Problem>) -> Challenge {
@@ -593,7 +637,15 @@ fn recovery_codes() -> RecoveryCodes {
 
 fn confirm(problem: Option<Problem>) -> Confirm {
     let lasts = Duration::from_secs(15 * 60);
-    Confirm { frame: frame(Some("ada")), form: form(), username: "ada".into(), lasts, problem }
+    Confirm {
+        frame: frame(Some("ada")),
+        form: form(),
+        username: "ada".into(),
+        has_password: true,
+        providers: Vec::new(),
+        lasts,
+        problem,
+    }
 }
 
 fn set_password(problem: Option<Problem>) -> SetPassword {

@@ -4,6 +4,7 @@
 //! Debian packages most of them. The others (see `sites.rs`) are asked by `make test-servers` alone.
 
 mod asking;
+mod openid_provider;
 mod policies;
 mod process;
 mod running;

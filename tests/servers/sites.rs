@@ -310,7 +310,7 @@ fn source(name: &str) -> PathBuf {
 }
 
 /// What .ci/registries installs.
-fn from_registries(name: &str) -> PathBuf {
+pub(super) fn from_registries(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/servers").join(name);
     assert!(path.exists(), "{} is missing: run .ci/registries", path.display());
     path

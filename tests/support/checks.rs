@@ -141,6 +141,7 @@ fn setup() -> (tokio::runtime::Runtime, Web) {
         hashing: Arc::new(Pool::start(Cost::LEAST, room, rng.clone()).unwrap()),
         sources: Arc::new(Sources::local()),
         security_keys: Arc::new(webauthn::Verifier),
+        providers: Arc::default(),
         limit: Arc::new(SignInLimit::a_minute(std::num::NonZeroU32::MAX)),
         log_throttle: Arc::default(),
         decision_log: Arc::default(),

@@ -24,7 +24,7 @@ use doorward::flow::administer::{self, Linking};
 use doorward::flow::{ClientAddress, Clock, Env, Still};
 use doorward::identity::local::{Cost, Pool, Room};
 use doorward::identity::{
-    Full, Hashing, Place, SignInLimit, Source, Sources, Work, Worker, webauthn,
+    Full, Hashing, Place, Providers, SignInLimit, Source, Sources, Work, Worker, webauthn,
 };
 use doorward::messages::{About, words};
 use doorward::metrics::Metrics;
@@ -211,6 +211,7 @@ impl Gate {
         let keyring = Arc::new(Keyring::in_memory(keys));
         let store = with(Store::over(records, Arc::clone(&keyring), rng.clone()));
         store.set_mails(config.mail.is_some());
+        let providers = Providers::of(&config.providers, &Providers::default()).unwrap();
         let env = Arc::new(Env {
             config: Arc::new(config),
             since: Arc::default(),
@@ -218,6 +219,7 @@ impl Gate {
             hashing: Arc::new(counting),
             sources: Arc::new(Sources::local()),
             security_keys: Arc::new(webauthn::Verifier),
+            providers: Arc::new(providers),
             limit: Arc::new(limit),
             log_throttle: Arc::default(),
             decision_log: Arc::default(),
@@ -335,7 +337,7 @@ impl Gate {
         events.sort_by_key(|event| (event.at, minicbor::to_vec(event.what).unwrap()));
         let times = |whom: &Whom| match whom {
             Whom::Strangers(times) => usize::try_from(*times).unwrap(),
-            Whom::User(_) | Whom::Nobody(_) | Whom::Key(..) => 1,
+            Whom::User(_) | Whom::Nobody(_) | Whom::Key(..) | Whom::Provider(_) => 1,
         };
         events.iter().flat_map(|event| vec![event.what; times(&event.whom)]).collect()
     }
@@ -587,6 +589,10 @@ impl Browser {
         for line in head.headers.get_all(SET_COOKIE) {
             let pair = line.to_str().unwrap().split(';').next().unwrap();
             let (name, value) = pair.split_once('=').unwrap();
+            if line.to_str().unwrap().contains("; Max-Age=0") {
+                self.cookies.remove(name);
+                continue;
+            }
             self.cookies.insert(name.to_owned(), value.to_owned());
         }
         self.status = head.status;

@@ -54,6 +54,15 @@ impl Instance {
         Self::opens(|state| config("127.0.0.1:0", &upstream.to_string(), state, "10s") + more)
     }
 
+    /// The same, on a clock four minutes behind that of the system: for what looks at the system's, and
+    /// so that time can pass here while it does not there.
+    pub(crate) fn today(upstream: SocketAddr, more: &str) -> Self {
+        let start = doorward::os::system_time().seconds() - 4 * 60;
+        Self::opens_at(start, |state| {
+            config("127.0.0.1:0", &upstream.to_string(), state, "10s") + more
+        })
+    }
+
     /// A gateway before an application at `upstream`, which is a name.
     pub(crate) fn before_name(upstream: &str) -> Self {
         Self::opens(|state| config("127.0.0.1:0", upstream, state, "10s"))
@@ -76,11 +85,15 @@ impl Instance {
     }
 
     fn opens(config: impl FnOnce(&TempDir) -> String) -> Self {
+        Self::opens_at(START, config)
+    }
+
+    fn opens_at(start: u64, config: impl FnOnce(&TempDir) -> String) -> Self {
         let state = tempfile::tempdir().unwrap();
         let file = state.path().join("doorward.yaml");
         std::fs::write(&file, config(&state)).unwrap();
         let config = Config::load(&|_| None, &file).unwrap();
-        let clock = Arc::new(AtomicU64::new(START));
+        let clock = Arc::new(AtomicU64::new(start));
         let has_a_bug = Arc::new(AtomicBool::new(false));
         let world = world(Arc::clone(&clock), Arc::clone(&has_a_bug));
         let gateway = Gateway::start(config.clone(), world).unwrap();

@@ -10,6 +10,7 @@ pub(crate) mod held;
 pub(crate) mod instance;
 pub(crate) mod overtaken;
 pub(crate) mod post_office;
+pub(crate) mod provider;
 pub(crate) mod refusing;
 pub(crate) mod security_key;
 pub(crate) mod spellings;

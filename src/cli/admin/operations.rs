@@ -6,13 +6,14 @@ use axum::extract::State;
 use super::view;
 use super::{Answer, AppState, Operator, Refused, json, read};
 use crate::cli::api::{
-    Changes, Done, Filter, Import, Imported, Names, NewUser, Newcomer, Standing, Whom,
+    Changes, Done, Filter, Import, Imported, Names, NewAccount, NewUser, Newcomer, Standing, Whom,
 };
 use crate::domain::digest::Digest;
 use crate::domain::name::{Group, Login, Name};
 use crate::domain::user::{Change, Profile};
-use crate::flow::administer::{self, Adding, Changing, Linking, Switched};
+use crate::flow::administer::{self, Adding, AddingAccount, Changing, Linking, Switched};
 use crate::flow::import::{self, Known, TakenOver};
+use crate::store::Added;
 
 pub(super) async fn add(
     State(state): State<AppState>,
@@ -31,6 +32,38 @@ pub(super) async fn add(
             "{} is already the name or e-mail address of a user; nobody was added",
             email.map_or_else(String::new, String::from)
         ))),
+    }
+}
+
+pub(super) async fn add_account(
+    State(state): State<AppState>,
+    Operator(by): Operator,
+    body: Bytes,
+) -> Answer {
+    let NewAccount { who, provider, subject } = read(&body)?;
+    let env = state.env();
+    let added = administer::add_account(&env, &by, profile(who), &provider, &subject).await?;
+    let taken = |what: &str| {
+        Refused::conflict(format!("{what} is already that of a user; nobody was added"))
+    };
+    match added {
+        AddingAccount::Added(name) => done(name.as_str(), Some(name.clone())),
+        AddingAccount::Taken(Added::AccountTaken) => Err(taken("the account at the provider")),
+        AddingAccount::Taken(Added::EmailTaken) => Err(taken("the e-mail address")),
+        AddingAccount::Taken(Added::NameTaken | Added::Now) => Err(taken("the name")),
+        AddingAccount::NoProvider => {
+            let names: Vec<&str> =
+                env.config.providers.iter().map(|one| one.name.as_str()).collect();
+            let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            Err(Refused::conflict(format!(
+                "no provider is called `{provider}` (configured: {known}); nobody was added"
+            )))
+        }
+        AddingAccount::NoSubject => Err(Refused::conflict(
+            "the subject is empty, longer than 255 characters, or has characters other than \
+             visible ASCII; nobody was added"
+                .to_owned(),
+        )),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::domain::event::Event;
 use crate::domain::lockout::{Failures, Tries, WrongCodes};
 use crate::domain::password::PasswordHash;
 use crate::domain::time::Timestamp;
-use crate::domain::user::User;
+use crate::domain::user::{Origin, User};
 use crate::flow::administer::Shown;
 
 /// One line of the list.
@@ -56,6 +56,11 @@ pub(super) fn details(Shown { user, events, now }: &Shown) -> Details {
             .map(|scheme| Scheme::name(scheme).to_owned()),
         frozen_since: user.frozen().map(written),
         awaits_a_link: user.awaits_a_link(),
+        accounts: user
+            .accounts()
+            .map(|account| format!("{} {}", account.issuer(), account.subject()))
+            .collect(),
+        is_of_provider: *user.origin() != Origin::Local,
         factors: factors.collect(),
         recovery_codes: user.recovery_codes().map(|codes| Codes {
             left: codes.unused().count(),

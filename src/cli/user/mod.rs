@@ -10,7 +10,9 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::Access;
-use super::api::{Changes, Details, Done, Filter, LinkMade, NewUser, Person, Whom, path};
+use super::api::{
+    Changes, Details, Done, Filter, LinkMade, NewAccount, NewUser, Person, Whom, path,
+};
 use super::client::Client;
 use super::failure::{Failure, unwritten};
 use crate::domain::name::{Email, FullName, Group, Name};
@@ -92,6 +94,9 @@ pub(super) struct Add {
     /// A group; can be given several times
     #[arg(long = "group", value_name = "GROUP")]
     groups: Vec<Group>,
+    /// The account at an identity provider of the configuration with which the user signs in
+    #[arg(long, value_name = "NAME:SUBJECT")]
+    provider: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -208,8 +213,24 @@ impl Console<'_> {
             email: add.email,
             groups: add.groups.into_iter().collect(),
         };
+        if let Some(account) = &add.provider {
+            return self.add_account(new, account, add.json).await;
+        }
         let made: LinkMade = self.ask(path::ADD, &new).await?;
         self.print_link(&made, add.json)
+    }
+
+    async fn add_account(&mut self, who: NewUser, at: &str, json: bool) -> Result<(), Failure> {
+        let Some((provider, subject)) = at.split_once(':') else {
+            return Err(Failure::new(format!("`{at}` is not an account at a provider"))
+                .cure("write NAME:SUBJECT, such as `--provider google:110169484474386276334`"));
+        };
+        let (provider, subject) = (provider.to_owned(), subject.to_owned());
+        let new = NewAccount { who, provider, subject };
+        let done: Done = self.ask(path::ADD_ACCOUNT, &new).await?;
+        self.print(json, &done, |out| {
+            writeln!(out, "{} was added, and signs in with {}.", done.name, new.provider)
+        })
     }
 
     async fn list(&mut self, filter: &Filter, json: bool) -> Result<(), Failure> {
@@ -340,8 +361,10 @@ const ADD_EXAMPLES: &str = "\
 Examples:
   doorward user add ada
   doorward user add ada --email ada@example.com --name 'Ada Lovelace' --group staff
+  doorward user add ada --provider google:110169484474386276334
 
-The link works once, for seven days. The user opens it and chooses a password.";
+The link works once, for seven days. The user opens it and chooses a password. With --provider there
+is no link: the user signs in at that identity provider.";
 
 const LIST_EXAMPLES: &str = "\
 Examples:

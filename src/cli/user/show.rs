@@ -35,6 +35,11 @@ fn facts(details: &Details) -> Vec<(&'static str, String)> {
     tell("added", Some(person.added.clone()));
     tell("disabled", person.disabled_since.as_ref().map(|since| format!("since {since}")));
     tell("password", Some(password(person, imported_password.as_deref())));
+    for (index, account) in details.accounts.iter().enumerate() {
+        let is_own = index == 0 && details.is_of_provider;
+        let means = if is_own { "answers for this user" } else { "may speak for this user" };
+        tell("provider", Some(format!("{account} ({means})")));
+    }
     tell("two-factor", Some(two_factor(details)));
     for factor in factors {
         let Factor { kind, name, added, last_used } = factor;
@@ -135,6 +140,8 @@ mod tests {
             imported_password: None,
             frozen_since: None,
             awaits_a_link: false,
+            accounts: Vec::new(),
+            is_of_provider: false,
             factors: vec![],
             recovery_codes: None,
             devices: vec![],
@@ -184,6 +191,10 @@ mod tests {
             imported_password: Some("bcrypt".to_owned()),
             frozen_since: None,
             awaits_a_link: false,
+            accounts: ["110169", "583231"]
+                .map(|subject| format!("https://id.example.com {subject}"))
+                .into(),
+            is_of_provider: true,
             factors: vec![Factor {
                 kind: "totp".to_owned(),
                 name: Some("Phone".to_owned()),

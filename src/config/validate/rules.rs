@@ -115,8 +115,11 @@ impl Judge<'_> {
     /// Parses user names; returns them normalised.
     pub(super) fn users(&mut self, at: &str, users: &List<String>) -> BTreeSet<String> {
         let read = items(at, users);
-        read.filter_map(|(at, user)| Some(self.parsed::<Name>(&at, user)?.as_str().to_owned()))
-            .collect()
+        let users: BTreeSet<String> = read
+            .filter_map(|(at, user)| Some(self.parsed::<Name>(&at, user)?.as_str().to_owned()))
+            .collect();
+        self.mentioned_users.extend(users.iter().cloned());
+        users
     }
 
     fn only(&mut self, at: &str, only: &written::People) -> Option<Only> {

@@ -124,7 +124,7 @@ fn pointer(whom: &Whom, event: &[u8; 16]) -> [u8; 32] {
     match whom {
         Whom::User(user) => key[..16].copy_from_slice(user.as_bytes()),
         Whom::Nobody(hash) => key[8..16].copy_from_slice(&hash.to_be_bytes()),
-        Whom::Strangers(_) | Whom::Key(..) => {}
+        Whom::Strangers(_) | Whom::Key(..) | Whom::Provider(_) => {}
     }
     key[16..].copy_from_slice(event);
     turn_round(&mut key);
@@ -158,6 +158,9 @@ fn log(event: &Event, name: Option<&str>) {
         }
         Whom::Strangers(times) => {
             tracing::info!(target: "doorward::unknown", times, what, "{message}");
+        }
+        Whom::Provider(provider) => {
+            tracing::info!(target: "doorward::unknown", provider, what, from, by, "{message}");
         }
         Whom::Key(purpose, key) => {
             tracing::info!(target: "doorward::event", purpose, key, what, by, "{message}");

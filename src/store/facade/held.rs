@@ -10,6 +10,7 @@ use minicbor::{Decode, Encode};
 
 use super::{Quiet, Read, Store, expect, form};
 use crate::domain::link::Link;
+use crate::domain::provider::SpentState;
 use crate::domain::secret::TokenHash;
 use crate::domain::ticket::Ticket;
 use crate::domain::time::Timestamp;
@@ -39,6 +40,15 @@ impl Stored for Link {
 
 impl Stored for Ticket {
     const KIND: Kind = Kind::Ticket;
+    type Key = TokenHash;
+
+    fn expires(&self) -> Option<Timestamp> {
+        Some(self.expires)
+    }
+}
+
+impl Stored for SpentState {
+    const KIND: Kind = Kind::SpentState;
     type Key = TokenHash;
 
     fn expires(&self) -> Option<Timestamp> {

@@ -5,6 +5,7 @@ use std::hint::black_box;
 use super::{ABSENT, Store};
 use crate::domain::event::Whom;
 use crate::domain::name::Login;
+use crate::domain::provider::Account;
 use crate::domain::rng::SharedRng;
 use crate::domain::user::UserId;
 use crate::store::keys::{Hashes, Keyring, NameHash};
@@ -54,13 +55,28 @@ impl Store {
         })
     }
 
+    /// The user for whom this account at a provider may speak.
+    ///
+    /// # Errors
+    /// Like [`Store::user`].
+    pub async fn user_of_account(&self, account: &Account) -> Result<Option<UserId>, Unavailable> {
+        Ok(match self.target_of(&account.key()).await? {
+            Target::User(user) => Some(user),
+            Target::Nobody(_) => None,
+        })
+    }
+
     /// The user with this name, or the unknown name. Takes the same time in both cases.
     ///
     /// # Errors
     /// Like [`Store::user`].
     pub async fn target(&self, login: &Login) -> Result<Target, Unavailable> {
+        self.target_of(login.key()).await
+    }
+
+    async fn target_of(&self, key: &str) -> Result<Target, Unavailable> {
         let _looking_up = self.naming.read().await;
-        let hashes = self.keyring.names().of(login.key());
+        let hashes = self.keyring.names().of(key);
         let mut found = None;
         // While names are re-keyed there are several, and all are looked at in any case.
         for hash in &hashes {

@@ -3,6 +3,7 @@
 use super::{Store, TRIES, expect};
 use crate::domain::event::Event;
 use crate::domain::link::Link;
+use crate::domain::name::Email;
 use crate::domain::secret::TokenHash;
 use crate::domain::user::{User, UserId};
 use crate::store::batch::{Batch, Expect};
@@ -19,6 +20,8 @@ pub enum Added {
     NameTaken,
     /// The e-mail address is already somebody's name or e-mail address.
     EmailTaken,
+    /// The account at a provider is already somebody's.
+    AccountTaken,
 }
 
 /// A user to be added.
@@ -179,22 +182,19 @@ impl Store {
     }
 
     async fn what_is_taken(&self, user: &User) -> Result<Option<Added>, Unavailable> {
-        let taken = [Added::NameTaken, Added::EmailTaken];
-        for (key, taken) in self.keys_of(user).iter().zip(taken) {
-            if self.is_taken(key).await? {
+        let names = self.keyring.names();
+        for (name, taken) in keys_of(user) {
+            if self.is_taken(&names.of(&name)).await? {
                 return Ok(Some(taken));
             }
         }
         Ok(None)
     }
 
-    /// The hashes of the names of `user`: of the user name and, if different, the e-mail address.
+    /// The hashes of everything that leads to `user`.
     pub(super) fn keys_of(&self, user: &User) -> Vec<Hashes> {
         let names = self.keyring.names();
-        let name = names.of(user.name().as_str());
-        let email = user.email().map(|email| names.of(email.key()));
-        let email = email.filter(|email| *email != name);
-        [Some(name), email].into_iter().flatten().collect()
+        keys_of(user).iter().map(|(name, _)| names.of(name)).collect()
     }
 
     fn with_user(&self, batch: Batch, new: &NewUser) -> Result<Batch, Unavailable> {
@@ -224,6 +224,17 @@ impl Store {
         }
         self.put(batch, Kind::Name, current, Expect::Absent, None, &id)
     }
+}
+
+/// Everything that leads to `user`: the user name; if different, the e-mail address; accounts at
+/// providers. And what it means if another user has it.
+pub(super) fn keys_of(user: &User) -> Vec<(String, Added)> {
+    let name = user.name().as_str();
+    let email = user.email().map(Email::key).filter(|email| *email != name);
+    let mut keys = vec![(name.to_owned(), Added::NameTaken)];
+    keys.extend(email.map(|email| (email.to_owned(), Added::EmailTaken)));
+    keys.extend(user.accounts().map(|account| (account.key(), Added::AccountTaken)));
+    keys
 }
 
 fn without_name(batch: Batch, hashes: &Hashes) -> Batch {

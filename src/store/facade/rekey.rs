@@ -5,9 +5,9 @@
 //! forgotten: nobody knows which names they were.
 
 use super::names::Target;
+use super::people::keys_of;
 use super::rotation::Moved;
 use super::{LINES, Store, TRIES, expect};
-use crate::domain::name::Email;
 use crate::domain::user::{User, UserId};
 use crate::store::batch::{Batch, Expect};
 use crate::store::keys::NameKey;
@@ -110,10 +110,9 @@ impl Store {
         );
         // A name that is nobody's any more leads nowhere.
         let Some(user) = read.value else { return Ok(batch) };
-        let names = [Some(user.name().as_str()), user.email().map(Email::key)];
-        let mut names = names.into_iter().flatten();
+        let mut names = keys_of(&user).into_iter().map(|(name, _)| name);
         let Some(name) = names.find(|name| old.of(name)[..] == entry.key) else { return Ok(batch) };
-        let hash = self.keyring.names().current.of(name);
+        let hash = self.keyring.names().current.of(&name);
         let there = self.read::<UserId>(Kind::Name, &hash).await?;
         match there.value {
             None => batch = self.put(batch, Kind::Name, &hash, Expect::Absent, None, &owner)?,

@@ -38,6 +38,13 @@ impl Store {
         Ok(())
     }
 
+    /// Records an event about nobody who is known, without a commit: it is logged, and its number in
+    /// each hour is stored.
+    pub fn note_stranger(&self, event: &Event) {
+        self.announce(event, None);
+        self.unsummed.add(Sum::of(event));
+    }
+
     /// Records `now` as the last time, and brings the sums of events about unknown names up to
     /// date, in one commit. If the sums cannot be brought up to date, `now` is recorded without
     /// them, because the next start compares its clock with it.
@@ -69,7 +76,8 @@ impl Store {
                 let read = self.read::<Event>(Kind::Event, &key).await?;
                 let before = match read.value.map(|sum| sum.whom) {
                     Some(Whom::Strangers(times)) => times,
-                    Some(Whom::User(_) | Whom::Nobody(_) | Whom::Key(..)) | None => 0,
+                    Some(Whom::User(_) | Whom::Nobody(_) | Whom::Key(..) | Whom::Provider(_))
+                    | None => 0,
                 };
                 let whom = Whom::Strangers(before.saturating_add(sum.times));
                 let (at, what) = (sum.hour, sum.what);

@@ -21,7 +21,7 @@ pub(super) struct Sum {
 impl Unsummed {
     pub(super) fn add(&self, sum: Sum) {
         let mut sums = self.sums();
-        // Two kinds in an hour at most, so the list stays short even if nothing can be written.
+        // A few kinds in an hour at most, so the list stays short even if nothing can be written.
         match sums.iter_mut().find(|one| (one.hour, one.what) == (sum.hour, sum.what)) {
             Some(one) => one.times = one.times.saturating_add(sum.times),
             None => sums.push(sum),

@@ -15,10 +15,14 @@ use super::file::Keys;
 use super::names::NameKeys;
 use super::purpose::Purpose;
 use super::ring::Ring;
+use crate::domain::provider::StateKey;
+use crate::domain::secret::Secret;
 use crate::domain::signed::{Kind, Signer};
 use crate::domain::time::Timestamp;
+use crate::store::record::Kind as RecordKind;
 use crate::store::sealing::Sealer;
 use crate::store::state_folder::{StateError, StateFolder};
+use crate::unavailable::Unavailable;
 
 /// The keys of an installation, as they are now.
 pub struct Keyring {
@@ -99,6 +103,26 @@ impl Keyring {
         self.in_use.load().signer(kind)?.open(kind, host, text)
     }
 
+    /// Seals what a browser carries to an identity provider and back, for `host` and the state with
+    /// this key. It can be opened until the next rotation of the sealing keys has ended.
+    ///
+    /// # Errors
+    /// Like [`Sealer::seal`].
+    pub fn seal_detour(
+        &self,
+        rng: &mut dyn CryptoRng,
+        host: &str,
+        state: &StateKey,
+        body: &[u8],
+    ) -> Result<Vec<u8>, Unavailable> {
+        self.sealer().seal(rng, RecordKind::SpentState, &carried(host, state), body)
+    }
+
+    /// Opens it again; `None` if we did not seal it for this host and state.
+    pub fn open_detour(&self, host: &str, state: &StateKey, sealed: &[u8]) -> Option<Secret> {
+        self.sealer().open(RecordKind::SpentState, &carried(host, state), sealed).ok()
+    }
+
     pub(in crate::store) fn keys(&self) -> Keys {
         self.in_use.load().keys.clone()
     }
@@ -137,4 +161,8 @@ impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Keyring(…)")
     }
+}
+/// Where a sealed detour belongs: no record has such a key.
+fn carried(host: &str, state: &StateKey) -> Vec<u8> {
+    [b"carried by a browser\0", host.as_bytes(), b"\0", state.as_ref()].concat()
 }

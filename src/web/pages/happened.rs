@@ -24,8 +24,8 @@ impl Happened {
             What::Unlocked => "An administrator cleared your failed sign-in attempts.",
             What::PasswordSet => "You set a password with a link.",
             What::PasswordRefused => "A wrong password was typed.",
-            What::SignedIn => "You signed in with your password.",
-            What::Confirmed => "You typed your password again.",
+            What::SignedIn => "You signed in.",
+            What::Confirmed => "You confirmed that it was you.",
             What::SignedOut => "You signed out.",
             What::FactorShown(kind) => kind.row().told.shown.read,
             What::FactorAdded(kind) => kind.row().told.added.read,
@@ -78,6 +78,20 @@ impl Happened {
             }
             // Nobody finds this on their page: it is about no user.
             What::KeyRotated => "An administrator rotated a key.",
+            What::UserBrought => "Your identity provider added you here.",
+            What::ProviderConnected => {
+                "You signed in with an account that was new here, by your verified address."
+            }
+            What::ProviderDenied => "Your identity provider did not sign you in.",
+            What::ProviderUnavailable => "Your identity provider did not answer.",
+            What::ProviderRefused => "An answer of your identity provider was not accepted.",
+            What::ProviderBarred => {
+                "Your identity provider vouched for you, but you may not come in with it."
+            }
+            What::ProviderNameTaken => {
+                "Somebody at an identity provider has the same name as you and was refused."
+            }
+            What::ProviderNameMissing => "Your identity provider stated no name.",
         }
     }
 

@@ -8,6 +8,8 @@ use http::StatusCode;
 use sha2::{Digest, Sha256};
 
 use super::Frame;
+use super::words::in_words;
+use crate::flow::provider::Stop;
 
 /// What a visitor must show before a request can pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +92,19 @@ pub enum Notice {
     OnlyAuthenticator,
     /// The user reported the second factor as not theirs; it is frozen.
     Frozen,
+    /// Nobody was signed in by an identity provider.
+    NotSignedIn {
+        /// The provider's name on pages.
+        provider: String,
+        /// Why.
+        stop: Stop,
+        /// Where to try again.
+        url: String,
+    },
+    /// The user has no password, so there is none to change.
+    NoPassword,
+    /// The address is kept by the provider that answers for the user.
+    AddressKeptElsewhere,
     /// The session has ended.
     SignedOut {
         /// Where to sign in again.
@@ -122,7 +137,10 @@ impl Notice {
             Self::WrongHost => StatusCode::MISDIRECTED_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::OnlyAuthenticator => StatusCode::CONFLICT,
+            Self::NotSignedIn { stop, .. } => status_of(*stop),
+            Self::OnlyAuthenticator | Self::NoPassword | Self::AddressKeptElsewhere => {
+                StatusCode::CONFLICT
+            }
             Self::SpentLink | Self::SpentTicket { .. } => StatusCode::GONE,
             Self::Frozen | Self::SignedOut { .. } => StatusCode::OK,
         }
@@ -145,6 +163,9 @@ impl Notice {
             Self::SpentTicket { .. } => "Please try again",
             Self::DoubledCookie { .. } => "Your browser sent two sign-in cookies",
             Self::OnlyAuthenticator => "This is your only authenticator",
+            Self::NotSignedIn { stop, .. } => heading_of(*stop),
+            Self::NoPassword => "You have no password here",
+            Self::AddressKeptElsewhere => "Your address is kept elsewhere",
             Self::Frozen => "The second factor is frozen",
             Self::SignedOut { .. } => "You are signed out",
         }
@@ -215,6 +236,15 @@ impl Notice {
                  your phone is lost or new, replace the authenticator on your security page \
                  instead.",
             ]),
+            Self::NotSignedIn { provider, stop, .. } => vec![sentence_of(*stop, provider)],
+            Self::NoPassword => said(&[
+                "You sign in with an identity provider. If you need a password here, too, ask the \
+                 administrator for a link.",
+            ]),
+            Self::AddressKeptElsewhere => said(&[
+                "It comes from the identity provider with which you sign in. Change it there. The \
+                 new one is used here when you sign in the next time.",
+            ]),
             Self::Frozen => said(&[
                 "Nobody can sign in with the second factor that somebody else set up, and all \
                  your sessions have ended. That person knows your password, so do not use it \
@@ -242,6 +272,10 @@ impl Notice {
             Self::SpentLink => way("/.doorward/sign-in", "Sign in", None),
             Self::SpentTicket { url } | Self::DoubledCookie { url } => way(url, "Continue", None),
             Self::SignedOut { url, .. } => way(url, "Sign in again", None),
+            Self::NotSignedIn { url, .. } => way(url, "Try again", None),
+            Self::NoPassword | Self::AddressKeptElsewhere => {
+                way("/.doorward/security", "Back to the security page", None)
+            }
             _ => None,
         }
     }
@@ -259,6 +293,75 @@ impl Notice {
         match self {
             Self::Refused { reference } | Self::BadRequest { reference } => Some(reference),
             _ => None,
+        }
+    }
+}
+
+const fn status_of(stop: Stop) -> StatusCode {
+    match stop {
+        Stop::Spent => StatusCode::GONE,
+        Stop::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Stop::Refused => StatusCode::BAD_GATEWAY,
+        Stop::NameTaken | Stop::CannotConfirm => StatusCode::CONFLICT,
+        Stop::Waiting { .. } => StatusCode::TOO_MANY_REQUESTS,
+        Stop::Denied | Stop::NotAdmitted | Stop::NoName | Stop::SomebodyElse | Stop::NotAgain => {
+            StatusCode::FORBIDDEN
+        }
+    }
+}
+
+const fn heading_of(stop: Stop) -> &'static str {
+    match stop {
+        Stop::Spent => "Please sign in once more",
+        Stop::SomebodyElse | Stop::NotAgain | Stop::CannotConfirm => "Not confirmed",
+        Stop::Denied
+        | Stop::Unavailable
+        | Stop::Refused
+        | Stop::NotAdmitted
+        | Stop::NameTaken
+        | Stop::NoName
+        | Stop::Waiting { .. } => "You were not signed in",
+    }
+}
+
+fn sentence_of(stop: Stop, provider: &str) -> String {
+    match stop {
+        Stop::Spent => format!(
+            "This way back from {provider} was used before, took longer than ten minutes, or \
+             belongs to another browser."
+        ),
+        Stop::Denied => format!("{provider} did not sign you in, or you chose not to continue."),
+        Stop::Unavailable => {
+            format!("{provider} does not answer at the moment. Please try again in a minute.")
+        }
+        Stop::Refused => format!(
+            "The answer of {provider} was not accepted. Please try again. If this happens again, \
+             tell the administrator."
+        ),
+        Stop::NotAdmitted => format!(
+            "{provider} knows you, but your account there does not open this site. Use another \
+             account, or ask the administrator."
+        ),
+        Stop::NameTaken => format!(
+            "Your name or address at {provider} is that of somebody else here. Ask the \
+             administrator to connect your account."
+        ),
+        Stop::NoName => format!(
+            "{provider} did not tell us a name or a verified e-mail address. Allow that there, \
+             or ask the administrator."
+        ),
+        Stop::SomebodyElse => format!(
+            "You signed in at {provider} with another account than the one that belongs to you \
+             here."
+        ),
+        Stop::NotAgain => {
+            format!("{provider} did not ask you to sign in again. Sign out there, then try again.")
+        }
+        Stop::CannotConfirm => {
+            format!("{provider} cannot confirm that it is you. Sign out here and sign in again.")
+        }
+        Stop::Waiting { wait } => {
+            format!("There were too many attempts. You can try again in {}.", in_words(wait))
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use askama::Template;
 
 use super::words::in_words;
-use super::{Form, Frame, Problem, problem};
+use super::{Form, Frame, Link, Problem, problem};
 
 /// Asks for user name and password.
 #[derive(Template)]
@@ -19,11 +19,13 @@ pub struct SignIn {
     pub app: Option<String>,
     /// The previous input, so that it need not be typed again.
     pub username: String,
+    /// The identity providers with which one can sign in instead.
+    pub providers: Vec<Link>,
     /// The problem, if the form is shown again.
     pub problem: Option<Problem>,
 }
 
-/// Asks for the password again before a change of one's own protection (S16).
+/// Asks for the first factor again before a change of one's own protection (S16).
 #[derive(Template)]
 #[template(path = "page/confirm.html")]
 pub struct Confirm {
@@ -33,6 +35,10 @@ pub struct Confirm {
     pub form: Form,
     /// The name of the user, for the browser's password manager.
     pub username: String,
+    /// Whether the user has a password.
+    pub has_password: bool,
+    /// The identity providers where the user can sign in again instead.
+    pub providers: Vec<Link>,
     /// For how long the password is not asked for again.
     pub lasts: Duration,
     /// The problem, if the form is shown again.

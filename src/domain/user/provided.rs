@@ -1,0 +1,188 @@
+//! Users for whom identity providers speak.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::{Origin, User};
+use crate::domain::assurance::FirstFactor;
+use crate::domain::name::Group;
+use crate::domain::provider::{Account, People, Told};
+use crate::domain::time::Timestamp;
+
+/// Providers.
+impl User {
+    /// How long other first factors count after the provider that answers for a user last did so: a
+    /// provider is not asked whether somebody who left is still there.
+    pub const PROVIDER_STANDS: Duration = Duration::from_hours(24);
+
+    /// This user, for whom from now on the provider of `account` answers.
+    #[must_use]
+    pub fn of_provider(self, account: Account) -> Self {
+        Self { origin: Origin::Provider(account), ..self }
+    }
+
+    /// The accounts that may speak for this user; the origin's own comes first.
+    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
+        let own = match &self.origin {
+            Origin::Provider(account) => Some(account),
+            Origin::Local => None,
+        };
+        own.into_iter().chain(&self.providers)
+    }
+
+    /// Whether this account may speak for this user.
+    pub fn has_account(&self, account: &Account) -> bool {
+        self.accounts().any(|one| one == account)
+    }
+
+    /// Lets this account speak for this user, too.
+    pub fn connect(&mut self, account: Account) {
+        if !self.has_account(&account) {
+            self.providers.push(account);
+        }
+    }
+
+    /// Whether the user has nothing yet that an account found by its address could take over: no
+    /// password, no factor, no other account, and is not disabled.
+    pub fn is_blank(&self) -> bool {
+        self.password.is_none()
+            && self.factors.is_empty()
+            && self.recovery_codes.is_none()
+            && self.accounts().next().is_none()
+            && self.disabled.is_none()
+    }
+
+    /// Records that a provider has spoken for this user.
+    pub fn spoken_for(&mut self, account: &Account, now: Timestamp) {
+        if matches!(&self.origin, Origin::Provider(own) if own == account) {
+            self.spoken = Some(now);
+        }
+    }
+
+    /// Until when first factors other than the provider count; `None`: without limit.
+    pub fn stands_until(&self) -> Option<Timestamp> {
+        match &self.origin {
+            Origin::Local => None,
+            Origin::Provider(_) => {
+                let spoken = self.spoken.unwrap_or_default();
+                Some(spoken.plus(Self::PROVIDER_STANDS))
+            }
+        }
+    }
+
+    /// Whether this first factor still counts.
+    pub fn stands(&self, by: FirstFactor, now: Timestamp) -> bool {
+        by == FirstFactor::Provider || self.stands_until().is_none_or(|until| now < until)
+    }
+
+    /// Takes over what the provider that answers for this user tells: full name, verified address
+    /// and groups. Of the groups, those that the configuration maps; others stay as they are.
+    pub fn take_told(&mut self, told: &Told, people: &People) {
+        if !matches!(&self.origin, Origin::Provider(own) if *own == told.account) {
+            return;
+        }
+        if let Some(name) = &told.full_name {
+            self.full_name = Some(name.as_str().to_owned());
+        }
+        if let Some(email) = &told.email {
+            self.email = Some(email.clone());
+        }
+        let mapped: BTreeSet<&Group> = people.groups.values().collect();
+        self.groups.retain(|group| !mapped.contains(group));
+        self.groups.extend(people.given(&told.groups));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::name::{Email, Name};
+    use crate::domain::password::PasswordHash;
+    use crate::domain::user::{Profile, UserId};
+
+    fn account(subject: &str) -> Account {
+        Account::new("https://id.example.com", subject).unwrap()
+    }
+
+    fn local() -> User {
+        let profile = Profile {
+            name: Name::parse("ada").unwrap(),
+            full_name: None,
+            email: None,
+            groups: ["crm".parse().unwrap()].into(),
+        };
+        User::new(UserId::from([1; 16]), profile, Timestamp::from_secs(0))
+    }
+
+    fn told(groups: &[&str]) -> Told {
+        Told {
+            account: account("7"),
+            username: None,
+            full_name: None,
+            email: Some(Email::parse("ada@example.com").unwrap()),
+            domain: None,
+            groups: groups.iter().map(|&group| group.to_owned()).collect(),
+            organisations: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn an_origin_is_read_as_it_was_written_and_in_its_first_form() {
+        for origin in [Origin::Local, Origin::Provider(account("7"))] {
+            let written = minicbor::to_vec(&origin).unwrap();
+            assert_eq!(minicbor::decode::<Origin>(&written).unwrap(), origin);
+        }
+        assert_eq!(minicbor::decode::<Origin>(&[0]).unwrap(), Origin::Local);
+        assert!(minicbor::decode::<Origin>(&[1]).is_err());
+    }
+
+    #[test]
+    fn other_first_factors_count_for_a_day_after_the_provider_spoke() {
+        let now = Timestamp::from_secs(100_000);
+        let mut ada = local().of_provider(account("7"));
+        assert!(!ada.stands(FirstFactor::Password, now), "it never spoke");
+        ada.spoken_for(&account("8"), now);
+        assert!(!ada.stands(FirstFactor::Password, now), "somebody else spoke");
+        ada.spoken_for(&account("7"), now);
+        assert!(ada.stands(FirstFactor::Password, now));
+        let later = now.plus(User::PROVIDER_STANDS);
+        assert!(!ada.stands(FirstFactor::Password, later));
+        assert!(ada.stands(FirstFactor::Provider, later));
+        assert!(local().stands(FirstFactor::Password, later));
+    }
+
+    #[test]
+    fn a_provider_decides_about_the_groups_that_are_mapped_and_no_others() {
+        let map = [("eng", "staff"), ("ops", "operators")];
+        let map = map.map(|(there, here)| (there.to_owned(), here.parse().unwrap()));
+        let people = People { groups: map.into(), ..People::default() };
+        let mut ada = local().of_provider(account("7"));
+        let groups = |ada: &User| ada.identity().groups.into_iter().collect::<Vec<_>>();
+        ada.take_told(&told(&["eng", "crm-admins"]), &people);
+        assert_eq!(groups(&ada), ["crm", "staff"]);
+        ada.take_told(&told(&["ops"]), &people);
+        assert_eq!(groups(&ada), ["crm", "operators"]);
+        ada.take_told(&told(&[]), &people);
+        assert_eq!(groups(&ada), ["crm"]);
+    }
+
+    #[test]
+    fn an_account_besides_the_origin_changes_nothing_of_the_user() {
+        let mut ada = local();
+        ada.connect(account("7"));
+        assert!(ada.has_account(&account("7")) && !ada.has_account(&account("8")));
+        let before = ada.clone();
+        ada.take_told(&told(&["eng"]), &People::default());
+        assert_eq!(ada, before);
+    }
+
+    #[test]
+    fn whoever_has_anything_is_not_blank() {
+        assert!(local().is_blank());
+        assert!(!local().with_password(PasswordHash::new("$argon2id$…".to_owned())).is_blank());
+        assert!(!local().of_provider(account("8")).is_blank());
+        let mut connected = local();
+        connected.connect(account("8"));
+        assert!(!connected.is_blank());
+    }
+}

@@ -1,0 +1,454 @@
+//! Signing in, and confirming, at an identity provider: the way there and the way back.
+//!
+//! On the way there nothing is written: the browser carries a sealed [`Detour`]. On the way back the
+//! provider is asked who came, and one commit uses the state up and begins the session.
+
+use std::time::Duration;
+
+use super::admit::AuthenticatedRequest;
+use super::caller::{Caller, Given};
+use super::env::{Env, Line};
+use super::host_session::{Fresh, go_on, live_session};
+use super::sign_in::begin_session;
+use crate::domain::assurance::{FirstFactor, Proof};
+use crate::domain::event::{What, Whom};
+use crate::domain::name::{Login, Name};
+use crate::domain::provider::{Account, Barred, Detour, Purpose, SpentState, Told};
+use crate::domain::secret::{Secret, Token};
+use crate::domain::time::Timestamp;
+use crate::domain::user::{Profile, User, UserId};
+use crate::identity::Provider;
+use crate::identity::provider::{Fault, Lie, Spoken};
+use crate::store::{Added, Changed, Reads};
+use crate::unavailable::Unavailable;
+
+/// The way to a provider.
+#[derive(Debug)]
+pub enum Going {
+    /// The browser is sent to this URL, and carries the detour.
+    There {
+        /// The URL.
+        url: String,
+        /// The state in it.
+        state: Token,
+        /// What is the same on the way back.
+        detour: Detour,
+    },
+    /// It is not sent anywhere.
+    Stays(Stop),
+}
+
+/// The way back.
+#[derive(Debug)]
+pub enum Back {
+    /// A session has begun.
+    SignedIn(Given),
+    /// The first factor was shown again.
+    Confirmed(Given),
+    /// Nothing was done.
+    Stays(Stop),
+}
+
+/// Why nobody was signed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The state was used before, has expired, or is of another browser.
+    Spent,
+    /// The provider, or the person there, refused.
+    Denied,
+    /// The provider does not answer.
+    Unavailable,
+    /// What it says cannot be accepted.
+    Refused,
+    /// The person may not come in.
+    NotAdmitted,
+    /// The name or the address is somebody else's here.
+    NameTaken,
+    /// The provider states no name and no verified address.
+    NoName,
+    /// Somebody else came back to confirm.
+    SomebodyElse,
+    /// The provider did not ask for the first factor again.
+    NotAgain,
+    /// The provider cannot ask for it again.
+    CannotConfirm,
+    /// Too many attempts of this address.
+    Waiting {
+        /// How long until the next attempt is accepted.
+        wait: Duration,
+    },
+}
+
+/// What comes back in the URL (RFC 6749 §4.1.2, RFC 9207 §2).
+#[derive(Clone, Debug, Default)]
+pub struct Returned {
+    /// The code.
+    pub code: Option<Secret>,
+    /// The error instead.
+    pub error: Option<String>,
+    /// The issuer.
+    pub issuer: Option<String>,
+}
+
+/// Where the provider sends the browser back to.
+fn redirect_uri(env: &Env, provider: &Provider) -> String {
+    let name = &provider.settings().name;
+    format!("{}/.doorward/sign-in/provider/{name}/callback", env.config.portal)
+}
+
+/// Sends a browser to `provider`, to come back to `return_to`.
+pub async fn go(
+    env: &Env,
+    caller: &Caller,
+    provider: &Provider,
+    purpose: Purpose,
+    return_to: &str,
+    method: Option<&str>,
+) -> Going {
+    if purpose != Purpose::SignIn && !provider.can_confirm() {
+        return Going::Stays(Stop::CannotConfirm);
+    }
+    let (state, nonce, verifier) = env
+        .rng
+        .draw(|rng| (Token::random(rng), Token::random(rng), Secret::random(rng, VERIFIER_LENGTH)));
+    let kept = return_to.len() <= Detour::RETURN_TO_AT_MOST;
+    let detour = Detour {
+        provider: provider.settings().name.clone(),
+        purpose,
+        began: caller.now,
+        nonce,
+        verifier,
+        return_to: if kept { return_to.to_owned() } else { "/".to_owned() },
+        method: method.map(str::to_owned).filter(|_| kept),
+    };
+    let (uri, again) = (redirect_uri(env, provider), purpose != Purpose::SignIn);
+    let text = state.expose_text();
+    let url = provider.authorization_url(&detour, &text, &uri, again, caller.now).await;
+    match url {
+        Ok(url) => Going::There { url, state, detour },
+        Err(fault) => Going::Stays(blame(env, caller, provider, &fault)),
+    }
+}
+
+/// A browser comes back from `provider` with `returned`, on the way that `detour` describes. The
+/// caller has checked that the detour belongs to `state` and to this browser.
+///
+/// # Errors
+/// [`Unavailable`] if the store cannot be read or written. The state may have been used up or not.
+pub async fn come_back(
+    env: &Env,
+    caller: &Caller,
+    provider: &Provider,
+    state: &Token,
+    detour: &Detour,
+    returned: Returned,
+    authenticated: Option<&AuthenticatedRequest>,
+) -> Result<Back, Unavailable> {
+    let now = caller.now;
+    // Another provider's answer at our URL of this one would be a mix-up (RFC 9700 §4.4).
+    if detour.provider != provider.settings().name || !detour.lives(now) {
+        tell(env, caller, provider, What::ProviderRefused, "the state is not of this sign-in");
+        return Ok(Back::Stays(Stop::Spent));
+    }
+    let tried = match env.tries(caller) {
+        Ok(tried) => tried,
+        Err(until) => return Ok(Back::Stays(Stop::Waiting { wait: now.until(until) })),
+    };
+    if let Err(fault) = provider.is_response_of(returned.issuer.as_deref(), now).await {
+        return Ok(Back::Stays(blame(env, caller, provider, &fault)));
+    }
+    let Some(code) = returned.code.filter(|_| returned.error.is_none()) else {
+        let error = returned.error.unwrap_or_default();
+        return Ok(Back::Stays(denied(env, caller, provider, &error)));
+    };
+    let uri = redirect_uri(env, provider);
+    let spoken = match provider.redeem(code.expose_str(), detour, &uri, now).await {
+        Ok(spoken) => spoken,
+        Err(fault) => return Ok(Back::Stays(blame(env, caller, provider, &fault))),
+    };
+    let back = match detour.purpose {
+        Purpose::SignIn => signs_in(env, caller, provider, state, detour, &spoken.told).await?,
+        Purpose::Confirm { user, user_session } => {
+            let mine = authenticated
+                .filter(|mine| (mine.session.user, mine.user_session) == (user, user_session));
+            confirms(env, caller, provider, state, detour, &spoken, mine).await?
+        }
+    };
+    if !matches!(back, Back::Stays(_)) {
+        tried.give_back();
+    }
+    Ok(back)
+}
+
+/// A browser comes back with a state that it does not carry: used, expired, made up, or of another
+/// browser.
+pub fn unknown_state(env: &Env, caller: &Caller, provider: &Provider) -> Stop {
+    let why = "the state was used, has expired, or is of another browser";
+    tell(env, caller, provider, What::ProviderRefused, why);
+    Stop::Spent
+}
+
+async fn signs_in(
+    env: &Env,
+    caller: &Caller,
+    provider: &Provider,
+    state: &Token,
+    detour: &Detour,
+    told: &Told,
+) -> Result<Back, Unavailable> {
+    let people = &provider.settings().people;
+    if let Err(barred) = people.admit(told) {
+        return Ok(Back::Stays(bar(env, caller, provider, told, barred)));
+    }
+    let user = match env.store.user_of_account(&told.account).await? {
+        Some(user) => user,
+        None => match newcomer(env, caller, provider, told).await? {
+            Ok(user) => user,
+            Err(barred) => return Ok(Back::Stays(bar(env, caller, provider, told, barred))),
+        },
+    };
+    take_over(env, provider, user, told).await?;
+    let fresh = Fresh::draw(env);
+    let key = state.hash();
+    let reads = Reads::user(user)
+        .in_session(caller.carried.session.as_ref().map(Token::hash))
+        .and::<SpentState>(&key);
+    let done = env
+        .store
+        .update(reads, |tx| {
+            if tx.get::<SpentState>(&key).is_some() {
+                return Back::Stays(Stop::Spent);
+            }
+            tx.put(&key, spent(detour));
+            if tx.user.disabled().is_some() || !tx.user.has_account(&told.account) {
+                tx.tell(caller.event(user, What::ProviderBarred));
+                return Back::Stays(Stop::NotAdmitted);
+            }
+            tx.user.spoken_for(&told.account, caller.now);
+            Back::SignedIn(begin_session(env, caller, tx, FirstFactor::Provider, &fresh))
+        })
+        .await?;
+    Ok(done.unwrap_or(Back::Stays(Stop::NotAdmitted)))
+}
+
+/// The user whom an account that is new here belongs to: one with the verified address, where the
+/// operator says so, or a new one.
+async fn newcomer(
+    env: &Env,
+    caller: &Caller,
+    provider: &Provider,
+    told: &Told,
+) -> Result<Result<UserId, Barred>, Unavailable> {
+    let people = &provider.settings().people;
+    if let Some(email) = people.matching(told)
+        && let Some(user) = env.store.user_named(&Login::typed(email.as_str())).await?
+    {
+        let connected = connect_blank(env, caller, user, &told.account, email.key()).await?;
+        return Ok(if connected { Ok(user) } else { Err(Barred::NameTaken) });
+    }
+    let mentioned = |name: &Name| env.config.mentioned_users.contains(name.as_str());
+    let name = match people.new_name(told, mentioned) {
+        Ok(name) => name,
+        Err(barred) => return Ok(Err(barred)),
+    };
+    let profile = Profile {
+        name,
+        full_name: told.full_name.as_ref().map(|name| name.as_str().to_owned()),
+        email: told.email.clone(),
+        groups: people.given(&told.groups).into_iter().collect(),
+    };
+    let id = env.rng.draw(UserId::random);
+    let user = User::new(id, profile, caller.now).of_provider(told.account.clone());
+    let brought = caller.event(id, What::UserBrought);
+    match env.store.add_user(&user, None, &[brought]).await? {
+        Added::Now => Ok(Ok(id)),
+        Added::NameTaken | Added::EmailTaken => Ok(Err(Barred::NameTaken)),
+        // Another tab was quicker.
+        Added::AccountTaken => {
+            let found = env.store.user_of_account(&told.account).await?;
+            Ok(found.ok_or(Barred::Unknown))
+        }
+    }
+}
+
+/// Connects an account to a user who has nothing yet, found by their address. Says whether it did.
+async fn connect_blank(
+    env: &Env,
+    caller: &Caller,
+    user: UserId,
+    account: &Account,
+    address: &str,
+) -> Result<bool, Unavailable> {
+    let changed = env.store.change_user(user, |user| {
+        // Found by a user name that looks like the address is not found by the address.
+        let is_theirs = user.email().is_some_and(|email| email.key() == address);
+        if !is_theirs || !user.is_blank() {
+            return (false, Vec::new());
+        }
+        user.connect(account.clone());
+        // Links that set a password, which somebody else may hold, become void.
+        user.next_link();
+        (true, vec![caller.event(user.id(), What::ProviderConnected)])
+    });
+    Ok(matches!(changed.await?, Some(Changed::Now(true))))
+}
+
+/// Takes over what the provider tells of a user for whom it answers. An address that is somebody
+/// else's here is left out.
+async fn take_over(
+    env: &Env,
+    provider: &Provider,
+    user: UserId,
+    told: &Told,
+) -> Result<(), Unavailable> {
+    let people = &provider.settings().people;
+    let changed = env.store.change_user(user, |user| {
+        user.take_told(told, people);
+        ((), Vec::new())
+    });
+    if changed.await? == Some(Changed::EmailTaken) {
+        let told = Told { email: None, ..told.clone() };
+        let changed = env.store.change_user(user, |user| {
+            user.take_told(&told, people);
+            ((), Vec::new())
+        });
+        changed.await?;
+    }
+    Ok(())
+}
+
+async fn confirms(
+    env: &Env,
+    caller: &Caller,
+    provider: &Provider,
+    state: &Token,
+    detour: &Detour,
+    spoken: &Spoken,
+    mine: Option<&AuthenticatedRequest>,
+) -> Result<Back, Unavailable> {
+    let Some(mine) = mine else { return Ok(Back::Stays(Stop::Spent)) };
+    let user = mine.session.user;
+    let is_again = spoken.auth_time.is_some_and(|at| at >= whole_seconds(detour.began));
+    let account = &spoken.told.account;
+    let (fresh, key) = (Fresh::draw(env), state.hash());
+    let reads = mine.reads().and::<SpentState>(&key);
+    let done = env
+        .store
+        .update(reads, |tx| {
+            if tx.get::<SpentState>(&key).is_some() {
+                return Back::Stays(Stop::Spent);
+            }
+            tx.put(&key, spent(detour));
+            let Some(session) = live_session(env, caller, tx) else {
+                return Back::Stays(Stop::Spent);
+            };
+            if !tx.user.has_account(account) {
+                tx.tell(caller.event(user, What::ProviderRefused));
+                return Back::Stays(Stop::SomebodyElse);
+            }
+            if !is_again {
+                tx.tell(caller.event(user, What::ProviderRefused));
+                return Back::Stays(Stop::NotAgain);
+            }
+            tx.user.spoken_for(account, caller.now);
+            tx.tell(caller.event(user, What::Confirmed));
+            let proof = Proof::First(FirstFactor::Provider);
+            Back::Confirmed(go_on(env, caller, tx, &session, proof, &fresh))
+        })
+        .await?
+        .unwrap_or(Back::Stays(Stop::Spent));
+    match &done {
+        Back::Stays(Stop::NotAgain) => log(env, caller, provider, &Lie::AuthTime.to_string()),
+        Back::Stays(Stop::SomebodyElse) => {
+            log(env, caller, provider, "somebody else came back to confirm");
+        }
+        _ => {}
+    }
+    Ok(done)
+}
+
+/// `auth_time` has whole seconds.
+fn whole_seconds(at: Timestamp) -> Timestamp {
+    Timestamp::from_secs(at.seconds())
+}
+
+fn spent(detour: &Detour) -> SpentState {
+    SpentState { expires: detour.began.plus(Detour::LASTS) }
+}
+
+/// What an error in the URL means (RFC 6749 §4.1.2.1, OpenID Connect Core §3.1.2.6).
+fn denied(env: &Env, caller: &Caller, provider: &Provider, error: &str) -> Stop {
+    let shown: String = error.chars().take(80).flat_map(char::escape_default).collect();
+    match error {
+        "server_error" | "temporarily_unavailable" => {
+            tell(env, caller, provider, What::ProviderUnavailable, &shown);
+            Stop::Unavailable
+        }
+        "access_denied"
+        | "login_required"
+        | "interaction_required"
+        | "consent_required"
+        | "account_selection_required" => {
+            tell(env, caller, provider, What::ProviderDenied, &shown);
+            Stop::Denied
+        }
+        // The client is configured wrongly there, or nothing came back.
+        _ => {
+            tell(env, caller, provider, What::ProviderRefused, &shown);
+            Stop::Refused
+        }
+    }
+}
+
+fn blame(env: &Env, caller: &Caller, provider: &Provider, fault: &Fault) -> Stop {
+    match fault {
+        Fault::Unavailable(why) => {
+            tell(env, caller, provider, What::ProviderUnavailable, why);
+            Stop::Unavailable
+        }
+        Fault::Refused(lie) => {
+            tell(env, caller, provider, What::ProviderRefused, &lie.to_string());
+            Stop::Refused
+        }
+    }
+}
+
+fn bar(env: &Env, caller: &Caller, provider: &Provider, told: &Told, barred: Barred) -> Stop {
+    let subject = told.account.subject();
+    let (what, why, stop) = match barred {
+        Barred::NotAMember => {
+            let why = "is in none of the domains or organisations of `people.only`";
+            (What::ProviderBarred, why, Stop::NotAdmitted)
+        }
+        Barred::Unknown => {
+            let why = "is not known here, and `people.create` is not set";
+            (What::ProviderBarred, why, Stop::NotAdmitted)
+        }
+        Barred::NoName => {
+            let why = "has neither a `preferred_username` nor a verified address";
+            (What::ProviderNameMissing, why, Stop::NoName)
+        }
+        Barred::NameTaken => {
+            let why =
+                "has a name or an address of somebody else here, or a name that rules mention";
+            (What::ProviderNameTaken, why, Stop::NameTaken)
+        }
+    };
+    tell(env, caller, provider, what, &format!("the subject {subject} {why}"));
+    stop
+}
+
+fn tell(env: &Env, caller: &Caller, provider: &Provider, what: What, why: &str) {
+    let whom = Whom::Provider(provider.settings().name.clone());
+    env.store.note_stranger(&caller.event_about(whom, what));
+    log(env, caller, provider, why);
+}
+
+fn log(env: &Env, caller: &Caller, provider: &Provider, why: &str) {
+    let Some(left_out) = env.log_throttle.due(Line::Provider, caller.now) else { return };
+    let (provider, address) = (&provider.settings().name, caller.address);
+    tracing::warn!(provider, %address, left_out, "sign-in by an identity provider failed: {why}");
+}
+
+/// In bytes: 43 characters as text (RFC 7636 §4.1).
+const VERIFIER_LENGTH: usize = 32;

@@ -1,0 +1,496 @@
+//! Identity providers: OpenID Connect, and GitHub and Facebook, which speak OAuth 2.
+//!
+//! A provider is asked for two things: where to send the browser, and who came back with a code. Its
+//! discovery document and keys are kept for a while; all who wait for them wait for one request.
+//! What decides is pure: which endpoints may be used ([`discovery`]), whether an ID token is genuine
+//! ([`id_token`]), what claims tell ([`told`], [`plain`]).
+
+pub mod discovery;
+mod fault;
+pub mod id_token;
+mod metadata;
+mod plain;
+mod told;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use data_encoding::{BASE64, BASE64URL_NOPAD};
+use hmac::{Hmac, KeyInit, Mac};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT};
+use http::{Request, StatusCode};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
+use url::Url;
+use url::form_urlencoded::{Serializer, byte_serialize};
+use zeroize::Zeroizing;
+
+use crate::config::{self, ProviderKind};
+use crate::domain::provider::{Detour, Told};
+use crate::domain::reach::Reach;
+use crate::domain::secret::Secret;
+use crate::domain::time::Timestamp;
+use crate::net::{Answer, Bounds, Client, Roots};
+use discovery::Endpoints;
+pub use fault::{Fault, Lie};
+use metadata::Metadata;
+use plain::Plain;
+
+/// All configured providers, by name.
+#[derive(Debug, Default)]
+pub struct Providers(BTreeMap<String, Arc<Provider>>);
+
+/// One provider.
+#[derive(Debug)]
+pub struct Provider {
+    settings: config::Provider,
+    asks: Asks,
+    speaks: Speaks,
+}
+
+/// How it speaks.
+#[derive(Debug)]
+enum Speaks {
+    OpenId(Metadata),
+    Plain(Plain),
+}
+
+/// Who came back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spoken {
+    /// What the provider tells of the person.
+    pub told: Told,
+    /// When they last entered something there, if it says so.
+    pub auth_time: Option<Timestamp>,
+}
+
+/// A provider that cannot be set up: the certificates of its CA cannot be read.
+#[derive(Debug)]
+pub struct NotSetUp {
+    /// The provider.
+    pub provider: Box<config::Provider>,
+    /// Why.
+    pub source: io::Error,
+}
+
+impl Providers {
+    /// The providers of a configuration. What is known of one that did not change since `before` is
+    /// kept.
+    ///
+    /// # Errors
+    /// The first one that cannot be set up.
+    pub fn of(all: &[config::Provider], before: &Self) -> Result<Self, NotSetUp> {
+        let mut providers = BTreeMap::new();
+        for settings in all {
+            let kept = before.0.get(&settings.name).filter(|kept| kept.settings == *settings);
+            let provider =
+                match kept {
+                    Some(kept) => Arc::clone(kept),
+                    None => Arc::new(Provider::new(settings.clone()).map_err(|source| {
+                        NotSetUp { provider: Box::new(settings.clone()), source }
+                    })?),
+                };
+            providers.insert(settings.name.clone(), provider);
+        }
+        Ok(Self(providers))
+    }
+
+    /// The provider with this name.
+    pub fn named(&self, name: &str) -> Option<&Arc<Provider>> {
+        self.0.get(name)
+    }
+
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Provider> {
+        self.0.values().map(|provider| &**provider)
+    }
+
+    /// The provider of this issuer.
+    pub fn of_issuer(&self, issuer: &str) -> Option<&Arc<Provider>> {
+        self.0.values().find(|provider| provider.settings.issuer == issuer)
+    }
+}
+
+impl Provider {
+    fn new(settings: config::Provider) -> io::Result<Self> {
+        let client = Client::new(&Roots::of(settings.authority_file().map(|file| &**file))?)?;
+        let asks = Asks { client, at_once: Semaphore::new(AT_ONCE) };
+        let speaks = match Plain::of(settings.kind, &settings.issuer) {
+            Some(plain) => Speaks::Plain(plain),
+            None => Speaks::OpenId(Metadata::default()),
+        };
+        Ok(Self { settings, asks, speaks })
+    }
+
+    /// Its configuration.
+    pub fn settings(&self) -> &config::Provider {
+        &self.settings
+    }
+
+    /// Asks an OpenID provider for its discovery document and its keys; says how many keys it has that
+    /// may be used. GitHub and Facebook have neither: `None`.
+    ///
+    /// # Errors
+    /// [`Fault`], like signing in.
+    pub async fn try_out(&self, now: Timestamp) -> Result<Option<usize>, Fault> {
+        match &self.speaks {
+            Speaks::OpenId(metadata) => metadata.keys(self, now).await.map(|keys| Some(keys.len())),
+            Speaks::Plain(_) => Ok(None),
+        }
+    }
+
+    /// The origins to which a browser is sent: that of the issuer, and that of the authorization
+    /// endpoint, if it is known.
+    pub fn origins(&self) -> Vec<String> {
+        let known = match &self.speaks {
+            Speaks::OpenId(metadata) => metadata.authorization_origin(),
+            Speaks::Plain(_) => None,
+        };
+        let mut origins: Vec<String> = self.settings.origin().into_iter().chain(known).collect();
+        origins.dedup();
+        origins
+    }
+
+    /// Whether it says when somebody signed in, so that signing in again can be asked for.
+    pub fn can_confirm(&self) -> bool {
+        matches!(self.speaks, Speaks::OpenId(_))
+    }
+
+    /// The URL to which a browser is sent (RFC 6749 §4.1.1, RFC 7636 §4.3). `again`: the person must
+    /// sign in there again.
+    ///
+    /// # Errors
+    /// [`Fault`] if the provider's discovery document is not there or not acceptable.
+    pub async fn authorization_url(
+        &self,
+        detour: &Detour,
+        state: &str,
+        redirect_uri: &str,
+        again: bool,
+        now: Timestamp,
+    ) -> Result<String, Fault> {
+        let verifier = BASE64URL_NOPAD.encode(detour.verifier.expose());
+        let challenge = BASE64URL_NOPAD.encode(&Sha256::digest(verifier.as_bytes()));
+        let mut scopes: Vec<&str> = self.settings.scopes.iter().map(String::as_str).collect();
+        let mut url = match &self.speaks {
+            Speaks::OpenId(metadata) => {
+                scopes.extend(["openid", "email", "profile"]);
+                metadata.endpoints(self, now).await?.authorization.clone()
+            }
+            Speaks::Plain(plain) => {
+                scopes.extend(plain.scopes);
+                if !self.settings.people.organisations.is_empty() {
+                    scopes.push("read:org");
+                }
+                Url::parse(&plain.authorization).map_err(|_| Lie::Answer("authorization"))?
+            }
+        };
+        scopes.sort_unstable();
+        scopes.dedup();
+        url.query_pairs_mut()
+            .append_pair("response_type", "code")
+            .append_pair("client_id", &self.settings.client_id)
+            .append_pair("redirect_uri", redirect_uri)
+            .append_pair("scope", &scopes.join(" "))
+            .append_pair("state", state)
+            .append_pair("code_challenge", &challenge)
+            .append_pair("code_challenge_method", "S256");
+        if let Speaks::OpenId(_) = self.speaks {
+            url.query_pairs_mut().append_pair("nonce", &detour.nonce.expose_text());
+            if again {
+                url.query_pairs_mut().append_pair("prompt", "login").append_pair("max_age", "0");
+            }
+        }
+        Ok(url.into())
+    }
+
+    /// Whether a response that names `issuer`, or none, may be from this provider (RFC 9207 §2.4).
+    ///
+    /// # Errors
+    /// [`Lie::ResponseIssuer`], or [`Fault`] like [`Provider::authorization_url`].
+    pub async fn is_response_of(&self, issuer: Option<&str>, now: Timestamp) -> Result<(), Fault> {
+        let must = match &self.speaks {
+            Speaks::OpenId(metadata) => metadata.endpoints(self, now).await?.names_issuer,
+            // GitHub sends none, or one that is not reliable.
+            Speaks::Plain(_) => return Ok(()),
+        };
+        match issuer {
+            Some(issuer) if issuer == self.settings.issuer => Ok(()),
+            None if !must => Ok(()),
+            _ => Err(Lie::ResponseIssuer.into()),
+        }
+    }
+
+    /// Who came back with this code from the way that `detour` describes.
+    ///
+    /// # Errors
+    /// [`Fault`] if the provider does not answer, or what it says is not acceptable.
+    pub async fn redeem(
+        &self,
+        code: &str,
+        detour: &Detour,
+        redirect_uri: &str,
+        now: Timestamp,
+    ) -> Result<Spoken, Fault> {
+        match &self.speaks {
+            Speaks::OpenId(metadata) => {
+                self.redeem_by_token(metadata, code, detour, redirect_uri, now).await
+            }
+            Speaks::Plain(plain) => {
+                let url = Url::parse(&plain.token).map_err(|_| Lie::Answer("token"))?;
+                let tokens = self.tokens(&url, true, code, detour, redirect_uri, ANY).await?;
+                let told = match self.settings.kind {
+                    ProviderKind::Facebook => self.ask_facebook(plain, &tokens).await?,
+                    ProviderKind::GitHub | ProviderKind::OpenId => {
+                        self.ask_github(plain, &tokens).await?
+                    }
+                };
+                Ok(Spoken { told, auth_time: None })
+            }
+        }
+    }
+
+    async fn redeem_by_token(
+        &self,
+        metadata: &Metadata,
+        code: &str,
+        detour: &Detour,
+        redirect_uri: &str,
+        now: Timestamp,
+    ) -> Result<Spoken, Fault> {
+        let endpoints = metadata.endpoints(self, now).await?;
+        let (token, reach) = (&endpoints.token, metadata.reach().await);
+        let tokens =
+            self.tokens(token, endpoints.secret_in_body, code, detour, redirect_uri, reach).await?;
+        let id_token = tokens.id.as_ref().ok_or(Lie::Answer("token"))?.expose_str();
+        id_token::key_id(id_token)?;
+        let keys = metadata.keys_for(self, id_token, now).await?;
+        let nonce = detour.nonce.expose_text();
+        let expected = id_token::Expected {
+            issuer: &self.settings.issuer,
+            client_id: &self.settings.client_id,
+            nonce: &nonce,
+            now,
+        };
+        let verified = id_token::verify(id_token, &keys, expected)?;
+        let mut claims = verified.all;
+        if let Some(userinfo) = &endpoints.userinfo {
+            let more = self.userinfo(userinfo, &tokens, &verified.subject, reach).await?;
+            for (name, value) in more {
+                // What was signed counts.
+                claims.entry(name).or_insert(value);
+            }
+        }
+        let groups = self.settings.groups_claim.as_deref();
+        let told = told::of_claims(&self.settings.issuer, &verified.subject, &claims, groups)?;
+        Ok(Spoken { told, auth_time: verified.auth_time })
+    }
+
+    /// Redeems a code (RFC 6749 §4.1.3).
+    async fn tokens(
+        &self,
+        url: &Url,
+        secret_in_body: bool,
+        code: &str,
+        detour: &Detour,
+        redirect_uri: &str,
+        reach: Reach,
+    ) -> Result<Tokens, Fault> {
+        let request = self.token_request(url, secret_in_body, code, detour, redirect_uri);
+        let answer = self.asks.sent(request, "token", reach).await?;
+        if !answer.status.is_success() {
+            return Err(refused(&answer));
+        }
+        // GitHub answers errors with 200.
+        Tokens::read(&answer.body).ok_or_else(|| refused(&answer))
+    }
+
+    fn token_request(
+        &self,
+        url: &Url,
+        secret_in_body: bool,
+        code: &str,
+        detour: &Detour,
+        redirect_uri: &str,
+    ) -> Result<Request<Bytes>, http::Error> {
+        let (id, secret) = (&self.settings.client_id, self.settings.client_secret.expose_str());
+        let verifier = Zeroizing::new(BASE64URL_NOPAD.encode(detour.verifier.expose()));
+        let mut form = Serializer::new(String::new());
+        form.append_pair("grant_type", "authorization_code")
+            .append_pair("code", code)
+            .append_pair("redirect_uri", redirect_uri)
+            .append_pair("code_verifier", &verifier)
+            .append_pair("client_id", id);
+        let mut request = Request::post(url.as_str())
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(ACCEPT, "application/json");
+        if secret_in_body {
+            form.append_pair("client_secret", secret);
+        } else {
+            request = request.header(AUTHORIZATION, basic(id, secret));
+        }
+        request.body(Bytes::from(form.finish()))
+    }
+
+    async fn userinfo(
+        &self,
+        url: &Url,
+        tokens: &Tokens,
+        subject: &str,
+        reach: Reach,
+    ) -> Result<Map<String, Value>, Fault> {
+        let said = self.asks.json(url, tokens, "userinfo", reach).await?;
+        let Value::Object(said) = said else { return Err(Lie::Answer("userinfo").into()) };
+        // OpenID Connect Core §5.3.2: otherwise its claims must not be used.
+        match said.get("sub").and_then(Value::as_str) {
+            Some(same) if same == subject => Ok(said),
+            _ => Err(Lie::OtherSubject.into()),
+        }
+    }
+
+    async fn ask_github(&self, plain: &Plain, tokens: &Tokens) -> Result<Told, Fault> {
+        let user = self.asks.json(&plain.api("/user")?, tokens, "API", ANY).await?;
+        let emails = self.asks.json(&plain.api("/user/emails")?, tokens, "API", ANY).await?;
+        let mut told = plain::of_github(&self.settings.issuer, &user, &emails)?;
+        for organisation in &self.settings.people.organisations {
+            let path = format!("/user/memberships/orgs/{organisation}");
+            let request = Asks::get(&plain.api(&path)?, tokens);
+            let answer = self.asks.sent(request, "API", ANY).await?;
+            let membership: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+            if answer.status.is_success() && plain::is_member(&membership, organisation) {
+                told.organisations.push(organisation.clone());
+            }
+        }
+        Ok(told)
+    }
+
+    async fn ask_facebook(&self, plain: &Plain, tokens: &Tokens) -> Result<Told, Fault> {
+        // Shows that the token was not taken from another app (Graph API, `appsecret_proof`).
+        let secret = self.settings.client_secret.expose();
+        let mut proof = Hmac::<Sha256>::new_from_slice(secret).map_err(|_| Lie::Answer("API"))?;
+        proof.update(tokens.access.expose());
+        let proof = data_encoding::HEXLOWER.encode(&proof.finalize().into_bytes());
+        let me = plain.api(&format!("/me?fields=id,name&appsecret_proof={proof}"))?;
+        let me = self.asks.json(&me, tokens, "API", ANY).await?;
+        Ok(plain::of_facebook(&self.settings.issuer, &me)?)
+    }
+}
+
+/// What a code gives. Used once and forgotten.
+struct Tokens {
+    access: Secret,
+    id: Option<Secret>,
+}
+
+impl Tokens {
+    fn read(body: &[u8]) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Written {
+            access_token: String,
+            id_token: Option<String>,
+        }
+        let Written { access_token, id_token } = serde_json::from_slice(body).ok()?;
+        Some(Self { access: access_token.into(), id: id_token.map(Secret::from) })
+    }
+}
+
+/// Sends requests to a provider.
+#[derive(Debug)]
+struct Asks {
+    client: Client,
+    at_once: Semaphore,
+}
+
+impl Asks {
+    fn get(url: &Url, tokens: &Tokens) -> Result<Request<Bytes>, http::Error> {
+        let bearer = Zeroizing::new(format!("Bearer {}", tokens.access.expose_str()));
+        let mut bearer = HeaderValue::from_str(&bearer)?;
+        bearer.set_sensitive(true);
+        Request::get(url.as_str())
+            .header(AUTHORIZATION, bearer)
+            .header(ACCEPT, "application/json")
+            .body(Bytes::new())
+    }
+
+    async fn json(
+        &self,
+        url: &Url,
+        tokens: &Tokens,
+        what: &'static str,
+        reach: Reach,
+    ) -> Result<Value, Fault> {
+        let answer = self.sent(Self::get(url, tokens), what, reach).await?;
+        if !answer.status.is_success() {
+            let status = answer.status.as_u16();
+            return Err(Fault::Unavailable(format!("the {what} endpoint answers {status}")));
+        }
+        serde_json::from_slice(&answer.body).map_err(|_| Lie::Answer(what).into())
+    }
+
+    /// The whole answer, whatever its status, unless the server itself has failed.
+    async fn sent(
+        &self,
+        request: Result<Request<Bytes>, http::Error>,
+        what: &'static str,
+        reach: Reach,
+    ) -> Result<Answer, Fault> {
+        let mut request = request.map_err(|_| Lie::Answer(what))?;
+        // GitHub's API refuses requests without one.
+        request.headers_mut().insert(USER_AGENT, HeaderValue::from_static("doorward"));
+        let bounds = Bounds { within: WITHIN, body_at_most: BODY_AT_MOST, reach };
+        let failed = |why: &dyn std::fmt::Display| {
+            Fault::Unavailable(format!("the {what} endpoint does not answer: {why}"))
+        };
+        let asking = async {
+            let _turn = self.at_once.acquire().await;
+            self.client.send(request, bounds).await
+        };
+        let answer = match tokio::time::timeout(WITHIN, asking).await {
+            Ok(answer) => answer.map_err(|why| failed(&why))?,
+            Err(_) => return Err(failed(&"too many sign-ins wait for it")),
+        };
+        match answer.status {
+            status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
+                let status = status.as_u16();
+                Err(Fault::Unavailable(format!("the {what} endpoint answers {status}")))
+            }
+            _ => Ok(answer),
+        }
+    }
+}
+
+/// The header `Authorization` with our id and secret (RFC 6749 §2.3.1: both are form-encoded first).
+fn basic(id: &str, secret: &str) -> HeaderValue {
+    let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+    let both = Zeroizing::new(format!("{}:{}", encoded(id), encoded(secret)));
+    let both = Zeroizing::new(format!("Basic {}", BASE64.encode(both.as_bytes())));
+    let header = HeaderValue::from_str(&both);
+    // Base64 is always valid in a header.
+    let mut header = header.unwrap_or_else(|_| HeaderValue::from_static("Basic"));
+    header.set_sensitive(true);
+    header
+}
+
+/// What the token endpoint says instead of a token (RFC 6749 §5.2).
+fn refused(answer: &Answer) -> Fault {
+    let said = serde_json::from_slice::<Value>(&answer.body).ok();
+    let error = said.as_ref().and_then(|said| said.get("error")).and_then(Value::as_str);
+    match error {
+        Some(error) => Lie::TokenEndpoint(fault::Quoted::new(error)).into(),
+        None => Lie::Answer("token").into(),
+    }
+}
+
+/// For everything that one request takes.
+const WITHIN: Duration = Duration::from_secs(10);
+/// The longest answer, in bytes.
+const BODY_AT_MOST: usize = 512 * 1024;
+/// How many requests to one provider may run at once.
+const AT_ONCE: usize = 32;
+/// The addresses of GitHub and Facebook are constants, or the operator's.
+const ANY: Reach = Reach::Anywhere;

@@ -1,0 +1,182 @@
+//! The way to an identity provider and back, for the browser.
+//!
+//! The way there is a link. What must be the same on the way back is in a cookie of its own for each
+//! way, so several tabs do not disturb each other.
+
+use axum::extract::{Path, RawQuery, State};
+use axum::response::Response;
+use http::header::HeaderMap;
+use serde::Deserialize;
+
+use super::app_state::AppState;
+use super::form::Trouble;
+use super::guard::Guest;
+use super::headers;
+use super::page_query::PageQuery;
+use super::pages::{self, Notice};
+use super::return_to::ReturnTo;
+use crate::domain::provider::{Detour, Purpose};
+use crate::domain::secret::{Secret, Token};
+use crate::domain::user::User;
+use crate::flow::provider::{Back, Going, Returned, Stop, come_back, go, unknown_state};
+use crate::identity::Provider;
+
+/// What a link to a provider is for.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Wanted {
+    /// `confirm`: to show the first factor again.
+    #[serde(rename = "for")]
+    purpose: String,
+}
+
+/// What comes back (RFC 6749 §4.1.2).
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Query {
+    code: Option<String>,
+    state: String,
+    error: Option<String>,
+    iss: Option<String>,
+}
+
+/// Sends the browser to the provider.
+pub(super) async fn leave(
+    State(state): State<AppState>,
+    guest: Guest,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Trouble> {
+    let Some(provider) = state.env.providers.named(&name) else {
+        return Ok(state.notice(Notice::NotFound, &headers));
+    };
+    let return_to = PageQuery::of(query.as_deref()).return_to(&state);
+    let wanted: Wanted =
+        serde_html_form::from_str(query.as_deref().unwrap_or_default()).unwrap_or_default();
+    let purpose = match (&guest.authenticated, wanted.purpose.as_str()) {
+        (Some(mine), "confirm") => {
+            Purpose::Confirm { user: mine.session.user, user_session: mine.user_session }
+        }
+        // Signed in meanwhile in another tab.
+        (Some(_), _) => return Ok(headers::see_other(return_to.as_str())),
+        (None, _) => Purpose::SignIn,
+    };
+    let (target, method) = (return_to.as_str(), return_to.other_method());
+    let going = go(&state.env, &guest.caller, provider, purpose, target, method).await;
+    match going {
+        Going::There { url, state: token, detour } => {
+            let mut response = headers::see_other(&url);
+            let sealed = minicbor::to_vec(&detour).unwrap_or_default();
+            let host = state.host.origin.host();
+            let sealed = state
+                .env
+                .rng
+                .draw(|rng| state.env.signer.seal_detour(rng, host, &token.hash(), &sealed))?;
+            state.jar().set_detour(&token, &sealed, &headers, response.headers_mut());
+            Ok(response)
+        }
+        Going::Stays(stop) => Ok(state.stays(provider, purpose, &return_to, stop, &headers)),
+    }
+}
+
+/// The browser comes back.
+pub(super) async fn callback(
+    State(state): State<AppState>,
+    guest: Guest,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Trouble> {
+    let Some(provider) = state.env.providers.named(&name) else {
+        return Ok(state.notice(Notice::NotFound, &headers));
+    };
+    let query: Query =
+        serde_html_form::from_str(query.as_deref().unwrap_or_default()).unwrap_or_default();
+    let found = Token::parse(&query.state).and_then(|token| {
+        let detour = state.detour(&token, &headers)?;
+        Some((token, detour))
+    });
+    let Some((token, detour)) = found else {
+        // Back and Reload lead here once more.
+        if guest.authenticated.is_some() {
+            return Ok(headers::see_other("/.doorward/"));
+        }
+        let stop = unknown_state(&state.env, &guest.caller, provider);
+        return Ok(state.stays(provider, Purpose::SignIn, &ReturnTo::root(), stop, &headers));
+    };
+    let return_to = state.return_to(&detour.return_to);
+    let return_to = return_to.by(detour.method.as_deref().unwrap_or_default());
+    let returned =
+        Returned { code: query.code.map(Secret::from), error: query.error, issuer: query.iss };
+    let mine = guest.authenticated.as_ref();
+    let back =
+        come_back(&state.env, &guest.caller, provider, &token, &detour, returned, mine).await?;
+    let mut response = match back {
+        Back::SignedIn(given) => state.onward(&guest, &given, &return_to),
+        Back::Confirmed(given) => state.goes_on(&guest, &given, return_to.as_str()),
+        Back::Stays(stop) => state.stays(provider, detour.purpose, &return_to, stop, &headers),
+    };
+    state.jar().clear_detour(&token, response.headers_mut());
+    Ok(response)
+}
+
+impl AppState {
+    /// The detour that this browser carries for `token`.
+    fn detour(&self, token: &Token, headers: &HeaderMap) -> Option<Detour> {
+        let sealed = self.jar().detour(token, headers)?;
+        let host = self.host.origin.host();
+        let opened = self.env.signer.open_detour(host, &token.hash(), &sealed)?;
+        minicbor::decode(opened.expose()).ok()
+    }
+
+    /// Says why nobody was signed in, and leads to the next step.
+    fn stays(
+        &self,
+        provider: &Provider,
+        purpose: Purpose,
+        return_to: &ReturnTo,
+        stop: Stop,
+        headers: &HeaderMap,
+    ) -> Response {
+        let page = if purpose == Purpose::SignIn { "sign-in" } else { "confirm" };
+        let notice = Notice::NotSignedIn {
+            provider: provider.settings().label.clone(),
+            stop,
+            url: return_to.through(page),
+        };
+        self.notice(notice, headers)
+    }
+
+    /// A link to each provider for people who sign in on the way to `return_to`.
+    pub(super) fn providers(&self, return_to: &ReturnTo) -> Vec<pages::Link> {
+        let all = self.env.config.providers.iter();
+        all.map(|provider| pages::Link {
+            name: provider.label.clone(),
+            url: return_to.through(&format!("sign-in/provider/{}", provider.name)),
+        })
+        .collect()
+    }
+
+    /// A link to each provider where `user` can show the first factor again.
+    pub(super) fn confirming(&self, user: &User, return_to: &ReturnTo) -> Vec<pages::Link> {
+        let of = |issuer: &str| self.env.providers.of_issuer(issuer);
+        let providers = user.accounts().filter_map(|account| of(account.issuer()));
+        providers
+            .filter(|provider| provider.can_confirm())
+            .map(|provider| {
+                let settings = provider.settings();
+                let url = return_to.through(&format!("sign-in/provider/{}", settings.name));
+                let joint = if url.contains('?') { '&' } else { '?' };
+                let name = settings.label.clone();
+                pages::Link { name, url: format!("{url}{joint}for=confirm") }
+            })
+            .collect()
+    }
+
+    /// The provider that the sign-in page leads to at once, if there is one.
+    pub(super) fn only_provider(&self) -> Option<&Provider> {
+        let name = self.env.config.only_sign_in.as_deref()?;
+        self.env.providers.named(name).map(|provider| &**provider)
+    }
+}

@@ -1,0 +1,538 @@
+//! Signing in at an identity provider: who becomes a user, who does not, and what follows.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use doorward::domain::event::What;
+use doorward::domain::name::{Login, Name};
+use doorward::domain::provider::{Account, Detour};
+use doorward::domain::user::{Profile, User, UserId};
+use doorward::store::memory::Memory;
+use http::StatusCode;
+use serde_json::json;
+
+use crate::support::gate::{Browser, CONFIG, Gate, PASSWORD};
+use crate::support::provider::{How, StandIn};
+
+pub(super) const LINK: &str = "/.doorward/sign-in/provider/idp";
+pub(super) const CALLBACK: &str = "/.doorward/sign-in/provider/idp/callback";
+/// Whoever has a verified address there becomes a user.
+const CREATES: &str = "people: { create: true, only: { email_domains: [example.com] } }";
+
+/// A gateway that trusts `idp`, with these further keys for it.
+pub(super) fn gate(idp: &StandIn, more: &str) -> Gate {
+    gate_with(idp, more, "")
+}
+
+fn gate_with(idp: &StandIn, more: &str, rest: &str) -> Gate {
+    let config = CONFIG.replace(
+        "    otherwise: sign-in\n",
+        "      - { paths: [/boss/], only: { users: [grace] }, require: sign-in }\n    otherwise: \
+         sign-in\n",
+    );
+    let issuer = &idp.issuer;
+    let config = format!(
+        "{config}
+providers:
+  - name: idp
+    label: Example ID
+    issuer: {issuer}
+    client_id: doorward
+    client_secret_file: tests/config/provider.secret
+    {more}
+{rest}
+"
+    );
+    Gate::configured(&config, Arc::new(Memory::new()))
+}
+
+/// Goes to the provider on the way to `return_to`, signs in there, and comes back.
+pub(super) async fn signs_in(browser: &mut Browser, idp: &StandIn, return_to: &str) {
+    browser.opens(&format!("{LINK}?return_to={return_to}")).await;
+    assert_eq!(browser.status, StatusCode::SEE_OTHER, "{}", browser.page);
+    let query = idp.signs_in(&browser.location().unwrap());
+    browser.opens(&format!("{CALLBACK}?{query}")).await;
+}
+
+/// The name under which the application is asked.
+async fn at_the_application(browser: &mut Browser) -> Option<String> {
+    browser.visits("/orders").await;
+    browser.passed.clone().flatten()
+}
+
+async fn user(gate: &Gate, name: &str) -> Option<User> {
+    let id = gate.env.store.user_named(&Login::typed(name)).await.unwrap()?;
+    Some(gate.env.store.user(id).await.unwrap()?.user.clone())
+}
+
+#[tokio::test]
+async fn the_first_sign_in_makes_a_user_and_the_second_finds_them() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, CREATES);
+    let mut browser = gate.browser();
+    browser.opens("/.doorward/sign-in?return_to=/orders").await;
+    assert!(browser.page.contains("Sign in with <bdi>Example ID</bdi>"), "{}", browser.page);
+    signs_in(&mut browser, &idp, "/orders?b=c%26d").await;
+    assert_eq!(browser.status, StatusCode::SEE_OTHER, "{}", browser.page);
+    browser.follows().await.declines().await;
+    assert_eq!(at_the_application(&mut browser).await.as_deref(), Some("ada"));
+    assert_eq!(browser.page, "fed", "what Remote-Amr says");
+    let ada = user(&gate, "ada").await.unwrap();
+    assert_eq!(ada.identity().full_name.as_deref(), Some("Ada Lovelace"));
+    assert_eq!(ada.identity().email.as_deref(), Some("ada@example.com"));
+    assert!(ada.identity().groups.is_empty());
+
+    let mut other = gate.browser();
+    signs_in(&mut other, &idp, "/").await;
+    assert_eq!(at_the_application(&mut other).await.as_deref(), Some("ada"));
+    assert_eq!(user(&gate, "ada").await.unwrap().id(), ada.id());
+    let events = gate.events().await;
+    assert_eq!(events.iter().filter(|what| **what == What::UserBrought).count(), 1);
+    assert_eq!(events.iter().filter(|what| **what == What::SignedIn).count(), 2);
+}
+
+#[tokio::test]
+async fn the_url_that_was_wanted_survives_the_detour() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, CREATES);
+    let mut browser = gate.browser();
+    signs_in(&mut browser, &idp, "/").await;
+    let mut browser = gate.browser();
+    signs_in(&mut browser, &idp, "/orders%3Fb%3Dc%2526d").await;
+    let location = browser.location().unwrap();
+    let leads = |location: &str| location == "/orders?b=c%26d" || location.contains("%2Forders");
+    assert!(leads(&location), "{location}");
+    let mut browser = gate.browser();
+    signs_in(&mut browser, &idp, "//evil.test/").await;
+    assert!(!browser.location().unwrap().contains("evil"));
+}
+
+#[tokio::test]
+async fn the_second_factor_is_ours_as_for_everybody() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, CREATES);
+    let mut browser = gate.browser();
+    signs_in(&mut browser, &idp, "/").await;
+    let protected = browser.sets_up(&gate, "/").await;
+    browser.sends(&[("saved", "yes")]).await;
+    gate.waits_for_the_next_code();
+
+    let mut other = gate.browser();
+    signs_in(&mut other, &idp, "/orders").await;
+    other.follows().await;
+    assert!(other.at.contains("/challenge"), "{}", other.at);
+    assert_eq!(at_the_application(&mut other).await, None);
+    other.opens("/.doorward/challenge").await;
+    let code = protected.code(&gate);
+    other.sends(&[("code", &code)]).await;
+    assert_eq!(at_the_application(&mut other).await.as_deref(), Some("ada"));
+    assert_eq!(other.page, "fed,otp,mfa");
+}
+
+#[tokio::test]
+async fn ten_tabs_come_back_in_any_order() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, CREATES);
+    let mut browser = gate.browser();
+    let mut ways = Vec::new();
+    for tab in 0..10 {
+        browser.opens(&format!("{LINK}?return_to=/tab/{tab}")).await;
+        ways.push(idp.signs_in(&browser.location().unwrap()));
+    }
+    for tab in [7, 0, 9, 3, 1, 2, 8, 4, 6, 5] {
+        browser.opens(&format!("{CALLBACK}?{}", ways[tab])).await;
+        assert_eq!(browser.status, StatusCode::SEE_OTHER, "{}", browser.page);
+        let location = browser.location().unwrap();
+        assert!(
+            location.ends_with(&format!("tab/{tab}")) || location.contains(&format!("tab%2F{tab}")),
+            "{location}"
+        );
+    }
+    assert_eq!(at_the_application(&mut browser).await.as_deref(), Some("ada"));
+}
+
+#[tokio::test]
+async fn back_and_reload_lead_somewhere() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, CREATES);
+    let mut browser = gate.browser();
+    browser.opens(LINK).await;
+    let query = idp.signs_in(&browser.location().unwrap());
+    browser.opens(&format!("{CALLBACK}?{query}")).await;
+    browser.opens(&format!("{CALLBACK}?{query}")).await;
+    assert_eq!(browser.location().as_deref(), Some("/.doorward/"), "signed in already");
+    browser.opens(LINK).await;
+    assert_eq!(browser.location().as_deref(), Some("/"), "nobody signs in twice");
+}
+
+#[tokio::test]
+async fn only_members_of_the_domain_come_in() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, CREATES);
+    for (email, verified) in [
+        ("ada@example.com", false),
+        ("ada@example.com.evil.test", true),
+        ("ada@mail.example.com", true),
+        ("ada@evil.test@example.com", true),
+        ("ada@ex\u{430}mple.com", true),
+    ] {
+        idp.said().claims = json!({ "email": email, "email_verified": verified });
+        let mut browser = gate.browser();
+        signs_in(&mut browser, &idp, "/").await;
+        assert_eq!(browser.status, StatusCode::FORBIDDEN, "{email}");
+        assert!(browser.session().is_none() && browser.page.contains("does not open this site"));
+    }
+    assert!(user(&gate, "ada").await.is_none());
+    idp.said().claims = json!({ "email": "Ada@EXAMPLE.com" });
+    let mut browser = gate.browser();
+    signs_in(&mut browser, &idp, "/").await;
+    assert_eq!(at_the_application(&mut browser).await.as_deref(), Some("ada"));
+    // Whoever leaves the domain is out at the next sign-in.
+    idp.said().claims = json!({ "email": "ada@elsewhere.test" });
+    let mut browser = gate.browser();
+    signs_in(&mut browser, &idp, "/").await;
+    assert_eq!(browser.status, StatusCode::FORBIDDEN);
+    let barred = gate.events().await;
+    assert_eq!(barred.iter().filter(|what| **what == What::ProviderBarred).count(), 6);
+}
+
+#[tokio::test]
+async fn where_nobody_new_is_brought_only_known_accounts_come_in() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, "people: { create: false }");
+    let mut browser = gate.browser();
+    signs_in(&mut browser, &idp, "/").await;
+    assert_eq!(browser.status, StatusCode::FORBIDDEN);
+    let profile = Profile {
+        name: Name::parse("Countess").unwrap(),
+        full_name: None,
+        email: None,
+        groups: BTreeSet::new(),
+    };
+    let account = Account::new(&idp.issuer, "7").unwrap();
+    let user = User::new(UserId::from([7; 16]), profile, gate.now()).of_provider(account);
+    gate.env.store.add_user(&user, None, &[]).await.unwrap();
+    let mut browser = gate.browser();
+    signs_in(&mut browser, &idp, "/").await;
+    assert_eq!(at_the_application(&mut browser).await.as_deref(), Some("countess"));
+}
+
+#[tokio::test]
+async fn a_local_user_is_never_joined_by_name_or_address() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, CREATES);
+    gate.knows("ada").await;
+    for claims in [
+        json!({}),
+        json!({ "preferred_username": "ADA" }),
+        json!({ "preferred_username": "lovelace" }),
+        json!({ "preferred_username": null }),
+        json!({ "preferred_username": "ada@example.com", "email": "x@example.com" }),
+    ] {
+        idp.said().claims = claims.clone();
+        let mut browser = gate.browser();
+        signs_in(&mut browser, &idp, "/").await;
+        assert_eq!(browser.status, StatusCode::CONFLICT, "{claims}: {}", browser.page);
+        assert!(browser.session().is_none());
+    }
+    let events = gate.events().await;
+    assert_eq!(events.iter().filter(|what| **what == What::ProviderNameTaken).count(), 5);
+    let mut browser = gate.browser();
+    browser.signs_in("ada").await;
+    assert!(browser.session().is_some(), "her password still works");
+}
+
+#[tokio::test]
+async fn a_name_that_a_rule_mentions_is_given_to_nobody_by_a_provider() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, CREATES);
+    idp.said().claims = json!({ "preferred_username": "Grace", "email": "grace@example.com" });
+    let mut browser = gate.browser();
+    signs_in(&mut browser, &idp, "/boss/").await;
+    assert_eq!(browser.status, StatusCode::CONFLICT, "{}", browser.page);
+    assert!(user(&gate, "grace").await.is_none());
+}
+
+#[tokio::test]
+async fn an_account_without_a_name_or_an_address_is_told_so() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, "people: { create: true, everyone: true }");
+    idp.said().claims = json!({ "preferred_username": null, "email": null });
+    let mut browser = gate.browser();
+    signs_in(&mut browser, &idp, "/").await;
+    assert_eq!(browser.status, StatusCode::FORBIDDEN);
+    assert!(browser.page.contains("did not tell us a name"), "{}", browser.page);
+    assert!(gate.events().await.contains(&What::ProviderNameMissing));
+}
+
+#[tokio::test]
+async fn somebody_with_anything_of_their_own_is_not_taken_over_by_a_verified_address() {
+    const BY_EMAIL: &str =
+        "people: { only: { email_domains: [example.com] }, match_by: verified-email }";
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, BY_EMAIL);
+    // An operator added her, and she has not done anything yet.
+    let link = gate.adds("ada").await;
+    let mut browser = gate.browser();
+    signs_in(&mut browser, &idp, "/").await;
+    assert_eq!(at_the_application(&mut browser).await.as_deref(), Some("ada"));
+    assert!(gate.events().await.contains(&What::ProviderConnected));
+    let mut thief = gate.browser();
+    thief.opens(&link).await;
+    assert_eq!(thief.status, StatusCode::GONE, "the link from before is void");
+
+    // Pre-hijack: whoever has a password, or another account, is not joined.
+    gate.knows("bob").await;
+    idp.said().claims = json!({ "sub": "8", "email": "bob@example.com" });
+    let mut browser = gate.browser();
+    signs_in(&mut browser, &idp, "/").await;
+    assert_eq!(browser.status, StatusCode::CONFLICT, "{}", browser.page);
+    idp.said().claims = json!({ "sub": "9" });
+    let mut browser = gate.browser();
+    signs_in(&mut browser, &idp, "/").await;
+    assert_eq!(browser.status, StatusCode::CONFLICT, "another account with the same address");
+    // An unverified address finds nobody.
+    gate.adds("eve").await;
+    idp.said().claims = json!({ "sub": "10", "email": "eve@example.com", "email_verified": false });
+    let mut browser = gate.browser();
+    signs_in(&mut browser, &idp, "/").await;
+    assert_eq!(browser.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn groups_are_those_that_are_mapped() {
+    let idp = StandIn::opens().await;
+    let map = "groups: { claim: groups, map: { eng: staff, ops: operators } }";
+    let gate = gate(&idp, &format!("{CREATES}\n    {map}"));
+    let groups = async |said: serde_json::Value| {
+        idp.said().claims = json!({ "groups": said });
+        let mut browser = gate.browser();
+        signs_in(&mut browser, &idp, "/").await;
+        let groups = user(&gate, "ada").await.unwrap().identity().groups;
+        groups.into_iter().collect::<Vec<_>>()
+    };
+    assert_eq!(groups(json!(["eng", "admins", "operators"])).await, ["staff"]);
+    assert_eq!(groups(json!(["ops"])).await, ["operators"]);
+    assert!(groups(json!(["staff"])).await.is_empty());
+}
+
+#[tokio::test]
+async fn claims_may_come_from_the_userinfo_endpoint_and_only_of_the_same_person() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, CREATES);
+    idp.said().claims = json!({ "email": null, "email_verified": null });
+    idp.said().userinfo = json!({ "sub": "8", "email": "ada@example.com", "email_verified": true });
+    let mut browser = gate.browser();
+    signs_in(&mut browser, &idp, "/").await;
+    assert_eq!(browser.status, StatusCode::BAD_GATEWAY, "somebody else");
+    idp.said().userinfo["sub"] = json!("7");
+    let mut browser = gate.browser();
+    signs_in(&mut browser, &idp, "/").await;
+    assert_eq!(at_the_application(&mut browser).await.as_deref(), Some("ada"));
+}
+
+#[tokio::test]
+async fn whoever_is_disabled_does_not_come_in() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, CREATES);
+    let mut browser = gate.browser();
+    signs_in(&mut browser, &idp, "/").await;
+    doorward::flow::administer::disable(&gate.env, "root", &Login::typed("ada")).await.unwrap();
+    assert_eq!(at_the_application(&mut browser).await, None);
+    let mut browser = gate.browser();
+    signs_in(&mut browser, &idp, "/").await;
+    assert_eq!(browser.status, StatusCode::FORBIDDEN);
+    assert!(browser.session().is_none());
+}
+
+#[tokio::test]
+async fn a_password_of_somebody_whom_a_provider_answers_for_counts_for_a_day() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, CREATES);
+    let mut browser = gate.browser();
+    signs_in(&mut browser, &idp, "/").await;
+    browser.opens("/.doorward/security/password").await;
+    assert_eq!(browser.status, StatusCode::CONFLICT, "a first password takes a link");
+    let link = gate.makes_a_link("ada").await;
+    let mut other = gate.browser();
+    other.opens(&link).await;
+    other.sends(&[("password", PASSWORD)]).await;
+    other.follows().await.declines().await;
+    assert_eq!(at_the_application(&mut other).await.as_deref(), Some("ada"));
+
+    gate.waits(Duration::from_hours(23));
+    let mut by_password = gate.browser();
+    by_password.signs_in("ada").await;
+    assert_eq!(at_the_application(&mut by_password).await.as_deref(), Some("ada"));
+    let open = by_password.keeps_open("/orders").await;
+    gate.waits(Duration::from_hours(1));
+    assert_eq!(at_the_application(&mut by_password).await, None, "the day is over");
+    assert!(!by_password.may_go_on(&open).await);
+    let mut again = gate.browser();
+    again.signs_in("ada").await;
+    assert!(again.session().is_none());
+    idp.said().now = gate.now();
+    signs_in(&mut again, &idp, "/").await;
+    let mut by_password = gate.browser();
+    by_password.signs_in("ada").await;
+    assert_eq!(at_the_application(&mut by_password).await.as_deref(), Some("ada"));
+}
+
+#[tokio::test]
+async fn mail_proves_nothing_for_people_of_a_provider_unless_their_mailbox_is_separate() {
+    let mail = "mail: { server: '127.0.0.1:9', tls: none, from: door@example.com }";
+    for (mailbox, proves) in [("same", false), ("separate", true)] {
+        let idp = StandIn::opens().await;
+        let set_up = format!("{mail}\nset_up: {{ proof: mail, mailbox: {mailbox} }}");
+        let gate = gate_with(&idp, CREATES, &set_up);
+        let mut browser = gate.browser();
+        signs_in(&mut browser, &idp, "/").await;
+        browser.opens("/.doorward/set-up").await;
+        assert_eq!(browser.page.contains("a…@example.com"), proves, "{}", browser.page);
+        let before = gate.messages().await.len();
+        let mut stranger = gate.browser();
+        stranger.opens("/.doorward/forgot").await;
+        stranger.sends(&[("username", "ada"), ("email", "ada"), ("name", "ada")]).await;
+        gate.settles().await;
+        assert_eq!(gate.messages().await.len() > before, proves);
+        browser.opens("/.doorward/security/email").await;
+        assert_eq!(browser.status, StatusCode::CONFLICT, "the provider keeps the address");
+    }
+}
+
+#[tokio::test]
+async fn to_confirm_means_to_sign_in_there_again_as_the_same_person() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, CREATES);
+    let mut browser = gate.browser();
+    signs_in(&mut browser, &idp, "/").await;
+    gate.waits(Duration::from_mins(16));
+    idp.said().now = gate.now();
+    browser.visits("/.doorward/set-up").await;
+    assert!(browser.at.contains("/confirm"), "{}", browser.at);
+    assert!(!browser.page.contains("type=\"password\""), "she has none");
+    let confirm = format!("{LINK}?return_to=/.doorward/set-up&for=confirm");
+    let escaped = "/.doorward/sign-in/provider/idp?return_to=%2F.doorward%2Fset-up&#38;for=confirm";
+    assert!(browser.page.contains(escaped), "{}", browser.page);
+
+    // Somebody else, and nobody who signed in only before.
+    for (claims, status) in [
+        (json!({ "sub": "8" }), StatusCode::FORBIDDEN),
+        (json!({ "auth_time": gate.now().seconds() - 1 }), StatusCode::FORBIDDEN),
+        (json!({ "auth_time": null }), StatusCode::FORBIDDEN),
+    ] {
+        idp.said().claims = claims.clone();
+        browser.opens(&confirm).await;
+        let location = browser.location().unwrap();
+        assert!(location.contains("prompt=login") && location.contains("max_age=0"), "{location}");
+        let query = idp.signs_in(&location);
+        browser.opens(&format!("{CALLBACK}?{query}")).await;
+        assert_eq!(browser.status, status, "{claims}");
+        browser.opens("/.doorward/set-up").await;
+        assert_eq!(browser.status, StatusCode::SEE_OTHER, "{claims}");
+    }
+    let refused = gate.events().await;
+    assert_eq!(refused.iter().filter(|what| **what == What::ProviderRefused).count(), 3);
+
+    idp.said().claims = json!({});
+    browser.opens(&confirm).await;
+    let query = idp.signs_in(&browser.location().unwrap());
+    let before = browser.session().cloned();
+    browser.opens(&format!("{CALLBACK}?{query}")).await;
+    assert_ne!(browser.session(), before.as_ref(), "the session continues under a new id");
+    browser.follows().await;
+    assert!(browser.page.contains("id=\"secret\""), "{}", browser.page);
+}
+
+#[tokio::test]
+async fn a_confirmation_is_of_one_session() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, CREATES);
+    let mut browser = gate.browser();
+    signs_in(&mut browser, &idp, "/").await;
+    gate.waits(Duration::from_mins(16));
+    idp.said().now = gate.now();
+    browser.opens(&format!("{LINK}?for=confirm")).await;
+    let query = idp.signs_in(&browser.location().unwrap());
+    browser.signs_out().await;
+    browser.opens(&format!("{CALLBACK}?{query}")).await;
+    assert_eq!(browser.status, StatusCode::GONE, "{}", browser.page);
+    assert_eq!(at_the_application(&mut browser).await, None);
+}
+
+#[tokio::test]
+async fn the_only_way_to_sign_in_is_taken_at_once_and_a_password_still_has_its_page() {
+    let idp = StandIn::opens().await;
+    let gate = gate_with(&idp, CREATES, "only_sign_in: idp");
+    gate.knows("bob").await;
+    let mut browser = gate.browser();
+    browser.opens("/orders").await;
+    browser.opens(&browser.location().unwrap()).await;
+    browser.opens(&browser.location().unwrap()).await;
+    let location = browser.location().unwrap();
+    assert!(location.starts_with(&idp.issuer), "{location}");
+    let mut bob = gate.browser();
+    bob.opens("/.doorward/sign-in?with=password").await;
+    assert_eq!(bob.status, StatusCode::OK);
+    let policy = bob.headers["content-security-policy"].to_str().unwrap();
+    assert!(policy.contains(&format!("form-action 'self' {}", idp.issuer)), "{policy}");
+    bob.sends(&[("username", "bob"), ("password", PASSWORD)]).await;
+    assert!(bob.session().is_some());
+}
+
+#[tokio::test]
+async fn what_a_provider_says_instead_of_a_code_has_a_page_and_a_next_step() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, CREATES);
+    for (error, status, event) in [
+        ("access_denied", StatusCode::FORBIDDEN, What::ProviderDenied),
+        ("login_required", StatusCode::FORBIDDEN, What::ProviderDenied),
+        ("temporarily_unavailable", StatusCode::SERVICE_UNAVAILABLE, What::ProviderUnavailable),
+        ("unauthorized_client", StatusCode::BAD_GATEWAY, What::ProviderRefused),
+        ("%3Cscript%3Ealert(1)%3C/script%3E", StatusCode::BAD_GATEWAY, What::ProviderRefused),
+    ] {
+        let mut browser = gate.browser();
+        browser.opens(&format!("{LINK}?return_to=/orders")).await;
+        let query = idp.signs_in(&browser.location().unwrap());
+        let (_, state) = query.split_once("state=").unwrap();
+        let before = gate.events().await.iter().filter(|what| **what == event).count();
+        browser.opens(&format!("{CALLBACK}?error={error}&state={state}")).await;
+        assert_eq!(browser.status, status, "{error}");
+        assert!(
+            browser.page.contains("/.doorward/sign-in?return_to=%2Forders"),
+            "{}",
+            browser.page
+        );
+        assert!(!browser.page.contains("<script>alert"));
+        let after = gate.events().await.iter().filter(|what| **what == event).count();
+        assert_eq!(after, before + 1, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_is_away_is_said_to_be_away() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, CREATES);
+    let mut browser = gate.browser();
+    idp.said().answer = How::Broken;
+    signs_in(&mut browser, &idp, "/").await;
+    assert_eq!(browser.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(gate.events().await.contains(&What::ProviderUnavailable));
+    idp.said().answer = How::Well;
+    signs_in(&mut browser, &idp, "/").await;
+    assert_eq!(at_the_application(&mut browser).await.as_deref(), Some("ada"));
+}
+
+#[tokio::test]
+async fn a_slow_person_begins_again() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, CREATES);
+    let mut browser = gate.browser();
+    browser.opens(&format!("{LINK}?return_to=/orders")).await;
+    let query = idp.signs_in(&browser.location().unwrap());
+    gate.waits(Detour::LASTS + Duration::from_secs(1));
+    browser.opens(&format!("{CALLBACK}?{query}")).await;
+    assert_eq!(browser.status, StatusCode::GONE);
+    assert!(browser.page.contains("return_to=%2Forders"), "{}", browser.page);
+}
