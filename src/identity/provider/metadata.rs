@@ -1,14 +1,15 @@
 //! What is known of an OpenID provider: its endpoints and its keys, fetched when they are needed and
 //! kept for a while. All who need them at the same time wait for one request.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
 use http::header::ACCEPT;
 use jsonwebtoken::jwk::Jwk;
-use tokio::sync::Mutex;
+use tokio::sync::Mutex as Turn;
+use tokio::time::Instant;
 
 use super::{Endpoints, Fault, Provider, discovery, id_token};
 use crate::domain::reach::{Reach, is_public};
@@ -16,7 +17,11 @@ use crate::domain::time::Timestamp;
 
 /// What is known.
 #[derive(Debug, Default)]
-pub(super) struct Metadata(Mutex<Known>);
+pub(super) struct Metadata {
+    known: Mutex<Known>,
+    /// Held by whoever fetches something.
+    turn: Turn<()>,
+}
 
 #[derive(Debug, Default)]
 struct Known {
@@ -24,8 +29,10 @@ struct Known {
     keys: Option<(Arc<[Jwk]>, Timestamp)>,
     /// Where the issuer is.
     is_public: bool,
-    /// The last failure, and when.
+    /// The last failure to fetch the endpoints, and when.
     failed: Option<(Fault, Timestamp)>,
+    /// The same of the keys.
+    keys_failed: Option<(Fault, Timestamp)>,
 }
 
 /// How long a discovery document and keys are used before they are fetched again.
@@ -38,24 +45,32 @@ const FAILED: Duration = Duration::from_secs(5);
 const KEYS_AGAIN: Duration = Duration::from_mins(1);
 
 impl Metadata {
-    /// The endpoints.
+    /// The endpoints. Whoever has some that are usable waits for nobody else's request.
     pub(super) async fn endpoints(
         &self,
         provider: &Provider,
         now: Timestamp,
     ) -> Result<Arc<Endpoints>, Fault> {
-        let mut known = self.0.lock().await;
-        if let Some((endpoints, at)) = &known.endpoints
-            && now.within(FRESH, *at)
-        {
-            return Ok(Arc::clone(endpoints));
+        let stale = self.known().stale_endpoints(now);
+        if let Some(settled) = self.known().settled_endpoints(now) {
+            return settled;
         }
-        if let Some((fault, at)) = &known.failed
-            && now.within(FAILED, *at)
-        {
-            return known.stale_endpoints(now).ok_or_else(|| fault.clone());
+        let turn = match stale {
+            Some(stale) => match self.turn.try_lock() {
+                Ok(turn) => turn,
+                Err(_) => return Ok(stale),
+            },
+            None => self.turn.lock().await,
+        };
+        // Somebody else has asked meanwhile.
+        if let Some(settled) = self.known().settled_endpoints(now) {
+            return settled;
         }
-        match discover(provider).await {
+        let began = Instant::now();
+        let discovered = discover(provider).await;
+        drop(turn);
+        let mut known = self.known();
+        match discovered {
             Ok((endpoints, is_public)) => {
                 let endpoints = Arc::new(endpoints);
                 known.endpoints = Some((Arc::clone(&endpoints), now));
@@ -64,7 +79,7 @@ impl Metadata {
                 Ok(endpoints)
             }
             Err(fault) => {
-                known.failed = Some((fault.clone(), now));
+                known.failed = Some((fault.clone(), now.plus(began.elapsed())));
                 // A document that cannot be accepted replaces what was known of the provider.
                 match fault {
                     Fault::Unavailable(_) => known.stale_endpoints(now).ok_or(fault),
@@ -77,16 +92,16 @@ impl Metadata {
         }
     }
 
-    /// The origin to which browsers are sent, if it is known and nobody fetches it right now.
+    /// The origin to which browsers are sent, if it is known.
     pub(super) fn authorization_origin(&self) -> Option<String> {
-        let known = self.0.try_lock().ok()?;
+        let known = self.known();
         let (endpoints, _) = known.endpoints.as_ref()?;
         Some(endpoints.authorization.origin().ascii_serialization())
     }
 
     /// Where the provider's endpoints may be.
-    pub(super) async fn reach(&self) -> Reach {
-        self.0.lock().await.reach()
+    pub(super) fn reach(&self) -> Reach {
+        self.known().reach()
     }
 
     /// The keys, one of which should have signed `token`. If none can have, they are fetched again,
@@ -98,20 +113,24 @@ impl Metadata {
         now: Timestamp,
     ) -> Result<Arc<[Jwk]>, Fault> {
         let endpoints = self.endpoints(provider, now).await?;
-        let mut known = self.0.lock().await;
-        if let Some((keys, at)) = &known.keys {
-            let fits = id_token::is_signed_by_one_of(token, keys);
-            if (fits && now.within(FRESH, *at)) || (!fits && now.within(KEYS_AGAIN, *at)) {
-                return Ok(Arc::clone(keys));
-            }
+        if let Some(settled) = self.known().settled_keys(token, now) {
+            return settled;
         }
-        match known.fetch_keys(provider, &endpoints, now).await {
-            Ok(keys) => Ok(keys),
-            Err(fault) => {
-                let kept = known.keys.as_ref().filter(|(_, at)| now.within(STALE, *at));
-                kept.map(|(keys, _)| Arc::clone(keys)).ok_or(fault)
-            }
+        let usable = self.known().stale_keys(now);
+        let fits = |keys: &Arc<[Jwk]>| id_token::is_signed_by_one_of(token, keys);
+        let turn = match usable.filter(fits) {
+            Some(usable) => match self.turn.try_lock() {
+                Ok(turn) => turn,
+                Err(_) => return Ok(usable),
+            },
+            None => self.turn.lock().await,
+        };
+        if let Some(settled) = self.known().settled_keys(token, now) {
+            return settled;
         }
+        let fetched = self.fetch_keys(provider, &endpoints, now).await;
+        drop(turn);
+        fetched.or_else(|fault| self.known().stale_keys(now).ok_or(fault))
     }
 
     /// The keys, as they are now.
@@ -121,21 +140,62 @@ impl Metadata {
         now: Timestamp,
     ) -> Result<Arc<[Jwk]>, Fault> {
         let endpoints = self.endpoints(provider, now).await?;
-        self.0.lock().await.fetch_keys(provider, &endpoints, now).await
+        self.fetch_keys(provider, &endpoints, now).await
     }
-}
 
-impl Known {
     async fn fetch_keys(
-        &mut self,
+        &self,
         provider: &Provider,
         endpoints: &Endpoints,
         now: Timestamp,
     ) -> Result<Arc<[Jwk]>, Fault> {
-        let (body, _) = fetch(provider, endpoints.keys.as_str(), "key", self.reach()).await?;
-        let keys: Arc<[Jwk]> = id_token::keys(&body)?.into();
-        self.keys = Some((Arc::clone(&keys), now));
-        Ok(keys)
+        let (reach, began) = (self.reach(), Instant::now());
+        let fetched = fetch(provider, endpoints.keys.as_str(), "key", reach).await;
+        let keys = fetched.and_then(|(body, _)| Ok(Arc::<[Jwk]>::from(id_token::keys(&body)?)));
+        let mut known = self.known();
+        match &keys {
+            Ok(keys) => {
+                known.keys = Some((Arc::clone(keys), now));
+                known.keys_failed = None;
+            }
+            Err(fault) => known.keys_failed = Some((fault.clone(), now.plus(began.elapsed()))),
+        }
+        keys
+    }
+
+    /// What is known was complete before a panic, too.
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    /// The endpoints, or why there are none, if nobody need ask the provider for that.
+    fn settled_endpoints(&self, now: Timestamp) -> Option<Result<Arc<Endpoints>, Fault>> {
+        if let Some((endpoints, at)) = &self.endpoints
+            && now.within(FRESH, *at)
+        {
+            return Some(Ok(Arc::clone(endpoints)));
+        }
+        let fault = recent(&self.failed, now)?;
+        Some(self.stale_endpoints(now).ok_or_else(|| fault.clone()))
+    }
+
+    /// The same for the keys that should have signed `token`.
+    fn settled_keys(&self, token: &str, now: Timestamp) -> Option<Result<Arc<[Jwk]>, Fault>> {
+        if let Some((keys, at)) = &self.keys {
+            let fits = id_token::is_signed_by_one_of(token, keys);
+            if (fits && now.within(FRESH, *at)) || (!fits && now.within(KEYS_AGAIN, *at)) {
+                return Some(Ok(Arc::clone(keys)));
+            }
+        }
+        let fault = recent(&self.keys_failed, now)?;
+        Some(self.stale_keys(now).ok_or_else(|| fault.clone()))
+    }
+
+    fn stale_keys(&self, now: Timestamp) -> Option<Arc<[Jwk]>> {
+        let kept = self.keys.as_ref().filter(|(_, at)| now.within(STALE, *at));
+        kept.map(|(keys, _)| Arc::clone(keys))
     }
 
     fn stale_endpoints(&self, now: Timestamp) -> Option<Arc<Endpoints>> {
@@ -146,6 +206,11 @@ impl Known {
     fn reach(&self) -> Reach {
         if self.is_public { Reach::Public } else { Reach::Anywhere }
     }
+}
+
+/// A failure that is answered to everybody, also to those who waited for the try that failed.
+fn recent(failed: &Option<(Fault, Timestamp)>, now: Timestamp) -> Option<&Fault> {
+    failed.as_ref().filter(|(_, at)| now < at.plus(FAILED)).map(|(fault, _)| fault)
 }
 
 /// Asks the issuer for its discovery document. Says whether it is on the public internet.
