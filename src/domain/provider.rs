@@ -205,7 +205,7 @@ impl Detour {
     /// How long it may take.
     pub const LASTS: Duration = Duration::from_mins(10);
     /// The longest URL to return to that is kept, in bytes: a cookie has 4,096 (RFC 6265 §6.1).
-    pub const RETURN_TO_AT_MOST: usize = 2_300;
+    pub const RETURN_TO_AT_MOST: usize = 1_000;
 
     /// Whether it is still valid.
     pub fn lives(&self, now: Timestamp) -> bool {

@@ -88,8 +88,11 @@ impl Ours {
 const DETOUR: &str = "__Host-doorward-provider";
 /// The same on plain HTTP.
 const PLAIN_DETOUR: &str = "doorward-provider";
-/// How many such ways one browser may have at once, in as many tabs.
+/// How many such ways one browser may have at once, in as many tabs, and how many bytes of cookies
+/// they may be together: a quarter of the longest head of a request at defaults.
 const DETOURS_AT_MOST: usize = 12;
+/// See [`DETOURS_AT_MOST`].
+const DETOUR_BYTES_AT_MOST: usize = 8 * 1024;
 
 /// Reads and sets our cookies for one origin.
 #[derive(Clone, Copy, Debug)]
@@ -205,7 +208,7 @@ impl<'a> Jar<'a> {
         BASE64URL_NOPAD.decode(value.as_bytes()).ok()
     }
 
-    /// Gives the browser `sealed` to carry. If it carries too many already, the oldest are taken
+    /// Gives the browser `sealed` to carry. If it carries too much already, the oldest are taken
     /// away: browsers send them first (RFC 6265 §5.4).
     pub(super) fn set_detour(
         &self,
@@ -216,18 +219,25 @@ impl<'a> Jar<'a> {
     ) {
         let prefix = if self.origin.is_secure() { DETOUR } else { PLAIN_DETOUR };
         let lines = sent.get_all(COOKIE).iter().flat_map(|line| pieces(line.as_bytes()));
-        let names = lines.filter_map(|pair| {
+        let carried = lines.filter_map(|pair| {
             let name = pair.trim_ascii().split(|byte| *byte == b'=').next()?;
             let name = std::str::from_utf8(name).ok()?;
             let ours = name.strip_prefix(prefix)?.strip_prefix('-')?;
-            ours.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| name.to_owned())
+            let is_ours = ours.bytes().all(|byte| byte.is_ascii_hexdigit());
+            is_ours.then(|| (name.to_owned(), pair.len()))
         });
-        let names: Vec<String> = names.collect();
-        let too_many = (names.len() + 1).saturating_sub(DETOURS_AT_MOST);
-        for name in names.into_iter().take(too_many) {
-            self.write(name, String::new(), Some(cookie::time::Duration::ZERO), headers);
-        }
+        let carried: Vec<(String, usize)> = carried.collect();
         let (name, value) = (self.detour_name(state), BASE64URL_NOPAD.encode(sealed));
+        let mut count = carried.len() + 1;
+        let mut bytes = name.len() + value.len();
+        bytes += carried.iter().map(|(_, length)| length).sum::<usize>();
+        for (oldest, length) in carried {
+            if count <= DETOURS_AT_MOST && bytes <= DETOUR_BYTES_AT_MOST {
+                break;
+            }
+            (count, bytes) = (count - 1, bytes.saturating_sub(length));
+            self.write(oldest, String::new(), Some(cookie::time::Duration::ZERO), headers);
+        }
         let lasts = i64::try_from(Detour::LASTS.as_secs()).unwrap_or_default();
         self.write(name, value, Some(cookie::time::Duration::seconds(lasts)), headers);
     }

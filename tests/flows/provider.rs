@@ -333,6 +333,21 @@ async fn claims_may_come_from_the_userinfo_endpoint_and_only_of_the_same_person(
 }
 
 #[tokio::test]
+async fn an_address_is_not_verified_by_what_is_said_of_another_one() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, CREATES);
+    idp.said().claims = json!({ "email": "eve@example.com", "email_verified": null });
+    idp.said().userinfo = json!({ "sub": "7", "email": "ada@example.com", "email_verified": true });
+    let mut browser = gate.browser();
+    signs_in(&mut browser, &idp, "/").await;
+    assert_eq!(browser.status, StatusCode::FORBIDDEN, "no verified address in the domain");
+    idp.said().userinfo["email"] = json!("eve@example.com");
+    let mut browser = gate.browser();
+    signs_in(&mut browser, &idp, "/").await;
+    assert!(browser.session().is_some());
+}
+
+#[tokio::test]
 async fn whoever_is_disabled_does_not_come_in() {
     let idp = StandIn::opens().await;
     let gate = gate(&idp, CREATES);

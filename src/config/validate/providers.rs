@@ -223,6 +223,9 @@ impl Judge<'_> {
     }
 }
 
+/// The tenant of all personal accounts at Microsoft: no administrator assigns their addresses.
+const CONSUMERS: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
+
 /// What is wrong with an issuer, and how to fix it.
 fn issuer_problem(issuer: &str) -> Option<(&'static str, &'static str)> {
     let Some(url) = Url::parse(issuer).ok().filter(Url::has_host) else {
@@ -238,8 +241,13 @@ fn issuer_problem(issuer: &str) -> Option<(&'static str, &'static str)> {
         return Some((what, "write only scheme, host and path"));
     }
     let first = url.path_segments().and_then(|mut path| path.next()).unwrap_or_default();
-    let is_of_many = ["common", "organizations", "consumers"].contains(&first);
-    (url.host_str() == Some("login.microsoftonline.com") && is_of_many).then_some((
+    let is_of_many = ["common", "organizations", "consumers", CONSUMERS]
+        .iter()
+        .any(|tenant| first.eq_ignore_ascii_case(tenant));
+    let is_entra = ["login.microsoftonline.com", "login.microsoftonline.us"]
+        .iter()
+        .any(|host| url.host_str() == Some(host));
+    (is_entra && is_of_many).then_some((
         "stands for many tenants, whose administrators can state any address",
         "write the id of your tenant: https://login.microsoftonline.com/TENANT-ID/v2.0",
     ))

@@ -264,7 +264,7 @@ impl Provider {
         now: Timestamp,
     ) -> Result<Spoken, Fault> {
         let endpoints = metadata.endpoints(self, now).await?;
-        let (token, reach) = (&endpoints.token, metadata.reach().await);
+        let (token, reach) = (&endpoints.token, metadata.reach());
         let tokens =
             self.tokens(token, endpoints.secret_in_body, code, detour, redirect_uri, reach).await?;
         let id_token = tokens.id.as_ref().ok_or(Lie::Answer("token"))?.expose_str();
@@ -280,7 +280,11 @@ impl Provider {
         let verified = id_token::verify(id_token, &keys, expected)?;
         let mut claims = verified.all;
         if let Some(userinfo) = &endpoints.userinfo {
-            let more = self.userinfo(userinfo, &tokens, &verified.subject, reach).await?;
+            let mut more = self.userinfo(userinfo, &tokens, &verified.subject, reach).await?;
+            // The claim is about the address beside it, and about no other.
+            if claims.get("email").is_some_and(|email| more.get("email") != Some(email)) {
+                more.remove("email_verified");
+            }
             for (name, value) in more {
                 // What was signed counts.
                 claims.entry(name).or_insert(value);
