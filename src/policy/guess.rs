@@ -140,12 +140,25 @@ pub(super) fn of<'a>(
 
 /// Whether `path` has no guesses, apart from files that rules name.
 pub(super) fn is_plain(path: &[u8], scripts: &[Pattern]) -> bool {
-    let telling =
-        |byte: &u8| matches!(byte, b'.' | b'~' | b':' | b'(' | b',' | b'+' | b'@' | b'!' | 0x80..);
-    !path.iter().any(telling)
+    !path.iter().any(|byte| TELLING[usize::from(*byte)])
         && !path.split(|byte| *byte == b'/').any(is_index)
         && !scripts.iter().any(|place| place.may_hold(path))
 }
+
+/// The bytes that a path without guesses has none of.
+static TELLING: [bool; 256] = {
+    let (mut table, mut byte) = ([false; 256], 0x80);
+    while byte < table.len() {
+        table[byte] = true;
+        byte += 1;
+    }
+    let (marks, mut at) = (b".~:(,+@!", 0);
+    while at < marks.len() {
+        table[marks[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
 
 struct Guesses<'a, 'w> {
     all: Vec<Guess<'a>>,

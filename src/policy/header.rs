@@ -32,13 +32,14 @@ pub enum Claim {
 /// Called for every header of every request: it does not allocate, and compares only with the few
 /// names of the table that begin with the same two letters.
 pub fn claim(name: &[u8]) -> Option<Claim> {
-    if let Some(rest) = rest_behind(name, b"http-") {
+    let first = name.first()?.to_ascii_lowercase();
+    if first == b'h'
+        && let Some(rest) = rest_behind(name, b"http-")
+    {
         return claim(rest);
     }
-    let (index, rest) = match rest_behind(name, b"x-") {
-        Some(rest) => (&EXTENSIONS, rest),
-        None => (&OTHERS, name),
-    };
+    let extension = if first == b'x' { rest_behind(name, b"x-") } else { None };
+    let (index, rest) = extension.map_or((&OTHERS, name), |rest| (&EXTENSIONS, rest));
     let (from, to) = *index.get(bucket(*rest.first()?, *rest.get(1)?))?;
     let mut found = None;
     for (known, claims, _) in TABLE.get(usize::from(from)..usize::from(to))? {

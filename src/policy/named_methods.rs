@@ -61,6 +61,13 @@ impl Named {
         handling: Handling<'_>,
     ) -> Readings<'r> {
         let mut readings = Readings::new();
+        if self.examples.is_empty() {
+            // No rule distinguishes methods: one is tried, as deep as any reaches.
+            let reach =
+                target.methods().map(|method| reach_at(role, method, target, handling.webdav));
+            readings.extend(target.methods().next().zip(reach.max()));
+            return readings;
+        }
         let mut classes: SmallVec<[Option<usize>; 8]> = SmallVec::new();
         let mut add = |method: &'r str, class: Option<usize>, reach: Reach| {
             if let Some(at) = classes.iter().position(|known| *known == class) {
