@@ -50,7 +50,12 @@ impl RequestId {
     /// As text.
     pub fn as_str(&self) -> &str {
         // Only ASCII was taken in.
-        self.text.get(..self.length.into()).and_then(|text| str::from_utf8(text).ok()).unwrap_or("")
+        str::from_utf8(self.as_bytes()).unwrap_or("")
+    }
+
+    /// As text in ASCII.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.text.get(..self.length.into()).unwrap_or_default()
     }
 }
 

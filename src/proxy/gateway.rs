@@ -356,7 +356,7 @@ impl ProxyHttp for Gateway {
             session.set_read_timeout(None);
         }
         if let Some(connection) = &passage.connection {
-            if upstream::is_endless(response) {
+            if upstream::is_endless(response, there) {
                 connection.has_no_end();
             } else if !response.status.is_informational() && unsent_room::may_be_large(response) {
                 let is_signed_in = passage.user().is_some();
@@ -391,12 +391,7 @@ impl ProxyHttp for Gateway {
         if let Some(virtual_host) = &passage.virtual_host
             && let Some(app) = &virtual_host.web.host().app
         {
-            location::correct(
-                response,
-                &virtual_host.address,
-                app,
-                &self.sites.load().env().config,
-            )?;
+            location::correct(response, &virtual_host.address, app, || self.sites.load())?;
             if app.reach.titled {
                 title_case::response(response)?;
             }
@@ -490,9 +485,11 @@ impl ProxyHttp for Gateway {
     async fn logging(&self, session: &mut Session, _: Option<&Error>, passage: &mut Box<Passage>) {
         let took = passage.ends(session.body_bytes_sent());
         if let Some(response) = session.response_written() {
-            let sites = self.sites.load();
-            let durations = sites.durations(passage.virtual_host.as_ref());
-            durations.count(response.status.as_u16(), took);
+            let status = response.status.as_u16();
+            match &passage.virtual_host {
+                Some(virtual_host) => virtual_host.durations.count(status, took),
+                None => self.sites.load().unknown().count(status, took),
+            }
         }
     }
 }

@@ -18,7 +18,6 @@ use crate::proxy::framing;
 use crate::proxy::overload::{self, SharedLimits};
 use crate::proxy::passage::Passage;
 use crate::proxy::request::client_address;
-use crate::proxy::request::identity_headers;
 use crate::proxy::request::intake::{self, Refusal};
 use crate::proxy::request_limit::Slot;
 use crate::proxy::response::local_reply::{self, Unread};
@@ -102,12 +101,8 @@ pub(super) async fn receive(
             passage.slots.extend(page);
             onward
         }
-        // Our own pages share this host: see `asks_for_service_worker`.
-        OwnPage::No
-            if present.service_worker
-                && web.host().is_portal
-                && identity_headers::asks_for_service_worker(asked.headers) =>
-        {
+        // Our own pages share this host.
+        OwnPage::No if present.service_worker && web.host().is_portal => {
             tracing::debug!("service worker blocked on the portal's host");
             Onward::Answered(Box::pin(Web::service_worker()).await)
         }
@@ -132,7 +127,7 @@ pub(super) async fn receive(
                 if present.authorization && connection_auth::binds(asked.headers) {
                     connection.bind();
                 }
-                passage.length = Length::of(asked.headers, present);
+                passage.length = Length::of(present);
                 passage.has_body = present.content_length || present.transfer_encoding;
                 Onward::Upstream(permit)
             }

@@ -11,6 +11,10 @@ pub(super) struct InAnswer {
     /// A cache header for one kind of cache only (RFC 9213).
     pub(super) targeted_cache_control: bool,
     pub(super) set_cookie: bool,
+    pub(super) strict_transport_security: bool,
+    pub(super) request_id: bool,
+    /// A stream of events.
+    pub(super) event_stream: bool,
     pub(super) clear_site_data: bool,
     /// A header that may say that the connection is authenticated.
     pub(super) binding: bool,
@@ -33,6 +37,13 @@ impl InAnswer {
             match name.as_str() {
                 "cache-control" => there.cache_control = true,
                 "set-cookie" => there.set_cookie = true,
+                "strict-transport-security" => there.strict_transport_security = true,
+                "x-request-id" => there.request_id = true,
+                "content-type" => {
+                    let kind = value.as_bytes().get(..EVENTS.len());
+                    there.event_stream |=
+                        kind.is_some_and(|kind| kind.eq_ignore_ascii_case(EVENTS));
+                }
                 "clear-site-data" => there.clear_site_data = true,
                 "www-authenticate" | "persistent-auth" => there.binding = true,
                 "transfer-encoding" => {
@@ -66,6 +77,9 @@ impl InAnswer {
         there
     }
 }
+
+/// The media type of a stream of events.
+const EVENTS: &[u8] = b"text/event-stream";
 
 /// Whether a header of this name is for one kind of cache only.
 pub(super) fn is_targeted(name: &str) -> bool {

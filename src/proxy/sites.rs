@@ -136,9 +136,9 @@ impl Sites {
         })
     }
 
-    /// How long requests to a virtual host took, or to hosts that are none.
-    pub(super) fn durations<'s>(&'s self, of: Option<&'s Arc<VirtualHost>>) -> &'s Durations {
-        of.map_or(&self.unknown, |virtual_host| &virtual_host.durations)
+    /// How long requests to unknown hosts took.
+    pub(super) fn unknown(&self) -> &Durations {
+        &self.unknown
     }
 
     /// The portal, whose pages also answer requests for unknown hosts.

@@ -85,6 +85,33 @@ impl Beginning {
     }
 }
 
+/// What a byte is in a request target.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum InTarget {
+    Plain,
+    /// Pingora would escape it.
+    Odd,
+    /// The target ends before it.
+    End,
+}
+
+static IN_TARGETS: [InTarget; 256] = {
+    let (mut table, mut byte) = ([InTarget::Plain; 256], 0x80);
+    while byte < table.len() {
+        table[byte] = InTarget::Odd;
+        byte += 1;
+    }
+    let (odd, mut at) = (b"\"<>`", 0);
+    while at < odd.len() {
+        table[odd[at] as usize] = InTarget::Odd;
+        at += 1;
+    }
+    table[b' ' as usize] = InTarget::End;
+    table[b'\r' as usize] = InTarget::End;
+    table[b'\n' as usize] = InTarget::End;
+    table
+};
+
 /// Whether the first byte of a connection on a TLS port belongs to HTTP or to the PROXY protocol.
 pub(in crate::proxy) fn speaks_without_tls(first: u8) -> bool {
     first.is_ascii_uppercase() || first == b'\r'
@@ -224,11 +251,11 @@ fn fault_of_request_line(line: &[u8]) -> Option<&'static str> {
 /// `head` begins with the first byte of a request.
 pub(in crate::proxy) fn escaped(head: &[u8]) -> Option<Vec<u8>> {
     let begins = head.iter().position(|byte| *byte == b' ')? + 1;
-    let is_odd = |byte: u8| matches!(byte, b'"' | b'<' | b'>' | b'`') || !byte.is_ascii();
+    let is_odd = |byte: u8| IN_TARGETS[usize::from(byte)] == InTarget::Odd;
     let mut odd = false;
     let length = head[begins..].iter().position(|&byte| {
         odd |= is_odd(byte);
-        matches!(byte, b' ' | b'\r' | b'\n')
+        IN_TARGETS[usize::from(byte)] == InTarget::End
     })?;
     if !odd {
         return None;

@@ -193,23 +193,6 @@ fn is_own_page(referer: &[u8]) -> bool {
         && path.get(own.len()).is_none_or(|next| b"/?#;\\".contains(next))
 }
 
-/// Whether the browser asks for the script of a service worker.
-///
-/// On a host that we share with an application, we refuse it: a service worker of the application,
-/// or of anybody who can write to it, could read and forge our own pages there.
-pub(in crate::proxy) fn asks_for_service_worker(headers: &HeaderMap) -> bool {
-    let says = |name: &HeaderName, value: &str| {
-        headers
-            .get_all(name)
-            .iter()
-            .any(|said| said.as_bytes().trim_ascii().eq_ignore_ascii_case(value.as_bytes()))
-    };
-    says(&SERVICE_WORKER, "script") || says(&SEC_FETCH_DEST, "serviceworker")
-}
-
-const SERVICE_WORKER: HeaderName = HeaderName::from_static("service-worker");
-const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -402,16 +385,6 @@ mod tests {
         assert!(referer("/.Doorward/sign-in").is_empty());
         assert_eq!(referer("https://crm.example.com/a").len(), 1);
         assert_eq!(referer("https://crm.example.com/.doorwarden").len(), 1);
-    }
-
-    #[test]
-    fn service_worker_scripts_are_recognised() {
-        let asks = |name: &'static str, value| {
-            asks_for_service_worker(&sent(&permit(None), &[(name, value)]).headers)
-        };
-        assert!(asks("Service-Worker", "script"));
-        assert!(asks("Sec-Fetch-Dest", "serviceworker"));
-        assert!(!asks("Sec-Fetch-Dest", "script"));
     }
 
     #[test]

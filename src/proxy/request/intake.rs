@@ -155,15 +155,23 @@ pub(in crate::proxy) fn host(request: &RequestHeader) -> Option<&str> {
 fn one_host(request: &RequestHeader) -> Result<&HeaderValue, Refusal> {
     let mut hosts = request.headers.get_all(HOST).iter();
     let host = hosts.next().ok_or(Refusal::Host)?;
-    let plain = |byte: &u8| {
-        matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z')
-            || matches!(byte, b'-' | b'.' | b'_' | b':' | b'[' | b']')
-    };
-    if hosts.next().is_some() || host.is_empty() || !host.as_bytes().iter().all(plain) {
+    let is_plain = |byte: &u8| IN_HOSTS[usize::from(*byte)];
+    if hosts.next().is_some() || host.is_empty() || !host.as_bytes().iter().all(is_plain) {
         return Err(Refusal::Host);
     }
     Ok(host)
 }
+
+/// Whether each byte may occur in a host.
+static IN_HOSTS: [bool; 256] = {
+    let (mut table, mut byte) = ([false; 256], 0_u8);
+    while byte < 128 {
+        let is_mark = matches!(byte, b'-' | b'.' | b'_' | b':' | b'[' | b']');
+        table[byte as usize] = byte.is_ascii_alphanumeric() || is_mark;
+        byte += 1;
+    }
+    table
+};
 
 /// Turns an absolute target into its path, if its host is the same as `Host`. RFC 9112 §3.2.2 would
 /// let the target win; we refuse two different hosts.

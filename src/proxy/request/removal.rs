@@ -51,27 +51,32 @@ impl Removal {
 
     /// Removes the headers. `from_trusted_proxy`: whether a trusted proxy has sent the request.
     pub(in crate::proxy) fn strip(&self, headers: &mut HeaderMap, from_trusted_proxy: bool) {
-        let goes = |name: &&HeaderName| {
-            let names = |listed: &&Listed| listed.names(name.as_str().as_bytes());
-            if self.also.iter().any(|listed| names(&listed)) {
-                return true;
+        let mut forged: SmallVec<[HeaderName; 4]> = SmallVec::new();
+        for name in headers.keys() {
+            if self.removes(headers, name, from_trusted_proxy) {
+                forged.push(name.clone());
             }
-            match header::claim(name.as_str().as_bytes()) {
-                claim @ (None | Some(Claim::Address)) => {
-                    match self.from_trusted_proxies.iter().find(names) {
-                        None => claim.is_some(),
-                        Some(listed) => {
-                            let once = headers.get_all(*name).iter().nth(1).is_none();
-                            !(from_trusted_proxy && listed.is_spelt(name.as_str()) && once)
-                        }
-                    }
-                }
-                Some(_) => true,
-            }
-        };
-        let forged: SmallVec<[HeaderName; 4]> = headers.keys().filter(goes).cloned().collect();
+        }
         for name in &forged {
             headers.remove(name);
+        }
+    }
+
+    fn removes(&self, headers: &HeaderMap, name: &HeaderName, from_trusted_proxy: bool) -> bool {
+        let written = name.as_str().as_bytes();
+        if self.also.iter().any(|listed| listed.names(written)) {
+            return true;
+        }
+        let claim = header::claim(written);
+        if !matches!(claim, None | Some(Claim::Address)) {
+            return true;
+        }
+        match self.from_trusted_proxies.iter().find(|listed| listed.names(written)) {
+            None => claim.is_some(),
+            Some(listed) => {
+                let once = headers.get_all(name).iter().nth(1).is_none();
+                !(from_trusted_proxy && listed.is_spelt(name.as_str()) && once)
+            }
         }
     }
 }
@@ -87,7 +92,7 @@ impl Listed {
     /// Whether it matches `name` in any spelling.
     fn names(&self, name: &[u8]) -> bool {
         if !self.is_family {
-            return is_folded(name, &self.folded);
+            return name.len() == self.folded.len() && is_folded(name, &self.folded);
         }
         name.len() > self.folded.len()
             && name.get(..self.folded.len()).is_some_and(|start| is_folded(start, &self.folded))

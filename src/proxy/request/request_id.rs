@@ -17,6 +17,5 @@ pub(in crate::proxy) fn given(headers: &HeaderMap) -> Option<RequestId> {
 /// The value of the header.
 pub(in crate::proxy) fn value(id: &RequestId) -> HeaderValue {
     // An id is always a valid header value.
-    HeaderValue::from_bytes(id.as_str().as_bytes())
-        .unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+    HeaderValue::from_bytes(id.as_bytes()).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
 }

@@ -3,13 +3,17 @@
 //! Behind a proxy that terminates TLS, an application believes that it is on http, and redirects
 //! there (Apache when it adds a slash, for example). On the https port, such a redirect fails.
 
+use std::sync::Arc;
+
+use arc_swap::Guard;
 use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
 use pingora::Result;
 use pingora::http::ResponseHeader;
 
-use crate::config::{App, Config};
+use crate::config::App;
 use crate::proxy::request::address::Address;
+use crate::proxy::sites::Sites;
 
 /// Corrects the `Location` of `response`, if it leads to the visitor's own host in another way than
 /// the visitor must take.
@@ -17,12 +21,13 @@ pub(in crate::proxy) fn correct(
     response: &mut ResponseHeader,
     own: &Address,
     app: &App,
-    config: &Config,
+    sites: impl FnOnce() -> Guard<Arc<Sites>>,
 ) -> Result<()> {
     let leads_on = response.status.is_redirection() || response.status == StatusCode::CREATED;
     if leads_on && let Some(location) = response.headers.get(LOCATION) {
+        let sites = sites();
         let elsewhere = |scheme: &str, authority: &str| {
-            let mut hosts = config.hosts().map(|host| Address::of(&host.origin));
+            let mut hosts = sites.env().config.hosts().map(|host| Address::of(&host.origin));
             hosts.any(|host| host.scheme == scheme && host.authority == authority)
         };
         if let Some(righted) = righted(location, own, app, elsewhere) {

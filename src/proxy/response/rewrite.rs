@@ -50,13 +50,17 @@ pub(in crate::proxy) fn pass_on(
     if is_private && !is_interim {
         make_private(&mut parts.headers, there)?;
     }
+    // What `Connection` names has been removed.
+    let has = |headers: &HeaderMap, was_there: bool, name: &HeaderName| {
+        was_there && (!there.hop_by_hop || headers.contains_key(name))
+    };
     if let Some(promise) = promise.filter(|_| !is_interim)
-        && !parts.headers.contains_key(STRICT_TRANSPORT_SECURITY)
+        && !has(&parts.headers, there.strict_transport_security, &STRICT_TRANSPORT_SECURITY)
     {
         parts.headers.insert(STRICT_TRANSPORT_SECURITY, promise.clone());
     }
     if let Some(id) = id.filter(|_| !is_interim)
-        && !parts.headers.contains_key(&X_REQUEST_ID)
+        && !has(&parts.headers, there.request_id, &X_REQUEST_ID)
     {
         parts.headers.insert(X_REQUEST_ID, request_id::value(id));
     }

@@ -1,9 +1,9 @@
 //! How long a request to an application will take.
 
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 use pingora::http::ResponseHeader;
 
+use crate::proxy::scan::InAnswer;
 use crate::web::Present;
 
 /// How long a request will take.
@@ -19,13 +19,10 @@ pub(in crate::proxy) enum Length {
 
 impl Length {
     /// What a request asks for: an ordinary answer, or a connection that stays open.
-    pub(in crate::proxy) fn of(headers: &HeaderMap, present: Present) -> Self {
-        let events = |accepted: &HeaderValue| {
-            accepted.to_str().is_ok_and(|accepted| accepted.contains(EVENTS))
-        };
+    pub(in crate::proxy) fn of(present: Present) -> Self {
         if present.upgrade {
             Self::Tunnel
-        } else if present.accept && headers.get_all(ACCEPT).iter().any(events) {
+        } else if present.event_stream {
             Self::Lasting
         } else {
             Self::Ordinary
@@ -35,15 +32,6 @@ impl Length {
 
 /// Whether the response is a tunnel or a stream of events, which end only when one side closes
 /// them.
-pub(in crate::proxy) fn is_endless(response: &ResponseHeader) -> bool {
-    let is_events = |kind: &HeaderValue| {
-        kind.as_bytes()
-            .get(..EVENTS.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(EVENTS.as_bytes()))
-    };
-    response.status == StatusCode::SWITCHING_PROTOCOLS
-        || response.headers.get(CONTENT_TYPE).is_some_and(is_events)
+pub(in crate::proxy) fn is_endless(response: &ResponseHeader, there: InAnswer) -> bool {
+    response.status == StatusCode::SWITCHING_PROTOCOLS || there.event_stream
 }
-
-/// The media type of a stream of events.
-const EVENTS: &str = "text/event-stream";
