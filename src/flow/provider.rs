@@ -251,6 +251,10 @@ async fn newcomer(
         Ok(name) => name,
         Err(barred) => return Ok(Err(barred)),
     };
+    // Applications may keep something under the name of somebody who was removed.
+    if env.store.was_somebodys(&name).await? {
+        return Ok(Err(Barred::NameTaken));
+    }
     let profile = Profile {
         name,
         full_name: told.full_name.as_ref().map(|name| name.as_str().to_owned()),
@@ -429,8 +433,8 @@ fn bar(env: &Env, caller: &Caller, provider: &Provider, told: &Told, barred: Bar
             (What::ProviderNameMissing, why, Stop::NoName)
         }
         Barred::NameTaken => {
-            let why =
-                "has a name or an address of somebody else here, or a name that rules mention";
+            let why = "has a name or an address of somebody else here, the name of a removed user, or a name \
+                       that rules mention";
             (What::ProviderNameTaken, why, Stop::NameTaken)
         }
     };

@@ -8,6 +8,7 @@ use doorward::domain::event::What;
 use doorward::domain::name::{Login, Name};
 use doorward::domain::provider::{Account, Detour};
 use doorward::domain::user::{Profile, User, UserId};
+use doorward::flow::administer;
 use doorward::store::memory::Memory;
 use http::StatusCode;
 use serde_json::json;
@@ -255,6 +256,26 @@ async fn a_name_that_a_rule_mentions_is_given_to_nobody_by_a_provider() {
 }
 
 #[tokio::test]
+async fn the_name_of_somebody_who_was_removed_is_given_to_nobody_by_a_provider() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, CREATES);
+    let mut browser = gate.browser();
+    signs_in(&mut browser, &idp, "/").await;
+    administer::remove(&gate.env, "root", &Login::typed("ada")).await.unwrap().unwrap();
+    assert_eq!(at_the_application(&mut browser).await, None);
+    for subject in ["7", "8"] {
+        idp.said().claims = json!({ "sub": subject, "preferred_username": "Ada" });
+        let mut browser = gate.browser();
+        signs_in(&mut browser, &idp, "/").await;
+        assert_eq!(browser.status, StatusCode::CONFLICT, "{subject}: {}", browser.page);
+    }
+    assert!(user(&gate, "ada").await.is_none());
+    // An operator decides.
+    gate.adds("ada").await;
+    assert!(user(&gate, "ada").await.is_some());
+}
+
+#[tokio::test]
 async fn an_account_without_a_name_or_an_address_is_told_so() {
     let idp = StandIn::opens().await;
     let gate = gate(&idp, "people: { create: true, everyone: true }");
@@ -353,7 +374,7 @@ async fn whoever_is_disabled_does_not_come_in() {
     let gate = gate(&idp, CREATES);
     let mut browser = gate.browser();
     signs_in(&mut browser, &idp, "/").await;
-    doorward::flow::administer::disable(&gate.env, "root", &Login::typed("ada")).await.unwrap();
+    administer::disable(&gate.env, "root", &Login::typed("ada")).await.unwrap();
     assert_eq!(at_the_application(&mut browser).await, None);
     let mut browser = gate.browser();
     signs_in(&mut browser, &idp, "/").await;

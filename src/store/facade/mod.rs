@@ -2,7 +2,8 @@
 //!
 //! This file has the reads, and how records are opened, sealed and committed. The other files:
 //! changes as one pure decision over what was read ([`update`]); adding, changing and removing
-//! users ([`people`]); looking up names ([`names`]); counting failed passwords ([`attempts`]);
+//! users ([`people`]), and the names of removed ones ([`former_names`]); looking up names
+//! ([`names`]); counting failed passwords ([`attempts`]);
 //! refusing unknown names ([`strangers`]) and summing up such events ([`unsummed`]); reading events
 //! ([`events`]); the user sessions of a user ([`user_sessions`]); messages that wait to be sent
 //! ([`outbox`]); voiding what an older store would revive ([`void_after_restore`]); new keys
@@ -11,6 +12,7 @@
 mod attempt_count;
 mod attempts;
 mod events;
+mod former_names;
 mod form;
 pub(super) mod held;
 mod imported;
