@@ -138,9 +138,14 @@ impl People {
         if !self.create {
             return Err(Barred::Unknown);
         }
-        let email = told.email.as_ref().map(|email| email.as_str().to_owned());
-        let said = told.username.clone().or(email).ok_or(Barred::NoName)?;
-        let name = Name::parse(&said).map_err(|_| Barred::NoName)?;
+        let stated = told.username.as_ref().map(|said| Name::parse(said));
+        let stated = stated.transpose().map_err(|_| Barred::NoName)?;
+        // A name that looks like an address would be found by that address, so it must be theirs.
+        let theirs =
+            |name: &Name| told.email.as_ref().is_some_and(|own| own.key() == name.as_str());
+        let stated = stated.filter(|name| !name.as_str().contains('@') || theirs(name));
+        let address = || told.email.as_ref().and_then(|own| Name::parse(own.as_str()).ok());
+        let name = stated.or_else(address).ok_or(Barred::NoName)?;
         if is_mentioned(&name) { Err(Barred::NameTaken) } else { Ok(name) }
     }
 

@@ -12,7 +12,7 @@ use crate::domain::request_id::RequestId;
 use crate::domain::rng::SharedRng;
 use crate::domain::set_up::SetUpProof;
 use crate::domain::time::Timestamp;
-use crate::domain::user::{Origin, User};
+use crate::domain::user::User;
 use crate::identity::{
     Begin, Client, Full, Hashing, Place, Providers, SecurityKeys, SignInLimit, Sources, Try,
 };
@@ -97,10 +97,10 @@ impl Env {
         self.config.demands.on(&user.identity(), user.made(), &self.since, now)
     }
 
-    /// Whether mail proves something for this user. The mailbox of somebody whom a provider brings
-    /// usually opens with the account there, which is the first factor already.
+    /// Whether mail proves something for this user. The mailbox of somebody for whom a provider may
+    /// speak usually opens with the account there, which is the first factor already.
     pub fn mail_proves(&self, user: &User) -> bool {
-        *user.origin() == Origin::Local || self.config.separate_mailboxes
+        user.accounts().next().is_none() || self.config.separate_mailboxes
     }
 
     /// What this user must prove, besides the first factor, to set up the first second factor.

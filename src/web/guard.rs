@@ -43,6 +43,14 @@ impl Guest {
         Acting { env, caller: &self.caller, authenticated }
     }
 
+    /// Whether this guest has a first factor that still counts. If not, they sign in again, although
+    /// their session has not ended.
+    pub(super) fn is_signed_in(&self) -> bool {
+        self.authenticated.as_ref().is_some_and(|mine| {
+            mine.user.user.honoured(&mine.session.proofs, self.caller.now).first.is_some()
+        })
+    }
+
     /// Until when this browser is a trusted device of the signed-in user, if it is one.
     pub(super) fn trusted_until(&self) -> Option<Timestamp> {
         let user = &self.authenticated.as_ref()?.user.user;

@@ -59,8 +59,8 @@ pub(super) async fn leave(
             Purpose::Confirm { user: mine.session.user, user_session: mine.user_session }
         }
         // Signed in meanwhile in another tab.
-        (Some(_), _) => return Ok(headers::see_other(return_to.as_str())),
-        (None, _) => Purpose::SignIn,
+        (Some(_), _) if guest.is_signed_in() => return Ok(headers::see_other(return_to.as_str())),
+        _ => Purpose::SignIn,
     };
     let (target, method) = (return_to.as_str(), return_to.other_method());
     let going = go(&state.env, &guest.caller, provider, purpose, target, method).await;

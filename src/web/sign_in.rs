@@ -31,7 +31,7 @@ pub(super) async fn show(
     let asked = PageQuery::of(query.as_deref());
     let return_to = asked.return_to(&state);
     // A signed-in user continues; their URL asks for anything else that is required.
-    if guest.authenticated.is_some() {
+    if guest.is_signed_in() {
         return headers::see_other(return_to.as_str());
     }
     if let Some(provider) = state.only_provider()
@@ -50,7 +50,7 @@ pub(super) async fn submit(
 ) -> Result<Response, Trouble> {
     let Form { typed: Typed { username, password }, doubt, is_from_before, return_to } = form;
     // Signed in meanwhile in another tab: the input is not needed any more.
-    if guest.authenticated.is_some() && is_from_before {
+    if guest.is_signed_in() && is_from_before {
         return Ok(headers::see_other(return_to.as_str()));
     }
     let again = |username, problem| page(&state, &guest, &return_to, username, Some(problem));

@@ -299,6 +299,8 @@ async fn somebody_with_anything_of_their_own_is_not_taken_over_by_a_verified_add
     signs_in(&mut browser, &idp, "/").await;
     assert_eq!(at_the_application(&mut browser).await.as_deref(), Some("ada"));
     assert!(gate.events().await.contains(&What::ProviderConnected));
+    let ada = user(&gate, "ada").await.unwrap();
+    assert!(!gate.env.mail_proves(&ada), "her mailbox opens with the account at the provider");
     let mut thief = gate.browser();
     thief.opens(&link).await;
     assert_eq!(thief.status, StatusCode::GONE, "the link from before is void");
@@ -336,6 +338,24 @@ async fn groups_are_those_that_are_mapped() {
     assert_eq!(groups(json!(["eng", "admins", "operators"])).await, ["staff"]);
     assert_eq!(groups(json!(["ops"])).await, ["operators"]);
     assert!(groups(json!(["staff"])).await.is_empty());
+    // Without the claim, nobody comes in, and nobody loses a group.
+    assert_eq!(groups(json!(["eng"])).await, ["staff"]);
+    idp.said().claims = json!({});
+    let mut browser = gate.browser();
+    signs_in(&mut browser, &idp, "/").await;
+    assert_eq!(browser.status, StatusCode::BAD_GATEWAY);
+    assert_eq!(user(&gate, "ada").await.unwrap().identity().groups.len(), 1);
+}
+
+#[tokio::test]
+async fn a_stated_name_that_is_the_address_of_somebody_else_is_not_taken() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, CREATES);
+    idp.said().claims = json!({ "preferred_username": "ceo@example.com" });
+    let mut browser = gate.browser();
+    signs_in(&mut browser, &idp, "/").await;
+    assert_eq!(at_the_application(&mut browser).await.as_deref(), Some("ada@example.com"));
+    assert!(user(&gate, "ceo@example.com").await.is_none());
 }
 
 #[tokio::test]

@@ -65,6 +65,9 @@ pub enum Lie {
     /// The ID token was issued to another client.
     #[error("`azp` in the ID token is not our client id")]
     Party,
+    /// The configured claim with the groups is missing.
+    #[error("the claim `{0}` with the groups is missing: let the provider always send it")]
+    Groups(String),
     /// The ID token belongs to another sign-in.
     #[error("`nonce` in the ID token is not that of this sign-in")]
     Nonce,

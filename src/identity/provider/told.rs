@@ -9,7 +9,8 @@ use crate::domain::provider::{Account, Told};
 /// What the claims of `issuer` tell. The groups are in `groups_claim`.
 ///
 /// # Errors
-/// [`Lie::Subject`] if nobody can be known by them.
+/// [`Lie::Subject`] if nobody can be known by them; [`Lie::Groups`] if the claim with the groups is
+/// missing.
 pub(super) fn of_claims(
     issuer: &str,
     subject: &str,
@@ -21,13 +22,14 @@ pub(super) fn of_claims(
     let email = text("email").and_then(|email| Email::parse(email).ok());
     let email = email.filter(|_| vouches(issuer, claims));
     let domain = domain(issuer, claims, email.as_ref());
+    let groups = groups_claim.map_or_else(|| Ok(Vec::new()), |claim| groups(claims, claim))?;
     Ok(Told {
         account,
         username: text("preferred_username").map(str::to_owned),
         full_name: text("name").and_then(|name| FullName::parse(name).ok()),
         email,
         domain,
-        groups: groups_claim.map(|claim| groups(claims, claim)).unwrap_or_default(),
+        groups,
         organisations: Vec::new(),
     })
 }
@@ -57,15 +59,16 @@ fn domain(issuer: &str, claims: &Map<String, Value>, email: Option<&Email>) -> O
     of_address.filter(|domain| *domain == hosted)
 }
 
-/// The groups in a claim: a list of texts, or one text. None if Entra leaves them out because there
-/// are too many (`_claim_names`).
-fn groups(claims: &Map<String, Value>, claim: &str) -> Vec<String> {
+/// The groups in a claim: a list of texts, or one text. Without the claim nobody comes in: the browser
+/// could have taken the scope for it out of the URL, to lose the groups of whom more is demanded. And
+/// Entra leaves it out if there are too many (`_claim_names`).
+fn groups(claims: &Map<String, Value>, claim: &str) -> Result<Vec<String>, Lie> {
     match claims.get(claim) {
         Some(Value::Array(all)) => {
-            all.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+            Ok(all.iter().filter_map(Value::as_str).map(str::to_owned).collect())
         }
-        Some(Value::String(one)) => vec![one.clone()],
-        _ => Vec::new(),
+        Some(Value::String(one)) => Ok(vec![one.clone()]),
+        _ => Err(Lie::Groups(claim.to_owned())),
     }
 }
 
@@ -83,7 +86,8 @@ mod tests {
     use super::*;
 
     fn told(issuer: &str, claims: &Value) -> Told {
-        of_claims(issuer, "7", claims.as_object().unwrap(), Some("groups")).unwrap()
+        let groups = claims.get("groups").map(|_| "groups");
+        of_claims(issuer, "7", claims.as_object().unwrap(), groups).unwrap()
     }
 
     #[test]
@@ -139,5 +143,9 @@ mod tests {
         assert_eq!(told("https://id.example.com", &claims).groups, ["a", "b"]);
         let one = json!({ "groups": "a" });
         assert_eq!(told("https://id.example.com", &one).groups, ["a"]);
+        let none = json!({ "_claim_names": { "groups": "src1" } });
+        let told =
+            of_claims("https://id.example.com", "7", none.as_object().unwrap(), Some("groups"));
+        assert_eq!(told, Err(Lie::Groups("groups".to_owned())));
     }
 }
