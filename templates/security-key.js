@@ -39,12 +39,12 @@
       },
   });
 
-  const ask = async (part) => {
+  const ask = async (part, more = {}) => {
     const options = JSON.parse(part.dataset.options);
     const isNew = part.dataset.securityKey === "create";
     const credential = isNew
-      ? await navigator.credentials.create({ publicKey: creation(options) })
-      : await navigator.credentials.get({ publicKey: request(options) });
+      ? await navigator.credentials.create({ publicKey: creation(options), ...more })
+      : await navigator.credentials.get({ publicKey: request(options), ...more });
     const { credProps } = credential.getClientExtensionResults();
     return answer(credential, credProps ? { credProps: { rk: credProps.rk } } : {});
   };
@@ -71,6 +71,20 @@
       button.disabled = true;
       continue;
     }
+    // Passkeys that the browser offers in the field for the name, until the button is pressed.
+    const autofill = new AbortController();
+    const offers = async () => {
+      if (!await PublicKeyCredential.isConditionalMediationAvailable?.()) return;
+      try {
+        field.value = await ask(part, { mediation: "conditional", signal: autofill.signal });
+      } catch {
+        return;
+      }
+      if (Date.now() - opened > part.dataset.seconds * 1000) location.reload();
+      else form.requestSubmit(button);
+    };
+    if ("byAutofill" in part.dataset) offers();
+
     form.addEventListener("submit", async (event) => {
       if (field.value) return;
       event.preventDefault();
@@ -82,6 +96,7 @@
       }
       problems.hidden = true;
       button.disabled = true;
+      autofill.abort();
       try {
         field.value = await ask(part);
       } catch (error) {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use doorward::config::Config;
-use doorward::domain::assurance::{Evidence, FirstFactor, Proof, Proofs, Visitor, judge};
+use doorward::domain::assurance::{Evidence, FirstFactor, Kinds, Proof, Proofs, Visitor, judge};
 use doorward::domain::device::DeviceId;
 use doorward::domain::factor::{FactorId, Kind};
 use doorward::domain::identity::{Identity, UserId};
@@ -85,6 +85,7 @@ fn visitor(groups: &[&str], has_second_factor: bool, proofs: Proofs) -> Evidence
         identity: Arc::new(identity),
         proofs,
         has_second_factor,
+        has: if has_second_factor { Kinds::ALL } else { Kinds::NONE },
         demanded: false,
         codes_unsaved: false,
     })

@@ -68,6 +68,7 @@ fn every_kind_is_told_to_applications_and_counts_for_rules_that_name_it() {
             identity: identity.into(),
             proofs,
             has_second_factor: true,
+            has: Kinds::ALL,
             demanded: false,
             codes_unsaved: false,
         };

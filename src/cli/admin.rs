@@ -112,6 +112,7 @@ fn router(state: AppState) -> Router {
         .route(path::LIST, routing::post(operations::list))
         .route(path::SHOW, routing::post(operations::show))
         .route(path::UNLOCK, routing::post(operations::unlock))
+        .route(path::TRUST_KEY, routing::post(operations::trust_key))
         .route(path::PASSWORD_LINK, routing::post(operations::password_link))
         .route(path::DISABLE, routing::post(operations::disable))
         .route(path::ENABLE, routing::post(operations::enable))
@@ -296,6 +297,7 @@ mod tests {
             (path::ADD, r#"{"name":"eve","groups":[]}"#),
             (path::LIST, ""),
             (path::UNLOCK, r#"{"name":"eve"}"#),
+            (path::TRUST_KEY, r#"{"name":"eve","key":"a"}"#),
             (path::PASSWORD_LINK, r#"{"name":"eve"}"#),
             (path::SHOW, r#"{"name":"eve"}"#),
             (path::DISABLE, r#"{"name":"eve"}"#),

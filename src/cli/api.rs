@@ -31,6 +31,8 @@ pub(super) mod path {
     pub(crate) const SHOW: &str = "/user/show";
     /// [`super::Whom`] → [`super::Done`].
     pub(crate) const UNLOCK: &str = "/user/unlock";
+    /// [`super::WhichKey`] → [`super::Done`].
+    pub(crate) const TRUST_KEY: &str = "/user/trust-key";
     /// [`super::Whom`] → [`super::LinkMade`].
     pub(crate) const PASSWORD_LINK: &str = "/user/password-link";
     /// [`super::Whom`] → [`super::Done`].
@@ -137,6 +139,15 @@ pub(super) struct RefusedRequests {
 #[serde(deny_unknown_fields)]
 pub(super) struct Whom {
     pub(super) name: String,
+}
+
+/// A security key of a user.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WhichKey {
+    pub(super) name: String,
+    /// Its name or its id.
+    pub(super) key: String,
 }
 
 /// Which users are listed: those who meet all of this.
@@ -311,6 +322,10 @@ pub(super) struct Factor {
     pub(super) name: Option<String>,
     pub(super) added: String,
     pub(super) last_used: String,
+    /// Its id, for commands.
+    pub(super) id: String,
+    /// What else there is to know, in words.
+    pub(super) notes: Vec<String>,
 }
 
 /// The recovery codes of a user.

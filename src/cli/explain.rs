@@ -13,7 +13,7 @@ use super::api::{Details, Person, Whom, path};
 use super::client::Client;
 use super::failure::{Failure, unwritten};
 use crate::config::{App, Config, Origin, Shown, TestVisitor};
-use crate::domain::assurance::Visitor;
+use crate::domain::assurance::{Kinds, Visitor};
 use crate::domain::factor::Kind;
 use crate::domain::name::{Group, Name};
 use crate::domain::time::Timestamp;
@@ -210,6 +210,7 @@ fn cases(question: &Question, stored: Option<&Person>) -> Vec<(String, Option<Te
             user: user.to_owned(),
             groups: groups.clone(),
             has_second_factor,
+            has: if has_second_factor { Kinds::ALL } else { Kinds::NONE },
             shown: shown.to_vec(),
         })
     };

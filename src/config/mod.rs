@@ -36,6 +36,7 @@ use ipnet::IpNet;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
+use crate::domain::assurance::Kinds;
 use crate::domain::demand::Demands;
 use crate::domain::fact::{FACTS, Fact};
 use crate::domain::factor;
@@ -91,6 +92,8 @@ pub struct Config {
     /// The kinds of second factors that people may set up, at least one, the one offered first in
     /// front. Other kinds that somebody has set up before still count.
     pub kinds: Vec<factor::Kind>,
+    /// Whether a passkey signs in without a password.
+    pub passkeys: bool,
     /// Whom security keys are bound to; `None` if the portal cannot use them.
     pub relying_party: Option<RelyingParty>,
     /// How long and how many browsers may be trusted; 1 to 100 for each user.
@@ -254,6 +257,8 @@ pub struct TestVisitor {
     pub groups: BTreeSet<String>,
     /// Whether they have set up a second factor.
     pub has_second_factor: bool,
+    /// The kinds that they can show: those that they have set up, and recovery codes.
+    pub has: Kinds,
     /// What they have just shown.
     pub shown: Vec<Shown>,
 }

@@ -8,6 +8,7 @@ mod json;
 use std::ops::RangeInclusive;
 
 use super::span::{DAY, HOUR, MINUTE};
+use crate::domain::assurance::Kinds;
 use crate::domain::fact::FACTS;
 use crate::domain::factor::KINDS;
 
@@ -95,10 +96,10 @@ const LEVELS: Words = Words {
     names: &["error", "warn", "info", "debug", "trace"],
     also: &[("warning", "warn"), ("verbose", "debug")],
 };
-const FACTORS: Words = Words { names: &KIND_WORDS, also: &KIND_ALSO };
-/// The words of all kinds of factors.
-const KIND_WORDS: [&str; KINDS.len()] = {
-    let (mut words, mut index) = ([""; KINDS.len()], 0);
+const FACTORS: Words = Words { names: &COUNTED_WORDS, also: &KIND_ALSO };
+/// What a rule may count: each kind, and all that cannot be phished.
+const COUNTED_WORDS: [&str; KINDS.len() + 1] = {
+    let (mut words, mut index) = ([Kinds::PHISHING_RESISTANT_WORD; KINDS.len() + 1], 0);
     while index < KINDS.len() {
         words[index] = KINDS[index].word;
         index += 1;
@@ -544,6 +545,15 @@ pub(super) const FILE: Kind = Kind::Map(&[
                 "kinds",
                 Kind::List(&Kind::Word(&HAS)),
                 "the kinds that people may set up, the first one in front; default: all",
+            ),
+            key(
+                "security_keys",
+                Kind::Map(&[key(
+                    "passkeys",
+                    Kind::Switch,
+                    "whether a passkey signs in without a password",
+                )]),
+                "security keys and passkeys",
             ),
             key(
                 "totp",

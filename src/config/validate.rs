@@ -113,6 +113,7 @@ impl Judge<'_> {
             apps: apps?,
             issuer: issuer?,
             second_factor: second_factor::settings(&file.second_factor),
+            passkeys: file.second_factor.security_keys.passkeys && relying_party.is_some(),
             kinds,
             relying_party,
             demands,

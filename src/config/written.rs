@@ -12,6 +12,7 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 use super::span::{DAY, HOUR, MINUTE, Rate, Span};
 use super::{Expected, Log, LogFormat, MailTls, Shown};
+use crate::domain::assurance::Kinds;
 use crate::domain::factor::Kind;
 use crate::domain::set_up::SetUpProof;
 
@@ -335,8 +336,23 @@ pub(super) struct Asked {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Conditions {
     pub(super) within: Option<Span>,
-    pub(super) kinds: Option<List<FactorKind>>,
+    pub(super) kinds: Option<List<CountedKind>>,
     pub(super) trusted_device: Option<bool>,
+}
+
+/// What counts as a second factor: a kind, or every kind that cannot be phished.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct CountedKind(pub(super) Kinds);
+
+impl<'de> Deserialize<'de> for CountedKind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        if word == Kinds::PHISHING_RESISTANT_WORD {
+            return Ok(Self(Kinds::PHISHING_RESISTANT));
+        }
+        let kind = Kind::of_word(&word).map(Kinds::only).map(Self);
+        kind.ok_or_else(|| D::Error::custom("not a kind of factor"))
+    }
 }
 
 /// A kind of factor, by its word.
@@ -356,8 +372,21 @@ pub(super) struct SecondFactor {
     pub(super) demanded_of: DemandedOf,
     pub(super) grace: Span,
     pub(super) kinds: Option<List<FactorKind>>,
+    pub(super) security_keys: SecurityKeys,
     pub(super) totp: Totp,
     pub(super) recovery_codes: usize,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct SecurityKeys {
+    pub(super) passkeys: bool,
+}
+
+impl Default for SecurityKeys {
+    fn default() -> Self {
+        Self { passkeys: true }
+    }
 }
 
 impl Default for SecondFactor {
@@ -366,6 +395,7 @@ impl Default for SecondFactor {
             demanded_of: DemandedOf::default(),
             grace: Span::seconds(0),
             kinds: None,
+            security_keys: SecurityKeys::default(),
             totp: Totp::default(),
             recovery_codes: 12,
         }

@@ -49,6 +49,9 @@ pub struct Requirement {
     pub kinds: Kinds,
     /// Whether a trusted device is accepted instead of the second factor.
     pub trusted_device: bool,
+    /// Whether users who have a factor that cannot be phished must show such a one, or a recovery
+    /// code, which stands in for a lost one.
+    pub strongest: bool,
     /// Who may enter: a user must be admitted by every item. An empty list admits everybody.
     pub only: Option<Arc<[Only]>>,
 }
@@ -85,18 +88,41 @@ impl fmt::Display for Only {
     }
 }
 
-/// A set of kinds of second factor.
+/// A set of kinds of second factor, each of which counts whatever the factor is worth, or only if it
+/// resists phishing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Kinds(u16);
+
+/// A bit for each kind, and above them one for each kind if the factor resists phishing.
+const HALF: usize = 8;
+const _: () = assert!(KINDS.len() <= HALF, "there are more kinds than bits");
 
 impl Kinds {
     /// No kind at all, so nobody can meet it.
     pub const NONE: Self = Self(0);
     /// Every kind.
-    pub const ALL: Self = Self((1 << KINDS.len()) - 1);
+    pub const ALL: Self = Self(((1 << KINDS.len()) - 1) * (1 + (1 << HALF)));
+    /// Every kind, if the factor resists phishing.
+    pub const PHISHING_RESISTANT: Self = {
+        let (mut bits, mut index) = (0, 0);
+        while index < KINDS.len() {
+            if KINDS[index].resists_phishing {
+                bits |= 1 << (index + HALF);
+            }
+            index += 1;
+        }
+        Self(bits)
+    };
+    /// The word for [`Kinds::PHISHING_RESISTANT`] in the configuration and in explanations.
+    pub const PHISHING_RESISTANT_WORD: &str = "phishing-resistant";
 
-    /// Only this kind.
+    /// Only this kind, whatever the factor is worth.
     pub const fn only(kind: Kind) -> Self {
+        Self((1 << kind as u16) * (1 + (1 << HALF)))
+    }
+
+    /// What a factor of this kind is counted as that may be worth less than its kind.
+    pub const fn weaker(kind: Kind) -> Self {
         Self(1 << kind as u16)
     }
 
@@ -112,7 +138,7 @@ impl Kinds {
         Self(self.0 & other.0)
     }
 
-    /// The set as bits, one for each kind.
+    /// The set as bits.
     pub const fn bits(self) -> u16 {
         self.0
     }
@@ -122,14 +148,34 @@ impl Kinds {
         Self(bits & Self::ALL.0)
     }
 
-    /// Whether this set contains `kind`.
+    /// Whether some factor of this `kind` counts.
     pub const fn has(self, kind: Kind) -> bool {
         self.0 & Self::only(kind).0 != 0
+    }
+
+    /// Whether every factor of this `kind` counts, whatever it is worth.
+    pub const fn has_any(self, kind: Kind) -> bool {
+        self.0 & Self::weaker(kind).0 != 0
+    }
+
+    /// Whether what was shown counts.
+    pub const fn counts(self, shown: &FactorShown) -> bool {
+        self.has_any(shown.kind) || (shown.worth.resists_phishing && self.has(shown.kind))
     }
 
     /// The kinds in this set, in the order of the table.
     pub fn iter(self) -> impl Iterator<Item = Kind> {
         Kind::all().filter(move |kind| self.has(*kind))
+    }
+
+    /// The words of this set, as in the configuration.
+    pub fn words(self) -> Vec<&'static str> {
+        let mut words: Vec<_> =
+            Kind::all().filter(|kind| self.has_any(*kind)).map(Kind::word).collect();
+        if self.iter().any(|kind| !self.has_any(kind)) {
+            words.push(Self::PHISHING_RESISTANT_WORD);
+        }
+        words
     }
 }
 
@@ -168,14 +214,26 @@ impl Requirement {
     /// Requires what a change to one's own protection needs: the first factor shown within
     /// `confirm_for`, and, for users with a second factor, that factor within the same span. A
     /// trusted device is not accepted (NIST SP 800-63B-4 §4.1: binding an authenticator needs the
-    /// highest assurance available).
+    /// highest assurance available): a factor that cannot be phished, if the user has one.
     pub fn change(confirm_for: Duration) -> Self {
         Self {
             level: Level::SignIn,
             confirm_within: Some(confirm_for),
             within: Some(confirm_for),
             trusted_device: false,
+            strongest: true,
             ..Self::sign_in()
+        }
+    }
+
+    /// The kinds that count for this visitor.
+    pub fn kinds_for(&self, visitor: &Visitor) -> Kinds {
+        let resists = visitor.has.and(Kinds::PHISHING_RESISTANT) != Kinds::NONE;
+        if self.strongest && resists {
+            let strongest = Kinds::PHISHING_RESISTANT.or(Kinds::only(Kind::RecoveryCode));
+            self.kinds.and(strongest)
+        } else {
+            self.kinds
         }
     }
 
@@ -192,6 +250,7 @@ impl Requirement {
             within: None,
             kinds: Kinds::ALL,
             trusted_device: true,
+            strongest: false,
             only: None,
         }
     }
@@ -211,6 +270,7 @@ impl Requirement {
             within: shorter(self.within, other.within),
             kinds,
             trusted_device: self.trusted_device && other.trusted_device,
+            strongest: self.strongest || other.strongest,
             only: both(self.only.as_ref(), other.only.as_ref()),
         }
     }
@@ -279,19 +339,24 @@ pub enum FirstFactor {
     /// A one-time link from an administrator, with which a password was set.
     #[n(1)]
     Link,
+    /// A passkey that verified its user. It is a second factor, too, which tells its method.
+    #[n(2)]
+    Passkey,
     /// An identity provider.
     #[n(3)]
     Provider,
 }
 
 impl FirstFactor {
-    /// The authentication method that `Remote-Amr` names (RFC 8176 §2).
-    pub const fn amr(self) -> &'static str {
+    /// The authentication method that `Remote-Amr` names (RFC 8176 §2); `None` if that of the second
+    /// factor says it.
+    pub const fn amr(self) -> Option<&'static str> {
         match self {
             // Whoever used the link has just chosen a password.
-            Self::Password | Self::Link => "pwd",
+            Self::Password | Self::Link => Some("pwd"),
+            Self::Passkey => None,
             // RFC 8176 has no word for it.
-            Self::Provider => "fed",
+            Self::Provider => Some("fed"),
         }
     }
 }
@@ -320,6 +385,8 @@ pub struct FactorShown {
 pub struct Worth {
     /// Whether it can be copied to other devices.
     pub can_be_copied: bool,
+    /// Whether it counts as one that cannot be phished.
+    pub resists_phishing: bool,
 }
 
 /// The last proof of each kind of second factor. It needs no memory of its own, because it is
@@ -357,6 +424,9 @@ pub struct TrustShown {
     /// When it was presented.
     #[n(1)]
     pub at: Timestamp,
+    /// The kind of factor because of which it is trusted. Never stored; see [`FactorShown::worth`].
+    #[cbor(skip)]
+    pub by: Option<Kind>,
 }
 
 /// One proof.
@@ -399,7 +469,7 @@ impl Proofs {
                 self.shown.0[kind as usize] = Some(FactorShown { kind, factor, at: now, worth });
             }
             Proof::TrustedDevice(device) => {
-                self.trusted_device = Some(TrustShown { device, at: now });
+                self.trusted_device = Some(TrustShown { device, at: now, by: None });
             }
             Proof::MailedCode => self.mailed_code = Some(now),
         }
@@ -451,7 +521,7 @@ impl Proofs {
 
     /// When a second factor of one of these kinds was last shown.
     pub fn second_factor(&self, kinds: Kinds) -> Option<Timestamp> {
-        self.factors().filter(|shown| kinds.has(shown.kind)).map(|shown| shown.at).max()
+        self.factors().filter(|shown| kinds.counts(shown)).map(|shown| shown.at).max()
     }
 }
 
@@ -467,6 +537,8 @@ pub struct Visitor {
     pub proofs: Proofs,
     /// Whether this user has set up a second factor.
     pub has_second_factor: bool,
+    /// The kinds that this user can show.
+    pub has: Kinds,
     /// Whether this user must have one. If so, every page that requires a sign-in requires it.
     pub demanded: bool,
     /// Whether there are new recovery codes that the user has not yet confirmed as saved.
@@ -541,6 +613,8 @@ impl Permit {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Amr {
     first: Option<&'static str>,
+    /// Whether the first factor was a passkey, which is two factors in one.
+    is_passkey: bool,
     kinds: Kinds,
     /// The kinds whose factor can be copied.
     copies: Kinds,
@@ -550,7 +624,8 @@ pub struct Amr {
 impl Amr {
     fn of(proofs: &Proofs) -> Self {
         Self {
-            first: proofs.first.map(|first| first.by.amr()),
+            first: proofs.first.and_then(|first| first.by.amr()),
+            is_passkey: proofs.first.is_some_and(|first| first.by == FirstFactor::Passkey),
             kinds: proofs.factors().map(|shown| shown.kind).collect(),
             copies: proofs
                 .factors()
@@ -566,7 +641,7 @@ impl Amr {
     /// not an authenticator (NIST SP 800-63B-4 §3.2.9, "remember my browser") and never leads to
     /// `mfa`.
     pub fn methods(self) -> impl Iterator<Item = &'static str> {
-        let several = self.first.is_some() && self.kinds != Kinds::NONE;
+        let several = (self.first.is_some() || self.is_passkey) && self.kinds != Kinds::NONE;
         let seconds = self.kinds.iter().map(move |kind| {
             let row = kind.row();
             if self.copies.has(kind) { row.amr_of_copies } else { row.amr }
@@ -616,8 +691,12 @@ fn judge_visitor(requirement: &Requirement, visitor: &Visitor, now: Timestamp) -
     if asks && !visitor.has_second_factor {
         return Verdict::SetUp;
     }
-    if visitor.has_second_factor && !shows_second_factor(requirement, &visitor.proofs, now) {
-        return Verdict::Challenge;
+    let kinds = requirement.kinds_for(visitor);
+    if visitor.has_second_factor && !shows_second_factor(requirement, kinds, &visitor.proofs, now) {
+        // Nobody is asked for what they do not have.
+        let owed = owed_at_sign_in(visitor);
+        let lacks = owed.is_none() && kinds.and(visitor.has) == Kinds::NONE;
+        return if lacks { Verdict::SetUp } else { Verdict::Challenge };
     }
     if visitor.codes_unsaved {
         return Verdict::SaveCodes(permit_for(visitor));
@@ -637,11 +716,20 @@ fn owed_at_sign_in(visitor: &Visitor) -> Option<Verdict> {
     }
 }
 
-fn shows_second_factor(requirement: &Requirement, proofs: &Proofs, now: Timestamp) -> bool {
+fn shows_second_factor(
+    requirement: &Requirement,
+    kinds: Kinds,
+    proofs: &Proofs,
+    now: Timestamp,
+) -> bool {
     let fresh = |at| requirement.within.is_none_or(|span| now.within(span, at));
     let trusts = requirement.trusted_device && requirement.within.is_none();
-    proofs.second_factor(requirement.kinds).is_some_and(fresh)
-        || (trusts && proofs.trusted_device.is_some())
+    // A trusted device stands in for the kind of factor that made it, and never for one that must
+    // resist phishing.
+    let stands_in =
+        |shown: TrustShown| kinds == Kinds::ALL || shown.by.is_some_and(|kind| kinds.has_any(kind));
+    proofs.second_factor(kinds).is_some_and(fresh)
+        || (trusts && proofs.trusted_device.is_some_and(stands_in))
 }
 
 fn permit_for(visitor: &Visitor) -> Permit {
@@ -685,6 +773,7 @@ mod tests {
             identity: Arc::new(identity),
             proofs,
             has_second_factor,
+            has: if has_second_factor { Kinds::weaker(Kind::Totp) } else { Kinds::NONE },
             demanded: false,
             codes_unsaved: false,
         })
@@ -878,17 +967,22 @@ mod tests {
         let kinds = prop_oneof![
             Just(Kinds::ALL),
             Just(Kinds::only(Kind::Totp)),
-            Just(Kinds::only(Kind::RecoveryCode))
+            Just(Kinds::only(Kind::RecoveryCode)),
+            Just(Kinds::PHISHING_RESISTANT)
         ];
         let onlys = prop_oneof![Just(None), Just(Some("staff")), Just(Some("clients"))];
-        (levels, spans(), spans(), any::<bool>(), kinds, onlys).prop_map(
-            |(level, confirm_within, within, trusted_device, kinds, group)| Requirement {
-                level,
-                confirm_within,
-                within,
-                kinds,
-                trusted_device,
-                only: group.map(|group| [members(group)].into()),
+        let switches = (any::<bool>(), any::<bool>());
+        (levels, spans(), spans(), switches, kinds, onlys).prop_map(
+            |(level, confirm_within, within, (trusted_device, strongest), kinds, group)| {
+                Requirement {
+                    level,
+                    confirm_within,
+                    within,
+                    kinds,
+                    trusted_device,
+                    strongest,
+                    only: group.map(|group| [members(group)].into()),
+                }
             },
         )
     }

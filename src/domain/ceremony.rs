@@ -35,6 +35,9 @@ pub enum Purpose {
     /// Nothing new: a factor that the user has is shown.
     #[n(3)]
     Challenge,
+    /// Nothing new: the first factor is shown again.
+    #[n(4)]
+    Confirm,
 }
 
 impl Ceremony {
@@ -51,7 +54,7 @@ impl Ceremony {
 
     /// Whether it is a challenge, not a set-up.
     pub fn is_challenge(&self) -> bool {
-        self.purpose == Purpose::Challenge
+        matches!(self.purpose, Purpose::Challenge | Purpose::Confirm)
     }
 }
 

@@ -227,6 +227,15 @@ pub enum What {
     /// The provider stated no name that can be one here.
     #[n(67)]
     ProviderNameMissing,
+    /// A user session began with a passkey.
+    #[n(44)]
+    SignedInByPasskey,
+    /// A passkey was used again to confirm a change.
+    #[n(45)]
+    ConfirmedByPasskey,
+    /// An operator lets a security key count as one that cannot be phished.
+    #[n(46)]
+    KeyTrusted,
 }
 
 impl What {
@@ -310,6 +319,9 @@ impl What {
             Self::ProviderBarred => "provider-barred",
             Self::ProviderNameTaken => "provider-name-taken",
             Self::ProviderNameMissing => "provider-name-missing",
+            Self::SignedInByPasskey => "signed-in-by-passkey",
+            Self::ConfirmedByPasskey => "confirmed-by-passkey",
+            Self::KeyTrusted => "security-key-trusted",
         }
     }
 
@@ -362,6 +374,11 @@ impl What {
             Self::MailedCodeShown => "mailed code accepted",
             Self::CodesGuessed => "three or more wrong codes after the right password",
             Self::KeyRotated => "key rotated by an operator: a new one is used",
+            Self::SignedInByPasskey => "signed in with a passkey",
+            Self::ConfirmedByPasskey => "confirmed with a passkey",
+            Self::KeyTrusted => {
+                "security key counts as phishing-resistant from now on, by an operator"
+            }
             Self::KeyDoubted => "security key refused from now on: its signature counter went back",
             Self::UserBrought => "user added by an identity provider",
             Self::ProviderConnected => "account of an identity provider connected",

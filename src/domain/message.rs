@@ -178,6 +178,7 @@ impl What {
             | Self::ProviderConnected
             | Self::CodesGuessed
             | Self::KeyDoubted
+            | Self::KeyTrusted
             | Self::Locked => true,
             Self::FactorShown(_)
             | Self::FactorAdded(_)
@@ -192,7 +193,9 @@ impl What {
             | Self::Unlocked
             | Self::PasswordRefused
             | Self::SignedIn
+            | Self::SignedInByPasskey
             | Self::Confirmed
+            | Self::ConfirmedByPasskey
             | Self::SignedOut
             | Self::SecondFactorRefused
             | Self::RecoveryCodesSaved

@@ -26,6 +26,8 @@ pub enum Kind {
     Browser,
     /// Proof that a form came from one of our pages, in this browser, for this user.
     Csrf,
+    /// What a sign-in asks a passkey, for this browser.
+    Passkey,
     /// A host's request to the portal.
     Ask,
     /// The hosts on which a user who signs out here had a host session.
@@ -40,6 +42,7 @@ impl Kind {
             Self::Known => b"doorward known 1",
             Self::Browser => b"doorward browser 1",
             Self::Csrf => b"doorward csrf 1",
+            Self::Passkey => b"doorward passkey 1",
             Self::Ask => b"doorward ask 1",
             Self::Left => b"doorward left 1",
         }

@@ -58,8 +58,15 @@ impl Ask {
     /// The encoding, ready to be signed. Who may enter (`only`) stays behind: the portal cannot
     /// change who somebody is, and the host asks that itself.
     pub fn to_bytes(&self) -> [u8; Self::LENGTH] {
-        let Requirement { level, confirm_within, within, kinds, trusted_device, only: _ } =
-            &self.requirement;
+        let Requirement {
+            level,
+            confirm_within,
+            within,
+            kinds,
+            trusted_device,
+            strongest,
+            only: _,
+        } = &self.requirement;
         let seconds = |span: &Option<Duration>| span.map_or(0, |span| span.as_secs()).to_be_bytes();
         let mut bytes = [0; Self::LENGTH];
         bytes[..16].copy_from_slice(&self.browser);
@@ -67,7 +74,7 @@ impl Ask {
         bytes[24..32].copy_from_slice(&seconds(confirm_within));
         bytes[32..34].copy_from_slice(&kinds.bits().to_be_bytes());
         bytes[34] = u8::from(*level == Level::SecondFactor);
-        bytes[35] = u8::from(*trusted_device);
+        bytes[35] = u8::from(*trusted_device) | (u8::from(*strongest) << 1);
         bytes
     }
 
@@ -82,7 +89,8 @@ impl Ask {
             within: span(16),
             confirm_within: span(24),
             kinds: Kinds::from_bits(u16::from_be_bytes([bytes[32], bytes[33]])),
-            trusted_device: bytes[35] != 0,
+            trusted_device: bytes[35] & 1 != 0,
+            strongest: bytes[35] & 2 != 0,
             only: None,
         };
         let browser = std::array::from_fn(|i| bytes[i]);

@@ -15,9 +15,10 @@ use std::time::Duration;
 use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
 
-use super::assurance::{FactorShown, Proof, Proofs, Visitor};
+use super::assurance::{FactorShown, Kinds, Proof, Proofs, TrustShown, Visitor};
 use super::device::{BrowserId, DeviceId, KnownBrowser, Presented, Seen, TrustedDevice};
 use super::factor::recovery::{self, RecoveryCodes};
+use super::factor::security_key::{self, SignInChallenge};
 use super::factor::{Answer, Begun, Factor, FactorId, Kind, Rejection, Settings};
 use super::host_session::HostSession;
 pub use super::identity::{Identity, UserId};
@@ -308,9 +309,22 @@ impl User {
             identity,
             proofs: self.honoured(&session.proofs, now),
             has_second_factor: self.has_second_factor(),
+            has: self.can_show(now),
             demanded: false,
             codes_unsaved: self.recovery_codes.as_ref().is_some_and(|codes| !codes.are_saved()),
         }
+    }
+
+    /// The kinds of factors that this user can show, recovery codes among them.
+    pub fn can_show(&self, now: Timestamp) -> Kinds {
+        let sound = self.factors.iter().filter(|factor| !factor.is_doubted());
+        let kinds = sound.map(|factor| {
+            let resists = factor.worth(now).resists_phishing;
+            if resists { Kinds::only(factor.kind()) } else { Kinds::weaker(factor.kind()) }
+        });
+        let codes = self.recovery_codes.as_ref().filter(|codes| codes.unused().next().is_some());
+        let codes = codes.map(|_| Kinds::only(Kind::RecoveryCode));
+        kinds.chain(codes).fold(Kinds::NONE, Kinds::or)
     }
 
     /// The proofs that are still worth something. A proof of a removed factor is dropped, or of one
@@ -326,12 +340,21 @@ impl User {
             let device = self.devices.iter().find(|one| one.id() == id && one.is_trusted(now));
             device.is_some_and(|device| !doubted().any(|factor| device.rests_on(factor)))
         };
-        let worth = |shown: &FactorShown| self.factor(shown.factor).map(Factor::worth);
+        let worth = |shown: &FactorShown| self.factor(shown.factor).map(|factor| factor.worth(now));
         let mut honoured = proofs
             .clone()
             .retain(|shown| has(shown.factor))
             .valued(|shown| worth(shown).unwrap_or_default());
-        honoured.trusted_device = honoured.trusted_device.filter(|shown| trusts(shown.device));
+        let by = |device: &TrustedDevice| {
+            let factor = self.factors.iter().find(|factor| device.rests_on(factor.id()));
+            let by_code = codes.filter(|id| device.rests_on(*id)).map(|_| Kind::RecoveryCode);
+            factor.map(Factor::kind).or(by_code)
+        };
+        honoured.trusted_device =
+            honoured.trusted_device.filter(|shown| trusts(shown.device)).map(|shown| {
+                let device = self.devices.iter().find(|device| device.id() == shown.device);
+                TrustShown { by: device.and_then(by), ..shown }
+            });
         honoured.first = honoured.first.filter(|first| self.stands(first.by, now));
         honoured
     }
@@ -512,6 +535,28 @@ impl User {
         best
     }
 
+    /// Checks the answer of a passkey that signs in. It is the first and the second factor in one.
+    /// Failures of codes and passwords do not matter: nobody can guess one.
+    ///
+    /// # Errors
+    /// The [`Rejection`]; visitors are not told which.
+    pub fn sign_in_by_key(
+        &mut self,
+        shown: &security_key::Shown,
+        asked: SignInChallenge,
+        now: Timestamp,
+    ) -> Result<FactorId, Rejection> {
+        if self.disabled.is_some() {
+            return Err(Rejection::NotSetUp);
+        }
+        if self.frozen.is_some() {
+            return Err(Rejection::Frozen);
+        }
+        let factor = self.factors.iter_mut().find(|factor| factor.id() == shown.factor);
+        let factor = factor.ok_or(Rejection::Wrong)?;
+        factor.sign_in(shown, asked, now).map(|()| factor.id())
+    }
+
     /// Why and until when answers from this class of browser are refused; `None` if they are
     /// accepted.
     pub fn answers_closed(&self, browser: Option<BrowserId>, now: Timestamp) -> Option<Rejection> {
@@ -579,9 +624,11 @@ impl User {
             return TurnedOn::Already;
         }
         let id = FactorId::random(rng);
-        let Ok(factor) = begun.finish(id, answer, settings, now) else {
+        let Ok(mut factor) = begun.finish(id, answer, settings, now) else {
             return TurnedOn::Wrong;
         };
+        // There was no factor that could have been stronger.
+        factor.count_from(now);
         self.factors.push(factor);
         self.began_with = Some(id);
         self.link_only = false;

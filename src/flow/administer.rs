@@ -2,6 +2,7 @@
 
 use super::env::Env;
 use crate::domain::event::{Event, What, Whom};
+use crate::domain::factor::{Factor, FactorId};
 use crate::domain::link::{Link, Purpose};
 use crate::domain::name::{Login, Name};
 use crate::domain::provider::Account;
@@ -148,6 +149,49 @@ pub async fn unlock(env: &Env, by: &str, whom: &Login) -> Result<Option<Name>, U
         tx.user.name().clone()
     });
     unlocked.await
+}
+
+/// The result of letting a key count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Counting {
+    /// It counts as one that cannot be phished from now on.
+    Now(Name),
+    /// It did so before.
+    Already(Name),
+    /// The user has no security key with this name or id, or several with this name.
+    NoSuchKey(Name),
+}
+
+/// Lets a security key of the user with this name or address count as one that cannot be phished from
+/// now on: the operator knows that its owner added it. `key` is its id or its name. `None`: no such user.
+///
+/// # Errors
+/// [`Unavailable`] if the store cannot be read or written.
+pub async fn trust_key(
+    env: &Env,
+    by: &str,
+    whom: &Login,
+    key: &str,
+) -> Result<Option<Counting>, Unavailable> {
+    let Some(id) = env.store.user_named(whom).await? else { return Ok(None) };
+    let now = env.now()?;
+    let counted = env.store.update(Reads::user(id), |tx| {
+        let name = tx.user.name().clone();
+        let keys = tx.user.factors().iter().filter(|factor| factor.security_key().is_some());
+        let is_it = |factor: &&Factor| {
+            factor.id().to_string() == key || factor.name().is_some_and(|n| n.to_string() == key)
+        };
+        let found: Vec<FactorId> = keys.filter(is_it).map(Factor::id).collect();
+        let [found] = found.as_slice() else { return Counting::NoSuchKey(name) };
+        match tx.user.count_factor(*found, now) {
+            Some(_) => {
+                tx.tell(event(by, id, What::KeyTrusted, now));
+                Counting::Now(name)
+            }
+            None => Counting::Already(name),
+        }
+    });
+    counted.await
 }
 
 /// The result of disabling or enabling a user.

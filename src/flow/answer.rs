@@ -4,6 +4,7 @@
 use super::caller::Caller;
 use super::env::Env;
 use crate::domain::event::What;
+use crate::domain::factor::security_key::{Challenge, Shown};
 use crate::domain::factor::{Answer, Begun, Factor, Kind, Rejection};
 use crate::domain::host_session::HostSession;
 use crate::domain::time::Timestamp;
@@ -83,15 +84,34 @@ impl Env {
                 self.security_keys.set_up(party, challenge, sent).map(Answer::NewSecurityKey)
             }
             Submitted::SecurityKey(sent) => {
-                let mut held = user.factors().iter().filter_map(|factor| held(user, factor));
-                let held = held.find(|held| *held.key.credential() == sent.credential);
-                let held = held.ok_or(Forged("this user has no such key"));
-                let shown =
-                    held.and_then(|held| self.security_keys.shown(party, challenge, &held, sent));
-                shown.map(Answer::SecurityKey)
+                return self.verified_key(user, challenge, sent).map(Answer::SecurityKey);
             }
         };
         verified.map_err(|why| {
+            let user = user.id();
+            tracing::info!(%user, "answer of a security key refused: {why}");
+            Rejection::Wrong
+        })
+    }
+}
+
+impl Env {
+    /// Verifies that a key of `user` signed `challenge`.
+    ///
+    /// # Errors
+    /// [`Rejection::Wrong`] if none did. The log says why.
+    pub(super) fn verified_key(
+        &self,
+        user: &User,
+        challenge: &Challenge,
+        sent: &Assertion,
+    ) -> Result<Shown, Rejection> {
+        let party = self.config.relying_party.as_ref().ok_or(Rejection::Wrong)?;
+        let mut held = user.factors().iter().filter_map(|factor| held(user, factor));
+        let held = held.find(|held| *held.key.credential() == sent.credential);
+        let held = held.ok_or(Forged("this user has no such key"));
+        let shown = held.and_then(|held| self.security_keys.shown(party, challenge, &held, sent));
+        shown.map_err(|why| {
             let user = user.id();
             tracing::info!(%user, "answer of a security key refused: {why}");
             Rejection::Wrong

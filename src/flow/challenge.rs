@@ -116,11 +116,8 @@ pub(super) fn tell_refused(
 ) {
     let user = tx.user.id();
     match rejection {
-        // Once: the owner is told by mail, too.
-        Rejection::Doubted { since } if since == caller.now => {
-            return tx.tell(caller.event(user, What::KeyDoubted));
-        }
-        Rejection::Wrong | Rejection::Expired | Rejection::Doubted { .. } => {}
+        Rejection::Doubted { .. } => return tell_doubted(caller, tx, rejection),
+        Rejection::Wrong | Rejection::Expired => {}
         _ => return,
     }
     tx.tell(caller.event(user, What::SecondFactorRefused));
@@ -132,6 +129,13 @@ pub(super) fn tell_refused(
         Some(_) => tx.tell(caller.event(user, What::WaitBegan)),
         None => {}
     }
+}
+
+/// The event for a key that may have been copied. The owner is told by mail, too: once.
+pub(super) fn tell_doubted(caller: &Caller, tx: &mut Transaction, rejection: Rejection) {
+    let news = rejection == (Rejection::Doubted { since: caller.now });
+    let what = if news { What::KeyDoubted } else { What::SecondFactorRefused };
+    tx.tell(caller.event(tx.user.id(), what));
 }
 
 /// An offer follows a sign-in that ends with this proof, and any use of a recovery code. Users who

@@ -5,7 +5,7 @@ use super::answer::{Submitted, tell_forged, used_up};
 use super::caller::Given;
 use super::host_session::{Fresh, go_on, go_on_alone, in_session};
 use super::set_up::{begun, waiting};
-use crate::domain::assurance::Proof;
+use crate::domain::assurance::{Kinds, Proof};
 use crate::domain::ceremony::Purpose;
 use crate::domain::event::What;
 use crate::domain::factor::{Begun, FactorId, FactorName, Kind};
@@ -117,6 +117,12 @@ pub async fn add(
                 return Adding::Wrong;
             };
             let answer = &answer;
+            // Or else somebody who phished a code could add a key of their own for what codes do
+            // not open.
+            let shown = tx.user.honoured(&session.proofs, caller.now);
+            let lately = |at| caller.now.within(env.config.confirm_for, at);
+            let is_as_strong = shown.link.is_some_and(lately)
+                || shown.second_factor(Kinds::PHISHING_RESISTANT).is_some_and(lately);
             let (owner, now) = (&mut tx.user, caller.now);
             let another = env.rng.draw(|rng| match place {
                 Place::Beside => owner.add_factor(begun, answer, settings, rng, now),
@@ -133,6 +139,9 @@ pub async fn add(
                 Another::TooMany => return Adding::TooMany,
                 Another::Off => return Adding::Off,
             };
+            if is_as_strong {
+                tx.user.count_factor(id, caller.now);
+            }
             if let Some(name) = name {
                 tx.user.rename_factor(id, name.clone());
             }

@@ -3,7 +3,7 @@
 use super::acting::Acting;
 use super::caller::{Caller, DeviceCookie, Given, KnownCookie, Next};
 use super::env::Env;
-use crate::domain::assurance::{Proof, Proofs};
+use crate::domain::assurance::{FirstFactor, Proof, Proofs};
 use crate::domain::device::{BrowserId, DeviceId};
 use crate::domain::event::What;
 use crate::domain::host_session::HostSession;
@@ -161,6 +161,7 @@ pub(super) fn begin(
 ) -> Given {
     let user = tx.user.id();
     let next = env.next(&tx.user, &proofs, caller.now);
+    let by_passkey = proofs.first.is_some_and(|first| first.by == FirstFactor::Passkey);
     let over = caller.now.plus(env.config.sessions.at_most);
     tx.session = None;
     tx.user_session = None;
@@ -170,7 +171,7 @@ pub(super) fn begin(
         over,
     );
     tx.begin(fresh.session.hash(), HostSession::begin(user, fresh.user_session, proofs), over);
-    tx.tell(caller.event(user, What::SignedIn));
+    tx.tell(caller.event(user, if by_passkey { What::SignedInByPasskey } else { What::SignedIn }));
     let all_shown = matches!(next, Next::Onward | Next::SetUpSoon | Next::Offer);
     let known = all_shown.then(|| know(caller, tx, fresh));
     Given { session: Some(fresh.session.clone()), known, next, ..Given::default() }

@@ -27,6 +27,7 @@ pub mod mailed_code;
 pub mod next;
 pub mod not_me;
 pub mod offer;
+pub mod passkey;
 pub mod password;
 mod password_attempt;
 pub mod provider;

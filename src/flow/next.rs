@@ -14,10 +14,8 @@ impl Env {
     /// The next step of this user after a password and perhaps a trusted device.
     pub(super) fn next(&self, user: &User, proofs: &Proofs, now: Timestamp) -> Next {
         if user.has_second_factor() {
-            return match proofs.trusted_device {
-                Some(_) => self.next_inside(user, proofs, now),
-                None => Next::Challenge,
-            };
+            let shown = proofs.factors().next().is_some() || proofs.trusted_device.is_some();
+            return if shown { self.next_inside(user, proofs, now) } else { Next::Challenge };
         }
         let due = self.config.demands.due(&user.identity(), user.made(), None, &self.since);
         match due {

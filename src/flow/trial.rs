@@ -7,7 +7,9 @@ use url::form_urlencoded;
 
 use super::admit::decide;
 use crate::config::{App, Config, Expected, PolicyTest, Shown, TestVisitor};
-use crate::domain::assurance::{Evidence, FirstFactor, Proof, Proofs, Verdict, Visitor};
+use crate::domain::assurance::{
+    Evidence, FirstFactor, Kinds, Proof, Proofs, TrustShown, Verdict, Visitor, Worth,
+};
 use crate::domain::demand::Since;
 use crate::domain::device::DeviceId;
 use crate::domain::factor::{FactorId, Kind};
@@ -91,10 +93,19 @@ pub fn shown(config: &Config, app: &App, visitor: &TestVisitor, now: Timestamp) 
         };
         proofs.with(proof, now)
     });
+    // What is not said of the user's factors is assumed to be so: keys have settled, and the device
+    // is trusted because of a factor that the user has.
+    let mut proofs = proofs.valued(|shown| Worth {
+        can_be_copied: false,
+        resists_phishing: shown.kind.row().resists_phishing,
+    });
+    let by = visitor.has.iter().next();
+    proofs.trusted_device = proofs.trusted_device.map(|shown| TrustShown { by, ..shown });
     Visitor {
         identity: Arc::new(identity),
         proofs,
         has_second_factor: visitor.has_second_factor,
+        has: visitor.has,
         demanded: !visitor.has_second_factor && due.is_some_and(|due| due <= now),
         codes_unsaved: false,
     }
@@ -149,6 +160,7 @@ pub fn example_of(rule: &Rule) -> Option<(Request, IpAddr, TestVisitor)> {
         user: user.to_owned(),
         groups: groups.map(str::to_owned).collect(),
         has_second_factor: true,
+        has: Kinds::ALL,
         shown: vec![Shown::Password, Shown::Factor(Kind::Totp)],
     };
     Some((request, address, visitor))

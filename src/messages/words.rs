@@ -267,6 +267,11 @@ fn news(what: What) -> (&'static str, &'static str) {
             "You reported that somebody else set up two-factor for you. Nobody can sign in with \
              it. An administrator can give you a link to start again.",
         ),
+        What::KeyTrusted => (
+            "a security key counts for more",
+            "An administrator confirmed that one of your security keys is yours. It opens pages now \
+             that ask for a key.",
+        ),
         What::KeyDoubted => (
             "a security key may have been copied",
             "The counter of one of your security keys went back. There may be a copy of the key, so \

@@ -22,7 +22,6 @@ use super::rule::{Fit, Governor, Look, Network, Rule};
 use super::rules::{Asker, Policy};
 use super::work::Work;
 use crate::domain::assurance::{Kinds, Level, Requirement};
-use crate::domain::factor::Kind;
 
 /// Why a request has its requirement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -423,7 +422,6 @@ impl Asks {
     pub fn of(requirement: &Requirement) -> Self {
         let Requirement { level, within, kinds, trusted_device, only, .. } = requirement;
         let has_factor = *level == Level::SecondFactor;
-        let named = kinds.iter().map(Kind::word);
         Self {
             level: match level {
                 Level::Nothing => "nothing",
@@ -432,7 +430,7 @@ impl Asks {
                 Level::Nobody => "nobody",
             },
             within: within.filter(|_| has_factor).map(|span| span.as_secs()),
-            kinds: if has_factor && *kinds != Kinds::ALL { named.collect() } else { Vec::new() },
+            kinds: if has_factor && *kinds != Kinds::ALL { kinds.words() } else { Vec::new() },
             trusted_device: has_factor.then_some(*trusted_device && within.is_none()),
             only: only.iter().flat_map(|only| only.iter()).map(ToString::to_string).collect(),
         }

@@ -49,9 +49,22 @@ impl AppState {
         *place != ReturnTo::root() && passes(self.ahead(guest, place, When::Now).verdict)
     }
 
-    /// The kinds of second factor that the URL accepts to which this guest is going.
+    /// The kinds of second factor that the URL accepts, of this guest, to which they are going.
     pub(super) fn kinds_ahead(&self, guest: &Guest, place: &ReturnTo) -> Kinds {
-        self.ahead(guest, place, When::Shown).requirement.kinds
+        let requirement = self.ahead(guest, place, When::Shown).requirement;
+        match self.evidence(guest, None, When::Now) {
+            Some(visitor) => requirement.kinds_for(&visitor),
+            None => requirement.kinds,
+        }
+    }
+
+    /// Whether the URL asks for a kind of factor that this guest, who has others, must set up first.
+    pub(super) fn asks_for_another_factor(&self, guest: &Guest, place: &ReturnTo) -> bool {
+        let has = guest
+            .authenticated
+            .as_ref()
+            .is_some_and(|authenticated| authenticated.user.user.has_second_factor());
+        has && matches!(self.ahead(guest, place, When::Now).verdict, Verdict::SetUp)
     }
 
     /// The offer to trust this device. `None` if the URL asks for a code anyway, or if the device
@@ -63,7 +76,8 @@ impl AppState {
         ticked: bool,
     ) -> Option<Trust> {
         let asked = self.ahead(guest, place, When::Shown).requirement;
-        let accepted = asked.trusted_device && asked.within.is_none();
+        let stands_in = Kind::all().any(|kind| kind.is_factor() && asked.kinds.has_any(kind));
+        let accepted = asked.trusted_device && asked.within.is_none() && stands_in;
         (accepted && guest.trusted_until().is_none())
             .then(|| Trust { lasts: self.env.config.trusted_devices.lasting, ticked })
     }
@@ -156,6 +170,7 @@ impl AppState {
                         proofs.with(Proof::Factor(kind, FactorId::from([0; 16])), now)
                     }),
                 has_second_factor: true,
+                has: Kinds::ALL,
                 demanded: false,
                 ..visitor
             },

@@ -13,24 +13,30 @@ use super::pages::{self, Problem};
 use super::return_to::ReturnTo;
 use crate::domain::password::Password;
 use crate::flow::confirm::{Confirm, confirm};
+use crate::flow::passkey::confirm as confirm_by_passkey;
+use crate::identity::Assertion;
 
 /// The fields.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub(super) struct Typed {
     password: String,
+    /// Whether a passkey was used.
+    passkey: String,
+    /// The answer of the passkey.
+    code: String,
 }
 
 pub(super) async fn show(
     State(state): State<AppState>,
     guest: Guest,
     RawQuery(query): RawQuery,
-) -> Response {
+) -> Result<Response, Trouble> {
     let return_to = PageQuery::of(query.as_deref()).return_to(&state);
     if state.owes_nothing(&guest, &return_to) {
-        return headers::see_other(return_to.as_str());
+        return Ok(headers::see_other(return_to.as_str()));
     }
-    page(&state, &guest, &return_to, None)
+    page(&state, &guest, &return_to, None).await
 }
 
 pub(super) async fn submit(
@@ -38,30 +44,40 @@ pub(super) async fn submit(
     guest: Guest,
     form: Form<Typed>,
 ) -> Result<Response, Trouble> {
-    let Form { typed: Typed { password }, doubt, return_to, .. } = form;
+    let Form { typed: Typed { password, passkey, code }, doubt, return_to, .. } = form;
     let again = |problem| page(&state, &guest, &return_to, Some(problem));
     if let Some(problem) = doubt {
-        return Ok(again(problem));
+        return again(problem).await;
     }
     let to_sign_in = || headers::see_other(&return_to.through("sign-in"));
     let Some(authenticated) = guest.authenticated.clone() else { return Ok(to_sign_in()) };
-    let password = Password::typed(&password);
-    Ok(match confirm(guest.acting(&state.env, &authenticated), password).await? {
+    let acting = guest.acting(&state.env, &authenticated);
+    let by_passkey = !passkey.is_empty();
+    let confirmed = if by_passkey {
+        match Assertion::read(&code) {
+            Some(sent) => confirm_by_passkey(acting, &sent).await?,
+            None => Confirm::Refused,
+        }
+    } else {
+        confirm(acting, Password::typed(&password)).await?
+    };
+    Ok(match confirmed {
         Confirm::Confirmed(given) => state.goes_on(&guest, &given, return_to.as_str()),
-        Confirm::Refused => again(Problem::Password),
-        Confirm::Waiting { until } => again(Problem::Wait(guest.caller.now.until(until))),
-        Confirm::MustChange => again(Problem::MustChange),
-        Confirm::Busy => again(Problem::Busy),
+        Confirm::Refused if by_passkey => again(Problem::Passkey).await?,
+        Confirm::Refused => again(Problem::Password).await?,
+        Confirm::Waiting { until } => again(Problem::Wait(guest.caller.now.until(until))).await?,
+        Confirm::MustChange => again(Problem::MustChange).await?,
+        Confirm::Busy => again(Problem::Busy).await?,
         Confirm::Over => to_sign_in(),
     })
 }
 
-fn page(
+async fn page(
     state: &AppState,
     guest: &Guest,
     return_to: &ReturnTo,
     problem: Option<Problem>,
-) -> Response {
+) -> Result<Response, Trouble> {
     let user = guest.authenticated.as_ref().map(|authenticated| &authenticated.user);
     let page = pages::Confirm {
         frame: state.frame_for(guest),
@@ -69,8 +85,9 @@ fn page(
         username: user.map(|user| user.identity.name.clone()).unwrap_or_default(),
         has_password: user.is_none_or(|user| user.user.password().is_some()),
         providers: user.map(|user| state.confirming(&user.user, return_to)).unwrap_or_default(),
+        passkey: state.passkey_for_confirm(guest).await?,
         lasts: state.env.config.confirm_for,
         problem,
     };
-    state.form_page(&page, problem)
+    Ok(state.form_page(&page, problem))
 }

@@ -11,7 +11,7 @@ use super::headers;
 use super::pages::{self, TwoFactor};
 use super::return_to::ReturnTo;
 use crate::config::App;
-use crate::domain::assurance::Proofs;
+use crate::domain::assurance::{FirstFactor, Proofs};
 use crate::domain::time::Timestamp;
 
 pub(super) async fn show(State(state): State<AppState>, guest: Guest) -> Response {
@@ -57,7 +57,12 @@ pub(super) async fn whoami(State(state): State<AppState>, guest: Guest) -> Respo
 }
 
 fn shown(proofs: &Proofs) -> Map<String, Value> {
-    let first = [("password", proofs.first.map(|first| first.at))];
+    let word = match proofs.first.map(|first| first.by) {
+        Some(FirstFactor::Passkey) => "passkey",
+        Some(FirstFactor::Provider) => "provider",
+        Some(FirstFactor::Password | FirstFactor::Link) | None => "password",
+    };
+    let first = [(word, proofs.first.map(|first| first.at))];
     let factors = proofs.factors().map(|shown| (shown.kind.word(), Some(shown.at)));
     let others = [
         ("trusted-device", proofs.trusted_device.map(|shown| shown.at)),

@@ -46,6 +46,7 @@ mod outcome;
 pub mod own_cookies;
 mod page_query;
 pub mod pages;
+mod passkey;
 mod password;
 mod provider;
 pub mod qr;

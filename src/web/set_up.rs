@@ -3,6 +3,7 @@
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
+use http::StatusCode;
 use serde::Deserialize;
 
 use super::app_state::AppState;
@@ -14,6 +15,7 @@ use super::pages::{self, Problem};
 use super::return_to::ReturnTo;
 use super::{headers, home, refusal};
 use crate::config::App;
+use crate::domain::factor::security_key::SecurityKey;
 use crate::domain::factor::{Begun, Kind};
 use crate::domain::message::WhatFor;
 use crate::domain::user::FirstFactorAsks;
@@ -94,6 +96,9 @@ async fn page(
         return Ok(headers::see_other(&return_to.through("sign-in")));
     };
     Ok(match begin(guest.acting(&state.env, authenticated), kind).await? {
+        FirstFactor::None if state.asks_for_another_factor(guest, return_to) => {
+            another(state, guest, authenticated, return_to)
+        }
         FirstFactor::None => headers::see_other(return_to.as_str()),
         FirstFactor::Owes(owed) => prove_page(state, guest, owed, return_to, problem),
         FirstFactor::Waits(begun) => {
@@ -101,6 +106,27 @@ async fn page(
             state.form_page(&page, problem)
         }
     })
+}
+
+/// Where somebody goes whose factors are none of those that the page behind asks for: to the set-up
+/// of a security key, or, if they have one that does not count yet, to a page that says from when.
+fn another(
+    state: &AppState,
+    guest: &Guest,
+    authenticated: &AuthenticatedRequest,
+    return_to: &ReturnTo,
+) -> Response {
+    let factors = authenticated.user.user.factors().iter();
+    let sound = factors.filter(|factor| !factor.is_doubted());
+    let from = sound.filter_map(|factor| factor.security_key()).map(SecurityKey::counts_from).min();
+    if let Some(from) = from.filter(|from| *from > guest.caller.now) {
+        let (frame, from) = (state.frame_for(guest), home::moment(from));
+        return state.page(StatusCode::FORBIDDEN, &pages::NotYet { frame, from });
+    }
+    let add = return_to.through("security/factors/add");
+    let kind = Kind::SecurityKey.word();
+    let separator = if add.contains('?') { '&' } else { '?' };
+    headers::see_other(&format!("{add}{separator}kind={kind}"))
 }
 
 /// Sends a code or checks one, if one is required.

@@ -21,6 +21,10 @@ use crate::flow::sign_in::{SignIn, sign_in};
 pub(super) struct Typed {
     username: String,
     password: String,
+    /// What a passkey was asked, signed; empty if none was used.
+    passkey: String,
+    /// The answer of the passkey.
+    code: String,
 }
 
 pub(super) async fn show(
@@ -48,7 +52,8 @@ pub(super) async fn submit(
     guest: Guest,
     form: Form<Typed>,
 ) -> Result<Response, Trouble> {
-    let Form { typed: Typed { username, password }, doubt, is_from_before, return_to } = form;
+    let Form { typed, doubt, is_from_before, return_to } = form;
+    let Typed { username, password, passkey, code } = typed;
     // Signed in meanwhile in another tab: the input is not needed any more.
     if guest.is_signed_in() && is_from_before {
         return Ok(headers::see_other(return_to.as_str()));
@@ -57,9 +62,16 @@ pub(super) async fn submit(
     if let Some(problem) = doubt {
         return Ok(again(username, problem));
     }
-    let (login, password) = (Login::typed(&username), Password::typed(&password));
-    Ok(match sign_in(&state.env, &guest.caller, &login, password).await? {
+    let by_passkey = !passkey.is_empty();
+    let signed_in = if by_passkey {
+        state.sign_in_by_passkey(&guest, &passkey, &code).await?
+    } else {
+        let (login, password) = (Login::typed(&username), Password::typed(&password));
+        sign_in(&state.env, &guest.caller, &login, password).await?
+    };
+    Ok(match signed_in {
         SignIn::Begun(given) => state.onward(&guest, &given, &return_to),
+        SignIn::Refused if by_passkey => again(username, Problem::Passkey),
         SignIn::Refused => again(username, Problem::SignIn),
         SignIn::Waiting { until } => again(username, Problem::Wait(guest.caller.now.until(until))),
         SignIn::MustChange => again(username, Problem::MustChange),
@@ -78,6 +90,7 @@ fn page(
         frame: state.frame(),
         form: state.form(guest, return_to),
         app: state.app_at(return_to).map(|app| app.name.clone()),
+        passkey: state.passkey_for_sign_in(guest),
         username,
         providers: state.providers(return_to),
         problem,

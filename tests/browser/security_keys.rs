@@ -10,6 +10,9 @@ use super::codes::saves_codes;
 use super::main_job::{joins, reaches_the_application, signs_in, signs_out};
 use crate::support::instance::Instance;
 
+/// Keys answer only where they are asked for: Chromium's answer at once where autofill offers them.
+const ASKED: &str = "second_factor: { security_keys: { passkeys: false } }\n";
+
 const SECURITY: &str = "/.doorward/security";
 
 /// A virtual authenticator (Chrome `DevTools` Protocol, domain `WebAuthn`), until it is unplugged.
@@ -60,7 +63,7 @@ fn reads(browser: &Browser, words: &str) {
 
 #[test]
 fn every_sort_of_key_is_set_up_asked_for_and_turned_off() {
-    let instance = Instance::before(application::start());
+    let instance = Instance::with_more(application::start(), ASKED);
     let browser = Browser::before(&instance);
     joins(&browser, &instance);
     let u2f = json!({
@@ -101,7 +104,7 @@ fn every_sort_of_key_is_set_up_asked_for_and_turned_off() {
 
 #[test]
 fn keys_are_added_named_removed_and_replaced_and_a_device_is_trusted_after_one() {
-    let instance = Instance::before(application::start());
+    let instance = Instance::with_more(application::start(), ASKED);
     let browser = Browser::before(&instance);
     joins(&browser, &instance);
     let first = plugs_in(&browser, &usb());
@@ -149,7 +152,7 @@ fn keys_are_added_named_removed_and_replaced_and_a_device_is_trusted_after_one()
 
 #[test]
 fn a_key_that_does_not_answer_is_spoken_of_and_other_ways_stay() {
-    let instance = Instance::before(application::start());
+    let instance = Instance::with_more(application::start(), ASKED);
     let browser = Browser::before(&instance);
     joins(&browser, &instance);
     let key = plugs_in(&browser, &usb());
@@ -178,4 +181,30 @@ fn a_key_that_does_not_answer_is_spoken_of_and_other_ways_stay() {
     without.presses("Use the security key").sees("#problem");
     without.presses("Use a recovery code instead").sees("#code");
     instance.waits(Duration::from_secs(1));
+}
+
+#[test]
+fn a_passkey_signs_in_by_autofill_and_by_its_button_and_confirms() {
+    let instance = Instance::before(application::start());
+    let browser = Browser::before(&instance);
+    joins(&browser, &instance);
+    let _key = plugs_in(&browser, &synchronised());
+    sets_up(&browser);
+    signs_out(&browser);
+    browser.visits("/strict/");
+    reaches_the_application(&browser, "/strict/", "swk,mfa");
+    signs_out(&browser);
+
+    let source = "PublicKeyCredential.isConditionalMediationAvailable = async () => false";
+    let source = json!({ "source": source });
+    browser.commands("Page.addScriptToEvaluateOnNewDocument", &source);
+    browser.visits("/strict/").comes_to("/.doorward/sign-in");
+    browser.presses("Sign in with a passkey");
+    reaches_the_application(&browser, "/strict/", "swk,mfa");
+
+    instance.waits(Duration::from_mins(16));
+    browser.visits("/.doorward/security/turn-off").comes_to("/.doorward/confirm");
+    browser.presses("Use your passkey").comes_to("/.doorward/security/turn-off");
+    browser.sees("[data-security-key=get]");
+    assert_eq!(browser.complaints(), [""; 0]);
 }

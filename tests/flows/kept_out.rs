@@ -80,9 +80,7 @@ async fn nobody_can_tell_that_somebody_is_disabled() {
         for _ in 0..6 {
             let hashed = gate.hashed.load(Ordering::SeqCst);
             browser.signs_in_with(name, password).await;
-            let page = browser.page.replace(name, "NAME");
-            let csrf = browser.field("csrf").unwrap_or_default();
-            let page = page.replace(&csrf, "");
+            let page = browser.page_about(name);
             said.push((browser.status, page, gate.hashed.load(Ordering::SeqCst) - hashed));
         }
         told.push(said);
@@ -341,8 +339,7 @@ async fn a_new_password_by_a_link_ends_the_digest_from_elsewhere_and_two_at_once
 async fn says(gate: &Gate, name: &str) -> (StatusCode, String) {
     let mut browser = gate.browser();
     browser.signs_in_with(name, "wrong").await;
-    let csrf = browser.field("csrf").unwrap_or_default();
-    (browser.status, browser.page.replace(name, "NAME").replace(&csrf, ""))
+    (browser.status, browser.page_about(name))
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use doorward::config::Config;
+use doorward::domain::assurance::Kinds;
 use doorward::domain::assurance::Verdict;
 use doorward::domain::factor::Kind;
 use doorward::flow::admit::decide;
@@ -114,6 +115,7 @@ fn what_is_watched_is_exactly_what_enforcement_then_refuses_over_the_same_thousa
             user: "ada".to_owned(),
             groups: if is_staff { ["staff".to_owned()].into() } else { [].into() },
             has_second_factor: who != "password",
+            has: Kinds::ALL,
             shown: match who {
                 "full" => vec![Shown::Password, Shown::Factor(Kind::Totp)],
                 "device" => vec![Shown::Password, Shown::TrustedDevice],

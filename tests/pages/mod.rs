@@ -568,8 +568,8 @@ fn providers() -> Vec<Link> {
 
 fn sign_in(problem: Option<Problem>) -> SignIn {
     let app = Some("CRM".into());
-    let providers = Vec::new();
-    SignIn { frame: frame(None), form: form(), app, username: "ada".into(), providers, problem }
+    let (passkey, username, providers) = (None, "ada".into(), Vec::new());
+    SignIn { frame: frame(None), form: form(), app, passkey, username, providers, problem }
 }
 
 fn challenge(kind: Kind, problem: Option<Problem>) -> Challenge {
@@ -643,6 +643,7 @@ fn confirm(problem: Option<Problem>) -> Confirm {
         username: "ada".into(),
         has_password: true,
         providers: Vec::new(),
+        passkey: None,
         lasts,
         problem,
     }

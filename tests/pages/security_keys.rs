@@ -4,12 +4,14 @@ use doorward::domain::event::What;
 use doorward::domain::factor::Kind;
 use doorward::web::factor::{part, security_key, totp};
 use doorward::web::pages::{
-    Challenge, Factor, NewFactor, NewPlace, Problem, Protection, Question, Rename, Security,
-    SecurityKeyHelp, SetUp, Trust, TurnOff, html,
+    Challenge, Confirm, Factor, NewFactor, NewPlace, NotYet, Passkey, Problem, Protection,
+    Question, Rename, Security, SecurityKeyHelp, SetUp, SignIn, Trust, TurnOff, html,
 };
 
 use super::protection::ask;
-use super::{challenge, factor, form, frame, happened, security, set_up, trust};
+use super::{
+    challenge, confirm, factor, form, frame, happened, moment, security, set_up, sign_in, trust,
+};
 
 const OPTIONS: &str = r#"{"challenge":"AAAA","rpId":"id.example.com"}"#;
 
@@ -32,6 +34,19 @@ pub(super) fn samples() -> Vec<(String, String)> {
     add("set-up-key-demanded", html(&first(Some("CRM"), None)));
     let refused = Some(Problem::Answer(security_key::SET_UP.wrong));
     add("set-up-key-refused", html(&first(None, refused)));
+    let passkey = |by_autofill| Passkey {
+        fields: security_key::passkey_fields(OPTIONS.to_owned(), by_autofill),
+        token: "passkey-token".into(),
+    };
+    add("sign-in-passkey", html(&SignIn { passkey: Some(passkey(true)), ..sign_in(None) }));
+    let refused = Some(Problem::Passkey);
+    add(
+        "sign-in-passkey-refused",
+        html(&SignIn { passkey: Some(passkey(true)), ..sign_in(refused) }),
+    );
+    add("confirm-passkey", html(&Confirm { passkey: Some(passkey(false)), ..confirm(None) }));
+    let from = moment();
+    add("key-not-yet", html(&NotYet { frame: frame(Some("ada")), from }));
     add("security-key-help", html(&SecurityKeyHelp { frame: frame(Some("ada")) }));
     let kinds = kinds();
     add("set-up-choice", html(&SetUp { kinds, ..set_up(None, None) }));

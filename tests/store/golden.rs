@@ -16,6 +16,7 @@ use doorward::domain::ceremony::{self, Ceremony};
 use doorward::domain::device::{BrowserId, DeviceId, Seen};
 use doorward::domain::digest::{Imported, Scheme};
 use doorward::domain::event::{Event, What, Whom};
+use doorward::domain::factor::security_key::{CredentialId, New, PublicKey, Shown, Transport};
 use doorward::domain::factor::totp::{Key, Skew};
 use doorward::domain::factor::{Answer, Begun, FactorId, FactorName, Kind, Rejection, Settings};
 use doorward::domain::host_session::HostSession;
@@ -104,6 +105,31 @@ fn ada_guessed_at() -> User {
         assert_eq!(ada.answer(&wrong, None, SETTINGS, NOW), Err(Rejection::Wrong));
     }
     assert!(ada.is_to_hear_of_wrong_codes(None, NOW));
+    ada
+}
+
+/// Ada with a security key that was used, one whose counter went back, and one without a counter.
+fn ada_with_keys() -> User {
+    let mut ada = ada();
+    for (n, counter) in [(1, 5), (2, 5), (3, 0)] {
+        let new = New {
+            credential: CredentialId::new(vec![n; 16]).unwrap(),
+            public_key: PublicKey::new(vec![n; 77]).unwrap(),
+            counter,
+            user_verified: true,
+            can_be_copied: counter == 0,
+            is_copied: counter == 0,
+            is_discoverable: (n != 1).then_some(n == 3),
+            transports: [Transport::Usb, Transport::Hybrid].into_iter().collect(),
+            aaguid: [n; 16],
+        };
+        let (begun, answer) = (Begun::SecurityKey([n; 32].into()), Answer::NewSecurityKey(new));
+        ada.add_factor(begun, &answer, SETTINGS, &mut Counting(100 + 20 * n), NOW);
+        let (factor, used) = (ada.factors().last().unwrap().id(), if n == 1 { 6 } else { counter });
+        let shown = Shown { factor, counter: used, user_verified: true, is_copied: counter == 0 };
+        let answered = ada.answer(&Answer::SecurityKey(shown), None, SETTINGS, NOW);
+        assert_eq!(answered.is_ok(), n != 2);
+    }
     ada
 }
 
@@ -294,6 +320,9 @@ fn records() -> Vec<(&'static str, Box<dyn Golden>)> {
     let with_mailed_code = HostSession { mailed: Some(mailed), proofs, ..session() };
     let mut another = session();
     another.ceremony = Some(Ceremony::begin(ceremony::Purpose::Another, begun(), NOW));
+    let mut asked = session();
+    let begun = Begun::SecurityKey([9; 32].into());
+    asked.ceremony = Some(Ceremony::begin(ceremony::Purpose::Challenge, begun, NOW));
     let later = UserSession::begin(UserId::from([1; 16]), 7, seen(), NOW);
     let mut elsewhere = later.clone();
     elsewhere.reach("wiki.example.com");
@@ -303,6 +332,7 @@ fn records() -> Vec<(&'static str, Box<dyn Golden>)> {
     let nobody = event(Whom::Nobody(9), Some("2001:db8::1"), Some("root"));
     vec![
         ("user", Box::new(ada_later())),
+        ("user-security-keys", Box::new(ada_with_keys())),
         ("user-reset", Box::new(bob_later())),
         ("user-guessed-at", Box::new(ada_guessed_at())),
         ("user-kept-out", Box::new(bob())),
@@ -310,6 +340,7 @@ fn records() -> Vec<(&'static str, Box<dyn Golden>)> {
         ("session", Box::new(session())),
         ("session-mailed-code", Box::new(with_mailed_code)),
         ("session-another", Box::new(another)),
+        ("session-asked", Box::new(asked)),
         ("user-session", Box::new(user_session())),
         ("user-session-seen", Box::new(later)),
         ("user-session-elsewhere", Box::new(elsewhere)),
@@ -358,7 +389,7 @@ fn every_event_has_a_name_and_a_number_of_its_own() {
     };
     let names: Vec<_> = (0..).map_while(|number| Some(read(number).ok()?.name())).collect();
     let distinct: BTreeSet<_> = names.iter().collect();
-    assert_eq!((distinct.len(), names.len()), (44, 44));
+    assert_eq!((distinct.len(), names.len()), (47, 47));
     assert_eq!((names[0], names[41]), ("user-added", "codes-guessed"));
     assert_eq!((names[42], names[43]), ("key-rotated", "security-key-doubted"));
 }

@@ -716,6 +716,19 @@ impl Browser {
         between(&self.page, &mark, "\"").map(|value| value.replace("&#38;", "&"))
     }
 
+    /// The page without the typed `name` and without what is random on it: all that can tell
+    /// somebody who typed two names about them.
+    pub(crate) fn page_about(&self, name: &str) -> String {
+        let typed = format!("value=\"{name}\"");
+        let mut page = self.page.replace(&typed, "value=\"NAME\"");
+        let fields = ["csrf", "passkey"].into_iter().filter_map(|field| self.field(field));
+        let challenge = between(&self.page, "challenge&#34;:&#34;", "&#34;").map(str::to_owned);
+        for random in fields.chain(challenge).filter(|random| !random.is_empty()) {
+            page = page.replace(&random, "");
+        }
+        page
+    }
+
     fn action(&self) -> Option<String> {
         between(&self.page, "<form method=\"post\" action=\"", "\"").map(str::to_owned)
     }

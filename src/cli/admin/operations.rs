@@ -6,12 +6,13 @@ use axum::extract::State;
 use super::view;
 use super::{Answer, AppState, Operator, Refused, json, read};
 use crate::cli::api::{
-    Changes, Done, Filter, Import, Imported, Names, NewAccount, NewUser, Newcomer, Standing, Whom,
+    Changes, Done, Filter, Import, Imported, Names, NewAccount, NewUser, Newcomer, Standing,
+    WhichKey, Whom,
 };
 use crate::domain::digest::Digest;
 use crate::domain::name::{Group, Login, Name};
 use crate::domain::user::{Change, Profile};
-use crate::flow::administer::{self, Adding, AddingAccount, Changing, Linking, Switched};
+use crate::flow::administer::{self, Adding, AddingAccount, Changing, Counting, Linking, Switched};
 use crate::flow::import::{self, Known, TakenOver};
 use crate::store::Added;
 
@@ -93,6 +94,23 @@ pub(super) async fn unlock(
     let Whom { name } = read(&body)?;
     let unlocked = administer::unlock(&state.env(), &by, &Login::typed(&name)).await?;
     done(&name, unlocked)
+}
+
+pub(super) async fn trust_key(
+    State(state): State<AppState>,
+    Operator(by): Operator,
+    body: Bytes,
+) -> Answer {
+    let WhichKey { name, key } = read(&body)?;
+    match administer::trust_key(&state.env(), &by, &Login::typed(&name), &key).await? {
+        Some(Counting::Now(name)) => switch("", Some(Switched::Now(name))),
+        Some(Counting::Already(name)) => switch("", Some(Switched::Already(name))),
+        Some(Counting::NoSuchKey(name)) => Err(Refused::conflict(format!(
+            "{name} has not exactly one security key with the name or id `{key}`; \
+             `doorward user show {name}` lists them"
+        ))),
+        None => Err(Refused::nobody(&name)),
+    }
 }
 
 pub(super) async fn password_link(

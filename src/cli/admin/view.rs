@@ -3,6 +3,7 @@
 use crate::cli::api::{Codes, Details, Device, Factor, Failed, Happened, Person, Tally, written};
 use crate::domain::digest::Scheme;
 use crate::domain::event::Event;
+use crate::domain::factor::security_key::SecurityKey;
 use crate::domain::lockout::{Failures, Tries, WrongCodes};
 use crate::domain::password::PasswordHash;
 use crate::domain::time::Timestamp;
@@ -44,6 +45,8 @@ pub(super) fn details(Shown { user, events, now }: &Shown) -> Details {
         name: factor.name().map(ToString::to_string),
         added: written(factor.added()),
         last_used: written(factor.last_used()),
+        id: factor.id().to_string(),
+        notes: factor.security_key().map(|key| notes(key, *now)).unwrap_or_default(),
     });
     let known = user.known_browsers().iter();
     let classes = std::iter::once((None, user.strangers()))
@@ -82,6 +85,16 @@ pub(super) fn details(Shown { user, events, now }: &Shown) -> Details {
             .collect(),
         events: events.iter().map(happened).collect(),
     }
+}
+
+fn notes(key: &SecurityKey, now: Timestamp) -> Vec<String> {
+    let mut notes = vec![if key.can_be_copied() { "can be copied" } else { "cannot be copied" }];
+    notes.extend((!key.verifies_user()).then_some("does not verify its user"));
+    notes.extend(key.doubted().map(|_| "refused: its counter went back"));
+    let mut notes: Vec<String> = notes.into_iter().map(str::to_owned).collect();
+    let waits = Some(key.counts_from()).filter(|from| *from > now);
+    notes.extend(waits.map(|from| format!("phishing-resistant from {}", written(from))));
+    notes
 }
 
 fn failed(

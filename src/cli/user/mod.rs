@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::Access;
 use super::api::{
-    Changes, Details, Done, Filter, LinkMade, NewAccount, NewUser, Person, Whom, path,
+    Changes, Details, Done, Filter, LinkMade, NewAccount, NewUser, Person, WhichKey, Whom, path,
 };
 use super::client::Client;
 use super::failure::{Failure, unwritten};
@@ -56,6 +56,18 @@ pub(super) enum Command {
     /// Clear the failed attempts of a user, so that they can try again at once
     #[command(after_help = UNLOCK_EXAMPLES)]
     Unlock(One),
+    /// Let a security key count as phishing-resistant now
+    ///
+    /// A key that somebody adds without having shown anything as strong counts after 72 hours. First
+    /// make sure that the key is this person's. `doorward user show NAME` lists keys with their ids.
+    #[command(after_help = TRUST_KEY_EXAMPLES)]
+    TrustKey {
+        #[command(flatten)]
+        one: One,
+        /// The name or id of the key
+        #[arg(value_name = "KEY")]
+        key: String,
+    },
     /// Turn two-factor off for a user who lost phone and recovery codes
     ///
     /// Removes authenticators, recovery codes and trusted devices, and ends every session. The
@@ -176,6 +188,18 @@ pub(super) async fn run(
         }
         Command::Unlock(one) => {
             console.does(path::UNLOCK, &one, |name, _| format!("{name} can try again now.")).await
+        }
+        Command::TrustKey { one, key } => {
+            let which = WhichKey { name: one.user.clone(), key };
+            let done: Done = console.ask(path::TRUST_KEY, &which).await?;
+            console.print(one.json, &done, |out| {
+                let already = if done.changed { "" } else { ", as before" };
+                writeln!(
+                    out,
+                    "This key of {} counts as phishing-resistant now{already}.",
+                    done.name
+                )
+            })
         }
         Command::Reset2fa(one) => console.does(path::RESET_2FA, &one, reset).await,
         Command::Disable(one) => console.does(path::DISABLE, &one, disabled).await,
@@ -393,6 +417,12 @@ Examples:
 
 After five wrong passwords or codes a user must wait, longer each time. After fifty wrong codes,
 only a recovery code or this command unlocks the user.";
+
+const TRUST_KEY_EXAMPLES: &str = "\
+Examples:
+  doorward user trust-key ada 'Key in the drawer'
+
+The person is told by e-mail, if `mail` is configured.";
 
 const PASSWD_EXAMPLES: &str = "\
 Examples:

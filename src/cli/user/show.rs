@@ -42,10 +42,13 @@ fn facts(details: &Details) -> Vec<(&'static str, String)> {
     }
     tell("two-factor", Some(two_factor(details)));
     for factor in factors {
-        let Factor { kind, name, added, last_used } = factor;
+        let Factor { kind, name, added, last_used, id, notes } = factor;
         let kind = Kind::of_word(kind).map_or(kind.as_str(), |kind| kind.row().name);
         let name = name.as_ref().map(|name| format!(" “{name}”")).unwrap_or_default();
-        tell("second factor", Some(format!("{kind}{name}, added {added}, last used {last_used}")));
+        let id = if notes.is_empty() { String::new() } else { format!(" ({id})") };
+        let dated = format!("{kind}{name}{id}, added {added}, last used {last_used}");
+        let text = std::iter::once(&dated).chain(notes).cloned().collect::<Vec<_>>().join(", ");
+        tell("second factor", Some(text));
     }
     tell("recovery codes", recovery_codes.as_ref().map(codes));
     for device in &details.devices {
@@ -195,12 +198,24 @@ mod tests {
                 .map(|subject| format!("https://id.example.com {subject}"))
                 .into(),
             is_of_provider: true,
-            factors: vec![Factor {
-                kind: "totp".to_owned(),
-                name: Some("Phone".to_owned()),
-                added: then(),
-                last_used: then(),
-            }],
+            factors: vec![
+                Factor {
+                    kind: "totp".to_owned(),
+                    name: Some("Phone".to_owned()),
+                    added: then(),
+                    last_used: then(),
+                    id: "0".repeat(32),
+                    notes: vec![],
+                },
+                Factor {
+                    kind: "security-key".to_owned(),
+                    name: Some("Drawer".to_owned()),
+                    added: then(),
+                    last_used: then(),
+                    id: "1".repeat(32),
+                    notes: vec!["cannot be copied".to_owned()],
+                },
+            ],
             recovery_codes: Some(Codes { left: 3, of: 12, made: then(), saved: false }),
             devices: vec![Device { first_used: then(), last_used: then(), expires: then() }],
             known_browsers: 2,

@@ -165,7 +165,7 @@ impl Judge<'_> {
                 let cure = "name kinds, such as `totp`, or remove the key for all";
                 self.refuse_empty(&below(at, "kinds"), cure);
             }
-            list.iter().flatten().map(|kind| kind.0).collect::<Kinds>()
+            list.iter().flatten().map(|kind| kind.0).fold(Kinds::NONE, Kinds::or)
         });
         Requirement {
             within: within.map(Into::into),

@@ -7,6 +7,8 @@ use url::Url;
 use crate::config::problem::listed;
 use crate::config::written::{self, List, TestUser};
 use crate::config::{Origin, PolicyTest, Shown, TestVisitor};
+use crate::domain::assurance::Kinds;
+use crate::domain::factor::Kind;
 use crate::domain::name::Name;
 use crate::policy::{OwnPage, Request};
 
@@ -74,6 +76,8 @@ impl Judge<'_> {
             Some(shown) => shown.iter().flatten().copied().collect(),
             None => vec![Shown::Password],
         };
+        let kinds = user.has.iter().flatten().map(|kind| kind.0);
+        let has: Kinds = kinds.chain([Kind::RecoveryCode]).collect();
         let has_second_factor = user.has.iter().flatten().any(|kind| kind.0.is_factor());
         let shows = proofs.iter().any(|shown| *shown != Shown::Password);
         if shows && !has_second_factor {
@@ -85,6 +89,7 @@ impl Judge<'_> {
             user: name.as_str().to_owned(),
             groups,
             has_second_factor,
+            has,
             shown: proofs,
         })
     }

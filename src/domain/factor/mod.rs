@@ -13,6 +13,7 @@ use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
 
 use super::id::random_id;
+use security_key::SignInChallenge;
 
 pub mod recovery;
 pub mod security_key;
@@ -296,7 +297,7 @@ impl Begun {
                 Is::Totp(totp::Totp::set_up(key, code, settings.skew, now)?)
             }
             (Self::SecurityKey(_), Answer::NewSecurityKey(new)) => {
-                Is::SecurityKey(security_key::SecurityKey::set_up(new))
+                Is::SecurityKey(security_key::SecurityKey::set_up(new, now))
             }
             (Self::Totp(_) | Self::SecurityKey(_), _) => return Err(Rejection::Wrong),
         };
@@ -342,10 +343,26 @@ impl Factor {
     }
 
     /// What it is worth beyond its kind.
-    pub fn worth(&self) -> Worth {
-        let can_be_copied =
-            self.security_key().is_some_and(security_key::SecurityKey::can_be_copied);
-        Worth { can_be_copied }
+    pub fn worth(&self, now: Timestamp) -> Worth {
+        match self.security_key() {
+            None => Worth::default(),
+            Some(key) => Worth {
+                can_be_copied: key.can_be_copied(),
+                resists_phishing: key.doubted().is_none() && key.counts_from() <= now,
+            },
+        }
+    }
+
+    /// Lets it count as one that cannot be phished from now on, if its kind can. Returns whether
+    /// this changed anything.
+    pub(super) fn count_from(&mut self, now: Timestamp) -> bool {
+        match &mut self.is {
+            Is::SecurityKey(key) if key.counts_from() > now => {
+                key.count_from(now);
+                true
+            }
+            Is::SecurityKey(_) | Is::Totp(_) => false,
+        }
     }
 
     /// Whether this and `other` are one authenticator under two ids: the same credential.
@@ -382,6 +399,25 @@ impl Factor {
                 key.check(shown, now)?;
             }
             (Is::Totp(_) | Is::SecurityKey(_), _) => return Err(Rejection::Wrong),
+        }
+        self.last_used = now;
+        Ok(())
+    }
+
+    /// Accepts a verified answer of a passkey to a sign-in.
+    ///
+    /// # Errors
+    /// [`Rejection::Wrong`] if it is another factor, or did not verify its user; and those of
+    /// [`Factor::check`].
+    pub fn sign_in(
+        &mut self,
+        shown: &security_key::Shown,
+        asked: SignInChallenge,
+        now: Timestamp,
+    ) -> Result<(), Rejection> {
+        match &mut self.is {
+            Is::SecurityKey(key) if shown.factor == self.id => key.sign_in(shown, asked, now)?,
+            Is::SecurityKey(_) | Is::Totp(_) => return Err(Rejection::Wrong),
         }
         self.last_used = now;
         Ok(())

@@ -5,6 +5,7 @@
 //! which verifies can be exchanged.
 
 use std::fmt;
+use std::time::Duration;
 
 use minicbor::bytes::{ByteArray, ByteVec};
 use minicbor::{Decode, Encode};
@@ -251,11 +252,53 @@ pub struct SecurityKey {
     /// When its counter went back; it is refused since then.
     #[n(9)]
     doubted: Option<Timestamp>,
+    /// The challenges of sign-ins that it has answered lately.
+    #[n(10)]
+    answered: Vec<Answered>,
+    /// From when on it counts as one that cannot be phished.
+    #[n(11)]
+    counts_from: Timestamp,
+}
+
+/// A challenge of a sign-in that was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+struct Answered {
+    #[n(0)]
+    challenge: Challenge,
+    /// When it was asked.
+    #[n(1)]
+    asked: Timestamp,
+}
+
+/// What a sign-in asks any key. It is kept in no record: the browser carries it, signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignInChallenge {
+    /// What is to be signed.
+    pub challenge: Challenge,
+    /// When it was asked.
+    pub asked: Timestamp,
+}
+
+impl SignInChallenge {
+    /// How long an answer is accepted.
+    pub const LASTS: Duration = Duration::from_mins(5);
+
+    /// Whether it still waits for an answer.
+    pub fn waits(&self, now: Timestamp) -> bool {
+        now.within(Self::LASTS, self.asked)
+    }
 }
 
 impl SecurityKey {
-    /// Stores a new key.
-    pub(super) fn set_up(new: &New) -> Self {
+    /// How many sign-ins one key may answer in five minutes.
+    const ANSWERS_AT_MOST: usize = 30;
+
+    /// How long a key waits until it counts as one that cannot be phished, if somebody adds it who
+    /// has shown nothing as strong: its owner has time to notice.
+    pub const SETTLES: Duration = Duration::from_hours(72);
+
+    /// Stores a new key. It counts as one that cannot be phished after [`SecurityKey::SETTLES`].
+    pub(super) fn set_up(new: &New, now: Timestamp) -> Self {
         Self {
             credential: new.credential.clone(),
             public_key: new.public_key.clone(),
@@ -267,6 +310,8 @@ impl SecurityKey {
             transports: new.transports,
             aaguid: new.aaguid.into(),
             doubted: None,
+            answered: Vec::new(),
+            counts_from: now.plus(Self::SETTLES),
         }
     }
 
@@ -288,6 +333,43 @@ impl SecurityKey {
         self.counter = shown.counter;
         self.is_copied = shown.is_copied && self.can_be_copied;
         Ok(())
+    }
+
+    /// Accepts a verified answer to a sign-in: once for each challenge, and only from a key that
+    /// verified its user when it was set up, and now (WebAuthn §7.2 step 17, and `uvInitialized` of
+    /// §4). A found key without a PIN would get its PIN from the finder.
+    ///
+    /// # Errors
+    /// [`Rejection::Wrong`] if it did not verify its user, [`Rejection::Expired`] if the challenge
+    /// expired or was answered before, and those of [`SecurityKey::check`].
+    pub(super) fn sign_in(
+        &mut self,
+        shown: &Shown,
+        asked: SignInChallenge,
+        now: Timestamp,
+    ) -> Result<(), Rejection> {
+        if !(self.verifies_user && shown.user_verified) {
+            return Err(Rejection::Wrong);
+        }
+        let lasts = |answered: &Answered| now.within(SignInChallenge::LASTS, answered.asked);
+        self.answered.retain(lasts);
+        let again = self.answered.iter().any(|answered| answered.challenge == asked.challenge);
+        if again || !asked.waits(now) || self.answered.len() >= Self::ANSWERS_AT_MOST {
+            return Err(Rejection::Expired);
+        }
+        self.check(shown, now)?;
+        self.answered.push(Answered { challenge: asked.challenge, asked: asked.asked });
+        Ok(())
+    }
+
+    /// From when on it counts as one that cannot be phished.
+    pub const fn counts_from(&self) -> Timestamp {
+        self.counts_from
+    }
+
+    /// Lets it count as one that cannot be phished from now on.
+    pub(super) fn count_from(&mut self, now: Timestamp) {
+        self.counts_from = self.counts_from.min(now);
     }
 
     /// The id of the credential.
@@ -364,12 +446,12 @@ mod tests {
     #[test]
     fn a_counter_that_goes_back_or_stands_still_is_refused_from_then_on() {
         for odd in [0, 4, 5] {
-            let mut key = SecurityKey::set_up(&new());
+            let mut key = SecurityKey::set_up(&new(), NOW);
             assert_eq!(key.check(&shown(odd), NOW), DOUBTED, "{odd}");
             assert_eq!(key.doubted(), Some(NOW));
             assert_eq!(key.check(&shown(6), NOW), DOUBTED, "{odd}: the true one");
         }
-        let mut key = SecurityKey::set_up(&new());
+        let mut key = SecurityKey::set_up(&new(), NOW);
         assert_eq!(key.check(&shown(6), NOW), Ok(()));
         assert_eq!(key.check(&shown(u32::MAX), NOW), Ok(()));
         assert_eq!(key.doubted(), None);
@@ -377,11 +459,27 @@ mod tests {
 
     #[test]
     fn a_key_without_a_counter_is_accepted_again_and_again() {
-        let mut key = SecurityKey::set_up(&New { counter: 0, ..new() });
+        let mut key = SecurityKey::set_up(&New { counter: 0, ..new() }, NOW);
         assert_eq!(key.check(&shown(0), NOW), Ok(()));
         assert_eq!(key.check(&shown(0), NOW), Ok(()));
         assert_eq!(key.check(&shown(1), NOW), Ok(()));
         assert_eq!(key.check(&shown(0), NOW), DOUBTED);
+    }
+
+    #[test]
+    fn a_sign_in_is_answered_once_by_a_key_that_verifies_its_user() {
+        let asked = SignInChallenge { challenge: [1; 32].into(), asked: NOW };
+        let mut key = SecurityKey::set_up(&New { counter: 0, ..new() }, NOW);
+        assert_eq!(key.sign_in(&shown(0), asked, NOW), Ok(()));
+        assert_eq!(key.sign_in(&shown(0), asked, NOW), Err(Rejection::Expired), "again");
+        let late = NOW.plus(Duration::from_secs(301));
+        let other = SignInChallenge { challenge: [2; 32].into(), asked: NOW };
+        assert_eq!(key.sign_in(&shown(0), other, late), Err(Rejection::Expired), "late");
+        let without = Shown { user_verified: false, ..shown(0) };
+        assert_eq!(key.sign_in(&without, other, NOW), Err(Rejection::Wrong), "not verified");
+        assert_eq!(key.sign_in(&shown(0), other, NOW), Ok(()));
+        let mut found = SecurityKey::set_up(&New { user_verified: false, ..new() }, NOW);
+        assert_eq!(found.sign_in(&shown(6), asked, NOW), Err(Rejection::Wrong), "a PIN of later");
     }
 
     #[test]

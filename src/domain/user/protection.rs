@@ -115,6 +115,13 @@ impl User {
         Some(kind)
     }
 
+    /// Lets a factor count as one that cannot be phished from now on. Returns its kind if this changed
+    /// anything.
+    pub fn count_factor(&mut self, id: FactorId, now: Timestamp) -> Option<Kind> {
+        let factor = self.factors.iter_mut().find(|factor| factor.id() == id)?;
+        factor.count_from(now).then(|| factor.kind())
+    }
+
     /// Renames a factor. Returns its kind if it exists.
     pub fn rename_factor(&mut self, id: FactorId, name: FactorName) -> Option<Kind> {
         let factor = self.factors.iter_mut().find(|factor| factor.id() == id)?;

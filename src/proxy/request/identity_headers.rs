@@ -202,7 +202,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::domain::assurance::{
-        Evidence, FirstFactor, Proof, Proofs, Requirement, Verdict, Visitor, judge,
+        Evidence, FirstFactor, Kinds, Proof, Proofs, Requirement, Verdict, Visitor, judge,
     };
     use crate::domain::factor::{FactorId, Kind};
     use crate::domain::time::Timestamp;
@@ -231,6 +231,7 @@ mod tests {
                 .with(Proof::First(FirstFactor::Password), NOW)
                 .with(Proof::Factor(Kind::Totp, FactorId::from([5; 16])), NOW),
             has_second_factor: true,
+            has: Kinds::ALL,
             demanded: false,
             codes_unsaved: false,
         });

@@ -59,7 +59,7 @@ impl InUse {
 
     fn signer(&self, kind: Kind) -> Option<&Signer> {
         match kind {
-            Kind::Csrf => self.csrf.as_ref(),
+            Kind::Csrf | Kind::Passkey => self.csrf.as_ref(),
             Kind::Session | Kind::Device | Kind::Known | Kind::Browser | Kind::Ask | Kind::Left => {
                 self.cookies.as_ref()
             }

@@ -74,7 +74,8 @@ pub(super) fn steps(
         }
         Begun::SecurityKey(challenge) => {
             let party = config.relying_party.as_ref();
-            let options = |party| security_key::creation(party, &user.user, challenge);
+            let options =
+                |party| security_key::creation(party, &user.user, challenge, config.passkeys);
             security_key::steps(party.map(options))
         }
     }

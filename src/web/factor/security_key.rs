@@ -24,7 +24,12 @@ pub static PART: Part = Part {
     needed: "This page needs a security key.",
     lost: "Lost the security key and the recovery codes?",
     fields: |inputs| {
-        html(&Fields { ceremony: "get", options: inputs.options.clone(), seconds: SECONDS })
+        html(&Fields {
+            ceremony: "get",
+            options: inputs.options.clone(),
+            seconds: SECONDS,
+            by_autofill: false,
+        })
     },
     read: |sent| read(sent, |sent| Assertion::read(sent).map(Submitted::SecurityKey)),
     resembles: |typed| typed.starts_with('{'),
@@ -102,6 +107,7 @@ struct Fields {
     ceremony: &'static str,
     options: Option<String>,
     seconds: u64,
+    by_autofill: bool,
 }
 
 impl Fields {
@@ -119,12 +125,20 @@ pub fn steps(options: Option<String>) -> Steps {
     Steps {
         before: vec![Step { heading: "Have the key at hand", content: html(&Prepare) }],
         last: "Press the button and follow your browser",
-        fields: html(&Fields { ceremony: "create", options, seconds: SECONDS }),
+        fields: html(&Fields { ceremony: "create", options, seconds: SECONDS, by_autofill: false }),
     }
 }
 
 /// What the browser is told to set up (WebAuthn §5.4): a key that `user` has not set up yet.
-pub fn creation(party: &RelyingParty, user: &User, challenge: &Challenge) -> String {
+///
+/// `passkeys`: whether it should be found without a user name, if it can.
+pub fn creation(
+    party: &RelyingParty,
+    user: &User,
+    challenge: &Challenge,
+    passkeys: bool,
+) -> String {
+    let resident_key = if passkeys { "preferred" } else { "discouraged" };
     let identity = user.identity();
     let display_name = identity.full_name.unwrap_or_else(|| identity.written.clone());
     let algorithms: Vec<Value> =
@@ -139,12 +153,42 @@ pub fn creation(party: &RelyingParty, user: &User, challenge: &Challenge) -> Str
         "challenge": BASE64URL_NOPAD.encode(challenge.as_bytes()),
         "pubKeyCredParams": algorithms,
         "timeout": TIMEOUT,
-        "excludeCredentials": credentials(user),
-        "authenticatorSelection": { "residentKey": "preferred", "userVerification": "preferred" },
+        "excludeCredentials": credentials(user, |_| true),
+        "authenticatorSelection": { "residentKey": resident_key, "userVerification": "preferred" },
         "attestation": "none",
         "extensions": { "credProps": true },
     })
     .to_string()
+}
+
+/// What the browser is told to ask (WebAuthn §5.5) of somebody who has not said their name: any
+/// passkey for this site.
+pub fn any_passkey(party: &RelyingParty, challenge: &Challenge) -> String {
+    json!({
+        "challenge": BASE64URL_NOPAD.encode(challenge.as_bytes()),
+        "rpId": party.id,
+        "timeout": TIMEOUT,
+        "userVerification": "required",
+    })
+    .to_string()
+}
+
+/// The same of `user`: any of their keys that verifies them.
+pub fn own_passkey(party: &RelyingParty, user: &User, challenge: &Challenge) -> String {
+    json!({
+        "challenge": BASE64URL_NOPAD.encode(challenge.as_bytes()),
+        "rpId": party.id,
+        "timeout": TIMEOUT,
+        "allowCredentials": credentials(user, SecurityKey::verifies_user),
+        "userVerification": "required",
+    })
+    .to_string()
+}
+
+/// The fields of a form that sends the answer of a passkey. `by_autofill`: the browser may offer one
+/// in the field for the name (conditional mediation, WebAuthn §5.1.4).
+pub fn passkey_fields(options: String, by_autofill: bool) -> String {
+    html(&Fields { ceremony: "get", options: Some(options), seconds: SECONDS, by_autofill })
 }
 
 /// What the browser is told to ask (WebAuthn §5.5): any of the keys of `user`.
@@ -153,14 +197,14 @@ pub fn request(party: &RelyingParty, user: &User, challenge: &Challenge) -> Stri
         "challenge": BASE64URL_NOPAD.encode(challenge.as_bytes()),
         "rpId": party.id,
         "timeout": TIMEOUT,
-        "allowCredentials": credentials(user),
+        "allowCredentials": credentials(user, |_| true),
         "userVerification": "preferred",
     })
     .to_string()
 }
 
-fn credentials(user: &User) -> Vec<Value> {
-    let keys = user.factors().iter().filter_map(Factor::security_key);
+fn credentials(user: &User, which: impl Fn(&SecurityKey) -> bool) -> Vec<Value> {
+    let keys = user.factors().iter().filter_map(Factor::security_key).filter(|key| which(key));
     let described = keys.map(|key| {
         json!({
             "type": "public-key",

@@ -26,6 +26,8 @@ impl Happened {
             What::PasswordRefused => "A wrong password was typed.",
             What::SignedIn => "You signed in.",
             What::Confirmed => "You confirmed that it was you.",
+            What::SignedInByPasskey => "You signed in with a passkey.",
+            What::ConfirmedByPasskey => "You used your passkey again.",
             What::SignedOut => "You signed out.",
             What::FactorShown(kind) => kind.row().told.shown.read,
             What::FactorAdded(kind) => kind.row().told.added.read,
@@ -71,6 +73,9 @@ impl Happened {
             What::CodesGuessed => {
                 "Three or more wrong codes were typed after your correct password. If that was \
                  not you, somebody knows your password. Change it."
+            }
+            What::KeyTrusted => {
+                "An administrator confirmed that one of your security keys is yours."
             }
             What::KeyDoubted => {
                 "One of your security keys may have been copied: its counter went back. It is no \

@@ -28,11 +28,11 @@ pub use notice::{NamelessPage, Notice, NoticePage, Owed};
 pub use offer::OfferPage;
 pub use problem::{Problem, described};
 pub use second_factor::{
-    Challenge, Later, NewFactor, ProveFirst, RecoveryCodes, Rename, SecurityKeyHelp, SetUp,
+    Challenge, Later, NewFactor, NotYet, ProveFirst, RecoveryCodes, Rename, SecurityKeyHelp, SetUp,
     Standing, Trust, TurnOff, recovery_codes_file,
 };
 pub use security::{CodesLeft, Demanded, Device, Factor, Protection, Row, Security, Session};
-pub use sign_in::{Confirm, SetPassword, SignIn, SignOut};
+pub use sign_in::{Confirm, Passkey, SetPassword, SignIn, SignOut};
 
 /// The frame of every page.
 #[derive(Clone, Default)]
@@ -134,6 +134,12 @@ pages_with_a_form!(
     SignOut,
     TurnOff,
 );
+
+impl Page for NotYet {
+    fn form(&self) -> Option<&Form> {
+        None
+    }
+}
 
 impl Page for SecurityKeyHelp {
     fn form(&self) -> Option<&Form> {

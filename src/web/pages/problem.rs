@@ -14,6 +14,8 @@ use super::words::in_words;
 pub enum Problem {
     /// The user name or the password is wrong.
     SignIn,
+    /// A passkey is not accepted: it is unknown, or its answer is.
+    Passkey,
     /// The confirmed password is wrong.
     Password,
     /// The password is right, but must be changed where it is kept.
@@ -69,6 +71,7 @@ impl Problem {
     pub fn sentence(&self) -> String {
         match self {
             Self::SignIn => "That did not work. Check the name and the password and try again.",
+            Self::Passkey => "That did not work. Try again, or use your password.",
             Self::Password => "That did not work. Check the password and try again.",
             Self::MustChange => {
                 "Your password has expired. Change it where you got it, then sign in here."
@@ -177,7 +180,8 @@ impl Problem {
         }
         !matches!(
             self,
-            Self::Wait(_)
+            Self::Passkey
+                | Self::Wait(_)
                 | Self::WaitOrRecoveryCode(_)
                 | Self::Locked
                 | Self::Frozen

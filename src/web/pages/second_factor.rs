@@ -6,7 +6,7 @@ use askama::Template;
 
 use super::factor::{Inputs, NewPlace, Part, SetUpWords, Steps};
 use super::words::in_words;
-use super::{Demanded, Form, Frame, Mailed, Problem, problem};
+use super::{Demanded, Form, Frame, Mailed, Moment, Problem, problem};
 use crate::domain::factor::Kind;
 
 /// The offer to trust this device (S24).
@@ -229,6 +229,16 @@ impl RecoveryCodes {
     const fn heading(&self) -> &'static str {
         if self.to_be_saved { "Save your recovery codes" } else { "Your recovery codes" }
     }
+}
+
+/// Says from when on a key counts as one that cannot be phished.
+#[derive(Template)]
+#[template(path = "page/not-yet.html")]
+pub struct NotYet {
+    /// The frame of the page.
+    pub frame: Frame,
+    /// From when on.
+    pub from: Moment,
 }
 
 /// Says what helps if a security key does not work.

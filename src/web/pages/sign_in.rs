@@ -7,6 +7,15 @@ use askama::Template;
 use super::words::in_words;
 use super::{Form, Frame, Link, Problem, problem};
 
+/// A form that asks for a passkey.
+#[derive(Clone, Default)]
+pub struct Passkey {
+    /// Its fields, as HTML.
+    pub fields: String,
+    /// The signed value that says what was asked; empty if the session knows it.
+    pub token: String,
+}
+
 /// Asks for user name and password.
 #[derive(Template)]
 #[template(path = "page/sign-in.html")]
@@ -17,6 +26,8 @@ pub struct SignIn {
     pub form: Form,
     /// The application that the visitor was going to, if there is one.
     pub app: Option<String>,
+    /// The form for a passkey, if passkeys sign in here.
+    pub passkey: Option<Passkey>,
     /// The previous input, so that it need not be typed again.
     pub username: String,
     /// The identity providers with which one can sign in instead.
@@ -39,6 +50,8 @@ pub struct Confirm {
     pub has_password: bool,
     /// The identity providers where the user can sign in again instead.
     pub providers: Vec<Link>,
+    /// The form for a passkey, if the user has one.
+    pub passkey: Option<Passkey>,
     /// For how long the password is not asked for again.
     pub lasts: Duration,
     /// The problem, if the form is shown again.

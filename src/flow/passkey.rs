@@ -1,0 +1,160 @@
+//! Signing in with a passkey, and confirming with one.
+//!
+//! A passkey that verifies its user is the first and the second factor in one. What it signs at a
+//! sign-in names its user; nobody is asked for a name before. Unknown users, unknown keys, disabled
+//! users and answers that are wrong are refused alike, and counted by the address.
+
+use super::acting::Acting;
+use super::caller::Caller;
+use super::challenge::tell_doubted;
+use super::confirm::Confirm;
+use super::env::Env;
+use super::host_session::{Fresh, begin, go_on, in_session};
+use super::set_up::{begun, waiting};
+use super::sign_in::SignIn;
+use crate::domain::assurance::{FirstFactor, Proof, Proofs};
+use crate::domain::ceremony::Purpose;
+use crate::domain::event::What;
+use crate::domain::factor::security_key::{Challenge, Shown, SignInChallenge};
+use crate::domain::factor::{Begun, Factor, FactorId, Kind, Rejection};
+use crate::domain::secret::Token;
+use crate::domain::user::{User, UserId};
+use crate::identity::{Assertion, Begin, Client, Full};
+use crate::store::{Reads, Transaction};
+use crate::unavailable::Unavailable;
+
+/// Signs a user in who answered `asked` with a passkey.
+///
+/// # Errors
+/// [`Unavailable`] if the store cannot be read or written.
+pub async fn sign_in(
+    env: &Env,
+    caller: &Caller,
+    asked: Option<SignInChallenge>,
+    sent: &Assertion,
+) -> Result<SignIn, Unavailable> {
+    let counted = match env.limit.begin(Client::of(caller.address), caller.now) {
+        Begin::Now(counted) => counted,
+        Begin::Later => return Ok(SignIn::Waiting { until: caller.now.plus(Full::RETRY_AFTER) }),
+        Begin::Refused(until) => {
+            return Ok(SignIn::Waiting { until: env.too_many(caller, false, until) });
+        }
+    };
+    let handle = sent.user_handle.as_deref().and_then(|handle| handle.try_into().ok());
+    let (Some(handle), Some(asked), true) = (handle, asked, env.config.passkeys) else {
+        return Ok(SignIn::Refused);
+    };
+    let handle: [u8; 16] = handle;
+    let fresh = Fresh::draw(env);
+    let reads = Reads::user(UserId::from(handle));
+    let reads = reads.in_session(caller.carried.session.as_ref().map(Token::hash));
+    let signed_in = env
+        .store
+        .update(reads, |tx| {
+            let Some(factor) = shows(env, caller, tx, &asked.challenge, asked, sent) else {
+                return SignIn::Refused;
+            };
+            let proofs = Proofs::default()
+                .with(Proof::First(FirstFactor::Passkey), caller.now)
+                .with(Proof::Factor(Kind::SecurityKey, factor), caller.now);
+            SignIn::Begun(begin(env, caller, tx, proofs, &fresh))
+        })
+        .await?
+        .unwrap_or(SignIn::Refused);
+    if matches!(signed_in, SignIn::Begun(_)) {
+        counted.give_back();
+    }
+    Ok(signed_in)
+}
+
+/// The key of this user that signed `challenge` and verified its user.
+fn shows(
+    env: &Env,
+    caller: &Caller,
+    tx: &mut Transaction,
+    challenge: &Challenge,
+    asked: SignInChallenge,
+    sent: &Assertion,
+) -> Option<FactorId> {
+    let user = tx.user.id();
+    let shown = env.verified_key(&tx.user, challenge, sent).ok();
+    let signed_in = shown.map(|shown: Shown| tx.user.sign_in_by_key(&shown, asked, caller.now));
+    match signed_in {
+        Some(Ok(factor)) => Some(factor),
+        Some(Err(rejection @ Rejection::Doubted { .. })) => {
+            tell_doubted(caller, tx, rejection);
+            None
+        }
+        Some(Err(_)) | None => {
+            tx.tell(caller.event(user, What::SecondFactorRefused));
+            None
+        }
+    }
+}
+
+/// Asks for a passkey before a change of one's own protection; `None` if the user has none that can
+/// confirm, or the session has ended.
+///
+/// # Errors
+/// [`Unavailable`] if the store cannot be read or written.
+pub async fn ask(acting: Acting<'_>) -> Result<Option<Begun>, Unavailable> {
+    let Acting { env, caller, .. } = acting;
+    let new = env.rng.draw(|rng| Begun::SecurityKey(Challenge::random(rng)));
+    in_session(
+        acting,
+        || None,
+        |tx, session| {
+            let may = env.config.passkeys && has_passkey(&tx.user);
+            may.then(|| waiting(caller, tx, session, Purpose::Confirm, &new))
+        },
+    )
+    .await
+}
+
+/// Whether this user has a key that is a first factor: one that verifies its user.
+pub fn has_passkey(user: &User) -> bool {
+    let mut keys = user.factors().iter().filter_map(Factor::security_key);
+    keys.any(|key| key.verifies_user() && key.doubted().is_none())
+}
+
+/// Confirms with a passkey.
+///
+/// # Errors
+/// [`Unavailable`] if the store cannot be read or written.
+pub async fn confirm(acting: Acting<'_>, sent: &Assertion) -> Result<Confirm, Unavailable> {
+    let Acting { env, caller, authenticated } = acting;
+    let counted = match env.limit.begin(Client::of(caller.address), caller.now) {
+        Begin::Now(counted) => counted,
+        Begin::Later => return Ok(Confirm::Waiting { until: caller.now.plus(Full::RETRY_AFTER) }),
+        Begin::Refused(until) => {
+            return Ok(Confirm::Waiting { until: env.too_many(caller, false, until) });
+        }
+    };
+    let (fresh, user) = (Fresh::draw(env), authenticated.session.user);
+    let confirmed = in_session(
+        acting,
+        || Confirm::Over,
+        |tx, session| {
+            let asked = begun(&session, Purpose::Confirm, Kind::SecurityKey, caller.now);
+            let session = session.without_ceremony();
+            let Some(Begun::SecurityKey(challenge)) = asked.filter(|_| env.config.passkeys) else {
+                return Confirm::Refused;
+            };
+            let asked = SignInChallenge { challenge, asked: caller.now };
+            let Some(factor) = shows(env, caller, tx, &challenge, asked, sent) else {
+                tx.session = Some(session);
+                return Confirm::Refused;
+            };
+            tx.tell(caller.event(user, What::ConfirmedByPasskey));
+            let proof = Proof::Factor(Kind::SecurityKey, factor);
+            let session = session.risen(proof, caller.now);
+            let proof = Proof::First(FirstFactor::Passkey);
+            Confirm::Confirmed(go_on(env, caller, tx, &session, proof, &fresh))
+        },
+    )
+    .await?;
+    if matches!(confirmed, Confirm::Confirmed(_)) {
+        counted.give_back();
+    }
+    Ok(confirmed)
+}

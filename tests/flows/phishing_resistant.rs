@@ -1,0 +1,189 @@
+//! Pages that ask for a factor that cannot be phished, and who has one when.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use doorward::domain::event::What;
+use doorward::domain::name::Login;
+use doorward::flow::administer::{self, Counting};
+use doorward::store::memory::Memory;
+use http::StatusCode;
+
+use crate::support::gate::{Browser, CONFIG, Gate, Protected};
+use crate::support::security_key::{SoftKey, options};
+
+const ADD: &str = "/.doorward/security/factors/add?kind=security-key";
+
+fn gate() -> Gate {
+    let rule = "      - { paths: [/keys/], require: { second_factor: { kinds: [phishing-resistant] } } }\n    otherwise";
+    Gate::configured(&CONFIG.replacen("    otherwise", rule, 1), Arc::new(Memory::new()))
+}
+
+/// Somebody whose only factor is this key.
+async fn has_a_key(gate: &Gate, name: &str, key: &mut SoftKey) {
+    gate.knows(name).await;
+    let mut browser = gate.browser();
+    browser.signs_in(name).await;
+    browser.opens("/.doorward/set-up?kind=security-key").await;
+    let sent = key.is_set_up(&options(&browser.page));
+    browser.sends(&[("code", &sent)]).await;
+    browser.follows().await.sends(&[("saved", "yes")]).await;
+}
+
+/// A browser in which the authenticator was shown.
+async fn by_code(gate: &Gate, ada: &Protected) -> Browser {
+    let mut browser = gate.browser();
+    browser.signs_in("ada").await;
+    browser.opens("/.doorward/challenge?kind=totp").await;
+    browser.sends(&[("code", &ada.code(gate))]).await;
+    assert_eq!(browser.status, StatusCode::SEE_OTHER, "{}", browser.page);
+    gate.waits_for_the_next_code();
+    browser
+}
+
+/// A browser in which the key was shown.
+async fn by_key(gate: &Gate, name: &str, key: &mut SoftKey) -> Browser {
+    let mut browser = gate.browser();
+    browser.signs_in(name).await;
+    browser.opens("/.doorward/challenge?kind=security-key").await;
+    let sent = key.signs(&options(&browser.page));
+    browser.sends(&[("code", &sent)]).await;
+    assert_eq!(browser.status, StatusCode::SEE_OTHER, "{}", browser.page);
+    browser
+}
+
+async fn adds(browser: &mut Browser, key: &mut SoftKey) {
+    browser.opens(ADD).await;
+    let sent = key.is_set_up(&options(&browser.page));
+    browser.sends(&[("code", &sent), ("name", "Drawer")]).await;
+    assert_eq!(browser.status, StatusCode::SEE_OTHER, "{}", browser.page);
+}
+
+#[tokio::test]
+async fn a_first_key_counts_at_once_and_a_trusted_device_never() {
+    let gate = gate();
+    let mut key = SoftKey::new(1);
+    has_a_key(&gate, "ada", &mut key).await;
+    let mut browser = gate.browser();
+    browser.signs_in("ada").await.follows().await;
+    let sent = key.signs(&options(&browser.page));
+    browser.sends(&[("code", &sent), ("trust_device", "yes")]).await;
+    browser.opens("/keys/").await;
+    assert_eq!(browser.passed, Some(Some("ada".to_owned())));
+    browser.signs_out().await.signs_in("ada").await;
+    browser.opens("/strict/").await;
+    assert_eq!(browser.page, "pwd,trusted-device");
+    browser.visits("/keys/").await;
+    assert_eq!(browser.heading(), "Use your security key");
+    assert!(!browser.page.contains("trust_device"), "no trust is offered that would not count");
+}
+
+#[tokio::test]
+async fn somebody_with_an_authenticator_sets_up_a_key_which_counts_after_three_days() {
+    let gate = gate();
+    let ada = gate.protects("ada").await;
+    let mut browser = by_code(&gate, &ada).await;
+    browser.visits("/keys/").await;
+    assert_eq!(browser.heading(), "Add a security key");
+    let mut key = SoftKey::new(1);
+    let sent = key.is_set_up(&options(&browser.page));
+    browser.sends(&[("code", &sent)]).await.follows().await;
+    assert_eq!(browser.heading(), "Your security key does not count here yet");
+    let mut browser = by_key(&gate, "ada", &mut key).await;
+    browser.opens("/strict/").await;
+    assert_eq!(browser.passed, Some(Some("ada".to_owned())), "elsewhere it counts");
+    browser.visits("/keys/").await;
+    assert_eq!(browser.status, StatusCode::FORBIDDEN);
+    gate.waits(Duration::from_hours(72));
+    let mut browser = by_key(&gate, "ada", &mut key).await;
+    browser.opens("/keys/").await;
+    assert_eq!(browser.passed, Some(Some("ada".to_owned())));
+    let mut by_code = by_code(&gate, &ada).await;
+    by_code.visits("/keys/").await;
+    assert_eq!(by_code.heading(), "Use your security key", "a code is not enough");
+    assert!(!by_code.page.contains("authenticator app instead"), "{}", by_code.page);
+}
+
+#[tokio::test]
+async fn a_second_key_counts_at_once_if_the_first_was_shown_and_not_after_a_recovery_code() {
+    let gate = gate();
+    let (mut first, mut second) = (SoftKey::new(1), SoftKey::new(2));
+    has_a_key(&gate, "ada", &mut first).await;
+    let mut browser = by_key(&gate, "ada", &mut first).await;
+    adds(&mut browser, &mut second).await;
+    let mut browser = by_key(&gate, "ada", &mut second).await;
+    browser.opens("/keys/").await;
+    assert_eq!(browser.passed, Some(Some("ada".to_owned())));
+
+    let gate = self::gate();
+    let ada = gate.protects("ada").await;
+    let mut browser = gate.browser();
+    browser.signs_in("ada").await;
+    browser.opens("/.doorward/challenge?kind=recovery-code").await;
+    browser.sends(&[("code", &ada.recovery_codes[0])]).await;
+    let mut third = SoftKey::new(3);
+    adds(&mut browser, &mut third).await;
+    let mut browser = by_key(&gate, "ada", &mut third).await;
+    browser.visits("/keys/").await;
+    assert_eq!(browser.heading(), "Your security key does not count here yet");
+}
+
+#[tokio::test]
+async fn an_operator_ends_the_wait_and_the_owner_is_told() {
+    let gate = gate();
+    let ada = gate.protects("ada").await;
+    let mut key = SoftKey::new(1);
+    let mut browser = by_code(&gate, &ada).await;
+    adds(&mut browser, &mut key).await;
+    let trust = async |key: &str| {
+        administer::trust_key(&gate.env, "root", &Login::typed("ada"), key).await.unwrap().unwrap()
+    };
+    assert!(matches!(trust("Cellar").await, Counting::NoSuchKey(_)));
+    assert!(matches!(trust("Drawer").await, Counting::Now(_)));
+    assert!(matches!(trust("Drawer").await, Counting::Already(_)));
+    assert!(gate.events().await.contains(&What::KeyTrusted));
+    let mut browser = by_key(&gate, "ada", &mut key).await;
+    browser.opens("/keys/").await;
+    assert_eq!(browser.passed, Some(Some("ada".to_owned())));
+}
+
+#[tokio::test]
+async fn a_change_asks_for_the_strongest_factor_and_takes_a_recovery_code_for_a_lost_one() {
+    let gate = gate();
+    let ada = gate.protects("ada").await;
+    let mut key = SoftKey::new(1);
+    let mut browser = by_code(&gate, &ada).await;
+    adds(&mut browser, &mut key).await;
+    let mut soon = by_code(&gate, &ada).await;
+    soon.opens(ADD).await;
+    assert_eq!(
+        soon.heading(),
+        "Add a security key",
+        "a key that does not count yet is not stronger"
+    );
+
+    gate.waits(Duration::from_hours(73));
+    let mut thief = by_code(&gate, &ada).await;
+    thief.visits(ADD).await;
+    assert_eq!(thief.heading(), "Use your security key");
+    assert!(!thief.page.contains("authenticator app instead"), "{}", thief.page);
+    assert!(thief.page.contains("Use a recovery code instead"), "{}", thief.page);
+    let mut owner = by_key(&gate, "ada", &mut key).await;
+    owner.opens(ADD).await;
+    assert_eq!(owner.heading(), "Add a security key");
+}
+
+#[tokio::test]
+async fn a_rule_that_names_keys_alone_sends_others_to_set_one_up() {
+    let rule = "      - { paths: [/keys/], require: { second_factor: { kinds: [security-key] } } }\n    otherwise";
+    let config = CONFIG.replacen("    otherwise", rule, 1);
+    let gate = Gate::configured(&config, Arc::new(Memory::new()));
+    let ada = gate.protects("ada").await;
+    let mut browser = by_code(&gate, &ada).await;
+    browser.visits("/keys/").await;
+    assert_eq!(browser.heading(), "Add a security key");
+    let mut key = SoftKey::new(1);
+    let sent = key.is_set_up(&options(&browser.page));
+    browser.sends(&[("code", &sent)]).await.follows().await;
+    assert_eq!(browser.passed, Some(Some("ada".to_owned())), "any key counts there at once");
+}
