@@ -15,10 +15,10 @@ use std::time::Duration;
 use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
 
-use super::assurance::{FactorShown, Kinds, Proof, Proofs, TrustShown, Visitor};
+use super::assurance::{FactorShown, FirstFactor, Kinds, Proof, Proofs, TrustShown, Visitor};
 use super::device::{BrowserId, DeviceId, KnownBrowser, Presented, Seen, TrustedDevice};
 use super::factor::recovery::{self, RecoveryCodes};
-use super::factor::security_key::{self, SignInChallenge};
+use super::factor::security_key::{self, SecurityKey, SignInChallenge};
 use super::factor::{Answer, Begun, Factor, FactorId, Kind, Rejection, Settings};
 use super::host_session::HostSession;
 pub use super::identity::{Identity, UserId};
@@ -113,6 +113,9 @@ pub struct User {
     /// When the provider that answers for this user last did so.
     #[n(29)]
     spoken: Option<Timestamp>,
+    /// When two-factor was last turned off by an answer that can be phished.
+    #[n(30)]
+    weakened: Option<Timestamp>,
 }
 
 /// Who answers for a user: who checks the first factor, and owns the name, the address and the
@@ -242,6 +245,7 @@ impl User {
             forgot: Vec::new(),
             providers: Vec::new(),
             spoken: None,
+            weakened: None,
         }
     }
 
@@ -355,7 +359,11 @@ impl User {
                 let device = self.devices.iter().find(|device| device.id() == shown.device);
                 TrustShown { by: device.and_then(by), ..shown }
             });
-        honoured.first = honoured.first.filter(|first| self.stands(first.by, now));
+        // A passkey was the first factor as well, so both end together.
+        let has_key = honoured.of(Kind::SecurityKey).is_some();
+        let lives = |by| by != FirstFactor::Passkey || has_key;
+        honoured.first =
+            honoured.first.filter(|first| self.stands(first.by, now) && lives(first.by));
         honoured
     }
 }
@@ -428,6 +436,7 @@ impl User {
     /// this also removes a frozen factor.
     pub fn set_password_by_link(&mut self, hash: PasswordHash) {
         self.thaw();
+        self.weakened = None;
         self.set_password(hash);
     }
 }
@@ -504,9 +513,17 @@ impl User {
             (Ok(_), _) => self.tries(browser).second_factor.clear(),
             (Err(Rejection::Wrong), None) => self.fail_code(browser, now),
             (Err(Rejection::Wrong), Some(rejection)) => return Err(rejection),
+            (Err(Rejection::Doubted { .. }), _) => self.distrust_devices_of_doubted_factors(),
             (Err(_), _) => {}
         }
         judged.map(|id| Proof::Factor(answer.kind(), id))
+    }
+
+    /// Whoever has a copy of a key may have made a device of theirs trusted.
+    fn distrust_devices_of_doubted_factors(&mut self) {
+        let doubted = self.factors.iter().filter(|factor| factor.is_doubted());
+        let doubted: Vec<FactorId> = doubted.map(Factor::id).collect();
+        self.devices.retain(|device| !doubted.iter().any(|id| device.rests_on(*id)));
     }
 
     fn check_recovery_code(
@@ -553,8 +570,16 @@ impl User {
             return Err(Rejection::Frozen);
         }
         let factor = self.factors.iter_mut().find(|factor| factor.id() == shown.factor);
+        // Whoever phished a password and a code may have added one: it does not sign in before its
+        // owner has had time to hear of it.
+        let factor = factor.filter(|factor| factor.worth(now).resists_phishing);
         let factor = factor.ok_or(Rejection::Wrong)?;
-        factor.sign_in(shown, asked, now).map(|()| factor.id())
+        let id = factor.id();
+        let signed_in = factor.sign_in(shown, asked, now);
+        if matches!(signed_in, Err(Rejection::Doubted { .. })) {
+            self.distrust_devices_of_doubted_factors();
+        }
+        signed_in.map(|()| id)
     }
 
     /// Why and until when answers from this class of browser are refused; `None` if they are
@@ -627,8 +652,11 @@ impl User {
         let Ok(mut factor) = begun.finish(id, answer, settings, now) else {
             return TurnedOn::Wrong;
         };
-        // There was no factor that could have been stronger.
-        factor.count_from(now);
+        // There was no factor that could have been stronger, unless it was turned off just now.
+        let settled = |at: Timestamp| at.plus(SecurityKey::SETTLES) <= now;
+        if self.weakened.is_none_or(settled) {
+            factor.count_from(now);
+        }
         self.factors.push(factor);
         self.began_with = Some(id);
         self.link_only = false;

@@ -18,6 +18,7 @@ use crate::domain::event::What;
 use crate::domain::factor::security_key::{Challenge, Shown, SignInChallenge};
 use crate::domain::factor::{Begun, Factor, FactorId, Kind, Rejection};
 use crate::domain::secret::Token;
+use crate::domain::time::Timestamp;
 use crate::domain::user::{User, UserId};
 use crate::identity::{Assertion, Begin, Client, Full};
 use crate::store::{Reads, Transaction};
@@ -104,17 +105,17 @@ pub async fn ask(acting: Acting<'_>) -> Result<Option<Begun>, Unavailable> {
         acting,
         || None,
         |tx, session| {
-            let may = env.config.passkeys && has_passkey(&tx.user);
+            let may = env.config.passkeys && has_passkey(&tx.user, caller.now);
             may.then(|| waiting(caller, tx, session, Purpose::Confirm, &new))
         },
     )
     .await
 }
 
-/// Whether this user has a key that is a first factor: one that verifies its user.
-pub fn has_passkey(user: &User) -> bool {
+/// Whether this user has a key that is a first factor now: one that verifies its user.
+pub fn has_passkey(user: &User, now: Timestamp) -> bool {
     let mut keys = user.factors().iter().filter_map(Factor::security_key);
-    keys.any(|key| key.verifies_user() && key.doubted().is_none())
+    keys.any(|key| key.verifies_user() && key.doubted().is_none() && key.counts_from() <= now)
 }
 
 /// Confirms with a passkey.

@@ -68,9 +68,8 @@ impl AppState {
         let Some(authenticated) = &guest.authenticated else { return Ok(None) };
         let user = &authenticated.user.user;
         let party = self.env.config.relying_party.as_ref();
-        let Some(party) = party.filter(|_| self.env.config.passkeys && has_passkey(user)) else {
-            return Ok(None);
-        };
+        let may = self.env.config.passkeys && has_passkey(user, guest.caller.now);
+        let Some(party) = party.filter(|_| may) else { return Ok(None) };
         let begun = ask(guest.acting(&self.env, authenticated)).await?;
         let Some(Begun::SecurityKey(challenge)) = begun else { return Ok(None) };
         let options = security_key::own_passkey(party, user, &challenge);

@@ -13,7 +13,7 @@ use super::guard::Guest;
 use super::page_query::PageQuery;
 use super::pages::{self, Problem};
 use super::return_to::ReturnTo;
-use super::{headers, home, refusal};
+use super::{headers, home, refusal, security};
 use crate::config::App;
 use crate::domain::factor::security_key::SecurityKey;
 use crate::domain::factor::{Begun, Kind};
@@ -109,7 +109,8 @@ async fn page(
 }
 
 /// Where somebody goes whose factors are none of those that the page behind asks for: to the set-up
-/// of a security key, or, if they have one that does not count yet, to a page that says from when.
+/// of one that is, or, if they have a key that does not count yet, to a page that says from when. If
+/// they may set up none, to their security page.
 fn another(
     state: &AppState,
     guest: &Guest,
@@ -119,12 +120,17 @@ fn another(
     let factors = authenticated.user.user.factors().iter();
     let sound = factors.filter(|factor| !factor.is_doubted());
     let from = sound.filter_map(|factor| factor.security_key()).map(SecurityKey::counts_from).min();
-    if let Some(from) = from.filter(|from| *from > guest.caller.now) {
+    let wanted = state.kinds_ahead(guest, return_to);
+    let waits = wanted.has(Kind::SecurityKey) && !wanted.has_any(Kind::SecurityKey);
+    if let Some(from) = from.filter(|from| waits && *from > guest.caller.now) {
         let (frame, from) = (state.frame_for(guest), home::moment(from));
         return state.page(StatusCode::FORBIDDEN, &pages::NotYet { frame, from });
     }
-    let add = return_to.through("security/factors/add");
-    let kind = Kind::SecurityKey.word();
+    let mut may = state.env.config.kinds.iter().filter(|kind| wanted.has(**kind));
+    let Some(kind) = may.next() else {
+        return headers::see_other(security::place().as_str());
+    };
+    let (add, kind) = (return_to.through("security/factors/add"), kind.word());
     let separator = if add.contains('?') { '&' } else { '?' };
     headers::see_other(&format!("{add}{separator}kind={kind}"))
 }

@@ -187,3 +187,63 @@ async fn a_rule_that_names_keys_alone_sends_others_to_set_one_up() {
     browser.sends(&[("code", &sent)]).await.follows().await;
     assert_eq!(browser.passed, Some(Some("ada".to_owned())), "any key counts there at once");
 }
+
+#[tokio::test]
+async fn a_key_that_a_code_added_does_not_sign_in_alone_for_three_days() {
+    let gate = gate();
+    let ada = gate.protects("ada").await;
+    let mut key = SoftKey::new(1);
+    let mut browser = by_code(&gate, &ada).await;
+    adds(&mut browser, &mut key).await;
+    let early = by_passkey(&gate, &mut key).await;
+    assert_eq!(early.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", early.page);
+    gate.waits(Duration::from_hours(72));
+    let mut browser = by_passkey(&gate, &mut key).await;
+    browser.follows().await;
+    assert_eq!(browser.passed, Some(Some("ada".to_owned())));
+}
+
+#[tokio::test]
+async fn turning_two_factor_off_and_on_is_no_way_round_the_three_days() {
+    let gate = gate();
+    let ada = gate.protects("ada").await;
+    let mut browser = by_code(&gate, &ada).await;
+    browser.opens("/.doorward/security/turn-off?kind=totp").await;
+    browser.sends(&[("code", &ada.code(&gate))]).await;
+    assert_eq!(browser.status, StatusCode::SEE_OTHER, "{}", browser.page);
+    let mut key = SoftKey::new(1);
+    browser.opens("/.doorward/set-up?kind=security-key").await;
+    let sent = key.is_set_up(&options(&browser.page));
+    browser.sends(&[("code", &sent)]).await;
+    browser.follows().await.sends(&[("saved", "yes")]).await;
+    browser.visits("/keys/").await;
+    assert_eq!(browser.heading(), "Your security key does not count here yet");
+}
+
+#[tokio::test]
+async fn a_device_that_a_code_made_trusted_is_not_one_of_the_key_that_replaces_it() {
+    let gate = gate();
+    let ada = gate.protects("ada").await;
+    let mut trusted = gate.browser();
+    trusted.signs_in("ada").await.follows().await;
+    trusted.sends(&[("code", &ada.code(&gate)), ("trust_device", "yes")]).await;
+    gate.waits_for_the_next_code();
+    let mut browser = by_code(&gate, &ada).await;
+    browser.opens("/.doorward/security/replace?kind=security-key").await;
+    let sent = SoftKey::new(1).is_set_up(&options(&browser.page));
+    browser.sends(&[("code", &sent), ("asked_devices", "yes")]).await;
+    assert_eq!(browser.status, StatusCode::SEE_OTHER, "{}", browser.page);
+    trusted.signs_out().await.signs_in("ada").await;
+    trusted.visits("/strict/").await;
+    assert_eq!(trusted.heading(), "Use your security key");
+}
+
+/// A browser that has signed in with nothing but the key.
+async fn by_passkey(gate: &Gate, key: &mut SoftKey) -> Browser {
+    let mut browser = gate.browser();
+    browser.visits("/strict/").await;
+    let sent = key.signs(&options(&browser.page));
+    let token = browser.field("passkey").unwrap();
+    browser.sends(&[("passkey", &token), ("code", &sent)]).await;
+    browser
+}

@@ -43,6 +43,7 @@ impl User {
         self.devices.clear();
         self.frozen = None;
         self.link_only = true;
+        self.weakened = None;
         self.epoch += 1;
         self.wrong_codes = WrongCodes::default();
         for tries in self.all_tries() {

@@ -9,9 +9,12 @@ use std::time::Duration;
 use rand_core::CryptoRng;
 
 use super::User;
+use crate::domain::assurance::Proof;
 use crate::domain::device::{BrowserId, DeviceId};
 use crate::domain::factor::recovery::RecoveryCodes;
-use crate::domain::factor::{Answer, Begun, FactorId, FactorName, Kind, Rejection, Settings};
+use crate::domain::factor::{
+    Answer, Begun, Factor, FactorId, FactorName, Kind, Rejection, Settings,
+};
 use crate::domain::link::{Link, Purpose};
 use crate::domain::name::Email;
 use crate::domain::set_up::SetUpProof;
@@ -91,9 +94,21 @@ impl User {
         }
         let id = FactorId::random(rng);
         let Ok(factor) = begun.finish(id, answer, settings, now) else { return Another::Wrong };
+        // A device stands in only for the kind that made it trusted.
+        let resists = factor.kind().row().resists_phishing;
+        let of_other_kinds: Vec<FactorId> = self
+            .factors
+            .iter()
+            .filter(|old| old.kind() != factor.kind() || old.is_doubted())
+            .map(Factor::id)
+            .chain(self.recovery_codes.as_ref().map(RecoveryCodes::id))
+            .collect();
         self.factors = vec![factor];
         if forget_devices {
             self.devices.clear();
+        }
+        if resists {
+            self.devices.retain(|device| !of_other_kinds.iter().any(|id| device.rests_on(*id)));
         }
         // Kept devices are now trusted because of this factor, which was just shown.
         self.devices.iter_mut().for_each(|device| device.rest_on(id));
@@ -106,7 +121,7 @@ impl User {
     /// two-factor off.
     pub fn remove_factor(&mut self, id: FactorId) -> Option<Kind> {
         let kind = self.factor(id)?.kind();
-        if self.factors.len() < 2 {
+        if !self.factors.iter().any(|other| other.id() != id && !other.is_doubted()) {
             return None;
         }
         self.factors.retain(|factor| factor.id() != id);
@@ -142,7 +157,11 @@ impl User {
         settings: Settings,
         now: Timestamp,
     ) -> Result<Kind, Rejection> {
-        self.answer(answer, browser, settings, now)?;
+        let shown = self.answer(answer, browser, settings, now)?;
+        let resists = |id| self.factor(id).is_some_and(|one| one.worth(now).resists_phishing);
+        if !matches!(shown, Proof::Factor(_, id) if resists(id)) {
+            self.weakened = Some(now);
+        }
         self.factors.clear();
         self.recovery_codes = None;
         self.devices.clear();
