@@ -42,7 +42,8 @@ fn no_page_of_ours_is_read_by_a_script_of_the_application_and_none_is_put_in_its
     let pages =
         ROUTES.iter().filter(|route| route.serves == Serves::Page && route.on != On::Others);
     for page in pages {
-        let path = page.path.replace("{token}", "none").replace("{id}", "none");
+        let none = |path: String, part| path.replace(part, "none");
+        let path = ["{token}", "{id}", "{name}"].into_iter().fold(page.path.to_owned(), none);
         browser.visits("/open/");
         // What only takes posts shows nothing to read.
         let is_shown = browser.runs(&format!("return (await fetch('{path}')).status")) != 405;

@@ -177,7 +177,7 @@ impl Known {
         {
             return Some(Ok(Arc::clone(endpoints)));
         }
-        let fault = recent(&self.failed, now)?;
+        let fault = recent(self.failed.as_ref(), now)?;
         Some(self.stale_endpoints(now).ok_or_else(|| fault.clone()))
     }
 
@@ -189,7 +189,7 @@ impl Known {
                 return Some(Ok(Arc::clone(keys)));
             }
         }
-        let fault = recent(&self.keys_failed, now)?;
+        let fault = recent(self.keys_failed.as_ref(), now)?;
         Some(self.stale_keys(now).ok_or_else(|| fault.clone()))
     }
 
@@ -209,8 +209,8 @@ impl Known {
 }
 
 /// A failure that is answered to everybody, also to those who waited for the try that failed.
-fn recent(failed: &Option<(Fault, Timestamp)>, now: Timestamp) -> Option<&Fault> {
-    failed.as_ref().filter(|(_, at)| now < at.plus(FAILED)).map(|(fault, _)| fault)
+fn recent(failed: Option<&(Fault, Timestamp)>, now: Timestamp) -> Option<&Fault> {
+    failed.filter(|(_, at)| now < at.plus(FAILED)).map(|(fault, _)| fault)
 }
 
 /// Asks the issuer for its discovery document. Says whether it is on the public internet.
