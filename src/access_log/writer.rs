@@ -37,8 +37,11 @@ struct State {
     failed: u64,
 }
 
-/// A sink, or none.
-struct Target(Option<Sink>);
+/// A sink, or none, and how many bytes of the queue still belong to the one of before.
+struct Target {
+    sink: Option<Sink>,
+    before: usize,
+}
 
 /// Where lines go.
 #[derive(Debug)]
@@ -116,7 +119,10 @@ impl Queue {
 
     /// Lines added from now on go to `sink`.
     pub(super) fn turn_to(&self, sink: Option<Sink>) {
-        self.state.lock().next = Some(Target(sink));
+        let mut state = self.state.lock();
+        let before = state.next.as_ref().map_or(state.lines.len(), |pending| pending.before);
+        state.next = Some(Target { sink, before });
+        drop(state);
         self.due.notify_one();
     }
 
@@ -155,13 +161,18 @@ impl Queue {
             let (next, is_ending) = (state.next.take(), state.is_ending);
             // What is stuck is written first; more is added to it only at the end of a file.
             let is_last = (next.is_some() || is_ending) && writer.lines.len() <= LONGEST;
+            let mut newer = next.as_ref().map_or_else(Vec::new, |next| {
+                let before = next.before.min(state.lines.len());
+                state.lines.split_off(before)
+            });
             if is_last || !writer.is_stuck() {
                 writer.take(&mut state.lines);
             }
             drop(state);
             let mut failed = u64::from(!writer.write());
-            if let Some(Target(next)) = next {
-                writer.turn_to(next);
+            if let Some(Target { sink, .. }) = next {
+                writer.turn_to(sink);
+                writer.take(&mut newer);
                 failed += u64::from(!writer.write());
             }
             if is_ending {
@@ -284,3 +295,22 @@ const COLLECT: Duration = Duration::from_millis(250);
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 /// How often a failure is logged while it lasts.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_go_where_they_were_to_go_when_they_were_added() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| folder.path().join(name);
+        let sink = |name: &str| Sink::open(&Destination::File(file(name))).unwrap();
+        // The writer is slow: it begins after all of this.
+        let queue = Queue::default();
+        queue.turn_to(sink("one.log"));
+        assert!(queue.add(b"first\n"));
+        queue.end(Duration::ZERO);
+        queue.write_out();
+        assert_eq!(std::fs::read(file("one.log")).unwrap(), b"first\n");
+    }
+}
