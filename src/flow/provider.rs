@@ -13,13 +13,13 @@ use super::sign_in::begin_session;
 use crate::domain::assurance::{FirstFactor, Proof};
 use crate::domain::event::{What, Whom};
 use crate::domain::name::{Login, Name};
-use crate::domain::provider::{Account, Barred, Detour, Purpose, SpentState, Told};
+use crate::domain::provider::{Account, Barred, Detour, Purpose, SpentState, StateKey, Told};
 use crate::domain::secret::{Secret, Token};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Profile, User, UserId};
 use crate::identity::Provider;
 use crate::identity::provider::{Fault, Lie, Spoken};
-use crate::store::{Added, Changed, Reads};
+use crate::store::{Added, Changed, Reads, Transaction};
 use crate::unavailable::Unavailable;
 
 /// The way to a provider.
@@ -216,10 +216,9 @@ async fn signs_in(
     let done = env
         .store
         .update(reads, |tx| {
-            if tx.get::<SpentState>(&key).is_some() {
+            if !uses_up(tx, &key, detour) {
                 return Back::Stays(Stop::Spent);
             }
-            tx.put(&key, spent(detour));
             if tx.user.disabled().is_some() || !tx.user.has_account(&told.account) {
                 tx.tell(caller.event(user, What::ProviderBarred));
                 return Back::Stays(Stop::NotAdmitted);
@@ -339,10 +338,9 @@ async fn confirms(
     let done = env
         .store
         .update(reads, |tx| {
-            if tx.get::<SpentState>(&key).is_some() {
+            if !uses_up(tx, &key, detour) {
                 return Back::Stays(Stop::Spent);
             }
-            tx.put(&key, spent(detour));
             let Some(session) = live_session(env, caller, tx) else {
                 return Back::Stays(Stop::Spent);
             };
@@ -376,8 +374,13 @@ fn whole_seconds(at: Timestamp) -> Timestamp {
     Timestamp::from_secs(at.seconds())
 }
 
-fn spent(detour: &Detour) -> SpentState {
-    SpentState { expires: detour.began.plus(Detour::LASTS) }
+/// Uses the state with this key up. Returns whether it was not used before.
+fn uses_up(tx: &mut Transaction, key: &StateKey, detour: &Detour) -> bool {
+    let is_new = tx.get::<SpentState>(key).is_none();
+    if is_new {
+        tx.put(key, SpentState { expires: detour.began.plus(Detour::LASTS) });
+    }
+    is_new
 }
 
 /// What an error in the URL means (RFC 6749 §4.1.2.1, OpenID Connect Core §3.1.2.6).

@@ -18,6 +18,9 @@ pub(super) struct PageQuery {
     pub(super) kind: String,
     /// `password`: the sign-in page itself is wanted, even if it leads to a provider at once.
     pub(super) with: String,
+    /// `confirm`: a provider is to ask for the first factor again.
+    #[serde(rename = "for")]
+    pub(super) purpose: String,
 }
 
 impl PageQuery {

@@ -21,15 +21,6 @@ use crate::domain::user::User;
 use crate::flow::provider::{Back, Going, Returned, Stop, come_back, go, unknown_state};
 use crate::identity::Provider;
 
-/// What a link to a provider is for.
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Wanted {
-    /// `confirm`: to show the first factor again.
-    #[serde(rename = "for")]
-    purpose: String,
-}
-
 /// What comes back (RFC 6749 §4.1.2).
 #[derive(Deserialize, Default)]
 #[serde(default)]
@@ -51,10 +42,9 @@ pub(super) async fn leave(
     let Some(provider) = state.env.providers.named(&name) else {
         return Ok(state.notice(Notice::NotFound, &headers));
     };
-    let return_to = PageQuery::of(query.as_deref()).return_to(&state);
-    let wanted: Wanted =
-        serde_html_form::from_str(query.as_deref().unwrap_or_default()).unwrap_or_default();
-    let purpose = match (&guest.authenticated, wanted.purpose.as_str()) {
+    let asked = PageQuery::of(query.as_deref());
+    let return_to = asked.return_to(&state);
+    let purpose = match (&guest.authenticated, asked.purpose.as_str()) {
         (Some(mine), "confirm") => {
             Purpose::Confirm { user: mine.session.user, user_session: mine.user_session }
         }

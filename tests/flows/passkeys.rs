@@ -17,24 +17,14 @@ async fn protects(gate: &Gate, name: &str, key: &mut SoftKey) {
     gate.knows(name).await;
     let mut browser = gate.browser();
     browser.signs_in(name).await;
-    browser.opens("/.doorward/set-up?kind=security-key").await;
-    let sent = key.is_set_up(&options(&browser.page));
-    browser.sends(&[("code", &sent)]).await;
-    assert_eq!(browser.status, StatusCode::SEE_OTHER, "{}", browser.page);
-    browser.follows().await.sends(&[("saved", "yes")]).await;
-}
-
-/// Sends what the passkey signed on the sign-in page that is open.
-async fn sends(browser: &mut Browser, sent: &str) {
-    let token = browser.field("passkey").unwrap();
-    browser.sends(&[("passkey", &token), ("code", sent)]).await;
+    browser.sets_up_key(key).await;
 }
 
 async fn signs_in(gate: &Gate, key: &mut SoftKey, forge: impl FnOnce(&mut Draft)) -> Browser {
     let mut browser = gate.browser();
     browser.visits("/strict/").await;
     let sent = key.signs_as(&options(&browser.page), forge);
-    sends(&mut browser, &sent).await;
+    browser.sends_passkey(&sent).await;
     browser
 }
 
@@ -49,7 +39,7 @@ async fn a_passkey_is_both_factors_in_one() {
     assert_eq!(asks["userVerification"], "required");
     assert!(asks.get("allowCredentials").is_none(), "nobody says who has which key");
     let sent = key.signs(&asks);
-    sends(&mut browser, &sent).await;
+    browser.sends_passkey(&sent).await;
     browser.follows().await;
     assert_eq!(browser.passed, Some(Some("ada".to_owned())));
     assert_eq!(browser.page, "hwk,mfa");
@@ -102,7 +92,7 @@ async fn what_a_passkey_must_not_do_is_refused_in_the_same_words() {
     there.sends(&[("passkey", &token), ("code", &sent)]).await;
     refused(&there, "another browser's challenge");
     gate.waits(Duration::from_secs(301));
-    sends(&mut here, &sent).await;
+    here.sends_passkey(&sent).await;
     refused(&here, "too late");
 
     administer::disable(&gate.env, "root", &Login::typed("ada")).await.unwrap();
@@ -121,7 +111,7 @@ async fn a_sign_in_by_passkey_is_accepted_once() {
     let tries = (0..50).map(|_| {
         let (mut browser, sent) = (browser.clone(), sent.clone());
         tokio::spawn(async move {
-            sends(&mut browser, &sent).await;
+            browser.sends_passkey(&sent).await;
             browser.status
         })
     });
@@ -156,11 +146,11 @@ async fn wrong_answers_are_counted_by_the_address() {
     for _ in 0..3 {
         thief.visits("/strict/").await;
         let sent = key.signs_as(&options(&thief.page), |draft| draft.flags = 0);
-        sends(&mut thief, &sent).await;
+        thief.sends_passkey(&sent).await;
     }
     thief.visits("/strict/").await;
     let sent = key.signs(&options(&thief.page));
-    sends(&mut thief, &sent).await;
+    thief.sends_passkey(&sent).await;
     assert_eq!(thief.status, StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(signs_in(&gate, &mut key, |_| {}).await.status, StatusCode::SEE_OTHER);
 }

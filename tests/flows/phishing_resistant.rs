@@ -24,10 +24,7 @@ async fn has_a_key(gate: &Gate, name: &str, key: &mut SoftKey) {
     gate.knows(name).await;
     let mut browser = gate.browser();
     browser.signs_in(name).await;
-    browser.opens("/.doorward/set-up?kind=security-key").await;
-    let sent = key.is_set_up(&options(&browser.page));
-    browser.sends(&[("code", &sent)]).await;
-    browser.follows().await.sends(&[("saved", "yes")]).await;
+    browser.sets_up_key(key).await;
 }
 
 /// A browser in which the authenticator was shown.
@@ -212,10 +209,7 @@ async fn turning_two_factor_off_and_on_is_no_way_round_the_three_days() {
     browser.sends(&[("code", &ada.code(&gate))]).await;
     assert_eq!(browser.status, StatusCode::SEE_OTHER, "{}", browser.page);
     let mut key = SoftKey::new(1);
-    browser.opens("/.doorward/set-up?kind=security-key").await;
-    let sent = key.is_set_up(&options(&browser.page));
-    browser.sends(&[("code", &sent)]).await;
-    browser.follows().await.sends(&[("saved", "yes")]).await;
+    browser.sets_up_key(&mut key).await;
     browser.visits("/keys/").await;
     assert_eq!(browser.heading(), "Your security key does not count here yet");
 }
@@ -243,7 +237,6 @@ async fn by_passkey(gate: &Gate, key: &mut SoftKey) -> Browser {
     let mut browser = gate.browser();
     browser.visits("/strict/").await;
     let sent = key.signs(&options(&browser.page));
-    let token = browser.field("passkey").unwrap();
-    browser.sends(&[("passkey", &token), ("code", &sent)]).await;
+    browser.sends_passkey(&sent).await;
     browser
 }

@@ -1,9 +1,12 @@
 //! A security key in software: it answers as a browser with a real key would, or as a forger.
 
 use data_encoding::BASE64URL_NOPAD;
+use http::StatusCode;
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, SigningKey};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+
+use super::gate::Browser;
 
 /// The flags of the authenticator data (WebAuthn §6.1).
 pub(crate) const PRESENT: u8 = 0x01;
@@ -176,4 +179,21 @@ pub(crate) fn options(page: &str) -> Value {
     let text = rest.split('"').next().unwrap();
     let text = text.replace("&#34;", "\"").replace("&#39;", "'").replace("&#60;", "<");
     serde_json::from_str(&text.replace("&#62;", ">").replace("&#38;", "&")).unwrap()
+}
+
+impl Browser {
+    /// Sets up this key as the first factor of whoever has signed in here.
+    pub(crate) async fn sets_up_key(&mut self, key: &mut SoftKey) {
+        self.opens("/.doorward/set-up?kind=security-key").await;
+        let sent = key.is_set_up(&options(&self.page));
+        self.sends(&[("code", &sent)]).await;
+        assert_eq!(self.status, StatusCode::SEE_OTHER, "{}", self.page);
+        self.follows().await.sends(&[("saved", "yes")]).await;
+    }
+
+    /// Sends what a passkey signed on the sign-in page that is open.
+    pub(crate) async fn sends_passkey(&mut self, sent: &str) {
+        let token = self.field("passkey").unwrap();
+        self.sends(&[("passkey", &token), ("code", sent)]).await;
+    }
 }

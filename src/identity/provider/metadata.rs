@@ -51,10 +51,10 @@ impl Metadata {
         provider: &Provider,
         now: Timestamp,
     ) -> Result<Arc<Endpoints>, Fault> {
-        let stale = self.known().stale_endpoints(now);
         if let Some(settled) = self.known().settled_endpoints(now) {
             return settled;
         }
+        let stale = self.known().stale_endpoints(now);
         let turn = match stale {
             Some(stale) => match self.turn.try_lock() {
                 Ok(turn) => turn,
