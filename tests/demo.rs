@@ -9,6 +9,8 @@ use std::time::Duration;
 use tungstenite::client::IntoClientRequest;
 use tungstenite::{HandshakeError, Message, WebSocket};
 
+use crate::support::free_address::free_address;
+
 const DOORWARD: &str = env!("CARGO_BIN_EXE_doorward");
 
 /// The running demo, and what it says.
@@ -21,11 +23,7 @@ struct Demo {
 
 impl Demo {
     fn starts() -> Self {
-        // Free a moment ago; nothing else on this machine asks for a port by number.
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
-        Self::on(port)
+        Self::on(free_address().port())
     }
 
     fn on(port: u16) -> Self {

@@ -1,6 +1,6 @@
 //! `chromedriver`, as a process that ends with the test, however the test ends.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Seek};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use super::tools::found;
@@ -15,26 +15,46 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
+    /// The driver takes a port for IPv6 and then the same for IPv4, and ends where somebody else holds
+    /// that one: then another is begun.
     pub(crate) fn start() -> Self {
+        let mut said = String::new();
+        for _ in 0..20 {
+            match Self::try_start() {
+                Ok(driver) => return driver,
+                Err(output) => said = output,
+            }
+        }
+        panic!("chromedriver does not start: {said}");
+    }
+
+    /// What it said, where it ended.
+    fn try_start() -> Result<Self, String> {
+        let mut errors = tempfile::tempfile().unwrap();
         let process = Command::new(found(&["chromedriver"]))
             .arg("--port=0")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(errors.try_clone().unwrap())
             .spawn()
             .unwrap();
         let mut driver = Self { process, url: String::new(), out: None };
         let mut out = BufReader::new(driver.process.stdout.take().unwrap());
-        let mut line = String::new();
-        while driver.url.is_empty() {
-            line.clear();
-            assert_ne!(out.read_line(&mut line).unwrap(), 0, "chromedriver does not start");
-            if let Some((_, port)) = line.split_once("successfully on port ") {
-                driver.url = format!("http://127.0.0.1:{}", port.trim().trim_end_matches('.'));
+        let mut said = String::new();
+        let port = loop {
+            let before = said.len();
+            if out.read_line(&mut said).unwrap() == 0 {
+                errors.rewind().unwrap();
+                errors.read_to_string(&mut said).unwrap();
+                return Err(said);
             }
-        }
+            if let Some((_, port)) = said[before..].split_once("successfully on port ") {
+                break port.trim().trim_end_matches('.').to_owned();
+            }
+        };
+        driver.url = format!("http://127.0.0.1:{port}");
         driver.out = Some(out);
-        driver
+        Ok(driver)
     }
 }
 

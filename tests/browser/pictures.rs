@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -14,6 +13,7 @@ use super::chromium::Browser;
 use super::codes::{saves_codes, sets_up};
 use super::main_job::{signs_in, signs_out};
 use super::tools::code;
+use crate::support::free_address::free_address;
 use crate::support::instance::{Instance, PASSWORD};
 
 /// Takes a picture of the whole page in each of the four ways.
@@ -259,7 +259,7 @@ fn joins_by(browser: &Browser, link: &str) {
 #[test]
 #[ignore = "a tool: writes a picture of an application that is away to target/screenshots/"]
 fn an_application_that_is_away() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = free_address();
     let instance = Instance::before(nobody);
     let browser = Browser::before(&instance);
     browser.visits("/open/");
@@ -279,7 +279,7 @@ impl Drop for Demo {
 #[test]
 #[ignore = "a tool: writes pictures of the demo's application to target/screenshots/"]
 fn every_page_of_the_demo() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_address().port();
     let process = Command::new(env!("CARGO_BIN_EXE_doorward"))
         .args(["demo", "--port", &port.to_string()])
         .stdin(Stdio::piped())

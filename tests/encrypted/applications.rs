@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use super::http2::{asks, connects, get, runs};
 use super::means::{certificate, config, key, read, visitor};
+use crate::support::free_address::free_address;
 use crate::support::instance::{HOST, Instance};
 use crate::support::wire::Wire;
 
@@ -182,17 +183,12 @@ fn an_application_may_listen_in_a_socket_file() {
     assert!(answer.body.starts_with("GET /a HTTP/1.1"), "{}", answer.body);
 }
 
-/// An address where nobody listens.
-fn nobody() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
 #[test]
 fn several_endpoints_take_turns_and_one_that_is_away_is_skipped() {
     let one = application(|_, _| says("200 OK", "", "one"));
     let two = application(|_, _| says("200 OK", "", "two"));
     let instance = before(|_| {
-        format!("    upstream: ['http://{one}', 'http://{}', 'http://{two}']", nobody())
+        format!("    upstream: ['http://{one}', 'http://{}', 'http://{two}']", free_address())
     });
     let answers: Vec<_> = (0..12).map(|_| ask(&instance, "/a")).collect();
     assert!(answers.iter().all(|answer| answer.status == 200));

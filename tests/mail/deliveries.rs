@@ -12,16 +12,12 @@ use doorward::store::redb::{Options, Redb};
 use doorward::store::{Batch, Expect, Kind, Left, Purpose, Records};
 
 use super::{config, delivers, gate, over, waiting};
+use crate::support::free_address::free_address;
 use crate::support::post_office::{Does, END, GREETING, Peer, header, opens, opens_on};
-
-/// A port on which nobody listens.
-fn nowhere() -> std::net::SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_away_for_an_hour_loses_nothing_and_gets_nothing_twice() {
-    let server = nowhere();
+    let server = free_address();
     let gate = gate(server);
     gate.protects("ada").await;
     let written = waiting(&gate).await;
@@ -60,7 +56,7 @@ async fn messages_that_cannot_be_read_hold_up_no_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_stays_away_is_asked_less_and_less_often() {
-    let gate = gate(nowhere());
+    let gate = gate(free_address());
     gate.knows("ada").await;
     let mut waited = Vec::new();
     for _ in 0..9 {
@@ -191,7 +187,7 @@ async fn what_is_being_sent_while_a_key_is_rotated_is_sent_once() {
 async fn a_message_outlives_the_process_that_wrote_it() {
     let home = tempfile::tempdir().unwrap();
     let file = |name: &str| home.path().join(name);
-    let server = nowhere();
+    let server = free_address();
     let records = Arc::new(Redb::open(&file("store.redb"), Options::default()).unwrap());
     let before = over(server, records);
     before.knows("ada").await;
@@ -244,7 +240,7 @@ async fn a_message_of_no_more_use_is_not_sent() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_that_nobody_sends_any_more_do_not_lie_there_for_ever() {
-    let gate = gate(nowhere());
+    let gate = gate(free_address());
     gate.knows("ada").await;
     gate.waits(Message::NEWS_LASTS + Duration::from_mins(59));
     gate.env.store.sweep(gate.now()).await.unwrap();

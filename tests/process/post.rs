@@ -1,6 +1,7 @@
 //! Messages of the real process: they are sent at once, and one in progress is not cut off.
 
 use super::setup::{Process, Setup};
+use crate::support::free_address::free_address;
 use crate::support::post_office::{Does, END, Peer, header};
 
 /// A configuration that sends mail to `server`.
@@ -34,7 +35,7 @@ fn a_message_goes_out_as_soon_as_it_is_written() {
 
 #[test]
 fn a_mail_server_that_does_not_answer_is_named_in_the_log_and_counted() {
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = free_address();
     let mail = format!("mail: {{ server: '{nobody}', tls: none, from: door@example.com }}");
     let setup = Setup::with(&mail);
     let process = setup.opens();

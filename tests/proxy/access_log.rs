@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
 
+use crate::support::free_address::free_address;
 use crate::support::instance::{Instance, PASSWORD};
 use crate::support::upstream::Upstream;
 use crate::support::wire::Wire;
@@ -189,9 +190,7 @@ fn a_tunnel_is_a_line_at_its_end_even_if_we_cut_it_off() {
 
 #[test]
 fn an_application_that_cannot_be_reached_is_named_in_the_line() {
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = closed.local_addr().unwrap();
-    drop(closed);
+    let address = free_address();
     let mut instance = Instance::with_more(address, JSON);
     assert_eq!(Wire::to(instance.address).asks(get("/open/", "")).status, 502);
     let line = line_of(&mut instance, "/open/");

@@ -1,15 +1,16 @@
 //! Servers as processes: each with a port and a folder of its own, ended with the test.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
+
+use crate::support::free_address::free_address;
 
 /// A server that runs, with whatever it needs beside it.
 pub(crate) struct Server {
@@ -98,20 +99,6 @@ impl Drop for Server {
                 process.kill().ok();
             }
             process.wait().ok();
-        }
-    }
-}
-
-/// A port that nobody listens on. Neither connections nor listeners with any port (0) are given one
-/// from below 32768, so nobody takes it before the server does.
-fn free_address() -> SocketAddr {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    loop {
-        let number = std::process::id() * 64 + NEXT.fetch_add(1, Ordering::Relaxed);
-        let port = u16::try_from(10_000 + number % 22_000).unwrap();
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        if TcpListener::bind(address).is_ok() {
-            return address;
         }
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod before_commit;
 pub(crate) mod checks;
 pub(crate) mod exact;
 pub(crate) mod forgetful;
+pub(crate) mod free_address;
 pub(crate) mod gate;
 pub(crate) mod held;
 pub(crate) mod instance;

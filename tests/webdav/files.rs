@@ -1,13 +1,15 @@
 //! Files behind apache2 with `mod_dav`, on a port of its own.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
+
+use crate::support::free_address::free_address;
 
 /// What stands in protected files alone.
 pub(crate) const SECRET: &str = "this-is-protected";
@@ -29,7 +31,7 @@ pub(crate) struct Files {
 impl Files {
     pub(crate) fn start() -> Self {
         let home = tempfile::tempdir().unwrap();
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = free_address();
         let at = home.path().display();
         let user = if std::fs::metadata("/proc/self").unwrap().uid() == 0 {
             "User www-data\nGroup www-data\n"
