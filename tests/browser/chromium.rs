@@ -80,25 +80,22 @@ impl Browser {
 
     /// Types an address, and goes where it is sent.
     pub(crate) fn visits(&self, target: &str) -> &Self {
-        self.does(self.client.goto(&format!("{}{target}", self.origin)));
-        self
+        self.goes_to(&format!("{}{target}", self.origin))
     }
 
     /// Types the address of another host.
     pub(crate) fn goes_to(&self, url: &str) -> &Self {
-        self.does(self.client.goto(url));
-        self
+        self.navigates(self.client.goto(url))
     }
 
     /// Goes back to the page before.
     pub(crate) fn goes_back(&self) -> &Self {
-        self.does(self.client.back());
-        self
+        self.navigates(self.client.back())
     }
 
     /// The path and the query in its address line; the whole address at another host.
     pub(crate) fn at(&self) -> String {
-        let url = self.does(self.client.current_url());
+        let url = self.reads("know its address", async || self.client.current_url().await);
         url.as_str().strip_prefix(&self.origin).unwrap_or(url.as_str()).to_owned()
     }
 
@@ -133,7 +130,7 @@ impl Browser {
 
     /// How many such elements are on the page.
     pub(crate) fn counts(&self, selector: &str) -> usize {
-        self.does(self.client.find_all(Locator::Css(selector))).len()
+        self.reads("count", async || self.client.find_all(Locator::Css(selector)).await).len()
     }
 
     /// Fills in the field of this name.
@@ -198,8 +195,13 @@ impl Browser {
 
     /// What all such elements say.
     pub(crate) fn texts(&self, selector: &str) -> Vec<String> {
-        let elements = self.does(self.client.find_all(Locator::Css(selector)));
-        elements.iter().map(|element| self.does(element.text())).collect()
+        self.reads("read", async || {
+            let mut texts = Vec::new();
+            for element in self.client.find_all(Locator::Css(selector)).await? {
+                texts.push(element.text().await?);
+            }
+            Ok(texts)
+        })
     }
 
     /// Looks at what is in the first frame of the page.
@@ -288,12 +290,31 @@ impl Browser {
         })
     }
 
+    /// Goes to another page. One whose script leads on before the driver has seen the end of it is no
+    /// failure.
+    fn navigates(&self, operation: impl Future<Output = Result<(), CmdError>>) -> &Self {
+        match self.runtime.block_on(operation) {
+            Err(error) if !error.to_string().contains("aborted by navigation") => panic!("{error}"),
+            _ => self,
+        }
+    }
+
+    /// Looks at a page, and at the next one if that goes meanwhile.
+    fn reads<T>(&self, what: &str, look: impl AsyncFn() -> Result<T, CmdError>) -> T {
+        self.until(what, || self.runtime.block_on(look()).ok())
+    }
+
     fn does<T>(&self, operation: impl Future<Output = Result<T, CmdError>>) -> T {
         self.runtime.block_on(operation).unwrap_or_else(|error| panic!("{error}"))
     }
 
     fn describes(&self) -> String {
-        format!("is at {} and sees: {}", self.at(), self.texts("body").concat())
+        let page = async {
+            let url = self.client.current_url().await?;
+            let body = self.client.find(Locator::Css("body")).await?.text().await?;
+            Ok::<_, CmdError>(format!("is at {url} and sees: {body}"))
+        };
+        self.runtime.block_on(page).unwrap_or_else(|error| format!("cannot look: {error}"))
     }
 }
 
