@@ -75,7 +75,8 @@ pub struct Limits {
     /// Concurrent requests from one address by visitors who are not signed in; signed-in users may
     /// have sixteen times as many.
     pub requests_per_address: usize,
-    /// Concurrent requests to one app.
+    /// Concurrent requests to one app. An eighth is kept for visitors who are signed in; once half are
+    /// in progress, one address gets no more than a share of the rest.
     pub requests_per_application: usize,
     /// Bytes of responses that may wait on one connection because the visitor does not read them.
     /// Above this limit, requests whose visitor reads nothing are ended.

@@ -7,6 +7,7 @@
 //! ([`request::identity_headers`]). Any failure stops the request.
 
 mod access;
+mod application_share;
 mod authorization;
 mod downstream;
 mod drain;

@@ -8,6 +8,7 @@ use http::header::{CACHE_CONTROL, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 
 use crate::flow::Line;
+use crate::proxy::application_share;
 use crate::proxy::downstream::connection::Connection;
 use crate::proxy::downstream::table::ConnectionTable;
 use crate::proxy::downstream::unsent_limits;
@@ -33,18 +34,29 @@ impl SharedLimits {
     /// Slots for a request in the limits of its application and of all applications.
     ///
     /// # Errors
-    /// The limit that was reached, if no slot became free in time.
+    /// The limit that was reached, if no slot became free in time, or if the address has more than its
+    /// share of those of the application.
     pub(super) async fn at_application(
         &self,
         sites: &Sites,
         virtual_host: &VirtualHost,
+        connection: &Connection,
+        has_signed_in: bool,
     ) -> Result<[Slot; 2], &'static str> {
+        const ONE: &str = "limits.requests_per_application";
         let Some(known) = &virtual_host.application else { return Err("apps") };
         let within = sites.deadlines().queue;
-        let (one, all) =
-            (sites.limits().requests_per_application, self.connections.files_for_applications());
+        let one = application_share::slots(sites.limits().requests_per_application, has_signed_in);
+        let all = self.connections.files_for_applications();
+        if let Some(address) = connection.address_limits() {
+            let of_address = address.requests(has_signed_in).taken();
+            let taken = known.request_limit().taken();
+            if application_share::is_over(of_address, taken, one, has_signed_in) {
+                return Err(ONE);
+            }
+        }
         let Some(to_one) = known.request_limit().enter(one, within).await else {
-            return Err("limits.requests_per_application");
+            return Err(ONE);
         };
         let Some(to_all) = self.to_applications.enter(all, within).await else {
             return Err("open files");
@@ -68,11 +80,8 @@ impl SharedLimits {
         }
         let Some(address) = connection.address_limits() else { return Ok(None) };
         let size = sites.limits().requests_per_address;
-        let (limit, size) = if has_signed_in {
-            (&address.people, size.saturating_mul(SIGNED_IN))
-        } else {
-            (&address.strangers, size)
-        };
+        let size = if has_signed_in { size.saturating_mul(SIGNED_IN) } else { size };
+        let limit = address.requests(has_signed_in);
         if let Some(slot) = limit.enter(size, sites.deadlines().queue).await {
             return Ok(Some(slot));
         }

@@ -68,7 +68,8 @@ pub(super) async fn receive(
         .cookie
         .then(|| connection.memo().session(virtual_host, &session.req_header().headers));
     let named = named.flatten();
-    match limits.at_address(sites, connection, named.is_some()).await {
+    let has_signed_in = named.is_some();
+    match limits.at_address(sites, connection, has_signed_in).await {
         Ok(slot) => passage.slots.extend(slot),
         Err(full) => return Onward::Answered(full),
     }
@@ -114,7 +115,7 @@ pub(super) async fn receive(
                 if let Some(answer) = framing::answer_to_last_hop(asked.method, asked.headers) {
                     return Onward::Answered(answer);
                 }
-                match limits.at_application(sites, virtual_host).await {
+                match limits.at_application(sites, virtual_host, connection, has_signed_in).await {
                     Ok(slots) => passage.slots.extend(slots),
                     Err(limit) => {
                         overload::tell_busy(sites, connection, limit);

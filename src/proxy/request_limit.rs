@@ -23,6 +23,11 @@ pub(super) struct RequestLimit {
 pub(super) struct Slot(Arc<RequestLimit>);
 
 impl RequestLimit {
+    /// How many slots are taken.
+    pub(super) fn taken(&self) -> usize {
+        self.inside.load(Ordering::SeqCst)
+    }
+
     /// A slot, if fewer than `size` are taken.
     pub(super) fn try_enter(self: &Arc<Self>, size: usize) -> Option<Slot> {
         let free = |inside: usize| (inside < size).then_some(inside + 1);
@@ -88,10 +93,17 @@ impl Drop for Waiting<'_> {
 /// visitors and for those who are signed in; and how many bytes wait there.
 #[derive(Debug, Default)]
 pub(super) struct AddressLimits {
-    pub(super) strangers: Arc<RequestLimit>,
-    pub(super) people: Arc<RequestLimit>,
+    strangers: Arc<RequestLimit>,
+    people: Arc<RequestLimit>,
     /// The bytes that wait for its visitors.
     pub(super) unsent: Total,
+}
+
+impl AddressLimits {
+    /// Limits the requests of its visitors who are signed in, or of the others.
+    pub(super) fn requests(&self, are_signed_in: bool) -> &Arc<RequestLimit> {
+        if are_signed_in { &self.people } else { &self.strangers }
+    }
 }
 
 #[cfg(test)]

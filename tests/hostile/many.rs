@@ -80,19 +80,35 @@ fn an_address_of_a_trusted_proxy_is_that_of_many() {
 }
 
 #[test]
-fn an_application_has_room_for_so_many_requests_whoever_asks() {
+fn an_application_has_room_for_so_many_requests_and_keeps_some_for_who_is_signed_in() {
     let upstream = Upstream::start();
     let instance = before_with(
         upstream.address,
-        "limits: { requests_per_application: 16 }\ndeadlines: { queue: 1s }",
+        "limits: { requests_per_application: 16 }\ndeadlines: { queue: 1s }\n\
+         trusted_proxies: [127.0.0.1]",
     );
     let cookie = format!("Cookie: {}\r\n", instance.session());
-    let _held = held(&instance, &upstream, 16, "");
+    let _strangers = held(&instance, &upstream, 14, "");
+    assert_eq!(ask(&instance, "/open", "").status, 503);
+    assert_eq!(ask(&instance, "/private/", &cookie).status, 200);
+    let _people = held(&instance, &upstream, 2, &cookie);
     assert_eq!(ask(&instance, "/private/", &cookie).status, 503);
     // Our own pages need no room there.
     assert_eq!(ask(&instance, "/.doorward/sign-in", "").status, 200);
     let limit = "doorward_limit_rejections_total{limit=\"limits.requests_per_application\"}";
-    assert_eq!(metric(&instance, limit), 1);
+    assert_eq!(metric(&instance, limit), 2);
+}
+
+#[test]
+fn an_address_that_takes_what_it_gets_leaves_room_at_an_application_for_another() {
+    let upstream = Upstream::start();
+    let instance = before_with(upstream.address, "limits: { requests_per_application: 16 }");
+    let _held = held(&instance, &upstream, 7, "");
+    assert_eq!(ask(&instance, "/open", "").status, 503);
+    let mut other = Wire::from([127, 0, 0, 2], instance.address);
+    assert_eq!(other.asks(get("/open", "")).status, 200);
+    let cookie = format!("Cookie: {}\r\n", instance.session());
+    assert_eq!(ask(&instance, "/private/", &cookie).status, 200);
 }
 
 #[test]
@@ -100,9 +116,10 @@ fn whoever_waits_for_room_at_an_application_comes_in_when_somebody_leaves() {
     let upstream = Upstream::start();
     let instance = before_with(
         upstream.address,
-        "limits: { requests_per_application: 16 }\ndeadlines: { queue: 1m }",
+        "limits: { requests_per_application: 16 }\ndeadlines: { queue: 1m }\n\
+         trusted_proxies: [127.0.0.1]",
     );
-    let _held = held(&instance, &upstream, 16, "");
+    let _held = held(&instance, &upstream, 14, "");
     let mut waiting = Wire::to(instance.address);
     waiting.sends(get("/open", ""));
     upstream.releases();

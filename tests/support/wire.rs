@@ -4,6 +4,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use socket2::{Domain, Socket, Type};
+
 /// One connection.
 pub(crate) struct Wire {
     stream: Box<dyn Stream>,
@@ -42,12 +44,23 @@ impl Answer {
     }
 }
 
+/// Far longer than anything here takes: a test that hangs says where.
+fn patient(stream: TcpStream) -> TcpStream {
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream
+}
+
 impl Wire {
     pub(crate) fn to(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
-        // Far longer than anything here takes: a test that hangs says where.
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        Self::over(stream)
+        Self::over(patient(TcpStream::connect(address).unwrap()))
+    }
+
+    /// A connection from another address of this machine.
+    pub(crate) fn from(from: [u8; 4], address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
+        socket.connect(&address.into()).unwrap();
+        Self::over(patient(socket.into()))
     }
 
     pub(crate) fn over(stream: impl Stream + 'static) -> Self {
