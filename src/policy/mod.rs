@@ -11,6 +11,7 @@ mod guess;
 pub mod header;
 mod index;
 mod judged;
+mod marks;
 mod method;
 mod named_methods;
 mod own;

@@ -252,6 +252,9 @@ impl Segment {
         match self {
             Self::Literal { exact, folded } => {
                 let folded = segment_in(Case::Folded, exact, folded.as_deref());
+                if segment.is_ascii() {
+                    return segment.eq_ignore_ascii_case(folded);
+                }
                 fold(segment).map_or(*folded == *segment, |segment| *folded == *segment)
             }
             Self::One => !segment.is_empty(),

@@ -208,10 +208,6 @@ fn each_meant(value: &[u8], exact: bool, mut each: impl FnMut(&[u8])) -> bool {
 /// [`TooMany`] if too many names must be examined closely.
 pub(super) fn each_override(query: &[u8], mut each: impl FnMut(&[u8])) -> Result<(), TooMany> {
     let mut close = 0;
-    // Fast path: without this letter, an escape or another alphabet, nothing is `_method`.
-    if memchr::memchr3(b'h', b'H', b'%', query).is_none() && query.is_ascii() {
-        return Ok(());
-    }
     each_pair(query, |name, value| {
         if close <= MOST_LISTED && may_be_override(&query[name.clone()]) {
             close += 1;

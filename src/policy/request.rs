@@ -9,6 +9,7 @@ use std::fmt;
 
 use smallvec::SmallVec;
 
+use super::marks::Marks;
 use super::method::Methods;
 use super::own::{OWN, OwnPage};
 use super::query::{Parameter, Query};
@@ -83,15 +84,19 @@ impl Request {
     /// The same, with the `work` that was spent on this request before.
     fn read_after(mut work: Work, sent: &Sent<'_>) -> Result<Self, Unreadable> {
         work.spend(sent.target.len() / 2);
-        let path = path_of(sent.target)?;
-        let query = sent.target.get(path.len() + 1..).filter(|query| !query.is_empty());
-        let whole = query_in_path(path).map(|more| [query.unwrap_or_default(), &more].join(&b'&'));
+        let Target { path, query, in_path, in_query } = Target::read(sent.target)?;
+        let whole =
+            query_in_path(path, in_path).map(|more| [query.unwrap_or_default(), &more].join(&b'&'));
         let query = whole.as_deref().or(query);
-        let methods = Methods::read(sent.method, sent.overrides, query)?;
+        // A path that becomes a part of the query brings its marks with it.
+        let may_override = in_path.and(in_query).may_override_method();
+        let overriding = query.filter(|_| may_override);
+        let methods = Methods::read(sent.method, sent.overrides, overriding)?;
         let in_query = path_in(query, &mut work)?;
         let query = query.map(Query::new);
-        let plain = plain(path);
-        let readings = if is_ordinary(&plain) {
+        let plain = plain(path, in_path);
+        let in_plain = if matches!(plain, Cow::Owned(_)) { Marks::of(&plain) } else { in_path };
+        let readings = if is_ordinary(&plain, in_plain) {
             Readings::Plain(SmallVec::from_slice(&plain))
         } else {
             let readings = reading::closure(plain.into_owned(), &mut work)
@@ -276,30 +281,45 @@ impl Request {
     }
 }
 
-fn path_of(target: &[u8]) -> Result<&[u8], Unreadable> {
-    match target.first() {
-        None => return Err(Unreadable::Empty),
-        Some(b'/') => {}
-        Some(_) => return Err(Unreadable::NotOriginForm),
+/// The parts of a target, and which special bytes they have.
+struct Target<'a> {
+    path: &'a [u8],
+    query: Option<&'a [u8]>,
+    in_path: Marks,
+    in_query: Marks,
+}
+
+impl<'a> Target<'a> {
+    fn read(target: &'a [u8]) -> Result<Self, Unreadable> {
+        match target.first() {
+            None => return Err(Unreadable::Empty),
+            Some(b'/') => {}
+            Some(_) => return Err(Unreadable::NotOriginForm),
+        }
+        let path = &target[..memchr::memchr(b'?', target).unwrap_or(target.len())];
+        let query = target.get(path.len() + 1..).filter(|query| !query.is_empty());
+        let (in_path, in_query) = (Marks::of(path), Marks::of(query.unwrap_or_default()));
+        if in_path.and(in_query).any(Marks::CONTROL) {
+            return Err(Unreadable::Control);
+        }
+        if in_path.any(Marks::FRAGMENT) {
+            return Err(Unreadable::Fragment);
+        }
+        let is_broken = |at: usize| reading::escape(&path[at..]).is_none();
+        if in_path.any(Marks::PERCENT) && memchr::memchr_iter(b'%', path).any(is_broken) {
+            return Err(Unreadable::BrokenEscape);
+        }
+        Ok(Self { path, query, in_path, in_query })
     }
-    if target.iter().any(|byte| byte.is_ascii_control() || *byte == b' ') {
-        return Err(Unreadable::Control);
-    }
-    let path = &target[..memchr::memchr(b'?', target).unwrap_or(target.len())];
-    if memchr::memchr(b'#', path).is_some() {
-        return Err(Unreadable::Fragment);
-    }
-    let mut escapes = memchr::memchr_iter(b'%', path);
-    if escapes.any(|at| reading::escape(&path[at..]).is_none()) {
-        return Err(Unreadable::BrokenEscape);
-    }
-    Ok(path)
 }
 
 /// The part of `path` that becomes a part of the query if a server rewrites the path into one, like
 /// Apache's `mod_rewrite` with `RewriteRule ^/wiki/(.*)$ /index.php?title=$1`. The server decodes
 /// first, so a `&` in the path begins another parameter. `None` if there is no such part.
-fn query_in_path(path: &[u8]) -> Option<Vec<u8>> {
+fn query_in_path(path: &[u8], marks: Marks) -> Option<Vec<u8>> {
+    if !marks.any(Marks::AMPERSAND.and(Marks::PERCENT)) {
+        return None;
+    }
     let begins = |at: usize| match path[at] {
         b'&' => true,
         // `&`, `?`, and `%`, which may become one of them.
@@ -324,17 +344,17 @@ fn path_in(query: Option<&[u8]>, work: &mut Work) -> Result<Option<Box<[Vec<u8>]
 
 /// Decodes the bytes that can only be sent escaped, because they are neither reserved nor
 /// unreserved (RFC 3986 §2). Escaping them is the plain spelling.
-fn plain(path: &[u8]) -> Cow<'_, [u8]> {
-    if memchr::memchr(b'%', path).is_none() {
+fn plain(path: &[u8], marks: Marks) -> Cow<'_, [u8]> {
+    if !marks.any(Marks::PERCENT) {
         return Cow::Borrowed(path);
     }
     let only_escaped = |byte: u8| byte >= 0x80 || b" \"<>^`{|}".contains(&byte);
     reading::decode_where(path, only_escaped).map_or(Cow::Borrowed(path), Cow::Owned)
 }
 
-/// Whether no step of `reading`, apart from removing a last slash, changes this path.
-fn is_ordinary(path: &[u8]) -> bool {
-    let odd = |byte: u8| matches!(byte, b'%' | b'\\' | b';' | 0xC0 | 0xC1 | 0xE0 | 0xF0);
+/// Whether no step of `reading`, apart from removing a last slash, changes this path, which has
+/// these `marks`.
+fn is_ordinary(path: &[u8], marks: Marks) -> bool {
     let last_slash = reading::without_last_slash(path).unwrap_or(path);
     let odd_segment = |segment: &[u8]| match segment.last() {
         None => true,
@@ -343,7 +363,8 @@ fn is_ordinary(path: &[u8]) -> bool {
         Some(_) => false,
     };
     path == b"/"
-        || !path.iter().copied().any(odd) && !reading::segments(last_slash).any(odd_segment)
+        || !marks.any(Marks::PERCENT.and(Marks::ODD))
+            && !reading::segments(last_slash).any(odd_segment)
 }
 
 fn own_page<'a>(sent: &[u8], readings: impl IntoIterator<Item = &'a [u8]>) -> Own {
@@ -357,7 +378,7 @@ fn own_page<'a>(sent: &[u8], readings: impl IntoIterator<Item = &'a [u8]>) -> Ow
     let mut readings = readings.into_iter();
     if !readings.any(ours) {
         Own::No
-    } else if sent.iter().all(canonical) && is_ordinary(sent) {
+    } else if sent.iter().all(canonical) && is_ordinary(sent, Marks::of(sent)) {
         Own::Page
     } else {
         Own::Odd
