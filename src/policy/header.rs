@@ -31,7 +31,20 @@ pub enum Claim {
 ///
 /// Called for every header of every request: it does not allocate, and compares only with the few
 /// names of the table that begin with the same two letters.
+#[inline]
 pub fn claim(name: &[u8]) -> Option<Claim> {
+    if begins_like_one(name) { claim_closely(name) } else { None }
+}
+
+/// Whether a name that claims something may begin with the same two letters; `false` is certain.
+#[inline]
+fn begins_like_one(name: &[u8]) -> bool {
+    let [first, second, ..] = name else { return false };
+    let [first, second] = [first, second].map(|byte| LETTER[usize::from(*byte)]);
+    BEGINNINGS[usize::from(first)] >> second & 1 == 1
+}
+
+fn claim_closely(name: &[u8]) -> Option<Claim> {
     let first = name.first()?.to_ascii_lowercase();
     if first == b'h'
         && let Some(rest) = rest_behind(name, b"http-")
@@ -79,14 +92,14 @@ static EXTENSIONS: Index = index(true);
 static OTHERS: Index = index(false);
 
 const fn bucket(first: u8, second: u8) -> usize {
-    letter(first) * LETTERS + letter(second)
+    letter(first) as usize * LETTERS + letter(second) as usize
 }
 
 /// The number of a letter; everything else has the last one.
-const fn letter(byte: u8) -> usize {
+const fn letter(byte: u8) -> u8 {
     match byte.to_ascii_lowercase() {
-        letter @ b'a'..=b'z' => (letter - b'a') as usize,
-        _ => LETTERS - 1,
+        letter @ b'a'..=b'z' => letter - b'a',
+        _ => 26,
     }
 }
 
@@ -113,6 +126,29 @@ const fn index(of_extensions: bool) -> Index {
     }
     index
 }
+
+/// The number of each letter.
+static LETTER: [u8; 256] = {
+    let (mut numbers, mut byte) = ([letter(0); 256], 0);
+    while byte < u8::MAX {
+        byte += 1;
+        numbers[byte as usize] = letter(byte);
+    }
+    numbers
+};
+
+/// For each first letter, one bit for each second letter with which names begin that claim
+/// something, in the table or behind `http-`.
+static BEGINNINGS: [u32; LETTERS] = {
+    let (mut beginnings, mut at) = ([0; LETTERS], 0);
+    while at < TABLE.len() {
+        let name = TABLE[at].0.as_bytes();
+        beginnings[letter(name[0]) as usize] |= 1 << letter(name[1]);
+        at += 1;
+    }
+    beginnings[letter(b'h') as usize] |= 1 << letter(b't');
+    beginnings
+};
 
 use Claim::{Address, Identity, Server, Target, Tls};
 
@@ -306,7 +342,50 @@ const TABLE: &[(&str, Claim, &str)] = &[
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// By comparing with every name of the table.
+    fn claim_in_whole_table(name: &[u8]) -> Option<Claim> {
+        if let Some(rest) = rest_behind(name, b"http-") {
+            return claim_in_whole_table(rest);
+        }
+        let is_exact = |known: &&str| is_folded(name, known.as_bytes());
+        let is_of = |known: &&str| {
+            known.strip_suffix('*').is_some_and(|of| rest_behind(name, of.as_bytes()).is_some())
+        };
+        let exact = TABLE.iter().find(|(known, ..)| is_exact(known));
+        let family = || TABLE.iter().rfind(|(known, ..)| is_of(known));
+        exact.or_else(family).map(|(_, claims, _)| *claims)
+    }
+
+    /// Names like those of the table, and others.
+    fn names() -> impl Strategy<Value = Vec<u8>> {
+        let pieces = prop_oneof![
+            4 => prop::sample::select(TABLE).prop_map(|(name, ..)| name.replace('*', "").into()),
+            1 => prop::sample::select(vec![&b"http-"[..], b"HTTP_", b"x-", b"x", b"-", b"_a"])
+                .prop_map(<[u8]>::to_vec),
+            1 => prop::collection::vec(any::<u8>(), 0..4),
+            1 => Just(vec![b'a'; 300]),
+        ];
+        let joined = prop::collection::vec(pieces, 0..4).prop_map(|pieces| pieces.concat());
+        (joined, any::<prop::sample::Index>(), any::<bool>()).prop_map(|(mut name, at, upper)| {
+            if upper {
+                name.make_ascii_uppercase();
+            }
+            let end = name.len().min(1 + at.index(2 * name.len() + 1));
+            name.truncate(end);
+            name
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_index_finds_what_the_whole_table_has(name in names()) {
+            prop_assert_eq!(claim(&name), claim_in_whole_table(&name));
+        }
+    }
 
     #[test]
     fn the_table_is_sorted_and_every_name_is_found_in_it() {

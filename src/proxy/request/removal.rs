@@ -16,8 +16,14 @@ use crate::policy::header::{self, Claim, is_folded};
 pub(in crate::proxy) struct Removal {
     /// Names besides those that are always removed.
     also: Vec<Listed>,
+    lengths: Lengths,
     from_trusted_proxies: Vec<Listed>,
 }
+
+/// For each letter, the lengths of the names that begin with it, one bit each: nearly no header needs
+/// more than a look here.
+#[derive(Default)]
+struct Lengths([u64; 27]);
 
 /// A name that the operator lists; with `*` at its end, all longer names that begin with it.
 struct Listed {
@@ -34,13 +40,12 @@ impl Removal {
             app.identity_headers.names().filter(|name| header::claim(name.as_bytes()).is_none());
         let asked = &app.request_headers;
         let listed = asked.remove.iter().map(String::as_str);
+        // Ours is set instead: nobody else's spelling of it may stand beside it.
+        let ours = ["x-request-id", "http-x-request-id"];
+        let also: Vec<_> = told.chain(listed).chain(ours).map(Listed::read).collect();
         Self {
-            // Ours is set instead: nobody else's spelling of it may stand beside it.
-            also: told
-                .chain(listed)
-                .chain(["x-request-id", "http-x-request-id"])
-                .map(Listed::read)
-                .collect(),
+            lengths: Lengths::of(&also),
+            also,
             from_trusted_proxies: asked
                 .from_trusted_proxies
                 .iter()
@@ -64,7 +69,7 @@ impl Removal {
 
     fn removes(&self, headers: &HeaderMap, name: &HeaderName, from_trusted_proxy: bool) -> bool {
         let written = name.as_str().as_bytes();
-        if self.also.iter().any(|listed| listed.names(written)) {
+        if self.lengths.may_have(written) && self.also.iter().any(|listed| listed.names(written)) {
             return true;
         }
         let claim = header::claim(written);
@@ -78,6 +83,39 @@ impl Removal {
                 !(from_trusted_proxy && listed.is_spelt(name.as_str()) && once)
             }
         }
+    }
+}
+
+impl Lengths {
+    fn of(names: &[Listed]) -> Self {
+        let mut lengths = Self::default();
+        for name in names {
+            let length = name.folded.len();
+            let bits = if name.is_family { u64::MAX << length.min(63) } else { Self::bit(length) };
+            if name.folded.is_empty() {
+                lengths.0.iter_mut().for_each(|all| *all |= bits);
+            } else {
+                lengths.0[Self::letter(&name.folded)] |= bits;
+            }
+        }
+        lengths
+    }
+
+    /// Whether `name` may be one of the names; `false` is certain.
+    fn may_have(&self, name: &[u8]) -> bool {
+        self.0[Self::letter(name)] & Self::bit(name.len()) != 0
+    }
+
+    fn letter(name: &[u8]) -> usize {
+        match name.first().map(u8::to_ascii_lowercase) {
+            Some(letter @ b'a'..=b'z') => usize::from(letter - b'a'),
+            _ => 26,
+        }
+    }
+
+    /// All lengths that are too long for a bit of their own have the last one.
+    fn bit(length: usize) -> u64 {
+        1 << length.min(63)
     }
 }
 
@@ -108,6 +146,7 @@ impl Listed {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use rstest::rstest;
 
     use super::*;
@@ -156,6 +195,23 @@ mod tests {
         assert_eq!(left(&removal, true, &sent), ["x-zone", "cloudfront-viewer-city", "x-other"]);
         assert_eq!(left(&removal, false, &sent), ["x-other"]);
         assert_eq!(left(&removal, true, &["CloudFront-Viewer_City"]), [""; 0]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_listed_name_is_overlooked(
+            written in "[A-Za-z0-9_.~-]{0,70}[*]?",
+            other in "[A-Za-z0-9_.~-]{0,70}[*]?",
+            more in "[a-z-]{0,3}",
+        ) {
+            let listed = [Listed::read(&written), Listed::read(&other)];
+            let lengths = Lengths::of(&listed);
+            let name = written.trim_end_matches('*').to_owned() + &more;
+            for name in [name.to_uppercase(), name.replace('-', "_"), name] {
+                let is_listed = listed.iter().any(|listed| listed.names(name.as_bytes()));
+                prop_assert!(!is_listed || lengths.may_have(name.as_bytes()));
+            }
+        }
     }
 
     #[test]
