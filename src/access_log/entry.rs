@@ -4,14 +4,11 @@
 //! object. Both have the same keys, times in milliseconds, and escape in the same way. Text says `-`
 //! where there is nothing, JSON omits the key.
 
-use std::io::Write;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use jiff::fmt::StdIoWrite;
-use jiff::fmt::temporal::DateTimePrinter;
-
 use super::escape::{is_bare, put_quoted};
+use super::plain::{put_address, put_millis, put_number, put_time};
 use crate::domain::time::Timestamp;
 
 /// One request.
@@ -61,94 +58,72 @@ pub enum Rule {
     Otherwise,
 }
 
-/// The time of a line: RFC 3339 in UTC, with milliseconds.
-const TIME: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
-
 impl Entry<'_> {
-    /// Adds the line as text. Writing to memory cannot fail.
+    /// Adds the line as text.
     pub(super) fn put_text(&self, line: &mut Vec<u8>) {
         line.extend_from_slice(b"time=");
-        self.put_time(line);
-        put_word(line, "request_id", self.request_id.map(str::as_bytes));
-        put_shown(line, "client", self.client);
-        put_word(line, "user", self.user.map(str::as_bytes));
-        put_word(line, "app", self.app.map(str::as_bytes));
-        put_word(line, "method", self.method);
-        put_word(line, "path", self.path);
-        put_shown(line, "status", self.status);
-        put_shown(line, "bytes", Some(self.bytes));
-        put_shown(line, "duration_ms", Some(Millis(self.duration)));
-        put_word(line, "upstream", self.upstream.map(str::as_bytes));
-        put_shown(line, "upstream_ms", self.upstream_time.map(Millis));
-        put_word(line, "verdict", self.verdict.map(str::as_bytes));
-        put_shown(line, "rule", self.rule);
-        put_shown(line, "rule_line", self.rule.and_then(Rule::line));
+        put_time(line, self.at);
+        put_word(line, " request_id=", self.request_id.map(str::as_bytes));
+        put_shown(line, " client=", self.client, put_address);
+        put_word(line, " user=", self.user.map(str::as_bytes));
+        put_word(line, " app=", self.app.map(str::as_bytes));
+        put_word(line, " method=", self.method);
+        put_word(line, " path=", self.path);
+        put_shown(line, " status=", self.status.map(u64::from), put_number);
+        put_shown(line, " bytes=", Some(self.bytes), put_number);
+        put_shown(line, " duration_ms=", Some(self.duration), put_millis);
+        put_word(line, " upstream=", self.upstream.map(str::as_bytes));
+        put_shown(line, " upstream_ms=", self.upstream_time, put_millis);
+        put_word(line, " verdict=", self.verdict.map(str::as_bytes));
+        put_shown(line, " rule=", self.rule, Rule::put);
+        put_shown(line, " rule_line=", self.rule.and_then(Rule::line), put_number);
         line.push(b'\n');
     }
 
     /// Adds the line as JSON.
     pub(super) fn put_json(&self, line: &mut Vec<u8>) {
         line.extend_from_slice(b"{\"time\":\"");
-        self.put_time(line);
+        put_time(line, self.at);
         line.push(b'"');
-        put_string(line, "request_id", self.request_id);
-        if let Some(client) = self.client {
-            write!(line, ",\"client\":\"{client}\"").ok();
-        }
-        put_string(line, "user", self.user);
-        put_string(line, "app", self.app);
-        put_string(line, "method", self.method);
-        put_string(line, "path", self.path);
-        put_number(line, "status", self.status);
-        put_number(line, "bytes", Some(self.bytes));
-        put_number(line, "duration_ms", Some(Millis(self.duration)));
-        put_string(line, "upstream", self.upstream);
-        put_number(line, "upstream_ms", self.upstream_time.map(Millis));
-        put_string(line, "verdict", self.verdict);
-        if let Some(rule) = self.rule {
-            write!(line, ",\"rule\":\"{rule}\"").ok();
-        }
-        put_number(line, "rule_line", self.rule.and_then(Rule::line));
+        put_string(line, ",\"request_id\":", self.request_id.map(str::as_bytes));
+        put_in_quotes(line, ",\"client\":", self.client, put_address);
+        put_string(line, ",\"user\":", self.user.map(str::as_bytes));
+        put_string(line, ",\"app\":", self.app.map(str::as_bytes));
+        put_string(line, ",\"method\":", self.method);
+        put_string(line, ",\"path\":", self.path);
+        put_member(line, ",\"status\":", self.status.map(u64::from), put_number);
+        put_member(line, ",\"bytes\":", Some(self.bytes), put_number);
+        put_member(line, ",\"duration_ms\":", Some(self.duration), put_millis);
+        put_string(line, ",\"upstream\":", self.upstream.map(str::as_bytes));
+        put_member(line, ",\"upstream_ms\":", self.upstream_time, put_millis);
+        put_string(line, ",\"verdict\":", self.verdict.map(str::as_bytes));
+        put_in_quotes(line, ",\"rule\":", self.rule, Rule::put);
+        put_member(line, ",\"rule_line\":", self.rule.and_then(Rule::line), put_number);
         line.extend_from_slice(b"}\n");
-    }
-
-    fn put_time(&self, line: &mut Vec<u8>) {
-        let millis = i64::try_from(self.at.millis()).unwrap_or(i64::MAX);
-        // The year 9999 has an end.
-        let at = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
-        TIME.print_timestamp(&at, StdIoWrite(line)).ok();
     }
 }
 
 impl Rule {
-    const fn line(self) -> Option<usize> {
+    fn line(self) -> Option<u64> {
         match self {
-            Self::Number { line, .. } => line,
+            Self::Number { line, .. } => line.map(|line| line as u64),
             Self::Otherwise => None,
         }
     }
-}
 
-impl std::fmt::Display for Rule {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Number { number, .. } => write!(f, "{number}"),
-            Self::Otherwise => f.write_str("otherwise"),
+    fn put(line: &mut Vec<u8>, rule: Self) {
+        match rule {
+            Self::Number { number, .. } => put_number(line, number as u64),
+            Self::Otherwise => line.extend_from_slice(b"otherwise"),
         }
     }
 }
 
-/// Milliseconds, with three digits of a fraction.
-struct Millis(Duration);
-
-impl std::fmt::Display for Millis {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{:03}", self.0.as_millis(), self.0.subsec_micros() % 1000)
-    }
-}
+/// Adds one value, which needs no escape.
+type Put<T> = fn(&mut Vec<u8>, T);
 
 fn put_word(line: &mut Vec<u8>, key: &str, value: Option<&[u8]>) {
-    put_key(line, key);
+    line.extend_from_slice(key.as_bytes());
     match value {
         None => line.push(b'-'),
         Some(word) if is_bare(word) => line.extend_from_slice(word),
@@ -160,36 +135,30 @@ fn put_word(line: &mut Vec<u8>, key: &str, value: Option<&[u8]>) {
     }
 }
 
-/// For values that need no escape.
-fn put_shown(line: &mut Vec<u8>, key: &str, value: Option<impl std::fmt::Display>) {
-    put_key(line, key);
+fn put_shown<T>(line: &mut Vec<u8>, key: &str, value: Option<T>, put: Put<T>) {
+    line.extend_from_slice(key.as_bytes());
     match value {
         None => line.push(b'-'),
-        Some(value) => {
-            write!(line, "{value}").ok();
-        }
+        Some(value) => put(line, value),
     }
 }
 
-fn put_key(line: &mut Vec<u8>, key: &str) {
-    line.push(b' ');
-    line.extend_from_slice(key.as_bytes());
-    line.push(b'=');
+fn put_string(line: &mut Vec<u8>, key: &str, value: Option<&[u8]>) {
+    put_in_quotes(line, key, value, put_quoted);
 }
 
-fn put_string<T: AsRef<[u8]>>(line: &mut Vec<u8>, key: &str, value: Option<T>) {
+fn put_in_quotes<T>(line: &mut Vec<u8>, key: &str, value: Option<T>, put: Put<T>) {
     let Some(value) = value else { return };
-    line.extend_from_slice(b",\"");
     line.extend_from_slice(key.as_bytes());
-    line.extend_from_slice(b"\":\"");
-    put_quoted(line, value.as_ref());
+    line.push(b'"');
+    put(line, value);
     line.push(b'"');
 }
 
-fn put_number(line: &mut Vec<u8>, key: &str, value: Option<impl std::fmt::Display>) {
-    if let Some(value) = value {
-        write!(line, ",\"{key}\":{value}").ok();
-    }
+fn put_member<T>(line: &mut Vec<u8>, key: &str, value: Option<T>, put: Put<T>) {
+    let Some(value) = value else { return };
+    line.extend_from_slice(key.as_bytes());
+    put(line, value);
 }
 
 #[cfg(test)]

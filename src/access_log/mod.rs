@@ -5,6 +5,7 @@
 
 mod entry;
 mod escape;
+mod plain;
 mod writer;
 
 use std::cell::RefCell;
