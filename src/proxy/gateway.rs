@@ -358,7 +358,7 @@ impl ProxyHttp for Gateway {
         if let Some(connection) = &passage.connection {
             if upstream::is_endless(response, there) {
                 connection.has_no_end();
-            } else if !response.status.is_informational() && unsent_room::may_be_large(response) {
+            } else if !response.status.is_informational() && unsent_room::may_be_large(there) {
                 let is_signed_in = passage.user().is_some();
                 let sites = self.sites.load();
                 let lack = unsent_room::lacking(connection, sites.limits(), is_signed_in);
@@ -396,7 +396,7 @@ impl ProxyHttp for Gateway {
                 title_case::response(response)?;
             }
         }
-        if bodiless && (there.transfer_encoding || there.length_above_zero) {
+        if bodiless && (there.transfer_encoding || there.announces_body()) {
             return Box::pin(bodiless::end_with_its_connection(session, response)).await;
         }
         Ok(())

@@ -21,8 +21,8 @@ pub(super) struct InAnswer {
     pub(super) transfer_encoding: bool,
     /// A `Transfer-Encoding` other than `chunked` alone.
     pub(super) odd_coding: bool,
-    /// A `Content-Length` other than 0.
-    pub(super) length_above_zero: bool,
+    /// What its `Content-Length` says, if that is a number.
+    pub(super) length: Option<usize>,
     /// A `Content-Length` that is repeated, or a list.
     pub(super) odd_length: bool,
     /// A header that concerns only the application's connection to us.
@@ -32,7 +32,7 @@ pub(super) struct InAnswer {
 impl InAnswer {
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let mut there = Self::default();
-        let mut length = false;
+        let mut has_length = false;
         for (name, value) in headers {
             match name.as_str() {
                 "cache-control" => there.cache_control = true,
@@ -52,10 +52,9 @@ impl InAnswer {
                     there.transfer_encoding = true;
                 }
                 "content-length" => {
-                    let value = value.as_bytes();
-                    there.odd_length |= length || !value.iter().all(u8::is_ascii_digit);
-                    there.length_above_zero |= value != b"0";
-                    length = true;
+                    there.length = digits(value.as_bytes());
+                    there.odd_length |= has_length || there.length.is_none();
+                    has_length = true;
                 }
                 "connection" => {
                     // Pingora handles these two itself.
@@ -76,6 +75,20 @@ impl InAnswer {
         }
         there
     }
+
+    /// Whether its `Content-Length` announces a body.
+    pub(super) fn announces_body(self) -> bool {
+        self.odd_length || self.length.is_some_and(|length| length > 0)
+    }
+}
+
+/// The number that is written in digits alone; `None` if it is none, or none that memory can have.
+fn digits(text: &[u8]) -> Option<usize> {
+    let more = |number: usize, digit: &u8| {
+        let digit = digit.is_ascii_digit().then(|| usize::from(digit - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    };
+    text.iter().try_fold(0, more).filter(|_| !text.is_empty())
 }
 
 /// The media type of a stream of events.
@@ -88,3 +101,36 @@ pub(super) fn is_targeted(name: &str) -> bool {
 
 /// Headers that Varnish and similar caches, nginx and Akamai prefer to `Cache-Control`.
 const ONE_CACHES_OWN: [&str; 3] = ["surrogate-control", "x-accel-expires", "edge-control"];
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use http::header::CONTENT_LENGTH;
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(&["0"], Some(0), false)]
+    #[case(&["20971520"], Some(20_971_520), true)]
+    #[case(&["5", "5"], Some(5), true)]
+    #[case(&["5, 5"], None, true)]
+    #[case(&["+5"], None, true)]
+    #[case(&[""], None, true)]
+    #[case(&["99999999999999999999"], None, true)]
+    #[case(&[], None, false)]
+    fn a_length_is_known_only_if_it_is_a_number(
+        #[case] sent: &[&'static str],
+        #[case] length: Option<usize>,
+        #[case] announces: bool,
+    ) {
+        let mut headers = HeaderMap::new();
+        for value in sent {
+            headers.append(CONTENT_LENGTH, HeaderValue::from_static(value));
+        }
+        let there = InAnswer::of(&headers);
+        assert_eq!((there.length, there.announces_body()), (length, announces));
+        let is_plain = sent.is_empty() || sent.len() == 1 && length.is_some();
+        assert_eq!(there.odd_length, !is_plain);
+    }
+}

@@ -85,30 +85,18 @@ impl Beginning {
     }
 }
 
-/// What a byte is in a request target.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum InTarget {
-    Plain,
-    /// Pingora would escape it.
-    Odd,
-    /// The target ends before it.
-    End,
-}
-
-static IN_TARGETS: [InTarget; 256] = {
-    let (mut table, mut byte) = ([InTarget::Plain; 256], 0x80);
+/// The bytes of a request target that Pingora would escape.
+static IS_ODD: [bool; 256] = {
+    let (mut table, mut byte) = ([false; 256], 0x80);
     while byte < table.len() {
-        table[byte] = InTarget::Odd;
+        table[byte] = true;
         byte += 1;
     }
     let (odd, mut at) = (b"\"<>`", 0);
     while at < odd.len() {
-        table[odd[at] as usize] = InTarget::Odd;
+        table[odd[at] as usize] = true;
         at += 1;
     }
-    table[b' ' as usize] = InTarget::End;
-    table[b'\r' as usize] = InTarget::End;
-    table[b'\n' as usize] = InTarget::End;
     table
 };
 
@@ -250,17 +238,13 @@ fn fault_of_request_line(line: &[u8]) -> Option<&'static str> {
 ///
 /// `head` begins with the first byte of a request.
 pub(in crate::proxy) fn escaped(head: &[u8]) -> Option<Vec<u8>> {
-    let begins = head.iter().position(|byte| *byte == b' ')? + 1;
-    let is_odd = |byte: u8| IN_TARGETS[usize::from(byte)] == InTarget::Odd;
-    let mut odd = false;
-    let length = head[begins..].iter().position(|&byte| {
-        odd |= is_odd(byte);
-        IN_TARGETS[usize::from(byte)] == InTarget::End
-    })?;
-    if !odd {
+    let begins = memchr::memchr(b' ', head)? + 1;
+    let length = memchr::memchr3(b' ', b'\r', b'\n', &head[begins..])?;
+    let (target, rest) = head[begins..].split_at(length);
+    let is_odd = |byte: u8| IS_ODD[usize::from(byte)];
+    if !target.iter().fold(false, |odd, byte| odd | is_odd(*byte)) {
         return None;
     }
-    let (target, rest) = head[begins..].split_at(length);
     if http::uri::PathAndQuery::try_from(target).is_ok() && std::str::from_utf8(target).is_ok() {
         return None;
     }

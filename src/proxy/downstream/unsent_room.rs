@@ -5,11 +5,9 @@
 //! share when a request arrives, and again when a large response begins. The more wait in total, the
 //! smaller is the share. So one who floods from many addresses does not keep out those who read.
 
-use http::header::CONTENT_LENGTH;
-use pingora::http::ResponseHeader;
-
 use crate::config::Limits;
 use crate::proxy::downstream::connection::Connection;
+use crate::proxy::scan::InAnswer;
 
 /// The limit that is reached, as in the configuration.
 pub(in crate::proxy) const OF_ADDRESS: &str = "limits.unsent_mib_per_address";
@@ -47,9 +45,8 @@ fn share(all: usize, limits: &Limits) -> usize {
 }
 
 /// Whether so much of this response may wait that there must be room for it.
-pub(in crate::proxy) fn may_be_large(response: &ResponseHeader) -> bool {
-    let length = response.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    length.and_then(|length| length.parse().ok()).is_none_or(|length: usize| length > SMALL)
+pub(in crate::proxy) fn may_be_large(there: InAnswer) -> bool {
+    there.length.is_none_or(|length| length > SMALL)
 }
 
 /// A response that waits takes this many times the bytes that are counted: what the application has sent
