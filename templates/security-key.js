@@ -65,6 +65,17 @@
       problems.hidden = false;
     };
 
+    // The page, asked for again: after a refused answer its address no longer says where the visitor
+    // was going, and a reload would send that answer once more.
+    const again = () => {
+      const page = new URL(form.action, location.href);
+      for (const name of ["return_to", "method", "kind"]) {
+        const said = form.querySelector(`input[name=${name}]`);
+        if (said?.value) page.searchParams.set(name, said.value);
+      }
+      location.replace(page);
+    };
+
     const able = Boolean(window.PublicKeyCredential && navigator.credentials && part.dataset.options);
     if (!able) {
       say("unable");
@@ -80,7 +91,7 @@
       } catch {
         return;
       }
-      if (Date.now() - opened > part.dataset.seconds * 1000) location.reload();
+      if (Date.now() - opened > part.dataset.seconds * 1000) again();
       else form.requestSubmit(button);
     };
     if ("byAutofill" in part.dataset) offers();
@@ -91,7 +102,7 @@
       if (button.disabled) return;
       // What is asked is worth nothing after a while: ask for something new first.
       if (Date.now() - opened > part.dataset.seconds * 1000) {
-        location.reload();
+        again();
         return;
       }
       problems.hidden = true;

@@ -62,6 +62,8 @@ GET  /.doorward/security/factors/{id}/rename        sign-in     404         conf
 POST /.doorward/security/factors/{id}/rename        sign-in     404         confirm     challenge   404         challenge   404         confirm     404
 GET  /.doorward/security/factors/{id}/remove        sign-in     404         confirm     challenge   404         challenge   404         confirm     404
 POST /.doorward/security/factors/{id}/remove        sign-in     404         confirm     challenge   404         challenge   404         confirm     404
+GET  /.doorward/security/factors/{id}/keep          sign-in     404         confirm     challenge   404         challenge   404         confirm     404
+POST /.doorward/security/factors/{id}/keep          sign-in     404         confirm     challenge   404         challenge   404         confirm     404
 GET  /.doorward/forgot                              page        page        page        page        page        page        page        page        page
 POST /.doorward/forgot                              again       again       again       again       again       again       again       again       again
 GET  /.doorward/security/password                   sign-in     page        confirm     challenge   page        page        page        confirm     page

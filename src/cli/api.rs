@@ -362,7 +362,7 @@ pub(super) struct Tally {
     pub(super) failures: u32,
     /// Until when nothing is accepted.
     pub(super) waits_until: Option<String>,
-    /// Whether only a recovery code or an operator unlocks.
+    /// Whether only a recovery code, a security key or an operator unlocks.
     pub(super) locked: bool,
     /// Wrong codes from unknown browsers: how many of the last thirty days count.
     #[serde(default, skip_serializing_if = "Option::is_none")]

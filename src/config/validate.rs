@@ -20,6 +20,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::domain::assurance::Kinds;
 use crate::domain::user::Trust;
 use crate::domain::user_session;
 
@@ -51,6 +52,7 @@ pub(super) fn validate(
         problems,
         warnings: Vec::new(),
         mentioned_users: BTreeSet::new(),
+        asked_kinds: Vec::new(),
     };
     let config = judge.config(file);
     let mut warnings = judge.warnings;
@@ -69,6 +71,8 @@ struct Judge<'a> {
     warnings: Vec<Problem>,
     /// The users that rules and demands name.
     mentioned_users: BTreeSet<String>,
+    /// The kinds of factors that requirements ask for, and where.
+    asked_kinds: Vec<(String, Kinds)>,
 }
 
 impl Judge<'_> {
@@ -86,6 +90,7 @@ impl Judge<'_> {
             .and_then(|(portal, name)| RelyingParty::of(portal, name));
         let bound = portal.as_ref().map(|_| relying_party.is_some());
         let kinds = self.kinds(file.second_factor.kinds.as_ref(), bound);
+        self.check_asked_kinds(&kinds, bound);
         let demands = self.demands(file, apps.as_deref().unwrap_or_default());
         let sessions = self.sessions(file);
         let events = self.destination("events.to", file.events.to.as_deref());

@@ -52,6 +52,12 @@ impl Ceremony {
         (fits && now.within(self.begun.lasts(), self.since)).then_some(&self.begun)
     }
 
+    /// The same, if a page that is shown again shall show the same.
+    pub fn kept(&self, purpose: Purpose, kind: Kind, now: Timestamp) -> Option<&Begun> {
+        let begun = self.begun(purpose, kind, now)?;
+        now.within(begun.is_kept_for(), self.since).then_some(begun)
+    }
+
     /// Whether it is a challenge, not a set-up.
     pub fn is_challenge(&self) -> bool {
         matches!(self.purpose, Purpose::Challenge | Purpose::Confirm)
@@ -86,6 +92,8 @@ mod tests {
         assert_eq!(waits(at(300)), Some(&begun));
         assert_eq!(waits(at(301)), None);
         assert_eq!(ceremony.begun(Purpose::First, Kind::SecurityKey, at(1)), None);
+        let kept = |at| ceremony.kept(Purpose::Challenge, Kind::SecurityKey, at);
+        assert_eq!((kept(at(60)), kept(at(61))), (Some(&begun), None));
     }
 
     #[test]

@@ -118,7 +118,8 @@ pub enum What {
     /// After too many failures in a row, attempts are refused for a while.
     #[n(15)]
     WaitBegan,
-    /// After too many wrong codes in a row, only a recovery code is accepted.
+    /// After too many wrong codes in a row, no code is accepted until a recovery code or a security
+    /// key is used.
     #[n(16)]
     Locked,
     /// An operator disabled the user. Sessions, links and trusted devices are revoked.
@@ -236,6 +237,9 @@ pub enum What {
     /// An operator lets a security key count as one that cannot be phished.
     #[n(46)]
     KeyTrusted,
+    /// The user keeps a security key whose signature counter went back: it is accepted again.
+    #[n(47)]
+    KeyKept,
 }
 
 impl What {
@@ -322,6 +326,7 @@ impl What {
             Self::SignedInByPasskey => "signed-in-by-passkey",
             Self::ConfirmedByPasskey => "confirmed-by-passkey",
             Self::KeyTrusted => "security-key-trusted",
+            Self::KeyKept => "security-key-kept",
         }
     }
 
@@ -349,8 +354,8 @@ impl What {
             Self::DeviceCopied => "trusted device revoked: two browsers used it",
             Self::WaitBegan => "locked for a while after many failures in a row",
             Self::Locked => {
-                "locked after many wrong codes in a row: only a recovery code is \
-                             accepted"
+                "codes refused after many wrong ones in a row, until a recovery code or a security \
+                 key is used"
             }
             Self::UserDisabled => "user disabled by an operator",
             Self::UserEnabled => "user enabled by an operator",
@@ -380,6 +385,7 @@ impl What {
                 "security key counts as phishing-resistant from now on, by an operator"
             }
             Self::KeyDoubted => "security key refused from now on: its signature counter went back",
+            Self::KeyKept => "security key accepted again: its user keeps it",
             Self::UserBrought => "user added by an identity provider",
             Self::ProviderConnected => "account of an identity provider connected",
             Self::ProviderDenied => "identity provider did not sign the visitor in",

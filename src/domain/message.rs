@@ -89,6 +89,9 @@ pub enum WhatFor {
     /// To change the e-mail address.
     #[n(1)]
     ChangeEmail,
+    /// To set up a first security key, beside other factors.
+    #[n(2)]
+    AddKey,
 }
 
 impl Message {
@@ -178,6 +181,7 @@ impl What {
             | Self::ProviderConnected
             | Self::CodesGuessed
             | Self::KeyDoubted
+            | Self::KeyKept
             | Self::KeyTrusted
             | Self::Locked => true,
             Self::FactorShown(_)

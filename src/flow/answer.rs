@@ -1,6 +1,7 @@
 //! What a visitor sent as an answer. What a security key signed is verified here, against what its
 //! session has asked; then the domain judges it like any other answer.
 
+use super::acting::Acting;
 use super::caller::Caller;
 use super::env::Env;
 use crate::domain::event::What;
@@ -9,7 +10,7 @@ use crate::domain::factor::{Answer, Begun, Factor, Kind, Rejection};
 use crate::domain::host_session::HostSession;
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
-use crate::identity::{Assertion, Begin, Client, Forged, Full, Held, Registration, Try};
+use crate::identity::{Assertion, Forged, Held, Registration, Try};
 use crate::store::Transaction;
 
 /// What a visitor sent.
@@ -34,44 +35,39 @@ impl Submitted {
         }
     }
 
-    const fn is_signed(&self) -> bool {
+    /// Whether a security key gave it, or should have.
+    pub(super) const fn is_signed(&self) -> bool {
         !matches!(self, Self::Answer(_))
     }
 }
 
-impl Env {
-    /// Counts an answer of a security key by the caller's address, until it is given back because it
-    /// was right: nobody can guess one, but each costs a verification and an event. Other answers
-    /// are counted with the user.
-    ///
-    /// # Errors
-    /// When the next one from this address is accepted.
-    pub(super) fn counted(
-        &self,
-        caller: &Caller,
-        submitted: &Submitted,
-    ) -> Result<Option<Try>, Timestamp> {
-        if !submitted.is_signed() {
-            return Ok(None);
-        }
-        match self.limit.begin(Client::of(caller.address), caller.now) {
-            Begin::Now(counted) => Ok(Some(counted)),
-            Begin::Later => Err(caller.now.plus(Full::RETRY_AFTER)),
-            Begin::Refused(until) => Err(self.too_many(caller, false, until)),
-        }
+/// Counts an answer of a security key by the known browser or else the address that it comes from,
+/// until it is given back because it was right. Other answers are counted with the user.
+///
+/// # Errors
+/// When the next one from there is accepted.
+pub(super) fn counted(acting: Acting<'_>, sent: &Submitted) -> Result<Option<Try>, Timestamp> {
+    if !sent.is_signed() {
+        return Ok(None);
     }
+    let Acting { env, caller, authenticated } = acting;
+    env.key_tries(caller, caller.known_to(&authenticated.user.user)).map(Some)
+}
 
-    /// Makes an answer of what `user` sent, who was asked what has `begun`.
+impl Env {
+    /// Makes an answer of what the user of `tx` sent, who was asked what has `begun`.
     ///
     /// # Errors
     /// [`Rejection::Expired`] if nothing was asked, or it expired or was answered before;
-    /// [`Rejection::Wrong`] if no key of this user signed that. The log says why.
+    /// [`Rejection::Wrong`] if no key of this user signed that, or a new key is somebody else's
+    /// already (WebAuthn §7.1 step 26). The log says why.
     pub(super) fn verified(
         &self,
-        user: &User,
+        tx: &Transaction,
         begun: Option<&Begun>,
         submitted: &Submitted,
     ) -> Result<Answer, Rejection> {
+        let user = &tx.user;
         if let Submitted::Answer(answer) = submitted {
             return Ok(answer.clone());
         }
@@ -81,7 +77,14 @@ impl Env {
             Submitted::Answer(answer) => Ok(answer.clone()),
             Submitted::Unreadable => Err(Forged("it cannot be read")),
             Submitted::NewSecurityKey(sent) => {
-                self.security_keys.set_up(party, challenge, sent).map(Answer::NewSecurityKey)
+                let new = self.security_keys.set_up(party, challenge, sent);
+                let new = new.and_then(|new| {
+                    if tx.is_somebody_elses(&new.credential) {
+                        return Err(Forged("somebody else has set up a key with this id"));
+                    }
+                    Ok(new)
+                });
+                new.map(Answer::NewSecurityKey)
             }
             Submitted::SecurityKey(sent) => {
                 return self.verified_key(user, challenge, sent).map(Answer::SecurityKey);

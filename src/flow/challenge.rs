@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::acting::Acting;
-use super::answer::{Submitted, used_up};
+use super::answer::{Submitted, counted};
 use super::caller::{Caller, Given, Next};
 use super::env::Env;
 use super::host_session::{Fresh, in_session, rise};
@@ -61,7 +61,7 @@ pub async fn answer(
     let Acting { env, caller, authenticated } = acting;
     let fresh = Fresh::draw(env);
     let user = authenticated.session.user;
-    let counted = match env.counted(caller, answer) {
+    let counted = match counted(acting, answer) {
         Ok(counted) => counted,
         Err(until) => return Ok(Challenge::Rejected(Rejection::Waiting { until })),
     };
@@ -97,21 +97,30 @@ fn shown(
 ) -> Result<Proof, Rejection> {
     let browser = caller.known_to(&tx.user);
     let asked = begun(session, Purpose::Challenge, answer.kind(), caller.now);
-    let verified = env.verified(&tx.user, asked.as_ref(), answer);
+    let verified = env.verified(tx, asked.as_ref(), answer);
     let (settings, now) = (env.config.second_factor, caller.now);
     let shown = verified.and_then(|answer| tx.user.answer(&answer, browser, settings, now));
     if let Err(rejection) = shown {
-        used_up(tx, session, answer);
-        tell_refused(caller, tx, browser, rejection);
+        answered(tx, session, answer);
+        tell_refused(caller, tx, browser, answer.is_signed(), rejection);
     }
     shown
 }
 
-/// Events for a wrong answer, and for a lock if it was one too many.
+/// What a security key was asked cannot be answered again. A set-up in another tab goes on.
+pub(super) fn answered(tx: &mut Transaction, session: &HostSession, answer: &Submitted) {
+    if answer.is_signed() {
+        tx.session = Some(session.clone().without_challenge());
+    }
+}
+
+/// Events for a wrong answer, and for a lock if it was one too many. Nobody can guess what
+/// `is_signed` by a key: it begins no lock, and tells of none that has begun.
 pub(super) fn tell_refused(
     caller: &Caller,
     tx: &mut Transaction,
     browser: Option<BrowserId>,
+    is_signed: bool,
     rejection: Rejection,
 ) {
     let user = tx.user.id();
@@ -121,6 +130,9 @@ pub(super) fn tell_refused(
         _ => return,
     }
     tx.tell(caller.event(user, What::SecondFactorRefused));
+    if is_signed {
+        return;
+    }
     if tx.user.is_to_hear_of_wrong_codes(browser, caller.now) {
         tx.tell(caller.event(user, What::CodesGuessed));
     }

@@ -131,6 +131,23 @@ impl Env {
         }
     }
 
+    /// Counts one answer of a security key, until it is given back because it was right: nobody can
+    /// guess one, but each costs a verification and an event. `known`: the known browser of its user.
+    ///
+    /// # Errors
+    /// When the next one is accepted.
+    pub(super) fn key_tries(
+        &self,
+        caller: &Caller,
+        known: Option<BrowserId>,
+    ) -> Result<Try, Timestamp> {
+        match self.limit.begin(Client::of_keys(caller.address, known), caller.now) {
+            Begin::Now(tried) => Ok(tried),
+            Begin::Later => Err(caller.now.plus(Full::RETRY_AFTER)),
+            Begin::Refused(until) => Err(self.too_many(caller, known.is_some(), until)),
+        }
+    }
+
     pub(super) fn too_many(&self, caller: &Caller, known: bool, until: Timestamp) -> Timestamp {
         self.metrics.sign_in_rejected("sign_in_posts");
         if let Some(left_out) = self.log_throttle.due(Line::Limit, caller.now) {

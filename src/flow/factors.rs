@@ -1,16 +1,18 @@
 //! Adding, replacing, removing and renaming second factors.
 
 use super::acting::Acting;
-use super::answer::{Submitted, tell_forged, used_up};
+use super::answer::{Submitted, counted, tell_forged, used_up};
 use super::caller::Given;
 use super::host_session::{Fresh, go_on, go_on_alone, in_session};
-use super::set_up::{begun, waiting};
+use super::next::owed_for_another;
+use super::set_up::{FirstFactor, begun, waiting};
 use crate::domain::assurance::{Kinds, Proof};
 use crate::domain::ceremony::Purpose;
 use crate::domain::event::What;
-use crate::domain::factor::{Begun, FactorId, FactorName, Kind};
+use crate::domain::factor::{FactorId, FactorName, Kind};
+use crate::domain::host_session::HostSession;
 use crate::domain::time::Timestamp;
-use crate::domain::user::Another;
+use crate::domain::user::{Another, FirstFactorAsks, User};
 use crate::unavailable::Unavailable;
 
 /// Where a new factor goes.
@@ -41,6 +43,8 @@ pub enum Adding {
         /// When the next one is accepted.
         until: Timestamp,
     },
+    /// Something must be shown first; never [`FirstFactorAsks::Nothing`].
+    Owes(FirstFactorAsks),
     /// Two-factor is off, or users may not set up this kind.
     Off,
     /// The session has ended.
@@ -57,8 +61,7 @@ impl Place {
 }
 
 /// Begins to set up a further factor of this `kind`, to be added at `place`, or goes on with what
-/// has begun in this session: it stays the same after a reload, a wrong answer or a restart. `None`:
-/// the session has ended, two-factor is off, or this kind cannot be set up.
+/// has begun in this session: it stays the same after a reload, a wrong answer or a restart.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
@@ -66,18 +69,35 @@ pub async fn begin(
     acting: Acting<'_>,
     kind: Kind,
     place: Place,
-) -> Result<Option<Begun>, Unavailable> {
+) -> Result<FirstFactor, Unavailable> {
     let Acting { env, caller, .. } = acting;
-    let Some(new) = env.begins(kind) else { return Ok(None) };
+    let Some(new) = env.begins(kind) else { return Ok(FirstFactor::None) };
     in_session(
         acting,
-        || None,
+        || FirstFactor::None,
         |tx, session| {
-            let there = tx.user.has_second_factor() && tx.user.frozen().is_none();
-            there.then(|| waiting(caller, tx, session, place.purpose(), &new))
+            if !tx.user.has_second_factor() || tx.user.frozen().is_some() {
+                return FirstFactor::None;
+            }
+            match owed_for_another(env, &tx.user, kind, &session.proofs, caller.now) {
+                FirstFactorAsks::Nothing => {
+                    FirstFactor::Waits(waiting(caller, tx, session, place.purpose(), &new))
+                }
+                owed => FirstFactor::Owes(owed),
+            }
         },
     )
     .await
+}
+
+/// Whether this session has lately shown what no code is as strong as. Or else somebody who phished
+/// a code could add a key of their own for what codes do not open.
+fn is_strong(acting: Acting<'_>, user: &User, session: &HostSession) -> bool {
+    let Acting { env, caller, .. } = acting;
+    let shown = user.honoured(&session.proofs, caller.now);
+    let lately = |at| caller.now.within(env.config.confirm_for, at);
+    shown.link.is_some_and(lately)
+        || shown.second_factor(Kinds::PHISHING_RESISTANT).is_some_and(lately)
 }
 
 /// Adds a factor with its first correct answer. An empty `name` means the default name.
@@ -97,7 +117,7 @@ pub async fn add(
     if env.begins(kind).is_none() {
         return Ok(Adding::Off);
     }
-    let counted = match env.counted(caller, submitted) {
+    let counted = match counted(acting, submitted) {
         Ok(counted) => counted,
         Err(until) => return Ok(Adding::Waiting { until }),
     };
@@ -108,21 +128,21 @@ pub async fn add(
             if tx.user.frozen().is_some() {
                 return Adding::Off;
             }
+            let owed = owed_for_another(env, &tx.user, kind, &session.proofs, caller.now);
+            if owed != FirstFactorAsks::Nothing {
+                return Adding::Owes(owed);
+            }
             let Some(begun) = begun(&session, place.purpose(), kind, caller.now) else {
+                tell_forged(caller, tx, submitted);
                 return Adding::Late;
             };
-            let Ok(answer) = env.verified(&tx.user, Some(&begun), submitted) else {
+            let Ok(answer) = env.verified(tx, Some(&begun), submitted) else {
                 used_up(tx, &session, submitted);
                 tell_forged(caller, tx, submitted);
                 return Adding::Wrong;
             };
             let answer = &answer;
-            // Or else somebody who phished a code could add a key of their own for what codes do
-            // not open.
-            let shown = tx.user.honoured(&session.proofs, caller.now);
-            let lately = |at| caller.now.within(env.config.confirm_for, at);
-            let is_as_strong = shown.link.is_some_and(lately)
-                || shown.second_factor(Kinds::PHISHING_RESISTANT).is_some_and(lately);
+            let is_as_strong = is_strong(acting, &tx.user, &session);
             let (owner, now) = (&mut tx.user, caller.now);
             let another = env.rng.draw(|rng| match place {
                 Place::Beside => owner.add_factor(begun, answer, settings, rng, now),
@@ -134,9 +154,14 @@ pub async fn add(
                 Another::Added(id) => id,
                 Another::Wrong => {
                     used_up(tx, &session, submitted);
+                    tell_forged(caller, tx, submitted);
                     return Adding::Wrong;
                 }
-                Another::TooMany => return Adding::TooMany,
+                Another::TooMany => {
+                    used_up(tx, &session, submitted);
+                    tell_forged(caller, tx, submitted);
+                    return Adding::TooMany;
+                }
                 Another::Off => return Adding::Off,
             };
             if is_as_strong {
@@ -193,6 +218,34 @@ pub async fn remove(acting: Acting<'_>, id: FactorId) -> Result<Removing, Unavai
             let Some(kind) = tx.user.remove_factor(id) else { return Removing::Not };
             tx.tell(caller.event(user, What::FactorRemoved(kind)));
             Removing::Removed(go_on_alone(env, caller, tx, session, &fresh))
+        },
+    )
+    .await
+}
+
+/// Accepts a security key again although its counter went back. It counts at once as one that
+/// cannot be phished, if something as strong was shown, and after three days otherwise. Returns
+/// `false` if there is no such key, nobody doubts it, or the session has ended.
+///
+/// # Errors
+/// [`Unavailable`] if the store cannot be read or written.
+pub async fn keep(acting: Acting<'_>, id: FactorId) -> Result<bool, Unavailable> {
+    let Acting { caller, authenticated, .. } = acting;
+    let user = authenticated.session.user;
+    in_session(
+        acting,
+        || false,
+        |tx, session| {
+            // What the key itself has shown counts for nothing while it is doubted.
+            let is_as_strong = is_strong(acting, &tx.user, &session);
+            if tx.user.keep_factor(id, caller.now).is_none() {
+                return false;
+            }
+            if is_as_strong {
+                tx.user.count_factor(id, caller.now);
+            }
+            tx.tell(caller.event(user, What::KeyKept));
+            true
         },
     )
     .await

@@ -94,7 +94,7 @@ pub async fn show_code(acting: Acting<'_>, code: &Code) -> Result<Shown, Unavail
             let right = session.mailed.as_ref().is_some_and(|mailed| mailed.is(code, caller.now));
             let browser = caller.known_to(&tx.user);
             if let Err(rejection) = tx.user.answer_mailed(right, browser, caller.now) {
-                tell_refused(caller, tx, browser, rejection);
+                tell_refused(caller, tx, browser, false, rejection);
                 return Shown::Rejected(rejection);
             }
             session.mailed = None;

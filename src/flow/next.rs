@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::caller::Next;
 use super::env::Env;
 use crate::domain::assurance::Proofs;
+use crate::domain::factor::Kind;
 use crate::domain::factor::recovery::RecoveryCodes;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{FirstFactorAsks, User};
@@ -99,5 +100,22 @@ pub(super) fn owed(env: &Env, user: &User, proofs: &Proofs, now: Timestamp) -> F
         _ if proofs.link.is_some() => FirstFactorAsks::Nothing,
         FirstFactorAsks::MailedCode if lately(proofs.mailed_code) => FirstFactorAsks::Nothing,
         asks => asks,
+    }
+}
+
+/// What a session with these `proofs` must still show before a factor of this `kind` is set up beside
+/// others or in place of them: the same as for a first second factor, if it would be the user's
+/// first one that cannot be phished, and nothing otherwise.
+pub(super) fn owed_for_another(
+    env: &Env,
+    user: &User,
+    kind: Kind,
+    proofs: &Proofs,
+    now: Timestamp,
+) -> FirstFactorAsks {
+    if user.is_first_to_resist(kind) {
+        owed(env, user, proofs, now)
+    } else {
+        FirstFactorAsks::Nothing
     }
 }

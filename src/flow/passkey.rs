@@ -14,13 +14,14 @@ use super::set_up::{begun, waiting};
 use super::sign_in::SignIn;
 use crate::domain::assurance::{FirstFactor, Proof, Proofs};
 use crate::domain::ceremony::Purpose;
+use crate::domain::device::BrowserId;
 use crate::domain::event::What;
 use crate::domain::factor::security_key::{Challenge, Shown, SignInChallenge};
 use crate::domain::factor::{Begun, Factor, FactorId, Kind, Rejection};
 use crate::domain::secret::Token;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{User, UserId};
-use crate::identity::{Assertion, Begin, Client, Full};
+use crate::identity::Assertion;
 use crate::store::{Reads, Transaction};
 use crate::unavailable::Unavailable;
 
@@ -34,20 +35,17 @@ pub async fn sign_in(
     asked: Option<SignInChallenge>,
     sent: &Assertion,
 ) -> Result<SignIn, Unavailable> {
-    let counted = match env.limit.begin(Client::of(caller.address), caller.now) {
-        Begin::Now(counted) => counted,
-        Begin::Later => return Ok(SignIn::Waiting { until: caller.now.plus(Full::RETRY_AFTER) }),
-        Begin::Refused(until) => {
-            return Ok(SignIn::Waiting { until: env.too_many(caller, false, until) });
-        }
+    let handle = sent.user_handle.as_deref().and_then(|handle| <[u8; 16]>::try_from(handle).ok());
+    let user = handle.map(UserId::from);
+    let counted = match env.key_tries(caller, known(env, caller, user).await?) {
+        Ok(counted) => counted,
+        Err(until) => return Ok(SignIn::Waiting { until }),
     };
-    let handle = sent.user_handle.as_deref().and_then(|handle| handle.try_into().ok());
-    let (Some(handle), Some(asked), true) = (handle, asked, env.config.passkeys) else {
+    let (Some(user), Some(asked), true) = (user, asked, env.config.passkeys) else {
         return Ok(SignIn::Refused);
     };
-    let handle: [u8; 16] = handle;
     let fresh = Fresh::draw(env);
-    let reads = Reads::user(UserId::from(handle));
+    let reads = Reads::user(user);
     let reads = reads.in_session(caller.carried.session.as_ref().map(Token::hash));
     let signed_in = env
         .store
@@ -66,6 +64,19 @@ pub async fn sign_in(
         counted.give_back();
     }
     Ok(signed_in)
+}
+
+/// The known browser of `user` that this is. Only for a browser that carries a signed cookie of that
+/// user the record is read.
+async fn known(
+    env: &Env,
+    caller: &Caller,
+    user: Option<UserId>,
+) -> Result<Option<BrowserId>, Unavailable> {
+    let carried = caller.carried.known.filter(|known| Some(known.user) == user);
+    let Some(known) = carried else { return Ok(None) };
+    let user = env.store.user(known.user).await?;
+    Ok(user.and_then(|user| caller.known_to(&user.user)))
 }
 
 /// The key of this user that signed `challenge` and verified its user.
@@ -124,12 +135,9 @@ pub fn has_passkey(user: &User, now: Timestamp) -> bool {
 /// [`Unavailable`] if the store cannot be read or written.
 pub async fn confirm(acting: Acting<'_>, sent: &Assertion) -> Result<Confirm, Unavailable> {
     let Acting { env, caller, authenticated } = acting;
-    let counted = match env.limit.begin(Client::of(caller.address), caller.now) {
-        Begin::Now(counted) => counted,
-        Begin::Later => return Ok(Confirm::Waiting { until: caller.now.plus(Full::RETRY_AFTER) }),
-        Begin::Refused(until) => {
-            return Ok(Confirm::Waiting { until: env.too_many(caller, false, until) });
-        }
+    let counted = match env.key_tries(caller, caller.known_to(&authenticated.user.user)) {
+        Ok(counted) => counted,
+        Err(until) => return Ok(Confirm::Waiting { until }),
     };
     let (fresh, user) = (Fresh::draw(env), authenticated.session.user);
     let confirmed = in_session(
@@ -137,7 +145,7 @@ pub async fn confirm(acting: Acting<'_>, sent: &Assertion) -> Result<Confirm, Un
         || Confirm::Over,
         |tx, session| {
             let asked = begun(&session, Purpose::Confirm, Kind::SecurityKey, caller.now);
-            let session = session.without_ceremony();
+            let session = session.without_challenge();
             let Some(Begun::SecurityKey(challenge)) = asked.filter(|_| env.config.passkeys) else {
                 return Confirm::Refused;
             };

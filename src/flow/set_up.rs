@@ -4,7 +4,7 @@
 //! shown, and its first answer checked, only after the session has shown what the operator requires in addition.
 
 use super::acting::Acting;
-use super::answer::{Submitted, tell_forged};
+use super::answer::{Submitted, counted, tell_forged};
 use super::caller::{Caller, Given};
 use super::env::Env;
 use super::host_session::{Fresh, in_session, rise};
@@ -98,9 +98,9 @@ pub(super) fn waiting(
     purpose: Purpose,
     new: &Begun,
 ) -> Begun {
-    let waits = begun(&session, purpose, new.kind(), caller.now);
-    if let Some(begun) = waits.filter(Begun::is_kept) {
-        return begun;
+    let waits = session.ceremony.as_ref();
+    if let Some(begun) = waits.and_then(|waits| waits.kept(purpose, new.kind(), caller.now)) {
+        return begun.clone();
     }
     session.ceremony = Some(Ceremony::begin(purpose, new.clone(), caller.now));
     tx.session = Some(session);
@@ -130,7 +130,7 @@ pub async fn turn_on(
 ) -> Result<SetUp, Unavailable> {
     let Acting { env, caller, .. } = acting;
     let Some(new) = env.begins(kind) else { return Ok(SetUp::Over) };
-    let counted = match answer.map(|answer| env.counted(caller, answer)) {
+    let counted = match answer.map(|answer| counted(acting, answer)) {
         Some(Err(until)) => return Ok(SetUp::Waiting { until }),
         Some(Ok(counted)) => counted,
         None => None,
@@ -150,10 +150,13 @@ pub async fn turn_on(
                 return SetUp::Owes(owed);
             }
             let Some(begun) = begun(&session, Purpose::First, kind, caller.now) else {
+                if let Some(answer) = answer {
+                    tell_forged(caller, tx, answer);
+                }
                 return SetUp::Late(waiting(caller, tx, session, Purpose::First, &new));
             };
             let Some(answer) = answer else { return SetUp::Wrong(begun) };
-            let Ok(answer) = env.verified(&tx.user, Some(&begun), answer) else {
+            let Ok(answer) = env.verified(tx, Some(&begun), answer) else {
                 tell_forged(caller, tx, answer);
                 return SetUp::Wrong(waiting(
                     caller,

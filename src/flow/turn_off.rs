@@ -1,9 +1,9 @@
 //! Turning two-factor off with an answer as at the challenge, unless it is demanded.
 
 use super::acting::Acting;
-use super::answer::{Submitted, used_up};
+use super::answer::{Submitted, counted};
 use super::caller::Given;
-use super::challenge::tell_refused;
+use super::challenge::{answered, tell_refused};
 use super::host_session::{Fresh, go_on_alone, in_session};
 use super::set_up::begun;
 use crate::domain::ceremony::Purpose;
@@ -35,7 +35,7 @@ pub async fn turn_off(acting: Acting<'_>, answer: &Submitted) -> Result<TurnOff,
     let fresh = Fresh::draw(env);
     let user = authenticated.session.user;
     let settings = env.config.second_factor;
-    let counted = match env.counted(caller, answer) {
+    let counted = match counted(acting, answer) {
         Ok(counted) => counted,
         Err(until) => return Ok(TurnOff::Rejected(Rejection::Waiting { until })),
     };
@@ -48,14 +48,14 @@ pub async fn turn_off(acting: Acting<'_>, answer: &Submitted) -> Result<TurnOff,
             }
             let browser = caller.known_to(&tx.user);
             let asked = begun(&session, Purpose::Challenge, answer.kind(), caller.now);
-            let (verified, now) = (env.verified(&tx.user, asked.as_ref(), answer), caller.now);
+            let (verified, now) = (env.verified(tx, asked.as_ref(), answer), caller.now);
             let turned_off =
                 verified.and_then(|answer| tx.user.turn_off(&answer, browser, settings, now));
             let kind = match turned_off {
                 Ok(kind) => kind,
                 Err(rejection) => {
-                    used_up(tx, &session, answer);
-                    tell_refused(caller, tx, browser, rejection);
+                    answered(tx, &session, answer);
+                    tell_refused(caller, tx, browser, answer.is_signed(), rejection);
                     return TurnOff::Rejected(rejection);
                 }
             };

@@ -9,6 +9,9 @@
 //! office behind one address can sign in without limit, and a hundred parallel guesses get no
 //! further than a hundred sequential ones. The count is a leaky bucket (GCRA, as in ITU-T I.371): a
 //! burst of attempts is allowed, and they become available again evenly over a minute.
+//!
+//! Answers of security keys are counted apart from passwords, by the same rules: forged ones do not
+//! keep the passwords behind an address out, nor the reverse.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -173,9 +176,12 @@ impl SignInLimit {
 
     fn counted_as(&self, counts: &Counts, client: Client) -> Counted {
         let own = Counted::Of(client);
-        let is_known = matches!(client, Client::Known(_));
         let has_room = counts.by.len() < self.known_at_most || counts.by.contains_key(&own);
-        if has_room || is_known { own } else { Counted::Crowd }
+        match client {
+            Client::Address(_) if !has_room => Counted::Crowd,
+            Client::KeysFrom(_) if !has_room => Counted::CrowdOfKeys,
+            _ => own,
+        }
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
@@ -232,6 +238,10 @@ pub enum Client {
     /// A known browser of the user whose password it is, from any address. As for
     /// [`Hashing::place`](super::Hashing::place), a cookie alone is not enough.
     Known(BrowserId),
+    /// The answers of security keys from an address.
+    KeysFrom(AddressBlock),
+    /// The answers of security keys from a known browser of their user.
+    KeysOf(BrowserId),
 }
 
 /// What a client is counted as.
@@ -241,12 +251,20 @@ enum Counted {
     Of(Client),
     /// With all addresses for which there is no room.
     Crowd,
+    /// The same for answers of security keys.
+    CrowdOfKeys,
 }
 
 impl Client {
     /// What `address` is counted as.
     pub fn of(address: IpAddr) -> Self {
         Self::Address(AddressBlock::of(address))
+    }
+
+    /// What answers of security keys from `address` are counted as, or from this known browser of
+    /// their user.
+    pub fn of_keys(address: IpAddr, known: Option<BrowserId>) -> Self {
+        known.map_or_else(|| Self::KeysFrom(AddressBlock::of(address)), Self::KeysOf)
     }
 }
 
@@ -366,6 +384,22 @@ mod tests {
         assert!(fails(&limit, browser(2), at(0)));
         assert!(!fails(&limit, browser(1), at(1)));
         assert!(fails(&limit, browser(1), at(2)));
+    }
+
+    #[test]
+    fn answers_of_keys_are_counted_apart_from_passwords_and_by_the_same_rules() {
+        let limit = limit();
+        let address = "192.0.2.1".parse().unwrap();
+        let keys = |known: Option<u8>| {
+            let known = known.map(|number| BrowserId::from([number; 16]));
+            let client = Client::of_keys(address, known);
+            (0..100).filter(|_| fails(&limit, client, at(0))).count()
+        };
+        assert_eq!((keys(None), keys(None)), (30, 0));
+        assert_eq!(keys(Some(1)), 30, "a known browser has a count of its own");
+        assert_eq!(posts(&limit, "192.0.2.1", at(0)), 30);
+        let passwords = (0..100).filter(|_| fails(&limit, browser(1), at(0))).count();
+        assert_eq!(passwords, 30);
     }
 
     #[test]

@@ -138,6 +138,7 @@ pub fn words(message: &Message, about: &About) -> Words {
             let what = match what_for {
                 WhatFor::SetUp => "set up two-factor",
                 WhatFor::ChangeEmail => "change your e-mail address",
+                WhatFor::AddKey => "set up a security key",
             };
             Words {
                 subject: format!("Your code for {site}"),
@@ -275,7 +276,13 @@ fn news(what: What) -> (&'static str, &'static str) {
         What::KeyDoubted => (
             "a security key may have been copied",
             "The counter of one of your security keys went back. There may be a copy of the key, so \
-             it is no longer accepted. You can remove it on your security page.",
+             it is no longer accepted. On your security page you can remove it, or keep it if you \
+             know the reason.",
+        ),
+        What::KeyKept => (
+            "a security key is accepted again",
+            "A security key that may have been copied is accepted again: it was kept on your \
+             security page.",
         ),
         What::CodesGuessed => (
             "somebody may know your password",
@@ -284,8 +291,8 @@ fn news(what: What) -> (&'static str, &'static str) {
         ),
         What::Locked => (
             "too many wrong codes",
-            "Too many wrong codes were typed after your password. Only a recovery code is \
-             accepted now.",
+            "Too many wrong codes were typed after your password. Codes from the app are not \
+             accepted until you use a recovery code or a security key.",
         ),
         // There is no notice for these events. If there were, this text would be correct.
         other => ("news", other.sentence()),
@@ -351,6 +358,7 @@ mod tests {
         let code = || Secret::from("012345".to_owned());
         all.push(Matter::Code { code: code(), what_for: WhatFor::SetUp });
         all.push(Matter::Code { code: code(), what_for: WhatFor::ChangeEmail });
+        all.push(Matter::Code { code: code(), what_for: WhatFor::AddKey });
         all.push(Matter::ResetPassword { token: token() });
         all.push(Matter::VerifyEmail { token: token() });
         all.push(Matter::Trial);

@@ -10,11 +10,13 @@ use super::factor::{called, choices, chosen, steps, words};
 use super::form::{Form, Pressed, Trouble};
 use super::guard::Guest;
 use super::page_query::PageQuery;
-use super::pages::{self, NewPlace, Notice, Problem};
+use super::pages::{self, NewPlace, Notice, Problem, Proving};
 use super::return_to::ReturnTo;
 use super::{headers, security};
 use crate::domain::factor::{Factor, FactorId, FactorName, Kind};
-use crate::flow::factors::{Adding, Place, Removing, add, begin, remove, rename};
+use crate::flow::AuthenticatedRequest;
+use crate::flow::factors::{Adding, Place, Removing, add, begin, keep, remove, rename};
+use crate::flow::set_up::FirstFactor;
 
 /// The fields for a new factor.
 #[derive(Clone, Deserialize, Default)]
@@ -27,6 +29,10 @@ pub(super) struct Typed {
     forget_devices: String,
     /// Whether the page asked about trusted devices.
     asked_devices: String,
+    /// The code from a mail, if one is required first.
+    mailed_code: String,
+    /// Whether to mail a code.
+    send: String,
 }
 
 /// The field for a new name.
@@ -112,6 +118,9 @@ async fn submit(
         return again(problem).await;
     }
     let kind = chosen(&state.env.config, &typed.kind);
+    if !typed.send.is_empty() || !typed.mailed_code.is_empty() {
+        return by_mail(state, guest, authenticated, place, &return_to, &typed).await;
+    }
     let wrong = Problem::Answer(words(kind).wrong);
     let Ok(answer) = (words(kind).read)(&typed.code) else { return again(wrong).await };
     let name = FactorName::parse(&typed.name);
@@ -125,6 +134,9 @@ async fn submit(
         Adding::TooMany => again(Problem::Answer(words(kind).too_many)).await?,
         Adding::Waiting { until } => again(Problem::Wait(guest.caller.now.until(until))).await?,
         Adding::Late => again(Problem::Expired).await?,
+        Adding::Owes(owed) => {
+            state.prove_page(guest, Proving::Key, owed, &return_to, Some(Problem::Expired))
+        }
         Adding::Off => headers::see_other(security::place().as_str()),
         Adding::Over => to_sign_in(),
     })
@@ -143,9 +155,12 @@ async fn new_page(
     };
     let config = &state.env.config;
     let (kind, goes) = (chosen(config, &typed.kind), put(place));
-    let begun = begin(guest.acting(&state.env, authenticated), kind, goes).await?;
-    let Some(begun) = begun else {
-        return Ok(headers::see_other(security::place().as_str()));
+    let begun = match begin(guest.acting(&state.env, authenticated), kind, goes).await? {
+        FirstFactor::Waits(begun) => begun,
+        FirstFactor::Owes(owed) => {
+            return Ok(state.prove_page(guest, Proving::Key, owed, return_to, problem));
+        }
+        FirstFactor::None => return Ok(headers::see_other(security::place().as_str())),
     };
     let page = pages::NewFactor {
         frame: state.frame_for(guest),
@@ -159,6 +174,30 @@ async fn new_page(
         problem,
     };
     Ok(state.form_page(&page, problem))
+}
+
+/// Sends a code or checks one, if one is required before a first key.
+async fn by_mail(
+    state: &AppState,
+    guest: &Guest,
+    authenticated: AuthenticatedRequest,
+    place: NewPlace,
+    return_to: &ReturnTo,
+    typed: &Typed,
+) -> Result<Response, Trouble> {
+    let kind = chosen(&state.env.config, &typed.kind);
+    let page = match place {
+        NewPlace::Beside => "security/factors/add",
+        NewPlace::Instead { .. } => "security/replace",
+    };
+    let here = return_to.through_by(page, kind.word());
+    match begin(guest.acting(&state.env, &authenticated), kind, put(place)).await? {
+        FirstFactor::Owes(owed) => {
+            let sent = (typed.send.as_str(), typed.mailed_code.as_str());
+            state.prove(guest, authenticated, (Proving::Key, owed), sent, return_to, &here).await
+        }
+        FirstFactor::Waits(_) | FirstFactor::None => Ok(headers::see_other(&here)),
+    }
 }
 
 /// The factor that a page is about, if it belongs to this guest.
@@ -264,6 +303,47 @@ fn remove_page(
     }
     let words = words(factor.kind()).remove;
     let what = pages::Question::RemoveFactor { name: called(factor), words };
+    let (frame, form) = (state.frame_for(guest), state.form(guest, &security::place()));
+    state.form_page(&pages::Ask { frame, form, what, problem }, problem)
+}
+
+pub(super) async fn show_keep(
+    State(state): State<AppState>,
+    guest: Guest,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    keep_page(&state, &guest, &id, None, &headers)
+}
+
+pub(super) async fn submit_keep(
+    State(state): State<AppState>,
+    guest: Guest,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    form: Form<Pressed>,
+) -> Result<Response, Trouble> {
+    let (Some(factor), Some(authenticated), None) =
+        (named(&guest, &id), &guest.authenticated, form.doubt)
+    else {
+        return Ok(keep_page(&state, &guest, &id, form.doubt, &headers));
+    };
+    keep(guest.acting(&state.env, authenticated), factor.id()).await?;
+    Ok(headers::see_other(security::place().as_str()))
+}
+
+/// Only for a factor that there may be a copy of.
+fn keep_page(
+    state: &AppState,
+    guest: &Guest,
+    id: &str,
+    problem: Option<Problem>,
+    headers: &HeaderMap,
+) -> Response {
+    let Some(factor) = named(guest, id).filter(|factor| factor.is_doubted()) else {
+        return state.notice(Notice::NotFound, headers);
+    };
+    let what = pages::Question::KeepKey { name: called(factor) };
     let (frame, form) = (state.frame_for(guest), state.form(guest, &security::place()));
     state.form_page(&pages::Ask { frame, form, what, problem }, problem)
 }

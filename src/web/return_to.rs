@@ -103,6 +103,15 @@ impl ReturnTo {
     }
 }
 
+impl ReturnTo {
+    /// The same for the variant of `page` for this kind of factor.
+    pub(super) fn through_by(&self, page: &str, kind: &str) -> String {
+        let url = self.through(page);
+        let separator = if url.contains('?') { '&' } else { '?' };
+        format!("{url}{separator}kind={kind}")
+    }
+}
+
 /// A URL as the value of a parameter. A long one is escaped as little as possible: it may be nested
 /// in another one, which is nested in a third.
 pub(super) fn escaped(url: &str) -> String {

@@ -67,6 +67,9 @@ pub static ROUTES: &[Route] = &[
     form("/.doorward/security/factors/{id}/remove", Asks::Change, || {
         get(factors::show_remove).post(factors::submit_remove)
     }),
+    form("/.doorward/security/factors/{id}/keep", Asks::Change, || {
+        get(factors::show_keep).post(factors::submit_keep)
+    }),
     form("/.doorward/forgot", Asks::Nothing, || get(forgot::show).post(forgot::submit)),
     form("/.doorward/security/password", Asks::Password, || {
         get(password::show).post(password::submit)

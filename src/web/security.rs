@@ -101,6 +101,7 @@ fn listed_factor(factor: &Factor) -> pages::Factor {
         added: home::moment(factor.added()),
         last_used: home::moment(factor.last_used()),
         notes: notes(factor),
+        is_doubted: factor.is_doubted(),
         kind: factor.kind(),
     }
 }

@@ -11,7 +11,7 @@ use super::factor::{choices, chosen, steps, words};
 use super::form::{Form, Trouble};
 use super::guard::Guest;
 use super::page_query::PageQuery;
-use super::pages::{self, Problem};
+use super::pages::{self, Problem, Proving};
 use super::return_to::ReturnTo;
 use super::{headers, home, refusal, security};
 use crate::config::App;
@@ -78,7 +78,9 @@ pub(super) async fn submit(
             return page(&state, &guest, &return_to, kind, trust, Some(wait)).await;
         }
         SetUp::Owes(owed) => {
-            return prove(&state, &guest, authenticated, owed, &typed, &return_to).await;
+            let (sent, what) = ((&*typed.send, &*typed.mailed_code), (Proving::SetUp, owed));
+            let here = return_to.through("set-up");
+            return state.prove(&guest, authenticated, what, sent, &return_to, &here).await;
         }
         SetUp::Over => headers::see_other(&return_to.through("sign-in")),
     })
@@ -100,7 +102,9 @@ async fn page(
             another(state, guest, authenticated, return_to)
         }
         FirstFactor::None => headers::see_other(return_to.as_str()),
-        FirstFactor::Owes(owed) => prove_page(state, guest, owed, return_to, problem),
+        FirstFactor::Owes(owed) => {
+            state.prove_page(guest, Proving::SetUp, owed, return_to, problem)
+        }
         FirstFactor::Waits(begun) => {
             let page = set_up_page(state, guest, authenticated, &begun, return_to, trust, problem);
             state.form_page(&page, problem)
@@ -130,55 +134,7 @@ fn another(
     let Some(kind) = may.next() else {
         return headers::see_other(security::place().as_str());
     };
-    let (add, kind) = (return_to.through("security/factors/add"), kind.word());
-    let separator = if add.contains('?') { '&' } else { '?' };
-    headers::see_other(&format!("{add}{separator}kind={kind}"))
-}
-
-/// Sends a code or checks one, if one is required.
-async fn prove(
-    state: &AppState,
-    guest: &Guest,
-    authenticated: AuthenticatedRequest,
-    owed: FirstFactorAsks,
-    typed: &Typed,
-    return_to: &ReturnTo,
-) -> Result<Response, Trouble> {
-    let again = |problem| prove_page(state, guest, owed, return_to, problem);
-    if owed != FirstFactorAsks::MailedCode {
-        return Ok(again(None));
-    }
-    let here = return_to.through("set-up");
-    state
-        .by_mail(
-            guest,
-            authenticated,
-            WhatFor::SetUp,
-            (&typed.send, &typed.mailed_code),
-            &here,
-            again,
-        )
-        .await
-}
-
-fn prove_page(
-    state: &AppState,
-    guest: &Guest,
-    owed: FirstFactorAsks,
-    return_to: &ReturnTo,
-    problem: Option<Problem>,
-) -> Response {
-    let authenticated = guest.authenticated.as_ref();
-    let page = pages::ProveFirst {
-        frame: state.frame_for(guest),
-        form: state.form(guest, return_to),
-        by_mail: (owed == FirstFactorAsks::MailedCode).then(|| AppState::mailed(guest)),
-        is_demanded: authenticated.is_some_and(|authenticated| {
-            state.demanded_by(guest, authenticated, return_to).is_some()
-        }),
-        problem,
-    };
-    state.form_page(&page, problem)
+    headers::see_other(&return_to.through_by("security/factors/add", kind.word()))
 }
 
 fn set_up_page(
@@ -206,6 +162,49 @@ fn set_up_page(
 }
 
 impl AppState {
+    /// Sends a code or checks one, if one is required. What is asked of is `here`.
+    pub(super) async fn prove(
+        &self,
+        guest: &Guest,
+        authenticated: AuthenticatedRequest,
+        (what, owed): (Proving, FirstFactorAsks),
+        sent: (&str, &str),
+        return_to: &ReturnTo,
+        here: &str,
+    ) -> Result<Response, Trouble> {
+        let again = |problem| self.prove_page(guest, what, owed, return_to, problem);
+        if owed != FirstFactorAsks::MailedCode {
+            return Ok(again(None));
+        }
+        let what_for = match what {
+            Proving::SetUp => WhatFor::SetUp,
+            Proving::Key => WhatFor::AddKey,
+        };
+        self.by_mail(guest, authenticated, what_for, sent, here, again).await
+    }
+
+    pub(super) fn prove_page(
+        &self,
+        guest: &Guest,
+        what: Proving,
+        owed: FirstFactorAsks,
+        return_to: &ReturnTo,
+        problem: Option<Problem>,
+    ) -> Response {
+        let authenticated = guest.authenticated.as_ref();
+        let page = pages::ProveFirst {
+            frame: self.frame_for(guest),
+            form: self.form(guest, return_to),
+            what,
+            by_mail: (owed == FirstFactorAsks::MailedCode).then(|| Self::mailed(guest)),
+            is_demanded: authenticated.is_some_and(|authenticated| {
+                self.demanded_by(guest, authenticated, return_to).is_some()
+            }),
+            problem,
+        };
+        self.form_page(&page, problem)
+    }
+
     /// Who demands a second factor of this guest now: the application that they are going to, or
     /// the whole site.
     pub(super) fn demanded_by(

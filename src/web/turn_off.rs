@@ -98,10 +98,14 @@ async fn page(
     if !user.has_second_factor() {
         return Ok(headers::see_other(security::place().as_str()));
     }
+    let demanded = state.env.demand_on(user, guest.caller.now).map(security::demanded);
     let signed = signed(user, chosen);
     let begun = match signed {
-        Some(kind) => ask(guest.acting(&state.env, authenticated), kind).await?,
-        None => None,
+        // A page without a form asks nothing.
+        Some(kind) if demanded.is_none() => {
+            ask(guest.acting(&state.env, authenticated), kind).await?
+        }
+        _ => None,
     };
     let others = match signed {
         Some(_) => typed_kinds(user),
@@ -110,7 +114,7 @@ async fn page(
     let page = pages::TurnOff {
         frame: state.frame_for(guest),
         form: state.form(guest, &security::place()),
-        demanded: state.env.demand_on(user, guest.caller.now).map(security::demanded),
+        demanded,
         part: signed.map(part),
         options: options(&state.env.config, &authenticated.user, begun.as_ref()),
         others: others.into_iter().map(|kind| (kind.word(), part(kind).instead)).collect(),

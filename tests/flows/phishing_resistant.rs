@@ -9,7 +9,7 @@ use doorward::flow::administer::{self, Counting};
 use doorward::store::memory::Memory;
 use http::StatusCode;
 
-use crate::support::gate::{Browser, CONFIG, Gate, Protected};
+use crate::support::gate::{Browser, CONFIG, Gate, MAILS, PASSWORD, Protected};
 use crate::support::security_key::{SoftKey, options};
 
 const ADD: &str = "/.doorward/security/factors/add?kind=security-key";
@@ -99,6 +99,76 @@ async fn somebody_with_an_authenticator_sets_up_a_key_which_counts_after_three_d
     by_code.visits("/keys/").await;
     assert_eq!(by_code.heading(), "Use your security key", "a code is not enough");
     assert!(!by_code.page.contains("authenticator app instead"), "{}", by_code.page);
+}
+
+/// The same gate, where a first factor takes this proof besides the password.
+fn proving(proof: &str) -> Gate {
+    let rule = "      - { paths: [/keys/], require: { second_factor: { kinds: [phishing-resistant] } } }\n    otherwise";
+    let config = CONFIG.replacen("    otherwise", rule, 1);
+    let proof = format!("set_up: {{ proof: {proof} }}\n");
+    Gate::configured(&format!("{config}{MAILS}\n{proof}"), Arc::new(Memory::new()))
+}
+
+/// Somebody with an authenticator, which was set up by the link that set the password; the browser.
+async fn by_link(gate: &Gate) -> (Browser, Protected) {
+    let link = gate.adds("ada").await;
+    let mut browser = gate.browser();
+    browser.opens(&link).await.sends(&[("password", PASSWORD)]).await;
+    let ada = browser.sets_up(gate, "/").await;
+    browser.sends(&[("saved", "yes")]).await;
+    gate.waits_for_the_next_code();
+    (browser, ada)
+}
+
+#[tokio::test]
+async fn a_first_key_beside_a_code_takes_a_link_where_set_up_does_and_counts_at_once() {
+    let gate = proving("link");
+    let (_, ada) = by_link(&gate).await;
+    let mut browser = by_code(&gate, &ada).await;
+    browser.visits("/keys/").await;
+    assert_eq!(browser.heading(), "Set up a security key");
+    assert!(browser.page.contains("a link from an administrator"), "{}", browser.page);
+    browser.opens("/.doorward/security").await;
+    let csrf = browser.field("csrf").unwrap();
+    let fields = [("csrf", &*csrf), ("kind", "security-key"), ("code", "{}")];
+    for page in ["factors/add", "replace"] {
+        browser.posts(&format!("/.doorward/security/{page}"), &fields).await;
+        assert_eq!(browser.heading(), "Set up a security key", "{page}");
+    }
+    browser.opens("/.doorward/security/factors/add?kind=totp").await;
+    assert_eq!(browser.heading(), "Add another authenticator", "that is no first key");
+
+    let link = gate.makes_a_link("ada").await;
+    let mut browser = gate.browser();
+    browser.opens(&link).await.sends(&[("password", PASSWORD)]).await;
+    browser.opens("/.doorward/challenge?kind=totp").await;
+    browser.sends(&[("code", &ada.code(&gate))]).await;
+    let mut key = SoftKey::new(1);
+    adds(&mut browser, &mut key).await;
+    let mut browser = by_key(&gate, "ada", &mut key).await;
+    browser.opens("/keys/").await;
+    assert_eq!(browser.passed, Some(Some("ada".to_owned())));
+    adds(&mut browser, &mut SoftKey::new(2)).await;
+}
+
+#[tokio::test]
+async fn a_first_key_beside_a_code_takes_a_mailed_code_where_set_up_does() {
+    let gate = proving("mail");
+    let (_, ada) = by_link(&gate).await;
+    let mut browser = by_code(&gate, &ada).await;
+    browser.visits("/keys/").await;
+    assert_eq!(browser.heading(), "Set up a security key");
+    browser.sends(&[("send", "yes")]).await.follows().await;
+    gate.mail_to("ada@example.com", "This code lets you set up a security key").await;
+    browser.sends(&[("mailed_code", "000000")]).await;
+    assert_eq!(browser.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", browser.page);
+    let code = gate.code_mailed_to("ada@example.com").await;
+    browser.sends(&[("mailed_code", &code)]).await.follows().await;
+    assert_eq!(browser.heading(), "Add a security key");
+    let mut key = SoftKey::new(1);
+    let sent = key.is_set_up(&options(&browser.page));
+    browser.sends(&[("code", &sent)]).await.follows().await;
+    assert_eq!(browser.heading(), "Your security key does not count here yet");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use doorward::store::memory::Memory;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::gate::{Browser, CONFIG, Gate};
+use crate::support::gate::{Browser, CONFIG, Gate, Protected, mails};
 use crate::support::security_key::{Draft, PRESENT, SoftKey, VERIFIED, options};
 
 const SET_UP: &str = "/.doorward/set-up?kind=security-key&return_to=/page";
@@ -331,6 +331,181 @@ async fn of_a_hundred_equal_answers_at_once_one_is_accepted() {
     assert_eq!(shown, 1);
 }
 
+/// Somebody with a key and an authenticator, where messages are sent.
+async fn has_both(gate: &Gate, key: &mut SoftKey) -> Protected {
+    let ada = gate.protects("ada").await;
+    let mut browser = gate.browser();
+    browser.signs_in_fully(gate, "ada", &ada).await;
+    browser.opens(ADD).await;
+    let sent = key.is_set_up(&options(&browser.page));
+    browser.sends(&[("code", &sent)]).await;
+    assert_eq!(browser.status, StatusCode::SEE_OTHER, "{}", browser.page);
+    gate.waits(Duration::from_mins(2));
+    ada
+}
+
+#[tokio::test]
+async fn answers_of_keys_during_a_lock_tell_of_it_no_second_time() {
+    let gate = mails();
+    let mut key = SoftKey::new(1);
+    let ada = has_both(&gate, &mut key).await;
+    let mut thief = asked(&gate, "ada").await;
+    while gate.events().await.iter().all(|what| *what != What::Locked) {
+        thief.opens("/.doorward/challenge?kind=totp").await;
+        thief.sends(&[("code", &ada.wrong_code(&gate))]).await;
+        gate.waits(Duration::from_hours(2));
+        thief = asked(&gate, "ada").await;
+    }
+    let (before, notices) = (gate.events().await, gate.messages().await.len());
+    for _ in 0..3 {
+        thief.opens("/.doorward/challenge?kind=security-key").await;
+        let sent = SoftKey::new(1).signs(&options(&thief.page));
+        thief.sends(&[("code", &sent)]).await;
+        assert_eq!(thief.status, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    let after = gate.events().await;
+    for told in [What::Locked, What::CodesGuessed] {
+        let times = |events: &[What]| events.iter().filter(|what| **what == told).count();
+        assert_eq!(times(&after), times(&before), "{told:?}");
+    }
+    assert_eq!(gate.messages().await.len(), notices);
+    thief.opens("/.doorward/challenge?kind=totp").await;
+    assert!(thief.page.contains("Use a recovery code or a security key."), "{}", thief.page);
+}
+
+#[tokio::test]
+async fn a_page_that_is_loaded_again_asks_the_same_for_a_minute() {
+    let gate = Gate::new();
+    let mut key = SoftKey::new(1);
+    protects(&gate, "ada", &mut key).await;
+    let mut browser = asked(&gate, "ada").await;
+    let first = options(&browser.page)["challenge"].clone();
+    gate.waits(Duration::from_mins(1));
+    browser.opens("/.doorward/challenge").await;
+    assert_eq!(options(&browser.page)["challenge"], first);
+    gate.waits(Duration::from_secs(1));
+    browser.opens("/.doorward/challenge").await;
+    assert_ne!(options(&browser.page)["challenge"], first);
+}
+
+#[tokio::test]
+async fn the_owner_keeps_a_doubted_key_by_another_factor() {
+    let gate = mails();
+    let mut key = SoftKey::new(1);
+    let ada = has_both(&gate, &mut key).await;
+    let mut doubted = asked(&gate, "ada").await;
+    doubted.opens("/.doorward/challenge?kind=security-key").await;
+    let sent = key.signs_as(&options(&doubted.page), |draft| draft.counter = 1);
+    doubted.sends(&[("code", &sent)]).await;
+    assert!(doubted.page.contains("remove the key, or keep it"), "{}", doubted.page);
+    let keep = |browser: &Browser| {
+        let (before, _) = browser.page.split_once("/keep\"").unwrap();
+        let id = before.rsplit('/').next().unwrap();
+        format!("/.doorward/security/factors/{id}/keep")
+    };
+    let mut owner = gate.browser();
+    owner.signs_in("ada").await;
+    owner.opens("/.doorward/challenge?kind=totp").await;
+    owner.sends(&[("code", &ada.code(&gate))]).await;
+    owner.opens("/.doorward/security").await;
+    let keep = keep(&owner);
+    doubted.visits(&keep).await;
+    assert_ne!(doubted.heading(), "Keep this security key?", "the key itself does not open this");
+    owner.opens(&keep).await;
+    assert_eq!(owner.heading(), "Keep this security key?");
+    owner.sends(&[]).await;
+    assert_eq!(owner.status, StatusCode::SEE_OTHER, "{}", owner.page);
+    assert!(gate.events().await.contains(&What::KeyKept));
+    gate.mail_to("ada@example.com", "accepted again").await;
+    owner.opens(&keep).await;
+    assert_eq!(owner.status, StatusCode::NOT_FOUND, "nobody doubts it any more");
+    key.counter = 1;
+    doubted.opens("/.doorward/challenge?kind=security-key").await;
+    let sent = key.signs(&options(&doubted.page));
+    doubted.sends(&[("code", &sent)]).await;
+    assert_eq!(doubted.status, StatusCode::SEE_OTHER, "{}", doubted.page);
+}
+
+#[tokio::test]
+async fn a_key_of_somebody_else_is_not_set_up_until_it_is_removed_there() {
+    let gate = Gate::new();
+    let mut key = SoftKey::new(1);
+    let ada = has_both(&gate, &mut key).await;
+    gate.knows("eve").await;
+    let mut eve = gate.browser();
+    eve.signs_in("eve").await;
+    eve.opens(SET_UP).await;
+    // A key of hers that calls itself the same.
+    let sent = SoftKey::new(1).is_set_up(&options(&eve.page));
+    eve.sends(&[("code", &sent)]).await;
+    assert_eq!(eve.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", eve.page);
+    assert_eq!(refusals(&gate).await, 1);
+
+    let mut owner = gate.browser();
+    owner.signs_in("ada").await;
+    owner.opens("/.doorward/challenge?kind=totp").await;
+    owner.sends(&[("code", &ada.code(&gate))]).await;
+    owner.opens("/.doorward/security/replace?kind=totp").await;
+    let code = owner.secret().code_at(gate.now()).expose().to_owned();
+    owner.sends(&[("code", &code)]).await;
+    assert_eq!(owner.status, StatusCode::SEE_OTHER, "{}", owner.page);
+    let sent = SoftKey::new(1).is_set_up(&options(&eve.page));
+    eve.sends(&[("code", &sent)]).await;
+    assert_eq!(eve.status, StatusCode::SEE_OTHER, "{}", eve.page);
+}
+
+#[tokio::test]
+async fn of_two_people_who_set_up_one_key_at_once_one_does() {
+    let gate = Gate::new();
+    let mut doors = Vec::new();
+    for name in ["ada", "eve"] {
+        gate.knows(name).await;
+        let mut browser = gate.browser();
+        browser.signs_in(name).await;
+        browser.opens(SET_UP).await;
+        let sent = SoftKey::new(1).is_set_up(&options(&browser.page));
+        doors.push(tokio::spawn(async move {
+            browser.sends(&[("code", &sent)]).await;
+            browser.status
+        }));
+    }
+    let mut set_up = 0;
+    for door in doors {
+        set_up += usize::from(door.await.unwrap() == StatusCode::SEE_OTHER);
+    }
+    assert_eq!(set_up, 1);
+}
+
+#[tokio::test]
+async fn set_ups_that_come_too_late_or_are_too_many_are_told() {
+    let gate = Gate::new();
+    gate.knows("ada").await;
+    let mut browser = gate.browser();
+    browser.signs_in("ada").await;
+    browser.opens(SET_UP).await;
+    let mut key = SoftKey::new(1);
+    let sent = key.is_set_up(&options(&browser.page));
+    gate.waits(Duration::from_secs(301));
+    browser.sends(&[("code", &sent)]).await;
+    assert_eq!((browser.status, refusals(&gate).await), (StatusCode::UNPROCESSABLE_ENTITY, 1));
+    let sent = key.is_set_up(&options(&browser.page));
+    browser.sends(&[("code", &sent)]).await;
+    assert_eq!(browser.status, StatusCode::SEE_OTHER, "{}", browser.page);
+    browser.follows().await.sends(&[("saved", "yes")]).await;
+
+    browser.opens(ADD).await;
+    let sent = SoftKey::new(2).is_set_up(&options(&browser.page));
+    gate.waits(Duration::from_secs(301));
+    browser.sends(&[("code", &sent)]).await;
+    assert_eq!((browser.status, refusals(&gate).await), (StatusCode::UNPROCESSABLE_ENTITY, 2));
+    for id in 2..=21 {
+        browser.opens(ADD).await;
+        let sent = SoftKey::new(id).is_set_up(&options(&browser.page));
+        browser.sends(&[("code", &sent)]).await;
+    }
+    assert_eq!((browser.status, refusals(&gate).await), (StatusCode::UNPROCESSABLE_ENTITY, 3));
+}
+
 #[tokio::test]
 async fn a_counter_that_goes_back_ends_a_key_and_its_owner_is_told_once() {
     let gate = Gate::configured(
@@ -439,6 +614,35 @@ async fn forged_answers_are_counted_by_the_address_they_come_from() {
     thief.sends(&[("code", &sent)]).await;
     assert_eq!(thief.status, StatusCode::TOO_MANY_REQUESTS);
     inside(&gate, "ada", &mut key).await;
+}
+
+#[tokio::test]
+async fn forged_answers_keep_out_neither_passwords_nor_a_known_browser_at_the_same_address() {
+    let gate = Gate::taking(3);
+    let mut key = SoftKey::new(1);
+    protects(&gate, "ada", &mut key).await;
+    let mut owner = inside(&gate, "ada", &mut key).await;
+    owner.signs_out().await;
+    gate.waits(Duration::from_mins(2));
+    let mut thief = asked(&gate, "ada").await;
+    thief.address = owner.address;
+    for _ in 0..4 {
+        let sent = SoftKey::new(1).signs(&options(&thief.page));
+        thief.sends(&[("code", &sent)]).await;
+    }
+    assert_eq!(thief.status, StatusCode::TOO_MANY_REQUESTS);
+    owner.visits("/strict/").await;
+    let sent = key.signs(&options(&owner.page));
+    owner.sends_passkey(&sent).await;
+    assert_eq!(owner.status, StatusCode::SEE_OTHER, "{}", owner.page);
+    owner.signs_out().await.signs_in("ada").await;
+    assert_eq!(owner.status, StatusCode::SEE_OTHER, "passwords are counted apart");
+    for _ in 0..8 {
+        owner.opens("/.doorward/challenge").await;
+        let sent = key.signs(&options(&owner.page));
+        owner.sends(&[("code", &sent)]).await;
+        assert_eq!(owner.status, StatusCode::SEE_OTHER, "what is right is given back");
+    }
 }
 
 #[tokio::test]

@@ -58,6 +58,7 @@ fn every_message_looks_like_the_others() {
     for (name, about) in [
         ("code-set-up", code(WhatFor::SetUp)),
         ("code-change-email", code(WhatFor::ChangeEmail)),
+        ("code-add-key", code(WhatFor::AddKey)),
         ("reset-password", Matter::ResetPassword { token: token() }),
         ("verify-email", Matter::VerifyEmail { token: token() }),
         ("trial", Matter::Trial),

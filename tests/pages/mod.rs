@@ -439,7 +439,8 @@ fn security(called: &str) -> Security {
 fn factor(called: &str) -> Factor {
     let (id, section) = ("0".repeat(32), totp::SET_UP.section);
     let (name, added, last_used) = (called.into(), moment(), moment());
-    Factor { id, name, section, added, last_used, notes: Vec::new(), kind: Kind::Totp }
+    let (notes, kind, is_doubted) = (Vec::new(), Kind::Totp, false);
+    Factor { id, name, section, added, last_used, notes, kind, is_doubted }
 }
 
 fn device(browser: &str, is_this: bool) -> Device {

@@ -6,7 +6,8 @@ use doorward::domain::factor::Kind;
 use doorward::web::factor::totp;
 use doorward::web::pages::{
     Ask, Challenge, ChangeEmail, ChangePassword, Demanded, Forgot, Frame, Mailed, NewFactor,
-    NewPlace, Problem, ProveFirst, Question, RecoveryCodes, Rename, Standing, TurnOff, html,
+    NewPlace, Problem, ProveFirst, Proving, Question, RecoveryCodes, Rename, Standing, TurnOff,
+    html,
 };
 
 use super::{HOSTILE, LONG, RIGHT_TO_LEFT, challenge, form, frame, recovery_codes, scan};
@@ -112,7 +113,7 @@ pub(super) fn samples() -> Vec<(String, String)> {
 }
 
 /// A code that goes to Ada: it is under way if there is a time after which another can be sent.
-fn mailed(again_in: Option<Duration>) -> Mailed {
+pub(super) fn mailed(again_in: Option<Duration>) -> Mailed {
     Mailed { to: "a…@example.com".into(), sent: again_in.is_some(), again_in }
 }
 
@@ -133,8 +134,9 @@ fn change_email(
     }
 }
 
-fn prove_first(by_mail: Option<Mailed>, problem: Option<Problem>) -> ProveFirst {
-    ProveFirst { frame: frame(Some("ada")), form: form(), by_mail, is_demanded: false, problem }
+pub(super) fn prove_first(by_mail: Option<Mailed>, problem: Option<Problem>) -> ProveFirst {
+    let (frame, form, what) = (frame(Some("ada")), form(), Proving::SetUp);
+    ProveFirst { frame, form, what, by_mail, is_demanded: false, problem }
 }
 
 const fn instead(devices: usize) -> NewPlace {

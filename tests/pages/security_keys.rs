@@ -5,10 +5,11 @@ use doorward::domain::factor::Kind;
 use doorward::web::factor::{part, security_key, totp};
 use doorward::web::pages::{
     Challenge, Confirm, Factor, NewFactor, NewPlace, NotYet, Passkey, Problem, Protection,
-    Question, Rename, Security, SecurityKeyHelp, SetUp, SignIn, Trust, TurnOff, html,
+    ProveFirst, Proving, Question, Rename, Security, SecurityKeyHelp, SetUp, SignIn, Trust,
+    TurnOff, html,
 };
 
-use super::protection::ask;
+use super::protection::{ask, mailed, prove_first};
 use super::{
     challenge, confirm, factor, form, frame, happened, moment, security, set_up, sign_in, trust,
 };
@@ -59,6 +60,10 @@ pub(super) fn samples() -> Vec<(String, String)> {
 
     let what = Question::RemoveFactor { name: "Drawer".into(), words: security_key::SET_UP.remove };
     add("key-remove", html(&ask(what)));
+    add("key-keep", html(&ask(Question::KeepKey { name: "Drawer".into() })));
+    let first = |by_mail| ProveFirst { what: Proving::Key, ..prove_first(by_mail, None) };
+    add("key-prove-link", html(&first(None)));
+    add("key-prove-mail", html(&first(Some(mailed(None)))));
     let (frame, form, words) = (frame(Some("ada")), form(), security_key::SET_UP);
     let rename = Rename { frame, form, words, name: "Drawer".into(), problem: None };
     add("key-rename", html(&rename));
@@ -89,7 +94,7 @@ pub(super) fn samples() -> Vec<(String, String)> {
     add("security-key-and-app", html(&mixed));
     let events = [What::KeyDoubted, What::FactorAdded(Kind::SecurityKey), What::SignedIn];
     let copied = Security {
-        factors: vec![key("Key ring", doubted), factor("Phone")],
+        factors: vec![Factor { is_doubted: true, ..key("Key ring", doubted) }, factor("Phone")],
         happened: events.map(happened).into(),
         ..security("ada")
     };

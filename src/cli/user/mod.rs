@@ -416,7 +416,7 @@ Examples:
   doorward user unlock ada@example.com
 
 After five wrong passwords or codes a user must wait, longer each time. After fifty wrong codes,
-only a recovery code or this command unlocks the user.";
+only a recovery code, a security key or this command unlocks the user.";
 
 const TRUST_KEY_EXAMPLES: &str = "\
 Examples:

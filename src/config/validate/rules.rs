@@ -165,7 +165,9 @@ impl Judge<'_> {
                 let cure = "name kinds, such as `totp`, or remove the key for all";
                 self.refuse_empty(&below(at, "kinds"), cure);
             }
-            list.iter().flatten().map(|kind| kind.0).fold(Kinds::NONE, Kinds::or)
+            let asked = list.iter().flatten().map(|kind| kind.0).fold(Kinds::NONE, Kinds::or);
+            self.asked_kinds.push((below(at, "kinds"), asked));
+            asked
         });
         Requirement {
             within: within.map(Into::into),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::config::written::{FactorKind, File, List, SecondFactor};
 use crate::config::{App, Origin};
+use crate::domain::assurance::Kinds;
 use crate::domain::demand::Demands;
 use crate::domain::factor::totp::Skew;
 use crate::domain::factor::{Kind, Settings};
@@ -45,6 +46,27 @@ impl Judge<'_> {
             }
         }
         kinds
+    }
+
+    /// Refuses requirements of kinds of which nobody can set up one: not even with a factor could
+    /// anybody come in there.
+    pub(super) fn check_asked_kinds(&mut self, may: &[Kind], bound: Option<bool>) {
+        for (at, asked) in std::mem::take(&mut self.asked_kinds) {
+            let can_be_shown = |kind: Kind| !kind.is_factor() || may.contains(&kind);
+            if asked == Kinds::NONE || Kind::all().any(|kind| asked.has(kind) && can_be_shown(kind))
+            {
+                continue;
+            }
+            if bound == Some(false) && asked.has(Kind::SecurityKey) {
+                let what = "nobody can satisfy this: browsers let a page use security keys only if \
+                            the portal's host has a name (not an address) and is reached by https";
+                self.refuse(&at, what, "give the portal such a host, or name other kinds");
+            } else {
+                let what =
+                    "nobody can satisfy this: `second_factor.kinds` lists none of these kinds";
+                self.refuse(&at, what, "add one of them there, or name other kinds here");
+            }
+        }
     }
 
     /// Who must have a second factor.

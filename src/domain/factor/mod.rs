@@ -272,12 +272,13 @@ impl Begun {
         }
     }
 
-    /// Whether a page that is shown again shows the same, because people copy it to another device.
-    /// What a security key is asked is new on each page.
-    pub const fn is_kept(&self) -> bool {
+    /// How long a page that is shown again shows the same: as long as it waits, if people copy it to
+    /// another device. What a security key is asked is kept for a moment, so that a page which is
+    /// loaded again and again does not write a record each time.
+    pub const fn is_kept_for(&self) -> Duration {
         match self {
-            Self::Totp(_) => true,
-            Self::SecurityKey(_) => false,
+            Self::Totp(_) => self.lasts(),
+            Self::SecurityKey(_) => Duration::from_mins(1),
         }
     }
 
@@ -350,6 +351,15 @@ impl Factor {
                 can_be_copied: key.can_be_copied(),
                 resists_phishing: key.doubted().is_none() && key.counts_from() <= now,
             },
+        }
+    }
+
+    /// Accepts it again although there may be a copy of it. It counts as one that cannot be phished
+    /// after three days. Returns whether this changed anything.
+    pub(super) fn keep(&mut self, now: Timestamp) -> bool {
+        match &mut self.is {
+            Is::SecurityKey(key) => key.keep(now),
+            Is::Totp(_) => false,
         }
     }
 
@@ -456,7 +466,8 @@ pub enum Rejection {
         /// When the next attempt is accepted.
         until: Timestamp,
     },
-    /// After too many failures, only a recovery code or an administrator helps.
+    /// After too many failures, only what cannot be guessed (a recovery code, a security key) or an
+    /// administrator helps.
     Locked,
     /// There may be a copy of this factor. It is refused until its owner says otherwise.
     Doubted {

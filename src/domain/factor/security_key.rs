@@ -362,6 +362,18 @@ impl SecurityKey {
         Ok(())
     }
 
+    /// Accepts it again although its counter went back: its owner knows the reason. The counter of
+    /// the next answer is taken as it is, and it counts as one that cannot be phished after
+    /// [`SecurityKey::SETTLES`]. Returns whether this changed anything.
+    pub(super) fn keep(&mut self, now: Timestamp) -> bool {
+        if self.doubted.take().is_none() {
+            return false;
+        }
+        self.counter = 0;
+        self.counts_from = now.plus(Self::SETTLES);
+        true
+    }
+
     /// From when on it counts as one that cannot be phished.
     pub const fn counts_from(&self) -> Timestamp {
         self.counts_from
@@ -455,6 +467,18 @@ mod tests {
         assert_eq!(key.check(&shown(6), NOW), Ok(()));
         assert_eq!(key.check(&shown(u32::MAX), NOW), Ok(()));
         assert_eq!(key.doubted(), None);
+    }
+
+    #[test]
+    fn a_key_that_is_kept_begins_with_the_counter_that_it_has() {
+        let mut key = SecurityKey::set_up(&new(), NOW);
+        assert!(!key.keep(NOW), "nobody doubts it");
+        key.check(&shown(2), NOW).unwrap_err();
+        let later = NOW.plus(Duration::from_secs(9));
+        assert!(key.keep(later));
+        assert_eq!((key.doubted(), key.counts_from()), (None, later.plus(SecurityKey::SETTLES)));
+        assert_eq!(key.check(&shown(3), later), Ok(()));
+        assert_eq!(key.check(&shown(3), later), Err(Rejection::Doubted { since: later }));
     }
 
     #[test]

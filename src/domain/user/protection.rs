@@ -49,6 +49,13 @@ impl User {
     /// How long after a change of address a code mailed there proves nothing.
     pub const ADDRESS_SETTLES: Duration = Duration::from_hours(72);
 
+    /// Whether a factor of this kind would be their first one that cannot be phished. Setting it up
+    /// asks what setting up the first second factor asks.
+    pub fn is_first_to_resist(&self, kind: Kind) -> bool {
+        let resists = |kind: Kind| kind.row().resists_phishing;
+        resists(kind) && !self.factors.iter().any(|factor| resists(factor.kind()))
+    }
+
     /// Whether the user has the most factors of this kind that are allowed.
     pub fn has_most_of(&self, kind: Kind) -> bool {
         self.factors.iter().filter(|factor| factor.kind() == kind).count() >= kind.row().at_most
@@ -135,6 +142,13 @@ impl User {
     pub fn count_factor(&mut self, id: FactorId, now: Timestamp) -> Option<Kind> {
         let factor = self.factors.iter_mut().find(|factor| factor.id() == id)?;
         factor.count_from(now).then(|| factor.kind())
+    }
+
+    /// Accepts a factor again although there may be a copy of it. Returns its kind if this changed
+    /// anything.
+    pub fn keep_factor(&mut self, id: FactorId, now: Timestamp) -> Option<Kind> {
+        let factor = self.factors.iter_mut().find(|factor| factor.id() == id)?;
+        factor.keep(now).then(|| factor.kind())
     }
 
     /// Renames a factor. Returns its kind if it exists.

@@ -1,7 +1,11 @@
 //! Adding, changing and removing users. The record and its names change in one batch.
 
+use data_encoding::BASE64URL_NOPAD;
+
 use super::{Store, TRIES, expect};
 use crate::domain::event::Event;
+use crate::domain::factor::Factor;
+use crate::domain::factor::security_key::{CredentialId, SecurityKey};
 use crate::domain::link::Link;
 use crate::domain::name::Email;
 use crate::domain::secret::TokenHash;
@@ -20,7 +24,7 @@ pub enum Added {
     NameTaken,
     /// The e-mail address is already somebody's name or e-mail address.
     EmailTaken,
-    /// The account at a provider is already somebody's.
+    /// The account at a provider, or a security key, is already somebody's.
     AccountTaken,
 }
 
@@ -192,6 +196,39 @@ impl Store {
         Ok(None)
     }
 
+    /// The security keys of `now` that `before` did not have and that are somebody else's.
+    pub(super) async fn keys_of_others(
+        &self,
+        before: &User,
+        now: &User,
+    ) -> Result<Vec<CredentialId>, Unavailable> {
+        let names = self.keyring.names();
+        let mut taken = Vec::new();
+        for new in credentials(now).filter(|new| !credentials(before).any(|old| old == *new)) {
+            if self.is_taken(&names.of(&key_of(new))).await? {
+                taken.push(new.clone());
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Makes the security keys that are new in `now` lead there, and those that are gone nowhere.
+    pub(super) fn with_keys(
+        &self,
+        mut batch: Batch,
+        before: &User,
+        now: &User,
+    ) -> Result<Batch, Unavailable> {
+        let names = self.keyring.names();
+        for new in credentials(now).filter(|new| !credentials(before).any(|old| old == *new)) {
+            batch = self.with_name(batch, &names.of(&key_of(new)), now.id())?;
+        }
+        for old in credentials(before).filter(|old| !credentials(now).any(|new| new == *old)) {
+            batch = without_name(batch, &names.of(&key_of(old)));
+        }
+        Ok(batch)
+    }
+
     /// The hashes of everything that leads to `user`.
     pub(super) fn keys_of(&self, user: &User) -> Vec<Hashes> {
         let names = self.keyring.names();
@@ -228,16 +265,33 @@ impl Store {
 }
 
 /// Everything that leads to `user`: the user name; if different, the e-mail address; accounts at
-/// providers. And what it means if another user has it.
+/// providers; security keys. And what it means if another user has it.
 pub(super) fn keys_of(user: &User) -> Vec<(String, Added)> {
     let name = user.name().as_str();
     let email = user.email().map(Email::key).filter(|email| *email != name);
     let mut keys = vec![(name.to_owned(), Added::NameTaken)];
     keys.extend(email.map(|email| (email.to_owned(), Added::EmailTaken)));
     keys.extend(user.accounts().map(|account| (account.key(), Added::AccountTaken)));
+    keys.extend(credentials(user).map(|its| (key_of(its), Added::AccountTaken)));
     keys
+}
+
+fn credentials(user: &User) -> impl Iterator<Item = &CredentialId> {
+    let keys = user.factors().iter().filter_map(Factor::security_key);
+    keys.map(SecurityKey::credential)
+}
+
+/// What a security key is found by, beside user names and accounts at providers. None of these can
+/// be equal: names have no control characters, and accounts begin with another one.
+fn key_of(credential: &CredentialId) -> String {
+    format!("\u{2}{}", BASE64URL_NOPAD.encode(credential.as_bytes()))
 }
 
 fn without_name(batch: Batch, hashes: &Hashes) -> Batch {
     hashes.iter().fold(batch, |batch, hash| batch.delete(Kind::Name, *hash, Expect::Any))
+}
+
+/// Whether both have the same security keys.
+pub(super) fn have_same_keys(one: &User, other: &User) -> bool {
+    credentials(one).eq(credentials(other))
 }

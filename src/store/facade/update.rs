@@ -6,8 +6,10 @@
 
 use super::held::{HeldRecords, Stored, Wanted};
 use super::names::Target;
+use super::people::have_same_keys;
 use super::{Store, TRIES, user_sessions};
 use crate::domain::event::Event;
+use crate::domain::factor::security_key::CredentialId;
 use crate::domain::host_session::HostSession;
 use crate::domain::lockout::Failures;
 use crate::domain::message::Message;
@@ -72,6 +74,8 @@ pub struct Transaction {
     pub other: Option<UserSession>,
     /// Further records.
     held: HeldRecords,
+    /// Security keys of others that this decision has tried to set up.
+    of_others: Vec<CredentialId>,
     /// New host sessions.
     begun: Vec<(TokenHash, HostSession, Timestamp)>,
     /// New user sessions.
@@ -96,6 +100,12 @@ impl Transaction {
     /// Writes the record under `key`. If it was not asked for, no such record may exist.
     pub fn put<T: Stored>(&mut self, key: &T::Key, value: T) {
         self.held.put(key, value);
+    }
+
+    /// Whether a security key is known to be another user's. A decision that sets up a new key asks
+    /// this; it is decided again with the answer if it was not known at first.
+    pub fn is_somebody_elses(&self, credential: &CredentialId) -> bool {
+        self.of_others.contains(credential)
     }
 
     /// Begins a user session, which is swept after `over`.
@@ -139,6 +149,7 @@ impl Store {
         mut decide: impl FnMut(&mut Transaction) -> T,
     ) -> Result<Option<T>, Unavailable> {
         let _line = self.line(reads.user.as_bytes()).await;
+        let mut of_others = Vec::new();
         for _ in 0..TRIES {
             let user = self.read::<User>(Kind::User, reads.user.as_bytes()).await?;
             let attempts = self.read_attempts(&Target::User(reads.user)).await?;
@@ -160,6 +171,7 @@ impl Store {
                 user_session: user_session.value.clone(),
                 other: other.value.clone(),
                 held,
+                of_others: of_others.clone(),
                 begun: Vec::new(),
                 user_sessions: Vec::new(),
                 messages: Vec::new(),
@@ -169,6 +181,16 @@ impl Store {
 
             let mut batch = Batch::new();
             let mut changed = false;
+            let rekeyed = !have_same_keys(before, &tx.user);
+            let _naming = if rekeyed { Some(self.naming.read().await) } else { None };
+            if rekeyed {
+                let taken = self.keys_of_others(before, &tx.user).await?;
+                if !taken.is_empty() {
+                    of_others = taken;
+                    continue;
+                }
+                batch = self.with_keys(batch, before, &tx.user)?;
+            }
             let key = reads.user.as_bytes();
             changed |= self.step(&mut batch, Kind::User, key, &user, Some(&tx.user))?;
             // Failures are checked only if they change, so concurrent failures do not cause a

@@ -48,7 +48,10 @@ const WRONG: Said = Said {
 /// There may be a copy of the key.
 pub const DOUBTED: Said = Said {
     sentence: "This security key is no longer accepted: there may be a copy of it.",
-    advice: Some("Use another way. You can remove the key on your security page."),
+    advice: Some(
+        "Use another way. On your security page you can remove the key, or keep it if you know the \
+         reason.",
+    ),
     blames_what_was_typed: false,
 };
 
@@ -94,8 +97,9 @@ fn read(sent: &str, read: fn(&str) -> Option<Submitted>) -> Result<Submitted, Re
     Ok(read(sent).unwrap_or(Submitted::Unreadable))
 }
 
-/// For how long after a page was loaded a key may be asked: what it signs expires soon after.
-const SECONDS: u64 = 270;
+/// For how long after a page was loaded a key may be asked: what it signs expires soon after. A page
+/// that is loaded again may show what was asked a minute ago.
+const SECONDS: u64 = 210;
 
 /// How long the browser's dialog should wait, in milliseconds.
 const TIMEOUT: u64 = 120_000;

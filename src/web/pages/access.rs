@@ -117,6 +117,11 @@ pub enum Question {
         /// The question, and what removing it means.
         words: (&'static str, &'static str),
     },
+    /// Whether to keep a security key that there may be a copy of.
+    KeepKey {
+        /// Its name.
+        name: String,
+    },
 }
 
 impl Question {
@@ -126,6 +131,7 @@ impl Question {
             Self::NotMe { .. } => "Was this somebody else?",
             Self::NewRecoveryCodes { .. } => "Make new recovery codes?",
             Self::RemoveFactor { words: (question, _), .. } => question,
+            Self::KeepKey { .. } => "Keep this security key?",
         }
     }
 
@@ -133,7 +139,7 @@ impl Question {
     fn about(&self) -> Option<&str> {
         match self {
             Self::VerifyEmail { address, .. } => Some(address),
-            Self::RemoveFactor { name, .. } => Some(name),
+            Self::RemoveFactor { name, .. } | Self::KeepKey { name } => Some(name),
             Self::NotMe { username } => Some(username),
             Self::NewRecoveryCodes { .. } => None,
         }
@@ -165,6 +171,14 @@ impl Question {
                 )]
             }
             Self::RemoveFactor { words: (_, means), .. } => vec![(*means).to_owned()],
+            Self::KeepKey { .. } => vec![
+                "The counter of this key went back. That happens if there is a copy of the key, or \
+                 if the key was reset or repaired."
+                    .to_owned(),
+                "Keep it only if you know the reason. If you do not, remove it: whoever has the copy \
+                 could sign in with it."
+                    .to_owned(),
+            ],
         }
     }
 
@@ -174,6 +188,7 @@ impl Question {
             Self::NotMe { .. } => "This was not me",
             Self::NewRecoveryCodes { .. } => "Make new ones",
             Self::RemoveFactor { .. } => "Remove it",
+            Self::KeepKey { .. } => "Keep it",
         }
     }
 
@@ -181,7 +196,9 @@ impl Question {
     const fn leads_back(&self) -> bool {
         match self {
             Self::VerifyEmail { .. } | Self::NotMe { .. } => false,
-            Self::NewRecoveryCodes { .. } | Self::RemoveFactor { .. } => true,
+            Self::NewRecoveryCodes { .. } | Self::RemoveFactor { .. } | Self::KeepKey { .. } => {
+                true
+            }
         }
     }
 }

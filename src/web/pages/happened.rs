@@ -48,7 +48,7 @@ impl Happened {
             }
             What::Locked => {
                 "There were many wrong codes. Codes from the app are not accepted until you use a \
-                 recovery code."
+                 recovery code or a security key."
             }
             What::UserDisabled => "An administrator disabled your sign-in.",
             What::UserEnabled => "An administrator enabled your sign-in again.",
@@ -81,6 +81,9 @@ impl Happened {
                 "One of your security keys may have been copied: its counter went back. It is no \
                  longer accepted. Remove it, or keep it if you know the reason."
             }
+            What::KeyKept => {
+                "You kept a security key that may have been copied. It is accepted again."
+            }
             // Nobody finds this on their page: it is about no user.
             What::KeyRotated => "An administrator rotated a key.",
             What::UserBrought => "Your identity provider added you here.",
@@ -109,6 +112,7 @@ impl Happened {
                 | What::Frozen
                 | What::CodesGuessed
                 | What::KeyDoubted
+                | What::KeyKept
         )
     }
 

@@ -28,8 +28,8 @@ pub use notice::{NamelessPage, Notice, NoticePage, Owed};
 pub use offer::OfferPage;
 pub use problem::{Problem, described};
 pub use second_factor::{
-    Challenge, Later, NewFactor, NotYet, ProveFirst, RecoveryCodes, Rename, SecurityKeyHelp, SetUp,
-    Standing, Trust, TurnOff, recovery_codes_file,
+    Challenge, Later, NewFactor, NotYet, ProveFirst, Proving, RecoveryCodes, Rename,
+    SecurityKeyHelp, SetUp, Standing, Trust, TurnOff, recovery_codes_file,
 };
 pub use security::{CodesLeft, Demanded, Device, Factor, Protection, Row, Security, Session};
 pub use sign_in::{Confirm, Passkey, SetPassword, SignIn, SignOut};

@@ -27,7 +27,8 @@ pub enum Problem {
     Wait(Duration),
     /// The same at a challenge by authenticator code, where a recovery code ends the wait.
     WaitOrRecoveryCode(Duration),
-    /// Too many wrong codes in a row: only a recovery code or an administrator unlocks.
+    /// Too many wrong codes in a row: only a recovery code, a security key or an administrator
+    /// unlocks.
     Locked,
     /// The user reported the factor as not theirs: nothing is accepted until an administrator
     /// helps.
@@ -138,7 +139,9 @@ impl Problem {
             ),
             Self::LockedOut => Some("Please ask for help."),
             Self::Frozen => Some("Ask for a link to start again."),
-            Self::Locked => Some("Use a recovery code. If you have none, ask for help."),
+            Self::Locked => {
+                Some("Use a recovery code or a security key. If you have neither, ask for help.")
+            }
             _ => None,
         }
     }

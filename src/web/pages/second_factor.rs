@@ -117,7 +117,17 @@ pub struct SetUp {
     pub problem: Option<Problem>,
 }
 
-/// Says what must be shown, besides the password, before a first factor is set up.
+/// Before what something must be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proving {
+    /// The set-up of the first second factor.
+    SetUp,
+    /// The set-up of the first security key, beside other factors or in their place.
+    Key,
+}
+
+/// Says what must be shown, besides the password, before a first factor is set up; or, besides a
+/// factor, before a first security key is.
 #[derive(Template)]
 #[template(path = "page/prove-first.html")]
 pub struct ProveFirst {
@@ -125,12 +135,57 @@ pub struct ProveFirst {
     pub frame: Frame,
     /// The hidden fields.
     pub form: Form,
+    /// Before what.
+    pub what: Proving,
     /// The mailed code; `None`: a link from an administrator is required.
     pub by_mail: Option<Mailed>,
     /// Whether no other page can be opened without a second factor.
     pub is_demanded: bool,
     /// The problem, if the form is shown again.
     pub problem: Option<Problem>,
+}
+
+impl ProveFirst {
+    const fn heading(&self) -> &'static str {
+        match self.what {
+            Proving::SetUp => "Set up two-factor",
+            Proving::Key => "Set up a security key",
+        }
+    }
+
+    /// The word of the kind that is set up, where that must be said again.
+    const fn kind(&self) -> &'static str {
+        match self.what {
+            Proving::SetUp => "",
+            Proving::Key => Kind::SecurityKey.word(),
+        }
+    }
+
+    /// Why the password, or a code, is not enough.
+    const fn reason(&self) -> &'static str {
+        match self.what {
+            Proving::SetUp => {
+                "A password can be stolen. So that nobody else can set up two-factor for you,"
+            }
+            Proving::Key => {
+                "A password and a code can be stolen. So that nobody else can set up a security key \
+                 for you,"
+            }
+        }
+    }
+
+    /// What follows the link from an administrator.
+    const fn then(&self) -> &'static str {
+        match self.what {
+            Proving::SetUp => {
+                "With it, you choose a password. Then set up two-factor before you sign out."
+            }
+            Proving::Key => {
+                "With it, you choose a new password. Then set up the security key before you sign \
+                 out."
+            }
+        }
+    }
 }
 
 /// Shows how a further factor is set up and asks for its first answer (S26).

@@ -57,6 +57,8 @@ pub struct Factor {
     pub last_used: Moment,
     /// What else there is to know.
     pub notes: Vec<&'static str>,
+    /// Whether there may be a copy of it, so that its user must decide what becomes of it.
+    pub is_doubted: bool,
     /// Its kind.
     pub kind: Kind,
 }
