@@ -125,6 +125,7 @@ fn router(state: AppState) -> Router {
         .route(path::ROTATE, routing::post(keys::rotate))
         .route(path::CARRY_ON, routing::post(keys::carry_on))
         .route(path::RELOAD, routing::post(policy::reload))
+        .route(path::RP_ID, routing::post(policy::rp_id))
         .route(path::WHY, routing::post(policy::why))
         .route(path::REPORT, routing::post(policy::report))
         .route(path::REFUSED, routing::post(policy::refused))
@@ -307,6 +308,7 @@ mod tests {
             (path::REMOVE, r#"{"name":"eve"}"#),
             (path::KNOWN, r#"[{"name":"eve"}]"#),
             (path::RELOAD, ""),
+            (path::RP_ID, r#"{"rp_id":null}"#),
             (path::WHY, r#"{"request_id":"a"}"#),
             (path::KEYS, ""),
             (path::ROTATE, r#"{"purpose":"names"}"#),

@@ -17,6 +17,8 @@ pub(super) mod path {
     pub(crate) const RELOAD: &str = "/reload";
     /// [`super::Which`] → [`super::Why`].
     pub(crate) const WHY: &str = "/why";
+    /// [`super::RpId`] → [`super::KeysMoved`].
+    pub(crate) const RP_ID: &str = "/rp-id";
     /// Nothing → a list of [`super::Stopped`].
     pub(crate) const REPORT: &str = "/report";
     /// Nothing → a list of [`super::RefusedRequests`].
@@ -76,6 +78,22 @@ pub(super) struct NewAccount {
     /// The name of the provider in the configuration.
     pub(super) provider: String,
     pub(super) subject: String,
+}
+
+/// An RP ID that a configuration would have; `None`: keys could not be used.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RpId {
+    pub(super) rp_id: Option<String>,
+}
+
+/// Whether that would move it away from the security keys that people have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct KeysMoved {
+    /// The RP ID of their keys; `None` if there are none, or if it would stay the same.
+    pub(super) from: Option<String>,
+    /// How many people have keys, if so.
+    pub(super) people: usize,
 }
 
 /// A refusal, by the id of the request on its page.

@@ -6,9 +6,12 @@ use std::path::Path;
 use futures_util::future::join_all;
 use serde::Serialize;
 
+use super::api::{KeysMoved, RpId, path};
+use super::client::ask_gateway;
 use super::failure::{Failure, unwritten};
 use super::load_config;
 use crate::config::{Config, MINIMAL, Problem, Problems};
+use crate::flow::rp_id::Moved;
 use crate::identity::Providers;
 use crate::os;
 use crate::proxy::{self, Asked};
@@ -26,6 +29,36 @@ struct Report<'a> {
     /// The result for each identity provider, if they were tested.
     #[serde(skip_serializing_if = "Option::is_none")]
     providers: Option<&'a [AskedProvider]>,
+    /// What the running gateway says of the security keys that people have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    security_keys: Option<&'a AskedKeys>,
+}
+
+/// What the running gateway says of the security keys that people have.
+#[derive(Serialize)]
+struct AskedKeys {
+    /// The RP ID of the configuration.
+    rp_id: Option<String>,
+    /// Why the gateway could not say anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_asked: Option<String>,
+    /// Why the configuration cannot be used for the keys that people have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+}
+
+/// Asks the gateway with this state folder whether people have keys for another RP ID.
+fn ask_for_keys(config: &Config) -> AskedKeys {
+    let rp_id = config.relying_party.as_ref().map(|party| party.id.clone());
+    let question = RpId { rp_id: rp_id.clone() };
+    let asked = super::waits(ask_gateway::<KeysMoved>(&config.state, path::RP_ID, &question));
+    let (moved, not_asked) = match asked {
+        Ok(KeysMoved { from, people }) => {
+            (from.map(|from| Moved { from, to: rp_id.clone(), people }), None)
+        }
+        Err(why) => (None, Some(why.what().to_owned())),
+    };
+    AskedKeys { rp_id, not_asked, problem: moved.map(|moved| moved.to_string()) }
 }
 
 /// What an identity provider said.
@@ -79,15 +112,8 @@ pub(super) fn run(
         _ => None,
     };
     let (asked, providers) = asked.unzip();
-    let silent = asked.iter().flatten().filter(|asked| asked.problem.is_some()).count();
-    let wrong = providers.iter().flatten().filter(|asked| asked.problem.is_some()).count();
-    let silent = match (silent, wrong) {
-        (0, 0) => Ok(()),
-        (1, _) => Err(Failure::new("an upstream does not answer")),
-        (0, 1) => Err(Failure::new("an identity provider cannot be used")),
-        (0, count) => Err(Failure::new(format!("{count} identity providers cannot be used"))),
-        (count, _) => Err(Failure::new(format!("{count} upstreams do not answer"))),
-    };
+    let keys = read.as_ref().ok().map(ask_for_keys);
+    let outcome = outcome(asked.as_deref(), providers.as_deref(), keys.as_ref());
     let file = path.display().to_string();
     if json {
         let report = match &read {
@@ -95,7 +121,16 @@ pub(super) fn run(
                 let warnings = &config.warnings().problems;
                 let (upstreams, providers) = (asked.as_deref(), providers.as_deref());
                 let providers = providers.filter(|all| !all.is_empty());
-                Report { file, valid: true, problems: &[], warnings, upstreams, providers }
+                let (problems, security_keys) = (&[][..], keys.as_ref());
+                Report {
+                    file,
+                    valid: true,
+                    problems,
+                    warnings,
+                    upstreams,
+                    providers,
+                    security_keys,
+                }
             }
             Err(Problems { problems, .. }) => Report {
                 file,
@@ -104,13 +139,14 @@ pub(super) fn run(
                 warnings: &[],
                 upstreams: None,
                 providers: None,
+                security_keys: None,
             },
         };
         let text = serde_json::to_string_pretty(&report)
             .map_err(|error| Failure::new("cannot write the result as JSON").because(error))?;
         writeln!(out, "{text}").map_err(unwritten)?;
         return match read {
-            Ok(_) => silent,
+            Ok(_) => outcome,
             Err(_) => Err(Failure::new("the configuration is not valid")),
         };
     }
@@ -152,7 +188,8 @@ pub(super) fn run(
                 }
                 .map_err(unwritten)?;
             }
-            silent
+            say_of_keys(keys.as_ref(), out)?;
+            outcome
         }
         Err(problems) => {
             writeln!(out, "{}\n", problems.shown()).map_err(unwritten)?;
@@ -165,6 +202,40 @@ pub(super) fn run(
                 count => format!("the configuration has {count} problems"),
             }))
         }
+    }
+}
+
+/// What is wrong outside of the configuration, if it is valid.
+fn outcome(
+    asked: Option<&[Asked]>,
+    providers: Option<&[AskedProvider]>,
+    keys: Option<&AskedKeys>,
+) -> Result<(), Failure> {
+    let silent = asked.iter().copied().flatten().filter(|asked| asked.problem.is_some()).count();
+    let wrong = providers.iter().copied().flatten().filter(|asked| asked.problem.is_some()).count();
+    match (silent, wrong) {
+        (0, 0) if keys.is_some_and(|keys| keys.problem.is_some()) => {
+            Err(Failure::new("security keys that people have could not be used"))
+        }
+        (0, 0) => Ok(()),
+        (1, _) => Err(Failure::new("an upstream does not answer")),
+        (0, 1) => Err(Failure::new("an identity provider cannot be used")),
+        (0, count) => Err(Failure::new(format!("{count} identity providers cannot be used"))),
+        (count, _) => Err(Failure::new(format!("{count} upstreams do not answer"))),
+    }
+}
+
+/// Whether the keys that people have could be used, or that nobody could be asked.
+fn say_of_keys(keys: Option<&AskedKeys>, out: &mut dyn Write) -> Result<(), Failure> {
+    match keys {
+        Some(AskedKeys { problem: Some(problem), .. }) => {
+            writeln!(out, "security keys: {problem}").map_err(unwritten)
+        }
+        Some(AskedKeys { not_asked: Some(why), .. }) => {
+            let not = "whether people have them for another RP ID was not checked";
+            writeln!(out, "security keys: {not}: {why}").map_err(unwritten)
+        }
+        _ => Ok(()),
     }
 }
 
@@ -196,7 +267,9 @@ apps:
     fn a_valid_configuration_is_called_valid() {
         let (out, failed) = checked(GOOD, false);
         assert_eq!(failed, None, "{out}");
-        assert_eq!(out, "/etc/doorward.yaml is valid.\n");
+        let valid = "/etc/doorward.yaml is valid.\nsecurity keys: whether people have them for another \
+                     RP ID was not checked: no gateway is running with the state folder ";
+        assert!(out.starts_with(valid), "{out}");
     }
 
     #[test]

@@ -19,6 +19,11 @@ impl Failure {
         Self { what: what.into(), why: Vec::new(), cure: None, unread: false }
     }
 
+    /// What went wrong, without the cause.
+    pub(super) fn what(&self) -> &str {
+        &self.what
+    }
+
     /// Whether the reader of the output has gone: then there is nothing to report.
     pub(super) fn is_unread(&self) -> bool {
         self.unread

@@ -1,5 +1,5 @@
-//! What a start reads and writes in the store first: whether its keys are here, the clock mark, and
-//! since when demands exist.
+//! What a start reads and writes in the store first: whether its keys are here, the clock mark, the
+//! RP ID of security keys, and since when demands exist.
 
 use std::io;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::not_started::NotStarted;
-use crate::flow::Env;
+use crate::flow::{Env, rp_id};
 use crate::unavailable::Unavailable;
 
 /// Refuses a store whose keys are not in the keys file.
@@ -28,6 +28,20 @@ pub(super) async fn believe_clock(env: &Arc<Env>, accept: bool) -> Result<(), No
     let now = env.now().map_err(|_| NotStarted::ClockPutBack)?;
     let noting = Arc::clone(env);
     written_in_a_moment(env, async move { noting.store.note_time(now).await }).await
+}
+
+/// Refuses a configuration whose RP ID is not that of the security keys that people have, unless the
+/// operator accepts it. Saves the RP ID.
+pub(super) async fn keep_rp_id(env: &Arc<Env>, accept: bool) -> Result<(), NotStarted> {
+    let moved = rp_id::moved(&env.store, &env.config).await.map_err(NotStarted::unreadable)?;
+    match moved {
+        Some(moved) if accept => tracing::warn!("new RP ID accepted: {moved}"),
+        Some(moved) => return Err(NotStarted::OtherRpId(moved)),
+        None => {}
+    }
+    let noting = Arc::clone(env);
+    let noted = async move { rp_id::note(&noting.store, &noting.config).await };
+    written_in_a_moment(env, noted).await
 }
 
 /// Finds out since when the demands exist, and saves it.

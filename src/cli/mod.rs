@@ -80,6 +80,10 @@ enum Command {
         /// Passwords and disabled users are as in the backup
         #[arg(long)]
         accept_older_store: bool,
+        /// Start although people have security keys for another RP ID: use it once, after the portal
+        /// has moved. Their keys do not work any more, and they sign in by another factor
+        #[arg(long)]
+        accept_new_rp_id: bool,
     },
     /// Check a configuration, and list every problem
     #[command(after_help = CHECK_EXAMPLES)]
@@ -204,11 +208,12 @@ pub fn run(
 
 fn obey(line: Line, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Failure> {
     match line.command {
-        Command::Serve { file, accept_clock, accept_older_store } => {
+        Command::Serve { file, accept_clock, accept_older_store, accept_new_rp_id } => {
             // Before memory is used: a huge page is not taken back.
             let huge_pages = os::hold_back_huge_pages();
             let Loaded { config, keeper } = loaded(file.or(line.config))?;
-            let world = World { accept_clock, accept_older_store, ..World::real() };
+            let world =
+                World { accept_clock, accept_older_store, accept_new_rp_id, ..World::real() };
             serve::run(config, keeper, world, huge_pages).map_err(|error| {
                 let failure = Failure::new("cannot start").because_of(&error);
                 match error.cure() {

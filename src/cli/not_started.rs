@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::flow::rp_id::Moved;
 use crate::store::OpenError;
 use crate::store::state_folder::StateError;
 use crate::unavailable::{Kind, Unavailable};
@@ -59,6 +60,9 @@ pub enum NotStarted {
          once with --accept-clock"
     )]
     ClockPutBack,
+    /// The portal has moved away from the security keys that people have.
+    #[error("{0}")]
+    OtherRpId(Moved),
     /// The command socket cannot be created.
     #[error("cannot create the command socket in {}", state.display())]
     Socket {
@@ -119,6 +123,7 @@ impl NotStarted {
                  codes and sessions"
                     .to_owned(),
             ),
+            Self::OtherRpId(moved) => Some(moved.cure()),
             Self::State(StateError::KeysUnreadable { .. }) => {
                 Some("restore the store's keys file from a backup".to_owned())
             }

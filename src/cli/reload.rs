@@ -21,6 +21,7 @@ use crate::domain::assurance::Evidence;
 use crate::domain::time::Timestamp;
 use crate::flow::Env;
 use crate::flow::admit::{Admission, decide};
+use crate::flow::rp_id::{self, Moved};
 use crate::flow::trial;
 use crate::identity::{Load, Providers, SignInLimit};
 use crate::metrics::{HashingLoad, Log};
@@ -77,6 +78,9 @@ pub(super) enum Kept {
     /// This key needs a restart.
     #[error("configuration not reloaded: `{0}` cannot change while the gateway runs; restart it")]
     NeedsRestart(&'static str),
+    /// The portal has moved away from the security keys that people have.
+    #[error("configuration not reloaded: {0}\n  {cure}", cure = .0.cure())]
+    OtherRpId(Moved),
     /// Something on our side is broken.
     #[error("configuration not reloaded: {}", .0.told())]
     Unavailable(#[from] Unavailable),
@@ -190,6 +194,9 @@ impl Live {
         if let Some(key) = needs_restart(&before.config, &config) {
             return Err(Kept::NeedsRestart(key));
         }
+        if let Some(moved) = rp_id::moved(&before.store, &config).await? {
+            return Err(Kept::OtherRpId(moved));
+        }
         let now = before.now()?;
         let since = before.store.demands_seen(config.demands.names(), now).await?;
         let limit = if config.limits == before.config.limits {
@@ -207,6 +214,7 @@ impl Live {
         let sites = sites.map_err(|problems| Kept::Problems(told(&env, problems)))?;
         let access_log = open_access_log(&env.config);
         let access_log = access_log.map_err(|why| Kept::Problems(told(&env, vec![why])))?;
+        rp_id::note(&env.store, &env.config).await?;
         let requests = before.decision_log.recent();
         let reloaded = Reloaded {
             file,

@@ -48,6 +48,8 @@ pub struct World {
     /// Whether to accept a store that is older than the one used before. What may have been used up
     /// since then becomes void.
     pub accept_older_store: bool,
+    /// Whether to accept an RP ID that is not that of the security keys that people have.
+    pub accept_new_rp_id: bool,
     /// The random generator.
     pub rng: SharedRng,
     /// The cost of hashing a password.
@@ -61,6 +63,7 @@ impl World {
             clock: Arc::new(os::system_time),
             accept_clock: false,
             accept_older_store: false,
+            accept_new_rp_id: false,
             rng: os::rng(),
             cost: Cost::OWASP,
         }
@@ -103,6 +106,7 @@ impl Gateway {
         let operators =
             config.operators.iter().copied().map(bind).collect::<Result<Vec<_>, _>>()?;
         let (accept_clock, accept_older) = (world.accept_clock, world.accept_older_store);
+        let accept_rp_id = world.accept_new_rp_id;
         let (env, progress) = furnish(config, world, open_once_commands_are_done)?;
         let (env, progress) = (Arc::new(env), Arc::new(progress));
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -111,6 +115,7 @@ impl Gateway {
         runtime.block_on(first_writes::has_its_keys(&env))?;
         runtime.block_on(first_writes::believe_clock(&env, accept_clock))?;
         runtime.block_on(older_store::void_what_is_older(&env, &progress, behind))?;
+        runtime.block_on(first_writes::keep_rp_id(&env, accept_rp_id))?;
         let env = runtime.block_on(first_writes::demand(&env))?;
         let live = Arc::new(runtime.block_on(Live::start(env))?);
         // We hold the store lock, so an existing socket file is stale.

@@ -25,11 +25,46 @@ impl RelyingParty {
         let id = portal.host().to_owned();
         (is_name && is_secure).then(|| Self { id, origin: portal.clone(), name: name.to_owned() })
     }
+
+    /// The same for another RP ID: a domain that the portal's host is below (WebAuthn §5.1.3 step 8,
+    /// "registrable domain suffix"). `None` if it is none. Browsers refuse public suffixes, such as
+    /// `co.uk`, besides.
+    pub(super) fn widened(self, id: &str) -> Option<Self> {
+        let id = id.to_ascii_lowercase();
+        let is_domain =
+            id.contains('.') && !id.starts_with('.') && is_below(self.origin.host(), &id);
+        (is_domain || id == self.origin.host()).then_some(Self { id, ..self })
+    }
+
+    /// Whether pages of this origin may use the keys, too, if their browser lets them.
+    pub(super) fn is_shared_with(&self, other: &Origin) -> bool {
+        *other != self.origin && (other.host() == self.id || is_below(other.host(), &self.id))
+    }
+}
+
+fn is_below(host: &str, domain: &str) -> bool {
+    host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_rp_id_may_be_a_domain_that_the_portal_is_below_and_nothing_else() {
+        let party = RelyingParty::of(&"https://login.example.com".parse().unwrap(), "E").unwrap();
+        let widened = |id| party.clone().widened(id).map(|party| party.id);
+        assert_eq!(widened("Example.com").as_deref(), Some("example.com"));
+        assert_eq!(widened("login.example.com").as_deref(), Some("login.example.com"));
+        for odd in ["com", ".com", ".example.com", "ple.com", "a.login.example.com", "evil.com", ""]
+        {
+            assert_eq!(widened(odd), None, "{odd}");
+        }
+        let party = party.widened("example.com").unwrap();
+        let shared = |host: &str| party.is_shared_with(&host.parse().unwrap());
+        assert!(shared("https://crm.example.com") && shared("https://example.com"));
+        assert!(!shared("https://login.example.com") && !shared("https://notexample.com"));
+    }
 
     #[test]
     fn security_keys_need_a_host_name_and_a_secure_context() {

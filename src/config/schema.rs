@@ -548,11 +548,14 @@ pub(super) const FILE: Kind = Kind::Map(&[
             ),
             key(
                 "security_keys",
-                Kind::Map(&[key(
-                    "passkeys",
-                    Kind::Switch,
-                    "whether a passkey signs in without a password",
-                )]),
+                Kind::Map(&[
+                    key("passkeys", Kind::Switch, "whether a passkey signs in without a password"),
+                    key(
+                        "rp_id",
+                        Kind::Text,
+                        "the domain that keys are bound to, if it is not the portal's host",
+                    ),
+                ]),
                 "security keys and passkeys",
             ),
             key(

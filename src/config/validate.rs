@@ -88,6 +88,7 @@ impl Judge<'_> {
             .as_ref()
             .zip(issuer.as_deref())
             .and_then(|(portal, name)| RelyingParty::of(portal, name));
+        let relying_party = relying_party.map(|party| self.rp_id(file, party, &outlines));
         let bound = portal.as_ref().map(|_| relying_party.is_some());
         let kinds = self.kinds(file.second_factor.kinds.as_ref(), bound);
         self.check_asked_kinds(&kinds, bound);

@@ -381,11 +381,12 @@ pub(super) struct SecondFactor {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct SecurityKeys {
     pub(super) passkeys: bool,
+    pub(super) rp_id: Option<String>,
 }
 
 impl Default for SecurityKeys {
     fn default() -> Self {
-        Self { passkeys: true }
+        Self { passkeys: true, rp_id: None }
     }
 }
 

@@ -33,6 +33,7 @@ mod password_attempt;
 pub mod provider;
 pub mod recovery_codes;
 pub mod request_id;
+pub mod rp_id;
 pub mod sessions;
 pub mod set_up;
 pub mod sign_in;

@@ -13,5 +13,6 @@ mod person;
 mod post;
 mod revoked;
 mod rollback;
+mod rp_id;
 mod starting;
 mod stopping;

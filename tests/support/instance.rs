@@ -318,6 +318,7 @@ fn world(clock: Arc<AtomicU64>, has_a_bug: Arc<AtomicBool>) -> World {
         }),
         accept_clock: false,
         accept_older_store: false,
+        accept_new_rp_id: false,
         rng: SharedRng::new(StdRng::seed_from_u64(1)),
         cost: Cost::LEAST,
     }

@@ -4,7 +4,8 @@ use axum::body::Bytes;
 use axum::extract::State;
 
 use super::{Answer, AppState, Operator, Refused, json, read};
-use crate::cli::api::{RefusedRequests, Stopped, Which, Why, written};
+use crate::cli::api::{KeysMoved, RefusedRequests, RpId, Stopped, Which, Why, written};
+use crate::flow::rp_id::moved_to;
 
 /// Reloads the configuration.
 pub(super) async fn reload(State(state): State<AppState>, Operator(by): Operator) -> Answer {
@@ -13,6 +14,15 @@ pub(super) async fn reload(State(state): State<AppState>, Operator(by): Operator
         Ok(reloaded) => Ok(json(&reloaded)),
         Err(kept) => Err(Refused::kept(kept.to_string())),
     }
+}
+
+/// Says whether an RP ID would move away from the security keys that people have.
+pub(super) async fn rp_id(State(state): State<AppState>, _: Operator, body: Bytes) -> Answer {
+    let RpId { rp_id } = read(&body)?;
+    let env = state.live()?.env();
+    let moved = moved_to(&env.store, rp_id.as_deref()).await?;
+    let people = moved.as_ref().map_or(0, |moved| moved.people);
+    Ok(json(&KeysMoved { from: moved.map(|moved| moved.from), people }))
 }
 
 /// Says why a request was refused.

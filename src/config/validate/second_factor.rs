@@ -1,14 +1,17 @@
 //! Validates the two-factor settings and demands.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::config::problem::listed;
 use crate::config::written::{FactorKind, File, List, SecondFactor};
-use crate::config::{App, Origin};
+use crate::config::{App, Origin, RelyingParty};
 use crate::domain::assurance::Kinds;
 use crate::domain::demand::Demands;
 use crate::domain::factor::totp::Skew;
 use crate::domain::factor::{Kind, Settings};
 
+use super::outline::Outlines;
 use super::{Judge, below, items};
 
 pub(super) fn settings(written: &SecondFactor) -> Settings {
@@ -46,6 +49,34 @@ impl Judge<'_> {
             }
         }
         kinds
+    }
+
+    /// Binds `party` to the RP ID of the file, if it names one.
+    pub(super) fn rp_id(
+        &mut self,
+        file: &File,
+        party: RelyingParty,
+        apps: &Outlines,
+    ) -> RelyingParty {
+        let at = "second_factor.security_keys.rp_id";
+        let Some(id) = &file.second_factor.security_keys.rp_id else { return party };
+        let host = party.origin.host().to_owned();
+        let Some(widened) = party.clone().widened(id) else {
+            let what = format!("`{id}` is not a domain that the portal, {host}, is below");
+            self.refuse(at, what, "write the host of the portal without its first labels");
+            return party;
+        };
+        let shared = apps.hosts().filter(|host| widened.is_shared_with(host));
+        let shared: BTreeSet<&str> = shared.map(Origin::host).collect();
+        if !shared.is_empty() && widened.id != host {
+            let what = format!(
+                "scripts of {} may ask for these keys and change the browser's list of passkeys; \
+                 what they get is not accepted here",
+                listed(shared)
+            );
+            self.advise(at, what, "give applications a domain of their own, or remove `rp_id`");
+        }
+        widened
     }
 
     /// Refuses requirements of kinds of which nobody can set up one: not even with a factor could

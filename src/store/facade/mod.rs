@@ -24,6 +24,7 @@ mod rekey;
 mod reseal;
 mod rests;
 pub(super) mod rotation;
+mod rp_id;
 mod strangers;
 pub(super) mod under_way;
 mod unsummed;
@@ -397,6 +398,7 @@ impl Quiet for Imported {}
 impl Quiet for QueuedMessage {}
 impl Quiet for HostSession {}
 impl Quiet for Rests {}
+impl Quiet for String {}
 impl Quiet for UserSession {}
 impl Quiet for Timestamp {}
 impl Quiet for User {}

@@ -1,0 +1,73 @@
+//! Whether a configuration moves the RP ID away from the security keys that people have.
+
+use std::fmt;
+
+use crate::config::Config;
+use crate::store::Store;
+use crate::unavailable::Unavailable;
+
+/// People have keys for one RP ID, and a configuration has another one, for which these keys cannot
+/// be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// The RP ID of their keys.
+    pub from: String,
+    /// The configured one; `None` if the portal can use no keys.
+    pub to: Option<String>,
+    /// How many people have keys.
+    pub people: usize,
+}
+
+/// Whether `config` moves the RP ID away from keys that people have.
+///
+/// # Errors
+/// [`Unavailable`] if the store cannot be read.
+pub async fn moved(store: &Store, config: &Config) -> Result<Option<Moved>, Unavailable> {
+    moved_to(store, config.relying_party.as_ref().map(|party| party.id.as_str())).await
+}
+
+/// The same for this RP ID.
+///
+/// # Errors
+/// Like [`moved`].
+pub async fn moved_to(store: &Store, to: Option<&str>) -> Result<Option<Moved>, Unavailable> {
+    let stored = store.rp_id().await?;
+    let Some(from) = stored.filter(|from| Some(from.as_str()) != to) else { return Ok(None) };
+    let people = store.people_with_keys().await?;
+    Ok((people > 0).then(|| Moved { from, to: to.map(str::to_owned), people }))
+}
+
+/// Stores the RP ID of `config`, if it is another one.
+///
+/// # Errors
+/// [`Unavailable`] if the store cannot be read or written.
+pub async fn note(store: &Store, config: &Config) -> Result<(), Unavailable> {
+    store.note_rp_id(config.relying_party.as_ref().map(|party| party.id.as_str())).await
+}
+
+impl fmt::Display for Moved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { from, to, people } = self;
+        match people {
+            1 => write!(f, "one person has security keys")?,
+            people => write!(f, "{people} people have security keys")?,
+        }
+        write!(f, " for the RP ID `{from}`, which cannot be used ")?;
+        match to {
+            Some(to) => write!(f, "for `{to}`"),
+            None => write!(f, "with this portal"),
+        }
+    }
+}
+
+impl Moved {
+    /// What to do about it.
+    pub fn cure(&self) -> String {
+        let from = &self.from;
+        format!(
+            "keep the portal at or below `{from}` (`second_factor: {{ security_keys: {{ rp_id: \
+             {from} }} }}`), or start once with `doorward serve --accept-new-rp-id`: people then \
+             need another factor to sign in, and set up their keys again"
+        )
+    }
+}
