@@ -277,7 +277,7 @@ mod tests {
             store: Arc::new(Store::new(Arc::new(Memory::new()), &keys, rng.clone())),
             hashing: Arc::new(Pool::start(Cost::LEAST, room, rng.clone()).unwrap()),
             sources: Arc::new(Sources::local()),
-            security_keys: Arc::new(webauthn::Verifier),
+            security_keys: Arc::new(webauthn::Verifier::default()),
             providers: Arc::default(),
             limit: Arc::default(),
             log_throttle: Arc::default(),

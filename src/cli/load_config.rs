@@ -1,5 +1,6 @@
 //! From a file to a usable configuration: valid, with passing tests.
 
+use std::io;
 use std::path::Path;
 
 use super::keeper::Keeper;
@@ -8,6 +9,7 @@ use crate::config::{Config, Destination, Problem, Problems};
 use crate::flow::trial::{self, Failed};
 use crate::identity::Providers;
 use crate::identity::provider::NotSetUp;
+use crate::identity::webauthn::Verifier;
 use crate::messages::Smtp;
 use crate::os;
 use crate::proxy::Certificates;
@@ -43,6 +45,8 @@ fn loaded(path: &Path) -> Result<Config, Problems> {
     problems.extend(mail_problem(&config));
     let providers = Providers::of(&config.providers, &Providers::default());
     problems.extend(providers.err().map(|not| provider_problem(&not)));
+    let keys = Verifier::of(&config);
+    problems.extend(keys.err().and_then(|why| keys_problem(&config, &why)));
     problems.extend(folder_problem("events.to", &config.events));
     problems.extend(folder_problem("access_log.to", &config.access_log.to));
     match Certificates::read(&config) {
@@ -79,6 +83,14 @@ pub(super) fn provider_problem(not: &NotSetUp) -> Problem {
     let cure = "name a PEM file with the CA certificates that sign the provider's certificate";
     let (what, cure) = (source.to_string(), Some(cure.to_owned()));
     Problem { place: Some(place), key, what, cure }
+}
+
+/// The CA certificates of security keys cannot be read.
+pub(super) fn keys_problem(config: &Config, why: &io::Error) -> Option<Problem> {
+    let (key, place) = config.accepted_keys.as_ref()?.authorities.at.clone();
+    let cure = "name a PEM file with the CA certificates of the makers of these keys";
+    let (what, cure) = (why.to_string(), Some(cure.to_owned()));
+    Some(Problem { place: Some(place), key, what, cure })
 }
 
 /// Otherwise lines would be lost without notice.

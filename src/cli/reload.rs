@@ -23,7 +23,7 @@ use crate::flow::Env;
 use crate::flow::admit::{Admission, decide};
 use crate::flow::rp_id::{self, Moved};
 use crate::flow::trial;
-use crate::identity::{Load, Providers, SignInLimit};
+use crate::identity::{Load, Providers, SignInLimit, webauthn};
 use crate::metrics::{HashingLoad, Log};
 use crate::os;
 use crate::policy::{Asks, Governor, Request, Sent};
@@ -208,8 +208,14 @@ impl Live {
         let providers = providers.map_err(|not| {
             Kept::Problems(told(before, vec![load_config::provider_problem(&not)]))
         })?;
+        let security_keys = webauthn::Verifier::of(&config).map_err(|why| {
+            let problems = load_config::keys_problem(&config, &why).into_iter().collect();
+            Kept::Problems(told(before, problems))
+        })?;
+        let security_keys = Arc::new(security_keys);
         let (config, since, providers) = (Arc::new(config), Arc::new(since), Arc::new(providers));
-        let env = Arc::new(Env { config, since, providers, limit, ..before.clone() });
+        let env =
+            Arc::new(Env { config, since, security_keys, providers, limit, ..before.clone() });
         let sites = Sites::build(&env, Some(&self.sites.load_full())).await;
         let sites = sites.map_err(|problems| Kept::Problems(told(&env, problems)))?;
         let access_log = open_access_log(&env.config);

@@ -338,6 +338,7 @@ fn furnish(
     store.set_mails(config.mail.is_some());
     let providers = Providers::of(&config.providers, &Providers::default());
     let providers = providers.map_err(|not| not.source)?;
+    let security_keys = webauthn::Verifier::of(&config)?;
     let env = Env {
         limit: Arc::new(SignInLimit::of(config.limits)),
         log_throttle: Arc::default(),
@@ -348,7 +349,7 @@ fn furnish(
         store: Arc::new(store),
         hashing: Arc::new(pool),
         sources: Arc::new(Sources::local()),
-        security_keys: Arc::new(webauthn::Verifier),
+        security_keys: Arc::new(security_keys),
         providers: Arc::new(providers),
         signer: keyring,
         clock: Arc::new(Clock::new(move || (world.clock)())),

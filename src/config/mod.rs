@@ -53,7 +53,7 @@ pub use mail::{Mail, MailTls, Mailbox};
 pub use origin::{Malformed, Origin};
 pub use problem::{Place, Problem, Problems};
 pub use provider::{Provider, ProviderKind};
-pub use relying_party::RelyingParty;
+pub use relying_party::{AcceptedKeys, RelyingParty};
 pub use upstream::{Health, Reach, Upstream};
 
 /// A valid configuration.
@@ -96,6 +96,8 @@ pub struct Config {
     pub passkeys: bool,
     /// Whom security keys are bound to; `None` if the portal cannot use them.
     pub relying_party: Option<RelyingParty>,
+    /// The new security keys that are accepted; `None`: all.
+    pub accepted_keys: Option<AcceptedKeys>,
     /// How long and how many browsers may be trusted; 1 to 100 for each user.
     pub trusted_devices: Trust,
     /// How long a user session lasts; the total is at least the idle time.

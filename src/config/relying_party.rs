@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 
 use super::Origin;
+use super::listening::CertificateFile;
+use crate::domain::factor::aaguid::Aaguid;
 
 /// Whom security keys are bound to. Never taken from a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +15,15 @@ pub struct RelyingParty {
     pub origin: Origin,
     /// The name that a browser's dialog may show.
     pub name: String,
+}
+
+/// Which new security keys are accepted: those whose makers attest them (WebAuthn §6.5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcceptedKeys {
+    /// Their models; empty: every model of these authorities.
+    pub aaguids: Vec<Aaguid>,
+    /// The CA certificates of their makers.
+    pub authorities: CertificateFile,
 }
 
 impl RelyingParty {

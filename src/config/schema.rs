@@ -555,6 +555,22 @@ pub(super) const FILE: Kind = Kind::Map(&[
                         Kind::Text,
                         "the domain that keys are bound to, if it is not the portal's host",
                     ),
+                    key(
+                        "only",
+                        Kind::Map(&[
+                            key(
+                                "aaguids",
+                                Kind::List(&Kind::Text),
+                                "the models that are accepted; default: all of the authorities",
+                            ),
+                            key(
+                                "authorities",
+                                Kind::Text,
+                                "a PEM file with the CA certificates of their makers",
+                            ),
+                        ]),
+                        "the new keys that are accepted; default: all",
+                    ),
                 ]),
                 "security keys and passkeys",
             ),

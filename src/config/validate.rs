@@ -122,6 +122,7 @@ impl Judge<'_> {
             passkeys: file.second_factor.security_keys.passkeys && relying_party.is_some(),
             kinds,
             relying_party,
+            accepted_keys: self.accepted_keys(file)?,
             demands,
             trusted_devices: Trust {
                 lasting: file.trusted_devices.lasting.into(),

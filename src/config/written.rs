@@ -382,11 +382,19 @@ pub(super) struct SecondFactor {
 pub(super) struct SecurityKeys {
     pub(super) passkeys: bool,
     pub(super) rp_id: Option<String>,
+    pub(super) only: Option<OnlyKeys>,
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct OnlyKeys {
+    pub(super) aaguids: List<String>,
+    pub(super) authorities: Option<String>,
 }
 
 impl Default for SecurityKeys {
     fn default() -> Self {
-        Self { passkeys: true, rp_id: None }
+        Self { passkeys: true, rp_id: None, only: None }
     }
 }
 

@@ -60,7 +60,8 @@ impl Env {
     /// # Errors
     /// [`Rejection::Expired`] if nothing was asked, or it expired or was answered before;
     /// [`Rejection::Wrong`] if no key of this user signed that, or a new key is somebody else's
-    /// already (WebAuthn §7.1 step 26). The log says why.
+    /// already (WebAuthn §7.1 step 26); [`Rejection::OtherModel`] if a new key is none of those that
+    /// are accepted. The log says why.
     pub(super) fn verified(
         &self,
         tx: &Transaction,
@@ -93,7 +94,7 @@ impl Env {
         verified.map_err(|why| {
             let user = user.id();
             tracing::info!(%user, "answer of a security key refused: {why}");
-            Rejection::Wrong
+            if why == Forged::OTHER_MODEL { Rejection::OtherModel } else { Rejection::Wrong }
         })
     }
 }

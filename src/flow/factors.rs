@@ -9,7 +9,7 @@ use super::set_up::{FirstFactor, begun, waiting};
 use crate::domain::assurance::{Kinds, Proof};
 use crate::domain::ceremony::Purpose;
 use crate::domain::event::What;
-use crate::domain::factor::{FactorId, FactorName, Kind};
+use crate::domain::factor::{FactorId, FactorName, Kind, Rejection};
 use crate::domain::host_session::HostSession;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Another, FirstFactorAsks, User};
@@ -34,6 +34,8 @@ pub enum Adding {
     Added(Given),
     /// The answer was wrong.
     Wrong,
+    /// It is a security key that is none of those that are accepted here.
+    OtherModel,
     /// The user has the most factors of this kind that are allowed.
     TooMany,
     /// What had begun is missing or older than fifteen minutes: begin again.
@@ -136,12 +138,17 @@ pub async fn add(
                 tell_forged(caller, tx, submitted);
                 return Adding::Late;
             };
-            let Ok(answer) = env.verified(tx, Some(&begun), submitted) else {
-                used_up(tx, &session, submitted);
-                tell_forged(caller, tx, submitted);
-                return Adding::Wrong;
+            let answer = &match env.verified(tx, Some(&begun), submitted) {
+                Ok(answer) => answer,
+                Err(why) => {
+                    used_up(tx, &session, submitted);
+                    tell_forged(caller, tx, submitted);
+                    return match why {
+                        Rejection::OtherModel => Adding::OtherModel,
+                        _ => Adding::Wrong,
+                    };
+                }
             };
-            let answer = &answer;
             let is_as_strong = is_strong(acting, &tx.user, &session);
             let (owner, now) = (&mut tx.user, caller.now);
             let another = env.rng.draw(|rng| match place {

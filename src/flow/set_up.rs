@@ -12,7 +12,7 @@ use super::next::owed;
 use crate::domain::assurance::Proof;
 use crate::domain::ceremony::{Ceremony, Purpose};
 use crate::domain::event::What;
-use crate::domain::factor::{Begun, Kind};
+use crate::domain::factor::{Begun, Kind, Rejection};
 use crate::domain::host_session::HostSession;
 use crate::domain::message::{About, Message};
 use crate::domain::secret::Token;
@@ -42,6 +42,8 @@ pub enum SetUp {
     Already,
     /// The answer was wrong, or none. The set-up still waits for it.
     Wrong(Begun),
+    /// The same of a security key that is none of those that are accepted here.
+    OtherModel(Begun),
     /// What had begun was missing or older than fifteen minutes. Something new waits from now on.
     Late(Begun),
     /// Something must be shown first; never [`FirstFactorAsks::Nothing`].
@@ -156,15 +158,17 @@ pub async fn turn_on(
                 return SetUp::Late(waiting(caller, tx, session, Purpose::First, &new));
             };
             let Some(answer) = answer else { return SetUp::Wrong(begun) };
-            let Ok(answer) = env.verified(tx, Some(&begun), answer) else {
-                tell_forged(caller, tx, answer);
-                return SetUp::Wrong(waiting(
-                    caller,
-                    tx,
-                    session.without_ceremony(),
-                    Purpose::First,
-                    &new,
-                ));
+            let answer = match env.verified(tx, Some(&begun), answer) {
+                Ok(answer) => answer,
+                Err(why) => {
+                    tell_forged(caller, tx, answer);
+                    let session = session.without_ceremony();
+                    let begun = waiting(caller, tx, session, Purpose::First, &new);
+                    return match why {
+                        Rejection::OtherModel => SetUp::OtherModel(begun),
+                        _ => SetUp::Wrong(begun),
+                    };
+                }
             };
             let (user, now) = (&mut tx.user, caller.now);
             match env.rng.draw(|rng| user.turn_on(begun.clone(), &answer, settings, rng, now)) {

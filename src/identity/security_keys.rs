@@ -56,6 +56,11 @@ pub struct Held<'a> {
 #[error("{0}")]
 pub struct Forged(pub &'static str);
 
+impl Forged {
+    /// A new key is none of those that the operator accepts, or nobody whom they trust says so.
+    pub const OTHER_MODEL: Self = Self("the key is none of the accepted ones, or not attested");
+}
+
 /// What a browser sends at the end of a set-up.
 #[derive(Clone, Debug)]
 pub struct Registration {

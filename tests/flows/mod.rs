@@ -1,6 +1,7 @@
 //! What people do, told through the pages, without sockets.
 
 mod ahead;
+mod attestation;
 mod broken;
 mod factors;
 mod challenge;

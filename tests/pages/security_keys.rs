@@ -35,6 +35,15 @@ pub(super) fn samples() -> Vec<(String, String)> {
     add("set-up-key-demanded", html(&first(Some("CRM"), None)));
     let refused = Some(Problem::Answer(security_key::SET_UP.wrong));
     add("set-up-key-refused", html(&first(None, refused)));
+    let only = |models: &[&str], problem| {
+        let models = models.iter().map(|model| (*model).to_owned()).collect();
+        let steps = security_key::steps(Some(OPTIONS.to_owned()), Some(models));
+        html(&SetUp { steps, ..first(None, problem) })
+    };
+    let other = Some(Problem::Answer(security_key::OTHER_MODEL));
+    add("set-up-key-only", only(&["YubiKey 5 with NFC", "YubiKey Bio"], None));
+    add("set-up-key-other-model", only(&["YubiKey 5 with NFC", "YubiKey Bio"], other));
+    add("set-up-key-only-unnamed", only(&[], other));
     let passkey = |by_autofill| Passkey {
         fields: security_key::passkey_fields(OPTIONS.to_owned(), by_autofill),
         token: "passkey-token".into(),
@@ -112,7 +121,7 @@ fn first(demanded_by: Option<&str>, problem: Option<Problem>) -> SetUp {
         kind: Kind::SecurityKey,
         kinds: kinds(),
         words: security_key::SET_UP,
-        steps: security_key::steps(Some(OPTIONS.to_owned())),
+        steps: security_key::steps(Some(OPTIONS.to_owned()), None),
         trust: Some(Trust { ticked: problem.is_some(), ..trust() }),
         ..set_up(demanded_by, problem)
     }
@@ -126,7 +135,7 @@ fn another(place: NewPlace, problem: Option<Problem>) -> NewFactor {
         kind: Kind::SecurityKey,
         kinds: kinds(),
         words: security_key::SET_UP,
-        steps: security_key::steps(Some(OPTIONS.to_owned())),
+        steps: security_key::steps(Some(OPTIONS.to_owned()), None),
         name: String::new(),
         problem,
     }

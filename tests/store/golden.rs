@@ -16,6 +16,7 @@ use doorward::domain::ceremony::{self, Ceremony};
 use doorward::domain::device::{BrowserId, DeviceId, Seen};
 use doorward::domain::digest::{Imported, Scheme};
 use doorward::domain::event::{Event, What, Whom};
+use doorward::domain::factor::aaguid::Aaguid;
 use doorward::domain::factor::security_key::{CredentialId, New, PublicKey, Shown, Transport};
 use doorward::domain::factor::totp::{Key, Skew};
 use doorward::domain::factor::{Answer, Begun, FactorId, FactorName, Kind, Rejection, Settings};
@@ -121,7 +122,7 @@ fn ada_with_keys() -> User {
             is_copied: counter == 0,
             is_discoverable: (n != 1).then_some(n == 3),
             transports: [Transport::Usb, Transport::Hybrid].into_iter().collect(),
-            aaguid: [n; 16],
+            aaguid: Aaguid([n; 16]),
         };
         let (begun, answer) = (Begun::SecurityKey([n; 32].into()), Answer::NewSecurityKey(new));
         ada.add_factor(begun, &answer, SETTINGS, &mut Counting(100 + 20 * n), NOW);

@@ -140,7 +140,7 @@ fn setup() -> (tokio::runtime::Runtime, Web) {
         store: Arc::new(Store::new(Arc::new(Memory::new()), &keys, rng.clone())),
         hashing: Arc::new(Pool::start(Cost::LEAST, room, rng.clone()).unwrap()),
         sources: Arc::new(Sources::local()),
-        security_keys: Arc::new(webauthn::Verifier),
+        security_keys: Arc::new(webauthn::Verifier::default()),
         providers: Arc::default(),
         limit: Arc::new(SignInLimit::a_minute(std::num::NonZeroU32::MAX)),
         log_throttle: Arc::default(),

@@ -212,13 +212,14 @@ impl Gate {
         let store = with(Store::over(records, Arc::clone(&keyring), rng.clone()));
         store.set_mails(config.mail.is_some());
         let providers = Providers::of(&config.providers, &Providers::default()).unwrap();
+        let security_keys = webauthn::Verifier::of(&config).unwrap();
         let env = Arc::new(Env {
             config: Arc::new(config),
             since: Arc::default(),
             store: Arc::new(store),
             hashing: Arc::new(counting),
             sources: Arc::new(Sources::local()),
-            security_keys: Arc::new(webauthn::Verifier),
+            security_keys: Arc::new(security_keys),
             providers: Arc::new(providers),
             limit: Arc::new(limit),
             log_throttle: Arc::default(),

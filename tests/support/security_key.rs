@@ -2,7 +2,10 @@
 
 use data_encoding::BASE64URL_NOPAD;
 use http::StatusCode;
-use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, SigningKey};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    PKCS_ECDSA_P256_SHA256, SigningKey,
+};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -120,6 +123,33 @@ impl SoftKey {
         draft.sent(&response, &json!({ "credProps": { "rk": true } }))
     }
 
+    /// Answers a set-up with these options, and its maker attests it (WebAuthn §8.2, "packed").
+    pub(crate) fn is_set_up_by(&mut self, options: &Value, maker: &Maker) -> String {
+        let mut draft = self.draft("webauthn.create", options);
+        draft.flags |= ATTESTED;
+        let (data, client_data) = (draft.authenticator_data(true), draft.client_data());
+        let signed = [&data[..], &Sha256::digest(&client_data)].concat();
+        let signature = maker.pair.sign(&signed).unwrap();
+        let statement = [
+            &b"\xa3\x63alg\x26\x63sig"[..],
+            &cbor_bytes(&signature),
+            b"\x63x5c\x81",
+            &cbor_bytes(&maker.certificate),
+        ];
+        let attestation = [
+            &b"\xa3\x63fmt\x66packed\x67attStmt"[..],
+            &statement.concat(),
+            b"\x68authData",
+            &cbor_bytes(&data),
+        ];
+        let response = json!({
+            "clientDataJSON": BASE64URL_NOPAD.encode(&client_data),
+            "attestationObject": BASE64URL_NOPAD.encode(&attestation.concat()),
+            "transports": draft.transports,
+        });
+        draft.sent(&response, &json!({ "credProps": { "rk": true } }))
+    }
+
     /// Answers a challenge with these options.
     pub(crate) fn signs(&mut self, options: &Value) -> String {
         self.signs_as(options, |_| {})
@@ -139,6 +169,46 @@ impl SoftKey {
         });
         draft.sent(&response, &json!({}))
     }
+}
+
+/// Who makes keys: a CA, and a key with its certificate that attests those of one batch.
+pub(crate) struct Maker {
+    /// The certificate of the CA.
+    pub(crate) authority: String,
+    pair: KeyPair,
+    certificate: Vec<u8>,
+}
+
+impl Maker {
+    pub(crate) fn new() -> Self {
+        let generated = || KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+        let mut authority = CertificateParams::default();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        authority.key_usages.push(KeyUsagePurpose::KeyCertSign);
+        authority.distinguished_name.push(DnType::CommonName, "Keys Inc. Root");
+        let root = generated();
+        let certificate = authority.self_signed(&root).unwrap();
+        let issuer = Issuer::new(authority, root);
+        let mut batch = CertificateParams::default();
+        batch.is_ca = IsCa::ExplicitNoCa;
+        for (field, value) in [
+            (DnType::CountryName, "SE"),
+            (DnType::OrganizationName, "Keys Inc."),
+            (DnType::OrganizationalUnitName, "Authenticator Attestation"),
+            (DnType::CommonName, "Keys Inc. Batch 1"),
+        ] {
+            batch.distinguished_name.push(field, value);
+        }
+        let pair = generated();
+        let signed = batch.signed_by(&pair, &issuer).unwrap();
+        Self { authority: certificate.pem(), pair, certificate: signed.der().to_vec() }
+    }
+}
+
+/// A byte string of less than 64 KiB (RFC 8949 §3.1).
+fn cbor_bytes(bytes: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(bytes.len()).unwrap().to_be_bytes();
+    [&[0x59], &length[..], bytes].concat()
 }
 
 impl Draft {

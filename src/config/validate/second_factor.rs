@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use crate::config::problem::listed;
 use crate::config::written::{FactorKind, File, List, SecondFactor};
-use crate::config::{App, Origin, RelyingParty};
+use crate::config::{AcceptedKeys, App, Origin, RelyingParty};
 use crate::domain::assurance::Kinds;
 use crate::domain::demand::Demands;
+use crate::domain::factor::aaguid::Aaguid;
 use crate::domain::factor::totp::Skew;
 use crate::domain::factor::{Kind, Settings};
 
@@ -77,6 +78,25 @@ impl Judge<'_> {
             self.advise(at, what, "give applications a domain of their own, or remove `rp_id`");
         }
         widened
+    }
+
+    /// The new security keys that are accepted; `None`: this was refused.
+    #[expect(clippy::option_option, reason = "refused, or no such restriction")]
+    pub(super) fn accepted_keys(&mut self, file: &File) -> Option<Option<AcceptedKeys>> {
+        let at = "second_factor.security_keys.only";
+        let Some(only) = &file.second_factor.security_keys.only else { return Some(None) };
+        let aaguids: Vec<Option<Aaguid>> = items(&below(at, "aaguids"), &only.aaguids)
+            .map(|(at, aaguid)| self.parsed(&at, aaguid))
+            .collect();
+        let Some(authorities) = &only.authorities else {
+            let what = "missing: a key can say that it is of any model";
+            let cure = "name a PEM file with the CA certificates of the makers of these keys";
+            self.refuse(&below(at, "authorities"), what, cure);
+            return None;
+        };
+        let authorities = self.certificate_file(&below(at, "authorities"), authorities);
+        let aaguids = aaguids.into_iter().collect::<Option<_>>()?;
+        Some(Some(AcceptedKeys { aaguids, authorities }))
     }
 
     /// Refuses requirements of kinds of which nobody can set up one: not even with a factor could

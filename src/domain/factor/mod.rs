@@ -15,6 +15,7 @@ use rand_core::CryptoRng;
 use super::id::random_id;
 use security_key::SignInChallenge;
 
+pub mod aaguid;
 pub mod recovery;
 pub mod security_key;
 pub mod totp;
@@ -474,6 +475,8 @@ pub enum Rejection {
         /// When that was noticed.
         since: Timestamp,
     },
+    /// It is a new security key of a model that is not accepted here.
+    OtherModel,
     /// What was asked has expired, or was answered before: it must be asked again.
     Expired,
     /// The user has no such factor.

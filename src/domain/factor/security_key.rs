@@ -11,6 +11,7 @@ use minicbor::bytes::{ByteArray, ByteVec};
 use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
 
+use super::aaguid::Aaguid;
 use super::{FactorId, Kind, News, Rejection, Row, Told};
 use crate::domain::time::Timestamp;
 
@@ -211,8 +212,8 @@ pub struct New {
     pub is_discoverable: Option<bool>,
     /// How browsers may reach it.
     pub transports: Transports,
-    /// The model of the authenticator, as it says itself; zeros if it does not.
-    pub aaguid: [u8; 16],
+    /// The model of the authenticator.
+    pub aaguid: Aaguid,
 }
 
 /// A verified answer of a key.
@@ -308,7 +309,7 @@ impl SecurityKey {
             is_copied: new.is_copied,
             is_discoverable: new.is_discoverable,
             transports: new.transports,
-            aaguid: new.aaguid.into(),
+            aaguid: new.aaguid.0.into(),
             doubted: None,
             answered: Vec::new(),
             counts_from: now.plus(Self::SETTLES),
@@ -419,9 +420,9 @@ impl SecurityKey {
         self.transports
     }
 
-    /// The model of the authenticator, as it said itself; zeros if it did not.
-    pub fn aaguid(&self) -> [u8; 16] {
-        *self.aaguid
+    /// The model of the authenticator, as it said itself.
+    pub fn aaguid(&self) -> Aaguid {
+        Aaguid(*self.aaguid)
     }
 
     /// When its counter went back; it is refused since then.
@@ -447,7 +448,7 @@ mod tests {
             is_copied: false,
             is_discoverable: Some(true),
             transports: [Transport::Usb, Transport::Nfc].into_iter().collect(),
-            aaguid: [3; 16],
+            aaguid: Aaguid([3; 16]),
         }
     }
 

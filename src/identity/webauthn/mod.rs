@@ -7,25 +7,32 @@
 
 mod authenticator_data;
 
-use std::time::Duration;
+use std::io;
+use std::time::{Duration, SystemTime};
 
 use data_encoding::BASE64URL_NOPAD;
+use rustls::pki_types::CertificateDer;
 use serde::Deserialize;
-use serde_json::json;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 use url::Url;
 use webauthn_rs_core::WebauthnCore;
+use webauthn_rs_core::attestation::verify_attestation_ca_chain;
 use webauthn_rs_core::error::WebauthnError;
 use webauthn_rs_core::proto::{
     AttestationFormat, AuthenticationExtensionsClientOutputs, AuthenticationState,
     AuthenticatorAssertionResponseRaw, AuthenticatorAttestationResponseRaw, COSEKey, Credential,
-    ParsedAttestation, PublicKeyCredential, RegisterPublicKeyCredential, RegisteredExtensions,
-    RegistrationExtensionsClientOutputs, RegistrationState, RequestRegistrationExtensions,
-    UserVerificationPolicy,
+    ParsedAttestation, ParsedAttestationData, PublicKeyCredential, RegisterPublicKeyCredential,
+    RegisteredExtensions, RegistrationExtensionsClientOutputs, RegistrationState,
+    RequestRegistrationExtensions, UserVerificationPolicy,
 };
 
 use super::security_keys::{Assertion, Forged, Held, Registration, SecurityKeys};
-use crate::config::RelyingParty;
+use crate::config::{Config, RelyingParty};
+use crate::domain::factor::aaguid::Aaguid;
 use crate::domain::factor::security_key::{Challenge, CredentialId, New, PublicKey, Shown};
+use crate::net::roots::Roots;
 use authenticator_data::AuthenticatorData;
 
 /// The COSE algorithms that a new key may use, the preferred one first (RFC 9053 §2.1, RFC 8812
@@ -33,8 +40,59 @@ use authenticator_data::AuthenticatorData;
 pub const ALGORITHMS: [i64; 3] = [-7, -35, -257];
 
 /// Verifies answers.
-#[derive(Clone, Copy, Debug)]
-pub struct Verifier;
+#[derive(Clone, Debug, Default)]
+pub struct Verifier {
+    /// Who attests new keys, if not every key is accepted.
+    accepted: Option<Attested>,
+}
+
+/// Which new keys are accepted.
+#[derive(Clone, Debug)]
+struct Attested {
+    /// Their models; empty: every model of these makers.
+    aaguids: Vec<Aaguid>,
+    /// The CA certificates of their makers.
+    roots: Vec<CertificateDer<'static>>,
+}
+
+impl Verifier {
+    /// Verifies what `config` says, with the CA certificates that it names.
+    ///
+    /// # Errors
+    /// If these cannot be read, or are not certificates.
+    pub fn of(config: &Config) -> io::Result<Self> {
+        let Some(accepted) = &config.accepted_keys else { return Ok(Self::default()) };
+        let roots = Roots::of(Some(&accepted.authorities.path))?.certificates;
+        let verifier =
+            Self { accepted: Some(Attested { aaguids: accepted.aaguids.clone(), roots }) };
+        // The library reads certificates more strictly than we do.
+        let unusable = |_| io::Error::other("the file holds a certificate that attests no keys");
+        let read = verifier.authorities().map_err(unusable)?;
+        let nothing = ParsedAttestationData::None;
+        let tried = read.map(|read| {
+            verify_attestation_ca_chain(&nothing, &read, SystemTime::UNIX_EPOCH).map(drop)
+        });
+        tried.unwrap_or(Ok(())).map_err(|_| unusable(UNUSABLE))?;
+        Ok(verifier)
+    }
+
+    /// The authorities as the library wants them (its `AttestationCaList`), which only it names.
+    fn authorities<T: DeserializeOwned>(&self) -> Result<Option<T>, Forged> {
+        let Some(Attested { aaguids, roots }) = &self.accepted else { return Ok(None) };
+        let models: Map<String, Value> = aaguids
+            .iter()
+            .map(|aaguid| (aaguid.to_string(), json!({ "en": "", "localised": {} })))
+            .collect();
+        let authority = |root: &CertificateDer<'_>| {
+            let digest = BASE64URL_NOPAD.encode(&Sha256::digest(root));
+            let ca = BASE64URL_NOPAD.encode(root);
+            let of = json!({ "ca": ca, "aaguids": models, "blanket_allow": models.is_empty() });
+            (digest, of)
+        };
+        let all: Map<String, Value> = roots.iter().map(authority).collect();
+        serde_json::from_value(json!({ "cas": all })).map(Some).map_err(|_| UNUSABLE)
+    }
+}
 
 impl SecurityKeys for Verifier {
     fn set_up(
@@ -60,8 +118,9 @@ impl SecurityKeys for Verifier {
             type_: "public-key".to_owned(),
             extensions: RegistrationExtensionsClientOutputs::default(),
         };
+        let authorities = self.authorities()?;
         let verified = core(party)?
-            .register_credential(&response, &registration_state(challenge)?, None)
+            .register_credential(&response, &registration_state(challenge)?, authorities.as_ref())
             .map_err(|why| reason(&why))?;
         Ok(New {
             credential,
@@ -72,7 +131,7 @@ impl SecurityKeys for Verifier {
             is_copied: verified.backup_state,
             is_discoverable: sent.is_discoverable,
             transports: sent.transports,
-            aaguid: attested.aaguid,
+            aaguid: Aaguid(attested.aaguid),
         })
     }
 
@@ -226,6 +285,10 @@ fn reason(error: &WebauthnError) -> Forged {
             "the signature is wrong"
         }
         WebauthnError::CredentialCrossOrigin => "another page had framed ours",
+        WebauthnError::AttestationNotVerifiable
+        | WebauthnError::AttestationChainNotTrusted(_)
+        | WebauthnError::AttestationUntrustedAaguid
+        | WebauthnError::AttestationFormatMissingAaguid => return Forged::OTHER_MODEL,
         _ => return MALFORMED,
     })
 }

@@ -74,9 +74,9 @@ pub(super) fn steps(
         }
         Begun::SecurityKey(challenge) => {
             let party = config.relying_party.as_ref();
-            let options =
-                |party| security_key::creation(party, &user.user, challenge, config.passkeys);
-            security_key::steps(party.map(options))
+            let options = |party| security_key::creation(party, &user.user, challenge, config);
+            let accepted = config.accepted_keys.as_ref().map(security_key::models);
+            security_key::steps(party.map(options), accepted)
         }
     }
 }
@@ -97,10 +97,12 @@ pub(super) fn notes(factor: &Factor) -> Vec<&'static str> {
     factor.security_key().map(security_key::notes).unwrap_or_default()
 }
 
-/// The name of a factor, as its user or else the table calls it.
+/// The name of a factor, as its user calls it, or else its model if that is known, or else the
+/// table.
 pub(super) fn called(factor: &Factor) -> String {
     let name = factor.name().map(ToString::to_string);
-    name.unwrap_or_else(|| words(factor.kind()).unnamed.to_owned())
+    let model = || factor.security_key().and_then(|key| key.aaguid().model());
+    name.unwrap_or_else(|| model().unwrap_or(words(factor.kind()).unnamed).to_owned())
 }
 
 /// Why an answer of this kind was not accepted.
@@ -108,6 +110,7 @@ pub(super) fn problem(rejection: Rejection, kind: Kind, now: Timestamp) -> Probl
     let part = part(kind);
     match rejection {
         Rejection::Wrong | Rejection::NotSetUp => Problem::Answer(part.wrong),
+        Rejection::OtherModel => Problem::Answer(security_key::OTHER_MODEL),
         Rejection::Used => Problem::Answer(part.used),
         Rejection::Expired => Problem::Expired,
         Rejection::Doubted { .. } => Problem::Answer(security_key::DOUBTED),

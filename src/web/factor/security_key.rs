@@ -5,7 +5,7 @@ use askama::Template;
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 
-use crate::config::RelyingParty;
+use crate::config::{AcceptedKeys, Config, RelyingParty};
 use crate::domain::factor::security_key::{Challenge, SecurityKey};
 use crate::domain::factor::{Factor, Kind, Rejection};
 use crate::domain::user::User;
@@ -51,6 +51,16 @@ pub const DOUBTED: Said = Said {
     advice: Some(
         "Use another way. On your security page you can remove the key, or keep it if you know the \
          reason.",
+    ),
+    blames_what_was_typed: false,
+};
+
+/// A new key is none of those that are accepted here.
+pub const OTHER_MODEL: Said = Said {
+    sentence: "This key cannot be set up: it is not one of those that are accepted here.",
+    advice: Some(
+        "Use one of those named above. Your browser may ask whether the site may see the \
+                  make of the key: allow it.",
     ),
     blames_what_was_typed: false,
 };
@@ -122,12 +132,29 @@ impl Fields {
 
 #[derive(Template)]
 #[template(path = "page/factor/security-key.html", block = "prepare")]
-struct Prepare;
+struct Prepare {
+    /// The models that are accepted, if not all are; empty: they have no names.
+    accepted: Option<Vec<String>>,
+}
 
-/// The steps of setting up a key that is asked `options`; `None`: keys cannot be used here.
-pub fn steps(options: Option<String>) -> Steps {
+/// The accepted models, by their names or else their AAGUIDs.
+pub fn models(accepted: &AcceptedKeys) -> Vec<String> {
+    let mut models: Vec<String> = Vec::new();
+    for aaguid in &accepted.aaguids {
+        let name = aaguid.model().map_or_else(|| aaguid.to_string(), str::to_owned);
+        if !models.contains(&name) {
+            models.push(name);
+        }
+    }
+    models
+}
+
+/// The steps of setting up a key that is asked `options` (`None`: keys cannot be used here), of one
+/// of the `accepted` models (`None`: of any).
+pub fn steps(options: Option<String>, accepted: Option<Vec<String>>) -> Steps {
+    let prepare = html(&Prepare { accepted });
     Steps {
-        before: vec![Step { heading: "Have the key at hand", content: html(&Prepare) }],
+        before: vec![Step { heading: "Have the key at hand", content: prepare }],
         last: "Press the button and follow your browser",
         fields: html(&Fields { ceremony: "create", options, seconds: SECONDS, by_autofill: false }),
     }
@@ -135,14 +162,16 @@ pub fn steps(options: Option<String>) -> Steps {
 
 /// What the browser is told to set up (WebAuthn §5.4): a key that `user` has not set up yet.
 ///
-/// `passkeys`: whether it should be found without a user name, if it can.
+/// It should be found without a user name, if it can and passkeys sign in. Its maker is asked to
+/// attest it only if not every key is accepted: that tells the site the make of the key.
 pub fn creation(
     party: &RelyingParty,
     user: &User,
     challenge: &Challenge,
-    passkeys: bool,
+    config: &Config,
 ) -> String {
-    let resident_key = if passkeys { "preferred" } else { "discouraged" };
+    let resident_key = if config.passkeys { "preferred" } else { "discouraged" };
+    let attestation = if config.accepted_keys.is_some() { "direct" } else { "none" };
     let identity = user.identity();
     let display_name = identity.full_name.unwrap_or_else(|| identity.written.clone());
     let algorithms: Vec<Value> =
@@ -159,7 +188,7 @@ pub fn creation(
         "timeout": TIMEOUT,
         "excludeCredentials": credentials(user, |_| true),
         "authenticatorSelection": { "residentKey": resident_key, "userVerification": "preferred" },
-        "attestation": "none",
+        "attestation": attestation,
         "extensions": { "credProps": true },
     })
     .to_string()

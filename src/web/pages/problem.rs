@@ -155,6 +155,7 @@ impl Problem {
             Rejection::Wrong
             | Rejection::Used
             | Rejection::Expired
+            | Rejection::OtherModel
             | Rejection::Doubted { .. }
             | Rejection::NotSetUp => Self::MailedCode,
         }
