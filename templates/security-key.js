@@ -120,6 +120,20 @@
     });
   }
 
+  // What the browser offers is kept true: it forgets passkeys that were removed here, and shows the
+  // present name (WebAuthn §5.1.10).
+  for (const part of document.querySelectorAll("[data-known-keys]")) {
+    const { rpId, userId, allAcceptedCredentialIds, name, displayName } =
+      JSON.parse(part.dataset.knownKeys);
+    const Keys = window.PublicKeyCredential;
+    const told = [
+      Keys?.signalAllAcceptedCredentials?.({ rpId, userId, allAcceptedCredentialIds }),
+      Keys?.signalCurrentUserDetails?.({ rpId, userId, name, displayName }),
+    ];
+    // A browser that cannot do this loses nothing.
+    for (const each of told) each?.catch(() => {});
+  }
+
   // Back may show this page with an answer that was given already.
   window.addEventListener("pageshow", () => {
     for (const field of document.querySelectorAll("[data-security-key] [name=code]")) field.value = "";

@@ -6,6 +6,7 @@
 
 mod support;
 
+mod answers;
 mod applications;
 mod browser;
 mod commands;

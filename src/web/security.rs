@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::app_state::AppState;
+use super::factor::security_key::known_keys;
 use super::factor::{called as called_factor, notes, words};
 use super::form::Trouble;
 use super::guard::Guest;
@@ -59,6 +60,7 @@ pub(super) async fn page(
         email: user.email().map(|email| email.as_str().to_owned()),
         new_email: user.new_email().map(|email| email.as_str().to_owned()),
         happened: happened.iter().map(told).collect(),
+        known_keys: env.config.relying_party.as_ref().map(|party| known_keys(party, user)),
         problem,
     };
     Ok(state.form_page(&page, problem))

@@ -16,7 +16,7 @@ const ASKED: &str = "second_factor: { security_keys: { passkeys: false } }\n";
 const SECURITY: &str = "/.doorward/security";
 
 /// A virtual authenticator (Chrome `DevTools` Protocol, domain `WebAuthn`), until it is unplugged.
-fn plugs_in(browser: &Browser, options: &Value) -> String {
+pub(super) fn plugs_in(browser: &Browser, options: &Value) -> String {
     browser.commands("WebAuthn.enable", &json!({ "enableUI": false }));
     let mut all = json!({ "automaticPresenceSimulation": true, "isUserVerified": true });
     all.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
@@ -24,18 +24,18 @@ fn plugs_in(browser: &Browser, options: &Value) -> String {
     added["authenticatorId"].as_str().unwrap().to_owned()
 }
 
-fn unplugs(browser: &Browser, id: &str) {
+pub(super) fn unplugs(browser: &Browser, id: &str) {
     browser.commands("WebAuthn.removeVirtualAuthenticator", &json!({ "authenticatorId": id }));
 }
 
-fn usb() -> Value {
+pub(super) fn usb() -> Value {
     json!({
         "protocol": "ctap2", "transport": "usb", "hasResidentKey": true,
         "hasUserVerification": true,
     })
 }
 
-fn synchronised() -> Value {
+pub(super) fn synchronised() -> Value {
     json!({
         "protocol": "ctap2", "ctap2Version": "ctap2_1", "transport": "internal",
         "hasResidentKey": true, "hasUserVerification": true,
@@ -56,7 +56,7 @@ fn answers(browser: &Browser) {
     browser.presses("Use the security key");
 }
 
-fn reads(browser: &Browser, words: &str) {
+pub(super) fn reads(browser: &Browser, words: &str) {
     browser
         .until(&format!("read {words:?}"), || browser.text("main").contains(words).then_some(()));
 }
@@ -171,7 +171,19 @@ fn a_key_that_does_not_answer_is_spoken_of_and_other_ways_stay() {
     // The page waited for too long: it asks anew before the key is asked.
     browser.visits("/.doorward/challenge?return_to=/strict/");
     browser.runs("document.querySelector('[data-security-key]').dataset.seconds = -1");
-    browser.presses("Use the security key").sees("[data-seconds='270']");
+    browser.presses("Use the security key").sees("[data-seconds='210']");
+    // It does so after a refused answer, too, whose address says nothing of the way.
+    browser.leads(|browser| {
+        browser.runs(
+            "document.querySelector('[data-security-key] [name=code]').value = '{}';\
+             document.querySelector('form').requestSubmit()",
+        );
+    });
+    browser.sees("#problem");
+    browser.runs("document.querySelector('[data-security-key]').dataset.seconds = -1");
+    browser.presses("Use the security key");
+    assert_eq!(browser.counts("#problem"), 0, "nothing was sent again");
+    assert!(browser.at().contains("return_to=%2Fstrict%2F"), "{}", browser.at());
     browser.presses("Use a recovery code instead").sees("#code");
 
     let without = Browser::without_script(&instance);
@@ -206,5 +218,34 @@ fn a_passkey_signs_in_by_autofill_and_by_its_button_and_confirms() {
     browser.visits("/.doorward/security/turn-off").comes_to("/.doorward/confirm");
     browser.presses("Use your passkey").comes_to("/.doorward/security/turn-off");
     browser.sees("[data-security-key=get]");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn the_browser_is_told_which_passkeys_there_are() {
+    let instance = Instance::with_more(application::start(), ASKED);
+    let browser = Browser::before(&instance);
+    let source = "window.told = []; for (const name of ['AllAcceptedCredentials', \
+                  'CurrentUserDetails']) PublicKeyCredential['signal' + name] = async (said) => \
+                  { window.told.push(said); throw new Error('not today'); }";
+    let source = json!({ "source": source });
+    browser.commands("Page.addScriptToEvaluateOnNewDocument", &source);
+    joins(&browser, &instance);
+    let key = plugs_in(&browser, &synchronised());
+    sets_up(&browser);
+    let told = |keys: usize| {
+        browser.until(&format!("tell of {keys} keys"), || {
+            let told = browser.runs("return window.told");
+            let all = told[0]["allAcceptedCredentialIds"].as_array()?;
+            assert_eq!(told[1]["displayName"], told[1]["name"]);
+            (all.len() == keys).then(|| told[0]["rpId"].clone())
+        })
+    };
+    browser.visits(SECURITY);
+    assert_eq!(told(1), "id.localhost");
+    browser.visits("/.doorward/security/turn-off").sees("[data-security-key=get]");
+    browser.presses("Turn two-factor off").comes_to(SECURITY);
+    told(0);
+    unplugs(&browser, &key);
     assert_eq!(browser.complaints(), [""; 0]);
 }

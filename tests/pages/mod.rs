@@ -432,6 +432,7 @@ fn security(called: &str) -> Security {
         email: Some(format!("{called}@example.com")),
         new_email: None,
         happened: [What::DeviceCopied, What::SignedIn, What::Unlocked].map(happened).into(),
+        known_keys: None,
         problem: None,
     }
 }

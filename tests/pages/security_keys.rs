@@ -91,6 +91,7 @@ pub(super) fn samples() -> Vec<(String, String)> {
     let copied = vec!["Copied to your other devices"];
     let doubted = vec!["No longer accepted: there may be a copy of it", "Stays on one device"];
     let keys = Security {
+        known_keys: Some(r#"{"rpId":"id.example.com","allAcceptedCredentialIds":[]}"#.into()),
         factors: vec![key("Key ring", bound.clone()), key("Password manager", copied)],
         ..security("ada")
     };

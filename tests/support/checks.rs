@@ -5,9 +5,13 @@ use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
-use doorward::config::{Config, Origin};
+use doorward::config::{Config, Origin, RelyingParty};
 use doorward::domain::assurance::{Level, Requirement};
 use doorward::domain::event::Event;
+use doorward::domain::factor::aaguid::Aaguid;
+use doorward::domain::factor::security_key::{CredentialId, New, PublicKey, Transports};
+use doorward::domain::factor::totp::Skew;
+use doorward::domain::factor::{Answer, Begun, Factor, Settings};
 use doorward::domain::host_session::HostSession;
 use doorward::domain::link::Link;
 use doorward::domain::rng::SharedRng;
@@ -18,7 +22,9 @@ use doorward::domain::user::User;
 use doorward::domain::user_session::UserSession;
 use doorward::flow::{ClientAddress, Clock, Env};
 use doorward::identity::local::{Cost, Pool, Room};
-use doorward::identity::{SignInLimit, Sources, webauthn};
+use doorward::identity::{
+    Assertion, Held, Registration, SecurityKeys, SignInLimit, Sources, webauthn,
+};
 use doorward::metrics::Metrics;
 use doorward::policy::{Asker, OwnPage, Policy, Request, Rule};
 use doorward::store::memory::Memory;
@@ -34,14 +40,76 @@ use super::spellings::Decoder;
 pub(crate) type Check = (&'static str, fn(&[u8]));
 
 /// Every check.
-pub(crate) const ALL: [Check; 6] = [
+pub(crate) const ALL: [Check; 8] = [
     ("readings", readings),
     ("cookies", cookies),
     ("configuration", configuration),
     ("form", form),
     ("record", record),
     ("ticket", ticket),
+    ("registration", registration),
+    ("assertion", assertion),
 ];
+
+/// What security keys are asked by the checks.
+pub(crate) const CHALLENGE: [u8; 32] = [9; 32];
+
+/// Whom they answer.
+pub(crate) fn party() -> RelyingParty {
+    let (id, name) = ("crm.example.com".to_owned(), "Example Inc.".to_owned());
+    RelyingParty { id, origin: origin(), name }
+}
+
+/// No key is set up that was not asked, or was asked by somebody else.
+pub(crate) fn registration(sent: &[u8]) {
+    let Ok(text) = std::str::from_utf8(sent) else { return };
+    let Some(sent) = Registration::read(text) else { return };
+    let verifier = webauthn::Verifier::default();
+    if verifier.set_up(&party(), &CHALLENGE.into(), &sent).is_err() {
+        return;
+    }
+    let said: serde_json::Value = serde_json::from_slice(&sent.client_data).unwrap();
+    // 32 bytes of 9, as base64url.
+    assert_eq!(said["challenge"], "CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk");
+    assert_eq!(said["type"], "webauthn.create");
+    assert_eq!(said["origin"], "https://crm.example.com");
+}
+
+/// Nobody answers for a key whose private part nobody has.
+pub(crate) fn assertion(sent: &[u8]) {
+    static KEY: LazyLock<Factor> = LazyLock::new(|| {
+        // A point of P-256 that was drawn once.
+        let cose = [
+            &b"\xa5\x01\x02\x03\x26\x20\x01\x21\x58\x20"[..],
+            &0x48db_6f05_714f_71db_b798_1d3b_50ca_813b_u128.to_be_bytes(),
+            &0xadb1_8a2e_d0b7_1723_e52c_5106_8e33_cb86_u128.to_be_bytes(),
+            b"\x22\x58\x20",
+            &0xb2c6_0a4b_6798_87be_2d82_e614_0efa_2301_u128.to_be_bytes(),
+            &0x8b80_8c08_c389_3409_4d8e_ecd5_4787_2f09_u128.to_be_bytes(),
+        ]
+        .concat();
+        let new = New {
+            credential: CredentialId::new(vec![1; 32]).unwrap(),
+            public_key: PublicKey::new(cose).unwrap(),
+            counter: 0,
+            user_verified: true,
+            can_be_copied: false,
+            is_copied: false,
+            is_discoverable: None,
+            transports: Transports::default(),
+            aaguid: Aaguid([7; 16]),
+        };
+        let settings = Settings { skew: Skew::default(), recovery_codes: 12 };
+        let (begun, answer) = (Begun::SecurityKey(CHALLENGE.into()), Answer::NewSecurityKey(new));
+        begun.finish([2; 16].into(), &answer, settings, Timestamp::default()).unwrap()
+    });
+    let Ok(text) = std::str::from_utf8(sent) else { return };
+    let Some(sent) = Assertion::read(text) else { return };
+    let key = KEY.security_key().unwrap();
+    let held = Held { user: [3; 16].into(), factor: KEY.id(), key };
+    let shown = webauthn::Verifier::default().shown(&party(), &CHALLENGE.into(), &held, &sent);
+    assert!(shown.is_err(), "{shown:?}");
+}
 
 /// Whatever a decoder takes for a protected place is judged as one.
 pub(crate) fn readings(target: &[u8]) {

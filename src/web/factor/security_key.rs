@@ -236,6 +236,23 @@ pub fn request(party: &RelyingParty, user: &User, challenge: &Challenge) -> Stri
     .to_string()
 }
 
+/// What the browser is told of the keys of `user`, and of their name (WebAuthn §5.1.10, "signal"
+/// methods): all of the keys, also one that there may be a copy of, because it may be kept.
+pub fn known_keys(party: &RelyingParty, user: &User) -> String {
+    let identity = user.identity();
+    let display_name = identity.full_name.unwrap_or_else(|| identity.written.clone());
+    let keys = user.factors().iter().filter_map(Factor::security_key);
+    let ids = keys.map(|key| BASE64URL_NOPAD.encode(key.credential().as_bytes()));
+    json!({
+        "rpId": party.id,
+        "userId": BASE64URL_NOPAD.encode(user.id().as_bytes()),
+        "allAcceptedCredentialIds": ids.collect::<Vec<_>>(),
+        "name": identity.written,
+        "displayName": display_name,
+    })
+    .to_string()
+}
+
 fn credentials(user: &User, which: impl Fn(&SecurityKey) -> bool) -> Vec<Value> {
     let keys = user.factors().iter().filter_map(Factor::security_key).filter(|key| which(key));
     let described = keys.map(|key| {

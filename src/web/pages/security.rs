@@ -147,6 +147,9 @@ pub struct Security {
     pub new_email: Option<String>,
     /// The events, newest first.
     pub happened: Vec<Happened>,
+    /// What the browser is told of the security keys that there are, as JSON, so that it offers no
+    /// others.
+    pub known_keys: Option<String>,
     /// Why a form was not accepted.
     pub problem: Option<Problem>,
 }

@@ -14,4 +14,4 @@ macro_rules! targets {
     )*};
 }
 
-targets!(readings, cookies, configuration, form, record, ticket);
+targets!(readings, cookies, configuration, form, record, ticket, registration, assertion);

@@ -1,0 +1,5 @@
+//! See `checks::registration`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| doorward_fuzz::registration(input));
