@@ -376,7 +376,9 @@ fn every_page_of_security_keys() {
         .commands("WebAuthn.addCredential", &json!({ "authenticatorId": key, "credential": copy }));
     signs_out(&browser);
     signs_in(&browser, "/strict/");
-    browser.comes_to("/.doorward/challenge").sees("[data-security-key=get]");
+    browser.comes_to("/.doorward/challenge");
+    browser.visits("/.doorward/challenge?kind=security-key&return_to=/strict/");
+    browser.sees("[data-security-key=get]");
     takes("challenge-key");
     browser.presses("Use the security key").sees("#problem");
     takes("challenge-key-doubted");

@@ -242,7 +242,7 @@ fn the_browser_is_told_which_passkeys_there_are() {
         })
     };
     browser.visits(SECURITY);
-    assert_eq!(told(1), "id.localhost");
+    assert_eq!(told(1), "crm.localhost");
     browser.visits("/.doorward/security/turn-off").sees("[data-security-key=get]");
     browser.presses("Turn two-factor off").comes_to(SECURITY);
     told(0);
