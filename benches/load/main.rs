@@ -48,9 +48,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use servers::{Server, Site};
 
-/// What is measured by itself is compared with what operators run, so both have one allocator.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+// What is measured by itself is compared with what operators run, so both have one allocator.
+use mimalloc as _;
 
 /// What does a request cost?
 ///

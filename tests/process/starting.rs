@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,4 +86,13 @@ fn a_damaged_store_is_named_and_nobody_is_let_in() {
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("the store is damaged"), "{said}");
     assert!(said.contains("restore it from a backup"), "{said}");
+}
+
+/// Its object is linked only to provide `malloc`: nothing else refers to it.
+#[test]
+fn the_allocator_is_the_malloc_of_the_program() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
+    let done = command.arg("--version").env("MIMALLOC_VERBOSE", "1").output().unwrap();
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(said.contains("mimalloc: "), "{said}");
 }
