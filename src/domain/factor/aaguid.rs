@@ -35,7 +35,7 @@ pub struct NotAnAaguid;
 impl FromStr for Aaguid {
     type Err = NotAnAaguid;
 
-    /// Reads the form of [`Aaguid::fmt`]; upper case and missing hyphens are accepted.
+    /// Reads the form in which it is displayed; upper case and missing hyphens are accepted.
     fn from_str(text: &str) -> Result<Self, NotAnAaguid> {
         let digits: String = text.chars().filter(|c| *c != '-').collect();
         let is_hex = digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
