@@ -41,11 +41,13 @@ pub enum Kind {
     Message = 12,
     /// A state that came back from an identity provider.
     SpentState = 13,
+    /// The name of a removed user, keyed like a [`Kind::Name`].
+    FormerName = 14,
 }
 
 impl Kind {
     /// All kinds, in the order of their tags.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::User,
         Self::Name,
         Self::Attempts,
@@ -59,6 +61,7 @@ impl Kind {
         Self::UserSession,
         Self::Message,
         Self::SpentState,
+        Self::FormerName,
     ];
 
     /// The byte that identifies this kind on disk and in sealed records.
@@ -198,6 +201,7 @@ mod tests {
                 (11, Kind::UserSession),
                 (12, Kind::Message),
                 (13, Kind::SpentState),
+                (14, Kind::FormerName),
             ]
         );
         assert!(tags.iter().all(|(tag, kind)| Kind::from_tag(*tag) == Some(*kind)));

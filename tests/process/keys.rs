@@ -46,7 +46,7 @@ impl Setup {
         for kind in Kind::ALL {
             for entry in runtime.block_on(store.scan(kind, KeyRange::all(), usize::MAX)).unwrap() {
                 sealing.insert(entry.record.body[1]);
-                if [Kind::Name, Kind::Attempts].contains(&kind) {
+                if [Kind::Name, Kind::FormerName, Kind::Attempts].contains(&kind) {
                     names.insert(entry.key[0]);
                 }
             }

@@ -74,7 +74,7 @@ impl Place {
         for kind in Kind::ALL {
             for entry in self.all_of(kind).await {
                 sealing.insert(entry.record.body[1]);
-                if [Kind::Name, Kind::Attempts].contains(&kind) {
+                if [Kind::Name, Kind::FormerName, Kind::Attempts].contains(&kind) {
                     names.insert(entry.key[0]);
                 }
             }
@@ -195,21 +195,37 @@ async fn a_user_who_is_changed_or_removed_while_names_move_leaves_no_name_behind
         ((), Vec::new())
     });
     changed.await.unwrap();
-    let event = |user: &User| Event {
-        at: NOW,
-        whom: Whom::User(user.id()),
-        what: What::UserRemoved,
-        from: None,
-        by: None,
-        agent: None,
-        request: None,
-    };
-    store.remove_user(UserId::from([4; 16]), event).await.unwrap();
+    store.remove_user(UserId::from([4; 16]), removed).await.unwrap();
     finishes(&store).await.unwrap();
     let named = async |login: &str| store.user_named(&Login::typed(login)).await.unwrap();
     assert_eq!(named("new@example.com").await, Some(id));
     assert_eq!((named("user2@example.com").await, named("user4").await), (None, None));
     assert_eq!(place.all_of(Kind::Name).await.len(), usize::from(PEOPLE - 1) * 2);
+}
+
+fn removed(user: &User) -> Event {
+    Event::by_operator("root", Whom::User(user.id()), What::UserRemoved, NOW)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_names_of_removed_users_move_and_are_known_all_the_time() {
+    let place = Place::new();
+    let store = filled(&place).await;
+    for number in 1..=3 {
+        store.remove_user(UserId::from([number; 16]), removed).await.unwrap();
+    }
+    store.rotate(Purpose::Names, "root", NOW).await.unwrap();
+    loop {
+        for (name, is_former) in [("user1", true), ("User3", true), ("user4", false)] {
+            let name = Name::parse(name).unwrap();
+            assert_eq!(store.was_somebodys(&name).await.unwrap(), is_former, "{name}");
+        }
+        if store.carry_on().await.unwrap() == Left::Nothing {
+            break;
+        }
+    }
+    assert_eq!(place.all_of(Kind::FormerName).await.len(), 3);
+    assert_eq!(place.ids_in_use().await.1, [2].into());
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,24 +1,26 @@
 //! The names of removed users. Applications may keep something under such a name, so no identity
 //! provider gives it to somebody else; an operator may.
+//!
+//! Each is a record under the keyed hash of the name, like that of a user, and holds the name, so that
+//! it can be stored under a new key.
 
-use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
-use sha2::{Digest, Sha256};
 
-use super::{Quiet, Store, expect};
+use super::rotation::Moved;
+use super::{Quiet, Store};
 use crate::domain::name::Name;
-use crate::store::batch::Batch;
-use crate::store::record::Kind;
+use crate::store::batch::{Batch, Expect};
+use crate::store::record::{Entry, Kind};
 use crate::unavailable::Unavailable;
 
-/// Digests of the names, sixteen bytes each. They need no key: the record is sealed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
-struct FormerNames {
+/// The name of a removed user.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+struct FormerName {
     #[n(0)]
-    digests: Vec<ByteArray<16>>,
+    name: String,
 }
 
-impl Quiet for FormerNames {}
+impl Quiet for FormerName {}
 
 impl Store {
     /// Whether a user who was removed had this name.
@@ -26,29 +28,35 @@ impl Store {
     /// # Errors
     /// Like [`Store::user`].
     pub async fn was_somebodys(&self, name: &Name) -> Result<bool, Unavailable> {
-        let former = self.read::<FormerNames>(Kind::Setting, FORMER_NAMES).await?;
-        Ok(former.value.is_some_and(|former| former.digests.contains(&digest(name))))
-    }
-
-    /// Adds to `batch` that a user with this name is removed.
-    pub(super) async fn with_former(
-        &self,
-        batch: Batch,
-        name: &Name,
-    ) -> Result<Batch, Unavailable> {
-        let read = self.read::<FormerNames>(Kind::Setting, FORMER_NAMES).await?;
-        let mut former = read.value.unwrap_or_default();
-        let digest = digest(name);
-        if !former.digests.contains(&digest) {
-            former.digests.push(digest);
+        let _looking_up = self.naming.read().await;
+        for hash in self.keyring.names().of(name.as_str()) {
+            if self.records.get(Kind::FormerName, &hash).await?.is_some() {
+                return Ok(true);
+            }
         }
-        self.put(batch, Kind::Setting, FORMER_NAMES, expect(read.version), None, &former)
+        Ok(false)
+    }
+
+    /// Adds to `batch` that a user with this name is removed. The caller holds `naming`.
+    pub(super) fn with_former(&self, batch: Batch, name: &Name) -> Result<Batch, Unavailable> {
+        self.put_former(batch, &FormerName { name: name.as_str().to_owned() })
+    }
+
+    /// Moves these names to where the current key stores them.
+    pub(super) async fn rekey_former_names(&self, page: Vec<Entry>) -> Result<Moved, Unavailable> {
+        let mut done = Moved { moved: page.len() as u64, unreadable: 0 };
+        let mut batch = Batch::new();
+        for Entry { key, record } in page {
+            let former = self.open::<FormerName>(Kind::FormerName, &key, &record);
+            let Some(former) = done.unless_unreadable(former)? else { continue };
+            batch = self.put_former(batch, &former)?.delete(Kind::FormerName, key, Expect::Any);
+        }
+        self.commit(batch, &[], None).await?;
+        Ok(done)
+    }
+
+    fn put_former(&self, batch: Batch, former: &FormerName) -> Result<Batch, Unavailable> {
+        let hash = self.keyring.names().current.of(&former.name);
+        self.put(batch, Kind::FormerName, &hash, Expect::Any, None, former)
     }
 }
-
-fn digest(name: &Name) -> ByteArray<16> {
-    let digest: [u8; 32] = Sha256::digest(name.as_str().as_bytes()).into();
-    ByteArray::from(std::array::from_fn(|i| digest[i]))
-}
-
-const FORMER_NAMES: &[u8] = b"former-names";

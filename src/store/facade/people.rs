@@ -177,7 +177,7 @@ impl Store {
             let Some(user) = read.value else { return Ok(None) };
             let batch = Batch::new().delete(Kind::User, *id.as_bytes(), expect(read.version));
             let batch = self.keys_of(&user).iter().fold(batch, without_name);
-            let batch = self.with_former(batch, user.name()).await?;
+            let batch = self.with_former(batch, user.name())?;
             let batch = self.count_imported(batch, [(Some(&user), None)]).await?;
             if self.commit(batch, &[tell(&user)], Some(user.name().as_str())).await? {
                 return Ok(Some(user));

@@ -23,6 +23,7 @@ impl Store {
         let Some(old) = page.first().and_then(older) else { return Ok(Moved::default()) };
         match kind {
             Kind::Name => self.rekey_names(old, page).await,
+            Kind::FormerName => self.rekey_former_names(page).await,
             _ => self.forget_unknown_names(old, page).await,
         }
     }

@@ -303,7 +303,7 @@ fn ranges(purpose: Purpose, keys: &Keys) -> VecDeque<(Kind, KeyRange)> {
         Until::Resealed => Kind::ALL.into_iter().map(all).collect(),
         Until::Rekeyed => {
             let ids: Vec<KeyId> = older.map(|held| held.id).collect();
-            let kinds = [Kind::Name, Kind::Attempts].into_iter();
+            let kinds = [Kind::Name, Kind::FormerName, Kind::Attempts].into_iter();
             kinds
                 .flat_map(|kind| ids.iter().map(move |id| (kind, KeyRange::prefix(&[*id]))))
                 .collect()
