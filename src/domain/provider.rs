@@ -212,6 +212,30 @@ impl Detour {
     /// The longest URL to return to that is kept, in bytes: a cookie has 4,096 (RFC 6265 §6.1).
     pub const RETURN_TO_AT_MOST: usize = 1_000;
 
+    /// How far the clocks of a provider and ours may differ: as for the time at which an ID token was
+    /// issued (OpenID Connect Core §3.1.3.7, 10).
+    pub const CLOCKS_DIFFER: Duration = Duration::from_mins(5);
+
+    /// Whether somebody entered something at the provider on this way, and not only before it began:
+    /// `auth_time` in an ID token that was `issued` there, both in whole seconds of its clock, and is
+    /// here `now`.
+    ///
+    /// Between entering something and the token no more time may have passed than the way took: a
+    /// comparison that needs no clocks that agree. Entra backdates `issued` by five minutes; so
+    /// `auth_time` must also be after the beginning, give or take [`Detour::CLOCKS_DIFFER`].
+    pub fn is_again(
+        &self,
+        auth_time: Option<Timestamp>,
+        issued: Timestamp,
+        now: Timestamp,
+    ) -> bool {
+        const ROUNDED: Duration = Duration::from_secs(1);
+        let (Some(at), Some(took)) = (auth_time, now.since(self.began)) else { return false };
+        let is_fresh = at.plus(took).plus(ROUNDED) > issued;
+        let is_after = at.plus(Self::CLOCKS_DIFFER).plus(ROUNDED) > self.began;
+        is_fresh && is_after && at <= now.plus(Self::CLOCKS_DIFFER)
+    }
+
     /// Whether it is still valid.
     pub fn lives(&self, now: Timestamp) -> bool {
         now.within(Self::LASTS, self.began)
@@ -319,6 +343,42 @@ mod tests {
         assert_eq!(of_example().matching(&ada), None);
         let anywhere = People { domains: Vec::new(), ..by_email };
         assert_eq!(anywhere.matching(&ada), None);
+    }
+
+    #[test]
+    fn again_means_on_this_way_whatever_the_clock_there_says() {
+        let at = Timestamp::from_secs;
+        let detour = Detour {
+            provider: "idp".to_owned(),
+            purpose: Purpose::SignIn,
+            began: Timestamp::from_millis(1_000_700),
+            nonce: Token::from_bytes(&[1; 16]).unwrap(),
+            verifier: Secret::new(vec![1; 32]),
+            return_to: String::new(),
+            method: None,
+        };
+        // The way took 29.6 seconds.
+        let now = Timestamp::from_millis(1_030_300);
+        for (auth_time, issued, again) in [
+            (Some(at(1_000)), at(1_030), true),
+            (Some(at(1_030)), at(1_030), true),
+            (Some(at(999)), at(1_030), false),
+            (None, at(1_030), false),
+            // The clock there is three minutes behind, and three minutes ahead.
+            (Some(at(820)), at(850), true),
+            (Some(at(819)), at(850), false),
+            (Some(at(1_180)), at(1_210), true),
+            (Some(at(1_179)), at(1_210), false),
+            // Further than clocks may differ.
+            (Some(at(690)), at(720), false),
+            (Some(at(1_331)), at(1_331), false),
+            // Entra backdates what it issues.
+            (Some(at(1_010)), at(730), true),
+            (Some(at(690)), at(730), false),
+        ] {
+            assert_eq!(detour.is_again(auth_time, issued, now), again, "{auth_time:?} {issued:?}");
+        }
+        assert!(!detour.is_again(Some(at(1_000)), at(1_030), at(1_000)), "our clock went back");
     }
 
     #[test]

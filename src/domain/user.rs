@@ -116,6 +116,11 @@ pub struct User {
     /// When two-factor was last turned off by an answer that can be phished.
     #[n(30)]
     weakened: Option<Timestamp>,
+    /// The groups that the provider that answers for this user gives, besides `groups`, which
+    /// operators give.
+    #[n(31)]
+    #[cbor(default, skip_if = "BTreeSet::is_empty")]
+    given: BTreeSet<Group>,
 }
 
 /// Who answers for a user: who checks the first factor, and owns the name, the address and the
@@ -246,6 +251,7 @@ impl User {
             providers: Vec::new(),
             spoken: None,
             weakened: None,
+            given: BTreeSet::new(),
         }
     }
 
@@ -298,7 +304,7 @@ impl User {
             written: self.name.written().to_owned(),
             full_name: self.full_name.clone(),
             email: self.email.as_ref().map(|email| email.as_str().to_owned()),
-            groups: self.groups.iter().map(|group| group.as_str().to_owned()).collect(),
+            groups: self.groups.union(&self.given).map(|group| group.as_str().to_owned()).collect(),
         }
     }
 

@@ -116,16 +116,8 @@ impl Env {
     /// # Errors
     /// When the next attempt from this address is accepted.
     pub(super) fn admits(&self, caller: &Caller) -> Result<(), Timestamp> {
-        self.tries(caller).map(drop)
-    }
-
-    /// Counts one attempt from the caller's address, until it is given back.
-    ///
-    /// # Errors
-    /// Like [`Env::admits`].
-    pub(super) fn tries(&self, caller: &Caller) -> Result<Try, Timestamp> {
         match self.limit.begin(Client::of(caller.address), caller.now) {
-            Begin::Now(tried) => Ok(tried),
+            Begin::Now(_) => Ok(()),
             Begin::Later => Err(caller.now.plus(Full::RETRY_AFTER)),
             Begin::Refused(until) => Err(self.too_many(caller, false, until)),
         }
@@ -174,14 +166,38 @@ impl Env {
         caller: &Caller,
         known: Option<BrowserId>,
     ) -> Result<Turn, NoTurn> {
+        let place = || self.hashing.place(caller.address, known).ok();
+        let (tried, place) = self.turn_with(caller, known, place).await?;
+        Ok(Turn { place, tried })
+    }
+
+    /// The same for an attempt that takes no hashing: that of somebody who comes back from an identity
+    /// provider.
+    ///
+    /// # Errors
+    /// [`NoTurn`]; nothing is counted then.
+    pub(super) async fn turn_without_hashing(
+        &self,
+        caller: &Caller,
+        known: Option<BrowserId>,
+    ) -> Result<Try, NoTurn> {
+        self.turn_with(caller, known, || Some(())).await.map(|(tried, ())| tried)
+    }
+
+    async fn turn_with<P>(
+        &self,
+        caller: &Caller,
+        known: Option<BrowserId>,
+        place: impl Fn() -> Option<P>,
+    ) -> Result<(Try, P), NoTurn> {
         let client = known.map_or_else(|| Client::of(caller.address), Client::Known);
         let mut waiting = None;
         let ticks = self.limit.patience().as_millis() / TICK.as_millis();
         for tick in 0..=ticks {
             match self.limit.begin(client, caller.now) {
-                Begin::Now(tried) => match self.hashing.place(caller.address, known) {
-                    Ok(place) => return Ok(Turn { place, tried }),
-                    Err(Full) => tried.give_back(),
+                Begin::Now(tried) => match place() {
+                    Some(place) => return Ok((tried, place)),
+                    None => tried.give_back(),
                 },
                 Begin::Later => {}
                 Begin::Refused(until) => {

@@ -3,22 +3,23 @@
 //! On the way there nothing is written: the browser carries a sealed [`Detour`]. On the way back the
 //! provider is asked who came, and one commit uses the state up and begins the session.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::admit::AuthenticatedRequest;
 use super::caller::{Caller, Given};
-use super::env::{Env, Line};
+use super::env::{Env, Line, NoTurn};
 use super::host_session::{Fresh, go_on, live_session};
 use super::sign_in::begin_session;
 use crate::domain::assurance::{FirstFactor, Proof};
+use crate::domain::device::BrowserId;
 use crate::domain::event::{What, Whom};
 use crate::domain::name::{Login, Name};
 use crate::domain::provider::{Account, Barred, Detour, Purpose, SpentState, StateKey, Told};
 use crate::domain::secret::{Secret, Token};
-use crate::domain::time::Timestamp;
 use crate::domain::user::{Profile, User, UserId};
-use crate::identity::Provider;
 use crate::identity::provider::{Fault, Lie, Spoken};
+use crate::identity::{Full, Provider, Try};
 use crate::store::{Added, Changed, Reads, Transaction};
 use crate::unavailable::Unavailable;
 
@@ -126,7 +127,7 @@ pub async fn go(
     let url = provider.authorization_url(&detour, &text, &uri, again, caller.now).await;
     match url {
         Ok(url) => Going::There { url, state, detour },
-        Err(fault) => Going::Stays(blame(env, caller, provider, &fault)),
+        Err(fault) => Going::Stays(explain(env, caller, provider, &fault)),
     }
 }
 
@@ -150,12 +151,16 @@ pub async fn come_back(
         tell(env, caller, provider, What::ProviderRefused, "the state is not of this sign-in");
         return Ok(Back::Stays(Stop::Spent));
     }
-    let tried = match env.tries(caller) {
+    let known = known_browser(env, caller, provider).await?;
+    let tried = match env.turn_without_hashing(caller, known).await {
         Ok(tried) => tried,
-        Err(until) => return Ok(Back::Stays(Stop::Waiting { wait: now.until(until) })),
+        Err(NoTurn::Waiting(until)) => {
+            return Ok(Back::Stays(Stop::Waiting { wait: now.until(until) }));
+        }
+        Err(NoTurn::Busy) => return Ok(Back::Stays(Stop::Waiting { wait: Full::RETRY_AFTER })),
     };
     if let Err(fault) = provider.is_response_of(returned.issuer.as_deref(), now).await {
-        return Ok(Back::Stays(blame(env, caller, provider, &fault)));
+        return Ok(Back::Stays(blame(env, caller, provider, &fault, tried)));
     }
     let Some(code) = returned.code.filter(|_| returned.error.is_none()) else {
         let error = returned.error.unwrap_or_default();
@@ -164,7 +169,7 @@ pub async fn come_back(
     let uri = redirect_uri(env, provider);
     let spoken = match provider.redeem(code.expose_str(), detour, &uri, now).await {
         Ok(spoken) => spoken,
-        Err(fault) => return Ok(Back::Stays(blame(env, caller, provider, &fault))),
+        Err(fault) => return Ok(Back::Stays(blame(env, caller, provider, &fault, tried))),
     };
     let back = match detour.purpose {
         Purpose::SignIn => signs_in(env, caller, provider, state, detour, &spoken.told).await?,
@@ -178,6 +183,20 @@ pub async fn come_back(
         tried.give_back();
     }
     Ok(back)
+}
+
+/// The known browser that comes back, if it is one of a user for whom an account at `provider` may
+/// speak. It is counted by itself, as at [`sign_in`](super::sign_in::sign_in).
+async fn known_browser(
+    env: &Env,
+    caller: &Caller,
+    provider: &Provider,
+) -> Result<Option<BrowserId>, Unavailable> {
+    let Some(cookie) = caller.carried.known else { return Ok(None) };
+    let Some(found) = env.store.user(cookie.user).await? else { return Ok(None) };
+    let issuer = &provider.settings().issuer;
+    let comes_from = found.user.accounts().any(|account| account.issuer() == issuer);
+    Ok(caller.known_to(&found.user).filter(|_| comes_from))
 }
 
 /// A browser comes back with a state that it does not carry: used, expired, made up, or of another
@@ -207,7 +226,7 @@ async fn signs_in(
             Err(barred) => return Ok(Back::Stays(bar(env, caller, provider, told, barred))),
         },
     };
-    take_over(env, provider, user, told).await?;
+    take_over(env, caller, provider, user, told).await?;
     let fresh = Fresh::draw(env);
     let key = state.hash();
     let reads = Reads::user(user)
@@ -258,18 +277,18 @@ async fn newcomer(
         name,
         full_name: told.full_name.as_ref().map(|name| name.as_str().to_owned()),
         email: told.email.clone(),
-        groups: people.given(&told.groups).into_iter().collect(),
+        groups: BTreeSet::new(),
     };
     let id = env.rng.draw(UserId::random);
-    let user = User::new(id, profile, caller.now).of_provider(told.account.clone());
+    let mut user = User::new(id, profile, caller.now).of_provider(told.account.clone());
+    user.take_told(told, people, caller.now);
     let brought = caller.event(id, What::UserBrought);
     match env.store.add_user(&user, None, &[brought]).await? {
         Added::Now => Ok(Ok(id)),
-        Added::NameTaken | Added::EmailTaken => Ok(Err(Barred::NameTaken)),
-        // Another tab was quicker.
-        Added::AccountTaken => {
+        Added::NameTaken | Added::EmailTaken | Added::AccountTaken => {
+            // Another tab was quicker: the name is their own.
             let found = env.store.user_of_account(&told.account).await?;
-            Ok(found.ok_or(Barred::Unknown))
+            Ok(found.ok_or(Barred::NameTaken))
         }
     }
 }
@@ -283,14 +302,16 @@ async fn connect_blank(
     address: &str,
 ) -> Result<bool, Unavailable> {
     let changed = env.store.change_user(user, |user| {
+        // Another tab was quicker.
+        if user.has_account(account) {
+            return (true, Vec::new());
+        }
         // Found by a user name that looks like the address is not found by the address.
         let is_theirs = user.email().is_some_and(|email| email.key() == address);
         if !is_theirs || !user.is_blank() {
             return (false, Vec::new());
         }
-        user.connect(account.clone());
-        // Links that set a password, which somebody else may hold, become void.
-        user.next_link();
+        user.connect_found(account.clone());
         (true, vec![caller.event(user.id(), What::ProviderConnected)])
     });
     Ok(matches!(changed.await?, Some(Changed::Now(true))))
@@ -300,22 +321,22 @@ async fn connect_blank(
 /// else's here is left out.
 async fn take_over(
     env: &Env,
+    caller: &Caller,
     provider: &Provider,
     user: UserId,
     told: &Told,
 ) -> Result<(), Unavailable> {
     let people = &provider.settings().people;
-    let changed = env.store.change_user(user, |user| {
-        user.take_told(told, people);
-        ((), Vec::new())
-    });
-    if changed.await? == Some(Changed::EmailTaken) {
-        let told = Told { email: None, ..told.clone() };
+    let take = async |told: &Told| {
         let changed = env.store.change_user(user, |user| {
-            user.take_told(&told, people);
-            ((), Vec::new())
+            let is_new = user.take_told(told, people, caller.now);
+            let event = is_new.then(|| caller.event(user.id(), What::EmailChanged));
+            ((), event.into_iter().collect())
         });
-        changed.await?;
+        changed.await
+    };
+    if take(told).await? == Some(Changed::EmailTaken) {
+        take(&Told { email: None, ..told.clone() }).await?;
     }
     Ok(())
 }
@@ -331,7 +352,8 @@ async fn confirms(
 ) -> Result<Back, Unavailable> {
     let Some(mine) = mine else { return Ok(Back::Stays(Stop::Spent)) };
     let user = mine.session.user;
-    let is_again = spoken.auth_time.is_some_and(|at| at >= whole_seconds(detour.began));
+    // The provider may have answered long after the request came.
+    let is_again = detour.is_again(spoken.auth_time, spoken.issued, env.now()?);
     let account = &spoken.told.account;
     let (fresh, key) = (Fresh::draw(env), state.hash());
     let reads = mine.reads().and::<SpentState>(&key);
@@ -369,11 +391,6 @@ async fn confirms(
     Ok(done)
 }
 
-/// `auth_time` has whole seconds.
-fn whole_seconds(at: Timestamp) -> Timestamp {
-    Timestamp::from_secs(at.seconds())
-}
-
 /// Uses the state with this key up. Returns whether it was not used before.
 fn uses_up(tx: &mut Transaction, key: &StateKey, detour: &Detour) -> bool {
     let is_new = tx.get::<SpentState>(key).is_none();
@@ -407,7 +424,16 @@ fn denied(env: &Env, caller: &Caller, provider: &Provider, error: &str) -> Stop 
     }
 }
 
-fn blame(env: &Env, caller: &Caller, provider: &Provider, fault: &Fault) -> Stop {
+/// An attempt that came to nothing because of this `fault`. It is given back if the provider is away:
+/// then nothing was checked.
+fn blame(env: &Env, caller: &Caller, provider: &Provider, fault: &Fault, tried: Try) -> Stop {
+    if matches!(fault, Fault::Unavailable(_)) {
+        tried.give_back();
+    }
+    explain(env, caller, provider, fault)
+}
+
+fn explain(env: &Env, caller: &Caller, provider: &Provider, fault: &Fault) -> Stop {
     match fault {
         Fault::Unavailable(why) => {
             tell(env, caller, provider, What::ProviderUnavailable, why);

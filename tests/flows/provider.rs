@@ -5,15 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorward::domain::event::What;
-use doorward::domain::name::{Login, Name};
+use doorward::domain::name::{Email, Login, Name};
 use doorward::domain::provider::{Account, Detour};
-use doorward::domain::user::{Profile, User, UserId};
-use doorward::flow::administer;
+use doorward::domain::time::Timestamp;
+use doorward::domain::user::{FirstFactorAsks, Profile, User, UserId};
+use doorward::flow::{Env, administer};
+use doorward::identity::SignInLimit;
+use doorward::store::Records;
 use doorward::store::memory::Memory;
 use http::StatusCode;
 use serde_json::json;
 
-use crate::support::gate::{Browser, CONFIG, Gate, PASSWORD};
+use crate::support::gate::{Browser, CONFIG, Gate, MAILS, PASSWORD, START};
+use crate::support::overtaken::Overtaken;
 use crate::support::provider::{How, StandIn};
 
 pub(super) const LINK: &str = "/.doorward/sign-in/provider/idp";
@@ -27,6 +31,10 @@ pub(super) fn gate(idp: &StandIn, more: &str) -> Gate {
 }
 
 fn gate_with(idp: &StandIn, more: &str, rest: &str) -> Gate {
+    gate_over(idp, more, rest, Arc::new(Memory::new()))
+}
+
+fn gate_over(idp: &StandIn, more: &str, rest: &str, records: Arc<dyn Records>) -> Gate {
     let config = CONFIG.replace(
         "    otherwise: sign-in\n",
         "      - { paths: [/boss/], only: { users: [grace] }, require: sign-in }\n    otherwise: \
@@ -45,7 +53,7 @@ providers:
 {rest}
 "
     );
-    Gate::configured(&config, Arc::new(Memory::new()))
+    Gate::configured(&config, records)
 }
 
 /// Goes to the provider on the way to `return_to`, signs in there, and comes back.
@@ -577,6 +585,162 @@ async fn a_provider_that_is_away_is_said_to_be_away() {
     idp.said().answer = How::Well;
     signs_in(&mut browser, &idp, "/").await;
     assert_eq!(at_the_application(&mut browser).await.as_deref(), Some("ada"));
+}
+
+#[tokio::test]
+async fn a_new_address_from_the_provider_is_told_to_the_old_one_and_voids_its_links() {
+    let idp = StandIn::opens().await;
+    let rest = format!("{MAILS}\nset_up: {{ proof: mail, mailbox: separate }}");
+    let gate = gate_with(&idp, CREATES, &rest);
+    let mut browser = gate.browser();
+    signs_in(&mut browser, &idp, "/").await;
+    let mut stranger = gate.browser();
+    stranger.opens("/.doorward/forgot").await;
+    stranger.sends(&[("username", "ada"), ("email", "ada"), ("name", "ada")]).await;
+    gate.settles().await;
+    let link = gate.link_mailed_to("ada@example.com").await;
+    assert!(!gate.events().await.contains(&What::EmailChanged), "the first one is no change");
+
+    idp.said().claims = json!({ "email": "countess@example.com" });
+    signs_in(&mut gate.browser(), &idp, "/").await;
+    assert!(gate.events().await.contains(&What::EmailChanged));
+    gate.mail_to("ada@example.com", "Your e-mail address was changed").await;
+    stranger.opens(&link).await;
+    assert_eq!(stranger.status, StatusCode::GONE, "{}", stranger.page);
+    let ada = user(&gate, "ada").await.unwrap();
+    let proof = gate.env.set_up_proof(&ada);
+    assert_eq!(ada.first_factor_asks(proof, gate.now()), FirstFactorAsks::Link);
+}
+
+#[tokio::test]
+async fn of_two_first_sign_ins_at_once_the_second_finds_the_user_of_the_first() {
+    let by_name = |_: &Gate| async {};
+    first_sign_ins_at_once(CREATES, by_name).await;
+    let by_address = "people: { only: { email_domains: [example.com] }, match_by: verified-email }";
+    let adds = |gate: &Gate| {
+        let (store, now) = (Arc::clone(&gate.env.store), gate.now());
+        async move {
+            let profile = Profile {
+                name: Name::parse("ada").unwrap(),
+                full_name: None,
+                email: Some(Email::parse("ada@example.com").unwrap()),
+                groups: BTreeSet::new(),
+            };
+            let ada = User::new(UserId::from([7; 16]), profile, now);
+            store.add_user(&ada, None, &[]).await.unwrap();
+        }
+    };
+    first_sign_ins_at_once(by_address, adds).await;
+}
+
+async fn first_sign_ins_at_once<F: Future<Output = ()>>(people: &str, before: impl Fn(&Gate) -> F) {
+    let idp = StandIn::opens().await;
+    let records: Arc<dyn Records> = Arc::new(Memory::new());
+    let overtaken = Arc::new(Overtaken::over(Arc::clone(&records)));
+    let here = gate_over(&idp, people, "", Arc::clone(&overtaken) as Arc<dyn Records>);
+    let there = gate_over(&idp, people, "", records);
+    before(&there).await;
+    let (mut first, mut second) = (there.browser(), here.browser());
+    first.opens(LINK).await;
+    let query = idp.signs_in(&first.location().unwrap());
+    overtaken.by(async move {
+        first.opens(&format!("{CALLBACK}?{query}")).await;
+        assert!(first.session().is_some(), "{}", first.page);
+    });
+    signs_in(&mut second, &idp, "/").await;
+    assert!(overtaken.is_played_out());
+    assert!(second.session().is_some(), "{}", second.page);
+    assert_eq!(at_the_application(&mut second).await.as_deref(), Some("ada"));
+}
+
+/// Nobody may fail more often than this in a minute.
+fn allowing(mut gate: Gate, failures: u32) -> Gate {
+    let limit = Arc::new(SignInLimit::a_minute(failures.try_into().unwrap()));
+    gate.changes(|env| Env { limit, ..env });
+    gate
+}
+
+#[tokio::test]
+async fn a_known_browser_is_not_shut_out_by_others_at_its_address() {
+    let idp = StandIn::opens().await;
+    let gate = allowing(gate(&idp, CREATES), 2);
+    let mut ada = gate.browser();
+    signs_in(&mut ada, &idp, "/").await;
+    ada.follows().await.declines().await;
+    ada.signs_out().await;
+    idp.said().claims = json!({ "nonce": "another" });
+    let mut stranger = gate.browser();
+    stranger.address = ada.address;
+    for status in [StatusCode::BAD_GATEWAY, StatusCode::BAD_GATEWAY, StatusCode::TOO_MANY_REQUESTS]
+    {
+        signs_in(&mut stranger, &idp, "/").await;
+        assert_eq!(stranger.status, status, "{}", stranger.page);
+    }
+    idp.said().claims = json!({});
+    signs_in(&mut ada, &idp, "/").await;
+    assert_eq!(at_the_application(&mut ada).await.as_deref(), Some("ada"));
+    // Its own failures count.
+    idp.said().claims = json!({ "nonce": "another" });
+    ada.signs_out().await;
+    for _ in 0..2 {
+        signs_in(&mut ada, &idp, "/").await;
+        assert_eq!(ada.status, StatusCode::BAD_GATEWAY);
+    }
+    signs_in(&mut ada, &idp, "/").await;
+    assert_eq!(ada.status, StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test]
+async fn who_comes_back_while_others_of_the_office_are_under_way_waits_for_them() {
+    let idp = StandIn::opens().await;
+    let gate = allowing(gate(&idp, CREATES), 1);
+    idp.said().answer = How::Held;
+    let mut under_way = Vec::new();
+    for mut browser in [gate.browser(), gate.browser()] {
+        browser.address = [192, 0, 2, 1].into();
+        browser.opens(LINK).await;
+        let query = idp.signs_in(&browser.location().unwrap());
+        under_way.push(tokio::spawn(async move {
+            browser.opens(&format!("{CALLBACK}?{query}")).await;
+            browser
+        }));
+        idp.is_asked("/token", 1).await;
+    }
+    gate.settles().await;
+    assert_eq!(idp.asked("/token"), 1, "the second one waits");
+    idp.releases();
+    for one in under_way {
+        let browser = one.await.unwrap();
+        assert!(browser.session().is_some(), "{}", browser.page);
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_is_away_uses_up_no_attempts() {
+    let idp = StandIn::opens().await;
+    let gate = allowing(gate(&idp, CREATES), 1);
+    let mut browser = gate.browser();
+    idp.said().answer = How::Broken;
+    for _ in 0..3 {
+        signs_in(&mut browser, &idp, "/").await;
+        assert_eq!(browser.status, StatusCode::SERVICE_UNAVAILABLE, "{}", browser.page);
+    }
+}
+
+#[tokio::test]
+async fn clocks_that_differ_disturb_no_confirmation() {
+    for there in [Timestamp::from_secs(START.seconds() - 240), START.plus(Duration::from_mins(4))] {
+        let idp = StandIn::opens().await;
+        let gate = gate(&idp, CREATES);
+        idp.said().now = there;
+        let mut browser = gate.browser();
+        signs_in(&mut browser, &idp, "/").await;
+        browser.opens(&format!("{LINK}?return_to=/.doorward/set-up&for=confirm")).await;
+        let query = idp.signs_in(&browser.location().unwrap());
+        browser.opens(&format!("{CALLBACK}?{query}")).await;
+        assert_eq!(browser.status, StatusCode::SEE_OTHER, "{there:?}: {}", browser.page);
+        assert!(gate.events().await.contains(&What::Confirmed));
+    }
 }
 
 #[tokio::test]

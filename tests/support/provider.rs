@@ -18,6 +18,7 @@ use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PKCS_RSA_SHA256, Publ
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 /// The client id and secret that the provider knows.
 pub(crate) const CLIENT: (&str, &str) = ("doorward", "a secret for tests only");
@@ -50,6 +51,8 @@ pub(crate) struct Said {
     /// How often each path was asked for.
     asked: BTreeMap<String, usize>,
     issuer: String,
+    /// What held answers wait for.
+    released: Arc<Semaphore>,
 }
 
 /// How an ID token is signed.
@@ -80,6 +83,8 @@ pub(crate) enum How {
     Elsewhere,
     /// With an error of its own.
     Broken,
+    /// As it should, once [`StandIn::releases`] was called.
+    Held,
 }
 
 struct Key {
@@ -179,6 +184,7 @@ impl StandIn {
             codes: BTreeMap::new(),
             asked: BTreeMap::new(),
             issuer: issuer.clone(),
+            released: Arc::new(Semaphore::new(0)),
         }));
         let router = Router::new()
             .route("/.well-known/openid-configuration", get(document))
@@ -198,6 +204,21 @@ impl StandIn {
     /// How often this path was asked for.
     pub(crate) fn asked(&self, path: &str) -> usize {
         self.said().asked.get(path).copied().unwrap_or_default()
+    }
+
+    /// Waits until this path was asked for so often.
+    pub(crate) async fn is_asked(&self, path: &str, times: usize) {
+        while self.asked(path) < times {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Lets it give all answers that it holds back, and no more.
+    pub(crate) fn releases(&self) {
+        let mut said = self.said();
+        said.answer = How::Well;
+        said.released.close();
+        said.released = Arc::new(Semaphore::new(0));
     }
 
     /// From now on it signs with a new key, and the old one is no longer published.
@@ -259,7 +280,10 @@ async fn userinfo(said: Shared, uri: Uri) -> Response {
 }
 
 async fn token(said: Shared, uri: Uri, headers: HeaderMap, body: String) -> Response {
-    let how = counts(&said, &uri).answer;
+    let (how, released) = {
+        let said = counts(&said, &uri);
+        (said.answer, Arc::clone(&said.released))
+    };
     match how {
         How::Well => {}
         How::Long => return Body::from(vec![b' '; 10 << 20]).into_response(),
@@ -267,6 +291,7 @@ async fn token(said: Shared, uri: Uri, headers: HeaderMap, body: String) -> Resp
             return (StatusCode::FOUND, [("location", "/token")]).into_response();
         }
         How::Broken => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        How::Held => released.acquire().await.map(drop).unwrap_or_default(),
     }
     let mut said = said.lock().unwrap();
     let sent: BTreeMap<String, String> =

@@ -75,12 +75,14 @@ impl User {
     }
 
     /// Changes the user's data. Sessions stay, and their next requests are judged with the new
-    /// data. Returns whether this changed anything.
+    /// data. Returns whether this changed anything. A group that a provider gives is taken away only
+    /// until its next word.
     pub fn change(&mut self, change: &Change) -> bool {
         // Addresses are equal if their keys are equal; a change of spelling counts as a change
         // here.
         let written = |email: &Option<Email>| email.as_ref().map(ToString::to_string);
-        let before = (self.full_name.clone(), self.email.clone(), self.groups.clone());
+        let groups = |user: &Self| (user.groups.clone(), user.given.clone());
+        let before = (self.full_name.clone(), self.email.clone(), groups(self));
         if let Some(full_name) = &change.full_name {
             self.full_name = full_name.as_ref().map(|name| name.as_str().to_owned());
         }
@@ -95,11 +97,13 @@ impl User {
         }
         if let Some(groups) = &change.groups {
             self.groups.clone_from(groups);
+            self.given.retain(|group| groups.contains(group));
         }
         self.groups.extend(change.add_groups.iter().cloned());
         self.groups.retain(|group| !change.remove_groups.contains(group));
+        self.given.retain(|group| !change.remove_groups.contains(group));
         written(&before.1) != written(&self.email)
-            || (before.0, before.2) != (self.full_name.clone(), self.groups.clone())
+            || (before.0, before.2) != (self.full_name.clone(), groups(self))
     }
 
     /// Sets the imported password hash of a new user.

@@ -1,11 +1,9 @@
 //! Users for whom identity providers speak.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{Origin, User};
 use crate::domain::assurance::FirstFactor;
-use crate::domain::name::Group;
 use crate::domain::provider::{Account, People, Told};
 use crate::domain::time::Timestamp;
 
@@ -42,6 +40,15 @@ impl User {
         }
     }
 
+    /// Lets an account that was found by the user's verified address speak for this user, who
+    /// [`is_blank`](Self::is_blank). Voids every link that was made before: somebody else may hold
+    /// one.
+    pub fn connect_found(&mut self, account: Account) {
+        self.connect(account);
+        self.next_link();
+        self.void_mailed_links();
+    }
+
     /// Whether the user has nothing yet that an account found by its address could take over: no
     /// password, no factor, no other account, and is not disabled.
     pub fn is_blank(&self) -> bool {
@@ -75,30 +82,37 @@ impl User {
         by == FirstFactor::Provider || self.stands_until().is_none_or(|until| now < until)
     }
 
-    /// Takes over what the provider that answers for this user tells: full name, verified address
-    /// and groups. Of the groups, those that the configuration maps; others stay as they are.
-    pub fn take_told(&mut self, told: &Told, people: &People) {
+    /// Takes over what the provider that answers for this user tells: full name, verified address,
+    /// and the groups that the configuration maps. The groups that operators gave stay. Returns
+    /// whether the address is another one than before; like any new address it proves nothing at
+    /// first, and what was mailed to the old one is void.
+    pub fn take_told(&mut self, told: &Told, people: &People, now: Timestamp) -> bool {
         if !matches!(&self.origin, Origin::Provider(own) if *own == told.account) {
-            return;
+            return false;
         }
         if let Some(name) = &told.full_name {
             self.full_name = Some(name.as_str().to_owned());
         }
-        if let Some(email) = &told.email {
-            self.email = Some(email.clone());
+        self.given = people.given(&told.groups).into_iter().collect();
+        let Some(email) = &told.email else { return false };
+        let is_new = self.email.as_ref().is_some_and(|own| own != email);
+        // Also where only the spelling is another one.
+        self.email = Some(email.clone());
+        if is_new {
+            self.email_since = Some(now);
+            self.void_mailed_links();
         }
-        let mapped: BTreeSet<&Group> = people.groups.values().collect();
-        self.groups.retain(|group| !mapped.contains(group));
-        self.groups.extend(people.given(&told.groups));
+        is_new
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::name::{Email, Name};
+    use crate::domain::name::{Email, Group, Name};
     use crate::domain::password::PasswordHash;
-    use crate::domain::user::{Profile, UserId};
+    use crate::domain::set_up::SetUpProof;
+    use crate::domain::user::{Change, FirstFactorAsks, Profile, UserId};
 
     fn account(subject: &str) -> Account {
         Account::new("https://id.example.com", subject).unwrap()
@@ -158,12 +172,65 @@ mod tests {
         let people = People { groups: map.into(), ..People::default() };
         let mut ada = local().of_provider(account("7"));
         let groups = |ada: &User| ada.identity().groups.into_iter().collect::<Vec<_>>();
-        ada.take_told(&told(&["eng", "crm-admins"]), &people);
+        let now = Timestamp::from_secs(100_000);
+        ada.take_told(&told(&["eng", "crm-admins"]), &people, now);
         assert_eq!(groups(&ada), ["crm", "staff"]);
-        ada.take_told(&told(&["ops"]), &people);
+        ada.take_told(&told(&["ops"]), &people, now);
         assert_eq!(groups(&ada), ["crm", "operators"]);
-        ada.take_told(&told(&[]), &people);
+        ada.take_told(&told(&[]), &people, now);
         assert_eq!(groups(&ada), ["crm"]);
+    }
+
+    #[test]
+    fn a_group_that_is_mapped_no_longer_goes_and_what_an_operator_gave_stays() {
+        let staff: Group = "staff".parse().unwrap();
+        let map = [("eng".to_owned(), staff.clone())].into();
+        let people = People { groups: map, ..People::default() };
+        let now = Timestamp::from_secs(100_000);
+        let mut ada = local().of_provider(account("7"));
+        let groups = |ada: &User| ada.identity().groups.into_iter().collect::<Vec<_>>();
+        ada.take_told(&told(&["eng"]), &people, now);
+        assert_eq!(groups(&ada), ["crm", "staff"]);
+        ada.take_told(&told(&["eng"]), &People::default(), now);
+        assert_eq!(groups(&ada), ["crm"], "the mapping is gone");
+        assert!(ada.change(&Change { add_groups: vec![staff.clone()], ..Change::default() }));
+        ada.take_told(&told(&[]), &people, now);
+        assert_eq!(groups(&ada), ["crm", "staff"], "an operator gave it");
+        ada.take_told(&told(&["eng"]), &people, now);
+        assert!(ada.change(&Change { remove_groups: vec![staff], ..Change::default() }));
+        assert_eq!(groups(&ada), ["crm"], "an operator took it away");
+        ada.take_told(&told(&["eng"]), &people, now);
+        assert_eq!(groups(&ada), ["crm", "staff"], "until the provider gives it again");
+    }
+
+    #[test]
+    fn a_new_address_from_a_provider_is_a_change_of_address() {
+        let now = Timestamp::from_secs(100_000);
+        let at_first = |address| Told { email: Some(Email::parse(address).unwrap()), ..told(&[]) };
+        let (people, mail) = (People::default(), SetUpProof::Mail);
+        let mut ada = local().of_provider(account("7"));
+        assert!(!ada.take_told(&at_first("ada@example.com"), &people, now), "she had none");
+        assert_eq!(ada.first_factor_asks(mail, now), FirstFactorAsks::MailedCode);
+        let settled = now.plus(User::ADDRESS_SETTLES);
+        let (reset, set) = (ada.reset_link(settled), ada.last_link());
+        assert!(!ada.take_told(&at_first("Ada@Example.com"), &people, settled), "as it was");
+        assert!(ada.honours(&reset, settled));
+        assert!(ada.take_told(&at_first("eve@example.com"), &people, settled));
+        assert!(!ada.honours(&reset, settled), "it was mailed to the old address");
+        assert_eq!(ada.last_link(), set, "an operator's link was not");
+        assert_eq!(ada.first_factor_asks(mail, settled), FirstFactorAsks::Link);
+    }
+
+    #[test]
+    fn an_account_that_is_found_by_the_address_voids_every_link() {
+        let now = Timestamp::from_secs(100_000);
+        let mut ada = local();
+        let (reset, set) = (ada.reset_link(now), ada.last_link());
+        let link = ada.verification_link(Email::parse("eve@example.com").unwrap(), now);
+        ada.connect_found(account("7"));
+        assert!(ada.has_account(&account("7")) && ada.last_link() > set);
+        assert!(!ada.honours(&reset, now) && !ada.honours(&link, now));
+        assert_eq!(ada.new_email(), None);
     }
 
     #[test]
@@ -172,7 +239,7 @@ mod tests {
         ada.connect(account("7"));
         assert!(ada.has_account(&account("7")) && !ada.has_account(&account("8")));
         let before = ada.clone();
-        ada.take_told(&told(&["eng"]), &People::default());
+        assert!(!ada.take_told(&told(&["eng"]), &People::default(), ada.made()));
         assert_eq!(ada, before);
     }
 

@@ -86,7 +86,7 @@ pub enum Lie {
     #[error("`sub` of the userinfo endpoint is another person")]
     OtherSubject,
     /// The person did not sign in again.
-    #[error("`auth_time` is missing or before the confirmation began")]
+    #[error("`auth_time` is missing or before the confirmation began: do the clocks agree?")]
     AuthTime,
 }
 

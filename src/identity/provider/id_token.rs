@@ -30,6 +30,8 @@ pub struct Claims {
     pub subject: String,
     /// When the person last entered something at the provider.
     pub auth_time: Option<Timestamp>,
+    /// When it was issued.
+    pub issued: Timestamp,
     /// Everything that it says.
     pub all: Map<String, Value>,
 }
@@ -142,7 +144,7 @@ fn check(all: Map<String, Value>, expected: Expected<'_>) -> Result<Claims, Lie>
         return Err(Lie::IssuedAt(iat));
     }
     let auth_time = written.auth_time.map(seconds).transpose()?.map(Timestamp::from_secs);
-    Ok(Claims { subject: written.sub, auth_time, all })
+    Ok(Claims { subject: written.sub, auth_time, issued: Timestamp::from_secs(iat), all })
 }
 
 /// A `NumericDate` (RFC 7519 §2) in whole seconds.

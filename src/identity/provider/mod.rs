@@ -67,6 +67,8 @@ pub struct Spoken {
     pub told: Told,
     /// When they last entered something there, if it says so.
     pub auth_time: Option<Timestamp>,
+    /// When it said all this, by its own clock.
+    pub issued: Timestamp,
 }
 
 /// A provider that cannot be set up: the certificates of its CA cannot be read.
@@ -250,7 +252,7 @@ impl Provider {
                         self.ask_github(plain, &tokens).await?
                     }
                 };
-                Ok(Spoken { told, auth_time: None })
+                Ok(Spoken { told, auth_time: None, issued: now })
             }
         }
     }
@@ -292,7 +294,7 @@ impl Provider {
         }
         let groups = self.settings.groups_claim.as_deref();
         let told = told::of_claims(&self.settings.issuer, &verified.subject, &claims, groups)?;
-        Ok(Spoken { told, auth_time: verified.auth_time })
+        Ok(Spoken { told, auth_time: verified.auth_time, issued: verified.issued })
     }
 
     /// Redeems a code (RFC 6749 §4.1.3).
