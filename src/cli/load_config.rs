@@ -8,7 +8,7 @@ use super::own_thread::on_own_thread;
 use crate::config::{Config, Destination, Problem, Problems};
 use crate::flow::trial::{self, Failed};
 use crate::identity::Providers;
-use crate::identity::provider::NotSetUp;
+use crate::identity::provider::{File, NotSetUp};
 use crate::identity::webauthn::Verifier;
 use crate::messages::Smtp;
 use crate::os;
@@ -73,14 +73,23 @@ fn mail_problem(config: &Config) -> Option<Problem> {
     Some(Problem { place, key, what, cure })
 }
 
-/// A provider whose CA cannot be read.
+/// A provider with a file that cannot be used.
 pub(super) fn provider_problem(not: &NotSetUp) -> Problem {
-    let NotSetUp { provider, source } = not;
-    let (key, place) = match &provider.authority {
-        Some(file) => (file.at.0.clone(), file.at.1),
-        None => (provider.at.0.clone(), provider.at.1),
+    let NotSetUp { provider, file, source } = not;
+    let (at, place) = provider.at.clone();
+    let (key, place, cure) = match (file, &provider.authority) {
+        (File::Key, _) => {
+            let cure = "make one: openssl genpkey -algorithm EC -pkeyopt \
+                        ec_paramgen_curve:P-256 -out FILE";
+            (format!("{at}.key_file"), place, cure)
+        }
+        (File::Authority, authority) => {
+            let named = authority.as_ref().map_or((at, place), |file| file.at.clone());
+            let cure =
+                "name a PEM file with the CA certificates that sign the provider's certificate";
+            (named.0, named.1, cure)
+        }
     };
-    let cure = "name a PEM file with the CA certificates that sign the provider's certificate";
     let (what, cure) = (source.to_string(), Some(cure.to_owned()));
     Problem { place: Some(place), key, what, cure }
 }

@@ -52,7 +52,7 @@ pub use listening::{CertificateFile, Deadlines, KeyPair, Limits, Listener, Tls, 
 pub use mail::{Mail, MailTls, Mailbox};
 pub use origin::{Malformed, Origin};
 pub use problem::{Place, Problem, Problems};
-pub use provider::{Provider, ProviderKind};
+pub use provider::{Credential, Provider, ProviderKind};
 pub use relying_party::{AcceptedKeys, RelyingParty};
 pub use upstream::{Health, Reach, Upstream};
 

@@ -21,18 +21,35 @@ pub struct Provider {
     pub issuer: String,
     /// Our identity there.
     pub client_id: String,
-    /// Our secret there.
-    pub client_secret: Secret,
+    /// How we show there who we are.
+    pub credential: Credential,
     /// What is asked for, besides what is needed anyway.
     pub scopes: Vec<String>,
     /// The claim that lists the groups of a person.
     pub groups_claim: Option<String>,
     /// Whom it may bring.
     pub people: People,
+    /// Values of `amr`, each of which says that a second factor was shown there (RFC 8176 §2). Empty:
+    /// it is not trusted to say so.
+    pub trusted_amr: Vec<String>,
     /// The CA that signs its certificate; `None`: those of the system.
     pub authority: Option<CertificateFile>,
     /// Its key path and place in the file.
     pub at: (String, Place),
+}
+
+/// How we show a provider who we are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// By a secret that both know.
+    Secret(Secret),
+    /// By what a private key signs (`private_key_jwt`, OpenID Connect Core §9).
+    Key {
+        /// The key as PEM.
+        pem: Secret,
+        /// Its id at the provider, if it needs one.
+        id: Option<String>,
+    },
 }
 
 /// How a provider speaks.

@@ -97,9 +97,10 @@ const LEVELS: Words = Words {
     also: &[("warning", "warn"), ("verbose", "debug")],
 };
 const FACTORS: Words = Words { names: &COUNTED_WORDS, also: &KIND_ALSO };
-/// What a rule may count: each kind, and all that cannot be phished.
-const COUNTED_WORDS: [&str; KINDS.len() + 1] = {
-    let (mut words, mut index) = ([Kinds::PHISHING_RESISTANT_WORD; KINDS.len() + 1], 0);
+/// What a rule may count: each kind, all that cannot be phished, and that of a provider.
+const COUNTED_WORDS: [&str; KINDS.len() + 2] = {
+    let (mut words, mut index) = ([Kinds::PHISHING_RESISTANT_WORD; KINDS.len() + 2], 0);
+    words[KINDS.len() + 1] = Kinds::PROVIDER_WORD;
     while index < KINDS.len() {
         words[index] = KINDS[index].word;
         index += 1;
@@ -415,6 +416,8 @@ const PROVIDER: Kind = Kind::Map(&[
     ),
     key("client_secret", Kind::Text, "the client secret, from an environment variable: `${NAME}`"),
     key("client_secret_file", Kind::Text, "a file that holds the client secret"),
+    key("key_file", Kind::Text, "a PEM file: the private key that stands in for a client secret"),
+    key("key_id", Kind::Text, "the id of that key at the provider, if it needs one"),
     key("scopes", TEXTS, "scopes to ask for, besides openid, email and profile"),
     key(
         "people",
@@ -454,6 +457,16 @@ const PROVIDER: Kind = Kind::Map(&[
             ),
         ]),
         "groups that it gives",
+    ),
+    key(
+        "trusts",
+        Kind::Map(&[needed(
+            "amr",
+            TEXTS,
+            "values of `amr` in its ID tokens that say that a second factor was shown there",
+            "add `amr: [mfa]`",
+        )]),
+        "what it is trusted to say; default: nothing",
     ),
     key("authority", Kind::Text, "a PEM file: the CA that signed its certificate"),
 ]);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rstest::rstest;
 
 use super::tree::Node;
-use super::{Config, LogFormat, LogLevel, Problems, schema, tree};
+use super::{Config, Credential, LogFormat, LogLevel, Problems, schema, tree};
 use crate::domain::assurance::{Level, Requirement};
 use crate::policy::{Asker, Request};
 
@@ -87,6 +87,8 @@ fn the_example_shows_every_key_of_this_version() {
             "apps.upstream_secret_file",
             "mail.password_file",
             "providers.client_secret_file",
+            "providers.key_file",
+            "providers.key_id",
             "apps.upstream_tls.certificate",
         ];
         if others.contains(&key.as_str()) {
@@ -498,6 +500,15 @@ providers:
     client_secret_file: tests/config/provider.secret
     groups: { claim: groups, map: { eng: 'a,b' } }
     people: { only: { organisations: ['a/b'] } }
+    trusts: { amr: [mfa] }
+    key_id: a
+  - { name: keys, issuer: 'https://keys.example.com', client_id: f, key_file: no/such.key }
+  - name: both
+    issuer: https://both.example.com
+    client_id: g
+    key_file: no/such.key
+    client_secret_file: tests/config/provider.secret
+  - { name: book, kind: facebook, client_id: h, key_file: no/such.key }
 ",
     );
     insta::assert_snapshot!(problems(&text).to_string());
@@ -519,6 +530,7 @@ providers:
     let [provider] = config.providers.as_slice() else { panic!("one") };
     assert_eq!((provider.label.as_str(), provider.people.create), ("idp", false));
     assert_eq!(provider.people.domains, ["example.com"]);
-    assert_eq!(provider.client_secret.expose_str(), "a secret for tests only");
+    let Credential::Secret(secret) = &provider.credential else { panic!("a key") };
+    assert_eq!(secret.expose_str(), "a secret for tests only");
     assert!(!config.separate_mailboxes && config.only_sign_in.is_none());
 }

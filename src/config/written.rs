@@ -93,9 +93,12 @@ pub(super) struct Provider {
     pub(super) client_id: Option<String>,
     pub(super) client_secret: Option<String>,
     pub(super) client_secret_file: Option<String>,
+    pub(super) key_file: Option<String>,
+    pub(super) key_id: Option<String>,
     pub(super) scopes: List<String>,
     pub(super) people: ProvidersPeople,
     pub(super) groups: ProvidersGroups,
+    pub(super) trusts: ProvidersTrust,
     pub(super) authority: Option<String>,
 }
 
@@ -135,6 +138,12 @@ pub(super) enum MatchBy {
 pub(super) struct ProvidersGroups {
     pub(super) claim: Option<String>,
     pub(super) map: BTreeMap<String, Option<String>>,
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ProvidersTrust {
+    pub(super) amr: List<String>,
 }
 
 #[derive(Debug, Default, PartialEq, Deserialize)]
@@ -340,7 +349,7 @@ pub(super) struct Conditions {
     pub(super) trusted_device: Option<bool>,
 }
 
-/// What counts as a second factor: a kind, or every kind that cannot be phished.
+/// What counts as a second factor: a kind, every kind that cannot be phished, or that of a provider.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct CountedKind(pub(super) Kinds);
 
@@ -349,6 +358,9 @@ impl<'de> Deserialize<'de> for CountedKind {
         let word = String::deserialize(deserializer)?;
         if word == Kinds::PHISHING_RESISTANT_WORD {
             return Ok(Self(Kinds::PHISHING_RESISTANT));
+        }
+        if word == Kinds::PROVIDER_WORD {
+            return Ok(Self(Kinds::PROVIDER));
         }
         let kind = Kind::of_word(&word).map(Kinds::only).map(Self);
         kind.ok_or_else(|| D::Error::custom("not a kind of factor"))

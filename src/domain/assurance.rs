@@ -95,13 +95,19 @@ pub struct Kinds(u16);
 
 /// A bit for each kind, and above them one for each kind if the factor resists phishing.
 const HALF: usize = 8;
-const _: () = assert!(KINDS.len() <= HALF, "there are more kinds than bits");
+const _: () = assert!(KINDS.len() < HALF, "there are more kinds than bits");
+/// Between them: what a trusted provider says of its own second factor.
+const OF_PROVIDERS: u16 = 1 << (HALF - 1);
 
 impl Kinds {
     /// No kind at all, so nobody can meet it.
     pub const NONE: Self = Self(0);
-    /// Every kind.
-    pub const ALL: Self = Self(((1 << KINDS.len()) - 1) * (1 + (1 << HALF)));
+    /// Every kind, and the second factor of a provider.
+    pub const ALL: Self = Self((((1 << KINDS.len()) - 1) * (1 + (1 << HALF))) | OF_PROVIDERS);
+    /// The second factor of a provider that is trusted to say so. Nobody can show it here.
+    pub const PROVIDER: Self = Self(OF_PROVIDERS);
+    /// The word for [`Kinds::PROVIDER`] in the configuration and in explanations.
+    pub const PROVIDER_WORD: &str = "provider";
     /// Every kind, if the factor resists phishing.
     pub const PHISHING_RESISTANT: Self = {
         let (mut bits, mut index) = (0, 0);
@@ -148,6 +154,17 @@ impl Kinds {
         Self(bits & Self::ALL.0)
     }
 
+    /// Whether the second factor of a provider counts.
+    pub const fn has_provider(self) -> bool {
+        self.0 & OF_PROVIDERS != 0
+    }
+
+    /// The kinds that can be shown here.
+    #[must_use]
+    pub const fn shown_here(self) -> Self {
+        Self(self.0 & !OF_PROVIDERS)
+    }
+
     /// Whether some factor of this `kind` counts.
     pub const fn has(self, kind: Kind) -> bool {
         self.0 & Self::only(kind).0 != 0
@@ -175,6 +192,7 @@ impl Kinds {
         if self.iter().any(|kind| !self.has_any(kind)) {
             words.push(Self::PHISHING_RESISTANT_WORD);
         }
+        words.extend(self.has_provider().then_some(Self::PROVIDER_WORD));
         words
     }
 }
@@ -259,13 +277,13 @@ impl Requirement {
     ///
     /// If one request can be read in several ways, governed by several rules, it must meet this.
     /// Commutative, associative and idempotent; never weaker than either side. If the two have no
-    /// kind of second factor in common, nobody may enter.
+    /// kind of second factor in common that people can show here, nobody may enter.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
         let kinds = self.kinds.and(other.kinds);
         let level = self.level.max(other.level);
         Self {
-            level: if kinds == Kinds::NONE { Level::Nobody } else { level },
+            level: if kinds.shown_here() == Kinds::NONE { Level::Nobody } else { level },
             confirm_within: shorter(self.confirm_within, other.confirm_within),
             within: shorter(self.within, other.within),
             kinds,
@@ -316,6 +334,10 @@ pub struct Proofs {
     /// The second factors, at most one of each kind.
     #[n(4)]
     shown: FactorsShown,
+    /// When a provider that is trusted to say so said that a second factor was shown there. It counts
+    /// for as long as the user session, and is never recent: nobody knows when it was shown.
+    #[n(5)]
+    pub provider: Option<Timestamp>,
 }
 
 /// The first factor of a session.
@@ -440,6 +462,8 @@ pub enum Proof {
     TrustedDevice(DeviceId),
     /// A code that was mailed to the verified address.
     MailedCode,
+    /// A trusted provider says that a second factor was shown there.
+    ProvidersFactor,
 }
 
 impl Proof {
@@ -448,7 +472,9 @@ impl Proof {
     pub const fn factor(self) -> Option<FactorId> {
         match self {
             Self::Factor(_, factor) => Some(factor),
-            Self::First(_) | Self::TrustedDevice(_) | Self::MailedCode => None,
+            Self::First(_) | Self::TrustedDevice(_) | Self::MailedCode | Self::ProvidersFactor => {
+                None
+            }
         }
     }
 }
@@ -472,6 +498,7 @@ impl Proofs {
                 self.trusted_device = Some(TrustShown { device, at: now, by: None });
             }
             Proof::MailedCode => self.mailed_code = Some(now),
+            Proof::ProvidersFactor => self.provider = Some(now),
         }
         self
     }
@@ -479,7 +506,7 @@ impl Proofs {
     /// Drops all proofs of a second factor, because the user no longer has one.
     #[must_use]
     pub fn without_second_factor(self) -> Self {
-        Self { shown: FactorsShown::default(), trusted_device: None, ..self }
+        Self { shown: FactorsShown::default(), trusted_device: None, provider: None, ..self }
     }
 
     /// Drops the proofs of second factors that do not satisfy `keep`.
@@ -619,6 +646,8 @@ pub struct Amr {
     /// The kinds whose factor can be copied.
     copies: Kinds,
     trusted_device: bool,
+    /// Whether a trusted provider says that a second factor was shown there.
+    by_provider: bool,
 }
 
 impl Amr {
@@ -633,15 +662,18 @@ impl Amr {
                 .map(|shown| shown.kind)
                 .collect(),
             trusted_device: proofs.trusted_device.is_some(),
+            by_provider: proofs.provider.is_some(),
         }
     }
 
     /// The methods, in a fixed order: the first factor, the second factors, `trusted-device`, and
-    /// `mfa` if both a first factor and something that the user has were shown. A trusted device is
+    /// `mfa` if both a first factor and something that the user has were shown, be it to a provider
+    /// that is trusted to say so. A trusted device is
     /// not an authenticator (NIST SP 800-63B-4 §3.2.9, "remember my browser") and never leads to
     /// `mfa`.
     pub fn methods(self) -> impl Iterator<Item = &'static str> {
-        let several = (self.first.is_some() || self.is_passkey) && self.kinds != Kinds::NONE;
+        let second = self.kinds != Kinds::NONE || self.by_provider;
+        let several = (self.first.is_some() || self.is_passkey) && second;
         let seconds = self.kinds.iter().map(move |kind| {
             let row = kind.row();
             if self.copies.has(kind) { row.amr_of_copies } else { row.amr }
@@ -687,12 +719,15 @@ fn judge_visitor(requirement: &Requirement, visitor: &Visitor, now: Timestamp) -
     if requirement.confirm_within.is_some_and(|span| !now.within(span, first.at)) {
         return Verdict::Confirm;
     }
-    let asks = requirement.level == Level::SecondFactor || visitor.demanded;
-    if asks && !visitor.has_second_factor {
+    let kinds = requirement.kinds_for(visitor);
+    let by_provider = shows_providers_factor(requirement, kinds, &visitor.proofs);
+    let demanded = visitor.demanded && visitor.proofs.provider.is_none();
+    let asks = requirement.level == Level::SecondFactor || demanded;
+    if asks && !visitor.has_second_factor && !by_provider {
         return Verdict::SetUp;
     }
-    let kinds = requirement.kinds_for(visitor);
-    if visitor.has_second_factor && !shows_second_factor(requirement, kinds, &visitor.proofs, now) {
+    let shows = || by_provider || shows_second_factor(requirement, kinds, &visitor.proofs, now);
+    if visitor.has_second_factor && !shows() {
         // Nobody is asked for what they do not have.
         let owed = owed_at_sign_in(visitor);
         let lacks = owed.is_none()
@@ -710,11 +745,13 @@ fn judge_visitor(requirement: &Requirement, visitor: &Visitor, now: Timestamp) -
 /// What this visitor still has to do to complete a sign-in; `None` if nothing.
 fn owed_at_sign_in(visitor: &Visitor) -> Option<Verdict> {
     let Visitor { proofs, has_second_factor, demanded, .. } = visitor;
-    let shown = proofs.second_factor(Kinds::ALL).is_some() || proofs.trusted_device.is_some();
+    let shown = proofs.second_factor(Kinds::ALL).is_some()
+        || proofs.trusted_device.is_some()
+        || proofs.provider.is_some();
     match (proofs.first, has_second_factor) {
         (None, _) => Some(Verdict::SignIn),
         (Some(_), true) if !shown => Some(Verdict::Challenge),
-        (Some(_), false) if *demanded => Some(Verdict::SetUp),
+        (Some(_), false) if *demanded && !shown => Some(Verdict::SetUp),
         (Some(_), _) => None,
     }
 }
@@ -733,6 +770,13 @@ fn shows_second_factor(
         |shown: TrustShown| kinds == Kinds::ALL || shown.by.is_some_and(|kind| kinds.has_any(kind));
     proofs.second_factor(kinds).is_some_and(fresh)
         || (trusts && proofs.trusted_device.is_some_and(stands_in))
+}
+
+/// Whether what a trusted provider says is enough. It never is where a fresh factor is required, or
+/// the strongest that somebody has: nobody knows what was shown there, and when.
+fn shows_providers_factor(requirement: &Requirement, kinds: Kinds, proofs: &Proofs) -> bool {
+    let may_count = requirement.within.is_none() && !requirement.strongest;
+    may_count && kinds.has_provider() && proofs.provider.is_some()
 }
 
 fn permit_for(visitor: &Visitor) -> Permit {
@@ -897,6 +941,47 @@ mod tests {
         assert_eq!(amr(&password(1).with(recovery_code(), ago(1))), "pwd,recovery-code,mfa");
     }
 
+    #[test]
+    fn what_a_trusted_provider_says_counts_but_never_as_fresh_or_strong() {
+        let proofs = || {
+            let first = Proof::First(FirstFactor::Provider);
+            Proofs::default().with(first, ago(60)).with(Proof::ProvidersFactor, ago(60))
+        };
+        let only = |kinds| Requirement { kinds, ..Requirement::second_factor() };
+        let totp = Kinds::only(Kind::Totp);
+        for (requirement, with_factor, without) in [
+            (Requirement::step(), "pass as somebody", "pass as somebody"),
+            (Requirement::sign_in(), "pass as somebody", "pass as somebody"),
+            (Requirement::second_factor(), "pass as somebody", "pass as somebody"),
+            (only(totp.or(Kinds::PROVIDER)), "pass as somebody", "pass as somebody"),
+            (only(totp), "challenge", "set up"),
+            (only(Kinds::PHISHING_RESISTANT), "set up", "set up"),
+            (fresh_code(), "challenge", "set up"),
+            (Requirement::change(QUARTER), "challenge", "pass as somebody"),
+            (Requirement::password(QUARTER), "pass as somebody", "pass as somebody"),
+        ] {
+            for (has, expected) in [(true, with_factor), (false, without)] {
+                let evidence = visitor(proofs(), has);
+                assert_eq!(verdict(&requirement, &evidence), expected, "{requirement:?} {has}");
+            }
+        }
+        let demanded = visitor(proofs(), false).map(|one| Visitor { demanded: true, ..one });
+        assert_eq!(verdict(&Requirement::sign_in(), &demanded), "pass as somebody");
+        let amr = |proofs: &Proofs| Amr::of(proofs).methods().collect::<Vec<_>>().join(",");
+        assert_eq!(amr(&proofs()), "fed,mfa");
+        assert_eq!(amr(&proofs().without_second_factor()), "fed");
+    }
+
+    #[test]
+    fn rules_that_have_only_the_provider_in_common_let_nobody_in() {
+        let or = |kind| Requirement {
+            kinds: Kinds::only(kind).or(Kinds::PROVIDER),
+            ..Requirement::second_factor()
+        };
+        let both = or(Kind::Totp).and(&or(Kind::SecurityKey));
+        assert_eq!(both.level, Level::Nobody);
+    }
+
     fn members(group: &str) -> Only {
         Only { users: BTreeSet::new(), groups: [group.to_owned()].into() }
     }
@@ -971,7 +1056,8 @@ mod tests {
             Just(Kinds::ALL),
             Just(Kinds::only(Kind::Totp)),
             Just(Kinds::only(Kind::RecoveryCode)),
-            Just(Kinds::PHISHING_RESISTANT)
+            Just(Kinds::PHISHING_RESISTANT),
+            Just(Kinds::only(Kind::Totp).or(Kinds::PROVIDER))
         ];
         let onlys = prop_oneof![Just(None), Just(Some("staff")), Just(Some("clients"))];
         let switches = (any::<bool>(), any::<bool>());
@@ -992,9 +1078,9 @@ mod tests {
 
     fn evidences() -> impl Strategy<Value = Evidence> {
         let times = || proptest::option::of((0_u64..120).prop_map(ago));
-        let shown = (times(), times(), times(), any::<bool>());
+        let shown = (times(), times(), times(), any::<bool>(), any::<bool>());
         (shown, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
-            |((password, totp, recovery_code, device), two_factor, demanded, known)| {
+            |((password, totp, recovery_code, device, provider), two_factor, demanded, known)| {
                 let proofs = [
                     (Proof::First(FirstFactor::Password), password),
                     (self::totp(), totp),
@@ -1004,6 +1090,8 @@ mod tests {
                     at.map_or(proofs.clone(), |at| proofs.with(proof, at))
                 });
                 let proofs = if device { trusted(proofs) } else { proofs };
+                let proofs =
+                    if provider { proofs.with(Proof::ProvidersFactor, ago(50)) } else { proofs };
                 let visitor = visitor(proofs, two_factor);
                 visitor.filter(|_| known).map(|visitor| Visitor { demanded, ..visitor })
             },

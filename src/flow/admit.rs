@@ -41,7 +41,10 @@ impl AuthenticatedRequest {
     pub fn visitor(&self, env: &Env, app: Option<&App>, now: Timestamp) -> Visitor {
         let identity = Arc::clone(&self.user.identity);
         let demanded = || env.due(&self.user, app).is_some_and(|due| due <= now);
-        let visitor = self.user.user.visitor(&self.session, identity, now);
+        let mut visitor = self.user.user.visitor(&self.session, identity, now);
+        // The provider must still be trusted to say so.
+        visitor.proofs.provider =
+            visitor.proofs.provider.filter(|_| env.trusts_a_provider_of(&self.user.user));
         // A user who has a second factor needs no demand to be asked for it.
         Visitor { demanded: !visitor.has_second_factor && demanded(), ..visitor }
     }

@@ -103,6 +103,14 @@ impl Env {
         user.accounts().next().is_none() || self.config.separate_mailboxes
     }
 
+    /// Whether a provider that may speak for this user is trusted to say that a second factor was
+    /// shown there.
+    pub(super) fn trusts_a_provider_of(&self, user: &User) -> bool {
+        let of = |issuer: &str| self.providers.of_issuer(issuer);
+        let mut providers = user.accounts().filter_map(|account| of(account.issuer()));
+        providers.any(|provider| !provider.settings().trusted_amr.is_empty())
+    }
+
     /// What this user must prove, besides the first factor, to set up the first second factor.
     pub fn set_up_proof(&self, user: &User) -> SetUpProof {
         match self.config.set_up_proof {

@@ -14,9 +14,15 @@ use crate::domain::user::{FirstFactorAsks, User};
 impl Env {
     /// The next step of this user after a password and perhaps a trusted device.
     pub(super) fn next(&self, user: &User, proofs: &Proofs, now: Timestamp) -> Next {
+        let by_provider = proofs.provider.is_some();
         if user.has_second_factor() {
-            let shown = proofs.factors().next().is_some() || proofs.trusted_device.is_some();
+            let shown =
+                proofs.factors().next().is_some() || proofs.trusted_device.is_some() || by_provider;
             return if shown { self.next_inside(user, proofs, now) } else { Next::Challenge };
+        }
+        // They have a second factor, where it counts.
+        if by_provider {
+            return Next::Onward;
         }
         let due = self.config.demands.due(&user.identity(), user.made(), None, &self.since);
         match due {

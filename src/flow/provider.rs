@@ -9,14 +9,16 @@ use std::time::Duration;
 use super::admit::AuthenticatedRequest;
 use super::caller::{Caller, Given};
 use super::env::{Env, Line, NoTurn};
-use super::host_session::{Fresh, go_on, live_session};
+use super::host_session::{Fresh, live_session, replace};
 use super::sign_in::begin_session;
-use crate::domain::assurance::{FirstFactor, Proof};
+use crate::domain::assurance::{FirstFactor, Proof, Proofs};
 use crate::domain::device::BrowserId;
 use crate::domain::event::{What, Whom};
+use crate::domain::host_session::HostSession;
 use crate::domain::name::{Login, Name};
 use crate::domain::provider::{Account, Barred, Detour, Purpose, SpentState, StateKey, Told};
 use crate::domain::secret::{Secret, Token};
+use crate::domain::time::Timestamp;
 use crate::domain::user::{Profile, User, UserId};
 use crate::identity::provider::{Fault, Lie, Spoken};
 use crate::identity::{Full, Provider, Try};
@@ -167,12 +169,13 @@ pub async fn come_back(
         return Ok(Back::Stays(denied(env, caller, provider, &error)));
     };
     let uri = redirect_uri(env, provider);
-    let spoken = match provider.redeem(code.expose_str(), detour, &uri, now).await {
+    let once = env.rng.draw(Token::random);
+    let spoken = match provider.redeem(code.expose_str(), detour, &uri, &once, now).await {
         Ok(spoken) => spoken,
         Err(fault) => return Ok(Back::Stays(blame(env, caller, provider, &fault, tried))),
     };
     let back = match detour.purpose {
-        Purpose::SignIn => signs_in(env, caller, provider, state, detour, &spoken.told).await?,
+        Purpose::SignIn => signs_in(env, caller, provider, state, detour, &spoken).await?,
         Purpose::Confirm { user, user_session } => {
             let mine = authenticated
                 .filter(|mine| (mine.session.user, mine.user_session) == (user, user_session));
@@ -213,8 +216,9 @@ async fn signs_in(
     provider: &Provider,
     state: &Token,
     detour: &Detour,
-    told: &Told,
+    spoken: &Spoken,
 ) -> Result<Back, Unavailable> {
+    let told = &spoken.told;
     let people = &provider.settings().people;
     if let Err(barred) = people.admit(told) {
         return Ok(Back::Stays(bar(env, caller, provider, told, barred)));
@@ -243,7 +247,8 @@ async fn signs_in(
                 return Back::Stays(Stop::NotAdmitted);
             }
             tx.user.spoken_for(&told.account, caller.now);
-            Back::SignedIn(begin_session(env, caller, tx, FirstFactor::Provider, &fresh))
+            let proofs = shown(spoken, Proofs::default(), caller.now);
+            Back::SignedIn(begin_session(env, caller, tx, proofs, &fresh))
         })
         .await?;
     Ok(done.unwrap_or(Back::Stays(Stop::NotAdmitted)))
@@ -376,8 +381,9 @@ async fn confirms(
             }
             tx.user.spoken_for(account, caller.now);
             tx.tell(caller.event(user, What::Confirmed));
-            let proof = Proof::First(FirstFactor::Provider);
-            Back::Confirmed(go_on(env, caller, tx, &session, proof, &fresh))
+            let proofs = shown(spoken, session.proofs.clone(), caller.now);
+            let session = HostSession { proofs, ..session };
+            Back::Confirmed(replace(env, caller, tx, session, &fresh))
         })
         .await?
         .unwrap_or(Back::Stays(Stop::Spent));
@@ -389,6 +395,12 @@ async fn confirms(
         _ => {}
     }
     Ok(done)
+}
+
+/// `proofs` with what the provider says was shown.
+fn shown(spoken: &Spoken, proofs: Proofs, now: Timestamp) -> Proofs {
+    let proofs = proofs.with(Proof::First(FirstFactor::Provider), now);
+    if spoken.second_factor { proofs.with(Proof::ProvidersFactor, now) } else { proofs }
 }
 
 /// Uses the state with this key up. Returns whether it was not used before.

@@ -11,7 +11,7 @@ use super::caller::{Caller, DeviceCookie, Given};
 use super::env::{Env, NoTurn, Turn};
 use super::host_session::{Fresh, begin};
 use super::password_attempt::{Charged, Settled, charge};
-use crate::domain::assurance::{FirstFactor, Proof, Proofs};
+use crate::domain::assurance::{Proof, Proofs};
 use crate::domain::device::{BrowserId, Presented};
 use crate::domain::event::What;
 use crate::domain::lockout::Charge;
@@ -109,7 +109,9 @@ async fn sign_in_user(
         .store
         .update(reads, |tx| match charged.settle(caller, tx, &settled) {
             Settled::Right => {
-                Ok(SignIn::Begun(begin_session(env, caller, tx, charged.is(env), &fresh)))
+                let first = Proof::First(charged.is(env));
+                let proofs = Proofs::default().with(first, caller.now);
+                Ok(SignIn::Begun(begin_session(env, caller, tx, proofs, &fresh)))
             }
             Settled::Refused => Ok(SignIn::Refused),
             Settled::MustChange => Ok(SignIn::MustChange),
@@ -119,15 +121,15 @@ async fn sign_in_user(
     Ok(signed_in.unwrap_or(Ok(SignIn::Refused))?)
 }
 
-/// The session that a right first factor begins, with the trusted device, if this browser is one.
+/// The session that `proofs` of a right first factor begin, with the trusted device, if this browser is
+/// one.
 pub(super) fn begin_session(
     env: &Env,
     caller: &Caller,
     tx: &mut Transaction,
-    first: FirstFactor,
+    mut proofs: Proofs,
     fresh: &Fresh,
 ) -> Given {
-    let mut proofs = Proofs::default().with(Proof::First(first), caller.now);
     let device = present_device(caller, tx);
     if let Some(device) = device {
         proofs = proofs.with(Proof::TrustedDevice(device.id), caller.now);

@@ -35,13 +35,17 @@ fn gate_with(idp: &StandIn, more: &str, rest: &str) -> Gate {
 }
 
 fn gate_over(idp: &StandIn, more: &str, rest: &str, records: Arc<dyn Records>) -> Gate {
+    Gate::configured(&config(idp, more, rest), records)
+}
+
+fn config(idp: &StandIn, more: &str, rest: &str) -> String {
     let config = CONFIG.replace(
         "    otherwise: sign-in\n",
         "      - { paths: [/boss/], only: { users: [grace] }, require: sign-in }\n    otherwise: \
          sign-in\n",
     );
     let issuer = &idp.issuer;
-    let config = format!(
+    format!(
         "{config}
 providers:
   - name: idp
@@ -52,8 +56,7 @@ providers:
     {more}
 {rest}
 "
-    );
-    Gate::configured(&config, records)
+    )
 }
 
 /// Goes to the provider on the way to `return_to`, signs in there, and comes back.
@@ -741,6 +744,89 @@ async fn clocks_that_differ_disturb_no_confirmation() {
         assert_eq!(browser.status, StatusCode::SEE_OTHER, "{there:?}: {}", browser.page);
         assert!(gate.events().await.contains(&What::Confirmed));
     }
+}
+
+#[tokio::test]
+async fn a_key_stands_in_for_the_client_secret() {
+    let idp = StandIn::opens().await;
+    let home = tempfile::tempdir().unwrap();
+    let pem = rcgen::KeyPair::generate().unwrap().serialize_pem();
+    let file = home.path().join("client.key");
+    std::fs::write(&file, &pem).unwrap();
+    let config = config(&idp, CREATES, "").replace(
+        "client_secret_file: tests/config/provider.secret",
+        &format!("key_file: {}", file.display()),
+    );
+    let gate = Gate::configured(&config, Arc::new(Memory::new()));
+    idp.knows_the_client_by(&pem);
+    for _ in 0..2 {
+        let mut browser = gate.browser();
+        signs_in(&mut browser, &idp, "/").await;
+        assert_eq!(at_the_application(&mut browser).await.as_deref(), Some("ada"));
+    }
+    idp.knows_the_client_by(&rcgen::KeyPair::generate().unwrap().serialize_pem());
+    let mut browser = gate.browser();
+    signs_in(&mut browser, &idp, "/").await;
+    assert_eq!(browser.status, StatusCode::BAD_GATEWAY, "{}", browser.page);
+}
+
+/// Whether the application is reached here, and what `Remote-Amr` says.
+async fn reaches(browser: &mut Browser, target: &str) -> Option<String> {
+    browser.visits(target).await;
+    browser.passed.clone().flatten().map(|_| browser.page.clone())
+}
+
+#[tokio::test]
+async fn a_second_factor_at_a_trusted_provider_counts_for_the_session_but_not_for_all() {
+    let idp = StandIn::opens().await;
+    let trusts = format!("{CREATES}\n    trusts: {{ amr: [mfa, hwk] }}");
+    let demand = "second_factor: { demanded_of: { everyone: true } }";
+    let gate = gate_with(&idp, &trusts, demand);
+    idp.said().claims = json!({ "amr": ["pwd", "mfa"] });
+    let mut browser = gate.browser();
+    signs_in(&mut browser, &idp, "/").await;
+    assert_eq!(reaches(&mut browser, "/orders").await.as_deref(), Some("fed,mfa"));
+    assert_eq!(reaches(&mut browser, "/strict/").await.as_deref(), Some("fed,mfa"));
+    for within in ["/bank/", "/.doorward/security/turn-off"] {
+        assert_eq!(reaches(&mut browser, within).await, None, "{within}");
+    }
+    // What userinfo says is not signed, and other methods are not trusted.
+    idp.said().userinfo = json!({ "sub": "7", "amr": ["mfa"] });
+    idp.said().document = json!({ "userinfo_endpoint": format!("{}/userinfo", idp.issuer) });
+    for claims in [json!({}), json!({ "amr": ["pwd"] })] {
+        idp.said().claims = claims.clone();
+        let mut browser = gate.browser();
+        signs_in(&mut browser, &idp, "/").await;
+        assert_eq!(reaches(&mut browser, "/orders").await, None, "{claims}");
+        assert!(browser.at.contains("/set-up"), "{}", browser.at);
+    }
+}
+
+#[tokio::test]
+async fn a_trusted_provider_spares_the_challenge_and_no_change() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, &format!("{CREATES}\n    trusts: {{ amr: [mfa] }}"));
+    let mut browser = gate.browser();
+    signs_in(&mut browser, &idp, "/").await;
+    browser.sets_up(&gate, "/").await;
+    browser.sends(&[("saved", "yes")]).await;
+    gate.waits_for_the_next_code();
+    idp.said().claims = json!({ "amr": ["mfa"] });
+    let mut other = gate.browser();
+    signs_in(&mut other, &idp, "/").await;
+    assert_eq!(reaches(&mut other, "/orders").await.as_deref(), Some("fed,mfa"));
+    other.visits("/.doorward/security/factors/add").await;
+    assert!(other.at.contains("/challenge"), "{}", other.at);
+    // Once it is no longer trusted, nothing of that counts.
+    let untrusting = Gate::configured(&config(&idp, CREATES, ""), Arc::new(Memory::new()));
+    let mut gate = gate;
+    gate.changes(|env| Env {
+        config: Arc::clone(&untrusting.env.config),
+        providers: Arc::clone(&untrusting.env.providers),
+        ..env
+    });
+    other.goes_to(&gate);
+    assert_eq!(reaches(&mut other, "/orders").await, None);
 }
 
 #[tokio::test]

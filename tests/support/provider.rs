@@ -1,6 +1,6 @@
 //! An OpenID provider that says what a test wants it to say, true or not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -13,7 +13,7 @@ use data_encoding::{BASE64, BASE64URL_NOPAD};
 use doorward::domain::time::Timestamp;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
 use http::{StatusCode, Uri};
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode};
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PKCS_RSA_SHA256, PublicKeyData};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -51,6 +51,10 @@ pub(crate) struct Said {
     /// How often each path was asked for.
     asked: BTreeMap<String, usize>,
     issuer: String,
+    /// The key that the client signs with, instead of showing a secret.
+    client_key: Option<DecodingKey>,
+    /// What it has signed so far, by its id.
+    assertions: BTreeSet<String>,
     /// What held answers wait for.
     released: Arc<Semaphore>,
 }
@@ -184,6 +188,8 @@ impl StandIn {
             codes: BTreeMap::new(),
             asked: BTreeMap::new(),
             issuer: issuer.clone(),
+            client_key: None,
+            assertions: BTreeSet::new(),
             released: Arc::new(Semaphore::new(0)),
         }));
         let router = Router::new()
@@ -204,6 +210,14 @@ impl StandIn {
     /// How often this path was asked for.
     pub(crate) fn asked(&self, path: &str) -> usize {
         self.said().asked.get(path).copied().unwrap_or_default()
+    }
+
+    /// From now on the client must sign with this P-256 key.
+    pub(crate) fn knows_the_client_by(&self, pem: &str) {
+        let pair = KeyPair::from_pem(pem).unwrap();
+        let key = Key { id: String::new(), algorithm: Algorithm::ES256, pair }.published();
+        let key = DecodingKey::from_jwk(&serde_json::from_value(key).unwrap()).unwrap();
+        self.said().client_key = Some(key);
     }
 
     /// Waits until this path was asked for so often.
@@ -302,7 +316,11 @@ async fn token(said: Shared, uri: Uri, headers: HeaderMap, body: String) -> Resp
         |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     let basic = format!("{}:{}", encoded(CLIENT.0), encoded(CLIENT.1));
     let basic = format!("Basic {}", BASE64.encode(basic.as_bytes()));
-    if headers.get(AUTHORIZATION).is_none_or(|sent| sent != basic.as_str()) {
+    let is_client = match said.client_key.clone() {
+        None => headers.get(AUTHORIZATION).is_some_and(|sent| sent == basic.as_str()),
+        Some(key) => said.is_signed_by(&key, &sent),
+    };
+    if !is_client {
         return refused("invalid_client");
     }
     let Some(asked) = said.codes.remove(&sent["code"]) else { return refused("invalid_grant") };
@@ -330,6 +348,21 @@ async fn token(said: Shared, uri: Uri, headers: HeaderMap, body: String) -> Resp
 }
 
 impl Said {
+    /// Whether the client has signed that it asks us, for the first time (RFC 7523 §3).
+    fn is_signed_by(&mut self, key: &DecodingKey, sent: &BTreeMap<String, String>) -> bool {
+        let mut validation = Validation::new(Algorithm::ES256);
+        validation.set_audience(&[&self.issuer]);
+        validation.validate_exp = false;
+        let Some(assertion) = sent.get("client_assertion") else { return false };
+        let Ok(read) = decode::<Value>(assertion, key, &validation) else { return false };
+        let said = read.claims;
+        let is_ours = said["iss"] == CLIENT.0 && said["sub"] == CLIENT.0;
+        let lives = said["exp"].as_u64() > Some(self.now.seconds());
+        let by = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+        let is_meant = sent.get("client_assertion_type").is_some_and(|kind| kind == by);
+        is_ours && lives && is_meant && self.assertions.insert(said["jti"].to_string())
+    }
+
     fn signed(&self, claims: &Value) -> String {
         let key = self.keys.last().unwrap();
         let with_secret = |secret: &[u8]| {

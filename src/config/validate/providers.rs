@@ -7,7 +7,7 @@ use url::Url;
 use super::{Judge, below, items};
 use crate::config::problem::{listed, meant};
 use crate::config::written::{self, List};
-use crate::config::{Provider, ProviderKind};
+use crate::config::{Credential, Provider, ProviderKind};
 use crate::domain::name::{Email, Group};
 use crate::domain::provider::{MatchBy, People};
 use crate::domain::reach::is_local_name;
@@ -50,7 +50,8 @@ impl Judge<'_> {
             Some(written::ProviderKind::Facebook) => ProviderKind::Facebook,
         };
         let issuer = self.issuer_of(at, kind, written.issuer.as_deref());
-        let secret = self.client_secret(at, written);
+        let credential = self.credential(at, kind, written);
+        let trusted_amr = self.trusted_amr(&below(at, "trusts"), kind, written);
         let people = self.people(&below(at, "people"), kind, written);
         let groups = self.group_map(&below(at, "groups.map"), written);
         let authority = written.authority.as_deref();
@@ -62,10 +63,11 @@ impl Judge<'_> {
             kind,
             issuer: issuer?,
             client_id,
-            client_secret: secret?,
+            credential: credential?,
             scopes: written.scopes.iter().flatten().cloned().collect(),
             groups_claim: written.groups.claim.clone(),
             people: People { groups, ..people },
+            trusted_amr,
             authority,
             at: (at.to_owned(), self.place(at)),
         })
@@ -103,8 +105,60 @@ impl Judge<'_> {
         }
     }
 
+    fn credential(
+        &mut self,
+        at: &str,
+        kind: ProviderKind,
+        written: &written::Provider,
+    ) -> Option<Credential> {
+        let Some(file) = written.key_file.as_deref() else {
+            if written.key_id.is_some() {
+                self.refuse(&below(at, "key_id"), "has no effect without `key_file`", "remove it");
+            }
+            return self.client_secret(at, written).map(Credential::Secret);
+        };
+        let key = below(at, "key_file");
+        if written.client_secret.is_some() || written.client_secret_file.is_some() {
+            self.refuse(&key, "a client secret is set, too", "keep one of them");
+            return None;
+        }
+        if kind != ProviderKind::OpenId {
+            let cure = "write `client_secret_file` instead";
+            self.refuse(&key, "only OpenID Connect providers accept keys", cure);
+            return None;
+        }
+        let pem = self.key_in_file(&key, file)?;
+        Some(Credential::Key { pem, id: written.key_id.clone() })
+    }
+
+    fn key_in_file(&mut self, at: &str, file: &str) -> Option<Secret> {
+        let path = self.beside(file);
+        match std::fs::read(&path) {
+            Ok(pem) => Some(Secret::new(pem)),
+            Err(error) => {
+                let what = format!("{} cannot be read: {error}", path.display());
+                self.refuse(at, what, "name a PEM file with a private key");
+                None
+            }
+        }
+    }
+
+    fn trusted_amr(
+        &mut self,
+        at: &str,
+        kind: ProviderKind,
+        written: &written::Provider,
+    ) -> Vec<String> {
+        let amr: Vec<String> = written.trusts.amr.iter().flatten().cloned().collect();
+        if kind != ProviderKind::OpenId && !amr.is_empty() {
+            self.refuse(at, "it does not say which factors were shown", "remove it");
+            return Vec::new();
+        }
+        amr
+    }
+
     fn client_secret(&mut self, at: &str, written: &written::Provider) -> Option<Secret> {
-        let keys = ["client_secret", "client_secret_file"];
+        let keys = ["client_secret", "client_secret_file", "key_file"];
         match (written.client_secret.as_deref(), written.client_secret_file.as_deref()) {
             (None, Some(file)) => self.secret_in_file(&below(at, keys[1]), file),
             (Some(named), None) => self.secret_in_environment(&below(at, keys[0]), named),

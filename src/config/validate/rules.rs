@@ -166,6 +166,11 @@ impl Judge<'_> {
                 self.refuse_empty(&below(at, "kinds"), cure);
             }
             let asked = list.iter().flatten().map(|kind| kind.0).fold(Kinds::NONE, Kinds::or);
+            if asked.has_provider() && asked.shown_here() == Kinds::NONE {
+                let what = "nobody can show the second factor of a provider here";
+                let cure = "name a kind that people can set up besides, such as `totp`";
+                self.refuse(&below(at, "kinds"), what, cure);
+            }
             self.asked_kinds.push((below(at, "kinds"), asked));
             asked
         });

@@ -5,6 +5,7 @@
 //! What decides is pure: which endpoints may be used ([`discovery`]), whether an ID token is genuine
 //! ([`id_token`]), what claims tell ([`told`], [`plain`]).
 
+mod client_key;
 pub mod discovery;
 mod fault;
 pub mod id_token;
@@ -30,12 +31,13 @@ use url::Url;
 use url::form_urlencoded::{Serializer, byte_serialize};
 use zeroize::Zeroizing;
 
-use crate::config::{self, ProviderKind};
+use crate::config::{self, Credential, ProviderKind};
 use crate::domain::provider::{Detour, Told};
 use crate::domain::reach::Reach;
-use crate::domain::secret::Secret;
+use crate::domain::secret::{Secret, Token};
 use crate::domain::time::Timestamp;
 use crate::net::{Answer, Bounds, Client, Roots};
+use client_key::ClientKey;
 use discovery::Endpoints;
 pub use fault::{Fault, Lie};
 use metadata::Metadata;
@@ -51,6 +53,8 @@ pub struct Provider {
     settings: config::Provider,
     asks: Asks,
     speaks: Speaks,
+    /// The key that stands in for a client secret.
+    key: Option<ClientKey>,
 }
 
 /// How it speaks.
@@ -69,15 +73,28 @@ pub struct Spoken {
     pub auth_time: Option<Timestamp>,
     /// When it said all this, by its own clock.
     pub issued: Timestamp,
+    /// Whether a second factor was shown there, as far as it is trusted to say so.
+    pub second_factor: bool,
 }
 
-/// A provider that cannot be set up: the certificates of its CA cannot be read.
+/// A provider that cannot be set up.
 #[derive(Debug)]
 pub struct NotSetUp {
     /// The provider.
     pub provider: Box<config::Provider>,
+    /// Which file of it cannot be used.
+    pub file: File,
     /// Why.
     pub source: io::Error,
+}
+
+/// A file that a provider needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum File {
+    /// The certificates of its CA.
+    Authority,
+    /// The private key by which we show who we are.
+    Key,
 }
 
 impl Providers {
@@ -90,13 +107,14 @@ impl Providers {
         let mut providers = BTreeMap::new();
         for settings in all {
             let kept = before.0.get(&settings.name).filter(|kept| kept.settings == *settings);
-            let provider =
-                match kept {
-                    Some(kept) => Arc::clone(kept),
-                    None => Arc::new(Provider::new(settings.clone()).map_err(|source| {
-                        NotSetUp { provider: Box::new(settings.clone()), source }
-                    })?),
-                };
+            let not = |(file, source)| {
+                let provider = Box::new(settings.clone());
+                NotSetUp { provider, file, source }
+            };
+            let provider = match kept {
+                Some(kept) => Arc::clone(kept),
+                None => Arc::new(Provider::new(settings.clone()).map_err(not)?),
+            };
             providers.insert(settings.name.clone(), provider);
         }
         Ok(Self(providers))
@@ -119,14 +137,23 @@ impl Providers {
 }
 
 impl Provider {
-    fn new(settings: config::Provider) -> io::Result<Self> {
-        let client = Client::new(&Roots::of(settings.authority_file().map(|file| &**file))?)?;
+    fn new(settings: config::Provider) -> Result<Self, (File, io::Error)> {
+        let roots = Roots::of(settings.authority_file().map(|file| &**file));
+        let client = roots.and_then(|roots| Client::new(&roots));
+        let client = client.map_err(|why| (File::Authority, why))?;
+        let key = match &settings.credential {
+            Credential::Secret(_) => None,
+            Credential::Key { pem, id } => {
+                let key = ClientKey::read(pem.expose(), id.clone());
+                Some(key.map_err(|why| (File::Key, why))?)
+            }
+        };
         let asks = Asks { client, at_once: Semaphore::new(AT_ONCE) };
         let speaks = match Plain::of(settings.kind, &settings.issuer) {
             Some(plain) => Speaks::Plain(plain),
             None => Speaks::OpenId(Metadata::default()),
         };
-        Ok(Self { settings, asks, speaks })
+        Ok(Self { settings, asks, speaks, key })
     }
 
     /// Its configuration.
@@ -228,7 +255,8 @@ impl Provider {
         }
     }
 
-    /// Who came back with this code from the way that `detour` describes.
+    /// Who came back with this code from the way that `detour` describes. `once` is random: it makes
+    /// the request one that is accepted once.
     ///
     /// # Errors
     /// [`Fault`] if the provider does not answer, or what it says is not acceptable.
@@ -237,42 +265,52 @@ impl Provider {
         code: &str,
         detour: &Detour,
         redirect_uri: &str,
+        once: &Token,
         now: Timestamp,
     ) -> Result<Spoken, Fault> {
+        let verifier = Zeroizing::new(BASE64URL_NOPAD.encode(detour.verifier.expose()));
+        let grant = [
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", redirect_uri),
+            ("code_verifier", &verifier),
+        ];
         match &self.speaks {
             Speaks::OpenId(metadata) => {
-                self.redeem_by_token(metadata, code, detour, redirect_uri, now).await
+                let endpoints = metadata.endpoints(self, now).await?;
+                let tokens = self.tokens(&endpoints, metadata, &grant, once, now).await?;
+                self.read_tokens(metadata, &endpoints, &tokens, &detour.nonce, now).await
             }
             Speaks::Plain(plain) => {
                 let url = Url::parse(&plain.token).map_err(|_| Lie::Answer("token"))?;
-                let tokens = self.tokens(&url, true, code, detour, redirect_uri, ANY).await?;
+                let secret = self.secret().ok_or(Lie::Answer("token"))?;
+                let request =
+                    token_request(&url, &grant, &self.settings.client_id, By::Post(secret));
+                let tokens = self.asks.tokens(request, ANY).await?;
                 let told = match self.settings.kind {
                     ProviderKind::Facebook => self.ask_facebook(plain, &tokens).await?,
                     ProviderKind::GitHub | ProviderKind::OpenId => {
                         self.ask_github(plain, &tokens).await?
                     }
                 };
-                Ok(Spoken { told, auth_time: None, issued: now })
+                Ok(Spoken { told, auth_time: None, issued: now, second_factor: false })
             }
         }
     }
 
-    async fn redeem_by_token(
+    async fn read_tokens(
         &self,
         metadata: &Metadata,
-        code: &str,
-        detour: &Detour,
-        redirect_uri: &str,
+        endpoints: &Endpoints,
+        tokens: &Tokens,
+        nonce: &Token,
         now: Timestamp,
     ) -> Result<Spoken, Fault> {
-        let endpoints = metadata.endpoints(self, now).await?;
-        let (token, reach) = (&endpoints.token, metadata.reach());
-        let tokens =
-            self.tokens(token, endpoints.secret_in_body, code, detour, redirect_uri, reach).await?;
+        let reach = metadata.reach();
         let id_token = tokens.id.as_ref().ok_or(Lie::Answer("token"))?.expose_str();
         id_token::key_id(id_token)?;
         let keys = metadata.keys_for(self, id_token, now).await?;
-        let nonce = detour.nonce.expose_text();
+        let nonce = nonce.expose_text();
         let expected = id_token::Expected {
             issuer: &self.settings.issuer,
             client_id: &self.settings.client_id,
@@ -280,9 +318,10 @@ impl Provider {
             now,
         };
         let verified = id_token::verify(id_token, &keys, expected)?;
+        let second_factor = told::shows_one_of(&verified.all, &self.settings.trusted_amr);
         let mut claims = verified.all;
         if let Some(userinfo) = &endpoints.userinfo {
-            let mut more = self.userinfo(userinfo, &tokens, &verified.subject, reach).await?;
+            let mut more = self.userinfo(userinfo, tokens, &verified.subject, reach).await?;
             // The claim is about the address beside it, and about no other.
             if claims.get("email").is_some_and(|email| more.get("email") != Some(email)) {
                 more.remove("email_verified");
@@ -294,53 +333,39 @@ impl Provider {
         }
         let groups = self.settings.groups_claim.as_deref();
         let told = told::of_claims(&self.settings.issuer, &verified.subject, &claims, groups)?;
-        Ok(Spoken { told, auth_time: verified.auth_time, issued: verified.issued })
+        let (auth_time, issued) = (verified.auth_time, verified.issued);
+        Ok(Spoken { told, auth_time, issued, second_factor })
     }
 
-    /// Redeems a code (RFC 6749 §4.1.3).
+    /// Asks the token endpoint for what `grant` says (RFC 6749 §4.1.3).
     async fn tokens(
         &self,
-        url: &Url,
-        secret_in_body: bool,
-        code: &str,
-        detour: &Detour,
-        redirect_uri: &str,
-        reach: Reach,
+        endpoints: &Endpoints,
+        metadata: &Metadata,
+        grant: &[(&str, &str)],
+        once: &Token,
+        now: Timestamp,
     ) -> Result<Tokens, Fault> {
-        let request = self.token_request(url, secret_in_body, code, detour, redirect_uri);
-        let answer = self.asks.sent(request, "token", reach).await?;
-        if !answer.status.is_success() {
-            return Err(refused(&answer));
-        }
-        // GitHub answers errors with 200.
-        Tokens::read(&answer.body).ok_or_else(|| refused(&answer))
+        let config::Provider { client_id, issuer, .. } = &self.settings;
+        let assertion = self.key.as_ref();
+        let assertion =
+            assertion.map(|key| key.assertion(client_id, issuer, &once.expose_text(), now));
+        let assertion = assertion.transpose()?;
+        let by = match (&assertion, self.secret()) {
+            (Some(assertion), _) => By::Assertion(assertion),
+            (None, Some(secret)) if endpoints.secret_in_body => By::Post(secret),
+            (None, Some(secret)) => By::Basic(secret),
+            (None, None) => return Err(Lie::Answer("token").into()),
+        };
+        let request = token_request(&endpoints.token, grant, client_id, by);
+        self.asks.tokens(request, metadata.reach()).await
     }
 
-    fn token_request(
-        &self,
-        url: &Url,
-        secret_in_body: bool,
-        code: &str,
-        detour: &Detour,
-        redirect_uri: &str,
-    ) -> Result<Request<Bytes>, http::Error> {
-        let (id, secret) = (&self.settings.client_id, self.settings.client_secret.expose_str());
-        let verifier = Zeroizing::new(BASE64URL_NOPAD.encode(detour.verifier.expose()));
-        let mut form = Serializer::new(String::new());
-        form.append_pair("grant_type", "authorization_code")
-            .append_pair("code", code)
-            .append_pair("redirect_uri", redirect_uri)
-            .append_pair("code_verifier", &verifier)
-            .append_pair("client_id", id);
-        let mut request = Request::post(url.as_str())
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header(ACCEPT, "application/json");
-        if secret_in_body {
-            form.append_pair("client_secret", secret);
-        } else {
-            request = request.header(AUTHORIZATION, basic(id, secret));
+    fn secret(&self) -> Option<&Secret> {
+        match &self.settings.credential {
+            Credential::Secret(secret) => Some(secret),
+            Credential::Key { .. } => None,
         }
-        request.body(Bytes::from(form.finish()))
     }
 
     async fn userinfo(
@@ -377,7 +402,7 @@ impl Provider {
 
     async fn ask_facebook(&self, plain: &Plain, tokens: &Tokens) -> Result<Told, Fault> {
         // Shows that the token was not taken from another app (Graph API, `appsecret_proof`).
-        let secret = self.settings.client_secret.expose();
+        let secret = self.secret().ok_or(Lie::Answer("API"))?.expose();
         let mut proof = Hmac::<Sha256>::new_from_slice(secret).map_err(|_| Lie::Answer("API"))?;
         proof.update(tokens.access.expose());
         let proof = data_encoding::HEXLOWER.encode(&proof.finalize().into_bytes());
@@ -421,6 +446,20 @@ impl Asks {
             .header(AUTHORIZATION, bearer)
             .header(ACCEPT, "application/json")
             .body(Bytes::new())
+    }
+
+    /// What the token endpoint gives.
+    async fn tokens(
+        &self,
+        request: Result<Request<Bytes>, http::Error>,
+        reach: Reach,
+    ) -> Result<Tokens, Fault> {
+        let answer = self.sent(request, "token", reach).await?;
+        if !answer.status.is_success() {
+            return Err(refused(&answer));
+        }
+        // GitHub answers errors with 200.
+        Tokens::read(&answer.body).ok_or_else(|| refused(&answer))
     }
 
     async fn json(
@@ -468,6 +507,44 @@ impl Asks {
             _ => Ok(answer),
         }
     }
+}
+
+/// How a request shows who we are.
+#[derive(Clone, Copy)]
+enum By<'a> {
+    /// By the secret in the header `Authorization`.
+    Basic(&'a Secret),
+    /// By the secret in the body.
+    Post(&'a Secret),
+    /// By what a key has signed (RFC 7523 §2.2).
+    Assertion(&'a str),
+}
+
+fn token_request(
+    url: &Url,
+    grant: &[(&str, &str)],
+    client_id: &str,
+    by: By<'_>,
+) -> Result<Request<Bytes>, http::Error> {
+    const JWT: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+    let mut form = Serializer::new(String::new());
+    form.extend_pairs(grant).append_pair("client_id", client_id);
+    let mut request = Request::post(url.as_str())
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .header(ACCEPT, "application/json");
+    match by {
+        By::Basic(secret) => {
+            request = request.header(AUTHORIZATION, basic(client_id, secret.expose_str()));
+        }
+        By::Post(secret) => {
+            form.append_pair("client_secret", secret.expose_str());
+        }
+        By::Assertion(assertion) => {
+            form.append_pair("client_assertion_type", JWT)
+                .append_pair("client_assertion", assertion);
+        }
+    }
+    request.body(Bytes::from(form.finish()))
 }
 
 /// The header `Authorization` with our id and secret (RFC 6749 §2.3.1: both are form-encoded first).

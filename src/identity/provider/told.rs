@@ -34,6 +34,12 @@ pub(super) fn of_claims(
     })
 }
 
+/// Whether the claim `amr` names one of these methods (RFC 8176 §1).
+pub(super) fn shows_one_of(claims: &Map<String, Value>, trusted: &[String]) -> bool {
+    let said = claims.get("amr").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    said.iter().filter_map(Value::as_str).any(|one| trusted.iter().any(|other| other == one))
+}
+
 /// Whether the issuer says that the address was verified. Entra never says so; one tenant is one
 /// operator's, and its administrators assign the addresses there. An issuer that is one tenant is
 /// the only kind that can be configured (`common` names no issuer of its own).
@@ -134,6 +140,25 @@ mod tests {
         for email in ["ada@evil.test@example.com", "ada@exämple.com", "ada", "ada@example.com\n"] {
             let claims = json!({ "email": email, "email_verified": true });
             assert_eq!(told("https://id.example.com", &claims).domain, None, "{email:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_named_method_says_that_a_second_factor_was_shown() {
+        let trusted = ["mfa".to_owned(), "hwk".to_owned()];
+        for (amr, shows) in [
+            (json!(["pwd", "mfa"]), true),
+            (json!(["hwk"]), true),
+            (json!(["pwd"]), false),
+            (json!(["MFA"]), false),
+            (json!("mfa"), false),
+            (json!({ "mfa": true }), false),
+            (json!(null), false),
+        ] {
+            let claims = json!({ "amr": amr });
+            let claims = claims.as_object().unwrap();
+            assert_eq!(shows_one_of(claims, &trusted), shows, "{amr}");
+            assert!(!shows_one_of(claims, &[]), "it is not trusted");
         }
     }
 
