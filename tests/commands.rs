@@ -281,6 +281,24 @@ async fn name_address_and_groups_are_changed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_origin_that_there_is_not_is_explained() {
+    let office = Office::open();
+    office.types(&ADA).await;
+    for (origin, why) in [
+        ("idp:7", "no provider is called `idp` (configured: none)"),
+        (
+            "google",
+            "`google` is no origin: write `local`, or NAME:SUBJECT, such as \
+             `google:110169484474386276334`",
+        ),
+    ] {
+        let said = office.types(&["set", "ada", "--origin", origin]).await;
+        assert_eq!(said.notes, format!("doorward: {why}; nothing was changed\n"));
+    }
+    assert!(office.types(&["set", "ada", "--origin", "local"]).await.done);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn those_who_are_not_ready_are_listed() {
     let office = Office::open();
     office.gate.protects("ada").await;

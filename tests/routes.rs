@@ -70,6 +70,8 @@ GET  /.doorward/security/password                   sign-in     page        conf
 POST /.doorward/security/password                   sign-in     again       confirm     challenge   again       again       again       confirm     again
 GET  /.doorward/security/email                      sign-in     page        confirm     challenge   page        challenge   page        confirm     page
 POST /.doorward/security/email                      sign-in     again       confirm     challenge   again       challenge   again       confirm     again
+GET  /.doorward/security/providers                  sign-in     page        confirm     challenge   page        challenge   page        confirm     page
+POST /.doorward/security/providers                  sign-in     again       confirm     challenge   again       challenge   again       confirm     again
 GET  /.doorward/offer                               sign-in     on          on          challenge   codes       on          on          on          page
 POST /.doorward/offer                               sign-in     on          on          challenge   on          on          on          on          again
 GET  /.doorward/security                            sign-in     page        page        challenge   codes       page        page        page        page

@@ -192,6 +192,8 @@ pub(super) struct Changes {
     pub(super) groups: Option<BTreeSet<Group>>,
     pub(super) add_groups: Vec<Group>,
     pub(super) remove_groups: Vec<Group>,
+    /// `local`, or a provider and a subject there: `PROVIDER:SUBJECT`.
+    pub(super) origin: Option<String>,
 }
 
 /// The names of a new user.

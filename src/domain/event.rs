@@ -228,6 +228,9 @@ pub enum What {
     /// The provider stated no name that can be one here.
     #[n(67)]
     ProviderNameMissing,
+    /// An account at an identity provider no longer speaks for the user.
+    #[n(68)]
+    ProviderDisconnected,
     /// A user session began with a passkey.
     #[n(44)]
     SignedInByPasskey,
@@ -317,6 +320,7 @@ impl What {
             Self::KeyDoubted => "security-key-doubted",
             Self::UserBrought => "user-brought",
             Self::ProviderConnected => "provider-connected",
+            Self::ProviderDisconnected => "provider-disconnected",
             Self::ProviderDenied => "provider-denied",
             Self::ProviderUnavailable => "provider-unavailable",
             Self::ProviderRefused => "provider-refused",
@@ -388,6 +392,7 @@ impl What {
             Self::KeyKept => "security key accepted again: its user keeps it",
             Self::UserBrought => "user added by an identity provider",
             Self::ProviderConnected => "account of an identity provider connected",
+            Self::ProviderDisconnected => "account of an identity provider disconnected",
             Self::ProviderDenied => "identity provider did not sign the visitor in",
             Self::ProviderUnavailable => "identity provider does not answer",
             Self::ProviderRefused => "answer of an identity provider refused",

@@ -179,6 +179,7 @@ impl What {
             | Self::NewBrowser
             | Self::Frozen
             | Self::ProviderConnected
+            | Self::ProviderDisconnected
             | Self::CodesGuessed
             | Self::KeyDoubted
             | Self::KeyKept

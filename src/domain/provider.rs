@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use minicbor::{Decode, Encode};
+use sha2::{Digest, Sha256};
 
 use super::identity::UserId;
 use super::name::{Email, FullName, Group, Name};
@@ -45,6 +46,12 @@ impl Account {
     /// The subject.
     pub fn subject(&self) -> &str {
         &self.subject
+    }
+
+    /// A short name for it in forms. It is not a secret.
+    pub fn handle(&self) -> String {
+        let digest = Sha256::digest(self.key().as_bytes());
+        data_encoding::HEXLOWER.encode(&digest[..16])
     }
 
     /// What it is found by, beside user names. No name can be equal: names have no control
@@ -201,6 +208,16 @@ pub enum Purpose {
         #[n(0)]
         user: UserId,
         /// The user session in which they do.
+        #[n(1)]
+        user_session: UserSessionId,
+    },
+    /// To connect the account there.
+    #[n(2)]
+    Connect {
+        /// The user for whom it is to speak.
+        #[n(0)]
+        user: UserId,
+        /// The user session in which they ask for that.
         #[n(1)]
         user_session: UserSessionId,
     },

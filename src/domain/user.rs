@@ -189,6 +189,8 @@ pub struct Change {
     pub add_groups: Vec<Group>,
     /// Removes these groups.
     pub remove_groups: Vec<Group>,
+    /// Who answers for the user from now on.
+    pub origin: Option<Origin>,
 }
 
 /// The result of turning two-factor on.

@@ -266,8 +266,8 @@ pub async fn reset_second_factor(
 pub enum Changing {
     /// The user as changed. Sessions continue, and their next requests are authorized again.
     Changed(Box<User>),
-    /// Another user has this e-mail address, or has it as name.
-    EmailTaken,
+    /// Another user has this e-mail address, or has it as name, or has this account at a provider.
+    Taken,
 }
 
 /// Changes the profile of the user with this name or address. `None`: no such user.
@@ -289,7 +289,7 @@ pub async fn change(
     });
     Ok(changed.await?.map(|changed| match changed {
         Changed::Now(user) => Changing::Changed(Box::new(user)),
-        Changed::EmailTaken => Changing::EmailTaken,
+        Changed::EmailTaken => Changing::Taken,
     }))
 }
 

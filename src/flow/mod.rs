@@ -11,6 +11,7 @@ mod caller;
 pub mod challenge;
 pub mod clock;
 pub mod confirm;
+pub mod connect;
 pub mod deliver;
 pub mod devices;
 pub mod email;

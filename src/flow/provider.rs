@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::admit::AuthenticatedRequest;
 use super::caller::{Caller, Given};
+use super::connect::{Connecting, connect};
 use super::env::{Env, Line, NoTurn};
 use super::host_session::{Fresh, live_session, replace};
 use super::sign_in::begin_session;
@@ -20,6 +21,7 @@ use crate::domain::provider::{Account, Barred, Detour, Purpose, SpentState, Stat
 use crate::domain::secret::{Secret, Token};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Profile, User, UserId};
+use crate::domain::user_session::UserSessionId;
 use crate::identity::provider::{Fault, Lie, Spoken};
 use crate::identity::{Full, Provider, Try};
 use crate::store::{Added, Changed, Reads, Transaction};
@@ -48,6 +50,8 @@ pub enum Back {
     SignedIn(Given),
     /// The first factor was shown again.
     Confirmed(Given),
+    /// The account was connected.
+    Connected,
     /// Nothing was done.
     Stays(Stop),
 }
@@ -75,6 +79,10 @@ pub enum Stop {
     NotAgain,
     /// The provider cannot ask for it again.
     CannotConfirm,
+    /// The account to be connected is somebody else's here.
+    AccountTaken,
+    /// The user has the most accounts that are allowed.
+    TooMany,
     /// Too many attempts of this address.
     Waiting {
         /// How long until the next attempt is accepted.
@@ -108,7 +116,7 @@ pub async fn go(
     return_to: &str,
     method: Option<&str>,
 ) -> Going {
-    if purpose != Purpose::SignIn && !provider.can_confirm() {
+    if matches!(purpose, Purpose::Confirm { .. }) && !provider.can_confirm() {
         return Going::Stays(Stop::CannotConfirm);
     }
     let (state, nonce, verifier) = env
@@ -177,9 +185,12 @@ pub async fn come_back(
     let back = match detour.purpose {
         Purpose::SignIn => signs_in(env, caller, provider, state, detour, &spoken).await?,
         Purpose::Confirm { user, user_session } => {
-            let mine = authenticated
-                .filter(|mine| (mine.session.user, mine.user_session) == (user, user_session));
+            let mine = authenticated.filter(|mine| is_of(mine, user, user_session));
             confirms(env, caller, provider, state, detour, &spoken, mine).await?
+        }
+        Purpose::Connect { user, user_session } => {
+            let mine = authenticated.filter(|mine| is_of(mine, user, user_session));
+            connects(env, caller, provider, state, detour, &spoken.told, mine).await?
         }
     };
     if !matches!(back, Back::Stays(_)) {
@@ -296,6 +307,43 @@ async fn newcomer(
             Ok(found.ok_or(Barred::NameTaken))
         }
     }
+}
+
+fn is_of(mine: &AuthenticatedRequest, user: UserId, user_session: UserSessionId) -> bool {
+    (mine.session.user, mine.user_session) == (user, user_session)
+}
+
+/// Connects the account to the user who went there for that, in the same user session.
+async fn connects(
+    env: &Env,
+    caller: &Caller,
+    provider: &Provider,
+    state: &Token,
+    detour: &Detour,
+    told: &Told,
+    mine: Option<&AuthenticatedRequest>,
+) -> Result<Back, Unavailable> {
+    let Some(mine) = mine else { return Ok(Back::Stays(Stop::Spent)) };
+    if let Err(barred) = provider.settings().people.admit(told) {
+        return Ok(Back::Stays(bar(env, caller, provider, told, barred)));
+    }
+    let key = state.hash();
+    let reads = mine.reads().and::<SpentState>(&key);
+    let goes_on = env
+        .store
+        .update(reads, |tx| uses_up(tx, &key, detour) && live_session(env, caller, tx).is_some());
+    if goes_on.await? != Some(true) {
+        return Ok(Back::Stays(Stop::Spent));
+    }
+    Ok(match connect(env, caller, mine.session.user, &told.account).await? {
+        Connecting::Now => Back::Connected,
+        Connecting::Taken => {
+            let why = "the account to be connected is another user's";
+            tell(env, caller, provider, What::ProviderBarred, why);
+            Back::Stays(Stop::AccountTaken)
+        }
+        Connecting::Not => Back::Stays(Stop::TooMany),
+    })
 }
 
 /// Connects an account to a user who has nothing yet, found by their address. Says whether it did.

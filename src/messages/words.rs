@@ -258,6 +258,11 @@ fn news(what: What) -> (&'static str, &'static str) {
             ("your e-mail address was changed", "Your e-mail address was changed.")
         }
         What::NewBrowser => ("a new sign-in", "You signed in with a new browser."),
+        What::ProviderDisconnected => (
+            "a way to sign in was removed",
+            "An account at an identity provider was disconnected from you. You cannot sign in with \
+             it any more.",
+        ),
         What::ProviderConnected => (
             "a new way to sign in",
             "An account at an identity provider was connected to you. You can sign in with it from \

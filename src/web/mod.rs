@@ -49,6 +49,7 @@ pub mod pages;
 mod passkey;
 mod password;
 mod provider;
+mod providers;
 pub mod qr;
 mod recovery_codes;
 pub mod refusal;

@@ -52,22 +52,7 @@ pub(super) async fn leave(
         (Some(_), _) if guest.is_signed_in() => return Ok(headers::see_other(return_to.as_str())),
         _ => Purpose::SignIn,
     };
-    let (target, method) = (return_to.as_str(), return_to.other_method());
-    let going = go(&state.env, &guest.caller, provider, purpose, target, method).await;
-    match going {
-        Going::There { url, state: token, detour } => {
-            let mut response = headers::see_other(&url);
-            let sealed = minicbor::to_vec(&detour).unwrap_or_default();
-            let host = state.host.origin.host();
-            let sealed = state
-                .env
-                .rng
-                .draw(|rng| state.env.signer.seal_detour(rng, host, &token.hash(), &sealed))?;
-            state.jar().set_detour(&token, &sealed, &headers, response.headers_mut());
-            Ok(response)
-        }
-        Going::Stays(stop) => Ok(state.stays(provider, purpose, &return_to, stop, &headers)),
-    }
+    state.goes_there(&guest, provider, purpose, &return_to, &headers).await
 }
 
 /// The browser comes back.
@@ -105,6 +90,7 @@ pub(super) async fn callback(
     let mut response = match back {
         Back::SignedIn(given) => state.onward(&guest, &given, &return_to),
         Back::Confirmed(given) => state.goes_on(&guest, &given, return_to.as_str()),
+        Back::Connected => headers::see_other(return_to.as_str()),
         Back::Stays(stop) => state.stays(provider, detour.purpose, &return_to, stop, &headers),
     };
     state.jar().clear_detour(&token, response.headers_mut());
@@ -112,6 +98,33 @@ pub(super) async fn callback(
 }
 
 impl AppState {
+    /// Sends the browser to `provider`, to come back to `return_to`.
+    pub(super) async fn goes_there(
+        &self,
+        guest: &Guest,
+        provider: &Provider,
+        purpose: Purpose,
+        return_to: &ReturnTo,
+        headers: &HeaderMap,
+    ) -> Result<Response, Trouble> {
+        let (target, method) = (return_to.as_str(), return_to.other_method());
+        let going = go(&self.env, &guest.caller, provider, purpose, target, method).await;
+        match going {
+            Going::There { url, state: token, detour } => {
+                let mut response = headers::see_other(&url);
+                let sealed = minicbor::to_vec(&detour).unwrap_or_default();
+                let host = self.host.origin.host();
+                let sealed = self
+                    .env
+                    .rng
+                    .draw(|rng| self.env.signer.seal_detour(rng, host, &token.hash(), &sealed))?;
+                self.jar().set_detour(&token, &sealed, headers, response.headers_mut());
+                Ok(response)
+            }
+            Going::Stays(stop) => Ok(self.stays(provider, purpose, return_to, stop, headers)),
+        }
+    }
+
     /// The detour that this browser carries for `token`.
     fn detour(&self, token: &Token, headers: &HeaderMap) -> Option<Detour> {
         let sealed = self.jar().detour(token, headers)?;
@@ -129,12 +142,13 @@ impl AppState {
         stop: Stop,
         headers: &HeaderMap,
     ) -> Response {
-        let page = if purpose == Purpose::SignIn { "sign-in" } else { "confirm" };
-        let notice = Notice::NotSignedIn {
-            provider: provider.settings().label.clone(),
-            stop,
-            url: return_to.through(page),
+        let url = match purpose {
+            Purpose::SignIn => return_to.through("sign-in"),
+            Purpose::Confirm { .. } => return_to.through("confirm"),
+            Purpose::Connect { .. } => return_to.as_str().to_owned(),
         };
+        let provider = provider.settings().label.clone();
+        let notice = Notice::NotSignedIn { provider, stop, url };
         self.notice(notice, headers)
     }
 

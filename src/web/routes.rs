@@ -18,8 +18,8 @@ use super::pages::Notice;
 use super::route::{Asks, On, Route, data, form, page};
 use super::{
     assets, challenge, confirm, devices, email, enter, factors, forgot, headers, home, link, offer,
-    password, provider, recovery_codes, security, security_key_help, sessions, set_up, sign_in,
-    sign_out, turn_off,
+    password, provider, providers, recovery_codes, security, security_key_help, sessions, set_up,
+    sign_in, sign_out, turn_off,
 };
 use crate::flow::request_id;
 use crate::unavailable::{Kind, Unavailable};
@@ -75,6 +75,9 @@ pub static ROUTES: &[Route] = &[
         get(password::show).post(password::submit)
     }),
     form("/.doorward/security/email", Asks::Change, || get(email::show).post(email::submit)),
+    form("/.doorward/security/providers", Asks::Change, || {
+        get(providers::show).post(providers::submit)
+    }),
     form("/.doorward/offer", Asks::SignIn, || get(offer::show).post(offer::submit)),
     page("/.doorward/security", Asks::SignIn, || get(security::show)),
     form("/.doorward/security/devices/{id}/revoke", Asks::SignIn, || post(devices::revoke)),

@@ -59,6 +59,7 @@ pub(super) async fn page(
         sessions: listed(authenticated, &user_sessions),
         email: user.email().map(|email| email.as_str().to_owned()),
         new_email: user.new_email().map(|email| email.as_str().to_owned()),
+        accounts: state.accounts(user),
         happened: happened.iter().map(told).collect(),
         known_keys: env.config.relying_party.as_ref().map(|party| known_keys(party, user)),
         problem,
@@ -81,6 +82,15 @@ impl AppState {
             trusted_until: guest.trusted_until().map(home::date),
             demanded: self.env.demand_on(user, guest.caller.now).map(demanded),
         }
+    }
+}
+
+impl AppState {
+    /// The accounts at providers of this user, unless there is nothing to change.
+    fn accounts(&self, user: &User) -> Option<pages::Accounts> {
+        let count = user.accounts().count();
+        let is_offered = count > 0 || self.env.providers.iter().next().is_some();
+        is_offered.then_some(pages::Accounts(count))
     }
 }
 

@@ -829,6 +829,103 @@ async fn a_trusted_provider_spares_the_challenge_and_no_change() {
     assert_eq!(reaches(&mut other, "/orders").await, None);
 }
 
+const PROVIDERS: &str = "/.doorward/security/providers";
+
+/// Presses the button to connect an account, signs in there, and comes back.
+async fn connects(browser: &mut Browser, idp: &StandIn) {
+    browser.visits(PROVIDERS).await;
+    browser.sends(&[("connect", "idp")]).await;
+    assert_eq!(browser.status, StatusCode::SEE_OTHER, "{}", browser.page);
+    let query = idp.signs_in(&browser.location().unwrap());
+    browser.opens(&format!("{CALLBACK}?{query}")).await;
+}
+
+/// The value of the button with this name.
+fn button(browser: &Browser, name: &str) -> Option<String> {
+    let (_, rest) = browser.page.split_once(&format!("name=\"{name}\" value=\""))?;
+    rest.split('"').next().map(str::to_owned)
+}
+
+#[tokio::test]
+async fn a_person_connects_an_account_behind_a_change_and_signs_in_with_it() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, "people: { create: false }");
+    gate.knows("bob").await;
+    let mut bob = gate.browser();
+    bob.signs_in("bob").await;
+    gate.waits(Duration::from_mins(16));
+    idp.said().now = gate.now();
+    bob.visits(PROVIDERS).await;
+    assert!(bob.at.contains("/confirm"), "{}", bob.at);
+    bob.sends(&[("password", PASSWORD)]).await;
+    connects(&mut bob, &idp).await;
+    assert_eq!(bob.location().as_deref(), Some(PROVIDERS), "{}", bob.page);
+    assert!(gate.events().await.contains(&What::ProviderConnected));
+    let mut other = gate.browser();
+    signs_in(&mut other, &idp, "/").await;
+    assert_eq!(at_the_application(&mut other).await.as_deref(), Some("bob"));
+
+    // It is nobody else's any more.
+    gate.knows("eve").await;
+    let mut eve = gate.browser();
+    eve.signs_in("eve").await;
+    connects(&mut eve, &idp).await;
+    assert_eq!(eve.status, StatusCode::CONFLICT, "{}", eve.page);
+    assert!(user(&gate, "eve").await.unwrap().accounts().next().is_none());
+
+    // Disconnected, it opens nothing; its sessions end, and it may be connected elsewhere.
+    bob.visits(PROVIDERS).await;
+    let handle = button(&bob, "disconnect").unwrap();
+    bob.sends(&[("disconnect", &handle)]).await;
+    assert_eq!(bob.status, StatusCode::SEE_OTHER, "{}", bob.page);
+    assert_eq!(at_the_application(&mut bob).await.as_deref(), Some("bob"));
+    assert_eq!(at_the_application(&mut other).await, None);
+    let mut other = gate.browser();
+    signs_in(&mut other, &idp, "/").await;
+    assert_eq!(other.status, StatusCode::FORBIDDEN, "{}", other.page);
+    assert!(gate.events().await.contains(&What::ProviderDisconnected));
+    connects(&mut eve, &idp).await;
+    assert!(user(&gate, "eve").await.unwrap().accounts().next().is_some());
+}
+
+#[tokio::test]
+async fn a_way_to_connect_is_of_one_session_and_begins_with_our_button() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, "people: { create: false }");
+    gate.knows("bob").await;
+    let mut bob = gate.browser();
+    bob.signs_in("bob").await;
+    // A link of another site can only lead to a sign-in, and bob is signed in.
+    bob.opens(&format!("{LINK}?for=connect")).await;
+    assert_eq!(bob.location().as_deref(), Some("/"));
+    bob.posts(PROVIDERS, &[("connect", "idp")]).await;
+    assert_ne!(bob.status, StatusCode::SEE_OTHER, "without our token");
+    // Signed out meanwhile.
+    bob.visits(PROVIDERS).await;
+    bob.sends(&[("connect", "idp")]).await;
+    let location = bob.location().unwrap();
+    assert!(location.contains("prompt=login"), "{location}");
+    let query = idp.signs_in(&location);
+    bob.signs_out().await;
+    bob.opens(&format!("{CALLBACK}?{query}")).await;
+    assert_eq!(bob.status, StatusCode::GONE, "{}", bob.page);
+    assert!(user(&gate, "bob").await.unwrap().accounts().next().is_none());
+}
+
+#[tokio::test]
+async fn the_account_of_the_origin_cannot_be_disconnected() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, CREATES);
+    let mut ada = gate.browser();
+    signs_in(&mut ada, &idp, "/").await;
+    ada.follows().await.declines().await;
+    ada.visits(PROVIDERS).await;
+    assert_eq!(button(&ada, "disconnect"), None, "{}", ada.page);
+    let handle = user(&gate, "ada").await.unwrap().accounts().next().unwrap().handle();
+    ada.sends(&[("disconnect", &handle)]).await;
+    assert_eq!(user(&gate, "ada").await.unwrap().accounts().count(), 1);
+}
+
 #[tokio::test]
 async fn a_slow_person_begins_again() {
     let idp = StandIn::opens().await;

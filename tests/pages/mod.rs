@@ -18,10 +18,10 @@ use doorward::web::assets;
 use doorward::web::factor::totp::{self, Scan};
 use doorward::web::factor::{part, recovery};
 use doorward::web::pages::{
-    Challenge, CodesLeft, Confirm, Demanded, Device, Factor, Form, Frame, Happened, Home, Later,
-    Link, Moment, NamelessPage, Notice, NoticePage, OfferPage, Owed, Problem, Protection,
-    RecoveryCodes, Row, Security, Session, SetPassword, SetUp, SignIn, SignOut, Standing, Trust,
-    TwoFactor, html, recovery_codes_file,
+    self, Accounts, Challenge, CodesLeft, Confirm, Connected, Demanded, Device, Factor, Form,
+    Frame, Happened, Home, Later, Link, Moment, NamelessPage, Notice, NoticePage, OfferPage, Owed,
+    Problem, Protection, RecoveryCodes, Row, Security, Session, SetPassword, SetUp, SignIn,
+    SignOut, Standing, Trust, TwoFactor, html, recovery_codes_file,
 };
 use doorward::web::qr;
 use fast_qr::{ECL, QRBuilder};
@@ -407,6 +407,7 @@ fn securities() -> Vec<(&'static str, Security)> {
             let new_email = Some("ada@lovelace.example".into());
             Security { new_email, ..security("ada") }
         }),
+        ("security-accounts", Security { accounts: Some(Accounts(2)), ..security("ada") }),
         ("security-expired", Security { problem: Some(Problem::Expired), ..security("ada") }),
         ("security-long", Security { two_factor: group(LONG), ..security(LONG) }),
         ("security-right-to-left", {
@@ -431,6 +432,7 @@ fn security(called: &str) -> Security {
         more_sessions: 0,
         email: Some(format!("{called}@example.com")),
         new_email: None,
+        accounts: None,
         happened: [What::DeviceCopied, What::SignedIn, What::Unlocked].map(happened).into(),
         known_keys: None,
         problem: None,
@@ -516,6 +518,8 @@ fn notices() -> Vec<(&'static str, Notice)> {
         ("provider-somebody-else", not_signed_in(Stop::SomebodyElse)),
         ("provider-not-again", not_signed_in(Stop::NotAgain)),
         ("provider-cannot-confirm", not_signed_in(Stop::CannotConfirm)),
+        ("provider-account-taken", not_signed_in(Stop::AccountTaken)),
+        ("provider-too-many", not_signed_in(Stop::TooMany)),
         ("provider-waiting", not_signed_in(Stop::Waiting { wait: Duration::from_secs(30) })),
         ("signed-out", Notice::SignedOut { url: url(), clears: Vec::new() }),
         (
@@ -543,7 +547,7 @@ fn trust() -> Trust {
 }
 
 /// The pages that name identity providers.
-fn with_providers() -> [(&'static str, String); 4] {
+fn with_providers() -> [(&'static str, String); 6] {
     let sign_in = SignIn { username: String::new(), providers: providers(), ..sign_in(None) };
     let both = Confirm { providers: providers(), ..confirm(None) };
     let elsewhere = Confirm { has_password: false, providers: providers(), ..confirm(None) };
@@ -553,7 +557,27 @@ fn with_providers() -> [(&'static str, String); 4] {
         ("confirm-providers", html(&both)),
         ("confirm-elsewhere", html(&elsewhere)),
         ("confirm-nowhere", html(&nowhere)),
+        ("providers", html(&connected(&["Google", LONG]))),
+        ("providers-none", html(&connected(&[]))),
     ]
+}
+
+fn connected(all: &[&str]) -> pages::Providers {
+    let accounts = all.iter().enumerate().map(|(n, provider)| Connected {
+        provider: (*provider).to_owned(),
+        subject: "110169484474386276334".to_owned(),
+        handle: "0".repeat(32),
+        is_origin: n == 0,
+        may_go: n > 0,
+    });
+    let others = ["GitHub", HOSTILE].map(|name| (name.to_lowercase(), name.to_owned()));
+    pages::Providers {
+        frame: frame(Some("ada")),
+        form: form(),
+        accounts: accounts.collect(),
+        others: others.into(),
+        problem: None,
+    }
 }
 
 fn not_signed_in(stop: Stop) -> Notice {

@@ -11,7 +11,9 @@ use crate::cli::api::{
 };
 use crate::domain::digest::Digest;
 use crate::domain::name::{Group, Login, Name};
-use crate::domain::user::{Change, Profile};
+use crate::domain::provider::Account;
+use crate::domain::user::{Change, Origin, Profile};
+use crate::flow::Env;
 use crate::flow::administer::{self, Adding, AddingAccount, Changing, Counting, Linking, Switched};
 use crate::flow::import::{self, Known, TakenOver};
 use crate::store::Added;
@@ -52,20 +54,39 @@ pub(super) async fn add_account(
         AddingAccount::Taken(Added::AccountTaken) => Err(taken("the account at the provider")),
         AddingAccount::Taken(Added::EmailTaken) => Err(taken("the e-mail address")),
         AddingAccount::Taken(Added::NameTaken | Added::Now) => Err(taken("the name")),
-        AddingAccount::NoProvider => {
-            let names: Vec<&str> =
-                env.config.providers.iter().map(|one| one.name.as_str()).collect();
-            let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-            Err(Refused::conflict(format!(
-                "no provider is called `{provider}` (configured: {known}); nobody was added"
-            )))
-        }
-        AddingAccount::NoSubject => Err(Refused::conflict(
-            "the subject is empty, longer than 255 characters, or has characters other than \
-             visible ASCII; nobody was added"
-                .to_owned(),
-        )),
+        AddingAccount::NoProvider => Err(no_provider(&env, &provider, "nobody was added")),
+        AddingAccount::NoSubject => Err(no_subject("nobody was added")),
     }
+}
+
+fn no_provider(env: &Env, named: &str, result: &str) -> Refused {
+    let all: Vec<&str> = env.config.providers.iter().map(|one| one.name.as_str()).collect();
+    let known = if all.is_empty() { "none".to_owned() } else { all.join(", ") };
+    Refused::conflict(format!("no provider is called `{named}` (configured: {known}); {result}"))
+}
+
+fn no_subject(result: &str) -> Refused {
+    Refused::conflict(format!(
+        "the subject is empty, longer than 255 characters, or has characters other than visible \
+         ASCII; {result}"
+    ))
+}
+
+/// The origin that an operator writes: `local`, or `PROVIDER:SUBJECT`.
+fn origin(env: &Env, written: &str) -> Result<Origin, Refused> {
+    const UNCHANGED: &str = "nothing was changed";
+    if written == "local" {
+        return Ok(Origin::Local);
+    }
+    let Some((name, subject)) = written.split_once(':') else {
+        return Err(Refused::conflict(format!(
+            "`{written}` is no origin: write `local`, or NAME:SUBJECT, such as \
+             `google:110169484474386276334`; {UNCHANGED}"
+        )));
+    };
+    let provider = env.providers.named(name).ok_or_else(|| no_provider(env, name, UNCHANGED))?;
+    let account = Account::new(&provider.settings().issuer, subject);
+    account.map(Origin::Provider).ok_or_else(|| no_subject(UNCHANGED))
 }
 
 pub(super) async fn list(State(state): State<AppState>, _: Operator, body: Bytes) -> Answer {
@@ -164,20 +185,27 @@ pub(super) async fn set(
     body: Bytes,
 ) -> Answer {
     let changes: Changes = read(&body)?;
+    let env = state.env();
+    let moves = changes.origin.as_deref().map(|written| origin(&env, written)).transpose()?;
     let change = Change {
         full_name: changes.full_name.map(Some).or(changes.no_full_name.then_some(None)),
         email: changes.email.clone().map(Some).or(changes.no_email.then_some(None)),
         groups: changes.groups,
         add_groups: changes.add_groups,
         remove_groups: changes.remove_groups,
+        origin: moves,
     };
     let whom = Login::typed(&changes.name);
-    match administer::change(&state.env(), &by, &whom, &change).await? {
+    match administer::change(&env, &by, &whom, &change).await? {
         Some(Changing::Changed(user)) => Ok(json(&view::person(&user))),
-        Some(Changing::EmailTaken) => Err(Refused::conflict(format!(
-            "{} is already the name or e-mail address of another user; nothing was changed",
-            changes.email.map_or_else(String::new, String::from)
-        ))),
+        Some(Changing::Taken) => {
+            let email = changes.email.map(String::from);
+            let all: Vec<String> = email.into_iter().chain(changes.origin).collect();
+            Err(Refused::conflict(format!(
+                "{} is already the name or e-mail address of another user; nothing was changed",
+                all.join(" or ")
+            )))
+        }
         None => Err(Refused::nobody(&changes.name)),
     }
 }

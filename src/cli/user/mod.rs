@@ -154,6 +154,9 @@ pub(super) struct Set {
     /// Remove this group; can be given several times
     #[arg(long = "remove-group", value_name = "GROUP", group = "change")]
     remove_groups: Vec<Group>,
+    /// Who answers for the user from now on: `local`, or an account at a provider; ends all sessions
+    #[arg(long, value_name = "local|PROVIDER:SUBJECT", group = "change")]
+    origin: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -274,6 +277,7 @@ impl Console<'_> {
             groups,
             add_groups: set.add_groups,
             remove_groups: set.remove_groups,
+            origin: set.origin,
         };
         let person: Person = self.ask(path::SET, &changes).await?;
         self.print(set.json, &person, |out| list::print(std::slice::from_ref(&person), false, out))

@@ -170,8 +170,9 @@ impl Judge<'_> {
                 let what = "nobody can show the second factor of a provider here";
                 let cure = "name a kind that people can set up besides, such as `totp`";
                 self.refuse(&below(at, "kinds"), what, cure);
+            } else {
+                self.asked_kinds.push((below(at, "kinds"), asked));
             }
-            self.asked_kinds.push((below(at, "kinds"), asked));
             asked
         });
         Requirement {

@@ -99,10 +99,15 @@ impl User {
             self.groups.clone_from(groups);
             self.given.retain(|group| groups.contains(group));
         }
+        let origin = change.origin.as_ref().filter(|origin| **origin != self.origin);
+        if let Some(origin) = origin {
+            self.move_to(origin.clone());
+        }
         self.groups.extend(change.add_groups.iter().cloned());
         self.groups.retain(|group| !change.remove_groups.contains(group));
         self.given.retain(|group| !change.remove_groups.contains(group));
-        written(&before.1) != written(&self.email)
+        origin.is_some()
+            || written(&before.1) != written(&self.email)
             || (before.0, before.2) != (self.full_name.clone(), groups(self))
     }
 
@@ -224,6 +229,7 @@ mod tests {
             add_groups: vec![group("engine"), group("crm")],
             remove_groups: vec![group("staff"), group("crm")],
             groups: None,
+            origin: None,
         };
         assert!(ada.change(&change));
         let told = ada.identity();

@@ -12,6 +12,8 @@ impl User {
     /// How long other first factors count after the provider that answers for a user last did so: a
     /// provider is not asked whether somebody who left is still there.
     pub const PROVIDER_STANDS: Duration = Duration::from_hours(24);
+    /// How many accounts may speak for one user.
+    pub const ACCOUNTS_AT_MOST: usize = 10;
 
     /// This user, for whom from now on the provider of `account` answers.
     #[must_use]
@@ -38,6 +40,33 @@ impl User {
         if !self.has_account(&account) {
             self.providers.push(account);
         }
+    }
+
+    /// Whether this account may be disconnected: another one answers for the user, and they have another
+    /// first factor here, a password or an account that `is_usable`.
+    pub fn may_disconnect(&self, account: &Account, is_usable: impl Fn(&Account) -> bool) -> bool {
+        let is_origin = matches!(&self.origin, Origin::Provider(own) if own == account);
+        let mut others = self.accounts().filter(|other| *other != account);
+        !is_origin && (self.password.is_some() || others.any(is_usable))
+    }
+
+    /// Takes this account away, and ends every session: it may have begun one. That of the origin
+    /// stays.
+    pub fn disconnect(&mut self, account: &Account) {
+        self.providers.retain(|other| other != account);
+        self.end_sessions();
+    }
+
+    /// Moves this user to another origin, on behalf of an operator. The account of the former one no
+    /// longer speaks for the user, and what it gave is gone; every session ends.
+    pub fn move_to(&mut self, origin: Origin) {
+        if let Origin::Provider(account) = &origin {
+            self.providers.retain(|other| other != account);
+        }
+        self.origin = origin;
+        self.given.clear();
+        self.spoken = None;
+        self.end_sessions();
     }
 
     /// Lets an account that was found by the user's verified address speak for this user, who
@@ -241,6 +270,49 @@ mod tests {
         let before = ada.clone();
         assert!(!ada.take_told(&told(&["eng"]), &People::default(), ada.made()));
         assert_eq!(ada, before);
+    }
+
+    #[test]
+    fn the_account_of_the_origin_and_the_last_first_factor_stay() {
+        let [own, other, third] = ["7", "8", "9"].map(account);
+        let all = |_: &Account| true;
+        let mut ada = local().of_provider(own.clone());
+        ada.connect(other.clone());
+        assert!(!ada.may_disconnect(&own, all));
+        assert!(ada.may_disconnect(&other, all));
+        let epoch = ada.epoch();
+        ada.disconnect(&other);
+        assert!(!ada.has_account(&other) && ada.epoch() > epoch);
+        ada.disconnect(&own);
+        assert!(ada.has_account(&own));
+
+        let mut bob = local();
+        bob.connect(other.clone());
+        assert!(!bob.may_disconnect(&other, all), "the only one");
+        bob.connect(third.clone());
+        assert!(bob.may_disconnect(&other, all));
+        assert!(!bob.may_disconnect(&other, |one| *one != third), "the third cannot be used");
+        let bob = bob.with_password(PasswordHash::new("$argon2id$…".to_owned()));
+        assert!(bob.may_disconnect(&other, |_| false));
+    }
+
+    #[test]
+    fn whoever_is_moved_to_another_origin_keeps_nothing_of_the_former_one() {
+        let staff: Group = "staff".parse().unwrap();
+        let people = People { groups: [("eng".to_owned(), staff)].into(), ..People::default() };
+        let now = Timestamp::from_secs(100_000);
+        let mut ada = local().of_provider(account("7"));
+        ada.take_told(&told(&["eng"]), &people, now);
+        ada.spoken_for(&account("7"), now);
+        ada.connect(account("8"));
+        let epoch = ada.epoch();
+        ada.move_to(Origin::Provider(account("8")));
+        assert!(ada.epoch() > epoch && !ada.stands(FirstFactor::Password, now));
+        assert_eq!(ada.accounts().collect::<Vec<_>>(), [&account("8")]);
+        assert!(!ada.identity().groups.contains("staff"));
+        ada.move_to(Origin::Local);
+        assert_eq!(ada.accounts().count(), 0);
+        assert!(ada.stands(FirstFactor::Password, now));
     }
 
     #[test]

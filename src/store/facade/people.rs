@@ -235,6 +235,12 @@ impl Store {
         keys_of(user).iter().map(|(name, _)| names.of(name)).collect()
     }
 
+    /// These names lead to nobody any more. The caller holds `naming`.
+    pub(super) fn without_names(&self, batch: Batch, lost: &[String]) -> Batch {
+        let names = self.keyring.names();
+        lost.iter().fold(batch, |batch, name| without_name(batch, &names.of(name)))
+    }
+
     fn with_user(&self, batch: Batch, new: &NewUser) -> Result<Batch, Unavailable> {
         let (id, absent) = (new.user.id(), Expect::Absent);
         let mut batch = self.put(batch, Kind::User, id.as_bytes(), absent, None, &new.user)?;

@@ -13,6 +13,7 @@ use crate::domain::factor::security_key::CredentialId;
 use crate::domain::host_session::HostSession;
 use crate::domain::lockout::Failures;
 use crate::domain::message::Message;
+use crate::domain::provider::Account;
 use crate::domain::secret::TokenHash;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{User, UserId};
@@ -138,7 +139,8 @@ impl Store {
     /// Loads, decides, and writes the result with its events. Durable when it returns. `None` if
     /// there is no such user.
     ///
-    /// `decide` may be called several times, each time with the current records.
+    /// `decide` may be called several times, each time with the current records. It may take accounts at
+    /// providers away from the user; names, addresses and new accounts need [`Store::change_user`].
     ///
     /// # Errors
     /// [`Unavailable`] if the store cannot be read or written. Nothing is written partly, but
@@ -200,6 +202,10 @@ impl Store {
                 changed = true;
             }
             batch = self.count_imported(batch, [(Some(before), Some(&tx.user))]).await?;
+            let lost = before.accounts().filter(|account| !tx.user.has_account(account));
+            let lost: Vec<String> = lost.map(Account::key).collect();
+            let _naming = if lost.is_empty() { None } else { Some(self.naming.read().await) };
+            batch = self.without_names(batch, &lost);
             if let Some(hash) = reads.session {
                 let (key, now) = (hash.as_bytes(), tx.session.as_ref());
                 changed |= self.step(&mut batch, Kind::HostSession, key, &session, now)?;

@@ -76,6 +76,37 @@ pub struct ChangeEmail {
     pub problem: Option<Problem>,
 }
 
+/// The accounts at identity providers with which a user signs in.
+#[derive(Template)]
+#[template(path = "page/providers.html")]
+pub struct Providers {
+    /// The frame of the page.
+    pub frame: Frame,
+    /// The hidden fields.
+    pub form: Form,
+    /// Those that are connected.
+    pub accounts: Vec<Connected>,
+    /// The providers where one can be connected: their names in URLs and on pages.
+    pub others: Vec<(String, String)>,
+    /// The problem, if the form is shown again.
+    pub problem: Option<Problem>,
+}
+
+/// An account at an identity provider.
+#[derive(Clone)]
+pub struct Connected {
+    /// The provider's name on pages.
+    pub provider: String,
+    /// The subject there.
+    pub subject: String,
+    /// The id in its form.
+    pub handle: String,
+    /// Whether the provider answers for the user.
+    pub is_origin: bool,
+    /// Whether it can be disconnected.
+    pub may_go: bool,
+}
+
 /// A question with one button.
 #[derive(Template)]
 #[template(path = "page/ask.html")]

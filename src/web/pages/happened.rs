@@ -87,6 +87,9 @@ impl Happened {
             // Nobody finds this on their page: it is about no user.
             What::KeyRotated => "An administrator rotated a key.",
             What::UserBrought => "Your identity provider added you here.",
+            What::ProviderDisconnected => {
+                "An account at an identity provider was disconnected from you."
+            }
             What::ProviderConnected => {
                 "You signed in with an account that was new here, by your verified address."
             }

@@ -20,7 +20,9 @@ use tracing::error;
 
 use super::return_to::escaped;
 
-pub use access::{Ask, ChangeEmail, ChangePassword, Forgot, Mailed, Question};
+pub use access::{
+    Ask, ChangeEmail, ChangePassword, Connected, Forgot, Mailed, Providers, Question,
+};
 pub use factor::{Inputs, NewPlace, Part, Said, SetUpWords, Step, Steps};
 pub use happened::Happened;
 pub use home::{Home, TwoFactor};
@@ -31,7 +33,9 @@ pub use second_factor::{
     Challenge, Later, NewFactor, NotYet, ProveFirst, Proving, RecoveryCodes, Rename,
     SecurityKeyHelp, SetUp, Standing, Trust, TurnOff, recovery_codes_file,
 };
-pub use security::{CodesLeft, Demanded, Device, Factor, Protection, Row, Security, Session};
+pub use security::{
+    Accounts, CodesLeft, Demanded, Device, Factor, Protection, Row, Security, Session,
+};
 pub use sign_in::{Confirm, Passkey, SetPassword, SignIn, SignOut};
 
 /// The frame of every page.
@@ -125,6 +129,7 @@ pages_with_a_form!(
     NewFactor,
     OfferPage,
     ProveFirst,
+    Providers,
     RecoveryCodes,
     Rename,
     Security,

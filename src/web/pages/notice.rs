@@ -302,7 +302,9 @@ const fn status_of(stop: Stop) -> StatusCode {
         Stop::Spent => StatusCode::GONE,
         Stop::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Stop::Refused => StatusCode::BAD_GATEWAY,
-        Stop::NameTaken | Stop::CannotConfirm => StatusCode::CONFLICT,
+        Stop::NameTaken | Stop::CannotConfirm | Stop::AccountTaken | Stop::TooMany => {
+            StatusCode::CONFLICT
+        }
         Stop::Waiting { .. } => StatusCode::TOO_MANY_REQUESTS,
         Stop::Denied | Stop::NotAdmitted | Stop::NoName | Stop::SomebodyElse | Stop::NotAgain => {
             StatusCode::FORBIDDEN
@@ -314,6 +316,7 @@ const fn heading_of(stop: Stop) -> &'static str {
     match stop {
         Stop::Spent => "Please sign in once more",
         Stop::SomebodyElse | Stop::NotAgain | Stop::CannotConfirm => "Not confirmed",
+        Stop::AccountTaken | Stop::TooMany => "Not connected",
         Stop::Denied
         | Stop::Unavailable
         | Stop::Refused
@@ -354,6 +357,13 @@ fn sentence_of(stop: Stop, provider: &str) -> String {
             "You signed in at {provider} with another account than the one that belongs to you \
              here."
         ),
+        Stop::AccountTaken => format!(
+            "The account at {provider} with which you signed in there is connected to another \
+             user here. Ask the administrator."
+        ),
+        Stop::TooMany => {
+            "You have as many accounts as are allowed. Disconnect one first.".to_owned()
+        }
         Stop::NotAgain => {
             format!("{provider} did not ask you to sign in again. Sign out there, then try again.")
         }

@@ -63,6 +63,20 @@ pub struct Factor {
     pub kind: Kind,
 }
 
+/// How many accounts at identity providers a user can sign in with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accounts(pub usize);
+
+impl Accounts {
+    fn sentence(self) -> String {
+        match self.0 {
+            0 => "None is connected.".to_owned(),
+            1 => "1 is connected.".to_owned(),
+            many => format!("{many} are connected."),
+        }
+    }
+}
+
 /// How many recovery codes are left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CodesLeft(pub usize);
@@ -145,6 +159,8 @@ pub struct Security {
     pub email: Option<String>,
     /// The e-mail address that is not verified yet.
     pub new_email: Option<String>,
+    /// The accounts at identity providers; `None` if there are none and no provider.
+    pub accounts: Option<Accounts>,
     /// The events, newest first.
     pub happened: Vec<Happened>,
     /// What the browser is told of the security keys that there are, as JSON, so that it offers no
