@@ -38,6 +38,8 @@ GET  /.doorward/sign-in/provider/{name}             404         404         404 
 POST /.doorward/sign-in/provider/{name}             405         405         405         405         405         405         405         405         405
 GET  /.doorward/sign-in/provider/{name}/callback    404         404         404         404         404         404         404         404         404
 POST /.doorward/sign-in/provider/{name}/callback    405         405         405         405         405         405         405         405         405
+GET  /.doorward/sign-in/provider/{name}/signed-out  405         405         405         405         405         405         405         405         405
+POST /.doorward/sign-in/provider/{name}/signed-out  404         404         404         404         404         404         404         404         404
 GET  /.doorward/challenge                           sign-in     set-up      set-up      page        page        page        page        page        page
 POST /.doorward/challenge                           sign-in     again       again       again       again       again       again       again       again
 GET  /.doorward/set-up                              sign-in     page        confirm     challenge   on          challenge   on          confirm     on

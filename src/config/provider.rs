@@ -32,6 +32,8 @@ pub struct Provider {
     /// Values of `amr`, each of which says that a second factor was shown there (RFC 8176 §2). Empty:
     /// it is not trusted to say so.
     pub trusted_amr: Vec<String>,
+    /// Whether signing out here also signs out there.
+    pub sign_out_everywhere: bool,
     /// The CA that signs its certificate; `None`: those of the system.
     pub authority: Option<CertificateFile>,
     /// Its key path and place in the file.

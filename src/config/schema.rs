@@ -158,6 +158,7 @@ const PROOFS: Words = Words {
     also: &[("email", "mail"), ("e-mail", "mail"), ("nothing", "none"), ("admin", "link")],
 };
 const MAILBOXES: Words = Words { names: &["same", "separate"], also: &[] };
+const SIGN_OUT: Words = Words { names: &["here", "everywhere"], also: &[] };
 const PROVIDER_KINDS: Words = Words {
     names: &["openid-connect", "github", "facebook"],
     also: &[("oidc", "openid-connect"), ("openid", "openid-connect")],
@@ -467,6 +468,11 @@ const PROVIDER: Kind = Kind::Map(&[
             "add `amr: [mfa]`",
         )]),
         "what it is trusted to say; default: nothing",
+    ),
+    key(
+        "sign_out",
+        Kind::Word(&SIGN_OUT),
+        "everywhere: signing out here also signs out there; default: here",
     ),
     key("authority", Kind::Text, "a PEM file: the CA that signed its certificate"),
 ]);

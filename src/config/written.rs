@@ -99,6 +99,7 @@ pub(super) struct Provider {
     pub(super) people: ProvidersPeople,
     pub(super) groups: ProvidersGroups,
     pub(super) trusts: ProvidersTrust,
+    pub(super) sign_out: Option<SignOutWhere>,
     pub(super) authority: Option<String>,
 }
 
@@ -138,6 +139,13 @@ pub(super) enum MatchBy {
 pub(super) struct ProvidersGroups {
     pub(super) claim: Option<String>,
     pub(super) map: BTreeMap<String, Option<String>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum SignOutWhere {
+    Here,
+    Everywhere,
 }
 
 #[derive(Debug, Default, PartialEq, Deserialize)]

@@ -231,6 +231,9 @@ pub enum What {
     /// An account at an identity provider no longer speaks for the user.
     #[n(68)]
     ProviderDisconnected,
+    /// The identity provider said that the user has signed out there; a user session ended.
+    #[n(69)]
+    SignedOutThere,
     /// A user session began with a passkey.
     #[n(44)]
     SignedInByPasskey,
@@ -321,6 +324,7 @@ impl What {
             Self::UserBrought => "user-brought",
             Self::ProviderConnected => "provider-connected",
             Self::ProviderDisconnected => "provider-disconnected",
+            Self::SignedOutThere => "signed-out-by-provider",
             Self::ProviderDenied => "provider-denied",
             Self::ProviderUnavailable => "provider-unavailable",
             Self::ProviderRefused => "provider-refused",
@@ -393,6 +397,7 @@ impl What {
             Self::UserBrought => "user added by an identity provider",
             Self::ProviderConnected => "account of an identity provider connected",
             Self::ProviderDisconnected => "account of an identity provider disconnected",
+            Self::SignedOutThere => "signed out by the identity provider",
             Self::ProviderDenied => "identity provider did not sign the visitor in",
             Self::ProviderUnavailable => "identity provider does not answer",
             Self::ProviderRefused => "answer of an identity provider refused",

@@ -225,7 +225,8 @@ impl What {
             | Self::ProviderRefused
             | Self::ProviderBarred
             | Self::ProviderNameTaken
-            | Self::ProviderNameMissing => false,
+            | Self::ProviderNameMissing
+            | Self::SignedOutThere => false,
         }
     }
 }

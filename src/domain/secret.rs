@@ -136,6 +136,17 @@ impl TokenHash {
         &self.0
     }
 
+    /// The hash of what somebody else calls by these parts, instead of a token of ours.
+    pub fn of_parts(parts: &[&[u8]]) -> Self {
+        let mut digest = Sha256::new();
+        for part in parts {
+            // With their lengths, so that no two lists are alike.
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part);
+        }
+        Self(ByteArray::from(<[u8; 32]>::from(digest.finalize())))
+    }
+
     /// The hash with these bytes; `None` unless there are thirty-two.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         <[u8; 32]>::try_from(bytes).ok().map(|bytes| Self(ByteArray::from(bytes)))

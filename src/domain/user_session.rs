@@ -13,6 +13,8 @@ use super::agent::Agent;
 use super::device::Seen;
 use super::id::random_id;
 use super::identity::UserId;
+use super::provider::Account;
+use super::secret::TokenHash;
 use super::time::Timestamp;
 
 /// Identifies one user session. It is not a secret: it names the session and grants nothing.
@@ -48,6 +50,51 @@ pub struct UserSession {
     #[n(6)]
     #[cbor(skip_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
+    /// The session at a provider with which it began, if it did.
+    #[n(7)]
+    pub at_provider: Option<AtProvider>,
+}
+
+/// A session at an identity provider.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct AtProvider {
+    /// The account there.
+    #[n(0)]
+    pub account: Account,
+    /// The name of the session, if the provider gives it one (`sid`: OpenID Connect Back-Channel
+    /// Logout 1.0 §2.1).
+    #[n(1)]
+    pub session: Option<String>,
+}
+
+/// Whose session at a provider a name stands for: logout tokens may name nothing else.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct NamedAtProvider {
+    /// The user here.
+    #[n(0)]
+    pub user: UserId,
+    /// When it is swept.
+    #[n(1)]
+    pub expires: Timestamp,
+}
+
+impl AtProvider {
+    /// The key of the record that says whose the session with this name is.
+    pub fn key(issuer: &str, session: &str) -> TokenHash {
+        TokenHash::of_parts(&[b"session", issuer.as_bytes(), session.as_bytes()])
+    }
+
+    /// Whether this is the session that ended at `issuer`: that of `subject` and with the name
+    /// `session`, as far as they are given. One whose name was never told ends with its subject.
+    pub fn has_ended(&self, issuer: &str, subject: Option<&str>, session: Option<&str>) -> bool {
+        let is_it = |name| match &self.session {
+            Some(own) => own == name,
+            None => subject.is_some(),
+        };
+        self.account.issuer() == issuer
+            && subject.is_none_or(|subject| self.account.subject() == subject)
+            && session.is_none_or(is_it)
+    }
 }
 
 /// How long user sessions last, and the host sessions under them.
@@ -69,7 +116,8 @@ impl UserSession {
     /// A user session that begins now.
     pub fn begin(user: UserId, epoch: u64, seen: Seen, now: Timestamp) -> Self {
         let Seen { address, agent } = seen;
-        Self { user, epoch, began: now, seen: now, agent, address, hosts: Vec::new() }
+        let (hosts, at_provider) = (Vec::new(), None);
+        Self { user, epoch, began: now, seen: now, agent, address, hosts, at_provider }
     }
 
     /// Records that it also has a host session on `host`.
@@ -120,6 +168,22 @@ mod tests {
         let busy = UserSession { seen: at(86_000), ..user_session() };
         assert!(busy.is_alive(3, LIMITS, at(86_399)));
         assert!(!busy.is_alive(3, LIMITS, at(86_400)));
+    }
+
+    #[test]
+    fn a_session_that_has_ended_at_the_provider_is_told_from_others() {
+        let account = Account::new("https://id.example.com", "7").unwrap();
+        let at = AtProvider { account, session: Some("s".to_owned()) };
+        let issuer = "https://id.example.com";
+        assert!(at.has_ended(issuer, Some("7"), Some("s")));
+        assert!(at.has_ended(issuer, Some("7"), None));
+        assert!(at.has_ended(issuer, None, Some("s")));
+        assert!(!at.has_ended(issuer, Some("8"), Some("s")));
+        assert!(!at.has_ended(issuer, Some("7"), Some("t")));
+        assert!(!at.has_ended("https://evil.test", Some("7"), Some("s")));
+        let nameless = AtProvider { session: None, ..at };
+        assert!(nameless.has_ended(issuer, Some("7"), Some("s")));
+        assert!(!nameless.has_ended(issuer, None, Some("s")));
     }
 
     #[test]

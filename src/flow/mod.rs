@@ -39,6 +39,7 @@ pub mod sessions;
 pub mod set_up;
 pub mod sign_in;
 pub mod sign_out;
+pub mod signed_out_there;
 pub mod trial;
 pub mod turn_off;
 mod host_session;

@@ -18,10 +18,10 @@ use crate::domain::event::{What, Whom};
 use crate::domain::host_session::HostSession;
 use crate::domain::name::{Login, Name};
 use crate::domain::provider::{Account, Barred, Detour, Purpose, SpentState, StateKey, Told};
-use crate::domain::secret::{Secret, Token};
+use crate::domain::secret::{Secret, Token, TokenHash};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Profile, User, UserId};
-use crate::domain::user_session::UserSessionId;
+use crate::domain::user_session::{AtProvider, NamedAtProvider, UserSessionId};
 use crate::identity::provider::{Fault, Lie, Spoken};
 use crate::identity::{Full, Provider, Try};
 use crate::store::{Added, Changed, Reads, Transaction};
@@ -247,6 +247,8 @@ async fn signs_in(
     let reads = Reads::user(user)
         .in_session(caller.carried.session.as_ref().map(Token::hash))
         .and::<SpentState>(&key);
+    let named = named(spoken);
+    let reads = with_named(reads, named.as_ref());
     let done = env
         .store
         .update(reads, |tx| {
@@ -259,7 +261,16 @@ async fn signs_in(
             }
             tx.user.spoken_for(&told.account, caller.now);
             let proofs = shown(spoken, Proofs::default(), caller.now);
-            Back::SignedIn(begin_session(env, caller, tx, proofs, &fresh))
+            let given = begin_session(env, caller, tx, proofs, &fresh);
+            let expires = caller.now.plus(env.config.sessions.at_most);
+            if let Some(named) = &named {
+                tx.put(named, NamedAtProvider { user, expires });
+            }
+            tx.began_at(AtProvider {
+                account: told.account.clone(),
+                session: spoken.session.clone(),
+            });
+            Back::SignedIn(given)
         })
         .await?;
     Ok(done.unwrap_or(Back::Stays(Stop::NotAdmitted)))
@@ -409,7 +420,8 @@ async fn confirms(
     let is_again = detour.is_again(spoken.auth_time, spoken.issued, env.now()?);
     let account = &spoken.told.account;
     let (fresh, key) = (Fresh::draw(env), state.hash());
-    let reads = mine.reads().and::<SpentState>(&key);
+    let named = named(spoken);
+    let reads = with_named(mine.reads().and::<SpentState>(&key), named.as_ref());
     let done = env
         .store
         .update(reads, |tx| {
@@ -429,6 +441,15 @@ async fn confirms(
             }
             tx.user.spoken_for(account, caller.now);
             tx.tell(caller.event(user, What::Confirmed));
+            // To sign in there again may have begun another session there.
+            let at = tx.user_session.as_mut().and_then(|one| one.at_provider.as_mut());
+            if let Some(at) = at.filter(|at| at.account == *account) {
+                at.session.clone_from(&spoken.session);
+                if let Some(named) = &named {
+                    let expires = caller.now.plus(env.config.sessions.at_most);
+                    tx.put(named, NamedAtProvider { user, expires });
+                }
+            }
             let proofs = shown(spoken, session.proofs.clone(), caller.now);
             let session = HostSession { proofs, ..session };
             Back::Confirmed(replace(env, caller, tx, session, &fresh))
@@ -443,6 +464,19 @@ async fn confirms(
         _ => {}
     }
     Ok(done)
+}
+
+/// The key of the record that says whose the session at the provider is.
+fn named(spoken: &Spoken) -> Option<TokenHash> {
+    let session = spoken.session.as_ref()?;
+    Some(AtProvider::key(spoken.told.account.issuer(), session))
+}
+
+fn with_named(reads: Reads, named: Option<&TokenHash>) -> Reads {
+    match named {
+        Some(named) => reads.and::<NamedAtProvider>(named),
+        None => reads,
+    }
 }
 
 /// `proofs` with what the provider says was shown.

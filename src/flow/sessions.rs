@@ -4,7 +4,7 @@ use super::acting::Acting;
 use super::caller::{Caller, Given};
 use super::env::Env;
 use super::host_session::{Fresh, go_on_alone, in_session, in_session_with};
-use super::sign_out::sign_out;
+use super::sign_out::{SignedOut, sign_out};
 use crate::domain::event::What;
 use crate::domain::user_session::{UserSession, UserSessionId};
 use crate::store::Snapshot;
@@ -19,11 +19,8 @@ pub enum Ended {
     /// They have ended on every host, or never existed. This session continues, perhaps under a new
     /// id.
     Others(Given),
-    /// It was this one: the user is signed out. The hosts are those of [`sign_out`].
-    This {
-        /// The hosts on which it had a session.
-        hosts: Vec<String>,
-    },
+    /// It was this one: the user is signed out.
+    This(SignedOut),
     /// The session has ended; nothing was changed.
     Over,
 }
@@ -55,8 +52,7 @@ pub async fn of(
 pub async fn end(acting: Acting<'_>, user_session: UserSessionId) -> Result<Ended, Unavailable> {
     let Acting { caller, authenticated, .. } = acting;
     if user_session == authenticated.user_session {
-        let hosts = sign_out(acting).await?;
-        return Ok(Ended::This { hosts });
+        return Ok(Ended::This(sign_out(acting).await?));
     }
     let user = authenticated.session.user;
     let mut reads = authenticated.reads();

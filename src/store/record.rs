@@ -43,11 +43,13 @@ pub enum Kind {
     SpentState = 13,
     /// The name of a removed user, keyed like a [`Kind::Name`].
     FormerName = 14,
+    /// Whose a session at an identity provider is, by its name there.
+    NamedAtProvider = 15,
 }
 
 impl Kind {
     /// All kinds, in the order of their tags.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::User,
         Self::Name,
         Self::Attempts,
@@ -62,6 +64,7 @@ impl Kind {
         Self::Message,
         Self::SpentState,
         Self::FormerName,
+        Self::NamedAtProvider,
     ];
 
     /// The byte that identifies this kind on disk and in sealed records.
@@ -202,6 +205,7 @@ mod tests {
                 (12, Kind::Message),
                 (13, Kind::SpentState),
                 (14, Kind::FormerName),
+                (15, Kind::NamedAtProvider),
             ]
         );
         assert!(tags.iter().all(|(tag, kind)| Kind::from_tag(*tag) == Some(*kind)));

@@ -3,10 +3,13 @@
 //! The way there is a link. What must be the same on the way back is in a cookie of its own for each
 //! way, so several tabs do not disturb each other.
 
+use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
+use http::StatusCode;
 use http::header::HeaderMap;
 use serde::Deserialize;
+use serde_json::json;
 
 use super::app_state::AppState;
 use super::form::Trouble;
@@ -19,6 +22,7 @@ use crate::domain::provider::{Detour, Purpose};
 use crate::domain::secret::{Secret, Token};
 use crate::domain::user::User;
 use crate::flow::provider::{Back, Going, Returned, Stop, come_back, go, unknown_state};
+use crate::flow::signed_out_there::{Heard, hear};
 use crate::identity::Provider;
 
 /// What comes back (RFC 6749 §4.1.2).
@@ -95,6 +99,42 @@ pub(super) async fn callback(
     };
     state.jar().clear_detour(&token, response.headers_mut());
     Ok(response)
+}
+
+/// The provider says that somebody has signed out there (OpenID Connect Back-Channel Logout 1.0 §2.8).
+pub(super) async fn signed_out(
+    State(state): State<AppState>,
+    guest: Guest,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Trouble> {
+    let Some(provider) = state.env.providers.named(&name) else {
+        return Ok(state.notice(Notice::NotFound, &headers));
+    };
+    let sent: LogoutRequest = serde_html_form::from_bytes(&body).unwrap_or_default();
+    let heard = hear(&state.env, &guest.caller, provider, &sent.logout_token).await?;
+    let refused = |status, error| {
+        headers::json(status, &json!({ "error": error, "error_description": "see the log" }))
+    };
+    let mut response = match heard {
+        Heard::Done => headers::json(StatusCode::OK, &json!({})),
+        Heard::Refused => refused(StatusCode::BAD_REQUEST, "invalid_request"),
+        Heard::Unavailable => refused(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
+        Heard::Waiting(_) => refused(StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
+    };
+    if let Heard::Waiting(wait) = heard {
+        let seconds = wait.as_secs().max(1).into();
+        response.headers_mut().insert(http::header::RETRY_AFTER, seconds);
+    }
+    Ok(response)
+}
+
+/// What the provider sends.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct LogoutRequest {
+    logout_token: String,
 }
 
 impl AppState {

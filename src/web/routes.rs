@@ -41,6 +41,14 @@ pub static ROUTES: &[Route] = &[
             get(provider::callback)
         })
     },
+    Route {
+        on: On::Portal,
+        takes_posts: true,
+        runs_to_its_end: true,
+        ..data("/.doorward/sign-in/provider/{name}/signed-out", Asks::Nothing, || {
+            post(provider::signed_out)
+        })
+    },
     form("/.doorward/challenge", Asks::Step, || get(challenge::show).post(challenge::submit)),
     form("/.doorward/set-up", Asks::SetUp, || get(set_up::show).post(set_up::submit)),
     form("/.doorward/set-up/recovery-codes", Asks::SetUp, || {

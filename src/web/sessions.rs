@@ -26,7 +26,8 @@ pub(super) async fn end(
     let (Some(authenticated), Some(id)) = (&guest.authenticated, UserSessionId::parse(&id)) else {
         return Ok(headers::see_other(BACK));
     };
-    Ok(done(&state, &guest, sessions::end(guest.acting(&state.env, authenticated), id).await?))
+    let ended = sessions::end(guest.acting(&state.env, authenticated), id).await?;
+    Ok(done(&state, &guest, ended).await)
 }
 
 pub(super) async fn end_others(
@@ -40,13 +41,14 @@ pub(super) async fn end_others(
     let Some(authenticated) = guest.authenticated.clone() else {
         return Ok(headers::see_other(BACK));
     };
-    Ok(done(&state, &guest, sessions::end_others(guest.acting(&state.env, &authenticated)).await?))
+    let ended = sessions::end_others(guest.acting(&state.env, &authenticated)).await?;
+    Ok(done(&state, &guest, ended).await)
 }
 
-fn done(state: &AppState, guest: &Guest, ended: Ended) -> Response {
+async fn done(state: &AppState, guest: &Guest, ended: Ended) -> Response {
     match ended {
         Ended::Others(given) => state.goes_on(guest, &given, BACK),
-        Ended::This { hosts } => sign_out::leaves(state, &hosts, &ReturnTo::root()),
+        Ended::This(over) => sign_out::leaves(state, guest, &over, &ReturnTo::root()).await,
         Ended::Over => headers::see_other(&security::place().through("sign-in")),
     }
 }

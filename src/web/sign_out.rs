@@ -3,6 +3,9 @@
 //! Browsers keep pages and show them on Back without a request. The response that ends the session
 //! clears them for this host (Clear Site Data §3.1). Each other host where the user was signed in
 //! must do so itself: the page that follows loads an empty picture from there.
+//!
+//! Where the operator wants it, the browser goes to the identity provider first, to sign out there, and
+//! comes back to that page on the portal.
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
@@ -18,7 +21,8 @@ use super::page_query::PageQuery;
 use super::pages::{self, Notice, Problem};
 use super::return_to::{ReturnTo, escaped};
 use crate::domain::signed::Kind;
-use crate::flow::sign_out::sign_out;
+use crate::flow::sign_out::{SignedOut, sign_out};
+use crate::identity::Provider;
 
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
@@ -28,11 +32,13 @@ const PICTURE: &str = "/.doorward/signed-out";
 /// Where a user who signed out here had sessions.
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Left {
+struct LeftHosts {
     /// The host names, separated by commas.
     left: String,
     /// Our signature: it keeps others from learning which hosts exist.
     proof: String,
+    /// Both, separated by a space, as they come back from an identity provider.
+    state: String,
 }
 
 pub(super) async fn show(
@@ -43,8 +49,8 @@ pub(super) async fn show(
 ) -> Response {
     let return_to = PageQuery::of(query.as_deref()).return_to(&state);
     if guest.authenticated.is_none() {
-        let left = serde_html_form::from_str(query.as_deref().unwrap_or_default());
-        return signed_out(&state, &return_to, &left.unwrap_or_default(), &request);
+        let left = serde_html_form::from_str::<LeftHosts>(query.as_deref().unwrap_or_default());
+        return signed_out(&state, &return_to, &left.unwrap_or_default().read(), &request);
     }
     page(&state, &guest, &return_to, None)
 }
@@ -56,13 +62,22 @@ pub(super) async fn submit(
     form: Form<Pressed>,
 ) -> Result<Response, Trouble> {
     let Some(authenticated) = &guest.authenticated else {
-        return Ok(signed_out(&state, &form.return_to, &Left::default(), &request));
+        return Ok(signed_out(&state, &form.return_to, &LeftHosts::default(), &request));
     };
     if let Some(problem) = form.doubt {
         return Ok(page(&state, &guest, &form.return_to, Some(problem)));
     }
-    let hosts = sign_out(guest.acting(&state.env, authenticated)).await?;
-    Ok(leaves(&state, &hosts, &form.return_to))
+    let over = sign_out(guest.acting(&state.env, authenticated)).await?;
+    Ok(leaves(&state, &guest, &over, &form.return_to).await)
+}
+
+impl LeftHosts {
+    fn read(mut self) -> Self {
+        if let Some((left, proof)) = self.state.split_once(' ') {
+            (self.left, self.proof) = (left.to_owned(), proof.to_owned());
+        }
+        self
+    }
 }
 
 /// An empty response that makes the browser clear this host's cache. It needs no cookie, reveals
@@ -73,10 +88,20 @@ pub(super) async fn clear() -> Response {
     response
 }
 
-/// The session has ended, and its cookie is removed. `hosts`: the other hosts where it was used.
-pub(super) fn leaves(state: &AppState, hosts: &[String], return_to: &ReturnTo) -> Response {
+/// The session has ended, and its cookie is removed.
+pub(super) async fn leaves(
+    state: &AppState,
+    guest: &Guest,
+    over: &SignedOut,
+    return_to: &ReturnTo,
+) -> Response {
+    let hosts = over.hosts.join(",");
+    if let Some(url) = at_the_provider(state, guest, over, &hosts).await {
+        let mut response = headers::see_other(&url);
+        forget(&mut response);
+        return response;
+    }
     let mut url = return_to.through("sign-out");
-    let hosts = hosts.join(",");
     if !hosts.is_empty() {
         let proof = state.env.signer.sign(Kind::Left, state.host.origin.host(), &digest(&hosts));
         url.push(if url.contains('?') { '&' } else { '?' });
@@ -88,6 +113,27 @@ pub(super) fn leaves(state: &AppState, hosts: &[String], return_to: &ReturnTo) -
     response
 }
 
+/// Where the browser signs out at the provider, too. It comes back to the portal.
+async fn at_the_provider(
+    state: &AppState,
+    guest: &Guest,
+    over: &SignedOut,
+    hosts: &str,
+) -> Option<String> {
+    let account = &over.at_provider.as_ref()?.account;
+    let provider = state.env.providers.of_issuer(account.issuer())?;
+    let portal = &state.env.config.portal;
+    let left = match hosts {
+        "" => String::new(),
+        hosts => {
+            let proof = state.env.signer.sign(Kind::Left, portal.host(), &digest(hosts));
+            format!("{hosts} {proof}")
+        }
+    };
+    let back = format!("{portal}/.doorward/sign-out");
+    provider.sign_out_url(&back, &left, guest.caller.now).await
+}
+
 /// Makes the browser clear what it has kept of this host.
 pub(super) fn forget(response: &mut Response) {
     response.headers_mut().insert(CLEAR_SITE_DATA, HeaderValue::from_static("\"cache\""));
@@ -96,7 +142,7 @@ pub(super) fn forget(response: &mut Response) {
 fn signed_out(
     state: &AppState,
     return_to: &ReturnTo,
-    left: &Left,
+    left: &LeftHosts,
     request: &HeaderMap,
 ) -> Response {
     let url = return_to.as_str().to_owned();
@@ -104,7 +150,7 @@ fn signed_out(
 }
 
 /// The pictures of every other host where the user was signed in, and of the portal.
-fn pictures(state: &AppState, left: &Left) -> Vec<String> {
+fn pictures(state: &AppState, left: &LeftHosts) -> Vec<String> {
     let proven = state.env.signer.open(Kind::Left, state.host.origin.host(), &left.proof);
     if left.left.is_empty() || proven != Some(digest(&left.left)) {
         return Vec::new();
@@ -127,10 +173,10 @@ fn page(
     return_to: &ReturnTo,
     problem: Option<Problem>,
 ) -> Response {
-    let page = pages::SignOut {
-        frame: state.frame_for(guest),
-        form: state.form(guest, return_to),
-        problem,
-    };
+    let mut form = state.form(guest, return_to);
+    // The form may lead to a provider.
+    let everywhere = state.env.providers.iter().filter(|one| one.settings().sign_out_everywhere);
+    form.leads_to.extend(everywhere.flat_map(Provider::origins));
+    let page = pages::SignOut { frame: state.frame_for(guest), form, problem };
     state.form_page(&page, problem)
 }

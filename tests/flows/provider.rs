@@ -18,7 +18,7 @@ use serde_json::json;
 
 use crate::support::gate::{Browser, CONFIG, Gate, MAILS, PASSWORD, START};
 use crate::support::overtaken::Overtaken;
-use crate::support::provider::{How, StandIn};
+use crate::support::provider::{How, Sign, StandIn};
 
 pub(super) const LINK: &str = "/.doorward/sign-in/provider/idp";
 pub(super) const CALLBACK: &str = "/.doorward/sign-in/provider/idp/callback";
@@ -924,6 +924,146 @@ async fn the_account_of_the_origin_cannot_be_disconnected() {
     let handle = user(&gate, "ada").await.unwrap().accounts().next().unwrap().handle();
     ada.sends(&[("disconnect", &handle)]).await;
     assert_eq!(user(&gate, "ada").await.unwrap().accounts().count(), 1);
+}
+
+/// The provider says that somebody has signed out there.
+async fn hears(gate: &Gate, token: &str) -> StatusCode {
+    let mut provider = gate.browser();
+    let form = [(http::header::CONTENT_TYPE.as_str(), "application/x-www-form-urlencoded")];
+    let target = "/.doorward/sign-in/provider/idp/signed-out";
+    let body = format!("logout_token={token}");
+    provider.requests(http::Method::POST, target, &form, body.into()).await.status
+}
+
+#[tokio::test]
+async fn whoever_signs_out_at_the_provider_is_signed_out_here_in_that_session() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, CREATES);
+    let mut sessions = Vec::new();
+    for session in ["a", "b"] {
+        idp.said().claims = json!({ "sid": session });
+        let mut browser = gate.browser();
+        signs_in(&mut browser, &idp, "/").await;
+        sessions.push(browser);
+    }
+    let link = gate.makes_a_link("ada").await;
+    let open = sessions[0].keeps_open("/orders").await;
+    assert_eq!(hears(&gate, &idp.logout_token(&json!({ "sid": "a" }))).await, StatusCode::OK);
+    assert!(!sessions[0].may_go_on(&open).await, "requests under way end, too");
+    assert_eq!(at_the_application(&mut sessions[0]).await, None);
+    assert_eq!(at_the_application(&mut sessions[1]).await.as_deref(), Some("ada"));
+    assert!(gate.events().await.contains(&What::SignedOutThere));
+
+    // The session is named without the subject.
+    let nameless = idp.logout_token(&json!({ "jti": "2", "sub": null, "sid": "b" }));
+    assert_eq!(hears(&gate, &nameless).await, StatusCode::OK);
+    assert_eq!(at_the_application(&mut sessions[1]).await, None);
+
+    // All sessions of the subject that began there; those that began otherwise stay.
+    let mut by_link = gate.browser();
+    by_link.opens(&link).await;
+    by_link.sends(&[("password", PASSWORD)]).await;
+    by_link.follows().await.declines().await;
+    let mut again = gate.browser();
+    signs_in(&mut again, &idp, "/").await;
+    let all = idp.logout_token(&json!({ "jti": "3" }));
+    assert_eq!(hears(&gate, &all).await, StatusCode::OK);
+    assert_eq!(at_the_application(&mut again).await, None);
+    assert_eq!(at_the_application(&mut by_link).await.as_deref(), Some("ada"));
+    // Somebody who is not here.
+    let other = idp.logout_token(&json!({ "jti": "4", "sub": "99" }));
+    assert_eq!(hears(&gate, &other).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn to_confirm_may_begin_another_session_there_whose_end_counts_from_then_on() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, CREATES);
+    idp.said().claims = json!({ "sid": "a" });
+    let mut ada = gate.browser();
+    signs_in(&mut ada, &idp, "/").await;
+    idp.said().claims = json!({ "sid": "b" });
+    ada.opens(&format!("{LINK}?for=confirm")).await;
+    let query = idp.signs_in(&ada.location().unwrap());
+    ada.opens(&format!("{CALLBACK}?{query}")).await;
+    assert!(gate.events().await.contains(&What::Confirmed));
+    let nameless = idp.logout_token(&json!({ "sub": null, "sid": "b" }));
+    assert_eq!(hears(&gate, &nameless).await, StatusCode::OK);
+    assert_eq!(at_the_application(&mut ada).await, None);
+}
+
+#[tokio::test]
+async fn a_logout_token_counts_once_and_only_if_the_provider_means_us() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, CREATES);
+    let mut ada = gate.browser();
+    signs_in(&mut ada, &idp, "/").await;
+    let now = gate.now().seconds();
+    for claims in [
+        json!({ "iss": "https://evil.test" }),
+        json!({ "aud": "another-client" }),
+        json!({ "iat": now - 601 }),
+        json!({ "exp": now }),
+        json!({ "nonce": "n" }),
+        json!({ "events": null }),
+        json!({ "jti": null }),
+        json!({ "sub": null }),
+    ] {
+        let token = idp.logout_token(&claims);
+        assert_eq!(hears(&gate, &token).await, StatusCode::BAD_REQUEST, "{claims}");
+    }
+    for sign in [Sign::Not, Sign::WithAnotherKey, Sign::WithTheClientSecret] {
+        idp.said().sign = sign;
+        let token = idp.logout_token(&json!({}));
+        assert_eq!(hears(&gate, &token).await, StatusCode::BAD_REQUEST, "{sign:?}");
+    }
+    assert_eq!(hears(&gate, "").await, StatusCode::BAD_REQUEST);
+    assert_eq!(at_the_application(&mut ada).await.as_deref(), Some("ada"));
+    idp.said().sign = Sign::Well;
+    let token = idp.logout_token(&json!({}));
+    assert_eq!(hears(&gate, &token).await, StatusCode::OK);
+    assert_eq!(at_the_application(&mut ada).await, None);
+    let mut again = gate.browser();
+    signs_in(&mut again, &idp, "/").await;
+    assert_eq!(hears(&gate, &token).await, StatusCode::BAD_REQUEST, "a second time");
+    assert_eq!(at_the_application(&mut again).await.as_deref(), Some("ada"));
+}
+
+#[tokio::test]
+async fn signing_out_everywhere_goes_by_the_provider_and_comes_back() {
+    let idp = StandIn::opens().await;
+    idp.said().document = json!({ "end_session_endpoint": format!("{}/end?x=y", idp.issuer) });
+    for (sign_out, goes) in [("here", false), ("everywhere", true)] {
+        let gate = gate(&idp, &format!("{CREATES}\n    sign_out: {sign_out}"));
+        let mut ada = gate.browser();
+        signs_in(&mut ada, &idp, "/").await;
+        ada.opens("/.doorward/sign-out").await;
+        let policy = ada.headers["content-security-policy"].to_str().unwrap().to_owned();
+        assert_eq!(policy.contains(&format!("form-action 'self' {}", idp.issuer)), goes);
+        ada.sends(&[]).await;
+        let location: url::Url = url::Url::parse("https://crm.example.com")
+            .unwrap()
+            .join(&ada.location().unwrap())
+            .unwrap();
+        let asked: std::collections::BTreeMap<_, _> = location.query_pairs().into_owned().collect();
+        assert_eq!(asked.contains_key("post_logout_redirect_uri"), goes, "{location}");
+        if goes {
+            assert!(location.as_str().starts_with(&format!("{}/end?x=y&", idp.issuer)));
+            assert_eq!(asked["client_id"], "doorward");
+            let back = "https://crm.example.com/.doorward/sign-out";
+            assert_eq!(asked["post_logout_redirect_uri"], back);
+        }
+        assert_eq!(at_the_application(&mut ada).await, None);
+        ada.opens("/.doorward/sign-out?state=").await;
+        assert!(ada.page.contains("You are signed out"), "{}", ada.page);
+        // Whoever came by a password has nothing to end there.
+        gate.knows("bob").await;
+        let mut bob = gate.browser();
+        bob.signs_in("bob").await;
+        bob.opens("/.doorward/sign-out").await;
+        bob.sends(&[]).await;
+        assert!(bob.location().unwrap().starts_with("/.doorward/sign-out"));
+    }
 }
 
 #[tokio::test]

@@ -235,6 +235,19 @@ impl StandIn {
         said.released = Arc::new(Semaphore::new(0));
     }
 
+    /// A logout token (OpenID Connect Back-Channel Logout 1.0 §2.4) with these claims instead.
+    pub(crate) fn logout_token(&self, claims: &Value) -> String {
+        let said = self.said();
+        let now = said.now.seconds();
+        let event = "http://schemas.openid.net/event/backchannel-logout";
+        let mut all = json!({
+            "iss": said.issuer, "aud": CLIENT.0, "iat": now, "exp": now + 120,
+            "jti": "1", "sub": "7", "events": { event: {} },
+        });
+        merge(&mut all, claims);
+        said.signed(&all)
+    }
+
     /// From now on it signs with a new key, and the old one is no longer published.
     pub(crate) fn rotates_keys(&self) {
         let mut said = self.said();

@@ -68,6 +68,7 @@ impl Judge<'_> {
             groups_claim: written.groups.claim.clone(),
             people: People { groups, ..people },
             trusted_amr,
+            sign_out_everywhere: self.sign_out_everywhere(at, kind, written),
             authority,
             at: (at.to_owned(), self.place(at)),
         })
@@ -129,6 +130,20 @@ impl Judge<'_> {
         }
         let pem = self.key_in_file(&key, file)?;
         Some(Credential::Key { pem, id: written.key_id.clone() })
+    }
+
+    fn sign_out_everywhere(
+        &mut self,
+        at: &str,
+        kind: ProviderKind,
+        written: &written::Provider,
+    ) -> bool {
+        let everywhere = written.sign_out == Some(written::SignOutWhere::Everywhere);
+        if everywhere && kind != ProviderKind::OpenId {
+            let what = "only OpenID Connect providers let people sign out from here";
+            self.refuse(&below(at, "sign_out"), what, "remove it");
+        }
+        everywhere
     }
 
     fn key_in_file(&mut self, at: &str, file: &str) -> Option<Secret> {

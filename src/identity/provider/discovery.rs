@@ -18,6 +18,8 @@ pub struct Endpoints {
     pub keys: Url,
     /// Where more is said of a person, if anywhere.
     pub userinfo: Option<Url>,
+    /// Where a browser is sent to sign out, if anywhere (OpenID Connect RP-Initiated Logout 1.0 §2.1).
+    pub end_session: Option<Url>,
     /// Whether each response names its issuer (RFC 9207 §3).
     pub names_issuer: bool,
     /// Whether our secret goes into the body instead of the header `Authorization`.
@@ -31,6 +33,7 @@ struct Document {
     token_endpoint: String,
     jwks_uri: String,
     userinfo_endpoint: Option<String>,
+    end_session_endpoint: Option<String>,
     #[serde(default)]
     authorization_response_iss_parameter_supported: bool,
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
@@ -63,11 +66,13 @@ pub fn read(body: &[u8], issuer: &str, reach: Reach) -> Result<Endpoints, Lie> {
     // The default is `client_secret_basic` (OpenID Connect Discovery §3).
     let basic = methods.is_none_or(|all| all.iter().any(|one| one == "client_secret_basic"));
     let userinfo = document.userinfo_endpoint.as_deref();
+    let end_session = document.end_session_endpoint.as_deref();
     Ok(Endpoints {
         authorization: endpoint("authorization_endpoint", &document.authorization_endpoint)?,
         token: endpoint("token_endpoint", &document.token_endpoint)?,
         keys: endpoint("jwks_uri", &document.jwks_uri)?,
         userinfo: userinfo.map(|url| endpoint("userinfo_endpoint", url)).transpose()?,
+        end_session: end_session.map(|url| endpoint("end_session_endpoint", url)).transpose()?,
         names_issuer: document.authorization_response_iss_parameter_supported,
         secret_in_body: !basic,
     })
@@ -143,7 +148,13 @@ mod tests {
 
     #[test]
     fn an_endpoint_is_https_or_here_and_never_in_our_network_if_the_issuer_is_public() {
-        let keys = ["authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint"];
+        let keys = [
+            "authorization_endpoint",
+            "token_endpoint",
+            "jwks_uri",
+            "userinfo_endpoint",
+            "end_session_endpoint",
+        ];
         for url in [
             "http://id.example.com/x",
             "ftp://id.example.com/x",

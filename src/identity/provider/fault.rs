@@ -79,6 +79,9 @@ pub enum Lie {
         "the ID token was issued at {0}, more than ten minutes ago or five minutes ahead: do the clocks agree?"
     )]
     IssuedAt(u64),
+    /// A logout token is not one.
+    #[error("the logout token is not one: {0}")]
+    Logout(&'static str),
     /// The subject is not one.
     #[error("`sub` is missing, too long, or not visible ASCII")]
     Subject,

@@ -37,9 +37,9 @@ pub struct Claims {
 }
 
 /// How old an ID token may be, in seconds. Entra backdates `iat` by five minutes.
-const OLD: u64 = 10 * 60;
+pub(super) const OLD: u64 = 10 * 60;
 /// How far ahead its clock may be, in seconds.
-const AHEAD: u64 = 5 * 60;
+pub(super) const AHEAD: u64 = 5 * 60;
 /// The longest ID token, in bytes.
 const TOKEN_AT_MOST: usize = 64 * 1024;
 
@@ -55,9 +55,10 @@ struct Written {
     auth_time: Option<f64>,
 }
 
+/// For whom a token is: one client, or several.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Audience {
+pub(super) enum Audience {
     One(String),
     Several(Vec<String>),
 }
@@ -86,6 +87,14 @@ pub fn is_signed_by_one_of(token: &str, keys: &[Jwk]) -> bool {
 /// # Errors
 /// What is wrong with it.
 pub fn verify(token: &str, keys: &[Jwk], expected: Expected<'_>) -> Result<Claims, Lie> {
+    check(signed(token, keys)?, expected)
+}
+
+/// What the one of `keys` that fits has signed.
+///
+/// # Errors
+/// [`Lie::Key`] if none fits, [`Lie::Signature`], or what is wrong with the header.
+pub(super) fn signed(token: &str, keys: &[Jwk]) -> Result<Map<String, Value>, Lie> {
     let kid = key_id(token)?;
     let header = decode_header(token).map_err(|_| Lie::Malformed("its header"))?;
     let candidates: Vec<&Jwk> =
@@ -93,13 +102,12 @@ pub fn verify(token: &str, keys: &[Jwk], expected: Expected<'_>) -> Result<Claim
     if candidates.is_empty() {
         return Err(Lie::Key);
     }
-    let all = candidates
+    let read = candidates
         .into_iter()
         .filter_map(|key| DecodingKey::from_jwk(key).ok())
         .find_map(|key| decode::<Map<String, Value>>(token, &key, &signature_only(header.alg)).ok())
-        .ok_or(Lie::Signature)?
-        .claims;
-    check(all, expected)
+        .ok_or(Lie::Signature)?;
+    Ok(read.claims)
 }
 
 /// The library checks the signature alone: it reads the system's clock for the rest.
@@ -119,10 +127,7 @@ fn check(all: Map<String, Value>, expected: Expected<'_>) -> Result<Claims, Lie>
     if written.iss != issuer {
         return Err(Lie::Issuer);
     }
-    let audience = match written.aud {
-        Audience::One(one) => vec![one],
-        Audience::Several(all) => all,
-    };
+    let audience = written.aud.all();
     if !audience.iter().any(|one| one == client_id) {
         return Err(Lie::Audience);
     }
@@ -140,16 +145,29 @@ fn check(all: Map<String, Value>, expected: Expected<'_>) -> Result<Claims, Lie>
     if exp <= now {
         return Err(Lie::Expired);
     }
-    if iat.saturating_add(OLD) < now || iat > now.saturating_add(AHEAD) {
-        return Err(Lie::IssuedAt(iat));
-    }
+    is_new(iat, now)?;
     let auth_time = written.auth_time.map(seconds).transpose()?.map(Timestamp::from_secs);
     Ok(Claims { subject: written.sub, auth_time, issued: Timestamp::from_secs(iat), all })
 }
 
+impl Audience {
+    pub(super) fn all(self) -> Vec<String> {
+        match self {
+            Self::One(one) => vec![one],
+            Self::Several(all) => all,
+        }
+    }
+}
+
+/// Whether a token that was issued at `iat` is new enough.
+pub(super) fn is_new(iat: u64, now: u64) -> Result<(), Lie> {
+    let is_new = iat.saturating_add(OLD) >= now && iat <= now.saturating_add(AHEAD);
+    if is_new { Ok(()) } else { Err(Lie::IssuedAt(iat)) }
+}
+
 /// A `NumericDate` (RFC 7519 §2) in whole seconds.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is in range")]
-fn seconds(date: f64) -> Result<u64, Lie> {
+pub(super) fn seconds(date: f64) -> Result<u64, Lie> {
     const YEAR_10000: f64 = 253_402_300_800.0;
     let sound = (0.0..YEAR_10000).contains(&date);
     if sound { Ok(date as u64) } else { Err(Lie::Malformed("a time in it")) }

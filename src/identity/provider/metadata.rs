@@ -92,11 +92,14 @@ impl Metadata {
         }
     }
 
-    /// The origin to which browsers are sent, if it is known.
-    pub(super) fn authorization_origin(&self) -> Option<String> {
+    /// The origins to which browsers are sent, as far as they are known.
+    pub(super) fn origins(&self) -> Vec<String> {
         let known = self.known();
-        let (endpoints, _) = known.endpoints.as_ref()?;
-        Some(endpoints.authorization.origin().ascii_serialization())
+        let endpoints = known.endpoints.iter();
+        let urls = endpoints.flat_map(|(all, _)| {
+            std::iter::once(&all.authorization).chain(all.end_session.as_ref())
+        });
+        urls.map(|url| url.origin().ascii_serialization()).collect()
     }
 
     /// Where the provider's endpoints may be.

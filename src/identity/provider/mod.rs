@@ -9,6 +9,7 @@ mod client_key;
 pub mod discovery;
 mod fault;
 pub mod id_token;
+mod logout_token;
 mod metadata;
 mod plain;
 mod told;
@@ -40,6 +41,7 @@ use crate::net::{Answer, Bounds, Client, Roots};
 use client_key::ClientKey;
 use discovery::Endpoints;
 pub use fault::{Fault, Lie};
+pub use logout_token::SignedOut;
 use metadata::Metadata;
 use plain::Plain;
 
@@ -75,6 +77,8 @@ pub struct Spoken {
     pub issued: Timestamp,
     /// Whether a second factor was shown there, as far as it is trusted to say so.
     pub second_factor: bool,
+    /// The session there, if it has a name.
+    pub session: Option<String>,
 }
 
 /// A provider that cannot be set up.
@@ -173,12 +177,12 @@ impl Provider {
         }
     }
 
-    /// The origins to which a browser is sent: that of the issuer, and that of the authorization
-    /// endpoint, if it is known.
+    /// The origins to which a browser is sent: that of the issuer, and those of the endpoints to sign in
+    /// and out, if they are known.
     pub fn origins(&self) -> Vec<String> {
         let known = match &self.speaks {
-            Speaks::OpenId(metadata) => metadata.authorization_origin(),
-            Speaks::Plain(_) => None,
+            Speaks::OpenId(metadata) => metadata.origins(),
+            Speaks::Plain(_) => Vec::new(),
         };
         let mut origins: Vec<String> = self.settings.origin().into_iter().chain(known).collect();
         origins.dedup();
@@ -293,9 +297,51 @@ impl Provider {
                         self.ask_github(plain, &tokens).await?
                     }
                 };
-                Ok(Spoken { told, auth_time: None, issued: now, second_factor: false })
+                Ok(Spoken {
+                    told,
+                    auth_time: None,
+                    issued: now,
+                    second_factor: false,
+                    session: None,
+                })
             }
         }
+    }
+
+    /// Who has signed out there, as this logout token says.
+    ///
+    /// # Errors
+    /// [`Fault`] if the token is not acceptable, or the provider's keys cannot be fetched.
+    pub async fn signed_out(&self, token: &str, now: Timestamp) -> Result<SignedOut, Fault> {
+        let Speaks::OpenId(metadata) = &self.speaks else {
+            return Err(Lie::Logout("the provider has none").into());
+        };
+        id_token::key_id(token)?;
+        let keys = metadata.keys_for(self, token, now).await?;
+        let config::Provider { issuer, client_id, .. } = &self.settings;
+        Ok(logout_token::verify(token, &keys, issuer, client_id, now)?)
+    }
+
+    /// The URL at which a browser signs out there, too, to come back to `redirect_uri` with `state`
+    /// (OpenID Connect RP-Initiated Logout 1.0 §2). `None` if that is not configured, or the provider
+    /// has none or does not answer. No ID token is kept for it, so the provider may ask the person.
+    pub async fn sign_out_url(
+        &self,
+        redirect_uri: &str,
+        state: &str,
+        now: Timestamp,
+    ) -> Option<String> {
+        let Speaks::OpenId(metadata) = &self.speaks else { return None };
+        if !self.settings.sign_out_everywhere {
+            return None;
+        }
+        let endpoints = metadata.endpoints(self, now).await.ok()?;
+        let mut url = endpoints.end_session.clone()?;
+        url.query_pairs_mut()
+            .append_pair("client_id", &self.settings.client_id)
+            .append_pair("post_logout_redirect_uri", redirect_uri)
+            .append_pair("state", state);
+        Some(url.into())
     }
 
     async fn read_tokens(
@@ -320,6 +366,8 @@ impl Provider {
         let verified = id_token::verify(id_token, &keys, expected)?;
         let second_factor = told::shows_one_of(&verified.all, &self.settings.trusted_amr);
         let mut claims = verified.all;
+        let session = claims.get("sid").and_then(Value::as_str);
+        let session = session.filter(|name| name.len() <= SESSION_AT_MOST).map(str::to_owned);
         if let Some(userinfo) = &endpoints.userinfo {
             let mut more = self.userinfo(userinfo, tokens, &verified.subject, reach).await?;
             // The claim is about the address beside it, and about no other.
@@ -334,7 +382,7 @@ impl Provider {
         let groups = self.settings.groups_claim.as_deref();
         let told = told::of_claims(&self.settings.issuer, &verified.subject, &claims, groups)?;
         let (auth_time, issued) = (verified.auth_time, verified.issued);
-        Ok(Spoken { told, auth_time, issued, second_factor })
+        Ok(Spoken { told, auth_time, issued, second_factor, session })
     }
 
     /// Asks the token endpoint for what `grant` says (RFC 6749 §4.1.3).
@@ -569,6 +617,8 @@ fn refused(answer: &Answer) -> Fault {
     }
 }
 
+/// The longest name of a session there that is kept, in bytes.
+const SESSION_AT_MOST: usize = 255;
 /// For everything that one request takes.
 const WITHIN: Duration = Duration::from_secs(10);
 /// The longest answer, in bytes.

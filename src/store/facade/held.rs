@@ -14,6 +14,7 @@ use crate::domain::provider::SpentState;
 use crate::domain::secret::TokenHash;
 use crate::domain::ticket::Ticket;
 use crate::domain::time::Timestamp;
+use crate::domain::user_session::NamedAtProvider;
 use crate::store::batch::{Batch, Expect};
 use crate::store::record::Kind;
 use crate::unavailable::Unavailable;
@@ -49,6 +50,15 @@ impl Stored for Ticket {
 
 impl Stored for SpentState {
     const KIND: Kind = Kind::SpentState;
+    type Key = TokenHash;
+
+    fn expires(&self) -> Option<Timestamp> {
+        Some(self.expires)
+    }
+}
+
+impl Stored for NamedAtProvider {
+    const KIND: Kind = Kind::NamedAtProvider;
     type Key = TokenHash;
 
     fn expires(&self) -> Option<Timestamp> {
@@ -131,7 +141,7 @@ impl HeldRecords {
     pub(super) fn put<T: Stored>(&mut self, key: &T::Key, value: T) {
         let value: Option<Box<dyn Value>> = Some(Box::new(value));
         match self.0.iter_mut().find(|held| held.is::<T>(key)) {
-            Some(held) => (held.value, held.is_changed) = (value, true),
+            Some(held) => (held.value, held.is_changed, held.expires) = (value, true, None),
             None => self.0.push(Held {
                 kind: T::KIND,
                 key: key.as_ref().to_vec(),

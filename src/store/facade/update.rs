@@ -17,7 +17,7 @@ use crate::domain::provider::Account;
 use crate::domain::secret::TokenHash;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{User, UserId};
-use crate::domain::user_session::{UserSession, UserSessionId};
+use crate::domain::user_session::{AtProvider, UserSession, UserSessionId};
 use crate::store::batch::{Batch, Expect};
 use crate::store::record::Kind;
 use crate::unavailable::Unavailable;
@@ -117,6 +117,13 @@ impl Transaction {
         over: Timestamp,
     ) {
         self.user_sessions.push((id, user_session, over));
+    }
+
+    /// Says with which session at a provider the new user session began.
+    pub fn began_at(&mut self, at_provider: AtProvider) {
+        if let Some((_, user_session, _)) = self.user_sessions.last_mut() {
+            user_session.at_provider = Some(at_provider);
+        }
     }
 
     /// Begins a host session under `hash`, which is swept after `over`.

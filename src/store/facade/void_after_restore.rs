@@ -10,10 +10,11 @@ use crate::unavailable::Unavailable;
 
 /// Records that may have been used, revoked or ended since the store was in its present state.
 /// Waiting messages were most likely sent.
-const VOID: [Kind; 6] = [
+const VOID: [Kind; 7] = [
     Kind::HostSession,
     Kind::UserSession,
     Kind::UserSessionOf,
+    Kind::NamedAtProvider,
     Kind::Ticket,
     Kind::Token,
     Kind::Message,

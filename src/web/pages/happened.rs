@@ -87,6 +87,9 @@ impl Happened {
             // Nobody finds this on their page: it is about no user.
             What::KeyRotated => "An administrator rotated a key.",
             What::UserBrought => "Your identity provider added you here.",
+            What::SignedOutThere => {
+                "You signed out at an identity provider, so you were signed out here."
+            }
             What::ProviderDisconnected => {
                 "An account at an identity provider was disconnected from you."
             }
