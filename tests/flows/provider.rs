@@ -719,6 +719,48 @@ async fn who_comes_back_while_others_of_the_office_are_under_way_waits_for_them(
 }
 
 #[tokio::test]
+async fn a_provider_that_hangs_while_fifty_sign_in_delays_no_request_and_leaves_nothing_behind() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, CREATES);
+    let mut known = gate.browser();
+    signs_in(&mut known, &idp, "/").await;
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let before = tasks();
+    idp.said().answer = How::Held;
+    let mut under_way = Vec::new();
+    for _ in 0..50 {
+        let mut browser = gate.browser();
+        browser.opens(LINK).await;
+        let query = idp.signs_in(&browser.location().unwrap());
+        under_way.push(tokio::spawn(async move {
+            browser.opens(&format!("{CALLBACK}?{query}")).await;
+            browser
+        }));
+    }
+    // As many are asked at once as one provider is given.
+    idp.is_asked("/token", 1 + 32).await;
+    for _ in 0..100 {
+        assert_eq!(at_the_application(&mut known).await.as_deref(), Some("ada"));
+    }
+    assert_eq!(under_way.iter().filter(|one| one.is_finished()).count(), 0);
+    assert_eq!(idp.asked("/token"), 1 + 32);
+    for one in &under_way {
+        one.abort();
+    }
+    for one in under_way {
+        assert!(one.await.is_err());
+    }
+    idp.releases();
+    while tasks() > before {
+        tokio::task::yield_now().await;
+    }
+    // The places of those who gave up are free again.
+    let mut browser = gate.browser();
+    signs_in(&mut browser, &idp, "/").await;
+    assert!(browser.session().is_some(), "{}", browser.page);
+}
+
+#[tokio::test]
 async fn a_provider_that_is_away_uses_up_no_attempts() {
     let idp = StandIn::opens().await;
     let gate = allowing(gate(&idp, CREATES), 1);

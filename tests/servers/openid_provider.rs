@@ -22,7 +22,7 @@ fn provider(address: Option<SocketAddr>) -> Server {
         let mut command = Command::new("node");
         command.arg(script).arg(from_registries("node/node_modules"));
         command.arg(format!("http://{}", server.address));
-        command.arg(format!("http://{HOST}/.doorward/sign-in/provider/idp/callback"));
+        command.arg(format!("http://{HOST}/.doorward/sign-in/provider/idp"));
         command
     })
 }
@@ -74,7 +74,7 @@ fn the_whole_way_through_a_certified_provider() {
     // The second finds them, though the provider has new keys, and asks for the second factor.
     let address = there.address;
     drop(there);
-    let _there = provider(Some(address));
+    let there = provider(Some(address));
     instance.waits(Duration::from_secs(61));
     browser.visits("/page").comes_to("/.doorward/sign-in");
     browser.presses("Sign in with Example ID");
@@ -87,6 +87,8 @@ fn the_whole_way_through_a_certified_provider() {
     let change = "/.doorward/security/factors/add";
     for (name, comes_back_to) in [("eve", None), ("ada", Some("/.doorward/challenge"))] {
         browser.visits(change).comes_to("/.doorward/confirm").presses("Confirm with Example ID");
+        // The person takes a while. The clock of the provider goes on by itself.
+        instance.waits(Duration::from_secs(90));
         signs_in_there(&browser, name);
         match comes_back_to {
             Some(page) => browser.comes_to(page).sees("#code"),
@@ -96,5 +98,37 @@ fn the_whole_way_through_a_certified_provider() {
     }
     browser.enters(&code(&secret, instance.now()));
     browser.comes_to(change);
+
+    // Whoever signs out there is signed out here.
+    there.write("client.address", &instance.address.to_string());
+    browser.goes_to(&format!("http://{address}/session/end")).presses("Yes, sign me out");
+    browser.visits("/page").comes_to("/.doorward/sign-in");
     assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+#[ignore = "needs packages from npm: make test-servers"]
+fn ten_tabs_come_back_in_any_order() {
+    let there = provider(None);
+    let instance = gateway(&there);
+    let browser = Browser::before(&instance);
+    let ways: Vec<String> = (0..10)
+        .map(|tab| {
+            browser.visits(&format!("/page?tab={tab}")).comes_to("/.doorward/sign-in");
+            browser.presses("Sign in with Example ID").sees("[name=login]");
+            browser.at()
+        })
+        .collect();
+    for tab in [7, 0, 9, 3, 1, 2, 8, 4, 6, 5] {
+        browser.goes_to(&ways[tab]);
+        signs_in_there(&browser, "ada");
+        let page = format!("/page?tab={tab}");
+        browser.until("be back", || {
+            if browser.at().starts_with("/.doorward/offer") {
+                browser.presses("Not now");
+            }
+            (browser.at() == page).then_some(())
+        });
+        reaches_the_application(&browser, &page, "fed");
+    }
 }
