@@ -127,6 +127,7 @@ impl Gateway {
         let mut background = JoinSet::new();
         background.spawn(upkeep::without_end(Arc::clone(&live), upkeep::sweep));
         background.spawn(upkeep::without_end(Arc::clone(&live), upkeep::note_time));
+        background.spawn(upkeep::without_end(Arc::clone(&live), upkeep::renew));
         background.spawn(upkeep::without_end(Arc::clone(&live), upkeep::rotate_keys));
         background.spawn(upkeep::without_end(Arc::clone(&live), disk::watch));
         background.spawn(upkeep::give_memory_back());

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use super::log;
 use super::reload::Live;
 use crate::flow::Env;
+use crate::flow::renew::renew_due;
 use crate::metrics;
 use crate::os;
 use crate::store::progress::Progress;
@@ -90,6 +91,18 @@ pub(super) async fn sweep(live: Arc<Live>) {
     }
 }
 
+/// Asks identity providers every minute about the user sessions whose time has come.
+pub(super) async fn renew(live: Arc<Live>) {
+    loop {
+        tokio::time::sleep(RENEW_EVERY).await;
+        let env = live.env();
+        match renew_due(&env).await {
+            Ok(asked) => tracing::debug!(asked, "user sessions renewed at identity providers"),
+            Err(error) => env.report(&error, "cannot renew user sessions"),
+        }
+    }
+}
+
 /// Finishes rotations of keys, now, after each rotation, and every few minutes: an earlier run may
 /// have been interrupted. Drops the keys of cookies and forms that have ended.
 pub(super) async fn rotate_keys(live: Arc<Live>) {
@@ -143,4 +156,5 @@ const BETWEEN_PARTS: Duration = Duration::from_millis(2);
 const ROTATE_AGAIN_AFTER: Duration = Duration::from_secs(5);
 const GIVE_MEMORY_BACK_EVERY: Duration = Duration::from_secs(5);
 const NOTE_PROGRESS_EVERY: Duration = Duration::from_secs(5);
+const RENEW_EVERY: Duration = Duration::from_mins(1);
 const NOTE_TIME_EVERY: Duration = Duration::from_mins(1);

@@ -1,6 +1,7 @@
 //! Identity providers, as configured.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use url::Url;
 
@@ -32,6 +33,8 @@ pub struct Provider {
     /// Values of `amr`, each of which says that a second factor was shown there (RFC 8176 §2). Empty:
     /// it is not trusted to say so.
     pub trusted_amr: Vec<String>,
+    /// How often it is asked whether people who are signed in may still be; `None`: never.
+    pub refresh: Option<Duration>,
     /// Whether signing out here also signs out there.
     pub sign_out_everywhere: bool,
     /// The CA that signs its certificate; `None`: those of the system.

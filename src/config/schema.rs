@@ -470,6 +470,11 @@ const PROVIDER: Kind = Kind::Map(&[
         "what it is trusted to say; default: nothing",
     ),
     key(
+        "refresh",
+        Kind::Span(5 * MINUTE..=12 * HOUR),
+        "how often it is asked whether people who are signed in may still be; default: never",
+    ),
+    key(
         "sign_out",
         Kind::Word(&SIGN_OUT),
         "everywhere: signing out here also signs out there; default: here",

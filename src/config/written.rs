@@ -100,6 +100,7 @@ pub(super) struct Provider {
     pub(super) groups: ProvidersGroups,
     pub(super) trusts: ProvidersTrust,
     pub(super) sign_out: Option<SignOutWhere>,
+    pub(super) refresh: Option<Span>,
     pub(super) authority: Option<String>,
 }
 

@@ -40,6 +40,11 @@ pub struct Event {
 }
 
 impl Event {
+    /// Something that nobody here has done.
+    pub fn of_itself(whom: Whom, what: What, at: Timestamp) -> Self {
+        Self { at, whom, what, from: None, by: None, agent: None, request: None }
+    }
+
     /// Something that the operator `by` has done.
     pub fn by_operator(by: &str, whom: Whom, what: What, at: Timestamp) -> Self {
         Self { at, whom, what, from: None, by: Some(by.to_owned()), agent: None, request: None }

@@ -14,7 +14,7 @@ use super::device::Seen;
 use super::id::random_id;
 use super::identity::UserId;
 use super::provider::Account;
-use super::secret::TokenHash;
+use super::secret::{Secret, TokenHash};
 use super::time::Timestamp;
 
 /// Identifies one user session. It is not a secret: it names the session and grants nothing.
@@ -76,6 +76,39 @@ pub struct NamedAtProvider {
     /// When it is swept.
     #[n(1)]
     pub expires: Timestamp,
+}
+
+/// What a provider gave so that it can be asked whether a user session may go on.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Renewal {
+    /// The user.
+    #[n(0)]
+    pub user: UserId,
+    /// The user session.
+    #[n(1)]
+    pub user_session: UserSessionId,
+    /// The account there.
+    #[n(2)]
+    pub account: Account,
+    /// The refresh token.
+    #[n(3)]
+    pub token: Secret,
+    /// When the provider was last asked.
+    #[n(4)]
+    pub tried: Timestamp,
+    /// When it last said yes.
+    #[n(5)]
+    pub answered: Timestamp,
+    /// When the user session ends in any case.
+    #[n(6)]
+    pub expires: Timestamp,
+}
+
+impl Renewal {
+    /// The key of its record.
+    pub fn key(&self) -> TokenHash {
+        TokenHash::of_parts(&[b"renewal", self.user_session.as_bytes()])
+    }
 }
 
 impl AtProvider {

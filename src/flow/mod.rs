@@ -33,6 +33,7 @@ pub mod password;
 mod password_attempt;
 pub mod provider;
 pub mod recovery_codes;
+pub mod renew;
 pub mod request_id;
 pub mod rp_id;
 pub mod sessions;

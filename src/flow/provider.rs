@@ -21,7 +21,7 @@ use crate::domain::provider::{Account, Barred, Detour, Purpose, SpentState, Stat
 use crate::domain::secret::{Secret, Token, TokenHash};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Profile, User, UserId};
-use crate::domain::user_session::{AtProvider, NamedAtProvider, UserSessionId};
+use crate::domain::user_session::{AtProvider, NamedAtProvider, Renewal, UserSessionId};
 use crate::identity::provider::{Fault, Lie, Spoken};
 use crate::identity::{Full, Provider, Try};
 use crate::store::{Added, Changed, Reads, Transaction};
@@ -266,10 +266,15 @@ async fn signs_in(
             if let Some(named) = &named {
                 tx.put(named, NamedAtProvider { user, expires });
             }
-            tx.began_at(AtProvider {
-                account: told.account.clone(),
-                session: spoken.session.clone(),
-            });
+            let (account, session) = (told.account.clone(), spoken.session.clone());
+            let id = tx.began_at(AtProvider { account: account.clone(), session });
+            if let (Some(user_session), Some(token)) = (id, spoken.refresh.clone()) {
+                let now = caller.now;
+                let (tried, answered) = (now, now);
+                let renewal =
+                    Renewal { user, user_session, account, token, tried, answered, expires };
+                tx.put(&renewal.key(), renewal);
+            }
             Back::SignedIn(given)
         })
         .await?;

@@ -45,11 +45,13 @@ pub enum Kind {
     FormerName = 14,
     /// Whose a session at an identity provider is, by its name there.
     NamedAtProvider = 15,
+    /// What asks a provider whether a user session may go on.
+    Renewal = 16,
 }
 
 impl Kind {
     /// All kinds, in the order of their tags.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::User,
         Self::Name,
         Self::Attempts,
@@ -65,6 +67,7 @@ impl Kind {
         Self::SpentState,
         Self::FormerName,
         Self::NamedAtProvider,
+        Self::Renewal,
     ];
 
     /// The byte that identifies this kind on disk and in sealed records.
@@ -206,6 +209,7 @@ mod tests {
                 (13, Kind::SpentState),
                 (14, Kind::FormerName),
                 (15, Kind::NamedAtProvider),
+                (16, Kind::Renewal),
             ]
         );
         assert!(tags.iter().all(|(tag, kind)| Kind::from_tag(*tag) == Some(*kind)));

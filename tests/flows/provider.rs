@@ -9,6 +9,8 @@ use doorward::domain::name::{Email, Login, Name};
 use doorward::domain::provider::{Account, Detour};
 use doorward::domain::time::Timestamp;
 use doorward::domain::user::{FirstFactorAsks, Profile, User, UserId};
+use doorward::domain::user_session::Renewal;
+use doorward::flow::renew::renew_due;
 use doorward::flow::{Env, administer};
 use doorward::identity::SignInLimit;
 use doorward::store::Records;
@@ -1106,6 +1108,64 @@ async fn signing_out_everywhere_goes_by_the_provider_and_comes_back() {
         bob.sends(&[]).await;
         assert!(bob.location().unwrap().starts_with("/.doorward/sign-out"));
     }
+}
+
+#[tokio::test]
+async fn a_provider_that_is_asked_again_and_says_no_ends_the_session() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, &format!("{CREATES}\n    refresh: 15m"));
+    let mut ada = gate.browser();
+    signs_in(&mut ada, &idp, "/").await;
+    let renews = async |minutes| {
+        gate.waits(Duration::from_mins(minutes));
+        idp.said().now = gate.now();
+        renew_due(&gate.env).await.unwrap()
+    };
+    assert_eq!(renews(14).await, 0, "not yet");
+    for number in 2..5 {
+        assert_eq!(renews(15).await, 1);
+        assert_eq!(idp.said().refresh, Some(number), "each token is used once");
+    }
+    assert_eq!(at_the_application(&mut ada).await.as_deref(), Some("ada"));
+    let open = ada.keeps_open("/orders").await;
+    idp.said().refresh = None;
+    renews(15).await;
+    assert!(!ada.may_go_on(&open).await);
+    assert_eq!(at_the_application(&mut ada).await, None);
+    assert!(gate.events().await.contains(&What::SignedOutThere));
+    assert_eq!(renews(15).await, 0, "the token is forgotten");
+}
+
+#[tokio::test]
+async fn a_provider_that_is_away_keeps_the_sessions_for_a_day() {
+    let idp = StandIn::opens().await;
+    let rest = "sessions: { idle: 7d, at_most: 30d }";
+    let gate = gate_with(&idp, &format!("{CREATES}\n    refresh: 12h"), rest);
+    let mut ada = gate.browser();
+    signs_in(&mut ada, &idp, "/").await;
+    idp.said().answer = How::Broken;
+    for (hours, there) in [(12, Some("ada")), (11, Some("ada")), (13, None)] {
+        gate.waits(Duration::from_hours(hours));
+        renew_due(&gate.env).await.unwrap();
+        assert_eq!(at_the_application(&mut ada).await.as_deref(), there);
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_a_session_that_has_ended_or_is_not_wanted_is_forgotten() {
+    let idp = StandIn::opens().await;
+    let asking = gate(&idp, &format!("{CREATES}\n    refresh: 15m"));
+    let mut ada = asking.browser();
+    signs_in(&mut ada, &idp, "/").await;
+    assert_eq!(asking.env.store.all::<Renewal>().await.unwrap().len(), 1);
+    ada.signs_out().await;
+    asking.waits(Duration::from_mins(15));
+    renew_due(&asking.env).await.unwrap();
+    assert!(asking.env.store.all::<Renewal>().await.unwrap().is_empty());
+    // Without the setting none is asked for, and none is kept.
+    let silent = gate(&idp, CREATES);
+    signs_in(&mut silent.browser(), &idp, "/").await;
+    assert!(silent.env.store.all::<Renewal>().await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -51,6 +51,8 @@ pub(crate) struct Said {
     /// How often each path was asked for.
     asked: BTreeMap<String, usize>,
     issuer: String,
+    /// The number of the refresh token that is valid; `None`: none is.
+    pub(crate) refresh: Option<u32>,
     /// The key that the client signs with, instead of showing a secret.
     client_key: Option<DecodingKey>,
     /// What it has signed so far, by its id.
@@ -188,6 +190,7 @@ impl StandIn {
             codes: BTreeMap::new(),
             asked: BTreeMap::new(),
             issuer: issuer.clone(),
+            refresh: None,
             client_key: None,
             assertions: BTreeSet::new(),
             released: Arc::new(Semaphore::new(0)),
@@ -336,6 +339,19 @@ async fn token(said: Shared, uri: Uri, headers: HeaderMap, body: String) -> Resp
     if !is_client {
         return refused("invalid_client");
     }
+    if sent["grant_type"] == "refresh_token" {
+        let Some(number) =
+            said.refresh.filter(|number| sent["refresh_token"] == format!("refresh-{number}"))
+        else {
+            return refused("invalid_grant");
+        };
+        // Each is used once.
+        said.refresh = Some(number + 1);
+        let token = format!("refresh-{}", number + 1);
+        return as_json(&json!({
+            "access_token": "opaque", "token_type": "Bearer", "refresh_token": token,
+        }));
+    }
     let Some(asked) = said.codes.remove(&sent["code"]) else { return refused("invalid_grant") };
     let challenge = BASE64URL_NOPAD.encode(&Sha256::digest(sent["code_verifier"].as_bytes()));
     if challenge != asked["code_challenge"] || sent["redirect_uri"] != asked["redirect_uri"] {
@@ -357,7 +373,13 @@ async fn token(said: Shared, uri: Uri, headers: HeaderMap, body: String) -> Resp
     });
     merge(&mut claims, &said.claims);
     let id_token = said.signed(&claims);
-    as_json(&json!({ "access_token": "opaque", "token_type": "Bearer", "id_token": id_token }))
+    let mut tokens =
+        json!({ "access_token": "opaque", "token_type": "Bearer", "id_token": id_token });
+    if asked["scope"].split(' ').any(|scope| scope == "offline_access") {
+        said.refresh = Some(1);
+        tokens["refresh_token"] = json!("refresh-1");
+    }
+    as_json(&tokens)
 }
 
 impl Said {

@@ -1,6 +1,7 @@
 //! Validates identity providers.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use url::Url;
 
@@ -68,6 +69,7 @@ impl Judge<'_> {
             groups_claim: written.groups.claim.clone(),
             people: People { groups, ..people },
             trusted_amr,
+            refresh: self.refresh(at, kind, written),
             sign_out_everywhere: self.sign_out_everywhere(at, kind, written),
             authority,
             at: (at.to_owned(), self.place(at)),
@@ -130,6 +132,20 @@ impl Judge<'_> {
         }
         let pem = self.key_in_file(&key, file)?;
         Some(Credential::Key { pem, id: written.key_id.clone() })
+    }
+
+    fn refresh(
+        &mut self,
+        at: &str,
+        kind: ProviderKind,
+        written: &written::Provider,
+    ) -> Option<Duration> {
+        let every = written.refresh?;
+        if kind != ProviderKind::OpenId {
+            let what = "only OpenID Connect providers can be asked";
+            self.refuse(&below(at, "refresh"), what, "remove it");
+        }
+        Some(every.into())
     }
 
     fn sign_out_everywhere(

@@ -13,6 +13,14 @@ pub enum Fault {
     Refused(Lie),
 }
 
+impl Fault {
+    /// Whether the token endpoint says that a grant is not valid any more (RFC 6749 §5.2). Every other
+    /// fault may be ours, or pass.
+    pub fn is_no(&self) -> bool {
+        matches!(self, Self::Refused(Lie::TokenEndpoint(said)) if said.0 == "invalid_grant")
+    }
+}
+
 /// What is wrong with what a provider, or somebody in its place, says.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Lie {

@@ -33,7 +33,7 @@ use url::form_urlencoded::{Serializer, byte_serialize};
 use zeroize::Zeroizing;
 
 use crate::config::{self, Credential, ProviderKind};
-use crate::domain::provider::{Detour, Told};
+use crate::domain::provider::{Account, Detour, Purpose, Told};
 use crate::domain::reach::Reach;
 use crate::domain::secret::{Secret, Token};
 use crate::domain::time::Timestamp;
@@ -79,6 +79,8 @@ pub struct Spoken {
     pub second_factor: bool,
     /// The session there, if it has a name.
     pub session: Option<String>,
+    /// What asks the provider again, where it is to be asked.
+    pub refresh: Option<Secret>,
 }
 
 /// A provider that cannot be set up.
@@ -213,6 +215,7 @@ impl Provider {
         let mut url = match &self.speaks {
             Speaks::OpenId(metadata) => {
                 scopes.extend(["openid", "email", "profile"]);
+                scopes.extend(self.asks_for_more(detour).then_some("offline_access"));
                 metadata.endpoints(self, now).await?.authorization.clone()
             }
             Speaks::Plain(plain) => {
@@ -235,11 +238,52 @@ impl Provider {
             .append_pair("code_challenge_method", "S256");
         if let Speaks::OpenId(_) = self.speaks {
             url.query_pairs_mut().append_pair("nonce", &detour.nonce.expose_text());
+            if self.asks_for_more(detour) {
+                // OpenID Connect Core §11: without the person's consent there is no refresh token.
+                url.query_pairs_mut().append_pair("prompt", "consent");
+            }
             if again {
                 url.query_pairs_mut().append_pair("prompt", "login").append_pair("max_age", "0");
             }
         }
         Ok(url.into())
+    }
+
+    /// Whether a refresh token is asked for on this way.
+    fn asks_for_more(&self, detour: &Detour) -> bool {
+        self.settings.refresh.is_some() && detour.purpose == Purpose::SignIn
+    }
+
+    /// Asks whether the session with this refresh token of `account` may go on. Returns the token that
+    /// replaces it, if there is one.
+    ///
+    /// # Errors
+    /// [`Fault`]; [`Fault::is_no`] if the session may not go on.
+    pub async fn renew(
+        &self,
+        token: &Secret,
+        account: &Account,
+        once: &Token,
+        now: Timestamp,
+    ) -> Result<Option<Secret>, Fault> {
+        let Speaks::OpenId(metadata) = &self.speaks else {
+            return Err(Lie::Answer("token").into());
+        };
+        let endpoints = metadata.endpoints(self, now).await?;
+        let grant = [("grant_type", "refresh_token"), ("refresh_token", token.expose_str())];
+        let tokens = self.tokens(&endpoints, metadata, &grant, once, now).await?;
+        if let Some(id_token) = &tokens.id {
+            // OpenID Connect Core §12.2: it must be about the same person.
+            let id_token = id_token.expose_str();
+            let keys = metadata.keys_for(self, id_token, now).await?;
+            let claims = id_token::signed(id_token, &keys)?;
+            let says =
+                |claim: &str, text: &str| claims.get(claim).and_then(Value::as_str) == Some(text);
+            if !says("iss", account.issuer()) || !says("sub", account.subject()) {
+                return Err(Lie::OtherSubject.into());
+            }
+        }
+        Ok(tokens.refresh)
     }
 
     /// Whether a response that names `issuer`, or none, may be from this provider (RFC 9207 §2.4).
@@ -303,6 +347,7 @@ impl Provider {
                     issued: now,
                     second_factor: false,
                     session: None,
+                    refresh: None,
                 })
             }
         }
@@ -382,7 +427,8 @@ impl Provider {
         let groups = self.settings.groups_claim.as_deref();
         let told = told::of_claims(&self.settings.issuer, &verified.subject, &claims, groups)?;
         let (auth_time, issued) = (verified.auth_time, verified.issued);
-        Ok(Spoken { told, auth_time, issued, second_factor, session })
+        let refresh = tokens.refresh.clone().filter(|_| self.settings.refresh.is_some());
+        Ok(Spoken { told, auth_time, issued, second_factor, session, refresh })
     }
 
     /// Asks the token endpoint for what `grant` says (RFC 6749 §4.1.3).
@@ -464,17 +510,26 @@ impl Provider {
 struct Tokens {
     access: Secret,
     id: Option<Secret>,
+    refresh: Option<Secret>,
 }
 
 impl Tokens {
     fn read(body: &[u8]) -> Option<Self> {
         #[derive(Deserialize)]
+        #[expect(clippy::struct_field_names, reason = "as RFC 6749 §5.1 names them")]
         struct Written {
             access_token: String,
             id_token: Option<String>,
+            refresh_token: Option<String>,
         }
-        let Written { access_token, id_token } = serde_json::from_slice(body).ok()?;
-        Some(Self { access: access_token.into(), id: id_token.map(Secret::from) })
+        let Written { access_token, id_token, refresh_token } =
+            serde_json::from_slice(body).ok()?;
+        let refresh = refresh_token.filter(|token| token.len() <= REFRESH_AT_MOST);
+        Some(Self {
+            access: access_token.into(),
+            id: id_token.map(Secret::from),
+            refresh: refresh.map(Secret::from),
+        })
     }
 }
 
@@ -617,6 +672,8 @@ fn refused(answer: &Answer) -> Fault {
     }
 }
 
+/// The longest refresh token that is kept, in bytes.
+const REFRESH_AT_MOST: usize = 8 * 1024;
 /// The longest name of a session there that is kept, in bytes.
 const SESSION_AT_MOST: usize = 255;
 /// For everything that one request takes.

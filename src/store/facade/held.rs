@@ -14,9 +14,9 @@ use crate::domain::provider::SpentState;
 use crate::domain::secret::TokenHash;
 use crate::domain::ticket::Ticket;
 use crate::domain::time::Timestamp;
-use crate::domain::user_session::NamedAtProvider;
+use crate::domain::user_session::{NamedAtProvider, Renewal};
 use crate::store::batch::{Batch, Expect};
-use crate::store::record::Kind;
+use crate::store::record::{KeyRange, Kind};
 use crate::unavailable::Unavailable;
 
 /// A value that is one record.
@@ -59,6 +59,15 @@ impl Stored for SpentState {
 
 impl Stored for NamedAtProvider {
     const KIND: Kind = Kind::NamedAtProvider;
+    type Key = TokenHash;
+
+    fn expires(&self) -> Option<Timestamp> {
+        Some(self.expires)
+    }
+}
+
+impl Stored for Renewal {
+    const KIND: Kind = Kind::Renewal;
     type Key = TokenHash;
 
     fn expires(&self) -> Option<Timestamp> {
@@ -175,6 +184,30 @@ impl Held {
 }
 
 impl Store {
+    /// The record of this type under `key`.
+    ///
+    /// # Errors
+    /// Like [`Store::user`].
+    pub async fn stored<T: Stored>(&self, key: &T::Key) -> Result<Option<T>, Unavailable> {
+        Ok(self.read(T::KIND, key.as_ref()).await?.value)
+    }
+
+    /// All records of this type.
+    ///
+    /// # Errors
+    /// Like [`Store::user`].
+    pub async fn all<T: Stored>(&self) -> Result<Vec<T>, Unavailable> {
+        let (mut all, mut range) = (Vec::new(), KeyRange::all());
+        loop {
+            let page = self.records.scan(T::KIND, range.clone(), PAGE).await?;
+            let Some(last) = page.last() else { return Ok(all) };
+            range = range.behind(&last.key);
+            for entry in &page {
+                all.push(self.open(T::KIND, &entry.key, &entry.record)?);
+            }
+        }
+    }
+
     /// Reads the records that a transaction will need.
     pub(super) async fn held(&self, wanted: &[Wanted]) -> Result<HeldRecords, Unavailable> {
         let mut all = Vec::with_capacity(wanted.len());
@@ -186,3 +219,6 @@ impl Store {
         Ok(HeldRecords(all))
     }
 }
+
+/// How many records are read at once.
+const PAGE: usize = 256;

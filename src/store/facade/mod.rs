@@ -43,7 +43,6 @@ use rand_core::CryptoRng;
 use tokio::sync::{Mutex, MutexGuard, RwLock, Semaphore};
 
 use self::attempt_count::AttemptCount;
-use self::held::Stored;
 use self::queued_message::QueuedMessage;
 use self::rests::Rests;
 use self::under_way::Rotation;
@@ -281,14 +280,6 @@ impl Store {
     /// Like [`Store::user`].
     pub async fn link(&self, hash: TokenHash) -> Result<Option<Link>, Unavailable> {
         Ok(self.read(Kind::Token, hash.as_bytes()).await?.value)
-    }
-
-    /// The record of this type under `key`.
-    ///
-    /// # Errors
-    /// Like [`Store::user`].
-    pub async fn stored<T: Stored>(&self, key: &T::Key) -> Result<Option<T>, Unavailable> {
-        Ok(self.read(T::KIND, key.as_ref()).await?.value)
     }
 
     /// The users with ids after `after`, at most `limit`, in order of their ids.

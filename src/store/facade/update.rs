@@ -119,11 +119,11 @@ impl Transaction {
         self.user_sessions.push((id, user_session, over));
     }
 
-    /// Says with which session at a provider the new user session began.
-    pub fn began_at(&mut self, at_provider: AtProvider) {
-        if let Some((_, user_session, _)) = self.user_sessions.last_mut() {
-            user_session.at_provider = Some(at_provider);
-        }
+    /// Says with which session at a provider the new user session began. Returns its id.
+    pub fn began_at(&mut self, at_provider: AtProvider) -> Option<UserSessionId> {
+        let (id, user_session, _) = self.user_sessions.last_mut()?;
+        user_session.at_provider = Some(at_provider);
+        Some(*id)
     }
 
     /// Begins a host session under `hash`, which is swept after `over`.

@@ -10,11 +10,12 @@ use crate::unavailable::Unavailable;
 
 /// Records that may have been used, revoked or ended since the store was in its present state.
 /// Waiting messages were most likely sent.
-const VOID: [Kind; 7] = [
+const VOID: [Kind; 8] = [
     Kind::HostSession,
     Kind::UserSession,
     Kind::UserSessionOf,
     Kind::NamedAtProvider,
+    Kind::Renewal,
     Kind::Ticket,
     Kind::Token,
     Kind::Message,
