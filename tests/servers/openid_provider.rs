@@ -103,7 +103,11 @@ fn the_whole_way_through_a_certified_provider() {
     there.write("client.address", &instance.address.to_string());
     browser.goes_to(&format!("http://{address}/session/end")).presses("Yes, sign me out");
     browser.visits("/page").comes_to("/.doorward/sign-in");
-    assert_eq!(browser.complaints(), [""; 0]);
+    // The provider's pages load fonts from elsewhere, and eve was refused.
+    let ours = format!("http://{HOST}/");
+    let mut complaints = browser.complaints();
+    complaints.retain(|one| one.contains(&ours) && !one.contains("403 (Forbidden)"));
+    assert_eq!(complaints, [""; 0]);
 }
 
 #[test]
