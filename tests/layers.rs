@@ -42,6 +42,7 @@ const PURE_CRATES: &[&str] = &[
     "precis-core",
     "precis-profiles",
     "rand_core",
+    "rlibphonenumber",
     "rustc-hash",
     "serde",
     "sha2",

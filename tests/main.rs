@@ -27,6 +27,7 @@ mod process;
 mod proxy;
 mod routes;
 mod servers;
+mod sms;
 mod spellings;
 mod store;
 mod webdav;

@@ -10,7 +10,7 @@ use crate::flow::trial::{self, Failed};
 use crate::identity::Providers;
 use crate::identity::provider::{File, NotSetUp};
 use crate::identity::webauthn::Verifier;
-use crate::messages::Smtp;
+use crate::messages::{Smtp, sms};
 use crate::os;
 use crate::proxy::Certificates;
 
@@ -43,6 +43,7 @@ fn loaded(path: &Path) -> Result<Config, Problems> {
     let now = os::system_time();
     let mut problems: Vec<Problem> = trial::failed(&config, now).iter().map(problem).collect();
     problems.extend(mail_problem(&config));
+    problems.extend(sms_problem(&config));
     let providers = Providers::of(&config.providers, &Providers::default());
     problems.extend(providers.err().map(|not| provider_problem(&not)));
     let keys = Verifier::of(&config);
@@ -71,6 +72,18 @@ fn mail_problem(config: &Config) -> Option<Problem> {
     let cure = "name a PEM file with the CA certificates that sign the mail server's certificate";
     let (what, cure) = (error.to_string(), Some(cure.to_owned()));
     Some(Problem { place, key, what, cure })
+}
+
+/// A provider of text messages whose CA cannot be read.
+fn sms_problem(config: &Config) -> Option<Problem> {
+    let sms = config.sms.as_ref()?;
+    let error = sms::Provider::of(sms).err()?;
+    let (key, place) = match &sms.authority {
+        Some(file) => (file.at.0.clone(), file.at.1),
+        None => (sms.at.0.clone(), sms.at.1),
+    };
+    let cure = "name a PEM file with the CA certificates that sign the provider's certificate";
+    Some(Problem { place: Some(place), key, what: error.to_string(), cure: Some(cure.to_owned()) })
 }
 
 /// A provider with a file that cannot be used.

@@ -27,6 +27,7 @@ mod policy;
 mod progress;
 pub mod reload;
 pub mod serve;
+mod sms;
 mod socket;
 mod upkeep;
 mod user;
@@ -136,6 +137,9 @@ enum Command {
     /// Test sending e-mail
     #[command(subcommand, after_help = mail::NOTE)]
     Mail(mail::Command),
+    /// Test sending text messages
+    #[command(subcommand, after_help = sms::NOTE)]
+    Sms(sms::Command),
     /// Manage users
     #[command(subcommand, after_help = USER_NOTE)]
     User(user::Command),
@@ -261,6 +265,7 @@ fn obey(line: Line, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Fa
             waits(keys::run(command, Access::of(line.state, line.config)?, out, notes))
         }
         Command::Mail(command) => waits(mail::run(command, &loaded(line.config)?.config, out)),
+        Command::Sms(command) => waits(sms::run(command, &loaded(line.config)?.config, out)),
         Command::Completions { shell } => generated_docs::completions(Line::command(), shell, out),
         Command::Man { folder } => generated_docs::manual(Line::command(), folder.as_deref(), out),
     }
@@ -441,6 +446,8 @@ mod tests {
         insta::assert_snapshot!("help_check", help(&["check"]));
         insta::assert_snapshot!("help_mail", help(&["mail"]));
         insta::assert_snapshot!("help_mail_test", help(&["mail", "test"]));
+        insta::assert_snapshot!("help_sms", help(&["sms"]));
+        insta::assert_snapshot!("help_sms_test", help(&["sms", "test"]));
         insta::assert_snapshot!("help_user", help(&["user"]));
         insta::assert_snapshot!("help_user_add", help(&["user", "add"]));
         insta::assert_snapshot!("help_user_list", help(&["user", "list"]));

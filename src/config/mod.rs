@@ -16,6 +16,7 @@ mod provider;
 mod read;
 mod relying_party;
 mod schema;
+mod sms;
 mod span;
 mod tree;
 mod upstream;
@@ -54,6 +55,9 @@ pub use origin::{Malformed, Origin};
 pub use problem::{Place, Problem, Problems};
 pub use provider::{Credential, Provider, ProviderKind};
 pub use relying_party::{AcceptedKeys, RelyingParty};
+pub use sms::{
+    Placeholder, Sms, SmsBody, SmsProvider, SmsRequest, SmsSuccess, SmsValues, Template,
+};
 pub use upstream::{Health, Reach, Upstream};
 
 /// A valid configuration.
@@ -114,6 +118,8 @@ pub struct Config {
     pub support: Option<String>,
     /// How e-mail is sent; `None` if it is not.
     pub mail: Option<Mail>,
+    /// How text messages are sent; `None` if they are not.
+    pub sms: Option<Sms>,
     /// What setting up the first second factor requires besides the password.
     pub set_up_proof: SetUpProof,
     /// Whether the mailboxes of people whom a provider brings open with something else than their

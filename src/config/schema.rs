@@ -4,6 +4,7 @@
 
 mod check;
 mod json;
+mod sms;
 
 use std::ops::RangeInclusive;
 
@@ -802,6 +803,7 @@ pub(super) const FILE: Kind = Kind::Map(&[
         ]),
         "how to send e-mail; without it no e-mail is sent",
     ),
+    key("sms", sms::SMS, "how to send text messages; without it none are sent"),
     key("providers", Kind::List(&PROVIDER), "identity providers with which people sign in"),
     key("only_sign_in", Kind::Text, "the provider that the sign-in page leads to at once"),
 ]);

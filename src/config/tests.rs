@@ -20,7 +20,7 @@ fn problems(text: &str) -> Problems {
 
 /// The example configuration, with the environment variables that it names.
 fn example() -> Config {
-    let named = ["WIKI_SECRET", "SMTP_PASSWORD", "GOOGLE_SECRET", "GITHUB_SECRET"];
+    let named = ["WIKI_SECRET", "SMTP_PASSWORD", "GOOGLE_SECRET", "GITHUB_SECRET", "SMS_TOKEN"];
     let environment = |name: &str| named.contains(&name).then(|| "s3cret".to_owned());
     Config::read_in(&environment, "example.yaml", EXAMPLE).unwrap_or_else(|bad| panic!("{bad}"))
 }
@@ -89,6 +89,9 @@ fn the_example_shows_every_key_of_this_version() {
             "providers.client_secret_file",
             "providers.key_file",
             "providers.key_id",
+            "sms.token_file",
+            "sms.json",
+            "sms.messaging_service",
             "apps.upstream_tls.certificate",
         ];
         if others.contains(&key.as_str()) {

@@ -12,6 +12,7 @@ mod outline;
 mod providers;
 mod rules;
 mod second_factor;
+mod sms;
 mod tests;
 mod upstreams;
 
@@ -102,6 +103,7 @@ impl Judge<'_> {
         let tests = self.tests(&file.tests, &outlines);
         let limits = self.limits(file);
         let mail = self.mail(file.mail.as_ref());
+        let sms = self.sms(file.sms.as_ref());
         let mails = file.mail.is_some();
         let local = outlines.hosts().chain(&portal).all(Origin::is_local);
         let known = outlines.is_complete && portal.is_some();
@@ -145,6 +147,7 @@ impl Judge<'_> {
             shutdown_within: file.shutdown.within.into(),
             support: file.support.clone(),
             mail: mail?,
+            sms: sms?,
             set_up_proof,
             separate_mailboxes: file.set_up.mailbox == Some(SetUpMailbox::Separate),
             providers: providers?,

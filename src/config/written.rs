@@ -3,6 +3,8 @@
 //! Values that may be absent have their default or are `None`, both if the file omits them and if
 //! the tree has refused them.
 
+mod sms;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -15,6 +17,8 @@ use super::{Expected, Log, LogFormat, MailTls, Shown};
 use crate::domain::assurance::Kinds;
 use crate::domain::factor::Kind;
 use crate::domain::set_up::SetUpProof;
+
+pub(super) use sms::{Sms, SmsMethod, SmsProvider, SmsSuccess};
 
 /// A list. Refused items are `None`, so that the others keep their positions.
 pub(super) type List<T> = Vec<Option<T>>;
@@ -42,6 +46,7 @@ pub(super) struct File {
     pub(super) shutdown: Shutdown,
     pub(super) support: Option<String>,
     pub(super) mail: Option<Mail>,
+    pub(super) sms: Option<Sms>,
     pub(super) set_up: SetUp,
     pub(super) providers: List<Provider>,
     pub(super) only_sign_in: Option<String>,

@@ -23,6 +23,7 @@ pub mod lockout;
 pub mod mailed;
 pub mod name;
 pub mod password;
+pub mod phone;
 pub mod provider;
 pub mod reach;
 pub mod secret;

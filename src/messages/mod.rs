@@ -1,10 +1,12 @@
-//! Sends e-mail messages by SMTP (RFC 5321), as configured.
+//! Sends messages, as configured: e-mail by SMTP (RFC 5321), and text messages through a provider
+//! ([`sms`]).
 //!
-//! Each message has the same short content as plain text and as HTML, without anything that a mail
+//! Each e-mail has the same short content as plain text and as HTML, without anything that a mail
 //! program would have to fetch ([`words`]). Links are built from the portal's configured origin.
 //! [`way`] has the SMTP dialogue and what each reply means for the message.
 
 mod connection;
+pub mod sms;
 mod smtp;
 mod trust;
 mod way;

@@ -14,6 +14,7 @@ pub(crate) mod post_office;
 pub(crate) mod provider;
 pub(crate) mod refusing;
 pub(crate) mod security_key;
+pub(crate) mod sms_provider;
 pub(crate) mod spellings;
 pub(crate) mod upstream;
 pub(crate) mod window;

@@ -1,0 +1,157 @@
+//! `doorward sms`: tests whether text messages can be sent.
+
+use std::io::Write;
+
+use clap::Subcommand;
+use serde::Serialize;
+
+use super::failure::{Failure, unwritten};
+use crate::config::{Config, Sms};
+use crate::domain::phone::{Number, Unsuitable};
+use crate::messages::sms::{Provider, Refused, SmsWords};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Send a test text message now, and show each step
+    #[command(after_help = TEST_EXAMPLES)]
+    Test {
+        /// The number
+        number: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// The text below the help of `doorward sms`.
+pub(super) const NOTE: &str = "\
+Text messages are sent through the provider that `sms` names in the configuration. Each costs
+money, and each is handed over once at most.
+
+Example:
+  doorward sms test '+41 79 123 45 67'";
+
+const TEST_EXAMPLES: &str = "\
+Examples:
+  doorward sms test '+41 79 123 45 67'
+  doorward sms test 0791234567 --json | jq -r .failed.cure
+
+This command reads the configuration and asks the provider itself: no gateway needs to run. If the
+provider accepts a text, it may still not arrive: look at the phone, too.
+Exit codes: 0 the provider accepted it, 1 it did not.";
+
+/// What `sms test --json` prints.
+#[derive(Serialize)]
+struct Report {
+    number: String,
+    provider: &'static str,
+    taken: bool,
+    done: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failed: Option<Failed>,
+}
+
+#[derive(Serialize)]
+struct Failed {
+    what: String,
+    why: String,
+    cure: String,
+}
+
+/// Runs `command`.
+///
+/// # Errors
+/// If texts are not configured, the number gets none, or the provider does not accept the text.
+pub(super) async fn run(
+    command: Command,
+    config: &Config,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let Command::Test { number, json } = command;
+    let sms = config.sms.as_ref().ok_or_else(|| {
+        Failure::new("no provider of text messages is configured")
+            .cure("add `sms: { provider, countries }`; `config/example.yaml` shows all of it")
+    })?;
+    let mut done = Vec::new();
+    let sent = test(sms, config, &number, &mut done).await;
+    if json {
+        let (taken, provider) = (sent.is_ok(), sms.provider.word());
+        let failed = sent.as_ref().err().map(|failed| Failed {
+            what: failed.what.clone(),
+            why: failed.why.clone(),
+            cure: failed.cure.clone(),
+        });
+        let text = serde_json::to_string_pretty(&Report { number, provider, taken, done, failed })
+            .map_err(|error| Failure::new("cannot write the result as JSON").because(error))?;
+        writeln!(out, "{text}").map_err(unwritten)?;
+    } else {
+        for line in done {
+            writeln!(out, "{line}").map_err(unwritten)?;
+        }
+    }
+    sent.map_err(|failed| Failure::new(failed.what).because(failed.why).cure(failed.cure))
+}
+
+/// Sends a text to `typed`, and adds each step that worked to `done`.
+async fn test(
+    sms: &Sms,
+    config: &Config,
+    typed: &str,
+    done: &mut Vec<String>,
+) -> Result<(), Failed> {
+    let number = sms.accepted.read(typed).map_err(|why| Failed {
+        what: "no text is sent to this number".to_owned(),
+        why: format!("it is {why}"),
+        cure: cure_of_number(why).to_owned(),
+    })?;
+    done.push(says(&number));
+    let provider = Provider::of(sms).map_err(|error| Failed {
+        what: "cannot use the provider".to_owned(),
+        why: error.to_string(),
+        cure: "check `sms.authority`".to_owned(),
+    })?;
+    let text = SmsWords::of(config).trial();
+    let accepted = provider.send(&number, &text).await.map_err(|refused| Failed {
+        what: "the provider did not accept the text".to_owned(),
+        why: refused.to_string(),
+        cure: cure(&refused).to_owned(),
+    })?;
+    let status = accepted.status;
+    done.push(format!("{} answered {status}: it accepted the text.", sms.provider));
+    Ok(())
+}
+
+fn says(number: &Number) -> String {
+    let country = number.country().map_or("an unknown country".to_owned(), |one| one.to_string());
+    format!("{} is a number of {country} that may get texts.", number.grouped())
+}
+
+fn cure_of_number(why: Unsuitable) -> &'static str {
+    match why {
+        Unsuitable::Malformed => {
+            "write all of it with its country code, or set `sms.default_country`"
+        }
+        Unsuitable::Country => "add its country to `sms.countries`",
+        Unsuitable::Own => "choose another one, or remove it from `sms.own_numbers`",
+        Unsuitable::Landline | Unsuitable::Service | Unsuitable::Pager | Unsuitable::Voip => {
+            "choose the number of a mobile phone"
+        }
+    }
+}
+
+/// What an operator can do about it.
+fn cure(refused: &Refused) -> &'static str {
+    match refused {
+        Refused::NoAnswer(_) => {
+            "check `sms.url`, and whether this machine may connect to it; the provider may have \
+             accepted the text all the same"
+        }
+        Refused::Status(status, _) if matches!(status.as_u16(), 401 | 403) => {
+            "check `sms.account` and its token"
+        }
+        Refused::Status(status, _) if status.is_server_error() => "ask the provider, or wait",
+        Refused::Status(..) | Refused::Body(..) => {
+            "check `sms.from`, and what the provider says of this error"
+        }
+    }
+}

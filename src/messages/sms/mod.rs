@@ -1,0 +1,300 @@
+//! Sends text messages through the HTTP interface of a provider.
+//!
+//! One request hands over one text. It is never repeated: a provider that accepted it and did not
+//! say so would send, and charge for, two.
+
+mod breaker;
+mod words;
+
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, USER_AGENT};
+use http::{Request, StatusCode};
+use serde_json::Value;
+use url::form_urlencoded;
+use zeroize::Zeroizing;
+
+use crate::config::{Placeholder, Sms, SmsBody, SmsRequest, SmsSuccess, Template};
+use crate::domain::phone::Number;
+use crate::domain::reach::Reach;
+use crate::net::{self, Bounds, Client, Failed, Roots};
+
+pub use breaker::Breaker;
+pub use words::{SmsWords, septets};
+
+/// Hands texts over to the configured provider.
+#[derive(Clone, Debug)]
+pub struct Provider {
+    client: Client,
+    request: SmsRequest,
+}
+
+/// The provider's answer to a text that it accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// The HTTP status.
+    pub status: StatusCode,
+}
+
+/// Why the provider has not accepted a text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// There was no complete answer. It may have accepted the text all the same.
+    #[error("{0}")]
+    NoAnswer(String),
+    /// It answered with an error status.
+    #[error("the provider answered {}{}", .0.as_u16(), .1.as_ref().map(|said| format!(": {said}")).unwrap_or_default())]
+    Status(StatusCode, Option<String>),
+    /// It answered with success, but the answer itself says otherwise.
+    #[error("the provider answered {}, but the answer says: {}", .0.as_u16(), .1)]
+    Body(StatusCode, String),
+}
+
+impl Refused {
+    /// Whether the provider itself has a problem, so that other texts would fail, too: no answer, an
+    /// error of its server, too many requests, or credentials that it does not accept.
+    pub fn is_about_the_provider(&self) -> bool {
+        match self {
+            Self::NoAnswer(_) => true,
+            Self::Status(status, _) => {
+                let ours = [
+                    StatusCode::UNAUTHORIZED,
+                    StatusCode::FORBIDDEN,
+                    StatusCode::TOO_MANY_REQUESTS,
+                ];
+                status.is_server_error() || ours.contains(status)
+            }
+            Self::Body(..) => false,
+        }
+    }
+}
+
+impl Provider {
+    /// The provider that `sms` describes.
+    ///
+    /// # Errors
+    /// If the CA certificates cannot be read.
+    pub fn of(sms: &Sms) -> io::Result<Self> {
+        let roots = Roots::of(sms.authority.as_ref().map(|file| file.path.as_path()))?;
+        Ok(Self { client: Client::new(&roots)?, request: sms.request.clone() })
+    }
+
+    /// Hands over `text` to be sent to `number`: one request, within [`WITHIN`].
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub async fn send(&self, number: &Number, text: &str) -> Result<Accepted, Refused> {
+        let request = self.request(number, text);
+        let request = request.map_err(|error| Refused::NoAnswer(error.to_string()))?;
+        let bounds = Bounds { within: WITHIN, body_at_most: BODY_AT_MOST, reach: Reach::Anywhere };
+        let answer = self.client.send(request, bounds).await.map_err(|why| no_answer(&why))?;
+        judge(&answer, &self.request.success)?;
+        Ok(Accepted { status: answer.status })
+    }
+
+    fn request(&self, number: &Number, text: &str) -> Result<Request<Bytes>, http::Error> {
+        let (content_type, body) = self.body(number, text);
+        let mut request = Request::builder()
+            .method(self.request.method.clone())
+            .uri(&self.request.url)
+            .header(USER_AGENT, "doorward")
+            .header(ACCEPT, "application/json")
+            .header(CONTENT_TYPE, content_type)
+            .body(body)?;
+        for (name, value) in &self.request.headers {
+            request.headers_mut().insert(name, value.clone());
+        }
+        Ok(request)
+    }
+
+    /// The content type and the body, in which every value is escaped for its place.
+    fn body(&self, number: &Number, text: &str) -> (HeaderValue, Bytes) {
+        let fill = |template: &Template| {
+            Zeroizing::new(template.fill(|placeholder| match placeholder {
+                Placeholder::To => number.as_str().to_owned(),
+                Placeholder::ToDigits => number.digits().to_owned(),
+                Placeholder::Text => text.to_owned(),
+                other => self.request.known.value(other).unwrap_or_default(),
+            }))
+        };
+        match &self.request.body {
+            SmsBody::Form(fields) => {
+                let mut form = form_urlencoded::Serializer::new(String::new());
+                for (name, value) in fields {
+                    form.append_pair(name, &fill(value));
+                }
+                (HeaderValue::from_static(FORM), form.finish().into())
+            }
+            SmsBody::Json(value) => {
+                let filled = filled(value, &fill);
+                (HeaderValue::from_static("application/json"), filled.to_string().into())
+            }
+        }
+    }
+}
+
+/// `value` with every text filled as a template.
+fn filled(value: &Value, fill: &dyn Fn(&Template) -> Zeroizing<String>) -> Value {
+    match value {
+        Value::String(text) => {
+            // The configuration was refused if this is no template.
+            let template = Template::parse(text).unwrap_or_else(|_| Template::literal(text));
+            Value::String(fill(&template).to_string())
+        }
+        Value::Array(items) => items.iter().map(|item| filled(item, fill)).collect(),
+        Value::Object(fields) => {
+            let fields = fields.iter().map(|(name, value)| (name.clone(), filled(value, fill)));
+            Value::Object(fields.collect())
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+    }
+}
+
+fn no_answer(why: &Failed) -> Refused {
+    Refused::NoAnswer(why.to_string())
+}
+
+/// Whether an answer means success.
+fn judge(answer: &net::Answer, success: &SmsSuccess) -> Result<(), Refused> {
+    let status = answer.status;
+    let body = || serde_json::from_slice::<Value>(&answer.body).unwrap_or_default();
+    if !status.is_success() {
+        return Err(Refused::Status(status, message(&body())));
+    }
+    let refused = |why: String| Err(Refused::Body(status, why));
+    let text_at = |body: &Value, pointer: &str| body.pointer(pointer).map(as_text);
+    match success {
+        SmsSuccess::Status => Ok(()),
+        SmsSuccess::Equals { pointer, value } => match text_at(&body(), pointer) {
+            Some(found) if found == *value => Ok(()),
+            Some(found) => refused(format!("{pointer} is `{}`", quoted(&found))),
+            None => refused(format!("{pointer} is missing")),
+        },
+        SmsSuccess::Twilio => {
+            let body = body();
+            let state = text_at(&body, "/status").unwrap_or_default();
+            let code = body.pointer("/error_code").filter(|code| !code.is_null());
+            match (state.as_str(), code) {
+                ("", _) => refused("`status` is missing".to_owned()),
+                ("failed" | "undelivered" | "canceled", _) | (_, Some(_)) => {
+                    let code = code.map(as_text).unwrap_or_default();
+                    refused(format!("`{}`, error {}", quoted(&state), quoted(&code)))
+                }
+                _ => Ok(()),
+            }
+        }
+        SmsSuccess::Vonage => {
+            let body = body();
+            let parts = body.pointer("/messages").and_then(Value::as_array);
+            let parts = parts.map(Vec::as_slice).unwrap_or_default();
+            let failed = parts.iter().find(|part| text_at(part, "/status").as_deref() != Some("0"));
+            match failed {
+                Some(part) => {
+                    let why = text_at(part, "/error-text").unwrap_or_default();
+                    let status = text_at(part, "/status").unwrap_or_default();
+                    refused(format!("status {}: {}", quoted(&status), quoted(&why)))
+                }
+                None if parts.is_empty() => refused("`messages` is missing".to_owned()),
+                None => Ok(()),
+            }
+        }
+    }
+}
+
+/// What an answer says in words, where providers usually put it.
+fn message(body: &Value) -> Option<String> {
+    let found = ["/message", "/error/message", "/detail", "/error"];
+    let found = found.iter().find_map(|pointer| body.pointer(pointer)?.as_str());
+    found.map(quoted)
+}
+
+/// The first characters of what a server says, without those that could disturb a log or a terminal,
+/// and without digits in a row as long as a code.
+fn quoted(text: &str) -> String {
+    let mut shown: String =
+        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(QUOTED).collect();
+    let mut row = 0;
+    let digits: Vec<(usize, bool)> =
+        shown.char_indices().map(|(at, c)| (at, c.is_ascii_digit())).collect();
+    let mut hide = Vec::new();
+    for (at, is_digit) in digits {
+        row = if is_digit { row + 1 } else { 0 };
+        if row >= 6 {
+            hide.extend(at + 1 - row..=at);
+        }
+    }
+    for at in hide {
+        shown.replace_range(at..=at, "0");
+    }
+    shown
+}
+
+fn as_text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// For everything that one request takes.
+pub const WITHIN: Duration = Duration::from_secs(10);
+/// The longest answer, in bytes.
+const BODY_AT_MOST: usize = 64 * 1024;
+/// How many characters of an answer are shown.
+const QUOTED: usize = 160;
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn says(status: u16, body: &Value, success: &SmsSuccess) -> Result<(), Refused> {
+        let status = StatusCode::from_u16(status).unwrap();
+        let peer = [127, 0, 0, 1].into();
+        judge(&net::Answer { status, body: body.to_string().into(), peer }, success)
+    }
+
+    #[test]
+    fn success_is_what_the_answer_says_not_only_its_status() {
+        let vonage =
+            |status: &str| json!({ "messages": [{ "status": status, "error-text": "no" }] });
+        assert_eq!(says(200, &vonage("0"), &SmsSuccess::Vonage), Ok(()));
+        assert!(says(200, &vonage("4"), &SmsSuccess::Vonage).is_err());
+        assert!(says(200, &json!({ "messages": [] }), &SmsSuccess::Vonage).is_err());
+        assert!(says(200, &json!([]), &SmsSuccess::Vonage).is_err());
+        let parts = json!({ "messages": [{ "status": "0" }, { "status": "1" }] });
+        assert!(says(200, &parts, &SmsSuccess::Vonage).is_err());
+
+        let twilio = |status: &str, code: Value| json!({ "status": status, "error_code": code });
+        assert_eq!(says(201, &twilio("queued", Value::Null), &SmsSuccess::Twilio), Ok(()));
+        assert!(says(201, &twilio("queued", json!(30003)), &SmsSuccess::Twilio).is_err());
+        assert!(says(201, &twilio("failed", Value::Null), &SmsSuccess::Twilio).is_err());
+        assert!(says(200, &json!({}), &SmsSuccess::Twilio).is_err());
+
+        let equals = SmsSuccess::Equals { pointer: "/ok".to_owned(), value: "true".to_owned() };
+        assert_eq!(says(200, &json!({ "ok": true }), &equals), Ok(()));
+        assert!(says(200, &json!({ "ok": false }), &equals).is_err());
+        assert!(says(200, &json!({}), &equals).is_err());
+        assert!(says(500, &json!({ "ok": true }), &equals).is_err());
+        assert!(says(302, &json!({}), &SmsSuccess::Status).is_err());
+    }
+
+    #[test]
+    fn only_the_providers_own_problems_concern_other_texts() {
+        let of = |status: u16| says(status, &json!({}), &SmsSuccess::Status).unwrap_err();
+        for status in [500, 503, 401, 403, 429] {
+            assert!(of(status).is_about_the_provider(), "{status}");
+        }
+        assert!(!of(400).is_about_the_provider(), "a wrong number is not the provider's");
+        assert!(Refused::NoAnswer(String::new()).is_about_the_provider());
+    }
+
+    #[test]
+    fn what_a_provider_says_is_quoted_without_codes_and_controls() {
+        assert_eq!(quoted("code 123456 é\u{1b}[31m"), "code 000000 é [31m");
+        assert_eq!(quoted("error 21211"), "error 21211");
+        assert_eq!(quoted(&"x".repeat(1_000)).len(), QUOTED);
+    }
+}

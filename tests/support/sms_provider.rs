@@ -1,0 +1,129 @@
+//! A provider of text messages on loopback, in any mood.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+/// What it does with a request.
+#[derive(Clone, Debug)]
+pub(crate) enum Mood {
+    /// It answers with this status and JSON body.
+    Says(u16, &'static str),
+    /// It answers with success, twice.
+    Twice,
+    /// It never answers.
+    Silent,
+    /// It answers with success and a body without end.
+    Endless,
+    /// It closes the connection.
+    Hangs,
+}
+
+/// A request that it got.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    /// Method, path and version.
+    pub(crate) line: String,
+    /// The header lines.
+    pub(crate) head: Vec<String>,
+    /// The body.
+    pub(crate) body: String,
+}
+
+impl Request {
+    /// The decoded fields of a form.
+    pub(crate) fn field(&self, name: &str) -> Option<String> {
+        let mut fields = url::form_urlencoded::parse(self.body.as_bytes());
+        fields.find(|(field, _)| field == name).map(|(_, value)| value.into_owned())
+    }
+}
+
+#[derive(Default)]
+struct State {
+    mood: Mutex<Option<Mood>>,
+    requests: Mutex<Vec<Request>>,
+}
+
+/// The provider.
+#[derive(Clone)]
+pub(crate) struct SmsProvider {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    state: Arc<State>,
+}
+
+impl SmsProvider {
+    /// One that does this with every request.
+    pub(crate) fn opens(mood: Mood) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let provider = Self { address, state: Arc::default() };
+        provider.feels(mood);
+        let state = Arc::clone(&provider.state);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let state = Arc::clone(&state);
+                thread::spawn(move || drop(serves(stream, &state)));
+            }
+        });
+        provider
+    }
+
+    /// Changes its mood.
+    pub(crate) fn feels(&self, mood: Mood) {
+        *self.state.mood.lock().unwrap_or_else(PoisonError::into_inner) = Some(mood);
+    }
+
+    /// The requests that it got so far.
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        self.state.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn serves(stream: TcpStream, state: &State) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let (mut line, mut head, mut length) = (String::new(), Vec::new(), 0);
+    reader.read_line(&mut line)?;
+    loop {
+        let mut header = String::new();
+        reader.read_line(&mut header)?;
+        let header = header.trim_end().to_owned();
+        if header.is_empty() {
+            break;
+        }
+        if let Some(value) = header.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        head.push(header);
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    let body = String::from_utf8(body).unwrap();
+    let request = Request { line: line.trim_end().to_owned(), head, body };
+    state.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+    let mood = state.mood.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    answers(stream, &mood.unwrap())
+}
+
+fn answers(mut stream: TcpStream, mood: &Mood) -> std::io::Result<()> {
+    let full = |status: u16, body: &str| {
+        let length = body.len();
+        format!("HTTP/1.1 {status} Said\r\ncontent-length: {length}\r\n\r\n{body}")
+    };
+    match mood {
+        Mood::Says(status, body) => stream.write_all(full(*status, body).as_bytes())?,
+        Mood::Twice => {
+            stream.write_all(full(200, "{\"status\":\"accepted\"}").repeat(2).as_bytes())?;
+        }
+        Mood::Endless => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
+            while stream.write_all(&[b' '; 4096]).is_ok() {}
+        }
+        Mood::Hangs => return Ok(()),
+        Mood::Silent => {}
+    }
+    // Until the client closes.
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).map(drop)
+}
