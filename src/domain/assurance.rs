@@ -364,9 +364,12 @@ pub enum FirstFactor {
     /// A passkey that verified its user. It is a second factor, too, which tells its method.
     #[n(2)]
     Passkey,
-    /// An identity provider.
+    /// The identity provider that answers for the user.
     #[n(3)]
     Provider,
+    /// An account at a provider that only may speak for the user, too.
+    #[n(4)]
+    ConnectedAccount,
 }
 
 impl FirstFactor {
@@ -378,7 +381,7 @@ impl FirstFactor {
             Self::Password | Self::Link => Some("pwd"),
             Self::Passkey => None,
             // RFC 8176 has no word for it.
-            Self::Provider => Some("fed"),
+            Self::Provider | Self::ConnectedAccount => Some("fed"),
         }
     }
 }
@@ -721,8 +724,7 @@ fn judge_visitor(requirement: &Requirement, visitor: &Visitor, now: Timestamp) -
     }
     let kinds = requirement.kinds_for(visitor);
     let by_provider = shows_providers_factor(requirement, kinds, &visitor.proofs);
-    let demanded = visitor.demanded && visitor.proofs.provider.is_none();
-    let asks = requirement.level == Level::SecondFactor || demanded;
+    let asks = requirement.level == Level::SecondFactor || visitor.demanded;
     if asks && !visitor.has_second_factor && !by_provider {
         return Verdict::SetUp;
     }
@@ -966,7 +968,15 @@ mod tests {
             }
         }
         let demanded = visitor(proofs(), false).map(|one| Visitor { demanded: true, ..one });
-        assert_eq!(verdict(&Requirement::sign_in(), &demanded), "pass as somebody");
+        for (requirement, expected) in [
+            (Requirement::sign_in(), "pass as somebody"),
+            (Requirement::second_factor(), "pass as somebody"),
+            (Requirement::password(QUARTER), "pass as somebody"),
+            // Whoever must have one must not get round it by the word of the provider.
+            (Requirement::change(QUARTER), "set up"),
+        ] {
+            assert_eq!(verdict(&requirement, &demanded), expected, "{requirement:?}");
+        }
         let amr = |proofs: &Proofs| Amr::of(proofs).methods().collect::<Vec<_>>().join(",");
         assert_eq!(amr(&proofs()), "fed,mfa");
         assert_eq!(amr(&proofs().without_second_factor()), "fed");

@@ -121,6 +121,10 @@ pub struct User {
     #[n(31)]
     #[cbor(default, skip_if = "BTreeSet::is_empty")]
     given: BTreeSet<Group>,
+    /// How many seconds the word of the provider that answers for this user lasts; `None`: as long as
+    /// that of one that is not asked again.
+    #[n(32)]
+    word_lasts: Option<u64>,
 }
 
 /// Who answers for a user: who checks the first factor, and owns the name, the address and the
@@ -254,6 +258,7 @@ impl User {
             spoken: None,
             weakened: None,
             given: BTreeSet::new(),
+            word_lasts: None,
         }
     }
 

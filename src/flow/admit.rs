@@ -44,7 +44,7 @@ impl AuthenticatedRequest {
         let mut visitor = self.user.user.visitor(&self.session, identity, now);
         // The provider must still be trusted to say so.
         visitor.proofs.provider =
-            visitor.proofs.provider.filter(|_| env.trusts_a_provider_of(&self.user.user));
+            visitor.proofs.provider.filter(|_| env.trusts_the_provider_of(&self.user.user));
         // A user who has a second factor needs no demand to be asked for it.
         Visitor { demanded: !visitor.has_second_factor && demanded(), ..visitor }
     }

@@ -12,7 +12,7 @@ use crate::domain::request_id::RequestId;
 use crate::domain::rng::SharedRng;
 use crate::domain::set_up::SetUpProof;
 use crate::domain::time::Timestamp;
-use crate::domain::user::User;
+use crate::domain::user::{Origin, User};
 use crate::identity::{
     Begin, Client, Full, Hashing, Place, Providers, SecurityKeys, SignInLimit, Sources, Try,
 };
@@ -103,12 +103,12 @@ impl Env {
         user.accounts().next().is_none() || self.config.separate_mailboxes
     }
 
-    /// Whether a provider that may speak for this user is trusted to say that a second factor was
+    /// Whether the provider that answers for this user is trusted to say that a second factor was
     /// shown there.
-    pub(super) fn trusts_a_provider_of(&self, user: &User) -> bool {
-        let of = |issuer: &str| self.providers.of_issuer(issuer);
-        let mut providers = user.accounts().filter_map(|account| of(account.issuer()));
-        providers.any(|provider| !provider.settings().trusted_amr.is_empty())
+    pub(super) fn trusts_the_provider_of(&self, user: &User) -> bool {
+        let Origin::Provider(account) = user.origin() else { return false };
+        let provider = self.providers.of_issuer(account.issuer());
+        provider.is_some_and(|provider| !provider.settings().trusted_amr.is_empty())
     }
 
     /// What this user must prove, besides the first factor, to set up the first second factor.

@@ -247,6 +247,7 @@ async fn signs_in(
     let reads = Reads::user(user)
         .in_session(caller.carried.session.as_ref().map(Token::hash))
         .and::<SpentState>(&key);
+    let refresh = provider.settings().refresh;
     let named = named(spoken);
     let reads = with_named(reads, named.as_ref());
     let done = env
@@ -255,12 +256,12 @@ async fn signs_in(
             if !uses_up(tx, &key, detour) {
                 return Back::Stays(Stop::Spent);
             }
-            if tx.user.disabled().is_some() || !tx.user.has_account(&told.account) {
+            tx.user.spoken_for(&told.account, refresh, caller.now);
+            if tx.user.disabled().is_some() || !counts(&tx.user, &told.account, caller.now) {
                 tx.tell(caller.event(user, What::ProviderBarred));
                 return Back::Stays(Stop::NotAdmitted);
             }
-            tx.user.spoken_for(&told.account, caller.now);
-            let proofs = shown(spoken, Proofs::default(), caller.now);
+            let proofs = shown(&tx.user, spoken, Proofs::default(), caller.now);
             let given = begin_session(env, caller, tx, proofs, &fresh);
             let expires = caller.now.plus(env.config.sessions.at_most);
             if let Some(named) = &named {
@@ -420,7 +421,10 @@ async fn confirms(
     mine: Option<&AuthenticatedRequest>,
 ) -> Result<Back, Unavailable> {
     let Some(mine) = mine else { return Ok(Back::Stays(Stop::Spent)) };
-    let user = mine.session.user;
+    if let Err(barred) = provider.settings().people.admit(&spoken.told) {
+        return Ok(Back::Stays(bar(env, caller, provider, &spoken.told, barred)));
+    }
+    let (user, refresh) = (mine.session.user, provider.settings().refresh);
     // The provider may have answered long after the request came.
     let is_again = detour.is_again(spoken.auth_time, spoken.issued, env.now()?);
     let account = &spoken.told.account;
@@ -444,7 +448,11 @@ async fn confirms(
                 tx.tell(caller.event(user, What::ProviderRefused));
                 return Back::Stays(Stop::NotAgain);
             }
-            tx.user.spoken_for(account, caller.now);
+            tx.user.spoken_for(account, refresh, caller.now);
+            if !counts(&tx.user, account, caller.now) {
+                tx.tell(caller.event(user, What::ProviderBarred));
+                return Back::Stays(Stop::NotAdmitted);
+            }
             tx.tell(caller.event(user, What::Confirmed));
             // To sign in there again may have begun another session there.
             let at = tx.user_session.as_mut().and_then(|one| one.at_provider.as_mut());
@@ -455,7 +463,7 @@ async fn confirms(
                     tx.put(named, NamedAtProvider { user, expires });
                 }
             }
-            let proofs = shown(spoken, session.proofs.clone(), caller.now);
+            let proofs = shown(&tx.user, spoken, session.proofs.clone(), caller.now);
             let session = HostSession { proofs, ..session };
             Back::Confirmed(replace(env, caller, tx, session, &fresh))
         })
@@ -484,10 +492,19 @@ fn with_named(reads: Reads, named: Option<&TokenHash>) -> Reads {
     }
 }
 
-/// `proofs` with what the provider says was shown.
-fn shown(spoken: &Spoken, proofs: Proofs, now: Timestamp) -> Proofs {
-    let proofs = proofs.with(Proof::First(FirstFactor::Provider), now);
-    if spoken.second_factor { proofs.with(Proof::ProvidersFactor, now) } else { proofs }
+/// Whether this account is a first factor of the user now. One that does not answer for them ends with
+/// the word of the provider that does.
+fn counts(user: &User, account: &Account, now: Timestamp) -> bool {
+    user.has_account(account) && user.stands(user.first_factor_of(account), now)
+}
+
+/// `proofs` with what the provider says was shown. A second factor counts only at the provider that
+/// answers for the user: another account was perhaps connected by somebody who had the password alone.
+fn shown(user: &User, spoken: &Spoken, proofs: Proofs, now: Timestamp) -> Proofs {
+    let by = user.first_factor_of(&spoken.told.account);
+    let proofs = proofs.with(Proof::First(by), now);
+    let counts = spoken.second_factor && by == FirstFactor::Provider;
+    if counts { proofs.with(Proof::ProvidersFactor, now) } else { proofs }
 }
 
 /// Uses the state with this key up. Returns whether it was not used before.

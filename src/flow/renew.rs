@@ -62,6 +62,7 @@ async fn renew(env: &Env, renewal: Renewal, now: Timestamp) -> Result<(), Unavai
         Some(provider) => Some(ask(env, provider, &renewal, now).await),
         None => None,
     };
+    let refresh = provider_of(env, &renewal).and_then(|provider| provider.settings().refresh);
     let (user, key) = (renewal.user, renewal.key());
     let mut reads = Reads::user(user).and::<Renewal>(&key);
     reads.user_session = Some(renewal.user_session);
@@ -78,7 +79,7 @@ async fn renew(env: &Env, renewal: Renewal, now: Timestamp) -> Result<(), Unavai
         match &said {
             None => {}
             Some(Said::Yes(token)) => {
-                tx.user.spoken_for(&kept.account, now);
+                tx.user.spoken_for(&kept.account, refresh, now);
                 let token = token.clone().unwrap_or_else(|| kept.token.clone());
                 tx.put(&key, Renewal { token, tried: now, answered: now, ..kept });
             }
@@ -86,6 +87,9 @@ async fn renew(env: &Env, renewal: Renewal, now: Timestamp) -> Result<(), Unavai
                 tx.put(&key, Renewal { tried: now, ..kept });
             }
             Some(Said::No | Said::Nothing) => {
+                if let Some(Said::No) = &said {
+                    tx.user.denied_by(&kept.account);
+                }
                 tx.user_session = None;
                 tx.tell(Event::of_itself(Whom::User(user), What::SignedOutThere, now));
             }

@@ -59,7 +59,7 @@ pub(super) async fn whoami(State(state): State<AppState>, guest: Guest) -> Respo
 fn shown(proofs: &Proofs) -> Map<String, Value> {
     let word = match proofs.first.map(|first| first.by) {
         Some(FirstFactor::Passkey) => "passkey",
-        Some(FirstFactor::Provider) => "provider",
+        Some(FirstFactor::Provider | FirstFactor::ConnectedAccount) => "provider",
         Some(FirstFactor::Password | FirstFactor::Link) | None => "password",
     };
     let first = [(word, proofs.first.map(|first| first.at))];

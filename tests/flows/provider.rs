@@ -1168,6 +1168,142 @@ async fn a_token_of_a_session_that_has_ended_or_is_not_wanted_is_forgotten() {
     assert!(silent.env.store.all::<Renewal>().await.unwrap().is_empty());
 }
 
+/// A second provider, after the keys `more` of the first.
+fn besides(other: &StandIn, more: &str) -> String {
+    let issuer = &other.issuer;
+    format!(
+        "{more}
+  - name: other
+    label: Other ID
+    issuer: {issuer}
+    client_id: doorward
+    client_secret_file: tests/config/provider.secret"
+    )
+}
+
+/// Signs in at the second provider, or confirms there: `query` of the way.
+async fn goes_by_other(browser: &mut Browser, other: &StandIn, query: &str) {
+    let way = "/.doorward/sign-in/provider/other";
+    browser.opens(&format!("{way}?return_to=/{query}")).await;
+    let query = other.signs_in(&browser.location().unwrap());
+    browser.opens(&format!("{way}/callback?{query}")).await;
+}
+
+/// Somebody for whom `idp` answers, with a password.
+async fn knows_of(gate: &Gate, idp: &StandIn, name: &str) {
+    let profile = Profile {
+        name: Name::parse(name).unwrap(),
+        full_name: None,
+        email: None,
+        groups: BTreeSet::new(),
+    };
+    let account = Account::new(&idp.issuer, "7").unwrap();
+    let user = User::new(UserId::from([7; 16]), profile, gate.now()).of_provider(account);
+    gate.env.store.add_user(&user, None, &[]).await.unwrap();
+    let link = gate.makes_a_link(name).await;
+    let mut browser = gate.browser();
+    browser.opens(&link).await;
+    browser.sends(&[("password", PASSWORD)]).await;
+}
+
+#[tokio::test]
+async fn a_connected_account_counts_no_longer_than_the_word_of_the_origin() {
+    let (idp, other) = (StandIn::opens().await, StandIn::opens().await);
+    let rest = "sessions: { idle: 7d, at_most: 30d }";
+    let gate = gate_with(&idp, &besides(&other, CREATES), rest);
+    let mut ada = gate.browser();
+    signs_in(&mut ada, &idp, "/").await;
+    ada.visits(PROVIDERS).await;
+    ada.sends(&[("connect", "other")]).await;
+    let query = other.signs_in(&ada.location().unwrap());
+    ada.opens(&format!("/.doorward/sign-in/provider/other/callback?{query}")).await;
+    assert_eq!(user(&gate, "ada").await.unwrap().accounts().count(), 2, "{}", ada.page);
+
+    gate.waits(Duration::from_hours(23));
+    other.said().now = gate.now();
+    let mut by_other = gate.browser();
+    goes_by_other(&mut by_other, &other, "").await;
+    assert_eq!(reaches(&mut by_other, "/orders").await.as_deref(), Some("fed"));
+    let open = by_other.keeps_open("/orders").await;
+    gate.waits(Duration::from_hours(1));
+    assert!(!by_other.may_go_on(&open).await, "the company's provider has not spoken for a day");
+    assert_eq!(at_the_application(&mut by_other).await, None);
+    other.said().now = gate.now();
+    for query in ["&for=confirm", ""] {
+        let before = gate.events().await.len();
+        goes_by_other(&mut by_other, &other, query).await;
+        assert_eq!(by_other.status, StatusCode::FORBIDDEN, "{query}: {}", by_other.page);
+        assert_eq!(gate.events().await[before..], [What::ProviderBarred], "{query}");
+    }
+    let mut again = gate.browser();
+    goes_by_other(&mut again, &other, "").await;
+    assert_eq!(again.status, StatusCode::FORBIDDEN);
+    assert!(again.session().is_none());
+
+    idp.said().now = gate.now();
+    signs_in(&mut gate.browser(), &idp, "/").await;
+    goes_by_other(&mut again, &other, "").await;
+    assert_eq!(at_the_application(&mut again).await.as_deref(), Some("ada"));
+}
+
+#[tokio::test]
+async fn a_second_factor_at_a_connected_account_counts_for_nothing() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, "people: { create: false }\n    trusts: { amr: [mfa] }");
+    gate.knows("bob").await;
+    // Somebody has his password, and connects an account of their own.
+    let mut thief = gate.browser();
+    thief.signs_in("bob").await;
+    connects(&mut thief, &idp).await;
+    idp.said().claims = json!({ "amr": ["mfa"] });
+    let mut thief = gate.browser();
+    signs_in(&mut thief, &idp, "/").await;
+    assert_eq!(reaches(&mut thief, "/orders").await.as_deref(), Some("fed"));
+    assert_eq!(reaches(&mut thief, "/strict/").await, None);
+    assert!(thief.at.contains("/set-up"), "{}", thief.at);
+}
+
+#[tokio::test]
+async fn what_a_provider_that_is_asked_again_denies_ends_by_every_first_factor() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, &format!("{CREATES}\n    refresh: 15m"));
+    knows_of(&gate, &idp, "ada").await;
+    signs_in(&mut gate.browser(), &idp, "/").await;
+    let mut by_password = gate.browser();
+    by_password.signs_in("ada").await;
+    let renews = async || {
+        gate.waits(Duration::from_mins(15));
+        idp.said().now = gate.now();
+        assert_eq!(renew_due(&gate.env).await.unwrap(), 1);
+    };
+    for _ in 0..2 {
+        renews().await;
+        assert_eq!(at_the_application(&mut by_password).await.as_deref(), Some("ada"));
+    }
+    let open = by_password.keeps_open("/orders").await;
+    idp.said().refresh = None;
+    renews().await;
+    assert!(!by_password.may_go_on(&open).await);
+    assert_eq!(at_the_application(&mut by_password).await, None);
+    let mut again = gate.browser();
+    again.signs_in("ada").await;
+    assert!(again.session().is_none(), "{}", again.page);
+}
+
+#[tokio::test]
+async fn other_first_factors_outlast_the_word_of_a_provider_that_is_asked_again_by_minutes() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, &format!("{CREATES}\n    refresh: 15m"));
+    knows_of(&gate, &idp, "ada").await;
+    signs_in(&mut gate.browser(), &idp, "/").await;
+    let mut by_password = gate.browser();
+    by_password.signs_in("ada").await;
+    for (minutes, there) in [(15, Some("ada")), (5, None)] {
+        gate.waits(Duration::from_mins(minutes));
+        assert_eq!(at_the_application(&mut by_password).await.as_deref(), there);
+    }
+}
+
 #[tokio::test]
 async fn a_slow_person_begins_again() {
     let idp = StandIn::opens().await;

@@ -10,8 +10,10 @@ use crate::domain::time::Timestamp;
 /// Providers.
 impl User {
     /// How long other first factors count after the provider that answers for a user last did so: a
-    /// provider is not asked whether somebody who left is still there.
+    /// provider is not asked in between whether somebody who left is still there.
     pub const PROVIDER_STANDS: Duration = Duration::from_hours(24);
+    /// How much later than it should be a provider may be asked again.
+    pub const ASKED_LATE: Duration = Duration::from_mins(5);
     /// How many accounts may speak for one user.
     pub const ACCOUNTS_AT_MOST: usize = 10;
 
@@ -30,6 +32,21 @@ impl User {
         own.into_iter().chain(&self.providers)
     }
 
+    /// Whether this account answers for this user: it is their origin.
+    pub fn is_answered_for_by(&self, account: &Account) -> bool {
+        matches!(&self.origin, Origin::Provider(own) if own == account)
+    }
+
+    /// What this account is as a first factor of the user. One that only may speak for them, too, is
+    /// worth no more than a password.
+    pub fn first_factor_of(&self, account: &Account) -> FirstFactor {
+        if self.is_answered_for_by(account) {
+            FirstFactor::Provider
+        } else {
+            FirstFactor::ConnectedAccount
+        }
+    }
+
     /// Whether this account may speak for this user.
     pub fn has_account(&self, account: &Account) -> bool {
         self.accounts().any(|one| one == account)
@@ -45,9 +62,8 @@ impl User {
     /// Whether this account may be disconnected: another one answers for the user, and they have another
     /// first factor here, a password or an account that `is_usable`.
     pub fn may_disconnect(&self, account: &Account, is_usable: impl Fn(&Account) -> bool) -> bool {
-        let is_origin = matches!(&self.origin, Origin::Provider(own) if own == account);
         let mut others = self.accounts().filter(|other| *other != account);
-        !is_origin && (self.password.is_some() || others.any(is_usable))
+        !self.is_answered_for_by(account) && (self.password.is_some() || others.any(is_usable))
     }
 
     /// Takes this account away, and ends every session: it may have begun one. That of the origin
@@ -65,7 +81,7 @@ impl User {
         }
         self.origin = origin;
         self.given.clear();
-        self.spoken = None;
+        (self.spoken, self.word_lasts) = (None, None);
         self.end_sessions();
     }
 
@@ -88,20 +104,30 @@ impl User {
             && self.disabled.is_none()
     }
 
-    /// Records that a provider has spoken for this user.
-    pub fn spoken_for(&mut self, account: &Account, now: Timestamp) {
-        if matches!(&self.origin, Origin::Provider(own) if own == account) {
+    /// Records that a provider has spoken for this user. `refresh`: how often it is asked again.
+    pub fn spoken_for(&mut self, account: &Account, refresh: Option<Duration>, now: Timestamp) {
+        if self.is_answered_for_by(account) {
             self.spoken = Some(now);
+            self.word_lasts = refresh.map(|every| (every + Self::ASKED_LATE).as_secs());
         }
     }
 
-    /// Until when first factors other than the provider count; `None`: without limit.
+    /// Records that a provider says no. If it is the one that answers for this user, no other first
+    /// factor counts until it speaks for them again.
+    pub fn denied_by(&mut self, account: &Account) {
+        if self.is_answered_for_by(account) {
+            self.spoken = None;
+        }
+    }
+
+    /// Until when first factors other than the provider that answers for this user count; `None`:
+    /// without limit.
     pub fn stands_until(&self) -> Option<Timestamp> {
         match &self.origin {
             Origin::Local => None,
             Origin::Provider(_) => {
-                let spoken = self.spoken.unwrap_or_default();
-                Some(spoken.plus(Self::PROVIDER_STANDS))
+                let lasts = self.word_lasts.map_or(Self::PROVIDER_STANDS, Duration::from_secs);
+                Some(self.spoken.map_or_else(Timestamp::default, |spoken| spoken.plus(lasts)))
             }
         }
     }
@@ -116,7 +142,7 @@ impl User {
     /// whether the address is another one than before; like any new address it proves nothing at
     /// first, and what was mailed to the old one is void.
     pub fn take_told(&mut self, told: &Told, people: &People, now: Timestamp) -> bool {
-        if !matches!(&self.origin, Origin::Provider(own) if *own == told.account) {
+        if !self.is_answered_for_by(&told.account) {
             return false;
         }
         if let Some(name) = &told.full_name {
@@ -184,14 +210,44 @@ mod tests {
         let now = Timestamp::from_secs(100_000);
         let mut ada = local().of_provider(account("7"));
         assert!(!ada.stands(FirstFactor::Password, now), "it never spoke");
-        ada.spoken_for(&account("8"), now);
+        ada.spoken_for(&account("8"), None, now);
         assert!(!ada.stands(FirstFactor::Password, now), "somebody else spoke");
-        ada.spoken_for(&account("7"), now);
-        assert!(ada.stands(FirstFactor::Password, now));
+        ada.spoken_for(&account("7"), None, now);
         let later = now.plus(User::PROVIDER_STANDS);
-        assert!(!ada.stands(FirstFactor::Password, later));
+        for other in [FirstFactor::Password, FirstFactor::Passkey, FirstFactor::ConnectedAccount] {
+            assert!(ada.stands(other, now));
+            assert!(!ada.stands(other, later));
+            assert!(local().stands(other, later));
+        }
         assert!(ada.stands(FirstFactor::Provider, later));
-        assert!(local().stands(FirstFactor::Password, later));
+    }
+
+    #[test]
+    fn only_the_account_of_the_origin_is_the_provider() {
+        let mut ada = local().of_provider(account("7"));
+        ada.connect(account("8"));
+        assert_eq!(ada.first_factor_of(&account("7")), FirstFactor::Provider);
+        assert_eq!(ada.first_factor_of(&account("8")), FirstFactor::ConnectedAccount);
+        let mut bob = local();
+        bob.connect(account("7"));
+        assert_eq!(bob.first_factor_of(&account("7")), FirstFactor::ConnectedAccount);
+    }
+
+    #[test]
+    fn the_word_of_a_provider_that_is_asked_again_lasts_until_then() {
+        let (now, every) = (Timestamp::from_secs(100_000), Duration::from_mins(15));
+        let mut ada = local().of_provider(account("7"));
+        ada.spoken_for(&account("7"), Some(every), now);
+        let until = now.plus(every).plus(User::ASKED_LATE);
+        assert_eq!(ada.stands_until(), Some(until));
+        assert!(!ada.stands(FirstFactor::Password, until));
+        let written = minicbor::to_vec(&ada).unwrap();
+        assert_eq!(minicbor::decode::<User>(&written).unwrap(), ada);
+        ada.denied_by(&account("8"));
+        assert!(ada.stands(FirstFactor::Password, now), "it does not answer for her");
+        ada.denied_by(&account("7"));
+        assert!(!ada.stands(FirstFactor::Password, now));
+        assert!(!ada.stands(FirstFactor::ConnectedAccount, now));
     }
 
     #[test]
@@ -303,7 +359,7 @@ mod tests {
         let now = Timestamp::from_secs(100_000);
         let mut ada = local().of_provider(account("7"));
         ada.take_told(&told(&["eng"]), &people, now);
-        ada.spoken_for(&account("7"), now);
+        ada.spoken_for(&account("7"), None, now);
         ada.connect(account("8"));
         let epoch = ada.epoch();
         ada.move_to(Origin::Provider(account("8")));
