@@ -1305,6 +1305,27 @@ async fn other_first_factors_outlast_the_word_of_a_provider_that_is_asked_again_
 }
 
 #[tokio::test]
+async fn nobody_takes_the_question_whether_they_may_stay_out_of_the_url() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, &format!("{CREATES}\n    refresh: 15m"));
+    let mut ada = gate.browser();
+    ada.opens(LINK).await;
+    let location = ada.location().unwrap();
+    assert!(location.contains("+offline_access"), "{location}");
+    let query = idp.signs_in(&location.replace("+offline_access", ""));
+    ada.opens(&format!("{CALLBACK}?{query}")).await;
+    assert_eq!(ada.status, StatusCode::BAD_GATEWAY, "{}", ada.page);
+    assert!(ada.session().is_none());
+    assert!(gate.events().await.contains(&What::ProviderRefused));
+    // Whoever confirms is asked about already.
+    signs_in(&mut ada, &idp, "/").await;
+    ada.opens(&format!("{LINK}?return_to=/orders&for=confirm")).await;
+    let query = idp.signs_in(&ada.location().unwrap());
+    ada.opens(&format!("{CALLBACK}?{query}")).await;
+    assert_eq!(ada.status, StatusCode::SEE_OTHER, "{}", ada.page);
+}
+
+#[tokio::test]
 async fn a_slow_person_begins_again() {
     let idp = StandIn::opens().await;
     let gate = gate(&idp, CREATES);

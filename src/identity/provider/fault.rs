@@ -76,6 +76,11 @@ pub enum Lie {
     /// The configured claim with the groups is missing.
     #[error("the claim `{0}` with the groups is missing: let the provider always send it")]
     Groups(String),
+    /// There is no refresh token, although it was asked for, or it is longer than any that is kept.
+    #[error(
+        "there is no refresh token, although `refresh` is set: does it allow `offline_access`?"
+    )]
+    Refresh,
     /// The ID token belongs to another sign-in.
     #[error("`nonce` in the ID token is not that of this sign-in")]
     Nonce,

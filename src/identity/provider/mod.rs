@@ -327,7 +327,7 @@ impl Provider {
             Speaks::OpenId(metadata) => {
                 let endpoints = metadata.endpoints(self, now).await?;
                 let tokens = self.tokens(&endpoints, metadata, &grant, once, now).await?;
-                self.read_tokens(metadata, &endpoints, &tokens, &detour.nonce, now).await
+                self.read_tokens(metadata, &endpoints, &tokens, detour, now).await
             }
             Speaks::Plain(plain) => {
                 let url = Url::parse(&plain.token).map_err(|_| Lie::Answer("token"))?;
@@ -394,14 +394,18 @@ impl Provider {
         metadata: &Metadata,
         endpoints: &Endpoints,
         tokens: &Tokens,
-        nonce: &Token,
+        detour: &Detour,
         now: Timestamp,
     ) -> Result<Spoken, Fault> {
+        // The browser could have taken the scope for it out of the URL, never to be asked about again.
+        if self.asks_for_more(detour) && tokens.refresh.is_none() {
+            return Err(Lie::Refresh.into());
+        }
         let reach = metadata.reach();
         let id_token = tokens.id.as_ref().ok_or(Lie::Answer("token"))?.expose_str();
         id_token::key_id(id_token)?;
         let keys = metadata.keys_for(self, id_token, now).await?;
-        let nonce = nonce.expose_text();
+        let nonce = detour.nonce.expose_text();
         let expected = id_token::Expected {
             issuer: &self.settings.issuer,
             client_id: &self.settings.client_id,
