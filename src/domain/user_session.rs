@@ -107,7 +107,12 @@ pub struct Renewal {
 impl Renewal {
     /// The key of its record.
     pub fn key(&self) -> TokenHash {
-        TokenHash::of_parts(&[b"renewal", self.user_session.as_bytes()])
+        Self::key_of(self.user_session)
+    }
+
+    /// The key of the record for this user session, if it has one.
+    pub fn key_of(user_session: UserSessionId) -> TokenHash {
+        TokenHash::of_parts(&[b"renewal", user_session.as_bytes()])
     }
 }
 

@@ -41,6 +41,7 @@ pub mod set_up;
 pub mod sign_in;
 pub mod sign_out;
 pub mod signed_out_there;
+mod take_over;
 pub mod trial;
 pub mod turn_off;
 mod host_session;

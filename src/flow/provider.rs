@@ -12,6 +12,7 @@ use super::connect::{Connecting, connect};
 use super::env::{Env, Line, NoTurn};
 use super::host_session::{Fresh, live_session, replace};
 use super::sign_in::begin_session;
+use super::take_over::take_over;
 use crate::domain::assurance::{FirstFactor, Proof, Proofs};
 use crate::domain::device::BrowserId;
 use crate::domain::event::{What, Whom};
@@ -241,7 +242,8 @@ async fn signs_in(
             Err(barred) => return Ok(Back::Stays(bar(env, caller, provider, told, barred))),
         },
     };
-    take_over(env, caller, provider, user, told).await?;
+    let event = |what| caller.event(user, what);
+    take_over(env, provider, user, told, caller.now, event).await?;
     let fresh = Fresh::draw(env);
     let key = state.hash();
     let reads = Reads::user(user)
@@ -385,30 +387,6 @@ async fn connect_blank(
         (true, vec![caller.event(user.id(), What::ProviderConnected)])
     });
     Ok(matches!(changed.await?, Some(Changed::Now(true))))
-}
-
-/// Takes over what the provider tells of a user for whom it answers. An address that is somebody
-/// else's here is left out.
-async fn take_over(
-    env: &Env,
-    caller: &Caller,
-    provider: &Provider,
-    user: UserId,
-    told: &Told,
-) -> Result<(), Unavailable> {
-    let people = &provider.settings().people;
-    let take = async |told: &Told| {
-        let changed = env.store.change_user(user, |user| {
-            let is_new = user.take_told(told, people, caller.now);
-            let event = is_new.then(|| caller.event(user.id(), What::EmailChanged));
-            ((), event.into_iter().collect())
-        });
-        changed.await
-    };
-    if take(told).await? == Some(Changed::EmailTaken) {
-        take(&Told { email: None, ..told.clone() }).await?;
-    }
-    Ok(())
 }
 
 async fn confirms(

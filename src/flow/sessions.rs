@@ -6,7 +6,7 @@ use super::env::Env;
 use super::host_session::{Fresh, go_on_alone, in_session, in_session_with};
 use super::sign_out::{SignedOut, sign_out};
 use crate::domain::event::What;
-use crate::domain::user_session::{UserSession, UserSessionId};
+use crate::domain::user_session::{Renewal, UserSession, UserSessionId};
 use crate::store::Snapshot;
 use crate::unavailable::Unavailable;
 
@@ -55,7 +55,8 @@ pub async fn end(acting: Acting<'_>, user_session: UserSessionId) -> Result<Ende
         return Ok(Ended::This(sign_out(acting).await?));
     }
     let user = authenticated.session.user;
-    let mut reads = authenticated.reads();
+    let renewal = Renewal::key_of(user_session);
+    let mut reads = authenticated.reads().and::<Renewal>(&renewal);
     reads.other = Some(user_session);
     in_session_with(
         acting,
@@ -63,6 +64,7 @@ pub async fn end(acting: Acting<'_>, user_session: UserSessionId) -> Result<Ende
         || Ended::Over,
         |tx, _| {
             if tx.other.take_if(|user_session| user_session.user == user).is_some() {
+                tx.take::<Renewal>(&renewal);
                 tx.tell(caller.event(user, What::SessionEnded));
             }
             Ended::Others(Given::default())

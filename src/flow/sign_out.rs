@@ -2,7 +2,7 @@
 
 use super::acting::Acting;
 use crate::domain::event::What;
-use crate::domain::user_session::{AtProvider, UserSession};
+use crate::domain::user_session::{AtProvider, Renewal, UserSession};
 use crate::unavailable::Unavailable;
 
 /// A user session that has ended.
@@ -21,12 +21,14 @@ pub struct SignedOut {
 pub async fn sign_out(acting: Acting<'_>) -> Result<SignedOut, Unavailable> {
     let Acting { env, caller, authenticated } = acting;
     let user = authenticated.session.user;
-    let reads = authenticated.reads();
+    let renewal = Renewal::key_of(authenticated.user_session);
+    let reads = authenticated.reads().and::<Renewal>(&renewal);
     let over = env
         .store
         .update(reads, |tx| {
             tx.session = None;
             let user_session = tx.user_session.take()?;
+            tx.take::<Renewal>(&renewal);
             tx.tell(caller.event(user, What::SignedOut));
             let UserSession { hosts, at_provider, .. } = user_session;
             Some(SignedOut { hosts, at_provider })

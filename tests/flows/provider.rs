@@ -13,8 +13,8 @@ use doorward::domain::user_session::Renewal;
 use doorward::flow::renew::renew_due;
 use doorward::flow::{Env, administer};
 use doorward::identity::SignInLimit;
-use doorward::store::Records;
 use doorward::store::memory::Memory;
+use doorward::store::{Batch, Expect, Kind, Records};
 use http::StatusCode;
 use serde_json::json;
 
@@ -26,6 +26,9 @@ pub(super) const LINK: &str = "/.doorward/sign-in/provider/idp";
 pub(super) const CALLBACK: &str = "/.doorward/sign-in/provider/idp/callback";
 /// Whoever has a verified address there becomes a user.
 const CREATES: &str = "people: { create: true, only: { email_domains: [example.com] } }";
+
+/// Sessions that end by nothing else for a week.
+const LONG: &str = "sessions: { idle: 7d, at_most: 30d }";
 
 /// A gateway that trusts `idp`, with these further keys for it.
 pub(super) fn gate(idp: &StandIn, more: &str) -> Gate {
@@ -1113,7 +1116,7 @@ async fn signing_out_everywhere_goes_by_the_provider_and_comes_back() {
 #[tokio::test]
 async fn a_provider_that_is_asked_again_and_says_no_ends_the_session() {
     let idp = StandIn::opens().await;
-    let gate = gate(&idp, &format!("{CREATES}\n    refresh: 15m"));
+    let gate = gate_with(&idp, &format!("{CREATES}\n    refresh: 15m"), LONG);
     let mut ada = gate.browser();
     signs_in(&mut ada, &idp, "/").await;
     let renews = async |minutes| {
@@ -1139,8 +1142,7 @@ async fn a_provider_that_is_asked_again_and_says_no_ends_the_session() {
 #[tokio::test]
 async fn a_provider_that_is_away_keeps_the_sessions_for_a_day() {
     let idp = StandIn::opens().await;
-    let rest = "sessions: { idle: 7d, at_most: 30d }";
-    let gate = gate_with(&idp, &format!("{CREATES}\n    refresh: 12h"), rest);
+    let gate = gate_with(&idp, &format!("{CREATES}\n    refresh: 12h"), LONG);
     let mut ada = gate.browser();
     signs_in(&mut ada, &idp, "/").await;
     idp.said().answer = How::Broken;
@@ -1157,15 +1159,110 @@ async fn a_token_of_a_session_that_has_ended_or_is_not_wanted_is_forgotten() {
     let asking = gate(&idp, &format!("{CREATES}\n    refresh: 15m"));
     let mut ada = asking.browser();
     signs_in(&mut ada, &idp, "/").await;
-    assert_eq!(asking.env.store.all::<Renewal>().await.unwrap().len(), 1);
+    assert_eq!(renewals(&asking).await.len(), 1);
     ada.signs_out().await;
-    asking.waits(Duration::from_mins(15));
-    renew_due(&asking.env).await.unwrap();
-    assert!(asking.env.store.all::<Renewal>().await.unwrap().is_empty());
+    assert!(renewals(&asking).await.is_empty());
     // Without the setting none is asked for, and none is kept.
     let silent = gate(&idp, CREATES);
     signs_in(&mut silent.browser(), &idp, "/").await;
-    assert!(silent.env.store.all::<Renewal>().await.unwrap().is_empty());
+    assert!(renewals(&silent).await.is_empty());
+}
+
+async fn renewals(gate: &Gate) -> Vec<Renewal> {
+    let (all, unreadable) = gate.env.store.readable::<Renewal>().await.unwrap();
+    assert!(unreadable.is_none());
+    all
+}
+
+#[tokio::test]
+async fn nobody_is_asked_about_a_session_that_has_ended() {
+    let idp = StandIn::opens().await;
+    let gate = gate_with(&idp, &format!("{CREATES}\n    refresh: 15m"), "sessions: { idle: 10m }");
+    let ada = Login::typed("ada");
+    for ending in ["idle", "disabled", "removed"] {
+        idp.said().now = gate.now();
+        signs_in(&mut gate.browser(), &idp, "/").await;
+        assert_eq!(renewals(&gate).await.len(), 1, "{ending}");
+        match ending {
+            "idle" => gate.waits(Duration::from_mins(10)),
+            "disabled" => {
+                administer::disable(&gate.env, "root", &ada).await.unwrap();
+            }
+            _ => {
+                administer::remove(&gate.env, "root", &ada).await.unwrap();
+            }
+        }
+        let asked = idp.asked("/token");
+        gate.waits(Duration::from_mins(15));
+        assert_eq!(renew_due(&gate.env).await.unwrap(), 1);
+        assert_eq!(idp.asked("/token"), asked, "{ending}");
+        assert!(renewals(&gate).await.is_empty(), "{ending}");
+        if ending == "disabled" {
+            administer::enable(&gate.env, "root", &ada).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_is_asked_again_decides_about_admission_and_groups() {
+    let idp = StandIn::opens().await;
+    let map = "groups: { claim: groups, map: { eng: staff, ops: operators } }";
+    let gate = gate_with(&idp, &format!("{CREATES}\n    refresh: 15m\n    {map}"), LONG);
+    idp.said().claims = json!({ "groups": ["eng"] });
+    idp.said().userinfo = json!({ "sub": "7", "groups": ["eng"] });
+    let mut ada = gate.browser();
+    signs_in(&mut ada, &idp, "/").await;
+    let renews = async |userinfo: serde_json::Value| {
+        idp.said().userinfo = userinfo;
+        gate.waits(Duration::from_mins(15));
+        idp.said().now = gate.now();
+        renew_due(&gate.env).await.unwrap();
+        let groups = user(&gate, "ada").await.unwrap().identity().groups;
+        groups.into_iter().collect::<Vec<_>>()
+    };
+    let told = |sub: &str, email: &str, groups: &[&str]| json!({ "sub": sub, "email": email, "email_verified": true, "groups": groups });
+    assert_eq!(renews(told("7", "ada@example.com", &["ops"])).await, ["operators"]);
+    // Somebody else's, or without the groups: nothing follows, but the new token counts.
+    assert_eq!(renews(told("8", "eve@example.com", &["eng"])).await, ["operators"]);
+    assert_eq!(renews(json!({ "sub": "7" })).await, ["operators"]);
+    assert_eq!(at_the_application(&mut ada).await.as_deref(), Some("ada"));
+    assert!(renews(told("7", "countess@example.com", &[])).await.is_empty());
+    assert_eq!(at_the_application(&mut ada).await.as_deref(), Some("ada"));
+    assert!(gate.events().await.contains(&What::EmailChanged));
+    renews(told("7", "ada@elsewhere.test", &["eng"])).await;
+    assert_eq!(at_the_application(&mut ada).await, None, "she has left the domain");
+    assert!(gate.events().await.contains(&What::SignedOutThere));
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_keeps_nobody_else_from_being_asked_about() {
+    let idp = StandIn::opens().await;
+    let records: Arc<dyn Records> = Arc::new(Memory::new());
+    let more = format!("{CREATES}\n    refresh: 15m");
+    let gate = gate_over(&idp, &more, "", Arc::clone(&records));
+    for (subject, name) in [("7", "ada"), ("8", "grete")] {
+        let email = format!("{name}@example.com");
+        idp.said().claims = json!({ "sub": subject, "preferred_username": name, "email": email });
+        signs_in(&mut gate.browser(), &idp, "/").await;
+    }
+    // Both have the same token there, which can be used once.
+    let ada = *user(&gate, "ada").await.unwrap().id().as_bytes();
+    let broken = Batch::new().put(Kind::Renewal, [0; 32], Expect::Absent, None, "no record").put(
+        Kind::User,
+        ada,
+        Expect::Any,
+        None,
+        "no user",
+    );
+    records.commit(broken).await.unwrap();
+    gate.waits(Duration::from_mins(15));
+    assert!(renew_due(&gate.env).await.is_err(), "it is reported");
+    assert_eq!(idp.said().refresh, Some(2));
+    let (all, unreadable) = gate.env.store.readable::<Renewal>().await.unwrap();
+    assert!(unreadable.is_some());
+    let renewed: Vec<_> = all.iter().filter(|one| one.answered == gate.now()).collect();
+    assert_eq!(renewed.len(), 1);
+    assert_eq!(renewed[0].account.subject(), "8");
 }
 
 /// A second provider, after the keys `more` of the first.
@@ -1209,8 +1306,7 @@ async fn knows_of(gate: &Gate, idp: &StandIn, name: &str) {
 #[tokio::test]
 async fn a_connected_account_counts_no_longer_than_the_word_of_the_origin() {
     let (idp, other) = (StandIn::opens().await, StandIn::opens().await);
-    let rest = "sessions: { idle: 7d, at_most: 30d }";
-    let gate = gate_with(&idp, &besides(&other, CREATES), rest);
+    let gate = gate_with(&idp, &besides(&other, CREATES), LONG);
     let mut ada = gate.browser();
     signs_in(&mut ada, &idp, "/").await;
     ada.visits(PROVIDERS).await;

@@ -83,6 +83,15 @@ pub struct Spoken {
     pub refresh: Option<Secret>,
 }
 
+/// A session at a provider that may go on.
+#[derive(Clone, Debug)]
+pub struct Renewed {
+    /// The refresh token that replaces the one that was shown, if there is one.
+    pub refresh: Option<Secret>,
+    /// What is told of the person; `None`: nothing.
+    pub told: Result<Option<Told>, Fault>,
+}
+
 /// A provider that cannot be set up.
 #[derive(Debug)]
 pub struct NotSetUp {
@@ -254,36 +263,58 @@ impl Provider {
         self.settings.refresh.is_some() && detour.purpose == Purpose::SignIn
     }
 
-    /// Asks whether the session with this refresh token of `account` may go on. Returns the token that
-    /// replaces it, if there is one.
+    /// Asks whether the session with this refresh token of `account` may go on, and what there is to
+    /// tell of the person now. `once`: as for [`Provider::redeem`].
     ///
     /// # Errors
-    /// [`Fault`]; [`Fault::is_no`] if the session may not go on.
+    /// [`Fault`], and nothing replaces the token; [`Fault::is_no`] if the session may not go on.
     pub async fn renew(
         &self,
         token: &Secret,
         account: &Account,
         once: &Token,
         now: Timestamp,
-    ) -> Result<Option<Secret>, Fault> {
+    ) -> Result<Renewed, Fault> {
         let Speaks::OpenId(metadata) = &self.speaks else {
             return Err(Lie::Answer("token").into());
         };
         let endpoints = metadata.endpoints(self, now).await?;
         let grant = [("grant_type", "refresh_token"), ("refresh_token", token.expose_str())];
         let tokens = self.tokens(&endpoints, metadata, &grant, once, now).await?;
+        let told = self.told_again(metadata, &endpoints, &tokens, account, now).await;
+        Ok(Renewed { refresh: tokens.refresh, told })
+    }
+
+    /// What `tokens` tell of the person with this account; `None`: nothing.
+    async fn told_again(
+        &self,
+        metadata: &Metadata,
+        endpoints: &Endpoints,
+        tokens: &Tokens,
+        account: &Account,
+        now: Timestamp,
+    ) -> Result<Option<Told>, Fault> {
+        let config::Provider { issuer, client_id, .. } = &self.settings;
+        let subject = account.subject();
+        let mut claims = Map::new();
         if let Some(id_token) = &tokens.id {
-            // OpenID Connect Core §12.2: it must be about the same person.
+            // OpenID Connect Core §12.2: a new one, about the same person; it may have no nonce.
             let id_token = id_token.expose_str();
             let keys = metadata.keys_for(self, id_token, now).await?;
-            let claims = id_token::signed(id_token, &keys)?;
-            let says =
-                |claim: &str, text: &str| claims.get(claim).and_then(Value::as_str) == Some(text);
-            if !says("iss", account.issuer()) || !says("sub", account.subject()) {
+            let expected = id_token::Expected { issuer, client_id, nonce: None, now };
+            let verified = id_token::verify(id_token, &keys, expected)?;
+            if verified.subject != subject {
                 return Err(Lie::OtherSubject.into());
             }
+            claims = verified.all;
         }
-        Ok(tokens.refresh)
+        let reach = metadata.reach();
+        self.add_userinfo(endpoints, tokens, subject, reach, &mut claims).await?;
+        if claims.is_empty() {
+            return Ok(None);
+        }
+        let groups = self.settings.groups_claim.as_deref();
+        Ok(Some(told::of_claims(issuer, subject, &claims, groups)?))
     }
 
     /// Whether a response that names `issuer`, or none, may be from this provider (RFC 9207 §2.4).
@@ -409,7 +440,7 @@ impl Provider {
         let expected = id_token::Expected {
             issuer: &self.settings.issuer,
             client_id: &self.settings.client_id,
-            nonce: &nonce,
+            nonce: Some(&nonce),
             now,
         };
         let verified = id_token::verify(id_token, &keys, expected)?;
@@ -417,17 +448,7 @@ impl Provider {
         let mut claims = verified.all;
         let session = claims.get("sid").and_then(Value::as_str);
         let session = session.filter(|name| name.len() <= SESSION_AT_MOST).map(str::to_owned);
-        if let Some(userinfo) = &endpoints.userinfo {
-            let mut more = self.userinfo(userinfo, tokens, &verified.subject, reach).await?;
-            // The claim is about the address beside it, and about no other.
-            if claims.get("email").is_some_and(|email| more.get("email") != Some(email)) {
-                more.remove("email_verified");
-            }
-            for (name, value) in more {
-                // What was signed counts.
-                claims.entry(name).or_insert(value);
-            }
-        }
+        self.add_userinfo(endpoints, tokens, &verified.subject, reach, &mut claims).await?;
         let groups = self.settings.groups_claim.as_deref();
         let told = told::of_claims(&self.settings.issuer, &verified.subject, &claims, groups)?;
         let (auth_time, issued) = (verified.auth_time, verified.issued);
@@ -464,6 +485,28 @@ impl Provider {
             Credential::Secret(secret) => Some(secret),
             Credential::Key { .. } => None,
         }
+    }
+
+    /// Adds to the signed `claims` what the userinfo endpoint says, if there is one.
+    async fn add_userinfo(
+        &self,
+        endpoints: &Endpoints,
+        tokens: &Tokens,
+        subject: &str,
+        reach: Reach,
+        claims: &mut Map<String, Value>,
+    ) -> Result<(), Fault> {
+        let Some(userinfo) = &endpoints.userinfo else { return Ok(()) };
+        let mut more = self.userinfo(userinfo, tokens, subject, reach).await?;
+        // The claim is about the address beside it, and about no other.
+        if claims.get("email").is_some_and(|email| more.get("email") != Some(email)) {
+            more.remove("email_verified");
+        }
+        for (name, value) in more {
+            // What was signed counts.
+            claims.entry(name).or_insert(value);
+        }
+        Ok(())
     }
 
     async fn userinfo(

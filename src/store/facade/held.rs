@@ -8,7 +8,7 @@ use std::fmt;
 
 use minicbor::{Decode, Encode};
 
-use super::{Quiet, Read, Store, expect, form};
+use super::{Quiet, Read, Store, TRIES, expect, form};
 use crate::domain::link::Link;
 use crate::domain::provider::SpentState;
 use crate::domain::secret::TokenHash;
@@ -192,20 +192,52 @@ impl Store {
         Ok(self.read(T::KIND, key.as_ref()).await?.value)
     }
 
-    /// All records of this type.
+    /// All records of this type that can be read, and why the last of the others cannot.
     ///
     /// # Errors
-    /// Like [`Store::user`].
-    pub async fn all<T: Stored>(&self) -> Result<Vec<T>, Unavailable> {
-        let (mut all, mut range) = (Vec::new(), KeyRange::all());
+    /// [`Unavailable`] if the store cannot be read.
+    pub async fn readable<T: Stored>(&self) -> Result<(Vec<T>, Option<Unavailable>), Unavailable> {
+        let (mut all, mut unreadable, mut range) = (Vec::new(), None, KeyRange::all());
         loop {
             let page = self.records.scan(T::KIND, range.clone(), PAGE).await?;
-            let Some(last) = page.last() else { return Ok(all) };
+            let Some(last) = page.last() else { return Ok((all, unreadable)) };
             range = range.behind(&last.key);
             for entry in &page {
-                all.push(self.open(T::KIND, &entry.key, &entry.record)?);
+                match self.open(T::KIND, &entry.key, &entry.record) {
+                    Ok(value) => all.push(value),
+                    Err(why) => unreadable = Some(why),
+                }
             }
         }
+    }
+
+    /// Deletes the record of this type under `key`, whatever it says.
+    ///
+    /// # Errors
+    /// Like [`Store::update`].
+    pub async fn forget<T: Stored>(&self, key: &T::Key) -> Result<(), Unavailable> {
+        let batch = Batch::new().delete(T::KIND, key.as_ref(), Expect::Any);
+        self.commit(batch, &[], None).await.map(|_| ())
+    }
+
+    /// Writes the record under `key`, unless one is there that is swept no earlier.
+    ///
+    /// # Errors
+    /// Like [`Store::update`].
+    pub async fn keep<T: Stored>(&self, key: &T::Key, value: &T) -> Result<(), Unavailable> {
+        for _ in 0..TRIES {
+            let read = self.read::<T>(T::KIND, key.as_ref()).await?;
+            if read.value.is_some_and(|kept| kept.expires() >= value.expires()) {
+                return Ok(());
+            }
+            let (key, expected) = (key.as_ref(), expect(read.version));
+            let over = value.expires();
+            let batch = self.put(Batch::new(), T::KIND, key, expected, over, value)?;
+            if self.commit(batch, &[], None).await? {
+                return Ok(());
+            }
+        }
+        Err(Unavailable::store("too many conflicting writes to the same record"))
     }
 
     /// Reads the records that a transaction will need.
