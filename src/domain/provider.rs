@@ -259,7 +259,8 @@ impl Detour {
     }
 }
 
-/// A state that came back from a provider. It works once.
+/// What came from a provider and counts once: a state, or a logout token. Also a session there, or all
+/// sessions of a subject, that have ended.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct SpentState {
     /// When nothing would accept it any more anyway.

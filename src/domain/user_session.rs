@@ -65,6 +65,10 @@ pub struct AtProvider {
     /// Logout 1.0 §2.1).
     #[n(1)]
     pub session: Option<String>,
+    /// The names that it had before: who confirms there may begin a new session.
+    #[n(2)]
+    #[cbor(default, skip_if = "Vec::is_empty")]
+    pub before: Vec<String>,
 }
 
 /// Whose session at a provider a name stands for: logout tokens may name nothing else.
@@ -117,6 +121,36 @@ impl Renewal {
 }
 
 impl AtProvider {
+    /// How many former names are remembered.
+    pub const BEFORE: usize = 8;
+
+    /// The session of `account` with this name, if it has one.
+    pub fn new(account: Account, session: Option<String>) -> Self {
+        Self { account, session, before: Vec::new() }
+    }
+
+    /// The key of the record that says that the session with this name has ended: a
+    /// [`SpentState`](super::provider::SpentState).
+    pub fn ended_session(issuer: &str, session: &str) -> TokenHash {
+        TokenHash::of_parts(&[b"ended session", issuer.as_bytes(), session.as_bytes()])
+    }
+
+    /// The same for all sessions of this subject.
+    pub fn ended_subject(issuer: &str, subject: &str) -> TokenHash {
+        TokenHash::of_parts(&[b"ended subject", issuer.as_bytes(), subject.as_bytes()])
+    }
+
+    /// The account was used again, in the session with this name, if it has one.
+    fn go_on_as(&mut self, session: Option<String>) {
+        if session.is_none() || session == self.session {
+            return;
+        }
+        if let Some(before) = std::mem::replace(&mut self.session, session) {
+            self.before.truncate(Self::BEFORE - 1);
+            self.before.insert(0, before);
+        }
+    }
+
     /// The key of the record that says whose the session with this name is.
     pub fn key(issuer: &str, session: &str) -> TokenHash {
         TokenHash::of_parts(&[b"session", issuer.as_bytes(), session.as_bytes()])
@@ -125,8 +159,8 @@ impl AtProvider {
     /// Whether this is the session that ended at `issuer`: that of `subject` and with the name
     /// `session`, as far as they are given. One whose name was never told ends with its subject.
     pub fn has_ended(&self, issuer: &str, subject: Option<&str>, session: Option<&str>) -> bool {
-        let is_it = |name| match &self.session {
-            Some(own) => own == name,
+        let is_it = |name: &str| match &self.session {
+            Some(own) => own == name || self.before.iter().any(|before| before == name),
             None => subject.is_some(),
         };
         self.account.issuer() == issuer
@@ -156,6 +190,15 @@ impl UserSession {
         let Seen { address, agent } = seen;
         let (hosts, at_provider) = (Vec::new(), None);
         Self { user, epoch, began: now, seen: now, agent, address, hosts, at_provider }
+    }
+
+    /// Records that its user has confirmed with `account`, in the session with this name there, if it has
+    /// one.
+    pub fn confirmed_at(&mut self, account: &Account, session: Option<String>) {
+        match &mut self.at_provider {
+            Some(at) if at.account == *account => at.go_on_as(session),
+            at => *at = Some(AtProvider::new(account.clone(), session)),
+        }
     }
 
     /// Records that it also has a host session on `host`.
@@ -211,7 +254,7 @@ mod tests {
     #[test]
     fn a_session_that_has_ended_at_the_provider_is_told_from_others() {
         let account = Account::new("https://id.example.com", "7").unwrap();
-        let at = AtProvider { account, session: Some("s".to_owned()) };
+        let at = AtProvider::new(account, Some("s".to_owned()));
         let issuer = "https://id.example.com";
         assert!(at.has_ended(issuer, Some("7"), Some("s")));
         assert!(at.has_ended(issuer, Some("7"), None));
@@ -222,6 +265,29 @@ mod tests {
         let nameless = AtProvider { session: None, ..at };
         assert!(nameless.has_ended(issuer, Some("7"), Some("s")));
         assert!(!nameless.has_ended(issuer, None, Some("s")));
+    }
+
+    #[test]
+    fn whoever_confirms_at_a_provider_is_in_both_sessions_there() {
+        let issuer = "https://id.example.com";
+        let [own, other] = ["7", "8"].map(|subject| Account::new(issuer, subject).unwrap());
+        let mut one = UserSession::begin(UserId::from([1; 16]), 3, Seen::default(), at(0));
+        let has_ended = |one: &UserSession, name: &str| {
+            one.at_provider.as_ref().is_some_and(|at| at.has_ended(issuer, None, Some(name)))
+        };
+        // It began with a password.
+        for number in 0..=AtProvider::BEFORE {
+            one.confirmed_at(&own, Some(format!("s{number}")));
+        }
+        one.confirmed_at(&own, None);
+        one.confirmed_at(&own, Some("s8".to_owned()));
+        assert!(has_ended(&one, "s0") && has_ended(&one, "s8") && !has_ended(&one, "s9"));
+        let written = minicbor::to_vec(&one).unwrap();
+        assert_eq!(minicbor::decode::<UserSession>(&written).unwrap(), one);
+        one.confirmed_at(&own, Some("s9".to_owned()));
+        assert!(!has_ended(&one, "s0") && has_ended(&one, "s1") && has_ended(&one, "s9"));
+        one.confirmed_at(&other, None);
+        assert!(!has_ended(&one, "s9"));
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::domain::secret::{Secret, Token, TokenHash};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Profile, User, UserId};
 use crate::domain::user_session::{AtProvider, NamedAtProvider, Renewal, UserSessionId};
-use crate::identity::provider::{Fault, Lie, Spoken};
+use crate::identity::provider::{Fault, Lie, SignedOut, Spoken};
 use crate::identity::{Full, Provider, Try};
 use crate::store::{Added, Changed, Reads, Transaction};
 use crate::unavailable::Unavailable;
@@ -191,7 +191,7 @@ pub async fn come_back(
         }
         Purpose::Connect { user, user_session } => {
             let mine = authenticated.filter(|mine| is_of(mine, user, user_session));
-            connects(env, caller, provider, state, detour, &spoken.told, mine).await?
+            connects(env, caller, provider, state, detour, &spoken, mine).await?
         }
     };
     if !matches!(back, Back::Stays(_)) {
@@ -250,13 +250,17 @@ async fn signs_in(
         .in_session(caller.carried.session.as_ref().map(Token::hash))
         .and::<SpentState>(&key);
     let refresh = provider.settings().refresh;
-    let named = named(spoken);
-    let reads = with_named(reads, named.as_ref());
+    let there = There::of(spoken);
+    let reads = there.read_with(reads);
     let done = env
         .store
         .update(reads, |tx| {
             if !uses_up(tx, &key, detour) {
                 return Back::Stays(Stop::Spent);
+            }
+            if there.has_ended(tx, spoken) {
+                tx.tell(caller.event(user, What::ProviderDenied));
+                return Back::Stays(Stop::Denied);
             }
             tx.user.spoken_for(&told.account, refresh, caller.now);
             if tx.user.disabled().is_some() || !counts(&tx.user, &told.account, caller.now) {
@@ -266,11 +270,9 @@ async fn signs_in(
             let proofs = shown(&tx.user, spoken, Proofs::default(), caller.now);
             let given = begin_session(env, caller, tx, proofs, &fresh);
             let expires = caller.now.plus(env.config.sessions.at_most);
-            if let Some(named) = &named {
-                tx.put(named, NamedAtProvider { user, expires });
-            }
+            there.name_in(tx, expires);
             let (account, session) = (told.account.clone(), spoken.session.clone());
-            let id = tx.began_at(AtProvider { account: account.clone(), session });
+            let id = tx.began_at(AtProvider::new(account.clone(), session));
             if let (Some(user_session), Some(token)) = (id, spoken.refresh.clone()) {
                 let now = caller.now;
                 let (tried, answered) = (now, now);
@@ -339,10 +341,17 @@ async fn connects(
     provider: &Provider,
     state: &Token,
     detour: &Detour,
-    told: &Told,
+    spoken: &Spoken,
     mine: Option<&AuthenticatedRequest>,
 ) -> Result<Back, Unavailable> {
     let Some(mine) = mine else { return Ok(Back::Stays(Stop::Spent)) };
+    let told = &spoken.told;
+    // Whoever sits at this browser must have the account: perhaps somebody else is signed in there.
+    let is_again = detour.is_again(spoken.auth_time, spoken.issued, env.now()?);
+    if provider.can_confirm() && !is_again {
+        tell(env, caller, provider, What::ProviderRefused, &Lie::AuthTime.to_string());
+        return Ok(Back::Stays(Stop::NotAgain));
+    }
     if let Err(barred) = provider.settings().people.admit(told) {
         return Ok(Back::Stays(bar(env, caller, provider, told, barred)));
     }
@@ -407,8 +416,8 @@ async fn confirms(
     let is_again = detour.is_again(spoken.auth_time, spoken.issued, env.now()?);
     let account = &spoken.told.account;
     let (fresh, key) = (Fresh::draw(env), state.hash());
-    let named = named(spoken);
-    let reads = with_named(mine.reads().and::<SpentState>(&key), named.as_ref());
+    let there = There::of(spoken);
+    let reads = there.read_with(mine.reads().and::<SpentState>(&key));
     let done = env
         .store
         .update(reads, |tx| {
@@ -418,7 +427,8 @@ async fn confirms(
             let Some(session) = live_session(env, caller, tx) else {
                 return Back::Stays(Stop::Spent);
             };
-            if !tx.user.has_account(account) {
+            let at = tx.user_session.as_ref().and_then(|one| one.at_provider.as_ref());
+            if !tx.user.has_account(account) || !may_confirm(env, at, account) {
                 tx.tell(caller.event(user, What::ProviderRefused));
                 return Back::Stays(Stop::SomebodyElse);
             }
@@ -426,21 +436,20 @@ async fn confirms(
                 tx.tell(caller.event(user, What::ProviderRefused));
                 return Back::Stays(Stop::NotAgain);
             }
+            if there.has_ended(tx, spoken) {
+                tx.tell(caller.event(user, What::ProviderDenied));
+                return Back::Stays(Stop::Denied);
+            }
             tx.user.spoken_for(account, refresh, caller.now);
             if !counts(&tx.user, account, caller.now) {
                 tx.tell(caller.event(user, What::ProviderBarred));
                 return Back::Stays(Stop::NotAdmitted);
             }
             tx.tell(caller.event(user, What::Confirmed));
-            // To sign in there again may have begun another session there.
-            let at = tx.user_session.as_mut().and_then(|one| one.at_provider.as_mut());
-            if let Some(at) = at.filter(|at| at.account == *account) {
-                at.session.clone_from(&spoken.session);
-                if let Some(named) = &named {
-                    let expires = caller.now.plus(env.config.sessions.at_most);
-                    tx.put(named, NamedAtProvider { user, expires });
-                }
+            if let Some(user_session) = &mut tx.user_session {
+                user_session.confirmed_at(account, spoken.session.clone());
             }
+            there.name_in(tx, caller.now.plus(env.config.sessions.at_most));
             let proofs = shown(&tx.user, spoken, session.proofs.clone(), caller.now);
             let session = HostSession { proofs, ..session };
             Back::Confirmed(replace(env, caller, tx, session, &fresh))
@@ -457,16 +466,56 @@ async fn confirms(
     Ok(done)
 }
 
-/// The key of the record that says whose the session at the provider is.
-fn named(spoken: &Spoken) -> Option<TokenHash> {
-    let session = spoken.session.as_ref()?;
-    Some(AtProvider::key(spoken.told.account.issuer(), session))
+/// Whether the user of a user session that began, or was confirmed, at the provider `at` confirms with
+/// `account`: if another account can confirm there, only with that.
+pub fn may_confirm(env: &Env, at: Option<&AtProvider>, account: &Account) -> bool {
+    let confirms = |at: &&AtProvider| {
+        let provider = env.providers.of_issuer(at.account.issuer());
+        provider.is_some_and(|provider| provider.can_confirm())
+    };
+    at.filter(confirms).is_none_or(|at| at.account == *account)
 }
 
-fn with_named(reads: Reads, named: Option<&TokenHash>) -> Reads {
-    match named {
-        Some(named) => reads.and::<NamedAtProvider>(named),
-        None => reads,
+/// The records about the session at a provider in which somebody came: whose it is, and whether it, or
+/// all of the subject, have ended.
+struct There {
+    named: Option<TokenHash>,
+    ended: Option<TokenHash>,
+    all_ended: TokenHash,
+}
+
+impl There {
+    fn of(spoken: &Spoken) -> Self {
+        let account = &spoken.told.account;
+        let (issuer, session) = (account.issuer(), spoken.session.as_deref());
+        Self {
+            named: session.map(|session| AtProvider::key(issuer, session)),
+            ended: session.map(|session| AtProvider::ended_session(issuer, session)),
+            all_ended: AtProvider::ended_subject(issuer, account.subject()),
+        }
+    }
+
+    fn read_with(&self, reads: Reads) -> Reads {
+        let reads = reads.and::<SpentState>(&self.all_ended);
+        let reads = self.ended.iter().fold(reads, |reads, key| reads.and::<SpentState>(key));
+        self.named.iter().fold(reads, |reads, key| reads.and::<NamedAtProvider>(key))
+    }
+
+    /// Whether the provider has said meanwhile that what was `spoken` is over: the logout token was
+    /// quicker than the browser.
+    fn has_ended(&self, tx: &Transaction, spoken: &Spoken) -> bool {
+        let has_ended = self.ended.as_ref().is_some_and(|key| tx.get::<SpentState>(key).is_some());
+        let all_ended = tx.get::<SpentState>(&self.all_ended);
+        has_ended
+            || all_ended.is_some_and(|all| spoken.issued.plus(SignedOut::LASTS) <= all.expires)
+    }
+
+    /// Says whose the session is.
+    fn name_in(&self, tx: &mut Transaction, expires: Timestamp) {
+        let user = tx.user.id();
+        if let Some(named) = &self.named {
+            tx.put(named, NamedAtProvider { user, expires });
+        }
     }
 }
 

@@ -4,14 +4,14 @@
 use std::time::Duration;
 
 use super::caller::Caller;
-use super::env::{Env, Line, NoTurn};
+use super::env::{Env, Line};
 use crate::domain::event::What;
 use crate::domain::provider::{Account, SpentState};
 use crate::domain::secret::TokenHash;
 use crate::domain::user::UserId;
-use crate::domain::user_session::{AtProvider, NamedAtProvider};
+use crate::domain::user_session::{AtProvider, NamedAtProvider, Renewal};
 use crate::identity::provider::{Fault, SignedOut};
-use crate::identity::{Full, Provider};
+use crate::identity::{Begin, Client, Full, Provider};
 use crate::store::Reads;
 use crate::unavailable::Unavailable;
 
@@ -39,21 +39,12 @@ pub async fn hear(
     provider: &Provider,
     token: &str,
 ) -> Result<Heard, Unavailable> {
-    let tried = match env.turn_without_hashing(caller, None).await {
-        Ok(tried) => tried,
-        Err(NoTurn::Waiting(until)) => return Ok(Heard::Waiting(caller.now.until(until))),
-        Err(NoTurn::Busy) => return Ok(Heard::Waiting(Full::RETRY_AFTER)),
-    };
-    let said = match provider.signed_out(token, caller.now).await {
-        Ok(said) => said,
-        Err(fault) => {
-            log(env, caller, provider, &fault.to_string());
-            if matches!(fault, Fault::Unavailable(_)) {
-                tried.give_back();
-                return Ok(Heard::Unavailable);
-            }
-            return Ok(Heard::Refused);
-        }
+    let said = match provider.signed_out_by_known_key(token, caller.now) {
+        Some(said) => said,
+        None => match look_closer(env, caller, provider, token).await {
+            Ok(said) => said,
+            Err(heard) => return Ok(heard),
+        },
     };
     let issuer = provider.settings().issuer.as_str();
     let spent = TokenHash::of_parts(&[b"logout", issuer.as_bytes(), said.id.as_bytes()]);
@@ -61,11 +52,58 @@ pub async fn hear(
         log(env, caller, provider, "the logout token was used before");
         return Ok(Heard::Refused);
     }
-    if let Some(user) = whose(env, issuer, &said).await? {
-        end_all(env, caller, user, issuer, &said, &spent).await?;
+    // First: a sign-in that is under way either finds this, or is found below.
+    if let Some(ended) = ended(issuer, &said) {
+        env.store.keep(&ended, &SpentState { expires: said.issued.plus(SignedOut::LASTS) }).await?;
     }
-    tried.give_back();
+    match whose(env, issuer, &said).await? {
+        Some(user) => end_all(env, caller, user, issuer, &said).await?,
+        None if said.subject.is_none() => {
+            log(env, caller, provider, "no session began in the one that has ended there");
+        }
+        None => {}
+    }
+    env.store.keep(&spent, &SpentState { expires: caller.now.plus(SignedOut::LASTS) }).await?;
     Ok(Heard::Done)
+}
+
+/// A token that no known key has signed. Such are counted, apart from the people at that address, if
+/// they turn out not to be acceptable.
+async fn look_closer(
+    env: &Env,
+    caller: &Caller,
+    provider: &Provider,
+    token: &str,
+) -> Result<SignedOut, Heard> {
+    let tried = match env.limit.begin(Client::telling_of_logouts(caller.address), caller.now) {
+        Begin::Now(tried) => tried,
+        Begin::Later => return Err(Heard::Waiting(Full::RETRY_AFTER)),
+        Begin::Refused(until) => {
+            log(env, caller, provider, "too many logout tokens were not acceptable");
+            return Err(Heard::Waiting(caller.now.until(until)));
+        }
+    };
+    match provider.signed_out(token, caller.now).await {
+        Ok(said) => {
+            tried.give_back();
+            Ok(said)
+        }
+        Err(fault) => {
+            log(env, caller, provider, &fault.to_string());
+            if matches!(fault, Fault::Unavailable(_)) {
+                tried.give_back();
+                return Err(Heard::Unavailable);
+            }
+            Err(Heard::Refused)
+        }
+    }
+}
+
+/// The key of the record by which a sign-in under way is refused.
+fn ended(issuer: &str, said: &SignedOut) -> Option<TokenHash> {
+    let session = said.session.as_deref().map(|session| AtProvider::ended_session(issuer, session));
+    let subject = || Some(AtProvider::ended_subject(issuer, said.subject.as_deref()?));
+    session.or_else(subject)
 }
 
 /// The user whom the token is about.
@@ -79,18 +117,18 @@ async fn whose(env: &Env, issuer: &str, said: &SignedOut) -> Result<Option<UserI
     Ok(named.map(|named| named.user))
 }
 
-/// Ends every user session of `user` that the token is about, and uses the token up with the last one.
+/// Ends every user session of `user` that the token is about.
 async fn end_all(
     env: &Env,
     caller: &Caller,
     user: UserId,
     issuer: &str,
     said: &SignedOut,
-    spent: &TokenHash,
 ) -> Result<(), Unavailable> {
     let (subject, session) = (said.subject.as_deref(), said.session.as_deref());
-    for (id, _) in env.store.user_sessions_of(user, LOOKED_AT).await? {
-        let mut reads = Reads::user(user);
+    for id in env.store.user_session_ids_of(user).await? {
+        let renewal = Renewal::key_of(id);
+        let mut reads = Reads::user(user).and::<Renewal>(&renewal);
         reads.user_session = Some(id);
         let ended = env.store.update(reads, |tx| {
             let is_it = tx.user_session.as_ref().is_some_and(|one| {
@@ -99,22 +137,17 @@ async fn end_all(
             });
             if is_it {
                 tx.user_session = None;
+                tx.take::<Renewal>(&renewal);
                 tx.tell(caller.event(user, What::SignedOutThere));
             }
         });
         ended.await?;
     }
-    let expires = caller.now.plus(SignedOut::LASTS);
-    let reads = Reads::user(user).and::<SpentState>(spent);
-    env.store.update(reads, |tx| tx.put(spent, SpentState { expires })).await?;
     Ok(())
 }
 
 fn log(env: &Env, caller: &Caller, provider: &Provider, why: &str) {
     let Some(left_out) = env.log_throttle.due(Line::Provider, caller.now) else { return };
     let (provider, address) = (&provider.settings().name, caller.address);
-    tracing::warn!(provider, %address, left_out, "logout token refused: {why}");
+    tracing::warn!(provider, %address, left_out, "logout token without effect: {why}");
 }
-
-/// How many user sessions of one user are looked at.
-const LOOKED_AT: usize = 1_000;

@@ -180,6 +180,7 @@ impl SignInLimit {
         match client {
             Client::Address(_) if !has_room => Counted::Crowd,
             Client::KeysFrom(_) if !has_room => Counted::CrowdOfKeys,
+            Client::TellingOfLogouts(_) if !has_room => Counted::CrowdTellingOfLogouts,
             _ => own,
         }
     }
@@ -242,6 +243,8 @@ pub enum Client {
     KeysFrom(AddressBlock),
     /// The answers of security keys from a known browser of their user.
     KeysOf(BrowserId),
+    /// Whoever tells from this address that people have signed out at a provider.
+    TellingOfLogouts(AddressBlock),
 }
 
 /// What a client is counted as.
@@ -253,6 +256,8 @@ enum Counted {
     Crowd,
     /// The same for answers of security keys.
     CrowdOfKeys,
+    /// The same for those who tell that people have signed out at a provider.
+    CrowdTellingOfLogouts,
 }
 
 impl Client {
@@ -265,6 +270,11 @@ impl Client {
     /// their user.
     pub fn of_keys(address: IpAddr, known: Option<BrowserId>) -> Self {
         known.map_or_else(|| Self::KeysFrom(AddressBlock::of(address)), Self::KeysOf)
+    }
+
+    /// What `address` is counted as if it tells that people have signed out at a provider.
+    pub fn telling_of_logouts(address: IpAddr) -> Self {
+        Self::TellingOfLogouts(AddressBlock::of(address))
     }
 }
 

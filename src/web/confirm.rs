@@ -79,12 +79,16 @@ async fn page(
     problem: Option<Problem>,
 ) -> Result<Response, Trouble> {
     let user = guest.authenticated.as_ref().map(|authenticated| &authenticated.user);
+    let providers = match &guest.authenticated {
+        Some(mine) => state.confirming(mine, return_to).await?,
+        None => Vec::new(),
+    };
     let page = pages::Confirm {
         frame: state.frame_for(guest),
         form: state.form(guest, return_to),
         username: user.map(|user| user.identity.name.clone()).unwrap_or_default(),
         has_password: user.is_none_or(|user| user.user.password().is_some()),
-        providers: user.map(|user| state.confirming(&user.user, return_to)).unwrap_or_default(),
+        providers,
         passkey: state.passkey_for_confirm(guest).await?,
         lasts: state.env.config.confirm_for,
         problem,

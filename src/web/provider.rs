@@ -20,8 +20,10 @@ use super::pages::{self, Notice};
 use super::return_to::ReturnTo;
 use crate::domain::provider::{Detour, Purpose};
 use crate::domain::secret::{Secret, Token};
-use crate::domain::user::User;
-use crate::flow::provider::{Back, Going, Returned, Stop, come_back, go, unknown_state};
+use crate::flow::AuthenticatedRequest;
+use crate::flow::provider::{
+    Back, Going, Returned, Stop, come_back, go, may_confirm, unknown_state,
+};
 use crate::flow::signed_out_there::{Heard, hear};
 use crate::identity::Provider;
 
@@ -202,11 +204,19 @@ impl AppState {
         .collect()
     }
 
-    /// A link to each provider where `user` can show the first factor again.
-    pub(super) fn confirming(&self, user: &User, return_to: &ReturnTo) -> Vec<pages::Link> {
+    /// A link to each provider where the user of this session can show the first factor again.
+    pub(super) async fn confirming(
+        &self,
+        mine: &AuthenticatedRequest,
+        return_to: &ReturnTo,
+    ) -> Result<Vec<pages::Link>, Trouble> {
+        let user_session = self.env.store.user_session(mine.user_session).await?;
+        let at = user_session.as_ref().and_then(|one| one.at_provider.as_ref());
+        let accounts = mine.user.user.accounts();
+        let confirming = accounts.filter(|account| may_confirm(&self.env, at, account));
         let of = |issuer: &str| self.env.providers.of_issuer(issuer);
-        let providers = user.accounts().filter_map(|account| of(account.issuer()));
-        providers
+        let links = confirming
+            .filter_map(|account| of(account.issuer()))
             .filter(|provider| provider.can_confirm())
             .map(|provider| {
                 let settings = provider.settings();
@@ -214,8 +224,8 @@ impl AppState {
                 let joint = if url.contains('?') { '&' } else { '?' };
                 let name = settings.label.clone();
                 pages::Link { name, url: format!("{url}{joint}for=confirm") }
-            })
-            .collect()
+            });
+        Ok(links.collect())
     }
 
     /// The provider that the sign-in page leads to at once, if there is one.

@@ -1,20 +1,22 @@
 //! Signing in at an identity provider: who becomes a user, who does not, and what follows.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use doorward::domain::device::Seen;
 use doorward::domain::event::What;
 use doorward::domain::name::{Email, Login, Name};
 use doorward::domain::provider::{Account, Detour};
 use doorward::domain::time::Timestamp;
 use doorward::domain::user::{FirstFactorAsks, Profile, User, UserId};
-use doorward::domain::user_session::Renewal;
+use doorward::domain::user_session::{Renewal, UserSession, UserSessionId};
 use doorward::flow::renew::renew_due;
 use doorward::flow::{Env, administer};
 use doorward::identity::SignInLimit;
 use doorward::store::memory::Memory;
-use doorward::store::{Batch, Expect, Kind, Records};
+use doorward::store::{Batch, Expect, Kind, Reads, Records};
 use http::StatusCode;
 use serde_json::json;
 
@@ -975,7 +977,12 @@ async fn the_account_of_the_origin_cannot_be_disconnected() {
 
 /// The provider says that somebody has signed out there.
 async fn hears(gate: &Gate, token: &str) -> StatusCode {
+    hears_from(gate, gate.browser().address, token).await
+}
+
+async fn hears_from(gate: &Gate, address: IpAddr, token: &str) -> StatusCode {
     let mut provider = gate.browser();
+    provider.address = address;
     let form = [(http::header::CONTENT_TYPE.as_str(), "application/x-www-form-urlencoded")];
     let target = "/.doorward/sign-in/provider/idp/signed-out";
     let body = format!("logout_token={token}");
@@ -1012,6 +1019,7 @@ async fn whoever_signs_out_at_the_provider_is_signed_out_here_in_that_session() 
     by_link.sends(&[("password", PASSWORD)]).await;
     by_link.follows().await.declines().await;
     let mut again = gate.browser();
+    idp.said().claims = json!({ "sid": "c" });
     signs_in(&mut again, &idp, "/").await;
     let all = idp.logout_token(&json!({ "jti": "3" }));
     assert_eq!(hears(&gate, &all).await, StatusCode::OK);
@@ -1070,10 +1078,174 @@ async fn a_logout_token_counts_once_and_only_if_the_provider_means_us() {
     let token = idp.logout_token(&json!({}));
     assert_eq!(hears(&gate, &token).await, StatusCode::OK);
     assert_eq!(at_the_application(&mut ada).await, None);
+    gate.waits(Duration::from_secs(1));
+    idp.said().now = gate.now();
     let mut again = gate.browser();
     signs_in(&mut again, &idp, "/").await;
     assert_eq!(hears(&gate, &token).await, StatusCode::BAD_REQUEST, "a second time");
     assert_eq!(at_the_application(&mut again).await.as_deref(), Some("ada"));
+}
+
+#[tokio::test]
+async fn whoever_signs_out_there_while_they_sign_in_here_is_not_signed_in() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, CREATES);
+    for (session, claims) in [
+        ("a", json!({ "jti": "1", "sid": "a" })),
+        ("b", json!({ "jti": "2", "sid": "b", "sub": null })),
+        ("c", json!({ "jti": "3" })),
+    ] {
+        idp.said().claims = json!({ "sid": session });
+        let mut ada = gate.browser();
+        ada.opens(LINK).await;
+        let query = idp.signs_in(&ada.location().unwrap());
+        assert_eq!(hears(&gate, &idp.logout_token(&claims)).await, StatusCode::OK);
+        ada.opens(&format!("{CALLBACK}?{query}")).await;
+        assert_eq!(ada.status, StatusCode::FORBIDDEN, "{claims}: {}", ada.page);
+        assert!(ada.session().is_none());
+    }
+    gate.waits(Duration::from_secs(1));
+    idp.said().now = gate.now();
+    let mut ada = gate.browser();
+    signs_in(&mut ada, &idp, "/").await;
+    assert_eq!(at_the_application(&mut ada).await.as_deref(), Some("ada"));
+    let token = idp.logout_token(&json!({ "jti": "4", "sid": "d" }));
+    idp.said().claims = json!({ "sid": "d" });
+    ada.opens(&format!("{LINK}?for=confirm")).await;
+    let query = idp.signs_in(&ada.location().unwrap());
+    assert_eq!(hears(&gate, &token).await, StatusCode::OK);
+    ada.opens(&format!("{CALLBACK}?{query}")).await;
+    assert_eq!(ada.status, StatusCode::FORBIDDEN, "{}", ada.page);
+}
+
+#[tokio::test]
+async fn a_session_ends_with_those_in_which_it_was_confirmed() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, CREATES);
+    let in_session = |session: &str| idp.said().claims = json!({ "sid": session });
+    let confirms = async |browser: &mut Browser, session: &str| {
+        in_session(session);
+        browser.opens(&format!("{LINK}?return_to=/orders&for=confirm")).await;
+        let query = idp.signs_in(&browser.location().unwrap());
+        browser.opens(&format!("{CALLBACK}?{query}")).await;
+        assert_eq!(browser.status, StatusCode::SEE_OTHER, "{}", browser.page);
+    };
+    let ends = async |session: &str| {
+        let token = idp.logout_token(&json!({ "jti": session, "sub": null, "sid": session }));
+        assert_eq!(hears(&gate, &token).await, StatusCode::OK);
+    };
+    for (first, second, ended) in [("a", "b", "b"), ("c", "d", "c")] {
+        let mut ada = gate.browser();
+        in_session(first);
+        signs_in(&mut ada, &idp, "/").await;
+        confirms(&mut ada, second).await;
+        assert_eq!(at_the_application(&mut ada).await.as_deref(), Some("ada"));
+        ends(ended).await;
+        assert_eq!(at_the_application(&mut ada).await, None, "{ended}");
+    }
+    let link = gate.makes_a_link("ada").await;
+    let mut by_link = gate.browser();
+    by_link.opens(&link).await;
+    by_link.sends(&[("password", PASSWORD)]).await;
+    let mut by_password = gate.browser();
+    by_password.signs_in("ada").await;
+    confirms(&mut by_password, "e").await;
+    assert_eq!(at_the_application(&mut by_password).await.as_deref(), Some("ada"));
+    ends("e").await;
+    assert_eq!(at_the_application(&mut by_password).await, None);
+}
+
+#[tokio::test]
+async fn logout_tokens_and_the_people_at_their_address_are_counted_apart() {
+    let idp = StandIn::opens().await;
+    let gate = allowing(gate(&idp, CREATES), 2);
+    let address = [192, 0, 2, 1].into();
+    let mut ada = gate.browser();
+    ada.address = address;
+    signs_in(&mut ada, &idp, "/").await;
+    let wrong = idp.logout_token(&json!({ "aud": "another-client" }));
+    for status in [StatusCode::BAD_REQUEST, StatusCode::BAD_REQUEST, StatusCode::TOO_MANY_REQUESTS]
+    {
+        assert_eq!(hears_from(&gate, address, &wrong).await, status);
+    }
+    let mut other = gate.browser();
+    other.address = address;
+    signs_in(&mut other, &idp, "/").await;
+    assert!(other.session().is_some(), "{}", other.page);
+    // What the provider has signed is heard nevertheless.
+    let right = idp.logout_token(&json!({}));
+    assert_eq!(hears_from(&gate, address, &right).await, StatusCode::OK);
+    assert_eq!(at_the_application(&mut ada).await, None);
+}
+
+#[tokio::test]
+async fn no_session_hides_behind_a_thousand_others() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, CREATES);
+    let mut ada = gate.browser();
+    signs_in(&mut ada, &idp, "/").await;
+    let id = user(&gate, "ada").await.unwrap().id();
+    let over = gate.now().plus(Duration::from_hours(1));
+    let begun = gate.env.store.update(Reads::user(id), |tx| {
+        for number in 0..1_000_u128 {
+            let began = UserSession::begin(id, tx.user.epoch(), Seen::default(), gate.now());
+            tx.begin_user_session(UserSessionId::from(number.to_be_bytes()), began, over);
+        }
+    });
+    begun.await.unwrap().unwrap();
+    assert_eq!(at_the_application(&mut ada).await.as_deref(), Some("ada"));
+    assert_eq!(hears(&gate, &idp.logout_token(&json!({}))).await, StatusCode::OK);
+    assert_eq!(at_the_application(&mut ada).await, None);
+}
+
+#[tokio::test]
+async fn whoever_connects_an_account_must_have_signed_in_there_for_that() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, "people: { create: false }");
+    gate.knows("bob").await;
+    let mut bob = gate.browser();
+    bob.signs_in("bob").await;
+    for auth_time in [json!(gate.now().seconds() - 1), json!(null)] {
+        idp.said().claims = json!({ "auth_time": auth_time });
+        connects(&mut bob, &idp).await;
+        assert_eq!(bob.status, StatusCode::FORBIDDEN, "{}", bob.page);
+        assert!(user(&gate, "bob").await.unwrap().accounts().next().is_none());
+    }
+    assert!(gate.events().await.contains(&What::ProviderRefused));
+}
+
+#[tokio::test]
+async fn a_session_is_confirmed_with_the_account_with_which_it_began() {
+    let (idp, other) = (StandIn::opens().await, StandIn::opens().await);
+    let gate = gate(&idp, &besides(&other, CREATES));
+    let mut ada = gate.browser();
+    signs_in(&mut ada, &idp, "/").await;
+    ada.visits(PROVIDERS).await;
+    ada.sends(&[("connect", "other")]).await;
+    let query = other.signs_in(&ada.location().unwrap());
+    ada.opens(&format!("/.doorward/sign-in/provider/other/callback?{query}")).await;
+    goes_by_other(&mut ada, &other, "&for=confirm").await;
+    assert_eq!(ada.status, StatusCode::FORBIDDEN, "{}", ada.page);
+    assert!(!gate.events().await.contains(&What::Confirmed));
+    ada.opens("/.doorward/confirm").await;
+    assert!(ada.page.contains("provider/idp?"), "{}", ada.page);
+    assert!(!ada.page.contains("provider/other"), "{}", ada.page);
+}
+
+#[tokio::test]
+async fn a_new_address_that_is_somebody_elses_here_is_not_taken_and_not_passed_over() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, CREATES);
+    gate.knows("bob").await;
+    signs_in(&mut gate.browser(), &idp, "/").await;
+    idp.said().claims = json!({ "email": "bob@example.com", "name": "Countess Lovelace" });
+    let mut ada = gate.browser();
+    signs_in(&mut ada, &idp, "/").await;
+    assert_eq!(at_the_application(&mut ada).await.as_deref(), Some("ada"));
+    let identity = user(&gate, "ada").await.unwrap().identity();
+    assert_eq!(identity.email.as_deref(), Some("ada@example.com"));
+    assert_eq!(identity.full_name.as_deref(), Some("Countess Lovelace"));
+    assert!(gate.events().await.contains(&What::ProviderNameTaken));
 }
 
 #[tokio::test]

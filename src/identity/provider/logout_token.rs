@@ -20,6 +20,8 @@ pub struct SignedOut {
     pub session: Option<String>,
     /// Its id. A token counts once.
     pub id: String,
+    /// When the provider says that it happened, by its own clock.
+    pub issued: Timestamp,
 }
 
 impl SignedOut {
@@ -72,7 +74,8 @@ fn check(
         return Err(Lie::Audience);
     }
     let now = now.seconds();
-    id_token::is_new(id_token::seconds(written.iat)?, now)?;
+    let iat = id_token::seconds(written.iat)?;
+    id_token::is_new(iat, now)?;
     // Version 1.0 requires it; some providers are older.
     if let Some(exp) = written.exp
         && id_token::seconds(exp)? <= now
@@ -90,7 +93,7 @@ fn check(
     if written.jti.is_empty() {
         return Err(Lie::Logout("it has no id"));
     }
-    Ok(SignedOut { subject, session, id: written.jti })
+    Ok(SignedOut { subject, session, id: written.jti, issued: Timestamp::from_secs(iat) })
 }
 
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
@@ -121,7 +124,7 @@ mod tests {
     fn it_says_who_has_signed_out_where() {
         let said = checked(&[]).unwrap();
         assert_eq!((said.subject.as_deref(), said.session.as_deref()), (Some("7"), Some("s")));
-        assert_eq!(said.id, "1");
+        assert_eq!((said.id.as_str(), said.issued), ("1", Timestamp::from_secs(NOW)));
         assert_eq!(checked(&[("sid", Value::Null)]).unwrap().session, None);
         assert_eq!(checked(&[("sub", Value::Null)]).unwrap().subject, None);
         assert!(checked(&[("aud", json!(["other", "doorward"]))]).is_ok());

@@ -136,6 +136,13 @@ impl Metadata {
         fetched.or_else(|fault| self.known().stale_keys(now).ok_or(fault))
     }
 
+    /// The keys that are known and fresh.
+    pub(super) fn known_keys(&self, now: Timestamp) -> Option<Arc<[Jwk]>> {
+        let known = self.known();
+        let kept = known.keys.as_ref().filter(|(_, at)| now.within(FRESH, *at));
+        kept.map(|(keys, _)| Arc::clone(keys))
+    }
+
     /// The keys, as they are now.
     pub(super) async fn keys(
         &self,

@@ -384,6 +384,16 @@ impl Provider {
         }
     }
 
+    /// Who has signed out there, as this logout token says, if it is acceptable and a key that is known
+    /// has signed it: nobody is asked.
+    pub fn signed_out_by_known_key(&self, token: &str, now: Timestamp) -> Option<SignedOut> {
+        let Speaks::OpenId(metadata) = &self.speaks else { return None };
+        id_token::key_id(token).ok()?;
+        let keys = metadata.known_keys(now)?;
+        let config::Provider { issuer, client_id, .. } = &self.settings;
+        logout_token::verify(token, &keys, issuer, client_id, now).ok()
+    }
+
     /// Who has signed out there, as this logout token says.
     ///
     /// # Errors

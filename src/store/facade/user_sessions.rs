@@ -32,6 +32,23 @@ impl Store {
         Ok(user_sessions)
     }
 
+    /// The ids of all user sessions of `user`, also of those that have ended.
+    ///
+    /// # Errors
+    /// Like [`Store::user`].
+    pub async fn user_session_ids_of(
+        &self,
+        user: UserId,
+    ) -> Result<Vec<UserSessionId>, Unavailable> {
+        let (mut ids, mut range) = (Vec::new(), KeyRange::prefix(user.as_bytes()));
+        loop {
+            let page = self.records.scan(Kind::UserSessionOf, range.clone(), PAGE).await?;
+            let Some(last) = page.last() else { return Ok(ids) };
+            range = range.behind(&last.key);
+            ids.extend(page.iter().filter_map(|entry| pointed_at(&entry.key)));
+        }
+    }
+
     /// Adds a new user session and its index entry to `batch`; both are swept after `over`.
     pub(super) fn put_user_session(
         &self,
@@ -59,3 +76,6 @@ fn pointed_at(pointer: &[u8]) -> Option<UserSessionId> {
     let id = pointer.get(16..)?;
     <[u8; 16]>::try_from(id).ok().map(UserSessionId::from)
 }
+
+/// How many are read at once.
+const PAGE: usize = 256;
