@@ -497,8 +497,8 @@ impl There {
 
     fn read_with(&self, reads: Reads) -> Reads {
         let reads = reads.and::<SpentState>(&self.all_ended);
-        let reads = self.ended.iter().fold(reads, |reads, key| reads.and::<SpentState>(key));
-        self.named.iter().fold(reads, |reads, key| reads.and::<NamedAtProvider>(key))
+        let reads = self.ended.iter().fold(reads, Reads::and::<SpentState>);
+        self.named.iter().fold(reads, Reads::and::<NamedAtProvider>)
     }
 
     /// Whether the provider has said meanwhile that what was `spoken` is over: the logout token was
