@@ -334,7 +334,7 @@ impl User {
 
     /// The kinds of factors that this user can show, recovery codes among them.
     pub fn can_show(&self, now: Timestamp) -> Kinds {
-        let sound = self.factors.iter().filter(|factor| !factor.is_doubted());
+        let sound = self.factors.iter().filter(|factor| factor.is_sound());
         let kinds = sound.map(|factor| {
             let resists = factor.worth(now).resists_phishing;
             if resists { Kinds::only(factor.kind()) } else { Kinds::weaker(factor.kind()) }
@@ -345,17 +345,14 @@ impl User {
     }
 
     /// The proofs that are still worth something. A proof of a removed factor is dropped, or of one
-    /// that there may be a copy of, and a trusted device counts only while it is trusted.
+    /// that is not sound, and a trusted device counts only while it is trusted.
     pub fn honoured(&self, proofs: &Proofs, now: Timestamp) -> Proofs {
         let codes = self.recovery_codes.as_ref().map(RecoveryCodes::id);
-        let doubted = || self.factors.iter().filter(|factor| factor.is_doubted()).map(Factor::id);
-        let has = |id| {
-            let sound = |factor: &Factor| !factor.is_doubted();
-            codes == Some(id) || self.factor(id).is_some_and(sound)
-        };
+        let unsound = || self.factors.iter().filter(|factor| !factor.is_sound()).map(Factor::id);
+        let has = |id| codes == Some(id) || self.factor(id).is_some_and(Factor::is_sound);
         let trusts = |id| {
             let device = self.devices.iter().find(|one| one.id() == id && one.is_trusted(now));
-            device.is_some_and(|device| !doubted().any(|factor| device.rests_on(factor)))
+            device.is_some_and(|device| !unsound().any(|factor| device.rests_on(factor)))
         };
         let worth = |shown: &FactorShown| self.factor(shown.factor).map(|factor| factor.worth(now));
         let mut honoured = proofs
@@ -474,7 +471,8 @@ impl User {
     /// The kinds of answers that this user can give at a challenge, the one used last first;
     /// recovery codes come last.
     pub fn kinds(&self) -> Vec<Kind> {
-        let mut factors: Vec<&Factor> = self.factors.iter().collect();
+        let usable = self.factors.iter().filter(|factor| !factor.is_for_other_rp_id());
+        let mut factors: Vec<&Factor> = usable.collect();
         factors.sort_by_key(|factor| std::cmp::Reverse(factor.last_used()));
         let mut kinds = Vec::new();
         for kind in factors.into_iter().map(Factor::kind) {

@@ -16,7 +16,7 @@ use crate::domain::assurance::{FirstFactor, Proof, Proofs};
 use crate::domain::ceremony::Purpose;
 use crate::domain::device::BrowserId;
 use crate::domain::event::What;
-use crate::domain::factor::security_key::{Challenge, Shown, SignInChallenge};
+use crate::domain::factor::security_key::{Challenge, SecurityKey, Shown, SignInChallenge};
 use crate::domain::factor::{Begun, Factor, FactorId, Kind, Rejection};
 use crate::domain::secret::Token;
 use crate::domain::time::Timestamp;
@@ -125,8 +125,8 @@ pub async fn ask(acting: Acting<'_>) -> Result<Option<Begun>, Unavailable> {
 
 /// Whether this user has a key that is a first factor now: one that verifies its user.
 pub fn has_passkey(user: &User, now: Timestamp) -> bool {
-    let mut keys = user.factors().iter().filter_map(Factor::security_key);
-    keys.any(|key| key.verifies_user() && key.doubted().is_none() && key.counts_from() <= now)
+    let verifies = |factor: &Factor| factor.security_key().is_some_and(SecurityKey::verifies_user);
+    user.factors().iter().any(|factor| factor.worth(now).resists_phishing && verifies(factor))
 }
 
 /// Confirms with a passkey.

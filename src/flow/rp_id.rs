@@ -26,23 +26,26 @@ pub async fn moved(store: &Store, config: &Config) -> Result<Option<Moved>, Unav
     moved_to(store, config.relying_party.as_ref().map(|party| party.id.as_str())).await
 }
 
-/// The same for this RP ID.
+/// The same for this RP ID. If none was in use lately, the last one that was counts.
 ///
 /// # Errors
 /// Like [`moved`].
 pub async fn moved_to(store: &Store, to: Option<&str>) -> Result<Option<Moved>, Unavailable> {
-    let stored = store.rp_id().await?;
-    let Some(from) = stored.filter(|from| Some(from.as_str()) != to) else { return Ok(None) };
-    let people = store.people_with_keys().await?;
-    Ok((people > 0).then(|| Moved { from, to: to.map(str::to_owned), people }))
+    let known = store.rp_ids().await?;
+    let is_back = known.last.is_some() && known.last.as_deref() == to;
+    if is_back || known.in_use.as_ref().is_some_and(|id| id.as_deref() == to) {
+        return Ok(None);
+    }
+    let left = store.keys_left_behind(known.last.as_deref(), to).await?;
+    Ok(left.map(|(from, people)| Moved { from, to: to.map(str::to_owned), people }))
 }
 
-/// Stores the RP ID of `config`, if it is another one.
+/// Notes the RP ID of `config` with every key, and stores it.
 ///
 /// # Errors
-/// [`Unavailable`] if the store cannot be read or written.
+/// [`Unavailable`] if the store cannot be read or written. It may be repeated then.
 pub async fn note(store: &Store, config: &Config) -> Result<(), Unavailable> {
-    store.note_rp_id(config.relying_party.as_ref().map(|party| party.id.as_str())).await
+    store.use_rp_id(config.relying_party.as_ref().map(|party| party.id.as_str())).await
 }
 
 impl fmt::Display for Moved {
@@ -67,7 +70,7 @@ impl Moved {
         format!(
             "keep the portal at or below `{from}` (`second_factor: {{ security_keys: {{ rp_id: \
              {from} }} }}`), or start once with `doorward serve --accept-new-rp-id`: people then \
-             need another factor to sign in, and set up their keys again"
+             need another factor or a recovery code to sign in, and set up their keys again"
         )
     }
 }

@@ -300,7 +300,7 @@ fn remove_page(
         return state.notice(Notice::NotFound, headers);
     };
     let user = guest.authenticated.as_ref().map(|authenticated| &authenticated.user.user);
-    if user.is_some_and(|user| user.factors().len() < 2) {
+    if user.is_some_and(|user| !user.may_remove_factor(factor.id())) {
         return state.notice(Notice::OnlyAuthenticator, headers);
     }
     let words = words(factor.kind()).remove;

@@ -113,7 +113,8 @@ fn listed_factor(factor: &Factor) -> pages::Factor {
         added: home::moment(factor.added()),
         last_used: home::moment(factor.last_used()),
         notes: notes(factor),
-        is_doubted: factor.is_doubted(),
+        is_doubted: factor.is_doubted() && !factor.is_for_other_rp_id(),
+        is_usable: !factor.is_for_other_rp_id(),
         kind: factor.kind(),
     }
 }

@@ -124,7 +124,7 @@ fn another(
     return_to: &ReturnTo,
 ) -> Response {
     let factors = authenticated.user.user.factors().iter();
-    let sound = factors.filter(|factor| !factor.is_doubted());
+    let sound = factors.filter(|factor| factor.is_sound());
     let from = sound.filter_map(|factor| factor.security_key()).map(SecurityKey::counts_from).min();
     let wanted = state.kinds_ahead(guest, return_to);
     let waits = wanted.has(Kind::SecurityKey) && !wanted.has_any(Kind::SecurityKey);

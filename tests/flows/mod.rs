@@ -29,6 +29,7 @@ mod not_me;
 mod offer;
 mod races;
 mod recovery_codes;
+mod rp_id;
 mod security_keys;
 mod security;
 mod sessions;

@@ -442,8 +442,8 @@ fn security(called: &str) -> Security {
 fn factor(called: &str) -> Factor {
     let (id, section) = ("0".repeat(32), totp::SET_UP.section);
     let (name, added, last_used) = (called.into(), moment(), moment());
-    let (notes, kind, is_doubted) = (Vec::new(), Kind::Totp, false);
-    Factor { id, name, section, added, last_used, notes, kind, is_doubted }
+    let (notes, kind, is_doubted, is_usable) = (Vec::new(), Kind::Totp, false, true);
+    Factor { id, name, section, added, last_used, notes, kind, is_doubted, is_usable }
 }
 
 fn device(browser: &str, is_this: bool) -> Device {

@@ -102,6 +102,16 @@ pub(super) fn samples() -> Vec<(String, String)> {
         ..security("ada")
     };
     add("security-key-and-app", html(&mixed));
+    let former = "It belongs to the former address of this site. You can only remove it.";
+    let moved = Security {
+        factors: vec![
+            factor("Phone"),
+            Factor { is_usable: false, ..key("Key ring", vec![former]) },
+        ],
+        two_factor: Protection::On { trusted_until: None, demanded: None },
+        ..security("ada")
+    };
+    add("security-key-former-address", html(&moved));
     let events = [What::KeyDoubted, What::FactorAdded(Kind::SecurityKey), What::SignedIn];
     let copied = Security {
         factors: vec![Factor { is_doubted: true, ..key("Key ring", doubted) }, factor("Phone")],

@@ -123,6 +123,7 @@ fn ada_with_keys() -> User {
             is_discoverable: (n != 1).then_some(n == 3),
             transports: [Transport::Usb, Transport::Hybrid].into_iter().collect(),
             aaguid: Aaguid([n; 16]),
+            rp_id: "login.example.com".to_owned(),
         };
         let (begun, answer) = (Begun::SecurityKey([n; 32].into()), Answer::NewSecurityKey(new));
         ada.add_factor(begun, &answer, SETTINGS, &mut Counting(100 + 20 * n), NOW);

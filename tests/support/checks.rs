@@ -98,6 +98,7 @@ pub(crate) fn assertion(sent: &[u8]) {
             is_discoverable: None,
             transports: Transports::default(),
             aaguid: Aaguid([7; 16]),
+            rp_id: "login.example.com".to_owned(),
         };
         let settings = Settings { skew: Skew::default(), recovery_codes: 12 };
         let (begun, answer) = (Begun::SecurityKey(CHALLENGE.into()), Answer::NewSecurityKey(new));

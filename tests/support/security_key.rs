@@ -1,5 +1,7 @@
 //! A security key in software: it answers as a browser with a real key would, or as a forger.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use data_encoding::BASE64URL_NOPAD;
 use http::StatusCode;
 use rcgen::{
@@ -181,11 +183,14 @@ pub(crate) struct Maker {
 
 impl Maker {
     pub(crate) fn new() -> Self {
+        // A CA is looked up by its subject.
+        static MADE: AtomicUsize = AtomicUsize::new(1);
         let generated = || KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         authority.key_usages.push(KeyUsagePurpose::KeyCertSign);
-        authority.distinguished_name.push(DnType::CommonName, "Keys Inc. Root");
+        let name = format!("Keys Inc. Root {}", MADE.fetch_add(1, Ordering::Relaxed));
+        authority.distinguished_name.push(DnType::CommonName, name);
         let root = generated();
         let certificate = authority.self_signed(&root).unwrap();
         let issuer = Issuer::new(authority, root);

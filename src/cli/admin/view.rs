@@ -92,6 +92,8 @@ fn notes(key: &SecurityKey, now: Timestamp) -> Vec<String> {
     notes.extend((!key.verifies_user()).then_some("does not verify its user"));
     notes.extend(key.doubted().map(|_| "refused: its counter went back"));
     let mut notes: Vec<String> = notes.into_iter().map(str::to_owned).collect();
+    let other = key.is_for_other_rp_id().then(|| key.rp_id());
+    notes.extend(other.map(|id| format!("cannot be used: it is for the former RP ID `{id}`")));
     let waits = Some(key.counts_from()).filter(|from| *from > now);
     notes.extend(waits.map(|from| format!("phishing-resistant from {}", written(from))));
     notes

@@ -344,13 +344,31 @@ impl Factor {
         self.security_key().is_some_and(|key| key.doubted().is_some())
     }
 
+    /// Whether it is bound to a former address of this site, so that nobody can show it here.
+    pub fn is_for_other_rp_id(&self) -> bool {
+        self.security_key().is_some_and(security_key::SecurityKey::is_for_other_rp_id)
+    }
+
+    /// Whether its user can show it, and what it has shown counts.
+    pub fn is_sound(&self) -> bool {
+        !self.is_doubted() && !self.is_for_other_rp_id()
+    }
+
+    /// Notes the RP ID that is in use now. Returns whether this changed anything.
+    pub(super) fn note_rp_id(&mut self, in_use: Option<&str>) -> bool {
+        match &mut self.is {
+            Is::SecurityKey(key) => key.note_rp_id(in_use),
+            Is::Totp(_) => false,
+        }
+    }
+
     /// What it is worth beyond its kind.
     pub fn worth(&self, now: Timestamp) -> Worth {
         match self.security_key() {
             None => Worth::default(),
             Some(key) => Worth {
                 can_be_copied: key.can_be_copied(),
-                resists_phishing: key.doubted().is_none() && key.counts_from() <= now,
+                resists_phishing: self.is_sound() && key.counts_from() <= now,
             },
         }
     }

@@ -214,6 +214,8 @@ pub struct New {
     pub transports: Transports,
     /// The model of the authenticator.
     pub aaguid: Aaguid,
+    /// The RP ID that it is bound to (WebAuthn §4).
+    pub rp_id: String,
 }
 
 /// A verified answer of a key.
@@ -231,6 +233,7 @@ pub struct Shown {
 
 /// A security key or passkey of a user.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[expect(clippy::struct_excessive_bools, reason = "each says something else of the key")]
 pub struct SecurityKey {
     #[n(0)]
     credential: CredentialId,
@@ -259,6 +262,12 @@ pub struct SecurityKey {
     /// From when on it counts as one that cannot be phished.
     #[n(11)]
     counts_from: Timestamp,
+    /// The RP ID that it is bound to (WebAuthn §4).
+    #[n(12)]
+    rp_id: String,
+    /// Whether this is another RP ID than the one in use, for which no browser offers it.
+    #[n(13)]
+    is_for_other_rp_id: bool,
 }
 
 /// A challenge of a sign-in that was answered.
@@ -313,6 +322,8 @@ impl SecurityKey {
             doubted: None,
             answered: Vec::new(),
             counts_from: now.plus(Self::SETTLES),
+            rp_id: new.rp_id.clone(),
+            is_for_other_rp_id: false,
         }
     }
 
@@ -322,8 +333,12 @@ impl SecurityKey {
     /// Keys without a counter always send 0, and passkeys that are synchronised have none.
     ///
     /// # Errors
-    /// [`Rejection::Doubted`] if the counter went back, now or before.
+    /// [`Rejection::Wrong`] if it is for another RP ID, [`Rejection::Doubted`] if the counter went
+    /// back, now or before.
     pub(super) fn check(&mut self, shown: &Shown, now: Timestamp) -> Result<(), Rejection> {
+        if self.is_for_other_rp_id {
+            return Err(Rejection::Wrong);
+        }
         let counts = shown.counter > 0 || self.counter > 0;
         if counts && shown.counter <= self.counter {
             self.doubted.get_or_insert(now);
@@ -373,6 +388,23 @@ impl SecurityKey {
         self.counter = 0;
         self.counts_from = now.plus(Self::SETTLES);
         true
+    }
+
+    /// Notes the RP ID that is in use now; `None`: keys cannot be used. Returns whether this changed
+    /// anything.
+    pub(super) fn note_rp_id(&mut self, in_use: Option<&str>) -> bool {
+        let is_for_other = in_use != Some(self.rp_id.as_str());
+        std::mem::replace(&mut self.is_for_other_rp_id, is_for_other) != is_for_other
+    }
+
+    /// The RP ID that it is bound to.
+    pub fn rp_id(&self) -> &str {
+        &self.rp_id
+    }
+
+    /// Whether it is bound to another RP ID than the one in use, so that it cannot be used.
+    pub const fn is_for_other_rp_id(&self) -> bool {
+        self.is_for_other_rp_id
     }
 
     /// From when on it counts as one that cannot be phished.
@@ -449,11 +481,23 @@ mod tests {
             is_discoverable: Some(true),
             transports: [Transport::Usb, Transport::Nfc].into_iter().collect(),
             aaguid: Aaguid([3; 16]),
+            rp_id: "login.example.com".to_owned(),
         }
     }
 
     fn shown(counter: u32) -> Shown {
         Shown { factor: FactorId::from([4; 16]), counter, user_verified: true, is_copied: false }
+    }
+
+    #[test]
+    fn a_key_for_another_rp_id_shows_nothing_until_its_own_is_in_use_again() {
+        let mut key = SecurityKey::set_up(&new(), NOW);
+        for other in [Some("example.com"), None] {
+            assert!(key.note_rp_id(other) && !key.note_rp_id(other), "{other:?}");
+            assert_eq!(key.check(&shown(6), NOW), Err(Rejection::Wrong));
+            assert!(key.note_rp_id(Some("login.example.com")));
+        }
+        assert_eq!(key.check(&shown(6), NOW), Ok(()));
     }
 
     #[test]

@@ -53,7 +53,11 @@ impl User {
     /// asks what setting up the first second factor asks.
     pub fn is_first_to_resist(&self, kind: Kind) -> bool {
         let resists = |kind: Kind| kind.row().resists_phishing;
-        resists(kind) && !self.factors.iter().any(|factor| resists(factor.kind()))
+        resists(kind)
+            && !self
+                .factors
+                .iter()
+                .any(|factor| resists(factor.kind()) && !factor.is_for_other_rp_id())
     }
 
     /// Whether the user has the most factors of this kind that are allowed.
@@ -106,7 +110,7 @@ impl User {
         let of_other_kinds: Vec<FactorId> = self
             .factors
             .iter()
-            .filter(|old| old.kind() != factor.kind() || old.is_doubted())
+            .filter(|old| old.kind() != factor.kind() || !old.is_sound())
             .map(Factor::id)
             .chain(self.recovery_codes.as_ref().map(RecoveryCodes::id))
             .collect();
@@ -124,17 +128,32 @@ impl User {
     }
 
     /// Removes one of several factors and the devices that are trusted because of it; ends every
-    /// session. Returns its kind if it was removed. The last one is never removed: that would turn
-    /// two-factor off.
+    /// session. Returns its kind if it was removed. The last sound one is never removed: that would
+    /// turn two-factor off.
     pub fn remove_factor(&mut self, id: FactorId) -> Option<Kind> {
         let kind = self.factor(id)?.kind();
-        if !self.factors.iter().any(|other| other.id() != id && !other.is_doubted()) {
+        if !self.may_remove_factor(id) {
             return None;
         }
         self.factors.retain(|factor| factor.id() != id);
         self.devices.retain(|device| !device.rests_on(id));
         self.end_sessions();
         Some(kind)
+    }
+
+    /// Whether another factor than this one is sound.
+    pub fn may_remove_factor(&self, id: FactorId) -> bool {
+        self.factors.iter().any(|other| other.id() != id && other.is_sound())
+    }
+
+    /// Notes the RP ID that is in use now, for which a security key must be made; `None`: none can be
+    /// used. Returns whether this changed anything.
+    pub fn note_rp_id(&mut self, in_use: Option<&str>) -> bool {
+        let mut changed = false;
+        for factor in &mut self.factors {
+            changed |= factor.note_rp_id(in_use);
+        }
+        changed
     }
 
     /// Lets a factor count as one that cannot be phished from now on. Returns its kind if this changed

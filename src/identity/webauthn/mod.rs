@@ -132,6 +132,7 @@ impl SecurityKeys for Verifier {
             is_discoverable: sent.is_discoverable,
             transports: sent.transports,
             aaguid: Aaguid(attested.aaguid),
+            rp_id: party.id.clone(),
         })
     }
 

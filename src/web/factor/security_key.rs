@@ -212,7 +212,7 @@ pub fn own_passkey(party: &RelyingParty, user: &User, challenge: &Challenge) -> 
         "challenge": BASE64URL_NOPAD.encode(challenge.as_bytes()),
         "rpId": party.id,
         "timeout": TIMEOUT,
-        "allowCredentials": credentials(user, SecurityKey::verifies_user),
+        "allowCredentials": credentials(user, |key| is_usable(key) && key.verifies_user()),
         "userVerification": "required",
     })
     .to_string()
@@ -230,7 +230,7 @@ pub fn request(party: &RelyingParty, user: &User, challenge: &Challenge) -> Stri
         "challenge": BASE64URL_NOPAD.encode(challenge.as_bytes()),
         "rpId": party.id,
         "timeout": TIMEOUT,
-        "allowCredentials": credentials(user, |_| true),
+        "allowCredentials": credentials(user, is_usable),
         "userVerification": "preferred",
     })
     .to_string()
@@ -253,6 +253,10 @@ pub fn known_keys(party: &RelyingParty, user: &User) -> String {
     .to_string()
 }
 
+fn is_usable(key: &SecurityKey) -> bool {
+    !key.is_for_other_rp_id()
+}
+
 fn credentials(user: &User, which: impl Fn(&SecurityKey) -> bool) -> Vec<Value> {
     let keys = user.factors().iter().filter_map(Factor::security_key).filter(|key| which(key));
     let described = keys.map(|key| {
@@ -272,6 +276,9 @@ pub(super) fn notes(key: &SecurityKey) -> Vec<&'static str> {
         (true, false) => "Can be copied to your other devices",
         (true, true) => "Copied to your other devices",
     };
+    if key.is_for_other_rp_id() {
+        return vec!["It belongs to the former address of this site. You can only remove it."];
+    }
     let doubted = key.doubted().map(|_| "No longer accepted: there may be a copy of it");
     doubted.into_iter().chain([copies]).collect()
 }

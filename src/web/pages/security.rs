@@ -59,6 +59,8 @@ pub struct Factor {
     pub notes: Vec<&'static str>,
     /// Whether there may be a copy of it, so that its user must decide what becomes of it.
     pub is_doubted: bool,
+    /// Whether its user can show it here.
+    pub is_usable: bool,
     /// Its kind.
     pub kind: Kind,
 }
@@ -183,10 +185,11 @@ impl Security {
 
     /// What a sign-in needs besides the password.
     fn needs(&self) -> &'static str {
-        let keys = self.factors.iter().filter(|one| one.kind == Kind::SecurityKey).count();
+        let usable = || self.factors.iter().filter(|one| one.is_usable);
+        let keys = usable().filter(|one| one.kind == Kind::SecurityKey).count();
         match keys {
             0 => "a code",
-            keys if keys == self.factors.len() => "a security key",
+            keys if keys == usable().count() => "a security key",
             _ => "a code or a security key",
         }
     }
