@@ -125,6 +125,10 @@ pub struct User {
     /// that of one that is not asked again.
     #[n(32)]
     word_lasts: Option<u64>,
+    /// When the password was last set by a mailed link; `None` if it was replaced by a link from an
+    /// administrator since.
+    #[n(33)]
+    password_mailed: Option<Timestamp>,
 }
 
 /// Who answers for a user: who checks the first factor, and owns the name, the address and the
@@ -259,6 +263,7 @@ impl User {
             weakened: None,
             given: BTreeSet::new(),
             word_lasts: None,
+            password_mailed: None,
         }
     }
 
@@ -447,6 +452,13 @@ impl User {
     pub fn set_password_by_link(&mut self, hash: PasswordHash) {
         self.thaw();
         self.weakened = None;
+        self.password_mailed = None;
+        self.set_password(hash);
+    }
+
+    /// Sets a password with a link that was mailed. Whoever reads the mailbox could have done that.
+    pub fn set_password_by_mail(&mut self, hash: PasswordHash, now: Timestamp) {
+        self.password_mailed = Some(now);
         self.set_password(hash);
     }
 }

@@ -104,7 +104,7 @@ pub async fn set_password(
                     (FirstFactor::Link, What::PasswordSet)
                 }
                 Some(Purpose::ResetPassword) => {
-                    tx.user.set_password(hash.clone());
+                    tx.user.set_password_by_mail(hash.clone(), now);
                     (FirstFactor::Password, What::PasswordReset)
                 }
                 Some(Purpose::VerifyEmail | Purpose::NotMe) | None => return PasswordSet::Dead,

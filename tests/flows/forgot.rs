@@ -312,6 +312,27 @@ async fn one_address_asks_so_often_and_no_more_whoever_it_names() {
 }
 
 #[tokio::test]
+async fn whoever_reads_the_mailbox_alone_sets_up_no_first_factor() {
+    let config = format!("{CONFIG}{MAILS}\nset_up: {{ proof: mail }}\n");
+    let gate = Gate::configured(&config, Arc::new(Memory::new()));
+    gate.knows("ada").await;
+    asks(&gate, "ada").await;
+    let link = gate.link_mailed_to("ada@example.com").await;
+    let mut thief = gate.browser();
+    thief.opens(&link).await.sends(&[("password", NEW)]).await;
+    thief.opens("/.doorward/set-up").await;
+    assert!(thief.page.contains("a link from an administrator"), "{}", thief.page);
+    let before = gate.messages().await.len();
+    thief.sends(&[("send", "yes")]).await;
+    assert_eq!(gate.messages().await.len(), before, "no code is mailed");
+    gate.waits(Duration::from_hours(72));
+    let mut ada = gate.browser();
+    ada.signs_in_with("ada", NEW).await;
+    ada.opens("/.doorward/set-up").await.sends(&[("send", "yes")]).await.follows().await;
+    gate.code_mailed_to("ada@example.com").await;
+}
+
+#[tokio::test]
 async fn a_stranger_who_asks_for_links_uses_up_no_message_that_the_person_asks_for() {
     let config = format!("{CONFIG}{MAILS}\nset_up: {{ proof: mail }}\n");
     let gate = Gate::configured(&config, Arc::new(Memory::new()));

@@ -46,8 +46,9 @@ pub enum FirstFactorAsks {
 
 /// Factors.
 impl User {
-    /// How long after a change of address a code mailed there proves nothing.
-    pub const ADDRESS_SETTLES: Duration = Duration::from_hours(72);
+    /// How long a mailed code proves nothing after a change of address, or after a password was set
+    /// by mail: whoever reads the mailbox has both then.
+    pub const MAIL_SETTLES: Duration = Duration::from_hours(72);
 
     /// Whether a factor of this kind would be their first one that cannot be phished. Setting it up
     /// asks what setting up the first second factor asks.
@@ -229,16 +230,18 @@ impl User {
     /// What this user must prove, besides the password, to set up the first second factor. Somebody
     /// who stole the password would try exactly this.
     ///
-    /// Mail proves nothing if there is no address or if the user changed it recently. After a reset
-    /// by an operator only a link is accepted.
+    /// Mail proves nothing if there is no address, if the user changed it recently, or if the
+    /// password was set by mail recently. After a reset by an operator only a link is accepted.
     pub fn first_factor_asks(&self, proof: SetUpProof, now: Timestamp) -> FirstFactorAsks {
         if self.awaits_a_link() {
             return FirstFactorAsks::Link;
         }
-        let settled = self.email_since.is_none_or(|since| since.plus(Self::ADDRESS_SETTLES) <= now);
+        let settled =
+            |at: Option<Timestamp>| at.is_none_or(|at| at.plus(Self::MAIL_SETTLES) <= now);
+        let proves = settled(self.email_since) && settled(self.password_mailed);
         match proof {
             SetUpProof::None => FirstFactorAsks::Nothing,
-            SetUpProof::Mail if self.email.is_some() && settled => FirstFactorAsks::MailedCode,
+            SetUpProof::Mail if self.email.is_some() && proves => FirstFactorAsks::MailedCode,
             SetUpProof::Mail | SetUpProof::Link => FirstFactorAsks::Link,
         }
     }
@@ -656,10 +659,24 @@ mod tests {
         ada.verification_link(Email::parse("new@example.com").unwrap(), NOW);
         assert!(ada.take_new_email(NOW));
         assert_eq!(ada.first_factor_asks(SetUpProof::Mail, later(1)), FirstFactorAsks::Link);
-        let settled = NOW.plus(User::ADDRESS_SETTLES);
+        let settled = NOW.plus(User::MAIL_SETTLES);
         assert_eq!(ada.first_factor_asks(SetUpProof::Mail, settled), FirstFactorAsks::MailedCode);
         ada.reset_second_factor();
         assert_eq!(ada.first_factor_asks(SetUpProof::None, settled), FirstFactorAsks::Link);
+    }
+
+    #[test]
+    fn mail_proves_nothing_to_somebody_who_set_the_password_by_mail_lately() {
+        let hash = || PasswordHash::new("$argon2id$…".to_owned());
+        let mut ada = bare();
+        ada.set_password_by_mail(hash(), NOW);
+        assert_eq!(ada.first_factor_asks(SetUpProof::Mail, later(1)), FirstFactorAsks::Link);
+        ada.set_password(hash());
+        assert_eq!(ada.first_factor_asks(SetUpProof::Mail, later(2)), FirstFactorAsks::Link);
+        let settled = NOW.plus(User::MAIL_SETTLES);
+        assert_eq!(ada.first_factor_asks(SetUpProof::Mail, settled), FirstFactorAsks::MailedCode);
+        ada.set_password_by_link(hash());
+        assert_eq!(ada.first_factor_asks(SetUpProof::Mail, later(3)), FirstFactorAsks::MailedCode);
     }
 
     #[test]

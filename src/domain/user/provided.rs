@@ -296,7 +296,7 @@ mod tests {
         let mut ada = local().of_provider(account("7"));
         assert!(!ada.take_told(&at_first("ada@example.com"), &people, now), "she had none");
         assert_eq!(ada.first_factor_asks(mail, now), FirstFactorAsks::MailedCode);
-        let settled = now.plus(User::ADDRESS_SETTLES);
+        let settled = now.plus(User::MAIL_SETTLES);
         let (reset, set) = (ada.reset_link(settled), ada.last_link());
         assert!(!ada.take_told(&at_first("Ada@Example.com"), &people, settled), "as it was");
         assert!(ada.honours(&reset, settled));
