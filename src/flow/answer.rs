@@ -10,7 +10,7 @@ use crate::domain::factor::{Answer, Begun, Factor, Kind, Rejection};
 use crate::domain::host_session::HostSession;
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
-use crate::identity::{Assertion, Forged, Held, Registration, Try};
+use crate::identity::{Assertion, Client, Forged, Held, Registration, Try};
 use crate::store::Transaction;
 
 /// What a visitor sent.
@@ -41,8 +41,8 @@ impl Submitted {
     }
 }
 
-/// Counts an answer of a security key by the known browser or else the address that it comes from,
-/// until it is given back because it was right. Other answers are counted with the user.
+/// Counts an answer of a security key by the known browser, or else by the user and the address that it
+/// comes from, until it is given back because it was right. Other answers are counted with the user.
 ///
 /// # Errors
 /// When the next one from there is accepted.
@@ -50,8 +50,18 @@ pub(super) fn counted(acting: Acting<'_>, sent: &Submitted) -> Result<Option<Try
     if !sent.is_signed() {
         return Ok(None);
     }
+    key_tries(acting).map(Some)
+}
+
+/// Counts an answer of a security key in a session.
+///
+/// # Errors
+/// Like [`counted`].
+pub(super) fn key_tries(acting: Acting<'_>) -> Result<Try, Timestamp> {
     let Acting { env, caller, authenticated } = acting;
-    env.key_tries(caller, caller.known_to(&authenticated.user.user)).map(Some)
+    let user = &authenticated.user.user;
+    let of = Client::of_keys_after(user.id(), caller.address, caller.known_to(user));
+    env.key_tries(caller, of)
 }
 
 impl Env {

@@ -132,19 +132,18 @@ impl Env {
     }
 
     /// Counts one answer of a security key, until it is given back because it was right: nobody can
-    /// guess one, but each costs a verification and an event. `known`: the known browser of its user.
+    /// guess one, but each costs a verification and an event. `of`: one of [`Client::of_keys`] and
+    /// [`Client::of_keys_after`].
     ///
     /// # Errors
     /// When the next one is accepted.
-    pub(super) fn key_tries(
-        &self,
-        caller: &Caller,
-        known: Option<BrowserId>,
-    ) -> Result<Try, Timestamp> {
-        match self.limit.begin(Client::of_keys(caller.address, known), caller.now) {
+    pub(super) fn key_tries(&self, caller: &Caller, of: Client) -> Result<Try, Timestamp> {
+        match self.limit.begin(of, caller.now) {
             Begin::Now(tried) => Ok(tried),
             Begin::Later => Err(caller.now.plus(Full::RETRY_AFTER)),
-            Begin::Refused(until) => Err(self.too_many(caller, known.is_some(), until)),
+            Begin::Refused(until) => {
+                Err(self.too_many(caller, matches!(of, Client::KeysOf(_)), until))
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 //! users and answers that are wrong are refused alike, and counted by the address.
 
 use super::acting::Acting;
+use super::answer::key_tries;
 use super::caller::Caller;
 use super::challenge::tell_doubted;
 use super::confirm::Confirm;
@@ -21,7 +22,7 @@ use crate::domain::factor::{Begun, Factor, FactorId, Kind, Rejection};
 use crate::domain::secret::Token;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{User, UserId};
-use crate::identity::Assertion;
+use crate::identity::{Assertion, Client};
 use crate::store::{Reads, Transaction};
 use crate::unavailable::Unavailable;
 
@@ -37,7 +38,8 @@ pub async fn sign_in(
 ) -> Result<SignIn, Unavailable> {
     let handle = sent.user_handle.as_deref().and_then(|handle| <[u8; 16]>::try_from(handle).ok());
     let user = handle.map(UserId::from);
-    let counted = match env.key_tries(caller, known(env, caller, user).await?) {
+    let of = Client::of_keys(caller.address, known(env, caller, user).await?);
+    let counted = match env.key_tries(caller, of) {
         Ok(counted) => counted,
         Err(until) => return Ok(SignIn::Waiting { until }),
     };
@@ -135,7 +137,7 @@ pub fn has_passkey(user: &User, now: Timestamp) -> bool {
 /// [`Unavailable`] if the store cannot be read or written.
 pub async fn confirm(acting: Acting<'_>, sent: &Assertion) -> Result<Confirm, Unavailable> {
     let Acting { env, caller, authenticated } = acting;
-    let counted = match env.key_tries(caller, caller.known_to(&authenticated.user.user)) {
+    let counted = match key_tries(acting) {
         Ok(counted) => counted,
         Err(until) => return Ok(Confirm::Waiting { until }),
     };

@@ -11,7 +11,8 @@
 //! burst of attempts is allowed, and they become available again evenly over a minute.
 //!
 //! Answers of security keys are counted apart from passwords, by the same rules: forged ones do not
-//! keep the passwords behind an address out, nor the reverse.
+//! keep the passwords behind an address out, nor the reverse. After a password, they are counted by
+//! the user and the address, so that strangers at an address keep nobody out who has shown one.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use crate::config::Limits;
 use crate::domain::address_block::AddressBlock;
 use crate::domain::device::BrowserId;
+use crate::domain::identity::UserId;
 use crate::domain::time::Timestamp;
 
 /// Counts the attempts of each client address and each known browser.
@@ -40,10 +42,18 @@ pub struct SignInLimit {
 
 #[derive(Debug, Default)]
 struct Counts {
-    by: HashMap<Counted, Count>,
-    sweep_at: usize,
+    /// Passwords.
+    passwords: Table,
+    /// Answers of security keys: a flood of the one takes no room from the other.
+    keys: Table,
     /// The number of waiting attempts from all addresses.
     waiting: usize,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    by: HashMap<Counted, Count>,
+    sweep_at: usize,
 }
 
 /// The attempts of one address or known browser.
@@ -110,7 +120,8 @@ impl SignInLimit {
 
     fn knowing(posts: NonZeroU32, known_at_most: usize) -> Self {
         let posts = u64::from(posts.get());
-        let counts = Counts { sweep_at: FIRST_SWEEP.min(known_at_most), ..Counts::default() };
+        let table = || Table { sweep_at: FIRST_SWEEP.min(known_at_most), ..Table::default() };
+        let counts = Counts { passwords: table(), keys: table(), waiting: 0 };
         let (one, patience) = (MINUTE / posts, Self::PATIENCE);
         Self { one, posts, known_at_most, patience, counts: Mutex::new(counts) }
     }
@@ -131,9 +142,9 @@ impl SignInLimit {
     pub fn begin(self: &Arc<Self>, client: Client, now: Timestamp) -> Begin {
         let now = micros(now);
         let mut counts = self.counts();
-        self.sweep(&mut counts, now);
-        let counted = self.counted_as(&counts, client);
-        let count = counts.by.entry(counted).or_default();
+        self.sweep(counts.table(client.is_of_keys()), now);
+        let counted = self.counted_as(&mut counts, client);
+        let count = counts.of(counted);
         let full_at = count.empty_at.saturating_sub(self.one * (self.posts - 1));
         if full_at > now {
             return match count.under_way {
@@ -153,8 +164,8 @@ impl SignInLimit {
         if counts.waiting >= Self::WAITING_AT_MOST {
             return None;
         }
-        let counted = self.counted_as(&counts, client);
-        let count = counts.by.entry(counted).or_default();
+        let counted = self.counted_as(&mut counts, client);
+        let count = counts.of(counted);
         if count.waiting >= Self::WAITING_OF_ONE {
             return None;
         }
@@ -164,19 +175,20 @@ impl SignInLimit {
     }
 
     /// Forgets, from time to time, the counts that no longer matter.
-    fn sweep(&self, counts: &mut Counts, now: u64) {
-        if counts.by.len() >= counts.sweep_at {
-            counts.by.retain(|_, count| {
+    fn sweep(&self, table: &mut Table, now: u64) {
+        if table.by.len() >= table.sweep_at {
+            table.by.retain(|_, count| {
                 count.empty_at > now || count.under_way > 0 || count.waiting > 0
             });
-            let next = counts.by.len() * 2;
-            counts.sweep_at = next.clamp(FIRST_SWEEP, self.known_at_most.max(FIRST_SWEEP));
+            let next = table.by.len() * 2;
+            table.sweep_at = next.clamp(FIRST_SWEEP, self.known_at_most.max(FIRST_SWEEP));
         }
     }
 
-    fn counted_as(&self, counts: &Counts, client: Client) -> Counted {
+    fn counted_as(&self, counts: &mut Counts, client: Client) -> Counted {
         let own = Counted::Of(client);
-        let has_room = counts.by.len() < self.known_at_most || counts.by.contains_key(&own);
+        let by = &counts.table(client.is_of_keys()).by;
+        let has_room = by.len() < self.known_at_most || by.contains_key(&own);
         match client {
             Client::Address(_) if !has_room => Counted::Crowd,
             Client::KeysFrom(_) if !has_room => Counted::CrowdOfKeys,
@@ -191,6 +203,20 @@ impl SignInLimit {
     }
 }
 
+impl Counts {
+    fn table(&mut self, is_of_keys: bool) -> &mut Table {
+        if is_of_keys { &mut self.keys } else { &mut self.passwords }
+    }
+
+    fn of(&mut self, counted: Counted) -> &mut Count {
+        self.table(counted.is_of_keys()).by.entry(counted).or_default()
+    }
+
+    fn known(&mut self, counted: Counted) -> Option<&mut Count> {
+        self.table(counted.is_of_keys()).by.get_mut(&counted)
+    }
+}
+
 impl Default for SignInLimit {
     fn default() -> Self {
         Self::a_minute(Self::A_MINUTE)
@@ -201,7 +227,7 @@ impl Try {
     /// Gives the attempt back because it was right or was never checked. Other attempts stay
     /// counted.
     pub fn give_back(self) {
-        if let Some(count) = self.limit.counts().by.get_mut(&self.counted) {
+        if let Some(count) = self.limit.counts().known(self.counted) {
             count.empty_at = count.empty_at.saturating_sub(self.limit.one);
         }
     }
@@ -209,7 +235,7 @@ impl Try {
 
 impl Drop for Try {
     fn drop(&mut self) {
-        if let Some(count) = self.limit.counts().by.get_mut(&self.counted) {
+        if let Some(count) = self.limit.counts().known(self.counted) {
             count.under_way = count.under_way.saturating_sub(1);
         }
     }
@@ -219,7 +245,7 @@ impl Drop for Waiting {
     fn drop(&mut self) {
         let mut counts = self.limit.counts();
         counts.waiting = counts.waiting.saturating_sub(1);
-        if let Some(count) = counts.by.get_mut(&self.counted) {
+        if let Some(count) = counts.known(self.counted) {
             count.waiting = count.waiting.saturating_sub(1);
         }
     }
@@ -239,8 +265,10 @@ pub enum Client {
     /// A known browser of the user whose password it is, from any address. As for
     /// [`Hashing::place`](super::Hashing::place), a cookie alone is not enough.
     Known(BrowserId),
-    /// The answers of security keys from an address.
+    /// The answers of security keys from an address, of people who have shown nothing else.
     KeysFrom(AddressBlock),
+    /// The answers of security keys from an address, of this user, whose first factor was shown.
+    KeysAfter(UserId, AddressBlock),
     /// The answers of security keys from a known browser of their user.
     KeysOf(BrowserId),
     /// Whoever tells from this address that people have signed out at a provider.
@@ -272,9 +300,31 @@ impl Client {
         known.map_or_else(|| Self::KeysFrom(AddressBlock::of(address)), Self::KeysOf)
     }
 
+    /// The same after the first factor of `user`.
+    pub fn of_keys_after(user: UserId, address: IpAddr, known: Option<BrowserId>) -> Self {
+        known.map_or_else(|| Self::KeysAfter(user, AddressBlock::of(address)), Self::KeysOf)
+    }
+
     /// What `address` is counted as if it tells that people have signed out at a provider.
     pub fn telling_of_logouts(address: IpAddr) -> Self {
         Self::TellingOfLogouts(AddressBlock::of(address))
+    }
+
+    const fn is_of_keys(self) -> bool {
+        match self {
+            Self::Address(_) | Self::Known(_) | Self::TellingOfLogouts(_) => false,
+            Self::KeysFrom(_) | Self::KeysAfter(..) | Self::KeysOf(_) => true,
+        }
+    }
+}
+
+impl Counted {
+    const fn is_of_keys(self) -> bool {
+        match self {
+            Self::Of(client) => client.is_of_keys(),
+            Self::Crowd | Self::CrowdTellingOfLogouts => false,
+            Self::CrowdOfKeys => true,
+        }
     }
 }
 
@@ -323,6 +373,26 @@ mod tests {
         assert_eq!(posts(&limit, "192.0.2.1", at(62)), 30);
         let refused = limit.begin(office(), at(62));
         assert!(matches!(refused, Begin::Refused(until) if until == at(64)), "{refused:?}");
+    }
+
+    #[test]
+    fn a_flood_of_answers_of_keys_takes_no_room_from_passwords_nor_the_reverse() {
+        let limit = Arc::new(SignInLimit::knowing(SignInLimit::A_MINUTE, 10));
+        let address = |n: u8| IpAddr::from([198, 51, 100, n]);
+        for n in 0..20 {
+            fails(&limit, Client::of_keys(address(n), None), at(0));
+        }
+        let counted = |client: Client| limit.counted_as(&mut limit.counts(), client);
+        let keys = |n| counted(Client::of_keys(address(n), None));
+        assert_eq!(keys(99), Counted::CrowdOfKeys);
+        let user = UserId::from([1; 16]);
+        let after = Client::of_keys_after(user, address(99), None);
+        assert_eq!(counted(after), Counted::Of(after), "whoever has shown a password");
+        assert_eq!(counted(Client::of(address(99))), Counted::Of(Client::of(address(99))));
+        for n in 0..20 {
+            fails(&limit, Client::of(address(n)), at(120));
+        }
+        assert_eq!(counted(Client::of(address(99))), Counted::Crowd);
     }
 
     #[test]
@@ -433,9 +503,9 @@ mod tests {
         let limit = Arc::new(SignInLimit::knowing(SignInLimit::A_MINUTE, 2_000));
         let flood = (0..5_000_u32).map(|n| Client::of(IpAddr::from(n.to_be_bytes())));
         assert_eq!(flood.filter(|client| fails(&limit, *client, at(0))).count(), 2_000 + 30);
-        assert!(limit.counts().by.len() <= 2_001);
+        assert!(limit.counts().passwords.by.len() <= 2_001);
         assert!(fails(&limit, browser(1), at(0)), "a known browser has a count of its own");
         assert_eq!(posts(&limit, "192.0.2.1", at(90)), 30);
-        assert!(limit.counts().by.len() < 10, "those who are quiet are forgotten");
+        assert!(limit.counts().passwords.by.len() < 10, "those who are quiet are forgotten");
     }
 }

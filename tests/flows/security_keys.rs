@@ -646,6 +646,35 @@ async fn forged_answers_keep_out_neither_passwords_nor_a_known_browser_at_the_sa
 }
 
 #[tokio::test]
+async fn forged_answers_of_strangers_at_an_address_keep_nobody_out_who_has_shown_a_password() {
+    let gate = Gate::taking(3);
+    let (mut key, mut other) = (SoftKey::new(1), SoftKey::new(2));
+    protects(&gate, "ada", &mut key).await;
+    protects(&gate, "bob", &mut other).await;
+    gate.waits(Duration::from_mins(2));
+    let mut stranger = gate.browser();
+    let address = stranger.address;
+    for _ in 0..4 {
+        stranger.visits("/strict/").await;
+        let sent = SoftKey::new(1).signs(&options(&stranger.page));
+        stranger.sends_passkey(&sent).await;
+    }
+    assert_eq!(stranger.status, StatusCode::TOO_MANY_REQUESTS);
+    let mut thief = asked(&gate, "bob").await;
+    thief.address = address;
+    for _ in 0..4 {
+        let sent = SoftKey::new(2).signs(&options(&thief.page));
+        thief.sends(&[("code", &sent)]).await;
+    }
+    assert_eq!(thief.status, StatusCode::TOO_MANY_REQUESTS);
+    let mut owner = asked(&gate, "ada").await;
+    owner.address = address;
+    let sent = key.signs(&options(&owner.page));
+    owner.sends(&[("code", &sent)]).await;
+    assert_eq!(owner.status, StatusCode::SEE_OTHER, "{}", owner.page);
+}
+
+#[tokio::test]
 async fn the_operator_says_which_kinds_people_may_set_up() {
     let config = format!("{CONFIG}second_factor: {{ kinds: [totp] }}\n");
     let gate = Gate::configured(&config, Arc::new(Memory::new()));
