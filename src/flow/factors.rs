@@ -231,28 +231,28 @@ pub async fn remove(acting: Acting<'_>, id: FactorId) -> Result<Removing, Unavai
 }
 
 /// Accepts a security key again although its counter went back. It counts at once as one that
-/// cannot be phished, if something as strong was shown, and after three days otherwise. Returns
-/// `false` if there is no such key, nobody doubts it, or the session has ended.
+/// cannot be phished, if something as strong was shown, and after three days otherwise. Every other
+/// session ends, and this one continues under a new id. `None` if there is no such key, nobody doubts
+/// it, or the session has ended.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
-pub async fn keep(acting: Acting<'_>, id: FactorId) -> Result<bool, Unavailable> {
-    let Acting { caller, authenticated, .. } = acting;
+pub async fn keep(acting: Acting<'_>, id: FactorId) -> Result<Option<Given>, Unavailable> {
+    let Acting { env, caller, authenticated } = acting;
+    let fresh = Fresh::draw(env);
     let user = authenticated.session.user;
     in_session(
         acting,
-        || false,
+        || None,
         |tx, session| {
             // What the key itself has shown counts for nothing while it is doubted.
             let is_as_strong = is_strong(acting, &tx.user, &session);
-            if tx.user.keep_factor(id, caller.now).is_none() {
-                return false;
-            }
+            tx.user.keep_factor(id, caller.now)?;
             if is_as_strong {
                 tx.user.count_factor(id, caller.now);
             }
             tx.tell(caller.event(user, What::KeyKept));
-            true
+            Some(go_on_alone(env, caller, tx, session, &fresh))
         },
     )
     .await

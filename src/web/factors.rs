@@ -330,8 +330,12 @@ pub(super) async fn submit_keep(
     else {
         return Ok(keep_page(&state, &guest, &id, form.doubt, &headers));
     };
-    keep(guest.acting(&state.env, authenticated), factor.id()).await?;
-    Ok(headers::see_other(security::place().as_str()))
+    let kept = keep(guest.acting(&state.env, authenticated), factor.id()).await?;
+    let place = security::place();
+    Ok(match kept {
+        Some(given) => state.goes_on(&guest, &given, place.as_str()),
+        None => headers::see_other(place.as_str()),
+    })
 }
 
 /// Only for a factor that there may be a copy of.

@@ -164,11 +164,13 @@ impl User {
         factor.count_from(now).then(|| factor.kind())
     }
 
-    /// Accepts a factor again although there may be a copy of it. Returns its kind if this changed
-    /// anything.
+    /// Accepts a factor again although there may be a copy of it. Ends every session: what the copy
+    /// has shown must not count again. Returns the kind if this changed anything.
     pub fn keep_factor(&mut self, id: FactorId, now: Timestamp) -> Option<Kind> {
         let factor = self.factors.iter_mut().find(|factor| factor.id() == id)?;
-        factor.keep(now).then(|| factor.kind())
+        let kind = factor.keep(now).then(|| factor.kind())?;
+        self.end_sessions();
+        Some(kind)
     }
 
     /// Renames a factor. Returns its kind if it exists.

@@ -207,7 +207,7 @@ impl Question {
                  if the key was reset or repaired."
                     .to_owned(),
                 "Keep it only if you know the reason. If you do not, remove it: whoever has the copy \
-                 could sign in with it."
+                 could sign in with it. Your sessions in other browsers end."
                     .to_owned(),
             ],
         }
