@@ -46,13 +46,15 @@ fn loaded(path: &Path) -> Result<Config, Problems> {
     problems.extend(sms_problem(&config));
     let providers = Providers::of(&config.providers, &Providers::default());
     problems.extend(providers.err().map(|not| provider_problem(&not)));
-    let keys = Verifier::of(&config);
+    let keys = Verifier::of(&config, now);
+    let keys_expire = keys.as_ref().map(|keys| keys.warnings(&config, now)).unwrap_or_default();
     problems.extend(keys.err().and_then(|why| keys_problem(&config, &why)));
     problems.extend(folder_problem("events.to", &config.events));
     problems.extend(folder_problem("access_log.to", &config.access_log.to));
     match Certificates::read(&config) {
         Ok(certificates) if problems.is_empty() => {
-            let warnings = certificates.warnings(&config, now);
+            let mut warnings = certificates.warnings(&config, now);
+            warnings.extend(keys_expire);
             return Ok(config.with_warnings(warnings));
         }
         Ok(_) => {}

@@ -208,7 +208,7 @@ impl Live {
         let providers = providers.map_err(|not| {
             Kept::Problems(told(before, vec![load_config::provider_problem(&not)]))
         })?;
-        let security_keys = webauthn::Verifier::of(&config).map_err(|why| {
+        let security_keys = webauthn::Verifier::of(&config, now).map_err(|why| {
             let problems = load_config::keys_problem(&config, &why).into_iter().collect();
             Kept::Problems(told(before, problems))
         })?;

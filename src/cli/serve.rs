@@ -339,7 +339,7 @@ fn furnish(
     store.set_mails(config.mail.is_some());
     let providers = Providers::of(&config.providers, &Providers::default());
     let providers = providers.map_err(|not| not.source)?;
-    let security_keys = webauthn::Verifier::of(&config)?;
+    let security_keys = webauthn::Verifier::of(&config, os::system_time())?;
     let env = Env {
         limit: Arc::new(SignInLimit::of(config.limits)),
         log_throttle: Arc::default(),

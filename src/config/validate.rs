@@ -91,6 +91,9 @@ impl Judge<'_> {
             .and_then(|(portal, name)| RelyingParty::of(portal, name));
         let relying_party = relying_party.map(|party| self.rp_id(file, party, &outlines));
         let bound = portal.as_ref().map(|_| relying_party.is_some());
+        if bound == Some(false) {
+            self.refuse_rp_id(file);
+        }
         let kinds = self.kinds(file.second_factor.kinds.as_ref(), bound);
         self.check_asked_kinds(&kinds, bound);
         let demands = self.demands(file, apps.as_deref().unwrap_or_default());

@@ -414,7 +414,7 @@ pub(super) struct SecurityKeys {
 #[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct OnlyKeys {
-    pub(super) aaguids: List<String>,
+    pub(super) aaguids: Option<List<String>>,
     pub(super) authorities: Option<String>,
 }
 

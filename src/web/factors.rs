@@ -6,7 +6,7 @@ use http::header::HeaderMap;
 use serde::Deserialize;
 
 use super::app_state::AppState;
-use super::factor::security_key::OTHER_MODEL;
+use super::factor::security_key::other_model;
 use super::factor::{called, choices, chosen, steps, words};
 use super::form::{Form, Pressed, Trouble};
 use super::guard::Guest;
@@ -132,7 +132,7 @@ async fn submit(
     Ok(match added.await? {
         Adding::Added(given) => state.goes_on(guest, &given, return_to.as_str()),
         Adding::Wrong => again(wrong).await?,
-        Adding::OtherModel => again(Problem::Answer(OTHER_MODEL)).await?,
+        Adding::OtherModel => again(Problem::Answer(other_model(&state.env.config))).await?,
         Adding::TooMany => again(Problem::Answer(words(kind).too_many)).await?,
         Adding::Waiting { until } => again(Problem::Wait(guest.caller.now.until(until))).await?,
         Adding::Late => again(Problem::Expired).await?,

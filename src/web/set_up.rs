@@ -7,7 +7,7 @@ use http::StatusCode;
 use serde::Deserialize;
 
 use super::app_state::AppState;
-use super::factor::security_key::OTHER_MODEL;
+use super::factor::security_key::other_model;
 use super::factor::{choices, chosen, steps, words};
 use super::form::{Form, Trouble};
 use super::guard::Guest;
@@ -73,7 +73,7 @@ pub(super) async fn submit(
         SetUp::On(given) => state.goes_on(&guest, &given, &return_to.through(refusal::SAVE_CODES)),
         SetUp::Already => headers::see_other(return_to.as_str()),
         SetUp::Wrong(begun) => again(&begun, Problem::Answer(words(kind).wrong)),
-        SetUp::OtherModel(begun) => again(&begun, Problem::Answer(OTHER_MODEL)),
+        SetUp::OtherModel(begun) => again(&begun, Problem::Answer(other_model(&state.env.config))),
         SetUp::Late(begun) => again(&begun, Problem::Expired),
         SetUp::Waiting { until } => {
             let wait = Problem::Wait(guest.caller.now.until(until));

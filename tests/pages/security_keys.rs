@@ -43,7 +43,8 @@ pub(super) fn samples() -> Vec<(String, String)> {
     let other = Some(Problem::Answer(security_key::OTHER_MODEL));
     add("set-up-key-only", only(&["YubiKey 5 with NFC", "YubiKey Bio"], None));
     add("set-up-key-other-model", only(&["YubiKey 5 with NFC", "YubiKey Bio"], other));
-    add("set-up-key-only-unnamed", only(&[], other));
+    let of_others = Some(Problem::Answer(security_key::OTHER_MAKER));
+    add("set-up-key-only-unnamed", only(&[], of_others));
     let passkey = |by_autofill| Passkey {
         fields: security_key::passkey_fields(OPTIONS.to_owned(), by_autofill),
         token: "passkey-token".into(),

@@ -212,7 +212,7 @@ impl Gate {
         let store = with(Store::over(records, Arc::clone(&keyring), rng.clone()));
         store.set_mails(config.mail.is_some());
         let providers = Providers::of(&config.providers, &Providers::default()).unwrap();
-        let security_keys = webauthn::Verifier::of(&config).unwrap();
+        let security_keys = webauthn::Verifier::of(&config, START).unwrap();
         let env = Arc::new(Env {
             config: Arc::new(config),
             since: Arc::default(),

@@ -85,9 +85,13 @@ impl Judge<'_> {
     pub(super) fn accepted_keys(&mut self, file: &File) -> Option<Option<AcceptedKeys>> {
         let at = "second_factor.security_keys.only";
         let Some(only) = &file.second_factor.security_keys.only else { return Some(None) };
-        let aaguids: Vec<Option<Aaguid>> = items(&below(at, "aaguids"), &only.aaguids)
-            .map(|(at, aaguid)| self.parsed(&at, aaguid))
-            .collect();
+        let models = below(at, "aaguids");
+        if only.aaguids.as_ref().is_some_and(Vec::is_empty) {
+            self.refuse_empty(&models, "name models, or remove the key for all of these makers");
+        }
+        let written = only.aaguids.iter().flat_map(|written| items(&models, written));
+        let aaguids: Vec<Option<Aaguid>> =
+            written.map(|(at, aaguid)| self.model(&at, aaguid)).collect();
         let Some(authorities) = &only.authorities else {
             let what = "missing: a key can say that it is of any model";
             let cure = "name a PEM file with the CA certificates of the makers of these keys";
@@ -97,6 +101,29 @@ impl Judge<'_> {
         let authorities = self.certificate_file(&below(at, "authorities"), authorities);
         let aaguids = aaguids.into_iter().collect::<Option<_>>()?;
         Some(Some(AcceptedKeys { aaguids, authorities }))
+    }
+
+    /// The model of this AAGUID; `None`: it was refused.
+    fn model(&mut self, at: &str, written: &str) -> Option<Aaguid> {
+        let aaguid = self.parsed::<Aaguid>(at, written)?;
+        if aaguid.is_zero() {
+            let what = "no key can have this AAGUID: it stands for no model; keys of U2F, and keys \
+                        that Apple or Android attests, name none";
+            let cure = "name models, or remove `aaguids` for all keys of these makers";
+            self.refuse(at, what, cure);
+            return None;
+        }
+        Some(aaguid)
+    }
+
+    /// Refuses an RP ID where the portal can use no keys.
+    pub(super) fn refuse_rp_id(&mut self, file: &File) {
+        if file.second_factor.security_keys.rp_id.is_some() {
+            let what = "the portal can use no security keys: browsers let a page use them only if \
+                        its host has a name (not an address) and is reached by https";
+            let cure = "give the portal such a host, or remove `rp_id`";
+            self.refuse("second_factor.security_keys.rp_id", what, cure);
+        }
     }
 
     /// Refuses requirements of kinds of which nobody can set up one: not even with a factor could

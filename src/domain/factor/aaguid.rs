@@ -10,6 +10,17 @@ use std::str::FromStr;
 pub struct Aaguid(pub [u8; 16]);
 
 impl Aaguid {
+    /// Whether it names no model.
+    pub fn is_zero(self) -> bool {
+        self.0 == [0; 16]
+    }
+
+    /// Whether other models have the name of this one, too.
+    pub fn shares_its_name(self) -> bool {
+        let name = self.model();
+        name.is_some() && MODELS.iter().filter(|(_, each)| Some(*each) == name).count() > 1
+    }
+
     /// The name of this model, if it is one of those that are common.
     pub fn model(self) -> Option<&'static str> {
         MODELS.iter().find(|(aaguid, _)| *aaguid == self.0).map(|(_, name)| *name)
@@ -86,7 +97,11 @@ mod tests {
         assert_eq!(aaguid.to_string(), text);
         assert_eq!(text.to_uppercase().replace('-', "").parse(), Ok(aaguid));
         assert_eq!(aaguid.model(), Some("YubiKey 5 with NFC"));
+        assert!(aaguid.shares_its_name());
+        let only: Aaguid = "c5ef55ff-ad9a-4b9f-b580-adebafe026d0".parse().unwrap();
+        assert!(!only.shares_its_name() && !only.is_zero());
         assert_eq!(Aaguid([0; 16]).model(), None);
+        assert!(Aaguid([0; 16]).is_zero() && !Aaguid([0; 16]).shares_its_name());
         for odd in ["", "2fc0579f", "+fc0579f-8113-47ea-b116-bb5a8db9202a", "YubiKey"] {
             assert_eq!(odd.parse::<Aaguid>(), Err(NotAnAaguid), "{odd}");
         }

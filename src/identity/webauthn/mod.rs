@@ -6,6 +6,7 @@
 //! authenticator data, the exact origin, and that no other page framed ours.
 
 mod authenticator_data;
+mod authority;
 
 use std::io;
 use std::time::{Duration, SystemTime};
@@ -29,9 +30,10 @@ use webauthn_rs_core::proto::{
 };
 
 use super::security_keys::{Assertion, Forged, Held, Registration, SecurityKeys};
-use crate::config::{Config, RelyingParty};
+use crate::config::{Config, Problem, RelyingParty};
 use crate::domain::factor::aaguid::Aaguid;
 use crate::domain::factor::security_key::{Challenge, CredentialId, New, PublicKey, Shown};
+use crate::domain::time::Timestamp;
 use crate::net::roots::Roots;
 use authenticator_data::AuthenticatorData;
 
@@ -59,10 +61,11 @@ impl Verifier {
     /// Verifies what `config` says, with the CA certificates that it names.
     ///
     /// # Errors
-    /// If these cannot be read, or are not certificates.
-    pub fn of(config: &Config) -> io::Result<Self> {
+    /// If these cannot be read, or are not certificates with which keys can be verified now.
+    pub fn of(config: &Config, now: Timestamp) -> io::Result<Self> {
         let Some(accepted) = &config.accepted_keys else { return Ok(Self::default()) };
         let roots = Roots::of(Some(&accepted.authorities.path))?.certificates;
+        authority::check(&roots, now).map_err(io::Error::other)?;
         let verifier =
             Self { accepted: Some(Attested { aaguids: accepted.aaguids.clone(), roots }) };
         // The library reads certificates more strictly than we do.
@@ -74,6 +77,30 @@ impl Verifier {
         });
         tried.unwrap_or(Ok(())).map_err(|_| unusable(UNUSABLE))?;
         Ok(verifier)
+    }
+
+    /// Warnings about the CA certificates of `config`: those that expire soon.
+    pub fn warnings(&self, config: &Config, now: Timestamp) -> Vec<Problem> {
+        let file = config.accepted_keys.as_ref().map(|accepted| &accepted.authorities);
+        let roots = self.accepted.iter().flat_map(|accepted| &accepted.roots);
+        let soon = roots.filter_map(|root| authority::expires_soon(root, now));
+        let warned = soon.filter_map(|what| file.map(|file| (file, what))).map(|(file, what)| {
+            let (key, place) = file.at.clone();
+            let cure = Some("ask the maker of these keys for their next one".to_owned());
+            Problem { place: Some(place), key, what, cure }
+        });
+        warned.collect()
+    }
+
+    /// Why a new key is refused. Where it must be attested, whatever is wrong with the attestation is
+    /// the same to its user: it is another key than those that are accepted.
+    fn not_set_up(&self, why: &WebauthnError) -> Forged {
+        let forged = reason(why);
+        if self.accepted.is_none() || (forged != MALFORMED && forged != Forged::OTHER_MODEL) {
+            return forged;
+        }
+        tracing::info!("attestation of a security key refused: {why}");
+        Forged::OTHER_MODEL
     }
 
     /// The authorities as the library wants them (its `AttestationCaList`), which only it names.
@@ -121,7 +148,7 @@ impl SecurityKeys for Verifier {
         let authorities = self.authorities()?;
         let verified = core(party)?
             .register_credential(&response, &registration_state(challenge)?, authorities.as_ref())
-            .map_err(|why| reason(&why))?;
+            .map_err(|why| self.not_set_up(&why))?;
         Ok(New {
             credential,
             public_key,

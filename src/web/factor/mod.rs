@@ -109,8 +109,10 @@ pub(super) fn called(factor: &Factor) -> String {
 pub(super) fn problem(rejection: Rejection, kind: Kind, now: Timestamp) -> Problem {
     let part = part(kind);
     match rejection {
-        Rejection::Wrong | Rejection::NotSetUp => Problem::Answer(part.wrong),
-        Rejection::OtherModel => Problem::Answer(security_key::OTHER_MODEL),
+        // Another model is refused at a set-up only.
+        Rejection::Wrong | Rejection::NotSetUp | Rejection::OtherModel => {
+            Problem::Answer(part.wrong)
+        }
         Rejection::Used => Problem::Answer(part.used),
         Rejection::Expired => Problem::Expired,
         Rejection::Doubted { .. } => Problem::Answer(security_key::DOUBTED),

@@ -55,15 +55,30 @@ pub const DOUBTED: Said = Said {
     blames_what_was_typed: false,
 };
 
-/// A new key is none of those that are accepted here.
+/// A new key is none of those that are accepted here, which the page names.
 pub const OTHER_MODEL: Said = Said {
     sentence: "This key cannot be set up: it is not one of those that are accepted here.",
     advice: Some(
-        "Use one of those named above. Your browser may ask whether the site may see the \
-                  make of the key: allow it.",
+        "Use one of those named above. Your browser may ask whether the site may see the make of \
+         the key: allow it.",
     ),
     blames_what_was_typed: false,
 };
+
+/// The same where the page names none.
+pub const OTHER_MAKER: Said = Said {
+    advice: Some(
+        "Ask your administrator which keys are accepted. Your browser may ask whether the site may \
+         see the make of the key: allow it.",
+    ),
+    ..OTHER_MODEL
+};
+
+/// What is said of a new key that is none of those that `config` accepts.
+pub fn other_model(config: &Config) -> Said {
+    let has_names = config.accepted_keys.as_ref().is_some_and(|only| !only.aaguids.is_empty());
+    if has_names { OTHER_MODEL } else { OTHER_MAKER }
+}
 
 /// How it is set up and managed.
 pub const SET_UP: &SetUpWords = &SetUpWords {
@@ -137,11 +152,15 @@ struct Prepare {
     accepted: Option<Vec<String>>,
 }
 
-/// The accepted models, by their names or else their AAGUIDs.
+/// The accepted models, by their names, or by their AAGUIDs where these do not tell them apart.
 pub fn models(accepted: &AcceptedKeys) -> Vec<String> {
     let mut models: Vec<String> = Vec::new();
     for aaguid in &accepted.aaguids {
-        let name = aaguid.model().map_or_else(|| aaguid.to_string(), str::to_owned);
+        let name = match aaguid.model() {
+            Some(name) if aaguid.shares_its_name() => format!("{name} ({aaguid})"),
+            Some(name) => name.to_owned(),
+            None => aaguid.to_string(),
+        };
         if !models.contains(&name) {
             models.push(name);
         }
