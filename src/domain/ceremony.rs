@@ -38,6 +38,9 @@ pub enum Purpose {
     /// Nothing new: the first factor is shown again.
     #[n(4)]
     Confirm,
+    /// Nothing new: a factor is shown to turn two-factor off.
+    #[n(5)]
+    TurnOff,
 }
 
 impl Ceremony {
@@ -58,9 +61,14 @@ impl Ceremony {
         now.within(begun.is_kept_for(), self.since).then_some(begun)
     }
 
+    /// What has begun, for whatever purpose.
+    pub const fn waits_for(&self) -> &Begun {
+        &self.begun
+    }
+
     /// Whether it is a challenge, not a set-up.
     pub fn is_challenge(&self) -> bool {
-        matches!(self.purpose, Purpose::Challenge | Purpose::Confirm)
+        matches!(self.purpose, Purpose::Challenge | Purpose::Confirm | Purpose::TurnOff)
     }
 }
 

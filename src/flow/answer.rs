@@ -1,9 +1,12 @@
 //! What a visitor sent as an answer. What a security key signed is verified here, against what its
 //! session has asked; then the domain judges it like any other answer.
 
+use data_encoding::BASE64URL_NOPAD;
+
 use super::acting::Acting;
 use super::caller::Caller;
 use super::env::Env;
+use crate::domain::ceremony::Ceremony;
 use crate::domain::event::What;
 use crate::domain::factor::security_key::{Challenge, Shown};
 use crate::domain::factor::{Answer, Begun, Factor, Kind, Rejection};
@@ -32,6 +35,18 @@ impl Submitted {
         match self {
             Self::Answer(answer) => answer.kind(),
             Self::NewSecurityKey(_) | Self::SecurityKey(_) | Self::Unreadable => Kind::SecurityKey,
+        }
+    }
+
+    /// Whether it is the answer of a security key to what waits in this session. One to something
+    /// else, such as what an older page has asked, uses nothing up.
+    pub(super) fn answers(&self, session: &HostSession) -> bool {
+        let waits = session.ceremony.as_ref().map(Ceremony::waits_for);
+        let Some(Begun::SecurityKey(challenge)) = waits else { return false };
+        match self {
+            Self::Answer(_) | Self::Unreadable => false,
+            Self::NewSecurityKey(sent) => names(&sent.client_data, challenge),
+            Self::SecurityKey(sent) => names(&sent.client_data, challenge),
         }
     }
 
@@ -98,7 +113,12 @@ impl Env {
                 new.map(Answer::NewSecurityKey)
             }
             Submitted::SecurityKey(sent) => {
-                return self.verified_key(user, challenge, sent).map(Answer::SecurityKey);
+                let shown = self.verified_key(user, challenge, sent).map(Answer::SecurityKey);
+                return shown.map_err(|why| {
+                    let user = user.id();
+                    tracing::info!(%user, "answer of a security key refused: {why}");
+                    Rejection::Wrong
+                });
             }
         };
         verified.map_err(|why| {
@@ -113,24 +133,30 @@ impl Env {
     /// Verifies that a key of `user` signed `challenge`.
     ///
     /// # Errors
-    /// [`Rejection::Wrong`] if none did. The log says why.
+    /// [`Forged`] if none did.
     pub(super) fn verified_key(
         &self,
         user: &User,
         challenge: &Challenge,
         sent: &Assertion,
-    ) -> Result<Shown, Rejection> {
-        let party = self.config.relying_party.as_ref().ok_or(Rejection::Wrong)?;
+    ) -> Result<Shown, Forged> {
+        let no_keys = Forged("the portal can use no security keys");
+        let party = self.config.relying_party.as_ref().ok_or(no_keys)?;
         let mut held = user.factors().iter().filter_map(|factor| held(user, factor));
         let held = held.find(|held| *held.key.credential() == sent.credential);
-        let held = held.ok_or(Forged("this user has no such key"));
-        let shown = held.and_then(|held| self.security_keys.shown(party, challenge, &held, sent));
-        shown.map_err(|why| {
-            let user = user.id();
-            tracing::info!(%user, "answer of a security key refused: {why}");
-            Rejection::Wrong
-        })
+        let held = held.ok_or(Forged("this user has no such key"))?;
+        self.security_keys.shown(party, challenge, &held, sent)
     }
+}
+
+/// Whether this client data (WebAuthn §5.8.1) says that it answers `challenge`.
+fn names(client_data: &[u8], challenge: &Challenge) -> bool {
+    #[derive(serde::Deserialize)]
+    struct ClientData {
+        challenge: String,
+    }
+    let read: Option<ClientData> = serde_json::from_slice(client_data).ok();
+    read.is_some_and(|data| data.challenge == BASE64URL_NOPAD.encode(challenge.as_bytes()))
 }
 
 /// The factor as a key, if it is one.
@@ -140,7 +166,7 @@ fn held<'a>(user: &User, factor: &'a Factor) -> Option<Held<'a>> {
 
 /// An answer of a security key was not accepted: what was asked cannot be answered again.
 pub(super) fn used_up(tx: &mut Transaction, session: &HostSession, submitted: &Submitted) {
-    if submitted.is_signed() {
+    if submitted.answers(session) {
         tx.session = Some(session.clone().without_ceremony());
     }
 }

@@ -36,6 +36,18 @@ pub enum Challenge {
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
 pub async fn ask(acting: Acting<'_>, kind: Kind) -> Result<Option<Begun>, Unavailable> {
+    ask_for(acting, kind, Purpose::Challenge).await
+}
+
+/// The same for this purpose.
+///
+/// # Errors
+/// Like [`ask`].
+pub(super) async fn ask_for(
+    acting: Acting<'_>,
+    kind: Kind,
+    purpose: Purpose,
+) -> Result<Option<Begun>, Unavailable> {
     let Acting { env, caller, .. } = acting;
     let Some(new) = env.rng.draw(|rng| Begun::challenge(kind, rng)) else { return Ok(None) };
     in_session(
@@ -43,7 +55,7 @@ pub async fn ask(acting: Acting<'_>, kind: Kind) -> Result<Option<Begun>, Unavai
         || None,
         |tx, session| {
             let has = tx.user.kinds().contains(&kind);
-            has.then(|| waiting(caller, tx, session, Purpose::Challenge, &new))
+            has.then(|| waiting(caller, tx, session, purpose, &new))
         },
     )
     .await
@@ -107,9 +119,10 @@ fn shown(
     shown
 }
 
-/// What a security key was asked cannot be answered again. A set-up in another tab goes on.
+/// What a security key was asked cannot be answered again. A set-up or another challenge in another
+/// tab goes on.
 pub(super) fn answered(tx: &mut Transaction, session: &HostSession, answer: &Submitted) {
-    if answer.is_signed() {
+    if answer.answers(session) {
         tx.session = Some(session.clone().without_challenge());
     }
 }

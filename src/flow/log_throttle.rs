@@ -36,6 +36,8 @@ pub enum Line {
     AccessLog,
     /// A sign-in by an identity provider that failed.
     Provider,
+    /// A sign-in by a passkey that was refused.
+    Passkey,
 }
 
 /// Writes at most one line of a kind each second and counts the others.
@@ -55,6 +57,7 @@ pub struct LogThrottle {
     unknown_name: Tally,
     access_log: Tally,
     provider: Tally,
+    passkey: Tally,
 }
 
 #[derive(Debug, Default)]
@@ -86,6 +89,7 @@ impl LogThrottle {
             Line::UnknownName => &self.unknown_name,
             Line::AccessLog => &self.access_log,
             Line::Provider => &self.provider,
+            Line::Passkey => &self.passkey,
         };
         let next = now.plus(Self::EVERY).millis();
         let is_due = |was: u64| (was <= now.millis()).then_some(next);

@@ -5,11 +5,11 @@
 //! users and answers that are wrong are refused alike, and counted by the address.
 
 use super::acting::Acting;
-use super::answer::key_tries;
+use super::answer::{Submitted, key_tries};
 use super::caller::Caller;
 use super::challenge::tell_doubted;
 use super::confirm::Confirm;
-use super::env::Env;
+use super::env::{Env, Line};
 use super::host_session::{Fresh, begin, go_on, in_session};
 use super::set_up::{begun, waiting};
 use super::sign_in::SignIn;
@@ -17,12 +17,12 @@ use crate::domain::assurance::{FirstFactor, Proof, Proofs};
 use crate::domain::ceremony::Purpose;
 use crate::domain::device::BrowserId;
 use crate::domain::event::What;
-use crate::domain::factor::security_key::{Challenge, SecurityKey, Shown, SignInChallenge};
+use crate::domain::factor::security_key::{Challenge, SecurityKey, SignInChallenge};
 use crate::domain::factor::{Begun, Factor, FactorId, Kind, Rejection};
 use crate::domain::secret::Token;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{User, UserId};
-use crate::identity::{Assertion, Client};
+use crate::identity::{Assertion, Client, Forged};
 use crate::store::{Reads, Transaction};
 use crate::unavailable::Unavailable;
 
@@ -52,7 +52,7 @@ pub async fn sign_in(
     let signed_in = env
         .store
         .update(reads, |tx| {
-            let Some(factor) = shows(env, caller, tx, &asked.challenge, asked, sent) else {
+            let Some(factor) = shows(env, caller, tx, asked, sent) else {
                 return SignIn::Refused;
             };
             let proofs = Proofs::default()
@@ -81,29 +81,36 @@ async fn known(
     Ok(user.and_then(|user| caller.known_to(&user.user)))
 }
 
-/// The key of this user that signed `challenge` and verified its user.
+/// The key of this user that signed what was `asked` and verified its user. Only answers that name a
+/// key of this user are events of theirs: anybody can name the user.
 fn shows(
     env: &Env,
     caller: &Caller,
     tx: &mut Transaction,
-    challenge: &Challenge,
     asked: SignInChallenge,
     sent: &Assertion,
 ) -> Option<FactorId> {
     let user = tx.user.id();
-    let shown = env.verified_key(&tx.user, challenge, sent).ok();
-    let signed_in = shown.map(|shown: Shown| tx.user.sign_in_by_key(&shown, asked, caller.now));
-    match signed_in {
-        Some(Ok(factor)) => Some(factor),
-        Some(Err(rejection @ Rejection::Doubted { .. })) => {
-            tell_doubted(caller, tx, rejection);
-            None
-        }
-        Some(Err(_)) | None => {
-            tx.tell(caller.event(user, What::SecondFactorRefused));
-            None
-        }
+    let refused = match env.verified_key(&tx.user, &asked.challenge, sent) {
+        Ok(shown) => match tx.user.sign_in_by_key(&shown, asked, caller.now) {
+            Ok(factor) => return Some(factor),
+            Err(rejection @ Rejection::Doubted { .. }) => {
+                tell_doubted(caller, tx, rejection);
+                return None;
+            }
+            Err(_) => Forged("the key does not sign in, or not with this answer"),
+        },
+        Err(why) => why,
+    };
+    let mut keys = tx.user.factors().iter().filter_map(Factor::security_key);
+    if keys.any(|key| *key.credential() == sent.credential) {
+        tx.tell(caller.event(user, What::SecondFactorRefused));
     }
+    if let Some(left_out) = env.log_throttle.due(Line::Passkey, caller.now) {
+        let address = caller.address;
+        tracing::info!(%user, %address, left_out, "sign-in by a passkey refused: {refused}");
+    }
+    None
 }
 
 /// Asks for a passkey before a change of one's own protection; `None` if the user has none that can
@@ -147,12 +154,13 @@ pub async fn confirm(acting: Acting<'_>, sent: &Assertion) -> Result<Confirm, Un
         || Confirm::Over,
         |tx, session| {
             let asked = begun(&session, Purpose::Confirm, Kind::SecurityKey, caller.now);
-            let session = session.without_challenge();
+            let answers = Submitted::SecurityKey(sent.clone()).answers(&session);
+            let session = if answers { session.without_challenge() } else { session };
             let Some(Begun::SecurityKey(challenge)) = asked.filter(|_| env.config.passkeys) else {
                 return Confirm::Refused;
             };
             let asked = SignInChallenge { challenge, asked: caller.now };
-            let Some(factor) = shows(env, caller, tx, &challenge, asked, sent) else {
+            let Some(factor) = shows(env, caller, tx, asked, sent) else {
                 tx.session = Some(session);
                 return Confirm::Refused;
             };

@@ -162,7 +162,8 @@ pub async fn turn_on(
                 Ok(answer) => answer,
                 Err(why) => {
                     tell_forged(caller, tx, answer);
-                    let session = session.without_ceremony();
+                    let is_used_up = answer.answers(&session);
+                    let session = if is_used_up { session.without_ceremony() } else { session };
                     let begun = waiting(caller, tx, session, Purpose::First, &new);
                     return match why {
                         Rejection::OtherModel => SetUp::OtherModel(begun),

@@ -3,13 +3,13 @@
 use super::acting::Acting;
 use super::answer::{Submitted, counted};
 use super::caller::Given;
-use super::challenge::{answered, tell_refused};
+use super::challenge::{answered, ask_for, tell_refused};
 use super::host_session::{Fresh, go_on_alone, in_session};
 use super::set_up::begun;
 use crate::domain::ceremony::Purpose;
 use crate::domain::demand::Demand;
 use crate::domain::event::What;
-use crate::domain::factor::Rejection;
+use crate::domain::factor::{Begun, Kind, Rejection};
 use crate::domain::host_session::HostSession;
 use crate::unavailable::Unavailable;
 
@@ -24,6 +24,15 @@ pub enum TurnOff {
     Rejected(Rejection),
     /// The session has ended.
     Over,
+}
+
+/// Asks for an answer of this `kind`, like [`challenge::ask`](super::challenge::ask); it counts only
+/// here.
+///
+/// # Errors
+/// [`Unavailable`] if the store cannot be read or written.
+pub async fn ask(acting: Acting<'_>, kind: Kind) -> Result<Option<Begun>, Unavailable> {
+    ask_for(acting, kind, Purpose::TurnOff).await
 }
 
 /// Turns two-factor off for the user of this session, if `answer` is right.
@@ -47,7 +56,7 @@ pub async fn turn_off(acting: Acting<'_>, answer: &Submitted) -> Result<TurnOff,
                 return TurnOff::Demanded(demand);
             }
             let browser = caller.known_to(&tx.user);
-            let asked = begun(&session, Purpose::Challenge, answer.kind(), caller.now);
+            let asked = begun(&session, Purpose::TurnOff, answer.kind(), caller.now);
             let (verified, now) = (env.verified(tx, asked.as_ref(), answer), caller.now);
             let turned_off =
                 verified.and_then(|answer| tx.user.turn_off(&answer, browser, settings, now));

@@ -14,8 +14,7 @@ use super::pages::{self, Problem};
 use super::{headers, security};
 use crate::domain::factor::{Kind, Rejection};
 use crate::domain::user::User;
-use crate::flow::challenge::ask;
-use crate::flow::turn_off::{TurnOff, turn_off};
+use crate::flow::turn_off::{TurnOff, ask, turn_off};
 
 /// The fields: a code, or the answer of a key and its kind.
 #[derive(Deserialize, Default)]

@@ -101,6 +101,22 @@ async fn what_a_passkey_must_not_do_is_refused_in_the_same_words() {
 }
 
 #[tokio::test]
+async fn only_answers_that_name_a_key_of_somebody_are_their_events() {
+    let gate = Gate::new();
+    let mut key = SoftKey::new(1);
+    protects(&gate, "ada", &mut key).await;
+    let refusals = async || {
+        gate.events().await.iter().filter(|what| **what == What::SecondFactorRefused).count()
+    };
+    let mut strangers = SoftKey::new(9);
+    strangers.handle.clone_from(&key.handle);
+    signs_in(&gate, &mut strangers, |_| {}).await;
+    assert_eq!(refusals().await, 0, "anybody can name ada");
+    signs_in(&gate, &mut key, |draft| draft.flags = 0).await;
+    assert_eq!(refusals().await, 1);
+}
+
+#[tokio::test]
 async fn a_sign_in_by_passkey_is_accepted_once() {
     let gate = Gate::new();
     let mut key = SoftKey::synchronised(1);

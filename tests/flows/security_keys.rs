@@ -177,6 +177,33 @@ async fn a_key_replaces_everything_and_turns_two_factor_off() {
 }
 
 #[tokio::test]
+async fn an_answer_at_the_challenge_turns_nothing_off_and_one_to_an_older_page_uses_nothing_up() {
+    let gate = Gate::new();
+    let mut key = SoftKey::new(1);
+    protects(&gate, "ada", &mut key).await;
+    let mut browser = inside(&gate, "ada", &mut key).await;
+    browser.opens("/.doorward/challenge").await;
+    let older = key.signs(&options(&browser.page));
+    let csrf = browser.field("csrf").unwrap();
+    let fields = [("csrf", &*csrf), ("kind", "security-key"), ("code", &*older)];
+    browser.posts("/.doorward/security/turn-off", &fields).await;
+    assert_eq!(browser.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", browser.page);
+    browser.opens("/.doorward/security/turn-off").await;
+    let asked = options(&browser.page);
+    for older in [&older, &key.signs_as(&asked, |draft| draft.challenge = "AAAA".to_owned())] {
+        let csrf = browser.field("csrf").unwrap();
+        let fields = [("csrf", &*csrf), ("kind", "security-key"), ("code", older)];
+        let mut other_tab = browser.clone();
+        other_tab.posts("/.doorward/security/turn-off", &fields).await;
+        assert_eq!(other_tab.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", other_tab.page);
+        assert_eq!(options(&other_tab.page)["challenge"], asked["challenge"], "it still waits");
+    }
+    browser.sends(&[("code", &key.signs(&asked))]).await;
+    assert_eq!(browser.status, StatusCode::SEE_OTHER, "{}", browser.page);
+    assert!(gate.events().await.contains(&What::TwoFactorOff));
+}
+
+#[tokio::test]
 async fn a_wait_or_a_lock_refuses_codes_but_not_keys() {
     let gate = Gate::new();
     let ada = gate.protects("ada").await;
