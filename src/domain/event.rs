@@ -367,8 +367,8 @@ impl What {
             Self::DeviceCopied => "trusted device revoked: two browsers used it",
             Self::WaitBegan => "locked for a while after many failures in a row",
             Self::Locked => {
-                "codes refused after many wrong ones in a row, until a recovery code or a security \
-                 key is used"
+                "codes refused after many wrong ones, except in browsers used before, until a \
+                 recovery code or a security key is used"
             }
             Self::UserDisabled => "user disabled by an operator",
             Self::UserEnabled => "user enabled by an operator",
