@@ -1,5 +1,7 @@
 //! The security page: the user's protection, sessions and events.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::response::Response;
 
@@ -14,7 +16,7 @@ use super::{headers, home};
 use crate::domain::agent::Agent;
 use crate::domain::demand::Demand;
 use crate::domain::device::TrustedDevice;
-use crate::domain::event::Event;
+use crate::domain::event::{Event, What};
 use crate::domain::factor::Factor;
 use crate::domain::user::User;
 use crate::domain::user_session::{UserSession, UserSessionId};
@@ -22,6 +24,9 @@ use crate::flow::{AuthenticatedRequest, sessions};
 
 /// How many events are shown.
 const TOLD: usize = 30;
+
+/// How long after a change the browser is told of the keys that there are.
+const JUST_NOW: Duration = Duration::from_secs(20);
 
 /// How many sessions are shown.
 const LISTED: usize = 50;
@@ -47,6 +52,12 @@ pub(super) async fn page(
     let (env, user) = (&state.env, &authenticated.user.user);
     let user_sessions = sessions::of(env, &guest.caller, &authenticated.user).await?;
     let happened = env.store.events_of(user.id(), TOLD).await?;
+    // Another page may set up a key at this moment, of which the list does not know yet. So the browser
+    // is told of the keys only after a change that has just been made.
+    let changed = happened
+        .iter()
+        .any(|event| changes_factors(event.what) && guest.caller.now.within(JUST_NOW, event.at));
+    let party = env.config.relying_party.as_ref().filter(|_| changed);
     let page = pages::Security {
         frame: state.frame_for(guest),
         form: state.form(guest, &place()),
@@ -61,10 +72,23 @@ pub(super) async fn page(
         new_email: user.new_email().map(|email| email.as_str().to_owned()),
         accounts: state.accounts(user),
         happened: happened.iter().map(told).collect(),
-        known_keys: env.config.relying_party.as_ref().map(|party| known_keys(party, user)),
+        known_keys: party.map(|party| known_keys(party, user)),
         problem,
     };
     Ok(state.form_page(&page, problem))
+}
+
+const fn changes_factors(what: What) -> bool {
+    matches!(
+        what,
+        What::FactorAdded(_)
+            | What::FactorReplaced(_)
+            | What::FactorRemoved(_)
+            | What::FactorRenamed(_)
+            | What::TwoFactorOn
+            | What::RecoveryCodesSaved
+            | What::TwoFactorOff
+    )
 }
 
 impl AppState {

@@ -730,6 +730,24 @@ async fn the_operator_says_which_kinds_people_may_set_up() {
 }
 
 #[tokio::test]
+async fn the_browser_is_told_of_the_keys_after_a_change_and_at_no_other_time() {
+    let gate = Gate::new();
+    let mut key = SoftKey::new(1);
+    protects(&gate, "ada", &mut key).await;
+    let mut browser = inside(&gate, "ada", &mut key).await;
+    gate.waits(Duration::from_mins(1));
+    browser.opens("/.doorward/security").await;
+    assert!(!browser.page.contains("data-known-keys"), "{}", browser.page);
+    browser.opens(ADD).await;
+    let sent = SoftKey::new(2).is_set_up(&options(&browser.page));
+    browser.sends(&[("code", &sent)]).await.follows().await;
+    assert!(browser.page.contains("data-known-keys"), "{}", browser.page);
+    gate.waits(Duration::from_mins(1));
+    browser.opens("/.doorward/security").await;
+    assert!(!browser.page.contains("data-known-keys"), "{}", browser.page);
+}
+
+#[tokio::test]
 async fn pages_may_use_keys_and_nothing_else_of_the_browser() {
     let gate = Gate::new();
     let mut browser = gate.browser();
