@@ -2,13 +2,16 @@
 //!
 //! A number is kept in international form (E.164), so that one number has one spelling. Its country
 //! and kind come from the numbering plan (Google's libphonenumber). What the plan cannot tell, as in
-//! North America, is accepted; ported numbers keep the kind that the plan gives them.
+//! North America, is accepted; ported numbers keep the kind that the plan gives them. What it does
+//! not know is accepted only if it has the length of a mobile number.
 
 use std::fmt;
 use std::str::FromStr;
 
 use minicbor::{Decode, Encode};
-use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat, PhoneNumberType, Region};
+use rlibphonenumber::{
+    NumberLengthType, PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat, PhoneNumberType, Region,
+};
 
 /// A complete phone number in international form: `+41791234567`.
 ///
@@ -88,7 +91,8 @@ impl Accepted {
     /// [`Unsuitable`]: why no code is sent to it.
     pub fn judge(&self, number: &Number) -> Result<(), Unsuitable> {
         match number.kind() {
-            Kind::MayBeMobile | Kind::Unknown => {}
+            Kind::MayBeMobile => {}
+            Kind::Unknown => number.judge_unknown()?,
             Kind::Landline => return Err(Unsuitable::Landline),
             Kind::Service => return Err(Unsuitable::Service),
             Kind::Pager => return Err(Unsuitable::Pager),
@@ -105,22 +109,23 @@ impl Accepted {
 }
 
 impl Number {
-    /// Reads a number as people type it. Without a country code it is one of `country`.
+    /// Reads a number as people type it, or as a `tel:` URI without parameters (RFC 3966). Without a
+    /// country code it is one of `country`.
     ///
     /// # Errors
-    /// [`Unsuitable::Malformed`] if no number has this length in its country, or it has an extension.
+    /// [`Unsuitable::Malformed`] if no number has this length in its country, it contains anything
+    /// besides digits and punctuation, or its international form would be read as another number.
     pub fn parse(typed: &str, country: Option<Country>) -> Result<Self, Unsuitable> {
-        // The library's own limit is longer than any number that somebody types.
-        if typed.chars().count() > LONGEST {
+        // The library's own limit is longer than any number that somebody types. It panics on some
+        // parameters of a URI.
+        let number = typed.trim_start();
+        let number = number.strip_prefix("tel:").unwrap_or(number);
+        if typed.chars().count() > LONGEST || !number.chars().all(is_in_numbers) {
             return Err(Unsuitable::Malformed);
         }
-        let parsed = PHONE_NUMBER_UTIL.parse(typed, country.map(|country| country.0));
-        let parsed = parsed.map_err(|_| Unsuitable::Malformed)?;
-        let is_complete = PHONE_NUMBER_UTIL.is_possible_number(&parsed);
-        if !is_complete || parsed.extension.as_ref().is_some_and(|digits| !digits.is_empty()) {
-            return Err(Unsuitable::Malformed);
-        }
-        Ok(Self(parsed.format_as(PhoneNumberFormat::E164).into_owned()))
+        let number = Self(in_e164(number, country)?);
+        let is_stable = in_e164(&number.0, None).as_ref() == Ok(&number.0);
+        is_stable.then_some(number).ok_or(Unsuitable::Malformed)
     }
 
     /// The number in international form: a plus sign and digits only.
@@ -167,6 +172,25 @@ impl Number {
             PhoneNumberType::VoIP => Kind::Voip,
             PhoneNumberType::Unknown => Kind::Unknown,
         }
+    }
+
+    /// Judges a number that the plan does not know. It may belong to a new range of mobile numbers, or
+    /// be a service number with more digits than networks look at.
+    fn judge_unknown(&self) -> Result<(), Unsuitable> {
+        let is_possible = |number: &Self, kind| {
+            number.read().is_some_and(|number| {
+                PHONE_NUMBER_UTIL.is_possible_number_for_type_with_reason(&number, kind)
+                    == Ok(NumberLengthType::IsPossible)
+            })
+        };
+        let mut shorter = self.clone();
+        while shorter.0.pop().is_some() && is_possible(&shorter, PhoneNumberType::Unknown) {
+            if shorter.kind() == Kind::Service {
+                return Err(Unsuitable::Service);
+            }
+        }
+        let may_be_mobile = is_possible(self, PhoneNumberType::Mobile);
+        may_be_mobile.then_some(()).ok_or(Unsuitable::Malformed)
     }
 
     fn read(&self) -> Option<PhoneNumber> {
@@ -218,11 +242,34 @@ impl fmt::Debug for Country {
     }
 }
 
+/// The complete number that the library reads in `text`, in international form.
+fn in_e164(text: &str, country: Option<Country>) -> Result<String, Unsuitable> {
+    let parsed = PHONE_NUMBER_UTIL.parse(text, country.map(|country| country.0));
+    let parsed = parsed.map_err(|_| Unsuitable::Malformed)?;
+    let length = PHONE_NUMBER_UTIL.is_possible_number_with_reason(&parsed);
+    let has_extension = parsed.extension.as_ref().is_some_and(|digits| !digits.is_empty());
+    if length != Ok(NumberLengthType::IsPossible) || has_extension {
+        return Err(Unsuitable::Malformed);
+    }
+    Ok(parsed.format_as(PhoneNumberFormat::E164).into_owned())
+}
+
+/// Whether `c` is common in phone numbers: a digit of any script, a plus sign, white space, or
+/// punctuation as libphonenumber knows it, without its `x`.
+fn is_in_numbers(c: char) -> bool {
+    c.is_numeric() || c.is_whitespace() || PUNCTUATION.contains(c)
+}
+
+const PUNCTUATION: &str = "+\u{ff0b}-\u{2010}\u{2011}\u{2012}\u{2013}\u{2014}\u{2015}\u{2212}\u{30fc}\
+                           \u{ff0d}\u{ff0e}\u{ff0f}\u{ad}\u{200b}\u{2060}()\u{ff08}\u{ff09}\u{ff3b}\
+                           \u{ff3d}.[]/~\u{2053}\u{223c}";
 /// The most characters that are read as a number.
 const LONGEST: usize = 64;
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn country(text: &str) -> Country {
@@ -272,6 +319,44 @@ mod tests {
         assert_eq!(swiss().read("+1 201 555 0123").unwrap().kind(), Kind::MayBeMobile);
         let new_range = swiss().read("+41 70 123 45 67").unwrap();
         assert_eq!(new_range.kind(), Kind::Unknown);
+    }
+
+    #[test]
+    fn a_text_that_the_library_cannot_stand_is_no_number() {
+        let context = ";phone-context=+41;tel:7912345";
+        for typed in [context, "tel:+41791234567;ext=1", "+41 79 123 45 67 x8", "call 0791234567"] {
+            assert_eq!(swiss().read(typed), Err(Unsuitable::Malformed), "{typed}");
+        }
+        assert_eq!(swiss().read("tel:+41-79-123-45-67").unwrap().as_str(), "+41791234567");
+    }
+
+    #[test]
+    fn the_number_that_was_judged_is_the_one_that_is_sent() {
+        let german = Accepted {
+            countries: vec![country("DE")],
+            own: vec![Number::parse("+49 151 12345678", None).unwrap()],
+            ..Accepted::default()
+        };
+        assert_eq!(german.read("+49 (0) 151 12345678"), Err(Unsuitable::Own));
+        assert_eq!(german.read("+49 0 0151 12345678"), Err(Unsuitable::Malformed));
+    }
+
+    #[test]
+    fn what_the_plan_does_not_know_needs_the_length_of_a_mobile_number() {
+        let wide = Accepted {
+            countries: vec![country("CH"), country("DE"), country("US")],
+            ..Accepted::default()
+        };
+        for (typed, why) in [
+            ("+49 900 1123456 7", Unsuitable::Service),
+            ("+41 900 123 456 000", Unsuitable::Malformed),
+            ("+49 110", Unsuitable::Malformed),
+            ("+49 11880", Unsuitable::Malformed),
+            ("+1 555 0123", Unsuitable::Malformed),
+        ] {
+            assert_eq!(wide.read(typed), Err(why), "{typed}");
+        }
+        assert!(wide.read("+41 70 123 45 67").is_ok());
     }
 
     #[test]
@@ -334,5 +419,29 @@ mod tests {
             count += 1;
         }
         assert_eq!(count, 200);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_number_or_none(text in "\\PC{0,64}") {
+            let _ = swiss().read(&text);
+        }
+
+        #[test]
+        fn any_text_of_a_uri_is_a_number_or_none(
+            text in "(tel:|;phone-context=|;ext=|;isub=|[+0-9;,x#*() -]){0,20}",
+        ) {
+            let _ = swiss().read(&text);
+        }
+
+        #[test]
+        fn an_accepted_number_is_read_as_itself(
+            text in "[+]?(1|33|39|4[0-9]|5[0-9]|[0-9]{2,3})[0 ()]{0,4}[0-9 ]{4,14}",
+            region in prop::sample::select(vec!["CH", "DE", "US", "IT", "AR", "BR", "MX"]),
+        ) {
+            if let Ok(number) = Number::parse(&text, Some(country(region))) {
+                prop_assert_eq!(Number::parse(number.as_str(), None), Ok(number.clone()));
+            }
+        }
     }
 }

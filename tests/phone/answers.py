@@ -4,7 +4,8 @@
     python answers.py
 
 kinds.txt: a number in international form, its country (or -), and its kind (or `invalid`).
-spellings.txt: what somebody might type, the country that it is read in, and the number that is meant (or -).
+spellings.txt: what somebody might type, the country that it is read in, and the number that is meant (or -):
+none if it contains a letter, or is complete only inside its area.
 Both are the same on every run.
 """
 
@@ -12,7 +13,7 @@ import pathlib
 import random
 
 import phonenumbers as lib
-from phonenumbers import PhoneNumberFormat, PhoneNumberType
+from phonenumbers import PhoneNumberFormat, PhoneNumberType, ValidationResult
 
 HERE = pathlib.Path(__file__).parent
 WORDS = {value: name.lower().replace("_", "-") for name, value in vars(PhoneNumberType).items() if name.isupper()}
@@ -55,11 +56,14 @@ def kinds(rng):
 
 
 def spelt(text, region):
+    if any(c.isalpha() for c in text.removeprefix("tel:")):
+        return "-"
     try:
         number = lib.parse(text, region)
     except lib.NumberParseException:
         return "-"
-    return e164(number) if lib.is_possible_number(number) and not number.extension else "-"
+    is_complete = lib.is_possible_number_with_reason(number) == ValidationResult.IS_POSSIBLE
+    return e164(number) if is_complete and not number.extension else "-"
 
 
 MEANT = [("CH", "079 123 45 67"), ("DE", "0151 23456789"), ("GB", "07400 123456"), ("US", "(201) 555-0123"),
