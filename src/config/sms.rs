@@ -79,14 +79,14 @@ pub enum SmsBody {
 pub enum SmsSuccess {
     /// Nothing.
     Status,
-    /// The JSON value at this pointer (RFC 6901), as text, equals this.
+    /// The JSON value at this pointer (RFC 6901), as text, equals this. A list or an object never does.
     Equals {
         /// Where it is.
         pointer: String,
         /// What it must be.
         value: String,
     },
-    /// As Twilio says: no error code, and not already failed.
+    /// As Twilio says: a state in which the message can still arrive, and no error code.
     Twilio,
     /// As Vonage says: the status of every part is `0`. Its HTTP status is 200 in any case.
     Vonage,

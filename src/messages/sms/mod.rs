@@ -164,25 +164,26 @@ fn judge(answer: &net::Answer, success: &SmsSuccess) -> Result<(), Refused> {
         return Err(Refused::Status(status, message(&body())));
     }
     let refused = |why: String| Err(Refused::Body(status, why));
-    let text_at = |body: &Value, pointer: &str| body.pointer(pointer).map(as_text);
+    let text_at = |body: &Value, pointer: &str| body.pointer(pointer).and_then(as_text);
     match success {
         SmsSuccess::Status => Ok(()),
         SmsSuccess::Equals { pointer, value } => match text_at(&body(), pointer) {
             Some(found) if found == *value => Ok(()),
             Some(found) => refused(format!("{pointer} is `{}`", quoted(&found))),
-            None => refused(format!("{pointer} is missing")),
+            None => refused(format!("{pointer} is missing, or is a list or an object")),
         },
         SmsSuccess::Twilio => {
             let body = body();
-            let state = text_at(&body, "/status").unwrap_or_default();
+            let state = body.pointer("/status").and_then(Value::as_str).unwrap_or_default();
             let code = body.pointer("/error_code").filter(|code| !code.is_null());
-            match (state.as_str(), code) {
-                ("", _) => refused("`status` is missing".to_owned()),
-                ("failed" | "undelivered" | "canceled", _) | (_, Some(_)) => {
-                    let code = code.map(as_text).unwrap_or_default();
-                    refused(format!("`{}`, error {}", quoted(&state), quoted(&code)))
+            match code {
+                None if state.is_empty() => refused("`status` is missing".to_owned()),
+                None if TAKEN_BY_TWILIO.contains(&state) => Ok(()),
+                None => refused(format!("`{}`", quoted(state))),
+                Some(code) => {
+                    let code = as_text(code).unwrap_or_default();
+                    refused(format!("`{}`, error {}", quoted(state), quoted(&code)))
                 }
-                _ => Ok(()),
             }
         }
         SmsSuccess::Vonage => {
@@ -231,10 +232,19 @@ fn quoted(text: &str) -> String {
     shown
 }
 
-fn as_text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+/// A JSON value as text, unless it is a list or an object.
+fn as_text(value: &Value) -> Option<String> {
+    match value {
+        Value::Array(_) | Value::Object(_) => None,
+        Value::String(text) => Some(text.clone()),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+    }
 }
 
+/// The states of a message that can still arrive, or has:
+/// <https://www.twilio.com/docs/messaging/api/message-resource#message-status-values>.
+const TAKEN_BY_TWILIO: [&str; 6] =
+    ["accepted", "scheduled", "queued", "sending", "sent", "delivered"];
 /// For everything that one request takes.
 pub const WITHIN: Duration = Duration::from_secs(10);
 /// The longest answer, in bytes.
@@ -272,11 +282,24 @@ mod tests {
         assert!(says(201, &twilio("queued", json!(30003)), &SmsSuccess::Twilio).is_err());
         assert!(says(201, &twilio("failed", Value::Null), &SmsSuccess::Twilio).is_err());
         assert!(says(200, &json!({}), &SmsSuccess::Twilio).is_err());
+        for error in [
+            json!({ "status": 400, "code": 20003 }),
+            json!({ "status": "400" }),
+            json!({ "status": "undelivered" }),
+            json!({ "status": ["queued"] }),
+            json!({ "status": "sent", "error_code": { "code": 1 } }),
+        ] {
+            assert!(says(200, &error, &SmsSuccess::Twilio).is_err(), "{error}");
+        }
 
         let equals = SmsSuccess::Equals { pointer: "/ok".to_owned(), value: "true".to_owned() };
         assert_eq!(says(200, &json!({ "ok": true }), &equals), Ok(()));
         assert!(says(200, &json!({ "ok": false }), &equals).is_err());
         assert!(says(200, &json!({}), &equals).is_err());
+        let list = SmsSuccess::Equals { pointer: "/ok".to_owned(), value: "[true]".to_owned() };
+        assert!(says(200, &json!({ "ok": [true] }), &list).is_err());
+        let object = SmsSuccess::Equals { pointer: "/ok".to_owned(), value: "{}".to_owned() };
+        assert!(says(200, &json!({ "ok": {} }), &object).is_err());
         assert!(says(500, &json!({ "ok": true }), &equals).is_err());
         assert!(says(302, &json!({}), &SmsSuccess::Status).is_err());
     }
