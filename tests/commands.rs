@@ -11,6 +11,7 @@ use doorward::cli::admin::Admin;
 use doorward::cli::reload::Live;
 use doorward::domain::event::What;
 use doorward::domain::name::Login;
+use doorward::store::memory::Memory;
 use http::StatusCode;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -33,14 +34,22 @@ struct Said {
 
 impl Office {
     fn closed() -> Self {
+        Self::around(Gate::new())
+    }
+
+    fn around(gate: Gate) -> Self {
         let home = tempfile::tempdir().unwrap();
         let state = home.path().display().to_string();
         fs::write(home.path().join("doorward.yaml"), CONFIG.replace("/nowhere", &state)).unwrap();
-        Self { gate: Gate::new(), home, serving: None }
+        Self { gate, home, serving: None }
     }
 
     fn open() -> Self {
-        let mut office = Self::closed();
+        Self::closed().opens()
+    }
+
+    fn opens(self) -> Self {
+        let mut office = self;
         let admin = Admin::bind(office.home.path()).unwrap();
         let (end, ended) = oneshot::channel::<()>();
         let env = Arc::clone(&office.gate.env);
@@ -288,7 +297,7 @@ async fn an_origin_that_there_is_not_is_explained() {
         ("idp:7", "no provider is called `idp` (configured: none)"),
         (
             "google",
-            "`google` is no origin: write `local`, or NAME:SUBJECT, such as \
+            "`google` is not a valid origin: write `local` or PROVIDER:SUBJECT, such as \
              `google:110169484474386276334`",
         ),
     ] {
@@ -296,6 +305,37 @@ async fn an_origin_that_there_is_not_is_explained() {
         assert_eq!(said.notes, format!("doorward: {why}; nothing was changed\n"));
     }
     assert!(office.types(&["set", "ada", "--origin", "local"]).await.done);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_moved_to_an_account_or_given_an_address_of_another_user() {
+    let config = format!(
+        "{CONFIG}
+providers:
+  - name: idp
+    label: Example ID
+    issuer: https://idp.example.com
+    client_id: doorward
+    client_secret_file: tests/config/provider.secret
+"
+    );
+    let office = Office::around(Gate::configured(&config, Arc::new(Memory::new()))).opens();
+    office.types(&ADA).await;
+    assert!(office.types(&["add", "bob", "--provider", "idp:7"]).await.done);
+    assert!(office.types(&["add", "eve", "--provider", "idp:8"]).await.done);
+    let account = "the account idp:7 already belongs to another user; nothing was changed. `doorward \
+                   user show NAME` lists a user's accounts";
+    let address = "ada@example.com is already the name or e-mail address of another user; nothing \
+                   was changed";
+    for (changes, why) in [
+        (&["--origin", "idp:7"][..], account),
+        (&["--origin", "idp:7", "--email", "eve@example.com"], account),
+        (&["--origin", "idp:9", "--email", "ada@example.com"], address),
+        (&["--origin", "idp:8", "--email", "ada@example.com"], address),
+    ] {
+        let said = office.types(&[&["set", "eve"], changes].concat()).await;
+        assert_eq!(said.notes, format!("doorward: {why}\n"), "{changes:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

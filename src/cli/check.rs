@@ -56,7 +56,7 @@ fn ask_for_keys(config: &Config) -> AskedKeys {
         Ok(KeysMoved { from, people }) => {
             (from.map(|from| Moved { from, to: rp_id.clone(), people }), None)
         }
-        Err(why) => (None, Some(why.what().to_owned())),
+        Err(why) => (None, Some(why.in_one_line())),
     };
     AskedKeys { rp_id, not_asked, problem: moved.map(|moved| moved.to_string()) }
 }
@@ -215,7 +215,7 @@ fn outcome(
     let wrong = providers.iter().copied().flatten().filter(|asked| asked.problem.is_some()).count();
     match (silent, wrong) {
         (0, 0) if keys.is_some_and(|keys| keys.problem.is_some()) => {
-            Err(Failure::new("security keys that people have could not be used"))
+            Err(Failure::new("the RP ID changed: people's security keys would stop working"))
         }
         (0, 0) => Ok(()),
         (1, _) => Err(Failure::new("an upstream does not answer")),
@@ -232,8 +232,8 @@ fn say_of_keys(keys: Option<&AskedKeys>, out: &mut dyn Write) -> Result<(), Fail
             writeln!(out, "security keys: {problem}").map_err(unwritten)
         }
         Some(AskedKeys { not_asked: Some(why), .. }) => {
-            let not = "whether people have them for another RP ID was not checked";
-            writeln!(out, "security keys: {not}: {why}").map_err(unwritten)
+            let not = "RP ID not compared with the keys in use";
+            writeln!(out, "security keys: {not}: {why}, and check again").map_err(unwritten)
         }
         _ => Ok(()),
     }
@@ -267,9 +267,10 @@ apps:
     fn a_valid_configuration_is_called_valid() {
         let (out, failed) = checked(GOOD, false);
         assert_eq!(failed, None, "{out}");
-        let valid = "/etc/doorward.yaml is valid.\nsecurity keys: whether people have them for another \
-                     RP ID was not checked: no gateway is running with the state folder ";
-        assert!(out.starts_with(valid), "{out}");
+        let valid = "/etc/doorward.yaml is valid.\nsecurity keys: RP ID not compared with the keys in \
+                     use: no gateway is running with the state folder ";
+        let cure = "; start one with `doorward serve`, and check again\n";
+        assert!(out.starts_with(valid) && out.ends_with(cure), "{out}");
     }
 
     #[test]

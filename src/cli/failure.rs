@@ -19,9 +19,12 @@ impl Failure {
         Self { what: what.into(), why: Vec::new(), cure: None, unread: false }
     }
 
-    /// What went wrong, without the cause.
-    pub(super) fn what(&self) -> &str {
-        &self.what
+    /// What went wrong and what to do, without the cause.
+    pub(super) fn in_one_line(&self) -> String {
+        match &self.cure {
+            Some(cure) => format!("{}; {cure}", self.what),
+            None => self.what.clone(),
+        }
     }
 
     /// Whether the reader of the output has gone: then there is nothing to report.

@@ -35,7 +35,7 @@ pub(super) async fn believe_clock(env: &Arc<Env>, accept: bool) -> Result<(), No
 pub(super) async fn keep_rp_id(env: &Arc<Env>, accept: bool) -> Result<(), NotStarted> {
     let moved = rp_id::moved(&env.store, &env.config).await.map_err(NotStarted::unreadable)?;
     match moved {
-        Some(moved) if accept => tracing::warn!("new RP ID accepted: {moved}"),
+        Some(moved) if accept => tracing::warn!("{}", moved.accepted()),
         Some(moved) => return Err(NotStarted::OtherRpId(moved)),
         None => {}
     }

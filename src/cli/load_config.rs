@@ -94,8 +94,9 @@ pub(super) fn provider_problem(not: &NotSetUp) -> Problem {
     let (at, place) = provider.at.clone();
     let (key, place, cure) = match (file, &provider.authority) {
         (File::Key, _) => {
-            let cure = "make one: openssl genpkey -algorithm EC -pkeyopt \
-                        ec_paramgen_curve:P-256 -out FILE";
+            let cure = "use a PEM private key (openssl genpkey -algorithm EC -pkeyopt \
+                        ec_paramgen_curve:P-256 -out FILE) and register its public key at the \
+                        provider";
             (format!("{at}.key_file"), place, cure)
         }
         (File::Authority, authority) => {
@@ -112,7 +113,7 @@ pub(super) fn provider_problem(not: &NotSetUp) -> Problem {
 /// The CA certificates of security keys cannot be read.
 pub(super) fn keys_problem(config: &Config, why: &io::Error) -> Option<Problem> {
     let (key, place) = config.accepted_keys.as_ref()?.authorities.at.clone();
-    let cure = "name a PEM file with the CA certificates of the makers of these keys";
+    let cure = "name a PEM file with the CA certificates of the keys' manufacturers";
     let (what, cure) = (why.to_string(), Some(cure.to_owned()));
     Some(Problem { place: Some(place), key, what, cure })
 }

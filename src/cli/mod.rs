@@ -81,8 +81,9 @@ enum Command {
         /// Passwords and disabled users are as in the backup
         #[arg(long)]
         accept_older_store: bool,
-        /// Start although people have security keys for another RP ID: use it once, after the portal
-        /// has moved. Their keys do not work any more, and they sign in by another factor
+        /// Start even if the RP ID (the domain that security keys are bound to) has changed: use it
+        /// once. Existing security keys stop working; their users sign in with another factor and set
+        /// up their keys again
         #[arg(long)]
         accept_new_rp_id: bool,
     },

@@ -98,7 +98,7 @@ pub(super) async fn renew(live: Arc<Live>) {
         let env = live.env();
         match renew_due(&env).await {
             Ok(asked) => tracing::debug!(asked, "user sessions renewed at identity providers"),
-            Err(error) => env.report(&error, "cannot renew user sessions"),
+            Err(error) => env.report(&error, "token refresh failed"),
         }
     }
 }

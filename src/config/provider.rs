@@ -33,7 +33,7 @@ pub struct Provider {
     /// Values of `amr`, each of which says that a second factor was shown there (RFC 8176 §2). Empty:
     /// it is not trusted to say so.
     pub trusted_amr: Vec<String>,
-    /// How often it is asked whether people who are signed in may still be; `None`: never.
+    /// How often to check that signed-in users may stay signed in; `None`: never.
     pub refresh: Option<Duration>,
     /// Whether signing out here also signs out there.
     pub sign_out_everywhere: bool,

@@ -473,7 +473,7 @@ const PROVIDER: Kind = Kind::Map(&[
     key(
         "refresh",
         Kind::Span(5 * MINUTE..=12 * HOUR),
-        "how often it is asked whether people who are signed in may still be; default: never",
+        "how often to check that signed-in users may stay signed in; default: never",
     ),
     key(
         "sign_out",
@@ -586,12 +586,12 @@ pub(super) const FILE: Kind = Kind::Map(&[
                             key(
                                 "aaguids",
                                 Kind::List(&Kind::Text),
-                                "the models that are accepted; default: all of the authorities",
+                                "the models that are accepted; default: every model of these manufacturers",
                             ),
                             key(
                                 "authorities",
                                 Kind::Text,
-                                "a PEM file with the CA certificates of their makers",
+                                "a PEM file with the CA certificates of their manufacturers",
                             ),
                         ]),
                         "the new keys that are accepted; default: all",

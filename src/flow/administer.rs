@@ -8,7 +8,7 @@ use crate::domain::name::{Login, Name};
 use crate::domain::provider::Account;
 use crate::domain::secret::Token;
 use crate::domain::time::Timestamp;
-use crate::domain::user::{Change, Profile, User, UserId};
+use crate::domain::user::{Change, Origin, Profile, User, UserId};
 use crate::store::{Added, Changed, Reads};
 use crate::unavailable::Unavailable;
 
@@ -266,8 +266,10 @@ pub async fn reset_second_factor(
 pub enum Changing {
     /// The user as changed. Sessions continue, and their next requests are authorized again.
     Changed(Box<User>),
-    /// Another user has this e-mail address, or has it as name, or has this account at a provider.
-    Taken,
+    /// Another user has this e-mail address, or has it as name.
+    EmailTaken,
+    /// The account that is to answer for the user belongs to another user.
+    AccountTaken,
 }
 
 /// Changes the profile of the user with this name or address. `None`: no such user.
@@ -287,10 +289,21 @@ pub async fn change(
         let events = news.then(|| event(by, id, What::UserChanged, now));
         (user.clone(), events.into_iter().collect())
     });
-    Ok(changed.await?.map(|changed| match changed {
-        Changed::Now(user) => Changing::Changed(Box::new(user)),
-        Changed::EmailTaken => Changing::Taken,
-    }))
+    Ok(match changed.await? {
+        Some(Changed::Now(user)) => Some(Changing::Changed(Box::new(user))),
+        Some(Changed::EmailTaken) if takes_an_account(env, id, change).await? => {
+            Some(Changing::AccountTaken)
+        }
+        Some(Changed::EmailTaken) => Some(Changing::EmailTaken),
+        None => None,
+    })
+}
+
+/// Whether `change` gives the user an account that belongs to another one.
+async fn takes_an_account(env: &Env, id: UserId, change: &Change) -> Result<bool, Unavailable> {
+    let Some(Origin::Provider(account)) = &change.origin else { return Ok(false) };
+    let whose = env.store.user_of_account(account).await?;
+    Ok(change.email.is_none() || whose.is_some_and(|whose| whose != id))
 }
 
 /// Removes the user with this name or address, with all sessions and links. `None`: no such user.

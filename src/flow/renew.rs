@@ -136,22 +136,27 @@ async fn ask(
     let people = &provider.settings().people;
     let said = match told {
         Ok(Some(told)) if people.admit(&told).is_err() => {
-            log(env, provider, "the person is in none of `people.only` any more", now);
+            log(env, provider, "session ended: the user no longer matches `people.only`", now);
             Said::No
         }
         Ok(told) => Said::Yes(told.map(Box::new)),
+        Err(fault) if fault.is_no() => {
+            let line = format!("provider refused the refresh token: session ended: {fault}");
+            log(env, provider, &line, now);
+            Said::No
+        }
         Err(fault) => {
-            log(env, provider, &fault.to_string(), now);
-            if fault.is_no() { Said::No } else { Said::Nothing }
+            log(env, provider, &format!("token refresh failed: {fault}"), now);
+            Said::Nothing
         }
     };
     (said, token)
 }
 
-fn log(env: &Env, provider: &Provider, why: &str, now: Timestamp) {
+fn log(env: &Env, provider: &Provider, line: &str, now: Timestamp) {
     let Some(left_out) = env.log_throttle.due(Line::Provider, now) else { return };
     let provider = &provider.settings().name;
-    tracing::warn!(provider, left_out, "asking about a user session failed: {why}");
+    tracing::warn!(provider, left_out, "{line}");
 }
 
 /// How many are asked about at the same time: people who sign in come first.

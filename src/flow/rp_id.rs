@@ -50,20 +50,37 @@ pub async fn note(store: &Store, config: &Config) -> Result<(), Unavailable> {
 
 impl fmt::Display for Moved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { from, to, people } = self;
-        match people {
-            1 => write!(f, "one person has security keys")?,
-            people => write!(f, "{people} people have security keys")?,
-        }
-        write!(f, " for the RP ID `{from}`, which cannot be used ")?;
+        let Self { from, to, .. } = self;
         match to {
-            Some(to) => write!(f, "for `{to}`"),
-            None => write!(f, "with this portal"),
+            Some(to) => write!(f, "the RP ID would change from `{from}` to `{to}`")?,
+            None => write!(f, "the portal could no longer use the RP ID `{from}`")?,
         }
+        write!(f, ": the security keys of {} would stop working", self.whose())
     }
 }
 
 impl Moved {
+    /// What has happened once it was accepted.
+    pub fn accepted(&self) -> String {
+        let Self { from, to, .. } = self;
+        let whose = self.whose();
+        match to {
+            Some(to) => {
+                format!(
+                    "RP ID changed from `{from}` to `{to}`: security keys of {whose} no longer work"
+                )
+            }
+            None => format!("RP ID `{from}` given up: security keys of {whose} no longer work"),
+        }
+    }
+
+    fn whose(&self) -> String {
+        match self.people {
+            1 => "one person".to_owned(),
+            people => format!("{people} people"),
+        }
+    }
+
     /// What to do about it.
     pub fn cure(&self) -> String {
         let from = &self.from;

@@ -259,7 +259,7 @@ fn news(what: What) -> (&'static str, &'static str) {
         }
         What::NewBrowser => ("a new sign-in", "You signed in with a new browser."),
         What::ProviderDisconnected => (
-            "a way to sign in was removed",
+            "an account was disconnected",
             "An account at an identity provider was disconnected from you. You cannot sign in with \
              it any more.",
         ),
@@ -280,14 +280,14 @@ fn news(what: What) -> (&'static str, &'static str) {
         ),
         What::KeyDoubted => (
             "a security key may have been copied",
-            "The counter of one of your security keys went back. There may be a copy of the key, so \
-             it is no longer accepted. On your security page you can remove it, or keep it if you \
-             know the reason.",
+            "One of your security keys reported a lower counter than last time. It may have been \
+             copied, so it is no longer accepted. If you are sure that nobody has a copy, allow the \
+             key again on your security page. Otherwise remove it there.",
         ),
         What::KeyKept => (
             "a security key is accepted again",
-            "A security key that may have been copied is accepted again: it was kept on your \
-             security page.",
+            "A security key that may have been copied is accepted again. It was allowed again on \
+             your security page.",
         ),
         What::CodesGuessed => (
             "somebody may know your password",

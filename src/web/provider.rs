@@ -190,7 +190,7 @@ impl AppState {
             Purpose::Connect { .. } => return_to.as_str().to_owned(),
         };
         let provider = provider.settings().label.clone();
-        let notice = Notice::NotSignedIn { provider, stop, url };
+        let notice = Notice::NotSignedIn { provider, purpose, stop, url };
         self.notice(notice, headers)
     }
 

@@ -388,6 +388,6 @@ fn every_page_of_security_keys() {
     takes("security-key-doubted");
     browser.presses("Keep").sees("h1");
     takes("key-keep");
-    browser.strikes("\u{e004}").presses("Keep it").comes_to("/.doorward/security");
+    browser.strikes("\u{e004}").presses("Allow it again").comes_to("/.doorward/security");
     takes("security-key-kept");
 }

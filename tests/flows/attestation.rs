@@ -74,7 +74,7 @@ async fn a_key_is_accepted_that_its_maker_attests_and_no_other() {
         browser.sends(&[("code", &sent)]).await;
         assert_eq!(browser.status, StatusCode::UNPROCESSABLE_ENTITY, "{name}");
         assert!(browser.page.contains("not one of those that are accepted here"), "{name}");
-        assert!(browser.page.contains("Use one of those named above"), "{name}");
+        assert!(browser.page.contains("Use one of the models listed above"), "{name}");
         assert!(browser.page.contains("Only these keys are accepted here"), "{name}");
     }
     let refused = gate.events().await;
@@ -107,11 +107,19 @@ async fn without_models_every_key_of_these_makers_is_accepted() {
     let (maker, other) = (Maker::new(), Maker::new());
     let (gate, _home) = accepting(&[], &[&other, &maker]);
     let mut browser = at_set_up(&gate).await;
-    assert!(browser.page.contains("that your administrator has chosen"), "{}", browser.page);
+    assert!(
+        browser.page.contains("Only certain security keys are accepted here"),
+        "{}",
+        browser.page
+    );
     let sent = SoftKey::new(1).is_set_up(&options(&browser.page));
     browser.sends(&[("code", &sent)]).await;
     assert_eq!(browser.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(browser.page.contains("Ask your administrator which keys"), "{}", browser.page);
+    assert!(
+        browser.page.contains("Ask your administrator which security keys"),
+        "{}",
+        browser.page
+    );
     let sent = SoftKey::new(1).is_set_up_by(&options(&browser.page), &maker);
     browser.sends(&[("code", &sent)]).await;
     assert_eq!(browser.status, StatusCode::SEE_OTHER, "{}", browser.page);

@@ -198,7 +198,7 @@ async fn an_address_that_somebody_takes_meanwhile_is_not_given_twice() {
     let ada = Login::typed("ada");
     let changed = administer::change(&gate.env, "root", &ada, &change).await.unwrap().unwrap();
     assert!(staged.is_played_out());
-    assert!(matches!(changed, administer::Changing::Taken));
+    assert!(matches!(changed, administer::Changing::EmailTaken));
     let shown = administer::show(&gate.env, &Login::typed("ada@example.com"), 9).await.unwrap();
     assert_eq!(shown.unwrap().user.name().as_str(), "ada", "nothing was changed");
 }

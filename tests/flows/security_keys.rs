@@ -430,7 +430,7 @@ async fn the_owner_keeps_a_doubted_key_by_another_factor() {
     doubted.opens("/.doorward/challenge?kind=security-key").await;
     let sent = key.signs_as(&options(&doubted.page), |draft| draft.counter = 1);
     doubted.sends(&[("code", &sent)]).await;
-    assert!(doubted.page.contains("remove the key, or keep it"), "{}", doubted.page);
+    assert!(doubted.page.contains("allow the key again"), "{}", doubted.page);
     let keep = |browser: &Browser| {
         let (before, _) = browser.page.split_once("/keep\"").unwrap();
         let id = before.rsplit('/').next().unwrap();
@@ -443,10 +443,14 @@ async fn the_owner_keeps_a_doubted_key_by_another_factor() {
     owner.opens("/.doorward/security").await;
     let keep = keep(&owner);
     doubted.visits(&keep).await;
-    assert_ne!(doubted.heading(), "Keep this security key?", "the key itself does not open this");
+    assert_ne!(
+        doubted.heading(),
+        "Allow this security key again?",
+        "the key itself does not open this"
+    );
     owner.opens(&keep).await;
-    assert_eq!(owner.heading(), "Keep this security key?");
-    assert!(owner.page.contains("sessions in other browsers end"), "{}", owner.page);
+    assert_eq!(owner.heading(), "Allow this security key again?");
+    assert!(owner.page.contains("sessions in other browsers then end"), "{}", owner.page);
     owner.sends(&[]).await;
     assert_eq!(owner.status, StatusCode::SEE_OTHER, "{}", owner.page);
     assert!(gate.events().await.contains(&What::KeyKept));
@@ -571,7 +575,7 @@ async fn a_counter_that_goes_back_ends_a_key_and_its_owner_is_told_once() {
     assert_eq!(browser.status, StatusCode::UNPROCESSABLE_ENTITY, "the true one, too");
     let doubted = |what: &&What| **what == What::KeyDoubted;
     assert_eq!(gate.events().await.iter().filter(doubted).count(), 1);
-    gate.mail_to("ada@example.com", "may be a copy of the key").await;
+    gate.mail_to("ada@example.com", "may have been copied").await;
     browser.opens("/.doorward/challenge?kind=recovery-code&return_to=/.doorward/security").await;
     browser.sends(&[("code", &codes[0])]).await;
     assert_eq!(browser.status, StatusCode::SEE_OTHER, "{}", browser.page);

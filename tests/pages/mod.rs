@@ -12,6 +12,9 @@ use std::time::Duration;
 
 use doorward::domain::event::What;
 use doorward::domain::factor::Kind;
+use doorward::domain::provider::Purpose;
+use doorward::domain::user::UserId;
+use doorward::domain::user_session::UserSessionId;
 use doorward::flow::next::Offer;
 use doorward::flow::provider::Stop;
 use doorward::web::assets;
@@ -515,11 +518,14 @@ fn notices() -> Vec<(&'static str, Notice)> {
         ("provider-not-admitted", not_signed_in(Stop::NotAdmitted)),
         ("provider-name-taken", not_signed_in(Stop::NameTaken)),
         ("provider-no-name", not_signed_in(Stop::NoName)),
-        ("provider-somebody-else", not_signed_in(Stop::SomebodyElse)),
-        ("provider-not-again", not_signed_in(Stop::NotAgain)),
-        ("provider-cannot-confirm", not_signed_in(Stop::CannotConfirm)),
-        ("provider-account-taken", not_signed_in(Stop::AccountTaken)),
-        ("provider-too-many", not_signed_in(Stop::TooMany)),
+        ("provider-somebody-else", not_confirmed(Stop::SomebodyElse)),
+        ("provider-not-again", not_confirmed(Stop::NotAgain)),
+        ("provider-cannot-confirm", not_confirmed(Stop::CannotConfirm)),
+        ("provider-account-taken", not_connected(Stop::AccountTaken)),
+        ("provider-too-many", not_connected(Stop::TooMany)),
+        ("provider-denied-connect", not_connected(Stop::Denied)),
+        ("provider-spent-connect", not_connected(Stop::Spent)),
+        ("provider-denied-confirm", not_confirmed(Stop::Denied)),
         ("provider-waiting", not_signed_in(Stop::Waiting { wait: Duration::from_secs(30) })),
         ("signed-out", Notice::SignedOut { url: url(), clears: Vec::new() }),
         (
@@ -581,7 +587,21 @@ fn connected(all: &[&str]) -> pages::Providers {
 }
 
 fn not_signed_in(stop: Stop) -> Notice {
-    Notice::NotSignedIn { provider: "Google".into(), stop, url: "/.doorward/sign-in".into() }
+    let url = "/.doorward/sign-in".into();
+    Notice::NotSignedIn { provider: "Google".into(), purpose: Purpose::SignIn, stop, url }
+}
+
+fn not_confirmed(stop: Stop) -> Notice {
+    let (user, user_session) = (UserId::from([7; 16]), UserSessionId::from([7; 16]));
+    let (purpose, url) = (Purpose::Confirm { user, user_session }, "/.doorward/confirm".into());
+    Notice::NotSignedIn { provider: "Google".into(), purpose, stop, url }
+}
+
+fn not_connected(stop: Stop) -> Notice {
+    let (user, user_session) = (UserId::from([7; 16]), UserSessionId::from([7; 16]));
+    let purpose = Purpose::Connect { user, user_session };
+    let url = "/.doorward/security/providers".into();
+    Notice::NotSignedIn { provider: "Google".into(), purpose, stop, url }
 }
 
 fn providers() -> Vec<Link> {

@@ -34,8 +34,8 @@ fn a_portal_that_leaves_the_keys_of_people_behind_is_refused_or_accepted_on_purp
     setup.configures("127.0.0.1:0", "");
     sets_up_a_key(&setup, &process);
     moves(&setup);
-    let says = "one person has security keys for the RP ID `crm.localhost`, which cannot be used \
-                for `id.localhost`";
+    let says = "the RP ID would change from `crm.localhost` to `id.localhost`: the security keys of \
+                one person would stop working";
     let checked = setup.types(&["check"]);
     assert!(checked.code == Some(1) && checked.out.contains(says), "{checked:?}");
     let checked = setup.types(&["check", "--json"]);
@@ -50,9 +50,13 @@ fn a_portal_that_leaves_the_keys_of_people_behind_is_refused_or_accepted_on_purp
     assert!(said.contains(says) && said.contains("--accept-new-rp-id"), "{said}");
     let checked = setup.types(&["check"]);
     assert_eq!(checked.code, Some(0), "{checked:?}");
-    assert!(checked.out.contains("was not checked: no gateway is running"), "{checked:?}");
+    assert!(
+        checked.out.contains("RP ID not compared with the keys in use: no gateway is running"),
+        "{checked:?}"
+    );
     let mut process = setup.opens_with(&["--accept-new-rp-id"]);
-    assert!(process.said().contains("new RP ID accepted"), "{}", process.said());
+    let says = "RP ID changed from `crm.localhost` to `id.localhost`: security keys of one person";
+    assert!(process.said().contains(says), "{}", process.said());
     process.signals("TERM");
     assert!(process.ends().success());
     setup.opens();

@@ -80,7 +80,7 @@ fn origin(env: &Env, written: &str) -> Result<Origin, Refused> {
     }
     let Some((name, subject)) = written.split_once(':') else {
         return Err(Refused::conflict(format!(
-            "`{written}` is no origin: write `local`, or NAME:SUBJECT, such as \
+            "`{written}` is not a valid origin: write `local` or PROVIDER:SUBJECT, such as \
              `google:110169484474386276334`; {UNCHANGED}"
         )));
     };
@@ -198,14 +198,15 @@ pub(super) async fn set(
     let whom = Login::typed(&changes.name);
     match administer::change(&env, &by, &whom, &change).await? {
         Some(Changing::Changed(user)) => Ok(json(&view::person(&user))),
-        Some(Changing::Taken) => {
-            let email = changes.email.map(String::from);
-            let all: Vec<String> = email.into_iter().chain(changes.origin).collect();
-            Err(Refused::conflict(format!(
-                "{} is already the name or e-mail address of another user; nothing was changed",
-                all.join(" or ")
-            )))
-        }
+        Some(Changing::EmailTaken) => Err(Refused::conflict(format!(
+            "{} is already the name or e-mail address of another user; nothing was changed",
+            changes.email.map_or_else(String::new, String::from)
+        ))),
+        Some(Changing::AccountTaken) => Err(Refused::conflict(format!(
+            "the account {} already belongs to another user; nothing was changed. \
+             `doorward user show NAME` lists a user's accounts",
+            changes.origin.unwrap_or_default()
+        ))),
         None => Err(Refused::nobody(&changes.name)),
     }
 }

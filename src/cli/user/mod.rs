@@ -44,7 +44,7 @@ pub(super) enum Command {
     Show(One),
     /// Change the name, e-mail address or groups of a user
     ///
-    /// Sessions stay open; the next request is judged by the new groups.
+    /// Sessions stay open, except with `--origin`; the next request is judged by the new groups.
     #[command(after_help = SET_EXAMPLES)]
     Set(Set),
     /// Print a link to set a new password for a user
@@ -107,7 +107,7 @@ pub(super) struct Add {
     #[arg(long = "group", value_name = "GROUP")]
     groups: Vec<Group>,
     /// The account at an identity provider of the configuration with which the user signs in
-    #[arg(long, value_name = "NAME:SUBJECT")]
+    #[arg(long, value_name = "PROVIDER:SUBJECT")]
     provider: Option<String>,
     /// Print JSON
     #[arg(long)]
@@ -154,7 +154,8 @@ pub(super) struct Set {
     /// Remove this group; can be given several times
     #[arg(long = "remove-group", value_name = "GROUP", group = "change")]
     remove_groups: Vec<Group>,
-    /// Who answers for the user from now on: `local`, or an account at a provider; ends all sessions
+    /// Move the user: `local`, or an account at a provider. Ends all sessions, disconnects the old
+    /// account and removes the groups from it. After `local`, make a link with `doorward user passwd`
     #[arg(long, value_name = "local|PROVIDER:SUBJECT", group = "change")]
     origin: Option<String>,
     /// Print JSON
@@ -249,8 +250,9 @@ impl Console<'_> {
 
     async fn add_account(&mut self, who: NewUser, at: &str, json: bool) -> Result<(), Failure> {
         let Some((provider, subject)) = at.split_once(':') else {
-            return Err(Failure::new(format!("`{at}` is not an account at a provider"))
-                .cure("write NAME:SUBJECT, such as `--provider google:110169484474386276334`"));
+            return Err(Failure::new(format!("`{at}` is not an account at a provider")).cure(
+                "write PROVIDER:SUBJECT, such as `--provider google:110169484474386276334`",
+            ));
         };
         let (provider, subject) = (provider.to_owned(), subject.to_owned());
         let new = NewAccount { who, provider, subject };
@@ -412,7 +414,11 @@ const SET_EXAMPLES: &str = "\
 Examples:
   doorward user set ada --add-group admins --remove-group interns
   doorward user set ada --group staff --email ada@example.org
-  doorward user set ada --no-email";
+  doorward user set ada --no-email
+  doorward user set ada --origin google:110169484474386276334
+                                     The user signs in with this account
+  doorward user set ada --origin local
+                                     The user signs in with a password again";
 
 const UNLOCK_EXAMPLES: &str = "\
 Examples:

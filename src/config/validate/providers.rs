@@ -127,7 +127,7 @@ impl Judge<'_> {
         }
         if kind != ProviderKind::OpenId {
             let cure = "write `client_secret_file` instead";
-            self.refuse(&key, "only OpenID Connect providers accept keys", cure);
+            self.refuse(&key, "only OpenID Connect providers accept `private_key_jwt`", cure);
             return None;
         }
         let pem = self.key_in_file(&key, file)?;
@@ -142,7 +142,7 @@ impl Judge<'_> {
     ) -> Option<Duration> {
         let every = written.refresh?;
         if kind != ProviderKind::OpenId {
-            let what = "only OpenID Connect providers can be asked";
+            let what = "only OpenID Connect providers support `refresh`";
             self.refuse(&below(at, "refresh"), what, "remove it");
         }
         Some(every.into())
@@ -182,7 +182,8 @@ impl Judge<'_> {
     ) -> Vec<String> {
         let amr: Vec<String> = written.trusts.amr.iter().flatten().cloned().collect();
         if kind != ProviderKind::OpenId && !amr.is_empty() {
-            self.refuse(at, "it does not say which factors were shown", "remove it");
+            let what = "only OpenID Connect providers report the second factor (`amr`)";
+            self.refuse(at, what, "remove `trusts`");
             return Vec::new();
         }
         amr

@@ -167,8 +167,8 @@ impl Judge<'_> {
             }
             let asked = list.iter().flatten().map(|kind| kind.0).fold(Kinds::NONE, Kinds::or);
             if asked.has_provider() && asked.shown_here() == Kinds::NONE {
-                let what = "nobody can show the second factor of a provider here";
-                let cure = "name a kind that people can set up besides, such as `totp`";
+                let what = "`provider` alone cannot be satisfied by people who sign in another way";
+                let cure = "add a kind that people can set up here, such as `totp`";
                 self.refuse(&below(at, "kinds"), what, cure);
             } else {
                 self.asked_kinds.push((below(at, "kinds"), asked));

@@ -63,16 +63,17 @@ impl Judge<'_> {
         let Some(id) = &file.second_factor.security_keys.rp_id else { return party };
         let host = party.origin.host().to_owned();
         let Some(widened) = party.clone().widened(id) else {
-            let what = format!("`{id}` is not a domain that the portal, {host}, is below");
-            self.refuse(at, what, "write the host of the portal without its first labels");
+            let what = format!("`{id}` is not the portal's host ({host}) or a parent domain of it");
+            let cure = format!("write, for example, `{}`", example_of_rp_id(&host));
+            self.refuse(at, what, &cure);
             return party;
         };
         let shared = apps.hosts().filter(|host| widened.is_shared_with(host));
         let shared: BTreeSet<&str> = shared.map(Origin::host).collect();
         if !shared.is_empty() && widened.id != host {
             let what = format!(
-                "scripts of {} may ask for these keys and change the browser's list of passkeys; \
-                 what they get is not accepted here",
+                "pages of {} can also request these keys and hide passkeys in the browser; Doorward \
+                 does not accept answers given to them",
                 listed(shared)
             );
             self.advise(at, what, "give applications a domain of their own, or remove `rp_id`");
@@ -87,14 +88,18 @@ impl Judge<'_> {
         let Some(only) = &file.second_factor.security_keys.only else { return Some(None) };
         let models = below(at, "aaguids");
         if only.aaguids.as_ref().is_some_and(Vec::is_empty) {
-            self.refuse_empty(&models, "name models, or remove the key for all of these makers");
+            self.refuse_empty(
+                &models,
+                "name models, or remove the key to accept every model of these manufacturers",
+            );
         }
         let written = only.aaguids.iter().flat_map(|written| items(&models, written));
         let aaguids: Vec<Option<Aaguid>> =
             written.map(|(at, aaguid)| self.model(&at, aaguid)).collect();
         let Some(authorities) = &only.authorities else {
-            let what = "missing: a key can say that it is of any model";
-            let cure = "name a PEM file with the CA certificates of the makers of these keys";
+            let what = "missing: without the manufacturers' CA certificates, a key could claim any \
+                        model";
+            let cure = "name a PEM file with them";
             self.refuse(&below(at, "authorities"), what, cure);
             return None;
         };
@@ -107,9 +112,10 @@ impl Judge<'_> {
     fn model(&mut self, at: &str, written: &str) -> Option<Aaguid> {
         let aaguid = self.parsed::<Aaguid>(at, written)?;
         if aaguid.is_zero() {
-            let what = "no key can have this AAGUID: it stands for no model; keys of U2F, and keys \
-                        that Apple or Android attests, name none";
-            let cure = "name models, or remove `aaguids` for all keys of these makers";
+            let what = "no key can have this AAGUID: it stands for no model; U2F keys, and keys that \
+                        Apple or Android attests, name none";
+            let cure = "name models, or remove `aaguids` to accept every model of these \
+                        manufacturers";
             self.refuse(at, what, cure);
             return None;
         }
@@ -119,7 +125,7 @@ impl Judge<'_> {
     /// Refuses an RP ID where the portal can use no keys.
     pub(super) fn refuse_rp_id(&mut self, file: &File) {
         if file.second_factor.security_keys.rp_id.is_some() {
-            let what = "the portal can use no security keys: browsers let a page use them only if \
+            let what = "the portal cannot use security keys: browsers let a page use them only if \
                         its host has a name (not an address) and is reached by https";
             let cure = "give the portal such a host, or remove `rp_id`";
             self.refuse("second_factor.security_keys.rp_id", what, cure);
@@ -177,4 +183,13 @@ impl Judge<'_> {
         // An IPv6 address contains colons, too.
         Some(issuer.or(origin.map(Origin::host))?.replace(':', "."))
     }
+}
+
+/// The parent domain of a host of three labels or more; of a shorter one itself, because browsers
+/// accept no top-level domain.
+fn example_of_rp_id(host: &str) -> &str {
+    host.split_once('.')
+        .map(|(_, parent)| parent)
+        .filter(|parent| parent.contains('.'))
+        .unwrap_or(host)
 }

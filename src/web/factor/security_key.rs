@@ -49,27 +49,27 @@ const WRONG: Said = Said {
 pub const DOUBTED: Said = Said {
     sentence: "This security key is no longer accepted: there may be a copy of it.",
     advice: Some(
-        "Use another way. On your security page you can remove the key, or keep it if you know the \
-         reason.",
+        "Use another way. If you are sure that nobody has a copy, allow the key again on your \
+         security page. Otherwise remove it there.",
     ),
     blames_what_was_typed: false,
 };
 
-/// A new key is none of those that are accepted here, which the page names.
+/// A new key is none of those that are accepted here, which the page lists.
 pub const OTHER_MODEL: Said = Said {
     sentence: "This key cannot be set up: it is not one of those that are accepted here.",
     advice: Some(
-        "Use one of those named above. Your browser may ask whether the site may see the make of \
-         the key: allow it.",
+        "Use one of the models listed above. If your browser asks whether this site may see the \
+         make and model of the key, allow it.",
     ),
     blames_what_was_typed: false,
 };
 
-/// The same where the page names none.
+/// The same where the page lists none.
 pub const OTHER_MAKER: Said = Said {
     advice: Some(
-        "Ask your administrator which keys are accepted. Your browser may ask whether the site may \
-         see the make of the key: allow it.",
+        "Ask your administrator which security keys you can use. If your browser asks whether this \
+         site may see the make and model of the key, allow it.",
     ),
     ..OTHER_MODEL
 };

@@ -162,7 +162,7 @@ impl Question {
             Self::NotMe { .. } => "Was this somebody else?",
             Self::NewRecoveryCodes { .. } => "Make new recovery codes?",
             Self::RemoveFactor { words: (question, _), .. } => question,
-            Self::KeepKey { .. } => "Keep this security key?",
+            Self::KeepKey { .. } => "Allow this security key again?",
         }
     }
 
@@ -203,11 +203,11 @@ impl Question {
             }
             Self::RemoveFactor { words: (_, means), .. } => vec![(*means).to_owned()],
             Self::KeepKey { .. } => vec![
-                "The counter of this key went back. That happens if there is a copy of the key, or \
-                 if the key was reset or repaired."
+                "This security key reported a lower counter than last time. It may have been copied, \
+                 or restored from a backup. Some keys also count wrongly."
                     .to_owned(),
-                "Keep it only if you know the reason. If you do not, remove it: whoever has the copy \
-                 could sign in with it. Your sessions in other browsers end."
+                "If you are sure that nobody has a copy, allow the key again; your sessions in other \
+                 browsers then end. Otherwise remove it."
                     .to_owned(),
             ],
         }
@@ -219,7 +219,7 @@ impl Question {
             Self::NotMe { .. } => "This was not me",
             Self::NewRecoveryCodes { .. } => "Make new ones",
             Self::RemoveFactor { .. } => "Remove it",
-            Self::KeepKey { .. } => "Keep it",
+            Self::KeepKey { .. } => "Allow it again",
         }
     }
 

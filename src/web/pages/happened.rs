@@ -79,23 +79,22 @@ impl Happened {
                 "An administrator confirmed that one of your security keys is yours."
             }
             What::KeyDoubted => {
-                "One of your security keys may have been copied: its counter went back. It is no \
-                 longer accepted. Remove it, or keep it if you know the reason."
+                "One of your security keys reported a lower counter than last time. It may have \
+                 been copied, so it is no longer accepted. If you are sure that nobody has a copy, \
+                 allow the key again. Otherwise remove it."
             }
-            What::KeyKept => {
-                "You kept a security key that may have been copied. It is accepted again."
-            }
+            What::KeyKept => "You allowed a security key again that may have been copied.",
             // Nobody finds this on their page: it is about no user.
             What::KeyRotated => "An administrator rotated a key.",
             What::UserBrought => "Your identity provider added you here.",
             What::SignedOutThere => {
-                "You signed out at an identity provider, so you were signed out here."
+                "Your identity provider ended your sign-in, so you were signed out here."
             }
             What::ProviderDisconnected => {
                 "An account at an identity provider was disconnected from you."
             }
             What::ProviderConnected => {
-                "You signed in with an account that was new here, by your verified address."
+                "An account at an identity provider was connected to you. You can sign in with it."
             }
             What::ProviderDenied => "Your identity provider did not sign you in.",
             What::ProviderUnavailable => "Your identity provider did not answer.",

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::Frame;
 use super::words::in_words;
+use crate::domain::provider::Purpose;
 use crate::flow::provider::Stop;
 
 /// What a visitor must show before a request can pass.
@@ -92,10 +93,12 @@ pub enum Notice {
     OnlyAuthenticator,
     /// The user reported the second factor as not theirs; it is frozen.
     Frozen,
-    /// Nobody was signed in by an identity provider.
+    /// An identity provider was asked in vain.
     NotSignedIn {
         /// The provider's name on pages.
         provider: String,
+        /// What it was asked for.
+        purpose: Purpose,
         /// Why.
         stop: Stop,
         /// Where to try again.
@@ -163,7 +166,7 @@ impl Notice {
             Self::SpentTicket { .. } => "Please try again",
             Self::DoubledCookie { .. } => "Your browser sent two sign-in cookies",
             Self::OnlyAuthenticator => "This is your only authenticator",
-            Self::NotSignedIn { stop, .. } => heading_of(*stop),
+            Self::NotSignedIn { stop, purpose, .. } => heading_of(*stop, *purpose),
             Self::NoPassword => "You have no password here",
             Self::AddressKeptElsewhere => "Your address is kept elsewhere",
             Self::Frozen => "The second factor is frozen",
@@ -236,7 +239,9 @@ impl Notice {
                  your phone is lost or new, replace the authenticator on your security page \
                  instead.",
             ]),
-            Self::NotSignedIn { provider, stop, .. } => vec![sentence_of(*stop, provider)],
+            Self::NotSignedIn { provider, purpose, stop, .. } => {
+                vec![sentence_of(*stop, *purpose, provider)]
+            }
             Self::NoPassword => said(&[
                 "You sign in with an identity provider. If you need a password here, too, ask the \
                  administrator for a link.",
@@ -272,6 +277,9 @@ impl Notice {
             Self::SpentLink => way("/.doorward/sign-in", "Sign in", None),
             Self::SpentTicket { url } | Self::DoubledCookie { url } => way(url, "Continue", None),
             Self::SignedOut { url, .. } => way(url, "Sign in again", None),
+            Self::NotSignedIn { url, purpose: Purpose::Connect { .. }, .. } => {
+                way(url, "Back to your accounts", None)
+            }
             Self::NotSignedIn { url, .. } => way(url, "Try again", None),
             Self::NoPassword | Self::AddressKeptElsewhere => {
                 way("/.doorward/security", "Back to the security page", None)
@@ -312,28 +320,30 @@ const fn status_of(stop: Stop) -> StatusCode {
     }
 }
 
-const fn heading_of(stop: Stop) -> &'static str {
-    match stop {
-        Stop::Spent => "Please sign in once more",
-        Stop::SomebodyElse | Stop::NotAgain | Stop::CannotConfirm => "Not confirmed",
-        Stop::AccountTaken | Stop::TooMany => "Not connected",
-        Stop::Denied
-        | Stop::Unavailable
-        | Stop::Refused
-        | Stop::NotAdmitted
-        | Stop::NameTaken
-        | Stop::NoName
-        | Stop::Waiting { .. } => "You were not signed in",
+const fn heading_of(stop: Stop, purpose: Purpose) -> &'static str {
+    match (purpose, stop) {
+        (Purpose::SignIn, Stop::Spent) => "Please sign in once more",
+        (Purpose::SignIn, _) => "You were not signed in",
+        (Purpose::Confirm { .. }, _) => "Not confirmed",
+        (Purpose::Connect { .. }, _) => "Not connected",
     }
 }
 
-fn sentence_of(stop: Stop, provider: &str) -> String {
+fn sentence_of(stop: Stop, purpose: Purpose, provider: &str) -> String {
     match stop {
         Stop::Spent => format!(
             "This way back from {provider} was used before, took longer than ten minutes, or \
              belongs to another browser."
         ),
-        Stop::Denied => format!("{provider} did not sign you in, or you chose not to continue."),
+        Stop::Denied => match purpose {
+            Purpose::SignIn => format!("{provider} did not sign you in, or you cancelled."),
+            Purpose::Confirm { .. } => {
+                format!("{provider} did not confirm that it is you, or you cancelled.")
+            }
+            Purpose::Connect { .. } => {
+                format!("{provider} did not confirm the account, or you cancelled.")
+            }
+        },
         Stop::Unavailable => {
             format!("{provider} does not answer at the moment. Please try again in a minute.")
         }
@@ -354,16 +364,16 @@ fn sentence_of(stop: Stop, provider: &str) -> String {
              or ask the administrator."
         ),
         Stop::SomebodyElse => format!(
-            "You signed in at {provider} with another account than the one that belongs to you \
-             here."
+            "This {provider} account cannot confirm that it is you. Use the account with which you \
+             sign in here."
         ),
         Stop::AccountTaken => format!(
-            "The account at {provider} with which you signed in there is connected to another \
-             user here. Ask the administrator."
+            "This {provider} account is connected to another user. Sign in at {provider} with \
+             another account, or ask the administrator."
         ),
-        Stop::TooMany => {
-            "You have as many accounts as are allowed. Disconnect one first.".to_owned()
-        }
+        Stop::TooMany => "You already have the maximum number of connected accounts. Disconnect \
+                          one, then connect this one."
+            .to_owned(),
         Stop::NotAgain => {
             format!("{provider} did not ask you to sign in again. Sign out there, then try again.")
         }

@@ -72,9 +72,9 @@ pub struct Accounts(pub usize);
 impl Accounts {
     fn sentence(self) -> String {
         match self.0 {
-            0 => "None is connected.".to_owned(),
-            1 => "1 is connected.".to_owned(),
-            many => format!("{many} are connected."),
+            0 => "No account connected".to_owned(),
+            1 => "1 account connected".to_owned(),
+            many => format!("{many} accounts connected"),
         }
     }
 }
