@@ -386,7 +386,7 @@ fn every_page_of_security_keys() {
     instance.waits(Duration::from_secs(60));
     browser.enters(&code(&secret, instance.now())).comes_to("/.doorward/security");
     takes("security-key-doubted");
-    browser.presses("Keep").sees("h1");
+    browser.presses("Allow again").sees("h1");
     takes("key-keep");
     browser.strikes("\u{e004}").presses("Allow it again").comes_to("/.doorward/security");
     takes("security-key-kept");
