@@ -5,7 +5,8 @@ use std::io::Write;
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::failure::{Failure, unwritten};
+use super::failure::Failure;
+use super::test_report::{self, Failed};
 use crate::config::{Config, Mail, MailTls};
 use crate::domain::message::Message;
 use crate::domain::name::Email;
@@ -42,22 +43,11 @@ This command reads the configuration and connects to the mail server itself: no 
 run. If the server accepts an e-mail, it may still not arrive: check the mailbox, too.
 Exit codes: 0 the server accepted it, 1 it did not.";
 
-/// What `mail test --json` prints.
+/// What `mail test --json` says first.
 #[derive(Serialize)]
-struct Report<'a> {
+struct About<'a> {
     to: &'a str,
     server: String,
-    taken: bool,
-    done: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    failed: Option<Failed>,
-}
-
-#[derive(Serialize)]
-struct Failed {
-    what: String,
-    why: String,
-    cure: String,
 }
 
 /// Runs `command`.
@@ -87,25 +77,12 @@ pub(super) async fn run(
     let sent = smtp.send_and_say(&message, &id, &mut |done| drop(said.send(done))).await;
     drop(said);
     let done: Vec<String> = says.iter().map(|done| sentence(&done, mail, &to)).collect();
-    if json {
-        let failed = sent.as_ref().err().map(|unsent| Failed {
-            what: unsent.step.to_string(),
-            why: unsent.why.clone(),
-            cure: cure(unsent, mail),
-        });
-        let server = format!("{}:{}", mail.host, mail.port);
-        let report = Report { to: &to, server, taken: failed.is_none(), done, failed };
-        let text = serde_json::to_string_pretty(&report)
-            .map_err(|error| Failure::new("cannot write the result as JSON").because(error))?;
-        writeln!(out, "{text}").map_err(unwritten)?;
-    } else {
-        for line in done {
-            writeln!(out, "{line}").map_err(unwritten)?;
-        }
-    }
-    sent.map_err(|unsent| {
-        Failure::new(unsent.step.to_string()).because(&unsent.why).cure(cure(&unsent, mail))
-    })
+    let sent = sent.map_err(|unsent| {
+        let cure = cure(&unsent, mail);
+        Failed { what: unsent.step.to_string(), why: unsent.why, cure }
+    });
+    let about = About { to: &to, server: format!("{}:{}", mail.host, mail.port) };
+    test_report::print(about, &done, sent, json, out)
 }
 
 fn sentence(done: &Done, mail: &Mail, to: &str) -> String {

@@ -29,6 +29,7 @@ pub mod reload;
 pub mod serve;
 mod sms;
 mod socket;
+mod test_report;
 mod upkeep;
 mod user;
 

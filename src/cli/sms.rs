@@ -5,7 +5,8 @@ use std::io::Write;
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::failure::{Failure, unwritten};
+use super::failure::Failure;
+use super::test_report::{self, Failed};
 use crate::config::{Config, Sms};
 use crate::domain::phone::{Number, Unsuitable};
 use crate::messages::sms::{Provider, Refused, SmsWords};
@@ -40,22 +41,11 @@ This command reads the configuration and asks the provider itself: no gateway ne
 provider accepts a text, it may still not arrive: look at the phone, too.
 Exit codes: 0 the provider accepted it, 1 it did not.";
 
-/// What `sms test --json` prints.
+/// What `sms test --json` says first.
 #[derive(Serialize)]
-struct Report {
+struct About {
     number: String,
     provider: &'static str,
-    taken: bool,
-    done: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    failed: Option<Failed>,
-}
-
-#[derive(Serialize)]
-struct Failed {
-    what: String,
-    why: String,
-    cure: String,
 }
 
 /// Runs `command`.
@@ -74,22 +64,8 @@ pub(super) async fn run(
     })?;
     let mut done = Vec::new();
     let sent = test(sms, config, &number, &mut done).await;
-    if json {
-        let (taken, provider) = (sent.is_ok(), sms.provider.word());
-        let failed = sent.as_ref().err().map(|failed| Failed {
-            what: failed.what.clone(),
-            why: failed.why.clone(),
-            cure: failed.cure.clone(),
-        });
-        let text = serde_json::to_string_pretty(&Report { number, provider, taken, done, failed })
-            .map_err(|error| Failure::new("cannot write the result as JSON").because(error))?;
-        writeln!(out, "{text}").map_err(unwritten)?;
-    } else {
-        for line in done {
-            writeln!(out, "{line}").map_err(unwritten)?;
-        }
-    }
-    sent.map_err(|failed| Failure::new(failed.what).because(failed.why).cure(failed.cure))
+    let about = About { number, provider: sms.provider.word() };
+    test_report::print(about, &done, sent, json, out)
 }
 
 /// Sends a text to `typed`, and adds each step that worked to `done`.
