@@ -113,12 +113,7 @@ impl Env {
                 new.map(Answer::NewSecurityKey)
             }
             Submitted::SecurityKey(sent) => {
-                let shown = self.verified_key(user, challenge, sent).map(Answer::SecurityKey);
-                return shown.map_err(|why| {
-                    let user = user.id();
-                    tracing::info!(%user, "answer of a security key refused: {why}");
-                    Rejection::Wrong
-                });
+                self.verified_key(user, challenge, sent).map(Answer::SecurityKey)
             }
         };
         verified.map_err(|why| {
@@ -127,9 +122,7 @@ impl Env {
             if why == Forged::OTHER_MODEL { Rejection::OtherModel } else { Rejection::Wrong }
         })
     }
-}
 
-impl Env {
     /// Verifies that a key of `user` signed `challenge`.
     ///
     /// # Errors
