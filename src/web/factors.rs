@@ -305,8 +305,7 @@ fn remove_page(
     }
     let words = words(factor.kind()).remove;
     let what = pages::Question::RemoveFactor { name: called(factor), words };
-    let (frame, form) = (state.frame_for(guest), state.form(guest, &security::place()));
-    state.form_page(&pages::Ask { frame, form, what, problem }, problem)
+    state.question_page(guest, &security::place(), what, problem)
 }
 
 pub(super) async fn show_keep(
@@ -350,6 +349,5 @@ fn keep_page(
         return state.notice(Notice::NotFound, headers);
     };
     let what = pages::Question::KeepKey { name: called(factor) };
-    let (frame, form) = (state.frame_for(guest), state.form(guest, &security::place()));
-    state.form_page(&pages::Ask { frame, form, what, problem }, problem)
+    state.question_page(guest, &security::place(), what, problem)
 }

@@ -7,7 +7,7 @@ use http::header::RETRY_AFTER;
 use super::app_state::AppState;
 use super::guard::Guest;
 use super::headers;
-use super::pages::{Page, Problem};
+use super::pages::{Ask, Page, Problem, Question};
 use super::return_to::ReturnTo;
 use crate::flow::{Given, Next};
 use crate::identity::Full;
@@ -31,6 +31,18 @@ impl AppState {
             }
             Next::Offer => self.goes_on(guest, given, &return_to.through("offer")),
         }
+    }
+
+    /// A page that asks whether something is to be done.
+    pub(super) fn question_page(
+        &self,
+        guest: &Guest,
+        return_to: &ReturnTo,
+        what: Question,
+        problem: Option<Problem>,
+    ) -> Response {
+        let (frame, form) = (self.frame_for(guest), self.form(guest, return_to));
+        self.form_page(&Ask { frame, form, what, problem }, problem)
     }
 
     /// A form, with the status that fits its problem.

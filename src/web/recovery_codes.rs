@@ -159,6 +159,5 @@ fn new_page(
         return headers::see_other(return_to.as_str());
     };
     let what = pages::Question::NewRecoveryCodes { left };
-    let (frame, form) = (state.frame_for(guest), state.form(guest, return_to));
-    state.form_page(&pages::Ask { frame, form, what, problem }, problem)
+    state.question_page(guest, return_to, what, problem)
 }
