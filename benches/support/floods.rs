@@ -25,7 +25,8 @@ use crate::visitor::{Took, get, paced, visitor};
 
 /// So much above idle may a flood from one address cost, in MiB.
 const AT_MOST_MIB: usize = 200;
-/// So many times as long as alone may an ordinary visitor wait, at the 99th percentile.
+/// So many times as long as alone may an ordinary visitor wait, at the 99th percentile, or as long as
+/// a visitor of another gateway on this machine.
 const AT_MOST_TIMES: f64 = 5.0;
 /// How long a flood is watched once it has begun as a whole.
 const LASTS: Duration = Duration::from_secs(6);
@@ -90,6 +91,39 @@ struct Against {
 }
 
 impl Against {
+    fn new(gateway: &Gateway, tls: SocketAddr) -> Self {
+        Self {
+            plain: gateway.address,
+            tls,
+            bytes: Arc::default(),
+            connections: AtomicUsize::new(0),
+            begun: AtomicBool::new(false),
+            over: AtomicBool::new(false),
+        }
+    }
+
+    /// What is noticed at `gateway` while `flood` begins and lasts.
+    fn watched(
+        &self,
+        flood: &(impl Fn(&Self) + Sync),
+        gateway: &Gateway,
+        tls: SocketAddr,
+    ) -> Watched {
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                comes_last();
+                flood(self);
+            });
+            watched(gateway, tls, PEOPLE / 2, || {
+                while !self.begun.load(Ordering::SeqCst) {
+                    thread::sleep(Duration::from_millis(20));
+                }
+                thread::sleep(LASTS);
+                self.over.store(true, Ordering::SeqCst);
+            })
+        })
+    }
+
     /// From where floods come; the ordinary visitor comes from 127.0.0.1.
     fn from(address: usize) -> [u8; 4] {
         [127, 6, 0, u8::try_from(address + 1).unwrap()]
@@ -109,42 +143,24 @@ impl Against {
 }
 
 /// One flood, before a gateway of its own.
-fn one(name: &str, flood: impl FnOnce(&Against) + Send) {
+fn one(name: &str, flood: impl Fn(&Against) + Sync) {
     let application = Application::start();
     let certificates = tempfile::tempdir().unwrap();
     let (gateway, tls) = under_tls(&application, certificates.path(), "");
     people::added(&gateway, PEOPLE);
     visitor(&gateway, 200);
 
-    let against = Against {
-        plain: gateway.address,
-        tls,
-        bytes: Arc::default(),
-        connections: AtomicUsize::new(0),
-        begun: AtomicBool::new(false),
-        over: AtomicBool::new(false),
-    };
     let alone = watched(&gateway, tls, 0, || thread::sleep(LASTS));
     let (idle, cpu, disk) = (gateway.resident(), gateway.cpu(), gateway.on_disk());
     gateway.forgets_the_peak();
+    let against = Against::new(&gateway, tls);
     let began = Instant::now();
-    let beside = thread::scope(|scope| {
-        scope.spawn(|| {
-            comes_last();
-            flood(&against);
-        });
-        watched(&gateway, tls, PEOPLE / 2, || {
-            while !against.begun.load(Ordering::SeqCst) {
-                thread::sleep(Duration::from_millis(20));
-            }
-            thread::sleep(LASTS);
-            against.over.store(true, Ordering::SeqCst);
-        })
-    });
+    let beside = against.watched(&flood, &gateway, tls);
     let lasted = began.elapsed().as_secs_f64();
     let peak = gateway.peak().saturating_sub(idle) / 1024;
     let (cpu, (store, log)) = (gateway.cpu().saturating_sub(cpu), gateway.on_disk());
     thread::sleep(AFTER);
+    let after = gateway.resident();
 
     println!("\n{name}");
     for (when, Watched { visitor, sign_ins }) in [("alone", &alone), ("beside it", &beside)] {
@@ -160,16 +176,33 @@ fn one(name: &str, flood: impl FnOnce(&Against) + Send) {
         store.saturating_sub(disk.0) / 1024,
         log.saturating_sub(disk.1) / 1024,
     );
-    let times = beside.visitor.at(99).as_secs_f64() / alone.visitor.at(99).as_secs_f64();
-    let is_within = peak <= AT_MOST_MIB && times <= AT_MOST_TIMES && beside.visitor.missed() == 0;
+    let elsewhere = elsewhere(&gateway, tls, &flood);
+    elsewhere.told("  a visitor of another gateway meanwhile");
+    let times = |than: &Took| beside.visitor.at(99).as_secs_f64() / than.at(99).as_secs_f64();
+    let (alone, elsewhere) = (times(&alone.visitor), times(&elsewhere));
+    let is_within = peak <= AT_MOST_MIB
+        && alone.min(elsewhere) <= AT_MOST_TIMES
+        && beside.visitor.missed() == 0;
     println!(
-        "  {}: peak {peak} MiB above idle (at most {AT_MOST_MIB}; {} MiB {} s after), p99 x {times:.1} of \
-         alone (at most {AT_MOST_TIMES}), {} connections to the application at most",
+        "  {}: peak {peak} MiB above idle (at most {AT_MOST_MIB}; {} MiB {} s after), p99 x {alone:.1} of \
+         alone and x {elsewhere:.1} of the other gateway (at most {AT_MOST_TIMES} of one), {} connections \
+         to the application at most",
         if is_within { "WITHIN" } else { "OVER" },
-        gateway.resident().saturating_sub(idle) / 1024,
+        after.saturating_sub(idle) / 1024,
         AFTER.as_secs(),
         application.most()
     );
+}
+
+/// What an ordinary visitor of another gateway notices of a flood against this one. The machine's
+/// processors are shared: this is the part that no gateway can prevent.
+fn elsewhere(gateway: &Gateway, tls: SocketAddr, flood: &(impl Fn(&Against) + Sync)) -> Took {
+    let application = Application::start();
+    let certificates = tempfile::tempdir().unwrap();
+    let (other, other_tls) = under_tls(&application, certificates.path(), "");
+    people::added(&other, PEOPLE);
+    visitor(&other, 200);
+    Against::new(gateway, tls).watched(flood, &other, other_tls).visitor
 }
 
 /// A gateway at its defaults that is reached under TLS, too; its portal is there.
