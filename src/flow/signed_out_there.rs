@@ -11,7 +11,7 @@ use crate::domain::secret::TokenHash;
 use crate::domain::user::UserId;
 use crate::domain::user_session::{AtProvider, NamedAtProvider, Renewal};
 use crate::identity::provider::{Fault, SignedOut};
-use crate::identity::{Begin, Client, Full, Provider};
+use crate::identity::{Begin, Client, Full, Provider, Try};
 use crate::store::Reads;
 use crate::unavailable::Unavailable;
 
@@ -39,6 +39,19 @@ pub async fn hear(
     provider: &Provider,
     token: &str,
 ) -> Result<Heard, Unavailable> {
+    let issuer = provider.settings().issuer.as_str();
+    // Before the signature is verified: whoever sends a token again causes no work.
+    if let Some(id) = SignedOut::claimed_id(token)
+        && env.store.stored::<SpentState>(&spent(issuer, &id)).await?.is_some()
+    {
+        return Ok(match charge(env, caller, provider) {
+            Ok(_) => {
+                log(env, caller, provider, "the logout token was used before");
+                Heard::Refused
+            }
+            Err(waiting) => waiting,
+        });
+    }
     let said = match provider.signed_out_by_known_key(token, caller.now) {
         Some(said) => said,
         None => match look_closer(env, caller, provider, token).await {
@@ -46,12 +59,6 @@ pub async fn hear(
             Err(heard) => return Ok(heard),
         },
     };
-    let issuer = provider.settings().issuer.as_str();
-    let spent = TokenHash::of_parts(&[b"logout", issuer.as_bytes(), said.id.as_bytes()]);
-    if env.store.stored::<SpentState>(&spent).await?.is_some() {
-        log(env, caller, provider, "the logout token was used before");
-        return Ok(Heard::Refused);
-    }
     // First: a sign-in that is under way either finds this, or is found below.
     if let Some(ended) = ended(issuer, &said) {
         env.store.keep(&ended, &SpentState { expires: said.issued.plus(SignedOut::LASTS) }).await?;
@@ -63,26 +70,19 @@ pub async fn hear(
         }
         None => {}
     }
+    let spent = spent(issuer, &said.id);
     env.store.keep(&spent, &SpentState { expires: caller.now.plus(SignedOut::LASTS) }).await?;
     Ok(Heard::Done)
 }
 
-/// A token that no known key has signed. Such are counted, apart from the people at that address, if
-/// they turn out not to be acceptable.
+/// A token that no known key has signed.
 async fn look_closer(
     env: &Env,
     caller: &Caller,
     provider: &Provider,
     token: &str,
 ) -> Result<SignedOut, Heard> {
-    let tried = match env.limit.begin(Client::telling_of_logouts(caller.address), caller.now) {
-        Begin::Now(tried) => tried,
-        Begin::Later => return Err(Heard::Waiting(Full::RETRY_AFTER)),
-        Begin::Refused(until) => {
-            log(env, caller, provider, "too many logout tokens were not acceptable");
-            return Err(Heard::Waiting(caller.now.until(until)));
-        }
-    };
+    let tried = charge(env, caller, provider)?;
     match provider.signed_out(token, caller.now).await {
         Ok(said) => {
             tried.give_back();
@@ -97,6 +97,23 @@ async fn look_closer(
             Err(Heard::Refused)
         }
     }
+}
+
+/// Counts a token that may not be acceptable, or was used before, apart from the people at that address.
+fn charge(env: &Env, caller: &Caller, provider: &Provider) -> Result<Try, Heard> {
+    match env.limit.begin(Client::telling_of_logouts(caller.address), caller.now) {
+        Begin::Now(tried) => Ok(tried),
+        Begin::Later => Err(Heard::Waiting(Full::RETRY_AFTER)),
+        Begin::Refused(until) => {
+            log(env, caller, provider, "too many logout tokens were not acceptable");
+            Err(Heard::Waiting(caller.now.until(until)))
+        }
+    }
+}
+
+/// The key of the record that a token with this id was used.
+fn spent(issuer: &str, id: &str) -> TokenHash {
+    TokenHash::of_parts(&[b"logout", issuer.as_bytes(), id.as_bytes()])
 }
 
 /// The key of the record by which a sign-in under way is refused.

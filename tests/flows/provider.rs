@@ -20,6 +20,7 @@ use doorward::store::{Batch, Expect, Kind, Reads, Records};
 use http::StatusCode;
 use serde_json::json;
 
+use super::log::Log;
 use crate::support::gate::{Browser, CONFIG, Gate, MAILS, PASSWORD, START};
 use crate::support::overtaken::Overtaken;
 use crate::support::provider::{How, Sign, StandIn};
@@ -1176,6 +1177,49 @@ async fn logout_tokens_and_the_people_at_their_address_are_counted_apart() {
     let right = idp.logout_token(&json!({}));
     assert_eq!(hears_from(&gate, address, &right).await, StatusCode::OK);
     assert_eq!(at_the_application(&mut ada).await, None);
+}
+
+#[tokio::test]
+async fn a_logout_token_that_is_sent_again_is_counted_and_not_verified() {
+    let idp = StandIn::opens().await;
+    let gate = allowing(gate(&idp, CREATES), 2);
+    let address = [192, 0, 2, 1].into();
+    let mut ada = gate.browser();
+    signs_in(&mut ada, &idp, "/").await;
+    let token = idp.logout_token(&json!({}));
+    assert_eq!(hears_from(&gate, address, &token).await, StatusCode::OK);
+    // A token with the same id is not looked at more closely, whoever has signed it.
+    idp.said().sign = Sign::WithAnUnknownKey;
+    let unknown = idp.logout_token(&json!({}));
+    idp.said().sign = Sign::Well;
+    let asked = idp.asked("/keys");
+    // The keys may be fetched again by now.
+    gate.waits(Duration::from_secs(90));
+    for (token, status) in [
+        (&token, StatusCode::BAD_REQUEST),
+        (&unknown, StatusCode::BAD_REQUEST),
+        (&token, StatusCode::TOO_MANY_REQUESTS),
+    ] {
+        assert_eq!(hears_from(&gate, address, token).await, status);
+    }
+    assert_eq!(idp.asked("/keys"), asked);
+    let new = idp.logout_token(&json!({ "jti": "2" }));
+    assert_eq!(hears_from(&gate, address, &new).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_logout_token_about_a_session_that_nobody_has_here_is_logged() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, CREATES);
+    let (log, _guard) = Log::start();
+    for (claims, lines) in [
+        (json!({ "jti": "1", "sub": "99" }), 0),
+        (json!({ "jti": "2", "sub": null, "sid": "nowhere" }), 1),
+    ] {
+        assert_eq!(hears(&gate, &idp.logout_token(&claims)).await, StatusCode::OK);
+        let why = "logout token without effect: no session began in the one that has ended there";
+        assert_eq!(log.lines_about(why).len(), lines, "{claims}");
+    }
 }
 
 #[tokio::test]
