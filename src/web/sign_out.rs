@@ -37,7 +37,7 @@ struct LeftHosts {
     left: String,
     /// Our signature: it keeps others from learning which hosts exist.
     proof: String,
-    /// Both, separated by a space, as they come back from an identity provider.
+    /// The host names, sealed, as they come back from an identity provider.
     state: String,
 }
 
@@ -50,7 +50,7 @@ pub(super) async fn show(
     let return_to = PageQuery::of(query.as_deref()).return_to(&state);
     if guest.authenticated.is_none() {
         let left = serde_html_form::from_str::<LeftHosts>(query.as_deref().unwrap_or_default());
-        return signed_out(&state, &return_to, &left.unwrap_or_default().read(), &request);
+        return signed_out(&state, &return_to, left.unwrap_or_default(), &request);
     }
     page(&state, &guest, &return_to, None)
 }
@@ -62,7 +62,7 @@ pub(super) async fn submit(
     form: Form<Pressed>,
 ) -> Result<Response, Trouble> {
     let Some(authenticated) = &guest.authenticated else {
-        return Ok(signed_out(&state, &form.return_to, &LeftHosts::default(), &request));
+        return Ok(signed_out(&state, &form.return_to, LeftHosts::default(), &request));
     };
     if let Some(problem) = form.doubt {
         return Ok(page(&state, &guest, &form.return_to, Some(problem)));
@@ -72,11 +72,14 @@ pub(super) async fn submit(
 }
 
 impl LeftHosts {
-    fn read(mut self) -> Self {
-        if let Some((left, proof)) = self.state.split_once(' ') {
-            (self.left, self.proof) = (left.to_owned(), proof.to_owned());
+    /// The host names, if we have written them.
+    fn proven(self, state: &AppState) -> Option<String> {
+        let (signer, host) = (&state.env.signer, state.host.origin.host());
+        if !self.state.is_empty() {
+            return signer.open_left(host, &self.state);
         }
-        self
+        let proof = signer.open(Kind::Left, host, &self.proof);
+        (proof == Some(digest(&self.left))).then_some(self.left)
     }
 }
 
@@ -123,13 +126,8 @@ async fn at_the_provider(
     let account = &over.at_provider.as_ref()?.account;
     let provider = state.env.providers.of_issuer(account.issuer())?;
     let portal = &state.env.config.portal;
-    let left = match hosts {
-        "" => String::new(),
-        hosts => {
-            let proof = state.env.signer.sign(Kind::Left, portal.host(), &digest(hosts));
-            format!("{hosts} {proof}")
-        }
-    };
+    let signer = &state.env.signer;
+    let left = state.env.rng.draw(|rng| signer.seal_left(rng, portal.host(), hosts)).ok()?;
     let back = format!("{portal}/.doorward/sign-out");
     provider.sign_out_url(&back, &left, guest.caller.now).await
 }
@@ -142,7 +140,7 @@ pub(super) fn forget(response: &mut Response) {
 fn signed_out(
     state: &AppState,
     return_to: &ReturnTo,
-    left: &LeftHosts,
+    left: LeftHosts,
     request: &HeaderMap,
 ) -> Response {
     let url = return_to.as_str().to_owned();
@@ -150,12 +148,9 @@ fn signed_out(
 }
 
 /// The pictures of every other host where the user was signed in, and of the portal.
-fn pictures(state: &AppState, left: &LeftHosts) -> Vec<String> {
-    let proven = state.env.signer.open(Kind::Left, state.host.origin.host(), &left.proof);
-    if left.left.is_empty() || proven != Some(digest(&left.left)) {
-        return Vec::new();
-    }
-    let was = |host: &str| left.left.split(',').any(|name| name == host);
+fn pictures(state: &AppState, left: LeftHosts) -> Vec<String> {
+    let Some(left) = left.proven(state).filter(|left| !left.is_empty()) else { return Vec::new() };
+    let was = |host: &str| left.split(',').any(|name| name == host);
     let elsewhere = state.env.config.hosts().filter(|host| host.origin != state.host.origin);
     elsewhere
         .filter(|host| host.is_portal || was(host.origin.host()))

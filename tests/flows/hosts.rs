@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use data_encoding::BASE64URL_NOPAD;
 use doorward::store::memory::Memory;
 use http::StatusCode;
+use serde_json::json;
 
 use crate::support::gate::{Browser, Gate, PASSWORD, Protected};
+use crate::support::provider::StandIn;
 
 pub(crate) const PORTAL: &str = "https://id.example.com";
 pub(crate) const CRM: &str = "https://crm.example.com";
@@ -243,6 +246,50 @@ async fn a_page_after_signing_out_names_no_host_where_nobody_was() {
     // Nor is it proof at another host.
     window.opens(&format!("{WIKI}{told}")).await;
     assert_eq!(pictures(&window), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_provider_where_somebody_signs_out_too_does_not_learn_where_they_were() {
+    let idp = StandIn::opens().await;
+    idp.said().document = json!({ "end_session_endpoint": format!("{}/end", idp.issuer) });
+    let providers = format!(
+        "{CONFIG}
+providers:
+  - name: idp
+    label: Example ID
+    issuer: {}
+    client_id: doorward
+    client_secret_file: tests/config/provider.secret
+    people: {{ create: true, only: {{ email_domains: [example.com] }} }}
+    sign_out: everywhere
+",
+        idp.issuer
+    );
+    let gate = Gate::configured(&providers, Arc::new(Memory::new()));
+    let mut window = Window::new(&gate);
+    window.opens(&format!("{PORTAL}/.doorward/sign-in/provider/idp")).await;
+    let query = idp.signs_in(&window.now().location().unwrap());
+    window.visits(&format!("{PORTAL}/.doorward/sign-in/provider/idp/callback?{query}")).await;
+    window.visits(&format!("{CRM}/")).await;
+    assert_eq!(window.now().passed.clone().flatten().as_deref(), Some("ada"));
+    window.visits(&format!("{PORTAL}/.doorward/sign-out")).await;
+    window.sends(&[]).await;
+    let url: url::Url = window.now().location().unwrap().parse().unwrap();
+    assert!(url.as_str().starts_with(&format!("{}/end?", idp.issuer)), "{url}");
+    let state = url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+    let bytes = BASE64URL_NOPAD.decode(state.as_bytes()).unwrap();
+    assert!(!String::from_utf8_lossy(&bytes).contains("example"));
+
+    window.opens(&format!("{PORTAL}/.doorward/sign-out?state={state}")).await;
+    assert_eq!(pictures(&window), [CRM]);
+    let (crm, changed) = (CRM.replace("https://", ""), format!("{state}AA"));
+    for (host, other) in
+        [(PORTAL, crm.as_str()), (PORTAL, changed.as_str()), (WIKI, state.as_str())]
+    {
+        window.opens(&format!("{host}/.doorward/sign-out?state={other}")).await;
+        assert_eq!(window.now().heading(), "You are signed out");
+        assert_eq!(pictures(&window), [""; 0], "{host} {other}");
+    }
 }
 
 /// The hosts of which the page has the browser forget what it keeps; its policy lets them, and no other.

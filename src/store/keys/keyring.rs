@@ -8,6 +8,7 @@ use std::io;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use data_encoding::BASE64URL_NOPAD;
 use rand_core::CryptoRng;
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -115,12 +116,37 @@ impl Keyring {
         state: &StateKey,
         body: &[u8],
     ) -> Result<Vec<u8>, Unavailable> {
-        self.sealer().seal(rng, RecordKind::SpentState, &carried(host, state), body)
+        self.sealer().seal(rng, RecordKind::SpentState, &carried(host, state.as_ref()), body)
     }
 
     /// Opens it again; `None` if we did not seal it for this host and state.
     pub fn open_detour(&self, host: &str, state: &StateKey, sealed: &[u8]) -> Option<Secret> {
-        self.sealer().open(RecordKind::SpentState, &carried(host, state), sealed).ok()
+        self.sealer().open(RecordKind::SpentState, &carried(host, state.as_ref()), sealed).ok()
+    }
+
+    /// Seals the names of hosts that a browser carries past an identity provider when its user signs
+    /// out, for `host`: the provider must not read them. The result is text for a URL. It can be
+    /// opened for as long as a detour.
+    ///
+    /// # Errors
+    /// Like [`Sealer::seal`].
+    pub fn seal_left(
+        &self,
+        rng: &mut dyn CryptoRng,
+        host: &str,
+        hosts: &str,
+    ) -> Result<String, Unavailable> {
+        let place = carried(host, LEFT);
+        let sealed = self.sealer().seal(rng, RecordKind::SpentState, &place, hosts.as_bytes())?;
+        Ok(BASE64URL_NOPAD.encode(&sealed))
+    }
+
+    /// Opens it again; `None` if we did not seal it for this host.
+    pub fn open_left(&self, host: &str, text: &str) -> Option<String> {
+        let sealed = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
+        let place = carried(host, LEFT);
+        let hosts = self.sealer().open(RecordKind::SpentState, &place, &sealed).ok()?;
+        String::from_utf8(hosts.expose().to_vec()).ok()
     }
 
     pub(in crate::store) fn keys(&self) -> Keys {
@@ -162,7 +188,10 @@ impl fmt::Debug for Keyring {
         f.write_str("Keyring(…)")
     }
 }
-/// Where a sealed detour belongs: no record has such a key.
-fn carried(host: &str, state: &StateKey) -> Vec<u8> {
-    [b"carried by a browser\0", host.as_bytes(), b"\0", state.as_ref()].concat()
+/// Where something belongs that a browser carries: no record has such a key.
+fn carried(host: &str, what: &[u8]) -> Vec<u8> {
+    [b"carried by a browser\0", host.as_bytes(), b"\0", what].concat()
 }
+
+/// The names of hosts that were left. The key of a state is longer.
+const LEFT: &[u8] = b"left";
